@@ -1,0 +1,140 @@
+"""What can happen to the building: everything that :func:`gateway.core.building.step` takes.
+
+Two sorts: what the terminal strip reports (:class:`Level`, :class:`Reading`,
+:class:`RelayFault`), and what people and other roles ask for (commands, which carry an
+``id``, an :class:`Issuer` and the monotonic instant after which they are void).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.core.machine import Ms, UtcMs
+
+Mode = Literal["automatic", "exit_only", "hold_open", "night", "off"]
+MODES: tuple[Mode, ...] = ("automatic", "exit_only", "hold_open", "night", "off")
+
+
+# --- from the terminal strip -------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """The level of a contact, at start and at every edge.
+
+    ``active`` is what the wiring means (pressed, open, pulled), not volts; ``None`` when
+    the driver cannot tell. ``edge_ms`` is the instant of the edge itself as the kernel
+    stamped it, which may lie before the ``now`` of the step.
+    """
+
+    point: str
+    active: bool | None
+    edge_ms: Ms
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One value of a meter. ``None`` when the sensor did not answer, with the reason."""
+
+    point: str
+    quantity: str
+    value: float | None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RelayFault:
+    """A relay that could not be driven (``reason``), or can be again (empty reason)."""
+
+    point: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CivilTime:
+    """The wall clock as it stands at the step's ``now``, and whether it is trusted."""
+
+    utc_ms: UtcMs
+    trusted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JournalState:
+    """The journal can (empty reason) or cannot keep what happens."""
+
+    reason: str
+
+
+# --- commands ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Who asks. ``name`` is ``web:<user id>``, ``cli:<unix user>`` or ``mqtt:<issuer>``,
+    ``via`` the interface; neither is a person's name."""
+
+    name: str
+    via: Literal["web", "cli", "mqtt", "bench"]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """The envelope of every command: at or after ``expires_ms`` it is refused as ``expired``."""
+
+    id: str
+    issuer: Issuer
+    expires_ms: Ms
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDoor(Command):
+    door: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetMode(Command):
+    """``mode`` ``"schedule"`` ends an override. ``until_utc_ms`` wins over ``for_ms``; with
+    neither the door's ``override_for_ms`` counts."""
+
+    door: str
+    mode: Mode | Literal["schedule"]
+    until_utc_ms: UtcMs | None = None
+    for_ms: Ms | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SetService(Command):
+    """Service mode of a door: its fault alarms are muted for ``for_ms`` (at most 8 h, 0 ends)."""
+
+    door: str
+    for_ms: Ms
+
+
+@dataclass(frozen=True, slots=True)
+class AcknowledgeAlarm(Command):
+    alarm: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShelveAlarm(Command):
+    """Hide a fault or notice for ``for_ms``; 0 takes it off the shelf."""
+
+    alarm: str
+    for_ms: Ms
+
+
+@dataclass(frozen=True, slots=True)
+class TestRelay(Command):
+    """Commissioning: switch one relay on for ``for_ms``."""
+
+    __test__ = False  # not a test class, whatever its name says to pytest
+
+    point: str
+    for_ms: Ms
+
+
+AnyCommand = OpenDoor | SetMode | SetService | AcknowledgeAlarm | ShelveAlarm | TestRelay
+Event = Level | Reading | RelayFault | CivilTime | JournalState | AnyCommand

@@ -1,0 +1,46 @@
+"""The one shape of every machine in the core.
+
+A machine is two pure functions over a frozen state::
+
+    step(state, event | None, now) -> Step(state, facts, effects)
+    wake_at(state) -> Ms | None
+
+``None`` as the event means *time has passed*. There are no timers to set, cancel or
+forget: a deadline is a field of the state, and ``wake_at`` names the earliest one. Who
+calls ``step`` later than ``wake_at`` asked for gets the same result, only later; who
+calls it earlier gets the unchanged state.
+
+``now`` is always a parameter: integer monotonic milliseconds of this boot. Civil time
+enters the core only as an event (:class:`gateway.core.events.CivilTime`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from gateway.core.effects import Effect
+    from gateway.core.facts import Fact
+
+Ms = int
+"""Milliseconds: a duration, or an instant of the monotonic clock of this boot."""
+
+UtcMs = int
+"""Milliseconds since 1970-01-01T00:00:00Z, an instant of civil time."""
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Generic[S]):
+    """What one step of a machine comes to."""
+
+    state: S
+    facts: tuple[Fact, ...] = ()
+    effects: tuple[Effect, ...] = ()
+
+
+def earliest(*instants: Ms | None) -> Ms | None:
+    """The first of several deadlines, ``None`` where none is set."""
+    return min((i for i in instants if i is not None), default=None)

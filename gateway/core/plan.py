@@ -1,0 +1,169 @@
+"""The plan of a building: what the configuration comes to, in numbers the machines use.
+
+Made once by ``settings`` (names checked, units turned into milliseconds) and never
+changed while running. Every list keeps the order of the configuration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from gateway.core.events import Mode
+from gateway.core.machine import Ms, UtcMs
+
+ActivatorKind = Literal["button", "remote", "key_switch", "reader"]
+Side = Literal["inside", "outside"]
+OnFire = Literal["open", "close", "ignore"]
+Severity = Literal["emergency", "urgent", "fault", "notice"]
+"""In falling order: EN/ISA-18.2 priorities as DOMAIN names them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ContactPlan:
+    """A bool input. ``stuck_after_ms`` only for contacts that people press (else ``None``)."""
+
+    point: str
+    settle_ms: Ms = 30
+    stuck_after_ms: Ms | None = None
+    chatter_changes: int = 30
+    chatter_window_ms: Ms = 60_000
+    fault_severity: Severity = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class RelayPlan:
+    """A bool output. ``max_on_ms`` ``None``: unlimited, as the configuration says in words."""
+
+    point: str
+    max_on_ms: Ms | None
+
+
+@dataclass(frozen=True, slots=True)
+class MeterPlan:
+    """Numbers in. ``silent_after_ms``: no value for this long is a fault."""
+
+    point: str
+    quantities: tuple[str, ...]
+    silent_after_ms: Ms
+    limits: tuple[tuple[str, float, float], ...] = ()
+    """(quantity, lowest, highest) that the sensor can physically mean."""
+    dead_bands: tuple[tuple[str, float], ...] = ()
+    """(quantity, smallest change that is told)."""
+    heartbeat_ms: Ms = 900_000
+    """Told at least this often, changed or not."""
+    frozen_after_ms: Ms | None = None
+    """The very same value for this long is a fault; ``None``: not watched."""
+
+
+@dataclass(frozen=True, slots=True)
+class ActivatorPlan:
+    point: str
+    kind: ActivatorKind
+    side: Side
+    hold_open_ms: Ms | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FirePlan:
+    point: str
+    action: OnFire
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """From this instant of civil time the schedule says ``mode``."""
+
+    utc_ms: UtcMs
+    mode: Mode
+
+
+@dataclass(frozen=True, slots=True)
+class IndicatorPlan:
+    """The relay of the feedback lamp or tone; one pattern of on/off times per outcome."""
+
+    point: str
+    accepted: tuple[Ms, ...] = (400,)
+    refused: tuple[Ms, ...] = (100, 100, 100, 100, 100)
+    fault: tuple[Ms, ...] = (1000, 300, 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class DoorPlan:
+    """One door. Exactly as the facility manager's list says, in milliseconds."""
+
+    id: str
+    name: str
+    activation: str
+    pulse_ms: Ms | None = 500
+    """``None``: a maintained activation, closed for ``open_for_ms`` or longer."""
+    rest_ms: Ms = 1000
+    open_for_ms: Ms = 5000
+    """How long a maintained activation stays closed for a request without a time of its own."""
+    strike: str | None = None
+    strike_lead_ms: Ms = 200
+    strike_tail_ms: Ms = 500
+    hold_open: str | None = None
+    leaf: str | None = None
+    bolt: str | None = None
+    operator_fault: str | None = None
+    presence: str | None = None
+    mode_switch: tuple[tuple[str, Mode], ...] = ()
+    """Contacts of a programme switch on site, each with the mode it selects; first active wins."""
+    activators: tuple[ActivatorPlan, ...] = ()
+    opens_within_ms: Ms = 5000
+    closes_within_ms: Ms = 20_000
+    """From the end of the activation (or of the hold-open time) until ``did_not_close``."""
+    left_open_after_ms: Ms | None = None
+    assumed_open_ms: Ms = 8000
+    """How long a door without a leaf contact is assumed to be open after an activation."""
+    toggle: bool = False
+    """The operator toggles: a pulse on an open door closes it, so none is sent then."""
+    fire: FirePlan | None = None
+    egress: Literal["always", "never"] = "always"
+    indicator: IndicatorPlan | None = None
+    schedule: tuple[Transition, ...] = ()
+    """Ordered by time; empty: always ``mode``."""
+    mode: Mode = "automatic"
+    """The mode where there is no schedule."""
+    safe_mode: Mode = "automatic"
+    """The mode while the clock is not trusted and the schedule therefore unknown."""
+    override_for_ms: Ms = 14_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class InterlockPlan:
+    """Of these doors one opens at a time; another's request waits up to ``wait_ms`` (0: refused)."""
+
+    id: str
+    doors: tuple[str, ...]
+    wait_ms: Ms = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WatchPlan:
+    """A watched point: an alarm when a contact is ``active`` or a value leaves its limits."""
+
+    id: str
+    point: str
+    severity: Severity
+    delay_ms: Ms
+    active: bool | None = None
+    quantity: str | None = None
+    above: float | None = None
+    below: float | None = None
+    hysteresis: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class BuildingPlan:
+    gateway: str
+    contacts: tuple[ContactPlan, ...] = ()
+    relays: tuple[RelayPlan, ...] = ()
+    meters: tuple[MeterPlan, ...] = ()
+    doors: tuple[DoorPlan, ...] = ()
+    interlocks: tuple[InterlockPlan, ...] = ()
+    watches: tuple[WatchPlan, ...] = ()
+    notices: tuple[tuple[str, str], ...] = field(default=())
+    """(subject, kind) of notices that stand because the configuration says so, such as
+    ``("front", "egress_never")``."""
