@@ -1,0 +1,77 @@
+# Portier. `make help` says what there is; everything lands in .venv and state/.
+SHELL := /bin/sh
+PYTHON ?= python3
+PORT ?=
+STATE ?= state
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check unit process page bench hil lock clean
+
+help: ## What there is
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 \2/p' $(MAKEFILE_LIST) | awk '{printf "  make %-8s", $$2; $$1=$$2=""; print}'
+	@echo "  PORT=8081 make run takes another port; PYTHON=python3.13 another Python."
+
+# A virtual environment needs ensurepip, which Debian keeps in a package of its own.
+$(VENV)/bin/python:
+	@sh deploy/venv.sh "$(PYTHON)" "$(VENV)"
+
+$(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/bin/python
+	@echo "Setting up Portier in $(VENV) (a minute or two the first time)"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q gateway drivers
+	@touch $@
+
+$(VENV)/.test: requirements-test.lock $(VENV)/.run
+	@echo "Adding what the tests need"
+	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-test.lock
+	@touch $@
+
+setup: $(VENV)/.run ## Set up .venv; afterwards .venv/bin/portier is there
+
+run: setup ## Start the bench building: simulated points, broker, recorder, page
+	@exec env $(if $(PORT),PORT=$(PORT)) $(BIN)/portier run --config config/bench.yaml --state $(STATE)
+
+check: $(VENV)/.test ## Lint, types, imports: seconds
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy --no-error-summary
+	@$(BIN)/lint-imports --no-cache > $(VENV)/.imports.log || { cat $(VENV)/.imports.log; exit 1; }
+	@echo "check: lint, types and imports are in order"
+
+unit: $(VENV)/.test ## The everyday tests: unit, stories, short simulation
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q tests/core tests/stories
+	@$(BIN)/coverage report --skip-covered
+	@$(BIN)/python -m pytest -q -n 2 -m "not process and not page and not hil" \
+	  --ignore tests/core --ignore tests/stories --ignore tests/benchmarks
+
+process: $(VENV)/.test ## Real processes against a real Mosquitto, InfluxDB and VictoriaMetrics
+	@sh tests/parts.sh mosquitto influxdb victoria-metrics
+	@$(BIN)/python -m pytest -q -m process --ignore tests/benchmarks
+
+page: $(VENV)/.test ## The page in a real Chromium
+	@sh tests/parts.sh chromium
+	@$(BIN)/python -m pytest -q -n 2 -m page
+
+test: check unit process page ## Everything, on real parts
+
+bench: $(VENV)/.test ## The figures of the design, measured side by side with their floor
+	@sh tests/parts.sh mosquitto influxdb victoria-metrics
+	@$(BIN)/python -m tests.benchmarks
+
+hil: $(VENV)/.test ## The real drivers on a kernel's GPIO, in an emulated machine
+	@$(BIN)/python -m pytest -q -m hil tests/hil
+
+lock: ## Lock the versions anew (needs uv)
+	@uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header pyproject.toml -o requirements.lock
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header -c requirements.lock --group test pyproject.toml \
+	  -o requirements-test.lock
+
+clean: ## Remove .venv and the bench building's state
+	@rm -rf $(VENV) $(STATE)

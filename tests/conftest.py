@@ -1,0 +1,39 @@
+"""What every test shares: skips are counted, and with CI=true a skipped part is a failure."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+"""Recordings and the emulated machine lie beside the checkout; tests that want them skip
+with a reason where they are absent."""
+
+NOT_SHIPPED = "not beside this checkout"
+"""A skip for this reason is no failure in continuous integration: the recordings and the
+emulated machine are no part of the project."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    if skipped:
+        terminalreporter.write_line(f"{len(skipped)} tests were skipped; their reasons stand above")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if os.environ.get("CI") != "true" or hasattr(session.config, "workerinput"):
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None:
+        return
+    missing = [
+        report.nodeid
+        for report in reporter.stats.get("skipped", [])
+        if NOT_SHIPPED not in str(report.longrepr)
+    ]
+    if missing and session.exitstatus == pytest.ExitCode.OK:
+        reporter.write_line("skipped although CI=true: " + ", ".join(missing), red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
