@@ -1,0 +1,173 @@
+#!/bin/sh
+# Install Portier on Raspberry Pi OS or Debian (64 bit), or bring an installation up to date.
+#
+#   sudo deploy/install.sh                 # control, link, web, record, and Mosquitto here
+#   sudo deploy/install.sh --no-broker     # the broker is another machine's
+#   sudo deploy/install.sh --store influx1 # InfluxDB 1.x from Debian as the store
+#
+# It can run twice: what exists is kept (configuration, certificates, data), what is older is
+# replaced (program, units). Nothing is started that has no valid configuration.
+#   --root FOLDER   lay everything out below FOLDER instead, touching nothing of this system
+#   --no-program    leave the program and its virtual environment out (with --root, for tests)
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+source=$(dirname "$here")
+root=
+broker=yes
+store=sqlite
+program=yes
+while [ $# -gt 0 ]; do
+    case $1 in
+        --root) root=$2; shift ;;
+        --no-broker) broker=no ;;
+        --no-program) program=no ;;
+        --store) store=$2; shift ;;
+        -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        *) echo "install.sh: $1 is not known; see --help" >&2; exit 2 ;;
+    esac
+    shift
+done
+case $store in
+    sqlite | influx1 | victoria-metrics) ;;
+    *) echo "install.sh: --store takes sqlite, influx1 or victoria-metrics" >&2; exit 2 ;;
+esac
+
+say() { printf '%s\n' "- $*"; }
+fail() { printf 'install.sh: %s\n' "$*" >&2; exit 1; }
+live() { [ -z "$root" ]; }
+# put MODE SOURCE TARGET: replace a file of ours where it differs.
+put() {
+    if ! cmp -s "$2" "$root$3"; then
+        install -D -m "$1" "$2" "$root$3"
+        say "$3"
+    fi
+}
+# once MODE SOURCE TARGET: lay a file down where there is none; yours is never touched.
+once() { [ -e "$root$3" ] || { install -D -m "$1" "$2" "$root$3"; say "$3 (yours to edit)"; }; }
+
+if live; then
+    [ "$(id -u)" = 0 ] || fail "needs root: sudo $0"
+    case $(dpkg --print-architecture) in
+        arm64 | amd64) ;;
+        *) fail "needs a 64-bit system: the library for the GPIO lines has no build for this one.
+Install the 64-bit Raspberry Pi OS (Raspberry Pi 3 or later)." ;;
+    esac
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        fail "needs Python 3.11 or later (Debian 12, Raspberry Pi OS Bookworm, or newer)"
+fi
+
+packages="python3-venv openssl"
+[ $broker = no ] || packages="$packages mosquitto mosquitto-clients"
+case $store in
+    influx1) packages="$packages influxdb influxdb-client" ;;
+    victoria-metrics) packages="$packages victoria-metrics" ;;
+esac
+if live; then
+    missing=$(for p in $packages; do dpkg -s "$p" >/dev/null 2>&1 || printf ' %s' "$p"; done)
+    if [ -n "$missing" ]; then
+        say "packages:$missing"
+        apt-get -qq update
+        # shellcheck disable=SC2086
+        DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >/dev/null
+    fi
+fi
+
+say "users and folders"
+put 644 "$here/system/sysusers.conf" /usr/lib/sysusers.d/portier.conf
+put 644 "$here/system/tmpfiles.conf" /usr/lib/tmpfiles.d/portier.conf
+put 644 "$here/system/99-portier-gpio.rules" /etc/udev/rules.d/99-portier-gpio.rules
+if live; then
+    systemd-sysusers
+    systemd-tmpfiles --create portier.conf
+else
+    mkdir -p "$root/etc/portier/tls" "$root/etc/portier/secrets" "$root/var/lib/portier"
+fi
+
+if [ $program = yes ]; then
+    say "program in /opt/portier"
+    mkdir -p "$root/opt/portier"
+    for part in gateway drivers config pyproject.toml requirements.lock README.md LICENSE CHANGELOG.md; do
+        rm -rf "$root/opt/portier/$part"
+        cp -R "$source/$part" "$root/opt/portier/$part"
+    done
+    find "$root/opt/portier/gateway" "$root/opt/portier/drivers" -name __pycache__ -prune -exec rm -rf {} +
+    if live; then
+        [ -x /opt/portier/.venv/bin/python ] || python3 -m venv /opt/portier/.venv
+        /opt/portier/.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes \
+            -r /opt/portier/requirements.lock
+        /opt/portier/.venv/bin/python -m pip install -q --disable-pip-version-check --no-deps \
+            --no-build-isolation --editable /opt/portier
+        # Compiled once, here: the services may not write, and start six times slower without.
+        /opt/portier/.venv/bin/python -m compileall -q /opt/portier/gateway /opt/portier/drivers
+        ln -sf /opt/portier/.venv/bin/portier /usr/local/bin/portier
+    fi
+fi
+
+once 640 "$source/config/office.yaml" /etc/portier/portier.yaml
+if live; then chgrp portier /etc/portier/portier.yaml; fi
+# Readable by every role, each of which has a user of its own; secrets are not in it.
+chmod 644 "$root/etc/portier/portier.yaml"
+
+gateway=$(sed -n 's/^gateway:.*[{ ]id: *\([A-Za-z0-9_-]*\).*/\1/p; s/^  id: *\([A-Za-z0-9_-]*\).*/\1/p' \
+    "$root/etc/portier/portier.yaml" | head -n 1)
+[ -n "$gateway" ] || fail "/etc/portier/portier.yaml names no gateway id"
+say "certificates for $gateway in /etc/portier/tls"
+sh "$here/tls.sh" "$root/etc/portier/tls" "$gateway"
+if live; then
+    # Each key is readable by the one role that uses it.
+    chgrp portier-link /etc/portier/tls/gateway.key
+    chgrp portier-record /etc/portier/tls/recorder.key
+    chgrp portier-web /etc/portier/tls/web.key
+    chmod 640 /etc/portier/tls/gateway.key /etc/portier/tls/recorder.key /etc/portier/tls/web.key
+    chmod 755 /etc/portier/tls
+fi
+
+if [ $broker = yes ]; then
+    put 644 "$here/mosquitto/portier.conf" /etc/mosquitto/conf.d/portier.conf
+    once 644 "$here/mosquitto/portier.acl" /etc/mosquitto/portier.acl
+    if live; then
+        chgrp mosquitto /etc/portier/tls/broker.key
+        chmod 640 /etc/portier/tls/broker.key
+        # Debian's own file sets these again; Mosquitto refuses what is said twice.
+        sed -i 's/^\(persistence\|persistence_location\|log_dest\) /# Portier sets this in conf.d: &/' \
+            /etc/mosquitto/mosquitto.conf
+        systemctl enable -q mosquitto
+        systemctl restart mosquitto
+    fi
+fi
+if live; then
+    case $store in
+        victoria-metrics)
+            put 644 "$here/store/victoria-metrics.default" /etc/default/victoria-metrics
+            systemctl enable -q victoria-metrics; systemctl restart victoria-metrics ;;
+        influx1)
+            systemctl enable -q influxdb; systemctl restart influxdb
+            influx -execute 'CREATE DATABASE portier' ;;
+    esac
+fi
+
+# Raspberry Pi OS keeps a relay on when the process that held it is killed; with this it
+# lets go, and the wiring decides. Counts from the next start of the machine.
+for boot in /boot/firmware/config.txt /boot/config.txt; do
+    if [ -e "$root$boot" ] && [ ! -L "$root$boot" ] && ! grep -q '^dtparam=strict_gpiod' "$root$boot"; then
+        printf '\n# Portier: outputs fall back when a process dies\ndtparam=strict_gpiod\n' >>"$root$boot"
+        say "$boot: dtparam=strict_gpiod (after the next start of the machine)"
+    fi
+done
+
+for role in control link web record; do
+    put 644 "$here/systemd/portier-$role.service" "/etc/systemd/system/portier-$role.service"
+done
+if live; then
+    systemctl daemon-reload
+    if udevadm control --reload 2>/dev/null; then udevadm trigger --subsystem-match=gpio; fi
+    if /opt/portier/.venv/bin/portier check /etc/portier/portier.yaml; then
+        systemctl enable -q portier-control portier-link portier-web portier-record
+        systemctl restart portier-control portier-link portier-web portier-record
+        say "running; the first log-in: journalctl -u portier-web | grep -i password"
+    else
+        fail "installed, not started: mend /etc/portier/portier.yaml, then run this again"
+    fi
+fi
+say "done"
