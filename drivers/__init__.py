@@ -1,10 +1,14 @@
 """The contract of every driver: it turns electricity into ``active`` and nothing else.
 
-A driver is one file (or package) of this folder. It has
+A driver is one file of this folder. It has
 
-* ``class Settings``: a frozen dataclass; every field carries a unit in its docstring;
+* a docstring that says what it drives and how it is wired;
 * ``KIND``: ``"contact"``, ``"relay"`` or ``"meter"``;
-* ``open(settings, emit, *, name) -> Device``.
+* ``class Settings``: a frozen dataclass of the standard library; every field has a
+  docstring below it that says what it is and in which unit;
+* ``open(settings, emit, *, name)``, which gives a :class:`Device` for a contact or a
+  meter and a :class:`Relay` for a relay;
+* a meter also ``QUANTITIES``: what it measures, and between which bounds.
 
 ``driver: sht4x`` in the configuration imports ``drivers.sht4x``: the name is the
 registration. Drivers know neither the gateway nor each other.
@@ -17,17 +21,33 @@ report whose value is ``None`` with a reason, from any thread.
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Literal, Protocol
 
-SETTINGS_DOC = "attribute docstrings describe the fields"
+Kind = Literal["contact", "relay", "meter"]
+
+DurationMs = Annotated[int, "duration"]
+"""Milliseconds. Written ``500 ms`` or ``2 min`` in the configuration, under the name of the
+field without its ``_ms``: ``every_ms`` is ``every: 60 s``."""
+
+Pin = Annotated[str, "pin"]
+"""A terminal of a gpiochip: ``GPIO17``, the name of a line, or its number. One point each."""
+
+RelayName = Annotated[str, "relay"]
+"""The name of a relay point of the same configuration; empty where there is none."""
 
 
 class DriverFault(Exception):
     """The world failed, not we: a missing chip, a line in use, a sensor that is silent.
 
-    The message names the remedy where there is one."""
+    ``remedy`` says what to do about it; it is the end of the message, too."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}: {remedy}")
+        self.what = what
+        self.remedy = remedy
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +55,8 @@ class ContactReport:
     """``active``: what the wiring means; ``None``: not known, with the reason.
 
     ``edge_ns``: CLOCK_MONOTONIC nanoseconds of the edge, from the kernel where it stamps
-    edges; ``None`` where nobody saw the edge (the initial level)."""
+    edges; ``None`` where nobody saw the edge (the initial level, and the level read again
+    after edges were lost)."""
 
     active: bool | None
     edge_ns: int | None = None
@@ -51,7 +72,18 @@ class MeterReport:
     reason: str = ""
 
 
-Emit = Callable[[ContactReport | MeterReport], None]
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """What a meter measures. The name ends in its unit; outside of the bounds the sensor
+    cannot mean what it says."""
+
+    name: str
+    lowest: float
+    highest: float
+
+
+Report = ContactReport | MeterReport
+Emit = Callable[[Report], None]
 """Called from any thread; returns at once and never raises."""
 
 
@@ -71,3 +103,13 @@ class Relay(Protocol):
 
     def close(self) -> None:
         """Off first, then let go. A second call does nothing."""
+
+
+HELPERS = frozenset({"gpiod_pins"})
+"""Files of this folder that drivers share and that are no drivers themselves."""
+
+
+def names() -> tuple[str, ...]:
+    """The driver files there are, in alphabetical order."""
+    modules = (module for module in pkgutil.iter_modules(__path__) if not module.ispkg)
+    return tuple(sorted(module.name for module in modules if module.name not in HELPERS))

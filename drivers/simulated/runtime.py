@@ -1,0 +1,189 @@
+"""Plays the simulated world: the only part of it that has a clock, a thread and a lock."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from threading import Condition, RLock, Thread
+
+from drivers import DriverFault, Emit, Report
+from drivers.simulated import world as w
+
+Json = None | bool | int | float | str | dict[str, "Json"]
+
+
+class Runtime:
+    """A world that is being lived.
+
+    ``clock_ns`` tells its instants. With ``plays`` a thread wakes when something is due;
+    without, nothing happens until somebody acts or calls :meth:`advance`: a bench clock that
+    jumps forward lives through the deadlines of :meth:`wake_at_ns` one by one.
+
+    Every method may be called from any thread, and from within an ``emit``. They raise
+    :class:`KeyError` for a point that is not simulated."""
+
+    def __init__(
+        self, clock_ns: Callable[[], int] = time.monotonic_ns, *, plays: bool = True
+    ) -> None:
+        self._clock_ns = clock_ns
+        self._plays = plays
+        self._world = w.World()
+        self._emits: dict[str, Emit] = {}
+        self._told: deque[tuple[str, Report]] = deque()
+        self._telling = False
+        self._changed = Condition(RLock())
+        self._thread: Thread | None = None
+
+    # --- the drivers' side
+
+    def wire(self, point: str, part: w.Part, emit: Emit) -> None:
+        """Connect a point; its first level or value is reported before this returns."""
+        with self._changed:
+            self._emits[point] = emit
+            self._step(w.Wire(point, part))
+            if self._plays and self._thread is None:
+                self._thread = Thread(target=self._play, name="simulated-world", daemon=True)
+                self._thread.start()
+
+    def unwire(self, point: str) -> None:
+        """Disconnect a point; a second call does nothing."""
+        with self._changed:
+            if self._emits.pop(point, None) is not None:
+                self._step(w.Unwire(point))
+
+    def drive(self, point: str, on: bool) -> None:
+        """Switch a relay. Raises :class:`DriverFault` for one that is broken."""
+        with self._changed:
+            if self._world.relays[point].broken:
+                raise DriverFault(f"{point} does not switch", "mend it on the bench")
+            self._step(w.Drive(point, on))
+
+    # --- the bench's side
+
+    def press(self, point: str, for_ms: int = 200, *, bounces: int = 0) -> None:
+        """Press a contact for so long; it bounces so many times on each end."""
+        self._act(w.Press(point, for_ms * w.MS, bounces))
+
+    def set(self, point: str, value: bool | float | None, quantity: str = "") -> None:
+        """A contact is active or not, a meter's quantity (the first, if not named) has a value.
+        ``None``: unknown, silent."""
+        with self._changed:
+            if point in self._world.meters:
+                name = quantity or next(iter(w.CLIMATE)).name
+                self._step(w.SetMeter(point, name, None if value is None else float(value)))
+            else:
+                self._step(w.SetContact(point, None if value is None else bool(value)))
+
+    def feed(self, point: str, active: bool, edge_ns: int) -> None:
+        """An edge of a recording: a contact changes, and the report carries this instant."""
+        self._act(w.SetContact(point, active, edge_ns))
+
+    def stick(self, point: str) -> None:
+        """A contact stays as it is now."""
+        self._act(w.Stick(point))
+
+    def cut(self, point: str) -> None:
+        """The wire of a contact is cut."""
+        self._act(w.Cut(point))
+
+    def break_(self, point: str) -> None:
+        """A relay switches no more; driving it is a fault."""
+        self._act(w.Break(point))
+
+    def mend(self, point: str) -> None:
+        """Undo what was done to a point: faults, jams, values that were set."""
+        self._act(w.Mend(point))
+
+    def push(self, leaf: str, for_ms: int | None = None) -> None:
+        """Open a leaf by hand; it falls closed after so long, or as its operator has it."""
+        self._act(w.Push(leaf, None if for_ms is None else for_ms * w.MS))
+
+    def jam(self, leaf: str, *, shut: bool) -> None:
+        """Block a leaf: it stays shut, or else it stays open once it is."""
+        self._act(w.Jam(leaf, "shut" if shut else "open"))
+
+    def show(self) -> dict[str, dict[str, Json]]:
+        """Every point as it truly is, whatever has been reported of it."""
+        with self._changed:
+            world = self._world
+            points: dict[str, dict[str, Json]] = {}
+            for name, contact in world.contacts.items():
+                points[name] = {
+                    "kind": "contact",
+                    "active": contact.active,
+                    "pressed": contact.pressed,
+                    "fault": contact.fault,
+                }
+            for name, leaf in world.leaves.items():
+                points[name] |= {"leaf": leaf.position, "jam": leaf.jam}
+            for name, relay in world.relays.items():
+                points[name] = {
+                    "kind": "relay",
+                    "on": relay.on,
+                    "broken": relay.broken,
+                    "operations": relay.operations,
+                }
+            for name, meter in world.meters.items():
+                now = self._clock_ns()
+                values: dict[str, Json] = {
+                    quantity.name: meter.held.get(
+                        quantity.name, w.sample(meter.seed, name, quantity, now)
+                    )
+                    for quantity in w.CLIMATE
+                }
+                points[name] = {"kind": "meter", "values": values}
+            return points
+
+    # --- time
+
+    def wake_at_ns(self) -> int | None:
+        """When something happens of itself next."""
+        with self._changed:
+            return w.wake_at(self._world)
+
+    def advance(self) -> None:
+        """Live through everything that is due by the clock."""
+        self._act(None)
+
+    def close(self) -> None:
+        """Stop playing. What is wired stays so; a second call does nothing."""
+        with self._changed:
+            self._plays = False
+            thread, self._thread = self._thread, None
+            self._changed.notify_all()
+        if thread is not None:
+            thread.join()
+
+    # --- inside
+
+    def _act(self, event: w.Event | None) -> None:
+        with self._changed:
+            self._step(event)
+
+    def _step(self, event: w.Event | None) -> None:
+        step = w.step(self._world, event, self._clock_ns())
+        self._world = step.world
+        self._told.extend(step.reports)
+        self._changed.notify_all()
+        if self._telling:  # an emit has acted on the world: the one who tells goes on telling
+            return
+        self._telling = True
+        try:
+            while self._told:
+                point, report = self._told.popleft()
+                if point in self._emits:
+                    self._emits[point](report)
+        finally:
+            self._telling = False
+
+    def _play(self) -> None:
+        with self._changed:
+            while self._plays:
+                due = w.wake_at(self._world)
+                if due is None:
+                    self._changed.wait()
+                elif (left_ns := due - self._clock_ns()) > 0:
+                    self._changed.wait(left_ns / 1e9)
+                else:
+                    self._step(None)

@@ -1,0 +1,70 @@
+"""A contact of the simulated world: a button, a cord, a switch, or the leaf of a door.
+
+With ``follows`` it is the contact of a leaf that an operator moves: it becomes active when
+the leaf leaves closed, and inactive when it has closed again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from drivers import Device, DurationMs, Emit, RelayName
+from drivers.simulated import Runtime, runtime
+from drivers.simulated import world as w
+
+KIND = "contact"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    wiring: Literal["normally_open", "normally_closed"] = "normally_open"
+    """What the contact does in peace: no unit, one of the two words. Decides what a cut wire
+    means."""
+    active: bool = False
+    """Whether it is active at the start: no unit, yes or no."""
+    follows: RelayName = ""
+    """The relay that opens the leaf: no unit, the name of a relay point; empty: no leaf."""
+    held_by: RelayName = ""
+    """The relay that keeps the leaf open: no unit, the name of a relay point, or empty."""
+    strike: RelayName = ""
+    """The relay that must be on for the leaf to open: no unit, the name of a relay point, or
+    empty."""
+    toggles: bool = False
+    """Whether the operator closes an open leaf when it is asked again: no unit, yes or no."""
+    starts_in_ms: DurationMs = 300
+    """From the activation until the leaf leaves closed, in milliseconds."""
+    opens_in_ms: DurationMs = 1500
+    """From the activation until the leaf is open, in milliseconds."""
+    stays_ms: DurationMs = 4000
+    """How long the leaf stays open after the activation, in milliseconds."""
+    closes_in_ms: DurationMs = 2000
+    """How long the leaf takes to close, in milliseconds."""
+
+
+class SimulatedContact:
+    def __init__(self, world: Runtime, name: str) -> None:
+        self._world = world
+        self._name = name
+
+    def close(self) -> None:
+        self._world.unwire(self._name)
+
+
+def open(settings: Settings, emit: Emit, *, name: str) -> Device:
+    """Wire the contact to the world of this process."""
+    world = runtime()
+    part: w.Part = w.Contact(settings.wiring, pressed=settings.active)
+    if settings.follows:
+        part = w.Leaf(
+            settings.follows,
+            settings.held_by,
+            settings.strike,
+            settings.toggles,
+            settings.starts_in_ms * w.MS,
+            settings.opens_in_ms * w.MS,
+            settings.stays_ms * w.MS,
+            settings.closes_in_ms * w.MS,
+        )
+    world.wire(name, part, emit)
+    return SimulatedContact(world, name)

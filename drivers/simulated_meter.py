@@ -1,0 +1,36 @@
+"""A climate sensor of the simulated world: temperature and humidity that wander plausibly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drivers import Device, DurationMs, Emit
+from drivers.simulated import Runtime, runtime
+from drivers.simulated import world as w
+
+KIND = "meter"
+QUANTITIES = tuple(w.CLIMATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    every_ms: DurationMs = 10_000
+    """The time between two readings, in milliseconds."""
+    seed: int = 1
+    """Which weather it is: no unit, any whole number; the same number, the same values."""
+
+
+class SimulatedMeter:
+    def __init__(self, world: Runtime, name: str) -> None:
+        self._world = world
+        self._name = name
+
+    def close(self) -> None:
+        self._world.unwire(self._name)
+
+
+def open(settings: Settings, emit: Emit, *, name: str) -> Device:
+    """Wire the meter to the world of this process; its first values are reported at once."""
+    world = runtime()
+    world.wire(name, w.Meter(settings.every_ms * w.MS, settings.seed), emit)
+    return SimulatedMeter(world, name)

@@ -1,0 +1,41 @@
+"""A relay of the simulated world. Leaves that follow it move when it is switched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from drivers import Emit, Relay
+from drivers.simulated import Runtime, runtime
+from drivers.simulated import world as w
+
+KIND = "relay"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """There is nothing to set: the leaf says which relay it follows."""
+
+
+class SimulatedRelay:
+    def __init__(self, world: Runtime, name: str) -> None:
+        self._world = world
+        self._name = name
+        self._closed = False
+
+    def drive(self, on: bool) -> None:
+        self._world.drive(self._name, on)
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            try:
+                self._world.drive(self._name, False)
+            finally:
+                self._world.unwire(self._name)
+
+
+def open(settings: Settings, emit: Emit, *, name: str) -> Relay:
+    """Wire the relay to the world of this process; it is off."""
+    world = runtime()
+    world.wire(name, w.Relay(), emit)
+    return SimulatedRelay(world, name)
