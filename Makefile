@@ -50,7 +50,7 @@ unit: $(VENV)/.test ## The everyday tests: unit, stories, short simulation
 	  --ignore tests/core --ignore tests/stories --ignore tests/benchmarks
 
 process: $(VENV)/.test ## Real processes against a real Mosquitto, InfluxDB and VictoriaMetrics
-	@sh tests/parts.sh mosquitto influxdb victoria-metrics
+	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd
 	@$(BIN)/python -m pytest -q -m process --ignore tests/benchmarks
 
 page: $(VENV)/.test ## The page in a real Chromium
@@ -60,7 +60,7 @@ page: $(VENV)/.test ## The page in a real Chromium
 test: check unit process page ## Everything, on real parts
 
 bench: $(VENV)/.test ## The figures of the design, measured side by side with their floor
-	@sh tests/parts.sh mosquitto influxdb victoria-metrics
+	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd
 	@$(BIN)/python -m tests.benchmarks
 
 hil: $(VENV)/.test ## The real drivers on a kernel's GPIO, in an emulated machine

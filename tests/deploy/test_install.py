@@ -1,0 +1,83 @@
+"""The installation lays the same files down however often it runs, and keeps what is yours."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not installed"),
+]
+
+
+def install(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(CHECKOUT / "deploy/install.sh"), "--root", str(root), "--no-program", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def tree(root: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_the_second_run_changes_nothing(tmp_path: Path) -> None:
+    boot = tmp_path / "boot/firmware/config.txt"
+    boot.parent.mkdir(parents=True)
+    boot.write_text("arm_64bit=1\n")
+    first = install(tmp_path)
+    assert first.returncode == 0, first.stderr
+    before = tree(tmp_path)
+    second = install(tmp_path)
+    assert second.returncode == 0, second.stderr
+    assert tree(tmp_path) == before
+    assert boot.read_text().count("dtparam=strict_gpiod") == 1
+
+
+def test_your_configuration_and_certificates_are_kept(tmp_path: Path) -> None:
+    install(tmp_path)
+    mine = tmp_path / "etc/portier/portier.yaml"
+    mine.write_text("gateway: {id: town-hall, name: Rathaus}\n")
+    authority = (tmp_path / "etc/portier/tls/ca.pem").read_bytes()
+    assert install(tmp_path).returncode == 0
+    assert mine.read_text() == "gateway: {id: town-hall, name: Rathaus}\n"
+    assert (tmp_path / "etc/portier/tls/ca.pem").read_bytes() == authority
+
+
+def test_private_keys_are_private(tmp_path: Path) -> None:
+    install(tmp_path)
+    keys = list((tmp_path / "etc/portier/tls").glob("*.key"))
+    assert {key.name for key in keys} >= {"ca.key", "gateway.key", "recorder.key", "web.key"}
+    assert [oct(key.stat().st_mode & 0o777) for key in keys] == ["0o600"] * len(keys)
+
+
+def test_certificates_are_signed_by_the_own_authority(tmp_path: Path) -> None:
+    install(tmp_path)
+    tls = tmp_path / "etc/portier/tls"
+    done = subprocess.run(
+        ["openssl", "verify", "-CAfile", str(tls / "ca.pem"), str(tls / "gateway.pem")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.endswith(": OK\n"), done.stderr
+
+
+def test_an_unknown_option_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    done = install(tmp_path, "--stoer", "influx1")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "install.sh: --stoer is not known; see --help\n",
+    )

@@ -1,0 +1,70 @@
+"""Every systemd unit is as tight as promised, by systemd's own judgement."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from configparser import RawConfigParser
+from pathlib import Path
+
+import pytest
+
+UNITS = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
+LIMITS = {
+    "portier-control.service": 1.2,
+    "portier-link.service": 2.0,
+    "portier-record.service": 2.0,
+    "portier-web.service": 2.0,
+}
+pytestmark = pytest.mark.process
+
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
+)
+
+
+def settings(unit: str) -> dict[str, str]:
+    """The [Service] section; of a key that stands twice the last."""
+    parser = RawConfigParser(strict=False, comment_prefixes=("#",), delimiters=("=",))
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # systemd's keys have case
+    parser.read(UNITS / unit)
+    return dict(parser["Service"])
+
+
+def test_there_is_a_limit_for_every_unit() -> None:
+    assert {path.name for path in UNITS.glob("*.service")} == set(LIMITS)
+
+
+@needs_systemd
+@pytest.mark.parametrize(("unit", "limit"), LIMITS.items())
+def test_exposure_is_below_its_limit(unit: str, limit: float) -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNITS / unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    found = re.search(r"exposure level for \S+: ([0-9.]+)", done.stdout)
+    assert found is not None, done.stderr
+    assert float(found.group(1)) <= limit
+    assert "Unknown key" not in done.stderr
+
+
+def test_control_has_devices_and_no_network() -> None:
+    control = settings("portier-control.service")
+    assert control["PrivateNetwork"] == "yes"
+    assert control["RestrictAddressFamilies"] == "AF_UNIX"
+    assert "PrivateUsers" not in control, "the panel must see its peers' real users"
+
+
+@pytest.mark.parametrize("unit", [name for name in LIMITS if "control" not in name])
+def test_the_others_have_no_devices(unit: str) -> None:
+    assert settings(unit)["PrivateDevices"] == "yes"
+
+
+def test_relays_are_put_off_after_every_end_of_control() -> None:
+    control = settings("portier-control.service")
+    assert " outputs off " in control["ExecStopPost"]
+    assert control["Restart"] == "always"
+    assert control["WatchdogSec"] == "1s"
