@@ -1,0 +1,444 @@
+"""The panel's server: one thread, one Unix socket, bounded in everything.
+
+Nothing that a client does can hold up ``control``. The controller only sets a flag or puts
+a short note into a queue (:meth:`Server.changed`, :meth:`Server.answered`,
+:meth:`Server.committed`); this thread makes the snapshot, once for all clients, at most
+twenty times a second. A client that reads slowly gets the newest snapshot when it is
+ready for one, and none of those between.
+
+An answer to a command waits for its fact to be on disk so that it can name it, but no
+longer than :data:`ANSWER_WITHIN_S`: a full disk must not make the door look dead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pwd
+import selectors
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Protocol
+
+from gateway.core.effects import Reply
+from gateway.core.events import Issuer
+from gateway.panel.messages import (
+    MAX_LIFE_MS,
+    MAX_LINE,
+    Bench,
+    CommandMessage,
+    Hello,
+    Malformed,
+    Message,
+    encode,
+    parse,
+)
+
+CLIENTS_MOST = 32
+WAITING_MOST = 64
+"""Commands of one client that have no answer yet."""
+OUT_MOST = 256
+"""Answers that wait for one client to read them; with more it is closed."""
+SNAPSHOT_EVERY_S = 0.05
+ANSWER_WITHIN_S = 0.5
+IDLE_TICK_S = 1.0
+HELLO_WITHIN_S = 5.0
+READ_WITHIN_S = 30.0
+"""A client that takes nothing for this long is closed; its place is free again."""
+
+
+class Handler(Protocol):
+    """What stands behind the panel. Called in the server's thread; must not block."""
+
+    def command(self, message: CommandMessage) -> str:
+        """Pass a command on. The reason if it cannot even be queued, else empty."""
+
+    def told(self, message: Message) -> None:
+        """Anything that needs no answer."""
+
+    def bench(self, message: Bench, answer: Callable[[Mapping[str, object]], None]) -> None:
+        """Do it and call ``answer`` once, from any thread."""
+
+    def snapshot(self) -> Mapping[str, object]:
+        """The state as it is now."""
+
+
+@dataclass(slots=True, eq=False)
+class _Client:
+    sock: socket.socket
+    user: str
+    may_speak_for_others: bool
+    since: float
+    role: str | None = None
+    inbuf: bytearray = field(default_factory=bytearray)
+    out: deque[bytes] = field(default_factory=deque)
+    partial: memoryview = field(default_factory=lambda: memoryview(b""))
+    snapshot: bytes | None = None
+    rows: bytes | None = None
+    waiting: int = 0
+    took: float = 0.0
+    """When it last took a byte while there was something to take."""
+    closing: bool = False
+
+
+class Server:
+    """See the module. ``path``: the socket; its folder must exist. ``group``: the Unix group
+    that may connect, where it exists."""
+
+    def __init__(
+        self,
+        path: Path,
+        handler: Handler,
+        *,
+        group: str = "portier",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._path = path
+        self._handler = handler
+        self._group = group
+        self._clock = clock
+        self._clients: dict[int, _Client] = {}
+        self._notes: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._poked = False
+        self._dirty = False
+        self._snapshot_at = float("-inf")
+        self._rows: bytes | None = None
+        self._asked: dict[str, _Client] = {}
+        self._answers: dict[str, tuple[Reply, float]] = {}
+        self._stop = False
+        self._thread = threading.Thread(target=self._run, name="panel", daemon=True)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._selector = selectors.DefaultSelector()
+
+    # --- for the controller and the journal, from any thread ------------------------------
+
+    def start(self) -> None:
+        """Listen. The lock on the state folder is held, so a socket file that lies here is
+        stale."""
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+        old = os.umask(0o117)
+        try:
+            self._listener.bind(str(self._path))
+        finally:
+            os.umask(old)
+        self._share()
+        self._listener.listen(CLIENTS_MOST)
+        self._listener.setblocking(False)
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._wake, selectors.EVENT_READ)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop = True
+        self._poke()
+        if self._thread.ident is not None:
+            self._thread.join(timeout=1)
+        with contextlib.suppress(FileNotFoundError):
+            self._path.unlink()
+
+    def changed(self) -> None:
+        """There is something new to see."""
+        if not self._dirty:
+            self._dirty = True
+            self._poke()
+
+    def answered(self, reply: Reply) -> None:
+        """The building's answer; it goes out when its fact is on disk, or soon without."""
+        self._note(lambda: self._hold(reply))
+
+    def committed(self, command: str, fact: str | None) -> None:
+        """The fact that answers ``command`` is on disk, or never will be (``None``)."""
+        self._note(lambda: self._release(command, fact))
+
+    def rows(self, journal: str, head: int) -> None:
+        """The journal has grown up to row ``head``."""
+        self._note(lambda: self._tell_rows(journal, head))
+
+    def _note(self, note: Callable[[], None]) -> None:
+        self._notes.put(note)
+        self._poke()
+
+    def _poke(self) -> None:
+        if not self._poked:
+            self._poked = True
+            os.eventfd_write(self._wake, 1)
+
+    # --- the thread -----------------------------------------------------------------------
+
+    def _share(self) -> None:
+        with contextlib.suppress(KeyError, ImportError, PermissionError):
+            import grp
+
+            os.chown(self._path, -1, grp.getgrnam(self._group).gr_gid)
+
+    def _run(self) -> None:
+        try:
+            while not self._stop:
+                for key, mask in self._selector.select(self._timeout()):
+                    self._ready(key, mask)
+                while not self._notes.empty():
+                    self._notes.get()()
+                self._release_late()
+                self._publish()
+                self._sweep()
+        finally:
+            for client in list(self._clients.values()):
+                self._drop(client)
+            self._listener.close()
+            self._selector.close()
+
+    def _timeout(self) -> float:
+        now = self._clock()
+        due = [now + IDLE_TICK_S]
+        if self._dirty:
+            due.append(self._snapshot_at + SNAPSHOT_EVERY_S)
+        if self._answers:
+            due.append(next(iter(self._answers.values()))[1] + ANSWER_WITHIN_S)
+        return max(0.0, min(due) - now)
+
+    def _ready(self, key: selectors.SelectorKey, mask: int) -> None:
+        if key.fileobj is self._listener:
+            self._accept()
+        elif key.fileobj == self._wake:
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._wake)
+            self._poked = False  # only now: what is noted from here on is drained below
+        else:
+            client = self._clients.get(key.fd)
+            if client is None:
+                return
+            if mask & selectors.EVENT_READ:
+                self._read(client)
+            if mask & selectors.EVENT_WRITE and self._clients.get(key.fd) is client:
+                self._flush(client)
+
+    def _accept(self) -> None:
+        try:
+            sock, _ = self._listener.accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                time.sleep(0.01)  # out of descriptors: this thread has nothing better to do
+            return
+        sock.setblocking(False)
+        pid_uid_gid = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        _, uid, _ = struct.unpack("3i", pid_uid_gid)
+        user = _user(uid)
+        now = self._clock()
+        client = _Client(sock, user, _is_service(uid, user), now, took=now)
+        self._clients[sock.fileno()] = client
+        self._selector.register(sock, selectors.EVENT_READ)
+        if len(self._clients) > CLIENTS_MOST:
+            self._fail(client, "limit")
+
+    def _read(self, client: _Client) -> None:
+        try:
+            data = client.sock.recv(MAX_LINE)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(client)
+            return
+        if client.closing:
+            return
+        client.inbuf += data
+        while (end := client.inbuf.find(b"\n")) >= 0:
+            line = bytes(client.inbuf[: end + 1])
+            del client.inbuf[: end + 1]
+            try:
+                self._take(client, parse(line))
+            except Malformed as error:
+                self._fail(client, str(error))
+                return
+        if len(client.inbuf) > MAX_LINE:
+            self._fail(client, f"a line is at most {MAX_LINE} bytes")
+
+    def _take(self, client: _Client, message: Message) -> None:
+        if isinstance(message, Hello):
+            client.role = message.role
+            self._dirty = True
+            self._snapshot_at = float("-inf")
+            client.rows = self._rows
+        elif client.role is None:
+            raise Malformed("say hello first")
+        elif isinstance(message, CommandMessage):
+            self._command(client, message)
+        elif isinstance(message, Bench):
+            self._bench(client, message)
+        else:
+            self._handler.told(message)
+
+    def _command(self, client: _Client, message: CommandMessage) -> None:
+        command = message.command
+        issuer = command.issuer
+        if client.role == "cli" or issuer.via == "cli" or not client.may_speak_for_others:
+            issuer = Issuer(f"cli:{client.user}", "cli")
+        latest = int(self._clock() * 1000) + MAX_LIFE_MS
+        command = replace(command, issuer=issuer, expires_ms=min(command.expires_ms, latest))
+        refusal = ""
+        if command.id in self._asked:
+            refusal = "duplicate"
+        elif client.waiting >= WAITING_MOST:
+            refusal = "limit"
+        else:
+            refusal = self._handler.command(replace(message, command=command))
+        if refusal:
+            self._reply(client, Reply(command.id, "refused", refusal), None)
+        else:
+            client.waiting += 1
+            self._asked[command.id] = client
+
+    def _bench(self, client: _Client, message: Bench) -> None:
+        def answer(result: Mapping[str, object]) -> None:
+            line = encode({"type": "bench", "id": message.id, "result": result})
+            self._note(lambda: self._queue(client, line))
+
+        self._handler.bench(message, answer)
+
+    # --- what goes out --------------------------------------------------------------------
+
+    def _hold(self, reply: Reply) -> None:
+        if reply.command in self._asked:
+            self._answers[reply.command] = (reply, self._clock())
+
+    def _release(self, command: str, fact: str | None) -> None:
+        held = self._answers.pop(command, None)
+        client = self._asked.pop(command, None) if held else None
+        if held and client:
+            client.waiting -= 1
+            self._reply(client, held[0], fact)
+
+    def _release_late(self) -> None:
+        now = self._clock()
+        for command, (_, since) in list(self._answers.items()):
+            if now - since < ANSWER_WITHIN_S:
+                break  # in order of time
+            self._release(command, None)
+
+    def _reply(self, client: _Client, reply: Reply, fact: str | None) -> None:
+        self._queue(
+            client,
+            encode(
+                {
+                    "type": "reply",
+                    "id": reply.command,
+                    "status": reply.status,
+                    "reason": reply.reason,
+                    "fact": fact,
+                }
+            ),
+        )
+
+    def _tell_rows(self, journal: str, head: int) -> None:
+        self._rows = encode({"type": "rows", "journal": journal, "head": head})
+        for client in list(self._clients.values()):
+            if client.role is not None:
+                client.rows = self._rows
+                self._flush(client)
+
+    def _publish(self) -> None:
+        now = self._clock()
+        if not self._dirty or now - self._snapshot_at < SNAPSHOT_EVERY_S:
+            return
+        self._dirty = False
+        listeners = [client for client in self._clients.values() if client.role is not None]
+        if not listeners:
+            return
+        self._snapshot_at = now
+        line = encode({"type": "snapshot", "snapshot": self._handler.snapshot()})
+        for client in listeners:
+            client.snapshot = line
+            self._flush(client)
+
+    def _queue(self, client: _Client, line: bytes) -> None:
+        if len(client.out) >= OUT_MOST:
+            self._drop(client)
+            return
+        client.out.append(line)
+        self._flush(client)
+
+    def _next(self, client: _Client) -> bytes | None:
+        if client.out:
+            return client.out.popleft()
+        line = client.rows
+        if line is not None:
+            client.rows = None
+            return line
+        line, client.snapshot = client.snapshot, None
+        return line
+
+    def _flush(self, client: _Client) -> None:
+        if self._clients.get(client.sock.fileno()) is not client:
+            return
+        try:
+            while True:
+                if not client.partial:
+                    line = self._next(client)
+                    if line is None:
+                        break
+                    client.partial = memoryview(line)
+                sent = client.sock.send(client.partial)
+                client.partial = client.partial[sent:]
+                client.took = self._clock()
+        except BlockingIOError:
+            self._selector.modify(client.sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
+            return
+        except OSError:
+            self._drop(client)
+            return
+        if client.closing:
+            self._drop(client)
+        else:
+            client.took = self._clock()
+            self._selector.modify(client.sock, selectors.EVENT_READ)
+
+    def _fail(self, client: _Client, reason: str) -> None:
+        """Say what was wrong, then close."""
+        client.closing = True
+        client.role = None
+        client.snapshot = client.rows = None
+        self._queue(client, encode({"type": "error", "reason": reason}))
+
+    def _sweep(self) -> None:
+        now = self._clock()
+        for client in list(self._clients.values()):
+            pending = bool(client.partial)
+            if (pending and now - client.took > READ_WITHIN_S) or (
+                client.role is None and now - client.since > HELLO_WITHIN_S
+            ):
+                self._drop(client)
+
+    def _drop(self, client: _Client) -> None:
+        fd = client.sock.fileno()
+        if self._clients.get(fd) is not client:
+            return
+        del self._clients[fd]
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(client.sock)
+        client.sock.close()
+        for command in [key for key, who in self._asked.items() if who is client]:
+            del self._asked[command]
+            self._answers.pop(command, None)
+
+
+def _user(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
+
+
+def _is_service(uid: int, user: str) -> bool:
+    """May this peer name somebody else as the actor? The roles may; a person may not."""
+    return uid in (0, os.getuid()) or user == "portier" or user.startswith("portier-")
