@@ -8,7 +8,8 @@ A driver is one file of this folder. It has
   docstring below it that says what it is and in which unit;
 * ``open(settings, emit, *, name)``, which gives a :class:`Device` for a contact or a
   meter and a :class:`Relay` for a relay;
-* a meter also ``QUANTITIES``: what it measures, and between which bounds.
+* a meter also ``QUANTITIES``: what it measures, and between which bounds;
+* a relay also ``make_safe(settings)``: off, without a running gateway, whoever left it on.
 
 ``driver: sht4x`` in the configuration imports ``drivers.sht4x``: the name is the
 registration. Drivers know neither the gateway nor each other.
@@ -21,10 +22,11 @@ report whose value is ``None`` with a reason, from any thread.
 
 from __future__ import annotations
 
+import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 Kind = Literal["contact", "relay", "meter"]
 
@@ -88,7 +90,9 @@ Emit = Callable[[Report], None]
 
 
 class Device(Protocol):
-    """An open contact or meter. It reports through ``emit`` until it is closed."""
+    """An open contact or meter. It reports through ``emit`` until it is closed.
+
+    After a report that says *unknown* because the hardware is gone, open it anew."""
 
     def close(self) -> None:
         """Let go of the hardware. A second call does nothing."""
@@ -102,10 +106,10 @@ class Relay(Protocol):
         level."""
 
     def close(self) -> None:
-        """Off first, then let go. A second call does nothing."""
+        """Off first, then let go, without an exception. A second call does nothing."""
 
 
-HELPERS = frozenset({"gpiod_pins"})
+HELPERS = frozenset({"gpiod_lines", "gpiod_pins"})
 """Files of this folder that drivers share and that are no drivers themselves."""
 
 
@@ -113,3 +117,18 @@ def names() -> tuple[str, ...]:
     """The driver files there are, in alphabetical order."""
     modules = (module for module in pkgutil.iter_modules(__path__) if not module.ispkg)
     return tuple(sorted(module.name for module in modules if module.name not in HELPERS))
+
+
+def outputs_off(relays: Mapping[str, tuple[str, Any]]) -> dict[str, DriverFault | None]:
+    """Put every relay (point -> its driver's name and settings) to its safe level.
+
+    For after the end of the process that held them, however it ended. One that fails does not
+    keep the others on: the result says per point what went wrong (``None``: it is off)."""
+    results: dict[str, DriverFault | None] = {}
+    for point, (driver, settings) in relays.items():
+        try:
+            importlib.import_module(f"drivers.{driver}").make_safe(settings)
+            results[point] = None
+        except DriverFault as fault:
+            results[point] = fault
+    return results
