@@ -1,0 +1,183 @@
+"""What waits to be written: bounded, urgent before routine, nothing forgotten silently.
+
+A fact that must be dropped because memory is full still takes its number: it becomes one of
+``lost`` and the journal answers for it with ``absent: lost``. Dropped are the oldest of the
+local lane, then of the routine lane, and of the urgent lane only when nothing else is left.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from heapq import merge
+from operator import itemgetter
+
+from gateway.core.effects import Reply
+from gateway.core.facts import KINDS, LANES, Fact, Json, Lane
+from gateway.core.machine import Ms
+from gateway.journal.audit import AuditEntry
+
+_DROP_ORDER: tuple[Lane, ...] = ("local", "routine", "urgent")
+_AUDIT_LIMIT = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one step of the controller leaves behind.
+
+    ``kept`` is the state that must survive a restart, ``None`` when it has not changed; it is
+    written in the same transaction as the urgent facts it belongs to.
+    """
+
+    facts: tuple[Fact, ...] = ()
+    kept: Mapping[str, Json] | None = None
+    replies: tuple[Reply, ...] = ()
+    audit: tuple[AuditEntry, ...] = ()
+
+
+@dataclass(slots=True)
+class Work:
+    """What one transaction writes. ``facts`` carry the order in which they arrived."""
+
+    facts: list[tuple[int, Lane, Fact]] = field(default_factory=list)
+    lost: dict[Lane, int] = field(default_factory=dict)
+    kept: Mapping[str, Json] | None = None
+    audit: list[AuditEntry] = field(default_factory=list)
+    audit_lost: int = 0
+    replies: list[Reply] = field(default_factory=list)
+    sent: dict[Lane, int] = field(default_factory=dict)
+    recorded: dict[str, tuple[str, Mapping[str, int]]] = field(default_factory=dict)
+    utc_offset_ms: int | None = None
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.facts
+            or self.lost
+            or self.kept is not None
+            or self.audit
+            or self.audit_lost
+            or self.sent
+            or self.recorded
+            or self.utc_offset_ms is not None
+        )
+
+
+class Queue:
+    """Shared by the thread that appends and the thread that writes; held for microseconds."""
+
+    def __init__(self, limit: int, routine_wait_ms: Ms, cursor_wait_ms: Ms) -> None:
+        self.changed = threading.Condition(threading.Lock())
+        self._limit = limit
+        self._routine_wait_ms = routine_wait_ms
+        self._cursor_wait_ms = cursor_wait_ms
+        self._lanes: dict[Lane, deque[tuple[int, Lane, Fact]]] = {lane: deque() for lane in LANES}
+        self._count = 0
+        self._arrived = 0
+        self._rest = Work()
+        self._due_ms: Ms | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    def add(self, batch: Batch, now_ms: Ms) -> None:
+        """Take a batch in. Never waits for the disk; drops what there is no room for."""
+        with self.changed:
+            due_ms = now_ms + self._routine_wait_ms
+            for fact in batch.facts:
+                kind = KINDS.get(fact.kind)
+                lane: Lane = kind.lane if kind else "routine"
+                self._arrived += 1
+                self._lanes[lane].append((self._arrived, lane, fact))
+                self._count += 1
+                if lane == "urgent":
+                    due_ms = now_ms
+            if batch.kept is not None:
+                self._rest.kept = batch.kept
+                due_ms = now_ms
+            if batch.audit:
+                self._rest.audit.extend(batch.audit)
+                due_ms = now_ms
+            if batch.replies:
+                self._rest.replies.extend(batch.replies)
+                due_ms = now_ms
+            self._bound()
+            self._wake(due_ms)
+
+    def sent(self, lane: Lane, seq: int, now_ms: Ms) -> None:
+        with self.changed:
+            self._rest.sent[lane] = max(seq, self._rest.sent.get(lane, 0))
+            self._wake(now_ms + self._cursor_wait_ms)
+
+    def recorded(self, recorder: str, journal: str, lanes: Mapping[str, int], now_ms: Ms) -> None:
+        with self.changed:
+            if recorder in self._rest.recorded or len(self._rest.recorded) < 100:
+                self._rest.recorded[recorder] = (journal, dict(lanes))
+                self._wake(now_ms + self._cursor_wait_ms)
+
+    def clock(self, utc_offset_ms: int, now_ms: Ms) -> None:
+        with self.changed:
+            self._rest.utc_offset_ms = utc_offset_ms
+            self._wake(now_ms)
+
+    def due_ms(self) -> Ms | None:
+        """When the next transaction is due; ``None``: nothing waits. Call it holding the lock."""
+        return self._due_ms
+
+    def take(self, most: int) -> Work:
+        """Everything that waits; when that is more than ``most`` facts, urgent ones first."""
+        with self.changed:
+            work, self._rest, self._due_ms = self._rest, Work(), None
+            if self._count <= most:
+                work.facts = list(merge(*self._lanes.values(), key=itemgetter(0)))
+                for lane in self._lanes.values():
+                    lane.clear()
+            else:
+                for name in LANES:
+                    lane = self._lanes[name]
+                    while lane and len(work.facts) < most:
+                        work.facts.append(lane.popleft())
+                self._due_ms = 0
+                if self._lanes["urgent"] and work.kept is not None:
+                    self._rest.kept, work.kept = work.kept, None
+            self._count -= len(work.facts)
+            return work
+
+    def put_back(self, work: Work, now_ms: Ms, retry_ms: Ms) -> None:
+        """The transaction failed: all of it waits again, before whatever came meanwhile."""
+        with self.changed:
+            for item in reversed(work.facts):
+                self._lanes[item[1]].appendleft(item)
+            self._count += len(work.facts)
+            rest = self._rest
+            for lane, count in work.lost.items():
+                rest.lost[lane] = rest.lost.get(lane, 0) + count
+            if rest.kept is None:
+                rest.kept = work.kept
+            rest.audit[:0] = work.audit
+            rest.audit_lost += work.audit_lost
+            for lane, seq in work.sent.items():
+                rest.sent[lane] = max(seq, rest.sent.get(lane, 0))
+            rest.recorded = {**work.recorded, **rest.recorded}
+            if rest.utc_offset_ms is None:
+                rest.utc_offset_ms = work.utc_offset_ms
+            self._bound()
+            self._due_ms = now_ms + retry_ms
+
+    def _bound(self) -> None:
+        for lane in _DROP_ORDER:
+            waiting = self._lanes[lane]
+            while waiting and self._count > self._limit:
+                waiting.popleft()
+                self._count -= 1
+                self._rest.lost[lane] = self._rest.lost.get(lane, 0) + 1
+        excess = len(self._rest.audit) - _AUDIT_LIMIT
+        if excess > 0:
+            del self._rest.audit[:excess]
+            self._rest.audit_lost += excess
+
+    def _wake(self, due_ms: Ms) -> None:
+        if self._due_ms is None or due_ms < self._due_ms:
+            self._due_ms = due_ms
+            self.changed.notify_all()

@@ -1,0 +1,116 @@
+"""The tables of the journal, and how a connection to them is opened.
+
+A fact's words (kind, subject, quantity) are kept once, as a *series*; a fact points to its
+series. A *plain reading* (quantity and value, nothing else) keeps its value in a column and
+no JSON at all: ten million of them fit into the default limit of 1 GB.
+
+Instants are kept as (boot, monotonic ms); ``clock`` says which offset to UTC a boot has from
+which instant on, so that facts are stamped later without being touched.
+
+Every table and index has its own pattern of columns (see :data:`PATTERNS`): salvage tells
+the pages of a broken file apart by them, without trusting anything else in the file.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from gateway.core.facts import LANES, Lane
+
+VERSION = 1
+PAGE_BYTES = 4096
+HOUR_MS = 3_600_000
+LANE_INDEX: dict[Lane, int] = {lane: index for index, lane in enumerate(LANES)}
+REASONS = ("thinned", "expired", "lost")
+"""Why a number will never come. One answer for ever."""
+
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
+CREATE TABLE series (
+  id INTEGER PRIMARY KEY, kind TEXT NOT NULL, subject TEXT NOT NULL, quantity TEXT NOT NULL,
+  UNIQUE (kind, subject, quantity));
+CREATE TABLE boot (id INTEGER PRIMARY KEY, boot TEXT NOT NULL, first_row INTEGER NOT NULL);
+CREATE TABLE clock (
+  id INTEGER PRIMARY KEY, boot INTEGER NOT NULL,
+  from_mono_ms INTEGER NOT NULL, utc_offset_ms INTEGER NOT NULL);
+CREATE TABLE fact (
+  row INTEGER PRIMARY KEY, lane INTEGER NOT NULL, seq INTEGER NOT NULL,
+  series INTEGER NOT NULL, boot INTEGER NOT NULL, mono_ms INTEGER NOT NULL,
+  value REAL, count INTEGER, data TEXT);
+CREATE UNIQUE INDEX fact_lane ON fact (lane, seq);
+CREATE INDEX fact_series ON fact (series, boot, mono_ms, value, count);
+CREATE TABLE absent (
+  lane INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, reason TEXT NOT NULL,
+  PRIMARY KEY (lane, first)) WITHOUT ROWID;
+CREATE TABLE hour (
+  series INTEGER NOT NULL, boot INTEGER NOT NULL, hour INTEGER NOT NULL,
+  count INTEGER NOT NULL, gaps INTEGER NOT NULL, sum REAL NOT NULL, min REAL, max REAL,
+  PRIMARY KEY (series, boot, hour)) WITHOUT ROWID;
+CREATE TABLE audit (
+  n INTEGER PRIMARY KEY, boot TEXT NOT NULL, mono_ms INTEGER NOT NULL, utc_ms INTEGER,
+  actor TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL, outcome TEXT NOT NULL,
+  detail TEXT, detail_hash TEXT NOT NULL, previous TEXT NOT NULL, hash TEXT NOT NULL);
+"""
+
+
+def uri(path: Path, mode: str) -> str:
+    """The SQLite URI of a file; ``mode`` is ``ro``, ``rw`` or ``rwc``."""
+    return f"file:{quote(str(path.absolute()))}?mode={mode}"
+
+
+def new_id() -> str:
+    """A new journal id: 12 hex digits that no other journal has."""
+    return os.urandom(6).hex()
+
+
+def connect(
+    path: Path, factory: type[sqlite3.Connection] = sqlite3.Connection
+) -> sqlite3.Connection:
+    """A writing connection. Raises :class:`sqlite3.Error`, :class:`OSError`."""
+    if not path.exists():
+        # The mode is passed on by SQLite to -wal and -shm: the group may read, nobody else.
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640))
+    connection = sqlite3.connect(
+        uri(path, "rw"),
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=2.0,
+        factory=factory,
+        cached_statements=64,
+    )
+    try:
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON").fetchone()
+        connection.execute("PRAGMA wal_autocheckpoint = 0").fetchone()
+        connection.execute("PRAGMA journal_size_limit = 8388608").fetchone()
+        connection.execute("PRAGMA cache_size = -4000")
+        connection.execute("PRAGMA temp_store = MEMORY")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def create(connection: sqlite3.Connection, journal: str) -> None:
+    """Make all tables in an empty file, in one transaction. Raises :class:`sqlite3.Error`."""
+    statements = [f"{part};" for part in SCHEMA.split(";\n") if part.strip()]
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for statement in statements:
+            connection.execute(statement)
+        connection.executemany(
+            "INSERT INTO meta VALUES (?, ?)",
+            [("schema", str(VERSION)), ("journal", journal), ("clean", "1")],
+        )
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,387 @@
+"""The writing side of the file: numbers, series, roll-ups and cursors, one transaction at a time.
+
+Numbers are given inside the transaction and count only once it is committed. When a commit
+fails nobody knows whether it reached the disk; so before anything is written again the file
+is asked (:meth:`Store.reload`), and what it already holds is not written twice.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gateway.core.facts import Fact, Json, Lane
+from gateway.core.machine import Ms
+from gateway.journal import audit, schema
+from gateway.journal.audit import AuditEntry
+from gateway.journal.queue import Work
+from gateway.journal.schema import HOUR_MS, LANE_INDEX
+
+Numbered = tuple[int, Lane, int, Fact]
+"""(row, lane, sequence, fact)."""
+
+_INSERT = "INSERT INTO fact VALUES (?,?,?,?,?,?,?,?,?)"
+_HOUR = """INSERT INTO hour VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
+  count = count + excluded.count, gaps = gaps + excluded.gaps, sum = sum + excluded.sum,
+  min = min(coalesce(min, excluded.min), coalesce(excluded.min, min)),
+  max = max(coalesce(max, excluded.max), coalesce(excluded.max, max))"""
+
+
+@dataclass(slots=True)
+class Head:
+    """The last numbers given: of all rows, of each lane, and of the audit chain."""
+
+    row: int = 0
+    seq: dict[Lane, int] = field(default_factory=dict)
+    audit: int = 0
+
+    def copy(self) -> Head:
+        return Head(self.row, dict(self.seq), self.audit)
+
+
+class Store:
+    """An open journal. All methods raise :class:`sqlite3.Error`; one thread uses it."""
+
+    def __init__(
+        self,
+        path: Path,
+        boot: str,
+        factory: type[sqlite3.Connection] = sqlite3.Connection,
+    ) -> None:
+        self.path = path
+        self.boot = boot
+        self.boot_id = 0
+        self.utc_offset_ms: Ms | None = None
+        self.numbered: list[Numbered] = []
+        self.connection = schema.connect(path, factory)
+        try:
+            if self.one("SELECT count(*) FROM sqlite_master") == 0:
+                schema.create(self.connection, schema.new_id())
+            self.reload()
+            self.was_clean = self.meta("clean") == "1"
+            with self.transaction():
+                self.boot_id = self._boot_id()
+                self.put_meta("clean", "0")
+            self.utc_offset_ms = self._offset()
+            # A second, read-only connection that is closed last: SQLite then leaves -wal and
+            # -shm in place, which readers of another user need after a stop.
+            self._last = sqlite3.connect(
+                schema.uri(path, "ro"), uri=True, check_same_thread=False, isolation_level=None
+            )
+            self._last.execute("SELECT count(*) FROM meta").fetchone()
+        except BaseException:
+            self.connection.close()
+            raise
+
+    def close(self, *, clean: bool) -> None:
+        """Close the file; ``clean`` leaves the mark of an orderly stop. Never raises."""
+        try:
+            if clean:
+                with self.transaction():
+                    self.put_meta("clean", "1")
+                self.checkpoint()
+        except sqlite3.Error:
+            pass  # not clean then: the next start looks closer
+        for connection in (self.connection, self._last):
+            try:
+                connection.close()
+            except sqlite3.Error:
+                continue
+
+    def reload(self) -> None:
+        """Read the heads again, as the file has them."""
+        version = self.meta("schema")
+        if version != str(schema.VERSION):
+            raise sqlite3.DatabaseError(f"journal schema {version} is not known")
+        self.journal = self.meta("journal") or ""
+        self.head = Head(
+            row=max(self.one("SELECT max(row) FROM fact") or 0, int(self.meta("row") or 0)),
+            audit=self.one("SELECT max(n) FROM audit") or int(self.meta("audit.n") or 0),
+        )
+        for lane, index in LANE_INDEX.items():
+            self.head.seq[lane] = max(
+                self.one("SELECT max(seq) FROM fact WHERE lane = ?", index) or 0,
+                self.one("SELECT max(last) FROM absent WHERE lane = ?", index) or 0,
+            )
+        self.series: dict[tuple[str, str, str], int] = {
+            (kind, subject, quantity): number
+            for number, kind, subject, quantity in self.connection.execute(
+                "SELECT id, kind, subject, quantity FROM series"
+            )
+        }
+
+    def one(self, sql: str, *values: object) -> Any:
+        """The first column of the first row, ``None`` without a row."""
+        row = self.connection.execute(sql, values).fetchone()
+        return None if row is None else row[0]
+
+    def meta(self, key: str) -> str | None:
+        value: str | None = self.one("SELECT value FROM meta WHERE key = ?", key)
+        return value
+
+    def put_meta(self, key: str, value: str) -> None:
+        self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    @contextmanager
+    def transaction(self) -> Iterator[Head]:
+        """One transaction; rolled back when anything in it raises.
+
+        It yields a copy of the head to count up; the store takes it over after the commit.
+        """
+        head = self.head.copy()
+        offset_ms = self.utc_offset_ms
+        self.connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield head
+            self.connection.execute("COMMIT")
+        except BaseException:
+            self.series.clear()  # it may hold what was rolled back; it is filled again on use
+            self.utc_offset_ms = offset_ms
+            if self.connection.in_transaction:
+                self.connection.execute("ROLLBACK")
+            raise
+        self.head = head
+
+    def kept(self) -> dict[str, Json] | None:
+        """The state that was kept, ``None`` when there is none or it cannot be understood."""
+        try:
+            kept = json.loads(self.meta("kept") or "null")
+        except ValueError:
+            return None
+        return kept if isinstance(kept, dict) else None
+
+    # --- writing
+
+    def write(self, work: Work) -> list[Numbered]:
+        """Write all of ``work`` in one transaction and return its facts with their numbers.
+
+        ``numbered`` keeps them too: should the commit fail and have happened nevertheless.
+        """
+        journal = self.journal
+        with self.transaction() as head:
+            for lane, count in work.lost.items():
+                first = head.seq[lane] + 1
+                head.seq[lane] += count
+                head.row += count
+                add_absent(self.connection, lane, first, head.seq[lane], "lost")
+            if work.utc_offset_ms is not None and self.utc_offset_ms is None:
+                self._segment(0, work.utc_offset_ms)
+            self.numbered = self.insert(head, [(fact, lane) for _, lane, fact in work.facts])
+            self._roll_up(self.numbered)
+            if work.audit_lost:
+                note = f"{work.audit_lost} entries were lost while the disk was full"
+                at_ms = work.audit[0].at_ms if work.audit else 0
+                work.audit.insert(0, AuditEntry("gateway", "audit", "gateway", "lost", at_ms, note))
+                work.audit_lost = 0
+            for entry in work.audit:
+                head.audit = audit.append(self.connection, self.boot, self.utc_offset_ms, entry)
+            if work.kept is not None:
+                self.put_meta("kept", encode(work.kept))
+            journal = self._cursors(work, head)
+        self.journal = journal
+        return self.numbered
+
+    def insert(self, head: Head, facts: list[tuple[Fact, Lane]]) -> list[Numbered]:
+        """Number and insert facts within the caller's transaction."""
+        numbered: list[Numbered] = []
+        values = []
+        for fact, lane in facts:
+            head.row += 1
+            head.seq[lane] += 1
+            numbered.append((head.row, lane, head.seq[lane], fact))
+            values.append((head.row, LANE_INDEX[lane], head.seq[lane], *self._columns(fact)))
+        self.connection.executemany(_INSERT, values)
+        for _, _, _, fact in numbered:
+            if fact.kind in ("clock_trusted", "clock_stepped"):
+                self._clock_fact(fact)
+        return numbered
+
+    def _columns(self, fact: Fact) -> tuple[int, int, Ms, float | None, int | None, str | None]:
+        data = fact.data
+        value: float | None = None
+        count: int | None = None
+        text: str | None = None
+        quantity = ""
+        if fact.kind == "reading":
+            quantity = _text(data.get("quantity"))
+            value, count = _number(data.get("value")), _whole(data.get("count"))
+            plain = value is not None and all(
+                key in ("quantity", "value") or item in (None, "") for key, item in data.items()
+            )
+            if not plain:
+                text = encode(data)
+        else:
+            level = data.get("active", data.get("on"))
+            value = float(level) if isinstance(level, bool) else None
+            text = encode(data)
+        series = self._series(fact.kind, _text(fact.subject), quantity)
+        return series, self.boot_id, fact.at_ms, value, count, text
+
+    def _series(self, kind: str, subject: str, quantity: str) -> int:
+        key = (kind, subject, quantity)
+        number = self.series.get(key)
+        if number is None:
+            number = self.one(
+                "SELECT id FROM series WHERE kind = ? AND subject = ? AND quantity = ?", *key
+            )
+            if number is None:
+                number = (self.one("SELECT max(id) FROM series") or 0) + 1
+                self.connection.execute("INSERT INTO series VALUES (?,?,?,?)", (number, *key))
+            self.series[key] = number
+        return number
+
+    def _roll_up(self, numbered: list[Numbered]) -> None:
+        hours: dict[tuple[int, int], list[float | None]] = {}
+        gaps: dict[tuple[int, int], int] = {}
+        for _, _, _, fact in numbered:
+            if fact.kind == "reading" and fact.data.get("count") is None:
+                quantity = _text(fact.data.get("quantity"))
+                series = self._series("reading", _text(fact.subject), quantity)
+                key = (series, fact.at_ms // HOUR_MS)
+                value = _number(fact.data.get("value"))
+                if value is None:
+                    gaps[key] = gaps.get(key, 0) + 1
+                hours.setdefault(key, []).append(value)
+        rows = []
+        for (series, hour), all_values in hours.items():
+            values = [value for value in all_values if value is not None]
+            low, high = (min(values), max(values)) if values else (None, None)
+            rows.append(
+                (
+                    series,
+                    self.boot_id,
+                    hour,
+                    len(values),
+                    gaps.get((series, hour), 0),
+                    math.fsum(values),
+                    low,
+                    high,
+                )
+            )
+        self.connection.executemany(_HOUR, rows)
+
+    # --- boots and cursors
+
+    def _boot_id(self) -> int:
+        known: int | None = self.one("SELECT max(id) FROM boot WHERE boot = ?", self.boot)
+        if known is not None and known == self.one("SELECT max(id) FROM boot"):
+            return known
+        number: int = (self.one("SELECT max(id) FROM boot") or 0) + 1
+        self.connection.execute(
+            "INSERT INTO boot VALUES (?,?,?)", (number, self.boot, self.head.row + 1)
+        )
+        return number
+
+    def _offset(self) -> Ms | None:
+        """The newest offset of this boot."""
+        offset: Ms | None = self.one(
+            "SELECT utc_offset_ms FROM clock WHERE boot = ? ORDER BY id DESC LIMIT 1", self.boot_id
+        )
+        return offset
+
+    def _clock_fact(self, fact: Fact) -> None:
+        offset = _whole(fact.data.get("utc_offset_ms"))
+        if offset is not None and offset != self.utc_offset_ms:
+            self._segment(0 if self.utc_offset_ms is None else fact.at_ms, offset)
+
+    def _segment(self, from_mono_ms: Ms, utc_offset_ms: Ms) -> None:
+        self.connection.execute(
+            "INSERT INTO clock (boot, from_mono_ms, utc_offset_ms) VALUES (?,?,?)",
+            (self.boot_id, from_mono_ms, utc_offset_ms),
+        )
+        self.utc_offset_ms = utc_offset_ms
+
+    def _cursors(self, work: Work, head: Head) -> str:
+        """Note how far things were sent and recorded; returns the journal's id.
+
+        Who is ahead of us knows facts that we do not have: the file is an older copy, and its
+        next numbers were used before. Such a journal goes on under a new id, and everything
+        is sent again under it.
+        """
+        ahead = any(seq > head.seq[lane] for lane, seq in work.sent.items())
+        for recorder, (journal, lanes) in work.recorded.items():
+            self.put_meta(
+                f"recorded.{recorder}", encode({"journal": journal, "lanes": dict(lanes)})
+            )
+            if journal == self.journal:
+                ahead = ahead or any(
+                    seq > head.seq[lane] for lane in head.seq if (seq := lanes.get(lane, 0))
+                )
+        for lane, seq in work.sent.items():
+            if seq > int(self.meta(f"sent.{lane}") or 0):
+                self.put_meta(f"sent.{lane}", str(seq))
+        return self.renew() if ahead else self.journal
+
+    def renew(self) -> str:
+        """Within a transaction: a new journal id, of which nothing has been sent."""
+        journal = schema.new_id()
+        self.put_meta("journal", journal)
+        self.connection.execute("DELETE FROM meta WHERE key LIKE 'sent.%'")
+        return journal
+
+    def checkpoint(self) -> None:
+        """Move what is in the -wal into the main file, as far as readers let it."""
+        self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+
+
+def add_absent(
+    connection: sqlite3.Connection, lane: Lane, first: int, last: int, reason: str
+) -> None:
+    """Note in the caller's transaction that these numbers will never come, joining neighbours."""
+    index = LANE_INDEX[lane]
+    before = connection.execute(
+        "SELECT first, last, reason FROM absent WHERE lane = ? AND first < ? "
+        "ORDER BY first DESC LIMIT 1",
+        (index, first),
+    ).fetchone()
+    after = connection.execute(
+        "SELECT first, last, reason FROM absent WHERE lane = ? AND first = ?", (index, last + 1)
+    ).fetchone()
+    if after is not None and after[2] == reason:
+        connection.execute("DELETE FROM absent WHERE lane = ? AND first = ?", (index, after[0]))
+        last = after[1]
+    if before is not None and before[1] == first - 1 and before[2] == reason:
+        connection.execute(
+            "UPDATE absent SET last = ? WHERE lane = ? AND first = ?", (last, index, before[0])
+        )
+    else:
+        connection.execute("INSERT INTO absent VALUES (?,?,?,?)", (index, first, last, reason))
+
+
+def encode(data: Mapping[str, Json]) -> str:
+    """Compact JSON. A number that JSON does not know (NaN) becomes null: a gap, never an error."""
+    try:
+        return json.dumps(dict(data), separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(dict(data)), separators=(",", ":"))
+
+
+def _finite(value: Json) -> Json:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _text(value: Json) -> str:
+    """Text that the file can hold: half a surrogate pair cannot be written as UTF-8."""
+    return "" if value is None else str(value).encode("utf-8", "replace").decode()
+
+
+def _number(value: Json) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def _whole(value: Json) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return value if abs(value) < 2**63 else None

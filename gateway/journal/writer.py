@@ -1,0 +1,386 @@
+"""The journal's thread: takes what the controller hands over and makes it durable.
+
+``append`` only puts a batch into a queue. The thread writes everything that waits in one
+transaction: at once when something urgent is among it, within 50 ms otherwise. While one
+transaction reaches the disk the next gathers, so the more there is to write the larger the
+transactions become.
+
+The disk may be full, slow, torn or gone: the door does not care. What happens is then kept in
+memory, within bounds; ``on_state`` tells the controller, and answers to commands are given
+without a fact's name instead of being held back.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.core.effects import Reply
+from gateway.core.facts import Fact, Json, Lane
+from gateway.core.machine import Ms
+from gateway.journal.audit import AuditEntry
+from gateway.journal.queue import Batch, Queue, Work
+from gateway.journal.store import Head, Numbered, Store
+from gateway.wire import event_id
+
+ROUTINE_WAIT_MS = 40
+CURSOR_WAIT_MS = 200
+RETRY_MS = 1_000
+REPLY_WITHIN_MS = 400
+MOST_FACTS = 2_000
+"""In one transaction; it bounds how long an urgent fact can wait behind a backlog."""
+_IDLE_CHECKPOINT_PAGES = 256
+_FORCED_CHECKPOINT_PAGES = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Told after each commit, on a thread of the journal.
+
+    ``replies``: each with the event id of the fact that answers it; ``None`` where there is
+    no such fact or the disk did not take it.
+    """
+
+    head: int
+    journal: str
+    rows: tuple[Numbered, ...]
+    replies: tuple[tuple[Reply, str | None], ...]
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A reply that waits for its fact to be durable, at most until ``until_ms``."""
+
+    reply: Reply
+    until_ms: Ms
+
+
+def _now_ms() -> Ms:
+    return time.monotonic_ns() // 1_000_000
+
+
+class Journal:
+    """The writer. Nothing in it raises into the caller; every method returns at once but
+    ``kept`` and ``close``, which take a timeout in seconds.
+
+    ``boot`` names this run of the machine; ``lives`` how long each retention class lives
+    (without an entry: for ever); ``limit_bytes`` how large the file may become;
+    ``memory_facts`` how many facts wait in memory while the disk takes none. ``now_ms`` is
+    the clock of the facts that the journal itself makes.
+
+    ``on_state`` gets a stable reason while the journal cannot keep what happens
+    (``journal_full``, ``journal_read_only``, ``journal_unavailable``) and an empty text when
+    it can again.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        boot: str,
+        limit_bytes: int,
+        lives: Mapping[str, Ms],
+        on_commit: Callable[[Committed], None],
+        on_state: Callable[[str], None],
+        gateway: str = "gateway",
+        memory_facts: int = 20_000,
+        now_ms: Callable[[], Ms] = _now_ms,
+        factory: type[sqlite3.Connection] = sqlite3.Connection,
+    ) -> None:
+        self._path = path
+        self._boot = boot
+        self._limit_bytes = limit_bytes
+        self._lives = dict(lives)
+        self._on_commit = on_commit
+        self._on_state = on_state
+        self._gateway = gateway
+        self._fact_now_ms = now_ms
+        self._factory = factory
+        self._queue = Queue(memory_facts, ROUTINE_WAIT_MS, CURSOR_WAIT_MS)
+        self._store: Store | None = None
+        self._doubt: tuple[Head, Work, list[Numbered]] | None = None
+        self._state = ""
+        self._not_before_ms: Ms = 0
+        self._kept: Mapping[str, Json] | None = None
+        self._readable = threading.Event()
+        self._was_clean: bool | None = None
+        self._closing = False
+        self._upkeep: Iterator[Ms] | None = None
+        self._upkeep_at_ms: Ms = 0
+        self._pages = 0
+        self._answers = threading.Condition(threading.Lock())
+        self._waiting: list[_Waiting] = []
+        self._head = 0
+        self._journal = ""
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._watch = threading.Thread(target=self._watch_replies, name="replies", daemon=True)
+
+    # --- called from other threads
+
+    def start(self) -> None:
+        """Start the thread; it opens the file, mending it first where it must."""
+        self._thread.start()
+        self._watch.start()
+
+    def kept(self, timeout: float) -> Mapping[str, Json] | None:
+        """The kept state of the run before; waits at most ``timeout`` seconds for the file.
+
+        ``None``: not readable yet (ask again), or nothing was kept (then ``readable``).
+        """
+        self._readable.wait(timeout)
+        return self._kept
+
+    @property
+    def readable(self) -> bool:
+        """Whether the file has been opened, so that ``kept`` is final."""
+        return self._readable.is_set()
+
+    @property
+    def was_clean(self) -> bool | None:
+        """Whether the run before was stopped in order; ``None`` while that is not known."""
+        return self._was_clean
+
+    @property
+    def backlog(self) -> int:
+        """How many facts wait to be written."""
+        return len(self._queue)
+
+    def append(self, batch: Batch) -> None:
+        """Hand over what one step left behind."""
+        now_ms = _now_ms()
+        if batch.replies:
+            with self._answers:
+                self._waiting.extend(
+                    _Waiting(reply, now_ms + REPLY_WITHIN_MS) for reply in batch.replies
+                )
+                self._answers.notify_all()
+        self._queue.add(batch, now_ms)
+
+    def sent(self, lane: Lane, seq: int) -> None:
+        """The broker has acknowledged everything of ``lane`` up to ``seq``."""
+        self._queue.sent(lane, seq, _now_ms())
+
+    def recorded(self, recorder: str, journal: str, lanes: Mapping[str, int]) -> None:
+        """A recorder says up to which numbers of which journal its store has everything."""
+        self._queue.recorded(recorder, journal, lanes, _now_ms())
+
+    def clock(self, utc_offset_ms: Ms, trusted: bool = True) -> None:
+        """Give this boot its offset to UTC, once. Later steps come as facts."""
+        if trusted:
+            self._queue.clock(utc_offset_ms, _now_ms())
+
+    def close(self, timeout: float) -> None:
+        """Write what waits, leave the mark of an orderly stop, close the file."""
+        self._closing = True
+        with self._queue.changed:
+            self._queue.changed.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
+        with self._answers:
+            self._answers.notify_all()
+        if self._watch.ident is not None:
+            self._watch.join(timeout)
+
+    # --- the thread
+
+    def _run(self) -> None:
+        while not self._closing:
+            self._turn()
+        deadline_ms = _now_ms() + RETRY_MS
+        while len(self._queue) and _now_ms() < deadline_ms and self._write():
+            pass
+        if self._store is not None:
+            self._write()
+            self._store.close(clean=not len(self._queue) and self._doubt is None)
+            self._store = None
+
+    def _turn(self) -> None:
+        """One turn: open if need be, wait for something to do, do it."""
+        if self._store is None and _now_ms() >= self._not_before_ms:
+            self._open()
+        if self._sleep():
+            self._write()
+        self._look_after()
+
+    def _sleep(self) -> bool:
+        """Wait until a transaction is due (true) or it is time to look after the file."""
+        with self._queue.changed:
+            while not self._closing:
+                now_ms = _now_ms()
+                due_ms = self._queue.due_ms()
+                if self._store is None or now_ms < self._not_before_ms:
+                    due_ms = self._not_before_ms
+                    if now_ms >= due_ms:
+                        return self._store is not None
+                elif due_ms is not None and now_ms >= due_ms:
+                    return True
+                elif self._store is not None and now_ms >= self._upkeep_at_ms:
+                    return False
+                until_ms = self._upkeep_at_ms if due_ms is None else due_ms
+                if self._store is not None and self._not_before_ms <= now_ms:
+                    until_ms = min(until_ms, self._upkeep_at_ms)
+                self._queue.changed.wait(max(until_ms - now_ms, 0) / 1000 + 0.0005)
+        return False
+
+    def _write(self) -> bool:
+        """Write one transaction's worth; false when the disk did not take it."""
+        store = self._store
+        if store is None:
+            return False
+        work = self._queue.take(MOST_FACTS)
+        before = store.head
+        numbered: list[Numbered] = []
+        if work:
+            try:
+                numbered = store.write(work)
+            except (sqlite3.Error, OSError) as error:
+                self._doubt = (before, work, store.numbered)
+                self._failed(error)
+                return self._doubt is None
+        self._pages += 4 + len(numbered) // 8
+        self._done(store, numbered, work)
+        return True
+
+    def _done(self, store: Store, numbered: list[Numbered], work: Work) -> None:
+        self._tell("")
+        self._head, self._journal = store.head.row, store.journal
+        answers = {
+            command: event_id(self._gateway, store.journal, lane, seq)
+            for _, lane, seq, fact in numbered
+            if isinstance(command := fact.data.get("command"), str)
+        }
+        replies = self._take_replies(answers, work)
+        if numbered or replies or work.lost:
+            self._on_commit(
+                Committed(store.head.row, store.journal, tuple(numbered), tuple(replies))
+            )
+
+    def _open(self) -> None:
+        try:
+            store = self._opened()
+        except (sqlite3.Error, OSError) as error:
+            self._not_before_ms = _now_ms() + RETRY_MS
+            self._tell(_reason(error))
+            return
+        self._store = store
+        self._head, self._journal = store.head.row, store.journal
+        self._upkeep = None
+        self._upkeep_at_ms = _now_ms() + 1_000
+        if not self._readable.is_set():
+            self._kept = store.kept()
+            self._was_clean = store.was_clean
+            self._readable.set()
+        self._settle(store)
+        self._tell("")
+
+    def _opened(self) -> Store:
+        return Store(self._path, self._boot, self._factory)
+
+    def _settle(self, store: Store) -> None:
+        """Find out whether the transaction whose commit failed is in the file after all."""
+        if self._doubt is None:
+            return
+        before, work, numbered = self._doubt
+        self._doubt = None
+        if store.head.row > before.row or store.head.audit > before.audit:
+            self._done(store, numbered, work)
+        else:
+            self._queue.put_back(work, _now_ms(), 0)
+
+    def _failed(self, error: Exception) -> None:
+        """The disk did not take it. Look what the file has; open it again if that fails too."""
+        self._not_before_ms = _now_ms() + RETRY_MS
+        self._tell(_reason(error))
+        self._give_up_replies()
+        store = self._store
+        try:
+            if store is None or damaged(error):
+                raise sqlite3.OperationalError("to be opened again")
+            store.reload()
+        except (sqlite3.Error, OSError):
+            if store is not None:
+                store.close(clean=False)
+            self._store = None
+            return
+        self._settle(store)
+
+    def _tell(self, state: str) -> None:
+        if state != self._state:
+            self._state = state
+            self._on_state(state)
+
+    def _look_after(self) -> None:
+        """Checkpoints and upkeep, in small slices and only while nothing urgent waits."""
+        store = self._store
+        if store is None:
+            return
+        with self._queue.changed:
+            due_ms = self._queue.due_ms()
+        now_ms = _now_ms()
+        idle = due_ms is None or due_ms > now_ms
+        try:
+            if self._pages > (_IDLE_CHECKPOINT_PAGES if idle else _FORCED_CHECKPOINT_PAGES):
+                store.checkpoint()
+                self._pages = 0
+            if now_ms >= self._upkeep_at_ms:
+                self._upkeep_at_ms = now_ms + 60_000
+        except (sqlite3.Error, OSError) as error:
+            self._failed(error)
+
+    # --- replies
+
+    def _take_replies(
+        self, answers: Mapping[str, str], work: Work
+    ) -> list[tuple[Reply, str | None]]:
+        with self._answers:
+            written = {id(reply) for reply in work.replies}
+            taken = [one for one in self._waiting if id(one.reply) in written]
+            self._waiting = [one for one in self._waiting if id(one.reply) not in written]
+        return [(one.reply, answers.get(one.reply.command)) for one in taken]
+
+    def _give_up_replies(self, until_ms: Ms | None = None) -> None:
+        """Answer what waits (too long) without the name of a fact."""
+        with self._answers:
+            late = [w for w in self._waiting if until_ms is None or w.until_ms <= until_ms]
+            self._waiting = [w for w in self._waiting if until_ms and w.until_ms > until_ms]
+        if late:
+            self._on_commit(
+                Committed(self._head, self._journal, (), tuple((w.reply, None) for w in late))
+            )
+
+    def _watch_replies(self) -> None:
+        """A thread of its own: the journal's may be stuck in a disk that does not answer."""
+        while not (self._closing and not self._thread.is_alive()):
+            with self._answers:
+                first_ms = min((w.until_ms for w in self._waiting), default=None)
+                if first_ms is None:
+                    self._answers.wait(None if not self._closing else 0.05)
+                elif first_ms > _now_ms():
+                    self._answers.wait((first_ms - _now_ms()) / 1000)
+            self._give_up_replies(_now_ms())
+        self._give_up_replies()
+
+
+def damaged(error: Exception) -> bool:
+    """Whether the file itself is broken, so that waiting does not help."""
+    if not isinstance(error, sqlite3.DatabaseError):
+        return False
+    code = getattr(error, "sqlite_errorcode", None)
+    # 1 is "no such table", 11 "malformed", 26 "not a database"; without a code it is our own.
+    return code is None or code & 0xFF in (1, 11, 26)
+
+
+def _reason(error: Exception) -> str:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code == 13 or getattr(error, "errno", None) == 28:
+        return "journal_full"
+    if code == 8 or getattr(error, "errno", None) in (13, 30):
+        return "journal_read_only"
+    return "journal_unavailable"
+
+
+__all__ = ["AuditEntry", "Batch", "Committed", "Fact", "Journal"]
