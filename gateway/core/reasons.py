@@ -1,0 +1,42 @@
+"""Why something was refused: the keys that replies, facts and counters carry.
+
+The page has words for each in both languages; people and scripts compare with them. So a
+reason is never renamed; a new one is one new line here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+REASONS: Final[dict[str, str]] = {
+    # --- the door says no
+    "mode_off": "The door is switched off: nothing is activated.",
+    "mode_exit_only": "Only the way out is free: outside buttons and remotes do not open.",
+    "mode_night": "The door is locked: keys, readers and staff only.",
+    "reason_needed": "Staff open a locked door with a reason only.",
+    "fire": "The fire alarm keeps this door closed.",
+    "stale": "The press is older than two seconds: whoever pressed may be gone.",
+    "interlock": "Another door of the interlock is open.",
+    "not_wired": "The door has neither a hold-open relay nor a maintained activation.",
+    "stuck": "The contact has been active for too long and does not count.",
+    "already_open": "The door is being held open (said with the outcome `extended`).",
+    # --- the command says no
+    "expired": "The command came at or after the end of its life.",
+    "unknown_door": "There is no door of this name.",
+    "unknown_alarm": "There is no alarm of this name.",
+    "unknown_point": "There is no point of this name.",
+    "not_shelvable": "An alarm of this severity cannot be shelved.",
+    "in_use": "The relay is in use.",
+    "limit": "More than is allowed, or for longer.",
+    # --- the way here says no
+    "clock_untrusted": "The age of the command cannot be known.",
+    "duplicate": "This command has been here before.",
+    "from_future": "The command was issued in the future.",
+    "too_old": "The command is older than its ttl.",
+    "retained": "A broker kept the command; nobody issued it now.",
+    "unsigned": "The issuer must sign, and has not.",
+    "bad_signature": "The signature does not fit.",
+    "malformed": "The command cannot be understood.",
+    "before_start": "The command was issued before this start of the gateway.",
+}
+"""Key -> what it means, in one sentence."""
