@@ -28,7 +28,7 @@ from gateway.core.events import (
     ShelveAlarm,
     TestRelay,
 )
-from gateway.core.facts import Json
+from gateway.core.facts import LANES, Json, Lane
 
 MAX_LINE = 65_536
 """Bytes of one line from a client, its line feed included."""
@@ -76,7 +76,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    lane: str
+    lane: Lane
     seq: int
 
 
@@ -287,6 +287,13 @@ def _refused(raw: _Raw) -> Refused:
     )
 
 
+def _lane(raw: _Raw) -> Lane:
+    lane = raw.get("lane")
+    if lane not in LANES:
+        raise Malformed(f"lane: one of {', '.join(LANES)}")
+    return lane
+
+
 def _recorded(raw: _Raw) -> Recorded:
     lanes = _object(raw, "lanes")
     return Recorded(
@@ -303,7 +310,7 @@ _READERS: Mapping[str, Callable[[_Raw], Message]] = {
     "hello": _hello,
     "command": _command,
     "refused": _refused,
-    "sent": lambda raw: Sent(_text(raw, "lane"), _int(raw, "seq")),
+    "sent": lambda raw: Sent(_lane(raw), _int(raw, "seq")),
     "recorded": _recorded,
     "clock": lambda raw: ClockTold(
         _bool(raw, "trusted"), _int(raw, "utc_ms"), _int(raw, "monotonic_ms")

@@ -38,6 +38,7 @@ from gateway.panel.messages import (
     Hello,
     Malformed,
     Message,
+    Role,
     encode,
     parse,
 )
@@ -70,6 +71,9 @@ class Handler(Protocol):
     def snapshot(self) -> Mapping[str, object]:
         """The state as it is now."""
 
+    def gone(self, role: Role) -> None:
+        """The last client of this role has closed its connection."""
+
 
 @dataclass(slots=True, eq=False)
 class _Client:
@@ -77,7 +81,7 @@ class _Client:
     user: str
     may_speak_for_others: bool
     since: float
-    role: str | None = None
+    role: Role | None = None
     inbuf: bytearray = field(default_factory=bytearray)
     out: deque[bytes] = field(default_factory=deque)
     partial: memoryview = field(default_factory=lambda: memoryview(b""))
@@ -87,6 +91,10 @@ class _Client:
     took: float = 0.0
     """When it last took a byte while there was something to take."""
     closing: bool = False
+
+    @property
+    def listens(self) -> bool:
+        return self.role is not None and not self.closing
 
 
 class Server:
@@ -343,7 +351,7 @@ class Server:
     def _tell_rows(self, journal: str, head: int) -> None:
         self._rows = encode({"type": "rows", "journal": journal, "head": head})
         for client in list(self._clients.values()):
-            if client.role is not None:
+            if client.listens:
                 client.rows = self._rows
                 self._flush(client)
 
@@ -352,7 +360,7 @@ class Server:
         if not self._dirty or now - self._snapshot_at < SNAPSHOT_EVERY_S:
             return
         self._dirty = False
-        listeners = [client for client in self._clients.values() if client.role is not None]
+        listeners = [client for client in self._clients.values() if client.listens]
         if not listeners:
             return
         self._snapshot_at = now
@@ -406,7 +414,6 @@ class Server:
     def _fail(self, client: _Client, reason: str) -> None:
         """Say what was wrong, then close."""
         client.closing = True
-        client.role = None
         client.snapshot = client.rows = None
         self._queue(client, encode({"type": "error", "reason": reason}))
 
@@ -427,6 +434,8 @@ class Server:
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(client.sock)
         client.sock.close()
+        if client.role and all(other.role != client.role for other in self._clients.values()):
+            self._handler.gone(client.role)
         for command in [key for key, who in self._asked.items() if who is client]:
             del self._asked[command]
             self._answers.pop(command, None)

@@ -1,0 +1,200 @@
+"""The bench: doing what people at the terminal strip do, and moving the clock forward.
+
+Only where the configuration says ``bench: true``, and only to simulated points. A journey
+through time goes from deadline to deadline, of the building and of the simulated world,
+and does at each what is due then; so a recording of a day is lived in seconds, with the
+same facts at the same instants every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+from gateway.control.clock import Clock
+from gateway.control.controller import Controller
+from gateway.control.inbox import Inbox
+from gateway.core.facts import Json
+from gateway.core.machine import Ms
+
+Answer = Callable[[Mapping[str, object]], None]
+STEPS_MOST = 5_000_000
+"""Deadlines of one journey: a loop that does not come forward is a bug, not a long way."""
+
+
+class World(Protocol):
+    """The simulated world as the bench uses it. Raises :class:`KeyError` for a point that is
+    not simulated."""
+
+    def press(self, point: str, for_ms: int = 200, *, bounces: int = 0) -> None: ...
+
+    def set(self, point: str, value: bool | float | None, quantity: str = "") -> None: ...
+
+    def feed(self, point: str, active: bool, edge_ns: int) -> None: ...
+
+    def stick(self, point: str) -> None: ...
+
+    def cut(self, point: str) -> None: ...
+
+    def break_(self, point: str) -> None: ...
+
+    def mend(self, point: str) -> None: ...
+
+    def push(self, leaf: str, for_ms: int | None = None) -> None: ...
+
+    def jam(self, leaf: str, *, shut: bool) -> None: ...
+
+    def show(self) -> Mapping[str, Mapping[str, object]]: ...
+
+    def wake_at_ns(self) -> int | None: ...
+
+    def advance(self) -> None: ...
+
+
+class Wrong(ValueError):
+    """The bench was asked for what it does not know. The text says what."""
+
+
+class Bench:
+    """``do`` is called in the panel's thread; journeys are made in the controller's."""
+
+    def __init__(self, world: World, controller: Controller, inbox: Inbox, clock: Clock) -> None:
+        self._world = world
+        self._controller = controller
+        self._inbox = inbox
+        self._clock = clock
+
+    def do(self, what: str, args: Mapping[str, Json], answer: Answer) -> None:
+        """Do it, and answer once: ``{"ok": true, …}`` or ``{"error": text}``."""
+        if what in ("travel", "play") or "at_ms" in args:
+            self._inbox.do(lambda _now: answer(self._safely(what, args)))
+        else:
+            answer(self._safely(what, args))
+
+    def _safely(self, what: str, args: Mapping[str, Json]) -> Mapping[str, object]:
+        try:
+            return {"ok": True, **self._do(what, args)}
+        except KeyError as error:
+            return {"error": f"{error.args[0]}: no such simulated point"}
+        except (ValueError, TypeError) as error:
+            return {"error": str(error)}
+
+    def _do(self, what: str, args: Mapping[str, Json]) -> Mapping[str, object]:
+        match what:
+            case "press":
+                self._world.press(
+                    _point(args), _int(args, "for_ms", 200), bounces=_int(args, "bounces", 0)
+                )
+            case "set":
+                return self._set(args)
+            case "show":
+                return {"points": self._world.show(), "now_ms": self._clock.now_ms()}
+            case "world":
+                self._change(args)
+            case "travel":
+                return self._journey([(self._target(args), None)])
+            case "play":
+                return self._journey(_edges(args))
+            case _:
+                raise Wrong(f"{what}: the bench knows press, set, show, world, travel, play")
+        return {}
+
+    def _set(self, args: Mapping[str, Json]) -> Mapping[str, object]:
+        value = args.get("value")
+        if value is not None and not isinstance(value, bool | int | float):
+            raise Wrong("value: true, false, a number or null")
+        if "at_ms" in args:
+            return self._journey([(_int(args, "at_ms"), (_point(args), bool(value)))])
+        self._world.set(_point(args), value, str(args.get("quantity", "")))
+        return {}
+
+    def _change(self, args: Mapping[str, Json]) -> None:
+        point = _point(args)
+        changes: dict[str, Callable[[], None]] = {
+            "stick": lambda: self._world.stick(point),
+            "cut": lambda: self._world.cut(point),
+            "break": lambda: self._world.break_(point),
+            "mend": lambda: self._world.mend(point),
+            "push": lambda: self._world.push(
+                point, _int(args, "for_ms") if args.get("for_ms") is not None else None
+            ),
+            "jam_shut": lambda: self._world.jam(point, shut=True),
+            "jam_open": lambda: self._world.jam(point, shut=False),
+        }
+        change = changes.get(str(args.get("change")))
+        if change is None:
+            raise Wrong(f"change: one of {', '.join(changes)}")
+        change()
+
+    # --- journeys, in the controller's thread ---------------------------------------------
+
+    def _target(self, args: Mapping[str, Json]) -> Ms:
+        if args.get("by_ms") is not None:
+            return self._clock.now_ms() + _int(args, "by_ms")
+        return _int(args, "to_ms")
+
+    def _journey(
+        self, stops: list[tuple[Ms, tuple[str, bool] | None]]
+    ) -> Mapping[str, object]:
+        """Live from stop to stop, and let an edge happen at each that has one."""
+        try:
+            self._clock.travel_to(self._clock.now_ms())
+            for at_ms, edge in stops:
+                self._live_until(at_ms)
+                if edge is not None:
+                    self._world.feed(edge[0], edge[1], at_ms * 1_000_000)
+                    self._settle()
+            return {"now_ms": self._clock.now_ms()}
+        finally:
+            self._clock.go_on()
+
+    def _live_until(self, target: Ms) -> None:
+        for _ in range(STEPS_MOST):
+            if self._controller.stopping:
+                return
+            self._settle()
+            due = self._controller.wake_at()
+            world_ns = self._world.wake_at_ns()
+            if world_ns is not None:
+                due = min(due, -(-world_ns // 1_000_000))
+            if due >= target or self._clock.now_ms() >= target:
+                break
+            self._clock.travel_to(due)
+        self._clock.travel_to(target)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Let everything happen that is due now."""
+        self._world.advance()
+        while (item := self._inbox.take(0)) is not None:
+            self._controller.turn(item)
+            self._world.advance()
+        self._controller.turn(None)
+
+
+def _point(args: Mapping[str, Json]) -> str:
+    point = args.get("point")
+    if not isinstance(point, str):
+        raise Wrong("point: the name of a point")
+    return point
+
+
+def _int(args: Mapping[str, Json], key: str, default: int | None = None) -> int:
+    value = args.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Wrong(f"{key}: whole milliseconds" if key.endswith("_ms") else f"{key}: an integer")
+    return value
+
+
+def _edges(args: Mapping[str, Json]) -> list[tuple[Ms, tuple[str, bool] | None]]:
+    edges = args.get("edges")
+    stops: list[tuple[Ms, tuple[str, bool] | None]] = []
+    for edge in edges if isinstance(edges, list) else []:
+        match edge:
+            case [int(at_ms), str(point), bool(active)]:
+                stops.append((at_ms, (point, active)))
+            case _:
+                raise Wrong("edges: a list of [ms, point, true or false]")
+    if not stops:
+        raise Wrong("edges: a list of [ms, point, true or false]")
+    return stops

@@ -1,0 +1,116 @@
+"""The kinds of time, and whether the wall clock may be believed.
+
+*Monotonic milliseconds* of this boot decide everything. *Civil time* is monotonic time plus
+one offset, and is believed once ``link`` has passed on that the time service trusts it. A
+wall clock that jumps changes the offset; that is noticed, and is a fact.
+
+On a bench the clock can be moved forward (``travel``), so that a recording of a day is
+lived in seconds with its exact times. A controller never sees the difference.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.core.machine import Ms, UtcMs
+
+STEP_MS = 500
+"""A wall clock that moves by more than this against the monotonic one has been stepped."""
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def _monotonic_ns() -> int:
+    return time.monotonic_ns()
+
+
+class Clock:
+    """Monotonic and wall time of this machine, moved forward by what a bench has travelled.
+
+    ``start_utc_ms``: the wall time that a bench begins with, instead of this machine's."""
+
+    def __init__(
+        self,
+        *,
+        start_utc_ms: UtcMs | None = None,
+        monotonic_ns: Callable[[], int] = _monotonic_ns,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._monotonic_ns = monotonic_ns
+        self._wall_ns = wall_ns
+        self._ahead_ms = 0
+        self._held_ms: Ms | None = None
+        self.started_ms: Ms = self.now_ms()
+        self._fixed: Ms | None = None
+        if start_utc_ms is not None:
+            self._fixed = start_utc_ms - self.started_ms
+
+    def now_ms(self) -> Ms:
+        if self._held_ms is not None:
+            return self._held_ms
+        return self._monotonic_ns() // 1_000_000 + self._ahead_ms
+
+    def now_ns(self) -> int:
+        """The same in nanoseconds, for a simulated world that lives on this clock."""
+        if self._held_ms is not None:
+            return self._held_ms * 1_000_000
+        return self._monotonic_ns() + self._ahead_ms * 1_000_000
+
+    def utc_offset_ms(self) -> Ms:
+        """UTC = monotonic + this, as the wall clock says now."""
+        if self._fixed is not None:
+            return self._fixed
+        wall_ms = self._wall_ns() // 1_000_000
+        return wall_ms - self._monotonic_ns() // 1_000_000
+
+    def from_ns(self, kernel_ns: int) -> Ms:
+        """A CLOCK_MONOTONIC instant of the kernel, in this clock's milliseconds."""
+        return kernel_ns // 1_000_000 + self._ahead_ms
+
+    def from_ms(self, kernel_ms: int) -> Ms:
+        """The same for milliseconds, such as the end of a command's life."""
+        return kernel_ms + self._ahead_ms
+
+    def travel_to(self, now_ms: Ms) -> None:
+        """Jump forward and stand still there until the next jump or :meth:`go_on`, so that
+        what is done on the way has exact times. Never moves back."""
+        self._held_ms = max(now_ms, self.now_ms())
+
+    def go_on(self) -> None:
+        """Run again, from where the journey ended."""
+        if self._held_ms is not None:
+            self._ahead_ms = self._held_ms - self._monotonic_ns() // 1_000_000
+            self._held_ms = None
+
+
+def boot(clock: Clock) -> str:
+    """The name of this start: the kernel's boot and the start's own instant, so that
+    ``(boot, monotonic ms)`` says exactly one thing even where a bench clock has travelled."""
+    try:
+        kernel = BOOT_ID.read_text().strip()
+    except OSError:
+        kernel = f"unknown-{time.time_ns()}"
+    return f"{kernel}-{clock.started_ms}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What is known of civil time. ``since_ms``: of ``trusted``."""
+
+    trusted: bool
+    offset_ms: Ms
+    since_ms: Ms
+
+    def seen(self, offset_ms: Ms, now: Ms, told: bool | None) -> tuple[Trust, Ms]:
+        """After a look at the offset and at what ``link`` ``told``; and by how much the
+        clock was stepped (0: it was not)."""
+        step_ms = offset_ms - self.offset_ms
+        stepped = abs(step_ms) > STEP_MS
+        trusted = self.trusted if told is None else told
+        if trusted == self.trusted and not stepped:
+            return self, 0
+        since_ms = self.since_ms if trusted == self.trusted else now
+        return Trust(trusted, offset_ms, since_ms), step_ms if stepped else 0

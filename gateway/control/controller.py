@@ -1,0 +1,294 @@
+"""The loop: the one thread that steps the building.
+
+It takes one thing from the inbox at a time, steps, carries the effects out, and only then
+hands facts to the journal, whose thread does the writing. It waits for nothing but the
+inbox and the next deadline of the building: not for disk, network or another thread.
+
+A level is stepped at the time of its edge, so that deadlines between two edges are lived
+at their own times even when both arrive late; one that is older than
+:data:`FRESH_MS` is stepped at the present, so that the building sees its age.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from gateway.control.clock import Clock, Trust
+from gateway.control.inbox import Inbox, Item
+from gateway.control.points import Points
+from gateway.control.watchdog import Watchdog
+from gateway.core import building as core
+from gateway.core.effects import Drive, Reply
+from gateway.core.events import CivilTime, Event, JournalState, Level, RelayFault
+from gateway.core.facts import Fact, Json
+from gateway.core.machine import Ms, Step
+from gateway.core.plan import BuildingPlan
+from gateway.journal.audit import AuditEntry
+from gateway.journal.queue import Batch
+from gateway.panel.messages import CommandMessage
+
+FRESH_MS: Ms = 2_000
+CIVIL_EVERY_MS: Ms = 60_000
+LOOK_EVERY_MS: Ms = 1_000
+WAITING_MOST = 1_000
+"""Commands that the building has not answered yet (an interlock may keep one waiting)."""
+
+
+class JournalLike(Protocol):
+    """What the controller wants of a journal; none of it blocks or raises."""
+
+    @property
+    def readable(self) -> bool: ...
+
+    @property
+    def was_clean(self) -> bool | None: ...
+
+    def append(self, batch: Batch) -> None: ...
+
+    def clock(self, utc_offset_ms: int, trusted: bool) -> None: ...
+
+    def kept(self, timeout: float) -> Mapping[str, Json] | None: ...
+
+
+class Controller:
+    """See the module. ``changed`` is called after each step that showed something new and
+    ``answered`` with each reply, in this thread: both must return at once."""
+
+    def __init__(
+        self,
+        plan: BuildingPlan,
+        *,
+        clock: Clock,
+        inbox: Inbox,
+        points: Points,
+        journal: JournalLike,
+        watchdog: Watchdog,
+        trusted: bool,
+        started: Mapping[str, Json],
+        changed: Callable[[], None],
+        answered: Callable[[Reply], None],
+    ) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._inbox = inbox
+        self._points = points
+        self._journal = journal
+        self._watchdog = watchdog
+        self._started = started
+        self._changed = changed
+        self._answered = answered
+        self._now = clock.now_ms()
+        self._building: core.Building
+        self._trust = Trust(trusted, clock.utc_offset_ms(), self._now)
+        self._told: bool | None = None
+        self._look_at = self._civil_at = self._now
+        self._faults: dict[str, str] = {}
+        self._commands: dict[str, CommandMessage] = {}
+        self._kept: dict[str, Json] | None = None
+        self._remembers = False
+        self._stopping: str | None = None
+
+    # --- what others may read, from any thread --------------------------------------------
+
+    @property
+    def view(self) -> tuple[core.Building, Ms]:
+        """The building as it stands, immutable, and when it was stepped last."""
+        return self._building, self._now
+
+    @property
+    def trust(self) -> Trust:
+        return self._trust
+
+    # --- life -----------------------------------------------------------------------------
+
+    def begin(self, patience_s: float) -> None:
+        """Start the building with what the last run has left, where that can be read within
+        ``patience_s``; else without, and it is restored as soon as it can."""
+        kept = self._journal.kept(patience_s)
+        known = self._journal.readable
+        self._now = max(self._now, self._clock.now_ms())
+        self._carry_out(core.start(self._plan, kept, self._now), None)
+        self._step(CivilTime(self._now + self._trust.offset_ms, self._trust.trusted), self._now)
+        self._civil_at = self._now + CIVIL_EVERY_MS
+        if self._trust.trusted:
+            self._trusted_fact()
+        if known:
+            self._remember()
+
+    def run(self) -> str:
+        """Turn until :meth:`stop` was called; why it was."""
+        while self._stopping is None:
+            self.turn(self._inbox.take(self._wait_s()))
+            self._watchdog.turned(time.monotonic())
+        return self._stopping
+
+    def stop(self, reason: str) -> None:
+        """From any thread, and from a signal handler."""
+
+        def task(_now: Ms) -> None:
+            self._stopping = self._stopping or reason
+
+        self._inbox.do(task)
+
+    @property
+    def stopping(self) -> bool:
+        return self._stopping is not None
+
+    # --- one turn -------------------------------------------------------------------------
+
+    def turn(self, item: Item | None) -> None:
+        """Live up to now, and take in one item."""
+        now = max(self._now, self._clock.now_ms())
+        if type(item) is Level:
+            edge_ms = item.edge_ms
+            self._step(item, max(self._now, edge_ms) if now - edge_ms <= FRESH_MS else now)
+        elif item is None:
+            self._step(None, now)
+        elif isinstance(item, CommandMessage):
+            self._command(item, now)
+        elif callable(item):
+            item(now)
+        else:
+            self._step(item, now)
+            if isinstance(item, JournalState):
+                self._recall()
+        if now >= self._look_at:
+            self._look(max(now, self._now))
+
+    def wake_at(self) -> Ms:
+        """When the next turn is due at the latest, whatever comes in."""
+        due = core.wake_at(self._building)
+        look = min(self._look_at, self._civil_at)
+        return look if due is None else min(due, look)
+
+    def _wait_s(self) -> float:
+        due = core.wake_at(self._building)
+        turn_s = self._watchdog.turn_s
+        if due is None:
+            return turn_s
+        return min(turn_s, (due * 1_000_000 - self._clock.now_ns()) * 1e-9)
+
+    def _command(self, message: CommandMessage, now: Ms) -> None:
+        command = message.command
+        if len(self._commands) >= WAITING_MOST or command.id in self._commands:
+            reason = "duplicate" if command.id in self._commands else "limit"
+            self._write((), (Reply(command.id, "refused", reason),))
+            return
+        self._commands[command.id] = message
+        self._step(command, now)
+
+    def _step(self, event: Event | None, now: Ms) -> None:
+        self._now = max(self._now, now)
+        self._carry_out(core.step(self._building, event, self._now), event)
+
+    def _carry_out(self, step: Step[core.Building], event: Event | None) -> None:
+        self._building = step.state
+        replies: tuple[Reply, ...] = ()
+        faults: list[RelayFault] = []
+        for effect in step.effects:
+            if type(effect) is Drive:
+                reason = self._points.drive(effect.point, effect.on)
+                if reason and self._faults.get(effect.point) != reason:
+                    faults.append(RelayFault(effect.point, reason))
+                    self._faults[effect.point] = reason
+            elif type(effect) is Reply:
+                replies += (effect,)
+        if type(event) is RelayFault and not event.reason:
+            self._faults.pop(event.point, None)
+        if step.facts or replies:
+            self._write(step.facts, replies)
+        if event is not None or step.facts or step.effects:
+            self._changed()
+        for fault in faults:
+            self._step(fault, self._now)
+
+    # --- facts ----------------------------------------------------------------------------
+
+    def fact(self, kind: str, data: Mapping[str, Json]) -> None:
+        """Write a fact about the gateway itself. In the controller's thread."""
+        self._write((Fact(kind, self._plan.gateway, self._now, data),), ())
+        self._changed()
+
+    def audit(self, entry: AuditEntry) -> None:
+        """In the controller's thread."""
+        self._journal.append(Batch(audit=(entry,)))
+
+    def _write(self, facts: Sequence[Fact], replies: tuple[Reply, ...]) -> None:
+        audit = []
+        for reply in replies:
+            message = self._commands.pop(reply.command, None)
+            if message is not None:
+                audit.append(_audited(message, reply, self._now))
+            self._answered(reply)
+        kept: dict[str, Json] | None = None
+        if self._remembers:  # else what the last run has left is not read yet, and must stay
+            kept = core.kept(self._building)
+            if kept == self._kept:
+                kept = None
+            else:
+                self._kept = kept
+        self._journal.append(Batch(tuple(facts), kept, replies, tuple(audit)))
+
+    # --- what the last run has left -------------------------------------------------------
+
+    def _recall(self) -> None:
+        """The journal has spoken: perhaps it can be read now, and could not at the start."""
+        if self._remembers or not self._journal.readable:
+            return
+        kept = self._journal.kept(0.0)
+        if kept is not None:
+            self._carry_out(core.restore(self._building, kept, self._now), None)
+        self._remember()
+
+    def _remember(self) -> None:
+        self._remembers = True
+        self.fact("gateway_started", {**self._started, "clean": bool(self._journal.was_clean)})
+
+    # --- civil time -----------------------------------------------------------------------
+
+    def clock_told(self, trusted: bool) -> None:
+        """``link`` knows whether the time service trusts the wall clock. Any thread."""
+
+        def task(now: Ms) -> None:
+            self._told = trusted
+            self._look(now)
+
+        self._inbox.do(task)
+
+    def _look(self, now: Ms) -> None:
+        self._look_at = now + LOOK_EVERY_MS
+        before = self._trust
+        self._trust, step_ms = before.seen(self._clock.utc_offset_ms(), now, self._told)
+        if self._trust is before and now < self._civil_at:
+            return
+        self._civil_at = now + CIVIL_EVERY_MS
+        trust = self._trust
+        self._step(CivilTime(now + trust.offset_ms, trust.trusted), now)
+        if step_ms:
+            self.fact("clock_stepped", {"by_ms": step_ms, "utc_offset_ms": trust.offset_ms})
+        if trust.trusted and (step_ms or not before.trusted):
+            self._trusted_fact()
+
+    def _trusted_fact(self) -> None:
+        offset_ms = self._trust.offset_ms
+        self._journal.clock(offset_ms, True)
+        self.fact("clock_trusted", {"utc_offset_ms": offset_ms})
+
+
+def _audited(message: CommandMessage, reply: Reply, now: Ms) -> AuditEntry:
+    command = message.command
+    subject = ""
+    for name in ("door", "alarm", "point"):
+        subject = subject or str(getattr(command, name, ""))
+    outcome = f"{reply.status}: {reply.reason}" if reply.reason else reply.status
+    detail: dict[str, Json] = {"command": command.id, "via": command.issuer.via}
+    for name in ("reason", "mode", "until_utc_ms", "for_ms"):
+        value = getattr(command, name, None)
+        if value not in (None, ""):
+            detail[name] = value
+    detail.update(message.audit)
+    text = json.dumps(detail, ensure_ascii=False, sort_keys=True)
+    return AuditEntry(command.issuer.name, message.name, subject, outcome, now, text)

@@ -1,0 +1,252 @@
+"""What stands behind the panel: takes what clients say to where it belongs, and assembles
+the snapshot. All of it runs in the panel's thread, away from the loop."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Protocol
+
+from gateway.control.bench import Bench
+from gateway.control.clock import Clock
+from gateway.control.controller import Controller
+from gateway.control.eye import Cursors
+from gateway.control.guarantees import Guarantees, Outside
+from gateway.control.inbox import Inbox
+from gateway.core.facts import LANES, Json, Lane
+from gateway.core.machine import Ms, UtcMs
+from gateway.core.snapshot import snapshot
+from gateway.journal.audit import AuditEntry
+from gateway.journal.queue import Batch
+from gateway.panel import messages as m
+
+LANES_OUT: tuple[Lane, ...] = ("urgent", "routine")
+"""The lanes that leave the gateway."""
+CURSORS_EVERY_S = 1.0
+
+
+class Keeps(Protocol):
+    """What the desk wants of the journal: cursors of those who read it, and audit entries."""
+
+    def append(self, batch: Batch) -> None: ...
+
+    def sent(self, lane: Lane, seq: int) -> None: ...
+
+    def recorded(self, recorder: str, journal: str, lanes: Mapping[str, int]) -> None: ...
+
+
+class Looks(Protocol):
+    """What the desk wants of :class:`gateway.control.eye.Eye`."""
+
+    def first_after(self, lane: Lane, seq: int) -> tuple[Ms | None, UtcMs | None]: ...
+
+    def cursors(self) -> Cursors: ...
+
+
+class Desk:
+    """See the module. ``identity`` are the fixed parts of the snapshot's ``gateway``."""
+
+    def __init__(
+        self,
+        *,
+        controller: Controller,
+        inbox: Inbox,
+        clock: Clock,
+        journal: Keeps,
+        eye: Looks,
+        bench: Bench | None,
+        guarantees: Guarantees,
+        identity: Mapping[str, Json],
+        mqtt: bool,
+        recorders: tuple[str, ...],
+    ) -> None:
+        self._controller = controller
+        self._inbox = inbox
+        self._clock = clock
+        self._journal = journal
+        self._eye = eye
+        self._bench = bench
+        self._guarantees = guarantees
+        self._identity = identity
+        self._recorders = recorders
+        self._link: str | None = "link_away" if mqtt else None
+        self._heads: dict[Lane, int] = {}
+        self._sent: dict[Lane, int] = {}
+        self._recorded: dict[str, Mapping[str, int]] = {}
+        self._knows_cursors = False
+        self._cursors_at = float("-inf")
+        self._far: tuple[Ms, UtcMs | None] = (0, None)
+        self.journal_reason = "opening"
+        self.journal_id = ""
+
+    # --- from the journal's thread --------------------------------------------------------
+
+    def grown(self, journal: str, heads: Mapping[Lane, int]) -> None:
+        """The journal reaches this far."""
+        self.journal_id = journal
+        self._heads = {**self._heads, **heads}
+
+    # --- the panel's handler --------------------------------------------------------------
+
+    def command(self, message: m.CommandMessage) -> str:
+        command = message.command
+        command = replace(command, expires_ms=self._clock.from_ms(command.expires_ms))
+        return "" if self._inbox.offer(replace(message, command=command)) else "limit"
+
+    def told(self, message: m.Message) -> None:
+        match message:
+            case m.Sent(lane, seq):
+                self._sent[lane] = max(seq, self._sent.get(lane, 0))
+                self._journal.sent(lane, seq)
+            case m.Recorded(recorder, journal, lanes):
+                self._recorded[recorder] = lanes
+                self._journal.recorded(recorder, journal, lanes)
+            case m.LinkTold(connected, reason):
+                self._link = "" if connected else reason or "link_away"
+            case m.ClockTold(trusted):
+                self._controller.clock_told(trusted)
+            case m.AuditNote(actor, action, detail):
+                self._audit(actor, action, detail)
+            case m.Refused():
+                self._refused(message)
+            case _:
+                raise m.Malformed("not for control")
+
+    def bench(
+        self, message: m.Bench, answer: Callable[[Mapping[str, object]], None]
+    ) -> None:
+        if self._bench is None:
+            answer({"error": "not_a_bench"})
+        else:
+            self._bench.do(message.do, message.args, answer)
+
+    def gone(self, role: m.Role) -> None:
+        if role == "link" and self._link is not None:
+            self._link = "link_away"
+
+    def snapshot(self) -> Mapping[str, object]:
+        building, _ = self._controller.view
+        now = self._clock.now_ms()
+        made: dict[str, Any] = dict(snapshot(building, now))
+        trust = self._controller.trust
+        gateway = dict(made.get("gateway", {})) | dict(self._identity)
+        gateway["journal"] = self.journal_id
+        gateway["overflows"] = self._inbox.overflows
+        made["gateway"] = gateway
+        made["utc_offset_ms"] = trust.offset_ms
+        made["clock_trusted"] = trust.trusted
+        made["clock_since_ms"] = trust.since_ms
+        made["guarantees"] = self._guarantees.look(made, self._outside(now), now)
+        return made
+
+    # --- inside ---------------------------------------------------------------------------
+
+    def _audit(self, actor: str, action: str, detail: Mapping[str, Json]) -> None:
+        def task(now: Ms) -> None:
+            self._controller.audit(_entry(actor, action, detail, now))
+
+        self._inbox.do(task)
+
+    def _refused(self, message: m.Refused) -> None:
+        data: dict[str, Json] = {
+            "reason": message.reason,
+            "by": message.actor or None,
+            "via": message.via or None,
+            "command": message.id or None,
+            "name": message.name,
+        }
+
+        def task(now: Ms) -> None:
+            self._controller.fact("command_refused", data)
+            self._controller.audit(
+                AuditEntry(message.actor, message.name, "", f"refused: {message.reason}", now)
+            )
+
+        self._inbox.do(task)
+
+    def _outside(self, now: Ms) -> Outside:
+        self._look_at_cursors(now)
+        missing = tuple(name for name in self._recorders if name not in self._recorded)
+        return Outside(
+            journal=self.journal_reason,
+            link=self._link,
+            backlog=_behind(self._heads, self._sent) if self._link is not None else 0,
+            oldest_unsent_ms=self._far[0],
+            expected=self._recorders,
+            missing=missing,
+            behind=_behind(self._heads, self._least()),
+            recorded_until_utc_ms=self._far[1],
+            trusted=self._controller.trust.trusted,
+        )
+
+    def _least(self) -> dict[Lane, int]:
+        """What the least of the expected recorders has, per lane."""
+        have = [self._recorded.get(name, {}) for name in self._recorders]
+        return {lane: min((h.get(lane, 0) for h in have), default=0) for lane in LANES_OUT}
+
+    def _look_at_cursors(self, now: Ms) -> None:
+        at = time.monotonic()
+        if at - self._cursors_at < CURSORS_EVERY_S:
+            return
+        self._cursors_at = at
+        with _unreadable():
+            if not self._knows_cursors:
+                found = self._eye.cursors()
+                self.journal_id = self.journal_id or found.journal
+                self._heads = {**found.heads, **self._heads}
+                self._sent = {**found.sent, **self._sent}
+                self._recorded = {**found.recorded, **self._recorded}
+                self._knows_cursors = True
+            self._far = (self._oldest_unsent(now), self._recorded_until(now))
+
+    def _oldest_unsent(self, now: Ms) -> Ms:
+        if self._link is None:
+            return 0
+        ages = [0]
+        for lane in LANES_OUT:
+            if self._heads.get(lane, 0) > self._sent.get(lane, 0):
+                mono_ms, utc_ms = self._eye.first_after(lane, self._sent.get(lane, 0))
+                if mono_ms is None and utc_ms is not None:
+                    mono_ms = utc_ms - self._controller.trust.offset_ms
+                ages.append(now - mono_ms if mono_ms is not None else 0)
+        return max(ages)
+
+    def _recorded_until(self, now: Ms) -> UtcMs | None:
+        trust = self._controller.trust
+        if not self._recorders or any(name not in self._recorded for name in self._recorders):
+            return None
+        until = now + trust.offset_ms if trust.trusted else None
+        for lane, have in self._least().items():
+            if self._heads.get(lane, 0) > have:
+                _, utc_ms = self._eye.first_after(lane, have)
+                if utc_ms is not None:
+                    until = utc_ms if until is None else min(until, utc_ms)
+        return until
+
+
+@contextmanager
+def _unreadable() -> Iterator[None]:
+    """The journal cannot be read just now: the old numbers stand until the next look."""
+    try:
+        yield
+    except OSError:
+        return
+
+
+def _behind(heads: Mapping[Lane, int], have: Mapping[Lane, int]) -> int:
+    return sum(max(0, heads.get(lane, 0) - have.get(lane, 0)) for lane in LANES_OUT)
+
+
+def _entry(actor: str, action: str, detail: Mapping[str, Json], now: Ms) -> AuditEntry:
+    rest = {key: value for key, value in detail.items() if key not in ("subject", "outcome")}
+    return AuditEntry(
+        actor,
+        action,
+        str(detail.get("subject", "")),
+        str(detail.get("outcome", "done")),
+        now,
+        json.dumps(rest, ensure_ascii=False, sort_keys=True) if rest else "",
+    )

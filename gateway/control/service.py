@@ -1,0 +1,267 @@
+"""The ``control`` role as a process: put together, brought up in the order that serves the
+first press soonest, and taken down with the outputs off before anything else.
+
+Order of the start: journal thread (it opens the file meanwhile), relays off, contacts, what
+the last run has left, the loop; then panel, meters and the rest, from a helper thread.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from gateway import __version__
+from gateway.control.bench import Bench, World
+from gateway.control.clock import Clock, boot
+from gateway.control.controller import Controller
+from gateway.control.desk import Desk
+from gateway.control.eye import Eye
+from gateway.control.guarantees import Guarantees
+from gateway.control.inbox import Inbox
+from gateway.control.log import Log
+from gateway.control.points import Points, Source
+from gateway.control.watchdog import Watchdog
+from gateway.core.events import JournalState
+from gateway.core.facts import Lane
+from gateway.core.machine import Ms
+from gateway.core.plan import BuildingPlan
+from gateway.journal.audit import AuditEntry
+from gateway.journal.writer import Committed, Journal
+from gateway.panel.server import Server
+
+KEPT_WITHIN_S = 0.5
+"""How long the first press may wait to learn which modes the last run has left."""
+SWITCH_S = 0.000_5
+"""The interpreter's switch interval: a snapshot that is being made must not hold up a press."""
+
+
+class AlreadyRunning(Exception):
+    """Another ``control`` works on this state folder. The text names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the configuration comes to for ``control``. ``digest`` names the configuration.
+    ``world``: the simulated world, on a bench."""
+
+    plan: BuildingPlan
+    sources: Iterable[Source]
+    state: Path
+    name: str
+    digest: str
+    journal_limit_bytes: int
+    lives: Mapping[str, Ms]
+    mqtt: bool = False
+    recorders: tuple[str, ...] = ()
+    clock: Clock = field(default_factory=Clock)
+    world: World | None = None
+
+
+def lock(state: Path) -> int:
+    """Take the state folder for this process; the descriptor keeps it. Raises
+    :class:`AlreadyRunning`."""
+    path = state / "control.lock"
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        pid = os.read(fd, 20).decode(errors="replace").strip() or "?"
+        os.close(fd)
+        raise AlreadyRunning(
+            f"control already runs on {state} (process {pid}); "
+            "stop it, or choose another folder with --state"
+        ) from None
+    os.ftruncate(fd, 0)
+    os.write(fd, str(os.getpid()).encode())
+    return fd
+
+
+class Service:
+    """One life of ``control``. ``reload`` is called in a thread of its own at SIGHUP: it
+    validates the configuration anew and says whether to restart with it (a text for the
+    audit), or that it was refused."""
+
+    def __init__(self, settings: Settings, reload: Callable[[], Reload]) -> None:
+        self._settings = settings
+        self._reload = reload
+        self._log = Log("control")
+        self._clock = settings.clock
+        self._inbox = Inbox()
+        self._watchdog = Watchdog()
+        self._points = Points(settings.sources, self._inbox, self._clock.now_ms, self._log.say)
+        self._journal = Journal(
+            settings.state / "journal.sqlite",
+            boot=boot(self._clock),
+            limit_bytes=settings.journal_limit_bytes,
+            lives=settings.lives,
+            on_commit=self._committed,
+            on_state=self._journal_state,
+            gateway=settings.plan.gateway,
+            now_ms=self._clock.now_ms,
+        )
+        self._reloading = threading.Lock()
+        self._panel: Server | None = None
+        self._desk: Desk | None = None
+        self._journal_reason = "journal_opening"
+        self._controller = Controller(
+            settings.plan,
+            clock=self._clock,
+            inbox=self._inbox,
+            points=self._points,
+            journal=self._journal,
+            watchdog=self._watchdog,
+            trusted=settings.world is not None,
+            started={"version": __version__, "configuration": settings.digest},
+            changed=self._changed,
+            answered=lambda reply: self._panel.answered(reply) if self._panel else None,
+        )
+
+    def run(self) -> str:
+        """Live until a signal; why it ended. Whatever happens, the outputs go off."""
+        sys.setswitchinterval(SWITCH_S)
+        signal.signal(signal.SIGTERM, self._signal)
+        signal.signal(signal.SIGINT, self._signal)
+        signal.signal(signal.SIGHUP, self._hang_up)
+        self._journal.start()
+        try:
+            self._points.open()
+            self._controller.begin(KEPT_WITHIN_S)
+            threading.Thread(target=self._rest, name="start", daemon=True).start()
+            reason = self._controller.run()
+        finally:
+            self._points.close()
+        self._watchdog.stopping()
+        self._controller.fact("gateway_stopped", {"reason": reason})
+        self._journal.close(1.0)
+        if self._panel is not None:
+            self._panel.close()
+        self._log.say("info", "stopped", reason=reason)
+        self._log.close()
+        return reason
+
+    # --- the rest of the start, beside the loop -------------------------------------------
+
+    def _rest(self) -> None:
+        settings = self._settings
+        bench = None
+        if settings.world is not None:
+            bench = Bench(settings.world, self._controller, self._inbox, self._clock)
+        plan = settings.plan
+        self._desk = Desk(
+            controller=self._controller,
+            inbox=self._inbox,
+            clock=self._clock,
+            journal=self._journal,
+            eye=Eye(settings.state / "journal.sqlite", boot(self._clock)),
+            bench=bench,
+            guarantees=Guarantees(
+                {door.id: tuple(a.point for a in door.activators) for door in plan.doors},
+                {
+                    door.id: tuple(p for p in (door.activation, door.strike) if p)
+                    for door in plan.doors
+                },
+            ),
+            identity={
+                "id": plan.gateway,
+                "name": settings.name,
+                "version": __version__,
+                "boot": boot(self._clock),
+                "started_ms": self._clock.started_ms,
+                "configuration": settings.digest,
+            },
+            mqtt=settings.mqtt,
+            recorders=settings.recorders,
+        )
+        self._desk.journal_reason = self._journal_reason
+        panel = Server(settings.state / "panel.sock", self._desk)
+        panel.start()
+        self._panel = panel
+        gc.collect()
+        gc.freeze()
+        self._watchdog.ready()
+        self._log.say(
+            "info",
+            "control is ready",
+            doors=len(plan.doors),
+            points=len(plan.contacts) + len(plan.relays) + len(plan.meters),
+            after_ms=self._clock.now_ms() - self._clock.started_ms,
+        )
+
+    # --- callbacks ------------------------------------------------------------------------
+
+    def _changed(self) -> None:
+        if self._panel is not None:
+            self._panel.changed()
+
+    def _committed(self, done: Committed) -> None:
+        """In a thread of the journal."""
+        if self._desk is None or self._panel is None:
+            return
+        heads: dict[Lane, int] = {}
+        for _row, lane, seq, _fact in done.rows:
+            heads[lane] = max(seq, heads.get(lane, 0))
+        self._desk.grown(done.journal, heads)
+        for reply, fact in done.replies:
+            self._panel.committed(reply.command, fact)
+        if done.rows:
+            self._panel.rows(done.journal, done.head)
+
+    def _journal_state(self, reason: str) -> None:
+        """In a thread of the journal."""
+        self._journal_reason = reason
+        if self._desk is not None:
+            self._desk.journal_reason = reason
+        self._inbox.offer(JournalState(reason))
+        if reason:
+            self._log.say("error", "the journal does not take what happens", reason=reason)
+
+    def _signal(self, number: int, _frame: FrameType | None) -> None:
+        self._controller.stop(signal.Signals(number).name)
+
+    def _hang_up(self, _number: int, _frame: FrameType | None) -> None:
+        threading.Thread(target=self._reload_now, name="reload", daemon=True).start()
+
+    def _reload_now(self) -> None:
+        if not self._reloading.acquire(blocking=False):
+            return
+        try:
+            found = self._reload()
+        finally:
+            self._reloading.release()
+        self._log.say("error" if found.problems else "info", found.text, problems=found.problems)
+
+        def task(now: Ms) -> None:
+            outcome = "refused" if found.problems else "accepted"
+            detail = "\n".join(found.problems)[:2000]
+            self._controller.audit(
+                AuditEntry("system:reload", "reload", found.digest, outcome, now, detail)
+            )
+            if found.restart:
+                self._controller.fact(
+                    "configuration_changed", {"digest": found.digest, "by": "system:reload"}
+                )
+                self._controller.stop(RELOAD)
+
+        self._inbox.do(task)
+
+
+RELOAD = "reload"
+"""The reason of a stop after which the same process starts again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """What came of reading the configuration again."""
+
+    text: str
+    digest: str = ""
+    restart: bool = False
+    problems: tuple[str, ...] = ()
