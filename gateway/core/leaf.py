@@ -18,14 +18,15 @@ says so. Nothing is concluded from an assumption: it raises no alarm and clears 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from gateway.core.facts import Fact
-from gateway.core.machine import Conditions, Ms, Step, earliest
+from gateway.core.machine import Ms, Step, earliest
 from gateway.core.plan import DoorPlan
 
 Position = Literal["closed", "opening", "open", "closing", "unknown"]
-Cause = Literal["request", "hand", "forced", "fire", "hold_open"]
+Wish = Literal["request", "hold_open", "fire"]
+Cause = Wish | Literal["hand", "forced"]
 Outcome = Literal["opened", "did_not_open", "assumed_open", "pending"]
 
 
@@ -34,7 +35,7 @@ class Attempt:
     """The leaf was asked to open and has not answered. ``by_ms``: until when it must have
     left *closed*; ``None`` while the activation has not begun."""
 
-    cause: Cause
+    cause: Wish
     pressed_ms: Ms | None = None
     command: str | None = None
     by_ms: Ms | None = None
@@ -60,6 +61,13 @@ class Result:
     press_to_open_ms: Ms | None = None
 
 
+class Condition(NamedTuple):
+    """Something that stands and needs a person: a kind of alarm, and what it is about."""
+
+    kind: str
+    detail: str
+
+
 @dataclass(frozen=True, slots=True)
 class Leaf:
     """All that is known of the leaf. ``seen``: open (True), closed, or not known."""
@@ -82,7 +90,7 @@ class Leaf:
     bolt: bool | None = None
     mismatch_at_ms: Ms | None = None
     result: Result | None = None
-    conditions: Conditions = ()
+    conditions: tuple[Condition, ...] = ()
 
 
 def position(leaf: Leaf, plan: DoorPlan) -> Position:
@@ -95,7 +103,7 @@ def position(leaf: Leaf, plan: DoorPlan) -> Position:
 
 
 def asked(
-    leaf: Leaf, cause: Cause, now: Ms, pressed_ms: Ms | None = None, command: str | None = None
+    leaf: Leaf, cause: Wish, now: Ms, pressed_ms: Ms | None = None, command: str | None = None
 ) -> Leaf:
     """An opening was begun. While one stands unanswered, the new one joins it: people who
     press again and again must not put off the moment at which it is called a failure."""
@@ -107,9 +115,13 @@ def asked(
     )
 
 
-def withdrawn(leaf: Leaf, now: Ms) -> Leaf:
-    """The relays were cut off before the leaf answered: no failure, but no opening either."""
-    return _unanswered(leaf, now)
+def unanswered(leaf: Leaf, now: Ms) -> Leaf:
+    """The attempt ends with no answer. As such this is no failure: the relays may have been
+    cut off before the leaf could move."""
+    attempt, result = leaf.attempt, leaf.result
+    if result is not None and result.result in ("pending", "assumed_open"):
+        result = Result("did_not_open", result.command, now)
+    return replace(leaf, attempt=None, late=attempt, result=result)
 
 
 def failed(leaf: Leaf, plan: DoorPlan, now: Ms, reason: str) -> Step[Leaf]:
@@ -128,31 +140,32 @@ def works_again(leaf: Leaf) -> Leaf:
 
 
 def drive(leaf: Leaf, plan: DoorPlan, now: Ms, *, driven: bool, kept: bool) -> Step[Leaf]:
-    """Look at the relays after each step: an activation that begins starts the clock of the
+    """Look at the relays after each turn: an activation that begins starts the clock of the
     attempt, one that ends starts the clocks of the closing."""
-    begins, ends = driven and not leaf.driven, leaf.driven and not driven
-    if kept and not leaf.kept:
-        leaf = _without(leaf, "left_open", "did_not_close")
-    let_go = leaf.kept
-    leaf = replace(leaf, driven=driven, kept=kept)
     if driven and leaf.attempt is not None and leaf.attempt.by_ms is None:
         by_ms = now + plan.opens_within_ms
         leaf = replace(leaf, attempt=replace(leaf.attempt, by_ms=by_ms))
+    if (driven, kept) == (leaf.driven, leaf.kept):
+        return Step(leaf)
+    begins, ends = driven and not leaf.driven, leaf.driven and not driven
+    let_go = ends and leaf.kept and leaf.opened is not None
+    if kept and not leaf.kept:
+        leaf = _without(leaf, "left_open", "did_not_close")
+    leaf = replace(leaf, driven=driven, kept=kept, closing=let_go)
     if begins:
         return _driven(leaf, plan, now)
-    if ends:
-        leaf = replace(leaf, closing=let_go and leaf.opened is not None)
-        return Step(_watch_closing(leaf, plan, now))
-    return Step(leaf)
+    return Step(_watch_closing(leaf, plan, now) if ends else leaf)
 
 
 def see(
-    leaf: Leaf, plan: DoorPlan, *, is_open: bool | None, edge_ms: Ms, locked: bool
+    leaf: Leaf, plan: DoorPlan, is_open: bool | None, *, edge_ms: Ms, locked: bool
 ) -> Step[Leaf]:
     """The contact told. ``locked``: the door is, so that a leaf may not just be pulled open."""
     before, leaf = leaf.seen, replace(leaf, seen=is_open)
+    if is_open == before:
+        return Step(leaf)
     if is_open is None:
-        return Step(_lost(leaf, plan, edge_ms))
+        return _lost(leaf, plan, edge_ms)
     if is_open:
         return _seen_open(leaf, plan, edge_ms, before, locked)
     if leaf.opened is None:
@@ -174,10 +187,11 @@ def watch_bolt(leaf: Leaf, plan: DoorPlan, now: Ms, *, locked: bool) -> Leaf:
     Bolt and leaf do not move in the same instant, so only what stays is a mismatch."""
     out_while_open = leaf.bolt is True and leaf.seen is True
     not_out = leaf.bolt is False and leaf.seen is False and locked
-    if not (out_while_open or not_out):
-        return _without(replace(leaf, mismatch_at_ms=None), "bolt_mismatch")
-    if leaf.mismatch_at_ms is not None or stands(leaf, "bolt_mismatch"):
+    noticed = leaf.mismatch_at_ms is not None or stands(leaf, "bolt_mismatch")
+    if (out_while_open or not_out) == noticed:
         return leaf
+    if noticed:
+        return _without(replace(leaf, mismatch_at_ms=None), "bolt_mismatch")
     return replace(leaf, mismatch_at_ms=now + plan.closes_within_ms)
 
 
@@ -212,7 +226,7 @@ def wake_at(leaf: Leaf) -> Ms | None:
 
 def stands(leaf: Leaf, kind: str) -> bool:
     """Whether a condition of this kind stands."""
-    return any(standing == kind for standing, _ in leaf.conditions)
+    return any(condition.kind == kind for condition in leaf.conditions)
 
 
 # --- opening ------------------------------------------------------------------------------
@@ -301,14 +315,7 @@ def _no_answer(leaf: Leaf, plan: DoorPlan, now: Ms) -> Leaf:
 
 
 def _unproven(leaf: Leaf, now: Ms, detail: str) -> Leaf:
-    return _with(_unanswered(leaf, now), "did_not_open", detail)
-
-
-def _unanswered(leaf: Leaf, now: Ms) -> Leaf:
-    attempt, result = leaf.attempt, leaf.result
-    if result is not None and result.result in ("pending", "assumed_open"):
-        result = Result("did_not_open", result.command, now)
-    return replace(leaf, attempt=None, late=attempt, result=result)
+    return _with(unanswered(leaf, now), "did_not_open", detail)
 
 
 # --- closing ------------------------------------------------------------------------------
@@ -349,13 +356,15 @@ def _closed(
     return Step(leaf, (told,))
 
 
-def _lost(leaf: Leaf, plan: DoorPlan, now: Ms) -> Leaf:
-    """The contact tells no longer: an open leaf is assumed to stay open for a while."""
+def _lost(leaf: Leaf, plan: DoorPlan, at_ms: Ms) -> Step[Leaf]:
+    """The contact tells no longer: from here on we can only assume."""
     leaf = replace(leaf, close_by_ms=None, left_open_at_ms=None, closing=False)
-    if leaf.opened is None:
-        return leaf
-    leaf = replace(leaf, opened=replace(leaf.opened, assumed=True))
-    return leaf if leaf.driven else _watch_closing(leaf, plan, now)
+    if leaf.opened is not None:
+        leaf = replace(leaf, opened=replace(leaf.opened, assumed=True))
+        return Step(leaf if leaf.driven else _watch_closing(leaf, plan, at_ms))
+    if leaf.attempt is not None and leaf.attempt.by_ms is not None:
+        return _open(leaf, plan, at_ms, leaf.attempt.cause, assumed=True)
+    return Step(leaf)
 
 
 # --- conditions ---------------------------------------------------------------------------
@@ -363,11 +372,11 @@ def _lost(leaf: Leaf, plan: DoorPlan, now: Ms) -> Leaf:
 
 def _with(leaf: Leaf, kind: str, detail: str) -> Leaf:
     others = _without(leaf, kind).conditions
-    return replace(leaf, conditions=(*others, (kind, detail)))
+    return replace(leaf, conditions=(*others, Condition(kind, detail)))
 
 
 def _without(leaf: Leaf, *kinds: str) -> Leaf:
-    return replace(leaf, conditions=tuple(c for c in leaf.conditions if c[0] not in kinds))
+    return replace(leaf, conditions=tuple(c for c in leaf.conditions if c.kind not in kinds))
 
 
 def _due(deadline_ms: Ms | None, now: Ms) -> bool:

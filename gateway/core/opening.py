@@ -73,8 +73,6 @@ def lengthen(opening: Opening, plan: DoorPlan, now: Ms, hold_ms: Ms) -> Opening:
 
 def hold(opening: Opening, plan: DoorPlan, now: Ms, held: Held) -> Opening:
     """Hold the door open until further notice, or no longer."""
-    if held == opening.held:
-        return opening
     opening = replace(opening, held=held)
     if _constant(opening, plan):
         return _drive_at_once(opening, plan, now)
@@ -85,6 +83,8 @@ def hold(opening: Opening, plan: DoorPlan, now: Ms, held: Held) -> Opening:
 
 def cut(opening: Opening, plan: DoorPlan, now: Ms) -> Opening:
     """Everything off at once, and nothing due any more. The strike locks when all is quiet."""
+    if not opening.busy:
+        return opening
     opening = replace(opening, due_ms=None, hold_until_ms=None, held="no")
     if opening.driving:
         return _rest(opening, plan, now)
@@ -93,11 +93,10 @@ def cut(opening: Opening, plan: DoorPlan, now: Ms) -> Opening:
 
 def secure(opening: Opening, plan: DoorPlan, now: Ms, *, leaf_away: bool) -> Opening:
     """Lock the strike a tail after all is over; while the leaf is away it stays free."""
-    if not opening.strike:
+    over = opening.strike and not (leaf_away or opening.busy)
+    if over == (opening.lock_at_ms is not None):
         return opening
-    if leaf_away or opening.busy:
-        return replace(opening, lock_at_ms=None)
-    return replace(opening, lock_at_ms=earliest(opening.lock_at_ms, now + plan.strike_tail_ms))
+    return replace(opening, lock_at_ms=now + plan.strike_tail_ms if over else None)
 
 
 def pass_time(opening: Opening, plan: DoorPlan, now: Ms) -> Opening:
@@ -129,6 +128,12 @@ def kept_open(opening: Opening, plan: DoorPlan) -> bool:
     """Whether we hold the leaf open, other than by a pulse that the operator makes a time of."""
     lasting = plan.pulse_ms is None or opening.until_ms is None
     return hold_relay(opening, plan) or (opening.driving and lasting)
+
+
+def pulsed_for_fire(opening: Opening, plan: DoorPlan) -> bool:
+    """Whether fire has to bring this door open by pulses, because it is a toggle drive."""
+    by_pulses = plan.toggle and plan.pulse_ms is not None and plan.hold_open is None
+    return opening.held == "fire" and by_pulses
 
 
 def relays(opening: Opening, plan: DoorPlan) -> tuple[tuple[str, bool], ...]:

@@ -18,6 +18,7 @@ REASONS: Final[dict[str, str]] = {
     "stale": "The press is older than two seconds: whoever pressed may be gone.",
     "interlock": "Another door of the interlock is open.",
     "not_wired": "The door has neither a hold-open relay nor a maintained activation.",
+    "switch": "The programme switch on site rules, nobody overrides it from here.",
     "stuck": "The contact has been active for too long and does not count.",
     "already_open": "The door is being held open (said with the outcome `extended`).",
     # --- the command says no

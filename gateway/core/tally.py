@@ -29,6 +29,20 @@ class Tally:
     last_opened_ms: Ms | None = None
     press_to_open_ms: Ms | None = None
 
+    def __add__(self, earlier: Tally) -> Tally:
+        """These books and those from before a restart: counters add up, the latest stays."""
+        reasons = self.refusals.keys() | earlier.refusals.keys()
+        return replace(
+            self,
+            openings=self.openings + earlier.openings,
+            requests=self.requests + earlier.requests,
+            refusals={
+                reason: self.refusals.get(reason, 0) + earlier.refusals.get(reason, 0)
+                for reason in sorted(reasons)
+            },
+            open_ms=self.open_ms + earlier.open_ms,
+        )
+
 
 SHOWN = ("outcome", "reason", "activator", "activator_kind", "side", "by")
 
