@@ -67,9 +67,6 @@ class JournalState:
     reason: str
 
 
-# --- commands ---------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Issuer:
     """Who asks. ``name`` is ``web:<user id>``, ``cli:<unix user>`` or ``mqtt:<issuer>``,
@@ -77,6 +74,20 @@ class Issuer:
 
     name: str
     via: Literal["web", "cli", "mqtt", "bench"]
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRefused:
+    """A command that somebody refused before it came here (``link``: its signature, its age).
+    It is a fact, limited like every refusal, and needs no reply."""
+
+    command: str
+    name: str
+    issuer: Issuer
+    reason: str
+
+
+# --- commands ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,4 +148,4 @@ class TestRelay(Command):
 
 
 AnyCommand = OpenDoor | SetMode | SetService | AcknowledgeAlarm | ShelveAlarm | TestRelay
-Event = Level | Reading | RelayFault | CivilTime | JournalState | AnyCommand
+Event = Level | Reading | RelayFault | CivilTime | JournalState | CommandRefused | AnyCommand

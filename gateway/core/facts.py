@@ -170,8 +170,8 @@ KINDS: Mapping[str, Kind] = _rows(
         "refusals_counted",
         "routine",
         "doors",
-        {"reason": "str", "by": "str?", "count": "int", "window_ms": "int"},
-        "Refusals beyond ten a minute per issuer and reason, counted.",
+        {"outcome": "str", "reason": "str", "by": "str?", "count": "int", "window_ms": "int"},
+        "Refusals (also: merged, extended) beyond ten a minute per issuer and reason, counted.",
     ),
     # --- the gateway
     Kind(

@@ -29,6 +29,16 @@ Ms = int
 UtcMs = int
 """Milliseconds since 1970-01-01T00:00:00Z, an instant of civil time."""
 
+
+class Broken(Exception):
+    """An invariant of ours does not hold: a bug, and never the world's fault. Nobody catches
+    it; the process ends, the outputs are off, and it starts again."""
+
+
+Conditions = tuple[tuple[str, str], ...]
+"""What stands and needs a person: (alarm kind, detail), as a machine sees it. A machine keeps
+it as a field and keeps the very same tuple while nothing changes."""
+
 S = TypeVar("S")
 
 

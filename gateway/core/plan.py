@@ -133,7 +133,8 @@ class DoorPlan:
 
 @dataclass(frozen=True, slots=True)
 class InterlockPlan:
-    """Of these doors one opens at a time; another's request waits up to ``wait_ms`` (0: refused)."""
+    """Of these doors one opens at a time; another's request waits up to ``wait_ms`` (0: it
+    is refused)."""
 
     id: str
     doors: tuple[str, ...]

@@ -1,0 +1,124 @@
+"""Who is meant by a point: the plan of the building, read from the terminals' side.
+
+Made once from the plan. ``building`` looks here what a contact means to which door, so
+that a step touches only the machines it concerns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.core.events import Mode
+from gateway.core.plan import ActivatorPlan, BuildingPlan, DoorPlan, InterlockPlan, Severity
+
+Role = Literal["leaf", "bolt", "operator_fault", "presence", "fire"]
+
+
+@dataclass(frozen=True, slots=True)
+class Routes:
+    """What one contact means. Doors are named by their id."""
+
+    activators: tuple[tuple[str, ActivatorPlan], ...] = ()
+    roles: tuple[tuple[str, Role], ...] = ()
+    switches: tuple[str, ...] = ()
+    """Doors whose programme switch this contact is a position of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """The plan by name."""
+
+    contacts: dict[str, Routes]
+    doors: dict[str, DoorPlan]
+    watches: dict[str, tuple[str, ...]]
+    """Point -> watches (their ids) that look at it."""
+    relay_doors: dict[str, tuple[str, ...]]
+    interlocks: dict[str, tuple[InterlockPlan, ...]]
+    """Door -> the interlocks it belongs to."""
+    fire_points: frozenset[str]
+    severities: dict[tuple[str, str], Severity]
+    """(subject, kind) where it is not the catalogue's."""
+    subjects: dict[str, tuple[str, ...]]
+    """Door -> what its alarms are about: itself and the points that belong to it."""
+    service: dict[str, tuple[str, ...]]
+    """The same the other way round: subject -> the doors whose service mode mutes its faults."""
+
+
+def index(plan: BuildingPlan) -> Index:
+    """Read the plan from the other side."""
+    watches: dict[str, tuple[str, ...]] = {}
+    severities: dict[tuple[str, str], Severity] = {}
+    for watch in plan.watches:
+        watches[watch.point] = (*watches.get(watch.point, ()), watch.id)
+        severities[watch.point, f"watch:{watch.id}"] = watch.severity
+    for contact in plan.contacts:
+        for kind in ("contact_stuck", "contact_chattering", "contact_unknown"):
+            severities[contact.point, kind] = contact.fault_severity
+    relay_doors: dict[str, tuple[str, ...]] = {}
+    subjects: dict[str, tuple[str, ...]] = {}
+    service: dict[str, tuple[str, ...]] = {}
+    for door in plan.doors:
+        for point in relays_of(door):
+            relay_doors[point] = (*relay_doors.get(point, ()), door.id)
+        subjects[door.id] = (door.id, *relays_of(door), *contacts_of(door))
+        for subject in subjects[door.id]:
+            service[subject] = (*service.get(subject, ()), door.id)
+    return Index(
+        contacts={contact.point: _routes(plan, contact.point) for contact in plan.contacts},
+        doors={door.id: door for door in plan.doors},
+        watches=watches,
+        relay_doors=relay_doors,
+        interlocks={
+            door.id: tuple(lock for lock in plan.interlocks if door.id in lock.doors)
+            for door in plan.doors
+        },
+        fire_points=frozenset(door.fire.point for door in plan.doors if door.fire is not None),
+        severities=severities,
+        subjects=subjects,
+        service=service,
+    )
+
+
+def relays_of(door: DoorPlan) -> tuple[str, ...]:
+    """The relays that a door drives."""
+    indicator = None if door.indicator is None else door.indicator.point
+    points = (door.activation, door.strike, door.hold_open, indicator)
+    return tuple(point for point in points if point is not None)
+
+
+def contacts_of(door: DoorPlan) -> tuple[str, ...]:
+    """The contacts that belong to a door alone (a fire contact belongs to the house)."""
+    points = (
+        door.leaf,
+        door.bolt,
+        door.operator_fault,
+        door.presence,
+        *(activator.point for activator in door.activators),
+        *(point for point, _ in door.mode_switch),
+    )
+    return tuple(point for point in points if point is not None)
+
+
+def selected(door: DoorPlan, active: frozenset[str]) -> Mode | None:
+    """What the programme switch selects: the first of its positions that is active."""
+    return next((mode for point, mode in door.mode_switch if point in active), None)
+
+
+def _routes(plan: BuildingPlan, point: str) -> Routes:
+    activators: list[tuple[str, ActivatorPlan]] = []
+    roles: list[tuple[str, Role]] = []
+    switches: list[str] = []
+    for door in plan.doors:
+        activators += [(door.id, a) for a in door.activators if a.point == point]
+        meant: tuple[tuple[Role, str | None], ...] = (
+            ("fire", door.fire.point if door.fire is not None else None),
+            ("leaf", door.leaf),
+            ("bolt", door.bolt),
+            ("operator_fault", door.operator_fault),
+            ("presence", door.presence),
+        )
+        roles += [(door.id, role) for role, named in meant if named == point]
+        if any(position == point for position, _ in door.mode_switch):
+            switches.append(door.id)
+    return Routes(tuple(activators), tuple(roles), tuple(switches))

@@ -1,0 +1,165 @@
+"""The building as one JSON object: what the page, the command line and MQTT states show.
+
+Instants are monotonic ms of this boot (``*_ms``) or civil time (``*_utc_ms``), ``null`` where
+they are not known.
+"""
+
+from __future__ import annotations
+
+from gateway.core import alarms, door, schedule
+from gateway.core.clock import utc_of
+from gateway.core.contact import Contact
+from gateway.core.facts import Json
+from gateway.core.machine import Conditions, Ms
+from gateway.core.meter import Meter
+from gateway.core.relay import Relay
+from gateway.core.state import Building
+from gateway.core.tally import counters
+
+
+def snapshot(building: Building, now: Ms) -> dict[str, Json]:
+    """Everything there is to show. Steps nothing: it is as true as the last step."""
+    clock = building.clock
+    return {
+        "gateway": {"id": building.plan.gateway},
+        "now_ms": now,
+        "utc_offset_ms": clock.offset_ms,
+        "clock_trusted": clock.trusted,
+        "clock_since_ms": clock.since_ms,
+        "doors": {name: _door(building, one, now) for name, one in building.doors.items()},
+        "points": {
+            **{name: _contact(one) for name, one in building.contacts.items()},
+            **{name: _relay(one) for name, one in building.relays.items()},
+            **{name: _meter(one) for name, one in building.meters.items()},
+        },
+        "alarms": [_alarm(building, alarm) for alarm in alarms.listed(building.alarms)],
+        "fire": _fire(building),
+    }
+
+
+def _door(building: Building, one: door.Door, now: Ms) -> Json:
+    plan, timetable, result = one.plan, building.schedules[one.plan.id], one.leaf.result
+    following, staff = schedule.next_mode(timetable, now), door.can_open(one)
+    acts = one.fire_acts is not None
+    mine = building.index.subjects[plan.id]
+    listed = [alarm for alarm in alarms.listed(building.alarms) if alarm.subject in mine]
+    can: Json = {"ok": staff.ok, "reason": staff.reason, "needs_reason": staff.needs_reason}
+    return {
+        "name": plan.name,
+        "mode": one.mode,
+        "mode_source": "fire" if acts else one.mode_source,
+        "mode_until_utc_ms": one.mode_until_utc_ms,
+        "mode_by": one.mode_by,
+        "scheduled_mode": schedule.scheduled_mode(timetable, now),
+        "next_mode": None
+        if following is None
+        else {"mode": following.mode, "utc_ms": following.utc_ms},
+        "state": one.state,
+        "since_ms": one.since_ms,
+        "assumed": one.assumed,
+        "leaf": one.leaf_seen,
+        "activation": _on(building, plan.activation),
+        "strike": _on(building, plan.strike),
+        "hold_open": _on(building, plan.hold_open),
+        "fire": None if plan.fire is None else building.contacts[plan.fire.point].active,
+        "service_until_ms": one.service_until_ms,
+        "bolt": None if plan.bolt is None else building.contacts[plan.bolt].active,
+        "operator_fault": one.operator_fault,
+        "last_request": _copy(one.tally.last_request),
+        "last_refusal": _copy(one.tally.last_refusal),
+        "last_opened_ms": one.tally.last_opened_ms,
+        "press_to_open_ms": one.tally.press_to_open_ms,
+        "last_result": None
+        if result is None
+        else {
+            "result": result.result,
+            "command": result.command,
+            "at_ms": result.at_ms,
+            "press_to_open_ms": result.press_to_open_ms,
+        },
+        "can_open": {"staff": can},
+        "counters": counters(one.tally),
+        "alarms": [alarm.id for alarm in listed],
+    }
+
+
+def _contact(one: Contact) -> Json:
+    return {
+        "kind": "contact",
+        "active": one.active,
+        "raw": one.raw,
+        "since_ms": one.since_ms,
+        "reason": one.reason,
+        "faults": _kinds(one.conditions),
+        "changes": one.changes,
+        "quantities": {},
+    }
+
+
+def _relay(one: Relay) -> Json:
+    return {
+        "kind": "relay",
+        "active": one.on,
+        "raw": one.on,
+        "since_ms": one.since_ms,
+        "reason": one.fault,
+        "faults": _kinds(one.conditions),
+        "changes": one.operations,
+        "quantities": {},
+    }
+
+
+def _meter(one: Meter) -> Json:
+    quantities: dict[str, Json] = {
+        name: {"value": series.value, "at_ms": series.at_ms, "reason": series.reason}
+        for name, series in one.series.items()
+    }
+    return {
+        "kind": "meter",
+        "active": None,
+        "raw": None,
+        "since_ms": max((series.at_ms for series in one.series.values()), default=0),
+        "reason": next((series.reason for series in one.series.values() if series.reason), ""),
+        "faults": _kinds(one.conditions),
+        "changes": 0,
+        "quantities": quantities,
+    }
+
+
+def _alarm(building: Building, alarm: alarms.Alarm) -> Json:
+    raised_utc_ms = alarm.raised_utc_ms
+    if raised_utc_ms is None:
+        raised_utc_ms = utc_of(building.clock, alarm.raised_ms)
+    return {
+        "id": alarm.id,
+        "subject": alarm.subject,
+        "kind": alarm.kind,
+        "severity": alarm.severity,
+        "state": alarm.state,
+        "raised_ms": alarm.raised_ms,
+        "raised_utc_ms": raised_utc_ms,
+        "count": alarm.count,
+        "acknowledged_by": alarm.acknowledged_by,
+        "shelved_until_ms": alarm.shelved_until_ms,
+        "detail": alarm.detail,
+    }
+
+
+def _fire(building: Building) -> Json:
+    """Over all fire contacts: one that speaks counts, and one that cannot be read is not off."""
+    levels = [building.contacts[point].active for point in building.index.fire_points]
+    if not levels:
+        return None
+    return {"active": True if True in levels else None if None in levels else False}
+
+
+def _on(building: Building, point: str | None) -> bool | None:
+    return None if point is None else building.relays[point].on
+
+
+def _kinds(conditions: Conditions) -> Json:
+    return [kind for kind, _ in conditions]
+
+
+def _copy(data: object) -> Json:
+    return dict(data) if isinstance(data, dict) else None

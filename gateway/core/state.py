@@ -1,0 +1,52 @@
+"""The building as it stands between two steps: every machine's state, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.core.alarms import Alarms
+from gateway.core.clock import Clock
+from gateway.core.contact import Contact
+from gateway.core.door import Door
+from gateway.core.interlock import Interlock
+from gateway.core.limits import Limits
+from gateway.core.machine import Ms, UtcMs
+from gateway.core.meter import Meter
+from gateway.core.plan import BuildingPlan
+from gateway.core.relay import Relay
+from gateway.core.routing import Index
+from gateway.core.schedule import Schedule
+from gateway.core.watch import Watch
+
+Key = tuple[int, str]
+"""Which machine: its sort and its name. Of two that are due at once the lesser goes first:
+what is seen before what follows from it, and a door before the limit of its relays."""
+
+CLOCK, CONTACT, METER, WATCH, SCHEDULE, DOOR, RELAY, ALARMS, LIMITS = range(9)
+
+
+@dataclass(frozen=True, slots=True)
+class Building:
+    """Every machine by its name. The mappings are never changed in place."""
+
+    plan: BuildingPlan
+    index: Index
+    now_ms: Ms
+    """The last instant that was lived."""
+    clock: Clock
+    contacts: Mapping[str, Contact] = field(default_factory=dict)
+    relays: Mapping[str, Relay] = field(default_factory=dict)
+    meters: Mapping[str, Meter] = field(default_factory=dict)
+    watches: Mapping[str, Watch] = field(default_factory=dict)
+    schedules: Mapping[str, Schedule] = field(default_factory=dict)
+    doors: Mapping[str, Door] = field(default_factory=dict)
+    interlocks: Mapping[str, Interlock] = field(default_factory=dict)
+    alarms: Alarms = field(default_factory=Alarms)
+    limits: Limits = field(default_factory=Limits)
+    journal: str | None = None
+    """Why the journal cannot keep what happens; empty: it can; ``None``: not told yet."""
+    service: Mapping[str, UtcMs] = field(default_factory=dict)
+    """Doors whose service mode stood before the restart, until the clock is known again."""
+    wakes: Mapping[Key, Ms] = field(default_factory=dict)
+    wake_ms: Ms | None = None
