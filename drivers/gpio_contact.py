@@ -20,16 +20,17 @@ KIND = "contact"
 @dataclass(frozen=True, slots=True)
 class Settings:
     pin: Pin
-    """The line: no unit, ``GPIO17``, a header pin (``J8:11``), a line's name or its number."""
+    """The line: ``GPIO17``, a header pin (``J8:11``), a line's name or its number."""
     wiring: Literal["normally_open", "normally_closed"] = "normally_open"
-    """What the contact does in peace: no unit, one of the two words. Active is the other."""
+    """What the contact does in peace; active is the other. A door's reed contact that is closed
+    while the leaf is closed is normally closed: active means open."""
     pull: Literal["up", "down", "none"] = "up"
-    """The resistor of the chip: no unit. ``up``: the contact leads to ground; ``down``: to the
+    """The resistor of the chip. ``up``: the contact leads to ground; ``down``: to the
     supply (3.3 V); ``none``: an external resistor pulls, and ``leads_to`` says where."""
     leads_to: Literal["ground", "supply"] = "ground"
-    """Where a closed contact leads: no unit; counts with ``pull: none`` only."""
+    """Where a closed contact leads; counts with ``pull: none`` only."""
     chip: str = ""
-    """The gpiochip: no unit; path, label, name or number; empty: the Raspberry Pi's header."""
+    """The gpiochip: its path, label, name or number; empty: the Raspberry Pi's header."""
 
 
 class GpioContact:

@@ -22,11 +22,11 @@ KIND = "relay"
 @dataclass(frozen=True, slots=True)
 class Settings:
     pin: Pin
-    """The line: no unit, ``GPIO27``, a header pin (``J8:13``), a line's name or its number."""
+    """The line: ``GPIO27``, a header pin (``J8:13``), a line's name or its number."""
     active: Literal["high", "low"] = "high"
-    """The level at which the relay is on: no unit, one of the two words."""
+    """The level at which the relay is on."""
     chip: str = ""
-    """The gpiochip: no unit; path, label, name or number; empty: the Raspberry Pi's header."""
+    """The gpiochip: its path, label, name or number; empty: the Raspberry Pi's header."""
 
 
 class GpioRelay:

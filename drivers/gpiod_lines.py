@@ -56,6 +56,7 @@ def find(pin: str | int, chip: str = "") -> Line:
     has a line of that name. Raises :class:`DriverFault`."""
     refused: list[str] = []
     seen: list[str] = []
+    found: list[Line] = []
     for path in _paths(chip):
         try:
             with gpiod.Chip(path) as opened:
@@ -63,11 +64,14 @@ def find(pin: str | int, chip: str = "") -> Line:
                 seen.append(f"{info.name} ({info.label})")
                 if chip and not _is(chip, path, info.name, info.label):
                     continue
-                offset = _offset(opened, info.label, str(pin), anywhere=bool(chip))
+                header = info.label.startswith(HEADER_LABELS)
+                offset = _offset(opened, str(pin), header=header, chosen=bool(chip))
                 if offset is not None:
                     name = opened.get_line_info(offset).name or f"{info.label}:{offset}"
-                    return Line(path, offset, f"GPIO{offset}" if _header(info.label) else name)
-                if chip:
+                    line = Line(path, offset, f"GPIO{offset}" if header else name)
+                    # Other chips of a Raspberry Pi may have lines of the same names.
+                    found.insert(0 if header else len(found), line)
+                elif chip:
                     raise DriverFault(
                         f"chip {chip} has no line {pin}",
                         f"choose a name of `gpioinfo`, or a number below {info.num_lines}",
@@ -77,6 +81,8 @@ def find(pin: str | int, chip: str = "") -> Line:
         except OSError as error:
             if error.errno not in {errno.ENODEV, errno.ENOENT, errno.ENXIO, errno.ENOTTY}:
                 raise fault(error, path) from error
+    if found:
+        return found[0]
     raise _not_found(pin, chip, seen, refused)
 
 
@@ -145,20 +151,17 @@ def _is(chip: str, path: str, name: str, label: str) -> bool:
     return chip in {path, name, label} or f"gpiochip{chip}" == name
 
 
-def _header(label: str) -> bool:
-    return label.startswith(HEADER_LABELS)
-
-
-def _offset(chip: gpiod.Chip, label: str, pin: str, *, anywhere: bool) -> int | None:
-    """Where the pin is on this chip. A bare number means a chip that was chosen, or a header."""
+def _offset(chip: gpiod.Chip, pin: str, *, header: bool, chosen: bool) -> int | None:
+    """Where the pin is on this chip. A bare number counts on a header, or where the chip was
+    chosen."""
     physical = _PHYSICAL.fullmatch(pin)
     if physical:
         gpio = BOARD.get(int(physical[1]))
         pin = f"GPIO{gpio}" if gpio is not None else pin
     number = _NUMBER.fullmatch(pin)
-    if number and _header(label):
+    if number and header:
         return int(number[1]) if int(number[1]) < chip.get_info().num_lines else None
-    if pin.isdecimal() and not anywhere:
+    if pin.isdecimal() and not chosen:
         return None
     try:
         return chip.line_offset_from_id(pin)

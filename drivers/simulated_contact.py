@@ -19,19 +19,17 @@ KIND = "contact"
 @dataclass(frozen=True, slots=True)
 class Settings:
     wiring: Literal["normally_open", "normally_closed"] = "normally_open"
-    """What the contact does in peace: no unit, one of the two words. Decides what a cut wire
-    means."""
+    """What the contact does in peace. Decides what a cut wire means."""
     active: bool = False
-    """Whether it is active at the start: no unit, yes or no."""
+    """Whether it is active at the start."""
     follows: RelayName = ""
-    """The relay that opens the leaf: no unit, the name of a relay point; empty: no leaf."""
+    """The relay point that opens the leaf; empty: this contact is no leaf's."""
     held_by: RelayName = ""
-    """The relay that keeps the leaf open: no unit, the name of a relay point, or empty."""
+    """The relay point that keeps the leaf open, or empty."""
     strike: RelayName = ""
-    """The relay that must be on for the leaf to open: no unit, the name of a relay point, or
-    empty."""
+    """The relay point that must be on for the leaf to open, or empty."""
     toggles: bool = False
-    """Whether the operator closes an open leaf when it is asked again: no unit, yes or no."""
+    """Whether the operator closes an open leaf when it is asked again."""
     starts_in_ms: DurationMs = 300
     """From the activation until the leaf leaves closed, in milliseconds."""
     opens_in_ms: DurationMs = 1500

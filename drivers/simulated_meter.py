@@ -17,7 +17,7 @@ class Settings:
     every_ms: DurationMs = 10_000
     """The time between two readings, in milliseconds."""
     seed: int = 1
-    """Which weather it is: no unit, any whole number; the same number, the same values."""
+    """Which weather it is, any whole number, no unit: the same number, the same values."""
 
 
 class SimulatedMeter:

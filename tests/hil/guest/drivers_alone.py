@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 
 from bench import bouncing_press, case, cpu_s, drivers, main, point, spread_ms, wake_ups
 from rigsim import SimChip, Trace
@@ -47,7 +48,7 @@ def presses():
             "seen": seen,
             "switched": switched,
             "edges": len(edges),
-            "in_order": all(a[2] <= b[2] for a, b in zip(edges, edges[1:])),
+            "in_order": all(a[2] <= b[2] for a, b in pairwise(edges)),
             "last_active": edges[-1][1],
             "press_to_relay_ms": spread_ms(to_relay),
             "press_to_stamp_ms": spread_ms(to_stamp),
@@ -177,7 +178,7 @@ def kill_with_relay_on():
             (chip.low if on else chip.high)(27)  # the relay board's own resistor: off
             service = drivers(relay, RELAYS_ON="1")
             before = chip.value(27)
-            killed_ns = service.kill()
+            service.kill()
             time.sleep(0.2)
             after_kill = chip.value(27)
             code = (
@@ -188,7 +189,9 @@ def kill_with_relay_on():
                 "print(json.dumps({k: v and str(v) for k, v in r.items()}))"
             )
             began_ns = time.monotonic_ns()
-            run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+            run = subprocess.run(
+                [sys.executable, "-c", code], capture_output=True, text=True, check=False
+            )
             took_s = (time.monotonic_ns() - began_ns) / 1e9
             time.sleep(0.1)
             results[name] = {
@@ -207,12 +210,13 @@ def faults():
     told = {}
 
     def fault(code):
-        run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+        run = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=False
+        )
         return (run.stderr.strip().splitlines() or [run.stdout])[-1]
 
     opens = (
-        "{}from drivers.gpio_relay import *\n"
-        "open(Settings(pin='{}', chip='{}'), print, name='x')"
+        "{}from drivers.gpio_relay import *\nopen(Settings(pin='{}', chip='{}'), print, name='x')"
     )
     told["no chip"] = fault(opens.format("", "GPIO27", ""))
     with SimChip():

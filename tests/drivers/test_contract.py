@@ -1,0 +1,184 @@
+"""One contract, every driver file: whoever adds one adds a row to ``WIRED`` and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import importlib
+import inspect
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+from driver_bench import Heard
+from gpiozero.pins.mock import MockFactory
+
+import drivers
+from drivers import ContactReport, DriverFault, MeterReport
+from drivers.simulated import Runtime
+
+ROOT = Path(__file__).resolve().parents[2]
+
+WIRED: dict[str, dict[str, Any]] = {
+    "gpio_contact": {"settings": {"pin": "GPIO17"}, "broken": {"pin": "GPIO99"}},
+    "gpio_relay": {"settings": {"pin": "GPIO27"}, "broken": {"pin": "GPIO99"}},
+    "simulated_contact": {"settings": {}},
+    "simulated_meter": {"settings": {}},
+    "simulated_relay": {"settings": {}},
+}
+"""Settings that work on the mock hardware, and some that do not."""
+
+UNITS = ("milliseconds", "°C", "per cent", "no unit")
+
+
+RELAYS = [
+    name for name in drivers.names() if importlib.import_module(f"drivers.{name}").KIND == "relay"
+]
+
+
+@pytest.fixture(params=drivers.names())
+def name(request: pytest.FixtureRequest) -> str:
+    assert request.param in WIRED, "a new driver needs a row in WIRED"
+    return str(request.param)
+
+
+@pytest.fixture
+def driver(name: str, pins: MockFactory, world: Runtime) -> ModuleType:
+    return importlib.import_module(f"drivers.{name}")
+
+
+@pytest.fixture
+def device(driver: ModuleType, name: str, heard: Heard) -> Iterator[Any]:
+    device = driver.open(driver.Settings(**WIRED[name]["settings"]), heard, name="p")
+    yield device
+    device.close()
+
+
+def fields_of(driver: ModuleType) -> dict[str, tuple[str, str]]:
+    """name -> (annotation, docstring) of the settings, as they are written."""
+    tree = ast.parse(inspect.getsource(driver))
+    settings = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == "Settings")
+    fields = {}
+    for here, below in zip(settings.body, [*settings.body[1:], ast.Pass()], strict=True):
+        if isinstance(here, ast.AnnAssign) and isinstance(here.target, ast.Name):
+            doc = ""
+            if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+                doc = str(below.value.value)
+            fields[here.target.id] = (ast.unparse(here.annotation), doc)
+    return fields
+
+
+def test_says_what_it_is(driver: ModuleType, name: str) -> None:
+    assert driver.KIND in {"contact", "relay", "meter"}
+    assert driver.__doc__
+    frozen = driver.Settings(**WIRED[name]["settings"])
+    for field in dataclasses.fields(frozen):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(frozen, field.name, None)
+
+
+def test_every_setting_is_described_and_every_number_has_a_unit(driver: ModuleType) -> None:
+    fields = fields_of(driver)
+    assert set(fields) == {field.name for field in dataclasses.fields(driver.Settings)}
+    for field, (annotation, doc) in fields.items():
+        assert doc, f"{field} has no description"
+        if annotation in {"int", "float", "DurationMs"}:
+            assert any(unit in doc for unit in UNITS), f"{field} has no unit"
+        assert (annotation == "DurationMs") == field.endswith("_ms")
+
+
+def test_is_shown_in_an_example(name: str) -> None:
+    shown = set()
+    for path in (ROOT / "config").glob("*.yaml"):
+        text = path.read_text().replace("!secret", "")
+        points = (yaml.safe_load(text) or {}).get("points") or {}
+        shown |= {point["driver"] for point in points.values()}
+    assert name in shown
+
+
+def test_the_initial_level_or_value_comes_at_once(
+    driver: ModuleType, device: Any, heard: Heard
+) -> None:
+    match driver.KIND:
+        case "contact":
+            assert heard == [ContactReport(False)]
+        case "meter":
+            told = [report.quantity for report in heard if isinstance(report, MeterReport)]
+            assert told == [quantity.name for quantity in driver.QUANTITIES]
+            assert all(isinstance(r, MeterReport) and r.value is not None for r in heard)
+        case "relay":
+            assert heard == []
+
+
+def test_a_second_close_does_nothing(device: Any) -> None:
+    device.close()
+    device.close()
+
+
+def test_nothing_is_reported_after_close(
+    name: str, device: Any, heard: Heard, pins: MockFactory, world: Runtime
+) -> None:
+    pin = pins.pin("GPIO17")
+    device.close()
+    before = len(heard)
+    pin.drive_low()
+    world.advance()
+    assert len(heard) == before
+
+
+def test_it_can_be_opened_again_after_close(
+    driver: ModuleType, device: Any, name: str, heard: Heard
+) -> None:
+    device.close()
+    driver.open(driver.Settings(**WIRED[name]["settings"]), heard, name="p").close()
+
+
+@pytest.mark.parametrize("name", [name for name, row in WIRED.items() if "broken" in row])
+def test_what_goes_wrong_is_a_fault_with_a_remedy(driver: ModuleType, name: str) -> None:
+    with pytest.raises(DriverFault) as caught:
+        driver.open(driver.Settings(**WIRED[name]["broken"]), print, name="p")
+    assert caught.value.remedy
+    assert str(caught.value).endswith(caught.value.remedy)
+
+
+@pytest.mark.parametrize("name", RELAYS)
+def test_a_relay_is_off_at_start_and_off_at_close(
+    driver: ModuleType, name: str, pins: MockFactory, world: Runtime
+) -> None:
+    """mqtt-io#131, GarageQTPi#13: gates that move when the program starts or ends."""
+    pin = pins.pin("GPIO27")
+    pin.clear_states()
+    relay = driver.open(driver.Settings(**WIRED[name]["settings"]), print, name="p")
+
+    def on() -> bool:
+        return bool(world.show()["p"]["on"] if "p" in world.show() else pin.state)
+
+    seen = [on()]
+    for wanted in (True, False, True):
+        relay.drive(wanted)
+        seen.append(on())
+    relay.close()
+    assert [*seen, on()] == [False, True, False, True, False]
+    if name == "gpio_relay":
+        assert [state.state for state in pin.states] == [False, True, False, True, False]
+
+
+@pytest.mark.parametrize("name", RELAYS)
+def test_a_relay_can_be_made_safe_without_being_open(name: str, driver: ModuleType) -> None:
+    assert callable(driver.make_safe)
+
+
+def test_a_driver_starts_without_the_libraries_of_the_others() -> None:
+    """``control`` reads the settings of every point before the first press: they cost nothing."""
+    code = (
+        "import sys, importlib, drivers\n"
+        "for name in drivers.names(): importlib.import_module('drivers.' + name)\n"
+        "print(sorted({'gpiozero', 'gpiod', 'pydantic', 'smbus2'} & set(sys.modules)))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
