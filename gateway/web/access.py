@@ -1,0 +1,33 @@
+"""The roles as types of a route's parameter: ``who: Staff``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from urllib.parse import parse_qs
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from gateway.web.auth import Needs, Who
+from gateway.web.site import Site
+
+Public = Annotated[Who | None, Depends(Needs(None))]
+View = Annotated[Who, Depends(Needs("view"))]
+Staff = Annotated[Who, Depends(Needs("staff"))]
+Maintenance = Annotated[Who, Depends(Needs("maintenance"))]
+Admin = Annotated[Who, Depends(Needs("admin"))]
+
+
+def _site(request: Request) -> Site:
+    site: Site = request.app.state.site
+    return site
+
+
+TheSite = Annotated[Site, Depends(_site)]
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """The fields of a form; of a field that comes twice the last counts."""
+    body = (await request.body()).decode("utf-8", "replace")
+    fields = parse_qs(body, keep_blank_values=True, max_num_fields=50)
+    return {name: values[-1] for name, values in fields.items()}

@@ -1,0 +1,92 @@
+"""The live stream (Server-Sent Events)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.web.access import TheSite, View
+from gateway.web.api.models import problems
+from gateway.web.live import Client, Hub, TooMany
+from gateway.web.live import View as Seeing
+from gateway.web.problems import Problem
+from gateway.web.render import language_of
+
+router = APIRouter(tags=["live"])
+
+
+class Stream(Response):
+    """Sends frames as they come, without a copy per client and without a task per frame."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, hub: Hub, client: Client, last_event_id: int | None) -> None:
+        super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+        del self.headers["content-length"]
+        self._hub, self._client, self._last = hub, client, last_event_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client = self._client
+        try:
+            client.task = asyncio.create_task(self._send(send))
+            gone = asyncio.create_task(_gone(receive))
+            await asyncio.wait({client.task, gone}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (client.task, gone):
+                task.cancel()
+            await asyncio.gather(client.task, gone, return_exceptions=True)
+        finally:
+            self._hub.leave(client)
+
+    async def _send(self, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        client, now = self._client, asyncio.get_running_loop().time
+        async for frames in self._hub.frames(client, self._last):
+            client.sending_since = now()
+            await send({"type": "http.response.body", "body": frames, "more_body": True})
+            client.sending_since = None
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+@router.get(
+    "/api/v1/live",
+    response_class=Response,
+    responses=problems(503)
+    | {
+        200: {
+            "content": {"text/event-stream": {}},
+            "description": "Events status, fact, beat, reset",
+        }
+    },
+)
+async def live(
+    request: Request,
+    who: View,
+    site: TheSite,
+    view: Annotated[str, Query(pattern="^(json|page)$")] = "json",
+    last_event_id: Annotated[str | None, Header()] = None,
+    after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+) -> Response:
+    """Everything as it happens: ``status`` when something changed (at most ten a second),
+    ``fact`` with the journal's row number as id, ``beat`` every 5 s, ``reset`` where the
+    events since ``Last-Event-ID`` are no longer kept.
+
+    ``view=page`` gives the pieces of the page instead of JSON."""
+    last = after
+    if last_event_id is not None and last_event_id.isdigit() and len(last_event_id) < 17:
+        last = int(last_event_id)
+    seeing = Seeing(language_of(request), who.role) if view == "page" else Seeing("", "view")
+    try:
+        client = site.hub.join(seeing, who)
+    except TooMany:
+        raise Problem(503, "too_many_streams", Retry_After="5") from None
+    return Stream(site.hub, client, last)

@@ -1,0 +1,95 @@
+"""The page and the API as one ASGI application."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.staticfiles import StaticFiles
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import Response
+
+from gateway.panel.client import AsyncPanelClient
+from gateway.web import problems
+from gateway.web.api import doors as api_doors
+from gateway.web.api import live as api_live
+from gateway.web.house import House
+from gateway.web.middleware import Armour
+from gateway.web.options import Options
+from gateway.web.pages import alarms, login, status
+from gateway.web.problems import Problem
+from gateway.web.records import Records
+from gateway.web.render import STATIC
+from gateway.web.site import Site
+from gateway.web.users import Users
+
+ROUTERS: tuple[APIRouter, ...] = (
+    status.router,
+    alarms.router,
+    login.router,
+    api_doors.router,
+    api_live.router,
+)
+
+
+class Static(StaticFiles):
+    """Files whose address carries their hash may be kept for ever."""
+
+    async def get_response(self, path: str, scope: Any) -> Response:
+        response = await super().get_response(path, scope)
+        hashed = b"v=" in scope.get("query_string", b"")
+        response.headers["Cache-Control"] = (
+            "public, max-age=31536000, immutable" if hashed else "no-cache"
+        )
+        return response
+
+
+def make_site(options: Options, users: Users | None = None) -> Site:
+    """The shared parts, from what is in the state folder."""
+    house = House(AsyncPanelClient(options.panel, "web"))
+    return Site(options, house, users or Users(options.users), Records(options.journal))
+
+
+def create_app(site: Site) -> FastAPI:
+    """The application. It follows the panel from its start to its end."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        tasks = [asyncio.create_task(site.house.run()), asyncio.create_task(site.hub.run())]
+        yield
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        site.records.close()
+        site.users.close()
+
+    app = FastAPI(
+        title="Portier",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    app.state.site = site
+    for router in ROUTERS:
+        app.include_router(router)
+    app.mount("/static", Static(directory=STATIC), name="static")
+    app.add_exception_handler(Problem, problems.on_problem)
+    app.add_exception_handler(HTTPException, problems.on_http)
+    app.add_exception_handler(RequestValidationError, problems.on_invalid)
+    app.add_exception_handler(Exception, problems.on_crash)
+    app.add_middleware(GZipMiddleware, minimum_size=600, compresslevel=6)
+    return app
+
+
+def create_server_app(site: Site) -> Armour:
+    """What the server runs: the application with its armour outermost."""
+    return Armour(create_app(site), tls=site.options.tls)

@@ -1,0 +1,144 @@
+"""Who is asking, and whether they may. Every route declares its role with :class:`Needs`.
+
+A session comes in a cookie and needs, for every change, the same origin and the session's
+own token; an API token comes as ``Authorization: Bearer`` and needs neither, because no
+browser sends it by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from urllib.parse import parse_qs, urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.web.problems import NotLoggedIn, Problem
+from gateway.web.users import ROLES, SESSION_LIFE_S, Role, hashed
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+CSRF_HEADER = "x-csrf-token"
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Somebody who is logged in. ``actor`` is how the journal and the audit chain know them."""
+
+    actor: str
+    name: str
+    role: Role
+    user_id: int | None = None
+    session: str = ""
+    """Hash of the session, or empty for an API token."""
+    token: str = ""
+    csrf: str = ""
+    language: str = ""
+    armed_s: int = 15
+
+    def may(self, role: Role) -> bool:
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+def cookie_name(secure: bool) -> str:
+    """``__Host-`` where the page speaks TLS; clients do not return that over plain HTTP."""
+    return "__Host-portier-session" if secure else "portier-session"
+
+
+def set_session(response: Response, secret: str, *, secure: bool) -> None:
+    response.set_cookie(
+        cookie_name(secure),
+        secret,
+        max_age=SESSION_LIFE_S,
+        path="/",
+        secure=secure,
+        httponly=True,
+        samesite="strict",
+    )
+
+
+def clear_session(response: Response, *, secure: bool) -> None:
+    response.delete_cookie(
+        cookie_name(secure), path="/", secure=secure, httponly=True, samesite="strict"
+    )
+
+
+def csrf_token(secret: bytes, session_hash: str) -> str:
+    return hmac.new(secret, b"csrf:" + session_hash.encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def identify(request: Request) -> Who | None:
+    """Whoever the cookie or token names, or ``None``."""
+    site = request.app.state.site
+    scheme, _, value = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and value:
+        token_hash = hashed(value.strip())
+        token = site.users.token(token_hash)
+        if token is None:
+            return None
+        return Who(f"web:token-{token.id}", token.name, token.role, token=token_hash)
+    secret = request.cookies.get(cookie_name(site.secure))
+    if not secret:
+        return None
+    session = hashed(secret)
+    user = site.users.session(session)
+    if user is None:
+        return None
+    return Who(
+        f"web:{user.id}",
+        user.name,
+        user.role,
+        user.id,
+        session,
+        csrf=csrf_token(site.secret, session),
+        language=user.language,
+        armed_s=user.armed_s,
+    )
+
+
+def same_origin(request: Request) -> bool:
+    """Whether the browser says that this request comes from our own page.
+
+    Who sends neither header is no browser of today; the token still has to be right."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None and site != "same-origin":
+        return False
+    origin = request.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+
+
+async def _token_of(request: Request) -> str:
+    header = request.headers.get(CSRF_HEADER)
+    if header is not None:
+        return header
+    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=50)
+        return form.get("csrf", [""])[0]
+    return ""
+
+
+class Needs:
+    """The dependency by which a route says who may call it. ``None``: everybody."""
+
+    def __init__(self, role: Role | None) -> None:
+        self.role = role
+
+    async def __call__(self, request: Request) -> Who | None:
+        who = identify(request)
+        request.state.who = who
+        change = request.method not in SAFE
+        if self.role is None:
+            if change and not same_origin(request):
+                raise Problem(403, "other_origin")
+            return who
+        if who is None:
+            raise NotLoggedIn
+        if change and who.session:
+            if not same_origin(request):
+                raise Problem(403, "other_origin")
+            if not hmac.compare_digest((await _token_of(request)).encode(), who.csrf.encode()):
+                raise Problem(403, "csrf")
+        if not who.may(self.role):
+            raise Problem(403, "role")
+        return who

@@ -1,0 +1,158 @@
+"""The building as this process knows it: the newest snapshot, and the way to ask for things.
+
+While ``control`` is away the last snapshot stays, marked as stale with the instant since
+when; nothing that is asked for meanwhile is kept for later.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import uuid4
+
+import structlog
+
+from gateway.core.facts import Json
+from gateway.panel.client import AsyncPanelClient, ControlAway, command
+
+REPLY_WITHIN_S = 2.0
+NO_PANEL, NO_ANSWER = "no_panel", "no_answer"
+log = structlog.get_logger("web")
+
+
+class Asker(Protocol):
+    """Whoever is behind a command; ``actor`` is ``web:<user id>``."""
+
+    @property
+    def actor(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a command. ``fact``: the event id of the fact that answers it."""
+
+    command: str
+    status: str
+    reason: str = ""
+    fact: str | None = None
+
+    @property
+    def done(self) -> bool:
+        return self.status in ("accepted", "merged", "extended")
+
+    @property
+    def unanswered(self) -> bool:
+        return self.reason in (NO_PANEL, NO_ANSWER)
+
+
+class House:
+    """``on_change`` is called after every new snapshot and change of the connection,
+    ``on_rows`` with the journal's head after every commit."""
+
+    def __init__(
+        self,
+        panel: AsyncPanelClient,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._panel = panel
+        self._monotonic = monotonic
+        self._wall = wall
+        self._received = monotonic()
+        self.snapshot: Mapping[str, Any] | None = None
+        self.connected = False
+        self.since_utc_ms = int(wall() * 1000)
+        """Since when it has been connected, or not, by this machine's clock."""
+        self.on_change: list[Callable[[], None]] = []
+        self.on_rows: list[Callable[[str, int], None]] = []
+
+    @property
+    def now_ms(self) -> int:
+        """Monotonic time of ``control`` right now, as its last snapshot lets us reckon."""
+        passed = int((self._monotonic() - self._received) * 1000)
+        return passed + (int(self.snapshot["now_ms"]) if self.snapshot else 0)
+
+    @property
+    def utc_offset_ms(self) -> int | None:
+        offset = self.snapshot.get("utc_offset_ms") if self.snapshot else None
+        return None if offset is None else int(offset)
+
+    @property
+    def now_utc_ms(self) -> int:
+        """Civil time of the building; this machine's clock while the building has none."""
+        offset = self.utc_offset_ms
+        return int(self._wall() * 1000) if offset is None else self.now_ms + offset
+
+    @property
+    def stale(self) -> bool:
+        return not self.connected
+
+    def door(self, door: str) -> Mapping[str, Any] | None:
+        found = self.snapshot["doors"].get(door) if self.snapshot else None
+        return found if isinstance(found, Mapping) else None
+
+    async def run(self) -> None:
+        """Follow ``control`` until cancelled."""
+        async for message in self._panel.messages():
+            try:
+                self._take(message)
+            except (KeyError, TypeError, ValueError) as error:
+                log.warning("panel message not understood", error=repr(error))
+
+    def _take(self, message: Mapping[str, Any]) -> None:
+        kind = message["type"]
+        if kind == "snapshot":
+            int(message["snapshot"]["now_ms"])
+            self.snapshot = message["snapshot"]
+            self._received = self._monotonic()
+            self._connection(True)
+            self._changed()
+        elif kind == "rows":
+            for told in self.on_rows:
+                told(str(message["journal"]), int(message["head"]))
+        elif kind == "away":
+            self._connection(False)
+            self._changed()
+
+    def _connection(self, connected: bool) -> None:
+        if connected != self.connected:
+            self.connected = connected
+            self.since_utc_ms = int(self._wall() * 1000)
+
+    def _changed(self) -> None:
+        for changed in self.on_change:
+            changed()
+
+    async def ask(
+        self, name: str, args: Mapping[str, Json], who: Asker, *, id: str | None = None
+    ) -> Answer:
+        """Send one command and wait for its answer, two seconds at most."""
+        key = id or uuid4().hex
+        if not self.connected:
+            return Answer(key, "refused", NO_PANEL)
+        message = command(name, args, id=key, actor=who.actor, via="web")
+        try:
+            reply = await self._panel.ask(message, REPLY_WITHIN_S)
+        except ControlAway:
+            return Answer(key, "refused", NO_ANSWER)
+        fact = reply.get("fact")
+        return Answer(
+            key, str(reply["status"]), str(reply.get("reason") or ""), str(fact) if fact else None
+        )
+
+    async def audit(self, who: Asker, action: str, **detail: Json) -> None:
+        """Leave an entry in the audit chain; ``control`` keeps it."""
+        entry = {"type": "audit", "actor": who.actor, "action": action, "detail": detail}
+        try:
+            await self._panel.send(entry)
+        except ControlAway:
+            log.warning("audit entry while control is away", **entry)
+
+    async def bench(self, do: str, args: Mapping[str, Json]) -> Mapping[str, Any]:
+        """Do something to simulated points. Raises :class:`ControlAway`."""
+        return await self._panel.ask(
+            {"type": "bench", "id": uuid4().hex, "do": do, **args}, REPLY_WITHIN_S
+        )

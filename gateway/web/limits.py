@@ -1,0 +1,109 @@
+"""Limits in time: token buckets, answers that are given once, and signed notes to ourselves."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Buckets:
+    """One bucket per key: ``burst`` at once, then one every ``every_s``.
+
+    Holds at most ``keys`` buckets; the one not used for longest goes first."""
+
+    def __init__(
+        self,
+        burst: int,
+        every_s: float,
+        *,
+        keys: int = 2000,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._burst, self._every_s, self._keys, self._now = burst, every_s, keys, monotonic
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def wait_s(self, key: str) -> float:
+        """Seconds until ``key`` may go on; 0 while it may."""
+        full_at = self._full_at.get(key, 0.0)
+        return max(0.0, full_at - self._now() - (self._burst - 1) * self._every_s)
+
+    def take(self, key: str) -> bool:
+        """Use one up; ``False`` where none is left."""
+        if self.wait_s(key) > 0:
+            return False
+        now = self._now()
+        self._full_at[key] = max(self._full_at.get(key, 0.0), now) + self._every_s
+        self._full_at.move_to_end(key)
+        while len(self._full_at) > self._keys:
+            self._full_at.popitem(last=False)
+        return True
+
+    def forget(self, key: str) -> None:
+        """A full bucket again."""
+        self._full_at.pop(key, None)
+
+
+class Reused(Exception):
+    """A key came again with another request."""
+
+
+class Once(Generic[T]):
+    """Does the same thing for the same key only once and gives every caller its answer."""
+
+    def __init__(
+        self,
+        life_s: float = 600,
+        keys: int = 2000,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._life_s, self._keys, self._now = life_s, keys, monotonic
+        self._made: OrderedDict[str, tuple[float, str, asyncio.Future[T]]] = OrderedDict()
+
+    async def do(self, key: str, request: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Raises :class:`Reused` where ``key`` stood for another ``request``."""
+        now = self._now()
+        while self._made:
+            at, _, _ = next(iter(self._made.values()))
+            if at > now - self._life_s and len(self._made) < self._keys:
+                break
+            self._made.popitem(last=False)
+        if key in self._made:
+            _, asked, future = self._made[key]
+            if asked != request:
+                raise Reused(key)
+            return await asyncio.shield(future)
+        task: asyncio.Future[T] = asyncio.ensure_future(work())
+        self._made[key] = (now, request, task)
+        return await asyncio.shield(task)
+
+
+class Signer:
+    """Short notes that travel through the browser and come back unchanged, or not at all."""
+
+    def __init__(self, secret: bytes, wall: Callable[[], float] = time.time) -> None:
+        self._secret, self._wall = secret, wall
+
+    def _mark(self, body: str) -> str:
+        return hmac.new(self._secret, b"note:" + body.encode(), hashlib.sha256).hexdigest()[:32]
+
+    def sign(self, life_s: float, **note: str) -> str:
+        note["until"] = str(self._wall() + life_s)
+        body = base64.urlsafe_b64encode(json.dumps(note).encode()).decode().rstrip("=")
+        return f"{body}.{self._mark(body)}"
+
+    def read(self, text: str) -> dict[str, str]:
+        """The note, or an empty one where it is not ours or has run out."""
+        body, _, mark = text[:2000].partition(".")
+        if not hmac.compare_digest(mark.encode(), self._mark(body).encode()):
+            return {}
+        note: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        return note if float(note["until"]) >= self._wall() else {}

@@ -1,0 +1,267 @@
+"""The live stream: every frame is encoded once and shared by all who see the same.
+
+A *channel* is one way of seeing (language and role, or plain JSON). It keeps its newest
+frames in a ring; a client is only a place in that ring. Who falls off the ring, or does
+not take a frame for ten seconds, is dropped and resumes from the journal by its
+``Last-Event-ID`` (a row number), so that nothing is missed and nobody slow costs memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import structlog
+
+from gateway.web.parts import Parts, compact, fact_frame
+from gateway.web.records import Records, Unavailable
+
+if TYPE_CHECKING:
+    from gateway.web.auth import Who
+    from gateway.web.house import House
+    from gateway.web.scene import Scene
+    from gateway.web.users import Users
+
+RING = 1000
+BEAT_S = 5.0
+STUCK_S = 10.0
+CHANGES_EVERY_S = 0.1
+PAGE = 500
+RESUME_MOST = 20_000
+log = structlog.get_logger("web")
+
+
+class TooMany(Exception):
+    """There are as many live streams as are allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A way of seeing. ``language`` empty: JSON for programs."""
+
+    language: str
+    role: str
+
+
+class Channel:
+    """One view's ring of frames."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.parts: Parts | None = None
+        self.clients = 0
+        self.head = 0
+        self._ring: deque[bytes] = deque(maxlen=RING)
+        self._news = asyncio.Event()
+
+    def put(self, frame: bytes) -> None:
+        self._ring.append(frame)
+        self.head += 1
+        self.wake()
+
+    def wake(self) -> None:
+        self._news.set()
+        self._news.clear()
+
+    def since(self, place: int) -> bytes | None:
+        """All frames from ``place`` on; ``None`` where some of them are gone already."""
+        missing = self.head - place
+        if missing > len(self._ring):
+            return None
+        return b"".join([self._ring[-back] for back in range(missing, 0, -1)])
+
+    async def news(self) -> None:
+        await self._news.wait()
+
+
+@dataclass(eq=False, slots=True)
+class Client:
+    """One open stream."""
+
+    channel: Channel
+    who: Who
+    task: asyncio.Task[None] | None = None
+    ended: bool = False
+    sending_since: float | None = field(default=None)
+
+
+class Hub:
+    """All open streams. ``scene`` makes the building's words for a language and a role."""
+
+    def __init__(
+        self,
+        house: House,
+        records: Records,
+        users: Users,
+        scene: Callable[[str, Who | None], Scene],
+        *,
+        limit: int = 500,
+    ) -> None:
+        self._house, self._records, self._users, self._scene = house, records, users, scene
+        self._limit = limit
+        self._channels: dict[View, Channel] = {}
+        self.clients: set[Client] = set()
+        self.row = 0
+        self._known_head = 0
+        self._changed = asyncio.Event()
+        self._rows = asyncio.Event()
+        house.on_change.append(self._changed.set)
+        house.on_rows.append(self._on_rows)
+
+    def _on_rows(self, journal: str, head: int) -> None:
+        self._known_head = head
+        self._rows.set()
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._tell_changes())
+            group.create_task(self._tell_rows())
+            group.create_task(self._beat())
+
+    # --- what happens ----------------------------------------------------------------
+
+    async def _tell_changes(self) -> None:
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            for channel in list(self._channels.values()):
+                self._refresh(channel)
+            await asyncio.sleep(CHANGES_EVERY_S)
+
+    def _refresh(self, channel: Channel) -> None:
+        now = Parts.of(self._house, self._scene_of(channel.view), channel.view.role)
+        if channel.parts is not None and (change := now.since(channel.parts)):
+            channel.put(change)
+        channel.parts = now
+
+    def _scene_of(self, view: View) -> Scene | None:
+        if not view.language:
+            return None
+        from gateway.web.auth import Who  # auth knows the site, which knows us
+
+        return self._scene(view.language, Who("", "", view.role))  # type: ignore[arg-type]  # Role
+
+    async def _tell_rows(self) -> None:
+        try:
+            self.row = await self._records.head()
+        except Unavailable:
+            self.row = 0
+        while True:
+            await self._rows.wait()
+            self._rows.clear()
+            try:
+                await self._catch_up()
+            except Unavailable as error:
+                log.warning("journal not readable", reason=str(error))
+                await asyncio.sleep(1)
+                self._rows.set()
+
+    async def _catch_up(self) -> None:
+        if not self.clients or self.row > self._known_head:
+            self.row = self._known_head
+            return
+        while self.row < self._known_head:
+            rows = await self._records.after(self.row, PAGE)
+            if not rows:
+                return
+            for channel in list(self._channels.values()):
+                scene = self._scene_of(channel.view)
+                channel.put(b"".join(fact_frame(row, scene) for row in rows))
+            self.row = rows[-1].row
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_S)
+            beat = b"event: beat\ndata: " + compact({"row": self.row}) + b"\n\n"
+            for view, channel in list(self._channels.items()):
+                if channel.clients:
+                    channel.put(beat)
+                else:
+                    del self._channels[view]
+            self.check()
+
+    def check(self) -> None:
+        """End the streams of sessions and tokens that no longer count, and of who is stuck."""
+        now = time.monotonic()
+        good: dict[str, bool] = {}
+        for client in list(self.clients):
+            who = client.who
+            key = who.session or who.token
+            if key not in good:
+                holder = (
+                    self._users.session(key, touch=False) if who.session else self._users.token(key)
+                )
+                good[key] = holder is not None and holder.role == who.role
+            if not good[key]:
+                client.ended = True
+                client.channel.wake()
+            since = client.sending_since
+            if since is not None and now - since > STUCK_S and client.task is not None:
+                client.task.cancel()
+
+    # --- one client ------------------------------------------------------------------
+
+    def join(self, view: View, who: Who) -> Client:
+        """Raises :class:`TooMany`. The caller must :meth:`leave`."""
+        if len(self.clients) >= self._limit:
+            raise TooMany
+        channel = self._channels.get(view)
+        if channel is None:
+            channel = self._channels[view] = Channel(view)
+            self._refresh(channel)
+        channel.clients += 1
+        client = Client(channel, who)
+        self.clients.add(client)
+        return client
+
+    def leave(self, client: Client) -> None:
+        if client in self.clients:
+            self.clients.discard(client)
+            client.channel.clients -= 1
+
+    async def frames(self, client: Client, last_event_id: int | None) -> AsyncIterator[bytes]:
+        """Everything this client shall see, from now on or from where it left off."""
+        channel = client.channel
+        place, row = channel.head, self.row
+        opening = b"retry: 1000\n\n"
+        if channel.parts is not None:
+            opening += f"id: {row}\n".encode() if last_event_id is None else b""
+            opening += channel.parts.whole()
+        yield opening
+        if last_event_id is not None:
+            async for frame in self._resume(client, last_event_id, row):
+                yield frame
+        while not client.ended:
+            frames = channel.since(place)
+            if frames is None:
+                log.info("slow live client dropped")
+                return
+            if frames:
+                place = channel.head
+                yield frames
+            else:
+                await channel.news()
+
+    async def _resume(self, client: Client, last: int, until: int) -> AsyncIterator[bytes]:
+        reset = f'id: {until}\nevent: reset\ndata: {{"row":{until}}}\n\n'.encode()
+        if last == until:
+            return
+        try:
+            oldest = await self._records.oldest()
+            if last > until or last < oldest - 1 or until - last > RESUME_MOST:
+                yield reset
+                return
+            scene = self._scene_of(client.channel.view)
+            while last < until:
+                rows = [r for r in await self._records.after(last, PAGE) if r.row <= until]
+                if not rows:
+                    return
+                yield b"".join(fact_frame(row, scene) for row in rows)
+                last = rows[-1].row
+        except Unavailable:
+            yield reset

@@ -1,0 +1,70 @@
+"""What the page needs to know of the configuration, in its own words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from ipaddress import ip_address
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+
+class ListenError(Exception):
+    """The address the page shall listen on is not allowed as configured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """``state`` is the folder of journal, panel socket and users."""
+
+    state: Path
+    gateway: str = "portier"
+    name: str = "Portier"
+    zone: tzinfo = field(default_factory=lambda: ZoneInfo("Europe/Berlin"))
+    languages: tuple[str, ...] = ("de", "en")
+    host: str = "127.0.0.1"
+    port: int = 8080
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    bench: bool = False
+    retention: Mapping[str, str] = field(default_factory=dict)
+    """Life of each class of facts, as written in the configuration (``90 d``)."""
+    store: str = ""
+    """Where the recorder writes, without secrets; empty: nowhere."""
+    broker: str = ""
+    max_live: int = 500
+    """Live streams at once; one more is answered 503."""
+
+    @property
+    def tls(self) -> bool:
+        return self.tls_cert is not None
+
+    @property
+    def journal(self) -> Path:
+        return self.state / "journal.sqlite"
+
+    @property
+    def users(self) -> Path:
+        return self.state / "web.sqlite"
+
+    @property
+    def panel(self) -> Path:
+        return self.state / "panel.sock"
+
+    @property
+    def url(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}/"
+
+    def check(self) -> None:
+        """Raises :class:`ListenError` where plain HTTP would leave this machine."""
+        try:
+            local = self.host == "localhost" or ip_address(self.host).is_loopback
+        except ValueError:
+            local = False
+        if not local and not self.tls:
+            raise ListenError(
+                f"web.listen: {self.host} is reachable from other machines; that needs web.tls "
+                "(a certificate and its key). Plain HTTP is for 127.0.0.1 only."
+            )

@@ -1,0 +1,54 @@
+"""Alarms: the list, and having seen one."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gateway.core.facts import Json
+from gateway.web.access import Maintenance, Staff, TheSite, View, form_of
+from gateway.web.house import Answer
+from gateway.web.problems import Problem
+from gateway.web.render import page
+from gateway.web.users import ROLES
+
+router = APIRouter(include_in_schema=False)
+SHELF_H = {"0": 0, "1": 1, "8": 8, "24": 24}
+
+
+@router.get("/alarms")
+async def alarms(request: Request, who: View) -> Response:
+    return page(request, "alarms.html", {"may": {role: who.may(role) for role in ROLES}})
+
+
+def _back(request: Request, answer: Answer) -> Response:
+    """To the page the form stood on. Raises :class:`Problem` where it was refused."""
+    if answer.unanswered:
+        raise Problem(503, answer.reason)
+    if not answer.done:
+        raise Problem(409, answer.reason or "unknown")
+    came_from = urlsplit(request.headers.get("referer", "")).path
+    target = "/" if came_from == "/" else "/alarms"
+    return RedirectResponse(target, 303, {"Cache-Control": "no-store"})
+
+
+@router.post("/alarms/acknowledge")
+async def acknowledge(request: Request, who: Staff, site: TheSite) -> Response:
+    form = await form_of(request)
+    alarm = form.get("alarm", "")[:200]
+    if not alarm:
+        raise Problem(422, "malformed")
+    return _back(request, await site.house.ask("acknowledge_alarm", {"alarm": alarm}, who))
+
+
+@router.post("/alarms/shelve")
+async def shelve(request: Request, who: Maintenance, site: TheSite) -> Response:
+    form = await form_of(request)
+    alarm, hours = form.get("alarm", "")[:200], SHELF_H.get(form.get("for", ""))
+    if not alarm or hours is None:
+        raise Problem(422, "malformed")
+    args: dict[str, Json] = {"alarm": alarm, "for_ms": hours * 3_600_000}
+    return _back(request, await site.house.ask("shelve_alarm", args, who))

@@ -1,0 +1,113 @@
+"""The overview, and what can be done there: open a door in two taps, set a mode."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import uuid4
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gateway.core.facts import Json
+from gateway.web.access import Staff, TheSite, View, form_of
+from gateway.web.house import Answer
+from gateway.web.opening import open_door
+from gateway.web.problems import Problem
+from gateway.web.render import language_of, page
+from gateway.web.site import Site
+from gateway.web.users import ROLES
+
+router = APIRouter(include_in_schema=False)
+SAID_FOR_S = 60
+HOURS = {"1h": 1, "2h": 2, "4h": 4, "8h": 8}
+
+
+@router.get("/")
+async def overview(
+    request: Request, who: View, site: TheSite, armed: str = "", said: str = ""
+) -> Response:
+    """``armed`` and ``said`` are notes that we signed ourselves, for pages without JavaScript."""
+    arm, note = site.signer.read(armed), site.signer.read(said)
+    if arm.get("who") != who.actor:
+        arm = {}
+    asked = site.scene(language_of(request), who).door(note.get("door", ""))
+    settled = asked is None or (asked.command == note.get("command") and asked.settled)
+    return page(
+        request,
+        "status.html",
+        {
+            "arm": armed if arm else "",
+            "armed_door": arm.get("door", ""),
+            "armed_reason": arm.get("reason", ""),
+            "note": note,
+            "said": said,
+            "settled": settled,
+            "may": {role: who.may(role) for role in ROLES},
+        },
+    )
+
+
+def back(site: Site, door: str, **note: str) -> Response:
+    """To the overview, which then says what became of it."""
+    said = site.signer.sign(SAID_FOR_S, door=door, **note)
+    return RedirectResponse(f"/?said={said}#door-{door}", 303, {"Cache-Control": "no-store"})
+
+
+@router.post("/doors/{door}/open")
+async def open_(request: Request, door: str, who: Staff, site: TheSite) -> Response:
+    """The first tap arms, the second opens. The armed note is also the idempotency key."""
+    form = await form_of(request)
+    if site.house.door(door) is None:
+        raise Problem(404, "unknown_door")
+    reason = form.get("reason", "").strip()[:200]
+    armed = form.get("arm", "")
+    note = site.signer.read(armed)
+    if note.get("door") != door or note.get("who") != who.actor:
+        if armed:
+            return back(site, door, text="door.armed_timeout")
+        arm = site.signer.sign(
+            who.armed_s, door=door, who=who.actor, reason=reason, once=uuid4().hex
+        )
+        return RedirectResponse(f"/?armed={arm}#open-{door}", 303, {"Cache-Control": "no-store"})
+    reason = reason or note.get("reason", "")
+    try:
+        answer = await open_door(site, who, door, reason, note["once"])
+    except Problem as problem:
+        if problem.status != 429:
+            raise
+        return back(site, door, text="door.limited")
+    return back(site, door, command=answer.command, text=_text_of(answer))
+
+
+def _text_of(answer: Answer) -> str:
+    """The key of the sentence that answers a command."""
+    if answer.status == "extended":
+        return "outcome.extended"
+    if answer.done:
+        return "result.pending"
+    return f"reason.{answer.reason or 'unknown'}"
+
+
+@router.post("/doors/{door}/mode")
+async def mode(request: Request, door: str, who: Staff, site: TheSite) -> Response:
+    form = await form_of(request)
+    answer = await site.house.ask("set_mode", mode_args(door, form, site), who)
+    return back(site, door, text="door.mode_done" if answer.done else _text_of(answer))
+
+
+def mode_args(door: str, form: dict[str, str], site: Site) -> dict[str, Json]:
+    """The fields of the form as the command's arguments. Raises :class:`Problem` 422."""
+    args: dict[str, Json] = {"door": door, "mode": form.get("mode", "")}
+    if until := form.get("until", ""):
+        try:
+            moment = datetime.fromisoformat(until)
+        except ValueError:
+            raise Problem(422, "malformed") from None
+        local = moment if moment.tzinfo else moment.replace(tzinfo=site.options.zone)
+        args["until_utc_ms"] = int(local.timestamp() * 1000)
+    elif hours := HOURS.get(form.get("for", "")):
+        args["for_ms"] = hours * 3_600_000
+    if args["mode"] not in ("automatic", "exit_only", "hold_open", "night", "off", "schedule"):
+        raise Problem(422, "malformed")
+    return args

@@ -1,0 +1,94 @@
+"""What goes over the live stream: the pieces of the page, and facts, as frames."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.web.house import House
+from gateway.web.render import fragment
+from gateway.web.scene import Scene
+from gateway.web.telling import tell
+from gateway.web.users import ROLES
+from gateway.web.view import fact_json, status_json
+from gateway.wire import Row
+
+
+def compact(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One state of the page: ``event`` is ``page`` (for pages) or ``status`` (for programs)."""
+
+    event: str
+    values: dict[str, Any]
+
+    @classmethod
+    def of(cls, house: House, scene: Scene | None, role: str) -> Parts:
+        if scene is None:
+            return cls("status", {"status": status_json(house)})
+        may = {name: ROLES.index(role) >= place for place, name in enumerate(ROLES)}
+        values: dict[str, Any] = {
+            "connection": scene.connection,
+            "html:connection": fragment("parts/connection.html", {"scene": scene}),
+            "html:alarms": fragment(
+                "parts/alarms.html", {"scene": scene, "w": scene.w, "may": may, "csrf": ""}
+            ),
+            "html:alarms-all": fragment(
+                "parts/alarms_all.html", {"scene": scene, "w": scene.w, "may": may, "csrf": ""}
+            ),
+            "html:guarantees": fragment("parts/guarantees.html", {"scene": scene, "w": scene.w}),
+            "html:alarm-count": fragment("parts/alarm_count.html", {"scene": scene}),
+        }
+        for door in scene.doors:
+            values[f"html:door.{door.id}"] = fragment(
+                "parts/door.html", {"door": door, "w": scene.w}
+            )
+            values[f"door:{door.id}"] = {
+                "ok": door.ok,
+                "needs_reason": door.needs_reason,
+                "why": scene.w("door.cannot", reason=door.why) if door.why else "",
+                "command": door.command,
+                "answer": door.answer,
+                "settled": door.settled,
+                "result": door.result,
+            }
+        for point in scene.points:
+            values[f"html:point.{point.id}"] = fragment("parts/point.html", {"point": point})
+        return cls("page", values)
+
+    def _frame(self, values: dict[str, Any]) -> bytes:
+        data = values["status"] if self.event == "status" else values
+        return f"event: {self.event}\ndata: ".encode() + compact(data) + b"\n\n"
+
+    def whole(self) -> bytes:
+        return self._frame(self.values)
+
+    def since(self, before: Parts) -> bytes:
+        """The frame of what has changed; empty where nothing has."""
+        changed = {k: v for k, v in self.values.items() if before.values.get(k) != v}
+        changed |= {key: None for key in before.values if key not in self.values}
+        if self.event == "status":
+            now, then = dict(self.values["status"]), dict(before.values["status"])
+            changed = {"status": now} if _timeless(now) != _timeless(then) else {}
+        return self._frame(changed) if changed else b""
+
+
+def _timeless(status: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in status.items() if key != "now"}
+
+
+def fact_frame(row: Row, scene: Scene | None) -> bytes:
+    """One fact; its id is the row number, from which a client resumes."""
+    fact = fact_json(row)
+    if scene is not None:
+        fact = {
+            "row": row.row,
+            "kind": row.kind,
+            "subject": row.subject,
+            "html": fragment("parts/event.html", {"event": tell(row, scene)}),
+        }
+    return b"id: %d\nevent: fact\ndata: %s\n\n" % (row.row, compact(fact))

@@ -1,0 +1,99 @@
+"""One shape for everything that goes wrong: RFC 9457, and a page for people."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from gateway.web.render import language_of, page
+from gateway.web.words import Words
+
+MEDIA = "application/problem+json"
+
+
+class Problem(Exception):
+    """An answer other than success. ``reason`` is a stable key for programs."""
+
+    def __init__(self, status: int, reason: str = "", detail: str = "", **headers: str) -> None:
+        super().__init__(detail or reason or str(status))
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class NotLoggedIn(Problem):
+    """Nobody is logged in: a page sends to the log-in, the API answers 401."""
+
+    def __init__(self) -> None:
+        super().__init__(401, "not_logged_in", WWW_Authenticate="Bearer")
+
+
+def for_people(request: Request) -> bool:
+    """Whether a page is the better answer than JSON."""
+    path = request.url.path
+    return not path.startswith(("/api/", "/metrics", "/health/")) and "text/html" in (
+        request.headers.get("accept", "")
+    )
+
+
+def answer(request: Request, problem: Problem, extra: dict[str, Any] | None = None) -> Response:
+    """A problem as page or JSON, in the reader's language."""
+    words: Words = request.app.state.site.words(language_of(request))
+    title = words.get(f"error.{problem.status}") or HTTPStatus(problem.status).phrase
+    detail = problem.detail or words.get(f"reason.{problem.reason}")
+    if isinstance(problem, NotLoggedIn) and for_people(request) and request.method == "GET":
+        path = request.url.path
+        target = f"/login?next={path}" if path != "/" else "/login"
+        return RedirectResponse(target, 303, {"Cache-Control": "no-store"})
+    if for_people(request):
+        return page(
+            request,
+            "error.html",
+            {"status": problem.status, "title": title, "detail": detail},
+            status=problem.status,
+            headers=problem.headers,
+        )
+    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": problem.status}
+    if detail:
+        body["detail"] = detail
+    if problem.reason:
+        body["reason"] = problem.reason
+    return JSONResponse(
+        body | {"instance": request.url.path} | (extra or {}),
+        problem.status,
+        problem.headers,
+        media_type=MEDIA,
+    )
+
+
+def on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)  # noqa: S101  # registered for this class only
+    return answer(request, error)
+
+
+def on_http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  # registered for this class only
+    problem = Problem(error.status_code)
+    problem.headers = dict(error.headers or {})
+    return answer(request, problem)
+
+
+def on_invalid(request: Request, error: Exception) -> Response:
+    """Says where and what, never the value itself: it may be a password."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for this only
+    errors = [
+        {"where": ".".join(str(part) for part in found["loc"]), "what": found["msg"]}
+        for found in error.errors()[:20]
+    ]
+    return answer(request, Problem(422, "malformed"), {"errors": errors})
+
+
+def on_crash(request: Request, error: Exception) -> Response:
+    """The server logs the error itself; the reader learns nothing of its inside."""
+    return answer(request, Problem(500))

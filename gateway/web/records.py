@@ -1,0 +1,76 @@
+"""The journal as the page reads it: in threads, and honest when it cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gateway.journal.reader import JournalUnavailable, Reader
+from gateway.wire import Row
+
+T = TypeVar("T")
+RETRY_S = 1.0
+
+
+class Unavailable(Exception):
+    """The journal cannot be read right now. ``since``: seconds since 1970."""
+
+    def __init__(self, reason: str, since: float) -> None:
+        super().__init__(reason)
+        self.since = since
+
+
+class Records:
+    """Asks the journal's reader; each thread has its own, opened when it is first needed."""
+
+    def __init__(self, path: Path, threads: int = 2) -> None:
+        self._path = path
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="journal-read")
+        self._local = threading.local()
+        self._failed: tuple[float, float, str] | None = None
+        """(since, last tried, reason) while it cannot be read."""
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def ask(self, question: Callable[[Reader], T]) -> T:
+        """The answer of a reader. Raises :class:`Unavailable`; tries again after a second."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._pool, self._answer, question)
+
+    def _answer(self, question: Callable[[Reader], T]) -> T:
+        now = time.time()
+        if self._failed is not None and now - self._failed[1] < RETRY_S:
+            raise Unavailable(self._failed[2], self._failed[0])
+        try:
+            reader = getattr(self._local, "reader", None)
+            if reader is None:
+                reader = self._local.reader = Reader(self._path)
+            found = question(reader)
+        except JournalUnavailable as error:
+            self._local.reader = None
+            since = self._failed[0] if self._failed else now
+            self._failed = (since, now, str(error))
+            raise Unavailable(str(error), since) from error
+        self._failed = None
+        return found
+
+    async def head(self) -> int:
+        return await self.ask(lambda reader: reader.head_row())
+
+    async def oldest(self) -> int:
+        """The oldest row that is still kept; 0 in an empty journal."""
+        return await self.ask(_oldest)
+
+    async def after(self, row: int, limit: int, **filters: Any) -> list[Row]:
+        return await self.ask(lambda reader: list(reader.after_row(row, limit, **filters)))
+
+
+def _oldest(reader: Reader) -> int:
+    rows = reader.after_row(0, 1)
+    return rows[0].row if rows else 0

@@ -1,0 +1,123 @@
+"""Pages from templates: one environment, one language per request."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from gateway.web.words import Words, best_language
+
+if TYPE_CHECKING:
+    from gateway.web.auth import Who
+    from gateway.web.scene import DoorScene
+    from gateway.web.site import Site
+
+HERE = Path(__file__).parent
+STATIC = HERE / "static"
+LANGUAGE_COOKIE = "portier-language"
+
+
+@cache
+def asset(name: str) -> str:
+    """The address of a static file; it changes with the file, so it may be cached for ever."""
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"
+
+
+MENU = (
+    ("status", "/", "view"),
+    ("alarms", "/alarms", "view"),
+    ("events", "/events", "view"),
+    ("history", "/history", "maintenance"),
+    ("points", "/points", "view"),
+    ("kept", "/kept", "view"),
+    ("users", "/users", "admin"),
+    ("account", "/account", "view"),
+    ("bench", "/bench", "staff"),
+)
+
+
+def menu(bench: bool) -> list[tuple[str, str, str]]:
+    """The main menu: word, address, role."""
+    return [entry for entry in MENU if bench or entry[0] != "bench"]
+
+
+def script_words(words: Words) -> str:
+    """The few texts that the page's script says itself, as JSON."""
+    keys = [key for key in words.keys if key.startswith("door.")]
+    keys += ["status.lost", "result.pending", "outcome.extended"]
+    return json.dumps({key: words.raw(key) for key in keys}, ensure_ascii=False)
+
+
+def answer_for(door: DoorScene, note: dict[str, str], words: Words) -> str:
+    """What to say after a form: what the leaf did once that is known, else what we were told."""
+    if note.get("command") and note["command"] == door.command:
+        return door.answer
+    return words.get(note.get("text", ""))
+
+
+@cache
+def environment() -> Environment:
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals |= {
+        "asset": asset,
+        "menu": menu,
+        "script_words": script_words,
+        "answer_for": answer_for,
+    }
+    return made
+
+
+def language_of(request: Request) -> str:
+    """The user's choice, else the cookie's, else the browser's."""
+    site: Site = request.app.state.site
+    who: Who | None = getattr(request.state, "who", None)
+    offered = site.options.languages
+    for choice in (who.language if who else "", request.cookies.get(LANGUAGE_COOKIE, "")):
+        if choice in offered:
+            return choice
+    return best_language(request.headers.get("accept-language", ""), offered)
+
+
+def fragment(template: str, values: dict[str, Any]) -> str:
+    """A part of a page, as it also goes over the live stream."""
+    return environment().get_template(template).render(values)
+
+
+def page(
+    request: Request,
+    template: str,
+    values: dict[str, Any] | None = None,
+    *,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+) -> HTMLResponse:
+    """A whole page for whoever asks."""
+    site: Site = request.app.state.site
+    who: Who | None = getattr(request.state, "who", None)
+    language = language_of(request)
+    words = site.words(language)
+    context: dict[str, Any] = {
+        "w": words,
+        "who": who,
+        "options": site.options,
+        "house": site.house,
+        "scene": site.scene(language, who),
+        "path": request.url.path,
+        "csrf": who.csrf if who else "",
+    }
+    html = fragment(template, context | (values or {}))
+    return HTMLResponse(html, status, {"Cache-Control": "no-store", **(headers or {})})

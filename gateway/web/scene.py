@@ -1,0 +1,348 @@
+"""The building in words: what the templates print, for one language and one role."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.core.events import MODES
+from gateway.web.house import House
+from gateway.web.words import Words
+
+GUARANTEES = ("door_by_button", "door_by_staff", "journal", "forwarding", "recording", "clock")
+SEVERITIES = ("emergency", "urgent", "fault", "notice")
+
+
+@dataclass(frozen=True, slots=True)
+class DoorScene:
+    """A door in sentences. ``why``: why staff cannot open it now, or empty."""
+
+    id: str
+    name: str
+    state: str
+    state_text: str
+    since: str
+    assumed: bool
+    mode: str
+    mode_text: str
+    mode_detail: str
+    last_request: str
+    last_refusal: str
+    last_opened: str
+    notes: tuple[str, ...]
+    ok: bool
+    needs_reason: bool
+    why: str
+    command: str
+    answer: str
+    settled: bool
+    result: str
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmScene:
+    id: str
+    kind: str
+    severity: str
+    severity_text: str
+    state: str
+    state_text: str
+    what: str
+    means: str
+    todo: str
+    raised: str
+    count: str
+    detail: str
+    seen_by: str
+    can_acknowledge: bool
+    can_shelve: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GuaranteeScene:
+    name: str
+    text: str
+    ok: bool
+    since: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PointScene:
+    id: str
+    kind: str
+    level: str
+    raw: str
+    since: str
+    changes: int
+    faults: str
+    known: bool
+
+
+class Scene:
+    """``name_of`` turns an actor such as ``web:3`` into a name for people who may see it."""
+
+    def __init__(
+        self, house: House, words: Words, name_of: Callable[[str], str], *, names: bool
+    ) -> None:
+        self.house, self.w, self._name_of, self._names = house, words, name_of, names
+        self.modes = MODES
+
+    @property
+    def known(self) -> bool:
+        return self.house.snapshot is not None
+
+    @property
+    def _snapshot(self) -> Mapping[str, Any]:
+        return self.house.snapshot or {"doors": {}, "points": {}, "alarms": []}
+
+    # --- instants --------------------------------------------------------------------
+
+    def at(self, ms: int | None) -> str:
+        """An instant of the building's clock; how long ago while no civil time is known."""
+        if ms is None:
+            return ""
+        offset = self.house.utc_offset_ms
+        if offset is None:
+            return self.w("time.ago", duration=self.w.ago(self.house.now_ms - ms))
+        return self.utc(ms + offset)
+
+    def utc(self, utc_ms: int | None) -> str:
+        return "" if utc_ms is None else self.w.clock(utc_ms, self.house.now_utc_ms)
+
+    def since(self, ms: int | None) -> str:
+        if ms is None:
+            return ""
+        if self.house.utc_offset_ms is None:
+            return self.w("time.for", duration=self.w.ago(self.house.now_ms - ms))
+        return self.w("state.since", time=self.at(ms))
+
+    def who(self, actor: str | None) -> str:
+        if not actor:
+            return ""
+        return self._name_of(actor) if self._names else self.w("who.staff")
+
+    # --- the parts -------------------------------------------------------------------
+
+    @property
+    def connection(self) -> dict[str, str]:
+        """``state``: ok, lost or never, with its sentence."""
+        if self.house.connected:
+            note = "" if self._snapshot.get("clock_trusted", True) else "status.clock_untrusted"
+            return {"state": "ok", "text": self.w(note) if note else ""}
+        if not self.known:
+            return {"state": "never", "text": self.w("status.control_never")}
+        since = self.w.clock(self.house.since_utc_ms, self.house.now_utc_ms, seconds=True)
+        return {"state": "lost", "text": self.w("status.control_lost", since=since)}
+
+    @property
+    def doors(self) -> list[DoorScene]:
+        return [self._door(id, door) for id, door in self._snapshot["doors"].items()]
+
+    def door(self, id: str) -> DoorScene | None:
+        found = self.house.door(id)
+        return self._door(id, found) if found is not None else None
+
+    def _request(self, request: Mapping[str, Any] | None, *, refusal: bool = False) -> str:
+        if not request:
+            return ""
+        outcome = self.w.get(f"outcome.{request['outcome']}", str(request["outcome"]))
+        reason = self.reason(request.get("reason"))
+        by = self.who(request.get("by"))
+        kind = request.get("activator_kind") or ""
+        if request.get("activator"):
+            by = f"{self.w.get('who.' + kind, kind)} {request['activator']}".strip()
+        words = reason or outcome if refusal else outcome
+        return f"{self.at(request.get('at_ms'))}: {words.rstrip('.')}{f' ({by})' if by else ''}"
+
+    def reason(self, reason: str | None) -> str:
+        return self.w.get(f"reason.{reason}", reason) if reason else ""
+
+    def _result(self, door: Mapping[str, Any]) -> tuple[str, str, bool]:
+        """Command, sentence and whether it is final: what the leaf did for the last request."""
+        last = door.get("last_result")
+        if not last:
+            return "", "", True
+        result, took = str(last["result"]), last.get("press_to_open_ms")
+        if result == "opened" and took is not None:
+            text = self.w("result.opened", seconds=self.w.number(took / 1000, 1))
+        elif result == "opened":
+            text = self.w("result.opened_plain")
+        else:
+            text = self.w.get(f"result.{result}")
+        return str(last.get("command") or ""), text, result != "pending"
+
+    def _mode_detail(self, door: Mapping[str, Any]) -> str:
+        source = self.w.get(f"source.{door['mode_source']}", str(door["mode_source"]))
+        who = self.who(door.get("mode_by")) if door["mode_source"] == "override" else ""
+        until = door.get("mode_until_utc_ms")
+        following = door.get("next_mode")
+        if until is None and following:
+            until = following["utc_ms"]
+        words = [source + (f" ({who})" if who else "")]
+        if until is not None:
+            words.append(self.w("door.until", time=self.utc(until)))
+        return ", ".join(words)
+
+    def _notes(self, door: Mapping[str, Any]) -> tuple[str, ...]:
+        notes = []
+        if door.get("fire"):
+            notes.append(self.w("door.fire_on"))
+        if door.get("operator_fault"):
+            notes.append(self.w("door.fault_on"))
+        if door.get("hold_open"):
+            notes.append(self.w("door.held"))
+        if door.get("service_until_ms"):
+            notes.append(self.w("door.service", time=self.at(door["service_until_ms"])))
+        return tuple(notes)
+
+    def _door(self, id: str, door: Mapping[str, Any]) -> DoorScene:
+        can = (door.get("can_open") or {}).get("staff") or {}
+        ok = bool(can.get("ok")) and self.house.connected
+        why = "" if ok else self.reason(can.get("reason") or "unknown")
+        if not self.house.connected:
+            why = self.reason("no_panel")
+        command, answer, settled = self._result(door)
+        return DoorScene(
+            id=id,
+            name=str(door.get("name") or id),
+            state=str(door["state"]),
+            state_text=self.w.get(f"state.{door['state']}", str(door["state"])),
+            since=self.since(door.get("since_ms")),
+            assumed=bool(door.get("assumed")),
+            mode=str(door["mode"]),
+            mode_text=self.w.get(f"mode.{door['mode']}", str(door["mode"])),
+            mode_detail=self._mode_detail(door),
+            last_request=self._request(door.get("last_request")),
+            last_refusal=self._request(door.get("last_refusal"), refusal=True),
+            last_opened=self.at(door.get("last_opened_ms")),
+            notes=self._notes(door),
+            ok=ok,
+            needs_reason=bool(can.get("needs_reason")),
+            why=why,
+            command=command,
+            answer=answer,
+            settled=settled,
+            result=str((door.get("last_result") or {}).get("result") or ""),
+        )
+
+    def subject(self, subject: str) -> str:
+        door = self.house.door(subject)
+        return str(door.get("name") or subject) if door else subject
+
+    @property
+    def alarms(self) -> list[AlarmScene]:
+        found = [self._alarm(alarm) for alarm in self._snapshot["alarms"]]
+        life = ("active", "cleared", "acknowledged", "shelved")
+        return sorted(
+            found,
+            key=lambda a: (
+                a.state == "shelved",
+                SEVERITIES.index(a.severity) if a.severity in SEVERITIES else 9,
+                life.index(a.state) if a.state in life else 9,
+            ),
+        )
+
+    @property
+    def open_alarms(self) -> list[AlarmScene]:
+        return [alarm for alarm in self.alarms if alarm.state != "shelved"]
+
+    def alarm_text(self, kind: str, subject: str, text: str) -> str:
+        """``text``: what, means or todo."""
+        key, _, watch = kind.partition(":")
+        if watch:
+            subject = watch
+        if f"kind.{key}.{text}" not in self.w.keys:
+            return self.w(f"kind.other.{text}", kind=kind, subject=self.subject(subject))
+        return self.w(f"kind.{key}.{text}", subject=self.subject(subject))
+
+    def _alarm(self, alarm: Mapping[str, Any]) -> AlarmScene:
+        kind, subject, state = str(alarm["kind"]), str(alarm["subject"]), str(alarm["state"])
+        severity, count = str(alarm["severity"]), int(alarm.get("count") or 1)
+        if alarm.get("raised_ms") is not None:
+            raised = self.since(alarm["raised_ms"])
+        elif alarm.get("raised_utc_ms") is not None:
+            raised = self.w("state.since", time=self.utc(alarm["raised_utc_ms"]))
+        else:
+            raised = ""
+        by = self.who(alarm.get("acknowledged_by"))
+        return AlarmScene(
+            id=str(alarm["id"]),
+            kind=kind,
+            severity=severity,
+            severity_text=self.w.get(f"severity.{severity}", severity),
+            state=state,
+            state_text=self.w.get(
+                f"alarm.state_{state}", state, time=self.at(alarm.get("shelved_until_ms"))
+            ),
+            what=self.alarm_text(kind, subject, "what"),
+            means=self.alarm_text(kind, subject, "means"),
+            todo=self.alarm_text(kind, subject, "todo"),
+            raised=raised,
+            count=self.w("alarm.count", count=count) if count > 1 else "",
+            detail=str(alarm.get("detail") or ""),
+            seen_by=self.w("alarm.seen_by", who=by) if by else "",
+            can_acknowledge=state in ("active", "cleared"),
+            can_shelve=severity in ("fault", "notice") and state != "shelved",
+        )
+
+    @property
+    def guarantees(self) -> list[GuaranteeScene]:
+        told = self._snapshot.get("guarantees") or {}
+        order = [n for n in GUARANTEES if n in told] + [n for n in told if n not in GUARANTEES]
+        return [self._guarantee(name, told[name]) for name in order]
+
+    def _guarantee(self, name: str, told: Mapping[str, Any]) -> GuaranteeScene:
+        details = []
+        if told.get("reason"):
+            details.append(
+                self.w.get(f"reason.{told['reason']}")
+                or self.w.get(f"why.{told['reason']}", str(told["reason"]))
+            )
+        if told.get("backlog"):
+            details.append(self.w("guarantee.backlog", count=self.w.number(told["backlog"], 0)))
+        if told.get("recorded_until_utc_ms"):
+            until = self.utc(told["recorded_until_utc_ms"])
+            details.append(self.w("guarantee.recorded_until", time=until))
+        return GuaranteeScene(
+            name,
+            self.w.get(f"guarantee.{name}", name),
+            bool(told.get("ok")),
+            self.since(told.get("since_ms")),
+            "; ".join(details),
+        )
+
+    @property
+    def points(self) -> list[PointScene]:
+        return [self._point(id, point) for id, point in self._snapshot["points"].items()]
+
+    def _level(self, kind: str, level: bool | None) -> str:
+        name = "unknown" if level is None else ("on" if level else "off")
+        return self.w(f"level.{kind if kind == 'relay' else 'contact'}_{name}")
+
+    def _point(self, id: str, point: Mapping[str, Any]) -> PointScene:
+        kind, raw = str(point["kind"]), ""
+        if kind == "meter":
+            values = [
+                f"{self.w.number(q['value'])} {self.w.get('unit.' + name, name)}"
+                for name, q in (point.get("quantities") or {}).items()
+                if q.get("value") is not None
+            ]
+            level, known = ", ".join(values) or self.w("level.contact_unknown"), bool(values)
+        else:
+            level, known = self._level(kind, point.get("active")), point.get("active") is not None
+            raw = self._level(kind, point.get("raw")) if kind == "contact" else ""
+        faults = [self.alarm_text(str(fault), id, "what") for fault in point.get("faults") or []]
+        if point.get("reason"):
+            faults.append(str(point["reason"]))
+        return PointScene(
+            id=id,
+            kind=self.w.get(f"point.{kind}", kind),
+            level=level,
+            raw=raw,
+            since=self.since(point.get("since_ms")),
+            changes=int(point.get("changes") or 0),
+            faults="; ".join(faults),
+            known=known,
+        )

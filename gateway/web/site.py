@@ -1,0 +1,54 @@
+"""What all routes share: the building, the users, the live hub, and the limits."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from gateway.web.auth import Who
+from gateway.web.house import Answer, House
+from gateway.web.limits import Buckets, Once, Signer
+from gateway.web.live import Hub
+from gateway.web.options import Options
+from gateway.web.records import Records
+from gateway.web.scene import Scene
+from gateway.web.users import Users
+from gateway.web.words import Words
+
+
+class Site:
+    """Made once at start. ``secure``: cookies are for TLS only."""
+
+    def __init__(self, options: Options, house: House, users: Users, records: Records) -> None:
+        self.options = options
+        self.house = house
+        self.users = users
+        self.records = records
+        self.secure = options.tls
+        self.secret = users.secret("csrf")
+        self.signer = Signer(users.secret("notes"))
+        self.answers: Once[Answer] = Once()
+        self.door_limit = Buckets(burst=6, every_s=2)
+        self.login_by_name = Buckets(burst=5, every_s=30)
+        self.login_by_peer = Buckets(burst=15, every_s=10)
+        self.login_all = Buckets(burst=60, every_s=1)
+        self.hub = Hub(house, records, users, self.scene, limit=options.max_live)
+        self._words = lru_cache(maxsize=4)(lambda language: Words(language, options.zone))
+
+    def words(self, language: str) -> Words:
+        return self._words(language)
+
+    def scene(self, language: str, who: Who | None) -> Scene:
+        return self.scene_for(language, names=who is not None and who.may("staff"))
+
+    def scene_for(self, language: str, *, names: bool) -> Scene:
+        words = self.words(language)
+        return Scene(self.house, words, lambda actor: self.name_of(actor, words), names=names)
+
+    def name_of(self, actor: str, words: Words) -> str:
+        """``web:3`` as a person's name, other issuers as what they are."""
+        via, _, name = actor.partition(":")
+        if via == "web" and name.isdigit():
+            return self.users.name_of(int(name)) or words("who.gone", name=name)
+        if via == "web" and name.startswith("token-"):
+            return words("who.token", name=name.removeprefix("token-"))
+        return words.get(f"who.{via}", actor, name=name)

@@ -1,0 +1,85 @@
+"""Facts as sentences, for the list of events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.web.scene import Scene
+from gateway.wire import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One event for people. ``time`` in full; how long after the start where none is known."""
+
+    row: int
+    time: str
+    kind: str
+    kind_text: str
+    subject: str
+    text: str
+
+
+def tell(row: Row, scene: Scene) -> Told:
+    """A row of the journal in words. A kind or value we do not know is shown as it is."""
+    w, data = scene.w, row.data
+    if row.utc_ms is None:
+        time = w("event.no_time", duration=w.ago(row.mono_ms))
+    else:
+        time = w.moment(row.utc_ms)
+    subject = scene.subject(row.subject)
+    if row.kind.startswith("alarm_"):
+        point, _, kind = row.subject.partition("/")
+        text = scene.alarm_text(kind, point, "what")
+    else:
+        text = ""
+    details = [text] if text else []
+    details += [words for name, value in data.items() if (words := _detail(name, value, scene))]
+    if row.kind == "reading":
+        details = [_reading(data, scene)]
+    return Told(
+        row.row, time, row.kind, w.get(f"fact.{row.kind}", row.kind), subject, "; ".join(details)
+    )
+
+
+def _reading(data: Any, scene: Scene) -> str:
+    quantity = str(data.get("quantity", ""))
+    value = data.get("value")
+    if value is None:
+        return f"{quantity}: {data.get('reason') or scene.w('level.contact_unknown')}"
+    unit = scene.w.get(f"unit.{quantity}", quantity)
+    return f"{scene.w.number(float(value))} {unit}"
+
+
+def _detail(name: str, value: Any, scene: Scene) -> str:  # noqa: PLR0911, PLR0912  # a table in words
+    w = scene.w
+    if value is None or value == "" or name in ("command", "via", "initial", "assumed"):
+        if name == "active" and value is None:
+            return w("level.contact_unknown")
+        return w("event.assumed") if name == "assumed" and value else ""
+    match name:
+        case "by":
+            return scene.who(str(value))
+        case "reason":
+            return scene.reason(str(value))
+        case "outcome" | "mode" | "source" | "severity" | "cause":
+            return w.get(f"{name}.{value}", str(value))
+        case "activator_kind":
+            return w.get(f"who.{value}", str(value))
+        case "active":
+            return w("level.contact_on" if value else "level.contact_off")
+        case "on":
+            return w("level.relay_on" if value else "level.relay_off")
+        case "side":
+            return w.get(f"side.{value}", str(value))
+        case "activator":
+            return str(value)
+    label = w.get(f"field.{name}", name)
+    if name.endswith("_utc_ms") and isinstance(value, int):
+        return f"{label}: {scene.utc(value)}"
+    if name.endswith("_ms") and isinstance(value, int | float):
+        return f"{label}: {w.number(value / 1000)} s"
+    if isinstance(value, bool):
+        return f"{label}: {w('event.yes' if value else 'event.no')}"
+    return f"{label}: {value}"

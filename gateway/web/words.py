@@ -1,0 +1,113 @@
+"""The page's words: catalogues per language, and instants and numbers as people read them.
+
+A catalogue is the TOML files of ``locales/<language>/``; a key is ``section.name``. Both
+languages hold the same keys (a house rule tests it), so a missing word is our mistake and
+raises :class:`KeyError`; keys that come from outside go through :meth:`Words.get`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import cache
+from pathlib import Path
+
+from babel.core import Locale
+from babel.dates import format_date, format_time
+from babel.numbers import format_decimal
+
+LANGUAGES = ("de", "en")
+LOCALES = Path(__file__).parent / "locales"
+
+
+def _flat(table: dict[str, object], prefix: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = str(value)
+    return found
+
+
+@cache
+def catalogue(language: str) -> dict[str, str]:
+    """Every text of one language by its key."""
+    texts: dict[str, str] = {}
+    for file in sorted((LOCALES / language).glob("*.toml")):
+        texts |= _flat(tomllib.loads(file.read_text("utf-8")))
+    return texts
+
+
+class Words:
+    """One language in one time zone."""
+
+    def __init__(self, language: str, zone: tzinfo) -> None:
+        self.language = language
+        self.zone = zone
+        self._texts = catalogue(language)
+        self.keys = self._texts.keys()
+        self._locale = Locale.parse({"de": "de_DE", "en": "en_GB"}[language])
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The text of ``key``. Raises :class:`KeyError` for one that is not in the catalogue."""
+        return self._texts[key].format(**values)
+
+    def get(self, key: str, default: str = "", **values: object) -> str:
+        """The text of a key made of data, or ``default``."""
+        text = self._texts.get(key)
+        return default if text is None else text.format(**values)
+
+    def raw(self, key: str) -> str:
+        """The text with its placeholders, for a script that fills them in itself."""
+        return self._texts[key]
+
+    def clock(self, utc_ms: int, now_utc_ms: int, *, seconds: bool = False) -> str:
+        """An instant as people say it: the time alone today, with the date otherwise."""
+        moment = datetime.fromtimestamp(utc_ms / 1000, UTC).astimezone(self.zone)
+        today = datetime.fromtimestamp(now_utc_ms / 1000, UTC).astimezone(self.zone).date()
+        style = "medium" if seconds else "short"
+        time = format_time(moment, style, tzinfo=self.zone, locale=self._locale)
+        if moment.date() == today:
+            return time
+        near = abs(moment.date() - today) < timedelta(days=300)
+        pattern = {"de": "EEE d.M.", "en": "EEE d MMM"}[self.language]
+        date = format_date(moment, pattern if near else "medium", locale=self._locale)
+        return f"{date}, {time}"
+
+    def moment(self, utc_ms: int) -> str:
+        """An instant in full, to the millisecond, for tables."""
+        moment = datetime.fromtimestamp(utc_ms / 1000, UTC).astimezone(self.zone)
+        date = format_date(moment, "short", locale=self._locale)
+        time = format_time(moment, "medium", tzinfo=self.zone, locale=self._locale)
+        comma = {"de": ",", "en": "."}[self.language]
+        return f"{date} {time}{comma}{moment.microsecond // 1000:03d}"
+
+    def number(self, value: float, digits: int = 2) -> str:
+        """A number with this language's comma, at most ``digits`` after it."""
+        return format_decimal(round(value, digits), locale=self._locale)
+
+    def ago(self, ms: int) -> str:
+        """A duration in one unit: how long something has lasted while no clock is set."""
+        seconds = max(0, ms) // 1000
+        if seconds < 60:
+            return f"{seconds} s"
+        if seconds < 3600:
+            return f"{seconds // 60} min"
+        return f"{self.number(seconds / 3600, 1)} h"
+
+
+def best_language(accept: str, offered: tuple[str, ...] = LANGUAGES) -> str:
+    """The language of an ``Accept-Language`` header; the first offered where none fits."""
+    wanted: list[tuple[float, int, str]] = []
+    for place, part in enumerate(accept.split(",")[:20]):
+        tag, _, quality = part.strip().partition(";q=")
+        try:
+            weight = float(quality) if quality else 1.0
+        except ValueError:
+            weight = 0.0
+        wanted.append((-weight, place, tag[:2].lower()))
+    for weight, _, tag in sorted(wanted):
+        if weight < 0 and tag in offered:
+            return tag
+    return offered[0]
