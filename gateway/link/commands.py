@@ -1,0 +1,259 @@
+"""Commands from MQTT: which are heard, and which are refused and why. Pure.
+
+A command is one JSON object. Everything that could make a queued, repeated, forged or stale
+message move a relay is refused here; what is let through the panel still meets the rules of
+the building. Refusing is the answer to everything that is not understood: nothing raises.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from gateway.core.events import MODES
+from gateway.core.facts import Json
+
+PAYLOAD_MOST = 8 * 1024
+TTL_S = 5.0
+TTL_MOST_S = 30.0
+FUTURE_MS = 2_000
+START_TOLERANCE_MS = 2_000
+IDS_KEPT_MS = int(2 * TTL_MOST_S * 1000)
+IDS_MOST = 10_000
+ID_MOST = 64
+TEXT_MOST = 200
+BURST = 20
+PER_S = 5.0
+_NAMES = {"open": "open_door", "mode": "set_mode", "acknowledge": "acknowledge_alarm"}
+_ENVELOPE = frozenset({"id", "issued_at", "ttl", "by", "sig"})
+
+
+@dataclass(frozen=True, slots=True)
+class Issuer:
+    """Somebody who may command. Without a key it is admitted by the broker's ACL alone."""
+
+    key: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """For the panel: ``args`` are the fields of the building's command."""
+
+    id: str
+    name: str
+    actor: str
+    args: Mapping[str, Json]
+    life_ms: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """``reason`` is a key of the refusal catalogue."""
+
+    id: str
+    name: str
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """The clocks as they stand."""
+
+    mono_ms: int
+    utc_ms: int
+    trusted: bool
+    started_utc_ms: int | None
+    """When ``control`` (or ``link``, the later of them) was started."""
+
+
+@dataclass(slots=True)
+class Desk:
+    """What must be remembered of earlier commands: their ids, and how fast they came."""
+
+    issuers: Mapping[str, Issuer] = field(default_factory=dict)
+    """Empty: anybody whom the broker admits may command, unsigned."""
+    ids: dict[str, int] = field(default_factory=dict)
+    tokens: float = BURST
+    tokens_ms: int = 0
+
+    def allows(self, now_ms: int) -> bool:
+        """One more message, at most :data:`BURST` at once and :data:`PER_S` a second."""
+        gained = max(0, now_ms - self.tokens_ms) * PER_S / 1000
+        self.tokens = min(float(BURST), self.tokens + gained)
+        self.tokens_ms = now_ms
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+    def judge(
+        self, topic: str, parts: tuple[str, ...], payload: bytes, retained: bool, now: Now
+    ) -> Accepted | Refused:
+        """What becomes of one message on ``command/#``; ``parts`` follow ``command``."""
+        name = _NAMES.get(parts[-1], "") if parts else ""
+        raw = _parse(payload)
+        if raw is None:
+            return Refused("", name, "mqtt:", "malformed")
+        command_id = raw["id"]
+        issuer, reason = self._issuer(raw, topic)
+        actor = f"mqtt:{issuer}"
+        if retained:
+            return Refused(command_id, name, actor, "retained")
+        target = _target(parts)
+        if target is None:
+            return Refused(command_id, name, actor, "malformed")
+        name, args = target[0], _args(target[0], target[1], raw)
+        if args is None:
+            return Refused(command_id, name, actor, "malformed")
+        reason = reason or self._time(raw, now) or self._once(command_id, now)
+        if reason:
+            return Refused(command_id, name, actor, reason)
+        issued_ms = _utc_ms(raw["issued_at"]) or 0
+        life_ms = int(raw["ttl"] * 1000) - max(0, now.utc_ms - issued_ms)
+        return Accepted(command_id, name, actor, args, life_ms, raw["by"])
+
+    def _issuer(self, raw: Mapping[str, Any], topic: str) -> tuple[str, str]:
+        """Whose command it is, and why it is not believed."""
+        claimed = raw.get("issuer", raw["by"] if raw["by"] in self.issuers else "")
+        if not self.issuers:
+            return "broker", ""
+        if not isinstance(claimed, str) or claimed not in self.issuers:
+            return "", "unsigned"
+        key = self.issuers[claimed].key
+        if key is None:
+            return claimed, ""
+        sig = raw.get("sig")
+        if sig is None:
+            return claimed, "unsigned"
+        good = isinstance(sig, str) and hmac.compare_digest(
+            sign(key, topic, raw).encode(), sig.lower().encode("utf-8", "replace")
+        )
+        return claimed, "" if good else "bad_signature"
+
+    def _time(self, raw: Mapping[str, Any], now: Now) -> str:
+        if not now.trusted:
+            return "clock_untrusted"
+        issued_ms = _utc_ms(raw["issued_at"])
+        if issued_ms is None:
+            return "malformed"
+        if issued_ms > now.utc_ms + FUTURE_MS:
+            return "from_future"
+        if now.utc_ms - issued_ms >= raw["ttl"] * 1000:
+            return "too_old"
+        if now.started_utc_ms is None or issued_ms < now.started_utc_ms - START_TOLERANCE_MS:
+            return "before_start"
+        return ""
+
+    def _once(self, command_id: str, now: Now) -> str:
+        if command_id in self.ids and self.ids[command_id] > now.mono_ms:
+            return "duplicate"
+        if len(self.ids) >= IDS_MOST:
+            self.ids = {one: until for one, until in self.ids.items() if until > now.mono_ms}
+            if len(self.ids) >= IDS_MOST:
+                return "limit"
+        self.ids[command_id] = now.mono_ms + IDS_KEPT_MS
+        return ""
+
+
+def sign(key: bytes, topic: str, raw: Mapping[str, Any]) -> str:
+    """The signature of a command: hex HMAC-SHA256 over ``topic``, ``id``, ``issued_at``,
+    ``ttl`` and ``by``, each with a line feed, and the rest as sorted compact JSON."""
+    rest = {name: value for name, value in raw.items() if name not in _ENVELOPE}
+    text = "".join(
+        f"{part}\n"
+        for part in (
+            topic,
+            raw["id"],
+            raw["issued_at"],
+            raw["ttl"] if isinstance(raw["ttl"], int) else repr(raw["ttl"]),
+            raw.get("by", ""),
+        )
+    ) + json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+
+
+def _parse(payload: bytes) -> dict[str, Any] | None:
+    """The envelope, typed and complete, or ``None``."""
+    if len(payload) > PAYLOAD_MOST:
+        return None
+    try:
+        raw = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(raw, dict):
+        return None
+    raw.setdefault("ttl", int(TTL_S))
+    raw.setdefault("by", "")
+    ttl, command_id = raw["ttl"], raw.get("id")
+    if not isinstance(command_id, str) or not 0 < len(command_id) <= ID_MOST:
+        return None
+    if not command_id.isprintable() or not set(command_id).isdisjoint("/+# "):
+        return None
+    if not isinstance(raw.get("issued_at"), str) or not isinstance(raw["by"], str):
+        return None
+    if isinstance(ttl, bool) or not isinstance(ttl, int | float) or not math.isfinite(ttl):
+        return None
+    if not 0 < ttl <= TTL_MOST_S or len(raw["by"]) > TEXT_MOST:
+        return None
+    return raw
+
+
+def _target(parts: tuple[str, ...]) -> tuple[str, str] | None:
+    """The command's name and what it is for."""
+    if len(parts) < 3 or not all(parts):
+        return None
+    subject = ".".join(parts[1:-1])
+    if parts[0] == "door" and parts[-1] in {"open", "mode"}:
+        return _NAMES[parts[-1]], subject
+    if parts[0] == "alarm" and parts[-1] == "acknowledge" and len(parts) >= 4:
+        # an alarm's id is subject/kind; the dots of the subject came as slashes
+        return "acknowledge_alarm", f"{'.'.join(parts[1:-2])}/{parts[-2]}"
+    return None
+
+
+def _args(name: str, subject: str, raw: Mapping[str, Any]) -> dict[str, Json] | None:
+    """The fields of the building's command, or ``None`` if they are not understood."""
+    if name == "open_door":
+        reason = raw.get("reason", "")
+        if not isinstance(reason, str) or len(reason) > TEXT_MOST:
+            return None
+        return {"door": subject, "reason": reason}
+    if name == "acknowledge_alarm":
+        return {"alarm": subject}
+    mode = raw.get("mode")
+    if not isinstance(mode, str) or mode not in {*MODES, "schedule"}:
+        return None
+    args: dict[str, Json] = {"door": subject, "mode": mode}
+    if raw.get("until") is not None:
+        until_ms = _utc_ms(raw["until"])
+        if until_ms is None:
+            return None
+        args["until_utc_ms"] = until_ms
+    elif raw.get("for_s") is not None:
+        for_s = raw["for_s"]
+        if isinstance(for_s, bool) or not isinstance(for_s, int | float) or not 0 < for_s < 1e9:
+            return None
+        args["for_ms"] = int(for_s * 1000)
+    return args
+
+
+def _utc_ms(text: object) -> int | None:
+    """RFC 3339 with a zone as UTC ms, or ``None``."""
+    if not isinstance(text, str) or len(text) > 40:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+        if instant.tzinfo is None:
+            return None
+        epoch = datetime(1970, 1, 1, tzinfo=UTC)
+        return int((instant - epoch).total_seconds() * 1000)
+    except (ValueError, OverflowError):
+        return None

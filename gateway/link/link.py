@@ -1,0 +1,421 @@
+"""The link's one thread: what the broker and ``control`` say, and what follows from it."""
+
+from __future__ import annotations
+
+import json
+import queue
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from gateway.core.facts import Lane
+from gateway.journal.reader import JournalUnavailable, Reader
+from gateway.link import state
+from gateway.link.commands import Accepted, Desk, Issuer, Now
+from gateway.link.mqtt import Acknowledged, Connected, Flooded, Lost, Message, Subscribe
+from gateway.link.publisher import Publisher, Small
+from gateway.link.topics import Topics
+from gateway.wire import PUBLISHED
+
+log = structlog.get_logger("link")
+
+HEALTH_MS = 30_000
+CLOCK_MS = 10_000
+LOOK_MS = 1_000
+REFUSED_PER_S = 5
+ANSWERS_KEPT_MS = 10_000
+BURST_ITEMS = 500
+
+
+class Broker(Protocol):
+    """The connection, as the link uses it."""
+
+    def publish(
+        self,
+        topic: str,
+        payload: bytes,
+        *,
+        qos: int = 1,
+        retain: bool = False,
+        correlation: bytes | None = None,
+    ) -> int | None: ...
+    def drop(self, generation: int, reason: str) -> None: ...
+    def handled(self) -> None: ...
+
+
+class Panel(Protocol):
+    """``control``, as the link uses it."""
+
+    def send(self, message: Mapping[str, object]) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """An accepted command whose answer is on its way."""
+
+    response_topic: str
+    correlation: bytes | None
+    until_ms: int
+
+
+@dataclass(slots=True)
+class Clocks:
+    """The clocks of this machine; tests bring their own."""
+
+    mono_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
+    utc_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
+    trusted: Callable[[], bool] = lambda: False
+
+
+def subscriptions(topics: Topics) -> tuple[Subscribe, ...]:
+    """What the gateway listens to. Kept commands are not wanted; what recorders have is."""
+    return (
+        Subscribe(topics.commands, qos=1),
+        Subscribe(topics.replays, qos=1),
+        Subscribe(topics.recorded, qos=1, retained=True),
+    )
+
+
+@dataclass(slots=True)
+class Link:
+    """See the module."""
+
+    gateway: str
+    inbox: queue.SimpleQueue[Any]
+    broker: Broker
+    panel: Panel
+    reader: Reader
+    folder: Path
+    clocks: Clocks
+    issuers: Mapping[str, Issuer] = field(default_factory=dict)
+    topics: Topics = field(init=False)
+    publisher: Publisher = field(init=False)
+    desk: Desk = field(init=False)
+    _snapshot: dict[str, Any] = field(default_factory=dict)
+    _ahead_ms: int = 0
+    """The clock of ``control`` minus this machine's monotonic clock: a bench may jump."""
+    _generation: int | None = None
+    _window: int = 0
+    _reason: str = "connecting"
+    _journal_reason: str = ""
+    _cursors: dict[Lane, int] = field(default_factory=dict)
+    _shown: dict[str, bytes] = field(default_factory=dict)
+    _answers: dict[str, Waiting] = field(default_factory=dict)
+    _health_ms: int = 0
+    _clock_ms: int = -CLOCK_MS
+    _clock: bool | None = None
+    _look_ms: int = 0
+    _grown: bool = True
+    _refusals: tuple[int, int] = (0, 0)
+    _began_utc_ms: int = 0
+
+    def __post_init__(self) -> None:
+        self.topics = Topics(self.gateway)
+        self.publisher = Publisher(
+            self.gateway, self.reader, self.broker.publish, self._cursors.__setitem__
+        )
+        self.desk = Desk(issuers=self.issuers)
+        self._began_utc_ms = self.clocks.utc_ms()
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop."""
+        while not stop.is_set():
+            self.turn()
+
+    def turn(self, wait_s: float = 0.2) -> None:
+        """Handle what has come in, then send what there is room for."""
+        try:
+            item = self.inbox.get(timeout=wait_s)
+            for _ in range(BURST_ITEMS):
+                self.handle(item)
+                item = self.inbox.get_nowait()
+        except queue.Empty:
+            pass
+        now_ms = self.clocks.mono_ms()
+        self._tell_clock(now_ms)
+        if now_ms - self._look_ms >= LOOK_MS or self._grown:
+            self._look(now_ms)
+        self._send(now_ms)
+        self._tell_cursors()
+        if self._generation is not None:
+            if now_ms - self._health_ms >= HEALTH_MS:
+                self._tell_health(now_ms)
+            if self.publisher.frozen(now_ms):
+                self.broker.drop(self._generation, "frozen")
+
+    # --- what comes in ------------------------------------------------------------------
+
+    def handle(self, item: object) -> None:
+        """One thing that happened."""
+        match item:
+            case Acknowledged(generation, mid, ok):
+                if generation == self._generation:
+                    if ok:
+                        self.publisher.acknowledged(mid, self.clocks.mono_ms())
+                    else:
+                        self.broker.drop(generation, "refused")
+            case Message():
+                try:
+                    self._message(item)
+                finally:
+                    self.broker.handled()
+            case Connected(generation, window):
+                self._connected(generation, window)
+            case Lost(_, reason, detail):
+                self._lost(reason, detail)
+            case Flooded(count):
+                log.warning("too many messages from outside", dropped=count)
+                self._refuse("", "command", "mqtt:", "limit")
+            case dict():
+                self._panel(item)
+
+    def _connected(self, generation: int, window: int) -> None:
+        log.info("connected", window=window)
+        self._generation, self._window = generation, window
+        self.publisher.connected(window, self.clocks.mono_ms())
+        self._shown.clear()
+        self.publisher.say(Small(self.topics.availability, b"online", retain=True))
+        self._show()
+        self._health_ms = 0
+        self._tell_link()
+
+    def _lost(self, reason: str, detail: str) -> None:
+        if self._generation is not None or reason != self._reason:
+            log.warning("broker lost", reason=reason, detail=detail)
+        self._generation, self._reason = None, reason
+        self.publisher.lost()
+        self._tell_link()
+
+    def _panel(self, message: dict[str, Any]) -> None:
+        kind = message.get("type")
+        if kind == "snapshot":
+            first = not self._snapshot
+            self._snapshot = message["snapshot"]
+            self._ahead_ms = self._snapshot["now_ms"] - self.clocks.mono_ms()
+            self._show()
+            if first:
+                self._clock_ms = -CLOCK_MS
+                self._tell_link()
+        elif kind == "rows":
+            self._grown = True
+        elif kind == "reply":
+            self._answer(message)
+        elif kind == "away":
+            self._snapshot = {}
+
+    def _message(self, message: Message) -> None:
+        parts = self.topics.inside(message.topic)
+        if parts[:1] == ("command",):
+            self._command(message, parts[1:])
+        elif len(parts) == 2 and parts[0] == "replay":
+            raw = _object(message.payload)
+            lane = next((one for one in PUBLISHED if one == raw.get("lane")), None)
+            first, last, journal = raw.get("from"), raw.get("to"), raw.get("journal")
+            if not (lane and type(first) is int and type(last) is int and type(journal) is str):
+                log.warning("replay not understood", recorder=parts[1])
+            elif not self.publisher.replay(parts[1], journal, lane, first, last):
+                log.warning("replay not served", recorder=parts[1], first=first, last=last)
+        elif len(parts) == 2 and parts[0] == "recorded":
+            raw = _object(message.payload)
+            lanes = raw.get("lanes")
+            if isinstance(raw.get("journal"), str) and isinstance(lanes, dict):
+                known = {k: v for k, v in lanes.items() if k in PUBLISHED and type(v) is int}
+                self.panel.send(
+                    {
+                        "type": "recorded",
+                        "recorder": parts[1],
+                        "journal": raw["journal"],
+                        "lanes": known,
+                    }
+                )
+
+    # --- commands -----------------------------------------------------------------------
+
+    def _command(self, message: Message, parts: tuple[str, ...]) -> None:
+        now_ms = self.clocks.mono_ms()
+        if not self.desk.allows(now_ms):
+            self._refuse("", "command", "mqtt:", "limit")
+            return
+        verdict = self.desk.judge(
+            message.topic, parts, message.payload, message.retained, self._now(now_ms)
+        )
+        topic = message.response_topic or self.topics.response(verdict.id)
+        if isinstance(verdict, Accepted):
+            self._answers = {k: a for k, a in self._answers.items() if a.until_ms > now_ms}
+            self._answers[verdict.id] = Waiting(
+                topic, message.correlation, now_ms + ANSWERS_KEPT_MS
+            )
+            sent = self.panel.send(
+                {
+                    "type": "command",
+                    "id": verdict.id,
+                    "name": verdict.name,
+                    "actor": verdict.actor,
+                    "via": "mqtt",
+                    "expires_monotonic_ms": now_ms + verdict.life_ms,
+                    "args": dict(verdict.args),
+                    "audit": {"says": verdict.by},
+                }
+            )
+            if not sent:
+                self._answer({"id": verdict.id, "status": "refused", "reason": "expired"})
+            return
+        self._refuse(verdict.id, verdict.name, verdict.actor, verdict.reason)
+        if verdict.id and not message.retained:
+            text = {"status": "refused", "reason": verdict.reason, "fact": None}
+            self._respond(topic, text, message.correlation)
+
+    def _now(self, now_ms: int) -> Now:
+        started_ms = self._snapshot.get("gateway", {}).get("started_ms")
+        offset = self._snapshot.get("utc_offset_ms")
+        utc_ms = self.clocks.utc_ms()
+        started = None
+        if isinstance(started_ms, int):
+            # by this machine's clocks, so that a bench that travels changes nothing
+            ago_ms = now_ms + self._ahead_ms - started_ms
+            started = max(self._began_utc_ms, utc_ms - ago_ms)
+        trusted = bool(self._clock) and self._snapshot.get("clock_trusted") is True
+        return Now(now_ms, utc_ms, trusted and isinstance(offset, int), started)
+
+    def _answer(self, message: Mapping[str, Any]) -> None:
+        waiting = self._answers.pop(str(message.get("id")), None)
+        if waiting is not None:
+            text = {name: message.get(name) for name in ("status", "reason", "fact")}
+            self._respond(waiting.response_topic, text, waiting.correlation)
+
+    def _respond(self, topic: str, text: Mapping[str, Any], correlation: bytes | None) -> None:
+        # an answer must not be able to pose as an event or a command of any gateway
+        ours = topic.startswith("portier/") and not topic.startswith(self.topics.response(""))
+        if topic and not ours and set(topic).isdisjoint("+#"):
+            self.publisher.say(Small(topic, state.encode(text), correlation=correlation))
+
+    def _refuse(self, command: str, name: str, actor: str, reason: str) -> None:
+        """Tell ``control`` that the link refused; a flood of refusals is cut off here."""
+        second = self.clocks.mono_ms() // 1000
+        count = self._refusals[1] + 1 if self._refusals[0] == second else 1
+        self._refusals = (second, count)
+        log.info("command refused", reason=reason, actor=actor)
+        if count <= REFUSED_PER_S:
+            self.panel.send(
+                {
+                    "type": "refused",
+                    "id": command,
+                    "name": name or "command",
+                    "reason": reason,
+                    "actor": actor,
+                    "via": "mqtt",
+                }
+            )
+
+    # --- what goes out ------------------------------------------------------------------
+
+    def _look(self, now_ms: int) -> None:
+        """Look at the journal: is it readable, is it the same one, has it grown."""
+        self._look_ms, self._grown = now_ms, False
+        try:
+            journal, heads = self.reader.journal_id(), self.reader.heads()
+            if journal != self.publisher.journal:
+                self.publisher.begin(journal, self.reader.cursors().sent, heads)
+                log.info("journal", id=journal, backlog=self.publisher.backlog)
+            else:
+                self.publisher.grown(heads)
+            reason = ""
+        except JournalUnavailable as error:
+            reason = "journal"
+            if not self._journal_reason:
+                log.warning("journal not readable", reason=str(error))
+        if reason != self._journal_reason:
+            self._journal_reason = reason
+            self._tell_link()
+
+    def _send(self, now_ms: int) -> None:
+        ages = self.publisher.ages
+        ages.boot = self._snapshot.get("gateway", {}).get("boot", "")
+        ages.now_ms = now_ms + self._ahead_ms
+        offset = self._snapshot.get("utc_offset_ms")
+        ages.utc_ms = ages.now_ms + offset if isinstance(offset, int) else None
+        try:
+            self.publisher.fill(now_ms)
+        except JournalUnavailable as error:
+            log.warning("journal not readable", reason=str(error))
+            self._journal_reason = "journal"
+            self._tell_link()
+
+    def _tell_cursors(self) -> None:
+        for lane in list(self._cursors):
+            seq = self._cursors[lane]
+            if self.panel.send({"type": "sent", "lane": lane, "seq": seq}):
+                del self._cursors[lane]
+
+    def _tell_link(self) -> None:
+        ok = self._generation is not None and not self._journal_reason
+        reason = self._reason if self._generation is None else self._journal_reason
+        self.panel.send({"type": "link", "connected": ok, "reason": "" if ok else reason})
+
+    def _tell_clock(self, now_ms: int) -> None:
+        if now_ms - self._clock_ms < CLOCK_MS:
+            return
+        self._clock_ms, self._clock = now_ms, self.clocks.trusted()
+        self.panel.send(
+            {
+                "type": "clock",
+                "trusted": self._clock,
+                "utc_ms": self.clocks.utc_ms(),
+                "monotonic_ms": now_ms,
+            }
+        )
+
+    def _tell_health(self, now_ms: int) -> None:
+        if not self._snapshot:
+            return
+        self._health_ms = now_ms
+        oldest_ms = None
+        try:
+            oldest = self.publisher.oldest_unsent() if self.publisher.backlog else None
+            if oldest is not None and oldest.boot == self.publisher.ages.boot:
+                oldest_ms = max(0, now_ms + self._ahead_ms - oldest.mono_ms)
+        except JournalUnavailable:
+            pass  # the guarantee says so already
+        usage = shutil.disk_usage(self.folder)
+        payload = state.health(
+            self._snapshot,
+            sent={str(lane): flight.cursor for lane, flight in self.publisher.flights.items()},
+            heads={str(lane): head for lane, head in self.publisher.heads.items()},
+            backlog=self.publisher.backlog,
+            oldest_unsent_ms=oldest_ms,
+            disk={"free_bytes": usage.free, "total_bytes": usage.total},
+            temperature_c=_temperature_c(),
+        )
+        self.broker.publish(self.topics.health, payload, qos=0)
+
+    def _show(self) -> None:
+        """Publish the states that changed; all of them after a reconnect."""
+        if self._generation is None or not self._snapshot:
+            return
+        wanted = state.states(self.topics, self._snapshot)
+        wanted[self.topics.info] = state.info(self._snapshot, self._window)
+        for topic, payload in wanted.items():
+            if self._shown.get(topic) != payload:
+                self._shown[topic] = payload
+                self.publisher.show(topic, payload)
+
+
+def _object(payload: bytes) -> dict[str, Any]:
+    try:
+        raw = json.loads(payload) if len(payload) <= 8192 else None
+    except (ValueError, RecursionError):
+        return {}
+    return raw if isinstance(raw, dict) else {}
+
+
+def _temperature_c(zone: Path = Path("/sys/class/thermal/thermal_zone0/temp")) -> float | None:
+    try:
+        return int(zone.read_text()) / 1000
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,68 @@
+"""The ``link`` role: put the parts together and run until told to stop."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from gateway.journal.reader import Reader
+from gateway.link import clock
+from gateway.link.commands import Issuer
+from gateway.link.link import Clocks, Link, subscriptions
+from gateway.link.mqtt import BrokerSettings, Connection, Will
+from gateway.link.topics import Topics
+from gateway.panel.client import PanelClient
+
+log = structlog.get_logger("link")
+
+
+@dataclass(frozen=True, slots=True)
+class LinkSettings:
+    """What the configuration says about the way out."""
+
+    gateway: str
+    broker: BrokerSettings
+    state: Path
+    """The folder of ``journal.sqlite`` and ``panel.sock``."""
+    issuers: Mapping[str, Issuer] = field(default_factory=dict)
+    """Who may command, with the keys of those who must sign; none: the broker's ACL decides."""
+    bench: bool = False
+    """Nothing but simulated points: the clock is trusted without a time service."""
+
+
+def run(
+    settings: LinkSettings, stop: threading.Event, trusted: Callable[[], bool] = clock.trusted
+) -> None:
+    """Forward and command until ``stop`` is set."""
+    inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    topics = Topics(settings.gateway)
+    connection = Connection(
+        settings.broker, Will(topics.availability, b"offline"), subscriptions(topics), inbox
+    )
+    panel = PanelClient(settings.state / "panel.sock", "link", inbox.put)
+    reader = Reader(settings.state / "journal.sqlite")
+    link = Link(
+        settings.gateway,
+        inbox,
+        connection,
+        panel,
+        reader,
+        settings.state,
+        Clocks(trusted=(lambda: True) if settings.bench else trusted),
+        settings.issuers,
+    )
+    log.info("forwarding", gateway=settings.gateway, host=settings.broker.host)
+    panel.start()
+    connection.start()
+    try:
+        link.run(stop)
+    finally:
+        connection.stop()
+        panel.close()
+        reader.close()

@@ -1,0 +1,148 @@
+"""Retained states: what is shown of the building, topic by topic. Pure.
+
+Made from the panel's snapshot; published when a text changed, and all of them after each
+reconnect. Instants become UTC where the clock is trusted, and are ``null`` where not.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.link.topics import Topics
+from gateway.wire import rfc3339
+
+_DOOR = (
+    "name", "mode", "mode_source", "mode_by", "scheduled_mode", "state", "assumed", "leaf",
+    "activation", "strike", "hold_open", "fire", "bolt", "operator_fault", "press_to_open_ms",
+    "alarms",
+)  # fmt: skip
+_POINT = ("kind", "active", "reason", "faults")
+_ALARM = ("id", "subject", "kind", "severity", "state", "count", "acknowledged_by", "detail")
+
+
+def encode(value: object) -> bytes:
+    """Compact JSON."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _iso(utc_ms: object) -> str | None:
+    try:
+        return rfc3339(utc_ms) if isinstance(utc_ms, int) else None
+    except ValueError:
+        return None
+
+
+def states(topics: Topics, snapshot: Mapping[str, Any]) -> dict[str, bytes]:
+    """Every retained state topic with its text."""
+    offset = snapshot.get("utc_offset_ms")
+
+    def instant(mono_ms: object) -> str | None:
+        if not isinstance(mono_ms, int) or not isinstance(offset, int):
+            return None
+        return _iso(mono_ms + offset)
+
+    found: dict[str, bytes] = {}
+    for name, door in snapshot.get("doors", {}).items():
+        shown: dict[str, Any] = {key: door.get(key) for key in _DOOR}
+        shown["since"] = instant(door.get("since_ms"))
+        shown["mode_until"] = _iso(door.get("mode_until_utc_ms"))
+        for key in ("last_request", "last_result"):
+            last = door.get(key)
+            if last is not None:
+                last = {k: v for k, v in last.items() if k != "at_ms"} | {
+                    "at": instant(last.get("at_ms"))
+                }
+            shown[key] = last
+        found[topics.door(name)] = encode(shown)
+    for name, point in snapshot.get("points", {}).items():
+        shown = {key: point.get(key) for key in _POINT}
+        shown["since"] = instant(point.get("since_ms"))
+        if point.get("quantities"):
+            shown["quantities"] = {
+                quantity: {"value": one.get("value"), "at": instant(one.get("at_ms"))}
+                for quantity, one in point["quantities"].items()
+            }
+        found[topics.point(name)] = encode(shown)
+    alarms = []
+    for alarm in snapshot.get("alarms", ()):
+        shown = {key: alarm.get(key) for key in _ALARM}
+        utc_ms = alarm.get("raised_utc_ms")
+        shown["raised"] = _iso(utc_ms) or instant(alarm.get("raised_ms"))
+        alarms.append(shown)
+    found[topics.alarms] = encode(alarms)
+    return found
+
+
+def info(snapshot: Mapping[str, Any], window: int) -> bytes:
+    """What the gateway is and how it is commanded."""
+    gateway = snapshot.get("gateway", {})
+    return encode(
+        {
+            "gateway": gateway.get("id"),
+            "name": gateway.get("name"),
+            "version": gateway.get("version"),
+            "configuration": gateway.get("configuration"),
+            "boot": gateway.get("boot"),
+            "journal": gateway.get("journal"),
+            "doors": {name: door.get("name") for name, door in snapshot.get("doors", {}).items()},
+            "points": {name: one.get("kind") for name, one in snapshot.get("points", {}).items()},
+            "window": window,
+            "commands": {
+                "command/door/<door>/open": {"reason": "text, needed at night"},
+                "command/door/<door>/mode": {
+                    "mode": "automatic | exit_only | hold_open | night | off | schedule",
+                    "until": "RFC 3339, or for_s: seconds",
+                },
+                "command/alarm/<alarm>/acknowledge": {},
+                "envelope": {
+                    "id": "unique, at most 64 characters",
+                    "issued_at": "RFC 3339",
+                    "ttl": "seconds, 5 unless said, at most 30",
+                    "by": "who asks: a claim",
+                    "issuer": "whose key signs",
+                    "sig": "hex HMAC-SHA256 of topic, id, issued_at, ttl, by, each with a line"
+                    " feed, and the rest as sorted compact JSON",
+                },
+            },
+        }
+    )
+
+
+def health(
+    snapshot: Mapping[str, Any],
+    *,
+    sent: Mapping[str, int],
+    heads: Mapping[str, int],
+    backlog: int,
+    oldest_unsent_ms: int | None,
+    disk: Mapping[str, int],
+    temperature_c: float | None,
+) -> bytes:
+    """How the gateway is. ``sent`` tells recorders how far each lane went out, so that they
+    miss the last facts too when the broker has lost them."""
+    offset = snapshot.get("utc_offset_ms")
+    guarantees = {}
+    for name, one in snapshot.get("guarantees", {}).items():
+        since = one.get("since_ms")
+        known = isinstance(since, int) and isinstance(offset, int)
+        guarantees[name] = {
+            "ok": one.get("ok"),
+            "reason": one.get("reason", ""),
+            "since": _iso(since + offset) if known else None,
+        }
+    return encode(
+        {
+            "guarantees": guarantees,
+            "journal": snapshot.get("gateway", {}).get("journal"),
+            "boot": snapshot.get("gateway", {}).get("boot"),
+            "sent": dict(sent),
+            "heads": dict(heads),
+            "backlog": backlog,
+            "oldest_unsent_s": None if oldest_unsent_ms is None else oldest_unsent_ms / 1000,
+            "clock": {"trusted": snapshot.get("clock_trusted"), "utc_offset_ms": offset},
+            "disk": dict(disk),
+            "temperature_c": temperature_c,
+        }
+    )

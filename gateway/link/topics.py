@@ -1,0 +1,71 @@
+"""The names of topics. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+def slashes(name: str) -> str:
+    """A name as a part of a topic: dots become slashes, what a topic may not hold goes."""
+    return name.replace(".", "/").replace("+", "_").replace("#", "_").replace("\0", "_")
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """All topics of one gateway."""
+
+    gateway: str
+
+    @property
+    def root(self) -> str:
+        return f"portier/{self.gateway}"
+
+    @property
+    def availability(self) -> str:
+        return f"{self.root}/availability"
+
+    @property
+    def info(self) -> str:
+        return f"{self.root}/info"
+
+    @property
+    def health(self) -> str:
+        return f"{self.root}/health"
+
+    @property
+    def absent(self) -> str:
+        return f"{self.root}/absent"
+
+    @property
+    def alarms(self) -> str:
+        return f"{self.root}/state/alarms"
+
+    @property
+    def commands(self) -> str:
+        return f"{self.root}/command/#"
+
+    @property
+    def replays(self) -> str:
+        return f"{self.root}/replay/+"
+
+    @property
+    def recorded(self) -> str:
+        return f"{self.root}/recorded/+"
+
+    def door(self, door: str) -> str:
+        return f"{self.root}/state/door/{slashes(door)}"
+
+    def point(self, point: str) -> str:
+        return f"{self.root}/state/point/{slashes(point)}"
+
+    def event(self, kind: str, subject: str) -> str:
+        return f"{self.root}/event/{kind}/{slashes(subject)}"
+
+    def response(self, command: str) -> str:
+        return f"{self.root}/response/{slashes(command)}"
+
+    def inside(self, topic: str) -> tuple[str, ...]:
+        """The parts of a topic below this gateway; none for a topic of somebody else."""
+        if not topic.startswith(self.root + "/"):
+            return ()
+        return tuple(topic[len(self.root) + 1 :].split("/"))

@@ -1,0 +1,92 @@
+"""Which numbers of a lane are accounted for. Pure.
+
+Every fact has a number within (gateway, journal, lane), counting up by one. The recorder
+keeps what it has of each lane as a highest number without a hole (``through``) and the
+ranges beyond it (``ahead``). What lies between is a gap, and a gap is asked for again.
+
+A number is *accounted for* when its event is in the store, or when the gateway has said
+that it will never come (``absent``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+Range = tuple[int, int]
+"""First and last number, both included."""
+
+
+class Key(NamedTuple):
+    """One lane of one journal of one gateway."""
+
+    gateway: str
+    journal: str
+    lane: str
+
+
+def merged(ranges: Iterable[Range]) -> tuple[Range, ...]:
+    """The same numbers as ordered ranges that neither overlap nor touch."""
+    result: list[Range] = []
+    for low, high in sorted(ranges):
+        if result and low <= result[-1][1] + 1:
+            if high > result[-1][1]:
+                result[-1] = (result[-1][0], high)
+        else:
+            result.append((low, high))
+    return tuple(result)
+
+
+def as_ranges(numbers: Iterable[int]) -> tuple[Range, ...]:
+    """Single numbers as ranges."""
+    return merged((number, number) for number in numbers)
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """What is known of one lane."""
+
+    through: int = 0
+    """Every number from 1 up to this one is accounted for."""
+    ahead: tuple[Range, ...] = ()
+    """Accounted for beyond the first gap, ordered."""
+    head: int = 0
+    """The highest number that is known to have been sent."""
+
+    def has(self, number: int) -> bool:
+        """Whether the number is accounted for."""
+        return number <= self.through or any(low <= number <= high for low, high in self.ahead)
+
+    def account(self, ranges: Iterable[Range]) -> Lane:
+        """Count these ranges as accounted for."""
+        through = self.through
+        ahead: list[Range] = []
+        for low, high in merged((*self.ahead, *ranges)):
+            if low <= through + 1:
+                through = max(through, high)
+            else:
+                ahead.append((low, high))
+        last = ahead[-1][1] if ahead else through
+        return Lane(through=through, ahead=tuple(ahead), head=max(self.head, last))
+
+    def expect(self, head: int) -> Lane:
+        """The gateway says that it has sent everything up to ``head``."""
+        return self if head <= self.head else replace(self, head=head)
+
+    def back_to(self, through: int) -> Lane:
+        """Forget what lies beyond ``through``: the store may have lost it."""
+        if through >= self.through and not self.ahead:
+            return self
+        return Lane(through=min(through, self.through), ahead=(), head=self.head)
+
+    def gaps(self) -> tuple[Range, ...]:
+        """What is missing up to the head, ordered."""
+        missing: list[Range] = []
+        at = self.through
+        for low, high in self.ahead:
+            missing.append((at + 1, low - 1))
+            at = high
+        if self.head > at:
+            missing.append((at + 1, self.head))
+        return tuple(missing)

@@ -1,0 +1,118 @@
+"""The embedded store: the same points in one SQLite file.
+
+Table ``points``: one row per point, unique by series and time. Series are numbered in
+``series`` (measurement and tags). Fields are JSON, which SQLite queries itself::
+
+    SELECT datetime(time_ms / 1000, 'unixepoch'), fields ->> 'value'
+    FROM points JOIN series ON series.id = points.series
+    WHERE measurement = 'reading' AND subject = 'wc.climate'
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from gateway.recorder.points import Point, Series
+from gateway.recorder.store import Rejected, StoreDownError
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS series (
+    id INTEGER PRIMARY KEY, measurement TEXT NOT NULL, gateway TEXT NOT NULL,
+    subject TEXT NOT NULL, point TEXT NOT NULL, quantity TEXT NOT NULL,
+    UNIQUE (measurement, gateway, subject, point, quantity));
+CREATE TABLE IF NOT EXISTS points (
+    series INTEGER NOT NULL REFERENCES series (id), time_ms INTEGER NOT NULL,
+    seq INTEGER NOT NULL, fields TEXT NOT NULL, PRIMARY KEY (series, time_ms)) WITHOUT ROWID;
+"""
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+class SqliteStore:
+    """A store in a file. Its writes are on the disk before they are acknowledged."""
+
+    forgets_ms = 0
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._db: sqlite3.Connection | None = None
+        self._series: dict[Series, int] = {}
+
+    def _open(self) -> sqlite3.Connection:
+        if self._db is None:
+            db = sqlite3.connect(self._path, isolation_level=None, timeout=5)
+            try:
+                db.execute("PRAGMA journal_mode=WAL")
+                db.execute("PRAGMA synchronous=FULL")
+                db.execute("PRAGMA secure_delete=ON")
+                db.executescript(_SCHEMA)
+                db.execute("INSERT OR IGNORE INTO meta VALUES ('store', ?)", (str(uuid.uuid4()),))
+            except sqlite3.Error:
+                db.close()
+                raise
+            self._db = db
+        return self._db
+
+    def write(self, points: Sequence[Point]) -> list[Rejected]:
+        """Store the points in one transaction."""
+        try:
+            db = self._open()
+            db.execute("BEGIN IMMEDIATE")
+            db.executemany(
+                "INSERT INTO points VALUES (?, ?, ?, ?) ON CONFLICT (series, time_ms)"
+                " DO UPDATE SET seq = excluded.seq, fields = excluded.fields",
+                [
+                    (
+                        self._series.get(point.series) or self._number(db, point.series),
+                        point.time_ms,
+                        point.fields["seq"],
+                        _encode(point.fields),
+                    )
+                    for point in points
+                ],
+            )
+            db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self.close()
+            raise StoreDownError(f"sqlite: {error}") from error
+        return []
+
+    def _number(self, db: sqlite3.Connection, series: Series) -> int:
+        measurement, tags = series
+        by_name = dict(tags)
+        row = (
+            measurement,
+            *(by_name.get(name, "") for name in ("gateway", "subject", "point", "quantity")),
+        )
+        db.execute(
+            "INSERT OR IGNORE INTO series (measurement, gateway, subject, point, quantity)"
+            " VALUES (?, ?, ?, ?, ?)",
+            row,
+        )
+        (number,) = db.execute(
+            "SELECT id FROM series WHERE measurement = ? AND gateway = ? AND subject = ?"
+            " AND point = ? AND quantity = ?",
+            row,
+        ).fetchone()
+        self._series[series] = number
+        return int(number)
+
+    def identity(self) -> str | None:
+        """The id that the file was given when it was created."""
+        try:
+            row = self._open().execute("SELECT value FROM meta WHERE name = 'store'").fetchone()
+        except sqlite3.Error as error:
+            self.close()
+            raise StoreDownError(f"sqlite: {error}") from error
+        return str(row[0])
+
+    def close(self) -> None:
+        """Close the file; an open transaction is undone."""
+        self._series.clear()
+        if self._db is not None:
+            self._db.close()
+            self._db = None

@@ -1,0 +1,78 @@
+"""One instant per point: whole milliseconds, unique within a series. Pure.
+
+Time-series stores know a point by its series and its time. Two facts of one series in the
+same millisecond would become one, so the later one, in the order in which the recorder
+meets them (which is the order of the sequence), moves on by 1 ms until it is alone.
+
+The same fact must get the same time whenever it comes again. Three things are remembered
+for that (by the recorder's state, *before* the store is written):
+
+* which numbers have ever been given a time (``Stamped.seen``),
+* which of them were moved, and where to (``Stamped.moved``); all others keep their own,
+* the milliseconds that the last facts of each series occupy (``Occupied``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from gateway.recorder.sequences import Range
+
+KEPT_RUNS = 32
+MOST_RUNS = 4096
+
+
+@dataclass(slots=True)
+class Occupied:
+    """Runs of milliseconds that the facts of one series occupy, ordered, newest last."""
+
+    runs: list[Range] = field(default_factory=list)
+
+    def take(self, ms: int) -> int:
+        """The first free millisecond at or after ``ms``, from now on occupied."""
+        runs = self.runs
+        at = len(runs)
+        while at and runs[at - 1][0] > ms:
+            at -= 1
+        if at and ms <= runs[at - 1][1]:
+            ms = runs[at - 1][1] + 1
+        if at and runs[at - 1][1] + 1 == ms:
+            runs[at - 1] = (runs[at - 1][0], ms)
+            at -= 1
+        else:
+            runs.insert(at, (ms, ms))
+        if at + 1 < len(runs) and runs[at + 1][0] == ms + 1:
+            runs[at] = (runs[at][0], runs[at + 1][1])
+            del runs[at + 1]
+        return ms
+
+    def hold(self, ms: int) -> None:
+        """Occupied already, as the store knows; nothing changes where it is known."""
+        if not any(low <= ms <= high for low, high in self.runs):
+            self.take(ms)
+
+    def trim(self, whole: bool) -> None:
+        """Forget the oldest. While a lane has a gap, what lies after it must stay known."""
+        most = KEPT_RUNS if whole else MOST_RUNS
+        if len(self.runs) > most:
+            del self.runs[:-most]
+
+
+def place(own_ms: int, seen: bool, moved_ms: int | None, occupied: Occupied) -> int:
+    """The time of one fact in the store.
+
+    :param own_ms: when it happened, UTC ms
+    :param seen: it has had a time before
+    :param moved_ms: where it was moved to, if it was
+    """
+    if moved_ms is not None or seen:
+        at = own_ms if moved_ms is None else moved_ms
+        occupied.hold(at)
+        return at
+    return occupied.take(own_ms)
+
+
+def covers(ranges: Iterable[Range], number: int) -> bool:
+    """Whether one of the ranges holds the number."""
+    return any(low <= number <= high for low, high in ranges)

@@ -1,0 +1,57 @@
+"""Run ``link`` or ``record`` from a small JSON file: ``python -m tests.process.role ROLE FILE``."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from gateway.link import main as link
+from gateway.link import mqtt
+from gateway.link.commands import Issuer
+from gateway.recorder import main as recorder
+from gateway.recorder import subscribe
+
+
+def main() -> None:
+    role, file = sys.argv[1:]
+    raw = json.loads(Path(file).read_text())
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    state = Path(raw["state"])
+    if role == "link":
+        issuers = {
+            name: Issuer(None if key is None else key.encode())
+            for name, key in raw.get("issuers", {}).items()
+        }
+        mark = raw.get("clock_mark")
+        link.run(
+            link.LinkSettings(
+                raw["gateway"],
+                mqtt.BrokerSettings(f"portier-{raw['gateway']}", **raw["broker"]),
+                state,
+                issuers,
+                bench=raw.get("bench", True),
+            ),
+            stop,
+            *([lambda: Path(mark).exists()] if mark else []),
+        )
+    else:
+        recorder.run(
+            recorder.RecorderSettings(
+                subscribe.BrokerSettings(f"portier-recorder-{raw['name']}", **raw["broker"]),
+                raw["store"],
+                state,
+                raw["name"],
+                tuple(raw.get("gateways", ())),
+                raw.get("silent_after_ms", 300_000),
+            ),
+            stop,
+        )
+
+
+if __name__ == "__main__":
+    main()
