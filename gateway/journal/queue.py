@@ -50,6 +50,7 @@ class Work:
     sent: dict[Lane, int] = field(default_factory=dict)
     recorded: dict[str, tuple[str, Mapping[str, int]]] = field(default_factory=dict)
     utc_offset_ms: int | None = None
+    forget: list[str] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(
@@ -61,6 +62,7 @@ class Work:
             or self.sent
             or self.recorded
             or self.utc_offset_ms is not None
+            or self.forget
         )
 
 
@@ -121,6 +123,11 @@ class Queue:
             self._rest.utc_offset_ms = utc_offset_ms
             self._wake(now_ms)
 
+    def forget(self, actor: str, now_ms: Ms) -> None:
+        with self.changed:
+            self._rest.forget.append(actor)
+            self._wake(now_ms)
+
     def due_ms(self) -> Ms | None:
         """When the next transaction is due; ``None``: nothing waits. Call it holding the lock."""
         return self._due_ms
@@ -160,6 +167,7 @@ class Queue:
             for lane, seq in work.sent.items():
                 rest.sent[lane] = max(seq, rest.sent.get(lane, 0))
             rest.recorded = {**work.recorded, **rest.recorded}
+            rest.forget[:0] = work.forget
             if rest.utc_offset_ms is None:
                 rest.utc_offset_ms = work.utc_offset_ms
             self._bound()

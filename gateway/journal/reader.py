@@ -385,8 +385,9 @@ def _end(
     for number in order:
         boot = known[number]
         row = db.execute(
-            f"SELECT mono_ms FROM fact WHERE row >= ? AND row < ? ORDER BY row {direction} LIMIT 1",
-            (boot.first_row, _next_first_row(known, number)),
+            f"SELECT mono_ms FROM fact WHERE row >= ? AND row < ? AND boot = ? "
+            f"ORDER BY row {direction} LIMIT 1",
+            (boot.first_row, _next_first_row(known, number), number),
         ).fetchone()
         utc_ms = None if row is None else boot.utc_ms(row[0])
         if utc_ms is not None:

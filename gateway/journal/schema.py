@@ -56,6 +56,10 @@ CREATE TABLE audit (
 """
 
 
+class UnknownSchema(sqlite3.DatabaseError):
+    """The file is in order for SQLite, but it is not a journal that we know."""
+
+
 def uri(path: Path, mode: str) -> str:
     """The SQLite URI of a file; ``mode`` is ``ro``, ``rw`` or ``rwc``."""
     return f"file:{quote(str(path.absolute()))}?mode={mode}"

@@ -98,7 +98,7 @@ class Store:
         """Read the heads again, as the file has them."""
         version = self.meta("schema")
         if version != str(schema.VERSION):
-            raise sqlite3.DatabaseError(f"journal schema {version} is not known")
+            raise schema.UnknownSchema(f"schema {version} is not known")
         self.journal = self.meta("journal") or ""
         self.head = Head(
             row=max(self.one("SELECT max(row) FROM fact") or 0, int(self.meta("row") or 0)),
@@ -181,28 +181,35 @@ class Store:
                 work.audit_lost = 0
             for entry in work.audit:
                 head.audit = audit.append(self.connection, self.boot, self.utc_offset_ms, entry)
+            for actor in work.forget:
+                self.put_meta(f"forget.{actor}", "1")
             if work.kept is not None:
                 self.put_meta("kept", encode(work.kept))
             journal = self._cursors(work, head)
         self.journal = journal
         return self.numbered
 
-    def insert(self, head: Head, facts: list[tuple[Fact, Lane]]) -> list[Numbered]:
-        """Number and insert facts within the caller's transaction."""
+    def insert(
+        self, head: Head, facts: list[tuple[Fact, Lane]], boot_id: int | None = None
+    ) -> list[Numbered]:
+        """Number and insert facts, of this boot or another, in the caller's transaction."""
+        boot = self.boot_id if boot_id is None else boot_id
         numbered: list[Numbered] = []
         values = []
         for fact, lane in facts:
             head.row += 1
             head.seq[lane] += 1
             numbered.append((head.row, lane, head.seq[lane], fact))
-            values.append((head.row, LANE_INDEX[lane], head.seq[lane], *self._columns(fact)))
+            values.append((head.row, LANE_INDEX[lane], head.seq[lane], *self._columns(fact, boot)))
         self.connection.executemany(_INSERT, values)
         for _, _, _, fact in numbered:
             if fact.kind in ("clock_trusted", "clock_stepped"):
                 self._clock_fact(fact)
         return numbered
 
-    def _columns(self, fact: Fact) -> tuple[int, int, Ms, float | None, int | None, str | None]:
+    def _columns(
+        self, fact: Fact, boot: int
+    ) -> tuple[int, int, Ms, float | None, int | None, str | None]:
         data = fact.data
         value: float | None = None
         count: int | None = None
@@ -221,7 +228,7 @@ class Store:
             value = float(level) if isinstance(level, bool) else None
             text = encode(data)
         series = self._series(fact.kind, _text(fact.subject), quantity)
-        return series, self.boot_id, fact.at_ms, value, count, text
+        return series, boot, fact.at_ms, value, count, text
 
     def _series(self, kind: str, subject: str, quantity: str) -> int:
         key = (kind, subject, quantity)

@@ -24,12 +24,16 @@ from gateway.core.facts import Fact, Json, Lane
 from gateway.core.machine import Ms
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch, Queue, Work
+from gateway.journal.schema import UnknownSchema
 from gateway.journal.store import Head, Numbered, Store
 from gateway.wire import event_id
 
 ROUTINE_WAIT_MS = 40
 CURSOR_WAIT_MS = 200
 RETRY_MS = 1_000
+SALVAGE_AGAIN_MS = 30_000
+UPKEEP_AGAIN_MS = 60_000
+UPKEEP_FIRST_MS = 10_000
 REPLY_WITHIN_MS = 400
 MOST_FACTS = 2_000
 """In one transaction; it bounds how long an urgent fact can wait behind a backlog."""
@@ -89,6 +93,7 @@ class Journal:
         gateway: str = "gateway",
         memory_facts: int = 20_000,
         now_ms: Callable[[], Ms] = _now_ms,
+        upkeep_first_ms: Ms = UPKEEP_FIRST_MS,
         factory: type[sqlite3.Connection] = sqlite3.Connection,
     ) -> None:
         self._path = path
@@ -110,7 +115,9 @@ class Journal:
         self._was_clean: bool | None = None
         self._closing = False
         self._upkeep: Iterator[Ms] | None = None
+        self._upkeep_first_ms = upkeep_first_ms
         self._upkeep_at_ms: Ms = 0
+        self._broken = ""
         self._pages = 0
         self._answers = threading.Condition(threading.Lock())
         self._waiting: list[_Waiting] = []
@@ -172,6 +179,10 @@ class Journal:
         """Give this boot its offset to UTC, once. Later steps come as facts."""
         if trusted:
             self._queue.clock(utc_offset_ms, _now_ms())
+
+    def forget(self, actor: str) -> None:
+        """Take the traces of a user id out, within the hour; the audit chain stays verifiable."""
+        self._queue.forget(actor, _now_ms())
 
     def close(self, timeout: float) -> None:
         """Write what waits, leave the mark of an orderly stop, close the file."""
@@ -263,22 +274,58 @@ class Journal:
         try:
             store = self._opened()
         except (sqlite3.Error, OSError) as error:
-            self._not_before_ms = _now_ms() + RETRY_MS
+            self._not_before_ms = max(self._not_before_ms, _now_ms() + RETRY_MS)
             self._tell(_reason(error))
             return
         self._store = store
         self._head, self._journal = store.head.row, store.journal
         self._upkeep = None
-        self._upkeep_at_ms = _now_ms() + 1_000
-        if not self._readable.is_set():
-            self._kept = store.kept()
-            self._was_clean = store.was_clean
-            self._readable.set()
+        self._upkeep_at_ms = _now_ms() + self._upkeep_first_ms
         self._settle(store)
         self._tell("")
 
     def _opened(self) -> Store:
-        return Store(self._path, self._boot, self._factory)
+        """Open the file; mend it first where it is broken."""
+        from gateway.journal import recovery
+
+        recovery.finish(self._path)
+        reason = self._broken
+        if not reason and self._path.exists():
+            reason = recovery.inspect(self._path)
+        if not reason:
+            try:
+                store = Store(self._path, self._boot, self._factory)
+            except sqlite3.DatabaseError as error:
+                if not damaged(error):
+                    raise
+                reason = str(error)
+            else:
+                self._publish(store)
+                reason = "" if store.was_clean else recovery.check(store.connection)
+                if not reason:
+                    return store
+                store.close(clean=False)
+        self._tell("journal_unavailable")
+        try:
+            found = recovery.salvage(self._path, reason, self._boot, lambda: time.sleep(0.0005))
+        except (sqlite3.Error, OSError):
+            self._not_before_ms = _now_ms() + SALVAGE_AGAIN_MS
+            raise
+        self._broken = ""
+        store = Store(self._path, self._boot, self._factory)
+        self._publish(store)
+        self._queue.add(
+            Batch((_recovered(found.reason, found.kept, found.lost, self._fact_now_ms()),)),
+            _now_ms(),
+        )
+        return store
+
+    def _publish(self, store: Store) -> None:
+        """Hand out what the run before has left, once."""
+        if not self._readable.is_set():
+            self._kept = store.kept()
+            self._was_clean = store.was_clean
+            self._readable.set()
 
     def _settle(self, store: Store) -> None:
         """Find out whether the transaction whose commit failed is in the file after all."""
@@ -293,12 +340,14 @@ class Journal:
 
     def _failed(self, error: Exception) -> None:
         """The disk did not take it. Look what the file has; open it again if that fails too."""
-        self._not_before_ms = _now_ms() + RETRY_MS
+        self._not_before_ms = _now_ms() + (0 if damaged(error) else RETRY_MS)
         self._tell(_reason(error))
         self._give_up_replies()
         store = self._store
         try:
-            if store is None or damaged(error):
+            if damaged(error):
+                self._broken = str(error)
+            if store is None or self._broken:
                 raise sqlite3.OperationalError("to be opened again")
             store.reload()
         except (sqlite3.Error, OSError):
@@ -327,9 +376,31 @@ class Journal:
                 store.checkpoint()
                 self._pages = 0
             if now_ms >= self._upkeep_at_ms:
-                self._upkeep_at_ms = now_ms + 60_000
+                if self._upkeep is None:
+                    self._upkeep = self._housekeeping(store)
+                pause_ms = next(self._upkeep)
+                self._pages += 8
+                self._upkeep_at_ms = _now_ms() + pause_ms
         except (sqlite3.Error, OSError) as error:
+            self._upkeep = None
+            self._upkeep_at_ms = now_ms + UPKEEP_AGAIN_MS
             self._failed(error)
+
+    def _housekeeping(self, store: Store) -> Iterator[Ms]:
+        from gateway.journal.retention import Upkeep
+
+        def told(rows: list[Numbered]) -> None:
+            self._head = store.head.row
+            self._on_commit(Committed(store.head.row, store.journal, tuple(rows), ()))
+
+        return Upkeep(
+            store,
+            lives=self._lives,
+            limit_bytes=self._limit_bytes,
+            now_ms=self._fact_now_ms,
+            told=told,
+            note=lambda fact: self._queue.add(Batch((fact,)), _now_ms()),
+        ).run()
 
     # --- replies
 
@@ -367,11 +438,16 @@ class Journal:
 
 def damaged(error: Exception) -> bool:
     """Whether the file itself is broken, so that waiting does not help."""
-    if not isinstance(error, sqlite3.DatabaseError):
-        return False
-    code = getattr(error, "sqlite_errorcode", None)
-    # 1 is "no such table", 11 "malformed", 26 "not a database"; without a code it is our own.
-    return code is None or code & 0xFF in (1, 11, 26)
+    if isinstance(error, UnknownSchema):
+        return True
+    code = getattr(error, "sqlite_errorcode", 0)
+    # 11 is "malformed", 26 "not a database"
+    return code & 0xFF in (11, 26) or (code & 0xFF == 1 and "no such" in str(error))
+
+
+def _recovered(reason: str, kept: int, lost: int, now_ms: Ms) -> Fact:
+    data: dict[str, Json] = {"reason": reason, "kept": kept, "lost": lost}
+    return Fact("journal_recovered", "gateway", now_ms, data)
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,403 @@
+"""Mending a torn journal: everything that can be read goes into a new file.
+
+Theory of operation. ``inspect`` and ``check`` say what is wrong with a file. ``salvage``
+then builds ``….salvage`` from the raw pages (:mod:`gateway.journal.pages`), names it
+``….salvaged`` once it is complete and on the disk, and ``finish`` puts it in the place of the
+broken file, which is set aside. ``finish`` can be repeated: a power cut in between costs
+nothing. The new file has a new journal id: of its numbers, some that were given before may
+have been lost, and may be given again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.core.facts import LANES
+from gateway.journal import audit, schema
+from gateway.journal.audit import AuditEntry
+from gateway.journal.pages import Pages, Record, Value, torn
+from gateway.journal.schema import HOUR_MS, LANE_INDEX, REASONS, uri
+
+KEEP_BROKEN = 3
+CHECK_WITHIN_S = 0.5
+_LARGEST = 2**53
+_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What salvage came to. ``lost`` counts the numbers that have no row any more."""
+
+    reason: str
+    kept: int
+    lost: int
+
+
+def side(path: Path, ending: str) -> Path:
+    """The file beside ``path`` with this ending, such as ``-wal``."""
+    return path.with_name(path.name + ending)
+
+
+def inspect(path: Path) -> str:
+    """What is plainly wrong with the file, or an empty text. Takes a moment, changes nothing.
+
+    Raises :class:`sqlite3.OperationalError` and :class:`OSError` for what may pass (no
+    rights, disk errors).
+    """
+    if path.is_dir():
+        return "a directory is in its place"
+    wal = side(path, "-wal")
+    if path.stat().st_size == 0:
+        return "empty" if wal.exists() and wal.stat().st_size else ""
+    connection = sqlite3.connect(uri(path, "ro"), uri=True, isolation_level=None)
+    try:
+        meta = dict(connection.execute("SELECT key, value FROM meta WHERE key <> 'kept'"))
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError) and "no such" not in str(error):
+            raise
+        return str(error)
+    finally:
+        used = _used_frames(side(path, "-shm"))
+        connection.close()
+    if meta.get("schema") != str(schema.VERSION) or not meta.get("journal"):
+        return f"schema {meta.get('schema')} is not known"
+    return "the write-ahead log is torn" if used is not None and torn(wal, used) else ""
+
+
+def _used_frames(shm: Path) -> int | None:
+    """How many frames of the -wal SQLite accepts: its index says so after the first read."""
+    try:
+        with shm.open("rb") as file:
+            header = file.read(20)
+    except OSError:
+        return None
+    return int.from_bytes(header[16:20], "little") if len(header) == 20 else None
+
+
+def check(connection: sqlite3.Connection) -> str:
+    """What SQLite finds wrong with the structure of the file within half a second.
+
+    A large file is not finished by then; the rest is read bit by bit later on.
+    """
+    end = time.monotonic() + CHECK_WITHIN_S
+    connection.set_progress_handler(lambda: int(time.monotonic() > end), 10_000)
+    try:
+        result = connection.execute("PRAGMA integrity_check(1)").fetchone()
+    except sqlite3.OperationalError as error:
+        if "interrupt" in str(error):
+            return ""
+        raise
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    finally:
+        connection.set_progress_handler(None, 0)
+    return "" if result == ("ok",) else str(result[0]).splitlines()[-1]
+
+
+def salvage(
+    path: Path, reason: str, boot: str, pause: Callable[[], None] = lambda: None
+) -> Recovered:
+    """Put a mended journal in the place of the one at ``path``; ``reason`` is kept in it.
+
+    ``pause`` is called every few pages: the thread shares its processor with the door.
+    Raises :class:`OSError` and :class:`sqlite3.Error` when there is no room for it.
+    """
+    building = side(path, ".salvage")
+    for ending in ("", "-wal", "-shm", "-journal"):
+        side(building, ending).unlink(missing_ok=True)
+    if path.is_dir():
+        schema.connect(building).close()
+        connection = sqlite3.connect(building, isolation_level=None)
+    else:
+        os.close(os.open(building, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640))
+        connection = sqlite3.connect(building, isolation_level=None)
+    try:
+        recovered = _build(path, connection, reason, boot, pause)
+    except BaseException:
+        connection.close()
+        building.unlink(missing_ok=True)
+        raise
+    connection.close()
+    _sync(building)
+    building.rename(side(path, ".salvaged"))
+    finish(path)
+    return recovered
+
+
+def finish(path: Path) -> None:
+    """Put a completed salvage in place, if there is one, and set the broken file aside."""
+    done = side(path, ".salvaged")
+    if not done.exists():
+        return
+    aside = _aside(path)
+    for ending in ("", "-wal"):
+        with contextlib.suppress(FileNotFoundError):
+            side(path, ending).rename(side(aside, ending))
+    side(path, "-shm").unlink(missing_ok=True)
+    done.rename(path)
+    _sync(path.parent)
+
+
+def _aside(path: Path) -> Path:
+    """The next name for a broken file; the oldest ones beyond the limit are removed."""
+    mark = f"{path.name}.broken-"
+    olds = sorted(
+        old for old in path.parent.glob(f"{mark}*") if not old.name.endswith(("-wal", "-shm"))
+    )
+    for old in olds[: max(len(olds) - KEEP_BROKEN + 1, 0)]:
+        _remove(old)
+        side(old, "-wal").unlink(missing_ok=True)
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    number = 0
+    while side(path, f".broken-{stamp}-{number:03d}").exists():
+        number += 1
+    return side(path, f".broken-{stamp}-{number:03d}")
+
+
+def _remove(old: Path) -> None:
+    if old.is_dir():
+        import shutil
+
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        old.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+# --- building the new file
+
+
+def _build(
+    path: Path,
+    connection: sqlite3.Connection,
+    reason: str,
+    boot: str,
+    pause: Callable[[], None],
+) -> Recovered:
+    for pragma in ("journal_mode = OFF", "synchronous = OFF", "temp_store = MEMORY"):
+        connection.execute(f"PRAGMA {pragma}").fetchone()
+    connection.execute(f"PRAGMA page_size = {schema.PAGE_BYTES}")
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    schema.create(connection, schema.new_id())
+    connection.execute("CREATE TEMP TABLE number (lane INTEGER, seq INTEGER)")
+    connection.execute("BEGIN")
+    if not path.is_dir():
+        _copy(path, connection, pause)
+    lost = _complete(connection)
+    kept: int = connection.execute("SELECT count(*) FROM fact").fetchone()[0]
+    connection.execute("INSERT OR REPLACE INTO meta VALUES ('clean', '0')")
+    note = AuditEntry(
+        "gateway",
+        "journal_recovered",
+        "gateway",
+        "done",
+        time.monotonic_ns() // 1_000_000,
+        f"{reason}; {kept} rows kept, {lost} numbers lost",
+    )
+    audit.append(connection, boot, None, note)
+    connection.execute("COMMIT")
+    return Recovered(reason, kept, lost)
+
+
+def _copy(path: Path, connection: sqlite3.Connection, pause: Callable[[], None]) -> None:
+    """Every record that fits one of our tables."""
+    pages = Pages(path, side(path, "-wal"))
+    rows: dict[str, list[tuple[Value, ...]]] = {}
+    try:
+        for number in range(1, pages.count + 1):
+            for record in pages.records(number):
+                for statement, values in _placed(record):
+                    batch = rows.setdefault(statement, [])
+                    batch.append(values)
+                    if len(batch) >= _BATCH:
+                        connection.executemany(statement, batch)
+                        batch.clear()
+            if number % 8 == 0:
+                pause()
+    finally:
+        pages.close()
+    for statement, batch in rows.items():
+        connection.executemany(statement, batch)
+
+
+_TABLES: tuple[tuple[bool, str, str], ...] = (
+    # from an index or a table without rowid?, a letter per column, where it goes
+    # i int, t text, f number, lower case; capital letters may be null
+    (False, "iiiiiiFIT", "INSERT OR IGNORE INTO fact VALUES (?,?,?,?,?,?,?,?,?)"),
+    (False, "ittt", "INSERT OR IGNORE INTO series VALUES (?,?,?,?)"),
+    (True, "ttti", "INSERT OR IGNORE INTO series (kind, subject, quantity, id) VALUES (?,?,?,?)"),
+    (False, "iti", "INSERT OR IGNORE INTO boot VALUES (?,?,?)"),
+    (False, "iiii", "INSERT OR IGNORE INTO clock VALUES (?,?,?,?)"),
+    (True, "iii", "INSERT INTO number SELECT ?1, ?2 WHERE ?3 > 0"),
+    (True, "iiit", "INSERT OR IGNORE INTO absent VALUES (?,?,?,?)"),
+    (True, "iiiiifFF", "INSERT OR IGNORE INTO hour VALUES (?,?,?,?,?,?,?,?)"),
+    (True, "tT", "INSERT OR IGNORE INTO meta VALUES (?,?)"),
+    (False, "itiIttttTttt", "INSERT OR IGNORE INTO audit VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"),
+)
+
+
+def _placed(record: Record) -> Iterator[tuple[str, tuple[Value, ...]]]:
+    from_index, values = record
+    for is_index, pattern, statement in _TABLES:
+        if (
+            is_index is from_index
+            and len(pattern) == len(values)
+            and all(_fits(value, letter) for value, letter in zip(values, pattern, strict=True))
+            and _plausible(pattern, values)
+        ):
+            yield statement, values
+            return
+
+
+def _fits(value: Value, letter: str) -> bool:
+    if value is None:
+        return letter.isupper()
+    if letter in "iI":
+        return isinstance(value, int)
+    if letter in "fF":
+        return isinstance(value, (int, float))
+    return isinstance(value, str)
+
+
+def _plausible(pattern: str, values: tuple[Value, ...]) -> bool:
+    """Whether a record of the right shape also makes sense; bytes may have been flipped."""
+    if pattern == "iiiiiiFIT":
+        row, lane, seq, text = values[0], values[1], values[2], values[8]
+        return _number(row) and _number(seq) and lane in range(len(LANES)) and _is_data(text)
+    if pattern == "iii":
+        return values[0] in range(len(LANES)) and _number(values[1])
+    if pattern == "iiit":
+        _, first, last, reason = values
+        return (
+            values[0] in range(len(LANES))
+            and _number(first)
+            and _number(last)
+            and reason in REASONS
+            and isinstance(first, int)
+            and isinstance(last, int)
+            and first <= last
+        )
+    if pattern == "tT":
+        return values[0] not in ("schema", "journal", "clean")
+    return True
+
+
+def _number(value: Value) -> bool:
+    return isinstance(value, int) and 0 < value < _LARGEST
+
+
+def _is_data(text: Value) -> bool:
+    if text is None:
+        return True
+    try:
+        return isinstance(json.loads(str(text)), dict)
+    except ValueError:
+        return False
+
+
+def _complete(connection: sqlite3.Connection) -> int:
+    """Make what was found consistent; returns how many numbers are lost."""
+    run = connection.execute
+    run("DELETE FROM fact WHERE series NOT IN (SELECT id FROM series)")
+    run("DELETE FROM hour WHERE series NOT IN (SELECT id FROM series)")
+    run(
+        "INSERT INTO boot SELECT boot, 'unknown-' || boot, min(row) FROM fact "
+        "WHERE boot NOT IN (SELECT id FROM boot) GROUP BY boot"
+    )
+    _clock_from_facts(connection)
+    run(
+        f"""INSERT OR IGNORE INTO hour SELECT series, boot, mono_ms / {HOUR_MS}, count(value),
+        sum(value IS NULL), total(value), min(value), max(value) FROM fact
+        WHERE count IS NULL AND series IN (SELECT id FROM series WHERE kind = 'reading')
+        GROUP BY 1, 2, 3"""
+    )
+    run("DELETE FROM meta WHERE (key LIKE 'sent.%' OR key = 'row') AND NOT value GLOB '[0-9]*'")
+    run(
+        "DELETE FROM absent WHERE EXISTS (SELECT 1 FROM fact WHERE fact.lane = absent.lane "
+        "AND seq BETWEEN first AND last)"
+    )
+    lost = 0
+    for lane, index in LANE_INDEX.items():
+        lost += _mark_lost(connection, index)
+        head = _head(connection, index)
+        run(
+            "UPDATE meta SET value = ?2 WHERE key = ?1 AND CAST(value AS INTEGER) > ?3",
+            (f"sent.{lane}", str(head), head),
+        )
+    return lost
+
+
+def _clock_from_facts(connection: sqlite3.Connection) -> None:
+    """The offsets are in the facts too: boots whose clock page was lost get it from there."""
+    known = {boot for (boot,) in connection.execute("SELECT DISTINCT boot FROM clock")}
+    found = connection.execute(
+        "SELECT boot, mono_ms, data FROM fact WHERE series IN (SELECT id FROM series "
+        "WHERE kind IN ('clock_trusted', 'clock_stepped')) ORDER BY row"
+    ).fetchall()
+    first = True
+    for boot, mono_ms, text in found:
+        offset = json.loads(text or "{}").get("utc_offset_ms")
+        if boot not in known and isinstance(offset, int):
+            first = not connection.execute(
+                "SELECT 1 FROM clock WHERE boot = ? LIMIT 1", (boot,)
+            ).fetchone()
+            connection.execute(
+                "INSERT INTO clock (boot, from_mono_ms, utc_offset_ms) VALUES (?,?,?)",
+                (boot, 0 if first else mono_ms, offset),
+            )
+
+
+def _head(connection: sqlite3.Connection, index: int) -> int:
+    head: int = connection.execute(
+        """SELECT max(coalesce((SELECT max(seq) FROM fact WHERE lane = ?1), 0),
+        coalesce((SELECT max(last) FROM absent WHERE lane = ?1), 0),
+        coalesce((SELECT max(seq) FROM number WHERE lane = ?1), 0))""",
+        (index,),
+    ).fetchone()[0]
+    return head
+
+
+def _mark_lost(connection: sqlite3.Connection, index: int) -> int:
+    """Every number up to the head that has neither a row nor an answer is lost."""
+    known: list[tuple[int, int]] = []
+    for first, last in connection.execute(
+        "SELECT first, last FROM absent WHERE lane = ? ORDER BY first", (index,)
+    ).fetchall():
+        if known and first <= known[-1][1]:  # bytes were flipped: ranges never overlap
+            connection.execute("DELETE FROM absent WHERE lane = ? AND first = ?", (index, first))
+        else:
+            known.append((first, last))
+    head = _head(connection, index)
+    gaps = connection.execute(
+        """SELECT seq + 1, coalesce(next, ?2 + 1) - 1 FROM (
+          SELECT seq, lead(seq) OVER (ORDER BY seq) AS next FROM (
+            SELECT 0 AS seq UNION ALL SELECT seq FROM fact WHERE lane = ?1))
+        WHERE coalesce(next, ?2 + 1) > seq + 1""",
+        (index, head),
+    ).fetchall()
+    lost = place = 0
+    for begin, end in gaps:
+        at = begin
+        while at <= end:
+            if place < len(known) and known[place][0] <= at:
+                at, place = max(at, known[place][1] + 1), place + 1
+                continue
+            until = min(known[place][0] - 1, end) if place < len(known) else end
+            connection.execute("INSERT INTO absent VALUES (?,?,?,'lost')", (index, at, until))
+            lost += until - at + 1
+            at = until + 1
+    return lost

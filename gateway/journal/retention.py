@@ -1,0 +1,322 @@
+"""What goes, and when: lives of kinds, the size limit, and the file that shrinks afterwards.
+
+Everything is done in slices of a few milliseconds, each a transaction of its own; between
+two slices the writer looks whether something waits. So :meth:`Upkeep.run` is a generator: it
+yields how long it may be left alone.
+
+Every number that goes leaves its answer in ``absent`` in the same transaction: ``expired``
+(its life was over), ``thinned`` (it became part of a mean), ``lost`` (there was no room).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+
+from gateway.core.facts import KINDS, LANES, Fact, Lane
+from gateway.core.machine import Ms, UtcMs
+from gateway.journal import audit
+from gateway.journal.reader import Boot, boots
+from gateway.journal.schema import HOUR_MS, LANE_INDEX
+from gateway.journal.store import Numbered, Store, add_absent
+
+ROUND_MS = 60_000
+ROUNDS_PER_EXPIRY = 60
+ROUNDS_PER_SCRUB = 1_440
+THIN_FROM, THIN_TO = 0.80, 0.78
+DROP_FROM, DROP_TO = 0.95, 0.93
+_SLICE_S = 0.015
+_KEEP_FREE_PAGES = 64
+_PER_MEAN = 3
+"""Fewer readings than these in an hour are not worth a mean."""
+
+
+class Upkeep:
+    """The housekeeping of one open journal, on the writer's thread.
+
+    ``lives``: how long each retention class lives, and ``audit``. ``now_ms``: the monotonic
+    clock of the facts. ``told`` gets the facts that were written (means); ``note`` gets the
+    facts that are to be written (what was deleted).
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        lives: Mapping[str, Ms],
+        limit_bytes: int,
+        now_ms: Callable[[], Ms],
+        told: Callable[[list[Numbered]], None],
+        note: Callable[[Fact], None],
+    ) -> None:
+        self._store = store
+        self._db = store.connection
+        self._lives = lives
+        self._limit_bytes = limit_bytes
+        self._now_ms = now_ms
+        self._told = told
+        self._note = note
+        self._slice = 64
+        self._gone: Counter[str] = Counter()
+
+    def run(self) -> Iterator[Ms]:
+        """For ever: one round a minute. Raises :class:`sqlite3.Error`."""
+        number = 0
+        while True:
+            if number % ROUNDS_PER_EXPIRY == 0:
+                yield from self.forget()
+                yield from self.expire()
+            yield from self.fit()
+            self._say()
+            yield from self.shrink()
+            number += 1
+            if number % ROUNDS_PER_SCRUB == 0:
+                yield from self.scrub()
+            yield ROUND_MS
+
+    # --- lives
+
+    def expire(self) -> Iterator[Ms]:
+        """Delete what has outlived its class. Nothing as long as the time is not known."""
+        if self._store.utc_offset_ms is None:
+            return
+        now_utc_ms = self._now_ms() + self._store.utc_offset_ms
+        for life, life_ms in self._lives.items():
+            before = now_utc_ms - life_ms
+            if life == "audit":
+                while gone := self._audit(before):
+                    self._gone["audit"] += gone
+                    yield 0
+                continue
+            for series, _ in self._series_of(life):
+                for boot, high in self._ended(before):
+                    yield from self._expire_series(life, series, boot, high)
+
+    def _audit(self, before: UtcMs) -> int:
+        with self._store.transaction():
+            return audit.drop_older(self._db, before, 200)
+
+    def _series_of(self, life: str) -> list[tuple[int, str]]:
+        found = self._db.execute("SELECT id, kind FROM series").fetchall()
+        return [
+            (number, kind)
+            for number, kind in found
+            if (KINDS[kind].life if kind in KINDS else "gateway") == life
+        ]
+
+    def _ended(self, before: UtcMs) -> list[tuple[int, Ms]]:
+        """(boot, monotonic end) of what lies before an instant of civil time.
+
+        A boot whose time was never known lies before the first known instant after it.
+        """
+        known = boots(self._db)
+        ended: list[tuple[int, Ms]] = []
+        later: UtcMs | None = None
+        for number in sorted(known, reverse=True):
+            boot = known[number]
+            if boot.segments:
+                ended.extend((number, high) for _, high, _ in boot.mono_ranges(-(2**61), before))
+                later = self._first_utc_ms(boot) or later
+            elif later is not None and later < before:
+                ended.append((number, 2**62))
+        return ended
+
+    def _first_utc_ms(self, boot: Boot) -> UtcMs | None:
+        mono_ms = self._store.one(
+            "SELECT mono_ms FROM fact WHERE row >= ? AND boot = ? ORDER BY row LIMIT 1",
+            boot.first_row,
+            boot.id,
+        )
+        return None if mono_ms is None else boot.utc_ms(mono_ms)
+
+    def _expire_series(self, life: str, series: int, boot: int, high: Ms) -> Iterator[Ms]:
+        while gone := self._delete(
+            "SELECT row, lane, seq FROM fact WHERE series = ? AND boot = ? AND mono_ms < ? LIMIT ?",
+            (series, boot, high),
+            "expired",
+        ):
+            self._gone[life] += gone
+            yield 0
+        with self._store.transaction():
+            self._db.execute(
+                "DELETE FROM hour WHERE series = ? AND boot = ? AND hour < ?",
+                (series, boot, min(high // HOUR_MS, 2**61)),
+            )
+
+    def _delete(self, select: str, values: tuple[object, ...], reason: str) -> int:
+        """Delete one slice of what ``select`` finds; returns how many went."""
+        began = time.monotonic()
+        rows = self._db.execute(select, (*values, self._slice)).fetchall()
+        if rows:
+            with self._store.transaction():
+                self.remove(rows, reason)
+        self._measure(began)
+        return len(rows)
+
+    def remove(self, rows: list[tuple[int, int, int]], reason: str) -> None:
+        """Within a transaction: delete these (row, lane, seq), each with its answer."""
+        self._db.executemany("DELETE FROM fact WHERE row = ?", [(row,) for row, _, _ in rows])
+        self._store.put_meta("row", str(self._store.head.row))
+        for lane, first, last in _runs(sorted((lane, seq) for _, lane, seq in rows)):
+            add_absent(self._db, LANES[lane], first, last, reason)
+
+    def _measure(self, began: float) -> None:
+        """Make slices larger or smaller so that each takes about the same short time."""
+        took = time.monotonic() - began
+        if took > _SLICE_S:
+            self._slice = max(self._slice // 2, 8)
+        elif took < _SLICE_S / 3:
+            self._slice = min(self._slice * 2, 1_024)
+
+    # --- room
+
+    def used_bytes(self) -> int:
+        """What the file holds, without its free pages."""
+        pages: int = self._store.one("PRAGMA page_count")
+        free: int = self._store.one("PRAGMA freelist_count")
+        size: int = self._store.one("PRAGMA page_size")
+        return (pages - free) * size
+
+    def fit(self) -> Iterator[Ms]:
+        """Keep the file within its limit: thin readings, then drop the oldest of routine."""
+        if self.used_bytes() > THIN_FROM * self._limit_bytes:
+            yield from self._thin()
+        if self.used_bytes() > DROP_FROM * self._limit_bytes:
+            lanes: tuple[Lane, ...] = ("local", "routine")
+            for lane in lanes:
+                while self.used_bytes() > DROP_TO * self._limit_bytes:
+                    gone = self._delete(
+                        "SELECT row, lane, seq FROM fact WHERE lane = ? ORDER BY seq LIMIT ?",
+                        (LANE_INDEX[lane],),
+                        "lost",
+                    )
+                    self._gone["dropped"] += gone
+                    if not gone:
+                        break
+                    yield 0
+
+    def _thin(self) -> Iterator[Ms]:
+        """From the oldest on, the plain readings of an hour become one with min, mean, max."""
+        cursor = int(self._store.meta("thinned") or 0)
+        youngest = self._now_ms() - HOUR_MS
+        series = ",".join(str(number) for number, kind in self._all_series() if kind == "reading")
+        while self.used_bytes() > THIN_TO * self._limit_bytes:
+            rows = self._db.execute(
+                "SELECT row, lane, seq, series, boot, mono_ms, value FROM fact "
+                f"WHERE row > ? AND +series IN ({series}) AND data IS NULL "
+                "AND NOT (boot = ? AND mono_ms > ?) ORDER BY row LIMIT 2000",
+                (cursor, self._store.boot_id, youngest),
+            ).fetchall()
+            if not rows:
+                break
+            groups: dict[tuple[int, int, int], list[tuple[int, int, int, Ms, float]]] = {}
+            for row, lane, seq, number, boot, mono_ms, value in rows:
+                key = (number, boot, mono_ms // HOUR_MS)
+                groups.setdefault(key, []).append((row, lane, seq, mono_ms, value))
+            for (number, boot, _), group in groups.items():
+                if len(group) >= _PER_MEAN:
+                    self._mean(number, boot, group)
+                    yield 0
+            cursor = rows[-1][0]
+            with self._store.transaction():
+                self._store.put_meta("thinned", str(cursor))
+            yield 0
+
+    def _all_series(self) -> list[tuple[int, str]]:
+        return self._db.execute("SELECT id, kind FROM series").fetchall()
+
+    def _mean(self, series: int, boot: int, group: list[tuple[int, int, int, Ms, float]]) -> None:
+        """One slice: a group of readings becomes one new fact with a number of its own."""
+        subject, quantity = self._db.execute(
+            "SELECT subject, quantity FROM series WHERE id = ?", (series,)
+        ).fetchone()
+        values = [value for _, _, _, _, value in group]
+        numbers = [seq for _, _, seq, _, _ in group]
+        fact = Fact(
+            "reading",
+            subject,
+            (group[0][3] + group[-1][3]) // 2,
+            {
+                "quantity": quantity,
+                "value": sum(values) / len(values),
+                "min": min(values),
+                "max": max(values),
+                "count": len(values),
+                "covers_from": min(numbers),
+                "covers_to": max(numbers),
+            },
+        )
+        with self._store.transaction() as head:
+            written = self._store.insert(head, [(fact, LANES[group[0][1]])], boot_id=boot)
+            self.remove([(row, lane, seq) for row, lane, seq, _, _ in group], "thinned")
+            self._store.put_meta("row", str(head.row))
+        self._gone["thinned"] += len(group)
+        self._told(written)
+
+    def shrink(self) -> Iterator[Ms]:
+        """Give free pages back to the file system, a few at a time."""
+        while self._store.one("PRAGMA freelist_count") > _KEEP_FREE_PAGES:
+            self._db.execute("PRAGMA incremental_vacuum(32)").fetchall()
+            yield 0
+
+    def _say(self) -> None:
+        if self._gone:
+            detail = ", ".join(f"{what} {count}" for what, count in sorted(self._gone.items()))
+            deleted = self._gone.total()
+            self._gone.clear()
+            self._note(
+                Fact(
+                    "retention_ran",
+                    "gateway",
+                    self._now_ms(),
+                    {"deleted": deleted, "detail": detail},
+                )
+            )
+
+    # --- other rounds
+
+    def scrub(self) -> Iterator[Ms]:
+        """Read every row once, so that a bad page is found while it can still be mended."""
+        at, last = 0, self._store.head.row
+        while at < last:
+            self._db.execute(
+                "SELECT total(length(data)), total(value) FROM fact WHERE row > ? AND row <= ?",
+                (at, at + 1_000),
+            ).fetchone()
+            at += 1_000
+            yield 20
+
+    def forget(self) -> Iterator[Ms]:
+        """Take the traces of users out who are to be forgotten (``meta`` names their ids)."""
+        for (key,) in self._db.execute("SELECT key FROM meta WHERE key LIKE 'forget.%'").fetchall():
+            actor = key.removeprefix("forget.")
+            with self._store.transaction():
+                audit.forget(self._db, actor)
+            at, last = 0, self._store.head.row
+            while at < last:
+                with self._store.transaction():
+                    self._db.execute(
+                        "UPDATE fact SET data = json_remove(json_set(data, '$.by', 'forgotten'), "
+                        "'$.note') WHERE row > ? AND row <= ? AND data IS NOT NULL "
+                        "AND json_extract(data, '$.by') = ?",
+                        (at, at + 500, actor),
+                    )
+                at += 500
+                yield 0
+            with self._store.transaction():
+                self._db.execute("DELETE FROM meta WHERE key = ?", (key,))
+
+
+def _runs(numbers: list[tuple[int, int]]) -> Iterator[tuple[int, int, int]]:
+    """Runs of consecutive numbers of sorted (lane, seq), as (lane, first, last)."""
+    run: tuple[int, int, int] | None = None
+    for lane, seq in numbers:
+        if run is not None and (lane, seq) == (run[0], run[2] + 1):
+            run = (lane, run[1], seq)
+            continue
+        if run is not None:
+            yield run
+        run = (lane, seq, seq)
+    if run is not None:
+        yield run
