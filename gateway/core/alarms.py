@@ -14,13 +14,13 @@ of a fresh start is no proof of health.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from gateway.core.effects import Reply, Status
 from gateway.core.events import AcknowledgeAlarm, ShelveAlarm
 from gateway.core.facts import Fact, Json
-from gateway.core.machine import Ms, Step, UtcMs, earliest
+from gateway.core.machine import Ms, Step, UtcMs, earliest, replace
 from gateway.core.plan import Severity
 
 ALARM_KINDS: Final[Mapping[str, Severity]] = {

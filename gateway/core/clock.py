@@ -1,16 +1,16 @@
 """What the building knows of civil time: the offset to UTC of this boot, and its trust.
 
 The offset is held still against the jitter of looking at two clocks one after the other;
-only a difference of ``STEP_MS`` or more is a step of the wall clock, and a fact.
+only a difference of ``STEP_MS`` or more is a step of the wall clock. The facts about it are
+told by whoever looks at the clock, outside the core.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gateway.core.events import CivilTime
-from gateway.core.facts import Fact
-from gateway.core.machine import Conditions, Ms, Step
+from gateway.core.machine import Conditions, Ms, Step, replace
 
 STEP_MS = 500
 GRACE_MS: Ms = 60_000
@@ -21,7 +21,6 @@ GRACE_MS: Ms = 60_000
 class Clock:
     """UTC = monotonic + ``offset_ms``, the last that was trusted in this boot."""
 
-    gateway: str
     trusted: bool
     since_ms: Ms
     offset_ms: int | None = None
@@ -29,9 +28,9 @@ class Clock:
     conditions: Conditions = ()
 
 
-def start(gateway: str, now: Ms) -> Clock:
+def start(now: Ms) -> Clock:
     """Not trusted until said so."""
-    return Clock(gateway, False, now, due_ms=now + GRACE_MS)
+    return Clock(False, now, due_ms=now + GRACE_MS)
 
 
 def wake_at(clock: Clock) -> Ms | None:
@@ -50,18 +49,11 @@ def step(clock: Clock, event: CivilTime | None, now: Ms) -> Step[Clock]:
             return Step(clock)
         return Step(replace(clock, trusted=False, since_ms=now, due_ms=now + GRACE_MS))
     offset_ms = event.utc_ms - now
-    facts: tuple[Fact, ...] = ()
-    if clock.offset_ms is None:
-        facts = (Fact("clock_trusted", clock.gateway, now, {"utc_offset_ms": offset_ms}),)
-    elif abs(offset_ms - clock.offset_ms) >= STEP_MS:
-        data = {"by_ms": offset_ms - clock.offset_ms, "utc_offset_ms": offset_ms}
-        facts = (Fact("clock_stepped", clock.gateway, now, data),)
-    else:
+    if clock.offset_ms is not None and abs(offset_ms - clock.offset_ms) < STEP_MS:
         offset_ms = clock.offset_ms
-    if clock.trusted and not facts:
+    if clock.trusted and offset_ms == clock.offset_ms:
         return Step(clock)
-    since_ms = clock.since_ms if clock.trusted else now
-    return Step(Clock(clock.gateway, True, since_ms, offset_ms), facts)
+    return Step(Clock(True, clock.since_ms if clock.trusted else now, offset_ms))
 
 
 def utc_of(clock: Clock, instant_ms: Ms | None) -> Ms | None:

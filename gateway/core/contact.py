@@ -11,11 +11,11 @@ and not told one by one) and *unknown* (its driver cannot tell).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from gateway.core.events import Level
 from gateway.core.facts import Fact
-from gateway.core.machine import Conditions, Ms, Step, earliest
+from gateway.core.machine import Conditions, Ms, Step, earliest, replace
 from gateway.core.plan import ContactPlan
 
 FIRST_LEVEL_MS: Ms = 5000

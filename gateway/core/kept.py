@@ -9,7 +9,7 @@ whose civil time was never known is not kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar, get_args
 
 from gateway.core import tally
@@ -67,20 +67,6 @@ def read(kept: Mapping[str, Json]) -> Kept:
         dict(_entries(kept.get("overrides"), _read_override)),
         dict(_entries(kept.get("service"), _integer)),
         dict(_entries(kept.get("counters"), _read_tally)),
-    )
-
-
-def added(now: Tally, before: Tally) -> Tally:
-    """The books of this start, continued from those before it."""
-    refusals = dict(before.refusals)
-    for reason, number in now.refusals.items():
-        refusals[reason] = refusals.get(reason, 0) + number
-    return replace(
-        now,
-        openings=now.openings + before.openings,
-        requests=now.requests + before.requests,
-        refusals=refusals,
-        open_ms=now.open_ms + before.open_ms,
     )
 
 

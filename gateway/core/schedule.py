@@ -10,11 +10,11 @@ then; one "until 18:00" holds as far as the clock was known when it was given.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from gateway.core.events import CivilTime, Mode
-from gateway.core.machine import Conditions, Ms, Step, UtcMs, earliest
+from gateway.core.machine import Conditions, Ms, Step, UtcMs, earliest, replace
 from gateway.core.plan import DoorPlan, Transition
 
 Source = Literal["schedule", "override", "switch", "safe"]

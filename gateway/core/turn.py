@@ -7,7 +7,6 @@ others. The order of calls is the order in which things happen.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 
 from gateway.core import (
     alarms,
@@ -41,8 +40,8 @@ from gateway.core.events import (
     TestRelay,
 )
 from gateway.core.facts import Fact, Json
-from gateway.core.kept import added, healed, read
-from gateway.core.machine import Broken, Conditions, Ms, Step
+from gateway.core.kept import healed, read
+from gateway.core.machine import Broken, Conditions, Ms, Step, replace
 from gateway.core.plan import BuildingPlan
 from gateway.core.state import (
     ALARMS,
@@ -68,7 +67,7 @@ def blank(plan: BuildingPlan, now: Ms) -> Building:
         plan=plan,
         index=routing.index(plan),
         now_ms=now,
-        clock=clock.start(plan.gateway, now),
+        clock=clock.start(now),
         contacts={c.point: contact.start(c, now) for c in plan.contacts},
         relays={r.point: relay.start(r, now).state for r in plan.relays},
         meters={m.point: meter.start(m, now) for m in plan.meters},
@@ -153,7 +152,7 @@ class Turn:
         for name, tally in was.tallies.items():
             if name in self.doors:
                 now = self.doors[name]
-                self.doors = {**self.doors, name: replace(now, tally=added(now.tally, tally))}
+                self.doors = {**self.doors, name: replace(now, tally=now.tally + tally)}
         for name, override in was.overrides.items():
             if name in self.schedules and self.schedules[name].override is None:
                 before = self.schedules[name]
@@ -279,7 +278,6 @@ class Turn:
         result = clock.step(before, event, self.now)
         self.clock = after = result.state
         self._wake((CLOCK, ""), clock.wake_at(after))
-        self.facts += result.facts
         self._conditions(self.was.plan.gateway, before.conditions, after.conditions)
         if (after.trusted, after.offset_ms) == (before.trusted, before.offset_ms):
             return

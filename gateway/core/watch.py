@@ -7,9 +7,9 @@ what was only about to stand starts anew (that the point is unknown is an alarm 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from gateway.core.machine import Conditions, Ms, Step
+from gateway.core.machine import Conditions, Ms, Step, replace
 from gateway.core.plan import WatchPlan
 
 
