@@ -385,6 +385,7 @@ class Link:
         usage = shutil.disk_usage(self.folder)
         payload = state.health(
             self._snapshot,
+            journal=self.publisher.journal,
             sent={str(lane): flight.cursor for lane, flight in self.publisher.flights.items()},
             heads={str(lane): head for lane, head in self.publisher.heads.items()},
             backlog=self.publisher.backlog,

@@ -113,6 +113,7 @@ def info(snapshot: Mapping[str, Any], window: int) -> bytes:
 def health(
     snapshot: Mapping[str, Any],
     *,
+    journal: str,
     sent: Mapping[str, int],
     heads: Mapping[str, int],
     backlog: int,
@@ -135,7 +136,7 @@ def health(
     return encode(
         {
             "guarantees": guarantees,
-            "journal": snapshot.get("gateway", {}).get("journal"),
+            "journal": journal,
             "boot": snapshot.get("gateway", {}).get("boot"),
             "sent": dict(sent),
             "heads": dict(heads),

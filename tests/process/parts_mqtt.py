@@ -67,6 +67,7 @@ class Part:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.name = name
         self.process: subprocess.Popen[bytes] | None = None
+        self.began_at = 0
 
     def command(self) -> list[str]:
         raise NotImplementedError
@@ -76,6 +77,7 @@ class Part:
 
     def start(self, *, wait: bool = True) -> None:
         with (self.folder / "log").open("ab") as log:
+            self.began_at = log.tell()
             self.process = subprocess.Popen(
                 self.command(), stdout=log, stderr=log, cwd=self.folder, env=self.environment()
             )
@@ -280,7 +282,8 @@ class Role(Part):
     def ready(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, self.log()[-4000:]
-        return "connected" in self.log() or "recording" in self.log() or "forwarding" in self.log()
+        now = self.log()[self.began_at :]
+        return "recording" in now or "forwarding" in now
 
 
 @contextlib.contextmanager
