@@ -22,7 +22,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from dataclasses import replace
+    from dataclasses import replace as replace
 
     from gateway.core.effects import Effect
     from gateway.core.facts import Fact
@@ -57,14 +57,16 @@ class Step(Generic[S]):
 
 def earliest(*instants: Ms | None) -> Ms | None:
     """The first of several deadlines, ``None`` where none is set."""
-    return min((i for i in instants if i is not None), default=None)
+    first = None
+    for instant in instants:
+        if instant is not None and (first is None or instant < first):
+            first = instant
+    return first
 
 
+_Reader = Callable[[Any], tuple[Any, ...]]
 _Setter = Callable[[object, Any], None]
-_layouts: dict[
-    type, tuple[Callable[[Any], tuple[Any, ...]], tuple[_Setter, ...], dict[str, _Setter]]
-]
-_layouts = {}
+_layouts: dict[type, tuple[_Reader, tuple[_Setter, ...], dict[str, _Setter]]] = {}
 """How to copy a state: read all fields, write all fields, write one by its name."""
 
 if not TYPE_CHECKING:
