@@ -5,7 +5,7 @@ A driver is one file of this folder. It has
 * a docstring that says what it drives and how it is wired;
 * ``KIND``: ``"contact"``, ``"relay"`` or ``"meter"``;
 * ``class Settings``: a frozen dataclass of the standard library; every field has a
-  docstring below it that says what it is, and a number's says in which unit;
+  docstring below it that says what it is and in which unit;
 * ``open(settings, emit, *, name)``, which gives a :class:`Device` for a contact or a
   meter and a :class:`Relay` for a relay;
 * a meter also ``QUANTITIES``: what it measures, and between which bounds;

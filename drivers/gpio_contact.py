@@ -20,17 +20,17 @@ KIND = "contact"
 @dataclass(frozen=True, slots=True)
 class Settings:
     pin: Pin
-    """The line: ``GPIO17``, a header pin (``J8:11``), a line's name or its number."""
+    """The line; no unit, ``GPIO17``, a header pin (``J8:11``), a line's name or number."""
     wiring: Literal["normally_open", "normally_closed"] = "normally_open"
-    """What the contact does in peace; active is the other. A door's reed contact that is closed
-    while the leaf is closed is normally closed: active means open."""
+    """What the contact does in peace; no unit, one of the two. Active is the other: a reed contact
+    that is closed while its leaf is closed is normally closed, and active while it is open."""
     pull: Literal["up", "down", "none"] = "up"
-    """The resistor of the chip. ``up``: the contact leads to ground; ``down``: to the
+    """The resistor of the chip; no unit. ``up``: the contact leads to ground; ``down``: to the
     supply (3.3 V); ``none``: an external resistor pulls, and ``leads_to`` says where."""
     leads_to: Literal["ground", "supply"] = "ground"
-    """Where a closed contact leads; counts with ``pull: none`` only."""
+    """Where a closed contact leads; no unit, ground or supply. Counts with ``pull: none`` only."""
     chip: str = ""
-    """The gpiochip: its path, label, name or number; empty: the Raspberry Pi's header."""
+    """The gpiochip; no unit, its path, label, name or number. Empty: the Raspberry Pi's header."""
 
 
 class GpioContact:

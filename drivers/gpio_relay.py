@@ -22,11 +22,11 @@ KIND = "relay"
 @dataclass(frozen=True, slots=True)
 class Settings:
     pin: Pin
-    """The line: ``GPIO27``, a header pin (``J8:13``), a line's name or its number."""
+    """The line; no unit, ``GPIO27``, a header pin (``J8:13``), a line's name or number."""
     active: Literal["high", "low"] = "high"
-    """The level at which the relay is on."""
+    """The level at which the relay is on; no unit, high or low."""
     chip: str = ""
-    """The gpiochip: its path, label, name or number; empty: the Raspberry Pi's header."""
+    """The gpiochip; no unit, its path, label, name or number. Empty: the Raspberry Pi's header."""
 
 
 class GpioRelay:

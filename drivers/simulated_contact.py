@@ -19,25 +19,25 @@ KIND = "contact"
 @dataclass(frozen=True, slots=True)
 class Settings:
     wiring: Literal["normally_open", "normally_closed"] = "normally_open"
-    """What the contact does in peace. Decides what a cut wire means."""
+    """What the contact does in peace; no unit, one of the two. Decides what a cut wire means."""
     active: bool = False
-    """Whether it is active at the start."""
+    """Whether it is active at the start; no unit, yes or no."""
     follows: RelayName = ""
-    """The relay point that opens the leaf; empty: this contact is no leaf's."""
+    """The relay that opens the leaf; no unit, a relay point. Empty: no leaf."""
     held_by: RelayName = ""
-    """The relay point that keeps the leaf open, or empty."""
+    """The relay that keeps the leaf open; no unit, a relay point or empty."""
     strike: RelayName = ""
-    """The relay point that must be on for the leaf to open, or empty."""
+    """The relay that must be on for the leaf to open; no unit, a relay point or empty."""
     toggles: bool = False
-    """Whether the operator closes an open leaf when it is asked again."""
+    """Whether the operator closes an open leaf when it is asked again; no unit, yes or no."""
     starts_in_ms: DurationMs = 300
-    """From the activation until the leaf leaves closed, in milliseconds."""
+    """From the activation until the leaf leaves closed; a duration."""
     opens_in_ms: DurationMs = 1500
-    """From the activation until the leaf is open, in milliseconds."""
+    """From the activation until the leaf is open; a duration."""
     stays_ms: DurationMs = 4000
-    """How long the leaf stays open after the activation, in milliseconds."""
+    """How long the leaf stays open after the activation; a duration."""
     closes_in_ms: DurationMs = 2000
-    """How long the leaf takes to close, in milliseconds."""
+    """How long the leaf takes to close; a duration."""
 
 
 class SimulatedContact:

@@ -15,9 +15,9 @@ QUANTITIES = tuple(w.CLIMATE)
 @dataclass(frozen=True, slots=True)
 class Settings:
     every_ms: DurationMs = 10_000
-    """The time between two readings, in milliseconds."""
+    """The time between two readings; a duration."""
     seed: int = 1
-    """Which weather it is, any whole number, no unit: the same number, the same values."""
+    """Which weather it is; no unit, a whole number. The same number, the same values."""
 
 
 class SimulatedMeter:
