@@ -133,9 +133,7 @@ class Bench:
             return self._clock.now_ms() + _int(args, "by_ms")
         return _int(args, "to_ms")
 
-    def _journey(
-        self, stops: list[tuple[Ms, tuple[str, bool] | None]]
-    ) -> Mapping[str, object]:
+    def _journey(self, stops: list[tuple[Ms, tuple[str, bool] | None]]) -> Mapping[str, object]:
         """Live from stop to stop, and let an edge happen at each that has one."""
         try:
             self._clock.travel_to(self._clock.now_ms())

@@ -22,7 +22,7 @@ from gateway.control.points import Points
 from gateway.control.watchdog import Watchdog
 from gateway.core import building as core
 from gateway.core.effects import Drive, Reply
-from gateway.core.events import CivilTime, Event, JournalState, Level, RelayFault
+from gateway.core.events import CivilTime, Event, Level, RelayFault
 from gateway.core.facts import Fact, Json
 from gateway.core.machine import Ms, Step
 from gateway.core.plan import BuildingPlan
@@ -153,16 +153,13 @@ class Controller:
             item(now)
         else:
             self._step(item, now)
-            if isinstance(item, JournalState):
-                self._recall()
         if now >= self._look_at:
             self._look(max(now, self._now))
 
     def wake_at(self) -> Ms:
-        """When the next turn is due at the latest, whatever comes in."""
+        """When something happens of itself next, for a journey of the bench's clock."""
         due = core.wake_at(self._building)
-        look = min(self._look_at, self._civil_at)
-        return look if due is None else min(due, look)
+        return self._civil_at if due is None else min(due, self._civil_at)
 
     def _wait_s(self) -> float:
         due = core.wake_at(self._building)
@@ -235,8 +232,8 @@ class Controller:
     # --- what the last run has left -------------------------------------------------------
 
     def _recall(self) -> None:
-        """The journal has spoken: perhaps it can be read now, and could not at the start."""
-        if self._remembers or not self._journal.readable:
+        """Perhaps the journal can be read now, and could not at the start."""
+        if not self._journal.readable:
             return
         kept = self._journal.kept(0.0)
         if kept is not None:
@@ -260,6 +257,8 @@ class Controller:
 
     def _look(self, now: Ms) -> None:
         self._look_at = now + LOOK_EVERY_MS
+        if not self._remembers:
+            self._recall()
         before = self._trust
         self._trust, step_ms = before.seen(self._clock.utc_offset_ms(), now, self._told)
         if self._trust is before and now < self._civil_at:

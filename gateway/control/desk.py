@@ -16,7 +16,8 @@ from gateway.control.controller import Controller
 from gateway.control.eye import Cursors
 from gateway.control.guarantees import Guarantees, Outside
 from gateway.control.inbox import Inbox
-from gateway.core.facts import LANES, Json, Lane
+from gateway.core.events import CommandRefused, Issuer
+from gateway.core.facts import Json, Lane
 from gateway.core.machine import Ms, UtcMs
 from gateway.core.snapshot import snapshot
 from gateway.journal.audit import AuditEntry
@@ -79,7 +80,7 @@ class Desk:
         self._knows_cursors = False
         self._cursors_at = float("-inf")
         self._far: tuple[Ms, UtcMs | None] = (0, None)
-        self.journal_reason = "opening"
+        self.journal_reason = ""
         self.journal_id = ""
 
     # --- from the journal's thread --------------------------------------------------------
@@ -115,9 +116,7 @@ class Desk:
             case _:
                 raise m.Malformed("not for control")
 
-    def bench(
-        self, message: m.Bench, answer: Callable[[Mapping[str, object]], None]
-    ) -> None:
+    def bench(self, message: m.Bench, answer: Callable[[Mapping[str, object]], None]) -> None:
         if self._bench is None:
             answer({"error": "not_a_bench"})
         else:
@@ -131,14 +130,10 @@ class Desk:
         building, _ = self._controller.view
         now = self._clock.now_ms()
         made: dict[str, Any] = dict(snapshot(building, now))
-        trust = self._controller.trust
         gateway = dict(made.get("gateway", {})) | dict(self._identity)
         gateway["journal"] = self.journal_id
         gateway["overflows"] = self._inbox.overflows
         made["gateway"] = gateway
-        made["utc_offset_ms"] = trust.offset_ms
-        made["clock_trusted"] = trust.trusted
-        made["clock_since_ms"] = trust.since_ms
         made["guarantees"] = self._guarantees.look(made, self._outside(now), now)
         return made
 
@@ -151,21 +146,10 @@ class Desk:
         self._inbox.do(task)
 
     def _refused(self, message: m.Refused) -> None:
-        data: dict[str, Json] = {
-            "reason": message.reason,
-            "by": message.actor or None,
-            "via": message.via or None,
-            "command": message.id or None,
-            "name": message.name,
-        }
-
-        def task(now: Ms) -> None:
-            self._controller.fact("command_refused", data)
-            self._controller.audit(
-                AuditEntry(message.actor, message.name, "", f"refused: {message.reason}", now)
-            )
-
-        self._inbox.do(task)
+        issuer = Issuer(message.actor, message.via)
+        self._inbox.offer(CommandRefused(message.id, message.name, issuer, message.reason))
+        detail: dict[str, Json] = {"outcome": f"refused: {message.reason}", "command": message.id}
+        self._audit(message.actor, message.name, detail)
 
     def _outside(self, now: Ms) -> Outside:
         self._look_at_cursors(now)

@@ -110,7 +110,7 @@ class Service:
         self._reloading = threading.Lock()
         self._panel: Server | None = None
         self._desk: Desk | None = None
-        self._journal_reason = "journal_opening"
+        self._journal_reason = ""
         self._controller = Controller(
             settings.plan,
             clock=self._clock,

@@ -71,7 +71,7 @@ class Refused:
     name: str
     reason: str
     actor: str
-    via: str
+    via: Via
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +182,13 @@ def _object(raw: _Raw, key: str) -> dict[str, Json]:
     return value
 
 
+def _via(raw: _Raw) -> Via:
+    via = raw.get("via")
+    if via not in VIAS:
+        raise Malformed(f"via: one of {', '.join(VIAS)}")
+    return via
+
+
 def _duration(raw: _Raw, key: str) -> int:
     value = _int(raw, key)
     if value < 0:
@@ -208,10 +215,7 @@ def _command(raw: _Raw) -> CommandMessage:
     build = _COMMANDS.get(name)
     if build is None:
         raise Malformed(f"unknown command {name!r:.60}")
-    via = raw.get("via")
-    if via not in VIAS:
-        raise Malformed(f"via: one of {', '.join(VIAS)}")
-    issuer = Issuer(_text(raw, "actor"), via)
+    issuer = Issuer(_text(raw, "actor"), _via(raw))
     args = _object(raw, "args")
     command, known = build((_text(raw, "id"), issuer, _int(raw, "expires_monotonic_ms")), args)
     unknown = sorted(set(args) - known)
@@ -282,8 +286,8 @@ def _refused(raw: _Raw) -> Refused:
         _text(raw, "id", ""),
         _text(raw, "name"),
         _text(raw, "reason"),
-        _text(raw, "actor", ""),
-        _text(raw, "via", ""),
+        _text(raw, "actor", "unknown"),
+        _via(raw),
     )
 
 

@@ -33,11 +33,13 @@ from gateway.core.events import Issuer
 from gateway.panel.messages import (
     MAX_LIFE_MS,
     MAX_LINE,
+    AuditNote,
     Bench,
     CommandMessage,
     Hello,
     Malformed,
     Message,
+    Refused,
     Role,
     encode,
     parse,
@@ -50,6 +52,8 @@ OUT_MOST = 256
 """Answers that wait for one client to read them; with more it is closed."""
 SNAPSHOT_EVERY_S = 0.05
 ANSWER_WITHIN_S = 0.5
+SNAPSHOT_WITHIN_S = 2.0
+"""One is made at least this often: ages and cursors change without an event."""
 IDLE_TICK_S = 1.0
 HELLO_WITHIN_S = 5.0
 READ_WITHIN_S = 30.0
@@ -284,13 +288,16 @@ class Server:
             self._command(client, message)
         elif isinstance(message, Bench):
             self._bench(client, message)
+        elif isinstance(message, AuditNote | Refused) and _speaks_for_itself(client):
+            self._handler.told(replace(message, actor=f"cli:{client.user}"))
         else:
             self._handler.told(message)
+            self._dirty = True
 
     def _command(self, client: _Client, message: CommandMessage) -> None:
         command = message.command
         issuer = command.issuer
-        if client.role == "cli" or issuer.via == "cli" or not client.may_speak_for_others:
+        if issuer.via == "cli" or _speaks_for_itself(client):
             issuer = Issuer(f"cli:{client.user}", "cli")
         latest = int(self._clock() * 1000) + MAX_LIFE_MS
         command = replace(command, issuer=issuer, expires_ms=min(command.expires_ms, latest))
@@ -357,12 +364,14 @@ class Server:
 
     def _publish(self) -> None:
         now = self._clock()
-        if not self._dirty or now - self._snapshot_at < SNAPSHOT_EVERY_S:
+        age_s = now - self._snapshot_at
+        listeners = [client for client in self._clients.values() if client.listens]
+        # With nobody listening it is still made now and then: the handler notes since when
+        # its guarantees hold.
+        every_s = SNAPSHOT_EVERY_S if listeners else IDLE_TICK_S
+        if age_s < (every_s if self._dirty else SNAPSHOT_WITHIN_S):
             return
         self._dirty = False
-        listeners = [client for client in self._clients.values() if client.listens]
-        if not listeners:
-            return
         self._snapshot_at = now
         line = encode({"type": "snapshot", "snapshot": self._handler.snapshot()})
         for client in listeners:
@@ -439,6 +448,10 @@ class Server:
         for command in [key for key, who in self._asked.items() if who is client]:
             del self._asked[command]
             self._answers.pop(command, None)
+
+
+def _speaks_for_itself(client: _Client) -> bool:
+    return client.role == "cli" or not client.may_speak_for_others
 
 
 def _user(uid: int) -> str:

@@ -1,0 +1,27 @@
+"""The command ``portier``.
+
+``run control`` goes straight to work: the command line's libraries alone would take it longer
+to import than everything a door needs.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Do what the arguments say and exit with its status."""
+    arguments = sys.argv[1:]
+    if arguments[:2] == ["run", "control"]:
+        from gateway.app import control
+
+        options = control.options(arguments[2:])
+        if options is not None:
+            sys.exit(control.main(options))
+    from gateway.app.cli import cli
+
+    cli()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""The command line, put together from its parts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from gateway import __version__
+from gateway.app import commands_live, commands_past, commands_people, commands_run
+
+cli = typer.Typer(
+    name="portier",
+    help="Runs the automatic door, watches over it, and records everything.",
+    epilog="Exit status: 0 done, 1 refused or failed, 2 wrong usage, 78 configuration.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_show_locals=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"portier {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+for part in (commands_run, commands_live, commands_past, commands_people):
+    part.add(cli)

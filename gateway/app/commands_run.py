@@ -1,0 +1,156 @@
+"""Commands that start things, or look at a configuration without a running gateway."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.app import console as c
+from gateway.app import paths
+from gateway.app.console import AsJson, Config, State
+
+outputs = typer.Typer(no_args_is_help=True, help="The relays, without a running gateway.")
+
+ROLE_NAMES = "control, broker, link, record, web"
+
+
+def add(cli: typer.Typer) -> None:
+    cli.command()(run)
+    cli.command()(check)
+    cli.command()(doctor)
+    cli.command()(schema)
+    cli.command()(asyncapi)
+    cli.add_typer(outputs, name="outputs")
+
+
+def run(
+    config: Config,
+    state: State,
+    roles: Annotated[
+        list[str] | None, typer.Argument(metavar="[ROLE]…", help=f"Of {ROLE_NAMES}.")
+    ] = None,
+    bench_start: Annotated[
+        str | None, typer.Option(help="Wall time at the start, on a bench: 2026-11-22T08:00.")
+    ] = None,
+) -> None:
+    """Start the gateway: all that the configuration names, each a process of its own.
+
+    With one ROLE only that one, in this process (so systemd starts them). PORT= in the
+    environment chooses another port for the page. Ctrl-C ends everything within 2 s.
+
+    Examples: `portier run` · `portier run link --config /etc/portier/portier.yaml`
+    """
+    from gateway.app import start
+
+    raise typer.Exit(start.run(roles or [], config, state, bench_start))
+
+
+def check(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            default_factory=lambda: paths.config(None),
+            show_default="PORTIER_CONFIG, else the usual place",
+            help="The configuration.",
+        ),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Check a configuration: all errors at once, with file, line and column.
+
+    Example: `portier check config/office.yaml`
+    """
+    from gateway.app import load
+    from gateway.settings.problems import SettingsError
+
+    try:
+        settings = load.settings(file)
+    except SettingsError as error:
+        if as_json:
+            c.print_json(
+                [
+                    {name: getattr(p, name) for name in ("file", "line", "column", "key")}
+                    | {"message": p.message, "hint": p.hint}
+                    for p in error.problems
+                ]
+            )
+        else:
+            for problem in error.problems:
+                c.err.print(str(problem), markup=False, soft_wrap=True)
+        raise typer.Exit(c.EXIT_CONFIGURATION) from error
+    if as_json:
+        c.print_json([])
+        return
+    for hint in settings.hints:
+        c.out.print(f"hint: {hint}", markup=False, soft_wrap=True)
+    c.out.print(
+        f"{file} is in order: {len(settings.points)} points, {len(settings.doors)} doors",
+        markup=False,
+    )
+
+
+def doctor(config: Config, state: State, as_json: AsJson = False) -> None:
+    """Look for what keeps the gateway from working, and say what to do about it.
+
+    GPIO rights, broker, store, clock, disk, journal. Exit status 1 if something is wrong.
+    """
+    from gateway.app import doctor as examine
+
+    findings = examine.examine(config, state)
+    if as_json:
+        c.print_json([{"what": f.what, "ok": f.ok, "remedy": f.remedy} for f in findings])
+    else:
+        for f in findings:
+            c.out.print(f"[{'green' if f.ok else 'red'}]{'ok ' if f.ok else 'no '}[/]", end=" ")
+            c.out.print(f.what, markup=False, soft_wrap=True)
+            if f.remedy:
+                c.out.print(f"     {f.remedy}", markup=False, soft_wrap=True)
+    if not all(f.ok for f in findings):
+        raise typer.Exit(1)
+
+
+def schema() -> None:
+    """Print the JSON Schema of the configuration, for editors.
+
+    Example: `portier schema > config/schema.json`
+    """
+    from gateway.app import load
+
+    _print_document(load.schema())
+
+
+def asyncapi(config: Config) -> None:
+    """Print the AsyncAPI 3.0 document of what this gateway says and hears over MQTT."""
+    from gateway.app import load
+
+    _print_document(load.asyncapi(config))
+
+
+def _print_document(document: object) -> None:
+    import json
+
+    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+
+
+@outputs.command("off")
+def outputs_off(config: Config, state: State) -> None:
+    """Switch every configured relay to its safe level, without a running gateway.
+
+    For ExecStopPost: where the kernel keeps the outputs of a killed process.
+    """
+    from gateway.app import start
+
+    try:
+        problems = start.outputs_off(config, state)
+    except start.Running as error:
+        c.fail(str(error))
+    for problem in problems:
+        c.err.print(problem, style="red", markup=False, soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
+    if os.isatty(1):
+        c.out.print("every relay is off")

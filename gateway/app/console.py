@@ -1,0 +1,178 @@
+"""What all commands share: options, output, and how they fail."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from gateway.app import paths
+from gateway.core.facts import Json
+from gateway.core.machine import Ms, UtcMs
+from gateway.core.reasons import REASONS
+from gateway.panel import client
+from gateway.settings.units import UnitError, duration_ms
+
+Config = Annotated[
+    Path,
+    typer.Option(
+        envvar="PORTIER_CONFIG",
+        default_factory=paths.default_config,
+        help="The configuration.",
+        show_default="/etc/portier/portier.yaml, else config/bench.yaml",
+    ),
+]
+State = Annotated[
+    Path,
+    typer.Option(
+        envvar="PORTIER_STATE",
+        default_factory=paths.default_state,
+        help="The state folder.",
+        show_default="/var/lib/portier, else ./state",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
+Limit = Annotated[int, typer.Option(min=1, max=1_000_000, help="At most this many.")]
+
+EXIT_CONFIGURATION = 78
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def fail(text: str, status: int = 1) -> NoReturn:
+    """Say why, and end with ``status``."""
+    err.print(text, style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(status)
+
+
+def print_json(value: object) -> None:
+    """One JSON value on one line, as scripts like it."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def panel(state: Path) -> Path:
+    return state / "panel.sock"
+
+
+@contextmanager
+def needs_control(state: Path) -> Iterator[None]:
+    """Say how to start it when ``control`` does not answer."""
+    try:
+        yield
+    except client.ControlAway as error:
+        fail(
+            f"control does not answer at {panel(state)} ({error}). "
+            "Is it running? `systemctl status portier-control`, on the bench `make run`; "
+            "another folder is chosen with --state."
+        )
+
+
+def snapshot(state: Path) -> dict[str, Any]:
+    """The present snapshot of ``control``, or the end."""
+    with needs_control(state):
+        return client.snapshot(panel(state))
+
+
+def ask(state: Path, name: str, args: Mapping[str, Json], as_json: bool, done: str) -> None:
+    """Give one command and say what came of it; refused is the end with status 1."""
+    message = client.command(name, args, id=f"cli-{uuid.uuid4()}", actor="cli", via="cli")
+    with needs_control(state):
+        reply = client.ask(panel(state), message)
+    if as_json:
+        print_json({key: reply.get(key) for key in ("status", "reason", "fact")})
+    elif reply["status"] != "refused":
+        out.print(f"{reply['status']}: {done}", markup=False)
+    if reply["status"] == "refused":
+        reason = str(reply["reason"])
+        if as_json:
+            raise typer.Exit(1)
+        fail(f"refused: {reason}. {REASONS.get(reason, '')}".rstrip())
+
+
+def bench(state: Path, do: str, **args: Json) -> dict[str, Any]:
+    """Do something on the bench and return its result, or the end."""
+    message = {"type": "bench", "id": f"cli-{uuid.uuid4()}", "do": do, **args}
+    with needs_control(state):
+        answer = client.ask(panel(state), message, timeout_s=3600)
+    result: dict[str, Any] = answer["result"]
+    if result.get("error") == "not_a_bench":
+        fail("refused: this gateway is no bench (its configuration does not say `bench: true`).")
+    if "error" in result:
+        fail(f"refused: {result['error']}")
+    return result
+
+
+def audit(state: Path, action: str, detail: Mapping[str, Json]) -> None:
+    """Put an entry into the audit chain, where ``control`` runs to take it."""
+    sent = {"type": "audit", "actor": "cli", "action": action, "detail": dict(detail)}
+    try:
+        with client.connect(panel(state), "cli", 2.0) as sock:
+            sock.sendall(json.dumps(sent).encode() + b"\n")
+    except (client.ControlAway, OSError):
+        err.print("control is not running: this change is not in the audit chain.", style="yellow")
+
+
+def a_duration(text: str) -> Ms:
+    """``2h``, ``30 min`` in milliseconds; wrong usage otherwise."""
+    try:
+        return duration_ms(text)
+    except UnitError as error:
+        raise typer.BadParameter(f"{error}; {error.hint}") from error
+
+
+def an_instant(text: str, *, ahead: bool = False) -> UtcMs:
+    """``2026-11-22T18:00`` or ``18:00`` (today, or with ``ahead`` the next time it is that
+    late), or ``2h`` (ago, or with ``ahead`` from now), as UTC milliseconds. Without an offset
+    the time is this machine's local time."""
+    try:
+        delta_ms = duration_ms(text)
+    except UnitError:
+        pass
+    else:
+        return now_utc_ms() + (delta_ms if ahead else -delta_ms)
+    now = datetime.now(UTC).astimezone()
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            clock = datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 - only its time counts
+        except ValueError:
+            raise typer.BadParameter(
+                f"{text}: a time such as 18:00, 2026-11-22T18:00, or a duration such as 2 h"
+            ) from None
+        when = datetime.combine(now.date(), clock).astimezone()
+        if ahead and when <= now:
+            when = (datetime.combine(now.date() + timedelta(days=1), clock)).astimezone()
+    if when.tzinfo is None:
+        when = when.astimezone()
+    return int(when.timestamp() * 1000)
+
+
+def now_utc_ms() -> UtcMs:
+    return time.time_ns() // 1_000_000
+
+
+def clock_text(utc_ms: UtcMs | None) -> str:
+    """Local date and time, or that it is not known."""
+    if utc_ms is None:
+        return "time unknown"
+    return datetime.fromtimestamp(utc_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def ago_text(ms: Ms) -> str:
+    """A duration as people say it, in one unit."""
+    for unit, length in (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)):
+        if ms >= length:
+            return f"{ms // length} {unit}"
+    return "0 s"

@@ -1,0 +1,31 @@
+"""Where the configuration and the state lie, if nobody says so."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+INSTALLED_CONFIG = Path("/etc/portier/portier.yaml")
+INSTALLED_STATE = Path("/var/lib/portier")
+BENCH_CONFIG = Path("config/bench.yaml")
+BENCH_STATE = Path("state")
+
+
+def default_config() -> Path:
+    """The installed one; on a machine without, the bench's of the checkout one stands in."""
+    return INSTALLED_CONFIG if INSTALLED_CONFIG.exists() else BENCH_CONFIG
+
+
+def default_state() -> Path:
+    """The same for the state folder."""
+    return INSTALLED_STATE if INSTALLED_CONFIG.exists() else BENCH_STATE
+
+
+def config(given: str | None) -> Path:
+    """``--config``, else ``PORTIER_CONFIG``, else the default."""
+    return Path(given or os.environ.get("PORTIER_CONFIG") or default_config())
+
+
+def state(given: str | None) -> Path:
+    """``--state``, else ``PORTIER_STATE``, else the default."""
+    return Path(given or os.environ.get("PORTIER_STATE") or default_state())

@@ -1,0 +1,169 @@
+"""Every role but ``control``: from the configuration to what each room wants to know."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from gateway.app import broker
+from gateway.settings.model import Settings
+from gateway.settings.model_link import Mqtt, Tls
+from gateway.settings.secrets import Secret, SecretError
+
+ROLES = ("control", "broker", "link", "record", "web")
+"""In the order in which they are started."""
+
+BROKER_V5 = "PORTIER_BROKER_V5"
+BROKER_V3 = "PORTIER_BROKER_V3"
+"""The ports of the embedded broker, when they are not the usual ones."""
+
+
+class RoleError(Exception):
+    """A role cannot run as configured. The text says why and what to do."""
+
+
+def wanted(settings: Settings) -> tuple[str, ...]:
+    """The roles that the configuration names."""
+    mqtt = settings.mqtt
+    have = {
+        "control": True,
+        "broker": mqtt is not None and mqtt.embedded,
+        "link": mqtt is not None,
+        "record": mqtt is not None and settings.record is not None,
+        "web": settings.web is not None,
+    }
+    return tuple(role for role in ROLES if have[role])
+
+
+def ports() -> broker.Ports:
+    """The embedded broker's, as the supervisor has chosen them."""
+    return broker.Ports(
+        int(os.environ.get(BROKER_V5, broker.PORTS[0])),
+        int(os.environ.get(BROKER_V3, broker.PORTS[1])),
+    )
+
+
+def run(role: str, settings: Settings, config: Path, state: Path) -> int:
+    """Be this role until told to stop; the exit status. Raises :class:`RoleError`."""
+    state.mkdir(parents=True, exist_ok=True)
+    try:
+        if role == "broker":
+            broker.run(ports(), state)
+            return 0
+        if role == "web":
+            return _web(settings, config, state)
+        return (
+            _link(settings, config, state) if role == "link" else _record(settings, config, state)
+        )
+    except SecretError as error:
+        raise RoleError(str(error)) from error
+
+
+def _stop_event() -> threading.Event:
+    stop = threading.Event()
+
+    def handler(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, handler)
+    signal.signal(signal.SIGINT, handler)
+    return stop
+
+
+def _link(settings: Settings, config: Path, state: Path) -> int:
+    from gateway.link.commands import Issuer
+    from gateway.link.main import LinkSettings, run
+    from gateway.link.mqtt import BrokerSettings
+
+    mqtt = _mqtt(settings)
+    client = mqtt.client or f"portier-{settings.gateway.id}"
+    issuers = {
+        name: Issuer((_secret(issuer.key) or "").encode()) for name, issuer in mqtt.issuers.items()
+    }
+    run(
+        LinkSettings(
+            settings.gateway.id,
+            BrokerSettings(client, **_broker(mqtt, config)),
+            state,
+            issuers,
+            settings.gateway.bench,
+        ),
+        _stop_event(),
+    )
+    return 0
+
+
+def _record(settings: Settings, config: Path, state: Path) -> int:
+    from gateway.recorder.main import RecorderSettings, run
+    from gateway.recorder.subscribe import BrokerSettings
+
+    record = settings.record
+    if record is None:
+        raise RoleError("record: is not configured; add it, or do not start the role")
+    client = f"portier-{settings.gateway.id}-{record.name}"
+    run(
+        RecorderSettings(
+            BrokerSettings(client, **_broker(_mqtt(settings), config)),
+            record.store,
+            state,
+            record.name,
+            record.gateways or (settings.gateway.id,),
+            secret=_secret(record.token or record.password),
+        ),
+        _stop_event(),
+    )
+    return 0
+
+
+def _web(settings: Settings, config: Path, state: Path) -> int:
+    from gateway.web.serve import options_of, serve
+
+    overrides: dict[str, Any] = {}
+    if port := web_port():
+        overrides["port"] = port
+    return serve(options_of(settings, state, overrides))
+
+
+def web_port() -> int | None:
+    """``PORT=`` of the environment beats the configuration's port."""
+    text = os.environ.get("PORT", "")
+    if not text:
+        return None
+    if not text.isdigit() or not 0 < int(text) < 65_536:
+        raise RoleError(f"PORT={text}: a port goes from 1 to 65535")
+    return int(text)
+
+
+def _mqtt(settings: Settings) -> Mqtt:
+    if settings.mqtt is None:
+        raise RoleError("mqtt: is not configured; add it, or do not start the role")
+    return settings.mqtt
+
+
+def _broker(mqtt: Mqtt, config: Path) -> dict[str, Any]:
+    """How to reach the broker, for both who speak to it."""
+    if mqtt.embedded:
+        return {"host": broker.HOST, "port": ports().v5}
+    tls = mqtt.tls if isinstance(mqtt.tls, Tls) else None
+    beside = config.absolute().parent
+    files = {
+        name: str(beside / file)
+        for name in ("ca", "cert", "key")
+        if tls is not None and (file := getattr(tls, name)) is not None
+    }
+    return {
+        "host": mqtt.host,
+        "port": mqtt.port_number,
+        "username": mqtt.user,
+        "password": _secret(mqtt.password),
+        "tls": tls is not None,
+        **files,
+    }
+
+
+def _secret(value: Any) -> str | None:
+    return value.read() if isinstance(value, Secret) else value

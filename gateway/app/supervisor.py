@@ -1,0 +1,167 @@
+"""``portier run`` without systemd: every role a process of its own, all ended together.
+
+A role that falls is started again after a pause that grows. Signals are waited for, not
+handled, so this is one straight loop. If the supervisor itself is killed, the roles notice
+by a pipe (:mod:`gateway.app.parent`) and end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gateway.app.parent import PARENT
+
+PAUSE_FIRST_S = 0.2
+PAUSE_MOST_S = 10.0
+STEADY_S = 30.0
+"""A role that ran for this long is started again after the shortest pause."""
+STOP_WITHIN_S = 1.5
+CONFIGURATION = 78
+"""Exit status of a role that cannot use its configuration (EX_CONFIG)."""
+
+_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD}
+
+
+@dataclass(slots=True)
+class _Role:
+    name: str
+    process: subprocess.Popen[bytes] | None = None
+    since: float = 0.0
+    pause_s: float = PAUSE_FIRST_S
+    due: float | None = 0.0
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """``command`` gives the arguments of a role, ``say`` writes a line for people, ``crashed``
+    is called after ``control`` ended without an order, before it is started again."""
+
+    names: Sequence[str]
+    command: Callable[[str], Sequence[str]]
+    environment: Mapping[str, str]
+    say: Callable[[str], None]
+    crashed: Callable[[], None]
+    valid: Callable[[], bool]
+    tick: Callable[[], bool] = lambda: False
+    """Called a few times a second until it says ``True``."""
+    _roles: list[_Role] = field(default_factory=list)
+    _pipe: tuple[int, int] = (-1, -1)
+
+    def run(self) -> int:
+        """Run until a signal or a configuration that no role can use; the exit status."""
+        old = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        self._pipe = os.pipe()
+        self._roles = [_Role(name) for name in self.names]
+        try:
+            return self._watch()
+        finally:
+            self._stop()
+            for fd in self._pipe:
+                os.close(fd)
+            signal.pthread_sigmask(signal.SIG_SETMASK, old)
+
+    def _watch(self) -> int:
+        ticking = True
+        while True:
+            now = time.monotonic()
+            for role in self._roles:
+                if role.due is not None and role.due <= now:
+                    self._start(role)
+            if ticking:
+                ticking = not self.tick()
+            dues = [role.due - now for role in self._roles if role.due is not None]
+            wait_s = max(0.0, min([*dues, 0.1 if ticking else 60.0]))
+            got = signal.sigtimedwait(_SIGNALS, wait_s)
+            if got is None:
+                continue
+            if got.si_signo in (signal.SIGINT, signal.SIGTERM):
+                return 0
+            if got.si_signo == signal.SIGHUP:
+                self._reload()
+            status = self._reap()
+            if status is not None:
+                return status
+
+    def _start(self, role: _Role) -> None:
+        role.due = None
+        role.since = time.monotonic()
+        role.process = subprocess.Popen(
+            list(self.command(role.name)),
+            env={**os.environ, **self.environment, PARENT: str(self._pipe[0])},
+            pass_fds=(self._pipe[0],),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for the supervisor, which ends all in order
+            preexec_fn=_unblock,  # noqa: PLW1509 - the supervisor has no threads
+        )
+
+    def _reap(self) -> int | None:
+        """Look who has ended; the exit status if that ends everything."""
+        for role in self._roles:
+            if role.process is None or role.process.poll() is None:
+                continue
+            status = role.process.returncode
+            role.process = None
+            if status == CONFIGURATION:
+                return CONFIGURATION
+            now = time.monotonic()
+            if now - role.since > STEADY_S:
+                role.pause_s = PAUSE_FIRST_S
+            role.due = now + role.pause_s
+            self.say(f"{role.name} has ended ({_how(status)}); it starts again")
+            role.pause_s = min(role.pause_s * 2, PAUSE_MOST_S)
+            if role.name == "control":
+                self.crashed()
+        return None
+
+    def _reload(self) -> None:
+        """Control takes a new configuration over by itself; the others are started again."""
+        if not self.valid():
+            return
+        for role in self._roles:
+            if role.process is None or role.name == "broker":
+                continue
+            if role.name == "control":
+                role.process.send_signal(signal.SIGHUP)
+            else:
+                _end([role.process])
+                role.process, role.due = None, 0.0
+
+    def _stop(self) -> None:
+        _end([role.process for role in self._roles if role.process is not None])
+
+
+def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Ask them to end; kill who has not in time."""
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+    until = time.monotonic() + STOP_WITHIN_S
+    for process in processes:
+        try:
+            process.wait(max(0.0, until - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _unblock() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+
+
+def _how(status: int) -> str:
+    if status < 0:
+        with contextlib.suppress(ValueError):
+            return signal.Signals(-status).name
+    return f"exit status {status}"
+
+
+def command(role: str, options: Sequence[str]) -> list[str]:
+    """The command line of one role."""
+    return [sys.executable, "-m", "gateway", "run", role, *options]
