@@ -55,7 +55,7 @@ and by no more.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Final, assert_never
 
 from gateway.core import door_rules, indicator, leaf, opening, tally
 from gateway.core.door_events import (
@@ -205,6 +205,8 @@ class _Turn:
                 self._relay(event)
             case Interlocked(free=free, wait_ms=wait_ms):
                 self.door = replace(door, free=free, wait_ms=wait_ms)
+            case _:
+                assert_never(event)
 
     def settle(self) -> None:
         """Make the parts agree again, whatever has changed."""

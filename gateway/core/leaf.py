@@ -168,8 +168,10 @@ def see(
         return _lost(leaf, plan, edge_ms)
     if is_open:
         return _seen_open(leaf, plan, edge_ms, before, locked)
+    leaf = _without(leaf, "left_open", "did_not_close", "forced")
     if leaf.opened is None:
         return Step(leaf)
+    leaf = replace(leaf, closed_ms=edge_ms)
     return _closed(leaf, plan, edge_ms, assumed=False, exact=before is not None)
 
 
@@ -343,15 +345,12 @@ def _expect_closing(leaf: Leaf, plan: DoorPlan, from_ms: Ms) -> Leaf:
 def _closed(
     leaf: Leaf, plan: DoorPlan, at_ms: Ms, *, assumed: bool, exact: bool = True
 ) -> Step[Leaf]:
-    """The leaf is back, or is assumed to be. Only a leaf that is seen closed clears alarms."""
+    """The leaf is back, or is assumed to be."""
     opened = leaf.opened
     seen_both = opened is not None and opened.cause is not None and exact
     open_ms = max(0, at_ms - opened.since_ms) if opened is not None and seen_both else None
     leaf = replace(leaf, opened=None, closing=False, assumed_until_ms=None)
     leaf = replace(leaf, close_by_ms=None, left_open_at_ms=None)
-    if not assumed:
-        leaf = _without(leaf, "left_open", "did_not_close", "forced")
-        leaf = replace(leaf, closed_ms=at_ms)
     told = Fact("door_closed", plan.id, at_ms, {"open_ms": open_ms, "assumed": assumed})
     return Step(leaf, (told,))
 

@@ -1,0 +1,88 @@
+"""The books of a door, kept from its own facts."""
+
+from __future__ import annotations
+
+from door_bench import BLIND, Bench
+
+from gateway.core import door, tally
+from gateway.core.tally import Tally
+
+
+def test_openings_requests_and_times_are_counted() -> None:
+    bench = Bench()
+    bench.press(1030, edge_ms=1000)
+    bench.leaf(2000, True)
+    bench.press(3000)
+    bench.leaf(9000, False)
+    bench.mode(10_000, "night")
+    bench.press(11_000, "remote")
+    bench.press(12_000, "remote")
+    bench.staff(13_000)
+    assert tally.counters(bench.door.tally) == {
+        "openings": 1,
+        "requests": 5,
+        "refusals": {"mode_night": 2, "reason_needed": 1},
+        "open_ms": 7000,
+    }
+    assert bench.door.tally.press_to_open_ms == 1000
+    assert bench.door.tally.last_opened_ms == 2000
+
+
+def test_the_last_request_and_the_last_refusal_are_kept_in_the_words_of_the_fact() -> None:
+    bench = Bench()
+    bench.press(1000, "reader", "inside")
+    bench.staff(3000, expires_ms=2000)
+    bench.press(9000, "reader", "inside")
+    assert bench.door.tally.last_request == {
+        "outcome": "accepted",
+        "reason": None,
+        "activator": "front.reader",
+        "activator_kind": "reader",
+        "side": "inside",
+        "by": None,
+        "at_ms": 9000,
+    }
+    assert bench.door.tally.last_refusal == {
+        "outcome": "refused",
+        "reason": "expired",
+        "activator": None,
+        "activator_kind": "staff",
+        "side": None,
+        "by": "web:7",
+        "at_ms": 3000,
+    }
+
+
+def test_an_opening_by_hand_has_no_press_and_leaves_the_last_time_alone() -> None:
+    bench = Bench()
+    bench.press(1000)
+    bench.leaf(2000, True)
+    bench.leaf(5000, False)
+    bench.leaf(50_000, True)
+    assert (bench.door.tally.openings, bench.door.tally.press_to_open_ms) == (2, 1000)
+
+
+def test_an_assumed_opening_counts_as_a_cycle_but_not_as_time() -> None:
+    bench = Bench(BLIND)
+    bench.press(1000)
+    bench.until(60_000)
+    assert (bench.door.tally.openings, bench.door.tally.open_ms) == (1, 0)
+
+
+def test_the_books_survive_a_restart() -> None:
+    books = Tally(openings=7, requests=9, refusals={"stale": 2}, open_ms=1234)
+    assert tally.restored(tally.counters(books)) == books
+    assert door.start(BLIND, 0, books).state.tally is books
+
+
+def test_books_that_cannot_be_read_begin_at_nought() -> None:
+    assert tally.restored({}) == Tally()
+    assert tally.restored({"openings": True, "requests": "9", "refusals": [1]}) == Tally()
+
+
+def test_books_from_before_a_restart_are_added_to_those_since() -> None:
+    since = Tally(openings=1, requests=2, refusals={"stale": 1}, open_ms=5, last_opened_ms=77)
+    before = Tally(openings=7, requests=9, refusals={"stale": 2, "fire": 1}, open_ms=10)
+    assert since + before == Tally(
+        openings=8, requests=11, refusals={"fire": 1, "stale": 3}, open_ms=15, last_opened_ms=77
+    )
