@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.core.events import Event
+from gateway.core import commands
+from gateway.core.events import Event, Reported
 from gateway.core.facts import Json
 from gateway.core.kept import kept
 from gateway.core.machine import Broken, Ms, Step
@@ -54,8 +55,10 @@ def step(building: Building, event: Event | None, now: Ms) -> Step[Building]:
     if event is None and (building.wake_ms is None or building.wake_ms > now):
         return Step(building)
     turn = _lived(building, now)
-    if event is not None:
+    if isinstance(event, Reported):
         turn.take(event)
+    elif event is not None:
+        commands.take(turn, event)
     return turn.end()
 
 

@@ -148,4 +148,5 @@ class TestRelay(Command):
 
 
 AnyCommand = OpenDoor | SetMode | SetService | AcknowledgeAlarm | ShelveAlarm | TestRelay
-Event = Level | Reading | RelayFault | CivilTime | JournalState | CommandRefused | AnyCommand
+Reported = Level | Reading | RelayFault | CivilTime | JournalState
+Event = Reported | CommandRefused | AnyCommand

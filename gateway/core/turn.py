@@ -22,26 +22,18 @@ from gateway.core import (
     watch,
 )
 from gateway.core.alarms import Alarm
-from gateway.core.effects import Drive, Effect, Reply
+from gateway.core.effects import Drive, Effect
 from gateway.core.events import (
-    AcknowledgeAlarm,
-    AnyCommand,
     CivilTime,
-    CommandRefused,
-    Event,
     JournalState,
     Level,
-    OpenDoor,
     Reading,
     RelayFault,
-    SetMode,
-    SetService,
-    ShelveAlarm,
-    TestRelay,
+    Reported,
 )
 from gateway.core.facts import Fact, Json
 from gateway.core.kept import healed, read
-from gateway.core.machine import Broken, Conditions, Ms, Step, replace
+from gateway.core.machine import Conditions, Ms, Step, replace
 from gateway.core.plan import BuildingPlan
 from gateway.core.state import (
     ALARMS,
@@ -56,9 +48,6 @@ from gateway.core.state import (
     Building,
     Key,
 )
-
-TEST_LIMIT_MS: Ms = 60_000
-"""A relay is tested for at most this long, and never beyond its own limit."""
 
 
 def blank(plan: BuildingPlan, now: Ms) -> Building:
@@ -131,11 +120,11 @@ class Turn:
         self.now = self.until_ms
         plan = self.was.plan
         self.effects += [Drive(r.point, False) for r in plan.relays]
-        self._wake((CLOCK, ""), clock.wake_at(self.clock))
+        self.wake((CLOCK, ""), clock.wake_at(self.clock))
         for point, one_contact in self.contacts.items():
-            self._wake((CONTACT, point), contact.wake_at(one_contact))
+            self.wake((CONTACT, point), contact.wake_at(one_contact))
         for point, one_meter in self.meters.items():
-            self._wake((METER, point), meter.wake_at(one_meter))
+            self.wake((METER, point), meter.wake_at(one_meter))
         for lock in plan.interlocks:
             for name in lock.doors:
                 self._tell_interlocked(name)
@@ -156,7 +145,7 @@ class Turn:
         for name, override in was.overrides.items():
             if name in self.schedules and self.schedules[name].override is None:
                 before = self.schedules[name]
-                self._schedule(name, schedule.restored(before, override, self.now))
+                self.set_schedule(name, schedule.restored(before, override, self.now))
         for alarm in was.alarms:
             self._restore_alarm(alarm)
         if self.clock.trusted:
@@ -167,7 +156,7 @@ class Turn:
         if point is not None and alarm.kind == "contact_stuck" and alarm.standing:
             still = replace(point, stuck=True) if point.active is None else point
             self.contacts = {**self.contacts, alarm.subject: still}
-        self._alarm(alarms.Restored(alarm))
+        self.step_alarms(alarms.Restored(alarm))
 
     def live_next(self) -> bool:
         """Live the earliest deadline at its own time; whether there was one."""
@@ -178,23 +167,23 @@ class Turn:
         self.now = max(at_ms, self.now)
         match sort:
             case 0:
-                self._clock(None)
+                self.step_clock(None)
             case 1:
-                self._contact(name, None)
+                self.step_contact(name, None)
             case 2:
-                self._meter(name, None)
+                self.step_meter(name, None)
             case 3:
-                self._watch(name, None)
+                self.step_watch(name, None)
             case 4:
-                self._schedule(name, schedule.step(self.schedules[name], None, self.now).state)
+                self.set_schedule(name, schedule.step(self.schedules[name], None, self.now).state)
             case 5:
-                self._door(name, None)
+                self.step_door(name, None)
             case 6:
-                self._relay(name, None)
+                self.step_relay(name, None)
             case 7:
-                self._alarm(None)
+                self.step_alarms(None)
             case _:
-                self._limits(None)
+                self.step_limits(None)
         return True
 
     def end(self) -> Step[Building]:
@@ -202,7 +191,7 @@ class Turn:
         after = self._built()
         doubtful = [a for a in self.alarms.by_id.values() if not a.confirmed and healed(after, a)]
         for alarm in doubtful:
-            self._alarm(alarms.Cleared(alarm.subject, alarm.kind))
+            self.step_alarms(alarms.Cleared(alarm.subject, alarm.kind))
         return Step(self._built() if doubtful else after, tuple(self.facts), tuple(self.effects))
 
     def _built(self) -> Building:
@@ -227,65 +216,61 @@ class Turn:
             min(self.wakes.values(), default=None),
         )
 
-    def _wake(self, key: Key, at_ms: Ms | None) -> None:
+    def wake(self, key: Key, at_ms: Ms | None) -> None:
         if at_ms is None:
             self.wakes.pop(key, None)
         else:
             self.wakes[key] = at_ms
 
-    def _tell(self, facts: Iterable[Fact]) -> None:
+    def tell(self, facts: Iterable[Fact]) -> None:
         """Facts go out, those that anybody can cause at will only so many a minute."""
         for fact in facts:
             if limits.limited(fact):
-                self._limits(fact)
+                self.step_limits(fact)
             else:
                 self.facts.append(fact)
 
-    def _limits(self, event: Fact | None) -> None:
+    def step_limits(self, event: Fact | None) -> None:
         result = limits.step(self.limits, event, self.now)
         self.limits = result.state
-        self._wake((LIMITS, ""), limits.wake_at(self.limits))
+        self.wake((LIMITS, ""), limits.wake_at(self.limits))
         self.facts += result.facts
 
     # --- events ---------------------------------------------------------------------------
 
-    def take(self, event: Event) -> None:
-        """The event of this step. What names no point or door of the plan is ignored, unless
-        it is a command: that gets its answer."""
+    def take(self, event: Reported) -> None:
+        """What the terminal strip, the clock or the journal reports. A point that is not in
+        the plan is ignored."""
         match event:
             case Level():
                 if event.point in self.contacts:
-                    self._contact(event.point, event)
+                    self.step_contact(event.point, event)
             case Reading():
                 if event.point in self.meters:
-                    self._meter(event.point, event)
+                    self.step_meter(event.point, event)
             case RelayFault():
                 if event.point in self.relays:
-                    self._relay(event.point, event)
+                    self.step_relay(event.point, event)
                     for name in self.index.relay_doors.get(event.point, ()):
-                        self._door(name, door.RelayFailed(event.point, event.reason))
+                        self.step_door(name, door.RelayFailed(event.point, event.reason))
             case CivilTime():
-                self._clock(event)
+                self.step_clock(event)
             case JournalState():
                 self._journal(event)
-            case CommandRefused():
-                self._refused(event)
-            case _:
-                self._command(event)
 
-    def _clock(self, event: CivilTime | None) -> None:
+    def step_clock(self, event: CivilTime | None) -> None:
         before = self.clock
         result = clock.step(before, event, self.now)
         self.clock = after = result.state
-        self._wake((CLOCK, ""), clock.wake_at(after))
+        self.wake((CLOCK, ""), clock.wake_at(after))
         self._conditions(self.was.plan.gateway, before.conditions, after.conditions)
         if (after.trusted, after.offset_ms) == (before.trusted, before.offset_ms):
             return
         if after.offset_ms is not None and after.offset_ms != self.alarms.offset_ms:
-            self._alarm(alarms.ClockKnown(after.offset_ms))
+            self.step_alarms(alarms.ClockKnown(after.offset_ms))
         seen = CivilTime(self.now + (after.offset_ms or 0), after.trusted)
         for name, before_ in self.schedules.items():
-            self._schedule(name, schedule.step(before_, seen, self.now).state)
+            self.set_schedule(name, schedule.step(before_, seen, self.now).state)
         if after.trusted:
             self._resume_service()
 
@@ -295,7 +280,7 @@ class Turn:
         for name, until_utc_ms in waiting.items():
             left_ms = until_utc_ms - (clock.utc_of(self.clock, self.now) or 0)
             if name in self.doors and 0 < left_ms <= door.SERVICE_LIMIT_MS:
-                self._door(name, door.ServiceSet(left_ms))
+                self.step_door(name, door.ServiceSet(left_ms))
 
     def _journal(self, event: JournalState) -> None:
         gateway = self.was.plan.gateway
@@ -306,14 +291,14 @@ class Turn:
 
     # --- points ---------------------------------------------------------------------------
 
-    def _contact(self, point: str, event: Level | None) -> None:
+    def step_contact(self, point: str, event: Level | None) -> None:
         before = self.contacts[point]
         result = contact.step(before, event, self.now)
         after = result.state
         if after is before:
             return
         self.contacts = {**self.contacts, point: after}
-        self._wake((CONTACT, point), contact.wake_at(after))
+        self.wake((CONTACT, point), contact.wake_at(after))
         self.facts += result.facts
         for change in result.changes:
             self._changed(point, before.active, change)
@@ -325,7 +310,7 @@ class Turn:
         if point in self.index.fire_points:
             self._fire(point, was, change.active)
         for name, role in routes.roles:
-            self._door(name, _seen(role, change))
+            self.step_door(name, _seen(role, change))
         for name in routes.switches:
             self._switch(name)
         for name, plan in routes.activators:
@@ -333,11 +318,11 @@ class Turn:
                 pressed = door.Requested(
                     plan.kind, plan.side, point, plan.hold_open_ms, change.edge_ms
                 )
-                self._door(name, pressed)
+                self.step_door(name, pressed)
             elif not change.active:
-                self._door(name, door.Released(point))
+                self.step_door(name, door.Released(point))
         for name in self.index.watches.get(point, ()):
-            self._watch(name, watch.Seen(change.active, change.edge_ms))
+            self.step_watch(name, watch.Seen(change.active, change.edge_ms))
 
     def _fire(self, point: str, was: bool | None, active: bool | None) -> None:
         """The fire contact itself is told and is an alarm once, however many doors it moves."""
@@ -346,71 +331,71 @@ class Turn:
         if active:
             self._raise(point, "fire", "")
         elif active is not None:
-            self._alarm(alarms.Cleared(point, "fire"))
+            self.step_alarms(alarms.Cleared(point, "fire"))
 
     def _switch(self, name: str) -> None:
         active = frozenset(p for p, c in self.contacts.items() if c.active)
         mode = routing.selected(self.index.doors[name], active)
         before = self.schedules[name]
-        self._schedule(name, schedule.step(before, schedule.SwitchSeen(mode), self.now).state)
+        self.set_schedule(name, schedule.step(before, schedule.SwitchSeen(mode), self.now).state)
 
-    def _meter(self, point: str, event: Reading | None) -> None:
+    def step_meter(self, point: str, event: Reading | None) -> None:
         before = self.meters[point]
         result = meter.step(before, event, self.now)
         after = result.state
         if after is before:
             return
         self.meters = {**self.meters, point: after}
-        self._wake((METER, point), meter.wake_at(after))
+        self.wake((METER, point), meter.wake_at(after))
         self.facts += result.facts
         for name in self.index.watches.get(point, ()):
             quantity = self.watches[name].plan.quantity or ""
-            self._watch(name, watch.Seen(after.series[quantity].value, self.now))
+            self.step_watch(name, watch.Seen(after.series[quantity].value, self.now))
         self._conditions(point, before.conditions, after.conditions)
 
-    def _watch(self, name: str, event: watch.Seen | None) -> None:
+    def step_watch(self, name: str, event: watch.Seen | None) -> None:
         before = self.watches[name]
         after = watch.step(before, event, self.now).state
         self.watches = {**self.watches, name: after}
-        self._wake((WATCH, name), watch.wake_at(after))
+        self.wake((WATCH, name), watch.wake_at(after))
         self._conditions(after.plan.point, before.conditions, after.conditions)
 
-    def _relay(self, point: str, event: Drive | relay.Test | RelayFault | None) -> None:
+    def step_relay(self, point: str, event: Drive | relay.Test | RelayFault | None) -> None:
         before = self.relays[point]
         result = relay.step(before, event, self.now)
         after = result.state
         if after is before:
             return
         self.relays = {**self.relays, point: after}
-        self._wake((RELAY, point), relay.wake_at(after))
+        self.wake((RELAY, point), relay.wake_at(after))
         self.facts += result.facts
         self.effects += result.effects
         self._conditions(point, before.conditions, after.conditions)
 
     # --- doors ----------------------------------------------------------------------------
 
-    def _door(self, name: str, event: door.DoorEvent | None) -> None:
+    def step_door(self, name: str, event: door.DoorEvent | None) -> None:
         before = self.doors[name]
         result = door.step(before, event, self.now)
         after = result.state
         if after is before:
             return
         self.doors = {**self.doors, name: after}
-        self._wake((DOOR, name), door.wake_at(after))
+        self.wake((DOOR, name), door.wake_at(after))
         for effect in result.effects:
             if isinstance(effect, Drive):
-                self._relay(effect.point, effect)
+                self.step_relay(effect.point, effect)
             else:
                 self.effects.append(effect)
-        self._tell(result.facts)
+        self.tell(result.facts)
         self._conditions(name, before.conditions, after.conditions)
         if before.service_until_ms is not None and after.service_until_ms is None:
             free = (s for s in self.index.subjects[name] if not self._muted(s))
-            self._alarm(alarms.Unmuted(frozenset(free)))
+            self.step_alarms(alarms.Unmuted(frozenset(free)))
         for lock in self.index.interlocks[name]:
-            self._interlock(lock.id, name)
+            self.step_interlock(lock.id, name)
 
-    def _interlock(self, group: str, name: str) -> None:
+    def step_interlock(self, group: str, name: str) -> None:
         """The group looks at the door, and tells its doors where that changes their turn."""
         before, one = self.interlocks[group], self.doors[name]
         after = interlock.step(before, interlock.Seen(name, one.busy, one.waits), self.now).state
@@ -425,14 +410,14 @@ class Turn:
         free = all(interlock.free_for(group, name) for group in groups)
         wait_ms = min(group.plan.wait_ms for group in groups)
         if (self.doors[name].free, self.doors[name].wait_ms) != (free, wait_ms):
-            self._door(name, door.Interlocked(free, wait_ms))
+            self.step_door(name, door.Interlocked(free, wait_ms))
 
-    def _schedule(self, name: str, after: schedule.Schedule) -> None:
+    def set_schedule(self, name: str, after: schedule.Schedule) -> None:
         before = self.schedules[name]
         self.schedules = {**self.schedules, name: after}
-        self._wake((SCHEDULE, name), schedule.wake_at(after))
+        self.wake((SCHEDULE, name), schedule.wake_at(after))
         if after.ruling is not before.ruling:
-            self._door(name, _mode(after.ruling))
+            self.step_door(name, mode_of(after.ruling))
         self._conditions(name, before.conditions, after.conditions)
 
     # --- alarms ---------------------------------------------------------------------------
@@ -444,7 +429,7 @@ class Turn:
         kinds = [kind for kind, _ in after]
         for kind, _ in before:
             if kind not in kinds:
-                self._alarm(alarms.Cleared(subject, self._kind(subject, kind)))
+                self.step_alarms(alarms.Cleared(subject, self._kind(subject, kind)))
         for condition in after:
             if condition not in before:
                 kind, detail = condition
@@ -457,158 +442,25 @@ class Turn:
 
     def _raise(self, subject: str, kind: str, detail: str) -> None:
         severity = self.index.severities.get((subject, kind)) or alarms.ALARM_KINDS[kind]
-        self._alarm(alarms.Raised(subject, kind, severity, detail, self._muted(subject)))
+        self.step_alarms(alarms.Raised(subject, kind, severity, detail, self._muted(subject)))
 
     def _muted(self, subject: str) -> bool:
         doors = self.index.service.get(subject, ())
         return any(self.doors[name].service_until_ms is not None for name in doors)
 
-    def _alarm(self, event: alarms.Event | None) -> None:
+    def step_alarms(self, event: alarms.Event | None) -> None:
         result = alarms.step(self.alarms, event, self.now)
         self.alarms = result.state
-        self._wake((ALARMS, ""), alarms.wake_at(self.alarms))
-        self._tell(result.facts)
+        self.wake((ALARMS, ""), alarms.wake_at(self.alarms))
+        self.tell(result.facts)
         self.effects += result.effects
-
-    # --- commands -------------------------------------------------------------------------
-
-    def _command(self, event: AnyCommand) -> None:
-        """Carry out or refuse a command. Each gets exactly one reply; a request that waits for
-        an interlock gets it when its turn comes or its time is over."""
-        answered = len(self.effects)
-        match event:
-            case OpenDoor():
-                self._open_door(event)
-            case _ if self.now >= event.expires_ms:
-                self._refuse(event, "expired")
-            case AcknowledgeAlarm() | ShelveAlarm():
-                self._alarm(event)
-            case TestRelay():
-                self._test_relay(event)
-            case SetMode() | SetService() if event.door not in self.doors:
-                self._refuse(event, "unknown_door")
-            case SetMode():
-                self._set_mode(event)
-            case SetService():
-                self._set_service(event)
-        replies = [
-            effect
-            for effect in self.effects[answered:]
-            if isinstance(effect, Reply) and effect.command == event.id
-        ]
-        waits = isinstance(event, OpenDoor) and not replies and self.doors[event.door].waits
-        if len(replies) != 1 and not waits:
-            raise Broken(f"{event} has {len(replies)} replies")
-
-    def _open_door(self, event: OpenDoor) -> None:
-        if event.door not in self.doors:
-            self._refuse(event, "unknown_door")
-            return
-        issuer = event.issuer
-        request = door.Requested(
-            "staff",
-            None,
-            None,
-            None,
-            self.now,
-            by=issuer.name,
-            via=issuer.via,
-            command=event.id,
-            note=event.reason,
-            expires_ms=event.expires_ms,
-        )
-        self._door(event.door, request)
-
-    def _set_mode(self, event: SetMode) -> None:
-        before, one = self.schedules[event.door], self.doors[event.door]
-        if before.switch is not None:
-            self._refuse(event, "switch")
-            return
-        by, command = event.issuer.name, event.id
-        if event.mode == "schedule":
-            after = schedule.step(before, schedule.BackToSchedule(), self.now).state
-            self._follow(event.door, after, by, command)
-            return
-        for_ms = event.for_ms if event.for_ms is not None else one.plan.override_for_ms
-        if event.until_utc_ms is not None and not self.clock.trusted:
-            self._refuse(event, "clock_untrusted")
-            return
-        utc_ms = clock.utc_of(self.clock, self.now)
-        ends_utc_ms = event.until_utc_ms
-        over = for_ms <= 0 if ends_utc_ms is None else utc_ms is None or ends_utc_ms <= utc_ms
-        if over:
-            self._refuse(event, "limit")
-            return
-        given = schedule.Overridden(event.mode, ends_utc_ms, for_ms, by)
-        self._follow(event.door, schedule.step(before, given, self.now).state, by, command)
-
-    def _follow(self, name: str, after: schedule.Schedule, by: str, command: str) -> None:
-        """The door takes the mode and answers the command, or refuses it and nothing changes."""
-        asked = len(self.effects)
-        self._door(name, replace(_mode(after.ruling), by=by, command=command))
-        if any(isinstance(e, Reply) and e.status == "refused" for e in self.effects[asked:]):
-            return
-        self.schedules = {**self.schedules, name: after}
-        self._wake((SCHEDULE, name), schedule.wake_at(after))
-
-    def _set_service(self, event: SetService) -> None:
-        if not 0 <= event.for_ms <= door.SERVICE_LIMIT_MS:
-            self._refuse(event, "limit")
-            return
-        self._door(event.door, door.ServiceSet(event.for_ms, event.issuer.name, event.id))
-
-    def _test_relay(self, event: TestRelay) -> None:
-        tested = self.relays.get(event.point)
-        fire = any(self.contacts[point].active for point in self.index.fire_points)
-        if tested is None:
-            self._refuse(event, "unknown_point")
-        elif fire:
-            self._refuse(event, "fire")
-        elif tested.on or tested.limited:
-            self._refuse(event, "in_use")
-        elif not 0 < event.for_ms <= min(tested.plan.max_on_ms or TEST_LIMIT_MS, TEST_LIMIT_MS):
-            self._refuse(event, "limit")
-        else:
-            self._relay(event.point, relay.Test(event.for_ms))
-            data: dict[str, Json] = {
-                "for_ms": event.for_ms,
-                "by": event.issuer.name,
-                "command": event.id,
-            }
-            self.facts.append(Fact("relay_tested", event.point, self.now, data))
-            self.effects.append(Reply(event.id, "accepted"))
-
-    def _refuse(self, event: AnyCommand, reason: str) -> None:
-        refused = CommandRefused(event.id, _NAMES[type(event)], event.issuer, reason)
-        self._refused(refused)
-        self.effects.append(Reply(event.id, "refused", reason))
-
-    def _refused(self, event: CommandRefused) -> None:
-        data: dict[str, Json] = {
-            "reason": event.reason,
-            "by": event.issuer.name,
-            "via": event.issuer.via,
-            "command": event.command,
-            "name": event.name,
-        }
-        self._tell((Fact("command_refused", self.was.plan.gateway, self.now, data),))
-
-
-_NAMES: Mapping[type, str] = {
-    OpenDoor: "open_door",
-    SetMode: "set_mode",
-    SetService: "set_service",
-    TestRelay: "test_relay",
-    AcknowledgeAlarm: "acknowledge_alarm",
-    ShelveAlarm: "shelve_alarm",
-}
 
 
 def _by_time(wake: tuple[Key, Ms]) -> tuple[Ms, Key]:
     return wake[1], wake[0]
 
 
-def _mode(ruling: schedule.Ruling) -> door.ModeChanged:
+def mode_of(ruling: schedule.Ruling) -> door.ModeChanged:
     return door.ModeChanged(ruling.mode, ruling.source, ruling.until_utc_ms, ruling.by)
 
 

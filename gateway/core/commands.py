@@ -1,0 +1,166 @@
+"""Commands: what people and other roles ask for, and the one answer that each of them gets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.core import clock, door, relay, schedule
+from gateway.core.effects import Reply
+from gateway.core.events import (
+    AcknowledgeAlarm,
+    AnyCommand,
+    CommandRefused,
+    OpenDoor,
+    SetMode,
+    SetService,
+    ShelveAlarm,
+    TestRelay,
+)
+from gateway.core.facts import Fact, Json
+from gateway.core.machine import Broken, Ms, replace
+from gateway.core.state import SCHEDULE
+from gateway.core.turn import Turn, mode_of
+
+TEST_LIMIT_MS: Ms = 60_000
+"""A relay is tested for at most this long, and never beyond its own limit."""
+
+_NAMES: Mapping[type, str] = {
+    OpenDoor: "open_door",
+    SetMode: "set_mode",
+    SetService: "set_service",
+    TestRelay: "test_relay",
+    AcknowledgeAlarm: "acknowledge_alarm",
+    ShelveAlarm: "shelve_alarm",
+}
+
+
+def take(turn: Turn, event: AnyCommand | CommandRefused) -> None:
+    """Carry out or refuse a command. Each gets exactly one reply; a request that waits for
+    an interlock gets it when its turn comes or its time is over."""
+    answered = len(turn.effects)
+    match event:
+        case CommandRefused():
+            _refused(turn, event)
+            return
+        case OpenDoor():
+            _open_door(turn, event)
+        case _ if turn.now >= event.expires_ms:
+            _refuse(turn, event, "expired")
+        case AcknowledgeAlarm() | ShelveAlarm():
+            turn.step_alarms(event)
+        case TestRelay():
+            _test_relay(turn, event)
+        case SetMode() | SetService() if event.door not in turn.doors:
+            _refuse(turn, event, "unknown_door")
+        case SetMode():
+            _set_mode(turn, event)
+        case SetService():
+            _set_service(turn, event)
+    replies = [
+        effect
+        for effect in turn.effects[answered:]
+        if isinstance(effect, Reply) and effect.command == event.id
+    ]
+    waits = isinstance(event, OpenDoor) and not replies and turn.doors[event.door].waits
+    if len(replies) != 1 and not waits:
+        raise Broken(f"{event} has {len(replies)} replies")
+
+
+def _open_door(turn: Turn, event: OpenDoor) -> None:
+    if event.door not in turn.doors:
+        _refuse(turn, event, "unknown_door")
+        return
+    issuer = event.issuer
+    request = door.Requested(
+        "staff",
+        None,
+        None,
+        None,
+        turn.now,
+        by=issuer.name,
+        via=issuer.via,
+        command=event.id,
+        note=event.reason,
+        expires_ms=event.expires_ms,
+    )
+    turn.step_door(event.door, request)
+
+
+def _set_mode(turn: Turn, event: SetMode) -> None:
+    before, one = turn.schedules[event.door], turn.doors[event.door]
+    if before.switch is not None:
+        _refuse(turn, event, "switch")
+        return
+    by, command = event.issuer.name, event.id
+    if event.mode == "schedule":
+        after = schedule.step(before, schedule.BackToSchedule(), turn.now).state
+        _follow(turn, event.door, after, by, command)
+        return
+    for_ms = event.for_ms if event.for_ms is not None else one.plan.override_for_ms
+    if event.until_utc_ms is not None and not turn.clock.trusted:
+        _refuse(turn, event, "clock_untrusted")
+        return
+    utc_ms = clock.utc_of(turn.clock, turn.now)
+    ends_utc_ms = event.until_utc_ms
+    over = for_ms <= 0 if ends_utc_ms is None else utc_ms is None or ends_utc_ms <= utc_ms
+    if over:
+        _refuse(turn, event, "limit")
+        return
+    given = schedule.Overridden(event.mode, ends_utc_ms, for_ms, by)
+    _follow(turn, event.door, schedule.step(before, given, turn.now).state, by, command)
+
+
+def _follow(turn: Turn, name: str, after: schedule.Schedule, by: str, command: str) -> None:
+    """The door takes the mode and answers the command, or refuses it and nothing changes."""
+    asked = len(turn.effects)
+    turn.step_door(name, replace(mode_of(after.ruling), by=by, command=command))
+    if any(isinstance(e, Reply) and e.status == "refused" for e in turn.effects[asked:]):
+        return
+    turn.schedules = {**turn.schedules, name: after}
+    turn.wake((SCHEDULE, name), schedule.wake_at(after))
+
+
+def _set_service(turn: Turn, event: SetService) -> None:
+    if not 0 <= event.for_ms <= door.SERVICE_LIMIT_MS:
+        _refuse(turn, event, "limit")
+        return
+    turn.step_door(event.door, door.ServiceSet(event.for_ms, event.issuer.name, event.id))
+
+
+def _test_relay(turn: Turn, event: TestRelay) -> None:
+    tested = turn.relays.get(event.point)
+    fire = any(turn.contacts[point].active for point in turn.index.fire_points)
+    if tested is None:
+        _refuse(turn, event, "unknown_point")
+    elif fire:
+        _refuse(turn, event, "fire")
+    elif tested.on or tested.limited:
+        _refuse(turn, event, "in_use")
+    elif not 0 < event.for_ms <= min(tested.plan.max_on_ms or TEST_LIMIT_MS, TEST_LIMIT_MS):
+        _refuse(turn, event, "limit")
+    else:
+        turn.step_relay(event.point, relay.Test(event.for_ms))
+        data: dict[str, Json] = {
+            "for_ms": event.for_ms,
+            "by": event.issuer.name,
+            "command": event.id,
+        }
+        turn.facts.append(Fact("relay_tested", event.point, turn.now, data))
+        turn.effects.append(Reply(event.id, "accepted"))
+
+
+def _refuse(turn: Turn, event: AnyCommand, reason: str) -> None:
+    refused = CommandRefused(event.id, _NAMES[type(event)], event.issuer, reason)
+    _refused(turn, refused)
+    turn.effects.append(Reply(event.id, "refused", reason))
+
+
+def _refused(turn: Turn, event: CommandRefused) -> None:
+    data: dict[str, Json] = {
+        "reason": event.reason,
+        "by": event.issuer.name,
+        "via": event.issuer.via,
+        "command": event.command,
+        "name": event.name,
+    }
+    turn.tell((Fact("command_refused", turn.was.plan.gateway, turn.now, data),))
