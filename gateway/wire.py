@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TypeGuard
 
+from gateway.core.events import MODES
 from gateway.core.facts import KINDS, LANES, Json, Kind, Lane
 from gateway.core.machine import Ms, UtcMs
 
@@ -241,14 +242,274 @@ def data_schema(kind: Kind) -> dict[str, Json]:
     }
 
 
+def event_schema(kind: Kind) -> dict[str, Json]:
+    """JSON Schema of one kind's whole CloudEvents object."""
+    data = {key: value for key, value in data_schema(kind).items() if key != "$schema"}
+    text: dict[str, Json] = {"type": "string", "minLength": 1}
+    lane: dict[str, Json] = {"enum": [lane for lane in PUBLISHED if lane == kind.lane]}
+    properties: dict[str, Json] = {
+        "specversion": {"const": "1.0"},
+        "id": {**text, "description": "<gateway>/<journal>/<lane>/<sequence>"},
+        "source": {"type": "string", "pattern": "^/portier/[^/]+$"},
+        "type": {"const": f"portier.{kind.name}.v1"},
+        "subject": text,
+        "time": {"type": "string", "format": "date-time", "description": "absent while unknown"},
+        "datacontenttype": {"const": "application/json"},
+        "lane": lane,
+        "sequence": {"type": "string", "pattern": "^[0-9]{20}$"},
+        "bootid": text,
+        "monotonicms": {"type": "integer"},
+        "late": {"type": "boolean"},
+        "data": data,
+    }
+    return {
+        "title": kind.name,
+        "description": kind.doc,
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in ("time", "datacontenttype")],
+    }
+
+
+def _object(**properties: Json) -> dict[str, Json]:
+    return {"type": "object", "properties": properties}
+
+
+_STRING: dict[str, Json] = {"type": "string"}
+_INTEGER: dict[str, Json] = {"type": "integer"}
+_LANE: dict[str, Json] = {"enum": list(PUBLISHED)}
+_COMMAND: dict[str, Json] = {
+    "id": {**_STRING, "description": "names this command; seen twice it is refused"},
+    "issued_at": {**_STRING, "format": "date-time"},
+    "ttl": {"type": "number", "maximum": 30, "default": 5, "description": "seconds"},
+    "by": {**_STRING, "description": "who asks, as the issuer claims it"},
+    "sig": {**_STRING, "description": "hex HMAC-SHA256 where the issuer must sign"},
+}
+
+# address, parameters, action of the gateway, QoS, retained, what it is, payload
+_CHANNELS: tuple[tuple[str, str, tuple[str, ...], str, int, bool, str, dict[str, Json]], ...] = (
+    (
+        "availability",
+        "availability",
+        (),
+        "send",
+        1,
+        True,
+        "online, or offline as the last will",
+        {"enum": ["online", "offline"]},
+    ),
+    (
+        "info",
+        "info",
+        (),
+        "send",
+        1,
+        True,
+        "versions, configuration digest, points, doors, command help",
+        _object(),
+    ),
+    (
+        "health",
+        "health",
+        (),
+        "send",
+        0,
+        False,
+        "guarantees with since, backlog, clock; every 30 s",
+        _object(),
+    ),
+    (
+        "stateDoor",
+        "state/door/{door}",
+        ("door",),
+        "send",
+        1,
+        True,
+        "the current state of a door",
+        _object(),
+    ),
+    (
+        "statePoint",
+        "state/point/{point}",
+        ("point",),
+        "send",
+        1,
+        True,
+        "the current state of a point",
+        _object(),
+    ),
+    ("stateAlarms", "state/alarms", (), "send", 1, True, "all alarms that stand", _object()),
+    (
+        "recorded",
+        "recorded/{recorder}",
+        ("recorder",),
+        "receive",
+        1,
+        True,
+        "the sequence per lane up to which a recorder's store has everything",
+        _object(journal=_STRING, lanes={**_object(urgent=_INTEGER, routine=_INTEGER)}),
+    ),
+    (
+        "replay",
+        "replay/{recorder}",
+        ("recorder",),
+        "receive",
+        1,
+        False,
+        "a recorder asks for these numbers again",
+        {
+            **_object(
+                journal=_STRING,
+                lane=_LANE,
+                **{"from": _INTEGER, "to": _INTEGER},
+            ),
+            "required": ["journal", "lane", "from", "to"],
+        },
+    ),
+    (
+        "absent",
+        "absent",
+        (),
+        "send",
+        1,
+        False,
+        "numbers that will never come, and why",
+        _object(
+            journal=_STRING,
+            lane=_LANE,
+            ranges={
+                "type": "array",
+                "items": {"type": "array", "items": _INTEGER, "minItems": 2, "maxItems": 2},
+            },
+            reason={"enum": ["thinned", "expired", "lost"]},
+        ),
+    ),
+    (
+        "commandDoorOpen",
+        "command/door/{door}/open",
+        ("door",),
+        "receive",
+        1,
+        False,
+        "ask for a door",
+        {**_object(**_COMMAND, reason=_STRING), "required": ["id", "issued_at"]},
+    ),
+    (
+        "commandDoorMode",
+        "command/door/{door}/mode",
+        ("door",),
+        "receive",
+        1,
+        False,
+        "override the mode of a door, or end the override with mode schedule",
+        {
+            **_object(**_COMMAND, mode={"enum": [*MODES, "schedule"]}, until=_STRING),
+            "required": ["id", "issued_at", "mode"],
+        },
+    ),
+    (
+        "commandAlarmAcknowledge",
+        "command/alarm/{alarm}/acknowledge",
+        ("alarm",),
+        "receive",
+        1,
+        False,
+        "acknowledge an alarm; its id is subject/kind",
+        {**_object(**_COMMAND), "required": ["id", "issued_at"]},
+    ),
+    (
+        "response",
+        "response/{command}",
+        ("command",),
+        "send",
+        1,
+        False,
+        "the answer to a command, here or on the response topic of MQTT 5",
+        {
+            **_object(
+                status={"enum": ["accepted", "merged", "extended", "refused"]},
+                reason=_STRING,
+                fact={"type": ["string", "null"], "description": "id of the event"},
+            ),
+            "required": ["status"],
+        },
+    ),
+)
+
+
+def asyncapi(gateway: str = "{gateway}", version: str = "1") -> dict[str, Json]:
+    """The AsyncAPI 3.0 document of the MQTT interface of one gateway (or of any)."""
+    channels: dict[str, Json] = {}
+    operations: dict[str, Json] = {}
+    messages: dict[str, Json] = {}
+    schemas: dict[str, Json] = {}
+
+    def channel(
+        name: str, address: str, parameters: tuple[str, ...], names: dict[str, str], doc: str
+    ) -> None:
+        every = (*(("gateway",) if gateway == "{gateway}" else ()), *parameters)
+        entry: dict[str, Json] = {
+            "address": f"portier/{gateway}/{address}",
+            "description": doc,
+            "messages": {key: {"$ref": f"#/components/messages/{it}"} for key, it in names.items()},
+        }
+        if every:
+            entry["parameters"] = {key: {} for key in every}
+        channels[name] = entry
+
+    def operation(name: str, action: str, qos: int, retained: bool, doc: str) -> None:
+        operations[f"{action}{name[0].upper()}{name[1:]}"] = {
+            "action": action,
+            "channel": {"$ref": f"#/channels/{name}"},
+            "summary": doc,
+            "bindings": {"mqtt": {"qos": qos, "retain": retained, "bindingVersion": "0.2.0"}},
+        }
+
+    for name, address, parameters, action, qos, retained, doc, payload in _CHANNELS:
+        schemas[name] = payload
+        messages[name] = {
+            "summary": doc,
+            "contentType": "text/plain" if name == "availability" else "application/json",
+            "payload": {"$ref": f"#/components/schemas/{name}"},
+        }
+        channel(name, address, parameters, {name: name}, doc)
+        operation(name, action, qos, retained, doc)
+    kinds = [kind for kind in KINDS.values() if kind.lane in PUBLISHED]
+    for kind in kinds:
+        schemas[f"event.{kind.name}"] = event_schema(kind)
+        messages[f"event.{kind.name}"] = {
+            "summary": kind.doc,
+            "contentType": "application/cloudevents+json",
+            "payload": {"$ref": f"#/components/schemas/event.{kind.name}"},
+        }
+    doc = "one fact as CloudEvents 1.0; dots in the subject become slashes"
+    names = {kind.name: f"event.{kind.name}" for kind in kinds}
+    channel("event", "event/{kind}/{subject}", ("kind", "subject"), names, doc)
+    operation("event", "send", 1, False, doc)
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": "Portier over MQTT",
+            "version": version,
+            "description": "What a Portier gateway sends and takes. MQTT 5; 3.1.1 is understood.",
+        },
+        "defaultContentType": "application/json",
+        "channels": channels,
+        "operations": operations,
+        "components": {"messages": messages, "schemas": schemas},
+    }
+
+
 __all__ = [
     "LANES",
     "PUBLISHED",
     "Event",
     "Row",
     "WireError",
+    "asyncapi",
     "data_schema",
     "event_id",
+    "event_schema",
     "from_cloudevent",
     "rfc3339",
     "to_cloudevent",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gateway.core.facts import LANES, Json, Lane
+from gateway.core.facts import KINDS, LANES, Json, Lane
 from gateway.core.machine import Ms, UtcMs
 from gateway.journal.schema import LANE_INDEX, uri
 from gateway.wire import Row
@@ -24,6 +24,7 @@ from gateway.wire import Row
 READ_WITHIN_MS = 2_000
 """A read that takes longer is broken off: an open snapshot holds up the checkpoint."""
 _CLOCK_EVERY = 10_000
+_DISORDER_ROWS = 50_000
 
 T = TypeVar("T")
 
@@ -203,7 +204,7 @@ class Reader:
             first = db.execute("SELECT min(row) FROM fact").fetchone()[0]
             if row > 0 and (row > _head_row(db) or (first is not None and row < first - 1)):
                 raise CursorExpired(f"row {row} is not in this journal any more")
-            return wanted.rows(db, after=row, before=None, limit=limit)
+            return wanted.rows(db, after=row, before=2**62, limit=limit, newest_first=False)
 
         return self.read(work)
 
@@ -221,7 +222,28 @@ class Reader:
         """At most ``limit`` rows before ``row``, newest first (``None``: from the newest)."""
         wanted = _Wanted(kinds, subject, lanes, from_utc_ms, to_utc_ms)
         before = 2**62 if row is None else row
-        return self.read(lambda db: wanted.rows(db, after=0, before=before, limit=limit))
+        return self.read(
+            lambda db: wanted.rows(db, after=0, before=before, limit=limit, newest_first=True)
+        )
+
+    def window(
+        self,
+        after: int,
+        upto: int,
+        *,
+        kinds: Sequence[str] | None = None,
+        subject: str | None = None,
+        lanes: Sequence[Lane] | None = None,
+        from_utc_ms: UtcMs | None = None,
+        to_utc_ms: UtcMs | None = None,
+    ) -> list[Row]:
+        """The wanted rows with numbers above ``after`` and up to ``upto``: for long exports."""
+        wanted = _Wanted(kinds, subject, lanes, from_utc_ms, to_utc_ms)
+        return self.read(
+            lambda db: wanted.rows(
+                db, after=after, before=upto + 1, limit=-1, newest_first=False, bounded=False
+            )
+        )
 
     def lane(self, lane: Lane, from_seq: int, limit: int) -> list[Row]:
         """At most ``limit`` facts of one lane from ``from_seq`` on, in order; gaps are absent."""
@@ -309,32 +331,55 @@ class _Wanted:
     to_utc_ms: UtcMs | None
 
     def rows(
-        self, db: sqlite3.Connection, *, after: int, before: int | None, limit: int
+        self,
+        db: sqlite3.Connection,
+        *,
+        after: int,
+        before: int,
+        limit: int,
+        newest_first: bool,
+        bounded: bool = True,
     ) -> list[Row]:
+        """``bounded``: leave out what lies far from the other rows of its time (means)."""
         known = boots(db)
-        terms = ["row > ?"]
-        values: list[object] = [after]
-        if before is not None:
-            terms.append("row < ?")
-            values.append(before)
+        terms: list[str] = []
         if self.kinds is not None or self.subject is not None:
             numbers = self._series(db)
             terms.append(f"+fact.series IN ({','.join(map(str, numbers))})")
-        if self.lanes is not None:
-            terms.append(f"lane IN ({','.join(str(LANE_INDEX[lane]) for lane in self.lanes)})")
         if self.from_utc_ms is not None or self.to_utc_ms is not None:
             begin = -(2**61) if self.from_utc_ms is None else self.from_utc_ms
             end = 2**61 if self.to_utc_ms is None else self.to_utc_ms
-            parts = []
+            parts: list[str] = []
+            bounds: list[tuple[int, int]] = []
             for boot in known.values():
                 for low, high, _ in boot.mono_ranges(begin, end):
                     parts.append(
                         f"(fact.boot = {boot.id} AND mono_ms >= {low} AND mono_ms < {high})"
                     )
+                    bounds.append(_row_bounds(db, known, boot, low, high))
             terms.append(f"({' OR '.join(parts) or '0'})")
-        order = "ASC" if before is None else "DESC"
-        sql = f"{SELECT} WHERE {' AND '.join(terms)} ORDER BY row {order} LIMIT ?"
-        return rows(db.execute(sql, (*values, limit)), known)
+            after = max(after, min((low for low, _ in bounds), default=0) - 1)
+            if bounded:
+                before = min(before, max((high for _, high in bounds), default=0) + 1)
+        order = "DESC" if newest_first else "ASC"
+        lanes = self._lanes()
+        if len(lanes) == 1:
+            # Within one lane the order of numbers is the order of rows: its index will do.
+            terms.append(f"lane = {LANE_INDEX[lanes[0]]} AND +row > ? AND +row < ?")
+            sort = "seq"
+        else:
+            terms.append("row > ? AND row < ?")
+            terms.append(f"lane IN ({','.join(str(LANE_INDEX[lane]) for lane in lanes)})")
+            sort = "row"
+        sql = f"{SELECT} WHERE {' AND '.join(terms)} ORDER BY {sort} {order} LIMIT ?"
+        return rows(db.execute(sql, (after, before, limit)), known)
+
+    def _lanes(self) -> list[Lane]:
+        lanes = list(LANES if self.lanes is None else self.lanes)
+        if self.kinds is not None and all(kind in KINDS for kind in self.kinds):
+            used = {KINDS[kind].lane for kind in self.kinds}
+            lanes = [lane for lane in lanes if lane in used]
+        return lanes
 
     def _series(self, db: sqlite3.Connection) -> list[int]:
         return [
@@ -343,6 +388,34 @@ class _Wanted:
             if (self.kinds is None or kind in self.kinds)
             and (self.subject is None or subject == self.subject)
         ]
+
+
+def _row_bounds(
+    db: sqlite3.Connection, known: dict[int, Boot], boot: Boot, low: Ms, high: Ms
+) -> tuple[int, int]:
+    """Rows between which a range of a boot's time lies, generously.
+
+    Rows are nearly in the order of their time: what waited in memory came later.
+    """
+    begin = boot.first_row
+    end = min(_next_first_row(known, boot.id), _head_row(db) + 1)
+
+    def first_at(mono_ms: Ms) -> int:
+        left, right = begin, end
+        while left < right:
+            middle = (left + right) // 2
+            found = db.execute(
+                "SELECT row, mono_ms FROM fact WHERE row >= ? AND row < ? AND boot = ? "
+                "AND count IS NULL ORDER BY row LIMIT 1",
+                (middle, right, boot.id),
+            ).fetchone()
+            if found is None or found[1] >= mono_ms:
+                right = middle
+            else:
+                left = found[0] + 1
+        return left
+
+    return first_at(low) - _DISORDER_ROWS, first_at(high) + _DISORDER_ROWS
 
 
 class _Deadline:

@@ -125,7 +125,7 @@ def salvage(
         building.unlink(missing_ok=True)
         raise
     connection.close()
-    _sync(building)
+    sync(building)
     building.rename(side(path, ".salvaged"))
     finish(path)
     return recovered
@@ -142,7 +142,7 @@ def finish(path: Path) -> None:
             side(path, ending).rename(side(aside, ending))
     side(path, "-shm").unlink(missing_ok=True)
     done.rename(path)
-    _sync(path.parent)
+    sync(path.parent)
 
 
 def _aside(path: Path) -> Path:
@@ -170,7 +170,8 @@ def _remove(old: Path) -> None:
         old.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Force a file or folder to the disk. Raises :class:`OSError`."""
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(handle)

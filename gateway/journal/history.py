@@ -1,0 +1,263 @@
+"""History of points: means of meters, levels of contacts and relays, marks of doors.
+
+A point and quantity is one series; the index of facts holds (series, boot, instant, value),
+so a chart is drawn without touching the facts themselves. For wide ranges there are hourly
+roll-ups, kept by the writer. Both are kept per boot in monotonic time and come into civil
+time here, by the boot's offsets: so facts from before the clock was trusted take their place.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+
+from gateway.core.machine import Ms, UtcMs
+from gateway.journal.reader import SELECT, Boot, Reader, boots, rows
+from gateway.journal.schema import HOUR_MS
+from gateway.wire import Row
+
+ROLL_UP_FROM_MS = HOUR_MS
+"""Buckets at least this wide are made of roll-ups."""
+MOST_LEVELS = 20_000
+
+_LEVEL_KINDS = ("contact_changed", "relay_changed")
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """What a meter said from ``utc_ms`` on, for one bucket's width.
+
+    ``count`` 0 with ``None`` for the values is a gap: the meter was asked and said nothing.
+    Where nothing was told at all there is no bucket.
+    """
+
+    utc_ms: UtcMs
+    min: float | None
+    mean: float | None
+    max: float | None
+    count: int
+
+
+@dataclass(slots=True)
+class _Sum:
+    count: int = 0
+    total: float = 0.0
+    min: float | None = None
+    max: float | None = None
+
+    def add(self, count: int, total: float, low: float | None, high: float | None) -> None:
+        self.count += count
+        self.total += total
+        if low is not None and (self.min is None or low < self.min):
+            self.min = low
+        if high is not None and (self.max is None or high > self.max):
+            self.max = high
+
+
+def buckets(
+    reader: Reader,
+    point: str,
+    quantity: str,
+    from_utc_ms: UtcMs,
+    to_utc_ms: UtcMs,
+    number: int,
+) -> list[Bucket]:
+    """Means of a meter in ``number`` buckets of equal width, in order; empty ones are absent.
+
+    Buckets of an hour or more are made of whole hours, each counted in the bucket in which
+    its middle lies. Raises :class:`ValueError` for an empty range or no buckets, and
+    :class:`gateway.journal.reader.JournalUnavailable`.
+    """
+    if to_utc_ms <= from_utc_ms or number < 1:
+        raise ValueError("a range from earlier to later, in at least one bucket")
+    width = -((from_utc_ms - to_utc_ms) // number)
+
+    def work(db: sqlite3.Connection) -> list[Bucket]:
+        series = _series(db, "reading", point, quantity)
+        sums: dict[int, _Sum] = {}
+        if series is not None:
+            for boot in boots(db).values():
+                collect = _from_hours if width >= ROLL_UP_FROM_MS else _from_facts
+                collect(db, series, boot, (from_utc_ms, to_utc_ms, width), sums)
+        last = (to_utc_ms - 1 - from_utc_ms) // width
+        for index in [index for index in sums if not 0 <= index <= last]:
+            edge = sums.pop(index)
+            sums.setdefault(min(max(index, 0), last), _Sum()).add(
+                edge.count, edge.total, edge.min, edge.max
+            )
+        return [
+            Bucket(
+                utc_ms=from_utc_ms + index * width,
+                min=found.min,
+                mean=found.total / found.count if found.count else None,
+                max=found.max,
+                count=found.count,
+            )
+            for index, found in sorted(sums.items())
+        ]
+
+    return reader.read(work)
+
+
+_Range = tuple[UtcMs, UtcMs, Ms]
+
+
+def _from_hours(
+    db: sqlite3.Connection, series: int, boot: Boot, within: _Range, sums: dict[int, _Sum]
+) -> None:
+    from_utc_ms, to_utc_ms, width = within
+    for place, segment in enumerate(boot.segments):
+        offset = segment.utc_offset_ms
+        # An hour belongs to the segment in which it begins, whatever happens to the clock in it.
+        first = -(2**40) if place == 0 else -(-segment.from_mono_ms // HOUR_MS)
+        last = 2**40
+        if place + 1 < len(boot.segments):
+            last = -(-boot.segments[place + 1].from_mono_ms // HOUR_MS) - 1
+        first = max(first, (from_utc_ms - offset) // HOUR_MS)
+        last = min(last, (to_utc_ms - 1 - offset) // HOUR_MS)
+        shift = HOUR_MS // 2 + offset - from_utc_ms
+        for index, count, total, low, high in db.execute(
+            f"SELECT (hour * {HOUR_MS} + ?) / ?, total(count), total(sum), min(min), max(max) "
+            "FROM hour WHERE series = ? AND boot = ? AND hour BETWEEN ? AND ? GROUP BY 1",
+            (shift, width, series, boot.id, first, last),
+        ):
+            sums.setdefault(index, _Sum()).add(int(count), total, low, high)
+
+
+def _from_facts(
+    db: sqlite3.Connection, series: int, boot: Boot, within: _Range, sums: dict[int, _Sum]
+) -> None:
+    from_utc_ms, to_utc_ms, width = within
+    for low_ms, high_ms, offset in boot.mono_ranges(from_utc_ms, to_utc_ms):
+        where = (
+            "FROM fact WHERE series = ? AND boot = ? AND mono_ms >= ? AND mono_ms < ? AND count IS"
+        )
+        values = (series, boot.id, low_ms, high_ms)
+        shift = offset - from_utc_ms
+        for index, count, total, low, high in db.execute(
+            "SELECT (mono_ms + ?) / ?, count(value), total(value), min(value), max(value) "
+            f"{where} NULL GROUP BY 1",
+            (shift, width, *values),
+        ):
+            sums.setdefault(index, _Sum()).add(count, total, low, high)
+        for mono_ms, count, value, text in db.execute(
+            f"SELECT mono_ms, count, value, data {where} NOT NULL", values
+        ):
+            thinned = json.loads(text)
+            sums.setdefault((mono_ms + shift) // width, _Sum()).add(
+                count, count * (value or 0.0), thinned.get("min"), thinned.get("max")
+            )
+
+
+def levels(
+    reader: Reader, point: str, from_utc_ms: UtcMs, to_utc_ms: UtcMs
+) -> list[tuple[UtcMs, bool | None]]:
+    """Changes of a contact or relay, in order; ``None`` is unknown.
+
+    The first one stands at ``from_utc_ms``: the level before the range. Between the last
+    word of one run of the machine and the first of the next the level is unknown. At most
+    20,000 changes, the newest ones.
+    """
+
+    def work(db: sqlite3.Connection) -> list[tuple[UtcMs, bool | None]]:
+        numbers = [
+            number for kind in _LEVEL_KINDS if (number := _series(db, kind, point, "")) is not None
+        ]
+        changes: list[tuple[UtcMs, bool | None]] = []
+        before: tuple[UtcMs, bool | None] | None = None
+        known = boots(db)
+        for boot in known.values() if numbers else ():
+            found = _changes(db, numbers, boot, from_utc_ms, to_utc_ms)
+            if boot.id != max(known) and (end := _last_utc_ms(db, known, boot)) is not None:
+                found.append((end, None))
+            for utc_ms, active in found:
+                if utc_ms < from_utc_ms:
+                    before = max(before or (utc_ms, active), (utc_ms, active), key=lambda c: c[0])
+                elif utc_ms < to_utc_ms:
+                    changes.append((utc_ms, active))
+        changes.sort(key=lambda change: change[0])
+        if before is not None:
+            changes.insert(0, (from_utc_ms, before[1]))
+        return changes[-MOST_LEVELS:]
+
+    return reader.read(work)
+
+
+def _changes(
+    db: sqlite3.Connection, numbers: list[int], boot: Boot, from_utc_ms: UtcMs, to_utc_ms: UtcMs
+) -> list[tuple[UtcMs, bool | None]]:
+    """Changes of one boot in the range, and the last one before it."""
+    found: list[tuple[UtcMs, bool | None]] = []
+    for series in numbers:
+        for low, high, offset in boot.mono_ranges(from_utc_ms, to_utc_ms):
+            found.extend(
+                (mono_ms + offset, None if value is None else bool(value))
+                for mono_ms, value in db.execute(
+                    "SELECT mono_ms, value FROM fact WHERE series = ? AND boot = ? "
+                    "AND mono_ms >= ? AND mono_ms < ? ORDER BY mono_ms DESC LIMIT ?",
+                    (series, boot.id, low, high, MOST_LEVELS),
+                )
+            )
+        for low, high, offset in reversed(boot.mono_ranges(-(2**61), from_utc_ms)):
+            last = db.execute(
+                "SELECT mono_ms, value FROM fact WHERE series = ? AND boot = ? "
+                "AND mono_ms >= ? AND mono_ms < ? ORDER BY mono_ms DESC LIMIT 1",
+                (series, boot.id, low, high),
+            ).fetchone()
+            if last is not None:
+                found.append((last[0] + offset, None if last[1] is None else bool(last[1])))
+                break
+    return sorted(found, key=lambda change: change[0])
+
+
+def _last_utc_ms(db: sqlite3.Connection, known: dict[int, Boot], boot: Boot) -> UtcMs | None:
+    """When the last word of this boot was spoken."""
+    until = min(other.first_row for other in known.values() if other.id > boot.id)
+    row = db.execute(
+        "SELECT mono_ms FROM fact WHERE row < ? AND boot = ? ORDER BY row DESC LIMIT 1",
+        (until, boot.id),
+    ).fetchone()
+    return None if row is None else boot.utc_ms(row[0])
+
+
+def marks(
+    reader: Reader, subject: str, from_utc_ms: UtcMs, to_utc_ms: UtcMs, limit: int = 1_000
+) -> list[Row]:
+    """All facts about a door (or any subject) in the range, the newest ``limit`` in order."""
+
+    def work(db: sqlite3.Connection) -> list[Row]:
+        known = boots(db)
+        found: list[Row] = []
+        for (series,) in db.execute("SELECT id FROM series WHERE subject = ?", (subject,)):
+            for boot in known.values():
+                for low, high, _ in boot.mono_ranges(from_utc_ms, to_utc_ms):
+                    found += rows(
+                        db.execute(
+                            f"{SELECT} WHERE fact.series = ? AND fact.boot = ? AND mono_ms >= ? "
+                            "AND mono_ms < ? ORDER BY mono_ms DESC LIMIT ?",
+                            (series, boot.id, low, high, limit),
+                        ),
+                        known,
+                    )
+        found.sort(key=lambda row: (row.utc_ms or 0, row.row))
+        return found[-limit:]
+
+    return reader.read(work)
+
+
+def series(reader: Reader) -> list[tuple[str, str, str]]:
+    """What there is a history of: (kind, subject, quantity)."""
+    return reader.read(
+        lambda db: db.execute(
+            "SELECT kind, subject, quantity FROM series ORDER BY subject, kind, quantity"
+        ).fetchall()
+    )
+
+
+def _series(db: sqlite3.Connection, kind: str, subject: str, quantity: str) -> int | None:
+    row = db.execute(
+        "SELECT id FROM series WHERE kind = ? AND subject = ? AND quantity = ?",
+        (kind, subject, quantity),
+    ).fetchone()
+    return None if row is None else int(row[0])
