@@ -1,0 +1,128 @@
+"""The gateway itself, broker, store and page: nothing leaves the machine in plain text."""
+
+from __future__ import annotations
+
+import zoneinfo
+
+from gateway.settings.draft import Draft
+from gateway.settings.model import Gateway, MeterOptions
+from gateway.settings.model_link import is_loopback
+from gateway.settings.problems import meant
+from gateway.settings.reading import Part
+
+
+def check(draft: Draft) -> None:
+    """Report everything that is wrong with the gateway, broker, page and meters' limits."""
+    if draft.gateway is not None and draft.gateway.value is not None:
+        _gateway(draft, draft.gateway, draft.gateway.value)
+    _mqtt(draft)
+    _web(draft)
+    _record(draft)
+    for part in draft.points.values():
+        if part.value is None or not isinstance(part.value.options, MeterOptions):
+            continue
+        known = [name for name, _, _ in part.value.quantities]
+        for quantity in part.value.options.deadband:
+            if quantity not in known:
+                draft.complain(
+                    part,
+                    ("deadband", quantity),
+                    f"{part.value.driver} does not measure {quantity[:40]}",
+                    meant(quantity, known),
+                )
+
+
+def _gateway(draft: Draft, part: Part[Gateway], gateway: Gateway) -> None:
+    zones = zoneinfo.available_timezones()
+    if gateway.timezone not in zones:
+        draft.complain(
+            part,
+            ("timezone",),
+            f"there is no time zone {gateway.timezone[:40]}",
+            meant(gateway.timezone, sorted(zones), "write for example Europe/Berlin; known are"),
+        )
+    if gateway.holidays is not None:
+        from gateway.settings.calendar import regions
+
+        if gateway.holidays not in regions():
+            draft.complain(
+                part,
+                ("holidays",),
+                f"no holidays are known for {gateway.holidays}",
+                meant(gateway.holidays, near_regions(gateway.holidays), "possible are"),
+            )
+    if not gateway.languages or len(set(gateway.languages)) != len(gateway.languages):
+        draft.complain(part, ("languages",), "wants each language once", "write [de, en]")
+
+
+def near_regions(region: str) -> list[str]:
+    """The regions of the same country, else the countries."""
+    from gateway.settings.calendar import regions
+
+    country = region.partition("-")[0]
+    same = [name for name in regions() if name.partition("-")[0] == country]
+    return same or [name for name in regions() if "-" not in name]
+
+
+def _mqtt(draft: Draft) -> None:
+    part = draft.mqtt
+    if part is None or part.value is None:
+        return
+    mqtt = part.value
+    if mqtt.embedded and not draft.bench():
+        draft.complain(
+            part,
+            (),
+            "the embedded broker keeps nothing over a restart and is for the bench",
+            "write mqtt: {host: …, tls: …}, or bench: true under gateway:",
+        )
+    if mqtt.tls is None and not is_loopback(mqtt.host) and "tls" not in part.bad:
+        draft.complain(
+            part,
+            ("host",),
+            f"{mqtt.host} is another machine, and the connection would be readable",
+            "add tls: {ca: ca.pem, cert: gw.pem, key: gw.key}, or tls: none if you must",
+        )
+    if (mqtt.user is None) != (mqtt.password is None) and not part.bad & {"user", "password"}:
+        key = "user" if mqtt.password is None else "password"
+        draft.complain(
+            part,
+            (key,),
+            "user and password come together",
+            "write user: NAME and password: !secret mqtt_password",
+        )
+    tls = mqtt.tls
+    if tls is not None and (tls.cert is None) != (tls.key is None):
+        draft.complain(
+            part,
+            ("tls", "cert" if tls.key is None else "key"),
+            "cert and key come together",
+            "write cert: gw.pem, key: gw.key",
+        )
+
+
+def _web(draft: Draft) -> None:
+    part = draft.web
+    if part is None or part.value is None:
+        return
+    web = part.value
+    if web.tls is None and not is_loopback(web.host) and "tls" not in part.bad:
+        draft.complain(
+            part,
+            ("listen",),
+            f"{web.host} is reachable from other machines, and log-ins would be readable",
+            "add tls: {cert: page.pem, key: page.key}, or listen on 127.0.0.1",
+        )
+
+
+def _record(draft: Draft) -> None:
+    part = draft.record
+    if part is None or part.value is None:
+        return
+    if part.value.store not in ("none",) and draft.mqtt is None:
+        draft.complain(
+            part,
+            (),
+            "the recorder takes the events from a broker, and none is named",
+            "write mqtt: with its host (or mqtt: embedded on the bench), or remove record",
+        )

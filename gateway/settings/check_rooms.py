@@ -1,0 +1,154 @@
+"""Rooms, contacts and escalations: names that lead somewhere, and a call that can end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway.settings.draft import Draft
+from gateway.settings.model import Point, RelayOptions, Watch
+from gateway.settings.model_rooms import EscalationStep, Room
+from gateway.settings.problems import meant
+from gateway.settings.reading import Part
+
+LONG = ("reassurance", "lamp", "sounder", "unlock", "valve", "fan")
+"""Relays of a room that are on for as long as something lasts: their limit must be written."""
+CALL = ("cancel", "presence", "reassurance", "lamp", "sounder", "unlock")
+
+
+def check(draft: Draft) -> None:
+    """Report everything that is wrong with rooms, watches, contacts and escalations."""
+    for name, part in draft.rooms.items():
+        if part.value is not None:
+            _room(draft, name, part, part.value)
+    for part_watch in draft.watch.values():
+        if part_watch.value is not None:
+            _watch(draft, part_watch, part_watch.value)
+    for contact in draft.contacts.values():
+        if contact.value is not None and not contact.value.channels:
+            draft.complain(
+                contact, ("channels",), "has no channel", "write channels: [!secret caretaker_url]"
+            )
+    for escalation in draft.escalations.values():
+        if escalation.value is not None:
+            _escalation(draft, escalation, escalation.value.steps)
+    house = draft.house
+    if house is not None and house.value is not None:
+        for severity, name in house.value.alarms.items():
+            _known(draft, house, ("alarms", severity), "escalation", name)
+
+
+def _known(draft: Draft, part: Part[Any], loc: tuple[str | int, ...], kind: str, name: str) -> None:
+    names = draft.choices(f"{kind}s")
+    if name not in names:
+        draft.complain(
+            part,
+            loc,
+            f"there is no {kind} {name}",
+            meant(name, names, f"the {kind}s are") + f" ({kind}s are listed under {kind}s:)",
+        )
+
+
+def _room(draft: Draft, name: str, part: Part[Room], room: Room) -> None:
+    if room.cord and room.cancel is None and "cancel" not in part.bad:
+        draft.complain(
+            part,
+            ("cord",),
+            "a call could never be ended",
+            "add cancel: with the button in the room; nobody can cancel from afar",
+        )
+    if not room.cord and "cord" not in part.bad:
+        for key in CALL:
+            if getattr(room, key) is not None:
+                draft.complain(
+                    part, (key,), "means nothing without a cord", "add cord: [POINT], or remove it"
+                )
+    if room.valve is not None and room.leak is None and "leak" not in part.bad:
+        draft.complain(part, ("valve",), "nothing tells it to close", "add leak: with a sensor")
+    if room.fan is not None and room.climate is None and "climate" not in part.bad:
+        draft.complain(part, ("fan",), "nothing tells it to run", "add climate: with a sensor")
+    if room.escalation is not None:
+        _known(draft, part, ("escalation",), "escalation", room.escalation)
+    for key in LONG:
+        relay = getattr(room, key)
+        point = draft.points.get(relay) if relay is not None else None
+        options = point.value.options if point is not None and point.value is not None else None
+        if point is not None and isinstance(options, RelayOptions) and options.max_on_ms is None:
+            draft.complain(
+                point,
+                ("max_on",),
+                f"the {key} of {name} is on for as long as it takes, and no limit is written",
+                "write max_on: unlimited, or a duration after which it goes off whatever happens",
+            )
+
+
+def _escalation(draft: Draft, part: Part[Any], steps: tuple[EscalationStep, ...]) -> None:
+    last = -1
+    if not steps:
+        draft.complain(part, (), "has no steps", "write [{after: 0 s, notify: caretaker}]")
+    for n, step in enumerate(steps):
+        _known(draft, part, ("steps", n, "notify"), "contact", step.notify)
+        if (step.after_ms is None) == (step.every_ms is None):
+            draft.complain(
+                part, ("steps", n), "wants either after or every", "write after: 60 s, for example"
+            )
+        elif step.every_ms is not None:
+            if n != len(steps) - 1 or n == 0:
+                draft.complain(
+                    part,
+                    ("steps", n, "every"),
+                    "repeats for ever and must be the last of several steps",
+                    "move it to the end, behind a step with after",
+                )
+            if step.every_ms < 10_000:
+                draft.complain(
+                    part, ("steps", n, "every"), "floods the phone", "write at least 10 s"
+                )
+        elif step.after_ms is not None:
+            if step.after_ms <= last:
+                draft.complain(
+                    part,
+                    ("steps", n, "after"),
+                    "is not later than the step before it",
+                    "sort the steps; after counts from the call, not from the step before",
+                )
+            last = step.after_ms
+
+
+def _watch(draft: Draft, part: Part[Watch], watch: Watch) -> None:
+    there = draft.points.get(watch.point)
+    point = there.value if there is not None else None
+    if point is None:
+        return
+    if point.kind == "contact":
+        for key in ("quantity", "above", "below"):
+            if getattr(watch, key) is not None:
+                message = f"{watch.point} is a contact, it has no values"
+                draft.complain(part, (key,), message, "write active: yes")
+    elif point.kind == "meter":
+        _watched_meter(draft, part, watch, point)
+
+
+def _watched_meter(draft: Draft, part: Part[Any], watch: Watch, point: Point) -> None:
+    known = [name for name, _, _ in point.quantities]
+    if watch.active is not None:
+        hint = "write quantity: and above: or below:"
+        draft.complain(part, ("active",), f"{watch.point} is a meter", hint)
+    if watch.quantity is None and "quantity" not in part.bad:
+        draft.complain(part, (), "quantity is missing", f"write quantity: {' or '.join(known)}")
+    if watch.quantity is not None and watch.quantity not in known:
+        message = f"{watch.point} has no {watch.quantity}"
+        draft.complain(part, ("quantity",), message, meant(watch.quantity, known))
+    if watch.above is None and watch.below is None and not part.bad & {"above", "below"}:
+        draft.complain(part, (), "has no limit", "write above: or below: with a value")
+    if watch.hysteresis < 0:
+        draft.complain(part, ("hysteresis",), "is negative", "write a value above 0")
+    for key in (k for k in ("below", "above") if getattr(watch, k) is not None):
+        value = getattr(watch, key)
+        for name, lowest, highest in point.quantities:
+            if name == watch.quantity and not lowest <= value <= highest:
+                draft.complain(
+                    part,
+                    (key,),
+                    f"{value:g} can never be measured",
+                    f"{name} lies between {lowest:g} and {highest:g}",
+                )

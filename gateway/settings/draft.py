@@ -1,0 +1,73 @@
+"""The configuration half judged: every part read, their relations not looked at yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.settings.drivers import DriverInfo
+from gateway.settings.model import Gateway, House, Journal, Point, Retention, Watch
+from gateway.settings.model_doors import Door, Interlock
+from gateway.settings.model_link import Heartbeat, Mqtt, Record, Web
+from gateway.settings.model_rooms import Contact, EscalationStep, Room
+from gateway.settings.reading import Loc, Part, Reading, place
+from gateway.settings.types import Model
+
+
+class Escalation(Model):
+    """The steps of one escalation; in the file the list itself."""
+
+    steps: tuple[EscalationStep, ...]
+    """Its steps; no unit, a list."""
+
+
+@dataclass(slots=True)
+class Draft:
+    """All parts by the names of their sections."""
+
+    reading: Reading
+    drivers: Mapping[str, DriverInfo]
+    gateway: Part[Gateway] | None = None
+    house: Part[House] | None = None
+    points: dict[str, Part[Point]] = field(default_factory=dict)
+    doors: dict[str, Part[Door]] = field(default_factory=dict)
+    rooms: dict[str, Part[Room]] = field(default_factory=dict)
+    interlocks: dict[str, Part[Interlock]] = field(default_factory=dict)
+    watch: dict[str, Part[Watch]] = field(default_factory=dict)
+    contacts: dict[str, Part[Contact]] = field(default_factory=dict)
+    escalations: dict[str, Part[Escalation]] = field(default_factory=dict)
+    mqtt: Part[Mqtt] | None = None
+    record: Part[Record] | None = None
+    web: Part[Web] | None = None
+    retention: Part[Retention] | None = None
+    journal: Part[Journal] | None = None
+    heartbeat: Part[Heartbeat] | None = None
+    uncertain: set[str] = field(default_factory=set)
+    """Texts in parts that could not be read whole: points named there may be used."""
+
+    def complain(self, part: Part[Any], loc: Loc, message: str, hint: str) -> None:
+        """A problem at a value of a part; where the value is not there, at the part."""
+        mark, key = place(part, loc, at_key=False)
+        self.reading.problem(mark, key, message, hint)
+
+    def sections(self) -> Iterator[tuple[str, Part[Any]]]:
+        """Every part that there is, with the name of its section."""
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if isinstance(value, Part):
+                yield name, value
+            elif isinstance(value, dict) and name != "drivers":
+                for part in value.values():
+                    yield name, part
+
+    def bench(self) -> bool:
+        """Whether the file says ``bench: true``; also where it is not sure."""
+        if self.gateway is None:
+            return False
+        value = self.gateway.value
+        return value.bench if value is not None else "bench" in self.gateway.bad
+
+    def choices(self, section: str) -> list[str]:
+        """The names of a section, in the order of the file."""
+        return list(getattr(self, section))

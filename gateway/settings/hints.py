@@ -1,0 +1,115 @@
+"""What works and could be better: shown by ``portier check``, never an error."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from gateway.settings.draft import Draft
+from gateway.settings.reading import Loc, Part, place
+
+_NAMES = """
+alexander alina andrea andreas angelika anja anke anna anne antje anton astrid axel barbara
+beate bernd bernhard birgit brigitte carina carsten charles christa christian christina
+christine christoph clara claudia daniel daniela david dieter doris elena elisabeth elke emil
+emma erika ernst eva felix finn florian frank franz franziska friedrich fritz gabi gabriele
+georg gerda gerhard gisela guenter günter günther hanna hannah hans harald heike heinz helga
+helmut herbert horst ines ingrid james jan jana jennifer jens jessica joachim johanna johannes
+john jonas josef joseph juergen julia julian jürgen karen karin karl katharina katja katrin
+kerstin klaus kurt lars laura lea lena leon linda lisa ludwig lukas manfred manuela maria
+marie marion mark markus martin martina mary matthias max maximilian mia michael michaela
+monika nadine nancy nicole nils norbert olaf oliver otto paul paula peter petra philipp rainer
+ralf regina reiner renate richard robert roland rolf rosa ruth sabine sandra sarah sebastian
+sigrid silke simon simone sophie stefan stefanie steffen stephan susan susanne sven sylvia
+tanja thomas thorsten tim tobias tom torsten udo ulrich ulrike ursula ute uwe vera verena
+volker walter werner wilhelm william wolfgang yvonne
+"""
+GIVEN_NAMES = frozenset(_NAMES.split())
+TITLES = frozenset({"herr", "frau", "mr", "mrs", "ms", "dr"})
+
+
+def hints(draft: Draft) -> tuple[str, ...]:
+    """The hints in the order of the file. Only for a draft without problems."""
+    found = [*_people(draft), *_cords(draft), *_bench(draft), *_leafless(draft), *_holidays(draft)]
+    return tuple(f"{file}:{line}:{column}: {text}" for file, line, column, text in sorted(found))
+
+
+Hint = tuple[str, int, int, str]
+
+
+def _hint(part: Part[Any], loc: Loc, text: str, *, at_key: bool = False) -> Hint:
+    mark, key = place(part, loc, at_key=at_key)
+    return (mark.file, mark.line, mark.column, f"{key}: {text}")
+
+
+def _person(*names: str | None) -> bool:
+    words = [w for name in names for w in re.split(r"[\W_\d]+", (name or "").casefold())]
+    return any(word in GIVEN_NAMES | TITLES for word in words)
+
+
+def _people(draft: Draft) -> list[Hint]:
+    """A log of who came when must not begin by accident."""
+    activators = {
+        activator.point
+        for door in draft.doors.values()
+        if door.value is not None
+        for activator in door.value.activators
+    }
+    found = []
+    for name in sorted(activators):
+        part = draft.points[name]
+        label = part.value.options.label if part.value is not None else None
+        if _person(name, label):
+            text = (
+                "is an activator and sounds like a person: every use would be kept under that "
+                "name; name the place or the device instead"
+            )
+            found.append(_hint(part, (), text))
+    for contact in draft.contacts.values():
+        if contact.value is not None and _person(contact.key, contact.value.name):
+            text = "sounds like a person; name the function instead, such as caretaker"
+            found.append(_hint(contact, (), text))
+    return found
+
+
+def _cords(draft: Draft) -> list[Hint]:
+    found = []
+    for room in draft.rooms.values():
+        for cord in room.value.cord if room.value is not None else ():
+            point = draft.points[cord]
+            if getattr(getattr(point.value, "settings", None), "wiring", "") == "normally_open":
+                text = "is a cord wired normally open: a cut wire is silence, not a call"
+                found.append(_hint(point, ("wiring",), text))
+    return found
+
+
+def _bench(draft: Draft) -> list[Hint]:
+    real = [
+        part
+        for part in draft.points.values()
+        if part.value is not None and not part.value.driver.startswith("simulated")
+    ]
+    if not draft.bench() or not real:
+        return []
+    text = "is a real terminal on a bench, whose clock may be made to jump"
+    return [_hint(part, ("driver",), text) for part in real]
+
+
+def _leafless(draft: Draft) -> list[Hint]:
+    found = []
+    for part in draft.doors.values():
+        if part.value is not None and part.value.leaf is None:
+            text = "has no leaf contact: nobody can tell whether a press opened it"
+            found.append(_hint(part, (), text))
+    return found
+
+
+def _holidays(draft: Draft) -> list[Hint]:
+    region = draft.gateway.value.holidays if draft.gateway and draft.gateway.value else None
+    found = []
+    for part in draft.doors.values():
+        plan = part.value.schedule if part.value is not None else None
+        if plan and region is not None and not plan.of("holiday"):
+            text = f"says nothing about holidays: those of {region} are days like any other"
+            found.append(_hint(part, ("schedule",), text, at_key=True))
+    return found

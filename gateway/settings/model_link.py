@@ -1,0 +1,219 @@
+"""Broker, store, page and heartbeat: everything that speaks over a network."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from gateway.settings.problems import meant
+from gateway.settings.types import (
+    Bool,
+    Duration,
+    Id,
+    Label,
+    Model,
+    SecretUrl,
+    SecretValue,
+    Short,
+    WebUrl,
+    wrong,
+)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address never leaves this machine."""
+    if host.casefold() in {"localhost", "localhost.", "ip6-localhost"}:
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Tls(Model):
+    """Certificates for a connection; the files are looked for beside the configuration."""
+
+    off: Bool = False
+    """No TLS at all; no unit, written as tls: none."""
+    ca: Label | None = None
+    """Who is trusted; no unit, a file. The system's authorities if it is not written."""
+    cert: Label | None = None
+    """Our certificate; no unit, a file."""
+    key: Label | None = None
+    """Its key; no unit, a file."""
+
+
+class Issuer(Model):
+    """Somebody who may send commands over the broker."""
+
+    key: SecretValue
+    """The key that its commands are signed with; no unit, !secret NAME."""
+
+
+def _port(value: object) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 5:
+        port = int(value)
+        if 1 <= port <= 65_535:
+            return port
+    raise wrong(f"{value!r} is not a port", "ports go from 1 to 65535, for example 8883")
+
+
+Port = Annotated[int, BeforeValidator(_port), WithJsonSchema({"type": "integer"})]
+
+
+class Mqtt(Model):
+    """The MQTT broker."""
+
+    embedded: Bool = False
+    """The broker inside this process, for the bench; no unit, written as mqtt: embedded."""
+    host: Label = "localhost"
+    """The broker; no unit, a name or address."""
+    port: Port | None = None
+    """Its port; no unit, 8883 with TLS and 1883 without if it is not written."""
+    tls: Annotated[Tls, Short("off", (("none", "yes"), ("system", "no")))] | None = None
+    """Its certificates; no unit, files, system for the system's authorities, or none."""
+    user: Label | None = None
+    """The user at the broker; no unit, a text."""
+    password: SecretValue | None = None
+    """The user's password; no unit, !secret NAME."""
+    client: Label | None = None
+    """The client id; no unit, portier-ID if it is not written."""
+    issuers: dict[Id, Issuer] = Field(default_factory=dict)
+    """Who must sign commands; no unit, names with their keys."""
+    home_assistant: Bool = True
+    """Whether Home Assistant is told what there is; no unit, yes or no."""
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the connection is under TLS."""
+        return self.tls is not None and not self.tls.off
+
+    @property
+    def port_number(self) -> int:
+        """The port, written or not."""
+        return self.port or (8883 if self.encrypted else 1883)
+
+
+MqttField = Annotated[Mqtt, Short("embedded", (("embedded", "yes"),))]
+"""``mqtt: embedded`` beside the mapping."""
+
+STORES = ("influx", "influxs", "influx1", "influx1s")
+
+
+def _store(value: object) -> str:
+    if not isinstance(value, str):
+        raise wrong("a store is a text", 'write sqlite or "influx://HOST:PORT"')
+    if value in ("sqlite", "none"):
+        return value
+    scheme, separator, rest = value.partition("://")
+    if not separator or not rest:
+        raise wrong(
+            f"{value[:60]!r} is no store", meant(value, ["sqlite"], 'write "influx://HOST:PORT" or')
+        )
+    if scheme not in STORES:
+        raise wrong(f"the store {scheme[:20]!r} is not known", meant(scheme, ("sqlite", *STORES)))
+    if "@" in rest or "token=" in rest or "password=" in rest:
+        raise wrong(
+            "the address holds a user, password or token",
+            "leave it out here and write token: !secret NAME (or user: and password:)",
+        )
+    if not value.isprintable() or " " in value:
+        raise wrong("the address has spaces in it", 'write "influx://HOST:PORT"')
+    return value
+
+
+class Record(Model):
+    """The time-series store, and who writes it."""
+
+    store: Annotated[
+        str,
+        BeforeValidator(_store),
+        WithJsonSchema({"type": "string", "pattern": r"^(sqlite|none|influx1?s?://[^\s@]+)$"}),
+    ] = "sqlite"
+    """Where to; no unit, sqlite, none or an address such as influx://HOST:PORT."""
+    token: SecretValue | None = None
+    """The store's token; no unit, !secret NAME."""
+    user: Label | None = None
+    """The store's user, where it has no tokens; no unit, a text."""
+    password: SecretValue | None = None
+    """The user's password; no unit, !secret NAME."""
+    org: Label = "portier"
+    """The store's organisation; no unit, a text."""
+    bucket: Label = "portier"
+    """The store's bucket or database; no unit, a text."""
+    name: Id = "recorder"
+    """The name of this recorder; no unit, each recorder has its own."""
+    gateways: tuple[Id, ...] = ()
+    """The gateways it records; no unit, this one if none is written."""
+    expect: tuple[Id, ...] = ()
+    """The recorders that must have everything; no unit, this one if none is written."""
+
+
+RecordField = Annotated[Record, Short("store")]
+"""``record: sqlite`` beside the mapping."""
+
+
+class WebTls(Model):
+    """The certificate of the page."""
+
+    cert: Label
+    """The certificate with its chain; no unit, a file."""
+    key: Label
+    """Its key; no unit, a file."""
+
+
+def _listen(value: object) -> str:
+    text = value if isinstance(value, str) else ""
+    host, separator, port = text.rpartition(":")
+    if not separator or not host:
+        raise wrong(f"{text[:60]!r} is not ADDRESS:PORT", "write for example 127.0.0.1:8080")
+    try:
+        _port(port)
+    except PydanticCustomError as error:
+        context = error.context or {}
+        raise wrong(str(context["message"]), str(context["hint"])) from None
+    try:
+        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        if bare != "localhost":
+            ip_address(bare)
+    except ValueError:
+        raise wrong(
+            f"{host[:60]!r} is no address of this machine",
+            "write 127.0.0.1:8080 for this machine only, or 0.0.0.0:8443 for all networks",
+        ) from None
+    return text
+
+
+class Web(Model):
+    """The page and the API."""
+
+    listen: Annotated[
+        str,
+        BeforeValidator(_listen),
+        WithJsonSchema({"type": "string", "pattern": r"^\S+:\d{1,5}$"}),
+    ] = "127.0.0.1:8080"
+    """Where it listens; no unit, ADDRESS:PORT."""
+    tls: WebTls | None = None
+    """Its certificate, a must on any address but loopback; no unit, two files."""
+    public_url: WebUrl | None = None
+    """The address that people reach it at, for links in messages; no unit, https://…"""
+
+    @property
+    def host(self) -> str:
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.listen.rpartition(":")[2])
+
+
+class Heartbeat(Model):
+    """Somebody outside who notices that the gateway is silent."""
+
+    url: SecretUrl
+    """What is called; no unit, an address or !secret NAME."""
+    every_ms: Duration = 300_000
+    """How often; a duration."""

@@ -1,0 +1,201 @@
+"""From checked settings to the plan of the building: names to numbers, nothing decided."""
+
+from __future__ import annotations
+
+from typing import cast
+from zoneinfo import ZoneInfo
+
+from gateway.core.events import Mode
+from gateway.core.plan import (
+    ActivatorPlan,
+    BuildingPlan,
+    ContactPlan,
+    DoorPlan,
+    FirePlan,
+    IndicatorPlan,
+    InterlockPlan,
+    MeterPlan,
+    RelayPlan,
+    Transition,
+    WatchPlan,
+)
+from gateway.settings.calendar import holidays_of, transitions, years
+from gateway.settings.check_doors import together
+from gateway.settings.limits import door_relays, pulse_ms
+from gateway.settings.model import (
+    ContactOptions,
+    MeterOptions,
+    Point,
+    RelayOptions,
+    Settings,
+    Watch,
+)
+from gateway.settings.model_doors import Door
+
+STUCK_AFTER_MS = 30_000
+READINGS_TO_SILENCE = 10
+SILENT_AFTER_MS = 600_000
+
+
+def plan(settings: Settings, *, now_utc_ms: int) -> BuildingPlan:
+    """The building, with the schedules' transitions for 400 days from ``now_utc_ms``."""
+    return BuildingPlan(
+        gateway=settings.gateway.id,
+        contacts=_contacts(settings),
+        relays=_relays(settings),
+        meters=tuple(
+            _meter(point, point.options)
+            for point in settings.points.values()
+            if isinstance(point.options, MeterOptions)
+        ),
+        doors=_doors(settings, now_utc_ms),
+        interlocks=tuple(
+            InterlockPlan(name, lock.doors, lock.wait_ms)
+            for name, lock in settings.interlocks.items()
+        ),
+        watches=tuple(_watch(settings, name, watch) for name, watch in settings.watch.items()),
+        notices=tuple(
+            (name, "egress_never")
+            for name, door in settings.doors.items()
+            if door.egress == "never"
+        ),
+    )
+
+
+def _contacts(settings: Settings) -> tuple[ContactPlan, ...]:
+    pressed = {
+        activator.point
+        for door in settings.doors.values()
+        for activator in door.activators
+        if activator.kind in ("button", "remote")
+    }
+    urgent = {at for door in settings.doors.values() if (at := _fire_point(settings, door))}
+    for room in settings.rooms.values():
+        pressed |= {point for point in (room.cancel, room.presence) if point is not None}
+        urgent |= set(room.cord)
+    plans = []
+    for name, point in settings.points.items():
+        options = point.options
+        if not isinstance(options, ContactOptions):
+            continue
+        stuck_ms = options.stuck_after_ms
+        if stuck_ms is None and name in pressed:
+            stuck_ms = STUCK_AFTER_MS
+        plans.append(
+            ContactPlan(
+                point=name,
+                settle_ms=options.settle_ms,
+                stuck_after_ms=stuck_ms,
+                fault_severity=options.fault_severity or ("urgent" if name in urgent else "fault"),
+            )
+        )
+    return tuple(plans)
+
+
+def _relays(settings: Settings) -> tuple[RelayPlan, ...]:
+    defaults = {
+        relay.point: relay.default_ms
+        for door in settings.doors.values()
+        for relay in door_relays(door)
+    }
+    plans = []
+    for name, point in settings.points.items():
+        if isinstance(point.options, RelayOptions):
+            limit = point.options.max_on_ms
+            written = None if limit == "unlimited" else limit
+            plans.append(RelayPlan(name, defaults.get(name) if limit is None else written))
+    return tuple(plans)
+
+
+def _meter(point: Point, options: MeterOptions) -> MeterPlan:
+    silent_ms = options.silent_after_ms
+    if silent_ms is None:
+        every_ms = getattr(point.settings, "every_ms", None)
+        silent_ms = READINGS_TO_SILENCE * every_ms if every_ms else SILENT_AFTER_MS
+    return MeterPlan(
+        point=point.name,
+        quantities=tuple(name for name, _, _ in point.quantities),
+        silent_after_ms=silent_ms,
+        limits=point.quantities,
+        dead_bands=tuple(options.deadband.items()),
+        heartbeat_ms=options.heartbeat_ms,
+        frozen_after_ms=options.frozen_after_ms,
+    )
+
+
+def _fire_point(settings: Settings, door: Door) -> str | None:
+    if door.on_fire is None:
+        return None
+    return door.on_fire.point or settings.fire
+
+
+def _doors(settings: Settings, now_utc_ms: int) -> tuple[DoorPlan, ...]:
+    zone = ZoneInfo(settings.gateway.timezone)
+    wanted = any(together(door).of("holiday") for door in settings.doors.values())
+    region = settings.gateway.holidays
+    holidays = holidays_of(region, years(now_utc_ms)) if wanted and region else frozenset()
+    plans = []
+    for name, door in settings.doors.items():
+        schedule = tuple(
+            Transition(utc_ms, cast(Mode, mode))
+            for utc_ms, mode in transitions(together(door), zone, holidays, now_utc_ms)
+        )
+        plans.append(_door(settings, name, door, schedule))
+    return tuple(plans)
+
+
+def _door(settings: Settings, name: str, door: Door, schedule: tuple[Transition, ...]) -> DoorPlan:
+    base = DoorPlan(id=name, name=door.name or name, activation=door.activation.point)
+    strike, indicator = door.strike, door.indicator
+    fire = _fire_point(settings, door)
+    return DoorPlan(
+        id=base.id,
+        name=base.name,
+        activation=base.activation,
+        pulse_ms=pulse_ms(door),
+        rest_ms=door.activation.rest_ms,
+        open_for_ms=door.activation.maintained_ms or base.open_for_ms,
+        strike=strike.point if strike else None,
+        strike_lead_ms=strike.lead_ms if strike else base.strike_lead_ms,
+        strike_tail_ms=strike.tail_ms if strike else base.strike_tail_ms,
+        hold_open=door.hold_open,
+        leaf=door.leaf,
+        bolt=door.bolt,
+        operator_fault=door.operator_fault,
+        presence=door.presence,
+        mode_switch=tuple(door.mode_switch.items()),
+        activators=tuple(
+            ActivatorPlan(a.point, a.kind, a.side, a.hold_open_ms) for a in door.activators
+        ),
+        opens_within_ms=door.opens_within_ms,
+        closes_within_ms=door.closes_within_ms,
+        left_open_after_ms=door.left_open_after_ms,
+        assumed_open_ms=door.assumed_open_ms,
+        toggle=door.toggle,
+        fire=FirePlan(fire, door.on_fire.action) if fire and door.on_fire else None,
+        egress=door.egress,
+        indicator=IndicatorPlan(
+            indicator.point, indicator.accepted_ms, indicator.refused_ms, indicator.fault_ms
+        )
+        if indicator
+        else None,
+        schedule=schedule,
+        mode=door.mode or base.mode,
+        safe_mode=door.safe_mode,
+        override_for_ms=door.override_for_ms,
+    )
+
+
+def _watch(settings: Settings, name: str, watch: Watch) -> WatchPlan:
+    contact = settings.points[watch.point].kind == "contact"
+    return WatchPlan(
+        id=name,
+        point=watch.point,
+        severity=watch.severity,
+        delay_ms=watch.delay_ms,
+        active=(True if watch.active is None else watch.active) if contact else None,
+        quantity=watch.quantity,
+        above=watch.above,
+        below=watch.below,
+        hysteresis=watch.hysteresis,
+    )

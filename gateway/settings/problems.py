@@ -1,0 +1,58 @@
+"""What is wrong with a configuration, where, and what to do about it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong. ``line`` and ``column`` count from 1; ``key`` is the dotted way
+    to the value; ``hint`` is the remedy."""
+
+    file: str
+    line: int
+    column: int
+    key: str
+    message: str
+    hint: str = ""
+
+    def __str__(self) -> str:
+        key = f"{self.key}: " if self.key else ""
+        hint = f"; {self.hint}" if self.hint else ""
+        return f"{self.file}:{self.line}:{self.column}: {key}{self.message}{hint}"
+
+
+class SettingsError(Exception):
+    """The configuration cannot be used; ``problems`` holds everything that is wrong with it,
+    in the order of the file."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = sorted(problems, key=lambda p: (p.file, p.line, p.column))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+MOST_CHOICES = 12
+"""Longer lists of what would be possible are cut: nobody reads them."""
+
+
+def near(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that ``word`` was probably meant to be."""
+    known = list(choices)
+    folded = {choice.casefold(): choice for choice in reversed(known)}
+    found = difflib.get_close_matches(word.casefold()[:80], folded, n=1, cutoff=0.6)
+    return folded[found[0]] if found else None
+
+
+def meant(word: str, choices: Iterable[str], otherwise: str = "possible are") -> str:
+    """The remedy for a word that is not among ``choices``."""
+    known = list(choices)
+    best = near(word, known)
+    if best is not None:
+        return f"did you mean {best}?"
+    if not known:
+        return "there are none"
+    more = f" and {len(known) - MOST_CHOICES} more" if len(known) > MOST_CHOICES else ""
+    return f"{otherwise} {', '.join(known[:MOST_CHOICES])}{more}"
