@@ -71,7 +71,7 @@ _layouts: dict[type, tuple[_Reader, tuple[_Setter, ...], dict[str, _Setter]]] = 
 
 if not TYPE_CHECKING:
 
-    def replace(state, **changes):
+    def replace(state, /, **changes):
         """The state with some fields changed: ``dataclasses.replace`` for frozen slots
         dataclasses of at least two fields, in a third of its time (half of all time was
         spent there). Types are checked as the original's."""
