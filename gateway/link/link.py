@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import shutil
@@ -18,7 +19,7 @@ from gateway.core.facts import Lane
 from gateway.journal.reader import JournalUnavailable, Reader
 from gateway.link import state
 from gateway.link.commands import Accepted, Desk, Issuer, Now
-from gateway.link.mqtt import Acknowledged, Connected, Flooded, Lost, Message, Subscribe
+from gateway.link.mqtt import Acknowledged, Connected, Inbox, Lost, Message, Subscribe
 from gateway.link.publisher import Publisher, Small
 from gateway.link.topics import Topics
 from gateway.wire import PUBLISHED
@@ -45,8 +46,8 @@ class Broker(Protocol):
         retain: bool = False,
         correlation: bytes | None = None,
     ) -> int | None: ...
-    def drop(self, generation: int, reason: str) -> None: ...
-    def handled(self) -> None: ...
+    def drop(self, reason: str) -> None: ...
+    def pump(self, wait_s: float) -> None: ...
 
 
 class Panel(Protocol):
@@ -87,7 +88,7 @@ class Link:
     """See the module."""
 
     gateway: str
-    inbox: queue.SimpleQueue[Any]
+    inbox: Inbox
     broker: Broker
     panel: Panel
     reader: Reader
@@ -130,13 +131,10 @@ class Link:
 
     def turn(self, wait_s: float = 0.2) -> None:
         """Handle what has come in, then send what there is room for."""
-        try:
-            item = self.inbox.get(timeout=wait_s)
+        self.broker.pump(0.0 if not self.inbox.empty() else wait_s)
+        with contextlib.suppress(queue.Empty):
             for _ in range(BURST_ITEMS):
-                self.handle(item)
-                item = self.inbox.get_nowait()
-        except queue.Empty:
-            pass
+                self.handle(self.inbox.get_nowait())
         now_ms = self.clocks.mono_ms()
         self._tell_clock(now_ms)
         if now_ms - self._look_ms >= LOOK_MS or self._grown:
@@ -147,7 +145,7 @@ class Link:
             if now_ms - self._health_ms >= HEALTH_MS:
                 self._tell_health(now_ms)
             if self.publisher.frozen(now_ms):
-                self.broker.drop(self._generation, "frozen")
+                self.broker.drop("frozen")
 
     # --- what comes in ------------------------------------------------------------------
 
@@ -159,19 +157,13 @@ class Link:
                     if ok:
                         self.publisher.acknowledged(mid, self.clocks.mono_ms())
                     else:
-                        self.broker.drop(generation, "refused")
+                        self.broker.drop("refused")
             case Message():
-                try:
-                    self._message(item)
-                finally:
-                    self.broker.handled()
+                self._message(item)
             case Connected(generation, window):
                 self._connected(generation, window)
             case Lost(_, reason, detail):
                 self._lost(reason, detail)
-            case Flooded(count):
-                log.warning("too many messages from outside", dropped=count)
-                self._refuse("", "command", "mqtt:", "limit")
             case dict():
                 self._panel(item)
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import structlog
 
@@ -15,7 +13,7 @@ from gateway.journal.reader import Reader
 from gateway.link import clock
 from gateway.link.commands import Issuer
 from gateway.link.link import Clocks, Link, subscriptions
-from gateway.link.mqtt import BrokerSettings, Connection, Will
+from gateway.link.mqtt import BrokerSettings, Connection, Inbox, Will
 from gateway.link.topics import Topics
 from gateway.panel.client import PanelClient
 
@@ -40,12 +38,12 @@ def run(
     settings: LinkSettings, stop: threading.Event, trusted: Callable[[], bool] = clock.trusted
 ) -> None:
     """Forward and command until ``stop`` is set."""
-    inbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    inbox = Inbox()
     topics = Topics(settings.gateway)
     connection = Connection(
         settings.broker, Will(topics.availability, b"offline"), subscriptions(topics), inbox
     )
-    panel = PanelClient(settings.state / "panel.sock", "link", inbox.put)
+    panel = PanelClient(settings.state / "panel.sock", "link", inbox.post)
     reader = Reader(settings.state / "journal.sqlite")
     link = Link(
         settings.gateway,
@@ -59,10 +57,9 @@ def run(
     )
     log.info("forwarding", gateway=settings.gateway, host=settings.broker.host)
     panel.start()
-    connection.start()
     try:
         link.run(stop)
     finally:
-        connection.stop()
+        connection.close()
         panel.close()
         reader.close()

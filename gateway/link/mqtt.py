@@ -4,17 +4,23 @@ Clean start, a last will on ``availability``, and a client of its own for every 
 nothing of an earlier connection (paho's queue, its message numbers) can reach a later one.
 What is to be sent again is decided by the journal's cursor alone.
 
-What happens is put into ``inbox`` and handled by the link's one thread. The connection
-comes back for ever, with growing pauses and jitter. A session that was taken over by
-another client of the same name has pauses of its own: two gateways with one id would
+There is no thread of paho's: the link's one thread waits in :meth:`Connection.pump` for the
+socket and for its inbox at once (two threads that hand every message to each other cost half
+of the throughput). Only connecting, which may block, is done by a helper thread. What
+happens is put into ``inbox``.
+
+The connection comes back for ever, with growing pauses and jitter. A session that was taken
+over by another client of the same name has pauses of its own: two gateways with one id would
 otherwise throw each other out in a tight loop.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import random
+import select
 import socket
 import ssl
 import threading
@@ -39,8 +45,8 @@ TAKEN_OVER_MOST_S = 300.0
 TAKEN_OVER_FOR_S = 600.0
 """For how long after the session was taken over the pauses stay long."""
 _TAKEN_OVER = 0x8E
-COMMANDS_WAITING_MOST = 200
-"""Messages from outside that may wait for the link's thread; more are dropped, and counted."""
+ANSWER_WITHIN_S = 10.0
+MISC_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,67 +117,112 @@ class Message:
     correlation: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Flooded:
-    """Messages from outside that were dropped because too many waited."""
-
-    count: int
+Happening = Connected | Lost | Acknowledged | Message
 
 
-Happening = Connected | Lost | Acknowledged | Message | Flooded
+class Inbox(queue.SimpleQueue[Any]):
+    """Where other threads put what the link's thread shall handle; it wakes the pump."""
+
+    def __init__(self) -> None:
+        self.wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def post(self, item: object) -> None:
+        """Put something in from another thread."""
+        self.put(item)
+        os.eventfd_write(self.wake, 1)
+
+    def awake(self) -> None:
+        """Forget the wake-ups so far."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self.wake)
+
+
+@dataclass(slots=True)
+class BackOff:
+    """How long to wait before the next attempt."""
+
+    pause_s: float = BACK_OFF_FIRST_S
+    taken_pause_s: float = TAKEN_OVER_FIRST_S
+    taken_at: float = float("-inf")
+
+    def after(self, reason: str, lived_s: float, now: float) -> float:
+        """Seconds to wait after a connection that ended for ``reason`` (0 s: never was one)."""
+        if reason == "taken_over":
+            again = now - self.taken_at < TAKEN_OVER_FOR_S
+            self.taken_pause_s = (
+                min(self.taken_pause_s * 2, TAKEN_OVER_MOST_S) if again else TAKEN_OVER_FIRST_S
+            )
+            self.taken_at = now
+            return self.taken_pause_s
+        if lived_s > BACK_OFF_MOST_S:
+            self.pause_s = BACK_OFF_FIRST_S
+        wait_s = self.pause_s
+        self.pause_s = min(self.pause_s * 2, BACK_OFF_MOST_S)
+        return wait_s
 
 
 class Connection:
-    """The connection to the broker. All methods may be called from any thread."""
+    """The connection to the broker. All methods are for the link's one thread."""
 
     def __init__(
         self,
         settings: BrokerSettings,
         will: Will,
         subscriptions: tuple[Subscribe, ...],
-        inbox: queue.SimpleQueue[Any],
+        inbox: Inbox,
     ) -> None:
         self._settings = settings
         self._will = will
         self._subscriptions = subscriptions
         self._inbox = inbox
         self._client: mqtt.Client | None = None
+        self._up = False
         self._generation = 0
-        self._stop = threading.Event()
-        self._over = threading.Event()
-        self._reason = ("lost", "")
-        self._waiting = 0
-        self._dropped = 0
-        self._counting = threading.Lock()
-        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self._reason: tuple[str, str] | None = None
+        self._made: queue.SimpleQueue[tuple[mqtt.Client | None, str]] = queue.SimpleQueue()
+        self._connecting = False
+        self._next_at = 0.0
+        self._up_at: float | None = None
+        self._answer_by = 0.0
+        self._misc_at = 0.0
+        self._back_off = BackOff()
+        self._plain = _publish_properties(None)
 
-    def start(self) -> None:
-        """Connect, now and whenever the connection is lost."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Say offline, disconnect, do not come back."""
+    def pump(self, wait_s: float) -> None:
+        """Send and receive; returns when something happened, or after ``wait_s``."""
         client = self._client
-        self._stop.set()
-        if client is not None:
-            with contextlib.suppress(ValueError, OSError):
-                told = client.publish(self._will.topic, self._will.payload, qos=1, retain=True)
-                with contextlib.suppress(RuntimeError):
-                    told.wait_for_publish(1.0)
-        self._over.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout=5)
-
-    def drop(self, generation: int, reason: str) -> None:
-        """Give this connection up: it is no use. Another one is made."""
-        if generation == self._generation:
-            self._reason = (reason, "")
-            self._over.set()
-
-    def handled(self) -> None:
-        """One message from outside is done with; the next may wait in its place."""
-        with self._counting:
-            self._waiting -= 1
+        if client is None:
+            self._connect(wait_s)
+            return
+        sock: Any = client.socket()
+        if sock is not None:
+            reads = [sock, self._inbox.wake]
+            pending = getattr(sock, "pending", None)
+            if pending is not None and pending() > 0:
+                wait_s = 0.0  # TLS has read more than was asked for
+                client.loop_read()
+            writes = [sock] if client.want_write() else []
+            try:
+                readable, writable, _ = select.select(reads, writes, [], wait_s)
+            except (OSError, ValueError):
+                readable, writable = [], []
+                self._end("lost", "socket")
+            if self._inbox.wake in readable:
+                self._inbox.awake()
+            if writable:
+                client.loop_write()
+            if sock in readable:
+                client.loop_read()
+        now = time.monotonic()
+        if now >= self._misc_at:
+            self._misc_at = now + MISC_EVERY_S
+            client.loop_misc()
+        if not self._up and now > self._answer_by:
+            self._end("frozen", "no answer to CONNECT")
+        elif client.socket() is None and self._reason is None:
+            self._end("lost", "")
+        if self._reason is not None:
+            self._ended(now)
 
     def publish(
         self,
@@ -184,53 +235,67 @@ class Connection:
     ) -> int | None:
         """Publish now; the number to be acknowledged, or ``None`` while not connected."""
         client = self._client
-        if client is None:
+        if client is None or not self._up:
             return None
-        properties = _properties(PacketTypes.PUBLISH)
-        properties.ContentType = "application/json"
-        properties.PayloadFormatIndicator = 1
-        if correlation is not None:
-            properties.CorrelationData = correlation
+        properties = self._plain if correlation is None else _publish_properties(correlation)
         told = client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
         return told.mid if told.rc == mqtt.MQTT_ERR_SUCCESS else None
 
-    # --- connections --------------------------------------------------------------------
+    def drop(self, reason: str) -> None:
+        """Give this connection up: it is no use. Another one is made."""
+        if self._client is not None:
+            self._end(reason, "")
 
-    def _run(self) -> None:
-        pause_s, taken_pause_s, taken_at = BACK_OFF_FIRST_S, TAKEN_OVER_FIRST_S, float("-inf")
-        while not self._stop.is_set():
+    def close(self, within_s: float = 1.0) -> None:
+        """Say offline and disconnect."""
+        client = self._client
+        if client is None:
+            return
+        told = self.publish(self._will.topic, self._will.payload, retain=True)
+        deadline = time.monotonic() + within_s
+        while told is not None and self._client is not None and time.monotonic() < deadline:
+            self.pump(0.05)
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    item = self._inbox.get_nowait()
+                    if isinstance(item, Acknowledged) and item.mid == told:
+                        told = None
+        with contextlib.suppress(ValueError, OSError):
+            client.disconnect()
+
+    # --- one connection after the other -------------------------------------------------
+
+    def _connect(self, wait_s: float) -> None:
+        now = time.monotonic()
+        if not self._connecting and now >= self._next_at:
+            self._connecting = True
             self._generation += 1
-            began = time.monotonic()
-            established, (reason, detail) = self._connection(self._generation)
-            if self._stop.is_set():
-                return
-            self._inbox.put(Lost(self._generation, reason, detail))
-            now = time.monotonic()
-            if established and now - began > BACK_OFF_MOST_S:
-                pause_s = BACK_OFF_FIRST_S
-            if reason == "taken_over":
-                taken_pause_s = (
-                    min(taken_pause_s * 2, TAKEN_OVER_MOST_S)
-                    if now - taken_at < TAKEN_OVER_FOR_S
-                    else TAKEN_OVER_FIRST_S
-                )
-                taken_at = now
-                wait_s = taken_pause_s
-            else:
-                wait_s = pause_s if not established else BACK_OFF_FIRST_S
-                pause_s = BACK_OFF_FIRST_S if established else min(pause_s * 2, BACK_OFF_MOST_S)
-            # jitter, so that a fleet does not come back in one instant
-            self._stop.wait(wait_s * random.uniform(0.5, 1.0))
+            threading.Thread(
+                target=self._open, args=(self._generation,), name="connect", daemon=True
+            ).start()
+        until_next = max(0.0, self._next_at - now) if not self._connecting else wait_s
+        readable, _, _ = select.select([self._inbox.wake], [], [], min(wait_s, until_next))
+        if readable:
+            self._inbox.awake()
+        try:
+            client, detail = self._made.get_nowait()
+        except queue.Empty:
+            return
+        self._connecting = False
+        self._up, self._up_at, self._reason = False, None, None
+        if client is None:
+            self._reason = ("unreachable", detail)
+            self._ended(time.monotonic())
+            return
+        self._client = client
+        self._answer_by = time.monotonic() + ANSWER_WITHIN_S
 
-    def _connection(self, generation: int) -> tuple[bool, tuple[str, str]]:
-        """Live through one connection: whether there was one, and why it ended."""
-        self._over.clear()
-        self._reason = ("lost", "")
-        answered = threading.Event()
-        client = self._make(generation, answered)
+    def _open(self, generation: int) -> None:
+        """In the helper thread: look the name up, connect, send CONNECT."""
         properties = _properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = 0
         try:
+            client = self._make(generation)
             client.connect(
                 self._settings.host,
                 self._settings.port,
@@ -239,23 +304,30 @@ class Connection:
                 properties=properties,
             )
         except (OSError, ValueError) as error:
-            return False, ("unreachable", str(error))
-        client.loop_start()
-        established = False
-        try:
-            if not answered.wait(10):
-                return False, ("frozen", "no answer to CONNECT")
-            established = self._client is client
-            if established:
-                self._over.wait()
-        finally:
-            self._client = None
+            self._made.put((None, str(error)))
+        else:
+            self._made.put((client, ""))
+        os.eventfd_write(self._inbox.wake, 1)
+
+    def _end(self, reason: str, detail: str) -> None:
+        """The first reason for the end counts."""
+        if self._reason is None:
+            self._reason = (reason, detail)
+
+    def _ended(self, now: float) -> None:
+        reason, detail = self._reason or ("lost", "")
+        client, self._client, self._up, self._reason = self._client, None, False, None
+        if client is not None:
+            client.on_disconnect = None
             with contextlib.suppress(ValueError, OSError):
                 client.disconnect()
-            client.loop_stop()
-        return established, self._reason
+        lived_s = 0.0 if self._up_at is None else now - self._up_at
+        wait_s = self._back_off.after(reason, lived_s, now)
+        # jitter, so that a fleet does not come back in one instant
+        self._next_at = now + wait_s * random.uniform(0.5, 1.0)
+        self._inbox.put(Lost(self._generation, reason, detail))
 
-    def _make(self, generation: int, answered: threading.Event) -> mqtt.Client:
+    def _make(self, generation: int) -> mqtt.Client:
         settings = self._settings
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
@@ -270,6 +342,7 @@ class Connection:
             client.username_pw_set(settings.username, settings.password)
         if settings.tls:
             client.tls_set_context(_tls(settings))
+        inbox = self._inbox
 
         def on_socket_open(_client: mqtt.Client, _data: Any, sock: Any) -> None:
             with contextlib.suppress(OSError):
@@ -279,8 +352,7 @@ class Connection:
             one: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, properties: Any
         ) -> None:
             if code.is_failure:
-                self._reason = ("refused", str(code))
-                answered.set()
+                self._end("refused", str(code))
                 return
             one.subscribe(
                 [
@@ -289,55 +361,64 @@ class Connection:
                 ]
             )
             broker_most = getattr(properties, "ReceiveMaximum", settings.window)
-            self._client = one
-            self._inbox.put(Connected(generation, min(settings.window, broker_most)))
-            answered.set()
+            self._up, self._up_at = True, time.monotonic()
+            inbox.put(Connected(generation, min(settings.window, broker_most)))
 
         def on_disconnect(
             _client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any
         ) -> None:
-            if generation != self._generation:
-                return
-            if not self._over.is_set() and self._reason[0] == "lost":
-                if code.value == _TAKEN_OVER:
-                    self._reason = ("taken_over", str(code))
-                elif "Keep alive" in str(code):
-                    self._reason = ("frozen", str(code))
-                else:
-                    self._reason = ("lost", str(code))
-            self._over.set()
-            answered.set()
+            if code.value == _TAKEN_OVER:
+                self._end("taken_over", str(code))
+            elif code.getName() == "Keep alive timeout":
+                self._end("frozen", str(code))
+            else:
+                self._end("lost", str(code))
 
         def on_publish(
             _client: mqtt.Client, _data: Any, mid: int, code: ReasonCode, _properties: Any
         ) -> None:
-            self._inbox.put(Acknowledged(generation, mid, not code.is_failure))
+            inbox.put(Acknowledged(generation, mid, not code.is_failure))
+
+        def on_message(_client: mqtt.Client, _data: Any, got: mqtt.MQTTMessage) -> None:
+            inbox.put(
+                Message(
+                    got.topic,
+                    bytes(got.payload),
+                    got.retain,
+                    getattr(got.properties, "ResponseTopic", None),
+                    getattr(got.properties, "CorrelationData", None),
+                )
+            )
 
         client.on_socket_open = on_socket_open
         client.on_connect = on_connect
         client.on_disconnect = on_disconnect
         client.on_publish = on_publish
-        client.on_message = self._on_message
+        client.on_message = on_message
         return client
 
-    def _on_message(self, _client: mqtt.Client, _data: Any, got: mqtt.MQTTMessage) -> None:
-        with self._counting:
-            if self._waiting >= COMMANDS_WAITING_MOST:
-                self._dropped += 1
-                return
-            self._waiting += 1
-            dropped, self._dropped = self._dropped, 0
-        if dropped:
-            self._inbox.put(Flooded(dropped))
-        self._inbox.put(
-            Message(
-                got.topic,
-                bytes(got.payload),
-                got.retain,
-                getattr(got.properties, "ResponseTopic", None),
-                getattr(got.properties, "CorrelationData", None),
-            )
-        )
+
+class _Packed(Properties):
+    """Properties that are the same for every message, packed once: paho packs them anew each
+    time, which costs a third of a publication."""
+
+    def __init__(self, packed: bytes) -> None:
+        object.__setattr__(self, "_packed", packed)
+
+    def pack(self) -> bytes:
+        found: bytes = object.__getattribute__(self, "_packed")
+        return found
+
+
+def _publish_properties(correlation: bytes | None) -> Properties:
+    properties = _properties(PacketTypes.PUBLISH)
+    properties.ContentType = "application/json"
+    properties.PayloadFormatIndicator = 1
+    if correlation is not None:
+        properties.CorrelationData = correlation
+        return properties
+    pack: Any = properties.pack  # paho has no types here
+    return _Packed(pack())
 
 
 def _properties(packet: int) -> Properties:
