@@ -77,7 +77,8 @@ def torn(wal_path: Path, used_frames: int) -> bool:
                 file.seek(_WAL_HEADER + (index - 1) * _FRAME + 16)
                 before = file.read(8)
                 file.seek(_WAL_HEADER + index * _FRAME)
-                if _valid(file.read(_FRAME), 0, before):
+                whole = file.read(_FRAME)
+                if len(whole) == _FRAME and _valid(whole, 0, before):
                     return True
             index += 1
 

@@ -286,7 +286,7 @@ def rows(found: Iterable[Any], known: dict[int, Boot]) -> list[Row]:
     result = []
     for row, lane, seq, boot, mono_ms, kind, subject, quantity, value, text in found:
         data: dict[str, Json] = (
-            {"quantity": quantity, "value": value} if text is None else json.loads(text)
+            {"quantity": quantity, "value": value} if text is None else _data(text)
         )
         its = known.get(boot)
         result.append(
@@ -303,6 +303,15 @@ def rows(found: Iterable[Any], known: dict[int, Boot]) -> list[Row]:
             )
         )
     return result
+
+
+def _data(text: str) -> dict[str, Json]:
+    """The data of a fact; empty where a flipped bit on the card has made it unreadable."""
+    try:
+        data = json.loads(text)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}
 
 
 def boots(db: sqlite3.Connection) -> dict[int, Boot]:

@@ -58,6 +58,8 @@ def inspect(path: Path) -> str:
         return "empty" if wal.exists() and wal.stat().st_size else ""
     connection = sqlite3.connect(uri(path, "ro"), uri=True, isolation_level=None)
     try:
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
+            return ""  # its creation was cut short: there is nothing in it yet
         meta = dict(connection.execute("SELECT key, value FROM meta WHERE key <> 'kept'"))
     except sqlite3.DatabaseError as error:
         if isinstance(error, sqlite3.OperationalError) and "no such" not in str(error):

@@ -105,8 +105,8 @@ def connect(
 def create(connection: sqlite3.Connection, journal: str) -> None:
     """Make all tables in an empty file, in one transaction. Raises :class:`sqlite3.Error`."""
     statements = [f"{part};" for part in SCHEMA.split(";\n") if part.strip()]
-    connection.execute("BEGIN IMMEDIATE")
     try:
+        connection.execute("BEGIN IMMEDIATE")
         for statement in statements:
             connection.execute(statement)
         connection.executemany(

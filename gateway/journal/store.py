@@ -96,6 +96,8 @@ class Store:
 
     def reload(self) -> None:
         """Read the heads again, as the file has them."""
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
         version = self.meta("schema")
         if version != str(schema.VERSION):
             raise schema.UnknownSchema(f"schema {version} is not known")
@@ -136,8 +138,8 @@ class Store:
         """
         head = self.head.copy()
         offset_ms = self.utc_offset_ms
-        self.connection.execute("BEGIN IMMEDIATE")
         try:
+            self.connection.execute("BEGIN IMMEDIATE")
             yield head
             self.connection.execute("COMMIT")
         except BaseException:
@@ -188,6 +190,24 @@ class Store:
             journal = self._cursors(work, head)
         self.journal = journal
         return self.numbered
+
+    def holds(self, work: Work, before: Head) -> bool:
+        """Whether a transaction that was tried when ``before`` was the head is in the file.
+
+        Only facts and audit entries must not come twice; the rest may be written again.
+        """
+        if work.facts or work.lost:
+            return self.head.row > before.row
+        return any(
+            self.one(
+                "SELECT n FROM audit WHERE n > ? AND actor = ? AND action = ? AND mono_ms = ?",
+                before.audit,
+                entry.actor,
+                entry.action,
+                entry.at_ms,
+            )
+            for entry in work.audit
+        )
 
     def insert(
         self, head: Head, facts: list[tuple[Fact, Lane]], boot_id: int | None = None

@@ -32,6 +32,7 @@ ROUTINE_WAIT_MS = 40
 CURSOR_WAIT_MS = 200
 RETRY_MS = 1_000
 SALVAGE_AGAIN_MS = 30_000
+CLOSE_WITHIN_MS = 2_000
 UPKEEP_AGAIN_MS = 60_000
 UPKEEP_FIRST_MS = 10_000
 REPLY_WITHIN_MS = 400
@@ -154,7 +155,8 @@ class Journal:
     @property
     def backlog(self) -> int:
         """How many facts wait to be written."""
-        return len(self._queue)
+        doubt = self._doubt
+        return len(self._queue) + (len(doubt[1].facts) if doubt else 0)
 
     def append(self, batch: Batch) -> None:
         """Hand over what one step left behind."""
@@ -201,13 +203,19 @@ class Journal:
     def _run(self) -> None:
         while not self._closing:
             self._turn()
-        deadline_ms = _now_ms() + RETRY_MS
-        while len(self._queue) and _now_ms() < deadline_ms and self._write():
-            pass
+        deadline_ms = _now_ms() + CLOSE_WITHIN_MS
+        while self._unwritten() and _now_ms() < deadline_ms:
+            if self._store is None:
+                self._open()
+            if not self._write():
+                time.sleep(0.02)
         if self._store is not None:
-            self._write()
-            self._store.close(clean=not len(self._queue) and self._doubt is None)
+            self._store.close(clean=not self._unwritten())
             self._store = None
+
+    def _unwritten(self) -> bool:
+        with self._queue.changed:
+            return self._queue.due_ms() is not None or self._doubt is not None
 
     def _turn(self) -> None:
         """One turn: open if need be, wait for something to do, do it."""
@@ -333,7 +341,7 @@ class Journal:
             return
         before, work, numbered = self._doubt
         self._doubt = None
-        if store.head.row > before.row or store.head.audit > before.audit:
+        if store.holds(work, before):
             self._done(store, numbered, work)
         else:
             self._queue.put_back(work, _now_ms(), 0)

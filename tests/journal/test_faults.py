@@ -1,0 +1,185 @@
+"""A disk that is full, fails, or lies: nothing is lost silently, nothing is counted twice."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from journal_desk import Desk, answers, opened, read, reading
+
+from gateway.core.effects import Reply
+from gateway.journal import writer
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "RETRY_MS", 20)
+
+
+class Failing(sqlite3.Connection):
+    """Raises at the ``at``-th call, before or after it was carried out."""
+
+    calls = 0
+    at = -1
+    after = False
+    times = 1
+
+    def _count(self) -> bool:
+        Failing.calls += 1
+        return 0 <= Failing.calls - Failing.at < Failing.times
+
+    def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+        failing = self._count()
+        if failing and not Failing.after:
+            raise sqlite3.OperationalError("disk I/O error")
+        cursor = super().execute(sql, *values)
+        if failing:
+            raise sqlite3.OperationalError("disk I/O error")
+        return cursor
+
+    def executemany(self, sql: str, *values: object) -> sqlite3.Cursor:
+        if self._count():
+            raise sqlite3.OperationalError("disk I/O error")
+        return super().executemany(sql, *values)
+
+
+def _life(path: Path) -> list[tuple[str, int]]:
+    """A short life of a journal; returns (lane, sequence) of what was told as durable."""
+    desk = Desk(path, factory=Failing).start()
+    desk.journal.kept(5.0)
+    for at in range(4):
+        desk.append(opened(at), reading(at), kept={"at": at})
+        desk.until(lambda at=at: len(desk.rows) >= 2 * at + 2)
+    desk.journal.sent("urgent", 2)
+    desk.close()
+    assert len(desk.rows) == 8
+    return [(lane, seq) for _, lane, seq, _ in desk.rows]
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("after", [False, True])
+def test_whichever_call_fails_there_is_neither_gap_nor_double_number(
+    tmp_path: Path, after: bool, times: int
+) -> None:
+    """SQLite's own method: fail the n-th call, for every n."""
+    Failing.at, Failing.calls = -1, 0
+    whole = _life(tmp_path / "whole")
+    calls = Failing.calls
+    assert calls > 60
+    for number in range(0, calls, 1 if times == 1 else 4):
+        Failing.at, Failing.calls, Failing.after, Failing.times = number, 0, after, times
+        path = tmp_path / str(number)
+        told = _life(path)
+        reader = read(path)
+        assert sorted(told) == sorted(whole), number
+        assert answers(reader) == {"urgent": ["row"] * 4, "routine": ["row"] * 4, "local": []}
+        mono = [row.mono_ms for row in reader.after_row(0, 99)]
+        assert sorted(mono) == [0, 0, 1, 1, 2, 2, 3, 3], number
+        reader.close()
+        again = Desk(path, "boot-2").start()
+        assert again.journal.kept(5.0) == {"at": 3}
+        again.close()
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 2 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    command = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("this machine does not let us mount a tmpfs")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_a_full_disk_is_told_and_heals_by_itself(small_disk: Path) -> None:
+    """thingsboard-gateway#2094, #2124: a full disk neither destroys nor stops anything."""
+    path = small_disk / "journal.sqlite"
+    desk = Desk(path).start()
+    desk.append(opened(0))
+    desk.until(lambda: desk.rows)
+    filler = small_disk / "filler"
+    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    at = 0
+    while desk.states[-1:] != ["journal_full"]:
+        at += 1
+        desk.append(opened(at), reading(at), reading(at))
+        desk.until(lambda at=at: desk.states or len(desk.rows) >= 3 * at)
+    desk.append(opened(at + 1, command="c"), replies=(Reply("c", "accepted"),))
+    desk.until(lambda: any(c.replies for c in desk.commits), 1.0)
+    assert desk.commits[-1].replies[0][1] is None
+    assert desk.journal.backlog > 0
+    filler.unlink()
+    desk.until(lambda: desk.states[-1] == "" and desk.journal.backlog == 0)
+    desk.close()
+    reader = read(path)
+    assert answers(reader) == {
+        "urgent": ["row"] * (at + 2),
+        "routine": ["row"] * (2 * at),
+        "local": [],
+    }
+    assert [row.mono_ms for row in reader.lane("urgent", 1, 9999)] == list(range(at + 2))
+    reader.close()
+
+
+def test_after_an_outage_the_urgent_ones_are_written_first(path: Path) -> None:
+    Failing.at, Failing.calls, Failing.after, Failing.times = 10**9, 0, False, 10**9
+    desk = Desk(path, factory=Failing, memory_facts=50_000).start()
+    desk.journal.kept(5.0)
+    desk.append(opened(0))
+    desk.until(lambda: desk.rows)
+    Failing.at = Failing.calls
+    for at in range(3_000):
+        desk.append(reading(at))
+    desk.append(opened(1))
+    desk.until(lambda: desk.states and desk.journal.backlog == 3_001)
+    Failing.at = 10**9
+    desk.until(lambda: len(desk.rows) == 3_002)
+    desk.close()
+    first = next(c for c in desk.commits[1:] if c.rows)
+    assert first.rows[0][3].kind == "door_opened"
+    assert desk.states == ["journal_unavailable", ""]
+
+
+def test_a_journal_that_may_not_be_written_is_told(path: Path) -> None:
+    desk = Desk(path).start()
+    desk.append(opened(1))
+    desk.until(lambda: desk.rows)
+    desk.close()
+
+    class ReadOnly(sqlite3.Connection):
+        def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+            if sql == "BEGIN IMMEDIATE":
+                super().execute("PRAGMA query_only = ON")
+            return super().execute(sql, *values)
+
+    again = Desk(path, factory=ReadOnly).start()
+    again.append(opened(2), replies=(Reply("c", "accepted"),))
+    again.until(lambda: again.states == ["journal_read_only"])
+    again.until(lambda: again.commits, 2.0)
+    assert again.commits[0].replies == ((Reply("c", "accepted"), None),)
+    again.close()
+    assert read(path).heads()["urgent"] == 1
+
+
+def test_a_folder_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "later" / "journal.sqlite"
+    desk = Desk(path).start()
+    desk.append(opened(1))
+    desk.until(lambda: desk.states == ["journal_unavailable"])
+    path.parent.mkdir()
+    desk.until(lambda: desk.rows)
+    desk.close()
+    assert desk.states == ["journal_unavailable", ""]
