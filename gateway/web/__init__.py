@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gateway.settings.model import Settings
 
 
-def main(settings: Any, state: Path, **overrides: Any) -> int:
+def main(settings: Settings, state: Path, **overrides: Any) -> int:
     """Serve until told to stop; returns the exit code. ``overrides``: options that win over
     the configuration, such as ``port``."""
     from gateway.web.serve import options_of, serve

@@ -15,13 +15,16 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 
 from gateway.panel.client import AsyncPanelClient
-from gateway.web import problems
+from gateway.web import outside, problems
+from gateway.web.api import building as api_building
 from gateway.web.api import doors as api_doors
+from gateway.web.api import journal as api_journal
 from gateway.web.api import live as api_live
+from gateway.web.api import people as api_people
 from gateway.web.house import House
 from gateway.web.middleware import Armour
 from gateway.web.options import Options
-from gateway.web.pages import alarms, login, status
+from gateway.web.pages import alarms, login, others, people, records, status
 from gateway.web.problems import Problem
 from gateway.web.records import Records
 from gateway.web.render import STATIC
@@ -31,9 +34,16 @@ from gateway.web.users import Users
 ROUTERS: tuple[APIRouter, ...] = (
     status.router,
     alarms.router,
+    records.router,
+    others.router,
+    people.router,
     login.router,
     api_doors.router,
+    api_building.router,
+    api_journal.router,
+    api_people.router,
     api_live.router,
+    outside.router,
 )
 
 

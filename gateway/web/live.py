@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from gateway.web.parts import Parts, compact, fact_frame
-from gateway.web.records import Records, Unavailable
+from gateway.web.records import Expired, Records, Unavailable
 
 if TYPE_CHECKING:
     from gateway.web.auth import Who
@@ -156,6 +156,8 @@ class Hub:
             self._rows.clear()
             try:
                 await self._catch_up()
+            except Expired:
+                self.row = self._known_head  # another journal, or rows that are gone already
             except Unavailable as error:
                 log.warning("journal not readable", reason=str(error))
                 await asyncio.sleep(1)
@@ -203,6 +205,13 @@ class Hub:
             since = client.sending_since
             if since is not None and now - since > STUCK_S and client.task is not None:
                 client.task.cancel()
+
+    def end_all(self) -> None:
+        """The server stops: every stream ends, and its client comes back later."""
+        for client in self.clients:
+            client.ended = True
+        for channel in self._channels.values():
+            channel.wake()
 
     # --- one client ------------------------------------------------------------------
 
@@ -263,5 +272,5 @@ class Hub:
                     return
                 yield b"".join(fact_frame(row, scene) for row in rows)
                 last = rows[-1].row
-        except Unavailable:
+        except (Unavailable, Expired):
             yield reset

@@ -28,8 +28,8 @@ class Options:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     bench: bool = False
-    retention: Mapping[str, str] = field(default_factory=dict)
-    """Life of each class of facts, as written in the configuration (``90 d``)."""
+    retention: Mapping[str, int] = field(default_factory=dict)
+    """Life of each class of facts, in milliseconds."""
     store: str = ""
     """Where the recorder writes, without secrets; empty: nowhere."""
     broker: str = ""

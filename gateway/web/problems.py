@@ -46,7 +46,9 @@ def answer(request: Request, problem: Problem, extra: dict[str, Any] | None = No
     """A problem as page or JSON, in the reader's language."""
     words: Words = request.app.state.site.words(language_of(request))
     title = words.get(f"error.{problem.status}") or HTTPStatus(problem.status).phrase
-    detail = problem.detail or words.get(f"reason.{problem.reason}")
+    detail = problem.detail
+    for section in ("reason", "problem", "people"):
+        detail = detail or words.get(f"{section}.{problem.reason}")
     if isinstance(problem, NotLoggedIn) and for_people(request) and request.method == "GET":
         path = request.url.path
         target = f"/login?next={path}" if path != "/" else "/login"

@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gateway.journal.reader import JournalUnavailable, Reader
+from gateway.journal import history
+from gateway.journal.audit import entries
+from gateway.journal.reader import CursorExpired, JournalUnavailable, Reader
+from gateway.web.view import iso
 from gateway.wire import Row
 
 T = TypeVar("T")
@@ -25,11 +30,24 @@ class Unavailable(Exception):
         self.since = since
 
 
+class Expired(Exception):
+    """The rows after a cursor are no longer kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Of a meter ``quantities``; of a contact or relay (``lane``) its ``changes``."""
+
+    lane: bool
+    quantities: dict[str, list[history.Bucket]] = field(default_factory=dict)
+    changes: list[tuple[int, bool | None]] = field(default_factory=list)
+
+
 class Records:
     """Asks the journal's reader; each thread has its own, opened when it is first needed."""
 
     def __init__(self, path: Path, threads: int = 2) -> None:
-        self._path = path
+        self.path = path
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="journal-read")
         self._local = threading.local()
         self._failed: tuple[float, float, str] | None = None
@@ -50,7 +68,7 @@ class Records:
         try:
             reader = getattr(self._local, "reader", None)
             if reader is None:
-                reader = self._local.reader = Reader(self._path)
+                reader = self._local.reader = Reader(self.path)
             found = question(reader)
         except JournalUnavailable as error:
             self._local.reader = None
@@ -68,7 +86,44 @@ class Records:
         return await self.ask(_oldest)
 
     async def after(self, row: int, limit: int, **filters: Any) -> list[Row]:
-        return await self.ask(lambda reader: list(reader.after_row(row, limit, **filters)))
+        """Rows after a cursor, oldest first. Raises :class:`Expired`."""
+        try:
+            return await self.ask(lambda reader: reader.after_row(row, limit, **filters))
+        except CursorExpired as error:
+            raise Expired(str(error)) from None
+
+    async def before(self, row: int | None, limit: int, **filters: Any) -> list[Row]:
+        """Rows before a cursor, newest first; ``None``: from the newest."""
+        return await self.ask(lambda reader: reader.before_row(row, limit, **filters))
+
+    async def history(
+        self, id: str, point: Mapping[str, Any], first: int, last: int, buckets: int
+    ) -> History:
+        """What a point (as the snapshot tells it) said between two instants of civil time."""
+        if point["kind"] != "meter":
+            changes = await self.ask(lambda reader: history.levels(reader, id, first, last))
+            return History(True, changes=changes)
+        found = {}
+        for quantity in point.get("quantities") or {}:
+            found[quantity] = await self.ask(
+                partial(_buckets, id=id, quantity=quantity, first=first, last=last, number=buckets)
+            )
+        return History(False, quantities=found)
+
+    async def audit(self, after: int, limit: int) -> list[dict[str, Any]]:
+        """Entries of the audit chain, oldest first."""
+        found = await self.ask(lambda r: r.read(lambda db: list(entries(db, after, limit))))
+        told = []
+        for entry in found:
+            values = asdict(entry)
+            told.append({**values, "time": iso(values.pop("utc_ms"))})
+        return told
+
+
+def _buckets(
+    reader: Reader, *, id: str, quantity: str, first: int, last: int, number: int
+) -> list[history.Bucket]:
+    return history.buckets(reader, id, quantity, first, last, number)
 
 
 def _oldest(reader: Reader) -> int:

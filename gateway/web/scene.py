@@ -66,6 +66,8 @@ class GuaranteeScene:
     ok: bool
     since: str
     detail: str
+    absent: bool
+    """Not configured, and therefore nothing that could hold or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +313,7 @@ class Scene:
             bool(told.get("ok")),
             self.since(told.get("since_ms")),
             "; ".join(details),
+            told.get("reason") == "not_configured",
         )
 
     @property

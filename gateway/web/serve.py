@@ -2,21 +2,60 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import structlog
 import uvicorn
 
+from gateway.settings.model import Settings
+from gateway.settings.model_link import Web
 from gateway.web.app import create_server_app, make_site
 from gateway.web.options import ListenError, Options
+from gateway.web.site import Site
 from gateway.web.users import Users
 
 log = structlog.get_logger("web")
 KEEP_ALIVE_S = 20
 STOP_WITHIN_S = 1
+
+
+class Server(uvicorn.Server):
+    """Ends the live streams first, which would otherwise hold up the stop."""
+
+    def __init__(self, config: uvicorn.Config, site: Site) -> None:
+        super().__init__(config)
+        self._site = site
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._site.hub.end_all()
+        await super().shutdown(sockets)
+
+
+def config_of(site: Site) -> uvicorn.Config:
+    """How the server runs."""
+    options = site.options
+    return uvicorn.Config(
+        create_server_app(site),
+        host=options.host,
+        port=options.port,
+        ssl_certfile=options.tls_cert,
+        ssl_keyfile=options.tls_key,
+        loop="uvloop",
+        lifespan="on",
+        access_log=False,
+        log_level="warning",
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=STOP_WITHIN_S,
+        limit_concurrency=options.max_live + 300,
+        h11_max_incomplete_event_size=32 * 1024,
+    )
 
 
 def serve(options: Options) -> int:
@@ -29,26 +68,8 @@ def serve(options: Options) -> int:
     users = Users(options.users)
     password = users.first_admin()
     site = make_site(options, users)
-    config = uvicorn.Config(
-        create_server_app(site),
-        host=options.host,
-        port=options.port,
-        ssl_certfile=options.tls_cert,
-        ssl_keyfile=options.tls_key,
-        loop="uvloop",
-        lifespan="on",
-        access_log=False,
-        log_level="warning",
-        server_header=False,
-        date_header=True,
-        proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=STOP_WITHIN_S,
-        limit_concurrency=options.max_live + 300,
-        h11_max_incomplete_event_size=32 * 1024,
-    )
     announce(options, password)
-    uvicorn.Server(config).run()
+    Server(config_of(site), site).run()
     return 0
 
 
@@ -60,6 +81,27 @@ def announce(options: Options, password: str | None) -> None:
     print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201  # shown once, not logged
 
 
-def options_of(settings: Any, state: Path, overrides: Mapping[str, Any]) -> Options:
-    """The page's options from the configuration. ``overrides`` win (``port=``)."""
-    raise NotImplementedError
+def options_of(settings: Settings, state: Path, overrides: Mapping[str, Any]) -> Options:
+    """The page's options from the configuration. ``overrides`` win (such as ``port``)."""
+    web = settings.web or Web()
+    mqtt, record = settings.mqtt, settings.record
+    broker = ""
+    if mqtt is not None:
+        broker = "embedded" if mqtt.embedded else mqtt.host
+    lives = settings.retention.model_dump()
+    values: dict[str, Any] = {
+        "state": state,
+        "gateway": settings.gateway.id,
+        "name": settings.gateway.name,
+        "zone": ZoneInfo(settings.gateway.timezone),
+        "languages": settings.gateway.languages,
+        "host": web.host,
+        "port": web.port,
+        "tls_cert": Path(web.tls.cert) if web.tls else None,
+        "tls_key": Path(web.tls.key) if web.tls else None,
+        "bench": settings.gateway.bench,
+        "retention": {name.removesuffix("_ms"): life for name, life in lives.items()},
+        "store": "" if record is None else record.store,
+        "broker": broker,
+    }
+    return Options(**(values | dict(overrides)))

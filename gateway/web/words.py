@@ -87,6 +87,22 @@ class Words:
         """A number with this language's comma, at most ``digits`` after it."""
         return format_decimal(round(value, digits), locale=self._locale)
 
+    def day(self, utc_s: float) -> str:
+        """A date."""
+        moment = datetime.fromtimestamp(utc_s, self.zone)
+        return format_date(moment, "medium", locale=self._locale)
+
+    def lasting(self, ms: int) -> str:
+        """How long something is kept: in years, days or hours, whichever comes out even."""
+        day = 86_400_000
+        if ms == 365 * day:
+            return self("lasting.year")
+        if ms % (365 * day) == 0:
+            return self("lasting.years", count=ms // (365 * day))
+        if ms % day == 0 and ms > day:
+            return self("lasting.days", count=ms // day)
+        return self("lasting.hours", count=self.number(ms / 3_600_000, 1))
+
     def ago(self, ms: int) -> str:
         """A duration in one unit: how long something has lasted while no clock is set."""
         seconds = max(0, ms) // 1000

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
-from gateway.web.app import create_server_app, make_site
+from gateway.web.app import make_site
 from gateway.web.options import Options
+from gateway.web.serve import Server, config_of
 from gateway.web.site import Site
 from gateway.web.users import Users
 from page.fake import FakeControl
@@ -51,11 +51,7 @@ class Gateway:
 
     def serve(self) -> None:
         self.site = make_site(self.options, Users(self.options.users))
-        config = uvicorn.Config(
-            create_server_app(self.site), host="127.0.0.1", port=self.port, log_level="warning",
-            access_log=False, timeout_graceful_shutdown=1, loop="uvloop",
-        )  # fmt: skip
-        self.server = uvicorn.Server(config)
+        self.server = Server(config_of(self.site), self.site)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
         until(lambda: self.server.started and self.site.house.connected)

@@ -7,23 +7,15 @@ from uuid import uuid4
 
 from fastapi import APIRouter, Header
 
+from gateway.core.facts import Json
 from gateway.web.access import Staff, TheSite, View
-from gateway.web.api.models import Accepted, OpenRequest, problems
-from gateway.web.house import Answer
+from gateway.web.api.models import Accepted, ModeRequest, OpenRequest, problems
+from gateway.web.commands import accepted
 from gateway.web.opening import open_door
 from gateway.web.problems import Problem
 from gateway.web.view import doors_json
 
 router = APIRouter(tags=["doors"])
-
-
-def accepted(answer: Answer) -> Accepted:
-    """The good answer to a command. Raises :class:`Problem` for a bad one: 409, or 503."""
-    if answer.unanswered:
-        raise Problem(503, answer.reason, Retry_After="1")
-    if not answer.done:
-        raise Problem(409, answer.reason or "unknown")
-    return Accepted(status=answer.status, command=answer.command, fact=answer.fact)  # type: ignore[arg-type]  # narrowed by done
 
 
 @router.get("/api/v1/doors", responses=problems())
@@ -52,3 +44,12 @@ async def open_(
     """Ask for a door. The same ``Idempotency-Key`` gives the same answer and opens once."""
     reason = wanted.reason if wanted else ""
     return accepted(await open_door(site, who, door, reason, idempotency_key or uuid4().hex))
+
+
+@router.put("/api/v1/doors/{door}/mode", status_code=202, responses=problems(404, 409, 503))
+async def mode(door: str, wanted: ModeRequest, who: Staff, site: TheSite) -> Accepted:
+    """Override the schedule until a time, or end the override with ``schedule``."""
+    args: dict[str, Json] = {"door": door[:200], "mode": wanted.mode}
+    if wanted.until is not None:
+        args["until_utc_ms"] = int(wanted.until.timestamp() * 1000)
+    return accepted(await site.house.ask("set_mode", args, who))

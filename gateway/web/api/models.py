@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
 class Strict(BaseModel):
@@ -30,6 +31,96 @@ class OpenRequest(Strict):
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"reason": "Lieferung"}]}
     )
+
+
+class ModeRequest(Strict):
+    mode: Literal["automatic", "exit_only", "hold_open", "night", "off", "schedule"]
+    until: AwareDatetime | None = Field(
+        None, description="RFC 3339 with offset; without it as long as the configuration says."
+    )
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"mode": "night", "until": "2025-05-01T18:00:00+02:00"}]},
+    )
+
+
+class ShelveRequest(Strict):
+    minutes: int = Field(ge=0, le=7 * 24 * 60, description="0 takes it off the shelf.")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"minutes": 60}]})
+
+
+Role = Literal["view", "staff", "maintenance", "admin"]
+
+
+class NewUser(Strict):
+    name: str = Field(min_length=1, max_length=40)
+    role: Role
+    password: str = Field(min_length=10, max_length=200)
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"name": "empfang", "role": "staff", "password": "ein langer Satz"}]
+        },
+    )
+
+
+class UserShape(BaseModel):
+    id: int
+    name: str
+    role: Role
+
+
+class NewToken(Strict):
+    name: str = Field(min_length=1, max_length=40)
+    role: Role
+    days: int = Field(365, ge=1, le=3650)
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"name": "prometheus", "role": "view", "days": 365}]},
+    )
+
+
+class TokenShape(BaseModel):
+    """``token`` is there only in the answer that makes it."""
+
+    name: str
+    role: Role
+    expires: datetime
+    token: str | None = None
+
+
+class Me(BaseModel):
+    actor: str
+    name: str
+    role: Role
+
+
+class Bucket(BaseModel):
+    """``time``: its begin. ``count`` 0 and null: the meter was asked and said nothing. Where
+    nothing was told there is no bucket."""
+
+    time: datetime
+    min: float | None
+    mean: float | None
+    max: float | None
+    count: int
+
+
+class Change(BaseModel):
+    """From ``time`` on the contact or relay was ``active``; null is unknown."""
+
+    time: datetime
+    active: bool | None
+
+
+class HistoryShape(BaseModel):
+    """Of a meter ``quantities``, of a contact or relay ``changes``."""
+
+    point: str
+    start: datetime = Field(serialization_alias="from")
+    end: datetime = Field(serialization_alias="to")
+    quantities: dict[str, list[Bucket]]
+    changes: list[Change]
 
 
 class Accepted(BaseModel):

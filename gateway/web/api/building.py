@@ -1,0 +1,81 @@
+"""Everything but the doors: status, points, alarms, counters, guarantees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from gateway.core.facts import Json
+from gateway.web.access import Maintenance, Staff, TheSite, View
+from gateway.web.api.models import Accepted, ShelveRequest, problems
+from gateway.web.commands import accepted
+from gateway.web.problems import Problem
+from gateway.web.view import (
+    alarms_json,
+    doors_json,
+    guarantees_json,
+    points_json,
+    status_json,
+)
+
+router = APIRouter(tags=["building"])
+
+
+@router.get("/api/v1/status", responses=problems())
+async def status(who: View, site: TheSite) -> dict[str, Any]:
+    """Everything the page shows. ``stale``: the controller is away, ``since`` then."""
+    return status_json(site.house)
+
+
+@router.get("/api/v1/points", responses=problems())
+async def points(who: View, site: TheSite) -> list[dict[str, Any]]:
+    """All points in the order of the configuration."""
+    return points_json(site.house)
+
+
+@router.get("/api/v1/points/{point}", responses=problems(404))
+async def one_point(point: str, who: View, site: TheSite) -> dict[str, Any]:
+    """One point."""
+    for found in points_json(site.house):
+        if found["id"] == point:
+            return found
+    raise Problem(404, "unknown_point")
+
+
+@router.get("/api/v1/alarms", responses=problems())
+async def alarms(who: View, site: TheSite) -> list[dict[str, Any]]:
+    """All alarms that are active, or over and not yet seen, or shelved."""
+    return alarms_json(site.house)
+
+
+@router.post(
+    "/api/v1/alarms/{alarm:path}/acknowledge", status_code=202, responses=problems(404, 409, 503)
+)
+async def acknowledge(alarm: str, who: Staff, site: TheSite) -> Accepted:
+    """Somebody has seen it. The alarm's id contains a slash: ``front/left_open``."""
+    return accepted(await site.house.ask("acknowledge_alarm", {"alarm": alarm[:200]}, who))
+
+
+@router.post(
+    "/api/v1/alarms/{alarm:path}/shelve", status_code=202, responses=problems(404, 409, 503)
+)
+async def shelve(alarm: str, wanted: ShelveRequest, who: Maintenance, site: TheSite) -> Accepted:
+    """Hide a fault or notice for a while; 0 minutes shows it again."""
+    args: dict[str, Json] = {"alarm": alarm[:200], "for_ms": wanted.minutes * 60_000}
+    return accepted(await site.house.ask("shelve_alarm", args, who))
+
+
+@router.get("/api/v1/counters", responses=problems())
+async def counters(who: View, site: TheSite) -> dict[str, Any]:
+    """What is counted for maintenance, per door and point."""
+    return {
+        "doors": {door["id"]: door["counters"] for door in doors_json(site.house)},
+        "points": {point["id"]: {"changes": point["changes"]} for point in points_json(site.house)},
+    }
+
+
+@router.get("/api/v1/guarantees", responses=problems())
+async def guarantees(who: View, site: TheSite) -> list[dict[str, Any]]:
+    """What works right now and what does not, each since when."""
+    return guarantees_json(site.house)

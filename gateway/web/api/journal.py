@@ -1,0 +1,134 @@
+"""What happened: events, the history of points, and exports."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
+from starlette.responses import Response, StreamingResponse
+
+from gateway.core.facts import KINDS
+from gateway.journal.export import Wanted, german_csv, jsonl, plain_csv
+from gateway.journal.reader import Reader
+from gateway.web.access import Maintenance, TheSite, View
+from gateway.web.api.models import Bucket, Change, HistoryShape, problems
+from gateway.web.problems import Problem
+from gateway.web.records import Expired, Unavailable
+from gateway.web.view import fact_json
+
+router = APIRouter(tags=["journal"])
+WRITERS = {"csv": plain_csv, "csv-de": german_csv, "jsonl": jsonl}
+When = Annotated[AwareDatetime | None, Query(description="RFC 3339 with offset")]
+
+
+def utc_ms(moment: datetime | None) -> int | None:
+    return None if moment is None else int(moment.timestamp() * 1000)
+
+
+def unavailable(error: Unavailable) -> Problem:
+    return Problem(503, "no_journal", str(error), Retry_After="1")
+
+
+@router.get("/api/v1/events", responses=problems(410, 503))
+async def events(
+    who: View,
+    site: TheSite,
+    after: Annotated[int, Query(ge=0, le=2**53, description="journal row; 0: the oldest")] = 0,
+    kind: Annotated[list[str] | None, Query(max_length=50)] = None,
+    subject: Annotated[str | None, Query(max_length=200)] = None,
+    start: Annotated[When, Query(alias="from")] = None,
+    end: Annotated[When, Query(alias="to")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> list[dict[str, Any]]:
+    """Facts in the order of the journal after row ``after``, which is also the cursor of the
+    live stream. 410 where the rows after it are no longer kept."""
+    if kind and not set(kind) <= set(KINDS):
+        raise Problem(422, "unknown_kind")
+    try:
+        rows = await site.records.after(
+            after, limit, kinds=kind, subject=subject,
+            from_utc_ms=utc_ms(start), to_utc_ms=utc_ms(end),
+        )  # fmt: skip
+    except Expired:
+        raise Problem(410, "expired_cursor") from None
+    except Unavailable as error:
+        raise unavailable(error) from None
+    return [fact_json(row) for row in rows]
+
+
+@router.get("/api/v1/points/{point}/history", responses=problems(404, 503))
+async def history(
+    point: str,
+    who: Maintenance,
+    site: TheSite,
+    start: Annotated[When, Query(alias="from")] = None,
+    end: Annotated[When, Query(alias="to")] = None,
+    buckets: Annotated[int, Query(ge=1, le=5000)] = 500,
+) -> HistoryShape:
+    """The history of one point: per bucket least, mean, greatest value and count, or each
+    change of a contact or relay. Gaps are gaps."""
+    if site.house.snapshot is None or point not in site.house.snapshot["points"]:
+        raise Problem(404, "unknown_point")
+    to = end or datetime.fromtimestamp(site.house.now_utc_ms / 1000, UTC)
+    since = start or to - timedelta(days=1)
+    if since >= to:
+        raise Problem(422, "malformed")
+    first, last = int(since.timestamp() * 1000), int(to.timestamp() * 1000)
+    try:
+        told = site.house.snapshot["points"][point]
+        found = await site.records.history(point, told, first, last, buckets)
+    except Unavailable as error:
+        raise unavailable(error) from None
+    return HistoryShape(
+        point=point,
+        start=since,
+        end=to,
+        quantities={
+            quantity: [
+                Bucket(
+                    time=datetime.fromtimestamp(b.utc_ms / 1000, UTC),
+                    min=b.min, mean=b.mean, max=b.max, count=b.count,
+                )
+                for b in series
+            ]
+            for quantity, series in found.quantities.items()
+        },
+        changes=[
+            Change(time=datetime.fromtimestamp(at / 1000, UTC), active=active)
+            for at, active in found.changes
+        ],
+    )  # fmt: skip
+
+
+@router.get("/api/v1/export", response_class=Response, responses=problems(501, 503))
+async def export_(
+    who: Maintenance,
+    site: TheSite,
+    start: Annotated[When, Query(alias="from")] = None,
+    end: Annotated[When, Query(alias="to")] = None,
+    kind: Annotated[list[str] | None, Query(max_length=50)] = None,
+    subject: Annotated[str | None, Query(max_length=200)] = None,
+    format: Literal["csv", "csv-de", "jsonl", "parquet"] = "csv",
+) -> Response:
+    """All facts of a period as a file, streamed. ``csv-de``: semicolons and decimal commas,
+    as Excel in German opens it. Parquet is written by the command line."""
+    if format == "parquet":
+        raise Problem(501, "parquet")
+    if kind and not set(kind) <= set(KINDS):
+        raise Problem(422, "unknown_kind")
+    try:
+        await site.records.head()
+    except Unavailable as error:
+        raise unavailable(error) from None
+    media = "application/jsonl" if format == "jsonl" else "text/csv; charset=utf-8"
+    suffix = "jsonl" if format == "jsonl" else "csv"
+    name = f"portier-{datetime.now(site.options.zone):%Y%m%d-%H%M}.{suffix}"
+    wanted = Wanted(utc_ms(start), utc_ms(end), kind, subject)
+    lines = WRITERS[format](Reader(site.records.path), wanted, site.options.zone)
+    return StreamingResponse(
+        lines,
+        media_type=media,
+        headers={"Content-Disposition": f'attachment; filename="{name}"'},
+    )

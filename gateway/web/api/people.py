@@ -1,0 +1,98 @@
+"""Who may do what: the caller, users, tokens, and the audit chain."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+
+from gateway.web.access import Admin, TheSite, View
+from gateway.web.api.models import Me, NewToken, NewUser, TokenShape, UserShape, problems
+from gateway.web.people import on_people, user_problem
+from gateway.web.problems import Problem
+from gateway.web.records import Unavailable
+from gateway.web.users import User, UserError
+
+router = APIRouter(tags=["people"])
+
+
+@router.get("/api/v1/me", responses=problems())
+async def me(who: View) -> Me:
+    """Who is asking, as the audit chain knows them."""
+    return Me(actor=who.actor, name=who.name, role=who.role)
+
+
+def shape(user: User) -> UserShape:
+    return UserShape(id=user.id, name=user.name, role=user.role)
+
+
+@router.get("/api/v1/users", responses=problems())
+async def users(who: Admin, site: TheSite) -> list[UserShape]:
+    """All users that can log in."""
+    return [shape(user) for user in site.users.list_users()]
+
+
+@router.post("/api/v1/users", status_code=201, responses=problems(409))
+async def add_user(wanted: NewUser, who: Admin, site: TheSite) -> UserShape:
+    """A new user."""
+    try:
+        user = await asyncio.to_thread(
+            site.users.add_user, wanted.name, wanted.role, wanted.password
+        )
+    except UserError as error:
+        raise user_problem(error) from None
+    await on_people(site, who, "user_added", user=user.id, role=user.role)
+    return shape(user)
+
+
+@router.get("/api/v1/tokens", responses=problems())
+async def tokens(who: Admin, site: TheSite) -> list[TokenShape]:
+    """All tokens that have not run out, without their secret."""
+    return [
+        TokenShape(name=t.name, role=t.role, expires=datetime.fromtimestamp(t.expires, UTC))
+        for t in site.users.list_tokens()
+    ]
+
+
+@router.post("/api/v1/tokens", status_code=201, responses=problems(409))
+async def add_token(wanted: NewToken, who: Admin, site: TheSite) -> TokenShape:
+    """A new token; this answer is the only one that holds it."""
+    try:
+        secret = site.users.add_token(wanted.name, wanted.role, wanted.days, who.actor)
+    except UserError as error:
+        raise user_problem(error) from None
+    await on_people(site, who, "token_added", token=wanted.name, role=wanted.role)
+    made = next(token for token in site.users.list_tokens() if token.name == wanted.name.strip())
+    return TokenShape(
+        name=made.name,
+        role=made.role,
+        expires=datetime.fromtimestamp(made.expires, UTC),
+        token=secret,
+    )
+
+
+@router.delete("/api/v1/tokens/{name}", status_code=204, responses=problems(404))
+async def revoke_token(name: str, who: Admin, site: TheSite) -> Response:
+    """The token counts no more; streams it opened end."""
+    try:
+        site.users.revoke_token(name)
+    except UserError as error:
+        raise user_problem(error) from None
+    await on_people(site, who, "token_revoked", token=name)
+    return Response(status_code=204)
+
+
+@router.get("/api/v1/audit", responses=problems(503))
+async def audit(
+    who: Admin,
+    site: TheSite,
+    after: Annotated[int, Query(ge=0, le=2**53)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+) -> list[dict[str, Any]]:
+    """The audit chain, oldest first: who did what, each entry bound to the one before."""
+    try:
+        return await site.records.audit(after, limit)
+    except Unavailable as error:
+        raise Problem(503, "no_journal", str(error), Retry_After="1") from None
