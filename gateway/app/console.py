@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import time
 import uuid
@@ -20,6 +21,7 @@ from gateway.core.facts import Json
 from gateway.core.machine import Ms, UtcMs
 from gateway.core.reasons import REASONS
 from gateway.panel import client
+from gateway.panel.messages import encode
 from gateway.settings.units import UnitError, duration_ms
 
 Config = Annotated[
@@ -115,10 +117,17 @@ def bench(state: Path, do: str, **args: Json) -> dict[str, Any]:
 
 def audit(state: Path, action: str, detail: Mapping[str, Json]) -> None:
     """Put an entry into the audit chain, where ``control`` runs to take it."""
-    sent = {"type": "audit", "actor": "cli", "action": action, "detail": dict(detail)}
+    tell(state, {"type": "audit", "actor": "cli", "action": action, "detail": dict(detail)})
+
+
+def tell(state: Path, message: Mapping[str, object]) -> None:
+    """Say something to ``control`` that needs no answer; a warning if it is not there."""
     try:
         with client.connect(panel(state), "cli", 2.0) as sock:
-            sock.sendall(json.dumps(sent).encode() + b"\n")
+            sock.sendall(encode(message))
+            sock.shutdown(socket.SHUT_WR)
+            while sock.recv(65_536):
+                pass  # until control has read it all, and closes
     except (client.ControlAway, OSError):
         err.print("control is not running: this change is not in the audit chain.", style="yellow")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.app import load, roles
+from gateway.app import broker, load, roles
 from gateway.panel import client
 from gateway.settings.model import Settings
 from gateway.settings.problems import SettingsError
@@ -75,9 +75,7 @@ def _broker(settings: Settings, _config: Path) -> Iterator[Finding]:
     if mqtt is None:
         yield Finding("broker: none is configured, nothing is forwarded", True)
         return
-    host, port = (
-        (roles.broker.HOST, roles.ports().v5) if mqtt.embedded else (mqtt.host, mqtt.port_number)
-    )
+    host, port = (broker.HOST, roles.ports().v5) if mqtt.embedded else (mqtt.host, mqtt.port_number)
     reason = _reachable(host, port)
     remedy = "portier run starts it" if mqtt.embedded else "is the broker running? see mqtt:"
     what = f"broker: {host}:{port}"

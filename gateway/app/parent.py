@@ -17,13 +17,12 @@ GRACE_S = 1.5
 
 def end_with_parent() -> None:
     """Watch the parent, where there is one to watch."""
-    fd = os.environ.pop(PARENT, "")
+    fd = os.environ.get(PARENT, "")
     if fd.isdigit():
         threading.Thread(target=_watch, args=(int(fd),), name="parent", daemon=True).start()
 
 
 def _watch(fd: int) -> None:
-    os.set_inheritable(fd, False)
     os.read(fd, 1)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_S)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 from types import FrameType
@@ -50,6 +51,7 @@ def ports() -> broker.Ports:
 def run(role: str, settings: Settings, config: Path, state: Path) -> int:
     """Be this role until told to stop; the exit status. Raises :class:`RoleError`."""
     state.mkdir(parents=True, exist_ok=True)
+    _log(role)
     try:
         if role == "broker":
             broker.run(ports(), state)
@@ -61,6 +63,25 @@ def run(role: str, settings: Settings, config: Path, state: Path) -> int:
         )
     except SecretError as error:
         raise RoleError(str(error)) from error
+
+
+def _log(role: str) -> None:
+    """Lines for people on a terminal, JSON elsewhere; on standard error, as ``control`` does."""
+    import structlog
+
+    terminal = sys.stderr.isatty()
+    renderer: Any = structlog.dev.ConsoleRenderer() if terminal else None
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.TimeStamper("%H:%M:%S" if terminal else "iso", utc=not terminal),
+            renderer or structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    structlog.contextvars.bind_contextvars(role=role)
 
 
 def _stop_event() -> threading.Event:

@@ -38,6 +38,8 @@ class Keeps(Protocol):
 
     def recorded(self, recorder: str, journal: str, lanes: Mapping[str, int]) -> None: ...
 
+    def forget(self, actor: str) -> None: ...
+
 
 class Looks(Protocol):
     """What the desk wants of :class:`gateway.control.eye.Eye`."""
@@ -111,6 +113,9 @@ class Desk:
                 self._controller.clock_told(trusted)
             case m.AuditNote(actor, action, detail):
                 self._audit(actor, action, detail)
+            case m.Forget(actor, user):
+                self._journal.forget(user)
+                self._audit(actor, "forget", {"subject": user})
             case m.Refused():
                 self._refused(message)
             case _:

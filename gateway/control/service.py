@@ -31,7 +31,7 @@ from gateway.control.points import Points, Source
 from gateway.control.watchdog import Watchdog
 from gateway.core.events import JournalState
 from gateway.core.facts import Lane
-from gateway.core.machine import Ms
+from gateway.core.machine import Ms, UtcMs
 from gateway.core.plan import BuildingPlan
 from gateway.journal.audit import AuditEntry
 from gateway.journal.writer import Committed, Journal
@@ -59,10 +59,17 @@ class Settings:
     digest: str
     journal_limit_bytes: int
     lives: Mapping[str, Ms]
+    made_utc_ms: UtcMs = 0
+    fresh_ms: Ms = 0
+    """The plan's schedule may be used for so long after it was made; 0: for ever."""
     mqtt: bool = False
     recorders: tuple[str, ...] = ()
     clock: Clock = field(default_factory=Clock)
     world: World | None = None
+
+    def fresh(self, now_utc_ms: UtcMs) -> bool:
+        """Whether the plan's schedule reaches far enough."""
+        return not self.fresh_ms or 0 <= now_utc_ms - self.made_utc_ms <= self.fresh_ms
 
 
 def lock(state: Path) -> int:
@@ -263,5 +270,5 @@ class Reload:
 
     text: str
     digest: str = ""
-    restart: bool = False
     problems: tuple[str, ...] = ()
+    restart: bool = False

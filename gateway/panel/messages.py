@@ -110,6 +110,14 @@ class AuditNote:
 
 
 @dataclass(frozen=True, slots=True)
+class Forget:
+    """Take the details of what ``user`` (such as ``web:3``) did out of the audit chain."""
+
+    actor: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
 class Bench:
     """Something done to simulated points or the bench clock."""
 
@@ -119,7 +127,16 @@ class Bench:
 
 
 Message = (
-    Hello | CommandMessage | Refused | Sent | Recorded | ClockTold | LinkTold | AuditNote | Bench
+    Hello
+    | CommandMessage
+    | Refused
+    | Sent
+    | Recorded
+    | ClockTold
+    | LinkTold
+    | AuditNote
+    | Forget
+    | Bench
 )
 
 _Raw = Mapping[str, Json]
@@ -323,5 +340,6 @@ _READERS: Mapping[str, Callable[[_Raw], Message]] = {
     "audit": lambda raw: AuditNote(
         _text(raw, "actor"), _text(raw, "action"), _object(raw, "detail")
     ),
+    "forget": lambda raw: Forget(_text(raw, "actor"), _text(raw, "user")),
     "bench": _bench,
 }

@@ -36,6 +36,7 @@ from gateway.panel.messages import (
     AuditNote,
     Bench,
     CommandMessage,
+    Forget,
     Hello,
     Malformed,
     Message,
@@ -288,7 +289,7 @@ class Server:
             self._command(client, message)
         elif isinstance(message, Bench):
             self._bench(client, message)
-        elif isinstance(message, AuditNote | Refused) and _speaks_for_itself(client):
+        elif isinstance(message, AuditNote | Forget | Refused) and _speaks_for_itself(client):
             self._handler.told(replace(message, actor=f"cli:{client.user}"))
         else:
             self._handler.told(message)

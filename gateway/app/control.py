@@ -1,0 +1,134 @@
+"""``portier run control``: the shortest way from a process to a door that works.
+
+Imports are few and late: with a plan in the cache neither YAML nor pydantic nor a schedule's
+calendar is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.app import paths, plans
+from gateway.app.parent import end_with_parent
+from gateway.app.sources import source
+from gateway.control.clock import Clock
+from gateway.control.points import Source
+from gateway.control.service import RELOAD, AlreadyRunning, Reload, Service, Settings, lock
+from gateway.core.machine import UtcMs
+from gateway.settings import cache
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """``bench_start``: ISO 8601, the wall time that a bench begins with."""
+
+    config: Path
+    state: Path
+    bench_start: str | None = None
+
+
+def options(arguments: list[str]) -> Options | None:
+    """The options of ``run control``; ``None``: not so simple, the command line shall look."""
+    given: dict[str, str] = {}
+    rest = iter(arguments)
+    for argument in rest:
+        name, separator, value = argument.partition("=")
+        if name not in ("--config", "--state", "--bench-start") or name in given:
+            return None
+        found = value if separator else next(rest, None)
+        if found is None:
+            return None
+        given[name] = found
+    return Options(
+        paths.config(given.get("--config")),
+        paths.state(given.get("--state")),
+        given.get("--bench-start"),
+    )
+
+
+def main(options: Options) -> int:
+    """Be ``control`` until told to stop; the exit status."""
+    end_with_parent()
+    state = options.state
+    try:
+        start_utc_ms = _utc_ms(options.bench_start)
+        state.mkdir(mode=0o750, parents=True, exist_ok=True)
+        lock(state)
+        clock = Clock(start_utc_ms=start_utc_ms)
+        known = plans.known(options.config, state, clock.now_ms() + clock.utc_offset_ms())
+    except ValueError:
+        return _failed(f"--bench-start {options.bench_start}: not a time", 2)
+    except AlreadyRunning as error:
+        return _failed(str(error), 1)
+    except OSError as error:
+        return _failed(f"{error.filename}: {error.strerror}; choose another with --state", 1)
+    except plans.ConfigurationWrong as error:
+        return _failed(str(error), plans.WRONG)
+    if start_utc_ms is not None and not known.cached.bench:
+        return _failed("--bench-start needs `bench: true` in the configuration", plans.WRONG)
+    settings = _settings(known, state, clock)
+    service = Service(settings, lambda: _reload(options, settings))
+    if service.run() == RELOAD:
+        os.execv(sys.executable, [sys.executable, "-m", "gateway", *sys.argv[1:]])
+    return 0
+
+
+def _utc_ms(text: str | None) -> UtcMs | None:
+    if text is None:
+        return None
+    from datetime import datetime
+
+    return int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
+
+
+def _settings(known: plans.Plan, state: Path, clock: Clock) -> Settings:
+    cached = known.cached
+    world = None
+    if cached.bench:
+        from drivers.simulated import Runtime, use
+
+        world = Runtime(clock.now_ns)
+        use(world)
+    return Settings(
+        plan=cached.plan,
+        sources=sources(known, clock),
+        state=state,
+        name=cached.name,
+        digest=cached.digest,
+        journal_limit_bytes=cached.journal_limit_bytes,
+        lives=cached.lives_ms,
+        made_utc_ms=cached.made_utc_ms,
+        fresh_ms=cache.FRESH_DAYS * 86_400_000,
+        mqtt=known.mqtt,
+        recorders=known.recorders,
+        clock=clock,
+        world=world,
+    )
+
+
+def sources(known: plans.Plan, clock: Clock) -> tuple[Source, ...]:
+    """How each point of the plan is opened."""
+    return tuple(
+        source(point.name, point.driver, point.settings, clock) for point in known.cached.points
+    )
+
+
+def _reload(options: Options, settings: Settings) -> Reload:
+    """Read the configuration again; in a thread beside the loop."""
+    clock = settings.clock
+    now_utc_ms = clock.now_ms() + clock.utc_offset_ms()
+    try:
+        new = plans.made(options.config, options.state, now_utc_ms)
+    except plans.ConfigurationWrong as error:
+        return Reload("the new configuration is refused, the old one stays", "", error.problems)
+    if new.cached.digest == settings.digest and settings.fresh(now_utc_ms):
+        return Reload("the configuration has not changed", settings.digest)
+    return Reload("the new configuration takes over", new.cached.digest, restart=True)
+
+
+def _failed(text: str, status: int) -> int:
+    sys.stderr.write(text + "\n")
+    return status

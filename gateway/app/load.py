@@ -1,0 +1,51 @@
+"""The configuration with everything the settings need to know of the drivers.
+
+Heavy: pydantic, YAML and every driver's module. ``control`` comes here only when there is no
+plan in its cache."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Collection, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import drivers as driver_files
+from gateway.app import plans
+from gateway.settings import load
+from gateway.settings.drivers import DriverInfo, info
+from gateway.settings.model import Settings
+
+
+@cache
+def drivers() -> Mapping[str, DriverInfo]:
+    """Every driver there is."""
+    return {
+        name: info(name, importlib.import_module(f"drivers.{name}"))
+        for name in driver_files.names()
+    }
+
+
+def settings(
+    config: Path, state: Path | None = None, need: Collection[str] | None = None
+) -> Settings:
+    """The configuration, with the overlay of the state folder. ``need``: the sections whose
+    secrets must be there. Raises :class:`gateway.settings.problems.SettingsError`."""
+    over = None if state is None else plans.overlay(state)
+    return load.load(config, drivers(), overlay=over, need=need)
+
+
+def schema() -> Mapping[str, Any]:
+    """The JSON Schema of the configuration."""
+    from gateway.settings.schema import schema
+
+    return schema(drivers())
+
+
+def asyncapi(config: Path) -> Mapping[str, Any]:
+    """The AsyncAPI document of this gateway. Raises
+    :class:`gateway.settings.problems.SettingsError`."""
+    from gateway.wire import asyncapi
+
+    return asyncapi(settings(config, need=()).gateway.id)

@@ -1,0 +1,110 @@
+"""Plans in the state folder: what ``control`` starts from, so that it imports neither YAML nor
+pydantic nor a calendar. A plan that is missing is made by another process (:mod:`.warm`), whose
+memory goes away with it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import drivers
+from gateway import __version__
+from gateway.core.machine import UtcMs
+from gateway.settings import cache
+
+PLANS_MOST = 4
+WRONG = 78
+"""Exit status of :mod:`.warm` where the configuration is wrong."""
+
+
+class ConfigurationWrong(Exception):
+    """The configuration cannot be used; the text holds everything that is wrong with it."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A cached plan, and what of the rest of the configuration ``control`` shows: whether there
+    is a broker, and the recorders that are expected to have everything."""
+
+    cached: cache.Cached
+    mqtt: bool
+    recorders: tuple[str, ...]
+
+    def to_text(self) -> str:
+        head = json.dumps({"mqtt": self.mqtt, "recorders": self.recorders})
+        return head + "\n" + cache.plan_to_json(self.cached)
+
+
+def from_text(text: str, now_utc_ms: UtcMs | None) -> Plan:
+    """Raises :class:`gateway.settings.cache.CacheError`."""
+    head, _, rest = text.partition("\n")
+    cached = cache.plan_from_json(rest, _settings_of, now_utc_ms=now_utc_ms)
+    try:
+        more = json.loads(head)
+        return Plan(cached, bool(more["mqtt"]), tuple(more["recorders"]))
+    except (ValueError, TypeError, KeyError) as error:
+        raise cache.CacheError(f"the cached plan is damaged ({error})") from None
+
+
+def _settings_of(driver: str) -> type[Any]:
+    found: type[Any] = importlib.import_module(f"drivers.{driver}").Settings
+    return found
+
+
+def overlay(state: Path) -> Path:
+    """Where the page writes what may be changed on it."""
+    return state / "overlay.yaml"
+
+
+def file(config: Path, state: Path) -> Path:
+    """Where the plan of this very configuration lies, if it has been made. Raises
+    :class:`OSError`."""
+    folder = Path(drivers.__file__).parent
+    name = cache.key((config, overlay(state)), __version__, folder.glob("*.py"))
+    return state / "plan" / f"{name}.json"
+
+
+def known(config: Path, state: Path, now_utc_ms: UtcMs) -> Plan:
+    """The plan of the configuration as it is now, made if need be. Raises
+    :class:`ConfigurationWrong`."""
+    try:
+        return from_text(file(config, state).read_text(), now_utc_ms)
+    except (OSError, UnicodeDecodeError, cache.CacheError):
+        return made(config, state, now_utc_ms)
+
+
+def made(config: Path, state: Path, now_utc_ms: UtcMs) -> Plan:
+    """The plan, made anew by another process, which also keeps it. Raises
+    :class:`ConfigurationWrong`."""
+    import subprocess
+
+    arguments = [sys.executable, "-m", "gateway.app.warm", str(config), str(state)]
+    done = subprocess.run(
+        [*arguments, str(now_utc_ms)], stdout=subprocess.PIPE, check=False, text=True
+    )
+    if done.returncode == WRONG:
+        raise ConfigurationWrong(json.loads(done.stdout))
+    done.check_returncode()
+    return from_text(done.stdout, None)
+
+
+def keep(plan: Plan, config: Path, state: Path) -> None:
+    """Write the plan where :func:`known` looks for it; not at all where the disk is full."""
+    path = file(config, state)
+    path.parent.mkdir(mode=0o750, exist_ok=True)
+    new = path.with_suffix(".new")
+    new.write_text(plan.to_text())
+    new.replace(path)
+    old = sorted(path.parent.glob("*.json"), key=lambda one: one.stat().st_mtime)
+    for one in old[:-PLANS_MOST]:
+        one.unlink(missing_ok=True)

@@ -1,0 +1,171 @@
+"""``portier run`` and ``portier outputs off``: from the command line to processes and relays."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gateway.app import broker, control, load, plans, roles, supervisor
+from gateway.app.parent import end_with_parent
+from gateway.settings.model import Settings
+from gateway.settings.problems import SettingsError
+
+READY_WITHIN_S = 15.0
+
+
+class Running(Exception):
+    """Control runs, and the relays are its business."""
+
+
+def run(names: Sequence[str], config: Path, state: Path, bench_start: str | None) -> int:
+    """Start the roles; the exit status."""
+    wrong = [name for name in names if name not in roles.ROLES]
+    if wrong:
+        _say(f"there is no role {wrong[0]}; the roles are {', '.join(roles.ROLES)}")
+        return 2
+    if list(names) == ["control"]:
+        return control.main(control.Options(config, state, bench_start))
+    end_with_parent()
+    try:
+        settings = load.settings(config, state, need=_need(names))
+        if len(names) == 1:
+            return roles.run(names[0], settings, config, state)
+        return _supervise(names, settings, config, state, bench_start)
+    except SettingsError as error:
+        _say(str(error))
+        return supervisor.CONFIGURATION
+    except roles.RoleError as error:
+        _say(str(error))
+    except PermissionError as error:
+        _say(f"{error.filename}: {error.strerror}; choose another folder with --state")
+    return 1
+
+
+def _need(names: Sequence[str]) -> tuple[str, ...] | None:
+    """Whose secrets a single role needs; all of them, where everything is started."""
+    if len(names) != 1:
+        return None
+    return {"link": ("mqtt",), "record": ("mqtt", "record")}.get(names[0], ())
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def _supervise(
+    names: Sequence[str], settings: Settings, config: Path, state: Path, bench_start: str | None
+) -> int:
+    state.mkdir(parents=True, exist_ok=True)
+    wanted = tuple(names) or roles.wanted(settings)
+    environment: dict[str, str] = {}
+    if "broker" in wanted:
+        ports = broker.choose()
+        environment = {roles.BROKER_V5: str(ports.v5), roles.BROKER_V3: str(ports.v3)}
+        _say(f"Broker: {ports}")
+    if "web" in wanted:
+        _check_port(settings)
+    if held(state):
+        raise roles.RoleError(
+            f"control already runs on {state}; stop it, or choose another folder with --state"
+        )
+    options = ["--config", str(config), "--state", str(state)]
+
+    def command(role: str) -> Sequence[str]:
+        more = ["--bench-start", bench_start] if bench_start and role == "control" else []
+        return supervisor.command(role, [*options, *more])
+
+    def valid() -> bool:
+        try:
+            load.settings(config, state)
+        except SettingsError as error:
+            _say(f"the new configuration is refused, the old one stays:\n{error}")
+            return False
+        return True
+
+    def crashed() -> None:
+        if any(not point.driver.startswith("simulated") for point in settings.points.values()):
+            subprocess.run(
+                [sys.executable, "-m", "gateway", "outputs", "off", *options], check=False
+            )
+
+    watch = _ready(settings, wanted)
+    return supervisor.Supervisor(
+        wanted, command, environment, _say, crashed, valid, tick=watch
+    ).run()
+
+
+def _check_port(settings: Settings) -> None:
+    web = settings.web
+    port = roles.web_port() or (web.port if web else 8080)
+    host = web.host if web else "127.0.0.1"
+    if not broker.free(host, port):
+        raise roles.RoleError(
+            f"port {port} on {host} is in use by another program. Choose another one: "
+            f"PORT={port + 1} make run (or PORT={port + 1} portier run), or stop that program."
+        )
+
+
+def _ready(settings: Settings, wanted: Sequence[str]) -> Callable[[], bool]:
+    """Says once that the page answers, so that nobody wonders how long it takes."""
+    started = time.monotonic()
+    web = settings.web
+    port = roles.web_port() or (web.port if web else 8080)
+    host = web.host if web else "127.0.0.1"
+
+    def watch() -> bool:
+        if "web" not in wanted or time.monotonic() - started > READY_WITHIN_S:
+            return True
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
+            sock.settimeout(0.2)
+            if sock.connect_ex((host, port)) != 0:
+                return False
+        _say(f"Ready after {time.monotonic() - started:.1f} s. Ctrl-C stops everything.")
+        return True
+
+    return watch
+
+
+def held(state: Path) -> bool:
+    """Whether a ``control`` works on this folder."""
+    try:
+        fd = os.open(state / "control.lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def outputs_off(config: Path, state: Path) -> list[str]:
+    """Open every relay, which puts it off, and close it again; what went wrong. Raises
+    :class:`Running`."""
+    from gateway.control.clock import Clock
+    from gateway.control.points import PointFault
+
+    if held(state):
+        raise Running(f"control runs on {state}, and the relays are its business; stop it first")
+    clock = Clock()
+    try:
+        known = plans.known(config, state, clock.now_ms() + clock.utc_offset_ms())
+    except plans.ConfigurationWrong as error:
+        return list(error.problems)
+    problems: list[str] = []
+    for source in control.sources(known, clock):
+        if source.kind != "relay":
+            continue
+        try:
+            source.open(lambda report: None).close()
+        except PointFault as fault:
+            problems.append(f"{source.point}: {fault}")
+    return problems

@@ -1,0 +1,38 @@
+"""Makes the plan of a configuration, keeps it, and prints it: ``CONFIG STATE NOW_UTC_MS``.
+
+Where the configuration is wrong: exit status 78, and a JSON list of what is wrong."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+from gateway.app import load, plans
+from gateway.settings import cache
+from gateway.settings.plan import plan
+from gateway.settings.problems import SettingsError
+
+
+def main(config: Path, state: Path, now_utc_ms: int) -> int:
+    """The exit status."""
+    try:
+        settings = load.settings(config, state, need=())
+    except SettingsError as error:
+        sys.stdout.write(json.dumps([str(problem) for problem in error.problems]))
+        return plans.WRONG
+    record = settings.record
+    made = plans.Plan(
+        cache.of(settings, plan(settings, now_utc_ms=now_utc_ms), now_utc_ms),
+        mqtt=settings.mqtt is not None,
+        recorders=(record.expect or (record.name,)) if record is not None else (),
+    )
+    with contextlib.suppress(OSError):  # a full disk: it is made again at the next start
+        plans.keep(made, config, state)
+    sys.stdout.write(made.to_text())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))

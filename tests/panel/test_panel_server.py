@@ -1,0 +1,354 @@
+"""The panel's server with real sockets: bounded, quick, and held up by nobody."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import socket
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.core.effects import Reply
+from gateway.panel import messages as m
+from gateway.panel import server as s
+from gateway.panel.client import ControlAway, PanelClient, ask, command, snapshot
+
+ME = pwd.getpwuid(os.getuid()).pw_name
+
+
+class Desk:
+    """A handler with behaviour: it remembers, and answers commands when it is told to."""
+
+    def __init__(self) -> None:
+        self.commands: list[m.CommandMessage] = []
+        self.news: list[m.Message] = []
+        self.left: list[str] = []
+        self.state: dict[str, object] = {"n": 0}
+        self.refuses = ""
+        self.on_command: Callable[[m.CommandMessage], None] = lambda message: None
+        self.snapshots = 0
+
+    def command(self, message: m.CommandMessage) -> str:
+        self.commands.append(message)
+        if not self.refuses:
+            self.on_command(message)
+        return self.refuses
+
+    def told(self, message: m.Message) -> None:
+        self.news.append(message)
+
+    def bench(self, message: m.Bench, answer: Callable[[Mapping[str, object]], None]) -> None:
+        answer({"did": message.do})
+
+    def snapshot(self) -> Mapping[str, object]:
+        self.snapshots += 1
+        return dict(self.state)
+
+    def gone(self, role: m.Role) -> None:
+        self.left.append(role)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+@pytest.fixture
+def panel(tmp_path: Path, desk: Desk) -> Iterator[s.Server]:
+    server = s.Server(tmp_path / "panel.sock", desk)
+    server.start()
+    yield server
+    server.close()
+
+
+class Peer:
+    """A client that says exactly what it is told to."""
+
+    def __init__(self, path: Path, role: str | None = "cli") -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(5)
+        self.sock.connect(str(path))
+        self.lines = self.sock.makefile("rb")
+        if role is not None:
+            self.say({"type": "hello", "role": role})
+
+    def say(self, message: Mapping[str, object] | bytes) -> None:
+        self.sock.sendall(message if isinstance(message, bytes) else m.encode(message))
+
+    def hear(self, kind: str | None = None) -> dict[str, Any]:
+        while line := self.lines.readline():
+            message: dict[str, Any] = json.loads(line)
+            if kind in (None, message["type"]):
+                return message
+        return {"type": "closed"}
+
+    def close(self) -> None:
+        self.lines.close()
+        self.sock.close()
+
+
+@pytest.fixture
+def join(panel: s.Server, tmp_path: Path) -> Iterator[Callable[..., Peer]]:
+    peers: list[Peer] = []
+
+    def make(role: str | None = "cli") -> Peer:
+        peers.append(Peer(tmp_path / "panel.sock", role))
+        return peers[-1]
+
+    yield make
+    for peer in peers:
+        peer.close()
+
+
+def eventually(true: Callable[[], bool], within_s: float = 5.0) -> None:
+    until = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.005)
+
+
+def opening(peer: Peer, id_: str = "c1", **changes: object) -> None:
+    peer.say(command("open_door", {"door": "front"}, id=id_, actor="web:3", via="web") | changes)
+
+
+def test_a_client_gets_the_snapshot_at_once(join: Callable[..., Peer]) -> None:
+    assert join().hear() == {"type": "snapshot", "snapshot": {"n": 0}}
+
+
+def test_only_group_and_owner_may_connect(panel: s.Server, tmp_path: Path) -> None:
+    mode = stat.S_IMODE((tmp_path / "panel.sock").stat().st_mode)
+    assert mode == 0o660
+
+
+def test_a_stale_socket_file_is_replaced(tmp_path: Path, desk: Desk) -> None:
+    old = socket.socket(socket.AF_UNIX)
+    old.bind(str(tmp_path / "panel.sock"))
+    old.close()
+    server = s.Server(tmp_path / "panel.sock", desk)
+    server.start()
+    try:
+        assert snapshot(tmp_path / "panel.sock") == {"n": 0}
+    finally:
+        server.close()
+
+
+def test_a_change_is_seen(panel: s.Server, desk: Desk, join: Callable[..., Peer]) -> None:
+    peer = join()
+    peer.hear("snapshot")
+    desk.state = {"n": 1}
+    panel.changed()
+    assert peer.hear("snapshot")["snapshot"] == {"n": 1}
+
+
+def test_snapshots_are_at_most_twenty_a_second(
+    panel: s.Server, desk: Desk, join: Callable[..., Peer]
+) -> None:
+    join().hear("snapshot")
+    before, start = desk.snapshots, time.monotonic()
+    while time.monotonic() - start < 0.5:
+        panel.changed()
+        time.sleep(0.001)
+    assert desk.snapshots - before <= 12
+
+
+def test_a_reply_waits_for_its_fact(panel: s.Server, desk: Desk, join: Callable[..., Peer]) -> None:
+    peer = join("web")
+
+    def serve(message: m.CommandMessage) -> None:
+        panel.answered(Reply(message.command.id, "accepted"))
+        panel.committed(message.command.id, "g/j/urgent/7")
+
+    desk.on_command = serve
+    opening(peer)
+    assert peer.hear("reply") == {
+        "type": "reply",
+        "id": "c1",
+        "status": "accepted",
+        "reason": "",
+        "fact": "g/j/urgent/7",
+    }
+
+
+def test_a_reply_does_not_wait_for_a_dead_disk(
+    panel: s.Server, desk: Desk, join: Callable[..., Peer]
+) -> None:
+    peer = join("web")
+    desk.on_command = lambda message: panel.answered(Reply(message.command.id, "accepted"))
+    start = time.monotonic()
+    opening(peer)
+    reply = peer.hear("reply")
+    assert reply["fact"] is None
+    assert reply["status"] == "accepted"
+    assert time.monotonic() - start < 1.5
+
+
+def test_the_page_may_name_its_user_and_the_terminal_may_not(
+    desk: Desk, join: Callable[..., Peer]
+) -> None:
+    opening(join("web"), "c1")
+    opening(join("cli"), "c2")
+    opening(join("web"), "c3", via="cli")
+    eventually(lambda: len(desk.commands) == 3)
+    issuers = {message.command.id: message.command.issuer.name for message in desk.commands}
+    assert issuers == {"c1": "web:3", "c2": f"cli:{ME}", "c3": f"cli:{ME}"}
+
+
+def test_a_person_may_speak_for_nobody_else(
+    desk: Desk, join: Callable[..., Peer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s, "_is_service", lambda uid, user: False)
+    peer = join("web")
+    opening(peer, "c1")
+    peer.say({"type": "audit", "actor": "web:1", "action": "user_add", "detail": {}})
+    eventually(lambda: bool(desk.commands) and bool(desk.news))
+    assert desk.commands[0].command.issuer.name == f"cli:{ME}"
+    assert desk.news == [m.AuditNote(f"cli:{ME}", "user_add", {})]
+
+
+def test_a_command_cannot_live_for_long(desk: Desk, join: Callable[..., Peer]) -> None:
+    opening(join(), expires_monotonic_ms=2**50)
+    eventually(lambda: bool(desk.commands))
+    now_ms = time.monotonic_ns() // 1_000_000
+    assert desk.commands[0].command.expires_ms <= now_ms + m.MAX_LIFE_MS
+
+
+def test_the_same_id_twice_is_refused(desk: Desk, join: Callable[..., Peer]) -> None:
+    peer = join()
+    opening(peer)
+    opening(peer)
+    reply = peer.hear("reply")
+    assert (reply["status"], reply["reason"]) == ("refused", "duplicate")
+    assert len(desk.commands) == 1
+
+
+def test_a_full_inbox_refuses(desk: Desk, join: Callable[..., Peer]) -> None:
+    desk.refuses = "limit"
+    peer = join()
+    opening(peer)
+    assert peer.hear("reply")["reason"] == "limit"
+
+
+def test_one_client_cannot_pile_up_commands(desk: Desk, join: Callable[..., Peer]) -> None:
+    peer = join()
+    for number in range(s.WAITING_MOST + 1):
+        opening(peer, f"c{number}")
+    assert peer.hear("reply")["reason"] == "limit"
+    assert len(desk.commands) == s.WAITING_MOST
+
+
+@pytest.mark.parametrize(
+    "nonsense", [b"open the door\n", b'{"type":"sent"}\n', b"\0" * 70_000, b'{"type":"hello"}\n']
+)
+def test_nonsense_ends_the_connection(join: Callable[..., Peer], nonsense: bytes) -> None:
+    peer = join()
+    try:
+        peer.say(nonsense)
+    except OSError:
+        return  # closed while it was still being sent
+    try:
+        assert peer.hear("error")["type"] == "error"
+        assert peer.hear()["type"] == "closed"
+    except ConnectionResetError:
+        return  # closed with bytes of ours unread
+
+
+def test_who_does_not_say_hello_gets_nothing(desk: Desk, join: Callable[..., Peer]) -> None:
+    peer = join(None)
+    opening(peer)
+    assert peer.hear("error")["reason"] == "say hello first"
+    assert not desk.commands
+
+
+def test_the_thirty_third_client_is_turned_away(join: Callable[..., Peer]) -> None:
+    peers = [join() for _ in range(s.CLIENTS_MOST)]
+    for peer in peers:
+        peer.hear("snapshot")
+    assert join().hear() == {"type": "error", "reason": "limit"}
+    peers[0].close()
+    eventually(lambda: join().hear()["type"] == "snapshot")
+
+
+def test_a_client_that_does_not_read_holds_nobody_up(
+    panel: s.Server, desk: Desk, join: Callable[..., Peer]
+) -> None:
+    lazy, keen = join(), join()
+    keen.hear("snapshot")
+    desk.state = {"n": 0, "padding": "x" * 200_000}
+    for number in range(1, 12):
+        desk.state = {**desk.state, "n": number}
+        panel.changed()
+        while keen.hear("snapshot")["snapshot"]["n"] != number:
+            pass
+    # The lazy one now reads: what was on its way, and then the newest, not all of them.
+    seen = []
+    while not seen or seen[-1] != 11:
+        seen.append(lazy.hear("snapshot")["snapshot"]["n"])
+    assert len(seen) <= 5
+
+
+def test_the_last_of_a_role_to_go_is_noticed(desk: Desk, join: Callable[..., Peer]) -> None:
+    first, second = join("link"), join("link")
+    first.hear("snapshot")
+    second.hear("snapshot")
+    first.close()
+    second.close()
+    eventually(lambda: bool(desk.left))
+    assert desk.left == ["link"]
+
+
+def test_rows_are_announced(panel: s.Server, join: Callable[..., Peer]) -> None:
+    peer = join("link")
+    peer.hear("snapshot")
+    panel.rows("j", 7)
+    assert peer.hear("rows") == {"type": "rows", "journal": "j", "head": 7}
+    late = join("link")
+    assert late.hear("rows")["head"] == 7
+
+
+def test_the_bench_answers(join: Callable[..., Peer]) -> None:
+    peer = join()
+    peer.say({"type": "bench", "id": "b1", "do": "press", "point": "p"})
+    assert peer.hear("bench") == {"type": "bench", "id": "b1", "result": {"did": "press"}}
+
+
+def test_a_command_is_never_kept_for_later(tmp_path: Path) -> None:
+    client = PanelClient(tmp_path / "panel.sock", "web", lambda message: None)
+    assert client.send({"type": "hello", "role": "web"}) is False
+    with pytest.raises(ControlAway):
+        ask(tmp_path / "panel.sock", {"id": "1", "type": "bench", "do": "show"})
+
+
+def test_a_client_comes_back_by_itself(tmp_path: Path) -> None:
+    heard: list[str] = []
+    got = threading.Condition()
+
+    def hear(message: dict[str, Any]) -> None:
+        with got:
+            heard.append(message["type"])
+            got.notify_all()
+
+    def wait_for(*kinds: str) -> None:
+        with got:
+            assert got.wait_for(lambda: tuple(heard[: len(kinds)]) == kinds, 5)
+
+    client = PanelClient(tmp_path / "panel.sock", "web", hear)
+    first = s.Server(tmp_path / "panel.sock", Desk())
+    first.start()
+    client.start()
+    try:
+        wait_for("snapshot")
+        first.close()
+        wait_for("snapshot", "away")
+        second = s.Server(tmp_path / "panel.sock", Desk())
+        second.start()
+        wait_for("snapshot", "away", "snapshot")
+        second.close()
+    finally:
+        client.close()
