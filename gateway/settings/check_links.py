@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import zoneinfo
+from typing import Any
 
 from gateway.settings.draft import Draft
 from gateway.settings.model import Gateway, MeterOptions
-from gateway.settings.model_link import is_loopback
+from gateway.settings.model_link import Tls, is_loopback
 from gateway.settings.problems import meant
 from gateway.settings.reading import Part
 
@@ -91,7 +92,10 @@ def _mqtt(draft: Draft) -> None:
             "user and password come together",
             "write user: NAME and password: !secret mqtt_password",
         )
-    tls = mqtt.tls
+    _pair(draft, part, mqtt.tls)
+
+
+def _pair(draft: Draft, part: Part[Any], tls: Tls | None) -> None:
     if tls is not None and (tls.cert is None) != (tls.key is None):
         draft.complain(
             part,
@@ -119,10 +123,11 @@ def _record(draft: Draft) -> None:
     part = draft.record
     if part is None or part.value is None:
         return
-    if part.value.store not in ("none",) and draft.mqtt is None:
+    if part.value.store != "none" and draft.mqtt is None:
         draft.complain(
             part,
             (),
             "the recorder takes the events from a broker, and none is named",
             "write mqtt: with its host (or mqtt: embedded on the bench), or remove record",
         )
+    _pair(draft, part, part.value.tls)

@@ -12,7 +12,7 @@ from gateway.settings.draft import Draft
 from gateway.settings.driver_models import words
 from gateway.settings.model import Point
 from gateway.settings.model_doors import Door
-from gateway.settings.problems import meant
+from gateway.settings.problems import meant, near
 from gateway.settings.reading import Loc, Part
 
 
@@ -157,7 +157,10 @@ def _existing(draft: Draft, found: list[Use]) -> None:
 def _conflicts(draft: Draft, found: list[Use]) -> None:
     first: dict[str, list[Use]] = {}
     for use in found:
-        if use.role == "watched":
+        point = draft.points.get(use.point)
+        if use.role == "watched" or point is None:
+            continue
+        if point.value is not None and point.value.kind not in use.kinds:
             continue
         for other in first.get(use.point, []):
             same = use.role == other.role
@@ -176,6 +179,9 @@ def _conflicts(draft: Draft, found: list[Use]) -> None:
 
 
 def _unused(draft: Draft, used: set[str]) -> None:
+    """A name that is misspelt where it is used is told there, and not here again."""
+    unknown = {name for name in used | draft.uncertain if name not in draft.points}
+    used = used | {best for name in unknown if (best := near(name, draft.points))}
     for name, part in draft.points.items():
         if name not in used and name not in draft.uncertain:
             draft.reading.problem(

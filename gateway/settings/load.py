@@ -228,6 +228,9 @@ def _settings(draft: Draft, root: Node) -> Settings:
         values["record"] = Record()
     if values.get("record") is not None and values["record"].store == "none":
         values["record"] = None
+    mqtt = values.get("mqtt")
+    if mqtt is not None and mqtt.tls is not None and mqtt.tls.off:
+        values["mqtt"] = mqtt.model_copy(update={"tls": None})
     house = draft.house.value if draft.house is not None else None
     for name in HOUSE:
         values[name] = getattr(house, name)

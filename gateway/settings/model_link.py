@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
@@ -101,27 +103,33 @@ MqttField = Annotated[Mqtt, Short("embedded", (("embedded", "yes"),))]
 """``mqtt: embedded`` beside the mapping."""
 
 STORES = ("influx", "influxs", "influx1", "influx1s")
+_FILE = re.compile(r"sqlite:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}\Z")
+_STORE_HINT = 'write sqlite, "influx://HOST:PORT/ORG/BUCKET" or "influx1://HOST:PORT/DATABASE"'
 
 
 def _store(value: object) -> str:
     if not isinstance(value, str):
-        raise wrong("a store is a text", 'write sqlite or "influx://HOST:PORT"')
-    if value in ("sqlite", "none"):
+        raise wrong("a store is a text", _STORE_HINT)
+    if value in ("sqlite", "none") or _FILE.match(value):
         return value
-    scheme, separator, rest = value.partition("://")
-    if not separator or not rest:
-        raise wrong(
-            f"{value[:60]!r} is no store", meant(value, ["sqlite"], 'write "influx://HOST:PORT" or')
-        )
+    scheme, separator, _ = value.partition("://")
+    if not separator:
+        raise wrong(f"{value[:60]!r} is no store", meant(value, ["sqlite"], "write") + " (or …://)")
     if scheme not in STORES:
         raise wrong(f"the store {scheme[:20]!r} is not known", meant(scheme, ("sqlite", *STORES)))
-    if "@" in rest or "token=" in rest or "password=" in rest:
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise wrong(f"{value[:60]!r} is no address", _STORE_HINT) from None
+    if not host or not value.isprintable() or " " in value:
+        raise wrong(f"{value[:60]!r} is no address", _STORE_HINT)
+    user = parts.username is not None and scheme in {"influx", "influxs"}
+    if user or parts.password is not None or re.search(r"(token|password)=", value):
         raise wrong(
-            "the address holds a user, password or token",
-            "leave it out here and write token: !secret NAME (or user: and password:)",
+            "the address holds a password or token",
+            "leave it out here and write token: !secret NAME beside store:",
         )
-    if not value.isprintable() or " " in value:
-        raise wrong("the address has spaces in it", 'write "influx://HOST:PORT"')
     return value
 
 
@@ -131,25 +139,26 @@ class Record(Model):
     store: Annotated[
         str,
         BeforeValidator(_store),
-        WithJsonSchema({"type": "string", "pattern": r"^(sqlite|none|influx1?s?://[^\s@]+)$"}),
+        WithJsonSchema(
+            {"type": "string", "pattern": r"^(sqlite(:[\w.-]+)?|none|influx1?s?://\S+)$"}
+        ),
     ] = "sqlite"
-    """Where to; no unit, sqlite, none or an address such as influx://HOST:PORT."""
+    """Where to; no unit, sqlite, none, influx://HOST:PORT/ORG/BUCKET or
+    influx1://HOST:PORT/DATABASE."""
     token: SecretValue | None = None
     """The store's token; no unit, !secret NAME."""
-    user: Label | None = None
-    """The store's user, where it has no tokens; no unit, a text."""
     password: SecretValue | None = None
-    """The user's password; no unit, !secret NAME."""
-    org: Label = "portier"
-    """The store's organisation; no unit, a text."""
-    bucket: Label = "portier"
-    """The store's bucket or database; no unit, a text."""
+    """The store's password, where it has no tokens; no unit, !secret NAME."""
     name: Id = "recorder"
     """The name of this recorder; no unit, each recorder has its own."""
     gateways: tuple[Id, ...] = ()
     """The gateways it records; no unit, this one if none is written."""
     expect: tuple[Id, ...] = ()
     """The recorders that must have everything; no unit, this one if none is written."""
+    silent_after_ms: Duration = 300_000
+    """A gateway that says nothing for this long is reported; a duration."""
+    tls: Tls | None = None
+    """The recorder's own certificate at the broker; no unit, files. That of mqtt if not written."""
 
 
 RecordField = Annotated[Record, Short("store")]

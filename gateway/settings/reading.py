@@ -23,7 +23,7 @@ from gateway.settings.types import Model
 
 T = TypeVar("T")
 Loc = tuple[str | int, ...]
-ATTEMPTS = 4
+ATTEMPTS = 6
 
 
 @dataclass(slots=True)
@@ -104,19 +104,23 @@ class Reading:
                 part.value = adapter.validate_python(data)
                 return part
             except ValidationError as error:
-                for found in error.errors(include_url=False, include_input=False):
+                errors = error.errors(include_url=False, include_input=False)
+                for found in errors:
                     loc = tuple(found["loc"])
                     known = any(loc[: len(way)] == way for way in gone)
                     if not known and (loc, found["type"]) not in seen:
                         seen.add((loc, found["type"]))
                         self._report(kind, part, found)
-                    self._mend(kind, part, data, loc, found["type"])
+                for found in errors:
+                    gone |= self._mend(kind, part, data, found)
         return part
 
-    def _mend(self, kind: Any, part: Part[Any], data: Any, loc: Loc, sort: str) -> None:
-        """Take away what is wrong; an unknown key that is nearly a known one becomes it."""
+    def _mend(self, kind: Any, part: Part[Any], data: Any, found: Any) -> set[Loc]:
+        """Take away what is wrong, as little as possible; a word that is nearly a known one
+        becomes it. The way to what was taken away, whose absence is no news."""
+        loc, sort, choices = tuple(found["loc"]), str(found["type"]), _choices(found)
         if not loc or not isinstance(data, dict):
-            return
+            return set()
         if sort == "extra_forbidden":
             parent, last = _at(data, loc[:-1]), str(loc[-1])
             if isinstance(parent, dict) and last in parent:
@@ -125,9 +129,17 @@ class Reading:
                 if best is not None and best not in parent:
                     parent[best] = value
                     part.bad.add(str(loc[0]) if len(loc) > 1 else best)
-        elif sort != "missing":
-            part.bad.add(str(loc[0]))
+            return set()
+        part.bad.add(str(loc[0]))
+        parent, last = _at(data, loc[:-1]), loc[-1]
+        if sort == "literal_error" and isinstance(parent, dict) and last in parent:
+            parent[last] = near(str(parent[last]), choices) or choices[0]
+        elif sort != "missing" and isinstance(parent, dict) and last in parent:
+            del parent[last]
+        else:
             data.pop(str(loc[0]), None)
+            return {loc[:1]}
+        return {loc} if last not in parent else set()
 
     def _report(self, kind: Any, part: Part[Any], found: Any) -> None:
         loc: Loc = tuple(found["loc"])
@@ -135,8 +147,6 @@ class Reading:
         context: Mapping[str, Any] = found.get("ctx") or {}
         mark, shown = place(part, loc, at_key=sort == "extra_forbidden")
         if sort == "missing":
-            if str(loc[0]) in part.bad:
-                return
             name = str(loc[-1])
             hint = f"write {name}: …"
             self.problem(mark, shown, f"{name} is missing", hint)
@@ -149,9 +159,9 @@ class Reading:
                 at, name = place(part, (*loc, line) if line else loc, at_key=True)
                 self.problem(at, name, message, hint)
         elif sort == "literal_error":
-            choices = re.findall(r"'([^']*)'", str(context.get("expected", "")))
             text = part_text(part, loc)
-            self.problem(mark, shown, f"{text} is not possible", meant(text.strip("'"), choices))
+            hint = meant(text.strip("'"), _choices(found))
+            self.problem(mark, shown, f"{text} is not possible", hint)
         else:
             message, hint = _plain(sort, str(found["msg"]))
             self.problem(mark, shown, message, hint)
@@ -223,6 +233,12 @@ def part_text(part: Part[Any], loc: Loc) -> str:
     for step in loc:
         node = node.child(step) or node
     return repr(node.text[:60]) if node.text is not None else "a list or mapping"
+
+
+def _choices(found: Any) -> list[str]:
+    """The words that a literal can be, from pydantic's own list of them."""
+    expected = str((found.get("ctx") or {}).get("expected", ""))
+    return re.findall(r"'([^']*)'", expected) or [""]
 
 
 def _join(key: str, loc: Loc) -> str:
