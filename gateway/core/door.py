@@ -54,7 +54,6 @@ and by no more.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final, assert_never
 
 from gateway.core import door_rules, indicator, leaf, opening, tally
@@ -77,7 +76,7 @@ from gateway.core.effects import Drive, Effect, Reply, Status
 from gateway.core.facts import Fact, Json
 from gateway.core.indicator import Pattern
 from gateway.core.leaf import Condition, Leaf
-from gateway.core.machine import Ms, Step, earliest
+from gateway.core.machine import Ms, Step, earliest, replace
 from gateway.core.opening import Opening
 from gateway.core.plan import DoorPlan
 from gateway.core.tally import Tally
@@ -226,17 +225,16 @@ class _Turn:
         before, facts = self.before, tuple(self.facts)
         if _proof_missing(self.door) and not _proof_missing(before):
             self._show("fault")
-        if facts:
-            self.door = replace(self.door, tally=tally.count(self.door.tally, facts))
-        if self.door.state != before.state:
-            self.door = replace(self.door, since_ms=self.now)
+        if self.door is before and not facts:
+            return Step(before)
         conditions = _conditions(self.door)
-        if conditions != before.conditions:
-            self.door = replace(self.door, conditions=conditions)
-        was = dict(relays(before))
-        drives = (Drive(point, on) for point, on in relays(self.door) if on != was[point])
-        effects: tuple[Effect, ...] = (*drives, *self.replies)
-        return Step(self.door, facts, effects)
+        after = replace(
+            self.door,
+            since_ms=before.since_ms if self.door.state == before.state else self.now,
+            tally=tally.count(self.door.tally, facts),
+            conditions=before.conditions if conditions == before.conditions else conditions,
+        )
+        return Step(after, facts, (*_drives(before, after), *self.replies))
 
     # --- requests
 
@@ -446,6 +444,14 @@ def _too_late(request: Requested, now: Ms) -> str:
     if request.expires_ms is not None and now >= request.expires_ms:
         return "expired"
     return "stale" if now - request.pressed_ms > FRESH_MS else ""
+
+
+def _drives(before: Door, after: Door) -> tuple[Effect, ...]:
+    """Every relay whose level is another now."""
+    if after.opening is before.opening and after.indicator is before.indicator:
+        return ()
+    was = dict(relays(before))
+    return tuple(Drive(point, on) for point, on in relays(after) if on != was[point])
 
 
 def _conditions(door: Door) -> tuple[Condition, ...]:

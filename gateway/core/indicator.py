@@ -9,10 +9,10 @@ A new pattern replaces the running one: the latest answer is the one that counts
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-from gateway.core.machine import Ms
+from gateway.core.machine import Ms, replace
 from gateway.core.plan import IndicatorPlan
 
 Pattern = Literal["accepted", "refused", "fault"]

@@ -18,9 +18,9 @@ changed, until nothing changes any more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from gateway.core.machine import Ms, Step
+from gateway.core.machine import Ms, Step, replace
 from gateway.core.plan import InterlockPlan
 
 

@@ -17,11 +17,11 @@ says so. Nothing is concluded from an assumption: it raises no alarm and clears 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from gateway.core.facts import Fact
-from gateway.core.machine import Ms, Step, earliest
+from gateway.core.machine import Ms, Step, earliest, replace
 from gateway.core.plan import DoorPlan
 
 Position = Literal["closed", "opening", "open", "closing", "unknown"]

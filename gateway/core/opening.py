@@ -17,10 +17,10 @@ a pulse); ``held`` wants it open until further notice, for the mode *hold_open* 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
-from gateway.core.machine import Ms, earliest
+from gateway.core.machine import Ms, earliest, replace
 from gateway.core.plan import DoorPlan
 
 Phase = Literal["idle", "lead", "driving", "rest"]

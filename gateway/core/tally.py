@@ -7,10 +7,10 @@ so the numbers on the page and the rows in the journal cannot disagree.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from gateway.core.facts import Fact, Json
-from gateway.core.machine import Ms
+from gateway.core.machine import Ms, replace
 
 
 @dataclass(frozen=True, slots=True)
