@@ -413,7 +413,6 @@ class _Packed(Properties):
 def _publish_properties(correlation: bytes | None) -> Properties:
     properties = _properties(PacketTypes.PUBLISH)
     properties.ContentType = "application/json"
-    properties.PayloadFormatIndicator = 1
     if correlation is not None:
         properties.CorrelationData = correlation
         return properties

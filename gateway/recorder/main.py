@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ import structlog
 from gateway.recorder.recorder import Recorder, filters
 from gateway.recorder.state import RecorderState
 from gateway.recorder.store import Store
-from gateway.recorder.subscribe import BrokerSettings, Inbox, Subscription
+from gateway.recorder.subscribe import BrokerSettings, Subscription
 
 log = structlog.get_logger("recorder")
 
@@ -83,11 +82,9 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
     settings.state.mkdir(parents=True, exist_ok=True)
     store = open_store(settings.store, settings.state, settings.secret)
     state = RecorderState(settings.state / f"recorder-{settings.name}.sqlite")
-    inbox: Inbox = queue.SimpleQueue()
-    subscription = Subscription(settings.broker, filters(settings.gateways), inbox)
+    subscription = Subscription(settings.broker, filters(settings.gateways))
     recorder = Recorder(
         settings.name,
-        inbox,
         subscription,
         store,
         state,
@@ -95,10 +92,9 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
         silent_after_ms=settings.silent_after_ms,
     )
     log.info("recording", name=settings.name, store=urlsplit(settings.store).scheme or "sqlite")
-    subscription.start()
     try:
         recorder.run(stop)
     finally:
-        subscription.stop()
+        subscription.close()
         store.close()
         state.close()

@@ -8,7 +8,6 @@ recorded. While the store is down nothing is acknowledged, so the broker holds b
 from __future__ import annotations
 
 import json
-import queue
 import random
 import threading
 import time
@@ -24,13 +23,13 @@ from gateway.recorder.points import Point
 from gateway.recorder.sequences import Key
 from gateway.recorder.state import RecorderState
 from gateway.recorder.store import Rejected, Store, StoreDownError
-from gateway.recorder.subscribe import Connected, Inbox, Lost, Received
+from gateway.recorder.subscribe import Connected, Happening, Lost, Received
 
 log = structlog.get_logger("recorder")
 
 BATCH_MOST = 2_000
 BATCH_MS = 200
-IDLE_S = 0.25
+IDLE_MS = 250
 SAY_MS = 1_000
 IDENTITY_MS = 15_000
 CHORES_MS = 60_000
@@ -41,6 +40,8 @@ BACK_OFF_MOST_S = 30.0
 class Broker(Protocol):
     """What the recorder does at the broker."""
 
+    def pump(self, wait_s: float) -> None: ...
+    def take(self) -> Happening | None: ...
     def acknowledge(self, messages: Iterable[Received]) -> None: ...
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool: ...
 
@@ -68,7 +69,6 @@ class Recorder:
     def __init__(
         self,
         name: str,
-        inbox: Inbox,
         broker: Broker,
         store: Store,
         state: RecorderState,
@@ -79,7 +79,6 @@ class Recorder:
         utc_ms: Callable[[], int] = _utc_ms,
     ) -> None:
         self._name = name
-        self._inbox = inbox
         self._broker = broker
         self._store = store
         self._state = state
@@ -125,21 +124,25 @@ class Recorder:
     def _gather(self, stop: threading.Event) -> tuple[Batch, list[Received]]:
         batch, messages = Batch(), list[Received]()
         deadline_ms: int | None = None
+        waited = False
         while len(messages) < BATCH_MOST and not stop.is_set():
-            wait_s = (
-                IDLE_S if deadline_ms is None else max(0.0, (deadline_ms - self._now_ms()) / 1000)
-            )
-            try:
-                got = self._inbox.get(timeout=wait_s) if wait_s else self._inbox.get_nowait()
-            except queue.Empty:
-                break
+            got = self._broker.take()
             if isinstance(got, Received):
                 messages.append(got)
                 self._take(batch, got)
                 if deadline_ms is None:
                     deadline_ms = self._now_ms() + BATCH_MS
-            else:
+            elif got is not None:
                 self._connection(got)
+            elif deadline_ms is None:
+                if waited:
+                    break
+                self._broker.pump(IDLE_MS / 1000)
+                waited = True
+            elif (left_ms := deadline_ms - self._now_ms()) > 0:
+                self._broker.pump(left_ms / 1000)
+            else:
+                break
         return batch, messages
 
     def _connection(self, got: Connected | Lost) -> None:
@@ -216,11 +219,20 @@ class Recorder:
                 pause_s = max(pause_s, down.retry_after_s or 0.0)
                 log.warning("store down", reason=down.reason, retry_s=round(pause_s, 1))
                 tries = min(tries + 1, 16)
-                if stop.wait(pause_s * random.uniform(0.7, 1.0)):  # no secret
+                if not self._wait(pause_s * random.uniform(0.7, 1.0), stop):
                     return False
         for bad in rejected:
             log.warning("point set aside", reason=bad.reason, topic=batch.texts[bad.index][0])
         self._book.commit(batch, rejected, self._utc_ms())
+        return True
+
+    def _wait(self, pause_s: float, stop: threading.Event) -> bool:
+        """Keep the connection alive meanwhile; ``False`` if told to stop."""
+        until = time.monotonic() + pause_s
+        while (left_s := until - time.monotonic()) > 0:
+            if stop.is_set():
+                return False
+            self._broker.pump(min(left_s, 0.2))
         return True
 
     def _check_identity(self) -> None:
