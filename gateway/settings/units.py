@@ -48,6 +48,12 @@ _SPOKEN = {
     "year": "y",
     "years": "y",
     "a": "y",
+    "sek": "s",
+    "std": "h",
+    "tag": "d",
+    "tage": "d",
+    "jahr": "y",
+    "jahre": "y",
 }
 
 
