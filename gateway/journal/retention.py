@@ -26,8 +26,8 @@ ROUNDS_PER_EXPIRY = 60
 ROUNDS_PER_SCRUB = 1_440
 THIN_FROM, THIN_TO = 0.80, 0.78
 DROP_FROM, DROP_TO = 0.95, 0.93
-_SLICE_S = 0.015
-_KEEP_FREE_PAGES = 64
+_SLICE_S = 0.010
+_KEEP_FREE_PAGES = 16
 _PER_MEAN = 3
 """Fewer readings than these in an hour are not worth a mean."""
 
@@ -167,7 +167,7 @@ class Upkeep:
         if took > _SLICE_S:
             self._slice = max(self._slice // 2, 8)
         elif took < _SLICE_S / 3:
-            self._slice = min(self._slice * 2, 1_024)
+            self._slice = min(self._slice * 2, 512)
 
     # --- room
 

@@ -1,0 +1,90 @@
+"""Backup beside a running writer, and putting it back."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from journal_desk import Desk, answers, opened, read, reading, work
+
+from gateway.core.facts import Fact
+from gateway.journal import backup
+from gateway.journal.backup import BackupError
+from gateway.journal.store import Store
+
+
+def test_a_backup_beside_a_busy_writer_is_consistent(path: Path, tmp_path: Path) -> None:
+    desk = Desk(path).start()
+    for at in range(2_000):
+        desk.append(opened(at), reading(at))
+    desk.until(lambda: len(desk.rows) == 4_000)
+    stop = threading.Event()
+
+    def write() -> None:
+        at = 10_000
+        while not stop.is_set():
+            at += 1
+            desk.append(opened(at))
+            stop.wait(0.001)
+
+    busy = threading.Thread(target=write)
+    busy.start()
+    seen: list[float] = []
+    backup.backup(path, tmp_path / "backup", seen.append)
+    stop.set()
+    busy.join()
+    desk.close()
+    assert seen[-1] == 1.0
+    copy = read(tmp_path / "backup")
+    assert copy.heads()["urgent"] >= 2_000
+    assert set(answers(copy)["urgent"]) == {"row"}
+
+
+def test_a_backup_omits_the_local_lane_and_says_so(path: Path, tmp_path: Path) -> None:
+    store = Store(path, "boot-1")
+    store.write(work(opened(1), Fact("motion", "wc.pir", 2, {"active": True, "secret": "needle"})))
+    target = tmp_path / "backup"
+    backup.backup(path, target)
+    assert answers(read(target)) == {"urgent": ["row"], "routine": [], "local": ["lost"]}
+    assert read(target).head_row() == 2
+    assert b"needle" not in target.read_bytes()
+    assert target.stat().st_mode & 0o077 == 0
+    store.close(clean=False)
+
+
+def test_a_restored_journal_goes_on_under_a_new_id(path: Path, tmp_path: Path) -> None:
+    store = Store(path, "boot-1")
+    store.write(work(opened(1), kept={"a": 1}, sent={"urgent": 1}))
+    backup.backup(path, tmp_path / "backup")
+    store.write(work(opened(2)))
+    old = store.journal
+    store.close(clean=True)
+    new = backup.restore(tmp_path / "backup", path)
+    desk = Desk(path, "boot-2").start()
+    assert desk.journal.kept(5.0) == {"a": 1}
+    desk.append(opened(3))
+    desk.until(lambda: desk.rows)
+    desk.close()
+    assert desk.commits[-1].journal == new != old
+    assert [row.mono_ms for row in read(path).lane("urgent", 1, 9)] == [1, 3]
+    assert len(list(path.parent.glob("*.broken-*"))) >= 1, "the old one is set aside"
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage" * 1000])
+def test_what_is_no_backup_is_refused_and_nothing_changes(
+    path: Path, tmp_path: Path, content: bytes
+) -> None:
+    store = Store(path, "boot-1")
+    store.write(work(opened(1)))
+    store.close(clean=True)
+    (tmp_path / "bad").write_bytes(content)
+    with pytest.raises(BackupError):
+        backup.restore(tmp_path / "bad", path)
+    assert read(path).heads()["urgent"] == 1
+
+
+def test_a_backup_of_nothing_is_an_error_and_leaves_nothing(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(BackupError):
+        backup.backup(path, tmp_path / "backup")
+    assert list(tmp_path.iterdir()) == []
