@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.control.clock import Clock, Trust
 from gateway.control.inbox import Inbox, Item
@@ -28,7 +28,9 @@ from gateway.core.machine import Ms, Step
 from gateway.core.plan import BuildingPlan
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch
-from gateway.panel.messages import CommandMessage
+
+if TYPE_CHECKING:  # its import waits until the door works
+    from gateway.panel.messages import CommandMessage
 
 FRESH_MS: Ms = 2_000
 CIVIL_EVERY_MS: Ms = 60_000
@@ -147,8 +149,6 @@ class Controller:
             self._step(item, max(self._now, edge_ms) if now - edge_ms <= FRESH_MS else now)
         elif item is None:
             self._step(None, now)
-        elif isinstance(item, CommandMessage):
-            self._command(item, now)
         elif callable(item):
             item(now)
         else:
@@ -168,7 +168,8 @@ class Controller:
             return turn_s
         return min(turn_s, (due * 1_000_000 - self._clock.now_ns()) * 1e-9)
 
-    def _command(self, message: CommandMessage, now: Ms) -> None:
+    def command(self, message: CommandMessage, now: Ms) -> None:
+        """Step a command, as a task of the inbox."""
         command = message.command
         if len(self._commands) >= WAITING_MOST or command.id in self._commands:
             reason = "duplicate" if command.id in self._commands else "limit"

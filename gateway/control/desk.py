@@ -97,7 +97,9 @@ class Desk:
     def command(self, message: m.CommandMessage) -> str:
         command = message.command
         command = replace(command, expires_ms=self._clock.from_ms(command.expires_ms))
-        return "" if self._inbox.offer(replace(message, command=command)) else "limit"
+        here = replace(message, command=command)
+        taken = self._inbox.offer(lambda now: self._controller.command(here, now))
+        return "" if taken else "limit"
 
     def told(self, message: m.Message) -> None:
         match message:

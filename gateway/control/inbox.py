@@ -12,14 +12,13 @@ from queue import Empty, SimpleQueue
 
 from gateway.core.events import Event, Level, Reading
 from gateway.core.machine import Ms
-from gateway.panel.messages import CommandMessage
 
 ITEMS_MOST = 10_000
 
 Task = Callable[[Ms], None]
 """Something else that only the controller's thread may do. Gets the present instant."""
 
-Item = Event | CommandMessage | Task
+Item = Event | Task
 
 
 class Inbox:
@@ -47,7 +46,7 @@ class Inbox:
         else:
             self._queue.put(report)
 
-    def offer(self, item: Event | CommandMessage) -> bool:
+    def offer(self, item: Item) -> bool:
         """A command, or news; ``False`` if there is no room for it."""
         if self._full():
             self.overflows += 1

@@ -17,14 +17,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from gateway import __version__
-from gateway.control.bench import Bench, World
 from gateway.control.clock import Clock, boot
 from gateway.control.controller import Controller
-from gateway.control.desk import Desk
-from gateway.control.eye import Eye
-from gateway.control.guarantees import Guarantees
 from gateway.control.inbox import Inbox
 from gateway.control.log import Log
 from gateway.control.points import Points, Source
@@ -33,9 +30,12 @@ from gateway.core.events import JournalState
 from gateway.core.facts import Lane
 from gateway.core.machine import Ms, UtcMs
 from gateway.core.plan import BuildingPlan
-from gateway.journal.audit import AuditEntry
-from gateway.journal.writer import Committed, Journal
-from gateway.panel.server import Server
+from gateway.journal.writer import AuditEntry, Committed, Journal
+
+if TYPE_CHECKING:  # their imports wait until the door works
+    from gateway.control.bench import World
+    from gateway.control.desk import Desk
+    from gateway.panel.server import Server
 
 KEPT_WITHIN_S = 0.5
 """How long the first press may wait to learn which modes the last run has left."""
@@ -157,6 +157,12 @@ class Service:
     # --- the rest of the start, beside the loop -------------------------------------------
 
     def _rest(self) -> None:
+        from gateway.control.bench import Bench
+        from gateway.control.desk import Desk
+        from gateway.control.eye import Eye
+        from gateway.control.guarantees import Guarantees
+        from gateway.panel.server import Server
+
         settings = self._settings
         bench = None
         if settings.world is not None:

@@ -27,9 +27,6 @@ class Watchdog:
         if microseconds.isdigit() and int(microseconds) > 0 and mine:
             self.feed_every_s = int(microseconds) / 1e6 / 3
         self._fed_at = float("-inf")
-        self._sock: socket.socket | None = None
-        if self._address:
-            self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
 
     @property
     def turn_s(self) -> float:
@@ -49,6 +46,10 @@ class Watchdog:
             self._say(b"WATCHDOG=1")
 
     def _say(self, what: bytes) -> None:
-        if self._sock is not None:
-            with contextlib.suppress(OSError):  # a manager that does not listen is not our fault
-                self._sock.sendto(what, self._address)
+        if not self._address:
+            return
+        with (
+            contextlib.suppress(OSError),  # a manager that does not listen is not our fault
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock,
+        ):
+            sock.sendto(what, self._address)

@@ -1,0 +1,226 @@
+"""The loop: effects before facts, edges at their times, and nothing that fails stops the door."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from control_bench import BUTTON, LEAF, RELAY, Rig
+
+from gateway.control.controller import FRESH_MS
+from gateway.core.events import JournalState, Level
+from gateway.core.plan import BuildingPlan
+from gateway.core.snapshot import snapshot
+
+
+def test_the_relay_moves_before_anything_is_written() -> None:
+    rig = Rig().start()
+    rig.press()
+    assert rig.log.index(f"{RELAY} on") < rig.log.index("fact door_request")
+    assert rig.log.index(f"{RELAY} on") < rig.log.index("fact contact_changed")
+
+
+def test_a_press_is_accepted_at_the_time_of_its_edge() -> None:
+    rig = Rig().start()
+    edge = rig.clock.now_ms()
+    rig.level(BUTTON, True)
+    rig.time.passes(400)
+    rig.turn()
+    (request,) = rig.journal.facts("door_request")
+    assert (request.data["outcome"], request.at_ms) == ("accepted", edge)
+
+
+def test_a_short_press_that_nobody_looked_at_in_time_counts() -> None:
+    rig = Rig().start()
+    edge = rig.clock.now_ms()
+    rig.time.passes(500)
+    rig.level(BUTTON, True, edge)
+    rig.level(BUTTON, False, edge + 60)
+    rig.turn()
+    (request,) = rig.journal.facts("door_request")
+    assert request.data["outcome"] == "accepted"
+
+
+def test_a_press_from_before_a_long_stall_is_stale() -> None:
+    rig = Rig().start()
+    edge = rig.clock.now_ms()
+    rig.time.passes(FRESH_MS + 1000)
+    rig.level(BUTTON, True, edge)
+    rig.turn()
+    rig.passes(100)
+    (request,) = rig.journal.facts("door_request")
+    assert (request.data["outcome"], request.data["reason"]) == ("refused", "stale")
+    assert not rig.relay.on
+
+
+def test_the_pulse_ends_by_itself() -> None:
+    """A second pulse during the first does not leave the relay on (mqtt-io#193)."""
+    rig = Rig().start()
+    rig.press(100)
+    rig.press(100)
+    assert rig.relay.on
+    rig.passes(1000)
+    assert not rig.relay.on
+    assert rig.log.count(f"{RELAY} on") == 1
+
+
+def test_every_command_gets_one_answer_and_one_audit_entry() -> None:
+    rig = Rig().start()
+    rig.command("c1")
+    rig.command("c2", life_ms=-1)
+    assert [(r.command, r.status, r.reason) for r in rig.replies] == [
+        ("c1", "accepted", ""),
+        ("c2", "refused", "expired"),
+    ]
+    entries = [entry for batch in rig.journal.batches for entry in batch.audit]
+    assert [(e.actor, e.action, e.subject, e.outcome) for e in entries] == [
+        ("web:3", "open_door", "front", "accepted"),
+        ("web:3", "open_door", "front", "refused: expired"),
+    ]
+    assert json.loads(entries[0].detail) == {"command": "c1", "reason": "delivery", "via": "web"}
+
+
+def test_the_answer_travels_with_its_fact() -> None:
+    rig = Rig().start()
+    rig.command("c1")
+    (batch,) = [batch for batch in rig.journal.batches if batch.replies]
+    assert any(fact.data.get("command") == "c1" for fact in batch.facts)
+
+
+def test_a_relay_that_fails_is_an_alarm_and_the_loop_goes_on() -> None:
+    rig = Rig().start()
+    rig.relay.broken = True
+    rig.press()
+    raised = [fact.subject for fact in rig.journal.facts("alarm_raised")]
+    assert f"{RELAY}/relay_fault" in raised
+    rig.level(LEAF, True)
+    rig.passes(50)
+    assert any(f.subject == LEAF for f in rig.journal.facts("contact_changed"))
+
+
+def test_a_relay_that_comes_back_takes_its_level_and_clears_the_alarm() -> None:
+    rig = Rig().start()
+    rig.relay.broken = True
+    rig.press()
+    rig.relay.broken = rig.relay.closed = False
+    until = time.monotonic() + 5
+    while not rig.journal.facts("alarm_cleared"):
+        assert time.monotonic() < until
+        time.sleep(0.005)
+        rig.relay.closed = False
+        rig.passes(10)
+    assert rig.relay.on  # the pulse is not over
+    rig.passes(1000)
+    assert not rig.relay.on
+
+
+def test_modes_and_alarms_survive_a_restart() -> None:
+    """A problem that is there at start, and acknowledgements, are as they were
+    (home-assistant#59812, #94857)."""
+    first = Rig().start()
+    first.level(LEAF, True)
+    first.passes(130_000, 1000)
+    assert [f.subject for f in first.journal.facts("alarm_raised")] == ["front/left_open"]
+    kept = [batch.kept for batch in first.journal.batches if batch.kept is not None][-1]
+    second = Rig(kept=kept).start()
+    building, _ = second.controller.view
+    assert not second.journal.facts("alarm_raised")
+    shown = snapshot(building, second.clock.now_ms())["alarms"]
+    assert "front/left_open" in json.dumps(shown)
+
+
+def test_no_pulse_is_replayed_after_a_restart() -> None:
+    """Relays do not fire at boot (mqtt-io#131, GarageQTPi#13)."""
+    first = Rig().start()
+    first.level(BUTTON, True)
+    first.passes(100)
+    assert first.relay.on
+    kept = [batch.kept for batch in first.journal.batches if batch.kept is not None][-1]
+    second = Rig(kept=kept).start()
+    second.passes(2000)
+    assert f"{RELAY} on" not in second.log
+
+
+def test_what_was_kept_comes_when_the_disk_does() -> None:
+    source = Rig().start()
+    source.level(LEAF, True)
+    source.passes(130_000, 1000)
+    kept = [batch.kept for batch in source.journal.batches if batch.kept is not None][-1]
+    rig = Rig(readable=False).start()
+    rig.press()
+    assert rig.relay.log.count(f"{RELAY} on") == 1  # the door does not wait for the disk
+    assert all(batch.kept is None for batch in rig.journal.batches)
+    rig.journal.kept_state = kept
+    rig.passes(1500)
+    assert len(rig.journal.facts("gateway_started")) == 1
+    later = [batch.kept for batch in rig.journal.batches if batch.kept is not None][-1]
+    assert "left_open" in json.dumps(later["alarms"])
+
+
+def test_a_dead_journal_is_an_alarm_and_no_obstacle() -> None:
+    rig = Rig().start()
+    rig.inbox.offer(JournalState("journal_full"))
+    rig.turn()
+    assert any(f.subject.endswith("/journal_full") for f in rig.journal.facts("alarm_raised"))
+    rig.press()
+    assert rig.relay.log.count(f"{RELAY} on") == 1
+
+
+def test_the_clock_is_not_trusted_until_somebody_says_so() -> None:
+    rig = Rig(trusted=False).start()
+    assert not rig.controller.trust.trusted
+    assert not rig.journal.offsets
+    rig.controller.clock_told(True)
+    rig.turn()
+    offset = rig.time.utc_ms - rig.time.mono_ms
+    assert rig.controller.trust.trusted
+    assert rig.journal.offsets == [offset]
+    assert [f.data for f in rig.journal.facts("clock_trusted")] == [{"utc_offset_ms": offset}]
+
+
+def test_a_clock_step_is_a_fact() -> None:
+    rig = Rig().start()
+    rig.time.utc_ms += 3_600_000
+    rig.passes(1100, 100)
+    (step,) = rig.journal.facts("clock_stepped")
+    assert step.data["by_ms"] == 3_600_000
+    building, _ = rig.controller.view
+    assert building.clock.offset_ms == rig.time.utc_ms - rig.time.mono_ms
+
+
+def test_a_clock_that_is_only_corrected_is_no_step() -> None:
+    rig = Rig().start()
+    rig.time.utc_ms += 400
+    rig.passes(2000, 100)
+    assert not rig.journal.facts("clock_stepped")
+
+
+def test_an_unknown_contact_is_opened_again() -> None:
+    rig = Rig().start()
+    first = rig.contacts[BUTTON]
+    rig.level(BUTTON, None)
+    until = time.monotonic() + 5
+    while rig.contacts[BUTTON] is first:
+        assert time.monotonic() < until
+        time.sleep(0.005)
+    assert first.closed
+    rig.passes(100)
+    rig.press()
+    assert rig.log.count(f"{RELAY} on") == 1
+
+
+def test_stopping_puts_every_relay_off() -> None:
+    rig = Rig().start()
+    rig.press(100)
+    assert rig.relay.on
+    rig.controller.stop("SIGTERM")
+    assert rig.controller.run() == "SIGTERM"
+    rig.points.close()
+    assert not rig.relay.on
+
+
+def test_an_empty_building_runs() -> None:
+    rig = Rig(plan=BuildingPlan("empty"))
+    rig.controller.begin(0.0)
+    rig.inbox.offer(Level("nobody", True, rig.clock.now_ms()))
+    rig.passes(2000, 500)

@@ -1,0 +1,66 @@
+"""The service manager hears what it must, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.control.watchdog import Watchdog
+
+
+@pytest.fixture
+def manager(tmp_path: Path) -> Iterator[socket.socket]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+        sock.bind(str(tmp_path / "notify"))
+        sock.settimeout(2)
+        yield sock
+
+
+def heard(manager: socket.socket) -> list[bytes]:
+    manager.setblocking(False)
+    found = []
+    try:
+        while True:
+            found.append(manager.recv(100))
+    except BlockingIOError:
+        return found
+
+
+def test_it_says_ready_and_stopping(manager: socket.socket, tmp_path: Path) -> None:
+    watchdog = Watchdog({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+    watchdog.ready()
+    watchdog.stopping()
+    assert heard(manager) == [b"READY=1", b"STOPPING=1"]
+
+
+def test_a_turn_feeds_it_not_too_often(manager: socket.socket, tmp_path: Path) -> None:
+    watchdog = Watchdog({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "900000"})
+    for now_s in (0.0, 0.1, 0.2, 0.31, 0.4):
+        watchdog.turned(now_s)
+    assert heard(manager) == [b"WATCHDOG=1", b"WATCHDOG=1"]
+    assert watchdog.turn_s == pytest.approx(0.3)
+
+
+def test_no_turn_no_food(manager: socket.socket, tmp_path: Path) -> None:
+    watchdog = Watchdog({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "900000"})
+    watchdog.ready()
+    assert b"WATCHDOG=1" not in heard(manager)
+
+
+def test_a_watchdog_for_somebody_else_is_not_ours() -> None:
+    watchdog = Watchdog({"WATCHDOG_USEC": "900000", "WATCHDOG_PID": str(os.getpid() + 1)})
+    assert watchdog.feed_every_s is None
+
+
+def test_without_a_manager_it_is_silent() -> None:
+    watchdog = Watchdog({})
+    watchdog.ready()
+    watchdog.turned(1.0)
+
+
+def test_a_manager_that_went_away_is_no_failure(tmp_path: Path) -> None:
+    Watchdog({"NOTIFY_SOCKET": str(tmp_path / "nobody")}).ready()
