@@ -182,7 +182,7 @@ def step(alarms: Alarms, event: Event | None, now: Ms) -> Step[Alarms]:  # noqa:
             return Step(_scheduled(replace(alarms, by_id=known, offset_ms=offset_ms)))
         case AcknowledgeAlarm():
             return _acknowledge(alarms, event, now)
-        case ShelveAlarm():
+        case _:
             return _shelve(alarms, event, now)
 
 

@@ -54,7 +54,7 @@ def take(turn: Turn, event: AnyCommand | CommandRefused) -> None:
             _refuse(turn, event, "unknown_door")
         case SetMode():
             _set_mode(turn, event)
-        case SetService():
+        case _:
             _set_service(turn, event)
     replies = [
         effect

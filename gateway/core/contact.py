@@ -143,8 +143,6 @@ def _settle(
     contact: Contact, active: bool | None, edge_ms: Ms, now: Ms
 ) -> tuple[Contact, tuple[Fact, ...], tuple[Change, ...]]:
     """From ``edge_ms`` on the level that counts is ``active``."""
-    if active == contact.active and contact.heard:
-        return replace(contact, settle_at_ms=None), (), ()
     plan, initial = contact.plan, not contact.heard
     stuck = contact.stuck and active is not False
     change = Change(

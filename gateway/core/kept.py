@@ -158,7 +158,7 @@ def _read_override(entry: Json) -> Override | None:
     until_utc_ms = _integer(entry.get("until_utc_ms"))
     if mode is None or until_utc_ms is None:
         return None
-    return Override(mode, None, until_utc_ms, exact=True, by=_text(entry.get("by")))
+    return Override(mode, until_utc_ms, civil=True, by=_text(entry.get("by")))
 
 
 def _read_tally(entry: Json) -> Tally | None:

@@ -22,8 +22,6 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from dataclasses import replace as replace  # noqa: PLC0414 - exported from here
-
     from gateway.core.effects import Effect
     from gateway.core.facts import Fact
 
@@ -69,7 +67,9 @@ _Setter = Callable[[object, Any], None]
 _layouts: dict[type, tuple[_Reader, tuple[_Setter, ...], dict[str, _Setter]]] = {}
 """How to copy a state: read all fields, write all fields, write one by its name."""
 
-if not TYPE_CHECKING:
+if TYPE_CHECKING:
+    from dataclasses import replace as replace  # noqa: PLC0414 - exported from here
+else:
 
     def replace(state, /, **changes):
         """The state with some fields changed: ``dataclasses.replace`` for frozen slots

@@ -62,7 +62,8 @@ def step(relay: Relay, event: Drive | Test | RelayFault | None, now: Ms) -> Step
         case Test(for_ms=for_ms):
             tested = _switch(relay, True, now)
             return replace(tested, state=replace(tested.state, test_ends_ms=now + for_ms))
-        case Drive(on=on):
+        case _:
+            on = event.on
             free = replace(relay, test_ends_ms=None) if relay.test_ends_ms is not None else relay
             if free.limited:
                 if on:

@@ -22,14 +22,15 @@ Source = Literal["schedule", "override", "switch", "safe"]
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """Staff's word until a time. At least one of the two ends is known; ``until_utc_ms``
-    is the one that was promised where ``exact``, else it follows from ``until_ms``."""
+    """Staff's word until a time: ``ends_at`` is in civil time where ``civil``, else monotonic.
+    The ends in both times follow from it as far as the clock is known."""
 
     mode: Mode
-    until_ms: Ms | None
-    until_utc_ms: UtcMs | None
-    exact: bool
+    ends_at: Ms | UtcMs
+    civil: bool
     by: str | None
+    until_ms: Ms | None = None
+    until_utc_ms: UtcMs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +113,14 @@ def step(schedule: Schedule, event: Event | None, now: Ms) -> Step[Schedule]:
             if offset_ms == schedule.offset_ms:
                 return Step(schedule)
             schedule = replace(schedule, offset_ms=offset_ms)
-        case Overridden():
-            schedule = replace(schedule, override=_override(event, schedule.offset_ms, now))
+        case Overridden(until_utc_ms=until_utc_ms):
+            civil = until_utc_ms is not None
+            ends_at = now + event.for_ms if until_utc_ms is None else until_utc_ms
+            schedule = replace(schedule, override=Override(event.mode, ends_at, civil, event.by))
         case BackToSchedule():
             schedule = replace(schedule, override=None)
-        case SwitchSeen(mode=mode):
-            schedule = replace(schedule, switch=mode)
+        case _:
+            schedule = replace(schedule, switch=event.mode)
     return Step(_rule(schedule, now))
 
 
@@ -144,17 +147,6 @@ def next_mode(schedule: Schedule, now: Ms) -> Transition | None:
     return next((t for t in schedule.transitions[at + 1 :] if t.mode != ruling), None)
 
 
-def _override(event: Overridden, offset_ms: int | None, now: Ms) -> Override:
-    exact = event.until_utc_ms is not None
-    if event.until_utc_ms is None:
-        until_ms: Ms | None = now + event.for_ms
-        until_utc_ms = None if offset_ms is None else now + event.for_ms + offset_ms
-    else:
-        until_ms = None if offset_ms is None else event.until_utc_ms - offset_ms
-        until_utc_ms = event.until_utc_ms
-    return Override(event.mode, until_ms, until_utc_ms, exact, event.by)
-
-
 def _position(schedule: Schedule, now: Ms) -> int | None:
     """Which transition rules; ``None`` without a clock or before the first."""
     if schedule.offset_ms is None:
@@ -172,11 +164,13 @@ def _live_override(schedule: Schedule, now: Ms) -> Override | None:
     override, offset_ms = schedule.override, schedule.offset_ms
     if override is None:
         return None
-    if offset_ms is not None:
-        if override.exact and override.until_utc_ms is not None:
-            override = replace(override, until_ms=override.until_utc_ms - offset_ms)
-        elif override.until_ms is not None:
-            override = replace(override, until_utc_ms=override.until_ms + offset_ms)
+    ends_at = override.ends_at
+    if override.civil:
+        until_ms = override.until_ms if offset_ms is None else ends_at - offset_ms
+        override = replace(override, until_ms=until_ms, until_utc_ms=ends_at)
+    else:
+        until_utc_ms = override.until_utc_ms if offset_ms is None else ends_at + offset_ms
+        override = replace(override, until_ms=ends_at, until_utc_ms=until_utc_ms)
     over = override.until_ms is not None and override.until_ms <= now
     return None if over else override
 

@@ -255,7 +255,7 @@ class Turn:
                         self.step_door(name, door.RelayFailed(event.point, event.reason))
             case CivilTime():
                 self.step_clock(event)
-            case JournalState():
+            case _:
                 self._journal(event)
 
     def step_clock(self, event: CivilTime | None) -> None:
@@ -364,8 +364,6 @@ class Turn:
         before = self.relays[point]
         result = relay.step(before, event, self.now)
         after = result.state
-        if after is before:
-            return
         self.relays = {**self.relays, point: after}
         self.wake((RELAY, point), relay.wake_at(after))
         self.facts += result.facts
@@ -474,5 +472,5 @@ def _seen(role: routing.Role, change: contact.Change) -> door.DoorEvent:
             return door.OperatorFaultSeen(change.active)
         case "presence":
             return door.PresenceSeen(change.active)
-        case "fire":
+        case _:
             return door.FireSeen(change.active)

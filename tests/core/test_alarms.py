@@ -248,7 +248,11 @@ def test_times_are_known_once_the_clock_is() -> None:
     bench.raise_(2500, kind="did_not_open")
     bench.step(ClockKnown(1_000_000), 3000)
     bench.raise_(4000, kind="forced", severity="urgent")
-    assert [a.raised_utc_ms for a in alarms.listed(bench.alarms)] == [1_001_000, 1_002_500, 1_004_000]
+    assert [a.raised_utc_ms for a in alarms.listed(bench.alarms)] == [
+        1_001_000,
+        1_002_500,
+        1_004_000,
+    ]
     assert bench.one().shelved_until_utc_ms == 1_002_000 + HOUR
     bench.shelve(5000)
     assert bench.one().shelved_until_utc_ms == 1_005_000 + HOUR

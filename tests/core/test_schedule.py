@@ -154,7 +154,7 @@ def test_the_switch_on_site_beats_staff_and_timetable() -> None:
 
 
 def kept_until(until: Ms) -> schedule.Override:
-    return schedule.Override("hold_open", None, until + OFFSET, exact=True, by="web:3")
+    return schedule.Override("hold_open", until + OFFSET, civil=True, by="web:3")
 
 
 def test_an_override_from_before_the_restart_rules_again_once_the_clock_is_known() -> None:

@@ -1,0 +1,314 @@
+"""What survives a restart, and what is only seen to be well again after one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from building_bench import FRONT, OFFSET, PLAN, SMALL, Bench
+
+from gateway.core import building
+from gateway.core.events import CivilTime, JournalState, Level, Reading, RelayFault
+from gateway.core.facts import Json
+from gateway.core.kept import read
+from gateway.core.plan import BuildingPlan
+
+
+def levels(bench: Bench, **active: bool | None) -> None:
+    """The first level of every contact after a start; inactive where nothing is named."""
+    for contact in bench.building.plan.contacts:
+        name = contact.point.replace(".", "_")
+        default = contact.point == "house.mains"
+        bench.at(bench.now, Level(contact.point, active.get(name, default), bench.now))
+    bench.until(bench.now + 30)
+
+
+# --- overrides, service, counters ---------------------------------------------------------
+
+
+def test_an_override_survives_and_rules_once_the_clock_is_known() -> None:
+    bench = Bench()
+    bench.mode(1000, "off", for_ms=3_600_000)
+    again = bench.restarted(trusted=False, later_ms=60_000)
+    assert again.building.doors["front"].mode == "automatic"
+    again.at(200, CivilTime(OFFSET + 61_000, True))
+    front = again.building.doors["front"]
+    assert (front.mode, front.mode_by, front.mode_until_utc_ms) == (
+        "off",
+        "web:3",
+        OFFSET + 3_601_000,
+    )
+    again.until(200 + 3_540_000)
+    assert again.building.doors["front"].mode_source == "schedule"
+
+
+def test_an_override_whose_end_passed_while_we_were_off_is_gone() -> None:
+    bench = Bench()
+    bench.mode(1000, "off", for_ms=60_000)
+    again = bench.restarted(later_ms=60_000)
+    assert again.building.doors["front"].mode == "automatic"
+    assert again.kept()["overrides"] == {}
+
+
+def test_an_override_whose_civil_end_was_never_known_is_not_kept() -> None:
+    bench = Bench(trusted=False)
+    bench.mode(1000, "off", for_ms=60_000)
+    assert bench.kept()["overrides"] == {}
+
+
+def test_service_goes_on_for_as_long_as_it_was_meant_to() -> None:
+    bench = Bench()
+    bench.service(1000, 3_600_000)
+    kept = bench.kept()
+    again = Bench(kept=kept, trusted=False)
+    assert again.kept()["service"] == kept["service"]  # also over a second restart
+    again.at(200, CivilTime(OFFSET + 1_801_000, True))
+    assert again.building.doors["front"].service_until_ms == 200 + 1_800_000
+    late = bench.restarted(later_ms=3_600_000)
+    assert late.building.doors["front"].service_until_ms is None
+
+
+def test_service_of_a_door_that_is_no_more_ends() -> None:
+    bench = Bench()
+    bench.service(1000, 3_600_000, door="back")
+    again = Bench(SMALL, kept=bench.kept())
+    assert again.building.service == {}
+
+
+def test_the_books_of_a_door_go_on() -> None:
+    bench = Bench()
+    bench.opening(1000)
+    again = bench.restarted()
+    again.opening(1000)
+    tally = again.building.doors["front"].tally
+    assert (tally.openings, tally.requests) == (2, 2)
+
+
+def test_what_is_kept_changes_only_when_something_of_it_does() -> None:
+    bench = Bench()
+    before = bench.kept()
+    bench.level(1000, "front.presence", True)
+    assert bench.kept() == before
+    assert json.loads(json.dumps(before)) == before
+
+
+# --- alarms -------------------------------------------------------------------------------
+
+
+def test_an_acknowledgement_is_never_lost_and_the_alarm_stays_the_same() -> None:
+    """home-assistant#94857."""
+    bench = Bench()
+    bench.level(1000, "front.fault", True)
+    bench.acknowledge(2000, "front/operator_fault")
+    again = bench.restarted(levels=False)
+    assert again.alarms() == {"front/operator_fault": "acknowledged"}
+    levels(again, front_fault=True)
+    one = again.building.alarms.by_id["front/operator_fault"]
+    assert (one.state, one.count, one.acknowledged_by) == ("acknowledged", 1, "web:3")
+    assert one.raised_utc_ms == OFFSET + 1030
+    assert again.raised() == []
+
+
+def test_an_alarm_that_is_over_is_cleared_only_when_that_is_seen() -> None:
+    bench = Bench()
+    bench.level(1000, "front.fault", True)
+    again = bench.restarted(levels=False)
+    again.until(4000)
+    assert again.alarms() == {"front/operator_fault": "active"}
+    levels(again)
+    assert again.alarms() == {"front/operator_fault": "cleared"}
+    third = again.restarted()
+    assert third.alarms() == {"front/operator_fault": "cleared"}  # until somebody has seen it
+
+
+def test_a_shelf_survives() -> None:
+    bench = Bench()
+    bench.level(1000, "front.fault", True)
+    bench.shelve(2000, "front/operator_fault", 3_600_000)
+    again = bench.restarted(levels=False)
+    levels(again, front_fault=True)
+    assert again.alarms() == {"front/operator_fault": "shelved"}
+    again.until(3_700_000)
+    assert again.alarms()["front/operator_fault"] == "active"
+
+
+def test_a_stuck_button_is_no_request_after_a_restart() -> None:
+    bench = Bench()
+    bench.level(1000, "front.outside", True)
+    bench.level(2000, "front.leaf", True)
+    bench.level(9000, "front.leaf", False)
+    bench.until(40_000)
+    again = bench.restarted(levels=False)
+    levels(again, front_outside=True)
+    assert again.drives == []
+    assert again.alarms() == {"front.outside/contact_stuck": "active"}
+    again.level(1000, "front.outside", False)
+    assert again.alarms() == {"front.outside/contact_stuck": "cleared"}
+
+
+def test_a_button_held_at_the_start_is_a_request() -> None:
+    bench = Bench(levels=False)
+    levels(bench, front_outside=True)
+    assert [d["outcome"] for d in bench.told("door_request")] == ["accepted"]
+
+
+def damaged() -> Bench:
+    """A building in which everything stands that can stand."""
+    plan = replace(PLAN, notices=(("back", "egress_never"),))
+    bench = Bench(plan)
+    bench.until(7_300_000)  # beyond the timetable
+    bench.press(7_300_000)
+    bench.until(7_310_000)
+    bench.level(7_310_000, "front.leaf", True)  # late, so that it counts as left open later
+    bench.level(7_320_000, "front.bolt", True)
+    bench.level(7_320_000, "house.mains", False)
+    bench.level(7_320_000, "house.fire", True)
+    bench.level(7_320_000, "back.inside", None, "gone")
+    bench.at(7_320_100, RelayFault("back.activation", "gone"))
+    bench.at(7_320_100, JournalState("disk full"))
+    bench.at(7_320_100, Reading("wc.climate", "temperature_c", 4.0))
+    bench.at(7_320_200, Reading("wc.climate", "temperature_c", -127.0))
+    bench.until(7_600_000)
+    bench.at(7_600_000, CivilTime(0, False))
+    bench.until(7_700_000)
+    return bench
+
+
+def test_silence_after_a_restart_is_no_proof_of_health() -> None:
+    bench = damaged()
+    standing = {name for name, state in bench.alarms().items() if state == "active"}
+    again = bench.restarted(trusted=False, levels=False)
+    again.until(1000)
+    still = {name for name, state in again.alarms().items() if state == "active"}
+    # A relay that is told to be off at every start is not on for too long.
+    assert standing - still == {"front.activation/relay_limit"}
+    assert len(standing) == 11
+
+
+def test_every_alarm_of_before_clears_once_its_thing_is_seen_to_be_well() -> None:
+    bench = damaged()
+    before = set(bench.alarms())
+    again = Bench(PLAN, bench.kept(), levels=False, trusted=False)
+    levels(again)
+    for quantity_c in (20.0, 20.5):
+        again.at(again.now, Reading("wc.climate", "temperature_c", quantity_c))
+    again.at(again.now, CivilTime(OFFSET, True))
+    again.at(again.now, JournalState(""))
+    again.opening(1000, "front")
+    again.opening(20_000, "back")
+    assert set(again.alarms()) == before
+    assert set(again.alarms().values()) == {"cleared"}
+
+
+def test_faults_of_relays_and_limits_clear_as_they_prove_themselves() -> None:
+    kept: dict[str, Json] = {
+        "alarms": [
+            {"subject": "front.activation", "kind": kind, "severity": "fault", "standing": True}
+            for kind in ("relay_limit", "relay_fault")
+        ]
+    }
+    bench = Bench(kept=kept)
+    assert bench.alarms()["front.activation/relay_limit"] == "cleared"
+    assert bench.alarms()["front.activation/relay_fault"] == "active"
+    bench.press(1000)
+    assert bench.alarms()["front.activation/relay_fault"] == "cleared"
+
+
+def test_a_timetable_that_had_ended_is_looked_at_anew_once_the_clock_is_known() -> None:
+    ended: Json = {"subject": "front", "kind": "schedule_ended", "severity": "notice"}
+    bench = Bench(kept={"alarms": [ended]}, trusted=False)
+    assert bench.alarms() == {"front/schedule_ended": "active"}
+    bench.at(200, CivilTime(OFFSET, True))
+    assert bench.alarms() == {"front/schedule_ended": "cleared"}
+
+
+def test_what_stands_at_something_that_is_no_more_is_over() -> None:
+    bench = damaged()
+    again = Bench(BuildingPlan("other"), bench.kept(), levels=False, trusted=False)
+    ours = {name: state for name, state in again.alarms().items() if not name.startswith("gw/")}
+    assert set(ours.values()) == {"cleared"}
+
+
+def test_a_door_that_lost_its_contacts_has_nothing_to_prove() -> None:
+    kept: dict[str, Json] = {
+        "alarms": [
+            {"subject": "front", "kind": kind, "severity": "fault", "standing": True}
+            for kind in ("did_not_open", "forced", "operator_fault", "bolt_mismatch")
+        ]
+    }
+    bare = replace(SMALL, doors=(replace(SMALL.doors[0], leaf=None),))
+    assert set(Bench(bare, kept).alarms().values()) == {"cleared"}
+
+
+# --- reading ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {},
+        {"alarms": 5, "overrides": [], "service": None, "counters": "x"},
+        {"alarms": [5, {}, {"subject": "a", "kind": 5}, {"subject": "a", "kind": "b"}]},
+        {"alarms": [{"subject": "a", "kind": "forced", "severity": "loud"}]},
+        {"alarms": [{"subject": "a", "kind": "no_such_kind", "severity": "fault"}]},
+        {"overrides": {"front": 5, "back": {"mode": "sideways", "until_utc_ms": 5}}},
+        {"overrides": {"front": {"mode": "off", "until_utc_ms": True}}},
+        {"service": {"front": "soon"}, "counters": {"front": 5}},
+    ],
+)
+def test_what_cannot_be_read_is_left_out_and_the_building_starts(kept: dict[str, Json]) -> None:
+    was = read(kept)
+    assert (was.alarms, was.overrides, was.service, was.tallies) == ((), {}, {}, {})
+    Bench(kept=kept).opening(1000)
+
+
+def test_names_that_the_plan_does_not_know_are_passed_over() -> None:
+    bench = Bench()
+    bench.mode(1000, "off", door="back")
+    bench.opening(2000)
+    again = Bench(replace(SMALL, doors=()), kept=bench.kept())
+    assert again.building.doors == {}
+
+
+# --- restored late ------------------------------------------------------------------------
+
+
+def test_what_could_not_be_read_at_start_is_restored_when_it_can_be() -> None:
+    bench = Bench()
+    bench.opening(1000)
+    bench.level(20_000, "front.fault", True)
+    bench.acknowledge(21_000, "front/operator_fault")
+    bench.mode(22_000, "off", for_ms=3_600_000)
+    again = Bench(trusted=False)
+    again.at(200, CivilTime(OFFSET + 60_000, True))
+    again.level(300, "front.fault", True)
+    again.opening(400, "back")
+    again.building = again.note(building.restore(again.building, bench.kept(), again.now))
+    assert again.alarms()["front/operator_fault"] == "acknowledged"
+    assert again.building.doors["front"].mode == "off"
+    assert again.building.doors["front"].tally.openings == 1
+    assert again.building.doors["back"].tally.openings == 1
+
+
+def test_an_override_of_this_start_is_newer_than_the_kept_one() -> None:
+    bench = Bench()
+    bench.mode(1000, "off", for_ms=3_600_000)
+    again = Bench()
+    again.mode(1000, "night", for_ms=3_600_000)
+    again.building = again.note(building.restore(again.building, bench.kept(), 2000))
+    assert again.building.doors["front"].mode == "night"
+
+
+def test_a_contact_that_was_read_before_the_kept_state_keeps_what_it_said() -> None:
+    stuck: dict[str, Json] = {
+        "subject": "front.outside",
+        "kind": "contact_stuck",
+        "severity": "fault",
+        "standing": True,
+    }
+    bench = Bench()
+    bench.building = bench.note(building.restore(bench.building, {"alarms": [stuck]}, 200))
+    assert bench.alarms() == {"front.outside/contact_stuck": "cleared"}
+    assert not bench.building.contacts["front.outside"].stuck
+    assert FRONT.id == "front"
