@@ -211,6 +211,7 @@ class _Turn:
         """Make the parts agree again, whatever has changed."""
         self._cut_or_hold()
         self._pulse_toggle_for_fire()
+        self._miss_held_leaf()
         self._judge_waiting()
         door, plan, now = self.door, self.plan, self.now
         kept = opening.kept_open(door.opening, plan)
@@ -248,7 +249,7 @@ class _Turn:
     def _serve(self, request: Requested) -> None:
         """A request that may open the door: held open already, opened now, or in its turn."""
         door = self.door
-        if door.opening.held != "no" and (door.leaf.opened or door.leaf.attempt):
+        if door.opening.held != "no" and door.leaf.opened is not None:
             self._answer(request, "extended", "already_open")
         elif door.free or door.busy:
             self._open(request)
@@ -258,7 +259,10 @@ class _Turn:
             self.door = replace(door, waiting=replace(door.waiting, request=first))
             self._answer(request, "merged")
         elif door.wait_ms > 0:
-            self.door = replace(door, waiting=Waiting(request, self.now + door.wait_ms))
+            until_ms = self.now + door.wait_ms
+            if request.expires_ms is not None:  # nothing that is void may move a relay
+                until_ms = min(until_ms, request.expires_ms)
+            self.door = replace(door, waiting=Waiting(request, until_ms))
         else:
             self._answer(request, "refused", "interlock")
 
@@ -319,7 +323,7 @@ class _Turn:
         if held == "no":
             self._withdraw("hold_open", "fire")
         elif door.leaf.opened is None:
-            self._know(leaf.asked(door.leaf, "fire" if held == "fire" else "hold_open", now))
+            self._ask_for_hold()
 
     def _withdraw(self, *causes: leaf.Cause) -> None:
         """Nobody waits for the leaf any more, where it was asked for one of these causes."""
@@ -337,6 +341,18 @@ class _Turn:
         if opening.pulsed_for_fire(door.opening, plan) and quiet and (begins or shut):
             self._give(opening.ask(door.opening, plan, self.now, 0))
             self._know(leaf.asked(door.leaf, "fire", self.now))
+
+    def _miss_held_leaf(self) -> None:
+        """A leaf that is held open and yet closes was closed by somebody, or the hold does not
+        work: it is expected back in the time that an opening takes."""
+        door = self.door
+        lost = door.leaf.seen is False and door.leaf.attempt is None and not _proof_missing(door)
+        if lost and door.opening.held != "no":
+            self._ask_for_hold()
+
+    def _ask_for_hold(self) -> None:
+        cause: leaf.Wish = "fire" if self.door.opening.held == "fire" else "hold_open"
+        self._know(leaf.asked(self.door.leaf, cause, self.now))
 
     def _mode(self, event: ModeChanged) -> None:
         door = self.door

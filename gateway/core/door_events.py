@@ -48,11 +48,15 @@ class LeafSeen:
 
 @dataclass(frozen=True, slots=True)
 class BoltSeen:
+    """The bolt contact: the bolt is out, is not, or is not known."""
+
     locked: bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorFaultSeen:
+    """The operator's own fault contact."""
+
     active: bool | None
 
 
@@ -65,6 +69,8 @@ class PresenceSeen:
 
 @dataclass(frozen=True, slots=True)
 class FireSeen:
+    """The fire alarm contact of this door; ``None`` keeps the level that was known last."""
+
     active: bool | None
 
 

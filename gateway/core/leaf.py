@@ -107,12 +107,13 @@ def asked(
 ) -> Leaf:
     """An opening was begun. While one stands unanswered, the new one joins it: people who
     press again and again must not put off the moment at which it is called a failure."""
-    attempt = leaf.attempt or Attempt(cause, pressed_ms)
-    return replace(
-        leaf,
-        attempt=replace(attempt, command=command),
-        result=Result("pending", command, now) if cause == "request" else leaf.result,
-    )
+    if leaf.attempt is None:
+        leaf = replace(leaf, attempt=Attempt(cause, pressed_ms, command))
+    elif cause == "request":
+        leaf = replace(leaf, attempt=replace(leaf.attempt, command=command))
+    if cause != "request":
+        return leaf
+    return replace(leaf, result=Result("pending", command, now))
 
 
 def unanswered(leaf: Leaf, now: Ms) -> Leaf:
@@ -261,8 +262,10 @@ def _cause(leaf: Leaf, plan: DoorPlan, edge_ms: Ms, locked: bool) -> Cause:
     if leaf.attempt is not None:
         return leaf.attempt.cause
     late = leaf.late
-    if late is not None and late.by_ms is not None and edge_ms <= late.by_ms + plan.opens_within_ms:
-        return late.cause
+    if late is not None and late.by_ms is not None:
+        grace_ms = late.by_ms + plan.opens_within_ms
+        if leaf.driven or edge_ms <= grace_ms:
+            return late.cause
     bounced = leaf.closed_ms is not None and edge_ms - leaf.closed_ms <= plan.strike_tail_ms
     return "forced" if locked and not bounced else "hand"
 

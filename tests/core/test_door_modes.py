@@ -10,6 +10,7 @@ from door_bench import BLIND, HOLD, LAMP, MAINTAINED, PLAN, STRIKE, TOGGLE, Benc
 from gateway.core import door
 from gateway.core.effects import Drive, Reply
 from gateway.core.events import Mode
+from gateway.core.leaf import Result
 from gateway.core.plan import DoorPlan, Transition
 
 # --- start --------------------------------------------------------------------------------
@@ -118,13 +119,36 @@ def test_a_held_door_waits_for_its_strike() -> None:
 def test_a_held_door_that_does_not_open_is_told_and_may_be_asked() -> None:
     bench = Bench(HOLD)
     bench.mode(1000, "hold_open")
-    assert bench.press(2000) == "extended: already_open"
     bench.until(6000)
     assert bench.standing() == ["did_not_open"]
     assert bench.press(8000) == "accepted"  # it looks at the leaf, not at the mode
     bench.leaf(9000, True)
     assert bench.times("activation") == [8000, 8500]
+    assert bench.press(10_000) == "extended: already_open"
     assert bench.standing() == []
+
+
+def test_a_held_door_that_closes_is_expected_back() -> None:
+    bench = Bench(HOLD)
+    bench.mode(1000, "hold_open")
+    bench.leaf(2000, True)
+    bench.leaf(600_000, False)
+    assert bench.until(604_999).conditions == ()
+    bench.until(605_000)
+    assert (bench.standing(), bench.door.state) == (["did_not_open"], "closed")
+    assert bench.until(900_000).conditions != ()
+    bench.leaf(900_000, True)
+    assert bench.standing() == []
+    assert bench.told("door_opened")[-1]["cause"] == "hold_open"
+
+
+def test_a_request_that_a_hold_takes_over_keeps_its_answer() -> None:
+    bench = Bench(HOLD)
+    bench.staff(1000)
+    bench.mode(1200, "hold_open")
+    bench.leaf(2000, True)
+    assert bench.door.leaf.result == Result("opened", "c1", 2000, 1000)
+    assert bench.told("door_opened")[0]["cause"] == "request"
 
 
 def test_leaving_hold_open_before_the_leaf_moved_is_no_failure() -> None:

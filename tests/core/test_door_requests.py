@@ -218,6 +218,15 @@ def test_a_wheelchair_button_holds_a_maintained_activation_for_its_own_time() ->
     assert bench.times("activation") == [1000, 21_000]
 
 
+def test_a_wheelchair_button_during_the_lead_of_another_still_gets_its_time() -> None:
+    bench = Bench(replace(MAINTAINED, strike="strike"))
+    bench.press(1000)
+    assert bench.press(1100, hold_ms=20_000) == "merged"
+    bench.leaf(2000, True)
+    bench.until(60_000)
+    assert bench.times("activation") == [1200, 21_200]
+
+
 def test_a_wheelchair_button_closes_the_hold_open_relay_of_a_pulse_drive() -> None:
     bench = Bench(HOLD)
     assert bench.press(1000, hold_ms=20_000) == "accepted"
@@ -328,6 +337,14 @@ def test_a_request_that_waited_too_long_is_refused() -> None:
     assert bench.replies == [Reply("c1", "refused", "interlock")]
 
 
+def test_a_command_waits_no_longer_than_it_lives() -> None:
+    bench = Bench()
+    bench.at(0, door.Interlocked(free=False, wait_ms=10_000))
+    bench.staff(1000, expires_ms=6000)
+    bench.until(6000)
+    assert bench.replies == [Reply("c1", "refused", "interlock")]
+
+
 def test_without_a_time_to_wait_the_interlock_refuses_at_once() -> None:
     bench = Bench()
     bench.at(0, door.Interlocked(free=False, wait_ms=0))
@@ -368,7 +385,7 @@ def test_fire_beats_the_interlock_and_serves_who_waits() -> None:
     bench.staff(1000)
     bench.fire(2000, True)
     assert bench.levels["activation"]
-    assert bench.replies == [Reply("c1", "extended", "already_open")]
+    assert bench.replies == [Reply("c1", "merged")]
 
 
 def test_a_door_that_shall_be_held_open_waits_for_its_turn() -> None:
