@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -192,18 +191,20 @@ def _parse(payload: bytes) -> dict[str, Any] | None:
         return None
     raw.setdefault("ttl", int(TTL_S))
     raw.setdefault("by", "")
-    ttl, command_id = raw["ttl"], raw.get("id")
-    if not isinstance(command_id, str) or not 0 < len(command_id) <= ID_MOST:
+    texts = (raw.get("id"), raw.get("issued_at"), raw["by"])
+    if not all(isinstance(text, str) and len(text) <= TEXT_MOST for text in texts):
         return None
-    if not command_id.isprintable() or not set(command_id).isdisjoint("/+# "):
-        return None
-    if not isinstance(raw.get("issued_at"), str) or not isinstance(raw["by"], str):
-        return None
-    if isinstance(ttl, bool) or not isinstance(ttl, int | float) or not math.isfinite(ttl):
-        return None
-    if not 0 < ttl <= TTL_MOST_S or len(raw["by"]) > TEXT_MOST:
-        return None
-    return raw
+    return raw if _good_id(raw["id"]) and _good_ttl(raw["ttl"]) else None
+
+
+def _good_id(text: str) -> bool:
+    """An id becomes a part of a topic."""
+    fits = 0 < len(text) <= ID_MOST and text.isprintable()
+    return fits and set(text).isdisjoint("/+# ")
+
+
+def _good_ttl(ttl: object) -> bool:
+    return isinstance(ttl, int | float) and not isinstance(ttl, bool) and 0 < ttl <= TTL_MOST_S
 
 
 def _target(parts: tuple[str, ...]) -> tuple[str, str] | None:
@@ -231,18 +232,14 @@ def _args(name: str, subject: str, raw: Mapping[str, Any]) -> dict[str, Json] | 
     mode = raw.get("mode")
     if not isinstance(mode, str) or mode not in {*MODES, "schedule"}:
         return None
+    until, for_s = raw.get("until"), raw.get("for_s")
     args: dict[str, Json] = {"door": subject, "mode": mode}
-    if raw.get("until") is not None:
-        until_ms = _utc_ms(raw["until"])
-        if until_ms is None:
-            return None
-        args["until_utc_ms"] = until_ms
-    elif raw.get("for_s") is not None:
-        for_s = raw["for_s"]
-        if isinstance(for_s, bool) or not isinstance(for_s, int | float) or not 0 < for_s < 1e9:
-            return None
-        args["for_ms"] = int(for_s * 1000)
-    return args
+    if until is not None:
+        args["until_utc_ms"] = _utc_ms(until)
+    elif for_s is not None:
+        number = isinstance(for_s, int | float) and not isinstance(for_s, bool)
+        args["for_ms"] = int(for_s * 1000) if number and 0 < for_s < 1e9 else None
+    return None if None in args.values() else args
 
 
 def _utc_ms(text: object) -> int | None:

@@ -121,10 +121,14 @@ class Book:
                 batch.heads[key] = head
 
     def _meet(self, key: Key) -> Known:
+        """A lane that its gateway speaks of now: this is the journal it writes."""
+        self.journals[key.gateway] = key.journal
+        return self._known(key)
+
+    def _known(self, key: Key) -> Known:
         known = self.lanes.get(key)
         if known is None:
             known = self.lanes[key] = Known()
-        self.journals[key.gateway] = key.journal
         return known
 
     def _set_aside(self, batch: Batch, topic: str, reason: str, payload: bytes) -> None:
@@ -159,14 +163,18 @@ class Book:
                 batch.wait.append(Waiting(key, event.seq, event.boot, now_ms, text))
         seen = {}
         for key, numbers in batch.seen.items():
-            known = self._meet(key)
+            known = self._known(key)
             seen[key] = known.seen = merged((*known.seen, *as_ranges(numbers)))
-        if batch.points:
-            runs = {point.series: self._series(point.series) for point in batch.points}
-            whole = not any(known.lane.ahead for known in self.lanes.values())
-            for occupied in runs.values():
-                occupied.trim(whole)
-            self._state.save_stamps(seen, batch.moved, runs)
+        self._save_stamps(batch, seen)
+
+    def _save_stamps(self, batch: Batch, seen: dict[Key, tuple[Range, ...]]) -> None:
+        if not batch.points:
+            return
+        runs = {point.series: self._series(point.series) for point in batch.points}
+        whole = not any(known.lane.ahead for known in self.lanes.values())
+        for occupied in runs.values():
+            occupied.trim(whole)
+        self._state.save_stamps(seen, batch.moved, runs)
 
     def _waited(self, batch: Batch, one: Waiting, offset: int | None) -> None:
         event = from_cloudevent(json.loads(one.event))
@@ -186,7 +194,7 @@ class Book:
     ) -> None:
         key = Key(event.gateway, event.journal, event.lane)
         series = (event.kind, tags_of(event))
-        seen = covers(self._meet(key).seen, event.seq)
+        seen = covers(self._known(key).seen, event.seq)
         moved = self._state.moved(key, event.seq) if seen else None
         at = place(utc_ms, seen, moved, self._series(series))
         if not seen:
@@ -209,7 +217,7 @@ class Book:
             batch.aside.append(Aside(topic, bad.reason, text[:_ASIDE_TEXT_MOST]))
         changed: dict[Key, Lane] = {}
         for key in {*batch.numbers, *batch.absent, *batch.heads}:
-            lane = self._meet(key).lane
+            lane = self._known(key).lane
             new = lane.account(
                 (*as_ranges(batch.numbers.get(key, ())), *batch.absent.get(key, ()))
             ).expect(batch.heads.get(key, 0))

@@ -184,13 +184,13 @@ class Influx1(Part):
             return []
         return sorted(
             (one["name"], row[0], row[1])
-            for one in self.query(f'SELECT seq FROM /.*/ {where} GROUP BY *')
+            for one in self.query(f"SELECT seq FROM /.*/ {where} GROUP BY *")
             for row in one["values"]
         )
 
     def _has_database(self) -> bool:
         names = self.query("SHOW DATABASES")
-        return any(["portier"] == row for one in names for row in one.get("values", ()))
+        return any(row == ["portier"] for one in names for row in one.get("values", ()))
 
 
 class Victoria(Part):
@@ -274,7 +274,15 @@ class Role(Part):
         (self.folder / "settings.json").write_text(json.dumps(settings))
 
     def command(self) -> list[str]:
-        return [sys.executable, "-W", "error", "-m", "tests.process.role", self.role, "settings.json"]
+        return [
+            sys.executable,
+            "-W",
+            "error",
+            "-m",
+            "tests.process.role",
+            self.role,
+            "settings.json",
+        ]
 
     def environment(self) -> dict[str, str]:
         return {**os.environ, "PYTHONPATH": str(ROOT)}

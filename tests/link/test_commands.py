@@ -1,0 +1,250 @@
+"""Which commands are heard, and which are refused and why."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.reasons import REASONS
+from gateway.link.commands import (
+    BURST,
+    IDS_KEPT_MS,
+    IDS_MOST,
+    PAYLOAD_MOST,
+    Accepted,
+    Desk,
+    Issuer,
+    Now,
+    Refused,
+    sign,
+)
+
+NOW = Now(
+    mono_ms=1_000_000, utc_ms=1_700_000_000_000, trusted=True, started_utc_ms=1_699_999_000_000
+)
+OPEN = ("door", "front", "open")
+TOPIC = "portier/csg/command/door/front/open"
+KEY = b"a key"
+
+
+def at(seconds_ago: float) -> str:
+    moment = datetime.fromtimestamp(NOW.utc_ms / 1000, UTC) - timedelta(seconds=seconds_ago)
+    return moment.isoformat()
+
+
+def envelope(**fields: Any) -> dict[str, Any]:
+    return {"id": "c1", "issued_at": at(1), "ttl": 5, "by": "tablet"} | fields
+
+
+def judge(
+    raw: Any, *, desk: Desk | None = None, now: Now = NOW, retained: bool = False,
+    parts: tuple[str, ...] = OPEN,
+) -> Accepted | Refused:  # fmt: skip
+    payload = raw if isinstance(raw, bytes) else json.dumps(raw).encode()
+    return (desk or Desk()).judge(TOPIC, parts, payload, retained, now)
+
+
+def reason(verdict: Accepted | Refused) -> str:
+    return verdict.reason if isinstance(verdict, Refused) else "accepted"
+
+
+def test_a_fresh_command_is_passed_on_and_lives_as_long_as_it_says() -> None:
+    verdict = judge(envelope(reason="parcel"))
+    assert verdict == Accepted(
+        "c1", "open_door", "mqtt:broker", {"door": "front", "reason": "parcel"}, 4_000, "tablet"
+    )
+
+
+@pytest.mark.parametrize(
+    ("raw", "now", "expected"),
+    [
+        (envelope(issued_at=at(6)), NOW, "too_old"),
+        (envelope(issued_at=at(5)), NOW, "too_old"),
+        (envelope(issued_at=at(-3)), NOW, "from_future"),
+        (envelope(issued_at=at(-1)), NOW, "accepted"),
+        (envelope(issued_at=at(1)), replace(NOW, trusted=False), "clock_untrusted"),
+        (envelope(), replace(NOW, started_utc_ms=NOW.utc_ms + 1_500), "before_start"),
+        (envelope(), replace(NOW, started_utc_ms=NOW.utc_ms + 500), "accepted"),
+        (envelope(), replace(NOW, started_utc_ms=None), "before_start"),
+        (envelope(ttl=31), NOW, "malformed"),
+        (envelope(ttl=0), NOW, "malformed"),
+        (envelope(ttl=True), NOW, "malformed"),
+        (envelope(ttl="5"), NOW, "malformed"),
+        (envelope(id=""), NOW, "malformed"),
+        (envelope(id="a/b"), NOW, "malformed"),
+        (envelope(id="x" * 65), NOW, "malformed"),
+        (envelope(by=7), NOW, "malformed"),
+        (envelope(issued_at="yesterday"), NOW, "malformed"),
+        (envelope(issued_at="2023-11-14T22:13:19"), NOW, "malformed"),
+        (envelope(reason=["x"]), NOW, "malformed"),
+        (b"", NOW, "malformed"),
+        (b"[]", NOW, "malformed"),
+        (b"\xff", NOW, "malformed"),
+        (b'{"id": NaN}', NOW, "malformed"),
+        (b"[" * PAYLOAD_MOST, NOW, "malformed"),
+        (envelope(reason="x" * PAYLOAD_MOST), NOW, "malformed"),
+    ],
+)
+def test_refusals(raw: Any, now: Now, expected: str) -> None:
+    assert reason(judge(raw, now=now)) == expected
+
+
+def test_a_retained_command_moves_nothing() -> None:
+    """GarageQTPi#13, mqtt-io#131: a gate that opens at reconnect on a retained message."""
+    assert reason(judge(envelope(), retained=True)) == "retained"
+
+
+def test_a_command_is_heard_once() -> None:
+    desk = Desk()
+    assert reason(judge(envelope(), desk=desk)) == "accepted"
+    assert reason(judge(envelope(), desk=desk)) == "duplicate"
+    later = replace(NOW, mono_ms=NOW.mono_ms + IDS_KEPT_MS - 1)
+    assert reason(judge(envelope(), desk=desk, now=later)) == "duplicate"
+    assert reason(judge(envelope(id="c2"), desk=desk)) == "accepted"
+
+
+def test_more_ids_than_can_be_remembered_are_refused() -> None:
+    desk = Desk(ids={str(n): NOW.mono_ms + 1 for n in range(IDS_MOST)})
+    assert reason(judge(envelope(), desk=desk)) == "limit"
+    later = replace(NOW, mono_ms=NOW.mono_ms + 2)
+    assert reason(judge(envelope(), desk=desk, now=later)) == "accepted"
+    assert set(desk.ids) == {"c1"}
+
+
+def test_who_must_sign_and_does_not_is_refused() -> None:
+    desk = Desk(issuers={"tablet": Issuer(KEY), "homeassistant": Issuer(None)})
+    assert reason(judge(envelope(), desk=desk)) == "unsigned"
+    assert reason(judge(envelope(by="stranger"), desk=desk)) == "unsigned"
+    assert reason(judge(envelope(by="x", issuer="stranger"), desk=desk)) == "unsigned"
+    assert reason(judge(envelope(by="x", issuer=7), desk=desk)) == "unsigned"
+    heard = judge(envelope(by="homeassistant"), desk=desk)
+    assert isinstance(heard, Accepted)
+    assert heard.actor == "mqtt:homeassistant"
+
+
+def test_a_signature_binds_every_part_of_the_command() -> None:
+    raw = envelope(reason="parcel", issuer="tablet", by="anna")
+    raw["sig"] = sign(KEY, TOPIC, raw)
+
+    def verdict(**changed: Any) -> str:
+        return reason(judge(raw | changed, desk=Desk(issuers={"tablet": Issuer(KEY)})))
+
+    assert verdict() == "accepted"
+    assert verdict(id="c9") == "bad_signature"
+    assert verdict(issued_at=at(0.5)) == "bad_signature"
+    assert verdict(ttl=6) == "bad_signature"
+    assert verdict(by="otto") == "bad_signature"
+    assert verdict(reason="theft") == "bad_signature"
+    assert verdict(more=1) == "bad_signature"
+    assert verdict(sig="é") == "bad_signature"
+    assert verdict(sig=5) == "bad_signature"
+    other_door = Desk(issuers={"tablet": Issuer(KEY)}).judge(
+        TOPIC.replace("front", "back"),
+        ("door", "back", "open"),
+        json.dumps(raw).encode(),
+        False,
+        NOW,
+    )
+    assert reason(other_door) == "bad_signature"
+
+
+def test_the_exact_string_that_is_signed() -> None:
+    import hashlib
+    import hmac
+
+    raw = {"id": "7", "issued_at": "2024-05-01T08:00:00Z", "ttl": 5, "by": "anna", "z": 1, "a": "ü"}
+    text = 'portier/csg/command/door/front/open\n7\n2024-05-01T08:00:00Z\n5\nanna\n{"a":"ü","z":1}'
+    assert sign(KEY, TOPIC, raw) == hmac.new(KEY, text.encode(), hashlib.sha256).hexdigest()
+
+
+def test_an_unbelieved_command_does_not_use_up_an_id() -> None:
+    desk = Desk(issuers={"tablet": Issuer(KEY)})
+    raw = envelope(issuer="tablet")
+    assert reason(judge(raw | {"sig": "00"}, desk=desk)) == "bad_signature"
+    assert reason(judge(raw | {"sig": sign(KEY, TOPIC, raw)}, desk=desk)) == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("parts", "raw", "args"),
+    [
+        (("door", "front", "mode"), {"mode": "off"}, {"door": "front", "mode": "off"}),
+        (
+            ("door", "front", "mode"),
+            {"mode": "night", "until": "2024-05-01T08:00:00Z"},
+            {"door": "front", "mode": "night", "until_utc_ms": 1_714_550_400_000},
+        ),
+        (
+            ("door", "a", "b", "mode"),
+            {"mode": "schedule", "for_s": 60},
+            {"door": "a.b", "mode": "schedule", "for_ms": 60_000},
+        ),
+        (
+            ("alarm", "front", "leaf", "contact_stuck", "acknowledge"),
+            {},
+            {"alarm": "front.leaf/contact_stuck"},
+        ),
+    ],
+)
+def test_what_a_command_asks_for(
+    parts: tuple[str, ...], raw: dict[str, Any], args: dict[str, Any]
+) -> None:
+    verdict = judge(envelope(**raw), parts=parts)
+    assert isinstance(verdict, Accepted)
+    assert verdict.args == args
+
+
+@pytest.mark.parametrize(
+    ("parts", "raw"),
+    [
+        (("door", "front", "mode"), {"mode": "wide"}),
+        (("door", "front", "mode"), {}),
+        (("door", "front", "mode"), {"mode": "off", "until": 5}),
+        (("door", "front", "mode"), {"mode": "off", "for_s": -1}),
+        (("door", "front", "mode"), {"mode": "off", "for_s": True}),
+        (("door", "front", "close"), {}),
+        (("door", "open"), {}),
+        (("door", "", "open"), {}),
+        (("call", "wc", "cancel"), {}),
+        (("alarm", "acknowledge"), {}),
+        ((), {}),
+    ],
+)
+def test_what_is_not_understood_is_refused(parts: tuple[str, ...], raw: dict[str, Any]) -> None:
+    assert reason(judge(envelope(**raw), parts=parts)) == "malformed"
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+_fields = st.dictionaries(
+    st.sampled_from(["id", "issued_at", "ttl", "by", "sig", "issuer", "mode", "until", "for_s"])
+    | st.text(max_size=5),
+    _json | st.sampled_from(["c1", at(1), "tablet", "off", 5]),
+)
+_parts = st.lists(st.sampled_from(["door", "alarm", "front", "open", "mode", "acknowledge", ""]))
+
+
+@given(st.binary() | _fields.map(lambda raw: json.dumps(raw).encode()), _parts, st.booleans())
+def test_nothing_that_comes_in_raises(payload: bytes, parts: list[str], retained: bool) -> None:
+    desk = Desk(issuers={"tablet": Issuer(KEY), "open": Issuer(None)})
+    verdict = desk.judge(TOPIC, tuple(parts), payload, retained, NOW)
+    if isinstance(verdict, Refused):
+        assert verdict.reason in REASONS
+    else:
+        assert not retained
+
+
+def test_a_flood_is_limited() -> None:
+    desk = Desk()
+    assert sum(desk.allows(5_000) for _ in range(1_000)) == BURST
+    assert not desk.allows(5_100)
+    assert desk.allows(5_201)
+    assert sum(desk.allows(1_000_000) for _ in range(1_000)) == BURST

@@ -1,0 +1,247 @@
+"""What the recorder does with what comes, without network."""
+
+from __future__ import annotations
+
+import json
+import random
+
+from gateway.recorder.store import StoreDownError
+from gateway.recorder.subscribe import Connected
+from tests.recorder.conftest import T0, Bench, event
+
+
+def test_a_message_is_acknowledged_only_after_the_store_has_it(bench: Bench) -> None:
+    """influxdb-client-python#198: dropped without an error."""
+    bench.broker.event(event(1))
+    bench.store.troubles += [StoreDownError("HTTP 503"), StoreDownError("HTTP 429", 0.01)]
+    seen: list[list[int]] = []
+    write = bench.store.write
+
+    def watch(points: object) -> object:
+        seen.append(list(bench.broker.acknowledged))
+        return write(points)  # type: ignore[arg-type]  # passed through
+
+    bench.store.write = watch  # type: ignore[assignment,method-assign]  # watched
+    bench.turn()
+    assert seen == [[], [], []]
+    assert bench.broker.acknowledged == [1]
+    assert bench.store.seqs() == [1]
+
+
+def test_the_same_event_twice_is_one_point_and_both_are_acknowledged(bench: Bench) -> None:
+    bench.broker.event(event(1))
+    bench.turn()
+    bench.broker.event(event(1, late=True))
+    bench.turn()
+    assert bench.store.seqs() == [1]
+    assert bench.broker.acknowledged == [1, 2]
+    assert bench.store.writes == 1
+
+
+def test_two_facts_of_one_series_in_one_millisecond_are_two_points(bench: Bench) -> None:
+    for seq in (1, 2, 3):
+        bench.broker.event(event(seq))
+    bench.turn()
+    assert sorted((p.time_ms, p.fields["seq"]) for p in bench.store.points.values()) == [
+        (T0, 1),
+        (T0 + 1, 2),
+        (T0 + 2, 3),
+    ]
+
+
+def test_a_replay_after_a_restart_comes_to_the_same_times(bench: Bench) -> None:
+    for seq in range(1, 8):
+        bench.broker.event(event(seq))
+    bench.turn()
+    points = dict(bench.store.points)
+    for known in bench.recorder._book.lanes.values():
+        bench.state.save({k: known.lane.back_to(2) for k in bench.recorder._book.lanes}, 0)
+    bench.again()
+    bench.broker.came.append(Connected(1))
+    order = list(range(3, 8))
+    random.Random(1).shuffle(order)
+    for seq in order:
+        bench.broker.event(event(seq, late=True))
+    bench.turn()
+    assert bench.store.points == points
+
+
+def test_a_gap_filled_later_does_not_overwrite_what_came_first(bench: Bench) -> None:
+    bench.broker.event(event(1, utc_ms=T0 - 5))
+    bench.broker.event(event(3))
+    bench.turn()
+    bench.broker.event(event(2))
+    bench.turn(100)
+    assert sorted((p.time_ms, p.fields["seq"]) for p in bench.store.points.values()) == [
+        (T0 - 5, 1),
+        (T0, 3),
+        (T0 + 1, 2),
+    ]
+
+
+def test_a_gap_is_asked_for_and_absence_closes_it(bench: Bench) -> None:
+    bench.broker.event(event(1))
+    bench.broker.event(event(9))
+    bench.turn()
+    bench.turn(1_500)
+    assert bench.asked() == [{"journal": "j1", "lane": "routine", "from": 2, "to": 8}]
+    assert bench.recorded()["lanes"] == {"urgent": 0, "routine": 1}
+    for seq in (2, 3):
+        bench.broker.event(event(seq, late=True))
+    text = {"journal": "j1", "lane": "routine", "ranges": [[4, 6], [7, 8]], "reason": "thinned"}
+    bench.broker.give("absent", json.dumps(text).encode())
+    bench.turn(1_500)
+    assert bench.recorded() == {"journal": "j1", "lanes": {"urgent": 0, "routine": 9}}
+
+
+def test_numbers_that_nobody_has_sent_cannot_be_declared_absent(bench: Bench) -> None:
+    bench.broker.event(event(1))
+    text = {"journal": "j1", "lane": "routine", "ranges": [[2, 10**15]], "reason": "lost"}
+    bench.broker.give("absent", json.dumps(text).encode())
+    bench.turn()
+    bench.broker.event(event(2))
+    bench.turn(1_500)
+    assert bench.store.seqs() == [1, 2]
+
+
+def test_health_shows_that_the_last_facts_are_missing(bench: Bench) -> None:
+    bench.broker.event(event(1))
+    health = {"journal": "j1", "sent": {"routine": 4, "urgent": 2, "local": 7}}
+    bench.broker.give("health", json.dumps(health).encode())
+    bench.turn()
+    bench.turn(1_500)
+    assert {(a["lane"], a["from"], a["to"]) for a in bench.asked()} == {
+        ("routine", 2, 4),
+        ("urgent", 1, 2),
+    }
+
+
+def test_a_new_journal_is_a_new_sequence(bench: Bench) -> None:
+    bench.broker.event(event(5, journal="j1"))
+    bench.broker.event(event(1, journal="j2"))
+    bench.turn(1_500)
+    assert bench.recorded() == {"journal": "j2", "lanes": {"urgent": 0, "routine": 1}}
+
+
+def test_a_fact_without_a_time_waits_for_its_clock_and_is_not_recorded_before(
+    bench: Bench,
+) -> None:
+    bench.broker.event(event(1, utc_ms=None, mono_ms=500))
+    bench.turn()
+    assert bench.store.points == {}
+    assert bench.broker.acknowledged == [1]
+    assert bench.recorded()["lanes"]["routine"] == 0
+    bench.again()  # it waits on the disk, not in memory
+    bench.broker.came.append(Connected(1))
+    trusted = event(
+        2, kind="clock_trusted", subject="csg", data={"utc_offset_ms": T0}, utc_ms=T0 + 900,
+        mono_ms=900,
+    )  # fmt: skip
+    bench.broker.event(trusted)
+    bench.turn(1_500)
+    assert {(p.time_ms, p.fields["seq"]) for p in bench.store.points.values()} == {
+        (T0 + 500, 1),
+        (T0 + 900, 2),
+    }
+    assert bench.recorded()["lanes"]["routine"] == 2
+
+
+def test_a_fact_whose_time_nobody_learns_is_stored_a_day_later_and_says_so(bench: Bench) -> None:
+    bench.broker.event(event(1, utc_ms=None))
+    bench.turn()
+    received = bench.utc_ms
+    bench.turn(86_400_000 + 60_000)
+    (point,) = [p for p in bench.store.points.values() if p.measurement == "reading"]
+    assert (point.time_ms, point.fields["time_known"]) == (received, 0)
+
+
+def test_one_bad_point_is_set_aside_and_the_rest_goes_on(bench: Bench) -> None:
+    bench.store.bad = {2}
+    for seq in (1, 2, 3):
+        bench.broker.event(event(seq, utc_ms=T0 + seq))
+    bench.turn(1_500)
+    assert bench.store.seqs() == [1, 3]
+    assert [one.reason for one in bench.state.asides()] == ["HTTP 400 field type conflict"]
+    assert bench.recorded()["lanes"]["routine"] == 3
+
+
+def test_what_is_no_event_is_set_aside_and_acknowledged(bench: Bench) -> None:
+    bench.broker.give("event/reading/x", b"\xff{")
+    bench.broker.give("event/reading/x", b"[" * 100_000)
+    broken = event(1) | {"data": {"quantity": 7}}
+    bench.broker.event(broken)
+    forged = event(9) | {"id": "other/j1/routine/9", "source": "/portier/other"}
+    bench.broker.event(forged)
+    bench.broker.give("absent", b"{}")
+    bench.broker.give("health", b"no")
+    bench.turn(1_500)
+    assert bench.broker.acknowledged == [1, 2, 3, 4, 5, 6]
+    assert len(bench.state.asides()) == 5
+    assert bench.recorded()["lanes"]["routine"] == 1  # the broken one is not asked for for ever
+
+
+def test_after_a_store_that_forgets_was_restarted_the_last_minutes_are_asked_for(
+    bench: Bench,
+) -> None:
+    bench.store.forgets_ms = 300_000
+    for seq in range(1, 11):
+        bench.broker.event(event(seq, utc_ms=T0 + seq))
+        bench.turn(60_000)
+    bench.store.name = "two"  # started again, and forgot
+    lost = [key for key, point in bench.store.points.items() if int(point.fields["seq"]) > 6]
+    for key in lost:
+        del bench.store.points[key]
+    bench.turn(16_000)
+    bench.turn(1_500)
+    (asked,) = bench.asked()
+    assert asked["from"] <= 6
+    assert asked["to"] == 10
+    for seq in range(asked["from"], 11):
+        bench.broker.event(event(seq, utc_ms=T0 + seq, late=True))
+    bench.turn(1_500)
+    assert bench.store.seqs() == list(range(1, 11))
+    assert len(bench.store.points) == 10
+
+
+def test_another_store_is_filled_from_the_beginning(bench: Bench) -> None:
+    for seq in (1, 2, 3):
+        bench.broker.event(event(seq, utc_ms=T0 + seq))
+    bench.turn()
+    bench.store.points.clear()
+    bench.store.name = "another file"
+    bench.turn(16_000)
+    bench.turn(1_500)
+    assert bench.asked() == [{"journal": "j1", "lane": "routine", "from": 1, "to": 3}]
+
+
+def test_a_store_that_is_away_holds_up_nothing_that_needs_no_store(bench: Bench) -> None:
+    bench.store.troubles += [StoreDownError("away", lost=True)] * 3
+    bench.turn()
+    assert bench.store.troubles  # nothing to write, nothing tried
+
+
+def test_a_gateway_that_falls_silent_is_told_and_its_return_too(bench: Bench) -> None:
+    bench.broker.give("availability", b"online", retained=True)
+    bench.turn()
+    bench.broker.give("availability", b"offline")
+    bench.turn(10_000)
+    bench.turn(61_000)
+    assert [p.fields["silent"] for p in bench.store.points.values()] == [1]
+    bench.turn(30_000)
+    bench.broker.event(event(1))
+    bench.turn(1_000)
+    silent = [p for p in bench.store.points.values() if p.measurement == "gateway_silent"]
+    assert [p.fields["silent"] for p in silent] == [1, 0]
+
+
+def test_a_gateway_that_is_offline_is_not_asked_and_asked_at_once_when_it_is_back(
+    bench: Bench,
+) -> None:
+    bench.broker.event(event(5))
+    bench.turn()
+    bench.broker.give("availability", b"offline")
+    bench.turn(5_000)
+    assert bench.asked() == []
+    bench.broker.give("availability", b"online")
+    bench.turn(1)
+    assert len(bench.asked()) == 1
