@@ -312,7 +312,7 @@ class Scene:
             self.w.get(f"guarantee.{name}", name),
             bool(told.get("ok")),
             self.since(told.get("since_ms")),
-            "; ".join(details),
+            "; ".join(detail.rstrip(".") for detail in details),
             told.get("reason") == "not_configured",
         )
 

@@ -31,7 +31,7 @@ def tell(row: Row, scene: Scene) -> Told:
     subject = scene.subject(row.subject)
     if row.kind.startswith("alarm_"):
         point, _, kind = row.subject.partition("/")
-        text = scene.alarm_text(kind, point, "what")
+        subject, text = scene.subject(point), scene.alarm_text(kind, point, "what")
     else:
         text = ""
     details = [text] if text else []
@@ -39,7 +39,12 @@ def tell(row: Row, scene: Scene) -> Told:
     if row.kind == "reading":
         details = [_reading(data, scene)]
     return Told(
-        row.row, time, row.kind, w.get(f"fact.{row.kind}", row.kind), subject, "; ".join(details)
+        row.row,
+        time,
+        row.kind,
+        w.get(f"fact.{row.kind}", row.kind),
+        subject,
+        "; ".join(detail.rstrip(".") for detail in details),
     )
 
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -99,6 +100,12 @@ def _good_password(password: str) -> str:
     return _PASSWORDS.hash(password)
 
 
+@cache
+def _hash_of_nobody() -> str:
+    """What a password is compared with where there is no such user."""
+    return _PASSWORDS.hash(secrets.token_urlsafe(16))
+
+
 class Users:
     """The store. ``now`` gives seconds since 1970."""
 
@@ -111,7 +118,7 @@ class Users:
         self._db.execute("PRAGMA secure_delete=ON")
         self._db.execute("PRAGMA foreign_keys=ON")
         self._db.executescript(SCHEMA)
-        self._nobody = _PASSWORDS.hash(secrets.token_urlsafe(16))
+        self._nobody = _hash_of_nobody()
 
     def close(self) -> None:
         with self._lock:

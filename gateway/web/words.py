@@ -75,11 +75,13 @@ class Words:
         date = format_date(moment, pattern if near else "medium", locale=self._locale)
         return f"{date}, {time}"
 
-    def moment(self, utc_ms: int) -> str:
-        """An instant in full, to the millisecond, for tables."""
+    def moment(self, utc_ms: int, *, ms: bool = True) -> str:
+        """An instant in full, to the millisecond or second, for tables."""
         moment = datetime.fromtimestamp(utc_ms / 1000, UTC).astimezone(self.zone)
         date = format_date(moment, "short", locale=self._locale)
         time = format_time(moment, "medium", tzinfo=self.zone, locale=self._locale)
+        if not ms:
+            return f"{date} {time}"
         comma = {"de": ",", "en": "."}[self.language]
         return f"{date} {time}{comma}{moment.microsecond // 1000:03d}"
 

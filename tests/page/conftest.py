@@ -17,7 +17,7 @@ from gateway.web.options import Options
 from gateway.web.serve import Server, config_of
 from gateway.web.site import Site
 from gateway.web.users import Users
-from page.fake import FakeControl
+from tests.page.fake import FakeControl
 
 PASSWORD = "correct horse battery"
 ARGS = [

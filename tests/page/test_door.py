@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from page.conftest import Gateway, Open
+from tests.page.conftest import Gateway, Open
 
 pytestmark = pytest.mark.page
 

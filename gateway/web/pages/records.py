@@ -184,7 +184,7 @@ def _table(series: dict[str, Any], words: Any) -> dict[str, Any]:
         mean = sum(b[2] * b[4] for b in told) / max(1, count)
         lines.append(
             (
-                words.moment(int(group[0][0] * 1000)),
+                words.moment(int(group[0][0] * 1000), ms=False),
                 words.number(min(b[1] for b in told)) if told else "–",
                 words.number(mean) if told else "–",
                 words.number(max(b[3] for b in told)) if told else "–",

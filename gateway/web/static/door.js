@@ -103,20 +103,16 @@ export function doors(say, isLost) {
         if (!state) continue;
         door.state = state;
         door.form.querySelector(".reason").hidden = !state.needs_reason;
-        door.button.toggleAttribute("aria-disabled", false);
-        if (!state.ok) {
-          door.button.setAttribute("aria-disabled", "true");
-          if (door.armed) disarm(door);
-        }
         door.why.textContent = state.why;
         result(door);
       }
     },
-    lost(isDown) {
+    refresh() {
       for (const door of board.values()) {
-        if (isDown && door.armed) disarm(door);
-        if (isDown || !door.state.ok) door.button.setAttribute("aria-disabled", "true");
-        else door.button.removeAttribute("aria-disabled");
+        const works = door.state.ok && !isLost();
+        if (!works && door.armed) disarm(door);
+        if (works) door.button.removeAttribute("aria-disabled");
+        else door.button.setAttribute("aria-disabled", "true");
       }
     },
   };

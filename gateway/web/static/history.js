@@ -41,7 +41,7 @@ function draw(chart, height, options, values) {
     width: chart.clientWidth, height, tzDate: local,
     cursor: { drag: { x: true, y: false } },
     scales: { x: { time: true, range: (_, min, max) => (min === max ? [data.from, data.to] : [min, max]) }, ...options.scales },
-    series: [{ value: (_, time) => (time === null ? "–" : full(time)) }, ...options.series],
+    series: [{ label: box.dataset.time, value: (_, time) => (time === null ? "–" : full(time)) }, ...options.series],
     axes: [{ ...axis, values: ticks }, { ...axis, size: 60, ...options.axis }],
     bands: options.bands,
     hooks: { setScale: [(u, key) => key === "x" && remember(u)] },
@@ -87,9 +87,9 @@ function line({ point, quantity, width, buckets }) {
     axis: { values: (_, splits) => splits.map((v) => number.format(v)) },
     bands: [{ series: [3, 1], fill: css("--info-back") }],
     series: [
-      { ...shown, label: "min", stroke: css("--edge"), width: 1, points: { show: false } },
+      { ...shown, label: box.dataset.min, stroke: css("--edge"), width: 1, points: { show: false } },
       { ...shown, label: quantity, stroke: css("--act"), width: 2, points: { show: buckets.length < 60 } },
-      { ...shown, label: "max", stroke: css("--edge"), width: 1, points: { show: false } },
+      { ...shown, label: box.dataset.max, stroke: css("--edge"), width: 1, points: { show: false } },
     ],
   }, [x, low, mean, high]);
 }

@@ -40,10 +40,11 @@ export function start(url, { page, fact, reset, lost }) {
     source?.close();
     source = new EventSource(url);
     let cut = 0;
-    source.onopen = () => clearTimeout(cut);
+    const fine = () => { clearTimeout(cut); cut = 0; };
+    source.onopen = fine;
     source.onerror = () => {
-      clearTimeout(cut);
-      cut = setTimeout(() => tell("lost", Date.now() - CUT_MS), CUT_MS);
+      const since = Date.now();
+      cut ||= setTimeout(() => down === null && tell("lost", since), CUT_MS);
       if (source.readyState === EventSource.CLOSED) {
         clearTimeout(retry);
         retry = setTimeout(reconnect, 2000);
@@ -51,7 +52,7 @@ export function start(url, { page, fact, reset, lost }) {
     };
     for (const kind of ["page", "fact", "beat", "reset"]) {
       source.addEventListener(kind, (event) => {
-        clearTimeout(cut);
+        fine();
         tell(kind, JSON.parse(event.data));
       });
     }

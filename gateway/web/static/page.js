@@ -20,23 +20,29 @@ function put(values) {
   }
 }
 
-let lostSince = null;
+// Lost is lost, whether to the gateway or, behind it, to the controller.
+let lostSince = null, controlLost = false;
+const isDown = () => lostSince !== null || controlLost;
+const board = doors(say, isDown);
+
+function refresh() {
+  document.body.classList.toggle("is-lost", isDown());
+  for (const button of document.querySelectorAll("[data-acts]")) {
+    if (isDown()) button.setAttribute("aria-disabled", "true");
+    else if (!button.closest("[data-open]")) button.removeAttribute("aria-disabled");
+  }
+  board.refresh();
+}
+
 function lost(since) {
   lostSince = since;
   const box = document.getElementById("lost");
-  document.body.classList.toggle("is-lost", since !== null || controlLost);
-  box.hidden = since === null;
   const time = since && new Date(since).toLocaleTimeString(document.documentElement.lang, { timeStyle: "medium" });
+  box.hidden = since === null;
   box.textContent = since === null ? "" : say("status.lost", { since: time });
-  for (const button of document.querySelectorAll("[data-acts]")) {
-    if (since !== null) button.setAttribute("aria-disabled", "true");
-    else if (!button.closest("[data-open]")) button.removeAttribute("aria-disabled");
-  }
-  board.lost(since !== null);
+  refresh();
 }
 
-let controlLost = false;
-const board = doors(say, () => lostSince !== null);
 const listeners = { page: [], fact: [] };
 export const on = (kind, listener) => listeners[kind].push(listener);
 
@@ -48,13 +54,10 @@ document.addEventListener("submit", (event) => {
 if (document.body.dataset.live) {
   start(document.body.dataset.live, {
     page(values) {
-      if (values.connection) {
-        controlLost = values.connection.state !== "ok";
-        document.body.classList.toggle("is-lost", controlLost || lostSince !== null);
-      }
+      if (values.connection) controlLost = values.connection.state === "lost" || values.connection.state === "never";
       put(values);
       board.update(values);
-      if (lostSince !== null) lost(lostSince);
+      refresh();
       for (const listener of listeners.page) listener(values);
     },
     fact: (fact) => listeners.fact.forEach((listener) => listener(fact)),

@@ -1,0 +1,162 @@
+"""The application without a server: httpx speaks to it in the same thread."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.panel.client import AsyncPanelClient, ControlAway
+from gateway.web.app import create_server_app
+from gateway.web.house import House
+from gateway.web.options import Options
+from gateway.web.records import Records
+from gateway.web.site import Site
+from gateway.web.users import Users
+from tests.page.fake import contact, door, now_ms
+
+PASSWORD = "correct horse battery"
+ROLES = ("view", "staff", "maintenance", "admin")
+
+
+class FakePanel(AsyncPanelClient):
+    """Answers every command as told, and remembers what was sent."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("/nowhere"), "web")
+        self.sent: list[Mapping[str, Any]] = []
+        self.answer: dict[str, Any] | None = {"status": "accepted", "reason": "", "fact": "g/j/u/1"}
+
+    async def send(self, message: Mapping[str, object]) -> None:
+        self.sent.append(message)
+
+    async def ask(self, message: Mapping[str, object], timeout_s: float = 6.0) -> dict[str, Any]:
+        self.sent.append(message)
+        if self.answer is None:
+            raise ControlAway("control did not answer in time")
+        return {"type": "reply", "id": message["id"], **self.answer}
+
+    async def messages(self) -> AsyncIterator[dict[str, Any]]:
+        await asyncio.Event().wait()
+        yield {}
+
+    @property
+    def commands(self) -> list[Mapping[str, Any]]:
+        return [message for message in self.sent if message["type"] == "command"]
+
+    @property
+    def audits(self) -> list[Mapping[str, Any]]:
+        return [message for message in self.sent if message["type"] == "audit"]
+
+
+def snapshot(**values: Any) -> dict[str, Any]:
+    now = now_ms()
+    return {
+        "gateway": {"id": "test", "name": "Testhaus"},
+        "now_ms": now,
+        "utc_offset_ms": int(time.time() * 1000) - now,
+        "clock_trusted": True,
+        "clock_since_ms": now,
+        "doors": {"front": door("Haupteingang")},
+        "points": {"front.leaf": contact()},
+        "alarms": [],
+        "fire": None,
+        "guarantees": {"journal": {"ok": True, "since_ms": now, "reason": ""}},
+        **values,
+    }
+
+
+class Web:
+    """One application, its parts, and clients for it."""
+
+    def __init__(self, state: Path, **options: Any) -> None:
+        self.runner = asyncio.Runner()
+        self.panel = FakePanel()
+        self.users = Users(state / "web.sqlite")
+        self.options = Options(state=state, **options)
+        self.site = self.runner.run(self._site())
+        self.see(snapshot())
+        self.app = create_server_app(self.site)
+        self.base = "https://test" if self.options.tls else "http://test"
+
+    async def _site(self) -> Site:
+        records = Records(self.options.journal)
+        return Site(self.options, House(self.panel), self.users, records)
+
+    def see(self, told: dict[str, Any]) -> None:
+        self.site.house._take({"type": "snapshot", "snapshot": told})
+
+    def away(self) -> None:
+        self.site.house._take({"type": "away"})
+
+    def add(self, name: str, role: str) -> None:
+        self.users.add_user(name, role, PASSWORD)
+
+    def call(self, method: str, path: str, **values: Any) -> httpx.Response:
+        return self.runner.run(self._call(method, path, **values))
+
+    async def _call(self, method: str, path: str, **values: Any) -> httpx.Response:
+        # The server logs a crash and answers; so does this transport.
+        transport = httpx.ASGITransport(app=self.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url=self.base) as client:
+            return await client.request(method, path, **values)
+
+    def as_(self, role: str) -> Client:
+        if role not in {user.name for user in self.users.list_users()}:
+            self.add(role, role)
+        return Client(self, self.users.start_session(self.users.by_name(role).id))
+
+    def token(self, role: str) -> dict[str, str]:
+        secret = self.users.add_token(f"t-{role}-{time.monotonic_ns()}", role, 1, "test")
+        return {"Authorization": f"Bearer {secret}"}
+
+    def close(self) -> None:
+        self.site.records.close()
+        self.users.close()
+        self.runner.close()
+
+
+class Client:
+    """A browser with a session; changes carry the token unless ``csrf`` is empty."""
+
+    def __init__(self, web: Web, secret: str) -> None:
+        from gateway.web.auth import cookie_name, csrf_token
+        from gateway.web.users import hashed
+
+        self.web = web
+        self.csrf = csrf_token(web.site.secret, hashed(secret))
+        self.cookie = f"{cookie_name(web.site.secure)}={secret}"
+
+    def call(self, method: str, path: str, **values: Any) -> httpx.Response:
+        headers = {"Cookie": self.cookie, "Origin": self.web.base, **values.pop("headers", {})}
+        if method not in ("GET", "HEAD") and self.csrf:
+            headers.setdefault("X-CSRF-Token", self.csrf)
+        return self.web.call(method, path, headers=headers, **values)
+
+    def get(self, path: str, **values: Any) -> httpx.Response:
+        return self.call("GET", path, **values)
+
+    def post(self, path: str, **values: Any) -> httpx.Response:
+        return self.call("POST", path, **values)
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[Web]:
+    made = Web(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    """One for tests that change nothing that others see; with every role as a user."""
+    web = Web(tmp_path_factory.mktemp("web"), bench=True)
+    for role in ROLES:
+        web.add(role, role)
+    yield web
+    web.close()

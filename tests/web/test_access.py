@@ -1,0 +1,163 @@
+"""Who may call what: generated from the routes themselves."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.routing import APIRoute
+
+from gateway.web.app import ROUTERS
+from gateway.web.auth import Needs
+from gateway.web.users import ROLES
+from tests.web.conftest import PASSWORD, Web
+
+OPEN = {
+    ("GET", "/login"), ("POST", "/login"), ("POST", "/language"),
+    ("GET", "/health/live"), ("GET", "/health/ready"),
+}  # fmt: skip
+
+
+def routes() -> Iterator[tuple[str, APIRoute]]:
+    for router in ROUTERS:
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            for method in sorted(route.methods or ()):
+                yield method, route
+
+
+def needs(route: APIRoute) -> list[Needs]:
+    return [d.call for d in route.dependant.dependencies if isinstance(d.call, Needs)]
+
+
+ALL = [pytest.param(m, r, id=f"{m} {r.path}") for m, r in routes()]
+
+
+def path_of(route: APIRoute) -> str:
+    return re.sub(r"\{\w+(:path)?\}", "x", route.path)
+
+
+@pytest.mark.parametrize(("method", "route"), ALL)
+def test_every_route_declares_its_role(method: str, route: APIRoute) -> None:
+    declared = needs(route)
+    assert len(declared) == 1
+    assert (declared[0].role is None) == ((method, route.path) in OPEN)
+
+
+CLOSED = [pytest.param(m, r, id=f"{m} {r.path}") for m, r in routes() if needs(r)[0].role]
+
+
+@pytest.mark.parametrize(("method", "route"), CLOSED)
+def test_nobody_gets_in_without_logging_in(shared: Web, method: str, route: APIRoute) -> None:
+    answer = shared.call(method, path_of(route), headers={"Accept": "application/json"})
+    assert answer.status_code == 401
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(("method", "route"), CLOSED)
+def test_every_role_below_is_refused(shared: Web, method: str, route: APIRoute) -> None:
+    role = needs(route)[0].role
+    assert role is not None
+    for below in ROLES[: ROLES.index(role)]:
+        answer = shared.call(method, path_of(route), headers=shared.token(below))
+        assert (below, answer.status_code) == (below, 403)
+
+
+@pytest.mark.parametrize(
+    ("method", "route"), [p for p in CLOSED if p.values[0] not in ("GET", "HEAD")]
+)
+def test_a_change_needs_the_token_and_the_origin(shared: Web, method: str, route: APIRoute) -> None:
+    client = shared.as_("admin")
+    for headers in (
+        {"X-CSRF-Token": ""},
+        {"X-CSRF-Token": "0" * 32},
+        {"Origin": "http://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ):
+        answer = client.call(method, path_of(route), headers=headers)
+        assert (headers, answer.status_code) == (headers, 403)
+        assert answer.json()["reason"] in ("csrf", "other_origin")
+
+
+def test_logging_in_from_another_site_is_refused(web: Web) -> None:
+    web.add("anna", "staff")
+    answer = web.call(
+        "POST", "/login", data={"name": "anna", "password": PASSWORD},
+        headers={"Origin": "http://evil.example"},
+    )  # fmt: skip
+    assert answer.status_code == 403
+    assert "set-cookie" not in answer.headers
+
+
+def test_the_session_ends_with_logging_out(web: Web) -> None:
+    client = web.as_("staff")
+    assert client.get("/api/v1/me").json()["role"] == "staff"
+    assert client.post("/logout").status_code == 303
+    assert client.get("/api/v1/me").status_code == 401
+
+
+def test_log_in_and_the_cookie_on_loopback(web: Web) -> None:
+    web.add("anna", "staff")
+    answer = web.call("POST", "/login", data={"name": "anna", "password": PASSWORD})
+    assert answer.status_code == 303
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("portier-session=")
+    assert "HttpOnly" in cookie
+    assert "samesite=strict" in cookie.lower()
+    assert "secure" not in cookie.lower()
+
+
+def test_the_cookie_under_tls_is_bound_to_the_host(tmp_path: Path) -> None:
+    web = Web(tmp_path, tls_cert=Path("c"), tls_key=Path("k"))
+    web.add("anna", "staff")
+    answer = web.call("POST", "/login", data={"name": "anna", "password": PASSWORD})
+    cookie = answer.headers["set-cookie"]
+    assert cookie.startswith("__Host-portier-session=")
+    assert "; Secure" in cookie
+    assert "Path=/" in cookie
+    assert "strict-transport-security" in answer.headers
+    web.close()
+
+
+def test_nobody_is_sent_to_another_site_after_logging_in(web: Web) -> None:
+    web.add("anna", "staff")
+    for target in ("//evil.example", "https://evil.example", "/\\evil.example", "/a\nb"):
+        answer = web.call(
+            "POST", "/login", data={"name": "anna", "password": PASSWORD, "next": target}
+        )
+        assert answer.headers["location"] == "/"
+
+
+def test_guessing_a_password_is_slowed_down_and_tells_nothing(web: Web) -> None:
+    web.add("anna", "staff")
+
+    def guess(name: str) -> list[tuple[int, str]]:
+        out = []
+        for _ in range(7):
+            answer = web.call("POST", "/login", data={"name": name, "password": "wrong"})
+            out.append((answer.status_code, answer.text))
+        return out
+
+    known, unknown = guess("anna"), guess("nobody")
+    assert [status for status, _ in known] == [401] * 5 + [429] * 2
+    assert known == unknown
+    right = web.call("POST", "/login", data={"name": "anna", "password": PASSWORD})
+    assert right.status_code == 429
+    assert int(right.headers["retry-after"]) > 0
+
+
+def test_a_token_that_ran_out_or_was_revoked_counts_no_more(web: Web) -> None:
+    headers = {"Authorization": "Bearer " + web.users.add_token("prom", "view", 1, "test")}
+    assert web.call("GET", "/metrics", headers=headers).status_code == 200
+    web.users.revoke_token("prom")
+    assert web.call("GET", "/metrics", headers=headers).status_code == 401
+
+
+def test_metrics_need_a_role(web: Web) -> None:
+    assert web.call("GET", "/metrics").status_code == 401
+    told = web.call("GET", "/metrics", headers=web.token("view")).text
+    assert 'portier_door_open{door="front"} 0.0' in told
+    assert 'portier_guarantee{name="journal"} 1.0' in told

@@ -1,0 +1,214 @@
+"""The API: answers, refusals, one shape for everything that goes wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.core.reasons import REASONS
+from tests.page.fake import alarm
+from tests.web.conftest import Web, snapshot
+from tests.web.test_access import path_of, routes
+
+
+def test_open_waits_for_the_answer_and_names_the_fact(web: Web) -> None:
+    answer = web.as_("staff").post("/api/v1/doors/front/open", json={"reason": "Lieferung"})
+    assert answer.status_code == 202
+    assert answer.json()["status"] == "accepted"
+    assert answer.json()["fact"] == "g/j/u/1"
+    command = web.panel.commands[0]
+    assert command["args"] == {"door": "front", "reason": "Lieferung"}
+    assert command["actor"] == f"web:{web.users.by_name('staff').id}"
+
+
+@pytest.mark.parametrize(
+    "reason", sorted(set(REASONS) - {"unknown_door", "unknown_alarm", "unknown_point"})
+)
+def test_a_refusal_is_409_with_its_reason_in_words(shared: Web, reason: str) -> None:
+    shared.panel.answer = {"status": "refused", "reason": reason, "fact": None}
+    answer = shared.call("POST", "/api/v1/doors/front/open", headers=shared.token("staff"))
+    assert answer.status_code == 409
+    assert answer.json()["reason"] == reason
+    assert len(answer.json()["detail"]) > 10
+    shared.panel.answer = {"status": "accepted", "reason": "", "fact": "g/j/u/1"}
+
+
+def test_the_same_key_opens_once_and_gives_the_same_answer(web: Web) -> None:
+    headers = {**web.token("staff"), "Idempotency-Key": "k1"}
+    first = web.call("POST", "/api/v1/doors/front/open", headers=headers)
+    again = web.call("POST", "/api/v1/doors/front/open", headers=headers)
+    assert (again.status_code, again.json()) == (first.status_code, first.json())
+    assert len(web.panel.commands) == 1
+    other = web.call(
+        "POST", "/api/v1/doors/front/open", headers=headers, json={"reason": "another"}
+    )
+    assert (other.status_code, other.json()["reason"]) == (422, "key_reused")
+    assert len(web.panel.commands) == 1
+
+
+def test_one_persons_key_is_not_anothers(web: Web) -> None:
+    for _ in range(2):
+        headers = {**web.token("staff"), "Idempotency-Key": "k1"}
+        assert web.call("POST", "/api/v1/doors/front/open", headers=headers).status_code == 202
+    assert len(web.panel.commands) == 2
+
+
+def test_a_door_is_not_asked_for_without_end(web: Web) -> None:
+    headers = web.token("staff")
+    codes = [
+        web.call("POST", "/api/v1/doors/front/open", headers=headers).status_code for _ in range(8)
+    ]
+    assert codes == [202] * 6 + [429] * 2
+
+
+def test_without_control_nothing_is_kept_for_later(web: Web) -> None:
+    web.away()
+    answer = web.call("POST", "/api/v1/doors/front/open", headers=web.token("staff"))
+    assert (answer.status_code, answer.json()["reason"]) == (503, "no_panel")
+    assert web.panel.commands == []
+
+
+def test_an_answer_that_does_not_come_is_said(web: Web) -> None:
+    web.panel.answer = None
+    answer = web.call("POST", "/api/v1/doors/front/open", headers=web.token("staff"))
+    assert (answer.status_code, answer.json()["reason"]) == (503, "no_answer")
+
+
+def test_status_says_that_it_is_stale_and_since_when(web: Web) -> None:
+    headers = web.token("view")
+    assert web.call("GET", "/api/v1/status", headers=headers).json()["stale"] is False
+    web.away()
+    told = web.call("GET", "/api/v1/status", headers=headers).json()
+    assert told["stale"] is True
+    assert told["since"].endswith("Z")
+    assert told["doors"][0]["state"] == "closed"
+
+
+def test_a_mode_until_a_time(web: Web) -> None:
+    answer = web.call(
+        "PUT", "/api/v1/doors/front/mode", headers=web.token("staff"),
+        json={"mode": "night", "until": "2030-01-01T00:00:00+01:00"},
+    )  # fmt: skip
+    assert answer.status_code == 202
+    assert web.panel.commands[0]["args"] == {
+        "door": "front", "mode": "night", "until_utc_ms": 1_893_452_400_000,
+    }  # fmt: skip
+
+
+def test_alarms_are_seen_and_shelved_by_their_id(web: Web) -> None:
+    web.see(snapshot(alarms=[alarm("front", "left_open", "fault")]))
+    headers = web.token("maintenance")
+    seen = web.call("POST", "/api/v1/alarms/front/left_open/acknowledge", headers=headers)
+    assert seen.status_code == 202
+    shelved = web.call(
+        "POST", "/api/v1/alarms/front/left_open/shelve", headers=headers, json={"minutes": 60}
+    )
+    assert shelved.status_code == 202
+    assert [c["args"] for c in web.panel.commands] == [
+        {"alarm": "front/left_open"},
+        {"alarm": "front/left_open", "for_ms": 3_600_000},
+    ]
+
+
+def test_users_and_tokens_are_made_and_said_in_the_audit(web: Web) -> None:
+    headers = web.token("admin")
+    made = web.call(
+        "POST", "/api/v1/users", headers=headers,
+        json={"name": "anna", "role": "staff", "password": "ein langer Satz"},
+    )  # fmt: skip
+    assert made.status_code == 201
+    again = web.call(
+        "POST", "/api/v1/users", headers=headers,
+        json={"name": "anna", "role": "staff", "password": "ein langer Satz"},
+    )  # fmt: skip
+    assert (again.status_code, again.json()["reason"]) == (409, "name_taken")
+    token = web.call(
+        "POST", "/api/v1/tokens", headers=headers, json={"name": "prom", "role": "view"}
+    )
+    assert token.status_code == 201
+    secret = {"Authorization": f"Bearer {token.json()['token']}"}
+    assert web.call("GET", "/api/v1/me", headers=secret).json()["role"] == "view"
+    listed = web.call("GET", "/api/v1/tokens", headers=headers).json()
+    assert all(one["token"] is None for one in listed)
+    assert [a["action"] for a in web.panel.audits] == ["user_added", "token_added"]
+    assert "anna" not in str(web.panel.audits)
+
+
+ERRORS = [
+    ("GET", "/api/v1/nothing", {}, 404),
+    ("GET", "/api/v1/doors/nothing", {}, 404),
+    ("DELETE", "/api/v1/doors", {}, 405),
+    ("PUT", "/api/v1/doors/front/mode", {"json": {"mode": "open"}}, 422),
+    ("PUT", "/api/v1/doors/front/mode", {"content": b"{"}, 422),
+    ("POST", "/api/v1/doors/front/open", {"content": b"x" * 70_000}, 413),
+    ("GET", "/api/v1/events?limit=0", {}, 422),
+    ("GET", "/api/v1/events?kind=nonsense", {}, 422),
+    ("GET", "/api/v1/export?format=parquet", {}, 501),
+    ("GET", "/api/v1/events", {}, 503),
+    ("GET", "/no/such/page", {}, 404),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "values", "status"), ERRORS)
+def test_one_shape_for_everything_that_goes_wrong(
+    shared: Web, method: str, path: str, values: dict[str, object], status: int
+) -> None:
+    answer = shared.call(method, path, headers=shared.token("admin"), **values)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    told = answer.json()
+    assert {"type", "title", "status", "instance"} <= set(told)
+    assert told["status"] == status
+
+
+def test_a_crash_is_a_problem_and_tells_nothing(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_: object) -> None:
+        raise RuntimeError("the secret inside")
+
+    monkeypatch.setattr("gateway.web.api.building.status_json", crash)
+    answer = web.call("GET", "/api/v1/status", headers=web.token("view"))
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "secret" not in answer.text
+    assert "content-security-policy" in answer.headers
+
+
+def test_a_wrong_value_is_named_and_not_repeated(web: Web) -> None:
+    answer = web.call(
+        "POST", "/api/v1/users", headers=web.token("admin"),
+        json={"name": "x", "role": "staff", "password": "geheim"},
+    )  # fmt: skip
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["where"] == "body.password"
+    assert "geheim" not in answer.text
+
+
+def test_the_description_documents_every_route_and_answer(web: Web) -> None:
+    told = web.call("GET", "/api/openapi.json", headers=web.token("view")).json()
+    for method, route in routes():
+        if route.path.startswith("/api/v1/"):
+            path = route.path.replace(":path", "")
+            operation = told["paths"][path][method.lower()]
+            assert operation["description"]
+            assert {"401", "403", "422", "500"} <= set(operation["responses"])
+    shapes = told["components"]["schemas"]
+    for name in ("OpenRequest", "ModeRequest", "NewUser", "NewToken", "ShelveRequest", "Accepted"):
+        assert shapes[name]["examples"]
+
+
+@pytest.mark.parametrize("path", sorted({path_of(r) for m, r in routes() if m == "GET"}))
+def test_every_answer_is_armoured(shared: Web, path: str) -> None:
+    if path == "/api/v1/live":
+        return
+    answer = shared.call("GET", path, headers=shared.token("admin"))
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+def test_health_says_which_part_fails(web: Web) -> None:
+    assert web.call("GET", "/health/live").json() == {"status": "ok"}
+    ready = web.call("GET", "/health/ready")
+    assert ready.status_code == 503
+    assert ready.json() == {"status": "failed", "panel": "ok", "journal": "failed"}

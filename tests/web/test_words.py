@@ -1,0 +1,71 @@
+"""House rules of the words: both languages have every word, for everything there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gateway.core.alarms import ALARM_KINDS
+from gateway.core.events import MODES
+from gateway.core.facts import KINDS
+from gateway.core.reasons import REASONS
+from gateway.web.scene import GUARANTEES, SEVERITIES
+from gateway.web.users import ROLES
+from gateway.web.words import LANGUAGES, Words, best_language, catalogue
+
+USED = re.compile(r"""\b(?:w|words|say|raw)\(\s*["']([a-z_]+\.[a-z0-9_]*[a-z0-9])["']""")
+WEB = Path(__file__).parents[2] / "gateway" / "web"
+
+
+def placeholders(text: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)\}", text))
+
+
+def test_both_languages_have_the_same_keys_and_placeholders() -> None:
+    german, english = catalogue("de"), catalogue("en")
+    assert german.keys() == english.keys()
+    assert [k for k in german if placeholders(german[k]) != placeholders(english[k])] == []
+    assert [k for k in german if not german[k] or not english[k]] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_everything_the_core_can_say_has_words(language: str) -> None:
+    wanted = [f"fact.{kind}" for kind in KINDS]
+    wanted += [f"kind.{k}.{t}" for k in (*ALARM_KINDS, "watch") for t in ("what", "means", "todo")]
+    wanted += [f"reason.{reason}" for reason in REASONS]
+    wanted += [f"mode.{mode}" for mode in (*MODES, "schedule")]
+    wanted += [f"mode_help.{mode}" for mode in MODES]
+    wanted += [f"guarantee.{name}" for name in GUARANTEES]
+    wanted += [f"severity.{name}" for name in SEVERITIES]
+    wanted += [f"life.{kind.life}" for kind in KINDS.values()]
+    wanted += [f"role.{role}" for role in ROLES]
+    assert [key for key in wanted if key not in catalogue(language)] == []
+
+
+def test_every_key_that_is_used_exists() -> None:
+    used: set[str] = set()
+    for file in [*WEB.rglob("*.py"), *WEB.rglob("*.html"), *WEB.glob("static/*.js")]:
+        used |= set(USED.findall(file.read_text()))
+    assert len(used) > 100
+    assert sorted(used - catalogue("de").keys()) == []
+
+
+def test_times_are_said_as_people_say_them() -> None:
+    german = Words("de", ZoneInfo("Europe/Berlin"))
+    english = Words("en", ZoneInfo("Europe/Berlin"))
+    noon = 1_714_557_600_000  # 2024-05-01T10:00:00Z
+    assert german.clock(noon, noon + 3_600_000) == "12:00"
+    assert german.clock(noon, noon + 86_400_000) == "Mi. 1.5., 12:00"
+    assert english.clock(noon, noon + 86_400_000) == "Wed 1 May, 12:00"
+    assert german.moment(noon + 7) == "01.05.24 12:00:00,007"
+    assert german.number(1234.567) == "1.234,57"
+
+
+def test_the_browsers_language_is_chosen() -> None:
+    assert best_language("en-GB,en;q=0.9,de;q=0.8") == "en"
+    assert best_language("fr,de;q=0.3,en;q=0.2") == "de"
+    assert best_language("") == "de"
+    assert best_language("*;q=x") == "de"
