@@ -1,0 +1,73 @@
+"""One row of the bench's table, and how the rows are shown."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """``floor``: what bare libraries need for the same, measured in the same run; ``None``
+    where there is no such thing. ``goal`` is the design's, and ``at_least`` its direction."""
+
+    what: str
+    value: float
+    unit: str
+    goal: float | None = None
+    at_least: bool = False
+    floor: float | None = None
+    note: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        if self.goal is None:
+            return None
+        return self.value >= self.goal if self.at_least else self.value <= self.goal
+
+
+def quantile(values: Sequence[float], q: float) -> float:
+    """The value below which the share ``q`` lies, by the nearest rank."""
+    ranked = sorted(values)
+    return ranked[min(len(ranked) - 1, int(q * len(ranked)))]
+
+
+def machine() -> str:
+    """What the figures were measured on."""
+    model = platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith(("model name", "Model")):
+            model = line.split(":", 1)[1].strip()
+            break
+    return f"{os.cpu_count()} × {model}, Python {platform.python_version()}"
+
+
+def table(figures: Sequence[Figure]) -> str:
+    """As Markdown, which is also readable on a terminal."""
+    lines = ["| what | here | goal | floor | |", "| --- | --- | --- | --- | --- |"]
+    for figure in figures:
+        goal = "–"
+        if figure.goal is not None:
+            goal = f"{'≥' if figure.at_least else '≤'} {_number(figure.goal)} {figure.unit}"
+        floor = "–" if figure.floor is None else f"{_number(figure.floor)} {figure.unit}"
+        verdict = {True: "met", False: "MISSED", None: ""}[figure.met]
+        note = f"{verdict}{'; ' if verdict and figure.note else ''}{figure.note}"
+        lines.append(
+            f"| {figure.what} | {_number(figure.value)} {figure.unit} | {goal} | {floor} | {note} |"
+        )
+    return "\n".join(lines)
+
+
+def to_json(figures: Sequence[Figure]) -> str:
+    rows = [{**asdict(figure), "met": figure.met} for figure in figures]
+    return json.dumps({"machine": machine(), "figures": rows}, indent=1, ensure_ascii=False)
+
+
+def _number(value: float) -> str:
+    if value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -1,0 +1,102 @@
+"""The real ``control`` with its real GPIO drivers on gpiozero's mock pins, pressed from a thread.
+
+Everything is as in the service but the pins. What is measured goes to a JSON file:
+the milliseconds of each press (null: missed), the instant the first press was served.
+Arguments: CONFIG STATE OUT PRESSES PER_SECOND EVENTS_PER_SECOND SECONDS."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+LOAD = [f"GPIO{n}" for n in (*range(2, 17), *range(18, 27))]
+"""The lines of the contacts that make events; the button is on 17, the relay on 27."""
+FLOOD = 1_000_000
+"""So many events a second mean: as many as go."""
+
+
+def main(arguments: list[str]) -> int:
+    config, state, out = (Path(text) for text in arguments[:3])
+    presses, per_second, events, seconds = (float(text) for text in arguments[3:7])
+
+    from drivers import gpiod_pins
+    from gateway.app import control, plans
+    from tests.benchmarks.mock_pins import TimedPin, factory, press
+
+    pins = factory()
+    gpiod_pins.factory = lambda chip="": pins
+
+    # Presses at this rate would be called chattering, which is not what is measured here.
+    known = plans.known
+
+    def patient(*args: object) -> plans.Plan:
+        made = known(*args)  # type: ignore[arg-type]
+        contacts = tuple(replace(c, chatter_changes=10**9) for c in made.cached.plan.contacts)
+        plan = replace(made.cached.plan, contacts=contacts)
+        return replace(made, cached=replace(made.cached, plan=plan))
+
+    plans.known = patient
+
+    done = threading.Event()
+    told = {"changes": 0}
+
+    def load() -> None:
+        lines: list[TimedPin] = [pins.pin(name) for name in LOAD]
+        started = time.monotonic()
+        while not done.is_set() and time.monotonic() - started < seconds:
+            for line in lines:
+                (line.drive_high if line.state == 0 else line.drive_low)()
+                told["changes"] += 1
+                if events < FLOOD:
+                    ahead = started + told["changes"] / events - time.monotonic()
+                    if ahead > 0:
+                        time.sleep(ahead)
+                elif told["changes"] % 200 == 0:
+                    time.sleep(0.02)  # no faster than the inbox is emptied
+            if done.is_set():
+                break
+
+    def measure() -> None:
+        while not (state / "panel.sock").exists():
+            time.sleep(0.02)
+        time.sleep(0.5)
+        button, relay = pins.pin("GPIO17"), pins.pin("GPIO27")
+        loader = threading.Thread(target=load, daemon=True)
+        if events:
+            loader.start()
+            time.sleep(1.0)
+        times = []
+        for _ in range(int(presses)):
+            times.append(press(button, relay))
+            time.sleep(1 / per_second)
+        if events:
+            if not presses:
+                loader.join()
+            done.set()
+            loader.join()
+        out.write_text(json.dumps({"times": times, "changes": told["changes"]}))
+
+    def first() -> None:
+        """Press as soon as there is somebody to see it; for the time to the first press."""
+        while not {"GPIO17", "GPIO27"} <= {str(p.info.name) for p in list(pins.pins.values())}:
+            time.sleep(0.000_2)
+        button, relay = pins.pin("GPIO17"), pins.pin("GPIO27")
+        while not relay.went_on.is_set():
+            button.drive_low()
+            relay.went_on.wait(0.002)
+            button.drive_high()
+        out.write_text(json.dumps({"served_ns": relay.on_at_ns}))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=measure if seconds else first, daemon=True).start()
+    return control.main(control.Options(config, state))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,40 @@
+"""gpiozero's mock pins with a clock: when an output has its level, and a press that waits for it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from gpiozero.pins.mock import MockFactory, MockPin
+
+
+class TimedPin(MockPin):  # type: ignore[misc]  # gpiozero has no types
+    """An output notes when it went on."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.on_at_ns = 0
+        self.went_on = threading.Event()
+        self.when_troubled = None
+
+    def _set_state(self, value: Any) -> None:
+        super()._set_state(value)
+        if value and self.function == "output":
+            self.on_at_ns = time.monotonic_ns()
+            self.went_on.set()
+
+
+def factory() -> MockFactory:
+    return MockFactory(pin_class=TimedPin)
+
+
+def press(button: TimedPin, relay: TimedPin, hold_s: float = 0.03) -> float | None:
+    """Press and let go; milliseconds from the edge until the relay was on, ``None``: missed."""
+    relay.went_on.clear()
+    edge_ns = time.monotonic_ns()
+    button.drive_low()
+    served = relay.went_on.wait(1.0)
+    time.sleep(hold_s)
+    button.drive_high()
+    return (relay.on_at_ns - edge_ns) / 1e6 if served else None
