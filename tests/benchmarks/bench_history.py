@@ -61,7 +61,7 @@ def generate(path: Path, rows: int) -> None:
     run("CREATE UNIQUE INDEX fact_lane ON fact (lane, seq)")
     run("CREATE INDEX fact_series ON fact (series, boot, mono_ms, value, count)")
     run(
-        f"INSERT INTO hour SELECT series, boot, mono_ms / {HOUR_MS}, count(value), 0, "  # noqa: S608
+        f"INSERT INTO hour SELECT series, boot, mono_ms / {HOUR_MS}, count(value), 0, "
         f"total(value), min(value), max(value) FROM fact WHERE series <= {SERIES} GROUP BY 1, 2, 3"
     )
     store.close(clean=True)

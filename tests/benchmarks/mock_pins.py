@@ -1,4 +1,4 @@
-"""gpiozero's mock pins with a clock: when an output has its level, and a press that waits for it."""
+"""gpiozero's mock pins with a clock: when an output went on, and a press that waits for it."""
 
 from __future__ import annotations
 

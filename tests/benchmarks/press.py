@@ -32,8 +32,7 @@ def figures() -> list[Figure]:
         it.role("web")
         it.role("link")
         it.role("record")
-        rows = [*_rows("idle", idle, bare, 0.3, 1.0, None), *_loaded(it, bare)]
-    return rows
+        return [*_rows("idle", idle, bare, 0.3, 1.0, None), *_loaded(it, bare)]
 
 
 def _loaded(it: Whole, bare: list[float]) -> list[Figure]:
