@@ -7,10 +7,14 @@ or to ``.cache/rig`` of the checkout.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,6 +49,77 @@ def build() -> tuple[Path, Path]:
     return rig, where
 
 
+WANTED = frozenset(
+    {"annotated-doc", "annotated-types", "click", "holidays", "markdown-it-py", "mdurl"}
+    | {"pydantic", "pydantic-core", "pygments", "python-dateutil", "pyyaml", "rich"}
+    | {"shellingham", "six", "structlog", "typer", "typing-extensions", "typing-inspection"}
+)
+"""Of the lock: what ``control`` and the command line import. The machine has gpiozero and
+gpiod, and everything more is time that each boot needs for copying."""
+
+
+def libraries() -> Path:
+    """The locked wheels of :data:`WANTED` for the machine's Python, compiled; kept in .cache."""
+    version = (build()[1] / "python").read_text().strip()
+    blocks = re.split(r"\n(?=[a-z])", (ROOT / "requirements.lock").read_text())
+    lines = [
+        "\n".join(line for line in block.splitlines() if not line.lstrip().startswith("#"))
+        for block in blocks
+        if block.split("==")[0] in WANTED
+    ]
+    lock = "\n".join(lines) + "\n"
+    digest = hashlib.sha256((version + lock).encode()).hexdigest()[:16]
+    where = ROOT / ".cache" / f"guest-{digest}"
+    if where.exists():
+        return where / "site"
+    where.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=where.parent) as folder:
+        wanted = Path(folder, "wanted.txt")
+        wanted.write_text(lock)
+        site = Path(folder, "built", "site")
+        platforms = [f"--platform={p}" for p in ("manylinux_2_28_x86_64", "manylinux2014_x86_64")]
+        abis = [f"--abi={abi}" for abi in ("cp" + version.replace(".", ""), "abi3", "none")]
+        options = ["--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:"]
+        options += ["--no-compile", "--implementation=cp", f"--python-version={version}"]
+        options += [*abis, *platforms, "--platform=any"]
+        pip = [sys.executable, "-m", "pip", "install", *options]
+        subprocess.run([*pip, "--target", site, "--requirement", wanted], check=True, timeout=300)
+        _compile(site, version)
+        site.parent.rename(where)
+    return where / "site"
+
+
+_no_caches = shutil.ignore_patterns("__pycache__", "static", "locales", "templates")
+
+
+def _compile(folder: Path, version: str) -> None:
+    """An installation is compiled, so this is; where the machine's Python is not here as well,
+    it works all the same, only slower."""
+    python = shutil.which(f"python{version}")
+    if python is not None:
+        subprocess.run(
+            [python, "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", folder],
+            check=False,
+            timeout=300,
+        )
+
+
+def portier() -> Path:
+    """Everything that an installation has, compiled, in one archive: copying thousands of small
+    files into the machine takes it minutes. Kept in .cache for the state of the checkout."""
+    version = (build()[1] / "python").read_text().strip()
+    where = ROOT / ".cache" / "guest.tar"
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("drivers", "gateway"):
+            shutil.copytree(ROOT / name, Path(folder, name), ignore=_no_caches)
+        _compile(Path(folder), version)
+        tar = ["tar", "--create", f"--file={where}", "--owner=0", "--group=0", "--mode=a+rX"]
+        subprocess.run(
+            [*tar, "-C", folder, ".", "-C", str(libraries()), "."], check=True, timeout=60
+        )
+    return where
+
+
 def run(
     script: str,
     *arguments: str,
@@ -66,9 +141,8 @@ def run(
         "RIG_TIMEOUT": str(timeout_s),
     }
     others = [path for path in GUEST.iterdir() if path.name != script and path.is_file()]
-    command = [rig / "run.sh", GUEST / script, ROOT / "drivers", *others, *files]
     done = subprocess.run(
-        [*command, "--", *arguments],
+        [rig / "run.sh", GUEST / script, ROOT / "drivers", *others, *files, "--", *arguments],
         env=environment,
         capture_output=True,
         text=True,

@@ -32,6 +32,20 @@ def main():
         print("\nCASE " + json.dumps({"case": name, **seen}), flush=True)
 
 
+def install(where="/opt/portier"):
+    """Unpack what the host has packed; gives the command ``portier``."""
+    site = pathlib.Path(where, "site")
+    site.mkdir(parents=True)
+    subprocess.run(["tar", "-xf", "guest.tar", "-C", site], check=True)
+    packages = next(path for path in sys.path if path.endswith("dist-packages"))
+    pathlib.Path(packages, "portier.pth").write_text(f"{site}\n")
+    command = pathlib.Path(where, ".venv/bin/portier")
+    command.parent.mkdir(parents=True)
+    command.write_text(f"#!{sys.executable}\nfrom gateway.__main__ import main\nmain()\n")
+    command.chmod(0o755)
+    return str(command)
+
+
 def point(name, driver, **settings):
     return json.dumps({"point": name, "driver": driver, "settings": settings})
 

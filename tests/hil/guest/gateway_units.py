@@ -1,0 +1,166 @@
+"""``control`` as systemd's unit of the installation, killed and hung with a relay on.
+
+Uses what ``deploy/`` ships: users, folders, and the unit with its sandbox and watchdog.
+"""
+
+import ctypes
+import os
+import shutil
+import subprocess
+import threading
+import time
+
+from bench import case, install, main
+from rigsim import SimChip
+
+UNIT = "portier-control"
+INTERRUPT, SEIZE = 0x4207, 0x4206
+
+
+def sh(command):
+    return subprocess.run(
+        command, shell=True, capture_output=True, text=True, check=False
+    ).stdout.strip()
+
+
+def prop(name):
+    return sh(f"systemctl show -P {name} {UNIT}")
+
+
+def until(true, timeout_s=60.0):
+    """Wait until it is so; whether it became so."""
+    end = time.monotonic() + timeout_s
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def set_up():
+    """As deploy/install.sh does it, without packages."""
+    install()
+    shutil.copy("system/sysusers.conf", "/etc/sysusers.d/portier.conf")
+    shutil.copy("system/tmpfiles.conf", "/etc/tmpfiles.d/portier.conf")
+    shutil.copy(f"systemd/{UNIT}.service", "/etc/systemd/system/")
+    sh("systemd-sysusers; systemd-tmpfiles --create /etc/tmpfiles.d/portier.conf")
+    shutil.copy("portier.yaml", "/etc/portier/portier.yaml")
+    sh("chgrp gpio /dev/gpiochip*; chmod 660 /dev/gpiochip*; systemctl daemon-reload")
+
+
+def ready():
+    return prop("ActiveState") == "active" and prop("SubState") == "running"
+
+
+def press_until_on(chip, button, relay, on):
+    """Each press is one; a door that has just come back may still be in its rest."""
+    for _ in range(5):
+        chip.low(button)
+        time.sleep(0.3)
+        chip.release(button)
+        time.sleep(0.2)
+        if chip.value(relay) == on:
+            return True
+    return False
+
+
+class Hang:
+    """Stops the one thread that is the loop of a process, and no other."""
+
+    def __init__(self, pid):
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._libc.ptrace.argtypes = [
+            ctypes.c_long,
+            ctypes.c_long,
+            ctypes.c_void_p,
+            ctypes.c_void_p,
+        ]
+        self._pid = pid
+        self._stopped = threading.Event()
+        self.thread = threading.Thread(target=self._hold, daemon=True)
+        self.thread.start()
+        assert self._stopped.wait(5), "the loop could not be stopped"
+
+    def _hold(self):
+        # The tracer is this thread: it must stay until the end of the process is collected,
+        # or systemd would not be told of it.
+        if self._libc.ptrace(SEIZE, self._pid, None, None) != 0:
+            return
+        self._libc.ptrace(INTERRUPT, self._pid, None, None)
+        os.waitpid(self._pid, 0x40000000)  # __WALL
+        self._stopped.set()
+        while True:
+            try:
+                _, status = os.waitpid(self._pid, 0x40000000)
+            except ChildProcessError:
+                return
+            if os.WIFSIGNALED(status) or os.WIFEXITED(status):
+                return
+
+
+def end_of(chip, relay, off, what):
+    """Do it with the relay on; how long until the relay is off, and until the door works."""
+    pid = int(prop("MainPID"))
+    restarts = int(prop("NRestarts"))
+    began_ns = time.monotonic_ns()
+    what(pid)
+    seen_ns = chip.wait(relay, off, 30)
+    off_s = None if seen_ns is None else round((seen_ns - began_ns) / 1e9, 2)
+    back = until(lambda: int(prop("NRestarts")) > restarts and ready())
+    back_s = round((time.monotonic_ns() - began_ns) / 1e9, 2)
+    return {
+        "off_s": off_s,
+        "back": back,
+        "back_s": back_s,
+        "stays_off": chip.value(relay) == off,
+        "result": sh(
+            f"journalctl -u {UNIT} -o cat --no-pager | grep -i 'watchdog\\|killed' | tail -2"
+        ),
+    }
+
+
+@case
+def units():
+    with SimChip() as chip:
+        chip.low(23)
+        chip.high(24)  # the board of the active-low relay: off
+        set_up()
+        began = time.monotonic()
+        sh(f"systemctl start {UNIT}")
+        if not ready():
+            return {"error": sh(f"systemctl status {UNIT}; journalctl -u {UNIT} -n 40 --no-pager")}
+        started_s = round(time.monotonic() - began, 1)
+        pid = int(prop("MainPID"))
+        user = sh(f"ps -o user= -p {pid}")
+        seen = {"started_s": started_s, "user": user}
+        ways = {
+            "kill": lambda pid: os.kill(pid, 9),
+            "hang": Hang,
+        }
+        for name, way in ways.items():
+            on = press_until_on(chip, 22, 24, 0)
+            if not on:
+                seen[name] = {"on_before": False, "log": sh(f"journalctl -u {UNIT} -n 30 -o cat")}
+                continue
+            seen[name] = {"on_before": on, **end_of(chip, 24, 1, way)}
+        on = press_until_on(chip, 22, 24, 0)
+        sh(f"systemctl stop {UNIT}")
+        seen["stop"] = {"on_before": on, "off": chip.value(24) == 1}
+        began = time.monotonic()
+        where = ["--config", "/etc/portier/portier.yaml", "--state", "/var/lib/portier"]
+        result = subprocess.run(
+            ["/opt/portier/.venv/bin/portier", "outputs", "off", *where],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        seen["outputs_off"] = {
+            "status": result.returncode,
+            "s": round(time.monotonic() - began, 2),
+            "said": result.stdout + result.stderr,
+        }
+        return seen
+
+
+if __name__ == "__main__":
+    main()
