@@ -5,12 +5,13 @@ sensors, and closes again by itself. Portier closes that contact and then looks 
 leaf did what was asked. *It may ask, never guard*: nothing here is needed for the door to
 be safe, so where anything is doubtful the door does less, and says so.
 
-One door is four small parts, each with its own file, and this file that puts them together:
+One door is a few small parts, each with its own file, and this file that puts them together:
 
 * ``door_rules``: who may ask in which mode. A table.
 * ``opening``: the giving side. Strike, activation and hold-open relay, one phase.
 * ``leaf``: the seeing side. What the reed contact tells, against what was asked.
 * ``indicator``: the lamp or tone that answers the person who pressed.
+* ``tally``: the books for maintenance, kept from the facts that the door tells.
 
 The parts know nothing of each other. They meet in ``_Turn.settle``, at the end of every
 turn, where the door asks three questions anew instead of remembering to act:
@@ -25,7 +26,9 @@ contact only change a field, and the levels of the relays follow from the fields
 are the difference of those levels before and after the turn.
 
 **Who wins.** Fire beats mode, mode beats requests, a running pulse beats nothing: it may be
-cut, it is never lengthened. A fire contact that is unknown keeps its last known level.
+cut, and no request or mode lengthens it. Only fire, where the door has to open, holds the
+activation of a pulse drive for as long as it lasts. A fire contact that is unknown keeps
+its last known level.
 
 **Requests.** Each becomes one fact with its outcome, and each command gets one reply:
 
@@ -42,10 +45,10 @@ have changed meanwhile. It is answered once, at the end of the wait.
 
 **Conditions** (``Door.conditions``) are what needs a person *now*; ``building`` turns their
 changes into alarms. Most stand as long as what they name. Two name a moment, and stand
-until the contrary is proved: ``did_not_open`` until the leaf opens for a request, because a
-later opening by hand proves nothing about the drive; ``forced`` until the leaf is closed,
-because from then on the door is locked again, and the alarm itself is kept until it is
-acknowledged.
+until the contrary is proved: ``did_not_open`` until the leaf opens because it was asked to
+(a later opening by hand proves nothing about the drive); ``forced`` until the leaf is seen
+closed (from then on the door is locked again, and the alarm stays listed until somebody has
+seen it). Nothing that is unknown raises or clears a condition.
 
 **Time.** Every deadline is a field, ``wake_at`` is the least of them. A turn that comes late
 lives what is due at its own ``now``; a relay is then off later than meant by just as much,
@@ -166,7 +169,8 @@ class _Turn:
         door, plan, now = self.door, self.plan, self.now
         self._give(opening.pass_time(door.opening, plan, now))
         self._learn(leaf.pass_time(door.leaf, plan, now))
-        self.door = replace(self.door, indicator=indicator.pass_time(door.indicator, now))
+        if _due(indicator.wake_at(door.indicator), now):
+            self.door = replace(self.door, indicator=indicator.pass_time(door.indicator, now))
         if door.waiting is not None and door.waiting.until_ms <= now:
             self.door = replace(self.door, waiting=None)
             self._answer(door.waiting.request, "refused", "interlock")

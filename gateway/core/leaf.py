@@ -70,9 +70,11 @@ class Condition(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """All that is known of the leaf. ``seen``: open (True), closed, or not known."""
+    """All that is known of the leaf. ``seen``: open (True), closed, or not known; ``last``: the
+    level that was known last."""
 
     seen: bool | None = None
+    last: bool | None = None
     attempt: Attempt | None = None
     late: Attempt | None = None
     """The last attempt that got no answer: a leaf that comes after all still comes for it."""
@@ -162,13 +164,15 @@ def see(
     leaf: Leaf, plan: DoorPlan, is_open: bool | None, *, edge_ms: Ms, locked: bool
 ) -> Step[Leaf]:
     """The contact told. ``locked``: the door is, so that a leaf may not just be pulled open."""
-    before, leaf = leaf.seen, replace(leaf, seen=is_open)
+    before = leaf.seen
     if is_open == before:
         return Step(leaf)
     if is_open is None:
-        return _lost(leaf, plan, edge_ms)
+        return _lost(replace(leaf, seen=None), plan, edge_ms)
+    was_closed, leaf = leaf.last is False, replace(leaf, seen=is_open, last=is_open)
     if is_open:
-        return _seen_open(leaf, plan, edge_ms, before, locked)
+        found = before is None and leaf.attempt is None and not (was_closed and locked)
+        return _seen_open(leaf, plan, edge_ms, found=found, locked=locked)
     leaf = _without(leaf, "left_open", "did_not_close", "forced")
     if leaf.opened is None:
         return Step(leaf)
@@ -243,15 +247,17 @@ def _driven(leaf: Leaf, plan: DoorPlan, now: Ms) -> Step[Leaf]:
     return _open(leaf, plan, now, leaf.attempt.cause if leaf.attempt else "request", assumed=True)
 
 
-def _seen_open(
-    leaf: Leaf, plan: DoorPlan, edge_ms: Ms, before: bool | None, locked: bool
-) -> Step[Leaf]:
+def _seen_open(leaf: Leaf, plan: DoorPlan, edge_ms: Ms, *, found: bool, locked: bool) -> Step[Leaf]:
+    """The leaf is open. ``found``: nobody knows since when, nor whether it was ever closed.
+
+    A leaf that was closed and locked when its contact was lost, and is open when it comes
+    back, is not just found: somebody may have seen to both."""
     if leaf.opened is not None:
         known = replace(leaf.opened, assumed=False)
         leaf = replace(leaf, opened=known, assumed_until_ms=None)
         leaf = leaf if leaf.attempt is None else _answered(leaf, edge_ms, None)
         return Step(leaf if leaf.driven else _watch_closing(leaf, plan, edge_ms))
-    if before is None and leaf.attempt is None:
+    if found:
         return Step(_watch_closing(replace(leaf, opened=Opened(edge_ms, None)), plan, edge_ms))
     return _open(leaf, plan, edge_ms, _cause(leaf, plan, edge_ms, locked), assumed=False)
 

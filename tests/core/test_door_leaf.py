@@ -186,6 +186,15 @@ def test_the_time_to_close_begins_when_the_activation_ends() -> None:
     assert bench.until(21_500).conditions != ()
 
 
+def test_a_leaf_that_did_not_close_is_open_and_no_longer_closing() -> None:
+    bench = Bench(MAINTAINED)
+    bench.press(1000)
+    bench.leaf(2000, True)
+    assert bench.until(25_999).state == "closing"
+    bench.until(26_000)
+    assert (bench.door.state, bench.standing()) == ("open", ["did_not_close"])
+
+
 def test_a_leaf_that_reopens_while_it_closes_is_extended_and_gets_its_time_anew() -> None:
     bench = Bench(MAINTAINED)
     bench.press(1000)
@@ -451,6 +460,22 @@ def test_a_contact_that_is_lost_while_the_door_is_held_open_changes_no_relay() -
     bench.leaf(90_000, True)
     assert bench.door.assumed is False
     assert door.wake_at(bench.door) is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "last", "forced"),
+    [("night", False, True), ("night", True, False), ("automatic", False, False)],
+)
+def test_a_locked_leaf_that_is_open_when_its_contact_comes_back_was_forced(
+    mode: Mode, last: bool, forced: bool
+) -> None:
+    bench = Bench(leaf=last)
+    bench.leaf(1000, None)
+    bench.until(50_000)
+    bench.mode(50_000, mode)
+    bench.leaf(60_000, True)
+    assert ("forced" in bench.standing()) == forced
+    assert bench.door.state == "open"
 
 
 def test_an_alarm_is_not_cleared_by_a_contact_that_says_nothing() -> None:
