@@ -38,7 +38,7 @@ def _door(draft: Draft, part: Part[Door], door: Door) -> None:
             "nobody can tell that the door is open without a leaf contact",
             "add leaf: with the reed contact of the leaf, or remove left_open_after",
         )
-    if door.egress == "never" and lacks("egress_reason"):
+    if door.egress == "never" and lacks("egress_reason") and "egress" not in part.bad:
         complain(
             ("egress",),
             "never locks people in at night",
@@ -137,7 +137,7 @@ def _schedule(draft: Draft, part: Part[Door], door: Door, complain: Complain) ->
     if part.bad & {"schedule", "exceptions"}:
         return
     whole = together(door)
-    missing = gap(whole)
+    missing = gap(whole) if door.schedule else None
     if missing is not None:
         complain(
             ("schedule",),
@@ -198,7 +198,6 @@ def _relays(draft: Draft) -> None:
     for name, part in draft.doors.items():
         if part.value is None or part.bad:
             continue
-        fire = part.value.on_fire
         for relay in door_relays(part.value):
             point = draft.points.get(relay.point)
             if point is None or point.value is None or point.value.kind != "relay":
@@ -206,11 +205,11 @@ def _relays(draft: Draft) -> None:
             options = point.value.options
             limit = options.max_on_ms if isinstance(options, RelayOptions) else None
             if limit is None and relay.default_ms is None:
-                why = "a fire alarm" if fire and fire.action == "open" else relay.why
                 draft.complain(
                     point,
                     ("max_on",),
-                    f"{relay.role} of {name} may be on for long ({why}), and no limit is written",
+                    f"{relay.role} of {name} may be on for long ({relay.why}), and no limit is "
+                    "written",
                     f"write max_on: {relay.example} (never on for longer) or max_on: unlimited",
                 )
             elif isinstance(limit, int) and limit < relay.longest_ms:

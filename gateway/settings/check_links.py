@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zoneinfo
+from functools import cache
 from typing import Any
 
 from gateway.settings.draft import Draft
@@ -34,13 +35,13 @@ def check(draft: Draft) -> None:
 
 
 def _gateway(draft: Draft, part: Part[Gateway], gateway: Gateway) -> None:
-    zones = zoneinfo.available_timezones()
+    zones = zones_there_are()
     if gateway.timezone not in zones:
         draft.complain(
             part,
             ("timezone",),
             f"there is no time zone {gateway.timezone[:40]}",
-            meant(gateway.timezone, sorted(zones), "write for example Europe/Berlin; known are"),
+            meant(gateway.timezone, zones, "write for example Europe/Berlin; known are"),
         )
     if gateway.holidays is not None:
         from gateway.settings.calendar import regions
@@ -54,6 +55,12 @@ def _gateway(draft: Draft, part: Part[Gateway], gateway: Gateway) -> None:
             )
     if not gateway.languages or len(set(gateway.languages)) != len(gateway.languages):
         draft.complain(part, ("languages",), "wants each language once", "write [de, en]")
+
+
+@cache
+def zones_there_are() -> tuple[str, ...]:
+    """Every time zone, in alphabetical order; found by walking through files, hence once."""
+    return tuple(sorted(zoneinfo.available_timezones()))
 
 
 def near_regions(region: str) -> list[str]:

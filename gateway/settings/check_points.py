@@ -14,6 +14,7 @@ from gateway.settings.model import Point
 from gateway.settings.model_doors import Door
 from gateway.settings.problems import meant, near
 from gateway.settings.reading import Loc, Part
+from gateway.settings.types import POINT_PATTERN
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,8 @@ def _unused(draft: Draft, used: set[str]) -> None:
     unknown = {name for name in used | draft.uncertain if name not in draft.points}
     used = used | {best for name in unknown if (best := near(name, draft.points))}
     for name, part in draft.points.items():
+        if not re.match(POINT_PATTERN, name):
+            continue  # nobody could use it, and that has been told
         if name not in used and name not in draft.uncertain:
             draft.reading.problem(
                 part.mark,

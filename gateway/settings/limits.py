@@ -47,7 +47,12 @@ def door_relays(door: Door) -> list[DoorRelay]:
         default = None
     relays = [
         DoorRelay(
-            door.activation.point, "the activation", longest, default, "it is maintained", "1 h"
+            door.activation.point,
+            "the activation",
+            longest,
+            default,
+            "a fire alarm holds it" if fire else "it is maintained",
+            "1 h",
         )
     ]
     if door.strike is not None:

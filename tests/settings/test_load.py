@@ -1,0 +1,295 @@
+# ruff: noqa: E501 - a table of slips, one a line
+"""The rest of the house: gateway, points, rooms, broker, store and page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.settings.plan import plan
+from tests.settings.house import NOW, SMALL, Odd, changed, loaded, said, with_door, with_point
+
+CONTRACT = """
+gateway: {id: csg-office, name: Geschäftsstelle, timezone: Europe/Berlin, holidays: DE-SN, languages: [de, en]}
+points:                                       # the electrician's list: one line per terminal
+  front.button_outside: {driver: gpio_contact, pin: GPIO17, wiring: normally_open}
+  front.remote:         {driver: gpio_contact, pin: GPIO18, wiring: normally_open}
+  front.leaf:           {driver: gpio_contact, pin: GPIO23, wiring: normally_closed}
+  front.activation:     {driver: gpio_relay,   pin: GPIO27}
+  wc.cord:              {driver: gpio_contact, pin: GPIO22, wiring: normally_closed}
+  wc.climate:           {driver: sht4x, bus: 1, every: 60 s}
+  front.hold_open:      {driver: gpio_relay,   pin: GPIO5, max_on: unlimited}
+  wc.cancel:            {driver: gpio_contact, pin: GPIO24}
+  wc.lamp:              {driver: gpio_relay,   pin: GPIO19, max_on: unlimited}
+  wc.pir:               {driver: gpio_contact, pin: GPIO12}
+  wc.door:              {driver: gpio_contact, pin: GPIO13}
+  wc.leak:              {driver: gpio_contact, pin: GPIO16}
+doors:                                        # the facility manager's list: what it means
+  front:
+    activation: {point: front.activation, pulse: 500 ms}
+    hold_open: front.hold_open
+    leaf: front.leaf
+    activators:
+      - {point: front.button_outside, kind: button, side: outside}
+      - {point: front.remote, kind: remote, side: outside, hold_open: 20 s}
+    left_open_after: 2 min
+    schedule: {mon-fri 07:00-18:00: automatic, otherwise: night}
+rooms:
+  wc: {cord: [wc.cord], cancel: wc.cancel, reassurance: wc.lamp, motion: [wc.pir], door: wc.door, leak: wc.leak, climate: wc.climate, escalation: care}
+contacts:
+  caretaker: {channels: [!secret caretaker_url], hours: mon-fri 08:00-16:00}
+  reception: {channels: [!secret caretaker_url], hours: [mon-thu 08:00-16:00, fri 08:00-12:00]}
+  care_service: {channels: [!secret caretaker_url]}
+escalations: {care: [{after: 0 s, notify: caretaker}, {after: 60 s, notify: reception}, {every: 120 s, notify: care_service}]}
+alarms: {emergency: care}
+mqtt: {host: localhost, port: 8883, tls: {ca: ca.pem, cert: gw.pem, key: gw.key}}
+record: {store: "influx://store.example:8428/portier/portier"}
+web: {listen: 127.0.0.1:8080}
+retention: {calls: 1 y, doors: 90 d, occupancy: 24 h, climate: 2 y}
+heartbeat: {url: "https://hc.example/ping", every: 5 min}
+export: [motion, occupancy]
+"""
+"""The page's own example, with the terminals and people that it leaves out."""
+
+
+@pytest.fixture
+def secret(tmp_path: Path) -> Path:
+    (tmp_path / "secrets").mkdir()
+    file = tmp_path / "secrets" / "caretaker_url"
+    file.write_text("ntfy://example/topic\n")
+    return file
+
+
+def test_the_configuration_of_the_contract_is_loaded(tmp_path: Path, secret: Path) -> None:
+    settings = loaded(tmp_path, CONTRACT)
+    building = plan(settings, now_utc_ms=NOW)
+    assert building.gateway == "csg-office"
+    assert [door.id for door in building.doors] == ["front"]
+    assert {c.point for c in building.contacts} >= {"wc.cord", "wc.pir", "wc.door", "wc.leak"}
+    assert [m.point for m in building.meters] == ["wc.climate"]
+    assert building.meters[0].silent_after_ms == 600_000
+    assert settings.contacts["caretaker"].channels[0].read() == "ntfy://example/topic"
+    assert [step.every_ms for step in settings.escalations["care"]] == [None, None, 120_000]
+    assert settings.rooms["wc"].cord == ("wc.cord",)
+    assert settings.mqtt is not None
+    assert (settings.mqtt.port_number, settings.mqtt.encrypted) == (8883, True)
+    assert settings.heartbeat is not None
+    assert settings.heartbeat.every_ms == 300_000
+    assert settings.export == ("motion", "occupancy")
+    assert settings.retention.calls_ms == 365 * 86_400_000
+    assert settings.retention.testbook_ms == 3650 * 86_400_000
+
+
+def test_a_cord_and_its_buttons_are_contacts_of_weight(tmp_path: Path, secret: Path) -> None:
+    contacts = {c.point: c for c in plan(loaded(tmp_path, CONTRACT), now_utc_ms=NOW).contacts}
+    assert (contacts["wc.cord"].fault_severity, contacts["wc.cord"].stuck_after_ms) == (
+        "urgent",
+        None,
+    )
+    assert contacts["wc.cancel"].stuck_after_ms == 30_000
+
+
+GATEWAY = "gateway: {id: small, timezone: Europe/Berlin}"
+POINT = "x.y: {driver: gpio_contact, pin: GPIO4"
+
+
+def watched(line: str) -> str:
+    return with_point("x.m: {driver: sht4x}") + f"watch: {{heating: {{point: x.m{line}}}}}\n"
+
+
+REFUSED = [
+    (changed(SMALL, ("Europe/Berlin", "Europe/Berln")), "did you mean Europe/Berlin?"),
+    (
+        changed(SMALL, ("Europe/Berlin}", "Europe/Berlin, holidays: DE-SX}")),
+        "portier.yaml:2:57: gateway.holidays: no holidays are known for DE-SX; did you mean DE-S",
+    ),
+    (
+        changed(SMALL, ("Europe/Berlin}", "Europe/Berlin, holidays: Sachsen}")),
+        "gateway.holidays: 'Sachsen' is not a region; write for example DE-SN",
+    ),
+    (
+        changed(SMALL, ("Europe/Berlin}", "Europe/Berlin, languages: [de, fr]}")),
+        "portier.yaml:2:63: gateway.languages[1]: 'fr' is not possible; possible are de, en",
+    ),
+    (changed(SMALL, (GATEWAY, "gateway: {name: X}")), "gateway: id is missing; write id: …"),
+    (changed(SMALL, ("doors:", "dors:")), "portier.yaml:7:1: dors: is not a known section; did you mean doors?"),
+    (SMALL + "colour: red\n", "colour: is not a known section; possible are gateway, points"),
+    (SMALL + "<<: {}\n", "<<: is not a known section"),
+    (with_point("Front Door: {driver: gpio_contact, pin: 4}"), "is not a name that can stand in a topic"),
+    (with_point(f"{POINT}}}"), "portier.yaml:7:3: points.x.y: is used by nobody; name it under"),
+    (with_point("x.y: {pin: GPIO4}") + "fire: x.y\n", "points.x.y: has no driver; write {driver: sht4x, …}"),
+    (
+        with_point("front.mat: {driver: gpio_contct, pin: 4}", ) + "fire: front.mat\n",
+        "portier.yaml:7:23: points.front.mat.driver: there is no driver 'gpio_contct'; did you mean "
+        "gpio_contact?",
+    ),
+    (
+        with_point(f"{POINT}, wirng: normally_open}}") + "fire: x.y\n",
+        "points.x.y.wirng: is not a known key; did you mean wiring?",
+    ),
+    (with_point(f"{POINT}, settle: 30}}") + "fire: x.y\n", "points.x.y.settle: 30 has no unit; write 30"),
+    (with_point("x.y: {driver: gpio_contact}") + "fire: x.y\n", "points.x.y: pin is missing; write pin: …"),
+    (
+        with_point("x.y: {driver: gpio_contact, pin: J8:11}") + "fire: x.y\n",
+        "points.x.y.pin: is the terminal of front.button already",
+    ),
+    (
+        with_point("x.y: {driver: gpio_contact, pin: 17}") + "fire: x.y\n",
+        "points.x.y.pin: is the terminal of front.button already",
+    ),
+    (
+        with_point("x.m: {driver: sht4x}", "x.n: {driver: sht4x}")
+        + "rooms: {a: {climate: x.m}, b: {climate: x.n}}\n",
+        "points.x.n.driver: is the terminal of x.m already",
+    ),
+    (
+        with_point("x.y: {driver: odd, pin: 4, share: 1.5}") + "fire: x.y\n",
+        "points.x.y: share is 1.5, not between 0 and 1; see the driver odd",
+    ),
+    (
+        with_point("x.m: {driver: sht4x, deadband: {temperature: 0.2}}") + "rooms: {a: {climate: x.m}}\n",
+        "deadband.temperature: sht4x does not measure temperature; did you mean temperature_c?",
+    ),
+    (
+        with_point("x.m: {driver: sht4x, bus: one}") + "rooms: {a: {climate: x.m}}\n",
+        "points.x.m.bus: 'one' is not a whole number; write for example 5",
+    ),
+    (
+        with_point("x.s: {driver: simulated_contact}") + "fire: x.s\n",
+        "portier.yaml:7:17: points.x.s.driver: is simulated, but this is no bench; name the real",
+    ),
+    (with_door("bolt: front.leaf"), "doors.front.bolt: front.leaf is leaf of doors.front already"),
+    (
+        with_door("indicator: front.activation"),
+        "doors.front.indicator: front.activation is activation of doors.front already; each terminal",
+    ),
+    (with_door("bolt: front.activation"), "front.activation is a relay, bolt wants a contact; name a"),
+    (SMALL + "fire: fire.alrm\n", "portier.yaml:13:7: fire: there is no point fire.alrm; the points are"),
+    (with_point(f"{POINT}}}") + "rooms: {wc: {cord: [x.y]}}\n", "rooms.wc.cord: a call could never be ended; add"),
+    (SMALL + "rooms: {wc: {motion: [front.activation]}}\n", "front.activation is a relay, motion wants"),
+    (with_point(f"{POINT}}}") + "rooms: {wc: {cancel: x.y}}\n", "rooms.wc.cancel: means nothing without a cord"),
+    (
+        with_point("x.r: {driver: gpio_relay, pin: 4, max_on: 1 h}") + "rooms: {wc: {valve: x.r}}\n",
+        "rooms.wc.valve: nothing tells it to close; add leak: with a sensor",
+    ),
+    (
+        with_point("x.r: {driver: gpio_relay, pin: 4}", "x.m: {driver: sht4x}")
+        + "rooms: {wc: {fan: x.r, climate: x.m}}\n",
+        "points.x.r: the fan of wc is on for as long as it takes, and no limit is written; write",
+    ),
+    (
+        with_point("x.m: {driver: sht4x}") + "rooms: {wc: {climate: x.m, escalation: care}}\n",
+        "rooms.wc.escalation: there is no escalation care; there are none (escalations are listed",
+    ),
+    (SMALL + "escalations: {care: [{after: 0 s, notify: bob}]}\n", "escalations.care[0].notify: there is no contact bob"),
+    (SMALL + "escalations: {care: []}\n", "escalations.care: has no steps; write [{after: 0 s"),
+    (SMALL + "contacts: {desk: {channels: []}}\n", "contacts.desk.channels: has no channel; write channels"),
+    (
+        SMALL + 'contacts: {desk: {channels: ["mailto://me:pw@example.org"]}}\n',
+        "contacts.desk.channels[0]: a secret must not stand in the configuration; put it into a file",
+    ),
+    (SMALL + "alarms: {urgent: care}\n", "alarms.urgent: there is no escalation care"),
+    (SMALL + "alarms: {urgnt: care}\n", "alarms.urgnt: "),
+    (SMALL + "watch: {mains: {point: front.leaf, above: 3}}\n", "front.leaf is a contact, it has no values"),
+    (watched(", above: 30"), "watch.heating: quantity is missing; write quantity: temperature_c or"),
+    (watched(", quantity: temperature, above: 30"), "x.m has no temperature; did you mean temperature_c?"),
+    (watched(", quantity: temperature_c"), "watch.heating: has no limit; write above: or below: with"),
+    (watched(", quantity: temperature_c, above: 300"), "300 can never be measured; temperature_c lies"),
+    (watched(", quantity: temperature_c, above: 3, active: yes"), "x.m is a meter; write quantity:"),
+    (SMALL + "mqtt: embedded\n", "mqtt: the embedded broker keeps nothing over a restart and is for the"),
+    (SMALL + "mqtt: embeded\n", "mqtt: 'embeded' is not understood; did you mean embedded?"),
+    (SMALL + "mqtt: {host: broker.lan}\n", "mqtt.host: broker.lan is another machine, and the connection"),
+    (SMALL + "mqtt: {host: broker.lan, tls: of}\n", "mqtt.tls: 'of' is not understood; possible are none, system"),
+    (SMALL + "mqtt: {port: 99999}\n", "mqtt.port: '99999' is not a port; ports go from 1 to 65535"),
+    (SMALL + "mqtt: {user: me}\n", "mqtt.user: user and password come together"),
+    (SMALL + "mqtt: {tls: {cert: a.pem}}\n", "mqtt.tls.cert: cert and key come together; write cert:"),
+    (SMALL + "mqtt: {user: me, password: hunter2}\n", "mqtt.password: a secret must not stand in the"),
+    (SMALL + "mqtt: {issuers: {ha: {key: abc}}}\n", "mqtt.issuers.ha.key: a secret must not stand in"),
+    (SMALL + "web: {password: x}\n", "web.password: is not a known key, and secrets do not belong here; put"),
+    (SMALL + "record: sqlite\n", "record: the recorder takes the events from a broker, and none is named"),
+    (SMALL + "mqtt: {}\nrecord: influxdb\n", "record: 'influxdb' is no store"),
+    (SMALL + 'mqtt: {}\nrecord: "flux://h"\n', "the store 'flux' is not known; did you mean influx?"),
+    (SMALL + 'mqtt: {}\nrecord: "influx://u:p@h"\n', "the address holds a password or token; leave it out"),
+    (SMALL + 'mqtt: {}\nrecord: {store: "influx://h", token: abc}\n', "record.token: a secret must not"),
+    (SMALL + "web: {listen: 0.0.0.0:8080}\n", "web.listen: 0.0.0.0 is reachable from other machines, and"),
+    (SMALL + 'web: {listen: "[::]:8080"}\n', "web.listen: :: is reachable from other machines"),
+    (SMALL + "web: {listen: 8080}\n", "web.listen: '8080' is not ADDRESS:PORT; write for example 127.0.0.1:80"),
+    (SMALL + "web: {listen: intranet:8080}\n", "'intranet' is no address of this machine; write 127"),
+    (SMALL + "web: {tls: {cert: a.pem}}\n", "web.tls: key is missing; write key: …"),
+    (SMALL + "web: {public_url: door.example}\n", "'door.example' is not an address; write https://HOST"),
+    (SMALL + 'heartbeat: {url: "https://u:p@h/"}\n', "heartbeat.url: the address holds a user or password"),
+    (SMALL + "retention: {calls: 1}\n", "retention.calls: 1 has no unit; write 1 followed by ms, s, min"),
+    (SMALL + "journal: {limit: 100}\n", "100 has no unit; write 100 followed by B, KB, MB or GB"),
+    (SMALL + "export: [moton]\n", "export[0]: 'moton' is not possible; did you mean motion?"),
+    (SMALL + "web: [1]\n", "web: must be a mapping; write key: value lines below it"),
+    (with_door("activators: front.button").replace("    activators:\n      - {point: front.button, kind: button, side: outside}\n", ""), "doors.front.activators: must be a list; write [one, two]"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "message"), REFUSED, ids=[m[:50] for _, m in REFUSED])
+def test_what_is_wrong_is_told_once_and_with_a_remedy(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    """Once: who reads ten lines for one slip mends the wrong one."""
+    found = said(tmp_path, text)
+    assert message in found
+    assert "; " in found
+    assert len(found.splitlines()) == 1, found
+
+
+def test_sections_that_must_be_there(tmp_path: Path) -> None:
+    assert said(tmp_path, "doors: 5\n").splitlines() == [
+        "portier.yaml:1:1: doors: must be a mapping; write names below doors:, or remove it",
+        "portier.yaml:1:1: gateway: is missing; write gateway: as in config/office.yaml",
+        "portier.yaml:1:1: points: is missing; write points: as in config/office.yaml",
+    ]
+
+
+def test_a_slip_in_the_name_of_a_section_is_one_error(tmp_path: Path) -> None:
+    assert len(said(tmp_path, changed(SMALL, ("points:", "point:"))).splitlines()) == 1
+
+
+def test_mqtt_without_tls_must_be_written(tmp_path: Path) -> None:
+    mqtt = loaded(tmp_path, SMALL + "mqtt: {host: broker.lan, tls: none}\n").mqtt
+    assert mqtt is not None
+    assert (mqtt.tls, mqtt.encrypted, mqtt.port_number) == (None, False, 1883)
+    local = loaded(tmp_path, SMALL + "mqtt: {}\n").mqtt
+    assert local is not None
+    assert (local.host, local.port_number) == ("localhost", 1883)
+    system = loaded(tmp_path, SMALL + "mqtt: {host: broker.lan, tls: system}\n").mqtt
+    assert system is not None
+    assert (system.encrypted, system.port_number) == (True, 8883)
+
+
+def test_the_store_is_sqlite_unless_said_otherwise(tmp_path: Path) -> None:
+    assert loaded(tmp_path, SMALL).record is None
+    record = loaded(tmp_path, SMALL + "mqtt: {}\n").record
+    assert record is not None
+    assert (record.store, record.name) == ("sqlite", "recorder")
+    assert loaded(tmp_path, SMALL + "mqtt: {}\nrecord: none\n").record is None
+    assert loaded(tmp_path, SMALL + "mqtt: {}\nrecord: influx1://me@h:8086/db\n").record is not None
+
+
+def test_settings_of_a_driver_become_its_own_dataclass(tmp_path: Path) -> None:
+    line = "x.y: {driver: odd, pin: 022, inverted: on, note: no, times: [1 s, 20 ms], mode: slow}"
+    settings = loaded(tmp_path, with_point(line) + "fire: x.y\n")
+    assert settings.points["x.y"].settings == Odd("022", 0.5, True, "no", (1000, 20), "slow")
+
+
+def test_a_contact_that_is_watched_may_have_another_meaning_as_well(tmp_path: Path) -> None:
+    text = SMALL + "watch: {open: {point: front.leaf, delay: 1 h, active: yes, texts: {de: Tür}}}\n"
+    (watch,) = plan(loaded(tmp_path, text), now_utc_ms=NOW).watches
+    assert (watch.point, watch.active, watch.delay_ms, watch.severity) == (
+        "front.leaf", True, 3_600_000, "notice",
+    )  # fmt: skip
+
+
+def test_a_watched_meter(tmp_path: Path) -> None:
+    text = watched(", quantity: temperature_c, below: -5.5, hysteresis: 0.5, severity: fault")
+    (watch,) = plan(loaded(tmp_path, text), now_utc_ms=NOW).watches
+    assert (watch.below, watch.above, watch.hysteresis, watch.active) == (-5.5, None, 0.5, None)
+
+
+def test_a_leaf_may_be_the_door_of_a_room(tmp_path: Path) -> None:
+    assert loaded(tmp_path, SMALL + "rooms: {wc: {door: front.leaf}}\n").rooms["wc"].door

@@ -1,0 +1,142 @@
+"""Secrets, the overlay of the page, and hints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gateway.settings.problems import SettingsError
+from gateway.settings.secrets import SecretError
+from tests.settings.house import SMALL, changed, loaded, said, with_door, write
+
+# --- secrets -----------------------------------------------------------------------------
+
+SECRET = SMALL + "mqtt: {user: gw, password: !secret mqtt_password}\n"
+
+
+def test_a_missing_secret_names_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/portier")
+    found = said(tmp_path, SECRET)
+    assert found == (
+        "portier.yaml:13:28: mqtt.password: there is no secret mqtt_password (looked for in "
+        "/run/credentials/portier and secrets); write it into secrets/mqtt_password, readable for "
+        "its role only"
+    )
+
+
+def test_a_credential_of_systemd_comes_before_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, value in (("credentials", "from systemd\n"), ("secrets", "from the file\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "mqtt_password").write_text(value)
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    mqtt = loaded(tmp_path, SECRET).mqtt
+    assert mqtt is not None
+    assert mqtt.password is not None
+    assert mqtt.password.read() == "from systemd"
+
+
+def test_a_role_that_does_not_need_a_secret_does_not_look_for_it(tmp_path: Path) -> None:
+    """``control`` must start when the broker's password cannot be read by its user."""
+    assert loaded(tmp_path, SECRET, need=()).mqtt is not None
+    assert loaded(tmp_path, SECRET, need=("contacts",)).mqtt is not None
+    with pytest.raises(SettingsError, match="there is no secret"):
+        loaded(tmp_path, SECRET, need=("mqtt",))
+
+
+def test_an_empty_secret_is_none(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "mqtt_password").write_text("\n")
+    assert "mqtt_password is empty" in said(tmp_path, SECRET)
+
+
+def test_the_value_of_a_secret_is_not_in_the_settings(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    file = tmp_path / "secrets" / "desk"
+    file.write_text("ntfy://example/topic\n")
+    settings = loaded(tmp_path, SMALL + "contacts: {desk: {channels: [!secret desk]}}\n")
+    channel = settings.contacts["desk"].channels[0]
+    assert channel.read() == "ntfy://example/topic"
+    assert "ntfy" not in repr(settings)
+    file.unlink()
+    with pytest.raises(SecretError, match="there is no secret desk"):
+        channel.read()
+
+
+def test_a_secret_cannot_stand_where_none_is_wanted(tmp_path: Path) -> None:
+    text = changed(SMALL, ("id: small", "id: !secret name"))
+    assert "gateway.id: a name is no secret; write the value itself" in said(
+        tmp_path, text, need=()
+    )
+
+
+# --- the overlay of the page -------------------------------------------------------------
+
+PLANNED = with_door("schedule: {mon-fri 07:00-18:00: automatic, otherwise: night}")
+
+
+def test_the_overlay_replaces_schedules_and_adds_contacts(tmp_path: Path) -> None:
+    over = write(
+        tmp_path,
+        "doors: {front: {schedule: {otherwise: off}, exceptions: {2026-12-24: night}}}\n"
+        "contacts: {desk: {channels: [!secret desk]}}\n",
+        "overlay.yaml",
+    )
+    settings = loaded(tmp_path, PLANNED, overlay=over, need=())
+    assert settings.doors["front"].schedule.otherwise == "off"
+    assert [rule.key for rule in settings.doors["front"].exceptions.rules] == ["2026-12-24"]
+    assert list(settings.contacts) == ["desk"]
+    assert settings.digest != loaded(tmp_path, PLANNED).digest
+
+
+def test_an_overlay_that_is_not_there_is_none(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, PLANNED, overlay=tmp_path / "none.yaml")
+    assert settings.digest == loaded(tmp_path, PLANNED).digest
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("points: {}", "overlay.yaml:1:1: points: cannot be changed in the overlay"),
+        ("doors: {front: {leaf: x}}", "overlay.yaml:1:17: doors.front.leaf: cannot be changed in"),
+        ("doors: {frnt: {schedule: {}}}", "overlay.yaml:1:9: doors.frnt: is not a door; did you"),
+        (
+            "doors: {front: {schedule: {mo: night}}}",
+            "overlay.yaml:1:28: doors.front.schedule.mo: 'mo' is not a day; did you mean mon?",
+        ),
+        ("doors: 5", "overlay.yaml:1:1: doors: must be a mapping"),
+    ],
+)
+def test_an_overlay_is_judged_like_the_file(tmp_path: Path, text: str, message: str) -> None:
+    over = write(tmp_path, text + "\n", "overlay.yaml")
+    assert message in said(tmp_path, PLANNED, overlay=over)
+
+
+# --- hints -------------------------------------------------------------------------------
+
+
+def test_an_activator_named_like_a_person_is_hinted_at(tmp_path: Path) -> None:
+    text = changed(SMALL, ("front.button", "front.remote_sabine"))
+    (hint,) = loaded(tmp_path, text).hints
+    assert ":4:3: points.front.remote_sabine: is an activator and sounds like a person" in hint
+    label = changed(SMALL, ("pin: GPIO17", "pin: GPIO17, label: Fernbedienung Herr Nowak"))
+    assert "sounds like a person" in loaded(tmp_path, label).hints[0]
+    assert loaded(tmp_path, SMALL).hints == ()
+
+
+def test_other_hints(tmp_path: Path) -> None:
+    text = changed(
+        with_door("schedule: {otherwise: night}"),
+        ("Europe/Berlin}", "Europe/Berlin, holidays: DE-SN, bench: yes}"),
+    )
+    found = "\n".join(loaded(tmp_path, text).hints)
+    assert "doors.front.schedule: says nothing about holidays: those of DE-SN are days" in found
+    assert "points.front.leaf.driver: is a real terminal on a bench" in found
+    call = SMALL + "rooms: {wc: {cord: [x.cord], cancel: x.off}}\n"
+    points = "  x.cord: {driver: gpio_contact, pin: 4}\n  x.off: {driver: gpio_contact, pin: 5}\n"
+    found = "\n".join(loaded(tmp_path, changed(call, ("doors:\n", points + "doors:\n"))).hints)
+    assert "points.x.cord: is a cord wired normally open: a cut wire is silence" in found
