@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import queue
 import shutil
 import threading
@@ -80,6 +81,7 @@ def subscriptions(topics: Topics) -> tuple[Subscribe, ...]:
         Subscribe(topics.commands, qos=1),
         Subscribe(topics.replays, qos=1),
         Subscribe(topics.recorded, qos=1, retained=True),
+        Subscribe(topics.info, qos=1, retained=True),
     )
 
 
@@ -115,6 +117,10 @@ class Link:
     _grown: bool = True
     _refusals: tuple[int, int] = (0, 0)
     _began_utc_ms: int = 0
+    _session: str = field(default_factory=lambda: os.urandom(6).hex())
+    """Names this run of the link, so that a second gateway with the same id is seen."""
+    _introduced: bool = False
+    """Its ``info`` has been published with that name."""
 
     def __post_init__(self) -> None:
         self.topics = Topics(self.gateway)
@@ -213,6 +219,13 @@ class Link:
                 log.warning("replay not understood", recorder=parts[1])
             elif not self.publisher.replay(parts[1], journal, lane, first, last):
                 log.warning("replay not served", recorder=parts[1], first=first, last=last)
+        elif parts == ("info",):
+            # Not every broker says who threw us out (Mosquitto 2.0.11 does not): if somebody
+            # else has introduced itself as this gateway since we did, there are two of us.
+            session = _object(message.payload).get("session")
+            if self._introduced and session is not None and session != self._session:
+                log.error("a second gateway with this id", gateway=self.gateway)
+                self.broker.drop("taken_over")
         elif len(parts) == 2 and parts[0] == "recorded":
             raw = _object(message.payload)
             lanes = raw.get("lanes")
@@ -392,7 +405,8 @@ class Link:
         if self._generation is None or not self._snapshot:
             return
         wanted = state.states(self.topics, self._snapshot)
-        wanted[self.topics.info] = state.info(self._snapshot, self._window)
+        wanted[self.topics.info] = state.info(self._snapshot, self._window, self._session)
+        self._introduced = True
         for topic, payload in wanted.items():
             if self._shown.get(topic) != payload:
                 self._shown[topic] = payload
@@ -401,7 +415,7 @@ class Link:
 
 def _object(payload: bytes) -> dict[str, Any]:
     try:
-        raw = json.loads(payload) if len(payload) <= 8192 else None
+        raw = json.loads(payload) if len(payload) <= 1_000_000 else None
     except (ValueError, RecursionError):
         return {}
     return raw if isinstance(raw, dict) else {}

@@ -75,7 +75,7 @@ def states(topics: Topics, snapshot: Mapping[str, Any]) -> dict[str, bytes]:
     return found
 
 
-def info(snapshot: Mapping[str, Any], window: int) -> bytes:
+def info(snapshot: Mapping[str, Any], window: int, session: str) -> bytes:
     """What the gateway is and how it is commanded."""
     gateway = snapshot.get("gateway", {})
     return encode(
@@ -89,6 +89,7 @@ def info(snapshot: Mapping[str, Any], window: int) -> bytes:
             "doors": {name: door.get("name") for name, door in snapshot.get("doors", {}).items()},
             "points": {name: one.get("kind") for name, one in snapshot.get("points", {}).items()},
             "window": window,
+            "session": session,
             "commands": {
                 "command/door/<door>/open": {"reason": "text, needed at night"},
                 "command/door/<door>/mode": {
