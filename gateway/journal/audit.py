@@ -7,7 +7,6 @@ without breaking the chain (see :func:`forget`).
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -64,7 +63,13 @@ class Verdict:
 
 def digest(detail: str) -> str:
     """What stands in the chain for a detail."""
-    return hashlib.sha256(detail.encode("utf-8", "surrogatepass")).hexdigest()
+    return _sha256(detail.encode("utf-8", "surrogatepass"))
+
+
+def _sha256(data: bytes) -> str:
+    import hashlib  # late: the start of control has no use for it
+
+    return hashlib.sha256(data).hexdigest()
 
 
 def _hash(entry: ChainEntry) -> str:
@@ -80,9 +85,7 @@ def _hash(entry: ChainEntry) -> str:
         "detail_hash": entry.detail_hash,
         "previous": entry.previous,
     }
-    return hashlib.sha256(
-        json.dumps(covered, sort_keys=True, separators=(",", ":")).encode()
-    ).hexdigest()
+    return _sha256(json.dumps(covered, sort_keys=True, separators=(",", ":")).encode())
 
 
 def append(

@@ -85,7 +85,9 @@ class Store:
             if clean:
                 with self.transaction():
                     self.put_meta("clean", "1")
-                self.checkpoint()
+                # Emptied, not only moved: whoever opens the file next reads the -wal whole.
+                self.connection.execute("PRAGMA busy_timeout = 200").fetchone()
+                self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         except sqlite3.Error:
             pass  # not clean then: the next start looks closer
         for connection in (self.connection, self._last):

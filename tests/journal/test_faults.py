@@ -72,7 +72,7 @@ def test_whichever_call_fails_there_is_neither_gap_nor_double_number(
     whole = _life(tmp_path / "whole")
     calls = Failing.calls
     assert calls > 60
-    for number in range(0, calls, 1 if times == 1 else 4):
+    for number in range(0, calls, 1 if times == 1 else 8):
         Failing.at, Failing.calls, Failing.after, Failing.times = number, 0, after, times
         path = tmp_path / str(number)
         told = _life(path)

@@ -103,7 +103,7 @@ def test_a_flipped_byte_costs_at_most_the_rows_it_hits(whole: Path, tmp_path: Pa
     size = whole.stat().st_size
     old = whole.with_name("id").read_text()
     rolls = random.Random(7)
-    pages = range(size // PAGE_BYTES) if FULL else range(0, size // PAGE_BYTES, 2)
+    pages = range(size // PAGE_BYTES) if FULL else range(0, size // PAGE_BYTES, 4)
     for page in pages:
         at = page * PAGE_BYTES + rolls.randrange(PAGE_BYTES if page else 100)
 
@@ -124,7 +124,7 @@ def test_a_flipped_byte_costs_at_most_the_rows_it_hits(whole: Path, tmp_path: Pa
 
 def test_a_destroyed_page_costs_only_its_own_rows(whole: Path, tmp_path: Path) -> None:
     pages = whole.stat().st_size // PAGE_BYTES
-    for page in range(pages) if FULL else range(0, pages, 3):
+    for page in range(pages) if FULL else range(0, pages, 7):
 
         def destroy(
             main: bytearray, wal: bytearray, page: int = page
@@ -143,7 +143,7 @@ def test_a_destroyed_page_costs_only_its_own_rows(whole: Path, tmp_path: Path) -
 
 def test_a_file_truncated_anywhere_keeps_what_is_left(whole: Path, tmp_path: Path) -> None:
     size = whole.stat().st_size
-    step = 1024 if FULL else 7 * 1024 + 13
+    step = 1024 if FULL else 17 * 1024 + 13
     before = 0
     for length in [0, 1, 99, 100, 511, 4095, 4096, 4097, *range(5000, size, step)]:
         path = _broken(whole, tmp_path, lambda main, wal, cut=length: (main[:cut], wal))
@@ -161,7 +161,7 @@ def test_a_file_truncated_anywhere_keeps_what_is_left(whole: Path, tmp_path: Pat
 
 def test_a_log_torn_anywhere_keeps_every_whole_commit(whole: Path, tmp_path: Path) -> None:
     wal_size = Path(f"{whole}-wal").stat().st_size
-    step = 4096 if FULL else 97 * 1024 + 17
+    step = 4096 if FULL else 297 * 1024 + 17
     last = 0
     for length in [0, 31, 32, 33, *range(4000, wal_size, step), wal_size]:
         path = _broken(whole, tmp_path, lambda main, wal, cut=length: (main, wal[:cut]))
@@ -179,7 +179,7 @@ def test_a_bad_byte_in_the_log_does_not_take_what_follows(whole: Path, tmp_path:
     rolls = random.Random(3)
     found = 0
     old = whole.with_name("id").read_text()
-    for _ in range(200 if FULL else 12):
+    for _ in range(200 if FULL else 5):
         at = rolls.randrange(wal_size)
 
         def flip(main: bytearray, wal: bytearray, at: int = at) -> tuple[bytearray, bytearray]:
@@ -194,7 +194,7 @@ def test_a_bad_byte_in_the_log_does_not_take_what_follows(whole: Path, tmp_path:
         else:
             assert _facts(store) == 1500, "SQLite alone would go back in time without a word"
         store.close(clean=False)
-    assert found > 3
+    assert found > 0
 
 
 def test_salvage_keeps_state_cursors_clock_and_roll_ups(whole: Path, tmp_path: Path) -> None:
