@@ -1,0 +1,172 @@
+"""The command line against a running ``control`` on simulated points."""
+
+from __future__ import annotations
+
+import csv
+import getpass
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from gateway.app.cli import cli
+from tests.process.parts import BUILDING, House, running, until
+
+pytestmark = pytest.mark.process
+
+CONFIG = BUILDING.replace(
+    "doors:", "  wc.climate: {driver: simulated_meter, every: 1 s}\ndoors:", 1
+) + "watch: {frost: {point: wc.climate, quantity: temperature_c, below: 3}}\n"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    with running(tmp_path_factory.mktemp("cli"), "control", config=CONFIG) as made:
+        until(lambda: made.rows("reading"))
+        yield made
+
+
+def portier(place: House, *arguments: str | Path) -> Result:
+    words = [str(argument) for argument in arguments]
+    return CliRunner().invoke(cli, [*words, "--state", str(place.state)])
+
+
+def said(result: Result) -> str:
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_status_shows_what_the_page_shows(place: House) -> None:
+    text = said(portier(place, "status"))
+    assert "Test building" in text
+    assert "front" in text
+    assert "door by button" in text
+    assert json.loads(said(portier(place, "status", "--json")))["gateway"]["id"] == "test"
+
+
+def test_points_are_listed(place: House) -> None:
+    assert "front.activation" in said(portier(place, "points"))
+    assert "wc.climate" in json.loads(said(portier(place, "points", "--json")))
+
+
+def test_a_press_on_the_bench_opens_the_door(place: House) -> None:
+    said(portier(place, "bench", "press", "front.button"))
+    until(lambda: place.snapshot()["doors"]["front"]["state"] == "open")
+    shown = json.loads(said(portier(place, "bench", "show", "--json")))
+    assert shown["front.leaf"]["active"] is True
+    said(portier(place, "bench", "travel", "--by", "1min"))
+    until(lambda: place.snapshot()["doors"]["front"]["state"] == "closed")
+
+
+def test_the_bench_refuses_what_is_not_there(place: House) -> None:
+    result = portier(place, "bench", "press", "front.bell")
+    assert result.exit_code == 1
+    assert "no such simulated point" in result.output
+
+
+def test_a_door_is_opened_in_the_name_of_who_asks(place: House) -> None:
+    reply = json.loads(said(portier(place, "door", "open", "front", "--json")))
+    assert reply["status"] in ("accepted", "merged", "extended")
+    row = until(lambda: [r for r in place.rows("door_request") if r.data["via"] == "cli"])[-1]
+    assert row.data["by"] == f"cli:{getpass.getuser()}"
+    assert f"cli:{getpass.getuser()}" in said(portier(place, "audit", "list"))
+    assert "all as they were written" in said(portier(place, "audit", "verify"))
+
+
+def test_a_refusal_is_1_with_its_reason(place: House) -> None:
+    said(portier(place, "door", "mode", "front", "off", "--for", "1h"))
+    result = portier(place, "door", "open", "front")
+    assert result.exit_code == 1
+    assert "mode_off" in result.output
+    said(portier(place, "door", "mode", "front", "schedule"))
+    assert portier(place, "door", "open", "nowhere").exit_code == 1
+
+
+def test_an_alarm_is_acknowledged_and_shelved(place: House) -> None:
+    said(portier(place, "bench", "world", "front.leaf", "jam_shut"))
+    said(portier(place, "door", "open", "front"))
+    said(portier(place, "bench", "travel", "--by", "10s"))
+    until(lambda: place.snapshot()["alarms"])
+    assert "front/did_not_open" in said(portier(place, "alarm", "list"))
+    said(portier(place, "alarm", "acknowledge", "front/did_not_open"))
+    said(portier(place, "alarm", "shelve", "front/did_not_open", "--for", "1h"))
+    assert portier(place, "alarm", "acknowledge", "front/nothing").exit_code == 1
+    said(portier(place, "bench", "world", "front.leaf", "mend"))
+
+
+def test_a_relay_is_tested(place: House) -> None:
+    said(portier(place, "bench", "travel", "--by", "1min"))
+    said(portier(place, "point", "test", "front.activation", "--for", "200ms"))
+    until(lambda: place.rows("relay_tested"))
+
+
+def test_events_are_listed_and_filtered(place: House) -> None:
+    assert "gateway_started" in said(portier(place, "events", "--limit", "100000"))
+    lines = said(portier(place, "events", "--kind", "gateway_started", "--json")).splitlines()
+    assert [json.loads(line)["kind"] for line in lines] == ["gateway_started"]
+    assert "gateway_started" in said(portier(place, "events", "--since", "1h"))
+
+
+def test_history_in_three_forms(place: House) -> None:
+    until(lambda: len(place.rows("reading")) > 2)
+    ways = ("history", "wc.climate", "--from", "1h", "--to", "2100-01-01", "--buckets", "10")
+    assert "temperature_c" in said(portier(place, *ways))
+    rows = json.loads(said(portier(place, *ways, "--format", "json")))
+    assert {row["quantity"] for row in rows} == {"temperature_c", "humidity_percent"}
+    table = list(csv.DictReader(io.StringIO(said(portier(place, *ways, "--format", "csv")))))
+    assert len(table) == len(rows)
+    assert "active" in said(portier(place, "history", "front.leaf"))
+    assert portier(place, "history", "nowhere").exit_code == 1
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_an_export_is_a_file(place: House, tmp_path: Path, form: str) -> None:
+    file = tmp_path / f"all.{form}"
+    said(portier(place, "export", "--format", form, "--out", file))
+    text = file.read_text()
+    assert "gateway_started" in text
+    assert len(text.splitlines()) > 10
+    if form == "jsonl":
+        assert all(json.loads(line) for line in text.splitlines())
+
+
+def test_parquet_is_an_extra(place: House, tmp_path: Path) -> None:
+    result = portier(place, "export", "--format", "parquet", "--out", tmp_path / "all.parquet")
+    try:
+        import pyarrow  # noqa: F401 - is it there?
+    except ImportError:
+        assert result.exit_code == 1
+        assert "portier[parquet]" in result.output
+    else:
+        assert result.exit_code == 0
+
+
+def test_a_backup_is_restored_only_when_control_is_stopped(place: House, tmp_path: Path) -> None:
+    file = tmp_path / "portier.bak"
+    said(portier(place, "backup", file))
+    assert portier(place, "restore", file).exit_code == 1
+    elsewhere = ["restore", str(file), "--state", str(tmp_path / "state")]
+    assert "restored as journal" in said(CliRunner().invoke(cli, elsewhere))
+
+
+def test_a_user_is_forgotten(place: House) -> None:
+    run = CliRunner()
+    state = ["--state", str(place.state)]
+    for name in ("boss", "mia"):
+        made = run.invoke(cli, ["user", "add", name, "--role", "admin", *state], input="long enough\n")
+        assert made.exit_code == 0
+    said(portier(place, "forget", "mia", "--yes"))
+    assert "mia" not in said(portier(place, "user", "list"))
+    until(lambda: "forget" in said(portier(place, "audit", "list")))
+    assert "all as they were written" in said(portier(place, "audit", "verify"))
+
+
+def test_the_relays_belong_to_control_while_it_runs(place: House) -> None:
+    result = CliRunner().invoke(
+        cli, ["outputs", "off", "--config", str(place.config), "--state", str(place.state)]
+    )
+    assert result.exit_code == 1
+    assert "stop it first" in result.output

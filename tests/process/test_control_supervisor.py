@@ -1,0 +1,124 @@
+"""``portier run``: all roles together, up again when one falls, and down within two seconds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.process.parts import BUILDING, House, Process, alive, children, until
+from tests.process.parts_mqtt import free_port
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def all_roles(place: House) -> Process:
+    port = free_port()
+    place.config.write_text(BUILDING + f"mqtt: embedded\nweb: {{listen: 127.0.0.1:{port}}}\n")
+    process = place.run()
+    until(lambda: process.said("Ready after") or process.popen.poll() is not None, 60)
+    assert process.popen.poll() is None, process.lines
+    return process
+
+
+ROLES = ("control", "broker", "link", "record", "web")
+
+
+def roles(supervisor: Process) -> dict[str, int]:
+    """The roles that run. One that is just being started still looks like its parent."""
+    found = {}
+    for pid in children(supervisor.pid):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+        found.update({role: pid for role in ROLES if role in words})
+    return found
+
+
+def test_it_starts_everything_and_says_where(all_roles: Process, place: House) -> None:
+    assert set(roles(all_roles)) == set(ROLES)
+    assert all_roles.said("MQTT 5")
+    assert all_roles.said("MQTT 3.1.1")
+    assert all_roles.said("http://127.0.0.1:")
+    assert all_roles.said("First log-in")
+    until(lambda: place.snapshot()["guarantees"]["forwarding"]["ok"])
+    until(lambda: place.snapshot()["guarantees"]["recording"]["recorded_until_utc_ms"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_stops_everything_within_two_seconds(all_roles: Process, number: int) -> None:
+    pids = list(roles(all_roles).values())
+    start = time.monotonic()
+    all_roles.popen.send_signal(number)
+    assert all_roles.wait() == 0
+    assert time.monotonic() - start < 2.0
+    assert not [pid for pid in pids if alive(pid)]
+
+
+def test_it_leaves_no_orphans_when_it_is_killed(all_roles: Process) -> None:
+    pids = list(roles(all_roles).values())
+    os.kill(all_roles.pid, signal.SIGKILL)
+    until(lambda: not [pid for pid in pids if alive(pid)], 5)
+
+
+def test_a_role_that_falls_is_started_again(all_roles: Process, place: House) -> None:
+    before = roles(all_roles)
+    os.kill(before["control"], signal.SIGKILL)
+    os.kill(before["link"], signal.SIGKILL)
+
+    def again() -> bool:
+        now = roles(all_roles)
+        return all(now.get(name, before[name]) != before[name] for name in ("control", "link"))
+
+    until(again)
+    until(lambda: place.command("open_door", door="front")["status"] == "accepted")
+    assert roles(all_roles)["web"] == before["web"]
+    assert all_roles.said("control has ended (SIGKILL)")
+
+
+def test_a_port_in_use_is_said_with_the_remedy(place: House) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        place.config.write_text(BUILDING + f"web: {{listen: 127.0.0.1:{port}}}\n")
+        process = place.run()
+        assert process.wait(30) == 1
+    assert process.said(f"port {port} on 127.0.0.1 is in use")
+    assert process.said("PORT=")
+
+
+def test_another_port_by_the_environment(place: House) -> None:
+    port = free_port()
+    place.config.write_text(BUILDING + "web: {listen: 127.0.0.1:1}\n")
+    place.environment = {"PORT": str(port)}
+    process = place.run()
+    until(lambda: process.said(f":{port}/"), 40)
+
+
+def test_a_wrong_configuration_ends_with_all_its_errors(place: House) -> None:
+    place.config.write_text("gateway: {id: test}\npoints: {}\ndors: {}\nmqtt: embeded\n")
+    process = place.run()
+    assert process.wait(30) == 78
+    assert process.said("portier.yaml:3:1: dors")
+    assert process.said("portier.yaml:4")
+
+
+def test_a_second_house_on_the_same_folder_is_refused(place: House) -> None:
+    place.control()
+    process = place.run()
+    assert process.wait(30) == 1
+    assert process.said("control already runs on")
+
+
+def test_a_new_configuration_reaches_every_role(all_roles: Process, place: House) -> None:
+    before = roles(all_roles)
+    place.config.write_text(place.config.read_text().replace("Test building", "New building"))
+    all_roles.popen.send_signal(signal.SIGHUP)
+    until(lambda: place.snapshot()["gateway"]["name"] == "New building", 30)
+    until(lambda: roles(all_roles).get("web", before["web"]) != before["web"], 30)
+    assert roles(all_roles)["control"] == before["control"]
+    assert roles(all_roles)["broker"] == before["broker"]
