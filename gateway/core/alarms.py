@@ -162,7 +162,8 @@ def listed(alarms: Alarms) -> list[Alarm]:
 
 
 def step(alarms: Alarms, event: Event | None, now: Ms) -> Step[Alarms]:  # noqa: PLR0911 - a table
-    """A condition comes or goes, a person has seen it, or time."""
+    """A condition comes or goes, a person has seen it, or time. Who acknowledges or shelves
+    has made sure that the alarm is listed (:func:`find`)."""
     match event:
         case None:
             return _time(alarms, now)
@@ -257,9 +258,7 @@ def listed_muted(alarms: Alarms) -> list[Alarm]:
 
 
 def _acknowledge(alarms: Alarms, event: AcknowledgeAlarm, now: Ms) -> Step[Alarms]:
-    alarm = _of(alarms, event.alarm)
-    if alarm is None:
-        return _refuse(alarms, event, "acknowledge_alarm", "unknown_alarm", now)
+    alarm = alarms.by_id[event.alarm]
     if alarm.acknowledged_by is not None:
         return _answer(Step(alarms), event, "merged")
     by = event.issuer.name
@@ -268,13 +267,11 @@ def _acknowledge(alarms: Alarms, event: AcknowledgeAlarm, now: Ms) -> Step[Alarm
 
 
 def _shelve(alarms: Alarms, event: ShelveAlarm, now: Ms) -> Step[Alarms]:
-    alarm = _of(alarms, event.alarm)
-    if alarm is None:
-        return _refuse(alarms, event, "shelve_alarm", "unknown_alarm", now)
+    alarm = alarms.by_id[event.alarm]
     if alarm.severity not in ("fault", "notice"):
-        return _refuse(alarms, event, "shelve_alarm", "not_shelvable", now)
+        return _refuse(alarms, event, "not_shelvable", now)
     if not 0 <= event.for_ms <= SHELF_LIMIT_MS:
-        return _refuse(alarms, event, "shelve_alarm", "limit", now)
+        return _refuse(alarms, event, "limit", now)
     data: dict[str, Json] = {"by": event.issuer.name, "for_ms": event.for_ms, "command": event.id}
     fact = Fact("alarm_shelved", alarm.id, now, data)
     if event.for_ms == 0:
@@ -315,7 +312,8 @@ def _storm_ends_ms(alarm: Alarm) -> Ms | None:
     return alarm.told_ms + STORM_MS
 
 
-def _of(alarms: Alarms, name: str) -> Alarm | None:
+def find(alarms: Alarms, name: str) -> Alarm | None:
+    """The alarm of this name, where it is listed."""
     alarm = alarms.by_id.get(name)
     return None if alarm is None or alarm.muted else alarm
 
@@ -354,8 +352,7 @@ def _answer(
 
 def _refuse(
     alarms: Alarms,
-    event: AcknowledgeAlarm | ShelveAlarm,
-    name: str,
+    event: ShelveAlarm,
     reason: str,
     now: Ms,
 ) -> Step[Alarms]:
@@ -364,7 +361,7 @@ def _refuse(
         "by": event.issuer.name,
         "via": event.issuer.via,
         "command": event.id,
-        "name": name,
+        "name": "shelve_alarm",
     }
     fact = Fact("command_refused", event.alarm, now, data)
     return Step(alarms, (fact,), (Reply(event.id, "refused", reason),))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.core import clock, door, relay, schedule
+from gateway.core import alarms, clock, door, relay, schedule
 from gateway.core.effects import Reply
 from gateway.core.events import (
     AcknowledgeAlarm,
@@ -46,6 +46,8 @@ def take(turn: Turn, event: AnyCommand | CommandRefused) -> None:
             _open_door(turn, event)
         case _ if turn.now >= event.expires_ms:
             _refuse(turn, event, "expired")
+        case AcknowledgeAlarm() | ShelveAlarm() if alarms.find(turn.alarms, event.alarm) is None:
+            _refuse(turn, event, "unknown_alarm")
         case AcknowledgeAlarm() | ShelveAlarm():
             turn.step_alarms(event)
         case TestRelay():
@@ -150,12 +152,16 @@ def _test_relay(turn: Turn, event: TestRelay) -> None:
 
 
 def _refuse(turn: Turn, event: AnyCommand, reason: str) -> None:
+    """The subject is the door or relay, where there is such a one: else anybody could invent
+    subjects."""
+    asked_for = getattr(event, "door", None) or getattr(event, "point", None)
+    known = asked_for in turn.doors or asked_for in turn.relays
     refused = CommandRefused(event.id, _NAMES[type(event)], event.issuer, reason)
-    _refused(turn, refused)
+    _refused(turn, refused, asked_for if known else None)
     turn.effects.append(Reply(event.id, "refused", reason))
 
 
-def _refused(turn: Turn, event: CommandRefused) -> None:
+def _refused(turn: Turn, event: CommandRefused, subject: str | None = None) -> None:
     data: dict[str, Json] = {
         "reason": event.reason,
         "by": event.issuer.name,
@@ -163,4 +169,4 @@ def _refused(turn: Turn, event: CommandRefused) -> None:
         "command": event.command,
         "name": event.name,
     }
-    turn.tell((Fact("command_refused", turn.was.plan.gateway, turn.now, data),))
+    turn.tell((Fact("command_refused", subject or turn.was.plan.gateway, turn.now, data),))

@@ -21,9 +21,9 @@ from gateway.core.watch import Watch
 
 Key = tuple[int, str]
 """Which machine: its sort and its name. Of two that are due at once the lesser goes first:
-what is seen before what follows from it, and a door before the limit of its relays."""
+what is seen before who presses, and a door before the limit of its relays."""
 
-CLOCK, CONTACT, METER, WATCH, SCHEDULE, DOOR, RELAY, ALARMS, LIMITS = range(9)
+CLOCK, CONTACT, METER, WATCH, SCHEDULE, PRESS, DOOR, RELAY, ALARMS, LIMITS = range(10)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ from gateway.core.state import (
     DOOR,
     LIMITS,
     METER,
+    PRESS,
     RELAY,
     SCHEDULE,
     WATCH,
@@ -122,7 +123,7 @@ class Turn:
         self.effects += [Drive(r.point, False) for r in plan.relays]
         self.wake((CLOCK, ""), clock.wake_at(self.clock))
         for point, one_contact in self.contacts.items():
-            self.wake((CONTACT, point), contact.wake_at(one_contact))
+            self._wake_contact(point, one_contact)
         for point, one_meter in self.meters.items():
             self.wake((METER, point), meter.wake_at(one_meter))
         for lock in plan.interlocks:
@@ -177,10 +178,12 @@ class Turn:
             case 4:
                 self.set_schedule(name, schedule.step(self.schedules[name], None, self.now).state)
             case 5:
-                self.step_door(name, None)
+                self.step_contact(name, None)
             case 6:
-                self.step_relay(name, None)
+                self.step_door(name, None)
             case 7:
+                self.step_relay(name, None)
+            case 8:
                 self.step_alarms(None)
             case _:
                 self.step_limits(None)
@@ -298,11 +301,15 @@ class Turn:
         if after is before:
             return
         self.contacts = {**self.contacts, point: after}
-        self.wake((CONTACT, point), contact.wake_at(after))
+        self._wake_contact(point, after)
         self.facts += result.facts
         for change in result.changes:
             self._changed(point, before.active, change)
         self._conditions(point, before.conditions, after.conditions)
+
+    def _wake_contact(self, point: str, one: contact.Contact) -> None:
+        sort = PRESS if self.index.contacts[point].activators else CONTACT
+        self.wake((sort, point), contact.wake_at(one))
 
     def _changed(self, point: str, was: bool | None, change: contact.Change) -> None:
         """What a settled change means to whom."""

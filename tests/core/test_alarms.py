@@ -91,13 +91,13 @@ def test_an_alarm_is_acknowledged_once() -> None:
     assert bench.kinds().count("alarm_acknowledged") == 1
 
 
-@pytest.mark.parametrize("what", ["acknowledge", "shelve"])
-def test_an_alarm_that_is_not_listed_is_refused(what: str) -> None:
+def test_only_what_is_listed_is_found() -> None:
     bench = Bench()
     bench.raise_(1000, muted=True)
-    reply = bench.acknowledge(2000) if what == "acknowledge" else bench.shelve(2000)
-    assert reply == Reply(reply.command, "refused", "unknown_alarm")
-    assert bench.told == [(2000, "command_refused", LEAF)]
+    bench.raise_(1000, kind="forced", severity="urgent")
+    assert alarms.find(bench.alarms, LEAF) is None
+    assert alarms.find(bench.alarms, "front/nothing") is None
+    assert alarms.find(bench.alarms, "front/forced") is not None
 
 
 def test_clearing_what_does_not_stand_says_nothing() -> None:

@@ -387,6 +387,8 @@ def test_alarms_are_acknowledged_and_shelved_by_command() -> None:
     bench.until(3000)
     assert bench.alarms() == {"front/operator_fault": "acknowledged"}
     assert bench.acknowledge(4000, "front/nothing").reason == "unknown_alarm"
+    assert bench.shelve(4000, "front/nothing", 1000).reason == "unknown_alarm"
+    assert bench.shelve(4000, "front/operator_fault", -1).reason == "limit"
 
 
 def test_a_relay_is_tested_for_a_while() -> None:

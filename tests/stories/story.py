@@ -1,0 +1,451 @@
+"""Stories: plain transcripts of a building's life, replayed through the core.
+
+A story is a text that a caretaker can read::
+
+    Somebody outside presses the button and the door opens.
+
+    mode: automatic
+    with: strike
+
+    # A line of comment belongs to what follows.
+    08:00:00.000 > front.button_outside pressed
+    08:00:00.030 < front.strike on
+    08:00:00.030 ! door_request front accepted
+
+``>`` is what the world and people do, ``<`` what the gateway does (a relay, an answer),
+``!`` what it writes down. The story is true when a replay of its ``>`` lines gives exactly
+its other lines, up to the time of its last line (``> quiet``: nobody does anything).
+
+``python tests/stories/story.py FILE`` prints the replay: a new story is written by writing
+what people do, and then reading with care what comes of it.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
+
+from gateway.core import building
+from gateway.core.effects import Drive, Effect
+from gateway.core.events import (
+    AcknowledgeAlarm,
+    CivilTime,
+    Event,
+    Issuer,
+    Level,
+    Mode,
+    OpenDoor,
+    Reading,
+    RelayFault,
+    SetMode,
+    SetService,
+    ShelveAlarm,
+    TestRelay,
+)
+from gateway.core.facts import Fact
+from gateway.core.machine import Ms
+from gateway.core.plan import (
+    ActivatorKind,
+    ActivatorPlan,
+    BuildingPlan,
+    ContactPlan,
+    DoorPlan,
+    FirePlan,
+    IndicatorPlan,
+    InterlockPlan,
+    MeterPlan,
+    OnFire,
+    RelayPlan,
+    Side,
+    Transition,
+    WatchPlan,
+)
+
+BEFORE_MS: Ms = 60_000
+"""The building has been running for this long when the story begins, all quiet."""
+
+DAY = "2026-03-02"
+"""A Monday."""
+
+LINE = re.compile(
+    r"(?:(?P<day>\d{4}-\d\d-\d\d) )?(?P<time>\d\d:\d\d:\d\d\.\d{3}) (?P<sign>[<>!]) (?P<text>.+)"
+)
+UNITS: dict[str, Ms] = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+ACTIVE = {"pressed": True, "open": True, "active": True, "out": True}
+INACTIVE = {"released": False, "closed": False, "inactive": False, "in": False}
+SILENT = ("contact_changed", "relay_changed")
+"""Facts that only repeat a ``>`` or ``<`` line."""
+
+
+@dataclass(frozen=True)
+class Story:
+    """The text of a file, taken apart."""
+
+    heading: str
+    settings: dict[str, str]
+    lines: list[str]
+    """Without comments; each with its date where that is another than the line's before."""
+
+
+class Replay:
+    """A building that lives a story and writes its own transcript."""
+
+    def __init__(self, plan: BuildingPlan, offset_ms: int, day: str, *, trusted: bool) -> None:
+        self.plan, self.offset_ms, self.day, self.trusted = plan, offset_ms, day, trusted
+        self.lines: list[str] = []
+        self.commands = 0
+        self.powered = True
+        self.now: Ms = 0
+        self.building = building.start(plan, None, 0).state
+        self.levels({})
+        self.until(BEFORE_MS)
+        self.lines.clear()
+        self.day = day
+
+    def restart(self) -> None:
+        """With what was kept; contacts are read as they stand."""
+        self.powered = True
+        raw = {point: contact.raw for point, contact in self.building.contacts.items()}
+        started = building.start(self.plan, building.kept(self.building), self.now)
+        self.building = started.state
+        self.note(started.facts, started.effects)
+        self.levels(raw)
+
+    def levels(self, active: Mapping[str, bool | None]) -> None:
+        for contact in self.plan.contacts:
+            self.step(Level(contact.point, bool(active.get(contact.point)), self.now))
+        self.clock(self.trusted)
+
+    def clock(self, trusted: bool) -> None:
+        self.trusted = trusted
+        self.step(CivilTime(self.now + self.offset_ms, trusted))
+
+    def until(self, now: Ms) -> None:
+        while self.powered and (due := building.wake_at(self.building)) is not None:
+            if due > now:
+                break
+            self.now = max(due, self.now)
+            self.step(None)
+        self.now = now
+
+    def step(self, event: Event | None) -> None:
+        step = building.step(self.building, event, self.now)
+        self.building = step.state
+        self.note(step.facts, step.effects)
+
+    def note(self, facts: tuple[Fact, ...], effects: tuple[Effect, ...]) -> None:
+        for effect in effects:
+            if isinstance(effect, Drive):
+                self.write("<", f"{effect.point} {'on' if effect.on else 'off'}")
+            else:
+                answer = (f"answer {effect.status}", effect.reason)
+                self.write("<", ": ".join(filter(None, answer)))
+        for fact in facts:
+            if fact.kind not in SILENT:
+                self.write("!", " ".join(filter(None, (fact.kind, fact.subject, words(fact)))))
+
+    def write(self, sign: str, text: str) -> None:
+        at = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=self.now + self.offset_ms)
+        day = at.strftime("%Y-%m-%d")
+        date = "" if day == self.day else f"{day} "
+        self.day = day
+        self.lines.append(f"{date}{at:%H:%M:%S}.{at.microsecond // 1000:03} {sign} {text}")
+
+    def do(self, text: str) -> None:  # noqa: PLR0912 - the words of the stories, a table
+        """One ``>`` line."""
+        self.write(">", text)
+        match text.split():
+            case ["quiet"]:
+                return
+            case ["restart"] | ["power", "on"]:
+                self.restart()
+            case ["power", "off"]:
+                self.powered = False
+            case ["clock", "trusted"]:
+                self.clock(True)
+            case ["clock", "not", "trusted"]:
+                self.clock(False)
+            case ["staff", *_]:
+                self.step(self.command(text.removeprefix("staff ")))
+            case [point, "unknown:", *why]:
+                self.step(Level(point, None, self.now, " ".join(why)))
+            case [point, "fails:", *why]:
+                self.step(RelayFault(point, " ".join(why)))
+            case [point, "works", "again"]:
+                self.step(RelayFault(point, ""))
+            case [point, quantity, "reads", value]:
+                self.step(Reading(point, quantity, float(value)))
+            case [point, level] if level in ACTIVE | INACTIVE:
+                self.step(Level(point, level in ACTIVE, self.now))
+            case [point, "chatters", times, "times"]:
+                self.chatter(point, int(times))
+            case _:
+                raise ValueError(f"nobody knows how to do this: {text}")
+
+    def chatter(self, point: str, times: int) -> None:
+        """On and off, ten times a second."""
+        for number in range(times * 2):
+            self.until(self.now + (50 if number else 0))
+            self.step(Level(point, number % 2 == 0, self.now))
+
+    def command(self, text: str) -> Event:  # noqa: PLR0911 - a table
+        self.commands += 1
+        name, by, ends = f"c{self.commands}", Issuer("web:3", "web"), self.now + 5000
+        match text.split():
+            case ["opens", door, "because", *why]:
+                return OpenDoor(name, by, ends, door, " ".join(why))
+            case ["opens", door]:
+                return OpenDoor(name, by, ends, door)
+            case ["sets", door, "to", mode, "until", clock]:
+                until_ms = instant(self.day, f"{clock}:00.000")
+                return SetMode(name, by, ends, door, cast("Mode", mode), until_utc_ms=until_ms)
+            case ["sets", door, "to", mode, "for", *length]:
+                return SetMode(name, by, ends, door, cast("Mode", mode), for_ms=duration(length))
+            case ["sets", door, "to", mode]:
+                return SetMode(name, by, ends, door, cast("Mode", mode))
+            case ["puts", door, "in", "service", "for", *length]:
+                return SetService(name, by, ends, door, duration(length))
+            case ["ends", "service", "of", door]:
+                return SetService(name, by, ends, door, 0)
+            case ["acknowledges", alarm]:
+                return AcknowledgeAlarm(name, by, ends, alarm)
+            case ["shelves", alarm, "for", *length]:
+                return ShelveAlarm(name, by, ends, alarm, duration(length))
+            case ["tests", point, "for", *length]:
+                return TestRelay(name, by, ends, point, duration(length))
+        raise ValueError(f"staff do not know how to do this: {text}")
+
+
+def words(fact: Fact) -> str:  # noqa: PLR0911 - a table
+    """What matters of a fact's data, in a few words."""
+    data = fact.data
+    match fact.kind:
+        case "door_request":
+            return ": ".join(filter(None, (str(data["outcome"]), cast("str", data["reason"]))))
+        case "door_opened":
+            assumed = "assumed, " if data["assumed"] else ""
+            took_ms = data["press_to_open_ms"]
+            return f"{assumed}by {data['cause']}" + (f" after {took_ms} ms" if took_ms else "")
+        case "door_closed":
+            took = f"after {data['open_ms']} ms" if data["open_ms"] is not None else ""
+            return ", ".join(filter(None, ("assumed" if data["assumed"] else "", took)))
+        case "door_mode":
+            return f"{data['mode']} by {data['source']}"
+        case "door_service":
+            return "begins" if data["active"] else "ends"
+        case "fire_alarm":
+            return {True: "speaks", False: "is over", None: "unknown"}[cast("bool", data["active"])]
+        case "alarm_raised":
+            count, detail = cast("int", data["count"]), data["detail"]
+            times = f", {count} times" if count > 1 else ""
+            return f"{data['severity']}{times}" + (f" ({detail})" if detail else "")
+        case "alarm_shelved":
+            return f"for {data['for_ms']} ms" if data["for_ms"] else "off the shelf"
+        case "contact_count":
+            return f"{data['changes']} changes"
+        case "reading":
+            reason = f" ({data['reason']})" if data["reason"] else ""
+            return f"{data['quantity']} {'gap' if data['value'] is None else data['value']}{reason}"
+        case "refusals_counted":
+            return f"{data['count']} more {': '.join(str(data[k]) for k in ('outcome', 'reason'))}"
+        case "command_refused":
+            return f"{data['name']}: {data['reason']}"
+    return ""
+
+
+def duration(length: list[str]) -> Ms:
+    """``["2", "min"]`` in milliseconds."""
+    number, unit = length
+    return int(number) * UNITS[unit]
+
+
+def instant(day: str, clock: str) -> int:
+    """A day and a time of day (UTC) as Unix milliseconds."""
+    at = datetime.strptime(f"{day} {clock}", "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=UTC)
+    return round(at.timestamp() * 1000)
+
+
+def parse(text: str) -> Story:
+    """Take a file apart: heading, settings, transcript."""
+    heading, _, rest = text.partition("\n\n")
+    settings: dict[str, str] = {}
+    lines: list[str] = []
+    for line in filter(None, map(str.strip, rest.splitlines())):
+        if line.startswith("#"):
+            continue
+        if LINE.fullmatch(line):
+            lines.append(line)
+        else:
+            name, _, value = line.partition(": ")
+            settings[name] = value
+    return Story(heading.strip(), settings, lines)
+
+
+def timed(story: Story) -> Iterator[tuple[int, str, str]]:
+    """Each line's instant (UTC ms), sign and text."""
+    day = story.settings.get("day", DAY)
+    for line in story.lines:
+        found = LINE.fullmatch(line)
+        assert found is not None
+        day = found["day"] or day
+        yield instant(day, found["time"]), found["sign"], found["text"]
+
+
+def replayed(story: Story) -> list[str]:
+    """The transcript that the core itself writes for what is done in the story."""
+    lines = list(timed(story))
+    offset_ms = lines[0][0] - BEFORE_MS
+    day = story.settings.get("day", DAY)
+    trusted = story.settings.get("clock") != "not trusted"
+    replay = Replay(plan_of(story.settings, day), offset_ms, day, trusted=trusted)
+    for utc_ms, sign, text in lines:
+        if sign == ">":
+            replay.until(utc_ms - offset_ms)
+            replay.do(text)
+    replay.until(lines[-1][0] - offset_ms)
+    return replay.lines
+
+
+# --- the building of a story --------------------------------------------------------------
+
+ACTIVATORS: tuple[tuple[str, ActivatorKind, Side], ...] = (
+    ("button_inside", "button", "inside"),
+    ("button_outside", "button", "outside"),
+    ("remote", "remote", "outside"),
+    ("key", "key_switch", "outside"),
+    ("reader", "reader", "outside"),
+)
+
+
+def plan_of(settings: dict[str, str], day: str) -> BuildingPlan:
+    """The front door, with what the story's settings add to it or take from it."""
+    known = {"mode", "with", "schedule", "day", "clock", "safe mode"}
+    assert settings.keys() <= known, f"unknown setting in {settings}"
+    parts = [part.strip() for part in settings.get("with", "").split(",") if part.strip()]
+    schedule = tuple(transitions(settings.get("schedule", ""), day))
+    door = DoorPlan(
+        "front",
+        "Front door",
+        "front.activation",
+        leaf="front.leaf",
+        left_open_after_ms=120_000,
+        activators=tuple(ActivatorPlan(f"front.{n}", kind, side) for n, kind, side in ACTIVATORS),
+        mode=cast("Mode", settings.get("mode", "automatic")),
+        safe_mode=cast("Mode", settings.get("safe mode", "automatic")),
+        schedule=schedule,
+    )
+    plan = BuildingPlan(
+        "office",
+        contacts=(
+            *(ContactPlan(a.point, stuck_after_ms=30_000) for a in door.activators),
+            ContactPlan("front.leaf"),
+        ),
+        relays=(RelayPlan("front.activation", 30_000),),
+        doors=(door,),
+    )
+    for part in parts:
+        plan = add(plan, part)
+    return plan
+
+
+def add(plan: BuildingPlan, part: str) -> BuildingPlan:  # noqa: PLR0912 - a table
+    """One thing of ``with:``."""
+    front = plan.doors[0]
+    relay: str | None = None
+    contact: ContactPlan | None = None
+    match part.split():
+        case ["strike"]:
+            front, relay = replace(front, strike="front.strike"), "front.strike"
+        case ["hold_open"]:
+            front, relay = replace(front, hold_open="front.hold_open"), "front.hold_open"
+        case ["lamp"]:
+            front, relay = replace(front, indicator=IndicatorPlan("front.lamp")), "front.lamp"
+        case ["bolt"]:
+            front, contact = replace(front, bolt="front.bolt"), ContactPlan("front.bolt")
+        case ["operator_fault"]:
+            front = replace(front, operator_fault="front.operator_fault")
+            contact = ContactPlan("front.operator_fault")
+        case ["presence"]:
+            front = replace(front, presence="front.presence")
+            contact = ContactPlan("front.presence")
+        case ["switch"]:
+            front = replace(front, mode_switch=(("front.switch_night", "night"),))
+            contact = ContactPlan("front.switch_night")
+        case ["fire", "open"]:
+            # The activation is held for as long as the alarm lasts, so it has no limit.
+            plan = replace(plan, relays=(RelayPlan("front.activation", None), *plan.relays[1:]))
+            front = replace(front, fire=FirePlan("house.fire", "open"))
+            contact = ContactPlan("house.fire", fault_severity="urgent")
+        case ["fire", action]:
+            front = replace(front, fire=FirePlan("house.fire", cast("OnFire", action)))
+            contact = ContactPlan("house.fire", fault_severity="urgent")
+        case ["maintained"]:
+            front = replace(front, pulse_ms=None)
+        case ["toggle"]:
+            front = replace(front, toggle=True)
+        case ["no", "leaf"]:
+            front = replace(front, leaf=None, left_open_after_ms=None)
+        case ["egress", "never"]:
+            front = replace(front, egress="never")
+        case ["wheelchair"]:
+            button = ActivatorPlan("front.wheelchair", "button", "outside", 20_000)
+            front = replace(front, activators=(*front.activators, button))
+            contact = ContactPlan("front.wheelchair", stuck_after_ms=30_000)
+        case ["mains"]:
+            watch = WatchPlan("mains", "house.mains", "urgent", 10_000, active=True)
+            plan = replace(plan, watches=(watch,))
+            contact = ContactPlan("house.mains")
+        case ["climate"]:
+            limits = (("temperature_c", -40.0, 80.0),)
+            meter = MeterPlan("wc.climate", ("temperature_c",), 180_000, limits)
+            plan = replace(plan, meters=(meter,))
+        case ["interlock", "waiting", *length]:
+            return interlocked(plan, duration(length) if length != ["not"] else 0)
+        case _:
+            raise ValueError(f"no such part: {part}")
+    if relay is not None:
+        plan = replace(plan, relays=(*plan.relays, RelayPlan(relay, None)))
+    if contact is not None:
+        plan = replace(plan, contacts=(*plan.contacts, contact))
+    return replace(plan, doors=(front, *plan.doors[1:]))
+
+
+def interlocked(plan: BuildingPlan, wait_ms: Ms) -> BuildingPlan:
+    """A second door of which only one may be open."""
+    inner = DoorPlan(
+        "inner",
+        "Inner door",
+        "inner.activation",
+        leaf="inner.leaf",
+        left_open_after_ms=120_000,
+        activators=(ActivatorPlan("inner.button_inside", "button", "inside"),),
+    )
+    return replace(
+        plan,
+        contacts=(
+            *plan.contacts,
+            ContactPlan("inner.button_inside", stuck_after_ms=30_000),
+            ContactPlan("inner.leaf"),
+        ),
+        relays=(*plan.relays, RelayPlan("inner.activation", 30_000)),
+        doors=(*plan.doors, inner),
+        interlocks=(InterlockPlan("lobby", ("front", "inner"), wait_ms),),
+    )
+
+
+def transitions(text: str, day: str) -> Iterator[Transition]:
+    """``06:00 night, 07:00 automatic, 2026-03-03 07:00 automatic``"""
+    for row in filter(None, map(str.strip, text.split(","))):
+        *date, clock, mode = row.split()
+        day = date[0] if date else day
+        yield Transition(instant(day, f"{clock}:00.000"), cast("Mode", mode))
+
+
+if __name__ == "__main__":
+    told = parse(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    print("\n".join(replayed(told)))
