@@ -128,7 +128,11 @@ def _label(value: object) -> str:
     return text
 
 
-Label = Annotated[str, BeforeValidator(_label), _schema("string", minLength=1, maxLength=200)]
+Label = Annotated[
+    str,
+    BeforeValidator(_label),
+    WithJsonSchema({"type": ["string", "number"], "minLength": 1, "maxLength": 200}),
+]
 """One line that people read."""
 
 
