@@ -70,6 +70,7 @@ def create_app(site: Site) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await site.hub.start()
         tasks = [asyncio.create_task(site.house.run()), asyncio.create_task(site.hub.run())]
         yield
         for task in tasks:

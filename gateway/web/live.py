@@ -106,6 +106,8 @@ class Hub:
         self._channels: dict[View, Channel] = {}
         self.clients: set[Client] = set()
         self.row = 0
+        """The newest row that was told."""
+        self._row_known = False
         self._known_head = 0
         self._changed = asyncio.Event()
         self._rows = asyncio.Event()
@@ -115,6 +117,14 @@ class Hub:
     def _on_rows(self, journal: str, head: int) -> None:
         self._known_head = head
         self._rows.set()
+
+    async def start(self) -> None:
+        """Find out where the journal stands, before the first client comes."""
+        try:
+            self.row = await self._records.head()
+            self._row_known = True
+        except Unavailable as error:
+            log.warning("journal not readable", reason=str(error))
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -147,26 +157,23 @@ class Hub:
         return self._scene(view.language, Who("", "", view.role))  # type: ignore[arg-type]  # Role
 
     async def _tell_rows(self) -> None:
-        try:
-            self.row = await self._records.head()
-        except Unavailable:
-            self.row = 0
         while True:
             await self._rows.wait()
             self._rows.clear()
             try:
                 await self._catch_up()
-            except Expired:
-                self.row = self._known_head  # another journal, or rows that are gone already
+            except Expired:  # another journal, or rows that are gone already
+                self._begin_anew()
             except Unavailable as error:
                 log.warning("journal not readable", reason=str(error))
                 await asyncio.sleep(1)
                 self._rows.set()
 
     async def _catch_up(self) -> None:
-        if not self.clients or self.row > self._known_head:
+        if not self._row_known or self.row > self._known_head:
+            self._begin_anew()
+        if not self.clients:
             self.row = self._known_head
-            return
         while self.row < self._known_head:
             rows = await self._records.after(self.row, PAGE)
             if not rows:
@@ -175,6 +182,12 @@ class Hub:
                 scene = self._scene_of(channel.view)
                 channel.put(b"".join(fact_frame(row, scene) for row in rows))
             self.row = rows[-1].row
+
+    def _begin_anew(self) -> None:
+        """Everybody shall forget what they have: what came between cannot be told."""
+        self.row, self._row_known = self._known_head, True
+        for channel in self._channels.values():
+            channel.put(_reset(self.row))
 
     async def _beat(self) -> None:
         while True:
@@ -257,7 +270,7 @@ class Hub:
                 await channel.news()
 
     async def _resume(self, client: Client, last: int, until: int) -> AsyncIterator[bytes]:
-        reset = f'id: {until}\nevent: reset\ndata: {{"row":{until}}}\n\n'.encode()
+        reset = _reset(until)
         if last == until:
             return
         try:
@@ -274,3 +287,7 @@ class Hub:
                 last = rows[-1].row
         except (Unavailable, Expired):
             yield reset
+
+
+def _reset(row: int) -> bytes:
+    return b'id: %d\nevent: reset\ndata: {"row":%d}\n\n' % (row, row)

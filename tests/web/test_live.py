@@ -1,0 +1,214 @@
+"""The live stream: shared frames, resuming without a gap, bounded clients."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.core.facts import Fact
+from gateway.journal.queue import Batch
+from gateway.journal.writer import Journal
+from gateway.web.auth import Who
+from gateway.web.live import RING, Client, TooMany, View
+from tests.page.fake import now_ms
+from tests.web.conftest import Web, snapshot
+
+PAGE = View("de", "admin")
+JSON = View("", "view")
+
+
+class Stream:
+    """One client; ``next`` gives the next event as (kind, id, data)."""
+
+    def __init__(self, web: Web, view: View = JSON, last: int | None = None) -> None:
+        user = web.users.list_users()[0]
+        session = web.users.start_session(user.id)
+        from gateway.web.users import hashed
+
+        who = Who(f"web:{user.id}", user.name, user.role, user.id, hashed(session))
+        self.client: Client = web.site.hub.join(view, who)
+        self._frames: AsyncIterator[bytes] = web.site.hub.frames(self.client, last)
+        self._waiting: list[tuple[str, str, Any]] = []
+
+    async def next(self, kind: str) -> tuple[str, str, Any]:
+        async with asyncio.timeout(5):
+            while True:
+                while self._waiting:
+                    event = self._waiting.pop(0)
+                    if event[0] == kind:
+                        return event
+                frame = await anext(self._frames)
+                for block in frame.decode().split("\n\n"):
+                    fields = dict(line.split(": ", 1) for line in block.split("\n") if ": " in line)
+                    if "event" in fields:
+                        data = json.loads(fields["data"])
+                        self._waiting.append((fields["event"], fields.get("id", ""), data))
+
+
+@pytest.fixture
+def written(web: Web) -> Iterator[Journal]:
+    """A real journal behind the page, whose commits it is told of."""
+    journal = Journal(
+        web.options.journal,
+        boot="b",
+        limit_bytes=10_000_000,
+        lives={},
+        on_commit=lambda c: web.runner.get_loop().call_soon_threadsafe(
+            web.site.hub._on_rows, c.journal, c.head
+        ),
+        on_state=lambda reason: None,
+    )
+    journal.start()
+    journal.kept(5)
+    web.add("admin", "admin")
+    yield journal
+    journal.close(2)
+
+
+def fact(journal: Journal, number: int) -> None:
+    journal.append(Batch(facts=(Fact("door_opened", f"d{number}", now_ms(), {"cause": "hand"}),)))
+
+
+def live(web: Web, work: Any) -> None:
+    async def run() -> None:
+        await web.site.hub.start()
+        hub = asyncio.create_task(web.site.hub.run())
+        try:
+            await work()
+        finally:
+            hub.cancel()
+            await asyncio.gather(hub, return_exceptions=True)
+
+    web.runner.run(run())
+
+
+def test_a_change_reaches_every_client_as_the_same_bytes(web: Web, written: Journal) -> None:
+    async def work() -> None:
+        streams = [Stream(web, PAGE) for _ in range(3)]
+        for stream in streams:
+            _, _, whole = await stream.next("page")
+            assert "Geschlossen" in whole["html:door.front"]
+        told = snapshot()
+        told["doors"]["front"]["state"] = "open"
+        web.see(told)
+        for stream in streams:
+            _, _, change = await stream.next("page")
+            assert "Offen" in change["html:door.front"]
+            assert "html:alarms" not in change
+        assert len({stream.client.channel for stream in streams}) == 1
+
+    live(web, work)
+
+
+def test_facts_come_with_their_row_number(web: Web, written: Journal) -> None:
+    async def work() -> None:
+        stream = Stream(web)
+        await stream.next("status")
+        fact(written, 1)
+        _, row, told = await stream.next("fact")
+        assert (told["kind"], told["subject"], str(told["row"])) == ("door_opened", "d1", row)
+
+    live(web, work)
+
+
+def test_a_client_that_comes_back_misses_nothing_and_gets_nothing_twice(
+    web: Web, written: Journal
+) -> None:
+    async def work() -> None:
+        stream = Stream(web)
+        await stream.next("status")
+        fact(written, 1)
+        _, row, _ = await stream.next("fact")
+        web.site.hub.leave(stream.client)
+        for number in range(2, 6):
+            fact(written, number)
+        await asyncio.sleep(0.2)
+        again = Stream(web, last=int(row))
+        fact(written, 6)
+        subjects = [(await again.next("fact"))[2]["subject"] for _ in range(5)]
+        assert subjects == ["d2", "d3", "d4", "d5", "d6"]
+
+    live(web, work)
+
+
+def test_a_cursor_of_another_journal_is_reset(web: Web, written: Journal) -> None:
+    async def work() -> None:
+        fact(written, 1)
+        stream = Stream(web, last=999_999)
+        kind, row, _ = await stream.next("reset")
+        assert (kind, int(row)) == ("reset", web.site.hub.row)
+
+    live(web, work)
+
+
+def test_a_slow_reader_falls_off_the_ring_and_is_dropped(web: Web, written: Journal) -> None:
+    async def work() -> None:
+        stream = Stream(web)
+        await stream.next("status")
+        for _ in range(RING + 1):
+            stream.client.channel.put(b"event: beat\ndata: {}\n\n")
+        with pytest.raises(StopAsyncIteration):
+            await stream.next("fact")
+
+    live(web, work)
+
+
+def test_a_lost_role_ends_the_stream(web: Web, written: Journal) -> None:
+    async def work() -> None:
+        web.add("second", "admin")
+        stream = Stream(web)
+        await stream.next("status")
+        web.users.set_role("admin", "view")
+        web.site.hub.check()
+        with pytest.raises(StopAsyncIteration):
+            await stream.next("fact")
+
+    live(web, work)
+
+
+def test_no_more_streams_than_allowed(tmp_path: Path) -> None:
+    web = Web(tmp_path, max_live=2)
+    web.add("admin", "admin")
+
+    async def work() -> None:
+        first, _ = Stream(web), Stream(web)
+        with pytest.raises(TooMany):
+            Stream(web)
+        web.site.hub.leave(first.client)
+        Stream(web)
+
+    live(web, work)
+    web.close()
+
+
+def test_a_lost_controller_is_told(web: Web, written: Journal) -> None:
+    async def work() -> None:
+        stream = Stream(web, PAGE)
+        await stream.next("page")
+        web.away()
+        _, _, change = await stream.next("page")
+        assert change["connection"]["state"] == "lost"
+        assert change["door:front"]["ok"] is False
+
+    live(web, work)
+
+
+def test_changes_are_told_at_most_ten_times_a_second(web: Web, written: Journal) -> None:
+    async def work() -> None:
+        stream = Stream(web)
+        await stream.next("status")
+        head, begin = stream.client.channel.head, time.monotonic()
+        while time.monotonic() - begin < 0.5:
+            told = snapshot()
+            told["doors"]["front"]["press_to_open_ms"] = now_ms()
+            web.see(told)
+            await asyncio.sleep(0.005)
+        assert 3 <= stream.client.channel.head - head <= 7
+
+    live(web, work)
