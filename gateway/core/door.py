@@ -338,11 +338,12 @@ class _Turn:
     def _pulse_toggle_for_fire(self) -> None:
         """A toggle drive does not understand a level that stays. Under fire it is brought open
         by a pulse, and by another whenever it is then *seen* closed: never on a guess."""
-        door, plan = self.door, self.plan
-        begins = self.before.opening.held != "fire" and door.leaf.opened is None
+        door, plan, before = self.door, self.plan, self.before
+        begins = before.opening.held != "fire" and before.leaf.attempt is None
         shut = door.leaf.seen is False and door.leaf.attempt is None
-        quiet = door.opening.phase in ("idle", "lead") and door.opening.due_ms is None
-        if opening.pulsed_for_fire(door.opening, plan) and quiet and (begins or shut):
+        if not opening.pulsed_for_fire(door.opening, plan) or door.leaf.opened is not None:
+            return
+        if begins or shut:
             self._give(opening.ask(door.opening, plan, self.now, 0))
             self._know(leaf.asked(door.leaf, "fire", self.now))
 

@@ -392,6 +392,26 @@ def test_fire_pulses_a_toggle_drive_that_stays_closed_until_it_opens() -> None:
     assert bench.standing() == ["did_not_open"]
 
 
+@pytest.mark.parametrize("fire_ms", [1200, 1700, 3000])
+def test_fire_gives_a_toggle_drive_that_is_on_its_way_no_second_pulse(fire_ms: int) -> None:
+    bench = Bench(replace(TOGGLE, fire=fire("open")))
+    bench.press(1000)
+    bench.fire(fire_ms, True)
+    bench.leaf(4000, True)
+    bench.until(60_000)
+    assert bench.times("activation") == [1000, 1500]
+
+
+def test_fire_gives_a_toggle_drive_that_closed_during_its_rest_a_pulse_after_it() -> None:
+    bench = Bench(replace(TOGGLE, fire=fire("open")))
+    bench.fire(1000, True)
+    bench.leaf(1300, True)
+    bench.leaf(1400, False)
+    bench.leaf(4000, True)
+    bench.until(60_000)
+    assert bench.times("activation") == [1000, 1500, 2500, 3000]
+
+
 def test_fire_gives_an_open_toggle_drive_no_pulse() -> None:
     bench = Bench(replace(TOGGLE, fire=fire("open")), leaf=True)
     bench.fire(1000, True)

@@ -57,7 +57,7 @@ HAPPENINGS = st.one_of(
 )
 STORIES = st.lists(HAPPENINGS, max_size=25)
 ALL = st.sampled_from(sorted(PLANS)).map(PLANS.__getitem__)
-often = settings(max_examples=150, deadline=None)
+often = settings(max_examples=80, deadline=None)
 
 
 def request(value: object, now: Ms, number: int) -> door.Requested:
