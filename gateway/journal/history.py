@@ -39,20 +39,24 @@ class Bucket:
     count: int
 
 
-@dataclass(slots=True)
-class _Sum:
-    count: int = 0
-    total: float = 0.0
-    min: float | None = None
-    max: float | None = None
+_Sum = tuple[int, float, float | None, float | None]
+"""(count, total, min, max) of one bucket."""
 
-    def add(self, count: int, total: float, low: float | None, high: float | None) -> None:
-        self.count += count
-        self.total += total
-        if low is not None and (self.min is None or low < self.min):
-            self.min = low
-        if high is not None and (self.max is None or high > self.max):
-            self.max = high
+
+def _add(sums: dict[int, _Sum], index: int, more: _Sum) -> None:
+    """Add to a bucket. Most buckets are filled once: a chart has no time for more."""
+    had = sums.get(index)
+    if had is None:
+        sums[index] = more
+        return
+    lows = [low for low in (had[2], more[2]) if low is not None]
+    highs = [high for high in (had[3], more[3]) if high is not None]
+    sums[index] = (
+        had[0] + more[0],
+        had[1] + more[1],
+        min(lows, default=None),
+        max(highs, default=None),
+    )
 
 
 def buckets(
@@ -83,18 +87,10 @@ def buckets(
         last = (to_utc_ms - 1 - from_utc_ms) // width
         for index in [index for index in sums if not 0 <= index <= last]:
             edge = sums.pop(index)
-            sums.setdefault(min(max(index, 0), last), _Sum()).add(
-                edge.count, edge.total, edge.min, edge.max
-            )
+            _add(sums, min(max(index, 0), last), edge)
         return [
-            Bucket(
-                utc_ms=from_utc_ms + index * width,
-                min=found.min,
-                mean=found.total / found.count if found.count else None,
-                max=found.max,
-                count=found.count,
-            )
-            for index, found in sorted(sums.items())
+            Bucket(from_utc_ms + index * width, low, total / count if count else None, high, count)
+            for index, (count, total, low, high) in sorted(sums.items())
         ]
 
     return reader.read(work)
@@ -122,7 +118,7 @@ def _from_hours(
             "FROM hour WHERE series = ? AND boot = ? AND hour BETWEEN ? AND ? GROUP BY 1",
             (shift, width, series, boot.id, first, last),
         ):
-            sums.setdefault(index, _Sum()).add(int(count), total, low, high)
+            _add(sums, index, (int(count), total, low, high))
 
 
 def _from_facts(
@@ -140,14 +136,13 @@ def _from_facts(
             f"{where} NULL GROUP BY 1",
             (shift, width, *values),
         ):
-            sums.setdefault(index, _Sum()).add(count, total, low, high)
+            _add(sums, index, (count, total, low, high))
         for mono_ms, count, value, text in db.execute(
             f"SELECT mono_ms, count, value, data {where} NOT NULL", values
         ):
             thinned = json.loads(text)
-            sums.setdefault((mono_ms + shift) // width, _Sum()).add(
-                count, count * (value or 0.0), thinned.get("min"), thinned.get("max")
-            )
+            mean = (count, count * (value or 0.0), thinned.get("min"), thinned.get("max"))
+            _add(sums, (mono_ms + shift) // width, mean)
 
 
 def levels(

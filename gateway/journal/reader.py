@@ -277,8 +277,9 @@ class Reader:
 
 SELECT = (
     "SELECT row, lane, seq, fact.boot, mono_ms, kind, subject, quantity, value, data "
-    "FROM fact JOIN series ON series.id = fact.series"
+    "FROM fact CROSS JOIN series ON series.id = fact.series"
 )
+"""CROSS JOIN: SQLite shall begin with the facts, in the order that is asked for."""
 
 
 def rows(found: Iterable[Any], known: dict[int, Boot]) -> list[Row]:
@@ -378,7 +379,8 @@ class _Wanted:
             sort = "seq"
         else:
             terms.append("row > ? AND row < ?")
-            terms.append(f"lane IN ({','.join(str(LANE_INDEX[lane]) for lane in lanes)})")
+            if len(lanes) < len(LANES):
+                terms.append(f"+lane IN ({','.join(str(LANE_INDEX[lane]) for lane in lanes)})")
             sort = "row"
         sql = f"{SELECT} WHERE {' AND '.join(terms)} ORDER BY {sort} {order} LIMIT ?"
         return rows(db.execute(sql, (after, before, limit)), known)
