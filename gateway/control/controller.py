@@ -153,7 +153,7 @@ class Controller:
             item(now)
         else:
             self._step(item, now)
-        if now >= self._look_at:
+        if now >= self._look_at or now >= self._civil_at:
             self._look(max(now, self._now))
 
     def wake_at(self) -> Ms:

@@ -117,7 +117,10 @@ def test_outputs_off_opens_every_relay(tmp_path: Path) -> None:
 
 def test_people_come_and_go(tmp_path: Path) -> None:
     state = ("--state", tmp_path)
-    assert portier("user", "add", "boss", "--role", "admin", *state, typed="long enough\n").exit_code == 0
+    assert (
+        portier("user", "add", "boss", "--role", "admin", *state, typed="long enough\n").exit_code
+        == 0
+    )
     assert portier("user", "add", "mia", *state, typed="long enough\n").exit_code == 0
     assert portier("user", "add", "mia", *state, typed="long enough\n").exit_code == 1
     assert portier("user", "add", "tom", *state, typed="short\n").exit_code == 1

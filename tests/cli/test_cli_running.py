@@ -17,9 +17,10 @@ from tests.process.parts import BUILDING, House, running, until
 
 pytestmark = pytest.mark.process
 
-CONFIG = BUILDING.replace(
-    "doors:", "  wc.climate: {driver: simulated_meter, every: 1 s}\ndoors:", 1
-) + "watch: {frost: {point: wc.climate, quantity: temperature_c, below: 3}}\n"
+CONFIG = (
+    BUILDING.replace("doors:", "  wc.climate: {driver: simulated_meter, every: 1 s}\ndoors:", 1)
+    + "watch: {frost: {point: wc.climate, quantity: temperature_c, below: 3}}\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,7 @@ def test_a_refusal_is_1_with_its_reason(place: House) -> None:
 
 
 def test_an_alarm_is_acknowledged_and_shelved(place: House) -> None:
+    said(portier(place, "bench", "travel", "--by", "1min"))  # the door is closed by then
     said(portier(place, "bench", "world", "front.leaf", "jam_shut"))
     said(portier(place, "door", "open", "front"))
     said(portier(place, "bench", "travel", "--by", "10s"))
@@ -156,7 +158,9 @@ def test_a_user_is_forgotten(place: House) -> None:
     run = CliRunner()
     state = ["--state", str(place.state)]
     for name in ("boss", "mia"):
-        made = run.invoke(cli, ["user", "add", name, "--role", "admin", *state], input="long enough\n")
+        made = run.invoke(
+            cli, ["user", "add", name, "--role", "admin", *state], input="long enough\n"
+        )
         assert made.exit_code == 0
     said(portier(place, "forget", "mia", "--yes"))
     assert "mia" not in said(portier(place, "user", "list"))

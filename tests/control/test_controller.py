@@ -224,3 +224,15 @@ def test_an_empty_building_runs() -> None:
     rig.controller.begin(0.0)
     rig.inbox.offer(Level("nobody", True, rig.clock.now_ms()))
     rig.passes(2000, 500)
+
+
+def test_what_is_due_is_served_when_it_is_due() -> None:
+    """Else a journey of the bench's clock would stand still before it for ever."""
+    rig = Rig().start()
+    for _ in range(300):
+        rig.time.passes(max(0, rig.controller.wake_at() - rig.clock.now_ms()))
+        due = rig.controller.wake_at()
+        rig.turn()
+        assert rig.controller.wake_at() > due
+        rig.time.passes(7)
+        rig.turn()

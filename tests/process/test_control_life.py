@@ -69,7 +69,9 @@ def test_killed_in_the_middle_of_a_pulse_nothing_is_replayed(place: House) -> No
     since = place.rows("gateway_started")[-1].row
     assert starts[0].row < since
     time.sleep(1.0)  # longer than the pulse: nothing comes
-    later = [row.subject for row in place.rows("relay_changed") if row.row > since and row.data["on"]]
+    later = [
+        row.subject for row in place.rows("relay_changed") if row.row > since and row.data["on"]
+    ]
     assert later == []
     assert len(accepted(place)) == 1
     assert place.rows("gateway_started")[-1].data["clean"] is False
