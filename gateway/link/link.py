@@ -120,7 +120,7 @@ class Link:
     _session: str = field(default_factory=lambda: os.urandom(6).hex())
     """Names this run of the link, so that a second gateway with the same id is seen."""
     _introduced: bool = False
-    """Its ``info`` has been published with that name."""
+    """The broker has had our ``info`` with that name."""
 
     def __post_init__(self) -> None:
         self.topics = Topics(self.gateway)
@@ -223,7 +223,9 @@ class Link:
             # Not every broker says who threw us out (Mosquitto 2.0.11 does not): if somebody
             # else has introduced itself as this gateway since we did, there are two of us.
             session = _object(message.payload).get("session")
-            if self._introduced and session is not None and session != self._session:
+            if session == self._session:
+                self._introduced = True  # the broker has it, and sends it back
+            elif self._introduced and session is not None:
                 log.error("a second gateway with this id", gateway=self.gateway)
                 self.broker.drop("taken_over")
         elif len(parts) == 2 and parts[0] == "recorded":
@@ -305,8 +307,8 @@ class Link:
         second = self.clocks.mono_ms() // 1000
         count = self._refusals[1] + 1 if self._refusals[0] == second else 1
         self._refusals = (second, count)
-        log.info("command refused", reason=reason, actor=actor)
         if count <= REFUSED_PER_S:
+            log.info("command refused", reason=reason, actor=actor)
             self.panel.send(
                 {
                     "type": "refused",
@@ -406,7 +408,6 @@ class Link:
             return
         wanted = state.states(self.topics, self._snapshot)
         wanted[self.topics.info] = state.info(self._snapshot, self._window, self._session)
-        self._introduced = True
         for topic, payload in wanted.items():
             if self._shown.get(topic) != payload:
                 self._shown[topic] = payload
