@@ -7,6 +7,8 @@ import json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY = 64 * 1024
+DIRECT = "portier.send"
+"""In the scope: the server's own ``send``, for what is sent ten thousand times a second."""
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -45,6 +47,7 @@ class Armour:
                 message["headers"] = given
             await send(message)
 
+        scope[DIRECT] = send
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if not length.isdigit() or int(length) > MAX_BODY:
             await too_large(scope, send_armoured)

@@ -16,7 +16,7 @@ from gateway.web.words import Words, best_language
 
 if TYPE_CHECKING:
     from gateway.web.auth import Who
-    from gateway.web.scene import DoorScene
+    from gateway.web.shown import DoorScene
     from gateway.web.site import Site
 
 HERE = Path(__file__).parent

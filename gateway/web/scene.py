@@ -3,83 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from gateway.core.events import MODES
 from gateway.web.house import House
+from gateway.web.shown import AlarmScene, DoorScene, GuaranteeScene, PointScene
 from gateway.web.words import Words
 
 GUARANTEES = ("door_by_button", "door_by_staff", "journal", "forwarding", "recording", "clock")
 SEVERITIES = ("emergency", "urgent", "fault", "notice")
-
-
-@dataclass(frozen=True, slots=True)
-class DoorScene:
-    """A door in sentences. ``why``: why staff cannot open it now, or empty."""
-
-    id: str
-    name: str
-    state: str
-    state_text: str
-    since: str
-    assumed: bool
-    mode: str
-    mode_text: str
-    mode_detail: str
-    last_request: str
-    last_refusal: str
-    last_opened: str
-    notes: tuple[str, ...]
-    ok: bool
-    needs_reason: bool
-    why: str
-    command: str
-    answer: str
-    settled: bool
-    result: str
-
-
-@dataclass(frozen=True, slots=True)
-class AlarmScene:
-    id: str
-    kind: str
-    severity: str
-    severity_text: str
-    state: str
-    state_text: str
-    what: str
-    means: str
-    todo: str
-    raised: str
-    count: str
-    detail: str
-    seen_by: str
-    can_acknowledge: bool
-    can_shelve: bool
-
-
-@dataclass(frozen=True, slots=True)
-class GuaranteeScene:
-    name: str
-    text: str
-    ok: bool
-    since: str
-    detail: str
-    absent: bool
-    """Not configured, and therefore nothing that could hold or not."""
-
-
-@dataclass(frozen=True, slots=True)
-class PointScene:
-    id: str
-    kind: str
-    level: str
-    raw: str
-    since: str
-    changes: int
-    faults: str
-    known: bool
 
 
 class Scene:

@@ -7,23 +7,29 @@ from any thread and process; verifying a password is slow on purpose and wants a
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
-from pwdlib import PasswordHash
-from pwdlib.hashers.argon2 import Argon2Hasher
+from gateway.web.accounts import (
+    PASSWORDS,
+    ROLES,
+    Role,
+    Token,
+    User,
+    UserError,
+    good_name,
+    good_password,
+    hashed,
+    known_role,
+)
 
-Role = Literal["view", "staff", "maintenance", "admin"]
-ROLES: tuple[Role, ...] = ("view", "staff", "maintenance", "admin")
+__all__ = ["ROLES", "Role", "Token", "User", "UserError", "Users", "hashed"]
 SESSION_LIFE_S = 30 * 86_400
 SESSION_IDLE_S = 7 * 86_400
 SEEN_EVERY_S = 60
@@ -41,69 +47,12 @@ CREATE TABLE IF NOT EXISTS tokens (
   hash TEXT NOT NULL UNIQUE, created REAL NOT NULL, expires REAL NOT NULL, by TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
-# OWASP's second recommended setting: 19 MiB, so that several log-ins fit the role's memory cap.
-_PASSWORDS = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1),))
-
-
-class UserError(Exception):
-    """A request about users that cannot be done; ``key`` names the text in the catalogue."""
-
-    def __init__(self, key: str, message: str) -> None:
-        super().__init__(message)
-        self.key = key
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """``armed_s``: how long this person's open button stays armed, in seconds."""
-
-    id: int
-    name: str
-    role: Role
-    language: str
-    armed_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """``created``, ``expires``: seconds since 1970."""
-
-    id: int
-    name: str
-    role: Role
-    created: float
-    expires: float
-
-
-def hashed(secret: str) -> str:
-    """How a session id or token is kept."""
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-def _role(role: str) -> Role:
-    for known in ROLES:
-        if role == known:
-            return known
-    raise UserError("bad_role", f"no such role: {role}; one of {', '.join(ROLES)}")
-
-
-def _good_name(name: str) -> str:
-    name = name.strip()
-    if not 1 <= len(name) <= 40 or not name.isprintable() or name.startswith("forgotten-"):
-        raise UserError("bad_name", "a name has 1 to 40 printable characters")
-    return name
-
-
-def _good_password(password: str) -> str:
-    if not 10 <= len(password) <= 200:
-        raise UserError("bad_password", "a password has 10 to 200 characters")
-    return _PASSWORDS.hash(password)
 
 
 @cache
 def _hash_of_nobody() -> str:
     """What a password is compared with where there is no such user."""
-    return _PASSWORDS.hash(secrets.token_urlsafe(16))
+    return PASSWORDS.hash(secrets.token_urlsafe(16))
 
 
 class Users:
@@ -172,7 +121,7 @@ class Users:
 
     def add_user(self, name: str, role: str, password: str) -> User:
         """Raises :class:`UserError` for a name that is taken, a short password, an unknown role."""
-        values = (_good_name(name), _role(role), _good_password(password), self._now())
+        values = (good_name(name), known_role(role), good_password(password), self._now())
         try:
             with self._change() as db:
                 db.execute(
@@ -184,7 +133,7 @@ class Users:
 
     def set_role(self, name: str, role: str) -> User:
         """Ends the user's sessions: who lost a right loses it at once."""
-        user, new = self.by_name(name), _role(role)
+        user, new = self.by_name(name), known_role(role)
         with self._change() as db:
             self._keep_an_admin(user, new)
             db.execute("UPDATE users SET role = ? WHERE id = ?", (new, user.id))
@@ -193,7 +142,7 @@ class Users:
 
     def set_password(self, name: str, password: str, *, keep_session: str = "") -> None:
         """Ends all sessions of the user but the one whose hash is ``keep_session``."""
-        user, password_hash = self.by_name(name), _good_password(password)
+        user, password_hash = self.by_name(name), good_password(password)
         with self._change() as db:
             db.execute("UPDATE users SET password = ? WHERE id = ?", (password_hash, user.id))
             db.execute("DELETE FROM sessions WHERE user = ? AND hash != ?", (user.id, keep_session))
@@ -258,7 +207,7 @@ class Users:
             " WHERE name = ? AND removed IS NULL",
             name.strip(),
         )
-        good = _PASSWORDS.verify(password[:200], str(row[5]) if row else self._nobody)
+        good = PASSWORDS.verify(password[:200], str(row[5]) if row else self._nobody)
         return User(*row[:5]) if row and good else None  # type: ignore[arg-type]  # SQL row
 
     def start_session(self, user_id: int) -> str:
@@ -303,7 +252,7 @@ class Users:
         if not 1 <= days <= TOKEN_DAYS_MAX:
             raise UserError("bad_days", f"a token lives 1 to {TOKEN_DAYS_MAX} days")
         secret, now = "portier_" + secrets.token_urlsafe(32), self._now()
-        values = (_good_name(name), _role(role), hashed(secret), now, now + days * 86_400, by)
+        values = (good_name(name), known_role(role), hashed(secret), now, now + days * 86_400, by)
         try:
             with self._change() as db:
                 db.execute("DELETE FROM tokens WHERE expires < ?", (now,))

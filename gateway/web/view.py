@@ -46,7 +46,7 @@ def _instants(told: Mapping[str, Any], at: _Times) -> dict[str, Any]:
 _INSTANTS = frozenset(
     {
         "since_ms", "at_ms", "last_opened_ms", "service_until_ms", "raised_ms",
-        "shelved_until_ms", "started_ms", "oldest_unsent_ms",
+        "shelved_until_ms", "started_ms",
     }
 )  # fmt: skip
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # no stubs
 from playwright.sync_api import Browser, Page
 
 from tests.page.conftest import Gateway
@@ -47,7 +48,7 @@ def barriers(page: Page) -> list[str]:
     ]
 
 
-def look(browser: Browser, house: Gateway, style: dict[str, object], role: str = "admin") -> Page:
+def look(browser: Browser, house: Gateway, style: dict[str, Any], role: str = "admin") -> Page:
     context = browser.new_context(
         color_scheme=style["color_scheme"], locale=style["locale"],
         viewport={"width": style["width"], "height": 800},
@@ -64,7 +65,7 @@ def overflow(page: Page) -> int:
 
 @pytest.mark.parametrize("style", LOOKS)
 def test_every_page_is_without_barriers(
-    browser: Browser, house: Gateway, style: dict[str, object]
+    browser: Browser, house: Gateway, style: dict[str, Any]
 ) -> None:
     page = look(browser, house, style)
     said: list[str] = []
@@ -82,7 +83,7 @@ def test_every_page_is_without_barriers(
 
 @pytest.mark.parametrize("style", LOOKS)
 def test_alarm_armed_and_lost_are_without_barriers(
-    browser: Browser, tmp_path: Path, style: dict[str, object]
+    browser: Browser, tmp_path: Path, style: dict[str, Any]
 ) -> None:
     house = Gateway(tmp_path)
     for kind, severity in (

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+from pathlib import Path
+
 import pytest
 
 from gateway.core.reasons import REASONS
+from gateway.web.options import ListenError, Options
+from gateway.web.render import STATIC
 from tests.page.fake import alarm
 from tests.web.conftest import Web, snapshot
 from tests.web.test_access import path_of, routes
@@ -212,3 +218,31 @@ def test_health_says_which_part_fails(web: Web) -> None:
     ready = web.call("GET", "/health/ready")
     assert ready.status_code == 503
     assert ready.json() == {"status": "failed", "panel": "ok", "journal": "failed"}
+
+
+def test_files_of_others_are_unchanged() -> None:
+    vendor = STATIC / "vendor"
+    named = re.findall(
+        r"\| `(uplot[^`]+)` .*`([0-9a-f]{64})` \|", (vendor / "README.md").read_text()
+    )
+    assert len(named) == 2
+    for name, checksum in named:
+        assert hashlib.sha256((vendor / name).read_bytes()).hexdigest() == checksum
+
+
+def test_static_files_with_their_hash_are_kept_for_ever(shared: Web) -> None:
+    page = shared.call("GET", "/login").text
+    address = re.search(r'href="(/static/portier.css[^"]+)"', page)
+    assert address is not None
+    answer = shared.call("GET", address.group(1))
+    assert answer.status_code == 200
+    assert "immutable" in answer.headers["cache-control"]
+    assert shared.call("GET", "/static/portier.css").headers["cache-control"] == "no-cache"
+    assert shared.call("GET", "/static/../users.py").status_code == 404
+
+
+def test_plain_http_stays_on_this_machine() -> None:
+    Options(state=Path(), host="::1").check()
+    Options(state=Path(), host="0.0.0.0", tls_cert=Path("c"), tls_key=Path("k")).check()
+    with pytest.raises(ListenError, match="Plain HTTP is for"):
+        Options(state=Path(), host="0.0.0.0").check()

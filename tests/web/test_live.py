@@ -13,7 +13,7 @@ import pytest
 
 from gateway.core.facts import Fact
 from gateway.journal.queue import Batch
-from gateway.journal.writer import Journal
+from gateway.journal.writer import Committed, Journal
 from gateway.web.auth import Who
 from gateway.web.live import RING, Client, TooMany, View
 from tests.page.fake import now_ms
@@ -54,14 +54,17 @@ class Stream:
 @pytest.fixture
 def written(web: Web) -> Iterator[Journal]:
     """A real journal behind the page, whose commits it is told of."""
+    loop = web.runner.get_loop()
+
+    def committed(told: Committed) -> None:
+        loop.call_soon_threadsafe(web.site.hub._on_rows, told.journal, told.head)
+
     journal = Journal(
         web.options.journal,
         boot="b",
         limit_bytes=10_000_000,
         lives={},
-        on_commit=lambda c: web.runner.get_loop().call_soon_threadsafe(
-            web.site.hub._on_rows, c.journal, c.head
-        ),
+        on_commit=committed,
         on_state=lambda reason: None,
     )
     journal.start()

@@ -79,3 +79,13 @@ async def counters(who: View, site: TheSite) -> dict[str, Any]:
 async def guarantees(who: View, site: TheSite) -> list[dict[str, Any]]:
     """What works right now and what does not, each since when."""
     return guarantees_json(site.house)
+
+
+@router.get("/api/v1/kept", responses=problems())
+async def kept(who: View, site: TheSite) -> dict[str, Any]:
+    """What is stored and for how long (seconds), from the running configuration."""
+    return {
+        "lives_s": {name: life // 1000 for name, life in site.options.retention.items()},
+        "broker": site.options.broker,
+        "store": site.options.store,
+    }

@@ -14,6 +14,7 @@ from gateway.web.access import TheSite, View
 from gateway.web.api.models import problems
 from gateway.web.live import Client, Hub, TooMany
 from gateway.web.live import View as Seeing
+from gateway.web.middleware import DIRECT
 from gateway.web.problems import Problem
 from gateway.web.render import language_of
 
@@ -33,7 +34,7 @@ class Stream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = self._client
         try:
-            client.task = asyncio.create_task(self._send(send))
+            client.task = asyncio.create_task(self._send(send, scope.get(DIRECT, send)))
             gone = asyncio.create_task(_gone(receive))
             await asyncio.wait({client.task, gone}, return_when=asyncio.FIRST_COMPLETED)
             for task in (client.task, gone):
@@ -42,12 +43,12 @@ class Stream(Response):
         finally:
             self._hub.leave(client)
 
-    async def _send(self, send: Send) -> None:
+    async def _send(self, send: Send, direct: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         client, now = self._client, asyncio.get_running_loop().time
         async for frames in self._hub.frames(client, self._last):
             client.sending_since = now()
-            await send({"type": "http.response.body", "body": frames, "more_body": True})
+            await direct({"type": "http.response.body", "body": frames, "more_body": True})
             client.sending_since = None
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

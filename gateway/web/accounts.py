@@ -1,0 +1,71 @@
+"""Users, tokens and roles as values, and what a name and a password must be."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+Role = Literal["view", "staff", "maintenance", "admin"]
+ROLES: tuple[Role, ...] = ("view", "staff", "maintenance", "admin")
+
+# OWASP's second recommended setting: 19 MiB, so that several log-ins fit the role's memory cap.
+PASSWORDS = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1),))
+
+
+class UserError(Exception):
+    """A request about users that cannot be done; ``key`` names the text in the catalogue."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """``armed_s``: how long this person's open button stays armed, in seconds."""
+
+    id: int
+    name: str
+    role: Role
+    language: str
+    armed_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """``created``, ``expires``: seconds since 1970."""
+
+    id: int
+    name: str
+    role: Role
+    created: float
+    expires: float
+
+
+def hashed(secret: str) -> str:
+    """How a session id or token is kept."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def known_role(role: str) -> Role:
+    for known in ROLES:
+        if role == known:
+            return known
+    raise UserError("bad_role", f"no such role: {role}; one of {', '.join(ROLES)}")
+
+
+def good_name(name: str) -> str:
+    name = name.strip()
+    if not 1 <= len(name) <= 40 or not name.isprintable() or name.startswith("forgotten-"):
+        raise UserError("bad_name", "a name has 1 to 40 printable characters")
+    return name
+
+
+def good_password(password: str) -> str:
+    if not 10 <= len(password) <= 200:
+        raise UserError("bad_password", "a password has 10 to 200 characters")
+    return PASSWORDS.hash(password)
