@@ -1,0 +1,181 @@
+"""The link's one thread, with a broker, a panel and a journal in the hand of the test."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.core.facts import Lane
+from gateway.journal.reader import Cursors, JournalUnavailable
+from gateway.link.link import LOOK_MS, Clocks, Link
+from gateway.link.mqtt import Acknowledged, Connected, Inbox, Lost, Message
+from gateway.wire import Row
+
+
+class Broker:
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, bytes]] = []
+        self.dropped: list[str] = []
+
+    def publish(
+        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False,
+        correlation: bytes | None = None,
+    ) -> int | None:  # fmt: skip
+        self.sent.append((topic.removeprefix("portier/csg/"), payload))
+        return len(self.sent)
+
+    def drop(self, reason: str) -> None:
+        self.dropped.append(reason)
+
+    def pump(self, wait_s: float) -> None:
+        pass
+
+
+class Panel:
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+
+    def send(self, message: Any) -> bool:
+        self.told.append(dict(message))
+        return True
+
+    def last(self, kind: str) -> dict[str, Any]:
+        return [one for one in self.told if one["type"] == kind][-1]
+
+
+class Journal:
+    broken = False
+    urgent = 2
+
+    def _read(self) -> None:
+        if self.broken:
+            raise JournalUnavailable("attempt to write a readonly database")
+
+    def journal_id(self) -> str:
+        self._read()
+        return "j1"
+
+    def heads(self) -> dict[Lane, int]:
+        return {"urgent": self.urgent, "routine": 0}
+
+    def cursors(self) -> Cursors:
+        return Cursors({}, {})
+
+    def lane(self, lane: Lane, from_seq: int, limit: int) -> list[Row]:
+        self._read()
+        numbers = range(from_seq, self.urgent + 1) if lane == "urgent" else ()
+        return [Row(n, lane, n, "b1", n, None, "fire_alarm", "fire", {}) for n in numbers]
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.broker, self.panel, self.journal = Broker(), Panel(), Journal()
+        self.now_ms = 50_000
+        journal: Any = self.journal
+        self.link = Link(
+            "csg", Inbox(), self.broker, self.panel, journal, folder,
+            Clocks(lambda: self.now_ms, lambda: 1_700_000_000_000 + self.now_ms, lambda: True),
+        )  # fmt: skip
+
+    def turn(self, *items: object, ms: int = 0) -> None:
+        self.now_ms += ms
+        for item in items:
+            self.link.inbox.put(item)
+        self.link.turn(0)
+
+    def events(self) -> list[str]:
+        return [json.loads(text)["id"] for topic, text in self.broker.sent if "event/" in topic]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_facts_are_sent_and_the_cursor_is_told_when_the_broker_has_them(bench: Bench) -> None:
+    bench.turn(Connected(1, 20))
+    assert bench.events() == ["csg/j1/urgent/1", "csg/j1/urgent/2"]
+    assert not any(one["type"] == "sent" for one in bench.panel.told)
+    for mid in range(1, len(bench.broker.sent) + 1):
+        bench.turn(Acknowledged(1, mid, True))
+    assert bench.panel.last("sent") == {"type": "sent", "lane": "urgent", "seq": 2}
+
+
+def test_an_acknowledgement_of_an_earlier_connection_means_nothing(bench: Bench) -> None:
+    bench.turn(Connected(1, 20))
+    bench.turn(Lost(1, "lost"), Connected(2, 20))
+    for mid in range(1, len(bench.broker.sent) + 1):
+        bench.turn(Acknowledged(1, mid, True))
+    assert not any(one["type"] == "sent" for one in bench.panel.told)
+
+
+def test_a_journal_that_cannot_be_read_is_named_and_tried_each_second(bench: Bench) -> None:
+    bench.turn(Connected(1, 20))
+    assert bench.panel.last("link") == {"type": "link", "connected": True, "reason": ""}
+    bench.journal.broken = True
+    bench.turn(ms=LOOK_MS)
+    assert bench.panel.last("link") == {"type": "link", "connected": False, "reason": "journal"}
+    bench.journal.broken = False
+    bench.journal.urgent = 3
+    bench.turn(ms=LOOK_MS)
+    assert bench.panel.last("link") == {"type": "link", "connected": True, "reason": ""}
+    assert bench.events()[-1] == "csg/j1/urgent/3"
+
+
+def test_why_there_is_no_broker_is_told(bench: Bench) -> None:
+    bench.turn(Connected(1, 20))
+    bench.turn(Lost(1, "taken_over", "142"))
+    assert bench.panel.last("link") == {"type": "link", "connected": False, "reason": "taken_over"}
+
+
+def test_a_broker_that_takes_nothing_is_given_up(bench: Bench) -> None:
+    bench.turn(Connected(1, 20))
+    bench.turn(ms=15_001)
+    assert bench.broker.dropped == ["frozen"]
+
+
+def test_a_broker_that_refuses_a_fact_does_not_move_the_cursor(bench: Bench) -> None:
+    bench.turn(Connected(1, 20))
+    bench.turn(Acknowledged(1, 2, False))
+    assert bench.broker.dropped == ["refused"]
+    assert not any(one["type"] == "sent" for one in bench.panel.told)
+
+
+def test_what_a_recorder_has_is_passed_on(bench: Bench) -> None:
+    text = b'{"journal": "j1", "lanes": {"urgent": 2, "routine": 0, "x": 1}}'
+    bench.turn(Message("portier/csg/recorded/main", text, True))
+    assert bench.panel.last("recorded") == {
+        "type": "recorded",
+        "recorder": "main",
+        "journal": "j1",
+        "lanes": {"urgent": 2, "routine": 0},
+    }
+
+
+@pytest.mark.parametrize("payload", [b"", b"[]", b"\xff", b'{"lane": "local"}', b"[" * 100_000])
+def test_nothing_from_outside_raises(bench: Bench, payload: bytes) -> None:
+    for topic in ("replay/main", "recorded/main", "info", "command/door/front/open", "x"):
+        bench.turn(Message(f"portier/csg/{topic}", payload, False))
+
+
+def test_an_answer_cannot_pose_as_an_event(bench: Bench) -> None:
+    bench.turn(Connected(1, 20))
+    for topic in ("portier/csg/event/door_opened/front", "portier/other/command/x", "a/#", ""):
+        before = len(bench.broker.sent)
+        raw = b'{"id": "c1", "issued_at": "2023-11-14T22:13:20Z"}'
+        bench.turn(Message("portier/csg/command/door/front/open", raw, False, response_topic=topic))
+        sent = [where for where, _ in bench.broker.sent[before:]]
+        assert topic.removeprefix("portier/csg/") not in sent
+
+
+def test_a_second_gateway_with_this_id_is_noticed_but_not_our_own_past(bench: Bench) -> None:
+    bench.turn(Connected(1, 20))
+    bench.turn(Message("portier/csg/info", b'{"session": "the run before"}', True))
+    assert bench.broker.dropped == []
+    ours = json.dumps({"session": bench.link._session}).encode()
+    bench.turn(Message("portier/csg/info", ours, False))
+    bench.turn(Message("portier/csg/info", b'{"session": "somebody"}', False))
+    assert bench.broker.dropped == ["taken_over"]

@@ -1,0 +1,138 @@
+"""What is shown of the building, the clock's mark, and the pauses between connections."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from gateway.link import clock, state
+from gateway.link.backoff import BACK_OFF_FIRST_S, TAKEN_OVER_FIRST_S, TAKEN_OVER_MOST_S, BackOff
+from gateway.link.topics import Topics
+
+TOPICS = Topics("csg")
+OFFSET = 1_700_000_000_000
+
+
+def snapshot(offset_ms: int | None = OFFSET) -> dict[str, Any]:
+    return {
+        "gateway": {"id": "csg", "name": "Office", "version": "1", "boot": "b1"},
+        "now_ms": 5_000,
+        "utc_offset_ms": offset_ms,
+        "clock_trusted": offset_ms is not None,
+        "doors": {
+            "front": {
+                "name": "Front",
+                "mode": "automatic",
+                "mode_until_utc_ms": None,
+                "state": "open",
+                "since_ms": 1_000,
+                "last_request": {"outcome": "accepted", "by": "web:3", "at_ms": 900},
+                "last_result": None,
+                "alarms": [],
+            }
+        },
+        "points": {
+            "wc.climate": {
+                "kind": "meter",
+                "active": None,
+                "since_ms": 1,
+                "quantities": {"temperature": {"value": 21.5, "at_ms": 2_000}},
+            }
+        },
+        "alarms": [{"id": "front/left_open", "severity": "fault", "raised_ms": 4_000}],
+        "guarantees": {"forwarding": {"ok": False, "since_ms": 0, "reason": "frozen"}},
+    }
+
+
+def shown(offset_ms: int | None = OFFSET) -> dict[str, Any]:
+    return {
+        topic: json.loads(text) for topic, text in state.states(TOPICS, snapshot(offset_ms)).items()
+    }
+
+
+def test_states_have_a_topic_each_with_dots_as_slashes() -> None:
+    assert set(shown()) == {
+        "portier/csg/state/door/front",
+        "portier/csg/state/point/wc/climate",
+        "portier/csg/state/alarms",
+    }
+
+
+def test_instants_are_civil_time_where_the_clock_is_known() -> None:
+    door = shown()["portier/csg/state/door/front"]
+    assert door["since"] == "2023-11-14T22:13:21.000Z"
+    assert door["last_request"] == {
+        "outcome": "accepted",
+        "by": "web:3",
+        "at": "2023-11-14T22:13:20.900Z",
+    }
+    assert shown(None)["portier/csg/state/door/front"]["since"] is None
+    assert shown()["portier/csg/state/alarms"][0]["raised"] == "2023-11-14T22:13:24.000Z"
+
+
+def test_time_alone_changes_no_state() -> None:
+    later = snapshot() | {"now_ms": 99_000}
+    assert state.states(TOPICS, snapshot()) == state.states(TOPICS, later)
+
+
+def test_health_tells_recorders_how_far_each_lane_was_sent() -> None:
+    told = json.loads(
+        state.health(
+            snapshot(),
+            journal="j1",
+            sent={"urgent": 5},
+            heads={"urgent": 9},
+            backlog=4,
+            oldest_unsent_ms=1_500,
+            disk={"free_bytes": 1},
+            temperature_c=None,
+        )
+    )
+    assert (told["journal"], told["sent"], told["backlog"]) == ("j1", {"urgent": 5}, 4)
+    assert told["oldest_unsent_s"] == 1.5
+    assert told["guarantees"]["forwarding"] == {
+        "ok": False,
+        "reason": "frozen",
+        "since": "2023-11-14T22:13:20.000Z",
+    }
+
+
+def test_a_name_cannot_become_a_wildcard() -> None:
+    assert TOPICS.event("reading", "a.b/c+#") == "portier/csg/event/reading/a/b/c__"
+    assert TOPICS.inside("portier/csg/replay/main") == ("replay", "main")
+    assert TOPICS.inside("portier/csg2/replay/main") == ()
+
+
+def test_the_clock_is_trusted_by_the_mark_of_the_time_service(tmp_path: Path, mocker: Any) -> None:
+    kernel = mocker.patch.object(clock, "kernel_synchronized", return_value=False)
+    mark = tmp_path / "synchronized"
+    assert clock.trusted(mark) is False
+    mark.touch()
+    assert clock.trusted(mark) is True
+    mark.unlink()
+    kernel.return_value = True
+    assert clock.trusted(mark) is True
+    kernel.return_value = None  # no right to ask
+    assert clock.trusted(mark) is False
+
+
+def test_the_kernels_flag_is_read_and_changes_nothing() -> None:
+    assert clock.kernel_synchronized() in (True, False, None)
+
+
+def test_pauses_grow_and_start_anew_after_a_connection_that_held() -> None:
+    back_off = BackOff()
+    pauses = [back_off.after("unreachable", 0.0, now) for now in range(9)]
+    assert pauses == [0.5, 1, 2, 4, 8, 16, 32, 60, 60]
+    assert back_off.after("lost", 61.0, 100) == BACK_OFF_FIRST_S
+
+
+def test_who_is_thrown_out_again_and_again_waits_longer_and_longer() -> None:
+    back_off = BackOff()
+    pauses, now = [], 0.0
+    for _ in range(7):
+        pauses.append(back_off.after("taken_over", 0.1, now))
+        now += pauses[-1]
+    assert pauses == [TAKEN_OVER_FIRST_S, 30, 60, 120, 240, TAKEN_OVER_MOST_S, TAKEN_OVER_MOST_S]
+    assert back_off.after("taken_over", 9_000, now + 9_000) == TAKEN_OVER_FIRST_S

@@ -1,0 +1,143 @@
+"""What a store is given, and how it lives with what it will not take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.recorder.main import open_store
+from gateway.recorder.points import Point, fields_of, line, tags_of
+from gateway.recorder.recorder import filters
+from gateway.recorder.sqlite import SqliteStore
+from gateway.recorder.store import BadPointsError, StoreDownError, bisect
+from gateway.wire import from_cloudevent
+from tests.recorder.conftest import event
+
+
+def point_of(**fields: object) -> Point:
+    one = from_cloudevent(event(7, **fields))  # type: ignore[arg-type]  # as the test says
+    return Point(one.kind, tags_of(one), fields_of(one, True), 1_000)
+
+
+def test_a_reading_is_a_series_of_its_point_and_quantity() -> None:
+    assert line(point_of()) == (
+        "reading,gateway=csg,point=wc.climate,quantity=temperature,subject=wc.climate"
+        " seq=7i,value=21.5 1000"
+    )
+
+
+def test_a_whole_number_is_stored_in_the_type_of_its_field() -> None:
+    assert "value=21.0 " in line(point_of(data={"quantity": "temperature", "value": 21}))
+    opened = {"press_to_open_ms": 850, "cause": "request", "assumed": False}
+    assert line(point_of(kind="door_opened", subject="front", lane="urgent", data=opened)) == (
+        'door_opened,gateway=csg,subject=front seq=7i,press_to_open_ms=850i,cause="request",'
+        "assumed=0i 1000"
+    )
+
+
+def test_the_contact_that_asked_is_a_tag_of_the_request() -> None:
+    data = {"outcome": "accepted", "activator": "front.button"}
+    point = point_of(kind="door_request", subject="front", lane="urgent", data=data)
+    assert point.tags == (("gateway", "csg"), ("point", "front.button"), ("subject", "front"))
+
+
+def test_a_gap_is_a_point_without_a_value() -> None:
+    assert "value" not in point_of(data={"quantity": "temperature", "value": None}).fields
+
+
+def test_what_differs_between_first_sending_and_replay_is_not_stored() -> None:
+    assert point_of(late=True) == point_of(late=False)
+
+
+@given(st.text(max_size=300), st.text(min_size=1, max_size=20))
+def test_no_text_can_break_a_line_open(text: str, tag: str) -> None:
+    point = Point("k", (("subject", tag),), {"seq": 1, "t": text}, 5)
+    written = line(point)
+    assert "\n" not in written
+    assert written.endswith('" 5')
+
+
+def test_the_bad_ones_are_found_by_halves() -> None:
+    stored: list[int] = []
+
+    def send(items: Sequence[int]) -> None:
+        if {3, 9} & set(items):
+            raise BadPointsError("bad")
+        stored.extend(items)
+
+    rejected = bisect(range(12), send)
+    assert [one.index for one in rejected] == [3, 9]
+    assert sorted(set(stored)) == [0, 1, 2, 4, 5, 6, 7, 8, 10, 11]
+    assert bisect([], send) == []
+
+
+def test_a_store_that_is_down_is_not_taken_for_bad_points() -> None:
+    def send(_items: Sequence[int]) -> None:
+        raise StoreDownError("HTTP 503")
+
+    with pytest.raises(StoreDownError):
+        bisect([1, 2], send)
+
+
+def test_writing_twice_changes_nothing(tmp_path: Path) -> None:
+    import sqlite3
+
+    store = SqliteStore(tmp_path / "record.sqlite")
+    identity = store.identity()
+    for _ in range(2):
+        assert store.write([point_of(), point_of(data={"quantity": "humidity", "value": 1})]) == []
+    store.close()
+    again = SqliteStore(tmp_path / "record.sqlite")
+    assert again.identity() == identity
+    again.write([point_of()])
+    again.close()
+    with sqlite3.connect(tmp_path / "record.sqlite") as db:
+        found = db.execute(
+            "SELECT measurement, quantity, time_ms, seq, fields ->> 'value' FROM points"
+            " JOIN series ON series.id = points.series ORDER BY quantity"
+        ).fetchall()
+    db.close()
+    assert found == [
+        ("reading", "humidity", 1_000, 7, 1.0),
+        ("reading", "temperature", 1_000, 7, 21.5),
+    ]
+
+
+def test_a_store_file_that_cannot_be_opened_is_a_store_that_is_down(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "missing" / "record.sqlite")
+    with pytest.raises(StoreDownError):
+        store.write([point_of()])
+    with pytest.raises(StoreDownError):
+        store.identity()
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("sqlite", "SqliteStore"),
+        ("sqlite:other.sqlite", "SqliteStore"),
+        ("influx://localhost:8428/org/bucket", "InfluxStore"),
+        ("influx1://user@localhost:8086/portier", "Influx1Store"),
+        ("influx1s://[::1]:8086", "Influx1Store"),
+    ],
+)
+def test_the_store_that_the_configuration_names(tmp_path: Path, text: str, kind: str) -> None:
+    store = open_store(text, tmp_path, "secret")
+    assert type(store).__name__ == kind
+    store.close()
+
+
+@pytest.mark.parametrize("text", ["postgres://x", "sqlit", "file.sqlite"])
+def test_any_other_store_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ValueError, match="no store"):
+        open_store(text, tmp_path)
+
+
+def test_recorders_divide_gateways_by_list() -> None:
+    assert ("portier/a/event/#", 1) in filters(["a", "b"])
+    assert ("portier/+/event/#", 1) in filters([])
+    assert not any("+" in name for name, _ in filters(["a", "b"]))
