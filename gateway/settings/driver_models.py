@@ -31,10 +31,15 @@ OPTIONS: Mapping[str, type[ContactOptions | RelayOptions | MeterOptions]] = {
 PLAIN: Mapping[Any, Any] = {int: Whole, float: Number, bool: Bool}
 
 
+_WORDS: dict[type[Any], Mapping[str, frozenset[str]]] = {}
+
+
 def words(settings: type[Any]) -> Mapping[str, frozenset[str]]:
     """The words in the annotations of each field: ``duration``, ``pin``, ``relay`` …"""
-    hints = typing.get_type_hints(settings, include_extras=True)
-    return {name: _words(hint) for name, hint in hints.items()}
+    if settings not in _WORDS:
+        hints = typing.get_type_hints(settings, include_extras=True)
+        _WORDS[settings] = {name: _words(hint) for name, hint in hints.items()}
+    return _WORDS[settings]
 
 
 def _words(hint: Any) -> frozenset[str]:

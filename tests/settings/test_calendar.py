@@ -263,7 +263,7 @@ def test_the_transitions_are_those_of_a_slow_clock(name: str, begin: str) -> Non
     zone, first = ZoneInfo(name), utc(begin)
     holidays = frozenset({date(2026, 3, 30), date(2026, 10, 26), date(2026, 4, 6)})
 
-    @settings(max_examples=25, deadline=None)
+    @settings(max_examples=15, deadline=None)
     @given(plans())
     def agree(rules: Rules) -> None:
         found = transitions(rules, zone, holidays, first, 6)

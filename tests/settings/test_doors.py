@@ -405,3 +405,28 @@ def test_all_errors_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> Non
         "portier.yaml:15:37: doors.front.activators[0].kind: 'buton' is not possible; did you mean "
         "button?",
     ]
+
+
+def test_every_line_that_a_long_one_covers_is_told(tmp_path: Path) -> None:
+    lines = "{mon 08:00-18:00: automatic, mon 09:00-10:00: night, mon 11:00-12:00: night}"
+    found = said(tmp_path, with_door(f"schedule: {lines}")).splitlines()
+    assert [line.partition(" overlaps ")[2][:18] for line in found] == ["'mon 08:00-18:00' "] * 2
+
+
+def test_a_relay_that_holds_the_door_open_spares_the_activation(tmp_path: Path) -> None:
+    text = changed(
+        FULL,
+        (
+            "    mode: night\n",
+            "    activators: [{point: back.b, kind: button, side: inside, hold_open: 2 h}]\n",
+        ),
+        ("  back.activation:", "  back.b: {driver: gpio_contact, pin: 17}\n  back.activation:"),
+    )
+    assert "shorter than the 2 h that the activation of back needs" in said(tmp_path, text)
+    relay = "  back.hold: {driver: gpio_relay, pin: 18, max_on: 3 h}\n"
+    held = changed(
+        text,
+        ("points:\n", "points:\n" + relay),
+        ("  back:\n", "  back:\n    hold_open: back.hold\n"),
+    )
+    assert loaded(tmp_path, held).doors["back"].hold_open == "back.hold"
