@@ -58,8 +58,8 @@ def status(state: State, as_json: AsJson = False) -> None:
 
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column)
+    for place, column in enumerate(columns):
+        table.add_column(column, no_wrap=place == 0)  # a name must be there to be copied
     return table
 
 

@@ -57,7 +57,8 @@ class JournalLike(Protocol):
 
 class Controller:
     """See the module. ``changed`` is called after each step that showed something new and
-    ``answered`` with each reply, in this thread: both must return at once."""
+    ``answered`` with each reply, ``looked`` about once a second, all in this thread: they must
+    return at once."""
 
     def __init__(
         self,
@@ -72,6 +73,7 @@ class Controller:
         started: Mapping[str, Json],
         changed: Callable[[], None],
         answered: Callable[[Reply], None],
+        looked: Callable[[Trust, Ms], None] = lambda trust, now: None,
     ) -> None:
         self._plan = plan
         self._clock = clock
@@ -82,6 +84,7 @@ class Controller:
         self._started = started
         self._changed = changed
         self._answered = answered
+        self._looked = looked
         self._now = clock.now_ms()
         self._building: core.Building
         self._trust = Trust(trusted, clock.utc_offset_ms(), self._now)
@@ -260,6 +263,7 @@ class Controller:
         self._look_at = now + LOOK_EVERY_MS
         if not self._remembers:
             self._recall()
+        self._looked(self._trust, now)
         before = self._trust
         self._trust, step_ms = before.seen(self._clock.utc_offset_ms(), now, self._told)
         if self._trust is before and now < self._civil_at:

@@ -20,7 +20,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from gateway import __version__
-from gateway.control.clock import Clock, boot
+from gateway.control.clock import Clock, Trust, boot
 from gateway.control.controller import Controller
 from gateway.control.inbox import Inbox
 from gateway.control.log import Log
@@ -115,6 +115,7 @@ class Service:
             now_ms=self._clock.now_ms,
         )
         self._reloading = threading.Lock()
+        self._renewing = False
         self._panel: Server | None = None
         self._desk: Desk | None = None
         self._journal_reason = ""
@@ -129,6 +130,7 @@ class Service:
             started={"version": __version__, "configuration": settings.digest},
             changed=self._changed,
             answered=lambda reply: self._panel.answered(reply) if self._panel else None,
+            looked=self._looked,
         )
 
     def run(self) -> str:
@@ -213,6 +215,14 @@ class Service:
     def _changed(self) -> None:
         if self._panel is not None:
             self._panel.changed()
+
+    def _looked(self, trust: Trust, now: Ms) -> None:
+        """A schedule does not reach for ever: the plan is made anew in time, or when the clock
+        turns out to have been wrong when it was made. A bench may travel further than that."""
+        old = trust.trusted and not self._settings.fresh(now + trust.offset_ms)
+        if old and not self._renewing and self._settings.world is None:
+            self._renewing = True
+            self._hang_up(0, None)
 
     def _committed(self, done: Committed) -> None:
         """In a thread of the journal."""
