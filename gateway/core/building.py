@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.core import commands
-from gateway.core.events import Event, Reported
+from gateway.core.events import Event, Level, Reported
 from gateway.core.facts import Json
 from gateway.core.kept import kept
 from gateway.core.machine import Broken, Ms, Step
@@ -34,7 +34,7 @@ DEADLINES_PER_STEP = 1_000_000
 def start(plan: BuildingPlan, kept: Mapping[str, Json] | None, now: Ms) -> Step[Building]:
     """Every relay off, everything unknown. ``kept``: what :func:`kept` gave before the restart;
     ``None`` where it is not readable (yet)."""
-    turn = Turn(blank(plan, now), now)
+    turn = Turn(blank(plan, now), now, now)
     turn.begin()
     if kept is not None:
         turn.restore(kept)
@@ -44,17 +44,21 @@ def start(plan: BuildingPlan, kept: Mapping[str, Json] | None, now: Ms) -> Step[
 
 def restore(building: Building, kept: Mapping[str, Json], now: Ms) -> Step[Building]:
     """The kept state became readable only after start."""
-    turn = _lived(building, now)
+    turn = _lived(building, None, now)
     turn.restore(kept)
     return turn.end()
 
 
 def step(building: Building, event: Event | None, now: Ms) -> Step[Building]:
     """Live until ``now``, then take the event. Who comes with an earlier ``now`` than before
-    is taken to come at once."""
+    is taken to come at once.
+
+    A level that comes late is lived at the time of its edge, before the deadlines that lie
+    between its edge and ``now``. Only a press is of the present: a pulse that is given late
+    is given whole."""
     if event is None and (building.wake_ms is None or building.wake_ms > now):
         return Step(building)
-    turn = _lived(building, now)
+    turn = _lived(building, event, now)
     if isinstance(event, Reported):
         turn.take(event)
     elif event is not None:
@@ -67,8 +71,12 @@ def wake_at(building: Building) -> Ms | None:
     return building.wake_ms
 
 
-def _lived(building: Building, now: Ms) -> Turn:
-    turn = Turn(building, max(now, building.now_ms))
+def _lived(building: Building, event: Event | None, now: Ms) -> Turn:
+    present_ms = max(now, building.now_ms)
+    until_ms = present_ms
+    if isinstance(event, Level):
+        until_ms = min(present_ms, max(building.now_ms, event.edge_ms))
+    turn = Turn(building, until_ms, present_ms)
     if building.wake_ms is not None and building.wake_ms <= turn.until_ms:
         lived = 0
         while turn.live_next():

@@ -69,7 +69,8 @@ def blank(plan: BuildingPlan, now: Ms) -> Building:
 
 
 class Turn:
-    """The scratch pad of one step. ``now`` moves through the deadlines up to ``until_ms``."""
+    """The scratch pad of one step. ``now`` moves through the deadlines up to ``until_ms``;
+    ``present_ms`` is later where an event is lived late."""
 
     __slots__ = (
         "alarms",
@@ -84,6 +85,7 @@ class Turn:
         "limits",
         "meters",
         "now",
+        "present_ms",
         "relays",
         "schedules",
         "service",
@@ -93,11 +95,12 @@ class Turn:
         "watches",
     )
 
-    def __init__(self, was: Building, now: Ms) -> None:
+    def __init__(self, was: Building, until_ms: Ms, present_ms: Ms) -> None:
         self.was = was
         self.index = was.index
         self.now = was.now_ms
-        self.until_ms = now
+        self.until_ms = until_ms
+        self.present_ms = present_ms
         self.facts: list[Fact] = []
         self.effects: list[Effect] = []
         self.clock = was.clock
@@ -161,11 +164,11 @@ class Turn:
 
     def live_next(self) -> bool:
         """Live the earliest deadline at its own time; whether there was one."""
-        due = min(self.wakes.items(), key=_by_time, default=None)
-        if due is None or due[1] > self.until_ms:
+        due_ms = min(self.wakes.values(), default=None)
+        if due_ms is None or due_ms > self.until_ms:
             return False
-        (sort, name), at_ms = due
-        self.now = max(at_ms, self.now)
+        sort, name = min(key for key, at_ms in self.wakes.items() if at_ms == due_ms)
+        self.now = max(due_ms, self.now)
         match sort:
             case 0:
                 self.step_clock(None)
@@ -247,6 +250,8 @@ class Turn:
         match event:
             case Level():
                 if event.point in self.contacts:
+                    if self.index.contacts[event.point].activators:
+                        self.now = self.present_ms
                     self.step_contact(event.point, event)
             case Reading():
                 if event.point in self.meters:
@@ -459,10 +464,6 @@ class Turn:
         self.wake((ALARMS, ""), alarms.wake_at(self.alarms))
         self.tell(result.facts)
         self.effects += result.effects
-
-
-def _by_time(wake: tuple[Key, Ms]) -> tuple[Ms, Key]:
-    return wake[1], wake[0]
 
 
 def mode_of(ruling: schedule.Ruling) -> door.ModeChanged:

@@ -106,6 +106,33 @@ def test_a_press_that_waited_in_a_queue_for_too_long_is_stale() -> None:
     assert bench.drives == []
 
 
+def test_a_press_that_was_found_late_is_given_a_whole_pulse() -> None:
+    """mqtt-io#310: a loop was blocked, and the pulse was of any length."""
+    bench = Bench()
+    for active, edge_ms in ((True, 1000), (False, 1200)):
+        bench.building = bench.note(
+            building.step(bench.building, Level("front.inside", active, edge_ms), 1700)
+        )
+    bench.now = 1700
+    bench.until(5000)
+    assert [(point, on) for _, point, on in bench.drives] == [
+        ("front.activation", True),
+        ("front.activation", False),
+    ]
+    assert bench.drives[-1][0] == 2200
+    assert bench.told("door_request")[0]["outcome"] == "accepted"
+
+
+def test_a_leaf_that_was_seen_late_was_still_in_time() -> None:
+    bench = Bench()
+    bench.press(1000)
+    bench.until(6000)  # at 6030 the leaf should have left closed; nobody looks until 7000
+    step = building.step(bench.building, Level("front.leaf", True, 2000), 7000)
+    assert "alarm_raised" not in [fact.kind for fact in step.facts]
+    after = building.step(step.state, None, 7000)
+    assert [fact.kind for fact in after.facts] == ["contact_changed", "door_opened"]
+
+
 def test_a_stuck_button_is_an_alarm_and_all_others_go_on_working() -> None:
     bench = Bench()
     bench.level(1000, "front.outside", True)
