@@ -54,8 +54,7 @@ def step(building: Building, event: Event | None, now: Ms) -> Step[Building]:
     is taken to come at once.
 
     A level that comes late is lived at the time of its edge, before the deadlines that lie
-    between its edge and ``now``. Only a press is of the present: a pulse that is given late
-    is given whole."""
+    between its edge and ``now``. Only a press is answered in the present (see ``Turn``)."""
     if event is None and (building.wake_ms is None or building.wake_ms > now):
         return Step(building)
     turn = _lived(building, event, now)

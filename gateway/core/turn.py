@@ -330,11 +330,18 @@ class Turn:
                 pressed = door.Requested(
                     plan.kind, plan.side, point, plan.hold_open_ms, change.edge_ms
                 )
-                self.step_door(name, pressed)
+                self._request(name, pressed)
             elif not change.active:
                 self.step_door(name, door.Released(point))
         for name in self.index.watches.get(point, ()):
             self.step_watch(name, watch.Seen(change.active, change.edge_ms))
+
+    def _request(self, name: str, pressed: door.Requested) -> None:
+        """A press is answered in the present, however late it is found: its pulse is given
+        whole, and one that is too old is seen to be stale."""
+        lived_ms, self.now = self.now, self.present_ms
+        self.step_door(name, pressed)
+        self.now = lived_ms
 
     def _fire(self, point: str, was: bool | None, active: bool | None) -> None:
         """The fire contact itself is told and is an alarm once, however many doors it moves."""

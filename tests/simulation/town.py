@@ -464,9 +464,9 @@ class Town:
                 due = max(due, self.blocked_until)
             first = self.agenda[0][0] if self.agenda else until + 1
             self.now = max(self.now, min(until, first if due is None else min(due, first)))
-            if due is not None and due <= self.now:
-                self.tell(None)
-            elif first <= self.now:
+            if first <= self.now:  # what waits in the inbox comes before what is only due
                 heapq.heappop(self.agenda)[2]()
+            elif due is not None and due <= self.now:
+                self.tell(None)
             else:
                 return
