@@ -9,10 +9,11 @@ import threading
 from pathlib import Path
 from types import FrameType
 from typing import Any
+from urllib.parse import quote
 
 from gateway.app import broker
 from gateway.settings.model import Settings
-from gateway.settings.model_link import Mqtt, Tls
+from gateway.settings.model_link import Mqtt, Record, Tls
 from gateway.settings.secrets import Secret, SecretError
 
 ROLES = ("control", "broker", "link", "record", "web")
@@ -129,7 +130,7 @@ def _record(settings: Settings, config: Path, state: Path) -> int:
     run(
         RecorderSettings(
             BrokerSettings(client, **_broker(_mqtt(settings), config)),
-            record.store,
+            _store(record),
             state,
             record.name,
             record.gateways or (settings.gateway.id,),
@@ -138,6 +139,20 @@ def _record(settings: Settings, config: Path, state: Path) -> int:
         _stop_event(),
     )
     return 0
+
+
+def _store(record: Record) -> str:
+    """The store's address with what the configuration says beside it."""
+    scheme, separator, rest = record.store.partition("://")
+    if not separator:
+        return record.store
+    rest, question, query = rest.partition("?")
+    address, _, path = rest.partition("/")
+    if not path:
+        org = "" if scheme.startswith("influx1") else f"{quote(record.org, safe='')}/"
+        path = org + quote(record.bucket, safe="")
+    user = f"{quote(record.user, safe='')}@" if record.user else ""
+    return f"{scheme}://{user}{address}/{path}{question}{query}"
 
 
 def _web(settings: Settings, config: Path, state: Path) -> int:
