@@ -77,6 +77,17 @@ def drivers(*points, **environment):
     return Service([sys.executable, "service.py", *points], **environment)
 
 
+def until(true, timeout_s=60.0):
+    """Wait until it is so; whether it became so. Sleeps in between: the machine has one
+    processor, and the service under test needs it."""
+    end = time.monotonic() + timeout_s
+    while not true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.003)
+    return True
+
+
 def wake_ups(pid):
     """How often the threads of a process have gone to sleep and woken since they began."""
     return sum(
