@@ -215,10 +215,18 @@ def _matches(value: object, wanted: str) -> bool:
         return isinstance(value, bool)
     if wanted == "int":
         return _is_int(value)
+    if wanted == "range":
+        return isinstance(value, list) and len(value) == 2 and all(_is_int(n) for n in value)
     return _is_int(value) or (isinstance(value, float) and math.isfinite(value))
 
 
-_JSON_TYPES = {"int": "integer", "float": "number", "bool": "boolean", "str": "string"}
+_JSON_TYPES = {
+    "int": "integer",
+    "float": "number",
+    "bool": "boolean",
+    "str": "string",
+    "range": "array",
+}
 
 
 def data_schema(kind: Kind) -> dict[str, Json]:
@@ -228,7 +236,10 @@ def data_schema(kind: Kind) -> dict[str, Json]:
     for name, wanted in kind.fields.items():
         json_type = _JSON_TYPES[wanted.rstrip("?")]
         optional = wanted.endswith("?")
-        properties[name] = {"type": [json_type, "null"] if optional else json_type}
+        field: dict[str, Json] = {"type": [json_type, "null"] if optional else json_type}
+        if json_type == "array":
+            field |= {"items": {"type": "integer"}, "minItems": 2, "maxItems": 2}
+        properties[name] = field
         if not optional:
             required.append(name)
     return {

@@ -243,8 +243,7 @@ class Upkeep:
                 "min": min(values),
                 "max": max(values),
                 "count": len(values),
-                "covers_from": min(numbers),
-                "covers_to": max(numbers),
+                "covers": [min(numbers), max(numbers)],
             },
         )
         with self._store.transaction() as head:

@@ -62,7 +62,7 @@ def test_thinned_readings_weigh_as_much_as_they_stand_for(path: Path) -> None:
     mean = {"quantity": "temperature", "value": 10.0, "min": 1.0, "max": 30.0, "count": 3}
     store.write(
         work(
-            Fact("reading", "wc.climate", 1_000, {**mean, "covers_from": 1, "covers_to": 3}),
+            Fact("reading", "wc.climate", 1_000, {**mean, "covers": [1, 3]}),
             reading(2_000, 20.0),
             utc_offset_ms=T0,
         )

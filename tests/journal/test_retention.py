@@ -123,8 +123,7 @@ def test_near_the_limit_readings_become_means_with_new_numbers(path: Path) -> No
         "min": 0.0,
         "max": 29.5,
         "count": 60,
-        "covers_from": 1,
-        "covers_to": 60,
+        "covers": [1, 60],
     }
     assert means[0].seq == 601
     assert next(seq for _, _, seq, _ in house.told) == 601

@@ -68,6 +68,7 @@ def _rows(draw: st.DrawFn) -> Row:
         "int": st.integers(-(2**53), 2**53),
         "float": st.floats(allow_nan=False, allow_infinity=False),
         "bool": st.booleans(),
+        "range": st.lists(st.integers(0, 2**53), min_size=2, max_size=2),
         "str": st.text(max_size=30),
     }
     data: dict[str, Any] = {}
