@@ -9,11 +9,10 @@ import threading
 from pathlib import Path
 from types import FrameType
 from typing import Any
-from urllib.parse import quote
 
 from gateway.app import broker
 from gateway.settings.model import Settings
-from gateway.settings.model_link import Mqtt, Record, Tls
+from gateway.settings.model_link import Mqtt, Tls
 from gateway.settings.secrets import Secret, SecretError
 
 ROLES = ("control", "broker", "link", "record", "web")
@@ -129,30 +128,17 @@ def _record(settings: Settings, config: Path, state: Path) -> int:
     client = f"portier-{settings.gateway.id}-{record.name}"
     run(
         RecorderSettings(
-            BrokerSettings(client, **_broker(_mqtt(settings), config)),
-            _store(record),
+            BrokerSettings(client, **_broker(_mqtt(settings), config, record.tls)),
+            record.store,
             state,
             record.name,
             record.gateways or (settings.gateway.id,),
-            secret=_secret(record.token or record.password),
+            record.silent_after_ms,
+            _secret(record.token or record.password),
         ),
         _stop_event(),
     )
     return 0
-
-
-def _store(record: Record) -> str:
-    """The store's address with what the configuration says beside it."""
-    scheme, separator, rest = record.store.partition("://")
-    if not separator:
-        return record.store
-    rest, question, query = rest.partition("?")
-    address, _, path = rest.partition("/")
-    if not path:
-        org = "" if scheme.startswith("influx1") else f"{quote(record.org, safe='')}/"
-        path = org + quote(record.bucket, safe="")
-    user = f"{quote(record.user, safe='')}@" if record.user else ""
-    return f"{scheme}://{user}{address}/{path}{question}{query}"
 
 
 def _web(settings: Settings, config: Path, state: Path) -> int:
@@ -180,11 +166,11 @@ def _mqtt(settings: Settings) -> Mqtt:
     return settings.mqtt
 
 
-def _broker(mqtt: Mqtt, config: Path) -> dict[str, Any]:
-    """How to reach the broker, for both who speak to it."""
+def _broker(mqtt: Mqtt, config: Path, own: Tls | None = None) -> dict[str, Any]:
+    """How to reach the broker, for both who speak to it; ``own``: another certificate."""
     if mqtt.embedded:
         return {"host": broker.HOST, "port": ports().v5}
-    tls = mqtt.tls if isinstance(mqtt.tls, Tls) else None
+    tls = own or (mqtt.tls if isinstance(mqtt.tls, Tls) else None)
     beside = config.absolute().parent
     files = {
         name: str(beside / file)

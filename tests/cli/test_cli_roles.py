@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from gateway.app.roles import RoleError, _store, web_port
-from gateway.settings.model_link import Record
+from gateway.app.roles import RoleError, _broker, web_port
+from gateway.settings.model_link import Mqtt, Tls
+
+TLS = Tls(ca="ca.pem", cert="gw.pem", key="gw.key")
 
 
-@pytest.mark.parametrize(
-    ("record", "store"),
-    [
-        (Record(store="sqlite"), "sqlite"),
-        (Record(store="influx://db:8086", org="o", bucket="b"), "influx://db:8086/o/b"),
-        (Record(store="influx://db:8086/x/y"), "influx://db:8086/x/y"),
-        (Record(store="influx1://db", bucket="b", user="u"), "influx1://u@db/b"),
-        (Record(store="influx://db?forgets=0"), "influx://db/portier/portier?forgets=0"),
-    ],
-)
-def test_the_stores_address(record: Record, store: str) -> None:
-    assert _store(record) == store
+def test_the_files_of_a_connection_lie_beside_the_configuration() -> None:
+    told = _broker(Mqtt(host="broker", tls=TLS), Path("/etc/portier/portier.yaml"))
+    assert (told["host"], told["port"], told["tls"]) == ("broker", 8883, True)
+    assert told["key"] == "/etc/portier/gw.key"
+
+
+def test_the_recorder_may_have_a_certificate_of_its_own() -> None:
+    own = Tls(ca="ca.pem", cert="rec.pem", key="rec.key")
+    told = _broker(Mqtt(host="broker", tls=TLS), Path("/etc/portier/portier.yaml"), own)
+    assert told["cert"] == "/etc/portier/rec.pem"
+
+
+def test_the_embedded_broker_is_where_the_supervisor_put_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PORTIER_BROKER_V5", "4711")
+    assert _broker(Mqtt(embedded="yes"), Path("c")) == {"host": "127.0.0.1", "port": 4711}
 
 
 def test_the_port_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
