@@ -17,11 +17,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from gateway.core import door, interlock
+from gateway.core import alarms, contact, door, interlock
+from gateway.core.alarms import Alarms
+from gateway.core.contact import Contact
 from gateway.core.door import Door
+from gateway.core.events import AcknowledgeAlarm, Issuer, Level, ShelveAlarm
 from gateway.core.interlock import Interlock, Seen
 from gateway.core.machine import Ms, Step
-from gateway.core.plan import DoorPlan, FirePlan, InterlockPlan
+from gateway.core.plan import ContactPlan, DoorPlan, FirePlan, InterlockPlan
 
 FILE: Final = Path(__file__).parents[2] / "gateway" / "core" / "DIAGRAMS.md"
 LIMIT: Final = 20_000
@@ -148,6 +151,59 @@ def interlock_diagram() -> str:
     return draw(start, alphabet, interlock.step, interlock.wake_at, view, same)
 
 
+def contact_diagram() -> str:
+    """What is made of the edges of a button: the level that counts, and what is not believed."""
+    plan = ContactPlan("button", stuck_after_ms=30_000, chatter_changes=3)
+    alphabet: dict[str, Callable[[Ms], Level]] = {
+        "pressed": lambda now: Level("button", True, now),
+        "released": lambda now: Level("button", False, now),
+        "not readable": lambda now: Level("button", None, now, "gone"),
+    }
+
+    def view(one: Contact) -> str:
+        if one.window_ends_ms is not None:
+            return "chattering"
+        level = {True: "active", False: "inactive", None: "unknown"}[one.active]
+        return "stuck" if one.stuck and one.active else level
+
+    def same(one: Contact) -> Hashable:
+        pending, counted = _set(one.settle_at_ms), min(one.counted, 2)
+        level = (one.active, one.raw, one.heard, one.stuck)
+        return view(one), level, pending, len(one.recent_ms), counted
+
+    return draw(contact.start(plan, 0), alphabet, contact.step, contact.wake_at, view, same)
+
+
+def alarm_diagram() -> str:
+    """The life of one alarm on the list. *none*: not on it."""
+    name, by = "door/left_open", Issuer("web:3", "web")
+    alphabet: dict[str, Callable[[Ms], alarms.Event]] = {
+        "condition comes": _always(alarms.Raised("door", "left_open", "fault")),
+        "condition goes": _always(alarms.Cleared("door", "left_open")),
+        "acknowledged": lambda now: AcknowledgeAlarm("a", by, now + 5000, name),
+        "shelved": lambda now: ShelveAlarm("s", by, now + 5000, name, 3_600_000),
+        "off the shelf": lambda now: ShelveAlarm("s", by, now + 5000, name, 0),
+    }
+
+    def step(one: Alarms, event: alarms.Event | None, now: Ms) -> Step[Alarms]:
+        if isinstance(event, AcknowledgeAlarm | ShelveAlarm) and not alarms.find(one, name):
+            return Step(one)
+        return alarms.step(one, event, now)
+
+    def view(one: Alarms) -> str:
+        alarm = alarms.find(one, name)
+        return "none" if alarm is None else alarm.state
+
+    def same(one: Alarms) -> Hashable:
+        alarm = alarms.find(one, name)
+        if alarm is None:
+            return None
+        seen = alarm.acknowledged_by is not None
+        return alarm.standing, seen, alarm.shelved, alarm.told, _set(alarm.told_ms)
+
+    return draw(Alarms(), alphabet, step, alarms.wake_at, view, same)
+
+
 def _always(event: E) -> Callable[[Ms], E]:
     """An event that is the same at every instant."""
     return lambda _: event
@@ -191,6 +247,8 @@ DIAGRAMS: Final[tuple[tuple[str, Callable[[], str]], ...]] = (
     ("Door: the leaf", door_diagram),
     ("Door: the relays", relays_diagram),
     ("Interlock of two doors", interlock_diagram),
+    ("Contact", contact_diagram),
+    ("Alarm", alarm_diagram),
 )
 """Title and maker of every diagram, in the order of the file."""
 
