@@ -385,12 +385,12 @@ def forget(
 
     The audit chain stays verifiable. This cannot be undone.
     """
-    from gateway.web.users import UserError, Users
+    from gateway.web.users import UserError, Users, users_file
 
     shown = c.snapshot(state)  # only control may write the journal, so it must be there
     if not yes and not typer.confirm(f"Forget {user} for ever on {shown['gateway']['id']}?"):
         raise typer.Exit(1)
-    users = Users(state / "web.sqlite")
+    users = Users(users_file(state))
     try:
         number = users.forget(user)
     except UserError as error:

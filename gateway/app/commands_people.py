@@ -34,13 +34,14 @@ def add(cli: typer.Typer) -> None:
 @contextmanager
 def _users(state: Path) -> Iterator[Users]:
     """The store of users; what it refuses is the end with its reason."""
-    from gateway.web.users import UserError, Users
+    from gateway.web.users import UserError, Users, users_file
 
     state.mkdir(parents=True, exist_ok=True)
+    file = users_file(state)
     try:
-        users = Users(state / "web.sqlite")
+        users = Users(file)
     except OSError as error:
-        c.fail(f"{state / 'web.sqlite'}: {error.strerror}. Run this as the page's user.")
+        c.fail(f"{file}: {error.strerror}. Run this as the page's user.")
     try:
         yield users
     except UserError as error:

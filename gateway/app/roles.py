@@ -130,7 +130,7 @@ def _record(settings: Settings, config: Path, state: Path) -> int:
         RecorderSettings(
             BrokerSettings(client, **_broker(_mqtt(settings), config, record.tls)),
             record.store,
-            state,
+            state / "record",
             record.name,
             record.gateways or (settings.gateway.id,),
             record.silent_after_ms,
@@ -145,6 +145,10 @@ def _web(settings: Settings, config: Path, state: Path) -> int:
     from gateway.web.serve import options_of, serve
 
     overrides: dict[str, Any] = {}
+    if settings.web is not None and settings.web.tls is not None:
+        beside = config.absolute().parent
+        overrides["tls_cert"] = beside / settings.web.tls.cert
+        overrides["tls_key"] = beside / settings.web.tls.key
     if port := web_port():
         overrides["port"] = port
     return serve(options_of(settings, state, overrides))

@@ -9,6 +9,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from gateway.web.users import users_file
+
 
 class ListenError(Exception):
     """The address the page shall listen on is not allowed as configured."""
@@ -46,7 +48,7 @@ class Options:
 
     @property
     def users(self) -> Path:
-        return self.state / "web.sqlite"
+        return users_file(self.state)
 
     @property
     def panel(self) -> Path:

@@ -1,4 +1,4 @@
-"""Who may do what: users, their sessions and API tokens, in ``STATE/web.sqlite``.
+"""Who may do what: users, their sessions and API tokens, in ``STATE/web/web.sqlite``.
 
 Passwords are kept as argon2id hashes, session ids and tokens as SHA-256 of 256 random
 bits: who reads the file can log in as nobody. Every method is short and may be called
@@ -55,12 +55,18 @@ def _hash_of_nobody() -> str:
     return PASSWORDS.hash(secrets.token_urlsafe(16))
 
 
+def users_file(state: Path) -> Path:
+    """Where the users are. A folder of the page's own, the only one that it may write."""
+    return state / "web" / "web.sqlite"
+
+
 class Users:
     """The store. ``now`` gives seconds since 1970."""
 
     def __init__(self, path: Path, now: Callable[[], float] = time.time) -> None:
         self._now = now
         self._lock = threading.RLock()
+        path.parent.mkdir(mode=0o750, exist_ok=True)
         path.touch(0o600, exist_ok=True)
         self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5)
         self._db.execute("PRAGMA journal_mode=WAL")

@@ -17,7 +17,7 @@ from gateway.web.house import House
 from gateway.web.options import Options
 from gateway.web.records import Records
 from gateway.web.site import Site
-from gateway.web.users import Users
+from gateway.web.users import Users, users_file
 from tests.page.fake import contact, door, now_ms
 
 PASSWORD = "correct horse battery"
@@ -77,7 +77,7 @@ class Web:
     def __init__(self, state: Path, **options: Any) -> None:
         self.runner = asyncio.Runner()
         self.panel = FakePanel()
-        self.users = Users(state / "web.sqlite")
+        self.users = Users(users_file(state))
         self.options = Options(state=state, **options)
         self.site = self.runner.run(self._site())
         self.see(snapshot())
