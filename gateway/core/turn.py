@@ -1,7 +1,8 @@
 """One step of the building under way: the machines as they become, and what comes of them.
 
 Every method takes one machine from its state to the next and hands on what that means to
-others. The order of calls is the order in which things happen.
+others. The order of calls is the order in which things happen. It is one long file so that
+all of what one machine means to another is read in one place.
 """
 
 from __future__ import annotations
