@@ -19,10 +19,11 @@ from gateway.core.plan import (
     Transition,
     WatchPlan,
 )
-from gateway.settings.calendar import holidays_of, transitions, years
+from gateway.settings.calendar import HORIZON_DAYS, holidays_of, transitions, years
 from gateway.settings.check_doors import together
 from gateway.settings.limits import door_relays, pulse_ms
 from gateway.settings.model import (
+    DAY,
     ContactOptions,
     MeterOptions,
     Point,
@@ -136,11 +137,16 @@ def _doors(settings: Settings, now_utc_ms: int) -> tuple[DoorPlan, ...]:
     holidays = holidays_of(region, years(now_utc_ms)) if wanted and region else frozenset()
     plans = []
     for name, door in settings.doors.items():
-        schedule = tuple(
+        schedule = [
             Transition(utc_ms, cast(Mode, mode))
             for utc_ms, mode in transitions(together(door), zone, holidays, now_utc_ms)
-        )
-        plans.append(_door(settings, name, door, schedule))
+        ]
+        if schedule:
+            # A timetable that says the same for weeks has not ended: the last transition says
+            # up to where it is known, and the core gives notice only then.
+            end_utc_ms = now_utc_ms + (HORIZON_DAYS - 1) * DAY
+            schedule.append(Transition(end_utc_ms, schedule[-1].mode))
+        plans.append(_door(settings, name, door, tuple(schedule)))
     return tuple(plans)
 
 

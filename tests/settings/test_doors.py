@@ -430,3 +430,10 @@ def test_a_relay_that_holds_the_door_open_spares_the_activation(tmp_path: Path) 
         ("  back:\n", "  back:\n    hold_open: back.hold\n"),
     )
     assert loaded(tmp_path, held).doors["back"].hold_open == "back.hold"
+
+
+def test_a_timetable_that_never_changes_has_not_ended(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, with_door("schedule: {daily: automatic}"))
+    schedule = plan(settings, now_utc_ms=NOW).doors[0].schedule
+    assert [transition.mode for transition in schedule] == ["automatic", "automatic"]
+    assert schedule[-1].utc_ms - NOW == 399 * 86_400_000
