@@ -15,8 +15,9 @@ from gateway.settings.model import Settings
 from gateway.settings.model_link import Mqtt, Tls
 from gateway.settings.secrets import Secret, SecretError
 
-ROLES = ("control", "broker", "link", "record", "web")
-"""In the order in which they are started."""
+ROLES = ("control", "broker", "record", "link", "web")
+"""In the order in which they are started: a recorder that has not subscribed yet when ``link``
+begins learns of what it missed from the health message, half a minute later."""
 
 BROKER_V5 = "PORTIER_BROKER_V5"
 BROKER_V3 = "PORTIER_BROKER_V3"

@@ -45,7 +45,8 @@ def test_it_starts_everything_and_says_where(all_roles: Process, place: House) -
     assert all_roles.said("http://127.0.0.1:")
     assert all_roles.said("First log-in")
     until(lambda: place.snapshot()["guarantees"]["forwarding"]["ok"])
-    until(lambda: place.snapshot()["guarantees"]["recording"]["recorded_until_utc_ms"])
+    # What was published before the recorder had subscribed is asked for within half a minute.
+    until(lambda: place.snapshot()["guarantees"]["recording"]["recorded_until_utc_ms"], 45)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
