@@ -4,9 +4,9 @@ It takes one thing from the inbox at a time, steps, carries the effects out, and
 hands facts to the journal, whose thread does the writing. It waits for nothing but the
 inbox and the next deadline of the building: not for disk, network or another thread.
 
-A level is stepped at the time of its edge, so that deadlines between two edges are lived
-at their own times even when both arrive late; one that is older than
-:data:`FRESH_MS` is stepped at the present, so that the building sees its age.
+The building is told the present and the time of each edge. It lives a level that comes late
+at its edge, before the deadlines that lie between; what is due up to now is lived at the
+next turn.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gateway.control.points import Points
 from gateway.control.watchdog import Watchdog
 from gateway.core import building as core
 from gateway.core.effects import Drive, Reply
-from gateway.core.events import CivilTime, Event, Level, RelayFault
+from gateway.core.events import CivilTime, Event, RelayFault
 from gateway.core.facts import Fact, Json
 from gateway.core.machine import Ms, Step
 from gateway.core.plan import BuildingPlan
@@ -32,7 +32,6 @@ from gateway.journal.queue import Batch
 if TYPE_CHECKING:  # its import waits until the door works
     from gateway.panel.messages import CommandMessage
 
-FRESH_MS: Ms = 2_000
 CIVIL_EVERY_MS: Ms = 60_000
 LOOK_EVERY_MS: Ms = 1_000
 WAITING_MOST = 1_000
@@ -147,10 +146,7 @@ class Controller:
     def turn(self, item: Item | None) -> None:
         """Live up to now, and take in one item."""
         now = max(self._now, self._clock.now_ms())
-        if type(item) is Level:
-            edge_ms = item.edge_ms
-            self._step(item, max(self._now, edge_ms) if now - edge_ms <= FRESH_MS else now)
-        elif item is None:
+        if item is None:
             self._step(None, now)
         elif callable(item):
             item(now)

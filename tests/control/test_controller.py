@@ -7,7 +7,7 @@ import time
 
 from control_bench import BUTTON, LEAF, RELAY, Rig
 
-from gateway.control.controller import FRESH_MS
+from gateway.core import door
 from gateway.core.events import JournalState, Level
 from gateway.core.plan import BuildingPlan
 from gateway.core.snapshot import snapshot
@@ -26,6 +26,7 @@ def test_a_press_is_accepted_at_the_time_of_its_edge() -> None:
     rig.level(BUTTON, True)
     rig.time.passes(400)
     rig.turn()
+    rig.passes(10)  # what comes late comes in a row: it is judged in the next millisecond
     (request,) = rig.journal.facts("door_request")
     assert (request.data["outcome"], request.at_ms) == ("accepted", edge)
 
@@ -44,7 +45,7 @@ def test_a_short_press_that_nobody_looked_at_in_time_counts() -> None:
 def test_a_press_from_before_a_long_stall_is_stale() -> None:
     rig = Rig().start()
     edge = rig.clock.now_ms()
-    rig.time.passes(FRESH_MS + 1000)
+    rig.time.passes(door.FRESH_MS + 1000)
     rig.level(BUTTON, True, edge)
     rig.turn()
     rig.passes(100)
