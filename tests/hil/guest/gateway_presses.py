@@ -9,11 +9,13 @@ import socket
 import subprocess
 import time
 
-from bench import case, cpu_s, install, main, python, spread_ms, until, wake_ups
+from bench import case, cpu_s, install, main, python, spread_ms, wake_ups
 from rigsim import SimChip, Trace
 
 STATE = pathlib.Path("/tmp/state")
 PRESSES = 500
+UNDISTURBED_S = 0.025
+"""Less than the settling of a contact."""
 PORTIER = install()
 
 
@@ -56,19 +58,50 @@ def counts():
     return json.loads(done.stdout) if done.returncode == 0 else done.stderr
 
 
-def served_press(chip, bounces):
-    """As people press: until the door moves. So the pace is what this machine can do; the
-    trace tells afterwards what the relay did. Gives the instant of the first edge."""
-    begin = time.monotonic_ns()
-    chip.bounce(17, True, edges=bounces, gap_s=0.0004 + random.random() * 0.001)
-    until(lambda: chip.value(27) == 1, 5)
-    chip.release(23)  # the leaf opens
-    time.sleep(0.03)
-    chip.bounce(17, False, edges=bounces, gap_s=0.0004 + random.random() * 0.001)
-    until(lambda: chip.value(27) == 0, 5)
-    chip.low(23)  # and is closed again
-    time.sleep(0.08 + random.random() * 0.02)
-    return begin
+class Finger:
+    """Presses as people do: until the door moves. So the pace is what this machine can do; the
+    trace tells afterwards what the relay did.
+
+    ``slowest_s`` is the longest that anything here took more than it should. Where the host
+    stops the whole machine for a while, a bounce becomes two presses, and nobody can tell."""
+
+    def __init__(self, chip):
+        self.chip = chip
+        self.slowest_s = 0.0
+        self._last_s = 0.0
+
+    def press(self, bounces):
+        """Press and let go; gives the instant of the first edge."""
+        self.slowest_s, self._last_s = 0.0, time.monotonic()
+        begin = time.monotonic_ns()
+        self._bounce(bounces, pressed=True)
+        self._wait(5, lambda: self.chip.value(27) == 1)
+        self.chip.release(23)  # the leaf opens
+        self._wait(0.05)
+        self._bounce(bounces, pressed=False)
+        self._wait(5, lambda: self.chip.value(27) == 0)
+        self._wait(0.05)
+        self.chip.low(23)  # the leaf is closed again
+        self._wait(0.08)
+        return begin
+
+    def _bounce(self, bounces, pressed):
+        for i in range(bounces):
+            (self.chip.low if pressed ^ (i % 2) else self.chip.release)(17)
+            time.sleep(0.0004 + random.random() * 0.001)
+            self._slow(0.0014)
+        (self.chip.low if pressed else self.chip.release)(17)
+
+    def _wait(self, timeout_s, true=lambda: False):
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end and not true():
+            time.sleep(0.003)
+            self._slow(0.003)
+
+    def _slow(self, should_s):
+        now = time.monotonic()
+        self.slowest_s = max(self.slowest_s, now - self._last_s - should_s)
+        self._last_s = now
 
 
 @case
@@ -80,11 +113,15 @@ def presses():
         cold.stop()
         control = Control()
         time.sleep(1.5)
-        windows = []
+        finger = Finger(chip)
+        windows, disturbed = [], 0
         with Trace(chip) as trace:
-            for _ in range(PRESSES):
-                begin = served_press(chip, random.choice((2, 4, 8)))
-                windows.append((begin, time.monotonic_ns()))
+            while len(windows) < PRESSES and disturbed < PRESSES:
+                begin = finger.press(random.choice((2, 4, 8)))
+                if finger.slowest_s < UNDISTURBED_S:
+                    windows.append((begin, time.monotonic_ns()))
+                else:
+                    disturbed += 1
             time.sleep(1)
             on = [e[0] for e in trace.events(27) if e[2] == "value" and e[3] == 1]
             off = [e[0] for e in trace.events(27) if e[2] == "value" and e[3] == 0]
@@ -99,7 +136,8 @@ def presses():
         firsts = [next((t - begin for t in on if begin <= t < end), None) for begin, end in windows]
         pulses = [b - a for a, b in zip(on, off[-len(on) :], strict=False)]
         return {
-            "presses": PRESSES,
+            "presses": len(windows),
+            "disturbed": disturbed,
             "served_once": times.count(1),
             "missed": times.count(0),
             "twice": sum(n > 1 for n in times),
