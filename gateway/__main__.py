@@ -1,7 +1,7 @@
 """The command ``portier``.
 
 ``run control`` goes straight to work: the command line's libraries alone would take it longer
-to import than everything a door needs.
+to import than everything a door needs. ``outputs off`` likewise: a relay may be on meanwhile.
 """
 
 from __future__ import annotations
@@ -18,6 +18,12 @@ def main() -> None:
         options = control.options(arguments[2:])
         if options is not None:
             sys.exit(control.main(options))
+    if arguments[:2] == ["outputs", "off"]:
+        from gateway.app import outputs
+
+        status = outputs.main(arguments[2:])
+        if status is not None:
+            sys.exit(status)
     from gateway.app.cli import cli
 
     cli()

@@ -362,7 +362,7 @@ def restore(file: Path, state: State) -> None:
 
     The journal that was there is set aside, not deleted. Example: `portier restore portier.bak`
     """
-    from gateway.app.start import held
+    from gateway.app.outputs import held
     from gateway.journal.backup import BackupError
     from gateway.journal.backup import restore as put_back
 

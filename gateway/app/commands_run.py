@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -142,15 +141,6 @@ def outputs_off(config: Config, state: State) -> None:
 
     For ExecStopPost: where the kernel keeps the outputs of a killed process.
     """
-    from gateway.app import start
+    from gateway.app import outputs
 
-    try:
-        problems = start.outputs_off(config, state)
-    except start.Running as error:
-        c.fail(str(error))
-    for problem in problems:
-        c.err.print(problem, style="red", markup=False, soft_wrap=True)
-    if problems:
-        raise typer.Exit(1)
-    if os.isatty(1):
-        c.out.print("every relay is off")
+    raise typer.Exit(outputs.main(["--config", str(config), "--state", str(state)]) or 0)

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.app import paths, plans
+from gateway.app import outputs, paths, plans
 from gateway.app.parent import end_with_parent
 from gateway.app.sources import source
 from gateway.control.clock import Clock
@@ -32,16 +32,9 @@ class Options:
 
 def options(arguments: list[str]) -> Options | None:
     """The options of ``run control``; ``None``: not so simple, the command line shall look."""
-    given: dict[str, str] = {}
-    rest = iter(arguments)
-    for argument in rest:
-        name, separator, value = argument.partition("=")
-        if name not in ("--config", "--state", "--bench-start") or name in given:
-            return None
-        found = value if separator else next(rest, None)
-        if found is None:
-            return None
-        given[name] = found
+    given = paths.options(arguments, ("--config", "--state", "--bench-start"))
+    if given is None:
+        return None
     return Options(
         paths.config(given.get("--config")),
         paths.state(given.get("--state")),
@@ -69,6 +62,7 @@ def main(options: Options) -> int:
         return _failed(str(error), plans.WRONG)
     if start_utc_ms is not None and not known.cached.bench:
         return _failed("--bench-start needs `bench: true` in the configuration", plans.WRONG)
+    outputs.note(outputs.of((p.name, p.driver, p.settings) for p in known.cached.points), state)
     settings = _settings(known, state, clock)
     service = Service(settings, lambda: _reload(options, settings))
     if service.run() == RELOAD:

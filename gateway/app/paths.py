@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 INSTALLED_CONFIG = Path("/etc/portier/portier.yaml")
@@ -29,3 +30,17 @@ def config(given: str | None) -> Path:
 def state(given: str | None) -> Path:
     """``--state``, else ``PORTIER_STATE``, else the default."""
     return Path(given or os.environ.get("PORTIER_STATE") or default_state())
+
+
+def options(arguments: list[str], names: Sequence[str]) -> dict[str, str] | None:
+    """``--name value`` or ``--name=value`` of these names, each once at most; ``None``: there
+    is more to it, and the command line's library shall look. For those who must be quick."""
+    given: dict[str, str] = {}
+    rest = iter(arguments)
+    for argument in rest:
+        name, separator, value = argument.partition("=")
+        found = value if separator else next(rest, None)
+        if name not in names or name in given or found is None:
+            return None
+        given[name] = found
+    return given

@@ -36,9 +36,8 @@ def source(point: str, driver: str, settings: object, clock: Clock) -> Source:
 
     quantities: Mapping[str, Any] | tuple[Any, ...] = getattr(module, "QUANTITIES", ())
     names = tuple(getattr(quantity, "name", quantity) for quantity in quantities)
-    # GPIO reads the line again by itself after it was troubled, a simulated contact is told.
-    heals = simulated or driver == "gpio_contact"
-    return Source(point, module.KIND, open_, names, heals)
+    # A simulated contact is told its level again; hardware that is gone is opened anew.
+    return Source(point, module.KIND, open_, names, heals=simulated)
 
 
 class _Adapted(OpenedRelay):

@@ -1,9 +1,7 @@
-"""``portier run`` and ``portier outputs off``: from the command line to processes and relays."""
+"""``portier run``: from the command line to processes."""
 
 from __future__ import annotations
 
-import fcntl
-import os
 import socket
 import subprocess
 import sys
@@ -11,16 +9,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gateway.app import broker, control, load, plans, roles, supervisor
+from gateway.app import broker, control, load, outputs, roles, supervisor
 from gateway.app.parent import end_with_parent
 from gateway.settings.model import Settings
 from gateway.settings.problems import SettingsError
 
 READY_WITHIN_S = 15.0
-
-
-class Running(Exception):
-    """Control runs, and the relays are its business."""
 
 
 def run(names: Sequence[str], config: Path, state: Path, bench_start: str | None) -> int:
@@ -71,7 +65,7 @@ def _supervise(
         _say(f"Broker: {ports}")
     if "web" in wanted:
         _check_port(settings)
-    if held(state):
+    if outputs.held(state):
         raise roles.RoleError(
             f"control already runs on {state}; stop it, or choose another folder with --state"
         )
@@ -130,42 +124,3 @@ def _ready(settings: Settings, wanted: Sequence[str]) -> Callable[[], bool]:
         return True
 
     return watch
-
-
-def held(state: Path) -> bool:
-    """Whether a ``control`` works on this folder."""
-    try:
-        fd = os.open(state / "control.lock", os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
-
-
-def outputs_off(config: Path, state: Path) -> list[str]:
-    """Open every relay, which puts it off, and close it again; what went wrong. Raises
-    :class:`Running`."""
-    from gateway.control.clock import Clock
-    from gateway.control.points import PointFault
-
-    if held(state):
-        raise Running(f"control runs on {state}, and the relays are its business; stop it first")
-    clock = Clock()
-    try:
-        known = plans.known(config, state, clock.now_ms() + clock.utc_offset_ms())
-    except plans.ConfigurationWrong as error:
-        return list(error.problems)
-    problems: list[str] = []
-    for source in control.sources(known, clock):
-        if source.kind != "relay":
-            continue
-        try:
-            source.open(lambda report: None).close()
-        except PointFault as fault:
-            problems.append(f"{source.point}: {fault}")
-    return problems

@@ -111,7 +111,7 @@ def test_the_doctor_gives_remedies(tmp_path: Path) -> None:
     assert any(finding["what"].startswith("control") for finding in findings)
 
 
-def test_outputs_off_opens_every_relay(tmp_path: Path) -> None:
+def test_outputs_off_switches_every_relay(tmp_path: Path) -> None:
     assert portier("outputs", "off", "--config", BENCH, "--state", tmp_path).exit_code == 0
 
 

@@ -1,0 +1,124 @@
+"""``portier outputs off``: every relay to its safe level, without a running gateway.
+
+Systemd calls it after each end of ``control``, however it ended, while a relay may still be
+on. So it is quick and needs little: ``control`` notes at its start which relays it opens, and
+this reads the note, with neither the configuration nor the command line's libraries. That
+the configuration has been broken meanwhile does not keep a relay on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import importlib
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import drivers
+from gateway.app import paths
+
+NOTE = "outputs.json"
+FAILED = 1
+
+
+class Running(Exception):
+    """Control runs, and the relays are its business."""
+
+
+class Unknown(Exception):
+    """Nothing tells which relays there are. The text says why."""
+
+
+def note(relays: Mapping[str, tuple[str, Any]], state: Path) -> None:
+    """Note which relays (point -> its driver's name and settings) ``control`` opens. Where the
+    disk is full the old note stays, and a missing one is made up for by the configuration."""
+    rows = {
+        point: [driver, dataclasses.asdict(settings)]
+        for point, (driver, settings) in relays.items()
+    }
+    text = json.dumps(rows, indent=1)
+    file = state / NOTE
+    with contextlib.suppress(OSError):
+        if file.exists() and file.read_text() == text:
+            return
+        new = file.with_suffix(".new")
+        new.write_text(text)
+        new.replace(file)
+
+
+def off(config: Path, state: Path) -> list[str]:
+    """Switch every relay off; what went wrong. Raises :class:`Running`, :class:`Unknown`."""
+    if held(state):
+        raise Running(f"control runs on {state}, and the relays are its business; stop it first")
+    relays = _noted(state)
+    results = drivers.outputs_off(_configured(config, state) if relays is None else relays)
+    return [f"{point}: {fault}" for point, fault in results.items() if fault is not None]
+
+
+def held(state: Path) -> bool:
+    """Whether a ``control`` works on this folder."""
+    try:
+        fd = os.open(state / "control.lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def main(arguments: list[str]) -> int | None:
+    """The exit status; ``None``: the arguments are not so simple, the command line shall look."""
+    given = paths.options(arguments, ("--config", "--state"))
+    if given is None:
+        return None
+    try:
+        problems = off(paths.config(given.get("--config")), paths.state(given.get("--state")))
+    except (Running, Unknown) as error:
+        problems = [str(error)]
+    for problem in problems:
+        sys.stderr.write(problem + "\n")
+    if not problems and sys.stdout.isatty():
+        sys.stdout.write("every relay is off\n")
+    return FAILED if problems else 0
+
+
+def _noted(state: Path) -> dict[str, tuple[str, Any]] | None:
+    """The relays of the last start; ``None`` where there was none, or the note is damaged."""
+    try:
+        rows = json.loads((state / NOTE).read_text())
+        return {
+            point: (driver, importlib.import_module(f"drivers.{driver}").Settings(**settings))
+            for point, (driver, settings) in rows.items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError, ImportError):
+        return None
+
+
+def _configured(config: Path, state: Path) -> dict[str, tuple[str, Any]]:
+    import time
+
+    from gateway.app import plans
+
+    try:
+        known = plans.known(config, state, time.time_ns() // 1_000_000)
+    except plans.ConfigurationWrong as error:
+        raise Unknown(str(error)) from error
+    return of((p.name, p.driver, p.settings) for p in known.cached.points)
+
+
+def of(points: Iterable[tuple[str, str, Any]]) -> dict[str, tuple[str, Any]]:
+    """The relays among (point, driver, settings)."""
+    return {
+        point: (driver, settings)
+        for point, driver, settings in points
+        if importlib.import_module(f"drivers.{driver}").KIND == "relay"
+    }
