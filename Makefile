@@ -21,7 +21,8 @@ $(VENV)/bin/python:
 $(VENV)/.run: requirements.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Setting up Portier in $(VENV) (a minute or two the first time)"
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation \
+	  --config-settings editable_mode=compat --editable .
 	@$(BIN)/python -m compileall -q gateway drivers
 	@touch $@
 

@@ -97,7 +97,7 @@ if [ $program = yes ]; then
         /opt/portier/.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes \
             -r /opt/portier/requirements.lock
         /opt/portier/.venv/bin/python -m pip install -q --disable-pip-version-check --no-deps \
-            --no-build-isolation --editable /opt/portier
+            --no-build-isolation --config-settings editable_mode=compat --editable /opt/portier
         # Compiled once, here: the services may not write, and start six times slower without.
         /opt/portier/.venv/bin/python -m compileall -q /opt/portier/gateway /opt/portier/drivers
         ln -sf /opt/portier/.venv/bin/portier /usr/local/bin/portier
