@@ -104,7 +104,8 @@ def _link(settings: Settings, config: Path, state: Path) -> int:
     mqtt = _mqtt(settings)
     client = mqtt.client or f"portier-{settings.gateway.id}"
     issuers = {
-        name: Issuer((_secret(issuer.key) or "").encode()) for name, issuer in mqtt.issuers.items()
+        name: Issuer(None if issuer.key is None else issuer.key.read().encode())
+        for name, issuer in mqtt.issuers.items()
     }
     run(
         LinkSettings(

@@ -51,8 +51,9 @@ class Tls(Model):
 class Issuer(Model):
     """Somebody who may send commands over the broker."""
 
-    key: SecretValue
-    """The key that its commands are signed with; no unit, !secret NAME."""
+    key: SecretValue | None = None
+    """The key that its commands are signed with; no unit, !secret NAME. Without one the broker's
+    access list alone admits it: for Home Assistant, which cannot sign."""
 
 
 def _port(value: object) -> int:

@@ -293,3 +293,9 @@ def test_a_watched_meter(tmp_path: Path) -> None:
 
 def test_a_leaf_may_be_the_door_of_a_room(tmp_path: Path) -> None:
     assert loaded(tmp_path, SMALL + "rooms: {wc: {door: front.leaf}}\n").rooms["wc"].door
+
+
+def test_an_issuer_without_a_key_is_one_that_cannot_sign(tmp_path: Path) -> None:
+    settings = loaded(tmp_path, SMALL + "mqtt: {issuers: {homeassistant: {}}}\n")
+    assert settings.mqtt is not None
+    assert settings.mqtt.issuers["homeassistant"].key is None
