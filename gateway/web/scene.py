@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.core.events import MODES
+from gateway.web.details import detail
 from gateway.web.house import House
 from gateway.web.shown import AlarmScene, DoorScene, GuaranteeScene, PointScene
 from gateway.web.words import Words
@@ -91,7 +92,10 @@ class Scene:
         return f"{self.at(request.get('at_ms'))}: {words.rstrip('.')}{f' ({by})' if by else ''}"
 
     def reason(self, reason: str | None) -> str:
-        return self.w.get(f"reason.{reason}", reason) if reason else ""
+        """Why something was refused or does not hold, in words; as it is where we have none."""
+        if not reason:
+            return ""
+        return self.w.get(f"reason.{reason}") or self.w.get(f"why.{reason}", reason)
 
     def _result(self, door: Mapping[str, Any]) -> tuple[str, str, bool]:
         """Command, sentence and whether it is final: what the leaf did for the last request."""
@@ -215,7 +219,7 @@ class Scene:
             todo=self.alarm_text(kind, subject, "todo"),
             raised=raised,
             count=self.w("alarm.count", count=count) if count > 1 else "",
-            detail=str(alarm.get("detail") or ""),
+            detail=detail(self.w, str(alarm.get("detail") or "")),
             seen_by=self.w("alarm.seen_by", who=by) if by else "",
             can_acknowledge=state in ("active", "cleared"),
             can_shelve=severity in ("fault", "notice") and state != "shelved",
@@ -230,10 +234,7 @@ class Scene:
     def _guarantee(self, name: str, told: Mapping[str, Any]) -> GuaranteeScene:
         details = []
         if told.get("reason"):
-            details.append(
-                self.w.get(f"reason.{told['reason']}")
-                or self.w.get(f"why.{told['reason']}", str(told["reason"]))
-            )
+            details.append(self.reason(str(told["reason"])))
         if told.get("backlog"):
             details.append(self.w("guarantee.backlog", count=self.w.number(told["backlog"], 0)))
         if told.get("recorded_until_utc_ms"):
@@ -270,7 +271,7 @@ class Scene:
             raw = self._level(kind, point.get("raw")) if kind == "contact" else ""
         faults = [self.alarm_text(str(fault), id, "what") for fault in point.get("faults") or []]
         if point.get("reason"):
-            faults.append(str(point["reason"]))
+            faults.append(self.reason(str(point["reason"])))
         return PointScene(
             id=id,
             kind=self.w.get(f"point.{kind}", kind),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.web.details import detail
 from gateway.web.scene import Scene
 from gateway.wire import Row
 
@@ -52,7 +53,9 @@ def _reading(data: Any, scene: Scene) -> str:
     quantity = str(data.get("quantity", ""))
     value = data.get("value")
     if value is None:
-        return f"{quantity}: {data.get('reason') or scene.w('level.contact_unknown')}"
+        reason = str(data.get("reason") or "")
+        said = scene.w.get(f"meter.{reason}", reason) or scene.w("level.contact_unknown")
+        return f"{scene.w.get(f'unit.{quantity}', quantity)}: {said}"
     unit = scene.w.get(f"unit.{quantity}", quantity)
     return f"{scene.w.number(float(value))} {unit}"
 
@@ -67,7 +70,11 @@ def _detail(name: str, value: Any, scene: Scene) -> str:  # noqa: PLR0911, PLR09
         case "by":
             return scene.who(str(value))
         case "reason":
-            return scene.reason(str(value))
+            return w.get(f"stop.{value}") or scene.reason(str(value))
+        case "detail":
+            return detail(w, str(value))
+        case "name":
+            return w.get(f"command.{value}", str(value))
         case "outcome" | "mode" | "source" | "severity" | "cause":
             return w.get(f"{name}.{value}", str(value))
         case "activator_kind":

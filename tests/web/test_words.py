@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
+from types import ModuleType
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from gateway.control import desk, guarantees
+from gateway.core import commands
 from gateway.core.alarms import ALARM_KINDS
+from gateway.core.contact import NO_LEVEL_YET
 from gateway.core.events import MODES
 from gateway.core.facts import KINDS
 from gateway.core.reasons import REASONS
+from gateway.journal import writer
+from gateway.link import link, mqtt
 from gateway.web.scene import GUARANTEES, SEVERITIES
 from gateway.web.users import ROLES
 from gateway.web.words import LANGUAGES, Words, best_language, catalogue
@@ -42,7 +49,36 @@ def test_everything_the_core_can_say_has_words(language: str) -> None:
     wanted += [f"severity.{name}" for name in SEVERITIES]
     wanted += [f"life.{kind.life}" for kind in KINDS.values()]
     wanted += [f"role.{role}" for role in ROLES]
+    wanted += [f"command.{name}" for name in commands._NAMES.values()]
     assert [key for key in wanted if key not in catalogue(language)] == []
+
+
+SAID = re.compile(
+    r"""(?:_end|drop|_tell)\("(\w+)"|reason(?:: [\w, \[\]|]+)? = \(?"(\w+)"|return "(\w+)"|"(\w+_away)\""""
+)
+
+
+def said_by(module: ModuleType) -> set[str]:
+    """The reasons that stand in a module's source."""
+    return {next(filter(None, found)) for found in SAID.findall(inspect.getsource(module))}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_reason_why_something_does_not_hold_has_words(language: str) -> None:
+    reasons = said_by(link) | said_by(mqtt) | said_by(desk) | said_by(writer) | said_by(guarantees)
+    assert reasons >= {
+        "connecting", "unreachable", "refused", "lost", "frozen", "taken_over", "journal",
+        "link_away", "journal_full", "journal_read_only", "journal_unavailable", "relay_fault",
+        "operator_fault", "recorder_missing", "recorder_behind", "not_configured",
+    }  # fmt: skip
+    words = Words(language, ZoneInfo("Europe/Berlin"))
+    also = {"contact_unknown", "contact_stuck", "contact_chattering", "clock_untrusted"}
+    unsaid = [
+        reason
+        for reason in sorted(reasons | also | {NO_LEVEL_YET})
+        if not words.get(f"why.{reason}") and not words.get(f"reason.{reason}")
+    ]
+    assert unsaid == []
 
 
 def test_every_key_that_is_used_exists() -> None:
