@@ -54,7 +54,8 @@ def test_everything_the_core_can_say_has_words(language: str) -> None:
 
 
 SAID = re.compile(
-    r"""(?:_end|drop|_tell)\("(\w+)"|reason(?:: [\w, \[\]|]+)? = \(?"(\w+)"|return "(\w+)"|"(\w+_away)\""""
+    r"""(?:_end|drop|_tell)\("(\w+)"|reason(?:: [\w, \[\]|]+)? = \(?"(\w+)"|return "(\w+)"|"""
+    r"""link[^"\n]*"(\w+)\""""
 )
 
 

@@ -1,0 +1,138 @@
+"""Everything real: ``portier run`` on the bench, a browser on a phone, an MQTT subscriber."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from paho.mqtt.client import CallbackAPIVersion, Client, MQTTMessage
+from paho.mqtt.enums import MQTTProtocolVersion
+from playwright.sync_api import Browser, Page, expect
+
+from tests.process.parts import ROOT, House, Process, alive, children, until
+from tests.process.parts_mqtt import free_port
+
+pytestmark = pytest.mark.page
+
+
+class Whole:
+    """The bench building, started as people start it."""
+
+    def __init__(self, state: Path) -> None:
+        self.port = free_port()
+        self.house = House(ROOT / "config" / "bench.yaml", state, {"PORT": str(self.port)})
+        self.process = self.house.run()
+        until(lambda: self.process.said("Ready after") and self.process.said("First log-in"), 30)
+        self.password = self.said(r"admin / (\S+)")
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def said(self, pattern: str) -> str:
+        found = re.search(pattern, "\n".join(self.process.lines))
+        assert found is not None, self.process.lines
+        return found[1]
+
+    def portier(self, *arguments: str) -> list[str]:
+        """Another command of the command line, to its end; what it says."""
+        process: Process = self.house.portier(*arguments, "--state", str(self.house.state))
+        assert process.wait(20) == 0, process.lines
+        return process.lines
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
+    made = Whole(tmp_path_factory.mktemp("whole"))
+    yield made
+    made.house.end()
+
+
+@pytest.fixture(scope="module")
+def heard(whole: Whole) -> Iterator[list[str]]:
+    """The topics of all events, as somebody else on the broker hears them."""
+    topics: list[str] = []
+    joined: list[bool] = []
+
+    def message(client: Client, userdata: None, message: MQTTMessage) -> None:
+        topics.append(message.topic)
+
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    client.on_message = message
+    client.on_subscribe = lambda *_: joined.append(True)
+    client.connect("127.0.0.1", int(whole.said(r"127\.0\.0\.1:(\d+) \(MQTT 5\)")))
+    client.subscribe("portier/csg-office/event/#", qos=1)
+    client.loop_start()
+    until(lambda: joined)
+    yield topics
+    client.disconnect()
+    client.loop_stop()
+
+
+@pytest.fixture(scope="module")
+def phone(browser: Browser, whole: Whole) -> Iterator[Page]:
+    """Somebody who logged in with the first password."""
+    context = browser.new_context(
+        viewport={"width": 360, "height": 740}, locale="de-DE", has_touch=True
+    )
+    page = context.new_page()
+    page.goto(whole.url)
+    page.locator("#name").fill("admin")
+    page.locator("#password").fill(whole.password)
+    page.get_by_role("button", name="Anmelden").tap()
+    expect(page.locator("#door-front")).to_contain_text("Geschlossen")
+    yield page
+    context.close()
+
+
+def closed(page: Page) -> None:
+    """The leaf of the bench closes by itself after a few seconds."""
+    expect(page.locator("#door-front .state")).to_contain_text("Geschlossen", timeout=30_000)
+
+
+def test_two_taps_on_a_phone_open_the_door_and_the_leaf_answers(
+    whole: Whole, phone: Page, heard: list[str]
+) -> None:
+    closed(phone)
+    button = phone.locator("[data-open=front] button")
+    button.tap()
+    expect(button).to_contain_text("Jetzt öffnen")
+    button.tap()
+    expect(phone.locator("#answer-front")).to_contain_text("Die Tür ist offen (nach")
+    expect(phone.locator("#door-front .state")).to_contain_text("Offen")
+    event = "portier/csg-office/event"
+    until(lambda: {f"{event}/door_request/front", f"{event}/door_opened/front"} <= set(heard))
+    assert heard.index(f"{event}/door_request/front") < heard.index(f"{event}/door_opened/front")
+
+
+def test_a_press_at_the_door_is_seen_live(whole: Whole, phone: Page, heard: list[str]) -> None:
+    closed(phone)
+    heard.clear()
+    whole.portier("bench", "press", "front.button_outside")
+    expect(phone.locator("#door-front .state")).to_contain_text("Offen")
+    expect(phone.locator("#door-front")).to_contain_text("Taster")
+    until(lambda: "portier/csg-office/event/door_opened/front" in heard)
+
+
+def test_the_command_line_says_what_the_page_shows(whole: Whole, phone: Page) -> None:
+    told = json.loads("".join(whole.portier("status", "--json")))
+    assert told["doors"]["front"]["name"] == "Haupteingang"
+    assert told["guarantees"]["door_by_button"]["ok"]
+    shown = phone.locator("[data-part=guarantees] li.yes").count()
+    assert shown == sum(one["ok"] for one in told["guarantees"].values())
+
+
+def test_ctrl_c_stops_everything_within_two_seconds(whole: Whole, phone: Page) -> None:
+    """With the page open: its live stream must not hold up the stop."""
+    assert urlsplit(phone.url).port == whole.port
+    pids = [whole.process.pid, *children(whole.process.pid)]
+    assert len(pids) == 6
+    start = time.monotonic()
+    os.kill(whole.process.pid, signal.SIGINT)
+    assert whole.process.wait() == 0
+    assert time.monotonic() - start < 2.0
+    assert not [pid for pid in pids if alive(pid)]
