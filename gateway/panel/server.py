@@ -214,7 +214,7 @@ class Server:
         now = self._clock()
         due = [now + IDLE_TICK_S]
         if self._dirty:
-            due.append(self._snapshot_at + SNAPSHOT_EVERY_S)
+            due.append(self._snapshot_at + self._every_s())
         if self._answers:
             due.append(next(iter(self._answers.values()))[1] + ANSWER_WITHIN_S)
         return max(0.0, min(due) - now)
@@ -366,18 +366,21 @@ class Server:
     def _publish(self) -> None:
         now = self._clock()
         age_s = now - self._snapshot_at
-        listeners = [client for client in self._clients.values() if client.listens]
-        # With nobody listening it is still made now and then: the handler notes since when
-        # its guarantees hold.
-        every_s = SNAPSHOT_EVERY_S if listeners else IDLE_TICK_S
-        if age_s < (every_s if self._dirty else SNAPSHOT_WITHIN_S):
+        if age_s < (self._every_s() if self._dirty else SNAPSHOT_WITHIN_S):
             return
         self._dirty = False
         self._snapshot_at = now
         line = encode({"type": "snapshot", "snapshot": self._handler.snapshot()})
-        for client in listeners:
-            client.snapshot = line
-            self._flush(client)
+        for client in list(self._clients.values()):
+            if client.listens:
+                client.snapshot = line
+                self._flush(client)
+
+    def _every_s(self) -> float:
+        """With nobody listening it is still made now and then: the handler notes since when its
+        guarantees hold."""
+        listened = any(client.listens for client in self._clients.values())
+        return SNAPSHOT_EVERY_S if listened else IDLE_TICK_S
 
     def _queue(self, client: _Client, line: bytes) -> None:
         if len(client.out) >= OUT_MOST:
