@@ -95,7 +95,7 @@ class ClockKnown:
     offset_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Alarm:
     """One alarm of the list. ``raised_ms`` is ``None`` for one of another boot."""
 
@@ -139,7 +139,7 @@ class Alarm:
         return not self.standing and self.acknowledged_by is not None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Alarms:
     """The list, by id, oldest first; muted ones are kept here and not listed."""
 

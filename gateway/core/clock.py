@@ -17,7 +17,7 @@ GRACE_MS: Ms = 60_000
 """After a start the time service may take this long before its absence is a notice."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Clock:
     """UTC = monotonic + ``offset_ms``, the last that was trusted in this boot."""
 

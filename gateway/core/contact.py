@@ -38,14 +38,14 @@ class Change:
     pressed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ContactStep(Step["Contact"]):
     """A step and the changes in it, oldest first (a press may end within one step)."""
 
     changes: tuple[Change, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Contact:
     """One contact. ``active`` is the level that counts, ``raw`` the last one reported."""
 
@@ -101,34 +101,30 @@ def step(contact: Contact, event: Level | None, now: Ms) -> ContactStep:
     after, facts, changes = contact, (), ()  # type: Contact, tuple[Fact, ...], tuple[Change, ...]
     if contact.settle_at_ms is not None and edge_ms - contact.raw_ms >= contact.plan.settle_ms:
         # The level before this edge had been stable for long enough.
-        after, facts, changes = _settle(contact, contact.raw, contact.raw_ms, now)
+        after, facts, changes = _settle(contact, contact.raw, contact.raw_ms, now, "")
     if event.active == after.raw and (after.heard or after.settle_at_ms is not None):
         if event.active is None and event.reason != after.reason:
             after = _conditions(replace(after, reason=event.reason))
         return ContactStep(after, facts, changes=changes)
-    after = replace(
-        after,
-        raw=event.active,
-        raw_ms=edge_ms,
-        settle_at_ms=None,
-        unheard_at_ms=None,
-        reason=event.reason if event.active is None else after.reason,
-    )
     if event.active is None or after.plan.settle_ms == 0:
-        after, more, last = _settle(after, event.active, edge_ms, now)
-        facts, changes = facts + more, changes + last
-    elif event.active != after.active:
+        reason = event.reason if event.active is None else ""
+        after, more, last = _settle(after, event.active, edge_ms, now, reason)
+        return ContactStep(after, facts + more, changes=changes + last)
+    settle_at_ms = None
+    if event.active != after.active:
         # Edges that come late come in a row: the rest of the row is told within this same
         # millisecond, so this level is not judged before the next.
-        due_ms = edge_ms + after.plan.settle_ms
-        after = replace(after, settle_at_ms=due_ms if due_ms > now else now + 1)
+        settle_at_ms = max(edge_ms + after.plan.settle_ms, now + 1)
+    after = replace(
+        after, raw=event.active, raw_ms=edge_ms, settle_at_ms=settle_at_ms, unheard_at_ms=None
+    )
     return ContactStep(after, facts, changes=changes)
 
 
 def _time(contact: Contact, now: Ms) -> ContactStep:
     after, facts, changes = contact, (), ()  # type: Contact, tuple[Fact, ...], tuple[Change, ...]
     if after.settle_at_ms is not None and after.settle_at_ms <= now:
-        after, facts, changes = _settle(after, after.raw, after.raw_ms, now)
+        after, facts, changes = _settle(after, after.raw, after.raw_ms, now, "")
     if after.stuck_at_ms is not None and after.stuck_at_ms <= now:
         after = _conditions(replace(after, stuck=True, stuck_at_ms=None))
     if after.unheard_at_ms is not None and after.unheard_at_ms <= now:
@@ -140,9 +136,9 @@ def _time(contact: Contact, now: Ms) -> ContactStep:
 
 
 def _settle(
-    contact: Contact, active: bool | None, edge_ms: Ms, now: Ms
+    contact: Contact, active: bool | None, edge_ms: Ms, now: Ms, reason: str
 ) -> tuple[Contact, tuple[Fact, ...], tuple[Change, ...]]:
-    """From ``edge_ms`` on the level that counts is ``active``."""
+    """From ``edge_ms`` on the level that counts is ``active``. ``reason``: why it is unknown."""
     plan, initial = contact.plan, not contact.heard
     stuck = contact.stuck and active is not False
     change = Change(
@@ -165,14 +161,17 @@ def _settle(
     facts: tuple[Fact, ...] = ()
     told = contact.told
     if window_ends_ms is None:
-        facts, told = (_changed(contact, active, edge_ms, initial=initial),), active
+        facts, told = (_changed(plan, active, edge_ms, reason, initial=initial),), active
     after = replace(
         contact,
         active=active,
         since_ms=edge_ms,
-        reason=contact.reason if active is None else "",
+        reason=reason,
+        raw=active,
+        raw_ms=edge_ms,
         heard=True,
         settle_at_ms=None,
+        unheard_at_ms=None,
         stuck_at_ms=stuck_at_ms,
         stuck=stuck,
         window_ends_ms=window_ends_ms,
@@ -195,15 +194,18 @@ def _count(contact: Contact, now: Ms) -> tuple[Contact, tuple[Fact, ...]]:
     if contact.counted * 2 > plan.chatter_changes:
         return replace(contact, counted=0, window_ends_ms=now + plan.chatter_window_ms), facts
     if contact.active != contact.told:
-        facts += (_changed(contact, contact.active, contact.since_ms, initial=False),)
+        told = _changed(plan, contact.active, contact.since_ms, contact.reason, initial=False)
+        facts += (told,)
     calm = replace(contact, counted=0, window_ends_ms=None, recent_ms=(), told=contact.active)
     return _conditions(calm), facts
 
 
-def _changed(contact: Contact, active: bool | None, edge_ms: Ms, *, initial: bool) -> Fact:
-    reason = contact.reason if active is None else None
-    data = {"active": active, "reason": reason, "initial": initial}
-    return Fact("contact_changed", contact.plan.point, edge_ms, data)
+def _changed(
+    plan: ContactPlan, active: bool | None, edge_ms: Ms, reason: str, *, initial: bool
+) -> Fact:
+    told = reason if active is None else None
+    data = {"active": active, "reason": told, "initial": initial}
+    return Fact("contact_changed", plan.point, edge_ms, data)
 
 
 def _conditions(contact: Contact) -> Contact:

@@ -13,7 +13,7 @@ from gateway.core.plan import Side
 ModeSource = Literal["schedule", "override", "switch", "safe", "fire"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Requested:
     """Somebody asks for the door. ``pressed_ms``: the edge of the press, or the instant of the
     command; ``note``: the reason that staff gave; at ``expires_ms`` a command is void."""
@@ -74,7 +74,7 @@ class FireSeen:
     active: bool | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ModeChanged:
     """Another mode rules, or the same one from another source."""
 

@@ -17,7 +17,7 @@ from gateway.core.plan import DoorPlan, Side
 from gateway.core.tally import Tally
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Waiting:
     """A request that waits for the interlock until ``until_ms``."""
 
@@ -34,7 +34,7 @@ class CanOpen:
     needs_reason: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Door:
     """One door as it stands. Instants are monotonic ms of this boot."""
 

@@ -18,7 +18,7 @@ from gateway.core.plan import IndicatorPlan
 Pattern = Literal["accepted", "refused", "fault"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Indicator:
     """``times_ms``: what is left of the pattern, the present time first; empty: dark.
 

@@ -24,7 +24,7 @@ from gateway.core.machine import Ms, Step, replace
 from gateway.core.plan import InterlockPlan
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Interlock:
     """``busy`` and ``waiting``: doors, those first that were first."""
 

@@ -30,7 +30,7 @@ Cause = Wish | Literal["hand", "forced"]
 Outcome = Literal["opened", "did_not_open", "assumed_open", "pending"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Attempt:
     """The leaf was asked to open and has not answered. ``by_ms``: until when it must have
     left *closed*; ``None`` while the activation has not begun."""
@@ -41,7 +41,7 @@ class Attempt:
     by_ms: Ms | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Opened:
     """The leaf is away from *closed* since ``since_ms``. ``cause`` ``None``: it was found
     open, nobody saw it open. ``assumed``: no contact tells."""
@@ -68,7 +68,7 @@ class Condition(NamedTuple):
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Leaf:
     """All that is known of the leaf. ``seen``: open (True), closed, or not known; ``last``: the
     level that was known last."""
@@ -109,13 +109,13 @@ def asked(
 ) -> Leaf:
     """An opening was begun. While one stands unanswered, the new one joins it: people who
     press again and again must not put off the moment at which it is called a failure."""
-    if leaf.attempt is None:
-        leaf = replace(leaf, attempt=Attempt(cause, pressed_ms, command))
+    attempt = leaf.attempt
+    if attempt is None:
+        attempt = Attempt(cause, pressed_ms, command)
     elif cause == "request":
-        leaf = replace(leaf, attempt=replace(leaf.attempt, command=command))
-    if cause != "request":
-        return leaf
-    return replace(leaf, result=Result("pending", command, now))
+        attempt = replace(attempt, command=command)
+    result = Result("pending", command, now) if cause == "request" else leaf.result
+    return replace(leaf, attempt=attempt, result=result)
 
 
 def unanswered(leaf: Leaf, now: Ms) -> Leaf:
@@ -145,16 +145,16 @@ def works_again(leaf: Leaf) -> Leaf:
 def drive(leaf: Leaf, plan: DoorPlan, now: Ms, *, driven: bool, kept: bool) -> Step[Leaf]:
     """Look at the relays after each turn: an activation that begins starts the clock of the
     attempt, one that ends starts the clocks of the closing."""
-    if driven and leaf.attempt is not None and leaf.attempt.by_ms is None:
-        by_ms = now + plan.opens_within_ms
-        leaf = replace(leaf, attempt=replace(leaf.attempt, by_ms=by_ms))
+    attempt = leaf.attempt
+    if driven and attempt is not None and attempt.by_ms is None:
+        attempt = replace(attempt, by_ms=now + plan.opens_within_ms)
     if (driven, kept) == (leaf.driven, leaf.kept):
-        return Step(leaf)
+        return Step(leaf if attempt is leaf.attempt else replace(leaf, attempt=attempt))
     begins, ends = driven and not leaf.driven, leaf.driven and not driven
     let_go = ends and leaf.kept and leaf.opened is not None
     if kept and not leaf.kept:
         leaf = _without(leaf, "left_open", "did_not_close")
-    leaf = replace(leaf, driven=driven, kept=kept, closing=let_go)
+    leaf = replace(leaf, attempt=attempt, driven=driven, kept=kept, closing=let_go)
     if begins:
         return _driven(leaf, plan, now)
     return Step(_watch_closing(leaf, plan, now) if ends else leaf)
@@ -240,8 +240,7 @@ def stands(leaf: Leaf, kind: str) -> bool:
 
 
 def _driven(leaf: Leaf, plan: DoorPlan, now: Ms) -> Step[Leaf]:
-    leaf = replace(leaf, closing=False, close_by_ms=None, left_open_at_ms=None)
-    leaf = replace(leaf, assumed_until_ms=None)
+    leaf = replace(leaf, close_by_ms=None, left_open_at_ms=None, assumed_until_ms=None)
     if leaf.seen is not None or leaf.opened is not None:
         return Step(leaf)
     return _open(leaf, plan, now, leaf.attempt.cause if leaf.attempt else "request", assumed=True)
@@ -358,8 +357,14 @@ def _closed(
     opened = leaf.opened
     seen_both = opened is not None and opened.cause is not None and exact
     open_ms = max(0, at_ms - opened.since_ms) if opened is not None and seen_both else None
-    leaf = replace(leaf, opened=None, closing=False, assumed_until_ms=None)
-    leaf = replace(leaf, close_by_ms=None, left_open_at_ms=None)
+    leaf = replace(
+        leaf,
+        opened=None,
+        closing=False,
+        assumed_until_ms=None,
+        close_by_ms=None,
+        left_open_at_ms=None,
+    )
     told = Fact("door_closed", plan.id, at_ms, {"open_ms": open_ms, "assumed": assumed})
     return Step(leaf, (told,))
 

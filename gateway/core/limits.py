@@ -20,7 +20,7 @@ Key = tuple[str, str, str, str]
 """Door or point, issuer, outcome, reason."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Window:
     """One issuer and reason, in the minute that began at ``from_ms``."""
 

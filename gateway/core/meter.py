@@ -20,7 +20,7 @@ DISCONNECTED_C = -127.0
 """What 1-wire thermometers say when nothing is connected."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Series:
     """One quantity of a meter. ``value`` ``None``: not known, for ``reason``."""
 
@@ -37,7 +37,7 @@ class Series:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Meter:
     """One meter with all its quantities."""
 

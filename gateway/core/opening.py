@@ -27,7 +27,7 @@ Phase = Literal["idle", "lead", "driving", "rest"]
 Held = Literal["no", "mode", "fire"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Opening:
     """Where the relays stand. Instants are monotonic ms."""
 
@@ -148,13 +148,12 @@ def relays(opening: Opening, plan: DoorPlan) -> tuple[tuple[str, bool], ...]:
 
 def _begin(opening: Opening, plan: DoorPlan, now: Ms, due_ms: Ms | None) -> Opening:
     """Free the strike where it is locked, then drive if that is due: a rest is always kept."""
-    opening = replace(opening, due_ms=due_ms)
     if plan.strike is not None and not opening.strike:
         ready_ms = max(now + plan.strike_lead_ms, opening.until_ms or now)
-        return replace(opening, phase="lead", until_ms=ready_ms, strike=True)
+        return replace(opening, phase="lead", until_ms=ready_ms, strike=True, due_ms=due_ms)
     if opening.phase != "idle" or due_ms is None:
-        return opening
-    return _drive(opening, plan, now)
+        return replace(opening, due_ms=due_ms)
+    return _drive(opening, plan, now, due_ms)
 
 
 def _drive_at_once(opening: Opening, plan: DoorPlan, now: Ms) -> Opening:
@@ -166,15 +165,14 @@ def _drive_at_once(opening: Opening, plan: DoorPlan, now: Ms) -> Opening:
     return _begin(opening, plan, now, due_ms=opening.due_ms or 0)
 
 
-def _drive(opening: Opening, plan: DoorPlan, now: Ms) -> Opening:
-    for_ms = opening.due_ms or 0
-    opening = replace(opening, phase="driving", due_ms=None)
+def _drive(opening: Opening, plan: DoorPlan, now: Ms, for_ms: Ms) -> Opening:
     if _constant(opening, plan):
-        return replace(opening, until_ms=None)
-    if plan.pulse_ms is None:
-        return replace(opening, until_ms=now + for_ms)
-    opening = replace(opening, until_ms=now + plan.pulse_ms)
-    return _hold_relay_until(opening, plan, now + for_ms) if for_ms else opening
+        return replace(opening, phase="driving", until_ms=None, due_ms=None)
+    until_ms = now + (for_ms if plan.pulse_ms is None else plan.pulse_ms)
+    driving = replace(opening, phase="driving", until_ms=until_ms, due_ms=None)
+    if plan.pulse_ms is None or not for_ms:
+        return driving
+    return _hold_relay_until(driving, plan, now + for_ms)
 
 
 def _rest(opening: Opening, plan: DoorPlan, now: Ms) -> Opening:

@@ -25,7 +25,7 @@ class Test:
     for_ms: Ms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Relay:
     """One relay. ``on`` is what it was last told."""
 

@@ -20,7 +20,7 @@ from gateway.core.plan import DoorPlan, Transition
 Source = Literal["schedule", "override", "switch", "safe"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Override:
     """Staff's word until a time: ``ends_at`` is in civil time where ``civil``, else monotonic.
     The ends in both times follow from it as far as the clock is known."""
@@ -65,7 +65,7 @@ class Ruling:
     by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Schedule:
     """The mode of one door."""
 

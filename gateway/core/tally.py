@@ -13,7 +13,7 @@ from gateway.core.facts import Fact, Json
 from gateway.core.machine import Ms, replace
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Tally:
     """Counters since commissioning (they survive a restart) and the latest of each sort.
 

@@ -21,7 +21,7 @@ class Seen:
     since_ms: Ms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Watch:
     """One watched point. ``known``: it was seen since start, well or not."""
 
