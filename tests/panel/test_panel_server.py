@@ -114,6 +114,27 @@ def eventually(true: Callable[[], bool], within_s: float = 5.0) -> None:
         time.sleep(0.005)
 
 
+def test_a_change_that_nobody_listens_to_leaves_the_thread_asleep(
+    tmp_path: Path, desk: Desk
+) -> None:
+    """It is looked at within a second; until then a press has the interpreter for itself."""
+    looks: list[float] = []
+
+    def clock() -> float:
+        looks.append(time.monotonic())
+        return looks[-1]
+
+    server = s.Server(tmp_path / "panel.sock", desk, clock=clock)
+    server.start()
+    try:
+        eventually(lambda: desk.snapshots == 1)
+        server.changed()
+        eventually(lambda: desk.snapshots == 2)
+        assert len(looks) < 50
+    finally:
+        server.close()
+
+
 def opening(peer: Peer, id_: str = "c1", **changes: object) -> None:
     peer.say(command("open_door", {"door": "front"}, id=id_, actor="web:3", via="web") | changes)
 
