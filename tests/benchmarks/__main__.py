@@ -5,9 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.benchmarks import events, figures, press, start
+from tests.benchmarks import events, figures, press, record, start
 
-BENCHES = {"start": start.figures, "press": press.figures, "events": events.figures}
+BENCHES = {
+    "start": start.figures,
+    "press": press.figures,
+    "events": events.figures,
+    "record": record.figures,
+}
 OUT = Path(".cache/bench.json")
 
 
