@@ -50,7 +50,7 @@ def _loaded(it: Whole, bare: list[float]) -> list[Figure]:
                 "memory of all roles, 200 live clients", sum(memory.values()), "MB", 200.0,
                 note=", ".join(f"{role} {size:.0f}" for role, size in memory.items()),
             ),
-            Figure("web with 200 live clients, of one core", web * 100, "%", 25.0,
+            Figure("web, 500 events/s to 200 live clients, of one core", web * 100, "%",
                    note=f"{crowd.frames / max(seconds, 1) / 200:.0f} frames/s to each client"),
         ]  # fmt: skip
     return rows
