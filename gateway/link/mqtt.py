@@ -1,8 +1,5 @@
 """The link's side of the broker: the only file of this room that knows paho.
 
-paho makes and keeps the connection; what is published and its acknowledgements go past it,
-through :mod:`gateway.link.packets`.
-
 Clean start, a last will on ``availability``, and a client of its own for every connection:
 nothing of an earlier connection (paho's queue, its message numbers) can reach a later one.
 What is to be sent again is decided by the journal's cursor alone.
@@ -40,7 +37,6 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.link.backoff import BackOff
-from gateway.link.packets import PacketSocket
 
 log = structlog.get_logger("link.mqtt")
 
@@ -172,10 +168,23 @@ class Connection:
             return
         sock: Any = client.socket()
         if sock is not None:
+            reads = [sock, self._inbox.wake]
+            pending = getattr(sock, "pending", None)
+            if pending is not None and pending() > 0:
+                wait_s = 0.0  # TLS has read more than was asked for
+                client.loop_read()
+            writes = [sock] if client.want_write() else []
             try:
-                self._exchange(client, sock, wait_s)
-            except (OSError, ValueError) as error:
-                self._end("lost", f"socket: {error}")
+                readable, writable, _ = select.select(reads, writes, [], wait_s)
+            except (OSError, ValueError):
+                readable, writable = [], []
+                self._end("lost", "socket")
+            if self._inbox.wake in readable:
+                self._inbox.awake()
+            if writable:
+                client.loop_write()
+            if sock in readable:
+                client.loop_read()
         now = time.monotonic()
         if now >= self._misc_at:
             self._misc_at = now + MISC_EVERY_S
@@ -187,23 +196,6 @@ class Connection:
         if self._reason is not None:
             self._ended(now)
 
-    def _exchange(self, client: mqtt.Client, sock: PacketSocket, wait_s: float) -> None:
-        """Write, wait for socket and inbox, and read. Raises :class:`OSError`."""
-        sock.flush()
-        unread = sock.unread()
-        writes = [sock] if sock.unsent else []
-        reads: list[Any] = [sock, self._inbox.wake]
-        readable, writable, _ = select.select(reads, writes, [], 0.0 if unread else wait_s)
-        if self._inbox.wake in readable:
-            self._inbox.awake()
-        if writable:
-            sock.flush()
-        if sock in readable or unread:
-            sock.read(self._acknowledged, client.loop_read)
-
-    def _acknowledged(self, mid: int, ok: bool) -> None:
-        self._inbox.put(Acknowledged(self._generation, mid, ok))
-
     def publish(
         self,
         topic: str,
@@ -213,14 +205,13 @@ class Connection:
         retain: bool = False,
         correlation: bytes | None = None,
     ) -> int | None:
-        """Publish with the next :meth:`pump`; the number to be acknowledged, or ``None`` while
-        not connected."""
-        sock: Any = self._client.socket() if self._client is not None and self._up else None
-        if sock is None:
+        """Publish now; the number to be acknowledged, or ``None`` while not connected."""
+        client = self._client
+        if client is None or not self._up:
             return None
         properties = self._plain if correlation is None else _publish_properties(correlation)
-        number: int = sock.publish(topic, payload, properties, qos=qos, retain=retain)
-        return number
+        told = client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
+        return told.mid if told.rc == mqtt.MQTT_ERR_SUCCESS else None
 
     def drop(self, reason: str) -> None:
         """Give this connection up: it is no use. Another one is made."""
@@ -310,19 +301,24 @@ class Connection:
 
     def _make(self, generation: int) -> mqtt.Client:
         settings = self._settings
-        client = _Client(
+        client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id=settings.client_id,
             protocol=mqtt.MQTTv5,
             reconnect_on_failure=False,
         )
         client.connect_timeout = 5.0
+        client.max_inflight_messages_set(65_535)  # the window is ours, see outbox
         client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
         if settings.username is not None:
             client.username_pw_set(settings.username, settings.password)
         if settings.tls:
             client.tls_set_context(_tls(settings))
         inbox = self._inbox
+
+        def on_socket_open(_client: mqtt.Client, _data: Any, sock: Any) -> None:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
         def on_connect(
             one: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, properties: Any
@@ -350,6 +346,11 @@ class Connection:
             else:
                 self._end("lost", str(code))
 
+        def on_publish(
+            _client: mqtt.Client, _data: Any, mid: int, code: ReasonCode, _properties: Any
+        ) -> None:
+            inbox.put(Acknowledged(generation, mid, not code.is_failure))
+
         def on_message(_client: mqtt.Client, _data: Any, got: mqtt.MQTTMessage) -> None:
             inbox.put(
                 Message(
@@ -361,31 +362,34 @@ class Connection:
                 )
             )
 
+        client.on_socket_open = on_socket_open
         client.on_connect = on_connect
         client.on_disconnect = on_disconnect
+        client.on_publish = on_publish
         client.on_message = on_message
         return client
 
 
-def _publish_properties(correlation: bytes | None) -> bytes:
-    """Packed: paho needs a third of a publication's time for them."""
+class _Packed(Properties):
+    """Properties that are the same for every message, packed once: paho packs them anew each
+    time, which costs a third of a publication."""
+
+    def __init__(self, packed: bytes) -> None:
+        object.__setattr__(self, "_packed", packed)
+
+    def pack(self) -> bytes:
+        found: bytes = object.__getattribute__(self, "_packed")
+        return found
+
+
+def _publish_properties(correlation: bytes | None) -> Properties:
     properties = _properties(PacketTypes.PUBLISH)
     properties.ContentType = "application/json"
     if correlation is not None:
         properties.CorrelationData = correlation
+        return properties
     pack: Any = properties.pack  # paho has no types here
-    packed: bytes = pack()
-    return packed
-
-
-class _Client(mqtt.Client):
-    """paho, with our hand on its socket."""
-
-    def _create_socket(self) -> Any:
-        sock: Any = super()._create_socket()
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return PacketSocket(sock)
+    return _Packed(pack())
 
 
 def _properties(packet: int) -> Properties:

@@ -1,8 +1,5 @@
 """The recorder's side of the broker: the only file of this room that knows paho.
 
-paho makes and keeps the connection; messages and their acknowledgements go past it, through
-:mod:`gateway.recorder.packets`.
-
 A persistent session (the broker queues while the recorder is away), acknowledged by hand:
 PUBACK goes out when :meth:`Subscription.acknowledge` is called and not before. How many
 messages may wait for that is told to the broker (receive maximum), which is the
@@ -40,14 +37,12 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from gateway.recorder.packets import PacketSocket
-
 log = structlog.get_logger("recorder.subscribe")
 BACK_OFF_FIRST_S = 0.5
 BACK_OFF_MOST_S = 60.0
 ANSWER_WITHIN_S = 10.0
 MISC_EVERY_S = 0.5
-READS_MOST = 16
+READ_MOST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +117,20 @@ class Subscription:
             return
         sock: Any = client.socket()
         if sock is not None:
+            pending = getattr(sock, "pending", None)
+            if pending is not None and pending() > 0:
+                wait_s = 0.0  # TLS has read more than was asked for
+                client.loop_read()
+            writes = [sock] if client.want_write() else []
             try:
-                self._exchange(client, sock, wait_s)
-            except (OSError, ValueError) as error:
-                self._over = self._over or f"socket: {error}"
+                readable, writable, _ = select.select([sock], writes, [], wait_s)
+            except (OSError, ValueError):
+                readable, writable = [], []
+                self._over = self._over or "socket"
+            if writable:
+                client.loop_write()
+            if readable:
+                self._read(client)
         now = time.monotonic()
         if now >= self._misc_at:
             self._misc_at = now + MISC_EVERY_S
@@ -137,21 +142,13 @@ class Subscription:
         if self._over is not None:
             self._ended(now)
 
-    def _exchange(self, client: mqtt.Client, sock: PacketSocket, wait_s: float) -> None:
-        """Wait for the socket, then write and read once. Raises :class:`OSError`."""
-        unread = sock.unread()
-        writes = [sock] if sock.unsent else []
-        readable, writable, _ = select.select([sock], writes, [], 0.0 if unread else wait_s)
-        if writable:
-            sock.flush()
-        if readable or unread:
-            # all of it: the answer to paho's ping may be behind thousands of messages
-            for _ in range(READS_MOST):
-                if not sock.read(self._publication, client.loop_read):
-                    break
-
-    def _publication(self, topic: str, payload: bytes, mid: int, retained: bool) -> None:
-        self._came.append(Received(self._generation, mid, topic, payload, retained))
+    def _read(self, client: mqtt.Client) -> None:
+        """Read what is there: ``loop_read`` stops after each message."""
+        for _ in range(READ_MOST):
+            before = len(self._came)
+            client.loop_read()
+            if len(self._came) == before:
+                return
 
     def take(self) -> Happening | None:
         """The next thing that has happened, if any."""
@@ -159,17 +156,11 @@ class Subscription:
 
     def acknowledge(self, messages: Iterable[Received]) -> None:
         """Tell the broker that these messages are safe."""
-        sock: Any = None if self._client is None else self._client.socket()
-        if sock is None:
-            return
-        try:
-            sock.acknowledge(
-                message.mid
-                for message in messages
-                if message.mid and message.generation == self._generation
-            )
-        except OSError as error:
-            self._over = self._over or f"socket: {error}"
+        for message in messages:
+            if self._client is None:
+                return
+            if message.mid and message.generation == self._generation:
+                self._client.ack(message.mid, 1)
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         """Publish with QoS 1 if connected; ``False`` if it cannot be sent now."""
@@ -248,7 +239,7 @@ class Subscription:
 
     def _make(self, generation: int) -> mqtt.Client:
         settings = self._settings
-        client = _Client(
+        client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id=settings.client_id,
             protocol=mqtt.MQTTv5,
@@ -262,6 +253,10 @@ class Subscription:
             client.tls_set_context(_tls(settings))
         came = self._came
 
+        def on_socket_open(_client: mqtt.Client, _data: Any, sock: Any) -> None:
+            with contextlib.suppress(OSError):
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
         def on_connect(
             one: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
         ) -> None:
@@ -273,24 +268,20 @@ class Subscription:
             self._up = True
             came.append(Connected(generation))
 
+        def on_message(_client: mqtt.Client, _data: Any, got: mqtt.MQTTMessage) -> None:
+            mid = got.mid if got.qos else 0
+            came.append(Received(generation, mid, got.topic, bytes(got.payload), got.retain))
+
         def on_disconnect(
             _client: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
         ) -> None:
             self._over = self._over or str(reason)
 
+        client.on_socket_open = on_socket_open
         client.on_connect = on_connect
+        client.on_message = on_message
         client.on_disconnect = on_disconnect
         return client
-
-
-class _Client(mqtt.Client):
-    """paho, with our hand on its socket."""
-
-    def _create_socket(self) -> Any:
-        sock: Any = super()._create_socket()
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return PacketSocket(sock)
 
 
 def _properties(packet: int) -> Properties:
