@@ -24,7 +24,7 @@ from gateway.web.api import people as api_people
 from gateway.web.house import House
 from gateway.web.middleware import Armour
 from gateway.web.options import Options
-from gateway.web.pages import alarms, login, others, people, records, status
+from gateway.web.pages import alarms, commissioning, login, others, people, records, status
 from gateway.web.problems import Problem
 from gateway.web.records import Records
 from gateway.web.render import STATIC
@@ -35,6 +35,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     status.router,
     alarms.router,
     records.router,
+    commissioning.router,
     others.router,
     people.router,
     login.router,

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from gateway.web.terminals import Terminals
 from gateway.web.users import users_file
 
 
@@ -35,6 +36,8 @@ class Options:
     store: str = ""
     """Where the recorder writes, without secrets; empty: nowhere."""
     broker: str = ""
+    terminals: Terminals = field(default_factory=Terminals)
+    """What the points are called."""
     max_live: int = 500
     """Live streams at once; one more is answered 503."""
 

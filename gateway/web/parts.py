@@ -57,7 +57,9 @@ class Parts:
                 "result": door.result,
             }
         for point in scene.points:
-            values[f"html:point.{point.id}"] = fragment("parts/point.html", {"point": point})
+            shown = {"point": point, "w": scene.w, "may": may}
+            values[f"html:point.{point.id}"] = fragment("parts/point.html", shown)
+            values[f"html:level.{point.id}"] = fragment("parts/level.html", shown)
         return cls("page", values)
 
     def _frame(self, values: dict[str, Any]) -> bytes:

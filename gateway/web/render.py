@@ -44,6 +44,10 @@ MENU = (
 )
 
 
+MAIN = ("status", "alarms", "events", "history")
+"""What everybody needs stands in the page's head, the rest in its menu."""
+
+
 def menu(bench: bool) -> list[tuple[str, str, str]]:
     """The main menu: word, address, role."""
     return [entry for entry in MENU if bench or entry[0] != "bench"]
@@ -75,6 +79,7 @@ def environment() -> Environment:
     made.globals |= {
         "asset": asset,
         "menu": menu,
+        "MAIN": MAIN,
         "script_words": script_words,
         "answer_for": answer_for,
     }

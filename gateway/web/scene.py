@@ -8,7 +8,9 @@ from typing import Any
 from gateway.core.events import MODES
 from gateway.web.details import detail
 from gateway.web.house import House
+from gateway.web.pointing import point_scene
 from gateway.web.shown import AlarmScene, DoorScene, GuaranteeScene, PointScene
+from gateway.web.terminals import Terminals
 from gateway.web.words import Words
 
 GUARANTEES = ("door_by_button", "door_by_staff", "journal", "forwarding", "recording", "clock")
@@ -19,9 +21,16 @@ class Scene:
     """``name_of`` turns an actor such as ``web:3`` into a name for people who may see it."""
 
     def __init__(
-        self, house: House, words: Words, name_of: Callable[[str], str], *, names: bool
+        self,
+        house: House,
+        words: Words,
+        name_of: Callable[[str], str],
+        terminals: Terminals,
+        *,
+        names: bool,
     ) -> None:
         self.house, self.w, self._name_of, self._names = house, words, name_of, names
+        self.terminals = terminals
         self.modes = MODES
 
     @property
@@ -80,16 +89,21 @@ class Scene:
         return self._door(id, found) if found is not None else None
 
     def _request(self, request: Mapping[str, Any] | None, *, refusal: bool = False) -> str:
+        """When, from where, and what came of it: "01:04, Taster außen: angenommen"."""
         if not request:
             return ""
-        outcome = self.w.get(f"outcome.{request['outcome']}", str(request["outcome"]))
-        reason = self.reason(request.get("reason"))
-        by = self.who(request.get("by"))
-        kind = request.get("activator_kind") or ""
+        words = self.reason(request.get("reason")) if refusal else ""
+        words = words or self.w.get(f"asked.{request['outcome']}", str(request["outcome"]))
+        origin = self.origin(request)
+        start = f"{self.at(request.get('at_ms'))}{f', {origin}' if origin else ''}"
+        return f"{start}: {words.rstrip('.')}"
+
+    def origin(self, request: Mapping[str, Any]) -> str:
+        """Where a request came from: the activator as people call it, or who asked."""
+        kind, side = request.get("activator_kind"), request.get("side")
         if request.get("activator"):
-            by = f"{self.w.get('who.' + kind, kind)} {request['activator']}".strip()
-        words = reason or outcome if refusal else outcome
-        return f"{self.at(request.get('at_ms'))}: {words.rstrip('.')}{f' ({by})' if by else ''}"
+            return self.w.get(f"terminal.{kind}_{side}", str(request["activator"]))
+        return self.who(request.get("by"))
 
     def reason(self, reason: str | None) -> str:
         """Why something was refused or does not hold, in words; as it is where we have none."""
@@ -166,8 +180,11 @@ class Scene:
         )
 
     def subject(self, subject: str) -> str:
+        """A door, room or point as people call it."""
+        if subject == (self._snapshot.get("gateway") or {}).get("id"):
+            return self.w("life.gateway")
         door = self.house.door(subject)
-        return str(door.get("name") or subject) if door else subject
+        return str(door.get("name") or subject) if door else self.terminals.name(self.w, subject)
 
     @property
     def alarms(self) -> list[AlarmScene]:
@@ -189,8 +206,8 @@ class Scene:
     def alarm_text(self, kind: str, subject: str, text: str) -> str:
         """``text``: what, means or todo."""
         key, _, watch = kind.partition(":")
-        if watch:
-            subject = watch
+        if watch and text == "what" and (said := self.terminals.watch(self.w, watch)):
+            return said
         if f"kind.{key}.{text}" not in self.w.keys:
             return self.w(f"kind.other.{text}", kind=kind, subject=self.subject(subject))
         return self.w(f"kind.{key}.{text}", subject=self.subject(subject))
@@ -251,34 +268,4 @@ class Scene:
 
     @property
     def points(self) -> list[PointScene]:
-        return [self._point(id, point) for id, point in self._snapshot["points"].items()]
-
-    def _level(self, kind: str, level: bool | None) -> str:
-        name = "unknown" if level is None else ("on" if level else "off")
-        return self.w(f"level.{kind if kind == 'relay' else 'contact'}_{name}")
-
-    def _point(self, id: str, point: Mapping[str, Any]) -> PointScene:
-        kind, raw = str(point["kind"]), ""
-        if kind == "meter":
-            values = [
-                f"{self.w.number(q['value'])} {self.w.get('unit.' + name, name)}"
-                for name, q in (point.get("quantities") or {}).items()
-                if q.get("value") is not None
-            ]
-            level, known = ", ".join(values) or self.w("level.contact_unknown"), bool(values)
-        else:
-            level, known = self._level(kind, point.get("active")), point.get("active") is not None
-            raw = self._level(kind, point.get("raw")) if kind == "contact" else ""
-        faults = [self.alarm_text(str(fault), id, "what") for fault in point.get("faults") or []]
-        if point.get("reason"):
-            faults.append(self.reason(str(point["reason"])))
-        return PointScene(
-            id=id,
-            kind=self.w.get(f"point.{kind}", kind),
-            level=level,
-            raw=raw,
-            since=self.since(point.get("since_ms")),
-            changes=int(point.get("changes") or 0),
-            faults="; ".join(faults),
-            known=known,
-        )
+        return [point_scene(self, id, point) for id, point in self._snapshot["points"].items()]

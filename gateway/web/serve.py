@@ -17,6 +17,7 @@ from gateway.settings.model_link import Web
 from gateway.web.app import create_server_app, make_site
 from gateway.web.options import ListenError, Options
 from gateway.web.site import Site
+from gateway.web.terminals import terminals_of
 from gateway.web.users import Users
 
 log = structlog.get_logger("web")
@@ -103,5 +104,6 @@ def options_of(settings: Settings, state: Path, overrides: Mapping[str, Any]) ->
         "retention": {name.removesuffix("_ms"): life for name, life in lives.items()},
         "store": "" if record is None else record.store,
         "broker": broker,
+        "terminals": terminals_of(settings),
     }
     return Options(**(values | dict(overrides)))

@@ -63,9 +63,15 @@ class GuaranteeScene:
 
 @dataclass(frozen=True, slots=True)
 class PointScene:
+    """``name`` is for people, ``label`` what the electrician wrote beside the terminal."""
+
     id: str
+    name: str
+    label: str
     kind: str
+    kind_text: str
     level: str
+    active: bool
     raw: str
     since: str
     changes: int

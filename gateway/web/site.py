@@ -42,7 +42,13 @@ class Site:
 
     def scene_for(self, language: str, *, names: bool) -> Scene:
         words = self.words(language)
-        return Scene(self.house, words, lambda actor: self.name_of(actor, words), names=names)
+        return Scene(
+            self.house,
+            words,
+            lambda actor: self.name_of(actor, words),
+            self.options.terminals,
+            names=names,
+        )
 
     def name_of(self, actor: str, words: Words) -> str:
         """``web:3`` as a person's name, other issuers as what they are."""

@@ -28,7 +28,7 @@ def tell(row: Row, scene: Scene) -> Told:
     if row.utc_ms is None:
         time = w("event.no_time", duration=w.ago(row.mono_ms))
     else:
-        time = w.moment(row.utc_ms)
+        time = w.moment(row.utc_ms, ms=False)
     subject = scene.subject(row.subject)
     if row.kind.startswith("alarm_"):
         point, _, kind = row.subject.partition("/")
@@ -36,6 +36,9 @@ def tell(row: Row, scene: Scene) -> Told:
     else:
         text = ""
     details = [text] if text else []
+    if row.kind == "door_request":
+        details = [_asked(data, scene)]
+        data = {name: data[name] for name in ("reason", "note") if data.get(name)}
     details += [words for name, value in data.items() if (words := _detail(name, value, scene))]
     if row.kind == "reading":
         details = [_reading(data, scene)]
@@ -47,6 +50,12 @@ def tell(row: Row, scene: Scene) -> Told:
         subject,
         "; ".join(detail.rstrip(".") for detail in details),
     )
+
+
+def _asked(data: Any, scene: Scene) -> str:
+    outcome = scene.w.get(f"asked.{data.get('outcome')}", str(data.get("outcome")))
+    origin = scene.origin(data)
+    return f"{origin}: {outcome}" if origin else outcome
 
 
 def _reading(data: Any, scene: Scene) -> str:
@@ -85,6 +94,8 @@ def _detail(name: str, value: Any, scene: Scene) -> str:  # noqa: PLR0911, PLR09
             return w("level.relay_on" if value else "level.relay_off")
         case "side":
             return w.get(f"side.{value}", str(value))
+        case "configuration" | "digest":
+            return f"{w(f'field.{name}')}: {str(value)[:8]}"
         case "activator":
             return str(value)
     label = w.get(f"field.{name}", name)

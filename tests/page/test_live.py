@@ -160,6 +160,7 @@ def test_logging_out_in_one_tab_ends_the_others(gateway: Gateway, visit: Open) -
     page = visit("/", quiet=False)
     other = page.context.new_page()
     other.goto(gateway.url)
+    other.locator(".menu summary").click()
     other.get_by_role("button", name="Abmelden").click()
     expect(page.locator("#password")).to_be_visible(timeout=15_000)
 
@@ -178,7 +179,7 @@ def test_events_follow_live(gateway: Gateway, visit: Open) -> None:
 def test_history_is_a_chart_with_a_summary_and_a_table(gateway: Gateway, visit: Open) -> None:
     for value in (20.5, 21.5, 22.5):
         gateway.control.fact("reading", "wc.climate", quantity="temperature_c", value=value)
-    until(lambda: "22,5" in visit("/events").content())
+    until(lambda: "22,5" in visit("/events?kind=all").content())
     page = visit("/history?points=wc.climate")
     chart = page.get_by_role("img", name=re.compile("3 Werte, kleinster 20,5, größter 22,5"))
     expect(chart.locator("canvas")).to_be_visible()

@@ -16,7 +16,7 @@ from tests.page.fake import now_ms
 pytestmark = pytest.mark.page
 PAGES = (
     "/", "/alarms", "/events", "/history?points=wc.climate,front.leaf", "/points", "/kept",
-    "/account", "/users", "/bench",
+    "/account", "/users", "/bench", "/points/test?point=front.activation",
 )  # fmt: skip
 LOOKS = [
     pytest.param({"color_scheme": scheme, "width": width, "locale": locale}, id=f"{scheme}-{width}")
@@ -77,6 +77,9 @@ def test_every_page_is_without_barriers(
         assert (path, barriers(page)) == (path, [])
         assert (path, overflow(page)) == (path, 0)
         assert page.locator("footer").inner_text()
+    page.locator(".menu summary").click()
+    assert barriers(page) == []
+    assert overflow(page) == 0
     assert said == []
     page.context.close()
 

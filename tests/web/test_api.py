@@ -100,6 +100,48 @@ def test_a_mode_until_a_time(web: Web) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("minutes", "for_ms"), [(0, 0), (60, 3_600_000), (480, 28_800_000)])
+def test_service_mode_begins_and_ends(web: Web, minutes: int, for_ms: int) -> None:
+    answer = web.call(
+        "PUT", "/api/v1/doors/front/service", headers=web.token("maintenance"),
+        json={"minutes": minutes},
+    )  # fmt: skip
+    assert answer.status_code == 202
+    assert web.panel.commands[0]["name"] == "set_service"
+    assert web.panel.commands[0]["args"] == {"door": "front", "for_ms": for_ms}
+
+
+def test_service_mode_is_limited_to_eight_hours_and_to_maintenance(web: Web) -> None:
+    path = "/api/v1/doors/front/service"
+    long = web.call("PUT", path, headers=web.token("maintenance"), json={"minutes": 481})
+    assert long.status_code == 422
+    staff = web.call("PUT", path, headers=web.token("staff"), json={"minutes": 60})
+    assert (staff.status_code, staff.json()["reason"]) == (403, "role")
+    assert web.panel.commands == []
+
+
+def test_a_relay_is_tested_for_seconds_by_maintenance_only(web: Web) -> None:
+    path = "/api/v1/points/front.activation/test"
+    assert web.call("POST", path, headers=web.token("staff")).status_code == 403
+    headers = web.token("maintenance")
+    assert web.call("POST", path, headers=headers, json={"seconds": 61}).status_code == 422
+    assert web.panel.commands == []
+    assert web.call("POST", path, headers=headers).status_code == 202
+    assert web.call("POST", path, headers=headers, json={"seconds": 5}).status_code == 202
+    assert [command["args"] for command in web.panel.commands] == [
+        {"point": "front.activation", "for_ms": 1000},
+        {"point": "front.activation", "for_ms": 5000},
+    ]
+
+
+def test_a_refused_relay_test_says_why(web: Web) -> None:
+    web.panel.answer = {"status": "refused", "reason": "in_use", "fact": None}
+    answer = web.call(
+        "POST", "/api/v1/points/front.activation/test", headers=web.token("maintenance")
+    )
+    assert (answer.status_code, answer.json()["reason"]) == (409, "in_use")
+
+
 def test_alarms_are_seen_and_shelved_by_their_id(web: Web) -> None:
     web.see(snapshot(alarms=[alarm("front", "left_open", "fault")]))
     headers = web.token("maintenance")
@@ -197,7 +239,10 @@ def test_the_description_documents_every_route_and_answer(web: Web) -> None:
             assert operation["description"]
             assert {"401", "403", "422", "500"} <= set(operation["responses"])
     shapes = told["components"]["schemas"]
-    for name in ("OpenRequest", "ModeRequest", "NewUser", "NewToken", "ShelveRequest", "Accepted"):
+    for name in (
+        "OpenRequest", "ModeRequest", "ServiceRequest", "TestRequest", "NewUser", "NewToken",
+        "ShelveRequest", "Accepted",
+    ):  # fmt: skip
         assert shapes[name]["examples"]
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 
 from gateway.core.facts import Json
 from gateway.web.access import Maintenance, Staff, TheSite, View
-from gateway.web.api.models import Accepted, ShelveRequest, problems
+from gateway.web.api.models import Accepted, ShelveRequest, TestRequest, problems
 from gateway.web.commands import accepted
 from gateway.web.problems import Problem
 from gateway.web.view import (
@@ -41,6 +41,16 @@ async def one_point(point: str, who: View, site: TheSite) -> dict[str, Any]:
         if found["id"] == point:
             return found
     raise Problem(404, "unknown_point")
+
+
+@router.post("/api/v1/points/{point}/test", status_code=202, responses=problems(404, 409, 503))
+async def try_relay(
+    point: str, who: Maintenance, site: TheSite, wanted: TestRequest | None = None
+) -> Accepted:
+    """Commissioning: switch one relay on for some seconds. Something may really move."""
+    seconds = wanted.seconds if wanted else 1
+    args: dict[str, Json] = {"point": point[:200], "for_ms": seconds * 1000}
+    return accepted(await site.house.ask("test_relay", args, who))
 
 
 @router.get("/api/v1/alarms", responses=problems())

@@ -8,8 +8,8 @@ from uuid import uuid4
 from fastapi import APIRouter, Header
 
 from gateway.core.facts import Json
-from gateway.web.access import Staff, TheSite, View
-from gateway.web.api.models import Accepted, ModeRequest, OpenRequest, problems
+from gateway.web.access import Maintenance, Staff, TheSite, View
+from gateway.web.api.models import Accepted, ModeRequest, OpenRequest, ServiceRequest, problems
 from gateway.web.commands import accepted
 from gateway.web.opening import open_door
 from gateway.web.problems import Problem
@@ -53,3 +53,10 @@ async def mode(door: str, wanted: ModeRequest, who: Staff, site: TheSite) -> Acc
     if wanted.until is not None:
         args["until_utc_ms"] = int(wanted.until.timestamp() * 1000)
     return accepted(await site.house.ask("set_mode", args, who))
+
+
+@router.put("/api/v1/doors/{door}/service", status_code=202, responses=problems(404, 409, 503))
+async def service(door: str, wanted: ServiceRequest, who: Maintenance, site: TheSite) -> Accepted:
+    """Mute the fault alarms of a door while somebody works on it; the page shows it."""
+    args: dict[str, Json] = {"door": door[:200], "for_ms": wanted.minutes * 60_000}
+    return accepted(await site.house.ask("set_service", args, who))

@@ -44,6 +44,17 @@ class ModeRequest(Strict):
     )
 
 
+class ServiceRequest(Strict):
+    minutes: int = Field(ge=0, le=8 * 60, description="0 ends it.")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"minutes": 60}]})
+
+
+class TestRequest(Strict):
+    __test__ = False  # not a test class, whatever its name says to pytest
+    seconds: int = Field(1, ge=1, le=60, description="Never longer than the relay's own limit.")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"seconds": 1}]})
+
+
 class ShelveRequest(Strict):
     minutes: int = Field(ge=0, le=7 * 24 * 60, description="0 takes it off the shelf.")
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"minutes": 60}]})

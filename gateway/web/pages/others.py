@@ -1,8 +1,6 @@
-"""Points, what is kept, and the bench."""
+"""What is kept, and the bench."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -13,15 +11,10 @@ from gateway.panel.client import ControlAway
 from gateway.web.access import Staff, TheSite, View, form_of
 from gateway.web.problems import Problem
 from gateway.web.render import page
+from gateway.web.site import Site
 
 router = APIRouter(include_in_schema=False)
 OWN_LIVES = ("audit", "deliveries", "testbook", "sessions", "logs")
-
-
-@router.get("/points")
-async def points(request: Request, who: View) -> Response:
-    """For commissioning: raw and settled level of every terminal, live."""
-    return page(request, "points.html")
 
 
 @router.get("/kept")
@@ -45,16 +38,13 @@ async def kept(request: Request, who: View, site: TheSite) -> Response:
 async def bench(request: Request, who: Staff, site: TheSite) -> Response:
     if not site.options.bench:
         raise Problem(404)
-    return page(request, "bench.html", {"points": _points(site)})
+    return page(request, "bench.html", {"quantities_of": _quantities(site)})
 
 
-def _points(site: Any) -> list[tuple[str, str, str]]:
-    """(name, kind, first quantity) of every point."""
+def _quantities(site: Site) -> dict[str, list[str]]:
+    """What every point measures; nothing, for contacts and relays."""
     found = (site.house.snapshot or {"points": {}})["points"]
-    return [
-        (name, point["kind"], next(iter(point.get("quantities") or {}), ""))
-        for name, point in found.items()
-    ]
+    return {name: list(point.get("quantities") or {}) for name, point in found.items()}
 
 
 @router.post("/bench")
@@ -64,7 +54,7 @@ async def act(request: Request, who: Staff, site: TheSite) -> Response:
         raise Problem(404)
     form = await form_of(request)
     point, do = form.get("point", ""), form.get("do", "")
-    if point not in {name for name, _, _ in _points(site)}:
+    if point not in _quantities(site):
         raise Problem(404, "unknown_point")
     try:
         if do == "press":

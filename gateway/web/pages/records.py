@@ -21,6 +21,8 @@ from gateway.web.telling import tell
 
 router = APIRouter(include_in_schema=False)
 EVENTS = 100
+IMPORTANT = [kind.name for kind in KINDS.values() if kind.lane == "urgent"]
+"""What people ask for first: doors, alarms, the gateway. Levels and readings are many."""
 TABLE_ROWS = 48
 CHART_BUCKETS = 600
 POINTS_MOST = 8
@@ -40,12 +42,13 @@ async def events(
     """The newest events first; ``before`` pages back."""
     scene = site.scene(language_of(request), who)
     chosen = Range.read(start, end, site.options.zone)
+    shown = [kind] if kind in KINDS else [k for k in KINDS if kind == "all" or k in IMPORTANT]
     rows, problem = [], ""
     try:
         rows = await site.records.before(
             before,
             EVENTS,
-            kinds=[kind] if kind in KINDS else None,
+            kinds=shown,
             subject=subject[:200] or None,
             from_utc_ms=chosen.from_utc_ms,
             to_utc_ms=chosen.to_utc_ms,
@@ -60,6 +63,7 @@ async def events(
         {
             "events": [tell(row, scene) for row in rows],
             "kinds": list(KINDS),
+            "shown_kinds": shown,
             "fields": fields,
             "problem": problem,
             "older": urlencode(older) if len(rows) == EVENTS else "",
@@ -98,6 +102,11 @@ async def history(
             series += await _series(site, point, chosen)
     except Unavailable as error:
         problem = _since(site, error, request)
+    for one in series:
+        title = site.options.terminals.name(words, one["point"])
+        quantity = words.get(f"quantity.{one['quantity']}", one["quantity"])
+        one["title"] = f"{title}: {quantity}" if quantity else title
+        one["unit"] = words.get(f"unit.{one['quantity']}", one["quantity"])
     data = {
         "from": chosen.from_utc_ms / 1000 if chosen.from_utc_ms else 0,
         "to": chosen.to_utc_ms / 1000 if chosen.to_utc_ms else 0,
@@ -116,7 +125,7 @@ async def history(
             "end": end_text,
             "problem": problem,
             "data": json.dumps(data, separators=(",", ":")),
-            "tables": [_table(one, words) for one in series],
+            "tables": [{"title": one["title"], **_table(one, words)} for one in series],
             "export": span,
             "quick": _quick(now, wanted, site),
             "zone": str(site.options.zone),

@@ -43,6 +43,10 @@ async def overview(
             "note": note,
             "said": said,
             "settled": settled,
+            "door_points": {
+                door.id: site.options.terminals.of(door.name)
+                for door in site.scene(language_of(request), who).doors
+            },
             "may": {role: who.may(role) for role in ROLES},
         },
     )

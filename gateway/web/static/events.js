@@ -4,7 +4,8 @@ import { on } from "./page.js";
 const MOST = 300;
 const box = document.getElementById("follow");
 const list = document.getElementById("events");
-const { kind, subject } = list?.dataset ?? {};
+const { kinds, subject } = list?.dataset ?? {};
+const shown = new Set(kinds?.split(" "));
 let head = Number(list?.dataset.head ?? 0);
 
 if (box && list) {
@@ -21,7 +22,7 @@ if (box && list) {
 on("fact", (fact) => {
   if (!box?.checked || fact.row <= head) return;
   head = fact.row;
-  if ((kind && fact.kind !== kind) || (subject && fact.subject !== subject)) return;
+  if (!shown.has(fact.kind) || (subject && fact.subject !== subject)) return;
   list.querySelector(".none")?.remove();
   const row = list.insertRow(0);
   row.innerHTML = fact.html;

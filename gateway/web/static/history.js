@@ -23,7 +23,7 @@ const ticks = (_, splits, __, ___, step) =>
     return newDay ? `${text}\n${date(time)}` : text;
   });
 
-function frame(title, summary) {
+function frame(name, summary) {
   const figure = document.createElement("figure");
   const caption = document.createElement("figcaption");
   const chart = document.createElement("div");
@@ -62,8 +62,8 @@ function remember(u) {
   history.replaceState(null, "", `?${address}`);
 }
 
-function line({ point, quantity, width, buckets }) {
-  const name = `${point} ${quantity}`;
+function line({ title, unit, width, buckets }) {
+  const name = unit ? `${title} (${unit})` : title;
   const x = [], low = [], mean = [], high = [];
   let before = null;
   for (const [time, min, middle, max] of buckets) {
@@ -88,7 +88,7 @@ function line({ point, quantity, width, buckets }) {
     bands: [{ series: [3, 1], fill: css("--info-back") }],
     series: [
       { ...shown, label: box.dataset.min, stroke: css("--edge"), width: 1, points: { show: false } },
-      { ...shown, label: quantity, stroke: css("--act"), width: 2, points: { show: buckets.length < 60 } },
+      { ...shown, label: unit, stroke: css("--act"), width: 2, points: { show: buckets.length < 60 } },
       { ...shown, label: box.dataset.max, stroke: css("--edge"), width: 1, points: { show: false } },
     ],
   }, [x, low, mean, high]);
@@ -100,7 +100,7 @@ function gap(buckets) {
   return steps.length ? steps[Math.floor(steps.length / 2)] * 3 : 0;
 }
 
-function lane({ point, changes }) {
+function lane({ title, changes }) {
   const x = [], y = [];
   let active = 0;
   changes.forEach(([time, level], index) => {
@@ -110,14 +110,14 @@ function lane({ point, changes }) {
   });
   if (x.length) { x.push(Math.max(x.at(-1), Math.min(data.to, Date.now() / 1000))); y.push(y.at(-1)); }
   const share = (100 * active) / Math.max(1, data.to - data.from);
-  const chart = frame(point, changes.length
-    ? fill(box.dataset.lane, { name: point, count: number.format(changes.length), share: number.format(share) })
-    : `${point}: ${box.dataset.empty}`);
+  const chart = frame(title, changes.length
+    ? fill(box.dataset.lane, { name: title, count: number.format(changes.length), share: number.format(share) })
+    : `${title}: ${box.dataset.empty}`);
   const text = (v) => (v == null ? "–" : v ? box.dataset.on : box.dataset.off);
   draw(chart, 130, {
     scales: { y: { range: [-0.15, 1.15] } },
     axis: { splits: () => [0, 1], values: (_, splits) => splits.map(text) },
-    series: [{ label: point, value: (_, v) => text(v), stroke: css("--act"), fill: css("--info-back"), width: 2,
+    series: [{ label: title, value: (_, v) => text(v), stroke: css("--act"), fill: css("--info-back"), width: 2,
       paths: window.uPlot.paths.stepped({ align: 1 }), points: { show: false }, spanGaps: false }],
   }, [x, y]);
 }
