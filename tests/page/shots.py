@@ -1,0 +1,179 @@
+"""Pictures of every page in every state, to look at: ``python -m tests.page.shots FOLDER``.
+
+Starts the bench building with a supervisor of its own, brings it into one state after the
+other, and takes each page as a phone and a desktop show it, light and dark, in both languages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Literal
+
+from playwright.sync_api import BrowserContext, Page, sync_playwright
+
+from gateway.web.users import Users, users_file
+from tests.page.conftest import ARGS
+from tests.process.parts import ROOT, House, children, until
+from tests.process.parts_mqtt import free_port
+
+WIDTHS = (360, 1280)
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+LOCALES = ("de-DE", "en-GB")
+PASSWORD = "correct horse battery"
+WATCH = """
+watch:
+  boiler:
+    point: wc.climate
+    quantity: temperature_c
+    below: 12
+    severity: urgent
+    texts: {de: Die Heizung ist ausgefallen, en: The heating has failed}
+"""
+HOUR = range(60)
+
+
+@dataclass
+class Album:
+    """The same page in every look. ``names`` restricts what is taken."""
+
+    folder: Path
+    url: str
+    looks: dict[str, BrowserContext] = field(default_factory=dict)
+    names: tuple[str, ...] = ()
+
+    def wants(self, name: str) -> bool:
+        return not self.names or name in self.names
+
+    def take(self, name: str, path: str, do: Callable[[Page], None] | None = None) -> None:
+        if not self.wants(name):
+            return
+        for look, context in self.looks.items():
+            page = context.new_page()
+            page.goto(self.url + path)
+            if do is not None:
+                do(page)
+            page.evaluate("document.fonts.ready")
+            page.screenshot(path=self.folder / f"{name}-{look}.png", full_page=True)
+            page.close()
+
+
+def travel(house: House) -> None:
+    """An hour with weather in it, people at the door, and a meter that was silent for a while."""
+    for minute in HOUR:
+        if not 25 <= minute < 32:
+            swing = (minute - 30) ** 2 / 300
+            house.bench("set", point="wc.climate", value=21 - swing, quantity="temperature_c")
+            house.bench(
+                "set", point="wc.climate", value=45 + swing * 4, quantity="humidity_percent"
+            )
+        if minute % 9 == 4:
+            house.bench("press", point="front.button_outside", for_ms=200)
+        house.bench("travel", by_ms=60_000)
+
+
+def go_through(album: Album, house: House, supervisor: int) -> None:
+    """Every state, and what is to be seen in it."""
+    album.take("quiet", "/")
+    album.take("armed", "/", arm)
+    if album.wants("door-open"):
+        album.take("door-open", "/", open_)
+    travel(house)
+    album.take("history", "/history?points=wc.climate,front.leaf", charts)
+    album.take("events", "/events")
+    album.take("menu", "/", lambda page: page.locator(".menu summary").click())
+    album.take("relay-test", "/points/test?point=front.activation")
+    for name in ("points", "kept", "users", "account", "bench", "no-such-page"):
+        album.take(name, f"/{name}")
+    house.command("set_mode", door="front", mode="night", for_ms=3_600_000)
+    album.take("night", "/", arm)
+    house.bench("world", point="front.leaf", change="push", for_ms=600_000)
+    house.bench("set", point="wc.climate", value=9.5, quantity="temperature_c")
+    house.bench("world", point="front.remote", change="cut")
+    house.bench("set", point="front.button_inside", value=True)
+    house.bench("travel", by_ms=180_000)
+    house.command("set_service", door="front", for_ms=3_600_000)
+    album.take("alarm", "/")
+    album.take("alarms", "/alarms")
+    album.take("points-faults", "/points")
+    if album.wants("lost"):
+        os.kill(supervisor, signal.SIGSTOP)  # it would start control again
+        os.kill(control_of(supervisor), signal.SIGTERM)
+        try:
+            album.take("lost", "/", lambda page: page.locator("body.is-lost").wait_for())
+        finally:
+            os.kill(supervisor, signal.SIGCONT)
+
+
+def control_of(supervisor: int) -> int:
+    for pid in children(supervisor):
+        if b"control" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+            return pid
+    raise LookupError("control")
+
+
+def arm(page: Page) -> None:
+    page.locator("[data-open=front] button").click()
+    page.locator("button.armed").wait_for()
+
+
+def open_(page: Page) -> None:
+    arm(page)
+    page.locator("[data-open=front] button").click()
+    page.locator("#answer-front.good").wait_for(timeout=10_000)
+
+
+def charts(page: Page) -> None:
+    page.locator("canvas").first.wait_for()
+
+
+@contextlib.contextmanager
+def started(state: Path) -> Iterator[tuple[House, str]]:
+    """The bench building with one watched point, and the address of its page."""
+    config = state / "bench.yaml"
+    config.write_text((ROOT / "config" / "bench.yaml").read_text() + WATCH)
+    port = free_port()
+    house = House(config, state / "state", {"PORT": str(port)})
+    try:
+        process = house.run()
+        until(lambda: process.said("Ready after") and process.said("First log-in"), 30)
+        until(lambda: all(one["ok"] for one in house.snapshot()["guarantees"].values()), 90)
+        yield house, f"http://127.0.0.1:{port}"
+    finally:
+        house.end()
+
+
+def main(folder: Path, names: tuple[str, ...]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as state,
+        started(Path(state)) as (house, url),
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
+        album = Album(folder, url, names=names)
+        for width, scheme, locale in product(WIDTHS, SCHEMES, LOCALES):
+            context = browser.new_context(
+                viewport={"width": width, "height": 800}, color_scheme=scheme, locale=locale
+            )
+            album.looks[f"{width}-{scheme}-{locale[:2]}"] = context
+        album.take("login", "/login")
+        users = Users(users_file(house.state))
+        users.add_user("hausmeister", "staff", PASSWORD)
+        for context in album.looks.values():
+            secret = users.start_session(users.by_name("admin").id)
+            context.add_cookies([{"name": "portier-session", "value": secret, "url": url}])
+        go_through(album, house, house.processes[0].pid)
+        users.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), tuple(sys.argv[2:]))
