@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gateway.recorder.points import Point, Series, fields_of, tags_of
-from gateway.recorder.sequences import Key, Lane, Range, as_ranges, merged
-from gateway.recorder.stamps import Occupied, covers, place
+from gateway.recorder.sequences import Key, Lane, Range, as_ranges, covers, merged
+from gateway.recorder.stamps import Occupied, place
 from gateway.recorder.state import Aside, Known, RecorderState, Waiting
 from gateway.recorder.store import Rejected
 from gateway.wire import PUBLISHED, Event, WireError, from_cloudevent
@@ -63,7 +63,8 @@ class Book:
     def event(self, batch: Batch, gateway: str, topic: str, payload: bytes, now_ms: int) -> None:
         """One message of ``event/#``."""
         try:
-            raw = json.loads(payload)
+            text = payload.decode()
+            raw = json.loads(text)
         except (ValueError, RecursionError) as error:
             self._set_aside(batch, topic, f"not JSON: {error}", payload)
             return
@@ -90,7 +91,7 @@ class Book:
             batch.boots[boot] = offset
         elif event.utc_ms is not None and boot not in self._boots:
             batch.boots.setdefault(boot, event.utc_ms - event.mono_ms)
-        batch.events.append((event, topic, payload.decode("utf-8", "replace")))
+        batch.events.append((event, topic, text))
 
     def absent(self, batch: Batch, gateway: str, payload: bytes) -> None:
         """One message of ``absent``: numbers that will never come. Numbers that nobody is

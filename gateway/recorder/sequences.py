@@ -10,7 +10,8 @@ that it will never come (``absent``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -43,6 +44,13 @@ def as_ranges(numbers: Iterable[int]) -> tuple[Range, ...]:
     return merged((number, number) for number in numbers)
 
 
+def covers(ranges: Sequence[Range], number: int) -> bool:
+    """Whether one of the ordered ranges holds the number. They may be thousands, one behind
+    each fact that was set aside."""
+    at = bisect_left(ranges, (number + 1,))
+    return at > 0 and number <= ranges[at - 1][1]
+
+
 @dataclass(frozen=True, slots=True)
 class Lane:
     """What is known of one lane."""
@@ -56,7 +64,7 @@ class Lane:
 
     def has(self, number: int) -> bool:
         """Whether the number is accounted for."""
-        return number <= self.through or any(low <= number <= high for low, high in self.ahead)
+        return number <= self.through or covers(self.ahead, number)
 
     def account(self, ranges: Iterable[Range]) -> Lane:
         """Count these ranges as accounted for."""

@@ -14,10 +14,9 @@ for that (by the recorder's state, *before* the store is written):
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from gateway.recorder.sequences import Range
+from gateway.recorder.sequences import Range, covers
 
 KEPT_RUNS = 32
 MOST_RUNS = 4096
@@ -49,7 +48,7 @@ class Occupied:
 
     def hold(self, ms: int) -> None:
         """Occupied already, as the store knows; nothing changes where it is known."""
-        if not any(low <= ms <= high for low, high in self.runs):
+        if not covers(self.runs, ms):
             self.take(ms)
 
     def trim(self, whole: bool) -> None:
@@ -71,8 +70,3 @@ def place(own_ms: int, seen: bool, moved_ms: int | None, occupied: Occupied) -> 
         occupied.hold(at)
         return at
     return occupied.take(own_ms)
-
-
-def covers(ranges: Iterable[Range], number: int) -> bool:
-    """Whether one of the ranges holds the number."""
-    return any(low <= number <= high for low, high in ranges)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.recorder.gaps import GRACE_MS, MOST, PATIENCE_MS, Asking, ask
-from gateway.recorder.sequences import Lane, as_ranges, merged
+from gateway.recorder.sequences import Lane, as_ranges, covers, merged
 
 
 def test_numbers_in_order_leave_no_gap() -> None:
@@ -106,3 +106,8 @@ def test_small_gaps_are_asked_for_together() -> None:
     lane = Lane(through=1, ahead=((3, 3), (5, 5), (30_000, 30_000)), head=30_000)
     _, request = ask(Asking(gap_since_ms=0), lane, GRACE_MS)
     assert request == (2, 2 + MOST - 1)
+
+
+@given(st.sets(st.integers(1, 60)), st.integers(0, 62))
+def test_ranges_cover_exactly_their_numbers(numbers: set[int], asked: int) -> None:
+    assert covers(as_ranges(numbers), asked) == (asked in numbers)
