@@ -56,7 +56,9 @@ def terminals_of(settings: Settings) -> Terminals:
         name: label for name, point in settings.points.items() if (label := point.options.label)
     }
     watches: dict[str, dict[str, str]] = {
-        id: {**watch.texts} for id, watch in settings.watch.items() if watch.texts
+        id: {str(language): text for language, text in watch.texts.items()}
+        for id, watch in settings.watch.items()
+        if watch.texts
     }
     return Terminals(served, labels, watches)
 
