@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from gateway.core.facts import Json
 
 Status = Literal["accepted", "merged", "extended", "refused"]
 
@@ -25,4 +28,21 @@ class Reply:
     reason: str = ""
 
 
-Effect = Drive | Reply
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Hand a message to ``notify``, for one receiver over the channel of that number.
+
+    ``about`` is the call's or the alarm's id, or empty; ``kind`` says what happened: ``call``,
+    ``call_again``, an alarm kind, ``test`` or ``summary``. ``data`` holds what the text needs
+    (room, door, point, the summary's alarms) and nothing of a bathroom's occupancy.
+    The answer is a :class:`gateway.core.events.Delivered`; none in time is a failure."""
+
+    delivery: str
+    receiver: str
+    channel: int
+    kind: str
+    about: str
+    data: Mapping[str, Json]
+
+
+Effect = Drive | Reply | Send

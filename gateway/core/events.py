@@ -68,12 +68,22 @@ class JournalState:
 
 
 @dataclass(frozen=True, slots=True)
+class Delivered:
+    """What became of a message (:class:`gateway.core.effects.Send`). ``ok``: the channel has
+    taken it; else ``reason`` says why not."""
+
+    delivery: str
+    ok: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Issuer:
-    """Who asks. ``name`` is ``web:<user id>``, ``cli:<unix user>`` or ``mqtt:<issuer>``,
-    ``via`` the interface; neither is a person's name."""
+    """Who asks. ``name`` is ``web:<user id>``, ``cli:<unix user>``, ``mqtt:<issuer>``
+    or ``link:<receiver>`` (the signed link of a message), ``via`` the interface; neither is a person's name."""
 
     name: str
-    via: Literal["web", "cli", "mqtt", "bench"]
+    via: Literal["web", "cli", "mqtt", "bench", "link"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +157,49 @@ class TestRelay(Command):
     for_ms: Ms
 
 
-AnyCommand = OpenDoor | SetMode | SetService | AcknowledgeAlarm | ShelveAlarm | TestRelay
-Reported = Level | Reading | RelayFault | CivilTime | JournalState
+@dataclass(frozen=True, slots=True)
+class AcknowledgeCall(Command):
+    """A named person has seen the call. ``call`` is a room or the id of a call. There is no
+    command that ends a call: that is done in the room."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class TestRoom(Command):
+    """Test mode of a room for ``for_ms``; 0 ends it."""
+
+    __test__ = False
+
+    room: str
+    for_ms: Ms
+
+
+@dataclass(frozen=True, slots=True)
+class ResetAlarm(Command):
+    """Staff have looked: a latched alarm (a leak that is dry again) may go."""
+
+    alarm: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmMessage(Command):
+    """The receiver of a test message has it."""
+
+    delivery: str
+
+
+AnyCommand = (
+    OpenDoor
+    | SetMode
+    | SetService
+    | AcknowledgeAlarm
+    | ShelveAlarm
+    | ResetAlarm
+    | TestRelay
+    | AcknowledgeCall
+    | TestRoom
+    | ConfirmMessage
+)
+Reported = Level | Reading | RelayFault | CivilTime | JournalState | Delivered
 Event = Reported | CommandRefused | AnyCommand

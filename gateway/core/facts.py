@@ -41,7 +41,7 @@ class Kind:
 
     name: str
     lane: Lane
-    life: Literal["calls", "alarms", "doors", "occupancy", "climate", "points", "gateway"]
+    life: Literal["calls", "alarms", "doors", "occupancy", "counts", "climate", "points", "gateway"]
     fields: Mapping[str, str]
     doc: str
 
@@ -133,6 +133,93 @@ KINDS: Mapping[str, Kind] = _rows(
         "alarms",
         {"by": "str?", "for_ms": "int", "command": "str?"},
         "An alarm was put on the shelf for a while; 0 ms: taken off.",
+    ),
+    # --- rooms
+    Kind(
+        "call_raised",
+        "urgent",
+        "calls",
+        {"call": "str", "cause": "str", "point": "str?", "pulls": "int", "test": "bool"},
+        "Somebody calls for help (or again); cause: cord, line, unattended, restart.",
+    ),
+    Kind(
+        "call_acknowledged",
+        "urgent",
+        "calls",
+        {"call": "str", "by": "str", "via": "str", "command": "str?", "after_ms": "int?"},
+        "A named person has seen the call; after_ms since it was raised.",
+    ),
+    Kind(
+        "call_attended",
+        "urgent",
+        "calls",
+        {"call": "str", "point": "str", "after_ms": "int?"},
+        "Somebody stands in the room.",
+    ),
+    Kind(
+        "call_cancelled",
+        "urgent",
+        "calls",
+        {"call": "str", "point": "str", "after_ms": "int?", "test": "bool"},
+        "The call was ended, in the room.",
+    ),
+    Kind(
+        "room_test",
+        "urgent",
+        "calls",
+        {"active": "bool", "for_ms": "int?", "by": "str?", "command": "str?", "reason": "str?"},
+        "Test mode of a room began or ended.",
+    ),
+    Kind(
+        "message",
+        "urgent",
+        "calls",
+        {
+            "delivery": "str",
+            "receiver": "str",
+            "channel": "int",
+            "about": "str",
+            "message": "str",
+            "result": "str",
+            "reason": "str?",
+            "step": "int?",
+        },
+        "A message to a receiver; result: sent (handed to notify), delivered, failed, skipped.",
+    ),
+    Kind(
+        "message_confirmed",
+        "urgent",
+        "calls",
+        {"delivery": "str", "receiver": "str", "command": "str?"},
+        "The receipt of a test message was confirmed.",
+    ),
+    Kind(
+        "presence_changed",
+        "local",
+        "occupancy",
+        {"active": "bool?", "reason": "str?", "initial": "bool"},
+        "What a sensor that tells about a person sees: motion, a bathroom's door, bolt or tap.",
+    ),
+    Kind(
+        "occupancy_changed",
+        "local",
+        "occupancy",
+        {"occupancy": "str", "for_ms": "int?"},
+        "A room is believed to be vacant, occupied or unknown; for_ms: how long it was before.",
+    ),
+    Kind(
+        "occupancy_hour",
+        "routine",
+        "counts",
+        {"visits": "int", "occupied_ms": "int", "known_ms": "int"},
+        "Visits to a room and time occupied in the hour that ended; no more is kept of it.",
+    ),
+    Kind(
+        "leak",
+        "urgent",
+        "alarms",
+        {"wet": "bool?", "latched": "bool", "valve_closed": "bool?", "by": "str?"},
+        "Water where none should be, dry again, or reset by staff.",
     ),
     # --- points
     Kind(

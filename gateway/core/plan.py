@@ -29,6 +29,8 @@ class ContactPlan:
     chatter_changes: int = 30
     chatter_window_ms: Ms = 60_000
     fault_severity: Severity = "fault"
+    private: bool = False
+    """It tells about a person (motion, a bathroom's door): its changes stay on the gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +159,117 @@ class WatchPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class LinePlan:
+    """A pull cord on a supervised line: a meter that tells the loop's resistance (``line_ohm``).
+
+    Below ``short_below_ohm`` the wires touch, above ``cut_above_ohm`` one is broken; between,
+    the cord is pulled within ``pulled_from_ohm`` .. ``pulled_to_ohm`` and at rest elsewhere."""
+
+    point: str
+    short_below_ohm: float
+    pulled_from_ohm: float
+    pulled_to_ohm: float
+    cut_above_ohm: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClimatePlan:
+    """What is made of a room's climate meter. Temperatures in degrees Celsius, humidities in
+    percent. ``None`` for a limit: it is not watched."""
+
+    point: str
+    frost_below_c: float | None = 5.0
+    mould_above_percent: float | None = 75.0
+    mould_after_ms: Ms = 6 * 3_600_000
+    """Humid for so long without a break is a notice."""
+    fan: str | None = None
+    fan_above_percent: float = 65.0
+    fan_below_percent: float = 58.0
+    """The fan runs from the one on and until the other is reached."""
+    fan_run_on_ms: Ms = 600_000
+    """And for this long after that."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomPlan:
+    """One accessible bathroom, exactly as the facility manager's list says."""
+
+    id: str
+    name: str
+    cords: tuple[str, ...] = ()
+    """Contacts; a cut wire of a normally closed one is a pull."""
+    lines: tuple[LinePlan, ...] = ()
+    cancel: str | None = None
+    presence: str | None = None
+    reassurance: str | None = None
+    lamp: str | None = None
+    sounder: str | None = None
+    unlock: str | None = None
+    escalation: str | None = None
+    """Who is told of a call, a long stay, a cord that sticks and a line that is cut."""
+    attend_within_ms: Ms = 300_000
+    """An acknowledged call that nobody attends in this time is raised again."""
+    motion: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+    """Motion outside of the room that ends a stay where there is no door contact."""
+    door: str | None = None
+    bolt: str | None = None
+    taps: tuple[str, ...] = ()
+    vacant_after_ms: Ms = 600_000
+    """Without a door contact: vacant so long after the last sign of a person."""
+    long_stay_after_ms: Ms | None = 2_700_000
+    no_motion_after_ms: Ms | None = None
+    leak: str | None = None
+    valve: str | None = None
+    climate: ClimatePlan | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DutyPlan:
+    """From this instant of civil time a receiver is (or is not) on duty."""
+
+    utc_ms: UtcMs
+    on_duty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiverPlan:
+    """Somebody who is told (a *contact* of the configuration), by a number of channels that
+    are tried in order. The addresses are known to ``notify`` alone. No ``duty``: always."""
+
+    id: str
+    channels: int
+    duty: tuple[DutyPlan, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationStepPlan:
+    """Tell ``receiver`` so long after the beginning, or (the last step) every so often."""
+
+    receiver: str
+    after_ms: Ms | None = None
+    every_ms: Ms | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EscalationPlan:
+    id: str
+    steps: tuple[EscalationStepPlan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MailingPlan:
+    """A message that goes out by the clock: the weekly ``test`` (its receipt wants to be
+    confirmed within ``confirm_within_ms``) or the ``summary`` of faults and notices."""
+
+    kind: Literal["test", "summary"]
+    receivers: tuple[str, ...]
+    due: tuple[UtcMs, ...]
+    """Every instant for 400 days, in order."""
+    confirm_within_ms: Ms | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class BuildingPlan:
     gateway: str
     contacts: tuple[ContactPlan, ...] = ()
@@ -165,6 +278,12 @@ class BuildingPlan:
     doors: tuple[DoorPlan, ...] = ()
     interlocks: tuple[InterlockPlan, ...] = ()
     watches: tuple[WatchPlan, ...] = ()
+    rooms: tuple[RoomPlan, ...] = ()
+    receivers: tuple[ReceiverPlan, ...] = ()
+    escalations: tuple[EscalationPlan, ...] = ()
+    alarm_escalations: tuple[tuple[Severity, str], ...] = ()
+    """Severity -> the escalation of an alarm that has none of its own."""
+    mailings: tuple[MailingPlan, ...] = ()
     notices: tuple[tuple[str, str], ...] = field(default=())
     """(subject, kind) of notices that stand because the configuration says so, such as
     ``("front", "egress_never")``."""
