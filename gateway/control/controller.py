@@ -281,7 +281,7 @@ class Controller:
 def _audited(message: CommandMessage, reply: Reply, now: Ms) -> AuditEntry:
     command = message.command
     subject = ""
-    for name in ("door", "alarm", "point"):
+    for name in ("door", "alarm", "point", "room", "call", "delivery"):
         subject = subject or str(getattr(command, name, ""))
     outcome = f"{reply.status}: {reply.reason}" if reply.reason else reply.status
     detail: dict[str, Json] = {"command": command.id, "via": command.issuer.via}
