@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.core import alarms, clock, door, relay, schedule
+from gateway.core import alarms, clock, door, relay, rooms, schedule
 from gateway.core.effects import Reply
 from gateway.core.events import (
     AcknowledgeAlarm,
+    AcknowledgeCall,
     AnyCommand,
     CommandRefused,
+    ConfirmMessage,
     OpenDoor,
+    ResetAlarm,
     SetMode,
     SetService,
     ShelveAlarm,
     TestRelay,
+    TestRoom,
 )
 from gateway.core.facts import Fact, Json
 from gateway.core.machine import Broken, Ms, replace
@@ -31,6 +35,10 @@ _NAMES: Mapping[type, str] = {
     TestRelay: "test_relay",
     AcknowledgeAlarm: "acknowledge_alarm",
     ShelveAlarm: "shelve_alarm",
+    ResetAlarm: "reset_alarm",
+    AcknowledgeCall: "acknowledge_call",
+    TestRoom: "test_room",
+    ConfirmMessage: "confirm_message",
 }
 
 
@@ -52,6 +60,8 @@ def take(turn: Turn, event: AnyCommand | CommandRefused) -> None:
             turn.step_alarms(event)
         case TestRelay():
             _test_relay(turn, event)
+        case AcknowledgeCall() | TestRoom() | ResetAlarm() | ConfirmMessage():
+            _room(turn, event)
         case SetMode() | SetService() if event.door not in turn.doors:
             _refuse(turn, event, "unknown_door")
         case SetMode():
@@ -149,6 +159,14 @@ def _test_relay(turn: Turn, event: TestRelay) -> None:
         }
         turn.facts.append(Fact("relay_tested", event.point, turn.now, data))
         turn.effects.append(Reply(event.id, "accepted"))
+
+
+def _room(turn: Turn, event: rooms.RoomCommand) -> None:
+    reply = rooms.take(turn, event)
+    if reply.status == "refused":
+        _refuse(turn, event, reply.reason)
+    else:
+        turn.effects.append(reply)
 
 
 def _refuse(turn: Turn, event: AnyCommand, reason: str) -> None:

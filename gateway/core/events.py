@@ -80,7 +80,8 @@ class Delivered:
 @dataclass(frozen=True, slots=True)
 class Issuer:
     """Who asks. ``name`` is ``web:<user id>``, ``cli:<unix user>``, ``mqtt:<issuer>``
-    or ``link:<receiver>`` (the signed link of a message), ``via`` the interface; neither is a person's name."""
+    or ``link:<receiver>`` (the signed link of a message), ``via`` the interface; neither is a
+    person's name."""
 
     name: str
     via: Literal["web", "cli", "mqtt", "bench", "link"]

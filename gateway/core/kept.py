@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar, get_args
 
-from gateway.core import tally
+from gateway.core import rooms, tally
 from gateway.core.alarms import ALARM_KINDS, Alarm, listed
 from gateway.core.events import MODES
 from gateway.core.facts import Json
@@ -33,6 +33,8 @@ class Kept:
     overrides: Mapping[str, Override]
     service: Mapping[str, UtcMs]
     tallies: Mapping[str, Tally]
+    sections: Mapping[str, Json]
+    """Everything as it was written: what the machines of rooms read back themselves."""
 
 
 def kept(building: Building) -> dict[str, Json]:
@@ -56,6 +58,7 @@ def kept(building: Building) -> dict[str, Json]:
         "overrides": overrides,
         "service": service,
         "counters": {n: tally.counters(d.tally) for n, d in building.doors.items()},
+        **rooms.kept(building),
     }
 
 
@@ -67,6 +70,7 @@ def read(kept: Mapping[str, Json]) -> Kept:
         dict(_entries(kept.get("overrides"), _read_override)),
         dict(_entries(kept.get("service"), _integer)),
         dict(_entries(kept.get("counters"), _read_tally)),
+        kept,
     )
 
 
@@ -87,6 +91,8 @@ def healed(building: Building, alarm: Alarm) -> bool:  # noqa: PLR0911 - a table
         return kind == "relay_limit" or building.relays[subject].operations > 0
     if subject in building.meters:
         return all(series.value is not None for series in building.meters[subject].series.values())
+    if subject in building.index.room_plans:
+        return rooms.healed(building, subject, kind)
     if kind == "clock_untrusted":
         return building.clock.trusted
     if kind == "journal_full":

@@ -10,9 +10,29 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway.core.events import Mode
-from gateway.core.plan import ActivatorPlan, BuildingPlan, DoorPlan, InterlockPlan, Severity
+from gateway.core.plan import (
+    ActivatorPlan,
+    BuildingPlan,
+    DoorPlan,
+    InterlockPlan,
+    RoomPlan,
+    Severity,
+)
 
 Role = Literal["leaf", "bolt", "operator_fault", "presence", "fire"]
+RoomRole = Literal[
+    "cord",
+    "line",
+    "cancel",
+    "presence",
+    "motion",
+    "elsewhere",
+    "door",
+    "bolt",
+    "tap",
+    "leak",
+    "climate",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +63,11 @@ class Index:
     """Door -> what its alarms are about: itself and the points that belong to it."""
     service: dict[str, tuple[str, ...]]
     """The same the other way round: subject -> the doors whose service mode mutes its faults."""
+    rooms: dict[str, tuple[tuple[str, RoomRole], ...]]
+    """Contact or meter -> the rooms it belongs to, and as what."""
+    room_plans: dict[str, RoomPlan]
+    room_subjects: dict[str, tuple[str, ...]]
+    """Room -> what its alarms are about: itself and the points that belong to it."""
 
 
 def index(plan: BuildingPlan) -> Index:
@@ -55,6 +80,13 @@ def index(plan: BuildingPlan) -> Index:
     for contact in plan.contacts:
         for kind in ("contact_stuck", "contact_chattering", "contact_unknown"):
             severities[contact.point, kind] = contact.fault_severity
+    rooms: dict[str, tuple[tuple[str, RoomRole], ...]] = {}
+    for room in plan.rooms:
+        for line in room.lines:
+            for kind in ("meter_silent", "implausible", "meter_frozen"):
+                severities[line.point, kind] = "urgent"
+        for point, role in sensors_of(room):
+            rooms[point] = (*rooms.get(point, ()), (room.id, role))
     relay_doors: dict[str, tuple[str, ...]] = {}
     subjects: dict[str, tuple[str, ...]] = {}
     service: dict[str, tuple[str, ...]] = {}
@@ -77,6 +109,16 @@ def index(plan: BuildingPlan) -> Index:
         severities=severities,
         subjects=subjects,
         service=service,
+        rooms=rooms,
+        room_plans={room.id: room for room in plan.rooms},
+        room_subjects={
+            room.id: (
+                room.id,
+                *relays_in(room),
+                *(p for p, r in sensors_of(room) if r not in SHARED),
+            )
+            for room in plan.rooms
+        },
     )
 
 
@@ -97,6 +139,35 @@ def contacts_of(door: DoorPlan) -> tuple[str, ...]:
         *(activator.point for activator in door.activators),
         *(point for point, _ in door.mode_switch),
     )
+    return tuple(point for point in points if point is not None)
+
+
+SHARED: frozenset[RoomRole] = frozenset({"elsewhere"})
+"""Roles of points that belong to another room, or to none."""
+
+
+def sensors_of(room: RoomPlan) -> tuple[tuple[str, RoomRole], ...]:
+    """The contacts and meters of a room, and what each is to it."""
+    many: tuple[tuple[RoomRole, tuple[str | None, ...]], ...] = (
+        ("cord", room.cords),
+        ("line", tuple(line.point for line in room.lines)),
+        ("cancel", (room.cancel,)),
+        ("presence", (room.presence,)),
+        ("motion", room.motion),
+        ("elsewhere", room.elsewhere),
+        ("door", (room.door,)),
+        ("bolt", (room.bolt,)),
+        ("tap", room.taps),
+        ("leak", (room.leak,)),
+        ("climate", (None if room.climate is None else room.climate.point,)),
+    )
+    return tuple((point, role) for role, points in many for point in points if point is not None)
+
+
+def relays_in(room: RoomPlan) -> tuple[str, ...]:
+    """The relays that a room drives."""
+    fan = None if room.climate is None else room.climate.fan
+    points = (room.reassurance, room.lamp, room.sounder, room.unlock, room.valve, fan)
     return tuple(point for point in points if point is not None)
 
 

@@ -6,7 +6,7 @@ they are not known.
 
 from __future__ import annotations
 
-from gateway.core import alarms, door, schedule
+from gateway.core import alarms, door, rooms, schedule, telling
 from gateway.core.clock import utc_of
 from gateway.core.contact import Contact
 from gateway.core.facts import Json
@@ -34,6 +34,8 @@ def snapshot(building: Building, now: Ms) -> dict[str, Json]:
         },
         "alarms": [_alarm(building, alarm) for alarm in alarms.listed(building.alarms)],
         "fire": _fire(building),
+        "rooms": {r.id: rooms.shown(building, r.id, now) for r in building.plan.rooms},
+        **telling.shown(building, now),
     }
 
 

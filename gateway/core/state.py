@@ -23,7 +23,25 @@ Key = tuple[int, str]
 """Which machine: its sort and its name. Of two that are due at once the lesser goes first:
 what is seen before who presses, and a door before the limit of its relays."""
 
-CLOCK, CONTACT, METER, WATCH, SCHEDULE, PRESS, DOOR, RELAY, ALARMS, LIMITS = range(10)
+(
+    CLOCK,
+    CONTACT,
+    METER,
+    WATCH,
+    SCHEDULE,
+    ROSTER,
+    PRESS,
+    DOOR,
+    CALL,
+    OCCUPANCY,
+    LEAK,
+    CLIMATE,
+    RELAY,
+    ALARMS,
+    ESCALATION,
+    MAILING,
+    LIMITS,
+) = range(17)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +60,18 @@ class Building:
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     doors: Mapping[str, Door] = field(default_factory=dict)
     interlocks: Mapping[str, Interlock] = field(default_factory=dict)
+    calls: Mapping[str, object] = field(default_factory=dict)
+    """Room -> its emergency call, where there is a cord."""
+    occupancies: Mapping[str, object] = field(default_factory=dict)
+    leaks: Mapping[str, object] = field(default_factory=dict)
+    climates: Mapping[str, object] = field(default_factory=dict)
+    """Room -> the machine, where the room has what it needs."""
+    rosters: Mapping[str, object] = field(default_factory=dict)
+    """Receiver -> whether on duty."""
+    escalations: Mapping[str, object] = field(default_factory=dict)
+    """What it is about (a call's or an alarm's id) -> the chain of messages that runs."""
+    mailings: Mapping[str, object] = field(default_factory=dict)
+    """Kind -> the messages by the clock."""
     alarms: Alarms = field(default_factory=Alarms)
     limits: Limits = field(default_factory=Limits)
     journal: str | None = None

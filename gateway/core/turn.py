@@ -18,14 +18,19 @@ from gateway.core import (
     limits,
     meter,
     relay,
+    rooms,
     routing,
     schedule,
+    state,
+    surroundings,
+    telling,
     watch,
 )
 from gateway.core.alarms import Alarm
 from gateway.core.effects import Drive, Effect
 from gateway.core.events import (
     CivilTime,
+    Delivered,
     JournalState,
     Level,
     Reading,
@@ -66,6 +71,12 @@ def blank(plan: BuildingPlan, now: Ms) -> Building:
         schedules={d.id: schedule.start(d, now) for d in plan.doors},
         doors={d.id: door.start(d, now).state for d in plan.doors},
         interlocks={i.id: interlock.start(i, now).state for i in plan.interlocks},
+        calls=rooms.calls(plan, now),
+        occupancies=surroundings.occupancies(plan, now),
+        leaks=surroundings.leaks(plan, now),
+        climates=surroundings.climates(plan, now),
+        rosters=telling.rosters(plan, now),
+        mailings=telling.mailings(plan, now),
     )
 
 
@@ -75,19 +86,26 @@ class Turn:
 
     __slots__ = (
         "alarms",
+        "calls",
+        "climates",
         "clock",
         "contacts",
         "doors",
         "effects",
+        "escalations",
         "facts",
         "index",
         "interlocks",
         "journal",
+        "leaks",
         "limits",
+        "mailings",
         "meters",
         "now",
+        "occupancies",
         "present_ms",
         "relays",
+        "rosters",
         "schedules",
         "service",
         "until_ms",
@@ -112,6 +130,13 @@ class Turn:
         self.schedules = was.schedules
         self.doors = was.doors
         self.interlocks = was.interlocks
+        self.calls = was.calls
+        self.occupancies = was.occupancies
+        self.leaks = was.leaks
+        self.climates = was.climates
+        self.rosters = was.rosters
+        self.escalations = was.escalations
+        self.mailings = was.mailings
         self.alarms = was.alarms
         self.limits = was.limits
         self.journal = was.journal
@@ -133,6 +158,7 @@ class Turn:
         for lock in plan.interlocks:
             for name in lock.doors:
                 self._tell_interlocked(name)
+        rooms.begin(self)
 
     def notices(self) -> None:
         """What stands because the configuration says so."""
@@ -153,6 +179,7 @@ class Turn:
                 self.set_schedule(name, schedule.restored(before, override, self.now))
         for alarm in was.alarms:
             self._restore_alarm(alarm)
+        rooms.restore(self, was)
         if self.clock.trusted:
             self._resume_service()
 
@@ -170,28 +197,31 @@ class Turn:
             return False
         sort, name = min(key for key, at_ms in self.wakes.items() if at_ms == due_ms)
         self.now = max(due_ms, self.now)
-        match sort:
-            case 0:
-                self.step_clock(None)
-            case 1:
-                self.step_contact(name, None)
-            case 2:
-                self.step_meter(name, None)
-            case 3:
-                self.step_watch(name, None)
-            case 4:
-                self.set_schedule(name, schedule.step(self.schedules[name], None, self.now).state)
-            case 5:
-                self.step_contact(name, None)
-            case 6:
-                self.step_door(name, None)
-            case 7:
-                self.step_relay(name, None)
-            case 8:
-                self.step_alarms(None)
-            case _:
-                self.step_limits(None)
+        self._live(sort, name)
         return True
+
+    def _live(self, sort: int, name: str) -> None:
+        match sort:
+            case state.CLOCK:
+                self.step_clock(None)
+            case state.CONTACT | state.PRESS:
+                self.step_contact(name, None)
+            case state.METER:
+                self.step_meter(name, None)
+            case state.WATCH:
+                self.step_watch(name, None)
+            case state.SCHEDULE:
+                self.set_schedule(name, schedule.step(self.schedules[name], None, self.now).state)
+            case state.DOOR:
+                self.step_door(name, None)
+            case state.RELAY:
+                self.step_relay(name, None)
+            case state.ALARMS:
+                self.step_alarms(None)
+            case state.LIMITS:
+                self.step_limits(None)
+            case _:
+                rooms.live(self, sort, name)
 
     def end(self) -> Step[Building]:
         """The building after the step."""
@@ -215,6 +245,13 @@ class Turn:
             self.schedules,
             self.doors,
             self.interlocks,
+            self.calls,
+            self.occupancies,
+            self.leaks,
+            self.climates,
+            self.rosters,
+            self.escalations,
+            self.mailings,
             self.alarms,
             self.limits,
             self.journal,
@@ -264,6 +301,8 @@ class Turn:
                         self.step_door(name, door.RelayFailed(event.point, event.reason))
             case CivilTime():
                 self.step_clock(event)
+            case Delivered():
+                rooms.delivered(self, event)
             case _:
                 self._journal(event)
 
@@ -272,7 +311,7 @@ class Turn:
         result = clock.step(before, event, self.now)
         self.clock = after = result.state
         self.wake((CLOCK, ""), clock.wake_at(after))
-        self._conditions(self.was.plan.gateway, before.conditions, after.conditions)
+        self.conditions(self.was.plan.gateway, before.conditions, after.conditions)
         if (after.trusted, after.offset_ms) == (before.trusted, before.offset_ms):
             return
         if after.offset_ms is not None and after.offset_ms != self.alarms.offset_ms:
@@ -280,6 +319,7 @@ class Turn:
         seen = CivilTime(self.now + (after.offset_ms or 0), after.trusted)
         for name, before_ in self.schedules.items():
             self.set_schedule(name, schedule.step(before_, seen, self.now).state)
+        rooms.clock_changed(self)
         if after.trusted:
             self._resume_service()
 
@@ -296,7 +336,7 @@ class Turn:
         self.journal = event.reason
         before = (("journal_full", self.was.journal),) if self.was.journal else ()
         after = (("journal_full", event.reason),) if event.reason else ()
-        self._conditions(gateway, before, after)
+        self.conditions(gateway, before, after)
 
     # --- points ---------------------------------------------------------------------------
 
@@ -309,9 +349,11 @@ class Turn:
         self.contacts = {**self.contacts, point: after}
         self._wake_contact(point, after)
         self.facts += result.facts
+        level = before.active
         for change in result.changes:
-            self._changed(point, before.active, change)
-        self._conditions(point, before.conditions, after.conditions)
+            self._changed(point, level, change)
+            level = change.active
+        self.conditions(point, before.conditions, after.conditions)
 
     def _wake_contact(self, point: str, one: contact.Contact) -> None:
         sort = PRESS if self.index.contacts[point].activators else CONTACT
@@ -336,6 +378,7 @@ class Turn:
                 self.step_door(name, door.Released(point))
         for name in self.index.watches.get(point, ()):
             self.step_watch(name, watch.Seen(change.active, change.edge_ms))
+        rooms.changed(self, point, was, change)
 
     def _request(self, name: str, pressed: door.Requested) -> None:
         """A press is answered in the present, however late it is found: its pulse is given
@@ -371,14 +414,15 @@ class Turn:
         for name in self.index.watches.get(point, ()):
             quantity = self.watches[name].plan.quantity or ""
             self.step_watch(name, watch.Seen(after.series[quantity].value, self.now))
-        self._conditions(point, before.conditions, after.conditions)
+        rooms.metered(self, point)
+        self.conditions(point, before.conditions, after.conditions)
 
     def step_watch(self, name: str, event: watch.Seen | None) -> None:
         before = self.watches[name]
         after = watch.step(before, event, self.now).state
         self.watches = {**self.watches, name: after}
         self.wake((WATCH, name), watch.wake_at(after))
-        self._conditions(after.plan.point, before.conditions, after.conditions)
+        self.conditions(after.plan.point, before.conditions, after.conditions)
 
     def step_relay(self, point: str, event: Drive | relay.Test | RelayFault | None) -> None:
         before = self.relays[point]
@@ -388,7 +432,7 @@ class Turn:
         self.wake((RELAY, point), relay.wake_at(after))
         self.facts += result.facts
         self.effects += result.effects
-        self._conditions(point, before.conditions, after.conditions)
+        self.conditions(point, before.conditions, after.conditions)
 
     # --- doors ----------------------------------------------------------------------------
 
@@ -406,7 +450,7 @@ class Turn:
             else:
                 self.effects.append(effect)
         self.tell(result.facts)
-        self._conditions(name, before.conditions, after.conditions)
+        self.conditions(name, before.conditions, after.conditions)
         if before.service_until_ms is not None and after.service_until_ms is None:
             free = (s for s in self.index.subjects[name] if not self._muted(s))
             self.step_alarms(alarms.Unmuted(frozenset(free)))
@@ -436,11 +480,11 @@ class Turn:
         self.wake((SCHEDULE, name), schedule.wake_at(after))
         if after.ruling is not before.ruling:
             self.step_door(name, mode_of(after.ruling))
-        self._conditions(name, before.conditions, after.conditions)
+        self.conditions(name, before.conditions, after.conditions)
 
     # --- alarms ---------------------------------------------------------------------------
 
-    def _conditions(self, subject: str, before: Conditions, after: Conditions) -> None:
+    def conditions(self, subject: str, before: Conditions, after: Conditions) -> None:
         """What began and ended to stand at a machine."""
         if before is after or before == after:
             return
@@ -467,11 +511,13 @@ class Turn:
         return any(self.doors[name].service_until_ms is not None for name in doors)
 
     def step_alarms(self, event: alarms.Event | None) -> None:
-        result = alarms.step(self.alarms, event, self.now)
+        before = self.alarms
+        result = alarms.step(before, event, self.now)
         self.alarms = result.state
         self.wake((ALARMS, ""), alarms.wake_at(self.alarms))
         self.tell(result.facts)
         self.effects += result.effects
+        rooms.alarmed(self, before)
 
 
 def mode_of(ruling: schedule.Ruling) -> door.ModeChanged:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from itertools import count
 
 from gateway.core import building
-from gateway.core.effects import Drive, Reply
+from gateway.core.effects import Drive, Reply, Send
 from gateway.core.events import (
     AcknowledgeAlarm,
     CivilTime,
@@ -132,6 +132,7 @@ class Bench:
         self.replies: dict[str, Reply] = {}
         self.levels: dict[str, bool] = {}
         self.drives: list[tuple[Ms, str, bool]] = []
+        self.sent: list[Send] = []
         self.now = 0
         self.commands = count(1)
         self.building: Building = self.note(building.start(plan, kept, 0))
@@ -153,6 +154,8 @@ class Bench:
             if isinstance(effect, Reply):
                 assert effect.command not in self.replies, effect
                 self.replies[effect.command] = effect
+            elif isinstance(effect, Send):
+                self.sent.append(effect)
             else:
                 self.levels[effect.point] = effect.on
                 self.drives.append((self.now, effect.point, effect.on))

@@ -90,6 +90,9 @@ def test_a_quiet_building_is_shown_whole() -> None:
         },
         "alarms": [],
         "fire": None,
+        "rooms": {},
+        "receivers": {},
+        "messages": [],
     }
 
 

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import cast
 
 from gateway.core import building
-from gateway.core.effects import Drive, Effect
+from gateway.core.effects import Drive, Effect, Send
 from gateway.core.events import (
     AcknowledgeAlarm,
     CivilTime,
@@ -142,6 +142,8 @@ class Replay:
         for effect in effects:
             if isinstance(effect, Drive):
                 self.write("<", f"{effect.point} {'on' if effect.on else 'off'}")
+            elif isinstance(effect, Send):
+                self.write("<", f"message to {effect.receiver}: {effect.kind} {effect.about}")
             else:
                 answer = (f"answer {effect.status}", effect.reason)
                 self.write("<", ": ".join(filter(None, answer)))
