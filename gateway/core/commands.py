@@ -146,6 +146,8 @@ def _test_relay(turn: Turn, event: TestRelay) -> None:
         _refuse(turn, event, "unknown_point")
     elif fire:
         _refuse(turn, event, "fire")
+    elif any(one.record is not None for one in turn.calls.values()):
+        _refuse(turn, event, "call")
     elif tested.on or tested.limited:
         _refuse(turn, event, "in_use")
     elif not 0 < event.for_ms <= min(tested.plan.max_on_ms or TEST_LIMIT_MS, TEST_LIMIT_MS):
@@ -170,10 +172,10 @@ def _room(turn: Turn, event: rooms.RoomCommand) -> None:
 
 
 def _refuse(turn: Turn, event: AnyCommand, reason: str) -> None:
-    """The subject is the door or relay, where there is such a one: else anybody could invent
+    """The subject is the door, relay or room, where there is such a one: else anybody could invent
     subjects."""
-    asked_for = getattr(event, "door", None) or getattr(event, "point", None)
-    known = asked_for in turn.doors or asked_for in turn.relays
+    asked_for = next((v for n in ("door", "point", "room") if (v := getattr(event, n, None))), None)
+    known = any(asked_for in there for there in (turn.doors, turn.relays, turn.index.room_plans))
     refused = CommandRefused(event.id, _NAMES[type(event)], event.issuer, reason)
     _refused(turn, refused, asked_for if known else None)
     turn.effects.append(Reply(event.id, "refused", reason))

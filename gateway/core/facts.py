@@ -139,8 +139,17 @@ KINDS: Mapping[str, Kind] = _rows(
         "call_raised",
         "urgent",
         "calls",
-        {"call": "str", "cause": "str", "point": "str?", "pulls": "int", "test": "bool"},
-        "Somebody calls for help (or again); cause: cord, line, unattended, restart.",
+        {
+            "call": "str",
+            "cause": "str",
+            "point": "str?",
+            "pulls": "int",
+            "test": "bool",
+            "was": "str?",
+        },
+        "Somebody calls for help (or again); cause: cord, line, unattended (nobody came), "
+        "test_over (in doubt it is real), restart. was: the id it had before the restart "
+        "was overcome.",
     ),
     Kind(
         "call_acknowledged",
@@ -160,8 +169,8 @@ KINDS: Mapping[str, Kind] = _rows(
         "call_cancelled",
         "urgent",
         "calls",
-        {"call": "str", "point": "str", "after_ms": "int?", "test": "bool"},
-        "The call was ended, in the room.",
+        {"call": "str", "point": "str?", "after_ms": "int?", "test": "bool"},
+        "The call was ended, in the room; no point: a test call went with the end of its test.",
     ),
     Kind(
         "room_test",

@@ -25,12 +25,22 @@ class Test:
     for_ms: Ms
 
 
+@dataclass(frozen=True, slots=True)
+class Blink:
+    """A lamp that is on flashes: its bright and dark halves are neither told nor counted, and
+    the limit runs on."""
+
+    lit: bool
+
+
 @dataclass(frozen=True)
 class Relay:
     """One relay. ``on`` is what it was last told."""
 
     plan: RelayPlan
     on: bool = False
+    dark: bool = False
+    """It flashes, and is in the dark half."""
     since_ms: Ms = 0
     limit_at_ms: Ms | None = None
     limited: bool = False
@@ -52,13 +62,20 @@ def wake_at(relay: Relay) -> Ms | None:
     return earliest(relay.limit_at_ms, relay.test_ends_ms)
 
 
-def step(relay: Relay, event: Drive | Test | RelayFault | None, now: Ms) -> Step[Relay]:
+RelayEvent = Drive | Blink | Test | RelayFault
+
+
+def step(relay: Relay, event: RelayEvent | None, now: Ms) -> Step[Relay]:  # noqa: PLR0911 - a table
     """A machine drives it, somebody tests it, it fails or works again, or time passes."""
     match event:
         case None:
             return _time(relay, now)
         case RelayFault(reason=reason):
             return _failed(relay, reason)
+        case Blink(lit=lit):
+            if not relay.on:
+                return Step(relay)
+            return Step(replace(relay, dark=not lit), (), (Drive(relay.plan.point, lit),))
         case Test(for_ms=for_ms):
             tested = _switch(relay, True, now)
             return replace(tested, state=replace(tested.state, test_ends_ms=now + for_ms))
@@ -86,6 +103,7 @@ def _switch(relay: Relay, on: bool, now: Ms) -> Step[Relay]:
     after = replace(
         relay,
         on=on,
+        dark=False,
         since_ms=now,
         limit_at_ms=now + limit_ms if on and limit_ms is not None else None,
         operations=relay.operations + on,
@@ -98,7 +116,7 @@ def _failed(relay: Relay, reason: str) -> Step[Relay]:
     """A relay that works again is told once more what it shall be."""
     after = _conditions(replace(relay, fault=reason))
     if relay.fault and not reason:
-        return Step(after, (), (Drive(relay.plan.point, relay.on),))
+        return Step(after, (), (Drive(relay.plan.point, relay.on and not relay.dark),))
     return Step(after)
 
 

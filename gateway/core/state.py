@@ -6,15 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.core.alarms import Alarms
+from gateway.core.call_record import Call
 from gateway.core.clock import Clock
 from gateway.core.contact import Contact
 from gateway.core.door import Door
+from gateway.core.escalation_state import Chain
 from gateway.core.interlock import Interlock
 from gateway.core.limits import Limits
 from gateway.core.machine import Ms, UtcMs
+from gateway.core.mailing import Mailing
 from gateway.core.meter import Meter
 from gateway.core.plan import BuildingPlan
 from gateway.core.relay import Relay
+from gateway.core.roster import Roster
 from gateway.core.routing import Index
 from gateway.core.schedule import Schedule
 from gateway.core.watch import Watch
@@ -60,17 +64,17 @@ class Building:
     schedules: Mapping[str, Schedule] = field(default_factory=dict)
     doors: Mapping[str, Door] = field(default_factory=dict)
     interlocks: Mapping[str, Interlock] = field(default_factory=dict)
-    calls: Mapping[str, object] = field(default_factory=dict)
+    calls: Mapping[str, Call] = field(default_factory=dict)
     """Room -> its emergency call, where there is a cord."""
     occupancies: Mapping[str, object] = field(default_factory=dict)
     leaks: Mapping[str, object] = field(default_factory=dict)
     climates: Mapping[str, object] = field(default_factory=dict)
     """Room -> the machine, where the room has what it needs."""
-    rosters: Mapping[str, object] = field(default_factory=dict)
+    rosters: Mapping[str, Roster] = field(default_factory=dict)
     """Receiver -> whether on duty."""
-    escalations: Mapping[str, object] = field(default_factory=dict)
+    escalations: Mapping[str, Chain] = field(default_factory=dict)
     """What it is about (a call's or an alarm's id) -> the chain of messages that runs."""
-    mailings: Mapping[str, object] = field(default_factory=dict)
+    mailings: Mapping[str, Mailing] = field(default_factory=dict)
     """Kind -> the messages by the clock."""
     alarms: Alarms = field(default_factory=Alarms)
     limits: Limits = field(default_factory=Limits)

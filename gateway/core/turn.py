@@ -424,7 +424,7 @@ class Turn:
         self.wake((WATCH, name), watch.wake_at(after))
         self.conditions(after.plan.point, before.conditions, after.conditions)
 
-    def step_relay(self, point: str, event: Drive | relay.Test | RelayFault | None) -> None:
+    def step_relay(self, point: str, event: relay.RelayEvent | None) -> None:
         before = self.relays[point]
         result = relay.step(before, event, self.now)
         after = result.state

@@ -1,0 +1,76 @@
+"""What the parts of a call do to its record, and the facts that tell it."""
+
+from __future__ import annotations
+
+from gateway.core.call_record import At, Call, Record, TestSet
+from gateway.core.facts import Fact, Json
+from gateway.core.machine import Ms, replace
+
+LAST_CALLS = 5
+
+Facts = tuple[Fact, ...]
+
+
+def again(record: Record, cause: str, at_ms: Ms) -> Record:
+    """Raised again; who had seen it before is kept, and calls for help all the same."""
+    return replace(record, state="raised", cause=cause, since=At(at_ms), attend_by_ms=None)
+
+
+def counted(call: Call, *, test: bool) -> Call:
+    if test:
+        return replace(call, tests=call.tests + 1)
+    return replace(call, calls=call.calls + 1)
+
+
+def raised_fact(
+    call: Call, record: Record, point: str | None, at_ms: Ms, was: str | None = None
+) -> Fact:
+    data: dict[str, Json] = {
+        "call": record.id,
+        "cause": record.cause,
+        "point": point,
+        "pulls": record.pulls,
+        "test": record.test,
+        "was": was,
+    }
+    return Fact("call_raised", call.plan.id, at_ms, data)
+
+
+def made_real(call: Call, record: Record, cause: str, now: Ms) -> tuple[Call, Record, Fact]:
+    """In doubt a call is real."""
+    real = replace(again(record, cause, now), test=False, told_ms=now)
+    call = counted(replace(call, record=real), test=False)
+    return call, real, raised_fact(call, real, None, now)
+
+
+def ended(call: Call, record: Record, point: str | None, at_ms: Ms) -> tuple[Call, Facts]:
+    after_ms = record.after(at_ms)
+    ended = replace(record, state="quiet", attend_by_ms=None, cancelled_after_ms=after_ms)
+    data: dict[str, Json] = {
+        "call": record.id,
+        "point": point,
+        "after_ms": after_ms,
+        "test": record.test,
+    }
+    last = (*call.last, ended)[-LAST_CALLS:]
+    after = replace(call, record=None, quiet_ms=at_ms, last=last)
+    return after, (Fact("call_cancelled", call.plan.id, at_ms, data),)
+
+
+def fact_of_test(
+    call: Call,
+    now: Ms,
+    *,
+    active: bool,
+    for_ms: Ms | None = None,
+    reason: str | None = None,
+    event: TestSet | None = None,
+) -> Fact:
+    data: dict[str, Json] = {
+        "active": active,
+        "for_ms": for_ms,
+        "by": None if event is None else event.by,
+        "command": None if event is None else event.command,
+        "reason": reason,
+    }
+    return Fact("room_test", call.plan.id, now, data)
