@@ -21,10 +21,11 @@ from gateway.web.api import doors as api_doors
 from gateway.web.api import journal as api_journal
 from gateway.web.api import live as api_live
 from gateway.web.api import people as api_people
+from gateway.web.api import rooms as api_rooms
 from gateway.web.house import House
 from gateway.web.middleware import Armour
 from gateway.web.options import Options
-from gateway.web.pages import alarms, commissioning, login, others, people, records, status
+from gateway.web.pages import alarms, commissioning, login, others, people, records, rooms, status
 from gateway.web.problems import Problem
 from gateway.web.records import Records
 from gateway.web.render import STATIC
@@ -33,6 +34,7 @@ from gateway.web.users import Users
 
 ROUTERS: tuple[APIRouter, ...] = (
     status.router,
+    rooms.router,
     alarms.router,
     records.router,
     commissioning.router,
@@ -40,6 +42,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     people.router,
     login.router,
     api_doors.router,
+    api_rooms.router,
     api_building.router,
     api_journal.router,
     api_people.router,

@@ -6,7 +6,12 @@ from gateway.web.api.models import Accepted
 from gateway.web.house import Answer
 from gateway.web.problems import Problem
 
-NOT_THERE = frozenset({"unknown_door", "unknown_alarm", "unknown_point"})
+NOT_THERE = frozenset(
+    {
+        "unknown_door", "unknown_alarm", "unknown_point", "unknown_call", "unknown_room",
+        "unknown_message",
+    }
+)  # fmt: skip
 
 
 def accepted(answer: Answer) -> Accepted:

@@ -40,6 +40,11 @@ class Parts:
             "html:alarms-all": fragment(
                 "parts/alarms_all.html", {"scene": scene, "w": scene.w, "may": may, "csrf": ""}
             ),
+            "html:calls": fragment(
+                "parts/calls.html", {"scene": scene, "w": scene.w, "may": may, "csrf": ""}
+            ),
+            "html:call-alert": fragment("parts/call_alert.html", {"scene": scene}),
+            "calls": {"ringing": any(call.ringing for call in scene.calls)},
             "html:guarantees": fragment("parts/guarantees.html", {"scene": scene, "w": scene.w}),
             "html:alarm-count": fragment("parts/alarm_count.html", {"scene": scene}),
         }
@@ -56,6 +61,10 @@ class Parts:
                 "settled": door.settled,
                 "result": door.result,
             }
+        for room in scene.rooms:
+            values[f"html:room.{room.id}"] = fragment(
+                "parts/room.html", {"room": room, "w": scene.w}
+            )
         for point in scene.points:
             shown = {"point": point, "w": scene.w, "may": may}
             values[f"html:point.{point.id}"] = fragment("parts/point.html", shown)

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from gateway.web.users import ROLES
 from gateway.web.words import Words, best_language
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def menu(bench: bool) -> list[tuple[str, str, str]]:
 def script_words(words: Words) -> str:
     """The few texts that the page's script says itself, as JSON."""
     keys = [key for key in words.keys if key.startswith("door.")]
-    keys += ["status.lost", "result.pending", "outcome.extended"]
+    keys += ["status.lost", "result.pending", "outcome.extended", "call.heading"]
     return json.dumps({key: words.raw(key) for key in keys}, ensure_ascii=False)
 
 
@@ -123,6 +124,7 @@ def page(
         "scene": site.scene(language, who),
         "path": request.url.path,
         "csrf": who.csrf if who else "",
+        "may": {role: who is not None and who.may(role) for role in ROLES},
     }
     html = fragment(template, context | (values or {}))
     return HTMLResponse(html, status, {"Cache-Control": "no-store", **(headers or {})})

@@ -9,11 +9,22 @@ from gateway.core.events import MODES
 from gateway.web.details import detail
 from gateway.web.house import House
 from gateway.web.pointing import point_scene
-from gateway.web.shown import AlarmScene, DoorScene, GuaranteeScene, PointScene
+from gateway.web.rooming import call_scene, room_scene
+from gateway.web.shown import (
+    AlarmScene,
+    CallScene,
+    DoorScene,
+    GuaranteeScene,
+    PointScene,
+    RoomScene,
+)
 from gateway.web.terminals import Terminals
 from gateway.web.words import Words
 
-GUARANTEES = ("door_by_button", "door_by_staff", "journal", "forwarding", "recording", "clock")
+GUARANTEES = (
+    "door_by_button", "door_by_staff", "call", "messages", "heartbeat", "journal", "forwarding",
+    "recording", "clock",
+)  # fmt: skip
 SEVERITIES = ("emergency", "urgent", "fault", "notice")
 
 
@@ -87,6 +98,35 @@ class Scene:
     def door(self, id: str) -> DoorScene | None:
         found = self.house.door(id)
         return self._door(id, found) if found is not None else None
+
+    @property
+    def private(self) -> bool:
+        """Whoever looks may know what tells about a person: staff, who are there to help."""
+        return self._names
+
+    @property
+    def rooms(self) -> list[RoomScene]:
+        return [room_scene(self, id, room) for id, room in self._rooms.items()]
+
+    @property
+    def calls(self) -> list[CallScene]:
+        """The calls that stand, real ones first."""
+        found = (call_scene(self, id, room) for id, room in self._rooms.items())
+        return sorted(filter(None, found), key=lambda call: (call.test, not call.ringing))
+
+    @property
+    def alert(self) -> str:
+        """What is said aloud once while nobody has reacted to a call."""
+        return " ".join(call.alert for call in self.calls if call.alert)
+
+    @property
+    def _rooms(self) -> Mapping[str, Any]:
+        rooms: Mapping[str, Any] = self._snapshot.get("rooms") or {}
+        return rooms
+
+    def receiver(self, id: str) -> str:
+        """Whom a message went to, as staff call them."""
+        return self.terminals.receivers.get(id, id)
 
     def _request(self, request: Mapping[str, Any] | None, *, refusal: bool = False) -> str:
         """When, from where, and what came of it: "01:04, Taster außen: angenommen"."""
@@ -183,8 +223,8 @@ class Scene:
         """A door, room or point as people call it."""
         if subject == (self._snapshot.get("gateway") or {}).get("id"):
             return self.w("life.gateway")
-        door = self.house.door(subject)
-        return str(door.get("name") or subject) if door else self.terminals.name(self.w, subject)
+        found = self.house.door(subject) or self._rooms.get(subject)
+        return str(found.get("name") or subject) if found else self.terminals.name(self.w, subject)
 
     @property
     def alarms(self) -> list[AlarmScene]:
@@ -240,7 +280,13 @@ class Scene:
             seen_by=self.w("alarm.seen_by", who=by) if by else "",
             can_acknowledge=state in ("active", "cleared"),
             can_shelve=severity in ("fault", "notice") and state != "shelved",
+            can_reset=kind == "leak" and self._dry(subject),
         )
+
+    def _dry(self, room: str) -> bool:
+        """The water is gone and only the reset is missing."""
+        leak = (self._rooms.get(room) or {}).get("leak") or {}
+        return bool(leak.get("latched")) and leak.get("wet") is False
 
     @property
     def guarantees(self) -> list[GuaranteeScene]:

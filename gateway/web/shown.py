@@ -32,6 +32,59 @@ class DoorScene:
 
 
 @dataclass(frozen=True, slots=True)
+class MessageScene:
+    """A message about a call: when, to whom, and what became of it."""
+
+    time: str
+    receiver: str
+    result: str
+    reason: str
+    delivered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CallScene:
+    """A call that stands. ``alert``: what is said aloud once, or empty. ``ringing``: nobody
+    has reacted yet, and it is not a test."""
+
+    id: str
+    room: str
+    room_name: str
+    state: str
+    test: bool
+    title: str
+    text: str
+    todo: str
+    again: str
+    alert: str
+    ringing: bool
+    can_acknowledge: bool
+    messages: tuple[MessageScene, ...]
+    next_message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomScene:
+    """A room in sentences; empty where the room has nothing of the kind."""
+
+    id: str
+    name: str
+    state: str
+    state_text: str
+    since: str
+    notes: tuple[str, ...]
+    cords: tuple[tuple[str, str, bool], ...]
+    """Name of the cord, its state in words, whether it is well."""
+    lamps: str
+    occupancy: str
+    climate: str
+    leak: str
+    records: tuple[str, ...]
+    has_call: bool
+    test: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmScene:
     id: str
     kind: str
@@ -48,6 +101,7 @@ class AlarmScene:
     seen_by: str
     can_acknowledge: bool
     can_shelve: bool
+    can_reset: bool
 
 
 @dataclass(frozen=True, slots=True)

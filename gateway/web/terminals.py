@@ -23,6 +23,8 @@ class Terminals:
     served: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     labels: Mapping[str, str] = field(default_factory=dict)
     watches: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    receivers: Mapping[str, str] = field(default_factory=dict)
+    """Contact -> what staff call it."""
 
     def of(self, owner: str) -> list[str]:
         """The points that tell most of a door: its leaf and its activation."""
@@ -60,7 +62,8 @@ def terminals_of(settings: Settings) -> Terminals:
         for id, watch in settings.watch.items()
         if watch.texts
     }
-    return Terminals(served, labels, watches)
+    receivers = {id: contact.name or id for id, contact in settings.contacts.items()}
+    return Terminals(served, labels, watches, receivers)
 
 
 def _door(door: Door) -> Iterator[tuple[str, str]]:

@@ -31,13 +31,15 @@ def _instants(told: Mapping[str, Any], at: _Times) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for key, value in told.items():
         if key.endswith("_utc_ms") or key == "utc_ms":
-            out[key.removesuffix("_ms").removesuffix("_utc") if key != "utc_ms" else "at"] = iso(
-                value
-            )
+            name = "at" if key == "utc_ms" else key.removesuffix("_utc_ms")
+            out[name] = out.get(name) if value is None else iso(value)
         elif key in _INSTANTS:
-            out.setdefault(key.removesuffix("_ms"), at(value))
+            name = key.removesuffix("_ms")
+            out[name] = out.get(name) or at(value)
         elif isinstance(value, Mapping):
             out[key] = _instants(value, at)
+        elif isinstance(value, list):
+            out[key] = [_instants(v, at) if isinstance(v, Mapping) else v for v in value]
         else:
             out[key] = value
     return out
@@ -46,7 +48,8 @@ def _instants(told: Mapping[str, Any], at: _Times) -> dict[str, Any]:
 _INSTANTS = frozenset(
     {
         "since_ms", "at_ms", "last_opened_ms", "service_until_ms", "raised_ms",
-        "shelved_until_ms", "started_ms",
+        "shelved_until_ms", "started_ms", "acknowledged_ms", "attended_ms", "attend_by_ms",
+        "next_message_ms", "test_until_ms", "occupancy_since_ms",
     }
 )  # fmt: skip
 
@@ -54,6 +57,27 @@ _INSTANTS = frozenset(
 def doors_json(house: House) -> list[dict[str, Any]]:
     doors = house.snapshot["doors"] if house.snapshot else {}
     return [{"id": id, **_instants(door, _Times(house))} for id, door in doors.items()]
+
+
+def rooms_json(house: House, *, private: bool = False) -> list[dict[str, Any]]:
+    """``private``: with what tells about the person inside."""
+    found = []
+    for id, room in ((house.snapshot or {}).get("rooms") or {}).items():
+        told = {"id": id, **_instants(room, _Times(house))}
+        if not private:
+            for key in [key for key in told if key.startswith("occupancy")]:
+                del told[key]
+        found.append(told)
+    return found
+
+
+def calls_json(house: House) -> list[dict[str, Any]]:
+    """The calls that stand."""
+    return [
+        {"room": room["id"], **room["call"]}
+        for room in rooms_json(house)
+        if room.get("call") and room["call"]["state"] != "quiet"
+    ]
 
 
 def points_json(house: House) -> list[dict[str, Any]]:
@@ -90,6 +114,8 @@ def status_json(house: House) -> dict[str, Any]:
         "since": iso(house.since_utc_ms),
         "fire": (snapshot.get("fire") or {}).get("active"),
         "doors": doors_json(house),
+        "rooms": rooms_json(house),
+        "calls": calls_json(house),
         "alarms": alarms_json(house),
         "points": points_json(house),
         "guarantees": guarantees_json(house),

@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from gateway.core.effects import Reply
-from gateway.core.events import AcknowledgeAlarm, OpenDoor, SetMode, ShelveAlarm
+from gateway.core.events import (
+    AcknowledgeAlarm,
+    AcknowledgeCall,
+    OpenDoor,
+    SetMode,
+    ShelveAlarm,
+    TestRoom,
+)
 from gateway.core.facts import Fact
 from gateway.journal.queue import Batch
 from gateway.journal.writer import Committed, Journal
@@ -55,6 +62,44 @@ def contact(active: bool | None = False, **values: Any) -> Snapshot:
     }  # fmt: skip
 
 
+def quiet() -> Snapshot:
+    return {
+        "id": None, "state": "quiet", "test": False, "since_ms": now_ms(), "raised_ms": None,
+        "raised_utc_ms": None, "cause": "", "points": [], "pulls": 0, "acknowledged_by": None,
+        "acknowledged_ms": None, "attended_ms": None, "attend_by_ms": None, "messages": [],
+        "next_message_ms": None,
+    }  # fmt: skip
+
+
+def room(name: str, **values: Any) -> Snapshot:
+    return {
+        "name": name, "call": quiet(), "test_until_ms": None, "test_by": None,
+        "lamps": {"reassurance": False, "lamp": "off", "sounder": False, "unlock": None},
+        "cords": {"wc.cord": "normal"}, "occupancy": "vacant", "occupancy_since_ms": now_ms(),
+        "leak": {"wet": False, "latched": False, "valve_closed": None},
+        "climate": {"point": "wc.climate", "temperature_c": 21.3, "humidity_percent": 48.0,
+                    "dew_point_c": 9.8, "at_ms": now_ms(), "fan": None},
+        "last_calls": [{"id": "bad-1", "raised_utc_ms": 1_714_557_600_000, "test": False,
+                        "acknowledged_after_ms": 12_000, "attended_after_ms": 95_000,
+                        "cancelled_after_ms": None}],
+        "alarms": [], **values,
+    }  # fmt: skip
+
+
+def called(call: str = "bad-2", **values: Any) -> Snapshot:
+    """A call that nobody has reacted to."""
+    return {
+        **quiet(), "id": call, "state": "raised", "raised_ms": now_ms(), "cause": "cord",
+        "points": ["wc.cord"], "pulls": 1, "next_message_ms": now_ms() + 60_000,
+        "messages": [
+            {"delivery": f"{call}#1", "receiver": "hausmeister", "channel": 0, "result": "skipped",
+             "reason": "off_duty", "at_ms": now_ms(), "at_utc_ms": None},
+            {"delivery": f"{call}#2", "receiver": "empfang", "channel": 0, "result": "delivered",
+             "reason": "", "at_ms": now_ms(), "at_utc_ms": None},
+        ], **values,
+    }  # fmt: skip
+
+
 class FakeControl:
     """``opens_after_s``: how long the leaf takes; ``None``: it stays closed."""
 
@@ -75,6 +120,7 @@ class FakeControl:
             "clock_trusted": True,
             "clock_since_ms": now,
             "doors": {"front": door("Haupteingang"), "wc": door("WC barrierefrei")},
+            "rooms": {"bad": room("Barrierefreies WC")},
             "points": {
                 "front.button_outside": contact(),
                 "front.leaf": contact(),
@@ -163,6 +209,10 @@ class FakeControl:
             self._mode(command)
         elif isinstance(command, AcknowledgeAlarm | ShelveAlarm):
             reply = self._alarm(command)
+        elif isinstance(command, AcknowledgeCall):
+            reply = self._seen(command)
+        elif isinstance(command, TestRoom):
+            self._test(command)
         self.server.answered(reply)
         if fact is None:
             self.server.committed(command.id, None)
@@ -238,6 +288,28 @@ class FakeControl:
                     "ok": mode != "off", "reason": "mode_off" if mode == "off" else "",
                     "needs_reason": mode == "night",
                 }  # fmt: skip
+
+    def call(self, **values: Any) -> None:
+        """Somebody pulls the cord."""
+        self.change(lambda s: s["rooms"]["bad"].update(call=called(**values)))
+
+    def _seen(self, command: AcknowledgeCall) -> Reply:
+        with self._lock:
+            for id, room in self.state["rooms"].items():
+                call = room["call"]
+                if command.call in (id, call["id"]) and call["state"] == "raised":
+                    call.update(
+                        state="acknowledged", acknowledged_by=command.issuer.name,
+                        acknowledged_ms=now_ms(), attend_by_ms=now_ms() + 300_000,
+                        next_message_ms=None,
+                    )  # fmt: skip
+                    return Reply(command.id, "accepted")
+        return Reply(command.id, "refused", "unknown_call")
+
+    def _test(self, command: TestRoom) -> None:
+        with self._lock:
+            until = now_ms() + command.for_ms if command.for_ms else None
+            self.state["rooms"][command.room]["test_until_ms"] = until
 
     def _alarm(self, command: AcknowledgeAlarm | ShelveAlarm) -> Reply:
         with self._lock:

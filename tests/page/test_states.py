@@ -164,3 +164,29 @@ def test_forced_colours_and_reduced_motion_keep_the_armed_button_visible(
     assert button.evaluate("(b) => getComputedStyle(b).borderStyle") == "solid"
     assert button.evaluate("(b) => parseFloat(getComputedStyle(b).transitionDuration)") == 0
     context.close()
+
+
+@pytest.mark.parametrize("style", LOOKS)
+def test_a_call_in_every_state_is_without_barriers(
+    browser: Browser, tmp_path: Path, style: dict[str, Any]
+) -> None:
+    house = Gateway(tmp_path)
+    page = look(browser, house, style)
+    page.goto(house.url)
+    states = (
+        {"state": "raised"},
+        {"state": "raised", "test": True},
+        {"state": "acknowledged", "acknowledged_by": "web:1", "acknowledged_ms": now_ms()},
+        {"state": "attended", "attended_ms": now_ms(), "pulls": 3},
+    )
+    for values in states:
+        house.control.call(**values)
+        kind = ".test" if values.get("test") else ":not(.test)"
+        page.locator(f".call.{values['state']}{kind}").wait_for()
+        assert barriers(page) == []
+        assert overflow(page) == 0
+    house.control.away()
+    page.locator("body.is-lost").wait_for()
+    assert barriers(page) == []
+    page.context.close()
+    house.close()

@@ -18,7 +18,7 @@ from gateway.web.options import Options
 from gateway.web.records import Records
 from gateway.web.site import Site
 from gateway.web.users import Users, users_file
-from tests.page.fake import contact, door, now_ms
+from tests.page.fake import contact, door, now_ms, room
 
 PASSWORD = "correct horse battery"
 ROLES = ("view", "staff", "maintenance", "admin")
@@ -63,6 +63,7 @@ def snapshot(**values: Any) -> dict[str, Any]:
         "clock_trusted": True,
         "clock_since_ms": now,
         "doors": {"front": door("Haupteingang")},
+        "rooms": {"wc": room("WC")},
         "points": {"front.leaf": contact()},
         "alarms": [],
         "fire": None,

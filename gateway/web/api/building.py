@@ -68,6 +68,14 @@ async def acknowledge(alarm: str, who: Staff, site: TheSite) -> Accepted:
 
 
 @router.post(
+    "/api/v1/alarms/{alarm:path}/reset", status_code=202, responses=problems(404, 409, 503)
+)
+async def reset(alarm: str, who: Staff, site: TheSite) -> Accepted:
+    """Let a latched alarm go (a leak that is dry again): somebody has looked."""
+    return accepted(await site.house.ask("reset_alarm", {"alarm": alarm[:200]}, who))
+
+
+@router.post(
     "/api/v1/alarms/{alarm:path}/shelve", status_code=202, responses=problems(404, 409, 503)
 )
 async def shelve(alarm: str, wanted: ShelveRequest, who: Maintenance, site: TheSite) -> Accepted:

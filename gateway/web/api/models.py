@@ -55,6 +55,11 @@ class TestRequest(Strict):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"seconds": 1}]})
 
 
+class RoomTestRequest(Strict):
+    minutes: int = Field(10, ge=1, le=30, description="It ends by itself.")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"minutes": 10}]})
+
+
 class ShelveRequest(Strict):
     minutes: int = Field(ge=0, le=7 * 24 * 60, description="0 takes it off the shelf.")
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"minutes": 60}]})

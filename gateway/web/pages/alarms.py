@@ -13,7 +13,6 @@ from gateway.web.access import Maintenance, Staff, TheSite, View, form_of
 from gateway.web.house import Answer
 from gateway.web.problems import Problem
 from gateway.web.render import page
-from gateway.web.users import ROLES
 
 router = APIRouter(include_in_schema=False)
 SHELF_H = {"0": 0, "1": 1, "8": 8, "24": 24}
@@ -21,7 +20,7 @@ SHELF_H = {"0": 0, "1": 1, "8": 8, "24": 24}
 
 @router.get("/alarms")
 async def alarms(request: Request, who: View) -> Response:
-    return page(request, "alarms.html", {"may": {role: who.may(role) for role in ROLES}})
+    return page(request, "alarms.html")
 
 
 def _back(request: Request, answer: Answer) -> Response:
@@ -42,6 +41,16 @@ async def acknowledge(request: Request, who: Staff, site: TheSite) -> Response:
     if not alarm:
         raise Problem(422, "malformed")
     return _back(request, await site.house.ask("acknowledge_alarm", {"alarm": alarm}, who))
+
+
+@router.post("/alarms/reset")
+async def reset(request: Request, who: Staff, site: TheSite) -> Response:
+    """A latched alarm may go: somebody has looked, and it is dry."""
+    form = await form_of(request)
+    alarm = form.get("alarm", "")[:200]
+    if not alarm:
+        raise Problem(422, "malformed")
+    return _back(request, await site.house.ask("reset_alarm", {"alarm": alarm}, who))
 
 
 @router.post("/alarms/shelve")

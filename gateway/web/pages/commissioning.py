@@ -13,7 +13,6 @@ from gateway.web.problems import Problem
 from gateway.web.render import language_of, page
 from gateway.web.shown import PointScene
 from gateway.web.site import Site
-from gateway.web.users import ROLES
 
 router = APIRouter(include_in_schema=False)
 TEST_MS = 1000
@@ -29,7 +28,6 @@ async def points(request: Request, who: View, site: TheSite, said: str = "") -> 
         request,
         "points.html",
         {
-            "may": {role: who.may(role) for role in ROLES},
             "note": words.get(note.get("text", "")),
             "mood": note.get("mood", ""),
         },

@@ -16,7 +16,6 @@ from gateway.web.opening import open_door
 from gateway.web.problems import Problem
 from gateway.web.render import language_of, page
 from gateway.web.site import Site
-from gateway.web.users import ROLES
 
 router = APIRouter(include_in_schema=False)
 SAID_FOR_S = 60
@@ -47,7 +46,6 @@ async def overview(
                 door.id: site.options.terminals.of(door.name)
                 for door in site.scene(language_of(request), who).doors
             },
-            "may": {role: who.may(role) for role in ROLES},
         },
     )
 

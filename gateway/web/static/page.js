@@ -1,6 +1,7 @@
 // Every page works without this. With it: live values, and the door in place.
 import { start } from "./live.js";
 import { doors } from "./door.js";
+import { bell } from "./ring.js";
 
 export const words = JSON.parse(document.body.dataset.words || "{}");
 
@@ -43,6 +44,15 @@ function lost(since) {
   refresh();
 }
 
+// While nobody has reacted the page rings, and its tab says so.
+const title = document.title;
+const ring = document.body.dataset.live ? bell(document.getElementById("ring"), document.getElementById("ring-note")) : null;
+
+function called(ringing) {
+  ring(ringing);
+  document.title = ringing ? `(!) ${say("call.heading")} – ${title}` : title;
+}
+
 const listeners = { page: [], fact: [] };
 export const on = (kind, listener) => listeners[kind].push(listener);
 
@@ -56,6 +66,7 @@ if (document.body.dataset.live) {
     page(values) {
       if (values.connection) controlLost = values.connection.state === "lost" || values.connection.state === "never";
       put(values);
+      if (values.calls) called(values.calls.ringing);
       board.update(values);
       refresh();
       for (const listener of listeners.page) listener(values);

@@ -1,0 +1,58 @@
+"""Rooms and their calls. A call can be acknowledged here; it is ended in the room only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from gateway.core.facts import Json
+from gateway.web.access import Staff, TheSite, View
+from gateway.web.api.models import Accepted, RoomTestRequest, problems
+from gateway.web.commands import accepted
+from gateway.web.problems import Problem
+from gateway.web.view import calls_json, rooms_json
+
+router = APIRouter(tags=["rooms"])
+
+
+@router.get("/api/v1/rooms", responses=problems())
+async def rooms(who: View, site: TheSite) -> list[dict[str, Any]]:
+    """All rooms. Whether one is occupied is told to staff only."""
+    return rooms_json(site.house, private=who.may("staff"))
+
+
+@router.get("/api/v1/rooms/{room}", responses=problems(404))
+async def one_room(room: str, who: View, site: TheSite) -> dict[str, Any]:
+    """One room."""
+    for found in rooms_json(site.house, private=who.may("staff")):
+        if found["id"] == room:
+            return found
+    raise Problem(404, "unknown_room")
+
+
+@router.put("/api/v1/rooms/{room}/test", status_code=202, responses=problems(404, 409, 503))
+async def begin_test(room: str, wanted: RoomTestRequest, who: Staff, site: TheSite) -> Accepted:
+    """Pulls light the lamps and alarm nobody, for so many minutes. Refused during a call."""
+    args: dict[str, Json] = {"room": room[:200], "for_ms": wanted.minutes * 60_000}
+    return accepted(await site.house.ask("test_room", args, who))
+
+
+@router.delete("/api/v1/rooms/{room}/test", status_code=202, responses=problems(404, 409, 503))
+async def end_test(room: str, who: Staff, site: TheSite) -> Accepted:
+    """End the test now."""
+    args: dict[str, Json] = {"room": room[:200], "for_ms": 0}
+    return accepted(await site.house.ask("test_room", args, who))
+
+
+@router.get("/api/v1/calls", responses=problems())
+async def calls(who: View, site: TheSite) -> list[dict[str, Any]]:
+    """The calls that stand. Calls of the past are events of the kinds ``call_*``."""
+    return calls_json(site.house)
+
+
+@router.post("/api/v1/calls/{call}/acknowledge", status_code=202, responses=problems(404, 409, 503))
+async def acknowledge(call: str, who: Staff, site: TheSite) -> Accepted:
+    """Somebody takes care: the sounder falls silent, the light stays. ``call`` is the id of a
+    call or of its room. Nothing can end a call from here."""
+    return accepted(await site.house.ask("acknowledge_call", {"call": call[:200]}, who))

@@ -1,0 +1,125 @@
+"""Rooms and calls over page and API: seen by everybody, ended by nobody from here."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.page.fake import alarm, called, room
+from tests.web.conftest import Web, snapshot
+from tests.web.test_access import routes
+
+
+def calling(**values: object) -> dict[str, object]:
+    """A building in which somebody calls."""
+    return snapshot(rooms={"wc": room("WC", call=called("wc-7", **values))})
+
+
+def test_a_call_is_told_and_acknowledged_by_its_id(web: Web) -> None:
+    headers = web.token("staff")
+    assert web.call("GET", "/api/v1/calls", headers=headers).json() == []
+    web.see(calling())
+    (call,) = web.call("GET", "/api/v1/calls", headers=headers).json()
+    assert (call["room"], call["id"], call["state"]) == ("wc", "wc-7", "raised")
+    assert call["raised"].endswith("Z")
+    assert call["messages"][1]["at"].endswith("Z")
+    answer = web.call("POST", "/api/v1/calls/wc-7/acknowledge", headers=headers)
+    assert answer.status_code == 202
+    command = web.panel.commands[0]
+    assert (command["name"], command["args"]) == ("acknowledge_call", {"call": "wc-7"})
+
+
+def test_a_call_that_does_not_stand_is_not_found(web: Web) -> None:
+    web.panel.answer = {"status": "refused", "reason": "unknown_call", "fact": None}
+    answer = web.call("POST", "/api/v1/calls/wc-1/acknowledge", headers=web.token("staff"))
+    assert (answer.status_code, answer.json()["reason"]) == (404, "unknown_call")
+
+
+def test_whoever_may_only_look_acknowledges_nothing(web: Web) -> None:
+    answer = web.call("POST", "/api/v1/calls/wc/acknowledge", headers=web.token("view"))
+    assert (answer.status_code, answer.json()["reason"]) == (403, "role")
+    assert web.panel.commands == []
+
+
+def test_no_address_ends_a_call(shared: Web) -> None:
+    """Every address that there is, with every method, and words people would try."""
+    paths = {route.path for _, route in routes()}
+    assert len(paths) > 50
+    ends = [path for path in paths if any(w in path for w in ("cancel", "clear", "silence"))]
+    assert ends == []
+    headers = shared.token("admin")
+    for path in ("cancel", "clear", "attend", "end", "reset"):
+        for method in ("POST", "PUT", "DELETE", "PATCH"):
+            answer = shared.call(method, f"/api/v1/calls/wc/{path}", headers=headers)
+            assert answer.status_code in (404, 405)
+    assert shared.call("DELETE", "/api/v1/calls/wc", headers=headers).status_code in (404, 405)
+
+
+def test_occupancy_is_told_to_staff_only(web: Web) -> None:
+    told = web.call("GET", "/api/v1/rooms/wc", headers=web.token("staff")).json()
+    assert told["occupancy"] == "vacant"
+    for path in ("/api/v1/rooms/wc", "/api/v1/rooms", "/api/v1/status"):
+        assert "occupancy" not in web.call("GET", path, headers=web.token("view")).text
+    assert "frei" not in web.as_("view").get("/").text
+    assert "frei seit" in web.as_("staff").get("/").text
+
+
+def test_test_mode_begins_and_ends(web: Web) -> None:
+    headers = web.token("staff")
+    path = "/api/v1/rooms/wc/test"
+    assert web.call("PUT", path, headers=headers, json={"minutes": 5}).status_code == 202
+    assert web.call("DELETE", path, headers=headers).status_code == 202
+    assert [c["args"] for c in web.panel.commands] == [
+        {"room": "wc", "for_ms": 300_000},
+        {"room": "wc", "for_ms": 0},
+    ]
+    assert web.call("PUT", path, headers=headers, json={"minutes": 31}).status_code == 422
+
+
+@pytest.mark.parametrize("page", ["/", "/alarms", "/events", "/kept", "/account"])
+def test_a_call_stands_first_on_every_page(web: Web, page: str) -> None:
+    web.see(calling())
+    html = web.as_("staff").get(page).text
+    assert "Notruf: WC" in html
+    assert html.index("Notruf: WC") < html.index("<h1")
+    assert 'action="/calls/acknowledge"' in html
+    assert "hausmeister" in html
+
+
+def test_a_call_is_acknowledged_without_javascript(web: Web) -> None:
+    web.see(calling())
+    staff = web.as_("staff")
+    form = {"call": "wc-7", "csrf": staff.csrf}
+    answer = staff.post("/calls/acknowledge", data=form, headers={"Referer": web.base + "/alarms"})
+    assert (answer.status_code, answer.headers["location"]) == (303, "/alarms")
+    assert web.panel.commands[0]["args"] == {"call": "wc-7"}
+
+
+def test_a_seen_call_says_by_whom_and_until_when_somebody_must_come(web: Web) -> None:
+    staff = web.as_("staff")
+    actor = f"web:{web.users.by_name('staff').id}"
+    web.see(calling(state="acknowledged", acknowledged_by=actor, attend_by_ms=0))
+    html = staff.get("/").text
+    assert "Gesehen von staff" in html
+    assert 'action="/calls/acknowledge"' not in html
+    assert "wird wieder gerufen" in html
+
+
+def test_a_test_call_rings_nowhere(web: Web) -> None:
+    web.see(calling(test=True))
+    scene = web.site.scene_for("de", names=True)
+    assert (scene.alert, [call.ringing for call in scene.calls]) == ("", [False])
+    web.see(calling())
+    scene = web.site.scene_for("de", names=True)
+    assert scene.alert == "Notruf aus WC. Bitte sofort hingehen."
+
+
+def test_a_leak_that_is_dry_again_can_be_reset(web: Web) -> None:
+    staff = web.as_("staff")
+    for wet in (True, False):
+        leak = {"wet": wet, "latched": True, "valve_closed": True}
+        told = snapshot(rooms={"wc": room("WC", leak=leak)}, alarms=[alarm("wc", "leak", "urgent")])
+        web.see(told)
+        assert ('action="/alarms/reset"' in staff.get("/alarms").text) is not wet
+    answer = staff.post("/alarms/reset", data={"alarm": "wc/leak", "csrf": staff.csrf})
+    assert answer.status_code == 303
+    assert web.panel.commands[-1]["name"] == "reset_alarm"
