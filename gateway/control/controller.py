@@ -21,7 +21,7 @@ from gateway.control.inbox import Inbox, Item
 from gateway.control.points import Points
 from gateway.control.watchdog import Watchdog
 from gateway.core import building as core
-from gateway.core.effects import Drive, Reply
+from gateway.core.effects import Drive, Reply, Send
 from gateway.core.events import CivilTime, Event, RelayFault
 from gateway.core.facts import Fact, Json
 from gateway.core.machine import Ms, Step
@@ -56,8 +56,8 @@ class JournalLike(Protocol):
 
 class Controller:
     """See the module. ``changed`` is called after each step that showed something new and
-    ``answered`` with each reply, ``looked`` about once a second, all in this thread: they must
-    return at once."""
+    ``answered`` with each reply, ``send`` with each message for people, ``looked`` about once a
+    second, all in this thread: they must return at once."""
 
     def __init__(
         self,
@@ -72,6 +72,7 @@ class Controller:
         started: Mapping[str, Json],
         changed: Callable[[], None],
         answered: Callable[[Reply], None],
+        send: Callable[[Send], None] = lambda message: None,
         looked: Callable[[Trust, Ms], None] = lambda trust, now: None,
     ) -> None:
         self._plan = plan
@@ -83,6 +84,7 @@ class Controller:
         self._started = started
         self._changed = changed
         self._answered = answered
+        self._send = send
         self._looked = looked
         self._now = clock.now_ms()
         self._building: core.Building
@@ -193,6 +195,8 @@ class Controller:
                     self._faults[effect.point] = reason
             elif type(effect) is Reply:
                 replies += (effect,)
+            elif type(effect) is Send:
+                self._send(effect)
         if type(event) is RelayFault and not event.reason:
             self._faults.pop(event.point, None)
         if step.facts or replies:

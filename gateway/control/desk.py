@@ -16,7 +16,7 @@ from gateway.control.controller import Controller
 from gateway.control.eye import Cursors
 from gateway.control.guarantees import Guarantees, Outside
 from gateway.control.inbox import Inbox
-from gateway.core.events import CommandRefused, Issuer
+from gateway.core.events import CommandRefused, Delivered, Issuer
 from gateway.core.facts import Json, Lane
 from gateway.core.machine import Ms, UtcMs
 from gateway.core.snapshot import snapshot
@@ -65,6 +65,8 @@ class Desk:
         identity: Mapping[str, Json],
         mqtt: bool,
         recorders: tuple[str, ...],
+        messages: bool = False,
+        heartbeat: bool = False,
     ) -> None:
         self._controller = controller
         self._inbox = inbox
@@ -76,6 +78,8 @@ class Desk:
         self._identity = identity
         self._recorders = recorders
         self._link: str | None = "link_away" if mqtt else None
+        self._messages: str | None = "notify_away" if messages else None
+        self._heartbeat: str | None = "notify_away" if heartbeat else None
         self._heads: dict[Lane, int] = {}
         self._sent: dict[Lane, int] = {}
         self._recorded: dict[str, Mapping[str, int]] = {}
@@ -111,6 +115,14 @@ class Desk:
                 self._journal.recorded(recorder, journal, lanes)
             case m.LinkTold(connected, reason):
                 self._link = "" if connected else reason or "link_away"
+            case m.Hello("notify"):
+                self._notify("")
+            case m.DeliveredTold(delivery, ok, reason):
+                self._delivered(ok, reason)
+                self._inbox.offer(Delivered(delivery, ok, reason))
+            case m.HeartbeatTold(ok):
+                if self._heartbeat is not None:
+                    self._heartbeat = "" if ok else "heartbeat_failed"
             case m.ClockTold(trusted):
                 self._controller.clock_told(trusted)
             case m.AuditNote(actor, action, detail):
@@ -132,6 +144,8 @@ class Desk:
     def gone(self, role: m.Role) -> None:
         if role == "link" and self._link is not None:
             self._link = "link_away"
+        elif role == "notify":
+            self._notify("notify_away")
 
     def snapshot(self) -> Mapping[str, object]:
         building, _ = self._controller.view
@@ -152,6 +166,15 @@ class Desk:
 
         self._inbox.do(task)
 
+    def _notify(self, reason: str) -> None:
+        self._messages = None if self._messages is None else reason
+        self._heartbeat = None if self._heartbeat is None else reason
+
+    def _delivered(self, ok: bool, reason: str) -> None:
+        """A message that failed because ``notify`` was away says no more than that it was."""
+        if self._messages not in (None, "notify_away") and reason != "notify_away":
+            self._messages = "" if ok else "delivery_failed"
+
     def _refused(self, message: m.Refused) -> None:
         issuer = Issuer(message.actor, message.via)
         self._inbox.offer(CommandRefused(message.id, message.name, issuer, message.reason))
@@ -171,6 +194,8 @@ class Desk:
             behind=_behind(self._heads, self._least()),
             recorded_until_utc_ms=self._far[1],
             trusted=self._controller.trust.trusted,
+            messages=self._messages,
+            heartbeat=self._heartbeat,
         )
 
     def _least(self) -> dict[Lane, int]:

@@ -1,5 +1,5 @@
 """What holds right now, and since when: door by button, door by staff, journal, forwarding,
-recording, clock.
+recording, clock; and where somebody is told of calls: messages and the heartbeat.
 
 A guarantee speaks of the equipment and the wires, not of the timetable: a door that is
 locked for the night as planned keeps its promise. ``reason`` is a key that the page has
@@ -34,6 +34,10 @@ class Outside:
     behind: int = 0
     recorded_until_utc_ms: UtcMs | None = None
     trusted: bool = False
+    messages: str | None = None
+    """Why no message would go out; empty: they do; ``None``: nobody is named."""
+    heartbeat: str | None = None
+    """Why nobody outside hears that the gateway lives; ``None``: nobody shall."""
 
 
 @dataclass(slots=True)
@@ -58,7 +62,7 @@ class Guarantees:
             "backlog": outside.backlog,
             "oldest_unsent_ms": outside.oldest_unsent_ms,
         }
-        return {
+        made = {
             "door_by_button": self._one("door_by_button", button, now),
             "door_by_staff": self._one("door_by_staff", staff, now),
             "journal": self._one("journal", outside.journal, now),
@@ -66,6 +70,10 @@ class Guarantees:
             "recording": self._one("recording", _recording(outside), now) | recording,
             "clock": self._one("clock", "" if outside.trusted else "clock_untrusted", now),
         }
+        for name, reason in (("messages", outside.messages), ("heartbeat", outside.heartbeat)):
+            if reason is not None:
+                made[name] = self._one(name, reason, now)
+        return made
 
     def _one(self, name: str, reason: str, now: Ms) -> dict[str, object]:
         ok = not reason or reason == "not_configured"

@@ -26,7 +26,8 @@ from gateway.control.inbox import Inbox
 from gateway.control.log import Log
 from gateway.control.points import Points, Source
 from gateway.control.watchdog import Watchdog
-from gateway.core.events import JournalState
+from gateway.core.effects import Send
+from gateway.core.events import Delivered, JournalState
 from gateway.core.facts import Lane
 from gateway.core.machine import Ms, UtcMs
 from gateway.core.plan import BuildingPlan
@@ -64,6 +65,7 @@ class Settings:
     """The plan's schedule may be used for so long after it was made; 0: for ever."""
     mqtt: bool = False
     recorders: tuple[str, ...] = ()
+    heartbeat: bool = False
     clock: Clock = field(default_factory=Clock)
     world: World | None = None
 
@@ -130,6 +132,7 @@ class Service:
             started={"version": __version__, "configuration": settings.digest},
             changed=self._changed,
             answered=lambda reply: self._panel.answered(reply) if self._panel else None,
+            send=self._send,
             looked=self._looked,
         )
 
@@ -194,6 +197,8 @@ class Service:
             },
             mqtt=settings.mqtt,
             recorders=settings.recorders,
+            messages=bool(plan.receivers),
+            heartbeat=settings.heartbeat,
         )
         self._desk.journal_reason = self._journal_reason
         panel = Server(settings.state / "panel.sock", self._desk)
@@ -215,6 +220,13 @@ class Service:
     def _changed(self) -> None:
         if self._panel is not None:
             self._panel.changed()
+
+    def _send(self, message: Send) -> None:
+        """In the controller's thread."""
+        if self._panel is not None:
+            self._panel.send(message)
+        else:  # the panel is not up yet
+            self._inbox.offer(Delivered(message.delivery, False, "notify_away"))
 
     def _looked(self, trust: Trust, now: Ms) -> None:
         """A schedule does not reach for ever: the plan is made anew in time, or when the clock

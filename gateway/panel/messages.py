@@ -3,7 +3,8 @@
 A client says ``hello`` with its role first. Then it may send commands, what became of
 events (``sent``, ``recorded``), what it knows of the clock and the broker, audit entries,
 and on a bench what a person at the terminal strip would do. ``control`` answers with
-``snapshot``, ``rows``, ``reply`` and ``bench``.
+``snapshot``, ``rows``, ``reply`` and ``bench``. ``notify`` hears of messages only (``send``)
+and says what became of each (``delivered``), and of the heartbeat.
 
 :func:`parse` takes one line of a client and gives a typed message, or raises
 :class:`Malformed`, after which the connection is closed: who cannot speak the language has
@@ -34,8 +35,8 @@ from gateway.panel.fields import (
 
 __all__ = [
     "COMMANDS", "MAX_LIFE_MS", "MAX_TEXT", "AuditNote", "Bench", "ClockTold", "CommandMessage",
-    "Forget", "Hello", "LinkTold", "Malformed", "Message", "Recorded", "Refused", "Role", "Sent",
-    "encode", "parse",
+    "DeliveredTold", "Forget", "HeartbeatTold", "Hello", "LinkTold", "Malformed", "Message", "Recorded",
+    "Refused", "Role", "Sent", "encode", "parse",
 ]  # fmt: skip
 
 MAX_LINE = 65_536
@@ -91,6 +92,23 @@ class LinkTold:
 
 
 @dataclass(frozen=True, slots=True)
+class DeliveredTold:
+    """What became of a message that ``notify`` was given."""
+
+    delivery: str
+    ok: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatTold:
+    """Whether the address outside heard that the gateway lives."""
+
+    ok: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class AuditNote:
     actor: str
     action: str
@@ -122,6 +140,8 @@ Message = (
     | Recorded
     | ClockTold
     | LinkTold
+    | DeliveredTold
+    | HeartbeatTold
     | AuditNote
     | Forget
     | Bench
@@ -203,6 +223,10 @@ _READERS: Mapping[str, Callable[[Raw], Message]] = {
         boolean(raw, "trusted"), integer(raw, "utc_ms"), integer(raw, "monotonic_ms")
     ),
     "link": lambda raw: LinkTold(boolean(raw, "connected"), text(raw, "reason", "")),
+    "delivered": lambda raw: DeliveredTold(
+        text(raw, "delivery"), boolean(raw, "ok"), text(raw, "reason", "")
+    ),
+    "heartbeat": lambda raw: HeartbeatTold(boolean(raw, "ok"), text(raw, "reason", "")),
     "audit": lambda raw: AuditNote(text(raw, "actor"), text(raw, "action"), table(raw, "detail")),
     "forget": lambda raw: Forget(text(raw, "actor"), text(raw, "user")),
     "bench": _bench,

@@ -28,7 +28,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Protocol
 
-from gateway.core.effects import Reply
+from gateway.core.effects import Reply, Send
 from gateway.core.events import Issuer
 from gateway.panel.messages import (
     MAX_LIFE_MS,
@@ -36,7 +36,9 @@ from gateway.panel.messages import (
     AuditNote,
     Bench,
     CommandMessage,
+    DeliveredTold,
     Forget,
+    HeartbeatTold,
     Hello,
     Malformed,
     Message,
@@ -99,7 +101,8 @@ class _Client:
 
     @property
     def listens(self) -> bool:
-        return self.role is not None and not self.closing
+        """To the state of things; ``notify`` hears of messages only."""
+        return self.role not in (None, "notify") and not self.closing
 
 
 class Server:
@@ -176,6 +179,10 @@ class Server:
     def rows(self, journal: str, head: int) -> None:
         """The journal has grown up to row ``head``."""
         self._note(lambda: self._tell_rows(journal, head))
+
+    def send(self, message: Send) -> None:
+        """Hand a message to ``notify``; where that is away it has failed at once."""
+        self._note(lambda: self._hand_over(message))
 
     def _note(self, note: Callable[[], None]) -> None:
         self._notes.put(note)
@@ -280,9 +287,13 @@ class Server:
     def _take(self, client: _Client, message: Message) -> None:
         if isinstance(message, Hello):
             client.role = message.role
+            if message.role == "notify":
+                if not client.may_speak_for_others:
+                    raise Malformed("notify: a service only")
+                self._handler.told(message)
             self._dirty = True
             self._snapshot_at = float("-inf")
-            client.rows = self._rows
+            client.rows = self._rows if client.listens else None
         elif client.role is None:
             raise Malformed("say hello first")
         elif isinstance(message, CommandMessage):
@@ -291,6 +302,8 @@ class Server:
             self._bench(client, message)
         elif isinstance(message, AuditNote | Forget | Refused) and _speaks_for_itself(client):
             self._handler.told(replace(message, actor=f"cli:{client.user}"))
+        elif isinstance(message, DeliveredTold | HeartbeatTold) and client.role != "notify":
+            raise Malformed("for notify only")
         else:
             self._handler.told(message)
             self._dirty = True
@@ -355,6 +368,24 @@ class Server:
                 }
             ),
         )
+
+    def _hand_over(self, message: Send) -> None:
+        line = encode(
+            {
+                "type": "send",
+                "delivery": message.delivery,
+                "receiver": message.receiver,
+                "channel": message.channel,
+                "kind": message.kind,
+                "about": message.about,
+                "data": dict(message.data),
+            }
+        )
+        for client in list(self._clients.values()):
+            if client.role == "notify" and not client.closing:
+                self._queue(client, line)
+                return
+        self._handler.told(DeliveredTold(message.delivery, False, "notify_away"))
 
     def _tell_rows(self, journal: str, head: int) -> None:
         self._rows = encode({"type": "rows", "journal": journal, "head": head})
