@@ -29,7 +29,14 @@ ID_MOST = 64
 TEXT_MOST = 200
 BURST = 20
 PER_S = 5.0
-_NAMES = {"open": "open_door", "mode": "set_mode", "acknowledge": "acknowledge_alarm"}
+_NAMES = {
+    ("door", "open"): "open_door",
+    ("door", "mode"): "set_mode",
+    ("alarm", "acknowledge"): "acknowledge_alarm",
+    ("call", "acknowledge"): "acknowledge_call",
+}
+"""Everything that can be asked for: what it is for and what shall be done. A call cannot be
+ended from here, by nobody."""
 _ENVELOPE = frozenset({"id", "issued_at", "ttl", "by", "sig"})
 
 
@@ -97,7 +104,7 @@ class Desk:
         self, topic: str, parts: tuple[str, ...], payload: bytes, retained: bool, now: Now
     ) -> Accepted | Refused:
         """What becomes of one message on ``command/#``; ``parts`` follow ``command``."""
-        name = _NAMES.get(parts[-1], "") if parts else ""
+        name = _name(parts)
         raw = _parse(payload)
         if raw is None:
             return Refused("", name, "mqtt:", "malformed")
@@ -207,13 +214,20 @@ def _good_ttl(ttl: object) -> bool:
     return isinstance(ttl, int | float) and not isinstance(ttl, bool) and 0 < ttl <= TTL_MOST_S
 
 
+def _name(parts: tuple[str, ...]) -> str:
+    """The building's name of the command; empty where there is no such one."""
+    return _NAMES.get((parts[0], parts[-1]), "") if parts else ""
+
+
 def _target(parts: tuple[str, ...]) -> tuple[str, str] | None:
     """The command's name and what it is for."""
     if len(parts) < 3 or not all(parts):
         return None
     subject = ".".join(parts[1:-1])
     if parts[0] == "door" and parts[-1] in {"open", "mode"}:
-        return _NAMES[parts[-1]], subject
+        return _name(parts), subject
+    if parts[0] == "call" and parts[-1] == "acknowledge":
+        return "acknowledge_call", subject
     if parts[0] == "alarm" and parts[-1] == "acknowledge" and len(parts) >= 4:
         # an alarm's id is subject/kind; the dots of the subject came as slashes
         return "acknowledge_alarm", f"{'.'.join(parts[1:-2])}/{parts[-2]}"
@@ -229,6 +243,8 @@ def _args(name: str, subject: str, raw: Mapping[str, Any]) -> dict[str, Json] | 
         return {"door": subject, "reason": reason}
     if name == "acknowledge_alarm":
         return {"alarm": subject}
+    if name == "acknowledge_call":
+        return {"call": subject}
     mode = raw.get("mode")
     if not isinstance(mode, str) or mode not in {*MODES, "schedule"}:
         return None

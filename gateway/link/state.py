@@ -7,7 +7,7 @@ reconnect. Instants become UTC where the clock is trusted, and are ``null`` wher
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.link.topics import Topics
@@ -19,6 +19,7 @@ _DOOR = (
     "alarms",
 )  # fmt: skip
 _POINT = ("kind", "active", "reason", "faults")
+_CALL = ("id", "state", "test", "cause", "points", "pulls", "acknowledged_by")
 _ALARM = ("id", "subject", "kind", "severity", "state", "count", "acknowledged_by", "detail")
 
 
@@ -56,6 +57,8 @@ def states(topics: Topics, snapshot: Mapping[str, Any]) -> dict[str, bytes]:
                 }
             shown[key] = last
         found[topics.door(name)] = encode(shown)
+    for name, room in snapshot.get("rooms", {}).items():
+        found[topics.room(name)] = encode(_room(room, instant))
     for name, point in snapshot.get("points", {}).items():
         shown = {key: point.get(key) for key in _POINT}
         shown["since"] = instant(point.get("since_ms"))
@@ -75,6 +78,23 @@ def states(topics: Topics, snapshot: Mapping[str, Any]) -> dict[str, bytes]:
     return found
 
 
+def _room(room: Mapping[str, Any], instant: Callable[[object], str | None]) -> dict[str, Any]:
+    """A room. Who was told of a call stays on the gateway."""
+    shown: dict[str, Any] = {
+        key: room.get(key) for key in ("name", "lamps", "cords", "leak", "alarms")
+    }
+    shown["test_until"] = instant(room.get("test_until_ms"))
+    call, climate = room.get("call"), room.get("climate")
+    shown["call"] = call and {key: call.get(key) for key in _CALL} | {
+        "since": instant(call.get("since_ms")),
+        "raised": _iso(call.get("raised_utc_ms")) or instant(call.get("raised_ms")),
+    }
+    shown["climate"] = climate and {
+        key: value for key, value in climate.items() if key not in ("at_ms", "point")
+    } | {"at": instant(climate.get("at_ms"))}
+    return shown
+
+
 def info(snapshot: Mapping[str, Any], window: int, session: str) -> bytes:
     """What the gateway is and how it is commanded."""
     gateway = snapshot.get("gateway", {})
@@ -87,6 +107,7 @@ def info(snapshot: Mapping[str, Any], window: int, session: str) -> bytes:
             "boot": gateway.get("boot"),
             "journal": gateway.get("journal"),
             "doors": {name: door.get("name") for name, door in snapshot.get("doors", {}).items()},
+            "rooms": {name: room.get("name") for name, room in snapshot.get("rooms", {}).items()},
             "points": {name: one.get("kind") for name, one in snapshot.get("points", {}).items()},
             "window": window,
             "session": session,
@@ -97,6 +118,7 @@ def info(snapshot: Mapping[str, Any], window: int, session: str) -> bytes:
                     "until": "RFC 3339, or for_s: seconds",
                 },
                 "command/alarm/<alarm>/acknowledge": {},
+                "command/call/<room or call>/acknowledge": {},
                 "envelope": {
                     "id": "unique, at most 64 characters",
                     "issued_at": "RFC 3339",

@@ -55,6 +55,9 @@ class Topics:
     def door(self, door: str) -> str:
         return f"{self.root}/state/door/{slashes(door)}"
 
+    def room(self, room: str) -> str:
+        return f"{self.root}/state/room/{slashes(room)}"
+
     def point(self, point: str) -> str:
         return f"{self.root}/state/point/{slashes(point)}"
 

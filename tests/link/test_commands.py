@@ -189,6 +189,7 @@ def test_an_unbelieved_command_does_not_use_up_an_id() -> None:
             {},
             {"alarm": "front.leaf/contact_stuck"},
         ),
+        (("call", "wc", "acknowledge"), {}, {"call": "wc"}),
     ],
 )
 def test_what_a_command_asks_for(
@@ -211,6 +212,9 @@ def test_what_a_command_asks_for(
         (("door", "open"), {}),
         (("door", "", "open"), {}),
         (("call", "wc", "cancel"), {}),
+        (("call", "wc", "clear"), {}),
+        (("call", "wc", "open"), {}),
+        (("call", "acknowledge"), {}),
         (("alarm", "acknowledge"), {}),
         ((), {}),
     ],
@@ -229,7 +233,9 @@ _fields = st.dictionaries(
     | st.text(max_size=5),
     _json | st.sampled_from(["c1", at(1), "tablet", "off", 5]),
 )
-_parts = st.lists(st.sampled_from(["door", "alarm", "front", "open", "mode", "acknowledge", ""]))
+_parts = st.lists(
+    st.sampled_from(["door", "alarm", "call", "front", "open", "mode", "acknowledge", "cancel", ""])
+)
 
 
 @given(st.binary() | _fields.map(lambda raw: json.dumps(raw).encode()), _parts, st.booleans())
@@ -240,6 +246,13 @@ def test_nothing_that_comes_in_raises(payload: bytes, parts: list[str], retained
         assert verdict.reason in REASONS
     else:
         assert not retained
+
+
+@given(_parts)
+def test_no_topic_ends_a_call(parts: list[str]) -> None:
+    """Whatever is asked for below ``call``, all that can come of it is that somebody saw it."""
+    verdict = Desk().judge(TOPIC, ("call", *parts), json.dumps(envelope()).encode(), False, NOW)
+    assert isinstance(verdict, Refused) or verdict.name == "acknowledge_call"
 
 
 def test_a_flood_is_limited() -> None:

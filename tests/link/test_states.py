@@ -136,3 +136,27 @@ def test_who_is_thrown_out_again_and_again_waits_longer_and_longer() -> None:
         now += pauses[-1]
     assert pauses == [TAKEN_OVER_FIRST_S, 30, 60, 120, 240, TAKEN_OVER_MOST_S, TAKEN_OVER_MOST_S]
     assert back_off.after("taken_over", 9_000, now + 9_000) == TAKEN_OVER_FIRST_S
+
+
+def test_a_room_tells_its_call_and_neither_who_was_told_nor_who_is_inside() -> None:
+    told = snapshot() | {
+        "rooms": {
+            "wc": {
+                "name": "WC",
+                "call": {
+                    "id": "wc-7", "state": "raised", "test": False, "cause": "cord", "pulls": 2,
+                    "points": ["wc.cord"], "acknowledged_by": None, "since_ms": 1_000,
+                    "raised_ms": 1_000, "raised_utc_ms": None,
+                    "messages": [{"receiver": "caretaker"}],
+                },
+                "climate": {"point": "wc.climate", "dew_point_c": 9.8, "at_ms": 2_000},
+                "occupancy": "occupied", "occupancy_since_ms": 1, "test_until_ms": None,
+            }
+        }
+    }  # fmt: skip
+    text = state.states(TOPICS, told)["portier/csg/state/room/wc"]
+    assert b"occup" not in text
+    assert b"caretaker" not in text
+    room = json.loads(text)
+    assert (room["call"]["state"], room["call"]["raised"]) == ("raised", "2023-11-14T22:13:21.000Z")
+    assert room["climate"] == {"dew_point_c": 9.8, "at": "2023-11-14T22:13:22.000Z"}

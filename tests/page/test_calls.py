@@ -14,7 +14,7 @@ SAID = """
     new MutationObserver(() => {
         const text = document.getElementById("call-alert").textContent.trim();
         if (text) window.said.push(text);
-    }).observe(document.getElementById("call-alert"), { childList: true, characterData: true, subtree: true });
+    }).observe(document.getElementById("call-alert"), { childList: true, subtree: true });
 """
 
 
