@@ -8,8 +8,11 @@ A driver is one file of this folder. It has
   docstring below it that says what it is and in which unit;
 * ``open(settings, emit, *, name)``, which gives a :class:`Device` for a contact or a
   meter and a :class:`Relay` for a relay;
-* a meter also ``QUANTITIES``: what it measures, and between which bounds;
-* a relay also ``make_safe(settings)``: off, without a running gateway, whoever left it on.
+* a meter also ``QUANTITIES``: what it measures, and between which bounds; or, where that
+  depends on the settings, ``quantities(settings)``;
+* a relay also ``make_safe(settings)``: off, without a running gateway, whoever left it on;
+* where it comes back by itself after a report of *unknown*, ``HEALS = True``: it is not
+  opened anew then.
 
 ``driver: sht4x`` in the configuration imports ``drivers.sht4x``: the name is the
 registration. Drivers know neither the gateway nor each other.
@@ -92,7 +95,8 @@ Emit = Callable[[Report], None]
 class Device(Protocol):
     """An open contact or meter. It reports through ``emit`` until it is closed.
 
-    After a report that says *unknown* because the hardware is gone, open it anew."""
+    After a report that says *unknown* because the hardware is gone, open it anew, unless the
+    driver says ``HEALS``."""
 
     def close(self) -> None:
         """Let go of the hardware. A second call does nothing."""
@@ -111,6 +115,12 @@ class Relay(Protocol):
 
 HELPERS = frozenset({"gpiod_lines", "gpiod_pins"})
 """Files of this folder that drivers share and that are no drivers themselves."""
+
+
+def quantities(driver: Any, settings: Any) -> tuple[Quantity, ...]:
+    """What a meter with these settings measures; nothing where the driver is for no meter."""
+    measures: Callable[[Any], tuple[Quantity, ...]] | None = getattr(driver, "quantities", None)
+    return measures(settings) if measures else getattr(driver, "QUANTITIES", ())
 
 
 def names() -> tuple[str, ...]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
-from typing import Any, cast
+from collections.abc import Callable
+from typing import cast
 
-from drivers import ContactReport, Device, DriverFault, MeterReport, Relay
+from drivers import ContactReport, Device, DriverFault, MeterReport, Relay, quantities
 from gateway.control.clock import Clock
 from gateway.control.points import Opened, OpenedRelay, PointFault, Report, Source
 from gateway.core.events import Level, Reading
@@ -34,10 +34,10 @@ def source(point: str, driver: str, settings: object, clock: Clock) -> Source:
             raise _fault(error) from error
         return _Adapted(cast(Relay, opened)) if module.KIND == "relay" else opened
 
-    quantities: Mapping[str, Any] | tuple[Any, ...] = getattr(module, "QUANTITIES", ())
-    names = tuple(getattr(quantity, "name", quantity) for quantity in quantities)
+    names = tuple(quantity.name for quantity in quantities(module, settings))
     # A simulated contact is told its level again; hardware that is gone is opened anew.
-    return Source(point, module.KIND, open_, names, heals=simulated)
+    heals = simulated or getattr(module, "HEALS", False)
+    return Source(point, module.KIND, open_, names, heals=heals)
 
 
 class _Adapted(OpenedRelay):

@@ -3,6 +3,7 @@ know drivers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,11 +22,21 @@ class DriverInfo:
     settings: type[Any]
     doc: str = ""
     quantities: tuple[tuple[str, float, float], ...] = ()
+    measures: Callable[[Any], tuple[Any, ...]] | None = None
+    """What a meter measures, where that depends on its settings."""
 
     @property
     def simulated(self) -> bool:
         """Whether there is no hardware behind it."""
         return self.name.startswith("simulated")
+
+    def quantities_of(self, settings: Any) -> tuple[tuple[str, float, float], ...]:
+        """What a meter with these settings measures."""
+        return self.quantities if self.measures is None else _plain(self.measures(settings))
+
+
+def _plain(quantities: tuple[Any, ...]) -> tuple[tuple[str, float, float], ...]:
+    return tuple((one.name, one.lowest, one.highest) for one in quantities)
 
 
 def info(name: str, module: Any) -> DriverInfo:
@@ -35,8 +46,6 @@ def info(name: str, module: Any) -> DriverInfo:
         kind=module.KIND,
         settings=module.Settings,
         doc=module.__doc__ or "",
-        quantities=tuple(
-            (quantity.name, quantity.lowest, quantity.highest)
-            for quantity in getattr(module, "QUANTITIES", ())
-        ),
+        quantities=_plain(getattr(module, "QUANTITIES", ())),
+        measures=getattr(module, "quantities", None),
     )

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from gateway.settings.draft import Draft
+from gateway.settings.model import Point
 from gateway.settings.reading import Loc, Part, place
 
 _NAMES = """
@@ -80,7 +81,19 @@ def _cords(draft: Draft) -> list[Hint]:
             if getattr(getattr(point.value, "settings", None), "wiring", "") == "normally_open":
                 text = "is a cord wired normally open: a cut wire is silence, not a call"
                 found.append(_hint(point, ("wiring",), text))
+            if point.value is not None and _mute(point.value):
+                text = (
+                    "is a radio cord without life signals: nobody notices when it is dead; take "
+                    "one that sends them and write alive_within, or try it every day"
+                )
+                found.append(_hint(point, ("driver",), text))
     return found
+
+
+def _mute(point: Point) -> bool:
+    """Whether it is radio of which nobody knows that it lives."""
+    silent = point.driver == "enocean_contact" and not point.settings.alive_within_ms
+    return silent and point.settings.is_button
 
 
 def _bench(draft: Draft) -> list[Hint]:

@@ -193,7 +193,7 @@ def _point(name: str, node: Node, mark: Mark, draft: Draft) -> Part[Point]:
             kind=info.kind,
             settings=settings,
             options=options,
-            quantities=info.quantities,
+            quantities=info.quantities_of(settings),
         )
     return part
 

@@ -109,7 +109,7 @@ def _relays(settings: Settings) -> tuple[RelayPlan, ...]:
 
 
 def _meter(point: Point, options: MeterOptions) -> MeterPlan:
-    silent_ms = options.silent_after_ms
+    silent_ms = options.silent_after_ms or getattr(point.settings, "alive_within_ms", None)
     if silent_ms is None:
         every_ms = getattr(point.settings, "every_ms", None)
         silent_ms = READINGS_TO_SILENCE * every_ms if every_ms else SILENT_AFTER_MS

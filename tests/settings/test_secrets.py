@@ -140,3 +140,19 @@ def test_other_hints(tmp_path: Path) -> None:
     points = "  x.cord: {driver: gpio_contact, pin: 4}\n  x.off: {driver: gpio_contact, pin: 5}\n"
     found = "\n".join(loaded(tmp_path, changed(call, ("doors:\n", points + "doors:\n"))).hints)
     assert "points.x.cord: is a cord wired normally open: a cut wire is silence" in found
+
+
+RADIO = """
+points:
+  x.cord: {driver: enocean_contact, port: /dev/ttyUSB0, device: "0029A1B2", profile: F6-01-01}
+  x.off: {driver: gpio_contact, pin: 5}
+rooms: {x: {cord: [x.cord], cancel: x.off}}
+gateway: {id: small}
+"""
+
+
+def test_a_radio_cord_that_nobody_would_find_dead_is_hinted_at(tmp_path: Path) -> None:
+    (hint,) = loaded(tmp_path, RADIO).hints
+    assert "points.x.cord.driver: is a radio cord without life signals" in hint
+    watched = changed(RADIO, ("profile: F6-01-01", "profile: F6-01-01, alive_within: 24 h"))
+    assert loaded(tmp_path, watched).hints == ()

@@ -1,0 +1,1 @@
+"""EnOcean radio through a serial stick: bytes, profiles, and the stick that points share."""
