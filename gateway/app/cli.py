@@ -7,7 +7,14 @@ from typing import Annotated
 import typer
 
 from gateway import __version__
-from gateway.app import commands_live, commands_past, commands_people, commands_run
+from gateway.app import (
+    commands_bench,
+    commands_live,
+    commands_past,
+    commands_people,
+    commands_rooms,
+    commands_run,
+)
 
 cli = typer.Typer(
     name="portier",
@@ -35,5 +42,12 @@ def options(
     """Options before the command."""
 
 
-for part in (commands_run, commands_live, commands_past, commands_people):
+for part in (
+    commands_run,
+    commands_live,
+    commands_rooms,
+    commands_past,
+    commands_people,
+    commands_bench,
+):
     part.add(cli)

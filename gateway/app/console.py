@@ -15,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from gateway.app import paths
 from gateway.core.facts import Json
@@ -185,3 +186,11 @@ def ago_text(ms: Ms) -> str:
         if ms >= length:
             return f"{ms // length} {unit}"
     return "0 s"
+
+
+def table(*columns: str) -> Table:
+    """A table with these columns; the first is never cut short."""
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for place, column in enumerate(columns):
+        made.add_column(column, no_wrap=place == 0)  # a name must be there to be copied
+    return made
