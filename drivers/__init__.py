@@ -11,6 +11,7 @@ A driver is one file of this folder. It has
 * a meter also ``QUANTITIES``: what it measures, and between which bounds; or, where that
   depends on the settings, ``quantities(settings)``;
 * a relay also ``make_safe(settings)``: off, without a running gateway, whoever left it on;
+  and ``MAKE_SAFE_NEEDS``, the names of the modules that this imports, if any;
 * where it comes back by itself after a report of *unknown*, ``HEALS = True``: it is not
   opened anew then.
 
@@ -27,6 +28,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol
@@ -53,6 +55,10 @@ class DriverFault(Exception):
         super().__init__(f"{what}: {remedy}")
         self.what = what
         self.remedy = remedy
+
+
+class InUse(DriverFault):
+    """Somebody else has it; perhaps only until they have ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +135,40 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(module.name for module in modules if module.name not in HELPERS))
 
 
+IN_USE_S = 0.5
+"""How long a relay that is in use is tried again. A process that was killed needs a moment to
+let go of its lines, and two may be at work on them at once."""
+
+
 def outputs_off(relays: Mapping[str, tuple[str, Any]]) -> dict[str, DriverFault | None]:
     """Put every relay (point -> its driver's name and settings) to its safe level.
 
     For after the end of the process that held them, however it ended. One that fails does not
     keep the others on: the result says per point what went wrong (``None``: it is off)."""
-    results: dict[str, DriverFault | None] = {}
-    for point, (driver, settings) in relays.items():
-        try:
-            importlib.import_module(f"drivers.{driver}").make_safe(settings)
-            results[point] = None
-        except DriverFault as fault:
-            results[point] = fault
+    until = time.monotonic() + IN_USE_S
+    results = {point: _off(*relay) for point, relay in relays.items()}
+    while time.monotonic() < until:
+        in_use = [point for point, fault in results.items() if isinstance(fault, InUse)]
+        if not in_use:
+            break
+        time.sleep(0.005)
+        results |= {point: _off(*relays[point]) for point in in_use}
     return results
+
+
+def ready_off(relays: Mapping[str, tuple[str, Any]]) -> None:
+    """Import what :func:`outputs_off` will need, so that it can be quick one day."""
+    for driver, _ in relays.values():
+        module = importlib.import_module(f"drivers.{driver}")
+        for needed in getattr(module, "MAKE_SAFE_NEEDS", ()):
+            importlib.import_module(needed)
+
+
+def _off(driver: str, settings: Any) -> DriverFault | None:
+    try:
+        importlib.import_module(f"drivers.{driver}").make_safe(settings)
+    except DriverFault as fault:
+        return fault
+    except Exception as error:  # noqa: BLE001 - whatever a library throws, the others go off
+        return DriverFault(f"{type(error).__name__}: {error}", "switch the board off by hand")
+    return None

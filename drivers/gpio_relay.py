@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gpiozero import OutputDevice
 
 KIND = "relay"
+MAKE_SAFE_NEEDS = ("drivers.gpiod_lines",)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from glob import glob
 import gpiod
 from gpiod.line import Direction, Value
 
-from drivers import DriverFault
+from drivers import DriverFault, InUse
 
 HEADER_LABELS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
 """Chips of a Raspberry Pi's header. Line n is GPIOn on each, also where a device tree gives
@@ -87,7 +87,7 @@ def find(pin: str | int, chip: str = "") -> Line:
 
 
 def request(line: Line, settings: gpiod.LineSettings) -> gpiod.LineRequest:
-    """Take the line for this process. Raises :class:`DriverFault`."""
+    """Take the line for this process. Raises :class:`DriverFault`, :class:`InUse`."""
     try:
         with gpiod.Chip(line.path) as chip:
             try:
@@ -98,7 +98,7 @@ def request(line: Line, settings: gpiod.LineSettings) -> gpiod.LineRequest:
                 if error.errno != errno.EBUSY:
                     raise
                 user = chip.get_line_info(line.offset).consumer or "the kernel"
-                raise DriverFault(
+                raise InUse(
                     f"{line.name} is in use by {user}",
                     "stop that program, or choose another pin; `gpioinfo` shows who has which",
                 ) from error

@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.app import outputs, paths, plans
+from gateway.app import guard, outputs, paths, plans
 from gateway.app.parent import end_with_parent
 from gateway.app.sources import source
 from gateway.control.clock import Clock
@@ -44,7 +44,6 @@ def options(arguments: list[str]) -> Options | None:
 
 def main(options: Options) -> int:
     """Be ``control`` until told to stop; the exit status."""
-    end_with_parent()
     state = options.state
     try:
         start_utc_ms = _utc_ms(options.bench_start)
@@ -62,10 +61,15 @@ def main(options: Options) -> int:
         return _failed(str(error), plans.WRONG)
     if start_utc_ms is not None and not known.cached.bench:
         return _failed("--bench-start needs `bench: true` in the configuration", plans.WRONG)
-    outputs.note(outputs.of((p.name, p.driver, p.settings) for p in known.cached.points), state)
+    relays = outputs.of((p.name, p.driver, p.settings) for p in known.cached.points)
+    outputs.note(relays, state)
+    guarded_by = guard.post(relays)  # before the first thread
+    end_with_parent()
     settings = _settings(known, state, clock)
     service = Service(settings, lambda: _reload(options, settings))
-    if service.run() == RELOAD:
+    reason = service.run()
+    guard.dismiss(guarded_by)
+    if reason == RELOAD:
         os.execv(sys.executable, [sys.executable, "-m", "gateway", *sys.argv[1:]])
     return 0
 

@@ -68,3 +68,12 @@ def test_relays_are_put_off_after_every_end_of_control() -> None:
     assert " outputs off " in control["ExecStopPost"]
     assert control["Restart"] == "always"
     assert control["WatchdogSec"] == "1s"
+
+
+def test_nothing_of_the_unit_takes_the_guard_of_the_relays_away() -> None:
+    """It must outlive control for a moment, also where the watchdog kills."""
+    control = settings("portier-control.service")
+    assert control["KillMode"] == "process"
+    assert int(control["TasksMax"]) >= 32
+    assert control["LimitCORE"] == "1", "a pipe is not closed before the core is dumped"
+    assert "LimitNPROC" not in control

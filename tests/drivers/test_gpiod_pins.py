@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from threading import Event
@@ -315,6 +316,64 @@ def test_outputs_off_goes_on_after_a_failure(machine: Machine, header: FakeChip)
     assert results["bad"].remedy
     assert (results["good"], results["low"]) == (None, None)
     assert header.history == [(27, "out", False), (17, "out", True)]
+
+
+def test_a_relay_whose_holder_is_just_ending_is_tried_again(
+    machine: Machine, header: FakeChip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that was killed lets go of its lines a moment later; the others do not wait."""
+    ending = gpiod_lines.request(gpiod_lines.find("GPIO27"), gpiod_lines.output(True))
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        assert header.history == [(27, "out", True), (17, "out", False)]
+        if len(waits) == 3:
+            ending.release()
+
+    monkeypatch.setattr(time, "sleep", wait)
+    results = drivers.outputs_off(
+        {
+            "ending": ("gpio_relay", gpio_relay.Settings("GPIO27")),
+            "free": ("gpio_relay", gpio_relay.Settings("GPIO17")),
+        }
+    )
+    assert results == {"ending": None, "free": None}
+    assert header.history[-1] == (27, "out", False)
+    assert len(waits) == 3
+
+
+def test_a_relay_that_another_program_keeps_is_told_in_time(
+    machine: Machine, header: FakeChip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = gpiod_lines.request(gpiod_lines.find("GPIO27"), gpiod_lines.output(True))
+    monkeypatch.setattr(drivers, "IN_USE_S", 0.02)
+    results = drivers.outputs_off({"a": ("gpio_relay", gpio_relay.Settings("GPIO27"))})
+    assert "GPIO27 is in use by another program" in str(results["a"])
+    other.release()
+
+
+def test_what_a_library_throws_keeps_no_other_relay_on(
+    machine: Machine, header: FakeChip, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch_off = gpiod_lines.switch_off
+    asked: list[str] = []
+
+    def first_breaks(pin: str, **settings: Any) -> None:
+        asked.append(pin)
+        if len(asked) == 1:
+            raise RuntimeError("not one of ours")
+        switch_off(pin, **settings)
+
+    monkeypatch.setattr(gpiod_lines, "switch_off", first_breaks)
+    results = drivers.outputs_off(
+        {
+            "bad": ("gpio_relay", gpio_relay.Settings("GPIO27")),
+            "good": ("gpio_relay", gpio_relay.Settings("GPIO17")),
+        }
+    )
+    assert "RuntimeError: not one of ours" in str(results["bad"])
+    assert results["good"] is None
 
 
 # --- inputs -----------------------------------------------------------------------------

@@ -6,24 +6,18 @@ nothing waits for something that it should not wait for, not how fast the gatewa
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import rig
 
-from drivers.gpio_relay import Settings
-from gateway.app import outputs
-
 pytestmark = [pytest.mark.hil, pytest.mark.timeout(1500)]
 
 PERSIST = {True: "the kernel keeps outputs", False: "the kernel lets outputs go"}
 OFF_WITHIN_S = 2.0
-"""On a Raspberry Pi. The emulated machine gets what ``portier outputs off`` alone takes it longer
-than it takes the host."""
+"""By the kernel's own record and clock. On a host that does much else, too, the emulated machine
+may be so slow that even this is missed."""
 
 
 @pytest.fixture(scope="module")
@@ -36,18 +30,6 @@ def seen_by(script: str, case: str, files: list[Path], **options: Any) -> Any:
     print(seen)
     assert "error" not in seen, seen["error"]
     return seen
-
-
-def outputs_off_s(state: Path) -> float:
-    """How long ``portier outputs off`` takes here, where there is no chip to find."""
-    outputs.note({"x": ("gpio_relay", Settings("GPIO27"))}, state)
-    times = []
-    for _ in range(3):
-        began = time.monotonic()
-        command = [sys.executable, "-m", "gateway", "outputs", "off", "--state", str(state)]
-        subprocess.run(command, capture_output=True, check=False)
-        times.append(time.monotonic() - began)
-    return sorted(times)[1]
 
 
 def test_each_of_500_bouncing_presses_is_served_once(installation: Path) -> None:
@@ -63,9 +45,7 @@ def test_each_of_500_bouncing_presses_is_served_once(installation: Path) -> None
 
 
 @pytest.mark.parametrize("persist", PERSIST, ids=PERSIST.get)
-def test_an_end_with_a_relay_on_ends_with_it_off(
-    installation: Path, tmp_path: Path, persist: bool
-) -> None:
+def test_an_end_with_a_relay_on_ends_with_it_off(installation: Path, persist: bool) -> None:
     """kill -9, a loop that hangs, and an orderly stop, as systemd's unit of the installation.
 
     mqtt-io#310: a pulse that lasts for seconds because a loop was blocked."""
@@ -73,13 +53,17 @@ def test_an_end_with_a_relay_on_ends_with_it_off(
     files = [installation, deploy / "systemd", deploy / "system"]
     seen = seen_by("gateway_units.py", "units", files, persist=persist, systemd=True)
     assert seen["user"].startswith("portier")
-    slowness_s = seen["outputs_off"]["s"] - outputs_off_s(tmp_path)
+    assert len(seen["processes"]) == 2
+    assert "portier-guard" in seen["processes"]
     for way in ("kill", "hang"):
         assert seen[way]["on_before"], way
         assert seen[way]["off_s"] is not None, way
-        assert seen[way]["off_s"] <= OFF_WITHIN_S + slowness_s, way
+        assert seen[way]["off_s"] <= OFF_WITHIN_S, way
+        assert seen[way]["by"] == "portier-guard", way
         assert seen[way]["cut_short"] == 0, f"{way}: systemd ended `portier outputs off` early"
         assert seen[way]["stays_off"], way
         assert seen[way]["back"], way
-    assert seen["stop"] == {"on_before": True, "off": True}
+    assert len(seen["guard_said"].splitlines()) == 2, "the stop in order is none of its business"
+    assert (seen["stop"]["on_before"], seen["stop"]["off"]) == (True, True)
+    assert seen["processes_after"] == []
     assert seen["outputs_off"]["status"] == 0
