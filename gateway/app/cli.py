@@ -12,6 +12,7 @@ from gateway.app import (
     commands_live,
     commands_past,
     commands_people,
+    commands_radio,
     commands_rooms,
     commands_run,
 )
@@ -48,6 +49,7 @@ for part in (
     commands_rooms,
     commands_past,
     commands_people,
+    commands_radio,
     commands_bench,
 ):
     part.add(cli)
