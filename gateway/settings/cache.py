@@ -20,7 +20,7 @@ from typing import Any
 from gateway.core.machine import UtcMs
 from gateway.core.plan import BuildingPlan
 
-FORMAT = 1
+FORMAT = 2
 FRESH_DAYS = 300
 """A cache older than this is made anew: its schedule reaches 400 days."""
 

@@ -30,11 +30,14 @@ class Use:
 
 
 CONTACT, RELAY, METER = ("contact",), ("relay",), ("meter",)
-SHARED = frozenset({"activator", "fire", "mode switch", "presence in the doorway", "motion"})
+SHARED = frozenset(
+    {"activator", "fire", "mode switch", "presence in the doorway", "motion", "motion elsewhere"}
+)
 """Roles in which one contact may serve several doors or rooms."""
 TOGETHER = (
     frozenset({"leaf", "door of the room"}),
     frozenset({"bolt", "bolt of the room"}),
+    frozenset({"motion", "motion elsewhere"}),
 )
 """Pairs of roles that one contact may have."""
 
@@ -97,6 +100,7 @@ ROOM: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("sounder", "sounder", RELAY),
     ("unlock", "unlock", RELAY),
     ("motion", "motion", CONTACT),
+    ("elsewhere", "motion elsewhere", CONTACT),
     ("door", "door of the room", CONTACT),
     ("bolt", "bolt of the room", CONTACT),
     ("taps", "tap", CONTACT),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.settings.draft import Draft
-from gateway.settings.model import Point, RelayOptions, Watch
+from gateway.settings.model import DAY, Point, RelayOptions, Watch
 from gateway.settings.model_rooms import EscalationStep, Room
 from gateway.settings.problems import meant
 from gateway.settings.reading import Part
@@ -13,6 +13,12 @@ from gateway.settings.reading import Part
 LONG = ("reassurance", "lamp", "sounder", "unlock", "valve", "fan")
 """Relays of a room that are on for as long as something lasts: their limit must be written."""
 CALL = ("cancel", "presence", "reassurance", "lamp", "sounder", "unlock")
+FROM_AFAR = frozenset({"mqtt_contact"})
+"""Drivers of contacts that somebody outside of the house can press."""
+ATTEND_LEAST_MS = 30_000
+LINE_OHM = "line_ohm"
+LINE_RATIO = 1.5
+"""What a line measures at rest and pulled lies at least so far apart: wires and resistors vary."""
 
 
 def check(draft: Draft) -> None:
@@ -31,6 +37,7 @@ def check(draft: Draft) -> None:
     for escalation in draft.escalations.values():
         if escalation.value is not None:
             _escalation(draft, escalation, escalation.value.steps)
+    _messages(draft)
     house = draft.house
     if house is not None and house.value is not None:
         for severity, name in house.value.alarms.items():
@@ -62,6 +69,12 @@ def _room(draft: Draft, name: str, part: Part[Room], room: Room) -> None:
                 draft.complain(
                     part, (key,), "means nothing without a cord", "add cord: [POINT], or remove it"
                 )
+    _call(draft, name, part, room)
+    _climate(draft, part, room)
+    if room.no_motion_after_ms is not None and not room.motion and "motion" not in part.bad:
+        draft.complain(
+            part, ("no_motion_after",), "nothing sees motion", "add motion: [POINT], or remove it"
+        )
     if room.valve is not None and room.leak is None and "leak" not in part.bad:
         draft.complain(part, ("valve",), "nothing tells it to close", "add leak: with a sensor")
     if room.fan is not None and room.climate is None and "climate" not in part.bad:
@@ -79,6 +92,94 @@ def _room(draft: Draft, name: str, part: Part[Room], room: Room) -> None:
                 f"the {key} of {name} is on for as long as it takes, and no limit is written",
                 "write max_on: unlimited, or a duration after which it goes off whatever happens",
             )
+
+
+def _call(draft: Draft, name: str, part: Part[Room], room: Room) -> None:
+    """What would let a call be missed, or be ended by somebody who is not in the room."""
+    for key in ("cancel", "presence"):
+        button = getattr(room, key)
+        there = draft.points.get(button) if button is not None else None
+        if there is not None and there.value is not None and there.value.driver in FROM_AFAR:
+            draft.complain(
+                part,
+                (key,),
+                f"{button} can be pressed over the network ({there.value.driver})",
+                f"wire the {key} button of {name}: nobody ends or attends a call from afar",
+            )
+    if room.attend_within_ms < ATTEND_LEAST_MS:
+        draft.complain(
+            part,
+            ("attend_within",),
+            "calls again before anybody can be there",
+            "write at least 30 s; 5 min is usual",
+        )
+    for n, cord in enumerate(room.cord):
+        there = draft.points.get(cord)
+        point = there.value if there is not None else None
+        if point is None or point.kind != "meter":
+            continue
+        if LINE_OHM not in [quantity for quantity, _, _ in point.quantities]:
+            draft.complain(
+                part,
+                ("cord", n),
+                f"{cord} measures no {LINE_OHM}",
+                "name a meter that measures the line, or wire the cord to a contact",
+            )
+    for cord, line in room.lines.items():
+        kind = point.kind if (there := draft.points.get(cord)) and (point := there.value) else ""
+        if cord not in room.cord and "cord" not in part.bad:
+            draft.complain(
+                part, ("lines", cord), "is no cord of this room", f"add it: cord: [{cord}]"
+            )
+        elif kind == "contact":
+            draft.complain(
+                part,
+                ("lines", cord),
+                f"{cord} is a contact, it measures nothing",
+                "remove it, or take a meter such as ads1115_line",
+            )
+        low, high = sorted((line.rest_ohm, line.pulled_ohm))
+        if high < low * LINE_RATIO:
+            draft.complain(
+                part,
+                ("lines", cord),
+                f"{line.rest_ohm:g} Ohm at rest and {line.pulled_ohm:g} Ohm pulled are too near",
+                f"take resistors that differ by a factor of {LINE_RATIO:g} at least",
+            )
+
+
+def _climate(draft: Draft, part: Part[Room], room: Room) -> None:
+    if room.fan_below_percent >= room.fan_above_percent:
+        draft.complain(
+            part,
+            ("fan_below_percent",),
+            "the fan would never rest",
+            "write a value below fan_above_percent, by 5 or more",
+        )
+    for key in ("mould_above_percent", "fan_above_percent", "fan_below_percent"):
+        if not 0 <= getattr(room, key) <= 100:
+            draft.complain(part, (key,), "is no humidity", "write a value from 0 to 100")
+    if not -40 <= room.frost_below_c <= 20:
+        draft.complain(part, ("frost_below_c",), "is no limit for frost", "5 is usual")
+
+
+def _messages(draft: Draft) -> None:
+    part = draft.messages
+    if part is None or part.value is None:
+        return
+    for kind, one in (("test", part.value.test), ("summary", part.value.summary)):
+        if one is None:
+            continue
+        for n, name in enumerate(one.notify):
+            _known(draft, part, (kind, "notify", n), "contact", name)
+        if len(set(one.notify)) != len(one.notify):
+            draft.complain(part, (kind, "notify"), "names somebody twice", "write each once")
+        if not one.notify and kind not in part.bad:
+            draft.complain(part, (kind, "notify"), "names nobody", "write notify: [caretaker]")
+    test = part.value.test
+    if test is not None and test.confirm_within_ms > DAY * 6:
+        message = "is longer than until the next test"
+        draft.complain(part, ("test", "confirm_within"), message, "write 24 h, for example")
 
 
 def _escalation(draft: Draft, part: Part[Any], steps: tuple[EscalationStep, ...]) -> None:

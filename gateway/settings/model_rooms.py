@@ -2,10 +2,55 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+import re
+from typing import Annotated
 
-from gateway.settings.types import Duration, Id, Label, Model, PointName, SecretValue
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from gateway.settings.types import (
+    Duration,
+    Id,
+    Label,
+    Model,
+    Number,
+    PointName,
+    SecretValue,
+    wrong,
+)
 from gateway.settings.weekly import HoursField, Rules
+
+RESISTANCE_PATTERN = "^[0-9]+([.][0-9]+)? ?(k|M)?(\u03a9|\u2126|Ohm|ohm)$"
+"""The Greek letter, and the sign that looks like it."""
+_RESISTANCE = re.compile(
+    r"(\d{1,9}(?:\.\d{1,6})?)\s*(k|M)?\s*(?:[\u03a9\u2126]|Ohm|ohm)\Z", re.ASCII
+)
+_FACTOR = {None: 1, "k": 1000, "M": 1_000_000}
+
+
+def _resistance(value: object) -> float:
+    text = value if isinstance(value, str) else ""
+    match = _RESISTANCE.match(text)
+    if match is None or not float(match[1]):
+        raise wrong(f"{text[:40]!r} is not a resistance", "write for example 4.7 kΩ or 4700 Ohm")
+    return float(match[1]) * _FACTOR[match[2]]
+
+
+Resistance = Annotated[
+    float,
+    BeforeValidator(_resistance),
+    WithJsonSchema({"type": "string", "pattern": RESISTANCE_PATTERN}),
+]
+"""Ohms; written with the unit."""
+
+
+class Line(Model):
+    """A supervised line: what a multimeter shows at its end, with everything in order."""
+
+    rest_ohm: Resistance = Field(default=10_000.0, alias="rest")
+    """The whole line with the cord at rest: the resistor at its far end; a number with its
+    unit, such as 10 kΩ."""
+    pulled_ohm: Resistance = Field(default=4_700.0, alias="pulled")
+    """The whole line with the cord pulled; a number with its unit, such as 4.7 kΩ."""
 
 
 class Room(Model):
@@ -14,7 +59,10 @@ class Room(Model):
     name: Label | None = None
     """What people call it; no unit, a text. The id if it is not written."""
     cord: tuple[PointName, ...] = ()
-    """Pull cords; no unit, names of contact (or supervised meter) points."""
+    """Pull cords; no unit, names of contact points, or of meter points of supervised lines."""
+    lines: dict[PointName, Line] = Field(default_factory=dict)
+    """For cords on a supervised line: what it measures; no unit, by the name of the meter.
+    10 kΩ at rest and 4.7 kΩ pulled where nothing is written."""
     cancel: PointName | None = None
     """The button in the room that ends a call; no unit, a contact point."""
     presence: PointName | None = None
@@ -29,6 +77,9 @@ class Room(Model):
     """Frees the bolted door while a call stands; no unit, the name of a relay point."""
     motion: tuple[PointName, ...] = ()
     """Motion sensors; no unit, names of contact points."""
+    elsewhere: tuple[PointName, ...] = ()
+    """Motion sensors outside of the room; no unit, names of contact points. Who is seen there
+    has left, where the room has no door contact."""
     door: PointName | None = None
     """The contact of the room's door; no unit, the name of a contact point."""
     bolt: PointName | None = None
@@ -41,8 +92,20 @@ class Room(Model):
     """Closes the water; no unit, the name of a relay point."""
     climate: PointName | None = None
     """The climate sensor; no unit, the name of a meter point."""
+    frost_below_c: Number = 5.0
+    """Colder is an alarm; a number, in degrees Celsius."""
+    mould_above_percent: Number = 75.0
+    """Moister for as long as mould_after is a notice; a number, in percent relative humidity."""
+    mould_after_ms: Duration = 21_600_000
+    """How long it must be moist; a duration."""
     fan: PointName | None = None
     """The fan; no unit, the name of a relay point."""
+    fan_above_percent: Number = 65.0
+    """The fan begins; a number, in percent relative humidity."""
+    fan_below_percent: Number = 58.0
+    """The air is dry enough; a number, in percent relative humidity."""
+    fan_run_on_ms: Duration = 600_000
+    """How much longer the fan runs then; a duration."""
     escalation: Id | None = None
     """Who is told of a call; no unit, a name under escalations."""
     attend_within_ms: Duration = 300_000

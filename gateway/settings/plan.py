@@ -32,6 +32,7 @@ from gateway.settings.model import (
     Watch,
 )
 from gateway.settings.model_doors import Door
+from gateway.settings.plan_rooms import private, rooms
 
 STUCK_AFTER_MS = 30_000
 READINGS_TO_SILENCE = 10
@@ -55,6 +56,7 @@ def plan(settings: Settings, *, now_utc_ms: int) -> BuildingPlan:
             for name, lock in settings.interlocks.items()
         ),
         watches=tuple(_watch(settings, name, watch) for name, watch in settings.watch.items()),
+        rooms=rooms(settings),
         notices=tuple(
             (name, "egress_never")
             for name, door in settings.doors.items()
@@ -74,6 +76,7 @@ def _contacts(settings: Settings) -> tuple[ContactPlan, ...]:
     for room in settings.rooms.values():
         pressed |= {point for point in (room.cancel, room.presence) if point is not None}
         urgent |= set(room.cord)
+    about_people = private(settings)
     plans = []
     for name, point in settings.points.items():
         options = point.options
@@ -88,6 +91,7 @@ def _contacts(settings: Settings) -> tuple[ContactPlan, ...]:
                 settle_ms=options.settle_ms,
                 stuck_after_ms=stuck_ms,
                 fault_severity=options.fault_severity or ("urgent" if name in urgent else "fault"),
+                private=name in about_people,
             )
         )
     return tuple(plans)
