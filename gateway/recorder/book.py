@@ -28,8 +28,8 @@ _ASIDE_TEXT_MOST = 4_000
 class Batch:
     """One batch: what came in, and after :meth:`Book.prepare` what to write."""
 
-    events: list[tuple[Event, str, str]] = field(default_factory=list)
-    """Each with its topic and text."""
+    events: list[tuple[Key, Event, str, str]] = field(default_factory=list)
+    """Each with its lane, topic and text."""
     numbers: dict[Key, set[int]] = field(default_factory=dict)
     absent: dict[Key, list[Range]] = field(default_factory=dict)
     heads: dict[Key, int] = field(default_factory=dict)
@@ -37,6 +37,8 @@ class Batch:
     aside: list[Aside] = field(default_factory=list)
 
     points: list[Point] = field(default_factory=list)
+    runs: dict[Series, Occupied] = field(default_factory=dict)
+    """Of each series that has a point: what it occupies now."""
     texts: list[tuple[str, str]] = field(default_factory=list)
     """Topic and text behind each point, for those that are set aside."""
     seen: dict[Key, list[int]] = field(default_factory=dict)
@@ -86,12 +88,13 @@ class Book:
             return
         taken.add(event.seq)
         boot = (gateway, event.boot)
-        offset = event.data.get("utc_offset_ms")
-        if event.kind == "clock_trusted" and isinstance(offset, int):
+        if event.kind == "clock_trusted" and isinstance(
+            offset := event.data.get("utc_offset_ms"), int
+        ):
             batch.boots[boot] = offset
         elif event.utc_ms is not None and boot not in self._boots:
             batch.boots.setdefault(boot, event.utc_ms - event.mono_ms)
-        batch.events.append((event, topic, text))
+        batch.events.append((key, event, topic, text))
 
     def absent(self, batch: Batch, gateway: str, payload: bytes) -> None:
         """One message of ``absent``: numbers that will never come. Numbers that nobody is
@@ -152,16 +155,16 @@ class Book:
             for one in self._state.waiting(before_ms=unknown_before_ms):
                 if one not in batch.done:
                     self._waited(batch, one, None)
-        for event, topic, text in batch.events:
-            boot = (event.gateway, event.boot)
-            known_offset = batch.boots.get(boot, self._boots.get(boot))
-            if event.utc_ms is not None:
-                self._point(batch, event, event.utc_ms, topic, text)
-            elif known_offset is not None:
-                self._point(batch, event, event.mono_ms + known_offset, topic, text)
-            else:
-                key = Key(event.gateway, event.journal, event.lane)
+        for key, event, topic, text in batch.events:
+            utc_ms = event.utc_ms
+            if utc_ms is None:
+                boot = (event.gateway, event.boot)
+                found = batch.boots.get(boot, self._boots.get(boot))
+                utc_ms = None if found is None else event.mono_ms + found
+            if utc_ms is None:
                 batch.wait.append(Waiting(key, event.seq, event.boot, now_ms, text))
+            else:
+                self._point(batch, key, event, utc_ms, topic, text)
         seen = {}
         for key, numbers in batch.seen.items():
             known = self._known(key)
@@ -171,21 +174,21 @@ class Book:
     def _save_stamps(self, batch: Batch, seen: dict[Key, tuple[Range, ...]]) -> None:
         if not batch.points:
             return
-        runs = {point.series: self._series(point.series) for point in batch.points}
         whole = not any(known.lane.ahead for known in self.lanes.values())
-        for occupied in runs.values():
+        for occupied in batch.runs.values():
             occupied.trim(whole)
-        self._state.save_stamps(seen, batch.moved, runs)
+        self._state.save_stamps(seen, batch.moved, batch.runs)
 
     def _waited(self, batch: Batch, one: Waiting, offset: int | None) -> None:
         event = from_cloudevent(json.loads(one.event))
         utc_ms = one.received_ms if offset is None else event.mono_ms + offset
-        self._point(batch, event, utc_ms, "", one.event, time_known=offset is not None)
+        self._point(batch, one.key, event, utc_ms, "", one.event, time_known=offset is not None)
         batch.done.append(one)
 
     def _point(
         self,
         batch: Batch,
+        key: Key,
         event: Event,
         utc_ms: int,
         topic: str,
@@ -193,11 +196,13 @@ class Book:
         *,
         time_known: bool = True,
     ) -> None:
-        key = Key(event.gateway, event.journal, event.lane)
         series = (event.kind, tags_of(event))
+        occupied = batch.runs.get(series)
+        if occupied is None:
+            occupied = batch.runs[series] = self._series(series)
         seen = covers(self._known(key).seen, event.seq)
         moved = self._state.moved(key, event.seq) if seen else None
-        at = place(utc_ms, seen, moved, self._series(series))
+        at = place(utc_ms, seen, moved, occupied)
         if not seen:
             batch.seen.setdefault(key, []).append(event.seq)
             if at != utc_ms:

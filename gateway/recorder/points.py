@@ -8,10 +8,10 @@ first sending and a replay (``late``) is no part of a point: writing twice chang
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
-from gateway.core.facts import KINDS, Kind
+from gateway.core.facts import KINDS
 
 if TYPE_CHECKING:
     from gateway.wire import Event
@@ -23,8 +23,7 @@ TEXT_MOST = 200
 """Characters of a text that reach the store."""
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(NamedTuple):
     """One point. Tags are ordered by name, empty ones left out; time is UTC ms."""
 
     measurement: str
@@ -35,32 +34,41 @@ class Point:
     @property
     def series(self) -> Series:
         """What a store knows a series by."""
-        return self.measurement, self.tags
+        return self[:2]
 
 
-_POINT_LIVES = frozenset({"points", "climate"})
+_ABOUT_POINTS = frozenset(row.name for row in KINDS.values() if row.life in {"points", "climate"})
+_TYPES = {
+    row.name: {name: wanted.rstrip("?") for name, wanted in row.fields.items()}
+    for row in KINDS.values()
+}
+_NO_FIELDS = frozenset({"quantity", "seq", "time_known", "time"})
 
 
 def tags_of(event: Event) -> Tags:
     """The tags of the event's series."""
-    data = event.data
-    row: Kind | None = KINDS.get(event.kind)
-    tags = [("gateway", event.gateway)]
-    if row is not None and row.life in _POINT_LIVES:
-        tags.append(("point", event.subject))
-    elif isinstance(activator := data.get("activator"), str) and activator:
-        tags.append(("point", activator))
-    if isinstance(quantity := data.get("quantity"), str) and quantity:
-        tags.append(("quantity", quantity))
-    if event.subject:
-        tags.append(("subject", event.subject))
-    return tuple(tags)
+    activator, quantity = event.data.get("activator"), event.data.get("quantity")
+    return _tags(
+        event.gateway,
+        event.subject,
+        event.subject
+        if event.kind in _ABOUT_POINTS
+        else activator
+        if isinstance(activator, str)
+        else "",
+        quantity if isinstance(quantity, str) else "",
+    )
+
+
+@lru_cache(maxsize=20_000)
+def _tags(gateway: str, subject: str, point: str, quantity: str) -> Tags:
+    tags = {"gateway": gateway, "point": point, "quantity": quantity, "subject": subject}
+    return tuple((name, text) for name, text in tags.items() if text)
 
 
 def _field(value: object, wanted: str) -> Value | None:
     """One value in the type that the catalogue gives the field, so that a store never
     meets two types in one column. Kinds from a newer gateway: every number is a float."""
-    wanted = wanted.rstrip("?")
     if isinstance(value, bool):
         return int(value) if wanted in {"bool", "int", ""} else float(value)
     if isinstance(value, int | float):
@@ -77,15 +85,13 @@ def _field(value: object, wanted: str) -> Value | None:
 
 def fields_of(event: Event, time_known: bool) -> dict[str, Value]:
     """The fields of the event's point. A value that is null is left out: gaps are gaps."""
-    row = KINDS.get(event.kind)
+    types = _TYPES.get(event.kind, {})
     fields: dict[str, Value] = {"seq": event.seq}
     for name, value in event.data.items():
-        if name in {"quantity", "seq", "time_known", "time"}:
-            continue
-        wanted = row.fields.get(name, "") if row is not None else ""
-        kept = _field(value, wanted)
-        if kept is not None:
-            fields[name] = kept
+        if name not in _NO_FIELDS:
+            kept = _field(value, types.get(name, ""))
+            if kept is not None:
+                fields[name] = kept
     if not time_known:
         fields["time_known"] = 0
     return fields

@@ -41,7 +41,10 @@ def merged(ranges: Iterable[Range]) -> tuple[Range, ...]:
 
 def as_ranges(numbers: Iterable[int]) -> tuple[Range, ...]:
     """Single numbers as ranges."""
-    return merged((number, number) for number in numbers)
+    ordered = sorted(set(numbers))
+    if ordered and ordered[-1] - ordered[0] == len(ordered) - 1:
+        return ((ordered[0], ordered[-1]),)  # no hole, as nearly always
+    return merged((number, number) for number in ordered)
 
 
 def covers(ranges: Sequence[Range], number: int) -> bool:
