@@ -8,14 +8,21 @@ from urllib.parse import parse_qs
 from fastapi import Depends
 from starlette.requests import Request
 
+from gateway.core.facts import LANES, Lane
 from gateway.web.auth import Needs, Who
 from gateway.web.site import Site
+from gateway.wire import PUBLISHED
 
 Public = Annotated[Who | None, Depends(Needs(None))]
 View = Annotated[Who, Depends(Needs("view"))]
 Staff = Annotated[Who, Depends(Needs("staff"))]
 Maintenance = Annotated[Who, Depends(Needs("maintenance"))]
 Admin = Annotated[Who, Depends(Needs("admin"))]
+
+
+def lanes_for(who: Who) -> tuple[Lane, ...]:
+    """What sensors see of people stays on the gateway, and is for maintenance there."""
+    return LANES if who.may("maintenance") else PUBLISHED
 
 
 def _site(request: Request) -> Site:

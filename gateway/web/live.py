@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from gateway.web.house import House
     from gateway.web.scene import Scene
     from gateway.web.users import Users
+    from gateway.wire import Row
 
 RING = 1000
 BEAT_S = 5.0
@@ -180,7 +181,7 @@ class Hub:
                 return
             for channel in list(self._channels.values()):
                 scene = self._scene_of(channel.view)
-                channel.put(b"".join(fact_frame(row, scene) for row in rows))
+                channel.put(_frames(rows, scene))
             self.row = rows[-1].row
 
     def _begin_anew(self) -> None:
@@ -283,10 +284,15 @@ class Hub:
                 rows = [r for r in await self._records.after(last, PAGE) if r.row <= until]
                 if not rows:
                     return
-                yield b"".join(fact_frame(row, scene) for row in rows)
+                yield _frames(rows, scene)
                 last = rows[-1].row
         except (Unavailable, Expired):
             yield reset
+
+
+def _frames(rows: list[Row], scene: Scene | None) -> bytes:
+    """What sensors see of people is not for everybody who has a page open."""
+    return b"".join(fact_frame(row, scene) for row in rows if row.lane != "local")
 
 
 def _reset(row: int) -> bytes:

@@ -50,11 +50,18 @@ class Records:
         self.path = path
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="journal-read")
         self._local = threading.local()
+        self._readers: list[Reader] = []
         self._failed: tuple[float, float, str] | None = None
         """(since, last tried, reason) while it cannot be read."""
 
     def close(self) -> None:
+        """Close the file in every thread; a read that still runs is broken off."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+        for reader in self._readers:
+            reader.close()
+        self._pool.shutdown(wait=True)
+        for reader in self._readers:  # one that was about to read had opened the file again
+            reader.close()
 
     async def ask(self, question: Callable[[Reader], T]) -> T:
         """The answer of a reader. Raises :class:`Unavailable`; tries again after a second."""
@@ -69,9 +76,9 @@ class Records:
             reader = getattr(self._local, "reader", None)
             if reader is None:
                 reader = self._local.reader = Reader(self.path)
+                self._readers.append(reader)
             found = question(reader)
-        except JournalUnavailable as error:
-            self._local.reader = None
+        except JournalUnavailable as error:  # the reader has let go of the file by itself
             since = self._failed[0] if self._failed else now
             self._failed = (since, now, str(error))
             raise Unavailable(str(error), since) from error

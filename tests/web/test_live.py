@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,11 @@ import pytest
 
 from gateway.core.facts import Fact
 from gateway.journal.queue import Batch
+from gateway.journal.reader import Reader
 from gateway.journal.writer import Committed, Journal
 from gateway.web.auth import Who
 from gateway.web.live import CHANGES_EVERY_S, RING, Client, TooMany, View
+from tests.page.conftest import until
 from tests.page.fake import now_ms
 from tests.web.conftest import Web, snapshot
 
@@ -238,3 +241,30 @@ def test_changes_are_told_at_most_ten_times_a_second(web: Web, written: Journal)
             pass  # the newest is never left out
 
     live(web, work)
+
+
+def test_what_sensors_see_of_people_is_told_to_nobody_live(web: Web, written: Journal) -> None:
+    async def work() -> None:
+        stream = Stream(web)
+        await stream.next("status")
+        moved = Fact("presence_changed", "wc.pir", now_ms(), {"active": True, "initial": False})
+        written.append(Batch(facts=(moved,)))
+        fact(written, 1)
+        _, _, told = await stream.next("fact")
+        assert told["subject"] == "d1"
+
+    live(web, work)
+
+
+@pytest.mark.parametrize(("role", "seen"), [("view", 0), ("staff", 0), ("maintenance", 1)])
+def test_what_sensors_see_of_people_is_for_maintenance(
+    web: Web, written: Journal, role: str, seen: int
+) -> None:
+    moved = Fact("presence_changed", "wc.pir", now_ms(), {"active": True, "initial": False})
+    written.append(Batch(facts=(moved,)))
+    fact(written, 1)
+    with closing(Reader(web.options.journal)) as reader:
+        until(lambda: reader.head_row() >= 2)
+    found = web.call("GET", "/api/v1/events", headers=web.token(role)).json()
+    assert sum(row["kind"] == "presence_changed" for row in found) == seen
+    assert web.as_(role).get("/events?kind=all").text.count("wc.pir") == seen

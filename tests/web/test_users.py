@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,8 +26,9 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def users(tmp_path: Path, clock: Clock) -> Users:
-    return Users(tmp_path / "web.sqlite", clock)
+def users(tmp_path: Path, clock: Clock) -> Iterator[Users]:
+    with contextlib.closing(Users(tmp_path / "web.sqlite", clock)) as users:
+        yield users
 
 
 def test_the_first_admin_is_made_once_with_a_password_of_its_own(users: Users) -> None:

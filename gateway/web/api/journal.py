@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from gateway.core.facts import KINDS
 from gateway.journal.export import Wanted, german_csv, jsonl, plain_csv
 from gateway.journal.reader import Reader
-from gateway.web.access import Maintenance, TheSite, View
+from gateway.web.access import Maintenance, TheSite, View, lanes_for
 from gateway.web.api.models import Bucket, Change, HistoryShape, problems
 from gateway.web.problems import Problem
 from gateway.web.records import Expired, Unavailable
@@ -48,7 +48,7 @@ async def events(
         raise Problem(422, "unknown_kind")
     try:
         rows = await site.records.after(
-            after, limit, kinds=kind, subject=subject,
+            after, limit, kinds=kind, subject=subject, lanes=lanes_for(who),
             from_utc_ms=utc_ms(start), to_utc_ms=utc_ms(end),
         )  # fmt: skip
     except Expired:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.core.facts import KINDS
-from gateway.web.access import Maintenance, TheSite, View
+from gateway.web.access import Maintenance, TheSite, View, lanes_for
 from gateway.web.pages.ranges import Range
 from gateway.web.records import Unavailable
 from gateway.web.render import language_of, page
@@ -50,6 +50,7 @@ async def events(
             EVENTS,
             kinds=shown,
             subject=subject[:200] or None,
+            lanes=lanes_for(who),
             from_utc_ms=chosen.from_utc_ms,
             to_utc_ms=chosen.to_utc_ms,
         )
