@@ -42,6 +42,17 @@ field without its ``_ms``: ``every_ms`` is ``every: 60 s``."""
 Pin = Annotated[str, "pin"]
 """A terminal of a gpiochip: ``GPIO17``, the name of a line, or its number. One point each."""
 
+SharedPin = Annotated[str, "shared pin"]
+"""A terminal of the header that the points of one chip share, such as its interrupt line;
+empty where there is none."""
+
+I2cBus = Annotated[int, "chip"]
+"""The number of an I²C bus: 1 is ``/dev/i2c-1``. Fields marked ``chip`` name a chip, those
+marked ``terminal`` which of its terminals: no two points have the same in all of them."""
+
+I2cAddress = Annotated[int, "i2c address", "chip"]
+"""The address of a chip on its bus, written as on the board: ``0x44``."""
+
 RelayName = Annotated[str, "relay"]
 """The name of a relay point of the same configuration; empty where there is none."""
 
@@ -119,7 +130,7 @@ class Relay(Protocol):
         """Off first, then let go, without an exception. A second call does nothing."""
 
 
-HELPERS = frozenset({"gpiod_lines", "gpiod_pins"})
+HELPERS = frozenset({"gpiod_lines", "gpiod_pins", "polling"})
 """Files of this folder that drivers share and that are no drivers themselves."""
 
 

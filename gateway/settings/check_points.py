@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -210,14 +210,51 @@ def _pins(draft: Draft) -> None:
         if key is None:
             continue
         if key in taken:
-            pin = next((f for f, w in words(type(point.settings)).items() if "pin" in w), "driver")
             draft.complain(
                 part,
-                (pin,),
+                (_terminal_field(part),),
                 f"is the terminal of {taken[key]} already",
                 "every point has a terminal of its own: check the wiring list",
             )
         taken.setdefault(key, name)
+    _shared_pins(draft, taken)
+
+
+def _shared_pins(draft: Draft, taken: Mapping[object, str]) -> None:
+    """A line that the points of one chip share is nobody else's, and the chip has no other."""
+    chips: dict[object, tuple[str, object]] = {}
+    lines: dict[object, tuple[str, object]] = {}
+    for name, part in draft.points.items():
+        if part.value is None:
+            continue
+        settings = part.value.settings
+        for field, meaning in words(type(settings)).items():
+            if "shared pin" not in meaning or not getattr(settings, field):
+                continue
+            line = ("", _pin(str(getattr(settings, field))))
+            chip = _marked(settings, {"chip"})
+            owner, theirs = chips.setdefault(line, (name, chip))
+            first, other = lines.setdefault(chip, (name, line))
+            message = ""
+            if line in taken:
+                message = f"is the terminal of {taken[line]} already"
+            elif theirs != chip:
+                message = f"is the line of another chip already, see {owner}"
+            elif other != line:
+                message = f"is another line than that of {first}, which is on the same chip"
+            if message:
+                draft.complain(
+                    part, (field,), message, "each chip has one line of its own: check the wiring"
+                )
+
+
+def _terminal_field(part: Part[Point]) -> str:
+    """The key at which to say that a terminal is another's: one that is written."""
+    meanings = words(type(part.value.settings)) if part.value is not None else {}
+    pins = [name for name, meaning in meanings.items() if "pin" in meaning]
+    terminals = [name for name, meaning in meanings.items() if meaning & {"terminal", "chip"}]
+    written = part.node.entries or {}
+    return next((name for name in pins + terminals if name in written), "driver")
 
 
 def _terminal(point: Point) -> object:
@@ -226,7 +263,15 @@ def _terminal(point: Point) -> object:
     for name, meaning in words(type(settings)).items():
         if "pin" in meaning:
             return (str(values.get("chip", "")), _pin(str(values[name])))
+    if together := _marked(settings, {"chip", "terminal"}):
+        return together
     return (point.driver, repr(settings)) if values else None
+
+
+def _marked(settings: Any, marks: set[str]) -> tuple[tuple[str, object], ...]:
+    """The settings that name a chip, or a terminal of a chip, with their values."""
+    meanings = words(type(settings)).items()
+    return tuple(sorted((n, getattr(settings, n)) for n, meaning in meanings if meaning & marks))
 
 
 HEADER = {

@@ -21,7 +21,17 @@ from pydantic import Field, create_model
 
 from gateway.settings.drivers import DriverInfo
 from gateway.settings.model import ContactOptions, MeterOptions, RelayOptions
-from gateway.settings.types import Bool, Duration, Label, Model, Number, PointName, Size, Whole
+from gateway.settings.types import (
+    Bool,
+    Duration,
+    I2cAddress,
+    Label,
+    Model,
+    Number,
+    PointName,
+    Size,
+    Whole,
+)
 
 OPTIONS: Mapping[str, type[ContactOptions | RelayOptions | MeterOptions]] = {
     "contact": ContactOptions,
@@ -59,6 +69,8 @@ def _typed(hint: Any) -> Any:  # noqa: PLR0911 - one line for each sort of annot
             return Duration
         if "size" in meta:
             return Size
+        if "i2c address" in meta:
+            return I2cAddress
         if "relay" in meta or "point" in meta:
             return PointName
         return _typed(base)

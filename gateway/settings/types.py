@@ -224,6 +224,31 @@ Number = Annotated[float, BeforeValidator(_number), _schema("number")]
 Whole = Annotated[int, BeforeValidator(_whole), _schema("integer")]
 
 
+def _i2c_address(value: object) -> int:
+    """Hexadecimal only: a 44 that is meant as 0x44 would be another chip."""
+    text = _text_of(value, "the address of an I²C chip")
+    match = re.match(r"0x([0-9a-fA-F]{1,2})\Z", text, re.ASCII)
+    address = int(match[1], 16) if match else 0
+    if not 0x08 <= address <= 0x77:
+        raise wrong(f"{text[:40]!r} is not the address of an I²C chip", "write for example 0x44")
+    return address
+
+
+I2cAddress = Annotated[
+    int,
+    BeforeValidator(_i2c_address),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": "^0x[0-7]?[0-9a-fA-F]$"},
+                {"type": "integer", "minimum": 0x08, "maximum": 0x77},
+            ]
+        }
+    ),
+]
+"""Written as ``0x44``, which some editors take for a text and some for a number."""
+
+
 def _limit(value: object) -> int | Literal["unlimited"]:
     if value == "unlimited":
         return "unlimited"

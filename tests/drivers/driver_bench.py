@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
-from drivers import Report
+import threading
+import time
+from collections.abc import Callable
+
+from drivers import ContactReport, MeterReport, Report
 
 
 class Heard(list[Report]):
-    """What a driver has reported; it is its own ``emit``."""
+    """What a driver has reported; it is its own ``emit``, for any thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told = threading.Condition()
 
     def __call__(self, report: Report) -> None:
-        self.append(report)
+        with self._told:
+            self.append(report)
+            self._told.notify_all()
+
+    def wait(self, length: int, timeout_s: float = 5.0) -> None:
+        """Until so many reports have come; fails when they do not."""
+        with self._told:
+            assert self._told.wait_for(lambda: len(self) >= length, timeout_s), list(self)
+
+    @property
+    def levels(self) -> list[bool | None]:
+        return [report.active for report in self if isinstance(report, ContactReport)]
+
+    @property
+    def values(self) -> list[tuple[str, float | None]]:
+        return [(r.quantity, r.value) for r in self if isinstance(r, MeterReport)]
+
+
+def wait_until(true: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    """Until it is; fails when it does not become so."""
+    end_s = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < end_s, "it did not become true"
+        time.sleep(0.001)
 
 
 class Clock:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
+from conftest import Board
 from driver_bench import Heard
 from enocean_bench import FakeStick
 from gpiozero.pins.mock import MockFactory
@@ -27,6 +28,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 STICK = FakeStick()
 WIRED: dict[str, dict[str, Any]] = {
+    "ads1115": {"settings": {}, "broken": {"bus": 7}},
+    "ads1115_line": {"settings": {}, "broken": {"bus": 7}},
+    "bme280": {"settings": {}, "broken": {"bus": 7}},
+    "ds18b20": {"settings": {"root": "w1"}, "broken": {"root": "no-w1"}},
     "enocean_contact": {
         "settings": {"port": STICK.path, "device": "0029A1B2", "profile": "F6-02-01"},
         "broken": {"port": "/dev/none", "device": "0029A1B2", "profile": "F6-02-01"},
@@ -38,6 +43,13 @@ WIRED: dict[str, dict[str, Any]] = {
     },
     "gpio_contact": {"settings": {"pin": "GPIO17"}, "broken": {"pin": "GPIO99"}},
     "gpio_relay": {"settings": {"pin": "GPIO27"}, "broken": {"pin": "GPIO99"}},
+    "mcp23017_contact": {
+        "settings": {"terminal": "GPA1"},
+        "broken": {"terminal": "GPA1", "bus": 7},
+    },
+    "mcp23017_relay": {"settings": {"terminal": "GPA0"}, "broken": {"terminal": "GPA0", "bus": 7}},
+    "sht3x": {"settings": {"address": 0x45}, "broken": {"bus": 7}},
+    "sht4x": {"settings": {}, "broken": {"bus": 7}},
     "simulated_contact": {"settings": {}},
     "simulated_meter": {"settings": {}},
     "simulated_relay": {"settings": {}},
@@ -45,7 +57,7 @@ WIRED: dict[str, dict[str, Any]] = {
 """Settings that work on the mock hardware, and some that do not. ``first: unknown``: it is told
 its values by others, and says at once that there is none yet."""
 
-UNITS = ("; a duration", "; no unit")
+UNITS = ("; a duration", "; no unit", "; in millivolts", "; in ohms")
 
 
 RELAYS = [
@@ -60,7 +72,7 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def driver(name: str, pins: MockFactory, world: Runtime) -> ModuleType:
+def driver(name: str, pins: MockFactory, world: Runtime, board: Board, w1: Path) -> ModuleType:
     return importlib.import_module(f"drivers.{name}")
 
 
@@ -125,9 +137,11 @@ def test_the_initial_level_or_value_comes_at_once(
             assert report.active is None
             assert report.reason
         case "meter":
-            told = [report.quantity for report in heard if isinstance(report, MeterReport)]
             settings = driver.Settings(**WIRED[name]["settings"])
-            assert told == [one.name for one in drivers.quantities(driver, settings)]
+            measured = [one.name for one in drivers.quantities(driver, settings)]
+            heard.wait(len(measured))
+            told = [report.quantity for report in heard if isinstance(report, MeterReport)]
+            assert told == measured
             for one in heard:
                 assert isinstance(one, MeterReport)
                 assert (one.value is not None) == known
@@ -169,7 +183,7 @@ def test_what_goes_wrong_is_a_fault_with_a_remedy(driver: ModuleType, name: str)
 
 @pytest.mark.parametrize("name", RELAYS)
 def test_a_relay_is_off_at_start_and_off_at_close(
-    driver: ModuleType, name: str, pins: MockFactory, world: Runtime
+    driver: ModuleType, name: str, pins: MockFactory, world: Runtime, board: Board
 ) -> None:
     """mqtt-io#131, GarageQTPi#13: gates that move when the program starts or ends."""
     pin = pins.pin("GPIO27")
@@ -177,6 +191,8 @@ def test_a_relay_is_off_at_start_and_off_at_close(
     relay = driver.open(driver.Settings(**WIRED[name]["settings"]), print, name="p")
 
     def on() -> bool:
+        if name == "mcp23017_relay":
+            return bool(board.mcp23017.output(0))
         return bool(world.show()["p"]["on"] if "p" in world.show() else pin.state)
 
     seen = [on()]

@@ -21,16 +21,6 @@ NOW = 1_795_215_600_000
 
 
 @dataclass(frozen=True, slots=True)
-class Sht4x:
-    """A climate sensor, for tests: the driver itself needs its hardware's library."""
-
-    bus: int = 1
-    """The I²C bus; no unit, its number."""
-    every_ms: DurationMs = 60_000
-    """The time between two readings; a duration."""
-
-
-@dataclass(frozen=True, slots=True)
 class Odd:
     """A driver with every sort of field, that refuses a share beyond 1."""
 
@@ -51,9 +41,6 @@ class Odd:
             raise ValueError(f"share is {self.share:g}, not between 0 and 1")
 
 
-CLIMATE = (("temperature_c", -40.0, 125.0), ("humidity_percent", 0.0, 100.0))
-
-
 def real() -> dict[str, DriverInfo]:
     """Every driver that the project has."""
     modules = {name: importlib.import_module(f"drivers.{name}") for name in drivers.names()}
@@ -61,7 +48,6 @@ def real() -> dict[str, DriverInfo]:
 
 
 DRIVERS: Mapping[str, DriverInfo] = {
-    "sht4x": DriverInfo("sht4x", "meter", Sht4x, quantities=CLIMATE),
     **real(),
     "odd": DriverInfo("odd", "contact", Odd),
 }

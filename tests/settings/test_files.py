@@ -62,7 +62,10 @@ def test_bench_and_office_have_the_promised_names(tmp_path: Path) -> None:
     whole = load(office(tmp_path), DRIVERS)
     promised = {f"{of}.{name}" for of, names in PROMISED.items() for name in names.split()}
     assert promised <= set(bench.points) <= set(whole.points)
-    optional = "front.strike fire.alarm front.remote_radio wc.window wc.window_radio"
+    optional = (
+        "front.strike fire.alarm front.remote_radio wc.window wc.window_radio hall.climate "
+        "cellar.climate heating.flow front.tamper wc.fan mains.battery wc.cord_line"
+    )
     assert set(whole.points) - set(bench.points) == set(optional.split())
     assert all(point.driver.startswith("simulated") for point in bench.points.values())
     assert bench.gateway.id == whole.gateway.id

@@ -92,6 +92,7 @@ def test_a_cord_and_its_buttons_are_contacts_of_weight(tmp_path: Path, secret: P
 
 GATEWAY = "gateway: {id: small, timezone: Europe/Berlin}"
 POINT = "x.y: {driver: gpio_contact, pin: GPIO4"
+EXPANDER = "x.y: {driver: mcp23017_contact, address: 0x20"
 
 
 def watched(line: str) -> str:
@@ -118,7 +119,7 @@ REFUSED = [
     (SMALL + "<<: {}\n", "<<: is not a known section"),
     (with_point("Front Door: {driver: gpio_contact, pin: 4}"), "is not a name that can stand in a topic"),
     (with_point(f"{POINT}}}"), "portier.yaml:7:3: points.x.y: is used by nobody; name it under"),
-    (with_point("x.y: {pin: GPIO4}") + "fire: x.y\n", "points.x.y: has no driver; write {driver: sht4x, …}"),
+    (with_point("x.y: {pin: GPIO4}") + "fire: x.y\n", "points.x.y: has no driver; write {driver: "),
     (
         with_point("front.mat: {driver: gpio_contct, pin: 4}", ) + "fire: front.mat\n",
         "portier.yaml:7:23: points.front.mat.driver: there is no driver 'gpio_contct'; did you mean "
@@ -142,6 +143,70 @@ REFUSED = [
         with_point("x.m: {driver: sht4x}", "x.n: {driver: sht4x}")
         + "rooms: {a: {climate: x.m}, b: {climate: x.n}}\n",
         "points.x.n.driver: is the terminal of x.m already",
+    ),
+    (
+        with_point("x.m: {driver: sht4x}", "x.n: {driver: sht3x, address: 0x44}")
+        + "rooms: {a: {climate: x.m}, b: {climate: x.n}}\n",
+        "points.x.n.address: is the terminal of x.m already",
+    ),
+    (
+        with_point(f"{EXPANDER}, terminal: GPA3}}", "x.r: {driver: mcp23017_relay, terminal: GPA3, max_on: unlimited}")
+        + "rooms: {wc: {valve: x.r, leak: x.y}}\n",
+        "points.x.r.terminal: is the terminal of x.y already",
+    ),
+    (
+        with_point("x.a: {driver: ads1115, input: A1}", "x.b: {driver: ads1115_line, input: A1}")
+        + "watch: {a: {point: x.a, quantity: voltage_v, above: 1}, b: {point: x.b, quantity: line_ohm, above: 1}}\n",
+        "points.x.b.input: is the terminal of x.a already",
+    ),
+    (
+        with_point("x.m: {driver: ds18b20}", "x.n: {driver: ds18b20, every: 5 s}")
+        + "rooms: {a: {climate: x.m}, b: {climate: x.n}}\n",
+        "points.x.n.driver: is the terminal of x.m already",
+    ),
+    (
+        with_point(f"{EXPANDER}, terminal: GPA3, interrupt: GPIO17}}") + "fire: x.y\n",
+        "points.x.y.interrupt: is the terminal of front.button already",
+    ),
+    (
+        with_point(
+            f"{EXPANDER}, terminal: GPA3, interrupt: GPIO4}}",
+            "x.z: {driver: mcp23017_contact, terminal: GPA4, interrupt: J8:11}",
+        )
+        + "watch: {a: {point: x.y}, b: {point: x.z}}\n",
+        "points.x.z.interrupt: is the terminal of front.button already",
+    ),
+    (
+        with_point(
+            f"{EXPANDER}, terminal: GPA3, interrupt: GPIO4}}",
+            "x.z: {driver: mcp23017_contact, terminal: GPA4, interrupt: GPIO5}",
+        )
+        + "watch: {a: {point: x.y}, b: {point: x.z}}\n",
+        "points.x.z.interrupt: is another line than that of x.y, which is on the same chip",
+    ),
+    (
+        with_point(
+            f"{EXPANDER}, terminal: GPA3, interrupt: GPIO4}}",
+            "x.z: {driver: mcp23017_contact, address: 0x21, terminal: GPA3, interrupt: 4}",
+        )
+        + "watch: {a: {point: x.y}, b: {point: x.z}}\n",
+        "points.x.z.interrupt: is the line of another chip already, see x.y",
+    ),
+    (
+        with_point(f"{EXPANDER}, terminal: GPC1}}") + "fire: x.y\n",
+        "points.x.y.terminal: ",
+    ),
+    (
+        with_point("x.m: {driver: sht4x, address: 44}") + "rooms: {a: {climate: x.m}}\n",
+        "points.x.m.address: '44' is not the address of an I²C chip; write for example 0x44",
+    ),
+    (
+        with_point("x.m: {driver: sht4x, address: 0x20}") + "rooms: {a: {climate: x.m}}\n",
+        "points.x.m: address is 0x20, but an SHT4x has one of 0x44, 0x45, 0x46; see the driver sht4x",
+    ),
+    (
+        with_point("x.m: {driver: ds18b20, id: 10-0316a2795cff}") + "rooms: {a: {climate: x.m}}\n",
+        "points.x.m: id is 10-0316a2795cff, but a DS18B20 is called like 28-0316a2795cff",
     ),
     (
         with_point("x.y: {driver: odd, pin: 4, share: 1.5}") + "fire: x.y\n",
@@ -299,3 +364,42 @@ def test_an_issuer_without_a_key_is_one_that_cannot_sign(tmp_path: Path) -> None
     settings = loaded(tmp_path, SMALL + "mqtt: {issuers: {homeassistant: {}}}\n")
     assert settings.mqtt is not None
     assert settings.mqtt.issuers["homeassistant"].key is None
+
+
+def test_a_meter_that_is_heard_by_radio_has_its_own_quantities_and_silence(tmp_path: Path) -> None:
+    text = """
+gateway: {id: small}
+points:
+  a: {driver: enocean_meter, port: /dev/ttyUSB0, device: "0029A1B2", profile: A5-04-01}
+  b: {driver: enocean_meter, port: /dev/ttyUSB0, device: "0029A1B3", profile: F6-02-01, alive_within: 30 d}
+watch:
+  warm: {point: a, quantity: temperature_c, above: 30}
+  weak: {point: b, quantity: rssi_dbm, below: -90}
+"""
+    first, second = plan(loaded(tmp_path, text), now_utc_ms=NOW).meters
+    assert first.quantities == ("temperature_c", "humidity_percent", "rssi_dbm")
+    assert first.silent_after_ms == 24 * 3_600_000
+    assert second.quantities == ("rssi_dbm",)
+    assert second.silent_after_ms == 30 * 24 * 3_600_000
+
+
+def test_a_chip_on_i2c_has_many_terminals_and_one_interrupt_line(tmp_path: Path) -> None:
+    settings = loaded(
+        tmp_path,
+        with_point(
+            f"{EXPANDER}, terminal: GPA3, interrupt: GPIO4}}",
+            "x.z: {driver: mcp23017_contact, address: 0x20, terminal: GPB3, interrupt: GPIO4}",
+            "x.w: {driver: mcp23017_contact, address: 0x21, terminal: GPA3}",
+            "x.a: {driver: ads1115, address: 0x4B, input: A0, quantity: level_percent}",
+            "x.b: {driver: ads1115_line, address: 0x4b, input: A1}",
+        )
+        + "watch: {a: {point: x.y}, b: {point: x.z}, c: {point: x.w},\n"
+        "  d: {point: x.a, quantity: level_percent, above: 80},\n"
+        "  e: {point: x.b, quantity: line_ohm, above: 1}}\n",
+    )
+    assert settings.points["x.y"].settings.address == 0x20
+    assert settings.points["x.a"].settings.address == 0x4B
+    assert [name for name, *_ in settings.points["x.a"].quantities] == [
+        "voltage_v",
+        "level_percent",
+    ]
