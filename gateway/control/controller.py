@@ -115,6 +115,8 @@ class Controller:
         ``patience_s``; else without, and it is restored as soon as it can."""
         kept = self._journal.kept(patience_s)
         known = self._journal.readable
+        if known and kept is None:
+            kept = {}  # there is nothing to be read, which is something else than not yet
         self._now = max(self._now, self._clock.now_ms())
         self._carry_out(core.start(self._plan, kept, self._now), None)
         self._step(CivilTime(self._now + self._trust.offset_ms, self._trust.trusted), self._now)
@@ -240,8 +242,7 @@ class Controller:
         if not self._journal.readable:
             return
         kept = self._journal.kept(0.0)
-        if kept is not None:
-            self._carry_out(core.restore(self._building, kept, self._now), None)
+        self._carry_out(core.restore(self._building, kept or {}, self._now), None)
         self._remember()
 
     def _remember(self) -> None:

@@ -116,9 +116,9 @@ def _stepped(call: Call, event: CallEvent | None, now: Ms) -> tuple[Call, Facts]
             return _test(call, event, now)
         case Restored(was=was):
             return restored(call, was, now)
-        case ClockKnown(offset_ms=offset_ms):
-            record = call.record and call.record.placed(offset_ms)
-            last = tuple(one.placed(offset_ms) for one in call.last)
+        case _:
+            record = call.record and call.record.placed(event.offset_ms)
+            last = tuple(one.placed(event.offset_ms) for one in call.last)
             return replace(call, record=record, last=last), ()
 
 

@@ -1,0 +1,140 @@
+"""The call of one room on the bench: told events at their times, living in between."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.core import call, call_kept
+from gateway.core.call import (
+    Acknowledged,
+    CallEvent,
+    CancelPressed,
+    ClockKnown,
+    CordSeen,
+    PresencePressed,
+    Restored,
+    TestSet,
+)
+from gateway.core.call_record import Call, Cord
+from gateway.core.effects import Drive
+from gateway.core.facts import KINDS, Fact, Json
+from gateway.core.machine import Ms
+from gateway.core.plan import LinePlan, RoomPlan
+
+OFFSET = 1_700_000_000_000
+LINE = LinePlan("wc.line", 2_350.0, 2_350.0, 6_855.0, 20_000.0)
+ROOM = RoomPlan(
+    "wc",
+    "Accessible WC",
+    cords=("wc.cord", "wc.shower"),
+    lines=(LINE,),
+    cancel="wc.cancel",
+    presence="wc.presence",
+    reassurance="wc.reassurance",
+    lamp="wc.lamp",
+    sounder="wc.sounder",
+    unlock="wc.unlock",
+    escalation="care",
+)
+
+
+class CallBench:
+    """``kept`` ``None``: what was kept is not readable (yet)."""
+
+    def __init__(self, plan: RoomPlan = ROOM, kept: Mapping[str, Json] | None = {}) -> None:
+        self.now: Ms = 0
+        self.facts: list[Fact] = []
+        self.relays: dict[str, bool] = {}
+        self.drives: list[tuple[Ms, str, bool]] = []
+        self.call: Call = call.start(plan, 0)
+        if kept is not None:
+            self.restore(0, kept)
+
+    def until(self, now: Ms) -> Call:
+        while (due := call.wake_at(self.call)) is not None and due <= now:
+            self.now = max(due, self.now)
+            self._step(None)
+        self.now = now
+        return self.call
+
+    def at(self, now: Ms, event: CallEvent) -> Call:
+        self.until(now)
+        return self._step(event)
+
+    def _step(self, event: CallEvent | None) -> Call:
+        step = call.step(self.call, event, self.now)
+        self.call = step.state
+        for fact in step.facts:
+            assert fact.data.keys() <= KINDS[fact.kind].fields.keys(), fact
+        self.facts += step.facts
+        for drive in step.effects:
+            assert isinstance(drive, Drive)
+            assert self.relays.get(drive.point, False) != drive.on, "driven to where it is"
+            self.relays[drive.point] = drive.on
+            self.drives.append((self.now, drive.point, drive.on))
+        return self.call
+
+    # --- what people do
+
+    def cord(self, now: Ms, cord: Cord, point: str = "wc.cord") -> Call:
+        return self.at(now, CordSeen(point, cord, now))
+
+    def pull(self, now: Ms, point: str = "wc.cord") -> Call:
+        """Pulled, and let go a second later."""
+        self.cord(now, "pulled", point)
+        return self.cord(now + 1000, "normal", point)
+
+    def acknowledge(self, now: Ms, by: str = "web:3") -> Call:
+        return self.at(now, Acknowledged(by, "web", "c1"))
+
+    def attend(self, now: Ms) -> Call:
+        return self.at(now, PresencePressed("wc.presence", now))
+
+    def cancel(self, now: Ms) -> Call:
+        return self.at(now, CancelPressed("wc.cancel", now))
+
+    def test(self, now: Ms, for_ms: Ms = 600_000) -> Call:
+        return self.at(now, TestSet(for_ms, "web:3", "c2"))
+
+    def restore(self, now: Ms, kept: Mapping[str, Json]) -> Call:
+        return self.at(now, Restored(call_kept.read(self.call.plan, dict(kept))))
+
+    def clock(self, now: Ms, offset_ms: int = OFFSET) -> Call:
+        return self.at(now, ClockKnown(offset_ms))
+
+    def kept(self, offset_ms: int | None = OFFSET) -> dict[str, Json]:
+        return call_kept.kept(self.call, offset_ms)
+
+    def restarted(self, *, offset_ms: int | None = OFFSET) -> CallBench:
+        """Where it stood, in another boot."""
+        return CallBench(self.call.plan, self.kept(offset_ms))
+
+    # --- what it says
+
+    @property
+    def shown(self) -> dict[str, Any]:
+        return call_kept.shown(self.call, OFFSET)
+
+    def told(self) -> list[str]:
+        """Each fact as one word, with what matters of it."""
+        words = []
+        for fact in self.facts:
+            data = fact.data
+            word = fact.kind.removeprefix("call_")
+            if word == "raised":
+                word += f" {data['call']} {data['cause']} {data['pulls']}"
+            if data.get("test"):
+                word += " test"
+            if word == "room_test":
+                word += f" {data['active']}" + (f" {data['reason']}" if data["reason"] else "")
+            words.append(word)
+        return words
+
+    def lamps(self) -> str:
+        """What is on, in one word each; the room lamp counts in both halves."""
+        on = [
+            name for name in ("reassurance", "sounder", "unlock") if self.relays.get(f"wc.{name}")
+        ]
+        flashing = ["flashing"] if self.call.blink_at_ms is not None else []
+        return " ".join([*on, *flashing])
