@@ -10,6 +10,7 @@ from gateway.settings.drivers import DriverInfo
 from gateway.settings.model import Gateway, House, Journal, Point, Retention, Watch
 from gateway.settings.model_doors import Door, Interlock
 from gateway.settings.model_link import Heartbeat, Mqtt, Record, Web
+from gateway.settings.model_messages import Messages
 from gateway.settings.model_rooms import Contact, EscalationStep, Room
 from gateway.settings.reading import Loc, Part, Reading, place
 from gateway.settings.types import Model
@@ -37,6 +38,7 @@ class Draft:
     watch: dict[str, Part[Watch]] = field(default_factory=dict)
     contacts: dict[str, Part[Contact]] = field(default_factory=dict)
     escalations: dict[str, Part[Escalation]] = field(default_factory=dict)
+    messages: Part[Messages] | None = None
     mqtt: Part[Mqtt] | None = None
     record: Part[Record] | None = None
     web: Part[Web] | None = None

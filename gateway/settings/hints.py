@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from gateway.settings import hints_people
 from gateway.settings.draft import Draft
 from gateway.settings.model import Point
 from gateway.settings.reading import Loc, Part, place
@@ -32,6 +33,8 @@ TITLES = frozenset({"herr", "frau", "mr", "mrs", "ms", "dr"})
 def hints(draft: Draft) -> tuple[str, ...]:
     """The hints in the order of the file. Only for a draft without problems."""
     found = [*_people(draft), *_cords(draft), *_bench(draft), *_leafless(draft), *_holidays(draft)]
+    for section, name, loc, text in hints_people.found(draft):
+        found.append(_hint(getattr(draft, section)[name], loc, text))
     return tuple(f"{file}:{line}:{column}: {text}" for file, line, column, text in sorted(found))
 
 

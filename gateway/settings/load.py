@@ -27,6 +27,7 @@ from gateway.settings.model import (
 )
 from gateway.settings.model_doors import Door, Interlock
 from gateway.settings.model_link import Heartbeat, MqttField, Record, RecordField, Web
+from gateway.settings.model_messages import Messages
 from gateway.settings.model_rooms import Contact, Room
 from gateway.settings.overlay import merge
 from gateway.settings.problems import Problem, SettingsError, meant, near
@@ -37,6 +38,7 @@ from gateway.settings.types import ID_PATTERN, POINT_PATTERN, named
 
 ONE: Mapping[str, Any] = {
     "gateway": Gateway,
+    "messages": Messages,
     "mqtt": MqttField,
     "record": RecordField,
     "web": Web,

@@ -10,6 +10,7 @@ from gateway.core.plan import Severity
 from gateway.settings.drivers import Kind
 from gateway.settings.model_doors import Door, Interlock
 from gateway.settings.model_link import Heartbeat, MqttField, RecordField, Web
+from gateway.settings.model_messages import Messages
 from gateway.settings.model_rooms import Contact, EscalationStep, Room
 from gateway.settings.types import REGION_PATTERN as REGION
 from gateway.settings.types import (
@@ -189,6 +190,8 @@ class Settings(House):
     """Who is told; no unit."""
     escalations: dict[Id, tuple[EscalationStep, ...]] = Field(default_factory=dict)
     """Who is told after whom; no unit."""
+    messages: Messages = Messages()
+    """The messages by the clock; no unit."""
     mqtt: MqttField | None = None
     """The broker; no unit. None: no broker."""
     record: RecordField | None = None

@@ -32,6 +32,7 @@ from gateway.settings.model import (
     Watch,
 )
 from gateway.settings.model_doors import Door
+from gateway.settings.plan_people import escalations, mailings, receivers
 from gateway.settings.plan_rooms import private, rooms
 
 STUCK_AFTER_MS = 30_000
@@ -57,6 +58,10 @@ def plan(settings: Settings, *, now_utc_ms: int) -> BuildingPlan:
         ),
         watches=tuple(_watch(settings, name, watch) for name, watch in settings.watch.items()),
         rooms=rooms(settings),
+        receivers=receivers(settings, now_utc_ms),
+        escalations=escalations(settings),
+        alarm_escalations=tuple(settings.alarms.items()),
+        mailings=mailings(settings, now_utc_ms),
         notices=tuple(
             (name, "egress_never")
             for name, door in settings.doors.items()

@@ -109,7 +109,8 @@ def _span(match: re.Match[str]) -> tuple[date, date]:
     return (first, last)
 
 
-def _days(word: str) -> frozenset[int]:
+def days_of(word: str) -> frozenset[int]:
+    """``mon`` or ``mon-fri``; 0 is Monday. Raises :class:`ValueError`."""
     ends = word.split("-")
     for name in ends:
         if name not in DAYS:
@@ -144,7 +145,7 @@ def parse_rule(key: str, value: str) -> Rule:
         elif word == "daily":
             days.update(range(7))
         else:
-            days.update(_days(word))
+            days.update(days_of(word))
     if (bool(days), bool(dates), holiday).count(True) > 1:
         raise _Bad("mixes days, dates and holiday", "write one line for each")
     if not words or not (days or dates or holiday or ranges):
@@ -244,17 +245,23 @@ def overlaps(plan: Rules) -> list[Complaint]:
     return list(found.values())
 
 
+def uncovered(rules: Iterable[Rule]) -> str | None:
+    """The first time of the week that no rule for days covers, in words."""
+    reach = 0
+    for start, end, _ in _week(rules):
+        if start > reach:
+            break
+        reach = max(reach, end)
+    return _when(reach, "days") if reach < WEEK_MIN else None
+
+
 def gap(plan: Rules) -> str | None:
     """A time that no line covers, in words; ``None`` where there is none."""
     if not plan or plan.otherwise is not None:
         return None
-    reach = 0
-    for start, end, _ in _week(plan.of("days")):
-        if start > reach:
-            break
-        reach = max(reach, end)
-    if reach < WEEK_MIN:
-        return _when(reach, "days")
+    hole = uncovered(plan.of("days"))
+    if hole is not None:
+        return hole
     special = (*plan.of("holiday"), *plan.of("dates"))
     for rule in special:
         if rule.ranges != ((0, DAY_MIN),):

@@ -152,7 +152,7 @@ gateway: {id: small}
 
 
 def test_a_radio_cord_that_nobody_would_find_dead_is_hinted_at(tmp_path: Path) -> None:
-    (hint,) = loaded(tmp_path, RADIO).hints
+    (hint,) = (h for h in loaded(tmp_path, RADIO).hints if "no escalation" not in h)
     assert "points.x.cord.driver: is a radio cord without life signals" in hint
     watched = changed(RADIO, ("profile: F6-01-01", "profile: F6-01-01, alive_within: 24 h"))
-    assert loaded(tmp_path, watched).hints == ()
+    assert all("no escalation" in hint for hint in loaded(tmp_path, watched).hints)
