@@ -6,7 +6,8 @@ skipped; a delivery that fails, or is not answered, moves on at once: to the nex
 the receiver, after the last of them to the next step. The last step is for whoever is left:
 it is used off duty too when nobody has been reached, or everybody is off duty; with
 ``every`` it is told again and again. A round that has reached nobody is said
-(``nobody_told``) and begins anew after a pause that grows.
+(``nobody_told``) and begins anew after a pause that grows. Only what is ``patient`` (a fault,
+a notice) waits for working hours instead.
 
 One machine a call or alarm (``about``). When somebody has seen it the chain stands still and
 keeps its record; a call that is raised again begins it from the first step.
@@ -105,7 +106,9 @@ def step(chain: Chain, event: Event | None, now: Ms) -> Step[Chain]:
             still = replace(chain, running=False, ended_ms=gone_ms, conditions=(), over=over)
             work.chain = still
         case Duty(off=off):
-            work.chain = replace(chain, off=off)
+            work.chain = chain = replace(chain, off=off)
+            if chain.waits and chain.running and not work.nobody_on_duty():
+                work.chain = replace(chain, waits=False, began_ms=now, told=-1, next_ms=now)
         case _:
             work.chain = with_clock(chain, event.offset_ms)
     work.go_on()
@@ -127,6 +130,7 @@ def _begun(chain: Chain, event: Begun, now: Ms) -> Chain:
         reached=False,
         round=chain.round + 1,
         failed_rounds=0,
+        waits=False,
         ended_ms=None,
         began_utc_ms=None,
         due_utc_ms=None,
@@ -155,6 +159,9 @@ class _Work:
         index = min(self.chain.told + 1, len(steps) - 1)
         self.chain = replace(self.chain, told=index, due_utc_ms=None)
         receiver = steps[index].receiver
+        if self.chain.patient and not has_hope(self.chain) and self._vain(index):
+            self._wait()
+            return
         if receiver not in self.chain.off or self._regardless(index):
             self._send(receiver, 0, index)
         elif not self._skipped(index):
@@ -164,11 +171,25 @@ class _Work:
             next_ms = due_ms(self.chain, index, self.now)
         self.chain = replace(self.chain, next_ms=next_ms)
 
+    def _wait(self) -> None:
+        """For somebody who comes on duty; or once more for who could not be reached."""
+        if self.nobody_on_duty():
+            self.chain = replace(self.chain, waits=True, next_ms=None)
+        else:
+            self._begin_anew()
+
     def _regardless(self, index: int) -> bool:
         """The last step is for whoever is left, on duty or not."""
-        steps = self.chain.plan.steps
-        nobody_on_duty = all(one.receiver in self.chain.off for one in steps)
-        return index == len(steps) - 1 and (nobody_on_duty or not has_hope(self.chain))
+        last = index == len(self.chain.plan.steps) - 1 and not self.chain.patient
+        return last and (self.nobody_on_duty() or not has_hope(self.chain))
+
+    def nobody_on_duty(self) -> bool:
+        """Whether every receiver of the chain is off duty."""
+        return all(one.receiver in self.chain.off for one in self.chain.plan.steps)
+
+    def _vain(self, index: int) -> bool:
+        """Nobody from this step on is on duty."""
+        return all(one.receiver in self.chain.off for one in self.chain.plan.steps[index:])
 
     def _skipped(self, index: int) -> bool:
         """What repeats and is skipped again is told once."""
@@ -239,14 +260,19 @@ class _Work:
         if chain.told < len(chain.plan.steps) - 1:
             self.chain = replace(chain, next_ms=self.now)
         elif not has_hope(chain):
-            pause_ms = min(RETRY_FIRST_MS << min(chain.failed_rounds, 16), RETRY_MOST_MS)
-            begin_ms = self.now + pause_ms
-            self.chain = replace(
-                chain,
-                began_ms=begin_ms,
-                told=-1,
-                next_ms=begin_ms + (chain.plan.steps[0].after_ms or 0),
-                failed_rounds=chain.failed_rounds + 1,
-                began_utc_ms=None,
-                conditions=NOBODY,
-            )
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """The round has reached nobody: that is said, and the next one begins after a pause."""
+        chain = self.chain
+        pause_ms = min(RETRY_FIRST_MS << min(chain.failed_rounds, 16), RETRY_MOST_MS)
+        begin_ms = self.now + pause_ms
+        self.chain = replace(
+            chain,
+            began_ms=begin_ms,
+            told=-1,
+            next_ms=begin_ms + (chain.plan.steps[0].after_ms or 0),
+            failed_rounds=chain.failed_rounds + 1,
+            began_utc_ms=None,
+            conditions=NOBODY,
+        )

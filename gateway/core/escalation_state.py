@@ -70,6 +70,10 @@ class Chain:
     due_utc_ms: UtcMs | None = None
     """Of before a restart, until the clock is known."""
     conditions: Conditions = ()
+    patient: bool = False
+    """It can wait for working hours: with nobody on duty, nobody is woken."""
+    waits: bool = False
+    """It does so now."""
     over: bool = False
     """The call has ended; the record goes when nothing is under way any more."""
 
@@ -120,6 +124,7 @@ def kept(chain: Chain) -> dict[str, Json]:
         "kind": chain.kind,
         "data": dict(chain.data or {}),
         "running": chain.running,
+        "patient": chain.patient,
         "told": chain.told,
         "reached": chain.reached,
         "round": chain.round,
@@ -151,6 +156,7 @@ def restored(
         kind=str(entry.get("kind", "")),
         data=data if isinstance(data, dict) else {},
         running=entry.get("running") is True,
+        patient=entry.get("patient") is True,
         began_ms=now - (_offset_ms(plan, told) if told >= 0 else 0),
         told=told,
         reached=entry.get("reached") is True,

@@ -115,6 +115,7 @@ def alarmed(turn: Turn, before: Alarms) -> None:
             plan = None if running or not alarm.confirmed else _plan_of(turn, alarm)
             if plan is not None:
                 chain = chain or _chain(turn, plan, name, alarm.subject)
+                chain = replace(chain, patient=alarm.severity in ("fault", "notice"))
                 data = _told_of(turn.was.plan, alarm)
                 _step(turn, chain, escalation.Begun(alarm.kind, data, resume=True))
         elif chain is not None and running:

@@ -1,0 +1,199 @@
+"""Messages by the clock: due, late, failed, confirmed or not, and over a restart."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.core import mailing
+from gateway.core.effects import Send
+from gateway.core.events import CivilTime, Delivered
+from gateway.core.facts import Json
+from gateway.core.machine import Ms
+from gateway.core.mailing import ANSWER_MS, LATE_MS, Confirmed, Mailing, find
+from gateway.core.plan import MailingPlan
+
+OFFSET = 1_700_000_000_000
+WEEK = 7 * 86_400_000
+HOUR = 3_600_000
+DUE = tuple(OFFSET + HOUR + n * WEEK for n in range(4))
+TEST = MailingPlan("test", ("caretaker", "care_service"), DUE, 24 * HOUR)
+SUMMARY = MailingPlan("summary", ("caretaker",), DUE)
+CHANNELS = {"caretaker": 2, "care_service": 1}
+
+
+class Bench:
+    """One mailing, woken whenever it asks for it."""
+
+    def __init__(self, plan: MailingPlan = TEST, state: Mailing | None = None) -> None:
+        self.state = state or mailing.start(plan, CHANNELS, "office")
+        self.said: list[str] = []
+        self.sent: list[Send] = []
+        self.now = 0
+        if state is None:
+            self.at(0, CivilTime(OFFSET, True))
+
+    def _step(self, event: mailing.Event | None) -> None:
+        step = mailing.step(self.state, event, self.now)
+        self.state = step.state
+        for effect in step.effects:
+            assert isinstance(effect, Send)
+            self.sent.append(effect)
+        for fact in step.facts:
+            assert fact.subject == "office"
+            self.said.append(f"{fact.data['receiver']} {fact.data.get('result', fact.kind)}")
+
+    def until(self, now: Ms) -> Bench:
+        while (due := mailing.wake_at(self.state)) is not None and due <= now:
+            self.now = max(due, self.now)
+            self._step(None)
+        self.now = now
+        return self
+
+    def at(self, now: Ms, event: mailing.Event) -> Bench:
+        self.until(now)
+        self._step(event)
+        return self
+
+    def arrives(self, now: Ms) -> Bench:
+        """Everything that is under way is delivered."""
+        for letter in self.state.letters:
+            self.at(now, Delivered(letter.delivery, True))
+        return self
+
+    def told(self) -> list[str]:
+        said, self.said = self.said, []
+        return said
+
+
+def test_everybody_is_told_at_the_instant() -> None:
+    bench = Bench()
+    assert mailing.wake_at(bench.state) == HOUR
+    bench.until(HOUR).arrives(HOUR + 50)
+    assert bench.told() == [
+        "caretaker sent",
+        "care_service sent",
+        "caretaker delivered",
+        "care_service delivered",
+    ]
+    send = bench.sent[0]
+    assert (send.kind, send.delivery, send.about) == ("test", "test#1", "")
+    assert send.data == {"confirm_within_ms": 24 * HOUR}
+
+
+def test_a_confirmed_test_is_no_condition() -> None:
+    bench = Bench().until(HOUR).arrives(HOUR)
+    for letter in bench.state.letters:
+        bench.at(2 * HOUR, Confirmed(letter.delivery, "c"))
+    assert bench.told()[4:] == ["caretaker message_confirmed", "care_service message_confirmed"]
+    bench.until(WEEK)
+    assert bench.state.conditions == ()
+    bench.at(WEEK, Confirmed("test#1", "again"))
+    assert bench.told() == []
+
+
+def test_who_does_not_confirm_is_named_until_they_do() -> None:
+    bench = Bench().until(HOUR).arrives(HOUR).at(2 * HOUR, Confirmed("test#1", "c"))
+    bench.until(25 * HOUR - 1)
+    assert bench.state.conditions == ()
+    bench.until(25 * HOUR)
+    assert bench.state.conditions == (("test_unconfirmed", "care_service"),)
+    bench.until(WEEK + HOUR).arrives(WEEK + HOUR)
+    assert bench.state.conditions == (("test_unconfirmed", "care_service"),)  # a new one, as yet
+    letter = next(one for one in bench.state.letters if one.receiver == "care_service")
+    bench.at(WEEK + 2 * HOUR, Confirmed(letter.delivery, "c"))
+    assert bench.state.conditions == ()
+
+
+def test_a_failure_goes_over_the_next_channel_and_after_the_last_it_is_known() -> None:
+    bench = Bench().until(HOUR)
+    bench.at(HOUR + 10, Delivered("test#1", False, "http 500"))
+    assert (bench.sent[-1].receiver, bench.sent[-1].channel) == ("caretaker", 1)
+    bench.at(HOUR + 20, Delivered("test#3", True)).until(HOUR + ANSWER_MS)
+    assert bench.told()[-1] == "care_service failed"  # nobody answered
+    assert bench.state.conditions == (("test_unconfirmed", "care_service"),)
+    bench.at(HOUR + ANSWER_MS, Delivered("test#2", True))
+    assert bench.told() == []
+
+
+def test_a_summary_wants_no_confirmation() -> None:
+    bench = Bench(SUMMARY).until(HOUR).at(HOUR, Delivered("summary#1", False, "x"))
+    bench.at(HOUR, Delivered("summary#2", False, "x")).until(5 * WEEK)
+    assert bench.state.conditions == ()
+    assert find(bench.state, "summary#1") is None
+    assert bench.sent[0].data == {}
+    assert mailing.wake_at(bench.state) is None  # the plan is made anew long before
+
+
+def test_nothing_goes_out_while_the_clock_is_not_trusted() -> None:
+    bench = Bench().at(10, CivilTime(OFFSET, False))
+    assert mailing.wake_at(bench.state) is None
+    bench.until(2 * HOUR).at(2 * HOUR, CivilTime(OFFSET + 2 * HOUR, True))
+    assert [send.delivery for send in bench.sent] == ["test#1", "test#2"]  # late, once
+
+
+def test_the_first_time_ever_nothing_was_missed() -> None:
+    state = mailing.start(TEST, CHANNELS, "office")
+    bench = Bench(state=state).at(0, CivilTime(OFFSET + 2 * HOUR, True))
+    assert bench.sent == []
+
+
+# --- over a restart -----------------------------------------------------------------------
+
+
+def again(state: Mailing, utc_ms: int) -> Bench:
+    fresh = mailing.start(state.plan, CHANNELS, "office")
+    bench = Bench(state=mailing.restored(fresh, mailing.kept(state), 0))
+    return bench.at(0, CivilTime(utc_ms, True))
+
+
+def test_what_fell_due_meanwhile_is_sent_late_but_not_a_day_late() -> None:
+    before = Bench().state
+    assert len(again(before, DUE[0] + HOUR).sent) == 2
+    assert again(before, DUE[0] + LATE_MS).sent == []
+
+
+def test_what_was_sent_is_not_sent_again_and_is_still_to_be_confirmed() -> None:
+    bench = Bench().until(HOUR).arrives(HOUR)
+    later = again(bench.state, OFFSET + 2 * HOUR)
+    assert later.sent == []
+    later.until(23 * HOUR)  # 25 h after the beginning
+    assert later.state.conditions == (("test_unconfirmed", "caretaker, care_service"),)
+    standing = mailing.restored(
+        mailing.start(TEST, CHANNELS, "office"), mailing.kept(later.state), 0
+    )
+    assert standing.conditions == later.state.conditions
+
+
+def test_what_was_under_way_is_waited_for_once_more() -> None:
+    bench = again(Bench().until(HOUR).state, OFFSET + HOUR).until(ANSWER_MS)
+    assert bench.sent[0].channel == 1
+
+
+def test_kept_state_that_comes_late_finds_the_clock_known() -> None:
+    running = Bench().state
+    sent = mailing.kept(Bench().until(HOUR).arrives(HOUR).state)
+    late = mailing.restored(running, sent, 5)
+    assert late.letters[0].confirm_ms == HOUR + 24 * HOUR
+
+
+@pytest.mark.parametrize(
+    "entry", [None, {}, {"letters": [3], "last_utc_ms": "x", "count": None}, {"letters": 5}]
+)
+def test_what_cannot_be_read_is_left_out(entry: Json) -> None:
+    fresh = mailing.start(TEST, CHANNELS, "office")
+    assert mailing.restored(fresh, entry, 0) == fresh
+
+
+def test_who_is_not_told_any_more_is_forgotten() -> None:
+    kept = mailing.kept(Bench().until(HOUR).state)
+    alone = MailingPlan("test", ("care_service",), DUE, 24 * HOUR)
+    fresh = mailing.restored(mailing.start(alone, CHANNELS, "office"), kept, 0)
+    assert [letter.receiver for letter in fresh.letters] == ["care_service"]
+
+
+def test_a_letter_is_found_by_its_name() -> None:
+    bench = Bench().until(HOUR)
+    letter = find(bench.state, "test#2")
+    assert letter is not None
+    assert letter.receiver == "care_service"
+    assert find(bench.state, "test#9") is None
