@@ -27,7 +27,9 @@ from gateway.panel.fields import (
     Raw,
     Via,
     boolean,
+    duration,
     integer,
+    number,
     table,
     text,
     via,
@@ -35,8 +37,8 @@ from gateway.panel.fields import (
 
 __all__ = [
     "COMMANDS", "MAX_LIFE_MS", "MAX_TEXT", "AuditNote", "Bench", "ClockTold", "CommandMessage",
-    "DeliveredTold", "Forget", "HeartbeatTold", "Hello", "LinkTold", "Malformed", "Message", "Recorded",
-    "Refused", "Role", "Sent", "encode", "parse",
+    "DeliveredTold", "Forget", "HeartbeatTold", "Hello", "LinkTold", "Malformed", "Message",
+    "Recorded", "PointTold", "Refused", "Role", "Sent", "encode", "parse",
 ]  # fmt: skip
 
 MAX_LINE = 65_536
@@ -92,6 +94,20 @@ class LinkTold:
 
 
 @dataclass(frozen=True, slots=True)
+class PointTold:
+    """The value of a point that ``link`` listens to: a level (no ``quantity``), or a number.
+
+    ``None``: not known, for ``reason``. ``fresh``: the edge was seen, at ``monotonic_ms``."""
+
+    point: str
+    value: bool | float | None
+    quantity: str
+    reason: str
+    fresh: bool
+    monotonic_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveredTold:
     """What became of a message that ``notify`` was given."""
 
@@ -140,6 +156,7 @@ Message = (
     | Recorded
     | ClockTold
     | LinkTold
+    | PointTold
     | DeliveredTold
     | HeartbeatTold
     | AuditNote
@@ -201,6 +218,23 @@ def _lane(raw: Raw) -> Lane:
     return lane
 
 
+def _point(raw: Raw) -> PointTold:
+    quantity = text(raw, "quantity", "")
+    if ("active" in raw) == bool(quantity):
+        raise Malformed("point: either active, or a quantity and its value")
+    told: Callable[[Raw, str], bool | float] = number if quantity else boolean
+    key = "value" if quantity else "active"
+    value = None if raw.get(key) is None else told(raw, key)
+    return PointTold(
+        text(raw, "point"),
+        value,
+        quantity,
+        text(raw, "reason", ""),
+        boolean(raw, "fresh"),
+        duration(raw, "monotonic_ms"),
+    )
+
+
 def _recorded(raw: Raw) -> Recorded:
     lanes = table(raw, "lanes")
     return Recorded(
@@ -223,6 +257,7 @@ _READERS: Mapping[str, Callable[[Raw], Message]] = {
         boolean(raw, "trusted"), integer(raw, "utc_ms"), integer(raw, "monotonic_ms")
     ),
     "link": lambda raw: LinkTold(boolean(raw, "connected"), text(raw, "reason", "")),
+    "point": _point,
     "delivered": lambda raw: DeliveredTold(
         text(raw, "delivery"), boolean(raw, "ok"), text(raw, "reason", "")
     ),
