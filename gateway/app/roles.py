@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from gateway.app import broker
+from gateway.app import broker, listening
 from gateway.settings.model import Settings
 from gateway.settings.model_link import Mqtt, Tls
 from gateway.settings.secrets import Secret, SecretError
@@ -113,7 +113,9 @@ def _link(settings: Settings, config: Path, state: Path) -> int:
             BrokerSettings(client, **_broker(mqtt, config)),
             state,
             issuers,
+            settings.gateway.languages[0] if mqtt.home_assistant else "",
             settings.gateway.bench,
+            listens=listening.of(settings.points.values()),
         ),
         _stop_event(),
     )

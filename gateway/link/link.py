@@ -9,7 +9,7 @@ import queue
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,9 +18,10 @@ import structlog
 
 from gateway.core.facts import Lane
 from gateway.journal.reader import JournalUnavailable, Reader
-from gateway.link import state
+from gateway.link import discovery, state
 from gateway.link.commands import Accepted, Desk, Issuer, Now
 from gateway.link.mqtt import Acknowledged, Connected, Inbox, Lost, Message, Subscribe
+from gateway.link.points import Listening, Points
 from gateway.link.publisher import Publisher, Small
 from gateway.link.topics import Topics
 from gateway.wire import PUBLISHED
@@ -75,9 +76,11 @@ class Clocks:
     trusted: Callable[[], bool] = lambda: False
 
 
-def subscriptions(topics: Topics) -> tuple[Subscribe, ...]:
+def subscriptions(topics: Topics, *, home_assistant: bool = False) -> tuple[Subscribe, ...]:
     """What the gateway listens to. Kept commands are not wanted; what recorders have is."""
+    born = (Subscribe(discovery.BORN, qos=0),) if home_assistant else ()
     return (
+        *born,
         Subscribe(topics.commands, qos=1),
         Subscribe(topics.replays, qos=1),
         Subscribe(topics.recorded, qos=1, retained=True),
@@ -97,7 +100,10 @@ class Link:
     folder: Path
     clocks: Clocks
     issuers: Mapping[str, Issuer] = field(default_factory=dict)
+    language: str = ""
+    """Home Assistant is told what there is, in this language; empty: it is not."""
     topics: Topics = field(init=False)
+    points: Points = field(init=False)
     publisher: Publisher = field(init=False)
     desk: Desk = field(init=False)
     _snapshot: dict[str, Any] = field(default_factory=dict)
@@ -128,7 +134,12 @@ class Link:
             self.gateway, self.reader, self.broker.publish, self._cursors.__setitem__
         )
         self.desk = Desk(issuers=self.issuers)
+        self.listen(())
         self._began_utc_ms = self.clocks.utc_ms()
+
+    def listen(self, points: Sequence[Listening]) -> None:
+        """Tell ``control`` what is said on the topics of these points."""
+        self.points = Points(points, self.panel.send)
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop."""
@@ -143,6 +154,7 @@ class Link:
                 self.handle(self.inbox.get_nowait())
         now_ms = self.clocks.mono_ms()
         self._tell_clock(now_ms)
+        self.points.time(now_ms)
         if now_ms - self._look_ms >= LOOK_MS or self._grown:
             self._look(now_ms)
         self._send(now_ms)
@@ -176,6 +188,7 @@ class Link:
     def _connected(self, generation: int, window: int) -> None:
         log.info("connected", window=window)
         self._generation, self._window = generation, window
+        self.points.connected(self.clocks.mono_ms())
         self.publisher.connected(window, self.clocks.mono_ms())
         self._shown.clear()
         self.publisher.say(Small(self.topics.availability, b"online", retain=True))
@@ -187,6 +200,7 @@ class Link:
         if self._generation is not None or reason != self._reason:
             log.warning("broker lost", reason=reason, detail=detail)
         self._generation, self._reason = None, reason
+        self.points.lost(reason, self.clocks.mono_ms())
         self.publisher.lost()
         self._tell_link()
 
@@ -200,6 +214,7 @@ class Link:
             if first:
                 self._clock_ms = -CLOCK_MS
                 self._tell_link()
+                self.points.again(self.clocks.mono_ms())
         elif kind == "rows":
             self._grown = True
         elif kind == "reply":
@@ -208,6 +223,12 @@ class Link:
             self._snapshot = {}
 
     def _message(self, message: Message) -> None:
+        if message.topic == discovery.BORN:
+            self._born(message.payload)
+            return
+        now_ms = self.clocks.mono_ms()
+        if self.points.message(message.topic, message.payload, message.retained, now_ms):
+            return
         parts = self.topics.inside(message.topic)
         if parts[:1] == ("command",):
             self._command(message, parts[1:])
@@ -241,6 +262,12 @@ class Link:
                         "lanes": known,
                     }
                 )
+
+    def _born(self, payload: bytes) -> None:
+        """Home Assistant has started: it is introduced to everything again."""
+        if payload == b"online":
+            self._shown.clear()
+            self._show()
 
     # --- commands -----------------------------------------------------------------------
 
@@ -407,6 +434,9 @@ class Link:
         if self._generation is None or not self._snapshot:
             return
         wanted = state.states(self.topics, self._snapshot)
+        if self.language:
+            found = discovery.device(self.topics, self._snapshot, self.language)
+            wanted[discovery.topic(self.gateway)] = state.encode(found)
         wanted[self.topics.info] = state.info(self._snapshot, self._window, self._session)
         for topic, payload in wanted.items():
             if self._shown.get(topic) != payload:

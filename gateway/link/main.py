@@ -14,6 +14,7 @@ from gateway.link import clock
 from gateway.link.commands import Issuer
 from gateway.link.link import Clocks, Link, subscriptions
 from gateway.link.mqtt import BrokerSettings, Connection, Inbox, Will
+from gateway.link.points import Listening
 from gateway.link.topics import Topics
 from gateway.panel.client import PanelClient
 
@@ -30,8 +31,12 @@ class LinkSettings:
     """The folder of ``journal.sqlite`` and ``panel.sock``."""
     issuers: Mapping[str, Issuer] = field(default_factory=dict)
     """Who may command, with the keys of those who must sign; none: the broker's ACL decides."""
+    language: str = ""
+    """Home Assistant is told what there is, in this language; empty: it is not."""
     bench: bool = False
     """Nothing but simulated points: the clock is trusted without a time service."""
+    listens: tuple[Listening, ...] = ()
+    """Points whose values come over MQTT."""
 
 
 def run(
@@ -41,8 +46,12 @@ def run(
     inbox = Inbox()
     topics = Topics(settings.gateway)
     connection = Connection(
-        settings.broker, Will(topics.availability, b"offline"), subscriptions(topics), inbox
+        settings.broker,
+        Will(topics.availability, b"offline"),
+        subscriptions(topics, home_assistant=bool(settings.language)),
+        inbox,
     )
+    connection.subscribe({point.topic for point in settings.listens})
     panel = PanelClient(settings.state / "panel.sock", "link", inbox.post)
     reader = Reader(settings.state / "journal.sqlite")
     link = Link(
@@ -54,7 +63,9 @@ def run(
         settings.state,
         Clocks(trusted=(lambda: True) if settings.bench else trusted),
         settings.issuers,
+        settings.language,
     )
+    link.listen(settings.listens)
     log.info("forwarding", gateway=settings.gateway, host=settings.broker.host)
     panel.start()
     try:

@@ -16,6 +16,11 @@ class Topics:
 
     gateway: str
 
+    @staticmethod
+    def slashes(name: str) -> str:
+        """A name as a part of a topic."""
+        return slashes(name)
+
     @property
     def root(self) -> str:
         return f"portier/{self.gateway}"

@@ -104,6 +104,8 @@ def test_an_event_is_recorded_through_the_installed_broker(broker: Installed) ->
 def test_a_gateway_cannot_write_commands_or_for_another(broker: Installed) -> None:
     with Client(broker, "gateway") as gateway:
         assert gateway.may_write("portier/test/event/door_opened/front")
+        assert gateway.may_write("homeassistant/device/test/config")
+        assert not gateway.may_write("homeassistant/device/other/config")
         assert not gateway.may_write("portier/test/command/door/front/open")
         assert not gateway.may_write("portier/other/event/door_opened/front")
 
@@ -117,6 +119,8 @@ def test_a_recorder_writes_what_it_has_and_no_command(broker: Installed) -> None
 def test_home_assistant_may_ask_for_doors_and_nothing_else(broker: Installed) -> None:
     with Client(broker, "homeassistant") as assistant:
         assert assistant.may_write("portier/test/command/door/front/open")
+        assert assistant.may_write("portier/test/command/call/wc/acknowledge")
+        assert not assistant.may_write("homeassistant/device/test/config")
         assert not assistant.may_write("portier/test/recorded/recorder")
         assert not assistant.may_write("portier/test/state/door/front")
 

@@ -179,3 +179,17 @@ def test_a_second_gateway_with_this_id_is_noticed_but_not_our_own_past(bench: Be
     bench.turn(Message("portier/csg/info", ours, False))
     bench.turn(Message("portier/csg/info", b'{"session": "somebody"}', False))
     assert bench.broker.dropped == ["taken_over"]
+
+
+def test_home_assistant_is_told_again_when_it_is_born(bench: Bench) -> None:
+    bench.link.language = "de"
+    bench.link.handle({"type": "snapshot", "snapshot": {"gateway": {"id": "csg"}, "now_ms": 1}})
+    bench.link.handle(Connected(1, 20))
+    bench.link.turn(0)
+    told = [topic for topic, _ in bench.broker.sent]
+    assert told.count("homeassistant/device/csg/config") == 1
+    bench.link.handle(Message("homeassistant/status", b"offline", False))
+    bench.link.handle(Message("homeassistant/status", b"online", False))
+    bench.link.turn(0)
+    told = [topic for topic, _ in bench.broker.sent]
+    assert told.count("homeassistant/device/csg/config") == 2

@@ -1,0 +1,172 @@
+"""What Home Assistant is told: read with its own template language, and obeyed by our desk."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from jinja2 import StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
+
+from gateway.core.events import MODES
+from gateway.link import discovery, state
+from gateway.link.commands import Accepted, Desk, Issuer, Now
+from gateway.link.topics import Topics
+from tests.page.fake import called, room
+from tests.page.fake import door as a_door
+
+TOPICS = Topics("csg")
+
+
+def now() -> Now:
+    return Now(50_000, int(datetime.now(UTC).timestamp() * 1000), True, 0)
+
+
+def snapshot() -> dict[str, Any]:
+    return {
+        "gateway": {"id": "csg", "name": "Office", "version": "1"},
+        "now_ms": 5_000,
+        "utc_offset_ms": 1_700_000_000_000,
+        "doors": {"front": a_door("Haupteingang"), "side.west": a_door("West", state="open")},
+        "rooms": {"wc": room("WC")},
+        "points": {
+            "wc.climate": {
+                "kind": "meter", "active": None, "since_ms": 1,
+                "quantities": {
+                    "temperature_c": {"value": 21.337, "at_ms": 1},
+                    "humidity_percent": {"value": None, "at_ms": 1},
+                },
+            }
+        },
+        "alarms": [{"id": "front/left_open", "state": "active"}],
+    }  # fmt: skip
+
+
+def components(told: dict[str, Any] | None = None, language: str = "de") -> dict[str, Any]:
+    found: dict[str, Any] = discovery.device(TOPICS, told or snapshot(), language)["cmps"]
+    return found
+
+
+def assistant(template: str, **values: Any) -> str:
+    """A template as Home Assistant renders it."""
+    environment = SandboxedEnvironment(undefined=StrictUndefined)
+    environment.globals["utcnow"] = lambda: datetime.now(UTC)
+    environment.filters["to_json"] = json.dumps
+    return environment.from_string(template).render(**values)
+
+
+def shown(component: dict[str, Any], told: dict[str, Any]) -> str:
+    """The state that an entity has while the building is as told."""
+    text = state.states(TOPICS, told)[component["stat_t"]]
+    return assistant(component["val_tpl"], value_json=json.loads(text))
+
+
+def available(component: dict[str, Any], told: dict[str, Any]) -> bool:
+    states = {TOPICS.availability: b"online"} | state.states(TOPICS, told)
+    answers = []
+    for one in component["avty"]:
+        text = states[one["t"]]
+        if "val_tpl" in one:
+            answers.append(assistant(one["val_tpl"], value_json=json.loads(text)))
+        else:
+            answers.append(text.decode())
+    assert set(answers) <= {"online", "offline"}
+    return set(answers) == {"online"}
+
+
+def test_every_entity_has_its_own_name_and_id_and_a_state_that_is_published() -> None:
+    found = components()
+    assert len({one["uniq_id"] for one in found.values()}) == len(found)
+    assert len({one["name"] for one in found.values()}) == len(found)
+    topics = set(state.states(TOPICS, snapshot()))
+    events = {TOPICS.event("door_request", id) for id in ("front", "side.west")}
+    assert {one["stat_t"] for one in found.values() if "stat_t" in one} <= topics | events
+    assert {one["p"] for one in found.values()} == {
+        "cover", "button", "select", "event", "binary_sensor", "sensor",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("door-front", "closed"),
+        ("door-side.west", "open"),
+        ("door-front-mode", "automatic"),
+        ("room-wc-call", "OFF"),
+        ("room-wc-leak", "OFF"),
+        ("room-wc-dew_point", "9.8"),
+        ("meter-wc.climate-temperature_c", "21.34"),
+        ("meter-wc.climate-humidity_percent", "None"),
+        ("alarms", "1"),
+        ("trouble", "ON"),
+    ],
+)
+def test_states_are_read_as_they_are(key: str, value: str) -> None:
+    assert shown(components()[key], snapshot()) == value
+
+
+def test_a_call_is_on_until_it_was_ended_and_a_test_is_none() -> None:
+    for values, value in (
+        ({}, "ON"),
+        ({"state": "acknowledged"}, "ON"),
+        ({"state": "attended"}, "ON"),
+        ({"test": True}, "OFF"),
+    ):
+        told = snapshot() | {"rooms": {"wc": room("WC", call=called(**values))}}
+        assert shown(components(told)["room-wc-call"], told) == value
+
+
+def test_what_is_unknown_is_unavailable() -> None:
+    told = snapshot()
+    told["doors"]["front"]["state"] = "unknown"
+    told["rooms"]["wc"]["leak"]["wet"] = None
+    found = components(told)
+    for key, there in (
+        ("door-front", False),
+        ("door-front-open", True),
+        ("door-side.west", True),
+        ("room-wc-leak", False),
+        ("meter-wc.climate-temperature_c", True),
+        ("meter-wc.climate-humidity_percent", False),
+    ):
+        assert (key, available(found[key], told)) == (key, there)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "name", "args"),
+    [
+        ("door-side.west-open", "PRESS", "open_door", {"door": "side.west", "reason": ""}),
+        *(("door-front-mode", mode, "set_mode", {"door": "front", "mode": mode}) for mode in MODES),
+        ("room-wc-seen", "PRESS", "acknowledge_call", {"call": "wc"}),
+    ],
+)
+def test_its_commands_are_obeyed_each_once(
+    key: str, value: str, name: str, args: dict[str, Any]
+) -> None:
+    component = components()[key]
+    desk = Desk(issuers={discovery.ISSUER: Issuer(None)})
+    parts = TOPICS.inside(component["cmd_t"])[1:]
+    payload = assistant(component["cmd_tpl"], value=value).encode()
+    verdict = desk.judge(component["cmd_t"], parts, payload, False, now())
+    assert isinstance(verdict, Accepted)
+    assert (verdict.name, verdict.args, verdict.actor) == (name, args, "mqtt:homeassistant")
+    again = desk.judge(component["cmd_t"], parts, payload, False, now())
+    assert not isinstance(again, Accepted)
+    other = assistant(component["cmd_tpl"], value=value).encode()
+    assert isinstance(desk.judge(component["cmd_t"], parts, other, False, now()), Accepted)
+
+
+def test_a_request_at_the_door_is_an_event_with_its_outcome() -> None:
+    component = components()["door-front-request"]
+    fact = {"data": {"outcome": "refused", "reason": "mode_night", "activator": None}}
+    event = json.loads(assistant(component["val_tpl"], value_json=fact))
+    assert event["event_type"] in component["evt_typ"]
+    assert event["reason"] == "mode_night"
+
+
+def test_the_names_follow_the_language() -> None:
+    assert components()["room-wc-call"]["name"] == "WC: Notruf"
+    assert components(language="en")["room-wc-call"]["name"] == "WC: emergency call"
+    assert discovery._NAMES["de"].keys() == discovery._NAMES["en"].keys()
