@@ -61,6 +61,7 @@ __all__ = [
     "Restored",
     "TestSet",
     "classified",
+    "flashes",
     "start",
     "step",
     "troubles",
@@ -97,7 +98,16 @@ def step(call: Call, event: CallEvent | None, now: Ms) -> Step[Call]:
     after = _lamp(call, after, now)
     before, levels = outputs(call), outputs(after)
     drives = tuple(Drive(p, on) for p, on in levels.items() if on != before[p])
+    lamp = call.plan.lamp
+    if lamp is not None and flashes(call, after) and call.lit != after.lit:
+        drives = (*drives, Drive(lamp, after.lit))
     return Step(after, facts, drives)
+
+
+def flashes(before: Call, after: Call) -> bool:
+    """Whether the room lamp flashed before the step and does so after it: what drives it then
+    is its flashing, and else the beginning or the end of it."""
+    return before.record is not None and after.record is not None
 
 
 def _stepped(call: Call, event: CallEvent | None, now: Ms) -> tuple[Call, Facts]:  # noqa: PLR0911

@@ -222,11 +222,11 @@ def troubles(call: Call, point: str) -> Conditions:
 
 
 def outputs(call: Call) -> dict[str, bool]:
-    """The level of every relay that the call drives."""
+    """The level of every relay that the call drives; a lamp that flashes is on."""
     plan, stands = call.plan, call.record is not None
     levels = (
         (plan.reassurance, stands),
-        (plan.lamp, stands and call.lit),
+        (plan.lamp, stands),
         (plan.sounder, call.state == "raised"),
         (plan.unlock, stands),
     )

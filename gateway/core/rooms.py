@@ -114,7 +114,7 @@ def step_call(turn: Turn, room: str, event: call.CallEvent | None) -> None:
         return
     turn.calls = {**turn.calls, room: after}
     turn.wake((state.CALL, room), call.wake_at(after))
-    flashes = before.record is not None and after.record is not None
+    flashes = call.flashes(before, after)
     for drive in (effect for effect in result.effects if isinstance(effect, Drive)):
         blinks = flashes and drive.point == after.plan.lamp
         turn.step_relay(drive.point, relay.Blink(drive.on) if blinks else drive)

@@ -70,7 +70,8 @@ class CallBench:
         self.facts += step.facts
         for drive in step.effects:
             assert isinstance(drive, Drive)
-            assert self.relays.get(drive.point, False) != drive.on, "driven to where it is"
+            same = self.relays.get(drive.point, False) == drive.on
+            assert not same or drive.point == "wc.lamp", "driven to where it is"
             self.relays[drive.point] = drive.on
             self.drives.append((self.now, drive.point, drive.on))
         return self.call
