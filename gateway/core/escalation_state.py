@@ -137,13 +137,15 @@ def kept(chain: Chain) -> dict[str, Json]:
 
 
 def restored(
-    plan: EscalationPlan, channels: Mapping[str, int], about: str, entry: Json, now: Ms
-) -> Chain | None:
-    """The chain as it was before the restart; ``None`` where the entry cannot be read. What was
-    under way is waited for once more. Until the clock is known, the step that was told last
-    counts as told just now."""
-    if not isinstance(entry, dict):
-        return None
+    plan: EscalationPlan,
+    channels: Mapping[str, int],
+    about: str,
+    entry: Mapping[str, Json],
+    now: Ms,
+) -> Chain:
+    """The chain as it was before the restart, as far as the entry can be read. What was under
+    way is waited for once more. Until the clock is known, the step that was told last counts
+    as told just now."""
     data, told = entry.get("data"), _whole(entry.get("told"))
     told = -1 if told is None else min(told, len(plan.steps) - 1)
     rows = entry.get("messages")

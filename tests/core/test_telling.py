@@ -1,0 +1,393 @@
+"""Calls and alarms on their way to people, seen from the whole building."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import cast
+
+import pytest
+from building_bench import OFFSET, SMALL, STAFF, Bench
+
+from gateway.core import building, telling
+from gateway.core.events import AcknowledgeCall, CivilTime, ConfirmMessage, Delivered, JournalState
+from gateway.core.facts import Json
+from gateway.core.machine import Ms
+from gateway.core.plan import (
+    BuildingPlan,
+    ContactPlan,
+    DutyPlan,
+    EscalationPlan,
+    EscalationStepPlan,
+    MailingPlan,
+    ReceiverPlan,
+    RelayPlan,
+    RoomPlan,
+    WatchPlan,
+)
+
+HOUR = 3_600_000
+CARE = EscalationPlan(
+    "care",
+    (EscalationStepPlan("caretaker", 0), EscalationStepPlan("care_service", every_ms=120_000)),
+)
+HOUSE = EscalationPlan("house", (EscalationStepPlan("caretaker", 0),))
+ROOM = RoomPlan(
+    "wc",
+    "Accessible WC",
+    cords=("wc.cord",),
+    cancel="wc.cancel",
+    presence="wc.presence",
+    lamp="wc.lamp",
+    escalation="care",
+)
+PLAN = replace(
+    SMALL,
+    contacts=(
+        *SMALL.contacts,
+        ContactPlan("wc.cord", fault_severity="urgent"),
+        ContactPlan("wc.cancel"),
+        ContactPlan("wc.presence"),
+        ContactPlan("house.mains"),
+    ),
+    relays=(*SMALL.relays, RelayPlan("wc.lamp", None)),
+    rooms=(ROOM,),
+    watches=(WatchPlan("mains", "house.mains", "urgent", 0, active=False),),
+    receivers=(
+        ReceiverPlan("caretaker", 1, (DutyPlan(OFFSET - 1, True), DutyPlan(OFFSET + HOUR, False))),
+        ReceiverPlan("care_service", 2),
+    ),
+    escalations=(CARE, HOUSE),
+    alarm_escalations=(("urgent", "house"), ("fault", "house")),
+    mailings=(
+        MailingPlan("test", ("care_service",), (OFFSET + 2 * HOUR,), HOUR),
+        MailingPlan("summary", ("caretaker",), (OFFSET + 2 * HOUR,)),
+    ),
+)
+
+
+def sent(bench: Bench) -> list[str]:
+    """Who was sent what, since the last time."""
+    said = [f"{one.receiver}: {one.kind} {one.about}".strip() for one in bench.sent]
+    bench.sent.clear()
+    return said
+
+
+def answered(bench: Bench, now: Ms, *, ok: bool = True) -> Bench:
+    """Everything that was sent is delivered, or has failed."""
+    names, bench.sent[:] = [one.delivery for one in bench.sent], []
+    for name in names:
+        bench.at(now, Delivered(name, ok, "" if ok else "connection"))
+    return bench
+
+
+def pulled(plan: BuildingPlan = PLAN, now: Ms = 1_000) -> Bench:
+    bench = Bench(plan, {})
+    bench.level(now, "wc.cord", True)
+    return bench
+
+
+# --- calls --------------------------------------------------------------------------------
+
+
+def test_a_call_is_told_at_once() -> None:
+    bench = pulled()
+    (send,) = bench.sent
+    assert (send.receiver, send.kind, send.about, send.delivery) == (
+        "caretaker",
+        "call",
+        "wc-1",
+        "wc-1#1",
+    )
+    assert send.data == {
+        "room": "Accessible WC",
+        "room_id": "wc",
+        "test": False,
+        "pulls": 1,
+        "raised_utc_ms": OFFSET + 1_000,
+        "cause": "cord",
+    }
+    bench.at(1_100, Delivered("wc-1#1", True))
+    shown = cast("dict[str, dict[str, Json]]", bench.shown()["rooms"])["wc"]["call"]
+    call = cast("dict[str, Json]", shown)
+    (message,) = cast("list[dict[str, Json]]", call["messages"])
+    assert (message["receiver"], message["result"]) == ("caretaker", "delivered")
+    assert (message["at_ms"], message["at_utc_ms"]) == (1_030, OFFSET + 1_030)
+    assert call["next_message_ms"] == 121_030
+
+
+def test_acknowledged_nobody_else_is_told_unattended_it_begins_again() -> None:
+    bench = pulled()
+    bench.at(2_000, AcknowledgeCall("c", STAFF, 5_000, "wc"))
+    assert sent(answered(bench, 2_000)) == []
+    bench.until(301_000)
+    assert sent(bench) == []
+    bench.until(302_000)
+    assert sent(bench) == ["caretaker: call_again wc-1"]
+
+
+def test_a_cancelled_call_leaves_no_chain_but_its_last_answer_is_told() -> None:
+    bench = pulled()
+    bench.level(2_000, "wc.cord", False)
+    bench.level(3_000, "wc.cancel", True)
+    assert telling.told(bench.building, "wc-1")["messages"]
+    bench.at(4_000, Delivered("wc-1#1", True))
+    assert bench.told("message")[-1]["result"] == "delivered"
+    assert bench.building.escalations == {}
+    assert telling.told(bench.building, "wc-1") == {"messages": [], "next_message_ms": None}
+    bench.at(4_000, Delivered("wc-1#1", True))
+    bench.at(4_000, Delivered("wc-1", True))
+    assert len(bench.told("message")) == 2
+
+
+def test_a_room_without_an_escalation_tells_nobody() -> None:
+    bench = pulled(replace(PLAN, rooms=(replace(ROOM, escalation=None),), alarm_escalations=()))
+    assert sent(bench) == []
+    bench.at(2_000, AcknowledgeCall("c", STAFF, 5_000, "wc"))
+    bench.at(2_500, AcknowledgeCall("d", STAFF, 5_000, "wc"))
+    assert bench.replies["d"].status == "merged"
+
+
+def test_off_duty_is_known_with_the_clock() -> None:
+    bench = Bench(PLAN, {})
+    bench.until(HOUR)
+    assert bench.shown()["receivers"] == {
+        "caretaker": {"on_duty": False},
+        "care_service": {"on_duty": True},
+    }
+    bench.level(HOUR, "wc.cord", True)
+    assert sent(bench) == ["care_service: call wc-1"]
+    assert bench.told("message")[0]["reason"] == "off_duty"
+
+
+def test_duty_that_ends_while_a_call_stands_is_heeded() -> None:
+    bench = pulled(now=HOUR - 10_000)
+    answered(bench, HOUR - 9_000)
+    bench.until(HOUR + 10)
+    bench.at(HOUR + 10, CivilTime(OFFSET + HOUR + 10, False))
+    assert bench.building.escalations["wc-1"].off == frozenset()
+    bench.at(HOUR + 11, CivilTime(OFFSET + HOUR + 11, True))
+    assert bench.building.escalations["wc-1"].off == {"caretaker"}
+
+
+# --- nobody told --------------------------------------------------------------------------
+
+
+def test_that_nobody_was_told_is_an_urgent_alarm_with_a_way_of_its_own() -> None:
+    bench = pulled()
+    for _ in range(3):
+        answered(bench, bench.now, ok=False)
+    assert "wc/nobody_told" in bench.alarms()
+    assert sent(bench) == ["caretaker: nobody_told wc/nobody_told"]
+    bench.at(bench.now, Delivered("wc/nobody_told#1", False, "connection"))
+    bench.until(bench.now + 5_000)
+    answered(bench, bench.now)
+    assert bench.alarms()["wc/nobody_told"] == "cleared"
+
+
+def test_two_chains_of_one_room_that_reach_nobody_are_one_alarm() -> None:
+    bench = pulled()
+    bench.at(1_100, AcknowledgeCall("c", STAFF, 5_000, "wc"))
+    bench.level(2_000, "wc.cancel", True)  # the cord is still pulled: cord_stuck
+    assert "caretaker: cord_stuck wc.cord/cord_stuck" in sent(bench)
+    bench.until(200_000)
+    assert "wc.cord/nobody_told" in bench.alarms()
+
+
+# --- alarms -------------------------------------------------------------------------------
+
+
+def test_an_alarm_goes_the_way_of_its_severity() -> None:
+    bench = Bench(PLAN, {})
+    bench.level(1_000, "house.mains", False)
+    (send,) = bench.sent
+    assert (send.receiver, send.kind) == ("caretaker", "watch:mains")
+    assert send.data == {
+        "subject": "house.mains",
+        "name": "house.mains",
+        "severity": "urgent",
+        "detail": "",
+    }
+    answered(bench, 1_100)
+    (message,) = cast("list[dict[str, Json]]", bench.shown()["messages"])
+    assert (message["about"], message["result"]) == ("house.mains/watch:mains", "delivered")
+
+
+def test_a_cord_that_nobody_hears_goes_the_way_of_its_calls() -> None:
+    bench = Bench(PLAN, {})
+    bench.level(1_000, "wc.cord", None, "the driver failed")
+    answered(bench, 1_100).until(121_100)
+    assert sent(bench) == ["care_service: contact_unknown wc.cord/contact_unknown"]
+    assert bench.building.escalations["wc.cord/contact_unknown"].data == {
+        "subject": "wc.cord",
+        "name": "Accessible WC (wc.cord)",
+        "severity": "urgent",
+        "detail": "the driver failed",
+    }
+
+
+def test_acknowledged_alarms_are_told_no_further_and_cleared_ones_neither() -> None:
+    bench = Bench(PLAN, {})
+    bench.level(1_000, "wc.cord", None)
+    answered(bench, 1_100)
+    bench.acknowledge(2_000, "wc.cord/contact_unknown")
+    bench.until(500_000)
+    assert sent(bench) == []
+    bench.level(500_000, "wc.cord", False)
+    bench.level(501_000, "wc.cord", None)
+    assert sent(bench) == ["caretaker: contact_unknown wc.cord/contact_unknown"]
+    assert bench.building.escalations["wc.cord/contact_unknown"].count == 2
+    bench.level(502_000, "wc.cord", False)
+    assert not bench.building.escalations["wc.cord/contact_unknown"].running
+
+
+def test_a_fault_without_a_way_is_on_the_list_only() -> None:
+    bench = Bench(replace(PLAN, alarm_escalations=()), {})
+    bench.level(1_000, "house.mains", False)
+    assert sent(bench) == []
+    assert bench.alarms() == {"house.mains/watch:mains": "active"}
+
+
+def test_doors_are_called_by_their_names() -> None:
+    bench = Bench(PLAN, {})
+    bench.level(1_000, "front.leaf", None)
+    assert bench.sent[0].data["name"] == "Front door (front.leaf)"
+    bench.sent.clear()
+    bench.press(10_000, "front.inside")
+    bench.until(20_000)
+    bench.level(20_000, "front.leaf", False)
+    bench.press(30_000, "front.inside")
+    bench.until(50_000)
+    assert [one.data["name"] for one in bench.sent if one.kind == "did_not_open"] == ["Front door"]
+
+
+def test_an_alarm_about_the_gateway_is_told_as_well() -> None:
+    bench = Bench(PLAN, {})
+    bench.at(1_000, JournalState("disk full"))
+    assert sent(bench) == ["caretaker: journal_full gw/journal_full"]
+
+
+# --- by the clock -------------------------------------------------------------------------
+
+
+def test_test_and_summary_go_out_and_the_test_is_confirmed() -> None:
+    bench = Bench(PLAN, {})
+    bench.level(1_000, "house.mains", False)
+    answered(bench, 1_100).until(2 * HOUR)
+    summary, test = sorted(bench.sent, key=lambda one: one.kind)
+    assert (test.delivery, test.data) == ("test#1", {"confirm_within_ms": HOUR})
+    assert summary.data == {
+        "alarms": [
+            {
+                "id": "house.mains/watch:mains",
+                "kind": "watch:mains",
+                "subject": "house.mains",
+                "name": "house.mains",
+                "severity": "urgent",
+                "raised_utc_ms": OFFSET + 1_030,
+                "count": 1,
+            }
+        ]
+    }
+    bench.at(2 * HOUR, Delivered("test#1", True))
+    for name, status in (("a", "accepted"), ("b", "merged")):
+        bench.at(2 * HOUR + 5, ConfirmMessage(name, STAFF, 3 * HOUR, "test#1"))
+        assert bench.replies[name].status == status
+    bench.at(2 * HOUR + 5, ConfirmMessage("c", STAFF, 3 * HOUR, "summary#1"))
+    assert bench.replies["c"].reason == "unknown_message"
+    assert [one["receiver"] for one in bench.told("message_confirmed")] == ["care_service"]
+
+
+def test_a_test_that_nobody_confirms_is_a_fault() -> None:
+    bench = Bench(PLAN, {})
+    bench.until(2 * HOUR)
+    answered(bench, 2 * HOUR).until(3 * HOUR)
+    assert bench.alarms() == {"gw/test_unconfirmed": "active"}
+    again = bench.restarted()
+    assert again.alarms() == {"gw/test_unconfirmed": "active"}
+
+
+# --- over a restart -----------------------------------------------------------------------
+
+
+def test_a_chain_goes_on_after_a_restart_and_tells_nobody_twice() -> None:
+    bench = pulled()
+    answered(bench, 1_100).until(61_000)
+    again = bench.restarted()
+    again.at(again.now, AcknowledgeCall("x", STAFF, 5_000, "nowhere"))
+    assert sent(again) == []
+    assert telling.told(again.building, "wc-1")["messages"]
+    again.until(again.now + 61_000)
+    assert sent(again) == ["care_service: call wc-1"]
+
+
+def test_kept_state_that_is_readable_late_does_not_undo_what_was_told() -> None:
+    kept = answered(pulled(), 1_100).kept()
+    late = Bench(PLAN, {})
+    late.level(5_000, "wc.cord", True)
+    answered(late, 5_100)
+    late.building = late.note(building.restore(late.building, kept, 6_000))
+    assert late.building.escalations["wc-1"].running
+    fresh = Bench(PLAN, {})
+    fresh.building = fresh.note(building.restore(fresh.building, kept, 6_000))
+    chain = fresh.building.escalations["wc-1"]
+    assert (chain.count, chain.offset_ms) == (1, OFFSET)
+
+
+def test_an_alarm_that_stands_goes_on_one_that_was_seen_does_not() -> None:
+    bench = Bench(PLAN, {})
+    bench.level(1_000, "house.mains", False)
+    answered(bench, 1_100)
+    standing = bench.restarted(levels=False)
+    assert standing.building.escalations["house.mains/watch:mains"].running
+    bench.acknowledge(2_000, "house.mains/watch:mains")
+    seen = bench.restarted(levels=False)
+    chain = seen.building.escalations["house.mains/watch:mains"]
+    assert (chain.running, chain.count) == (False, 1)
+
+
+def test_an_alarm_of_before_is_told_only_when_it_is_seen_again() -> None:
+    bench = Bench(replace(PLAN, alarm_escalations=()), {})
+    bench.level(1_000, "house.mains", False)
+    again = Bench(PLAN, bench.kept(), levels=False)
+    assert sent(again) == []
+    again.level(2_000, "house.mains", False)
+    assert sent(again) == ["caretaker: watch:mains house.mains/watch:mains"]
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        replace(PLAN, rooms=()),
+        replace(PLAN, escalations=(HOUSE,)),
+        replace(PLAN, rooms=(replace(ROOM, cords=()),)),
+    ],
+    ids=["no room", "no escalation", "no cord"],
+)
+def test_what_the_configuration_does_not_know_any_more_is_left_out(plan: BuildingPlan) -> None:
+    kept = answered(pulled(), 1_100).kept()
+    assert Bench(plan, kept, levels=False).building.escalations == {}
+
+
+def test_an_escalation_of_another_name_is_the_rooms() -> None:
+    kept = answered(pulled(), 1_100).kept()
+    other = replace(CARE, id="other")
+    plan = replace(PLAN, escalations=(other, HOUSE), rooms=(replace(ROOM, escalation="other"),))
+    assert Bench(plan, kept, levels=False).building.escalations["wc-1"].plan == other
+
+
+@pytest.mark.parametrize("section", [None, 3, {"wc-1": 3, "nobody": {}}, {"wc-1": None}])
+def test_what_cannot_be_read_is_left_out(section: Json) -> None:
+    kept = {**Bench(PLAN, {}).kept(), "escalations": section, "mailings": section}
+    assert Bench(PLAN, kept, levels=False).building.escalations == {}
+
+
+def test_without_a_clock_everybody_is_on_duty() -> None:
+    bench = Bench(PLAN, {}, trusted=False)
+    assert bench.shown()["receivers"] == {
+        "caretaker": {"on_duty": None},
+        "care_service": {"on_duty": True},
+    }
+    bench.level(1_000, "wc.cord", True)
+    assert bench.sent[0].data["raised_utc_ms"] is None
+    bench.at(2_000, CivilTime(OFFSET + HOUR, True))
+    assert bench.building.escalations["wc-1"].messages[0].at_utc_ms == OFFSET + HOUR - 970
