@@ -184,11 +184,11 @@ def _settle(
 
 
 def _count(contact: Contact, now: Ms) -> tuple[Contact, tuple[Fact, ...]]:
-    """A window of chattering is over: its changes are told as one number. Calm again when
-    they were no more than half of what makes a fault."""
+    """A window of chattering is over: its changes are told as one number, unless they tell
+    about a person. Calm again when they were no more than half of what makes a fault."""
     plan = contact.plan
     facts: tuple[Fact, ...] = ()
-    if contact.counted:
+    if contact.counted and not plan.private:
         data = {"changes": contact.counted, "window_ms": plan.chatter_window_ms}
         facts = (Fact("contact_count", plan.point, now, data),)
     if contact.counted * 2 > plan.chatter_changes:
@@ -205,7 +205,8 @@ def _changed(
 ) -> Fact:
     told = reason if active is None else None
     data = {"active": active, "reason": told, "initial": initial}
-    return Fact("contact_changed", plan.point, edge_ms, data)
+    kind = "presence_changed" if plan.private else "contact_changed"
+    return Fact(kind, plan.point, edge_ms, data)
 
 
 def _conditions(contact: Contact) -> Contact:

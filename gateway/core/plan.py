@@ -215,8 +215,13 @@ class RoomPlan:
     door: str | None = None
     bolt: str | None = None
     taps: tuple[str, ...] = ()
-    vacant_after_ms: Ms = 600_000
-    """Without a door contact: vacant so long after the last sign of a person."""
+    vacant_after_ms: Ms = 30_000
+    """A sign of a person counts for as long as it lasts, and at least this long from its
+    beginning."""
+    lingers_ms: Ms = 120_000
+    """With a door contact: a sensor may go on seeing for so long who has left."""
+    doubt_after_ms: Ms = 1_200_000
+    """A sign without any pause for this long is rather a sensor that sticks."""
     long_stay_after_ms: Ms | None = 2_700_000
     no_motion_after_ms: Ms | None = None
     leak: str | None = None

@@ -7,15 +7,18 @@ from dataclasses import dataclass, field
 
 from gateway.core.alarms import Alarms
 from gateway.core.call_record import Call
+from gateway.core.climate import Climate
 from gateway.core.clock import Clock
 from gateway.core.contact import Contact
 from gateway.core.door import Door
 from gateway.core.escalation_state import Chain
 from gateway.core.interlock import Interlock
+from gateway.core.leak import Leak
 from gateway.core.limits import Limits
 from gateway.core.machine import Ms, UtcMs
 from gateway.core.mailing import Mailing
 from gateway.core.meter import Meter
+from gateway.core.occupancy import Occupancy
 from gateway.core.plan import BuildingPlan
 from gateway.core.relay import Relay
 from gateway.core.roster import Roster
@@ -66,9 +69,9 @@ class Building:
     interlocks: Mapping[str, Interlock] = field(default_factory=dict)
     calls: Mapping[str, Call] = field(default_factory=dict)
     """Room -> its emergency call, where there is a cord."""
-    occupancies: Mapping[str, object] = field(default_factory=dict)
-    leaks: Mapping[str, object] = field(default_factory=dict)
-    climates: Mapping[str, object] = field(default_factory=dict)
+    occupancies: Mapping[str, Occupancy] = field(default_factory=dict)
+    leaks: Mapping[str, Leak] = field(default_factory=dict)
+    climates: Mapping[str, Climate] = field(default_factory=dict)
     """Room -> the machine, where the room has what it needs."""
     rosters: Mapping[str, Roster] = field(default_factory=dict)
     """Receiver -> whether on duty."""

@@ -73,8 +73,8 @@ def blank(plan: BuildingPlan, now: Ms) -> Building:
         interlocks={i.id: interlock.start(i, now).state for i in plan.interlocks},
         calls=rooms.calls(plan, now),
         occupancies=surroundings.occupancies(plan, now),
-        leaks=surroundings.leaks(plan, now),
-        climates=surroundings.climates(plan, now),
+        leaks=surroundings.leaks(plan),
+        climates=surroundings.climates(plan),
         rosters=telling.rosters(plan, now),
         mailings=telling.mailings(plan, now),
     )

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gateway.core import contact
 from gateway.core.contact import Change, Contact
 from gateway.core.events import Level
-from gateway.core.facts import Fact, Json
+from gateway.core.facts import KINDS, Fact, Json
 from gateway.core.machine import Ms
 from gateway.core.plan import ContactPlan
 
@@ -309,3 +309,24 @@ def test_time_alone_changes_nothing_before_a_deadline() -> None:
     before = bench.contact
     bench.step(None, 10_000)
     assert bench.contact is before
+
+
+# --- what tells about a person ------------------------------------------------------------
+
+
+def test_a_private_contact_says_what_it_sees_in_the_local_lane_only() -> None:
+    bench = Bench(ContactPlan("front.button", private=True))
+    bench.edge(True, 1000)
+    bench.until(2000)
+    assert bench.told("presence_changed") == [
+        (1000, {"active": True, "reason": None, "initial": False})
+    ]
+    assert KINDS["presence_changed"].lane == "local"
+
+
+def test_how_often_a_private_contact_chatters_is_not_told() -> None:
+    bench = Bench(ContactPlan("front.button", private=True))
+    for at in range(1000, 60_000, 200):
+        bench.edge(at % 400 == 0, at)
+    bench.until(300_000)
+    assert {fact.kind for fact in bench.facts} == {"presence_changed"}
