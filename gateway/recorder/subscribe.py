@@ -156,11 +156,17 @@ class Subscription:
 
     def acknowledge(self, messages: Iterable[Received]) -> None:
         """Tell the broker that these messages are safe."""
+        client = self._client
+        sock: Any = None if client is None else client.socket()
+        if client is None or sock is None:
+            return
+        with contextlib.suppress(OSError):  # many small packets leave as few large ones
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, True)
         for message in messages:
-            if self._client is None:
-                return
             if message.mid and message.generation == self._generation:
-                self._client.ack(message.mid, 1)
+                client.ack(message.mid, 1)
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, False)
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         """Publish with QoS 1 if connected; ``False`` if it cannot be sent now."""
