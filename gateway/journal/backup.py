@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from gateway.journal import recovery
@@ -32,9 +33,10 @@ def backup(source: Path, target: Path, progress: Callable[[float], None] = lambd
     try:
         part.unlink(missing_ok=True)
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        reading = sqlite3.connect(uri(source, "ro"), uri=True, isolation_level=None)
-        copy = sqlite3.connect(part, isolation_level=None)
-        try:
+        with (
+            closing(sqlite3.connect(uri(source, "ro"), uri=True, isolation_level=None)) as reading,
+            closing(sqlite3.connect(part, isolation_level=None)) as copy,
+        ):
             reading.backup(
                 copy,
                 pages=PAGES_PER_STEP,
@@ -42,9 +44,6 @@ def backup(source: Path, target: Path, progress: Callable[[float], None] = lambd
                 sleep=0.0,
             )
             _without_local(copy)
-        finally:
-            copy.close()
-            reading.close()
         recovery.sync(part)
         part.rename(target)
         recovery.sync(target.parent)
@@ -90,14 +89,12 @@ def restore(backup_file: Path, target: Path) -> str:
         ready.unlink(missing_ok=True)
         handle = os.open(ready, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o640)
         os.close(handle)
-        source = sqlite3.connect(uri(backup_file, "ro"), uri=True, isolation_level=None)
-        copy = sqlite3.connect(ready, isolation_level=None)
-        try:
-            source.backup(copy)
+        with (
+            closing(sqlite3.connect(uri(backup_file, "ro"), uri=True, isolation_level=None)) as old,
+            closing(sqlite3.connect(ready, isolation_level=None)) as copy,
+        ):
+            old.backup(copy)
             journal = _renew(copy)
-        finally:
-            copy.close()
-            source.close()
         recovery.sync(ready)
         ready.rename(recovery.side(target, ".salvaged"))
         recovery.finish(target)

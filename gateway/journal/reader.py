@@ -7,6 +7,7 @@ that cannot be read now (not there yet, being mended, no rights) is
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -100,7 +101,11 @@ class Reader:
         self._until_ms = 0
 
     def close(self) -> None:
-        """Let go of the file; the next call opens it again."""
+        """Let go of the file, and break off what is being read; the next call opens it again."""
+        connection = self._connection
+        if connection is not None:
+            with contextlib.suppress(sqlite3.ProgrammingError):  # closed between the two lines
+                connection.interrupt()
         with self._lock:
             self._drop()
 

@@ -74,7 +74,11 @@ class Store:
             self._last = sqlite3.connect(
                 schema.uri(path, "ro"), uri=True, check_same_thread=False, isolation_level=None
             )
-            self._last.execute("SELECT count(*) FROM meta").fetchone()
+            try:
+                self._last.execute("SELECT count(*) FROM meta").fetchone()
+            except BaseException:
+                self._last.close()
+                raise
         except BaseException:
             self.connection.close()
             raise

@@ -279,9 +279,13 @@ class Journal:
             )
 
     def _open(self) -> None:
+        store: Store | None = None
         try:
             store = self._opened()
+            self._settle(store)
         except (sqlite3.Error, OSError) as error:
+            if store is not None:
+                store.close(clean=False)
             self._not_before_ms = max(self._not_before_ms, _now_ms() + RETRY_MS)
             self._tell(_reason(error))
             return
@@ -289,7 +293,6 @@ class Journal:
         self._head, self._journal = store.head.row, store.journal
         self._upkeep = None
         self._upkeep_at_ms = _now_ms() + self._upkeep_first_ms
-        self._settle(store)
         self._tell("")
 
     def _opened(self) -> Store:
@@ -308,8 +311,12 @@ class Journal:
                     raise
                 reason = str(error)
             else:
-                self._publish(store)
-                reason = "" if store.was_clean else recovery.check(store.connection)
+                try:
+                    self._publish(store)
+                    reason = "" if store.was_clean else recovery.check(store.connection)
+                except (sqlite3.Error, OSError):
+                    store.close(clean=False)
+                    raise
                 if not reason:
                     return store
                 store.close(clean=False)
@@ -321,7 +328,11 @@ class Journal:
             raise
         self._broken = ""
         store = Store(self._path, self._boot, self._factory)
-        self._publish(store)
+        try:
+            self._publish(store)
+        except (sqlite3.Error, OSError):
+            store.close(clean=False)
+            raise
         self._queue.add(
             Batch((_recovered(found.reason, found.kept, found.lost, self._fact_now_ms()),)),
             _now_ms(),
@@ -336,12 +347,15 @@ class Journal:
             self._readable.set()
 
     def _settle(self, store: Store) -> None:
-        """Find out whether the transaction whose commit failed is in the file after all."""
+        """Find out whether the transaction whose commit failed is in the file after all.
+
+        Where even that cannot be read, the doubt stays, and the file is opened again."""
         if self._doubt is None:
             return
         before, work, numbered = self._doubt
+        held = store.holds(work, before)
         self._doubt = None
-        if store.holds(work, before):
+        if held:
             self._done(store, numbered, work)
         else:
             self._queue.put_back(work, _now_ms(), 0)
@@ -358,12 +372,11 @@ class Journal:
             if store is None or self._broken:
                 raise sqlite3.OperationalError("to be opened again")
             store.reload()
+            self._settle(store)
         except (sqlite3.Error, OSError):
             if store is not None:
                 store.close(clean=False)
             self._store = None
-            return
-        self._settle(store)
 
     def _tell(self, state: str) -> None:
         if state != self._state:

@@ -134,7 +134,7 @@ class Rig:
         self.points = Points(
             [
                 Source(BUTTON, "contact", self._opener(BUTTON)),
-                Source(RELAY, "relay", lambda report: self.relay),
+                Source(RELAY, "relay", self._open_relay),
                 Source(LEAF, "contact", self._opener(LEAF)),
             ],
             self.inbox,
@@ -157,11 +157,16 @@ class Rig:
 
     def _opener(self, point: str) -> Callable[[Report], FakeContact]:
         def open_(report: Report) -> FakeContact:
-            self.contacts[point] = FakeContact(report)
             report(Level(point, False, self.clock.now_ms()))
-            return self.contacts[point]
+            # Last: a test that waits for the new contact goes on from here, in its thread.
+            self.contacts[point] = contact = FakeContact(report)
+            return contact
 
         return open_
+
+    def _open_relay(self, report: Report) -> FakeRelay:
+        self.relay.closed = False
+        return self.relay
 
     def start(self) -> Rig:
         self.points.open()

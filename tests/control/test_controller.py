@@ -103,14 +103,13 @@ def test_a_relay_that_comes_back_takes_its_level_and_clears_the_alarm() -> None:
     rig = Rig().start()
     rig.relay.broken = True
     rig.press()
-    rig.relay.broken = rig.relay.closed = False
-    until = time.monotonic() + 5
+    rig.relay.broken = False
+    until = time.monotonic() + 30
     while not rig.journal.facts("alarm_cleared"):
         assert time.monotonic() < until
         time.sleep(0.005)
-        rig.relay.closed = False
-        rig.passes(10)
-    assert rig.relay.on  # the pulse is not over
+        rig.turn()  # no time passes: however long the helper takes, the pulse is not over
+    assert rig.relay.on
     rig.passes(1000)
     assert not rig.relay.on
 
@@ -200,7 +199,7 @@ def test_an_unknown_contact_is_opened_again() -> None:
     rig = Rig().start()
     first = rig.contacts[BUTTON]
     rig.level(BUTTON, None)
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while rig.contacts[BUTTON] is first:
         assert time.monotonic() < until
         time.sleep(0.005)

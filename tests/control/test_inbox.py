@@ -74,11 +74,11 @@ def test_a_level_that_was_kept_back_wakes_the_taker() -> None:
 
     def take() -> None:
         while len(got) < 2:
-            item = inbox.take(5)
+            item = inbox.take(120)
             if item is not None:
                 got.append(item)
 
-    taker = threading.Thread(target=take)
+    taker = threading.Thread(target=take, daemon=True)
     taker.start()
-    taker.join(2)
+    taker.join(30)
     assert got == [Level("a", True, 1), Level("b", True, 1)]

@@ -136,7 +136,7 @@ def test_it_plays_in_real_time_and_is_closed(heard: Heard) -> None:
         simulated_contact.open(simulated_contact.Settings(), emit, name="b")
         before_ns = time.monotonic_ns()
         runtime.press("b", 20)
-        assert released.wait(5)
+        assert released.wait(30)
         down, up = heard[1:]
         assert isinstance(down, ContactReport)
         assert isinstance(up, ContactReport)

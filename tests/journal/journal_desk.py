@@ -51,7 +51,7 @@ class Desk:
         self.journal.start()
         return self
 
-    def until(self, true: Callable[[], object], seconds: float = 10.0) -> None:
+    def until(self, true: Callable[[], object], seconds: float = 30.0) -> None:
         """Wait for something that a commit or a state brings about."""
         end = time.monotonic() + seconds
         with self._changed:
@@ -70,7 +70,7 @@ class Desk:
         self.journal.append(Batch(facts, **rest))
 
     def close(self) -> None:
-        self.journal.close(10.0)
+        self.journal.close(30.0)
 
 
 _open_readers: list[Reader] = []

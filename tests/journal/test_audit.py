@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,13 @@ from gateway.journal.store import Store
 
 
 @pytest.fixture
-def store(path: Path) -> Store:
+def store(path: Path) -> Iterator[Store]:
     store = Store(path, "boot-1")
     for at in range(10):
         entry = AuditEntry(f"web:{at % 3}", "open_door", "front", "accepted", at, f"note {at}")
         store.write(work(audit=[entry], utc_offset_ms=UTC_OFFSET_MS))
-    return store
+    yield store
+    store.close(clean=False)
 
 
 def test_an_untouched_chain_holds(store: Store) -> None:

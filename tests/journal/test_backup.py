@@ -62,7 +62,7 @@ def test_a_restored_journal_goes_on_under_a_new_id(path: Path, tmp_path: Path) -
     store.close(clean=True)
     new = backup.restore(tmp_path / "backup", path)
     desk = Desk(path, "boot-2").start()
-    assert desk.journal.kept(5.0) == {"a": 1}
+    assert desk.journal.kept(30.0) == {"a": 1}
     desk.append(opened(3))
     desk.until(lambda: desk.rows)
     desk.close()

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from gateway.journal.store import Store
 
 
 @pytest.fixture
-def store(path: Path) -> Store:
+def store(path: Path) -> Iterator[Store]:
     """Rows 1 to 60 in two boots: urgent, routine, routine, again and again."""
     for boot in ("boot-1", "boot-2"):
         store = Store(path, boot)
@@ -28,7 +29,9 @@ def store(path: Path) -> Store:
             offset = UTC_OFFSET_MS + (0 if boot == "boot-1" else 60_000)
             store.write(work(opened(mono_ms), reading(mono_ms), leaf, utc_offset_ms=offset))
         store.close(clean=True)
-    return Store(path, "boot-2")
+    store = Store(path, "boot-2")
+    yield store
+    store.close(clean=False)
 
 
 def test_a_journal_that_is_not_there_is_unavailable_until_it_is(path: Path) -> None:

@@ -84,6 +84,7 @@ def test_a_store_that_is_down_is_not_taken_for_bad_points() -> None:
 
 
 def test_writing_twice_changes_nothing(tmp_path: Path) -> None:
+    import contextlib
     import sqlite3
 
     store = SqliteStore(tmp_path / "record.sqlite")
@@ -95,12 +96,11 @@ def test_writing_twice_changes_nothing(tmp_path: Path) -> None:
     assert again.identity() == identity
     again.write([point_of()])
     again.close()
-    with sqlite3.connect(tmp_path / "record.sqlite") as db:
+    with contextlib.closing(sqlite3.connect(tmp_path / "record.sqlite")) as db:
         found = db.execute(
             "SELECT measurement, quantity, time_ms, seq, fields ->> 'value' FROM points"
             " JOIN series ON series.id = points.series ORDER BY quantity"
         ).fetchall()
-    db.close()
     assert found == [
         ("reading", "humidity", 1_000, 7, 1.0),
         ("reading", "temperature", 1_000, 7, 21.5),

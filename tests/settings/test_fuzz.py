@@ -17,7 +17,7 @@ from tests.settings.test_doors import FULL
 from tests.settings.test_load import CONTRACT
 
 QUICK = settings(
-    deadline=2000, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None, max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 BENCH = (ROOT / "config" / "bench.yaml").read_text()
 
