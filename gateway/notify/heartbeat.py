@@ -1,0 +1,86 @@
+"""Tells an address outside again and again that the gateway lives, so that its silence is
+noticed. It beats only while ``control`` answers: a gateway whose heart has stopped is dead."""
+
+from __future__ import annotations
+
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+
+import structlog
+
+log = structlog.get_logger("notify")
+
+RETRY_FIRST_S = 10.0
+AWAY_S = 2.0
+"""How often ``control`` is looked for while it is away."""
+TIMEOUT_S = 10.0
+
+
+def call(url: str) -> str:
+    """One beat. Empty where it was heard, else why not; never a part of the address."""
+    request = urllib.request.Request(url, headers={"User-Agent": "portier"})
+    try:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+            answer.read(1000)
+    except urllib.error.HTTPError as error:
+        return f"http {error.code}"
+    except TimeoutError:
+        return "timeout"
+    except (OSError, ValueError):
+        return "connection"
+    return ""
+
+
+class Heartbeat:
+    """A thread that beats. ``alive``: whether ``control`` answers; ``told``: hears the outcome
+    of each beat."""
+
+    def __init__(
+        self,
+        url: str,
+        every_s: float,
+        *,
+        alive: Callable[[], bool],
+        told: Callable[[str], None],
+        beat: Callable[[str], str] = call,
+    ) -> None:
+        self._url = url
+        self._every_s = every_s
+        self._alive = alive
+        self._told = told
+        self._beat = beat
+        self._stop = threading.Event()
+        self._failures = 0
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Ends between two beats; one that is under way is not waited for."""
+        self._stop.set()
+
+    def turn(self) -> float:
+        """Beat if there is reason to; the seconds until the next turn."""
+        if not self._alive():
+            return min(AWAY_S, self._every_s)
+        reason = self._beat(self._url)
+        if reason:
+            if not self._failures:
+                log.warning("the heartbeat is not heard", reason=reason)
+            self._failures += 1
+        elif self._failures:
+            log.info("the heartbeat is heard again")
+            self._failures = 0
+        self._told(reason)
+        if not reason:
+            return self._every_s
+        pause_s: float = RETRY_FIRST_S * 2 ** min(self._failures - 1, 10)
+        return min(self._every_s, pause_s)
+
+    def _run(self) -> None:
+        pause_s = 0.0
+        while not self._stop.wait(pause_s):
+            pause_s = self.turn()

@@ -1,0 +1,171 @@
+"""The loop of ``notify``: takes messages from the panel, hands each over in a thread of its
+own, and answers for every one of them, in time.
+
+Nothing is kept for later: who is told next is decided by ``control``, which waits no longer
+than 15 s. A delivery that hangs is given up after 10 s; its thread may hang on, only so many
+of them at once.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import structlog
+
+from gateway.notify import texts
+from gateway.notify.texts import House, Text
+from gateway.panel.tickets import LIFE_S, Kind, Ticket, TicketError, Tickets
+
+log = structlog.get_logger("notify")
+
+GIVE_UP_S = 10.0
+THREADS_MOST = 8
+ANSWER_KEPT_S = 15.0
+"""An answer that cannot be given is tried so long; after that ``control`` has gone on."""
+WAIT_S = 0.5
+
+Sender = Callable[[str, Text], str]
+
+
+class Panel(Protocol):
+    """The way back to ``control``."""
+
+    @property
+    def connected(self) -> bool: ...
+
+    def send(self, message: Mapping[str, object]) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    delivery: str
+    number: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Notify:
+    """See the module. ``addresses``: of each receiver, by channel; an empty one could not be
+    read."""
+
+    house: House
+    addresses: Mapping[str, tuple[str, ...]] = field(repr=False)
+    tickets: Tickets
+    panel: Panel
+    send: Sender
+    clock: Callable[[], float] = time.monotonic
+    utc_s: Callable[[], float] = time.time
+    inbox: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
+    _under_way: dict[int, tuple[str, float]] = field(default_factory=dict)
+    """Number -> (delivery, when it is given up)."""
+    _unanswered: list[tuple[float, dict[str, object]]] = field(default_factory=list)
+    _threads: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(THREADS_MOST))
+    _number: int = 0
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop."""
+        while not stop.is_set():
+            self.turn()
+
+    def turn(self, wait_s: float = WAIT_S) -> None:
+        """Take in one thing, give up what hangs, answer what is not answered."""
+        try:
+            item = self.inbox.get(timeout=wait_s)
+        except queue.Empty:
+            item = None
+        match item:
+            case _Done():
+                self._done(item)
+            case {"type": "send"}:
+                self._begin(item)
+            case {"type": "error", "reason": reason}:
+                log.error("control does not take us", reason=reason)
+            case {"type": "away"}:
+                log.warning("control is away")
+        now = self.clock()
+        for number, (delivery, until) in list(self._under_way.items()):
+            if until <= now:
+                del self._under_way[number]
+                self._answer(delivery, "timeout")
+        self._repeat(now)
+
+    # --- one message ----------------------------------------------------------------------
+
+    def _begin(self, message: Mapping[str, Any]) -> None:
+        delivery, receiver = str(message["delivery"]), str(message["receiver"])
+        channels, channel = self.addresses.get(receiver, ()), int(message["channel"])
+        address = channels[channel] if 0 <= channel < len(channels) else ""
+        if not address:
+            self._answer(delivery, "address")
+            return
+        if not self._threads.acquire(blocking=False):
+            self._answer(delivery, "busy")
+            return
+        text = self._text(message, receiver)
+        self._number += 1
+        number = self._number
+        self._under_way[number] = (delivery, self.clock() + GIVE_UP_S)
+
+        def work() -> None:
+            try:
+                reason = self.send(address, text)
+            finally:
+                self._threads.release()
+            self.inbox.put(_Done(delivery, number, reason))
+
+        threading.Thread(target=work, name=f"message-{number}", daemon=True).start()
+
+    def _text(self, message: Mapping[str, Any], receiver: str) -> Text:
+        kind, data = str(message["kind"]), message.get("data") or {}
+        now_s = self.utc_s()
+        link = None
+        if kind in texts.CALLS:
+            link = self._link(message, receiver, "call", now_s + LIFE_S)
+        elif kind == "test":
+            within_ms = data.get("confirm_within_ms")
+            life_s = within_ms / 1000 if isinstance(within_ms, int) else LIFE_S
+            link = self._link(message, receiver, "test", now_s + life_s)
+        return texts.build(self.house, kind, data, now_utc_ms=int(now_s * 1000), link=link)
+
+    def _link(
+        self, message: Mapping[str, Any], receiver: str, kind: Kind, expires_s: float
+    ) -> str | None:
+        """Without the page's address, or without a key, the message goes out all the same."""
+        if self.house.page is None:
+            return None
+        about, delivery = str(message["about"]), str(message["delivery"])
+        try:
+            token = self.tickets.make(Ticket(receiver, about, delivery, kind, int(expires_s)))
+        except TicketError as error:
+            log.error("no link in the message", reason=error.reason)
+            return None
+        return f"{self.house.page}/m/{token}"
+
+    # --- answers --------------------------------------------------------------------------
+
+    def _done(self, done: _Done) -> None:
+        if self._under_way.pop(done.number, None) is not None:
+            self._answer(done.delivery, done.reason)
+
+    def _answer(self, delivery: str, reason: str) -> None:
+        log.info("message", delivery=delivery, result=reason or "delivered")
+        answer: dict[str, object] = {
+            "type": "delivered",
+            "delivery": delivery,
+            "ok": not reason,
+            "reason": reason,
+        }
+        if not self.panel.send(answer):
+            self._unanswered.append((self.clock() + ANSWER_KEPT_S, answer))
+
+    def _repeat(self, now: float) -> None:
+        """What ``control`` could not hear while it was away."""
+        waiting, self._unanswered = self._unanswered, []
+        for until, answer in waiting:
+            if until > now and not self.panel.send(answer):
+                self._unanswered.append((until, answer))
