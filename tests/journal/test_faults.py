@@ -180,22 +180,23 @@ def test_where_even_the_doubt_cannot_be_read_it_stays_and_nothing_comes_twice(pa
     asked: list[str] = []
 
     class Doubtful(sqlite3.Connection):
-        armed = False
+        failing = 0
 
         def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
             cursor = super().execute(sql, *values)
-            if Doubtful.armed and sql == "COMMIT":
+            if Doubtful.failing == 4 and sql == "COMMIT":
+                Doubtful.failing -= 1
                 raise sqlite3.OperationalError("disk I/O error")
-            if Doubtful.armed and sql.startswith("SELECT n FROM audit"):
+            if Doubtful.failing and sql.startswith("SELECT n FROM audit"):
+                Doubtful.failing -= 1
                 asked.append(sql)
-                Doubtful.armed = len(asked) < 3
                 raise sqlite3.OperationalError("disk I/O error")
             return cursor
 
     desk = Desk(path, factory=Doubtful).start()
     desk.append(opened(1))
     desk.until(lambda: desk.rows)
-    Doubtful.armed = True
+    Doubtful.failing = 4
     desk.append(audit=(AuditEntry("web:1", "open_door", "front", "accepted", 5),))
     desk.until(lambda: len(asked) == 3)
     desk.append(opened(2))
