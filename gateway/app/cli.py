@@ -10,6 +10,7 @@ from gateway import __version__
 from gateway.app import (
     commands_bench,
     commands_live,
+    commands_messages,
     commands_past,
     commands_people,
     commands_radio,
@@ -49,6 +50,7 @@ for part in (
     commands_rooms,
     commands_past,
     commands_people,
+    commands_messages,
     commands_radio,
     commands_bench,
 ):

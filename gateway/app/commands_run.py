@@ -14,7 +14,7 @@ from gateway.app.console import AsJson, Config, State
 
 outputs = typer.Typer(no_args_is_help=True, help="The relays, without a running gateway.")
 
-ROLE_NAMES = "control, broker, link, record, web"
+ROLE_NAMES = "control, broker, link, record, notify, web"
 
 
 def add(cli: typer.Typer) -> None:
@@ -63,11 +63,11 @@ def check(
 
     Example: `portier check config/office.yaml`
     """
-    from gateway.app import load
+    from gateway.app import load, people
     from gateway.settings.problems import SettingsError
 
     try:
-        settings = load.settings(file)
+        settings = load.settings(file, judge=people.judge)
     except SettingsError as error:
         if as_json:
             c.print_json(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.app import broker, load, roles
+from gateway.app import broker, load, people, roles
 from gateway.panel import client
 from gateway.settings.model import Settings
 from gateway.settings.problems import SettingsError
@@ -32,13 +32,18 @@ class Finding:
 def examine(config: Path, state: Path) -> list[Finding]:
     """Look at everything; nothing here changes anything."""
     try:
-        settings = load.settings(config)
+        settings = load.settings(config, judge=people.judge)
     except SettingsError as error:
         remedy = f"portier check {config}"
         wrong = Finding(f"configuration: {len(error.problems)} errors", False, remedy)
         return [wrong, *_disk(state), *_control(state)]
     found = [Finding(f"configuration: {config}", True)]
-    looks: tuple[Callable[[Settings, Path], Iterator[Finding]], ...] = (_gpio, _broker, _store)
+    looks: tuple[Callable[[Settings, Path], Iterator[Finding]], ...] = (
+        _gpio,
+        _broker,
+        _store,
+        _people,
+    )
     for look in looks:
         found += look(settings, config)
     found += [*_clock(settings), *_disk(state), *_control(state)]
@@ -104,6 +109,21 @@ def _store(settings: Settings, _config: Path) -> Iterator[Finding]:
             "store: VictoriaMetrics counts a point twice when it is written twice",
             False,
             "start it with -dedup.minScrapeInterval=1ms",
+        )
+
+
+def _people(settings: Settings, _config: Path) -> Iterator[Finding]:
+    """Their addresses are in order, else the configuration had been refused."""
+    if not settings.contacts:
+        yield Finding("messages: nobody is named under contacts:, nobody is told of a call", True)
+        return
+    count = sum(len(contact.channels) for contact in settings.contacts.values())
+    yield Finding(f"messages: {len(settings.contacts)} contacts, {count} addresses", True)
+    if settings.web is None or not settings.web.public_url:
+        yield Finding(
+            "messages: carry no link to acknowledge",
+            False,
+            "write web: {public_url: https://…}, the address of the page for phones",
         )
 
 

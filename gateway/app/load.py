@@ -28,12 +28,16 @@ def drivers() -> Mapping[str, DriverInfo]:
 
 
 def settings(
-    config: Path, state: Path | None = None, need: Collection[str] | None = None
+    config: Path,
+    state: Path | None = None,
+    need: Collection[str] | None = None,
+    judge: load.Judge | None = None,
 ) -> Settings:
     """The configuration, with the overlay of the state folder. ``need``: the sections whose
-    secrets must be there. Raises :class:`gateway.settings.problems.SettingsError`."""
+    secrets must be there; ``judge`` looks at each of those. Raises
+    :class:`gateway.settings.problems.SettingsError`."""
     over = None if state is None else plans.overlay(state)
-    return load.load(config, drivers(), overlay=over, need=need)
+    return load.load(config, drivers(), overlay=over, need=need, judge=judge)
 
 
 def schema() -> Mapping[str, Any]:

@@ -34,14 +34,18 @@ class ConfigurationWrong(Exception):
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A cached plan, and what of the rest of the configuration ``control`` shows: whether there
-    is a broker, and the recorders that are expected to have everything."""
+    is a broker, the recorders that are expected to have everything, and whether somebody outside
+    shall hear that the gateway lives."""
 
     cached: cache.Cached
     mqtt: bool
     recorders: tuple[str, ...]
+    heartbeat: bool = False
 
     def to_text(self) -> str:
-        head = json.dumps({"mqtt": self.mqtt, "recorders": self.recorders})
+        head = json.dumps(
+            {"mqtt": self.mqtt, "recorders": self.recorders, "heartbeat": self.heartbeat}
+        )
         return head + "\n" + cache.plan_to_json(self.cached)
 
 
@@ -51,7 +55,7 @@ def from_text(text: str, now_utc_ms: UtcMs | None) -> Plan:
     cached = cache.plan_from_json(rest, _settings_of, now_utc_ms=now_utc_ms)
     try:
         more = json.loads(head)
-        return Plan(cached, bool(more["mqtt"]), tuple(more["recorders"]))
+        return Plan(cached, bool(more["mqtt"]), tuple(more["recorders"]), bool(more["heartbeat"]))
     except (ValueError, TypeError, KeyError) as error:
         raise cache.CacheError(f"the cached plan is damaged ({error})") from None
 

@@ -10,12 +10,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from gateway.app import broker, listening
+from gateway.app import broker, listening, people
 from gateway.settings.model import Settings
 from gateway.settings.model_link import Mqtt, Tls
 from gateway.settings.secrets import Secret, SecretError
 
-ROLES = ("control", "broker", "record", "link", "web")
+ROLES = ("control", "broker", "record", "link", "notify", "web")
 """In the order in which they are started: a recorder that has not subscribed yet when ``link``
 begins learns of what it missed from the health message, half a minute later."""
 
@@ -36,6 +36,7 @@ def wanted(settings: Settings) -> tuple[str, ...]:
         "broker": mqtt is not None and mqtt.embedded,
         "link": mqtt is not None,
         "record": mqtt is not None and settings.record is not None,
+        "notify": bool(settings.contacts) or settings.heartbeat is not None,
         "web": settings.web is not None,
     }
     return tuple(role for role in ROLES if have[role])
@@ -59,6 +60,8 @@ def run(role: str, settings: Settings, config: Path, state: Path) -> int:
             return 0
         if role == "web":
             return _web(settings, config, state)
+        if role == "notify":
+            return people.run(settings, state, _stop_event())
         return (
             _link(settings, config, state) if role == "link" else _record(settings, config, state)
         )

@@ -27,6 +27,7 @@ def main(config: Path, state: Path, now_utc_ms: int) -> int:
         cache.of(settings, plan(settings, now_utc_ms=now_utc_ms), now_utc_ms),
         mqtt=settings.mqtt is not None,
         recorders=(record.expect or (record.name,)) if record is not None else (),
+        heartbeat=settings.heartbeat is not None,
     )
     with contextlib.suppress(OSError):  # a full disk: it is made again at the next start
         plans.keep(made, config, state)

@@ -201,6 +201,8 @@ class Service:
             heartbeat=settings.heartbeat,
         )
         self._desk.journal_reason = self._journal_reason
+        if plan.receivers:
+            self._make_key()
         panel = Server(settings.state / "panel.sock", self._desk)
         panel.start()
         self._panel = panel
@@ -214,6 +216,15 @@ class Service:
             points=len(plan.contacts) + len(plan.relays) + len(plan.meters),
             after_ms=self._clock.now_ms() - self._clock.started_ms,
         )
+
+    def _make_key(self) -> None:
+        """The key of the links in messages; without it they go out without a link."""
+        from gateway.panel.tickets import make_key
+
+        try:
+            make_key(self._settings.state)
+        except OSError as error:
+            self._log.say("error", "no key for the links of messages", reason=str(error))
 
     # --- callbacks ------------------------------------------------------------------------
 
