@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gateway.app import guard, outputs, paths, plans
 from gateway.app.parent import end_with_parent
-from gateway.app.sources import source
+from gateway.app.sources import Told, source
 from gateway.control.clock import Clock
 from gateway.control.points import Source
 from gateway.control.service import RELOAD, AlreadyRunning, Reload, Service, Settings, lock
@@ -105,6 +105,7 @@ def _settings(known: plans.Plan, state: Path, clock: Clock) -> Settings:
         heartbeat=known.heartbeat,
         clock=clock,
         world=world,
+        listeners=Told(),
     )
 
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from drivers import ContactReport, Device, DriverFault, MeterReport, Relay, quantities
+from drivers.mqtt import told as listeners
 from gateway.control.clock import Clock
 from gateway.control.points import Opened, OpenedRelay, PointFault, Report, Source
 from gateway.core.events import Level, Reading
+
+if TYPE_CHECKING:  # its import waits until the door works
+    from gateway.panel.messages import PointTold
 
 
 def source(point: str, driver: str, settings: object, clock: Clock) -> Source:
@@ -38,6 +42,24 @@ def source(point: str, driver: str, settings: object, clock: Clock) -> Source:
     # A simulated contact is told its level again; hardware that is gone is opened anew.
     heals = simulated or getattr(module, "HEALS", False)
     return Source(point, module.KIND, open_, names, heals=heals)
+
+
+class Told:
+    """The points of this process whose values ``link`` tells."""
+
+    def tell(self, told: PointTold) -> None:
+        report: ContactReport | MeterReport
+        if told.quantity:
+            value = None if told.value is None else float(told.value)
+            report = MeterReport(told.quantity, value, told.reason)
+        else:
+            edge_ns = told.monotonic_ms * 1_000_000 if told.fresh else None
+            active = None if told.value is None else bool(told.value)
+            report = ContactReport(active, edge_ns, told.reason)
+        listeners.tell(told.point, report)
+
+    def lose(self, reason: str) -> None:
+        listeners.lose(reason)
 
 
 class _Adapted(OpenedRelay):

@@ -49,6 +49,15 @@ class Looks(Protocol):
     def cursors(self) -> Cursors: ...
 
 
+class Listeners(Protocol):
+    """The points whose values ``link`` tells. A point that is none of them is passed over: the
+    two may have read the configuration at different times."""
+
+    def tell(self, told: m.PointTold) -> None: ...
+
+    def lose(self, reason: str) -> None: ...
+
+
 class Desk:
     """See the module. ``identity`` are the fixed parts of the snapshot's ``gateway``."""
 
@@ -65,6 +74,7 @@ class Desk:
         identity: Mapping[str, Json],
         mqtt: bool,
         recorders: tuple[str, ...],
+        listeners: Listeners | None = None,
         messages: bool = False,
         heartbeat: bool = False,
     ) -> None:
@@ -77,6 +87,7 @@ class Desk:
         self._guarantees = guarantees
         self._identity = identity
         self._recorders = recorders
+        self._listeners = listeners
         self._link: str | None = "link_away" if mqtt else None
         self._messages: str | None = "notify_away" if messages else None
         self._heartbeat: str | None = "notify_away" if heartbeat else None
@@ -115,14 +126,15 @@ class Desk:
                 self._journal.recorded(recorder, journal, lanes)
             case m.LinkTold(connected, reason):
                 self._link = "" if connected else reason or "link_away"
+            case m.PointTold():
+                self._point(message)
             case m.Hello("notify"):
                 self._notify("")
             case m.DeliveredTold(delivery, ok, reason):
                 self._delivered(ok, reason)
                 self._inbox.offer(Delivered(delivery, ok, reason))
             case m.HeartbeatTold(ok):
-                if self._heartbeat is not None:
-                    self._heartbeat = "" if ok else "heartbeat_failed"
+                self._heart(ok)
             case m.ClockTold(trusted):
                 self._controller.clock_told(trusted)
             case m.AuditNote(actor, action, detail):
@@ -142,6 +154,8 @@ class Desk:
             self._bench.do(message.do, message.args, answer)
 
     def gone(self, role: m.Role) -> None:
+        if role == "link" and self._listeners is not None:
+            self._listeners.lose("link_away")
         if role == "link" and self._link is not None:
             self._link = "link_away"
         elif role == "notify":
@@ -165,6 +179,14 @@ class Desk:
             self._controller.audit(_entry(actor, action, detail, now))
 
         self._inbox.do(task)
+
+    def _point(self, told: m.PointTold) -> None:
+        if self._listeners is not None:
+            self._listeners.tell(told)
+
+    def _heart(self, ok: bool) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat = "" if ok else "heartbeat_failed"
 
     def _notify(self, reason: str) -> None:
         self._messages = None if self._messages is None else reason

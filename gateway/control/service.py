@@ -35,7 +35,7 @@ from gateway.journal.writer import AuditEntry, Committed, Journal
 
 if TYPE_CHECKING:  # their imports wait until the door works
     from gateway.control.bench import World
-    from gateway.control.desk import Desk
+    from gateway.control.desk import Desk, Listeners
     from gateway.panel.server import Server
 
 KEPT_WITHIN_S = 0.5
@@ -68,6 +68,8 @@ class Settings:
     heartbeat: bool = False
     clock: Clock = field(default_factory=Clock)
     world: World | None = None
+    listeners: Listeners | None = None
+    """Points whose values ``link`` tells."""
 
     def fresh(self, now_utc_ms: UtcMs) -> bool:
         """Whether the plan's schedule reaches far enough."""
@@ -197,6 +199,7 @@ class Service:
             },
             mqtt=settings.mqtt,
             recorders=settings.recorders,
+            listeners=settings.listeners,
             messages=bool(plan.receivers),
             heartbeat=settings.heartbeat,
         )

@@ -73,7 +73,7 @@ class Points:
             values = heard.of.read(payload)
             for value in values:
                 self._value(heard, value, retained, now_ms)
-            if not values and not heard.told:
+            if not values and all(told.value is None for told in heard.told.values()):
                 self._unknown(heard, "the message does not speak of it", now_ms)
         return bool(points)
 

@@ -42,6 +42,13 @@ def boolean(raw: Raw, key: str) -> bool:
     return value
 
 
+def number(raw: Raw, key: str) -> float:
+    value = raw.get(key)
+    if not isinstance(value, int | float) or isinstance(value, bool) or not abs(value) < 1e300:
+        raise Malformed(f"{key}: a number")
+    return float(value)
+
+
 def table(raw: Raw, key: str) -> dict[str, Json]:
     value = raw.get(key, {})
     if not isinstance(value, dict):

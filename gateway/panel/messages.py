@@ -38,7 +38,7 @@ from gateway.panel.fields import (
 __all__ = [
     "COMMANDS", "MAX_LIFE_MS", "MAX_TEXT", "AuditNote", "Bench", "ClockTold", "CommandMessage",
     "DeliveredTold", "Forget", "HeartbeatTold", "Hello", "LinkTold", "Malformed", "Message",
-    "Recorded", "PointTold", "Refused", "Role", "Sent", "encode", "parse",
+    "PointTold", "Recorded", "Refused", "Role", "Sent", "encode", "parse",
 ]  # fmt: skip
 
 MAX_LINE = 65_536

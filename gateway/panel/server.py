@@ -42,6 +42,7 @@ from gateway.panel.messages import (
     Hello,
     Malformed,
     Message,
+    PointTold,
     Refused,
     Role,
     encode,
@@ -302,6 +303,10 @@ class Server:
             self._bench(client, message)
         elif isinstance(message, AuditNote | Forget | Refused) and _speaks_for_itself(client):
             self._handler.told(replace(message, actor=f"cli:{client.user}"))
+        elif isinstance(message, PointTold) and (
+            client.role != "link" or not client.may_speak_for_others
+        ):
+            raise Malformed("for link only")
         elif isinstance(message, DeliveredTold | HeartbeatTold) and client.role != "notify":
             raise Malformed("for notify only")
         else:

@@ -18,6 +18,7 @@ def check(draft: Draft) -> None:
     if draft.gateway is not None and draft.gateway.value is not None:
         _gateway(draft, draft.gateway, draft.gateway.value)
     _mqtt(draft)
+    _listening(draft)
     _web(draft)
     _record(draft)
     for part in draft.points.values():
@@ -100,6 +101,30 @@ def _mqtt(draft: Draft) -> None:
             "write user: NAME and password: !secret mqtt_password",
         )
     _pair(draft, part, mqtt.tls)
+
+
+def _listening(draft: Draft) -> None:
+    """Points whose values come over the broker."""
+    gateway = draft.gateway.value if draft.gateway is not None else None
+    own = "" if gateway is None else f"portier/{gateway.id}/"
+    for part in draft.points.values():
+        if part.value is None or not part.value.driver.startswith("mqtt_"):
+            continue
+        if draft.mqtt is None:
+            draft.complain(
+                part,
+                ("driver",),
+                "hears through the broker, and none is named",
+                "write mqtt: with its host (or mqtt: embedded on the bench)",
+            )
+        topic = part.value.settings.topic
+        if own and topic.startswith(own):
+            draft.complain(
+                part,
+                ("topic",),
+                f"{topic} is what this gateway says itself",
+                "name the topic of another device",
+            )
 
 
 def _pair(draft: Draft, part: Part[Any], tls: Tls | None) -> None:

@@ -32,7 +32,14 @@ TITLES = frozenset({"herr", "frau", "mr", "mrs", "ms", "dr"})
 
 def hints(draft: Draft) -> tuple[str, ...]:
     """The hints in the order of the file. Only for a draft without problems."""
-    found = [*_people(draft), *_cords(draft), *_bench(draft), *_leafless(draft), *_holidays(draft)]
+    found = [
+        *_people(draft),
+        *_cords(draft),
+        *_told(draft),
+        *_bench(draft),
+        *_leafless(draft),
+        *_holidays(draft),
+    ]
     for section, name, loc, text in hints_people.found(draft):
         found.append(_hint(getattr(draft, section)[name], loc, text))
     return tuple(f"{file}:{line}:{column}: {text}" for file, line, column, text in sorted(found))
@@ -90,6 +97,22 @@ def _cords(draft: Draft) -> list[Hint]:
                     "one that sends them and write alive_within, or try it every day"
                 )
                 found.append(_hint(point, ("driver",), text))
+    return found
+
+
+def _told(draft: Draft) -> list[Hint]:
+    """What is said over the broker, and moves or calls something."""
+    cords = {cord for room in draft.rooms.values() if room.value for cord in room.value.cord}
+    activators = {a.point for d in draft.doors.values() if d.value for a in d.value.activators}
+    found = []
+    for name in sorted(cords | activators):
+        part = draft.points[name]
+        if part.value is None or not part.value.driver.startswith("mqtt_"):
+            continue
+        text = "is an activator over MQTT: whoever may publish there opens the door"
+        if name in cords:
+            text = "is a cord over MQTT: it is only as reliable as the broker and the network"
+        found.append(_hint(part, ("driver",), text))
     return found
 
 

@@ -48,6 +48,11 @@ WIRED: dict[str, dict[str, Any]] = {
         "broken": {"terminal": "GPA1", "bus": 7},
     },
     "mcp23017_relay": {"settings": {"terminal": "GPA0"}, "broken": {"terminal": "GPA0", "bus": 7}},
+    "mqtt_contact": {"settings": {"topic": "a/b"}, "first": "unknown"},
+    "mqtt_meter": {
+        "settings": {"topic": "a/b", "values": {"temperature_c": "t", "humidity_percent": "h"}},
+        "first": "unknown",
+    },
     "sht3x": {"settings": {"address": 0x45}, "broken": {"bus": 7}},
     "sht4x": {"settings": {}, "broken": {"bus": 7}},
     "simulated_contact": {"settings": {}},

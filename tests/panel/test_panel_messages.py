@@ -26,6 +26,22 @@ def line(**changes: object) -> bytes:
     return json.dumps({**COMMAND, **changes}).encode() + b"\n"
 
 
+def point(**told: object) -> bytes:
+    base = {"type": "point", "point": "p", "reason": "", "fresh": True, "monotonic_ms": 5}
+    return json.dumps({**base, **told}).encode() + b"\n"
+
+
+def test_a_value_of_a_point_is_a_level_or_a_number() -> None:
+    assert m.parse(point(active=True)) == m.PointTold("p", True, "", "", True, 5)
+    assert m.parse(point(active=None, reason="no broker", fresh=False)) == m.PointTold(
+        "p", None, "", "no broker", False, 5
+    )
+    told = m.parse(point(quantity="temperature_c", value=20))
+    assert told == m.PointTold("p", 20.0, "temperature_c", "", True, 5)
+    gap = m.parse(point(quantity="temperature_c", value=None, reason="gap"))
+    assert gap == m.PointTold("p", None, "temperature_c", "gap", True, 5)
+
+
 def test_a_command_becomes_the_buildings_event() -> None:
     message = m.parse(line(audit={"address": "::1"}))
     assert isinstance(message, m.CommandMessage)
@@ -61,6 +77,15 @@ def test_every_command_has_its_arguments() -> None:
         b'{"type":"sent","lane":"fast","seq":1}\n',
         b'{"type":"sent","lane":"urgent","seq":true}\n',
         b'{"type":"recorded","recorder":"r","journal":"j","lanes":{"urgent":"1"}}\n',
+        point(),
+        point(active="on"),
+        point(active=True, quantity="temperature_c", value=1),
+        point(active=True, fresh=1),
+        point(active=True, monotonic_ms=-1),
+        point(active=True, point=""),
+        point(quantity="temperature_c", value="20"),
+        point(quantity="temperature_c", value=True),
+        b'{"type":"point","point":"p","fresh":true,"monotonic_ms":1,"quantity":"x_c","value":1e999}\n',
         line(name="cancel_call"),
         line(name=""),
         line(via="phone"),

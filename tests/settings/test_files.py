@@ -64,7 +64,8 @@ def test_bench_and_office_have_the_promised_names(tmp_path: Path) -> None:
     assert promised <= set(bench.points) <= set(whole.points)
     optional = (
         "front.strike fire.alarm front.remote_radio wc.window wc.window_radio hall.climate "
-        "cellar.climate heating.flow front.tamper wc.fan mains.battery wc.cord_line"
+        "cellar.climate heating.flow front.tamper wc.fan mains.battery wc.cord_line meeting.window "
+        "server.climate"
     )
     assert set(whole.points) - set(bench.points) == set(optional.split())
     assert all(point.driver.startswith("simulated") for point in bench.points.values())
