@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,9 @@ MANY: Mapping[str, Any] = {
 HOUSE = ("fire", "alarms", "export")
 SECTIONS = ("gateway", "points", *MANY, *(name for name in ONE if name != "gateway"), *HOUSE)
 
+Judge = Callable[[str, str], tuple[str, str] | None]
+"""(key, value of its secret) -> what is wrong with it and the remedy, without the value."""
+
 
 def load(
     path: Path,
@@ -64,11 +67,12 @@ def load(
     *,
     overlay: Path | None = None,
     need: Collection[str] | None = None,
+    judge: Judge | None = None,
 ) -> Settings:
     """The configuration of ``path``, with ``overlay`` laid over it where that file exists.
 
     ``need``: the sections whose secrets must be there; ``None``: all. A role that sends no
-    messages needs none of theirs.
+    messages needs none of theirs. ``judge``: what else is wrong with a secret.
 
     :raises SettingsError: with ``problems``, everything that is wrong
     """
@@ -79,7 +83,7 @@ def load(
     draft = read(root, reading, drivers)
     for check in (check_points, check_doors, check_rooms, check_links):
         check.check(draft)
-    _secrets(reading, need)
+    _secrets(reading, need, judge)
     if reading.problems:
         raise SettingsError(reading.problems)
     return _settings(draft, root)
@@ -204,12 +208,15 @@ def _some(drivers: Mapping[str, DriverInfo]) -> str:
     return next(iter(drivers), "NAME")
 
 
-def _secrets(reading: Reading, need: Collection[str] | None) -> None:
+def _secrets(reading: Reading, need: Collection[str] | None, judge: Judge | None) -> None:
     for key, mark, secret in reading.secrets:
         if need is not None and key.partition(".")[0] not in need:
             continue
         try:
-            secret.read()
+            value = secret.read()
+            wrong = judge(key, value) if judge is not None else None
+            if wrong is not None:
+                reading.problem(mark, key, *wrong)
         except SecretError as error:
             where = secret.places[-1] / secret.name if secret.places else secret.name
             reading.problem(
