@@ -289,6 +289,8 @@ class BuildingPlan:
     alarm_escalations: tuple[tuple[Severity, str], ...] = ()
     """Severity -> the escalation of an alarm that has none of its own."""
     mailings: tuple[MailingPlan, ...] = ()
+    export: tuple[Literal["motion", "occupancy"], ...] = ()
+    """What of people in rooms may leave the gateway as a state."""
     notices: tuple[tuple[str, str], ...] = field(default=())
     """(subject, kind) of notices that stand because the configuration says so, such as
     ``("front", "egress_never")``."""

@@ -28,7 +28,7 @@ def snapshot(building: Building, now: Ms) -> dict[str, Json]:
         "clock_since_ms": clock.since_ms,
         "doors": {name: _door(building, one, now) for name, one in building.doors.items()},
         "points": {
-            **{name: _contact(one) for name, one in building.contacts.items()},
+            **{name: _contact(building, one) for name, one in building.contacts.items()},
             **{name: _relay(one) for name, one in building.relays.items()},
             **{name: _meter(one) for name, one in building.meters.items()},
         },
@@ -85,7 +85,9 @@ def _door(building: Building, one: door.Door, now: Ms) -> Json:
     }
 
 
-def _contact(one: Contact) -> Json:
+def _contact(building: Building, one: Contact) -> Json:
+    """``exported``, of those that tell about a person: they may be shown outside."""
+    export: dict[str, Json] = {"exported": "motion" in building.plan.export}
     return {
         "kind": "contact",
         "active": one.active,
@@ -95,6 +97,7 @@ def _contact(one: Contact) -> Json:
         "faults": _kinds(one.conditions),
         "changes": one.changes,
         "quantities": {},
+        **(export if one.plan.private else {}),
     }
 
 

@@ -89,6 +89,7 @@ def shown(building: Building, room: str, now: Ms) -> dict[str, Json]:
     return {
         "occupancy": None if seen is None else seen.belief,
         "occupancy_since_ms": None if seen is None else seen.since_ms,
+        "exported": seen is not None and "occupancy" in building.plan.export,
         "leak": _leak_shown(building, room),
         "climate": _climate_shown(building, room),
     }

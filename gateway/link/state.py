@@ -67,7 +67,8 @@ def states(topics: Topics, snapshot: Mapping[str, Any]) -> dict[str, bytes]:
                 quantity: {"value": one.get("value"), "at": instant(one.get("at_ms"))}
                 for quantity, one in point["quantities"].items()
             }
-        found[topics.point(name)] = encode(shown)
+        # What tells about a person is shown nowhere; a text kept from before is taken back.
+        found[topics.point(name)] = encode(shown) if point.get("exported", True) else b""
     alarms = []
     for alarm in snapshot.get("alarms", ()):
         shown = {key: alarm.get(key) for key in _ALARM}
@@ -79,10 +80,14 @@ def states(topics: Topics, snapshot: Mapping[str, Any]) -> dict[str, bytes]:
 
 
 def _room(room: Mapping[str, Any], instant: Callable[[object], str | None]) -> dict[str, Any]:
-    """A room. Who was told of a call stays on the gateway."""
+    """A room. Who was told of a call stays on the gateway, and so does, unless the configuration
+    exports it, whether somebody is in there."""
     shown: dict[str, Any] = {
         key: room.get(key) for key in ("name", "lamps", "cords", "leak", "alarms")
     }
+    if room.get("exported"):
+        shown["occupancy"] = room.get("occupancy")
+        shown["occupancy_since"] = instant(room.get("occupancy_since_ms"))
     shown["test_until"] = instant(room.get("test_until_ms"))
     call, climate = room.get("call"), room.get("climate")
     shown["call"] = call and {key: call.get(key) for key in _CALL} | {

@@ -81,7 +81,8 @@ class MeterOptions(Model):
     frozen_after_ms: Duration | None = None
     """The very same value for this long is a fault; a duration."""
     deadband: dict[str, Number] = Field(default_factory=dict)
-    """The smallest change that is told, per quantity; in the unit of the quantity."""
+    """The smallest change that is told, per quantity; in the unit of the quantity. 0.1 K, 0.5 %
+    humidity, 0.5 hPa, 25 ppm CO₂ if it is not written, and every change of anything else."""
 
 
 class Point(Model):
@@ -135,6 +136,8 @@ class Retention(Model):
     """Door events; a duration."""
     occupancy_ms: Duration = DAY
     """Raw motion and occupancy, afterwards counts per hour; a duration."""
+    counts_ms: Duration = 2 * YEAR
+    """Counts per hour, without any person in them; a duration."""
     climate_ms: Duration = 2 * YEAR
     """Readings; a duration."""
     points_ms: Duration = 90 * DAY

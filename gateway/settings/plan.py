@@ -37,6 +37,9 @@ from gateway.settings.plan_rooms import private, rooms
 
 STUCK_AFTER_MS = 30_000
 READINGS_TO_SILENCE = 10
+DEAD_BANDS = {"temperature_c": 0.1, "humidity_percent": 0.5, "pressure_hpa": 0.5, "co2_ppm": 25.0}
+"""Above the noise of the usual sensors, and finer than anybody looks: in a real room one value
+in twelve is told then, most of them for the heartbeat."""
 SILENT_AFTER_MS = 600_000
 
 
@@ -58,6 +61,7 @@ def plan(settings: Settings, *, now_utc_ms: int) -> BuildingPlan:
         ),
         watches=tuple(_watch(settings, name, watch) for name, watch in settings.watch.items()),
         rooms=rooms(settings),
+        export=settings.export,
         receivers=receivers(settings, now_utc_ms),
         escalations=escalations(settings),
         alarm_escalations=tuple(settings.alarms.items()),
@@ -122,12 +126,14 @@ def _meter(point: Point, options: MeterOptions) -> MeterPlan:
     if silent_ms is None:
         every_ms = getattr(point.settings, "every_ms", None)
         silent_ms = READINGS_TO_SILENCE * every_ms if every_ms else SILENT_AFTER_MS
+    quantities = tuple(name for name, _, _ in point.quantities)
+    known = {name: band for name, band in DEAD_BANDS.items() if name in quantities}
     return MeterPlan(
         point=point.name,
-        quantities=tuple(name for name, _, _ in point.quantities),
+        quantities=quantities,
         silent_after_ms=silent_ms,
         limits=point.quantities,
-        dead_bands=tuple(options.deadband.items()),
+        dead_bands=tuple({**known, **options.deadband}.items()),
         heartbeat_ms=options.heartbeat_ms,
         frozen_after_ms=options.frozen_after_ms,
     )

@@ -62,6 +62,8 @@ def _room(settings: Settings, name: str, room: Room) -> RoomPlan:
         bolt=room.bolt,
         taps=room.taps,
         vacant_after_ms=room.vacant_after_ms,
+        lingers_ms=room.lingers_ms,
+        doubt_after_ms=room.doubt_after_ms,
         long_stay_after_ms=room.long_stay_after_ms,
         no_motion_after_ms=room.no_motion_after_ms,
         leak=room.leak,

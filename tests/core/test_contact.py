@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -325,8 +327,8 @@ def test_a_private_contact_says_what_it_sees_in_the_local_lane_only() -> None:
 
 
 def test_how_often_a_private_contact_chatters_is_not_told() -> None:
-    bench = Bench(ContactPlan("front.button", private=True))
-    for at in range(1000, 60_000, 200):
-        bench.edge(at % 400 == 0, at)
+    bench = Bench(replace(CHATTER, private=True))
+    chatter(bench, 20, 1000)
+    assert bench.faults() == ["contact_chattering"]
     bench.until(300_000)
     assert {fact.kind for fact in bench.facts} == {"presence_changed"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 from building_bench import OFFSET, Bench
@@ -422,3 +423,16 @@ def test_a_room_of_which_nothing_is_seen_has_no_belief() -> None:
     house.level(MINUTE, "door", True)
     room = room_of(house)
     assert (room["occupancy"], room["leak"], room["climate"]) == (None, None, None)
+
+
+@pytest.mark.parametrize("export", [(), ("motion",), ("occupancy",)])
+def test_what_may_leave_the_gateway_is_said_in_the_snapshot(
+    export: tuple[Literal["motion", "occupancy"], ...],
+) -> None:
+    house = Bench(replace(house_of(BOX), export=export))
+    points = house.shown()["points"]
+    assert isinstance(points, dict)
+    pir = points["pir"]
+    assert isinstance(pir, dict)
+    assert pir["exported"] is ("motion" in export)
+    assert room_of(house)["exported"] is ("occupancy" in export)

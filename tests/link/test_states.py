@@ -160,3 +160,20 @@ def test_a_room_tells_its_call_and_neither_who_was_told_nor_who_is_inside() -> N
     room = json.loads(text)
     assert (room["call"]["state"], room["call"]["raised"]) == ("raised", "2023-11-14T22:13:21.000Z")
     assert room["climate"] == {"dew_point_c": 9.8, "at": "2023-11-14T22:13:22.000Z"}
+
+
+def test_what_tells_about_a_person_is_shown_only_where_it_is_exported() -> None:
+    """A text that was shown before is taken back."""
+    pir = {"kind": "contact", "active": True, "since_ms": 1_000}
+    room = {"occupancy": "occupied", "occupancy_since_ms": 1_000}
+    told = snapshot() | {
+        "points": {"wc.pir": pir | {"exported": False}, "hall.pir": pir | {"exported": True}},
+        "rooms": {"wc": room | {"exported": False}, "bath": room | {"exported": True}},
+    }
+    found = state.states(TOPICS, told)
+    assert found["portier/csg/state/point/wc/pir"] == b""
+    assert json.loads(found["portier/csg/state/point/hall/pir"])["active"] is True
+    assert b"occupied" not in found["portier/csg/state/room/wc"]
+    bath = json.loads(found["portier/csg/state/room/bath"])
+    assert bath["occupancy"] == "occupied"
+    assert bath["occupancy_since"] == "2023-11-14T22:13:21.000Z"

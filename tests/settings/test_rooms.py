@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.call import classified
+from gateway.core.plan import RoomPlan
 from gateway.settings.cache import of, plan_from_json, plan_to_json
 from gateway.settings.drivers import DriverInfo
 from gateway.settings.load import load
@@ -41,6 +42,31 @@ def test_a_cord_is_a_contact_or_a_supervised_line(tmp_path: Path) -> None:
 def test_what_tells_about_a_person_is_private(tmp_path: Path) -> None:
     contacts = plan(loaded(tmp_path, room()), now_utc_ms=NOW).contacts
     assert {one.point for one in contacts if one.private} == {"wc.pir", "hall.pir"}
+
+
+def test_what_may_leave_the_gateway_is_written(tmp_path: Path) -> None:
+    assert plan(loaded(tmp_path, room()), now_utc_ms=NOW).export == ()
+    text = room() + "export: [motion, occupancy]\n"
+    assert plan(loaded(tmp_path, text), now_utc_ms=NOW).export == ("motion", "occupancy")
+
+
+def test_a_sign_of_a_person_counts_as_long_as_the_core_says(tmp_path: Path) -> None:
+    """The defaults stand in two places: the core's own and those of the file."""
+    wc = plan(loaded(tmp_path, room()), now_utc_ms=NOW).rooms[0]
+    usual = RoomPlan("wc", "wc")
+    for name in ("vacant_after_ms", "lingers_ms", "doubt_after_ms", "long_stay_after_ms"):
+        assert getattr(wc, name) == getattr(usual, name)
+
+
+def test_a_climate_meter_has_dead_bands_that_can_be_written_otherwise(tmp_path: Path) -> None:
+    text = with_point(
+        "a.climate: {driver: sht4x, bus: 1}",
+        "b.climate: {driver: sht4x, bus: 1, address: 0x45, deadband: {temperature_c: 0}}",
+    )
+    text += "rooms: {a: {climate: a.climate}, b: {climate: b.climate}}\n"
+    one, other = plan(loaded(tmp_path, text), now_utc_ms=NOW).meters
+    assert dict(one.dead_bands) == {"temperature_c": 0.1, "humidity_percent": 0.5}
+    assert dict(other.dead_bands) == {"temperature_c": 0.0, "humidity_percent": 0.5}
 
 
 def test_the_plan_of_a_room_survives_the_cache(tmp_path: Path) -> None:
