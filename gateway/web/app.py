@@ -25,7 +25,17 @@ from gateway.web.api import rooms as api_rooms
 from gateway.web.house import House
 from gateway.web.middleware import Armour
 from gateway.web.options import Options
-from gateway.web.pages import alarms, commissioning, login, others, people, records, rooms, status
+from gateway.web.pages import (
+    alarms,
+    commissioning,
+    login,
+    others,
+    people,
+    records,
+    rooms,
+    status,
+    tickets,
+)
 from gateway.web.problems import Problem
 from gateway.web.records import Records
 from gateway.web.render import STATIC
@@ -41,6 +51,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     others.router,
     people.router,
     login.router,
+    tickets.router,
     api_doors.router,
     api_rooms.router,
     api_building.router,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from uuid import uuid4
 
 import structlog
@@ -90,6 +90,14 @@ class House:
     def stale(self) -> bool:
         return not self.connected
 
+    def call(self, call: str) -> tuple[str, Mapping[str, Any]] | None:
+        """The room and the call of this id, while it stands."""
+        for id, room in ((self.snapshot or {}).get("rooms") or {}).items():
+            found = room.get("call")
+            if found and found["state"] != "quiet" and found["id"] == call:
+                return id, room
+        return None
+
     def door(self, door: str) -> Mapping[str, Any] | None:
         found = self.snapshot["doors"].get(door) if self.snapshot else None
         return found if isinstance(found, Mapping) else None
@@ -127,13 +135,20 @@ class House:
             changed()
 
     async def ask(
-        self, name: str, args: Mapping[str, Json], who: Asker, *, id: str | None = None
+        self,
+        name: str,
+        args: Mapping[str, Json],
+        who: Asker,
+        *,
+        id: str | None = None,
+        via: Literal["web", "link"] = "web",
     ) -> Answer:
-        """Send one command and wait for its answer, two seconds at most."""
+        """Send one command and wait for its answer, two seconds at most. ``via`` ``link``: by
+        the signed link of a message."""
         key = id or uuid4().hex
         if not self.connected:
             return Answer(key, "refused", NO_PANEL)
-        message = command(name, args, id=key, actor=who.actor, via="web")
+        message = command(name, args, id=key, actor=who.actor, via=via)
         try:
             reply = await self._panel.ask(message, REPLY_WITHIN_S)
         except ControlAway:

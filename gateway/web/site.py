@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from gateway.panel.tickets import Tickets
 from gateway.web.auth import Who
 from gateway.web.house import Answer, House
 from gateway.web.limits import Buckets, Once, Signer
@@ -28,6 +29,8 @@ class Site:
         self.signer = Signer(users.secret("notes"))
         self.answers: Once[Answer] = Once()
         self.door_limit = Buckets(burst=6, every_s=2)
+        self.tickets = Tickets(options.state)
+        self.ticket_limit = Buckets(burst=20, every_s=3)
         self.login_by_name = Buckets(burst=5, every_s=30)
         self.login_by_peer = Buckets(burst=15, every_s=10)
         self.login_all = Buckets(burst=60, every_s=1)

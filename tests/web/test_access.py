@@ -16,6 +16,7 @@ from tests.web.conftest import PASSWORD, Web
 
 OPEN = {
     ("GET", "/login"), ("POST", "/login"), ("POST", "/language"),
+    ("GET", "/m/{token}"), ("POST", "/m/{token}"),
     ("GET", "/health/live"), ("GET", "/health/ready"),
 }  # fmt: skip
 

@@ -86,7 +86,7 @@ def fact(journal: Journal, number: int) -> None:
 async def reached(web: Web, row: int) -> None:
     """Return when the hub has told everybody of ``row``: a commit comes from another thread."""
     async with asyncio.timeout(PATIENCE_S):
-        while web.site.hub.row < row:
+        while web.site.hub.row < row:  # noqa: ASYNC110 - the hub tells clients, not us
             await asyncio.sleep(0.005)
 
 
