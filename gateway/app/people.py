@@ -24,7 +24,10 @@ def house(settings: Settings) -> House:
         languages=tuple(gateway.languages),
         timezone=gateway.timezone,
         page=web.public_url.rstrip("/") if web is not None and web.public_url else None,
-        watches={name: dict(watch.texts) for name, watch in settings.watch.items()},
+        watches={
+            name: {str(language): text for language, text in watch.texts.items()}
+            for name, watch in settings.watch.items()
+        },
     )
 
 
