@@ -17,14 +17,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from gateway.core import alarms, contact, door, interlock
+from gateway.core import alarms, call, contact, door, interlock
 from gateway.core.alarms import Alarms
+from gateway.core.call_record import Call
 from gateway.core.contact import Contact
 from gateway.core.door import Door
 from gateway.core.events import AcknowledgeAlarm, Issuer, Level, ShelveAlarm
 from gateway.core.interlock import Interlock, Seen
 from gateway.core.machine import Ms, Step
-from gateway.core.plan import ContactPlan, DoorPlan, FirePlan, InterlockPlan
+from gateway.core.plan import ContactPlan, DoorPlan, FirePlan, InterlockPlan, RoomPlan
 
 FILE: Final = Path(__file__).parents[2] / "gateway" / "core" / "DIAGRAMS.md"
 LIMIT: Final = 20_000
@@ -204,6 +205,39 @@ def alarm_diagram() -> str:
     return draw(Alarms(), alphabet, step, alarms.wake_at, view, same)
 
 
+def call_diagram() -> str:
+    """The call of a room with one cord (*test*: in test mode). *Cancelled*: in the room."""
+    # Without a room lamp: its flashing is time that leads nowhere.
+    plan = RoomPlan("wc", "WC", cords=("cord",), cancel="cancel", presence="presence")
+    alphabet: dict[str, Callable[[Ms], call.CallEvent]] = {
+        "pull": lambda now: call.CordSeen("cord", "pulled", now),
+        "let go": lambda now: call.CordSeen("cord", "normal", now),
+        "acknowledged": _always(call.Acknowledged("web:3", "web", "a")),
+        "attended": lambda now: call.PresencePressed("presence", now),
+        "cancelled": lambda now: call.CancelPressed("cancel", now),
+        "test": _always(call.TestSet(600_000, "web:3", "t")),
+        "test ended": _always(call.TestSet(0, "web:3", "t")),
+    }
+
+    def step(one: Call, event: call.CallEvent | None, now: Ms) -> Step[Call]:
+        """As the building does it: no test begins while a real call stands."""
+        if isinstance(event, call.TestSet) and one.record is not None and not one.record.test:
+            return Step(one)
+        return call.step(one, event, now)
+
+    def view(one: Call) -> str:
+        test = one.record.test if one.record is not None else one.test_until_ms is not None
+        stuck = "_cord_stuck" if one.stuck else ""
+        return f"test_{one.state}{stuck}" if test else f"{one.state}{stuck}"
+
+    def same(one: Call) -> Hashable:
+        record = one.record
+        at = record and (_set(record.attend_by_ms), record.test)
+        return one.state, at, one.pulled, one.stuck, _set(one.test_until_ms)
+
+    return draw(call.start(plan, 0), alphabet, step, call.wake_at, view, same)
+
+
 def _always(event: E) -> Callable[[Ms], E]:
     """An event that is the same at every instant."""
     return lambda _: event
@@ -247,6 +281,7 @@ DIAGRAMS: Final[tuple[tuple[str, Callable[[], str]], ...]] = (
     ("Door: the leaf", door_diagram),
     ("Door: the relays", relays_diagram),
     ("Interlock of two doors", interlock_diagram),
+    ("Emergency call", call_diagram),
     ("Contact", contact_diagram),
     ("Alarm", alarm_diagram),
 )

@@ -34,6 +34,7 @@ from gateway.core import building
 from gateway.core.effects import Drive, Effect, Send
 from gateway.core.events import (
     AcknowledgeAlarm,
+    AcknowledgeCall,
     CivilTime,
     Event,
     Issuer,
@@ -46,6 +47,7 @@ from gateway.core.events import (
     SetService,
     ShelveAlarm,
     TestRelay,
+    TestRoom,
 )
 from gateway.core.facts import Fact
 from gateway.core.machine import Ms
@@ -58,9 +60,11 @@ from gateway.core.plan import (
     FirePlan,
     IndicatorPlan,
     InterlockPlan,
+    LinePlan,
     MeterPlan,
     OnFire,
     RelayPlan,
+    RoomPlan,
     Side,
     Transition,
     WatchPlan,
@@ -76,7 +80,7 @@ LINE = re.compile(
     r"(?:(?P<day>\d{4}-\d\d-\d\d) )?(?P<time>\d\d:\d\d:\d\d\.\d{3}) (?P<sign>[<>!]) (?P<text>.+)"
 )
 UNITS: dict[str, Ms] = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-ACTIVE = {"pressed": True, "open": True, "active": True, "out": True}
+ACTIVE = {"pressed": True, "open": True, "active": True, "out": True, "pulled": True}
 INACTIVE = {"released": False, "closed": False, "inactive": False, "in": False}
 SILENT = ("contact_changed", "relay_changed")
 """Facts that only repeat a ``>`` or ``<`` line."""
@@ -100,8 +104,9 @@ class Replay:
         self.lines: list[str] = []
         self.commands = 0
         self.powered = True
+        self.flashing: set[str] = set()
         self.now: Ms = 0
-        self.building = building.start(plan, None, 0).state
+        self.building = building.start(plan, {}, 0).state
         self.levels({})
         self.until(BEFORE_MS)
         self.lines.clear()
@@ -110,6 +115,7 @@ class Replay:
     def restart(self) -> None:
         """With what was kept; contacts are read as they stand."""
         self.powered = True
+        self.flashing.clear()
         raw = {point: contact.raw for point, contact in self.building.contacts.items()}
         started = building.start(self.plan, building.kept(self.building), self.now)
         self.building = started.state
@@ -119,6 +125,9 @@ class Replay:
     def levels(self, active: Mapping[str, bool | None]) -> None:
         for contact in self.plan.contacts:
             self.step(Level(contact.point, bool(active.get(contact.point)), self.now))
+        for room in self.plan.rooms:
+            for line in room.lines:
+                self.step(Reading(line.point, "line_ohm", 10_000.0))
         self.clock(self.trusted)
 
     def clock(self, trusted: bool) -> None:
@@ -141,7 +150,7 @@ class Replay:
     def note(self, facts: tuple[Fact, ...], effects: tuple[Effect, ...]) -> None:
         for effect in effects:
             if isinstance(effect, Drive):
-                self.write("<", f"{effect.point} {'on' if effect.on else 'off'}")
+                self.drive(effect)
             elif isinstance(effect, Send):
                 self.write("<", f"message to {effect.receiver}: {effect.kind} {effect.about}")
             else:
@@ -150,6 +159,17 @@ class Replay:
         for fact in facts:
             if fact.kind not in SILENT:
                 self.write("!", " ".join(filter(None, (fact.kind, fact.subject, words(fact)))))
+
+    def drive(self, effect: Drive) -> None:
+        """A relay moves. A lamp that flashes is told to begin and to end."""
+        on, flashes = effect.on, any(room.lamp == effect.point for room in self.plan.rooms)
+        if flashes and on == (effect.point in self.flashing):
+            return  # it flashes already, or has been off
+        if flashes and not on and self.building.relays[effect.point].on:
+            return  # the dark half
+        if flashes:
+            self.flashing ^= {effect.point}
+        self.write("<", f"{effect.point} {'flashing' if flashes and on else 'on' if on else 'off'}")
 
     def write(self, sign: str, text: str) -> None:
         at = datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=self.now + self.offset_ms)
@@ -184,6 +204,8 @@ class Replay:
                 self.step(Reading(point, quantity, float(value)))
             case [point, level] if level in ACTIVE | INACTIVE:
                 self.step(Level(point, level in ACTIVE, self.now))
+            case [point, "let", "go"]:
+                self.step(Level(point, False, self.now))
             case [point, "chatters", times, "times"]:
                 self.chatter(point, int(times))
             case _:
@@ -195,7 +217,7 @@ class Replay:
             self.until(self.now + (50 if number else 0))
             self.step(Level(point, number % 2 == 0, self.now))
 
-    def command(self, text: str) -> Event:  # noqa: PLR0911 - a table
+    def command(self, text: str) -> Event:  # noqa: PLR0911, PLR0912 - a table
         self.commands += 1
         name, by, ends = f"c{self.commands}", Issuer("web:3", "web"), self.now + 5000
         match text.split():
@@ -218,12 +240,18 @@ class Replay:
                 return AcknowledgeAlarm(name, by, ends, alarm)
             case ["shelves", alarm, "for", *length]:
                 return ShelveAlarm(name, by, ends, alarm, duration(length))
+            case ["acknowledges", "the", "call", "in", room]:
+                return AcknowledgeCall(name, by, ends, room)
+            case ["tests", "the", "call", "in", room, "for", *length]:
+                return TestRoom(name, by, ends, room, duration(length))
+            case ["ends", "the", "test", "in", room]:
+                return TestRoom(name, by, ends, room, 0)
             case ["tests", point, "for", *length]:
                 return TestRelay(name, by, ends, point, duration(length))
         raise ValueError(f"staff do not know how to do this: {text}")
 
 
-def words(fact: Fact) -> str:  # noqa: PLR0911 - a table
+def words(fact: Fact) -> str:  # noqa: PLR0911, PLR0912 - a table
     """What matters of a fact's data, in a few words."""
     data = fact.data
     match fact.kind:
@@ -250,6 +278,18 @@ def words(fact: Fact) -> str:  # noqa: PLR0911 - a table
             return f"for {data['for_ms']} ms" if data["for_ms"] else "off the shelf"
         case "contact_count":
             return f"{data['changes']} changes"
+        case "call_raised":
+            again = "" if data["pulls"] == 1 else f", {data['pulls']} pulls"
+            was = f" (was {data['was']})" if data["was"] else ""
+            return f"{data['call']} by {data['cause']}{again}{was}" + in_test(fact)
+        case "call_acknowledged":
+            return f"{data['call']} by {data['by']} after {data['after_ms']} ms"
+        case "call_attended":
+            return f"{data['call']} after {data['after_ms']} ms"
+        case "call_cancelled":
+            return f"{data['call']} after {data['after_ms']} ms" + in_test(fact)
+        case "room_test":
+            return "begins" if data["active"] else f"ends: {data['reason']}"
         case "reading":
             reason = f" ({data['reason']})" if data["reason"] else ""
             return f"{data['quantity']} {'gap' if data['value'] is None else data['value']}{reason}"
@@ -258,6 +298,10 @@ def words(fact: Fact) -> str:  # noqa: PLR0911 - a table
         case "command_refused":
             return f"{data['name']}: {data['reason']}"
     return ""
+
+
+def in_test(fact: Fact) -> str:
+    return ", a test" if fact.data["test"] else ""
 
 
 def duration(length: list[str]) -> Ms:
@@ -405,7 +449,11 @@ def add(plan: BuildingPlan, part: str) -> BuildingPlan:  # noqa: PLR0912 - a tab
         case ["climate"]:
             limits = (("temperature_c", -40.0, 80.0),)
             meter = MeterPlan("wc.climate", ("temperature_c",), 180_000, limits)
-            plan = replace(plan, meters=(meter,))
+            plan = replace(plan, meters=(*plan.meters, meter))
+        case ["bathroom"]:
+            return bathroom(plan)
+        case ["supervised", "line"]:
+            return supervised(plan)
         case ["interlock", "waiting", *length]:
             return interlocked(plan, duration(length) if length != ["not"] else 0)
         case _:
@@ -438,6 +486,37 @@ def interlocked(plan: BuildingPlan, wait_ms: Ms) -> BuildingPlan:
         doors=(*plan.doors, inner),
         interlocks=(InterlockPlan("lobby", ("front", "inner"), wait_ms),),
     )
+
+
+def bathroom(plan: BuildingPlan) -> BuildingPlan:
+    """An accessible bathroom with a cord, two buttons and three lamps; the cord's wire is
+    normally closed."""
+    room = RoomPlan(
+        "wc",
+        "Accessible WC",
+        cords=("wc.cord",),
+        cancel="wc.cancel",
+        presence="wc.presence",
+        reassurance="wc.lamp",
+        lamp="wc.room_lamp",
+        sounder="wc.sounder",
+    )
+    buttons = tuple(ContactPlan(f"wc.{n}", stuck_after_ms=30_000) for n in ("cancel", "presence"))
+    lamps = tuple(RelayPlan(f"wc.{n}", None) for n in ("lamp", "room_lamp", "sounder"))
+    return replace(
+        plan,
+        contacts=(*plan.contacts, ContactPlan("wc.cord", fault_severity="urgent"), *buttons),
+        relays=(*plan.relays, *lamps),
+        rooms=(*plan.rooms, room),
+    )
+
+
+def supervised(plan: BuildingPlan) -> BuildingPlan:
+    """The bathroom has a second cord, on a line with resistors: 10 kOhm at rest, 4.7 pulled."""
+    line = LinePlan("wc.line", 2_350.0, 2_350.0, 6_855.0, 20_000.0)
+    meter = MeterPlan("wc.line", ("line_ohm",), 86_400_000)
+    room = replace(plan.rooms[0], lines=(line,))
+    return replace(plan, meters=(*plan.meters, meter), rooms=(room, *plan.rooms[1:]))
 
 
 def transitions(text: str, day: str) -> Iterator[Transition]:

@@ -43,6 +43,12 @@ TOLD = [
     "mode_night",
     "already_open",
     "not_wired",
+    "room_test",
+    "unattended",
+    "test_over",
+    "cord_stuck",
+    "line_cut",
+    "line_short",
     "switch",
 ]
 
