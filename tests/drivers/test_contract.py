@@ -215,6 +215,23 @@ def test_a_relay_can_be_made_safe_without_being_open(name: str, driver: ModuleTy
     assert callable(driver.make_safe)
 
 
+@pytest.mark.parametrize("name", RELAYS)
+def test_what_makes_a_relay_safe_can_be_imported_beforehand(name: str) -> None:
+    """When ``control`` is killed a relay is on, and every millisecond counts."""
+    settings = WIRED[name].get("broken", WIRED[name]["settings"])  # this must move nothing
+    code = (
+        "import sys, drivers\n"
+        f"from drivers.{name} import Settings\n"
+        f"relays = {{'p': ('{name}', Settings(**{settings!r}))}}\n"
+        "drivers.ready_off(relays)\n"
+        "before = set(sys.modules)\n"
+        "drivers.outputs_off(relays)\n"
+        "print(sorted(set(sys.modules) - before))"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == "[]\n"
+
+
 def test_a_driver_starts_without_the_libraries_of_the_others() -> None:
     """``control`` reads the settings of every point before the first press: they cost nothing."""
     code = (
