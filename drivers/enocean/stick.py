@@ -69,11 +69,13 @@ def device_id(text: str) -> str:
 
 def connect(path: str) -> Port:
     """Open the port for this process alone. Raises :class:`DriverFault`."""
+    import termios
+
     import serial
 
     try:
         port: Port = serial.Serial(path, BAUD, timeout=0, write_timeout=0, exclusive=True)
-    except (OSError, ValueError) as error:  # pyserial's own errors are OSErrors
+    except (OSError, ValueError, termios.error) as error:  # pyserial's own are OSErrors
         raise _fault(path, error) from error
     return port
 
@@ -110,7 +112,8 @@ class Repeats:
 
 
 class Stick:
-    """An open stick. Raises :class:`DriverFault` where it cannot be opened at once."""
+    """An open stick, which is read from the first listener on. Raises :class:`DriverFault` where
+    it cannot be opened at once."""
 
     def __init__(self, path: str, connect: Callable[[str], Port] = connect) -> None:
         self._path = path
@@ -126,7 +129,6 @@ class Stick:
         self._asked: float | None = None
         self._again = 0.0
         self._thread = threading.Thread(target=self._run, name=f"enocean {path}", daemon=True)
-        self._thread.start()
 
     def listen(self, listener: Listener) -> None:
         """Tell this one, too, from now on."""
@@ -136,6 +138,8 @@ class Stick:
                 listener.lost(f"{self._path} is gone")
             else:
                 listener.back(time.monotonic_ns())
+            if self._thread.ident is None:
+                self._thread.start()
         os.eventfd_write(self._wake, 1)
 
     def leave(self, listener: Listener) -> int:
@@ -148,7 +152,10 @@ class Stick:
     def close(self) -> None:
         self._stop = True
         os.eventfd_write(self._wake, 1)
-        self._thread.join(timeout=5)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=5)
+        elif self._port is not None:
+            self._port.close()
         if not self._thread.is_alive():
             os.close(self._wake)
 

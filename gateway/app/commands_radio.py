@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
@@ -37,7 +36,7 @@ def learn(
     own devices. A running gateway has the port: stop it first. Example:
     `portier enocean learn --port /dev/ttyUSB0`
     """
-    end_at = time.monotonic() + c.a_duration(for_) / 1000
+    wait_s = c.a_duration(for_) / 1000
     listener = _Learner(port)
     try:
         stick = Stick(port)
@@ -46,7 +45,7 @@ def learn(
     c.err.print(f"Listening at {port} for {for_}; Ctrl-C ends it.", markup=False)
     stick.listen(listener)
     try:
-        listener.gone.wait(max(0.0, end_at - time.monotonic()))
+        listener.gone.wait(wait_s)
     except KeyboardInterrupt:
         pass  # it was long enough
     finally:

@@ -40,6 +40,7 @@ def examine(config: Path, state: Path) -> list[Finding]:
     found = [Finding(f"configuration: {config}", True)]
     looks: tuple[Callable[[Settings, Path], Iterator[Finding]], ...] = (
         _gpio,
+        _radio,
         _broker,
         _store,
         _people,
@@ -65,6 +66,20 @@ def _gpio(settings: Settings, _config: Path) -> Iterator[Finding]:
         yield Finding(
             f"GPIO: {chip}", ok, "" if ok else "sudo usermod -aG gpio $USER, then log in again"
         )
+
+
+def _radio(settings: Settings, _config: Path) -> Iterator[Finding]:
+    """The serial ports of radio sticks. A running gateway has them, so they are not opened."""
+    points = settings.points.values()
+    ports = {p.settings.port for p in points if p.driver.startswith("enocean")}
+    for port in sorted(ports):
+        if not Path(port).exists():
+            remedy = "plug the stick in; `ls /dev/serial/by-id` lists those that are there"
+            yield Finding(f"radio: there is no {port}", False, remedy)
+            continue
+        ok = os.access(port, os.R_OK | os.W_OK)
+        remedy = "" if ok else "sudo usermod -aG dialout $USER, then log in again"
+        yield Finding(f"radio: {port}", ok, remedy)
 
 
 def _reachable(host: str, port: int) -> str:

@@ -30,7 +30,7 @@ def stick(tmp_path: Path) -> Iterator[FakeStick]:
     made.close()
 
 
-def learn(port: str, for_: str = "400 ms") -> Result:
+def learn(port: str, for_: str = "2 s") -> Result:
     return CliRunner().invoke(cli, ["enocean", "learn", "--port", port, "--for", for_])
 
 
@@ -102,7 +102,7 @@ def test_a_port_that_is_not_there_is_told_with_the_remedy() -> None:
 def test_a_port_that_the_gateway_has_is_told_with_the_remedy(stick: FakeStick) -> None:
     from drivers.enocean.stick import Stick
 
-    running = Stick(stick.path)
+    running = Stick(stick.path)  # as long as it lives, nobody else can open it
     try:
         result = learn(stick.path)
     finally:
@@ -125,3 +125,22 @@ def test_silence_and_a_stick_that_is_pulled_out_are_told(stick: FakeStick) -> No
     puller.join()
     assert result.exit_code == 1
     assert "plug the stick in again" in result.stderr
+
+
+def test_the_doctor_looks_for_the_stick(stick: FakeStick, tmp_path: Path) -> None:
+    from gateway.app.doctor import examine
+
+    file = tmp_path / "radio.yaml"
+    file.write_text(
+        "gateway: {id: x, bench: yes}\npoints:\n"
+        f'  a: {{driver: enocean_contact, port: {stick.path}, device: "018DF8BD", '
+        "profile: D5-00-01}\nwatch: {a: {point: a}}\n"
+    )
+
+    def radio() -> list[tuple[str, bool, bool]]:
+        found = examine(file, tmp_path / "state")
+        return [(f.what, f.ok, bool(f.remedy)) for f in found if f.what.startswith("radio")]
+
+    assert radio() == [(f"radio: {stick.path}", True, False)]
+    stick.unplug()
+    assert radio() == [(f"radio: there is no {stick.path}", False, True)]
