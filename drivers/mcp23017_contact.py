@@ -22,7 +22,8 @@ from drivers import (
     SharedPin,
 )
 from drivers.i2c import check_address
-from drivers.i2c.mcp23017 import ADDRESSES, Expander, Input, Terminal, expander
+from drivers.i2c.expander import Expander, Input, expander
+from drivers.i2c.mcp23017 import ADDRESSES, Terminal
 
 KIND = "contact"
 HEALS = True

@@ -13,7 +13,8 @@ from typing import Literal
 
 from drivers import Emit, I2cAddress, I2cBus, Relay
 from drivers.i2c import check_address
-from drivers.i2c.mcp23017 import ADDRESSES, Expander, Terminal, expander, switch_off
+from drivers.i2c.expander import Expander, expander
+from drivers.i2c.mcp23017 import ADDRESSES, Terminal, switch_off
 
 KIND = "relay"
 MAKE_SAFE_NEEDS = ("smbus2",)

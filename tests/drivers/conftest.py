@@ -15,7 +15,7 @@ from gpiozero.pins.mock import MockFactory
 from i2c_chips import Ads1115, Bme280, Bus, Buses, Mcp23017, Sht
 
 from drivers import i2c, simulated
-from drivers.i2c import mcp23017
+from drivers.i2c import expander
 from drivers.simulated import Runtime
 
 
@@ -81,7 +81,7 @@ def board(monkeypatch: pytest.MonkeyPatch) -> Iterator[Board]:
     )
     monkeypatch.setattr(smbus2, "SMBus", buses.smbus)
     monkeypatch.setattr(fcntl, "ioctl", buses.ioctl)
-    monkeypatch.setattr(mcp23017, "_expanders", {})
+    monkeypatch.setattr(expander, "_expanders", {})
     monkeypatch.setattr(i2c, "_locks", {})
     yield made
     # Whoever has closed everything lets go of the bus.

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import Board
-from driver_bench import Heard
+from driver_bench import Heard, wait_until
 from i2c_chips import RAW_H, RAW_P, RAW_T, H, P, Sht, T
 
 from drivers import Device, DriverFault, MeterReport, bme280, sht3x, sht4x
@@ -194,8 +194,9 @@ def test_a_bus_that_hangs_does_not_hold_up_closing(
     assert inside.wait(5)
     device.close()
     before = len(heard)
-    go_on.set()
     board.bus.before = lambda: None
+    go_on.set()
+    wait_until(lambda: board.bus.open_files == 0)
     assert len(heard) == before
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from driver_bench import Heard
+from driver_bench import Heard, wait_until
 
 from drivers import Device, DriverFault, MeterReport, ds18b20
 
@@ -119,8 +120,6 @@ def test_who_opens_it_does_not_wait_for_the_conversion(
     opened: Callable[..., Device], heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It takes 0.75 s, and other points want to be opened meanwhile."""
-    import threading
-
     go_on, read = threading.Event(), Path.read_text
 
     def slow(path: Path, *args: str) -> str:
@@ -132,6 +131,7 @@ def test_who_opens_it_does_not_wait_for_the_conversion(
     assert heard == []
     device.close()
     go_on.set()
+    wait_until(lambda: "meter m" not in {thread.name for thread in threading.enumerate()})
     assert heard == []
 
 
