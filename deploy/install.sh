@@ -1,7 +1,7 @@
 #!/bin/sh
 # Install Portier on Raspberry Pi OS or Debian (64 bit), or bring an installation up to date.
 #
-#   sudo deploy/install.sh                 # control, link, web, record, and Mosquitto here
+#   sudo deploy/install.sh                 # control, link, web, record, notify, and Mosquitto here
 #   sudo deploy/install.sh --no-broker     # the broker is another machine's
 #   sudo deploy/install.sh --store influx1 # InfluxDB 1.x from Debian as the store
 #
@@ -156,15 +156,15 @@ for boot in /boot/firmware/config.txt /boot/config.txt; do
     fi
 done
 
-for role in control link web record; do
+for role in control link web record notify; do
     put 644 "$here/systemd/portier-$role.service" "/etc/systemd/system/portier-$role.service"
 done
 if live; then
     systemctl daemon-reload
     if udevadm control --reload 2>/dev/null; then udevadm trigger --subsystem-match=gpio; fi
     if /opt/portier/.venv/bin/portier check /etc/portier/portier.yaml; then
-        systemctl enable -q portier-control portier-link portier-web portier-record
-        systemctl restart portier-control portier-link portier-web portier-record
+        systemctl enable -q portier-control portier-link portier-web portier-record portier-notify
+        systemctl restart portier-control portier-link portier-web portier-record portier-notify
         say "running; the first log-in: journalctl -u portier-web | grep -i password"
     else
         fail "installed, not started: mend /etc/portier/portier.yaml, then run this again"

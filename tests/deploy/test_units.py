@@ -14,6 +14,7 @@ UNITS = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
 LIMITS = {
     "portier-control.service": 1.2,
     "portier-link.service": 2.0,
+    "portier-notify.service": 2.0,
     "portier-record.service": 2.0,
     "portier-web.service": 2.0,
 }
