@@ -15,10 +15,10 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from drivers import DriverFault
 from drivers.i2c import Chip
+from drivers.i2c.interrupt import InterruptLine
 from drivers.i2c.mcp23017 import (
     BANKED_IOCON,
     GPINTEN,
@@ -35,9 +35,6 @@ from drivers.i2c.mcp23017 import (
     pair,
     with_bits,
 )
-
-if TYPE_CHECKING:
-    from gpiozero import InputDevice
 
 PULL_UPS_TAKE_S = 0.002
 """100 kΩ and the capacity of a long cable."""
@@ -91,8 +88,7 @@ class Expander:
         self._lost_s = 0.0
         self._thread: threading.Thread | None = None
         self._turns = _Turns()
-        self._line: InputDevice | None = None
-        self._line_name = ""
+        self._line: InterruptLine | None = None
 
     def __str__(self) -> str:
         return f"the MCP23017 at {self._chip}"
@@ -309,16 +305,9 @@ class Expander:
     def _poll_s(self) -> float:
         """How soon to look although nobody called. A line that stays low has no edge to wait
         for: something has changed between the last look and the end of its interrupt."""
-        if not self._inputs or self._is_high():
+        if not self._inputs or (self._line is not None and self._line.is_high()):
             return self._check_s()
         return min(contact.poll_s for contact in self._inputs)
-
-    def _is_high(self) -> bool:
-        """Whether there is an interrupt line and it is at rest."""
-        try:
-            return self._line is not None and bool(self._line.pin.state)
-        except DriverFault:
-            return False
 
     def _check_s(self) -> float:
         return min((contact.check_s for contact in self._inputs), default=0.5)
@@ -326,40 +315,24 @@ class Expander:
     # --- the interrupt line
 
     def _listen(self, pin: str) -> None:
-        """Take the GPIO line that the chip pulls down. Raises :class:`DriverFault`."""
-        from gpiozero import GPIOZeroError, InputDevice
-
-        from drivers import gpiod_pins
-
-        if self._line is not None:
-            if pin != self._line_name:
-                raise DriverFault(
-                    f"{self} has its interrupt at {self._line_name}, not at {pin}",
-                    "write the same line at all points of the chip",
-                )
-            return
-        try:
-            line = InputDevice(pin, pull_up=True, pin_factory=gpiod_pins.factory(""))
-        except GPIOZeroError as error:
+        """Take the line that the chip pulls down. Raises :class:`DriverFault`."""
+        if self._line is None:
+            self._line = InterruptLine(pin, str(self), self._called)
+        elif pin != self._line.pin:
             raise DriverFault(
-                f"the interrupt of {self}: {error}", "choose another pin; `gpioinfo` lists them"
-            ) from error
-        self._line, self._line_name = line, pin
-        line.pin.edges = "falling"
-        line.pin.when_changed = self._called
+                f"{self} has its interrupt at {self._line.pin}, not at {pin}",
+                "write the same line at all points of the chip",
+            )
 
     def _deafen(self) -> None:
         if self._line is not None:
             self._line.close()
             self._line = None
 
-    def _called(self, ticks: float, level: bool | int) -> None:
-        """In the thread that hears all edges of this process: it must not wait for a bus."""
-        if level:
-            return
+    def _called(self, edge_ns: int) -> None:
         turns = self._turns
         if turns.edge_ns is None:
-            turns.edge_ns = ticks if isinstance(ticks, int) else round(ticks * 1e9)
+            turns.edge_ns = edge_ns
         turns.called.set()
 
 

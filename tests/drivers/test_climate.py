@@ -179,8 +179,15 @@ def test_a_sensor_that_is_unplugged_and_back_is_told_once_each(
 
 
 @EACH
+@pytest.mark.parametrize("fails", [False, True])
 def test_a_bus_that_hangs_does_not_hold_up_closing(
-    board: Board, opened: Open, heard: Heard, driver: Any, settings: Any, address: int
+    board: Board,
+    opened: Open,
+    heard: Heard,
+    driver: Any,
+    settings: Any,
+    address: int,
+    fails: bool,
 ) -> None:
     """The kernel waits in the meter's own thread; nobody else does."""
     device = opened(driver, settings)
@@ -195,6 +202,7 @@ def test_a_bus_that_hangs_does_not_hold_up_closing(
     device.close()
     before = len(heard)
     board.bus.before = lambda: None
+    board.bus.hangs = fails
     go_on.set()
     wait_until(lambda: board.bus.open_files == 0)
     assert len(heard) == before
