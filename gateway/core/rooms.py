@@ -170,9 +170,9 @@ def metered(turn: Turn, point: str) -> None:
 
 def clock_changed(turn: Turn) -> None:
     """The civil time is known, is trusted, is not trusted any more, or jumped."""
-    if turn.clock.offset_ms is not None:
-        for room in turn.calls:
-            step_call(turn, room, call.ClockKnown(turn.clock.offset_ms))
+    known = call.ClockKnown(turn.clock.offset_ms or 0)  # it does not change to be unknown
+    for room in turn.calls:
+        step_call(turn, room, known)
     surroundings.clock_changed(turn)
     telling.clock_changed(turn)
 

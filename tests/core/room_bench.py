@@ -45,8 +45,14 @@ LAMPS = ("wc.reassurance", "wc.lamp", "wc.sounder", "wc.unlock")
 BATH = BuildingPlan(
     "gw",
     contacts=(
-        *(ContactPlan(f"wc.{name}", fault_severity="urgent") for name in ("cord", "shower")),
-        *(ContactPlan(f"wc.{name}", stuck_after_ms=30_000) for name in ("cancel", "presence")),
+        *(
+            ContactPlan(f"wc.{name}", fault_severity="urgent", chatter_changes=30)
+            for name in ("cord", "shower")
+        ),
+        *(
+            ContactPlan(f"wc.{name}", stuck_after_ms=30_000, chatter_changes=30)
+            for name in ("cancel", "presence")
+        ),
         *(ContactPlan(f"wc.{name}", private=True) for name in ("pir", "door")),
         ContactPlan("wc.leak"),
         ContactPlan("store.leak"),
