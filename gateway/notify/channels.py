@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import warnings
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,9 @@ def _library() -> tuple[Any, _Failures]:
     log.handlers = [failures]
     log.propagate = False
     log.setLevel(logging.WARNING)
+    with warnings.catch_warnings():  # of its plugins' own libraries; nothing of ours
+        warnings.simplefilter("ignore")
+        apprise.Apprise.instantiate("json://localhost")  # loads every plugin, once
     return apprise, failures
 
 

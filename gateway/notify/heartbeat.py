@@ -20,8 +20,10 @@ TIMEOUT_S = 10.0
 
 def call(url: str) -> str:
     """One beat. Empty where it was heard, else why not; never a part of the address."""
-    request = urllib.request.Request(url, headers={"User-Agent": "portier"})
+    if not url.startswith(("https://", "http://")):
+        return "address"
     try:
+        request = urllib.request.Request(url, headers={"User-Agent": "portier"})
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
             answer.read(1000)
     except urllib.error.HTTPError as error:

@@ -1,0 +1,200 @@
+"""The loop of ``notify``: every message is answered for, whatever becomes of it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.notify import role
+from gateway.notify.role import Notify
+from gateway.notify.texts import House, Text
+from gateway.panel.tickets import Tickets, make_key
+
+HOUSE = House("Office", ("de",), "Europe/Berlin", "https://door.example")
+
+
+class Panel:
+    """The way back; ``away`` it takes nothing."""
+
+    def __init__(self) -> None:
+        self.said: list[dict[str, Any]] = []
+        self.away = False
+
+    @property
+    def connected(self) -> bool:
+        return not self.away
+
+    def send(self, message: Mapping[str, object]) -> bool:
+        if not self.away:
+            self.said.append(dict(message))
+        return not self.away
+
+    def answers(self) -> list[tuple[str, bool, str]]:
+        return [(one["delivery"], one["ok"], one["reason"]) for one in self.said]
+
+
+class Post:
+    """Where messages go; by address: taken, refused, or it hangs until released."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, Text]] = []
+        self.go_on = threading.Event()
+
+    def __call__(self, address: str, text: Text) -> str:
+        if address.startswith("hangs"):
+            self.go_on.wait(10)
+        self.taken.append((address, text))
+        return "http 500" if address.startswith("fails") else ""
+
+
+class Bench:
+    def __init__(self, state: Path, house: House = HOUSE) -> None:
+        self.panel, self.post, self.now = Panel(), Post(), 100.0
+        self.notify = Notify(
+            house,
+            {"caretaker": ("good:secret", ""), "reception": ("fails:secret",), "home": ("hangs",)},
+            Tickets(state),
+            self.panel,
+            self.post,
+            clock=lambda: self.now,
+            utc_s=lambda: 1_000_000.0,
+        )
+
+    def given(self, delivery: str, receiver: str, channel: int = 0, **more: Any) -> None:
+        message = {"type": "send", "delivery": delivery, "receiver": receiver, "channel": channel}
+        message |= {"kind": "call", "about": "wc-1", "data": {"room": "WC"}, **more}
+        self.notify.inbox.put(message)
+
+    def until_answered(self, count: int) -> list[tuple[str, bool, str]]:
+        deadline = time.monotonic() + 5
+        while len(self.panel.said) < count and time.monotonic() < deadline:
+            self.notify.turn(0.01)
+        return self.panel.answers()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    make_key(tmp_path)
+    return Bench(tmp_path)
+
+
+def test_what_the_other_side_takes_is_delivered(bench: Bench) -> None:
+    bench.given("wc-1#1", "caretaker")
+    assert bench.until_answered(1) == [("wc-1#1", True, "")]
+    ((address, text),) = bench.post.taken
+    assert address == "good:secret"
+    assert text.title == "NOTRUF: WC – Office"
+
+
+def test_what_it_refuses_has_failed_with_its_reason(bench: Bench) -> None:
+    bench.given("wc-1#1", "reception")
+    assert bench.until_answered(1) == [("wc-1#1", False, "http 500")]
+
+
+@pytest.mark.parametrize(("receiver", "channel"), [("caretaker", 1), ("caretaker", 7), ("x", 0)])
+def test_without_an_address_it_fails_at_once(bench: Bench, receiver: str, channel: int) -> None:
+    bench.given("wc-1#1", receiver, channel)
+    assert bench.until_answered(1) == [("wc-1#1", False, "address")]
+
+
+def test_what_hangs_is_given_up_and_answered_once(bench: Bench) -> None:
+    bench.given("wc-1#1", "home")
+    bench.notify.turn(0.01)
+    bench.now += role.GIVE_UP_S - 0.1
+    bench.notify.turn(0.01)
+    assert bench.panel.said == []
+    bench.now += 0.1
+    bench.notify.turn(0.01)
+    bench.post.go_on.set()
+    bench.given("wc-1#2", "caretaker")
+    bench.until_answered(2)
+    for _ in range(20):
+        bench.notify.turn(0.01)
+    assert bench.panel.answers() == [("wc-1#1", False, "timeout"), ("wc-1#2", True, "")]
+
+
+def test_hanging_deliveries_do_not_take_the_machine(bench: Bench) -> None:
+    for number in range(role.THREADS_MOST + 1):
+        bench.given(f"wc-1#{number}", "home")
+        bench.notify.turn(0.01)
+    assert bench.panel.answers() == [(f"wc-1#{role.THREADS_MOST}", False, "busy")]
+    bench.post.go_on.set()
+    assert len(bench.until_answered(role.THREADS_MOST + 1)) == role.THREADS_MOST + 1
+
+
+def test_an_answer_waits_for_control_but_not_for_ever(bench: Bench) -> None:
+    bench.panel.away = True
+    for name in ("wc-1#1", "wc-1#2"):
+        bench.given(name, "x")
+        bench.notify.turn(0.01)
+        bench.now += 8
+    bench.notify.turn(0.01)  # the first is too old by now
+    bench.panel.away = False
+    bench.notify.turn(0.01)
+    assert bench.panel.answers() == [("wc-1#2", False, "address")]
+
+
+def test_the_link_is_for_this_call_and_this_receiver(bench: Bench) -> None:
+    bench.given("wc-1#1", "caretaker")
+    bench.until_answered(1)
+    token = bench.post.taken[0][1].body.partition("https://door.example/m/")[2].split()[0]
+    ticket = bench.notify.tickets.read(token, 1_000_000.0)
+    assert (ticket.receiver, ticket.about, ticket.delivery, ticket.kind) == (
+        "caretaker",
+        "wc-1",
+        "wc-1#1",
+        "call",
+    )
+    assert ticket.expires_utc_s == 1_000_000 + 12 * 3600
+
+
+def test_the_link_of_a_test_lives_as_long_as_it_is_waited_for(bench: Bench) -> None:
+    bench.given("test#1", "caretaker", kind="test", about="", data={"confirm_within_ms": 60_000})
+    bench.given("test#2", "caretaker", kind="test", about="", data={})
+    bench.until_answered(2)
+    lives = []
+    for _, text in sorted(bench.post.taken, key=lambda pair: pair[1].body):
+        token = text.body.partition("/m/")[2].split()[0]
+        lives.append(bench.notify.tickets.read(token, 1_000_000.0).expires_utc_s - 1_000_000)
+    assert sorted(lives) == [60, 12 * 3600]
+
+
+def test_without_a_key_or_a_page_it_goes_out_without_a_link(tmp_path: Path) -> None:
+    for house in (HOUSE, House("Office", ("de",), "Europe/Berlin")):
+        bench = Bench(tmp_path, house)
+        bench.given("wc-1#1", "caretaker")
+        assert bench.until_answered(1) == [("wc-1#1", True, "")]
+        assert "/m/" not in bench.post.taken[0][1].body
+
+
+def test_alarms_carry_no_signed_link(bench: Bench) -> None:
+    data = {"name": "WC", "severity": "urgent"}
+    bench.given("wc/leak#1", "caretaker", kind="leak", about="wc/leak", data=data)
+    bench.until_answered(1)
+    assert "/m/" not in bench.post.taken[0][1].body
+
+
+def test_other_messages_of_control_are_heard_and_nothing_more(bench: Bench) -> None:
+    for message in ({"type": "away"}, {"type": "error", "reason": "limit"}, {"type": "snapshot"}):
+        bench.notify.inbox.put(message)
+        bench.notify.turn(0.01)
+    assert bench.panel.said == []
+
+
+def test_it_ends_when_told_to(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(role, "WAIT_S", 0.01)
+    stop = threading.Event()
+    thread = threading.Thread(target=bench.notify.run, args=(stop,))
+    thread.start()
+    stop.set()
+    thread.join(2)
+    assert not thread.is_alive()
+
+
+def test_addresses_are_not_shown(bench: Bench) -> None:
+    assert "secret" not in repr(bench.notify)

@@ -1,0 +1,192 @@
+"""Addresses, the heartbeat and signed links, against servers on loopback."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+
+from gateway.notify import channels
+from gateway.notify.heartbeat import AWAY_S, RETRY_FIRST_S, Heartbeat, call
+from gateway.notify.main import NotifySettings
+from gateway.notify.texts import House, Text
+from gateway.panel.tickets import KEY_FILE, Ticket, TicketError, Tickets, make_key
+from tests.process.sinks import Mailbox, Webhook, serving
+
+TEXT = Text("NOTRUF: WC", "Zeile <1>\nhttps://door.example/m/a.b-c_d")
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+# --- addresses ----------------------------------------------------------------------------
+
+
+def test_a_webhook_takes_it_or_refuses_it() -> None:
+    hook = Webhook()
+    with serving(hook):
+        assert channels.send(f"json://{hook.address}/x", TEXT) == ""
+        hook.status = 500
+        assert channels.send(f"json://{hook.address}/x", TEXT) == "http 500"
+    assert hook.posted[0]["title"] == TEXT.title
+    assert hook.posted[0]["message"] == TEXT.body
+
+
+def test_a_mail_keeps_its_lines_and_its_link() -> None:
+    box = Mailbox()
+    with serving(box):
+        address = f"mailto://127.0.0.1:{box.port}?from=a@door.example&to=b@door.example"
+        assert channels.send(f"{address}&mode=insecure", TEXT) == ""
+    assert str(box.mails[0]["subject"]) == TEXT.title
+    assert "https://door.example/m/a.b-c_d" in box.texts()[0]
+
+
+def test_nobody_there_is_a_failed_connection() -> None:
+    port = free_port()
+    assert channels.send(f"json://127.0.0.1:{port}/x", TEXT) == "connection"
+    mail = f"mailto://127.0.0.1:{port}?from=a@door.example&to=b@door.example&mode=insecure"
+    assert channels.send(mail, TEXT) == "connection"
+
+
+def test_an_address_that_makes_no_sense() -> None:
+    assert channels.send("secretpassword", TEXT) == "address"
+    assert not channels.understood("secretpassword")
+    assert channels.understood("json://127.0.0.1/x")
+
+
+def test_a_plugin_that_breaks_is_a_failure_without_its_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import apprise
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("json://user:password@host")
+
+    monkeypatch.setattr(apprise.Apprise, "instantiate", broken)
+    assert channels.send("json://127.0.0.1/x", TEXT) == "error: RuntimeError"
+
+
+def test_addresses_reach_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        channels.send(f"json://user:password@127.0.0.1:{free_port()}/x", TEXT)
+        channels.understood("json:///user:password")
+    assert "password" not in caplog.text
+
+
+def test_settings_do_not_show_addresses(tmp_path: Path) -> None:
+    house = House("Office", ("de",), "Europe/Berlin")
+    shown = repr(NotifySettings(house, tmp_path, {"a": ("json://secret",)}, "https://secret"))
+    assert "secret" not in shown
+
+
+# --- heartbeat ----------------------------------------------------------------------------
+
+
+def test_a_beat_is_a_get_and_its_failure_has_a_reason() -> None:
+    hook = Webhook()
+    with serving(hook):
+        url = f"http://{hook.address}/beat"
+        assert call(url) == ""
+        hook.status = 503
+        assert call(url) == "http 503"
+    assert hook.fetched == ["/beat", "/beat"]
+    assert call(f"http://127.0.0.1:{free_port()}/") == "connection"
+    assert call("http://[") == "connection"
+
+
+@pytest.mark.parametrize("url", ["no address", "file:///etc/passwd"])
+def test_only_web_addresses_are_called(url: str) -> None:
+    assert call(url) == "address"
+
+
+def test_a_beat_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.notify.heartbeat.TIMEOUT_S", 0.05)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen(1)
+        assert call(f"http://127.0.0.1:{silent.getsockname()[1]}/") == "timeout"
+
+
+def test_it_beats_only_while_control_answers_and_backs_off() -> None:
+    outcomes, told = iter(["", "http 500", "http 500", "http 500", ""]), list[str]()
+    alive = [False]
+    heart = Heartbeat(
+        "http://x",
+        35.0,
+        alive=lambda: alive[0],
+        told=told.append,
+        beat=lambda _url: next(outcomes),
+    )
+    assert heart.turn() == AWAY_S
+    assert told == []
+    alive[0] = True
+    pauses = [heart.turn() for _ in range(5)]
+    assert pauses == [35.0, RETRY_FIRST_S, 2 * RETRY_FIRST_S, 35.0, 35.0]
+    assert told == ["", "http 500", "http 500", "http 500", ""]
+
+
+def test_its_thread_beats_and_ends() -> None:
+    beaten = threading.Event()
+    heart = Heartbeat(
+        "http://x", 0.01, alive=lambda: True, told=lambda _: beaten.set(), beat=lambda _: ""
+    )
+    heart.start()
+    assert beaten.wait(5)
+    heart.close()
+
+
+# --- signed links -------------------------------------------------------------------------
+
+TICKET = Ticket("care_service", "wc-1", "wc-1#3", "call", 2_000)
+
+
+def reason(tickets: Tickets, token: str, now_s: float | None = 1_000.0) -> str:
+    with pytest.raises(TicketError) as error:
+        tickets.read(token, now_s)
+    return error.value.reason
+
+
+def test_a_ticket_is_read_as_it_was_made_until_it_expires(tmp_path: Path) -> None:
+    make_key(tmp_path)
+    tickets = Tickets(tmp_path)
+    token = tickets.make(TICKET)
+    assert tickets.read(token, 1_999.0) == TICKET
+    assert reason(tickets, token, 2_000.0) == "expired"
+    assert reason(tickets, token, None) == "expired"  # by the machine's clock
+
+
+def test_a_ticket_of_somebody_else_is_none(tmp_path: Path) -> None:
+    make_key(tmp_path)
+    tickets, token = Tickets(tmp_path), Tickets(tmp_path).make(TICKET)
+    assert reason(tickets, token[:-1]) == "bad_signature"
+    assert reason(tickets, "x" * 5_000) == "bad_signature"
+    assert reason(tickets, "") == "bad_signature"
+    (tmp_path / KEY_FILE).unlink()
+    assert reason(tickets, token) == "no_key"
+    make_key(tmp_path)
+    assert reason(tickets, token) == "bad_signature"
+    (tmp_path / KEY_FILE).write_text("\n")
+    assert reason(tickets, token) == "no_key"
+
+
+def test_what_is_signed_and_no_ticket_is_none(tmp_path: Path) -> None:
+    make_key(tmp_path)
+    tickets = Tickets(tmp_path)
+    odd = str(tickets._signer().dumps(["care_service", "wc-1", "wc-1#3", "open_door", 2_000]))
+    assert reason(tickets, odd) == "bad_signature"
+
+
+def test_the_key_is_made_once_for_its_group_alone(tmp_path: Path) -> None:
+    make_key(tmp_path)
+    key = (tmp_path / KEY_FILE).read_text()
+    make_key(tmp_path)
+    assert (tmp_path / KEY_FILE).read_text() == key
+    assert len(key) > 40
+    assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o640
