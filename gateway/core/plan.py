@@ -26,7 +26,7 @@ class ContactPlan:
     point: str
     settle_ms: Ms = 30
     stuck_after_ms: Ms | None = None
-    chatter_changes: int = 30
+    chatter_changes: int = 100
     chatter_window_ms: Ms = 60_000
     fault_severity: Severity = "fault"
     private: bool = False
@@ -215,13 +215,15 @@ class RoomPlan:
     door: str | None = None
     bolt: str | None = None
     taps: tuple[str, ...] = ()
-    vacant_after_ms: Ms = 30_000
+    vacant_after_ms: Ms = 10_000
     """A sign of a person counts for as long as it lasts, and at least this long from its
     beginning."""
     lingers_ms: Ms = 120_000
-    """With a door contact: a sensor may go on seeing for so long who has left."""
-    doubt_after_ms: Ms = 1_200_000
-    """A sign without any pause for this long is rather a sensor that sticks."""
+    """With a door contact: a sensor may go on seeing for so long who has left. Without: signs
+    that are no further apart are of one stay."""
+    doubt_after_ms: Ms = 1_800_000
+    """A sign without any pause for this long is no proof of a long stay: it may be a sensor
+    that sticks."""
     long_stay_after_ms: Ms | None = 2_700_000
     no_motion_after_ms: Ms | None = None
     leak: str | None = None

@@ -326,6 +326,15 @@ def test_a_private_contact_says_what_it_sees_in_the_local_lane_only() -> None:
     assert KINDS["presence_changed"].lane == "local"
 
 
+def test_a_hundred_changes_in_a_minute_are_a_busy_door_and_no_fault() -> None:
+    """An entrance with fifty people in a minute is not broken."""
+    bench = Bench(ContactPlan("front.button"))
+    chatter(bench, 100, 1000, every_ms=600)
+    assert bench.faults() == []
+    chatter(bench, 1, 61_000)
+    assert bench.faults() == ["contact_chattering"]
+
+
 def test_how_often_a_private_contact_chatters_is_not_told() -> None:
     bench = Bench(replace(CHATTER, private=True))
     chatter(bench, 20, 1000)
