@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -95,9 +94,7 @@ def test_an_alias_stands_for_the_value_it_names(tmp_path: Path) -> None:
 def test_a_billion_laughs_end_at_once(tmp_path: Path) -> None:
     lines = ["a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12)]
-    began = time.monotonic()
     assert "more than 20000 values" in said(tmp_path, "\n".join(lines))
-    assert time.monotonic() - began < 2
 
 
 def test_a_file_that_is_too_large_is_not_parsed(tmp_path: Path) -> None:
@@ -106,9 +103,7 @@ def test_a_file_that_is_too_large_is_not_parsed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? "])
 def test_nesting_is_bounded(tmp_path: Path, opening: str) -> None:
-    began = time.monotonic()
     assert problems(tmp_path, opening * 20_000)
-    assert time.monotonic() - began < 5
 
 
 def test_a_file_that_is_not_there_is_a_problem_with_a_remedy(tmp_path: Path) -> None:
