@@ -27,6 +27,7 @@ _SENSORS: Mapping[str, tuple[str | None, str]] = {
     "co2_ppm": ("carbon_dioxide", "ppm"),
     "voltage_v": ("voltage", "V"),
     "battery_percent": ("battery", "%"),
+    "battery_v": ("voltage", "V"),
     "rssi_dbm": ("signal_strength", "dBm"),
     "line_ohm": (None, "Ω"),
 }
