@@ -9,10 +9,11 @@ occupied until the door opens, however still the person lies. A sensor goes on s
 while who has left, so one sign that began before the door was closed must outlast
 ``lingers_ms``. Without a door contact, motion elsewhere ends what a sign still counts.
 
-A sign that never pauses for ``doubt_after_ms`` is rather a sensor that sticks than a person:
-the room is *unknown* then. An unknown room is not vacant: a stay goes on behind a doubt, and
-its alarm stands until the room is seen to be vacant. After a start nothing is known until the
-signs of before would be over, or the door has opened.
+One sign that never pauses is no proof of a long stay after ``doubt_after_ms``: it may be a
+sensor that sticks, and is none of a person at all after two hours; the room is *unknown* then.
+An unknown room is not vacant: a stay goes on behind a doubt, and its alarm stands until the
+room is seen to be vacant. After a start nothing is known until the signs of before would be
+over, or the door has opened.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ Belief = Literal["vacant", "occupied", "unknown"]
 Role = Literal["motion", "tap", "bolt", "door", "elsewhere"]
 
 HOUR_MS: Ms = 3_600_000
+
+STUCK_AFTER_MS: Ms = 7_200_000
+"""Nobody moves for so long without any pause. (The contact's own ``stuck_after_ms`` is what
+makes a fault of it.)"""
 
 NO_CALL = "no_call"
 """The detail of both alarms: nobody has called for help, somebody has to look."""
@@ -91,7 +96,9 @@ class Occupancy:
     unsure_until_ms: Ms | None = None
     """Until then it is too early to say that nobody is there; ``None``: until the door opens."""
     stay_ms: Ms | None = None
-    """Since when somebody is believed to be there, through doubts."""
+    """Since when somebody is believed to be there, through doubts and short pauses."""
+    stay_ends_ms: Ms | None = None
+    """Without a sign until then, the next one begins another stay."""
     moved_ms: Ms = 0
     """The last motion, or the beginning of the stay."""
     offset_ms: int | None = None
@@ -120,8 +127,8 @@ def start(plan: RoomPlan, now: Ms) -> Occupancy:
 def wake_at(one: Occupancy) -> Ms | None:
     """The next instant at which time alone may change the belief, an alarm or the hour."""
     plan = one.plan
-    waits: list[Ms | None] = [one.hour.ends_ms, one.counts_until_ms, one.unsure_until_ms]
-    waits += [sign.since_ms + plan.doubt_after_ms for sign in _active(one)]
+    waits = [one.hour.ends_ms, one.counts_until_ms, one.unsure_until_ms, one.stay_ends_ms]
+    waits += [sign.since_ms + STUCK_AFTER_MS for sign in _active(one)]
     if one.open is False:
         waits.append(one.door_ms + plan.lingers_ms)
     if one.stay_ms is not None and plan.long_stay_after_ms is not None:
@@ -177,11 +184,7 @@ def _seen(one: Occupancy, event: Seen, now: Ms) -> Occupancy:  # noqa: PLR0911 -
     plan, sign = one.plan, Sign(event.active, now)
     match event.role:
         case "motion":
-            was = one.motion[event.point]
             one = replace(one, motion={**one.motion, event.point: sign}, moved_ms=now)
-            if was.active and now - was.since_ms >= plan.doubt_after_ms:
-                # Was it a person all the while, who pauses now, the next sign follows soon.
-                return replace(one, unsure_until_ms=_later(one.unsure_until_ms, now, plan))
             return _begun(one, event, now)
         case "tap":
             return _begun(replace(one, taps={**one.taps, event.point: sign}), event, now)
@@ -195,7 +198,8 @@ def _seen(one: Occupancy, event: Seen, now: Ms) -> Occupancy:  # noqa: PLR0911 -
             return replace(one, boxed=False, unsure_until_ms=now if event.active else None)
         case _:
             if event.active and plan.door is None:
-                return replace(one, counts_until_ms=min(one.counts_until_ms, now))
+                until_ms = min(one.counts_until_ms, now)
+                return replace(one, counts_until_ms=until_ms, stay_ends_ms=now)
             return one
 
 
@@ -206,21 +210,21 @@ def _begun(one: Occupancy, event: Seen, now: Ms) -> Occupancy:
     return replace(one, counts_until_ms=now + one.plan.vacant_after_ms)
 
 
-def _later(until_ms: Ms | None, now: Ms, plan: RoomPlan) -> Ms | None:
-    return None if until_ms is None else max(until_ms, now + plan.vacant_after_ms)
-
-
 def _active(one: Occupancy) -> list[Sign]:
     return [sign for sign in (*one.motion.values(), *one.taps.values()) if sign.active]
 
 
+def _fresh(one: Occupancy, now: Ms) -> list[Sign]:
+    return [sign for sign in _active(one) if now - sign.since_ms < one.plan.doubt_after_ms]
+
+
 def _judged(one: Occupancy, now: Ms) -> tuple[Occupancy, tuple[Fact, ...]]:
     """The belief as it is now, the stay, and what needs a person."""
-    believed = [s for s in _active(one) if now - s.since_ms < one.plan.doubt_after_ms]
     if one.open is False and not one.boxed:
         outlasts = now - one.door_ms >= one.plan.lingers_ms
-        boxed = any(outlasts or sign.since_ms > one.door_ms for sign in believed)
+        boxed = any(outlasts or sign.since_ms > one.door_ms for sign in _fresh(one, now))
         one = replace(one, boxed=boxed or one.bolt is True)
+    believed = any(now - sign.since_ms < STUCK_AFTER_MS for sign in _active(one))
     belief: Belief = "vacant"
     if one.boxed or one.bolt or believed or now < one.counts_until_ms:
         belief = "occupied"
@@ -250,24 +254,35 @@ def _known(one: Occupancy) -> bool:
 
 
 def _stayed(one: Occupancy, now: Ms) -> Occupancy:
+    """A stay goes on through a pause of the sensors and behind a doubt. It ends with the open
+    door, or without a door contact after a while, or with motion elsewhere."""
     if one.belief == "occupied":
+        one = replace(one, stay_ends_ms=None)
         if one.stay_ms is not None:
             return one
         hour = replace(one.hour, visits=one.hour.visits + 1)
         return replace(one, stay_ms=now, moved_ms=now, hour=hour)
-    doubted = one.belief == "unknown" and _known(one) and _doubtful(one, now)
-    return one if doubted or one.stay_ms is None else replace(one, stay_ms=None)
+    if one.belief == "unknown":
+        doubted = _known(one) and _doubtful(one, now)
+        return replace(one, stay_ms=one.stay_ms if doubted else None, stay_ends_ms=None)
+    ends_ms = one.stay_ends_ms
+    if ends_ms is None:
+        ends_ms = now if one.plan.door is not None else now + one.plan.lingers_ms
+    if now < ends_ms:
+        return replace(one, stay_ends_ms=ends_ms)
+    return replace(one, stay_ms=None, stay_ends_ms=ends_ms)
 
 
 def _cared(one: Occupancy, now: Ms) -> Occupancy:
     """Who stays for long, or does not move, is looked after, once per stay."""
     if one.belief != "occupied":
-        ends = one.belief == "vacant" and one.conditions
+        ends = one.belief == "vacant" and one.stay_ms is None and one.conditions
         return replace(one, conditions=()) if ends else one
     plan, kinds = one.plan, {kind for kind, _ in one.conditions}
     long_ms, still_ms = plan.long_stay_after_ms, plan.no_motion_after_ms
     stayed_ms = 0 if one.stay_ms is None else now - one.stay_ms
-    if long_ms is not None and stayed_ms >= long_ms:
+    proved = one.boxed or one.bolt or now < one.counts_until_ms or _fresh(one, now)
+    if long_ms is not None and stayed_ms >= long_ms and proved:
         kinds.add("long_stay")
     if still_ms is not None:
         levels = [sign.active for sign in one.motion.values()]

@@ -55,7 +55,8 @@ class ContactOptions(Model):
     settle_ms: Duration = 30
     """A level counts once it has been stable for this long; a duration."""
     stuck_after_ms: Duration | None = None
-    """A pressed button that stays active for longer is a fault; a duration, 30 s for buttons."""
+    """A pressed button that stays active for longer is a fault; a duration, 30 s for buttons,
+    2 h for motion."""
     fault_severity: Severity | None = None
     """How serious a fault of this contact is; no unit, a severity."""
 

@@ -114,14 +114,14 @@ class Room(Model):
     """Occupied for longer is a notice to look after the person; a duration."""
     no_motion_after_ms: Duration | None = None
     """Occupied without motion for longer is a notice; a duration."""
-    vacant_after_ms: Duration = 30_000
+    vacant_after_ms: Duration = 10_000
     """A sign of a person (motion, a tap) counts while it lasts, and at least this long from its
     beginning; a duration."""
     lingers_ms: Duration = 120_000
-    """With a door contact: a motion sensor may go on for this long after somebody has left; a
-    duration."""
-    doubt_after_ms: Duration = 1_200_000
-    """A motion sensor that never pauses for this long is not believed; a duration."""
+    """With a door contact: a motion sensor may go on for this long after somebody has left.
+    Without: signs that are no further apart are of one stay; a duration."""
+    doubt_after_ms: Duration = 1_800_000
+    """A motion sensor that never pauses for this long is no proof of a long stay; a duration."""
 
 
 class Contact(Model):

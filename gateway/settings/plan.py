@@ -36,6 +36,8 @@ from gateway.settings.plan_people import escalations, mailings, receivers
 from gateway.settings.plan_rooms import private, rooms
 
 STUCK_AFTER_MS = 30_000
+MOTION_STUCK_AFTER_MS = 7_200_000
+"""Nobody moves for two hours without any pause."""
 READINGS_TO_SILENCE = 10
 DEAD_BANDS = {"temperature_c": 0.1, "humidity_percent": 0.5, "pressure_hpa": 0.5, "co2_ppm": 25.0}
 """Above the noise of the usual sensors, and finer than anybody looks: in a real room one value
@@ -86,6 +88,7 @@ def _contacts(settings: Settings) -> tuple[ContactPlan, ...]:
         pressed |= {point for point in (room.cancel, room.presence) if point is not None}
         urgent |= set(room.cord)
     about_people = private(settings)
+    moved = {point for room in settings.rooms.values() for point in room.motion}
     plans = []
     for name, point in settings.points.items():
         options = point.options
@@ -94,6 +97,8 @@ def _contacts(settings: Settings) -> tuple[ContactPlan, ...]:
         stuck_ms = options.stuck_after_ms
         if stuck_ms is None and name in pressed:
             stuck_ms = STUCK_AFTER_MS
+        elif stuck_ms is None and name in moved:
+            stuck_ms = MOTION_STUCK_AFTER_MS
         plans.append(
             ContactPlan(
                 point=name,
