@@ -83,3 +83,11 @@ def test_since_when_changes_only_when_it_holds_or_not() -> None:
         3,
         5,
     ]
+
+
+@pytest.mark.parametrize("name", ["messages", "heartbeat"])
+def test_what_is_told_to_people_is_promised_only_where_somebody_is_named(name: str) -> None:
+    assert name not in look(shown())
+    assert look(shown(), Outside(messages="", heartbeat=""))[name]["ok"]
+    away = look(shown(), Outside(messages="notify_away", heartbeat="notify_away"))[name]
+    assert (away["ok"], away["reason"]) == (False, "notify_away")

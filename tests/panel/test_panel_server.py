@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.effects import Reply
+from gateway.core.effects import Reply, Send
 from gateway.panel import messages as m
 from gateway.panel import server as s
 from gateway.panel.client import ControlAway, PanelClient, ask, command, snapshot
@@ -372,3 +372,70 @@ def test_a_client_comes_back_by_itself(tmp_path: Path) -> None:
         second.close()
     finally:
         client.close()
+
+
+# --- messages to people -------------------------------------------------------------------
+
+SEND = Send("wc-1#1", "caretaker", 0, "call", "wc-1", {"room": "WC"})
+
+
+def test_a_message_goes_to_notify_and_its_answer_comes_back(
+    panel: s.Server, desk: Desk, join: Callable[..., Peer]
+) -> None:
+    page, notify = join("web"), join("notify")
+    page.hear("snapshot")
+    eventually(lambda: m.Hello("notify") in desk.news)
+    panel.send(SEND)
+    heard = notify.hear()
+    assert heard == {
+        "type": "send",
+        "delivery": "wc-1#1",
+        "receiver": "caretaker",
+        "channel": 0,
+        "kind": "call",
+        "about": "wc-1",
+        "data": {"room": "WC"},
+    }
+    notify.say({"type": "delivered", "delivery": "wc-1#1", "ok": False, "reason": "http 500"})
+    eventually(lambda: m.DeliveredTold("wc-1#1", False, "http 500") in desk.news)
+    notify.say({"type": "heartbeat", "ok": True})
+    eventually(lambda: m.HeartbeatTold(True, "") in desk.news)
+
+
+def test_without_notify_a_message_has_failed_at_once(
+    panel: s.Server, desk: Desk, join: Callable[..., Peer]
+) -> None:
+    join("web").hear("snapshot")
+    panel.send(SEND)
+    eventually(lambda: m.DeliveredTold("wc-1#1", False, "notify_away") in desk.news)
+
+
+def test_notify_hears_of_messages_only(
+    panel: s.Server, desk: Desk, join: Callable[..., Peer]
+) -> None:
+    notify = join("notify")
+    eventually(lambda: m.Hello("notify") in desk.news)
+    panel.rows("journal", 5)
+    panel.changed()
+    panel.send(SEND)
+    assert notify.hear()["type"] == "send"
+    notify.close()
+    eventually(lambda: desk.left == ["notify"])
+
+
+@pytest.mark.parametrize("message", [{"type": "delivered", "delivery": "x"}, {"type": "heartbeat"}])
+def test_nobody_else_answers_for_notify(
+    message: dict[str, object], desk: Desk, join: Callable[..., Peer]
+) -> None:
+    page = join("web")
+    page.say({**message, "ok": True})
+    assert page.hear("error")["reason"] == "for notify only"
+    assert desk.news == []
+
+
+def test_a_person_is_not_notify(
+    desk: Desk, join: Callable[..., Peer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s, "_is_service", lambda _uid, _user: False)
+    assert join("notify").hear()["reason"] == "notify: a service only"
+    assert desk.news == []

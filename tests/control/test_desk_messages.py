@@ -1,0 +1,78 @@
+"""What the desk knows of ``notify``: whether messages go out, and what became of them."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from control_bench import Rig
+
+from gateway.control.desk import Desk
+from gateway.control.eye import Cursors
+from gateway.control.guarantees import Guarantees
+from gateway.core.events import Delivered
+from gateway.panel import messages as m
+
+
+class Eye:
+    """A journal without anything in it."""
+
+    def cursors(self) -> Cursors:
+        return Cursors("j", {}, {}, {})
+
+    def first_after(self, lane: str, seq: int) -> tuple[None, None]:
+        return None, None
+
+
+def desk(rig: Rig, *, messages: bool = True) -> Desk:
+    rig.controller.begin(0)
+    return Desk(
+        controller=rig.controller,
+        inbox=rig.inbox,
+        clock=rig.clock,
+        journal=cast("Any", rig.journal),
+        eye=cast("Any", Eye()),
+        bench=None,
+        guarantees=Guarantees({}, {}),
+        identity={},
+        mqtt=False,
+        recorders=(),
+        messages=messages,
+        heartbeat=messages,
+    )
+
+
+def reasons(one: Desk) -> tuple[object, object]:
+    held = cast("dict[str, dict[str, object]]", one.snapshot()["guarantees"])
+    return held["messages"]["reason"], held["heartbeat"]["reason"]
+
+
+def test_messages_go_out_while_notify_is_there_and_they_arrive() -> None:
+    one = desk(Rig())
+    assert reasons(one) == ("notify_away", "notify_away")
+    one.told(m.Hello("notify"))
+    assert reasons(one) == ("", "")
+    one.told(m.DeliveredTold("wc-1#1", False, "http 500"))
+    one.told(m.HeartbeatTold(False, "connection"))
+    assert reasons(one) == ("delivery_failed", "heartbeat_failed")
+    one.told(m.DeliveredTold("wc-1#2", True, ""))
+    one.told(m.HeartbeatTold(True, ""))
+    assert reasons(one) == ("", "")
+    one.gone("notify")
+    one.told(m.DeliveredTold("wc-1#3", False, "notify_away"))
+    assert reasons(one) == ("notify_away", "notify_away")
+
+
+def test_what_became_of_a_message_goes_to_the_building() -> None:
+    rig = Rig()
+    one = desk(rig)
+    while rig.inbox.take(0) is not None:
+        pass
+    one.told(m.DeliveredTold("wc-1#1", False, "http 500"))
+    assert rig.inbox.take(0) == Delivered("wc-1#1", False, "http 500")
+
+
+def test_where_nobody_is_named_nothing_is_promised() -> None:
+    one = desk(Rig(), messages=False)
+    one.told(m.Hello("notify"))
+    one.told(m.HeartbeatTold(False, "x"))
+    assert "messages" not in cast("dict[str, object]", one.snapshot()["guarantees"])
