@@ -26,7 +26,7 @@ def main() -> None:
             sys.exit(status)
     from gateway.app.cli import cli
 
-    cli()
+    cli(prog_name="portier")  # completion is by this name, however it was started
 
 
 if __name__ == "__main__":

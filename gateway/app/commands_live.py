@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -112,15 +114,37 @@ def points(
         else:
             c.out.print(_points(shown))
         return
-    with c.needs_control(state), Live(console=c.out, auto_refresh=False) as live:
-        try:
-            for message in client.messages(c.panel(state)):
-                if message["type"] == "snapshot" and as_json:
-                    c.print_json(message["snapshot"]["points"])
-                elif message["type"] == "snapshot":
-                    live.update(_points(message["snapshot"]), refresh=True)
-        except KeyboardInterrupt:
-            return
+    with c.needs_control(state), contextlib.suppress(KeyboardInterrupt):
+        if as_json:
+            for shown in _snapshots(state):
+                c.print_json(shown["points"])
+        elif c.out.is_terminal:
+            with Live(console=c.out, auto_refresh=False) as live:
+                for shown in _snapshots(state):
+                    live.update(_points(shown), refresh=True)
+        else:  # a file or another program: what is now, and then a line for each change
+            before: dict[str, str] = {}
+            for shown in _snapshots(state):
+                for name, text in _changed(shown, before):
+                    c.out.print(f"{name}: {text}", soft_wrap=True)
+
+
+def _snapshots(state: Path) -> Iterator[dict[str, Any]]:
+    for message in client.messages(c.panel(state)):
+        if message["type"] == "snapshot":
+            yield message["snapshot"]
+
+
+def _changed(shown: Mapping[str, Any], before: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Each point that is not as ``before`` says, and how it is; ``before`` then says so too."""
+    for name, it in shown["points"].items():
+        values = [_value(quantity, v) for quantity, v in (it.get("quantities") or {}).items()]
+        text = ", ".join(values) or _level(it["active"])
+        if faults := ", ".join(it["faults"]) or it.get("reason"):
+            text += f" ({faults})"
+        if before.get(name) != text:
+            before[name] = text
+            yield name, text
 
 
 def _points(shown: Mapping[str, Any]) -> Table:

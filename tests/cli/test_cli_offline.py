@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +40,35 @@ def test_every_command_has_help(way: tuple[str, ...]) -> None:
     assert result.exit_code == 0
     assert "Usage:" in result.output
     assert len(result.output.splitlines()) > 5
+
+
+def completing(*arguments: str, home: Path, **environment: str) -> str:
+    # The shell is named instead of looked for among the parents of this process.
+    named = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1", "HOME": str(home)}
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", *arguments],
+        env={**os.environ, **named, **environment},
+        cwd=BENCH.parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_the_shell_completes_commands(tmp_path: Path, shell: str) -> None:
+    shown = completing("--show-completion", shell, home=tmp_path)
+    assert "_PORTIER_COMPLETE=complete_" + shell in shown
+    assert "portier" in shown.splitlines()[-1]
+    assert shell in completing("--install-completion", shell, home=tmp_path)
+    (start,) = [file for file in (tmp_path / ".bashrc", tmp_path / ".zshrc") if file.exists()]
+    assert start.name == f".{shell}rc"
+    words = {"COMP_WORDS": "portier poi", "COMP_CWORD": "1"}
+    if shell == "zsh":
+        words = {"_TYPER_COMPLETE_ARGS": "portier poi"}
+    told = completing(home=tmp_path, _PORTIER_COMPLETE=f"complete_{shell}", **words)
+    assert "points" in told
 
 
 def test_what_the_contract_promises_is_there() -> None:

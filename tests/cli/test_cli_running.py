@@ -6,6 +6,7 @@ import csv
 import getpass
 import io
 import json
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,18 @@ def test_status_shows_what_the_page_shows(place: House) -> None:
 def test_points_are_listed(place: House) -> None:
     assert "front.activation" in said(portier(place, "points"))
     assert "wc.climate" in json.loads(said(portier(place, "points", "--json")))
+
+
+def test_watching_without_a_terminal_is_a_line_for_each_change(place: House) -> None:
+    watching = place.portier("points", "--watch", "--state", str(place.state))
+    until(lambda: watching.said("front.button: inactive"))
+    said(portier(place, "bench", "set", "front.button", "on"))
+    until(lambda: watching.said("front.button: active"))
+    said(portier(place, "bench", "set", "front.button", "off"))
+    until(lambda: watching.lines.count("front.button: inactive") == 2)
+    watching.popen.send_signal(signal.SIGINT)
+    assert watching.wait() == 0
+    assert not watching.said("Traceback")
 
 
 def test_a_press_on_the_bench_opens_the_door(place: House) -> None:
