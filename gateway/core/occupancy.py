@@ -255,7 +255,7 @@ def _known(one: Occupancy) -> bool:
 
 def _stayed(one: Occupancy, now: Ms) -> Occupancy:
     """A stay goes on through a pause of the sensors and behind a doubt. It ends with the open
-    door, or without a door contact after a while, or with motion elsewhere."""
+    door, with motion elsewhere where there is no door contact, or after a while."""
     if one.belief == "occupied":
         one = replace(one, stay_ends_ms=None)
         if one.stay_ms is not None:
@@ -265,12 +265,9 @@ def _stayed(one: Occupancy, now: Ms) -> Occupancy:
     if one.belief == "unknown":
         doubted = _known(one) and _doubtful(one, now)
         return replace(one, stay_ms=one.stay_ms if doubted else None, stay_ends_ms=None)
-    ends_ms = one.stay_ends_ms
-    if ends_ms is None:
-        ends_ms = now if one.plan.door is not None else now + one.plan.lingers_ms
-    if now < ends_ms:
-        return replace(one, stay_ends_ms=ends_ms)
-    return replace(one, stay_ms=None, stay_ends_ms=ends_ms)
+    ends_ms = now + one.plan.lingers_ms if one.stay_ends_ms is None else one.stay_ends_ms
+    over = one.open is True or ends_ms <= now
+    return replace(one, stay_ms=None if over else one.stay_ms, stay_ends_ms=ends_ms)
 
 
 def _cared(one: Occupancy, now: Ms) -> Occupancy:

@@ -219,8 +219,8 @@ class RoomPlan:
     """A sign of a person counts for as long as it lasts, and at least this long from its
     beginning."""
     lingers_ms: Ms = 120_000
-    """With a door contact: a sensor may go on seeing for so long who has left. Without: signs
-    that are no further apart are of one stay."""
+    """With a door contact: a sensor may go on seeing for so long who has left. And signs that
+    are no further apart are of one stay."""
     doubt_after_ms: Ms = 1_800_000
     """A sign without any pause for this long is no proof of a long stay: it may be a sensor
     that sticks."""

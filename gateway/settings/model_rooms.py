@@ -119,7 +119,7 @@ class Room(Model):
     beginning; a duration."""
     lingers_ms: Duration = 120_000
     """With a door contact: a motion sensor may go on for this long after somebody has left.
-    Without: signs that are no further apart are of one stay; a duration."""
+    And signs that are no further apart are of one stay; a duration."""
     doubt_after_ms: Duration = 1_800_000
     """A motion sensor that never pauses for this long is no proof of a long stay; a duration."""
 

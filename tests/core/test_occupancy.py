@@ -227,7 +227,11 @@ def test_motion_behind_a_closed_door_is_a_person_until_the_door_opens() -> None:
     room = Room(BOX)
     room.see(2 * MINUTE, "door", True)
     room.see(2 * MINUTE + 5 * SECOND, "door", False)
-    room.see(2 * MINUTE + 9 * SECOND, "motion", True)
+    room.see(2 * MINUTE + 3 * SECOND, "motion", True)
+    room.see(2 * MINUTE + 6 * SECOND, "motion", False)
+    assert room.until(2 * MINUTE + 14 * SECOND) == "vacant", "who came in may have left again"
+    room.see(2 * MINUTE + 19 * SECOND, "motion", True)
+    assert room.one.hour.visits == 1
     room.see(2 * MINUTE + 20 * SECOND, "motion", False)
     assert room.until(40 * MINUTE) == "occupied", "however still somebody lies"
     assert room.see(40 * MINUTE, "door", True) == "vacant"

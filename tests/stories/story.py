@@ -43,6 +43,7 @@ from gateway.core.events import (
     OpenDoor,
     Reading,
     RelayFault,
+    ResetAlarm,
     SetMode,
     SetService,
     ShelveAlarm,
@@ -80,9 +81,9 @@ LINE = re.compile(
     r"(?:(?P<day>\d{4}-\d\d-\d\d) )?(?P<time>\d\d:\d\d:\d\d\.\d{3}) (?P<sign>[<>!]) (?P<text>.+)"
 )
 UNITS: dict[str, Ms] = {"ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
-ACTIVE = {"pressed": True, "open": True, "active": True, "out": True, "pulled": True}
-INACTIVE = {"released": False, "closed": False, "inactive": False, "in": False}
-SILENT = ("contact_changed", "relay_changed")
+ACTIVE = {"pressed": True, "open": True, "active": True, "out": True, "pulled": True, "wet": True}
+INACTIVE = {"released": False, "closed": False, "inactive": False, "in": False, "dry": False}
+SILENT = ("contact_changed", "presence_changed", "relay_changed")
 """Facts that only repeat a ``>`` or ``<`` line."""
 
 
@@ -240,6 +241,8 @@ class Replay:
                 return AcknowledgeAlarm(name, by, ends, alarm)
             case ["shelves", alarm, "for", *length]:
                 return ShelveAlarm(name, by, ends, alarm, duration(length))
+            case ["resets", alarm]:
+                return ResetAlarm(name, by, ends, alarm)
             case ["acknowledges", "the", "call", "in", room]:
                 return AcknowledgeCall(name, by, ends, room)
             case ["tests", "the", "call", "in", room, "for", *length]:
@@ -290,6 +293,13 @@ def words(fact: Fact) -> str:  # noqa: PLR0911, PLR0912 - a table
             return f"{data['call']} after {data['after_ms']} ms" + in_test(fact)
         case "room_test":
             return "begins" if data["active"] else f"ends: {data['reason']}"
+        case "occupancy_changed":
+            return f"{data['occupancy']} after {data['for_ms']} ms"
+        case "occupancy_hour":
+            counts = ("visits", "occupied_ms", "known_ms")
+            return ", ".join(f"{name} {data[name]}" for name in counts)
+        case "leak":
+            return "wet" if data["wet"] else "dry, latched" if data["latched"] else "over"
         case "reading":
             reason = f" ({data['reason']})" if data["reason"] else ""
             return f"{data['quantity']} {'gap' if data['value'] is None else data['value']}{reason}"
@@ -452,6 +462,8 @@ def add(plan: BuildingPlan, part: str) -> BuildingPlan:  # noqa: PLR0912 - a tab
             plan = replace(plan, meters=(*plan.meters, meter))
         case ["bathroom"]:
             return bathroom(plan)
+        case ["sensors"]:
+            return sensed(plan)
         case ["supervised", "line"]:
             return supervised(plan)
         case ["interlock", "waiting", *length]:
@@ -463,6 +475,19 @@ def add(plan: BuildingPlan, part: str) -> BuildingPlan:  # noqa: PLR0912 - a tab
     if contact is not None:
         plan = replace(plan, contacts=(*plan.contacts, contact))
     return replace(plan, doors=(front, *plan.doors[1:]))
+
+
+def sensed(plan: BuildingPlan) -> BuildingPlan:
+    """A room with motion, a contact at its door, a water sensor and a valve."""
+    private, room = ("wc.pir", "wc.door"), next(iter(plan.rooms), RoomPlan("wc", "WC"))
+    room = replace(room, motion=("wc.pir",), door="wc.door", leak="wc.leak", valve="wc.valve")
+    contacts = [ContactPlan(point, private=point in private) for point in (*private, "wc.leak")]
+    return replace(
+        plan,
+        contacts=(*plan.contacts, *contacts),
+        relays=(*plan.relays, RelayPlan("wc.valve", None)),
+        rooms=(room, *plan.rooms[1:]),
+    )
 
 
 def interlocked(plan: BuildingPlan, wait_ms: Ms) -> BuildingPlan:

@@ -49,6 +49,9 @@ TOLD = [
     "cord_stuck",
     "line_cut",
     "line_short",
+    "long_stay",
+    "still_wet",
+    "wc/leak",
     "switch",
 ]
 
