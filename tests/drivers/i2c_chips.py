@@ -41,13 +41,14 @@ class Chip:
 
 @dataclass
 class Bus:
-    """One bus. ``nacks``: so many transfers fail; ``hangs``: a line is held low; ``stuck``: what
-    every byte reads as."""
+    """One bus. ``nacks``: so many transfers fail; ``refuses``: and those that write this;
+    ``hangs``: a line is held low; ``stuck``: what every byte reads as."""
 
     chips: dict[int, Chip] = field(default_factory=dict)
     nacks: int = 0
     hangs: bool = False
     stuck: int | None = None
+    refuses: Callable[[bytes], bool] = lambda data: False
     transfers: list[tuple[int, bytes, int]] = field(default_factory=list)
     open_files: int = 0
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -64,6 +65,8 @@ class Bus:
                     self.nacks = max(0, self.nacks - 1)
                     raise OSError(errno.EREMOTEIO, "Remote I/O error")
                 reads = bool(message.flags & 1)
+                if not reads and self.refuses(bytes(message)):
+                    raise OSError(errno.EREMOTEIO, "Remote I/O error")
                 self.transfers.append(
                     (message.addr, b"" if reads else bytes(message), message.len if reads else 0)
                 )

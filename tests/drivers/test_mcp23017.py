@@ -371,17 +371,19 @@ def reopened(opened: Callable[..., Any], settings: Any) -> Any:
 def test_a_relay_of_a_chip_that_is_gone_fails_and_stays_off(
     board: Board, opened: Callable[..., Any], heard: Heard
 ) -> None:
-    lamp, bell = opened(relay("GPB0")), opened(relay("GPB1"))
+    lamp, bell, horn = opened(relay("GPB0")), opened(relay("GPB1")), opened(relay("GPB2"))
     opened(contact(), heard)
-    chip = board.bus.chips.pop(0x20)
+    horn.drive(True)
+    board.bus.refuses = lambda data: data[:1] == bytes([OLAT])
     with pytest.raises(DriverFault, match="nobody answers"):
         lamp.drive(True)
     assert heard.levels == [False, None], "the contacts of the chip are as unknown"
-    with pytest.raises(DriverFault, match="nobody answers"):
-        bell.drive(True)
-    board.bus.chips[0x20] = chip
-    reopened(opened, relay("GPB2"))
-    assert [board.mcp23017.output(n) for n in (8, 9)] == [False, False], "nobody asks for them now"
+    for one, level in ((bell, True), (horn, False)):
+        with pytest.raises(DriverFault, match="nobody answers"):
+            one.drive(level)
+    board.bus.refuses = lambda data: False
+    reopened(opened, relay("GPB3"))
+    assert [board.mcp23017.output(n) for n in (8, 9, 10)] == [False] * 3, "nobody asks for them now"
     lamp.drive(True)
     assert board.mcp23017.output(8) is True
 
