@@ -9,13 +9,10 @@ import pytest
 from gateway.core.call import classified
 from gateway.core.plan import RoomPlan
 from gateway.settings.cache import of, plan_from_json, plan_to_json
-from gateway.settings.drivers import DriverInfo
-from gateway.settings.load import load
 from gateway.settings.model_rooms import Line
 from gateway.settings.plan import plan
 from gateway.settings.plan_rooms import line
-from gateway.settings.problems import SettingsError
-from tests.settings.house import DRIVERS, NOW, Odd, loaded, said, with_point, write
+from tests.settings.house import DRIVERS, NOW, loaded, said, with_point
 
 POINTS = (
     "wc.cord: {driver: gpio_contact, pin: GPIO4, wiring: normally_closed}",
@@ -128,17 +125,16 @@ def test_nothing_misses_motion_that_nothing_sees(tmp_path: Path) -> None:
     assert "no_motion_after: nothing sees motion; add motion" in text
 
 
-def test_a_button_of_the_call_is_pressed_in_the_room_and_nowhere_else(tmp_path: Path) -> None:
-    drivers = {**DRIVERS, "mqtt_contact": DriverInfo("mqtt_contact", "contact", Odd)}
-    points = tuple(
-        "wc.cancel: {driver: mqtt_contact, pin: a}" if "cancel" in point else point
-        for point in POINTS
-    )
-    with pytest.raises(SettingsError) as refused:
-        load(write(tmp_path, room(points=points)), drivers)
-    [problem] = refused.value.problems
-    assert "wc.cancel can be pressed over the network (mqtt_contact)" in str(problem)
-    assert "nobody ends or attends a call from afar" in str(problem)
+@pytest.mark.parametrize("button", ["cancel", "presence"])
+def test_a_button_of_the_call_is_pressed_in_the_room_and_nowhere_else(
+    tmp_path: Path, button: str
+) -> None:
+    afar = f"wc.afar: {{driver: mqtt_contact, topic: zigbee2mqtt/{button}}}"
+    points = (*(point for point in POINTS if button not in point), afar)
+    base = ROOM.replace(f"{button}: wc.{button}", "") + f", {button}: wc.afar"
+    text = room(points=points, base=base.replace(", ,", ",")) + "mqtt: {}\n"
+    assert "wc.afar can be pressed over the network (mqtt_contact)" in said(tmp_path, text)
+    assert "nobody ends or attends a call from afar" in said(tmp_path, text)
 
 
 def test_motion_of_one_room_is_elsewhere_for_another(tmp_path: Path) -> None:
