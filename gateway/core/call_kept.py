@@ -118,6 +118,7 @@ def _record(record: Record, offset_ms: int | None) -> dict[str, Json]:
         attend_by_utc_ms = _utc(At(record.attend_by_ms), offset_ms)
     return {
         "id": record.id,
+        "was": record.was,
         "state": record.state,
         "test": record.test,
         "cause": record.cause,
@@ -146,6 +147,7 @@ def _read_record(entry: Json) -> Record | None:
         _text(entry.get("cause")) or "cord",
         since=_at(entry, "since"),
         raised=_at(entry, "raised"),
+        was=_text(entry.get("was")),
         test=entry.get("test") is True,
         points=tuple(sorted(_points(entry.get("points")))),
         pulls=_integer(entry.get("pulls")) or 1,

@@ -112,6 +112,8 @@ class Record:
     cause: str
     since: At
     raised: At
+    was: str | None = None
+    """The name that it had before what was kept could be read."""
     test: bool = False
     points: tuple[str, ...] = ()
     """The cords that were pulled."""

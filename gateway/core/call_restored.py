@@ -57,6 +57,7 @@ def _merged(
     one = replace(
         base,
         id=kept.id,
+        was=since.id,
         raised=kept.raised,
         test=False,
         cause="restart",

@@ -204,7 +204,7 @@ def _acknowledge(turn: Turn, event: AcknowledgeCall) -> Reply:
     """By the room or by the id of its call. Who comes second is told that it is seen already."""
     for room, one in turn.calls.items():
         record = one.record
-        if record is not None and event.call in (room, record.id):
+        if record is not None and event.call in (room, record.id, record.was):
             if record.state != "raised":
                 return Reply(event.id, "merged")
             issuer = event.issuer

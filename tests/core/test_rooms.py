@@ -326,6 +326,17 @@ def test_what_was_kept_and_comes_late_finds_its_time() -> None:
     assert bench.kept()["calls"] == before.kept()["calls"]
 
 
+def test_a_call_is_acknowledged_by_the_name_that_was_sent_before_its_own_was_known() -> None:
+    before = RoomBench()
+    before.pull(1000)
+    late = RoomBench(kept=None, trusted=False)
+    late.pull(1000)
+    late.building = late.note(building.restore(late.building, before.kept(), 3000))
+    assert late.shown()["rooms"]["wc"]["call"]["id"] == "wc-1"
+    again = late.again()
+    assert again.seen(100, "wc-0-1000") == "accepted"
+
+
 def test_what_was_kept_of_a_room_and_cannot_be_read_is_nothing() -> None:
     bench = RoomBench(kept={"calls": [1, 2]})
     assert bench.state == "quiet"
