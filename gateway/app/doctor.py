@@ -183,6 +183,14 @@ def _clock(settings: Settings) -> Iterator[Finding]:
 
 def _disk(state: Path) -> Iterator[Finding]:
     there = state if state.exists() else state.absolute().parent
+    if os.statvfs(there).f_flag & os.ST_RDONLY:
+        yield Finding(
+            f"disk: {there} is read-only: the door works, nothing is recorded",
+            False,
+            "look for disk errors (dmesg), then: "
+            f"sudo mount -o remount,rw $(findmnt -no TARGET -T {there})",
+        )
+        return
     if not os.access(there, os.W_OK):
         yield Finding(
             f"disk: {there} cannot be written",

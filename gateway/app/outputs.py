@@ -63,7 +63,7 @@ def off(config: Path, state: Path) -> list[str]:
 def held(state: Path) -> bool:
     """Whether a ``control`` works on this folder."""
     try:
-        fd = os.open(state / "control.lock", os.O_RDWR | os.O_CLOEXEC)
+        fd = os.open(state / "control.lock", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return False
     try:

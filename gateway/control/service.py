@@ -7,12 +7,15 @@ the last run has left, the loop; then panel, meters and the rest, from a helper 
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import gc
 import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +42,7 @@ if TYPE_CHECKING:  # their imports wait until the door works
     from gateway.panel.server import Server
 
 KEPT_WITHIN_S = 0.5
+DISK_AGAIN_S = 1.0
 """How long the first press may wait to learn which modes the last run has left."""
 SWITCH_S = 0.000_5
 """The interpreter's switch interval: a snapshot that is being made must not hold up a press."""
@@ -80,18 +84,29 @@ def lock(state: Path) -> int:
     """Take the state folder for this process; the descriptor keeps it. Raises
     :class:`AlreadyRunning`."""
     path = state / "control.lock"
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    writable = True
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        # The door works without a disk, too: what can be read can be locked.
+        fd = os.open(path if path.exists() else state, os.O_RDONLY | os.O_CLOEXEC)
+        writable = False
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        pid = os.read(fd, 20).decode(errors="replace").strip() or "?"
+        pid = "?"
+        with contextlib.suppress(OSError):  # the folder itself
+            pid = os.read(fd, 20).decode(errors="replace").strip() or "?"
         os.close(fd)
         raise AlreadyRunning(
             f"control already runs on {state} (process {pid}); "
             "stop it, or choose another folder with --state"
         ) from None
-    os.ftruncate(fd, 0)
-    os.write(fd, str(os.getpid()).encode())
+    if writable:
+        os.ftruncate(fd, 0)
+        os.write(fd, str(os.getpid()).encode())
     return fd
 
 
@@ -207,8 +222,10 @@ class Service:
         if plan.receivers:
             self._make_key()
         panel = Server(settings.state / "panel.sock", self._desk)
-        panel.start()
-        self._panel = panel
+        writable = os.access(settings.state, os.W_OK)
+        if writable:
+            panel.start()
+            self._panel = panel
         gc.collect()
         gc.freeze()
         self._watchdog.ready()
@@ -219,6 +236,23 @@ class Service:
             points=len(plan.contacts) + len(plan.relays) + len(plan.meters),
             after_ms=self._clock.now_ms() - self._clock.started_ms,
         )
+        if not writable:
+            self._wait_for_disk(panel)
+
+    def _wait_for_disk(self, panel: Server) -> None:
+        """Without a disk there is no socket either: the page and commands come with it."""
+        state = self._settings.state
+        self._log.say(
+            "error",
+            f"{state} is read-only: the door works, but nothing is recorded and neither page "
+            f"nor commands reach it; look for disk errors (dmesg), then: "
+            f"sudo mount -o remount,rw $(findmnt -no TARGET -T {state})",
+        )
+        while not os.access(state, os.W_OK):
+            time.sleep(DISK_AGAIN_S)
+        panel.start()
+        self._panel = panel
+        self._log.say("info", f"{state} can be written again")
 
     def _make_key(self) -> None:
         """The key of the links in messages; without it they go out without a link."""

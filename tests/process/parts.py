@@ -41,7 +41,7 @@ doors:
 """The smallest building with a door. Sections such as ``mqtt:`` can be appended."""
 
 
-def until(true: Callable[[], Any], within_s: float = 15.0, what: str = "") -> Any:
+def until(true: Callable[[], Any], within_s: float = 60.0, what: str = "") -> Any:
     """Wait until ``true`` gives something true; its value. Fails after ``within_s``."""
     deadline = time.monotonic() + within_s
     while True:
@@ -73,15 +73,15 @@ class Process:
         self.popen.kill()
         self.wait()
 
-    def stop(self, within_s: float = 5.0) -> int:
+    def stop(self, within_s: float = 30.0) -> int:
         """In order; the exit status."""
         self.popen.send_signal(signal.SIGTERM)
         return self.wait(within_s)
 
-    def wait(self, within_s: float = 10.0) -> int:
+    def wait(self, within_s: float = 60.0) -> int:
         status = self.popen.wait(within_s)
         if self.reader is not None:
-            self.reader.join(2)
+            self.reader.join(30)
         return status
 
 
@@ -105,9 +105,12 @@ class House:
         )
 
     def portier(self, *arguments: str) -> Process:
+        return self.start(sys.executable, "-m", "gateway", *arguments)
+
+    def start(self, *command: str) -> Process:
         process = Process(
             subprocess.Popen(
-                [sys.executable, "-m", "gateway", *arguments],
+                command,
                 cwd=ROOT,
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
@@ -124,7 +127,7 @@ class House:
     def control(self, *options: str) -> Process:
         """Start ``control`` and wait until it answers."""
         process = self.run("control", *options)
-        until(lambda: process.popen.poll() is not None or self.snapshot(), 30, "no answer")
+        until(lambda: process.popen.poll() is not None or self.snapshot(), what="no answer")
         assert process.popen.poll() is None, process.lines
         return process
 
@@ -154,11 +157,11 @@ class House:
                 process.popen.terminate()
         for process in self.processes:
             try:
-                process.popen.wait(5)
+                process.popen.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
             if process.reader is not None:
-                process.reader.join(2)
+                process.reader.join(30)
             if process.popen.stdout is not None:
                 process.popen.stdout.close()
 
