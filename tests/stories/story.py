@@ -36,6 +36,7 @@ from gateway.core.events import (
     AcknowledgeAlarm,
     AcknowledgeCall,
     CivilTime,
+    Delivered,
     Event,
     Issuer,
     Level,
@@ -58,12 +59,16 @@ from gateway.core.plan import (
     BuildingPlan,
     ContactPlan,
     DoorPlan,
+    DutyPlan,
+    EscalationPlan,
+    EscalationStepPlan,
     FirePlan,
     IndicatorPlan,
     InterlockPlan,
     LinePlan,
     MeterPlan,
     OnFire,
+    ReceiverPlan,
     RelayPlan,
     RoomPlan,
     Side,
@@ -104,6 +109,7 @@ class Replay:
         self.plan, self.offset_ms, self.day, self.trusted = plan, offset_ms, day, trusted
         self.lines: list[str] = []
         self.commands = 0
+        self.delivery = ""
         self.powered = True
         self.flashing: set[str] = set()
         self.now: Ms = 0
@@ -153,7 +159,9 @@ class Replay:
             if isinstance(effect, Drive):
                 self.drive(effect)
             elif isinstance(effect, Send):
-                self.write("<", f"message to {effect.receiver}: {effect.kind} {effect.about}")
+                self.delivery = effect.delivery
+                way = f" (way {effect.channel + 1})" if effect.channel else ""
+                self.write("<", f"message to {effect.receiver}{way}: {effect.kind} {effect.about}")
             else:
                 answer = (f"answer {effect.status}", effect.reason)
                 self.write("<", ": ".join(filter(None, answer)))
@@ -193,6 +201,10 @@ class Replay:
                 self.clock(True)
             case ["clock", "not", "trusted"]:
                 self.clock(False)
+            case ["message", "arrives"]:
+                self.step(Delivered(self.delivery, True))
+            case ["message", "fails:", *why]:
+                self.step(Delivered(self.delivery, False, " ".join(why)))
             case ["staff", *_]:
                 self.step(self.command(text.removeprefix("staff ")))
             case [point, "unknown:", *why]:
@@ -281,6 +293,9 @@ def words(fact: Fact) -> str:  # noqa: PLR0911, PLR0912 - a table
             return f"for {data['for_ms']} ms" if data["for_ms"] else "off the shelf"
         case "contact_count":
             return f"{data['changes']} changes"
+        case "message":
+            reason = f" ({data['reason']})" if data["reason"] else ""
+            return f"to {data['receiver']} {data['result']}{reason}"
         case "call_raised":
             again = "" if data["pulls"] == 1 else f", {data['pulls']} pulls"
             was = f" (was {data['was']})" if data["was"] else ""
@@ -405,7 +420,7 @@ def plan_of(settings: dict[str, str], day: str) -> BuildingPlan:
         doors=(door,),
     )
     for part in parts:
-        plan = add(plan, part)
+        plan = with_people(plan, day) if part == "service chain" else add(plan, part)
     return plan
 
 
@@ -487,6 +502,31 @@ def sensed(plan: BuildingPlan) -> BuildingPlan:
         contacts=(*plan.contacts, *contacts),
         relays=(*plan.relays, RelayPlan("wc.valve", None)),
         rooms=(room, *plan.rooms[1:]),
+    )
+
+
+def with_people(plan: BuildingPlan, day: str) -> BuildingPlan:
+    """Who is told of a call in the bathroom: the caretaker (08:00 to 16:00), after a minute the
+    reception (07:00 to 18:00, by two ways), then every two minutes the care service (06:00 to
+    22:00)."""
+    hours = (("caretaker", 1, "08", "16"), ("reception", 2, "07", "18"))
+    every = (*hours, ("care_service", 1, "06", "22"))
+    receivers = []
+    for name, channels, begin, end in every:
+        night = DutyPlan(instant(day, "00:00:00.000") - 1, False)
+        on, off = (instant(day, f"{hour}:00:00.000") for hour in (begin, end))
+        duty = (night, DutyPlan(on, True), DutyPlan(off, False))
+        receivers.append(ReceiverPlan(name, channels, duty))
+    steps = (
+        EscalationStepPlan("caretaker", after_ms=0),
+        EscalationStepPlan("reception", after_ms=60_000),
+        EscalationStepPlan("care_service", every_ms=120_000),
+    )
+    return replace(
+        plan,
+        receivers=tuple(receivers),
+        escalations=(EscalationPlan("care", steps),),
+        rooms=tuple(replace(room, escalation="care") for room in plan.rooms),
     )
 
 

@@ -52,6 +52,9 @@ TOLD = [
     "long_stay",
     "still_wet",
     "wc/leak",
+    "nobody_told",
+    "off_duty",
+    "no_answer",
     "switch",
 ]
 
