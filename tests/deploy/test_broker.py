@@ -59,7 +59,7 @@ class Client:
         self.client.on_publish = lambda _c, _u, _mid, code, _p: self.answers.append(code)
         self.client.connect("localhost", self.broker.port)
         self.client.loop_start()
-        assert self.connected.wait(10)
+        assert self.connected.wait(60)
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -95,7 +95,7 @@ def test_an_event_is_recorded_through_the_installed_broker(broker: Installed) ->
         house.bench("press", point="front.button")
         until(
             lambda: house.snapshot()["guarantees"]["recording"]["ok"],
-            40,
+            60,
             f"not recorded: {[process.lines[-5:] for process in house.processes]}",
         )
         assert (house.state / "record/record.sqlite").exists()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -51,6 +52,14 @@ def until(true: Callable[[], Any], within_s: float = 60.0, what: str = "") -> An
                 return found
         assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
         time.sleep(0.01)
+
+
+def hear(manager: socket.socket, *words: bytes) -> None:
+    """Wait until a service manager's socket has heard each of these. It must be listened to
+    from the start on: what does not fit into the socket is lost."""
+    missing = set(words)
+    while missing:
+        missing.discard(manager.recv(100))
 
 
 @dataclass

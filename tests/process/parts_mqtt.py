@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -27,16 +28,32 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
+_taken: list[socket.socket] = []
+"""What keeps our ports for us until this process ends."""
+
+
 def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
+    """A port that nobody listens on, and that nobody else gets from here while we live.
+
+    It lies below those that the kernel gives to outgoing connections. A name in the abstract
+    namespace of Unix sockets is the lock: it goes with its process, whatever ends it."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        lock = socket.socket(socket.AF_UNIX)
+        try:
+            lock.bind(f"\0portier-test-port-{port}")
+            with socket.socket() as sock:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.bind(("127.0.0.1", port))
+        except OSError:
+            lock.close()
+            continue
+        _taken.append(lock)
         return port
 
 
 def eventually(
-    wanted: Callable[[], Any], within_s: float = 20.0, what: Callable[[], object] | str = ""
+    wanted: Callable[[], Any], within_s: float = 60.0, what: Callable[[], object] | str = ""
 ) -> Any:
     """Wait until ``wanted`` gives something true; its value. Fails after ``within_s``."""
     deadline = time.monotonic() + within_s
@@ -85,7 +102,7 @@ class Part:
             self.wait_ready()
 
     def wait_ready(self) -> None:
-        eventually(self.ready, 30, lambda: f"{self.name}: {self.log()[-2000:]}")
+        eventually(self.ready, 60, lambda: f"{self.name}: {self.log()[-2000:]}")
 
     def environment(self) -> dict[str, str]:
         return dict(os.environ)
@@ -110,7 +127,7 @@ class Part:
             return None
         self.process.terminate()
         try:
-            code = self.process.wait(10)
+            code = self.process.wait(30)
         except subprocess.TimeoutExpired:
             self.process.kill()
             code = self.process.wait()

@@ -49,14 +49,14 @@ class StandIn:
 
     def start(self) -> None:
         self.journal.start()
-        self.journal.kept(5)
+        self.journal.kept(30)
         if self.offset_ms is not None:
             self.journal.clock(self.offset_ms)
         self.server.start()
 
     def close(self) -> None:
         self.server.close()
-        self.journal.close(5)
+        self.journal.close(30)
         self.reader.close()
 
     def _committed(self, committed: Committed) -> None:

@@ -8,13 +8,12 @@ import signal
 import socket
 import sqlite3
 import stat
-import time
 from pathlib import Path
 
 import pytest
 
 from gateway.panel import client
-from tests.process.parts import House, until
+from tests.process.parts import BUILDING, House, hear, until
 
 pytestmark = pytest.mark.process
 
@@ -56,6 +55,7 @@ def test_a_command_is_answered_with_its_fact_and_audited(place: House) -> None:
 
 def test_killed_in_the_middle_of_a_pulse_nothing_is_replayed(place: House) -> None:
     """Relays that fire at boot (mqtt-io#283, esphome/issues#3094)."""
+    place.config.write_text(BUILDING.replace("pulse: 500 ms", "pulse: 5 s"))
     first = place.control()
     place.command("set_mode", door="front", mode="exit_only", for_ms=3_600_000)
     place.bench("press", point="front.button")
@@ -69,7 +69,8 @@ def test_killed_in_the_middle_of_a_pulse_nothing_is_replayed(place: House) -> No
     until(lambda: len(place.rows("gateway_started")) == 2)
     since = place.rows("gateway_started")[-1].row
     assert starts[0].row < since
-    time.sleep(1.0)  # longer than the pulse: nothing comes
+    place.bench("travel", by_ms=10_000)  # longer than the pulse: nothing comes
+    place.command("open_door", door="nowhere")  # answered with its fact: all before is durable
     later = [
         row.subject for row in place.rows("relay_changed") if row.row > since and row.data["on"]
     ]
@@ -107,7 +108,10 @@ def test_it_has_no_network(place: House) -> None:
     control = place.control()
     inodes = set()
     for fd in Path(f"/proc/{control.pid}/fd").iterdir():
-        target = os.readlink(fd)
+        try:
+            target = os.readlink(fd)
+        except FileNotFoundError:
+            continue  # it was closed meanwhile
         if target.startswith("socket:["):
             inodes.add(target[8:-1])
     assert inodes
@@ -210,12 +214,11 @@ def test_the_watchdog_is_fed_by_the_loop_and_starves_with_it(place: House) -> No
     notify = place.state.parent / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(notify))
-        manager.settimeout(20)
+        manager.settimeout(60)
         place.environment = {"NOTIFY_SOCKET": str(notify), "WATCHDOG_USEC": "1000000"}
-        control = place.control()
-        heard = [manager.recv(100) for _ in range(4)]
-        assert b"READY=1" in heard
-        assert b"WATCHDOG=1" in heard
+        control = place.run("control")
+        hear(manager, b"READY=1")
+        hear(manager, b"WATCHDOG=1")
         control.popen.send_signal(signal.SIGSTOP)
         manager.settimeout(0.7)
         starved = False
@@ -225,7 +228,8 @@ def test_the_watchdog_is_fed_by_the_loop_and_starves_with_it(place: House) -> No
             except TimeoutError:
                 starved = True
         control.popen.send_signal(signal.SIGCONT)
-        assert manager.recv(100) == b"WATCHDOG=1"
+        manager.settimeout(60)
+        hear(manager, b"WATCHDOG=1")
 
 
 def test_nobody_else_hears_of_a_press_while_control_is_away(place: House) -> None:

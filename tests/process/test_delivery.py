@@ -92,11 +92,11 @@ def everything_once(
     control: StandIn, stream: Stream, points: Callable[[], Points], record: Role
 ) -> None:
     """The store equals the journal: every fact once, at its own time or moved by a little."""
-    eventually(lambda: control.settled(stream.count), 20, "journal")
+    eventually(lambda: control.settled(stream.count), what="journal")
     wanted = expected(control)
     eventually(
         lambda: len(points()) >= len(wanted),
-        90,
+        120,
         lambda: f"{len(points())} of {len(wanted)}\n{record.log()[-3000:]}",
     )
     found = points()
@@ -285,7 +285,7 @@ def test_a_broker_that_freezes_is_noticed_and_nothing_is_lost(
             broker.signal(signal.SIGSTOP)
             eventually(
                 lambda: LinkTold(False, "frozen") in control.told_messages,
-                30,
+                60,
                 lambda: link.log()[-2000:],
             )
             broker.signal(signal.SIGCONT)
@@ -329,7 +329,7 @@ def test_a_broker_that_comes_late_and_a_journal_that_comes_later(tmp_path: Path)
     broker = Mosquitto(tmp_path)
     link, record = roles(tmp_path, broker, "sqlite")
     with running(link, record):
-        time.sleep(0.5)
+        eventually(lambda: "journal not readable" in link.log())
         control = StandIn(tmp_path)
         control.start()
         try:
@@ -352,8 +352,7 @@ def test_a_port_that_nobody_listens_on_is_tried_for_ever_and_stops_at_once(
     broker.port = free_port()
     link, record = roles(tmp_path, broker, "sqlite")
     with running(link, record):
-        time.sleep(1)
-        began = time.monotonic()
-        assert link.stop() == 0
+        eventually(lambda: "broker lost" in link.log())
+        eventually(lambda: "broker not reachable" in record.log())
+        assert link.stop() == 0  # not killed after a while
         assert record.stop() == 0
-        assert time.monotonic() - began < 4

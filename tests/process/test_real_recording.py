@@ -173,7 +173,7 @@ def _holds_the_recording(
         all_points = points()
         return {kind: [at for name, at, _ in all_points if name == kind] for kind in expected}
 
-    eventually(lambda: found() == expected, 90, found)
+    eventually(lambda: found() == expected, 120, found)
 
 
 def _holds_each_fact_once(
@@ -184,4 +184,4 @@ def _holds_each_fact_once(
     def found() -> list[tuple[str, int]]:
         return sorted((kind, seq) for kind, _, seq in points())
 
-    eventually(lambda: found() == wanted, 60, found)
+    eventually(lambda: found() == wanted, 120, found)
