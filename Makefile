@@ -12,7 +12,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help: ## What there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 \2/p' $(MAKEFILE_LIST) | awk '{printf "  make %-8s", $$2; $$1=$$2=""; print}'
-	@echo "  PORT=8081 make run takes another port; PYTHON=python3.13 another Python."
+	@echo "  PORT=8081 make run takes another port; PYTHON=python3.13 another Python; ONLY=live make bench one bench."
 
 # A virtual environment needs ensurepip, which Debian keeps in a package of its own.
 $(VENV)/bin/python:
@@ -62,7 +62,7 @@ test: check unit process page ## Everything, on real parts
 
 bench: $(VENV)/.test ## The figures of the design, measured side by side with their floor
 	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd
-	@$(BIN)/python -m tests.benchmarks
+	@$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
 
 hil: $(VENV)/.test ## The real drivers on a kernel's GPIO, in an emulated machine
 	@$(BIN)/python -m pytest -q -m hil tests/hil

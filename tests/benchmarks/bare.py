@@ -10,10 +10,11 @@ import time
 
 from gpiozero import DigitalInputDevice, DigitalOutputDevice
 
-from tests.benchmarks.mock_pins import factory, press
+from tests.benchmarks.mock_pins import as_in_its_unit, factory, press
 
 
 def main(presses: int, per_second: float) -> None:
+    as_in_its_unit()
     pins = factory()
     button = DigitalInputDevice("GPIO17", pull_up=True, pin_factory=pins)
     relay = DigitalOutputDevice("GPIO27", pin_factory=pins)

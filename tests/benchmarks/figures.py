@@ -10,13 +10,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 
+class Missing(Exception):
+    """Something that a bench needs is not there; the text says what."""
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """``floor``: what bare libraries need for the same, measured in the same run; ``None``
+    """``value`` ``None``: not measured, the note says why.
+
+    ``floor``: what bare libraries need for the same, measured in the same run; ``None``
     where there is no such thing. ``goal`` is the design's, and ``at_least`` its direction."""
 
     what: str
-    value: float
+    value: float | None
     unit: str
     goal: float | None = None
     at_least: bool = False
@@ -25,7 +31,7 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        if self.goal is None:
+        if self.goal is None or self.value is None:
             return None
         return self.value >= self.goal if self.at_least else self.value <= self.goal
 
@@ -37,28 +43,28 @@ def quantile(values: Sequence[float], q: float) -> float:
 
 
 def machine() -> str:
-    """What the figures were measured on."""
+    """What the figures were measured on, and how busy it was."""
     model = platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith(("model name", "Model")):
             model = line.split(":", 1)[1].strip()
             break
-    return f"{os.cpu_count()} × {model}, Python {platform.python_version()}"
+    load = os.getloadavg()[1]
+    return f"{os.cpu_count()} × {model}, Python {platform.python_version()}, load {load:.1f}"
 
 
 def table(figures: Sequence[Figure]) -> str:
     """As Markdown, which is also readable on a terminal."""
-    lines = ["| what | here | goal | floor | |", "| --- | --- | --- | --- | --- |"]
+    lines = ["| what | floor | measured | goal | |", "| --- | --- | --- | --- | --- |"]
     for figure in figures:
         goal = "–"
         if figure.goal is not None:
             goal = f"{'≥' if figure.at_least else '≤'} {_number(figure.goal)} {figure.unit}"
         floor = "–" if figure.floor is None else f"{_number(figure.floor)} {figure.unit}"
+        measured = "–" if figure.value is None else f"{_number(figure.value)} {figure.unit}"
         verdict = {True: "met", False: "MISSED", None: ""}[figure.met]
         note = f"{verdict}{'; ' if verdict and figure.note else ''}{figure.note}"
-        lines.append(
-            f"| {figure.what} | {_number(figure.value)} {figure.unit} | {goal} | {floor} | {note} |"
-        )
+        lines.append(f"| {figure.what} | {floor} | {measured} | {goal} | {note} |")
     return "\n".join(lines)
 
 

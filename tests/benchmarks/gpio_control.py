@@ -1,7 +1,8 @@
 """The real ``control`` with its real GPIO drivers on gpiozero's mock pins, pressed from a thread.
 
 Everything is as in the service but the pins. What is measured goes to a JSON file:
-the milliseconds of each press (null: missed), the instant the first press was served.
+the milliseconds of each press (null: missed), the instant the first press was served, and
+of every commit its rows, when they were durable and how long after its edge an urgent fact was.
 Arguments: CONFIG STATE OUT PRESSES PER_SECOND EVENTS_PER_SECOND SECONDS."""
 
 from __future__ import annotations
@@ -25,8 +26,11 @@ def main(arguments: list[str]) -> int:
 
     from drivers import gpiod_pins
     from gateway.app import control, plans
-    from tests.benchmarks.mock_pins import TimedPin, factory, press
+    from gateway.control.service import Service
+    from gateway.journal.writer import Committed
+    from tests.benchmarks.mock_pins import TimedPin, as_in_its_unit, factory, press
 
+    as_in_its_unit()
     pins = factory()
     gpiod_pins.factory = lambda chip="": pins
 
@@ -40,6 +44,20 @@ def main(arguments: list[str]) -> int:
         return replace(made, cached=replace(made.cached, plan=plan))
 
     plans.known = patient
+
+    commits: list[tuple[int, int]] = []
+    urgent_ms: list[float] = []
+    committed = Service._committed
+
+    def noted(service: Service, what: Committed) -> None:
+        now_ns = time.monotonic_ns()
+        for row, lane, _seq, fact in what.rows:
+            commits.append((row, now_ns))
+            if lane == "urgent":
+                urgent_ms.append(now_ns / 1e6 - fact.at_ms)
+        committed(service, what)
+
+    Service._committed = noted  # type: ignore[method-assign]
 
     done = threading.Event()
     told = {"changes": 0}
@@ -75,7 +93,11 @@ def main(arguments: list[str]) -> int:
                 loader.join()
             done.set()
             loader.join()
-        out.write_text(json.dumps({"times": times, "changes": told["changes"]}))
+        time.sleep(0.2)  # the last commit
+        measured = {"times": times, "commits": commits, "urgent_ms": urgent_ms}
+        whole = out.with_suffix(".part")
+        whole.write_text(json.dumps({**measured, "changes": told["changes"]}))
+        whole.rename(out)
 
     def first() -> None:
         """Press as soon as there is somebody to see it; for the time to the first press."""

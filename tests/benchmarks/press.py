@@ -1,10 +1,16 @@
-"""Press → relay: bare gpiozero, the gateway idle, and the gateway under load."""
+"""Press → relay and press → disk: bare libraries, the gateway idle, and under load."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import subprocess
 import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
 
 from tests.benchmarks.figures import Figure, quantile
 from tests.benchmarks.live import Crowd, token
@@ -24,24 +30,53 @@ def floor() -> list[float]:
     return times
 
 
+def commit_floor() -> list[float]:
+    """Milliseconds of one row each, written and flushed by SQLite alone."""
+    times = []
+    with tempfile.TemporaryDirectory(prefix="portier-bench-") as folder:
+        path = Path(folder) / "floor.sqlite"
+        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("CREATE TABLE fact (row INTEGER PRIMARY KEY, data TEXT)")
+            for _ in range(PRESSES):
+                began = time.perf_counter()
+                db.execute("INSERT INTO fact (data) VALUES ('{}')")
+                times.append((time.perf_counter() - began) * 1000)
+                time.sleep(0.01)
+    return times
+
+
 def figures() -> list[Figure]:
-    bare = floor()
+    bare, disk = floor(), commit_floor()
     with whole() as it:
-        idle = it.control(presses=PRESSES, per_second=PER_SECOND, events=0, seconds=60)["times"]
+        idle = it.control(presses=PRESSES, per_second=PER_SECOND, events=0, seconds=60)
         it.stop("control")
         it.role("web")
         it.role("link")
         it.role("record")
-        return [*_rows("idle", idle, bare, 0.3, 1.0, None), *_loaded(it, bare)]
+        return [
+            *_rows("idle", idle["times"], bare, 0.3, 1.0, None),
+            _commit("idle", idle, disk),
+            *_loaded(it, bare, disk),
+        ]
 
 
-def _loaded(it: Whole, bare: list[float]) -> list[Figure]:
+def _commit(what: str, found: dict[str, Any], disk: list[float]) -> Figure:
+    return Figure(
+        f"edge → commit of urgent facts, {what}, p99", quantile(found["urgent_ms"], 0.99), "ms",
+        100.0, floor=quantile(disk, 0.99), note=f"p50 {quantile(found['urgent_ms'], 0.5):.1f} ms",
+    )  # fmt: skip
+
+
+def _loaded(it: Whole, bare: list[float], disk: list[float]) -> list[Figure]:
     with Crowd(it.web_port, token(it), clients=200, history="load.c1") as crowd:
         before = it.cpu_s("web")
         busy = it.control(presses=PRESSES, per_second=PER_SECOND, events=EVENTS, seconds=60)
         seconds = busy["changes"] / EVENTS
         web = (it.cpu_s("web") - before) / seconds
         rows = _rows("500 events/s, 200 live clients", busy["times"], bare, None, 2.0, 20.0)
+        rows.append(_commit("500 events/s, 200 live clients", busy, disk))
         roles = ("control", "link", "record", "web")
         memory = {role: it.memory_mb(role) for role in roles}
         rows += [
