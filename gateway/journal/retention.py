@@ -26,6 +26,8 @@ ROUNDS_PER_EXPIRY = 60
 ROUNDS_PER_SCRUB = 1_440
 THIN_FROM, THIN_TO = 0.80, 0.78
 DROP_FROM, DROP_TO = 0.95, 0.93
+WIPES, WIPE_AGAIN_MS = 20, 500
+"""A read takes 2 s at most."""
 _SLICE_S = 0.010
 _KEEP_FREE_PAGES = 16
 _PER_MEAN = 3
@@ -67,6 +69,8 @@ class Upkeep:
             if number % ROUNDS_PER_EXPIRY == 0:
                 yield from self.forget()
                 yield from self.expire()
+                if self._gone:
+                    yield from self._wipe()
             yield from self.fit()
             self._say()
             yield from self.shrink()
@@ -92,6 +96,13 @@ class Upkeep:
             for series, _ in self._series_of(life):
                 for boot, high in self._ended(before):
                     yield from self._expire_series(life, series, boot, high)
+
+    def _wipe(self) -> Iterator[Ms]:
+        """What was deleted is gone from the -wal as well, as soon as nobody reads."""
+        for _ in range(WIPES):
+            if self._store.empty_log():
+                return
+            yield WIPE_AGAIN_MS
 
     def _audit(self, before: UtcMs) -> int:
         with self._store.transaction():

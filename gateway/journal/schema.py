@@ -22,6 +22,7 @@ from gateway.core.facts import LANES, Lane
 
 VERSION = 1
 PAGE_BYTES = 4096
+BUSY_MS = 2_000
 HOUR_MS = 3_600_000
 LANE_INDEX: dict[Lane, int] = {lane: index for index, lane in enumerate(LANES)}
 REASONS = ("thinned", "expired", "lost")
@@ -82,7 +83,7 @@ def connect(
         uri=True,
         isolation_level=None,
         check_same_thread=False,
-        timeout=2.0,
+        timeout=BUSY_MS / 1000,
         factory=factory,
         cached_statements=64,
     )

@@ -362,6 +362,17 @@ class Store:
         """Move what is in the -wal into the main file, as far as readers let it."""
         self.connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
+    def empty_log(self) -> bool:
+        """Empty the -wal: what was deleted lies there until it is written over. ``False`` where
+        somebody reads just now."""
+        self.connection.execute("PRAGMA busy_timeout = 0").fetchone()
+        try:
+            busy: int
+            busy, *_ = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            self.connection.execute(f"PRAGMA busy_timeout = {schema.BUSY_MS}").fetchone()
+        return not busy
+
 
 def add_absent(
     connection: sqlite3.Connection, lane: Lane, first: int, last: int, reason: str
