@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from gateway.core.machine import Ms, UtcMs
 from gateway.journal.reader import SELECT, Boot, Reader, boots, rows
@@ -24,8 +25,7 @@ MOST_LEVELS = 20_000
 _LEVEL_KINDS = ("contact_changed", "relay_changed")
 
 
-@dataclass(frozen=True, slots=True)
-class Bucket:
+class Bucket(NamedTuple):
     """What a meter said from ``utc_ms`` on, for one bucket's width.
 
     ``count`` 0 with ``None`` for the values is a gap: the meter was asked and said nothing.
@@ -36,15 +36,23 @@ class Bucket:
     min: float | None
     mean: float | None
     max: float | None
-    count: int
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody asks of a bucket
 
 
 _Sum = tuple[int, float, float | None, float | None]
 """(count, total, min, max) of one bucket."""
 
 
+def _fill(sums: dict[int, _Sum], found: Iterable[tuple[int, int, float, float, float]]) -> None:
+    """Add rows of (bucket, count, total, min, max)."""
+    for row in found:
+        if row[0] in sums:
+            _add(sums, row[0], row[1:])
+        else:  # most are filled once: a chart has no time for more
+            sums[row[0]] = row[1:]
+
+
 def _add(sums: dict[int, _Sum], index: int, more: _Sum) -> None:
-    """Add to a bucket. Most buckets are filled once: a chart has no time for more."""
     had = sums.get(index)
     if had is None:
         sums[index] = more
@@ -113,12 +121,12 @@ def _from_hours(
         first = max(first, (from_utc_ms - offset) // HOUR_MS)
         last = min(last, (to_utc_ms - 1 - offset) // HOUR_MS)
         shift = HOUR_MS // 2 + offset - from_utc_ms
-        for index, count, total, low, high in db.execute(
-            f"SELECT (hour * {HOUR_MS} + ?) / ?, total(count), total(sum), min(min), max(max) "
+        found = db.execute(
+            f"SELECT (hour * {HOUR_MS} + ?) / ?, sum(count), total(sum), min(min), max(max) "
             "FROM hour WHERE series = ? AND boot = ? AND hour BETWEEN ? AND ? GROUP BY 1",
             (shift, width, series, boot.id, first, last),
-        ):
-            _add(sums, index, (int(count), total, low, high))
+        )
+        _fill(sums, found)
 
 
 def _from_facts(
@@ -131,12 +139,12 @@ def _from_facts(
         )
         values = (series, boot.id, low_ms, high_ms)
         shift = offset - from_utc_ms
-        for index, count, total, low, high in db.execute(
+        found = db.execute(
             "SELECT (mono_ms + ?) / ?, count(value), total(value), min(value), max(value) "
             f"{where} NULL GROUP BY 1",
             (shift, width, *values),
-        ):
-            _add(sums, index, (count, total, low, high))
+        )
+        _fill(sums, found)
         for mono_ms, count, value, text in db.execute(
             f"SELECT mono_ms, count, value, data {where} NOT NULL", values
         ):
