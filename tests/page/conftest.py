@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from gateway.web.app import make_site
 from gateway.web.options import Options
@@ -18,6 +16,7 @@ from gateway.web.serve import Server, config_of
 from gateway.web.site import Site
 from gateway.web.users import Users
 from tests.page.fake import FakeControl
+from tests.process.parts_mqtt import free_port
 
 PASSWORD = "correct horse battery"
 ARGS = [
@@ -26,7 +25,10 @@ ARGS = [
 ]  # fmt: skip
 
 
-def until(condition: Callable[[], bool], within_s: float = 5.0) -> None:
+expect.set_options(timeout=30_000)  # for what happens at once, and on a busy machine later
+
+
+def until(condition: Callable[[], bool], within_s: float = 60.0) -> None:
     """Wait for something that happens in another thread."""
     deadline = time.monotonic() + within_s
     while not condition():
@@ -39,8 +41,7 @@ class Gateway:
 
     def __init__(self, state: Path, *, bench: bool = False) -> None:
         self.control = FakeControl(state).start()
-        with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.options = Options(state=state, port=self.port, name="Testhaus", bench=bench)
         self.users = Users(self.options.users)
@@ -58,7 +59,7 @@ class Gateway:
 
     def stop_serving(self) -> None:
         self.server.should_exit = True
-        self.thread.join(5)
+        self.thread.join(30)
 
     def close(self) -> None:
         self.stop_serving()
@@ -87,6 +88,11 @@ def gateway(tmp_path: Path) -> Iterator[Gateway]:
 
 
 Open = Callable[..., Page]
+
+
+def is_live(page: Page) -> None:
+    """Wait until the page has its first values from the live stream."""
+    expect(page.locator("[data-was]").first).to_be_attached()
 
 
 @pytest.fixture

@@ -148,7 +148,7 @@ class FakeControl:
 
     def start(self) -> FakeControl:
         self.journal.start()
-        self.journal.kept(5)
+        self.journal.kept(30)
         self.server.start()
         self.fact("gateway_started", "test", version="0", configuration="c0ffee", clean=True)
         return self
@@ -157,7 +157,7 @@ class FakeControl:
         for timer in self._timers:
             timer.cancel()
         self.server.close()
-        self.journal.close(2)
+        self.journal.close(30)
 
     def away(self) -> None:
         """control goes away, and with it the socket."""

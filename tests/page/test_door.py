@@ -31,7 +31,7 @@ def test_two_taps_open_without_javascript(gateway: Gateway, visit: Open) -> None
     page.locator("[data-open=front] button").click()
     expect(page.locator("[data-open=front] button")).to_contain_text("Jetzt öffnen")
     page.locator("[data-open=front] button").click()
-    expect(page.locator("#answer-front")).to_contain_text("Die Tür ist offen", timeout=8000)
+    expect(page.locator("#answer-front")).to_contain_text("Die Tür ist offen")
     assert [command.door for command in gateway.control.commands] == ["front"]
 
 
