@@ -14,7 +14,7 @@ from gateway.app.parent import end_with_parent
 from gateway.settings.model import Settings
 from gateway.settings.problems import SettingsError
 
-READY_WITHIN_S = 15.0
+READY_WITHIN_S = 180.0
 
 
 def run(names: Sequence[str], config: Path, state: Path, bench_start: str | None) -> int:
