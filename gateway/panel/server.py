@@ -318,6 +318,8 @@ class Server:
         issuer = command.issuer
         if issuer.via == "cli" or _speaks_for_itself(client):
             issuer = Issuer(f"cli:{client.user}", "cli")
+        elif issuer.via == "link" and client.role != "web":
+            raise Malformed("link: only the page reads the links of messages")
         latest = int(self._clock() * 1000) + MAX_LIFE_MS
         command = replace(command, issuer=issuer, expires_ms=min(command.expires_ms, latest))
         refusal = ""

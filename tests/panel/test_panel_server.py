@@ -439,3 +439,17 @@ def test_a_person_is_not_notify(
     monkeypatch.setattr(s, "_is_service", lambda _uid, _user: False)
     assert join("notify").hear()["reason"] == "notify: a service only"
     assert desk.news == []
+
+
+@pytest.mark.parametrize(("role", "taken"), [("web", True), ("notify", False), ("link", False)])
+def test_only_the_page_speaks_for_the_link_of_a_message(
+    role: str, taken: bool, desk: Desk, join: Callable[..., Peer]
+) -> None:
+    peer = join(role)
+    actor, args = "link:caretaker", {"call": "wc-1"}
+    peer.say(command("acknowledge_call", args, id="c", actor=actor, via="link"))
+    if taken:
+        eventually(lambda: len(desk.commands) == 1)
+        assert desk.commands[0].command.issuer.name == "link:caretaker"
+    else:
+        assert peer.hear("error")["reason"].startswith("link: only the page")
