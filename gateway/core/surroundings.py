@@ -179,7 +179,9 @@ def changed(turn: Turn, room: str, role: RoomRole, point: str, change: Change) -
     if role == "leak":
         _step_leak(turn, room, leak.Seen(change.active))
     elif room in turn.occupancies:
-        seen = occupancy.Seen(cast("occupancy.Role", role), point, change.active)
+        # One that stuck before the restart is not believed until it has let go.
+        active = None if turn.contacts[point].stuck else change.active
+        seen = occupancy.Seen(cast("occupancy.Role", role), point, active)
         _step_occupancy(turn, room, seen)
 
 

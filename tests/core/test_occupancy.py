@@ -7,14 +7,14 @@ from dataclasses import replace
 from typing import Literal
 
 import pytest
-from building_bench import OFFSET, Bench
-from sensor_bench import house_of, room_of
 
 from gateway.core import occupancy
 from gateway.core.facts import Fact, Json
 from gateway.core.machine import Ms
 from gateway.core.occupancy import HOUR_MS, NO_CALL, ClockKnown, Role, Seen
 from gateway.core.plan import RoomPlan
+from tests.core.building_bench import OFFSET, Bench
+from tests.core.sensor_bench import house_of, room_of
 
 OPEN = RoomPlan("wc", "WC", motion=("pir", "pir2"), taps=("tap",), elsewhere=("hall",))
 """No contact at the door."""
@@ -460,6 +460,22 @@ def test_a_room_of_which_nothing_is_seen_has_no_belief() -> None:
     house.level(MINUTE, "door", True)
     room = room_of(house)
     assert (room["occupancy"], room["leak"], room["climate"]) == (None, None, None)
+
+
+def test_a_sensor_that_stuck_before_the_restart_is_not_believed() -> None:
+    plan = house_of(RoomPlan("wc", "WC", motion=("pir",)))
+    stuck = replace(plan.contacts[0], stuck_after_ms=2 * HOUR_MS)
+    house = Bench(replace(plan, contacts=(stuck,)))
+    house.level(MINUTE, "pir", True)
+    house.until(3 * HOUR_MS)
+    assert room_of(house)["occupancy"] == "unknown"
+    assert house.alarms() == {"pir/contact_stuck": "active"}
+    after = house.restarted(levels=False)
+    after.level(1000, "pir", True)
+    assert room_of(after)["occupancy"] == "unknown"
+    after.level(MINUTE, "pir", False)
+    after.level(2 * MINUTE, "pir", True)
+    assert room_of(after)["occupancy"] == "occupied"
 
 
 @pytest.mark.parametrize("export", [(), ("motion",), ("occupancy",)])
