@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from control_bench import Time
-
 from gateway.control.clock import STEP_MS, Trust, boot
+from tests.control.control_bench import Time
 
 
 def test_civil_time_is_monotonic_time_plus_an_offset() -> None:

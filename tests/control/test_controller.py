@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import time
 
-from control_bench import BUTTON, LEAF, RELAY, Rig
-
 from gateway.core import door
 from gateway.core.events import JournalState, Level
 from gateway.core.plan import BuildingPlan
 from gateway.core.snapshot import snapshot
+from tests.control.control_bench import BUTTON, LEAF, RELAY, Rig
 
 
 def test_the_relay_moves_before_anything_is_written() -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from control_bench import Rig
-
 from gateway.control.desk import Desk
 from gateway.control.eye import Cursors
 from gateway.control.guarantees import Guarantees
 from gateway.core.events import Delivered
 from gateway.panel import messages as m
+from tests.control.control_bench import Rig
 
 
 class Eye:

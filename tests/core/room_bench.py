@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from building_bench import STAFF, Bench
-
 from gateway.core.events import AcknowledgeCall, Reading, TestRoom
 from gateway.core.facts import Json
 from gateway.core.machine import Ms
@@ -22,6 +20,7 @@ from gateway.core.plan import (
     RelayPlan,
     RoomPlan,
 )
+from tests.core.building_bench import STAFF, Bench
 
 WC = RoomPlan(
     "wc",

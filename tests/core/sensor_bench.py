@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import cast
 
-from building_bench import STAFF, Bench
-
 from gateway.core.effects import Reply
 from gateway.core.events import ResetAlarm
 from gateway.core.facts import Json
 from gateway.core.machine import Ms
 from gateway.core.plan import BuildingPlan, ContactPlan, MeterPlan, RelayPlan, RoomPlan
+from tests.core.building_bench import STAFF, Bench
 
 CLIMATE = ("temperature_c", "humidity_percent")
 

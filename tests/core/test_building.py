@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Literal, cast
 
 import pytest
-from building_bench import FRONT, OFFSET, PLAN, SMALL, STAFF, Bench
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +31,7 @@ from gateway.core.events import (
 from gateway.core.machine import Broken, Ms
 from gateway.core.plan import BuildingPlan, DoorPlan, FirePlan, RelayPlan
 from gateway.core.reasons import REASONS
+from tests.core.building_bench import FRONT, OFFSET, PLAN, SMALL, STAFF, Bench
 
 # --- start and time -----------------------------------------------------------------------
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from call_bench import LINE, OFFSET, ROOM, CallBench
 
 from gateway.core import call, call_kept
 from gateway.core.call import CancelPressed, CordSeen, PresencePressed, classified, troubles
 from gateway.core.machine import Ms, replace
 from gateway.core.plan import RoomPlan
+from tests.core.call_bench import LINE, OFFSET, ROOM, CallBench
 
 
 def test_a_pull_raises_the_call_with_lamps_and_sounder() -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from building_bench import Bench
-from sensor_bench import house_of, room_of
 
 from gateway.core.climate import dew_point_c
 from gateway.core.events import Reading
 from gateway.core.facts import Json
 from gateway.core.machine import Ms
 from gateway.core.plan import ClimatePlan, RoomPlan
+from tests.core.building_bench import Bench
+from tests.core.sensor_bench import house_of, room_of
 
 MINUTE: Ms = 60_000
 HOUR: Ms = 60 * MINUTE

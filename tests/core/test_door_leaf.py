@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from door_bench import BLIND, HOLD, LAMP, MAINTAINED, PLAN, STRIKE, Bench
 
 from gateway.core import door
 from gateway.core.events import Mode
 from gateway.core.leaf import Result
+from tests.core.door_bench import BLIND, HOLD, LAMP, MAINTAINED, PLAN, STRIKE, Bench
 
 # --- the life of an opening ---------------------------------------------------------------
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from door_bench import BLIND, HOLD, LAMP, MAINTAINED, PLAN, STRIKE, TOGGLE, Bench, fire
 
 from gateway.core import door
 from gateway.core.effects import Drive, Reply
 from gateway.core.events import Mode
 from gateway.core.leaf import Result
 from gateway.core.plan import DoorPlan, Transition
+from tests.core.door_bench import BLIND, HOLD, LAMP, MAINTAINED, PLAN, STRIKE, TOGGLE, Bench, fire
 
 # --- start --------------------------------------------------------------------------------
 

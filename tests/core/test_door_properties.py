@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from door_bench import BLIND, HOLD, LAMP, MAINTAINED, PLAN, STRIKE, TOGGLE, Bench, fire
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +15,7 @@ from gateway.core.effects import Drive, Reply
 from gateway.core.events import MODES
 from gateway.core.machine import Ms
 from gateway.core.plan import DoorPlan
+from tests.core.door_bench import BLIND, HOLD, LAMP, MAINTAINED, PLAN, STRIKE, TOGGLE, Bench, fire
 
 PLANS: dict[str, DoorPlan] = {
     "pulse": PLAN,

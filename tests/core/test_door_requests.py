@@ -7,7 +7,6 @@ from itertools import product
 from typing import get_args
 
 import pytest
-from door_bench import BLIND, HOLD, MAINTAINED, PLAN, TOGGLE, Bench, fire
 
 from gateway.core import door
 from gateway.core.door_rules import REQUESTS, RequestKind
@@ -15,6 +14,7 @@ from gateway.core.effects import Reply
 from gateway.core.events import MODES, Mode
 from gateway.core.plan import ActivatorKind, DoorPlan, Side
 from gateway.core.reasons import REASONS
+from tests.core.door_bench import BLIND, HOLD, MAINTAINED, PLAN, TOGGLE, Bench, fire
 
 ASKS: list[tuple[RequestKind, Side | None]] = [
     *product(get_args(ActivatorKind), get_args(Side)),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from door_bench import LAMP, Bench
-
 from gateway.core import indicator
 from gateway.core.plan import IndicatorPlan
+from tests.core.door_bench import LAMP, Bench
 
 PLAN = IndicatorPlan("lamp", accepted=(400,), refused=(100, 50, 100), fault=())
 

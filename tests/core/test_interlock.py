@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from door_bench import PLAN, Bench
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core import door, interlock
 from gateway.core.interlock import Interlock, Seen
 from gateway.core.plan import InterlockPlan
+from tests.core.door_bench import PLAN, Bench
 
 GROUP = InterlockPlan("lock", ("a", "b", "c"), wait_ms=10_000)
 

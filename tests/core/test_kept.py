@@ -6,13 +6,13 @@ import json
 from dataclasses import replace
 
 import pytest
-from building_bench import FRONT, OFFSET, PLAN, SMALL, Bench
 
 from gateway.core import building
 from gateway.core.events import CivilTime, JournalState, Level, Reading, RelayFault
 from gateway.core.facts import Json
 from gateway.core.kept import read
 from gateway.core.plan import BuildingPlan
+from tests.core.building_bench import FRONT, OFFSET, PLAN, SMALL, Bench
 
 
 def levels(bench: Bench, **active: bool | None) -> None:

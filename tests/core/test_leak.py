@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from building_bench import Bench
-from sensor_bench import house_of, reset, room_of
 
 from gateway.core import building
 from gateway.core.plan import RoomPlan
+from tests.core.building_bench import Bench
+from tests.core.sensor_bench import house_of, reset, room_of
 
 WC = RoomPlan("wc", "WC", leak="wc.leak", valve="wc.valve")
 BARE = RoomPlan("wc", "WC", leak="wc.leak")

@@ -17,11 +17,11 @@ from typing import Any, get_args
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from room_bench import BATH, RoomBench
 
 from gateway.core import building
 from gateway.core.events import MODES, AnyCommand, Event, Issuer, Level, TestRoom
 from gateway.core.machine import Ms
+from tests.core.room_bench import BATH, RoomBench
 
 CANCEL = "wc.cancel"
 POINTS = [

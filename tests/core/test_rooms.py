@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from building_bench import OFFSET, STAFF, Bench
-from room_bench import BATH, LAMPS, WC, RoomBench
 
 from gateway.core import building
 from gateway.core.events import (
@@ -20,6 +18,8 @@ from gateway.core.events import (
     TestRoom,
 )
 from gateway.core.plan import RelayPlan
+from tests.core.building_bench import OFFSET, STAFF, Bench
+from tests.core.room_bench import BATH, LAMPS, WC, RoomBench
 
 
 @pytest.mark.parametrize(

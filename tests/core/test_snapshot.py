@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from building_bench import OFFSET, PLAN, SMALL, Bench
 
 from gateway.core.events import CivilTime, Reading, RelayFault
 from gateway.core.plan import RelayPlan
+from tests.core.building_bench import OFFSET, PLAN, SMALL, Bench
 
 
 def shown(bench: Bench) -> Any:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from door_bench import BLIND, Bench
-
 from gateway.core import door, tally
 from gateway.core.tally import Tally
+from tests.core.door_bench import BLIND, Bench
 
 
 def test_openings_requests_and_times_are_counted() -> None:

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import cast
 
 import pytest
-from building_bench import OFFSET, SMALL, STAFF, Bench
 
 from gateway.core import building, telling
 from gateway.core.events import AcknowledgeCall, CivilTime, ConfirmMessage, Delivered, JournalState
@@ -24,6 +23,7 @@ from gateway.core.plan import (
     RoomPlan,
     WatchPlan,
 )
+from tests.core.building_bench import OFFSET, SMALL, STAFF, Bench
 
 HOUR = 3_600_000
 CARE = EscalationPlan(

@@ -10,13 +10,13 @@ from pathlib import Path
 import gpiozero
 import pytest
 import smbus2
-from driver_bench import Clock, Heard, wait_until
 from gpiozero.pins.mock import MockFactory
-from i2c_chips import Ads1115, Bme280, Bus, Buses, Mcp23017, Sht
 
 from drivers import i2c, simulated
 from drivers.i2c import expander
 from drivers.simulated import Runtime
+from tests.drivers.driver_bench import Clock, Heard, wait_until
+from tests.drivers.i2c_chips import Ads1115, Bme280, Bus, Buses, Mcp23017, Sht
 
 
 @pytest.fixture

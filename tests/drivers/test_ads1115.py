@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Board
-from driver_bench import Heard, wait_until
 
 from drivers import DriverFault, MeterReport, Quantity, ads1115, ads1115_line
 from drivers.i2c import Chip
+from tests.drivers.conftest import Board
+from tests.drivers.driver_bench import Heard, wait_until
 
 
 def voltage(heard: Heard, settings: ads1115.Settings) -> dict[str, float | None]:

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import Board
-from driver_bench import Heard, wait_until
-from i2c_chips import RAW_H, RAW_P, RAW_T, H, P, Sht, T
 
 from drivers import Device, DriverFault, MeterReport, bme280, sht3x, sht4x
 from drivers.bme280 import Calibration, compensate
+from tests.drivers.conftest import Board
+from tests.drivers.driver_bench import Heard, wait_until
+from tests.drivers.i2c_chips import RAW_H, RAW_P, RAW_T, H, P, Sht, T
 
 Open = Callable[..., Device]
 
@@ -258,7 +258,7 @@ def test_a_sensor_that_measures_does_not_hold_up_another(board: Board) -> None:
 
 def test_the_models_refuse_what_the_chips_refuse() -> None:
     """Else these tests would prove little."""
-    from i2c_chips import Nack
+    from tests.drivers.i2c_chips import Nack
 
     chip = Sht(b"\xfd")
     with pytest.raises(Nack):

@@ -15,14 +15,14 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Board
-from driver_bench import Heard
-from enocean_bench import FakeStick
 from gpiozero.pins.mock import MockFactory
 
 import drivers
 from drivers import ContactReport, DriverFault, MeterReport
 from drivers.simulated import Runtime
+from tests.drivers.conftest import Board
+from tests.drivers.driver_bench import Heard
+from tests.drivers.enocean_bench import FakeStick
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from driver_bench import Heard, wait_until
 
 from drivers import Device, DriverFault, MeterReport, ds18b20
+from tests.drivers.driver_bench import Heard, wait_until
 
 ID = "28-0316a2795cff"
 GOOD = "72 01 4b 46 7f ff 0e 10 57 : crc=57 YES\n72 01 4b 46 7f ff 0e 10 57 t=23125\n"

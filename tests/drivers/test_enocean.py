@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from driver_bench import Heard
-from enocean_bench import ALIVE, BO_PRESSED, ROCKER, FakeStick, radio, rocker, window
 
 from drivers import ContactReport, DriverFault, MeterReport, enocean_contact, enocean_meter
 from drivers.enocean import stick as stick_file
 from drivers.enocean.esp3 import ASK_VERSION
+from tests.drivers.driver_bench import Heard
+from tests.drivers.enocean_bench import ALIVE, BO_PRESSED, ROCKER, FakeStick, radio, rocker, window
 
 OTHER = "0029A1B2"
 

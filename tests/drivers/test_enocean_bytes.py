@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from enocean_bench import ALIVE, BO_PRESSED, LEARN_A5, radio, rocker, window
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +16,7 @@ from drivers.enocean.esp3 import (
     parse,
     telegram,
 )
+from tests.drivers.enocean_bench import ALIVE, BO_PRESSED, LEARN_A5, radio, rocker, window
 
 
 def telegrams(data: bytes) -> list[Telegram]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 import pytest
-from driver_bench import Heard
 from gpiozero.pins.mock import MockFactory, MockPin
 
 from drivers import ContactReport, DriverFault, Relay, Report, gpio_contact, gpio_relay
+from tests.drivers.driver_bench import Heard
 
 CLOSED_IS_ACTIVE = {"normally_open": True, "normally_closed": False}
 

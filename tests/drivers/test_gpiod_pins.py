@@ -17,7 +17,6 @@ from typing import Any
 
 import gpiod
 import pytest
-from driver_bench import Heard
 from gpiod.line import Bias, Direction, Edge, Value
 from gpiozero import LED, Button, GPIOPinInUse
 
@@ -31,6 +30,7 @@ from drivers import (
     gpiod_lines,
     gpiod_pins,
 )
+from tests.drivers.driver_bench import Heard
 
 
 @dataclass

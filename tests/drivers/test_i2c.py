@@ -5,10 +5,10 @@ from __future__ import annotations
 import errno
 
 import pytest
-from conftest import Board
 
 from drivers import DriverFault
 from drivers.i2c import I2C_TIMEOUT, Chip, sensirion
+from tests.drivers.conftest import Board
 
 
 def test_a_spark_on_the_bus_is_not_told(board: Board) -> None:

@@ -9,10 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from conftest import Board
-from driver_bench import Heard, wait_until
 from gpiozero.pins.mock import MockFactory, MockPin
-from i2c_chips import GPINTEN, IOCON, IODIR, OLAT
 
 from drivers import (
     ContactReport,
@@ -23,6 +20,9 @@ from drivers import (
     mcp23017_contact,
     mcp23017_relay,
 )
+from tests.drivers.conftest import Board
+from tests.drivers.driver_bench import Heard, wait_until
+from tests.drivers.i2c_chips import GPINTEN, IOCON, IODIR, OLAT
 
 LINE = "GPIO4"
 SLOW_MS = 60_000

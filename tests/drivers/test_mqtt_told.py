@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from driver_bench import Heard
 from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers import ContactReport, MeterReport, mqtt_contact, mqtt_meter
 from drivers.mqtt import told
+from tests.drivers.driver_bench import Heard
 
 WINDOW = mqtt_contact.Settings(
     "zigbee2mqtt/window", "contact", active=("false",), inactive=("true",)

@@ -7,7 +7,6 @@ from itertools import pairwise
 from threading import Event, Thread
 
 import pytest
-from driver_bench import Clock, Heard
 
 from drivers import (
     ContactReport,
@@ -20,6 +19,7 @@ from drivers import (
     simulated_relay,
 )
 from drivers.simulated import Runtime
+from tests.drivers.driver_bench import Clock, Heard
 
 
 def door(heard: Heard) -> simulated_relay.SimulatedRelay:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import rig
+
+from tests.hil import rig
 
 pytestmark = [pytest.mark.hil, pytest.mark.timeout(600)]
 

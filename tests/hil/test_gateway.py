@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import rig
+
+from tests.hil import rig
 
 pytestmark = [pytest.mark.hil, pytest.mark.timeout(1500)]
 
@@ -18,6 +19,9 @@ PERSIST = {True: "the kernel keeps outputs", False: "the kernel lets outputs go"
 OFF_WITHIN_S = 2.0
 """By the kernel's own record and clock. On a host that does much else, too, the emulated machine
 may be so slow that even this is missed."""
+
+
+BUSY = "let the machine come first (as root: chrt --rr 1 make hil)"
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +40,7 @@ def seen_by(script: str, case: str, files: list[Path], **options: Any) -> Any:
 def test_each_of_500_bouncing_presses_is_served_once(installation: Path) -> None:
     """gpiozero#550, #1039: presses that were lost; mqtt-io#193: pulses that were doubled."""
     seen = seen_by("gateway_presses.py", "presses", [installation])
-    assert seen["presses"] == 500, "the host disturbs the machine too often to judge"
+    assert seen["presses"] == 500, f"the host disturbs the machine too often to judge: {BUSY}"
     assert (seen["served_once"], seen["missed"], seen["twice"]) == (500, 0, 0)
     assert seen["level_at_end"] == 0
     assert seen["journal"]["door_request front accepted"] >= 500
@@ -59,7 +63,7 @@ def test_an_end_with_a_relay_on_ends_with_it_off(installation: Path, persist: bo
     for way in ("kill", "hang"):
         assert seen[way]["on_before"], way
         assert seen[way]["off_s"] is not None, way
-        assert seen[way]["off_s"] <= OFF_WITHIN_S, way
+        assert seen[way]["off_s"] <= OFF_WITHIN_S, f"{way}; on a busy host {BUSY}"
         assert seen[way]["by"] == "portier-guard", way
         assert seen[way]["cut_short"] == 0, f"{way}: systemd ended `portier outputs off` early"
         assert seen[way]["stays_off"], way

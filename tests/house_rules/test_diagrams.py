@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import diagrams
 import pytest
 
 from gateway.core.machine import Ms, Step
+from tests.house_rules import diagrams
 
 
 def test_the_file_of_diagrams_is_what_the_code_does() -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from journal_desk import Desk, close_readers
+
+from tests.journal.journal_desk import Desk, close_readers
 
 
 @pytest.fixture(autouse=True)

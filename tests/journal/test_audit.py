@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from journal_desk import UTC_OFFSET_MS, work
 
 from gateway.journal import audit
 from gateway.journal.audit import AuditEntry, Verdict
 from gateway.journal.store import Store
+from tests.journal.journal_desk import UTC_OFFSET_MS, work
 
 
 @pytest.fixture

@@ -6,12 +6,12 @@ import threading
 from pathlib import Path
 
 import pytest
-from journal_desk import Desk, answers, opened, read, reading, work
 
 from gateway.core.facts import Fact
 from gateway.journal import backup
 from gateway.journal.backup import BackupError
 from gateway.journal.store import Store
+from tests.journal.journal_desk import Desk, answers, opened, read, reading, work
 
 
 def test_a_backup_beside_a_busy_writer_is_consistent(path: Path, tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from journal_desk import Desk, answers, opened, read, reading
 
 from gateway.core.effects import Reply
 from gateway.journal import writer
 from gateway.journal.audit import AuditEntry
+from tests.journal.journal_desk import Desk, answers, opened, read, reading
 
 
 @pytest.fixture(autouse=True)

@@ -9,13 +9,13 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from journal_desk import UTC_OFFSET_MS, opened, read, reading, work
 
 from gateway.core.facts import Fact
 from gateway.journal import export, history
 from gateway.journal.export import Wanted
 from gateway.journal.history import Bucket
 from gateway.journal.store import Store
+from tests.journal.journal_desk import UTC_OFFSET_MS, opened, read, reading, work
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS

@@ -9,7 +9,6 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from journal_desk import UTC_OFFSET_MS, read
 
 from gateway.core import building
 from gateway.core.events import CivilTime, Event, Level
@@ -22,6 +21,7 @@ from gateway.journal.queue import Work
 from gateway.journal.retention import Upkeep
 from gateway.journal.store import Store
 from gateway.settings.model import Retention
+from tests.journal.journal_desk import UTC_OFFSET_MS, read
 
 HOUR_MS = 3_600_000
 MARK = "seen by nobody else 5f1c"

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from journal_desk import UTC_OFFSET_MS, Desk, opened, read, reading, work
 
 from gateway.core.facts import Fact
 from gateway.journal import backup
 from gateway.journal.reader import CursorExpired, JournalUnavailable, Reader
 from gateway.journal.store import Store
+from tests.journal.journal_desk import UTC_OFFSET_MS, Desk, opened, read, reading, work
 
 
 @pytest.fixture

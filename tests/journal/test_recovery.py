@@ -13,7 +13,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from journal_desk import UTC_OFFSET_MS, Desk, answers, opened, read, reading, work
 
 from gateway.core.facts import Fact
 from gateway.journal import audit, recovery, schema
@@ -21,6 +20,7 @@ from gateway.journal.audit import AuditEntry
 from gateway.journal.pages import Pages
 from gateway.journal.schema import PAGE_BYTES
 from gateway.journal.store import Store
+from tests.journal.journal_desk import UTC_OFFSET_MS, Desk, answers, opened, read, reading, work
 
 WORDS_END = 10 * PAGE_BYTES
 """Both copies of the words (kinds, subjects) of the test journal lie before this offset."""

@@ -6,13 +6,22 @@ import time
 from pathlib import Path
 
 import pytest
-from journal_desk import UTC_OFFSET_MS, YEAR_MS, Desk, answers, opened, read, reading, work
 
 from gateway.core.facts import Fact
 from gateway.journal import retention
 from gateway.journal.audit import AuditEntry, verify
 from gateway.journal.retention import Upkeep
 from gateway.journal.store import Numbered, Store
+from tests.journal.journal_desk import (
+    UTC_OFFSET_MS,
+    YEAR_MS,
+    Desk,
+    answers,
+    opened,
+    read,
+    reading,
+    work,
+)
 
 DAY_MS = 86_400_000
 HOUR_MS = 3_600_000

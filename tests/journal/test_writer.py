@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
-from journal_desk import UTC_OFFSET_MS, Desk, answers, opened, read, reading
 
 from gateway.core.effects import Reply
 from gateway.core.facts import Fact
 from gateway.journal import writer
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch, Queue
+from tests.journal.journal_desk import UTC_OFFSET_MS, Desk, answers, opened, read, reading
 
 
 def test_a_fact_is_on_the_disk_before_it_is_told(path: Path) -> None:

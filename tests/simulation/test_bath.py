@@ -4,7 +4,8 @@ there, over kill -9, power cuts, wires that cannot be read and tests."""
 from __future__ import annotations
 
 import pytest
-from bath import Bath
+
+from tests.simulation.bath import Bath
 
 DAYS = 2
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 from bisect import bisect_right
 
 import pytest
-from town import BLOCKED_MS, LIMITS_MS, SETTLE_MS, Town
+
+from tests.simulation.town import BLOCKED_MS, LIMITS_MS, SETTLE_MS, Town
 
 SEEDS = range(5)
 DAYS = 30

@@ -6,7 +6,8 @@ import difflib
 from pathlib import Path
 
 import pytest
-from story import Story, parse, replayed
+
+from tests.stories.story import Story, parse, replayed
 
 HERE = Path(__file__).parent
 STORIES = sorted(HERE.glob("*.txt"))
