@@ -39,8 +39,10 @@ AGAIN_MS: Ms = 600_000
 """A condition that comes back within this time goes on where its chain was, so that a loose
 wire does not flood the phones."""
 RETRY_FIRST_MS: Ms = 5_000
-RETRY_MOST_MS: Ms = 300_000
-"""The pause after a round that reached nobody doubles from the first to the most."""
+RETRY_MOST_MS: Ms = 60_000
+RETRY_PATIENT_MS: Ms = 3_600_000
+"""The pause after a round that reached nobody doubles from the first to the most: a minute, an
+hour for what can wait."""
 MESSAGES_MOST: Final = 40
 """So many of the last messages are remembered; the journal has them all."""
 
@@ -265,7 +267,8 @@ class _Work:
     def _begin_anew(self) -> None:
         """The round has reached nobody: that is said, and the next one begins after a pause."""
         chain = self.chain
-        pause_ms = min(RETRY_FIRST_MS << min(chain.failed_rounds, 16), RETRY_MOST_MS)
+        most_ms = RETRY_PATIENT_MS if chain.patient else RETRY_MOST_MS
+        pause_ms = min(RETRY_FIRST_MS << min(chain.failed_rounds, 16), most_ms)
         begin_ms = self.now + pause_ms
         self.chain = replace(
             chain,

@@ -176,16 +176,25 @@ def test_answers_to_nothing_are_nothing() -> None:
     assert bench.chain == before
 
 
-def test_when_everything_fails_that_is_said_and_it_begins_anew_ever_more_slowly() -> None:
-    bench = Bench(ONCE)
+@pytest.mark.parametrize(
+    ("patient", "most"),
+    [
+        (False, [60_000] * 7),
+        (True, [80_000, 160_000, 320_000, 640_000, 1_280_000, 2_560_000, 3_600_000]),
+    ],
+)
+def test_when_everything_fails_that_is_said_and_it_begins_anew_ever_more_slowly(
+    patient: bool, most: list[Ms]
+) -> None:
+    bench = Bench(ONCE, patient=patient)
     pauses = []
-    for _ in range(9):
+    for _ in range(11):
         while waiting(bench.chain):
             bench.answer(bench.now, False, "connection")
         assert bench.chain.conditions == NOBODY
         pauses.append((escalation.wake_at(bench.chain) or 0) - bench.now)
         bench.until(escalation.wake_at(bench.chain) or 0)
-    assert pauses == [5_000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000, 300_000]
+    assert pauses == [5_000, 10_000, 20_000, 40_000, *most]
     bench.answer(bench.now, True)
     assert bench.chain.conditions == ()
 
