@@ -7,6 +7,7 @@ they are not known.
 from __future__ import annotations
 
 from gateway.core import alarms, door, rooms, schedule, telling
+from gateway.core.climate import DEW_POINT
 from gateway.core.clock import utc_of
 from gateway.core.contact import Contact
 from gateway.core.facts import Json
@@ -30,7 +31,7 @@ def snapshot(building: Building, now: Ms) -> dict[str, Json]:
         "points": {
             **{name: _contact(building, one) for name, one in building.contacts.items()},
             **{name: _relay(one) for name, one in building.relays.items()},
-            **{name: _meter(one) for name, one in building.meters.items()},
+            **{name: _meter(building, one) for name, one in building.meters.items()},
         },
         "alarms": [_alarm(building, alarm) for alarm in alarms.listed(building.alarms)],
         "fire": _fire(building),
@@ -114,11 +115,15 @@ def _relay(one: Relay) -> Json:
     }
 
 
-def _meter(one: Meter) -> Json:
+def _meter(building: Building, one: Meter) -> Json:
+    """With the dew point that a room makes of it, which has a history like any quantity."""
     quantities: dict[str, Json] = {
         name: {"value": series.value, "at_ms": series.at_ms, "reason": series.reason}
         for name, series in one.series.items()
     }
+    for air in building.climates.values():
+        if air.plan.point == one.plan.point and air.at_ms is not None:
+            quantities[DEW_POINT] = {"value": air.dew_point_c, "at_ms": air.at_ms, "reason": ""}
     return {
         "kind": "meter",
         "active": None,

@@ -194,6 +194,8 @@ def _number(value: str, digits: int) -> str:
 def _meters(topics: Topics, snapshot: Mapping[str, Any], names: Mapping[str, str]) -> Found:
     for id, point in snapshot.get("points", {}).items():
         for quantity in point.get("quantities") or {}:
+            if quantity == "dew_point_c":
+                continue  # the room's
             state = topics.point(id)
             value = f"value_json.quantities.{quantity}.value"
             name = names.get(quantity, "{0}: " + quantity).format(id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 
 from gateway.core.climate import dew_point_c
@@ -81,6 +83,25 @@ def test_the_dew_point_is_a_reading_of_the_meter(air: Air) -> None:
         "at_ms": MINUTE,
         "fan": False,
     }
+
+
+def test_the_dew_point_is_shown_beside_what_the_meter_measures(air: Air) -> None:
+    assert "dew_point_c" not in shown_of(air), "nothing is known yet"
+    air.reads(MINUTE, 20.0, 50.0)
+    assert shown_of(air)["dew_point_c"] == {"value": 9.26, "at_ms": MINUTE, "reason": ""}
+
+
+def test_a_meter_of_another_room_has_no_dew_point_of_this_one() -> None:
+    rooms = (RoomPlan(n, n, climate=ClimatePlan(f"{n}.climate")) for n in ("a", "b"))
+    house = Bench(house_of(*rooms))
+    house.at(1000, Reading("a.climate", "temperature_c", 20.0))
+    assert "dew_point_c" in shown_of(house, "a.climate")
+    assert "dew_point_c" not in shown_of(house, "b.climate")
+
+
+def shown_of(house: Bench, point: str = METER) -> dict[str, Json]:
+    points = cast("dict[str, dict[str, dict[str, Json]]]", house.shown()["points"])
+    return points[point]["quantities"]
 
 
 def test_a_dew_point_is_told_when_it_has_moved_and_now_and_then(air: Air) -> None:
