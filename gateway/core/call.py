@@ -22,9 +22,8 @@ from gateway.core.call_moves import (
     again,
     counted,
     ended,
-    fact_of_test,
-    made_real,
     raised_fact,
+    without_deadline,
 )
 from gateway.core.call_record import (
     Acknowledged,
@@ -40,10 +39,10 @@ from gateway.core.call_record import (
     TestSet,
     classified,
     outputs,
-    points_of,
     troubles,
 )
 from gateway.core.call_restored import restored
+from gateway.core.call_testing import LAST_MINUTE_MS, TEST_LIMIT_MS, end_test, in_test, set_test
 from gateway.core.effects import Drive
 from gateway.core.facts import Fact, Json
 from gateway.core.machine import Ms, Step, earliest, replace
@@ -70,10 +69,6 @@ __all__ = [
 
 BLINK_MS: Ms = 500
 """The room lamp is on and off for so long each: 1 Hz."""
-
-TEST_LIMIT_MS: Ms = 1_800_000
-LAST_MINUTE_MS: Ms = 60_000
-"""A call raised so shortly before the end of a test is real."""
 
 PULL_TOLD_MS: Ms = 60_000
 """Further pulls of a raised call are counted, and told at most so often."""
@@ -123,7 +118,7 @@ def _stepped(call: Call, event: CallEvent | None, now: Ms) -> tuple[Call, Facts]
         case Acknowledged():
             return _acknowledge(call, event, now)
         case TestSet():
-            return _test(call, event, now)
+            return set_test(call, event, now)
         case Restored(was=was):
             return restored(call, was, now)
         case _:
@@ -149,7 +144,7 @@ def _time(call: Call, now: Ms) -> tuple[Call, Facts]:
         anew = again(record, "unattended", now)
         return replace(call, record=anew), (raised_fact(call, anew, None, now),)
     if call.test_until_ms is not None and call.test_until_ms <= now:
-        return _end_test(call, "over", None, now)
+        return end_test(call, "over", None, now)
     return call, ()
 
 
@@ -174,7 +169,7 @@ def _cord(call: Call, event: CordSeen, now: Ms) -> tuple[Call, Facts]:
 
 def _pull(call: Call, event: CordSeen, now: Ms, *, found: bool) -> tuple[Call, Facts]:
     point, at_ms, record = event.point, event.at_ms, call.record
-    test = _in_test(call, at_ms)
+    test = in_test(call, at_ms)
     cause = "cord" if point in call.plan.cords else "line"
     if record is None:
         number = None if call.number is None else call.number + 1
@@ -231,6 +226,7 @@ def _acknowledge(call: Call, event: Acknowledged, now: Ms) -> tuple[Call, Facts]
         acknowledged=At(now),
         acknowledged_by=event.by,
         attend_by_ms=now + call.plan.attend_within_ms,
+        attend_by_utc_ms=None,
         acknowledged_after_ms=_first(record.acknowledged_after_ms, after_ms),
     )
     data: dict[str, Json] = {
@@ -249,11 +245,10 @@ def _attend(call: Call, event: PresencePressed) -> tuple[Call, Facts]:
         return call, ()
     after_ms = record.after(at_ms)
     after = replace(
-        record,
+        without_deadline(record),
         state="attended",
         since=At(at_ms),
         attended=At(at_ms),
-        attend_by_ms=None,
         attended_after_ms=_first(record.attended_after_ms, after_ms),
     )
     data: dict[str, Json] = {"call": record.id, "point": event.point, "after_ms": after_ms}
@@ -279,35 +274,3 @@ def _before_the_pull(record: Record, at_ms: Ms) -> bool:
 
 def _first(known_ms: Ms | None, after_ms: Ms | None) -> Ms | None:
     return after_ms if known_ms is None else known_ms
-
-
-# --- test ---------------------------------------------------------------------------------
-
-
-def _in_test(call: Call, at_ms: Ms) -> bool:
-    if call.test_from_ms is None or call.test_until_ms is None:
-        return False
-    return call.test_from_ms <= at_ms < call.test_until_ms - LAST_MINUTE_MS
-
-
-def _test(call: Call, event: TestSet, now: Ms) -> tuple[Call, Facts]:
-    if event.for_ms > 0:
-        until_ms = now + event.for_ms
-        from_ms = now if call.test_from_ms is None else call.test_from_ms
-        after = replace(call, test_from_ms=from_ms, test_until_ms=until_ms, test_by=event.by)
-        return after, (fact_of_test(call, now, active=True, for_ms=event.for_ms, event=event),)
-    return (call, ()) if call.test_until_ms is None else _end_test(call, "ended", event, now)
-
-
-def _end_test(call: Call, reason: str, event: TestSet | None, now: Ms) -> tuple[Call, Facts]:
-    over = fact_of_test(call, now, active=False, reason=reason, event=event)
-    after = replace(call, test_from_ms=None, test_until_ms=None, test_by=None)
-    record = call.record
-    if record is None or not record.test:
-        return after, (over,)
-    fresh = record.pulled_ms is None or record.pulled_ms > now - LAST_MINUTE_MS
-    if fresh or any(call.cord(point) == "pulled" for point in points_of(call.plan)):
-        after, _, fact = made_real(after, record, "test_over", now)
-        return after, (over, fact)
-    after, facts = ended(after, record, None, now)
-    return after, (over, *facts)

@@ -13,10 +13,16 @@ Facts = tuple[Fact, ...]
 
 def again(record: Record, cause: str, at_ms: Ms) -> Record:
     """Raised again; who had seen it before is kept, and calls for help all the same."""
-    return replace(record, state="raised", cause=cause, since=At(at_ms), attend_by_ms=None)
+    return without_deadline(replace(record, state="raised", cause=cause, since=At(at_ms)))
+
+
+def without_deadline(record: Record) -> Record:
+    """Nobody is waited for any more."""
+    return replace(record, attend_by_ms=None, attend_by_utc_ms=None)
 
 
 def counted(call: Call, *, test: bool) -> Call:
+    """One more call, or test, in the room's book."""
     if test:
         return replace(call, tests=call.tests + 1)
     return replace(call, calls=call.calls + 1)
@@ -25,6 +31,7 @@ def counted(call: Call, *, test: bool) -> Call:
 def raised_fact(
     call: Call, record: Record, point: str | None, at_ms: Ms, was: str | None = None
 ) -> Fact:
+    """Somebody calls. ``was``: the name that the call had before."""
     data: dict[str, Json] = {
         "call": record.id,
         "cause": record.cause,
@@ -44,15 +51,16 @@ def made_real(call: Call, record: Record, cause: str, now: Ms) -> tuple[Call, Re
 
 
 def ended(call: Call, record: Record, point: str | None, at_ms: Ms) -> tuple[Call, Facts]:
+    """Quiet: by the button at ``point``, or (a test call, no point) with the end of its test."""
     after_ms = record.after(at_ms)
-    ended = replace(record, state="quiet", attend_by_ms=None, cancelled_after_ms=after_ms)
+    over = replace(without_deadline(record), state="quiet", cancelled_after_ms=after_ms)
     data: dict[str, Json] = {
         "call": record.id,
         "point": point,
         "after_ms": after_ms,
         "test": record.test,
     }
-    last = (*call.last, ended)[-LAST_CALLS:]
+    last = (*call.last, over)[-LAST_CALLS:]
     after = replace(call, record=None, quiet_ms=at_ms, last=last)
     return after, (Fact("call_cancelled", call.plan.id, at_ms, data),)
 
@@ -66,6 +74,7 @@ def fact_of_test(
     reason: str | None = None,
     event: TestSet | None = None,
 ) -> Fact:
+    """Test mode began (``for_ms``) or ended (``reason``: over, ended, restart)."""
     data: dict[str, Json] = {
         "active": active,
         "for_ms": for_ms,

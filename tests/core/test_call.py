@@ -372,6 +372,21 @@ def test_the_time_to_attend_goes_on_over_a_restart() -> None:
     assert twice.told() == ["raised wc-1 unattended 1"]
 
 
+@pytest.mark.parametrize("then", ["pull", "attend", "acknowledge"])
+def test_a_time_to_attend_of_before_is_forgotten_when_it_means_nothing_any_more(then: str) -> None:
+    before = CallBench()
+    before.pull(1000)
+    before.acknowledge(3000)
+    after = before.restarted()
+    after.pull(2000)
+    if then != "pull":
+        (after.attend if then == "attend" else after.acknowledge)(4000)
+    after.clock(5000, OFFSET + 1_000_000)
+    after.until(200_000)
+    assert after.call.state == {"pull": "raised", "attend": "attended"}.get(then, "acknowledged")
+    assert "raised wc-1 unattended 2" not in after.told()
+
+
 def test_where_the_clock_was_never_known_the_time_to_attend_begins_anew() -> None:
     before = CallBench()
     before.pull(1000)
