@@ -251,17 +251,13 @@ class Air:
     sent_percent: float
     with_dew_point_percent: float
     temperature_off_k: float
-    """Between a sample and the last value that was sent, at worst: what is shown between two
-    values is the one before."""
+    """At worst, between a sample and the last value sent: that is what is shown."""
     humidity_off_percent: float
 
 
-ROOM = """
-gateway: {id: room, name: Room}
-points:
-  wc.climate: {driver: sht4x, bus: 1}
-rooms:
-  wc: {climate: wc.climate}
+ROOM = """gateway: {id: room, name: Room}
+points: {wc.climate: {driver: sht4x, bus: 1}}
+rooms: {wc: {climate: wc.climate}}
 """
 
 
