@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks import (
+    calls,
     events,
     figures,
     history,
@@ -29,6 +30,7 @@ BENCHES: dict[str, tuple[str, Callable[[], list[Figure]]]] = {
     "start": ("control started → first press served", start.figures),
     "press": ("press → relay, edge → commit, memory; idle and under load", press.figures),
     "peer": ("press → relay of mqtt-io with an automation client", peer.figures),
+    "calls": ("cord → lamp, page, broker, first message, under load", calls.figures),
     "events": ("events from the lines to the disk and to the broker", events.figures),
     "record": ("points from the broker into each kind of store", record.figures),
     "history": ("charts over ten million rows, cold and warm", history.figures),

@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 LOAD = [f"GPIO{n}" for n in (*range(2, 17), *range(18, 27))]
@@ -25,25 +24,23 @@ def main(arguments: list[str]) -> int:
     presses, per_second, events, seconds = (float(text) for text in arguments[3:7])
 
     from drivers import gpiod_pins
-    from gateway.app import control, plans
+    from gateway.app import control
     from gateway.control.service import Service
     from gateway.journal.writer import Committed
-    from tests.benchmarks.mock_pins import TimedPin, as_in_its_unit, factory, press
+    from tests.benchmarks.mock_pins import (
+        TimedPin,
+        as_in_its_unit,
+        factory,
+        never_chattering,
+        press,
+        toggle,
+    )
 
     as_in_its_unit()
     pins = factory()
     gpiod_pins.factory = lambda chip="": pins
 
-    # Presses at this rate would be called chattering, which is not what is measured here.
-    known = plans.known
-
-    def patient(*args: object) -> plans.Plan:
-        made = known(*args)  # type: ignore[arg-type]
-        contacts = tuple(replace(c, chatter_window_ms=-1) for c in made.cached.plan.contacts)
-        plan = replace(made.cached.plan, contacts=contacts)
-        return replace(made, cached=replace(made.cached, plan=plan))
-
-    plans.known = patient
+    never_chattering()
 
     commits: list[tuple[int, int]] = []
     urgent_ms: list[float] = []
@@ -64,16 +61,7 @@ def main(arguments: list[str]) -> int:
 
     def load() -> None:
         lines: list[TimedPin] = [pins.pin(name) for name in LOAD]
-        started = time.monotonic()
-        while not done.is_set() and time.monotonic() - started < seconds:
-            for line in lines:
-                (line.drive_high if line.state == 0 else line.drive_low)()
-                told["changes"] += 1
-                ahead = started + told["changes"] / events - time.monotonic()
-                if ahead > 0:
-                    time.sleep(ahead)
-            if done.is_set():
-                break
+        told["changes"] = toggle(lines, events, seconds, done)
 
     def measure() -> None:
         while not (state / "panel.sock").exists():

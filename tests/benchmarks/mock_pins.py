@@ -6,6 +6,8 @@ import contextlib
 import os
 import threading
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from gpiozero.pins.mock import MockFactory, MockPin
@@ -46,3 +48,35 @@ def press(button: TimedPin, relay: TimedPin, hold_s: float = 0.03) -> float | No
     time.sleep(hold_s)
     button.drive_high()
     return (relay.on_at_ns - edge_ns) / 1e6 if served else None
+
+
+def toggle(
+    lines: Sequence[TimedPin], per_second: float, seconds: float, done: threading.Event
+) -> int:
+    """Change one line after the other at this rate until ``done``; how many changes it were."""
+    started, changes = time.monotonic(), 0
+    while not done.is_set() and time.monotonic() - started < seconds:
+        for line in lines:
+            (line.drive_high if line.state == 0 else line.drive_low)()
+            changes += 1
+            ahead = started + changes / per_second - time.monotonic()
+            if ahead > 0:
+                time.sleep(ahead)
+        if done.is_set():
+            break
+    return changes
+
+
+def never_chattering() -> None:
+    """Changes at these rates would be called chattering, which is not what is measured."""
+    from gateway.app import plans
+
+    known = plans.known
+
+    def patient(*args: object) -> plans.Plan:
+        made = known(*args)  # type: ignore[arg-type]
+        contacts = tuple(replace(c, chatter_window_ms=-1) for c in made.cached.plan.contacts)
+        plan = replace(made.cached.plan, contacts=contacts)
+        return replace(made, cached=replace(made.cached, plan=plan))
+
+    plans.known = patient
