@@ -1,5 +1,6 @@
 """What holds right now, and since when: door by button, door by staff, journal, forwarding,
-recording, clock; and where somebody is told of calls: messages and the heartbeat.
+recording, clock; where there is a cord, the call; and where somebody is told: messages and the
+heartbeat.
 
 A guarantee speaks of the equipment and the wires, not of the timetable: a door that is
 locked for the night as planned keeps its promise. ``reason`` is a key that the page has
@@ -47,6 +48,8 @@ class Guarantees:
 
     activators: Mapping[str, tuple[str, ...]]
     relays: Mapping[str, tuple[str, ...]]
+    lamps: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The relays that a call of each room drives."""
     _since: dict[str, tuple[bool, Ms]] = field(default_factory=dict)
 
     def look(
@@ -70,6 +73,9 @@ class Guarantees:
             "recording": self._one("recording", _recording(outside), now) | recording,
             "clock": self._one("clock", "" if outside.trusted else "clock_untrusted", now),
         }
+        call = self._call(snapshot)
+        if call is not None:
+            made["call"] = self._one("call", call, now)
         for name, reason in (("messages", outside.messages), ("heartbeat", outside.heartbeat)):
             if reason is not None:
                 made[name] = self._one(name, reason, now)
@@ -92,6 +98,20 @@ class Guarantees:
             button = button or broken or deaf
             staff = staff or broken
         return button, staff
+
+    def _call(self, snapshot: Mapping[str, Any]) -> str | None:
+        """Why somebody might call in vain; ``None``: there is nothing to call with."""
+        rooms = {n: r for n, r in snapshot.get("rooms", {}).items() if r.get("call") is not None}
+        for name, room in rooms.items():
+            wrong = [level for level in room["cords"].values() if level in DEAF_CORDS]
+            if wrong:
+                return f"cord_{wrong[0]}"
+            if any(alarm.endswith("/cord_stuck") for alarm in room["alarms"]):
+                return "cord_stuck"
+            points = snapshot["points"]
+            if any(points.get(point, {}).get("faults") for point in self.lamps.get(name, ())):
+                return "relay_fault"
+        return "" if rooms else None
 
     def _broken(self, name: str, door: Mapping[str, Any], points: Mapping[str, Any]) -> str:
         if door["operator_fault"]:
@@ -127,5 +147,6 @@ def _recording(outside: Outside) -> str:
     return "recorder_behind" if outside.behind > BEHIND_MOST else ""
 
 
+DEAF_CORDS = frozenset({"cut", "short", "unknown"})
 BEHIND_MOST = 1_000
 """Facts that a recorder may be behind before the page says so."""

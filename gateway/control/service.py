@@ -203,6 +203,12 @@ class Service:
                     door.id: tuple(p for p in (door.activation, door.strike) if p)
                     for door in plan.doors
                 },
+                {
+                    room.id: tuple(
+                        p for p in (room.reassurance, room.lamp, room.sounder, room.unlock) if p
+                    )
+                    for room in plan.rooms
+                },
             ),
             identity={
                 "id": plan.gateway,

@@ -71,12 +71,13 @@ def _todo(scene: Scene, call: Mapping[str, Any]) -> str:
 
 def _message(scene: Scene, message: Mapping[str, Any]) -> MessageScene:
     w, result = scene.w, str(message["result"])
-    at_utc_ms, reason = message.get("at_utc_ms"), str(message.get("reason") or "")
+    at_utc_ms = message.get("at_utc_ms")
+    reason, _, detail = str(message.get("reason") or "").replace(":", "").partition(" ")
     return MessageScene(
         time=scene.utc(at_utc_ms) if at_utc_ms is not None else scene.at(message.get("at_ms")),
         receiver=scene.receiver(str(message["receiver"])),
         result=w.get(f"message_result.{result}", result),
-        reason=w.get(f"message_reason.{reason}", reason),
+        reason=w.get(f"message_reason.{reason}", reason, detail=detail),
         delivered=result == "delivered",
     )
 

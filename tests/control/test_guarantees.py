@@ -91,3 +91,29 @@ def test_what_is_told_to_people_is_promised_only_where_somebody_is_named(name: s
     assert look(shown(), Outside(messages="", heartbeat=""))[name]["ok"]
     away = look(shown(), Outside(messages="notify_away", heartbeat="notify_away"))[name]
     assert (away["ok"], away["reason"]) == (False, "notify_away")
+
+
+def with_a_room(cords: dict[str, str], faults: list[str], alarms: list[str]) -> dict[str, Any]:
+    told = shown()
+    told["points"]["wc.lamp"] = {"active": False, "faults": faults}
+    told["rooms"] = {"wc": {"call": {"state": "quiet"}, "cords": cords, "alarms": alarms}}
+    return told
+
+
+@pytest.mark.parametrize(
+    ("cords", "faults", "alarms", "reason"),
+    [
+        ({"wc.cord": "normal"}, [], [], ""),
+        ({"wc.cord": "pulled"}, [], [], ""),
+        ({"wc.cord": "unknown"}, [], [], "cord_unknown"),
+        ({"wc.cord": "normal", "wc.line": "cut"}, [], [], "cord_cut"),
+        ({"wc.line": "short"}, [], [], "cord_short"),
+        ({"wc.cord": "pulled"}, [], ["wc.cord/cord_stuck"], "cord_stuck"),
+        ({"wc.cord": "normal"}, ["relay_fault"], [], "relay_fault"),
+    ],
+)
+def test_the_call(cords: dict[str, str], faults: list[str], alarms: list[str], reason: str) -> None:
+    guarantees = Guarantees({}, {}, {"wc": ("wc.lamp",)})
+    found = guarantees.look(with_a_room(cords, faults, alarms), GOOD, 1000)["call"]
+    assert (found["ok"], found["reason"]) == (not reason, reason)
+    assert "call" not in look(shown())
