@@ -20,6 +20,7 @@ from gateway.web.api import building as api_building
 from gateway.web.api import doors as api_doors
 from gateway.web.api import journal as api_journal
 from gateway.web.api import live as api_live
+from gateway.web.api import maintenance as api_maintenance
 from gateway.web.api import people as api_people
 from gateway.web.api import rooms as api_rooms
 from gateway.web.house import House
@@ -29,6 +30,7 @@ from gateway.web.pages import (
     alarms,
     commissioning,
     login,
+    maintenance,
     others,
     people,
     records,
@@ -40,6 +42,7 @@ from gateway.web.problems import Problem
 from gateway.web.records import Records
 from gateway.web.render import STATIC
 from gateway.web.site import Site
+from gateway.web.upkeep_site import keep_weeks
 from gateway.web.users import Users
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -48,6 +51,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     alarms.router,
     records.router,
     commissioning.router,
+    maintenance.router,
     others.router,
     people.router,
     login.router,
@@ -57,6 +61,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     api_building.router,
     api_journal.router,
     api_people.router,
+    api_maintenance.router,
     api_live.router,
     outside.router,
 )
@@ -87,6 +92,7 @@ def create_app(site: Site) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await site.hub.start()
         tasks = [asyncio.create_task(site.house.run()), asyncio.create_task(site.hub.run())]
+        tasks.append(asyncio.create_task(keep_weeks(site)))
         yield
         for task in tasks:
             task.cancel()

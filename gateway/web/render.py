@@ -37,6 +37,7 @@ MENU = (
     ("alarms", "/alarms", "view"),
     ("events", "/events", "view"),
     ("history", "/history", "maintenance"),
+    ("maintenance", "/maintenance", "maintenance"),
     ("points", "/points", "view"),
     ("kept", "/kept", "view"),
     ("users", "/users", "admin"),

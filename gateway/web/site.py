@@ -13,6 +13,7 @@ from gateway.web.options import Options
 from gateway.web.records import Records
 from gateway.web.scene import Scene
 from gateway.web.users import Users
+from gateway.web.weeks import Weeks
 from gateway.web.words import Words
 
 
@@ -35,6 +36,7 @@ class Site:
         self.login_by_peer = Buckets(burst=15, every_s=10)
         self.login_all = Buckets(burst=60, every_s=1)
         self.hub = Hub(house, records, users, self.scene, limit=options.max_live)
+        self.weeks = Weeks(options.users, options.zone)
         self._words = lru_cache(maxsize=4)(lambda language: Words(language, options.zone))
 
     def words(self, language: str) -> Words:

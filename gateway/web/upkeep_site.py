@@ -1,0 +1,72 @@
+"""All that the page and the API of maintenance say of the building at one moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from gateway.journal.reader import Reader
+from gateway.web import upkeep
+from gateway.web.records import Unavailable
+from gateway.web.site import Site
+from gateway.web.upkeep import Gaps, Month
+from gateway.web.weeks import Week
+
+KEEP_EVERY_S = 86_400
+SOON_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What the journal knows, by door, meter and room; the snapshot holds the rest."""
+
+    missed: Mapping[str, int] = field(default_factory=dict)
+    weeks: Mapping[str, list[Week]] = field(default_factory=dict)
+    gaps: Mapping[str, Gaps] = field(default_factory=dict)
+    months: Mapping[str, list[Month]] = field(default_factory=dict)
+
+
+def told(site: Site, kind: str) -> Mapping[str, Any]:
+    """Doors, rooms or points of the newest snapshot by their id."""
+    found: Mapping[str, Any] = (site.house.snapshot or {}).get(kind) or {}
+    return found
+
+
+async def upkeep_of(site: Site) -> Upkeep:
+    """Ask the journal, in short reads. Raises :class:`gateway.web.records.Unavailable`."""
+    now, ask = site.house.now_utc_ms, site.records.ask
+    doors, points = list(told(site, "doors")), told(site, "points")
+    meters = [id for id, point in points.items() if point["kind"] == "meter"]
+    missed = await ask(lambda r: upkeep.alarms_raised(r, "did_not_open", doors))
+    gaps = await ask(lambda r: upkeep.gaps(r, meters, now))
+    weeks, months = {}, {}
+    for door in doors:
+        weeks[door] = await ask(partial(_weeks, site=site, door=door, now_utc_ms=now))
+    for id, room in told(site, "rooms").items():
+        if room.get("call"):
+            months[id] = await ask(
+                partial(upkeep.months, room=id, now_utc_ms=now, zone=site.options.zone)
+            )
+    return Upkeep(missed, weeks, {gap.point: gap for gap in gaps}, months)
+
+
+async def keep_weeks(site: Site) -> None:
+    """Once a day, work out the weeks of all doors, so that none expires before it is kept and
+    the page finds them ready. Runs until cancelled."""
+    while True:
+        doors = list(told(site, "doors"))
+        try:
+            for door in doors:
+                now = site.house.now_utc_ms
+                await site.records.ask(partial(_weeks, site=site, door=door, now_utc_ms=now))
+                await asyncio.sleep(1)
+        except Unavailable:
+            doors = []
+        await asyncio.sleep(KEEP_EVERY_S if doors else SOON_S)
+
+
+def _weeks(reader: Reader, *, site: Site, door: str, now_utc_ms: int) -> list[Week]:
+    return site.weeks.of(reader, door, now_utc_ms)
