@@ -13,7 +13,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +191,25 @@ def messages(path: Path, *, role: Role = "cli", timeout_s: float | None = None) 
             raise ControlAway(str(error)) from error
 
 
+_SNAPSHOT = b'{"type":"snapshot"'
+
+
+async def _newest(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """Every line but the snapshots that a newer one has overtaken: whoever is late shows how
+    things stand now, not how they stood when it began to be late. Ends with the connection,
+    and at a line that is longer than anything ``control`` says."""
+    rest = b""
+    while data := await reader.read(2 * MAX_SNAPSHOT):
+        *lines, rest = (rest + data).split(b"\n")
+        snapshots = [place for place, line in enumerate(lines) if line.startswith(_SNAPSHOT)]
+        stale = set(snapshots[:-1])
+        for place, line in enumerate(lines):
+            if place not in stale:
+                yield line
+        if len(rest) > MAX_SNAPSHOT:
+            return
+
+
 class AsyncPanelClient:
     """The panel for asyncio.
 
@@ -233,7 +252,7 @@ class AsyncPanelClient:
         finally:
             self._waiting.pop(key, None)
 
-    async def messages(self) -> AsyncIterator[Received]:
+    async def messages(self) -> AsyncGenerator[Received, None]:
         pause_s = RETRY_FIRST_S
         while True:
             try:
@@ -248,7 +267,7 @@ class AsyncPanelClient:
             try:
                 writer.write(encode({"type": "hello", "role": self._role}))
                 self._writer = writer
-                while (line := await reader.readline()).endswith(b"\n"):
+                async for line in _newest(reader):
                     message: Received = json.loads(line)
                     self._resolve(message)
                     yield message
