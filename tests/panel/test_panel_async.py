@@ -1,0 +1,82 @@
+"""The panel for asyncio: what is overtaken is left out, everything else comes, in order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+from gateway.panel.client import AsyncPanelClient
+from gateway.panel.messages import MAX_LINE, encode
+
+
+@asynccontextmanager
+async def saying(*lines: bytes) -> AsyncIterator[AsyncPanelClient]:
+    """A client of somebody who says all of this in one go, and then nothing more."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "panel.sock"
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readline()
+            writer.write(b"".join(lines))
+            await writer.drain()
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_unix_server(serve, str(path))
+        async with server:
+            yield AsyncPanelClient(path, "web")
+
+
+def snapshot(number: int, filling: str = "") -> bytes:
+    return encode({"type": "snapshot", "snapshot": {"now_ms": number, "filling": filling}})
+
+
+def rows(head: int) -> bytes:
+    return encode({"type": "rows", "journal": "j", "head": head})
+
+
+async def heard(client: AsyncPanelClient, last: int) -> list[int]:
+    """The numbers of everything up to the rows that reach ``last``."""
+    numbers = []
+    async with asyncio.timeout(20), aclosing(client.messages()) as messages:
+        async for message in messages:
+            if message["type"] == "snapshot":
+                numbers.append(message["snapshot"]["now_ms"])
+            elif message["type"] == "rows":
+                numbers.append(message["head"])
+                if message["head"] == last:
+                    return numbers
+    raise AssertionError("it ended")
+
+
+def test_snapshots_that_came_while_we_were_busy_are_overtaken_by_the_newest() -> None:
+    async def work() -> list[int]:
+        said = (snapshot(1), rows(10), snapshot(2), snapshot(3), rows(11))
+        async with saying(*said) as client:
+            return await heard(client, 11)
+
+    assert asyncio.run(work()) == [10, 3, 11]
+
+
+def test_a_long_message_comes_whole_however_it_is_cut() -> None:
+    async def work() -> list[int]:
+        async with saying(snapshot(1, "ä" * 20 * MAX_LINE), rows(10)) as client:
+            return await heard(client, 10)
+
+    assert asyncio.run(work()) == [1, 10]
+
+
+def test_what_is_no_line_ends_the_connection() -> None:
+    async def work() -> str:
+        async with (
+            saying(b"nonsense\n") as client,
+            asyncio.timeout(20),
+            aclosing(client.messages()) as messages,
+        ):
+            return json.dumps(await anext(messages))
+
+    assert asyncio.run(work()) == '{"type": "away"}'
