@@ -17,7 +17,7 @@ from gateway.panel.messages import MAX_LINE, encode
 async def saying(*lines: bytes) -> AsyncIterator[AsyncPanelClient]:
     """A client of somebody who says all of this in one go, and then nothing more."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "panel.sock"
+        path, gone = Path(folder) / "panel.sock", asyncio.Event()
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readline()
@@ -25,10 +25,14 @@ async def saying(*lines: bytes) -> AsyncIterator[AsyncPanelClient]:
             await writer.drain()
             await reader.read()
             writer.close()
+            await writer.wait_closed()
+            gone.set()
 
         server = await asyncio.start_unix_server(serve, str(path))
         async with server:
             yield AsyncPanelClient(path, "web")
+            async with asyncio.timeout(20):
+                await gone.wait()
 
 
 def snapshot(number: int, filling: str = "") -> bytes:
