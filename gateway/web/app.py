@@ -27,6 +27,7 @@ from gateway.web.house import House
 from gateway.web.middleware import Armour
 from gateway.web.options import Options
 from gateway.web.pages import (
+    account,
     alarms,
     commissioning,
     login,
@@ -54,6 +55,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     maintenance.router,
     others.router,
     people.router,
+    account.router,
     login.router,
     tickets.router,
     api_doors.router,

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from time import time
 
 from gateway.web.accounts import (
     PASSWORDS,
@@ -28,25 +26,13 @@ from gateway.web.accounts import (
     hashed,
     known_role,
 )
+from gateway.web.sessions import SESSION_IDLE_S, SESSION_LIFE_S, Sessions
+from gateway.web.tokens import Tokens
 
-__all__ = ["ROLES", "Role", "Token", "User", "UserError", "Users", "hashed"]
-SESSION_LIFE_S = 30 * 86_400
-SESSION_IDLE_S = 7 * 86_400
-SEEN_EVERY_S = 60
-TOKEN_DAYS_MAX = 3650
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS users (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, role TEXT NOT NULL,
-  password TEXT NOT NULL, language TEXT NOT NULL DEFAULT '', armed_s INTEGER NOT NULL DEFAULT 15,
-  created REAL NOT NULL, removed REAL);
-CREATE TABLE IF NOT EXISTS sessions (
-  hash TEXT PRIMARY KEY, user INTEGER NOT NULL REFERENCES users(id), created REAL NOT NULL,
-  seen REAL NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS tokens (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, role TEXT NOT NULL,
-  hash TEXT NOT NULL UNIQUE, created REAL NOT NULL, expires REAL NOT NULL, by TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-"""
+__all__ = [
+    "ROLES", "SESSION_IDLE_S", "SESSION_LIFE_S", "Role", "Token", "User", "UserError", "Users",
+    "hashed",
+]  # fmt: skip
 
 
 @cache
@@ -60,49 +46,12 @@ def users_file(state: Path) -> Path:
     return state / "web" / "web.sqlite"
 
 
-class Users:
+class Users(Sessions, Tokens):
     """The store. ``now`` gives seconds since 1970."""
 
-    def __init__(self, path: Path, now: Callable[[], float] = time.time) -> None:
-        self._now = now
-        self._lock = threading.RLock()
-        path.parent.mkdir(mode=0o750, exist_ok=True)
-        path.touch(0o600, exist_ok=True)
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5)
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA secure_delete=ON")
-        self._db.execute("PRAGMA foreign_keys=ON")
-        self._db.executescript(SCHEMA)
+    def __init__(self, path: Path, now: Callable[[], float] = time) -> None:
+        super().__init__(path, now)
         self._nobody = _hash_of_nobody()
-
-    def close(self) -> None:
-        with self._lock:
-            self._db.close()
-
-    @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._db
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
-
-    def _one(self, sql: str, *values: object) -> tuple[object, ...] | None:
-        with self._lock:
-            row: tuple[object, ...] | None = self._db.execute(sql, values).fetchone()
-        return row
-
-    def secret(self, name: str) -> bytes:
-        """32 random bytes of this installation, made on first use."""
-        with self._change() as db:
-            db.execute(
-                "INSERT OR IGNORE INTO secrets VALUES (?, ?)", (name, secrets.token_bytes(32))
-            )
-            row = db.execute("SELECT value FROM secrets WHERE name = ?", (name,)).fetchone()
-        return bytes(row[0])
 
     # --- users -----------------------------------------------------------------------
 
@@ -215,79 +164,3 @@ class Users:
         )
         good = PASSWORDS.verify(password[:200], str(row[5]) if row else self._nobody)
         return User(*row[:5]) if row and good else None  # type: ignore[arg-type]  # SQL row
-
-    def start_session(self, user_id: int) -> str:
-        """The secret for the cookie; it is kept nowhere else."""
-        secret, now = secrets.token_urlsafe(32), self._now()
-        with self._change() as db:
-            db.execute(
-                "DELETE FROM sessions WHERE created < ? OR seen < ?",
-                (now - SESSION_LIFE_S, now - SESSION_IDLE_S),
-            )
-            db.execute(
-                "INSERT INTO sessions VALUES (?, ?, ?, ?)", (hashed(secret), user_id, now, now)
-            )
-        return secret
-
-    def session(self, session_hash: str, *, touch: bool = True) -> User | None:
-        """The user of a session that still counts. ``touch``: it is being used right now."""
-        now = self._now()
-        row = self._one(
-            "SELECT u.id, u.name, u.role, u.language, u.armed_s, s.seen FROM sessions s"
-            " JOIN users u ON u.id = s.user WHERE s.hash = ? AND s.created > ? AND s.seen > ?"
-            " AND u.removed IS NULL",
-            session_hash,
-            now - SESSION_LIFE_S,
-            now - SESSION_IDLE_S,
-        )
-        if row is None:
-            return None
-        if touch and now - float(str(row[5])) > SEEN_EVERY_S:
-            with self._change() as db:
-                db.execute("UPDATE sessions SET seen = ? WHERE hash = ?", (now, session_hash))
-        return User(*row[:5])  # type: ignore[arg-type]  # the columns of the SELECT above
-
-    def end_session(self, session_hash: str) -> None:
-        with self._change() as db:
-            db.execute("DELETE FROM sessions WHERE hash = ?", (session_hash,))
-
-    # --- tokens ----------------------------------------------------------------------
-
-    def add_token(self, name: str, role: str, days: int, by: str) -> str:
-        """The token itself, shown once."""
-        if not 1 <= days <= TOKEN_DAYS_MAX:
-            raise UserError("bad_days", f"a token lives 1 to {TOKEN_DAYS_MAX} days")
-        secret, now = "portier_" + secrets.token_urlsafe(32), self._now()
-        values = (good_name(name), known_role(role), hashed(secret), now, now + days * 86_400, by)
-        try:
-            with self._change() as db:
-                db.execute("DELETE FROM tokens WHERE expires < ?", (now,))
-                db.execute(
-                    "INSERT INTO tokens (name, role, hash, created, expires, by)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
-                    values,
-                )
-        except sqlite3.IntegrityError as error:
-            raise UserError("name_taken", f"there is a token {name} already") from error
-        return secret
-
-    def list_tokens(self) -> list[Token]:
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT id, name, role, created, expires FROM tokens ORDER BY name"
-            ).fetchall()
-        return [Token(*row) for row in rows]
-
-    def token(self, token_hash: str) -> Token | None:
-        """The token behind a hash, while it has not run out."""
-        row = self._one(
-            "SELECT id, name, role, created, expires FROM tokens WHERE hash = ? AND expires > ?",
-            token_hash,
-            self._now(),
-        )
-        return Token(*row) if row else None  # type: ignore[arg-type]  # SQL row
-
-    def revoke_token(self, name: str) -> None:
-        with self._change() as db:
-            if not db.execute("DELETE FROM tokens WHERE name = ?", (name,)).rowcount:
-                raise UserError("unknown_token", f"no such token: {name}")

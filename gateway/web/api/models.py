@@ -86,6 +86,16 @@ class UserShape(BaseModel):
     role: Role
 
 
+class SessionShape(BaseModel):
+    """``id`` names a log-in and logs nobody in. ``this``: the one that asks."""
+
+    id: str
+    begun: datetime
+    seen: datetime = Field(description="Last used, to the minute.")
+    browser: str = Field(description="Family and system, such as Firefox, Android.")
+    this: bool
+
+
 class NewToken(Strict):
     name: str = Field(min_length=1, max_length=40)
     role: Role

@@ -6,16 +6,26 @@ import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from gateway.web.access import Admin, TheSite, View
-from gateway.web.api.models import Me, NewToken, NewUser, TokenShape, UserShape, problems
+from gateway.web.api.models import (
+    Me,
+    NewToken,
+    NewUser,
+    SessionShape,
+    TokenShape,
+    UserShape,
+    problems,
+)
 from gateway.web.people import on_people, user_problem
 from gateway.web.problems import Problem
 from gateway.web.records import Unavailable
+from gateway.web.sessions import session_id
 from gateway.web.users import User, UserError
 
 router = APIRouter(tags=["people"])
+UserId = Annotated[int, Path(ge=1, le=2**53)]
 
 
 @router.get("/api/v1/me", responses=problems())
@@ -43,8 +53,52 @@ async def add_user(wanted: NewUser, who: Admin, site: TheSite) -> UserShape:
         )
     except UserError as error:
         raise user_problem(error) from None
-    await on_people(site, who, "user_added", user=user.id, role=user.role)
+    await on_people(site, who, "user_added", subject=f"web:{user.id}", role=user.role)
     return shape(user)
+
+
+@router.get("/api/v1/users/me/sessions", responses=problems())
+async def sessions(who: View, site: TheSite) -> list[SessionShape]:
+    """One's own log-ins, the last used first. None for an API token: it has no session."""
+    found = [] if who.user_id is None else site.users.list_sessions(who.user_id)
+    return [
+        SessionShape(
+            id=s.id,
+            begun=datetime.fromtimestamp(s.begun, UTC),
+            seen=datetime.fromtimestamp(s.seen, UTC),
+            browser=s.browser,
+            this=s.id == session_id(who.session),
+        )
+        for s in found
+    ]
+
+
+@router.delete("/api/v1/users/me/sessions", status_code=204, responses=problems())
+async def end_others(who: View, site: TheSite) -> Response:
+    """End all log-ins of one's own but the one that asks; their streams end."""
+    if who.user_id is not None:
+        site.users.end_sessions(who.user_id, keep=who.session)
+        await on_people(site, who, "sessions_ended", subject=who.actor)
+    return Response(status_code=204)
+
+
+@router.delete("/api/v1/users/me/sessions/{session}", status_code=204, responses=problems(404))
+async def end_one(session: str, who: View, site: TheSite) -> Response:
+    """End one log-in of one's own."""
+    if who.user_id is None or not site.users.end_session_of(who.user_id, session):
+        raise Problem(404, "unknown_session")
+    await on_people(site, who, "sessions_ended", subject=who.actor)
+    return Response(status_code=204)
+
+
+@router.delete("/api/v1/users/{user}/sessions", status_code=204, responses=problems(404))
+async def end_all_of(user: UserId, who: Admin, site: TheSite) -> Response:
+    """End all log-ins of a user, one's own included."""
+    if user not in {known.id for known in site.users.list_users()}:
+        raise Problem(404, "unknown_user")
+    site.users.end_sessions(user)
+    await on_people(site, who, "sessions_ended", subject=f"web:{user}")
+    return Response(status_code=204)
 
 
 @router.get("/api/v1/tokens", responses=problems())
@@ -63,7 +117,7 @@ async def add_token(wanted: NewToken, who: Admin, site: TheSite) -> TokenShape:
         secret = site.users.add_token(wanted.name, wanted.role, wanted.days, who.actor)
     except UserError as error:
         raise user_problem(error) from None
-    await on_people(site, who, "token_added", token=wanted.name, role=wanted.role)
+    await on_people(site, who, "token_added", subject=f"token:{wanted.name}", role=wanted.role)
     made = next(token for token in site.users.list_tokens() if token.name == wanted.name.strip())
     return TokenShape(
         name=made.name,
@@ -80,7 +134,7 @@ async def revoke_token(name: str, who: Admin, site: TheSite) -> Response:
         site.users.revoke_token(name)
     except UserError as error:
         raise user_problem(error) from None
-    await on_people(site, who, "token_revoked", token=name)
+    await on_people(site, who, "token_revoked", subject=f"token:{name}")
     return Response(status_code=204)
 
 

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from gateway.web.access import Public, TheSite, View, form_of
 from gateway.web.auth import clear_session, set_session
 from gateway.web.render import LANGUAGE_COOKIE, language_of, page
+from gateway.web.sessions import browser_of
 from gateway.web.site import Site
 
 router = APIRouter(include_in_schema=False)
@@ -69,7 +70,8 @@ async def log_in(request: Request, who: Public, site: TheSite) -> Response:
         return _again(request, target, words("login.wrong"), 401, {})
     site.login_by_name.forget(name)
     response = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
-    set_session(response, site.users.start_session(user.id), secure=site.secure)
+    browser = browser_of(request.headers.get("user-agent", ""))
+    set_session(response, site.users.start_session(user.id, browser), secure=site.secure)
     return response
 
 

@@ -1,0 +1,89 @@
+"""The file behind users, sessions and tokens: ``STATE/web/web.sqlite``."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS users (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, role TEXT NOT NULL,
+  password TEXT NOT NULL, language TEXT NOT NULL DEFAULT '', armed_s INTEGER NOT NULL DEFAULT 15,
+  created REAL NOT NULL, removed REAL);
+CREATE TABLE IF NOT EXISTS sessions (
+  hash TEXT PRIMARY KEY, user INTEGER NOT NULL REFERENCES users(id), created REAL NOT NULL,
+  seen REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS tokens (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, role TEXT NOT NULL,
+  hash TEXT NOT NULL UNIQUE, created REAL NOT NULL, expires REAL NOT NULL, by TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS secrets (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS factors (
+  user INTEGER PRIMARY KEY REFERENCES users(id), secret TEXT NOT NULL,
+  confirmed INTEGER NOT NULL DEFAULT 0, step INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE IF NOT EXISTS recovery (
+  user INTEGER NOT NULL REFERENCES users(id), hash TEXT NOT NULL, PRIMARY KEY (user, hash)
+  ) WITHOUT ROWID;
+"""
+ADDED = (
+    ("sessions", "browser", "TEXT NOT NULL DEFAULT ''"),
+    ("sessions", "proved", "REAL NOT NULL DEFAULT 0"),
+    ("users", "first_password", "INTEGER NOT NULL DEFAULT 0"),
+)
+"""Columns that files of earlier versions do not have yet."""
+
+
+class Store:
+    """``now`` gives seconds since 1970."""
+
+    def __init__(self, path: Path, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._lock = threading.RLock()
+        path.parent.mkdir(mode=0o750, exist_ok=True)
+        path.touch(0o600, exist_ok=True)
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA secure_delete=ON")
+        self._db.execute("PRAGMA foreign_keys=ON")
+        self._db.executescript(SCHEMA)
+        self._upgrade()
+
+    def _upgrade(self) -> None:
+        with self._change() as db:
+            for table, column, kind in ADDED:
+                known = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+                if column not in known:
+                    db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def _one(self, sql: str, *values: object) -> tuple[object, ...] | None:
+        with self._lock:
+            row: tuple[object, ...] | None = self._db.execute(sql, values).fetchone()
+        return row
+
+    def secret(self, name: str) -> bytes:
+        """32 random bytes of this installation, made on first use."""
+        with self._change() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO secrets VALUES (?, ?)", (name, secrets.token_bytes(32))
+            )
+            row = db.execute("SELECT value FROM secrets WHERE name = ?", (name,)).fetchone()
+        return bytes(row[0])
