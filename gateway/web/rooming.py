@@ -94,7 +94,7 @@ def room_scene(scene: Scene, id: str, room: Mapping[str, Any]) -> RoomScene:
         since=scene.since(call.get("since_ms")) if call else "",
         notes=tuple(_notes(scene, room)),
         cords=tuple(
-            (scene.terminals.name(w, point), w.get(f"cord.{level}", level), level == "normal")
+            (scene.terminals.part(w, point), w.get(f"cord.{level}", level), level == "normal")
             for point, level in (room.get("cords") or {}).items()
         ),
         lamps=_lamps(scene, room),

@@ -98,11 +98,28 @@ def _detail(name: str, value: Any, scene: Scene) -> str:  # noqa: PLR0911, PLR09
             return f"{w(f'field.{name}')}: {str(value)[:8]}"
         case "activator":
             return str(value)
+        case "point":
+            return f"{w('field.point')} {scene.terminals.name(w, str(value))}"
+        case "receiver":
+            return f"{w('field.receiver')} {scene.receiver(str(value))}"
+        case "message":
+            return w.get(f"occasion.{value}") or scene.alarm_text(str(value), "", "what")
+        case "result":
+            return w.get(f"message_result.{value}", str(value))
+        case "occupancy":
+            return w.get(f"occupancy.{value}", str(value))
+        case "call" | "delivery" | "about":
+            return ""
+        case "test":
+            return w("field.test") if value else ""
+        case "pulls" | "count" if value == 1:
+            return ""
     label = w.get(f"field.{name}", name)
     if name.endswith("_utc_ms") and isinstance(value, int):
         return f"{label}: {scene.utc(value)}"
     if name.endswith("_ms") and isinstance(value, int | float):
-        return f"{label}: {w.number(value / 1000)} s"
+        said = w.ago(int(value)) if value >= 120_000 else f"{w.number(value / 1000)} s"
+        return f"{label}: {said}"
     if isinstance(value, bool):
         return f"{label}: {w('event.yes' if value else 'event.no')}"
     return f"{label}: {value}"

@@ -39,6 +39,13 @@ class Terminals:
         owner, part = self.served[point]
         return f"{owner}, {words.get(f'terminal.{part}', part)}"
 
+    def part(self, words: Words, point: str) -> str:
+        """What the point is where it serves, without the name of its door or room."""
+        if point not in self.served:
+            return self.name(words, point)
+        said = words.get(f"terminal.{self.served[point][1]}", point)
+        return f"{said} {self.labels[point]}" if point in self.labels else said
+
     def watch(self, words: Words, id: str) -> str:
         """What the configuration says when this watch trips; empty where it says nothing."""
         texts = self.watches.get(id, {})
@@ -83,6 +90,8 @@ def _door(door: Door) -> Iterator[tuple[str, str]]:
 
 
 def _room(room: Room) -> Iterator[tuple[str, str]]:
+    for point in room.lines:
+        yield "room_cord", point
     for name in ("cord", "motion", "taps"):
         for point in getattr(room, name):
             yield f"room_{name}", point
