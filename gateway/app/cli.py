@@ -16,6 +16,7 @@ from gateway.app import (
     commands_radio,
     commands_rooms,
     commands_run,
+    commands_simulate,
 )
 
 cli = typer.Typer(
@@ -53,5 +54,6 @@ for part in (
     commands_messages,
     commands_radio,
     commands_bench,
+    commands_simulate,
 ):
     part.add(cli)

@@ -1,0 +1,242 @@
+"""One door, its operator and its wires, and the people who want to pass.
+
+People press, wait, press once more, and then ask staff. The truth about every press is kept
+for the oracles: long enough to count, on a contact that could be read and was at rest.
+"""
+
+from __future__ import annotations
+
+import random
+from functools import partial
+
+from gateway.core.events import Mode, OpenDoor, SetMode
+from gateway.core.facts import Fact
+from gateway.core.machine import Ms
+from gateway.core.plan import ActivatorPlan, DoorPlan
+from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda, about
+from gateway.simulation.host import Host
+
+PATIENCE_MS: Ms = 6_000
+"""Who has pressed looks at the door for so long."""
+PRESSES_MS: tuple[Ms, ...] = (10, 29, 30, 60, 150, 250, 400, 400, 900, 2_000)
+
+
+class DoorWorld:
+    """The leaf moves as its relays say, unless something is in the way."""
+
+    def __init__(self, plan: DoorPlan, host: Host, agenda: Agenda, seed: int) -> None:
+        self.plan = plan
+        self.host = host
+        self.agenda = agenda
+        self.chance = random.Random(f"{seed}/door/{plan.id}")
+        self.open = False
+        self.mode: str = plan.mode
+        self.pressed: list[tuple[Ms, ActivatorPlan]] = []
+        """True presses."""
+        self.asked: list[Ms] = []
+        """When staff asked for this door."""
+        self.overrides = 0
+        self.openings = 0
+        self.passed = 0
+        self.gave_up = 0
+        self.dead = False
+        self.wedged = False
+        self.broken: set[str] = set()
+        """Relays that cannot be switched."""
+        self._close_at: Ms = 0
+        self._held: dict[str, Ms] = {}
+        host.on_drive.append(self._driven)
+        host.on_fact.append(self._told)
+        if plan.bolt is not None:
+            host.levels[plan.bolt] = True
+
+    # --- operator and leaf -----------------------------------------------------------------
+
+    def _driven(self, point: str, on: bool) -> None:
+        plan = self.plan
+        if point not in (plan.activation, plan.hold_open) or point in self.broken:
+            return
+        if on and not self.dead:
+            if plan.toggle and self.open and point == plan.activation:
+                self.agenda.later(0, self._close_soon)
+            else:
+                self.agenda.later(self.chance.randrange(400, 2_200), self._opens)
+        elif not on and self.open:
+            self.agenda.later(0, self._close_soon)
+
+    def _opens(self) -> None:
+        locked = self.plan.strike is not None and not self.host.lit[self.plan.strike]
+        if not self.dead and (self.open or not locked):
+            self._move(True)
+            self._close_soon()
+
+    def _close_soon(self) -> None:
+        wait_ms = self.chance.randrange(3_500, 7_000)
+        self._close_at = self.agenda.now + wait_ms
+        self.agenda.later(wait_ms, self._closes)
+
+    def _closes(self) -> None:
+        if not self.open or self.agenda.now < self._close_at:
+            return
+        if self.wedged or self._driven_open():
+            self._close_at = self.agenda.now + 20 * SECOND
+            self.agenda.later(20 * SECOND, self._closes)
+        else:
+            self._move(False)
+
+    def _driven_open(self) -> bool:
+        relays = [self.plan.hold_open, *([self.plan.activation] if not self.plan.pulse_ms else [])]
+        return any(p is not None and p not in self.broken and self.host.lit[p] for p in relays)
+
+    def _move(self, is_open: bool) -> None:
+        if self.open is is_open:
+            return
+        self.open = is_open
+        self.openings += is_open
+        if self.plan.leaf is not None:
+            self._bounce(self.plan.leaf, is_open)
+        self._follow_bolt()
+
+    def _bounce(self, point: str, active: bool) -> None:
+        """A contact of metal: a few edges within ten milliseconds."""
+        if self.host.levels[point] is None:
+            return
+        edges = 2 * self.chance.randrange(0, 3)
+        for n in range(edges):
+            self.agenda.later(2 * n, partial(self._edge, point, active ^ bool(n % 2)))
+        self.agenda.later(2 * edges, lambda: self._edge(point, active))
+
+    def _edge(self, point: str, active: bool) -> None:
+        if self.host.levels[point] is not None:
+            self.host.edge(point, active)
+
+    def _told(self, fact: Fact) -> None:
+        """The operator's own programme follows the mode, and with it its bolt."""
+        if fact.kind == "door_mode" and fact.subject == self.plan.id:
+            self.mode = str(fact.data["mode"])
+            self.agenda.later(SECOND, self._follow_bolt)
+
+    def _follow_bolt(self) -> None:
+        if self.plan.bolt is not None:
+            self._edge(self.plan.bolt, self.mode == "night" and not self.open)
+
+    # --- fingers ---------------------------------------------------------------------------
+
+    def press(self, activator: ActivatorPlan, for_ms: Ms) -> None:
+        """A finger, unless it is on this button already. A press counts from ``settle_ms`` on."""
+        point, now = activator.point, self.agenda.now
+        if self._held.get(point, -1) >= now or self.host.levels[point] is not False:
+            return
+        self._held[point] = now + for_ms + 200
+        settle_ms = next(c.settle_ms for c in self.host.plan.contacts if c.point == point)
+        if for_ms >= settle_ms and self.host.running:
+            self.pressed.append((now, activator))
+        self.host.edge(point, True)
+        self.agenda.later(for_ms, lambda: self._edge(point, False))
+
+    # --- people ----------------------------------------------------------------------------
+
+    def passes(self, side: str, *, staffed: bool) -> None:
+        """Somebody comes who wants to go through."""
+        doors = [a for a in self.plan.activators if a.side == side or a.kind == "remote"]
+        if self.open or not doors:
+            self.passed += self.open
+            return
+        activator = self.chance.choice(doors)
+        self.press(activator, self.chance.choice(PRESSES_MS))
+        self.agenda.later(PATIENCE_MS, lambda: self._looks(activator, 1, staffed))
+
+    def _looks(self, activator: ActivatorPlan, tries: int, staffed: bool) -> None:
+        """Who finds the door closed presses again, then asks, then goes away."""
+        if self.open:
+            self.passed += 1
+            self._in_the_doorway()
+        elif tries < 2:
+            self.press(activator, 400)
+            self.agenda.later(PATIENCE_MS, lambda: self._looks(activator, tries + 1, staffed))
+        elif tries < 3 and staffed:
+            self.staff_open("somebody waits")
+            self.agenda.later(PATIENCE_MS, lambda: self._looks(activator, tries + 1, staffed))
+        else:
+            self.gave_up += 1
+
+    def _in_the_doorway(self) -> None:
+        point = self.plan.presence
+        if point is not None and self.host.levels[point] is False:
+            self.host.edge(point, True)
+            self.agenda.later(about(self.chance, 2 * SECOND), lambda: self._edge(point, False))
+
+    def staff_open(self, reason: str) -> None:
+        """Staff open from the page."""
+        self.asked.append(self.agenda.now)
+        self.host.tell(OpenDoor(*self.host.envelope(), self.plan.id, reason))
+
+    def staff_mode(self, mode: Mode, for_ms: Ms) -> None:
+        """Staff choose another mode for some time."""
+        self.overrides += 1
+        self.host.tell(SetMode(*self.host.envelope(), self.plan.id, mode, for_ms=for_ms))
+
+    # --- weather ---------------------------------------------------------------------------
+
+    def by_hand(self) -> None:
+        """Wind or a hand pushes the leaf; a bolted one does not give way."""
+        if self.plan.bolt is None or not self.host.levels[self.plan.bolt]:
+            self._move(True)
+            self._close_soon()
+
+    def wedge(self) -> None:
+        self.wedged = True
+        self.agenda.later(about(self.chance, 10 * MINUTE), self._unwedge)
+
+    def _unwedge(self) -> None:
+        self.wedged = False
+
+    def operator_dies(self) -> None:
+        """It does not move for some hours; where there is a contact for it, it says so."""
+        if self.dead:
+            return
+        self.dead = True
+        point = self.plan.operator_fault
+        if point is not None:
+            self._edge(point, True)
+
+        def mended() -> None:
+            self.dead = False
+            if point is not None:
+                self._edge(point, False)
+
+        self.agenda.later(about(self.chance, 2 * HOUR), mended)
+
+    def leaf_wire(self) -> None:
+        """The leaf's contact cannot be read for a while."""
+        point = self.plan.leaf
+        if point is None or self.host.levels[point] is None:
+            return
+        self.host.edge(point, None)
+        back = about(self.chance, HOUR)
+        self.agenda.later(back, lambda: self.host.edge(point, self.open))
+
+    def stick(self) -> None:
+        """A button is held for far longer than anybody presses."""
+        self.press(self._any(), self.chance.randrange(MINUTE, HOUR))
+
+    def chatter(self) -> None:
+        """A loose wire presses a button again and again."""
+        activator = self._any()
+        for n in range(self.chance.randrange(60, 160)):
+            self.agenda.later(n * 400, lambda: self.press(activator, 100))
+
+    def _any(self) -> ActivatorPlan:
+        return self.chance.choice(self.plan.activators)
+
+    def lose_button(self) -> None:
+        """A driver fails and comes back with the contact closed: nobody has pressed."""
+        if not self.plan.activators:
+            return
+        point, now = self._any().point, self.agenda.now
+        if self._held.get(point, -1) >= now or self.host.levels[point] is not False:
+            return
+        self._held[point] = now + 2 * MINUTE
+        self.host.edge(point, None)
+        self.agenda.later(MINUTE, lambda: self.host.edge(point, True))
+        self.agenda.later(MINUTE + 5 * SECOND, lambda: self.host.edge(point, False))

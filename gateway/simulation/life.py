@@ -1,0 +1,253 @@
+"""A building's life in virtual time: the plan, N days and a seed in; what happened out."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from gateway.core.events import CivilTime, Mode, RelayFault
+from gateway.core.facts import Fact
+from gateway.core.machine import Ms
+from gateway.core.plan import BuildingPlan
+from gateway.simulation.agenda import DAY, HOUR, MINUTE, SECOND, Agenda, Deed, about, often
+from gateway.simulation.days import Day
+from gateway.simulation.doors import DoorWorld
+from gateway.simulation.host import BLOCKED_MOST_MS, Host
+from gateway.simulation.meters import Meters, coarse
+from gateway.simulation.oracles import Oracles
+from gateway.simulation.pranks import prank
+from gateway.simulation.report import Report
+from gateway.simulation.rooms import RoomWorld
+from gateway.simulation.staff import Staff
+from gateway.simulation.weather import Weather
+
+MODES: tuple[Mode, ...] = ("automatic", "exit_only", "hold_open", "night", "off")
+CROWD = ((7, 3.0), (8, 6.0), (9, 4.0), (10, 4.0), (11, 4.0), (12, 6.0), (13, 5.0), (14, 4.0),
+         (15, 4.0), (16, 5.0), (17, 3.0), (18, 1.0), (21, 0.3))  # fmt: skip
+"""Hour of a working day -> people at a door in it, on average."""
+
+
+class Life:
+    """One building with its people. ``days``: the calendar; its length is how long it lives."""
+
+    def __init__(
+        self,
+        plan: BuildingPlan,
+        days: Sequence[Day],
+        seed: int,
+        weather: Weather | None = None,
+    ) -> None:
+        self.plan = plan = coarse(plan)
+        self.days = days
+        self.seed = seed
+        self.weather = Weather.drawn(seed) if weather is None else weather
+        self.chance = random.Random(f"{seed}/life")
+        self.agenda = Agenda()
+        self.host = Host(plan, self.agenda, seed, days[0].utc_ms)
+        self.host.disk_late = self.weather.disk_late
+        self.meters = Meters(plan, self.host, self.agenda, seed)
+        self.doors = {d.id: DoorWorld(d, self.host, self.agenda, seed) for d in plan.doors}
+        self.rooms = {
+            r.id: RoomWorld(r, self.host, self.meters, self.agenda, seed) for r in plan.rooms
+        }
+        fails = self.weather.message_fails
+        self.staff = Staff(self.rooms, self.host, self.agenda, seed, fails)
+        self.oracles = Oracles(plan, self.host, self.agenda, self.doors, self.rooms, self.staff)
+        self.report = Report()
+        self.faults: Counter[str] = Counter()
+        self.host.on_fact.append(self._told)
+        self._broken: set[str] = set()
+
+    def live(self, progress: Callable[[int], None] | None = None) -> None:
+        """All the days; ``progress`` is told each day that is over."""
+        self.host.start()
+        self._begin()
+        for number, day in enumerate(self.days):
+            self._plan_day(day)
+            self.run((number + 1) * DAY)
+            if progress is not None:
+                progress(number + 1)
+
+    def run(self, until: Ms) -> None:
+        """Live until this instant."""
+        agenda, host = self.agenda, self.host
+        while True:
+            due, first = host.wake_ms(), agenda.next_ms()
+            if first is not None and first <= until and (due is None or first <= due):
+                agenda.do_next()
+            elif due is not None and due <= until:
+                agenda.now = max(agenda.now, due)
+                host.tell(None)
+            else:
+                agenda.now = until
+                return
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all facts and effects in their order."""
+        return self.host.digest.hexdigest()
+
+    def _told(self, fact: Fact) -> None:
+        self.report.take(fact, self.agenda.now, self.host.boot_ms)
+
+    # --- habits ----------------------------------------------------------------------------
+
+    def _plan_day(self, day: Day) -> None:
+        """Who comes today, and when."""
+        chance = self.chance
+        begins_ms = day.utc_ms - self.days[0].utc_ms - self.agenda.now
+        for hour, people in CROWD:
+            share = 1.0 if day.works else 0.04
+            for door in self.doors.values():
+                for _ in range(_drawn(chance, people * share)):
+                    side = "outside" if chance.random() < (0.7 if hour < 12 else 0.4) else "inside"
+                    self._at(begins_ms, hour, partial(self._passes, door, side))
+            for room in self.rooms.values():
+                for _ in range(_drawn(chance, people * share * 0.25)):
+                    self._at(begins_ms, hour, room.visit)
+        if day.works:
+            self.agenda.later(begins_ms + 7 * HOUR, lambda: self._work(True))
+            self.agenda.later(begins_ms + 18 * HOUR, lambda: self._work(False))
+            for hour in (9, 15):
+                self._at(begins_ms, hour, self.staff.looks_at_the_list)
+            for door in self.doors.values():
+                self._at(begins_ms, 10, partial(door.staff_open, "delivery"))
+        if day.monday and day.works:
+            for room in self.rooms.values():
+                self._at(begins_ms, 8, room.tested)
+
+    def _at(self, begins_ms: Ms, hour: int, do: Deed) -> None:
+        self.agenda.later(begins_ms + hour * HOUR + self.chance.randrange(HOUR), do)
+
+    def _work(self, at_work: bool) -> None:
+        self.staff.at_work = at_work
+
+    def _passes(self, door: DoorWorld, side: str) -> None:
+        if self.chance.random() < self.weather.blocked / 20:
+            self.agenda.later(1, self._blocks)
+        door.passes(side, staffed=self.staff.at_work)
+
+    # --- weather ---------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Everything that may go wrong, as often as this life's weather says."""
+        weather, agenda, chance = self.weather, self.agenda, self.chance
+        doors, rooms = list(self.doors.values()), list(self.rooms.values())
+
+        def some(what: str, per_day: float, do: Deed) -> None:
+            def happens() -> None:
+                self.faults[what] += 1
+                do()
+
+            often(agenda, chance, per_day, happens)
+
+        for door in doors:
+            some("pushed by hand", weather.by_hand, door.by_hand)
+            some("wedged", weather.wedged, door.wedge)
+            some("operator dead", weather.operator_dead, door.operator_dies)
+            some("leaf wire cut", weather.wire_cut, door.leaf_wire)
+            some("mode chosen", weather.modes, partial(self._mode, door))
+            if door.plan.activators:
+                some("button stuck", weather.stuck, door.stick)
+                some("wire loose", weather.chatter, door.chatter)
+                some("button lost", weather.wire_cut, door.lose_button)
+        for room in rooms:
+            some("cord cut", weather.cord_cut, room.cord_cut)
+            some("cord unknown", weather.wire_cut, room.cord_unknown)
+            some("leak", weather.leaks, room.leak)
+        some("relay broken", weather.relay_broken, self._relay)
+        some("fire alarm", weather.fire, self._fire)
+        some("clock step", weather.clock_step, self._clock_step)
+        some("clock lost", weather.clock_lost, self._clock_lost)
+        some("killed", weather.restarts, self._killed)
+        some("power cut", weather.power_cuts, self._power_cut)
+        some("loop blocked", weather.blocked, self._blocks)
+        some("meter silent", weather.meter_silent, self.meters.silent)
+        some("nothing can be sent", weather.outages, self.staff.outage)
+        some("prank", weather.pranks, lambda: prank(self.host, self.plan, chance))
+
+    def _blocks(self) -> None:
+        self.host.block(self.chance.randrange(20, BLOCKED_MOST_MS))
+
+    def _killed(self) -> None:
+        self.host.end(self.chance.randrange(SECOND, 8 * SECOND), power=False)
+
+    def _power_cut(self) -> None:
+        self.host.end(20 * SECOND + about(self.chance, 20 * MINUTE), power=True)
+
+    def _mode(self, door: DoorWorld) -> None:
+        self.oracles.excused_ms = self.agenda.now
+        for_ms = about(self.chance, 2 * HOUR)
+        door.staff_mode(self.chance.choice(MODES), for_ms)
+        self.agenda.later(4 * for_ms, lambda: self._mode_over(door))
+
+    def _mode_over(self, door: DoorWorld) -> None:
+        """Long after: it is over now, whatever the clocks said."""
+        door.overrides = max(0, door.overrides - 1)
+
+    def _relay(self) -> None:
+        """A relay cannot be switched for a while; its driver says so."""
+        points = sorted(self.host.lit)
+        if not points:
+            return
+        point = self.chance.choice(points)
+        if point in self._broken:
+            return
+        self._broken.add(point)
+        for door in self.doors.values():
+            door.broken.add(point)
+        self.host.tell(RelayFault(point, "no such line"))
+
+        def mended() -> None:
+            self._broken.discard(point)
+            for door in self.doors.values():
+                door.broken.discard(point)
+            self.oracles.excused_ms = self.agenda.now
+            self.host.tell(RelayFault(point, ""))
+
+        self.agenda.later(about(self.chance, HOUR), mended)
+
+    def _fire(self) -> None:
+        points = sorted({d.plan.fire.point for d in self.doors.values() if d.plan.fire})
+        for point in points:
+            self._fire_at(point, True)
+            self.agenda.later(about(self.chance, 10 * MINUTE), partial(self._fire_at, point))
+
+    def _fire_at(self, point: str, active: bool = False) -> None:
+        self.oracles.excused_ms = self.agenda.now
+        self.host.edge(point, active)
+
+    def _clock_step(self) -> None:
+        self.host.clock_step_ms = self.chance.randrange(-HOUR, HOUR)
+        self._clock_told()
+
+        def right() -> None:
+            self.host.clock_step_ms = 0
+            self._clock_told()
+
+        self.agenda.later(about(self.chance, HOUR), right)
+
+    def _clock_lost(self) -> None:
+        self.host.clock_trusted = False
+        self._clock_told()
+
+        def found() -> None:
+            self.host.clock_trusted = True
+            self._clock_told()
+
+        self.agenda.later(about(self.chance, HOUR), found)
+
+    def _clock_told(self) -> None:
+        self.oracles.clock_ms = self.oracles.excused_ms = self.agenda.now
+        self.host.tell(CivilTime(self.host.utc_ms, self.host.clock_trusted))
+
+
+def _drawn(chance: random.Random, mean: float) -> int:
+    """A number of people, ``mean`` on average."""
+    count, rest = 0, chance.expovariate(1)
+    while rest < mean:
+        count += 1
+        rest += chance.expovariate(1)
+    return count

@@ -1,0 +1,34 @@
+"""Lives for the tests: a building as people write it down, and its days."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from gateway.app import load
+from gateway.core.plan import BuildingPlan
+from gateway.settings.plan import plan
+from gateway.simulation.days import days
+from gateway.simulation.life import Life
+from gateway.simulation.weather import Weather
+
+FIRST = date(2026, 1, 5)
+ZONE = ZoneInfo("Europe/Berlin")
+BUILDING = Path(__file__).with_name("building.yaml")
+
+
+def plan_of(file: Path) -> BuildingPlan:
+    """The plan of this file, with its schedules from the first day on."""
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder)
+        calendar = days(FIRST, 1, ZONE, ())
+        return plan(load.settings(file, state, need=()), now_utc_ms=calendar[0].utc_ms)
+
+
+def lived(plan: BuildingPlan, count: int, seed: int, weather: Weather | None = None) -> Life:
+    """A life that is over."""
+    life = Life(plan, days(FIRST, count, ZONE, ()), seed, weather)
+    life.live()
+    return life

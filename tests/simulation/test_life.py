@@ -1,0 +1,84 @@
+"""A month of building life, five times: what must never be is not, and what must come comes.
+
+People, wires and weather are drawn from the seed; the oracles of ``gateway.simulation`` judge by
+what was true. A seed that fails becomes a named test here."""
+
+from __future__ import annotations
+
+from datetime import date
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from gateway.core.plan import BuildingPlan
+from gateway.simulation.days import days
+from gateway.simulation.life import Life
+from gateway.simulation.weather import Weather
+from tests.simulation.lived import BUILDING, lived, plan_of
+
+SEEDS = range(5)
+DAYS = 30
+
+
+@pytest.fixture(scope="module")
+def plan() -> BuildingPlan:
+    return plan_of(BUILDING)
+
+
+@pytest.fixture(scope="module")
+def lives(plan: BuildingPlan) -> list[Life]:
+    return [lived(plan, DAYS, seed) for seed in SEEDS]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_invariant_is_broken(lives: list[Life], seed: int) -> None:
+    assert lives[seed].oracles.broken == []
+
+
+def test_every_oracle_had_something_to_judge(lives: list[Life]) -> None:
+    """An oracle that was never asked proves nothing."""
+    asked = {name for life in lives for name, count in life.oracles.asked.items() if count > 3}
+    assert asked >= {
+        "relay_limit",
+        "opening_asked",
+        "opening_allowed",
+        "one_reply",
+        "hours_add_up",
+        "hours_empty",
+        "call_stands",
+        "only_in_the_room",
+        "cancel_works",
+        "somebody_told",
+        "escalation_goes_on",
+    }
+
+
+def test_a_life_is_not_a_quiet_one(lives: list[Life]) -> None:
+    """The oracles mean nothing where nothing happens."""
+    faults = {name for life in lives for name in life.faults}
+    assert len(faults) > 15
+    for life in lives:
+        assert life.report.kinds["door_opened"] > 200
+        assert life.report.kinds["call_raised"] > 1
+
+
+def test_the_same_seed_is_the_same_life(plan: BuildingPlan) -> None:
+    one, two, other = (lived(plan, 2, seed).digest for seed in (7, 7, 8))
+    assert one == two != other
+
+
+def test_with_fine_weather_everybody_gets_in(plan: BuildingPlan) -> None:
+    """People only: who comes in office hours finds an open door, and nothing is a fault."""
+    life = lived(plan, 5, 1, Weather.fine())
+    assert life.oracles.broken == []
+    assert life.faults == {}
+    (front,) = life.doors.values()
+    assert front.passed > 5 * front.gave_up > 0
+
+
+def test_days_are_as_long_as_the_clock_says() -> None:
+    """The day of the change to summer time has 23 hours, and a Sunday is no working day."""
+    saturday, sunday, monday = days(date(2026, 3, 28), 3, ZoneInfo("Europe/Berlin"), set())
+    assert sunday.utc_ms - saturday.utc_ms == 24 * 3_600_000
+    assert monday.utc_ms - sunday.utc_ms == 23 * 3_600_000
+    assert [day.works for day in (saturday, sunday, monday)] == [False, False, True]
