@@ -140,15 +140,42 @@ def entries(
         yield ChainEntry(*row)
 
 
+def entries_before(
+    connection: sqlite3.Connection, before: int | None, limit: int
+) -> list[ChainEntry]:
+    """Entries below number ``before`` (``None``: from the end), newest first.
+    Raises :class:`sqlite3.Error`."""
+    found = connection.execute(
+        f"SELECT {_COLUMNS} FROM audit WHERE n < ? ORDER BY n DESC LIMIT ?",
+        (2**62 if before is None else before, limit),
+    )
+    return [ChainEntry(*row) for row in found]
+
+
+Anchor = tuple[int, str]
+"""Number and hash of an entry that the next one is bound to."""
+
+
 def verify(connection: sqlite3.Connection) -> Verdict:
     """Walk the whole chain. Raises :class:`sqlite3.Error`.
 
     It starts at the anchor that retention leaves behind when it takes the oldest entries
     away, or at the very beginning.
     """
-    number, previous = _meta_int(connection, "audit.n"), _meta(connection, "audit.hash") or FIRST
+    return walk(connection, None)[0]
+
+
+def walk(
+    connection: sqlite3.Connection, after: Anchor | None, limit: int | None = None
+) -> tuple[Verdict, Anchor]:
+    """:func:`verify` in pieces: at most ``limit`` entries after ``after`` (``None``: from the
+    beginning), and where the next piece starts."""
+    number, previous = after or (
+        _meta_int(connection, "audit.n"),
+        _meta(connection, "audit.hash") or FIRST,
+    )
     count = 0
-    for entry in entries(connection):
+    for entry in entries(connection, number if after else 0, limit):
         reason = ""
         if entry.n != number + 1:
             reason = f"entry {number + 1} is missing"
@@ -159,9 +186,9 @@ def verify(connection: sqlite3.Connection) -> Verdict:
         elif _hash(entry) != entry.hash:
             reason = "it was changed"
         if reason:
-            return Verdict(count, entry.n, reason)
+            return Verdict(count, entry.n, reason), (number, previous)
         number, previous, count = entry.n, entry.hash, count + 1
-    return Verdict(count, None)
+    return Verdict(count, None), (number, previous)
 
 
 def forget(connection: sqlite3.Connection, actor: str) -> int:

@@ -29,6 +29,7 @@ from gateway.web.options import Options
 from gateway.web.pages import (
     account,
     alarms,
+    audit,
     commissioning,
     login,
     maintenance,
@@ -56,6 +57,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     others.router,
     people.router,
     account.router,
+    audit.router,
     login.router,
     tickets.router,
     api_doors.router,

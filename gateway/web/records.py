@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway.journal import history
-from gateway.journal.audit import entries
+from gateway.journal.audit import Anchor, ChainEntry, Verdict, entries, entries_before, walk
 from gateway.journal.reader import CursorExpired, JournalUnavailable, Reader
 from gateway.web.view import iso
 from gateway.wire import Row
 
 T = TypeVar("T")
 RETRY_S = 1.0
+CHAIN_PIECE = 2_000
+"""Entries of the audit chain that are verified in one read."""
 
 
 class Unavailable(Exception):
@@ -125,6 +127,24 @@ class Records:
             values = asdict(entry)
             told.append({**values, "time": iso(values.pop("utc_ms"))})
         return told
+
+    async def audit_before(self, before: int | None, limit: int) -> list[ChainEntry]:
+        """Entries of the audit chain, newest first."""
+        return await self.ask(lambda r: r.read(lambda db: entries_before(db, before, limit)))
+
+    async def verify(self) -> Verdict:
+        """Whether the whole audit chain is as it was written; read in pieces, so that a long
+        one stays within a read's time."""
+        count, anchor = 0, None
+        while True:
+            verdict, anchor = await self.ask(partial(_walk, anchor=anchor))
+            count += verdict.entries
+            if verdict.broken is not None or verdict.entries < CHAIN_PIECE:
+                return Verdict(count, verdict.broken, verdict.reason)
+
+
+def _walk(reader: Reader, *, anchor: Anchor | None) -> tuple[Verdict, Anchor]:
+    return reader.read(lambda db: walk(db, anchor, CHAIN_PIECE))
 
 
 def _buckets(

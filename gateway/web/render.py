@@ -41,6 +41,7 @@ MENU = (
     ("points", "/points", "view"),
     ("kept", "/kept", "view"),
     ("users", "/users", "admin"),
+    ("audit", "/audit", "admin"),
     ("account", "/account", "view"),
     ("bench", "/bench", "staff"),
 )

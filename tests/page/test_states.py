@@ -16,7 +16,7 @@ from tests.page.fake import now_ms
 pytestmark = pytest.mark.page
 PAGES = (
     "/", "/alarms", "/events", "/history?points=wc.climate,front.leaf", "/points", "/kept",
-    "/account", "/users", "/bench", "/points/test?point=front.activation",
+    "/account", "/users", "/audit", "/bench", "/points/test?point=front.activation",
 )  # fmt: skip
 LOOKS = [
     pytest.param({"color_scheme": scheme, "width": width, "locale": locale}, id=f"{scheme}-{width}")

@@ -96,6 +96,15 @@ class SessionShape(BaseModel):
     this: bool
 
 
+class VerdictShape(BaseModel):
+    """``broken``: number of the first entry that is not as it was written, and why."""
+
+    intact: bool
+    entries: int
+    broken: int | None
+    reason: str
+
+
 class NewToken(Strict):
     name: str = Field(min_length=1, max_length=40)
     role: Role

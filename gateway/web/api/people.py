@@ -16,6 +16,7 @@ from gateway.web.api.models import (
     SessionShape,
     TokenShape,
     UserShape,
+    VerdictShape,
     problems,
 )
 from gateway.web.people import on_people, user_problem
@@ -150,3 +151,18 @@ async def audit(
         return await site.records.audit(after, limit)
     except Unavailable as error:
         raise Problem(503, "no_journal", str(error), Retry_After="1") from None
+
+
+@router.get("/api/v1/audit/verdict", responses=problems(503))
+async def verdict(who: Admin, site: TheSite) -> VerdictShape:
+    """Whether the whole chain is as it was written."""
+    try:
+        found = await site.records.verify()
+    except Unavailable as error:
+        raise Problem(503, "no_journal", str(error), Retry_After="1") from None
+    return VerdictShape(
+        intact=found.broken is None,
+        entries=found.entries,
+        broken=found.broken,
+        reason=found.reason,
+    )

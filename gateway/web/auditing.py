@@ -1,0 +1,75 @@
+"""The audit chain in words: who did what, how it ended, and when."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from gateway.journal.audit import ChainEntry
+from gateway.web.site import Site
+from gateway.web.words import Words
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One entry as people read it."""
+
+    n: int
+    time: str
+    who: str
+    what: str
+    subject: str
+    outcome: str
+    refused: bool
+    detail: str
+
+
+def said(site: Site, words: Words, entry: ChainEntry) -> Said:
+    """An entry in the reader's language. What has no words yet stands as it was written."""
+    action = words.get(f"action.{entry.action}") or words.get(f"command.{entry.action}")
+    outcome, _, reason = entry.outcome.partition(": ")
+    told = words.get(f"outcome.{outcome}") or words.get(f"audit.{outcome}", outcome)
+    if reason:
+        told += f": {words.get(f'reason.{reason}', reason)}"
+    return Said(
+        n=entry.n,
+        time=words("audit.no_time") if entry.utc_ms is None else words.moment(entry.utc_ms),
+        who=site.name_of(entry.actor, words),
+        what=action[:1].upper() + action[1:] or entry.action,
+        subject=_subject(site, words, entry.subject),
+        outcome=told,
+        refused=outcome == "refused",
+        detail=words("audit.forgotten") if entry.detail is None else _detail(words, entry.detail),
+    )
+
+
+def _subject(site: Site, words: Words, subject: str) -> str:
+    kind, _, id = subject.partition(":")
+    if kind == "web":
+        return site.name_of(subject, words)
+    if kind == "token":
+        return id
+    door = site.house.door(subject)
+    return str(door["name"]) if door else site.options.terminals.name(words, subject)
+
+
+def _detail(words: Words, detail: str) -> str:
+    """What people want to know of it; the rest is in the API."""
+    try:
+        values = json.loads(detail or "{}")
+    except ValueError:
+        return detail[:500]
+    if not isinstance(values, dict):
+        return detail[:500]
+    parts = []
+    if mode := values.get("mode"):
+        parts.append(words.get(f"mode.{mode}", str(mode)))
+    if role := values.get("role"):
+        parts.append(words.get(f"role.{role}", str(role)))
+    if isinstance(until := values.get("until_utc_ms"), int):
+        parts.append(words("door.until", time=words.moment(until, ms=False)))
+    if isinstance(lasts := values.get("for_ms"), int):
+        parts.append(words("audit.for", minutes=words.number(lasts / 60_000, 1)))
+    if reason := values.get("reason"):
+        parts.append(f"„{reason}“" if words.language == "de" else f"“{reason}”")
+    return ", ".join(parts)

@@ -1,0 +1,100 @@
+"""The audit chain as the administration sees it."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from gateway.core.facts import Fact
+from gateway.journal.audit import AuditEntry
+from gateway.journal.queue import Batch
+from gateway.journal.writer import Journal
+from gateway.web import records
+from tests.web.conftest import Web
+
+PATIENCE_S = 10
+
+
+def write(web: Web, *entries: AuditEntry) -> None:
+    """Into a journal on disk, as control does."""
+    journal = Journal(
+        web.options.journal,
+        boot="b",
+        limit_bytes=10_000_000,
+        lives={},
+        on_commit=lambda told: None,
+        on_state=lambda reason: None,
+    )
+    journal.clock(int(time.time() * 1000))
+    journal.start()
+    journal.kept(PATIENCE_S)
+    journal.append(Batch(facts=(Fact("gateway_started", "test", 0, {}),), audit=entries))
+    journal.close(PATIENCE_S)
+
+
+@pytest.fixture
+def chain(web: Web) -> Web:
+    web.add("anna", "staff")
+    anna = f"web:{web.users.by_name('anna').id}"
+    write(
+        web,
+        AuditEntry(anna, "open_door", "front", "refused: mode_off", 1, '{"command": "c"}'),
+        AuditEntry(anna, "set_mode", "front", "accepted", 2, '{"mode": "night"}'),
+        AuditEntry("cli", "user_role", anna, "done", 3, '{"role": "view"}'),
+        AuditEntry("system:reload", "reload", "c0ffee", "accepted", 4),
+        AuditEntry("mqtt:ha", "something_new", "front", "accepted", 5, "not json"),
+    )
+    return web
+
+
+def tamper(file: Path, sql: str) -> None:
+    with contextlib.closing(sqlite3.connect(file)) as db, db:
+        db.execute(sql)
+
+
+def test_it_says_who_did_what_to_which_door_and_how_it_ended(chain: Web) -> None:
+    page = chain.as_("admin").get("/audit", headers={"Accept-Language": "de"}).text
+    assert "Die Kette ist unversehrt (5 Einträge)." in page
+    assert page.index("something_new") < page.index("Konfiguration neu lesen")
+    for said in (
+        "anna", "Haupteingang", "Tür öffnen", "abgelehnt: Die Betriebsart", "Nacht",
+        "Rolle geändert", "not json",
+    ):  # fmt: skip
+        assert said.casefold() in page.casefold()
+    english = chain.as_("admin").get("/audit", headers={"Accept-Language": "en"}).text
+    assert "The chain is intact (5 entries)." in english
+
+
+@pytest.mark.parametrize("piece", [2, 2_000])
+def test_a_changed_entry_is_seen(chain: Web, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records, "CHAIN_PIECE", piece)
+    admin = chain.as_("admin")
+    told = admin.get("/api/v1/audit/verdict").json()
+    assert told == {"intact": True, "entries": 5, "broken": None, "reason": ""}
+    tamper(chain.options.journal, "UPDATE audit SET outcome = 'accepted' WHERE n = 4")
+    tamper(chain.options.journal, "UPDATE audit SET actor = 'web:9' WHERE n = 4")
+    told = admin.get("/api/v1/audit/verdict").json()
+    assert (told["intact"], told["entries"], told["broken"]) == (False, 3, 4)
+    page = admin.get("/audit", headers={"Accept-Language": "de"}).text
+    assert "ab Eintrag 4" in page
+
+
+def test_a_long_chain_is_paged(web: Web) -> None:
+    write(web, *(AuditEntry("cli", f"act_{n:03}", "", "done", n) for n in range(1, 121)))
+    admin = web.as_("admin")
+    first = admin.get("/audit").text
+    assert ("act_120" in first, "act_071" in first, "act_070" in first) == (True, True, False)
+    assert "/audit?before=71" in first
+    last = admin.get("/audit?before=21").text
+    assert ("act_020" in last, "act_001" in last, "before=" in last) == (True, True, False)
+
+
+def test_without_a_journal_it_says_so(web: Web) -> None:
+    answer = web.as_("admin").get("/audit")
+    assert answer.status_code == 200
+    assert "answer bad" in answer.text
+    assert web.as_("admin").get("/api/v1/audit/verdict").status_code == 503
