@@ -23,6 +23,7 @@ from gateway.web.api import live as api_live
 from gateway.web.api import maintenance as api_maintenance
 from gateway.web.api import people as api_people
 from gateway.web.api import rooms as api_rooms
+from gateway.web.api import testbook as api_testbook
 from gateway.web.house import House
 from gateway.web.middleware import Armour
 from gateway.web.options import Options
@@ -38,6 +39,7 @@ from gateway.web.pages import (
     records,
     rooms,
     status,
+    testbook,
     tickets,
 )
 from gateway.web.problems import Problem
@@ -54,6 +56,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     records.router,
     commissioning.router,
     maintenance.router,
+    testbook.router,
     others.router,
     people.router,
     account.router,
@@ -66,6 +69,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     api_journal.router,
     api_people.router,
     api_maintenance.router,
+    api_testbook.router,
     api_live.router,
     outside.router,
 )

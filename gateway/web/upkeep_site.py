@@ -55,8 +55,9 @@ async def upkeep_of(site: Site) -> Upkeep:
 
 async def keep_weeks(site: Site) -> None:
     """Once a day, work out the weeks of all doors, so that none expires before it is kept and
-    the page finds them ready. Runs until cancelled."""
+    the page finds them ready, and take old pages out of the test book. Runs until cancelled."""
     while True:
+        site.testbook.tidy(site.house.now_utc_ms)
         doors = list(told(site, "doors"))
         try:
             for door in doors:

@@ -12,8 +12,11 @@ from gateway.web.records import Unavailable
 from gateway.web.render import language_of, page
 from gateway.web.upkeep import GAP_DAYS
 from gateway.web.upkeep_site import Upkeep, told, upkeep_of
+from gateway.web.walk import due
+from gateway.web.walking import due_scene, page_scene
 
 router = APIRouter(include_in_schema=False)
+RECORDS = 40
 
 
 @router.get("/maintenance")
@@ -50,5 +53,7 @@ async def maintenance(request: Request, who: Maintenance, site: TheSite) -> Resp
                 for id, months in found.months.items()
             ],
             "days": GAP_DAYS,
+            "due": [due_scene(scene, one) for one in due(site)],
+            "records": [page_scene(scene, p) for p in site.testbook.signed_pages(RECORDS)],
         },
     )

@@ -16,6 +16,8 @@ from gateway.web.opening import open_door
 from gateway.web.problems import Problem
 from gateway.web.render import language_of, page
 from gateway.web.site import Site
+from gateway.web.walk import due
+from gateway.web.walking import overdue_line
 
 router = APIRouter(include_in_schema=False)
 SAID_FOR_S = 60
@@ -32,6 +34,7 @@ async def overview(
         arm = {}
     asked = site.scene(language_of(request), who).door(note.get("door", ""))
     settled = asked is None or (asked.command == note.get("command") and asked.settled)
+    scene = site.scene(language_of(request), who)
     return page(
         request,
         "status.html",
@@ -41,6 +44,7 @@ async def overview(
             "armed_reason": arm.get("reason", ""),
             "note": note,
             "said": said,
+            "overdue": overdue_line(scene, due(site)) if who.may("staff") else "",
             "settled": settled,
             "door_points": {
                 door.id: site.options.terminals.of(door.name)
