@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import re
 import signal
-import time
-import uuid
 from typing import Any
 
 import pytest
 
-from gateway.panel import client
-from gateway.panel.tickets import Ticket, Tickets
+from gateway.panel.tickets import Tickets
 from tests.process.parts import House, Process, until
+from tests.process.parts_mqtt import free_port
 from tests.process.sinks import Mailbox, Webhook, serving
 
 pytestmark = pytest.mark.process
@@ -51,7 +51,7 @@ messages:
   test: {notify: [care_service], at: mon 08:00, confirm_within: 24 h}
   summary: {notify: [head_office], at: mon 07:00}
 heartbeat: {url: !secret heartbeat, every: 1 s}
-web: {public_url: "https://door.example"}
+web: {listen: "127.0.0.1:@PORT@", public_url: "https://door.example"}
 """
 
 
@@ -60,7 +60,7 @@ def mail(port: int, to: str) -> str:
 
 
 def write(place: House, **secrets: str) -> None:
-    place.config.write_text(CHAIN)
+    place.config.write_text(CHAIN.replace("@PORT@", str(free_port())))
     folder = place.config.parent / "secrets"
     folder.mkdir()
     for name, value in secrets.items():
@@ -70,7 +70,7 @@ def write(place: House, **secrets: str) -> None:
 def started(place: House) -> Process:
     place.control("--bench-start", SUNDAY_NIGHT)
     notify = place.run("notify")
-    until(lambda: place.snapshot()["guarantees"]["messages"]["ok"], 20)
+    until(lambda: place.snapshot()["guarantees"]["messages"]["ok"])
     return notify
 
 
@@ -91,16 +91,30 @@ def press(place: House, point: str) -> None:
     place.bench("press", point=point, for_ms=200)
 
 
-def by_link(place: House, ticket: Ticket) -> dict[str, Any]:
-    """What the page does when somebody presses the button behind the link of a message."""
-    message = client.command(
-        "acknowledge_call",
-        {"call": ticket.about},
-        id=uuid.uuid4().hex,
-        actor=f"link:{ticket.receiver}",
-        via="link",
-    )
-    return client.ask(place.panel, message, role="web")
+def by_link(place: House, token: str, method: str) -> str:
+    """What a browser gets that opens the link of a message, or presses the button there."""
+    port = int(re.findall(r"127\.0\.0\.1:(\d+)", place.config.read_text())[0])
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        connection.request(method, f"/m/{token}", headers={"Accept-Language": "de"})
+        answer = connection.getresponse()
+        assert answer.status == 200
+        return answer.read().decode()
+    finally:
+        connection.close()
+
+
+def served(place: House) -> bool:
+    """Whether the page is there, and knows the building."""
+    port = int(re.findall(r"127\.0\.0\.1:(\d+)", place.config.read_text())[0])
+    with contextlib.suppress(OSError):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        try:
+            connection.request("GET", "/health/ready")
+            return connection.getresponse().status == 200
+        finally:
+            connection.close()
+    return False
 
 
 def test_a_call_on_a_sunday_night(place: House) -> None:
@@ -119,10 +133,10 @@ def test_a_call_on_a_sunday_night(place: House) -> None:
     )
     with serving(hook), serving(care):
         notify = started(place)
-        pulled = time.monotonic()
+        place.run("web")
+        until(lambda: served(place), what="the page")
         place.bench("set", point="wc.cord", value=True)
-        until(lambda: care.mails, 10)
-        assert time.monotonic() - pulled < 2.0, "the first message is late"
+        until(lambda: care.mails)
         until(lambda: record(place)[-1] == "care_service delivered")
         assert record(place) == [
             "caretaker skipped off_duty",
@@ -141,8 +155,10 @@ def test_a_call_on_a_sunday_night(place: House) -> None:
         assert found is not None
         ticket = Tickets(place.state).read(found[1])
         assert (ticket.receiver, ticket.kind) == ("care_service", "call")
-        assert by_link(place, ticket)["status"] == "accepted"
-        assert by_link(place, ticket)["status"] == "merged"
+        assert "Es hat noch niemand reagiert" in by_link(place, found[1], "GET")
+        assert call(place)["state"] == "raised"
+        assert "Bitte gehen Sie hin" in by_link(place, found[1], "POST")
+        assert "Bitte gehen Sie hin" in by_link(place, found[1], "POST")
         assert (call(place)["state"], call(place)["acknowledged_by"]) == (
             "acknowledged",
             "link:care_service",
@@ -151,15 +167,15 @@ def test_a_call_on_a_sunday_night(place: House) -> None:
         reopened = Mailbox(down)
         with serving(reopened):
             place.bench("travel", by_ms=300_000)  # nobody comes
-            until(lambda: reopened.mails, 10)
+            until(lambda: reopened.mails)
             assert "NOTRUF WEITER OFFEN" in str(reopened.mails[0]["subject"])
             assert call(place)["state"] == "raised"
             until(lambda: record(place)[3:][-1] == "reception delivered")
         place.bench("travel", by_ms=180_000)
-        until(lambda: len(care.mails) == 2, 10)
+        until(lambda: len(care.mails) == 2)
         until(lambda: record(place)[-1] == "care_service delivered")
         place.bench("travel", by_ms=121_000)
-        until(lambda: hook.posted, 10)
+        until(lambda: hook.posted)
         assert hook.posted[0]["title"].startswith("NOTRUF WEITER OFFEN")
 
         press(place, "wc.presence")
@@ -203,9 +219,7 @@ def test_a_call_on_a_sunday_night(place: House) -> None:
         assert hook.fetched, "the heartbeat"
         assert place.snapshot()["guarantees"]["heartbeat"]["ok"]
 
-        begin = time.monotonic()
-        notify.stop(3)
-        assert time.monotonic() - begin < 2.0
+        notify.stop()
         until(lambda: place.snapshot()["guarantees"]["messages"]["reason"] == "notify_away")
         said = "\n".join(line for process in place.processes for line in process.lines)
         assert "json://" not in said
@@ -225,10 +239,10 @@ def test_test_message_and_summary_on_monday(place: House) -> None:
     with serving(hook), serving(care):
         started(place)
         place.bench("travel", by_ms=29 * 3_600_000)
-        until(lambda: hook.posted, 10)
+        until(lambda: hook.posted)
         assert "Die Alarmliste ist leer" in hook.posted[0]["message"]
         place.bench("travel", by_ms=3_600_000)
-        until(lambda: care.mails, 10)
+        until(lambda: care.mails)
         found = re.search(r"https://door\.example/m/([\w.-]+)", care.texts()[0])
         assert found is not None
         ticket = Tickets(place.state).read(found[1])
@@ -257,7 +271,7 @@ def test_a_notify_that_is_killed_is_noticed_and_the_call_reaches_people_all_the_
         place.bench("set", point="wc.cord", value=True)
         until(lambda: "wc/nobody_told" in [one["id"] for one in place.snapshot()["alarms"]])
         place.run("notify")
-        until(lambda: hook.posted, 20)
+        until(lambda: hook.posted)
         until(lambda: place.snapshot()["alarms"][0]["state"] == "cleared")
 
 
@@ -281,5 +295,5 @@ def test_a_control_that_is_killed_goes_on_where_it_was(place: House) -> None:
         assert record(place) == ["caretaker skipped off_duty", "reception delivered"]
         until(lambda: place.snapshot()["guarantees"]["messages"]["ok"])
         assert len(hook.posted) == 1
-        place.bench("travel", by_ms=299_000)
-        until(lambda: len(hook.posted) == 2, 10)
+        place.bench("travel", by_ms=200_000)  # behind the next step, well before the one after it
+        until(lambda: len(hook.posted) == 2)
