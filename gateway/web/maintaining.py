@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
 from typing import Any
 
@@ -90,7 +90,7 @@ def picture(w: Words, weeks: Sequence[Week]) -> Picture | None:
         runs[-1].append((round(x, 1), round(y, 1)))
         before = monday
     low, high = (seconds(w, pick(took for _, took in told)) for pick in (min, max))
-    begin = format_date(told[0][0], "medium", locale=w.language)
+    begin = day(w, told[0][0])
     text = w("maintenance.drift_alt", count=len(told), begin=begin, low=low, high=high,
              last=seconds(w, told[-1][1]))  # fmt: skip
     return Picture(
@@ -98,6 +98,11 @@ def picture(w: Words, weeks: Sequence[Week]) -> Picture | None:
         tuple(spot for run in runs for spot in run),
         text, low, high, begin,
     )  # fmt: skip
+
+
+def day(w: Words, date: date) -> str:
+    """A date as this language writes it."""
+    return w.day(datetime.combine(date, time(12), UTC).timestamp())
 
 
 def seconds(w: Words, ms: int | None) -> str:
@@ -119,6 +124,8 @@ class DoorUpkeep:
     """Why, and how often; the most frequent first."""
     missed: str
     sentence: str
+    compared: bool
+    """Whether there were enough openings to say something."""
     picture: Picture | None
     weeks: tuple[tuple[str, str, str], ...]
 
@@ -137,9 +144,10 @@ def door_upkeep(
         refusals=tuple((scene.reason(r).rstrip("."), w.number(n, 0)) for r, n in refusals),
         missed=w.number(missed, 0),
         sentence=drift_text(w, drift(weeks)),
+        compared=drift(weeks).since is not None,
         picture=picture(w, weeks),
         weeks=tuple(
-            (format_date(week.monday, "medium", locale=w.language), w.number(week.openings, 0),
+            (day(w, week.monday), w.number(week.openings, 0),
              seconds(w, week.median_ms))
             for week in reversed(weeks)
         ),
@@ -148,17 +156,14 @@ def door_upkeep(
 
 @dataclass(frozen=True, slots=True)
 class MeterUpkeep:
-    """``empty``: in how many of its last hours nothing was told; ``well``: nothing is missing."""
+    """``gaps``: what is missing, each with whether it is a fault."""
 
     id: str
     name: str
     heard: str
     battery: str
     signal: str
-    refused: str
-    silent: str
-    empty: str
-    well: bool
+    gaps: tuple[tuple[str, str, bool], ...]
 
 
 def meter_upkeep(scene: Scene, point: Mapping[str, Any], gaps: Gaps) -> MeterUpkeep:
@@ -170,18 +175,20 @@ def meter_upkeep(scene: Scene, point: Mapping[str, Any], gaps: Gaps) -> MeterUpk
         if value is not None:
             told[part] = f"{w.number(value, 1)} {w.get(f'unit.{quantity}', quantity)}"
     heard = max((q["at_ms"] for q in quantities.values() if q.get("value") is not None), default=0)
+    hours = {"empty": w.number(gaps.empty_hours, 0), "hours": w.number(gaps.hours, 0)}
+    empty = w("maintenance.of_hours", **hours) if gaps.hours else "–"
     return MeterUpkeep(
         id=gaps.point,
         name=scene.terminals.name(w, gaps.point),
         heard=scene.at(heard or None) or w("maintenance.never"),
         battery=told["battery"],
         signal=told["signal"],
-        refused=w.number(gaps.refused, 0),
-        silent=w.number(gaps.silent, 0),
-        empty=w("maintenance.of_hours", empty=w.number(gaps.empty_hours, 0),
-                hours=w.number(gaps.hours, 0)),
-        well=not (gaps.refused or gaps.silent or gaps.empty_hours) and gaps.hours > 0,
-    )  # fmt: skip
+        gaps=(
+            ("refused", w.number(gaps.refused, 0), gaps.refused > 0),
+            ("silent", w.number(gaps.silent, 0), gaps.silent > 0),
+            ("empty", empty, gaps.empty_hours > 0),
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)

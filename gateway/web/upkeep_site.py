@@ -16,7 +16,7 @@ from gateway.web.upkeep import Gaps, Month
 from gateway.web.weeks import Week
 
 KEEP_EVERY_S = 86_400
-SOON_S = 60
+SOON_S = 10
 
 
 @dataclass(frozen=True, slots=True)

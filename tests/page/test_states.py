@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.page
 PAGES = (
     "/", "/alarms", "/events", "/history?points=wc.climate,front.leaf", "/points", "/kept",
     "/account", "/users", "/audit", "/bench", "/points/test?point=front.activation",
+    "/maintenance",
 )  # fmt: skip
 LOOKS = [
     pytest.param({"color_scheme": scheme, "width": width, "locale": locale}, id=f"{scheme}-{width}")
@@ -35,8 +37,26 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     for number in range(60):
         made.control.fact("contact_changed", "front.leaf", active=number % 2 == 0, initial=False)
         made.control.fact("reading", "wc.climate", quantity="temperature_c", value=20 + number / 9)
+    worn(made)
     yield made
     made.close()
+
+
+def worn(house: Gateway) -> None:
+    """What maintenance has to look at: a door that gets slower, gaps, calls."""
+    today = datetime.now(house.options.zone).date()
+    monday = today - timedelta(days=today.weekday())
+    with house.site.weeks._file.change() as db:
+        db.executemany(
+            "INSERT INTO door_weeks VALUES ('front', ?, 50, ?)",
+            [((monday - timedelta(weeks=w)).isoformat(), 2000 - 40 * w) for w in range(3, 25)],
+        )
+    for _ in range(9):
+        house.control.fact("door_opened", "front", press_to_open_ms=2000, cause="request",
+                           assumed=False)  # fmt: skip
+    house.control.fact("reading", "wc.climate", quantity="temperature_c", value=None)
+    house.control.fact("call_raised", "bad", call="bad-1", cause="cord", pulls=1, test=False)
+    house.control.fact("call_acknowledged", "bad", call="bad-1", by="web:1", after_ms=9000)
 
 
 def barriers(page: Page) -> list[str]:

@@ -4,6 +4,7 @@ const EVERY_MS = 1000;
 async function look() {
   const walk = document.getElementById("walk");
   if (!walk?.hasAttribute("data-watch")) return;
+  if (document.hidden) return void setTimeout(look, EVERY_MS);
   try {
     const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
