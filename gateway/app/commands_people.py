@@ -120,6 +120,16 @@ def user_remove(name: Name, state: State) -> None:
     c.out.print(f"{gone.name} can no longer log in", markup=False)
 
 
+@user.command("reset-factor")
+def user_reset_factor(name: Name, state: State) -> None:
+    """Take away the second factor of a user who has lost it; they set up a new one."""
+    with _users(state) as users:
+        changed = users.by_name(name)
+        users.remove_factor(changed.id)
+    c.audit(state, "user_factor", {"subject": f"web:{changed.id}"})
+    c.out.print(f"{changed.name} has no second factor", markup=False)
+
+
 @token.command("add")
 def token_add(
     name: Name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -210,6 +210,10 @@ class Web(Model):
     """Its certificate, a must on any address but loopback; no unit, two files."""
     public_url: WebUrl | None = None
     """The address that people reach it at, for links in messages; no unit, https://…"""
+    second_factor: Literal["off", "doors", "login"] = "off"
+    """Where people give a code from an app beside their password; no unit, off, doors (for
+    opening, modes, users and tokens, every 8 h) or login (that, and at every log-in). API
+    tokens never do."""
 
     @property
     def host(self) -> str:

@@ -18,6 +18,13 @@ View = Annotated[Who, Depends(Needs("view"))]
 Staff = Annotated[Who, Depends(Needs("staff"))]
 Maintenance = Annotated[Who, Depends(Needs("maintenance"))]
 Admin = Annotated[Who, Depends(Needs("admin"))]
+HalfIn = Annotated[Who, Depends(Needs("view", "never"))]
+"""Somebody who has yet to give the second factor."""
+ViewProved = Annotated[Who, Depends(Needs("view", "fresh"))]
+StaffProved = Annotated[Who, Depends(Needs("staff", "fresh"))]
+MaintenanceProved = Annotated[Who, Depends(Needs("maintenance", "fresh"))]
+AdminProved = Annotated[Who, Depends(Needs("admin", "fresh"))]
+"""For what moves a door, or lets somebody in who then can."""
 
 
 def lanes_for(who: Who) -> tuple[Lane, ...]:

@@ -10,13 +10,15 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.web.options import SecondFactor
 from gateway.web.problems import NotLoggedIn, Problem
-from gateway.web.users import ROLES, SESSION_LIFE_S, Role, hashed
+from gateway.web.users import ROLES, SESSION_LIFE_S, Role, Users, hashed
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "x-csrf-token"
@@ -118,15 +120,39 @@ async def _token_of(request: Request) -> str:
     return ""
 
 
+Proof = Literal["never", "login", "fresh"]
+"""When a route wants the second factor, where the owner wants one: never, at the log-in at the
+most, or given within :data:`PROOF_LIFE_S`."""
+PROOF_LIFE_S = 8 * 3600
+
+
+def proved(users: Users, level: SecondFactor, who: Who, proof: Proof) -> bool:
+    """Whether a session may go on without a code. API tokens never need one: they are made by
+    who had to give one, carry a role of their own, and run out."""
+    if level == "off" or not who.session or proof == "never":
+        return True
+    ago_s = users.proved_ago_s(who.session)
+    if proof == "fresh":
+        return ago_s is not None and ago_s < PROOF_LIFE_S
+    return level == "doors" or ago_s is not None
+
+
 class Needs:
     """The dependency by which a route says who may call it. ``None``: everybody."""
 
-    def __init__(self, role: Role | None) -> None:
+    def __init__(self, role: Role | None, proof: Proof = "login") -> None:
         self.role = role
+        self.proof = proof
 
     async def __call__(self, request: Request) -> Who | None:
+        site = request.app.state.site
         who = identify(request)
-        request.state.who = who
+        if who is not None and not proved(site.users, site.options.second_factor, who, "login"):
+            request.state.who = None  # whoever is half in sees nothing of the house
+            if self.role is None:
+                who = None
+        else:
+            request.state.who = who
         change = request.method not in SAFE
         if self.role is None:
             if change and not same_origin(request):
@@ -141,4 +167,6 @@ class Needs:
                 raise Problem(403, "csrf")
         if not who.may(self.role):
             raise Problem(403, "role")
+        if not proved(site.users, site.options.second_factor, who, self.proof):
+            raise Problem(403, "second_factor")
         return who

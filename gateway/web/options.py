@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 from gateway.web.terminals import Terminals
 from gateway.web.users import users_file
+
+SecondFactor = Literal["off", "doors", "login"]
 
 
 class ListenError(Exception):
@@ -38,6 +41,8 @@ class Options:
     broker: str = ""
     terminals: Terminals = field(default_factory=Terminals)
     """What the points are called."""
+    second_factor: SecondFactor = "off"
+    """Where a code is asked for, see :class:`gateway.settings.model_link.Web`."""
     max_live: int = 500
     """Live streams at once; one more is answered 503."""
 

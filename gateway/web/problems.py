@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -42,6 +43,13 @@ def for_people(request: Request) -> bool:
     )
 
 
+def path_of(request: Request) -> str:
+    """The page that somebody is on: the one asked for, or the one whose form it was."""
+    if request.method == "GET":
+        return request.url.path
+    return urlsplit(request.headers.get("referer", "")).path or "/"
+
+
 def answer(request: Request, problem: Problem, extra: dict[str, Any] | None = None) -> Response:
     """A problem as page or JSON, in the reader's language."""
     words: Words = request.app.state.site.words(language_of(request))
@@ -52,6 +60,10 @@ def answer(request: Request, problem: Problem, extra: dict[str, Any] | None = No
     if isinstance(problem, NotLoggedIn) and for_people(request) and request.method == "GET":
         path = request.url.path
         target = f"/login?next={path}" if path != "/" else "/login"
+        return RedirectResponse(target, 303, {"Cache-Control": "no-store"})
+    if problem.reason == "second_factor" and for_people(request):
+        came_from = path_of(request)
+        target = f"/second-factor?next={quote(came_from)}"
         return RedirectResponse(target, 303, {"Cache-Control": "no-store"})
     if for_people(request):
         return page(

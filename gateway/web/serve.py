@@ -100,6 +100,7 @@ def options_of(settings: Settings, state: Path, overrides: Mapping[str, Any]) ->
         "port": web.port,
         "tls_cert": Path(web.tls.cert) if web.tls else None,
         "tls_key": Path(web.tls.key) if web.tls else None,
+        "second_factor": web.second_factor,
         "bench": settings.gateway.bench,
         "retention": {name.removesuffix("_ms"): life for name, life in lives.items()},
         "store": "" if record is None else record.store,

@@ -34,6 +34,7 @@ class Site:
         self.tickets = Tickets(options.state)
         self.ticket_limit = Buckets(burst=20, every_s=3)
         self.login_by_name = Buckets(burst=5, every_s=30)
+        self.factor_limit = Buckets(burst=5, every_s=900)
         self.login_by_peer = Buckets(burst=15, every_s=10)
         self.login_all = Buckets(burst=60, every_s=1)
         self.hub = Hub(house, records, users, self.scene, limit=options.max_live)

@@ -26,6 +26,7 @@ from gateway.web.accounts import (
     hashed,
     known_role,
 )
+from gateway.web.factors import Factors
 from gateway.web.sessions import SESSION_IDLE_S, SESSION_LIFE_S, Sessions
 from gateway.web.tokens import Tokens
 
@@ -46,7 +47,7 @@ def users_file(state: Path) -> Path:
     return state / "web" / "web.sqlite"
 
 
-class Users(Sessions, Tokens):
+class Users(Sessions, Tokens, Factors):
     """The store. ``now`` gives seconds since 1970."""
 
     def __init__(self, path: Path, now: Callable[[], float] = time) -> None:
@@ -116,6 +117,8 @@ class Users(Sessions, Tokens):
         user = self.by_name(name)
         with self._change() as db:
             self._keep_an_admin(user, None)
+            db.execute("DELETE FROM factors WHERE user = ?", (user.id,))
+            db.execute("DELETE FROM recovery WHERE user = ?", (user.id,))
             db.execute("DELETE FROM sessions WHERE user = ?", (user.id,))
             db.execute(
                 "UPDATE users SET removed = ?, password = '' WHERE id = ?", (self._now(), user.id)

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from gateway.web.app import make_site
-from gateway.web.options import Options
+from gateway.web.options import Options, SecondFactor
 from gateway.web.serve import Server, config_of
 from gateway.web.site import Site
 from gateway.web.users import Users
@@ -39,11 +39,15 @@ def until(condition: Callable[[], bool], within_s: float = 60.0) -> None:
 class Gateway:
     """The web role in a thread of its own, and the building behind it."""
 
-    def __init__(self, state: Path, *, bench: bool = False) -> None:
+    def __init__(
+        self, state: Path, *, bench: bool = False, second_factor: SecondFactor = "off"
+    ) -> None:
         self.control = FakeControl(state).start()
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.options = Options(state=state, port=self.port, name="Testhaus", bench=bench)
+        self.options = Options(
+            state=state, port=self.port, name="Testhaus", bench=bench, second_factor=second_factor
+        )
         self.users = Users(self.options.users)
         for role in ("view", "staff", "maintenance", "admin"):
             self.users.add_user(role, role, PASSWORD)

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from gateway.core.facts import Json
-from gateway.web.access import Maintenance, Staff, TheSite, View
+from gateway.web.access import Maintenance, MaintenanceProved, Staff, TheSite, View
 from gateway.web.api.models import Accepted, ShelveRequest, TestRequest, problems
 from gateway.web.commands import accepted
 from gateway.web.problems import Problem
@@ -45,7 +45,7 @@ async def one_point(point: str, who: View, site: TheSite) -> dict[str, Any]:
 
 @router.post("/api/v1/points/{point}/test", status_code=202, responses=problems(404, 409, 503))
 async def try_relay(
-    point: str, who: Maintenance, site: TheSite, wanted: TestRequest | None = None
+    point: str, who: MaintenanceProved, site: TheSite, wanted: TestRequest | None = None
 ) -> Accepted:
     """Commissioning: switch one relay on for some seconds. Something may really move."""
     seconds = wanted.seconds if wanted else 1

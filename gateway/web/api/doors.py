@@ -8,7 +8,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Header
 
 from gateway.core.facts import Json
-from gateway.web.access import Maintenance, Staff, TheSite, View
+from gateway.web.access import Maintenance, StaffProved, TheSite, View
 from gateway.web.api.models import Accepted, ModeRequest, OpenRequest, ServiceRequest, problems
 from gateway.web.commands import accepted
 from gateway.web.opening import open_door
@@ -36,7 +36,7 @@ async def one_door(door: str, who: View, site: TheSite) -> dict[str, Any]:
 @router.post("/api/v1/doors/{door}/open", status_code=202, responses=problems(404, 409, 503))
 async def open_(
     door: str,
-    who: Staff,
+    who: StaffProved,
     site: TheSite,
     wanted: OpenRequest | None = None,
     idempotency_key: Annotated[str | None, Header(max_length=100)] = None,
@@ -47,7 +47,7 @@ async def open_(
 
 
 @router.put("/api/v1/doors/{door}/mode", status_code=202, responses=problems(404, 409, 503))
-async def mode(door: str, wanted: ModeRequest, who: Staff, site: TheSite) -> Accepted:
+async def mode(door: str, wanted: ModeRequest, who: StaffProved, site: TheSite) -> Accepted:
     """Override the schedule until a time, or end the override with ``schedule``."""
     args: dict[str, Json] = {"door": door[:200], "mode": wanted.mode}
     if wanted.until is not None:

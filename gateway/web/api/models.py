@@ -86,6 +86,11 @@ class UserShape(BaseModel):
     role: Role
 
 
+class Code(Strict):
+    code: str = Field(min_length=6, max_length=40, description="Six digits, or a recovery code.")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "287082"}]})
+
+
 class SessionShape(BaseModel):
     """``id`` names a log-in and logs nobody in. ``this``: the one that asks."""
 

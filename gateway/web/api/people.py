@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
-from gateway.web.access import Admin, TheSite, View
+from gateway.web.access import Admin, AdminProved, HalfIn, TheSite, View
 from gateway.web.api.models import (
+    Code,
     Me,
     NewToken,
     NewUser,
@@ -21,6 +22,7 @@ from gateway.web.api.models import (
 )
 from gateway.web.people import on_people, user_problem
 from gateway.web.problems import Problem
+from gateway.web.proving import prove
 from gateway.web.records import Unavailable
 from gateway.web.sessions import session_id
 from gateway.web.users import User, UserError
@@ -46,7 +48,7 @@ async def users(who: Admin, site: TheSite) -> list[UserShape]:
 
 
 @router.post("/api/v1/users", status_code=201, responses=problems(409))
-async def add_user(wanted: NewUser, who: Admin, site: TheSite) -> UserShape:
+async def add_user(wanted: NewUser, who: AdminProved, site: TheSite) -> UserShape:
     """A new user."""
     try:
         user = await asyncio.to_thread(
@@ -72,6 +74,15 @@ async def sessions(who: View, site: TheSite) -> list[SessionShape]:
         )
         for s in found
     ]
+
+
+@router.post("/api/v1/me/second-factor", status_code=204, responses=problems())
+async def second_factor(given: Code, who: HalfIn, site: TheSite) -> Response:
+    """A code of the second factor, for this session. Where the owner wants one, requests are
+    answered 403 ``second_factor`` until then; those with an API token never are."""
+    if not await prove(site, who, given.code):
+        raise Problem(403, "wrong_code")
+    return Response(status_code=204)
 
 
 @router.delete("/api/v1/users/me/sessions", status_code=204, responses=problems())
@@ -112,7 +123,7 @@ async def tokens(who: Admin, site: TheSite) -> list[TokenShape]:
 
 
 @router.post("/api/v1/tokens", status_code=201, responses=problems(409))
-async def add_token(wanted: NewToken, who: Admin, site: TheSite) -> TokenShape:
+async def add_token(wanted: NewToken, who: AdminProved, site: TheSite) -> TokenShape:
     """A new token; this answer is the only one that holds it."""
     try:
         secret = site.users.add_token(wanted.name, wanted.role, wanted.days, who.actor)

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.facts import Json
-from gateway.web.access import Maintenance, TheSite, View, form_of
+from gateway.web.access import Maintenance, MaintenanceProved, TheSite, View, form_of
 from gateway.web.pages.status import HOURS, back
 from gateway.web.problems import Problem
 from gateway.web.render import language_of, page
@@ -49,7 +49,7 @@ async def ask(request: Request, who: Maintenance, site: TheSite, point: str = ""
 
 
 @router.post("/points/test")
-async def try_relay(request: Request, who: Maintenance, site: TheSite) -> Response:
+async def try_relay(request: Request, who: MaintenanceProved, site: TheSite) -> Response:
     """Switch one relay on for a second."""
     form = await form_of(request)
     point = _relay(request, site, form.get("point", ""))

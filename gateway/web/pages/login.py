@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.web.access import Public, TheSite, View, form_of
+from gateway.web.access import HalfIn, Public, TheSite, form_of
 from gateway.web.auth import clear_session, set_session
 from gateway.web.render import LANGUAGE_COOKIE, language_of, page
 from gateway.web.sessions import browser_of
@@ -24,10 +24,10 @@ _waiting = 0
 async def show(request: Request, who: Public, next: str = "/") -> Response:
     if who is not None:
         return RedirectResponse("/", 303)
-    return page(request, "login.html", {"next": _local(next), "note": ""})
+    return page(request, "login.html", {"next": local_target(next), "note": ""})
 
 
-def _local(target: str) -> str:
+def local_target(target: str) -> str:
     """Only our own pages; nobody is sent elsewhere after the log-in."""
     good = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
     return target if good and len(target) < 500 else "/"
@@ -45,7 +45,7 @@ async def log_in(request: Request, who: Public, site: TheSite) -> Response:
     global _waiting  # noqa: PLW0603  # one counter per process, beside its semaphore
     form = await form_of(request)
     name, password = form.get("name", "")[:100].strip(), form.get("password", "")
-    target = _local(form.get("next", "/"))
+    target = local_target(form.get("next", "/"))
     words = site.words(language_of(request))
     peer = request.client.host if request.client else ""
     wait_s = _wait_s(site, name, peer)
@@ -84,7 +84,7 @@ def _again(
 
 
 @router.post("/logout")
-async def log_out(request: Request, who: View, site: TheSite) -> Response:
+async def log_out(request: Request, who: HalfIn, site: TheSite) -> Response:
     site.users.end_session(who.session)
     site.hub.check()
     response = RedirectResponse("/login", 303, {"Cache-Control": "no-store"})
@@ -96,7 +96,7 @@ async def log_out(request: Request, who: View, site: TheSite) -> Response:
 async def language(request: Request, who: Public, site: TheSite) -> Response:
     """Choose a language, logged in or not."""
     form = await form_of(request)
-    response = RedirectResponse(_local(form.get("next", "/")), 303)
+    response = RedirectResponse(local_target(form.get("next", "/")), 303)
     chosen = form.get("language", "")
     if chosen in site.options.languages:
         if who is not None and who.user_id is not None:

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.web.access import Admin, TheSite, form_of
+from gateway.web.access import Admin, AdminProved, TheSite, form_of
 from gateway.web.people import on_people
 from gateway.web.problems import Problem
 from gateway.web.render import page
@@ -31,6 +31,7 @@ def _users(
         {
             "users": site.users.list_users(),
             "sessions": {u.id: site.users.list_sessions(u.id) for u in site.users.list_users()},
+            "factors": {u.id for u in site.users.list_users() if site.users.has_factor(u.id)},
             "tokens": site.users.list_tokens(),
             "roles": ROLES,
             "note": note,
@@ -41,7 +42,7 @@ def _users(
 
 
 @router.post("/users")
-async def change(request: Request, who: Admin, site: TheSite) -> Response:
+async def change(request: Request, who: AdminProved, site: TheSite) -> Response:
     """One form per action; the field ``do`` says which."""
     form = await form_of(request)
     name, role, store = form.get("name", ""), form.get("role", ""), site.users
@@ -61,6 +62,9 @@ async def change(request: Request, who: Admin, site: TheSite) -> Response:
         elif do == "sessions":
             store.end_sessions(store.by_name(name).id)
             action = "sessions_ended"
+        elif do == "factor":
+            store.remove_factor(store.by_name(name).id)
+            action = "factor_removed"
         elif do == "remove":
             store.remove_user(name)
             action = "user_removed"

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.facts import Json
-from gateway.web.access import Staff, TheSite, View, form_of
+from gateway.web.access import StaffProved, TheSite, View, form_of
 from gateway.web.house import Answer
 from gateway.web.opening import open_door
 from gateway.web.problems import Problem
@@ -61,7 +61,7 @@ def back(site: Site, door: str, **note: str) -> Response:
 
 
 @router.post("/doors/{door}/open")
-async def open_(request: Request, door: str, who: Staff, site: TheSite) -> Response:
+async def open_(request: Request, door: str, who: StaffProved, site: TheSite) -> Response:
     """The first tap arms, the second opens. The armed note is also the idempotency key."""
     form = await form_of(request)
     if site.house.door(door) is None:
@@ -96,7 +96,7 @@ def _text_of(answer: Answer) -> str:
 
 
 @router.post("/doors/{door}/mode")
-async def mode(request: Request, door: str, who: Staff, site: TheSite) -> Response:
+async def mode(request: Request, door: str, who: StaffProved, site: TheSite) -> Response:
     form = await form_of(request)
     answer = await site.house.ask("set_mode", mode_args(door, form, site), who)
     return back(site, door, text="door.mode_done" if answer.done else _text_of(answer))

@@ -74,6 +74,7 @@ export function doors(say, isLost) {
       });
       const told = await answer.json();
       if (answer.status === 401) return location.reload();
+      if (told.reason === "second_factor") return location.assign("/second-factor?next=/");
       if (!answer.ok) return tell(door, told.detail || told.title, "bad");
       door.reason.value = "";
       door.command = told.command;

@@ -1,0 +1,118 @@
+"""The second factor: setting it up, giving a code, taking it away. All of it without scripts."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pyotp
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gateway.web.access import HalfIn, TheSite, ViewProved, form_of
+from gateway.web.auth import PROOF_LIFE_S, Who
+from gateway.web.pages.login import local_target
+from gateway.web.people import on_people
+from gateway.web.problems import Problem
+from gateway.web.proving import prove
+from gateway.web.render import page
+from gateway.web.site import Site
+
+router = APIRouter(include_in_schema=False)
+
+
+def _page(
+    request: Request,
+    who: Who,
+    site: Site,
+    *,
+    target: str,
+    note: str = "",
+    status: int = 200,
+    codes: list[str] | None = None,
+    secret: str = "",
+    confirming: bool = False,
+) -> Response:
+    if who.user_id is None or site.options.second_factor == "off":
+        raise Problem(404)
+    totp, issuer = pyotp.TOTP(secret) if secret else None, f"Portier {site.options.name}"
+    return page(
+        request,
+        "second.html",
+        {
+            "csrf": who.csrf,
+            "next": target,
+            "note": f"factor.{note}" if note else "",
+            "enrolled": site.users.has_factor(who.user_id),
+            "secret": " ".join(secret[i : i + 4] for i in range(0, len(secret), 4)),
+            "uri": totp.provisioning_uri(name=who.name, issuer_name=issuer) if totp else "",
+            "confirming": confirming,
+            "codes": codes or [],
+            "hours": PROOF_LIFE_S // 3600,
+            "name": who.name,
+        },
+        status=status,
+    )
+
+
+@router.get("/second-factor")
+async def show(request: Request, who: HalfIn, site: TheSite, next: str = "/") -> Response:
+    return _page(request, who, site, target=local_target(next))
+
+
+@router.post("/second-factor")
+async def give(request: Request, who: HalfIn, site: TheSite) -> Response:
+    """A code, or a recovery code."""
+    form = await form_of(request)
+    target = local_target(form.get("next", "/"))
+    try:
+        right = await prove(site, who, form.get("code", ""))
+    except Problem as problem:
+        if problem.status != 429:
+            raise
+        return _page(request, who, site, target=target, note="limited", status=429)
+    if not right:
+        return _page(request, who, site, target=target, note="wrong", status=422)
+    return RedirectResponse(target, 303, {"Cache-Control": "no-store"})
+
+
+@router.post("/account/factor")
+async def set_up(request: Request, who: HalfIn, site: TheSite) -> Response:
+    """Begin, with the password; then confirm with a first code. One that is there stays."""
+    form = await form_of(request)
+    target = local_target(form.get("next", "/account"))
+    if who.user_id is None or site.users.has_factor(who.user_id):
+        raise Problem(422, "factor_there")
+    if form.get("do") == "begin":
+        await _password(site, who, form)
+        secret = site.users.begin_factor(who.user_id)
+        return _page(request, who, site, target=target, secret=secret, confirming=True)
+    if not site.factor_limit.take(str(who.user_id)):
+        return _page(request, who, site, target=target, note="limited", status=429)
+    codes = site.users.confirm_factor(who.user_id, form.get("code", ""))
+    if codes is None:
+        return _page(request, who, site, target=target, note="wrong", status=422, confirming=True)
+    site.factor_limit.forget(str(who.user_id))
+    site.users.prove(who.session)
+    await on_people(site, who, "factor_added", subject=who.actor)
+    return _page(request, who, site, target=target, codes=codes)
+
+
+@router.post("/account/factor/remove")
+async def remove(request: Request, who: ViewProved, site: TheSite) -> Response:
+    """Needs the password and a code: who has only the password cannot get round the code."""
+    if who.user_id is None:
+        raise Problem(422, "malformed")
+    await _password(site, who, await form_of(request))
+    site.users.remove_factor(who.user_id)
+    await on_people(site, who, "factor_removed", subject=who.actor)
+    return RedirectResponse("/account?done=1", 303, {"Cache-Control": "no-store"})
+
+
+async def _password(site: Site, who: Who, form: dict[str, str]) -> None:
+    """Raises :class:`Problem` for a wrong one, and 429."""
+    if not site.login_by_name.take(who.name):
+        raise Problem(429, "limit", Retry_After="30")
+    if await asyncio.to_thread(site.users.verify, who.name, form.get("password", "")) is None:
+        raise Problem(422, "wrong_password")
+    site.login_by_name.forget(who.name)
