@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.process.parts import ROOT, House, house, until
+from tests.process.parts import ROOT, House, Process, children, house, until
+from tests.process.parts_mqtt import free_port
+from tests.process.sinks import Webhook, serving
 
 pytestmark = pytest.mark.process
 
@@ -115,6 +119,63 @@ def _told(rows: list[Any]) -> str:
     """The state in which the facts leave the call."""
     after = {"call_raised": "raised", "call_attended": "attended", "call_cancelled": "quiet"}
     return after[rows[-1].kind] if rows else "quiet"
+
+
+ROLES = ("control", "broker", "link", "record", "notify", "web")
+PEOPLE = """
+contacts: {care: {channels: [!secret care]}}
+escalations: {care: [{after: 0 s, notify: care}]}
+mqtt: embedded
+"""
+
+
+def roles(supervisor: Process) -> dict[str, int]:
+    """The roles that run, by name. One that is just being started looks like its parent."""
+    found = {}
+    for pid in children(supervisor.pid):
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+        found.update({role: pid for role in ROLES if role in words})
+    return found
+
+
+def test_every_role_is_killed_in_every_state_and_the_call_stands(place: House) -> None:
+    """The supervisor starts again what fell; whoever fell knows the call again."""
+    hook = Webhook()
+    room = "    cord: [wc.cord]\n"
+    building = BUILDING.replace(room, f"{room}    escalation: care\n")
+    assert building != BUILDING
+    web = f"web: {{listen: 127.0.0.1:{free_port()}}}\n"
+    place.config.write_text(building + PEOPLE + web)
+    secrets = place.config.parent / "secrets"
+    secrets.mkdir()
+    (secrets / "care").write_text(f"json://{hook.address}/care\n")
+    with serving(hook):
+        supervisor = place.run()
+        until(lambda: supervisor.said("Ready after"))
+        until(lambda: set(roles(supervisor)) == set(ROLES))
+        until(lambda: place.snapshot()["guarantees"]["messages"]["ok"])
+        for state, kind, do in (
+            ("raised", "call_raised", lambda: place.bench("press", point="wc.cord", for_ms=500)),
+            ("acknowledged", "call_acknowledged",
+             lambda: place.command("acknowledge_call", call="wc")),
+            ("attended", "call_attended", lambda: place.bench("press", point="wc.presence")),
+        ):  # fmt: skip
+            do()
+            committed(place, kind, 1)
+            before = call(place)
+            for role in ROLES:
+                pid = roles(supervisor)[role]
+                os.kill(pid, signal.SIGKILL)
+                until(lambda: roles(supervisor).get(role, pid) != pid, what=f"{role} is back")  # noqa: B023 - awaited here
+                until(place.snapshot)
+                after = call(place)
+                assert (role, after["id"], after["state"]) == (role, before["id"], state)
+                assert (role, lamps(place)) == (role, LAMPS[state])
+        until(lambda: hook.posted)
+        assert len(place.rows("call_raised")) == 1
+        place.bench("press", point="wc.cancel")
+        committed(place, "call_cancelled", 1)
+        assert lamps(place) == LAMPS["quiet"]
 
 
 def test_a_cord_that_is_pulled_at_start_calls_once(place: House) -> None:
