@@ -163,7 +163,7 @@ class Connection:
         self._misc_at = 0.0
         self._corked = False
         self._back_off = BackOff()
-        self._plain = _publish_properties(None)
+        self._plain = {kind: _publish_properties(kind, None) for kind in (EVENT, JSON, TEXT)}
 
     def subscribe(self, topics: Iterable[str]) -> None:
         """Listen to these, too, and to what is kept there; from the next connection on."""
@@ -222,7 +222,9 @@ class Connection:
         if client is None or not self._up:
             return None
         self._cork(True)
-        properties = self._plain if correlation is None else _publish_properties(correlation)
+        kind = content_type(topic)
+        plain = correlation is None
+        properties = self._plain[kind] if plain else _publish_properties(kind, correlation)
         told = client.publish(topic, payload, qos=qos, retain=retain, properties=properties)
         return told.mid if told.rc == mqtt.MQTT_ERR_SUCCESS else None
 
@@ -403,9 +405,19 @@ class _Packed(Properties):
         return found
 
 
-def _publish_properties(correlation: bytes | None) -> Properties:
+EVENT, JSON, TEXT = "application/cloudevents+json", "application/json", "text/plain"
+
+
+def content_type(topic: str) -> str:
+    """What the payload on a topic is; as the AsyncAPI document says."""
+    if "/event/" in topic:
+        return EVENT
+    return TEXT if topic.endswith("/availability") else JSON
+
+
+def _publish_properties(kind: str, correlation: bytes | None) -> Properties:
     properties = _properties(PacketTypes.PUBLISH)
-    properties.ContentType = "application/json"
+    properties.ContentType = kind
     if correlation is not None:
         properties.CorrelationData = correlation
         return properties

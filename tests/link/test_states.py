@@ -6,9 +6,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gateway.link import clock, state
+import pytest
+
+from gateway.link import clock, mqtt, state
 from gateway.link.backoff import BACK_OFF_FIRST_S, TAKEN_OVER_FIRST_S, TAKEN_OVER_MOST_S, BackOff
 from gateway.link.topics import Topics
+from gateway.wire import asyncapi
 
 TOPICS = Topics("csg")
 OFFSET = 1_700_000_000_000
@@ -177,3 +180,24 @@ def test_what_tells_about_a_person_is_shown_only_where_it_is_exported() -> None:
     bath = json.loads(found["portier/csg/state/room/bath"])
     assert bath["occupancy"] == "occupied"
     assert bath["occupancy_since"] == "2023-11-14T22:13:21.000Z"
+
+
+@pytest.mark.parametrize(
+    ("topic", "kind"),
+    [
+        (TOPICS.event("door_opened", "front"), "application/cloudevents+json"),
+        (TOPICS.availability, "text/plain"),
+        (TOPICS.door("front"), "application/json"),
+        (TOPICS.response("c1"), "application/json"),
+    ],
+)
+def test_a_topic_says_what_its_payload_is_as_the_document_does(topic: str, kind: str) -> None:
+    assert mqtt.content_type(topic) == kind
+    messages = asyncapi("csg")["components"]["messages"]  # type: ignore[index, call-overload]  # JSON
+    documented = {
+        TOPICS.event("door_opened", "front"): "event.door_opened",
+        TOPICS.availability: "availability",
+        TOPICS.door("front"): "stateDoor",
+        TOPICS.response("c1"): "response",
+    }
+    assert messages[documented[topic]]["contentType"] == kind
