@@ -120,8 +120,8 @@ def user_remove(name: Name, state: State) -> None:
     c.out.print(f"{gone.name} can no longer log in", markup=False)
 
 
-@user.command("reset-factor")
-def user_reset_factor(name: Name, state: State) -> None:
+@user.command("remove-factor")
+def user_remove_factor(name: Name, state: State) -> None:
     """Take away the second factor of a user who has lost it; they set up a new one."""
     with _users(state) as users:
         changed = users.by_name(name)

@@ -78,7 +78,11 @@ def announce(options: Options, password: str | None) -> None:
     """Say where the page is and, once, how to get in."""
     lines = [f"Portier: {options.url}"]
     if password is not None:
-        lines.append(f"First log-in: admin / {password}  (shown once; change it under My account)")
+        lines += [
+            f"First log-in: user admin, password {password}",
+            "  Shown once. Change it on the page under My account, and add the others there,"
+            f" or: portier user add NAME --role staff --state {options.state}",
+        ]
     print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201  # shown once, not logged
 
 

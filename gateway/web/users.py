@@ -100,7 +100,10 @@ class Users(Sessions, Tokens, Factors):
         """Ends all sessions of the user but the one whose hash is ``keep_session``."""
         user, password_hash = self.by_name(name), good_password(password)
         with self._change() as db:
-            db.execute("UPDATE users SET password = ? WHERE id = ?", (password_hash, user.id))
+            db.execute(
+                "UPDATE users SET password = ?, first_password = 0 WHERE id = ?",
+                (password_hash, user.id),
+            )
             db.execute("DELETE FROM sessions WHERE user = ? AND hash != ?", (user.id, keep_session))
 
     def set_preferences(self, user_id: int, language: str, armed_s: int) -> None:
@@ -153,8 +156,14 @@ class Users(Sessions, Tokens, Factors):
         if self._one("SELECT 1 FROM users LIMIT 1"):
             return None
         password = secrets.token_urlsafe(12)
-        self.add_user("admin", "admin", password)
+        made = self.add_user("admin", "admin", password)
+        with self._change() as db:
+            db.execute("UPDATE users SET first_password = 1 WHERE id = ?", (made.id,))
         return password
+
+    def has_first_password(self, user_id: int) -> bool:
+        """Whether the password is still the one of :meth:`first_admin`, which a log has shown."""
+        return self._one("SELECT 1 FROM users WHERE id = ? AND first_password", user_id) is not None
 
     # --- logging in ------------------------------------------------------------------
 

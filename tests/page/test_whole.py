@@ -29,7 +29,7 @@ class Whole:
         self.house = House(ROOT / "config" / "bench.yaml", state, {"PORT": str(self.port)})
         self.process = self.house.run()
         until(lambda: self.process.said("Ready after") and self.process.said("First log-in"))
-        self.password = self.said(r"admin / (\S+)")
+        self.password = self.said(r"user admin, password (\S+)")
         self.url = f"http://127.0.0.1:{self.port}"
 
     def said(self, pattern: str) -> str:

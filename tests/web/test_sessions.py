@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.web.serve import announce
 from gateway.web.sessions import browser_of
 from gateway.web.users import Users, hashed
 from tests.web.conftest import PASSWORD, Client, Web
@@ -129,3 +130,27 @@ def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     again = Users(file, lambda: 2000.0)
     assert len(again.list_sessions(1)) == 2
     again.close()
+
+
+def test_who_still_has_the_first_password_is_reminded(web: Web) -> None:
+    first = web.users.first_admin()
+    assert first is not None
+    html = {"Accept-Language": "en"}
+    admin = web.as_("admin")
+    assert "still the first password" in admin.get("/account", headers=html).text
+    assert "still the first password" not in web.as_("staff").get("/account", headers=html).text
+    done = admin.post("/account/password", data={"old": first, "new": PASSWORD})
+    assert done.status_code == 303
+    assert "still the first password" not in admin.get("/account", headers=html).text
+
+
+def test_the_first_log_in_is_found_where_the_installer_says(
+    web: Web, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``journalctl -u portier-web | grep -i password`` shows it, and nobody sees it twice."""
+    announce(web.options, web.users.first_admin())
+    told = [line for line in capsys.readouterr().err.splitlines() if "password" in line.lower()]
+    assert len(told) == 1
+    assert web.users.verify("admin", told[0].split()[-1]) is not None
+    announce(web.options, web.users.first_admin())
+    assert "password" not in capsys.readouterr().err.lower()

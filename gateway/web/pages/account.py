@@ -35,6 +35,7 @@ def _account(
             "bad": status >= 400,
             "sessions": [] if who.user_id is None else site.users.list_sessions(who.user_id),
             "factor": who.user_id is not None and site.users.has_factor(who.user_id),
+            "first": who.user_id is not None and site.users.has_first_password(who.user_id),
             "this": session_id(who.session),
         },
         status=status,
