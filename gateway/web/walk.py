@@ -26,7 +26,7 @@ SEEN_IN = {
     "cancel": ("call_cancelled",),
     "dark": ("relay_changed",),
     "press": ("door_request", "door_opened"),
-    "closes": ("door_closed",),
+    "closes": ("door_opened", "door_closed"),
 }
 """In which facts the gateway sees a step."""
 
@@ -119,11 +119,12 @@ def _call_steps(
 
 
 def _door_steps(parts: Sequence[tuple[str, str]], names: _Names) -> Iterator[Step]:
+    leaf = any(part == "leaf" for _, part in parts)
     for point, part in parts:
         if part.startswith(ACTIVATORS):
             yield Step(f"press:{point}", "press", True, point, names.get(point, {}))
-    if any(part == "leaf" for _, part in parts):
-        yield Step("closes", "closes", True)
+            if leaf:  # the next press would only hold the open door open
+                yield Step(f"closes:{point}", "closes", True, point)
     for word in ("moves", "stops", "by_hand", "marked"):
         yield Step(word, word, False)
 
@@ -154,8 +155,10 @@ def judge(page: Page, step: Step, rows: Sequence[Row], lamps: set[str]) -> Seen 
     match step.word:
         case "pull":
             hits = [r for r in mine if r.data.get("test") and r.data.get("point") == step.point]
-        case "presence" | "closes":
+        case "presence":
             hits = mine
+        case "closes":  # and has not been opened again since
+            hits = [row for row in mine[-1:] if row.kind == "door_closed"]
         case "cancel":
             hits = [r for r in mine if r.data.get("test") and r.data.get("point")]
         case "press":

@@ -137,9 +137,12 @@ def test_a_door_check_measures_each_button(walk: Walk) -> None:
     walk.happens("door_opened", "front", press_to_open_ms=1234, cause="request", assumed=False)
     told = walk.say(page, "press:front.button").json()
     assert told["steps"][0]["took_ms"] == 1234
-    assert walk.say(page, "closes").status_code == 409
+    assert walk.say(page, "closes:front.button").status_code == 409
     walk.happens("door_closed", "front", open_ms=5000, assumed=False)
-    for step in ("closes", "moves", "stops", "by_hand"):
+    walk.happens("door_opened", "front", press_to_open_ms=None, cause="hand", assumed=False)
+    assert walk.say(page, "closes:front.button").status_code == 409  # it is open again
+    walk.happens("door_closed", "front", open_ms=5000, assumed=False)
+    for step in ("closes:front.button", "moves", "stops", "by_hand"):
         assert walk.say(page, step).status_code == 200
     assert walk.sign(page).json()["reason"] == "steps_open"
     walk.say(page, "marked", "bad")
