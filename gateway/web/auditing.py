@@ -34,7 +34,7 @@ def said(site: Site, words: Words, entry: ChainEntry) -> Said:
     return Said(
         n=entry.n,
         time=words("audit.no_time") if entry.utc_ms is None else words.moment(entry.utc_ms),
-        who=site.name_of(entry.actor, words),
+        who=site.name_of(entry.actor, words).rstrip(": "),
         what=action[:1].upper() + action[1:] or entry.action,
         subject=_subject(site, words, entry.subject),
         outcome=told,
