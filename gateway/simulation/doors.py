@@ -7,6 +7,7 @@ for the oracles: long enough to count, on a contact that could be read and was a
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from functools import partial
 
 from gateway.core.events import Mode, OpenDoor, SetMode
@@ -33,6 +34,9 @@ class DoorWorld:
         self.mode: str = plan.mode
         self.pressed: list[tuple[Ms, ActivatorPlan]] = []
         """True presses."""
+        self.mode_ms: Ms = -HOUR
+        """When the mode last changed."""
+        self.on_press: list[Callable[[ActivatorPlan], None]] = []
         self.asked: list[Ms] = []
         """When staff asked for this door."""
         self.overrides = 0
@@ -113,7 +117,7 @@ class DoorWorld:
     def _told(self, fact: Fact) -> None:
         """The operator's own programme follows the mode, and with it its bolt."""
         if fact.kind == "door_mode" and fact.subject == self.plan.id:
-            self.mode = str(fact.data["mode"])
+            self.mode, self.mode_ms = str(fact.data["mode"]), self.agenda.now
             self.agenda.later(SECOND, self._follow_bolt)
 
     def _follow_bolt(self) -> None:
@@ -131,6 +135,8 @@ class DoorWorld:
         settle_ms = next(c.settle_ms for c in self.host.plan.contacts if c.point == point)
         if for_ms >= settle_ms and self.host.running:
             self.pressed.append((now, activator))
+            for told in self.on_press:
+                told(activator)
         self.host.edge(point, True)
         self.agenda.later(for_ms, lambda: self._edge(point, False))
 

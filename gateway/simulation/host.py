@@ -44,6 +44,7 @@ class Host:
         self.on_fact: list[Callable[[Fact], None]] = []
         self.on_reply: list[Callable[[Reply], None]] = []
         self.on_send: list[Callable[[Send], None]] = []
+        self.on_command: list[Callable[[str], None]] = []
         self.on_up: list[Callable[[], None]] = []
         self.running = False
         self.ready_ms: Ms = 0
@@ -160,7 +161,10 @@ class Host:
             via = "link"
         elif by.startswith("mqtt:"):
             via = "mqtt"
-        return f"c{self.commands}", Issuer(by, via), self.mono_ms + fresh_ms
+        name = f"c{self.commands}"
+        for told in self.on_command:
+            told(name)
+        return name, Issuer(by, via), self.mono_ms + fresh_ms
 
     # --- what comes of it ------------------------------------------------------------------
 

@@ -24,8 +24,8 @@ from gateway.simulation.staff import Staff
 from gateway.simulation.weather import Weather
 
 MODES: tuple[Mode, ...] = ("automatic", "exit_only", "hold_open", "night", "off")
-CROWD = ((7, 3.0), (8, 6.0), (9, 4.0), (10, 4.0), (11, 4.0), (12, 6.0), (13, 5.0), (14, 4.0),
-         (15, 4.0), (16, 5.0), (17, 3.0), (18, 1.0), (21, 0.3))  # fmt: skip
+CROWD = ((7, 2.0), (8, 4.0), (9, 2.5), (10, 2.5), (11, 2.5), (12, 4.0), (13, 3.0), (14, 2.5),
+         (15, 2.5), (16, 3.0), (17, 2.0), (18, 0.7), (21, 0.3))  # fmt: skip
 """Hour of a working day -> people at a door in it, on average."""
 
 
@@ -59,6 +59,8 @@ class Life:
         self.faults: Counter[str] = Counter()
         self.host.on_fact.append(self._told)
         self._broken: set[str] = set()
+        for room in self.rooms.values():
+            room.on_pull.append(self._fate)
 
     def live(self, progress: Callable[[int], None] | None = None) -> None:
         """All the days; ``progress`` is told each day that is over."""
@@ -105,7 +107,7 @@ class Life:
                     side = "outside" if chance.random() < (0.7 if hour < 12 else 0.4) else "inside"
                     self._at(begins_ms, hour, partial(self._passes, door, side))
             for room in self.rooms.values():
-                for _ in range(_drawn(chance, people * share * 0.25)):
+                for _ in range(_drawn(chance, people * share * 0.4)):
                     self._at(begins_ms, hour, room.visit)
         if day.works:
             self.agenda.later(begins_ms + 7 * HOUR, lambda: self._work(True))
@@ -173,6 +175,12 @@ class Life:
 
     def _killed(self) -> None:
         self.host.end(self.chance.randrange(SECOND, 8 * SECOND), power=False)
+
+    def _fate(self) -> None:
+        """What goes wrong likes to do it while somebody waits for help."""
+        if self.chance.random() < self.weather.restarts:
+            self.faults["killed in a call"] += 1
+            self.agenda.later(self.chance.randrange(5 * MINUTE), self._killed)
 
     def _power_cut(self) -> None:
         self.host.end(20 * SECOND + about(self.chance, 20 * MINUTE), power=True)

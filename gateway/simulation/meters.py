@@ -1,6 +1,6 @@
 """What the meters of a simulated building measure.
 
-Values are told every five minutes and no oftener, so that a year does not consist of
+Values are told every ten minutes and no oftener, so that a year does not consist of
 temperatures: the plan's patience with silent meters is stretched to that (:func:`coarse`).
 """
 
@@ -16,8 +16,8 @@ from gateway.core.plan import BuildingPlan
 from gateway.simulation.agenda import HOUR, MINUTE, Agenda, about
 from gateway.simulation.host import Host
 
-EVERY_MS: Ms = 5 * MINUTE
-SILENT_MS: Ms = 16 * MINUTE
+EVERY_MS: Ms = 10 * MINUTE
+SILENT_MS: Ms = 31 * MINUTE
 MIDDLE = {
     "temperature_c": (21.0, 3.0),
     "humidity_percent": (48.0, 12.0),
@@ -32,7 +32,7 @@ MIDDLE = {
 
 
 def coarse(plan: BuildingPlan) -> BuildingPlan:
-    """The plan with meters that may be silent for a quarter of an hour."""
+    """The plan with meters that may be silent for half an hour."""
     meters = tuple(
         replace(m, silent_after_ms=max(m.silent_after_ms, SILENT_MS), frozen_after_ms=None)
         for m in plan.meters

@@ -39,14 +39,17 @@ class CallOracle:
             p for p in (plan.reassurance, plan.lamp, plan.sounder, plan.unlock) if p is not None
         )
         self.chain = next((e for e in host.plan.escalations if e.id == plan.escalation), None)
+        self._called_ms: Ms | None = None
+        """Since when a call has been standing that nobody has answered."""
         self._since_ms: Ms = 0
-        """Since when nobody has answered a call: pulled, or the process has come back."""
+        """The same, or when the process came back: from then on it has its time anew."""
         self._round = 0
         room.on_pull.append(self._pulled)
         room.on_cancel.append(self._cancelled)
         host.on_drive.append(self._driven)
         host.on_fact.append(self._told)
         host.on_up.append(self._up)
+        staff.on_failed.append(self._failed)
 
     def _settled(self) -> bool:
         """The process has been up for a moment, and knows what it knew."""
@@ -62,7 +65,7 @@ class CallOracle:
     def _up(self) -> None:
         if self.room.wanted:
             self.agenda.later(self.host.ready_ms - self.agenda.now + 2 * SECOND, self._stands)
-            self._anew()
+            self._watch()
 
     def _stands(self) -> None:
         """Somebody wants help: there is light, and a call that everybody can see."""
@@ -96,11 +99,18 @@ class CallOracle:
                 self._judge("cancel_works", not on, f"cancelled, and on: {on}")
 
         self._round += 1
+        self._called_ms = None
         self.agenda.later(SETTLED_MS, quiet)
 
     # --- somebody is told ------------------------------------------------------------------
 
     def _anew(self) -> None:
+        """The call is raised: nobody has answered it."""
+        if self._called_ms is None or self._answered_ms() >= self._called_ms:
+            self._called_ms = self.agenda.now
+        self._watch()
+
+    def _watch(self) -> None:
         """From now on somebody has to be told, and again until somebody answers."""
         self._round += 1
         self._since_ms = max(self.agenda.now, self.host.ready_ms)
@@ -122,10 +132,18 @@ class CallOracle:
 
     def _waits(self, round_: int) -> bool:
         """Nobody has answered since: no link, no button in the room."""
+        called_ms = self._called_ms
+        if called_ms is None or round_ != self._round or not self.room.wanted:
+            return False
+        return self._settled() and self._answered_ms() < called_ms
+
+    def _answered_ms(self) -> Ms:
         room = self.room.plan.id
-        answered_ms = max(self.staff.acknowledged_ms.get(room, -1), self.room.helped_ms)
-        open_ = self.room.wanted and round_ == self._round and self._settled()
-        return open_ and answered_ms < self._since_ms
+        return max(self.staff.acknowledged_ms.get(room, -1), self.room.helped_ms)
+
+    def _told_since(self) -> bool:
+        """A message about this call has arrived."""
+        return self.staff.told_ms.get(self.room.plan.id, -1) >= (self._called_ms or 0)
 
     def _somebody(self, round_: int) -> None:
         if not self._waits(round_):
@@ -133,20 +151,38 @@ class CallOracle:
         room = self.room.plan.id
         alarm = self.host.building.alarms.by_id.get(f"{room}/nobody_told")
         said = alarm is not None and alarm.standing
-        told = self.staff.told_ms.get(room, -1) >= self._since_ms
+        told = self._told_since()
         self._judge("somebody_told", told or said, "a call, nobody told, and nobody says so")
+
+    def _failed(self, room: str) -> None:
+        """Who could not be told is not waited for: the next one is told at once. (Only where no
+        other message may still arrive, or has.)"""
+        failed_ms, round_ = self.agenda.now, self._round
+        alone = self.staff.under_way[room] <= 1
+        if room != self.room.plan.id or self._told_since():
+            return
+
+        def moved_on() -> None:
+            if alone and self._waits(round_):
+                alarm = self.host.building.alarms.by_id.get(f"{room}/nobody_told")
+                said = alarm is not None and alarm.standing
+                next_ = self.staff.sent_ms.get(room, -1) >= failed_ms
+                self._judge("failed_moves_on", next_ or said, "nobody is told after a failure")
+
+        self.agenda.later(SETTLED_MS, moved_on)
 
     def _again(self, round_: int, chain: EscalationPlan) -> None:
         """The chain goes on until somebody has seen it."""
         if not self._waits(round_):
             return
         steps = [step.after_ms or 0 for step in chain.steps]
-        gap_ms = max(*steps, chain.steps[-1].every_ms or 0, RETRY_MS)
-        gap_ms += self._told_within_ms(chain)
+        gap_ms = max(*steps, chain.steps[-1].every_ms or 0) + self._told_within_ms(chain)
+        if not self._told_since():
+            gap_ms += RETRY_MS
         last_ms = self.staff.sent_ms.get(self.room.plan.id, -1)
         quiet_ms = self.agenda.now - max(last_ms, self._since_ms)
         self._judge("escalation_goes_on", quiet_ms <= gap_ms, f"silent for {quiet_ms} ms")
-        self.agenda.later(gap_ms, lambda: self._again(round_, chain))
+        self.agenda.later(30 * SECOND, lambda: self._again(round_, chain))
 
     def _judge(self, oracle: str, holds: bool, text: str) -> None:
         self.all.judge(oracle, holds, f"{self.room.plan.id}: {text}")

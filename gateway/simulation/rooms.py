@@ -18,8 +18,8 @@ from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda, about
 from gateway.simulation.host import Host
 from gateway.simulation.meters import Meters
 
-FALLS = 0.006
-MISTAKES = 0.006
+FALLS = 0.01
+MISTAKES = 0.012
 """Of all visits: who takes the cord for the light switch."""
 SLEEPS = 0.002
 """Of all visits: who stays for more than an hour, and calls nobody."""
@@ -205,7 +205,7 @@ class RoomWorld:
         self._set(self.plan.bolt, False)
         self._set(self.plan.door, True)
         self.agenda.later(3 * SECOND, lambda: self._set(self.plan.door, False))
-        if self.chance.random() < 0.9 and self.press(self.plan.presence):
+        if self.chance.random() < 0.7 and self.press(self.plan.presence):
             self.helped_ms = self.agenda.now
         self.agenda.later(about(self.chance, 3 * MINUTE), self._ends)
 

@@ -7,6 +7,9 @@ working day somebody looks at the alarm list.
 from __future__ import annotations
 
 import random
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
 
 from gateway.core.effects import Reply, Send
 from gateway.core.events import (
@@ -22,6 +25,8 @@ from gateway.simulation.host import Host
 from gateway.simulation.rooms import RoomWorld
 
 SENT_IN_MS: tuple[Ms, Ms] = (300, 4_000)
+PATIENCE_MS: Ms = 16_000
+"""A message that is older is not waited for any more."""
 
 
 class Staff:
@@ -48,6 +53,10 @@ class Staff:
         self.sent_ms: dict[str, Ms] = {}
         self.acknowledged_ms: dict[str, Ms] = {}
         """Room -> when an acknowledgement was last accepted."""
+        self.under_way: Counter[str] = Counter()
+        """Room -> messages about its call that nobody has answered for yet."""
+        self.on_failed: list[Callable[[str], None]] = []
+        """Told the room whose message has failed."""
         self._asked: dict[str, str] = {}
         host.on_send.append(self._sent)
         host.on_reply.append(self._replied)
@@ -58,6 +67,8 @@ class Staff:
         room = str(send.data.get("room_id") or "")
         if room:
             self.sent_ms[room] = self.agenda.now
+            self.under_way[room] += 1
+            self.agenda.later(PATIENCE_MS, partial(self._over, room))
         luck = self.chance.random()
         if self.agenda.now < self.outage_until_ms or luck < self.fails * 0.7:
             wait_ms = self.chance.randrange(*SENT_IN_MS)
@@ -70,7 +81,10 @@ class Staff:
 
     def _answer(self, send: Send, result: str) -> None:
         self._count(send.receiver, result)
-        ok = result == "delivered"
+        ok, about_room = result == "delivered", str(send.data.get("room_id") or "")
+        if not ok and about_room and self.host.running:
+            for told in self.on_failed:
+                told(about_room)
         self.host.tell(Delivered(send.delivery, ok, "" if ok else "no connection"))
         if ok:
             room = str(send.data.get("room_id") or "")
@@ -98,6 +112,9 @@ class Staff:
         room = self._asked.pop(reply.command, None)
         if room is not None and reply.status == "accepted":
             self.acknowledged_ms[room] = self.agenda.now
+
+    def _over(self, room: str) -> None:
+        self.under_way[room] -= 1
 
     def _count(self, receiver: str, result: str) -> None:
         self.sent[receiver, result] = self.sent.get((receiver, result), 0) + 1

@@ -23,6 +23,7 @@ from tests.benchmarks import (
     real_rooms,
     record,
     start,
+    year,
 )
 from tests.benchmarks.figures import Figure
 
@@ -35,6 +36,7 @@ BENCHES: dict[str, tuple[str, Callable[[], list[Figure]]]] = {
     "record": ("points from the broker into each kind of store", record.figures),
     "history": ("charts over ten million rows, cold and warm", history.figures),
     "rooms": ("two recordings of real rooms, replayed", real_rooms.figures),
+    "year": ("a year of building life in virtual time", year.figures),
     "live": ("200 live pages × 50 events/s", live.figures),
 }
 OUT = Path(".cache/bench.json")
