@@ -15,7 +15,9 @@ from gateway.web.problems import Problem
 
 router = APIRouter(include_in_schema=False)
 TEST_MIN = {"0": 0, "5": 5, "10": 10, "30": 30}
-PAGES = frozenset({"/", "/alarms", "/events", "/history", "/points", "/kept", "/account"})
+PAGES = frozenset(
+    {"/", "/alarms", "/events", "/history", "/points", "/maintenance", "/kept", "/account"}
+)
 
 
 def _back(request: Request, answer: Answer) -> Response:
