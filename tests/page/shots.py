@@ -92,6 +92,7 @@ def go_through(album: Album, house: House, supervisor: int) -> None:
     album.take("relay-test", "/points/test?point=front.activation")
     for name in ("points", "maintenance", "kept", "users", "account", "bench", "no-such-page"):
         album.take(name, f"/{name}")
+    calls(album, house)
     house.command("set_mode", door="front", mode="night", for_ms=3_600_000)
     album.take("night", "/", arm)
     house.bench("world", point="front.leaf", change="push", for_ms=600_000)
@@ -110,6 +111,24 @@ def go_through(album: Album, house: House, supervisor: int) -> None:
             album.take("lost", "/", lambda page: page.locator("body.is-lost").wait_for())
         finally:
             os.kill(supervisor, signal.SIGCONT)
+
+
+def calls(album: Album, house: House) -> None:
+    """A call in each of its states, water on the floor, and a test."""
+    house.bench("press", point="wc.cord", for_ms=500)
+    album.take("call", "/", lambda page: page.locator(".call.raised").wait_for())
+    house.command("acknowledge_call", call="wc")
+    house.bench("set", point="wc.leak", value=True)
+    album.take("call-seen", "/", lambda page: page.locator(".call.acknowledged").wait_for())
+    house.bench("press", point="wc.presence")
+    album.take("call-attended", "/alarms", lambda page: page.locator(".call.attended").wait_for())
+    house.bench("press", point="wc.cancel")
+    until(lambda: house.snapshot()["rooms"]["wc"]["call"]["state"] == "quiet")
+    house.bench("set", point="wc.leak", value=False)
+    house.command("test_room", room="wc", for_ms=600_000)
+    house.bench("press", point="wc.cord", for_ms=500)
+    album.take("call-test", "/", lambda page: page.locator(".call.test").wait_for())
+    house.bench("press", point="wc.cancel")
 
 
 def control_of(supervisor: int) -> int:
