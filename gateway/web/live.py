@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gateway.web.users import Users
     from gateway.wire import Row
 
-RING = 1000
+RING = 400
 BEAT_S = 5.0
 STUCK_S = 10.0
 CHANGES_EVERY_S = 0.1

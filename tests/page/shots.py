@@ -115,20 +115,29 @@ def go_through(album: Album, house: House, supervisor: int) -> None:
 
 def calls(album: Album, house: House) -> None:
     """A call in each of its states, water on the floor, and a test."""
-    house.bench("press", point="wc.cord", for_ms=500)
+
+    def is_(state: str) -> None:
+        until(lambda: house.snapshot()["rooms"]["wc"]["call"]["state"] == state, what=state)
+
+    house.bench("press", point="wc.cord", for_ms=100)
+    is_("raised")
     album.take("call", "/", lambda page: page.locator(".call.raised").wait_for())
     house.command("acknowledge_call", call="wc")
     house.bench("set", point="wc.leak", value=True)
     album.take("call-seen", "/", lambda page: page.locator(".call.acknowledged").wait_for())
     house.bench("press", point="wc.presence")
+    is_("attended")
+    until(lambda: house.snapshot()["points"]["wc.cord"]["active"] is False)
     album.take("call-attended", "/alarms", lambda page: page.locator(".call.attended").wait_for())
     house.bench("press", point="wc.cancel")
-    until(lambda: house.snapshot()["rooms"]["wc"]["call"]["state"] == "quiet")
+    is_("quiet")
     house.bench("set", point="wc.leak", value=False)
     house.command("test_room", room="wc", for_ms=600_000)
-    house.bench("press", point="wc.cord", for_ms=500)
+    house.bench("press", point="wc.cord", for_ms=100)
+    is_("raised")
     album.take("call-test", "/", lambda page: page.locator(".call.test").wait_for())
     house.bench("press", point="wc.cancel")
+    is_("quiet")
 
 
 def control_of(supervisor: int) -> int:
