@@ -108,9 +108,8 @@ def step(chain: Chain, event: Event | None, now: Ms) -> Step[Chain]:
             still = replace(chain, running=False, ended_ms=gone_ms, conditions=(), over=over)
             work.chain = still
         case Duty(off=off):
-            work.chain = chain = replace(chain, off=off)
-            if chain.waits and chain.running and not work.nobody_on_duty():
-                work.chain = replace(chain, waits=False, began_ms=now, told=-1, next_ms=now)
+            work.chain = replace(chain, off=off)
+            work.on_duty()
         case _:
             work.chain = with_clock(chain, event.offset_ms)
     work.go_on()
@@ -148,6 +147,13 @@ class _Work:
         self.now = now
         self.facts: list[Fact] = []
         self.effects: list[Effect] = []
+
+    def on_duty(self) -> None:
+        """A chain that waits for somebody's duty begins when there is somebody."""
+        if self.chain.waits and self.chain.running and not self.nobody_on_duty():
+            self.chain = replace(
+                self.chain, waits=False, began_ms=self.now, told=-1, next_ms=self.now
+            )
 
     def go_on(self) -> None:
         """Tell every step that is due."""

@@ -104,10 +104,10 @@ def wake_at(schedule: Schedule) -> Ms | None:
 
 def step(schedule: Schedule, event: Event | None, now: Ms) -> Step[Schedule]:
     """Time, or one of the three that have a say. What rules then is ``state.ruling``."""
+    if event is None:
+        due = schedule.wake_ms is not None and schedule.wake_ms <= now
+        return Step(_rule(schedule, now) if due else schedule)
     match event:
-        case None:
-            if schedule.wake_ms is None or schedule.wake_ms > now:
-                return Step(schedule)
         case CivilTime(utc_ms=utc_ms, trusted=trusted):
             offset_ms = utc_ms - now if trusted else None
             if offset_ms == schedule.offset_ms:
