@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,11 @@ import pytest
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 """Recordings and the emulated machine lie beside the checkout; tests that want them skip
 with a reason where they are absent."""
+
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and every process
+# that they start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NOT_SHIPPED = "not beside this checkout"
 """A skip for this reason is no failure in continuous integration: the recordings and the

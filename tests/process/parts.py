@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -209,6 +209,17 @@ def children(pid: int) -> list[int]:
     """The processes that this one has started and that still live."""
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(child) for child in text.split()]
+
+
+def roles_of(supervisor: Process, names: Collection[str]) -> dict[str, int]:
+    """The roles that run, by name. One that is just being started looks like its parent, and
+    one may go while we look."""
+    found = {}
+    for pid in children(supervisor.pid):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+            found.update({role: pid for role in names if role in words})
+    return found
 
 
 def alive(pid: int) -> bool:

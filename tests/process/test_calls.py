@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.process.parts import ROOT, House, Process, children, house, until
+from tests.process.parts import ROOT, House, Process, house, roles_of, until
 from tests.process.parts_mqtt import free_port
 from tests.process.sinks import Webhook, serving
 
@@ -130,12 +130,7 @@ mqtt: embedded
 
 
 def roles(supervisor: Process) -> dict[str, int]:
-    """The roles that run, by name. One that is just being started looks like its parent."""
-    found = {}
-    for pid in children(supervisor.pid):
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-        found.update({role: pid for role in ROLES if role in words})
-    return found
+    return roles_of(supervisor, ROLES)
 
 
 def test_every_role_is_killed_in_every_state_and_the_call_stands(place: House) -> None:
@@ -164,6 +159,7 @@ def test_every_role_is_killed_in_every_state_and_the_call_stands(place: House) -
             committed(place, kind, 1)
             before = call(place)
             for role in ROLES:
+                until(lambda: set(roles(supervisor)) == set(ROLES), what="all are there")
                 pid = roles(supervisor)[role]
                 os.kill(pid, signal.SIGKILL)
                 until(lambda: roles(supervisor).get(role, pid) != pid, what=f"{role} is back")  # noqa: B023 - awaited here

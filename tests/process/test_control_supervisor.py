@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from pathlib import Path
 
 import pytest
 
-from tests.process.parts import BUILDING, House, Process, alive, children, until
+from tests.process.parts import BUILDING, House, Process, alive, roles_of, until
 from tests.process.parts_mqtt import free_port
 
 pytestmark = pytest.mark.process
@@ -29,12 +28,7 @@ ROLES = ("control", "broker", "link", "record", "web")
 
 
 def roles(supervisor: Process) -> dict[str, int]:
-    """The roles that run. One that is just being started still looks like its parent."""
-    found = {}
-    for pid in children(supervisor.pid):
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-        found.update({role: pid for role in ROLES if role in words})
-    return found
+    return roles_of(supervisor, ROLES)
 
 
 def test_it_starts_everything_and_says_where(all_roles: Process, place: House) -> None:
