@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from pathlib import Path
 
 import pytest
 
-from tests.process.parts import House, Process, alive, children, until
+from tests.process.parts import House, Process, alive, children, roles_of, until
 
 pytestmark = pytest.mark.process
 
@@ -31,8 +32,10 @@ def guard(control: Process | int) -> int:
     pid = control if isinstance(control, int) else control.pid
 
     def there() -> list[int]:
-        comms = {child: Path(f"/proc/{child}/comm").read_text() for child in children(pid)}
-        return list(comms) if list(comms.values()) == ["portier-guard\n"] else []
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            comms = {child: Path(f"/proc/{child}/comm").read_text() for child in children(pid)}
+            return list(comms) if list(comms.values()) == ["portier-guard\n"] else []
+        return []
 
     return int(until(there)[0])
 
@@ -47,7 +50,7 @@ def test_a_killed_control_is_followed_by_its_guard(metal: House) -> None:
     control = metal.control()
     watching = guard(control)
     control.kill()
-    until(lambda: not alive(watching), 5)
+    until(lambda: not alive(watching))
     assert control.said(ACTED)
     assert control.said("front.activation: no gpiochip has a line PORTIER_TEST_RELAY")
 
@@ -85,14 +88,10 @@ def test_a_second_control_does_not_get_so_far(metal: House) -> None:
 def test_under_the_supervisor_a_killed_control_gets_its_guard_back(metal: House) -> None:
     whole = metal.run("control", "broker")
     until(metal.snapshot, 60)
-    (control,) = [
-        pid
-        for pid in children(whole.pid)
-        if b"control" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    ]
+    control = roles_of(whole, ["control"])["control"]
     watching = guard(control)
     os.kill(control, signal.SIGKILL)
-    until(lambda: whole.said(ACTED) and not alive(watching), 5)
-    until(lambda: whole.said("control has ended (SIGKILL)"), 5)
+    until(lambda: whole.said(ACTED) and not alive(watching))
+    until(lambda: whole.said("control has ended (SIGKILL)"))
     until(metal.snapshot, 30)
     assert whole.stop() == 0
