@@ -8,6 +8,7 @@ kernel measures when it is asked, which takes 0.75 s, and says whether the check
 from __future__ import annotations
 
 import errno
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,13 +48,14 @@ class Settings:
 
 def find(root: Path, sensor: str) -> Path:
     """The folder of the sensor. Raises :class:`DriverFault`."""
-    there = sorted(path.name for path in root.glob("28-*"))
-    known = f"there are {', '.join(there)}" if there else "the kernel sees none"
-    if not root.is_dir():
+    try:
+        there = sorted(name for name in os.listdir(root) if name.startswith("28-"))
+    except OSError as error:
         raise DriverFault(
             "this machine has no 1-wire bus",
             "write dtoverlay=w1-gpio,gpiopin=9 (or another pin) in config.txt and restart",
-        )
+        ) from error
+    known = f"there are {', '.join(there)}" if there else "the kernel sees none"
     if sensor in there:
         return root / sensor
     if sensor:

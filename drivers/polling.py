@@ -62,6 +62,11 @@ class Poller:
             except DriverFault as fault:
                 self._fail(str(fault))
                 self._pause_ms = min(self._every_ms, RETRY_AFTER_MS)
+            except Exception as error:  # noqa: BLE001 - see below
+                # A mistake in a driver may cost a value, and never the meter: a thread that
+                # ends would leave its last value standing.
+                self._fail(f"its driver failed: {type(error).__name__}: {error}")
+                self._pause_ms = min(self._every_ms, RETRY_AFTER_MS)
             # A reading that came late is not made up for by two at once.
             due = max(due + self._pause_ms / 1000, time.monotonic())
         self._release()

@@ -21,7 +21,7 @@ class Heard(list[Report]):
             self.append(report)
             self._told.notify_all()
 
-    def wait(self, length: int, timeout_s: float = 5.0) -> None:
+    def wait(self, length: int, timeout_s: float = 30.0) -> None:
         """Until so many reports have come; fails when they do not."""
         with self._told:
             assert self._told.wait_for(lambda: len(self) >= length, timeout_s), list(self)
@@ -35,7 +35,7 @@ class Heard(list[Report]):
         return [(r.quantity, r.value) for r in self if isinstance(r, MeterReport)]
 
 
-def wait_until(true: Callable[[], bool], timeout_s: float = 5.0) -> None:
+def wait_until(true: Callable[[], bool], timeout_s: float = 30.0) -> None:
     """Until it is; fails when it does not become so."""
     end_s = time.monotonic() + timeout_s
     while not true():
