@@ -36,7 +36,7 @@ def learn(port: str, for_: str = "2 s") -> Result:
 
 def listening() -> None:
     """Wait until the port is open: what was said before is thrown away."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not any(thread.name.startswith("enocean ") for thread in threading.enumerate()):
         assert time.monotonic() < deadline
         time.sleep(0.002)

@@ -78,7 +78,7 @@ class Control:
 
     def end(self) -> str:
         """Wait for both; what they had to say at the end. The pipe is closed by the last."""
-        _, said = self.popen.communicate(timeout=10)
+        _, said = self.popen.communicate(timeout=30)
         return said
 
     @property
@@ -87,7 +87,7 @@ class Control:
         return file.read_text().splitlines() if file.exists() else []
 
 
-def until(true: Callable[[], bool], within_s: float = 5.0) -> None:
+def until(true: Callable[[], bool], within_s: float = 30.0) -> None:
     end = time.monotonic() + within_s
     while not true():
         assert time.monotonic() < end, "it did not come to that"

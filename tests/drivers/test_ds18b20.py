@@ -139,7 +139,7 @@ def test_who_opens_it_does_not_wait_for_the_conversion(
     go_on, read = threading.Event(), Path.read_text
 
     def slow(path: Path, *args: str) -> str:
-        assert go_on.wait(5)
+        assert go_on.wait(30)
         return read(path, *args)
 
     monkeypatch.setattr(Path, "read_text", slow)

@@ -51,7 +51,7 @@ def levels(heard: Heard) -> list[bool | None]:
 
 
 def until(heard: Heard, count: int) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while len(heard) < count:
         assert time.monotonic() < deadline, list(heard)
         time.sleep(0.002)

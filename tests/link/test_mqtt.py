@@ -29,7 +29,7 @@ def connected() -> Iterator[tuple[Connection, socket.socket]]:
             broker.settimeout(5)
             assert broker.recv(4096)[0] == 0x10  # CONNECT
             broker.sendall(CONNACK)
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + 30
             while connection.publish("up", b"here", qos=0) is None:
                 assert time.monotonic() < deadline
                 connection.pump(0.05)

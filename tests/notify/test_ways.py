@@ -138,7 +138,7 @@ def test_its_thread_beats_and_ends() -> None:
         "http://x", 0.01, alive=lambda: True, told=lambda _: beaten.set(), beat=lambda _: ""
     )
     heart.start()
-    assert beaten.wait(5)
+    assert beaten.wait(30)
     heart.close()
 
 
