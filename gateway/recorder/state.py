@@ -238,8 +238,10 @@ class RecorderState:
         return 0 if row is None else int(row[0])
 
     def last_mark_ms(self) -> int:
-        """When something was stored last; 0 if never."""
-        return int(self._db.execute("SELECT coalesce(max(at_ms), 0) FROM marks").fetchone()[0])
+        """When something was stored last, at the earliest (a mark stands at the end of its ten
+        seconds); 0 if never."""
+        (last,) = self._db.execute("SELECT max(at_ms) FROM marks").fetchone()
+        return 0 if last is None else int(last) - 9_999
 
     def asides(self) -> list[Aside]:
         """What was set aside, oldest first."""

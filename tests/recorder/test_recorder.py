@@ -203,6 +203,21 @@ def test_after_a_store_that_forgets_was_restarted_the_last_minutes_are_asked_for
     assert len(bench.store.points) == 10
 
 
+def test_what_a_store_forgets_is_asked_for_across_the_ten_seconds_of_a_mark(bench: Bench) -> None:
+    """Found by the simulation's seed 5: the last mark stands at the end of its ten seconds, and
+    what was written in the two seconds before the store's death lay before the one before."""
+    bench.store.forgets_ms = 2_000
+    bench.broker.event(event(1, utc_ms=T0 + 1))
+    bench.turn(9_500)
+    bench.broker.event(event(2, utc_ms=T0 + 2))
+    bench.turn(1_000)
+    bench.store.name = "two"
+    bench.store.points.clear()
+    bench.turn(16_000)
+    bench.turn(1_500)
+    assert bench.asked() == [{"journal": "j1", "lane": "routine", "from": 1, "to": 2}]
+
+
 def test_another_store_is_filled_from_the_beginning(bench: Bench) -> None:
     for seq in (1, 2, 3):
         bench.broker.event(event(seq, utc_ms=T0 + seq))
