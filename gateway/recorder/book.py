@@ -155,7 +155,10 @@ class Book:
             for one in self._state.waiting(before_ms=unknown_before_ms):
                 if one not in batch.done:
                     self._waited(batch, one, None)
+        waited = {(one.key, one.seq) for one in batch.done}
         for key, event, topic, text in batch.events:
+            if (key, event.seq) in waited:
+                continue  # it came again in the moment in which its time became known
             utc_ms = event.utc_ms
             if utc_ms is None:
                 boot = (event.gateway, event.boot)
@@ -269,6 +272,7 @@ class Book:
         for key, known in self.lanes.items():
             mark = 0 if before_ms is None else self._state.mark_before(key, before_ms)
             changed[key] = known.lane = known.lane.back_to(mark)
+            self._state.lower_marks(key, mark)
         self._state.save(changed, now_ms)
 
 

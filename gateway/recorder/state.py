@@ -237,6 +237,14 @@ class RecorderState:
         ).fetchone()
         return 0 if row is None else int(row[0])
 
+    def lower_marks(self, key: Key, through: int) -> None:
+        """What earlier marks say beyond this number holds no longer: the store forgot it."""
+        self._db.execute(
+            "UPDATE marks SET through = ?4 WHERE gateway = ?1 AND journal = ?2 AND lane = ?3"
+            " AND through > ?4",
+            (*key, through),
+        )
+
     def last_mark_ms(self) -> int:
         """When something was stored last, at the earliest (a mark stands at the end of its ten
         seconds); 0 if never."""

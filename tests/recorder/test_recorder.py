@@ -218,6 +218,42 @@ def test_what_a_store_forgets_is_asked_for_across_the_ten_seconds_of_a_mark(benc
     assert bench.asked() == [{"journal": "j1", "lane": "routine", "from": 1, "to": 2}]
 
 
+def test_a_store_that_forgets_twice_is_asked_for_all_of_it_twice(bench: Bench) -> None:
+    """Found by the simulation's seed 50: the marks from before the first death said of numbers
+    that they were stored, and had them written again later, just before the second death."""
+    bench.store.forgets_ms = 2_000
+    for seq in (1, 2):
+        bench.broker.event(event(seq, utc_ms=T0 + seq))
+    bench.turn(60_000)
+    bench.store.name = "two"
+    bench.store.points.clear()
+    bench.turn(1_000)
+    bench.turn(16_000)
+    bench.turn(1_500)
+    for seq in (1, 2):
+        bench.broker.event(event(seq, utc_ms=T0 + seq, late=True))
+    bench.turn(2_000)
+    bench.store.name = "three"
+    bench.store.points.clear()
+    bench.turn(16_000)
+    bench.turn(1_500)
+    first, second = bench.asked()
+    assert first == second == {"journal": "j1", "lane": "routine", "from": 1, "to": 2}
+
+
+def test_an_event_that_comes_again_as_its_time_becomes_known_is_one_point(bench: Bench) -> None:
+    """Found by the simulation's seed 53: it had waited for its time, was sent again after the
+    store had forgotten, and both came to a point in one batch."""
+    bench.store.forgets_ms = 2_000
+    bench.broker.event(event(1, utc_ms=None))
+    bench.turn()
+    bench.store.name = "two"
+    bench.turn(16_000)
+    bench.broker.event(event(1, utc_ms=T0, late=True))
+    bench.turn(1_500)
+    assert bench.store.seqs() == [1]
+
+
 def test_another_store_is_filled_from_the_beginning(bench: Bench) -> None:
     for seq in (1, 2, 3):
         bench.broker.event(event(seq, utc_ms=T0 + seq))
