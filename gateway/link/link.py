@@ -29,6 +29,8 @@ from gateway.wire import PUBLISHED
 log = structlog.get_logger("link")
 
 HEALTH_MS = 30_000
+HEALTH_ASKED_MS = 1_000
+"""How often at most, for recorders that ask."""
 CLOCK_MS = 10_000
 LOOK_MS = 1_000
 REFUSED_PER_S = 5
@@ -116,7 +118,8 @@ class Link:
     _cursors: dict[Lane, int] = field(default_factory=dict)
     _shown: dict[str, bytes] = field(default_factory=dict)
     _answers: dict[str, Waiting] = field(default_factory=dict)
-    _health_ms: int = 0
+    _health_ms: int = -HEALTH_MS
+    _health_asked: bool = False
     _clock_ms: int = -CLOCK_MS
     _clock: bool | None = None
     _look_ms: int = 0
@@ -160,7 +163,8 @@ class Link:
         self._send(now_ms)
         self._tell_cursors()
         if self._generation is not None:
-            if now_ms - self._health_ms >= HEALTH_MS:
+            every_ms = HEALTH_ASKED_MS if self._health_asked else HEALTH_MS
+            if now_ms - self._health_ms >= every_ms:
                 self._tell_health(now_ms)
             if self.publisher.frozen(now_ms):
                 self.broker.drop("frozen")
@@ -193,7 +197,7 @@ class Link:
         self._shown.clear()
         self.publisher.say(Small(self.topics.availability, b"online", retain=True))
         self._show()
-        self._health_ms = 0
+        self._health_ms = -HEALTH_MS
         self._tell_link()
 
     def _lost(self, reason: str, detail: str) -> None:
@@ -252,7 +256,9 @@ class Link:
         elif len(parts) == 2 and parts[0] == "recorded":
             raw = _object(message.payload)
             lanes = raw.get("lanes")
-            if isinstance(raw.get("journal"), str) and isinstance(lanes, dict):
+            if raw.get("journal") == "":
+                self._health_asked = True  # it has never heard of us: there is our journal
+            elif isinstance(raw.get("journal"), str) and isinstance(lanes, dict):
                 known = {k: v for k, v in lanes.items() if k in PUBLISHED and type(v) is int}
                 self.panel.send(
                     {
@@ -409,6 +415,7 @@ class Link:
         if not self._snapshot:
             return
         self._health_ms = now_ms
+        self._health_asked = self._health_asked and not self.publisher.journal
         oldest_ms = None
         try:
             oldest = self.publisher.oldest_unsent() if self.publisher.backlog else None

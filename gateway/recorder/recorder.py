@@ -163,6 +163,8 @@ class Recorder:
             online = got.payload == b"online"
             self._hearing[gateway] = silent.available(self._hearing.get(gateway), online, now_ms)
             if online:
+                if gateway not in self._book.journals:
+                    self._introduce(gateway)
                 for key, one in self._asking.items():
                     if key.gateway == gateway:
                         self._asking[key] = reopened(one)
@@ -279,6 +281,12 @@ class Recorder:
                 topic = f"portier/{key.gateway}/replay/{self._name}"
                 self._broker.publish(topic, json.dumps(payload).encode())
                 log.info("asked again", gateway=key.gateway, lane=key.lane, range=request)
+
+    def _introduce(self, gateway: str) -> None:
+        """What it sent before we listened, it tells in its health message, which it then sends
+        at once. Nothing of this is to be kept."""
+        text = json.dumps({"journal": "", "lanes": {}}).encode()
+        self._broker.publish(f"portier/{gateway}/recorded/{self._name}", text)
 
     def _say(self) -> None:
         now_ms = self._now_ms()

@@ -155,6 +155,20 @@ def test_what_a_recorder_has_is_passed_on(bench: Bench) -> None:
     }
 
 
+def test_a_recorder_that_is_new_is_told_at_once_how_far_we_are(bench: Bench) -> None:
+    """Else it would learn of what it missed up to half a minute later."""
+    bench.link.handle({"type": "snapshot", "snapshot": {"gateway": {"id": "csg"}, "now_ms": 1}})
+    bench.turn(Connected(1, 20))
+    new = Message("portier/csg/recorded/main", b'{"journal": "", "lanes": {}}', False)
+    for ms in (1_000, 10, 10, 10):
+        bench.turn(new, ms=ms)
+    told = [json.loads(payload) for topic, payload in bench.broker.sent if topic == "health"]
+    assert [one["journal"] for one in told] == ["j1", "j1"]
+    bench.turn(ms=1_000)
+    assert len([topic for topic, _ in bench.broker.sent if topic == "health"]) == 3
+    assert not any(one["type"] == "recorded" for one in bench.panel.told)
+
+
 @pytest.mark.parametrize("payload", [b"", b"[]", b"\xff", b'{"lane": "local"}', b"[" * 100_000])
 def test_nothing_from_outside_raises(bench: Bench, payload: bytes) -> None:
     for topic in ("replay/main", "recorded/main", "info", "command/door/front/open", "x"):

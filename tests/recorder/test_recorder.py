@@ -94,6 +94,22 @@ def test_a_gap_is_asked_for_and_absence_closes_it(bench: Bench) -> None:
     assert bench.recorded() == {"journal": "j1", "lanes": {"urgent": 0, "routine": 9}}
 
 
+def test_a_gateway_of_which_nothing_is_known_is_asked_how_far_it_is(bench: Bench) -> None:
+    """What it sent before the recorder had subscribed would show half a minute later."""
+    bench.broker.give("availability", b"online", retained=True)
+    bench.turn()
+    asked = ("portier/csg/recorded/main", {"journal": "", "lanes": {}})
+    assert bench.broker.published == [asked]
+    bench.broker.give("health", b'{"journal": "j1", "sent": {"urgent": 2}}')
+    bench.turn()
+    bench.turn(1_500)
+    assert bench.recorded() == {"journal": "j1", "lanes": {"urgent": 0, "routine": 0}}
+    assert [(a["lane"], a["from"], a["to"]) for a in bench.asked()] == [("urgent", 1, 2)]
+    bench.broker.give("availability", b"online")
+    bench.turn()
+    assert bench.broker.published.count(asked) == 1
+
+
 def test_numbers_that_nobody_has_sent_cannot_be_declared_absent(bench: Bench) -> None:
     bench.broker.event(event(1))
     text = {"journal": "j1", "lane": "routine", "ranges": [[2, 10**15]], "reason": "lost"}
