@@ -1,19 +1,19 @@
 """The live stream: every frame is encoded once and shared by all who see the same.
 
-A *channel* is one way of seeing (language and role, or plain JSON). It keeps its newest
-frames in a ring; a client is only a place in that ring. Who falls off the ring, or does
-not take a frame for ten seconds, is dropped and resumes from the journal by its
-``Last-Event-ID`` (a row number), so that nothing is missed and nobody slow costs memory.
+A *channel* is one way of seeing (language and role, or plain JSON). What happens in one turn
+of the loop is one piece of bytes, written to the connection of everybody on the channel in one
+go, without a task or a copy for each. Who does not take it for ten seconds is dropped and
+resumes from the journal by its ``Last-Event-ID`` (a row number), so that nothing is missed and
+nobody slow costs memory.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from gateway.web.users import Users
     from gateway.wire import Row
 
-RING = 400
+HELD = 400
+"""Pieces that may come while a client still gets what it has missed."""
 BEAT_S = 5.0
 STUCK_S = 10.0
 CHANGES_EVERY_S = 0.1
@@ -48,46 +49,82 @@ class View:
     role: str
 
 
-class Channel:
-    """One view's ring of frames."""
+class Wire(Protocol):
+    """The connection of a client: an :class:`asyncio.WriteTransport`."""
 
-    def __init__(self, view: View) -> None:
-        self.view = view
-        self.parts: Parts | None = None
-        self.clients = 0
-        self.head = 0
-        self._ring: deque[bytes] = deque(maxlen=RING)
-        self._news = asyncio.Event()
-
-    def put(self, frame: bytes) -> None:
-        self._ring.append(frame)
-        self.head += 1
-        self.wake()
-
-    def wake(self) -> None:
-        self._news.set()
-        self._news.clear()
-
-    def since(self, place: int) -> bytes | None:
-        """All frames from ``place`` on; ``None`` where some of them are gone already."""
-        missing = self.head - place
-        if missing > len(self._ring):
-            return None
-        return b"".join([self._ring[-back] for back in range(missing, 0, -1)])
-
-    async def news(self) -> None:
-        await self._news.wait()
+    def write(self, data: bytes) -> None: ...
+    def get_write_buffer_size(self) -> int: ...
+    def is_closing(self) -> bool: ...
+    def abort(self) -> None: ...
 
 
 @dataclass(eq=False, slots=True)
 class Client:
-    """One open stream."""
+    """One open stream. ``framed``: its connection takes a body as chunks of HTTP/1.1."""
 
     channel: Channel
     who: Who
-    task: asyncio.Task[None] | None = None
-    ended: bool = False
-    sending_since: float | None = field(default=None)
+    wire: Wire | None = None
+    framed: bool = False
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+    """The stream ends; its client comes back later."""
+    held: list[bytes] | None = field(default_factory=list)
+    """What came while the client still gets what it has missed; ``None``: it follows."""
+    late_since: float | None = None
+    """Since when its connection has not taken everything, as the beats saw it."""
+
+    def follow(self) -> None:
+        """From here on everything is written at once."""
+        held = b"".join(self.held or ())
+        self.held = None
+        if held:
+            self.take(held, chunk_of(held))
+
+    def take(self, plain: bytes, chunk: bytes) -> None:
+        if self.held is not None:
+            self.held.append(plain)
+        elif self.wire is not None and not self.wire.is_closing():
+            self.wire.write(chunk if self.framed else plain)
+
+    def stuck(self, now: float) -> bool:
+        """Whether it has been late for too long, or misses too much already."""
+        late = self.wire is not None and self.wire.get_write_buffer_size() > 0
+        self.late_since = (self.late_since or now) if late else None
+        too_late = self.late_since is not None and now - self.late_since > STUCK_S
+        return too_late or len(self.held or ()) > HELD
+
+    def drop(self) -> None:
+        if self.wire is not None:
+            self.wire.abort()
+
+
+class Channel:
+    """One view: what it shows, and everybody who looks at it."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.parts: Parts | None = None
+        self.clients: set[Client] = set()
+        self._news: list[bytes] = []
+
+    def put(self, frame: bytes) -> None:
+        if not self._news:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._news.append(frame)
+
+    def flush(self) -> None:
+        """Write what has been put."""
+        plain = b"".join(self._news)
+        self._news.clear()
+        if plain:
+            chunk = chunk_of(plain)
+            for client in self.clients:
+                client.take(plain, chunk)
+
+
+def chunk_of(plain: bytes) -> bytes:
+    """As HTTP/1.1 frames a body whose length is not known."""
+    return b"%x\r\n%b\r\n" % (len(plain), plain)
 
 
 class Hub:
@@ -214,18 +251,15 @@ class Hub:
                 )
                 good[key] = holder is not None and holder.role == who.role
             if not good[key]:
-                client.ended = True
-                client.channel.wake()
-            since = client.sending_since
-            if since is not None and now - since > STUCK_S and client.task is not None:
-                client.task.cancel()
+                client.over.set()
+            if client.stuck(now):
+                log.info("slow live client dropped")
+                client.drop()
 
     def end_all(self) -> None:
         """The server stops: every stream ends, and its client comes back later."""
         for client in self.clients:
-            client.ended = True
-        for channel in self._channels.values():
-            channel.wake()
+            client.over.set()
 
     # --- one client ------------------------------------------------------------------
 
@@ -237,20 +271,21 @@ class Hub:
         if channel is None:
             channel = self._channels[view] = Channel(view)
             self._refresh(channel)
-        channel.clients += 1
         client = Client(channel, who)
+        channel.clients.add(client)
         self.clients.add(client)
         return client
 
     def leave(self, client: Client) -> None:
-        if client in self.clients:
-            self.clients.discard(client)
-            client.channel.clients -= 1
+        self.clients.discard(client)
+        client.channel.clients.discard(client)
 
-    async def frames(self, client: Client, last_event_id: int | None) -> AsyncIterator[bytes]:
-        """Everything this client shall see, from now on or from where it left off."""
-        channel = client.channel
-        place, row = channel.head, self.row
+    async def opening(self, client: Client, last_event_id: int | None) -> AsyncIterator[bytes]:
+        """What is shown now, and what happened since this client left. What happens meanwhile
+        is held for it until it follows."""
+        channel, row = client.channel, self.row
+        channel.flush()  # up to ``row``: no news for this one
+        client.held = []
         opening = b"retry: 1000\n\n"
         if channel.parts is not None:
             opening += f"id: {row}\n".encode() if last_event_id is None else b""
@@ -259,16 +294,6 @@ class Hub:
         if last_event_id is not None:
             async for frame in self._resume(client, last_event_id, row):
                 yield frame
-        while not client.ended:
-            frames = channel.since(place)
-            if frames is None:
-                log.info("slow live client dropped")
-                return
-            if frames:
-                place = channel.head
-                yield frames
-            else:
-                await channel.news()
 
     async def _resume(self, client: Client, last: int, until: int) -> AsyncIterator[bytes]:
         reset = _reset(until)

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY = 64 * 1024
 DIRECT = "portier.send"
-"""In the scope: the server's own ``send``, for what is sent ten thousand times a second."""
+"""In the scope: the server's own ``send``, whose connection the live stream writes to."""
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pytest_mock import MockerFixture
 
 from gateway.core.facts import Fact
 from gateway.journal.queue import Batch
 from gateway.journal.reader import Reader
 from gateway.journal.writer import Committed, Journal
 from gateway.web.auth import Who
-from gateway.web.live import CHANGES_EVERY_S, RING, Client, TooMany, View
+from gateway.web.live import CHANGES_EVERY_S, HELD, STUCK_S, Client, Hub, TooMany, View
 from tests.page.conftest import until
 from tests.page.fake import now_ms
 from tests.web.conftest import Web, snapshot
@@ -26,6 +27,31 @@ PAGE = View("de", "admin")
 JSON = View("", "view")
 PATIENCE_S = 30
 """For what happens at once, and on a busy machine later."""
+
+
+class Wire:
+    """A connection that takes everything, or, while ``taking`` is false, keeps it waiting."""
+
+    def __init__(self) -> None:
+        self.came: asyncio.Queue[bytes] = asyncio.Queue()
+        self.taking = True
+        self.waiting = 0
+        self.aborted = False
+
+    def write(self, data: bytes) -> None:
+        if self.taking:
+            self.came.put_nowait(data)
+        else:
+            self.waiting += len(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting
+
+    def is_closing(self) -> bool:
+        return self.aborted
+
+    def abort(self) -> None:
+        self.aborted = True
 
 
 class Stream:
@@ -38,8 +64,16 @@ class Stream:
 
         who = Who(f"web:{user.id}", user.name, user.role, user.id, hashed(session))
         self.client: Client = web.site.hub.join(view, who)
-        self._frames: AsyncIterator[bytes] = web.site.hub.frames(self.client, last)
+        self.client.wire = self.wire = Wire()
+        self._frames = self._all(web.site.hub, last)
         self._waiting: list[tuple[str, str, Any]] = []
+
+    async def _all(self, hub: Hub, last: int | None) -> AsyncIterator[bytes]:
+        async for frames in hub.opening(self.client, last):
+            yield frames
+        self.client.follow()
+        while True:
+            yield await self.wire.came.get()
 
     async def next(self, kind: str) -> tuple[str, str, Any]:
         async with asyncio.timeout(PATIENCE_S):
@@ -172,14 +206,89 @@ def test_a_cursor_of_another_journal_is_reset(web: Web, written: Journal, known:
     live(web, work)
 
 
-def test_a_slow_reader_falls_off_the_ring_and_is_dropped(web: Web, written: Journal) -> None:
+def test_a_reader_that_takes_nothing_for_too_long_is_dropped_alone(
+    web: Web, written: Journal
+) -> None:
     async def work() -> None:
-        stream = Stream(web)
-        await stream.next("status")
-        for _ in range(RING + 1):
-            stream.client.channel.put(b"event: beat\ndata: {}\n\n")
-        with pytest.raises(StopAsyncIteration):
-            await stream.next("fact")
+        slow, good = Stream(web), Stream(web)
+        await slow.next("status")
+        await good.next("status")
+        slow.client.follow()
+        slow.wire.taking = False
+        fact(written, 1)
+        await good.next("fact")
+        now = time.monotonic()
+        assert slow.wire.waiting
+        assert not slow.client.stuck(now)
+        slow.wire.waiting, waiting = 0, slow.wire.waiting
+        assert not slow.client.stuck(now + STUCK_S + 1)  # it took everything in between
+        slow.wire.waiting = waiting
+        assert not slow.client.stuck(now + 5)
+        assert not slow.client.stuck(now + 5 + STUCK_S)
+        slow.client.late_since = time.monotonic() - STUCK_S - 1
+        web.site.hub.check()
+        assert slow.wire.aborted
+        assert not good.wire.aborted
+        fact(written, 2)
+        assert (await good.next("fact"))[2]["subject"] == "d2"
+
+    live(web, work)
+
+
+def test_what_comes_while_a_client_gets_what_it_missed_waits_for_it_but_not_for_ever(
+    web: Web, written: Journal
+) -> None:
+    async def work() -> None:
+        first, second = Stream(web), Stream(web)
+        await first.next("status")
+        opening = web.site.hub.opening(second.client, None)
+        await anext(opening)
+        fact(written, 1)
+        assert (await first.next("fact"))[2]["subject"] == "d1"
+        assert second.wire.came.empty()
+        second.client.follow()
+        assert b'"subject":"d1"' in second.wire.came.get_nowait()
+        third = Stream(web)
+        await anext(web.site.hub.opening(third.client, None))
+        for _ in range(HELD + 1):
+            third.client.channel.put(b"event: beat\ndata: {}\n\n")
+            third.client.channel.flush()
+        web.site.hub.check()
+        assert third.wire.aborted
+
+    live(web, work)
+
+
+def test_what_was_told_before_a_client_came_is_not_told_to_it_again(
+    web: Web, written: Journal
+) -> None:
+    async def work() -> None:
+        first = Stream(web)
+        await first.next("status")
+        first.client.channel.put(b"event: fact\ndata: {}\n\n")
+        second = Stream(web)
+        await second.next("status")
+        fact(written, 1)
+        assert (await second.next("fact"))[2]["subject"] == "d1"
+
+    live(web, work)
+
+
+def test_everybody_gets_the_same_bytes_in_the_frame_of_their_protocol(
+    web: Web, written: Journal
+) -> None:
+    async def work() -> None:
+        old, new, other = Stream(web), Stream(web), Stream(web)
+        new.client.framed = other.client.framed = True
+        for stream in (old, new, other):
+            await stream.next("status")
+            stream.client.follow()
+        old.client.channel.put(b"x" * 16)
+        old.client.channel.flush()
+        assert old.wire.came.get_nowait() == b"x" * 16
+        chunk = new.wire.came.get_nowait()
+        assert chunk == b"10\r\n" + b"x" * 16 + b"\r\n"
+        assert other.wire.came.get_nowait() is chunk
 
     live(web, work)
 
@@ -189,10 +298,10 @@ def test_a_lost_role_ends_the_stream(web: Web, written: Journal) -> None:
         web.add("second", "admin")
         stream = Stream(web)
         await stream.next("status")
+        assert not stream.client.over.is_set()
         web.users.set_role("admin", "view")
         web.site.hub.check()
-        with pytest.raises(StopAsyncIteration):
-            await stream.next("fact")
+        assert stream.client.over.is_set()
 
     live(web, work)
 
@@ -224,11 +333,14 @@ def test_a_lost_controller_is_told(web: Web, written: Journal) -> None:
     live(web, work)
 
 
-def test_changes_are_told_at_most_ten_times_a_second(web: Web, written: Journal) -> None:
+def test_changes_are_told_at_most_ten_times_a_second(
+    web: Web, written: Journal, mocker: MockerFixture
+) -> None:
     async def work() -> None:
         stream = Stream(web)
         await stream.next("status")
-        head, begin = stream.client.channel.head, time.monotonic()
+        told_frames = mocker.spy(stream.client.channel, "put")
+        begin = time.monotonic()
         for number in range(100):
             told = snapshot()
             told["doors"]["front"]["press_to_open_ms"] = number
@@ -236,7 +348,7 @@ def test_changes_are_told_at_most_ten_times_a_second(web: Web, written: Journal)
             await asyncio.sleep(0.003)
         took_s = time.monotonic() - begin
         # However slow the machine: the pauses between two frames never get shorter.
-        assert stream.client.channel.head - head <= took_s / CHANGES_EVERY_S + 2
+        assert told_frames.call_count <= took_s / CHANGES_EVERY_S + 2
         while (await stream.next("status"))[2]["doors"][0]["press_to_open_ms"] != 99:
             pass  # the newest is never left out
 

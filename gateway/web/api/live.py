@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.web.access import TheSite, View
 from gateway.web.api.models import problems
-from gateway.web.live import Client, Hub, TooMany
+from gateway.web.live import Client, Hub, TooMany, Wire
 from gateway.web.live import View as Seeing
 from gateway.web.middleware import DIRECT
 from gateway.web.problems import Problem
@@ -22,7 +22,7 @@ router = APIRouter(tags=["live"])
 
 
 class Stream(Response):
-    """Sends frames as they come, without a copy per client and without a task per frame."""
+    """Opens through the server, at the client's pace; then the hub writes to the connection."""
 
     media_type = "text/event-stream"
 
@@ -32,25 +32,30 @@ class Stream(Response):
         self._hub, self._client, self._last = hub, client, last_event_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client = self._client
+        self._client.wire, self._client.framed = _wire(scope), scope["http_version"] != "1.0"
+        tasks = {asyncio.create_task(self._send(send)), asyncio.create_task(_gone(receive))}
         try:
-            client.task = asyncio.create_task(self._send(send, scope.get(DIRECT, send)))
-            gone = asyncio.create_task(_gone(receive))
-            await asyncio.wait({client.task, gone}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (client.task, gone):
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(client.task, gone, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
         finally:
-            self._hub.leave(client)
+            self._hub.leave(self._client)
 
-    async def _send(self, send: Send, direct: Send) -> None:
+    async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        client, now = self._client, asyncio.get_running_loop().time
-        async for frames in self._hub.frames(client, self._last):
-            client.sending_since = now()
-            await direct({"type": "http.response.body", "body": frames, "more_body": True})
-            client.sending_since = None
+        async for frames in self._hub.opening(self._client, self._last):
+            await send({"type": "http.response.body", "body": frames, "more_body": True})
+        self._client.follow()
+        await self._client.over.wait()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def _wire(scope: Scope) -> Wire:
+    """The server's connection. The server frames a body without a length as chunks from
+    HTTP/1.1 on and remembers nothing of them, so others may be written between its own."""
+    connection: Wire = scope[DIRECT].__self__.transport
+    return connection
 
 
 async def _gone(receive: Receive) -> None:
