@@ -232,8 +232,13 @@ class Book:
             ).expect(batch.heads.get(key, 0))
             if new != lane:
                 changed[key] = new
+        for one in batch.wait:
+            self._waiting.setdefault(one.key, set()).add(one.seq)
+        for one in batch.done:
+            self._waiting.get(one.key, set()).discard(one.seq)
         self._state.save(
             changed,
+            {key: self._stored(key, lane) for key, lane in changed.items()},
             now_ms,
             journals=self.journals,
             boots=batch.boots,
@@ -244,10 +249,6 @@ class Book:
         for key, new in changed.items():
             self.lanes[key].lane = new
         self._boots.update(batch.boots)
-        for one in batch.wait:
-            self._waiting.setdefault(one.key, set()).add(one.seq)
-        for one in batch.done:
-            self._waiting.get(one.key, set()).discard(one.seq)
         if len(self._occupied) > _OCCUPIED_MOST:
             self._occupied.clear()
 
@@ -261,10 +262,13 @@ class Book:
         lanes: dict[str, int] = {}
         for lane in PUBLISHED:
             known = self.lanes.get(Key(gateway, journal, lane))
-            through = known.lane.through if known is not None else 0
-            waiting = self._waiting.get(Key(gateway, journal, lane))
-            lanes[lane] = min(through, min(waiting) - 1) if waiting else through
+            lanes[lane] = self._stored(Key(gateway, journal, lane), (known or Known()).lane)
         return journal, lanes
+
+    def _stored(self, key: Key, lane: Lane) -> int:
+        """Up to where the store has everything: what waits for its time is only accounted for."""
+        waiting = self._waiting.get(key)
+        return min(lane.through, min(waiting) - 1) if waiting else lane.through
 
     def go_back(self, before_ms: int | None, now_ms: int) -> None:
         """The store may have lost what it was given since ``before_ms`` (``None``: all)."""
@@ -273,7 +277,7 @@ class Book:
             mark = 0 if before_ms is None else self._state.mark_before(key, before_ms)
             changed[key] = known.lane = known.lane.back_to(mark)
             self._state.lower_marks(key, mark)
-        self._state.save(changed, now_ms)
+        self._state.save(changed, {key: lane.through for key, lane in changed.items()}, now_ms)
 
 
 def _object(payload: bytes) -> dict[str, object]:

@@ -133,6 +133,7 @@ class RecorderState:
     def save(
         self,
         lanes: Mapping[Key, Lane],
+        stored: Mapping[Key, int],
         now_ms: int,
         *,
         journals: Mapping[str, str] | None = None,
@@ -141,7 +142,8 @@ class RecorderState:
         done: Iterable[Waiting] = (),
         aside: Iterable[Aside] = (),
     ) -> None:
-        """What is accounted for, all or nothing. ``done`` have waited and are stored."""
+        """What is accounted for, all or nothing. ``stored``: up to where each of these lanes is in
+        the store itself. ``done`` have waited and are stored."""
         db = self._db
         db.execute("BEGIN IMMEDIATE")
         for key, lane in lanes.items():
@@ -153,7 +155,7 @@ class RecorderState:
             # one mark per 10 s and lane: the last of each ten seconds
             db.execute(
                 "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?)",
-                (*key, now_ms // 10_000 * 10_000 + 9_999, lane.through),
+                (*key, now_ms // 10_000 * 10_000 + 9_999, stored[key]),
             )
             db.execute(
                 "DELETE FROM marks WHERE gateway = ? AND journal = ? AND lane = ? AND at_ms < ?"
