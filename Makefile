@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check unit process page bench hil shots soak lock clean
+.PHONY: help setup run test check unit process faults page bench hil shots soak lock clean
 
 help: ## What there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 \2/p' $(MAKEFILE_LIST) | awk '{printf "  make %-8s", $$2; $$1=$$2=""; print}'
@@ -52,7 +52,12 @@ unit: $(VENV)/.test ## The everyday tests: unit, stories, short simulation
 
 process: $(VENV)/.test ## Real processes against a real Mosquitto, InfluxDB and VictoriaMetrics
 	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd
-	@$(BIN)/python -m pytest -q -m process --ignore tests/benchmarks
+	@$(BIN)/python -m pytest -q -m "process and not faults" --ignore tests/benchmarks
+
+faults: $(VENV)/.test ## Every process fault at length: 200 kills, each byte of the journal; an hour
+	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd
+	@PORTIER_LONG=1 $(BIN)/python -m pytest -q --timeout 7200 -m faults tests/process
+	@PORTIER_LONG=1 $(BIN)/python -m pytest -q --timeout 7200 tests/journal/test_recovery.py tests/journal/test_faults.py
 
 page: $(VENV)/.test ## The page in a real Chromium
 	@sh tests/parts.sh chromium

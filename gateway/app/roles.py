@@ -17,7 +17,7 @@ from gateway.settings.secrets import Secret, SecretError
 
 ROLES = ("control", "broker", "record", "link", "notify", "web")
 """In the order in which they are started: a recorder that has not subscribed yet when ``link``
-begins learns of what it missed from the health message, half a minute later."""
+begins has to ask for what it missed."""
 
 BROKER_V5 = "PORTIER_BROKER_V5"
 BROKER_V3 = "PORTIER_BROKER_V3"

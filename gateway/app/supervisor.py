@@ -2,14 +2,17 @@
 
 A role that falls is started again after a pause that grows. Signals are waited for, not
 handled, so this is one straight loop. If the supervisor itself is killed, the roles notice
-by a pipe (:mod:`gateway.app.parent`) and end.
+by a pipe (:mod:`gateway.app.parent`) and end. ``control`` feeds a watchdog here as it does
+under systemd, and is killed when it hangs: its guard then switches the relays off.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,9 +26,16 @@ PAUSE_MOST_S = 10.0
 STEADY_S = 30.0
 """A role that ran for this long is started again after the shortest pause."""
 STOP_WITHIN_S = 1.5
+TURN_S = 1.0
+HANG_S = 5.0
+"""``control`` whose loop has not turned for this long is killed. More than the second that its
+unit has: where everything runs on one desk, something else may well take the processor."""
+START_WITHIN_S = 60.0
+"""The first turn may take longer: at a start, and while a new configuration takes over."""
 CONFIGURATION = 78
 """Exit status of a role that cannot use its configuration (EX_CONFIG)."""
 
+_MANAGED = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD}
 
 
@@ -36,6 +46,8 @@ class _Role:
     since: float = 0.0
     pause_s: float = PAUSE_FIRST_S
     due: float | None = 0.0
+    hangs_at: float = math.inf
+    """It has to be heard of before."""
 
 
 @dataclass(slots=True)
@@ -53,11 +65,17 @@ class Supervisor:
     """Called a few times a second until it says ``True``."""
     _roles: list[_Role] = field(default_factory=list)
     _pipe: tuple[int, int] = (-1, -1)
+    _heard: socket.socket = field(
+        default_factory=lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    )
+    _turned_at: float = 0.0
 
     def run(self) -> int:
         """Run until a signal or a configuration that no role can use; the exit status."""
         old = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         self._pipe = os.pipe()
+        self._heard.bind("")  # the kernel chooses a name that no folder has to hold
+        self._heard.setblocking(False)
         self._roles = [_Role(name) for name in self.names]
         try:
             return self._watch()
@@ -65,6 +83,7 @@ class Supervisor:
             self._stop()
             for fd in self._pipe:
                 os.close(fd)
+            self._heard.close()
             signal.pthread_sigmask(signal.SIG_SETMASK, old)
 
     def _watch(self) -> int:
@@ -74,10 +93,13 @@ class Supervisor:
             for role in self._roles:
                 if role.due is not None and role.due <= now:
                     self._start(role)
+                elif role.name == "control":
+                    self._watch_over(role, now)
+            self._turned_at = now
             if ticking:
                 ticking = not self.tick()
             dues = [role.due - now for role in self._roles if role.due is not None]
-            wait_s = max(0.0, min([*dues, 0.1 if ticking else 60.0]))
+            wait_s = max(0.0, min([*dues, 0.1 if ticking else TURN_S]))
             got = signal.sigtimedwait(_SIGNALS, wait_s)
             if got is None:
                 continue
@@ -94,12 +116,42 @@ class Supervisor:
         role.since = time.monotonic()
         role.process = subprocess.Popen(
             list(self.command(role.name)),
-            env={**os.environ, **self.environment, PARENT: str(self._pipe[0])},
+            env={**self._environment(role), PARENT: str(self._pipe[0])},
             pass_fds=(self._pipe[0],),
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C is for the supervisor, which ends all in order
             preexec_fn=_unblock,  # noqa: PLW1509 - the supervisor has no threads
         )
+
+    def _environment(self, role: _Role) -> dict[str, str]:
+        """What a service manager says is meant for this process, not for its roles."""
+        made = {name: text for name, text in os.environ.items() if name not in _MANAGED}
+        if role.name == "control":
+            self._hear()  # the last one's words say nothing about this one
+            role.hangs_at = role.since + START_WITHIN_S
+            made["NOTIFY_SOCKET"] = "@" + os.fsdecode(self._heard.getsockname()[1:])
+            made["WATCHDOG_USEC"] = str(int(HANG_S * 1e6))
+        return {**made, **self.environment}
+
+    def _watch_over(self, control: _Role, now: float) -> None:
+        """Kill ``control`` if nothing has been heard of it for too long."""
+        if word := self._hear():
+            control.hangs_at = now + (START_WITHIN_S if word == b"STOPPING=1" else HANG_S)
+        if now - self._turned_at > 2 * TURN_S:
+            # We did not run either: the whole machine stood still, and that proves nothing.
+            control.hangs_at = max(control.hangs_at, now + HANG_S)
+        if control.process is not None and now > control.hangs_at:
+            self.say("control hangs; it is killed")
+            control.process.kill()
+            control.hangs_at = math.inf
+
+    def _hear(self) -> bytes:
+        """The last that ``control`` has said since we listened; empty: nothing."""
+        word = b""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                word = self._heard.recv(100)
+        return word
 
     def _reap(self) -> int | None:
         """Look who has ended; the exit status if that ends everything."""

@@ -130,7 +130,6 @@ class Controller:
         """Turn until :meth:`stop` was called; why it was."""
         while self._stopping is None:
             self.turn(self._inbox.take(self._wait_s()))
-            self._watchdog.turned(time.monotonic())
         return self._stopping
 
     def stop(self, reason: str) -> None:
@@ -158,6 +157,7 @@ class Controller:
             self._step(item, now)
         if now >= self._look_at or now >= self._civil_at:
             self._look(max(now, self._now))
+        self._watchdog.turned(time.monotonic())  # here, so that a bench's journey feeds it, too
 
     def wake_at(self) -> Ms:
         """When something happens of itself next, for a journey of the bench's clock."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.control.watchdog import Watchdog
+from tests.control.control_bench import Rig
 
 
 @pytest.fixture
@@ -64,3 +65,15 @@ def test_without_a_manager_it_is_silent() -> None:
 
 def test_a_manager_that_went_away_is_no_failure(tmp_path: Path) -> None:
     Watchdog({"NOTIFY_SOCKET": str(tmp_path / "nobody")}).ready()
+
+
+def test_a_journey_of_the_bench_feeds_it(manager: socket.socket, tmp_path: Path) -> None:
+    """It takes as long as it takes, within a single item of the inbox."""
+    rig = Rig()
+    rig.controller._watchdog = Watchdog(
+        {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1"}
+    )
+    rig.start()
+    heard(manager)
+    rig.turn()  # what a journey does at each of its stops
+    assert b"WATCHDOG=1" in heard(manager)

@@ -95,3 +95,16 @@ def test_under_the_supervisor_a_killed_control_gets_its_guard_back(metal: House)
     until(lambda: whole.said("control has ended (SIGKILL)"))
     until(metal.snapshot, 30)
     assert whole.stop() == 0
+
+
+def test_under_the_supervisor_a_control_that_hangs_is_followed_by_its_guard(metal: House) -> None:
+    whole = metal.run("control", "broker")
+    until(metal.snapshot, 60)
+    control = roles_of(whole, ["control"])["control"]
+    watching = guard(control)
+    os.kill(control, signal.SIGSTOP)
+    until(lambda: whole.said("control hangs; it is killed"))
+    until(lambda: whole.said(ACTED) and not alive(watching))
+    until(lambda: roles_of(whole, ["control"]).get("control", control) != control)
+    until(metal.snapshot, 60)
+    assert whole.stop() == 0

@@ -38,7 +38,7 @@ def test_it_starts_everything_and_says_where(all_roles: Process, place: House) -
     assert all_roles.said("http://127.0.0.1:")
     assert all_roles.said("First log-in")
     until(lambda: place.snapshot()["guarantees"]["forwarding"]["ok"])
-    # What was published before the recorder had subscribed is asked for within half a minute.
+    # What was published before the recorder had subscribed is asked for.
     until(lambda: place.snapshot()["guarantees"]["recording"]["recorded_until_utc_ms"])
 
 
@@ -69,6 +69,26 @@ def test_a_role_that_falls_is_started_again(all_roles: Process, place: House) ->
     until(lambda: place.command("open_door", door="front")["status"] == "accepted")
     assert roles(all_roles)["web"] == before["web"]
     assert all_roles.said("control has ended (SIGKILL)")
+
+
+def test_a_control_that_hangs_is_killed_and_its_relay_is_off(
+    all_roles: Process, place: House
+) -> None:
+    """Stopped with the relay on; ``portier run`` has no service manager that would notice."""
+    place.config.write_text(place.config.read_text().replace("pulse: 500 ms", "pulse: 5 s"))
+    all_roles.popen.send_signal(signal.SIGHUP)
+    until(lambda: len(place.rows("gateway_started")) == 2)  # the new one has the journal …
+    until(lambda: place.snapshot()["points"]["front.button"]["active"] is False)  # … and points
+    place.bench("press", point="front.button")
+    until(lambda: place.snapshot()["points"]["front.activation"]["active"])
+    before = roles(all_roles)
+    os.kill(before["control"], signal.SIGSTOP)
+    until(lambda: all_roles.said("control hangs; it is killed"))
+    until(lambda: all_roles.said("control has ended (SIGKILL)"))
+    until(lambda: roles(all_roles).get("control", before["control"]) != before["control"])
+    until(lambda: place.snapshot()["points"]["front.activation"]["active"] is False)
+    assert roles(all_roles)["web"] == before["web"]
+    until(lambda: place.command("open_door", door="front")["status"] == "accepted")
 
 
 def test_a_port_in_use_is_said_with_the_remedy(place: House) -> None:
