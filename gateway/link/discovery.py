@@ -148,6 +148,8 @@ def _rooms(topics: Topics, snapshot: Mapping[str, Any], names: Mapping[str, str]
             yield f"room-{id}-call", {
                 "p": "binary_sensor", "name": names["call"].format(name), "dev_cla": "safety",
                 "stat_t": state, "json_attr_t": state,
+                # Of the call alone: the climate beside it would write it anew all the time.
+                "json_attr_tpl": "{{ value_json.call | to_json }}",
                 "val_tpl": "{{ 'ON' if value_json.call.state != 'quiet' "
                 "and not value_json.call.test else 'OFF' }}", **here,
             }  # fmt: skip

@@ -118,6 +118,16 @@ def test_a_call_is_on_until_it_was_ended_and_a_test_is_none() -> None:
         assert shown(components(told)["room-wc-call"], told) == value
 
 
+def test_the_climate_of_a_room_does_not_write_its_call_anew() -> None:
+    """Attributes of an entity are a row in Home Assistant's history each time they change."""
+    told = snapshot()
+    one = components(told)["room-wc-call"]
+    text = state.states(TOPICS, told)[one["json_attr_t"]]
+    kept = json.loads(assistant(one["json_attr_tpl"], value_json=json.loads(text)))
+    assert kept == json.loads(text)["call"]
+    assert "climate" in json.loads(text)
+
+
 def test_what_is_unknown_is_unavailable() -> None:
     told = snapshot()
     told["doors"]["front"]["state"] = "unknown"
