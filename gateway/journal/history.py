@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from gateway.core.machine import Ms, UtcMs
@@ -225,14 +225,21 @@ def _last_utc_ms(db: sqlite3.Connection, known: dict[int, Boot], boot: Boot) -> 
 
 
 def marks(
-    reader: Reader, subject: str, from_utc_ms: UtcMs, to_utc_ms: UtcMs, limit: int = 1_000
+    reader: Reader,
+    subject: str | Collection[str],
+    from_utc_ms: UtcMs,
+    to_utc_ms: UtcMs,
+    limit: int = 1_000,
+    kinds: Collection[str] | None = None,
 ) -> list[Row]:
-    """All facts about a door (or any subject) in the range, the newest ``limit`` in order."""
+    """All facts about a door (or any subjects) in the range, the newest ``limit`` in order.
+
+    With ``kinds`` only those, and of alarms those that are about the subjects."""
 
     def work(db: sqlite3.Connection) -> list[Row]:
         known = boots(db)
         found: list[Row] = []
-        for (series,) in db.execute("SELECT id FROM series WHERE subject = ?", (subject,)):
+        for series in _about(db, subject, kinds):
             for boot in known.values():
                 for low, high, _ in boot.mono_ranges(from_utc_ms, to_utc_ms):
                     found += rows(
@@ -247,6 +254,64 @@ def marks(
         return found[-limit:]
 
     return reader.read(work)
+
+
+class Count(NamedTuple):
+    """How many facts of one kind about one subject one bucket holds, and when the first was."""
+
+    utc_ms: UtcMs
+    kind: str
+    subject: str
+    number: int
+
+
+def counts(
+    reader: Reader,
+    subjects: Collection[str],
+    kinds: Collection[str],
+    from_utc_ms: UtcMs,
+    to_utc_ms: UtcMs,
+    number: int,
+) -> list[Count]:
+    """Facts of some kinds about some subjects, and alarms about them, in order of time: counted
+    in ``number`` buckets of equal width, so that a year is as small as a day.
+
+    Raises :class:`ValueError` as :func:`buckets` does."""
+    if to_utc_ms <= from_utc_ms or number < 1:
+        raise ValueError("a range from earlier to later, in at least one bucket")
+    width = -((from_utc_ms - to_utc_ms) // number)
+
+    def work(db: sqlite3.Connection) -> list[Count]:
+        about = _about(db, subjects, kinds)
+        found: list[Count] = []
+        for boot in boots(db).values() if about else ():
+            for low, high, offset in boot.mono_ranges(from_utc_ms, to_utc_ms):
+                found.extend(
+                    Count(mono_ms + offset, *about[series], many)
+                    for series, many, mono_ms in db.execute(
+                        "SELECT series, count(*), min(mono_ms) FROM fact "
+                        f"WHERE series IN ({','.join(map(str, about))}) AND boot = ? "
+                        "AND mono_ms >= ? AND mono_ms < ? GROUP BY series, (mono_ms + ?) / ?",
+                        (boot.id, low, high, offset - from_utc_ms, width),
+                    )
+                )
+        return sorted(found)
+
+    return reader.read(work)
+
+
+def _about(
+    db: sqlite3.Connection, subject: str | Collection[str], kinds: Collection[str] | None
+) -> dict[int, tuple[str, str]]:
+    """The series (with kind and subject) of some subjects. An alarm's name begins with what it
+    is about."""
+    wanted = {subject} if isinstance(subject, str) else set(subject)
+    return {
+        number: (kind, whom)
+        for number, kind, whom in db.execute("SELECT id, kind, subject FROM series")
+        if (whom in wanted if kinds is None else kind in kinds)
+        and (whom in wanted or (kind.startswith("alarm_") and whom.partition("/")[0] in wanted))
+    }
 
 
 def series(reader: Reader) -> list[tuple[str, str, str]]:

@@ -100,6 +100,6 @@ def fact_frame(row: Row, scene: Scene | None) -> bytes:
             "row": row.row,
             "kind": row.kind,
             "subject": row.subject,
-            "html": fragment("parts/event.html", {"event": tell(row, scene)}),
+            "html": fragment("parts/event.html", {"event": tell(row, scene), "w": scene.w}),
         }
     return b"id: %d\nevent: fact\ndata: %s\n\n" % (row.row, compact(fact))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from gateway.journal import history
 from gateway.journal.audit import Anchor, ChainEntry, Verdict, entries, entries_before, walk
+from gateway.journal.history import Count
 from gateway.journal.reader import CursorExpired, JournalUnavailable, Reader
 from gateway.web.view import iso
 from gateway.wire import Row
@@ -118,6 +119,22 @@ class Records:
                 partial(_buckets, id=id, quantity=quantity, first=first, last=last, number=buckets)
             )
         return History(False, quantities=found)
+
+    async def counts(
+        self, subjects: Collection[str], kinds: Collection[str], first: int, last: int, number: int
+    ) -> list[Count]:
+        """How often facts of these kinds stand about these subjects, per bucket."""
+        return await self.ask(
+            lambda reader: history.counts(reader, subjects, kinds, first, last, number)
+        )
+
+    async def marks(
+        self, subjects: Collection[str], kinds: Collection[str], first: int, last: int, limit: int
+    ) -> list[Row]:
+        """The newest facts of these kinds about these subjects, in order."""
+        return await self.ask(
+            lambda reader: history.marks(reader, subjects, first, last, limit, kinds)
+        )
 
     async def audit(self, after: int, limit: int) -> list[dict[str, Any]]:
         """Entries of the audit chain, oldest first."""

@@ -39,8 +39,11 @@ class Scene:
         terminals: Terminals,
         *,
         names: bool,
+        history: bool = False,
     ) -> None:
         self.house, self.w, self._name_of, self._names = house, words, name_of, names
+        self.history = history
+        """Whoever looks may see the history, and is led to it."""
         self.terminals = terminals
         self.modes = MODES
 
@@ -225,6 +228,15 @@ class Scene:
             return self.w("life.gateway")
         found = self.house.door(subject) or self._rooms.get(subject)
         return str(found.get("name") or subject) if found else self.terminals.name(self.w, subject)
+
+    def points_about(self, subject: str) -> list[str]:
+        """The points that tell most of a door, a room, or a point itself; none of others."""
+        known = self._snapshot["points"]
+        if subject in known:
+            return [subject]
+        door = self.house.door(subject)
+        of = self.terminals.of(str(door.get("name") or subject)) if door else []
+        return [point for point in of or self.terminals.points_of(subject) if point in known][:4]
 
     @property
     def alarms(self) -> list[AlarmScene]:

@@ -46,9 +46,13 @@ class Site:
         return self._words(language)
 
     def scene(self, language: str, who: Who | None) -> Scene:
-        return self.scene_for(language, names=who is not None and who.may("staff"))
+        return self.scene_for(
+            language,
+            names=who is not None and who.may("staff"),
+            history=who is not None and who.may("maintenance"),
+        )
 
-    def scene_for(self, language: str, *, names: bool) -> Scene:
+    def scene_for(self, language: str, *, names: bool, history: bool = False) -> Scene:
         words = self.words(language)
         return Scene(
             self.house,
@@ -56,6 +60,7 @@ class Site:
             lambda actor: self.name_of(actor, words),
             self.options.terminals,
             names=names,
+            history=history,
         )
 
     def name_of(self, actor: str, words: Words) -> str:

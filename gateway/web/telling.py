@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from gateway.web.details import detail
 from gateway.web.scene import Scene
+from gateway.web.view import iso
 from gateway.wire import Row
+
+AROUND_MS = 15 * 60_000
+"""How much of the history before and after an event is shown with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """One event for people. ``time`` in full; how long after the start where none is known."""
+    """One event for people. ``time`` in full; how long after the start where none is known.
+    ``around``: the address of the history around it; empty where there is none to see."""
 
     row: int
     time: str
@@ -20,6 +26,12 @@ class Told:
     kind_text: str
     subject: str
     text: str
+    around: str
+
+    @property
+    def searched(self) -> str:
+        """All its words, as a search looks through them."""
+        return f"{self.time} {self.kind_text} {self.subject} {self.text}".casefold()
 
 
 def tell(row: Row, scene: Scene) -> Told:
@@ -49,7 +61,21 @@ def tell(row: Row, scene: Scene) -> Told:
         w.get(f"fact.{row.kind}", row.kind),
         subject,
         "; ".join(detail.rstrip(".") for detail in details),
+        around(row, scene),
     )
+
+
+def around(row: Row, scene: Scene) -> str:
+    """The address of the history around a fact, if whoever looks may see it."""
+    if row.utc_ms is None or not scene.history:
+        return ""
+    subject = row.subject.partition("/")[0] if row.kind.startswith("alarm_") else row.subject
+    points = scene.points_about(subject)
+    if not points:
+        return ""
+    start, end = iso(row.utc_ms - AROUND_MS), iso(row.utc_ms + AROUND_MS)
+    asked = {"points": ",".join(points), "from": start, "to": end, "at": iso(row.utc_ms)}
+    return "/history?" + urlencode(asked)
 
 
 def _asked(data: Any, scene: Scene) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gateway.settings.model import Settings
+from gateway.settings.model import MeterOptions, Settings
 from gateway.settings.model_doors import Door
 from gateway.settings.model_rooms import Room
 from gateway.web.words import Words
@@ -25,6 +25,14 @@ class Terminals:
     watches: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     receivers: Mapping[str, str] = field(default_factory=dict)
     """Contact -> what staff call it."""
+    owners: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Point -> ids of the doors and rooms it serves."""
+    heartbeats_ms: Mapping[str, int] = field(default_factory=dict)
+    """Meter -> how long it is quiet at most while it is well."""
+
+    def points_of(self, owner: str) -> list[str]:
+        """All points that serve a door or room, by its id."""
+        return [point for point, owners in self.owners.items() if owner in owners]
 
     def of(self, owner: str) -> list[str]:
         """The points that tell most of a door: its leaf and its activation."""
@@ -55,12 +63,15 @@ class Terminals:
 def terminals_of(settings: Settings) -> Terminals:
     """The names of all points of a configuration; the first use of a point names it."""
     served: dict[str, tuple[str, str]] = {}
+    owners: dict[str, tuple[str, ...]] = {}
     for id, door in settings.doors.items():
         for part, point in _door(door):
             served.setdefault(point, (door.name or id, part))
+            owners[point] = (*owners.get(point, ()), id)
     for id, room in settings.rooms.items():
         for part, point in _room(room):
             served.setdefault(point, (room.name or id, part))
+            owners[point] = (*owners.get(point, ()), id)
     labels = {
         name: label for name, point in settings.points.items() if (label := point.options.label)
     }
@@ -70,7 +81,12 @@ def terminals_of(settings: Settings) -> Terminals:
         if watch.texts
     }
     receivers = {id: contact.name or id for id, contact in settings.contacts.items()}
-    return Terminals(served, labels, watches, receivers)
+    heartbeats_ms = {
+        name: point.options.heartbeat_ms
+        for name, point in settings.points.items()
+        if isinstance(point.options, MeterOptions)
+    }
+    return Terminals(served, labels, watches, receivers, owners, heartbeats_ms)
 
 
 def _door(door: Door) -> Iterator[tuple[str, str]]:

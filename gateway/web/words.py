@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from babel.core import Locale
-from babel.dates import format_date, format_time
+from babel.dates import format_date, format_time, get_timezone_name
 from babel.numbers import format_decimal
 
 LANGUAGES = ("de", "en")
@@ -76,14 +76,19 @@ class Words:
         return f"{date}, {time}"
 
     def moment(self, utc_ms: int, *, ms: bool = True) -> str:
-        """An instant in full, to the millisecond or second, for tables."""
+        """An instant in full, to the millisecond or second, for tables. In the hour that comes
+        twice in autumn it says which of the two is meant."""
         moment = datetime.fromtimestamp(utc_ms / 1000, UTC).astimezone(self.zone)
         date = format_date(moment, "short", locale=self._locale)
         time = format_time(moment, "medium", tzinfo=self.zone, locale=self._locale)
+        if moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset():
+            zone = " " + get_timezone_name(moment, "short", locale=self._locale)
+        else:
+            zone = ""
         if not ms:
-            return f"{date} {time}"
+            return f"{date} {time}{zone}"
         comma = {"de": ",", "en": "."}[self.language]
-        return f"{date} {time}{comma}{moment.microsecond // 1000:03d}"
+        return f"{date} {time}{comma}{moment.microsecond // 1000:03d}{zone}"
 
     def number(self, value: float, digits: int = 2) -> str:
         """A number with this language's comma, at most ``digits`` after it."""

@@ -14,6 +14,7 @@ from gateway.web.app import make_site
 from gateway.web.options import Options, SecondFactor
 from gateway.web.serve import Server, config_of
 from gateway.web.site import Site
+from gateway.web.terminals import Terminals
 from gateway.web.users import Users
 from tests.page.fake import FakeControl
 from tests.process.parts_mqtt import free_port
@@ -40,13 +41,23 @@ class Gateway:
     """The web role in a thread of its own, and the building behind it."""
 
     def __init__(
-        self, state: Path, *, bench: bool = False, second_factor: SecondFactor = "off"
+        self,
+        state: Path,
+        *,
+        bench: bool = False,
+        second_factor: SecondFactor = "off",
+        terminals: Terminals | None = None,
     ) -> None:
         self.control = FakeControl(state).start()
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.options = Options(
-            state=state, port=self.port, name="Testhaus", bench=bench, second_factor=second_factor
+            state=state,
+            port=self.port,
+            name="Testhaus",
+            bench=bench,
+            second_factor=second_factor,
+            terminals=terminals or Terminals(),
         )
         self.users = Users(self.options.users)
         for role in ("view", "staff", "maintenance", "admin"):

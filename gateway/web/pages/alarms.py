@@ -11,16 +11,31 @@ from starlette.responses import RedirectResponse, Response
 from gateway.core.facts import Json
 from gateway.web.access import Maintenance, Staff, TheSite, View, form_of
 from gateway.web.house import Answer
+from gateway.web.lives import KINDS as LIFE_KINDS
+from gateway.web.lives import Life, lives
 from gateway.web.problems import Problem
-from gateway.web.render import page
+from gateway.web.records import Unavailable
+from gateway.web.render import language_of, page
 
 router = APIRouter(include_in_schema=False)
+LIFE_FACTS = 400
+LIVES = 50
 SHELF_H = {"0": 0, "1": 1, "8": 8, "24": 24}
 
 
 @router.get("/alarms")
-async def alarms(request: Request, who: View) -> Response:
-    return page(request, "alarms.html")
+async def alarms(request: Request, who: View, site: TheSite) -> Response:
+    """The alarms that stand, and the lives of all of the last time."""
+    scene = site.scene(language_of(request), who)
+    shown: list[Life] = []
+    readable = True
+    try:
+        rows = await site.records.before(None, LIFE_FACTS, kinds=LIFE_KINDS)
+        shown = lives(reversed(rows), scene)[:LIVES]
+    except Unavailable:
+        readable = False
+    told = {"lives": shown, "readable": readable, "zone": str(site.options.zone)}
+    return page(request, "alarms.html", told)
 
 
 def _back(request: Request, answer: Answer) -> Response:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
+
+from gateway.web.view import iso
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +31,16 @@ class Range:
             since = to - int(span.total_seconds() * 1000)
         return Range(since, to)
 
-    def iso(self, utc_ms: int | None) -> str:
-        return "" if utc_ms is None else datetime.fromtimestamp(utc_ms / 1000, UTC).isoformat()
+    def whole(self) -> tuple[int, int]:
+        """Both ends of one without open ends. Raises :class:`ValueError`."""
+        if self.from_utc_ms is None or self.to_utc_ms is None:
+            raise ValueError("a range with an open end")
+        return self.from_utc_ms, self.to_utc_ms
+
+    def query(self) -> dict[str, str]:
+        """As an address takes it: in UTC, so that the hour that comes twice is clear."""
+        ends = (("from", self.from_utc_ms), ("to", self.to_utc_ms))
+        return {name: iso(utc_ms) or "" for name, utc_ms in ends if utc_ms is not None}
 
     def fields(self, zone: tzinfo) -> tuple[str, str]:
         """As ``datetime-local`` fields take them."""

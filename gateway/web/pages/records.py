@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -13,18 +14,21 @@ from starlette.responses import Response
 
 from gateway.core.facts import KINDS
 from gateway.web.access import Maintenance, TheSite, View, lanes_for
+from gateway.web.pages.charts import marks_of, series_of
 from gateway.web.pages.ranges import Range
 from gateway.web.records import Unavailable
 from gateway.web.render import language_of, page
+from gateway.web.scene import Scene
 from gateway.web.site import Site
-from gateway.web.telling import tell
+from gateway.web.telling import Told, tell
 
 router = APIRouter(include_in_schema=False)
 EVENTS = 100
 IMPORTANT = [kind.name for kind in KINDS.values() if kind.lane == "urgent"]
 """What people ask for first: doors, alarms, the gateway. Levels and readings are many."""
-TABLE_ROWS = 48
-CHART_BUCKETS = 600
+SEARCH_PAGE = 500
+SEARCH_MOST = 20_000
+"""So many events are looked through for one page; the next page goes on from there."""
 POINTS_MOST = 8
 
 
@@ -35,6 +39,7 @@ async def events(
     site: TheSite,
     kind: str = "",
     subject: str = "",
+    q: Annotated[str, Query(max_length=100)] = "",
     start: Annotated[str, Query(alias="from", max_length=40)] = "",
     end: Annotated[str, Query(alias="to", max_length=40)] = "",
     before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
@@ -43,35 +48,78 @@ async def events(
     scene = site.scene(language_of(request), who)
     chosen = Range.read(start, end, site.options.zone)
     shown = [kind] if kind in KINDS else [k for k in KINDS if kind == "all" or k in IMPORTANT]
-    rows, problem = [], ""
+    told: list[Told] = []
+    problem, older, head = "", None, 0
     try:
-        rows = await site.records.before(
+        head = await site.records.head()  # before the rows: what comes later is told live
+        told, older = await _search(
+            site,
+            scene,
+            q.casefold().split(),
             before,
-            EVENTS,
-            kinds=shown,
-            subject=subject[:200] or None,
-            lanes=lanes_for(who),
-            from_utc_ms=chosen.from_utc_ms,
-            to_utc_ms=chosen.to_utc_ms,
+            {
+                "kinds": shown,
+                "subject": subject[:200] or None,
+                "lanes": lanes_for(who),
+                "from_utc_ms": chosen.from_utc_ms,
+                "to_utc_ms": chosen.to_utc_ms,
+            },
         )
     except Unavailable as error:
         problem = _since(site, error, request)
-    fields = {"kind": kind, "subject": subject, "from": start, "to": end}
-    older = {**{k: v for k, v in fields.items() if v}, "before": rows[-1].row} if rows else {}
+    asked = {"kind": kind, "subject": subject, "q": q, "from": start, "to": end}
+    address = {name: value for name, value in asked.items() if value}
+    start_text, end_text = chosen.fields(site.options.zone)
     return page(
         request,
         "events.html",
         {
-            "events": [tell(row, scene) for row in rows],
+            "events": told,
+            "head": max([head, *(event.row for event in told)]),
             "kinds": list(KINDS),
             "shown_kinds": shown,
-            "fields": fields,
+            "subjects": _subjects(site, scene),
+            "fields": {**asked, "from": start_text, "to": end_text},
             "problem": problem,
-            "older": urlencode(older) if len(rows) == EVENTS else "",
+            "older": urlencode({**address, "before": older}) if older else "",
+            "newest": urlencode(address),
             "paged": before is not None,
             "zone": str(site.options.zone),
         },
     )
+
+
+async def _search(
+    site: Site, scene: Scene, words: list[str], before: int | None, filters: dict[str, Any]
+) -> tuple[list[Told], int | None]:
+    """The newest events with all of the words, and the row to go on before, if there is more.
+
+    Raises :class:`Unavailable`."""
+    found: list[Told] = []
+    looked = 0
+    while looked < SEARCH_MOST:
+        size = SEARCH_PAGE if words else EVENTS
+        rows = await site.records.before(before, size, **filters)
+        for row in rows:
+            before = row.row
+            event = tell(row, scene)
+            if all(word in event.searched for word in words):
+                found.append(event)
+            if len(found) == EVENTS:
+                return found, before
+        if len(rows) < size:
+            return found, None
+        looked += size
+        await asyncio.sleep(0)  # others are waiting, too
+    return found, before
+
+
+def _subjects(site: Site, scene: Scene) -> list[tuple[str, str]]:
+    """Whatever events can be about, with its name: doors, rooms, points, standing alarms."""
+    known = site.house.snapshot or {"doors": {}, "points": {}, "alarms": []}
+    ids = [*known["doors"], *(known.get("rooms") or {}), *known["points"]]
+    named = [(id, scene.subject(id)) for id in ids]
+    return named + [(alarm.id, alarm.what) for alarm in scene.alarms]
 
 
 def _since(site: Site, error: Unavailable, request: Request) -> str:
@@ -88,34 +136,41 @@ async def history(
     points: Annotated[list[str] | None, Query(max_length=50)] = None,
     start: Annotated[str, Query(alias="from", max_length=40)] = "",
     end: Annotated[str, Query(alias="to", max_length=40)] = "",
+    at: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
-    """Chosen points over a chosen time: as a chart with JavaScript, as a table always."""
-    words = site.words(language_of(request))
+    """Chosen points over a chosen time: as a chart with JavaScript, as a table always.
+
+    ``at``: the instant that somebody came for."""
+    scene = site.scene(language_of(request), who)
+    words, zone = scene.w, site.options.zone
     known = list((site.house.snapshot or {"points": {}})["points"])
     wanted = [name for part in points or [] for name in part.split(",") if name in known]
-    wanted = wanted[:POINTS_MOST] or _first(site, known)
+    wanted = list(dict.fromkeys(wanted))[:POINTS_MOST] or _first(site, known)
     now = datetime.fromtimestamp(site.house.now_utc_ms / 1000, UTC)
-    chosen = Range.read(start, end, site.options.zone).filled(now, timedelta(days=1))
+    chosen = Range.read(start, end, zone).filled(now, timedelta(days=1))
     series: list[dict[str, Any]] = []
+    marks: dict[str, Any] = {"marks": [], "texts": [], "subjects": [], "told": [], "total": 0}
     problem = ""
     try:
         for point in wanted:
-            series += await _series(site, point, chosen)
+            series += await series_of(site, scene, point, chosen)
+        marks |= await marks_of(site, scene, wanted, chosen)
     except Unavailable as error:
         problem = _since(site, error, request)
-    for one in series:
-        title = site.options.terminals.name(words, one["point"])
-        quantity = words.get(f"quantity.{one['quantity']}", one["quantity"])
-        one["title"] = f"{title}: {quantity}" if quantity else title
-        one["unit"] = words.get(f"unit.{one['quantity']}", one["quantity"])
+    first, last = chosen.whole()
+    instant = Range.read(at, "", zone).from_utc_ms
     data = {
-        "from": chosen.from_utc_ms / 1000 if chosen.from_utc_ms else 0,
-        "to": chosen.to_utc_ms / 1000 if chosen.to_utc_ms else 0,
-        "zone": str(site.options.zone),
-        "series": series,
+        "from": first / 1000,
+        "to": last / 1000,
+        "now": site.house.now_utc_ms / 1000,
+        "at": None if instant is None else instant / 1000,
+        "zone": str(zone),
+        "series": [one["chart"] for one in series],
+        "marks": marks["marks"],
+        "texts": marks["texts"],
+        "subject": marks["subjects"][0] if len(marks["subjects"]) == 1 else "",
     }
-    start_text, end_text = chosen.fields(site.options.zone)
-    span = urlencode({"from": chosen.iso(chosen.from_utc_ms), "to": chosen.iso(chosen.to_utc_ms)})
+    start_text, end_text = chosen.fields(zone)
     return page(
         request,
         "history.html",
@@ -124,12 +179,18 @@ async def history(
             "wanted": wanted,
             "start": start_text,
             "end": end_text,
+            "range": words(
+                "history.range",
+                start=words.moment(first, ms=False),
+                end=words.moment(last, ms=False),
+            ),
             "problem": problem,
-            "data": json.dumps(data, separators=(",", ":")),
-            "tables": [{"title": one["title"], **_table(one, words)} for one in series],
-            "export": span,
-            "quick": _quick(now, wanted, site),
-            "zone": str(site.options.zone),
+            "data": json.dumps(data, separators=(",", ":"), ensure_ascii=False),
+            "tables": [one["table"] for one in series],
+            "marks": marks,
+            "export": urlencode(chosen.query()),
+            "quick": _quick(now, wanted),
+            "zone": str(zone),
         },
     )
 
@@ -140,70 +201,19 @@ def _first(site: Site, known: list[str]) -> list[str]:
     return (leaves or known)[:2]
 
 
-def _quick(now: datetime, wanted: list[str], site: Site) -> list[tuple[str, str]]:
-    spans = (("hour", 1), ("day", 24), ("week", 168), ("month", 720))
-    out = []
-    for name, hours in spans:
-        local = [
-            moment.astimezone(site.options.zone).strftime("%Y-%m-%dT%H:%M")
-            for moment in (now - timedelta(hours=hours), now + timedelta(minutes=1))
-        ]
-        out.append(
-            (name, urlencode({"points": ",".join(wanted), "from": local[0], "to": local[1]}))
-        )
-    return out
-
-
-async def _series(site: Site, point: str, chosen: Range) -> list[dict[str, Any]]:
-    """One series per quantity of a meter, one lane for a contact or relay."""
-    first, last = chosen.from_utc_ms or 0, chosen.to_utc_ms or 0
-    told = (site.house.snapshot or {"points": {}})["points"][point]
-    found = await site.records.history(point, told, first, last, CHART_BUCKETS)
-    width_s = (last - first) / CHART_BUCKETS / 1000
-    if found.lane:
-        changes = [[at / 1000, active] for at, active in found.changes]
-        return [{"point": point, "quantity": "", "changes": changes}]
+def _quick(now: datetime, wanted: list[str]) -> list[tuple[str, str]]:
+    """Ranges that people ask for often, as addresses."""
+    spans = (("hour", 1), ("day", 24), ("week", 168), ("month", 720), ("year", 8760))
+    end = int(now.timestamp() * 1000)
     return [
-        {
-            "point": point,
-            "quantity": quantity,
-            "width": width_s,
-            "buckets": [[b.utc_ms / 1000, b.min, b.mean, b.max, b.count] for b in buckets],
-        }
-        for quantity, buckets in found.quantities.items()
-    ]
-
-
-def _table(series: dict[str, Any], words: Any) -> dict[str, Any]:
-    """At most :data:`TABLE_ROWS` lines: changes as they are, buckets put together."""
-    name = series["point"]
-    if not series["quantity"]:
-        rows = [
-            (words.moment(int(at * 1000)), words(_level_key(active)))
-            for at, active in series["changes"]
-        ]
-        return {"name": name, "unit": "", "lane": True, "rows": rows[-TABLE_ROWS:],
-                "more": len(rows) > TABLE_ROWS}  # fmt: skip
-    buckets = series["buckets"]
-    step = max(1, -(-len(buckets) // TABLE_ROWS))
-    lines: list[tuple[str, ...]] = []
-    for index in range(0, len(buckets), step):
-        group = buckets[index : index + step]
-        told = [b for b in group if b[4]]
-        count = sum(b[4] for b in told)
-        mean = sum(b[2] * b[4] for b in told) / max(1, count)
-        lines.append(
-            (
-                words.moment(int(group[0][0] * 1000), ms=False),
-                words.number(min(b[1] for b in told)) if told else "–",
-                words.number(mean) if told else "–",
-                words.number(max(b[3] for b in told)) if told else "–",
-                str(count),
-            )
+        (
+            name,
+            urlencode(
+                {
+                    "points": ",".join(wanted),
+                    **Range(end - hours * 3_600_000, end + 60_000).query(),
+                }
+            ),
         )
-    unit = words.get(f"unit.{series['quantity']}", series["quantity"])
-    return {"name": name, "unit": unit, "lane": False, "rows": lines, "more": False}
-
-
-def _level_key(active: bool | None) -> str:
-    return f"level.contact_{'unknown' if active is None else 'on' if active else 'off'}"
+        for name, hours in spans
+    ]

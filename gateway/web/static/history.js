@@ -1,130 +1,152 @@
-// Charts of the chosen points: numbers as lines with their range, booleans as lanes.
+// The chosen range of time: by mouse, fingers, keyboard or buttons, and always in the address.
+// The charts are drawn at once; then the same page is asked for with the new range, because
+// a nearer look has finer values, and its tables and files shall tell the same.
+import { again } from "./again.js";
+import { lane, meter, times } from "./charts.js";
+import { marks } from "./marks.js";
+
+const LEAST_S = 10, MOST_S = 20 * 365 * 86400, PAUSE_MS = 300;
 const box = document.getElementById("charts");
-const data = JSON.parse(box.dataset.history);
-const lang = document.documentElement.lang;
-const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const number = new Intl.NumberFormat(lang, { maximumFractionDigits: 2 });
-const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
-const local = (time) => window.uPlot.tzDate(new Date(time * 1000), data.zone);
-const format = (options) => {
-  const made = new Intl.DateTimeFormat(lang, { timeZone: data.zone, ...options });
-  return (time) => made.format(new Date(time * 1000));
-};
-const clock = format({ hour: "2-digit", minute: "2-digit" });
-const seconds = format({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
-const date = format({ day: "numeric", month: "numeric" });
-const full = format({ dateStyle: "short", timeStyle: "medium" });
+const status = document.getElementById("range-text");
+const words = box.dataset;
+const address = () => new URLSearchParams(location.search);
+let data, plots = [], strip, range, first;
+let timer = 0, turn = 0, pending = false, undrawn = false;
+const fingers = new Set();
 
-const ticks = (_, splits, __, ___, step) =>
-  splits.map((time, index) => {
-    if (step >= 86400) return date(time);
-    const text = step < 60 ? seconds(time) : clock(time);
-    const newDay = index === 0 || date(time) !== date(splits[index - 1]);
-    return newDay ? `${text}\n${date(time)}` : text;
-  });
+const context = () => ({ data, said: times(data.zone), words, range: () => range, selected: show, first: () => show(first.min, first.max) });
 
-function frame(name, summary) {
-  const figure = document.createElement("figure");
-  const caption = document.createElement("figcaption");
-  const chart = document.createElement("div");
-  caption.textContent = summary;
-  chart.setAttribute("role", "img");
-  chart.setAttribute("aria-label", summary);
-  figure.append(caption, chart);
-  box.append(figure);
-  return chart;
+function draw() {
+  undrawn = false;
+  data = JSON.parse(words.history);
+  range = { min: data.from, max: data.to };
+  first ??= range;
+  box.style.minHeight = `${box.offsetHeight}px`; // the page shall not jump
+  strip?.end?.();
+  for (const plot of plots) plot.destroy();
+  box.replaceChildren();
+  plots = data.series.map((series) => (series.changes ? lane : meter)(box, context(), series));
+  strip = marks(box, context(), plots);
+  strip.place();
+  for (const plot of plots) touch(plot.over);
+  box.style.minHeight = "";
 }
 
-function draw(chart, height, options, values) {
-  const axis = { stroke: css("--ink"), grid: { stroke: css("--line"), width: 1 }, ticks: { stroke: css("--line") } };
-  const plot = new window.uPlot({
-    width: chart.clientWidth, height, tzDate: local,
-    cursor: { drag: { x: true, y: false } },
-    scales: { x: { time: true, range: (_, min, max) => (min === max ? [data.from, data.to] : [min, max]) }, ...options.scales },
-    series: [{ label: box.dataset.time, value: (_, time) => (time === null ? "–" : full(time)) }, ...options.series],
-    axes: [{ ...axis, values: ticks }, { ...axis, size: 60, ...options.axis }],
-    bands: options.bands,
-    hooks: { setScale: [(u, key) => key === "x" && remember(u)] },
-  }, values, chart);
-  new ResizeObserver(() => plot.setSize({ width: chart.clientWidth, height })).observe(chart);
-  plot.setScale("x", { min: data.from, max: data.to });
-  ready = true;
+// --- another range
+
+function show(min, max) {
+  const span = Math.min(MOST_S, Math.max(LEAST_S, max - min));
+  const end = Math.min((min + max) / 2 + span / 2, Math.max(first.max, data.now + 60));
+  const precise = (time) => (span > 120 ? Math.round(time) : time);
+  range = { min: precise(end - span), max: precise(end) };
+  for (const plot of plots) plot.setScale("x", range);
+  strip.place();
+  later();
 }
 
-// A zoomed range goes into the address, so that it can be sent to somebody.
-let ready = false;
-function remember(u) {
-  const { min, max } = u.scales.x;
-  if (!ready || min == null || (min === data.from && max === data.to)) return;
-  const address = new URLSearchParams(location.search);
-  address.set("from", new Date(min * 1000).toISOString().replace(/\.\d+Z$/, "+00:00"));
-  address.set("to", new Date(max * 1000).toISOString().replace(/\.\d+Z$/, "+00:00"));
-  history.replaceState(null, "", `?${address}`);
+function later() {
+  clearTimeout(timer);
+  pending = true;
+  timer = setTimeout(() => {
+    if (fingers.size) return later();
+    pending = false;
+    const wanted = address();
+    wanted.set("from", new Date(range.min * 1000).toISOString());
+    wanted.set("to", new Date(range.max * 1000).toISOString());
+    history.pushState(null, "", `?${wanted}`);
+    load();
+  }, PAUSE_MS);
 }
 
-function line({ title, unit, width, buckets }) {
-  const name = unit ? `${title} (${unit})` : title;
-  const x = [], low = [], mean = [], high = [];
-  let before = null;
-  for (const [time, min, middle, max] of buckets) {
-    if (before !== null && time - before > width * 2.5 && time - before > gap(buckets)) {
-      x.push(before + width); low.push(null); mean.push(null); high.push(null);
+async function load() {
+  const mine = ++turn;
+  box.setAttribute("aria-busy", "true");
+  try {
+    const now = await again(location.href);
+    if (mine !== turn) return;
+    words.history = now.getElementById("charts").dataset.history;
+    const open = [...document.querySelectorAll("#tables details")].map((one) => one.open);
+    for (const id of ["tables", "range-text", "quick"]) {
+      document.getElementById(id).replaceChildren(...now.getElementById(id).childNodes);
     }
-    x.push(time); low.push(min); mean.push(middle); high.push(max);
-    before = time;
+    document.querySelectorAll("#tables details").forEach((one, index) => { one.open = open[index] ?? one.open; });
+    for (const id of ["from", "to"]) document.getElementById(id).value = now.getElementById(id).value;
+    if (fingers.size) undrawn = true; // what is held is not taken away
+    else if (!pending) draw();
+  } catch {
+    if (mine === turn) status.textContent = words.unreachable;
   }
-  const told = buckets.filter((b) => b[4] > 0);
-  const chart = frame(name, told.length
-    ? fill(box.dataset.summary, {
-        name, count: number.format(told.reduce((sum, b) => sum + b[4], 0)),
-        min: number.format(Math.min(...told.map((b) => b[1]))),
-        max: number.format(Math.max(...told.map((b) => b[3]))),
-        last: number.format(told.at(-1)[2]),
-      })
-    : `${name}: ${box.dataset.empty}`);
-  const shown = { value: (_, v) => (v == null ? "–" : number.format(v)), spanGaps: false };
-  draw(chart, 260, {
-    axis: { values: (_, splits) => splits.map((v) => number.format(v)) },
-    bands: [{ series: [3, 1], fill: css("--info-back") }],
-    series: [
-      { ...shown, label: box.dataset.min, stroke: css("--edge"), width: 1, points: { show: false } },
-      { ...shown, label: unit, stroke: css("--act"), width: 2, points: { show: buckets.length < 60 } },
-      { ...shown, label: box.dataset.max, stroke: css("--edge"), width: 1, points: { show: false } },
-    ],
-  }, [x, low, mean, high]);
+  if (mine === turn) box.removeAttribute("aria-busy");
 }
 
-// A meter tells at its own pace: a gap is several times the usual distance.
-function gap(buckets) {
-  const steps = buckets.slice(1).map((b, i) => b[0] - buckets[i][0]).sort((a, b) => a - b);
-  return steps.length ? steps[Math.floor(steps.length / 2)] * 3 : 0;
-}
+addEventListener("popstate", () => {
+  clearTimeout(timer);
+  pending = false;
+  load();
+});
 
-function lane({ title, changes }) {
-  const x = [], y = [];
-  let active = 0;
-  changes.forEach(([time, level], index) => {
-    const end = changes[index + 1]?.[0] ?? Math.min(data.to, Date.now() / 1000);
-    if (level) active += Math.max(0, end - Math.max(time, data.from));
-    x.push(Math.max(time, data.from)); y.push(level === null ? null : Number(level));
+// --- the ways to it
+
+const pan = (share) => show(range.min + share * (range.max - range.min), range.max + share * (range.max - range.min));
+const zoom = (factor) => {
+  const [middle, half] = [(range.min + range.max) / 2, (factor * (range.max - range.min)) / 2];
+  show(middle - half, middle + half);
+};
+const WAYS = {
+  earlier: () => pan(-0.5), later: () => pan(0.5), closer: () => zoom(0.5), wider: () => zoom(2),
+  first: () => show(first.min, first.max),
+};
+const KEYS = { ArrowLeft: () => pan(-0.2), ArrowRight: () => pan(0.2), "+": WAYS.closer, "=": WAYS.closer, "-": WAYS.wider, "−": WAYS.wider, 0: WAYS.first };
+
+document.getElementById("zoom").addEventListener("click", (event) => WAYS[event.target.closest("button")?.value]?.());
+box.addEventListener("keydown", (event) => {
+  if (event.ctrlKey || event.altKey || event.metaKey || !KEYS[event.key]) return;
+  event.preventDefault();
+  KEYS[event.key]();
+});
+
+// One finger moves the chart, two keep the instants under them; up and down stays the page's.
+function touch(over) {
+  const at = new Map();
+  let began = null;
+  const begin = () => { began = { ...range, xs: [...at.values()], area: over.getBoundingClientRect() }; };
+  over.addEventListener("pointerdown", (event) => {
+    if (event.pointerType !== "touch") return;
+    at.set(event.pointerId, event.clientX);
+    fingers.add(event.pointerId);
+    begin();
   });
-  if (x.length) { x.push(Math.max(x.at(-1), Math.min(data.to, Date.now() / 1000))); y.push(y.at(-1)); }
-  const share = (100 * active) / Math.max(1, data.to - data.from);
-  const chart = frame(title, changes.length
-    ? fill(box.dataset.lane, { name: title, count: number.format(changes.length), share: number.format(share) })
-    : `${title}: ${box.dataset.empty}`);
-  const text = (v) => (v == null ? "–" : v ? box.dataset.on : box.dataset.off);
-  draw(chart, 130, {
-    scales: { y: { range: [-0.15, 1.15] } },
-    axis: { splits: () => [0, 1], values: (_, splits) => splits.map(text) },
-    series: [{ label: title, value: (_, v) => text(v), stroke: css("--act"), fill: css("--info-back"), width: 2,
-      paths: window.uPlot.paths.stepped({ align: 1 }), points: { show: false }, spanGaps: false }],
-  }, [x, y]);
+  over.addEventListener("pointermove", (event) => {
+    if (!at.has(event.pointerId)) return;
+    at.set(event.pointerId, event.clientX);
+    const { min, max, xs, area } = began;
+    const share = (x) => (x - area.left) / area.width;
+    const [a, b] = xs.map(share);
+    const [p, q] = [...at.values()].map(share);
+    if (xs.length === 1) {
+      if (Math.abs(p - a) * area.width > 8) show(min + (a - p) * (max - min), max + (a - p) * (max - min));
+    } else if (Math.abs(q - p) > 0.02 && (b - a) / (q - p) > 0) {
+      const span = ((max - min) * (b - a)) / (q - p);
+      const start = min + a * (max - min) - p * span;
+      show(start, start + span);
+    }
+  });
+  for (const kind of ["pointerup", "pointercancel"]) {
+    over.addEventListener(kind, (event) => {
+      if (at.delete(event.pointerId)) begin();
+    });
+  }
 }
 
-if (data.series.length) {
-  const help = document.createElement("p");
-  help.textContent = box.dataset.zoom;
-  box.append(help);
+for (const kind of ["pointerup", "pointercancel"]) {
+  addEventListener(kind, (event) => {
+    if (!fingers.delete(event.pointerId) || fingers.size || !undrawn || pending) return;
+    draw();
+  });
 }
-for (const series of data.series) (series.quantity ? line : lane)(series);
+
+box.setAttribute("role", "group");
+box.tabIndex = 0;
+document.getElementById("zoom").hidden = false;
+document.getElementById("zoom-help").hidden = false;
+draw();
