@@ -58,6 +58,13 @@ def check(
         ),
     ],
     as_json: AsJson = False,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            help="With what the page has changed in this state folder.",
+            show_default="the usual folder, where FILE is the usual file",
+        ),
+    ] = None,
 ) -> None:
     """Check a configuration: all errors at once, with file, line and column.
 
@@ -67,7 +74,9 @@ def check(
     from gateway.settings.problems import SettingsError
 
     try:
-        settings = load.settings(file, judge=people.judge)
+        if state is None and file == paths.config(None):
+            state = paths.state(None)
+        settings = load.settings(file, state, judge=people.judge, strict=True)
     except SettingsError as error:
         if as_json:
             c.print_json(

@@ -66,7 +66,9 @@ def main(options: Options) -> int:
     guarded_by = guard.post(relays)  # before the first thread
     end_with_parent()
     settings = _settings(known, state, clock)
-    service = Service(settings, lambda: _reload(options, settings))
+    for problem in known.overlay_problems:
+        sys.stderr.write(f"the changes of the page are left out: {problem}\n")
+    service = Service(settings, lambda: _reload(options, settings, known.overlay_problems))
     reason = service.run()
     guard.dismiss(guarded_by)
     if reason == RELOAD:
@@ -116,15 +118,17 @@ def sources(known: plans.Plan, clock: Clock) -> tuple[Source, ...]:
     )
 
 
-def _reload(options: Options, settings: Settings) -> Reload:
-    """Read the configuration again; in a thread beside the loop."""
+def _reload(options: Options, settings: Settings, left_out: tuple[str, ...]) -> Reload:
+    """Read the configuration again; in a thread beside the loop. ``left_out``: why the overlay
+    was left out at the start; while it is in use, one that is broken is refused."""
     clock = settings.clock
     now_utc_ms = clock.now_ms() + clock.utc_offset_ms()
     try:
-        new = plans.made(options.config, options.state, now_utc_ms)
+        new = plans.made(options.config, options.state, now_utc_ms, strict=not left_out)
     except plans.ConfigurationWrong as error:
         return Reload("the new configuration is refused, the old one stays", "", error.problems)
-    if new.cached.digest == settings.digest and settings.fresh(now_utc_ms):
+    same = new.cached.digest == settings.digest and new.overlay_problems == left_out
+    if same and settings.fresh(now_utc_ms):
         return Reload("the configuration has not changed", settings.digest)
     return Reload("the new configuration takes over", new.cached.digest, restart=True)
 

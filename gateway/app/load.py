@@ -16,6 +16,7 @@ from gateway.app import plans
 from gateway.settings import load
 from gateway.settings.drivers import DriverInfo, info
 from gateway.settings.model import Settings
+from gateway.settings.overlay_load import load_over
 
 
 @cache
@@ -32,12 +33,15 @@ def settings(
     state: Path | None = None,
     need: Collection[str] | None = None,
     judge: load.Judge | None = None,
+    *,
+    strict: bool = False,
 ) -> Settings:
-    """The configuration, with the overlay of the state folder. ``need``: the sections whose
-    secrets must be there; ``judge`` looks at each of those. Raises
-    :class:`gateway.settings.problems.SettingsError`."""
+    """The configuration, with the overlay of the state folder; alone where the overlay cannot
+    be used, unless ``strict``. ``need``: the sections whose secrets must be there; ``judge``
+    looks at each of those. Raises :class:`gateway.settings.problems.SettingsError`."""
     over = None if state is None else plans.overlay(state)
-    return load.load(config, drivers(), overlay=over, need=need, judge=judge)
+    read = load.load if strict else load_over
+    return read(config, drivers(), overlay=over, need=need, judge=judge)
 
 
 def schema() -> Mapping[str, Any]:

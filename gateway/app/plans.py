@@ -34,17 +34,23 @@ class ConfigurationWrong(Exception):
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A cached plan, and what of the rest of the configuration ``control`` shows: whether there
-    is a broker, the recorders that are expected to have everything, and whether somebody outside
-    shall hear that the gateway lives."""
+    is a broker, the recorders that are expected to have everything, whether somebody outside
+    shall hear that the gateway lives, and why the overlay was left out."""
 
     cached: cache.Cached
     mqtt: bool
     recorders: tuple[str, ...]
     heartbeat: bool = False
+    overlay_problems: tuple[str, ...] = ()
 
     def to_text(self) -> str:
         head = json.dumps(
-            {"mqtt": self.mqtt, "recorders": self.recorders, "heartbeat": self.heartbeat}
+            {
+                "mqtt": self.mqtt,
+                "recorders": self.recorders,
+                "heartbeat": self.heartbeat,
+                "overlay": self.overlay_problems,
+            }
         )
         return head + "\n" + cache.plan_to_json(self.cached)
 
@@ -55,7 +61,13 @@ def from_text(text: str, now_utc_ms: UtcMs | None) -> Plan:
     cached = cache.plan_from_json(rest, _settings_of, now_utc_ms=now_utc_ms)
     try:
         more = json.loads(head)
-        return Plan(cached, bool(more["mqtt"]), tuple(more["recorders"]), bool(more["heartbeat"]))
+        return Plan(
+            cached,
+            bool(more["mqtt"]),
+            tuple(more["recorders"]),
+            bool(more["heartbeat"]),
+            tuple(more["overlay"]),
+        )
     except (ValueError, TypeError, KeyError) as error:
         raise cache.CacheError(f"the cached plan is damaged ({error})") from None
 
@@ -87,14 +99,17 @@ def known(config: Path, state: Path, now_utc_ms: UtcMs) -> Plan:
         return made(config, state, now_utc_ms)
 
 
-def made(config: Path, state: Path, now_utc_ms: UtcMs) -> Plan:
-    """The plan, made anew by another process, which also keeps it. Raises
-    :class:`ConfigurationWrong`."""
+def made(config: Path, state: Path, now_utc_ms: UtcMs, *, strict: bool = False) -> Plan:
+    """The plan, made anew by another process, which also keeps it. ``strict``: an overlay that
+    is broken is not left out. Raises :class:`ConfigurationWrong`."""
     import subprocess
 
     arguments = [sys.executable, "-m", "gateway.app.warm", str(config), str(state)]
     done = subprocess.run(
-        [*arguments, str(now_utc_ms)], stdout=subprocess.PIPE, check=False, text=True
+        [*arguments, str(now_utc_ms), *(["strict"] if strict else [])],
+        stdout=subprocess.PIPE,
+        check=False,
+        text=True,
     )
     if done.returncode == WRONG:
         raise ConfigurationWrong(json.loads(done.stdout))

@@ -77,7 +77,7 @@ def _supervise(
 
     def valid() -> bool:
         try:
-            load.settings(config, state)
+            load.settings(config, state, strict=True)
         except SettingsError as error:
             _say(f"the new configuration is refused, the old one stays:\n{error}")
             return False

@@ -1,4 +1,5 @@
-"""Makes the plan of a configuration, keeps it, and prints it: ``CONFIG STATE NOW_UTC_MS``.
+"""Makes the plan of a configuration, keeps it, and prints it: ``CONFIG STATE NOW_UTC_MS``, and
+``strict`` where an overlay that is broken shall be refused instead of left out.
 
 Where the configuration is wrong: exit status 78, and a JSON list of what is wrong."""
 
@@ -15,10 +16,10 @@ from gateway.settings.plan import plan
 from gateway.settings.problems import SettingsError
 
 
-def main(config: Path, state: Path, now_utc_ms: int) -> int:
+def main(config: Path, state: Path, now_utc_ms: int, *, strict: bool = False) -> int:
     """The exit status."""
     try:
-        settings = load.settings(config, state, need=())
+        settings = load.settings(config, state, need=(), strict=strict)
     except SettingsError as error:
         sys.stdout.write(json.dumps([str(problem) for problem in error.problems]))
         return plans.WRONG
@@ -28,6 +29,7 @@ def main(config: Path, state: Path, now_utc_ms: int) -> int:
         mqtt=settings.mqtt is not None,
         recorders=(record.expect or (record.name,)) if record is not None else (),
         heartbeat=settings.heartbeat is not None,
+        overlay_problems=settings.overlay_problems,
     )
     with contextlib.suppress(OSError):  # a full disk: it is made again at the next start
         plans.keep(made, config, state)
@@ -36,4 +38,8 @@ def main(config: Path, state: Path, now_utc_ms: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))
+    sys.exit(
+        main(
+            Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), strict="strict" in sys.argv[4:]
+        )
+    )

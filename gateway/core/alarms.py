@@ -53,6 +53,7 @@ ALARM_KINDS: Final[Mapping[str, Severity]] = {
     "nobody_told": "urgent",
     "test_unconfirmed": "fault",
     "egress_never": "notice",
+    "overlay_broken": "fault",
     "journal_full": "urgent",
 }
 """Kind -> severity. A watched point brings its own: its kind is ``watch:<id>``."""

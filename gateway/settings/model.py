@@ -212,3 +212,5 @@ class Settings(House):
     """sha256 over everything above in one canonical form; no unit, hexadecimal."""
     hints: tuple[str, ...] = ()
     """What could be better; no unit, texts with file, line and column."""
+    overlay_problems: tuple[str, ...] = ()
+    """Why the page's overlay was left out; no unit, texts with file, line and column."""

@@ -1,4 +1,5 @@
-"""What may be changed on the page: schedules, exceptions, contacts and their hours.
+"""What may be changed on the page: schedules, exceptions, contacts, their hours, and who is
+told after whom.
 
 The overlay is a file of the same form in the state folder. Its values take the place of
 those in the configuration and are judged with them; wiring stays in the configuration.
@@ -10,34 +11,42 @@ from gateway.settings.problems import meant
 from gateway.settings.reading import Reading
 from gateway.settings.tree import Node
 
+SECTIONS = ("doors", "contacts", "escalations")
 OF_A_DOOR = ("schedule", "exceptions")
 
 
 def merge(root: Node, overlay: Node, reading: Reading) -> None:
     """Lay ``overlay`` over ``root``, which is changed; what it may not change is reported."""
     for section, (mark, node) in (overlay.entries or {}).items():
-        if section not in ("doors", "contacts"):
+        if section not in SECTIONS:
             reading.problem(
                 mark,
                 section[:60],
                 "cannot be changed in the overlay",
-                meant(section, ("doors", "contacts")),
+                meant(section, SECTIONS),
             )
         elif node.entries is None:
             reading.problem(mark, section, "must be a mapping", "write names below it")
-        elif section == "contacts":
-            _contacts(root, overlay)
-        else:
+        elif section == "doors":
             _doors(root, node, reading)
+        else:
+            _names(root, section, overlay)
 
 
-def _contacts(root: Node, overlay: Node) -> None:
-    there = root.child("contacts")
-    new = (overlay.entries or {})["contacts"]
+def _names(root: Node, section: str, overlay: Node) -> None:
+    """Names are added or take the place of those that are there; of a contact each value by
+    itself, so that its channels can stay in the configuration while its hours change."""
+    there = root.child(section)
+    new = (overlay.entries or {})[section]
     if there is None or there.entries is None:
-        (root.entries or {}).update(contacts=new)
-    else:
-        there.entries.update(new[1].entries or {})
+        (root.entries or {})[section] = new
+        return
+    for name, (mark, node) in (new[1].entries or {}).items():
+        old = there.child(name)
+        if section == "contacts" and old is not None and old.entries and node.entries is not None:
+            old.entries.update(node.entries)
+        else:
+            there.entries[name] = (mark, node)
 
 
 def _doors(root: Node, doors: Node, reading: Reading) -> None:

@@ -72,7 +72,8 @@ def plan(settings: Settings, *, now_utc_ms: int) -> BuildingPlan:
             (name, "egress_never")
             for name, door in settings.doors.items()
             if door.egress == "never"
-        ),
+        )
+        + (((settings.gateway.id, "overlay_broken"),) if settings.overlay_problems else ()),
     )
 
 

@@ -1,0 +1,37 @@
+"""The configuration with its overlay, or without it where the overlay cannot be used.
+
+The overlay is written by the page and lies beside the journal; whatever becomes of that file,
+the door starts. The configuration then stands alone, and says so in ``overlay_problems``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from gateway.settings.drivers import DriverInfo
+from gateway.settings.load import Judge, load
+from gateway.settings.model import Settings
+from gateway.settings.problems import SettingsError
+
+
+def load_over(
+    path: Path,
+    drivers: Mapping[str, DriverInfo],
+    *,
+    overlay: Path | None = None,
+    need: Collection[str] | None = None,
+    judge: Judge | None = None,
+) -> Settings:
+    """The configuration of ``path`` with ``overlay``, or alone if that is what is wrong.
+
+    :raises SettingsError: the configuration alone cannot be used
+    """
+    try:
+        return load(path, drivers, overlay=overlay, need=need, judge=judge)
+    except SettingsError as error:
+        problems = tuple(str(problem) for problem in error.problems)
+    except OSError as error:  # a folder on the way to the overlay cannot be entered
+        problems = (f"{overlay}: {error.strerror}",)
+    alone = load(path, drivers, need=need, judge=judge)
+    return alone.model_copy(update={"overlay_problems": problems})
