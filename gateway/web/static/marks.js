@@ -91,7 +91,12 @@ export function marks(box, { data, said, words, range, selected }, plots) {
     if (had) box.focus();
   }
 
-  const observer = new ResizeObserver(place);
+  let width = 0;
+  const observer = new ResizeObserver(() => {
+    if (list.clientWidth === width) return; // only higher: what somebody has opened stays
+    width = list.clientWidth;
+    place();
+  });
   observer.observe(figure);
   return { place, end: () => observer.disconnect() };
 }

@@ -1,0 +1,306 @@
+"""The history: its range by keyboard, buttons, mouse and fingers, marks, gaps, clock changes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # no stubs
+from playwright.sync_api import CDPSession, Page, expect
+
+from gateway.core.facts import Fact
+from gateway.journal.queue import Batch
+from gateway.web.terminals import Terminals
+from tests.page.conftest import Gateway, Open, until
+
+pytestmark = pytest.mark.page
+SERVED = {
+    "front.leaf": ("Haupteingang", "leaf"),
+    "front.activation": ("Haupteingang", "activation"),
+    "wc.climate": ("Barrierefreies WC", "room_climate"),
+}
+OWNERS = {"front.leaf": ("front",), "front.activation": ("front",), "wc.climate": ("bad",)}
+HOUR_MS = 3_600_000
+FIRST, LAST = "2026-06-10T08:00:00Z", "2026-06-10T12:00:00Z"
+ADDRESS = f"/history?points=wc.climate,front.leaf&from={FIRST}&to={LAST}"
+
+
+def utc_ms(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+class House:
+    """A gateway whose past can be written."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self._facts: list[Fact] = []
+
+    def at(self, text: str, kind: str, subject: str, *, later_ms: int = 0, **data: object) -> None:
+        offset = self.gateway.control.state["utc_offset_ms"]
+        self._facts.append(Fact(kind, subject, utc_ms(text) + later_ms - offset, data))  # type: ignore[arg-type]  # JSON
+
+    def readings(self, start: str, minutes: range) -> None:
+        for minute in minutes:
+            self.at(start, "reading", "wc.climate", later_ms=minute * 60_000,
+                    quantity="temperature_c", value=20 + minute / 60)  # fmt: skip
+
+    def write(self) -> None:
+        before = self.gateway.site.hub.row
+        self.gateway.control.journal.append(Batch(facts=tuple(self._facts)))
+        self._facts.clear()
+        until(lambda: self.gateway.site.hub.row > before)
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    gateway = Gateway(tmp_path, terminals=Terminals(SERVED, owners=OWNERS))
+    house = House(gateway)
+    house.readings(FIRST, range(240))
+    house.at("2026-06-10T09:00:00Z", "contact_changed", "front.leaf", active=True, initial=False)
+    house.at("2026-06-10T09:00:00Z", "door_opened", "front", cause="hand", assumed=False)
+    house.at("2026-06-10T09:01:00Z", "contact_changed", "front.leaf", active=False, initial=False)
+    house.at("2026-06-10T10:30:00Z", "call_raised", "bad", call="bad-1", cause="cord", pulls=1,
+             test=False)  # fmt: skip
+    house.at("2026-06-10T11:30:00Z", "alarm_raised", "front/left_open", severity="fault", count=1)
+    house.at("2026-06-10T11:30:30Z", "door_opened", "wc", cause="hand", assumed=False)
+    house.write()
+    yield house
+    gateway.close()
+
+
+@pytest.fixture
+def gateway(house: House) -> Gateway:
+    return house.gateway
+
+
+def shown(page: Page) -> tuple[int, int]:
+    """The range that the address says, in seconds from 2026-06-10 08:00 UTC."""
+    query = parse_qs(urlsplit(page.url).query)
+    first, last = (utc_ms(query[name][0]) - utc_ms(FIRST) for name in ("from", "to"))
+    return round(first / 1000), round(last / 1000)
+
+
+def becomes(page: Page, wanted: Callable[[tuple[int, int]], bool]) -> None:
+    """Wait until the address, the text, the form and the data of the charts say this range."""
+    until(lambda: bool(page.evaluate("1") and wanted(shown(page))))
+    start, end = (utc_ms(FIRST) / 1000 + second for second in shown(page))
+    page.wait_for_function(
+        """([start, end]) => {
+           const charts = document.getElementById("charts");
+           const data = JSON.parse(charts.dataset.history);
+           return Math.abs(data.from - start) < 1 && Math.abs(data.to - end) < 1
+             && !charts.hasAttribute("aria-busy"); }""",
+        arg=[start, end],
+        timeout=60_000,
+    )  # fmt: skip
+
+
+def opened(visit: Open, address: str = ADDRESS, **options: object) -> Page:
+    page = visit(address, **options)
+    expect(page.locator("#charts canvas").first).to_be_visible()
+    return page
+
+
+def test_the_range_is_changed_by_keyboard_and_stands_in_the_address(visit: Open) -> None:
+    page = opened(visit)
+    charts = page.get_by_role("group", name="Diagramme")
+    charts.focus()
+    page.keyboard.press("+")
+    becomes(page, lambda at: at == (3600, 10_800))
+    expect(page.locator("#range-text")).to_have_text("10.06.26 11:00:00 bis 10.06.26 13:00:00")
+    expect(page.locator("#from")).to_have_value("2026-06-10T11:00")
+    expect(page.locator("#tables tbody tr").first).to_contain_text("11:00:00")
+    expect(charts).to_be_focused()
+    page.keyboard.press("ArrowRight")
+    becomes(page, lambda at: at == (3600 + 1440, 10_800 + 1440))
+    page.keyboard.press("-")
+    becomes(page, lambda at: at == (1440, 14_400 + 1440))
+    page.keyboard.press("0")
+    becomes(page, lambda at: at == (0, 14_400))
+
+
+def test_back_in_the_browser_is_the_range_before(visit: Open) -> None:
+    page = opened(visit)
+    page.get_by_role("button", name="Näher").click()
+    becomes(page, lambda at: at == (3600, 10_800))
+    page.get_by_role("button", name="Später").click()
+    becomes(page, lambda at: at == (7200, 14_400))
+    page.go_back()
+    becomes(page, lambda at: at == (3600, 10_800))
+    expect(page.locator("#range-text")).to_have_text("10.06.26 11:00:00 bis 10.06.26 13:00:00")
+    page.go_back()
+    becomes(page, lambda at: at == (0, 14_400))
+    page.reload()
+    expect(page.locator("#range-text")).to_have_text("10.06.26 10:00:00 bis 10.06.26 14:00:00")
+
+
+def test_every_button_is_big_enough(visit: Open) -> None:
+    page = opened(visit, viewport={"width": 360, "height": 800})
+    expect(page.locator(".marks button").first).to_be_visible()
+    for button in page.locator("#zoom button, .marks button").all():
+        box = button.bounding_box()
+        assert box
+        assert min(box["width"], box["height"]) >= 44
+
+
+def test_dragging_zooms_all_charts(visit: Open) -> None:
+    page = opened(visit)
+    box = page.locator(".u-over").first.bounding_box()
+    assert box
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] / 4, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, middle, steps=5)
+    page.mouse.up()
+    becomes(page, lambda at: abs(at[0] - 3600) < 90 and abs(at[1] - 7200) < 90)
+
+
+def fingers(session: CDPSession, kind: str, *points: tuple[float, float]) -> None:
+    touches = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+    session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+
+
+def test_two_fingers_zoom_and_one_moves(visit: Open) -> None:
+    page = opened(visit, has_touch=True, is_mobile=True, viewport={"width": 412, "height": 1200})
+    over = page.locator(".u-over").first
+    over.scroll_into_view_if_needed()
+    box = over.bounding_box()
+    assert box
+    session = page.context.new_cdp_session(page)
+    y, left, width = box["y"] + box["height"] / 2, box["x"], box["width"]
+
+    def at(share: float) -> tuple[float, float]:
+        return left + share * width, y
+
+    fingers(session, "touchStart", at(0.4))
+    fingers(session, "touchStart", at(0.4), at(0.6))
+    for step in range(1, 6):
+        fingers(session, "touchMove", at(0.4 - step * 0.02), at(0.6 + step * 0.02))
+    fingers(session, "touchEnd")
+    becomes(page, lambda at: abs(at[0] - 3600) < 300 and abs(at[1] - 10_800) < 300)
+
+    begin, end = shown(page)
+    over.scroll_into_view_if_needed()
+    fingers(session, "touchStart", at(0.8))
+    for step in range(1, 6):
+        fingers(session, "touchMove", at(0.8 - step * 0.1))
+    fingers(session, "touchEnd")
+    becomes(page, lambda at: at[0] > begin + 2400 and abs((at[1] - at[0]) - (end - begin)) < 5)
+
+
+def test_what_happened_stands_over_the_charts_in_words(visit: Open) -> None:
+    page = opened(visit)
+    marks = page.locator(".marks button")
+    expect(marks).to_have_count(3)
+    expect(marks.nth(0)).to_have_accessible_name(re.compile("Haupteingang: Tür ging auf$"))
+    expect(marks.nth(1)).to_have_accessible_name(re.compile("Barrierefreies WC: Notruf"))
+    expect(marks.nth(2)).to_have_accessible_name(re.compile("Haupteingang steht offen$"))
+    expect(page.locator(".marks")).not_to_contain_text("WC barrierefrei")
+    marks.nth(1).focus()
+    page.keyboard.press("Enter")
+    panel = page.locator("#mark-panel")
+    expect(panel).to_contain_text("10.06.26, 12:30:00")
+    expect(panel).to_contain_text("Notruf")
+    expect(marks.nth(1)).to_have_attribute("aria-expanded", "true")
+    panel.get_by_role("button", name="Diese Zeit vergrößern").click()
+    becomes(page, lambda at: at == (9000 - 1800, 9000 + 1800))
+    expect(page.get_by_role("group", name="Diagramme")).to_be_focused()
+    expect(marks).to_have_count(1)
+    marks.click()
+    panel.get_by_role("link", name="Ereignisse dieser Zeit").click()
+    expect(page.locator("#events tr")).to_have_count(1)
+    expect(page.locator("#events")).to_contain_text("Barrierefreies WC")
+
+
+def test_the_same_marks_stand_in_a_table_without_a_script(visit: Open) -> None:
+    page = visit(ADDRESS, java_script_enabled=False)
+    page.locator("summary", has_text="Ereignisse (3)").click()
+    table = page.get_by_role("table", name=re.compile("Ereignisse der gewählten"))
+    expect(table.locator("tbody tr")).to_have_count(3)
+    expect(table).to_contain_text("Haupteingang steht offen")
+    expect(page.locator("#zoom")).to_be_hidden()
+    page.get_by_text("Meldepunkte und Zeitraum wählen").click()
+    page.get_by_label("von").fill("2026-06-10T13:00")
+    page.get_by_role("button", name="Anzeigen").click()
+    expect(page.locator("#range-text")).to_have_text("10.06.26 13:00:00 bis 10.06.26 14:00:00")
+
+
+WRITTEN = """
+globalThis.written = [];
+const fill = CanvasRenderingContext2D.prototype.fillText;
+CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+  written.push(text);
+  return fill.call(this, text, ...rest);
+};
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "wanted", "missing"),
+    [
+        ("2026-10-24T23:00:00Z", "2026-10-25T03:00:00Z", ["02:00", "02:00 MEZ"], "none"),
+        ("2026-03-28T23:00:00Z", "2026-03-29T03:00:00Z", ["01:00", "03:00 MESZ"], "02:00"),
+        ("2026-10-24T22:00:00Z", "2026-10-25T23:00:00Z", ["12:00", "18:00"], "11:00"),
+    ],
+)
+def test_the_axis_is_right_where_clocks_change(
+    visit: Open, first: str, last: str, wanted: list[str], missing: str
+) -> None:
+    page = visit("/kept", viewport={"width": 1280, "height": 900})
+    page.add_init_script(WRITTEN)
+    page.goto(re.sub("/kept$", f"/history?points=wc.climate&from={first}&to={last}", page.url))
+    expect(page.locator("#charts canvas")).to_be_visible()
+    page.wait_for_function("written.some((text) => /^\\d\\d:00/.test(text))", timeout=60_000)
+    labels = page.evaluate("written")
+    assert [text for text in wanted if text not in labels] == [], labels
+    assert missing not in labels
+
+
+def test_gaps_are_gaps_in_chart_and_table(house: House, visit: Open) -> None:
+    house.readings("2026-06-11T08:00:00Z", range(60))
+    house.readings("2026-06-11T08:00:00Z", range(180, 240))
+    house.write()
+    page = opened(
+        visit,
+        "/history?points=wc.climate&from=2026-06-11T08:00:00Z&to=2026-06-11T12:00:00Z",
+    )
+    data = json.loads(page.locator("#charts").get_attribute("data-history") or "")
+    empty = [bucket for bucket in data["series"][0]["buckets"] if bucket[4] == 0]
+    assert len(empty) == 1
+    expect(page.locator("#tables .hole")).to_have_count(1)
+    expect(page.locator("#tables .hole")).to_contain_text(
+        "Lücke: nichts gemeldet bis 11.06.26 13:00"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 1280])
+def test_charts_events_and_alarms_are_without_barriers(
+    house: House, visit: Open, scheme: str, width: int
+) -> None:
+    page = opened(visit, color_scheme=scheme, viewport={"width": width, "height": 800})
+    page.locator(".marks button").first.click()
+    expect(page.locator("#mark-panel")).to_be_visible()
+    for path in ("", "/events?q=steht&follow=1", "/alarms"):
+        if path:
+            page.goto(house.gateway.url + path)
+            page.wait_for_function("document.readyState === 'complete'")
+        found = Axe().run(page).response["violations"]
+        assert [(path, one["id"], one["nodes"][0]["html"]) for one in found] == []
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def test_a_range_that_cannot_be_had_is_said(gateway: Gateway, visit: Open) -> None:
+    page = opened(visit, quiet=False)
+    page.route("**/history?**", lambda route: route.abort())
+    page.get_by_role("button", name="Näher").click()
+    expect(page.locator("#range-text")).to_contain_text("waren nicht zu bekommen")
+    page.unroute("**/history?**")
+    page.get_by_role("button", name="Weiter").click()
+    becomes(page, lambda at: at == (0, 14_400))
