@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,7 +69,11 @@ def main(options: Options) -> int:
     settings = _settings(known, state, clock)
     for problem in known.overlay_problems:
         sys.stderr.write(f"the changes of the page are left out: {problem}\n")
-    service = Service(settings, lambda: _reload(options, settings, known.overlay_problems))
+    service = Service(
+        settings,
+        lambda: _reload(options, settings, known.overlay_problems),
+        lambda asked: _edit(options, clock, asked),
+    )
     reason = service.run()
     guard.dismiss(guarded_by)
     if reason == RELOAD:
@@ -131,6 +136,26 @@ def _reload(options: Options, settings: Settings, left_out: tuple[str, ...]) -> 
     if same and settings.fresh(now_utc_ms):
         return Reload("the configuration has not changed", settings.digest)
     return Reload("the new configuration takes over", new.cached.digest, restart=True)
+
+
+def _edit(options: Options, clock: Clock, asked: Mapping[str, object]) -> Mapping[str, object]:
+    """Ask :mod:`.overlaid`, a process of its own."""
+    import json
+    import subprocess
+
+    now_utc_ms = clock.now_ms() + clock.utc_offset_ms()
+    command = [sys.executable, "-m", "gateway.app.overlaid", str(options.config)]
+    done = subprocess.run(
+        [*command, str(options.state), str(now_utc_ms)],
+        input=json.dumps(asked),
+        stdout=subprocess.PIPE,
+        check=False,
+        text=True,
+    )
+    if done.returncode != 0:
+        raise ValueError(f"the editor ended with {done.returncode}")
+    answer: Mapping[str, object] = json.loads(done.stdout)
+    return answer
 
 
 def _failed(text: str, status: int) -> int:

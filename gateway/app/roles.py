@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from gateway.app import broker, listening, people
+from gateway.app import broker, listening, people, plans
 from gateway.settings.model import Settings
 from gateway.settings.model_link import Mqtt, Tls
 from gateway.settings.secrets import Secret, SecretError
@@ -19,6 +20,7 @@ ROLES = ("control", "broker", "record", "link", "notify", "web")
 """In the order in which they are started: a recorder that has not subscribed yet when ``link``
 begins has to ask for what it missed."""
 
+OVERLAY_EVERY_S = 2.0
 BROKER_V5 = "PORTIER_BROKER_V5"
 BROKER_V3 = "PORTIER_BROKER_V3"
 """The ports of the embedded broker, when they are not the usual ones."""
@@ -61,7 +63,9 @@ def run(role: str, settings: Settings, config: Path, state: Path) -> int:
         if role == "web":
             return _web(settings, config, state)
         if role == "notify":
-            return people.run(settings, state, _stop_event())
+            stop = _stop_event()
+            _end_when_changed(plans.overlay(state), stop)
+            return people.run(settings, state, stop)
         return (
             _link(settings, config, state) if role == "link" else _record(settings, config, state)
         )
@@ -97,6 +101,25 @@ def _stop_event() -> threading.Event:
     signal.signal(signal.SIGTERM, handler)
     signal.signal(signal.SIGINT, handler)
     return stop
+
+
+def _end_when_changed(overlay: Path, stop: threading.Event) -> None:
+    """Contacts that were changed on the page count for a role that starts afresh, and whoever
+    looks after it starts it again."""
+
+    def written() -> int | None:
+        with contextlib.suppress(OSError):
+            return overlay.stat().st_mtime_ns
+        return None
+
+    first = written()
+
+    def watch() -> None:
+        while not stop.wait(OVERLAY_EVERY_S):
+            if written() != first:
+                stop.set()
+
+    threading.Thread(target=watch, name="overlay", daemon=True).start()
 
 
 def _link(settings: Settings, config: Path, state: Path) -> int:

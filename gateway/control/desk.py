@@ -58,6 +58,10 @@ class Listeners(Protocol):
     def lose(self, reason: str) -> None: ...
 
 
+Editor = Callable[[m.SettingsAsked, Callable[[Mapping[str, object]], None]], None]
+"""Looks at or changes the overlay in a thread of its own, and answers once."""
+
+
 class Desk:
     """See the module. ``identity`` are the fixed parts of the snapshot's ``gateway``."""
 
@@ -77,6 +81,7 @@ class Desk:
         listeners: Listeners | None = None,
         messages: bool = False,
         heartbeat: bool = False,
+        editor: Editor | None = None,
     ) -> None:
         self._controller = controller
         self._inbox = inbox
@@ -91,6 +96,7 @@ class Desk:
         self._link: str | None = "link_away" if mqtt else None
         self._messages: str | None = "notify_away" if messages else None
         self._heartbeat: str | None = "notify_away" if heartbeat else None
+        self._editor = editor
         self._heads: dict[Lane, int] = {}
         self._sent: dict[Lane, int] = {}
         self._recorded: dict[str, Mapping[str, int]] = {}
@@ -152,6 +158,14 @@ class Desk:
             answer({"error": "not_a_bench"})
         else:
             self._bench.do(message.do, message.args, answer)
+
+    def settings(
+        self, message: m.SettingsAsked, answer: Callable[[Mapping[str, object]], None]
+    ) -> None:
+        if self._editor is None:
+            answer({"status": "refused", "reason": "not_written"})
+        else:
+            self._editor(message, answer)
 
     def gone(self, role: m.Role) -> None:
         if role == "link" and self._listeners is not None:

@@ -39,8 +39,11 @@ from gateway.journal.writer import AuditEntry, Committed, Journal
 if TYPE_CHECKING:  # their imports wait until the door works
     from gateway.control.bench import World
     from gateway.control.desk import Desk, Listeners
+    from gateway.panel.messages import SettingsAsked
     from gateway.panel.server import Server
 
+EDIT_WAIT_S = 20.0
+"""How long a question about the settings waits for the one before it."""
 KEPT_WITHIN_S = 0.5
 DISK_AGAIN_S = 1.0
 """How long the first press may wait to learn which modes the last run has left."""
@@ -110,14 +113,22 @@ def lock(state: Path) -> int:
     return fd
 
 
+Edit = Callable[[Mapping[str, object]], Mapping[str, object]]
+"""A question of the page about the overlay -> the answer. Slow."""
+
+
 class Service:
     """One life of ``control``. ``reload`` is called in a thread of its own at SIGHUP: it
     validates the configuration anew and says whether to restart with it (a text for the
-    audit), or that it was refused."""
+    audit), or that it was refused. ``edit`` looks at or changes what the page may change."""
 
-    def __init__(self, settings: Settings, reload: Callable[[], Reload]) -> None:
+    def __init__(
+        self, settings: Settings, reload: Callable[[], Reload], edit: Edit | None = None
+    ) -> None:
         self._settings = settings
         self._reload = reload
+        self._edit = edit
+        self._editing = threading.Lock()
         self._log = Log("control")
         self._clock = settings.clock
         self._inbox = Inbox()
@@ -223,6 +234,7 @@ class Service:
             listeners=settings.listeners,
             messages=bool(plan.receivers),
             heartbeat=settings.heartbeat,
+            editor=self._editor if self._edit is not None else None,
         )
         self._desk.journal_reason = self._journal_reason
         if plan.receivers:
@@ -318,8 +330,50 @@ class Service:
     def _hang_up(self, _number: int, _frame: FrameType | None) -> None:
         threading.Thread(target=self._reload_now, name="reload", daemon=True).start()
 
-    def _reload_now(self) -> None:
-        if not self._reloading.acquire(blocking=False):
+    def _editor(self, asked: SettingsAsked, answer: Callable[[Mapping[str, object]], None]) -> None:
+        """In the panel's thread."""
+        work = threading.Thread(
+            target=self._edit_now, args=(asked, answer), name="settings", daemon=True
+        )
+        work.start()
+
+    def _edit_now(
+        self, asked: SettingsAsked, answer: Callable[[Mapping[str, object]], None]
+    ) -> None:
+        if self._edit is None or not self._editing.acquire(timeout=EDIT_WAIT_S):
+            answer({"status": "refused", "reason": "limit"})
+            return
+        try:
+            found = dict(self._edit({**asked.args, "do": asked.do, "actor": asked.actor}))
+        except (OSError, ValueError) as error:
+            self._log.say("error", "the settings cannot be edited", reason=str(error))
+            found = {"status": "refused", "reason": "not_written"}
+        finally:
+            self._editing.release()
+        changed = found.pop("changed", False)
+        if asked.do in ("put", "undo"):
+            self._audit_edit(asked, found, bool(changed))
+        answer(found)
+        if changed:
+            self._reload_now(asked.actor, wait=True)
+
+    def _audit_edit(self, asked: SettingsAsked, found: Mapping[str, object], changed: bool) -> None:
+        refused = found.get("status") != "accepted"
+        if not changed and not refused:
+            return
+        outcome = f"refused: {found.get('reason')}" if refused else "accepted"
+        shown = found.get("settings")
+        after = shown.get("version", "") if isinstance(shown, Mapping) else ""
+        detail = f'{{"before": "{asked.args.get("version", "")!s:.40}", "version": "{after}"}}'
+        action = "settings_undone" if asked.do == "undo" else "settings_changed"
+        self._inbox.do(
+            lambda now: self._controller.audit(
+                AuditEntry(asked.actor, action, "settings", outcome, now, detail)
+            )
+        )
+
+    def _reload_now(self, by: str = "system:reload", *, wait: bool = False) -> None:
+        if not self._reloading.acquire(blocking=wait):
             return
         try:
             found = self._reload()
@@ -330,13 +384,9 @@ class Service:
         def task(now: Ms) -> None:
             outcome = "refused" if found.problems else "accepted"
             detail = "\n".join(found.problems)[:2000]
-            self._controller.audit(
-                AuditEntry("system:reload", "reload", found.digest, outcome, now, detail)
-            )
+            self._controller.audit(AuditEntry(by, "reload", found.digest, outcome, now, detail))
             if found.restart:
-                self._controller.fact(
-                    "configuration_changed", {"digest": found.digest, "by": "system:reload"}
-                )
+                self._controller.fact("configuration_changed", {"digest": found.digest, "by": by})
                 self._controller.stop(RELOAD)
 
         self._inbox.do(task)

@@ -38,7 +38,7 @@ from gateway.panel.fields import (
 __all__ = [
     "COMMANDS", "MAX_LIFE_MS", "MAX_TEXT", "AuditNote", "Bench", "ClockTold", "CommandMessage",
     "DeliveredTold", "Forget", "HeartbeatTold", "Hello", "LinkTold", "Malformed", "Message",
-    "PointTold", "Recorded", "Refused", "Role", "Sent", "encode", "parse",
+    "PointTold", "Recorded", "Refused", "Role", "Sent", "SettingsAsked", "encode", "parse",
 ]  # fmt: skip
 
 MAX_LINE = 65_536
@@ -140,6 +140,18 @@ class Forget:
 
 
 @dataclass(frozen=True, slots=True)
+class SettingsAsked:
+    """The page asks for the settings that may be changed on it, or changes them.
+
+    ``args``: ``version``, ``sections`` and ``to``, see ``settings/overlay_edit.py``."""
+
+    id: str
+    actor: str
+    do: str
+    args: Mapping[str, Json]
+
+
+@dataclass(frozen=True, slots=True)
 class Bench:
     """Something done to simulated points or the bench clock."""
 
@@ -161,6 +173,7 @@ Message = (
     | HeartbeatTold
     | AuditNote
     | Forget
+    | SettingsAsked
     | Bench
 )
 
@@ -247,6 +260,16 @@ def _bench(raw: Raw) -> Bench:
     return Bench(text(raw, "id"), text(raw, "do"), args)
 
 
+DEEDS = ("show", "preview", "put", "undo")
+
+
+def _settings(raw: Raw) -> SettingsAsked:
+    do = text(raw, "do")
+    if do not in DEEDS:
+        raise Malformed(f"do: one of {', '.join(DEEDS)}")
+    return SettingsAsked(text(raw, "id"), text(raw, "actor"), do, table(raw, "args"))
+
+
 _READERS: Mapping[str, Callable[[Raw], Message]] = {
     "hello": _hello,
     "command": command,
@@ -264,5 +287,6 @@ _READERS: Mapping[str, Callable[[Raw], Message]] = {
     "heartbeat": lambda raw: HeartbeatTold(boolean(raw, "ok"), text(raw, "reason", "")),
     "audit": lambda raw: AuditNote(text(raw, "actor"), text(raw, "action"), table(raw, "detail")),
     "forget": lambda raw: Forget(text(raw, "actor"), text(raw, "user")),
+    "settings": _settings,
     "bench": _bench,
 }

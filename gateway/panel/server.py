@@ -45,6 +45,7 @@ from gateway.panel.messages import (
     PointTold,
     Refused,
     Role,
+    SettingsAsked,
     encode,
     parse,
 )
@@ -75,6 +76,11 @@ class Handler(Protocol):
 
     def bench(self, message: Bench, answer: Callable[[Mapping[str, object]], None]) -> None:
         """Do it and call ``answer`` once, from any thread."""
+
+    def settings(
+        self, message: SettingsAsked, answer: Callable[[Mapping[str, object]], None]
+    ) -> None:
+        """Look at or change the overlay and call ``answer`` once, from any thread."""
 
     def snapshot(self) -> Mapping[str, object]:
         """The state as it is now."""
@@ -301,6 +307,8 @@ class Server:
             self._command(client, message)
         elif isinstance(message, Bench):
             self._bench(client, message)
+        elif isinstance(message, SettingsAsked):
+            self._settings(client, message)
         elif isinstance(message, AuditNote | Forget | Refused) and _speaks_for_itself(client):
             self._handler.told(replace(message, actor=f"cli:{client.user}"))
         elif isinstance(message, PointTold) and (
@@ -341,6 +349,17 @@ class Server:
             self._note(lambda: self._queue(client, line))
 
         self._handler.bench(message, answer)
+
+    def _settings(self, client: _Client, message: SettingsAsked) -> None:
+        """The page has asked whether this is an admin; nobody else may speak for one."""
+        if client.role != "web" or not client.may_speak_for_others:
+            raise Malformed("settings: for the page only")
+
+        def answer(result: Mapping[str, object]) -> None:
+            line = encode({"type": "reply", "id": message.id, **result})
+            self._note(lambda: self._queue(client, line))
+
+        self._handler.settings(message, answer)
 
     # --- what goes out --------------------------------------------------------------------
 

@@ -26,9 +26,9 @@ def test_hours_change_and_the_channels_stay_in_the_file(tmp_path: Path) -> None:
 
 
 def test_who_is_told_after_whom_can_be_changed(tmp_path: Path) -> None:
-    over = write(tmp_path, "escalations: {care: [{every: 5 min, notify: desk}]}\n", "overlay.yaml")
+    over = write(tmp_path, "escalations: {care: [{after: 5 min, notify: desk}]}\n", "overlay.yaml")
     settings = loaded(tmp_path, PEOPLE, overlay=over, need=())
-    assert [step.every_ms for step in settings.escalations["care"]] == [300_000]
+    assert [step.after_ms for step in settings.escalations["care"]] == [300_000]
 
 
 def test_a_step_names_a_contact_that_there_is(tmp_path: Path) -> None:
