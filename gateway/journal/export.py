@@ -107,7 +107,7 @@ def german_csv(reader: Reader, wanted: Wanted, zone: tzinfo = UTC) -> Iterator[s
 def _csv(reader: Reader, wanted: Wanted, zone: tzinfo, *, german: bool) -> Iterator[str]:
     text = io.StringIO()
     writer = csv.writer(text, delimiter=";" if german else ",", lineterminator="\r\n")
-    writer.writerow(COLUMNS)
+    writer.writerow((*COLUMNS, "utc_offset") if german else COLUMNS)
     for _, page in pages(reader, wanted):
         for row in page:
             data = dict(row.data)
@@ -126,6 +126,7 @@ def _csv(reader: Reader, wanted: Wanted, zone: tzinfo, *, german: bool) -> Itera
                     _safe(str(quantity)),
                     number.replace(".", ",") if german else number,
                     json.dumps(data, ensure_ascii=False) if data else "",
+                    *([_offset(row.utc_ms, zone)] if german else []),
                 )
             )
         yield text.getvalue()
@@ -146,11 +147,15 @@ def local_time(utc_ms: UtcMs | None, zone: tzinfo) -> str | None:
 
 
 def _german_time(utc_ms: UtcMs | None, zone: tzinfo) -> str:
+    """A time that a German Excel can reckon with: therefore its offset has a column of its own."""
     if utc_ms is None:
         return ""
     instant = _instant(utc_ms, zone)
-    offset = instant.strftime("%z")
-    return f"{instant:%d.%m.%Y %H:%M:%S},{instant.microsecond // 1000:03d} {offset}"
+    return f"{instant:%d.%m.%Y %H:%M:%S},{instant.microsecond // 1000:03d}"
+
+
+def _offset(utc_ms: UtcMs | None, zone: tzinfo) -> str:
+    return "" if utc_ms is None else f"UTC{_instant(utc_ms, zone):%z}"
 
 
 def _instant(utc_ms: UtcMs, zone: tzinfo) -> datetime:

@@ -124,6 +124,27 @@ def test_marks_are_the_facts_about_a_door(path: Path) -> None:
     store.close(clean=False)
 
 
+def test_counts_are_about_subjects_and_the_alarms_about_them(path: Path) -> None:
+    store = Store(path, "boot-1")
+    alarm = Fact("alarm_raised", "front/left_open", 15, {"severity": "fault", "count": 1})
+    other = Fact("alarm_raised", "frontier/left_open", 15, {"severity": "fault", "count": 1})
+    store.write(
+        work(*(opened(at) for at in range(20)), opened(3, "back"), alarm, other, utc_offset_ms=T0)
+    )
+    kinds = ("door_opened", "alarm_raised")
+    found = history.counts(read(path), ["front"], kinds, T0, T0 + 20, 2)
+    assert found == [
+        (T0, "door_opened", "front", 10),
+        (T0 + 10, "door_opened", "front", 10),
+        (T0 + 15, "alarm_raised", "front/left_open", 1),
+    ]
+    told = history.marks(read(path), ["front"], T0 + 14, T0 + 17, 10, kinds)
+    assert [(row.kind, row.mono_ms) for row in told] == [
+        ("door_opened", 14), ("door_opened", 15), ("alarm_raised", 15), ("door_opened", 16),
+    ]  # fmt: skip
+    store.close(clean=False)
+
+
 # --- export
 
 
@@ -156,7 +177,8 @@ def test_german_csv_opens_in_excel(exported: Path) -> None:
     assert text[0] == "\ufeff"
     rows = _rows(text[1:], ";")
     assert rows[0]["value"] == "21,5"
-    assert rows[0]["time"] == "14.11.2023 23:13:20,000 +0100"
+    assert rows[0]["time"] == "14.11.2023 23:13:20,000", "Excel takes this for a time"
+    assert rows[0]["utc_offset"] == "UTC+0100"
 
 
 def test_jsonl_and_the_local_lane_only_when_asked(exported: Path) -> None:

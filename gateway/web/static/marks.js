@@ -2,7 +2,7 @@
 import { fill, number } from "./charts.js";
 
 const SIZE = 44;
-const SIGNS = { call: "!", alarm: "▲", door: "▯" };
+const SIGNS = { call: "!", alarm: "▲", door: "●" };
 const GRAVE = ["call", "alarm", "door"];
 
 const make = (name, values = {}, ...children) => {
@@ -77,7 +77,7 @@ export function marks(box, { data, said, words, range, selected }, plots) {
     list.replaceChildren(...[...groups].map(([slot, group]) => {
       const kind = GRAVE.find((name) => group.some(([, text]) => data.texts[text][0] === name));
       const count = group.reduce((sum, mark) => sum + mark[2], 0);
-      const button = make("button", { type: "button", className: kind });
+      const button = make("button", { type: "button", className: `of-${kind}` });
       button.append(make("span", { textContent: SIGNS[kind] }), count > 1 ? number.format(count) : "");
       button.firstChild.setAttribute("aria-hidden", "true");
       button.setAttribute("aria-label", `${when(group)}: ${lines(group).slice(0, 5).join("; ")}`);
