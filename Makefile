@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check unit process faults page bench hil shots soak lock clean
+.PHONY: help setup run test check unit process faults page bench hil shots soak mutants lock clean
 
 help: ## What there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 \2/p' $(MAKEFILE_LIST) | awk '{printf "  make %-8s", $$2; $$1=$$2=""; print}'
@@ -79,6 +79,9 @@ shots: $(VENV)/.test ## Pictures of every page in every state, into state/shots
 soak: $(VENV)/.test ## Simulated lives for DAYS=1000 building-days or HOURS=8, into state/soak.md
 	@$(BIN)/python -m tests.simulation.soak $(if $(DAYS),--days $(DAYS)) $(if $(HOURS),--hours $(HOURS)) \
 	  --report $(STATE)/soak.md
+
+mutants: $(VENV)/.test ## Deliberate bugs, one at a time: who catches each (long)
+	@$(BIN)/python -m tests.mutants --jobs 2
 
 lock: ## Lock the versions anew (needs uv)
 	@uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \

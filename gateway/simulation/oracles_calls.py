@@ -43,6 +43,8 @@ class CallOracle:
         """Since when a call has been standing that nobody has answered."""
         self._since_ms: Ms = 0
         """The same, or when the process came back: from then on it has its time anew."""
+        self._pulled_ms: Ms = -1
+        self._pulled_ms: Ms = -MINUTE
         self._round = 0
         room.on_pull.append(self._pulled)
         room.on_cancel.append(self._cancelled)
@@ -59,6 +61,8 @@ class CallOracle:
     # --- raised, and stays -----------------------------------------------------------------
 
     def _pulled(self) -> None:
+        self._pulled_ms = self.agenda.now
+        self._pulled_ms = self.agenda.now
         self.agenda.later(SETTLED_MS, self._stands)
         self._anew()
 
@@ -88,7 +92,12 @@ class CallOracle:
             over = bool(fact.data["test"]) and fact.data["point"] is None
             self._judge("only_in_the_room", in_room or over, "a call ended by itself or from afar")
         elif fact.kind == "call_raised" and not fact.data["test"]:
-            self._anew()
+            if fact.data["was"] and self._answered_ms() >= self._pulled_ms:
+                # Found pulled at a start that knew nothing yet; then it was known again that
+                # this very pull had been answered.
+                self._called_ms = self._pulled_ms
+            else:
+                self._anew()
 
     def _cancelled(self) -> None:
         """The button in the room ends a call in every state: dark and silent."""

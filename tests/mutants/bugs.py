@@ -1,0 +1,462 @@
+"""Deliberate bugs: one small change of the text each, in a copy of the package.
+
+``old`` stands exactly once in its file (a test says so), so that a bug which the code has
+outgrown is noticed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+Room = str
+
+
+class Bug(NamedTuple):
+    """``what`` a person would say is wrong with it."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+
+    @property
+    def room(self) -> Room:
+        return self.file.split("/")[1]
+
+
+CALL, MOVES, CONTACT = (
+    "gateway/core/call.py",
+    "gateway/core/call_moves.py",
+    "gateway/core/contact.py",
+)
+RELAY, RULES, OPENING = (f"gateway/core/{name}.py" for name in ("relay", "door_rules", "opening"))
+DOOR, CHAIN, TURN = (f"gateway/core/{name}.py" for name in ("door", "escalation", "turn"))
+SCHEDULE, OCCUPANCY = "gateway/core/schedule.py", "gateway/core/occupancy.py"
+COMMANDS, KEPT, LOCK = (f"gateway/core/{name}.py" for name in ("commands", "kept", "interlock"))
+STORE, QUEUE, WRITER, RECOVERY = (
+    f"gateway/journal/{name}.py" for name in ("store", "queue", "writer", "recovery")
+)
+OUTBOX, PUBLISHER, DESK = (
+    f"gateway/link/{name}.py" for name in ("outbox", "publisher", "commands")
+)
+RECORDER, BOOK, SEQUENCES = (
+    f"gateway/recorder/{name}.py" for name in ("recorder", "book", "sequences")
+)
+STAMPS, STATE, GAPS = (f"gateway/recorder/{name}.py" for name in ("stamps", "state", "gaps"))
+
+BUGS: tuple[Bug, ...] = (
+    # --- core: calls
+    Bug(
+        "the cancel button is ignored",
+        CALL,
+        "    return ended(let_go, call.record, event.point, event.at_ms)",
+        "    return let_go, ()",
+    ),
+    Bug(
+        "an acknowledgement from afar ends the call",
+        CALL,
+        "    after_ms = record.after(now)\n    after = replace(\n        record,\n"
+        '        state="ack',
+        "    return ended(call, record, None, now)\n    after_ms = record.after(now)\n"
+        '    after = replace(\n        record,\n        state="ack',
+    ),
+    Bug(
+        "a cord that cannot be read ends the call",
+        CALL,
+        '    if event.cord == "unknown":\n        return after, ()',
+        '    if event.cord == "unknown":\n        return replace(after, record=None), ()',
+    ),
+    Bug(
+        "nobody attends, and it is not raised again",
+        CALL,
+        '        anew = again(record, "unattended", now)',
+        "        anew = without_deadline(record)\n        return replace(call, record=anew), ()",
+    ),
+    Bug(
+        "a second cord is not told",
+        CALL,
+        "    known = point in record.points\n",
+        "    known = True\n",
+    ),
+    Bug("a call does not survive a restart", TURN, "        rooms.restore(self, was)\n", ""),
+    Bug(
+        "alarms do not survive a restart",
+        KEPT,
+        '"alarms": [_alarm(alarm) for alarm in listed(building.alarms)],',
+        '"alarms": [],',
+    ),
+    # --- core: messages
+    Bug(
+        "who could not be told is waited for",
+        CHAIN,
+        "            self.chain = replace(chain, next_ms=self.now)\n"
+        "        elif not has_hope(chain):",
+        "            pass\n        elif not has_hope(chain):",
+    ),
+    Bug(
+        "the chain ends after its first step",
+        CHAIN,
+        "            next_ms = due_ms(self.chain, index, self.now)",
+        "            next_ms = None",
+    ),
+    Bug(
+        "a message that failed counts as read",
+        CHAIN,
+        'result: Result = "delivered" if ok else "failed"',
+        'ok = True\n        result: Result = "delivered"',
+    ),
+    # --- core: doors
+    Bug(
+        "the button outside opens at night",
+        RULES,
+        '_row("yes", "no", "already open", "no", "no")',
+        '_row("yes", "no", "already open", "yes", "no")',
+    ),
+    Bug(
+        "the remote opens in exit only",
+        RULES,
+        '_row("yes", "no", "already open", "no", "no")',
+        '_row("yes", "yes", "already open", "no", "no")',
+    ),
+    Bug(
+        "the button inside does not open at night",
+        RULES,
+        '_row("yes", "yes", "already open", "egress", "no")',
+        '_row("yes", "yes", "already open", "no", "no")',
+    ),
+    Bug(
+        "a pulse is half as long",
+        OPENING,
+        "plan.pulse_ms is None else plan.pulse_ms)",
+        "plan.pulse_ms is None else plan.pulse_ms // 2)",
+    ),
+    Bug(
+        "a pulse never ends by itself",
+        OPENING,
+        "    if opening.driving:\n        return _rest(opening, plan, now)\n    opening = replace(",
+        "    if opening.driving:\n        return replace(opening, until_ms=None)\n"
+        "    opening = replace(",
+    ),
+    Bug(
+        "both doors of an interlock open",
+        LOCK,
+        "        return interlock.busy == (door,)",
+        "        return True",
+    ),
+    Bug(
+        "a command has no end",
+        DOOR,
+        "    if request.expires_ms is not None and now >= request.expires_ms:",
+        "    if False:",
+    ),
+    Bug(
+        "a late command is obeyed",
+        COMMANDS,
+        "case _ if turn.now >= event.expires_ms:",
+        "case _ if turn.now >= event.expires_ms + 10**9:",
+    ),
+    Bug(
+        "the timetable runs by an untrusted clock",
+        SCHEDULE,
+        "offset_ms = utc_ms - now if trusted else None",
+        "offset_ms = utc_ms - now",
+    ),
+    Bug(
+        "a press during the pulse is answered twice",
+        COMMANDS,
+        '            _refuse(turn, event, "unknown_alarm")',
+        '            _refuse(turn, event, "unknown_alarm")\n'
+        '            _refuse(turn, event, "unknown_alarm")',
+    ),
+    # --- core: points
+    Bug(
+        "a relay is on for ten times its limit",
+        RELAY,
+        "limit_at_ms=now + limit_ms if on",
+        "limit_at_ms=now + 10 * limit_ms if on",
+    ),
+    Bug(
+        "a limited relay is switched on again at once",
+        RELAY,
+        "            if free.limited:",
+        "            if False:",
+    ),
+    Bug("every spike is a press", CONTACT, "max(edge_ms + after.plan.settle_ms, now + 1)", "now"),
+    Bug(
+        "a press needs two seconds",
+        CONTACT,
+        "max(edge_ms + after.plan.settle_ms, now + 1)",
+        "max(edge_ms + after.plan.settle_ms, now + 2000)",
+    ),
+    Bug(
+        "a contact that is found closed after a fault was pressed",
+        CONTACT,
+        "(initial or contact.active is False)",
+        "contact.active is not True",
+    ),
+    Bug(
+        "a button held at the start is not seen",
+        CONTACT,
+        "(initial or contact.active is False)",
+        "(contact.active is False)",
+    ),
+    Bug(
+        "deadlines are lived late",
+        TURN,
+        "        self.now = max(due_ms, self.now)",
+        "        self.now = self.until_ms",
+    ),
+    Bug(
+        "an empty room counts as occupied",
+        OCCUPANCY,
+        'passed_ms * (one.belief == "occupied")',
+        'passed_ms * (one.belief != "unknown")',
+    ),
+    # --- journal
+    Bug(
+        "kept state is not written beside facts",
+        STORE,
+        "            if work.kept is not None:\n",
+        "            if work.kept and not work.facts:\n",
+    ),
+    Bug(
+        "after a failed write the first fact is gone",
+        QUEUE,
+        "for item in reversed(work.facts):",
+        "for item in reversed(work.facts[1:]):",
+    ),
+    Bug(
+        "after a failed write older kept state wins",
+        QUEUE,
+        "            if rest.kept is None:\n",
+        "            if work.kept is not None:\n",
+    ),
+    Bug(
+        "what may be in the file is written again",
+        STORE,
+        "            return self.head.row > before.row",
+        "            return False",
+    ),
+    Bug(
+        "what may not be in the file is taken as written",
+        STORE,
+        "            return self.head.row > before.row",
+        "            return True",
+    ),
+    Bug(
+        "a failed write uses numbers up",
+        STORE,
+        "        head = self.head.copy()",
+        "        head = self.head",
+    ),
+    Bug(
+        "what was dropped has no answer",
+        STORE,
+        '                add_absent(self.connection, lane, first, head.seq[lane], "lost")\n',
+        "",
+    ),
+    Bug(
+        "urgent facts are dropped first",
+        QUEUE,
+        '("local", "routine", "urgent")',
+        '("urgent", "routine", "local")',
+    ),
+    Bug(
+        "a reply waits for the disk for ever",
+        WRITER,
+        "late = [w for w in self._waiting if until_ms is None or w.until_ms <= until_ms]",
+        "late = [w for w in self._waiting if until_ms is None]",
+    ),
+    Bug(
+        "a mended journal keeps its name",
+        RECOVERY,
+        "    schema.create(connection, schema.new_id())",
+        '    schema.create(connection, "0" * 11 + "1")',
+    ),
+    Bug(
+        "a torn tail is taken for the end",
+        RECOVERY,
+        'return "the write-ahead log is torn" if',
+        'return "" if',
+    ),
+    Bug(
+        "an older copy goes on under the same name",
+        STORE,
+        "return self.renew() if ahead else self.journal",
+        "return self.journal",
+    ),
+    Bug(
+        "a commit is not forced to the disk",
+        "gateway/journal/schema.py",
+        '"PRAGMA synchronous = FULL"',
+        '"PRAGMA synchronous = OFF"',
+    ),
+    # --- link
+    Bug(
+        "what was in flight is not sent again",
+        OUTBOX,
+        "        self._open.clear()\n        self.next = self.cursor + 1",
+        "        self._open.clear()",
+    ),
+    Bug(
+        "the cursor jumps over what is not acknowledged",
+        OUTBOX,
+        "while self._order and self._order[0] not in self._open:",
+        "while self._order and self._order[0] <= seq:",
+    ),
+    Bug(
+        "new facts are not looked for",
+        PUBLISHER,
+        "            source.end = False",
+        "            pass",
+    ),
+    Bug("what is absent is not said", PUBLISHER, "        if absent:\n", "        if False:\n"),
+    Bug(
+        "a replay leaves the last number out",
+        PUBLISHER,
+        "rows = [row for row in found if row.seq <= replay.last]",
+        "rows = [row for row in found if row.seq < replay.last]",
+    ),
+    Bug(
+        "a hung connection is not noticed",
+        PUBLISHER,
+        "return bool(self._open) and now_ms",
+        "return False and now_ms",
+    ),
+    Bug(
+        "the local lane is published",
+        "gateway/wire.py",
+        'PUBLISHED: tuple[Lane, ...] = ("urgent", "routine")',
+        'PUBLISHED: tuple[Lane, ...] = ("urgent", "routine", "local")',
+    ),
+    Bug("a kept command is obeyed", DESK, "        if retained:\n", "        if False:\n"),
+    Bug(
+        "a repeated command is obeyed again",
+        DESK,
+        '            return "duplicate"',
+        '            return ""',
+    ),
+    Bug(
+        "a forged signature is believed",
+        DESK,
+        '"" if good else "bad_signature"',
+        '"" if good else ""',
+    ),
+    Bug(
+        "an unsigned command is believed",
+        DESK,
+        '            return claimed, "unsigned"',
+        '            return claimed, ""',
+    ),
+    Bug(
+        "an unknown issuer is believed",
+        DESK,
+        '            return "", "unsigned"',
+        '            return "", ""',
+    ),
+    Bug(
+        "a late command comes through",
+        DESK,
+        '            return "too_old"',
+        '            return ""',
+    ),
+    Bug(
+        "a command from the future comes through",
+        DESK,
+        '            return "from_future"',
+        '            return ""',
+    ),
+    Bug(
+        "a command from before the start comes through",
+        DESK,
+        '            return "before_start"',
+        '            return ""',
+    ),
+    Bug("a command begins its life anew", DESK, " - max(0, now.utc_ms - issued_ms)\n", "\n"),
+    Bug(
+        "commands come through without a clock",
+        DESK,
+        '            return "clock_untrusted"',
+        "            pass",
+    ),
+    # --- recorder
+    Bug(
+        "acknowledged before it is stored",
+        RECORDER,
+        "        if not self._write(batch, stop):\n            return\n"
+        "        self._broker.acknowledge(messages)",
+        "        self._broker.acknowledge(messages)\n        if not self._write(batch, stop):\n"
+        "            return",
+    ),
+    Bug(
+        "a gap is passed over",
+        SEQUENCES,
+        "            if low <= through + 1:",
+        "            if low:",
+    ),
+    Bug(
+        "the last facts are not missed",
+        BOOK,
+        "                batch.heads[key] = head",
+        "                pass",
+    ),
+    Bug(
+        "a replay is not asked for",
+        RECORDER,
+        "            if request is not None:\n",
+        "            if request is None:\n                continue\n            if False:\n",
+    ),
+    Bug(
+        "a fact that comes again gets a time of its own",
+        STAMPS,
+        "    if moved_ms is not None or seen:",
+        "    if moved_ms is not None:",
+    ),
+    Bug(
+        "two facts of one millisecond are one point",
+        STAMPS,
+        "    if at and ms <= runs[at - 1][1]:",
+        "    if False:",
+    ),
+    Bug(
+        "a store that was restarted is trusted",
+        RECORDER,
+        "        if known is not None and known != now:",
+        "        if False:",
+    ),
+    Bug(
+        "not far enough back behind a mark",
+        STATE,
+        "return 0 if last is None else int(last) - 9_999",
+        "return 0 if last is None else int(last)",
+    ),
+    Bug(
+        "a mark vouches for what is forgotten",
+        BOOK,
+        "            self._state.lower_marks(key, mark)\n",
+        "",
+    ),
+    Bug(
+        "a mark vouches for what waits for its time",
+        BOOK,
+        "{key: self._stored(key, lane) for key, lane in changed.items()}",
+        "{key: lane.through for key, lane in changed.items()}",
+    ),
+    Bug(
+        "what waited and comes again is two points",
+        BOOK,
+        "            if (key, event.seq) in waited:\n",
+        "            if False:\n",
+    ),
+    Bug(
+        "absent is believed beyond the head",
+        BOOK,
+        "low, high = max(one[0], 1), min(one[1], head)",
+        "low, high = max(one[0], 1), one[1]",
+    ),
+    Bug(
+        "a request that was lost is not repeated",
+        GAPS,
+        "            tries += 1\n",
+        "            return asking, None\n",
+    ),
+)
