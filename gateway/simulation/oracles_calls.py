@@ -44,7 +44,6 @@ class CallOracle:
         self._since_ms: Ms = 0
         """The same, or when the process came back: from then on it has its time anew."""
         self._pulled_ms: Ms = -1
-        self._pulled_ms: Ms = -MINUTE
         self._round = 0
         room.on_pull.append(self._pulled)
         room.on_cancel.append(self._cancelled)
@@ -61,7 +60,6 @@ class CallOracle:
     # --- raised, and stays -----------------------------------------------------------------
 
     def _pulled(self) -> None:
-        self._pulled_ms = self.agenda.now
         self._pulled_ms = self.agenda.now
         self.agenda.later(SETTLED_MS, self._stands)
         self._anew()
