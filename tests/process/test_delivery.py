@@ -190,11 +190,16 @@ def test_a_broker_that_is_killed_and_loses_its_queue_loses_nothing(
         )
 
 
+SLOW = -1
+RECORDER_WAITS_S = 10.0
+
+
 class Troubled(http.server.BaseHTTPRequestHandler):
-    """A store at its worst: 503, 429, silence, and one field it will never take."""
+    """A store at its worst: 503, 429, silence, slowness, and one field it will never take."""
 
     answers: Iterator[int | None]
     lines: dict[str, str]
+    over: threading.Event
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -209,6 +214,9 @@ class Troubled(http.server.BaseHTTPRequestHandler):
         if status is None:
             self.close_connection = True
             return
+        if status == SLOW:  # it takes everything, and its answer comes when nobody waits any more
+            self.over.wait(2 * RECORDER_WAITS_S)
+            status = 204
         if status == 204 and '"poison"' in body:
             status = 400
         if status == 204:
@@ -225,8 +233,9 @@ class Troubled(http.server.BaseHTTPRequestHandler):
 @contextlib.contextmanager
 def troubled() -> Iterator[tuple[int, dict[str, str]]]:
     lines: dict[str, str] = {}
-    worst = itertools.chain([503, 429, None, 500, 204, 429, 503], itertools.repeat(204))
-    handler = type("Handler", (Troubled,), {"answers": worst, "lines": lines})
+    worst = itertools.chain([503, 429, None, 500, 204, SLOW, 429, 503], itertools.repeat(204))
+    over = threading.Event()
+    handler = type("Handler", (Troubled,), {"answers": worst, "lines": lines, "over": over})
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         thread = threading.Thread(target=server.serve_forever)
@@ -234,12 +243,13 @@ def troubled() -> Iterator[tuple[int, dict[str, str]]]:
         try:
             yield server.server_address[1], lines
         finally:
+            over.set()
             server.shutdown()
             thread.join()
 
 
 @pytest.mark.parametrize("scheme", ["influx", "influx1"])
-def test_a_store_that_answers_429_and_5xx_gets_everything_but_what_it_calls_bad(
+def test_a_store_that_is_slow_or_answers_429_and_5xx_gets_everything_but_what_it_calls_bad(
     tmp_path: Path, control: StandIn, scheme: str
 ) -> None:
     from gateway.core.facts import Fact

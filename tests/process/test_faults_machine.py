@@ -182,6 +182,7 @@ def _press_to_relay(place: House) -> list[int]:
     return [int(ms) for ms in found if isinstance(ms, int)]
 
 
+@pytest.mark.faults
 def test_a_role_that_gets_no_memory_falls_alone_and_comes_back(
     place: House, page: tuple[Process, int]
 ) -> None:
