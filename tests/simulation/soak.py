@@ -1,6 +1,7 @@
 """Seeds, for as long as one likes: ``python -m tests.simulation.soak --days 10000``.
 
-Each seed is a life of thirty days under its own weather. The report names the commit, so that
+Each seed is a life of thirty days under its own weather, and ten minutes of delivery from the
+step to the store under one far worse. The report names the commit, so that
 any seed in it can be lived again; it is written anew after every life, and what was lived is
 not lost when the run is broken off.
 """
@@ -10,16 +11,22 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+import structlog
+
 from gateway.core.plan import BuildingPlan
+from gateway.simulation.agenda import MINUTE
+from tests.simulation.delivery import Delivery
 from tests.simulation.lived import BUILDING, lived, plan_of
 
 DAYS_OF_A_LIFE = 30
+DELIVERY_MS = 10 * MINUTE
 FIRST_SEED = 1_000
 BROKEN_MOST = 50
 
@@ -56,6 +63,19 @@ class Soak:
         self.lives += 1
         self.days += count
         self.busy_s += time.process_time() - began
+        self._deliver(seed)
+
+    def _deliver(self, seed: int) -> None:
+        """The same seed's delivery."""
+        with tempfile.TemporaryDirectory() as folder:
+            delivery = Delivery(Path(folder), seed)
+            try:
+                delivery.live(DELIVERY_MS)
+            except Exception as error:  # noqa: BLE001 - whatever it raises is what we look for
+                self.broken.append(f"delivery {seed}: {type(error).__name__}: {error}")
+            self.faults.update({f"delivery: {k}": n for k, n in delivery.faults.items()})
+            self.asked.update({f"delivery: {k}": n for k, n in delivery.asked.items()})
+            self.broken += [f"delivery, {one}" for one in delivery.broken]
 
     def report(self) -> str:
         """Everything, as a page."""
@@ -98,6 +118,7 @@ def main() -> int:
     if not told.days and not told.hours:
         told.days = 1_000.0
     ends = time.monotonic() + told.hours * 3600
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     plan, soak = plan_of(BUILDING), Soak(_commit(), told.seed)
     told.report.parent.mkdir(parents=True, exist_ok=True)
     while soak.days < told.days or time.monotonic() < ends:
