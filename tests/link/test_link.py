@@ -155,6 +155,15 @@ def test_what_a_recorder_has_is_passed_on(bench: Bench) -> None:
     }
 
 
+def test_health_is_told_at_the_connection_also_on_a_machine_that_has_just_booted(
+    bench: Bench,
+) -> None:
+    bench.now_ms = 5_000
+    bench.link.handle({"type": "snapshot", "snapshot": {"gateway": {"id": "csg"}, "now_ms": 1}})
+    bench.turn(Connected(1, 20))
+    assert "health" in [topic for topic, _ in bench.broker.sent]
+
+
 def test_a_recorder_that_is_new_is_told_at_once_how_far_we_are(bench: Bench) -> None:
     """Else it would learn of what it missed up to half a minute later."""
     bench.link.handle({"type": "snapshot", "snapshot": {"gateway": {"id": "csg"}, "now_ms": 1}})
