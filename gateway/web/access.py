@@ -9,7 +9,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from gateway.core.facts import LANES, Lane
-from gateway.web.auth import Needs, Who
+from gateway.web.auth import MOST_FIELDS, Needs, Who
 from gateway.web.site import Site
 from gateway.wire import PUBLISHED
 
@@ -43,5 +43,5 @@ TheSite = Annotated[Site, Depends(_site)]
 async def form_of(request: Request) -> dict[str, str]:
     """The fields of a form; of a field that comes twice the last counts."""
     body = (await request.body()).decode("utf-8", "replace")
-    fields = parse_qs(body, keep_blank_values=True, max_num_fields=50)
+    fields = parse_qs(body, keep_blank_values=True, max_num_fields=MOST_FIELDS)
     return {name: values[-1] for name, values in fields.items()}

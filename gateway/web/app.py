@@ -23,6 +23,7 @@ from gateway.web.api import live as api_live
 from gateway.web.api import maintenance as api_maintenance
 from gateway.web.api import people as api_people
 from gateway.web.api import rooms as api_rooms
+from gateway.web.api import settings as api_settings
 from gateway.web.api import testbook as api_testbook
 from gateway.web.house import House
 from gateway.web.middleware import Armour
@@ -39,6 +40,7 @@ from gateway.web.pages import (
     records,
     rooms,
     second,
+    settings,
     status,
     testbook,
     tickets,
@@ -60,6 +62,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     testbook.router,
     others.router,
     people.router,
+    settings.router,
     account.router,
     audit.router,
     second.router,
@@ -70,6 +73,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     api_building.router,
     api_journal.router,
     api_people.router,
+    api_settings.router,
     api_maintenance.router,
     api_testbook.router,
     api_live.router,

@@ -22,6 +22,8 @@ from gateway.web.users import ROLES, SESSION_LIFE_S, Role, Users, hashed
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "x-csrf-token"
+MOST_FIELDS = 600
+"""Of one form; the longest are the rows of the settings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,8 @@ async def _token_of(request: Request) -> str:
     if header is not None:
         return header
     if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        form = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=50)
+        body = (await request.body()).decode("utf-8", "replace")
+        form = parse_qs(body, max_num_fields=MOST_FIELDS)
         return form.get("csrf", [""])[0]
     return ""
 

@@ -6,6 +6,7 @@ when; nothing that is asked for meanwhile is kept for later.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -16,8 +17,11 @@ import structlog
 
 from gateway.core.facts import Json
 from gateway.panel.client import AsyncPanelClient, ControlAway, command
+from gateway.panel.messages import MAX_LINE, encode
 
 REPLY_WITHIN_S = 2.0
+SETTINGS_WITHIN_S = 60.0
+SETTINGS_CONNECT_S = 15.0
 NO_PANEL, NO_ANSWER = "no_panel", "no_answer"
 log = structlog.get_logger("web")
 
@@ -165,6 +169,24 @@ class House:
             await self._panel.send(entry)
         except ControlAway:
             log.warning("audit entry while control is away", **entry)
+
+    async def settings(self, do: str, args: Mapping[str, Json], who: Asker) -> dict[str, Any]:
+        """Look at or change what the page may change. ``control`` starts anew after a change:
+        whoever asks then waits for it. The answer has ``status`` and ``reason``."""
+        deadline = self._monotonic() + SETTINGS_CONNECT_S
+        while not self.connected and self._monotonic() < deadline:  # noqa: ASYNC110 - a snapshot tells
+            await asyncio.sleep(0.1)
+        message: dict[str, Json] = {
+            "type": "settings", "id": uuid4().hex, "actor": who.actor, "do": do, "args": dict(args)
+        }  # fmt: skip
+        if not self.connected:
+            return {"status": "refused", "reason": NO_PANEL}
+        if len(encode(message)) > MAX_LINE:
+            return {"status": "refused", "reason": "too_large"}
+        try:
+            return dict(await self._panel.ask(message, SETTINGS_WITHIN_S))
+        except ControlAway:
+            return {"status": "refused", "reason": NO_ANSWER}
 
     async def bench(self, do: str, args: Mapping[str, Json]) -> Mapping[str, Any]:
         """Do something to simulated points. Raises :class:`ControlAway`."""

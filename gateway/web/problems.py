@@ -26,6 +26,8 @@ class Problem(Exception):
         self.reason = reason
         self.detail = detail
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.extra: dict[str, Any] = {}
+        """More members of the answer, such as everything that is wrong."""
 
 
 class NotLoggedIn(Problem):
@@ -88,7 +90,7 @@ def answer(request: Request, problem: Problem, extra: dict[str, Any] | None = No
 
 def on_problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)  # noqa: S101  # registered for this class only
-    return answer(request, error)
+    return answer(request, error, error.extra)
 
 
 def on_http(request: Request, error: Exception) -> Response:

@@ -40,6 +40,7 @@ MENU = (
     ("maintenance", "/maintenance", "maintenance"),
     ("points", "/points", "view"),
     ("kept", "/kept", "view"),
+    ("settings", "/settings", "admin"),
     ("users", "/users", "admin"),
     ("audit", "/audit", "admin"),
     ("account", "/account", "view"),

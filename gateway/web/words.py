@@ -8,7 +8,7 @@ raises :class:`KeyError`; keys that come from outside go through :meth:`Words.ge
 from __future__ import annotations
 
 import tomllib
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cache
 from pathlib import Path
 
@@ -98,6 +98,11 @@ class Words:
         """A date."""
         moment = datetime.fromtimestamp(utc_s, self.zone)
         return format_date(moment, "medium", locale=self._locale)
+
+    def date(self, iso: str) -> str:
+        """A day of the calendar with its weekday."""
+        pattern = {"de": "EEE d.M.", "en": "EEE d MMM"}[self.language]
+        return format_date(date.fromisoformat(iso), pattern, locale=self._locale)
 
     def lasting(self, ms: int) -> str:
         """How long something is kept: in years, days or hours, whichever comes out even."""

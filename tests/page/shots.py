@@ -90,7 +90,16 @@ def go_through(album: Album, house: House, supervisor: int) -> None:
     album.take("events", "/events")
     album.take("menu", "/", lambda page: page.locator(".menu summary").click())
     album.take("relay-test", "/points/test?point=front.activation")
-    for name in ("points", "maintenance", "kept", "users", "account", "bench", "no-such-page"):
+    for name in (
+        "points",
+        "maintenance",
+        "kept",
+        "settings",
+        "users",
+        "account",
+        "bench",
+        "no-such-page",
+    ):
         album.take(name, f"/{name}")
     calls(album, house)
     house.command("set_mode", door="front", mode="night", for_ms=3_600_000)

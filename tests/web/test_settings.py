@@ -1,0 +1,186 @@
+"""The settings on the page and in the API, with ``control`` behind them played."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.settings.overlay_edit import edit
+from gateway.settings.overlay_file import Store
+from gateway.web import settings_rows as rows
+from tests.settings.house import DRIVERS, NOW, SMALL, write
+from tests.web.conftest import FakePanel, Web
+
+HOUSE = SMALL.replace("timezone: Europe/Berlin", "timezone: Europe/Berlin, holidays: DE-SN") + (
+    "    schedule: {mon-fri 07:00-12:00 13:00-18:00: automatic, holiday: off, otherwise: night}\n"
+    "contacts: {desk: {channels: [!secret desk_url], hours: mon-fri 08:00-16:00}}\n"
+    "escalations: {care: [{after: 0 s, notify: desk}]}\n"
+    "alarms: {urgent: care}\n"
+)
+
+
+class Control(FakePanel):
+    """Answers questions about the settings as ``control`` does, in the same process."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.config = write(folder, HOUSE)
+        self.store = Store(folder / "overlay.yaml")
+
+    async def ask(self, message: Any, timeout_s: float = 6.0) -> dict[str, Any]:
+        self.sent.append(message)
+        asked = {**message["args"], "do": message["do"], "actor": message["actor"]}
+        return edit(asked, self.config, self.store, DRIVERS, NOW)
+
+
+@pytest.fixture
+def house(web: Web, tmp_path: Path) -> Web:
+    web.panel = Control(tmp_path)
+    web.site.house._panel = web.panel
+    return web
+
+
+@pytest.mark.parametrize("role", ["view", "staff", "maintenance"])
+def test_only_admins_see_or_change_settings(house: Web, role: str) -> None:
+    who = house.as_(role)
+    assert who.get("/settings").status_code == 403
+    assert who.post("/settings", data={"do": "undo"}).status_code == 403
+    assert who.get("/api/v1/settings").status_code == 403
+    assert who.call("PUT", "/api/v1/settings", json={}).status_code == 403
+    assert house.panel.sent == []
+
+
+def test_the_page_shows_what_counts_and_no_address(house: Web) -> None:
+    page = house.as_("admin").get("/settings", headers={"Accept-Language": "de"}).text
+    assert "desk_url" in page
+    assert 'value="07:00"' in page
+    assert 'value="13:00"' in page
+    assert "Die nächsten 14 Tage" in page
+    english = house.as_("admin").get("/settings", headers={"Accept-Language": "en"}).text
+    assert "The next 14 days" in english
+
+
+def test_a_form_without_the_token_changes_nothing(house: Web) -> None:
+    who = house.as_("admin")
+    who.csrf = ""
+    assert who.post("/settings", data={"do": "undo", "version": "none"}).status_code == 403
+    assert house.panel.sent == []
+
+
+def saved(house: Web, **fields: str) -> Any:
+    given = {"part": "doors.front.exceptions", "do": "save", "version": "none", **fields}
+    return house.as_("admin").post("/settings", data=given)
+
+
+def test_an_exception_is_saved_by_a_plain_form(house: Web) -> None:
+    answer = saved(house, **{"first.0": "2026-12-24", "from.0": "08:00", "mode.0": "off"})
+    assert answer.status_code == 200
+    overlay = house.as_("admin").get("/api/v1/settings").json()["overlay"]
+    assert overlay == {"doors": {"front": {"exceptions": {"2026-12-24 08:00-24:00": "off"}}}}
+
+
+def test_what_is_wrong_stands_at_its_row(house: Web) -> None:
+    answer = saved(house, **{"first.0": "2026-12-24", "last.0": "2026-12-01", "mode.0": "off"})
+    assert answer.status_code == 422
+    assert "ends before it begins" in answer.text
+    assert 'aria-describedby="e-doors-front-exceptions-0"' in answer.text
+    assert house.as_("admin").get("/api/v1/settings").json()["version"] == "none"
+
+
+def test_two_rows_about_the_same_time_are_refused(house: Web) -> None:
+    twice = {"first.0": "2026-12-24", "mode.0": "off", "first.1": "2026-12-24", "mode.1": "night"}
+    assert saved(house, **twice).status_code == 422
+
+
+def test_two_admins_do_not_overwrite_each_other(house: Web) -> None:
+    assert saved(house, **{"first.0": "2026-12-24", "mode.0": "off"}).status_code == 200
+    late = saved(house, **{"first.0": "2026-12-25", "mode.0": "off"})
+    assert late.status_code == 409
+    assert house.as_("admin").get("/api/v1/settings").json()["before"][0]["version"] == "none"
+
+
+def test_programs_put_with_the_version_and_go_back(house: Web) -> None:
+    admin, path = house.as_("admin"), "/api/v1/settings"
+    wanted = {"doors": {"front": {"schedule": {"otherwise": "night"}}}}
+    assert admin.call("PUT", path, json=wanted).status_code == 428
+    tag = admin.get(path).headers["ETag"]
+    done = admin.call("PUT", path, json=wanted, headers={"If-Match": tag})
+    assert done.status_code == 200
+    again = admin.call("PUT", path, json=wanted, headers={"If-Match": tag})
+    assert again.headers["ETag"] == done.headers["ETag"]
+    stale = admin.call("PUT", path, json={}, headers={"If-Match": tag})
+    assert stale.status_code == 412
+    new = {"If-Match": done.headers["ETag"]}
+    back = admin.call("POST", path + "/undo", json={}, headers=new)
+    assert back.json()["overlay"] == {}
+    assert back.json()["before"][0]["version"] == done.headers["ETag"].strip('"')
+
+
+def test_a_refused_overlay_is_a_problem_with_all_errors(house: Web) -> None:
+    bad = {
+        "doors": {"front": {"schedule": {"mo": "night"}}, "frnt": {"schedule": {}}},
+        "contacts": {"new": {"channels": [{"secret": "no name!"}]}},
+    }
+    answer = house.as_("admin").call(
+        "PUT", "/api/v1/settings", json=bad, headers={"If-Match": '"none"'}
+    )
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    where = {error["where"] for error in answer.json()["errors"]}
+    assert {"doors.frnt", "doors.front.schedule.mo"} <= where
+    assert any(place.startswith("contacts.new") for place in where)
+    assert house.panel.store.version() == "none"  # type: ignore[attr-defined]  # a Control
+
+
+def test_the_preview_knows_holidays_exceptions_and_duty(house: Web) -> None:
+    wanted = {"doors": {"front": {"exceptions": {"2026-11-24": "hold_open"}}}}
+    days = house.as_("admin").post("/api/v1/settings/preview", json=wanted).json()["preview"]
+    by_date = {day["date"]: day for day in days}
+    assert len(days) == 14
+    front = by_date["2026-11-23"]["doors"]["front"]
+    assert [(m["from"], m["mode"]) for m in front["modes"]] == [
+        ("00:00", "night"), ("07:00", "automatic"), ("12:00", "night"), ("13:00", "automatic"),
+        ("18:00", "night"),
+    ]  # fmt: skip
+    assert by_date["2026-11-24"]["doors"]["front"] == {
+        "exception": True, "modes": [{"from": "00:00", "mode": "hold_open"}],
+    }  # fmt: skip
+    assert by_date["2026-11-23"]["duty"]["desk"] == [{"from": "08:00", "to": "16:00"}]
+    assert by_date["2026-11-22"]["duty"]["desk"] == []
+    assert house.panel.store.version() == "none"  # type: ignore[attr-defined]  # a Control
+
+
+def test_a_contact_is_added_and_taken_away_but_not_one_of_the_file(house: Web) -> None:
+    admin = house.as_("admin")
+
+    def post(**fields: str) -> int:
+        version = admin.get("/api/v1/settings").json()["version"]
+        return admin.post("/settings", data={"version": version, **fields}).status_code
+
+    assert post(do="new", part="contacts", name="night_watch", secret="night_url") == 200
+    effective = admin.get("/api/v1/settings").json()["effective"]
+    assert effective["contacts"]["night_watch"] == {"channels": [{"secret": "night_url"}]}
+    assert post(do="drop", part="contacts.night_watch") == 200
+    assert post(do="drop", part="contacts.desk") == 422
+
+
+def test_without_control_the_page_says_so(house: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.web.house.SETTINGS_CONNECT_S", 0.0)
+    house.away()
+    answer = house.as_("admin").get("/api/v1/settings")
+    assert answer.status_code == 503
+    assert answer.json()["reason"] == "no_panel"
+
+
+@pytest.mark.parametrize(
+    ("kind", "lines"),
+    [
+        ("schedule", {"mon-fri 07:00-18:00": "automatic", "holiday": "off", "otherwise": "night"}),
+        ("schedule", {"daily 22:00-24:00": "night", "mon,wed": "off"}),
+        ("exceptions", {"2026-12-24 08:00-12:00": "automatic", "2026-12-28..2026-12-31": "night"}),
+    ],
+)
+def test_rows_say_what_the_lines_said(kind: str, lines: dict[str, str]) -> None:
+    assert rows.value(rows.weekly("doors.front." + kind, kind, lines)) == lines
