@@ -55,7 +55,7 @@ class Form:
 
 def _clock(text: str) -> str:
     """As a time field wants it; midnight at the end of the day is left empty."""
-    return "" if text in ("24:00", "0:00", "00:00") else text.zfill(5)
+    return "" if text in ("", "24:00", "0:00", "00:00") else text.zfill(5)
 
 
 def _lines(keys: Iterable[tuple[str, str]]) -> Iterable[tuple[list[str], str, str, str]]:

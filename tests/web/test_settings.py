@@ -135,7 +135,7 @@ def test_a_refused_overlay_is_a_problem_with_all_errors(house: Web) -> None:
 
 
 def test_the_preview_knows_holidays_exceptions_and_duty(house: Web) -> None:
-    wanted = {"doors": {"front": {"exceptions": {"2026-11-24": "hold_open"}}}}
+    wanted = {"doors": {"front": {"exceptions": {"2026-11-24": "off"}}}}
     days = house.as_("admin").post("/api/v1/settings/preview", json=wanted).json()["preview"]
     by_date = {day["date"]: day for day in days}
     assert len(days) == 14
@@ -145,7 +145,7 @@ def test_the_preview_knows_holidays_exceptions_and_duty(house: Web) -> None:
         ("18:00", "night"),
     ]  # fmt: skip
     assert by_date["2026-11-24"]["doors"]["front"] == {
-        "exception": True, "modes": [{"from": "00:00", "mode": "hold_open"}],
+        "exception": True, "modes": [{"from": "00:00", "mode": "off"}],
     }  # fmt: skip
     assert by_date["2026-11-23"]["duty"]["desk"] == [{"from": "08:00", "to": "16:00"}]
     assert by_date["2026-11-22"]["duty"]["desk"] == []
