@@ -23,6 +23,8 @@ from gateway.app.parent import PARENT
 
 PAUSE_FIRST_S = 0.2
 PAUSE_MOST_S = 10.0
+DOOR_PAUSE_MOST_S = 1.0
+"""For ``control``: a door must come back however often it fell."""
 STEADY_S = 30.0
 """A role that ran for this long is started again after the shortest pause."""
 STOP_WITHIN_S = 1.5
@@ -167,7 +169,8 @@ class Supervisor:
                 role.pause_s = PAUSE_FIRST_S
             role.due = now + role.pause_s
             self.say(f"{role.name} has ended ({_how(status)}); it starts again")
-            role.pause_s = min(role.pause_s * 2, PAUSE_MOST_S)
+            most_s = DOOR_PAUSE_MOST_S if role.name == "control" else PAUSE_MOST_S
+            role.pause_s = min(role.pause_s * 2, most_s)
             if role.name == "control":
                 self.crashed()
         return None

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import time
 
 import pytest
 
+from gateway.app import supervisor
 from tests.process.parts import BUILDING, House, Process, alive, roles_of, until
 from tests.process.parts_mqtt import free_port
 
@@ -89,6 +92,22 @@ def test_a_control_that_hangs_is_killed_and_its_relay_is_off(
     until(lambda: place.snapshot()["points"]["front.activation"]["active"] is False)
     assert roles(all_roles)["web"] == before["web"]
     until(lambda: place.command("open_door", door="front")["status"] == "accepted")
+
+
+def test_a_door_that_falls_again_and_again_is_not_kept_waiting() -> None:
+    """The pauses of the other roles grow to ten seconds; a door would be dead for so long."""
+    one = supervisor.Supervisor(
+        ("control", "web"), lambda _: ["false"], {}, lambda _: None, lambda: None, lambda: True
+    )
+    one._roles = [supervisor._Role("control"), supervisor._Role("web")]
+    for _ in range(10):
+        for role in one._roles:
+            role.since = time.monotonic()
+            role.process = subprocess.Popen(["false"])
+            role.process.wait()
+        assert one._reap() is None
+    one._heard.close()
+    assert [role.pause_s for role in one._roles] == [1.0, 10.0]
 
 
 def test_a_port_in_use_is_said_with_the_remedy(place: House) -> None:
