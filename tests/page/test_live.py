@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import re
 import socket
 import threading
-import urllib.request
-from pathlib import Path
+import time
+from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, expect
 
+from gateway.web import live
 from tests.page.conftest import Gateway, Open, is_live, until
+from tests.page.test_calls import SAID
 
 pytestmark = pytest.mark.page
-STATIC = Path(__file__).parents[2] / "gateway" / "web" / "static"
 
 
 def test_values_change_without_reloading(gateway: Gateway, visit: Open) -> None:
@@ -85,6 +85,7 @@ class Tap:
         self._to = ("127.0.0.1", port)
         self.running = threading.Event()
         self.running.set()
+        self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -94,6 +95,7 @@ class Tap:
             while True:
                 near, _ = self._listener.accept()
                 far = socket.create_connection(self._to)
+                self._open += [near, far]
                 for source, target in ((near, far), (far, near)):
                     threading.Thread(target=self._pump, args=(source, target), daemon=True).start()
 
@@ -104,21 +106,110 @@ class Tap:
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
 
+    def cut(self) -> None:
+        """Everything that is open breaks off, and nobody is there any more."""
+        self.close()
+        for sock in self._open:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         self.running.set()
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
 
-def test_a_frozen_connection_is_said_and_heals(gateway: Gateway, visit: Open) -> None:
+SHOWN = """
+    window.shown = 0;
+    new MutationObserver(() => { window.shown ||= Date.now(); })
+        .observe(document.getElementById("lost"), { attributeFilter: ["hidden"] });
+"""
+
+
+def shown_after_s(page: Page, since: float) -> float:
+    """When the page said that it is lost, by its own clock, after ``since`` (seconds of 1970)."""
+    expect(page.locator("#lost")).to_be_visible()
+    return float(page.evaluate("window.shown")) / 1000 - since
+
+
+@pytest.fixture
+def tapped(gateway: Gateway) -> Iterator[Tap]:
     tap = Tap(gateway.port)
     gateway.url = f"http://127.0.0.1:{tap.port}"
+    yield tap
+    tap.close()
+
+
+def test_a_frozen_connection_is_said_within_twelve_seconds_and_heals(
+    tapped: Tap, visit: Open
+) -> None:
     page = visit("/", quiet=False)
     is_live(page)
-    tap.running.clear()
-    expect(page.locator("#lost")).to_be_visible()
-    tap.running.set()
+    page.evaluate(SHOWN)
+    since = time.time()
+    tapped.running.clear()
+    assert shown_after_s(page, since) <= 12
+    tapped.running.set()
     expect(page.locator("#lost")).to_be_hidden(timeout=60_000)
-    tap.close()
+
+
+def test_a_cut_connection_is_said_within_three_seconds(tapped: Tap, visit: Open) -> None:
+    page = visit("/", quiet=False)
+    is_live(page)
+    page.evaluate(SHOWN)
+    since = time.time()
+    tapped.cut()
+    assert shown_after_s(page, since) <= 3
+
+
+def test_a_reader_that_reads_nothing_is_dropped_and_nobody_else_notices(
+    gateway: Gateway, visit: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through real sockets: what it does not take stays with it, then its connection ends."""
+    monkeypatch.setattr(live, "BEAT_S", 0.1)
+    monkeypatch.setattr(live, "STUCK_S", 1.0)
+    page = visit("/")
+    is_live(page)
+    slow = socket.socket()
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    slow.connect(("127.0.0.1", gateway.port))
+    slow.sendall(
+        b"GET /api/v1/live?view=page HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n"
+        b"Cookie: portier-session=%b\r\n\r\n" % (gateway.port, gateway.session().encode())
+    )
+    hub = gateway.site.hub
+    until(lambda: len(hub.clients) == 2)
+    frame = b": %b\n\n" % (b"x" * 100_000)
+    loop = gateway.server.servers[0].get_loop()
+
+    def flood() -> bool:
+        for channel in list(hub._channels.values()):
+            loop.call_soon_threadsafe(channel.put, frame)
+        return len(hub.clients) == 1
+
+    until(flood)
+    gateway.control.change(lambda s: s["doors"]["front"].update(state="open"))
+    expect(page.locator("#door-front .state")).to_contain_text("Offen")
+    expect(page.locator("#lost")).to_be_hidden()
+    slow.close()
+
+
+def test_a_restart_while_a_call_stands_does_not_announce_it_again(
+    gateway: Gateway, visit: Open
+) -> None:
+    page = visit("/", quiet=False)
+    is_live(page)
+    page.evaluate(SAID)
+    gateway.control.call()
+    expect(page.locator(".call.raised")).to_be_visible()
+    gateway.stop_serving()
+    expect(page.locator("#lost")).to_be_visible()
+    gateway.serve()
+    expect(page.locator("#lost")).to_be_hidden(timeout=60_000)
+    gateway.control.change(lambda s: s["doors"]["front"].update(state="open"))
+    expect(page.locator("#door-front .state")).to_contain_text("Offen")
+    assert page.evaluate("window.said.length") == 1
 
 
 def test_a_lost_controller_is_said_and_heals(gateway: Gateway, visit: Open) -> None:
@@ -130,7 +221,9 @@ def test_a_lost_controller_is_said_and_heals(gateway: Gateway, visit: Open) -> N
     expect(page.locator("#open-front")).not_to_have_attribute("aria-disabled", "true")
 
 
-def test_ten_tabs_share_one_stream_and_hand_it_over(gateway: Gateway, visit: Open) -> None:
+def test_ten_tabs_share_one_stream_hand_it_over_and_the_tenth_opens_the_door(
+    gateway: Gateway, visit: Open
+) -> None:
     first = visit("/")
     tabs: list[Page] = [first]
     for _ in range(9):
@@ -144,6 +237,10 @@ def test_ten_tabs_share_one_stream_and_hand_it_over(gateway: Gateway, visit: Ope
     for tab in tabs[1:]:
         expect(tab.locator("#door-front .state")).to_contain_text("Offen")
     assert len(gateway.site.hub.clients) == 1
+    button = tabs[-1].locator("#open-front")
+    button.click()
+    button.click()
+    expect(tabs[-1].locator("#answer-front")).to_contain_text("Die Tür ist offen")
 
 
 def test_logging_out_in_one_tab_ends_the_others(gateway: Gateway, visit: Open) -> None:
@@ -193,23 +290,17 @@ def test_everything_works_by_keyboard_alone(gateway: Gateway, visit: Open) -> No
     expect(page.locator("#answer-front")).to_contain_text("Die Tür ist offen")
 
 
-def weight(gateway: Gateway, path: str) -> int:
-    """Gzipped bytes of a page and everything it loads."""
-
-    def get(address: str) -> bytes:
-        cookie = {"Cookie": f"portier-session={gateway.session()}"}
-        request = urllib.request.Request(gateway.url + address, headers=cookie)
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return bytes(answer.read())
-
-    html = get(path)
-    files = set(re.findall(rb'(?:src|href)="(/static/[^"]+)"', html))
-    bodies = [html] + [get(address.decode()) for address in files]
-    for name in ("live.js", "door.js"):
-        bodies.append((STATIC / name).read_bytes())
-    return sum(len(gzip.compress(body, 6)) for body in bodies)
+def weight(gateway: Gateway, visit: Open, path: str) -> int:
+    """Bytes that came over the network for a page and everything it loads, without data."""
+    page = visit("/health/live", quiet=False)
+    loaded: list[Request] = []
+    page.on("requestfinished", lambda request: loaded.append(request))  # noqa: PLW0108  # Playwright takes no built-in method
+    page.goto(gateway.url + path)
+    is_live(page)
+    kinds = {"document", "stylesheet", "script", "image", "font"}
+    return sum(r.sizes()["responseBodySize"] for r in loaded if r.resource_type in kinds)
 
 
-def test_the_pages_stay_light(gateway: Gateway) -> None:
-    assert weight(gateway, "/") <= 25_000
-    assert weight(gateway, "/history") <= 60_000
+def test_the_pages_stay_light(gateway: Gateway, visit: Open) -> None:
+    assert 5_000 < weight(gateway, visit, "/") <= 25_000
+    assert 5_000 < weight(gateway, visit, "/history") <= 60_000
