@@ -60,6 +60,8 @@ def _doors(root: Node, doors: Node, reading: Reading) -> None:
         for key, (at, value) in door.entries.items():
             if key in OF_A_DOOR:
                 target.entries[key] = (at, value)
+                if key == "schedule" and value.entries:
+                    target.entries.pop("mode", None)  # it counts only without a schedule
             else:
                 reading.problem(
                     at,

@@ -68,3 +68,9 @@ def test_a_broken_file_is_refused_with_and_without_an_overlay(tmp_path: Path) ->
     over = write(tmp_path, "points: {}\n", "overlay.yaml")
     with pytest.raises(SettingsError, match="nonsense"):
         load_over(file, DRIVERS, overlay=over)
+
+
+def test_a_schedule_takes_the_place_of_a_fixed_mode(tmp_path: Path) -> None:
+    over = write(tmp_path, "doors: {front: {schedule: {otherwise: night}}}\n", "overlay.yaml")
+    door = loaded(tmp_path, SMALL + "    mode: automatic\n", overlay=over).doors["front"]
+    assert (door.mode, door.schedule.otherwise) == (None, "night")

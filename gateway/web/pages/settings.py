@@ -76,6 +76,7 @@ async def change(  # noqa: PLR0911 - one line for each way it can end
         return _page(request, shown, form, version=version)
     try:
         _put(sections, part, rows.value(form))
+        _cover(sections, part, shown["effective"])
     except rows.Twice:
         form.errors[-1] = [site.words(language_of(request))("settings.twice")]
         return _page(request, shown, form, note="settings.wrong", status=422, version=version)
@@ -120,6 +121,15 @@ def _put(sections: dict[str, Any], part: str, value: Any) -> None:
     for key in way:
         sections = sections.setdefault(key, {})
     sections[last] = value
+
+
+def _cover(sections: dict[str, Any], part: str, effective: dict[str, Any]) -> None:
+    """Exceptions of a door without a week want to know what counts on all other days."""
+    section, _, rest = part.partition(".")
+    door, _, kind = rest.partition(".")
+    known = effective["doors"].get(door)
+    if section == "doors" and kind == "exceptions" and known and not known["schedule"]:
+        sections["doors"][door]["schedule"] = {"otherwise": known["mode"]}
 
 
 def _whole(
