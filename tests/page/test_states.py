@@ -107,7 +107,6 @@ def faults(page: Page, widths: tuple[int, ...] = WIDTHS, *, forced: bool = True)
         page.set_viewport_size({"width": width, "height": 800})
         page.emulate_media(color_scheme=theme)
         note(f"{width} {theme}")
-    page.emulate_media(forced_colors="active")
     if not forced:
         return found
     page.emulate_media(forced_colors="active")
