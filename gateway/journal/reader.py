@@ -93,8 +93,9 @@ class Reader:
     Every method raises :class:`JournalUnavailable` when the file cannot be read now.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, within_ms: Ms = READ_WITHIN_MS) -> None:
         self._path = path
+        self._within_ms = within_ms
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
@@ -110,7 +111,7 @@ class Reader:
             self._drop()
 
     def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run ``work`` in one read transaction of at most two seconds."""
+        """Run ``work`` in one read transaction, which is broken off when its time is over."""
         with self._lock:
             try:
                 connection = self._opened()
@@ -137,7 +138,7 @@ class Reader:
             )
             self._connection.execute("PRAGMA query_only = ON")
             self._file = file
-        clock = _Deadline(READ_WITHIN_MS)
+        clock = _Deadline(self._within_ms)
         self._connection.set_progress_handler(clock, _CLOCK_EVERY)
         return self._connection
 

@@ -32,7 +32,7 @@ from gateway.recorder import recorder as recording
 from gateway.recorder.recorder import Recorder
 from gateway.recorder.sequences import Key
 from gateway.recorder.state import RecorderState
-from gateway.simulation.agenda import MINUTE, SECOND, Agenda, Deed, often
+from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda, Deed, often
 from gateway.wire import PUBLISHED
 from tests.journal.journal_desk import answers
 from tests.simulation.delivery_commands import Commands
@@ -119,7 +119,7 @@ class Delivery:
         self.journal: Turned | None = None
         self.link: Link | None = None
         self.recorder: Recorder | None = None
-        self.reader = Reader(self.path)
+        self.reader = Reader(self.path, within_ms=HOUR)  # of this machine's time, not of the life's
         self.stop = threading.Event()
         self.healing = False
         self.net.on_event.append(self._published)
