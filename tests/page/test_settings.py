@@ -70,7 +70,7 @@ def test_an_exception_is_previewed_saved_and_taken_back(there: tuple[Whole, Page
     form.locator("[name='last.0']").fill(last)
     form.locator("[name='mode.0']").select_option("hold_open")
     form.get_by_role("button", name="Vorschau").click()
-    expect(page.locator("#note")).to_contain_text("noch nichts gespeichert", ignore_case=True,
+    expect(page.locator("#note")).to_contain_text("noch ist nichts gespeichert", ignore_case=True,
                                                   timeout=SLOW)  # fmt: skip
     expect(rows.nth(1)).to_contain_text("Ausnahme: 00:00 Dauerauf")
     assert mode(whole) == "automatic"

@@ -212,6 +212,7 @@ MOVES = {
     ("POST", "/api/v1/doors/{door}/open"), ("PUT", "/api/v1/doors/{door}/mode"),
     ("POST", "/api/v1/points/{point}/test"), ("POST", "/users"), ("POST", "/api/v1/users"),
     ("POST", "/api/v1/tokens"), ("POST", "/account/factor/remove"),
+    ("POST", "/settings"), ("PUT", "/api/v1/settings"), ("POST", "/api/v1/settings/undo"),
 }  # fmt: skip
 
 
