@@ -107,6 +107,20 @@ def opened(visit: Open, address: str = ADDRESS, **options: object) -> Page:
     return page
 
 
+SHIFTS = """() => new Promise((told) => {
+  let sum = 0;
+  new PerformanceObserver((list) => { for (const one of list.getEntries()) sum += one.value; })
+    .observe({ type: "layout-shift", buffered: true });
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => told(sum))));
+})"""
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_nothing_jumps_when_the_charts_are_drawn(visit: Open, width: int) -> None:
+    page = opened(visit, viewport={"width": width, "height": 800})
+    assert page.evaluate(SHIFTS) < 0.05
+
+
 def test_the_range_is_changed_by_keyboard_and_stands_in_the_address(visit: Open) -> None:
     page = opened(visit)
     charts = page.get_by_role("group", name="Diagramme")
