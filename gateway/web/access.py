@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import parse_qs
 
 from fastapi import Depends
 from starlette.requests import Request
 
 from gateway.core.facts import LANES, Lane
-from gateway.web.auth import MOST_FIELDS, Needs, Who
+from gateway.web.auth import Needs, Who
 from gateway.web.site import Site
 from gateway.wire import PUBLISHED
 
@@ -38,10 +37,3 @@ def _site(request: Request) -> Site:
 
 
 TheSite = Annotated[Site, Depends(_site)]
-
-
-async def form_of(request: Request) -> dict[str, str]:
-    """The fields of a form; of a field that comes twice the last counts."""
-    body = (await request.body()).decode("utf-8", "replace")
-    fields = parse_qs(body, keep_blank_values=True, max_num_fields=MOST_FIELDS)
-    return {name: values[-1] for name, values in fields.items()}

@@ -109,7 +109,23 @@ def same_origin(request: Request) -> bool:
     if site is not None and site != "same-origin":
         return False
     origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host", "")
+    if origin is None:
+        return True
+    try:
+        return urlsplit(origin).netloc == request.headers.get("host", "")
+    except ValueError:  # brackets that hold no address
+        return False
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """The fields of a form; of a field that comes twice the last counts. Raises
+    :class:`Problem` where there are more than any form has."""
+    body = (await request.body()).decode("utf-8", "replace")
+    try:
+        fields = parse_qs(body, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise Problem(422, "malformed") from None
+    return {name: values[-1] for name, values in fields.items()}
 
 
 async def _token_of(request: Request) -> str:
@@ -117,9 +133,7 @@ async def _token_of(request: Request) -> str:
     if header is not None:
         return header
     if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        body = (await request.body()).decode("utf-8", "replace")
-        form = parse_qs(body, max_num_fields=MOST_FIELDS)
-        return form.get("csrf", [""])[0]
+        return (await form_of(request)).get("csrf", "")
     return ""
 
 

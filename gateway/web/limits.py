@@ -69,7 +69,8 @@ class Once(Generic[T]):
         self._made: OrderedDict[str, tuple[float, str, asyncio.Future[T]]] = OrderedDict()
 
     async def do(self, key: str, request: str, work: Callable[[], Awaitable[T]]) -> T:
-        """Raises :class:`Reused` where ``key`` stood for another ``request``."""
+        """Raises :class:`Reused` where ``key`` stood for another ``request``, and what ``work``
+        raises: a refusal is not kept, or trying again later would be refused for it."""
         now = self._now()
         while self._made:
             at, _, _ = next(iter(self._made.values()))
@@ -81,8 +82,15 @@ class Once(Generic[T]):
             if asked != request:
                 raise Reused(key)
             return await asyncio.shield(future)
+
+        def done(task: asyncio.Future[T]) -> None:
+            failed = task.cancelled() or task.exception() is not None
+            if failed and self._made.get(key, (0.0, "", None))[2] is task:
+                del self._made[key]
+
         task: asyncio.Future[T] = asyncio.ensure_future(work())
         self._made[key] = (now, request, task)
+        task.add_done_callback(done)
         return await asyncio.shield(task)
 
 

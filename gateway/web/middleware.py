@@ -7,6 +7,8 @@ import json
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY = 64 * 1024
+MOST_DIGITS = 12
+"""Of a length. Python refuses to read numbers of thousands of them."""
 DIRECT = "portier.send"
 """In the scope: the server's own ``send``, whose connection the live stream writes to."""
 CSP = (
@@ -49,7 +51,7 @@ class Armour:
 
         scope[DIRECT] = send
         length = dict(scope["headers"]).get(b"content-length", b"0")
-        if not length.isdigit() or int(length) > MAX_BODY:
+        if not length.isdigit() or len(length) > MOST_DIGITS or int(length) > MAX_BODY:
             await too_large(scope, send_armoured)
             return
         taken = 0

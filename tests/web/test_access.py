@@ -162,3 +162,31 @@ def test_metrics_need_a_role(web: Web) -> None:
     told = web.call("GET", "/metrics", headers=web.token("view")).text
     assert 'portier_door_open{door="front"} 0.0' in told
     assert 'portier_guarantee{name="journal"} 1.0' in told
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "status"),
+    [
+        ({"origin": "http://["}, "name=a", 403),
+        ({}, "&".join(f"f{number}=1" for number in range(2_000)), 422),
+        ({"content-length": "9" * 5_000}, "name=a", 413),
+        ({"content-length": "²"}, "name=a", 413),
+    ],
+    ids=["no address", "too many fields", "a length of many digits", "a length of no digits"],
+)
+def test_what_no_browser_sends_is_refused(
+    web: Web, headers: dict[str, str], body: str, status: int
+) -> None:
+    """Before anybody is logged in, so anybody on the network can send it."""
+    form = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
+    given = {name: value.encode() for name, value in (form | headers).items()}
+    answer = web.call("POST", "/login", content=body, headers=given)
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_fields_that_look_like_numbers_are_refused(web: Web) -> None:
+    staff = web.as_("maintenance")
+    assert staff.post("/account", data={"armed": "²", "language": "de"}).status_code == 422
+    found = staff.get("/api/v1/points/front.leaf/history?to=0001-01-01T00:00:00Z")
+    assert found.status_code == 422

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from pathlib import Path
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from gateway.core.reasons import REASONS
+from gateway.web.limits import Once
 from gateway.web.options import ListenError, Options
+from gateway.web.problems import Problem
 from gateway.web.render import STATIC
 from tests.page.fake import alarm
 from tests.web.conftest import Web, snapshot
@@ -291,3 +294,24 @@ def test_plain_http_stays_on_this_machine() -> None:
     Options(state=Path(), host="0.0.0.0", tls_cert=Path("c"), tls_key=Path("k")).check()
     with pytest.raises(ListenError, match="Plain HTTP is for"):
         Options(state=Path(), host="0.0.0.0").check()
+
+
+def test_a_refusal_is_not_kept_for_its_key() -> None:
+    """Who was asked to wait may try again with the same key."""
+
+    async def twice() -> str:
+        once: Once[str] = Once()
+        answers = [Problem(429, "limit"), "opened"]
+
+        async def work() -> str:
+            answer = answers.pop(0)
+            if isinstance(answer, Problem):
+                raise answer
+            return answer
+
+        with pytest.raises(Problem):
+            await once.do("key", "open front", work)
+        await asyncio.sleep(0)
+        return await once.do("key", "open front", work)
+
+    assert asyncio.run(twice()) == "opened"

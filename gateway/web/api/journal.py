@@ -72,7 +72,10 @@ async def history(
     if site.house.snapshot is None or point not in site.house.snapshot["points"]:
         raise Problem(404, "unknown_point")
     to = end or datetime.fromtimestamp(site.house.now_utc_ms / 1000, UTC)
-    since = start or to - timedelta(days=1)
+    try:
+        since = start or to - timedelta(days=1)
+    except OverflowError:  # the day before the first of all
+        since = to
     if since >= to:
         raise Problem(422, "malformed")
     first, last = int(since.timestamp() * 1000), int(to.timestamp() * 1000)

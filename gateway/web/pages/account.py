@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.web.access import TheSite, View, form_of
-from gateway.web.auth import Who
+from gateway.web.access import TheSite, View
+from gateway.web.auth import Who, form_of
 from gateway.web.people import on_people
 from gateway.web.problems import Problem
 from gateway.web.render import page
@@ -50,7 +50,7 @@ def _done() -> Response:
 async def preferences(request: Request, who: View, site: TheSite) -> Response:
     """Language, and how long the open button stays armed."""
     form = await form_of(request)
-    if who.user_id is None or not form.get("armed", "").isdigit():
+    if who.user_id is None or not form.get("armed", "").isdecimal():
         raise Problem(422, "malformed")
     language = form.get("language", "")
     try:

@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.facts import Json
-from gateway.web.access import Maintenance, Staff, TheSite, View, form_of
+from gateway.web.access import Maintenance, Staff, TheSite, View
+from gateway.web.auth import form_of
 from gateway.web.house import Answer
 from gateway.web.lives import KINDS as LIFE_KINDS
 from gateway.web.lives import Life, lives

@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.facts import Json
-from gateway.web.access import Maintenance, MaintenanceProved, TheSite, View, form_of
+from gateway.web.access import Maintenance, MaintenanceProved, TheSite, View
+from gateway.web.auth import form_of
 from gateway.web.pages.status import HOURS, back
 from gateway.web.problems import Problem
 from gateway.web.render import language_of, page

@@ -8,8 +8,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.web.access import HalfIn, Public, TheSite, form_of
-from gateway.web.auth import clear_session, set_session
+from gateway.web.access import HalfIn, Public, TheSite
+from gateway.web.auth import clear_session, form_of, set_session
 from gateway.web.render import LANGUAGE_COOKIE, language_of, page
 from gateway.web.sessions import browser_of
 from gateway.web.site import Site

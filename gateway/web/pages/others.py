@@ -8,7 +8,8 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.facts import KINDS, Json
 from gateway.panel.client import ControlAway
-from gateway.web.access import Staff, TheSite, View, form_of
+from gateway.web.access import Staff, TheSite, View
+from gateway.web.auth import form_of
 from gateway.web.problems import Problem
 from gateway.web.render import page
 from gateway.web.site import Site

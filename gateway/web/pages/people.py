@@ -8,7 +8,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.web.access import Admin, AdminProved, TheSite, form_of
+from gateway.web.access import Admin, AdminProved, TheSite
+from gateway.web.auth import form_of
 from gateway.web.people import on_people
 from gateway.web.problems import Problem
 from gateway.web.render import page

@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.facts import Json
-from gateway.web.access import Staff, TheSite, form_of
+from gateway.web.access import Staff, TheSite
+from gateway.web.auth import form_of
 from gateway.web.house import Answer
 from gateway.web.problems import Problem
 

@@ -9,8 +9,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.web.access import HalfIn, TheSite, ViewProved, form_of
-from gateway.web.auth import PROOF_LIFE_S, Who
+from gateway.web.access import HalfIn, TheSite, ViewProved
+from gateway.web.auth import PROOF_LIFE_S, Who, form_of
 from gateway.web.pages.login import local_target
 from gateway.web.people import on_people
 from gateway.web.problems import Problem

@@ -15,7 +15,8 @@ from starlette.responses import Response
 
 from gateway.core.events import MODES
 from gateway.web import settings_rows as rows
-from gateway.web.access import Admin, AdminProved, TheSite, form_of
+from gateway.web.access import Admin, AdminProved, TheSite
+from gateway.web.auth import form_of
 from gateway.web.problems import Problem
 from gateway.web.render import language_of, page
 from gateway.web.settings_rows import Form
@@ -68,7 +69,7 @@ async def change(  # noqa: PLR0911 - one line for each way it can end
     if not _PART.fullmatch(part):
         raise Problem(422, "malformed")
     form = rows.posted(fields, part, _kind(part))
-    if do == ADD or (do == REMOVE and which.isdigit()):
+    if do == ADD or (do == REMOVE and which.isdecimal()):
         if do == ADD:
             form.more()
         else:

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.facts import Json
-from gateway.web.access import StaffProved, TheSite, View, form_of
+from gateway.web.access import StaffProved, TheSite, View
+from gateway.web.auth import form_of
 from gateway.web.house import Answer
 from gateway.web.opening import open_door
 from gateway.web.problems import Problem

@@ -9,7 +9,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.web import walk
-from gateway.web.access import Maintenance, TheSite, form_of
+from gateway.web.access import Maintenance, TheSite
+from gateway.web.auth import form_of
 from gateway.web.problems import Problem
 from gateway.web.records import Unavailable
 from gateway.web.render import language_of, page
