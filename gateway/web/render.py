@@ -77,6 +77,7 @@ def environment() -> Environment:
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        auto_reload=False,  # else each part that is sent asks the disk whether it has changed
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -142,7 +142,7 @@ def test_the_range_is_changed_by_keyboard_and_stands_in_the_address(visit: Open)
 
 def test_back_in_the_browser_is_the_range_before(visit: Open) -> None:
     page = opened(visit)
-    page.get_by_role("button", name="Näher").click()
+    page.get_by_role("button", name="Vergrößern").click()
     becomes(page, lambda at: at == (3600, 10_800))
     page.get_by_role("button", name="Später").click()
     becomes(page, lambda at: at == (7200, 14_400))
@@ -314,8 +314,8 @@ def test_charts_events_and_alarms_are_without_barriers(
 def test_a_range_that_cannot_be_had_is_said(gateway: Gateway, visit: Open) -> None:
     page = opened(visit, quiet=False)
     page.route("**/history?**", lambda route: route.abort())
-    page.get_by_role("button", name="Näher").click()
+    page.get_by_role("button", name="Vergrößern").click()
     expect(page.locator("#range-text")).to_contain_text("waren nicht zu bekommen")
     page.unroute("**/history?**")
-    page.get_by_role("button", name="Weiter").click()
+    page.get_by_role("button", name="Verkleinern").click()
     becomes(page, lambda at: at == (0, 14_400))
