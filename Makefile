@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check unit process faults page bench hil shots soak mutants lock clean
+.PHONY: help setup run test check unit lives process faults page bench hil shots soak mutants lock clean
 
 help: ## What there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 \2/p' $(MAKEFILE_LIST) | awk '{printf "  make %-8s", $$2; $$1=$$2=""; print}'
@@ -47,8 +47,11 @@ unit: $(VENV)/.test ## The everyday tests: unit, stories, short simulation
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -q tests/core tests/stories
 	@$(BIN)/coverage report --skip-covered
-	@$(BIN)/python -m pytest -q -n 2 -m "not process and not page and not hil" \
+	@$(BIN)/python -m pytest -q -n 2 -m "not lives and not process and not page and not hil" \
 	  --ignore tests/core --ignore tests/stories --ignore tests/benchmarks
+
+lives: $(VENV)/.test ## Twenty months of building life with every fault, from twenty seeds
+	@$(BIN)/python -m pytest -q -n 2 -m lives tests/simulation
 
 process: $(VENV)/.test ## Real processes against a real Mosquitto, InfluxDB and VictoriaMetrics
 	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd
@@ -63,7 +66,7 @@ page: $(VENV)/.test ## The page in a real Chromium
 	@sh tests/parts.sh chromium
 	@$(BIN)/python -m pytest -q -n 2 -m page
 
-test: check unit process page ## Everything, on real parts
+test: check unit lives process page ## Everything, on real parts
 
 bench: $(VENV)/.test ## The figures of the design, measured side by side with their floor
 	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd

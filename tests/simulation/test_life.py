@@ -16,8 +16,9 @@ from gateway.simulation.life import Life
 from gateway.simulation.weather import Weather
 from tests.simulation.lived import BUILDING, lived, plan_of
 
-SEEDS = range(20)
 LOOKED_INTO = range(5)
+SEEDS = [*LOOKED_INTO, *(pytest.param(seed, marks=pytest.mark.lives) for seed in range(5, 20))]
+"""The first every time; the others beside the processes and the page, in `make lives`."""
 DAYS = 30
 _lives: dict[int, Life] = {}
 
@@ -99,6 +100,7 @@ def test_days_are_as_long_as_the_clock_says() -> None:
     assert [day.works for day in (saturday, sunday, monday)] == [False, False, True]
 
 
+@pytest.mark.lives
 @pytest.mark.parametrize("seed", [1020, 1126, 1193])
 def test_a_call_found_at_the_start_and_seen_before_waits_for_nobody(
     plan: BuildingPlan, seed: int
