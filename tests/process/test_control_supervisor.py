@@ -69,7 +69,8 @@ def test_a_role_that_falls_is_started_again(all_roles: Process, place: House) ->
         return all(now.get(name, before[name]) != before[name] for name in ("control", "link"))
 
     until(again)
-    until(lambda: place.command("open_door", door="front")["status"] == "accepted")
+    # A request whose answer was lost may have opened it: those after it are merged.
+    until(lambda: place.command("open_door", door="front")["status"] != "refused")
     assert roles(all_roles)["web"] == before["web"]
     assert all_roles.said("control has ended (SIGKILL)")
 
