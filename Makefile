@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check unit lives process faults page bench hil shots soak mutants lock clean
+.PHONY: help setup run test check unit lives process faults page bench hil shots lighthouse soak mutants lock clean
 
 help: ## What there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 \2/p' $(MAKEFILE_LIST) | awk '{printf "  make %-8s", $$2; $$1=$$2=""; print}'
@@ -50,7 +50,7 @@ unit: $(VENV)/.test ## The everyday tests: unit, stories, short simulation
 	@$(BIN)/python -m pytest -q -n 2 -m "not lives and not process and not page and not hil" \
 	  --ignore tests/core --ignore tests/stories --ignore tests/benchmarks
 
-lives: $(VENV)/.test ## Twenty months of building life with every fault, from twenty seeds
+lives: $(VENV)/.test ## Eighteen more months of building life with every fault, a seed each
 	@$(BIN)/python -m pytest -q -n 2 -m lives tests/simulation
 
 process: $(VENV)/.test ## Real processes against a real Mosquitto, InfluxDB and VictoriaMetrics
@@ -78,6 +78,10 @@ hil: $(VENV)/.test ## The real drivers on a kernel's GPIO, in an emulated machin
 shots: $(VENV)/.test ## Pictures of every page in every state, into state/shots
 	@sh tests/parts.sh chromium
 	@$(BIN)/python -m tests.page.shots $(STATE)/shots
+
+lighthouse: $(VENV)/.test ## Lighthouse before status and history, phone and desktop; needs node
+	@sh tests/parts.sh chromium
+	@$(BIN)/python -m tests.page.lighthouse $(STATE)/lighthouse
 
 soak: $(VENV)/.test ## Simulated lives for DAYS=1000 building-days or HOURS=8, into state/soak.md
 	@$(BIN)/python -m tests.simulation.soak $(if $(DAYS),--days $(DAYS)) $(if $(HOURS),--hours $(HOURS)) \
