@@ -11,6 +11,7 @@ import contextlib
 import errno
 import fcntl
 import gc
+import json
 import os
 import signal
 import sys
@@ -364,7 +365,8 @@ class Service:
         outcome = f"refused: {found.get('reason')}" if refused else "accepted"
         shown = found.get("settings")
         after = shown.get("version", "") if isinstance(shown, Mapping) else ""
-        detail = f'{{"before": "{asked.args.get("version", "")!s:.40}", "version": "{after}"}}'
+        before = str(asked.args.get("version", ""))[:40]
+        detail = json.dumps({"before": before, "version": after}, ensure_ascii=False)
         action = "settings_undone" if asked.do == "undo" else "settings_changed"
         self._inbox.do(
             lambda now: self._controller.audit(

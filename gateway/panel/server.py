@@ -344,22 +344,24 @@ class Server:
             self._asked[command.id] = client
 
     def _bench(self, client: _Client, message: Bench) -> None:
-        def answer(result: Mapping[str, object]) -> None:
-            line = encode({"type": "bench", "id": message.id, "result": result})
-            self._note(lambda: self._queue(client, line))
-
-        self._handler.bench(message, answer)
+        self._handler.bench(
+            message,
+            lambda result: self._answer(client, {"type": "bench", "result": result}, message.id),
+        )
 
     def _settings(self, client: _Client, message: SettingsAsked) -> None:
         """The page has asked whether this is an admin; nobody else may speak for one."""
         if client.role != "web" or not client.may_speak_for_others:
             raise Malformed("settings: for the page only")
 
-        def answer(result: Mapping[str, object]) -> None:
-            line = encode({"type": "reply", "id": message.id, **result})
-            self._note(lambda: self._queue(client, line))
+        self._handler.settings(
+            message, lambda result: self._answer(client, {"type": "reply", **result}, message.id)
+        )
 
-        self._handler.settings(message, answer)
+    def _answer(self, client: _Client, answer: Mapping[str, object], id: str) -> None:
+        """What took its time, from any thread."""
+        line = encode({**answer, "id": id})
+        self._note(lambda: self._queue(client, line))
 
     # --- what goes out --------------------------------------------------------------------
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from gateway.settings.drivers import DriverInfo
 from gateway.settings.load import load
+from gateway.settings.model import Settings
 from gateway.settings.overlay import OF_A_DOOR, SECTIONS, merge
-from gateway.settings.overlay_file import NONE, SectionsWrong, Store, plain, text
+from gateway.settings.overlay_file import SectionsWrong, Store, plain, text
 from gateway.settings.overlay_load import load_over
 from gateway.settings.overlay_preview import preview
 from gateway.settings.plan import plan
@@ -111,12 +112,15 @@ def _shown(
     data = store.data()
     broken = bool(settings.overlay_problems)
     overlay = {} if broken else store.sections(data)
-    file = plain(parse(config.read_bytes(), str(config), []))
+    root = parse(config.read_bytes(), str(config), [])
+    file = plain(root)
+    if data is not None and not broken:
+        merge(root, parse(data, str(store.path), []), Reading(places(config)))
     days = preview(settings, plan(settings, now_utc_ms=now_utc_ms), now_utc_ms)
     shown = {
         "version": store.version(),
         "overlay": overlay,
-        "effective": _effective(config, store, data, broken, settings),
+        "effective": _effective(root, settings),
         "in_file": {
             section: sorted(file.get(section) or {}) for section in ("contacts", "escalations")
         },
@@ -134,13 +138,8 @@ def _shown(
     return {"status": "accepted", "reason": "", "settings": shown}
 
 
-def _effective(
-    config: Path, store: Store, data: bytes | None, broken: bool, settings: Any
-) -> dict[str, Any]:
+def _effective(root: Node, settings: Settings) -> dict[str, Any]:
     """The sections as they count now, in the words in which they are written."""
-    root: Node = parse(config.read_bytes(), str(config), [])
-    if data is not None and not broken:
-        merge(root, parse(data, str(store.path), []), Reading(places(config)))
     whole = plain(root)
     found = {section: whole.get(section) or {} for section in SECTIONS}
     found["doors"] = {
@@ -152,6 +151,3 @@ def _effective(
         for name, door in found["doors"].items()
     }
     return found
-
-
-__all__ = ["NONE", "Answer", "edit"]
