@@ -27,11 +27,7 @@ def there(browser: Browser, tmp_path: Path) -> Iterator[tuple[Whole, Page]]:
     )
     context.set_default_timeout(2 * SLOW)
     page = context.new_page()
-    page.goto(whole.url)
-    page.locator("#name").fill("admin")
-    page.locator("#password").fill(whole.password)
-    page.get_by_role("button", name="Anmelden").click()
-    expect(page.locator("#door-front")).to_contain_text("Geschlossen")
+    whole.log_in(page)
     yield whole, page
     context.close()
     whole.house.end()

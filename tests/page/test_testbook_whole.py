@@ -27,11 +27,7 @@ def page(browser: Browser, tmp_path: Path) -> Iterator[tuple[Whole, Page]]:
     whole = Whole(tmp_path)
     context = browser.new_context(locale="de-DE", viewport={"width": 360, "height": 740})
     page = context.new_page()
-    page.goto(whole.url)
-    page.locator("#name").fill("admin")
-    page.locator("#password").fill(whole.password)
-    page.get_by_role("button", name="Anmelden").click()
-    expect(page.locator("#door-front")).to_contain_text("Geschlossen")
+    whole.log_in(page)
     yield whole, page
     context.close()
     whole.house.end()

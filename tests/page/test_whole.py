@@ -37,6 +37,15 @@ class Whole:
         assert found is not None, self.process.lines
         return found[1]
 
+    def log_in(self, page: Page, *, tap: bool = False) -> None:
+        """As the first admin, with the first password; by mouse, or ``tap`` with a finger."""
+        page.goto(self.url)
+        page.locator("#name").fill("admin")
+        page.locator("#password").fill(self.password)
+        button = page.get_by_role("button", name="Anmelden")
+        button.tap() if tap else button.click()
+        expect(page.locator("#door-front")).to_contain_text("Geschlossen")
+
     def portier(self, *arguments: str) -> list[str]:
         """Another command of the command line, to its end; what it says."""
         process: Process = self.house.portier(*arguments, "--state", str(self.house.state))
@@ -79,11 +88,7 @@ def phone(browser: Browser, whole: Whole) -> Iterator[Page]:
         viewport={"width": 360, "height": 740}, locale="de-DE", has_touch=True
     )
     page = context.new_page()
-    page.goto(whole.url)
-    page.locator("#name").fill("admin")
-    page.locator("#password").fill(whole.password)
-    page.get_by_role("button", name="Anmelden").tap()
-    expect(page.locator("#door-front")).to_contain_text("Geschlossen")
+    whole.log_in(page, tap=True)
     yield page
     context.close()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.process.parts import House, house
+from tests.process.stand_in import StandIn
 
 
 @pytest.fixture
@@ -16,3 +17,12 @@ def place(tmp_path: Path) -> Iterator[House]:
     made = house(tmp_path)
     yield made
     made.end()
+
+
+@pytest.fixture
+def control(tmp_path: Path) -> Iterator[StandIn]:
+    """What stands in for ``control`` before ``link``: a journal and a panel of the test's own."""
+    one = StandIn(tmp_path)
+    one.start()
+    yield one
+    one.close()

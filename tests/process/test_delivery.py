@@ -33,14 +33,6 @@ pytestmark = pytest.mark.process
 Points = list[tuple[str, int, int]]
 
 
-@pytest.fixture
-def control(tmp_path: Path) -> Iterator[StandIn]:
-    one = StandIn(tmp_path)
-    one.start()
-    yield one
-    one.close()
-
-
 def roles(folder: Path, broker: Mosquitto, store: str) -> tuple[Role, Role]:
     at = {"host": "127.0.0.1", "port": broker.port}
     link = Role(folder, "link", "link", {"gateway": "csg", "broker": at, "state": str(folder)})

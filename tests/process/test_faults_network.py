@@ -66,14 +66,6 @@ def cable() -> Iterator[Cable]:
         yield one
 
 
-@pytest.fixture
-def control(tmp_path: Path) -> Iterator[StandIn]:
-    one = StandIn(tmp_path)
-    one.start()
-    yield one
-    one.close()
-
-
 def last_told(control: StandIn) -> LinkTold | None:
     told = [one for one in control.told_messages if isinstance(one, LinkTold)]
     return told[-1] if told else None

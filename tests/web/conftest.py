@@ -72,6 +72,16 @@ def snapshot(**values: Any) -> dict[str, Any]:
     }
 
 
+class Clock:
+    """Seconds that stand still until somebody moves them."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
 class Web:
     """One application, its parts, and clients for it."""
 

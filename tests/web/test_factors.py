@@ -13,23 +13,16 @@ import pytest
 
 from gateway.web.auth import Needs
 from gateway.web.users import Users, hashed
-from tests.web.conftest import PASSWORD, Client, Web
+from tests.web.conftest import PASSWORD, Client, Clock, Web
 from tests.web.test_access import routes
 
 RFC_SECRET = pyotp.totp.TOTP("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").secret
 OPEN = "/api/v1/doors/front/open"
 
 
-class Clock:
-    now = 1_111_111_109.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_111_111_109.0)
 
 
 @pytest.fixture

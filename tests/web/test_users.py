@@ -9,20 +9,14 @@ from pathlib import Path
 import pytest
 
 from gateway.web.users import SESSION_IDLE_S, SESSION_LIFE_S, UserError, Users, hashed
+from tests.web.conftest import Clock
 
 PASSWORD = "correct horse battery"
 
 
-class Clock:
-    now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1_000_000.0)
 
 
 @pytest.fixture
