@@ -42,7 +42,7 @@ def test_the_loop_lives_and_everything_else_comes_with_the_disk(place: House) ->
     assert list(place.state.iterdir()) == []
     remount = ["nsenter", "-m", "-t", str(control.pid), "mount", "-o", "remount,bind,rw"]
     subprocess.run([*remount, str(place.state)], check=True)
-    until(place.panel.exists)
+    until(place.snapshot)
     place.bench("press", point="front.button")
     until(lambda: place.snapshot()["doors"]["front"]["state"] == "open")
     until(lambda: {"gateway_started", "door_opened"} <= {row.kind for row in place.rows()})
