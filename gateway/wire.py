@@ -9,11 +9,13 @@ documented are generated from the same catalogue of kinds and are read side by s
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple, TypeGuard
 
 from gateway.core.events import MODES
@@ -23,6 +25,8 @@ from gateway.core.machine import Ms, UtcMs
 PUBLISHED: tuple[Lane, ...] = ("urgent", "routine")
 """The lanes that leave the gateway; ``local`` never does."""
 
+DEEPEST = 40
+"""Levels of what somebody else may nest; Python's own functions follow some hundreds."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LAST_UTC_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, where RFC 3339 ends
 _LAST_INT = 2**63 - 1
@@ -34,6 +38,40 @@ _ID = re.compile(rf"{_PART}/{_PART}/(urgent|routine)/([1-9][0-9]{{0,18}})")
 
 class WireError(ValueError):
     """What came in is not one of our events; the message says why. The sender's fault."""
+
+
+def read_json(data: bytes) -> object:
+    """What somebody else has written as JSON. Raises :class:`ValueError` where it is none, and
+    where it could not be written on: half a character (``"\\ud800"``), a number without end,
+    or nested deeper than :data:`DEEPEST`."""
+    text = data.decode()
+    try:
+        found = json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except RecursionError:
+        raise ValueError(f"nested deeper than {DEEPEST} levels") from None
+    if text.count("[") + text.count("{") > DEEPEST:
+        _check_depth(found)
+    if "\\u" in text:
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
+
+
+def _check_depth(found: object) -> None:
+    level = [found]
+    for _ in range(DEEPEST + 1):
+        dicts = (one.values() for one in level if isinstance(one, dict))
+        lists = (one for one in level if isinstance(one, list))
+        level = list(chain(*lists, *dicts))
+        if not level:
+            return
+    raise ValueError(f"nested deeper than {DEEPEST} levels")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number[:20]} is no number")
+    return value
 
 
 class Row(NamedTuple):

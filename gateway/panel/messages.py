@@ -34,6 +34,7 @@ from gateway.panel.fields import (
     text,
     via,
 )
+from gateway.wire import read_json
 
 __all__ = [
     "COMMANDS", "MAX_LIFE_MS", "MAX_TEXT", "AuditNote", "Bench", "ClockTold", "CommandMessage",
@@ -179,8 +180,9 @@ Message = (
 
 
 def encode(message: Mapping[str, object]) -> bytes:
-    """One message as a line."""
-    return json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    """One message as a line. Half a character becomes a question mark."""
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    return text.encode("utf-8", "replace") + b"\n"
 
 
 def parse(line: bytes) -> Message:
@@ -188,8 +190,8 @@ def parse(line: bytes) -> Message:
     if len(line) > MAX_LINE:
         raise Malformed(f"a line is at most {MAX_LINE} bytes")
     try:
-        raw = json.loads(line, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
+        raw = read_json(line)
+    except ValueError as error:
         raise Malformed(f"not JSON: {error}") from None
     if not isinstance(raw, dict):
         raise Malformed("a message is a JSON object")
@@ -198,10 +200,6 @@ def parse(line: bytes) -> Message:
     if reader is None:
         raise Malformed(f"unknown type {kind!r:.60}")
     return reader(raw)
-
-
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")
 
 
 # --- messages ---------------------------------------------------------------------------

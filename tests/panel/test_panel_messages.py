@@ -100,6 +100,11 @@ def test_every_command_has_its_arguments() -> None:
         line(name="set_mode", args={"door": "front", "mode": "party"}),
         line(name="shelve_alarm", args={"alarm": "front/forced", "for_ms": -1}),
         b'{"type":"bench","do":"press"}\n',
+        line(id="\ud800"),
+        line(audit={"says": ["\udfff"]}),
+        b'{"type":"audit","actor":"a","action":"b","detail":{"x":1e999}}\n',
+        b'{"type":"audit","actor":"a","action":"b","detail":{"x":' + b"[" * 99 + b"]" * 99 + b"}}",
+        line().decode().encode("utf-16"),
         b"[" * 70_000 + b"\n",
         b"[" * 30_000 + b"\n",
     ],
@@ -107,6 +112,11 @@ def test_every_command_has_its_arguments() -> None:
 def test_what_is_no_message_is_refused(wrong: bytes) -> None:
     with pytest.raises(m.Malformed):
         m.parse(wrong)
+
+
+def test_half_a_character_in_an_answer_brings_nobody_down() -> None:
+    """It ended the panel's thread, and in an audit entry the journal's."""
+    assert m.encode({"reason": "\ud800"}) == b'{"reason":"?"}\n'
 
 
 @given(st.binary(max_size=300))
