@@ -154,6 +154,14 @@ def proved(users: Users, level: SecondFactor, who: Who, proof: Proof) -> bool:
     return level == "doors" or ago_s is not None
 
 
+def seen(request: Request) -> Who | None:
+    """Whom a page may show the house: nobody who has yet to give the second factor."""
+    site, who = request.app.state.site, identify(request)
+    if who is None or proved(site.users, site.options.second_factor, who, "login"):
+        return who
+    return None
+
+
 class Needs:
     """The dependency by which a route says who may call it. ``None``: everybody."""
 

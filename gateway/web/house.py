@@ -184,9 +184,12 @@ class House:
         if len(encode(message)) > MAX_LINE:
             return {"status": "refused", "reason": "too_large"}
         try:
-            return dict(await self._panel.ask(message, SETTINGS_WITHIN_S))
+            answer = dict(await self._panel.ask(message, SETTINGS_WITHIN_S))
         except ControlAway:
             return {"status": "refused", "reason": NO_ANSWER}
+        if answer.get("status") == "accepted" and not isinstance(answer.get("settings"), dict):
+            return {"status": "refused", "reason": NO_ANSWER}  # of another version than this one
+        return answer
 
     async def bench(self, do: str, args: Mapping[str, Json]) -> Mapping[str, Any]:
         """Do something to simulated points. Raises :class:`ControlAway`."""

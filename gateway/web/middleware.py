@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from gateway.web.auth import seen
+from gateway.web.problems import Problem, answer
 
 MAX_BODY = 64 * 1024
 MOST_DIGITS = 12
@@ -52,50 +55,31 @@ class Armour:
         scope[DIRECT] = send
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if not length.isdigit() or len(length) > MOST_DIGITS or int(length) > MAX_BODY:
-            await too_large(scope, send_armoured)
+            await self._too_large(scope, receive, send_armoured)
             return
         taken = 0
-        started = False
 
         async def receive_limited() -> Message:
             nonlocal taken
             message = await receive()
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
-                if taken > MAX_BODY:
-                    raise BodyTooLarge
+                if taken > MAX_BODY:  # a body that did not say how long it is
+                    self._read_by(scope)
+                    raise HTTPException(413, headers={"Connection": "close"})
             return message
 
-        async def send_noting(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send_armoured(message)
+        await self._app(scope, receive_limited, send_armoured)
 
-        try:
-            await self._app(scope, receive_limited, send_noting)
-        except BodyTooLarge:
-            if started:
-                raise
-            await too_large(scope, send_armoured)
+    async def _too_large(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """In the reader's language, as every problem; nothing of the body is read."""
+        refused = answer(self._read_by(scope), Problem(413, Connection="close"))
+        await refused(scope, receive, send)
 
-
-class BodyTooLarge(Exception):
-    """A body without a declared length went over the limit."""
-
-
-async def too_large(scope: Scope, send: Send) -> None:
-    body = json.dumps(
-        {
-            "type": "about:blank",
-            "title": "The request is too large.",
-            "status": 413,
-            "instance": scope["path"],
-        }
-    ).encode()
-    headers = [
-        (b"content-type", b"application/problem+json"),
-        (b"content-length", str(len(body)).encode()),
-        (b"connection", b"close"),
-    ]
-    await send({"type": "http.response.start", "status": 413, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    def _read_by(self, scope: Scope) -> Request:
+        """The request, with who is asking: a body is refused before any route knows it."""
+        scope["app"] = self._app
+        request = Request(scope)
+        if not hasattr(request.state, "who"):
+            request.state.who = seen(request)
+        return request

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from gateway.web.limits import Once
 from gateway.web.options import ListenError, Options
 from gateway.web.problems import Problem
 from gateway.web.render import STATIC
+from gateway.web.words import catalogue
 from tests.page.fake import alarm
 from tests.web.conftest import Web, snapshot
 from tests.web.test_access import path_of, routes
@@ -211,6 +213,45 @@ def test_one_shape_for_everything_that_goes_wrong(
     assert told["status"] == status
 
 
+@pytest.mark.parametrize("length", ["declared", "not declared"])
+@pytest.mark.parametrize("path", ["/api/v1/doors/front/open", "/login", "/account"])
+def test_too_large_is_said_in_the_readers_language(web: Web, path: str, length: str) -> None:
+    staff, body = web.as_("staff"), b"x" * 70_000
+    web.users.set_preferences(web.users.by_name("staff").id, "de", 15)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield body
+
+    content = body if length == "declared" else pieces()
+    form = {"Content-Type": "application/x-www-form-urlencoded", "Accept-Language": "en"}
+    answer = staff.post(path, content=content, headers=form)
+    assert (answer.status_code, answer.headers["connection"]) == (413, "close")
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["title"] == "Die Anfrage ist zu groß."
+    assert answer.json()["instance"] == path
+
+
+def test_too_large_is_a_page_for_people(web: Web) -> None:
+    html = {"Accept": "text/html", "Accept-Language": "en"}
+    answer = web.call("POST", "/login", content=b"x" * 70_000, headers=html)
+    assert answer.status_code == 413
+    assert "The request is too large." in answer.text
+    assert "<h1>" in answer.text
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_every_problem_has_a_title_in_both_languages(language: str) -> None:
+    statuses = {400, 401, 403, 404, 405, 409, 410, 412, 413, 422, 428, 429, 500, 501, 503}
+    assert [s for s in statuses if f"error.{s}" not in catalogue(language)] == []
+
+
+@pytest.mark.parametrize("path", sorted({path_of(r) for m, r in routes() if m == "GET"}))
+def test_no_page_falls_over_whatever_control_answers(shared: Web, path: str) -> None:
+    """The stand-in accepts everything and shows nothing."""
+    if path != "/api/v1/live":
+        assert shared.call("GET", path, headers=shared.token("admin")).status_code != 500
+
+
 def test_a_crash_is_a_problem_and_tells_nothing(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(*_: object) -> None:
         raise RuntimeError("the secret inside")
@@ -301,7 +342,7 @@ def test_a_refusal_is_not_kept_for_its_key() -> None:
 
     async def twice() -> str:
         once: Once[str] = Once()
-        answers = [Problem(429, "limit"), "opened"]
+        answers: list[Problem | str] = [Problem(429, "limit"), "opened"]
 
         async def work() -> str:
             answer = answers.pop(0)

@@ -184,3 +184,30 @@ def test_without_control_the_page_says_so(house: Web, monkeypatch: pytest.Monkey
 )
 def test_rows_say_what_the_lines_said(kind: str, lines: dict[str, str]) -> None:
     assert rows.value(rows.weekly("doors.front." + kind, kind, lines)) == lines
+
+
+HTML = {"Accept": "text/html", "Accept-Language": "en"}
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("answer", ["none", "without settings"])
+def test_an_answer_that_shows_nothing_is_a_page_with_a_way_out(
+    web: Web, method: str, answer: str
+) -> None:
+    if answer == "none":
+        web.panel.answer = None
+    shown = web.as_("admin").call(method, "/settings", data={"do": "undo"}, headers=HTML)
+    assert shown.status_code == 503
+    assert "Doors and calls are not affected. Please try again" in shown.text
+    assert web.as_("admin").get("/api/v1/settings").json()["reason"] == "no_answer"
+
+
+def test_with_the_panel_away_the_page_says_that_doors_work(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.web.house.SETTINGS_CONNECT_S", 0.0)
+    web.away()
+    shown = web.as_("admin").get("/settings", headers=HTML)
+    assert shown.status_code == 503
+    assert "Doors and calls are not affected. Please try again" in shown.text
+    assert shown.headers["retry-after"] == "5"

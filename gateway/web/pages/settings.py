@@ -17,6 +17,7 @@ from gateway.core.events import MODES
 from gateway.web import settings_rows as rows
 from gateway.web.access import Admin, AdminProved, TheSite
 from gateway.web.auth import form_of
+from gateway.web.house import NO_ANSWER, NO_PANEL
 from gateway.web.problems import Problem
 from gateway.web.render import language_of, page
 from gateway.web.settings_rows import Form
@@ -35,14 +36,16 @@ PREVIEW, SAVE, ADD, REMOVE, UNDO, DROP, NEW = (
 
 @router.get("/settings")
 async def settings(request: Request, who: Admin, site: TheSite) -> Response:
-    shown = await _show(site, who)
+    shown = await _show(request, site, who)
     return _page(request, shown)
 
 
-async def _show(site: Site, who: Admin) -> dict[str, Any]:
+async def _show(request: Request, site: Site, who: Admin) -> dict[str, Any]:
     answer = await site.house.settings("show", {}, who)
     if answer["status"] != "accepted":
         said = "; ".join(f"{e['key']}: {e['message']}" for e in answer.get("errors", ()))
+        if answer["reason"] in (NO_PANEL, NO_ANSWER):
+            said = site.words(language_of(request))("settings.away")
         raise Problem(503, str(answer["reason"]), said, Retry_After="5")
     shown: dict[str, Any] = answer["settings"]
     return shown
@@ -60,7 +63,7 @@ async def change(  # noqa: PLR0911 - one line for each way it can end
         to = {"to": which} if which else {}
         answer = await site.house.settings("undo", {"version": version, **to}, who)
         return await _answered(request, site, who, answer, None, "settings.undone")
-    shown = await _show(site, who)
+    shown = await _show(request, site, who)
     sections = copy.deepcopy(shown["overlay"])
     if do in (NEW, DROP):
         _whole(do, part, fields, sections, shown)
@@ -107,7 +110,7 @@ async def _answered(
             others.append(f"{error['key']}: {said}" if error["key"] else said)
         else:
             form.errors.setdefault(at, []).append(said)
-    shown = await _show(site, who)
+    shown = await _show(request, site, who)
     note = "settings.wrong" if reason == "settings_wrong" else f"problem.{reason}"
     status = 409 if reason == "changed_meanwhile" else 422
     return _page(request, shown, form, note=note, others=others, status=status)
