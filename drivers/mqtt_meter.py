@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import isfinite
 
 from drivers import ContactReport, Device, DurationMs, Emit, MeterReport, Quantity, Report
 from drivers.mqtt import payload, told
@@ -31,6 +30,10 @@ BOUNDS = {
     "lqi": (0.0, 255.0),
 }
 """Between which bounds a quantity of this unit makes sense."""
+
+
+LARGEST = 1e300
+"""From here on it is no number of anything: a few of them have no sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ def read(settings: Settings, message: bytes) -> Sequence[Report]:
             if isinstance(found, bool) or not isinstance(found, int | float | str):
                 raise payload.Unreadable(f"{path or 'the message'} is no number")
             value = float(found)
-            if not isfinite(value):
+            if not abs(value) < LARGEST:
                 raise payload.Unreadable(f"{path or 'the message'} is no number")
             told.append(MeterReport(name, value))
         except payload.Missing:

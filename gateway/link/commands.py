@@ -17,6 +17,7 @@ from typing import Any
 
 from gateway.core.events import MODES
 from gateway.core.facts import Json
+from gateway.wire import read_json
 
 PAYLOAD_MOST = 8 * 1024
 TTL_S = 5.0
@@ -191,8 +192,8 @@ def _parse(payload: bytes) -> dict[str, Any] | None:
     if len(payload) > PAYLOAD_MOST:
         return None
     try:
-        raw = json.loads(payload)
-    except (ValueError, RecursionError):
+        raw = read_json(payload)
+    except ValueError:
         return None
     if not isinstance(raw, dict):
         return None
@@ -224,6 +225,8 @@ def _target(parts: tuple[str, ...]) -> tuple[str, str] | None:
     if len(parts) < 3 or not all(parts):
         return None
     subject = ".".join(parts[1:-1])
+    if len(subject) > TEXT_MOST:
+        return None
     if parts[0] == "door" and parts[-1] in {"open", "mode"}:
         return _name(parts), subject
     if parts[0] == "call" and parts[-1] == "acknowledge":

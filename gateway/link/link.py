@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import queue
 import shutil
@@ -24,7 +23,7 @@ from gateway.link.mqtt import Acknowledged, Connected, Inbox, Lost, Message, Sub
 from gateway.link.points import Listening, Points
 from gateway.link.publisher import Publisher, Small
 from gateway.link.topics import Topics
-from gateway.wire import PUBLISHED
+from gateway.wire import PUBLISHED, read_json
 
 log = structlog.get_logger("link")
 
@@ -36,6 +35,8 @@ LOOK_MS = 1_000
 REFUSED_PER_S = 5
 ANSWERS_KEPT_MS = 10_000
 BURST_ITEMS = 500
+NAME_MOST = 128
+"""Characters of the names of a recorder and of a journal."""
 
 
 class Broker(Protocol):
@@ -254,20 +255,22 @@ class Link:
                 log.error("a second gateway with this id", gateway=self.gateway)
                 self.broker.drop("taken_over")
         elif len(parts) == 2 and parts[0] == "recorded":
-            raw = _object(message.payload)
-            lanes = raw.get("lanes")
-            if raw.get("journal") == "":
-                self._health_asked = True  # it has never heard of us: there is our journal
-            elif isinstance(raw.get("journal"), str) and isinstance(lanes, dict):
-                known = {k: v for k, v in lanes.items() if k in PUBLISHED and type(v) is int}
+            self._recorded(parts[1], _object(message.payload))
+
+    def _recorded(self, recorder: str, raw: Mapping[str, Any]) -> None:
+        """How far a recorder has come; what cannot be told to ``control`` is passed over."""
+        journal, lanes = raw.get("journal"), raw.get("lanes")
+        if journal == "":
+            self._health_asked = True  # it has never heard of us: there is our journal
+        elif isinstance(journal, str) and isinstance(lanes, dict):
+            known = {k: v for k, v in lanes.items() if k in PUBLISHED and type(v) is int}
+            told = 0 < len(recorder) <= NAME_MOST and len(journal) <= NAME_MOST
+            if told and all(0 <= seq <= 2**53 for seq in known.values()):
                 self.panel.send(
-                    {
-                        "type": "recorded",
-                        "recorder": parts[1],
-                        "journal": raw["journal"],
-                        "lanes": known,
-                    }
+                    {"type": "recorded", "recorder": recorder, "journal": journal, "lanes": known}
                 )
+            else:
+                log.warning("recorded not understood", recorder=recorder[:NAME_MOST])
 
     def _born(self, payload: bytes) -> None:
         """Home Assistant has started: it is introduced to everything again."""
@@ -453,8 +456,8 @@ class Link:
 
 def _object(payload: bytes) -> dict[str, Any]:
     try:
-        raw = json.loads(payload) if len(payload) <= 1_000_000 else None
-    except (ValueError, RecursionError):
+        raw = read_json(payload) if len(payload) <= 1_000_000 else None
+    except ValueError:
         return {}
     return raw if isinstance(raw, dict) else {}
 

@@ -79,6 +79,15 @@ def test_another_word_is_nothing_for_a_button() -> None:
     assert level(b'{"action":""}', button) == "nothing"
 
 
+@pytest.mark.parametrize("number", [b"1e301", b"-1.7e308", b"1e999", b"NaN", b"1" + b"0" * 400])
+def test_a_number_that_measures_nothing_is_none(number: bytes) -> None:
+    """Beyond 1e300 ``control`` did not take it, and closed the link's connection."""
+    settings = mqtt_meter.Settings("a", {"load_percent": ""})
+    assert mqtt_meter.read(settings, number) == [
+        MeterReport("load_percent", None, "the message is no number")
+    ]
+
+
 @given(st.binary(max_size=200) | st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=10),
     lambda inner: st.lists(inner, max_size=3)

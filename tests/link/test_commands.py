@@ -85,6 +85,8 @@ def test_a_fresh_command_is_passed_on_and_lives_as_long_as_it_says() -> None:
         (envelope(reason=["x"]), NOW, "malformed"),
         (b"", NOW, "malformed"),
         (b"[]", NOW, "malformed"),
+        (envelope(reason="\ud800"), NOW, "malformed"),
+        (envelope(more=1e999), NOW, "malformed"),
         (b"\xff", NOW, "malformed"),
         (b'{"id": NaN}', NOW, "malformed"),
         (b"[" * PAYLOAD_MOST, NOW, "malformed"),
@@ -93,6 +95,12 @@ def test_a_fresh_command_is_passed_on_and_lives_as_long_as_it_says() -> None:
 )
 def test_refusals(raw: Any, now: Now, expected: str) -> None:
     assert reason(judge(raw, now=now)) == expected
+
+
+def test_a_door_whose_name_no_message_to_control_can_hold_is_refused() -> None:
+    """``control`` closed the link's connection, as it does with whoever speaks no language."""
+    assert reason(judge(envelope(), parts=("door", "x" * 200, "open"))) == "accepted"
+    assert reason(judge(envelope(), parts=("door", "x" * 201, "open"))) == "malformed"
 
 
 def test_a_retained_command_moves_nothing() -> None:

@@ -216,3 +216,21 @@ def test_home_assistant_is_told_again_when_it_is_born(bench: Bench) -> None:
     bench.link.turn(0)
     told = [topic for topic, _ in bench.broker.sent]
     assert told.count("homeassistant/device/csg/config") == 2
+
+
+@pytest.mark.parametrize(
+    ("recorder", "payload"),
+    [
+        ("r", b'{"journal":"j1","lanes":{"urgent":9007199254740993}}'),
+        ("r", b'{"journal":"j1","lanes":{"urgent":-1}}'),
+        ("r", b'{"journal":"' + b"j" * 501 + b'","lanes":{}}'),
+        ("r", b'{"journal":"\\ud800","lanes":{}}'),
+        ("r" * 501, b'{"journal":"j1","lanes":{}}'),
+    ],
+)
+def test_what_control_would_not_understand_of_a_recorder_is_not_told(
+    bench: Bench, recorder: str, payload: bytes
+) -> None:
+    """Kept by the broker, one such message threw the link out at ``control`` again and again."""
+    bench.turn(Connected(1, 20), Message(f"portier/csg/recorded/{recorder}", payload, True))
+    assert not any(one["type"] == "recorded" for one in bench.panel.told)
