@@ -45,6 +45,7 @@ from gateway.web.pages import (
     testbook,
     tickets,
 )
+from gateway.web.polling import Unchanged, on_unchanged
 from gateway.web.problems import Problem
 from gateway.web.records import Records
 from gateway.web.render import STATIC
@@ -129,6 +130,7 @@ def create_app(site: Site) -> FastAPI:
         app.include_router(router)
     app.mount("/static", Static(directory=STATIC), name="static")
     app.add_exception_handler(Problem, problems.on_problem)
+    app.add_exception_handler(Unchanged, on_unchanged)
     app.add_exception_handler(HTTPException, problems.on_http)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)
     app.add_exception_handler(Exception, problems.on_crash)

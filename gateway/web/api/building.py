@@ -10,6 +10,8 @@ from gateway.core.facts import Json
 from gateway.web.access import Maintenance, MaintenanceProved, Staff, TheSite, View
 from gateway.web.api.models import Accepted, ShelveRequest, TestRequest, problems
 from gateway.web.commands import accepted
+from gateway.web.polling import RESPONSES as TAGGED
+from gateway.web.polling import Poll
 from gateway.web.problems import Problem
 from gateway.web.view import (
     alarms_json,
@@ -22,16 +24,21 @@ from gateway.web.view import (
 router = APIRouter(tags=["building"])
 
 
-@router.get("/api/v1/status", responses=problems())
-async def status(who: View, site: TheSite) -> dict[str, Any]:
-    """Everything the page shows. ``stale``: the controller is away, ``since`` then."""
-    return status_json(site.house)
+@router.get("/api/v1/status", responses=problems() | TAGGED)
+async def status(who: View, site: TheSite, poll: Poll) -> dict[str, Any]:
+    """Everything the page shows. ``stale``: the controller is away, ``since`` then.
+
+    To ask often, send the ``ETag`` of the last answer as ``If-None-Match``: 304 without a body
+    says that it is all still true, the times that move by themselves aside. A reading of a
+    meter, a press, and that the controller is away are changes. For everything at once there
+    is the live stream."""
+    return poll(status_json(site.house))
 
 
-@router.get("/api/v1/points", responses=problems())
-async def points(who: View, site: TheSite) -> list[dict[str, Any]]:
+@router.get("/api/v1/points", responses=problems() | TAGGED)
+async def points(who: View, site: TheSite, poll: Poll) -> list[dict[str, Any]]:
     """All points in the order of the configuration."""
-    return points_json(site.house)
+    return poll(points_json(site.house))
 
 
 @router.get("/api/v1/points/{point}", responses=problems(404))
@@ -53,10 +60,10 @@ async def try_relay(
     return accepted(await site.house.ask("test_relay", args, who))
 
 
-@router.get("/api/v1/alarms", responses=problems())
-async def alarms(who: View, site: TheSite) -> list[dict[str, Any]]:
+@router.get("/api/v1/alarms", responses=problems() | TAGGED)
+async def alarms(who: View, site: TheSite, poll: Poll) -> list[dict[str, Any]]:
     """All alarms that are active, or over and not yet seen, or shelved."""
-    return alarms_json(site.house)
+    return poll(alarms_json(site.house))
 
 
 @router.post(

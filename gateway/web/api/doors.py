@@ -12,16 +12,18 @@ from gateway.web.access import Maintenance, StaffProved, TheSite, View
 from gateway.web.api.models import Accepted, ModeRequest, OpenRequest, ServiceRequest, problems
 from gateway.web.commands import accepted
 from gateway.web.opening import open_door
+from gateway.web.polling import RESPONSES as TAGGED
+from gateway.web.polling import Poll
 from gateway.web.problems import Problem
 from gateway.web.view import doors_json
 
 router = APIRouter(tags=["doors"])
 
 
-@router.get("/api/v1/doors", responses=problems())
-async def doors(who: View, site: TheSite) -> list[dict[str, Any]]:
+@router.get("/api/v1/doors", responses=problems() | TAGGED)
+async def doors(who: View, site: TheSite, poll: Poll) -> list[dict[str, Any]]:
     """All doors in the order of the configuration."""
-    return doors_json(site.house)
+    return poll(doors_json(site.house))
 
 
 @router.get("/api/v1/doors/{door}", responses=problems(404))

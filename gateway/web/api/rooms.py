@@ -10,16 +10,18 @@ from gateway.core.facts import Json
 from gateway.web.access import Staff, TheSite, View
 from gateway.web.api.models import Accepted, RoomTestRequest, problems
 from gateway.web.commands import accepted
+from gateway.web.polling import RESPONSES as TAGGED
+from gateway.web.polling import Poll
 from gateway.web.problems import Problem
 from gateway.web.view import calls_json, rooms_json
 
 router = APIRouter(tags=["rooms"])
 
 
-@router.get("/api/v1/rooms", responses=problems())
-async def rooms(who: View, site: TheSite) -> list[dict[str, Any]]:
+@router.get("/api/v1/rooms", responses=problems() | TAGGED)
+async def rooms(who: View, site: TheSite, poll: Poll) -> list[dict[str, Any]]:
     """All rooms. Whether one is occupied is told to staff only."""
-    return rooms_json(site.house, private=who.may("staff"))
+    return poll(rooms_json(site.house, private=who.may("staff")))
 
 
 @router.get("/api/v1/rooms/{room}", responses=problems(404))
@@ -45,10 +47,10 @@ async def end_test(room: str, who: Staff, site: TheSite) -> Accepted:
     return accepted(await site.house.ask("test_room", args, who))
 
 
-@router.get("/api/v1/calls", responses=problems())
-async def calls(who: View, site: TheSite) -> list[dict[str, Any]]:
+@router.get("/api/v1/calls", responses=problems() | TAGGED)
+async def calls(who: View, site: TheSite, poll: Poll) -> list[dict[str, Any]]:
     """The calls that stand. Calls of the past are events of the kinds ``call_*``."""
-    return calls_json(site.house)
+    return poll(calls_json(site.house))
 
 
 @router.post("/api/v1/calls/{call}/acknowledge", status_code=202, responses=problems(404, 409, 503))
