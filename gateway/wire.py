@@ -28,7 +28,7 @@ PUBLISHED: tuple[Lane, ...] = ("urgent", "routine")
 DEEPEST = 40
 """Levels of what somebody else may nest; Python's own functions follow some hundreds."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST_UTC_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, where RFC 3339 ends
+LAST_UTC_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, where RFC 3339 ends
 _LAST_INT = 2**63 - 1
 _TYPE = re.compile(r"portier\.([a-z][a-z0-9_]{0,63})\.v1")
 _TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}):([0-5][0-9])\.([0-9]{3})Z")
@@ -116,7 +116,7 @@ def event_id(gateway: str, journal: str, lane: str, seq: int) -> str:
 
 def rfc3339(utc_ms: UtcMs) -> str:
     """``2024-05-01T08:00:00.000Z``. Raises :class:`ValueError` before 1970 and after 9999."""
-    if not 0 <= utc_ms <= _LAST_UTC_MS:
+    if not 0 <= utc_ms <= LAST_UTC_MS:
         raise ValueError(f"no calendar date for {utc_ms} ms")
     minute, ms = divmod(utc_ms, 60_000)
     return f"{_minute(minute)}:{ms // 1000:02d}.{ms % 1000:03d}Z"
@@ -156,7 +156,7 @@ def to_cloudevent(gateway: str, journal: str, row: Row, *, late: bool) -> dict[s
         "late": late,
         "data": dict(row.data),
     }
-    if row.utc_ms is not None and 0 <= row.utc_ms <= _LAST_UTC_MS:
+    if row.utc_ms is not None and 0 <= row.utc_ms <= LAST_UTC_MS:
         event["time"] = rfc3339(row.utc_ms)
     return event
 

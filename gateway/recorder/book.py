@@ -16,7 +16,7 @@ from gateway.recorder.sequences import Key, Lane, Range, as_ranges, covers, merg
 from gateway.recorder.stamps import Occupied, place
 from gateway.recorder.state import Aside, Known, RecorderState, Waiting
 from gateway.recorder.store import Rejected
-from gateway.wire import PUBLISHED, Event, WireError, from_cloudevent
+from gateway.wire import LAST_UTC_MS, PUBLISHED, Event, WireError, from_cloudevent, read_json
 
 UNKNOWN_KEPT_MS = 86_400_000
 """A fact whose time nobody ever learns is stored after this, at the time of its receipt."""
@@ -66,8 +66,8 @@ class Book:
         """One message of ``event/#``."""
         try:
             text = payload.decode()
-            raw = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            raw = read_json(payload)
+        except ValueError as error:
             self._set_aside(batch, topic, f"not JSON: {error}", payload)
             return
         try:
@@ -88,12 +88,13 @@ class Book:
             return
         taken.add(event.seq)
         boot = (gateway, event.boot)
-        if event.kind == "clock_trusted" and isinstance(
-            offset := event.data.get("utc_offset_ms"), int
-        ):
-            batch.boots[boot] = offset
+        told = event.data.get("utc_offset_ms") if event.kind == "clock_trusted" else None
+        if isinstance(told, int) and abs(told) <= LAST_UTC_MS:
+            batch.boots[boot] = told
         elif event.utc_ms is not None and boot not in self._boots:
-            batch.boots.setdefault(boot, event.utc_ms - event.mono_ms)
+            offset = event.utc_ms - event.mono_ms
+            if abs(offset) <= LAST_UTC_MS:
+                batch.boots.setdefault(boot, offset)
         batch.events.append((key, event, topic, text))
 
     def absent(self, batch: Batch, gateway: str, payload: bytes) -> None:
@@ -163,7 +164,7 @@ class Book:
             if utc_ms is None:
                 boot = (event.gateway, event.boot)
                 found = batch.boots.get(boot, self._boots.get(boot))
-                utc_ms = None if found is None else event.mono_ms + found
+                utc_ms = _instant(event.mono_ms, found)
             if utc_ms is None:
                 batch.wait.append(Waiting(key, event.seq, event.boot, now_ms, text))
             else:
@@ -184,8 +185,9 @@ class Book:
 
     def _waited(self, batch: Batch, one: Waiting, offset: int | None) -> None:
         event = from_cloudevent(json.loads(one.event))
-        utc_ms = one.received_ms if offset is None else event.mono_ms + offset
-        self._point(batch, one.key, event, utc_ms, "", one.event, time_known=offset is not None)
+        utc_ms = _instant(event.mono_ms, offset)
+        at_ms = one.received_ms if utc_ms is None else utc_ms
+        self._point(batch, one.key, event, at_ms, "", one.event, time_known=utc_ms is not None)
         batch.done.append(one)
 
     def _point(
@@ -280,10 +282,17 @@ class Book:
         self._state.save(changed, {key: lane.through for key, lane in changed.items()}, now_ms)
 
 
+def _instant(mono_ms: int, offset: int | None) -> int | None:
+    """UTC ms, where that is an instant that stores and calendars know."""
+    if offset is None or not 0 <= mono_ms + offset <= LAST_UTC_MS:
+        return None
+    return mono_ms + offset
+
+
 def _object(payload: bytes) -> dict[str, object]:
     try:
-        raw = json.loads(payload)
-    except (ValueError, RecursionError):
+        raw = read_json(payload)
+    except ValueError:
         return {}
     return raw if isinstance(raw, dict) else {}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from sys import float_info
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.core.facts import KINDS
@@ -76,19 +77,19 @@ def _field(value: object, wanted: str) -> Value | None:
             return int(value)
         if wanted == "str":
             return str(value)
-        number = float(value)
-        return number if abs(number) < float("inf") else None
+        return float(value) if abs(value) <= float_info.max else None
     if isinstance(value, str) and wanted in {"str", ""}:
         return value if len(value) <= TEXT_MOST else value[: TEXT_MOST - 1] + "…"
     return None
 
 
 def fields_of(event: Event, time_known: bool) -> dict[str, Value]:
-    """The fields of the event's point. A value that is null is left out: gaps are gaps."""
+    """The fields of the event's point. A value that is null is left out: gaps are gaps.
+    So is a name that no kind of ours would have, which line protocol might take for a tag."""
     types = _TYPES.get(event.kind, {})
     fields: dict[str, Value] = {"seq": event.seq}
     for name, value in event.data.items():
-        if name not in _NO_FIELDS:
+        if name not in _NO_FIELDS and name.isascii() and name.isidentifier():
             kept = _field(value, types.get(name, ""))
             if kept is not None:
                 fields[name] = kept
@@ -97,7 +98,7 @@ def fields_of(event: Event, time_known: bool) -> dict[str, Value]:
     return fields
 
 
-_TAG = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\n": " ", "\r": " ", "\\": "/"})
+_TAG = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\n": r"\ ", "\r": r"\ ", "\\": "/"})
 _TEXT = str.maketrans({'"': r"\"", "\\": r"\\", "\n": " ", "\r": " "})
 _prefixes: dict[Series, str] = {}
 _PREFIXES_MOST = 20_000

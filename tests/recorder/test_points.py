@@ -53,6 +53,15 @@ def test_what_differs_between_first_sending_and_replay_is_not_stored() -> None:
     assert point_of(late=True) == point_of(late=False)
 
 
+def test_what_only_a_newer_gateway_says_cannot_break_a_line_open() -> None:
+    """A number too large for a float ended the recorder, again after each delivery; the name of
+    a field or a line feed in a subject split the line."""
+    point = point_of(
+        kind="brand_new", subject="a\nb", data={"n": 10**400, "a b": 1, "c,d=1": 2, "": 3, "x": 4}
+    )
+    assert line(point) == r"brand_new,gateway=csg,subject=a\ b seq=7i,x=4.0 1000"
+
+
 @given(st.text(max_size=300), st.text(min_size=1, max_size=20))
 def test_no_text_can_break_a_line_open(text: str, tag: str) -> None:
     point = Point("k", (("subject", tag),), {"seq": 1, "t": text}, 5)

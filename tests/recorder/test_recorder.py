@@ -172,6 +172,30 @@ def test_a_fact_whose_time_nobody_learns_is_stored_a_day_later_and_says_so(bench
     assert (point.time_ms, point.fields["time_known"]) == (received, 0)
 
 
+def test_a_time_that_no_calendar_has_is_none(bench: Bench) -> None:
+    """It was more than SQLite can count; the recorder ended, again after each delivery."""
+    far = {"utc_offset_ms": 2**63 - 1}
+    bench.broker.event(event(1, kind="clock_trusted", subject="gateway", data=far, utc_ms=None))
+    bench.broker.event(event(2, utc_ms=None, mono_ms=2**63 - 1))
+    bench.broker.event(event(3, utc_ms=T0, mono_ms=1 - 2**63, boot="b0"))
+    bench.broker.event(event(4, utc_ms=T0 + 1))
+    bench.turn()
+    assert bench.store.seqs() == [1, 3, 4]
+    assert len(bench.broker.acknowledged) == 4
+    bench.turn(86_400_000 + 60_000)
+    assert bench.store.seqs()[-4:] == [1, 2, 3, 4]
+
+
+def test_half_a_character_is_set_aside(bench: Bench) -> None:
+    """No store can hold it; the recorder ended, again after each delivery."""
+    bench.broker.event(event(1, subject="\ud800"))
+    bench.broker.give("health", b'{"journal":"\\ud800","sent":{"urgent":1}}')
+    bench.broker.give("absent", b'{"journal":"\\ud800","lane":"urgent","ranges":[]}')
+    bench.turn(1_500)
+    assert len(bench.broker.acknowledged) == 3
+    assert len(bench.state.asides()) == 2
+
+
 def test_one_bad_point_is_set_aside_and_the_rest_goes_on(bench: Bench) -> None:
     bench.store.bad = {2}
     for seq in (1, 2, 3):
