@@ -16,6 +16,8 @@ from starlette.responses import Response
 
 from gateway.panel.client import AsyncPanelClient
 from gateway.web import outside, problems
+from gateway.web.api import account as api_account
+from gateway.web.api import bench as api_bench
 from gateway.web.api import building as api_building
 from gateway.web.api import doors as api_doors
 from gateway.web.api import journal as api_journal
@@ -45,13 +47,14 @@ from gateway.web.pages import (
     testbook,
     tickets,
 )
+from gateway.web.people import on_user_error
 from gateway.web.polling import Unchanged, on_unchanged
 from gateway.web.problems import Problem
 from gateway.web.records import Records
 from gateway.web.render import STATIC
 from gateway.web.site import Site
 from gateway.web.upkeep_site import keep_weeks
-from gateway.web.users import Users
+from gateway.web.users import UserError, Users
 
 ROUTERS: tuple[APIRouter, ...] = (
     status.router,
@@ -73,11 +76,13 @@ ROUTERS: tuple[APIRouter, ...] = (
     api_rooms.router,
     api_building.router,
     api_journal.router,
+    api_account.router,
     api_people.router,
     api_settings.router,
     api_maintenance.router,
     api_testbook.router,
     api_live.router,
+    api_bench.router,
     outside.router,
 )
 
@@ -130,6 +135,7 @@ def create_app(site: Site) -> FastAPI:
         app.include_router(router)
     app.mount("/static", Static(directory=STATIC), name="static")
     app.add_exception_handler(Problem, problems.on_problem)
+    app.add_exception_handler(UserError, on_user_error)
     app.add_exception_handler(Unchanged, on_unchanged)
     app.add_exception_handler(HTTPException, problems.on_http)
     app.add_exception_handler(RequestValidationError, problems.on_invalid)

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.web.options import SecondFactor
-from gateway.web.problems import NotLoggedIn, Problem
+from gateway.web.problems import CHANGE_NEEDED, NotLoggedIn, Problem
 from gateway.web.users import ROLES, SESSION_LIFE_S, Role, Users, hashed
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -154,6 +154,11 @@ def proved(users: Users, level: SecondFactor, who: Who, proof: Proof) -> bool:
     return level == "doors" or ago_s is not None
 
 
+def has_first_password(users: Users, who: Who) -> bool:
+    """Whether somebody still uses the password that was made at the first start."""
+    return who.user_id is not None and users.has_first_password(who.user_id)
+
+
 def seen(request: Request) -> Who | None:
     """Whom a page may show the house: nobody who has yet to give the second factor."""
     site, who = request.app.state.site, identify(request)
@@ -163,11 +168,15 @@ def seen(request: Request) -> Who | None:
 
 
 class Needs:
-    """The dependency by which a route says who may call it. ``None``: everybody."""
+    """The dependency by which a route says who may call it. ``None``: everybody.
 
-    def __init__(self, role: Role | None, proof: Proof = "login") -> None:
+    ``always``: also who has yet to change the first password, which a log has shown. To see
+    the house, open its doors and answer its calls is never withheld from who is logged in."""
+
+    def __init__(self, role: Role | None, proof: Proof = "login", *, always: bool = False) -> None:
         self.role = role
         self.proof = proof
+        self.always = always
 
     async def __call__(self, request: Request) -> Who | None:
         site = request.app.state.site
@@ -194,4 +203,6 @@ class Needs:
             raise Problem(403, "role")
         if not proved(site.users, site.options.second_factor, who, self.proof):
             raise Problem(403, "second_factor")
+        if not self.always and has_first_password(site.users, who):
+            raise Problem(403, CHANGE_NEEDED)
         return who

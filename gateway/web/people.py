@@ -1,22 +1,86 @@
-"""Changing users and tokens: said in the audit chain, and open streams end at once."""
+"""Changing users and tokens, the same for the page and the API: said in the audit chain, and
+streams of whoever lost a right end at once.
+
+What cannot be done raises :class:`UserError`; the application answers that with
+:func:`on_user_error`.
+"""
 
 from __future__ import annotations
 
+import asyncio
+
+from starlette.requests import Request
+from starlette.responses import Response
+
 from gateway.core.facts import Json
 from gateway.web.auth import Who
-from gateway.web.problems import Problem
+from gateway.web.problems import Problem, answer
 from gateway.web.site import Site
-from gateway.web.users import UserError
+from gateway.web.users import User, UserError
 
 _STATUS = {"unknown_user": 404, "unknown_token": 404, "name_taken": 409, "last_admin": 409}
 
 
-def user_problem(error: UserError) -> Problem:
+def on_user_error(request: Request, error: Exception) -> Response:
     """What cannot be done about users, as an answer."""
-    return Problem(_STATUS.get(error.key, 422), error.key)
+    assert isinstance(error, UserError)  # noqa: S101  # registered for this class only
+    return answer(request, Problem(_STATUS.get(error.key, 422), error.key))
 
 
 async def on_people(site: Site, who: Who, action: str, **detail: Json) -> None:
     """After every change: into the audit chain, and streams of who lost a right end."""
     site.hub.check()
     await site.house.audit(who, action, **detail)
+
+
+async def add_user(site: Site, who: Who, name: str, role: str, password: str) -> User:
+    user = await asyncio.to_thread(site.users.add_user, name, role, password)
+    await on_people(site, who, "user_added", subject=f"web:{user.id}", role=user.role)
+    return user
+
+
+async def set_role(site: Site, who: Who, user: User, role: str) -> User:
+    changed = site.users.set_role(user.name, role)
+    await on_people(site, who, "role_changed", subject=f"web:{user.id}", role=changed.role)
+    return changed
+
+
+async def set_password(site: Site, who: Who, user: User, password: str) -> None:
+    """For somebody who has forgotten theirs; their log-ins end."""
+    await asyncio.to_thread(site.users.set_password, user.name, password)
+    await on_people(site, who, "password_set", subject=f"web:{user.id}")
+
+
+async def end_sessions(site: Site, who: Who, user: User) -> None:
+    site.users.end_sessions(user.id)
+    await on_people(site, who, "sessions_ended", subject=f"web:{user.id}")
+
+
+async def end_session(site: Site, who: Who, user: User, session: str) -> None:
+    """Raises :class:`Problem` 404 where the user has none such."""
+    if not site.users.end_session_of(user.id, session):
+        raise Problem(404, "unknown_session")
+    await on_people(site, who, "sessions_ended", subject=f"web:{user.id}")
+
+
+async def remove_factor(site: Site, who: Who, user: User) -> None:
+    """For somebody who has lost the app and the recovery codes."""
+    site.users.remove_factor(user.id)
+    await on_people(site, who, "factor_removed", subject=f"web:{user.id}")
+
+
+async def remove_user(site: Site, who: Who, user: User) -> None:
+    site.users.remove_user(user.name)
+    await on_people(site, who, "user_removed", subject=f"web:{user.id}")
+
+
+async def add_token(site: Site, who: Who, name: str, role: str, days: int) -> str:
+    """The token itself, told once."""
+    secret = site.users.add_token(name, role, days, who.actor)
+    await on_people(site, who, "token_added", subject=f"token:{name}", role=role)
+    return secret
+
+
+async def revoke_token(site: Site, who: Who, name: str) -> None:
+    site.users.revoke_token(name)
+    await on_people(site, who, "token_revoked", subject=f"token:{name}")

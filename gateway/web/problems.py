@@ -15,6 +15,7 @@ from gateway.web.render import language_of, page
 from gateway.web.words import Words
 
 MEDIA = "application/problem+json"
+CHANGE_NEEDED = "password_change_needed"
 
 
 class Problem(Exception):
@@ -67,6 +68,8 @@ def answer(request: Request, problem: Problem, extra: dict[str, Any] | None = No
         came_from = path_of(request)
         target = f"/second-factor?next={quote(came_from)}"
         return RedirectResponse(target, 303, {"Cache-Control": "no-store"})
+    if problem.reason == CHANGE_NEEDED and for_people(request):
+        return RedirectResponse("/account", 303, {"Cache-Control": "no-store"})
     if for_people(request):
         return page(
             request,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.web.auth import Who
+from gateway.web.mine import person
 from gateway.web.people import on_people
 from gateway.web.problems import Problem
 from gateway.web.site import Site
@@ -10,13 +11,11 @@ from gateway.web.site import Site
 
 async def prove(site: Site, who: Who, code: str) -> bool:
     """Whether ``code`` was right; this session is proved then. Five tries, then one in a
-    quarter of an hour. Raises :class:`Problem`: 422 without a session, 429."""
-    if who.user_id is None:
-        raise Problem(422, "malformed")
-    key = str(who.user_id)
+    quarter of an hour. Raises :class:`Problem`: 403 for an access token, 429."""
+    key = str(person(who))
     if not site.factor_limit.take(key):
         raise Problem(429, "limit", Retry_After=str(int(site.factor_limit.wait_s(key)) + 1))
-    kind = site.users.use_code(who.user_id, code)
+    kind = site.users.use_code(person(who), code)
     if not kind:
         return False
     site.factor_limit.forget(key)

@@ -80,7 +80,7 @@ def announce(options: Options, password: str | None) -> None:
     if password is not None:
         lines += [
             f"First log-in: user admin, password {password}",
-            "  Shown once. Change it on the page under My account, and add the others there,"
+            "  Shown once. The page asks for one of your own; add the others there under Users,"
             f" or: portier user add NAME --role staff --state {options.state}",
         ]
     print("\n".join(lines), file=sys.stderr, flush=True)  # noqa: T201  # shown once, not logged

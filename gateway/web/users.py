@@ -71,6 +71,13 @@ class Users(Sessions, Tokens, Factors):
                 return user
         raise UserError("unknown_user", f"no such user: {name}")
 
+    def by_id(self, user_id: int) -> User:
+        """Raises :class:`UserError` where there is no such user, or none any more."""
+        for user in self.list_users():
+            if user.id == user_id:
+                return user
+        raise UserError("unknown_user", f"no such user: {user_id}")
+
     def name_of(self, user_id: int) -> str | None:
         row = self._one("SELECT name FROM users WHERE id = ?", user_id)
         return str(row[0]) if row else None

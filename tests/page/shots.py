@@ -203,6 +203,7 @@ def main(folder: Path, names: tuple[str, ...]) -> None:
             album.looks[f"{width}-{scheme}-{locale[:2]}"] = context
         album.take("login", "/login")
         users = Users(users_file(house.state))
+        users.set_password("admin", PASSWORD)  # as everybody has to after the first log-in
         users.add_user("hausmeister", "staff", PASSWORD)
         for context in album.looks.values():
             secret = users.start_session(users.by_name("admin").id)

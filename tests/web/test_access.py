@@ -15,7 +15,7 @@ from gateway.web.users import ROLES
 from tests.web.conftest import PASSWORD, Web
 
 OPEN = {
-    ("GET", "/login"), ("POST", "/login"), ("POST", "/language"),
+    ("GET", "/login"), ("POST", "/login"), ("POST", "/language"), ("POST", "/api/v1/session"),
     ("GET", "/m/{token}"), ("POST", "/m/{token}"),
     ("GET", "/health/live"), ("GET", "/health/ready"),
 }  # fmt: skip

@@ -205,6 +205,9 @@ MOVES = {
     ("POST", "/api/v1/doors/{door}/open"), ("PUT", "/api/v1/doors/{door}/mode"),
     ("POST", "/api/v1/points/{point}/test"), ("POST", "/users"), ("POST", "/api/v1/users"),
     ("POST", "/api/v1/tokens"), ("POST", "/account/factor/remove"),
+    ("POST", "/api/v1/me/second-factor/removal"), ("PUT", "/api/v1/users/{user}/role"),
+    ("PUT", "/api/v1/users/{user}/password"), ("DELETE", "/api/v1/users/{user}"),
+    ("DELETE", "/api/v1/users/{user}/second-factor"),
     ("POST", "/settings"), ("PUT", "/api/v1/settings"), ("POST", "/api/v1/settings/undo"),
 }  # fmt: skip
 

@@ -7,7 +7,15 @@ from typing import Any
 from fastapi import APIRouter
 
 from gateway.core.facts import Json
-from gateway.web.access import Maintenance, MaintenanceProved, Staff, TheSite, View
+from gateway.web.access import (
+    Maintenance,
+    MaintenanceProved,
+    Staff,
+    StaffAlways,
+    TheSite,
+    View,
+    ViewAlways,
+)
 from gateway.web.api.models import Accepted, ShelveRequest, TestRequest, problems
 from gateway.web.commands import accepted
 from gateway.web.polling import RESPONSES as TAGGED
@@ -25,7 +33,7 @@ router = APIRouter(tags=["building"])
 
 
 @router.get("/api/v1/status", responses=problems() | TAGGED)
-async def status(who: View, site: TheSite, poll: Poll) -> dict[str, Any]:
+async def status(who: ViewAlways, site: TheSite, poll: Poll) -> dict[str, Any]:
     """Everything the page shows. ``stale``: the controller is away, ``since`` then.
 
     To ask often, send the ``ETag`` of the last answer as ``If-None-Match``: 304 without a body
@@ -61,7 +69,7 @@ async def try_relay(
 
 
 @router.get("/api/v1/alarms", responses=problems() | TAGGED)
-async def alarms(who: View, site: TheSite, poll: Poll) -> list[dict[str, Any]]:
+async def alarms(who: ViewAlways, site: TheSite, poll: Poll) -> list[dict[str, Any]]:
     """All alarms that are active, or over and not yet seen, or shelved."""
     return poll(alarms_json(site.house))
 
@@ -69,7 +77,7 @@ async def alarms(who: View, site: TheSite, poll: Poll) -> list[dict[str, Any]]:
 @router.post(
     "/api/v1/alarms/{alarm:path}/acknowledge", status_code=202, responses=problems(404, 409, 503)
 )
-async def acknowledge(alarm: str, who: Staff, site: TheSite) -> Accepted:
+async def acknowledge(alarm: str, who: StaffAlways, site: TheSite) -> Accepted:
     """Somebody has seen it. The alarm's id contains a slash: ``front/left_open``."""
     return accepted(await site.house.ask("acknowledge_alarm", {"alarm": alarm[:200]}, who))
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.web.access import TheSite, View
+from gateway.web.access import TheSite, ViewAlways
 from gateway.web.api.models import problems
 from gateway.web.live import Client, Hub, TooMany, Wire
 from gateway.web.live import View as Seeing
@@ -76,7 +76,7 @@ async def _gone(receive: Receive) -> None:
 )
 async def live(
     request: Request,
-    who: View,
+    who: ViewAlways,
     site: TheSite,
     view: Annotated[str, Query(pattern="^(json|page)$")] = "json",
     last_event_id: Annotated[str | None, Header()] = None,

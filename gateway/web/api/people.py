@@ -1,40 +1,46 @@
-"""Who may do what: the caller, users, tokens, and the audit chain."""
+"""Who may do what: users, tokens, and the audit chain."""
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
+from pydantic import ConfigDict, Field
 
-from gateway.web.access import Admin, AdminProved, HalfIn, TheSite, View
+from gateway.web import people as changing
+from gateway.web.access import Admin, AdminProved, TheSite
+from gateway.web.api.account import SessionId, session_shape
 from gateway.web.api.models import (
-    Code,
-    Me,
     NewToken,
     NewUser,
+    Role,
     SessionShape,
+    Strict,
     TokenShape,
     UserShape,
     VerdictShape,
     problems,
 )
-from gateway.web.people import on_people, user_problem
 from gateway.web.problems import Problem
-from gateway.web.proving import prove
 from gateway.web.records import Unavailable
 from gateway.web.sessions import session_id
-from gateway.web.users import User, UserError
+from gateway.web.users import User
 
 router = APIRouter(tags=["people"])
 UserId = Annotated[int, Path(ge=1, le=2**53)]
 
 
-@router.get("/api/v1/me", responses=problems())
-async def me(who: View) -> Me:
-    """Who is asking, as the audit chain knows them."""
-    return Me(actor=who.actor, name=who.name, role=who.role)
+class NewRole(Strict):
+    role: Role
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"role": "staff"}]})
+
+
+class SetPassword(Strict):
+    password: str = Field(min_length=10, max_length=200)
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"password": "ein langer Satz"}]}
+    )
 
 
 def shape(user: User) -> UserShape:
@@ -50,66 +56,56 @@ async def users(who: Admin, site: TheSite) -> list[UserShape]:
 @router.post("/api/v1/users", status_code=201, responses=problems(409))
 async def add_user(wanted: NewUser, who: AdminProved, site: TheSite) -> UserShape:
     """A new user."""
-    try:
-        user = await asyncio.to_thread(
-            site.users.add_user, wanted.name, wanted.role, wanted.password
-        )
-    except UserError as error:
-        raise user_problem(error) from None
-    await on_people(site, who, "user_added", subject=f"web:{user.id}", role=user.role)
-    return shape(user)
+    return shape(await changing.add_user(site, who, wanted.name, wanted.role, wanted.password))
 
 
-@router.get("/api/v1/users/me/sessions", responses=problems())
-async def sessions(who: View, site: TheSite) -> list[SessionShape]:
-    """One's own log-ins, the last used first. None for an API token: it has no session."""
-    found = [] if who.user_id is None else site.users.list_sessions(who.user_id)
-    return [
-        SessionShape(
-            id=s.id,
-            begun=datetime.fromtimestamp(s.begun, UTC),
-            seen=datetime.fromtimestamp(s.seen, UTC),
-            browser=s.browser,
-            this=s.id == session_id(who.session),
-        )
-        for s in found
-    ]
+@router.put("/api/v1/users/{user}/role", responses=problems(404, 409))
+async def set_role(user: UserId, wanted: NewRole, who: AdminProved, site: TheSite) -> UserShape:
+    """Give a user another role; their log-ins end. 409 for the last administrator."""
+    return shape(await changing.set_role(site, who, site.users.by_id(user), wanted.role))
 
 
-@router.post("/api/v1/me/second-factor", status_code=204, responses=problems())
-async def second_factor(given: Code, who: HalfIn, site: TheSite) -> Response:
-    """A code of the second factor, for this session. Where the owner wants one, requests are
-    answered 403 ``second_factor`` until then; those with an API token never are."""
-    if not await prove(site, who, given.code):
-        raise Problem(403, "wrong_code")
+@router.put("/api/v1/users/{user}/password", status_code=204, responses=problems(404))
+async def set_password(
+    user: UserId, wanted: SetPassword, who: AdminProved, site: TheSite
+) -> Response:
+    """Set the password of a user who has forgotten it; their log-ins end."""
+    await changing.set_password(site, who, site.users.by_id(user), wanted.password)
     return Response(status_code=204)
 
 
-@router.delete("/api/v1/users/me/sessions", status_code=204, responses=problems())
-async def end_others(who: View, site: TheSite) -> Response:
-    """End all log-ins of one's own but the one that asks; their streams end."""
-    if who.user_id is not None:
-        site.users.end_sessions(who.user_id, keep=who.session)
-        await on_people(site, who, "sessions_ended", subject=who.actor)
+@router.delete("/api/v1/users/{user}", status_code=204, responses=problems(404, 409))
+async def remove_user(user: UserId, who: AdminProved, site: TheSite) -> Response:
+    """The user can log in no more; the journal keeps the name. 409 for the last administrator."""
+    await changing.remove_user(site, who, site.users.by_id(user))
     return Response(status_code=204)
 
 
-@router.delete("/api/v1/users/me/sessions/{session}", status_code=204, responses=problems(404))
-async def end_one(session: str, who: View, site: TheSite) -> Response:
-    """End one log-in of one's own."""
-    if who.user_id is None or not site.users.end_session_of(who.user_id, session):
-        raise Problem(404, "unknown_session")
-    await on_people(site, who, "sessions_ended", subject=who.actor)
+@router.delete("/api/v1/users/{user}/second-factor", status_code=204, responses=problems(404))
+async def remove_factor(user: UserId, who: AdminProved, site: TheSite) -> Response:
+    """Take away the second factor of a user who has lost the app and the recovery codes."""
+    await changing.remove_factor(site, who, site.users.by_id(user))
     return Response(status_code=204)
+
+
+@router.get("/api/v1/users/{user}/sessions", responses=problems(404))
+async def sessions_of(user: UserId, who: Admin, site: TheSite) -> list[SessionShape]:
+    """Where a user is logged in, the last used first."""
+    found = site.users.list_sessions(site.users.by_id(user).id)
+    return [session_shape(one, session_id(who.session)) for one in found]
 
 
 @router.delete("/api/v1/users/{user}/sessions", status_code=204, responses=problems(404))
 async def end_all_of(user: UserId, who: Admin, site: TheSite) -> Response:
     """End all log-ins of a user, one's own included."""
-    if user not in {known.id for known in site.users.list_users()}:
-        raise Problem(404, "unknown_user")
-    site.users.end_sessions(user)
-    await on_people(site, who, "sessions_ended", subject=f"web:{user}")
+    await changing.end_sessions(site, who, site.users.by_id(user))
+    return Response(status_code=204)
+
+
+@router.delete("/api/v1/users/{user}/sessions/{session}", status_code=204, responses=problems(404))
+async def end_one_of(user: UserId, session: SessionId, who: Admin, site: TheSite) -> Response:
+    """End one log-in of a user."""
+    await changing.end_session(site, who, site.users.by_id(user), session)
     return Response(status_code=204)
 
 
@@ -125,11 +121,7 @@ async def tokens(who: Admin, site: TheSite) -> list[TokenShape]:
 @router.post("/api/v1/tokens", status_code=201, responses=problems(409))
 async def add_token(wanted: NewToken, who: AdminProved, site: TheSite) -> TokenShape:
     """A new token; this answer is the only one that holds it."""
-    try:
-        secret = site.users.add_token(wanted.name, wanted.role, wanted.days, who.actor)
-    except UserError as error:
-        raise user_problem(error) from None
-    await on_people(site, who, "token_added", subject=f"token:{wanted.name}", role=wanted.role)
+    secret = await changing.add_token(site, who, wanted.name, wanted.role, wanted.days)
     made = next(token for token in site.users.list_tokens() if token.name == wanted.name.strip())
     return TokenShape(
         name=made.name,
@@ -142,11 +134,7 @@ async def add_token(wanted: NewToken, who: AdminProved, site: TheSite) -> TokenS
 @router.delete("/api/v1/tokens/{name}", status_code=204, responses=problems(404))
 async def revoke_token(name: str, who: Admin, site: TheSite) -> Response:
     """The token counts no more; streams it opened end."""
-    try:
-        site.users.revoke_token(name)
-    except UserError as error:
-        raise user_problem(error) from None
-    await on_people(site, who, "token_revoked", subject=f"token:{name}")
+    await changing.revoke_token(site, who, name)
     return Response(status_code=204)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from gateway.core.facts import Json
-from gateway.web.access import Staff, TheSite, View
+from gateway.web.access import Staff, StaffAlways, TheSite, ViewAlways
 from gateway.web.api.models import Accepted, RoomTestRequest, problems
 from gateway.web.commands import accepted
 from gateway.web.polling import RESPONSES as TAGGED
@@ -19,13 +19,13 @@ router = APIRouter(tags=["rooms"])
 
 
 @router.get("/api/v1/rooms", responses=problems() | TAGGED)
-async def rooms(who: View, site: TheSite, poll: Poll) -> list[dict[str, Any]]:
+async def rooms(who: ViewAlways, site: TheSite, poll: Poll) -> list[dict[str, Any]]:
     """All rooms. Whether one is occupied is told to staff only."""
     return poll(rooms_json(site.house, private=who.may("staff")))
 
 
 @router.get("/api/v1/rooms/{room}", responses=problems(404))
-async def one_room(room: str, who: View, site: TheSite) -> dict[str, Any]:
+async def one_room(room: str, who: ViewAlways, site: TheSite) -> dict[str, Any]:
     """One room."""
     for found in rooms_json(site.house, private=who.may("staff")):
         if found["id"] == room:
@@ -48,13 +48,13 @@ async def end_test(room: str, who: Staff, site: TheSite) -> Accepted:
 
 
 @router.get("/api/v1/calls", responses=problems() | TAGGED)
-async def calls(who: View, site: TheSite, poll: Poll) -> list[dict[str, Any]]:
+async def calls(who: ViewAlways, site: TheSite, poll: Poll) -> list[dict[str, Any]]:
     """The calls that stand. Calls of the past are events of the kinds ``call_*``."""
     return poll(calls_json(site.house))
 
 
 @router.post("/api/v1/calls/{call}/acknowledge", status_code=202, responses=problems(404, 409, 503))
-async def acknowledge(call: str, who: Staff, site: TheSite) -> Accepted:
+async def acknowledge(call: str, who: StaffAlways, site: TheSite) -> Accepted:
     """Somebody takes care: the sounder falls silent, the light stays. ``call`` is the id of a
     call or of its room. Nothing can end a call from here."""
     return accepted(await site.house.ask("acknowledge_call", {"call": call[:200]}, who))

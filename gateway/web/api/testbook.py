@@ -173,6 +173,13 @@ async def answer(number: Number, said: StepAnswer, who: Maintenance, site: TheSi
     return _shape(walk.page_of(site, number))
 
 
+@router.delete("/api/v1/testbook/{number}/steps/last", responses=problems(404))
+async def again(number: Number, who: Maintenance, site: TheSite) -> PageShape:
+    """Take the newest answer back, to do the step again. A signed page stays as it is."""
+    site.testbook.again(walk.page_of(site, number))
+    return _shape(walk.page_of(site, number))
+
+
 @router.post("/api/v1/testbook/{number}/signature", responses=problems(404, 409, 503))
 async def sign(number: Number, wanted: Signature, who: Maintenance, site: TheSite) -> PageShape:
     """Sign a page whose steps all have a result, in the name of the user who is logged in."""

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.web.access import HalfIn, Public, TheSite
 from gateway.web.auth import clear_session, form_of, set_session
+from gateway.web.entering import log_in, log_out
+from gateway.web.problems import Problem
 from gateway.web.render import LANGUAGE_COOKIE, language_of, page
-from gateway.web.sessions import browser_of
 from gateway.web.site import Site
 
 router = APIRouter(include_in_schema=False)
-_verifying = asyncio.Semaphore(2)
-WAITING_MOST = 20
-_waiting = 0
 
 
 @router.get("/login")
@@ -33,60 +29,40 @@ def local_target(target: str) -> str:
     return target if good and len(target) < 500 else "/"
 
 
-def _wait_s(site: Site, name: str, peer: str) -> float:
-    return max(
-        site.login_by_name.wait_s(name), site.login_by_peer.wait_s(peer), site.login_all.wait_s("")
-    )
-
-
 @router.post("/login")
-async def log_in(request: Request, who: Public, site: TheSite) -> Response:
-    """The same answer, after the same time, for a wrong name and a wrong password."""
-    global _waiting  # noqa: PLW0603  # one counter per process, beside its semaphore
+async def enter(request: Request, who: Public, site: TheSite) -> Response:
+    """Who still has the first password comes to where it is changed, and can go on from there."""
     form = await form_of(request)
-    name, password = form.get("name", "")[:100].strip(), form.get("password", "")
     target = local_target(form.get("next", "/"))
-    words = site.words(language_of(request))
-    peer = request.client.host if request.client else ""
-    wait_s = _wait_s(site, name, peer)
-    if wait_s > 0:
-        note = words("login.limited", seconds=int(wait_s) + 1)
-        return _again(request, target, note, 429, {"Retry-After": str(int(wait_s) + 1)})
-    for bucket, key in (
-        (site.login_by_name, name),
-        (site.login_by_peer, peer),
-        (site.login_all, ""),
-    ):
-        bucket.take(key)
-    if _waiting >= WAITING_MOST:
-        return _again(request, target, words("login.busy"), 503, {"Retry-After": "2"})
-    _waiting += 1
     try:
-        async with _verifying:
-            user = await asyncio.to_thread(site.users.verify, name, password)
-    finally:
-        _waiting -= 1
-    if user is None:
-        return _again(request, target, words("login.wrong"), 401, {})
-    site.login_by_name.forget(name)
+        user, secret = await log_in(site, request, form.get("name", ""), form.get("password", ""))
+    except Problem as problem:
+        if not problem.reason.startswith("login_"):
+            raise
+        return _again(request, site, target, problem)
+    if site.users.has_first_password(user.id):
+        target = "/account"
     response = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
-    browser = browser_of(request.headers.get("user-agent", ""))
-    set_session(response, site.users.start_session(user.id, browser), secure=site.secure)
+    set_session(response, secret, secure=site.secure)
     return response
 
 
-def _again(
-    request: Request, target: str, note: str, status: int, headers: dict[str, str]
-) -> Response:
+def _again(request: Request, site: Site, target: str, problem: Problem) -> Response:
+    words, wait_s = site.words(language_of(request)), problem.headers.get("Retry-After", "")
+    note = words(problem.reason.replace("_", ".", 1), seconds=wait_s)
+    headers = {"Retry-After": wait_s} if wait_s else {}
     return page(
-        request, "login.html", {"next": target, "note": note}, status=status, headers=headers
+        request,
+        "login.html",
+        {"next": target, "note": note},
+        status=problem.status,
+        headers=headers,
     )
 
 
 @router.post("/logout")
-async def log_out(request: Request, who: HalfIn, site: TheSite) -> Response:
-    site.users.end_session(who.session)
-    site.hub.check()
+async def leave(request: Request, who: HalfIn, site: TheSite) -> Response:
+    log_out(site, who)
     response = RedirectResponse("/login", 303, {"Cache-Control": "no-store"})
     clear_session(response, secure=site.secure)
     return response

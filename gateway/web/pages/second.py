@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
-
-import pyotp
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.web.access import HalfIn, TheSite, ViewProved
+from gateway.web import mine
+from gateway.web.access import HalfIn, TheSite, ViewAlwaysProved
 from gateway.web.auth import PROOF_LIFE_S, Who, form_of
 from gateway.web.pages.login import local_target
-from gateway.web.people import on_people
 from gateway.web.problems import Problem
 from gateway.web.proving import prove
 from gateway.web.render import page
@@ -31,11 +28,11 @@ def _page(
     status: int = 200,
     codes: list[str] | None = None,
     secret: str = "",
+    uri: str = "",
     confirming: bool = False,
 ) -> Response:
     if who.user_id is None or site.options.second_factor == "off":
         raise Problem(404)
-    totp, issuer = pyotp.TOTP(secret) if secret else None, f"Portier {site.options.name}"
     return page(
         request,
         "second.html",
@@ -45,7 +42,7 @@ def _page(
             "note": f"factor.{note}" if note else "",
             "enrolled": site.users.has_factor(who.user_id),
             "secret": " ".join(secret[i : i + 4] for i in range(0, len(secret), 4)),
-            "uri": totp.provisioning_uri(name=who.name, issuer_name=issuer) if totp else "",
+            "uri": uri,
             "confirming": confirming,
             "codes": codes or [],
             "hours": PROOF_LIFE_S // 3600,
@@ -81,38 +78,23 @@ async def set_up(request: Request, who: HalfIn, site: TheSite) -> Response:
     """Begin, with the password; then confirm with a first code. One that is there stays."""
     form = await form_of(request)
     target = local_target(form.get("next", "/account"))
-    if who.user_id is None or site.users.has_factor(who.user_id):
-        raise Problem(422, "factor_there")
     if form.get("do") == "begin":
-        await _password(site, who, form)
-        secret = site.users.begin_factor(who.user_id)
-        return _page(request, who, site, target=target, secret=secret, confirming=True)
-    if not site.factor_limit.take(str(who.user_id)):
+        secret, uri = await mine.begin_factor(site, who, form.get("password", ""))
+        return _page(request, who, site, target=target, secret=secret, uri=uri, confirming=True)
+    try:
+        codes = await mine.confirm_factor(site, who, form.get("code", ""))
+    except Problem as problem:
+        if problem.status != 429:
+            raise
         return _page(request, who, site, target=target, note="limited", status=429)
-    codes = site.users.confirm_factor(who.user_id, form.get("code", ""))
     if codes is None:
         return _page(request, who, site, target=target, note="wrong", status=422, confirming=True)
-    site.factor_limit.forget(str(who.user_id))
-    site.users.prove(who.session)
-    await on_people(site, who, "factor_added", subject=who.actor)
     return _page(request, who, site, target=target, codes=codes)
 
 
 @router.post("/account/factor/remove")
-async def remove(request: Request, who: ViewProved, site: TheSite) -> Response:
+async def remove(request: Request, who: ViewAlwaysProved, site: TheSite) -> Response:
     """Needs the password and a code: who has only the password cannot get round the code."""
-    if who.user_id is None:
-        raise Problem(422, "malformed")
-    await _password(site, who, await form_of(request))
-    site.users.remove_factor(who.user_id)
-    await on_people(site, who, "factor_removed", subject=who.actor)
+    form = await form_of(request)
+    await mine.remove_factor(site, who, form.get("password", ""))
     return RedirectResponse("/account?done=1", 303, {"Cache-Control": "no-store"})
-
-
-async def _password(site: Site, who: Who, form: dict[str, str]) -> None:
-    """Raises :class:`Problem` for a wrong one, and 429."""
-    if not site.login_by_name.take(who.name):
-        raise Problem(429, "limit", Retry_After="30")
-    if await asyncio.to_thread(site.users.verify, who.name, form.get("password", "")) is None:
-        raise Problem(422, "wrong_password")
-    site.login_by_name.forget(who.name)

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.facts import Json
-from gateway.web.access import StaffProved, TheSite, View
-from gateway.web.auth import form_of
+from gateway.web.access import StaffAlwaysProved, StaffProved, TheSite, ViewAlways
+from gateway.web.auth import form_of, has_first_password
 from gateway.web.house import Answer
 from gateway.web.opening import open_door
 from gateway.web.problems import Problem
@@ -27,7 +27,7 @@ HOURS = {"1h": 1, "2h": 2, "4h": 4, "8h": 8}
 
 @router.get("/")
 async def overview(
-    request: Request, who: View, site: TheSite, armed: str = "", said: str = ""
+    request: Request, who: ViewAlways, site: TheSite, armed: str = "", said: str = ""
 ) -> Response:
     """``armed`` and ``said`` are notes that we signed ourselves, for pages without JavaScript."""
     arm, note = site.signer.read(armed), site.signer.read(said)
@@ -47,6 +47,7 @@ async def overview(
             "said": said,
             "overdue": overdue_line(scene, due(site)) if who.may("staff") else "",
             "settled": settled,
+            "first": has_first_password(site.users, who),
             "door_points": {
                 door.id: site.options.terminals.of(door.name)
                 for door in site.scene(language_of(request), who).doors
@@ -62,7 +63,7 @@ def back(site: Site, door: str, **note: str) -> Response:
 
 
 @router.post("/doors/{door}/open")
-async def open_(request: Request, door: str, who: StaffProved, site: TheSite) -> Response:
+async def open_(request: Request, door: str, who: StaffAlwaysProved, site: TheSite) -> Response:
     """The first tap arms, the second opens. The armed note is also the idempotency key."""
     form = await form_of(request)
     if site.house.door(door) is None:

@@ -1,0 +1,110 @@
+"""What people change about themselves: the same for the page and the API.
+
+All of it raises :class:`Problem`: 403 ``needs_person`` for an access token, which has neither
+a password nor preferences, and 429 for who guesses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pyotp
+
+from gateway.web.auth import Who
+from gateway.web.people import on_people
+from gateway.web.problems import Problem
+from gateway.web.site import Site
+from gateway.web.users import UserError
+
+
+def person(who: Who) -> int:
+    """The id of the user who asks."""
+    if who.user_id is None:
+        raise Problem(403, "needs_person")
+    return who.user_id
+
+
+async def check_password(site: Site, who: Who, password: str) -> None:
+    """Raises :class:`Problem` 422 ``wrong_password``; it may be tried as often as at the log-in."""
+    person(who)
+    if not site.login_by_name.take(who.name):
+        raise Problem(429, "limit", Retry_After="30")
+    if await asyncio.to_thread(site.users.verify, who.name, password) is None:
+        raise Problem(422, "wrong_password")
+    site.login_by_name.forget(who.name)
+
+
+async def change_password(site: Site, who: Who, old: str, new: str) -> None:
+    """Needs the old one; all other log-ins of this person end. Raises :class:`UserError` for
+    one that is too short, or the same again."""
+    await check_password(site, who, old)
+    if new == old:
+        raise UserError("same_password", "the new password is the one of before")
+    await asyncio.to_thread(site.users.set_password, who.name, new, keep_session=who.session)
+    await on_people(site, who, "password_changed", subject=who.actor)
+
+
+def set_preferences(site: Site, who: Who, language: str, armed_s: int) -> None:
+    """``language``: empty, or not spoken here, as the browser wishes. Raises
+    :class:`UserError`."""
+    known = language if language in site.options.languages else ""
+    site.users.set_preferences(person(who), known, armed_s)
+
+
+async def end_session(site: Site, who: Who, session: str) -> None:
+    """End one log-in of one's own by its id. Raises :class:`Problem` 404."""
+    if who.user_id is None or not site.users.end_session_of(who.user_id, session):
+        raise Problem(404, "unknown_session")
+    await on_people(site, who, "sessions_ended", subject=who.actor)
+
+
+async def end_other_sessions(site: Site, who: Who) -> None:
+    """End all log-ins of one's own but the one that asks."""
+    site.users.end_sessions(person(who), keep=who.session)
+    await on_people(site, who, "sessions_ended", subject=who.actor)
+
+
+# --- the second factor -------------------------------------------------------------------
+
+
+def _wanted(site: Site, who: Who) -> int:
+    """The user's id, where the owner wants second factors at all."""
+    if site.options.second_factor == "off":
+        raise Problem(404, "factor_off")
+    return person(who)
+
+
+async def begin_factor(site: Site, who: Who, password: str) -> tuple[str, str]:
+    """The secret of a new factor and its address for an app; it counts once it is confirmed."""
+    user = _wanted(site, who)
+    if site.users.has_factor(user):
+        raise Problem(422, "factor_there")
+    await check_password(site, who, password)
+    secret = site.users.begin_factor(user)
+    issuer = f"Portier {site.options.name}"
+    return secret, pyotp.TOTP(secret).provisioning_uri(name=who.name, issuer_name=issuer)
+
+
+async def confirm_factor(site: Site, who: Who, code: str) -> list[str] | None:
+    """With a first code the factor counts: its recovery codes, told once. ``None``: wrong."""
+    user = _wanted(site, who)
+    if site.users.has_factor(user):
+        raise Problem(422, "factor_there")
+    if not site.factor_limit.take(str(user)):
+        wait_s = int(site.factor_limit.wait_s(str(user))) + 1
+        raise Problem(429, "limit", Retry_After=str(wait_s))
+    codes = site.users.confirm_factor(user, code)
+    if codes is None:
+        return None
+    site.factor_limit.forget(str(user))
+    site.users.prove(who.session)
+    await on_people(site, who, "factor_added", subject=who.actor)
+    return codes
+
+
+async def remove_factor(site: Site, who: Who, password: str) -> None:
+    """Needs the password, and of its route a code: the password alone does not get round it."""
+    user = person(who)
+    await check_password(site, who, password)
+    site.users.remove_factor(user)
+    await on_people(site, who, "factor_removed", subject=who.actor)
