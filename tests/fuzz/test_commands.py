@@ -34,6 +34,8 @@ from tests.link import test_link as bench_of
 
 KEY = b"a key of the tablet"
 UTC_MS = 1_700_000_000_000
+INBOX = Inbox()
+"""One for all, and always empty: each is a descriptor."""
 OPEN = "portier/csg/command/door/front/open"
 
 
@@ -90,7 +92,7 @@ class Bench:
         self.now_ms = 1_000_000
         journal: Any = Journal()
         self.link = Link(
-            "csg", Inbox(), self.broker, self.control, journal, Path(tempfile.gettempdir()),
+            "csg", INBOX, self.broker, self.control, journal, Path(tempfile.gettempdir()),
             Clocks(lambda: self.now_ms, lambda: UTC_MS + self.now_ms, lambda: trusted),
             issuers={"tablet": Issuer(KEY), "ha": Issuer(None)},
         )  # fmt: skip
@@ -114,7 +116,7 @@ class Bench:
 def signed(topic: str, raw: dict[str, Any], key: bytes = KEY) -> str:
     """The signature, from the words of the contract."""
     rest = {k: v for k, v in raw.items() if k not in ("id", "issued_at", "ttl", "by", "sig")}
-    lines = (topic, raw["id"], raw["issued_at"], str(raw["ttl"]), raw["by"])
+    lines = (topic, raw["id"], raw["issued_at"], str(raw.get("ttl", 5)), raw.get("by", ""))
     tail = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     text = "".join(f"{line}\n" for line in lines) + tail
     return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
