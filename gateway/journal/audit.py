@@ -61,6 +61,11 @@ class Verdict:
     reason: str = ""
 
 
+def storable(text: str) -> str:
+    """Text that the file can hold: half a surrogate pair cannot be written as UTF-8."""
+    return text.encode("utf-8", "replace").decode()
+
+
 def digest(detail: str) -> str:
     """What stands in the chain for a detail."""
     return _sha256(detail.encode("utf-8", "surrogatepass"))
@@ -100,12 +105,12 @@ def append(
         boot=boot,
         mono_ms=entry.at_ms,
         utc_ms=None if utc_offset_ms is None else entry.at_ms + utc_offset_ms,
-        actor=entry.actor,
-        action=entry.action,
-        subject=entry.subject,
-        outcome=entry.outcome,
-        detail=entry.detail,
-        detail_hash=digest(entry.detail),
+        actor=storable(entry.actor),
+        action=storable(entry.action),
+        subject=storable(entry.subject),
+        outcome=storable(entry.outcome),
+        detail=storable(entry.detail),
+        detail_hash=digest(storable(entry.detail)),
         previous=last[1],
         hash="",
     )

@@ -26,6 +26,8 @@ from gateway.journal.schema import HOUR_MS, LANE_INDEX
 Numbered = tuple[int, Lane, int, Fact]
 """(row, lane, sequence, fact)."""
 
+LARGEST = 1e300
+"""A value from here on is none: a few of them have no sum."""
 _INSERT = "INSERT INTO fact VALUES (?,?,?,?,?,?,?,?,?)"
 _HOUR = """INSERT INTO hour VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
   count = count + excluded.count, gaps = gaps + excluded.gaps, sum = sum + excluded.sum,
@@ -415,14 +417,13 @@ def _finite(value: Json) -> Json:
 
 
 def _text(value: Json) -> str:
-    """Text that the file can hold: half a surrogate pair cannot be written as UTF-8."""
-    return "" if value is None else str(value).encode("utf-8", "replace").decode()
+    return "" if value is None else audit.storable(str(value))
 
 
 def _number(value: Json) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if math.isfinite(value) else None
+    return float(value) if abs(value) < LARGEST else None
 
 
 def _whole(value: Json) -> int | None:

@@ -85,6 +85,17 @@ def test_what_json_cannot_say_is_kept_as_well_as_it_can_be(desk: Desk) -> None:
     assert desk.states == []
 
 
+def test_no_text_and_no_number_ends_the_thread(desk: Desk) -> None:
+    """Half a character in an audit entry did, and two readings that have no sum."""
+    entry = AuditEntry("web:\ud800", "open_door", "front", "accepted", 5, "says \udfff")
+    huge = {"quantity": "t_c", "value": 1.7e308}
+    desk.append(Fact("reading", "a", 5, huge), Fact("reading", "a", 6, huge), audit=(entry,))
+    desk.append(Fact("reading", "a", 7, {"quantity": "t_c", "value": 10**400}))
+    desk.append(opened(8))
+    desk.until(lambda: len(desk.rows) == 4)
+    assert desk.states in ([], [""])
+
+
 def test_a_reply_names_the_fact_that_answers_it(desk: Desk) -> None:
     desk.append(
         reading(1),
