@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StrictBool, StrictFloat
 
 from gateway.web import benching
 from gateway.web.access import Staff, TheSite
@@ -23,7 +23,7 @@ class Press(Strict):
 class Value(Strict):
     """``value``: true and false hold a contact, a number is what a meter measures."""
 
-    value: bool | float
+    value: StrictBool | StrictFloat
     quantity: str = Field("", max_length=100, description="Of a meter that measures several.")
     model_config = ConfigDict(
         extra="forbid",
