@@ -164,9 +164,10 @@ def an_instant(text: str, *, ahead: bool = False) -> UtcMs:
         when = datetime.combine(now.date(), clock).astimezone()
         if ahead and when <= now:
             when = (datetime.combine(now.date() + timedelta(days=1), clock)).astimezone()
-    if when.tzinfo is None:
-        when = when.astimezone()
-    return int(when.timestamp() * 1000)
+    try:
+        return int(when.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"{text}: no calendar reaches there") from None
 
 
 def now_utc_ms() -> UtcMs:

@@ -87,7 +87,7 @@ class Tickets:
             raise TicketError("bad_signature")
         try:
             loaded = self._signer().loads(token)
-        except BadData:
+        except (BadData, UnicodeError):
             raise TicketError("bad_signature") from None
         match loaded:
             case [str(receiver), str(about), str(delivery), "call" | "test" as kind, int(expires)]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -196,6 +197,9 @@ def test_instants(monkeypatch: pytest.MonkeyPatch) -> None:
     assert console.an_instant("1970-01-01T00:00:01+00:00") == 1000
     with pytest.raises(typer.BadParameter):
         console.an_instant("soon")
+    for beyond in ("0001-01-01T00:00", "9999-12-31T23:59-23:59"):  # ended with a traceback
+        with contextlib.suppress(typer.BadParameter):
+            assert isinstance(console.an_instant(beyond), int)
 
 
 def test_a_time_of_day_lies_ahead_when_it_must() -> None:
