@@ -110,7 +110,7 @@ class RecoveryCodes(BaseModel):
     )
 
 
-@router.post("/api/v1/session", status_code=201, responses=problems(503))
+@router.post("/api/v1/session", status_code=201, summary="Log in", responses=problems(503))
 async def enter(
     wanted: LogIn, request: Request, response: Response, who: Public, site: TheSite
 ) -> Entered:
@@ -125,7 +125,7 @@ async def enter(
     )
 
 
-@router.delete("/api/v1/session", status_code=204, responses=problems(404))
+@router.delete("/api/v1/session", status_code=204, summary="Log out", responses=problems(404))
 async def leave(who: HalfIn, site: TheSite) -> Response:
     """Log out: the session that asks counts no more. An access token has none: 404."""
     if not who.session:
@@ -136,7 +136,7 @@ async def leave(who: HalfIn, site: TheSite) -> Response:
     return response
 
 
-@router.get("/api/v1/me", responses=problems())
+@router.get("/api/v1/me", summary="Who is asking", responses=problems())
 async def me(who: ViewAlways) -> Me:
     """Who is asking, as the audit chain knows them."""
     return Me(actor=who.actor, name=who.name, role=who.role)
@@ -163,7 +163,7 @@ async def set_password(wanted: NewPassword, who: ViewAlways, site: TheSite) -> R
     return Response(status_code=204)
 
 
-@router.get("/api/v1/me/second-factor", responses=problems())
+@router.get("/api/v1/me/second-factor", summary="Second factor", responses=problems())
 async def factor(who: HalfIn, site: TheSite) -> FactorShape:
     """Whether a second factor is wanted, set up, and given for this session."""
     ago_s = site.users.proved_ago_s(who.session)
@@ -177,7 +177,9 @@ async def factor(who: HalfIn, site: TheSite) -> FactorShape:
     )
 
 
-@router.post("/api/v1/me/second-factor", status_code=204, responses=problems())
+@router.post(
+    "/api/v1/me/second-factor", status_code=204, summary="Give a code", responses=problems()
+)
 async def second_factor(given: Code, who: HalfIn, site: TheSite) -> Response:
     """A code of the second factor, for this session. Where the owner wants one, requests are
     answered 403 ``second_factor`` until then; those with an API token never are."""

@@ -173,7 +173,9 @@ async def answer(number: Number, said: StepAnswer, who: Maintenance, site: TheSi
     return _shape(walk.page_of(site, number))
 
 
-@router.delete("/api/v1/testbook/{number}/steps/last", responses=problems(404))
+@router.delete(
+    "/api/v1/testbook/{number}/steps/last", summary="Take an answer back", responses=problems(404)
+)
 async def again(number: Number, who: Maintenance, site: TheSite) -> PageShape:
     """Take the newest answer back, to do the step again. A signed page stays as it is."""
     site.testbook.again(walk.page_of(site, number))
