@@ -7,9 +7,11 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
 
 from gateway.web.render import language_of, page
 from gateway.web.words import Words
@@ -100,7 +102,22 @@ def on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for this class only
     problem = Problem(error.status_code)
     problem.headers = dict(error.headers or {})
+    if error.status_code == 405 and (methods := methods_of(request)):
+        problem.headers["Allow"] = ", ".join(methods)
     return answer(request, problem)
+
+
+def methods_of(request: Request) -> list[str]:
+    """All that an address knows: the router names those of the first route alone."""
+    routes = (context.original_route for context in iter_route_contexts(request.app.routes))
+    return sorted(
+        {
+            method
+            for route in routes
+            if isinstance(route, Route) and route.path_regex.match(request.url.path)
+            for method in route.methods or ()
+        }
+    )
 
 
 def on_invalid(request: Request, error: Exception) -> Response:
