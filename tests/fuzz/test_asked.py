@@ -83,6 +83,17 @@ def test_a_link_that_was_changed_says_the_same_or_is_none(
     assert read == ticket  # base64 has more than one spelling of the same
 
 
+@fuzz(60)
+@given(TICKETS, TICKETS)
+def test_the_words_of_one_link_under_the_signature_of_another_are_none(
+    one: Ticket, other: Ticket
+) -> None:
+    assume(one != other)
+    words = tickets().make(one).rpartition(".")[0]
+    with pytest.raises(TicketError, match="bad_signature"):
+        tickets().read(f"{words}.{tickets().make(other).rpartition('.')[2]}", NOW_S)
+
+
 @fuzz(100)
 @given(TEXTS | TREES.map(str) | st.just("." * 2_000))
 def test_no_text_is_a_link(token: str) -> None:
@@ -91,7 +102,10 @@ def test_no_text_is_a_link(token: str) -> None:
 
 
 @fuzz(100)
-@given(TREES | st.lists(TREES | st.sampled_from(["call", *ODD_NUMBERS]), min_size=5, max_size=5))
+@given(
+    TREES
+    | st.tuples(TEXTS, TEXTS, TEXTS, st.just("call") | TREES, st.sampled_from(ODD_NUMBERS) | TREES)
+)
 def test_what_another_program_has_signed_with_our_key_is_a_ticket_or_none(said: Any) -> None:
     with contextlib.suppress(UnicodeError):
         token = str(tickets()._signer().dumps(said))

@@ -45,6 +45,8 @@ GOOD: dict[str, Any] = {
         "care": [{"after": "0 s", "notify": "desk"}, {"every": "5 min", "notify": "night"}]
     },
 }
+WIRED = {"doors": {"front": {"activation": {"point": "front.activation", "pulse": "5 s"}}}}
+"""What the page may not change."""
 WORDS = st.sampled_from(
     ["desk", "night", "care", "5 min", "0 s", "sat", "holiday", "2027-01-01", "off", "00:00-24:00"]
 )
@@ -97,7 +99,9 @@ TREE = st.recursive(
 @fuzz(80)
 @given(
     st.binary(max_size=60)
-    | tampered(GOOD, values=TREE).map(lambda tree: flow(tree).encode("utf-8", "surrogatepass"))
+    | (tampered(GOOD, values=TREE) | st.just(WIRED)).map(
+        lambda tree: flow(tree).encode("utf-8", "surrogatepass")
+    )
     | TREE.map(lambda tree: flow(tree).encode("utf-8", "surrogatepass"))
 )
 def test_whatever_lies_in_the_overlay_the_configuration_stands(content: bytes) -> None:
