@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.web.access import Public, TheSite, View
+from gateway.web.api.describing import describe
 from gateway.web.records import Unavailable
 from gateway.web.site import Site
 
@@ -41,8 +42,7 @@ async def ready(who: Public, site: TheSite) -> Response:
 @router.get("/api/openapi.json")
 async def openapi(request: Request, who: View) -> dict[str, Any]:
     """What the API offers."""
-    described: dict[str, Any] = request.app.openapi()
-    return described
+    return describe(request.app)
 
 
 @router.get("/metrics")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 
 from gateway.core.facts import Json
@@ -15,6 +13,14 @@ from gateway.web.access import (
     TheSite,
     View,
     ViewAlways,
+)
+from gateway.web.api.building_models import (
+    AlarmTold,
+    CountersTold,
+    GuaranteeTold,
+    KeptTold,
+    PointTold,
+    StatusTold,
 )
 from gateway.web.api.models import Accepted, ShelveRequest, TestRequest, problems
 from gateway.web.commands import accepted
@@ -33,7 +39,7 @@ router = APIRouter(tags=["building"])
 
 
 @router.get("/api/v1/status", responses=problems() | TAGGED)
-async def status(who: ViewAlways, site: TheSite, poll: Poll) -> dict[str, Any]:
+async def status(who: ViewAlways, site: TheSite, poll: Poll) -> StatusTold:
     """Everything the page shows. ``stale``: the controller is away, ``since`` then.
 
     To ask often, send the ``ETag`` of the last answer as ``If-None-Match``: 304 without a body
@@ -44,13 +50,13 @@ async def status(who: ViewAlways, site: TheSite, poll: Poll) -> dict[str, Any]:
 
 
 @router.get("/api/v1/points", responses=problems() | TAGGED)
-async def points(who: View, site: TheSite, poll: Poll) -> list[dict[str, Any]]:
+async def points(who: View, site: TheSite, poll: Poll) -> list[PointTold]:
     """All points in the order of the configuration."""
     return poll(points_json(site.house))
 
 
 @router.get("/api/v1/points/{point}", responses=problems(404))
-async def one_point(point: str, who: View, site: TheSite) -> dict[str, Any]:
+async def one_point(point: str, who: View, site: TheSite) -> PointTold:
     """One point."""
     for found in points_json(site.house):
         if found["id"] == point:
@@ -69,7 +75,7 @@ async def try_relay(
 
 
 @router.get("/api/v1/alarms", responses=problems() | TAGGED)
-async def alarms(who: ViewAlways, site: TheSite, poll: Poll) -> list[dict[str, Any]]:
+async def alarms(who: ViewAlways, site: TheSite, poll: Poll) -> list[AlarmTold]:
     """All alarms that are active, or over and not yet seen, or shelved."""
     return poll(alarms_json(site.house))
 
@@ -100,7 +106,7 @@ async def shelve(alarm: str, wanted: ShelveRequest, who: Maintenance, site: TheS
 
 
 @router.get("/api/v1/counters", responses=problems())
-async def counters(who: View, site: TheSite) -> dict[str, Any]:
+async def counters(who: View, site: TheSite) -> CountersTold:
     """What is counted for maintenance, per door and point."""
     return {
         "doors": {door["id"]: door["counters"] for door in doors_json(site.house)},
@@ -109,13 +115,13 @@ async def counters(who: View, site: TheSite) -> dict[str, Any]:
 
 
 @router.get("/api/v1/guarantees", responses=problems())
-async def guarantees(who: View, site: TheSite) -> list[dict[str, Any]]:
+async def guarantees(who: View, site: TheSite) -> list[GuaranteeTold]:
     """What works right now and what does not, each since when."""
     return guarantees_json(site.house)
 
 
 @router.get("/api/v1/kept", responses=problems())
-async def kept(who: View, site: TheSite) -> dict[str, Any]:
+async def kept(who: View, site: TheSite) -> KeptTold:
     """What is stored and for how long (seconds), from the running configuration."""
     return {
         "lives_s": {name: life // 1000 for name, life in site.options.retention.items()},

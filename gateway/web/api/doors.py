@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import uuid4
 
 from fastapi import APIRouter, Header
 
 from gateway.core.facts import Json
 from gateway.web.access import Maintenance, StaffAlwaysProved, StaffProved, TheSite, ViewAlways
+from gateway.web.api.building_models import DoorTold
 from gateway.web.api.models import Accepted, ModeRequest, OpenRequest, ServiceRequest, problems
 from gateway.web.commands import accepted
 from gateway.web.opening import open_door
@@ -21,13 +22,13 @@ router = APIRouter(tags=["doors"])
 
 
 @router.get("/api/v1/doors", responses=problems() | TAGGED)
-async def doors(who: ViewAlways, site: TheSite, poll: Poll) -> list[dict[str, Any]]:
+async def doors(who: ViewAlways, site: TheSite, poll: Poll) -> list[DoorTold]:
     """All doors in the order of the configuration."""
     return poll(doors_json(site.house))
 
 
 @router.get("/api/v1/doors/{door}", responses=problems(404))
-async def one_door(door: str, who: ViewAlways, site: TheSite) -> dict[str, Any]:
+async def one_door(door: str, who: ViewAlways, site: TheSite) -> DoorTold:
     """One door."""
     for found in doors_json(site.house):
         if found["id"] == door:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
@@ -13,6 +13,7 @@ from gateway.core.facts import KINDS
 from gateway.journal.export import Wanted, german_csv, jsonl, plain_csv
 from gateway.journal.reader import Reader
 from gateway.web.access import Maintenance, TheSite, View, lanes_for
+from gateway.web.api.building_models import FactTold
 from gateway.web.api.models import Bucket, Change, HistoryShape, problems
 from gateway.web.problems import Problem
 from gateway.web.records import Expired, Unavailable
@@ -41,7 +42,7 @@ async def events(
     start: Annotated[When, Query(alias="from")] = None,
     end: Annotated[When, Query(alias="to")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-) -> list[dict[str, Any]]:
+) -> list[FactTold]:
     """Facts in the order of the journal after row ``after``, which is also the cursor of the
     live stream. 410 where the rows after it are no longer kept."""
     if kind and not set(kind) <= set(KINDS):

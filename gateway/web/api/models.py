@@ -185,7 +185,4 @@ class Accepted(BaseModel):
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The documentation of every error a route can answer with."""
     always = {401, 403, 422, 429, 500}
-    return {
-        status: {"model": ProblemShape, "content": {"application/problem+json": {}}}
-        for status in sorted(always | set(statuses))
-    }
+    return {status: {"model": ProblemShape} for status in sorted(always | set(statuses))}

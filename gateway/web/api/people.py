@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import ConfigDict, Field
@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 from gateway.web import people as changing
 from gateway.web.access import Admin, AdminProved, TheSite
 from gateway.web.api.account import SessionId, session_shape
+from gateway.web.api.building_models import AuditTold
 from gateway.web.api.models import (
     NewToken,
     NewUser,
@@ -144,7 +145,7 @@ async def audit(
     site: TheSite,
     after: Annotated[int, Query(ge=0, le=2**53)] = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-) -> list[dict[str, Any]]:
+) -> list[AuditTold]:
     """The audit chain, oldest first: who did what, each entry bound to the one before."""
     try:
         return await site.records.audit(after, limit)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter
 
 from gateway.core.facts import Json
 from gateway.web.access import Staff, StaffAlways, TheSite, ViewAlways
+from gateway.web.api.building_models import CallTold, RoomTold
 from gateway.web.api.models import Accepted, RoomTestRequest, problems
 from gateway.web.commands import accepted
 from gateway.web.polling import RESPONSES as TAGGED
@@ -19,13 +18,13 @@ router = APIRouter(tags=["rooms"])
 
 
 @router.get("/api/v1/rooms", responses=problems() | TAGGED)
-async def rooms(who: ViewAlways, site: TheSite, poll: Poll) -> list[dict[str, Any]]:
+async def rooms(who: ViewAlways, site: TheSite, poll: Poll) -> list[RoomTold]:
     """All rooms. Whether one is occupied is told to staff only."""
     return poll(rooms_json(site.house, private=who.may("staff")))
 
 
 @router.get("/api/v1/rooms/{room}", responses=problems(404))
-async def one_room(room: str, who: ViewAlways, site: TheSite) -> dict[str, Any]:
+async def one_room(room: str, who: ViewAlways, site: TheSite) -> RoomTold:
     """One room."""
     for found in rooms_json(site.house, private=who.may("staff")):
         if found["id"] == room:
@@ -48,7 +47,7 @@ async def end_test(room: str, who: Staff, site: TheSite) -> Accepted:
 
 
 @router.get("/api/v1/calls", responses=problems() | TAGGED)
-async def calls(who: ViewAlways, site: TheSite, poll: Poll) -> list[dict[str, Any]]:
+async def calls(who: ViewAlways, site: TheSite, poll: Poll) -> list[CallTold]:
     """The calls that stand. Calls of the past are events of the kinds ``call_*``."""
     return poll(calls_json(site.house))
 
