@@ -46,7 +46,7 @@ def read_json(data: bytes) -> object:
     or nested deeper than :data:`DEEPEST`."""
     text = data.decode()
     try:
-        found = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        found: object = _decode(text)
     except RecursionError:
         raise ValueError(f"nested deeper than {DEEPEST} levels") from None
     if text.count("[") + text.count("{") > DEEPEST:
@@ -72,6 +72,9 @@ def _finite(number: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{number[:20]} is no number")
     return value
+
+
+_decode = json.JSONDecoder(parse_constant=_finite, parse_float=_finite).decode
 
 
 class Row(NamedTuple):
