@@ -6,9 +6,13 @@ With it every property draws that many, new ones in each run; Hypothesis prints 
 
 from __future__ import annotations
 
+import atexit
 import copy
 import os
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -27,6 +31,13 @@ def fuzz(examples: int) -> settings:
         print_blob=True,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     )
+
+
+def folder() -> Path:
+    """An empty folder that is gone when the tests have ended."""
+    made = Path(tempfile.mkdtemp(prefix="portier-fuzz-"))
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
 
 
 HALF = "\ud800"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,7 +22,7 @@ from gateway.web.pages.ranges import Range
 from gateway.web.pages.status import mode_args
 from gateway.web.problems import Problem
 from gateway.web.users import Users
-from tests.fuzz.draws import HALF, ODD_NUMBERS, ODD_TEXTS, TREES, fuzz
+from tests.fuzz.draws import HALF, ODD_NUMBERS, ODD_TEXTS, TREES, folder, fuzz
 
 NOW_S = 1_700_000_000.0
 TEXTS = st.sampled_from([text for text in ODD_TEXTS if text != HALF]) | st.text(max_size=30)
@@ -42,7 +40,7 @@ ZONES = st.sampled_from(
 
 @lru_cache(maxsize=1)
 def tickets() -> Tickets:
-    state = Path(tempfile.mkdtemp(prefix="portier-fuzz-"))
+    state = folder()
     make_key(state)
     return Tickets(state)
 
@@ -116,7 +114,7 @@ def test_what_another_program_has_signed_with_our_key_is_a_ticket_or_none(said: 
 @lru_cache(maxsize=1)
 def users() -> tuple[Users, list[float]]:
     clock = [NOW_S]
-    made = Users(Path(tempfile.mkdtemp(prefix="portier-fuzz-")) / "web.sqlite", lambda: clock[0])
+    made = Users(folder() / "web.sqlite", lambda: clock[0])
     made.add_user("anna", "admin", "a long password")
     made.begin_factor(1)
     with made._change() as db:

@@ -22,11 +22,11 @@ from gateway.journal.queue import Work
 from gateway.journal.reader import Reader
 from gateway.journal.store import Store
 from gateway.wire import PUBLISHED, to_cloudevent
-from tests.fuzz.draws import HALF, TEXTS, TREES, fuzz, tampered
+from tests.fuzz.draws import HALF, TEXTS, TREES, folder, fuzz, tampered
 from tests.fuzz.houses import house, planned
 from tests.settings.house import NOW
 
-FOLDER = Path(tempfile.mkdtemp(prefix="portier-fuzz-"))
+FOLDER = folder()
 STAFF = Issuer("web:3", "web")
 
 
@@ -100,8 +100,8 @@ FACTS = st.sampled_from(sorted(DATA)).flatmap(
 def test_every_fact_that_is_written_is_read_numbered_and_can_be_sent(
     facts: list[Fact], actor: str, detail: str
 ) -> None:
-    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
-        path = Path(folder) / "journal.sqlite"
+    with tempfile.TemporaryDirectory(dir=FOLDER) as inner:
+        path = Path(inner) / "journal.sqlite"
         store = Store(path, "boot-1")
         lanes = [kind.lane if (kind := KINDS.get(f.kind)) else "routine" for f in facts]
         entry = AuditEntry(actor, "open_door", "front", "accepted", 5, detail)
@@ -145,8 +145,8 @@ def test_a_journal_with_bytes_of_it_replaced_is_mended_and_every_number_has_its_
     for at, with_ in wounds:
         start = at % len(whole)
         whole[start : start + len(with_)] = with_[: len(whole) - start]
-    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
-        path = Path(folder) / "journal.sqlite"
+    with tempfile.TemporaryDirectory(dir=FOLDER) as inner:
+        path = Path(inner) / "journal.sqlite"
         path.write_bytes(whole)
         recovery.salvage(path, "a test", "boot-2")
         store = Store(path, "boot-2")
@@ -163,4 +163,4 @@ def test_a_journal_with_bytes_of_it_replaced_is_mended_and_every_number_has_its_
             assert not rows & gone
             assert rows | gone == set(range(1, head + 1))
         reader.close()
-    shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(inner, ignore_errors=True)

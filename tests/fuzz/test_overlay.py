@@ -17,12 +17,12 @@ from gateway.settings.load import load
 from gateway.settings.overlay_file import Store
 from gateway.settings.overlay_load import load_over
 from gateway.settings.plan import plan
-from tests.fuzz.draws import HALF, TREES, fuzz, tampered
+from tests.fuzz.draws import HALF, TREES, folder, fuzz, tampered
 from tests.fuzz.houses import OFFICE
 from tests.settings.house import DRIVERS, NOW, SMALL
 from tests.settings.test_fuzz import LEAVES, PIECES, flow
 
-FOLDER = Path(tempfile.mkdtemp(prefix="portier-fuzz-"))
+FOLDER = folder()
 CONFIG = FOLDER / "portier.yaml"
 CONFIG.write_text(
     SMALL
@@ -72,8 +72,8 @@ def alone() -> str:
 def test_every_question_is_answered_and_the_overlay_is_always_good(
     asked: list[dict[str, Any]],
 ) -> None:
-    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
-        store = Store(Path(folder) / "overlay.yaml")
+    with tempfile.TemporaryDirectory(dir=FOLDER) as inner:
+        store = Store(Path(inner) / "overlay.yaml")
         for one in asked:
             before = store.data()
             version = store.version() if one["version"] == "now" else one["version"]
@@ -88,7 +88,7 @@ def test_every_question_is_answered_and_the_overlay_is_always_good(
             if not answer.get("changed"):
                 assert store.data() == before
             assert load_over(CONFIG, DRIVERS, overlay=store.path, need=()).overlay_problems == ()
-        assert {file.name for file in Path(folder).iterdir()} <= {"overlay.yaml", "overlay.before"}
+        assert {file.name for file in Path(inner).iterdir()} <= {"overlay.yaml", "overlay.before"}
 
 
 TREE = st.recursive(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import json
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,12 +29,12 @@ from gateway.settings.load import load
 from gateway.settings.overlay_preview import preview
 from gateway.settings.plan import plan
 from gateway.settings.problems import Problem, SettingsError
-from tests.fuzz.draws import ODD_TEXTS, fuzz
+from tests.fuzz.draws import ODD_TEXTS, folder, fuzz
 from tests.fuzz.houses import BENCH, OFFICE
 from tests.settings.house import DRIVERS, NOW
 from tests.settings.test_schema import VALIDATOR, edited
 
-FOLDER = Path(tempfile.mkdtemp(prefix="portier-fuzz-"))
+FOLDER = folder()
 SLOWEST_S = 5.0
 """Of one load, on a machine that others use too; a good one takes 0.2 s."""
 
