@@ -8,7 +8,7 @@ from gateway.settings.draft import Draft
 from gateway.settings.limits import LONGEST_PULSE_MS, SHORTEST_PULSE_MS, door_relays
 from gateway.settings.model import RelayOptions
 from gateway.settings.model_doors import Door
-from gateway.settings.problems import meant
+from gateway.settings.problems import meant, said
 from gateway.settings.reading import Loc, Part
 from gateway.settings.units import say_ms
 from gateway.settings.weekly import Rules, gap
@@ -100,39 +100,51 @@ def _hold_open(part: Part[Door], door: Door, complain: Complain) -> None:
         return
     if part.bad & {"hold_open", "activation"}:
         return
-    remedy = "add hold_open: with a relay, or let the activation be maintained instead of pulse"
+    remedy = said(
+        "add hold_open: with a relay, or let the activation be maintained instead of pulse"
+    )
     for n, activator in enumerate(door.activators):
         if activator.hold_open_ms is not None:
-            complain(("activators", n, "hold_open"), "nothing can hold the door open", remedy)
+            complain(("activators", n, "hold_open"), said("nothing can hold the door open"), remedy)
     for key in ("mode", "safe_mode"):
         if getattr(door, key) == "hold_open":
-            complain((key,), "nothing can hold the door open", remedy)
+            complain((key,), said("nothing can hold the door open"), remedy)
     for key in ("schedule", "exceptions"):
         rules: Rules = getattr(door, key)
         lines = [rule.key for rule in rules.rules if rule.value == "hold_open"]
         lines += ["otherwise"] if rules.otherwise == "hold_open" else []
         for line in lines:
-            complain((key, line), "nothing can hold the door open", remedy)
+            complain((key, line), said("nothing can hold the door open"), remedy)
     for point, mode in door.mode_switch.items():
         if mode == "hold_open":
-            complain(("mode_switch", point), "nothing can hold the door open", remedy)
+            complain(("mode_switch", point), said("nothing can hold the door open"), remedy)
 
 
 def _schedule(draft: Draft, part: Part[Door], door: Door, complain: Complain) -> None:
     if door.mode is not None and door.schedule:
-        complain(("mode",), "counts only without a schedule", "write it as otherwise: there")
+        complain(
+            ("mode",),
+            said("counts only without a schedule"),
+            said("write it as otherwise: there"),
+        )
     for rule in door.exceptions.rules:
         if rule.sort != "dates":
             complain(
                 ("exceptions", rule.key),
-                "is no date",
-                "exceptions are for dates; write days of the week under schedule",
+                said("is no date"),
+                said("exceptions are for dates; write days of the week under schedule"),
             )
     if door.exceptions.otherwise is not None:
-        complain(("exceptions", "otherwise"), "belongs to the schedule", "write it under schedule")
+        complain(
+            ("exceptions", "otherwise"),
+            said("belongs to the schedule"),
+            said("write it under schedule"),
+        )
     if door.exceptions and not door.schedule and "schedule" not in part.bad:
         complain(
-            ("exceptions",), "there is no schedule to except from", "write a schedule: as well"
+            ("exceptions",),
+            said("there is no schedule to except from"),
+            said("write a schedule: as well"),
         )
     if part.bad & {"schedule", "exceptions"}:
         return
@@ -141,8 +153,8 @@ def _schedule(draft: Draft, part: Part[Door], door: Door, complain: Complain) ->
     if missing is not None:
         complain(
             ("schedule",),
-            f"says nothing about {missing}",
-            "add otherwise: with the mode for all other times, for example otherwise: night",
+            said("says nothing about {when}", when=missing),
+            said("add otherwise: with the mode for all other times, for example otherwise: night"),
         )
     for line, message, hint in overlaps_of(door):
         complain(("exceptions", line), message, hint)
@@ -154,8 +166,8 @@ def _schedule(draft: Draft, part: Part[Door], door: Door, complain: Complain) ->
         if not region:
             complain(
                 ("schedule", rule.key),
-                "whose holidays? gateway.holidays is not written",
-                "write holidays: DE-SN (your country and Land) under gateway:",
+                said("whose holidays? gateway.holidays is not written"),
+                said("write holidays: DE-SN (your country and Land) under gateway:"),
             )
 
 

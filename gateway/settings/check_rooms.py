@@ -7,7 +7,7 @@ from typing import Any
 from gateway.settings.draft import Draft
 from gateway.settings.model import DAY, Point, RelayOptions, Watch
 from gateway.settings.model_rooms import EscalationStep, Room
-from gateway.settings.problems import meant
+from gateway.settings.problems import meant, said
 from gateway.settings.reading import Part
 
 LONG = ("reassurance", "lamp", "sounder", "unlock", "valve", "fan")
@@ -32,7 +32,10 @@ def check(draft: Draft) -> None:
     for contact in draft.contacts.values():
         if contact.value is not None and not contact.value.channels:
             draft.complain(
-                contact, ("channels",), "has no channel", "write channels: [!secret caretaker_url]"
+                contact,
+                ("channels",),
+                said("has no channel"),
+                said("write channels: [!secret caretaker_url]"),
             )
     for escalation in draft.escalations.values():
         if escalation.value is not None:
@@ -50,8 +53,12 @@ def _known(draft: Draft, part: Part[Any], loc: tuple[str | int, ...], kind: str,
         draft.complain(
             part,
             loc,
-            f"there is no {kind} {name}",
-            meant(name, names, f"the {kind}s are") + f" ({kind}s are listed under {kind}s:)",
+            said("there is no {kind} {name}", kind=said(kind), name=name),
+            said(
+                "{meant} ({kind}s are listed under {kind}s:)",
+                meant=meant(name, names, f"the {kind}s are"),
+                kind=kind,
+            ),
         )
 
 
@@ -185,32 +192,39 @@ def _messages(draft: Draft) -> None:
 def _escalation(draft: Draft, part: Part[Any], steps: tuple[EscalationStep, ...]) -> None:
     last = -1
     if not steps:
-        draft.complain(part, (), "has no steps", "write [{after: 0 s, notify: caretaker}]")
+        hint = said("write [{{after: 0 s, notify: caretaker}}]")
+        draft.complain(part, (), said("has no steps"), hint)
     for n, step in enumerate(steps):
         _known(draft, part, ("steps", n, "notify"), "contact", step.notify)
         if (step.after_ms is None) == (step.every_ms is None):
             draft.complain(
-                part, ("steps", n), "wants either after or every", "write after: 60 s, for example"
+                part,
+                ("steps", n),
+                said("wants either after or every"),
+                said("write after: 60 s, for example"),
             )
         elif step.every_ms is not None:
             if n != len(steps) - 1 or n == 0:
                 draft.complain(
                     part,
                     ("steps", n, "every"),
-                    "repeats for ever and must be the last of several steps",
-                    "move it to the end, behind a step with after",
+                    said("repeats for ever and must be the last of several steps"),
+                    said("move it to the end, behind a step with after"),
                 )
             if step.every_ms < 10_000:
                 draft.complain(
-                    part, ("steps", n, "every"), "floods the phone", "write at least 10 s"
+                    part,
+                    ("steps", n, "every"),
+                    said("floods the phone"),
+                    said("write at least 10 s"),
                 )
         elif step.after_ms is not None:
             if step.after_ms <= last:
                 draft.complain(
                     part,
                     ("steps", n, "after"),
-                    "is not later than the step before it",
-                    "sort the steps; after counts from the call, not from the step before",
+                    said("is not later than the step before it"),
+                    said("sort the steps; after counts from the call, not from the step before"),
                 )
             last = step.after_ms
 

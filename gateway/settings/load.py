@@ -30,7 +30,7 @@ from gateway.settings.model_link import Heartbeat, MqttField, Record, RecordFiel
 from gateway.settings.model_messages import Messages
 from gateway.settings.model_rooms import Contact, Room
 from gateway.settings.overlay import merge
-from gateway.settings.problems import Problem, SettingsError, meant, near
+from gateway.settings.problems import Problem, SettingsError, meant, near, said
 from gateway.settings.reading import Part, Reading
 from gateway.settings.secrets import SecretError, places
 from gateway.settings.tree import Mark, Node, parse
@@ -161,8 +161,10 @@ def _entries(
             reading.problem(
                 at,
                 f"{name}.{key[:60]}",
-                "is not a name that can stand in a topic",
-                "use a-z, 0-9, _ and -" + (" with dots between" if name == "points" else ""),
+                said("is not a name that can stand in a topic"),
+                said("use a-z, 0-9, _ and - with dots between")
+                if name == "points"
+                else said("use a-z, 0-9, _ and -"),
             )
     return list(node.entries.items())
 

@@ -7,7 +7,7 @@ those in the configuration and are judged with them; wiring stays in the configu
 
 from __future__ import annotations
 
-from gateway.settings.problems import meant
+from gateway.settings.problems import meant, said
 from gateway.settings.reading import Reading
 from gateway.settings.tree import Node
 
@@ -22,11 +22,11 @@ def merge(root: Node, overlay: Node, reading: Reading) -> None:
             reading.problem(
                 mark,
                 section[:60],
-                "cannot be changed in the overlay",
+                said("cannot be changed in the overlay"),
                 meant(section, SECTIONS),
             )
         elif node.entries is None:
-            reading.problem(mark, section, "must be a mapping", "write names below it")
+            reading.problem(mark, section, said("must be a mapping"), said("write names below it"))
         elif section == "doors":
             _doors(root, node, reading)
         else:
@@ -55,7 +55,7 @@ def _doors(root: Node, doors: Node, reading: Reading) -> None:
     for name, (mark, door) in (doors.entries or {}).items():
         target = known.child(name) if known is not None else None
         if target is None or target.entries is None or door.entries is None:
-            reading.problem(mark, f"doors.{name[:60]}", "is not a door", meant(name, names))
+            reading.problem(mark, f"doors.{name[:60]}", said("is not a door"), meant(name, names))
             continue
         for key, (at, value) in door.entries.items():
             if key in OF_A_DOOR:
@@ -66,6 +66,6 @@ def _doors(root: Node, doors: Node, reading: Reading) -> None:
                 reading.problem(
                     at,
                     f"doors.{name}.{key[:60]}",
-                    "cannot be changed in the overlay",
+                    said("cannot be changed in the overlay"),
                     meant(key, OF_A_DOOR),
                 )

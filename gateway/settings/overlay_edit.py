@@ -18,7 +18,7 @@ from gateway.settings.overlay_file import SectionsWrong, Store, plain, text
 from gateway.settings.overlay_load import load_over
 from gateway.settings.overlay_preview import preview
 from gateway.settings.plan import plan
-from gateway.settings.problems import Problem, SettingsError
+from gateway.settings.problems import Problem, SettingsError, parts, said
 from gateway.settings.reading import Reading
 from gateway.settings.secrets import places
 from gateway.settings.tree import Node, parse
@@ -49,7 +49,7 @@ def edit(  # noqa: PLR0911 - one line for each way it can end
                 return _refused("changed_meanwhile", version=store.version())
         return _tried(made, do, config, store, drivers, now_utc_ms)
     except SectionsWrong as error:
-        return _refused("malformed", [Problem("", 0, 0, "", str(error))])
+        return _refused("malformed", [Problem("", 0, 0, "", error.args[0])])
     except LookupError:
         return _refused("unknown_version")
     except OSError as error:
@@ -58,7 +58,13 @@ def edit(  # noqa: PLR0911 - one line for each way it can end
 
 def _refused(reason: str, problems: Any = (), **more: str) -> Answer:
     errors = [
-        {"key": p.key, "message": p.message, "hint": p.hint, "file": Path(p.file).name}
+        {
+            "key": p.key,
+            "message": p.message,
+            "hint": p.hint,
+            "file": Path(p.file).name,
+            "parts": [parts(p.message), parts(p.hint)],
+        }
         for p in problems
     ]
     return {"status": "refused", "reason": reason, "errors": errors, **more}
@@ -68,7 +74,7 @@ def _wanted(asked: Mapping[str, Any], store: Store) -> Any:
     if asked["do"] != "undo":
         sections = asked.get("sections")
         if not isinstance(sections, dict):
-            raise SectionsWrong("sections: an object")
+            raise SectionsWrong(said("sections: an object"))
         return sections
     to = asked.get("to")
     if to is None:

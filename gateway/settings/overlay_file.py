@@ -18,7 +18,7 @@ from typing import Any
 
 import yaml
 
-from gateway.settings.problems import SettingsError
+from gateway.settings.problems import SettingsError, said
 from gateway.settings.tree import Node, parse
 
 VERSIONS_MOST = 20
@@ -58,7 +58,7 @@ def _checked(value: object) -> Any:
         if set(value) == {"secret"} and isinstance(value["secret"], str):
             return _Secret(value["secret"][:LONGEST_TEXT])
         return {_checked(key): _checked(item) for key, item in value.items()}
-    raise SectionsWrong("texts, lists, mappings and {secret: name} only")
+    raise SectionsWrong(said("texts, lists, mappings and {{secret: name}} only"))
 
 
 def text(sections: Mapping[str, Any], by: str, now_utc_ms: int) -> str:

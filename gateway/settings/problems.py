@@ -5,6 +5,31 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+
+class Said(str):
+    """A text in English that knows what it was made of, so that a page can say it in another
+    language: ``template`` and, by their names in it, ``values``."""
+
+    __slots__ = ("template", "values")
+    template: str
+    values: dict[str, object]
+
+
+def said(template: str, **values: object) -> Said:
+    """``template`` with ``values``, of which some may be :class:`Said` themselves."""
+    made = Said(template.format(**values))
+    made.template, made.values = template, values
+    return made
+
+
+def parts(text: object) -> Any:
+    """What a text was made of, for JSON: ``[template, values]`` with the same inside, or a text
+    as it is."""
+    if isinstance(text, Said):
+        return [text.template, {name: parts(value) for name, value in text.values.items()}]
+    return str(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +76,12 @@ def meant(word: str, choices: Iterable[str], otherwise: str = "possible are") ->
     known = list(choices)
     best = near(word, known)
     if best is not None:
-        return f"did you mean {best}?"
+        return said("did you mean {best}?", best=best)
     if not known:
-        return "there are none"
-    more = f" and {len(known) - MOST_CHOICES} more" if len(known) > MOST_CHOICES else ""
-    return f"{otherwise} {', '.join(known[:MOST_CHOICES])}{more}"
+        return said("there are none")
+    shown = ", ".join(known[:MOST_CHOICES])
+    if len(known) > MOST_CHOICES:
+        more = len(known) - MOST_CHOICES
+        return said("{head} {choices} and {more} more", head=said(otherwise), choices=shown,
+                    more=more)  # fmt: skip
+    return said("{head} {choices}", head=said(otherwise), choices=shown)

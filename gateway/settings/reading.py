@@ -153,7 +153,7 @@ class Reading:
         elif sort == "extra_forbidden":
             self._unknown(mark, shown, str(loc[-1]), fields(kind, loc))
         elif sort == "setting":
-            self.problem(mark, shown, str(context["message"]), str(context["hint"]))
+            self.problem(mark, shown, context["message"], context["hint"])
         elif sort == "lines":
             for line, message, hint in context["complaints"]:
                 at, name = place(part, (*loc, line) if line else loc, at_key=True)

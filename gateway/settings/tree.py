@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import yaml
 from yaml.reader import ReaderError
 
-from gateway.settings.problems import Problem, SettingsError
+from gateway.settings.problems import Problem, SettingsError, said
 from gateway.settings.secrets import NAME
 
 LARGEST_BYTES = 256 * 1024
@@ -88,8 +88,8 @@ class _Builder:
             raise self.stop(
                 mark,
                 key,
-                f"there are more than {MOST_NODES} values here, aliases counted",
-                "write a smaller file, or use fewer aliases",
+                said("there are more than {most} values here, aliases counted", most=MOST_NODES),
+                said("write a smaller file, or use fewer aliases"),
             )
 
     def node(self, event: yaml.Event, key: str, depth: int, braces: bool) -> Node:
@@ -110,7 +110,8 @@ class _Builder:
             node.text = event.value
             if any("\ud800" <= char <= "\udfff" or char == "\0" for char in event.value):
                 node.text = ""
-                self.problem(node.mark, key, "holds half a character", "check its \\u escapes")
+                said_half = said("holds half a character")
+                self.problem(node.mark, key, said_half, said("check its \\u escapes"))
             node.plain = event.style is None
         elif isinstance(event, yaml.SequenceStartEvent):
             self.sequence(node, key, depth)
@@ -149,8 +150,8 @@ class _Builder:
             self.problem(
                 node.mark,
                 key,
-                "!secret wants the name of a file",
-                "write for example !secret mqtt_password (letters, digits, _ . -)",
+                said("!secret wants the name of a file"),
+                said("write for example !secret mqtt_password (letters, digits, _ . -)"),
             )
         else:
             node.secret = True
@@ -205,8 +206,8 @@ def parse(data: bytes, file: str, problems: list[Problem]) -> Node:
                 1,
                 1,
                 "",
-                f"larger than {LARGEST_BYTES // 1024} KB",
-                "this is probably not the configuration",
+                said("larger than {size}", size=f"{LARGEST_BYTES // 1024} KB"),
+                said("this is probably not the configuration"),
             )
         )
         raise SettingsError(problems)

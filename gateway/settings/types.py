@@ -23,7 +23,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
-from gateway.settings.problems import meant
+from gateway.settings.problems import meant, said
 from gateway.settings.secrets import Secret
 from gateway.settings.units import (
     DURATION_PATTERN,
@@ -60,9 +60,12 @@ class Model(BaseModel):
 
 def _text_of(value: object, what: str) -> str:
     if isinstance(value, Secret):
-        raise wrong(f"{what} is no secret", "write the value itself")
+        raise wrong(said("{what} is no secret", what=said(what)), said("write the value itself"))
     if not isinstance(value, str):
-        raise wrong(f"this must be {what}, not a list or mapping", "write it behind the colon")
+        raise wrong(
+            said("this must be {what}, not a list or mapping", what=said(what)),
+            said("write it behind the colon"),
+        )
     return value
 
 
@@ -71,7 +74,7 @@ def _quantity(parse: Callable[[str], int], what: str) -> Callable[[object], int]
         try:
             return parse(_text_of(value, what))
         except UnitError as error:
-            raise wrong(str(error), error.hint) from None
+            raise wrong(error.message, error.hint) from None
 
     return check
 
@@ -103,7 +106,10 @@ def named(pattern: str, what: str, example: str) -> BeforeValidator:
         text = _text_of(value, what)
         if len(text) > 64 or not match(text):
             shown = text if len(text) <= 40 else text[:37] + "…"
-            raise wrong(f"{shown!r} is not {what}", f"write for example {example}")
+            raise wrong(
+                said("{text!r} is not {what}", text=shown, what=said(what)),
+                said("write for example {example}", example=said(example)),
+            )
         return text
 
     return BeforeValidator(check)
@@ -139,8 +145,8 @@ Label = Annotated[
 def _secret(value: object) -> Secret:
     if not isinstance(value, Secret):
         raise wrong(
-            "a secret must not stand in the configuration",
-            "put it into a file in the folder secrets and write !secret and the file's name",
+            said("a secret must not stand in the configuration"),
+            said("put it into a file in the folder secrets and write !secret and the file's name"),
         )
     return value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from gateway.settings.problems import near
+from gateway.settings.problems import near, said
 
 DURATION_MS = {
     "ms": 1,
@@ -62,7 +62,7 @@ class UnitError(ValueError):
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
-        self.hint = hint
+        self.message, self.hint = message, hint
 
 
 def duration_ms(text: str) -> int:
@@ -86,24 +86,35 @@ def _quantity(text: str, units: dict[str, int], most: int, what: str, fit: str) 
     match = _QUANTITY.match(text.strip()) if len(text) <= 64 else None
     if match is None:
         example = "500 ms" if units is DURATION_MS else "1 GB"
-        raise UnitError(f"{_short(text)} is not a {what}", f"write for example {example}")
+        raise UnitError(
+            said("{text} is not a {what}", text=_short(text), what=said(what)),
+            said("write for example {example}", example=example),
+        )
     number, unit = match.groups()
     if not unit:
         raise UnitError(
-            f"{number} has no unit",
-            f"write {number} followed by {fit}, for example "
-            f"{number} {'s' if units is DURATION_MS else 'MB'}",
+            said("{number} has no unit", number=number),
+            said(
+                "write {number} followed by {units}, for example {number} {unit}",
+                number=number,
+                units=said(fit),
+                unit="s" if units is DURATION_MS else "MB",
+            ),
         )
     if unit not in units:
         best = _SPOKEN.get(unit.casefold()) if units is DURATION_MS else None
         best = best or near(unit, units)
-        remedy = f"did you mean {number} {best}?" if best else f"the units are {fit}"
-        raise UnitError(f"the unit {_short(unit)} is not known here", remedy)
+        remedy = said("the units are {units}", units=said(fit))
+        if best:
+            remedy = said("did you mean {best}?", best=f"{number} {best}")
+        raise UnitError(said("the unit {unit} is not known here", unit=_short(unit)), remedy)
     value = Decimal(number) * units[unit]
     if value != int(value):
-        raise UnitError(f"{text.strip()} is finer than 1 {next(iter(units))}", "round it")
+        finest = f"1 {next(iter(units))}"
+        message = said("{text} is finer than {finest}", text=text.strip(), finest=finest)
+        raise UnitError(message, said("round it"))
     if value > most:
-        raise UnitError(f"{text.strip()} is too large", "check the unit")
+        raise UnitError(said("{text} is too large", text=text.strip()), said("check the unit"))
     return int(value)
 
 

@@ -18,7 +18,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from gateway.core.events import MODES
-from gateway.settings.problems import meant
+from gateway.settings.problems import meant, said
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MIN = 1440
@@ -73,26 +73,31 @@ class Rules:
 
 _TIMES = re.compile(r"(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})\Z", re.ASCII)
 _DATES = re.compile(r"(\d{4}-\d{2}-\d{2})(?:\.\.(\d{4}-\d{2}-\d{2}))?\Z", re.ASCII)
-_EXAMPLE = "write for example mon-fri 07:00-18:00, holiday, or 2026-12-24 08:00-12:00"
+_EXAMPLE = said("write for example mon-fri 07:00-18:00, holiday, or 2026-12-24 08:00-12:00")
 
 
 class _Bad(ValueError):
     def __init__(self, message: str, hint: str = _EXAMPLE) -> None:
         super().__init__(message)
-        self.hint = hint
+        self.message, self.hint = message, hint
 
 
 def _minute(hours: str, minutes: str) -> int:
     value = int(hours) * 60 + int(minutes)
     if int(minutes) > 59 or value > DAY_MIN:
-        raise _Bad(f"{hours}:{minutes} is no time of day", "times go from 00:00 to 24:00")
+        raise _Bad(
+            said("{time} is no time of day", time=f"{hours}:{minutes}"),
+            said("times go from 00:00 to 24:00"),
+        )
     return value
 
 
 def _range(match: re.Match[str]) -> tuple[int, int]:
     start, end = _minute(match[1], match[2]), _minute(match[3], match[4])
     if start in (end, DAY_MIN):
-        raise _Bad(f"{match[0]} covers nothing", "the whole day is 00:00-24:00")
+        raise _Bad(
+            said("{range} covers nothing", range=match[0]), said("the whole day is 00:00-24:00")
+        )
     return (start, end if end > start else end + DAY_MIN)
 
 
@@ -101,11 +106,18 @@ def _span(match: re.Match[str]) -> tuple[date, date]:
         first = date.fromisoformat(match[1])
         last = date.fromisoformat(match[2] or match[1])
     except ValueError:
-        raise _Bad(f"{match[0]} is no date", "check day and month (YEAR-MONTH-DAY)") from None
+        raise _Bad(
+            said("{date} is no date", date=match[0]), said("check day and month (YEAR-MONTH-DAY)")
+        ) from None
     if last < first:
-        raise _Bad(f"{match[0]} ends before it begins", "turn the dates round")
+        raise _Bad(
+            said("{dates} ends before it begins", dates=match[0]), said("turn the dates round")
+        )
     if (last - first).days >= LONGEST_DATES or not 2000 <= first.year <= 2200:
-        raise _Bad(f"{match[0]} is longer than a year or far away", "check the years")
+        raise _Bad(
+            said("{dates} is longer than a year or far away", dates=match[0]),
+            said("check the years"),
+        )
     return (first, last)
 
 
@@ -114,9 +126,15 @@ def days_of(word: str) -> frozenset[int]:
     ends = word.split("-")
     for name in ends:
         if name not in DAYS:
-            raise _Bad(f"{name[:40]!r} is not a day", meant(name, (*DAYS, "holiday", "daily")))
+            raise _Bad(
+                said("{word!r} is not a day", word=name[:40]),
+                meant(name, (*DAYS, "holiday", "daily")),
+            )
     if len(ends) > 2:
-        raise _Bad(f"{word[:40]!r} is not a range of days", "write for example mon-fri")
+        raise _Bad(
+            said("{word!r} is not a range of days", word=word[:40]),
+            said("write for example mon-fri"),
+        )
     first, last = DAYS.index(ends[0]), DAYS.index(ends[-1])
     return frozenset((first + n) % 7 for n in range((last - first) % 7 + 1))
 
@@ -136,7 +154,8 @@ def parse_rule(key: str, value: str) -> Rule:
             ranges.append(_range(times))
         elif ranges:
             raise _Bad(
-                f"{word[:40]!r} stands behind a time", "write the days first, then the times"
+                said("{word!r} stands behind a time", word=word[:40]),
+                said("write the days first, then the times"),
             )
         elif span := _DATES.match(word):
             dates.append(_span(span))
@@ -147,9 +166,9 @@ def parse_rule(key: str, value: str) -> Rule:
         else:
             days.update(days_of(word))
     if (bool(days), bool(dates), holiday).count(True) > 1:
-        raise _Bad("mixes days, dates and holiday", "write one line for each")
+        raise _Bad(said("mixes days, dates and holiday"), said("write one line for each"))
     if not words or not (days or dates or holiday or ranges):
-        raise _Bad("is not a day or date")
+        raise _Bad(said("is not a day or date"))
     sort: Sort = "dates" if dates else "holiday" if holiday else "days"
     if sort == "days" and not days:
         days.update(range(7))
@@ -163,19 +182,20 @@ def parse(entries: Mapping[str, object], values: Iterable[str]) -> tuple[Rules, 
     rules: list[Rule] = []
     otherwise: str | None = None
     if len(entries) > MOST_RULES:
-        return Rules(), [("", f"more than {MOST_RULES} lines", "use ranges of days and dates")]
+        message = said("more than {most} lines", most=MOST_RULES)
+        return Rules(), [("", message, said("use ranges of days and dates"))]
     for key, value in entries.items():
         if not isinstance(value, str) or value not in known:
-            shown = repr(value) if isinstance(value, str) else "a list or mapping"
-            remedy = meant(value, known) if isinstance(value, str) else f"write {known[0]}"
-            complaints.append((key, f"{shown} is not one of the modes", remedy))
+            shown = repr(value) if isinstance(value, str) else said("a list or mapping")
+            remedy = meant(value if isinstance(value, str) else "", known)
+            complaints.append((key, said("{word} is not one of the modes", word=shown), remedy))
         elif key == "otherwise":
             otherwise = value
         else:
             try:
                 rules.append(parse_rule(key, value))
             except _Bad as error:
-                complaints.append((key, str(error), error.hint))
+                complaints.append((key, error.message, error.hint))
     plan = Rules(tuple(rules), otherwise)
     if not complaints:
         complaints = overlaps(plan)
@@ -216,7 +236,10 @@ def clock(minute: int) -> str:
 def _when(minute: int, sort: Sort) -> str:
     if sort == "dates":
         return f"{date.fromordinal(minute // DAY_MIN)} {clock(minute)}"
-    return f"{DAYS[minute // DAY_MIN % 7]} {clock(minute)}" if sort == "days" else clock(minute)
+    if sort == "days":
+        day = said(DAYS[minute // DAY_MIN % 7])
+        return said("{day} {time}", day=day, time=clock(minute))
+    return clock(minute)
 
 
 def overlaps(plan: Rules) -> list[Complaint]:
@@ -236,8 +259,12 @@ def overlaps(plan: Rules) -> list[Complaint]:
                     (one, other),
                     (
                         other,
-                        f"overlaps {one!r} at {_when(span[0], sort)}",  # type: ignore[arg-type]  # a Sort
-                        "let one end where the other begins",
+                        said(
+                            "overlaps {other!r} at {when}",
+                            other=one,
+                            when=_when(span[0], sort),  # type: ignore[arg-type]  # a Sort
+                        ),
+                        said("let one end where the other begins"),
                     ),
                 )
             if reach is None or span[1] > reach[1]:
@@ -265,9 +292,9 @@ def gap(plan: Rules) -> str | None:
     special = (*plan.of("holiday"), *plan.of("dates"))
     for rule in special:
         if rule.ranges != ((0, DAY_MIN),):
-            return f"the rest of {rule.key.split()[0]}"
+            return said("the rest of {day}", day=rule.key.split()[0])
     if special and any(b > DAY_MIN for rule in plan.of("days") for _, b in rule.ranges):
-        return "the night after a holiday or a date"
+        return said("the night after a holiday or a date")
     return None
 
 
@@ -283,8 +310,9 @@ def _field(values: tuple[str, ...]) -> BeforeValidator:
         elif isinstance(value, Mapping) and values != ("on",):
             entries = value
         else:
-            complaints = [("", "is not a weekly plan", _EXAMPLE)]
-            raise PydanticCustomError("lines", "wrong", {"complaints": complaints})
+            message = said("is not a weekly plan")
+            context = {"complaints": [("", message, _EXAMPLE)]}
+            raise PydanticCustomError("lines", "wrong", context)
         plan, complaints = parse(entries, values)
         if complaints:
             raise PydanticCustomError("lines", "wrong", {"complaints": complaints})

@@ -84,7 +84,7 @@ def test_an_exception_is_saved_by_a_plain_form(house: Web) -> None:
 def test_what_is_wrong_stands_at_its_row(house: Web) -> None:
     answer = saved(house, **{"first.0": "2026-12-24", "last.0": "2026-12-01", "mode.0": "off"})
     assert answer.status_code == 422
-    assert "ends before it begins" in answer.text
+    assert "endet, bevor es beginnt" in answer.text
     assert 'aria-describedby="e-doors-front-exceptions-0"' in answer.text
     assert house.as_("admin").get("/api/v1/settings").json()["version"] == "none"
 

@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.core.events import MODES
+from gateway.web import refusals
 from gateway.web import settings_rows as rows
 from gateway.web.access import Admin, AdminProved, TheSite
 from gateway.web.auth import form_of
@@ -43,7 +44,11 @@ async def settings(request: Request, who: Admin, site: TheSite) -> Response:
 async def _show(request: Request, site: Site, who: Admin) -> dict[str, Any]:
     answer = await site.house.settings("show", {}, who)
     if answer["status"] != "accepted":
-        said = "; ".join(f"{e['key']}: {e['message']}" for e in answer.get("errors", ()))
+        language = language_of(request)
+        said = "; ".join(
+            f"{e['key']}: {refusals.text(language, e['parts'][0])}"
+            for e in answer.get("errors", ())
+        )
         if answer["reason"] in (NO_PANEL, NO_ANSWER):
             said = site.words(language_of(request))("settings.away")
         raise Problem(503, str(answer["reason"]), said, Retry_After="5")
@@ -104,7 +109,8 @@ async def _answered(
     reason = str(answer["reason"])
     others: list[str] = []
     for error in answer.get("errors", ()):
-        said = f"{error['message']}; {error['hint']}" if error["hint"] else error["message"]
+        message, hint = (refusals.text(language_of(request), part) for part in error["parts"])
+        said = f"{message}; {hint}" if hint else message
         at = None if form is None else rows.place(form, error["key"])
         if form is None or at is None:
             others.append(f"{error['key']}: {said}" if error["key"] else said)
