@@ -5,6 +5,7 @@ memory goes away with it.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import sys
@@ -80,6 +81,13 @@ def _settings_of(driver: str) -> type[Any]:
 def overlay(state: Path) -> Path:
     """Where the page writes what may be changed on it."""
     return state / "overlay.yaml"
+
+
+def written(state: Path) -> int | None:
+    """When the overlay was written last, to see whether it has changed; ``None``: never."""
+    with contextlib.suppress(OSError):
+        return overlay(state).stat().st_mtime_ns
+    return None
 
 
 def file(config: Path, state: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import sys
@@ -64,7 +63,7 @@ def run(role: str, settings: Settings, config: Path, state: Path) -> int:
             return _web(settings, config, state)
         if role == "notify":
             stop = _stop_event()
-            _end_when_changed(plans.overlay(state), stop)
+            _end_when_changed(state, stop)
             return people.run(settings, state, stop)
         return (
             _link(settings, config, state) if role == "link" else _record(settings, config, state)
@@ -103,20 +102,14 @@ def _stop_event() -> threading.Event:
     return stop
 
 
-def _end_when_changed(overlay: Path, stop: threading.Event) -> None:
+def _end_when_changed(state: Path, stop: threading.Event) -> None:
     """Contacts that were changed on the page count for a role that starts afresh, and whoever
     looks after it starts it again."""
-
-    def written() -> int | None:
-        with contextlib.suppress(OSError):
-            return overlay.stat().st_mtime_ns
-        return None
-
-    first = written()
+    first = plans.written(state)
 
     def watch() -> None:
         while not stop.wait(OVERLAY_EVERY_S):
-            if written() != first:
+            if plans.written(state) != first:
                 stop.set()
 
     threading.Thread(target=watch, name="overlay", daemon=True).start()

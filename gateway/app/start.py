@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gateway.app import broker, control, load, outputs, roles, supervisor
+from gateway.app import broker, control, load, outputs, plans, roles, supervisor
 from gateway.app.parent import end_with_parent
 from gateway.settings.model import Settings
 from gateway.settings.problems import SettingsError
@@ -90,9 +90,33 @@ def _supervise(
             )
 
     watch = _ready(settings, wanted)
+    changed = (lambda: None) if names else _changed(wanted, config, state)
     return supervisor.Supervisor(
-        wanted, command, environment, _say, crashed, valid, tick=watch
+        wanted, command, environment, _say, crashed, valid, tick=watch, changed=changed
     ).run()
+
+
+def _changed(
+    wanted: Sequence[str], config: Path, state: Path
+) -> Callable[[], Sequence[str] | None]:
+    """The first contact that the page adds needs ``notify``, and the last one that it takes
+    away ends it: nothing runs, and takes memory, for nobody."""
+    written = plans.written(state)
+
+    def look() -> Sequence[str] | None:
+        nonlocal written
+        now = plans.written(state)
+        if now == written:
+            return None
+        written = now
+        try:
+            tells = "notify" in roles.wanted(load.settings(config, state, need=()))
+        except SettingsError:
+            return None
+        rest = [role for role in wanted if role != "notify"]
+        return [*rest, "notify"] if tells else rest
+
+    return look
 
 
 def _check_port(settings: Settings) -> None:

@@ -65,6 +65,8 @@ class Supervisor:
     valid: Callable[[], bool]
     tick: Callable[[], bool] = lambda: False
     """Called a few times a second until it says ``True``."""
+    changed: Callable[[], Sequence[str] | None] = lambda: None
+    """Called every second: the roles that shall run from now on, ``None`` where they stay."""
     _roles: list[_Role] = field(default_factory=list)
     _pipe: tuple[int, int] = (-1, -1)
     _heard: socket.socket = field(
@@ -98,6 +100,7 @@ class Supervisor:
                 elif role.name == "control":
                     self._watch_over(role, now)
             self._turned_at = now
+            self._follow()
             if ticking:
                 ticking = not self.tick()
             dues = [role.due - now for role in self._roles if role.due is not None]
@@ -112,6 +115,17 @@ class Supervisor:
             status = self._reap()
             if status is not None:
                 return status
+
+    def _follow(self) -> None:
+        """Start who is wanted now and was not before, and end who is wanted no more."""
+        names = self.changed()
+        if names is None:
+            return
+        gone = [role for role in self._roles if role.name not in names]
+        _end([role.process for role in gone if role.process is not None])
+        there = [role for role in self._roles if role not in gone]
+        known = {role.name for role in there}
+        self._roles = there + [_Role(name) for name in names if name not in known]
 
     def _start(self, role: _Role) -> None:
         role.due = None

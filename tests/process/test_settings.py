@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.panel import client
-from tests.process.parts import BUILDING, House, running, until
+from tests.process.parts import BUILDING, House, roles_of, running, until
 
 pytestmark = pytest.mark.process
 NIGHT = {"doors": {"front": {"schedule": {"otherwise": "night"}}}}
@@ -74,3 +74,29 @@ def test_a_broken_overlay_stops_no_door_and_is_named(tmp_path: Path) -> None:
         until(lambda: mode(house) == "night", what="a good one takes its place")
         alarms = house.snapshot()["alarms"]
         assert [a["state"] for a in alarms if a["kind"] == "overlay_broken"] in ([], ["cleared"])
+
+
+def test_the_first_contact_starts_notify_and_the_last_one_ends_it(tmp_path: Path) -> None:
+    """Nobody has to start the gateway again, and nothing runs while there is nobody to tell."""
+    with running(tmp_path) as house:
+        secrets = tmp_path / "secrets"
+        secrets.mkdir(exist_ok=True)
+        (secrets / "desk").write_text("json://127.0.0.1:9/\n")
+        supervisor = house.run()
+        shown = until(lambda: ask(house, "show"), what="control answers")["settings"]
+        assert "notify" not in roles_of(supervisor, ["control", "notify"])
+        contacts = {"contacts": {"desk": {"channels": [{"secret": "desk"}]}}}
+        done = ask(house, "put", version=shown["version"], sections=contacts)
+        assert done["status"] == "accepted", done
+        until(lambda: "notify" in roles_of(supervisor, ["notify"]), what="notify starts")
+        version = done["settings"]["version"]
+        gone = until(
+            lambda: (
+                (answer := ask(house, "put", version=version, sections={}))["status"] == "accepted"
+                and answer
+            )
+        )
+        assert gone["settings"]["effective"]["contacts"] == {}
+        until(lambda: "notify" not in roles_of(supervisor, ["notify"]), what="notify ends")
+        assert "control" in roles_of(supervisor, ["control"])
+        assert not supervisor.said("notify has ended")
