@@ -255,7 +255,7 @@ class Store:
             level = data.get("active", data.get("on"))
             value = float(level) if isinstance(level, bool) else None
             text = encode(data)
-        series = self._series(fact.kind, _text(fact.subject), quantity)
+        series = self._series(_text(fact.kind), _text(fact.subject), quantity)
         return series, boot, fact.at_ms, value, count, text
 
     def _series(self, kind: str, subject: str, quantity: str) -> int:

@@ -97,6 +97,7 @@ FACTS = st.sampled_from(sorted(DATA)).flatmap(
 @given(st.lists(FACTS, min_size=1, max_size=6), TEXTS, TEXTS)
 @example([Fact("reading", "wc.climate", 5, {"quantity": "t_c", "value": 1.7e308})] * 2, "a", "b")
 @example([Fact("door_opened", "front", 5, {"cause": HALF})], "web:3", HALF)
+@example([Fact(HALF, HALF, 5, {})], "web:3", "")
 def test_every_fact_that_is_written_is_read_numbered_and_can_be_sent(
     facts: list[Fact], actor: str, detail: str
 ) -> None:
