@@ -344,7 +344,7 @@ def test_every_page_is_without_barriers(browser: Browser, house: Gateway, locale
         assert not {"unsafe", "http:", "https:", "*", "data:"} & set(policy.split())
         assert "unsafe" not in policy
         is_live(page)
-        assert (path, faults(page, (320, 1280), forced=False)) == (path, [])
+        assert (path, faults(page, (320, 1280))) == (path, [])
         assert page.locator("footer").inner_text()
     page.locator(".menu summary").click()
     assert faults(page, (320, 1280)) == []
@@ -360,7 +360,7 @@ def test_an_empty_house_and_the_doors_outside_are_without_barriers(
     page = enter(browser, house, "de-DE", "view")
     for path in ("/", "/points", "/alarms", "/events", "/no/such/page"):
         page.goto(house.url + path)
-        assert (path, faults(page, (320,), forced=False)) == (path, [])
+        assert (path, faults(page, (320,))) == (path, [])
     page.context.clear_cookies()
     page.goto(house.url + "/")
     assert page.url.endswith("/login")
