@@ -15,16 +15,21 @@ from starlette.responses import Response
 from gateway.core.facts import Json
 from gateway.web.auth import Who
 from gateway.web.problems import Problem, answer
+from gateway.web.render import language_of
 from gateway.web.site import Site
 from gateway.web.users import User, UserError
+from gateway.web.words import Words
 
 _STATUS = {"unknown_user": 404, "unknown_token": 404, "name_taken": 409, "last_admin": 409}
 
 
 def on_user_error(request: Request, error: Exception) -> Response:
-    """What cannot be done about users, as an answer."""
+    """What cannot be done about users, as an answer, in its own words: other parts of the page
+    have reasons of the same name."""
     assert isinstance(error, UserError)  # noqa: S101  # registered for this class only
-    return answer(request, Problem(_STATUS.get(error.key, 422), error.key))
+    words: Words = request.app.state.site.words(language_of(request))
+    detail = words.get(f"people.{error.key}")
+    return answer(request, Problem(_STATUS.get(error.key, 422), error.key, detail))
 
 
 async def on_people(site: Site, who: Who, action: str, **detail: Json) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, WithJsonSchema
 from starlette.responses import Response, StreamingResponse
 
 from gateway.core.facts import KINDS
@@ -21,6 +21,7 @@ from gateway.web.view import fact_json
 
 router = APIRouter(tags=["journal"])
 WRITERS = {"csv": plain_csv, "csv-de": german_csv, "jsonl": jsonl}
+KindName = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(KINDS)})]
 When = Annotated[AwareDatetime | None, Query(description="RFC 3339 with offset")]
 
 
@@ -37,7 +38,7 @@ async def events(
     who: View,
     site: TheSite,
     after: Annotated[int, Query(ge=0, le=2**53, description="journal row; 0: the oldest")] = 0,
-    kind: Annotated[list[str] | None, Query(max_length=50)] = None,
+    kind: Annotated[list[KindName] | None, Query(max_length=50)] = None,
     subject: Annotated[str | None, Query(max_length=200)] = None,
     start: Annotated[When, Query(alias="from")] = None,
     end: Annotated[When, Query(alias="to")] = None,
@@ -112,7 +113,7 @@ async def export_(
     site: TheSite,
     start: Annotated[When, Query(alias="from")] = None,
     end: Annotated[When, Query(alias="to")] = None,
-    kind: Annotated[list[str] | None, Query(max_length=50)] = None,
+    kind: Annotated[list[KindName] | None, Query(max_length=50)] = None,
     subject: Annotated[str | None, Query(max_length=200)] = None,
     format: Literal["csv", "csv-de", "jsonl", "parquet"] = "csv",
 ) -> Response:

@@ -69,7 +69,7 @@ Role = Literal["view", "staff", "maintenance", "admin"]
 
 
 class NewUser(Strict):
-    name: str = Field(min_length=1, max_length=40)
+    name: str = Field(min_length=1, max_length=40, description="Printable characters.")
     role: Role
     password: str = Field(min_length=10, max_length=200)
     model_config = ConfigDict(
@@ -111,7 +111,7 @@ class VerdictShape(BaseModel):
 
 
 class NewToken(Strict):
-    name: str = Field(min_length=1, max_length=40)
+    name: str = Field(min_length=1, max_length=40, description="Printable characters.")
     role: Role
     days: int = Field(365, ge=1, le=3650)
     model_config = ConfigDict(
