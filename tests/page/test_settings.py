@@ -73,7 +73,7 @@ def test_an_exception_is_previewed_saved_and_taken_back(there: tuple[Whole, Page
     form.locator("[name='last.0']").fill("2020-01-01")
     form.locator("button", has_text="Speichern").last.click()
     expect(form.locator("fieldset.wrong")).to_have_count(1, timeout=SLOW)
-    expect(form.locator("fieldset.wrong")).to_contain_text("ends before it begins")
+    expect(form.locator("fieldset.wrong")).to_contain_text("endet, bevor es beginnt")
     assert barriers(page) == []
     form.locator("[name='last.0']").fill(last)
     form.locator("button", has_text="Speichern").last.click()
