@@ -47,6 +47,10 @@ class Flight:
             self.cursor = self._order.popleft()
         return self.cursor != before
 
+    def passed(self, seq: int) -> None:
+        """Nothing is in flight, and nothing up to here will ever come."""
+        self.cursor, self.next = seq, seq + 1
+
     def lost(self) -> None:
         """The connection is gone: what was in flight is sent again."""
         self._order.clear()

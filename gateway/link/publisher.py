@@ -227,9 +227,20 @@ class Publisher:
                 self._sources[lane].rows.popleft()
                 self.flights[lane].sent(row.seq)
                 return self._sent(mid, (lane, row.seq), now_ms)
+            self._pass_over(lane)
             if self._replay_one(lane, now_ms):
                 return True
         return False
+
+    def _pass_over(self, lane: Lane) -> None:
+        """The newest numbers of a lane may be absent: no row behind them would move the cursor.
+
+        What was read last was read after the head, so that nothing up to it can still come.
+        """
+        flight, head = self.flights[lane], self.heads.get(lane, 0)
+        if self._sources[lane].end and not flight.in_flight and flight.cursor < head:
+            flight.passed(head)
+            self._on_cursor(lane, head)
 
     def _sent(self, mid: int | None, what: tuple[Lane, int] | None, now_ms: int) -> bool:
         if mid is None:

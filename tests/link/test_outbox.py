@@ -206,7 +206,7 @@ def test_a_replay_answers_every_number_with_its_event_or_its_absence() -> None:
         ("lost", "[[6, 6], [8, 8]]"),
         ("thinned", "[[5, 5]]"),
     }
-    assert sending.cursors == []
+    assert sending.cursors == [("routine", 8)]  # 8 will never come
     sending.acknowledge_all()
     sending.publisher.fill(1_000)
     assert len(sending.sent) == 6
@@ -228,6 +228,24 @@ def test_a_replay_longer_than_one_read_has_one_answer_per_number() -> None:
         for n in range(low, high + 1)
     ]
     assert sorted(events + absent) == list(range(1, 2_000))
+
+
+def test_a_lane_whose_newest_numbers_are_absent_is_sent_all_the_same() -> None:
+    """Found by the simulation's seed 1283: nothing came behind what a full disk had cost, and the
+    backlog stood for as long as nothing new happened."""
+    journal = FakeJournal(routine=[1, 2])
+    sending = Sending(journal)
+    sending.publisher.begin("j1", {}, {"routine": 9})
+    sending.publisher.connected(10, 0)
+    sending.publisher.fill(0)
+    assert (sending.cursors, sending.publisher.backlog) == ([], 9)  # 1 and 2 are on their way
+    sending.acknowledge_all()
+    sending.publisher.fill(0)
+    assert (sending.cursors[-1], sending.publisher.backlog) == (("routine", 9), 0)
+    journal.lanes["routine"].append(10)
+    sending.publisher.grown({"routine": 10})
+    sending.publisher.fill(0)
+    assert sending.numbers()[-1] == "routine/10"
 
 
 def test_numbers_of_a_journal_that_is_no_more_are_lost() -> None:
