@@ -178,7 +178,8 @@ class Book:
     def _save_stamps(self, batch: Batch, seen: dict[Key, tuple[Range, ...]]) -> None:
         if not batch.points:
             return
-        whole = not any(known.lane.ahead for known in self.lanes.values())
+        gaps = any(known.lane.ahead for known in self.lanes.values())
+        whole = not (gaps or batch.wait or self._state.any_waiting())
         for occupied in batch.runs.values():
             occupied.trim(whole)
         self._state.save_stamps(seen, batch.moved, batch.runs)

@@ -52,7 +52,8 @@ class Occupied:
             self.take(ms)
 
     def trim(self, whole: bool) -> None:
-        """Forget the oldest. While a lane has a gap, what lies after it must stay known."""
+        """Forget the oldest. While a lane has a gap or a fact waits for its time, what lies after
+        it must stay known."""
         most = KEPT_RUNS if whole else MOST_RUNS
         if len(self.runs) > most:
             del self.runs[:-most]

@@ -230,6 +230,10 @@ class RecorderState:
             for gateway, journal, lane, seq, boot_id, received, event in rows
         ]
 
+    def any_waiting(self) -> bool:
+        """Whether a fact waits for its time."""
+        return bool(self._db.execute("SELECT EXISTS (SELECT 1 FROM waiting)").fetchone()[0])
+
     def mark_before(self, key: Key, at_ms: int) -> int:
         """Up to where the lane was stored at that instant; 0 where that is not known."""
         row = self._db.execute(

@@ -310,6 +310,17 @@ def test_an_event_that_comes_again_as_its_time_becomes_known_is_one_point(bench:
     assert bench.store.seqs() == [1]
 
 
+def test_a_fact_whose_time_stays_unknown_does_not_replace_another(bench: Bench) -> None:
+    """Found by the simulation's seed 1183: a day later it was given the time of its receipt, and
+    what stood there since was long forgotten."""
+    bench.broker.event(event(1, utc_ms=None))
+    for seq in range(2, 60):
+        bench.broker.event(event(seq, utc_ms=bench.utc_ms + 10 * (seq - 2), boot="b2"))
+    bench.turn()
+    bench.turn(24 * 3_600_000 + 60_000)
+    assert set(range(1, 60)) <= set(bench.store.seqs())
+
+
 def test_another_store_is_filled_from_the_beginning(bench: Bench) -> None:
     for seq in (1, 2, 3):
         bench.broker.event(event(seq, utc_ms=T0 + seq))
