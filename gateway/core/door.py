@@ -50,9 +50,9 @@ until the contrary is proved: ``did_not_open`` until the leaf opens because it w
 closed (from then on the door is locked again, and the alarm stays listed until somebody has
 seen it). Nothing that is unknown raises or clears a condition.
 
-**Time.** Every deadline is a field, ``wake_at`` is the least of them. A turn that comes late
-lives what is due at its own ``now``; a relay is then off later than meant by just as much,
-and by no more.
+**Time.** Every deadline is a field, ``wake_at`` is the least of them. What is *seen* is lived
+at the time when it was so; what is *given* is given in the present: a turn that comes late
+ends a pulse late by just as much, and no pulse that it begins is shorter for it.
 """
 
 from __future__ import annotations
@@ -128,9 +128,10 @@ def start(plan: DoorPlan, now: Ms, books: Tally | None = None) -> Step[Door]:
     return Step(door, effects=tuple(Drive(point, on=False) for point, _ in relays(door)))
 
 
-def step(door: Door, event: DoorEvent | None, now: Ms) -> Step[Door]:
-    """One turn: first whatever is due, then the event."""
-    turn = _Turn(door, now)
+def step(door: Door, event: DoorEvent | None, now: Ms, present_ms: Ms | None = None) -> Step[Door]:
+    """One turn: first whatever is due, then the event. ``present_ms``: when it is lived, where
+    that is later than ``now``, the time of what is lived."""
+    turn = _Turn(door, now, now if present_ms is None else present_ms)
     if _due(wake_at(door), now):
         turn.pass_time()
         turn.settle()
@@ -156,18 +157,19 @@ def wake_at(door: Door) -> Ms | None:
 class _Turn:
     """The scratch pad of one step: the door as it becomes, and what is said on the way."""
 
-    def __init__(self, door: Door, now: Ms) -> None:
+    def __init__(self, door: Door, now: Ms, present_ms: Ms) -> None:
         self.before = door
         self.door = door
         self.plan: Final = door.plan
         self.now: Final = now
+        self.present_ms: Final = present_ms
         self.facts: list[Fact] = []
         self.replies: list[Reply] = []
 
     def pass_time(self) -> None:
         """Live through every deadline that is due."""
         door, plan, now = self.door, self.plan, self.now
-        self._give(opening.pass_time(door.opening, plan, now))
+        self._give(opening.pass_time(door.opening, plan, self.present_ms))
         self._learn(leaf.pass_time(door.leaf, plan, now))
         if _due(indicator.wake_at(door.indicator), now):
             self.door = replace(self.door, indicator=indicator.pass_time(door.indicator, now))
@@ -222,7 +224,7 @@ class _Turn:
         driven = door.opening.driving or opening.hold_relay(door.opening, plan)
         self._learn(leaf.drive(door.leaf, plan, now, driven=driven, kept=kept))
         away = self.door.leaf.opened is not None or self.door.leaf.attempt is not None
-        self._give(opening.secure(self.door.opening, plan, now, leaf_away=away))
+        self._give(opening.secure(self.door.opening, plan, self.present_ms, leaf_away=away))
         self._know(leaf.watch_bolt(self.door.leaf, plan, now, locked=_locked(self.door)))
 
     def end(self) -> Step[Door]:
@@ -288,7 +290,7 @@ class _Turn:
         door, plan, now = self.door, self.plan, self.now
         outcome, drive = _answer_for(door)
         serve = opening.ask if drive else opening.lengthen
-        self._give(serve(door.opening, plan, now, request.hold_open_ms or 0))
+        self._give(serve(door.opening, plan, self.present_ms, request.hold_open_ms or 0))
         if drive and door.leaf.opened is None:
             pressed_ms, command = request.pressed_ms, request.command
             self._know(leaf.asked(door.leaf, "request", now, pressed_ms, command))
@@ -315,7 +317,7 @@ class _Turn:
     # --- fire and modes
 
     def _cut_or_hold(self) -> None:
-        door, plan, now = self.door, self.plan, self.now
+        door, plan, now = self.door, self.plan, self.present_ms
         if door.barred:
             self._give(opening.cut(door.opening, plan, now))
             self._withdraw("request", "hold_open", "fire")
@@ -344,7 +346,7 @@ class _Turn:
         if not opening.pulsed_for_fire(door.opening, plan) or door.leaf.opened is not None:
             return
         if begins or shut:
-            self._give(opening.ask(door.opening, plan, self.now, 0))
+            self._give(opening.ask(door.opening, plan, self.present_ms, 0))
             self._know(leaf.asked(door.leaf, "fire", self.now))
 
     def _miss_held_leaf(self) -> None:

@@ -82,7 +82,7 @@ def blank(plan: BuildingPlan, now: Ms) -> Building:
 
 class Turn:
     """The scratch pad of one step. ``now`` moves through the deadlines up to ``until_ms``;
-    ``present_ms`` is later where an event is lived late."""
+    ``present_ms`` is later where the step is lived late: relays switch then, whatever is lived."""
 
     __slots__ = (
         "alarms",
@@ -426,7 +426,7 @@ class Turn:
 
     def step_relay(self, point: str, event: relay.RelayEvent | None) -> None:
         before = self.relays[point]
-        result = relay.step(before, event, self.now)
+        result = relay.step(before, event, self.present_ms)
         after = result.state
         self.relays = {**self.relays, point: after}
         self.wake((RELAY, point), relay.wake_at(after))
@@ -438,7 +438,7 @@ class Turn:
 
     def step_door(self, name: str, event: door.DoorEvent | None) -> None:
         before = self.doors[name]
-        result = door.step(before, event, self.now)
+        result = door.step(before, event, self.now, self.present_ms)
         after = result.state
         if after is before:
             return

@@ -50,7 +50,7 @@ def test_deadlines_are_lived_each_at_its_own_time_before_the_event() -> None:
     # Nobody calls for ten seconds: the end of the pulse, and the leaf that did not come.
     step = building.step(bench.building, Level("front.leaf", True, 11_000), 11_000)
     assert [(fact.kind, fact.at_ms) for fact in step.facts] == [
-        ("relay_changed", 1530),
+        ("relay_changed", 11_000),  # that is when it went off
         ("alarm_raised", 6030),
     ]
     assert step.effects == (Drive("front.activation", False),)
@@ -118,6 +118,21 @@ def test_a_press_that_was_found_late_is_given_a_whole_pulse() -> None:
     ]
     assert bench.drives[-1][0] == 2200
     assert bench.told("door_request")[0]["outcome"] == "accepted"
+
+
+@pytest.mark.parametrize("late_ms", [0, 300, 5000])
+def test_a_pulse_that_a_deadline_begins_late_is_whole(late_ms: Ms) -> None:
+    """mqtt-io#310, from the other side: the lead of the strike was over while nobody looked."""
+    door = replace(SMALL.doors[0], strike="front.strike", strike_lead_ms=200)
+    relays = (*SMALL.relays, RelayPlan("front.strike", None))
+    bench = Bench(replace(SMALL, doors=(door,), relays=relays))
+    bench.press(1000, for_ms=100)
+    looked_ms = 1030 + 200 + late_ms
+    late = building.step(bench.building, None, looked_ms)
+    assert late.effects == (Drive("front.activation", True),)
+    ends_ms = looked_ms + 500
+    assert building.step(late.state, None, ends_ms - 1).effects == ()
+    assert building.step(late.state, None, ends_ms).effects == (Drive("front.activation", False),)
 
 
 def test_a_press_that_nobody_looked_at_for_too_long_is_stale() -> None:
