@@ -1,16 +1,18 @@
-"""The recorder's side of the broker: the only file of this room that knows paho.
+"""The recorder's side of the broker: the only file that knows mqtt5, which codes the packets.
 
 A persistent session (the broker queues while the recorder is away), acknowledged by hand:
 PUBACK goes out when :meth:`Subscription.acknowledge` is called and not before. How many
 messages may wait for that is told to the broker (receive maximum), which is the
 back-pressure of a slow store.
 
-Each connection gets a client of its own and a number, its *generation*: an acknowledgement
-belongs to one connection, and one for an earlier connection is void (the broker delivers
-that message again).
+Each connection gets a wire of its own (:class:`_Wire`) and a number, its *generation*: an
+acknowledgement belongs to one connection, and one for an earlier connection is void (the
+broker delivers that message again).
 
-There is no thread of paho's: the recorder's one thread waits in :meth:`Subscription.pump`.
-Only connecting, which may block, is done by a helper thread.
+There is no thread but the recorder's, which waits in :meth:`Subscription.pump`. Only
+connecting, which may block, is done by a helper thread. One read takes hundreds of messages,
+and what a batch acknowledges leaves in one write: that, and packets that are not read in
+Python, is what an event costs here (see DECISIONS).
 """
 
 from __future__ import annotations
@@ -27,22 +29,21 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import NamedTuple
 
-import paho.mqtt.client as mqtt
+import mqtt5
 import structlog
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
-from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
 log = structlog.get_logger("recorder.subscribe")
 BACK_OFF_FIRST_S = 0.5
 BACK_OFF_MOST_S = 60.0
+CONNECT_WITHIN_S = 5.0
 ANSWER_WITHIN_S = 10.0
-MISC_EVERY_S = 0.5
-READ_MOST = 200
+READ_BYTES = 262_144
+REFUSED_FROM = 0x80
+"""Reason codes of MQTT from here on are failures."""
+WAITING_MOST = 1_000
+"""Publications of our own that wait for the broker; they are repeated anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,7 @@ class BrokerSettings:
     """How long the broker keeps the session of a recorder that is away."""
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """One message. ``mid`` 0: nothing to acknowledge."""
 
     generation: int
@@ -90,65 +90,137 @@ class Lost:
 Happening = Received | Connected | Lost
 
 
+class _Broken(Exception):
+    """This connection is of no more use; the text says why."""
+
+
+class _Wire:
+    """One connection: bytes in and out, and whether the broker is still there."""
+
+    def __init__(self, sock: socket.socket, keepalive_s: float) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._in = bytearray()
+        self._out = bytearray()
+        self.keepalive_s = keepalive_s
+        self._heard = self._sent = time.monotonic()
+        self._pinged: float | None = None
+
+    def wait(self, wait_s: float) -> list[mqtt5.Packet]:
+        """Send what waits, and take what comes within ``wait_s``. Raises :class:`_Broken`."""
+        if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
+            wait_s = 0.0  # TLS has read more than was asked for
+        writes = [self._sock] if self._out else []
+        try:
+            readable, writable, _ = select.select([self._sock], writes, [], wait_s)
+            if writable:
+                self._flush()
+            if not readable and wait_s:
+                return []
+            came = self._sock.recv(READ_BYTES)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return []
+        except (OSError, ValueError) as error:
+            raise _Broken(str(error) or "socket") from error
+        if not came:
+            raise _Broken("connection lost")
+        self._heard = time.monotonic()
+        self._in += came
+        return self._packets()
+
+    def _packets(self) -> list[mqtt5.Packet]:
+        packets = []
+        used = 0
+        with memoryview(self._in) as view:
+            try:
+                while True:
+                    with view[used:] as rest:
+                        packet, size = mqtt5.read(rest)
+                    used += size
+                    packets.append(packet)
+            except IndexError:  # the rest of it is still to come
+                pass
+            except ValueError as error:
+                raise _Broken(f"not MQTT: {error}") from error
+            except BaseException as error:
+                if type(error).__name__ != "PanicException":  # Rust's, which is no Exception
+                    raise
+                raise _Broken(f"not MQTT: {error}") from error
+        del self._in[:used]
+        return packets
+
+    def send(self, data: bytes) -> None:
+        """Now, or as soon as the broker takes it."""
+        self._out += data
+        self._flush()
+
+    def _flush(self) -> None:
+        try:
+            while self._out:
+                del self._out[: self._sock.send(self._out)]
+                self._sent = time.monotonic()
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        except OSError as error:
+            log.debug("cannot send", reason=str(error))  # reading will say so, too
+
+    def keep_alive(self) -> None:
+        """Ask whether the broker is there where nothing was heard or said for a while. Raises
+        :class:`_Broken` where it does not answer."""
+        now = time.monotonic()
+        if self._pinged is not None and self._heard > self._pinged:
+            self._pinged = None
+        if self._pinged is not None:
+            if now - self._pinged > self.keepalive_s:
+                raise _Broken("no answer to PINGREQ")
+        elif self.keepalive_s and now - min(self._heard, self._sent) >= self.keepalive_s:
+            self._pinged = now
+            self.send(mqtt5.PingReqPacket().write())
+
+    def close(self) -> None:
+        """Say goodbye, if that can be said at once."""
+        self.send(mqtt5.DisconnectPacket().write())
+        self._sock.close()
+
+
 class Subscription:
     """A connection that comes back for ever. All methods are for the recorder's one thread."""
 
     def __init__(self, settings: BrokerSettings, filters: Iterable[tuple[str, int]]) -> None:
         self._settings = settings
-        self._filters = tuple(filters)
-        self._client: mqtt.Client | None = None
+        self._filters = [
+            mqtt5.TopicFilter(name, max_qos=mqtt5.QoS(qos), retain_as_published=False)
+            for name, qos in filters
+        ]
+        self._wire: _Wire | None = None
         self._up = False
-        self._over: str | None = None
         self._generation = 0
         self._came: deque[Happening] = deque()
-        self._made: queue.SimpleQueue[mqtt.Client | str] = queue.SimpleQueue()
+        self._made: queue.SimpleQueue[socket.socket | str] = queue.SimpleQueue()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._connecting = False
         self._next_at = 0.0
         self._answer_by = 0.0
-        self._misc_at = 0.0
         self._pause_s = BACK_OFF_FIRST_S
+        self._number = 0
+        self._flying: set[int] = set()
+        self._flying_most = 0
+        self._waiting: deque[tuple[str, bytes, bool]] = deque()
 
     def pump(self, wait_s: float) -> None:
         """Send and receive; returns when something happened, or after ``wait_s``."""
-        client = self._client
-        if client is None:
+        wire = self._wire
+        if wire is None:
             self._connect(wait_s)
             return
-        sock: Any = client.socket()
-        if sock is not None:
-            pending = getattr(sock, "pending", None)
-            if pending is not None and pending() > 0:
-                wait_s = 0.0  # TLS has read more than was asked for
-                client.loop_read()
-            writes = [sock] if client.want_write() else []
-            try:
-                readable, writable, _ = select.select([sock], writes, [], wait_s)
-            except (OSError, ValueError):
-                readable, writable = [], []
-                self._over = self._over or "socket"
-            if writable:
-                client.loop_write()
-            if readable:
-                self._read(client)
-        now = time.monotonic()
-        if now >= self._misc_at:
-            self._misc_at = now + MISC_EVERY_S
-            client.loop_misc()
-        if not self._up and now > self._answer_by:
-            self._over = self._over or "no answer to CONNECT"
-        if client.socket() is None:
-            self._over = self._over or "connection lost"
-        if self._over is not None:
-            self._ended(now)
-
-    def _read(self, client: mqtt.Client) -> None:
-        """Read what is there: ``loop_read`` stops after each message."""
-        for _ in range(READ_MOST):
-            before = len(self._came)
-            client.loop_read()
-            if len(self._came) == before:
-                return
+        try:
+            for packet in wire.wait(wait_s):
+                self._take(wire, packet)
+            wire.keep_alive()
+            if not self._up and time.monotonic() > self._answer_by:
+                raise _Broken("no answer to CONNECT")
+        except _Broken as broken:
+            self._ended(str(broken))
 
     def take(self) -> Happening | None:
         """The next thing that has happened, if any."""
@@ -156,33 +228,83 @@ class Subscription:
 
     def acknowledge(self, messages: Iterable[Received]) -> None:
         """Tell the broker that these messages are safe."""
-        client = self._client
-        sock: Any = None if client is None else client.socket()
-        if client is None or sock is None:
-            return
-        with contextlib.suppress(OSError):  # many small packets leave as few large ones
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, True)
-        for message in messages:
-            if message.mid and message.generation == self._generation:
-                client.ack(message.mid, 1)
-        with contextlib.suppress(OSError):
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, False)
+        if self._wire is not None:
+            self._wire.send(
+                b"".join(
+                    mqtt5.PubAckPacket(message.mid).write()
+                    for message in messages
+                    if message.mid and message.generation == self._generation
+                )
+            )
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
         """Publish with QoS 1 if connected; ``False`` if it cannot be sent now."""
-        if self._client is None or not self._up:
+        if self._wire is None or not self._up or len(self._waiting) >= WAITING_MOST:
             return False
-        told = self._client.publish(topic, payload, qos=1, retain=retain)
-        return told.rc == mqtt.MQTT_ERR_SUCCESS
+        self._waiting.append((topic, payload, retain))
+        self._send_waiting(self._wire)
+        return True
 
     def close(self) -> None:
         """Disconnect. The session stays with the broker."""
-        client, self._client = self._client, None
-        if client is not None:
-            with contextlib.suppress(ValueError, OSError):
-                client.disconnect()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.close()
         os.close(self._wake)
         self._wake = -1
+
+    # --- what the broker says -----------------------------------------------------------
+
+    def _take(self, wire: _Wire, packet: mqtt5.Packet) -> None:
+        """One packet. Raises :class:`_Broken`."""
+        if isinstance(packet, mqtt5.PublishPacket):
+            mid = packet.packet_id or 0
+            self._came.append(
+                Received(self._generation, mid, packet.topic, packet.payload, packet.retain)
+            )
+        elif isinstance(packet, mqtt5.PubAckPacket):
+            self._flying.discard(packet.packet_id)
+            self._send_waiting(wire)
+        elif isinstance(packet, mqtt5.ConnAckPacket):
+            if int(packet.reason_code) >= REFUSED_FROM:
+                log.warning("broker refuses", reason=packet.reason_code.name)
+                raise _Broken(packet.reason_code.name)
+            if packet.server_keep_alive is not None:
+                wire.keepalive_s = packet.server_keep_alive
+            self._flying.clear()
+            self._waiting.clear()
+            self._flying_most = packet.receive_max
+            wire.send(mqtt5.SubscribePacket(self._next_number(), self._filters).write())
+            self._up = True
+            self._came.append(Connected(self._generation))
+        elif isinstance(packet, mqtt5.SubAckPacket):
+            for code in packet.reason_codes:
+                if int(code) >= REFUSED_FROM:
+                    log.warning("broker refuses a subscription", reason=code.name)
+        elif isinstance(packet, mqtt5.DisconnectPacket):
+            raise _Broken(packet.reason_code.name)
+
+    def _send_waiting(self, wire: _Wire) -> None:
+        """Publish what waits, as many at a time as the broker takes."""
+        while self._waiting and len(self._flying) < self._flying_most:
+            topic, payload, retain = self._waiting.popleft()
+            number = self._next_number()
+            self._flying.add(number)
+            wire.send(
+                mqtt5.PublishPacket(
+                    topic,
+                    payload,
+                    qos=mqtt5.QoS.AT_LEAST_ONCE,
+                    retain=retain,
+                    packet_id=number,
+                ).write()
+            )
+
+    def _next_number(self) -> int:
+        while True:
+            self._number = self._number % 65_535 + 1
+            if self._number not in self._flying:
+                return self._number
 
     # --- one connection after the other -------------------------------------------------
 
@@ -191,9 +313,7 @@ class Subscription:
         if not self._connecting and now >= self._next_at:
             self._connecting = True
             self._generation += 1
-            threading.Thread(
-                target=self._open, args=(self._generation,), name="connect", daemon=True
-            ).start()
+            threading.Thread(target=self._open, name="connect", daemon=True).start()
         readable, _, _ = select.select([self._wake], [], [], wait_s)
         if readable:
             os.eventfd_read(self._wake)
@@ -201,99 +321,57 @@ class Subscription:
             made = self._made.get_nowait()
         except queue.Empty:
             return
-        self._connecting, self._up, self._over = False, False, None
+        self._connecting, self._up = False, False
         if isinstance(made, str):
             log.info("broker not reachable", reason=made)
-            self._ended(time.monotonic())
+            self._ended(made)
         else:
-            self._client = made
+            self._wire = _Wire(made, self._settings.keepalive_s)
+            self._wire.send(self._hello())
             self._answer_by = time.monotonic() + ANSWER_WITHIN_S
 
-    def _open(self, generation: int) -> None:
-        """In the helper thread: look the name up, connect, send CONNECT."""
-        properties = _properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = self._settings.session_s
-        properties.ReceiveMaximum = self._settings.receive_maximum
+    def _hello(self) -> bytes:
+        settings = self._settings
+        password = settings.password
+        return mqtt5.ConnectPacket(
+            settings.client_id,
+            username=settings.username,
+            password=None if password is None else password.encode(),
+            clean_start=False,
+            keep_alive=settings.keepalive_s,
+            session_expiry_interval=settings.session_s,
+            receive_max=settings.receive_maximum,
+        ).write()
+
+    def _open(self) -> None:
+        """In the helper thread: look the name up, connect, agree on TLS."""
+        settings = self._settings
         try:
-            client = self._make(generation)
-            client.connect(
-                self._settings.host,
-                self._settings.port,
-                keepalive=self._settings.keepalive_s,
-                clean_start=False,
-                properties=properties,
-            )
+            sock = socket.create_connection((settings.host, settings.port), CONNECT_WITHIN_S)
+            try:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if settings.tls:
+                    sock = _tls(settings).wrap_socket(sock, server_hostname=settings.host)
+            except BaseException:
+                sock.close()
+                raise
         except (OSError, ValueError) as error:
-            self._made.put(str(error))
+            self._made.put(str(error) or type(error).__name__)
         else:
-            self._made.put(client)
+            self._made.put(sock)
         with contextlib.suppress(OSError):  # closed meanwhile
             os.eventfd_write(self._wake, 1)
 
-    def _ended(self, now: float) -> None:
-        client, was_up = self._client, self._up
-        self._client, self._up = None, False
-        if client is not None:
-            client.on_disconnect = None
-            with contextlib.suppress(ValueError, OSError):
-                client.disconnect()
+    def _ended(self, reason: str) -> None:
+        wire, was_up = self._wire, self._up
+        self._wire, self._up = None, False
+        if wire is not None:
+            wire.close()
         self._pause_s = BACK_OFF_FIRST_S if was_up else min(self._pause_s * 2, BACK_OFF_MOST_S)
         # jitter, so that a fleet does not come back in one instant
-        self._next_at = now + self._pause_s * random.uniform(0.5, 1.0)
+        self._next_at = time.monotonic() + self._pause_s * random.uniform(0.5, 1.0)
         if was_up:
-            self._came.append(Lost(self._generation, self._over or ""))
-
-    def _make(self, generation: int) -> mqtt.Client:
-        settings = self._settings
-        client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=settings.client_id,
-            protocol=mqtt.MQTTv5,
-            reconnect_on_failure=False,
-            manual_ack=True,
-        )
-        client.connect_timeout = 5.0
-        if settings.username is not None:
-            client.username_pw_set(settings.username, settings.password)
-        if settings.tls:
-            client.tls_set_context(_tls(settings))
-        came = self._came
-
-        def on_socket_open(_client: mqtt.Client, _data: Any, sock: Any) -> None:
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-        def on_connect(
-            one: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
-        ) -> None:
-            if reason.is_failure:
-                log.warning("broker refuses", reason=str(reason))
-                self._over = str(reason)
-                return
-            one.subscribe([(name, SubscribeOptions(qos=qos)) for name, qos in self._filters])
-            self._up = True
-            came.append(Connected(generation))
-
-        def on_message(_client: mqtt.Client, _data: Any, got: mqtt.MQTTMessage) -> None:
-            mid = got.mid if got.qos else 0
-            came.append(Received(generation, mid, got.topic, bytes(got.payload), got.retain))
-
-        def on_disconnect(
-            _client: mqtt.Client, _data: Any, _flags: Any, reason: ReasonCode, _properties: Any
-        ) -> None:
-            self._over = self._over or str(reason)
-
-        client.on_socket_open = on_socket_open
-        client.on_connect = on_connect
-        client.on_message = on_message
-        client.on_disconnect = on_disconnect
-        return client
-
-
-def _properties(packet: int) -> Properties:
-    make: Any = Properties  # paho's class carries no types
-    made: Properties = make(packet)
-    return made
+            self._came.append(Lost(self._generation, reason))
 
 
 def _tls(settings: BrokerSettings) -> ssl.SSLContext:

@@ -6,13 +6,15 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import mqtt5
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -93,25 +95,54 @@ def _cpu_s(part: Part) -> float:
     return (int(text[11]) + int(text[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def bare_per_s() -> float:
+def _bare_paho(port: int) -> float:
     """Events a second that paho takes from the broker and acknowledges, with nothing behind it."""
     make: Any = Properties
+    stays = make(PacketTypes.CONNECT)
+    stays.SessionExpiryInterval = 3600
+    stays.ReceiveMaximum = 4000
+    client = _client("portier-recorder-main")
+    came: list[float] = []
+    client.on_message = lambda *_: came.append(time.monotonic())
+    client.connect("127.0.0.1", port, clean_start=False, properties=stays)
+    client.loop_start()
+    eventually(lambda: len(came) >= EVENTS, 60)
+    client.disconnect()
+    client.loop_stop()
+    return (EVENTS - 1) / (came[EVENTS - 1] - came[0])
+
+
+def _bare_mqtt5(port: int) -> float:
+    """The same with a socket, and mqtt5 for the packets."""
+    hello = mqtt5.ConnectPacket(
+        "portier-recorder-main", session_expiry_interval=3600, receive_max=4000
+    )
+    came, rest, first_at = 0, b"", 0.0
+    with socket.create_connection(("127.0.0.1", port), 10) as sock:
+        sock.sendall(hello.write())
+        while came < EVENTS:
+            data = memoryview(rest + sock.recv(262_144))
+            used, answers = 0, []
+            with contextlib.suppress(IndexError):  # the last one is not whole yet
+                while True:
+                    packet, size = mqtt5.read(data[used:])
+                    used += size
+                    if isinstance(packet, mqtt5.PublishPacket):
+                        answers.append(mqtt5.PubAckPacket(packet.packet_id or 0).write())
+            first_at = first_at or time.monotonic()
+            came += len(answers)
+            rest = bytes(data[used:])
+            sock.sendall(b"".join(answers))
+        return came / (time.monotonic() - first_at)
+
+
+def bare_per_s(take: Callable[[int], float]) -> float:
+    """Events a second that a bare library takes out of a full queue."""
     with tempfile.TemporaryDirectory(prefix="portier-bench-") as folder:
         broker = Mosquitto(Path(folder))
         with running(broker):
             _queue(broker.port)
-            stays = make(PacketTypes.CONNECT)
-            stays.SessionExpiryInterval = 3600
-            stays.ReceiveMaximum = 4000
-            client = _client("portier-recorder-main")
-            came: list[float] = []
-            client.on_message = lambda *_: came.append(time.monotonic())
-            client.connect("127.0.0.1", broker.port, clean_start=False, properties=stays)
-            client.loop_start()
-            eventually(lambda: len(came) >= EVENTS, 60)
-            client.disconnect()
-            client.loop_stop()
-    return (EVENTS - 1) / (came[EVENTS - 1] - came[0])
+            return take(broker.port)
 
 
 def _measure(name: str, store: Part | None, bare: float) -> Figure:
@@ -151,8 +182,12 @@ def _measure(name: str, store: Part | None, bare: float) -> Figure:
 def figures() -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="portier-bench-") as name:
         folder = Path(name)
-        bare = bare_per_s()
-        rows = [_measure("SQLite", None, bare)]
+        bare = bare_per_s(_bare_mqtt5)
+        paho = bare_per_s(_bare_paho)
+        rows: list[Figure] = [
+            Figure("events from the broker, bare paho-mqtt", paho, "/s", note="for comparison")
+        ]
+        rows += [_measure("SQLite", None, bare)]
         if shutil.which("influxd"):
             rows.append(_measure("InfluxDB 1.6", Influx1(folder), bare))
         if shutil.which("victoria-metrics"):
