@@ -39,32 +39,26 @@ class Bucket(NamedTuple):
     count: int  # type: ignore[assignment]  # hides tuple.count, which nobody asks of a bucket
 
 
-_Sum = tuple[int, float, float | None, float | None]
-"""(count, total, min, max) of one bucket."""
+_Found = dict[UtcMs, Bucket]
+"""The buckets of a chart by their beginning."""
 
 
-def _fill(sums: dict[int, _Sum], found: Iterable[tuple[int, int, float, float, float]]) -> None:
-    """Add rows of (bucket, count, total, min, max)."""
-    for row in found:
-        if row[0] in sums:
-            _add(sums, row[0], row[1:])
-        else:  # most are filled once: a chart has no time for more
-            sums[row[0]] = row[1:]
+def _fill(found: _Found, rows: Iterable[tuple[object, ...]]) -> None:
+    """Add rows that have a bucket's columns."""
+    for bucket in map(Bucket._make, rows):
+        had = found.setdefault(bucket.utc_ms, bucket)
+        if had is not bucket:  # most are filled once: a chart has no time for more
+            found[bucket.utc_ms] = _joined(had, bucket)
 
 
-def _add(sums: dict[int, _Sum], index: int, more: _Sum) -> None:
-    had = sums.get(index)
-    if had is None:
-        sums[index] = more
-        return
-    lows = [low for low in (had[2], more[2]) if low is not None]
-    highs = [high for high in (had[3], more[3]) if high is not None]
-    sums[index] = (
-        had[0] + more[0],
-        had[1] + more[1],
-        min(lows, default=None),
-        max(highs, default=None),
-    )
+def _joined(one: Bucket, more: Bucket) -> Bucket:
+    """Both as one bucket, which begins where the first does."""
+    lows = [low for low in (one.min, more.min) if low is not None]
+    highs = [high for high in (one.max, more.max) if high is not None]
+    count = one.count + more.count
+    total = sum(b.mean * b.count for b in (one, more) if b.mean is not None)
+    mean = total / count if count else None
+    return Bucket(one.utc_ms, min(lows, default=None), mean, max(highs, default=None), count)
 
 
 def buckets(
@@ -87,19 +81,16 @@ def buckets(
 
     def work(db: sqlite3.Connection) -> list[Bucket]:
         series = _series(db, "reading", point, quantity)
-        sums: dict[int, _Sum] = {}
+        found: _Found = {}
         if series is not None:
             for boot in boots(db).values():
                 collect = _from_hours if width >= ROLL_UP_FROM_MS else _from_facts
-                collect(db, series, boot, (from_utc_ms, to_utc_ms, width), sums)
-        last = (to_utc_ms - 1 - from_utc_ms) // width
-        for index in [index for index in sums if not 0 <= index <= last]:
-            edge = sums.pop(index)
-            _add(sums, min(max(index, 0), last), edge)
-        return [
-            Bucket(from_utc_ms + index * width, low, total / count if count else None, high, count)
-            for index, (count, total, low, high) in sorted(sums.items())
-        ]
+                collect(db, series, boot, (from_utc_ms, to_utc_ms, width), found)
+        last = from_utc_ms + (to_utc_ms - 1 - from_utc_ms) // width * width
+        for utc_ms in [utc_ms for utc_ms in found if not from_utc_ms <= utc_ms <= last]:
+            edge = found.pop(utc_ms)  # of an hour that only partly lies in the range
+            _fill(found, [edge._replace(utc_ms=min(max(utc_ms, from_utc_ms), last))])
+        return sorted(found.values())
 
     return reader.read(work)
 
@@ -108,7 +99,7 @@ _Range = tuple[UtcMs, UtcMs, Ms]
 
 
 def _from_hours(
-    db: sqlite3.Connection, series: int, boot: Boot, within: _Range, sums: dict[int, _Sum]
+    db: sqlite3.Connection, series: int, boot: Boot, within: _Range, found: _Found
 ) -> None:
     from_utc_ms, to_utc_ms, width = within
     for place, segment in enumerate(boot.segments):
@@ -121,36 +112,39 @@ def _from_hours(
         first = max(first, (from_utc_ms - offset) // HOUR_MS)
         last = min(last, (to_utc_ms - 1 - offset) // HOUR_MS)
         shift = HOUR_MS // 2 + offset - from_utc_ms
-        found = db.execute(
-            f"SELECT (hour * {HOUR_MS} + ?) / ?, sum(count), total(sum), min(min), max(max) "
-            "FROM hour WHERE series = ? AND boot = ? AND hour BETWEEN ? AND ? GROUP BY 1",
-            (shift, width, series, boot.id, first, last),
+        bucket = f"(hour * {HOUR_MS} + ?1) / ?2"
+        rows = db.execute(
+            f"SELECT ?3 + {bucket} * ?2, min(min), total(sum) / nullif(sum(count), 0), max(max), "
+            "sum(count) FROM hour WHERE series = ?4 AND boot = ?5 AND hour BETWEEN ?6 AND ?7 "
+            f"GROUP BY {bucket}",
+            (shift, width, from_utc_ms, series, boot.id, first, last),
         )
-        _fill(sums, found)
+        _fill(found, rows)
 
 
 def _from_facts(
-    db: sqlite3.Connection, series: int, boot: Boot, within: _Range, sums: dict[int, _Sum]
+    db: sqlite3.Connection, series: int, boot: Boot, within: _Range, found: _Found
 ) -> None:
     from_utc_ms, to_utc_ms, width = within
     for low_ms, high_ms, offset in boot.mono_ranges(from_utc_ms, to_utc_ms):
         where = (
-            "FROM fact WHERE series = ? AND boot = ? AND mono_ms >= ? AND mono_ms < ? AND count IS"
+            "FROM fact WHERE series = ?4 AND boot = ?5 AND mono_ms >= ?6 AND mono_ms < ?7 "
+            "AND count IS"
         )
-        values = (series, boot.id, low_ms, high_ms)
-        shift = offset - from_utc_ms
-        found = db.execute(
-            "SELECT (mono_ms + ?) / ?, count(value), total(value), min(value), max(value) "
-            f"{where} NULL GROUP BY 1",
-            (shift, width, *values),
+        values = (offset - from_utc_ms, width, from_utc_ms, series, boot.id, low_ms, high_ms)
+        bucket = "(mono_ms + ?1) / ?2"
+        rows = db.execute(
+            f"SELECT ?3 + {bucket} * ?2, min(value), avg(value), max(value), count(value) "
+            f"{where} NULL GROUP BY {bucket}",
+            values,
         )
-        _fill(sums, found)
-        for mono_ms, count, value, text in db.execute(
-            f"SELECT mono_ms, count, value, data {where} NOT NULL", values
+        _fill(found, rows)
+        for utc_ms, count, value, text in db.execute(
+            f"SELECT ?3 + {bucket} * ?2, count, value, data {where} NOT NULL", values
         ):
             thinned = json.loads(text)
-            mean = (count, count * (value or 0.0), thinned.get("min"), thinned.get("max"))
-            _add(sums, (mono_ms + shift) // width, mean)
+            mean = value or 0.0 if count else None
+            _fill(found, [(utc_ms, thinned.get("min"), mean, thinned.get("max"), count)])
 
 
 def levels(
