@@ -2,11 +2,15 @@
 
 ``run control`` goes straight to work: the command line's libraries alone would take it longer
 to import than everything a door needs. ``outputs off`` likewise: a relay may be on meanwhile.
+The other roles run for months and would keep those libraries in memory.
 """
 
 from __future__ import annotations
 
 import sys
+
+ALONE = ("link", "record", "notify", "web")
+"""The other roles, as systemd and the supervisor start each."""
 
 
 def main() -> None:
@@ -24,6 +28,15 @@ def main() -> None:
         status = outputs.main(arguments[2:])
         if status is not None:
             sys.exit(status)
+    if arguments[:1] == ["run"] and arguments[1:2] in ([role] for role in ALONE):
+        from gateway.app import paths
+
+        given = paths.options(arguments[2:], ("--config", "--state"))
+        if given is not None:
+            from gateway.app import start
+
+            config, state = paths.config(given.get("--config")), paths.state(given.get("--state"))
+            sys.exit(start.run(arguments[1:2], config, state, None))
     from gateway.app.cli import cli
 
     cli(prog_name="portier")  # completion is by this name, however it was started

@@ -74,9 +74,12 @@ def run(role: str, settings: Settings, config: Path, state: Path) -> int:
 
 def _log(role: str) -> None:
     """Lines for people on a terminal, JSON elsewhere; on standard error, as ``control`` does."""
+    terminal = sys.stderr.isatty()
+    if not terminal:
+        # structlog takes rich where there is any: 5 MB in each role, for colours
+        sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # as Python documents it
     import structlog
 
-    terminal = sys.stderr.isatty()
     renderer: Any = structlog.dev.ConsoleRenderer() if terminal else None
     structlog.configure(
         processors=[

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,3 +42,25 @@ def test_the_port_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "eighty")
     with pytest.raises(RoleError):
         web_port()
+
+
+@pytest.mark.parametrize("role", ["link", "record", "notify", "web"])
+def test_a_role_keeps_nothing_of_the_command_line_in_memory(tmp_path: Path, role: str) -> None:
+    """It runs for months, and typer with rich would be 8 MB of each. Here a section is missing,
+    or a port is no port, so that it ends when everything is imported."""
+    config = tmp_path / "portier.yaml"
+    config.write_text("gateway: {id: bench, name: Bench}\npoints: {}\n")
+    script = (
+        "import sys; sys.argv = ['portier', 'run', *sys.argv[1:]]\n"
+        "from gateway.__main__ import main\n"
+        "try: main()\n"
+        "except SystemExit as end: status = end.code\n"
+        "loaded = {name for name, module in sys.modules.items() if module is not None}\n"
+        "print(status, sorted({'typer', 'rich'} & loaded), 'structlog' in loaded)"
+    )
+    options = ["--config", str(config), "--state", str(tmp_path / "state")]
+    done = subprocess.run(
+        [sys.executable, "-c", script, role, *options],
+        capture_output=True, text=True, check=True, timeout=60, env={**os.environ, "PORT": "x"},
+    )  # fmt: skip
+    assert done.stdout.split(maxsplit=1)[1] == "[] True\n", done.stderr
