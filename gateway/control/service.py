@@ -247,6 +247,7 @@ class Service:
             self._panel = panel
         gc.collect()
         gc.freeze()
+        gc.enable()  # the start went without
         self._watchdog.ready()
         self._log.say(
             "info",

@@ -14,7 +14,7 @@ of a fresh start is no proof of health.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Literal
 
 from gateway.core.effects import Reply, Status
@@ -22,6 +22,7 @@ from gateway.core.events import AcknowledgeAlarm, ShelveAlarm
 from gateway.core.facts import Fact, Json
 from gateway.core.machine import Ms, Step, UtcMs, earliest, replace
 from gateway.core.plan import Severity
+from gateway.core.values import dataclass
 
 ALARM_KINDS: Final[Mapping[str, Severity]] = {
     "did_not_open": "fault",

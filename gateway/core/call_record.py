@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from gateway.core.machine import Conditions, Ms, UtcMs, replace
 from gateway.core.plan import LinePlan, RoomPlan
+from gateway.core.values import dataclass
 
 CallState = Literal["quiet", "raised", "acknowledged", "attended"]
 Cord = Literal["normal", "pulled", "cut", "short", "unknown"]

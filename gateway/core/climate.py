@@ -16,13 +16,13 @@ about to stand starts anew, and a fan that runs does so for its run-on time only
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import log
 
 from gateway.core.effects import Drive
 from gateway.core.facts import Fact
 from gateway.core.machine import Conditions, Ms, Step, earliest, replace
 from gateway.core.plan import ClimatePlan
+from gateway.core.values import dataclass
 
 MAGNUS_A = 17.62
 MAGNUS_B_C = 243.12

@@ -7,10 +7,9 @@ told by whoever looks at the clock, outside the core.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gateway.core.events import CivilTime
 from gateway.core.machine import Conditions, Ms, Step, replace
+from gateway.core.values import dataclass
 
 STEP_MS = 500
 GRACE_MS: Ms = 60_000

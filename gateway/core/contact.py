@@ -11,12 +11,11 @@ and not told one by one) and *unknown* (its driver cannot tell).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gateway.core.events import Level
 from gateway.core.facts import Fact
 from gateway.core.machine import Conditions, Ms, Step, earliest, replace
 from gateway.core.plan import ContactPlan
+from gateway.core.values import dataclass
 
 FIRST_LEVEL_MS: Ms = 5000
 """A contact whose driver has told nothing for this long after start is a fault."""

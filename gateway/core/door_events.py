@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from gateway.core.door_rules import RequestKind
 from gateway.core.events import Mode
 from gateway.core.machine import Ms, UtcMs
 from gateway.core.plan import Side
+from gateway.core.values import dataclass
 
 ModeSource = Literal["schedule", "override", "switch", "safe", "fire"]
 

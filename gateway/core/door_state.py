@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from gateway.core import door_rules, indicator, leaf, opening
@@ -15,6 +15,7 @@ from gateway.core.machine import Ms, UtcMs
 from gateway.core.opening import Held, Opening
 from gateway.core.plan import DoorPlan, Side
 from gateway.core.tally import Tally
+from gateway.core.values import dataclass
 
 
 @dataclass(frozen=True)

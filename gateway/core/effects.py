@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from gateway.core.facts import Json
+from gateway.core.values import dataclass
 
 Status = Literal["accepted", "merged", "extended", "refused"]
 

@@ -16,7 +16,6 @@ keeps its record; a call that is raised again begins it from the first step.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from gateway.core.effects import Effect, Send
@@ -34,6 +33,7 @@ from gateway.core.escalation_state import (
 from gateway.core.events import Delivered
 from gateway.core.facts import Fact, Json
 from gateway.core.machine import Ms, Step, earliest, replace
+from gateway.core.values import dataclass
 
 AGAIN_MS: Ms = 600_000
 """A condition that comes back within this time goes on where its chain was, so that a loose

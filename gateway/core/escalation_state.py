@@ -6,12 +6,12 @@ The machine itself is in :mod:`gateway.core.escalation`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from gateway.core.facts import Json
 from gateway.core.machine import Conditions, Ms, UtcMs, replace
 from gateway.core.plan import EscalationPlan
+from gateway.core.values import dataclass
 
 SETTLE_MS: Ms = 1_000
 """A restored chain waits so long at least: first the clock says who is on duty."""

@@ -7,10 +7,10 @@ Two sorts: what the terminal strip reports (:class:`Level`, :class:`Reading`,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from gateway.core.machine import Ms, UtcMs
+from gateway.core.values import dataclass
 
 Mode = Literal["automatic", "exit_only", "hold_open", "night", "off"]
 MODES: tuple[Mode, ...] = ("automatic", "exit_only", "hold_open", "night", "off")

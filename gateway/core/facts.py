@@ -10,10 +10,11 @@ so a new kind of fact is one new row here (and its words in both languages).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from gateway.core.machine import Ms
+from gateway.core.values import dataclass
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 Lane = Literal["urgent", "routine", "local"]

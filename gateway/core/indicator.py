@@ -9,11 +9,11 @@ A new pattern replaces the running one: the latest answer is the one that counts
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from gateway.core.machine import Ms, replace
 from gateway.core.plan import IndicatorPlan
+from gateway.core.values import dataclass
 
 Pattern = Literal["accepted", "refused", "fault"]
 

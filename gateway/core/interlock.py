@@ -18,10 +18,9 @@ changed, until nothing changes any more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gateway.core.machine import Ms, Step, replace
 from gateway.core.plan import InterlockPlan
+from gateway.core.values import dataclass
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ whose civil time was never known is not kept.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TypeVar, get_args
 
 from gateway.core import rooms, tally
@@ -21,6 +20,7 @@ from gateway.core.plan import Severity
 from gateway.core.schedule import Override
 from gateway.core.state import Building
 from gateway.core.tally import Tally
+from gateway.core.values import dataclass
 
 T = TypeVar("T")
 

@@ -17,12 +17,12 @@ says so. Nothing is concluded from an assumption: it raises no alarm and clears 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from gateway.core.facts import Fact
 from gateway.core.machine import Ms, Step, earliest, replace
 from gateway.core.plan import DoorPlan
+from gateway.core.values import dataclass
 
 Position = Literal["closed", "opening", "open", "closing", "unknown"]
 Wish = Literal["request", "hold_open", "fire"]

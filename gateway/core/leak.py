@@ -8,12 +8,11 @@ it cannot be read is an alarm of the contact.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gateway.core.effects import Drive
 from gateway.core.facts import Fact
 from gateway.core.machine import Conditions, Ms, Step, replace
 from gateway.core.plan import RoomPlan
+from gateway.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

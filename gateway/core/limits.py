@@ -8,10 +8,11 @@ the end of the minute. So a finger on a button, a loose wire or a script fills n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gateway.core.facts import Fact, Json
 from gateway.core.machine import Ms, Step, replace
+from gateway.core.values import dataclass
 
 PER_WINDOW = 10
 WINDOW_MS: Ms = 60_000

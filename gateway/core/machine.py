@@ -16,8 +16,9 @@ enters the core only as an event (:class:`gateway.core.events.CivilTime`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
+
+from gateway.core.values import dataclass
 
 if TYPE_CHECKING:
     from gateway.core.effects import Effect

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from gateway.core.effects import Effect, Send
@@ -20,6 +19,7 @@ from gateway.core.events import CivilTime, Delivered
 from gateway.core.facts import Fact, Json
 from gateway.core.machine import Conditions, Ms, Step, UtcMs, earliest, replace
 from gateway.core.plan import MailingPlan
+from gateway.core.values import dataclass
 
 ANSWER_MS: Ms = 15_000
 """A message that ``notify`` has not answered in this time has failed."""

@@ -8,13 +8,14 @@ nothing for too long is silent, which is a state and not a missing row.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import isfinite
 
 from gateway.core.events import Reading
 from gateway.core.facts import Fact
 from gateway.core.machine import Conditions, Ms, Step, earliest, replace
 from gateway.core.plan import MeterPlan
+from gateway.core.values import dataclass
 
 DISCONNECTED_C = -127.0
 """What 1-wire thermometers say when nothing is connected."""

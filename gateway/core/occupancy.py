@@ -19,12 +19,13 @@ over, or the door has opened.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from gateway.core.facts import Fact
 from gateway.core.machine import Conditions, Ms, Step, earliest, replace
 from gateway.core.plan import RoomPlan
+from gateway.core.values import dataclass
 
 Belief = Literal["vacant", "occupied", "unknown"]
 Role = Literal["motion", "tap", "bolt", "door", "elsewhere"]

@@ -17,11 +17,11 @@ a pulse); ``held`` wants it open until further notice, for the mode *hold_open* 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from gateway.core.machine import Ms, earliest, replace
 from gateway.core.plan import DoorPlan
+from gateway.core.values import dataclass
 
 Phase = Literal["idle", "lead", "driving", "rest"]
 Held = Literal["no", "mode", "fire"]

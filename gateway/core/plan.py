@@ -6,11 +6,12 @@ changed while running. Every list keeps the order of the configuration.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
 from gateway.core.events import Mode
 from gateway.core.machine import Ms, UtcMs
+from gateway.core.values import dataclass
 
 ActivatorKind = Literal["button", "remote", "key_switch", "reader"]
 Side = Literal["inside", "outside"]

@@ -7,13 +7,12 @@ until whoever switched it on has let go.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gateway.core.effects import Drive
 from gateway.core.events import RelayFault
 from gateway.core.facts import Fact
 from gateway.core.machine import Conditions, Ms, Step, earliest, replace
 from gateway.core.plan import RelayPlan
+from gateway.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

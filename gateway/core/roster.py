@@ -9,11 +9,11 @@ than a call that nobody hears.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 
 from gateway.core.events import CivilTime
 from gateway.core.machine import Ms, Step, UtcMs, replace
 from gateway.core.plan import DutyPlan, ReceiverPlan
+from gateway.core.values import dataclass
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ that a step touches only the machines it concerns.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from gateway.core.events import Mode
@@ -18,6 +17,7 @@ from gateway.core.plan import (
     RoomPlan,
     Severity,
 )
+from gateway.core.values import dataclass
 
 Role = Literal["leaf", "bolt", "operator_fault", "presence", "fire"]
 RoomRole = Literal[

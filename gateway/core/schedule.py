@@ -10,12 +10,12 @@ then; one "until 18:00" holds as far as the clock was known when it was given.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from typing import Literal
 
 from gateway.core.events import CivilTime, Mode
 from gateway.core.machine import Conditions, Ms, Step, UtcMs, earliest, replace
 from gateway.core.plan import DoorPlan, Transition
+from gateway.core.values import dataclass
 
 Source = Literal["schedule", "override", "switch", "safe"]
 

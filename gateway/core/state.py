@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gateway.core.alarms import Alarms
 from gateway.core.call_record import Call
@@ -24,6 +24,7 @@ from gateway.core.relay import Relay
 from gateway.core.roster import Roster
 from gateway.core.routing import Index
 from gateway.core.schedule import Schedule
+from gateway.core.values import dataclass
 from gateway.core.watch import Watch
 
 Key = tuple[int, str]

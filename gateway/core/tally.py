@@ -7,10 +7,11 @@ so the numbers on the page and the rows in the journal cannot disagree.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gateway.core.facts import Fact, Json
 from gateway.core.machine import Ms, replace
+from gateway.core.values import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ what was only about to stand starts anew (that the point is unknown is an alarm 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gateway.core.machine import Conditions, Ms, Step, replace
 from gateway.core.plan import WatchPlan
+from gateway.core.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

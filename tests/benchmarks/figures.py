@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import platform
+import sqlite3
+import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 
@@ -43,14 +46,28 @@ def quantile(values: Sequence[float], q: float) -> float:
 
 
 def machine() -> str:
-    """What the figures were measured on, and how busy it was."""
+    """What the figures were measured on, when, of which commit, and how busy it was."""
     model = platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith(("model name", "Model")):
             model = line.split(":", 1)[1].strip()
             break
     load = os.getloadavg()[1]
-    return f"{os.cpu_count()} × {model}, Python {platform.python_version()}, load {load:.1f}"
+    when = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return (
+        f"{os.cpu_count()} × {model}, Linux {platform.release()}, "
+        f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, "
+        f"{when}, commit {_commit()}, load {load:.1f}"
+    )
+
+
+def _commit() -> str:
+    """The commit that was measured, as git names it; where there is none, that."""
+    done = subprocess.run(
+        ["git", "describe", "--always", "--dirty", "--exclude=*"],
+        cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return done.stdout.strip() or "unknown"
 
 
 def table(figures: Sequence[Figure]) -> str:

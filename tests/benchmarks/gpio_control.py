@@ -7,6 +7,7 @@ Arguments: CONFIG STATE OUT PRESSES PER_SECOND EVENTS_PER_SECOND SECONDS."""
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ def main(arguments: list[str]) -> int:
     config, state, out = (Path(text) for text in arguments[:3])
     presses, per_second, events, seconds = (float(text) for text in arguments[3:7])
 
+    gc.disable()  # as the command does
     from drivers import gpiod_pins
     from gateway.app import control
     from gateway.control.service import Service
