@@ -25,6 +25,8 @@ else:
 
 
 def _shown(value: object) -> str:
-    fields = dataclasses.fields(value)  # type: ignore[arg-type]  # only dataclasses have this
-    shown = ", ".join(f"{field.name}={getattr(value, field.name)!r}" for field in fields)
-    return f"{type(value).__qualname__}({shown})"
+    kind = type(value)
+    # dataclass has put the names of its fields there, in order
+    names: tuple[str, ...] = getattr(kind, "__match_args__", ())
+    shown = ", ".join([f"{name}={getattr(value, name)!r}" for name in names])
+    return f"{kind.__qualname__}({shown})"
