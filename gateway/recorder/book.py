@@ -62,7 +62,7 @@ class Book:
 
     # --- taking messages ----------------------------------------------------------------
 
-    def event(self, batch: Batch, gateway: str, topic: str, payload: bytes, now_ms: int) -> None:
+    def event(self, batch: Batch, gateway: str, topic: str, payload: bytes) -> None:
         """One message of ``event/#``."""
         try:
             text = payload.decode()

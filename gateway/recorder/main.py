@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,6 +92,8 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
         store_name=settings.store,
         silent_after_ms=settings.silent_after_ms,
     )
+    gc.collect()
+    gc.freeze()  # what is imported stays: no batch shall be searched together with it
     log.info("recording", name=settings.name, store=urlsplit(settings.store).scheme or "sqlite")
     try:
         recorder.run(stop)

@@ -175,7 +175,7 @@ class Recorder:
                 self._silent_point(gateway, 0, self._utc_ms())
             self._hearing[gateway] = silent.heard(before, now_ms)
         if what == "event":
-            self._book.event(batch, gateway, got.topic, got.payload, self._utc_ms())
+            self._book.event(batch, gateway, got.topic, got.payload)
         elif what == "absent":
             self._book.absent(batch, gateway, got.payload)
         elif what == "health":
