@@ -1,10 +1,22 @@
-"""What a command's answer means over HTTP, for the page and the API alike."""
+"""Commands in somebody's name: asked once per key, and what the answer means over HTTP."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
+from typing import Annotated
+from uuid import uuid4
+
+from fastapi import Depends, Header
+
+from gateway.core.facts import Json
+from gateway.web.access import TheSite
 from gateway.web.api.models import Accepted
-from gateway.web.house import Answer
+from gateway.web.auth import Who
+from gateway.web.house import NO_PANEL, Answer
+from gateway.web.limits import Reused
 from gateway.web.problems import Problem
+from gateway.web.site import Site
 
 NOT_THERE = frozenset(
     {
@@ -12,6 +24,68 @@ NOT_THERE = frozenset(
         "unknown_message",
     }
 )  # fmt: skip
+
+
+class _NotSent(Exception):
+    """Nobody was asked: the same key may be used again."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(answer.reason)
+        self.answer = answer
+
+
+async def once(
+    site: Site,
+    who: Who,
+    key: str,
+    name: str,
+    args: Mapping[str, Json],
+    first: Callable[[], None] = lambda: None,
+) -> Answer:
+    """Ask ``control`` once per ``key`` of this person; whoever comes again gets that answer.
+
+    ``first`` may refuse before anything is asked. Raises what it raises, and
+    :class:`Problem` 422 for a key that was used for something else."""
+
+    async def ask() -> Answer:
+        first()
+        answer = await site.house.ask(name, args, who)
+        if answer.reason == NO_PANEL:
+            raise _NotSent(answer)
+        return answer
+
+    try:
+        return await site.answers.do(f"{who.actor} {key}", json.dumps([name, args]), ask)
+    except _NotSent as error:
+        return error.answer
+    except Reused:
+        raise Problem(422, "key_reused") from None
+
+
+class _Order:
+    """A request of the API that becomes a command."""
+
+    def __init__(
+        self,
+        site: TheSite,
+        idempotency_key: Annotated[
+            str | None,
+            Header(
+                max_length=100,
+                description="Made up by who asks, such as a UUID. For ten minutes the same key"
+                " gives the same answer, and the command is carried out once.",
+                examples=["6f1c2a9e-5d1b-4c6e-9d43-0a5f6f0f7b11"],
+            ),
+        ] = None,
+    ) -> None:
+        self._site = site
+        self.key = idempotency_key or uuid4().hex
+
+    async def __call__(self, who: Who, name: str, args: Mapping[str, Json]) -> Accepted:
+        return accepted(await once(self._site, who, self.key, name, args))
+
+
+Order = Annotated[_Order, Depends()]
 
 
 def accepted(answer: Answer) -> Accepted:

@@ -74,9 +74,9 @@ class Picture:
 
 def picture(w: Words, weeks: Sequence[Week]) -> Picture | None:
     """The weekly medians drawn from zero, so that a small change looks small; a week without
-    openings is a gap. ``None`` where nothing was measured."""
+    openings is a gap. ``None`` where there is nothing to compare."""
     told = [(week.monday, week.median_ms) for week in weeks if week.median_ms is not None]
-    if not told:
+    if len(told) < 2:
         return None
     newest, top = weeks[-1].monday, max(took for _, took in told)
     runs: list[list[tuple[float, float]]] = []

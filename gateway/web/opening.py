@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from gateway.web.auth import Who
+from gateway.web.commands import once
 from gateway.web.house import Answer
-from gateway.web.limits import Reused
 from gateway.web.problems import Problem
 from gateway.web.site import Site
 
@@ -18,14 +16,9 @@ async def open_door(site: Site, who: Who, door: str, reason: str, key: str) -> A
     something else, 429 for too many."""
     if site.house.snapshot is not None and site.house.door(door) is None:
         raise Problem(404, "unknown_door")
-    request = json.dumps([door, reason])
 
-    async def ask() -> Answer:
+    def limited() -> None:
         if not site.door_limit.take(who.actor):
             raise Problem(429, "limit", Retry_After="2")
-        return await site.house.ask("open_door", {"door": door, "reason": reason}, who)
 
-    try:
-        return await site.answers.do(f"{who.actor} {key}", request, ask)
-    except Reused:
-        raise Problem(422, "key_reused") from None
+    return await once(site, who, key, "open_door", {"door": door, "reason": reason}, limited)

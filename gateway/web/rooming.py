@@ -86,11 +86,12 @@ def room_scene(scene: Scene, id: str, room: Mapping[str, Any]) -> RoomScene:
     """A room of the snapshot as its card shows it."""
     w, call = scene.w, room.get("call")
     state = str(call["state"]) if call else ""
+    tested = bool(call and call.get("test")) and state != "quiet"
     return RoomScene(
         id=id,
         name=str(room.get("name") or id),
-        state=state,
-        state_text=w.get(f"call_state.{state}", state),
+        state="test" if tested else state,
+        state_text=w("call_state.test") if tested else w.get(f"call_state.{state}", state),
         since=scene.since(call.get("since_ms")) if call else "",
         notes=tuple(_notes(scene, room)),
         cords=tuple(

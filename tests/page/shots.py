@@ -198,8 +198,9 @@ def main(folder: Path, names: tuple[str, ...]) -> None:
         album = Album(folder, url, names=names)
         for width, scheme, locale in product(WIDTHS, SCHEMES, LOCALES):
             context = browser.new_context(
-                viewport={"width": width, "height": 800}, color_scheme=scheme, locale=locale
-            )
+                viewport={"width": width, "height": 800}, color_scheme=scheme, locale=locale,
+                is_mobile=width < 600, has_touch=width < 600,
+            )  # fmt: skip
             album.looks[f"{width}-{scheme}-{locale[:2]}"] = context
         album.take("login", "/login")
         users = Users(users_file(house.state))

@@ -121,6 +121,7 @@ def test_events_are_found_without_a_script(gateway: Gateway, visit: Open) -> Non
     page.get_by_role("button", name="Anzeigen").click()
     expect(page.locator("#events tr")).to_have_count(1)
     page.get_by_label("Suche nach Worten").fill("")
+    page.get_by_text("Ort und Zeit eingrenzen").click()
     page.get_by_label("Wo", exact=True).select_option(label="WC barrierefrei")
     page.get_by_role("button", name="Anzeigen").click()
     expect(page.locator("#events tr")).to_have_count(1)

@@ -53,7 +53,9 @@ def test_an_exception_is_previewed_saved_and_taken_back(there: tuple[Whole, Page
     last = (today + timedelta(days=2)).isoformat()
     page.goto(whole.url + "/settings")
     rows = page.locator("table.days tbody tr")
-    expect(rows).to_have_count(14)
+    assert 1 <= rows.count() < 14, "days that are the same are one line"
+    end = today + timedelta(days=13)
+    expect(rows.last.locator("th")).to_contain_text(f"{end.day}.{end.month}.")
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of the two
         assert barriers(page) == []
@@ -68,7 +70,7 @@ def test_an_exception_is_previewed_saved_and_taken_back(there: tuple[Whole, Page
     form.get_by_role("button", name="Vorschau").click()
     expect(page.locator("#note")).to_contain_text("noch ist nichts gespeichert", ignore_case=True,
                                                   timeout=SLOW)  # fmt: skip
-    expect(rows.nth(1)).to_contain_text("Ausnahme: 00:00 Dauerauf")
+    expect(rows.first).to_contain_text("Ausnahme: 00:00 Dauerauf")
     assert mode(whole) == "automatic"
     form.locator("[name='last.0']").fill("2020-01-01")
     form.locator("button", has_text="Speichern").last.click()
@@ -80,7 +82,7 @@ def test_an_exception_is_previewed_saved_and_taken_back(there: tuple[Whole, Page
     expect(page.locator("#note.good")).to_contain_text("Gespeichert", timeout=SLOW)
     until(lambda: mode(whole) == "hold_open", what="the exception counts")
     page.goto(whole.url + "/settings")
-    expect(rows.nth(2)).to_contain_text("Dauerauf")
+    expect(rows.first).to_contain_text("Dauerauf")
     page.locator("#undo").click()
     expect(page.locator("#note.good")).to_contain_text("Zurückgenommen", timeout=SLOW)
     expect(page.locator("table.days")).not_to_contain_text("Dauerauf")

@@ -11,8 +11,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.journal.history import Bucket
+from gateway.web import searching
 from gateway.web.pages import records
-from gateway.web.pages.charts import CHART_BUCKETS, Gap, gaps
+from gateway.web.pages.charts import CHART_BUCKETS, Gap, _lane_summary, gaps
 from gateway.web.pages.ranges import Range
 from gateway.web.words import Words
 from tests.page.fake import contact
@@ -72,6 +73,25 @@ def test_the_last_hour_is_the_last_hour_in_the_hour_that_comes_twice() -> None:
     assert asked.whole() == (1_792_888_200_000, 1_792_891_860_000)
 
 
+def test_the_button_of_the_shown_span_says_so() -> None:
+    from datetime import UTC, datetime
+
+    now = datetime(2026, 6, 10, 8, tzinfo=UTC)
+    now_ms = int(now.timestamp() * 1000)
+    assert records._span(now, now_ms - DAY_MS, now_ms + MINUTE_MS) == "day"
+    assert records._span(now, now_ms - DAY_MS, now_ms) == "day"
+    assert records._span(now, now_ms - 2 * DAY_MS, now_ms) == ""
+    assert records._span(now, now_ms - 3 * DAY_MS, now_ms - 2 * DAY_MS) == ""
+
+
+def test_a_lane_says_how_much_of_the_time_it_was_active() -> None:
+    """Before the range it was active already, and what comes after now is not yet."""
+    words, now = Words("de", ZoneInfo("Europe/Berlin")), BEGIN + DAY_MS // 2
+    changes = [(BEGIN - 5000, True), (BEGIN + DAY_MS // 4, False), (now - DAY_MS // 8, True)]
+    assert _lane_summary(changes, DAY, now, words) == "3 Wechsel, 37,5 % der Zeit aktiv."
+    assert _lane_summary([], DAY, now, words) == words("history.empty")
+
+
 def data_of(page: str) -> Any:
     found = re.search(r'data-history="([^"]*)"', page)
     assert found
@@ -120,7 +140,7 @@ def test_a_search_looks_through_what_is_kept_and_goes_on(
     client = web.as_("view")
     assert rows(client.get("/events?q=D3+c101").text) == ["c101"]
     assert rows(client.get("/events?q=d4+c101").text) == []
-    monkeypatch.setattr(records, "SEARCH_MOST", 500)
+    monkeypatch.setattr(searching, "MOST", 500)
     page = client.get("/events?q=c101").text
     assert rows(page) == []
     further = re.search(r'href="(/events\?[^"]*before=\d+)"', page)

@@ -64,6 +64,7 @@ def test_the_picture_has_a_gap_where_nothing_was_measured_and_says_it_in_words()
     assert len(shown.dots) == 3
     assert "lowest 1.2 s, highest 2 s, last 2 s" in shown.text
     assert picture(Words("en", BERLIN), weeks(None)) is None
+    assert picture(Words("en", BERLIN), weeks(1200)) is None, "one dot compares nothing"
 
 
 def now() -> int:

@@ -123,3 +123,11 @@ def test_a_leak_that_is_dry_again_can_be_reset(web: Web) -> None:
     answer = staff.post("/alarms/reset", data={"alarm": "wc/leak", "csrf": staff.csrf})
     assert answer.status_code == 303
     assert web.panel.commands[-1]["name"] == "reset_alarm"
+
+
+def test_a_test_does_not_look_like_a_call(web: Web) -> None:
+    """The card of the room said so in red, beside a box that said that it is a test."""
+    web.see(calling(test=True))
+    page = web.as_("staff").get("/", headers={"Accept-Language": "de"}).text
+    assert '<p class="state test"><strong>Probe läuft</strong>' in page
+    assert "state raised" not in page

@@ -142,21 +142,26 @@ async def me(who: ViewAlways) -> Me:
     return Me(actor=who.actor, name=who.name, role=who.role)
 
 
-@router.get("/api/v1/me/preferences", responses=problems())
+@router.get("/api/v1/me/preferences", summary="One's own preferences", responses=problems())
 async def preferences(who: ViewAlways, site: TheSite) -> Preferences:
     """One's own preferences, as they count on the page."""
     user = site.users.by_id(mine.person(who))
     return Preferences.model_validate({"language": user.language, "armed_s": user.armed_s})
 
 
-@router.put("/api/v1/me/preferences", responses=problems())
+@router.put("/api/v1/me/preferences", summary="Change one's own preferences", responses=problems())
 async def set_preferences(wanted: Preferences, who: ViewAlways, site: TheSite) -> Preferences:
     """Choose one's own language and how long the open button stays armed."""
     mine.set_preferences(site, who, wanted.language, wanted.armed_s)
     return await preferences(who, site)
 
 
-@router.put("/api/v1/me/password", status_code=204, responses=problems())
+@router.put(
+    "/api/v1/me/password",
+    summary="Change one's own password",
+    status_code=204,
+    responses=problems(),
+)
 async def set_password(wanted: NewPassword, who: ViewAlways, site: TheSite) -> Response:
     """Change one's own password; it needs the old one. All other log-ins end."""
     await mine.change_password(site, who, wanted.old, wanted.new)
@@ -188,7 +193,12 @@ async def second_factor(given: Code, who: HalfIn, site: TheSite) -> Response:
     return Response(status_code=204)
 
 
-@router.post("/api/v1/me/second-factor/enrolment", status_code=201, responses=problems(404))
+@router.post(
+    "/api/v1/me/second-factor/enrolment",
+    summary="Begin to set up a second factor",
+    status_code=201,
+    responses=problems(404),
+)
 async def begin_factor(given: Password, who: HalfIn, site: TheSite) -> Enrolment:
     """Begin to set up a second factor. It counts once it is confirmed with a first code; one
     that is there stays (422)."""
@@ -196,7 +206,11 @@ async def begin_factor(given: Password, who: HalfIn, site: TheSite) -> Enrolment
     return Enrolment(secret=secret, uri=uri)
 
 
-@router.post("/api/v1/me/second-factor/confirmation", responses=problems(404))
+@router.post(
+    "/api/v1/me/second-factor/confirmation",
+    summary="Confirm a second factor",
+    responses=problems(404),
+)
 async def confirm_factor(given: Code, who: HalfIn, site: TheSite) -> RecoveryCodes:
     """A first code from the app: from now on the factor counts, and is given for this session."""
     codes = await mine.confirm_factor(site, who, given.code)
@@ -205,7 +219,12 @@ async def confirm_factor(given: Code, who: HalfIn, site: TheSite) -> RecoveryCod
     return RecoveryCodes(recovery_codes=codes)
 
 
-@router.post("/api/v1/me/second-factor/removal", status_code=204, responses=problems())
+@router.post(
+    "/api/v1/me/second-factor/removal",
+    summary="Remove one's own second factor",
+    status_code=204,
+    responses=problems(),
+)
 async def remove_factor(given: Password, who: ViewAlwaysProved, site: TheSite) -> Response:
     """Take one's own second factor away: it needs the password and a code given before."""
     await mine.remove_factor(site, who, given.password)
@@ -223,14 +242,19 @@ def session_shape(found: Session, this: str) -> SessionShape:
     )
 
 
-@router.get("/api/v1/users/me/sessions", responses=problems())
+@router.get("/api/v1/users/me/sessions", summary="One's own log-ins", responses=problems())
 async def sessions(who: ViewAlways, site: TheSite) -> list[SessionShape]:
     """One's own log-ins, the last used first. None for an API token: it has no session."""
     found = [] if who.user_id is None else site.users.list_sessions(who.user_id)
     return [session_shape(one, session_id(who.session)) for one in found]
 
 
-@router.delete("/api/v1/users/me/sessions", status_code=204, responses=problems())
+@router.delete(
+    "/api/v1/users/me/sessions",
+    summary="End one's other log-ins",
+    status_code=204,
+    responses=problems(),
+)
 async def end_others(who: ViewAlways, site: TheSite) -> Response:
     """End all log-ins of one's own but the one that asks; their streams end."""
     if who.user_id is not None:
@@ -238,7 +262,12 @@ async def end_others(who: ViewAlways, site: TheSite) -> Response:
     return Response(status_code=204)
 
 
-@router.delete("/api/v1/users/me/sessions/{session}", status_code=204, responses=problems(404))
+@router.delete(
+    "/api/v1/users/me/sessions/{session}",
+    summary="End one of one's own log-ins",
+    status_code=204,
+    responses=problems(404),
+)
 async def end_one(session: SessionId, who: ViewAlways, site: TheSite) -> Response:
     """End one log-in of one's own."""
     await mine.end_session(site, who, session)

@@ -34,7 +34,10 @@ class Value(Strict):
 
 
 @router.post(
-    "/api/v1/bench/points/{point}/press", status_code=204, responses=problems(404, 409, 503)
+    "/api/v1/bench/points/{point}/press",
+    summary="Press a simulated contact",
+    status_code=204,
+    responses=problems(404, 409, 503),
 )
 async def press(point: Point, who: Staff, site: TheSite, wanted: Press | None = None) -> Response:
     """Press a simulated contact, and let it go again after a while."""
@@ -42,7 +45,12 @@ async def press(point: Point, who: Staff, site: TheSite, wanted: Press | None = 
     return Response(status_code=204)
 
 
-@router.put("/api/v1/bench/points/{point}", status_code=204, responses=problems(404, 409, 503))
+@router.put(
+    "/api/v1/bench/points/{point}",
+    summary="Set a simulated point",
+    status_code=204,
+    responses=problems(404, 409, 503),
+)
 async def set_value(point: Point, wanted: Value, who: Staff, site: TheSite) -> Response:
     """Hold a simulated contact on or off, or let a simulated meter measure something."""
     await benching.set_value(site, point, wanted.value, wanted.quantity)

@@ -23,7 +23,7 @@ from gateway.web.api.building_models import (
     StatusTold,
 )
 from gateway.web.api.models import Accepted, ShelveRequest, TestRequest, problems
-from gateway.web.commands import accepted
+from gateway.web.commands import Order
 from gateway.web.polling import RESPONSES as TAGGED
 from gateway.web.polling import Poll
 from gateway.web.problems import Problem
@@ -38,7 +38,7 @@ from gateway.web.view import (
 router = APIRouter(tags=["building"])
 
 
-@router.get("/api/v1/status", responses=problems() | TAGGED)
+@router.get("/api/v1/status", summary="Everything at once", responses=problems() | TAGGED)
 async def status(who: ViewAlways, site: TheSite, poll: Poll) -> StatusTold:
     """Everything the page shows. ``stale``: the controller is away, ``since`` then.
 
@@ -49,63 +49,77 @@ async def status(who: ViewAlways, site: TheSite, poll: Poll) -> StatusTold:
     return poll(status_json(site.house))
 
 
-@router.get("/api/v1/points", responses=problems() | TAGGED)
+@router.get("/api/v1/points", summary="All points", responses=problems() | TAGGED)
 async def points(who: View, site: TheSite, poll: Poll) -> list[PointTold]:
-    """All points in the order of the configuration."""
+    """All points in the order of the configuration: contacts, relays and meters."""
     return poll(points_json(site.house))
 
 
-@router.get("/api/v1/points/{point}", responses=problems(404))
+@router.get("/api/v1/points/{point}", summary="One point", responses=problems(404))
 async def one_point(point: str, who: View, site: TheSite) -> PointTold:
-    """One point."""
+    """One point, as in the list of all."""
     for found in points_json(site.house):
         if found["id"] == point:
             return found
     raise Problem(404, "unknown_point")
 
 
-@router.post("/api/v1/points/{point}/test", status_code=202, responses=problems(404, 409, 503))
+@router.post(
+    "/api/v1/points/{point}/test",
+    summary="Switch a relay on to try it",
+    status_code=202,
+    responses=problems(404, 409, 503),
+)
 async def try_relay(
-    point: str, who: MaintenanceProved, site: TheSite, wanted: TestRequest | None = None
+    point: str, who: MaintenanceProved, order: Order, wanted: TestRequest | None = None
 ) -> Accepted:
     """Commissioning: switch one relay on for some seconds. Something may really move."""
     seconds = wanted.seconds if wanted else 1
     args: dict[str, Json] = {"point": point[:200], "for_ms": seconds * 1000}
-    return accepted(await site.house.ask("test_relay", args, who))
+    return await order(who, "test_relay", args)
 
 
-@router.get("/api/v1/alarms", responses=problems() | TAGGED)
+@router.get("/api/v1/alarms", summary="All alarms that matter now", responses=problems() | TAGGED)
 async def alarms(who: ViewAlways, site: TheSite, poll: Poll) -> list[AlarmTold]:
     """All alarms that are active, or over and not yet seen, or shelved."""
     return poll(alarms_json(site.house))
 
 
 @router.post(
-    "/api/v1/alarms/{alarm:path}/acknowledge", status_code=202, responses=problems(404, 409, 503)
+    "/api/v1/alarms/{alarm:path}/acknowledge",
+    summary="Mark an alarm as seen",
+    status_code=202,
+    responses=problems(404, 409, 503),
 )
-async def acknowledge(alarm: str, who: StaffAlways, site: TheSite) -> Accepted:
+async def acknowledge(alarm: str, who: StaffAlways, order: Order) -> Accepted:
     """Somebody has seen it. The alarm's id contains a slash: ``front/left_open``."""
-    return accepted(await site.house.ask("acknowledge_alarm", {"alarm": alarm[:200]}, who))
+    return await order(who, "acknowledge_alarm", {"alarm": alarm[:200]})
 
 
 @router.post(
-    "/api/v1/alarms/{alarm:path}/reset", status_code=202, responses=problems(404, 409, 503)
+    "/api/v1/alarms/{alarm:path}/reset",
+    summary="Let a latched alarm go",
+    status_code=202,
+    responses=problems(404, 409, 503),
 )
-async def reset(alarm: str, who: Staff, site: TheSite) -> Accepted:
+async def reset(alarm: str, who: Staff, order: Order) -> Accepted:
     """Let a latched alarm go (a leak that is dry again): somebody has looked."""
-    return accepted(await site.house.ask("reset_alarm", {"alarm": alarm[:200]}, who))
+    return await order(who, "reset_alarm", {"alarm": alarm[:200]})
 
 
 @router.post(
-    "/api/v1/alarms/{alarm:path}/shelve", status_code=202, responses=problems(404, 409, 503)
+    "/api/v1/alarms/{alarm:path}/shelve",
+    summary="Put an alarm aside for a while",
+    status_code=202,
+    responses=problems(404, 409, 503),
 )
-async def shelve(alarm: str, wanted: ShelveRequest, who: Maintenance, site: TheSite) -> Accepted:
+async def shelve(alarm: str, wanted: ShelveRequest, who: Maintenance, order: Order) -> Accepted:
     """Hide a fault or notice for a while; 0 minutes shows it again."""
     args: dict[str, Json] = {"alarm": alarm[:200], "for_ms": wanted.minutes * 60_000}
-    return accepted(await site.house.ask("shelve_alarm", args, who))
+    return await order(who, "shelve_alarm", args)
 
 
-@router.get("/api/v1/counters", responses=problems())
+@router.get("/api/v1/counters", summary="Counters for maintenance", responses=problems())
 async def counters(who: View, site: TheSite) -> CountersTold:
     """What is counted for maintenance, per door and point."""
     return {
@@ -114,13 +128,13 @@ async def counters(who: View, site: TheSite) -> CountersTold:
     }
 
 
-@router.get("/api/v1/guarantees", responses=problems())
+@router.get("/api/v1/guarantees", summary="What works right now", responses=problems())
 async def guarantees(who: View, site: TheSite) -> list[GuaranteeTold]:
     """What works right now and what does not, each since when."""
     return guarantees_json(site.house)
 
 
-@router.get("/api/v1/kept", responses=problems())
+@router.get("/api/v1/kept", summary="What is stored, and how long", responses=problems())
 async def kept(who: View, site: TheSite) -> KeptTold:
     """What is stored and for how long (seconds), from the running configuration."""
     return {

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, WithJsonSchema
+from pydantic import WithJsonSchema
+from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from gateway.core.facts import KINDS
@@ -14,15 +15,19 @@ from gateway.journal.export import Wanted, german_csv, jsonl, plain_csv
 from gateway.journal.reader import Reader
 from gateway.web.access import Maintenance, TheSite, View, lanes_for
 from gateway.web.api.building_models import FactTold
-from gateway.web.api.models import Bucket, Change, HistoryShape, problems
+from gateway.web.api.models import Bucket, Change, HistoryShape, Moment, problems
 from gateway.web.problems import Problem
 from gateway.web.records import Expired, Unavailable
+from gateway.web.render import language_of
+from gateway.web.searching import search, words_of
 from gateway.web.view import fact_json
 
 router = APIRouter(tags=["journal"])
 WRITERS = {"csv": plain_csv, "csv-de": german_csv, "jsonl": jsonl}
 KindName = Annotated[str, WithJsonSchema({"type": "string", "enum": sorted(KINDS)})]
-When = Annotated[AwareDatetime | None, Query(description="RFC 3339 with offset")]
+When = Annotated[
+    Moment | None, Query(description="RFC 3339 with offset", examples=["2025-05-01T08:00:00+02:00"])
+]
 
 
 def utc_ms(moment: datetime | None) -> int | None:
@@ -33,8 +38,24 @@ def unavailable(error: Unavailable) -> Problem:
     return Problem(503, "no_journal", str(error), Retry_After="1")
 
 
-@router.get("/api/v1/events", responses=problems(410, 503))
+LINK: dict[int | str, dict[str, Any]] = {
+    200: {
+        "headers": {
+            "Link": {
+                "description": "The next piece, if there is more.",
+                "schema": {"type": "string"},
+            }
+        }
+    }
+}
+
+
+@router.get(
+    "/api/v1/events", summary="Events, and search in them", responses=problems(410, 503) | LINK
+)
 async def events(
+    request: Request,
+    response: Response,
     who: View,
     site: TheSite,
     after: Annotated[int, Query(ge=0, le=2**53, description="journal row; 0: the oldest")] = 0,
@@ -42,25 +63,45 @@ async def events(
     subject: Annotated[str | None, Query(max_length=200)] = None,
     start: Annotated[When, Query(alias="from")] = None,
     end: Annotated[When, Query(alias="to")] = None,
+    q: Annotated[
+        str,
+        Query(
+            max_length=100,
+            description="words that are in it as the page tells it, all of"
+            " them, in the language asked for",
+            examples=["haupteingang abgelehnt"],
+        ),
+    ] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 200,
 ) -> list[FactTold]:
     """Facts in the order of the journal after row ``after``, which is also the cursor of the
-    live stream. 410 where the rows after it are no longer kept."""
+    live stream. 410 where the rows after it are no longer kept.
+
+    Where there may be more, the header ``Link`` names the next piece (``rel="next"``). A search
+    for words may find few and still have more to look through: follow it until it is gone."""
     if kind and not set(kind) <= set(KINDS):
         raise Problem(422, "unknown_kind")
     try:
-        rows = await site.records.after(
-            after, limit, kinds=kind, subject=subject, lanes=lanes_for(who),
-            from_utc_ms=utc_ms(start), to_utc_ms=utc_ms(end),
+        rows, more = await search(
+            lambda row, size: site.records.after(
+                row or 0, size, kinds=kind, subject=subject, lanes=lanes_for(who),
+                from_utc_ms=utc_ms(start), to_utc_ms=utc_ms(end),
+            ),
+            site.scene(language_of(request), who), words_of(q), after, limit,
         )  # fmt: skip
     except Expired:
         raise Problem(410, "expired_cursor") from None
     except Unavailable as error:
         raise unavailable(error) from None
+    if more is not None:
+        following = request.url.include_query_params(after=more)
+        response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
     return [fact_json(row) for row in rows]
 
 
-@router.get("/api/v1/points/{point}/history", responses=problems(404, 503))
+@router.get(
+    "/api/v1/points/{point}/history", summary="The history of a point", responses=problems(404, 503)
+)
 async def history(
     point: str,
     who: Maintenance,
@@ -107,7 +148,12 @@ async def history(
     )  # fmt: skip
 
 
-@router.get("/api/v1/export", response_class=Response, responses=problems(501, 503))
+@router.get(
+    "/api/v1/export",
+    summary="Events of a period as a file",
+    response_class=Response,
+    responses=problems(501, 503),
+)
 async def export_(
     who: Maintenance,
     site: TheSite,

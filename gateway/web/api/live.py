@@ -65,6 +65,7 @@ async def _gone(receive: Receive) -> None:
 
 @router.get(
     "/api/v1/live",
+    summary="Everything as it happens",
     response_class=Response,
     responses=problems(503)
     | {

@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+FIRST_YEAR, LAST_YEAR = 1971, 9000
+"""What is asked for outside is a slip of the hand, and calendars end at 9999."""
+
+
+def _within(moment: datetime) -> datetime:
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise PydanticCustomError(
+            "year", "The year is not between {ge} and {le}", {"ge": FIRST_YEAR, "le": LAST_YEAR}
+        )
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_within)]
+"""RFC 3339 with offset, in a year that there is."""
 
 
 class Strict(BaseModel):
@@ -35,7 +51,7 @@ class OpenRequest(Strict):
 
 class ModeRequest(Strict):
     mode: Literal["automatic", "exit_only", "hold_open", "night", "off", "schedule"]
-    until: AwareDatetime | None = Field(
+    until: Moment | None = Field(
         None, description="RFC 3339 with offset; without it as long as the configuration says."
     )
     model_config = ConfigDict(

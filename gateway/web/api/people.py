@@ -48,25 +48,32 @@ def shape(user: User) -> UserShape:
     return UserShape(id=user.id, name=user.name, role=user.role)
 
 
-@router.get("/api/v1/users", responses=problems())
+@router.get("/api/v1/users", summary="All users", responses=problems())
 async def users(who: Admin, site: TheSite) -> list[UserShape]:
     """All users that can log in."""
     return [shape(user) for user in site.users.list_users()]
 
 
-@router.post("/api/v1/users", status_code=201, responses=problems(409))
+@router.post("/api/v1/users", summary="Add a user", status_code=201, responses=problems(409))
 async def add_user(wanted: NewUser, who: AdminProved, site: TheSite) -> UserShape:
     """A new user."""
     return shape(await changing.add_user(site, who, wanted.name, wanted.role, wanted.password))
 
 
-@router.put("/api/v1/users/{user}/role", responses=problems(404, 409))
+@router.put(
+    "/api/v1/users/{user}/role", summary="Give a user another role", responses=problems(404, 409)
+)
 async def set_role(user: UserId, wanted: NewRole, who: AdminProved, site: TheSite) -> UserShape:
     """Give a user another role; their log-ins end. 409 for the last administrator."""
     return shape(await changing.set_role(site, who, site.users.by_id(user), wanted.role))
 
 
-@router.put("/api/v1/users/{user}/password", status_code=204, responses=problems(404))
+@router.put(
+    "/api/v1/users/{user}/password",
+    summary="Set the password of a user",
+    status_code=204,
+    responses=problems(404),
+)
 async def set_password(
     user: UserId, wanted: SetPassword, who: AdminProved, site: TheSite
 ) -> Response:
@@ -75,42 +82,61 @@ async def set_password(
     return Response(status_code=204)
 
 
-@router.delete("/api/v1/users/{user}", status_code=204, responses=problems(404, 409))
+@router.delete(
+    "/api/v1/users/{user}", summary="Remove a user", status_code=204, responses=problems(404, 409)
+)
 async def remove_user(user: UserId, who: AdminProved, site: TheSite) -> Response:
     """The user can log in no more; the journal keeps the name. 409 for the last administrator."""
     await changing.remove_user(site, who, site.users.by_id(user))
     return Response(status_code=204)
 
 
-@router.delete("/api/v1/users/{user}/second-factor", status_code=204, responses=problems(404))
+@router.delete(
+    "/api/v1/users/{user}/second-factor",
+    summary="Remove the second factor of a user",
+    status_code=204,
+    responses=problems(404),
+)
 async def remove_factor(user: UserId, who: AdminProved, site: TheSite) -> Response:
     """Take away the second factor of a user who has lost the app and the recovery codes."""
     await changing.remove_factor(site, who, site.users.by_id(user))
     return Response(status_code=204)
 
 
-@router.get("/api/v1/users/{user}/sessions", responses=problems(404))
+@router.get(
+    "/api/v1/users/{user}/sessions", summary="The log-ins of a user", responses=problems(404)
+)
 async def sessions_of(user: UserId, who: Admin, site: TheSite) -> list[SessionShape]:
     """Where a user is logged in, the last used first."""
     found = site.users.list_sessions(site.users.by_id(user).id)
     return [session_shape(one, session_id(who.session)) for one in found]
 
 
-@router.delete("/api/v1/users/{user}/sessions", status_code=204, responses=problems(404))
+@router.delete(
+    "/api/v1/users/{user}/sessions",
+    summary="End all log-ins of a user",
+    status_code=204,
+    responses=problems(404),
+)
 async def end_all_of(user: UserId, who: Admin, site: TheSite) -> Response:
     """End all log-ins of a user, one's own included."""
     await changing.end_sessions(site, who, site.users.by_id(user))
     return Response(status_code=204)
 
 
-@router.delete("/api/v1/users/{user}/sessions/{session}", status_code=204, responses=problems(404))
+@router.delete(
+    "/api/v1/users/{user}/sessions/{session}",
+    summary="End one log-in of a user",
+    status_code=204,
+    responses=problems(404),
+)
 async def end_one_of(user: UserId, session: SessionId, who: Admin, site: TheSite) -> Response:
     """End one log-in of a user."""
     await changing.end_session(site, who, site.users.by_id(user), session)
     return Response(status_code=204)
 
 
-@router.get("/api/v1/tokens", responses=problems())
+@router.get("/api/v1/tokens", summary="All access tokens", responses=problems())
 async def tokens(who: Admin, site: TheSite) -> list[TokenShape]:
     """All tokens that have not run out, without their secret."""
     return [
@@ -119,7 +145,9 @@ async def tokens(who: Admin, site: TheSite) -> list[TokenShape]:
     ]
 
 
-@router.post("/api/v1/tokens", status_code=201, responses=problems(409))
+@router.post(
+    "/api/v1/tokens", summary="Make an access token", status_code=201, responses=problems(409)
+)
 async def add_token(wanted: NewToken, who: AdminProved, site: TheSite) -> TokenShape:
     """A new token; this answer is the only one that holds it."""
     secret = await changing.add_token(site, who, wanted.name, wanted.role, wanted.days)
@@ -132,14 +160,19 @@ async def add_token(wanted: NewToken, who: AdminProved, site: TheSite) -> TokenS
     )
 
 
-@router.delete("/api/v1/tokens/{name}", status_code=204, responses=problems(404))
+@router.delete(
+    "/api/v1/tokens/{name}",
+    summary="Revoke an access token",
+    status_code=204,
+    responses=problems(404),
+)
 async def revoke_token(name: str, who: Admin, site: TheSite) -> Response:
     """The token counts no more; streams it opened end."""
     await changing.revoke_token(site, who, name)
     return Response(status_code=204)
 
 
-@router.get("/api/v1/audit", responses=problems(503))
+@router.get("/api/v1/audit", summary="The audit chain", responses=problems(503))
 async def audit(
     who: Admin,
     site: TheSite,
@@ -153,7 +186,7 @@ async def audit(
         raise Problem(503, "no_journal", str(error), Retry_After="1") from None
 
 
-@router.get("/api/v1/audit/verdict", responses=problems(503))
+@router.get("/api/v1/audit/verdict", summary="Verify the audit chain", responses=problems(503))
 async def verdict(who: Admin, site: TheSite) -> VerdictShape:
     """Whether the whole chain is as it was written."""
     try:

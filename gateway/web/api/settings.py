@@ -86,13 +86,15 @@ def _shape(answer: dict[str, Any], response: Response) -> SettingsShape:
     return SettingsShape(**answer)
 
 
-@router.get("/api/v1/settings", responses=problems(503))
+@router.get("/api/v1/settings", summary="The settings", responses=problems(503))
 async def settings(who: Admin, site: TheSite, response: Response) -> SettingsShape:
     """What may be changed, what counts now, and the next 14 days."""
     return _shape(settled(await site.house.settings("show", {}, who)), response)
 
 
-@router.put("/api/v1/settings", responses=problems(412, 413, 422, 428, 503))
+@router.put(
+    "/api/v1/settings", summary="Change the settings", responses=problems(412, 413, 422, 428, 503)
+)
 async def put_settings(
     sections: Sections,
     who: AdminProved,
@@ -105,14 +107,22 @@ async def put_settings(
     return _shape(settled(await site.house.settings("put", args, who)), response)
 
 
-@router.post("/api/v1/settings/preview", responses=problems(413, 422, 503))
+@router.post(
+    "/api/v1/settings/preview",
+    summary="Try a change of the settings",
+    responses=problems(413, 422, 503),
+)
 async def preview(sections: Sections, who: Admin, site: TheSite) -> PreviewShape:
     """The next 14 days as they would be; nothing is changed."""
     args = {"sections": _plain(sections)}
     return PreviewShape(**settled(await site.house.settings("preview", args, who)))
 
 
-@router.post("/api/v1/settings/undo", responses=problems(404, 412, 422, 428, 503))
+@router.post(
+    "/api/v1/settings/undo",
+    summary="Go back to earlier settings",
+    responses=problems(404, 412, 422, 428, 503),
+)
 async def undo(
     wanted: Back,
     who: AdminProved,

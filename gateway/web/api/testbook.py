@@ -133,7 +133,7 @@ def _shape(page: Page) -> PageShape:
     )
 
 
-@router.get("/api/v1/testbook", responses=problems())
+@router.get("/api/v1/testbook", summary="The test book", responses=problems())
 async def book(
     who: Maintenance,
     site: TheSite,
@@ -153,19 +153,30 @@ async def book(
     )  # fmt: skip
 
 
-@router.post("/api/v1/testbook", status_code=201, responses=problems(404, 503))
+@router.post(
+    "/api/v1/testbook",
+    summary="Begin a test, or go on with it",
+    status_code=201,
+    responses=problems(404, 503),
+)
 async def begin(wanted: NewPage, who: Maintenance, site: TheSite) -> PageShape:
     """Begin a walk; where one of this subject is open, go on with that."""
     return _shape(await walk.begin(site, wanted.kind, wanted.subject))
 
 
-@router.get("/api/v1/testbook/{number}", responses=problems(404))
+@router.get(
+    "/api/v1/testbook/{number}", summary="One page of the test book", responses=problems(404)
+)
 async def one(number: Number, who: Maintenance, site: TheSite) -> PageShape:
     """One page, open or signed."""
     return _shape(walk.page_of(site, number))
 
 
-@router.post("/api/v1/testbook/{number}/steps", responses=problems(404, 409, 503))
+@router.post(
+    "/api/v1/testbook/{number}/steps",
+    summary="Answer the next step",
+    responses=problems(404, 409, 503),
+)
 async def answer(number: Number, said: StepAnswer, who: Maintenance, site: TheSite) -> PageShape:
     """Answer the step that is next; one that has a result keeps it. 409 ``not_seen`` where the
     gateway should have seen it. Step ``begin`` puts the room into test mode."""
@@ -182,13 +193,20 @@ async def again(number: Number, who: Maintenance, site: TheSite) -> PageShape:
     return _shape(walk.page_of(site, number))
 
 
-@router.post("/api/v1/testbook/{number}/signature", responses=problems(404, 409, 503))
+@router.post(
+    "/api/v1/testbook/{number}/signature", summary="Sign a page", responses=problems(404, 409, 503)
+)
 async def sign(number: Number, wanted: Signature, who: Maintenance, site: TheSite) -> PageShape:
     """Sign a page whose steps all have a result, in the name of the user who is logged in."""
     return _shape(await walk.sign(site, who, walk.page_of(site, number), wanted.note))
 
 
-@router.delete("/api/v1/testbook/{number}", status_code=204, responses=problems(404, 409, 503))
+@router.delete(
+    "/api/v1/testbook/{number}",
+    summary="Drop an unsigned page",
+    status_code=204,
+    responses=problems(404, 409, 503),
+)
 async def drop(number: Number, who: Maintenance, site: TheSite) -> Response:
     """Drop a page that is not signed; test mode of the room ends."""
     await walk.drop(site, who, walk.page_of(site, number))

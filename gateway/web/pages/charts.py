@@ -74,16 +74,19 @@ async def series_of(site: Site, scene: Scene, point: str, chosen: Range) -> list
             for level, key in ((True, "on"), (False, "off"), (None, "unknown"))
         }
         lines = [(words.moment(at), texts[active]) for at, active in found.changes]
+        summary = _lane_summary(found.changes, chosen, site.house.now_utc_ms, words)
         return [
             {
                 "chart": {
                     "title": name,
+                    "summary": summary,
                     "on": texts[True],
                     "off": texts[False],
                     "changes": [[at / 1000, active] for at, active in found.changes],
                 },
                 "table": {"title": name, "name": point, "unit": "", "lane": True,
-                          "rows": lines[-TABLE_ROWS:], "more": len(lines) > TABLE_ROWS},
+                          "summary": summary, "rows": lines[-TABLE_ROWS:],
+                          "more": len(lines) > TABLE_ROWS},
             }
         ]  # fmt: skip
     out = []
@@ -94,14 +97,47 @@ async def series_of(site: Site, scene: Scene, point: str, chosen: Range) -> list
         label = words.get(f"quantity.{quantity}", quantity)
         title = f"{name}: {label}" if label else name
         unit = words.get(f"unit.{quantity}", quantity)
+        summary = _summary(buckets, words)
         out.append(
             {
-                "chart": {"title": title, "unit": unit, "buckets": _drawn(buckets, holes)},
+                "chart": {"title": title, "unit": unit, "summary": summary,
+                          "buckets": _drawn(buckets, holes)},
                 "table": {"title": title, "name": point, "unit": unit, "lane": False,
-                          "rows": _lines(buckets, holes, chosen, words), "more": False},
+                          "summary": summary, "rows": _lines(buckets, holes, chosen, words),
+                          "more": False},
             }
         )  # fmt: skip
     return out
+
+
+def _summary(buckets: list[Bucket], words: Words) -> str:
+    """What a chart shows, for who does not see it, and at once for everybody."""
+    told = [b for b in buckets if b.count]
+    if not told:
+        return words("history.empty")
+    return words(
+        "history.summary",
+        count=words.number(sum(b.count for b in told), 0),
+        min=words.number(min(b.min for b in told if b.min is not None)),
+        max=words.number(max(b.max for b in told if b.max is not None)),
+        last=words.number(told[-1].mean or 0.0),
+    )
+
+
+def _lane_summary(
+    changes: list[tuple[int, bool | None]], chosen: Range, now_utc_ms: int, words: Words
+) -> str:
+    if not changes:
+        return words("history.empty")
+    first, last = chosen.whole()
+    ends = [*(max(at, first) for at, _ in changes[1:]), min(last, now_utc_ms)]
+    active = sum(
+        max(0, end - max(at, first))
+        for (at, is_active), end in zip(changes, ends, strict=True)
+        if is_active
+    )
+    share = words.number(100 * active / (last - first))
+    return words("history.lane_summary", count=words.number(len(changes), 0), share=share)
 
 
 def _drawn(buckets: list[Bucket], holes: Iterable[Gap]) -> list[list[float | None]]:

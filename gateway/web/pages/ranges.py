@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
+from gateway.web.api.models import FIRST_YEAR, LAST_YEAR
 from gateway.web.view import iso
 
 
@@ -53,12 +54,17 @@ class Range:
         return local(self.from_utc_ms), local(self.to_utc_ms)
 
 
+def unread(*texts: str) -> bool:
+    """Whether one of them was given and is no time, or none in a year that there is."""
+    return any(text and _moment(text, UTC) is None for text in texts)
+
+
 def _moment(text: str, zone: tzinfo) -> int | None:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    if not 1971 <= moment.year <= 9000:
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         return None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
     return int(aware.timestamp() * 1000)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -15,10 +14,11 @@ from starlette.responses import Response
 from gateway.core.facts import KINDS
 from gateway.web.access import Maintenance, TheSite, View, lanes_for
 from gateway.web.pages.charts import marks_of, series_of
-from gateway.web.pages.ranges import Range
+from gateway.web.pages.ranges import Range, unread
 from gateway.web.records import Unavailable
 from gateway.web.render import language_of, page
 from gateway.web.scene import Scene
+from gateway.web.searching import search, words_of
 from gateway.web.site import Site
 from gateway.web.telling import Told, tell
 
@@ -26,10 +26,10 @@ router = APIRouter(include_in_schema=False)
 EVENTS = 100
 IMPORTANT = [kind.name for kind in KINDS.values() if kind.lane == "urgent"]
 """What people ask for first: doors, alarms, the gateway. Levels and readings are many."""
-SEARCH_PAGE = 500
-SEARCH_MOST = 20_000
-"""So many events are looked through for one page; the next page goes on from there."""
 POINTS_MOST = 8
+HOUR_MS = 3_600_000
+SPANS = {"hour": 1, "day": 24, "week": 168, "month": 720, "year": 8760}
+"""Ranges that people ask for often, in hours."""
 
 
 @router.get("/events")
@@ -49,22 +49,21 @@ async def events(
     chosen = Range.read(start, end, site.options.zone)
     shown = [kind] if kind in KINDS else [k for k in KINDS if kind == "all" or k in IMPORTANT]
     told: list[Told] = []
-    problem, older, head = "", None, 0
+    problem, older, head = scene.w("event.no_such_time") if unread(start, end) else "", None, 0
     try:
         head = await site.records.head()  # before the rows: what comes later is told live
-        told, older = await _search(
-            site,
-            scene,
-            q.casefold().split(),
-            before,
-            {
-                "kinds": shown,
-                "subject": subject[:200] or None,
-                "lanes": lanes_for(who),
-                "from_utc_ms": chosen.from_utc_ms,
-                "to_utc_ms": chosen.to_utc_ms,
-            },
-        )
+        filters: dict[str, Any] = {
+            "kinds": shown,
+            "subject": subject[:200] or None,
+            "lanes": lanes_for(who),
+            "from_utc_ms": chosen.from_utc_ms,
+            "to_utc_ms": chosen.to_utc_ms,
+        }
+        rows, older = await search(
+            lambda row, size: site.records.before(row, size, **filters),
+            scene, words_of(q), before, EVENTS,
+        )  # fmt: skip
+        told = [tell(row, scene) for row in rows]
     except Unavailable as error:
         problem = _since(site, error, request)
     asked = {"kind": kind, "subject": subject, "q": q, "from": start, "to": end}
@@ -87,31 +86,6 @@ async def events(
             "zone": str(site.options.zone),
         },
     )
-
-
-async def _search(
-    site: Site, scene: Scene, words: list[str], before: int | None, filters: dict[str, Any]
-) -> tuple[list[Told], int | None]:
-    """The newest events with all of the words, and the row to go on before, if there is more.
-
-    Raises :class:`Unavailable`."""
-    found: list[Told] = []
-    looked = 0
-    while looked < SEARCH_MOST:
-        size = SEARCH_PAGE if words else EVENTS
-        rows = await site.records.before(before, size, **filters)
-        for row in rows:
-            before = row.row
-            event = tell(row, scene)
-            if all(word in event.searched for word in words):
-                found.append(event)
-            if len(found) == EVENTS:
-                return found, before
-        if len(rows) < size:
-            return found, None
-        looked += size
-        await asyncio.sleep(0)  # others are waiting, too
-    return found, before
 
 
 def _subjects(site: Site, scene: Scene) -> list[tuple[str, str]]:
@@ -150,7 +124,7 @@ async def history(
     chosen = Range.read(start, end, zone).filled(now, timedelta(days=1))
     series: list[dict[str, Any]] = []
     marks: dict[str, Any] = {"marks": [], "texts": [], "subjects": [], "told": [], "total": 0}
-    problem = ""
+    problem = words("event.no_such_time") if unread(start, end) else ""
     try:
         for point in wanted:
             series += await series_of(site, scene, point, chosen)
@@ -190,6 +164,7 @@ async def history(
             "marks": marks,
             "export": urlencode(chosen.query()),
             "quick": _quick(now, wanted),
+            "span": _span(now, first, last),
             "zone": str(zone),
         },
     )
@@ -201,9 +176,15 @@ def _first(site: Site, known: list[str]) -> list[str]:
     return (leaves or known)[:2]
 
 
+def _span(now: datetime, first: int, last: int) -> str:
+    """Which of :data:`SPANS` is shown, to a minute or two; empty where it is another range."""
+    if abs(last - now.timestamp() * 1000) > 120_000:
+        return ""
+    return next((n for n, h in SPANS.items() if abs(last - first - h * HOUR_MS) <= 120_000), "")
+
+
 def _quick(now: datetime, wanted: list[str]) -> list[tuple[str, str]]:
     """Ranges that people ask for often, as addresses."""
-    spans = (("hour", 1), ("day", 24), ("week", 168), ("month", 720), ("year", 8760))
     end = int(now.timestamp() * 1000)
     return [
         (
@@ -211,9 +192,9 @@ def _quick(now: datetime, wanted: list[str]) -> list[tuple[str, str]]:
             urlencode(
                 {
                     "points": ",".join(wanted),
-                    **Range(end - hours * 3_600_000, end + 60_000).query(),
+                    **Range(end - hours * HOUR_MS, end + 60_000).query(),
                 }
             ),
         )
-        for name, hours in spans
+        for name, hours in SPANS.items()
     ]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
+from itertools import groupby
 from typing import Any
 
 from fastapi import APIRouter
@@ -178,6 +179,16 @@ def _forms(shown: dict[str, Any], edited: Form | None) -> dict[str, Form]:
     return {form.part: form for form in made} | ({edited.part: edited} if edited else {})
 
 
+def _alike(days: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Days that follow each other and are the same as one, with its ``last`` date."""
+
+    def without_date(day: dict[str, Any]) -> dict[str, Any]:
+        return {name: told for name, told in day.items() if name != "date"}
+
+    runs = [list(run) for _, run in groupby(days, without_date)]
+    return [{**run[0], "last": run[-1]["date"]} for run in runs]
+
+
 def _page(
     request: Request,
     shown: dict[str, Any],
@@ -195,6 +206,7 @@ def _page(
         "settings.html",
         {
             "shown": shown,
+            "days": _alike(shown["preview"]),
             "forms": _forms(shown, edited),
             "edited": edited.part if edited else "",
             "version": version or shown["version"],

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.facts import Json
 from gateway.web.access import StaffAlwaysProved, StaffProved, TheSite, ViewAlways
+from gateway.web.api.models import LAST_YEAR
 from gateway.web.auth import form_of, has_first_password
 from gateway.web.house import Answer
 from gateway.web.opening import open_door
@@ -112,6 +113,8 @@ def mode_args(door: str, form: dict[str, str], site: Site) -> dict[str, Json]:
             moment = datetime.fromisoformat(until)
         except ValueError:
             raise Problem(422, "malformed") from None
+        if moment.year > LAST_YEAR:
+            raise Problem(422, "malformed")
         local = moment if moment.tzinfo else moment.replace(tzinfo=site.options.zone)
         args["until_utc_ms"] = int(local.timestamp() * 1000)
     elif hours := HOURS.get(form.get("for", "")):

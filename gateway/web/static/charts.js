@@ -39,13 +39,15 @@ function ticks(said) {
   };
 }
 
-function frame(box, summary) {
+function frame(box, name, summary) {
   const figure = document.createElement("figure");
   const caption = document.createElement("figcaption");
+  const title = document.createElement("strong");
   const chart = document.createElement("div");
-  caption.textContent = summary;
+  title.textContent = name;
+  caption.append(title, ` ${summary}`);
   chart.setAttribute("role", "img");
-  chart.setAttribute("aria-label", summary);
+  chart.setAttribute("aria-label", `${name}: ${summary}`);
   figure.append(caption, chart);
   box.append(figure);
   return chart;
@@ -100,18 +102,10 @@ function draw(chart, height, { data, said, words, range, selected, first }, opti
   return plot;
 }
 
-export function meter(box, context, { title, unit, buckets }) {
+export function meter(box, context, { title, unit, summary, buckets }) {
   const { words } = context;
-  const name = unit ? `${title} (${unit})` : title;
   const told = buckets.filter((b) => b[4] > 0);
-  const chart = frame(box, told.length
-    ? fill(words.summary, {
-        name, count: number.format(told.reduce((sum, b) => sum + b[4], 0)),
-        min: number.format(Math.min(...told.map((b) => b[1]))),
-        max: number.format(Math.max(...told.map((b) => b[3]))),
-        last: number.format(told.at(-1)[2]),
-      })
-    : `${name}: ${words.empty}`);
+  const chart = frame(box, unit ? `${title} (${unit})` : title, summary);
   const shown = { value: (_, v) => (v == null ? "–" : number.format(v)), spanGaps: false };
   const band = { ...shown, stroke: css("--edge"), width: 1, points: { show: false } };
   const few = told.length < 60;
@@ -126,22 +120,13 @@ export function meter(box, context, { title, unit, buckets }) {
   }, [0, 1, 2, 3].map((column) => buckets.map((b) => b[column])));
 }
 
-export function lane(box, context, { title, on, off, changes }) {
-  const { data, words } = context;
+export function lane(box, context, { title, summary, on, off, changes }) {
+  const { data } = context;
   const until = Math.min(data.to, data.now);
-  const x = [], y = [];
-  let active = 0;
-  changes.forEach(([time, level], index) => {
-    const begin = Math.max(time, data.from);
-    if (level) active += Math.max(0, (changes[index + 1]?.[0] ?? until) - begin);
-    x.push(begin);
-    y.push(level === null ? null : Number(level));
-  });
+  const x = changes.map(([time]) => Math.max(time, data.from));
+  const y = changes.map(([, level]) => (level === null ? null : Number(level)));
   if (x.length) { x.push(Math.max(x.at(-1), until)); y.push(y.at(-1)); }
-  const share = (100 * active) / Math.max(1, data.to - data.from);
-  const chart = frame(box, changes.length
-    ? fill(words.lane, { name: title, count: number.format(changes.length), share: number.format(share) })
-    : `${title}: ${words.empty}`);
+  const chart = frame(box, title, summary);
   const text = (v) => (v == null ? "–" : v ? on : off);
   return draw(chart, 130, context, {
     scales: { y: { range: [-0.15, 1.15] } },
