@@ -123,8 +123,12 @@ def methods_of(request: Request) -> list[str]:
 def on_invalid(request: Request, error: Exception) -> Response:
     """Says where and what, never the value itself: it may be a password."""
     assert isinstance(error, RequestValidationError)  # noqa: S101  # registered for this only
+    words: Words = request.app.state.site.words(language_of(request))
     errors = [
-        {"where": ".".join(str(part) for part in found["loc"]), "what": found["msg"]}
+        {
+            "where": ".".join(str(part) for part in found["loc"]),
+            "what": words.get(f"invalid.{found['type']}", found["msg"], **found.get("ctx", {})),
+        }
         for found in error.errors()[:20]
     ]
     return answer(request, Problem(422, "malformed"), {"errors": errors})

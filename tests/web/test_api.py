@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.reasons import REASONS
+from gateway.web import searching
 from gateway.web.limits import Once
 from gateway.web.options import ListenError, Options
 from gateway.web.problems import Problem
@@ -19,6 +20,7 @@ from gateway.web.words import catalogue
 from tests.page.fake import alarm
 from tests.web.conftest import Web, snapshot
 from tests.web.test_access import path_of, routes
+from tests.web.test_history import written
 
 
 def test_open_waits_for_the_answer_and_names_the_fact(web: Web) -> None:
@@ -272,6 +274,145 @@ def test_a_wrong_value_is_named_and_not_repeated(web: Web) -> None:
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["where"] == "body.password"
     assert "geheim" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("headers", "said"),
+    [({"Accept-Language": "de"}, "Das ist kein JSON."),
+     ({"Accept-Language": "en"}, "This is no JSON."),
+     ({"Accept-Language": "en", "Cookie": "portier-language=de"}, "Das ist kein JSON.")],
+)  # fmt: skip
+def test_what_is_wrong_is_said_in_the_readers_language(
+    web: Web, headers: dict[str, str], said: str
+) -> None:
+    answer = web.call(
+        "POST", "/api/v1/doors/front/open", content=b'{"reason": "Lie',
+        headers={**web.token("staff"), **headers, "Content-Type": "application/json"},
+    )  # fmt: skip
+    assert (answer.status_code, answer.json()["reason"]) == (422, "malformed")
+    assert answer.json()["detail"] == ("The request cannot be understood." if said[0] == "T"
+                                       else "Die Anfrage ist unverständlich.")  # fmt: skip
+    assert answer.json()["errors"][0]["what"] == said
+
+
+def test_a_wrong_value_says_its_limits_in_german(web: Web) -> None:
+    headers = {**web.token("maintenance"), "Accept-Language": "de"}
+    for body, said in (
+        ({"minutes": 481}, "Das darf höchstens 480 sein."),
+        ({"minutes": "bald"}, "Das muss eine ganze Zahl sein."),
+        ({}, "Das fehlt."),
+        ({"minutes": 5, "hours": 1}, "Das gibt es hier nicht."),
+    ):
+        answer = web.call("PUT", "/api/v1/doors/front/service", headers=headers, json=body)
+        assert answer.status_code == 422
+        assert [one["what"] for one in answer.json()["errors"]] == [said]
+
+
+FAR = ("9999-12-31T23:59:59-05:00", "9001-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00")
+
+
+@pytest.mark.parametrize("far", FAR)
+def test_a_time_outside_the_years_that_there_are_is_refused(web: Web, far: str) -> None:
+    """Calendars end at 9999; what came back in local time could not be said there."""
+    headers = {**web.token("maintenance"), "Accept-Language": "de"}
+    for path in ("/api/v1/events", "/api/v1/export", "/api/v1/points/front.leaf/history"):
+        for end in ("from", "to"):
+            answer = web.call("GET", path, headers=headers, params={end: far})
+            assert answer.status_code == 422, path
+            (wrong,) = answer.json()["errors"]
+            assert wrong == {
+                "where": f"query.{end}",
+                "what": "Das Jahr muss zwischen 1971 und 9000 liegen.",
+            }
+    answer = web.call(
+        "PUT", "/api/v1/doors/front/mode", headers=headers, json={"mode": "night", "until": far}
+    )
+    assert answer.status_code == 422
+    assert web.panel.commands == []
+
+
+def test_the_last_moment_of_the_last_year_is_taken(web: Web) -> None:
+    params = {"from": "1971-01-01T00:00:00+14:00", "to": "9000-12-31T23:59:59-12:00", "buckets": 1}
+    headers = web.token("maintenance")
+    written(web, 3)
+    for path in ("/api/v1/points/front.leaf/history", "/api/v1/events", "/api/v1/export"):
+        asked = params if path.endswith("history") else {"from": params["from"], "to": params["to"]}
+        assert web.call("GET", path, headers=headers, params=asked).status_code == 200, path
+
+
+@pytest.mark.parametrize("page", ["/history", "/events"])
+@pytest.mark.parametrize("far", [*FAR, "9999-12-31T23:59", "yesterday"])
+def test_the_page_says_that_there_is_no_such_time(web: Web, page: str, far: str) -> None:
+    written(web, 3)
+    who = web.as_("maintenance")
+    for end in ("from", "to"):
+        answer = who.get(page, params={end: far}, headers={"Accept-Language": "de"})
+        assert answer.status_code == 200
+        assert "Diese Zeit gibt es hier nicht." in answer.text
+    at_most = {"from": "1971-01-01T00:00", "to": "9000-12-31T23:59"}
+    answer = who.get(page, params=at_most, headers={"Accept-Language": "de"})
+    assert answer.status_code == 200
+    assert "Diese Zeit gibt es hier nicht." not in answer.text
+
+
+def test_a_mode_until_a_year_that_is_none_is_refused_by_the_form(web: Web) -> None:
+    answer = web.as_("staff").post(
+        "/doors/front/mode", data={"mode": "night", "until": "9999-12-31T23:59"}
+    )
+    assert answer.status_code == 422
+    assert web.panel.commands == []
+
+
+def test_events_are_searched_as_the_page_searches_them(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the words of the language that is asked for; ``Link`` leads on to the rest."""
+    written(web, 900)
+    headers = {**web.token("view"), "Accept-Language": "de"}
+
+    def ask(path: str) -> tuple[list[str], str]:
+        answer = web.call("GET", path, headers=headers)
+        assert answer.status_code == 200
+        link = re.fullmatch('<(.*)>; rel="next"', answer.headers.get("link", '<>; rel="next"'))
+        assert link
+        return [fact["data"]["cause"] for fact in answer.json()], link[1]
+
+    assert ask("/api/v1/events?q=D3+c101") == (["c101"], "")
+    assert ask("/api/v1/events?q=d4+c101") == ([], "")
+    assert ask("/api/v1/events?q=ging+c101")[0] == ["c101"]
+    headers["Accept-Language"] = "en"
+    assert ask("/api/v1/events?q=ging+c101")[0] == []
+    assert ask("/api/v1/events?q=opened+c101")[0] == ["c101"]
+    monkeypatch.setattr(searching, "MOST", 500)
+    found, link = ask("/api/v1/events?q=c888")
+    assert found == []
+    assert ask(link)[0] == ["c888"]
+    seen, link = ask("/api/v1/events?limit=400")
+    while link:
+        more, link = ask(link)
+        seen += more
+    assert seen == [f"c{number}" for number in range(900)]
+
+
+def test_a_key_that_met_nobody_may_be_used_again(web: Web) -> None:
+    """While ``control`` was away nothing was asked: the same key asks later, and then once."""
+    headers = {**web.token("staff"), "Idempotency-Key": "k1"}
+    web.away()
+    assert web.call("POST", "/api/v1/doors/front/open", headers=headers).status_code == 503
+    web.see(snapshot())
+    for _ in range(2):
+        assert web.call("POST", "/api/v1/doors/front/open", headers=headers).status_code == 202
+    assert len(web.panel.commands) == 1
+
+
+def test_a_key_whose_answer_was_lost_asks_nobody_again(web: Web) -> None:
+    """Whether the door was opened is not known: a second press must be somebody's will."""
+    headers = {**web.token("staff"), "Idempotency-Key": "k1"}
+    web.panel.answer = None
+    for _ in range(2):
+        answer = web.call("POST", "/api/v1/doors/front/open", headers=headers)
+        assert (answer.status_code, answer.json()["reason"]) == (503, "no_answer")
+    assert len(web.panel.commands) == 1
 
 
 def test_the_description_documents_every_route_and_answer(web: Web) -> None:

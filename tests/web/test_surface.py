@@ -8,13 +8,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import jsonschema_rs
 import pytest
 from fastapi import FastAPI
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute, iter_route_contexts
 from httpx import Response
 from starlette.routing import Mount, Route
 
+from gateway.web.api.describing import EXAMPLES
 from gateway.web.users import ROLES
 from tests.web.conftest import Client, Web
 
@@ -220,6 +223,99 @@ def test_the_table_and_the_router_name_the_same(tmp_path: Path) -> None:
     gone = sorted(f"{path}  {method}" for method, path in TOLD.keys() - found)
     assert not gone, f"lines of TABLE in {__file__} without a route; take away: {gone}"
     assert set(TOLD.values()) <= {EVERYBODY, *ROLES}
+
+
+def operations(told: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, methods in told["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method} {path}", operation
+
+
+def test_every_operation_is_described_by_somebody(surface: Surface) -> None:
+    """A summary made of the function's name says nothing, and no description less."""
+    app = surface.app._app
+    assert isinstance(app, FastAPI)
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            said = f"{sorted(route.methods)} {route.path}"
+            assert route.summary, f"summary= of {said}"
+            assert len(route.description.split()) > 3, said
+            assert route.description != route.summary, said
+    told = surface.call("GET", "/api/openapi.json", headers=surface.tokens["view"]).json()
+    assert "Idempotency-Key" in told["info"]["description"]
+    mute = [
+        f"{name}: {parameter['name']}"
+        for name, operation in operations(told)
+        for parameter in operation.get("parameters", ())
+        if not parameter.get("description")
+    ]
+    assert mute == []
+
+
+def test_every_body_and_every_answer_has_an_example_that_is_one(surface: Surface) -> None:
+    told = surface.call("GET", "/api/openapi.json", headers=surface.tokens["view"]).json()
+    schemas = told["components"]["schemas"]
+
+    def check(schema: dict[str, Any], example: object) -> None:
+        whole = {**schema, "components": told["components"]}
+        jsonschema_rs.validator_for(whole, validate_formats=True).validate(example)
+
+    def examples(content: dict[str, Any]) -> list[Any]:
+        if "example" in content:
+            return [content["example"]]
+        schema = content["schema"]
+        for one in (schema, *schema.get("anyOf", ())):  # of a body that may be left out
+            found = schemas[one["$ref"].rpartition("/")[2]] if "$ref" in one else one
+            if "examples" in found:
+                return list(found["examples"])
+        return []
+
+    lacking, used = [], set()
+    for name, operation in operations(told):
+        if name in EXAMPLES:
+            used.add(name)
+        parts = [("body", operation["requestBody"])] if "requestBody" in operation else []
+        parts += [(s, a) for s, a in operation["responses"].items() if s.startswith("2")]
+        for what, part in parts:
+            for media, content in part.get("content", {}).items():
+                if not (found := examples(content)):
+                    lacking.append(f"{name}: {what} {media}")
+                for one in found if "schema" in content else ():
+                    check(content["schema"], one)
+    assert lacking == []
+    assert used == set(EXAMPLES), "examples of what is not there"
+
+
+def test_every_command_is_carried_out_once_per_key(surface: Surface) -> None:
+    """Whatever the API answers with 202 takes the key, and the second time sends nothing."""
+    told = surface.call("GET", "/api/openapi.json", headers=surface.tokens["view"]).json()
+    commands = [name for name, operation in operations(told) if "202" in operation["responses"]]
+    assert len(commands) == 10
+    for number, name in enumerate(commands):
+        method, path = name.split(" ")
+        filled = path.replace("{door}", "front").replace("{alarm}", "front/left_open")
+        body = {"mode": "night", "minutes": 5} if method == "put" else None
+        if body:
+            body = {"mode": "night"} if path.endswith("/mode") else {"minutes": 5}
+        if path.endswith("/shelve"):
+            body = {"minutes": 60}
+        headers = {**surface.tokens["maintenance"], "Idempotency-Key": f"once-{number}"}
+        before = len(surface.panel.commands)
+        first, again = (
+            surface.call(
+                method.upper(), re.sub(r"\{\w+\}", "x", filled), headers=headers, json=body
+            )
+            for _ in range(2)
+        )
+        assert first.status_code == 202, (name, first.text)
+        assert again.json() == first.json(), name
+        assert len(surface.panel.commands) == before + 1, name
+    elsewhere = surface.call(
+        "POST", "/api/v1/calls/wc/acknowledge",
+        headers={**surface.tokens["maintenance"], "Idempotency-Key": "once-0"},
+    )  # fmt: skip
+    assert (elsewhere.status_code, reason(elsewhere)) == (422, "key_reused")
 
 
 def test_nothing_in_the_table_ends_a_call() -> None:

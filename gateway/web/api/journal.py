@@ -148,11 +148,29 @@ async def history(
     )  # fmt: skip
 
 
+FILES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The file.",
+        "content": {
+            "text/csv": {
+                "example": "row,time,lane,sequence,boot,monotonic_ms,kind,subject,quantity,value,"
+                "data\n1742,2026-01-05T02:15:46.400+01:00,urgent,612,3f0c9a52,8164221,door_opened,front,,,\n"
+            },
+            "application/jsonl": {
+                "example": '{"row": 1742, "time": "2026-01-05T02:15:46.400+01:00",'
+                ' "lane": "urgent", "sequence": 612, "boot": "3f0c9a52", "monotonic_ms": 8164221,'
+                ' "kind": "door_opened", "subject": "front", "data": {}}\n'
+            },
+        },
+    }
+}
+
+
 @router.get(
     "/api/v1/export",
     summary="Events of a period as a file",
     response_class=Response,
-    responses=problems(501, 503),
+    responses=problems(501, 503) | FILES,
 )
 async def export_(
     who: Maintenance,

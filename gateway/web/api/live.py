@@ -63,6 +63,11 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
+EXAMPLE = (
+    'event: fact\nid: 1742\ndata: {"row": 1742, "kind": "door_opened", "subject": "front"}\n\n'
+)
+
+
 @router.get(
     "/api/v1/live",
     summary="Everything as it happens",
@@ -70,7 +75,7 @@ async def _gone(receive: Receive) -> None:
     responses=problems(503)
     | {
         200: {
-            "content": {"text/event-stream": {}},
+            "content": {"text/event-stream": {"example": EXAMPLE}},
             "description": "Events status, fact, beat, reset",
         }
     },

@@ -56,7 +56,7 @@ async def users(who: Admin, site: TheSite) -> list[UserShape]:
 
 @router.post("/api/v1/users", summary="Add a user", status_code=201, responses=problems(409))
 async def add_user(wanted: NewUser, who: AdminProved, site: TheSite) -> UserShape:
-    """A new user."""
+    """A new user, who chooses nothing yet: the password is the one given here."""
     return shape(await changing.add_user(site, who, wanted.name, wanted.role, wanted.password))
 
 

@@ -87,22 +87,6 @@ class TestBookShape(BaseModel):
     __test__ = False  # not a test class, whatever its name says to pytest
     due: list[DueShape]
     pages: list[PageShape]
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "due": [
-                        {
-                            "kind": "call", "subject": "wc", "name": "WC",
-                            "last": "2025-05-02T08:11:00Z", "due": "2025-08-02T08:11:00Z",
-                            "overdue": True, "page": None,
-                        }
-                    ],
-                    "pages": [],
-                }
-            ]
-        }
-    )  # fmt: skip
 
 
 def _time(utc_ms: int | None) -> datetime | None:
