@@ -36,7 +36,9 @@ class Keeps(Protocol):
 
     def sent(self, lane: Lane, seq: int) -> None: ...
 
-    def recorded(self, recorder: str, journal: str, lanes: Mapping[str, int]) -> None: ...
+    def recorded(
+        self, recorder: str, journal: str, lanes: Mapping[str, int], *, keep: bool
+    ) -> None: ...
 
     def forget(self, actor: str) -> None: ...
 
@@ -99,7 +101,7 @@ class Desk:
         self._editor = editor
         self._heads: dict[Lane, int] = {}
         self._sent: dict[Lane, int] = {}
-        self._recorded: dict[str, Mapping[str, int]] = {}
+        self._recorded: dict[str, tuple[str, Mapping[str, int]]] = {}
         self._knows_cursors = False
         self._cursors_at = float("-inf")
         self._far: tuple[Ms, UtcMs | None] = (0, None)
@@ -127,9 +129,8 @@ class Desk:
             case m.Sent(lane, seq):
                 self._sent[lane] = max(seq, self._sent.get(lane, 0))
                 self._journal.sent(lane, seq)
-            case m.Recorded(recorder, journal, lanes):
-                self._recorded[recorder] = lanes
-                self._journal.recorded(recorder, journal, lanes)
+            case m.Recorded():
+                self._told_recorded(message)
             case m.LinkTold(connected, reason):
                 self._link = "" if connected else reason or "link_away"
             case m.PointTold():
@@ -194,6 +195,13 @@ class Desk:
 
         self._inbox.do(task)
 
+    def _told_recorded(self, told: m.Recorded) -> None:
+        """Whoever may publish may make up names: only who is expected is remembered."""
+        expected = told.recorder in self._recorders
+        if expected:
+            self._recorded[told.recorder] = (told.journal, told.lanes)
+        self._journal.recorded(told.recorder, told.journal, told.lanes, keep=expected)
+
     def _point(self, told: m.PointTold) -> None:
         if self._listeners is not None:
             self._listeners.tell(told)
@@ -236,7 +244,9 @@ class Desk:
 
     def _least(self) -> dict[Lane, int]:
         """What the least of the expected recorders has, per lane."""
-        have = [self._recorded.get(name, {}) for name in self._recorders]
+        told = [self._recorded.get(name, ("", {})) for name in self._recorders]
+        # the numbers of another journal say nothing about this one
+        have = [lanes if journal == self.journal_id else {} for journal, lanes in told]
         return {lane: min((h.get(lane, 0) for h in have), default=0) for lane in LANES_OUT}
 
     def _look_at_cursors(self, now: Ms) -> None:
@@ -250,7 +260,8 @@ class Desk:
                 self.journal_id = self.journal_id or found.journal
                 self._heads = {**found.heads, **self._heads}
                 self._sent = {**found.sent, **self._sent}
-                self._recorded = {**found.recorded, **self._recorded}
+                kept = {name: (found.journal, lanes) for name, lanes in found.recorded.items()}
+                self._recorded = {**kept, **self._recorded}
                 self._knows_cursors = True
             self._far = (self._oldest_unsent(now), self._recorded_until(now))
 

@@ -21,6 +21,8 @@ from gateway.journal.audit import AuditEntry
 
 _DROP_ORDER: tuple[Lane, ...] = ("local", "routine", "urgent")
 _AUDIT_LIMIT = 5_000
+_STRANGERS = 100
+"""Recorders that nobody expects, in one transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,8 @@ class Work:
     audit_lost: int = 0
     replies: list[Reply] = field(default_factory=list)
     sent: dict[Lane, int] = field(default_factory=dict)
-    recorded: dict[str, tuple[str, Mapping[str, int]]] = field(default_factory=dict)
+    recorded: dict[str, tuple[str, Mapping[str, int], bool]] = field(default_factory=dict)
+    """Per recorder: which journal, up to which numbers, and whether that is kept."""
     utc_offset_ms: int | None = None
     forget: list[str] = field(default_factory=list)
 
@@ -112,10 +115,13 @@ class Queue:
             self._rest.sent[lane] = max(seq, self._rest.sent.get(lane, 0))
             self._wake(now_ms + self._cursor_wait_ms)
 
-    def recorded(self, recorder: str, journal: str, lanes: Mapping[str, int], now_ms: Ms) -> None:
+    def recorded(
+        self, recorder: str, journal: str, lanes: Mapping[str, int], now_ms: Ms, *, keep: bool
+    ) -> None:
         with self.changed:
-            if recorder in self._rest.recorded or len(self._rest.recorded) < 100:
-                self._rest.recorded[recorder] = (journal, dict(lanes))
+            known = keep or recorder in self._rest.recorded
+            if known or len(self._rest.recorded) < _STRANGERS:
+                self._rest.recorded[recorder] = (journal, dict(lanes), keep)
                 self._wake(now_ms + self._cursor_wait_ms)
 
     def clock(self, utc_offset_ms: int, now_ms: Ms) -> None:

@@ -28,6 +28,8 @@ Numbered = tuple[int, Lane, int, Fact]
 
 LARGEST = 1e300
 """A value from here on is none: a few of them have no sum."""
+AHEAD_MOST = 10**9
+"""Facts that a copy can be too old by: a fact a second in thirty years."""
 _INSERT = "INSERT INTO fact VALUES (?,?,?,?,?,?,?,?,?)"
 _HOUR = """INSERT INTO hour VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
   count = count + excluded.count, gaps = gaps + excluded.gaps, sum = sum + excluded.sum,
@@ -66,6 +68,7 @@ class Store:
             if self.one("SELECT count(*) FROM sqlite_master") == 0:
                 schema.create(self.connection, schema.new_id())
             self.reload()
+            self._found = self.journal
             self.was_clean = self.meta("clean") == "1"
             with self.transaction():
                 self.boot_id = self._boot_id()
@@ -337,17 +340,18 @@ class Store:
 
         Who is ahead of us knows facts that we do not have: the file is an older copy, and its
         next numbers were used before. Such a journal goes on under a new id, and everything
-        is sent again under it.
+        is sent again under it. Of recorders, whose names and numbers a stranger may make up, that
+        is believed once: nobody can be ahead of an id that was made since the file was opened.
         """
         ahead = any(seq > head.seq[lane] for lane, seq in work.sent.items())
-        for recorder, (journal, lanes) in work.recorded.items():
-            self.put_meta(
-                f"recorded.{recorder}", encode({"journal": journal, "lanes": dict(lanes)})
-            )
-            if journal == self.journal:
-                ahead = ahead or any(
-                    seq > head.seq[lane] for lane in head.seq if (seq := lanes.get(lane, 0))
+        for recorder, (journal, lanes, keep) in work.recorded.items():
+            if keep:
+                self.put_meta(
+                    f"recorded.{recorder}", encode({"journal": journal, "lanes": dict(lanes)})
                 )
+            if journal == self.journal == self._found:
+                by = [lanes.get(lane, 0) - head.seq[lane] for lane in head.seq]
+                ahead = ahead or any(0 < more <= AHEAD_MOST for more in by)
         for lane, seq in work.sent.items():
             if seq > int(self.meta(f"sent.{lane}") or 0):
                 self.put_meta(f"sent.{lane}", str(seq))

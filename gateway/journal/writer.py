@@ -173,9 +173,12 @@ class Journal:
         """The broker has acknowledged everything of ``lane`` up to ``seq``."""
         self._queue.sent(lane, seq, _now_ms())
 
-    def recorded(self, recorder: str, journal: str, lanes: Mapping[str, int]) -> None:
-        """A recorder says up to which numbers of which journal its store has everything."""
-        self._queue.recorded(recorder, journal, lanes, _now_ms())
+    def recorded(
+        self, recorder: str, journal: str, lanes: Mapping[str, int], *, keep: bool = True
+    ) -> None:
+        """A recorder says up to which numbers of which journal its store has everything.
+        Without ``keep`` that only tells whether this journal is an older copy."""
+        self._queue.recorded(recorder, journal, lanes, _now_ms(), keep=keep)
 
     def clock(self, utc_offset_ms: Ms, trusted: bool = True) -> None:
         """Give this boot its offset to UTC, once. Later steps come as facts."""
@@ -266,6 +269,7 @@ class Journal:
 
     def _done(self, store: Store, numbered: list[Numbered], work: Work) -> None:
         self._tell("")
+        renewed = store.journal != self._journal
         self._head, self._journal = store.head.row, store.journal
         answers = {
             command: event_id(self._gateway, store.journal, lane, seq)
@@ -273,7 +277,7 @@ class Journal:
             if isinstance(command := fact.data.get("command"), str)
         }
         replies = self._take_replies(answers, work)
-        if numbered or replies or work.lost:
+        if numbered or replies or work.lost or renewed:
             self._on_commit(
                 Committed(store.head.row, store.journal, tuple(numbered), tuple(replies))
             )

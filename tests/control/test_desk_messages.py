@@ -22,7 +22,7 @@ class Eye:
         return None, None
 
 
-def desk(rig: Rig, *, messages: bool = True) -> Desk:
+def desk(rig: Rig, *, messages: bool = True, recorders: tuple[str, ...] = ()) -> Desk:
     rig.controller.begin(0)
     return Desk(
         controller=rig.controller,
@@ -34,7 +34,7 @@ def desk(rig: Rig, *, messages: bool = True) -> Desk:
         guarantees=Guarantees({}, {}),
         identity={},
         mqtt=False,
-        recorders=(),
+        recorders=recorders,
         messages=messages,
         heartbeat=messages,
     )
@@ -75,3 +75,27 @@ def test_where_nobody_is_named_nothing_is_promised() -> None:
     one.told(m.Hello("notify"))
     one.told(m.HeartbeatTold(False, "x"))
     assert "messages" not in cast("dict[str, object]", one.snapshot()["guarantees"])
+
+
+def test_only_expected_recorders_are_remembered_and_only_of_this_journal() -> None:
+    rig = Rig()
+    told: list[tuple[str, bool]] = []
+    keeps: Any = rig.journal
+    keeps.recorded = lambda who, _journal, _lanes, *, keep: told.append((who, keep))
+    one = desk(rig, recorders=("main",))
+    one.grown("j2", {"urgent": 5_000})
+    for number in range(1_000):
+        one.told(m.Recorded(f"stranger{number}", "j2", {"urgent": 5_000}))
+    assert recording(one) == "recorder_missing"
+    one.told(m.Recorded("main", "j1", {"urgent": 900_000}))
+    assert recording(one) == "recorder_behind"
+    one.told(m.Recorded("main", "j2", {"urgent": 4_999}))
+    assert recording(one) == ""
+    assert {who for who, keep in told if keep} == {"main"}
+    assert len(told) == 1_002
+    assert len(one._recorded) == 1
+
+
+def recording(one: Desk) -> object:
+    held = cast("dict[str, dict[str, object]]", one.snapshot()["guarantees"])
+    return held["recording"]["reason"]

@@ -224,6 +224,50 @@ def test_a_cursor_ahead_of_the_journal_gives_it_a_new_id(desk: Desk, who: str) -
     assert answers(reader)["urgent"] == ["row", "row"]
 
 
+def test_that_somebody_is_ahead_is_believed_once_for_each_opening(desk: Desk) -> None:
+    """Else a stranger at the broker has everything sent again, as often as he likes."""
+    desk.append(opened(1))
+    desk.until(lambda: desk.rows)
+    old = desk.commits[-1].journal
+    desk.journal.recorded("stranger", old, {"urgent": 99})
+    desk.until(lambda: desk.commits[-1].journal != old)
+    renewed = desk.commits[-1].journal
+    desk.journal.sent("urgent", 1)
+    desk.journal.recorded("stranger", renewed, {"urgent": 100})
+    desk.close()
+    assert read(desk.path).journal_id() == renewed
+    assert read(desk.path).cursors().sent["urgent"] == 1
+    again = Desk(desk.path).start()
+    again.journal.recorded("server", renewed, {"urgent": 2})
+    again.until(lambda: again.commits)
+    again.close()
+    assert read(desk.path).journal_id() != renewed
+
+
+def test_a_number_that_no_journal_can_have_reached_changes_nothing(desk: Desk) -> None:
+    desk.append(opened(1))
+    desk.until(lambda: desk.rows)
+    old = desk.commits[-1].journal
+    desk.journal.recorded("stranger", old, {"urgent": 2**53})
+    desk.close()
+    assert read(desk.path).journal_id() == old
+
+
+def test_recorders_that_nobody_expects_are_not_kept_but_show_an_older_copy(desk: Desk) -> None:
+    """Whoever may publish makes up names: the journal would grow with each."""
+    desk.append(opened(1))
+    desk.until(lambda: desk.rows)
+    old = desk.commits[-1].journal
+    for number in range(300):
+        desk.journal.recorded(f"stranger{number}", old, {"urgent": 1}, keep=False)
+    desk.journal.recorded("server", old, {"urgent": 1})
+    desk.journal.recorded("stranger0", old, {"urgent": 2}, keep=False)
+    desk.close()
+    reader = read(desk.path)
+    assert set(reader.cursors().recorded) == {"server"}
+    assert reader.journal_id() != old
+
+
 def test_a_cursor_of_another_journal_changes_nothing(desk: Desk) -> None:
     desk.append(opened(1))
     desk.until(lambda: desk.rows)
