@@ -18,6 +18,9 @@ from gateway.core.facts import Json
 from gateway.core.machine import Ms
 
 Answer = Callable[[Mapping[str, object]], None]
+BOUNCES_MOST = 100
+MS_MOST = 10 * 366 * 86_400_000
+"""Of a press and of a journey: ten years."""
 STEPS_MOST = 5_000_000
 """Deadlines of one journey: a loop that does not come forward is a bug, not a long way."""
 
@@ -82,9 +85,8 @@ class Bench:
     def _do(self, what: str, args: Mapping[str, Json]) -> Mapping[str, object]:
         match what:
             case "press":
-                self._world.press(
-                    _point(args), _int(args, "for_ms", 200), bounces=_int(args, "bounces", 0)
-                )
+                bounces = _int(args, "bounces", 0, most=BOUNCES_MOST)
+                self._world.press(_point(args), _int(args, "for_ms", 200), bounces=bounces)
             case "set":
                 return self._set(args)
             case "show":
@@ -94,7 +96,9 @@ class Bench:
             case "travel":
                 return self._journey([(self._target(args), None)])
             case "play":
-                return self._journey(_edges(args))
+                edges = _edges(args)
+                self._near(max(at_ms for at_ms, _ in edges))
+                return self._journey(edges)
             case _:
                 raise Wrong(f"{what}: the bench knows press, set, show, world, travel, play")
         return {}
@@ -104,7 +108,8 @@ class Bench:
         if value is not None and not isinstance(value, bool | int | float):
             raise Wrong("value: true, false, a number or null")
         if "at_ms" in args:
-            return self._journey([(_int(args, "at_ms"), (_point(args), bool(value)))])
+            at_ms = self._near(_int(args, "at_ms", most=None))
+            return self._journey([(at_ms, (_point(args), bool(value)))])
         self._world.set(_point(args), value, str(args.get("quantity", "")))
         return {}
 
@@ -131,7 +136,12 @@ class Bench:
     def _target(self, args: Mapping[str, Json]) -> Ms:
         if args.get("by_ms") is not None:
             return self._clock.now_ms() + _int(args, "by_ms")
-        return _int(args, "to_ms")
+        return self._near(_int(args, "to_ms", most=None))
+
+    def _near(self, at_ms: Ms) -> Ms:
+        if at_ms - self._clock.now_ms() > MS_MOST:
+            raise Wrong("at most ten years at once")
+        return at_ms
 
     def _journey(self, stops: list[tuple[Ms, tuple[str, bool] | None]]) -> Mapping[str, object]:
         """Live from stop to stop, and let an edge happen at each that has one."""
@@ -177,10 +187,15 @@ def _point(args: Mapping[str, Json]) -> str:
     return point
 
 
-def _int(args: Mapping[str, Json], key: str, default: int | None = None) -> int:
+def _int(
+    args: Mapping[str, Json], key: str, default: int | None = None, most: int | None = MS_MOST
+) -> int:
+    """Without ``most`` an instant, which may be before this machine was switched on."""
     value = args.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool):
         raise Wrong(f"{key}: whole milliseconds" if key.endswith("_ms") else f"{key}: an integer")
+    if most is not None and not 0 <= value <= most:
+        raise Wrong(f"{key}: 0 to {most}")
     return value
 
 

@@ -1,0 +1,69 @@
+"""What the bench is asked for is bounded: it runs in the process that opens the door."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pytest
+
+from gateway.control.bench import Bench
+from gateway.control.controller import Controller
+from gateway.control.inbox import Inbox
+from tests.control.control_bench import Time
+
+
+class World:
+    """Takes every press, and remembers it."""
+
+    def __init__(self) -> None:
+        self.presses: list[tuple[str, int, int]] = []
+
+    def press(self, point: str, for_ms: int = 200, *, bounces: int = 0) -> None:
+        self.presses.append((point, for_ms, bounces))
+
+
+def asked(world: World, what: str, **args: object) -> Mapping[str, Any]:
+    """The one answer. A journey would need the controller that is not there."""
+    inbox, answers = Inbox(10), list[Mapping[str, Any]]()
+    nobody = cast("Controller", None)
+    bench = Bench(cast("Any", world), nobody, inbox, Time().clock())
+    bench.do(what, cast("Any", args), answers.append)
+    task = inbox.take(0)
+    if callable(task):
+        task(0)
+    (answer,) = answers
+    return answer
+
+
+def test_a_press_may_bounce_a_hundred_times() -> None:
+    world = World()
+    assert asked(world, "press", point="p", for_ms=300, bounces=100) == {"ok": True}
+    assert world.presses == [("p", 300, 100)]
+
+
+@pytest.mark.parametrize("bounces", [101, 10**9, -1])
+def test_a_press_that_bounces_for_ever_is_refused_with_its_bound(bounces: int) -> None:
+    """10**9 bounces took all memory of ``control``, and the door with it."""
+    world = World()
+    assert asked(world, "press", point="p", bounces=bounces) == {"error": "bounces: 0 to 100"}
+    assert world.presses == []
+
+
+@pytest.mark.parametrize("for_ms", [-1, 10**30])
+def test_a_press_has_a_length_that_a_clock_can_wait_for(for_ms: int) -> None:
+    answer = asked(World(), "press", point="p", for_ms=for_ms)
+    assert answer["error"].startswith("for_ms: 0 to ")
+
+
+@pytest.mark.parametrize(
+    ("what", "args"),
+    [
+        ("travel", {"by_ms": 10**30}),
+        ("travel", {"to_ms": 10**30}),
+        ("set", {"point": "p", "value": True, "at_ms": 10**30}),
+        ("play", {"edges": [[10**30, "p", True]]}),
+    ],
+)
+def test_a_journey_of_more_than_ten_years_is_refused(what: str, args: dict[str, object]) -> None:
+    assert set(asked(World(), what, **args)) == {"error"}
