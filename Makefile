@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check unit lives process faults page bench hil shots lighthouse soak mutants lock clean
+.PHONY: help setup run test check unit lives process faults page bench hil shots lighthouse soak mutants fuzz lock clean
 
 help: ## What there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 \2/p' $(MAKEFILE_LIST) | awk '{printf "  make %-8s", $$2; $$1=$$2=""; print}'
@@ -89,6 +89,10 @@ soak: $(VENV)/.test ## Simulated lives for DAYS=1000 building-days or HOURS=8, i
 
 mutants: $(VENV)/.test ## Deliberate bugs, one at a time: who catches each (long)
 	@$(BIN)/python -m tests.mutants --jobs 2
+
+fuzz: $(VENV)/.test ## Long fuzzing: EXAMPLES=20000 of each property; ONLY=panel one file (hours)
+	@PORTIER_FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(BIN)/python -m pytest -q -n 2 --timeout 36000 \
+	  --durations 0 $(if $(ONLY),tests/fuzz/test_$(ONLY).py,tests/fuzz)
 
 lock: ## Lock the versions anew (needs uv)
 	@uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \

@@ -120,6 +120,46 @@ def test_every_fact_that_is_written_is_read_numbered_and_can_be_sent(
             json.dumps(sent, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
 
 
+CLAIMS = st.lists(
+    st.tuples(
+        st.sampled_from(["main", "r", ""]) | TEXTS,
+        st.dictionaries(
+            st.sampled_from([*LANES, "x"]), st.integers(0, 4) | st.integers(0, 2**53), max_size=2
+        ),
+        st.booleans(),
+    ),
+    max_size=5,
+)
+
+
+@fuzz(40)
+@given(st.lists(CLAIMS, max_size=5))
+@example([[("r", {"urgent": 2**53}, False)]])
+@example([[("r", {"urgent": 9}, False)]] * 3)
+def test_whatever_recorders_claim_only_expected_ones_are_kept_and_one_is_believed(
+    told: list[list[tuple[str, dict[str, int], bool]]],
+) -> None:
+    """Each of ``told`` is one transaction; each claim names the journal as it is by then."""
+    with tempfile.TemporaryDirectory(dir=FOLDER) as inner:
+        path = Path(inner) / "journal.sqlite"
+        store = Store(path, "boot-1")
+        store.write(Work([(0, "urgent", Fact("door_opened", "front", 5, {}))]))
+        names, expected = [store.journal], set()
+        for claims in told:
+            work = Work()
+            for recorder, lanes, keep in claims:
+                work.recorded[audit.storable(recorder)] = (store.journal, lanes, keep)
+            expected |= {name for name, (*_, keep) in work.recorded.items() if keep}
+            store.write(work)
+            if store.journal != names[-1]:
+                names.append(store.journal)
+        assert len(names) <= 2
+        store.close(clean=True)
+        reader = Reader(path)
+        assert set(reader.cursors().recorded) == expected
+        reader.close()
+
+
 @lru_cache(maxsize=1)
 def journal() -> Path:
     """A journal of several pages, closed in order."""

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from drivers import simulated
+from drivers.simulated import world as w
+from gateway.control.bench import Bench
+from gateway.control.clock import Clock
+from gateway.control.controller import Controller
+from gateway.control.inbox import Inbox
 from gateway.core import building, events
 from gateway.core.effects import Reply
 from gateway.panel import messages as m
@@ -129,6 +136,48 @@ def test_whatever_a_command_asks_it_is_answered_once_and_the_building_goes_on(tr
             json.dumps(dict(fact.data), ensure_ascii=False, allow_nan=False).encode()
         later = building.step(step.state, events.CivilTime(1_700_000_000_000, True), 3_000)
         building.step(later.state, None, 90_000_000)
+
+
+PRESS: dict[str, Any] = {"point": "p", "for_ms": 300, "bounces": 3}
+ASKED = st.sampled_from(
+    [
+        ("press", PRESS),
+        ("set", {"point": "p", "value": True}),
+        ("set", {"point": "m", "value": 20.5, "quantity": "temperature_c"}),
+        ("world", {"point": "p", "change": "push", "for_ms": 500}),
+        ("show", {}),
+    ]
+)
+
+
+@fuzz(100)
+@given(st.data(), ASKED)
+def test_whatever_the_bench_is_asked_it_answers_once_and_soon(
+    data: st.DataObject, asked: tuple[str, dict[str, Any]]
+) -> None:
+    ask(asked[0], data.draw(tampered(asked[1])))
+
+
+@pytest.mark.parametrize("bounces", [10**9, 2**63, -(10**9)])
+def test_a_press_that_bounces_for_ever_is_refused(bounces: int) -> None:
+    assert "error" in ask("press", {**PRESS, "bounces": bounces})
+
+
+def ask(do: str, tree: Any) -> Mapping[str, Any]:
+    """What a small world without a building answers, as it goes out; then its time passes."""
+    now_ns = 1_000_000_000
+    world = simulated.Runtime(lambda: now_ns, plays=False)
+    world.wire("p", w.Contact(), lambda _: None)
+    world.wire("m", w.Meter(60_000 * w.MS), lambda _: None)
+    clock, nobody = Clock(monotonic_ns=lambda: now_ns), cast("Controller", None)
+    answers: list[Mapping[str, Any]] = []
+    args = tree if isinstance(tree, dict) else {}
+    Bench(world, nobody, Inbox(10), clock).do(do, args, answers.append)
+    now_ns += 3_600_000_000_000
+    world.advance()
+    (answer,) = answers
+    m.encode({"type": "bench", "result": answer})
+    return answer
 
 
 @fuzz(200)
