@@ -79,7 +79,7 @@ class Bench:
             return {"ok": True, **self._do(what, args)}
         except KeyError as error:
             return {"error": f"{error.args[0]}: no such simulated point"}
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             return {"error": str(error)}
 
     def _do(self, what: str, args: Mapping[str, Json]) -> Mapping[str, object]:

@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import pytest
 
+from drivers import simulated
+from drivers.simulated.world import Meter
 from gateway.control.bench import Bench
 from gateway.control.controller import Controller
 from gateway.control.inbox import Inbox
@@ -23,7 +25,7 @@ class World:
         self.presses.append((point, for_ms, bounces))
 
 
-def asked(world: World, what: str, **args: object) -> Mapping[str, Any]:
+def asked(world: object, what: str, **args: object) -> Mapping[str, Any]:
     """The one answer. A journey would need the controller that is not there."""
     inbox, answers = Inbox(10), list[Mapping[str, Any]]()
     nobody = cast("Controller", None)
@@ -54,6 +56,14 @@ def test_a_press_that_bounces_for_ever_is_refused_with_its_bound(bounces: int) -
 def test_a_press_has_a_length_that_a_clock_can_wait_for(for_ms: int) -> None:
     answer = asked(World(), "press", point="p", for_ms=for_ms)
     assert answer["error"].startswith("for_ms: 0 to ")
+
+
+def test_a_value_that_is_no_number_of_a_computer_is_refused() -> None:
+    """Nobody in the panel's thread caught the error of `float`."""
+    world = simulated.Runtime(plays=False)
+    world.wire("m", Meter(60_000_000_000), lambda _: None)
+    answer = asked(world, "set", point="m", value=10**400)
+    assert set(answer) == {"error"}
 
 
 @pytest.mark.parametrize(

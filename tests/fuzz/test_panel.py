@@ -151,11 +151,10 @@ ASKED = st.sampled_from(
 
 
 @fuzz(100)
-@given(st.data(), ASKED)
-def test_whatever_the_bench_is_asked_it_answers_once_and_soon(
-    data: st.DataObject, asked: tuple[str, dict[str, Any]]
-) -> None:
-    ask(asked[0], data.draw(tampered(asked[1])))
+@given(ASKED.flatmap(lambda one: st.tuples(st.just(one[0]), tampered(one[1]))))
+@example(("set", {"point": "m", "value": 10**400}))
+def test_whatever_the_bench_is_asked_it_answers_once_and_soon(asked: tuple[str, Any]) -> None:
+    ask(*asked)
 
 
 @pytest.mark.parametrize("bounces", [10**9, 2**63, -(10**9)])
