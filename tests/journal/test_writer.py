@@ -224,6 +224,17 @@ def test_a_cursor_ahead_of_the_journal_gives_it_a_new_id(desk: Desk, who: str) -
     assert answers(reader)["urgent"] == ["row", "row"]
 
 
+def test_after_a_failed_write_the_newest_kept_state_is_written() -> None:
+    """A call that was ended while the disk took nothing would stand again after a restart."""
+    queue = Queue(100, 0, 0)
+    for newer, wanted in (({"n": 2}, {"n": 2}), (None, {"n": 1})):
+        queue.add(Batch(kept={"n": 1}), 0)
+        failed = queue.take(10)
+        queue.add(Batch(kept=newer), 1)
+        queue.put_back(failed, 1, 0)
+        assert queue.take(10).kept == wanted
+
+
 def test_that_somebody_is_ahead_is_believed_once_for_each_opening(desk: Desk) -> None:
     """Else a stranger at the broker has everything sent again, as often as he likes."""
     desk.append(opened(1))
