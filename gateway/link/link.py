@@ -35,6 +35,11 @@ LOOK_MS = 1_000
 REFUSED_PER_S = 5
 ANSWERS_KEPT_MS = 10_000
 BURST_ITEMS = 500
+RECORDED_MS = 1_000
+RECORDERS_MOST = 100
+"""Recorders in one second; a gateway has one to three."""
+BORN_MS = 1_000
+"""How often at most Home Assistant is introduced to everything."""
 NAME_MOST = 128
 """Characters of the names of a recorder and of a journal."""
 
@@ -126,6 +131,11 @@ class Link:
     _look_ms: int = 0
     _grown: bool = True
     _refusals: tuple[int, int] = (0, 0)
+    _complained_ms: int = -1_000
+    _recorded_by: dict[str, dict[str, object]] = field(default_factory=dict)
+    _recorded_ms: int = -RECORDED_MS
+    _is_born: bool = False
+    _born_ms: int = -BORN_MS
     _began_utc_ms: int = 0
     _session: str = field(default_factory=lambda: os.urandom(6).hex())
     """Names this run of the link, so that a second gateway with the same id is seen."""
@@ -158,6 +168,8 @@ class Link:
                 self.handle(self.inbox.get_nowait())
         now_ms = self.clocks.mono_ms()
         self._tell_clock(now_ms)
+        self._tell_recorded(now_ms)
+        self._born(now_ms)
         self.points.time(now_ms)
         if now_ms - self._look_ms >= LOOK_MS or self._grown:
             self._look(now_ms)
@@ -179,7 +191,7 @@ class Link:
                 if generation == self._generation:
                     if ok:
                         self.publisher.acknowledged(mid, self.clocks.mono_ms())
-                    else:
+                    elif self.publisher.refused(mid, self.clocks.mono_ms()):
                         self.broker.drop("refused")
             case Message():
                 self._message(item)
@@ -229,7 +241,7 @@ class Link:
 
     def _message(self, message: Message) -> None:
         if message.topic == discovery.BORN:
-            self._born(message.payload)
+            self._is_born = self._is_born or message.payload == b"online"
             return
         now_ms = self.clocks.mono_ms()
         if self.points.message(message.topic, message.payload, message.retained, now_ms):
@@ -242,9 +254,9 @@ class Link:
             lane = next((one for one in PUBLISHED if one == raw.get("lane")), None)
             first, last, journal = raw.get("from"), raw.get("to"), raw.get("journal")
             if not (lane and type(first) is int and type(last) is int and type(journal) is str):
-                log.warning("replay not understood", recorder=parts[1])
+                self._complain("replay not understood", parts[1])
             elif not self.publisher.replay(parts[1], journal, lane, first, last):
-                log.warning("replay not served", recorder=parts[1], first=first, last=last)
+                self._complain("replay not served", parts[1])
         elif parts == ("info",):
             # Not every broker says who threw us out (Mosquitto 2.0.11 does not): if somebody
             # else has introduced itself as this gateway since we did, there are two of us.
@@ -265,16 +277,31 @@ class Link:
         elif isinstance(journal, str) and isinstance(lanes, dict):
             known = {k: v for k, v in lanes.items() if k in PUBLISHED and type(v) is int}
             told = 0 < len(recorder) <= NAME_MOST and len(journal) <= NAME_MOST
-            if told and all(0 <= seq <= 2**53 for seq in known.values()):
-                self.panel.send(
-                    {"type": "recorded", "recorder": recorder, "journal": journal, "lanes": known}
-                )
-            else:
-                log.warning("recorded not understood", recorder=recorder[:NAME_MOST])
+            if not told or not all(0 <= seq <= 2**53 for seq in known.values()):
+                self._complain("recorded not understood", recorder)
+            elif recorder in self._recorded_by or len(self._recorded_by) < RECORDERS_MOST:
+                self._recorded_by[recorder] = {
+                    "type": "recorded", "recorder": recorder, "journal": journal, "lanes": known
+                }  # fmt: skip
 
-    def _born(self, payload: bytes) -> None:
+    def _tell_recorded(self, now_ms: int) -> None:
+        """The newest of each recorder, once a second: a flood ends here."""
+        if self._recorded_by and now_ms - self._recorded_ms >= RECORDED_MS:
+            for message in self._recorded_by.values():
+                self.panel.send(message)
+            self._recorded_by, self._recorded_ms = {}, now_ms
+
+    def _complain(self, what: str, recorder: str) -> None:
+        """Of all that is not understood, one line a second."""
+        now_ms = self.clocks.mono_ms()
+        if now_ms - self._complained_ms >= 1_000:
+            self._complained_ms = now_ms
+            log.warning(what, recorder=recorder[:NAME_MOST])
+
+    def _born(self, now_ms: int) -> None:
         """Home Assistant has started: it is introduced to everything again."""
-        if payload == b"online":
+        if self._is_born and now_ms - self._born_ms >= BORN_MS:
+            self._is_born, self._born_ms = False, now_ms
             self._shown.clear()
             self._show()
 
@@ -335,8 +362,9 @@ class Link:
     def _respond(self, topic: str, text: Mapping[str, Any], correlation: bytes | None) -> None:
         # an answer must not be able to pose as an event or a command of any gateway
         ours = topic.startswith("portier/") and not topic.startswith(self.topics.response(""))
-        if topic and not ours and set(topic).isdisjoint("+#"):
-            self.publisher.say(Small(topic, state.encode(text), correlation=correlation))
+        if topic and not ours and topic[0] != "$" and set(topic).isdisjoint("+#"):
+            small = Small(topic, state.encode(text), correlation=correlation, answer=True)
+            self.publisher.say(small)
 
     def _refuse(self, command: str, name: str, actor: str, reason: str) -> None:
         """Tell ``control`` that the link refused; a flood of refusals is cut off here."""

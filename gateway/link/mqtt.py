@@ -41,12 +41,17 @@ from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.link.backoff import BackOff
+from gateway.link.client import Client
 
 log = structlog.get_logger("link.mqtt")
 
 _TAKEN_OVER = 0x8E
 ANSWER_WITHIN_S = 10.0
 MISC_EVERY_S = 0.5
+READ_MOST = 100
+"""Messages of one pump."""
+PACKET_MOST = 1_048_576
+"""The broker is told to keep larger ones to itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,8 @@ class Will:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """One filter. ``retained`` ``False``: kept messages are not wanted (Retain Handling 2)."""
+    """One filter. ``retained`` ``False``: kept messages are not wanted (Retain Handling 2), and
+    one that comes now to be kept says so (Retain as Published)."""
 
     filter: str
     qos: int = 1
@@ -195,7 +201,7 @@ class Connection:
             if writable:
                 client.loop_write()
             if sock in readable:
-                client.loop_read()
+                self._read(client)
         now = time.monotonic()
         if now >= self._misc_at:
             self._misc_at = now + MISC_EVERY_S
@@ -206,6 +212,14 @@ class Connection:
             self._end("lost", "")
         if self._reason is not None:
             self._ended(now)
+
+    def _read(self, client: mqtt.Client) -> None:
+        """Read what is there: ``loop_read`` stops after each message."""
+        for _ in range(READ_MOST):
+            before = self._inbox.qsize()
+            client.loop_read()
+            if self._inbox.qsize() == before:
+                return
 
     def publish(
         self,
@@ -289,6 +303,7 @@ class Connection:
         """In the helper thread: look the name up, connect, send CONNECT."""
         properties = _properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = 0
+        properties.MaximumPacketSize = PACKET_MOST
         try:
             client = self._make(generation)
             client.connect(
@@ -324,7 +339,7 @@ class Connection:
 
     def _make(self, generation: int) -> mqtt.Client:
         settings = self._settings
-        client = mqtt.Client(
+        client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=settings.client_id,
             protocol=mqtt.MQTTv5,
@@ -351,7 +366,14 @@ class Connection:
                 return
             one.subscribe(
                 [
-                    (s.filter, SubscribeOptions(qos=s.qos, retainHandling=0 if s.retained else 2))
+                    (
+                        s.filter,
+                        SubscribeOptions(
+                            qos=s.qos,
+                            retainAsPublished=not s.retained,
+                            retainHandling=0 if s.retained else 2,
+                        ),
+                    )
                     for s in self._subscriptions
                 ]
             )

@@ -59,6 +59,8 @@ class Small:
     payload: bytes
     retain: bool = False
     correlation: bytes | None = None
+    answer: bool = False
+    """Its asker chose the topic, and the broker may not let us write there."""
 
 
 @dataclass(slots=True)
@@ -104,6 +106,7 @@ class Publisher:
         self._small: deque[Small] = deque()
         self._states: dict[str, Small] = {}
         self._open: dict[int, tuple[Lane, int] | None] = {}
+        self._answers: set[int] = set()
         self._window = 0
         self._moved_ms = 0
 
@@ -139,6 +142,7 @@ class Publisher:
 
     def _again(self) -> None:
         self._open.clear()
+        self._answers.clear()
         self._replayed.clear()
         self.replays.lost()
         for flight in self.flights.values():
@@ -148,6 +152,7 @@ class Publisher:
     def acknowledged(self, mid: int, now_ms: int) -> None:
         """The broker has this message."""
         self._moved_ms = now_ms
+        self._answers.discard(mid)
         sent = self._open.pop(mid, None)
         if sent is None:
             return
@@ -155,6 +160,13 @@ class Publisher:
         flight = self.flights[lane]
         if flight.acknowledged(seq):
             self._on_cursor(lane, flight.cursor)
+
+    def refused(self, mid: int, now_ms: int) -> bool:
+        """The broker will not take this message; whether that is more than a lost answer."""
+        if mid not in self._answers:
+            return True
+        self.acknowledged(mid, now_ms)
+        return False
 
     def say(self, small: Small) -> None:
         """Send something small before the facts."""
@@ -211,6 +223,8 @@ class Publisher:
             mid = self._publish(
                 small.topic, small.payload, retain=small.retain, correlation=small.correlation
             )
+            if small.answer and mid is not None:
+                self._answers.add(mid)
             return self._sent(mid, None, now_ms)
         if not self.journal:
             return False

@@ -40,8 +40,12 @@ BACK_OFF_MOST_S = 60.0
 CONNECT_WITHIN_S = 5.0
 ANSWER_WITHIN_S = 10.0
 READ_BYTES = 262_144
+PUBLISH = 3
+"""The type of the packet that carries a message."""
 REFUSED_FROM = 0x80
 """Reason codes of MQTT from here on are failures."""
+PACKET_MOST = 1_048_576
+"""The broker is told to keep larger ones to itself."""
 WAITING_MOST = 1_000
 """Publications of our own that wait for the broker; they are repeated anyway."""
 
@@ -129,25 +133,46 @@ class _Wire:
         return self._packets()
 
     def _packets(self) -> list[mqtt5.Packet]:
+        """Every packet that is whole. Raises :class:`_Broken`."""
         packets = []
         used = 0
         with memoryview(self._in) as view:
-            try:
-                while True:
-                    with view[used:] as rest:
+            while True:
+                with view[used:] as rest:
+                    try:
                         packet, size = mqtt5.read(rest)
+                        packets.append(packet)
+                    except IndexError:  # the rest of it is still to come
+                        break
+                    except BaseException as error:
+                        panic = type(error).__name__ == "PanicException"  # Rust's is no Exception
+                        if not (panic or isinstance(error, ValueError)):
+                            raise
+                        size = self._pass_over(rest, str(error))
                     used += size
-                    packets.append(packet)
-            except IndexError:  # the rest of it is still to come
-                pass
-            except ValueError as error:
-                raise _Broken(f"not MQTT: {error}") from error
-            except BaseException as error:
-                if type(error).__name__ != "PanicException":  # Rust's, which is no Exception
-                    raise
-                raise _Broken(f"not MQTT: {error}") from error
         del self._in[:used]
         return packets
+
+    def _pass_over(self, packet: memoryview, reason: str) -> int:
+        """Of a message that cannot be read, how long it is. A stranger may have sent it, and the
+        broker may keep it: hanging up would be for ever. Raises :class:`_Broken` where it is no
+        message, because then the broker itself cannot be understood."""
+        kind, qos = packet[0] >> 4, packet[0] >> 1 & 3
+        if kind != PUBLISH or qos > 1:
+            raise _Broken(f"not MQTT: {reason}")
+        length = 0
+        for begins, byte in enumerate(packet[1:5], start=2):  # seven bits a byte, the lowest first
+            length |= (byte & 0x7F) << 7 * (begins - 2)
+            if byte < 0x80:
+                break
+        if begins + length > len(packet):
+            raise _Broken(f"not MQTT: {reason}")
+        log.warning("a message was passed over", reason=reason)
+        if qos == 1:  # unacknowledged ones would fill the window
+            at = begins + 2 + int.from_bytes(packet[begins : begins + 2], "big")
+            number = int.from_bytes(packet[at : at + 2], "big")
+            self._out += mqtt5.PubAckPacket(number).write()
+        return begins + length
 
     def send(self, data: bytes) -> None:
         """Now, or as soon as the broker takes it."""
@@ -341,6 +366,7 @@ class Subscription:
             keep_alive=settings.keepalive_s,
             session_expiry_interval=settings.session_s,
             receive_max=settings.receive_maximum,
+            max_packet_size=PACKET_MOST,
         ).write()
 
     def _open(self) -> None:

@@ -234,3 +234,58 @@ def test_what_control_would_not_understand_of_a_recorder_is_not_told(
     """Kept by the broker, one such message threw the link out at ``control`` again and again."""
     bench.turn(Connected(1, 20), Message(f"portier/csg/recorded/{recorder}", payload, True))
     assert not any(one["type"] == "recorded" for one in bench.panel.told)
+
+
+OPEN = "portier/csg/command/door/front/open"
+
+
+def answer_to(bench: Bench, response: str) -> list[int]:
+    """Somebody asks and wants the answer there; the numbers of what was sent there."""
+    raw = b'{"id": "c1", "issued_at": "2023-11-14T22:13:20Z"}'
+    bench.turn(Message(OPEN, raw, False, response_topic=response))
+    return [mid for mid, (topic, _) in enumerate(bench.broker.sent, 1) if topic == response]
+
+
+def test_an_answer_that_the_broker_does_not_take_is_nobodys_loss(bench: Bench) -> None:
+    """By the topic for an answer whoever may ask had the gateway thrown out by the access list."""
+    bench.turn(Connected(1, 20))
+    (mid,) = answer_to(bench, "not/for/the/gateway")
+    bench.turn(Acknowledged(1, mid, False))
+    assert bench.broker.dropped == []
+    fact = next(n for n, (topic, _) in enumerate(bench.broker.sent, 1) if "event/" in topic)
+    bench.turn(Acknowledged(1, fact, False))
+    assert bench.broker.dropped == ["refused"]
+
+
+def test_no_answer_goes_to_the_brokers_own_topics(bench: Bench) -> None:
+    bench.turn(Connected(1, 20))
+    assert answer_to(bench, "$SYS/broker/uptime") == []
+
+
+def test_of_a_flood_control_hears_the_newest_of_each_recorder_once_a_second(bench: Bench) -> None:
+    def says(recorder: str, number: int) -> Message:
+        payload = json.dumps({"journal": "j1", "lanes": {"urgent": number}}).encode()
+        return Message(f"portier/csg/recorded/{recorder}", payload, False)
+
+    bench.turn(Connected(1, 20), says("main", 1))
+    bench.turn(*(says("main", number) for number in range(400)), ms=10)
+    bench.turn(*(says(f"stranger{number}", 1) for number in range(400)), ms=10)
+    told = [one for one in bench.panel.told if one["type"] == "recorded"]
+    assert [one["lanes"] for one in told] == [{"urgent": 1}]
+    bench.turn(ms=1_000)
+    told = [one for one in bench.panel.told if one["type"] == "recorded"]
+    assert told[1]["lanes"] == {"urgent": 399}
+    assert len(told) <= 101
+
+
+def test_home_assistant_that_is_born_a_thousand_times_is_told_once_a_second(bench: Bench) -> None:
+    bench.link.language = "de"
+    bench.link.handle({"type": "snapshot", "snapshot": {"gateway": {"id": "csg"}, "now_ms": 1}})
+    bench.turn(Connected(1, 5_000))
+    for _ in range(10):
+        bench.turn(*(Message("homeassistant/status", b"online", False) for _ in range(100)))
+    told = [topic for topic, _ in bench.broker.sent]
+    assert told.count("homeassistant/device/csg/config") == 2
+    bench.turn(ms=1_000)
+    told = [topic for topic, _ in bench.broker.sent]
+    assert told.count("homeassistant/device/csg/config") == 3

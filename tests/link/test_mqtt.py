@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.link.mqtt import BrokerSettings, Connection, Inbox, Subscribe, Will
+from gateway.link.mqtt import BrokerSettings, Connection, Inbox, Lost, Message, Subscribe, Will
 
 CONNACK = bytes([0x20, 3, 0, 0, 0])
 
@@ -52,3 +52,44 @@ def test_what_is_published_between_two_pumps_leaves_together(
         broker.recv(4096)
     connection.pump(0.0)
     assert broker.recv(4096).count(b"payload") == 3
+
+
+TOPIC = b"portier/gw/command/x"
+
+
+def packed(properties: bytes, payload: bytes, mid: int, topic: bytes = TOPIC) -> bytes:
+    """A PUBLISH of QoS 1, shorter than 128 bytes."""
+    head = len(topic).to_bytes(2, "big") + topic + mid.to_bytes(2, "big")
+    body = head + bytes([len(properties)]) + properties + payload
+    return bytes([0x32, len(body)]) + body
+
+
+@pytest.mark.parametrize(
+    ("properties", "topic"),
+    [
+        pytest.param(b"\x26\0\x01a\0\x03\xef\xbb\xbf", TOPIC, id="a byte order mark"),
+        pytest.param(b"\x01\x07", TOPIC, id="a format that is none"),
+        pytest.param(b"\x08\0\x01a\x08\0\x01b", TOPIC, id="two topics for the answer"),
+        pytest.param(b"\x7e\x01", TOPIC, id="a property that is none"),
+        pytest.param(b"", b"portier/gw/command/\xff", id="a topic that is no text"),
+    ],
+)
+def test_a_message_that_cannot_be_read_is_acknowledged_and_passed_over(
+    connected: tuple[Connection, socket.socket], properties: bytes, topic: bytes
+) -> None:
+    """Mosquitto passes them on, and paho hangs up: at each connection, if one is kept."""
+    connection, broker = connected
+    inbox = connection._inbox
+    broker.sendall(packed(properties, b"odd", 7, topic) + packed(b"", b"good", 8))
+    happened, deadline = [], time.monotonic() + 30
+    while not any(isinstance(one, Message) for one in happened):
+        assert time.monotonic() < deadline
+        connection.pump(0.05)
+        while not inbox.empty():
+            happened.append(inbox.get())
+    assert not any(isinstance(one, Lost) for one in happened)
+    assert [one.payload for one in happened if isinstance(one, Message)] == [b"good"]
+    came = b""
+    while len(came) < 8:
+        came += broker.recv(4096)
+    assert came == b"\x40\x02\0\x07\x40\x02\0\x08"

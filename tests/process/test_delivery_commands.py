@@ -153,6 +153,17 @@ def test_nothing_that_a_broker_kept_moves_a_relay(
     outside.close()
 
 
+def test_a_command_that_the_broker_shall_keep_is_refused_at_once(
+    broker: Mosquitto, control: StandIn
+) -> None:
+    """Who sends such ones learns it the first time, not after the next reconnect."""
+    outside = Outside(broker)
+    outside.client.publish(TOPIC, json.dumps(envelope()), qos=1, retain=True)
+    eventually(lambda: refusals(control) == ["retained"])
+    assert control.commands == []
+    outside.close()
+
+
 def test_a_flood_of_commands_holds_up_no_fact(broker: Mosquitto, control: StandIn) -> None:
     outside = Outside(broker)
     outside.client.subscribe([("portier/csg/event/door_opened/#", SubscribeOptions(qos=1))])

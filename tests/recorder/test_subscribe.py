@@ -207,7 +207,8 @@ def test_an_acknowledgement_belongs_to_its_connection(bench: Bench) -> None:
     [
         b"HTTP/1.1 400 Bad Request\r\n\r\n" + b"x" * 200,
         b"\xff\xff\xff\xff\xff\xff",
-        b"\x30\x04\x00\x01\xff\x00",  # a topic that is no UTF-8
+        b"\x30\xff\xff\xff\xff\xff",  # a message that never ends
+        b"\x20\x04\x00\x00\x01\xff",  # not a message
     ],
 )
 def test_who_does_not_speak_mqtt_is_left_and_tried_again(
@@ -219,6 +220,29 @@ def test_who_does_not_speak_mqtt_is_left_and_tried_again(
     assert "not MQTT" in bench.all_of(Lost)[0].reason
     bench.welcome()
     assert len(bench.all_of(Connected)) == 2
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("odd", "acknowledged"),
+    [
+        (b"\x30\x04\x00\x01\xff\x00", []),  # a topic that is no UTF-8
+        (b"\x32\x09\x00\x01a\x00\x07\x02\x7e\x05x", [7]),  # no such property
+        (b"\x32\x86\x01\x00\x01a\x00\x07\x02\x7e\x05" + b"x" * 126, [7]),  # and a longer one
+    ],
+)
+def test_a_message_that_cannot_be_read_is_passed_over(
+    bench: Bench, odd: bytes, acknowledged: list[int], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A stranger may send it and the broker keep it: hanging up would be for ever."""
+    bench.welcome()
+    bench.broker.send(event(1) + odd + event(2))
+    bench.until(lambda: len(bench.all_of(Received)) == 2)
+    assert [one.mid for one in bench.all_of(Received)] == [1, 2]
+    bench.subscription.acknowledge(bench.all_of(Received))
+    bench.until(lambda: len(bench.acknowledged()) == len(acknowledged) + 2)
+    assert bench.acknowledged() == [*acknowledged, 1, 2]
+    assert bench.all_of(Lost) == []
 
 
 def test_a_broker_that_refuses_is_tried_again(bench: Bench) -> None:
