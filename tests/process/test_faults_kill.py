@@ -56,11 +56,14 @@ def rounds(place: House, whole: Process, count: int) -> None:
         )
         gone.append(time.monotonic() - began)
         until(
+            lambda: len(place.rows("gateway_started")) == 1 + killed.get("control", 0),
+            what=f"{number}: its start is in the journal, after {role}",
+        )
+        until(
             lambda: place.snapshot()["points"]["front.activation"]["active"] is False,
             what=f"{number}: the relay is off again, after {role}",
         )
     until(lambda: place.snapshot()["guarantees"]["forwarding"]["ok"], 120)
-    assert len(place.rows("gateway_started")) == 1 + killed.get("control", 0)
     each_number_once(place)
     until(lambda: recorded(place), 120, "the store equals the journal")
     gone.sort()
