@@ -13,6 +13,8 @@ There is no thread but the recorder's, which waits in :meth:`Subscription.pump`.
 connecting, which may block, is done by a helper thread. One read takes hundreds of messages,
 and what a batch acknowledges leaves in one write: that, and packets that are not read in
 Python, is what an event costs here (see DECISIONS).
+
+It is one file, although a long one, so that nothing else of the recorder knows the protocol.
 """
 
 from __future__ import annotations
