@@ -63,11 +63,18 @@ def connect(path: Path, role: Role, timeout_s: float) -> socket.socket:
     sock.settimeout(timeout_s)
     try:
         sock.connect(str(path))
-        sock.sendall(encode({"type": "hello", "role": role}))
+        _say(sock, {"type": "hello", "role": role})
     except OSError as error:
         sock.close()
         raise ControlAway(f"{path}: {error.strerror or error}") from error
     return sock
+
+
+def _say(sock: socket.socket, message: Mapping[str, object]) -> None:
+    """Who has been turned away is told why and hung up on, perhaps before this is sent: the
+    reason is read next, and whoever reads learns of the end."""
+    with contextlib.suppress(BrokenPipeError):
+        sock.sendall(encode(message))
 
 
 class PanelClient:
@@ -156,7 +163,7 @@ def ask(
     deadline = time.monotonic() + timeout_s
     with connect(path, role, timeout_s) as sock, sock.makefile("rb") as lines:
         try:
-            sock.sendall(encode(message))
+            _say(sock, message)
             while time.monotonic() < deadline:
                 line = lines.readline(MAX_SNAPSHOT)
                 if not line:

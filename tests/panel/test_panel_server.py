@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -77,7 +78,8 @@ class Peer:
         self.sock.connect(str(path))
         self.lines = self.sock.makefile("rb")
         if role is not None:
-            self.say({"type": "hello", "role": role})
+            with contextlib.suppress(BrokenPipeError):  # turned away before it said a word
+                self.say({"type": "hello", "role": role})
 
     def say(self, message: Mapping[str, object] | bytes) -> None:
         self.sock.sendall(message if isinstance(message, bytes) else m.encode(message))
@@ -293,6 +295,26 @@ def test_the_thirty_third_client_is_turned_away(join: Callable[..., Peer]) -> No
     assert join().hear() == {"type": "error", "reason": "limit"}
     peers[0].close()
     eventually(lambda: join().hear()["type"] == "snapshot")
+
+
+def test_who_is_hung_up_on_before_it_speaks_still_learns_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(tmp_path / "full.sock"))
+    listener.listen()
+
+    def encode(message: Mapping[str, object]) -> bytes:
+        """The server is quicker than the hello."""
+        if message["type"] == "hello":
+            sock, _ = listener.accept()
+            sock.sendall(m.encode({"type": "error", "reason": "limit"}))
+            sock.close()
+        return m.encode(message)
+
+    monkeypatch.setattr("gateway.panel.client.encode", encode)
+    with listener, pytest.raises(ControlAway, match="limit"):
+        ask(tmp_path / "full.sock", {"type": "command", "id": "a"})
 
 
 def test_a_client_that_does_not_read_holds_nobody_up(
