@@ -66,7 +66,7 @@ STORM_MS: Ms = 60_000
 State = Literal["active", "acknowledged", "cleared", "shelved"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Raised:
     """A condition stands. ``muted``: the door is in service, faults and notices wait."""
 
@@ -77,7 +77,7 @@ class Raised:
     muted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cleared:
     """A condition is gone."""
 
@@ -85,7 +85,7 @@ class Cleared:
     kind: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Restored:
     """An alarm that was on the list before the restart. It is ``confirmed`` when its condition
     was gone then; else nobody has looked yet."""
@@ -93,14 +93,14 @@ class Restored:
     alarm: Alarm
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Unmuted:
     """These subjects are no longer in service: what stands there is raised now."""
 
     subjects: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClockKnown:
     """UTC minus monotonic of this boot is known (again)."""
 

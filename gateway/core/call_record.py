@@ -17,7 +17,7 @@ Cord = Literal["normal", "pulled", "cut", "short", "unknown"]
 # --- what a call is told ------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CordSeen:
     """The settled level of a cord, or what its supervised line says, from ``at_ms``."""
 
@@ -26,7 +26,7 @@ class CordSeen:
     at_ms: Ms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CancelPressed:
     """Somebody presses the button in the room that ends a call. Nothing else ends one."""
 
@@ -34,7 +34,7 @@ class CancelPressed:
     at_ms: Ms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PresencePressed:
     """Somebody of the staff stands in the room and says so."""
 
@@ -42,7 +42,7 @@ class PresencePressed:
     at_ms: Ms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Acknowledged:
     """A named person has seen the call."""
 
@@ -51,7 +51,7 @@ class Acknowledged:
     command: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TestSet:
     """Test mode for ``for_ms`` from now; 0 ends it."""
 
@@ -62,14 +62,14 @@ class TestSet:
     command: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClockKnown:
     """UTC minus monotonic of this boot is known (again)."""
 
     offset_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Restored:
     """The call as it was kept before the restart."""
 

@@ -38,7 +38,7 @@ FROST_HYSTERESIS_K = 1.0
 MOULD_HYSTERESIS_PERCENT = 3.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Seen:
     """What the meter believes; ``None`` where it cannot tell, for ``reason``."""
 

@@ -23,7 +23,7 @@ FIRST_LEVEL_MS: Ms = 5000
 NO_LEVEL_YET = "no_level_yet"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Change:
     """The level that counts has changed, at the edge ``edge_ms``.
 

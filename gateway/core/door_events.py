@@ -30,7 +30,7 @@ class Requested:
     expires_ms: Ms | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Released:
     """An activator was let go. A request is made by the press alone, so this changes nothing;
     it is an event so that a door can be told every settled level of its activators."""
@@ -38,7 +38,7 @@ class Released:
     activator: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LeafSeen:
     """The leaf contact: open, closed, or not known. ``edge_ms``: when it changed."""
 
@@ -46,28 +46,28 @@ class LeafSeen:
     edge_ms: Ms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BoltSeen:
     """The bolt contact: the bolt is out, is not, or is not known."""
 
     locked: bool | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OperatorFaultSeen:
     """The operator's own fault contact."""
 
     active: bool | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class PresenceSeen:
     """Somebody stands in the doorway."""
 
     active: bool | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FireSeen:
     """The fire alarm contact of this door; ``None`` keeps the level that was known last."""
 
@@ -85,7 +85,7 @@ class ModeChanged:
     command: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ServiceSet:
     """Service mode for so long; 0 ends it. While it lasts ``building`` mutes fault alarms."""
 
@@ -94,7 +94,7 @@ class ServiceSet:
     command: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RelayFailed:
     """A relay of this door could not be driven, or can be again (empty reason)."""
 
@@ -102,7 +102,7 @@ class RelayFailed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Interlocked:
     """Whether the interlock leaves this door free to open, and how long a request may wait
     where it does not (0: refused at once)."""

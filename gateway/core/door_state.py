@@ -26,7 +26,7 @@ class Waiting:
     until_ms: Ms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CanOpen:
     """What the page may offer: whether staff can open, why not, and whether it needs a reason."""
 

@@ -11,7 +11,7 @@ from gateway.core.values import dataclass
 Status = Literal["accepted", "merged", "extended", "refused"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Drive:
     """Switch a relay."""
 
@@ -19,7 +19,7 @@ class Drive:
     on: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reply:
     """The answer to one command. ``reason`` is a key of the refusal catalogue, or empty."""
 
@@ -28,7 +28,7 @@ class Reply:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Send:
     """Hand a message to ``notify``, for one receiver over the channel of that number.
 

@@ -47,7 +47,7 @@ MESSAGES_MOST: Final = 40
 """So many of the last messages are remembered; the journal has them all."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Begun:
     """The call or alarm is raised. ``resume``: one that went and comes back goes on."""
 
@@ -56,7 +56,7 @@ class Begun:
     resume: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ended:
     """Nobody needs to be told any more: it was ``seen``, or its cause has gone by itself.
     ``over``: the record is not wanted any more."""
@@ -65,14 +65,14 @@ class Ended:
     over: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Duty:
     """Who is off duty now."""
 
     off: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClockKnown:
     """UTC minus monotonic of this boot is known (again)."""
 

@@ -19,7 +19,7 @@ MODES: tuple[Mode, ...] = ("automatic", "exit_only", "hold_open", "night", "off"
 # --- from the terminal strip -------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Level:
     """The level of a contact, at start and at every edge.
 
@@ -34,7 +34,7 @@ class Level:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reading:
     """One value of a meter. ``None`` when the sensor did not answer, with the reason."""
 
@@ -44,7 +44,7 @@ class Reading:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RelayFault:
     """A relay that could not be driven (``reason``), or can be again (empty reason)."""
 
@@ -52,7 +52,7 @@ class RelayFault:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CivilTime:
     """The wall clock as it stands at the step's ``now``, and whether it is trusted."""
 
@@ -60,14 +60,14 @@ class CivilTime:
     trusted: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JournalState:
     """The journal can (empty reason) or cannot keep what happens."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Delivered:
     """What became of a message (:class:`gateway.core.effects.Send`). ``ok``: the channel has
     taken it; else ``reason`` says why not."""
@@ -77,7 +77,7 @@ class Delivered:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Issuer:
     """Who asks. ``name`` is ``web:<user id>``, ``cli:<unix user>``, ``mqtt:<issuer>``
     or ``link:<receiver>`` (the signed link of a message), ``via`` the interface; neither is a
@@ -87,7 +87,7 @@ class Issuer:
     via: Literal["web", "cli", "mqtt", "bench", "link"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CommandRefused:
     """A command that somebody refused before it came here (``link``: its signature, its age).
     It is a fact, limited like every refusal, and needs no reply."""
@@ -101,7 +101,7 @@ class CommandRefused:
 # --- commands ---------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Command:
     """The envelope of every command: at or after ``expires_ms`` it is refused as ``expired``."""
 
@@ -110,13 +110,13 @@ class Command:
     expires_ms: Ms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OpenDoor(Command):
     door: str
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SetMode(Command):
     """``mode`` ``"schedule"`` ends an override. ``until_utc_ms`` wins over ``for_ms``; with
     neither the door's ``override_for_ms`` counts."""
@@ -127,7 +127,7 @@ class SetMode(Command):
     for_ms: Ms | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SetService(Command):
     """Service mode of a door: its fault alarms are muted for ``for_ms`` (at most 8 h, 0 ends)."""
 
@@ -135,12 +135,12 @@ class SetService(Command):
     for_ms: Ms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AcknowledgeAlarm(Command):
     alarm: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ShelveAlarm(Command):
     """Hide a fault or notice for ``for_ms``; 0 takes it off the shelf."""
 
@@ -148,7 +148,7 @@ class ShelveAlarm(Command):
     for_ms: Ms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TestRelay(Command):
     """Commissioning: switch one relay on for ``for_ms``."""
 
@@ -158,7 +158,7 @@ class TestRelay(Command):
     for_ms: Ms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class AcknowledgeCall(Command):
     """A named person has seen the call. ``call`` is a room or the id of a call. There is no
     command that ends a call: that is done in the room."""
@@ -166,7 +166,7 @@ class AcknowledgeCall(Command):
     call: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TestRoom(Command):
     """Test mode of a room for ``for_ms``; 0 ends it."""
 
@@ -176,14 +176,14 @@ class TestRoom(Command):
     for_ms: Ms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ResetAlarm(Command):
     """Staff have looked: a latched alarm (a leak that is dry again) may go."""
 
     alarm: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ConfirmMessage(Command):
     """The receiver of a test message has it."""
 

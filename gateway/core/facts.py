@@ -21,7 +21,7 @@ Lane = Literal["urgent", "routine", "local"]
 LANES: tuple[Lane, ...] = ("urgent", "routine", "local")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fact:
     """Something that happened at ``at_ms`` (for a contact: at its edge, not when it settled)."""
 
@@ -31,7 +31,7 @@ class Fact:
     data: Mapping[str, Json] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kind:
     """One row of the catalogue.
 

@@ -32,7 +32,7 @@ class Interlock:
     waiting: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Seen:
     """How a door of the group looks after a step (``Door.busy``, ``Door.waits``)."""
 

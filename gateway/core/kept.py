@@ -25,7 +25,7 @@ from gateway.core.values import dataclass
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Kept:
     """The kept state, read."""
 

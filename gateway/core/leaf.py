@@ -51,7 +51,7 @@ class Opened:
     assumed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Result:
     """What the leaf did for the last request that was accepted."""
 

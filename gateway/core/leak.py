@@ -15,21 +15,21 @@ from gateway.core.plan import RoomPlan
 from gateway.core.values import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Seen:
     """What the sensor says. ``None``: nothing."""
 
     wet: bool | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reset:
     """Somebody has looked, and asks for water again. Who asks has made sure that it is dry."""
 
     by: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Restored:
     """It was latched before the restart."""
 

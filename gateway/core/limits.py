@@ -29,7 +29,7 @@ class Window:
     seen: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limits:
     """The minutes that are running."""
 

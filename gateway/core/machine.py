@@ -70,10 +70,10 @@ else:
         its time: a press is mostly copying. For that a state is a frozen dataclass without
         slots; types are checked as the original's."""
         was = state.__dict__
-        fields = {**was, **changes}
+        fields = was | changes
         if len(fields) != len(was):
             raise TypeError(f"{type(state).__name__} has no such field: {changes}")
-        copy = _new(type(state))
+        copy = _new(state.__class__)
         _set(copy, "__dict__", fields)
         return copy
 

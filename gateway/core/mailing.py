@@ -61,7 +61,7 @@ class Mailing:
     conditions: Conditions = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Confirmed:
     """A receiver has the message; ``delivery`` is one of the letters."""
 

@@ -40,7 +40,7 @@ NO_CALL = "no_call"
 """The detail of both alarms: nobody has called for help, somebody has to look."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Seen:
     """A contact of the room. Active: motion, a tap that runs, bolted, the door is open."""
 
@@ -49,7 +49,7 @@ class Seen:
     active: bool | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClockKnown:
     """UTC minus monotonic of this boot: hours are those of the clock from now on."""
 

@@ -20,7 +20,7 @@ Severity = Literal["emergency", "urgent", "fault", "notice"]
 """In falling order: EN/ISA-18.2 priorities as DOMAIN names them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ContactPlan:
     """A bool input. ``stuck_after_ms`` only for contacts that people press (else ``None``)."""
 
@@ -34,7 +34,7 @@ class ContactPlan:
     """It tells about a person (motion, a bathroom's door): its changes stay on the gateway."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RelayPlan:
     """A bool output. ``max_on_ms`` ``None``: unlimited, as the configuration says in words."""
 
@@ -42,7 +42,7 @@ class RelayPlan:
     max_on_ms: Ms | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MeterPlan:
     """Numbers in. ``silent_after_ms``: no value for this long is a fault."""
 
@@ -59,7 +59,7 @@ class MeterPlan:
     """The very same value for this long is a fault; ``None``: not watched."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ActivatorPlan:
     point: str
     kind: ActivatorKind
@@ -67,13 +67,13 @@ class ActivatorPlan:
     hold_open_ms: Ms | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FirePlan:
     point: str
     action: OnFire
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Transition:
     """From this instant of civil time the schedule says ``mode``."""
 
@@ -81,7 +81,7 @@ class Transition:
     mode: Mode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class IndicatorPlan:
     """The relay of the feedback lamp or tone; one pattern of on/off times per outcome."""
 
@@ -91,7 +91,7 @@ class IndicatorPlan:
     fault: tuple[Ms, ...] = (1000, 300, 1000)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DoorPlan:
     """One door. Exactly as the facility manager's list says, in milliseconds."""
 
@@ -134,7 +134,7 @@ class DoorPlan:
     override_for_ms: Ms = 14_400_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class InterlockPlan:
     """Of these doors one opens at a time; another's request waits up to ``wait_ms`` (0: it
     is refused)."""
@@ -144,7 +144,7 @@ class InterlockPlan:
     wait_ms: Ms = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WatchPlan:
     """A watched point: an alarm when a contact is ``active`` or a value leaves its limits."""
 
@@ -159,7 +159,7 @@ class WatchPlan:
     hysteresis: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class LinePlan:
     """A pull cord on a supervised line: a meter that tells the loop's resistance (``line_ohm``).
 
@@ -173,7 +173,7 @@ class LinePlan:
     cut_above_ohm: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ClimatePlan:
     """What is made of a room's climate meter. Temperatures in degrees Celsius, humidities in
     percent. ``None`` for a limit: it is not watched."""
@@ -191,7 +191,7 @@ class ClimatePlan:
     """And for this long after that."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RoomPlan:
     """One accessible bathroom, exactly as the facility manager's list says."""
 
@@ -232,7 +232,7 @@ class RoomPlan:
     climate: ClimatePlan | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DutyPlan:
     """From this instant of civil time a receiver is (or is not) on duty."""
 
@@ -240,7 +240,7 @@ class DutyPlan:
     on_duty: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ReceiverPlan:
     """Somebody who is told (a *contact* of the configuration), by a number of channels that
     are tried in order. The addresses are known to ``notify`` alone. No ``duty``: always."""
@@ -250,7 +250,7 @@ class ReceiverPlan:
     duty: tuple[DutyPlan, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EscalationStepPlan:
     """Tell ``receiver`` so long after the beginning, or (the last step) every so often."""
 
@@ -259,13 +259,13 @@ class EscalationStepPlan:
     every_ms: Ms | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class EscalationPlan:
     id: str
     steps: tuple[EscalationStepPlan, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MailingPlan:
     """A message that goes out by the clock: the weekly ``test`` (its receipt wants to be
     confirmed within ``confirm_within_ms``) or the ``summary`` of faults and notices."""
@@ -277,7 +277,7 @@ class MailingPlan:
     confirm_within_ms: Ms | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BuildingPlan:
     gateway: str
     contacts: tuple[ContactPlan, ...] = ()

@@ -15,7 +15,7 @@ from gateway.core.plan import RelayPlan
 from gateway.core.values import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Test:
     """Commissioning: on for ``for_ms``, or until a machine drives the relay."""
 
@@ -24,7 +24,7 @@ class Test:
     for_ms: Ms
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Blink:
     """A lamp that is on flashes: its bright and dark halves are neither told nor counted, and
     the limit runs on."""

@@ -119,8 +119,9 @@ def step_call(turn: Turn, room: str, event: call.CallEvent | None) -> None:
         blinks = flashes and drive.point == after.plan.lamp
         turn.step_relay(drive.point, relay.Blink(drive.on) if blinks else drive)
     turn.facts += result.facts
-    for point in points_of(after.plan):
-        turn.conditions(point, call.troubles(before, point), call.troubles(after, point))
+    if after.cords is not before.cords or after.stuck is not before.stuck:
+        for point in points_of(after.plan):
+            turn.conditions(point, call.troubles(before, point), call.troubles(after, point))
     telling.call_changed(turn, before, after)
 
 

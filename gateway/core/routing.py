@@ -35,7 +35,7 @@ RoomRole = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Routes:
     """What one contact means. Doors are named by their id."""
 
@@ -45,7 +45,7 @@ class Routes:
     """Doors whose programme switch this contact is a position of."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Index:
     """The plan by name."""
 

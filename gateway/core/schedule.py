@@ -33,7 +33,7 @@ class Override:
     until_utc_ms: UtcMs | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Overridden:
     """Staff set a mode, until ``until_utc_ms`` or for ``for_ms``."""
 
@@ -43,19 +43,19 @@ class Overridden:
     by: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class BackToSchedule:
     """Staff end the override."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class SwitchSeen:
     """The programme switch on site; ``None``: it selects nothing."""
 
     mode: Mode | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ruling:
     """Which mode rules, who says so and until when."""
 

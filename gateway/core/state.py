@@ -52,7 +52,7 @@ what is seen before who presses, and a door before the limit of its relays."""
 ) = range(17)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Building:
     """Every machine by its name. The mappings are never changed in place."""
 

@@ -12,7 +12,7 @@ from gateway.core.plan import WatchPlan
 from gateway.core.values import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Seen:
     """The settled level of the contact or the believed value of the meter, from ``since_ms``."""
 

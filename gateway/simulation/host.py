@@ -174,7 +174,8 @@ class Host:
         self.building = step.state
         if not step.facts and not step.effects:
             return
-        self.digest.update(repr((step.facts, step.effects)).encode())
+        facts = [(f.kind, f.subject, f.at_ms, f.data) for f in step.facts]
+        self.digest.update(repr((facts, step.effects)).encode())
         replied = False
         for effect in step.effects:
             replied = replied or isinstance(effect, Reply)
