@@ -3,6 +3,7 @@ comes to (one outcome, and a whole pulse)."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from gateway.core.facts import Fact
@@ -99,14 +100,12 @@ class DoorOracle:
             return None
         if now < max(self.all.clock_ms, host.ready_ms) + SURE_MS:
             return None
-        utc_ms, mode = host.utc_ms, plan.mode
-        for transition in plan.schedule:
-            if abs(transition.utc_ms - utc_ms) < SURE_MS:
-                return None
-            if transition.utc_ms > utc_ms:
-                break
-            mode = transition.mode
-        return mode
+        utc_ms = host.utc_ms
+        after = bisect_right(plan.schedule, utc_ms, key=lambda transition: transition.utc_ms)
+        near = plan.schedule[max(after - 1, 0) : after + 1]
+        if any(abs(transition.utc_ms - utc_ms) < SURE_MS for transition in near):
+            return None
+        return plan.schedule[after - 1].mode if after else plan.mode
 
     # --- an outcome for every press, and for nothing else ----------------------------------
 
@@ -131,7 +130,7 @@ class DoorOracle:
             self._outcomes[point] = now
             if now < self._up_ms + SURE_MS:
                 return  # who pressed while it started has pressed, too
-            recent = self.door.pressed[-RECENT:]
+            recent = reversed(self.door.pressed[-RECENT:])
             pressed = any(a.point == point and at >= now - self.window_ms for at, a in recent)
             self.all.judge("only_a_press", pressed, f"{point}: a request that nobody made")
 
