@@ -34,6 +34,7 @@ def test_a_door_leads_to_the_code_and_then_opens(
     page.locator("#factor-password").fill(PASSWORD)
     page.locator("form[action='/account/factor'] button").click()
     secret = page.locator("code.secret:not(.long)").inner_text().replace(" ", "")
+    expect(page.get_by_role("img").locator("svg")).to_be_visible()
     assert barriers(page) == []
     assert overflow(page) == 0
     page.locator("#code").fill("000000")
