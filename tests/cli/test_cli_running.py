@@ -126,7 +126,8 @@ def test_events_are_listed_and_filtered(place: House) -> None:
 
 
 def test_history_in_three_forms(place: House) -> None:
-    until(lambda: len(place.rows("reading")) > 2)
+    # One of each quantity: when more is worth telling depends on the hour of the simulated day.
+    until(lambda: len(place.rows("reading")) > 1)
     ways = ("history", "wc.climate", "--from", "1h", "--to", "2100-01-01", "--buckets", "10")
     assert "temperature_c" in said(portier(place, *ways))
     rows = json.loads(said(portier(place, *ways, "--format", "json")))

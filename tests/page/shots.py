@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
@@ -19,15 +20,15 @@ from typing import Literal
 
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
+from gateway.panel.tickets import Ticket, Tickets, make_key
 from gateway.web.users import Users, users_file
-from tests.page.conftest import ARGS
+from tests.page.conftest import ARGS, PASSWORD, Gateway
 from tests.process.parts import ROOT, House, children, until
 from tests.process.parts_mqtt import free_port
 
 WIDTHS = (360, 1280)
 SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 LOCALES = ("de-DE", "en-GB")
-PASSWORD = "correct horse battery"
 WATCH = """
 watch:
   boiler:
@@ -38,6 +39,7 @@ watch:
     texts: {de: Die Heizung ist ausgefallen, en: The heating has failed}
 """
 HOUR = range(60)
+DAY_S = 86_400
 
 
 @dataclass
@@ -101,6 +103,7 @@ def go_through(album: Album, house: House, supervisor: int) -> None:
         "no-such-page",
     ):
         album.take(name, f"/{name}")
+    walk(album)
     calls(album, house)
     house.command("set_mode", door="front", mode="night", for_ms=3_600_000)
     album.take("night", "/", arm)
@@ -113,6 +116,7 @@ def go_through(album: Album, house: House, supervisor: int) -> None:
     album.take("alarm", "/")
     album.take("alarms", "/alarms")
     album.take("points-faults", "/points")
+    album.take("audit", "/audit")
     if album.wants("lost"):
         os.kill(supervisor, signal.SIGSTOP)  # it would start control again
         os.kill(control_of(supervisor), signal.SIGTERM)
@@ -120,6 +124,31 @@ def go_through(album: Album, house: House, supervisor: int) -> None:
             album.take("lost", "/", lambda page: page.locator("body.is-lost").wait_for())
         finally:
             os.kill(supervisor, signal.SIGCONT)
+
+
+def token_for(house: House) -> str:
+    """The link that a message about the call would carry; this building sends none itself."""
+    make_key(house.state)
+    call = str(house.snapshot()["rooms"]["wc"]["call"]["id"])
+    ticket = Ticket("hausmeister", call, "d1", "call", int(time.time()) + DAY_S)
+    return Tickets(house.state).make(ticket)
+
+
+def walk(album: Album) -> None:
+    """The test book of the door: a question, and the record once it is signed."""
+    if not (album.wants("testbook") or album.wants("record")):
+        return
+    page = next(iter(album.looks.values())).new_page()
+    page.goto(album.url + "/maintenance")
+    page.locator("form[action='/maintenance/testbook'] button").last.click()
+    page.locator("#walk").wait_for()
+    path = page.url.removeprefix(album.url).partition("#")[0]
+    album.take("testbook", path)
+    while page.locator("button[value=sign]").count() == 0:
+        page.locator("button[value=bad], button[value=ok]").last.click()
+    page.locator("button[value=sign]").click()
+    album.take("record", path)
+    page.close()
 
 
 def calls(album: Album, house: House) -> None:
@@ -131,6 +160,7 @@ def calls(album: Album, house: House) -> None:
     house.bench("press", point="wc.cord", for_ms=100)
     is_("raised")
     album.take("call", "/", lambda page: page.locator(".call.raised").wait_for())
+    album.take("link", f"/m/{token_for(house)}")
     house.command("acknowledge_call", call="wc")
     house.bench("set", point="wc.leak", value=True)
     album.take("call-seen", "/", lambda page: page.locator(".call.acknowledged").wait_for())
@@ -145,8 +175,28 @@ def calls(album: Album, house: House) -> None:
     house.bench("press", point="wc.cord", for_ms=100)
     is_("raised")
     album.take("call-test", "/", lambda page: page.locator(".call.test").wait_for())
+    until(lambda: house.snapshot()["points"]["wc.cord"]["active"] is False)
     house.bench("press", point="wc.cancel")
     is_("quiet")
+
+
+def factor(album: Album, folder: Path) -> None:
+    """A second factor is set up: on a page of its own, whose owner wants one."""
+    if not album.wants("second-factor"):
+        return
+    page_of = Gateway(folder, second_factor="doors")
+    secret = page_of.session("staff")
+    for context in album.looks.values():
+        context.add_cookies([{"name": "portier-session", "value": secret, "url": page_of.url}])
+
+    def begin(page: Page) -> None:
+        page.locator("#factor-password").fill(PASSWORD)
+        page.locator("form[action='/account/factor'] button").click()
+        page.locator(".scan svg").wait_for()
+
+    album.url = page_of.url
+    album.take("second-factor", "/second-factor", begin)
+    page_of.close()
 
 
 def control_of(supervisor: int) -> int:
@@ -211,6 +261,7 @@ def main(folder: Path, names: tuple[str, ...]) -> None:
             context.add_cookies([{"name": "portier-session", "value": secret, "url": url}])
         go_through(album, house, house.processes[0].pid)
         users.close()
+        factor(album, Path(state))
         browser.close()
 
 

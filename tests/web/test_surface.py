@@ -214,8 +214,7 @@ def surface(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Surface]:
 
 def test_the_table_and_the_router_name_the_same(tmp_path: Path) -> None:
     web = Web(tmp_path)
-    app = web.app._app
-    assert isinstance(app, FastAPI)
+    app = web.app.inner
     found = set(served(app))
     web.close()
     new = sorted(f"{path}  {method} <least role>" for method, path in found - TOLD.keys())
@@ -233,8 +232,7 @@ def operations(told: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def test_every_operation_is_described_by_somebody(surface: Surface) -> None:
     """A summary made of the function's name says nothing, and no description less."""
-    app = surface.app._app
-    assert isinstance(app, FastAPI)
+    app = surface.app.inner
     for context in iter_route_contexts(app.routes):
         route = context.original_route
         if isinstance(route, APIRoute) and route.include_in_schema:
