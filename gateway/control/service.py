@@ -243,8 +243,7 @@ class Service:
         panel = Server(settings.state / "panel.sock", self._desk)
         writable = os.access(settings.state, os.W_OK)
         if writable:
-            panel.start()
-            self._panel = panel
+            self._serve(panel)
         gc.collect()
         gc.freeze()
         gc.enable()  # the start went without
@@ -259,6 +258,10 @@ class Service:
         if not writable:
             self._wait_for_disk(panel)
 
+    def _serve(self, panel: Server) -> None:
+        self._panel = panel  # before somebody can ask it, or the answer finds nobody to give it
+        panel.start()
+
     def _wait_for_disk(self, panel: Server) -> None:
         """Without a disk there is no socket either: the page and commands come with it."""
         state = self._settings.state
@@ -270,8 +273,7 @@ class Service:
         )
         while not os.access(state, os.W_OK):
             time.sleep(DISK_AGAIN_S)
-        panel.start()
-        self._panel = panel
+        self._serve(panel)
         self._log.say("info", f"{state} can be written again")
 
     def _make_key(self) -> None:

@@ -173,6 +173,8 @@ def ask(
                     raise ControlAway(str(got.get("reason")))
                 if got.get("id") == message["id"] and got.get("type") in ("reply", "bench"):
                     return got
+            else:
+                raise ControlAway(f"control has not answered for {timeout_s:g} s")
         except OSError as error:
             raise ControlAway(str(error)) from error
     raise ControlAway("control went away before it answered")

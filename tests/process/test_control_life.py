@@ -8,6 +8,7 @@ import signal
 import socket
 import sqlite3
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,33 @@ def test_a_command_is_answered_with_its_fact_and_audited(place: House) -> None:
     with contextlib.closing(sqlite3.connect(journal, uri=True)) as db:
         chain = db.execute("SELECT action, outcome FROM audit ORDER BY n").fetchall()
     assert chain == [("open_door", "accepted"), ("open_door", "refused: unknown_door")]
+
+
+EAGER = """
+import uuid
+from gateway.__main__ import main
+from gateway.panel import client, server
+
+start = server.Server.start
+
+
+def asked_at_once(panel):
+    start(panel)
+    one = client.command("open_door", {"door": "front"}, id=uuid.uuid4().hex, actor="x", via="cli")
+    print("eager:", client.ask(panel._path, one)["status"], flush=True)
+
+
+server.Server.start = asked_at_once
+main()
+"""
+
+
+def test_who_asks_in_the_moment_the_panel_listens_is_answered(place: House) -> None:
+    """There was a moment in which an answer found no panel and was lost for good."""
+    folders = ("--config", str(place.config), "--state", str(place.state))
+    control = place.start(sys.executable, "-c", EAGER, "run", "control", *folders)
+    until(lambda: control.said("eager:") or control.said("Traceback"))
+    assert control.said("eager: accepted"), control.lines
 
 
 def test_killed_in_the_middle_of_a_pulse_nothing_is_replayed(place: House) -> None:
