@@ -100,16 +100,16 @@ class Supervisor:
                 elif role.name == "control":
                     self._watch_over(role, now)
             self._turned_at = now
-            self._follow()
             if ticking:
                 ticking = not self.tick()
             dues = [role.due - now for role in self._roles if role.due is not None]
             wait_s = max(0.0, min([*dues, 0.1 if ticking else TURN_S]))
             got = signal.sigtimedwait(_SIGNALS, wait_s)
+            if got is not None and got.si_signo in (signal.SIGINT, signal.SIGTERM):
+                return 0
+            self._follow()  # first: who has ended because nobody wants it does not start again
             if got is None:
                 continue
-            if got.si_signo in (signal.SIGINT, signal.SIGTERM):
-                return 0
             if got.si_signo == signal.SIGHUP:
                 self._reload()
             status = self._reap()

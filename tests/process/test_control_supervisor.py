@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -111,6 +112,27 @@ def test_a_door_that_falls_again_and_again_is_not_kept_waiting() -> None:
         assert one._reap() is None
     one._heard.close()
     assert [role.pause_s for role in one._roles] == [1.0, 10.0]
+
+
+def test_a_role_that_ends_because_it_is_not_wanted_any_more_stays_away(tmp_path: Path) -> None:
+    """The last contact is gone: ``notify`` may notice it before the supervisor does."""
+    gone = tmp_path / "gone"
+    said: list[str] = []
+
+    def command(role: str) -> list[str]:
+        return ["sleep", "60"] if role == "control" else ["sh", "-c", f"touch {gone}; exit 69"]
+
+    def look() -> bool:
+        if len(one._roles) == 1:
+            signal.raise_signal(signal.SIGTERM)
+        return False
+
+    one = supervisor.Supervisor(
+        ("control", "notify"), command, {}, said.append, lambda: None, lambda: True, look,
+        lambda: ("control",) if gone.exists() else None,
+    )  # fmt: skip
+    assert one.run() == 0
+    assert said == []
 
 
 def test_a_port_in_use_is_said_with_the_remedy(place: House) -> None:
