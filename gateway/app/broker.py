@@ -6,6 +6,7 @@ MQTT 5 and 3.1.1 each need a listener, because neither answers the other's clien
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 from dataclasses import dataclass
@@ -13,7 +14,11 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 PORTS = (1883, 1884)
-"""Of MQTT 5 and of MQTT 3.1.1, unless something else has them."""
+"""Of MQTT 5 and of MQTT 3.1.1; where something else has them, every second one above."""
+PORTS_END = 32_768
+"""From here on the kernel gives ports to outgoing connections."""
+
+_claims: list[socket.socket] = []
 
 _ROUTER = """id = 0
 [router]
@@ -57,16 +62,22 @@ def free(host: str, port: int) -> bool:
 
 
 def choose() -> Ports:
-    """The usual ports where they are free, else any."""
-    v5, v3 = (port if free(HOST, port) else _any() for port in PORTS)
+    """The usual ports where they are free, else the next ones. They are ours until this process
+    ends: another gateway that starts before our broker listens chooses others."""
+    v5, v3 = (next(port for port in range(first, PORTS_END, 2) if _claim(port)) for first in PORTS)
     return Ports(v5, v3)
 
 
-def _any() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as sock:
-        sock.bind((HOST, 0))
-        port: int = sock.getsockname()[1]
-    return port
+def _claim(port: int) -> bool:
+    # A name in the abstract namespace of Unix sockets is the lock: it goes with its process.
+    lock = socket.socket(socket.AF_UNIX)
+    with contextlib.suppress(OSError):
+        lock.bind(f"\0portier-broker-{port}")
+        if free(HOST, port):
+            _claims.append(lock)
+            return True
+    lock.close()
+    return False
 
 
 def run(ports: Ports, state: Path) -> None:

@@ -57,8 +57,7 @@ def run(role: str, settings: Settings, config: Path, state: Path) -> int:
     _log(role)
     try:
         if role == "broker":
-            broker.run(ports(), state)
-            return 0
+            return _embedded(state)
         if role == "web":
             return _web(settings, config, state)
         if role == "notify":
@@ -164,6 +163,18 @@ def _record(settings: Settings, config: Path, state: Path) -> int:
         ),
         _stop_event(),
     )
+    return 0
+
+
+def _embedded(state: Path) -> int:
+    chosen = ports()
+    for port in (chosen.v5, chosen.v3):
+        if not broker.free(broker.HOST, port):
+            raise RoleError(
+                f"port {port} on {broker.HOST} is in use by another program. Stop that program, "
+                "or start Portier again: it then takes another port."
+            )
+    broker.run(chosen, state)
     return 0
 
 

@@ -59,12 +59,14 @@ def _supervise(
     state.mkdir(parents=True, exist_ok=True)
     wanted = tuple(names) or roles.wanted(settings)
     environment: dict[str, str] = {}
+    listening: list[tuple[str, int]] = []
     if "broker" in wanted:
         ports = broker.choose()
         environment = {roles.BROKER_V5: str(ports.v5), roles.BROKER_V3: str(ports.v3)}
         _say(f"Broker: {ports}")
+        listening.append((broker.HOST, ports.v5))
     if "web" in wanted:
-        _check_port(settings)
+        listening.append(_page(settings))
     if outputs.held(state):
         raise roles.RoleError(
             f"control already runs on {state}; stop it, or choose another folder with --state"
@@ -89,7 +91,7 @@ def _supervise(
                 [sys.executable, "-m", "gateway", "outputs", "off", *options], check=False
             )
 
-    watch = _ready(settings, wanted)
+    watch = _ready(listening)
     changed = (lambda: None) if names else _changed(wanted, config, state)
     return supervisor.Supervisor(
         wanted, command, environment, _say, crashed, valid, tick=watch, changed=changed
@@ -119,7 +121,8 @@ def _changed(
     return look
 
 
-def _check_port(settings: Settings) -> None:
+def _page(settings: Settings) -> tuple[str, int]:
+    """Where the page will listen. Raises :class:`roles.RoleError` where something else does."""
     web = settings.web
     port = roles.web_port() or (web.port if web else 8080)
     host = web.host if web else "127.0.0.1"
@@ -128,22 +131,21 @@ def _check_port(settings: Settings) -> None:
             f"port {port} on {host} is in use by another program. Choose another one: "
             f"PORT={port + 1} make run (or PORT={port + 1} portier run), or stop that program."
         )
+    return host, port
 
 
-def _ready(settings: Settings, wanted: Sequence[str]) -> Callable[[], bool]:
-    """Says once that the page answers, so that nobody wonders how long it takes."""
+def _ready(listening: list[tuple[str, int]]) -> Callable[[], bool]:
+    """Says once that broker and page answer, so that nobody wonders how long it takes."""
     started = time.monotonic()
-    web = settings.web
-    port = roles.web_port() or (web.port if web else 8080)
-    host = web.host if web else "127.0.0.1"
 
     def watch() -> bool:
-        if "web" not in wanted or time.monotonic() - started > READY_WITHIN_S:
+        if not listening or time.monotonic() - started > READY_WITHIN_S:
             return True
-        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
-            sock.settimeout(0.2)
-            if sock.connect_ex((host, port)) != 0:
-                return False
+        for host, port in listening:
+            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
+                sock.settimeout(0.2)
+                if sock.connect_ex((host, port)) != 0:
+                    return False
         _say(f"Ready after {time.monotonic() - started:.1f} s. Ctrl-C stops everything.")
         return True
 

@@ -147,6 +147,20 @@ def test_a_port_in_use_is_said_with_the_remedy(place: House) -> None:
     assert process.said("PORT=")
 
 
+def test_gateways_that_start_in_one_moment_have_each_a_broker(place: House, tmp_path: Path) -> None:
+    """The second one's broker fell for ever, and its ``link`` talked to the first one's."""
+    place.config.write_text(BUILDING + "mqtt: embedded\n")
+    other = House(place.config, tmp_path / "other")
+    try:
+        both = [place.run(), other.run()]
+        until(lambda: all(process.said("MQTT 5") for process in both))
+        assert both[0].lines[0] != both[1].lines[0]
+        until(lambda: all(process.said("Ready after") for process in both))
+        assert not any(process.said("broker has ended") for process in both)
+    finally:
+        other.end()
+
+
 def test_another_port_by_the_environment(place: House) -> None:
     port = free_port()
     place.config.write_text(BUILDING + "web: {listen: 127.0.0.1:1}\n")
