@@ -64,11 +64,11 @@ class Draft:
                     yield name, part
 
     def bench(self) -> bool:
-        """Whether the file says ``bench: true``; also where it is not sure."""
+        """Whether the file says ``bench: true``; also where that part has errors of its own."""
         if self.gateway is None:
             return False
         value = self.gateway.value
-        return value.bench if value is not None else "bench" in self.gateway.bad
+        return value is None or value.bench or "bench" in self.gateway.bad
 
     def choices(self, section: str) -> list[str]:
         """The names of a section, in the order of the file."""

@@ -227,6 +227,9 @@ def parse(data: bytes, file: str, problems: list[Problem]) -> Node:
         at = error.problem_mark or error.context_mark
         mark = Mark(file, at.line + 1, at.column + 1) if at else top
         what = ", ".join(part for part in (error.context, error.problem) if part)
+        begun = error.context_mark
+        if begun and at and begun.line != at.line:
+            what += f" (it begins in line {begun.line + 1})"
         raise builder.stop(
             mark, "", f"is not YAML: {what}", "check indentation, brackets and quotes near here"
         ) from None

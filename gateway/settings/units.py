@@ -26,7 +26,7 @@ SIZE_PATTERN = r"^\d+(\.\d+)? ?(B|kB|KB|MB|GB)$"
 LONGEST_MS = 100 * DURATION_MS["y"]
 LARGEST_BYTES = 10**15
 
-_QUANTITY = re.compile(r"(\d{1,15}(?:\.\d{1,6})?)\s*([^\W\d]*)\Z")
+_QUANTITY = re.compile(r"(\d+(?:\.\d{1,6})?)\s*([^\W\d]*)\Z")
 _SPOKEN = {
     "sec": "s",
     "secs": "s",

@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 from gateway.settings.plan import plan
-from tests.settings.house import NOW, SMALL, Odd, changed, loaded, said, with_door, with_point
+from tests.settings.house import (
+    NOW,
+    SMALL,
+    Odd,
+    changed,
+    loaded,
+    problems,
+    said,
+    with_door,
+    with_point,
+)
 
 CONTRACT = """
 gateway: {id: csg-office, name: Geschäftsstelle, timezone: Europe/Berlin, holidays: DE-SN, languages: [de, en]}
@@ -309,6 +319,15 @@ def test_sections_that_must_be_there(tmp_path: Path) -> None:
         "portier.yaml:1:1: gateway: is missing; write gateway: as in config/office.yaml",
         "portier.yaml:1:1: points: is missing; write points: as in config/office.yaml",
     ]
+
+
+def test_a_bench_whose_name_is_wrong_is_one_error(tmp_path: Path) -> None:
+    """Each of its simulated points was another one."""
+    for wrong in ("id: 'csg office/#', bench: true", "id: small, bench: maybe"):
+        text = changed(
+            SMALL, ("id: small", wrong), ("gpio_contact, pin: GPIO17", "simulated_contact")
+        )
+        assert len(problems(tmp_path, text)) == 1
 
 
 def test_a_slip_in_the_name_of_a_section_is_one_error(tmp_path: Path) -> None:

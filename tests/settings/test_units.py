@@ -55,6 +55,7 @@ def test_a_size_is_bytes(text: str, size: int) -> None:
         ("-5 s", "'-5 s' is not a duration", "write for example 500 ms"),
         ("0.5 ms", "0.5 ms is finer than 1 ms", "round it"),
         ("999999999 y", "999999999 y is too large", "check the unit"),
+        ("99999999999999999999 s", "99999999999999999999 s is too large", "check the unit"),
         ("1 GB", "the unit 'GB' is not known here", "the units are ms, s, min, h, d, w or y"),
     ],
 )

@@ -59,6 +59,7 @@ def test_a_point_that_is_there_twice_is_an_error(tmp_path: Path) -> None:
         (b"a: 1\n--- \nb: 2\n", "2:1: a second document begins here; remove the ---"),
         (b"a: [1, 2\nb: 3\n", "is not YAML"),
         (b"a: 1\n\tb: 2\n", "2:1: is not YAML"),
+        (b'a: 1\nb: "x\nc: 2\n', "unexpected end of stream (it begins in line 2)"),
         (b"a: b: c\n", "1:5: is not YAML"),
         (b"a: 1\nb: \xff\n", "2:4: is not UTF-8; save the file as UTF-8"),
         (b"a: \x07\n", "1:1: holds a character that YAML forbids (U+0007)"),
