@@ -8,6 +8,7 @@ The other roles run for months and would keep those libraries in memory.
 from __future__ import annotations
 
 import gc
+import io
 import sys
 
 ALONE = ("link", "record", "notify", "web")
@@ -42,6 +43,9 @@ def main() -> None:
             sys.exit(start.run(arguments[1:2], config, state, None))
     from gateway.app.cli import cli
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name may hold what it cannot
     cli(prog_name="portier")  # completion is by this name, however it was started
 
 

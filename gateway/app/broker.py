@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ PORTS = (1883, 1884)
 """Of MQTT 5 and of MQTT 3.1.1; where something else has them, every second one above."""
 PORTS_END = 32_768
 """From here on the kernel gives ports to outgoing connections."""
+FILE = "broker.toml"
 
 _claims: list[socket.socket] = []
 
@@ -80,6 +82,16 @@ def _claim(port: int) -> bool:
     return False
 
 
+def last(state: Path) -> Ports:
+    """Those of the broker that ran last on this folder; the usual ones where none has."""
+    try:
+        said = tomllib.loads((state / FILE).read_text())
+        v5, v3 = (said[way]["1"]["listen"].rpartition(":")[2] for way in ("v5", "v4"))
+        return Ports(int(v5), int(v3))
+    except (OSError, ValueError, KeyError):
+        return Ports(*PORTS)
+
+
 def run(ports: Ports, state: Path) -> None:
     """Serve until the process is ended."""
     from iotcore.iotcore import IotCoreBroker
@@ -87,7 +99,7 @@ def run(ports: Ports, state: Path) -> None:
     logging.basicConfig(level="WARNING")
     # The broker's library logs every packet as an error.
     logging.getLogger("rumqttd").setLevel(logging.CRITICAL)
-    file = state / "broker.toml"
+    file = state / FILE
     file.write_text(
         _ROUTER
         + _LISTENER.format(version="v5", host=HOST, port=ports.v5)

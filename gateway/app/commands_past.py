@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,8 +17,12 @@ from rich.progress import Progress
 from rich.table import Table
 
 from gateway.app import console as c
+from gateway.app import paths
 from gateway.app.console import AsJson, State
+from gateway.core.facts import KINDS
+from gateway.core.machine import UtcMs
 from gateway.journal.reader import CursorExpired, JournalUnavailable, Reader
+from gateway.settings.problems import meant
 from gateway.wire import Row
 
 audit = typer.Typer(no_args_is_help=True, help="The chain of who did what.")
@@ -25,6 +30,7 @@ audit = typer.Typer(no_args_is_help=True, help="The chain of who did what.")
 FOLLOW_EVERY_S = 0.25
 DAY_MS = 86_400_000
 PAGE_ROWS = 1_000
+LAST = 50
 
 
 def add(cli: typer.Typer) -> None:
@@ -43,9 +49,29 @@ def _journal(state: Path) -> Iterator[Reader]:
     try:
         yield reader
     except JournalUnavailable as error:
+        file = state / "journal.sqlite"
+        if not os.access(file, os.R_OK) and os.access(file, os.F_OK):
+            c.fail(f"you may not read {file}: sudo adduser $USER portier-read, then log in again")
         c.fail(f"the journal in {state} cannot be read ({error}). Another folder: --state")
     finally:
         reader.close()
+
+
+def _kinds(names: list[str] | None) -> list[str] | None:
+    for name in names or ():
+        if name not in KINDS:
+            raise typer.BadParameter(f"there is no kind {name}; {meant(name, KINDS)}")
+    return names
+
+
+Kinds = Annotated[
+    list[str] | None, typer.Option("--kind", help="Only these kinds; repeatable.", callback=_kinds)
+]
+
+
+def _in_order(begin: UtcMs | None, end: UtcMs | None) -> None:
+    if begin is not None and end is not None and begin >= end:
+        raise typer.BadParameter("--from must be before --to")
 
 
 # --- events -----------------------------------------------------------------------------
@@ -54,9 +80,17 @@ def _journal(state: Path) -> Iterator[Reader]:
 def events(
     state: State,
     since: Annotated[str | None, typer.Option(help="2h, 18:00, 2026-11-22T18:00.")] = None,
-    kind: Annotated[list[str] | None, typer.Option(help="Only these kinds; repeatable.")] = None,
+    kind: Kinds = None,
     subject: Annotated[str | None, typer.Option(help="Only of this point, door or alarm.")] = None,
-    limit: c.Limit = 50,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1_000_000,
+            help="At most so many, the last ones.",
+            show_default="50, with --since all",
+        ),
+    ] = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -67,9 +101,10 @@ def events(
     with _journal(state) as reader:
         head = reader.head_row()
         wanted: dict[str, Any] = {"kinds": kind, "subject": subject}
-        if since is None:
-            rows = reader.before_row(None, limit, **wanted)[::-1]
-            _show(rows, as_json)
+        if since is None or limit is not None:
+            begin = None if since is None else c.an_instant(since)
+            rows = reader.before_row(head + 1, limit or LAST, from_utc_ms=begin, **wanted)
+            _show(rows[::-1], as_json)
         else:
             for rows in _since(reader, c.an_instant(since), head, wanted):
                 _show(rows, as_json)
@@ -149,13 +184,15 @@ def history(
         raise typer.BadParameter(f"{format_}: table, csv or json")
     begin = c.an_instant(from_)
     end = c.now_utc_ms() if to is None else c.an_instant(to)
-    if begin >= end:
-        raise typer.BadParameter("--from must be before --to")
+    _in_order(begin, end)
     with _journal(state) as reader:
         known = past.series(reader)
         quantities = [q for kind, name, q in known if kind == "reading" and name == point]
+        if quantity is not None and quantity not in quantities:
+            remedy = meant(quantity, quantities) if quantities else "it is no meter"
+            raise typer.BadParameter(f"{point} has no quantity {quantity}; {remedy}")
         if quantity is not None:
-            quantities = [q for q in quantities if q == quantity]
+            quantities = [quantity]
         if quantities:
             rows: list[dict[str, Any]] = [
                 {
@@ -205,11 +242,11 @@ def _cell(value: object) -> str:
 
 def export(
     state: State,
-    out: Annotated[Path, typer.Option(help="The file to write.")],
+    out: Annotated[Path, typer.Option(help="The file to write; - is standard output.")],
     from_: Annotated[str | None, typer.Option("--from", help="7d, 2026-11-22.")] = None,
     to: Annotated[str | None, typer.Option(help="As --from.")] = None,
     format_: Annotated[str, typer.Option("--format", help="csv, jsonl or parquet.")] = "csv",
-    kind: Annotated[list[str] | None, typer.Option(help="Only these kinds; repeatable.")] = None,
+    kind: Kinds = None,
 ) -> None:
     """Every event of a time into a file, with a progress bar.
 
@@ -219,12 +256,15 @@ def export(
 
     if format_ not in ("csv", "jsonl", "parquet"):
         raise typer.BadParameter(f"{format_}: csv, jsonl or parquet")
-    wanted = ways.Wanted(
-        None if from_ is None else c.an_instant(from_),
-        None if to is None else c.an_instant(to),
-        kind,
-    )
-    new = out.with_name(out.name + ".part")
+    begin = None if from_ is None else c.an_instant(from_)
+    end = None if to is None else c.an_instant(to)
+    _in_order(begin, end)
+    wanted = ways.Wanted(begin, end, kind)
+    out = c.target(Path("/dev/stdout") if str(out) == "-" else out, state)
+    beside = not out.exists() or out.is_file()
+    if format_ == "parquet" and not beside:
+        raise typer.BadParameter("Parquet needs a file of its own: --out FILE")
+    new = out.with_name(out.name + ".part") if beside else out
     with _journal(state) as reader, Progress(console=c.err, transient=True) as progress:
         task = progress.add_task(out.name, total=1.0)
         counted = _Counted(reader, lambda done: progress.update(task, completed=done))
@@ -235,11 +275,15 @@ def export(
                 write = ways.plain_csv if format_ == "csv" else ways.jsonl
                 with new.open("w", encoding="utf-8", newline="") as file:
                     file.writelines(write(counted, wanted, _zone()))
-            new.replace(out)
+            if beside:
+                new.replace(out)
         except OSError as error:
-            new.unlink(missing_ok=True)
+            if beside:
+                with suppress(OSError):
+                    new.unlink(missing_ok=True)
             c.fail(f"{out}: {error.strerror}")
-    c.err.print(f"{out}: {out.stat().st_size:,} bytes", markup=False)
+    if beside:
+        c.err.print(f"{out}: {out.stat().st_size:,} bytes", markup=False)
 
 
 def _zone() -> Any:
@@ -348,6 +392,9 @@ def backup(file: Path, state: State) -> None:
     from gateway.journal.backup import BackupError
     from gateway.journal.backup import backup as copy
 
+    file = c.target(file, state)
+    if file.exists() and not file.is_file():
+        c.fail(f"no backup was made: {file} is no file, and would be replaced")
     with Progress(console=c.err, transient=True) as progress:
         task = progress.add_task(file.name, total=1.0)
         try:
@@ -366,11 +413,13 @@ def restore(file: Path, state: State) -> None:
     from gateway.journal.backup import BackupError
     from gateway.journal.backup import restore as put_back
 
-    if held(state):
-        c.fail(f"control runs on {state}; stop it first (systemctl stop portier-control)")
+    target = state / "journal.sqlite"
     try:
+        if held(state):
+            c.fail(f"control runs on {state}; stop it first (systemctl stop portier-control)")
         state.mkdir(parents=True, exist_ok=True)
-        journal = put_back(file, state / "journal.sqlite")
+        journal = put_back(file, target)
+        paths.give(target)
     except (BackupError, OSError) as error:
         c.fail(f"nothing was restored: {error}")
     c.out.print(f"restored as journal {journal}", markup=False)

@@ -13,6 +13,7 @@ import typer
 from rich.table import Table
 
 from gateway.app import console as c
+from gateway.app import paths
 from gateway.app.console import AsJson, State
 
 if TYPE_CHECKING:
@@ -22,8 +23,19 @@ user = typer.Typer(no_args_is_help=True, help="People who log in to the page.")
 token = typer.Typer(no_args_is_help=True, help="Programs that use the API.")
 
 ROLES = "view, staff, maintenance or admin"
+
+
+def _known(role: str) -> str:
+    from gateway.web.accounts import UserError, known_role
+
+    try:
+        return known_role(role)
+    except UserError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
 Name = Annotated[str, typer.Argument(metavar="NAME")]
-Role = Annotated[str, typer.Option(help=f"One of {ROLES}.")]
+Role = Annotated[str, typer.Option(help=f"One of {ROLES}.", callback=_known)]
 
 
 def add(cli: typer.Typer) -> None:
@@ -36,12 +48,16 @@ def _users(state: Path) -> Iterator[Users]:
     """The store of users; what it refuses is the end with its reason."""
     from gateway.web.users import UserError, Users, users_file
 
-    state.mkdir(parents=True, exist_ok=True)
+    if not state.is_dir():
+        c.fail(f"there is no folder {state}: start Portier once, or choose another with --state")
     file = users_file(state)
     try:
+        new = [path for path in (file.parent, file) if not path.exists()]
         users = Users(file)
+        for path in new:
+            paths.give(path)
     except OSError as error:
-        c.fail(f"{file}: {error.strerror}. Run this as the page's user.")
+        c.fail(f"{file}: {error.strerror}. Run this as the page's user: sudo -u portier-web …")
     try:
         yield users
     except UserError as error:
@@ -88,7 +104,9 @@ def user_list(state: State, as_json: AsJson = False) -> None:
 
 @user.command("role")
 def user_role(
-    name: Name, role: Annotated[str, typer.Argument(help=f"One of {ROLES}.")], state: State
+    name: Name,
+    role: Annotated[str, typer.Argument(help=f"One of {ROLES}.", callback=_known)],
+    state: State,
 ) -> None:
     """Give a user another role; whoever is logged in is logged out.
 
@@ -135,7 +153,7 @@ def token_add(
     name: Name,
     state: State,
     role: Role,
-    days: Annotated[int, typer.Option(help="How many days it is good for.")] = 365,
+    days: Annotated[int, typer.Option(min=1, help="How many days it is good for.")] = 365,
 ) -> None:
     """Make a token for the API and print it, alone, on standard output. It is shown once.
 

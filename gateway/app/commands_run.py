@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -53,6 +52,7 @@ def check(
         Path,
         typer.Argument(
             default_factory=lambda: paths.config(None),
+            readable=False,
             show_default="PORTIER_CONFIG, else the usual place",
             help="The configuration.",
         ),
@@ -128,20 +128,14 @@ def schema() -> None:
     """
     from gateway.app import load
 
-    _print_document(load.schema())
+    c.print_json(load.schema(), indent=2)
 
 
 def asyncapi(config: Config) -> None:
     """Print the AsyncAPI 3.0 document of what this gateway says and hears over MQTT."""
     from gateway.app import load
 
-    _print_document(load.asyncapi(config))
-
-
-def _print_document(document: object) -> None:
-    import json
-
-    sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+    c.print_json(load.asyncapi(config), indent=2)
 
 
 @outputs.command("off")

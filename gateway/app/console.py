@@ -30,6 +30,7 @@ Config = Annotated[
     typer.Option(
         envvar="PORTIER_CONFIG",
         default_factory=paths.default_config,
+        readable=False,  # whoever reads it says what is wrong
         help="The configuration.",
         show_default="/etc/portier/portier.yaml, else config/bench.yaml",
     ),
@@ -39,6 +40,7 @@ State = Annotated[
     typer.Option(
         envvar="PORTIER_STATE",
         default_factory=paths.default_state,
+        readable=False,  # the socket in it is for people who may not list it
         help="The state folder.",
         show_default="/var/lib/portier, else ./state",
     ),
@@ -58,9 +60,10 @@ def fail(text: str, status: int = 1) -> NoReturn:
     raise typer.Exit(status)
 
 
-def print_json(value: object) -> None:
-    """One JSON value on one line, as scripts like it."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+def print_json(value: object, indent: int | None = None) -> None:
+    """One JSON value, on one line as scripts like it where it is not to be indented."""
+    ascii_only = not (sys.stdout.encoding or "").casefold().startswith("utf")
+    sys.stdout.write(json.dumps(value, indent=indent, ensure_ascii=ascii_only) + "\n")
     sys.stdout.flush()
 
 
@@ -70,10 +73,17 @@ def panel(state: Path) -> Path:
 
 @contextmanager
 def needs_control(state: Path) -> Iterator[None]:
-    """Say how to start it when ``control`` does not answer."""
+    """Say how to start it when ``control`` does not answer, and what it did not take."""
     try:
         yield
+    except client.NotTaken as error:
+        fail(f"refused: {error}. {REASONS.get(str(error), '')}".rstrip())
     except client.ControlAway as error:
+        if isinstance(error.__cause__, PermissionError):
+            fail(
+                f"you may not talk to control at {panel(state)}: "
+                "sudo adduser $USER portier, then log in again"
+            )
         fail(
             f"control does not answer at {panel(state)} ({error}). "
             "Is it running? `systemctl status portier-control`, on the bench `make run`; "
@@ -119,6 +129,22 @@ def bench(state: Path, do: str, **args: Json) -> dict[str, Any]:
 def audit(state: Path, action: str, detail: Mapping[str, Json]) -> None:
     """Put an entry into the audit chain, where ``control`` runs to take it."""
     tell(state, {"type": "audit", "actor": "cli", "action": action, "detail": dict(detail)})
+
+
+def target(file: Path, state: Path) -> Path:
+    """Where to write what somebody wants in ``file``: through links, and not among the files of
+    the gateway. What is there and is no file of the disk (a terminal, a pipe) is returned as it
+    is: it is written to, and not replaced."""
+    try:
+        if file.exists() and not file.is_file():
+            return file
+        file = file.resolve()
+        inside = state.resolve() in file.parents
+    except (OSError, RuntimeError) as error:  # of links in a circle
+        fail(f"{file}: {getattr(error, 'strerror', None) or error}")
+    if inside:
+        fail(f"{file} lies in the state folder, which is the gateway's own; choose another place")
+    return file
 
 
 def tell(state: Path, message: Mapping[str, object]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.app import broker, load, people, roles
+from gateway.app import broker, load, people
 from gateway.panel import client
 from gateway.settings.model import Settings
 from gateway.settings.problems import SettingsError
@@ -41,7 +41,7 @@ def examine(config: Path, state: Path) -> list[Finding]:
     looks: tuple[Callable[[Settings, Path], Iterator[Finding]], ...] = (
         _gpio,
         _radio,
-        _broker,
+        lambda settings, _: _broker(settings, state),
         _store,
         _people,
     )
@@ -90,12 +90,14 @@ def _reachable(host: str, port: int) -> str:
         return error.strerror or str(error)
 
 
-def _broker(settings: Settings, _config: Path) -> Iterator[Finding]:
+def _broker(settings: Settings, state: Path) -> Iterator[Finding]:
     mqtt = settings.mqtt
     if mqtt is None:
         yield Finding("broker: none is configured, nothing is forwarded", True)
         return
-    host, port = (broker.HOST, roles.ports().v5) if mqtt.embedded else (mqtt.host, mqtt.port_number)
+    host, port = mqtt.host, mqtt.port_number
+    if mqtt.embedded:
+        host, port = broker.HOST, broker.last(state).v5
     reason = _reachable(host, port)
     remedy = "portier run starts it" if mqtt.embedded else "is the broker running? see mqtt:"
     what = f"broker: {host}:{port}"
@@ -195,7 +197,7 @@ def _disk(state: Path) -> Iterator[Finding]:
         yield Finding(
             f"disk: {there} cannot be written",
             False,
-            f"run this as the gateway's user, or: sudo chown -R portier-control {state}",
+            "run this as the gateway's user: sudo -u portier-control portier doctor",
         )
         return
     free = shutil.disk_usage(there).free

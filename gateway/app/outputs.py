@@ -84,6 +84,10 @@ def main(arguments: list[str]) -> int | None:
         problems = off(paths.config(given.get("--config")), paths.state(given.get("--state")))
     except (Running, Unknown) as error:
         problems = [str(error)]
+    except PermissionError as error:
+        problems = [
+            f"{error.filename}: {error.strerror}; sudo -u portier-control portier outputs off"
+        ]
     for problem in problems:
         sys.stderr.write(problem + "\n")
     if not problems and sys.stdout.isatty():

@@ -32,6 +32,14 @@ def state(given: str | None) -> Path:
     return Path(given or os.environ.get("PORTIER_STATE") or default_state())
 
 
+def give(made: Path) -> None:
+    """What root has made belongs to whom its folder belongs: the gateway's processes have users
+    of their own, and can read nothing of root's."""
+    if os.geteuid() == 0:
+        owner = made.parent.stat()
+        os.chown(made, owner.st_uid, owner.st_gid)
+
+
 def options(arguments: list[str], names: Sequence[str]) -> dict[str, str] | None:
     """``--name value`` or ``--name=value`` of these names, each once at most; ``None``: there
     is more to it, and the command line's library shall look. For those who must be quick."""

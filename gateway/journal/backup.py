@@ -7,6 +7,7 @@ numbers after the backup were given before.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Callable
@@ -48,7 +49,8 @@ def backup(source: Path, target: Path, progress: Callable[[float], None] = lambd
         part.rename(target)
         recovery.sync(target.parent)
     except (sqlite3.Error, OSError) as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise BackupError(str(error)) from error
 
 
@@ -99,7 +101,8 @@ def restore(backup_file: Path, target: Path) -> str:
         ready.rename(recovery.side(target, ".salvaged"))
         recovery.finish(target)
     except (sqlite3.Error, OSError) as error:
-        ready.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            ready.unlink(missing_ok=True)
         raise BackupError(str(error)) from error
     return journal
 

@@ -33,6 +33,10 @@ class ControlAway(ConnectionError):
     """There is no ``control`` behind the socket, or it went away before it answered."""
 
 
+class NotTaken(ValueError):
+    """``control`` did not take the message; the text says what is wrong with it."""
+
+
 def command(
     name: str,
     args: Mapping[str, Json],
@@ -159,7 +163,7 @@ def ask(
     path: Path, message: Mapping[str, object], *, role: Role = "cli", timeout_s: float = 6.0
 ) -> Received:
     """Send one message that carries an ``id`` and wait for the answer to it, for the command
-    line. Raises :class:`ControlAway`, also for ``error`` answers."""
+    line. Raises :class:`ControlAway`, and :class:`NotTaken` for ``error`` answers."""
     deadline = time.monotonic() + timeout_s
     with connect(path, role, timeout_s) as sock, sock.makefile("rb") as lines:
         try:
@@ -170,7 +174,7 @@ def ask(
                     break
                 got: Received = json.loads(line)
                 if got.get("type") == "error":
-                    raise ControlAway(str(got.get("reason")))
+                    raise NotTaken(str(got.get("reason")))
                 if got.get("id") == message["id"] and got.get("type") in ("reply", "bench"):
                     return got
             else:

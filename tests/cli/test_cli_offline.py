@@ -8,21 +8,28 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from gateway.app import console
+from gateway.app import broker, console, outputs
 from gateway.app import control as control_role
 from gateway.app.cli import cli
+from gateway.journal.store import Store
+from tests.journal.journal_desk import opened, work
 
 BENCH = Path(__file__).resolve().parents[2] / "config" / "bench.yaml"
 
 
 def portier(*arguments: str | Path, typed: str | None = None) -> Result:
     return CliRunner().invoke(cli, [str(argument) for argument in arguments], input=typed)
+
+
+def words(result: Result) -> str:
+    """What was said, without the frame around it."""
+    return " ".join(result.output.replace("│", " ").split())
 
 
 def commands(group: Any, way: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
@@ -206,3 +213,146 @@ def test_a_time_of_day_lies_ahead_when_it_must() -> None:
     for text in ("00:00", "12:00", "23:59"):
         ahead = console.an_instant(text, ahead=True)
         assert 0 < ahead - console.now_utc_ms() <= 86_400_000
+
+
+def test_a_state_folder_that_is_not_there_gets_no_users(tmp_path: Path) -> None:
+    """A typing error made a store of its own, and a token that no gateway knew."""
+    for arguments in (("user", "list"), ("token", "add", "grafana", "--role", "view")):
+        result = portier(*arguments, "--state", tmp_path / "typo")
+        assert result.exit_code == 1
+        assert "there is no folder" in result.output
+    assert not (tmp_path / "typo").exists()
+
+
+def test_an_unknown_role_and_no_days_are_wrong_usage(tmp_path: Path) -> None:
+    state = ("--state", tmp_path)
+    assert portier("user", "add", "mia", "--role", "chief", *state).exit_code == 2
+    assert portier("user", "role", "mia", "chief", *state).exit_code == 2
+    token = portier("token", "add", "grafana", "--role", "view", "--days", "0", *state)
+    assert token.exit_code == 2
+
+
+def journal(folder: Path) -> None:
+    store = Store(folder / "journal.sqlite", "boot")
+    store.write(work(opened(1)))
+    store.close(clean=True)
+
+
+def owners(monkeypatch: pytest.MonkeyPatch) -> dict[str, tuple[int, int]]:
+    """Root, whose gifts are noted."""
+    given: dict[str, tuple[int, int]] = {}
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(os, "chown", lambda path, *to: given.update({Path(path).name: to}))
+    return given
+
+
+def test_what_root_makes_belongs_to_whom_the_folder_belongs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page could not read the users that ``sudo portier user add`` had made."""
+    given = owners(monkeypatch)
+    folder = tmp_path.stat()
+    state = ("--state", tmp_path)
+    assert portier("user", "add", "mia", *state, typed="long enough\n").exit_code == 0
+    journal(tmp_path)
+    backup = tmp_path.with_name("portier.bak")
+    assert portier("backup", backup, *state).exit_code == 0
+    assert portier("restore", backup, *state).exit_code == 0
+    there = (folder.st_uid, folder.st_gid)
+    assert given == {"web": there, "web.sqlite": there, "journal.sqlite": there}
+
+
+def test_a_backup_replaces_no_device_and_nothing_in_the_state_folder(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    journal(state)
+    before = (state / "journal.sqlite").read_bytes()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for target, why in ((pipe, "is no file"), (state / "journal.sqlite", "choose another place")):
+        result = portier("backup", target, "--state", state)
+        assert result.exit_code == 1
+        assert why in words(result)
+    assert pipe.is_fifo()
+    assert (state / "journal.sqlite").read_bytes() == before
+
+
+def test_an_export_goes_through_links_and_into_what_is_no_file(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    journal(state)
+    link = tmp_path / "link.csv"
+    link.symlink_to(tmp_path / "target.csv")
+    assert portier("export", "--out", link, "--state", state).exit_code == 0
+    assert link.is_symlink()
+    assert (tmp_path / "target.csv").read_text().startswith("row,")
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", "export", "--out", "-", "--state", str(state)],
+        cwd=BENCH.parents[1], capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.startswith("row,")
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    assert portier("export", "--out", tmp_path / "circle", "--state", state).exit_code == 1
+    inside = portier("export", "--out", state / "journal.sqlite", "--state", state)
+    assert inside.exit_code == 1
+    full = portier("export", "--out", "/dev/full", "--state", state)
+    assert full.exit_code == 1
+    assert "No space left" in full.output
+    assert Path("/dev/full").is_char_device()
+
+
+def test_a_time_that_is_none_and_a_kind_that_is_none_are_wrong_usage(tmp_path: Path) -> None:
+    journal(tmp_path)
+    out = ("--out", tmp_path.with_name("out.csv"), "--state", tmp_path)
+    assert portier("export", "--from", "2h", "--to", "3h", *out).exit_code == 2
+    asked = portier("export", "--kind", "door_requset", *out)
+    assert asked.exit_code == 2
+    assert "did you mean door_request?" in words(asked)
+
+
+def test_who_may_not_is_told_which_group_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("socket.socket.connect", refuse)
+    monkeypatch.setattr(os, "access", lambda _, mode: mode != os.R_OK)
+    result = portier("status", "--state", tmp_path)
+    assert result.exit_code == 1
+    assert "adduser $USER portier" in result.output
+    (tmp_path / "journal.sqlite").mkdir()  # no journal
+    result = portier("events", "--state", tmp_path)
+    assert result.exit_code == 1
+    assert "portier-read" in result.output
+
+
+def test_the_doctor_knows_the_ports_of_the_last_broker(tmp_path: Path) -> None:
+    assert broker.last(tmp_path) == broker.Ports(1883, 1884)
+    config = '[v5.1]\nlisten = "127.0.0.1:1885"\n[v4.1]\nlisten = "127.0.0.1:1886"\n'
+    (tmp_path / "broker.toml").write_text(config)
+    assert broker.last(tmp_path) == broker.Ports(1885, 1886)
+    result = portier("doctor", "--config", BENCH, "--state", tmp_path)
+    assert "127.0.0.1:1885" in result.output
+
+
+def test_a_terminal_without_umlauts_is_no_reason_to_fall(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "gateway", "schema"],
+        cwd=BENCH.parents[1],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=True,
+    )
+    json.loads(done.stdout)
+
+
+def test_relays_of_somebody_else_are_refused_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object) -> NoReturn:
+        raise PermissionError(13, "Permission denied", "control.lock")
+
+    monkeypatch.setattr(outputs, "held", refuse)
+    assert outputs.main(["--config", str(BENCH), "--state", str(tmp_path)]) == outputs.FAILED
+    assert "sudo -u portier-control" in capsys.readouterr().err

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from gateway.app.cli import cli
+from tests.cli.test_cli_offline import words
 from tests.process.parts import BUILDING, House, running, until
 
 pytestmark = pytest.mark.process
@@ -188,3 +189,25 @@ def test_the_relays_belong_to_control_while_it_runs(place: House) -> None:
     )
     assert result.exit_code == 1
     assert "stop it first" in result.output
+
+
+def test_what_control_does_not_take_is_said_so(place: House) -> None:
+    """It was said to be away."""
+    result = portier(place, "door", "open", "front", "--reason", "x" * 600)
+    assert result.exit_code == 1
+    assert "refused: reason: a text of 1 to 500 characters" in words(result)
+
+
+def test_events_since_a_time_are_as_many_as_wanted(place: House) -> None:
+    until(lambda: len(place.rows("reading")) > 3)
+    shown = said(portier(place, "events", "--since", "1h", "--kind", "reading", "--limit", "2"))
+    assert len(shown.splitlines()) == 2
+    everything = said(portier(place, "events", "--since", "1h", "--kind", "reading"))
+    assert len(everything.splitlines()) > 3
+
+
+def test_a_quantity_that_a_point_does_not_have_is_wrong_usage(place: House) -> None:
+    result = portier(place, "history", "wc.climate", "--quantity", "temprature_c")
+    assert result.exit_code == 2
+    assert "did you mean temperature_c?" in words(result)
+    assert portier(place, "history", "front.button", "--quantity", "foo").exit_code == 2

@@ -19,7 +19,7 @@ import pytest
 from gateway.core.effects import Reply, Send
 from gateway.panel import messages as m
 from gateway.panel import server as s
-from gateway.panel.client import ControlAway, PanelClient, ask, command, snapshot
+from gateway.panel.client import ControlAway, NotTaken, PanelClient, ask, command, snapshot
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 
@@ -313,7 +313,7 @@ def test_who_is_hung_up_on_before_it_speaks_still_learns_why(
         return m.encode(message)
 
     monkeypatch.setattr("gateway.panel.client.encode", encode)
-    with listener, pytest.raises(ControlAway, match="limit"):
+    with listener, pytest.raises(NotTaken, match="limit"):
         ask(tmp_path / "full.sock", {"type": "command", "id": "a"})
 
 
