@@ -207,6 +207,6 @@ def test_nobody_can_end_a_call_over_the_panel(place: House) -> None:
     place.command("test_relay", point="wc.lamp", for_ms=100)
     assert call(place)["state"] == "raised"
     assert lamps(place) == LAMPS["raised"]
-    with pytest.raises(client.ControlAway):
+    with pytest.raises(client.NotTaken):
         place.command("cancel_call", call="wc")
     assert call(place)["state"] == "raised"

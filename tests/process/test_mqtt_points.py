@@ -168,6 +168,6 @@ def test_only_link_may_tell_a_point_and_only_a_point_that_listens(
         "type": "point", "point": "wc.window", "active": True, "reason": "", "fresh": True,
         "monotonic_ms": 1, "id": "x",
     }  # fmt: skip
-    with pytest.raises(panel.ControlAway, match="for link only"):
+    with pytest.raises(panel.NotTaken, match="for link only"):
         panel.ask(home.panel, message, role="web")
     assert point(home, "wc.window")["active"] is None
