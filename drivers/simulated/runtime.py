@@ -67,13 +67,20 @@ class Runtime:
 
     def set(self, point: str, value: bool | float | None, quantity: str = "") -> None:
         """A contact is active or not, a meter's quantity (the first, if not named) has a value.
-        ``None``: unknown, silent."""
+        ``None``: unknown, silent. Raises :class:`ValueError` for a value that it cannot have."""
         with self._changed:
             if point in self._world.meters:
-                name = quantity or next(iter(w.CLIMATE)).name
+                known = [one.name for one in w.CLIMATE]
+                name = quantity or known[0]
+                if name not in known:
+                    raise ValueError(f"{point} has no {quantity}; it has {', '.join(known)}")
+                if isinstance(value, bool):
+                    raise ValueError(f"{point} is a meter: a number, or unknown")
                 self._step(w.SetMeter(point, name, None if value is None else float(value)))
+            elif quantity or not isinstance(value, bool | None):
+                raise ValueError(f"{point} is no meter: on, off, or unknown")
             else:
-                self._step(w.SetContact(point, None if value is None else bool(value)))
+                self._step(w.SetContact(point, value))
 
     def feed(self, point: str, active: bool, edge_ns: int) -> None:
         """An edge of a recording: a contact changes, and the report carries this instant."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -59,9 +60,12 @@ def _bench_value(text: str) -> bool | float | None:
     if text.lower() in words:
         return words[text.lower()]
     try:
-        return float(text)
+        number = float(text)
+        if math.isfinite(number):
+            return number
     except ValueError:
-        raise typer.BadParameter(f"{text}: on, off, a number, or unknown") from None
+        pass
+    raise typer.BadParameter(f"{text}: on, off, a number, or unknown")
 
 
 @bench.command("show")
@@ -92,6 +96,8 @@ def bench_world(
 
     Example: `portier bench world front.leaf jam_shut`
     """
+    if change not in CHANGES.split(", "):
+        raise typer.BadParameter(f"{change}: one of {CHANGES}")
     args: dict[str, Any] = {"point": name, "change": change}
     if for_ is not None:
         args["for_ms"] = c.a_duration(for_)

@@ -224,6 +224,8 @@ def door_mode(
     modes = ("automatic", "exit_only", "hold_open", "night", "off", "schedule")
     if mode not in modes:
         raise typer.BadParameter(f"{mode}: one of {', '.join(modes)}")
+    if mode == "schedule" and (until is not None or for_ is not None):
+        raise typer.BadParameter("the schedule has no end: without --until and --for")
     args: dict[str, Any] = {"door": name, "mode": mode}
     if until is not None:
         args["until_utc_ms"] = c.an_instant(until, ahead=True)
@@ -244,7 +246,8 @@ def door_service(
     Example: `portier door service front --for 2h`
     """
     args: dict[str, Any] = {"door": name, "for_ms": c.a_duration(for_)}
-    c.ask(state, "set_service", args, as_json, f"{name} is in service for {for_}")
+    done = f"is in service for {for_}" if args["for_ms"] else "is in service no more"
+    c.ask(state, "set_service", args, as_json, f"{name} {done}")
 
 
 @alarm.command("list")
@@ -297,4 +300,5 @@ def alarm_shelve(
     Example: `portier alarm shelve front/did_not_open --for 24h`
     """
     args: dict[str, Any] = {"alarm": id_, "for_ms": c.a_duration(for_)}
-    c.ask(state, "shelve_alarm", args, as_json, f"{id_} is shelved for {for_}")
+    done = f"is shelved for {for_}" if args["for_ms"] else "is off the shelf"
+    c.ask(state, "shelve_alarm", args, as_json, f"{id_} {done}")

@@ -42,8 +42,12 @@ def run(
 
     Examples: `portier run` · `portier run link --config /etc/portier/portier.yaml`
     """
-    from gateway.app import start
+    from gateway.app import control, start
 
+    try:
+        control.utc_ms(bench_start)
+    except ValueError:
+        raise typer.BadParameter(f"--bench-start {bench_start}: such as 2026-11-22T08:00") from None
     raise typer.Exit(start.run(roles or [], config, state, bench_start))
 
 

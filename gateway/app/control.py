@@ -47,7 +47,7 @@ def main(options: Options) -> int:
     """Be ``control`` until told to stop; the exit status."""
     state = options.state
     try:
-        start_utc_ms = _utc_ms(options.bench_start)
+        start_utc_ms = utc_ms(options.bench_start)
         state.mkdir(mode=0o750, parents=True, exist_ok=True)
         lock(state)
         clock = Clock(start_utc_ms=start_utc_ms)
@@ -81,7 +81,7 @@ def main(options: Options) -> int:
     return 0
 
 
-def _utc_ms(text: str | None) -> UtcMs | None:
+def utc_ms(text: str | None) -> UtcMs | None:
     if text is None:
         return None
     from datetime import datetime

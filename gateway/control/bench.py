@@ -27,7 +27,7 @@ STEPS_MOST = 5_000_000
 
 class World(Protocol):
     """The simulated world as the bench uses it. Raises :class:`KeyError` for a point that is
-    not simulated."""
+    not simulated, or is of another kind, :class:`ValueError` for a value that it cannot have."""
 
     def press(self, point: str, for_ms: int = 200, *, bounces: int = 0) -> None: ...
 
@@ -78,7 +78,7 @@ class Bench:
         try:
             return {"ok": True, **self._do(what, args)}
         except KeyError as error:
-            return {"error": f"{error.args[0]}: no such simulated point"}
+            return {"error": f"{error.args[0]}: no such simulated point, or one of another kind"}
         except (ValueError, TypeError, OverflowError) as error:
             return {"error": str(error)}
 
@@ -136,7 +136,10 @@ class Bench:
     def _target(self, args: Mapping[str, Json]) -> Ms:
         if args.get("by_ms") is not None:
             return self._clock.now_ms() + _int(args, "by_ms")
-        return self._near(_int(args, "to_ms", most=None))
+        to_ms = self._near(_int(args, "to_ms", most=None))
+        if to_ms < self._clock.now_ms():
+            raise Wrong("that time has passed; the bench's clock goes forward only")
+        return to_ms
 
     def _near(self, at_ms: Ms) -> Ms:
         if at_ms - self._clock.now_ms() > MS_MOST:

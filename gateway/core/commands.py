@@ -116,7 +116,7 @@ def _set_mode(turn: Turn, event: SetMode) -> None:
     ends_utc_ms = event.until_utc_ms
     over = for_ms <= 0 if ends_utc_ms is None else utc_ms is None or ends_utc_ms <= utc_ms
     if over:
-        _refuse(turn, event, "limit")
+        _refuse(turn, event, "past")
         return
     given = schedule.Overridden(event.mode, ends_utc_ms, for_ms, by)
     _follow(turn, event.door, schedule.step(before, given, turn.now).state, by, command)
@@ -150,7 +150,9 @@ def _test_relay(turn: Turn, event: TestRelay) -> None:
         _refuse(turn, event, "call")
     elif tested.on or tested.limited:
         _refuse(turn, event, "in_use")
-    elif not 0 < event.for_ms <= min(tested.plan.max_on_ms or TEST_LIMIT_MS, TEST_LIMIT_MS):
+    elif event.for_ms <= 0:
+        _refuse(turn, event, "past")
+    elif event.for_ms > min(tested.plan.max_on_ms or TEST_LIMIT_MS, TEST_LIMIT_MS):
         _refuse(turn, event, "limit")
     else:
         turn.step_relay(event.point, relay.Test(event.for_ms))

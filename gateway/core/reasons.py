@@ -31,10 +31,11 @@ REASONS: Final[dict[str, str]] = {
     "not_latched": "The alarm goes by itself when its cause is gone.",
     "still_wet": "The sensor still sees water.",
     "call": "A call stands, nothing is tested now.",
-    "unknown_point": "There is no point of this name.",
+    "unknown_point": "There is no relay of this name.",
     "not_shelvable": "An alarm of this severity cannot be shelved.",
     "in_use": "The relay is in use.",
     "limit": "More than is allowed, or for longer.",
+    "past": "Its end has to lie in the future.",
     # --- the way here says no
     "clock_untrusted": "The age of the command cannot be known.",
     "duplicate": "This command has been here before.",

@@ -98,7 +98,13 @@ def test_wrong_usage_is_2(tmp_path: Path) -> None:
     both = ("door", "mode", "front", "off", "--for", "1h", "--until", "18:00")
     assert portier(*both, "--state", tmp_path).exit_code == 2
     assert portier("bench", "press", "a", "--for", "2", "--state", tmp_path).exit_code == 2
-    assert portier("run", "kitchen", "--config", BENCH, "--state", tmp_path).exit_code == 2
+    bench = ("--config", BENCH, "--state", tmp_path)
+    assert portier("run", "kitchen", *bench).exit_code == 2
+    assert portier("run", "--bench-start", "soon", *bench).exit_code == 2
+    assert portier("bench", "world", "front.leaf", "melt", "--state", tmp_path).exit_code == 2
+    assert portier("bench", "set", "wc.climate", "nan", "--state", tmp_path).exit_code == 2
+    until = ("door", "mode", "front", "schedule", "--for", "2h")
+    assert portier(*until, "--state", tmp_path).exit_code == 2
 
 
 def test_a_good_configuration_passes() -> None:

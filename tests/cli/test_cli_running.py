@@ -210,3 +210,35 @@ def test_a_quantity_that_a_point_does_not_have_is_wrong_usage(place: House) -> N
     assert result.exit_code == 2
     assert "did you mean temperature_c?" in words(result)
     assert portier(place, "history", "front.button", "--quantity", "foo").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("set", "wc.climate", "21", "--quantity", "foo"), "wc.climate has no foo; it has temp"),
+        (("set", "wc.climate", "on"), "wc.climate is a meter: a number, or unknown"),
+        (("set", "front.leaf", "3"), "front.leaf is no meter: on, off, or unknown"),
+        (("press", "front.activation"), "front.activation: no such simulated point, or one of"),
+        (("travel", "--to", "2020-01-01T07:00"), "the bench's clock goes forward only"),
+    ],
+)
+def test_what_the_bench_cannot_do_is_refused(
+    place: House, arguments: tuple[str, ...], told: str
+) -> None:
+    """It said that it had done it."""
+    result = portier(place, "bench", *arguments)
+    assert result.exit_code == 1
+    assert told in words(result)
+
+
+def test_an_end_that_has_passed_is_said_so(place: House) -> None:
+    mode = portier(place, "door", "mode", "front", "night", "--until", "2020-01-01T10:00")
+    tested = portier(place, "point", "test", "front.activation", "--for", "0s")
+    for result in (mode, tested):
+        assert result.exit_code == 1
+        assert "past. Its end has to lie in the future." in words(result)
+    assert "There is no relay of this name." in words(portier(place, "point", "test", "front.leaf"))
+
+
+def test_what_ends_with_no_time_is_said_to_end(place: House) -> None:
+    assert "in service no more" in said(portier(place, "door", "service", "front", "--for", "0s"))
