@@ -7,6 +7,7 @@ calendar is loaded.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,6 +46,8 @@ def options(arguments: list[str]) -> Options | None:
 
 def main(options: Options) -> int:
     """Be ``control`` until told to stop; the exit status."""
+    # Without a handler it would end this process; it waits until there is one.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     state = options.state
     try:
         start_utc_ms = utc_ms(options.bench_start)
@@ -77,6 +80,7 @@ def main(options: Options) -> int:
     reason = service.run()
     guard.dismiss(guarded_by)
     if reason == RELOAD:
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # also for what comes up now
         os.execv(sys.executable, [sys.executable, "-m", "gateway", *sys.argv[1:]])
     return 0
 

@@ -5,6 +5,7 @@ A process of its own, because ``control`` has neither pydantic nor YAML in its m
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -20,7 +21,8 @@ PATIENCE = 10
 
 def main(config: Path, state: Path, now_utc_ms: int) -> int:
     """The exit status."""
-    os.nice(PATIENCE)
+    with contextlib.suppress(OSError):  # a sandbox may refuse it, and the answer is the same
+        os.nice(PATIENCE)
     asked = json.loads(sys.stdin.read())
     store = Store(plans.overlay(state))
     answer = edit(asked, config, store, load.drivers(), now_utc_ms)

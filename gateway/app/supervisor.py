@@ -152,7 +152,8 @@ class Supervisor:
     def _watch_over(self, control: _Role, now: float) -> None:
         """Kill ``control`` if nothing has been heard of it for too long."""
         if word := self._hear():
-            control.hangs_at = now + (START_WITHIN_S if word == b"STOPPING=1" else HANG_S)
+            leaving = word.startswith((b"STOPPING=1", b"RELOADING=1"))
+            control.hangs_at = now + (START_WITHIN_S if leaving else HANG_S)
         if now - self._turned_at > 2 * TURN_S:
             # We did not run either: the whole machine stood still, and that proves nothing.
             control.hangs_at = max(control.hangs_at, now + HANG_S)
@@ -166,7 +167,7 @@ class Supervisor:
         word = b""
         with contextlib.suppress(BlockingIOError):
             while True:
-                word = self._heard.recv(100)
+                word = self._heard.recv(300)
         return word
 
     def _reap(self) -> int | None:

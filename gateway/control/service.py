@@ -171,6 +171,7 @@ class Service:
         signal.signal(signal.SIGTERM, self._signal)
         signal.signal(signal.SIGINT, self._signal)
         signal.signal(signal.SIGHUP, self._hang_up)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # what came before counts now
         self._journal.start()
         try:
             self._points.open()
@@ -179,7 +180,10 @@ class Service:
             reason = self._controller.run()
         finally:
             self._points.close()
-        self._watchdog.stopping()
+        if reason == RELOAD:
+            self._watchdog.reloading()
+        else:
+            self._watchdog.stopping()
         self._controller.fact("gateway_stopped", {"reason": reason})
         self._journal.close(1.0)
         if self._panel is not None:

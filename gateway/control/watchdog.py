@@ -1,4 +1,4 @@
-"""The service manager's notifications: ready, alive, stopping.
+"""The service manager's notifications: ready, alive, reloading, stopping.
 
 The watchdog is fed by a full turn of the controller's loop and by nothing else, so that a
 loop that hangs is a service that is restarted, with its outputs off meanwhile.
@@ -9,10 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
 from collections.abc import MutableMapping
 
 TURN_MOST_S = 1.0
 """The loop turns at least this often, with or without a watchdog."""
+TAKEOVER_S = 30.0
+"""A new configuration may take this long to take over, from the last turn of the old loop to
+the first of the new one. The unit's own second is too short for a Python that starts."""
 
 
 class Watchdog:
@@ -24,8 +28,10 @@ class Watchdog:
         microseconds = environment.get("WATCHDOG_USEC", "")
         mine = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         self.feed_every_s: float | None = None
+        self._limit_usec = 0
         if microseconds.isdigit() and int(microseconds) > 0 and mine:
-            self.feed_every_s = int(microseconds) / 1e6 / 3
+            self._limit_usec = int(microseconds)
+            self.feed_every_s = self._limit_usec / 1e6 / 3
         self._fed_at = float("-inf")
 
     @property
@@ -34,22 +40,35 @@ class Watchdog:
         return min(TURN_MOST_S, self.feed_every_s or TURN_MOST_S)
 
     def ready(self) -> None:
-        self._say(b"READY=1")
+        """The start, or the takeover, is complete: the manager's own limit applies from now on."""
+        self._say("READY=1")
+        if self._limit_usec:
+            self._say(f"WATCHDOG_USEC={self._limit_usec}")
+
+    def reloading(self) -> None:
+        """This process is about to start again as itself. To be sent after the outputs are off:
+        until :meth:`ready` a hang is noticed only after :data:`TAKEOVER_S`."""
+        now_usec = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        lines = ["RELOADING=1", f"MONOTONIC_USEC={now_usec}"]
+        if self._limit_usec:
+            lines.append(f"WATCHDOG_USEC={int(TAKEOVER_S * 1e6)}")
+        self._say(*lines)
 
     def stopping(self) -> None:
-        self._say(b"STOPPING=1")
+        """This process is about to end. Whoever sends it is killed if it goes on."""
+        self._say("STOPPING=1")
 
     def turned(self, now_s: float) -> None:
         """One full turn of the loop is done."""
         if self.feed_every_s is not None and now_s - self._fed_at >= self.feed_every_s:
             self._fed_at = now_s
-            self._say(b"WATCHDOG=1")
+            self._say("WATCHDOG=1")
 
-    def _say(self, what: bytes) -> None:
+    def _say(self, *lines: str) -> None:
         if not self._address:
             return
         with (
             contextlib.suppress(OSError),  # a manager that does not listen is not our fault
             socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sock,
         ):
-            sock.sendto(what, self._address)
+            sock.sendto("\n".join(lines).encode(), self._address)

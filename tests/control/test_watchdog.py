@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +37,31 @@ def test_it_says_ready_and_stopping(manager: socket.socket, tmp_path: Path) -> N
     watchdog.ready()
     watchdog.stopping()
     assert heard(manager) == [b"READY=1", b"STOPPING=1"]
+
+
+def test_a_takeover_is_announced_and_has_more_time_than_a_turn(
+    manager: socket.socket, tmp_path: Path
+) -> None:
+    """Who says STOPPING and goes on is killed by the manager after the unit's stop time."""
+    given = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000000"}
+    Watchdog(given).reloading()
+    (said,) = heard(manager)
+    lines = dict(line.split("=") for line in said.decode().splitlines())
+    assert set(lines) == {"RELOADING", "MONOTONIC_USEC", "WATCHDOG_USEC"}
+    assert lines["RELOADING"] == "1"
+    assert lines["WATCHDOG_USEC"] == "30000000"
+    assert 0 <= time.monotonic() * 1e6 - int(lines["MONOTONIC_USEC"]) < 60e6
+    Watchdog(given).ready()
+    assert heard(manager) == [b"READY=1", b"WATCHDOG_USEC=1000000"]
+
+
+def test_without_a_watchdog_its_limit_is_not_touched(
+    manager: socket.socket, tmp_path: Path
+) -> None:
+    watchdog = Watchdog({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+    watchdog.reloading()
+    watchdog.ready()
+    assert b"WATCHDOG_USEC" not in b"".join(heard(manager))
 
 
 def test_a_turn_feeds_it_not_too_often(manager: socket.socket, tmp_path: Path) -> None:

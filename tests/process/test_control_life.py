@@ -260,6 +260,37 @@ def test_the_watchdog_is_fed_by_the_loop_and_starves_with_it(place: House) -> No
         hear(manager, b"WATCHDOG=1")
 
 
+def test_a_reload_is_no_end_and_takes_what_comes_meanwhile(place: House) -> None:
+    """The same process goes on: it never says that it stops, and a second reload that comes
+    while the first takes over ends nothing and is not lost."""
+    notify = place.state.parent / "notify"
+    said: list[bytes] = []
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(notify))
+        manager.settimeout(60)
+        place.environment = {"NOTIFY_SOCKET": str(notify), "WATCHDOG_USEC": "1000000"}
+        control = place.run("control")
+        hear(manager, b"READY=1")
+        place.config.write_text(BUILDING.replace("Test building", "Second"))
+        control.popen.send_signal(signal.SIGHUP)
+        while not said or not said[-1].startswith(b"RELOADING=1\n"):
+            said.append(manager.recv(300))
+        place.config.write_text(BUILDING.replace("Test building", "Third"))
+        manager.settimeout(0.05)
+        while b"READY=1" not in said:
+            assert control.popen.poll() is None, control.lines
+            control.popen.send_signal(signal.SIGHUP)
+            with contextlib.suppress(TimeoutError):
+                said.append(manager.recv(300))
+        until(lambda: place.snapshot()["gateway"]["name"] == "Third")
+        assert b"STOPPING=1" not in said
+        assert control.popen.poll() is None, control.lines
+        manager.settimeout(60)
+        control.popen.send_signal(signal.SIGTERM)
+        hear(manager, b"STOPPING=1")
+        assert control.wait() == 0
+
+
 def test_nobody_else_hears_of_a_press_while_control_is_away(place: House) -> None:
     with pytest.raises(client.ControlAway):
         place.command("open_door", door="front")
