@@ -6,11 +6,13 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from gateway.app import broker, listening, people, plans
+from gateway.control.log import Repeats, cause
 from gateway.settings.model import Settings
 from gateway.settings.model_link import Mqtt, Tls
 from gateway.settings.secrets import Secret, SecretError
@@ -23,6 +25,8 @@ OVERLAY_EVERY_S = 2.0
 BROKER_V5 = "PORTIER_BROKER_V5"
 BROKER_V3 = "PORTIER_BROKER_V3"
 """The ports of the embedded broker, when they are not the usual ones."""
+
+Line = MutableMapping[str, Any]
 
 
 class RoleError(Exception):
@@ -84,6 +88,7 @@ def _log(role: str) -> None:
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
+            once_per_cause(structlog.DropEvent),
             structlog.processors.format_exc_info,
             structlog.processors.TimeStamper("%H:%M:%S" if terminal else "iso", utc=not terminal),
             renderer or structlog.processors.JSONRenderer(),
@@ -91,6 +96,27 @@ def _log(role: str) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     structlog.contextvars.bind_contextvars(role=role)
+
+
+def once_per_cause(drop: type[BaseException]) -> Callable[[Any, str, Line], Line]:
+    """A processor of structlog that leaves out what repeats: equal lines, where numbers do not
+    count, and neither do those within a reason. ``drop`` is raised for a line left out."""
+    repeats = Repeats()
+    of_the_cause = ("reason", "detail", "error")
+
+    def process(_logger: Any, level: str, line: Line) -> Line:
+        key = [level]
+        for name, value in line.items():
+            if isinstance(value, str):
+                key.append(f"{name}={cause(value) if name in of_the_cause else value}")
+        left_out = repeats.left_out(tuple(key))
+        if left_out is None:
+            raise drop
+        if left_out:
+            line["repeated"] = left_out
+        return line
+
+    return process
 
 
 def _stop_event() -> threading.Event:

@@ -1,19 +1,63 @@
 """The log of ``control``: written by a thread of its own, so that a terminal or a journal that
-does not take the line never holds up the loop. Lines beyond the bound are dropped, counted."""
+does not take the line never holds up the loop. Lines beyond the bound are dropped, counted.
+
+:class:`Repeats` is for every role: what is tried again and again says why it fails once, and
+then with growing pauses."""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from queue import SimpleQueue
 from typing import TextIO
 
 LINES_MOST = 1_000
 Say = Callable[..., None]
 """``say(level, text, **fields)``."""
+AGAIN_FIRST_S = 60.0
+AGAIN_MOST_S = 6 * 3600.0
+CAUSES_MOST = 500
+_NUMBER = re.compile(r"\d+")
+
+
+def cause(reason: str) -> str:
+    """What two reasons have in common that differ in numbers only, such as those of lines of
+    one chip."""
+    return _NUMBER.sub("#", reason)
+
+
+class Repeats:
+    """Which of many equal lines are written: the first, and later ones with growing pauses. A
+    cause that was absent for twice its pause is new again. For one thread."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._now = monotonic
+        self._causes: OrderedDict[Hashable, list[float]] = OrderedDict()
+        """Cause -> next line not before, pause, last seen, lines left out; oldest first."""
+
+    def left_out(self, key: Hashable) -> int | None:
+        """How many lines of this cause were left out since the last one that was written;
+        ``None``: this one is left out, too."""
+        now = self._now()
+        known = self._causes.pop(key, None)
+        if known is None or now - known[2] > 2 * known[1]:
+            known = [0.0, AGAIN_FIRST_S / 2, now, 0.0]
+        self._causes[key] = known
+        if len(self._causes) > CAUSES_MOST:
+            self._causes.popitem(last=False)
+        known[2] = now
+        if now < known[0]:
+            known[3] += 1
+            return None
+        left_out, known[3] = int(known[3]), 0.0
+        known[1] = min(known[1] * 2, AGAIN_MOST_S)
+        known[0] = now + known[1]
+        return left_out
 
 
 class Log:

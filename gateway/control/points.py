@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import Literal, Protocol, cast
 
 from gateway.control.inbox import Inbox
+from gateway.control.log import Repeats, cause
 from gateway.core.events import Level, Reading, RelayFault
 from gateway.core.machine import Ms
 
@@ -23,6 +24,7 @@ RETRY_FIRST_S = 0.5
 RETRY_MOST_S = 30.0
 FORGIVEN_AFTER_S = 300.0
 """A point that has been open for this long is opened at once when it fails again."""
+NAMED_MOST = 2_000
 
 
 class PointFault(Exception):
@@ -76,6 +78,13 @@ class Points:
         self._wanted: dict[str, bool] = {}
         self._asked: set[str] = set()
         self._asks: SimpleQueue[str | None] = SimpleQueue()
+        self._missing_now: dict[str, str] = {}
+        """Point -> why it is not open, for the log."""
+        self._unsaid: set[str] = set()
+        """Of those, the ones that failed since the log was last written."""
+        self._repeats = Repeats()
+        self._named: set[tuple[str, str]] = set()
+        """Cause and point of lines that were written; a point that is new is named at once."""
         self._stop = False
         self._helper = threading.Thread(target=self._help, name="points", daemon=True)
 
@@ -90,6 +99,7 @@ class Points:
         for source in self._sources.values():
             if source.kind == "meter":
                 self._ask(source.point)
+        self._report_missing()
         self._helper.start()
 
     def drive(self, point: str, on: bool) -> str:
@@ -134,6 +144,7 @@ class Points:
             self._missing(source, str(fault))
             return False
         self._open[source.point] = opened
+        self._missing_now.pop(source.point, None)
         if source.kind == "relay":
             relay = cast(OpenedRelay, opened)
             if self._helper.ident is None:
@@ -149,7 +160,8 @@ class Points:
         self._inbox.offer(RelayFault(point, reason))
 
     def _missing(self, source: Source, reason: str) -> None:
-        self._say("warning", "point is not open", point=source.point, reason=reason)
+        self._missing_now[source.point] = reason
+        self._unsaid.add(source.point)
         if source.kind == "relay":
             self._inbox.offer(RelayFault(source.point, reason))
         elif source.kind == "contact":
@@ -157,6 +169,23 @@ class Points:
         else:
             for quantity in source.quantities:
                 self._inbox.report(Reading(source.point, quantity, None, reason))
+
+    def _report_missing(self) -> None:
+        """One line for each cause, with all the points that are missing for it."""
+        failed = {cause(self._missing_now[p]) for p in self._unsaid if p in self._missing_now}
+        self._unsaid.clear()
+        for one in sorted(failed):
+            missing = {p: why for p, why in self._missing_now.items() if cause(why) == one}
+            new = {(one, point) for point in missing} - self._named
+            left_out = self._repeats.left_out(one)
+            if left_out is None and not new:
+                continue
+            if len(self._named) < NAMED_MOST:
+                self._named |= new
+            more = {"repeated": left_out} if left_out else {}
+            text = "point is not open" if len(missing) == 1 else "points are not open"
+            reason = next(iter(missing.values()))
+            self._say("warning", text, points=sorted(missing), reason=reason, **more)
 
     def _close(self, point: str) -> None:
         opened = self._open.pop(point, None)
@@ -189,6 +218,8 @@ class Points:
                 heapq.heappush(due, (now if first else now + pause_s, point))
             while due and due[0][0] <= now and not self._stop:
                 self._reopen(heapq.heappop(due)[1])
+            if self._asks.empty():  # else the next ones may fail for the same cause
+                self._report_missing()
 
     def _reopen(self, point: str) -> None:
         source = self._sources[point]
