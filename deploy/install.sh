@@ -4,7 +4,9 @@
 #   sudo deploy/install.sh                 # control, link, web, record, notify, and Mosquitto here
 #   sudo deploy/install.sh --no-broker     # the broker is another machine's
 #   sudo deploy/install.sh --store influx1 # InfluxDB 1.x from Debian as the store
+#   sudo deploy/install.sh --store victoria-metrics
 #
+# The store is written into a new configuration; in one that exists, the line to change is named.
 # It can run twice: what exists is kept (configuration, certificates, data), what is older is
 # replaced (program, units). Nothing is started that has no valid configuration.
 #   --root FOLDER   lay everything out below FOLDER instead, touching nothing of this system
@@ -23,13 +25,15 @@ while [ $# -gt 0 ]; do
         --no-broker) broker=no ;;
         --no-program) program=no ;;
         --store) store=$2; shift ;;
-        -h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -h | --help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
         *) echo "install.sh: $1 is not known; see --help" >&2; exit 2 ;;
     esac
     shift
 done
 case $store in
-    sqlite | influx1 | victoria-metrics) ;;
+    sqlite) store_url=sqlite ;;
+    influx1) store_url=influx1://127.0.0.1:8086/portier ;;
+    victoria-metrics) store_url=influx://127.0.0.1:8428 ;;
     *) echo "install.sh: --store takes sqlite, influx1 or victoria-metrics" >&2; exit 2 ;;
 esac
 
@@ -104,7 +108,15 @@ if [ $program = yes ]; then
     fi
 fi
 
-once 640 "$source/config/office.yaml" /etc/portier/portier.yaml
+config=/etc/portier/portier.yaml
+if [ ! -e "$root$config" ]; then
+    once 640 "$source/config/office.yaml" $config
+    sed -i "s#^  store: sqlite\$#  store: $store_url#" "$root$config"
+elif [ $store != sqlite ] && ! grep -v '^ *#' "$root$config" | grep -qF "$store_url"; then
+    say "$config is yours and names another store; to use this one, write below record:"
+    say "  store: $store_url"
+    say "and then: sudo systemctl reload portier-control; sudo systemctl restart portier-record portier-web"
+fi
 if live; then chgrp portier /etc/portier/portier.yaml; fi
 # Readable by every role, each of which has a user of its own; secrets are not in it.
 chmod 644 "$root/etc/portier/portier.yaml"
@@ -136,16 +148,28 @@ if [ $broker = yes ]; then
         systemctl restart mosquitto
     fi
 fi
-if live; then
-    case $store in
-        victoria-metrics)
-            put 644 "$here/store/victoria-metrics.default" /etc/default/victoria-metrics
-            systemctl enable -q victoria-metrics; systemctl restart victoria-metrics ;;
-        influx1)
-            systemctl enable -q influxdb; systemctl restart influxdb
-            influx -execute 'CREATE DATABASE portier' ;;
-    esac
-fi
+case $store in
+    victoria-metrics)
+        put 644 "$here/store/victoria-metrics.default" /etc/default/victoria-metrics
+        if live; then
+            systemctl enable -q victoria-metrics
+            systemctl restart victoria-metrics
+        fi ;;
+    influx1)
+        put 644 "$here/store/influxdb.portier.conf" /etc/systemd/system/influxdb.service.d/portier.conf
+        if live; then
+            systemctl daemon-reload
+            systemctl enable -q influxdb
+            systemctl restart influxdb
+            # It is started before it answers; a Raspberry Pi with years of data takes its time.
+            tries=0
+            until answer=$(influx -host 127.0.0.1 -execute 'CREATE DATABASE portier' 2>&1); do
+                tries=$((tries + 1))
+                [ $tries -lt 120 ] || fail "InfluxDB does not answer (journalctl -u influxdb): $answer"
+                sleep 1
+            done
+        fi ;;
+esac
 
 # Raspberry Pi OS keeps a relay on when the process that held it is killed; with this it
 # lets go, and the wiring decides. Counts from the next start of the machine.
@@ -156,15 +180,18 @@ for boot in /boot/firmware/config.txt /boot/config.txt; do
     fi
 done
 
-for role in control link web record notify; do
-    put 644 "$here/systemd/portier-$role.service" "/etc/systemd/system/portier-$role.service"
+for unit in "$here"/systemd/*; do
+    put 644 "$unit" "/etc/systemd/system/$(basename "$unit")"
 done
 if live; then
     systemctl daemon-reload
     if udevadm control --reload 2>/dev/null; then udevadm trigger --subsystem-match=gpio; fi
     if /opt/portier/.venv/bin/portier check /etc/portier/portier.yaml; then
-        systemctl enable -q portier-control portier-link portier-web portier-record portier-notify
-        systemctl restart portier-control portier-link portier-web portier-record portier-notify
+        units="portier-control portier-link portier-web portier-record portier-notify"
+        # shellcheck disable=SC2086
+        systemctl enable -q $units portier-notify.path
+        # shellcheck disable=SC2086
+        systemctl restart $units portier-notify.path
         say "running; the first log-in: journalctl -u portier-web | grep -i password"
     else
         fail "installed, not started: mend /etc/portier/portier.yaml, then run this again"
