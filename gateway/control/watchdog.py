@@ -39,6 +39,10 @@ class Watchdog:
         """The loop must turn at least this often."""
         return min(TURN_MOST_S, self.feed_every_s or TURN_MOST_S)
 
+    def starting(self, more_s: float) -> None:
+        """The start takes at least so much longer."""
+        self._say(f"EXTEND_TIMEOUT_USEC={int(more_s * 1e6)}")
+
     def ready(self) -> None:
         """The start, or the takeover, is complete: the manager's own limit applies from now on."""
         self._say("READY=1")
