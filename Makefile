@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check unit lives process faults page bench hil shots lighthouse soak mutants fuzz lock clean
+.PHONY: help setup run test check unit lives process faults page system roots bench hil shots lighthouse soak mutants fuzz lock clean
 
 help: ## What there is
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 \2/p' $(MAKEFILE_LIST) | awk '{printf "  make %-8s", $$2; $$1=$$2=""; print}'
@@ -47,7 +47,7 @@ unit: $(VENV)/.test ## The everyday tests: unit, stories, short simulation
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -q tests/core tests/stories
 	@$(BIN)/coverage report --skip-covered
-	@$(BIN)/python -m pytest -q -n 2 -m "not lives and not process and not page and not hil" \
+	@$(BIN)/python -m pytest -q -n 2 -m "not lives and not process and not page and not system and not hil" \
 	  --ignore tests/core --ignore tests/stories --ignore tests/benchmarks
 
 lives: $(VENV)/.test ## Eighteen more months of building life with every fault, a seed each
@@ -66,7 +66,17 @@ page: $(VENV)/.test ## The page in a real Chromium
 	@sh tests/parts.sh chromium
 	@$(BIN)/python -m pytest -q -n 2 -m page
 
-test: check unit lives process page ## Everything, on real parts
+system: $(VENV)/.test ## Installed on a real Debian 12 and 13 with systemd, in containers; needs root
+	@sh tests/parts.sh debootstrap systemd-container
+	@$(BIN)/python -m pytest -q -n 2 -m system tests/system
+
+# They take a minute or two each, so they are built while the other tests run.
+roots:
+	@sh tests/parts.sh debootstrap systemd-container
+	@mkdir -p .cache/system
+	@nice $(PYTHON) tests/system/root.py >.cache/system/build.log 2>&1 </dev/null &
+
+test: roots check unit lives process page system ## Everything, on real parts
 
 bench: $(VENV)/.test ## The figures of the design, measured side by side with their floor
 	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd

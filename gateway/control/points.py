@@ -194,7 +194,8 @@ class Points:
         try:
             opened.close()
         except Exception as error:  # noqa: BLE001 - the other relays must still go off
-            self._say("error", "point did not close", point=point, reason=str(error))
+            if self._repeats.left_out(("close", point, cause(str(error)))) is not None:
+                self._say("error", "point did not close", point=point, reason=str(error))
 
     # --- the helper -----------------------------------------------------------------------
 

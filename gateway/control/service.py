@@ -27,7 +27,7 @@ from gateway import __version__
 from gateway.control.clock import Clock, Trust, boot
 from gateway.control.controller import Controller
 from gateway.control.inbox import Inbox
-from gateway.control.log import Log
+from gateway.control.log import Log, Repeats, cause
 from gateway.control.points import Points, Source
 from gateway.control.watchdog import Watchdog
 from gateway.core.effects import Send
@@ -150,6 +150,7 @@ class Service:
         self._panel: Server | None = None
         self._desk: Desk | None = None
         self._journal_reason = ""
+        self._repeats = Repeats()
         self._controller = Controller(
             settings.plan,
             clock=self._clock,
@@ -329,7 +330,7 @@ class Service:
         if self._desk is not None:
             self._desk.journal_reason = reason
         self._inbox.offer(JournalState(reason))
-        if reason:
+        if reason and self._repeats.left_out(cause(reason)) is not None:
             self._log.say("error", "the journal does not take what happens", reason=reason)
 
     def _signal(self, number: int, _frame: FrameType | None) -> None:

@@ -1,0 +1,44 @@
+"""The wall clock of every unit is stepped, by a library that is loaded before them. Nothing here
+may set the clock of the machine that the tests run on."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.system.installed import RUNNING, Gateway
+from tests.system.machine import until
+
+pytestmark = pytest.mark.system
+STEP = "/etc/portier/clock-of-the-tests"
+DROP_IN = f"""[Service]
+Environment=LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1
+Environment=FAKETIME_TIMESTAMP_FILE={STEP} FAKETIME_NO_CACHE=1 FAKETIME_DISABLE_SHM=1
+Environment=FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_DONT_RESET=1
+"""
+
+
+def test_the_clock_of_the_host_cannot_be_set(gateway: Gateway) -> None:
+    done = gateway.machine.run("date", "-s", "2030-01-01")
+    assert done.status != 0
+    assert "2030" not in gateway.machine.ok("date")
+
+
+def test_steps_of_the_clock_stop_nothing(gateway: Gateway) -> None:
+    machine = gateway.machine
+    machine.write(STEP, "+0\n")
+    for unit in RUNNING:
+        machine.write(f"/etc/systemd/system/{unit}.d/clock.conf", DROP_IN)
+    machine.ok("systemctl", "daemon-reload")
+    machine.ok("systemctl", "restart", *RUNNING)
+    gateway.ready()
+    for step in ("+2h", "-1d", "+400d", "+0"):
+        before = gateway.snapshot()["utc_offset_ms"]
+        machine.write(STEP, step + "\n")
+        until(
+            lambda: abs(gateway.snapshot()["utc_offset_ms"] - before) > 3_600_000,  # noqa: B023
+            what=f"the step of {step} is seen",
+        )
+        gateway.opens()
+        until(lambda: gateway.page.ask("GET", "/health/live")[0] == 200)
+    assert gateway.restarts() == dict.fromkeys(gateway.restarts(), 0)
+    gateway.ready()
