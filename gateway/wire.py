@@ -13,7 +13,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple, TypeGuard
@@ -28,6 +28,10 @@ PUBLISHED: tuple[Lane, ...] = ("urgent", "routine")
 DEEPEST = 40
 """Levels of what somebody else may nest; Python's own functions follow some hundreds."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_SHOWN_MS, _LAST_SHOWN_MS = (
+    int((datetime(year, 1, 1, tzinfo=UTC) - _EPOCH).total_seconds() * 1000) - before_ms
+    for year, before_ms in ((2, 0), (9999, 1))
+)
 LAST_UTC_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, where RFC 3339 ends
 _LAST_INT = 2**63 - 1
 _TYPE = re.compile(r"portier\.([a-z][a-z0-9_]{0,63})\.v1")
@@ -116,6 +120,13 @@ class Event(NamedTuple):
 def event_id(gateway: str, journal: str, lane: str, seq: int) -> str:
     """The name of a fact, the same on every way out."""
     return f"{gateway}/{journal}/{lane}/{seq}"
+
+
+def calendar_time(utc_ms: float, zone: tzinfo = UTC) -> datetime:
+    """An instant as a date and time of ``zone``. Never raises: what lies outside of the years 2
+    to 9998, where every zone has a date, is shown as their first or last instant."""
+    within_ms = min(max(utc_ms, _FIRST_SHOWN_MS), _LAST_SHOWN_MS)
+    return (_EPOCH + timedelta(milliseconds=within_ms)).astimezone(zone)
 
 
 def rfc3339(utc_ms: UtcMs) -> str:
@@ -609,6 +620,7 @@ __all__ = [
     "Row",
     "WireError",
     "asyncapi",
+    "calendar_time",
     "data_schema",
     "event_id",
     "event_schema",

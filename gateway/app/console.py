@@ -24,6 +24,7 @@ from gateway.core.reasons import REASONS
 from gateway.panel import client
 from gateway.panel.messages import encode
 from gateway.settings.units import UnitError, duration_ms
+from gateway.wire import calendar_time
 
 Config = Annotated[
     Path,
@@ -204,7 +205,7 @@ def clock_text(utc_ms: UtcMs | None) -> str:
     """Local date and time, or that it is not known."""
     if utc_ms is None:
         return "time unknown"
-    return datetime.fromtimestamp(utc_ms / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return calendar_time(utc_ms).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def ago_text(ms: Ms) -> str:

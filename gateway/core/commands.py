@@ -118,6 +118,10 @@ def _set_mode(turn: Turn, event: SetMode) -> None:
     if over:
         _refuse(turn, event, "past")
         return
+    span_ms = for_ms if ends_utc_ms is None or utc_ms is None else ends_utc_ms - utc_ms
+    if span_ms > schedule.OVERRIDE_LIMIT_MS:
+        _refuse(turn, event, "limit")
+        return
     given = schedule.Overridden(event.mode, ends_utc_ms, for_ms, by)
     _follow(turn, event.door, schedule.step(before, given, turn.now).state, by, command)
 

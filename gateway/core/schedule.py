@@ -19,6 +19,9 @@ from gateway.core.values import dataclass
 
 Source = Literal["schedule", "override", "switch", "safe"]
 
+OVERRIDE_LIMIT_MS: Ms = 366 * 86_400_000
+"""A mode is set for at most this long: beyond it a wrong date is likelier than a wish."""
+
 
 @dataclass(frozen=True)
 class Override:
@@ -166,6 +169,9 @@ def _live_override(schedule: Schedule, now: Ms) -> Override | None:
         return None
     ends_at = override.ends_at
     if override.civil:
+        if offset_ms is not None:  # an older version saved any end
+            ends_at = min(ends_at, now + offset_ms + OVERRIDE_LIMIT_MS)
+            override = replace(override, ends_at=ends_at)
         until_ms = override.until_ms if offset_ms is None else ends_at - offset_ms
         override = replace(override, until_ms=until_ms, until_utc_ms=ends_at)
     else:

@@ -10,12 +10,12 @@ import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, tzinfo
 
 from gateway.core.facts import LANES, Lane
 from gateway.core.machine import UtcMs
 from gateway.journal.reader import Reader
-from gateway.wire import PUBLISHED, Row
+from gateway.wire import PUBLISHED, Row, calendar_time
 
 PAGE_ROWS = 5_000
 COLUMNS = (
@@ -143,21 +143,16 @@ def local_time(utc_ms: UtcMs | None, zone: tzinfo) -> str | None:
     """RFC 3339 with the zone's offset, so that the hour that comes twice in autumn is clear."""
     if utc_ms is None:
         return None
-    return _instant(utc_ms, zone).isoformat(timespec="milliseconds")
+    return calendar_time(utc_ms, zone).isoformat(timespec="milliseconds")
 
 
 def _german_time(utc_ms: UtcMs | None, zone: tzinfo) -> str:
     """A time that a German Excel can reckon with: therefore its offset has a column of its own."""
     if utc_ms is None:
         return ""
-    instant = _instant(utc_ms, zone)
+    instant = calendar_time(utc_ms, zone)
     return f"{instant:%d.%m.%Y %H:%M:%S},{instant.microsecond // 1000:03d}"
 
 
 def _offset(utc_ms: UtcMs | None, zone: tzinfo) -> str:
-    return "" if utc_ms is None else f"UTC{_instant(utc_ms, zone):%z}"
-
-
-def _instant(utc_ms: UtcMs, zone: tzinfo) -> datetime:
-    whole, rest = divmod(utc_ms, 1000)
-    return datetime.fromtimestamp(whole, UTC).replace(microsecond=rest * 1000).astimezone(zone)
+    return "" if utc_ms is None else f"UTC{calendar_time(utc_ms, zone):%z}"

@@ -10,11 +10,12 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from gateway.wire import calendar_time
 
 LOCALES = Path(__file__).parent / "locales"
 DISCREET = frozenset({"long_stay", "no_motion"})
@@ -149,5 +150,5 @@ class _Said:
 
     def time(self, utc_ms: int) -> str:
         """An instant as the building's clocks show it."""
-        at = datetime.fromtimestamp(utc_ms / 1000, ZoneInfo(self.house.timezone))
+        at = calendar_time(utc_ms, ZoneInfo(self.house.timezone))
         return at.strftime(str(self.words["words"]["time"]))

@@ -10,12 +10,13 @@ import json
 import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 from statistics import median
 from typing import Any
 
 from gateway.journal.reader import Boot, Reader, boots
 from gateway.journal.schema import HOUR_MS
+from gateway.wire import calendar_time
 
 GAP_DAYS = 30
 MONTHS = 12
@@ -136,7 +137,7 @@ def months(reader: Reader, room: str, now_utc_ms: int, zone: tzinfo) -> list[Mon
         return found
 
     told = sorted(reader.read(work), key=lambda fact: fact[2])
-    now = datetime.fromtimestamp(now_utc_ms / 1000, zone)
+    now = calendar_time(now_utc_ms, zone)
     oldest = (now.replace(day=15) - timedelta(days=30.44 * (MONTHS - 1))).strftime("%Y-%m")
     return [month for month in _by_month(told, zone) if month.month >= oldest]
 
@@ -155,7 +156,7 @@ def _by_month(told: Iterable[tuple[str, str, int, dict[str, Any]]], zone: tzinfo
     took: dict[tuple[str, str], int] = {}
     for kind, call, utc_ms, data in told:
         if kind == "call_raised":
-            begun.setdefault(call, datetime.fromtimestamp(utc_ms / 1000, zone).strftime("%Y-%m"))
+            begun.setdefault(call, calendar_time(utc_ms, zone).strftime("%Y-%m"))
             if not data.get("test"):
                 real.add(call)
         elif isinstance(after := data.get("after_ms"), int):

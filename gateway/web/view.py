@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from gateway.web.house import House
-from gateway.wire import Row
+from gateway.wire import Row, calendar_time
 
 
 def iso(utc_ms: int | None) -> str | None:
     """``2024-05-01T08:00:00.000Z``; ``None`` stays."""
     if utc_ms is None:
         return None
-    moment = datetime.fromtimestamp(utc_ms / 1000, UTC)
+    moment = calendar_time(utc_ms)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from gateway.journal.reader import Reader, boots
 from gateway.web.own_file import OwnFile
+from gateway.wire import calendar_time
 
 WEEKS = 26
 SETTLED_AFTER = timedelta(days=7)
@@ -46,7 +47,7 @@ class Weeks:
         """The last :data:`WEEKS` weeks of a door up to the running one, in order; weeks from
         before anything was measured are absent. Runs in a thread of the journal's readers;
         raises :class:`gateway.journal.reader.JournalUnavailable`."""
-        today = datetime.fromtimestamp(now_utc_ms / 1000, self._zone).date()
+        today = calendar_time(now_utc_ms, self._zone).date()
         running = today - timedelta(days=today.weekday())
         mondays = [running - timedelta(weeks=back) for back in reversed(range(WEEKS))]
         kept = self._kept(door, mondays[0])

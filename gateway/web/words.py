@@ -8,13 +8,15 @@ raises :class:`KeyError`; keys that come from outside go through :meth:`Words.ge
 from __future__ import annotations
 
 import tomllib
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, timedelta, tzinfo
 from functools import cache
 from pathlib import Path
 
 from babel.core import Locale
 from babel.dates import format_date, format_time, get_timezone_name
 from babel.numbers import format_decimal
+
+from gateway.wire import calendar_time
 
 LANGUAGES = ("de", "en")
 LOCALES = Path(__file__).parent / "locales"
@@ -64,8 +66,8 @@ class Words:
 
     def clock(self, utc_ms: int, now_utc_ms: int, *, seconds: bool = False) -> str:
         """An instant as people say it: the time alone today, with the date otherwise."""
-        moment = datetime.fromtimestamp(utc_ms / 1000, UTC).astimezone(self.zone)
-        today = datetime.fromtimestamp(now_utc_ms / 1000, UTC).astimezone(self.zone).date()
+        moment = calendar_time(utc_ms, self.zone)
+        today = calendar_time(now_utc_ms, self.zone).date()
         style = "medium" if seconds else "short"
         time = format_time(moment, style, tzinfo=self.zone, locale=self._locale)
         if moment.date() == today:
@@ -78,7 +80,7 @@ class Words:
     def moment(self, utc_ms: int, *, ms: bool = True) -> str:
         """An instant in full, to the millisecond or second, for tables. In the hour that comes
         twice in autumn it says which of the two is meant."""
-        moment = datetime.fromtimestamp(utc_ms / 1000, UTC).astimezone(self.zone)
+        moment = calendar_time(utc_ms, self.zone)
         date = format_date(moment, "short", locale=self._locale)
         time = format_time(moment, "medium", tzinfo=self.zone, locale=self._locale)
         if moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset():
@@ -96,7 +98,7 @@ class Words:
 
     def day(self, utc_s: float) -> str:
         """A date."""
-        moment = datetime.fromtimestamp(utc_s, self.zone)
+        moment = calendar_time(utc_s * 1000, self.zone)
         return format_date(moment, "medium", locale=self._locale)
 
     def date(self, iso: str) -> str:

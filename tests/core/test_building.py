@@ -28,9 +28,11 @@ from gateway.core.events import (
     SetMode,
     TestRelay,
 )
+from gateway.core.facts import Json
 from gateway.core.machine import Broken, Ms
 from gateway.core.plan import BuildingPlan, DoorPlan, FirePlan, RelayPlan
 from gateway.core.reasons import REASONS
+from gateway.core.schedule import OVERRIDE_LIMIT_MS
 from tests.core.building_bench import FRONT, OFFSET, PLAN, SMALL, STAFF, Bench
 
 # --- start and time -----------------------------------------------------------------------
@@ -617,3 +619,31 @@ def test_a_building_without_anything_lives() -> None:
     bench.until(10**7)
     assert bench.shown()["doors"] == {}
     assert bench.shown()["fire"] is None
+
+
+@pytest.mark.parametrize(
+    ("until_ms", "for_ms", "reason"),
+    [
+        (OVERRIDE_LIMIT_MS, None, ""),
+        (OVERRIDE_LIMIT_MS + 1, None, "limit"),
+        (8_000 * OVERRIDE_LIMIT_MS, None, "limit"),
+        (None, OVERRIDE_LIMIT_MS, ""),
+        (None, OVERRIDE_LIMIT_MS + 1, "limit"),
+        (None, 2**63, "limit"),
+    ],
+)
+def test_a_mode_is_set_for_a_year_at_most(
+    until_ms: Ms | None, for_ms: Ms | None, reason: str
+) -> None:
+    bench = Bench()
+    until_utc_ms = None if until_ms is None else OFFSET + 1000 + until_ms
+    assert bench.mode(1000, "off", until_utc_ms=until_utc_ms, for_ms=for_ms).reason == reason
+
+
+def test_an_end_far_away_that_was_saved_before_there_was_a_limit_is_shortened() -> None:
+    entry: dict[str, Json] = {"mode": "off", "until_utc_ms": 253_402_300_799_000, "by": "web:3"}
+    started = building.start(PLAN, {"overrides": {"front": entry}}, 0).state
+    known = building.step(started, CivilTime(OFFSET + 1000, True), 1000).state
+    override = known.schedules["front"].override
+    assert override is not None
+    assert override.until_utc_ms == OFFSET + 1000 + OVERRIDE_LIMIT_MS

@@ -106,3 +106,13 @@ def test_the_browsers_language_is_chosen() -> None:
     assert best_language("fr,de;q=0.3,en;q=0.2") == "de"
     assert best_language("") == "de"
     assert best_language("*;q=x") == "de"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("utc_ms", [-(10**20), 253_402_300_799_999, 10**20])
+def test_no_instant_is_too_far_away_to_be_shown(language: str, utc_ms: int) -> None:
+    words = Words(language, ZoneInfo("Pacific/Kiritimati"))
+    assert words.clock(utc_ms, 1_700_000_000_000)
+    assert words.clock(1_700_000_000_000, utc_ms)
+    assert words.moment(utc_ms)
+    assert words.day(utc_ms / 1000)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -253,3 +255,12 @@ def test_commands_are_never_retained_and_events_arrive_at_least_once() -> None:
             assert operation["action"] == "receive"
             assert operation["bindings"]["mqtt"]["retain"] is False
     assert operations["sendEvent"]["bindings"]["mqtt"]["qos"] == 1
+
+
+@pytest.mark.parametrize("utc_ms", [-(10**30), -1, 0, 253_402_300_799_999, 10**30, 1e308])
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago", "Europe/Berlin"])
+def test_every_instant_can_be_shown_in_every_zone(utc_ms: float, zone: str) -> None:
+    shown = wire.calendar_time(utc_ms, ZoneInfo(zone))
+    assert shown.strftime("%d.%m.%Y %H:%M:%S")
+    if abs(utc_ms) < 10:
+        assert shown == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=utc_ms)

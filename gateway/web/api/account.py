@@ -19,6 +19,7 @@ from gateway.web.problems import Problem
 from gateway.web.proving import prove
 from gateway.web.sessions import Session, session_id
 from gateway.web.users import hashed
+from gateway.wire import calendar_time
 
 router = APIRouter(tags=["account"])
 SessionId = Annotated[str, Path(max_length=100)]
@@ -235,8 +236,8 @@ def session_shape(found: Session, this: str) -> SessionShape:
     """``this``: the id of the session that asks."""
     return SessionShape(
         id=found.id,
-        begun=datetime.fromtimestamp(found.begun, UTC),
-        seen=datetime.fromtimestamp(found.seen, UTC),
+        begun=calendar_time(found.begun * 1000),
+        seen=calendar_time(found.seen * 1000),
         browser=found.browser,
         this=found.id == this,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -21,6 +21,7 @@ from gateway.web.records import Expired, Unavailable
 from gateway.web.render import language_of
 from gateway.web.searching import search, words_of
 from gateway.web.view import fact_json
+from gateway.wire import calendar_time
 
 router = APIRouter(tags=["journal"])
 WRITERS = {"csv": plain_csv, "csv-de": german_csv, "jsonl": jsonl}
@@ -114,7 +115,7 @@ async def history(
     change of a contact or relay. Gaps are gaps."""
     if site.house.snapshot is None or point not in site.house.snapshot["points"]:
         raise Problem(404, "unknown_point")
-    to = end or datetime.fromtimestamp(site.house.now_utc_ms / 1000, UTC)
+    to = end or calendar_time(site.house.now_utc_ms)
     try:
         since = start or to - timedelta(days=1)
     except OverflowError:  # the day before the first of all
@@ -134,7 +135,7 @@ async def history(
         quantities={
             quantity: [
                 Bucket(
-                    time=datetime.fromtimestamp(b.utc_ms / 1000, UTC),
+                    time=calendar_time(b.utc_ms),
                     min=b.min, mean=b.mean, max=b.max, count=b.count,
                 )
                 for b in series
@@ -142,7 +143,7 @@ async def history(
             for quantity, series in found.quantities.items()
         },
         changes=[
-            Change(time=datetime.fromtimestamp(at / 1000, UTC), active=active)
+            Change(time=calendar_time(at), active=active)
             for at, active in found.changes
         ],
     )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
 
 from fastapi import APIRouter
 
@@ -24,6 +23,7 @@ from gateway.web.records import Unavailable
 from gateway.web.site import Site
 from gateway.web.upkeep import Gaps
 from gateway.web.upkeep_site import Upkeep, told, upkeep_of
+from gateway.wire import calendar_time
 
 router = APIRouter(tags=["maintenance"])
 
@@ -75,7 +75,7 @@ def _meter(site: Site, gaps: Gaps) -> MeterGaps:
     offset = site.house.utc_offset_ms
     heard = None
     if at_ms is not None and offset is not None:
-        heard = datetime.fromtimestamp((at_ms + offset) / 1000, UTC)
+        heard = calendar_time(at_ms + offset)
     return MeterGaps(
         id=gaps.point,
         refused=gaps.refused,

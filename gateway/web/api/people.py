@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
@@ -27,6 +26,7 @@ from gateway.web.problems import Problem
 from gateway.web.records import Unavailable
 from gateway.web.sessions import session_id
 from gateway.web.users import User
+from gateway.wire import calendar_time
 
 router = APIRouter(tags=["people"])
 UserId = Annotated[int, Path(ge=1, le=2**53)]
@@ -140,7 +140,7 @@ async def end_one_of(user: UserId, session: SessionId, who: Admin, site: TheSite
 async def tokens(who: Admin, site: TheSite) -> list[TokenShape]:
     """All tokens that have not run out, without their secret."""
     return [
-        TokenShape(name=t.name, role=t.role, expires=datetime.fromtimestamp(t.expires, UTC))
+        TokenShape(name=t.name, role=t.role, expires=calendar_time(t.expires * 1000))
         for t in site.users.list_tokens()
     ]
 
@@ -155,7 +155,7 @@ async def add_token(wanted: NewToken, who: AdminProved, site: TheSite) -> TokenS
     return TokenShape(
         name=made.name,
         role=made.role,
-        expires=datetime.fromtimestamp(made.expires, UTC),
+        expires=calendar_time(made.expires * 1000),
         token=secret,
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Response
@@ -12,6 +12,7 @@ from gateway.web import walk
 from gateway.web.access import Maintenance, TheSite
 from gateway.web.api.models import Strict, problems
 from gateway.web.testbook import Kind, Page
+from gateway.wire import calendar_time
 
 router = APIRouter(tags=["maintenance"])
 Number = Annotated[int, Path(ge=1, le=2**53)]
@@ -90,7 +91,7 @@ class TestBookShape(BaseModel):
 
 
 def _time(utc_ms: int | None) -> datetime | None:
-    return None if utc_ms is None else datetime.fromtimestamp(utc_ms / 1000, UTC)
+    return None if utc_ms is None else calendar_time(utc_ms)
 
 
 def _shape(page: Page) -> PageShape:
@@ -106,7 +107,7 @@ def _shape(page: Page) -> PageShape:
         kind=page.kind,
         subject=page.subject,
         name=page.name,
-        begun=datetime.fromtimestamp(page.begun_utc_ms / 1000, UTC),
+        begun=calendar_time(page.begun_utc_ms),
         steps=steps,
         signed=_time(page.signed_utc_ms),
         signed_by=page.signed_by,

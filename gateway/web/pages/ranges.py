@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from gateway.web.api.models import FIRST_YEAR, LAST_YEAR
 from gateway.web.view import iso
+from gateway.wire import calendar_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Range:
         def local(utc_ms: int | None) -> str:
             if utc_ms is None:
                 return ""
-            return datetime.fromtimestamp(utc_ms / 1000, zone).strftime("%Y-%m-%dT%H:%M")
+            return calendar_time(utc_ms, zone).strftime("%Y-%m-%dT%H:%M")
 
         return local(self.from_utc_ms), local(self.to_utc_ms)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -21,6 +21,7 @@ from gateway.web.scene import Scene
 from gateway.web.searching import search, words_of
 from gateway.web.site import Site
 from gateway.web.telling import Told, tell
+from gateway.wire import calendar_time
 
 router = APIRouter(include_in_schema=False)
 EVENTS = 100
@@ -120,7 +121,7 @@ async def history(
     known = list((site.house.snapshot or {"points": {}})["points"])
     wanted = [name for part in points or [] for name in part.split(",") if name in known]
     wanted = list(dict.fromkeys(wanted))[:POINTS_MOST] or _first(site, known)
-    now = datetime.fromtimestamp(site.house.now_utc_ms / 1000, UTC)
+    now = calendar_time(site.house.now_utc_ms)
     chosen = Range.read(start, end, zone).filled(now, timedelta(days=1))
     series: list[dict[str, Any]] = []
     marks: dict[str, Any] = {"marks": [], "texts": [], "subjects": [], "told": [], "total": 0}
