@@ -349,7 +349,8 @@ def _with_clock(alarm: Alarm, offset_ms: int) -> Alarm:
     if alarm.raised_utc_ms is None and alarm.raised_ms is not None:
         alarm = replace(alarm, raised_utc_ms=alarm.raised_ms + offset_ms)
     if alarm.shelved and alarm.shelved_until_utc_ms is not None:
-        until_ms = alarm.shelved_until_utc_ms - offset_ms
+        # Never later than known so far: a clock that is set back must not hide an alarm longer.
+        until_ms = earliest(alarm.shelved_until_ms, alarm.shelved_until_utc_ms - offset_ms)
         return replace(alarm, shelved_until_ms=until_ms)
     if alarm.shelved_until_ms is not None:
         return replace(alarm, shelved_until_utc_ms=alarm.shelved_until_ms + offset_ms)

@@ -5,11 +5,13 @@
 A pull of any cord raises it, whatever its state was. *Acknowledged* (a named person has seen
 it) only silences the sounder, and lasts until somebody attends; if nobody does in time, it is
 raised again. The lamps stay on until the button in the room is pressed: :class:`CancelPressed`
-is the only event that ends a real call, and nothing but an edge of that button makes one.
+is the only event that ends a call, and nothing but an edge of that button makes one.
 
-In test mode the lamps and the sounder work and nobody is told. In doubt a call is real: one
-that is raised in the last minute of a test, one that was pulled less than a minute before the
-test is ended, one whose cord is still pulled then, and one that stands over a restart.
+In test mode the lamps and the sounder work and nobody is alarmed. A test call is ended by the
+button in the room as well; when the test mode is over it keeps its lamps until then. In doubt a
+call is real: one that is raised in the last minute of a test, one that was pulled less than a
+minute before the test is ended, one whose cord is still pulled then, one that is pulled again
+after it, and one that is active over a restart.
 
 What stands survives a restart (:class:`Restored`), which may come after the first pulls of
 the new boot: then both are one call.
@@ -42,15 +44,13 @@ from gateway.core.call_record import (
     troubles,
 )
 from gateway.core.call_restored import restored
-from gateway.core.call_testing import LAST_MINUTE_MS, TEST_LIMIT_MS, end_test, in_test, set_test
+from gateway.core.call_testing import end_test, in_test, placed_end, refusal, set_test
 from gateway.core.effects import Drive
 from gateway.core.facts import Fact, Json
 from gateway.core.machine import Ms, Step, earliest, replace
 from gateway.core.plan import RoomPlan
 
 __all__ = [
-    "LAST_MINUTE_MS",
-    "TEST_LIMIT_MS",
     "Acknowledged",
     "CallEvent",
     "CancelPressed",
@@ -61,6 +61,7 @@ __all__ = [
     "TestSet",
     "classified",
     "flashes",
+    "refusal",
     "start",
     "step",
     "troubles",
@@ -122,9 +123,11 @@ def _stepped(call: Call, event: CallEvent | None, now: Ms) -> tuple[Call, Facts]
         case Restored(was=was):
             return restored(call, was, now)
         case _:
-            record = call.record and call.record.placed(event.offset_ms)
-            last = tuple(one.placed(event.offset_ms) for one in call.last)
-            return replace(call, record=record, last=last), ()
+            offset_ms, within_ms = event.offset_ms, call.plan.attend_within_ms
+            record = call.record and call.record.placed(offset_ms, now, within_ms)
+            last = tuple(one.placed(offset_ms, now, within_ms) for one in call.last)
+            ended = placed_end(call.test_ended, offset_ms, now)
+            return replace(call, record=record, last=last, test_ended=ended), ()
 
 
 def _lamp(before: Call, after: Call, now: Ms) -> Call:

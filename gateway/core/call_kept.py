@@ -30,6 +30,7 @@ def kept(call: Call, offset_ms: int | None) -> dict[str, Json]:
         "pulled": [*sorted(call.pulled)],
         "stuck": [*sorted(call.stuck)],
         "test_by": call.test_by,
+        "test_ended_utc_ms": _utc(call.test_ended, offset_ms),
         "call": None if record is None else _record(record, offset_ms),
         "last": [_record(one, offset_ms) for one in call.last],
     }
@@ -47,6 +48,7 @@ def read(plan: RoomPlan, kept: Json) -> Call:
         pulled=_points(entry.get("pulled")),
         stuck=_points(entry.get("stuck")),
         test_by=_text(entry.get("test_by")),
+        test_ended=_at(entry, "test_ended"),
         last=tuple(filter(None, map(_read_record, last if isinstance(last, list) else ()))),
         calls=_integer(entry.get("calls")) or 0,
         tests=_integer(entry.get("tests")) or 0,

@@ -50,8 +50,8 @@ def made_real(call: Call, record: Record, cause: str, now: Ms) -> tuple[Call, Re
     return call, real, raised_fact(call, real, None, now)
 
 
-def ended(call: Call, record: Record, point: str | None, at_ms: Ms) -> tuple[Call, Facts]:
-    """Quiet: by the button at ``point``, or (a test call, no point) with the end of its test."""
+def ended(call: Call, record: Record, point: str, at_ms: Ms) -> tuple[Call, Facts]:
+    """Quiet, by the button at ``point``."""
     after_ms = record.after(at_ms)
     over = replace(without_deadline(record), state="quiet", cancelled_after_ms=after_ms)
     data: dict[str, Json] = {

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
 
-from gateway.core.machine import Conditions, Ms, UtcMs, replace
+from gateway.core.machine import Conditions, Ms, UtcMs, clamped, replace
 from gateway.core.plan import LinePlan, RoomPlan
 from gateway.core.values import dataclass
 
@@ -91,10 +91,11 @@ class At:
     ms: Ms | None = None
     utc_ms: UtcMs | None = None
 
-    def placed(self, offset_ms: int) -> At:
-        """The same with what follows from the clock."""
+    def placed(self, offset_ms: int, now: Ms) -> At:
+        """The same with what follows from the clock. It lies in the past, whatever a clock
+        that was ahead has written."""
         if self.ms is None and self.utc_ms is not None:
-            return At(self.utc_ms - offset_ms, self.utc_ms)
+            return At(min(now, self.utc_ms - offset_ms), self.utc_ms)
         if self.utc_ms is None and self.ms is not None:
             return At(self.ms, self.ms + offset_ms)
         return self
@@ -141,16 +142,19 @@ class Record:
         """The time from the first pull; ``None`` where the clock did not know it."""
         return None if self.raised.ms is None else at_ms - self.raised.ms
 
-    def placed(self, offset_ms: int) -> Record:
-        """The same with what follows from the clock."""
+    def placed(self, offset_ms: int, now: Ms, attend_within_ms: Ms) -> Record:
+        """The same with what follows from the clock. The deadline of another boot is at most
+        ``attend_within_ms`` away."""
         by_ms, by_utc_ms = self.attend_by_ms, self.attend_by_utc_ms
+        if by_utc_ms is not None:
+            by_ms = clamped(by_utc_ms - offset_ms, now, attend_within_ms)
         return replace(
             self,
-            since=self.since.placed(offset_ms),
-            raised=self.raised.placed(offset_ms),
-            acknowledged=self.acknowledged.placed(offset_ms),
-            attended=self.attended.placed(offset_ms),
-            attend_by_ms=by_ms if by_utc_ms is None else by_utc_ms - offset_ms,
+            since=self.since.placed(offset_ms, now),
+            raised=self.raised.placed(offset_ms, now),
+            acknowledged=self.acknowledged.placed(offset_ms, now),
+            attended=self.attended.placed(offset_ms, now),
+            attend_by_ms=by_ms,
             attend_by_utc_ms=None,
         )
 
@@ -175,6 +179,8 @@ class Call:
     test_from_ms: Ms | None = None
     test_until_ms: Ms | None = None
     test_by: str | None = None
+    test_ended: At = NEVER
+    """When the last test mode ended."""
     quiet_ms: Ms = 0
     """Since when nobody calls, while nobody does."""
     lit: bool = False

@@ -12,6 +12,7 @@ from gateway.core.call_moves import (
     raised_fact,
 )
 from gateway.core.call_record import NEVER, Call, Record, points_of
+from gateway.core.call_testing import restored_end
 from gateway.core.machine import Ms, replace
 
 
@@ -24,6 +25,7 @@ def restored(call: Call, was: Call, now: Ms) -> tuple[Call, Facts]:
         pulled=call.pulled | (was.pulled & unseen),
         stuck=call.stuck | (was.stuck & unseen),
         cancelled=None,
+        test_ended=call.test_ended if call.test_ended != NEVER else restored_end(was, now),
         last=(*was.last, *call.last)[-LAST_CALLS:],
         calls=was.calls + call.calls,
         tests=was.tests + call.tests,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final, Literal
 
 from gateway.core.facts import Json
-from gateway.core.machine import Conditions, Ms, UtcMs, replace
+from gateway.core.machine import Conditions, Ms, UtcMs, earliest, replace
 from gateway.core.plan import EscalationPlan
 from gateway.core.values import dataclass
 
@@ -176,7 +176,8 @@ def restored(
 
 
 def with_clock(chain: Chain, offset_ms: int) -> Chain:
-    """Instants of this boot get their time, those of another boot their place in this one."""
+    """Instants of this boot get their time, those of another boot their place in this one. What
+    :func:`restored` assumed is the latest: a clock that was ahead must not delay a message."""
     messages = tuple(
         replace(m, at_utc_ms=m.at_ms + offset_ms)
         if m.at_ms is not None and m.at_utc_ms is None
@@ -185,10 +186,11 @@ def with_clock(chain: Chain, offset_ms: int) -> Chain:
     )
     chain = replace(chain, offset_ms=offset_ms, messages=messages)
     if chain.began_utc_ms is not None:
-        began_ms = chain.began_utc_ms - offset_ms
+        began_ms = min(chain.began_ms, chain.began_utc_ms - offset_ms)
         chain = replace(chain, began_ms=began_ms, began_utc_ms=None)
     if chain.due_utc_ms is not None:
-        chain = replace(chain, next_ms=chain.due_utc_ms - offset_ms, due_utc_ms=None)
+        next_ms = earliest(chain.next_ms, chain.due_utc_ms - offset_ms)
+        chain = replace(chain, next_ms=next_ms, due_utc_ms=None)
     return chain
 
 

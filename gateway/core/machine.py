@@ -52,6 +52,12 @@ class Step(Generic[S]):
     effects: tuple[Effect, ...] = ()
 
 
+def clamped(instant_ms: Ms, now: Ms, span_ms: Ms) -> Ms:
+    """A deadline that was computed from civil time, at most ``span_ms`` away and never in the
+    past: the clock that wrote it may have been wrong."""
+    return max(now, min(instant_ms, now + span_ms))
+
+
 def earliest(*instants: Ms | None) -> Ms | None:
     """The first of several deadlines, ``None`` where none is set."""
     first = None

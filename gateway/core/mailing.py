@@ -17,7 +17,7 @@ from typing import Literal
 from gateway.core.effects import Effect, Send
 from gateway.core.events import CivilTime, Delivered
 from gateway.core.facts import Fact, Json
-from gateway.core.machine import Conditions, Ms, Step, UtcMs, earliest, replace
+from gateway.core.machine import Conditions, Ms, Step, UtcMs, clamped, earliest, replace
 from gateway.core.plan import MailingPlan
 from gateway.core.values import dataclass
 
@@ -218,15 +218,16 @@ def _with_clock(mailing: Mailing, offset_ms: int | None, now: Ms) -> Mailing:
     """What is due is known with the clock; the first time ever nothing was missed."""
     if offset_ms is None:
         return replace(mailing, offset_ms=None)
+    within_ms = mailing.plan.confirm_within_ms or 0
     letters = tuple(
         one
         if one.confirm_utc_ms is None
-        else replace(one, confirm_ms=one.confirm_utc_ms - offset_ms)
+        else replace(one, confirm_ms=clamped(one.confirm_utc_ms - offset_ms, now, within_ms))
         for one in mailing.letters
     )
-    last_utc_ms = mailing.last_utc_ms
-    if last_utc_ms is None:
-        last_utc_ms = now + offset_ms
+    # A clock that was ahead must not silence the mailing until its time has come again.
+    utc_ms = now + offset_ms
+    last_utc_ms = utc_ms if mailing.last_utc_ms is None else min(mailing.last_utc_ms, utc_ms)
     return replace(mailing, offset_ms=offset_ms, letters=letters, last_utc_ms=last_utc_ms)
 
 

@@ -215,13 +215,11 @@ def _acknowledge(turn: Turn, event: AcknowledgeCall) -> Reply:
 
 
 def _test(turn: Turn, event: TestRoom) -> Reply:
-    """A test has to be longer than its last minute, in which every pull is real."""
     one = turn.calls.get(event.room)
     if one is None:
         return Reply(event.id, "refused", "unknown_room")
-    if event.for_ms != 0 and not call.LAST_MINUTE_MS < event.for_ms <= call.TEST_LIMIT_MS:
-        return Reply(event.id, "refused", "limit")
-    if one.record is not None and not one.record.test:
-        return Reply(event.id, "refused", "call")
+    reason = call.refusal(one, event.for_ms, turn.now)
+    if reason:
+        return Reply(event.id, "refused", reason)
     step_call(turn, event.room, call.TestSet(event.for_ms, event.issuer.name, event.id))
     return Reply(event.id, "accepted")

@@ -301,3 +301,20 @@ def test_a_shelved_alarm_that_is_gone_and_was_seen_leaves_the_list() -> None:
     bench.shelve(2000)
     bench.clear(3000)
     assert bench.alarms.by_id == {}
+
+
+def test_a_clock_that_is_set_back_hides_no_alarm_for_longer() -> None:
+    bench = Bench()
+    bench.step(ClockKnown(1_700_000_000_000), 0)
+    bench.raise_(1000)
+    bench.shelve(2000)
+    bench.step(ClockKnown(1_700_000_000_000 - 86_400_000), 3000)
+    assert alarms.wake_at(bench.alarms) == 2000 + HOUR
+
+
+def test_a_shelf_of_a_clock_that_was_ahead_ends_within_its_limit() -> None:
+    ahead = replace(WAS, shelved=True, shelved_until_utc_ms=1_800_000_000_000)
+    bench = Bench()
+    bench.step(Restored(ahead), 0)
+    bench.step(ClockKnown(1_700_000_000_000), 1000)
+    assert alarms.wake_at(bench.alarms) == alarms.SHELF_LIMIT_MS

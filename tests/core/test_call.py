@@ -266,16 +266,28 @@ def test_a_test_call_that_is_pulled_again_in_the_last_minute_is_real() -> None:
     assert (bench.call.calls, bench.call.tests) == (1, 1)
 
 
-def test_a_test_call_that_nobody_cancelled_goes_with_the_end_of_the_test() -> None:
+def test_a_test_call_keeps_its_lamps_after_the_test_until_the_button_is_pressed() -> None:
     bench = CallBench()
     bench.test(1000)
     bench.pull(5000)
     bench.pull(7000)
-    bench.until(600_999)
-    assert bench.call.state == "raised"
-    bench.until(601_000)
+    bench.until(3_000_000)
+    assert (bench.call.state, bench.shown["test"]) == ("raised", True)
+    assert bench.lamps() == "reassurance sounder unlock flashing"
+    assert bench.told()[-1] == "room_test False over"
+    bench.cancel(3_001_000)
     assert bench.lamps() == ""
-    assert bench.told()[-2:] == ["room_test False over", "cancelled test"]
+    assert bench.told()[-1] == "cancelled test"
+
+
+def test_a_new_pull_after_the_test_makes_a_test_call_real() -> None:
+    bench = CallBench()
+    bench.test(1000)
+    bench.pull(5000)
+    bench.acknowledge(6000)
+    bench.pull(700_000)
+    assert bench.told()[-1] == "raised wc-1 cord 2"
+    assert (bench.call.state, bench.shown["test"]) == ("raised", False)
 
 
 def test_a_cord_that_is_still_pulled_when_the_test_is_over_calls() -> None:
@@ -297,9 +309,10 @@ def test_who_ends_a_test_from_afar_ends_no_pull_of_the_last_minute() -> None:
     bench.test(1000)
     bench.pull(100_000)
     bench.test(160_000, 0)
-    assert bench.told()[-2:] == ["room_test False ended", "cancelled test"]
+    assert bench.told()[-1] == "room_test False ended"
     bench.test(161_000, 0)
-    assert bench.told()[-2:] == ["room_test False ended", "cancelled test"]
+    assert bench.told().count("room_test False ended") == 1
+    assert (bench.call.state, bench.shown["test"]) == ("raised", True)
 
 
 def test_a_test_can_be_made_longer() -> None:
@@ -311,6 +324,74 @@ def test_a_test_can_be_made_longer() -> None:
     bench.cancel(502_000)
     bench.until(700_000)
     assert bench.call.test_until_ms is None
+
+
+# --- the limits of test mode ----------------------------------------------------------------
+
+
+def test_test_mode_lasts_half_an_hour_in_all_however_often_it_is_prolonged() -> None:
+    bench = CallBench()
+    bench.test(1000, 600_000)
+    assert call.refusal(bench.call, 1_200_000, 601_000 - 1) == ""
+    bench.test(600_000, 1_200_000)
+    assert call.refusal(bench.call, 1_200_000, 601_001) == "test_limit"
+    assert call.refusal(bench.call, 61_000, 1_740_001) == "test_limit"
+    assert call.refusal(bench.call, 0, 1_740_001) == ""
+
+
+def test_the_next_test_mode_begins_ten_minutes_after_the_last_one() -> None:
+    bench = CallBench()
+    bench.test(1000)
+    bench.test(100_000, 0)
+    assert call.refusal(bench.call, 600_000, 699_999) == "test_pause"
+    assert call.refusal(bench.call, 600_000, 700_000) == ""
+
+
+def test_no_test_mode_begins_within_two_minutes_of_a_real_call() -> None:
+    bench = CallBench()
+    bench.pull(1000)
+    assert call.refusal(bench.call, 600_000, 3000) == "call"
+    bench.cancel(5000)
+    assert call.refusal(bench.call, 600_000, 124_999) == "after_call"
+    assert call.refusal(bench.call, 600_000, 125_000) == ""
+
+
+def test_a_test_call_delays_no_further_test() -> None:
+    bench = CallBench()
+    bench.test(1000)
+    bench.pull(5000)
+    bench.cancel(650_000)
+    assert call.refusal(bench.call, 600_000, 1_201_000) == ""
+
+
+@pytest.mark.parametrize(
+    ("offset_ms", "ends_ms"),
+    [(OFFSET, 600_000), (OFFSET + 3_600_000, 600_000), (OFFSET - 3_600_000, 600_000)],
+)
+def test_a_restart_does_not_shorten_the_pause_between_two_tests(
+    offset_ms: int, ends_ms: int
+) -> None:
+    """Whatever the clock of the next boot says, the pause ends ten minutes after its start
+    at the latest; a running test mode ends with the restart."""
+    before = CallBench()
+    before.test(1000)
+    after = before.restarted()
+    after.clock(0, offset_ms)
+    assert call.refusal(after.call, 600_000, ends_ms - 1) == "test_pause"
+    assert call.refusal(after.call, 600_000, ends_ms) == ""
+
+
+def test_the_clock_says_how_long_ago_the_last_test_mode_ended() -> None:
+    before = CallBench()
+    before.test(1000)
+    before.test(100_000, 0)
+    after = before.restarted()
+    assert call.refusal(after.call, 600_000, 10) == "test_pause"
+    after.clock(20, OFFSET + 700_000)
+    assert call.refusal(after.call, 600_000, 20) == ""
+    after.clock(30, OFFSET - 700_000)
+    assert call.refusal(after.call, 600_000, 600_029) == "test_pause"
+    assert call.refusal(after.call, 600_000, 600_030) == ""
 
 
 # --- restart ------------------------------------------------------------------------------
@@ -651,3 +732,16 @@ def test_a_room_with_one_cord_and_nothing_else_works() -> None:
     assert call.wake_at(bench.call) is None
     bench.cancel(2000)
     assert bench.drives == []
+
+
+def test_a_clock_that_was_ahead_delays_no_second_alarm_for_an_unattended_call() -> None:
+    """``attend_within`` counts from the start at the latest; no instant lies in the future."""
+    before = CallBench()
+    before.pull(1000)
+    before.acknowledge(3000)
+    after = before.restarted()
+    after.clock(5, OFFSET - 86_400_000)
+    record = after.call.record
+    assert record is not None
+    assert record.attend_by_ms == 5 + after.call.plan.attend_within_ms
+    assert record.raised.ms == record.acknowledged.ms == record.since.ms == 5

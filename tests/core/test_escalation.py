@@ -329,6 +329,17 @@ def test_without_a_clock_the_last_step_counts_as_told_just_now() -> None:
     assert later.told() == [(60_000, "reception/0 sent")]
 
 
+@pytest.mark.parametrize("ahead_ms", [86_400_000, 365 * 86_400_000])
+def test_a_clock_that_was_ahead_delays_no_message(ahead_ms: int) -> None:
+    """No deadline of another boot is later than its step, counted from the start."""
+    bench = Bench().answer(100, True)
+    chain = with_clock(again(bench.chain), OFFSET - ahead_ms)
+    later = Bench(state=chain)
+    later.until(60_000).answer(60_100, True).until(180_000)
+    sent = [at for at, words in later.told() if words.endswith("sent")]
+    assert sent == [60_000, 180_000]
+
+
 def test_before_its_first_message_it_waits_for_the_clock() -> None:
     late = EscalationPlan("late", (EscalationStepPlan("caretaker", 30_000),))
     chain = again(replace(Bench(late).chain, offset_ms=None))

@@ -172,8 +172,21 @@ def test_what_was_under_way_is_waited_for_once_more() -> None:
 def test_kept_state_that_comes_late_finds_the_clock_known() -> None:
     running = Bench().state
     sent = mailing.kept(Bench().until(HOUR).arrives(HOUR).state)
-    late = mailing.restored(running, sent, 5)
+    late = mailing.restored(running, sent, 2 * HOUR)
     assert late.letters[0].confirm_ms == HOUR + 24 * HOUR
+
+
+def test_a_clock_that_was_ahead_delays_no_mailing_and_no_confirmation() -> None:
+    """The other boot believed that it was a month later."""
+    month_ms = 30 * 24 * HOUR
+    after = again(Bench().until(HOUR).arrives(HOUR).state, DUE[0] - month_ms)
+    assert {letter.confirm_ms for letter in after.state.letters} == {24 * HOUR}
+    after.until(24 * HOUR)
+    assert after.state.conditions == (("test_unconfirmed", "caretaker, care_service"),)
+    after.until(month_ms - 1)
+    assert after.sent == []
+    after.until(month_ms)
+    assert len(after.sent) == 2
 
 
 @pytest.mark.parametrize(

@@ -159,10 +159,12 @@ def test_a_pull_calls_whatever_has_happened_before_unless_the_room_is_in_test(
     assert record.state == "raised"
 
 
-def test_the_test_mode_is_the_only_command_that_makes_lamps_dark() -> None:
-    """And of a test call only, which nobody was told of."""
+def test_no_command_makes_lamps_dark_not_even_those_of_a_test_call() -> None:
     bench = RoomBench()
     bench.test_mode(1000)
     bench.pull(2000)
     bench.at(70_000, TestRoom("x", Issuer("web:3", "web"), 71_000, "wc", 0))
+    assert bench.state == "raised"
+    assert bench.building.relays["wc.reassurance"].on
+    bench.press(80_000, CANCEL)
     assert bench.state == "quiet"

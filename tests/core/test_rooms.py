@@ -261,6 +261,7 @@ def test_a_test_is_longer_than_its_last_minute_and_at_most_half_an_hour() -> Non
     assert bench.test_mode(1000, room="store") == "refused unknown_room"
     assert bench.test_mode(1000, 0) == "accepted"
     assert bench.test_mode(1000, 1_800_000) == "accepted"
+    assert bench.test_mode(2000, 1_800_000) == "refused test_limit"
     shown = bench.shown()["rooms"]["wc"]
     assert (shown["test_until_ms"], shown["test_by"]) == (1_801_000, "web:3")
     subjects = {f.subject for f in bench.facts if f.kind == "command_refused"}
@@ -282,7 +283,8 @@ def test_a_test_call_may_be_acknowledged_and_its_test_made_longer() -> None:
     assert bench.seen(4000) == "accepted"
     assert bench.test_mode(5000) == "accepted"
     assert bench.test_mode(70_000, 0) == "accepted"
-    assert bench.state == "quiet"
+    assert bench.state == "acknowledged"
+    assert bench.test_mode(71_000) == "refused test_pause"
 
 
 # --- restart -------------------------------------------------------------------------------
