@@ -28,6 +28,7 @@ from gateway.core.call_moves import (
     without_deadline,
 )
 from gateway.core.call_record import (
+    NEVER,
     Acknowledged,
     At,
     Call,
@@ -206,7 +207,16 @@ def _pull(call: Call, event: CordSeen, now: Ms, *, found: bool) -> tuple[Call, F
     )
     if record.state != "raised" or real:
         after = again(after, cause, at_ms)
-    if real:
+    if real:  # response times count from the first pull that is no test
+        after = replace(
+            after,
+            raised=At(at_ms),
+            acknowledged=NEVER,
+            acknowledged_by=None,
+            attended=NEVER,
+            acknowledged_after_ms=None,
+            attended_after_ms=None,
+        )
         call = counted(call, test=False)
     if not news and now < record.told_ms + PULL_TOLD_MS:
         return replace(call, record=after), ()

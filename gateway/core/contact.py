@@ -27,9 +27,9 @@ NO_LEVEL_YET = "no_level_yet"
 class Change:
     """The level that counts has changed, at the edge ``edge_ms``.
 
-    ``pressed``: somebody presses now. Becoming active from *unknown* is not a press (a
-    driver that came back says nothing about a finger), save for the first level after
-    start: someone may be pressing while the gateway restarts.
+    ``pressed``: somebody presses now. An edge is a press, a level is none: what is found
+    active at the start or when a driver comes back may be a wire or a jammed button. The edge
+    counts as soon as the driver has reported *inactive*, settled or not.
     """
 
     active: bool | None
@@ -54,6 +54,8 @@ class Contact:
     reason: str = NO_LEVEL_YET
     raw: bool | None = None
     raw_ms: Ms = 0
+    first: bool | None = None
+    """The first level that the driver reported since start, or since it last could not tell."""
     heard: bool = False
     """Anything was reported since start."""
     settle_at_ms: Ms | None = None
@@ -97,6 +99,8 @@ def step(contact: Contact, event: Level | None, now: Ms) -> ContactStep:
     if event is None:
         return _time(contact, now)
     edge_ms = max(min(event.edge_ms, now), contact.raw_ms)
+    if event.active is not None and contact.first is None:
+        contact = replace(contact, first=event.active)
     after, facts, changes = contact, (), ()  # type: Contact, tuple[Fact, ...], tuple[Change, ...]
     if contact.settle_at_ms is not None and edge_ms - contact.raw_ms >= contact.plan.settle_ms:
         # The level before this edge had been stable for long enough.
@@ -140,10 +144,11 @@ def _settle(
     """From ``edge_ms`` on the level that counts is ``active``. ``reason``: why it is unknown."""
     plan, initial = contact.plan, not contact.heard
     stuck = contact.stuck and active is not False
+    before = contact.first if contact.active is None else contact.active
     change = Change(
         active,
         edge_ms,
-        pressed=active is True and not stuck and (initial or contact.active is False),
+        pressed=active is True and not stuck and before is False,
     )
     recent_ms = () if initial else (*contact.recent_ms[-plan.chatter_changes :], edge_ms)
     window_ends_ms, counted = contact.window_ends_ms, contact.counted + 1
@@ -168,6 +173,7 @@ def _settle(
         reason=reason,
         raw=active,
         raw_ms=edge_ms,
+        first=None if active is None else contact.first,
         heard=True,
         settle_at_ms=None,
         unheard_at_ms=None,

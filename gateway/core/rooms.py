@@ -136,25 +136,25 @@ def live(turn: Turn, sort: int, name: str) -> None:
             telling.live(turn, sort, name)
 
 
-def changed(turn: Turn, point: str, was: bool | None, change: Change) -> None:
-    """A settled change of a contact, from ``was``."""
+def changed(turn: Turn, point: str, change: Change) -> None:
+    """A settled change of a contact."""
     for room, role in turn.index.rooms.get(point, ()):
         if role == "cord":
             step_call(turn, room, call.CordSeen(point, CORD[change.active], change.edge_ms))
         elif role in ("cancel", "presence"):
-            if room in turn.calls and _pressed(turn, point, was, change):
+            if room in turn.calls and _pressed(turn, point, change):
                 event = call.CancelPressed if role == "cancel" else call.PresencePressed
                 step_call(turn, room, event(point, change.edge_ms))
         else:
             surroundings.changed(turn, room, role, point, change)
 
 
-def _pressed(turn: Turn, point: str, was: bool | None, change: Change) -> bool:
+def _pressed(turn: Turn, point: str, change: Change) -> bool:
     """Whether somebody in the room has pressed this button just now. A call is not ended by a
     wire: the level found at start, a contact that came back, one that sticks and one that
     chatters press nothing."""
     chatters = turn.contacts[point].window_ends_ms is not None
-    return change.pressed and was is False and not chatters
+    return change.pressed and not chatters
 
 
 def metered(turn: Turn, point: str) -> None:

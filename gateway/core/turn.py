@@ -378,7 +378,7 @@ class Turn:
                 self.step_door(name, door.Released(point))
         for name in self.index.watches.get(point, ()):
             self.step_watch(name, watch.Seen(change.active, change.edge_ms))
-        rooms.changed(self, point, was, change)
+        rooms.changed(self, point, change)
 
     def _request(self, name: str, pressed: door.Requested) -> None:
         """A press is answered in the present, however late it is found: its pulse is given

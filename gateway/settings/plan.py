@@ -78,12 +78,7 @@ def plan(settings: Settings, *, now_utc_ms: int) -> BuildingPlan:
 
 
 def _contacts(settings: Settings) -> tuple[ContactPlan, ...]:
-    pressed = {
-        activator.point
-        for door in settings.doors.values()
-        for activator in door.activators
-        if activator.kind in ("button", "remote")
-    }
+    pressed = {activator.point for door in settings.doors.values() for activator in door.activators}
     urgent = {at for door in settings.doors.values() if (at := _fire_point(settings, door))}
     for room in settings.rooms.values():
         pressed |= {point for point in (room.cancel, room.presence) if point is not None}

@@ -167,13 +167,45 @@ def test_before_its_first_level_a_contact_is_unknown_and_not_off() -> None:
     assert [change.pressed for change in bench.changes] == [False]
 
 
-def test_a_button_held_at_start_is_seen_and_is_a_press() -> None:
+def test_a_contact_held_at_start_is_seen_and_is_no_press() -> None:
     bench = Bench(first=None)
     bench.edge(True, 0)
-    bench.edge(True, 10)  # told again meanwhile: no new edge
+    bench.edge(True, 10)  # reported again: no new edge
     bench.until(30)
-    assert bench.changes == [Change(True, 0, pressed=True)]
+    assert bench.changes == [Change(True, 0, pressed=False)]
     assert bench.told() == [(0, {"active": True, "reason": None, "initial": True})]
+
+
+@pytest.mark.parametrize("pressed_ms", [1, 10, 29, 30, 31, 200])
+def test_an_edge_right_after_the_first_report_is_a_press(pressed_ms: Ms) -> None:
+    bench = Bench(first=None)
+    bench.edge(False, 0)
+    bench.edge(True, pressed_ms)
+    bench.until(1000)
+    assert bench.changes[-1] == Change(True, pressed_ms, pressed=True)
+
+
+def test_an_edge_right_after_a_driver_came_back_is_a_press() -> None:
+    bench = Bench()
+    bench.edge(None, 1000, why="chip gone")
+    bench.edge(False, 2000)
+    bench.edge(True, 2010)
+    bench.until(3000)
+    assert bench.changes[-1] == Change(True, 2010, pressed=True)
+
+
+@pytest.mark.parametrize("bounce_ms", [1, 20])
+def test_a_contact_held_at_start_that_bounces_is_no_press(bounce_ms: Ms) -> None:
+    bench = Bench(first=None)
+    bench.edge(True, 0)
+    bench.edge(False, 5)
+    bench.edge(True, 5 + bounce_ms)
+    bench.until(1000)
+    assert [change.pressed for change in bench.changes] == [False]
+    bench.edge(False, 2000)
+    bench.edge(True, 3000)
+    bench.until(4000)
+    assert bench.changes[-1].pressed
 
 
 def test_a_contact_that_says_nothing_after_start_is_a_fault_and_no_press_later() -> None:

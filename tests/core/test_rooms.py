@@ -148,6 +148,15 @@ def test_cancel_that_is_found_pressed_at_start_ends_nothing() -> None:
     assert bench.state == "raised"
 
 
+def test_cancel_that_is_pressed_right_after_the_start_ends_the_call() -> None:
+    before = RoomBench()
+    before.pull(1000)
+    bench = before.again()
+    bench.level(10, "wc.cancel", False)
+    bench.press(15, "wc.cancel")
+    assert bench.state == "quiet"
+
+
 def test_cancel_that_comes_back_from_a_fault_ends_nothing() -> None:
     bench = RoomBench()
     bench.pull(1000)

@@ -139,7 +139,9 @@ def test_points_arrive_in_the_plan_with_what_their_use_makes_of_them(tmp_path: P
     assert contacts["front.button"] == ContactPlan("front.button", 10, 60_000)
     assert contacts["front.inside"] == ContactPlan("front.inside", 30, 30_000)
     assert contacts["front.leaf"] == ContactPlan("front.leaf", 30, None)
-    assert contacts["front.key"] == ContactPlan("front.key", fault_severity="notice")
+    assert contacts["front.key"] == ContactPlan(
+        "front.key", stuck_after_ms=30_000, fault_severity="notice"
+    )
     assert contacts["fire.alarm"].fault_severity == "urgent"
     assert building.relays == (
         RelayPlan("front.activation", None),
