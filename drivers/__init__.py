@@ -4,6 +4,8 @@ A driver is one file of this folder. It has
 
 * a docstring that says what it drives and how it is wired;
 * ``KIND``: ``"contact"``, ``"relay"`` or ``"meter"``;
+* ``TRUST``: how hard it is to forge what it reports: ``"wired"``, ``"radio"`` (a telegram can be
+  recorded and sent again) or ``"network"`` (whoever reaches the broker can send it);
 * ``class Settings``: a frozen dataclass of the standard library; every field has a
   docstring below it that says what it is and in which unit;
 * ``open(settings, emit, *, name)``, which gives a :class:`Device` for a contact or a
@@ -34,6 +36,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Protocol
 
 Kind = Literal["contact", "relay", "meter"]
+Trust = Literal["wired", "radio", "network"]
 
 DurationMs = Annotated[int, "duration"]
 """Milliseconds. Written ``500 ms`` or ``2 min`` in the configuration, under the name of the

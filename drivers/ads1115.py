@@ -17,6 +17,7 @@ from drivers.i2c.ads1115 import ADDRESSES, GAINS, Input, Range, volts
 from drivers.polling import poll
 
 KIND = "meter"
+TRUST = "wired"
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)+")
 

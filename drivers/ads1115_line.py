@@ -17,6 +17,7 @@ from drivers.i2c.ads1115 import ADDRESSES, Input, volts
 from drivers.polling import poll
 
 KIND = "meter"
+TRUST = "wired"
 CUT_OHM = 1_000_000.0
 """What stands for a resistance without end: no loop of copper has more."""
 QUANTITIES = (Quantity("line_ohm", 0.0, CUT_OHM),)

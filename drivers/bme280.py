@@ -16,6 +16,7 @@ from drivers.i2c import Chip, check_address
 from drivers.polling import poll
 
 KIND = "meter"
+TRUST = "wired"
 QUANTITIES = (
     Quantity("temperature_c", -40.0, 85.0),
     Quantity("humidity_percent", 0.0, 100.0),

@@ -18,6 +18,7 @@ from drivers import Device, DriverFault, DurationMs, Emit, Quantity
 from drivers.polling import Poller
 
 KIND = "meter"
+TRUST = "wired"
 QUANTITIES = (Quantity("temperature_c", -55.0, 125.0),)
 
 POWER_ON_MC = 85_000

@@ -18,6 +18,7 @@ from drivers.enocean import profiles, stick
 from drivers.enocean.esp3 import Telegram
 
 KIND = "contact"
+TRUST = "radio"
 HEALS = True
 LIFE_SIGNAL_MS = 24 * 3_600_000
 BEFORE_NS = 1_000_000_000

@@ -14,6 +14,7 @@ from drivers.enocean import profiles, stick
 from drivers.enocean.esp3 import Telegram
 
 KIND = "meter"
+TRUST = "radio"
 HEALS = True
 RSSI = Quantity("rssi_dbm", -130.0, 0.0)
 HUMIDITY = Quantity("humidity_percent", 0.0, 100.0)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gpiozero import InputDevice
 
 KIND = "contact"
+TRUST = "wired"
 
 
 @dataclass(frozen=True, slots=True)

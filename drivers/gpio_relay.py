@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from gpiozero import OutputDevice
 
 KIND = "relay"
+TRUST = "wired"
 MAKE_SAFE_NEEDS = ("drivers.gpiod_lines",)
 
 

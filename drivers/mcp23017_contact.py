@@ -26,6 +26,7 @@ from drivers.i2c.expander import Expander, Input, expander
 from drivers.i2c.mcp23017 import ADDRESSES, Terminal
 
 KIND = "contact"
+TRUST = "wired"
 HEALS = True
 """The chip is looked for all the time; when it is back, its levels are told."""
 

@@ -17,6 +17,7 @@ from drivers.i2c.expander import Expander, expander
 from drivers.i2c.mcp23017 import ADDRESSES, Terminal, switch_off
 
 KIND = "relay"
+TRUST = "wired"
 MAKE_SAFE_NEEDS = ("smbus2",)
 
 

@@ -14,6 +14,7 @@ from drivers import ContactReport, Device, DurationMs, Emit, MeterReport, Report
 from drivers.mqtt import payload, told
 
 KIND = "contact"
+TRUST = "network"
 HEALS = True
 
 

@@ -14,6 +14,7 @@ from drivers import ContactReport, Device, DurationMs, Emit, MeterReport, Quanti
 from drivers.mqtt import payload, told
 
 KIND = "meter"
+TRUST = "network"
 HEALS = True
 BOUNDS = {
     "c": (-60.0, 150.0),

@@ -12,6 +12,7 @@ from drivers.i2c import Chip, check_address, sensirion
 from drivers.polling import poll
 
 KIND = "meter"
+TRUST = "wired"
 QUANTITIES = sensirion.CLIMATE
 
 MEASURE = b"\x24\x00"

@@ -14,6 +14,7 @@ from drivers.simulated import Runtime, runtime
 from drivers.simulated import world as w
 
 KIND = "contact"
+TRUST = "wired"
 
 
 @dataclass(frozen=True, slots=True)

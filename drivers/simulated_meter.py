@@ -9,6 +9,7 @@ from drivers.simulated import Runtime, runtime
 from drivers.simulated import world as w
 
 KIND = "meter"
+TRUST = "wired"
 QUANTITIES = tuple(w.CLIMATE)
 
 

@@ -10,6 +10,7 @@ from drivers.simulated import Runtime, runtime
 from drivers.simulated import world as w
 
 KIND = "relay"
+TRUST = "wired"
 
 
 @dataclass(frozen=True, slots=True)

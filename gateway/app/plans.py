@@ -9,7 +9,7 @@ import contextlib
 import importlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,6 +76,40 @@ def from_text(text: str, now_utc_ms: UtcMs | None) -> Plan:
 def _settings_of(driver: str) -> type[Any]:
     found: type[Any] = importlib.import_module(f"drivers.{driver}").Settings
     return found
+
+
+def accepted_wiring(state: Path) -> frozenset[str]:
+    """The terminals that may stay although they are easier to forge than their role allows: they
+    were in use before that was checked (:mod:`gateway.settings.wiring_trust`)."""
+    try:
+        names = json.loads(_accepted_file(state).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return frozenset()
+    listed = names if isinstance(names, list) else []
+    return frozenset(name for name in listed if isinstance(name, str))
+
+
+def accept_wiring(state: Path, names: Collection[str]) -> None:
+    """Remember these for good. Raises :class:`OSError`."""
+    if set(names) <= accepted_wiring(state):
+        return
+    new = _accepted_file(state).with_suffix(".new")
+    new.write_text(json.dumps(sorted(names), ensure_ascii=False), encoding="utf-8")
+    new.replace(_accepted_file(state))
+
+
+def _accepted_file(state: Path) -> Path:
+    return state / "accepted-wiring.json"
+
+
+def ran_before(state: Path) -> frozenset[str]:
+    """The digests of the configurations that ``control`` has run lately, with any version."""
+    found = set()
+    for path in (state / "plan").glob("*.json"):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            rest = path.read_text(encoding="utf-8").partition("\n")[2]
+            found.add(str(json.loads(rest)["digest"]))
+    return frozenset(found)
 
 
 def overlay(state: Path) -> Path:

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from gateway.app import load, plans
-from gateway.settings import cache
+from gateway.settings import cache, wiring_trust
 from gateway.settings.plan import plan
 from gateway.settings.problems import SettingsError
 
@@ -32,6 +32,13 @@ def main(config: Path, state: Path, now_utc_ms: int, *, strict: bool = False) ->
         overlay_problems=settings.overlay_problems,
     )
     with contextlib.suppress(OSError):  # a full disk: it is made again at the next start
+        plans.accept_wiring(
+            state,
+            {
+                wiring_trust.name(role, point, settings.points[point].driver)
+                for role, point in settings.untrusted
+            },
+        )
         plans.keep(made, config, state)
     sys.stdout.write(made.to_text())
     return 0

@@ -54,6 +54,8 @@ ALARM_KINDS: Final[Mapping[str, Severity]] = {
     "nobody_told": "urgent",
     "test_unconfirmed": "fault",
     "egress_never": "notice",
+    "egress_untrusted": "notice",
+    "wiring_untrusted": "urgent",
     "overlay_broken": "fault",
     "journal_full": "urgent",
 }

@@ -454,7 +454,13 @@ def _answer_for(door: Door) -> tuple[Status, bool]:
 
 
 def _forbidden(door: Door, request: Requested) -> str:
-    return forbidden(door, request.kind, request.side, request.note)
+    return forbidden(
+        door, request.kind, request.side, request.note, trusted=_trusted(door, request)
+    )
+
+
+def _trusted(door: Door, request: Requested) -> bool:
+    return all(one.trusted for one in door.plan.activators if one.point == request.activator)
 
 
 def _locked(door: Door) -> bool:

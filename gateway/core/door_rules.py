@@ -46,14 +46,27 @@ def row_of(kind: RequestKind, side: Side | None) -> Row:
     return "outside button, remote"
 
 
-def refusal(plan: DoorPlan, mode: Mode, kind: RequestKind, side: Side | None, note: str) -> str:
-    """Why ``mode`` refuses this request (a key of the reasons), or an empty text: it may open."""
+UNTRUSTED: Final[frozenset[Mode]] = frozenset({"automatic", "hold_open"})
+"""Modes in which a button over radio or network opens: there everybody may."""
+
+
+def refusal(
+    plan: DoorPlan,
+    mode: Mode,
+    kind: RequestKind,
+    side: Side | None,
+    note: str,
+    *,
+    trusted: bool = True,
+) -> str:
+    """Why ``mode`` refuses this request (a key of the reasons), or an empty text: it may open.
+    ``trusted``: it is hard to forge."""
     verdict = REQUESTS[row_of(kind, side)][mode]
     if verdict == "no" or (verdict == "egress" and plan.egress == "never"):
         return f"mode_{mode}"
     if verdict == "with a reason" and not note.strip():
         return "reason_needed"
-    return ""
+    return "" if trusted or mode in UNTRUSTED else "untrusted"
 
 
 def can_hold(plan: DoorPlan) -> bool:

@@ -142,11 +142,13 @@ def can_open(door: Door) -> CanOpen:
     return CanOpen(not reason, reason, door.mode == "night")
 
 
-def forbidden(door: Door, kind: RequestKind, side: Side | None, note: str) -> str:
+def forbidden(
+    door: Door, kind: RequestKind, side: Side | None, note: str, *, trusted: bool = True
+) -> str:
     """Why the door does not open for this request at present, or an empty text."""
     if door.fire_acts is not None:
         return "fire" if door.fire_acts == "close" else ""
-    return door_rules.refusal(door.plan, door.mode, kind, side, note)
+    return door_rules.refusal(door.plan, door.mode, kind, side, note, trusted=trusted)
 
 
 def relays(door: Door) -> tuple[tuple[str, bool], ...]:

@@ -272,7 +272,7 @@ def _cause(leaf: Leaf, plan: DoorPlan, edge_ms: Ms, locked: bool) -> Cause:
         if leaf.driven or edge_ms <= grace_ms:
             return late.cause
     bounced = leaf.closed_ms is not None and edge_ms - leaf.closed_ms <= plan.strike_tail_ms
-    return "forced" if locked and not bounced else "hand"
+    return "forced" if locked and plan.leaf_trusted and not bounced else "hand"
 
 
 def _open(leaf: Leaf, plan: DoorPlan, at_ms: Ms, cause: Cause, *, assumed: bool) -> Step[Leaf]:

@@ -65,6 +65,8 @@ class ActivatorPlan:
     kind: ActivatorKind
     side: Side
     hold_open_ms: Ms | None = None
+    trusted: bool = True
+    """Wired, or allowed to open a locked door all the same; else *automatic* only."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,8 @@ class DoorPlan:
     strike_tail_ms: Ms = 500
     hold_open: str | None = None
     leaf: str | None = None
+    leaf_trusted: bool = True
+    """Wired: a leaf contact over radio or network proves no burglary (``forced``)."""
     bolt: str | None = None
     operator_fault: str | None = None
     presence: str | None = None

@@ -15,6 +15,7 @@ REASONS: Final[dict[str, str]] = {
     "mode_night": "The door is locked: keys, readers and staff only.",
     "reason_needed": "Staff open a locked door with a reason only.",
     "fire": "The fire alarm keeps this door closed.",
+    "untrusted": "A button over radio or network opens in automatic mode only.",
     "stale": "The press is older than two seconds: whoever pressed may be gone.",
     "interlock": "Another door of the interlock is open.",
     "not_wired": "The door has neither a hold-open relay nor a maintained activation.",

@@ -13,8 +13,6 @@ from gateway.settings.reading import Part
 LONG = ("reassurance", "lamp", "sounder", "unlock", "valve", "fan")
 """Relays of a room that are on for as long as something lasts: their limit must be written."""
 CALL = ("cancel", "presence", "reassurance", "lamp", "sounder", "unlock")
-FROM_AFAR = frozenset({"mqtt_contact"})
-"""Drivers of contacts that somebody outside of the house can press."""
 ATTEND_LEAST_MS = 30_000
 LINE_OHM = "line_ohm"
 LINE_RATIO = 1.5
@@ -102,17 +100,7 @@ def _room(draft: Draft, name: str, part: Part[Room], room: Room) -> None:
 
 
 def _call(draft: Draft, name: str, part: Part[Room], room: Room) -> None:
-    """What would let a call be missed, or be ended by somebody who is not in the room."""
-    for key in ("cancel", "presence"):
-        button = getattr(room, key)
-        there = draft.points.get(button) if button is not None else None
-        if there is not None and there.value is not None and there.value.driver in FROM_AFAR:
-            draft.complain(
-                part,
-                (key,),
-                f"{button} can be pressed over the network ({there.value.driver})",
-                f"wire the {key} button of {name}: nobody ends or attends a call from afar",
-            )
+    """What would let a call be missed."""
     if room.attend_within_ms < ATTEND_LEAST_MS:
         draft.complain(
             part,

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 Kind = Literal["contact", "relay", "meter"]
+Trust = Literal["wired", "radio", "network"]
+"""How hard it is to forge what a driver reports, hardest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,7 @@ class DriverInfo:
     name: str
     kind: Kind
     settings: type[Any]
+    trust: Trust = "wired"
     doc: str = ""
     quantities: tuple[tuple[str, float, float], ...] = ()
     measures: Callable[[Any], tuple[Any, ...]] | None = None
@@ -45,6 +48,7 @@ def info(name: str, module: Any) -> DriverInfo:
         name=name,
         kind=module.KIND,
         settings=module.Settings,
+        trust=module.TRUST,
         doc=module.__doc__ or "",
         quantities=_plain(getattr(module, "QUANTITIES", ())),
         measures=getattr(module, "quantities", None),

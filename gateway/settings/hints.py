@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.settings import hints_people
 from gateway.settings.draft import Draft
-from gateway.settings.model import Point
+from gateway.settings.model_rooms import Room
 from gateway.settings.reading import Loc, Part, place
 
 _NAMES = """
@@ -91,35 +91,30 @@ def _cords(draft: Draft) -> list[Hint]:
             if getattr(getattr(point.value, "settings", None), "wiring", "") == "normally_open":
                 text = "is a cord wired normally open: a cut wire is silence, not a call"
                 found.append(_hint(point, ("wiring",), text))
-            if point.value is not None and _mute(point.value):
-                text = (
-                    "is a radio cord without life signals: nobody notices when it is dead; take "
-                    "one that sends them and write alive_within, or try it every day"
-                )
-                found.append(_hint(point, ("driver",), text))
+        found += _unwired(draft, room)
     return found
 
 
+def _unwired(draft: Draft, room: Part[Room]) -> list[Hint]:
+    cords = room.value.cord if room.value is not None else ()
+    points = [point for cord in cords if (point := draft.points[cord].value) is not None]
+    if not points or any(point.trust == "wired" for point in points):
+        return []
+    text = "has no wired cord: a call depends on batteries and radio; wire at least one"
+    return [_hint(room, ("cord",), text, at_key=True)]
+
+
 def _told(draft: Draft) -> list[Hint]:
-    """What is said over the broker, and moves or calls something."""
-    cords = {cord for room in draft.rooms.values() if room.value for cord in room.value.cord}
+    """What is reported over the broker, and opens a door."""
     activators = {a.point for d in draft.doors.values() if d.value for a in d.value.activators}
     found = []
-    for name in sorted(cords | activators):
+    for name in sorted(activators):
         part = draft.points[name]
         if part.value is None or not part.value.driver.startswith("mqtt_"):
             continue
         text = "is an activator over MQTT: whoever may publish there opens the door"
-        if name in cords:
-            text = "is a cord over MQTT: it is only as reliable as the broker and the network"
         found.append(_hint(part, ("driver",), text))
     return found
-
-
-def _mute(point: Point) -> bool:
-    """Whether it is radio of which nobody knows that it lives."""
-    silent = point.driver == "enocean_contact" and not point.settings.alive_within_ms
-    return silent and point.settings.is_button
 
 
 def _bench(draft: Draft) -> list[Hint]:

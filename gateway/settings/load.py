@@ -12,7 +12,14 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from gateway.settings import check_doors, check_links, check_points, check_rooms, hints
+from gateway.settings import (
+    check_doors,
+    check_links,
+    check_points,
+    check_rooms,
+    hints,
+    wiring_trust,
+)
 from gateway.settings.draft import Draft, Escalation
 from gateway.settings.driver_models import model, split
 from gateway.settings.drivers import DriverInfo
@@ -68,11 +75,14 @@ def load(
     overlay: Path | None = None,
     need: Collection[str] | None = None,
     judge: Judge | None = None,
+    accepted: Collection[str] = (),
 ) -> Settings:
     """The configuration of ``path``, with ``overlay`` laid over it where that file exists.
 
     ``need``: the sections whose secrets must be there; ``None``: all. A role that sends no
-    messages needs none of theirs. ``judge``: what else is wrong with a secret.
+    messages needs none of theirs. ``judge``: what else is wrong with a secret. ``accepted``:
+    names (:func:`gateway.settings.wiring_trust.name`) of terminals that may stay although they
+    are easier to forge than their role allows.
 
     :raises SettingsError: with ``problems``, everything that is wrong
     """
@@ -81,12 +91,13 @@ def load(
     if overlay is not None and overlay.exists():
         merge(root, parse(_bytes(overlay), str(overlay), reading.problems), reading)
     draft = read(root, reading, drivers)
+    untrusted = wiring_trust.check(draft, accepted)
     for check in (check_points, check_doors, check_rooms, check_links):
         check.check(draft)
     _secrets(reading, need, judge)
     if reading.problems:
         raise SettingsError(reading.problems)
-    return _settings(draft, root)
+    return _settings(draft, root).model_copy(update={"untrusted": untrusted})
 
 
 def _bytes(path: Path) -> bytes:
@@ -199,6 +210,7 @@ def _point(name: str, node: Node, mark: Mark, draft: Draft) -> Part[Point]:
             name=name,
             driver=info.name,
             kind=info.kind,
+            trust=info.trust,
             settings=settings,
             options=options,
             quantities=info.quantities_of(settings),

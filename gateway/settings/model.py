@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from gateway.core.plan import Severity
-from gateway.settings.drivers import Kind
+from gateway.settings.drivers import Kind, Trust
 from gateway.settings.model_doors import Door, Interlock
 from gateway.settings.model_link import Heartbeat, MqttField, RecordField, Web
 from gateway.settings.model_messages import Messages
@@ -95,6 +95,8 @@ class Point(Model):
     """The driver; no unit, a file name of the folder drivers."""
     kind: Kind
     """What it is; no unit, contact, relay or meter."""
+    trust: Trust
+    """How hard it is to forge; no unit, wired, radio or network."""
     settings: Any
     """The driver's own settings; no unit, its frozen dataclass."""
     options: ContactOptions | RelayOptions | MeterOptions
@@ -214,3 +216,6 @@ class Settings(House):
     """What could be better; no unit, texts with file, line and column."""
     overlay_problems: tuple[str, ...] = ()
     """Why the page's overlay was left out; no unit, texts with file, line and column."""
+    untrusted: tuple[tuple[str, str], ...] = ()
+    """(role, point) of terminals that are easier to forge than their role allows, and were in use
+    before that was checked; no unit."""

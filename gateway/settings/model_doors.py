@@ -109,6 +109,9 @@ class Door(Model):
     """Whether the inside button works in mode night; no unit, always or never."""
     egress_reason: Label | None = None
     """Why it may be never: who allowed it, which other way out there is; no unit, a text."""
+    egress_untrusted: Bool = False
+    """An inside button over radio or network opens in exit_only and night, too; no unit, yes or
+    no. Whoever records its telegram can open the door."""
     indicator: Annotated[Indicator, Short("point")] | None = None
     """The lamp or tone at the door; no unit, a point or a mapping."""
     toggle: Bool = False

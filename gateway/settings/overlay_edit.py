@@ -22,6 +22,7 @@ from gateway.settings.problems import Problem, SettingsError, parts, said
 from gateway.settings.reading import Reading
 from gateway.settings.secrets import places
 from gateway.settings.tree import Node, parse
+from gateway.settings.wiring_trust import ANY
 
 Answer = dict[str, Any]
 
@@ -96,7 +97,7 @@ def _tried(
     trial = store.path.with_suffix(".trial")
     trial.write_text(made)
     try:
-        settings = load(config, drivers, overlay=trial, need=())
+        settings = load(config, drivers, overlay=trial, need=(), accepted=ANY)
     except SettingsError as error:
         return _refused("settings_wrong", error.problems)
     finally:
@@ -112,7 +113,7 @@ def _shown(
     config: Path, store: Store, drivers: Mapping[str, DriverInfo], now_utc_ms: int
 ) -> Answer:
     try:
-        settings = load_over(config, drivers, overlay=store.path, need=())
+        settings = load_over(config, drivers, overlay=store.path, need=(), accepted=ANY)
     except SettingsError as error:
         return _refused("settings_wrong", error.problems)
     data = store.data()

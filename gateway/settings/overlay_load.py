@@ -22,16 +22,17 @@ def load_over(
     overlay: Path | None = None,
     need: Collection[str] | None = None,
     judge: Judge | None = None,
+    accepted: Collection[str] = (),
 ) -> Settings:
     """The configuration of ``path`` with ``overlay``, or alone if that is what is wrong.
 
     :raises SettingsError: the configuration alone cannot be used
     """
     try:
-        return load(path, drivers, overlay=overlay, need=need, judge=judge)
+        return load(path, drivers, overlay=overlay, need=need, judge=judge, accepted=accepted)
     except SettingsError as error:
         problems = tuple(str(problem) for problem in error.problems)
     except OSError as error:  # a folder on the way to the overlay cannot be entered
         problems = (f"{overlay}: {error.strerror}",)
-    alone = load(path, drivers, need=need, judge=judge)
+    alone = load(path, drivers, need=need, judge=judge, accepted=accepted)
     return alone.model_copy(update={"overlay_problems": problems})

@@ -31,7 +31,7 @@ from gateway.settings.model import (
     Settings,
     Watch,
 )
-from gateway.settings.model_doors import Door
+from gateway.settings.model_doors import Activator, Door
 from gateway.settings.plan_people import escalations, mailings, receivers
 from gateway.settings.plan_rooms import private, rooms
 
@@ -73,6 +73,13 @@ def plan(settings: Settings, *, now_utc_ms: int) -> BuildingPlan:
             for name, door in settings.doors.items()
             if door.egress == "never"
         )
+        + tuple(
+            (name, "egress_untrusted")
+            for name, door in settings.doors.items()
+            if door.egress_untrusted
+            and any(_untrusted_inside(settings, a) for a in door.activators)
+        )
+        + tuple((point, "wiring_untrusted") for _, point in settings.untrusted)
         + (((settings.gateway.id, "overlay_broken"),) if settings.overlay_problems else ()),
     )
 
@@ -166,6 +173,17 @@ def _doors(settings: Settings, now_utc_ms: int) -> tuple[DoorPlan, ...]:
     return tuple(plans)
 
 
+def _trusted(settings: Settings, door: Door, activator: Activator) -> bool:
+    """Whether a button may open outside of *automatic*."""
+    wired = activator.kind != "button" or settings.points[activator.point].trust == "wired"
+    return wired or (door.egress_untrusted and activator.side == "inside")
+
+
+def _untrusted_inside(settings: Settings, activator: Activator) -> bool:
+    wired = settings.points[activator.point].trust == "wired"
+    return activator.kind == "button" and activator.side == "inside" and not wired
+
+
 def _door(settings: Settings, name: str, door: Door, schedule: tuple[Transition, ...]) -> DoorPlan:
     base = DoorPlan(id=name, name=door.name or name, activation=door.activation.point)
     strike, indicator = door.strike, door.indicator
@@ -182,12 +200,14 @@ def _door(settings: Settings, name: str, door: Door, schedule: tuple[Transition,
         strike_tail_ms=strike.tail_ms if strike else base.strike_tail_ms,
         hold_open=door.hold_open,
         leaf=door.leaf,
+        leaf_trusted=door.leaf is None or settings.points[door.leaf].trust == "wired",
         bolt=door.bolt,
         operator_fault=door.operator_fault,
         presence=door.presence,
         mode_switch=tuple(door.mode_switch.items()),
         activators=tuple(
-            ActivatorPlan(a.point, a.kind, a.side, a.hold_open_ms) for a in door.activators
+            ActivatorPlan(a.point, a.kind, a.side, a.hold_open_ms, _trusted(settings, door, a))
+            for a in door.activators
         ),
         opens_within_ms=door.opens_within_ms,
         closes_within_ms=door.closes_within_ms,

@@ -298,6 +298,14 @@ def test_a_leaf_that_opens_by_itself_is_forced_where_it_is_locked(mode: Mode, ca
     assert bench.standing() == (["forced"] if cause == "forced" else [])
 
 
+def test_a_leaf_contact_that_can_be_forged_proves_no_burglary() -> None:
+    bench = Bench(replace(PLAN, leaf_trusted=False))
+    bench.mode(0, "night")
+    bench.leaf(50_000, True)
+    assert bench.told("door_opened")[0]["cause"] == "hand"
+    assert bench.standing() == []
+
+
 def test_forced_stands_until_the_leaf_is_closed() -> None:
     bench = Bench()
     bench.mode(0, "night")

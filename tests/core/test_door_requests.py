@@ -12,7 +12,7 @@ from gateway.core import door
 from gateway.core.door_rules import REQUESTS, RequestKind
 from gateway.core.effects import Reply
 from gateway.core.events import MODES, Mode
-from gateway.core.plan import ActivatorKind, DoorPlan, Side
+from gateway.core.plan import ActivatorKind, ActivatorPlan, DoorPlan, Side
 from gateway.core.reasons import REASONS
 from tests.core.door_bench import BLIND, HOLD, MAINTAINED, PLAN, TOGGLE, Bench, fire
 
@@ -404,3 +404,18 @@ def test_a_release_of_an_activator_changes_nothing() -> None:
     bench.press(1000)
     before = bench.door
     assert bench.at(1100, door.Released("front.button")) is before
+
+
+@pytest.mark.parametrize("side", get_args(Side))
+@pytest.mark.parametrize("mode", MODES)
+def test_a_button_that_can_be_forged_opens_where_everybody_may(mode: Mode, side: Side) -> None:
+    """A replayed telegram of a radio button must not open a locked door."""
+    forged = ActivatorPlan("front.button", "button", side, trusted=False)
+    bench = in_mode(mode, replace(HOLD, activators=(forged,)))
+    expected = EXPECTED[("button", side)][MODES.index(mode)]
+    if expected == "yes" and mode != "automatic":
+        expected = "untrusted"
+    assert bench.press(5000, "button", side) == SAID.get(expected, f"refused: {expected}")
+    assert bench.press(6000, "reader", side) in {"accepted", "merged", *SAID.values()} or (
+        mode == "off"
+    )

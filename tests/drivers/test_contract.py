@@ -104,6 +104,8 @@ def fields_of(driver: ModuleType) -> dict[str, tuple[str, str]]:
 
 def test_says_what_it_is(driver: ModuleType, name: str) -> None:
     assert driver.KIND in {"contact", "relay", "meter"}
+    assert driver.TRUST in {"wired", "radio", "network"}
+    assert driver.KIND != "relay" or driver.TRUST == "wired"
     assert driver.__doc__
     frozen = driver.Settings(**WIRED[name]["settings"])
     for field in dataclasses.fields(frozen):

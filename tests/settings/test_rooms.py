@@ -133,8 +133,8 @@ def test_a_button_of_the_call_is_pressed_in_the_room_and_nowhere_else(
     points = (*(point for point in POINTS if button not in point), afar)
     base = ROOM.replace(f"{button}: wc.{button}", "") + f", {button}: wc.afar"
     text = room(points=points, base=base.replace(", ,", ",")) + "mqtt: {}\n"
-    assert "wc.afar can be pressed over the network (mqtt_contact)" in said(tmp_path, text)
-    assert "nobody ends or attends a call from afar" in said(tmp_path, text)
+    assert "wc.afar is reported over the network (mqtt_contact)" in said(tmp_path, text)
+    assert "of rooms.wc must be wired" in said(tmp_path, text)
 
 
 def test_motion_of_one_room_is_elsewhere_for_another(tmp_path: Path) -> None:

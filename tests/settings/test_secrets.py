@@ -151,33 +151,37 @@ gateway: {id: small}
 """
 
 
-def test_a_radio_cord_that_nobody_would_find_dead_is_hinted_at(tmp_path: Path) -> None:
-    (hint,) = (h for h in loaded(tmp_path, RADIO).hints if "no escalation" not in h)
-    assert "points.x.cord.driver: is a radio cord without life signals" in hint
+def test_a_radio_cord_needs_life_signals_and_a_wired_one_beside_it(tmp_path: Path) -> None:
+    assert "x.cord is a radio cord without life signals" in said(tmp_path, RADIO)
     watched = changed(RADIO, ("profile: F6-01-01", "profile: F6-01-01, alive_within: 24 h"))
-    assert all("no escalation" in hint for hint in loaded(tmp_path, watched).hints)
+    hints = [hint for hint in loaded(tmp_path, watched).hints if "no escalation" not in hint]
+    assert ["rooms.x.cord: has no wired cord" in hint for hint in hints] == [True]
+    wired = changed(
+        watched,
+        ("[x.cord]", "[x.cord, x.wire]"),
+        ("rooms:", "  x.wire: {driver: gpio_contact, pin: 6, wiring: normally_closed}\nrooms:"),
+    )
+    assert not any("no wired cord" in hint for hint in loaded(tmp_path, wired).hints)
 
 
 TOLD = """
 points:
-  x.cord: {driver: mqtt_contact, topic: zigbee2mqtt/cord, value: contact, active: ["false"], inactive: ["true"]}
   x.off: {driver: gpio_contact, pin: 5}
   x.button: {driver: mqtt_contact, topic: zigbee2mqtt/button, value: action, active: [single], release_after: 500 ms}
   x.out: {driver: gpio_relay, pin: 6}
   x.warm: {driver: mqtt_meter, topic: zigbee2mqtt/warm, values: {temperature_c: temperature, flow_l_per_h: f}, lowest: {flow_l_per_h: 0}, highest: {flow_l_per_h: 90.5}}
 doors: {x: {activation: x.out, activators: [{point: x.button, kind: button, side: inside}]}}
-rooms: {x: {cord: [x.cord], cancel: x.off}}
+rooms: {x: {leak: x.off}}
 watch: {warm: {point: x.warm, quantity: temperature_c, above: 30}}
 mqtt: {host: localhost}
 gateway: {id: small}
 """  # noqa: E501 - a point, a line
 
 
-def test_a_cord_and_an_activator_over_mqtt_are_hinted_at(tmp_path: Path) -> None:
+def test_an_activator_over_mqtt_is_hinted_at(tmp_path: Path) -> None:
     settings = loaded(tmp_path, TOLD)
     hints = "\n".join(hint for hint in settings.hints if "MQTT" in hint)
     assert "points.x.button.driver: is an activator over MQTT: whoever may publish" in hints
-    assert "points.x.cord.driver: is a cord over MQTT: it is only as reliable" in hints
     assert settings.points["x.warm"].quantities == (
         ("temperature_c", -60.0, 150.0),
         ("flow_l_per_h", 0.0, 90.5),
@@ -187,7 +191,7 @@ def test_a_cord_and_an_activator_over_mqtt_are_hinted_at(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("slip", "message"),
     [
-        (("mqtt: {host: localhost}", ""), "x.cord.driver: hears through the broker, and none is"),
+        (("mqtt: {host: localhost}", ""), "x.button.driver: hears through the broker, and none is"),
         (("zigbee2mqtt/warm", "portier/small/state/x"), "x is what this gateway says itself"),
         (("zigbee2mqtt/warm", "zigbee2mqtt/#"), "not that of one thing (without + and #)"),
         (("temperature_c: temperature,", "temperature: t,"), "does not end in a unit such as _c"),
