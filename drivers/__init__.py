@@ -133,6 +133,18 @@ class Relay(Protocol):
         """Off first, then let go, without an exception. A second call does nothing."""
 
 
+HUMIDITY_SPARE = 3.0
+"""By so many percent a healthy sensor may leave 0 to 100 % in very dry or wet air."""
+
+
+def humidity_percent(computed: float) -> float:
+    """Relative humidity with what lies a little outside of 0 to 100 % cut off, as datasheets have
+    it. What lies far outside comes from a dead channel: it stays as it is, so that it is seen to
+    be implausible instead of dry or wet."""
+    within = min(max(computed, 0.0), 100.0)
+    return round(within if abs(computed - within) <= HUMIDITY_SPARE else computed, 2)
+
+
 HELPERS = frozenset({"gpiod_lines", "gpiod_pins", "polling"})
 """Files of this folder that drivers share and that are no drivers themselves."""
 

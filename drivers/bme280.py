@@ -10,8 +10,18 @@ from __future__ import annotations
 import struct
 import time
 from dataclasses import dataclass
+from math import nan
 
-from drivers import Device, DriverFault, DurationMs, Emit, I2cAddress, I2cBus, Quantity
+from drivers import (
+    Device,
+    DriverFault,
+    DurationMs,
+    Emit,
+    I2cAddress,
+    I2cBus,
+    Quantity,
+    humidity_percent,
+)
 from drivers.i2c import Chip, check_address
 from drivers.polling import poll
 
@@ -89,7 +99,7 @@ def compensate(c: Calibration, raw_t: int, raw_p: int, raw_h: int) -> dict[str, 
     h *= 1 - h1 * h / 524288
     return {
         "temperature_c": round(fine / 5120, 2),
-        "humidity_percent": round(min(max(h, 0.0), 100.0), 2),
+        "humidity_percent": nan if raw_h in (0, 0xFFFF) else humidity_percent(h),
         "pressure_hpa": round(pascal / 100, 2),
     }
 

@@ -41,7 +41,7 @@ def open(settings: Settings, emit: Emit, *, name: str) -> Device:
         temperature, humidity = sensirion.measure(chip, MEASURE, TAKES_S)
         return {
             "temperature_c": sensirion.celsius(temperature),
-            "humidity_percent": sensirion.percent(100 * humidity / 65535),
+            "humidity_percent": sensirion.percent(humidity, 0, 100),
         }
 
     return poll(read, QUANTITIES, settings.every_ms, emit, name=name, release=chip.close)

@@ -40,7 +40,7 @@ def open(settings: Settings, emit: Emit, *, name: str) -> Device:
         temperature, humidity = sensirion.measure(chip, MEASURE, TAKES_S)
         return {
             "temperature_c": sensirion.celsius(temperature),
-            "humidity_percent": sensirion.percent(-6 + 125 * humidity / 65535),
+            "humidity_percent": sensirion.percent(humidity, -6, 125),
         }
 
     return poll(read, QUANTITIES, settings.every_ms, emit, name=name, release=chip.close)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from math import nan
 
-from drivers import DriverFault, Quantity
+from drivers import DriverFault, Quantity, humidity_percent
 from drivers.i2c import Chip
 
 CLIMATE = (Quantity("temperature_c", -40.0, 125.0), Quantity("humidity_percent", 0.0, 100.0))
@@ -42,6 +43,9 @@ def celsius(word: int) -> float:
     return round(-45 + 175 * word / 65535, 2)
 
 
-def percent(humidity: float) -> float:
-    """Humidity; the datasheet has what lies a little outside cut off."""
-    return round(min(max(humidity, 0.0), 100.0), 2)
+def percent(word: int, lowest: float, span: float) -> float:
+    """Relative humidity of a word: ``lowest`` at 0, ``span`` more at 65535. Not a number where the
+    word is at its end: no air reads so, the channel is dead."""
+    if word in (0, 0xFFFF):
+        return nan
+    return humidity_percent(lowest + span * word / 65535)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -73,13 +74,39 @@ def test_an_sht3x_says_what_the_datasheet_says(board: Board, opened: Open, heard
     assert heard.values == [("temperature_c", 25.0), ("humidity_percent", 50.0)]
 
 
-@pytest.mark.parametrize(("raw", "percent"), [(0x0000, 0.0), (0xFFFF, 100.0)])
-def test_humidity_beyond_its_bounds_is_cut_off(
+@pytest.mark.parametrize(("raw", "percent"), [(0x0800, 0.0), (0xDE00, 100.0)])
+def test_humidity_a_little_beyond_its_bounds_is_cut_off(
     board: Board, opened: Open, heard: Heard, raw: int, percent: float
 ) -> None:
     board.sht4x.humidity = raw
     opened(sht4x, sht4x.Settings())
     assert heard.values[1] == ("humidity_percent", percent)
+
+
+@pytest.mark.parametrize("raw", [0x0000, 0x0100, 0xF000, 0xFFFF])
+@pytest.mark.parametrize("driver", [sht3x, sht4x])
+def test_a_dead_humidity_channel_is_implausible_and_not_dry_or_wet(
+    board: Board, opened: Open, heard: Heard, driver: ModuleType, raw: int
+) -> None:
+    board.sht4x.humidity = board.sht3x.humidity = raw
+    opened(driver, driver.Settings() if driver is sht4x else driver.Settings(address=0x45))
+    quantity, value = heard.values[1]
+    rail = raw in (0x0000, 0xFFFF)
+    if driver is sht4x or rail:
+        assert quantity == "humidity_percent"
+        assert value is not None
+        assert not 0 <= value <= 100
+    else:  # the whole range of this one is 0 to 100 %
+        assert value is not None
+        assert 0 <= value <= 100
+    assert heard.values[0][1] is not None
+
+
+@pytest.mark.parametrize("raw", [0, 2_000, 60_000, 65_535])
+def test_a_dead_humidity_channel_of_a_bme280_is_implausible(raw: int) -> None:
+    values = compensate(Calibration(T, P, H), RAW_T, RAW_P, raw)
+    assert not 0 <= values["humidity_percent"] <= 100
+    assert values["temperature_c"] == 25.08
 
 
 def test_bosch_s_own_example_is_computed() -> None:
@@ -100,7 +127,7 @@ def reference_humidity(fine: int, raw: int) -> float:
     return min(max(v, 0), 419430400) / 4194304
 
 
-@pytest.mark.parametrize("raw", [20000, 25000, RAW_H, 35000, 65535])
+@pytest.mark.parametrize("raw", [21500, 25000, RAW_H, 35000])
 def test_humidity_is_the_same_by_both_formulas_of_the_datasheet(raw: int) -> None:
     humidity = compensate(Calibration(T, P, H), RAW_T, RAW_P, raw)["humidity_percent"]
     assert humidity == pytest.approx(reference_humidity(128422, raw), abs=0.02)
