@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 from gateway.app import load, plans
-from gateway.settings import cache, wiring_trust
+from gateway.settings import cache
+from gateway.settings.draft import wiring_name
 from gateway.settings.plan import plan
 from gateway.settings.problems import SettingsError
 
@@ -35,8 +36,8 @@ def main(config: Path, state: Path, now_utc_ms: int, *, strict: bool = False) ->
         plans.accept_wiring(
             state,
             {
-                wiring_trust.name(role, point, settings.points[point].driver)
-                for role, point in settings.untrusted
+                wiring_name(role, point, settings.points[point].driver)
+                for role, point in settings.tolerated
             },
         )
         plans.keep(made, config, state)

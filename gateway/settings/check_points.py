@@ -218,6 +218,52 @@ def _pins(draft: Draft) -> None:
             )
         taken.setdefault(key, name)
     _shared_pins(draft, taken)
+    _bus_lines(draft)
+
+
+BUS_PINS: Mapping[int, tuple[str, str]] = {0: ("gpio0", "gpio1"), 1: ("gpio2", "gpio3")}
+"""I²C bus -> its lines on the header."""
+SERIAL_PORTS = frozenset({"/dev/ttyAMA0", "/dev/ttyS0", "/dev/serial0"})
+SERIAL_PINS = ("gpio14", "gpio15")
+
+
+def occupied(draft: Draft) -> Mapping[str, str]:
+    """Lines of the header that a bus or serial port of this configuration uses -> what uses
+    them."""
+    lines: dict[str, str] = {}
+    for name, part in draft.points.items():
+        settings = part.value.settings if part.value is not None else None
+        bus, port = getattr(settings, "bus", None), getattr(settings, "port", None)
+        for line in BUS_PINS.get(bus, ()) if isinstance(bus, int) else ():
+            lines.setdefault(line, f"I²C bus {bus} of {name}")
+        for line in SERIAL_PINS if port in SERIAL_PORTS else ():
+            lines.setdefault(line, f"the serial port {port} of {name}")
+    return lines
+
+
+def header_line(point: Point) -> str:
+    """The line of the header that a point is wired to, such as ``gpio17``; empty: none."""
+    values = {f.name: getattr(point.settings, f.name) for f in dataclasses.fields(point.settings)}
+    for name, meaning in words(type(point.settings)).items():
+        if "pin" in meaning and not values.get("chip"):
+            return _pin(str(values[name]))
+    return ""
+
+
+def _bus_lines(draft: Draft) -> None:
+    """A line of a bus cannot be a contact or relay as well."""
+    lines = occupied(draft)
+    for part in draft.points.values():
+        if part.value is None or part.value.driver.startswith("simulated"):
+            continue
+        user = lines.get(header_line(part.value))
+        if user is not None and not draft.may_stay("line of a bus", part.value.name):
+            draft.complain(
+                part,
+                (_terminal_field(part),),
+                f"is a line of {user}",
+                "wire it to another terminal",
+            )
 
 
 def _shared_pins(draft: Draft, taken: Mapping[object, str]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,11 @@ class Escalation(Model):
 
     steps: tuple[EscalationStep, ...]
     """Its steps; no unit, a list."""
+
+
+def wiring_name(role: str, point: str, driver: str) -> str:
+    """How a terminal that may stay is remembered: another driver or role is another name."""
+    return f"{role} {point} {driver}"
 
 
 @dataclass(slots=True)
@@ -45,6 +50,11 @@ class Draft:
     retention: Part[Retention] | None = None
     journal: Part[Journal] | None = None
     heartbeat: Part[Heartbeat] | None = None
+    accepted: Collection[str] = ()
+    """Names of terminals that may stay although they break a rule of wiring: they were in use
+    before that was checked."""
+    stays: list[tuple[str, str]] = field(default_factory=list)
+    """(role, point) of those that do."""
     uncertain: set[str] = field(default_factory=set)
     """Texts in parts that could not be read whole: points named there may be used."""
 
@@ -52,6 +62,14 @@ class Draft:
         """A problem at a value of a part; where the value is not there, at the part."""
         mark, key = place(part, loc, at_key=False)
         self.reading.problem(mark, key, message, hint)
+
+    def may_stay(self, role: str, point: str) -> bool:
+        """Whether a terminal that breaks a rule of wiring was in use before; it is noted."""
+        value = self.points[point].value
+        stays = value is not None and wiring_name(role, point, value.driver) in self.accepted
+        if stays and (role, point) not in self.stays:
+            self.stays.append((role, point))
+        return stays
 
     def sections(self) -> Iterator[tuple[str, Part[Any]]]:
         """Every part that there is, with the name of its section."""

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from gateway.settings import hints_people
+from gateway.settings.check_points import header_line
 from gateway.settings.draft import Draft
 from gateway.settings.model_rooms import Room
 from gateway.settings.reading import Loc, Part, place
@@ -39,6 +40,7 @@ def hints(draft: Draft) -> tuple[str, ...]:
         *_bench(draft),
         *_leafless(draft),
         *_holidays(draft),
+        *_special_lines(draft),
     ]
     for section, name, loc, text in hints_people.found(draft):
         found.append(_hint(getattr(draft, section)[name], loc, text))
@@ -135,6 +137,27 @@ def _leafless(draft: Draft) -> list[Hint]:
         if part.value is not None and part.value.leaf is None:
             text = "has no leaf contact: nobody can tell whether a press opened it"
             found.append(_hint(part, (), text))
+    return found
+
+
+SPECIAL_LINES = {
+    "gpio0": "is read at the start by boards with an EEPROM",
+    "gpio1": "is read at the start by boards with an EEPROM",
+    "gpio2": "has a fixed pull-up resistor and is the data line of I²C bus 1",
+    "gpio3": "has a fixed pull-up resistor and is the clock line of I²C bus 1",
+    "gpio14": "is the serial console unless that is switched off",
+    "gpio15": "is the serial console unless that is switched off",
+}
+"""Lines of the header that have a second meaning."""
+
+
+def _special_lines(draft: Draft) -> list[Hint]:
+    found = []
+    for part in draft.points.values():
+        line = header_line(part.value) if part.value is not None else ""
+        text = SPECIAL_LINES.get(line)
+        if text is not None:
+            found.append(_hint(part, (), f"{line.upper()} {text}; better take another terminal"))
     return found
 
 

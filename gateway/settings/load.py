@@ -81,8 +81,8 @@ def load(
 
     ``need``: the sections whose secrets must be there; ``None``: all. A role that sends no
     messages needs none of theirs. ``judge``: what else is wrong with a secret. ``accepted``:
-    names (:func:`gateway.settings.wiring_trust.name`) of terminals that may stay although they
-    are easier to forge than their role allows.
+    names (:func:`gateway.settings.draft.wiring_name`) of terminals that may stay although they
+    break a rule of wiring.
 
     :raises SettingsError: with ``problems``, everything that is wrong
     """
@@ -91,13 +91,13 @@ def load(
     if overlay is not None and overlay.exists():
         merge(root, parse(_bytes(overlay), str(overlay), reading.problems), reading)
     draft = read(root, reading, drivers)
-    untrusted = wiring_trust.check(draft, accepted)
-    for check in (check_points, check_doors, check_rooms, check_links):
+    draft.accepted = accepted
+    for check in (wiring_trust, check_points, check_doors, check_rooms, check_links):
         check.check(draft)
     _secrets(reading, need, judge)
     if reading.problems:
         raise SettingsError(reading.problems)
-    return _settings(draft, root).model_copy(update={"untrusted": untrusted})
+    return _settings(draft, root)
 
 
 def _bytes(path: Path) -> bytes:
@@ -257,7 +257,9 @@ def _settings(draft: Draft, root: Node) -> Settings:
     house = draft.house.value if draft.house is not None else None
     for name in HOUSE:
         values[name] = getattr(house, name)
-    return Settings.model_construct(**values, digest=digest(root), hints=hints.hints(draft))
+    return Settings.model_construct(
+        **values, digest=digest(root), hints=hints.hints(draft), tolerated=tuple(draft.stays)
+    )
 
 
 def digest(root: Node) -> str:

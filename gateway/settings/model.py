@@ -216,6 +216,6 @@ class Settings(House):
     """What could be better; no unit, texts with file, line and column."""
     overlay_problems: tuple[str, ...] = ()
     """Why the page's overlay was left out; no unit, texts with file, line and column."""
-    untrusted: tuple[tuple[str, str], ...] = ()
-    """(role, point) of terminals that are easier to forge than their role allows, and were in use
-    before that was checked; no unit."""
+    tolerated: tuple[tuple[str, str], ...] = ()
+    """(role, point) of terminals that break a rule of wiring and were in use before that was
+    checked; no unit."""

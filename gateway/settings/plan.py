@@ -34,6 +34,7 @@ from gateway.settings.model import (
 from gateway.settings.model_doors import Activator, Door
 from gateway.settings.plan_people import escalations, mailings, receivers
 from gateway.settings.plan_rooms import private, rooms
+from gateway.settings.wiring_trust import LEAST
 
 STUCK_AFTER_MS = 30_000
 MOTION_STUCK_AFTER_MS = 7_200_000
@@ -79,7 +80,7 @@ def plan(settings: Settings, *, now_utc_ms: int) -> BuildingPlan:
             if door.egress_untrusted
             and any(_untrusted_inside(settings, a) for a in door.activators)
         )
-        + tuple((point, "wiring_untrusted") for _, point in settings.untrusted)
+        + tuple((point, "wiring_untrusted") for role, point in settings.tolerated if role in LEAST)
         + (((settings.gateway.id, "overlay_broken"),) if settings.overlay_problems else ()),
     )
 

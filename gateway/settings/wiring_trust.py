@@ -7,7 +7,7 @@ door or steers one on fire must therefore be wired.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from gateway.settings.check_points import Use, uses
@@ -77,11 +77,6 @@ def suffices(trust: Trust, role: str) -> bool:
     return ORDER.index(trust) <= ORDER.index(LEAST[role])
 
 
-def name(role: str, point: str, driver: str) -> str:
-    """How a terminal that may stay is remembered: another driver or role is another name."""
-    return f"{role} {point} {driver}"
-
-
 def role_of(draft: Draft, use: Use) -> str:
     """The role of a use as :data:`LEAST` names it: an activator by its kind, a cord on a meter
     as a line."""
@@ -93,10 +88,8 @@ def role_of(draft: Draft, use: Use) -> str:
     return "line" if use.role == "cord" and measured else use.role
 
 
-def check(draft: Draft, accepted: Collection[str]) -> tuple[tuple[str, str], ...]:
-    """Report every terminal that is easier to forge than its role allows, and return those
-    among ``accepted`` as (role, point)."""
-    stays: list[tuple[str, str]] = []
+def check(draft: Draft) -> None:
+    """Report every terminal that is easier to forge than its role allows."""
     for use in uses(draft):
         point = _point(draft, use.point)
         if point is None or point.kind not in use.kinds:
@@ -105,9 +98,9 @@ def check(draft: Draft, accepted: Collection[str]) -> tuple[tuple[str, str], ...
         mute = role == "cord" and without_life_sign(point)
         if suffices(point.trust, role) and not mute:
             continue
-        if name(role, use.point, point.driver) in accepted:
-            stays.append((role, use.point))
-        elif not suffices(point.trust, role):
+        if draft.may_stay(role, use.point):
+            continue
+        if not suffices(point.trust, role):
             least = "wired" if LEAST[role] == "wired" else "wired or a radio device"
             draft.complain(
                 use.part,
@@ -122,7 +115,6 @@ def check(draft: Draft, accepted: Collection[str]) -> tuple[tuple[str, str], ...
                 f"{use.point} is a radio cord without life signals: nobody notices when it is dead",
                 "take a device that sends them and write alive_within: 24 h, or wire the cord",
             )
-    return tuple(dict.fromkeys(stays))
 
 
 def without_life_sign(point: Point) -> bool:

@@ -422,3 +422,33 @@ def test_a_chip_on_i2c_has_many_terminals_and_one_interrupt_line(tmp_path: Path)
         "voltage_v",
         "level_percent",
     ]
+
+
+@pytest.mark.parametrize("pin", ["GPIO2", "3", "BCM3", "J8:3", "BOARD5"])
+@pytest.mark.parametrize(
+    "sensor", ["sht4x, bus: 1", "bme280, bus: 1", "mcp23017_contact, terminal: GPA0"]
+)
+def test_a_line_of_the_sensors_bus_is_no_terminal(tmp_path: Path, pin: str, sensor: str) -> None:
+    text = changed(
+        SMALL,
+        ("pin: GPIO17", f"pin: {pin}"),
+        ("doors:\n", f"  x.sensor: {{driver: {sensor}}}\ndoors:\n"),
+    )
+    assert "points.front.button.pin: is a line of I²C bus 1 of x.sensor" in said(tmp_path, text)
+
+
+@pytest.mark.parametrize("port", ["/dev/serial0", "/dev/ttyAMA0"])
+def test_a_line_of_the_serial_port_in_use_is_no_terminal(tmp_path: Path, port: str) -> None:
+    stick = f'enocean_contact, port: {port}, device: "0029A1B2", profile: D5-00-01'
+    text = changed(
+        SMALL,
+        ("pin: GPIO17", "pin: GPIO15"),
+        ("doors:\n", f"  x.window: {{driver: {stick}}}\ndoors:\n"),
+    )
+    assert f"is a line of the serial port {port} of x.window" in said(tmp_path, text)
+
+
+@pytest.mark.parametrize("pin", [0, 1, 2, 3, 14, 15])
+def test_a_line_with_a_second_meaning_is_hinted_at(tmp_path: Path, pin: int) -> None:
+    text = changed(SMALL, ("pin: GPIO17", f"pin: {pin}"))
+    assert any(f"points.front.button: GPIO{pin} " in hint for hint in loaded(tmp_path, text).hints)

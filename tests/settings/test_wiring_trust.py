@@ -12,7 +12,7 @@ from gateway.app import load, plans
 from gateway.core.alarms import ALARM_KINDS
 from gateway.settings import wiring_trust
 from gateway.settings.check_points import uses
-from gateway.settings.draft import Draft
+from gateway.settings.draft import Draft, wiring_name
 from gateway.settings.load import read
 from gateway.settings.plan import plan
 from gateway.settings.problems import SettingsError
@@ -28,8 +28,8 @@ fire: fire.alarm
 mqtt: {host: localhost}
 points:
   fire.alarm: {driver: gpio_contact, pin: 1}
-  d.button: {driver: gpio_contact, pin: 2}
-  d.remote: {driver: gpio_contact, pin: 3}
+  d.button: {driver: gpio_contact, pin: 24}
+  d.remote: {driver: gpio_contact, pin: 25}
   d.key: {driver: gpio_contact, pin: 4}
   d.reader: {driver: gpio_contact, pin: 5}
   d.leaf: {driver: gpio_contact, pin: 6}
@@ -110,7 +110,7 @@ def test_a_contact_is_refused_where_it_is_easier_to_forge_than_its_role_allows(
         if refused:
             assert f"{use.point} is reported" in said(tmp_path, text), role
         else:
-            assert loaded(tmp_path, text).untrusted == (), role
+            assert loaded(tmp_path, text).tolerated == (), role
         judged.add(role)
     assert len(judged) == 20
 
@@ -129,7 +129,7 @@ def test_a_supervised_line_is_wired(tmp_path: Path) -> None:
 
 
 def test_a_button_that_is_not_wired_opens_in_automatic_only(tmp_path: Path) -> None:
-    text = changed(WHOLE, ("gpio_contact, pin: 2}", "mqtt_contact, topic: a/b}"))
+    text = changed(WHOLE, ("gpio_contact, pin: 24}", "mqtt_contact, topic: a/b}"))
     building = plan(loaded(tmp_path, text), now_utc_ms=NOW)
     assert [one.trusted for one in building.doors[0].activators] == [False, True, True, True]
     allowed = changed(text, ("    leaf: d.leaf\n", "    leaf: d.leaf\n    egress_untrusted: yes\n"))
@@ -169,7 +169,7 @@ def state_after(folder: Path, text: str) -> tuple[Path, Path]:
 def test_what_ran_before_the_check_goes_on_with_an_urgent_alarm(tmp_path: Path) -> None:
     config, state = state_after(tmp_path, FORGED)
     settings = load.settings(config, state, need=())
-    assert settings.untrusted == (("cancel", "r.cancel"),)
+    assert settings.tolerated == (("cancel", "r.cancel"),)
     assert plan(settings, now_utc_ms=NOW).notices == (("r.cancel", "wiring_untrusted"),)
     assert ALARM_KINDS["wiring_untrusted"] == "urgent"
 
@@ -188,9 +188,9 @@ def test_a_new_configuration_is_refused_also_beside_one_that_ran(tmp_path: Path)
 def test_what_may_stay_is_remembered_by_role_point_and_driver(tmp_path: Path) -> None:
     """A change elsewhere keeps it; another terminal, role or driver does not."""
     config, state = state_after(tmp_path, FORGED)
-    plans.accept_wiring(state, [wiring_trust.name("cancel", "r.cancel", "mqtt_contact")])
+    plans.accept_wiring(state, [wiring_name("cancel", "r.cancel", "mqtt_contact")])
     config.write_text(changed(FORGED, ("id: whole", "id: other")), encoding="utf-8")
-    assert load.settings(config, state, need=()).untrusted == (("cancel", "r.cancel"),)
+    assert load.settings(config, state, need=()).tolerated == (("cancel", "r.cancel"),)
     more = changed(FORGED, ("gpio_contact, pin: 16}", "mqtt_contact, topic: a/c}"))
     config.write_text(more, encoding="utf-8")
     with pytest.raises(SettingsError) as caught:
