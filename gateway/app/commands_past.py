@@ -274,7 +274,7 @@ def export(
             else:
                 write = ways.plain_csv if format_ == "csv" else ways.jsonl
                 with new.open("w", encoding="utf-8", newline="") as file:
-                    file.writelines(write(counted, wanted, _zone()))
+                    file.writelines(write(counted, wanted, c.zone()))
             if beside:
                 new.replace(out)
         except OSError as error:
@@ -284,12 +284,6 @@ def export(
             c.fail(f"{out}: {error.strerror}")
     if beside:
         c.err.print(f"{out}: {out.stat().st_size:,} bytes", markup=False)
-
-
-def _zone() -> Any:
-    from datetime import datetime
-
-    return datetime.now().astimezone().tzinfo
 
 
 class _Counted(Reader):

@@ -8,16 +8,17 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from gateway.app import paths
+from gateway.app import paths, plans
 from gateway.core.facts import Json
 from gateway.core.machine import Ms, UtcMs
 from gateway.core.reasons import REASONS
@@ -25,6 +26,37 @@ from gateway.panel import client
 from gateway.panel.messages import encode
 from gateway.settings.units import UnitError, duration_ms
 from gateway.wire import calendar_time
+
+_zones: list[tzinfo] = []
+
+
+def _speak_for(state: Path) -> Path:
+    """Choose the zone of the building whose state folder this is, for every time that is read or
+    printed."""
+    _zones[:] = [_zone_of(state)]
+    return state
+
+
+def _zone_of(state: Path) -> tzinfo:
+    name = plans.timezone(state)
+    if name is None:
+        with suppress(client.ControlAway, client.NotTaken, OSError, KeyError):
+            name = str(client.snapshot(panel(state))["gateway"]["timezone"])
+    try:
+        return machine_zone() if name is None else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return machine_zone()
+
+
+def machine_zone() -> tzinfo:
+    """The zone of this machine, where no building is known."""
+    return datetime.now(UTC).astimezone().tzinfo or UTC
+
+
+def zone() -> tzinfo:
+    """The building's zone, or this machine's where no building is known."""
+    return _zones[0] if _zones else machine_zone()
+
 
 Config = Annotated[
     Path,
@@ -42,6 +74,7 @@ State = Annotated[
         envvar="PORTIER_STATE",
         default_factory=paths.default_state,
         readable=False,  # the socket in it is for people who may not list it
+        callback=_speak_for,
         help="The state folder.",
         show_default="/var/lib/portier, else ./state",
     ),
@@ -171,14 +204,15 @@ def a_duration(text: str) -> Ms:
 def an_instant(text: str, *, ahead: bool = False) -> UtcMs:
     """``2026-11-22T18:00`` or ``18:00`` (today, or with ``ahead`` the next time it is that
     late), or ``2h`` (ago, or with ``ahead`` from now), as UTC milliseconds. Without an offset
-    the time is this machine's local time."""
+    it is a time of the building's zone."""
     try:
         delta_ms = duration_ms(text)
     except UnitError:
         pass
     else:
         return now_utc_ms() + (delta_ms if ahead else -delta_ms)
-    now = datetime.now(UTC).astimezone()
+    here = zone()
+    now = datetime.now(here)
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
@@ -188,10 +222,11 @@ def an_instant(text: str, *, ahead: bool = False) -> UtcMs:
             raise typer.BadParameter(
                 f"{text}: a time such as 18:00, 2026-11-22T18:00, or a duration such as 2 h"
             ) from None
-        when = datetime.combine(now.date(), clock).astimezone()
-        if ahead and when <= now:
-            when = (datetime.combine(now.date() + timedelta(days=1), clock)).astimezone()
+        when = datetime.combine(now.date(), clock)
+        if ahead and when.replace(tzinfo=here) <= now:
+            when += timedelta(days=1)
     try:
+        when = when if when.tzinfo is not None else when.replace(tzinfo=here)
         return int(when.timestamp() * 1000)
     except (ValueError, OverflowError):
         raise typer.BadParameter(f"{text}: no calendar reaches there") from None
@@ -202,10 +237,10 @@ def now_utc_ms() -> UtcMs:
 
 
 def clock_text(utc_ms: UtcMs | None) -> str:
-    """Local date and time, or that it is not known."""
+    """Date and time of the building with the name of its zone, or that it is not known."""
     if utc_ms is None:
         return "time unknown"
-    return calendar_time(utc_ms).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    return calendar_time(utc_ms, zone()).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def ago_text(ms: Ms) -> str:

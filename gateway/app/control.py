@@ -109,6 +109,7 @@ def _settings(known: plans.Plan, state: Path, clock: Clock) -> Settings:
         state=state,
         name=cached.name,
         digest=cached.digest,
+        timezone=cached.timezone,
         journal_limit_bytes=cached.journal_limit_bytes,
         lives=cached.lives_ms,
         made_utc_ms=cached.made_utc_ms,

@@ -112,6 +112,15 @@ def ran_before(state: Path) -> frozenset[str]:
     return frozenset(found)
 
 
+def timezone(state: Path) -> str | None:
+    """The zone of the building that ``control`` ran last, as its newest plan names it."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        newest = max((state / "plan").glob("*.json"), key=lambda one: one.stat().st_mtime)
+        rest = newest.read_text(encoding="utf-8").partition("\n")[2]
+        return str(json.loads(rest)["timezone"])
+    return None
+
+
 def overlay(state: Path) -> Path:
     """Where the page writes what may be changed on it."""
     return state / "overlay.yaml"

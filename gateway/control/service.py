@@ -66,6 +66,7 @@ class Settings:
     state: Path
     name: str
     digest: str
+    timezone: str
     journal_limit_bytes: int
     lives: Mapping[str, Ms]
     made_utc_ms: UtcMs = 0
@@ -230,6 +231,7 @@ class Service:
             identity={
                 "id": plan.gateway,
                 "name": settings.name,
+                "timezone": settings.timezone,
                 "version": __version__,
                 "boot": boot(self._clock),
                 "started_ms": self._clock.started_ms,

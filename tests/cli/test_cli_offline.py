@@ -7,8 +7,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
+from zoneinfo import ZoneInfo
 
 import pytest
 import typer
@@ -362,3 +365,35 @@ def test_relays_of_somebody_else_are_refused_with_the_remedy(
     monkeypatch.setattr(outputs, "held", refuse)
     assert outputs.main(["--config", str(BENCH), "--state", str(tmp_path)]) == outputs.FAILED
     assert "sudo -u portier-control" in capsys.readouterr().err
+
+
+@pytest.fixture
+def _any_zone() -> Iterator[None]:
+    yield
+    console._zones.clear()
+
+
+@pytest.mark.usefixtures("_any_zone")
+@pytest.mark.parametrize("zone", ["Pacific/Auckland", "America/Los_Angeles", "Europe/Berlin"])
+def test_times_are_the_buildings_and_not_the_machines(tmp_path: Path, zone: str) -> None:
+    """rpi_wordclock#109: the machine's zone was taken for the building's."""
+    (tmp_path / "plan").mkdir()
+    (tmp_path / "plan" / "a.json").write_text(f'{{}}\n{{"timezone": "{zone}"}}', encoding="utf-8")
+    console._speak_for(tmp_path)
+    at = datetime(2026, 11, 22, 18, tzinfo=ZoneInfo(zone))
+    utc_ms = int(at.timestamp() * 1000)
+    assert console.an_instant("2026-11-22T18:00") == utc_ms
+    assert console.clock_text(utc_ms) == f"2026-11-22 18:00:00 {at.tzname()}"
+    today = datetime.now(ZoneInfo(zone))
+    ahead = datetime.fromtimestamp(console.an_instant("18:00", ahead=True) / 1000, ZoneInfo(zone))
+    assert (ahead.hour, ahead.minute) == (18, 0)
+    assert today < ahead <= today + timedelta(days=1, hours=1)
+
+
+@pytest.mark.usefixtures("_any_zone")
+@pytest.mark.parametrize("text", ["", "{}", '{}\n{"timezone": "No/Where"}', '{}\n{"timezone": 3}'])
+def test_where_no_building_is_known_times_are_the_machines(tmp_path: Path, text: str) -> None:
+    (tmp_path / "plan").mkdir()
+    (tmp_path / "plan" / "a.json").write_text(text, encoding="utf-8")
+    console._speak_for(tmp_path)
+    assert console.zone().utcoffset(None) == console.machine_zone().utcoffset(None)
