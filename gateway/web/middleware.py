@@ -14,6 +14,8 @@ MOST_DIGITS = 12
 """Of a length. Python refuses to read numbers of thousands of them."""
 DIRECT = "portier.send"
 """In the scope: the server's own ``send``, whose connection the live stream writes to."""
+HEAD = "portier.head"
+"""In the scope: the answer is wanted without its body."""
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -41,6 +43,9 @@ class Armour:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if scope["method"] == "HEAD":
+            # The server itself leaves the body out: it knows the method that was asked.
+            scope = {**scope, "method": "GET", HEAD: True}
 
         async def send_armoured(message: Message) -> None:
             if message["type"] == "http.response.start":

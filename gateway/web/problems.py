@@ -110,14 +110,13 @@ def on_http(request: Request, error: Exception) -> Response:
 def methods_of(request: Request) -> list[str]:
     """All that an address knows: the router names those of the first route alone."""
     routes = (context.original_route for context in iter_route_contexts(request.app.routes))
-    return sorted(
-        {
-            method
-            for route in routes
-            if isinstance(route, Route) and route.path_regex.match(request.url.path)
-            for method in route.methods or ()
-        }
-    )
+    found = {
+        method
+        for route in routes
+        if isinstance(route, Route) and route.path_regex.match(request.url.path)
+        for method in route.methods or ()
+    }
+    return sorted(found | ({"HEAD"} if "GET" in found else set()))
 
 
 def on_invalid(request: Request, error: Exception) -> Response:

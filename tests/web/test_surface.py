@@ -55,7 +55,7 @@ TABLE = """
 /logout                                             POST view
 /language                                           POST everybody
 /m/{token}                                          GET everybody, POST everybody
-/static/{path}                                      GET everybody, HEAD everybody
+/static/{path}                                      GET everybody
 
 /api/v1/status                                      GET view
 /api/v1/live                                        GET view
@@ -120,7 +120,8 @@ TABLE = """
 /metrics                                            GET view
 /api/openapi.json                                   GET view
 """
-"""Address, and for each of its methods the least role. There is none that ends a call."""
+"""Address, and for each of its methods the least role; HEAD wherever GET. There is none that
+ends a call."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW")
 SAFE = ("GET", "HEAD")
 LEAVING = ("/logout", "/api/v1/session")
@@ -139,6 +140,8 @@ def table() -> dict[tuple[str, str], str]:
             method, role = one.split()
             assert (method, path) not in found, f"{method} {path} stands in the table twice"
             found[method, path] = role
+            if method == "GET":
+                found["HEAD", path] = role
     return found
 
 
@@ -151,7 +154,9 @@ def served(app: FastAPI) -> Iterator[tuple[str, str]]:
         else:
             assert isinstance(route, Route)
             path = re.sub(r":\w+\}", "}", route.path)
-            yield from ((method, path) for method in route.methods or ())
+            methods = set(route.methods or ())
+            methods |= {"HEAD"} if "GET" in methods else set()  # served by the middleware
+            yield from ((method, path) for method in methods)
 
 
 TOLD = table()
@@ -321,6 +326,7 @@ def test_nothing_in_the_table_ends_a_call() -> None:
     calls = [(method, path) for method, path in TOLD if "/calls" in path]
     assert sorted(calls) == [
         ("GET", "/api/v1/calls"),
+        ("HEAD", "/api/v1/calls"),
         ("POST", "/api/v1/calls/{call}/acknowledge"),
         ("POST", "/calls/acknowledge"),
     ]
@@ -336,12 +342,12 @@ def test_who_is_not_logged_in_is_sent_to_the_log_in(surface: Surface, path: str)
         answer = surface.call(method, address(path), headers=HTML if is_page(path) else JSON)
         if role == EVERYBODY:
             check_let_in(answer, said)
-        elif is_page(path) and method == "GET":
+        elif is_page(path) and method in SAFE:
             assert answer.status_code == 303, said
             assert answer.headers["location"].startswith("/login"), said
         else:
             check_refused(answer, path, 401, said)
-            if not is_page(path):
+            if method != "HEAD" and not is_page(path):
                 assert reason(answer) == "not_logged_in", said
 
 
@@ -359,7 +365,7 @@ def test_every_role_may_do_what_the_table_says(surface: Surface, path: str, mean
                 check_let_in(answer, said)
             else:
                 check_refused(answer, path, 403, said)
-                if not is_page(path):
+                if method != "HEAD" and not is_page(path):
                     assert reason(answer) == "role", said
 
 
@@ -393,6 +399,17 @@ def test_a_method_that_is_not_there_is_405_and_says_which_are(surface: Surface, 
         assert answer.status_code == 405, method
         assert answer.headers["content-type"] == PROBLEM, method
         assert set(answer.headers["allow"].split(", ")) == declared, method
+
+
+@pytest.mark.parametrize("path", sorted(path for method, path in TOLD if method == "HEAD"))
+def test_head_answers_as_get_without_a_body(surface: Surface, path: str) -> None:
+    """fastapi-health#18: monitors and link checkers ask with HEAD."""
+    for accept in (JSON, HTML):
+        with_body = surface.ask("GET", path, "admin", "token", accept)
+        without = surface.ask("HEAD", path, "admin", "token", accept)
+        assert without.status_code == with_body.status_code
+        assert without.headers.get("content-type") == with_body.headers.get("content-type")
+        assert without.content == b""
 
 
 def test_an_address_that_is_not_there_is_404_whoever_asks(surface: Surface) -> None:

@@ -14,7 +14,7 @@ from gateway.web.access import TheSite, ViewAlways
 from gateway.web.api.models import problems
 from gateway.web.live import Client, Hub, TooMany, Wire
 from gateway.web.live import View as Seeing
-from gateway.web.middleware import DIRECT
+from gateway.web.middleware import DIRECT, HEAD
 from gateway.web.problems import Problem
 from gateway.web.render import language_of
 
@@ -32,6 +32,11 @@ class Stream(Response):
         self._hub, self._client, self._last = hub, client, last_event_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get(HEAD):
+            self._hub.leave(self._client)
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+            return
         self._client.wire, self._client.framed = _wire(scope), scope["http_version"] != "1.0"
         tasks = {asyncio.create_task(self._send(send)), asyncio.create_task(_gone(receive))}
         try:
