@@ -42,16 +42,26 @@ def content(payload: bytes) -> Any:
 
 def at(found: Any, path: str) -> Any:
     """What lies at a dotted path (``battery.level``; ``a.0`` in a list); the whole without one.
+    A key may hold dots itself (``PM2.5``): the longest that is there is taken.
     Raises :class:`Missing`, or :class:`Unreadable` where there is no JSON to look into."""
     if path and not isinstance(found, dict | list):
         raise Unreadable("the message is no JSON object")
-    for key in path.split(".") if path else ():
-        if isinstance(found, list) and re.fullmatch(r"\d{1,4}", key) and int(key) < len(found):
-            found = found[int(key)]
-        elif isinstance(found, dict) and key in found:
-            found = found[key]
+    keys = path.split(".") if path else []
+    while keys:
+        here = found
+        if (
+            isinstance(here, list)
+            and re.fullmatch(r"\d{1,4}", keys[0])
+            and int(keys[0]) < len(here)
+        ):
+            found, taken = here[int(keys[0])], 1
         else:
-            raise Missing(f"the message has no {path}")
+            lengths = range(len(keys), 0, -1) if isinstance(here, dict) else ()
+            taken = next((n for n in lengths if ".".join(keys[:n]) in here), 0)
+            if not taken:
+                raise Missing(f"the message has no {path}")
+            found = here[".".join(keys[:taken])]
+        keys = keys[taken:]
     return found
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from gateway import __version__
 from gateway.app import (
@@ -18,8 +19,26 @@ from gateway.app import (
     commands_run,
     commands_simulate,
 )
+from gateway.app import console as c
+
+
+class _Commands(typer.core.TyperGroup):
+    """Every command ends with status 78 where the configuration cannot be used."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            # Imported late: most commands need no settings.
+            from gateway.settings.problems import SettingsError
+
+            if not isinstance(error, SettingsError):
+                raise
+            c.fail(str(error), c.EXIT_CONFIGURATION)
+
 
 cli = typer.Typer(
+    cls=_Commands,
     name="portier",
     help="Runs the automatic door, watches over it, and records everything.",
     epilog="Exit status: 0 done, 1 refused or failed, 2 wrong usage, 78 configuration.",

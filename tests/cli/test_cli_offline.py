@@ -397,3 +397,13 @@ def test_where_no_building_is_known_times_are_the_machines(tmp_path: Path, text:
     (tmp_path / "plan" / "a.json").write_text(text, encoding="utf-8")
     console._speak_for(tmp_path)
     assert console.zone().utcoffset(None) == console.machine_zone().utcoffset(None)
+
+
+@pytest.mark.parametrize("command", ["asyncapi", "simulate", "check"])
+def test_without_a_configuration_every_command_says_so(tmp_path: Path, command: str) -> None:
+    """One of them ended with a traceback."""
+    where = [tmp_path / "none.yaml"] if command == "check" else ["--config", tmp_path / "none.yaml"]
+    result = portier(command, *where)
+    assert result.exit_code == 78
+    assert "cannot be read" in " ".join(result.output.split())
+    assert isinstance(result.exception, SystemExit)

@@ -67,6 +67,10 @@ def test_a_message_that_does_not_speak_of_it_changes_nothing() -> None:
 
 
 def test_a_place_deeper_in_the_message_is_found() -> None:
+    dotted = mqtt_contact.Settings("a", "air.PM2.5")
+    assert level(b'{"air": {"PM2.5": "on"}}', dotted) is True
+    assert level(b'{"air": {"PM2": {"5": "off"}}}', dotted) is False
+    assert level(b'{"air.PM2.5": "on", "air": {"PM2.5": "off"}}', dotted) is True
     deep = mqtt_contact.Settings("a", "ports.1.state")
     assert level(b'{"ports":[{"state":"on"},{"state":"off"}]}', deep) is False
     assert level(b'{"ports":[]}', deep) == "nothing"
