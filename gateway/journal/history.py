@@ -22,7 +22,7 @@ ROLL_UP_FROM_MS = HOUR_MS
 """Buckets at least this wide are made of roll-ups."""
 MOST_LEVELS = 20_000
 
-_LEVEL_KINDS = ("contact_changed", "relay_changed")
+_LEVEL_KINDS = ("contact_changed", "presence_changed", "relay_changed")
 
 
 class Bucket(NamedTuple):

@@ -93,8 +93,8 @@ class Words:
         return f"{date} {time}{comma}{moment.microsecond // 1000:03d}{zone}"
 
     def number(self, value: float, digits: int = 2) -> str:
-        """A number with this language's comma, at most ``digits`` after it."""
-        return format_decimal(round(value, digits), locale=self._locale)
+        """A number with this language's comma, at most ``digits`` after it; never a minus zero."""
+        return format_decimal(round(value, digits) + 0.0, locale=self._locale)
 
     def day(self, utc_s: float) -> str:
         """A date."""

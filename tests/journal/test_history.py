@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.core.facts import Fact
+from gateway.core.facts import Fact, Json
 from gateway.journal import export, history
 from gateway.journal.export import Wanted
 from gateway.journal.history import Bucket
@@ -94,6 +94,15 @@ def test_a_point_that_nobody_knows_has_no_history(path: Path) -> None:
     assert history.buckets(read(path), "p", "q", 0, 5, 1) == []
     assert history.levels(read(path), "p", 0, 5) == []
     assert history.series(read(path)) == []
+
+
+def test_what_tells_about_a_person_has_its_levels_for_as_long_as_it_is_saved(path: Path) -> None:
+    """Motion and room doors stay on the gateway for a day; their history was always empty."""
+    store = Store(path, "boot-1")
+    data: dict[str, Json] = {"active": True, "reason": None, "initial": False}
+    store.write(work(Fact("presence_changed", "wc.pir", 5_000, data), utc_offset_ms=T0))
+    assert history.levels(read(path), "wc.pir", T0, T0 + 60_000) == [(T0 + 5_000, True)]
+    store.close(clean=False)
 
 
 def test_levels_begin_with_the_one_before_the_range(path: Path) -> None:

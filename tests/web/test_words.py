@@ -116,3 +116,10 @@ def test_no_instant_is_too_far_away_to_be_shown(language: str, utc_ms: int) -> N
     assert words.clock(1_700_000_000_000, utc_ms)
     assert words.moment(utc_ms)
     assert words.day(utc_ms / 1000)
+
+
+@pytest.mark.parametrize("value", [-0.0, -0.001, -0.004])
+def test_there_is_no_minus_zero(value: float) -> None:
+    """frontend#15240."""
+    assert Words("de", ZoneInfo("Europe/Berlin")).number(value) == "0"
+    assert Words("en", ZoneInfo("Europe/Berlin")).number(-1.5) == "-1.5"

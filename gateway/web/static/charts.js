@@ -1,7 +1,7 @@
 // One chart: numbers as a line in its band of least and greatest, booleans as a lane.
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const lang = { en: "en-GB" }[document.documentElement.lang] ?? document.documentElement.lang; // as the tables say it
-export const number = new Intl.NumberFormat(lang, { maximumFractionDigits: 2 });
+export const number = new Intl.NumberFormat(lang, { maximumFractionDigits: 2, signDisplay: "negative" });
 export const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, key) => values[key] ?? "");
 const TONES = { door: "--edge", alarm: "--warn", call: "--bad" };
 
