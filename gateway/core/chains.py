@@ -5,11 +5,12 @@ Functions over ``Turn`` for ``telling`` and ``telling_kept``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from gateway.core import escalation, escalation_state, state
+from gateway.core import deliveries, escalation, escalation_state, state
 from gateway.core.escalation_state import NOBODY, Chain
+from gateway.core.facts import Fact
 from gateway.core.machine import Conditions
 from gateway.core.plan import BuildingPlan, EscalationPlan
 
@@ -36,9 +37,15 @@ def off_duty(turn: Turn) -> frozenset[str]:
 
 def step_chain(turn: Turn, chain: Chain, event: escalation.Event | None) -> None:
     result = escalation.step(chain, event, turn.now)
-    turn.tell(result.facts)
+    tell_messages(turn, result.facts)
     turn.effects += result.effects
     put_chain(turn, result.state)
+
+
+def tell_messages(turn: Turn, facts: Iterable[Fact]) -> None:
+    """Facts about messages go out, and what became of each way is noted."""
+    turn.deliveries = deliveries.noted(turn.deliveries, facts, turn.clock.offset_ms)
+    turn.tell(facts)
 
 
 def put_chain(turn: Turn, chain: Chain) -> None:

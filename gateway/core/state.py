@@ -10,6 +10,7 @@ from gateway.core.call_record import Call
 from gateway.core.climate import Climate
 from gateway.core.clock import Clock
 from gateway.core.contact import Contact
+from gateway.core.deliveries import Deliveries
 from gateway.core.door import Door
 from gateway.core.escalation_state import Chain
 from gateway.core.interlock import Interlock
@@ -80,6 +81,8 @@ class Building:
     """What it is about (a call's or an alarm's id) -> the chain of messages that runs."""
     mailings: Mapping[str, Mailing] = field(default_factory=dict)
     """Kind -> the messages by the clock."""
+    deliveries: Deliveries = field(default_factory=dict)
+    """What became of the newest message by each way."""
     alarms: Alarms = field(default_factory=Alarms)
     limits: Limits = field(default_factory=Limits)
     journal: str | None = None

@@ -10,9 +10,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from gateway.core import alarms, clock, escalation, mailing, roster, state
+from gateway.core import alarms, clock, deliveries, escalation, mailing, roster, state
 from gateway.core.alarms import Alarm
-from gateway.core.chains import chain_for, channels_of, off_duty, plan_named, step_chain
+from gateway.core.chains import (
+    chain_for,
+    channels_of,
+    off_duty,
+    plan_named,
+    step_chain,
+    tell_messages,
+)
 from gateway.core.effects import Effect, Reply, Send
 from gateway.core.events import CivilTime, ConfirmMessage, Delivered
 from gateway.core.facts import Json
@@ -167,6 +174,7 @@ def clock_changed(turn: Turn) -> None:
     for name in turn.rosters:
         _step_roster(turn, name, seen)
     _tell_duty(turn)
+    turn.deliveries = deliveries.with_clock(turn.deliveries, offset_ms)
     for chain in turn.escalations.values():
         if offset_ms is not None and offset_ms != chain.offset_ms:
             step_chain(turn, chain, escalation.ClockKnown(offset_ms))
@@ -192,7 +200,7 @@ def _step_mailing(turn: Turn, name: str, event: mailing.Event | None) -> None:
     result = mailing.step(before, event, turn.now)
     turn.mailings = {**turn.mailings, name: result.state}
     turn.wake((state.MAILING, name), mailing.wake_at(result.state))
-    turn.tell(result.facts)
+    tell_messages(turn, result.facts)
     turn.effects += _filled(turn, result.effects)
     turn.conditions(turn.was.plan.gateway, before.conditions, result.state.conditions)
 

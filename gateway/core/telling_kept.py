@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.core import escalation_state, mailing, state
+from gateway.core import deliveries, escalation_state, mailing, state
 from gateway.core.alarms import Alarm
 from gateway.core.chains import channels_of, off_duty, plan_named, put_chain
 from gateway.core.escalation_state import Chain
@@ -31,6 +31,7 @@ def kept(building: Building) -> dict[str, Json]:
     return {
         "escalations": {name: _kept(chain) for name, chain in building.escalations.items()},
         "mailings": {name: mailing.kept(one) for name, one in building.mailings.items()},
+        "deliveries": deliveries.kept(building.deliveries),
     }
 
 
@@ -44,6 +45,7 @@ def _kept(chain: Chain) -> Json:
 
 def restore(turn: Turn, was: Kept) -> None:
     """What stood before the restart goes on. Calls and alarms are restored already."""
+    _restore_deliveries(turn, was)
     chains, mails = was.sections.get("escalations"), was.sections.get("mailings")
     for about, entry in chains.items() if isinstance(chains, dict) else ():
         chain = _restored(turn, about, entry)
@@ -55,6 +57,12 @@ def restore(turn: Turn, was: Kept) -> None:
             turn.mailings = {**turn.mailings, name: after}
             turn.wake((state.MAILING, name), mailing.wake_at(after))
             turn.conditions(turn.was.plan.gateway, (), after.conditions)
+
+
+def _restore_deliveries(turn: Turn, was: Kept) -> None:
+    plan, entry = turn.was.plan, was.sections.get("deliveries")
+    found = deliveries.restored(plan, entry, turn.deliveries)
+    turn.deliveries = deliveries.with_clock(found, turn.clock.offset_ms)
 
 
 def _restored(turn: Turn, about: str, entry: Json) -> Chain | None:

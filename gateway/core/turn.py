@@ -90,6 +90,7 @@ class Turn:
         "climates",
         "clock",
         "contacts",
+        "deliveries",
         "doors",
         "effects",
         "escalations",
@@ -137,6 +138,7 @@ class Turn:
         self.rosters = was.rosters
         self.escalations = was.escalations
         self.mailings = was.mailings
+        self.deliveries = was.deliveries
         self.alarms = was.alarms
         self.limits = was.limits
         self.journal = was.journal
@@ -252,6 +254,7 @@ class Turn:
             self.rosters,
             self.escalations,
             self.mailings,
+            self.deliveries,
             self.alarms,
             self.limits,
             self.journal,

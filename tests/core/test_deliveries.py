@@ -1,0 +1,125 @@
+"""What became of the newest message by each way: noted from facts, and over a restart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gateway.core import building as core
+from gateway.core import deliveries as d
+from gateway.core.call_record import NEVER, At
+from gateway.core.events import CivilTime, Delivered
+from gateway.core.facts import Fact, Json
+from gateway.core.plan import BuildingPlan, MailingPlan, ReceiverPlan
+from gateway.core.state import Building
+
+UTC = 1_800_000_000_000
+PLAN = BuildingPlan(
+    gateway="office",
+    receivers=(ReceiverPlan("reception", 2),),
+    mailings=(MailingPlan("test", ("reception",), (UTC + 1_000,)),),
+)
+
+
+def message(result: str, at_ms: int = 5, reason: str | None = None, channel: int = 0) -> Fact:
+    data: dict[str, Json] = {
+        "receiver": "reception", "channel": channel, "result": result, "reason": reason,
+    }  # fmt: skip
+    return Fact("message", "office", at_ms, data)
+
+
+def test_the_newest_attempt_and_the_last_that_arrived_are_remembered() -> None:
+    one = d.noted({}, [message("delivered")], UTC)["reception", 0]
+    assert one == d.Delivery(True, "", At(5, UTC + 5), At(5, UTC + 5))
+    then = d.noted({("reception", 0): one}, [message("failed", 9, "http 500")], UTC)
+    assert then["reception", 0] == d.Delivery(False, "http 500", At(9, UTC + 9), At(5, UTC + 5))
+    never = d.noted({}, [message("failed", 9, "http 500", channel=1)], None)["reception", 1]
+    assert (never.at, never.delivered) == (At(9), NEVER)
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        message("sent"),
+        message("skipped", reason="off_duty"),
+        message("failed", reason="notify_away"),
+        Fact("message_confirmed", "office", 5, {"delivery": "test#1", "receiver": "reception"}),
+    ],
+)
+def test_what_is_no_attempt_changes_nothing(fact: Fact) -> None:
+    before: d.Deliveries = {}
+    assert d.noted(before, [fact], UTC) is before
+
+
+def test_the_last_arrival_of_several_ways_counts() -> None:
+    both = d.noted({}, [message("delivered", 5), message("delivered", 9, channel=1)], None)
+    ways = d.ways_of(PLAN)["reception"]
+    assert d.latest(both, ways) == 9
+    assert d.latest(both, ways[:1]) == 5
+    assert d.latest({}, ways) is None
+    elsewhere = {("reception", 0): d.Delivery(True, "", At(None, UTC), At(None, UTC))}
+    assert d.latest(elsewhere, ways) is None
+    assert d.latest(d.with_clock(elsewhere, UTC - 7), ways) == 7
+
+
+def run(kept: dict[str, Json], now: int = 0) -> Building:
+    return core.start(PLAN, kept, now).state
+
+
+def delivered(building: Building, now: int, *, ok: bool = True) -> Building:
+    """The weekly test is sent and answered."""
+    building = core.step(building, CivilTime(UTC + now, True), now).state
+    building = core.step(building, None, now + 1_000).state
+    letter = building.mailings["test"].letters[-1]
+    return core.step(building, Delivered(letter.delivery, ok, "" if ok else "x"), now + 1_010).state
+
+
+def test_deliveries_survive_a_restart_and_get_their_place_in_the_new_boot() -> None:
+    first = delivered(run({}), 0)
+    again = run(core.kept(first), 50)
+    assert again.deliveries == {
+        ("reception", 0): d.Delivery(True, "", At(None, UTC + 1_010), At(None, UTC + 1_010))
+    }
+    clocked = core.step(again, CivilTime(UTC + 60_000, True), 60).state
+    assert d.latest(clocked.deliveries, d.ways_of(PLAN)["reception"]) == 60 - 60_000 + 1_010
+    late = core.start(PLAN, None, 50).state
+    late = core.step(late, CivilTime(UTC + 60_000, True), 60).state
+    late = core.restore(late, core.kept(first), 70).state
+    assert late.deliveries == clocked.deliveries
+
+
+def test_an_attempt_since_the_start_is_newer_than_what_is_restored() -> None:
+    failed = d.noted({}, [message("failed", 9, "x")], None)
+    kept: Json = [["reception", 0, True, "", UTC, UTC], ["reception", 1, True, "", UTC, UTC]]
+    both = d.restored(PLAN, kept, failed)
+    assert both["reception", 0] == d.Delivery(False, "x", At(9), At(None, UTC))
+    assert both["reception", 1].ok
+    arrived = d.noted({}, [message("delivered", 9)], None)
+    assert d.restored(PLAN, kept, arrived)["reception", 0] == arrived["reception", 0]
+    assert d.restored(PLAN, None, failed) == failed
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        ["reception", 2, True, "", UTC, UTC],
+        ["left", 0, True, "", UTC, UTC],
+        ["reception", 0, 1, "", UTC, UTC],
+        ["reception", 0, True, "", "yesterday", UTC],
+        "reception",
+    ],
+)
+def test_a_row_that_cannot_be_read_or_is_of_nobody_is_left_out(row: Json) -> None:
+    assert d.restored(PLAN, [row], {}) == {}
+
+
+def test_nothing_that_is_kept_changes_at_rest() -> None:
+    building = delivered(run({}), 0)
+    before = core.kept(building)
+    for minute in range(1, 60):
+        now = 2_000 + minute * 60_000
+        building = core.step(building, CivilTime(UTC + now, True), now).state
+        kept = core.kept(building)
+        assert kept["deliveries"] == before["deliveries"]
+    assert replace(building, deliveries={}).deliveries == {}
