@@ -116,7 +116,7 @@ def _settings(known: plans.Plan, state: Path, clock: Clock) -> Settings:
         fresh_ms=cache.FRESH_DAYS * 86_400_000,
         mqtt=known.mqtt,
         recorders=known.recorders,
-        heartbeat=known.heartbeat,
+        heartbeat_every_ms=known.heartbeat_every_ms,
         clock=clock,
         world=world,
         listeners=Told(),

@@ -16,7 +16,7 @@ from typing import Any
 
 import drivers
 from gateway import __version__
-from gateway.core.machine import UtcMs
+from gateway.core.machine import Ms, UtcMs
 from gateway.settings import cache
 
 PLANS_MOST = 4
@@ -35,13 +35,14 @@ class ConfigurationWrong(Exception):
 @dataclass(frozen=True, slots=True)
 class Plan:
     """A cached plan, and what of the rest of the configuration ``control`` shows: whether there
-    is a broker, the recorders that are expected to have everything, whether somebody outside
-    shall hear that the gateway lives, and why the overlay was left out."""
+    is a broker, the recorders that are expected to have everything, how often an
+    address outside is told that the gateway is alive (0: never), and why the overlay was left
+    out."""
 
     cached: cache.Cached
     mqtt: bool
     recorders: tuple[str, ...]
-    heartbeat: bool = False
+    heartbeat_every_ms: Ms = 0
     overlay_problems: tuple[str, ...] = ()
 
     def to_text(self) -> str:
@@ -49,7 +50,7 @@ class Plan:
             {
                 "mqtt": self.mqtt,
                 "recorders": self.recorders,
-                "heartbeat": self.heartbeat,
+                "heartbeat_every_ms": self.heartbeat_every_ms,
                 "overlay": self.overlay_problems,
             }
         )
@@ -66,7 +67,7 @@ def from_text(text: str, now_utc_ms: UtcMs | None) -> Plan:
             cached,
             bool(more["mqtt"]),
             tuple(more["recorders"]),
-            bool(more["heartbeat"]),
+            int(more["heartbeat_every_ms"]),
             tuple(more["overlay"]),
         )
     except (ValueError, TypeError, KeyError) as error:

@@ -29,7 +29,7 @@ def main(config: Path, state: Path, now_utc_ms: int, *, strict: bool = False) ->
         cache.of(settings, plan(settings, now_utc_ms=now_utc_ms), now_utc_ms),
         mqtt=settings.mqtt is not None,
         recorders=(record.expect or (record.name,)) if record is not None else (),
-        heartbeat=settings.heartbeat is not None,
+        heartbeat_every_ms=0 if settings.heartbeat is None else settings.heartbeat.every_ms,
         overlay_problems=settings.overlay_problems,
     )
     with contextlib.suppress(OSError):  # a full disk: it is made again at the next start

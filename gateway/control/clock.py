@@ -59,6 +59,10 @@ class Clock:
             return self._held_ms * 1_000_000
         return self._monotonic_ns() + self._ahead_ms * 1_000_000
 
+    def kernel_ms(self) -> int:
+        """CLOCK_MONOTONIC of this machine, however far a bench has travelled."""
+        return self._monotonic_ns() // 1_000_000
+
     def utc_offset_ms(self) -> Ms:
         """UTC = monotonic + this, as the wall clock says now."""
         if self._fixed is not None:

@@ -96,6 +96,7 @@ class Controller:
         self._kept: dict[str, Json] | None = None
         self._remembers = False
         self._stopping: str | None = None
+        self._turned_kernel_ms: int | None = None
 
     # --- what others may read, from any thread --------------------------------------------
 
@@ -107,6 +108,11 @@ class Controller:
     @property
     def trust(self) -> Trust:
         return self._trust
+
+    @property
+    def turned_kernel_ms(self) -> int | None:
+        """When the loop last made a full turn, by the kernel's clock; ``None``: not yet."""
+        return self._turned_kernel_ms
 
     # --- life -----------------------------------------------------------------------------
 
@@ -157,6 +163,7 @@ class Controller:
             self._step(item, now)
         if now >= self._look_at or now >= self._civil_at:
             self._look(max(now, self._now))
+        self._turned_kernel_ms = self._clock.kernel_ms()
         self._watchdog.turned(time.monotonic())  # here, so that a bench's journey feeds it, too
 
     def wake_at(self) -> Ms:

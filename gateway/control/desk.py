@@ -4,35 +4,42 @@ the snapshot. All of it runs in the panel's thread, away from the loop."""
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 from gateway.control.bench import Bench
 from gateway.control.clock import Clock
 from gateway.control.controller import Controller
 from gateway.control.eye import Cursors
-from gateway.control.guarantees import Guarantees, Outside
+from gateway.control.guarantees import Guarantees, LinkSeen, Observed, RecorderSeen
 from gateway.control.inbox import Inbox
+from gateway.control.points import Points
 from gateway.core.events import CommandRefused, Delivered, Issuer
 from gateway.core.facts import Json, Lane
 from gateway.core.machine import Ms, UtcMs
 from gateway.core.snapshot import snapshot
+from gateway.core.state import Building
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch
 from gateway.panel import messages as m
 
+CURSORS_EVERY_MS: Ms = 1_000
+CURSORS_VOID_MS: Ms = 5_000
+"""What was read of the journal's cursors says nothing about unsent facts after so long."""
+ASK_EVERY_MS: Ms = 1_000
+"""How often at most the command path is asked whether it answers."""
 LANES_OUT: tuple[Lane, ...] = ("urgent", "routine")
 """The lanes that leave the gateway."""
-CURSORS_EVERY_S = 1.0
 
 
 class Keeps(Protocol):
     """What the desk wants of the journal: cursors of those who read it, and audit entries."""
 
     def append(self, batch: Batch) -> None: ...
+
+    def overdue_ms(self, now_ms: Ms) -> Ms: ...
 
     def sent(self, lane: Lane, seq: int) -> None: ...
 
@@ -80,9 +87,10 @@ class Desk:
         identity: Mapping[str, Json],
         mqtt: bool,
         recorders: tuple[str, ...],
+        points: Points,
         listeners: Listeners | None = None,
-        messages: bool = False,
-        heartbeat: bool = False,
+        heartbeat_every_ms: Ms = 0,
+        own_clock: bool = False,
         editor: Editor | None = None,
     ) -> None:
         self._controller = controller
@@ -93,20 +101,39 @@ class Desk:
         self._bench = bench
         self._guarantees = guarantees
         self._identity = identity
+        self._mqtt = mqtt
         self._recorders = recorders
+        self._points = points
         self._listeners = listeners
-        self._link: str | None = "link_away" if mqtt else None
-        self._messages: str | None = "notify_away" if messages else None
-        self._heartbeat: str | None = "notify_away" if heartbeat else None
+        self._heartbeat_every_ms = heartbeat_every_ms
+        self._own_clock = own_clock
         self._editor = editor
+        self._link: m.LinkTold | None = None
+        self._link_since_ms: Ms = clock.now_ms()
+        self._notify = False
+        self._heartbeat_failed = False
+        # Instants of this process and its peers, by the kernel's clock: a bench may travel.
+        self._heartbeat_at: int | None = None
+        self._clock_at: int | None = None
+        self._puback_at: int | None = None
+        self._asked_at: int | None = None
+        self._answered_at: int | None = None
+        self._cursors_at: int | None = None
+        self._read_at: int | None = None
+        self._began_at = clock.kernel_ms()
+        self._recorder_at: dict[str, int] = {}
+        """Recorder -> when its cursor last moved, or nothing was due."""
+        self._aside: dict[str, int] = {}
         self._heads: dict[Lane, int] = {}
         self._sent: dict[Lane, int] = {}
         self._recorded: dict[str, tuple[str, Mapping[str, int]]] = {}
         self._knows_cursors = False
-        self._cursors_at = float("-inf")
-        self._far: tuple[Ms, UtcMs | None] = (0, None)
+        self._far: tuple[Ms, Ms, UtcMs | None] = (0, 0, None)
+        """Age of the oldest unsent fact, of the oldest unsent urgent one, and up to when
+        everything is recorded."""
         self.journal_reason = ""
         self.journal_id = ""
+        self._ask_path(self._began_at)
 
     # --- from the journal's thread --------------------------------------------------------
 
@@ -128,21 +155,22 @@ class Desk:
         match message:
             case m.Sent(lane, seq):
                 self._sent[lane] = max(seq, self._sent.get(lane, 0))
+                self._puback_at = self._clock.kernel_ms()
                 self._journal.sent(lane, seq)
             case m.Recorded():
                 self._told_recorded(message)
-            case m.LinkTold(connected, reason):
-                self._link = "" if connected else reason or "link_away"
+            case m.LinkTold():
+                self._told_link(message)
             case m.PointTold():
                 self._point(message)
             case m.Hello("notify"):
-                self._notify("")
+                self._notify = True
             case m.DeliveredTold(delivery, ok, reason):
-                self._delivered(ok, reason)
                 self._inbox.offer(Delivered(delivery, ok, reason))
             case m.HeartbeatTold(ok):
                 self._heart(ok)
             case m.ClockTold(trusted):
+                self._clock_at = self._clock.kernel_ms()
                 self._controller.clock_told(trusted)
             case m.AuditNote(actor, action, detail):
                 self._audit(actor, action, detail)
@@ -171,20 +199,23 @@ class Desk:
     def gone(self, role: m.Role) -> None:
         if role == "link" and self._listeners is not None:
             self._listeners.lose("link_away")
-        if role == "link" and self._link is not None:
-            self._link = "link_away"
+        if role == "link":
+            self._link_gone()
         elif role == "notify":
-            self._notify("notify_away")
+            self._notify = False
 
     def snapshot(self) -> Mapping[str, object]:
         building, _ = self._controller.view
-        now = self._clock.now_ms()
+        now, kernel = self._clock.now_ms(), self._clock.kernel_ms()
+        self._look_at_cursors(now, kernel)
         made: dict[str, Any] = dict(snapshot(building, now))
         gateway = dict(made.get("gateway", {})) | dict(self._identity)
         gateway["journal"] = self.journal_id
         gateway["overflows"] = self._inbox.overflows
         made["gateway"] = gateway
-        made["guarantees"] = self._guarantees.look(made, self._outside(now), now)
+        made["link"] = self._link_shown(now, kernel)
+        made["guarantees"] = self._guarantees.evaluate(self._observed(building, now, kernel))
+        self._ask_path(kernel)
         return made
 
     # --- inside ---------------------------------------------------------------------------
@@ -199,7 +230,10 @@ class Desk:
         """Whoever may publish may make up names: only who is expected is remembered."""
         expected = told.recorder in self._recorders
         if expected:
+            if self._recorded.get(told.recorder) != (told.journal, told.lanes):
+                self._recorder_at[told.recorder] = self._clock.kernel_ms()
             self._recorded[told.recorder] = (told.journal, told.lanes)
+            self._aside[told.recorder] = told.aside
         self._journal.recorded(told.recorder, told.journal, told.lanes, keep=expected)
 
     def _point(self, told: m.PointTold) -> None:
@@ -207,17 +241,35 @@ class Desk:
             self._listeners.tell(told)
 
     def _heart(self, ok: bool) -> None:
-        if self._heartbeat is not None:
-            self._heartbeat = "" if ok else "heartbeat_failed"
+        self._heartbeat_failed = not ok
+        if ok:
+            self._heartbeat_at = self._clock.kernel_ms()
 
-    def _notify(self, reason: str) -> None:
-        self._messages = None if self._messages is None else reason
-        self._heartbeat = None if self._heartbeat is None else reason
+    def _told_link(self, told: m.LinkTold) -> None:
+        before = self._link
+        if before is None or before.connected != told.connected:
+            self._link_since_ms = self._clock.now_ms()
+            self._puback_at = None
+        self._link = told
 
-    def _delivered(self, ok: bool, reason: str) -> None:
-        """A message that failed because ``notify`` was away says no more than that it was."""
-        if self._messages not in (None, "notify_away") and reason != "notify_away":
-            self._messages = "" if ok else "delivery_failed"
+    def _link_gone(self) -> None:
+        if self._link is not None:
+            self._link_since_ms = self._clock.now_ms()
+        self._link = self._puback_at = None
+
+    def _ask_path(self, kernel: int) -> None:
+        """Ask the loop something, the way commands go; the answer is seen at the next snapshot.
+        One question is under way at a time."""
+        asked, answered = self._asked_at, self._answered_at
+        waits = asked is not None and (answered is None or answered < asked)
+        if waits or (asked is not None and kernel - asked < ASK_EVERY_MS):
+            return
+
+        def answer(_now: Ms) -> None:
+            self._answered_at = self._clock.kernel_ms()
+
+        if self._inbox.offer(answer):
+            self._asked_at = kernel
 
     def _refused(self, message: m.Refused) -> None:
         issuer = Issuer(message.actor, message.via)
@@ -225,35 +277,109 @@ class Desk:
         detail: dict[str, Json] = {"outcome": f"refused: {message.reason}", "command": message.id}
         self._audit(message.actor, message.name, detail)
 
-    def _outside(self, now: Ms) -> Outside:
-        self._look_at_cursors(now)
-        missing = tuple(name for name in self._recorders if name not in self._recorded)
-        return Outside(
-            journal=self.journal_reason,
-            link=self._link,
-            backlog=_behind(self._heads, self._sent) if self._link is not None else 0,
+    def _observed(self, building: Building, now: Ms, kernel: int) -> Observed:
+        def at(instant: int | None) -> Ms | None:
+            """An instant of the kernel's clock, as far back on the building's."""
+            return None if instant is None else now - (kernel - instant)
+
+        read = self._read_at is not None and kernel - self._read_at <= CURSORS_VOID_MS
+        known = read or self._far_is_nothing()
+        return Observed(
+            now_ms=now,
+            building=building,
+            turned_ms=at(self._controller.turned_kernel_ms),
+            answered_ms=at(self._answered_at),
+            is_open=self._points.is_open,
+            journal=self.journal_id,
+            journal_reason=self.journal_reason,
+            overdue_ms=self._journal.overdue_ms(kernel),
+            mqtt=self._mqtt,
+            link=self._link_seen(at),
+            backlog=_behind(self._heads, self._sent) if self._mqtt else 0,
             oldest_unsent_ms=self._far[0],
-            expected=self._recorders,
-            missing=missing,
+            oldest_urgent_ms=self._far[1] if known else None,
+            recorders=tuple(self._recorder(name, at, kernel) for name in self._recorders),
             behind=_behind(self._heads, self._least()),
-            recorded_until_utc_ms=self._far[1],
+            recorded_until_utc_ms=self._far[2],
             trusted=self._controller.trust.trusted,
-            messages=self._messages,
-            heartbeat=self._heartbeat,
+            clock_seen_ms=now if self._own_clock else at(self._clock_at),
+            notify=self._notify,
+            heartbeat_every_ms=self._heartbeat_every_ms,
+            heartbeat_ok_ms=at(self._heartbeat_at),
+            heartbeat_failed=self._heartbeat_failed,
         )
+
+    def _far_is_nothing(self) -> bool:
+        """Everything urgent is sent, whatever can be read just now."""
+        return self._knows_cursors and self._heads.get("urgent", 0) <= self._sent.get("urgent", 0)
+
+    def _heard_at(self) -> int | None:
+        """When the broker was last heard: as ``link`` says, or by a cursor that moved, which
+        takes a PUBACK."""
+        heard = None if self._link is None else self._link.heard_ms
+        known = [one for one in (heard, self._puback_at) if one is not None]
+        return max(known, default=None)
+
+    def _link_seen(self, at: Callable[[int | None], Ms | None]) -> LinkSeen | None:
+        link = self._link
+        if link is None:
+            return None
+        return LinkSeen(
+            link.connected,
+            link.reason,
+            at(self._heard_at()),
+            link.keepalive_ms,
+            link.aside,
+            link.aside_count,
+        )
+
+    def _link_shown(self, now: Ms, kernel: int) -> dict[str, object] | None:
+        """The connection to the broker as ``link`` reports it; ``None``: there shall be none."""
+        if not self._mqtt:
+            return None
+        link, heard = self._link, self._heard_at()
+        broker = None if link is None else link.broker
+        return {
+            "connected": link is not None and link.connected,
+            "reason": "link_away" if link is None else link.reason,
+            "since_ms": self._link_since_ms,
+            "heard_ms": None if heard is None else now - (kernel - heard),
+            "keepalive_ms": None if link is None else link.keepalive_ms,
+            "aside": [] if link is None else [list(one) for one in link.aside],
+            "aside_count": 0 if link is None else link.aside_count,
+            "broker": None if broker is None else asdict(broker),
+        }
+
+    def _recorder(
+        self, name: str, at: Callable[[int | None], Ms | None], kernel: int
+    ) -> RecorderSeen:
+        known = self._knows_cursors and name in self._recorded
+        if known and _behind(self._heads, self._has(name)) == 0:
+            self._recorder_at[name] = kernel  # nothing is due
+        return RecorderSeen(
+            name,
+            name in self._recorded,
+            at(self._recorder_at.get(name)),
+            at(self._began_at) or 0,
+            self._aside.get(name, 0),
+        )
+
+    def _has(self, recorder: str) -> Mapping[Lane, int]:
+        """What a recorder has of this journal: numbers of another one say nothing."""
+        journal, lanes = self._recorded.get(recorder, ("", {}))
+        if journal != self.journal_id:
+            return {}
+        return {lane: lanes.get(lane, 0) for lane in LANES_OUT}
 
     def _least(self) -> dict[Lane, int]:
         """What the least of the expected recorders has, per lane."""
-        told = [self._recorded.get(name, ("", {})) for name in self._recorders]
-        # the numbers of another journal say nothing about this one
-        have = [lanes if journal == self.journal_id else {} for journal, lanes in told]
+        have = [self._has(name) for name in self._recorders]
         return {lane: min((h.get(lane, 0) for h in have), default=0) for lane in LANES_OUT}
 
-    def _look_at_cursors(self, now: Ms) -> None:
-        at = time.monotonic()
-        if at - self._cursors_at < CURSORS_EVERY_S:
+    def _look_at_cursors(self, now: Ms, kernel: int) -> None:
+        if self._cursors_at is not None and kernel - self._cursors_at < CURSORS_EVERY_MS:
             return
-        self._cursors_at = at
+        self._cursors_at = kernel
         with _unreadable():
             if not self._knows_cursors:
                 found = self._eye.cursors()
@@ -263,19 +389,20 @@ class Desk:
                 kept = {name: (found.journal, lanes) for name, lanes in found.recorded.items()}
                 self._recorded = {**kept, **self._recorded}
                 self._knows_cursors = True
-            self._far = (self._oldest_unsent(now), self._recorded_until(now))
+            urgent, routine = (self._oldest_unsent(lane, now) for lane in LANES_OUT)
+            self._far = (max(urgent, routine), urgent, self._recorded_until(now))
+            self._read_at = kernel
 
-    def _oldest_unsent(self, now: Ms) -> Ms:
-        if self._link is None:
+    def _oldest_unsent(self, lane: Lane, now: Ms) -> Ms:
+        """The age of the first fact of a lane that is not sent; 0: there is none. One of an
+        earlier start whose time was never known is as old as this start at least."""
+        sent = self._sent.get(lane, 0)
+        if not self._mqtt or self._heads.get(lane, 0) <= sent:
             return 0
-        ages = [0]
-        for lane in LANES_OUT:
-            if self._heads.get(lane, 0) > self._sent.get(lane, 0):
-                mono_ms, utc_ms = self._eye.first_after(lane, self._sent.get(lane, 0))
-                if mono_ms is None and utc_ms is not None:
-                    mono_ms = utc_ms - self._controller.trust.offset_ms
-                ages.append(now - mono_ms if mono_ms is not None else 0)
-        return max(ages)
+        mono_ms, utc_ms = self._eye.first_after(lane, sent)
+        if mono_ms is None and utc_ms is not None:
+            mono_ms = utc_ms - self._controller.trust.offset_ms
+        return max(0, now - (self._clock.started_ms if mono_ms is None else mono_ms))
 
     def _recorded_until(self, now: Ms) -> UtcMs | None:
         trust = self._controller.trust

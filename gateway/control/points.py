@@ -124,6 +124,10 @@ class Points:
 
     # --- any thread -----------------------------------------------------------------------
 
+    def is_open(self, point: str) -> bool:
+        """Whether its driver has this point open."""
+        return point in self._open
+
     def _report(self, source: Source, report: Level | Reading) -> None:
         self._inbox.report(report)
         if type(report) is Level and report.active is None and not source.heals:

@@ -74,7 +74,8 @@ class Settings:
     """The plan's schedule may be used for so long after it was made; 0: for ever."""
     mqtt: bool = False
     recorders: tuple[str, ...] = ()
-    heartbeat: bool = False
+    heartbeat_every_ms: Ms = 0
+    """How often an address outside is told that the gateway is alive; 0: never."""
     clock: Clock = field(default_factory=Clock)
     world: World | None = None
     listeners: Listeners | None = None
@@ -215,19 +216,7 @@ class Service:
             journal=self._journal,
             eye=Eye(settings.state / "journal.sqlite", boot(self._clock)),
             bench=bench,
-            guarantees=Guarantees(
-                {door.id: tuple(a.point for a in door.activators) for door in plan.doors},
-                {
-                    door.id: tuple(p for p in (door.activation, door.strike) if p)
-                    for door in plan.doors
-                },
-                {
-                    room.id: tuple(
-                        p for p in (room.reassurance, room.lamp, room.sounder, room.unlock) if p
-                    )
-                    for room in plan.rooms
-                },
-            ),
+            guarantees=Guarantees.of(plan),
             identity={
                 "id": plan.gateway,
                 "name": settings.name,
@@ -240,8 +229,9 @@ class Service:
             mqtt=settings.mqtt,
             recorders=settings.recorders,
             listeners=settings.listeners,
-            messages=bool(plan.receivers),
-            heartbeat=settings.heartbeat,
+            points=self._points,
+            heartbeat_every_ms=settings.heartbeat_every_ms,
+            own_clock=settings.world is not None,
             editor=self._editor if self._edit is not None else None,
         )
         self._desk.journal_reason = self._journal_reason

@@ -138,6 +138,11 @@ class Queue:
         """When the next transaction is due; ``None``: nothing waits. Call it holding the lock."""
         return self._due_ms
 
+    def overdue_ms(self, now_ms: Ms) -> Ms:
+        """How long the oldest that waits is past its time; 0: nothing is."""
+        with self.changed:
+            return 0 if self._due_ms is None else max(0, now_ms - self._due_ms)
+
     def take(self, most: int) -> Work:
         """Everything that waits; when that is more than ``most`` facts, urgent ones first."""
         with self.changed:

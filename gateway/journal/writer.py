@@ -124,6 +124,8 @@ class Journal:
         self._waiting: list[_Waiting] = []
         self._head = 0
         self._journal = ""
+        self._writing_ms: Ms | None = None
+        """Since when a transaction is under way."""
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._watch = threading.Thread(target=self._watch_replies, name="replies", daemon=True)
 
@@ -157,6 +159,13 @@ class Journal:
         """How many facts wait to be written."""
         doubt = self._doubt
         return len(self._queue) + (len(doubt[1].facts) if doubt else 0)
+
+    def overdue_ms(self, now_ms: Ms) -> Ms:
+        """How long the oldest fact is past the time by which it should have been committed (0:
+        nothing is overdue). ``now_ms`` is CLOCK_MONOTONIC."""
+        writing_ms = self._writing_ms
+        writing = 0 if writing_ms is None else max(0, now_ms - writing_ms)
+        return max(writing, self._queue.overdue_ms(now_ms))
 
     def append(self, batch: Batch) -> None:
         """Hand over what one step left behind."""
@@ -253,6 +262,13 @@ class Journal:
         store = self._store
         if store is None:
             return False
+        self._writing_ms = _now_ms()
+        try:
+            return self._write_taken(store)
+        finally:
+            self._writing_ms = None
+
+    def _write_taken(self, store: Store) -> bool:
         work = self._queue.take(MOST_FACTS)
         before = store.head
         numbered: list[Numbered] = []

@@ -298,6 +298,10 @@ class AsyncPanelClient:
             future = self._waiting.pop(str(message.get("id")), None)
             if future is not None and not future.done():
                 future.set_result(message)
+        elif message.get("type") == "error":
+            future = self._waiting.pop(str(message.get("id")), None)
+            if future is not None and not future.done():
+                future.set_exception(ControlAway(str(message.get("reason"))))
 
     def _fail_waiting(self) -> None:
         for future in self._waiting.values():

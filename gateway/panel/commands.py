@@ -35,6 +35,7 @@ from gateway.panel.fields import (
     table,
     text,
     via,
+    wrong,
 )
 
 
@@ -55,7 +56,7 @@ def _words(raw: Raw, key: str) -> str:
 def _mode(raw: Raw, key: str) -> str:
     mode = raw.get(key)
     if mode != "schedule" and mode not in MODES:
-        raise Malformed(f"{key}: one of {', '.join(MODES)}, schedule")
+        raise wrong(raw, key, f"one of {', '.join(MODES)}, schedule")
     return str(mode)
 
 
@@ -93,7 +94,7 @@ def command(raw: Raw) -> CommandMessage:
     """Read one command. Raises :class:`Malformed`."""
     name = text(raw, "name")
     if name not in _COMMANDS:
-        raise Malformed(f"unknown command {name!r:.60}")
+        raise wrong(raw, "name", f"unknown command {name!r:.60}")
     build, readers = _COMMANDS[name]
     issuer = Issuer(text(raw, "actor"), via(raw))
     if issuer.via == "link" and name not in BY_LINK:
@@ -101,7 +102,7 @@ def command(raw: Raw) -> CommandMessage:
     args = table(raw, "args")
     unknown = sorted(set(args) - set(readers))
     if unknown:
-        raise Malformed(f"args: unknown {', '.join(unknown)[:100]}")
+        raise wrong(raw, "args", f"unknown {', '.join(unknown)[:100]}")
     values = {key: read(args, key) for key, read in readers.items()}
     made = build(text(raw, "id"), issuer, integer(raw, "expires_monotonic_ms"), **values)
     return CommandMessage(name, made, table(raw, "audit"))

@@ -6,9 +6,10 @@ and on a bench what a person at the terminal strip would do. ``control`` answers
 ``snapshot``, ``rows``, ``reply`` and ``bench``. ``notify`` hears of messages only (``send``)
 and says what became of each (``delivered``), and of the heartbeat.
 
-:func:`parse` takes one line of a client and gives a typed message, or raises
-:class:`Malformed`, after which the connection is closed: who cannot speak the language has
-no business at the door.
+:func:`parse` takes one line of a client and gives a typed message. It raises
+:class:`MalformedField` for a field that is not as it should be, which is answered with an error,
+and :class:`Malformed` for anything else, after which the connection is closed: who cannot speak
+the language has no business at the door.
 """
 
 from __future__ import annotations
@@ -24,22 +25,27 @@ from gateway.panel.fields import (
     MAX_LIFE_MS,
     MAX_TEXT,
     Malformed,
+    MalformedField,
     Raw,
     Via,
     boolean,
     duration,
     integer,
+    maybe,
     number,
+    pairs,
     table,
     text,
     via,
+    wrong,
 )
 from gateway.wire import read_json
 
 __all__ = [
-    "COMMANDS", "MAX_LIFE_MS", "MAX_TEXT", "AuditNote", "Bench", "ClockTold", "CommandMessage",
-    "DeliveredTold", "Forget", "HeartbeatTold", "Hello", "LinkTold", "Malformed", "Message",
-    "PointTold", "Recorded", "Refused", "Role", "Sent", "SettingsAsked", "encode", "parse",
+    "COMMANDS", "MAX_LIFE_MS", "MAX_TEXT", "AuditNote", "Bench", "BrokerLimits", "ClockTold",
+    "CommandMessage", "DeliveredTold", "Forget", "HeartbeatTold", "Hello", "LinkTold", "Malformed",
+    "MalformedField", "Message", "PointTold", "Recorded", "Refused", "Role", "Sent",
+    "SettingsAsked", "encode", "parse",
 ]  # fmt: skip
 
 MAX_LINE = 65_536
@@ -74,9 +80,12 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
+    """``aside``: points that it set aside and that are neither retried nor acknowledged."""
+
     recorder: str
     journal: str
     lanes: Mapping[str, int]
+    aside: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +98,29 @@ class ClockTold:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokerLimits:
+    """What the broker said when the connection was made. ``None``: it names no limit."""
+
+    retain_available: bool = True
+    maximum_qos: int = 2
+    maximum_packet_size: int | None = None
+    topic_alias_maximum: int = 0
+    server_keep_alive_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LinkTold:
+    """The connection to the broker. ``heard_ms``: monotonic ms of the last PUBACK or PINGRESP.
+    ``aside``: the newest (topic, reason) of messages that the broker will not take, of
+    ``aside_count`` in all."""
+
     connected: bool
     reason: str
+    heard_ms: int | None = None
+    keepalive_ms: int | None = None
+    aside: tuple[tuple[str, str], ...] = ()
+    aside_count: int = 0
+    broker: BrokerLimits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +215,8 @@ def encode(message: Mapping[str, object]) -> bytes:
 
 
 def parse(line: bytes) -> Message:
-    """The message in one line of a client. Raises :class:`Malformed`."""
+    """The message in one line of a client. Raises :class:`Malformed`, and
+    :class:`MalformedField` where only a field is wrong."""
     if len(line) > MAX_LINE:
         raise Malformed(f"a line is at most {MAX_LINE} bytes")
     try:
@@ -199,7 +229,12 @@ def parse(line: bytes) -> Message:
     reader = _READERS.get(kind) if isinstance(kind, str) else None
     if reader is None:
         raise Malformed(f"unknown type {kind!r:.60}")
-    return reader(raw)
+    try:
+        return reader(raw)
+    except MalformedField as error:
+        id = raw.get("id")
+        error.id = id if isinstance(id, str) and len(id) <= MAX_TEXT else ""
+        raise
 
 
 # --- messages ---------------------------------------------------------------------------
@@ -225,7 +260,7 @@ def _refused(raw: Raw) -> Refused:
 def _lane(raw: Raw) -> Lane:
     lane = raw.get("lane")
     if lane not in LANES:
-        raise Malformed(f"lane: one of {', '.join(LANES)}")
+        raise wrong(raw, "lane", f"one of {', '.join(LANES)}")
     return lane
 
 
@@ -249,7 +284,42 @@ def _point(raw: Raw) -> PointTold:
 def _recorded(raw: Raw) -> Recorded:
     lanes = table(raw, "lanes")
     return Recorded(
-        text(raw, "recorder"), text(raw, "journal"), {name: integer(lanes, name) for name in lanes}
+        text(raw, "recorder"),
+        text(raw, "journal"),
+        {name: integer(lanes, name) for name in lanes},
+        maybe(raw, "aside", duration) or 0,
+    )
+
+
+ASIDE_MOST = 20
+
+
+def _link(raw: Raw) -> LinkTold:
+    aside = pairs(raw, "aside", ASIDE_MOST)
+    count = maybe(raw, "aside_count", duration)
+    return LinkTold(
+        boolean(raw, "connected"),
+        text(raw, "reason", ""),
+        maybe(raw, "heard_ms", duration),
+        maybe(raw, "keepalive_ms", duration),
+        aside,
+        len(aside) if count is None else count,
+        None if raw.get("broker") is None else _broker(table(raw, "broker")),
+    )
+
+
+def _broker(raw: Raw) -> BrokerLimits:
+    none = BrokerLimits()
+    retains = none.retain_available
+    if raw.get("retain_available") is not None:
+        retains = boolean(raw, "retain_available")
+    qos = maybe(raw, "maximum_qos", duration)
+    return BrokerLimits(
+        retains,
+        none.maximum_qos if qos is None else qos,
+        maybe(raw, "maximum_packet_size", duration),
+        maybe(raw, "topic_alias_maximum", duration) or 0,
+        maybe(raw, "server_keep_alive_s", duration),
     )
 
 
@@ -264,7 +334,7 @@ DEEDS = ("show", "preview", "put", "undo")
 def _settings(raw: Raw) -> SettingsAsked:
     do = text(raw, "do")
     if do not in DEEDS:
-        raise Malformed(f"do: one of {', '.join(DEEDS)}")
+        raise wrong(raw, "do", f"one of {', '.join(DEEDS)}")
     return SettingsAsked(text(raw, "id"), text(raw, "actor"), do, table(raw, "args"))
 
 
@@ -277,7 +347,7 @@ _READERS: Mapping[str, Callable[[Raw], Message]] = {
     "clock": lambda raw: ClockTold(
         boolean(raw, "trusted"), integer(raw, "utc_ms"), integer(raw, "monotonic_ms")
     ),
-    "link": lambda raw: LinkTold(boolean(raw, "connected"), text(raw, "reason", "")),
+    "link": _link,
     "point": _point,
     "delivered": lambda raw: DeliveredTold(
         text(raw, "delivery"), boolean(raw, "ok"), text(raw, "reason", "")

@@ -41,6 +41,7 @@ from gateway.panel.messages import (
     HeartbeatTold,
     Hello,
     Malformed,
+    MalformedField,
     Message,
     PointTold,
     Refused,
@@ -285,6 +286,8 @@ class Server:
             del client.inbuf[: end + 1]
             try:
                 self._take(client, parse(line))
+            except MalformedField as error:
+                self._queue(client, encode({"type": "error", "reason": str(error), "id": error.id}))
             except Malformed as error:
                 self._fail(client, str(error))
                 return

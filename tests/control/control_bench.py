@@ -93,6 +93,10 @@ class FakeJournal:
     batches: list[Batch] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
     was_clean: bool | None = True
+    overdue: int = 0
+
+    def overdue_ms(self, now_ms: int) -> int:
+        return self.overdue
 
     @property
     def readable(self) -> bool:
