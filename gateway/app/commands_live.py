@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from gateway.app import console as c
@@ -75,12 +76,40 @@ def _doors(shown: Mapping[str, Any]) -> Table:
 
 
 def _guarantees(shown: Mapping[str, Any]) -> Table:
-    found = table("what holds", "", "since", "why")
+    """The system status; *yes* only where fresh evidence says so."""
+    found = table("system status", "", "since", "evidence", "why")
     for name, it in shown["guarantees"].items():
-        word = "[green]yes[/]" if it["ok"] else "[red]no[/]"
-        since = c.ago_text(shown["now_ms"] - it["since_ms"])
-        found.add_row(name.replace("_", " "), word, since, it["reason"])
+        value = it.get("value", "unknown")
+        evidence_ms = it.get("evidence_ms")
+        unset = value == "not_configured"
+        found.add_row(
+            name.replace("_", " "),
+            VALUES.get(value, VALUES["unknown"]),
+            "" if unset else c.ago_text(shown["now_ms"] - it["since_ms"]),
+            "" if evidence_ms is None else c.ago_text(max(0, shown["now_ms"] - evidence_ms)),
+            "" if unset else escape(_why(it)),
+        )
     return found
+
+
+VALUES = {
+    "yes": "[green]yes[/]",
+    "no": "[red]no[/]",
+    "unknown": "[yellow]unknown[/]",
+    "not_configured": "[dim]not configured[/]",
+}
+
+
+def _why(it: Mapping[str, Any]) -> str:
+    """The reason, what it is about, and what was set aside."""
+    words = [f"{it['reason']} ({it['subject']})" if it.get("subject") else it["reason"]]
+    aside = it.get("aside")
+    if isinstance(aside, int) and aside:
+        words.append(f"{aside} points set aside")
+    elif aside:
+        topics = ", ".join(f"{topic}: {reason}" for topic, reason in aside)
+        words.append(f"{it.get('aside_count', len(aside))} set aside: {topics}")
+    return ", ".join(word for word in words if word)
 
 
 def _alarms(shown: Mapping[str, Any]) -> Table:

@@ -35,6 +35,11 @@ def _iso(utc_ms: object) -> str | None:
         return None
 
 
+def _instant(mono_ms: object, offset: object) -> str | None:
+    known = isinstance(mono_ms, int) and isinstance(offset, int)
+    return _iso(mono_ms + offset) if known else None  # type: ignore[operator]
+
+
 def states(topics: Topics, snapshot: Mapping[str, Any]) -> dict[str, bytes]:
     """Every retained state topic with its text."""
     offset = snapshot.get("utc_offset_ms")
@@ -158,9 +163,14 @@ def health(
         known = isinstance(since, int) and isinstance(offset, int)
         guarantees[name] = {
             "ok": one.get("ok"),
+            "value": one.get("value", "unknown"),
             "reason": one.get("reason", ""),
             "since": _iso(since + offset) if known else None,
+            "evidence": _instant(one.get("evidence_ms"), offset),
         }
+        for key in ("subject", "void_after_ms", "aside", "aside_count"):
+            if one.get(key):
+                guarantees[name][key] = one[key]
     return encode(
         {
             "guarantees": guarantees,

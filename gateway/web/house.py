@@ -22,6 +22,9 @@ from gateway.panel.messages import MAX_LINE, encode
 REPLY_WITHIN_S = 2.0
 SETTINGS_WITHIN_S = 60.0
 SETTINGS_CONNECT_S = 15.0
+FRESH_S = 5.0
+"""``control`` sends a snapshot every 2 s at least; without one for so long it hangs, whatever its
+socket says."""
 NO_PANEL, NO_ANSWER = "no_panel", "no_answer"
 log = structlog.get_logger("web")
 
@@ -70,6 +73,8 @@ class House:
         self.connected = False
         self.since_utc_ms = int(wall() * 1000)
         """Since when it has been connected, or not, by this machine's clock."""
+        self.changed_ms: int | None = None
+        """The same by the clock of ``control``; ``None`` before its first snapshot."""
         self.on_change: list[Callable[[], None]] = []
         self.on_rows: list[Callable[[str, int], None]] = []
 
@@ -108,11 +113,29 @@ class House:
 
     async def run(self) -> None:
         """Follow ``control`` until cancelled."""
-        async for message in self._panel.messages():
-            try:
-                self._take(message)
-            except (KeyError, TypeError, ValueError) as error:
-                log.warning("panel message not understood", error=repr(error))
+        loop = asyncio.get_running_loop()
+        silence: asyncio.TimerHandle | None = None
+        try:
+            async for message in self._panel.messages():
+                try:
+                    self._take(message)
+                except (KeyError, TypeError, ValueError) as error:
+                    log.warning("panel message not understood", error=repr(error))
+                if silence is not None and message.get("type") in ("snapshot", "away"):
+                    silence.cancel()
+                    silence = None
+                if self.connected and silence is None:
+                    silence = loop.call_later(FRESH_S, self.silent)
+        finally:
+            if silence is not None:
+                silence.cancel()
+
+    def silent(self) -> None:
+        """No snapshot has come for :data:`FRESH_S`: what was shown last is no evidence any more."""
+        if self.connected:
+            log.warning("control sends no snapshots", for_s=FRESH_S)
+            self._connection(False)
+            self._changed()
 
     def _take(self, message: Mapping[str, Any]) -> None:
         kind = message["type"]
@@ -133,6 +156,7 @@ class House:
         if connected != self.connected:
             self.connected = connected
             self.since_utc_ms = int(self._wall() * 1000)
+            self.changed_ms = None if self.snapshot is None else self.now_ms
 
     def _changed(self) -> None:
         for changed in self.on_change:

@@ -89,7 +89,13 @@ class Parts:
 
 
 def _timeless(status: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in status.items() if key != "now"}
+    """Without what moves with every snapshot: the time, and the instants of evidence."""
+    found = {key: value for key, value in status.items() if key != "now"}
+    found["guarantees"] = [
+        {key: value for key, value in one.items() if key != "evidence"}
+        for one in status["guarantees"]
+    ]
+    return found
 
 
 def fact_frame(row: Row, scene: Scene | None) -> bytes:

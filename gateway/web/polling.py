@@ -2,10 +2,11 @@
 shows the same.
 
 The tag is weak: it stands for what is told, not for its bytes. What moves by itself does not
-count, or nothing would ever be the same: the building's own time (``now``) and how far the
-recorder and the broker have got (``recorded_until``, ``oldest_unsent_ms``). That they fall
-behind does count, because the guarantee then no longer holds, and so does that the controller
-is away (``stale``): who is told 304 knows that the answer of before is still true.
+count, or nothing would ever be the same: the building's own time (``now``), how far the recorder
+and the broker have got (``recorded_until``, ``oldest_unsent_ms``), and the instant of the newest
+``evidence``. That they fall behind does count, because the value of the guarantee then changes,
+and so does that the controller is away (``stale``): who is told 304 knows that the answer of
+before is still true.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 T = TypeVar("T")
-MOVING = frozenset({"now", "recorded_until", "oldest_unsent_ms"})
+MOVING = frozenset({"now", "recorded_until", "oldest_unsent_ms", "evidence"})
 TAG = {"ETag": {"description": "For If-None-Match.", "schema": {"type": "string"}}}
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"headers": TAG},
     304: {
         "description": "Nothing that the answer shows has changed. The times that move by"
-        " themselves (`now`, `recorded_until`, `oldest_unsent_ms`) do not count; `stale` does.",
+        " themselves (`now`, `recorded_until`, `oldest_unsent_ms`, `evidence`) do not count;"
+        " `stale` does.",
         "headers": TAG,
     },
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway.core.events import MODES
 from gateway.web.details import detail
+from gateway.web.guarantees import guarantees
 from gateway.web.house import House
 from gateway.web.pointing import point_scene
 from gateway.web.rooming import call_scene, room_scene
@@ -21,10 +22,8 @@ from gateway.web.shown import (
 from gateway.web.terminals import Terminals
 from gateway.web.words import Words
 
-GUARANTEES = (
-    "door_by_button", "door_by_staff", "call", "messages", "heartbeat", "journal", "forwarding",
-    "recording", "clock",
-)  # fmt: skip
+SLOW_EVIDENCE_MS = 120_000
+"""Evidence that lasts this long is shown with its time; all other is of the last minute."""
 SEVERITIES = ("emergency", "urgent", "fault", "notice")
 
 
@@ -302,14 +301,27 @@ class Scene:
 
     @property
     def guarantees(self) -> list[GuaranteeScene]:
-        told = self._snapshot.get("guarantees") or {}
-        order = [n for n in GUARANTEES if n in told] + [n for n in told if n not in GUARANTEES]
-        return [self._guarantee(name, told[name]) for name in order]
+        if not self.known:
+            return []
+        return [self._guarantee(name, one) for name, one in guarantees(self.house).items()]
 
     def _guarantee(self, name: str, told: Mapping[str, Any]) -> GuaranteeScene:
         details = []
-        if told.get("reason"):
-            details.append(self.reason(str(told["reason"])))
+        value, reason = str(told["value"]), str(told.get("reason") or "")
+        if reason:
+            about = str(told.get("subject") or "")
+            named = f"{self.subject(about)}: " if about in self._places else ""
+            details.append(named + self.why(reason))
+        if told.get("aside_count"):
+            topics = ", ".join(str(topic) for topic, *_ in told.get("aside") or ())
+            count = self.w.number(told["aside_count"], 0)
+            details.append(self.w("guarantee.aside_topics", count=count, topics=topics))
+        elif told.get("aside"):
+            count = self.w.number(told["aside"], 0)
+            details.append(self.w("guarantee.aside_points", count=count))
+        if value == "yes" and (told.get("void_after_ms") or 0) >= SLOW_EVIDENCE_MS:
+            time = self.at(told.get("evidence_ms"))
+            details.append(self.w("guarantee.evidence", time=time))
         if told.get("backlog"):
             details.append(self.w("guarantee.backlog", count=self.w.number(told["backlog"], 0)))
         if told.get("recorded_until_utc_ms"):
@@ -318,11 +330,26 @@ class Scene:
         return GuaranteeScene(
             name,
             self.w.get(f"guarantee.{name}", name),
-            bool(told.get("ok")),
-            self.since(told.get("since_ms")),
+            value,
+            self._guarantee_since(value, told.get("since_ms")),
             "; ".join(detail.rstrip(".") for detail in details),
-            told.get("reason") == "not_configured",
         )
+
+    def _guarantee_since(self, value: str, since_ms: int | None) -> str:
+        if value == "not_configured":
+            return ""
+        if value == "unknown":
+            return self.w("guarantee.unknown_since", since=self.since(since_ms)).rstrip()
+        return self.since(since_ms)
+
+    def why(self, reason: str) -> str:
+        """Why a guarantee is not *yes*, in words."""
+        return self.w.get(f"why.{reason}") or self.reason(reason)
+
+    @property
+    def _places(self) -> set[str]:
+        """Doors and rooms: what a reason is about, where people have a name for it."""
+        return {*self._snapshot["doors"], *self._rooms}
 
     @property
     def points(self) -> list[PointScene]:

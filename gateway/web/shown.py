@@ -108,11 +108,10 @@ class AlarmScene:
 class GuaranteeScene:
     name: str
     text: str
-    ok: bool
+    value: str
+    """``yes``, ``no``, ``unknown`` or ``not_configured``."""
     since: str
     detail: str
-    absent: bool
-    """Not configured, and therefore nothing that could hold or not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.web.guarantees import guarantees
 from gateway.web.house import House
 from gateway.wire import Row, calendar_time
 
@@ -48,7 +49,7 @@ _INSTANTS = frozenset(
     {
         "since_ms", "at_ms", "last_opened_ms", "service_until_ms", "raised_ms",
         "shelved_until_ms", "started_ms", "acknowledged_ms", "attended_ms", "attend_by_ms",
-        "next_message_ms", "test_until_ms", "occupancy_since_ms",
+        "next_message_ms", "test_until_ms", "occupancy_since_ms", "evidence_ms",
     }
 )  # fmt: skip
 
@@ -96,8 +97,9 @@ def alarms_json(house: House) -> list[dict[str, Any]]:
 
 
 def guarantees_json(house: House) -> list[dict[str, Any]]:
-    told = (house.snapshot or {}).get("guarantees") or {}
-    return [{"name": name, **_instants(value, _Times(house))} for name, value in told.items()]
+    return [
+        {"name": name, **_instants(one, _Times(house))} for name, one in guarantees(house).items()
+    ]
 
 
 def status_json(house: House) -> dict[str, Any]:

@@ -44,7 +44,25 @@ def snapshot(offset_ms: int | None = OFFSET) -> dict[str, Any]:
             }
         },
         "alarms": [{"id": "front/left_open", "severity": "fault", "raised_ms": 4_000}],
-        "guarantees": {"forwarding": {"ok": False, "since_ms": 0, "reason": "frozen"}},
+        "guarantees": {
+            "forwarding": {
+                "ok": False,
+                "value": "no",
+                "since_ms": 0,
+                "reason": "frozen",
+                "evidence_ms": 500,
+                "void_after_ms": 20_000,
+                "aside": [["t", "too large"]],
+                "aside_count": 1,
+            },
+            "call": {
+                "ok": False,
+                "value": "unknown",
+                "since_ms": 0,
+                "reason": "loop_stalled",
+                "evidence_ms": None,
+            },
+        },
     }
 
 
@@ -94,11 +112,17 @@ def test_health_tells_recorders_how_far_each_lane_was_sent() -> None:
     )
     assert (told["journal"], told["sent"], told["backlog"]) == ("j1", {"urgent": 5}, 4)
     assert told["oldest_unsent_s"] == 1.5
-    assert told["guarantees"]["forwarding"] == {
-        "ok": False,
-        "reason": "frozen",
-        "since": "2023-11-14T22:13:20.000Z",
-    }
+    assert told["guarantees"] == {
+        "forwarding": {
+            "ok": False, "value": "no", "reason": "frozen", "since": "2023-11-14T22:13:20.000Z",
+            "evidence": "2023-11-14T22:13:20.500Z", "void_after_ms": 20_000,
+            "aside": [["t", "too large"]], "aside_count": 1,
+        },
+        "call": {
+            "ok": False, "value": "unknown", "reason": "loop_stalled",
+            "since": "2023-11-14T22:13:20.000Z", "evidence": None,
+        },
+    }  # fmt: skip
 
 
 def test_a_name_cannot_become_a_wildcard() -> None:

@@ -100,6 +100,14 @@ def called(call: str = "bad-2", **values: Any) -> Snapshot:
     }  # fmt: skip
 
 
+def guarantee(now: int, value: str = "yes", reason: str = "", **more: Any) -> dict[str, Any]:
+    """One guarantee as ``control`` shows it, with evidence of just now."""
+    return {
+        "ok": value in ("yes", "not_configured"), "value": value, "since_ms": now,
+        "reason": reason, "subject": "", "evidence_ms": now, "void_after_ms": 2_000, **more,
+    }  # fmt: skip
+
+
 class FakeControl:
     """``opens_after_s``: how long the leaf takes; ``None``: it stays closed."""
 
@@ -131,7 +139,7 @@ class FakeControl:
             "alarms": [],
             "fire": None,
             "guarantees": {
-                name: {"ok": True, "since_ms": now, "reason": ""}
+                name: guarantee(now)
                 for name in ("door_by_button", "door_by_staff", "journal", "clock")
             },
         }  # fmt: skip

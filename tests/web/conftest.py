@@ -21,7 +21,7 @@ from gateway.web.options import Options
 from gateway.web.records import Records
 from gateway.web.site import Site
 from gateway.web.users import Users, users_file
-from tests.page.fake import contact, door, now_ms, room
+from tests.page.fake import contact, door, guarantee, now_ms, room
 
 PASSWORD = "correct horse battery"
 ROLES = ("view", "staff", "maintenance", "admin")
@@ -70,7 +70,7 @@ def snapshot(**values: Any) -> dict[str, Any]:
         "points": {"front.leaf": contact()},
         "alarms": [],
         "fire": None,
-        "guarantees": {"journal": {"ok": True, "since_ms": now, "reason": ""}},
+        "guarantees": {"journal": guarantee(now)},
         **values,
     }
 

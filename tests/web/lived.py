@@ -6,7 +6,7 @@ from dataclasses import fields
 from functools import cache
 from typing import Any
 
-from gateway.control.guarantees import Guarantees, Outside
+from gateway.control.guarantees import Guarantees, LinkSeen, Observed, RecorderSeen
 from gateway.core.facts import Fact
 from gateway.core.snapshot import snapshot
 from gateway.simulation.days import days
@@ -29,8 +29,9 @@ IDENTITY = {
 @cache
 def states() -> tuple[dict[str, Any], ...]:
     """One day of a building to which everything happens, looked at again and again."""
-    life = Life(plan_of(BUILDING), days(FIRST, 1, ZONE, ()), SEED, STORM)
-    guarantees = Guarantees({"front": ("front.inside",)}, {"front": ("front.activation",)})
+    plan = plan_of(BUILDING)
+    life = Life(plan, days(FIRST, 1, ZONE, ()), SEED, STORM)
+    guarantees = Guarantees.of(plan)
     found: list[dict[str, Any]] = []
     facts = 0
 
@@ -42,8 +43,16 @@ def states() -> tuple[dict[str, Any], ...]:
         now = life.host.mono_ms
         told: dict[str, Any] = snapshot(life.host.building, now)
         told["gateway"] = IDENTITY
-        outside = Outside("", "", 3, 20, ("main",), (), 0, 1_700_000_000_000, True, "", "")
-        told["guarantees"] = guarantees.look(told, outside, now)
+        told["guarantees"] = guarantees.evaluate(
+            Observed(
+                now, life.host.building, turned_ms=now, answered_ms=now - facts % 9_000,
+                journal="j", mqtt=True, backlog=3, oldest_unsent_ms=20,
+                link=LinkSeen(True, "", now, 10_000, (("t", "too large"),), 1),
+                recorders=(RecorderSeen("main", True, now, 0, facts % 3),),
+                recorded_until_utc_ms=1_700_000_000_000, trusted=True, clock_seen_ms=now,
+                notify=True, heartbeat_every_ms=300_000, heartbeat_ok_ms=now,
+            )
+        )  # fmt: skip
         found.append(told)
 
     life.host.on_fact.append(look)

@@ -6,11 +6,12 @@ import inspect
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.control import desk, guarantees
+from gateway.control import guarantees
 from gateway.core import commands
 from gateway.core.alarms import ALARM_KINDS
 from gateway.core.contact import NO_LEVEL_YET
@@ -19,7 +20,9 @@ from gateway.core.facts import KINDS
 from gateway.core.reasons import REASONS
 from gateway.journal import writer
 from gateway.link import link, mqtt
-from gateway.web.scene import GUARANTEES, SEVERITIES
+from gateway.web.guarantees import GUARANTEES, VALUES
+from gateway.web.house import NO_PANEL
+from gateway.web.scene import SEVERITIES
 from gateway.web.users import ROLES
 from gateway.web.words import LANGUAGES, Words, best_language, catalogue
 
@@ -45,7 +48,7 @@ def test_everything_the_core_can_say_has_words(language: str) -> None:
     wanted += [f"reason.{reason}" for reason in REASONS]
     wanted += [f"mode.{mode}" for mode in (*MODES, "schedule")]
     wanted += [f"mode_help.{mode}" for mode in MODES]
-    wanted += [f"guarantee.{name}" for name in GUARANTEES]
+    wanted += [f"guarantee.{name}" for name in (*GUARANTEES, *VALUES[:3])]
     wanted += [f"severity.{name}" for name in SEVERITIES]
     wanted += [f"life.{kind.life}" for kind in KINDS.values()]
     wanted += [f"role.{role}" for role in ROLES]
@@ -65,21 +68,28 @@ def said_by(module: ModuleType) -> set[str]:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_reason_why_something_does_not_hold_has_words(language: str) -> None:
-    reasons = said_by(link) | said_by(mqtt) | said_by(desk) | said_by(writer) | said_by(guarantees)
+def test_every_reason_why_a_guarantee_is_not_yes_has_words(language: str) -> None:
+    named = {
+        reason for one in guarantees.GUARANTEES for reason in (*one.breaks, *one.doubts, one.void)
+    }
+    reasons = named | said_by(link) | said_by(mqtt) | said_by(writer)
     assert reasons >= {
         "connecting", "unreachable", "refused", "lost", "frozen", "taken_over", "journal",
         "link_away", "journal_full", "journal_read_only", "journal_unavailable", "relay_fault",
-        "operator_fault", "recorder_missing", "recorder_behind", "not_configured",
+        "operator_fault", "recorder_missing", "recorder_behind",
     }  # fmt: skip
     words = Words(language, ZoneInfo("Europe/Berlin"))
-    also = {"contact_unknown", "contact_stuck", "contact_chattering", "clock_untrusted"}
     unsaid = [
         reason
-        for reason in sorted(reasons | also | {NO_LEVEL_YET})
+        for reason in sorted(reasons | {NO_LEVEL_YET, NO_PANEL, "not_configured"})
         if not words.get(f"why.{reason}") and not words.get(f"reason.{reason}")
     ]
     assert unsaid == []
+
+
+def test_the_page_knows_every_guarantee_and_value() -> None:
+    assert set(GUARANTEES) == set(guarantees.NAMES)
+    assert set(VALUES) == set(get_args(guarantees.Value))
 
 
 def test_every_key_that_is_used_exists() -> None:

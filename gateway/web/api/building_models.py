@@ -256,12 +256,23 @@ class AlarmShape(BaseModel):
 
 
 class GuaranteeShape(BaseModel):
-    """What works right now or does not, and since when. ``backlog`` counts facts."""
+    """What the gateway promises. ``value``: *yes* only while fresh evidence says so, *unknown*
+    without. ``ok`` is true for *yes* and *not_configured*. ``backlog`` counts facts."""
 
     name: str
     ok: bool
-    since: Time
-    reason: str
+    value: Literal["yes", "no", "unknown", "not_configured"] = "unknown"
+    since: Time = Field(description="Since when it has this value.")
+    reason: str = Field(description="Why it is not *yes*: a stable key, or empty.")
+    subject: str = Field("", description="The door, room, chain or recorder of the reason.")
+    evidence: Time = Field(None, description="The newest evidence.")
+    void_after_ms: int | None = Field(None, description="Evidence that is older is none.")
+    aside: int | list[list[str]] | None = Field(
+        None,
+        description="Recording: points that a recorder set aside. Forwarding: topic and reason of"
+        " messages that the broker does not take.",
+    )
+    aside_count: int | None = Field(None, description="How many such messages there are.")
     backlog: int | None = None
     oldest_unsent_ms: int | None = Field(None, description="Age of the oldest, in ms.")
     recorded_until: Time = None

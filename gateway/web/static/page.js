@@ -26,7 +26,19 @@ let lostSince = null, controlLost = false;
 const isDown = () => lostSince !== null || controlLost;
 const board = doors(say, isDown);
 
+// What was last heard from the gateway is no evidence of what is so now: no tick without it.
+function doubt() {
+  for (const item of document.querySelectorAll(".guarantees li.yes, .guarantees li.no")) {
+    item.className = "unknown";
+    item.querySelector(".mark").textContent = "?";
+    item.querySelector(".hidden").textContent = `: ${say("guarantee.unknown")}`;
+    item.querySelector("small").textContent = "";
+    delete item.closest("[data-part]").dataset.was;
+  }
+}
+
 function refresh() {
+  if (lostSince !== null) doubt();
   document.body.classList.toggle("is-lost", isDown());
   for (const button of document.querySelectorAll("[data-acts]")) {
     if (isDown()) button.setAttribute("aria-disabled", "true");
