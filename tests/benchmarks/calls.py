@@ -85,7 +85,8 @@ def _until(it: Whole, true: Callable[[], bool], within_s: float) -> None:
 def _well(it: Whole) -> bool:
     """Whether everybody who has a part in a call is there."""
     guarantees = client.snapshot(it.state / "panel.sock")["guarantees"]
-    return all(guarantees[name]["ok"] for name in ("forwarding", "messages"))
+    there = guarantees["messages"]["reason"] != "notify_away"
+    return there and guarantees["forwarding"]["value"] == "yes"
 
 
 def _rows(what: str, times: list[float], goal: float) -> list[Figure]:

@@ -16,7 +16,7 @@ from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped
 from playwright.sync_api import Browser, Page, expect
 
 from tests.page.conftest import Gateway, is_live
-from tests.page.fake import alarm, contact, door, now_ms, room
+from tests.page.fake import alarm, contact, door, guarantee, now_ms, room
 
 pytestmark = pytest.mark.page
 PAGES = (
@@ -224,8 +224,9 @@ def error(house: Gateway, page: Page) -> None:
     house.control.change(lambda s: s["doors"]["wc"].update(mode="night", can_open=can))
     house.control.change(
         lambda s: s["guarantees"].update(
-            journal={"ok": False, "since_ms": now_ms(), "reason": "disk_full"},
-            clock={"ok": False, "since_ms": now_ms(), "reason": "not_configured"},
+            journal=guarantee(now_ms(), "no", "journal_full"),
+            clock=guarantee(now_ms(), "unknown", "clock_unwatched"),
+            forwarding=guarantee(now_ms(), "not_configured", "not_configured"),
         )
     )
     page.locator(".guarantees .no").wait_for()

@@ -70,7 +70,7 @@ def write(place: House, **secrets: str) -> None:
 def started(place: House) -> Process:
     place.control("--bench-start", SUNDAY_NIGHT)
     notify = place.run("notify")
-    until(lambda: place.snapshot()["guarantees"]["messages"]["ok"])
+    until(lambda: place.snapshot()["guarantees"]["messages"]["reason"] != "notify_away")
     return notify
 
 
@@ -275,7 +275,7 @@ def test_a_notify_that_is_killed_is_noticed_and_the_call_reaches_people_all_the_
     write(place, **to_all, heartbeat=f"http://{hook.address}/beat")
     with serving(hook):
         started(place).kill()
-        until(lambda: not place.snapshot()["guarantees"]["messages"]["ok"])
+        until(lambda: place.snapshot()["guarantees"]["messages"]["reason"] == "notify_away")
         place.bench("set", point="wc.cord", value=True)
         until(lambda: "wc/nobody_told" in [one["id"] for one in place.snapshot()["alarms"]])
         place.run("notify")
@@ -301,7 +301,7 @@ def test_a_control_that_is_killed_goes_on_where_it_was(place: House) -> None:
         place.control("--bench-start", SUNDAY_NIGHT)  # the same night once more
         assert call(place)["id"] == name
         assert record(place) == ["caretaker skipped off_duty", "reception delivered"]
-        until(lambda: place.snapshot()["guarantees"]["messages"]["ok"])
+        until(lambda: place.snapshot()["guarantees"]["messages"]["reason"] != "notify_away")
         assert len(hook.posted) == 1
         travel_to(place, "next_message_ms")
         until(lambda: len(hook.posted) == 2)

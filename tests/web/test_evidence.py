@@ -1,0 +1,212 @@
+"""A green is an observation: page, API, health and /metrics, with control, without, and hanging."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import pytest
+
+from gateway.web import house as house_module
+from gateway.web.guarantees import GUARANTEES, value_of
+from gateway.web.house import House
+from tests.page.fake import alarm, contact, door, guarantee, now_ms, room
+from tests.web.conftest import FakePanel, Web, snapshot
+
+MARKS = {"yes": "✓", "no": "✗", "unknown": "?", "absent": "–"}
+
+
+def all_of(**values: str) -> dict[str, Any]:
+    """Every guarantee with fresh evidence, but for those that are named."""
+    now = now_ms()
+    return {name: guarantee(now, values.get(name, "yes")) for name in GUARANTEES}
+
+
+def shown(web: Web) -> list[str]:
+    """The class of each guarantee on the page, which goes with its mark."""
+    page = web.as_("view").call("GET", "/").text
+    found = re.findall(r'<li class="(\w+)"><span class="mark" aria-hidden="true">(.)', page)
+    assert all(MARKS[name] == mark for name, mark in found)
+    return [name for name, _ in found]
+
+
+def api(web: Web, path: str) -> Any:
+    return web.call("GET", f"/api/v1/{path}", headers=web.token("view")).json()
+
+
+def metrics(web: Web) -> str:
+    return web.call("GET", "/metrics", headers=web.token("view")).text
+
+
+# --- the four values --------------------------------------------------------------------------
+
+
+def test_a_tick_is_for_yes_only(web: Web) -> None:
+    values = {"call": "no", "messages": "unknown", "heartbeat": "not_configured"}
+    web.see(snapshot(guarantees=all_of(**values)))
+    assert shown(web) == ["yes", "yes", "no", "unknown", "absent", "yes", "yes", "yes", "yes"]
+    told = {one["name"]: one["value"] for one in api(web, "guarantees")}
+    assert told == {name: values.get(name, "yes") for name in GUARANTEES}
+    numbers = metrics(web)
+    assert 'portier_guarantee{name="journal"} 1.0' in numbers
+    assert 'portier_guarantee{name="call"} 0.0' in numbers
+    assert 'name="messages"' not in numbers
+    assert 'name="heartbeat"' not in numbers
+
+
+@pytest.mark.parametrize(
+    ("one", "value"),
+    [
+        ({"ok": True, "reason": ""}, "yes"),
+        ({"ok": False, "reason": "x"}, "no"),
+        ({"ok": True, "reason": "not_configured"}, "not_configured"),
+        ({"ok": True, "value": "maybe"}, "unknown"),
+        ({"ok": True, "value": "unknown"}, "unknown"),
+        ({}, "no"),
+    ],
+)
+def test_what_another_version_says_is_never_more_than_it_says(
+    one: dict[str, Any], value: str
+) -> None:
+    assert value_of(one) == value
+
+
+def test_the_reason_names_what_it_is_about_and_old_evidence_its_time(web: Web) -> None:
+    now = now_ms()
+    told = all_of() | {
+        "door_by_staff": guarantee(now, "no", "did_not_open") | {"subject": "front"},
+        "messages": guarantee(now, void_after_ms=691_200_000),
+        "forwarding": guarantee(now, aside=[["homeassistant/x", "refused"]], aside_count=1),
+        "recording": guarantee(now, "no", "recorder_aside", aside=70),
+    }
+    web.see(snapshot(guarantees=told))
+    page = web.as_("view").call("GET", "/").text
+    assert "Haupteingang: Die Tür ist nach der letzten Ansteuerung zugeblieben" in page
+    assert "zuletzt bestätigt" in page
+    assert "1 vom Broker abgelehnt: homeassistant/x" in page
+    assert "70 Werte zur Seite gelegt" in page
+
+
+# --- without control --------------------------------------------------------------------------
+
+
+def everything(web: Web) -> None:
+    """A building of which much is known."""
+    web.see(
+        snapshot(
+            guarantees=all_of(),
+            doors={"front": door("Haupteingang")},
+            points={"wc.climate": contact(None, kind="meter", quantities={
+                "temperature_c": {"value": 21.5, "at_ms": now_ms()}})},
+            alarms=[alarm("front", "left_open", "fault")],
+        )
+    )  # fmt: skip
+
+
+def away(web: Web) -> None:
+    web.away()
+
+
+def hanging(web: Web) -> None:
+    """The socket is there and says nothing."""
+    web.site.house.silent()
+
+
+@pytest.mark.parametrize("gone", [away, hanging])
+def test_without_control_nothing_is_known(web: Web, gone: Any) -> None:
+    everything(web)
+    assert set(shown(web)) == {"yes"}
+    assert web.call("GET", "/health/ready").json()["panel"] == "ok"
+    gone(web)
+    assert shown(web) == ["unknown"] * len(GUARANTEES)
+    for one in api(web, "guarantees"):
+        assert (one["value"], one["ok"], one["reason"]) == ("unknown", False, "no_panel")
+        assert one["since"]
+    assert api(web, "status")["stale"]
+    assert {one["value"] for one in api(web, "status")["guarantees"]} == {"unknown"}
+    numbers = metrics(web)
+    assert "portier_connected 0.0" in numbers
+    known = re.findall(
+        r"^portier_(?:door|guarantee|alarm|reading|call|clock)\w*(?:{| )", numbers, re.M
+    )
+    assert known == []
+    answer = web.call("GET", "/health/ready")
+    assert (answer.status_code, answer.json()["panel"]) == (503, "failed")
+    everything(web)
+    assert set(shown(web)) == {"yes"}
+
+
+def test_before_control_was_heard_the_api_says_unknown(web: Web) -> None:
+    web.site.house.snapshot = None
+    web.away()
+    told = {one["name"]: one["value"] for one in api(web, "guarantees")}
+    assert told == dict.fromkeys(GUARANTEES, "unknown")
+    assert shown(web) == []
+
+
+def test_a_control_that_sends_no_snapshots_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its socket stays open: nothing else would ever tell."""
+    monkeypatch.setattr(house_module, "FRESH_S", 0.01)
+
+    class Hanging(FakePanel):
+        async def messages(self) -> AsyncGenerator[dict[str, Any], None]:
+            yield {"type": "snapshot", "snapshot": snapshot()}
+            await asyncio.Event().wait()
+
+    async def follow() -> list[bool]:
+        seen: list[bool] = []
+        lost = asyncio.Event()
+        house = House(Hanging())
+
+        def changed() -> None:
+            seen.append(house.connected)
+            if not house.connected:
+                lost.set()
+
+        house.on_change.append(changed)
+        task = asyncio.create_task(house.run())
+        await lost.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return seen
+
+    assert asyncio.run(follow()) == [True, False]
+
+
+# --- what is not known has no number ----------------------------------------------------------
+
+
+def test_an_unknown_door_is_not_a_closed_one(web: Web) -> None:
+    doors = {
+        "front": door("Haupteingang", state="unknown"),
+        "side": door("Seite", state="open"),
+        "back": door("Hof"),
+    }
+    web.see(snapshot(doors=doors))
+    numbers = metrics(web)
+    assert 'portier_door_open{door="front"}' not in numbers
+    assert 'portier_door_open{door="side"} 1.0' in numbers
+    assert 'portier_door_open{door="back"} 0.0' in numbers
+
+
+@pytest.mark.parametrize("state", ["raised", "acknowledged", "attended"])
+def test_a_call_that_stands_has_a_number(web: Web, state: str) -> None:
+    quiet = room("Dusche")
+    call = quiet["call"] | {"state": state, "id": "wc-1"}
+    web.see(snapshot(rooms={
+        "wc": room("WC") | {"call": call},
+        "bath": quiet,
+        "try": room("Probe") | {"call": call | {"test": True}},
+        "none": room("Flur") | {"call": None},
+    }))  # fmt: skip
+    numbers = metrics(web)
+    active = re.findall(r'portier_call_active{room="(\w+)",state="(\w+)"} 1.0', numbers)
+    assert sorted(active) == [("try", "test"), ("wc", state)]
+    assert 'portier_call_active{room="bath",state="raised"} 0.0' in numbers
+    assert 'room="none"' not in numbers
+
+
+def test_the_versions_are_a_number_too(web: Web) -> None:
+    assert re.search(r'portier_build_info{control="\w*",version="[\d.]+\w*"} 1.0', metrics(web))
