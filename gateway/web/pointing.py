@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from gateway.web.house import NO_PANEL
 from gateway.web.shown import PointScene
 
 if TYPE_CHECKING:
@@ -12,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def point_scene(scene: Scene, id: str, point: Mapping[str, Any]) -> PointScene:
-    """A point of the snapshot as the pages show it."""
+    """A point of the snapshot as the pages show it; unknown while ``control`` is away."""
+    if scene.house.stale:
+        point = {**point, "active": None, "raw": None, "quantities": {}, "reason": NO_PANEL}
     w, kind, raw = scene.w, str(point["kind"]), ""
     if kind == "meter":
         values = [

@@ -96,7 +96,7 @@ def room_scene(scene: Scene, id: str, room: Mapping[str, Any]) -> RoomScene:
         notes=tuple(_notes(scene, room)),
         cords=tuple(
             (scene.terminals.part(w, point), w.get(f"cord.{level}", level), level == "normal")
-            for point, level in (room.get("cords") or {}).items()
+            for point, level in _cords(scene, room).items()
         ),
         lamps=_lamps(scene, room),
         occupancy=_occupancy(scene, room),
@@ -106,6 +106,12 @@ def room_scene(scene: Scene, id: str, room: Mapping[str, Any]) -> RoomScene:
         has_call=call is not None,
         test=room.get("test_until_ms") is not None,
     )
+
+
+def _cords(scene: Scene, room: Mapping[str, Any]) -> Mapping[str, str]:
+    """A cord is in order only while ``control`` says so."""
+    cords: Mapping[str, str] = room.get("cords") or {}
+    return dict.fromkeys(cords, "unknown") if scene.house.stale else cords
 
 
 def _notes(scene: Scene, room: Mapping[str, Any]) -> Iterator[str]:
@@ -158,7 +164,7 @@ def _leak(scene: Scene, room: Mapping[str, Any]) -> str:
     leak = room.get("leak")
     if not leak:
         return ""
-    if leak.get("wet") is None:
+    if leak.get("wet") is None or (scene.house.stale and not leak["wet"]):
         return scene.w("cord.unknown")
     if leak["wet"]:
         return scene.w("room.leak_wet")

@@ -64,6 +64,9 @@ def test_a_refusal_says_why_and_the_button_says_that_it_cannot(
     assert gateway.control.commands == []
 
 
+TICKS = ".guarantees li.yes"
+
+
 def test_a_lost_gateway_is_said_and_heals(gateway: Gateway, visit: Open) -> None:
     page = visit("/", quiet=False)
     expect(page.locator("#door-front .state")).to_be_visible()
@@ -71,9 +74,12 @@ def test_a_lost_gateway_is_said_and_heals(gateway: Gateway, visit: Open) -> None
     gateway.stop_serving()
     expect(page.locator("#lost")).to_contain_text("Keine Verbindung zum Gateway seit")
     expect(page.locator("#open-front")).to_have_attribute("aria-disabled", "true")
+    expect(page.locator(TICKS)).to_have_count(0)
+    expect(page.locator(".guarantees li.unknown")).to_have_count(4)
     gateway.control.change(lambda s: s["doors"]["front"].update(state="open"))
     gateway.serve()
     expect(page.locator("#lost")).to_be_hidden(timeout=60_000)
+    expect(page.locator(TICKS)).to_have_count(4)
     expect(page.locator("#door-front .state")).to_contain_text("Offen")
     expect(page.locator("#open-front")).not_to_have_attribute("aria-disabled", "true")
 
@@ -214,10 +220,14 @@ def test_a_restart_while_a_call_stands_does_not_announce_it_again(
 
 def test_a_lost_controller_is_said_and_heals(gateway: Gateway, visit: Open) -> None:
     page = visit("/")
+    expect(page.locator(TICKS)).to_have_count(4)
     gateway.control.away()
     expect(page.locator(".banner p").first).to_contain_text("Die Steuerung antwortet nicht seit")
     expect(page.locator("#open-front")).to_have_attribute("aria-disabled", "true")
+    expect(page.locator(TICKS)).to_have_count(0)
+    expect(page.locator(".guarantees li.unknown")).to_have_count(4)
     gateway.control.back()
+    expect(page.locator(TICKS)).to_have_count(4)
     expect(page.locator("#open-front")).not_to_have_attribute("aria-disabled", "true")
 
 

@@ -138,6 +138,21 @@ def test_without_control_nothing_is_known(web: Web, gone: Any) -> None:
     assert set(shown(web)) == {"yes"}
 
 
+@pytest.mark.parametrize("gone", [away, hanging])
+def test_without_control_no_cord_and_no_point_is_in_order(web: Web, gone: Any) -> None:
+    wc = room("WC") | {"leak": {"wet": False, "latched": False, "valve_closed": None}}
+    web.see(snapshot(rooms={"wc": wc}, points={"front.leaf": contact()}))
+    client = web.as_("maintenance")
+    assert "in Ordnung" in client.call("GET", "/").text
+    gone(web)
+    page = client.call("GET", "/").text
+    assert "in Ordnung" not in page
+    assert "trocken" not in page
+    scene = web.site.scene("de", None)
+    assert [(point.known, point.active) for point in scene.points] == [(False, False)]
+    assert not any(good for one in scene.rooms for *_, good in one.cords)
+
+
 def test_before_control_was_heard_the_api_says_unknown(web: Web) -> None:
     web.site.house.snapshot = None
     web.away()
