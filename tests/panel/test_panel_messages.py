@@ -144,3 +144,73 @@ def test_any_fields_are_a_message_or_malformed(kind: str, fields: dict[str, obje
         m.parse(m.encode({**fields, "type": kind}))
     except m.Malformed:
         return
+
+
+# --- fields that a newer part adds ------------------------------------------------------------
+
+
+def test_the_connection_as_an_older_link_reports_it() -> None:
+    assert m.parse(b'{"type":"link","connected":true}') == m.LinkTold(True, "")
+    assert m.parse(b'{"type":"link","connected":true,"aside":[],"broker":null}') == m.LinkTold(
+        True, ""
+    )
+
+
+def test_the_connection_with_everything_that_link_knows_of_it() -> None:
+    told: dict[str, object] = {
+        "type": "link", "connected": True, "reason": "", "heard_ms": 5, "keepalive_ms": 10_000,
+        "aside": [["t" * 600, "not authorized"]], "aside_count": 30,
+        "broker": {"retain_available": False, "maximum_qos": 1, "maximum_packet_size": 1_000,
+                   "topic_alias_maximum": 10, "server_keep_alive_s": 30, "new": "field"},
+    }  # fmt: skip
+    assert m.parse(m.encode(told)) == m.LinkTold(
+        True, "", 5, 10_000, (("t" * 500, "not authorized"),), 30,
+        m.BrokerLimits(False, 1, 1_000, 10, 30),
+    )  # fmt: skip
+    assert m.parse(m.encode({**told, "broker": {}})).broker == m.BrokerLimits()  # type: ignore[union-attr]
+    few = m.parse(m.encode({**told, "aside_count": None}))
+    assert isinstance(few, m.LinkTold)
+    assert few.aside_count == 1
+
+
+def test_what_a_recorder_set_aside_is_none_where_it_does_not_say() -> None:
+    told: dict[str, object] = {
+        "type": "recorded", "recorder": "main", "journal": "j", "lanes": {"urgent": 3}
+    }  # fmt: skip
+    assert m.parse(m.encode(told)) == m.Recorded("main", "j", {"urgent": 3})
+    assert m.parse(m.encode({**told, "aside": 70})) == m.Recorded("main", "j", {"urgent": 3}, 70)
+
+
+MALFORMED: tuple[dict[str, object], ...] = (
+    {"type": "link", "connected": "yes"},
+    {"type": "link", "connected": True, "heard_ms": -1},
+    {"type": "link", "connected": True, "keepalive_ms": "10 s"},
+    {"type": "link", "connected": True, "aside": "topic"},
+    {"type": "link", "connected": True, "aside": [["t", "r"]] * 21},
+    {"type": "link", "connected": True, "aside": [["t"]]},
+    {"type": "link", "connected": True, "aside_count": True},
+    {"type": "link", "connected": True, "broker": []},
+    {"type": "link", "connected": True, "broker": {"retain_available": 1}},
+    {"type": "link", "connected": True, "broker": {"maximum_qos": -1}},
+    {"type": "recorded", "recorder": "main", "journal": "j", "lanes": {}, "aside": -1},
+    {"type": "recorded", "recorder": "main", "journal": "j", "lanes": {"urgent": "all"}},
+    {"type": "sent", "lane": "all", "seq": 1},
+    {**COMMAND, "args": {"door": "front", "knock": True}},
+    {**COMMAND, "name": "knock"},
+)
+
+
+@pytest.mark.parametrize("message", MALFORMED)
+def test_a_field_that_is_there_and_wrong_is_told_apart(message: dict[str, object]) -> None:
+    with pytest.raises(m.MalformedField) as caught:
+        m.parse(m.encode(message))
+    assert caught.value.id == message.get("id", "")
+
+
+@pytest.mark.parametrize(
+    "message", [{"type": "sent"}, {"type": "link"}, {"type": "hello"}, {"type": "knock"}]
+)
+def test_what_lacks_a_field_is_no_message(message: dict[str, object]) -> None:
+    with pytest.raises(m.Malformed) as caught:
+        m.parse(m.encode(message))
+    assert not isinstance(caught.value, m.MalformedField)

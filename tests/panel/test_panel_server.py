@@ -281,6 +281,22 @@ def test_nonsense_ends_the_connection(join: Callable[..., Peer], nonsense: bytes
         return  # closed with bytes of ours unread
 
 
+def test_a_malformed_field_is_answered_and_the_connection_goes_on(
+    desk: Desk, join: Callable[..., Peer]
+) -> None:
+    """A part that is newer than the other says more, or says it otherwise, and must still be
+    heard with everything else."""
+    peer = join("link")
+    peer.say({"type": "link", "connected": True, "heard_ms": "now"})
+    assert peer.hear("error") == {"type": "error", "reason": "heard_ms: an integer", "id": ""}
+    peer.say({"type": "link", "connected": True, "heard_ms": 5})
+    eventually(lambda: m.LinkTold(True, "", 5) in desk.news)
+    opening(peer, "c7", args={"door": 3})
+    assert peer.hear("error")["id"] == "c7"
+    opening(peer, "c8")
+    eventually(lambda: [one.command.id for one in desk.commands] == ["c8"])
+
+
 def test_who_does_not_say_hello_gets_nothing(desk: Desk, join: Callable[..., Peer]) -> None:
     peer = join(None)
     opening(peer)
