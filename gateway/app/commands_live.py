@@ -158,8 +158,12 @@ def points(
                     c.out.print(f"{name}: {text}", soft_wrap=True)
 
 
+SILENT_S = 5.0
+"""``control`` sends a snapshot every 2 s at least; without one it hangs, whatever is shown."""
+
+
 def _snapshots(state: Path) -> Iterator[dict[str, Any]]:
-    for message in client.messages(c.panel(state)):
+    for message in client.messages(c.panel(state), timeout_s=SILENT_S):
         if message["type"] == "snapshot":
             yield message["snapshot"]
 

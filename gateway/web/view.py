@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.web.guarantees import guarantees
-from gateway.web.house import House
+from gateway.web.house import NO_PANEL, House
 from gateway.wire import Row, calendar_time
 
 
@@ -55,8 +55,13 @@ _INSTANTS = frozenset(
 
 
 def doors_json(house: House) -> list[dict[str, Any]]:
+    """Nobody can open a door through a ``control`` that is away."""
     doors = house.snapshot["doors"] if house.snapshot else {}
-    return [{"id": id, **_instants(door, _Times(house))} for id, door in doors.items()]
+    found = [{"id": id, **_instants(door, _Times(house))} for id, door in doors.items()]
+    for door in found if house.stale else ():
+        staff = {**(door.get("can_open") or {}).get("staff", {}), "ok": False, "reason": NO_PANEL}
+        door["can_open"] = {"staff": staff}
+    return found
 
 
 def rooms_json(house: House, *, private: bool = False) -> list[dict[str, Any]]:
@@ -109,7 +114,7 @@ def status_json(house: House) -> dict[str, Any]:
     return {
         "gateway": _instants(snapshot.get("gateway") or {}, at),
         "now": iso(house.now_utc_ms),
-        "clock_trusted": bool(snapshot.get("clock_trusted")),
+        "clock_trusted": bool(snapshot.get("clock_trusted")) and not house.stale,
         "clock_since": at(snapshot.get("clock_since_ms")),
         "stale": house.stale,
         "since": iso(house.since_utc_ms),

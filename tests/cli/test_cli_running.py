@@ -67,6 +67,19 @@ def test_watching_without_a_terminal_is_a_line_for_each_change(place: House) -> 
     assert not watching.said("Traceback")
 
 
+def test_watching_ends_when_control_hangs(place: House) -> None:
+    """What was shown last would stand there for ever."""
+    watching = place.portier("points", "--watch", "--state", str(place.state))
+    until(lambda: watching.said("front.button: inactive"))
+    control = place.processes[0].popen
+    control.send_signal(signal.SIGSTOP)
+    try:
+        assert watching.wait() == 1
+    finally:
+        control.send_signal(signal.SIGCONT)
+    assert watching.said("control does not answer")
+
+
 def test_a_press_on_the_bench_opens_the_door(place: House) -> None:
     said(portier(place, "bench", "press", "front.button"))
     until(lambda: place.snapshot()["doors"]["front"]["state"] == "open")

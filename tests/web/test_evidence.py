@@ -126,6 +126,10 @@ def test_without_control_nothing_is_known(web: Web, gone: Any) -> None:
         assert one["since"]
     assert api(web, "status")["stale"]
     assert {one["value"] for one in api(web, "status")["guarantees"]} == {"unknown"}
+    assert not api(web, "status")["clock_trusted"]
+    (front,) = api(web, "doors")
+    can = front["can_open"]["staff"]
+    assert (can["ok"], can["reason"]) == (False, "no_panel")
     numbers = metrics(web)
     assert "portier_connected 0.0" in numbers
     known = re.findall(

@@ -1,0 +1,58 @@
+"""The system status on the command line: each value of a guarantee, its evidence and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+
+from gateway.app.commands_live import _guarantees
+from tests.page.fake import guarantee
+
+NOW = 10_000_000
+
+
+def lines(**guarantees: dict[str, Any]) -> dict[str, str]:
+    """The line of each guarantee, by its name."""
+    console = Console(width=200, record=True)
+    with console.capture() as shown:
+        console.print(_guarantees({"now_ms": NOW, "guarantees": guarantees}))
+    rows = shown.get().splitlines()[1:]
+    return {name: next(row for row in rows if row.startswith(name.replace("_", " ")))
+            for name in guarantees}  # fmt: skip
+
+
+def test_each_value_is_said_and_only_yes_is_yes() -> None:
+    since = NOW - 3_600_000
+    found = lines(
+        door_by_button=guarantee(since) | {"evidence_ms": NOW - 1_000},
+        door_by_staff=guarantee(since, "no", "did_not_open") | {"subject": "front"},
+        messages=guarantee(since, "unknown", "no_delivery") | {"evidence_ms": None},
+        heartbeat=guarantee(since, "not_configured", "not_configured") | {"evidence_ms": None},
+    )
+    assert found["door_by_button"].split()[3:] == ["yes", "1", "h", "1", "s"]
+    assert found["door_by_staff"].split()[3:] == [
+        "no",
+        "1",
+        "h",
+        "1",
+        "h",
+        "did_not_open",
+        "(front)",
+    ]
+    assert found["messages"].split()[1:] == ["unknown", "1", "h", "no_delivery"]
+    assert found["heartbeat"].split()[1:] == ["not", "configured"]
+
+
+def test_a_control_of_before_that_says_no_value_says_nothing() -> None:
+    found = lines(journal={"ok": True, "since_ms": NOW, "reason": ""})
+    assert found["journal"].split()[1] == "unknown"
+
+
+def test_what_was_set_aside_is_named() -> None:
+    found = lines(
+        recording=guarantee(NOW, "no", "recorder_aside", aside=70),
+        forwarding=guarantee(NOW, aside=[["a/[b]", "too large"]], aside_count=3),
+    )
+    assert "recorder_aside, 70 points set aside" in found["recording"]
+    assert "3 set aside: a/[b]: too large" in found["forwarding"]
