@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AlarmEffect:
-    """``breaks``: the guarantees that are *no* while an alarm of this kind stands at a point or
+    """``breaks``: the guarantees that are *no* while an alarm of this kind is active at a point or
     door that they depend on. ``why``: for the documents."""
 
     breaks: tuple[str, ...]

@@ -160,7 +160,7 @@ class Desk:
             case m.Recorded():
                 self._told_recorded(message)
             case m.LinkTold():
-                self._told_link(message)
+                self._on_link(message)
             case m.PointTold():
                 self._point(message)
             case m.Hello("notify"):
@@ -200,7 +200,7 @@ class Desk:
         if role == "link" and self._listeners is not None:
             self._listeners.lose("link_away")
         if role == "link":
-            self._link_gone()
+            self._on_link_left()
         elif role == "notify":
             self._notify = False
 
@@ -245,14 +245,14 @@ class Desk:
         if ok:
             self._heartbeat_at = self._clock.kernel_ms()
 
-    def _told_link(self, told: m.LinkTold) -> None:
+    def _on_link(self, told: m.LinkTold) -> None:
         before = self._link
         if before is None or before.connected != told.connected:
             self._link_since_ms = self._clock.now_ms()
             self._puback_at = None
         self._link = told
 
-    def _link_gone(self) -> None:
+    def _on_link_left(self) -> None:
         if self._link is not None:
             self._link_since_ms = self._clock.now_ms()
         self._link = self._puback_at = None

@@ -217,7 +217,7 @@ def _present(*points: str | None) -> tuple[str, ...]:
     return tuple(point for point in points if point is not None)
 
 
-def _standing(building: Building, guarantee: str, subjects: tuple[str, ...]) -> str:
+def _breaking_alarm(building: Building, guarantee: str, subjects: tuple[str, ...]) -> str:
     """The first alarm about one of these that breaks the guarantee; empty where none does.
     One that is muted or put aside breaks it all the same."""
     for alarm in building.alarms.by_id.values():
@@ -244,7 +244,7 @@ def _door(parts: _DoorParts, seen: Observed, guarantee: str) -> Finding:
     """Whether a door would open, whoever asks."""
     building, name = seen.building, parts.door
     door = building.doors[name]
-    broken = _standing(building, guarantee, (name, *parts.relays))
+    broken = _breaking_alarm(building, guarantee, (name, *parts.relays))
     if door.operator_fault:
         broken = "operator_fault"
     elif door.mode == "off":
@@ -297,11 +297,11 @@ def _call_of(parts: _CallParts, seen: Observed) -> Finding:
     for level in levels.values():
         if level in ("cut", "short"):
             return Finding("no", f"cord_{level}", room, seen.turned_ms)
-    for kind in (_standing(building, "call", (point,)) for point in parts.cords):
+    for kind in (_breaking_alarm(building, "call", (point,)) for point in parts.cords):
         if kind:
             reason = kind if kind == "cord_stuck" else "cord_unknown"
             return Finding("no", reason, room, seen.turned_ms)
-    broken = _standing(building, "call", parts.relays)
+    broken = _breaking_alarm(building, "call", parts.relays)
     faults = (building.relays[point].fault for point in parts.relays)
     if broken or any(faults):
         return Finding("no", broken or "relay_fault", room, seen.turned_ms)

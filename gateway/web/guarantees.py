@@ -17,7 +17,7 @@ VALUES = ("yes", "no", "unknown", "not_configured")
 
 def value_of(one: Mapping[str, Any]) -> str:
     """``yes``, ``no``, ``unknown`` or ``not_configured``; anything else is unknown. A
-    ``control`` of before 0.2 tells ``ok`` and ``reason`` only."""
+    ``control`` before 0.2 reports ``ok`` and ``reason`` only."""
     value = one.get("value")
     if value is None:
         if one.get("reason") == "not_configured":
@@ -29,10 +29,10 @@ def value_of(one: Mapping[str, Any]) -> str:
 def guarantees(house: House) -> dict[str, dict[str, Any]]:
     """Each guarantee by its name, with ``value`` and ``ok``. Nothing that ``control`` reported
     before it went away is evidence of what is so now."""
-    told: Mapping[str, Any] = (house.snapshot or {}).get("guarantees") or {}
+    reported: Mapping[str, Any] = (house.snapshot or {}).get("guarantees") or {}
     if not house.stale:
-        return {name: _read(told[name]) for name in _ordered(told)}
-    gone = {
+        return {name: _read(reported[name]) for name in _ordered(reported)}
+    unknown = {
         "ok": False,
         "value": "unknown",
         "since_ms": house.changed_ms,
@@ -40,8 +40,8 @@ def guarantees(house: House) -> dict[str, dict[str, Any]]:
         "subject": "",
     }
     return {
-        name: {**told.get(name, {}), **gone}
-        for name in _ordered(told if house.snapshot else dict.fromkeys(GUARANTEES))
+        name: {**reported.get(name, {}), **unknown}
+        for name in _ordered(reported if house.snapshot else dict.fromkeys(GUARANTEES))
     }
 
 
@@ -50,6 +50,6 @@ def _read(one: Mapping[str, Any]) -> dict[str, Any]:
     return {**one, "value": value, "ok": value in ("yes", "not_configured")}
 
 
-def _ordered(told: Mapping[str, Any]) -> list[str]:
-    known = [name for name in GUARANTEES if name in told]
-    return known + [name for name in told if name not in GUARANTEES]
+def _ordered(reported: Mapping[str, Any]) -> list[str]:
+    known = [name for name in GUARANTEES if name in reported]
+    return known + [name for name in reported if name not in GUARANTEES]

@@ -8,9 +8,13 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
+from typing import Any, cast
 
-from gateway.panel.client import AsyncPanelClient
+import pytest
+
+from gateway.panel.client import AsyncPanelClient, ControlAway
 from gateway.panel.messages import MAX_LINE, encode
+from gateway.panel.server import Server
 
 
 @asynccontextmanager
@@ -84,3 +88,42 @@ def test_what_is_no_line_ends_the_connection() -> None:
             return json.dumps(await anext(messages))
 
     assert asyncio.run(work()) == '{"type": "away"}'
+
+
+def test_a_command_that_was_not_understood_fails_at_once_and_the_rest_goes_on(
+    tmp_path: Path,
+) -> None:
+    """Waiting for an answer that never comes would look like a control that hangs."""
+
+    class Handler:
+        def snapshot(self) -> dict[str, object]:
+            return {"now_ms": 1}
+
+        def gone(self, role: str) -> None:
+            return
+
+    async def work() -> tuple[str, bool]:
+        client = AsyncPanelClient(tmp_path / "panel.sock", "web")
+        connected = asyncio.Event()
+
+        async def listen() -> None:
+            async for _ in client.messages():
+                connected.set()
+
+        task = asyncio.create_task(listen())
+        async with asyncio.timeout(60):
+            await connected.wait()
+            message = {"type": "command", "id": "c1", "name": "knock", "actor": "web:1"}
+            with pytest.raises(ControlAway) as caught:
+                await client.ask(message, 3_600)
+        still = client.connected
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return str(caught.value), still
+
+    server = Server(tmp_path / "panel.sock", cast("Any", Handler()))
+    server.start()
+    try:
+        assert asyncio.run(work()) == ("name: unknown command 'knock'", True)
+    finally:
+        server.close()
