@@ -67,6 +67,8 @@ ALARM_EFFECTS: Mapping[str, AlarmEffect] = {
         _NOTHING, "the message has arrived, or its way shows that it has not"
     ),
     "egress_never": AlarmEffect(_NOTHING, "as configured, with its reason"),
+    "egress_untrusted": AlarmEffect(_NOTHING, "as configured"),
+    "wiring_untrusted": AlarmEffect(_NOTHING, "the terminal works; its signal could be forged"),
     "overlay_broken": AlarmEffect(_NOTHING, "the configuration in the file applies"),
     "journal_full": AlarmEffect(("journal",), "what happens is not stored"),
     WATCH: AlarmEffect(_NOTHING, "about what is watched, not about a promise"),

@@ -56,19 +56,19 @@ def noted(before: Deliveries, facts: Iterable[Fact], offset_ms: int | None) -> D
     return after
 
 
-def with_clock(before: Deliveries, offset_ms: int | None) -> Deliveries:
+def with_clock(before: Deliveries, offset_ms: int | None, now: Ms) -> Deliveries:
     """Instants of this boot get their time, those of another boot their place in this one, once
     the clock is known."""
-    return (
-        before
-        if offset_ms is None
-        else {
-            way: replace(
-                one, at=one.at.placed(offset_ms), delivered=one.delivered.placed(offset_ms)
-            )
-            for way, one in before.items()
-        }
-    )
+    if offset_ms is None:
+        return before
+    return {
+        way: replace(
+            one,
+            at=one.at.placed(offset_ms, now),
+            delivered=one.delivered.placed(offset_ms, now),
+        )
+        for way, one in before.items()
+    }
 
 
 def ways_of(plan: BuildingPlan) -> Mapping[str, tuple[Way, ...]]:

@@ -174,7 +174,7 @@ def clock_changed(turn: Turn) -> None:
     for name in turn.rosters:
         _step_roster(turn, name, seen)
     _tell_duty(turn)
-    turn.deliveries = deliveries.with_clock(turn.deliveries, offset_ms)
+    turn.deliveries = deliveries.with_clock(turn.deliveries, offset_ms, turn.now)
     for chain in turn.escalations.values():
         if offset_ms is not None and offset_ms != chain.offset_ms:
             step_chain(turn, chain, escalation.ClockKnown(offset_ms))

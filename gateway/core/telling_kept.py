@@ -62,7 +62,7 @@ def restore(turn: Turn, was: Kept) -> None:
 def _restore_deliveries(turn: Turn, was: Kept) -> None:
     plan, entry = turn.was.plan, was.sections.get("deliveries")
     found = deliveries.restored(plan, entry, turn.deliveries)
-    turn.deliveries = deliveries.with_clock(found, turn.clock.offset_ms)
+    turn.deliveries = deliveries.with_clock(found, turn.clock.offset_ms, turn.now)
 
 
 def _restored(turn: Turn, about: str, entry: Json) -> Chain | None:

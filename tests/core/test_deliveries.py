@@ -60,7 +60,7 @@ def test_the_last_arrival_of_several_ways_counts() -> None:
     assert d.latest({}, ways) is None
     elsewhere = {("reception", 0): d.Delivery(True, "", At(None, UTC), At(None, UTC))}
     assert d.latest(elsewhere, ways) is None
-    assert d.latest(d.with_clock(elsewhere, UTC - 7), ways) == 7
+    assert d.latest(d.with_clock(elsewhere, UTC - 7, 100), ways) == 7
 
 
 def run(kept: dict[str, Json], now: int = 0) -> Building:
