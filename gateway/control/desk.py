@@ -292,7 +292,7 @@ class Desk:
             is_open=self._points.is_open,
             journal=self.journal_id,
             journal_reason=self.journal_reason,
-            overdue_ms=self._journal.overdue_ms(kernel),
+            overdue_ms=self._journal.overdue_ms(now),
             mqtt=self._mqtt,
             link=self._link_seen(at),
             backlog=_behind(self._heads, self._sent) if self._mqtt else 0,

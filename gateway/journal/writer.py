@@ -162,7 +162,8 @@ class Journal:
 
     def overdue_ms(self, now_ms: Ms) -> Ms:
         """How long the oldest fact is past the time by which it should have been committed (0:
-        nothing is overdue). ``now_ms`` is CLOCK_MONOTONIC."""
+        nothing is overdue). ``now_ms``: of the clock of the facts."""
+        now_ms += _now_ms() - self._fact_now_ms()  # a bench's clock may have been moved forward
         writing_ms = self._writing_ms
         writing = 0 if writing_ms is None else max(0, now_ms - writing_ms)
         return max(writing, self._queue.overdue_ms(now_ms))
