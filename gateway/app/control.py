@@ -111,6 +111,7 @@ def _settings(known: plans.Plan, state: Path, clock: Clock) -> Settings:
         digest=cached.digest,
         timezone=cached.timezone,
         journal_limit_bytes=cached.journal_limit_bytes,
+        journal_commit_within_ms=cached.journal_commit_within_ms,
         lives=cached.lives_ms,
         made_utc_ms=cached.made_utc_ms,
         fresh_ms=cache.FRESH_DAYS * 86_400_000,

@@ -49,6 +49,8 @@ class Keeps(Protocol):
 
     def forget(self, actor: str) -> None: ...
 
+    def flush(self) -> None: ...
+
 
 class Looks(Protocol):
     """What the desk wants of :class:`gateway.control.eye.Eye`."""
@@ -197,6 +199,8 @@ class Desk:
             self._editor(message, answer)
 
     def gone(self, role: m.Role) -> None:
+        if role == "link":
+            self._journal.flush()  # the next one reads from the file how far this one has sent
         if role == "link" and self._listeners is not None:
             self._listeners.lose("link_away")
         if role == "link":

@@ -35,7 +35,7 @@ from gateway.core.events import Delivered, JournalState
 from gateway.core.facts import Lane
 from gateway.core.machine import Ms, UtcMs
 from gateway.core.plan import BuildingPlan
-from gateway.journal.writer import AuditEntry, Committed, Journal
+from gateway.journal.writer import ROUTINE_WAIT_MS, AuditEntry, Committed, Journal
 
 if TYPE_CHECKING:  # their imports wait until the door works
     from gateway.control.bench import World
@@ -69,6 +69,7 @@ class Settings:
     timezone: str
     journal_limit_bytes: int
     lives: Mapping[str, Ms]
+    journal_commit_within_ms: Ms = ROUTINE_WAIT_MS
     made_utc_ms: UtcMs = 0
     fresh_ms: Ms = 0
     """The plan's schedule may be used for so long after it was made; 0: for ever."""
@@ -146,6 +147,7 @@ class Service:
             on_state=self._journal_state,
             gateway=settings.plan.gateway,
             now_ms=self._clock.now_ms,
+            routine_wait_ms=settings.journal_commit_within_ms,
         )
         self._reloading = threading.Lock()
         self._renewing = False

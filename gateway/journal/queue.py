@@ -3,6 +3,10 @@
 A fact that must be dropped because memory is full still takes its number: it becomes one of
 ``lost`` and the journal answers for it with ``absent: lost``. Dropped are the oldest of the
 local lane, then of the routine lane, and of the urgent lane only when nothing else is left.
+
+Every commit wears the card, so each has a cause. Urgent facts, commands' replies and changes
+of the kept state are due at once. Routine facts wait, so that a minute of them is one commit;
+cursors ride on the next commit. What waits goes along with whatever is due first.
 """
 
 from __future__ import annotations
@@ -23,6 +27,11 @@ _DROP_ORDER: tuple[Lane, ...] = ("local", "routine", "urgent")
 _AUDIT_LIMIT = 5_000
 _STRANGERS = 100
 """Recorders that nobody expects, in one transaction."""
+GATHERED_MOST = 500
+"""Facts that wait; with more of them the transaction is due, whatever lane they are of."""
+FIRST_WAIT_MS: Ms = 1_000
+"""What a start finds is durable, and seen, this soon: a wait while :meth:`Queue.hasten` is
+in force."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,8 @@ class Work:
     """Per recorder: which journal, up to which numbers, and whether that is kept."""
     utc_offset_ms: int | None = None
     forget: list[str] = field(default_factory=list)
+    promised_ms: Ms | None = None
+    """By when the first of it should have been committed; ``None``: it holds cursors only."""
 
     def __bool__(self) -> bool:
         return bool(
@@ -82,6 +93,8 @@ class Queue:
         self._arrived = 0
         self._rest = Work()
         self._due_ms: Ms | None = None
+        self._promised_ms: Ms | None = None
+        self._hasty_until_ms: Ms = 0
 
     def __len__(self) -> int:
         return self._count
@@ -89,7 +102,7 @@ class Queue:
     def add(self, batch: Batch, now_ms: Ms) -> None:
         """Take a batch in. Never waits for the disk; drops what there is no room for."""
         with self.changed:
-            due_ms = now_ms + self._routine_wait_ms
+            due_ms = now_ms + self._wait_ms(now_ms)
             for fact in batch.facts:
                 kind = KINDS.get(fact.kind)
                 lane: Lane = kind.lane if kind else "routine"
@@ -108,7 +121,30 @@ class Queue:
                 self._rest.replies.extend(batch.replies)
                 due_ms = now_ms
             self._bound()
+            if self._count >= GATHERED_MOST:
+                due_ms = now_ms
+            if self._promised_ms is None or due_ms < self._promised_ms:
+                self._promised_ms = due_ms
             self._wake(due_ms)
+
+    def hasten(self, until_ms: Ms) -> None:
+        """Until then routine facts wait only :data:`FIRST_WAIT_MS`."""
+        with self.changed:
+            self._hasty_until_ms = until_ms
+
+    def flush(self, now_ms: Ms) -> None:
+        """Whatever waits is due now."""
+        with self.changed:
+            if self._due_ms is not None:
+                self._wake(now_ms)
+
+    def _wait_ms(self, now_ms: Ms) -> Ms:
+        wait_ms = self._routine_wait_ms
+        return min(wait_ms, FIRST_WAIT_MS) if now_ms < self._hasty_until_ms else wait_ms
+
+    def promised_ms(self) -> Ms | None:
+        """By when the oldest of what waits should have been committed. Any thread."""
+        return self._promised_ms
 
     def sent(self, lane: Lane, seq: int, now_ms: Ms) -> None:
         with self.changed:
@@ -147,6 +183,7 @@ class Queue:
         """Everything that waits; when that is more than ``most`` facts, urgent ones first."""
         with self.changed:
             work, self._rest, self._due_ms = self._rest, Work(), None
+            work.promised_ms, self._promised_ms = self._promised_ms, None
             if self._count <= most:
                 work.facts = list(merge(*self._lanes.values(), key=itemgetter(0)))
                 for lane in self._lanes.values():
@@ -156,7 +193,7 @@ class Queue:
                     lane = self._lanes[name]
                     while lane and len(work.facts) < most:
                         work.facts.append(lane.popleft())
-                self._due_ms = 0
+                self._due_ms, self._promised_ms = 0, work.promised_ms
                 if self._lanes["urgent"] and work.kept is not None:
                     self._rest.kept, work.kept = work.kept, None
             self._count -= len(work.facts)
@@ -181,6 +218,8 @@ class Queue:
             rest.forget[:0] = work.forget
             if rest.utc_offset_ms is None:
                 rest.utc_offset_ms = work.utc_offset_ms
+            both = [at_ms for at_ms in (work.promised_ms, self._promised_ms) if at_ms is not None]
+            self._promised_ms = min(both, default=None)
             self._bound()
             self._due_ms = now_ms + retry_ms
 

@@ -1,9 +1,10 @@
 """The journal's thread: takes what the controller hands over and makes it durable.
 
 ``append`` only puts a batch into a queue. The thread writes everything that waits in one
-transaction: at once when something urgent is among it, within 50 ms otherwise. While one
-transaction reaches the disk the next gathers, so the more there is to write the larger the
-transactions become.
+transaction: at once when something urgent is among it, within a minute otherwise, because
+SD cards wear out by commits. While one transaction reaches the disk the next gathers, so the
+more there is to write the larger the transactions become. What a crash may take are routine
+facts of the last minute, whose numbers nobody has been given.
 
 The disk may be full, slow, torn or gone: the door does not care. What happens is then kept in
 memory, within bounds; ``on_state`` tells the controller, and answers to commands are given
@@ -28,8 +29,11 @@ from gateway.journal.schema import UnknownSchema
 from gateway.journal.store import Head, Numbered, Store
 from gateway.wire import event_id
 
-ROUTINE_WAIT_MS = 40
-CURSOR_WAIT_MS = 200
+ROUTINE_WAIT_MS = 50_000
+"""Less than the minute after which ``link`` marks a fact as late."""
+CURSOR_WAIT_MS = 60_000
+HASTY_MS = 30_000
+"""After the start routine facts wait a second only: people look then, and so do tests."""
 RETRY_MS = 1_000
 SALVAGE_AGAIN_MS = 30_000
 CLOSE_WITHIN_MS = 2_000
@@ -72,7 +76,8 @@ class Journal:
     """The writer. Nothing in it raises into the caller; every method returns at once but
     ``kept`` and ``close``, which take a timeout in seconds.
 
-    ``boot`` names this run of the machine; ``lives`` how long each retention class lives
+    ``routine_wait_ms``: how long routine facts wait for their commit, ``cursor_wait_ms``: how
+    long cursors do where no facts come. ``boot`` names this run of the machine; ``lives`` how long each retention class lives
     (without an entry: for ever); ``limit_bytes`` how large the file may become;
     ``memory_facts`` how many facts wait in memory while the disk takes none. ``now_ms`` is
     the clock of the facts that the journal itself makes.
@@ -94,6 +99,8 @@ class Journal:
         gateway: str = "gateway",
         memory_facts: int = 20_000,
         now_ms: Callable[[], Ms] = _now_ms,
+        routine_wait_ms: Ms = ROUTINE_WAIT_MS,
+        cursor_wait_ms: Ms = CURSOR_WAIT_MS,
         upkeep_first_ms: Ms = UPKEEP_FIRST_MS,
         factory: type[sqlite3.Connection] = sqlite3.Connection,
     ) -> None:
@@ -106,9 +113,10 @@ class Journal:
         self._gateway = gateway
         self._fact_now_ms = now_ms
         self._factory = factory
-        self._queue = Queue(memory_facts, ROUTINE_WAIT_MS, CURSOR_WAIT_MS)
+        self._queue = Queue(memory_facts, routine_wait_ms, cursor_wait_ms)
         self._store: Store | None = None
         self._doubt: tuple[Head, Work, list[Numbered]] | None = None
+        self._writing: Work | None = None
         self._state = ""
         self._not_before_ms: Ms = 0
         self._kept: Mapping[str, Json] | None = None
@@ -124,8 +132,6 @@ class Journal:
         self._waiting: list[_Waiting] = []
         self._head = 0
         self._journal = ""
-        self._writing_ms: Ms | None = None
-        """Since when a transaction is under way."""
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._watch = threading.Thread(target=self._watch_replies, name="replies", daemon=True)
 
@@ -133,6 +139,7 @@ class Journal:
 
     def start(self) -> None:
         """Start the thread; it opens the file, mending it first where it must."""
+        self._queue.hasten(_now_ms() + HASTY_MS)
         self._thread.start()
         self._watch.start()
 
@@ -161,12 +168,20 @@ class Journal:
         return len(self._queue) + (len(doubt[1].facts) if doubt else 0)
 
     def overdue_ms(self, now_ms: Ms) -> Ms:
-        """How long the oldest fact is past the time by which it should have been committed (0:
-        nothing is overdue). ``now_ms``: of the clock of the facts."""
-        now_ms += _now_ms() - self._fact_now_ms()  # a bench's clock may have been moved forward
-        writing_ms = self._writing_ms
-        writing = 0 if writing_ms is None else max(0, now_ms - writing_ms)
-        return max(writing, self._queue.overdue_ms(now_ms))
+        """For how long the oldest of what waits should have been committed already, in
+        milliseconds; 0: nothing is overdue. ``now_ms``: of the clock of the facts."""
+        promised = [self._queue.promised_ms()]
+        writing, doubt = self._writing, self._doubt
+        promised += [work.promised_ms for work in (writing, doubt and doubt[1]) if work]
+        due_ms = min((at_ms for at_ms in promised if at_ms is not None), default=None)
+        if due_ms is None:
+            return 0
+        behind_ms = now_ms - self._fact_now_ms()  # a bench's clock may have been moved forward
+        return max(0, _now_ms() + behind_ms - due_ms)
+
+    def flush(self) -> None:
+        """Write what waits now: somebody is about to read it."""
+        self._queue.flush(_now_ms())
 
     def append(self, batch: Batch) -> None:
         """Hand over what one step left behind."""
@@ -263,14 +278,7 @@ class Journal:
         store = self._store
         if store is None:
             return False
-        self._writing_ms = _now_ms()
-        try:
-            return self._write_taken(store)
-        finally:
-            self._writing_ms = None
-
-    def _write_taken(self, store: Store) -> bool:
-        work = self._queue.take(MOST_FACTS)
+        work = self._writing = self._queue.take(MOST_FACTS)
         before = store.head
         numbered: list[Numbered] = []
         if work:
@@ -278,8 +286,10 @@ class Journal:
                 numbered = store.write(work)
             except (sqlite3.Error, OSError) as error:
                 self._doubt = (before, work, store.numbered)
+                self._writing = None
                 self._failed(error)
                 return self._doubt is None
+        self._writing = None
         self._pages += 4 + len(numbered) // 8
         self._done(store, numbered, work)
         return True

@@ -20,7 +20,7 @@ from typing import Any
 from gateway.core.machine import UtcMs
 from gateway.core.plan import BuildingPlan
 
-FORMAT = 2
+FORMAT = 3
 FRESH_DAYS = 300
 """A cache older than this is made anew: its schedule reaches 400 days."""
 
@@ -50,6 +50,7 @@ class Cached:
     timezone: str
     bench: bool
     journal_limit_bytes: int
+    journal_commit_within_ms: int
     lives_ms: Mapping[str, int]
     """Class of facts -> how long they are kept, in milliseconds."""
     plan: BuildingPlan
@@ -65,6 +66,7 @@ def of(settings: Any, plan: BuildingPlan, now_utc_ms: UtcMs) -> Cached:
         timezone=settings.gateway.timezone,
         bench=settings.gateway.bench,
         journal_limit_bytes=settings.journal.limit_bytes,
+        journal_commit_within_ms=settings.journal.commit_within_ms,
         lives_ms={
             name.removesuffix("_ms"): getattr(settings.retention, name)
             for name in type(settings.retention).model_fields

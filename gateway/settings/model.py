@@ -164,6 +164,9 @@ class Journal(Model):
 
     limit_bytes: Size = 1_000_000_000
     """How large it may become; a size."""
+    commit_within_ms: Duration = Field(default=50_000, le=60_000)
+    """How long readings and other routine facts may wait until they are written together, which
+    spares the card; a duration, at most 60 s. Calls, alarms and door events never wait."""
 
 
 class House(Model):

@@ -93,6 +93,7 @@ class FakeJournal:
     batches: list[Batch] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
     was_clean: bool | None = True
+    flushed: int = 0
     overdue: int = 0
 
     def overdue_ms(self, now_ms: int) -> int:
@@ -105,6 +106,9 @@ class FakeJournal:
     def append(self, batch: Batch) -> None:
         self.batches.append(batch)
         self.log.extend(f"fact {fact.kind}" for fact in batch.facts)
+
+    def flush(self) -> None:
+        self.flushed += 1
 
     def clock(self, utc_offset_ms: int, trusted: bool) -> None:
         self.offsets.append(utc_offset_ms)

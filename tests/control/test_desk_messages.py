@@ -71,3 +71,13 @@ def test_only_expected_recorders_are_remembered_and_only_of_this_journal() -> No
 def recording(one: Desk) -> object:
     held = cast("dict[str, dict[str, object]]", one.snapshot()["guarantees"])
     return held["recording"]["reason"]
+
+
+def test_what_link_has_sent_is_written_when_it_leaves() -> None:
+    """The next one reads from the file how far this one has come, and sends nothing twice."""
+    rig = Rig()
+    one = desk(rig)
+    one.gone("web")
+    assert rig.journal.flushed == 0
+    one.gone("link")
+    assert rig.journal.flushed == 1

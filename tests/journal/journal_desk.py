@@ -28,6 +28,8 @@ class Desk:
         self._changed = threading.Condition()
         settings.setdefault("limit_bytes", 10**9)
         settings.setdefault("lives", {})
+        settings.setdefault("routine_wait_ms", 40)
+        settings.setdefault("cursor_wait_ms", 200)
         self.journal = Journal(
             path,
             boot=boot,

@@ -110,20 +110,6 @@ def test_a_reply_names_the_fact_that_answers_it(desk: Desk) -> None:
     ]
 
 
-def test_routine_facts_are_due_within_50_ms_and_gathered() -> None:
-    queue = Queue(100, writer.ROUTINE_WAIT_MS, writer.CURSOR_WAIT_MS)
-    queue.add(Batch((reading(0),)), 1_000)
-    first_ms = queue.due_ms()
-    assert first_ms is not None
-    assert 1_000 < first_ms <= 1_050
-    queue.add(Batch((reading(1),)), 1_030)
-    assert queue.due_ms() == first_ms
-    queue.add(Batch((opened(2),)), 1_031)
-    assert (due_ms := queue.due_ms()) is not None
-    assert due_ms <= 1_031  # the urgent one takes the others along
-    assert len(queue.take(writer.MOST_FACTS).facts) == 3
-
-
 def test_routine_facts_are_durable_with_nothing_urgent_behind_them(desk: Desk) -> None:
     for at in range(10):
         desk.append(reading(at))

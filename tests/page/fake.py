@@ -148,6 +148,8 @@ class FakeControl:
             state / "journal.sqlite",
             boot="b",
             limit_bytes=100_000_000,
+            routine_wait_ms=40,
+            cursor_wait_ms=200,
             lives={},
             on_commit=self._committed,
             on_state=lambda reason: None,

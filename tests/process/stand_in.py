@@ -39,6 +39,8 @@ class StandIn:
             folder / "journal.sqlite",
             boot=boot,
             limit_bytes=1_000_000_000,
+            routine_wait_ms=40,
+            cursor_wait_ms=200,
             lives={},
             on_commit=self._committed,
             on_state=lambda _state: None,

@@ -111,8 +111,9 @@ class Turned(Journal):
 
     @property
     def rests(self) -> bool:
-        """All that was appended is in the file."""
-        return not self._unwritten() and self._store is not None
+        """All that was appended is in the file. A cursor may still wait."""
+        waits = self._queue.promised_ms() is not None or self._doubt is not None
+        return not waits and self._store is not None
 
     def stop(self) -> None:
         """In order."""

@@ -25,6 +25,8 @@ def write(web: Web, *entries: AuditEntry) -> None:
         web.options.journal,
         boot="b",
         limit_bytes=10_000_000,
+        routine_wait_ms=40,
+        cursor_wait_ms=200,
         lives={},
         on_commit=lambda told: None,
         on_state=lambda reason: None,

@@ -102,6 +102,8 @@ def written(web: Web) -> Iterator[Journal]:
         web.options.journal,
         boot="b",
         limit_bytes=10_000_000,
+        routine_wait_ms=40,
+        cursor_wait_ms=200,
         lives={},
         on_commit=committed,
         on_state=lambda reason: None,
