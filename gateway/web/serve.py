@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import socket
 import sys
 from collections.abc import Mapping
@@ -23,14 +25,39 @@ from gateway.web.users import Users
 log = structlog.get_logger("web")
 KEEP_ALIVE_S = 20
 STOP_WITHIN_S = 1
+TICK_S = 1.0
 
 
 class Server(uvicorn.Server):
-    """Ends the live streams first, which would otherwise hold up the stop."""
+    """Ends the live streams first, which would otherwise hold up the stop. It wakes once a
+    second, for the Date header, and when it shall end; uvicorn's own loop wakes ten times."""
 
     def __init__(self, config: uvicorn.Config, site: Site) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._end = asyncio.Event()
+        self._ends = False
         super().__init__(config)
         self._site = site
+
+    @property
+    def should_exit(self) -> bool:
+        """Set by uvicorn's signal handler, and from other threads in tests."""
+        return self._ends
+
+    @should_exit.setter
+    def should_exit(self, ends: bool) -> None:
+        self._ends = ends
+        if ends and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._end.set)
+
+    async def main_loop(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        try:
+            while not await self.on_tick(0):  # 0: with the headers
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._end.wait(), TICK_S)
+        finally:
+            self._loop = None
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._site.hub.end_all()
