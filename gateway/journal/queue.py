@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from heapq import merge
 from operator import itemgetter
@@ -22,11 +22,14 @@ from gateway.core.effects import Reply
 from gateway.core.facts import KINDS, LANES, Fact, Json, Lane
 from gateway.core.machine import Ms
 from gateway.journal.audit import AuditEntry
+from gateway.journal.refusals import Refusals
 
 _DROP_ORDER: tuple[Lane, ...] = ("local", "routine", "urgent")
 _AUDIT_LIMIT = 5_000
 _STRANGERS = 100
 """Recorders that nobody expects, in one transaction."""
+FORGET_MOST = 1_000
+"""User ids that are to be forgotten, in one transaction: a gateway has fewer users."""
 GATHERED_MOST = 500
 """Facts that wait; with more of them the transaction is due, whatever lane they are of."""
 FIRST_WAIT_MS: Ms = 1_000
@@ -95,6 +98,7 @@ class Queue:
         self._due_ms: Ms | None = None
         self._promised_ms: Ms | None = None
         self._hasty_until_ms: Ms = 0
+        self._refusals = Refusals()
 
     def __len__(self) -> int:
         return self._count
@@ -102,7 +106,7 @@ class Queue:
     def add(self, batch: Batch, now_ms: Ms) -> None:
         """Take a batch in. Never waits for the disk; drops what there is no room for."""
         with self.changed:
-            due_ms = now_ms + self._wait_ms(now_ms)
+            due_ms: Ms | None = now_ms + self._wait_ms(now_ms) if batch.facts else None
             for fact in batch.facts:
                 kind = KINDS.get(fact.kind)
                 lane: Lane = kind.lane if kind else "routine"
@@ -114,8 +118,7 @@ class Queue:
             if batch.kept is not None:
                 self._rest.kept = batch.kept
                 due_ms = now_ms
-            if batch.audit:
-                self._rest.audit.extend(batch.audit)
+            if batch.audit and self._audit(batch.audit, now_ms):
                 due_ms = now_ms
             if batch.replies:
                 self._rest.replies.extend(batch.replies)
@@ -123,9 +126,19 @@ class Queue:
             self._bound()
             if self._count >= GATHERED_MOST:
                 due_ms = now_ms
-            if self._promised_ms is None or due_ms < self._promised_ms:
-                self._promised_ms = due_ms
-            self._wake(due_ms)
+            if due_ms is not None:
+                if self._promised_ms is None or due_ms < self._promised_ms:
+                    self._promised_ms = due_ms
+                self._wake(due_ms)
+
+    def _audit(self, entries: Iterable[AuditEntry], now_ms: Ms) -> bool:
+        """Take in what is written of them; whether that is anything."""
+        written = [*self._refusals.over(now_ms), *self._refusals.admit(entries, now_ms)]
+        self._rest.audit.extend(written)
+        counts_ms = self._refusals.due_ms()
+        if counts_ms is not None:
+            self._wake(counts_ms)
+        return bool(written)
 
     def hasten(self, until_ms: Ms) -> None:
         """Until then routine facts wait only :data:`FIRST_WAIT_MS`."""
@@ -167,21 +180,19 @@ class Queue:
 
     def forget(self, actor: str, now_ms: Ms) -> None:
         with self.changed:
-            self._rest.forget.append(actor)
+            if actor not in self._rest.forget and len(self._rest.forget) < FORGET_MOST:
+                self._rest.forget.append(actor)
             self._wake(now_ms)
 
     def due_ms(self) -> Ms | None:
         """When the next transaction is due; ``None``: nothing waits. Call it holding the lock."""
         return self._due_ms
 
-    def overdue_ms(self, now_ms: Ms) -> Ms:
-        """How long the oldest that waits is past its time; 0: nothing is."""
+    def take(self, most: int, now_ms: Ms | None = None) -> Work:
+        """Everything that waits; when that is more than ``most`` facts, urgent ones first.
+        ``now_ms`` ``None``: nothing comes any more, so counts that are not complete go, too."""
         with self.changed:
-            return 0 if self._due_ms is None else max(0, now_ms - self._due_ms)
-
-    def take(self, most: int) -> Work:
-        """Everything that waits; when that is more than ``most`` facts, urgent ones first."""
-        with self.changed:
+            self._rest.audit.extend(self._refusals.over(now_ms))
             work, self._rest, self._due_ms = self._rest, Work(), None
             work.promised_ms, self._promised_ms = self._promised_ms, None
             if self._count <= most:
@@ -197,6 +208,9 @@ class Queue:
                 if self._lanes["urgent"] and work.kept is not None:
                     self._rest.kept, work.kept = work.kept, None
             self._count -= len(work.facts)
+            counts_ms = self._refusals.due_ms()
+            if counts_ms is not None and (self._due_ms is None or counts_ms < self._due_ms):
+                self._due_ms = counts_ms
             return work
 
     def put_back(self, work: Work, now_ms: Ms, retry_ms: Ms) -> None:

@@ -6,6 +6,9 @@ yields how long it may be left alone.
 
 Every number that goes leaves its answer in ``absent`` in the same transaction: ``expired``
 (its life was over), ``thinned`` (it became part of a mean), ``lost`` (there was no room).
+
+The audit chain has a share of the limit of its own (:data:`AUDIT_SHARE`). Over it, refusals are
+removed, oldest first; what was done only when no refusal is left. Facts make no room for it.
 """
 
 from __future__ import annotations
@@ -26,6 +29,13 @@ ROUNDS_PER_EXPIRY = 60
 ROUNDS_PER_SCRUB = 1_440
 THIN_FROM, THIN_TO = 0.80, 0.78
 DROP_FROM, DROP_TO = 0.95, 0.93
+AUDIT_SHARE, AUDIT_TO = 0.10, 0.09
+"""Of the limit: what the audit chain may take, and to where it is brought back."""
+ROUTINE_LEAST = 0.10
+"""Of the limit: where urgent facts alone fill the file, deleting more of routine does not help."""
+_AUDIT_SLICE = 100
+_ROW_BYTES = 54
+"""Of a fact without its text: numbers, and two rows of indexes."""
 WIPES, WIPE_AGAIN_MS = 20, 500
 """A read takes 2 s at most."""
 _SLICE_S = 0.010
@@ -60,6 +70,13 @@ class Upkeep:
         self._told = told
         self._note = note
         self._slice = 64
+        self._spare_bytes = 0.0
+        """What routine and local facts may lose, of what they take."""
+        self._audit_bytes = 0
+        self._audit_counted = 0
+        """Number of the newest entry whose bytes are in that sum."""
+        self._refusals_after = 0
+        """Up to here no refusal is left in the chain."""
         self._gone: Counter[str] = Counter()
 
     def run(self) -> Iterator[Ms]:
@@ -71,6 +88,7 @@ class Upkeep:
                 yield from self.expire()
                 if self._gone:
                     yield from self._wipe()
+            yield from self.fit_audit()
             yield from self.fit()
             self._say()
             yield from self.shrink()
@@ -91,6 +109,7 @@ class Upkeep:
             if life == "audit":
                 while gone := self._audit(before):
                     self._gone["audit"] += gone
+                    self._audit_bytes = self._audit_counted = 0
                     yield 0
                 continue
             for series, _ in self._series_of(life):
@@ -189,30 +208,101 @@ class Upkeep:
         size: int = self._store.one("PRAGMA page_size")
         return (pages - free) * size
 
-    def fit(self) -> Iterator[Ms]:
-        """Keep the file within its limit: thin readings, then drop the oldest of routine."""
-        if self.used_bytes() > THIN_FROM * self._limit_bytes:
-            yield from self._thin()
-        if self.used_bytes() > DROP_FROM * self._limit_bytes:
-            lanes: tuple[Lane, ...] = ("local", "routine")
-            for lane in lanes:
-                while self.used_bytes() > DROP_TO * self._limit_bytes:
-                    gone = self._delete(
-                        "SELECT row, lane, seq FROM fact WHERE lane = ? ORDER BY seq LIMIT ?",
-                        (LANE_INDEX[lane],),
-                        "lost",
-                    )
-                    self._gone["dropped"] += gone
-                    if not gone:
-                        break
-                    yield 0
+    def fit_audit(self) -> Iterator[Ms]:
+        """Keep the audit chain within its share of the limit."""
+        yield from self._count_audit()
+        if self._audit_bytes <= AUDIT_SHARE * self._limit_bytes:
+            return
+        most = AUDIT_TO * self._limit_bytes
+        last = self._store.head.audit  # what says that something was removed is looked at next time
+        while self._audit_bytes > most and self._refusals_after < last:
+            with self._store.transaction() as head:
+                dropped = audit.drop_refusals(
+                    self._db,
+                    self._store.boot,
+                    self._store.utc_offset_ms,
+                    self._now_ms(),
+                    self._refusals_after,
+                    _AUDIT_SLICE,
+                )
+                head.audit += 1 if dropped.entries else 0
+            self._refusals_after = max(dropped.upto, self._refusals_after + 1)
+            self._dropped(dropped)
+            yield 0
+        while self._audit_bytes > most:
+            with self._store.transaction():
+                dropped = audit.drop_oldest(self._db, _AUDIT_SLICE)
+            self._dropped(dropped)
+            yield 0
+            if not dropped.entries:
+                break
 
-    def _thin(self) -> Iterator[Ms]:
+    def _dropped(self, dropped: audit.Dropped) -> None:
+        self._audit_bytes -= dropped.bytes
+        if dropped.entries:
+            self._gone["audit"] += dropped.entries
+
+    def _count_audit(self) -> Iterator[Ms]:
+        """Add up what the chain takes: all of it in the first round, then what is new."""
+        while self._audit_counted < self._store.head.audit:
+            more, upto = audit.sizes(self._db, self._audit_counted, 2_000)
+            if upto == self._audit_counted:
+                break
+            self._audit_bytes, self._audit_counted = self._audit_bytes + more, upto
+            yield 0
+
+    def fit(self) -> Iterator[Ms]:
+        """Keep the file within its limit: thin readings, then drop the oldest of routine.
+
+        Not below a share of the limit: where urgent facts fill the file, or where the pages
+        hold both, deleting all of routine would not make the room that is missing."""
+        limit_bytes = self._limit_bytes
+        if self.used_bytes() <= THIN_FROM * limit_bytes:
+            return
+        lanes: tuple[Lane, ...] = ("local", "routine")
+        sizes = {lane: self._size_of(lane) for lane in lanes}
+        self._spare_bytes = sum(rows * each for rows, each in sizes.values())
+        self._spare_bytes -= ROUTINE_LEAST * limit_bytes
+        yield from self._thin(sizes["routine"][1])
+        if self.used_bytes() <= DROP_FROM * limit_bytes:
+            return
+        for lane in lanes:
+            while self.used_bytes() > DROP_TO * limit_bytes and self._spare_bytes > 0:
+                gone = self._delete(
+                    "SELECT row, lane, seq FROM fact WHERE lane = ? ORDER BY seq LIMIT ?",
+                    (LANE_INDEX[lane],),
+                    "lost",
+                )
+                self._gone["dropped"] += gone
+                self._spare_bytes -= gone * sizes[lane][1]
+                if not gone:
+                    break
+                yield 0
+
+    def _size_of(self, lane: Lane) -> tuple[float, float]:
+        """How many facts of a lane there are, and about how many bytes each takes with its rows
+        in two indexes: as the newest of them do."""
+        index = LANE_INDEX[lane]
+        first: int | None = self._store.one("SELECT min(seq) FROM fact WHERE lane = ?", index)
+        last: int | None = self._store.one("SELECT max(seq) FROM fact WHERE lane = ?", index)
+        if first is None or last is None:
+            return 0.0, 0.0
+        absent: float = self._store.one(
+            "SELECT total(last - first + 1) FROM absent WHERE lane = ? AND first > ?", index, first
+        )
+        text: float = self._store.one(
+            "SELECT avg(coalesce(length(data), 0)) FROM "
+            "(SELECT data FROM fact WHERE lane = ? ORDER BY seq DESC LIMIT 200)",
+            index,
+        )
+        return last - first + 1 - absent, _ROW_BYTES + text
+
+    def _thin(self, each_bytes: float) -> Iterator[Ms]:
         """From the oldest on, the plain readings of an hour become one with min, mean, max."""
         cursor = int(self._store.meta("thinned") or 0)
         youngest = self._now_ms() - HOUR_MS
         series = ",".join(str(number) for number, kind in self._all_series() if kind == "reading")
-        while self.used_bytes() > THIN_TO * self._limit_bytes:
+        while self.used_bytes() > THIN_TO * self._limit_bytes and self._spare_bytes > 0:
             rows = self._db.execute(
                 "SELECT row, lane, seq, series, boot, mono_ms, value FROM fact "
                 f"WHERE row > ? AND +series IN ({series}) AND data IS NULL "
@@ -228,6 +318,7 @@ class Upkeep:
             for (number, boot, _), group in groups.items():
                 if len(group) >= _PER_MEAN:
                     self._mean(number, boot, group)
+                    self._spare_bytes -= (len(group) - 1) * each_bytes
                     yield 0
             cursor = rows[-1][0]
             with self._store.transaction():

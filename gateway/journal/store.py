@@ -198,7 +198,7 @@ class Store:
                 self.put_meta(f"forget.{actor}", "1")
             if work.kept is not None:
                 self.put_meta("kept", encode(work.kept))
-            journal = self._cursors(work, head)
+            journal = self._cursors(work)
         self.journal = journal
         return self.numbered
 
@@ -335,22 +335,26 @@ class Store:
         )
         self.utc_offset_ms = utc_offset_ms
 
-    def _cursors(self, work: Work, head: Head) -> str:
+    def _cursors(self, work: Work) -> str:
         """Note how far things were sent and recorded; returns the journal's id.
+
+        They are compared with the head before this transaction: who had a number while the
+        cursor waited cannot have it from the facts that are written together with it.
 
         Who is ahead of us knows facts that we do not have: the file is an older copy, and its
         next numbers were used before. Such a journal goes on under a new id, and everything
         is sent again under it. Of recorders, whose names and numbers a stranger may make up, that
         is believed once: nobody can be ahead of an id that was made since the file was opened.
         """
-        ahead = any(seq > head.seq[lane] for lane, seq in work.sent.items())
+        seq_of = self.head.seq
+        ahead = any(seq > seq_of[lane] for lane, seq in work.sent.items())
         for recorder, (journal, lanes, keep) in work.recorded.items():
             if keep:
                 self.put_meta(
                     f"recorded.{recorder}", encode({"journal": journal, "lanes": dict(lanes)})
                 )
             if journal == self.journal == self._found:
-                by = [lanes.get(lane, 0) - head.seq[lane] for lane in head.seq]
+                by = [lanes.get(lane, 0) - seq_of[lane] for lane in seq_of]
                 ahead = ahead or any(0 < more <= AHEAD_MOST for more in by)
         for lane, seq in work.sent.items():
             if seq > int(self.meta(f"sent.{lane}") or 0):

@@ -197,6 +197,7 @@ class Journal:
     def sent(self, lane: Lane, seq: int) -> None:
         """The broker has acknowledged everything of ``lane`` up to ``seq``."""
         self._queue.sent(lane, seq, _now_ms())
+        self._if_ahead({lane: seq})
 
     def recorded(
         self, recorder: str, journal: str, lanes: Mapping[str, int], *, keep: bool = True
@@ -204,6 +205,15 @@ class Journal:
         """A recorder says up to which numbers of which journal its store has everything.
         Without ``keep`` that only tells whether this journal is an older copy."""
         self._queue.recorded(recorder, journal, lanes, _now_ms(), keep=keep)
+        if journal == self._journal:
+            self._if_ahead(lanes)
+
+    def _if_ahead(self, lanes: Mapping[str, int]) -> None:
+        """A cursor ahead of the file shows an older copy, and does not wait: numbers that were
+        used before are about to be given again."""
+        store = self._store
+        if store is not None and any(lanes.get(n, 0) > seq for n, seq in store.head.seq.items()):
+            self.flush()
 
     def clock(self, utc_offset_ms: Ms, trusted: bool = True) -> None:
         """Give this boot its offset to UTC, once. Later steps come as facts."""
@@ -278,7 +288,9 @@ class Journal:
         store = self._store
         if store is None:
             return False
-        work = self._writing = self._queue.take(MOST_FACTS)
+        work = self._writing = self._queue.take(
+            MOST_FACTS, None if self._closing else _now_ms()
+        )
         before = store.head
         numbered: list[Numbered] = []
         if work:

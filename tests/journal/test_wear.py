@@ -16,6 +16,7 @@ from gateway.journal import queue as q
 from gateway.journal import writer
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch, Queue
+from gateway.journal.store import Store
 from tests.journal.journal_desk import Desk, opened, read, reading
 
 HOUR_MS = 3_600_000
@@ -185,6 +186,38 @@ def test_a_fact_that_waits_in_memory_has_no_number_that_anybody_knows(path: Path
     again.close()
     rows = [row for row in read(copy).after_row(0, 100) if row.lane == "routine"]
     assert [(row.seq, row.mono_ms) for row in rows] == [(1, 1), (2, 3), (3, 4), (4, 7)]
+
+
+@pytest.mark.parametrize("who", ["sent", "recorded"])
+def test_a_cursor_that_waited_is_compared_with_the_head_that_it_came_to(
+    path: Path, who: str
+) -> None:
+    """The disk has lost number 2, and the facts that come with the cursor use it again: the
+    recorder would take the new ones for those that it has."""
+    queue = product_queue()
+    store = Store(path, "boot-1")
+    queue.add(Batch((opened(1),)), 0)
+    store.write(queue.take(10))
+    old = store.journal
+    if who == "sent":
+        queue.sent("urgent", 2, 1)
+    else:
+        queue.recorded("server", old, {"urgent": 2}, 1, keep=True)
+    queue.add(Batch((opened(3), opened(4))), 2)
+    store.write(queue.take(10))
+    assert store.journal != old
+    store.close(clean=False)
+
+
+def test_a_cursor_ahead_of_the_journal_does_not_wait(path: Path) -> None:
+    desk = waiting(path).start()
+    settled(desk)
+    desk.append(opened(1))
+    desk.until(lambda: desk.rows)
+    old = desk.commits[-1].journal
+    desk.journal.recorded("server", old, {"urgent": 2})
+    desk.until(lambda: desk.commits[-1].journal != old)
+    desk.close()
 
 
 class At:

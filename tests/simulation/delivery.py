@@ -116,6 +116,9 @@ class Delivery:
         self.boot_ms = 0
         self.journals = 0
         self.memory_facts = self.chance.choice([60, 20_000])
+        # A disk that lies loses what came since the last checkpoint, however long ago; lives with
+        # one have short waits, so that what they lose is seconds. All others have the product's.
+        self.waits_ms = {"routine_wait_ms": 40, "cursor_wait_ms": 200} if self.lying else {}
         self.journal: Turned | None = None
         self.link: Link | None = None
         self.recorder: Recorder | None = None
@@ -205,7 +208,7 @@ class Delivery:
         self.journal = Turned(
             self.path, lambda: self.mono_ms, boot=f"b{self.boot}", on_commit=self._committed,
             on_state=lambda state: None, gateway=GATEWAY, factory=self.disk.factory(),
-            memory_facts=self.memory_facts,
+            memory_facts=self.memory_facts, **self.waits_ms,
         )  # fmt: skip
         self.found = False
         self.learns_ms = self.agenda.now + (
