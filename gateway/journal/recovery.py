@@ -70,7 +70,7 @@ def inspect(path: Path) -> str:
         connection.close()
     if meta.get("schema") != str(schema.VERSION) or not meta.get("journal"):
         return f"schema {meta.get('schema')} is not known"
-    return "the write-ahead log is torn" if used is not None and torn(wal, used) else ""
+    return "the write-ahead log is torn" if used is not None and torn(path, wal, used) else ""
 
 
 def _used_frames(shm: Path) -> int | None:

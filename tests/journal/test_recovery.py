@@ -379,3 +379,51 @@ def test_long_texts_that_fill_several_pages_are_read_from_raw_pages(path: Path) 
     assert store.kept() == {"long": note}
     assert read(path).after_row(0, 1)[0].data["note"] == note
     store.close(clean=False)
+
+
+HEADERS = {
+    "both whole": (False, False),
+    "the file's torn": (True, False),
+    "the log's torn": (False, True),
+    "both torn": (True, True),
+}
+
+
+@pytest.mark.parametrize("size", schema.PAGE_SIZES)
+@pytest.mark.parametrize("torn", HEADERS.values(), ids=HEADERS)
+def test_pages_of_each_size_are_read_whatever_is_left_of_the_headers(
+    path: Path, monkeypatch: pytest.MonkeyPatch, size: int, torn: tuple[bool, bool]
+) -> None:
+    """Files from before have larger pages than new ones."""
+    monkeypatch.setattr(schema, "PAGE_BYTES", size)
+    store = Store(path, "boot-1")
+    assert store.one("PRAGMA page_size") == size
+    for at in range(100):
+        store.write(work(opened(at * 10), *[reading(at * 10 + n, n) for n in range(9)]))
+    store.checkpoint()
+    store.close(clean=False)
+    monkeypatch.undo()
+    for file, is_torn in zip((path, recovery.side(path, "-wal")), torn, strict=True):
+        if is_torn:
+            with file.open("r+b") as opened_file:
+                opened_file.write(b"\xa5" * 100)
+    recovery.salvage(path, "test", "boot-1")
+    store = Store(path, "boot-1")
+    assert store.one("PRAGMA page_size") == schema.PAGE_BYTES
+    assert _facts(store) == 1_000
+    store.close(clean=False)
+
+
+def test_a_journal_from_before_keeps_its_pages_and_goes_on(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schema, "PAGE_BYTES", 4096)
+    store = Store(path, "boot-1")
+    store.write(work(opened(1)))
+    store.close(clean=True)
+    monkeypatch.undo()
+    store = Store(path, "boot-2")
+    store.write(work(opened(2)))
+    assert store.one("PRAGMA page_size") == 4096
+    assert store.one("PRAGMA integrity_check") == "ok"
+    store.close(clean=True)
