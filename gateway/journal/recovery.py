@@ -25,7 +25,8 @@ from gateway.journal.audit import AuditEntry
 from gateway.journal.pages import Pages, Record, Value, torn
 from gateway.journal.schema import HOUR_MS, LANE_INDEX, REASONS, uri
 
-KEEP_BROKEN = 3
+KEEP_BROKEN, KEEP_BROKEN_BYTES = 3, 1_000_000_000
+"""Broken files that are set aside: how many, and how much of them together. The newest always is."""
 CHECK_WITHIN_S = 0.5
 _LARGEST = 2**53
 _BATCH = 500
@@ -153,14 +154,23 @@ def _aside(path: Path) -> Path:
     olds = sorted(
         old for old in path.parent.glob(f"{mark}*") if not old.name.endswith(("-wal", "-shm"))
     )
-    for old in olds[: max(len(olds) - KEEP_BROKEN + 1, 0)]:
-        _remove(old)
-        side(old, "-wal").unlink(missing_ok=True)
+    room, left = KEEP_BROKEN_BYTES - _size(path), KEEP_BROKEN - 1
+    for old in reversed(olds):
+        room, left = room - _size(old), left - 1
+        if room < 0 or left < 0:
+            _remove(old)
+            side(old, "-wal").unlink(missing_ok=True)
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     number = 0
     while side(path, f".broken-{stamp}-{number:03d}").exists():
         number += 1
     return side(path, f".broken-{stamp}-{number:03d}")
+
+
+def _size(file: Path) -> int:
+    """Of a file and its -wal, in bytes; 0 for a folder."""
+    both = (file, side(file, "-wal"))
+    return sum(one.stat().st_size for one in both if one.is_file())
 
 
 def _remove(old: Path) -> None:

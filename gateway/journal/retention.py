@@ -34,6 +34,7 @@ AUDIT_SHARE, AUDIT_TO = 0.10, 0.09
 ROUTINE_LEAST = 0.10
 """Of the limit: where urgent facts alone fill the file, deleting more of routine does not help."""
 _AUDIT_SLICE = 100
+_BOOTS_SLICE = 200
 _ROW_BYTES = 54
 """Of a fact without its text: numbers, and two rows of indexes."""
 WIPES, WIPE_AGAIN_MS = 20, 500
@@ -86,6 +87,7 @@ class Upkeep:
             if number % ROUNDS_PER_EXPIRY == 0:
                 yield from self.forget()
                 yield from self.expire()
+                yield from self.drop_boots()
                 if self._gone:
                     yield from self._wipe()
             yield from self.fit_audit()
@@ -115,6 +117,25 @@ class Upkeep:
             for series, _ in self._series_of(life):
                 for boot, high in self._ended(before):
                     yield from self._expire_series(life, series, boot, high)
+
+    def drop_boots(self) -> Iterator[Ms]:
+        """Remove the oldest boots of which nothing is left: every reader reads all of them."""
+        oldest = self._db.execute(
+            "SELECT id FROM boot WHERE id < ? ORDER BY id LIMIT ?",
+            (self._store.boot_id, _BOOTS_SLICE),
+        ).fetchall()
+        for (boot,) in oldest:
+            left = self._store.one(
+                "SELECT EXISTS (SELECT 1 FROM series WHERE EXISTS (SELECT 1 FROM fact "
+                "WHERE fact.series = series.id AND boot = ?1) OR EXISTS (SELECT 1 FROM hour "
+                "WHERE hour.series = series.id AND boot = ?1))",
+                boot,
+            )
+            if not left:
+                with self._store.transaction():
+                    self._db.execute("DELETE FROM clock WHERE boot = ?", (boot,))
+                    self._db.execute("DELETE FROM boot WHERE id = ?", (boot,))
+            yield 0
 
     def _wipe(self) -> Iterator[Ms]:
         """What was deleted is gone from the -wal as well, as soon as nobody reads."""

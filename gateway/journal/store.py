@@ -30,6 +30,8 @@ LARGEST = 1e300
 """A value from here on is none: a few of them have no sum."""
 AHEAD_MOST = 10**9
 """Facts that a copy can be too old by: a fact a second in thirty years."""
+STEPS_MOST = 1_000
+"""Offsets to UTC of one boot that are remembered one by one."""
 _INSERT = "INSERT INTO fact VALUES (?,?,?,?,?,?,?,?,?)"
 _HOUR = """INSERT INTO hour VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
   count = count + excluded.count, gaps = gaps + excluded.gaps, sum = sum + excluded.sum,
@@ -329,6 +331,14 @@ class Store:
             self._segment(0 if self.utc_offset_ms is None else fact.at_ms, offset)
 
     def _segment(self, from_mono_ms: Ms, utc_offset_ms: Ms) -> None:
+        """A new offset from an instant on. A clock that steps without end makes no more rows,
+        which every reader reads: the newest of them moves on."""
+        steps = self.one("SELECT count(*) FROM clock WHERE boot = ?", self.boot_id)
+        if steps >= STEPS_MOST:
+            self.connection.execute(
+                "DELETE FROM clock WHERE id = (SELECT max(id) FROM clock WHERE boot = ?)",
+                (self.boot_id,),
+            )
         self.connection.execute(
             "INSERT INTO clock (boot, from_mono_ms, utc_offset_ms) VALUES (?,?,?)",
             (self.boot_id, from_mono_ms, utc_offset_ms),

@@ -427,3 +427,21 @@ def test_a_journal_from_before_keeps_its_pages_and_goes_on(
     assert store.one("PRAGMA page_size") == 4096
     assert store.one("PRAGMA integrity_check") == "ok"
     store.close(clean=True)
+
+
+def test_files_that_are_set_aside_have_a_size_together(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three of them were as large as three journals."""
+    monkeypatch.setattr(recovery, "KEEP_BROKEN_BYTES", 5_000)
+    for number in range(3):
+        for ending in ("", "-wal"):
+            recovery.side(path, ending).write_bytes(b"x" * 1_000)
+        recovery.side(path, ".salvaged").write_bytes(b"mended")
+        recovery.finish(path)
+        assert len(list(path.parent.glob("*.broken-*"))) == min(2 * (number + 1), 4)
+    path.write_bytes(b"x" * 9_000)
+    recovery.side(path, ".salvaged").write_bytes(b"mended")
+    recovery.finish(path)
+    left = list(path.parent.glob("*.broken-*"))
+    assert [file.stat().st_size for file in left] == [9_000]

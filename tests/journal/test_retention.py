@@ -269,3 +269,35 @@ def test_urgent_facts_do_not_wait_for_the_housekeeping(path: Path) -> None:
     assert not desk.facts("retention_ran"), "the housekeeping was over before it could be disturbed"
     desk.until(lambda: desk.facts("retention_ran"), 60.0)
     desk.close()
+
+
+def test_boots_of_which_nothing_is_left_go_and_the_others_stay(path: Path) -> None:
+    """Every reader reads all of them: a gateway that starts every minute had ever more."""
+    for number in range(5):
+        store = Store(path, f"boot-{number}")
+        if number != 2:
+            store.write(work(opened(number), utc_offset_ms=UTC_OFFSET_MS + number * DAY_MS))
+        store.close(clean=True)
+    house = House(path, doors=3 * DAY_MS)
+    house.store.write(work(utc_offset_ms=UTC_OFFSET_MS + 5 * DAY_MS))
+    house.now_ms = DAY_MS // 2
+    house.round()
+    assert house.store.boot == "boot-1"
+    assert [boot.boot for boot in read(path).boots()] == ["boot-3", "boot-4", "boot-1"]
+    house.store.write(work(opened(1)))
+    assert set(answers(read(path))["urgent"]) == {"expired", "row"}
+    house.store.close(clean=False)
+
+
+def test_a_clock_that_steps_without_end_makes_no_more_rows(path: Path) -> None:
+    store = Store(path, "boot-1")
+    steps = 1_500
+    facts = [
+        Fact("clock_stepped", "gateway", at, {"by_ms": 1, "utc_offset_ms": UTC_OFFSET_MS + at})
+        for at in range(1, steps)
+    ]
+    store.write(work(*facts, utc_offset_ms=UTC_OFFSET_MS))
+    assert store.one("SELECT count(*) FROM clock") <= 1_000
+    store.write(work(opened(steps + 5)))
+    assert read(path).before_row(None, 1)[0].utc_ms == steps + 5 + UTC_OFFSET_MS + steps - 1
+    store.close(clean=False)
