@@ -29,8 +29,6 @@ CREATE TABLE IF NOT EXISTS points (
     series INTEGER NOT NULL REFERENCES series (id), time_ms INTEGER NOT NULL,
     seq INTEGER NOT NULL, fields TEXT NOT NULL, PRIMARY KEY (series, time_ms)) WITHOUT ROWID;
 """
-PAGE_BYTES = 2048
-"""Of a new file: a commit writes whole pages, and smaller ones spare the card."""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -48,7 +46,6 @@ class SqliteStore:
         if self._db is None:
             db = sqlite3.connect(self._path, isolation_level=None, timeout=5)
             try:
-                db.execute(f"PRAGMA page_size={PAGE_BYTES}")
                 db.execute("PRAGMA journal_mode=WAL")
                 db.execute("PRAGMA synchronous=FULL")
                 db.execute("PRAGMA secure_delete=ON")
