@@ -352,11 +352,11 @@ def audit_verify(state: State, as_json: AsJson = False) -> None:
     with _journal(state) as reader:
         verdict = reader.read(chain.verify)
     if as_json:
-        c.print_json(
-            {"entries": verdict.entries, "broken": verdict.broken, "reason": verdict.reason}
-        )
+        c.print_json({name: getattr(verdict, name) for name in verdict.__slots__})
     elif verdict.broken is None:
-        c.out.print(f"{verdict.entries} entries, all as they were written")
+        gone = f"; {verdict.removed} refusals were removed for lack of room"
+        text = f"{verdict.entries} entries, all as they were written"
+        c.out.print(text + (gone if verdict.removed else ""), markup=False)
     if verdict.broken is not None:
         if as_json:
             raise typer.Exit(1)

@@ -283,7 +283,7 @@ def drop_refusals(
         connection.executemany("DELETE FROM audit WHERE n = ?", [(one.n,) for one in gone])
         actor, action, outcome = REMOVED
         detail = json.dumps({"count": len(gone), "runs": runs}, separators=(",", ":"))
-        note = AuditEntry(actor, action, "refusals", outcome, at_ms, detail)
+        note = AuditEntry(actor, action, "", outcome, at_ms, detail)
         n = append(connection, boot, utc_offset_ms, note)
         connection.execute("INSERT OR REPLACE INTO meta VALUES (?, '1')", (f"audit.removed.{n}",))
     return Dropped(len(gone), sum(map(_bytes, gone)), upto)

@@ -195,10 +195,12 @@ class Upkeep:
                 (series, boot, min(high // HOUR_MS, 2**61)),
             )
 
-    def _delete(self, select: str, values: tuple[object, ...], reason: str) -> int:
-        """Delete one slice of what ``select`` finds; returns how many went."""
+    def _delete(
+        self, select: str, values: tuple[object, ...], reason: str, most: int = 2**31
+    ) -> int:
+        """Delete one slice, at most ``most``, of what ``select`` finds; returns how many went."""
         began = time.monotonic()
-        rows = self._db.execute(select, (*values, self._slice)).fetchall()
+        rows = self._db.execute(select, (*values, min(self._slice, most))).fetchall()
         if rows:
             with self._store.transaction():
                 self.remove(rows, reason)
@@ -289,13 +291,15 @@ class Upkeep:
             return
         for lane in lanes:
             while self.used_bytes() > DROP_TO * limit_bytes and self._spare_bytes > 0:
+                each = max(sizes[lane][1], 1.0)
                 gone = self._delete(
                     "SELECT row, lane, seq FROM fact WHERE lane = ? ORDER BY seq LIMIT ?",
                     (LANE_INDEX[lane],),
                     "lost",
+                    int(self._spare_bytes / each) + 1,
                 )
                 self._gone["dropped"] += gone
-                self._spare_bytes -= gone * sizes[lane][1]
+                self._spare_bytes -= gone * each
                 if not gone:
                     break
                 yield 0

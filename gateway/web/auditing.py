@@ -70,6 +70,9 @@ def _detail(words: Words, detail: str) -> str:
         parts.append(words("door.until", time=words.moment(until, ms=False)))
     if isinstance(lasts := values.get("for_ms"), int):
         parts.append(words("audit.for", minutes=words.number(lasts / 60_000, 1)))
+    if isinstance(count := values.get("count"), int):
+        key = "audit.more" if "window_ms" in values else "audit.refusals"
+        parts.append(words(key, count=words.number(count, 0)))
     if reason := values.get("reason"):
         parts.append(f"„{reason}“" if words.language == "de" else f"“{reason}”")
     return ", ".join(parts)

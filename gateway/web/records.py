@@ -152,12 +152,12 @@ class Records:
     async def verify(self) -> Verdict:
         """Whether the whole audit chain is as it was written; read in pieces, so that a long
         one stays within a read's time."""
-        count, anchor = 0, None
+        count, removed, anchor = 0, 0, None
         while True:
             verdict, anchor = await self.ask(partial(_walk, anchor=anchor))
-            count += verdict.entries
+            count, removed = count + verdict.entries, removed + verdict.removed
             if verdict.broken is not None or verdict.entries < CHAIN_PIECE:
-                return Verdict(count, verdict.broken, verdict.reason)
+                return Verdict(count, verdict.broken, verdict.reason, removed)
 
 
 def _walk(reader: Reader, *, anchor: Anchor | None) -> tuple[Verdict, Anchor]:

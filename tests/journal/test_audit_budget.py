@@ -271,7 +271,7 @@ def test_routine_facts_are_not_deleted_where_that_makes_no_room(path: Path) -> N
     """Urgent facts fill the file: without any of routine it would be too large all the same."""
     house = House(path)
     for at in range(400):
-        house.store.write(work(opened(at, note="x" * 2_000), *[reading(at * 9 + n) for n in range(3)]))
+        house.store.write(work(opened(at, note="x" * 2_000), *[reading(at * 9 + n) for n in range(2)]))
     house.upkeep._limit_bytes = house.upkeep.used_bytes() // 2
     house.round()
     found = answers(read(path))

@@ -58,6 +58,26 @@ def tamper(file: Path, sql: str) -> None:
         db.execute(sql)
 
 
+@pytest.mark.parametrize(
+    ("language", "more", "gone"),
+    [
+        ("de", "und 990 weitere innerhalb einer Minute", "Ablehnungen: 1.200, aus Platzmangel"),
+        ("en", "and 990 more within a minute", "refusals: 1,200, for lack of room"),
+    ],
+)
+def test_what_was_counted_and_what_was_removed_has_words(
+    web: Web, language: str, more: str, gone: str
+) -> None:
+    write(
+        web,
+        AuditEntry("cli:ada", "set_mode", "", "done", 1, '{"count": 990, "window_ms": 60000}'),
+        AuditEntry("gateway", "audit", "", "removed", 2, '{"count": 1200, "runs": [[1, 2, "h"]]}'),
+    )
+    page = web.as_("admin").get("/audit", headers={"Accept-Language": language}).text
+    assert more in page
+    assert gone in page
+
+
 def test_it_says_who_did_what_to_which_door_and_how_it_ended(chain: Web) -> None:
     page = chain.as_("admin").get("/audit", headers={"Accept-Language": "de"}).text
     assert "Die Kette ist unversehrt (5 Einträge)." in page
@@ -76,7 +96,7 @@ def test_a_changed_entry_is_seen(chain: Web, piece: int, monkeypatch: pytest.Mon
     monkeypatch.setattr(records, "CHAIN_PIECE", piece)
     admin = chain.as_("admin")
     told = admin.get("/api/v1/audit/verdict").json()
-    assert told == {"intact": True, "entries": 5, "broken": None, "reason": ""}
+    assert told == {"intact": True, "entries": 5, "removed": 0, "broken": None, "reason": ""}
     tamper(chain.options.journal, "UPDATE audit SET outcome = 'accepted' WHERE n = 4")
     tamper(chain.options.journal, "UPDATE audit SET actor = 'web:9' WHERE n = 4")
     told = admin.get("/api/v1/audit/verdict").json()

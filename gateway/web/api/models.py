@@ -118,10 +118,12 @@ class SessionShape(BaseModel):
 
 
 class VerdictShape(BaseModel):
-    """``broken``: number of the first entry that is not as it was written, and why."""
+    """``broken``: number of the first entry that is not as it was written, and why. ``removed``:
+    refusals that the gateway has removed for lack of room, as entries say."""
 
     intact: bool
     entries: int
+    removed: int
     broken: int | None
     reason: str
 

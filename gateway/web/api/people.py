@@ -196,6 +196,7 @@ async def verdict(who: Admin, site: TheSite) -> VerdictShape:
     return VerdictShape(
         intact=found.broken is None,
         entries=found.entries,
+        removed=found.removed,
         broken=found.broken,
         reason=found.reason,
     )
