@@ -26,7 +26,7 @@ from gateway.journal.pages import Pages, Record, Value, torn
 from gateway.journal.schema import HOUR_MS, LANE_INDEX, REASONS, uri
 
 KEEP_BROKEN, KEEP_BROKEN_BYTES = 3, 1_000_000_000
-"""Broken files that are set aside: how many, and how much of them together. The newest always is."""
+"""Broken files that are set aside: how many, and how large together. The newest always is."""
 CHECK_WITHIN_S = 0.5
 _LARGEST = 2**53
 _BATCH = 500

@@ -76,11 +76,12 @@ class Journal:
     """The writer. Nothing in it raises into the caller; every method returns at once but
     ``kept`` and ``close``, which take a timeout in seconds.
 
-    ``routine_wait_ms``: how long routine facts wait for their commit, ``cursor_wait_ms``: how
-    long cursors do where no facts come. ``boot`` names this run of the machine; ``lives`` how long each retention class lives
+    ``boot`` names this run of the machine; ``lives`` how long each retention class lives
     (without an entry: for ever); ``limit_bytes`` how large the file may become;
-    ``memory_facts`` how many facts wait in memory while the disk takes none. ``now_ms`` is
-    the clock of the facts that the journal itself makes.
+    ``memory_facts`` how many facts wait in memory while the disk takes none.
+    ``routine_wait_ms`` is how long routine facts wait for their commit, ``cursor_wait_ms`` how
+    long cursors do where no facts come. ``now_ms`` is the clock of the facts that the journal
+    itself makes.
 
     ``on_state`` gets a stable reason while the journal cannot keep what happens
     (``journal_full``, ``journal_read_only``, ``journal_unavailable``) and an empty text when
@@ -288,9 +289,7 @@ class Journal:
         store = self._store
         if store is None:
             return False
-        work = self._writing = self._queue.take(
-            MOST_FACTS, None if self._closing else _now_ms()
-        )
+        work = self._writing = self._queue.take(MOST_FACTS, None if self._closing else _now_ms())
         before = store.head
         numbered: list[Numbered] = []
         if work:

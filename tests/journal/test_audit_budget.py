@@ -175,7 +175,9 @@ def test_refusals_make_room_for_themselves_and_nothing_else_does(house: House) -
     notes = left["removed"]
     assert verdict.entries + verdict.removed == entries_before + notes
     # the oldest go, the newest stay
-    kept = [one.mono_ms for one in audit.entries(house.store.connection) if "refused" in one.outcome]
+    kept = [
+        one.mono_ms for one in audit.entries(house.store.connection) if "refused" in one.outcome
+    ]
     assert kept == sorted(kept)
     assert min(kept, default=39) > 20
 
@@ -271,7 +273,9 @@ def test_routine_facts_are_not_deleted_where_that_makes_no_room(path: Path) -> N
     """Urgent facts fill the file: without any of routine it would be too large all the same."""
     house = House(path)
     for at in range(400):
-        house.store.write(work(opened(at, note="x" * 2_000), *[reading(at * 9 + n) for n in range(2)]))
+        house.store.write(
+            work(opened(at, note="x" * 2_000), *[reading(at * 9 + n) for n in range(2)])
+        )
     house.upkeep._limit_bytes = house.upkeep.used_bytes() // 2
     house.round()
     found = answers(read(path))
@@ -291,7 +295,5 @@ def test_beside_urgent_facts_that_fill_the_file_routine_keeps_a_share(path: Path
     assert set(found["urgent"]) == {"row"}
     rows = found["routine"].count("row")
     assert 0 < rows < 8_000
-    assert rows * 85 == pytest.approx(
-        retention.ROUTINE_LEAST * house.upkeep._limit_bytes, rel=0.2
-    )
+    assert rows * 85 == pytest.approx(retention.ROUTINE_LEAST * house.upkeep._limit_bytes, rel=0.2)
     house.store.close(clean=False)
