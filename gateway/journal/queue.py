@@ -21,7 +21,7 @@ from operator import itemgetter
 from gateway.core.effects import Reply
 from gateway.core.facts import KINDS, LANES, Fact, Json, Lane
 from gateway.core.machine import Ms
-from gateway.journal.audit import AuditEntry
+from gateway.journal.audit import TEXT_MOST, AuditEntry
 from gateway.journal.refusals import Refusals
 
 _DROP_ORDER: tuple[Lane, ...] = ("local", "routine", "urgent")
@@ -180,6 +180,7 @@ class Queue:
 
     def forget(self, actor: str, now_ms: Ms) -> None:
         with self.changed:
+            actor = actor[:TEXT_MOST]
             if actor not in self._rest.forget and len(self._rest.forget) < FORGET_MOST:
                 self._rest.forget.append(actor)
             self._wake(now_ms)
