@@ -35,6 +35,7 @@ from gateway.core.events import Delivered, JournalState
 from gateway.core.facts import Lane
 from gateway.core.machine import Ms, UtcMs
 from gateway.core.plan import BuildingPlan
+from gateway.journal import machine
 from gateway.journal.writer import ROUTINE_WAIT_MS, AuditEntry, Committed, Journal
 
 if TYPE_CHECKING:  # their imports wait until the door works
@@ -148,6 +149,7 @@ class Service:
             gateway=settings.plan.gateway,
             now_ms=self._clock.now_ms,
             routine_wait_ms=settings.journal_commit_within_ms,
+            machine=machine.identity(),
         )
         self._reloading = threading.Lock()
         self._renewing = False

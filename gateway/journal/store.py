@@ -20,6 +20,7 @@ from gateway.core.facts import Fact, Json, Lane
 from gateway.core.machine import Ms
 from gateway.journal import audit, schema
 from gateway.journal.audit import AuditEntry
+from gateway.journal.machine import differs
 from gateway.journal.queue import Work
 from gateway.journal.schema import HOUR_MS, LANE_INDEX
 
@@ -59,7 +60,9 @@ class Store:
         path: Path,
         boot: str,
         factory: type[sqlite3.Connection] = sqlite3.Connection,
+        machine: str = "",
     ) -> None:
+        """``machine``: :func:`gateway.journal.machine.identity`; empty: it is not looked at."""
         self.path = path
         self.boot = boot
         self.boot_id = 0
@@ -70,11 +73,16 @@ class Store:
             if self.one("SELECT count(*) FROM sqlite_master") == 0:
                 schema.create(self.connection, schema.new_id())
             self.reload()
-            self._found = self.journal
             self.was_clean = self.meta("clean") == "1"
+            known = self.meta("machine")
+            self.is_clone = bool(machine) and known is not None and differs(known, machine)
             with self.transaction():
                 self.boot_id = self._boot_id()
                 self.put_meta("clean", "0")
+                if machine and machine != known:
+                    self.put_meta("machine", machine)
+                journal = self.renew() if self.is_clone else self.journal
+            self.journal = self._found = journal
             self.utc_offset_ms = self._offset()
             # A second, read-only connection that is closed last: SQLite then leaves -wal and
             # -shm in place, which readers of another user need after a stop.

@@ -81,7 +81,8 @@ class Journal:
     ``memory_facts`` how many facts wait in memory while the disk takes none.
     ``routine_wait_ms`` is how long routine facts wait for their commit, ``cursor_wait_ms`` how
     long cursors do where no facts come. ``now_ms`` is the clock of the facts that the journal
-    itself makes.
+    itself makes. ``machine`` is the identity of this machine: on another one the journal goes on
+    under a new id.
 
     ``on_state`` gets a stable reason while the journal cannot keep what happens
     (``journal_full``, ``journal_read_only``, ``journal_unavailable``) and an empty text when
@@ -102,6 +103,7 @@ class Journal:
         now_ms: Callable[[], Ms] = _now_ms,
         routine_wait_ms: Ms = ROUTINE_WAIT_MS,
         cursor_wait_ms: Ms = CURSOR_WAIT_MS,
+        machine: str = "",
         upkeep_first_ms: Ms = UPKEEP_FIRST_MS,
         factory: type[sqlite3.Connection] = sqlite3.Connection,
     ) -> None:
@@ -114,6 +116,7 @@ class Journal:
         self._gateway = gateway
         self._fact_now_ms = now_ms
         self._factory = factory
+        self._machine = machine
         self._queue = Queue(memory_facts, routine_wait_ms, cursor_wait_ms)
         self._store: Store | None = None
         self._doubt: tuple[Head, Work, list[Numbered]] | None = None
@@ -347,7 +350,7 @@ class Journal:
             reason = recovery.inspect(self._path)
         if not reason:
             try:
-                store = Store(self._path, self._boot, self._factory)
+                store = Store(self._path, self._boot, self._factory, self._machine)
             except sqlite3.DatabaseError as error:
                 if not damaged(error):
                     raise
@@ -369,7 +372,7 @@ class Journal:
             self._not_before_ms = _now_ms() + SALVAGE_AGAIN_MS
             raise
         self._broken = ""
-        store = Store(self._path, self._boot, self._factory)
+        store = Store(self._path, self._boot, self._factory, self._machine)
         try:
             self._publish(store)
         except (sqlite3.Error, OSError):
@@ -382,7 +385,11 @@ class Journal:
         return store
 
     def _publish(self, store: Store) -> None:
-        """Hand out what the run before has left, once."""
+        """Hand out what the run before has left, once; and say so if that was elsewhere."""
+        if store.is_clone:
+            store.is_clone = False
+            found = _recovered("another_machine", store.head.row, 0, self._fact_now_ms())
+            self._queue.add(Batch((found,)), _now_ms())
         if not self._readable.is_set():
             self._kept = store.kept()
             self._was_clean = store.was_clean
