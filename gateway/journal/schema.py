@@ -21,10 +21,10 @@ from urllib.parse import quote
 from gateway.core.facts import LANES, Lane
 
 VERSION = 1
-PAGE_BYTES = 2048
+PAGE_BYTES = 1024
 """Of a new file. A commit writes whole pages, most of them for a few bytes, so smaller ones spare
-the card; with 1024 the year's charts take longer."""
-PAGE_SIZES = (2048, 4096)
+the card."""
+PAGE_SIZES = (1024, 4096)
 """Files from before have pages of 4096, and keep them."""
 BUSY_MS = 2_000
 HOUR_MS = 3_600_000
