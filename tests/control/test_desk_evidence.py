@@ -171,25 +171,29 @@ def test_a_loop_that_stands_still_is_seen() -> None:
 def test_commands_that_are_not_taken_are_seen_though_the_loop_turns() -> None:
     bench = Bench().passes(10)
     bench.snapshot()
-    full, bench.rig.inbox._most = bench.rig.inbox._most, 0
-    for _ in range(6):
-        bench.passes(ASK_EVERY_MS).snapshot()
-    assert bench.says("door_by_button") == ("yes", "")
-    assert bench.says("door_by_staff") == ("unknown", "command_path")
-    bench.rig.inbox._most = full
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench.rig.inbox, "offer", lambda item: False)
+        for _ in range(6):
+            bench.passes(ASK_EVERY_MS).snapshot()
+        assert bench.says("door_by_button") == ("yes", "")
+        assert bench.says("door_by_staff") == ("unknown", "command_path")
     bench.snapshot()
     assert bench.passes(10).says("door_by_staff") == ("yes", "")
 
 
-def test_one_question_at_a_time_is_asked_of_the_loop() -> None:
-    bench = Bench()
-    while bench.rig.inbox.take(0) is not None:
-        pass
+def test_one_question_at_a_time_is_asked_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench, asked = Bench().passes(10), []
+    monkeypatch.setattr(bench.rig.inbox, "offer", lambda item: asked.append(item) or True)
     for _ in range(5):
         bench.rig.time.passes(ASK_EVERY_MS)
         bench.snapshot()
-    assert bench.rig.inbox._queue.qsize() == 0  # the first was never answered
-    assert Bench().rig.inbox._queue.qsize() == 1
+    assert len(asked) == 1  # it is never answered
+    for answered in (1, 2):
+        asked[-1](bench.rig.clock.now_ms())
+        bench.snapshot()
+        bench.snapshot()
+        assert len(asked) == answered + 1  # once a second
+        bench.rig.time.passes(ASK_EVERY_MS)
 
 
 # --- the broker -------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.core.events import Issuer, OpenDoor, SetMode, ShelveAlarm, TestRelay
@@ -132,6 +132,7 @@ json_values = st.one_of(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # beside a busy core
 @given(
     st.sampled_from(["hello", "command", "refused", "sent", "recorded", "clock", "link", "audit"]),
     st.dictionaries(
