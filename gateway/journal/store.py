@@ -68,6 +68,7 @@ class Store:
         self.boot_id = 0
         self.utc_offset_ms: Ms | None = None
         self.numbered: list[Numbered] = []
+        self.journal = ""
         self.connection = schema.connect(path, factory)
         try:
             if self.one("SELECT count(*) FROM sqlite_master") == 0:
@@ -82,7 +83,8 @@ class Store:
                 if machine and machine != known:
                     self.put_meta("machine", machine)
                 journal = self.renew() if self.is_clone else self.journal
-            self.journal = self._found = journal
+            self.journal = journal
+            self._found = journal
             self.utc_offset_ms = self._offset()
             # A second, read-only connection that is closed last: SQLite then leaves -wal and
             # -shm in place, which readers of another user need after a stop.
