@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,15 +42,45 @@ class Secret:
         for place in self.places:
             path = place / self.name
             try:
-                with path.open("rb") as file:
-                    value = file.read(LONGEST_BYTES + 1)
+                value = _bytes(path)
             except FileNotFoundError:
                 continue
             except OSError as error:
                 raise SecretError(f"{path} cannot be read ({error.strerror})") from None
-            text = value.decode("utf-8", "replace").rstrip()
-            if not text or len(value) > LONGEST_BYTES:
-                raise SecretError(f"{path} is {'empty' if not text else 'too long'}")
+            if value is None:
+                raise SecretError(f"{path} is no file")
+            if len(value) > LONGEST_BYTES:
+                raise SecretError(f"{path} is too long")
+            try:
+                text = value.decode("utf-8-sig").rstrip()
+            except UnicodeDecodeError:
+                raise SecretError(f"{path} is not text in UTF-8") from None
+            if "\0" in text:
+                raise SecretError(f"{path} is not text in UTF-8")
+            if not text:
+                raise SecretError(f"{path} is empty")
             return text
         looked = " and ".join(str(place) for place in self.places) or "no folder"
         raise SecretError(f"there is no secret {self.name} (looked for in {looked})")
+
+
+def address(secret: Secret) -> str:
+    """The one line of a secret that is the address of a contact.
+
+    :raises SecretError: as :meth:`Secret.read`, and where there are several lines
+    """
+    text = secret.read().strip()
+    if "\n" in text or "\r" in text:
+        lines = len(text.splitlines())
+        raise SecretError(f"the secret {secret.name} has {lines} lines; an address is one line")
+    return text
+
+
+def _bytes(path: Path) -> bytes | None:
+    """The first bytes of a file; ``None`` where it is something else, such as a folder or a pipe
+    that nobody writes to. Raises :class:`OSError`."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            return None
+        return file.read(LONGEST_BYTES + 1)

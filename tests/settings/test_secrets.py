@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from gateway.settings.problems import SettingsError
-from gateway.settings.secrets import SecretError
+from gateway.settings.secrets import Secret, SecretError, address
 from tests.settings.house import SMALL, changed, loaded, said, with_door, write
 
 # --- secrets -----------------------------------------------------------------------------
@@ -52,6 +53,45 @@ def test_an_empty_secret_is_none(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "mqtt_password").write_text("\n")
     assert "mqtt_password is empty" in said(tmp_path, SECRET)
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [
+        (b"", "is empty"),
+        (b" \n\n", "is empty"),
+        ("ntfy://a/b\n".encode("utf-16"), "is not text in UTF-8"),
+        (b"\xff\xd8\xff\xe0 no text", "is not text in UTF-8"),
+        (b"ntfy://a\0/b", "is not text in UTF-8"),
+        (b"x" * 65_537, "is too long"),
+        (b"ntfy://a/b\nntfy://c/d\n", "has 2 lines; an address is one line"),
+    ],
+)
+def test_what_is_no_address_is_named_without_its_content(
+    tmp_path: Path, content: bytes, wrong: str
+) -> None:
+    (tmp_path / "desk").write_bytes(content)
+    with pytest.raises(SecretError, match=f"desk {wrong}$") as error:
+        address(Secret("desk", (tmp_path,)))
+    assert "ntfy" not in str(error.value)
+
+
+def test_what_is_no_file_is_no_secret_and_is_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    for name, wrong in (
+        ("folder", "is no file"),
+        ("pipe", "is no file"),
+        ("loop", r"cannot be read \(Too many levels of symbolic links\)"),
+    ):
+        with pytest.raises(SecretError, match=wrong):
+            Secret(name, (tmp_path,)).read()
+
+
+def test_an_editor_that_begins_a_file_with_a_mark_does_no_harm(tmp_path: Path) -> None:
+    (tmp_path / "desk").write_bytes(b"\xef\xbb\xbfntfy://a/b\r\n")
+    assert address(Secret("desk", (tmp_path,))) == "ntfy://a/b"
 
 
 def test_the_value_of_a_secret_is_not_in_the_settings(tmp_path: Path) -> None:
