@@ -6,11 +6,9 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from gateway.notify.texts import House
 from gateway.settings.model import Settings
-from gateway.settings.secrets import Secret, SecretError
 
 NOTHING_TO_DO = 69
 """Exit status of the role where nobody is to be told anything (EX_UNAVAILABLE)."""
@@ -31,22 +29,6 @@ def house(settings: Settings) -> House:
     )
 
 
-def addresses(settings: Settings, unread: list[str]) -> dict[str, tuple[str, ...]]:
-    """Of each contact, by channel; empty where the secret cannot be read (which is added to
-    ``unread``): the other channels work all the same."""
-    found = {}
-    for name, contact in settings.contacts.items():
-        channels = []
-        for secret in contact.channels:
-            try:
-                channels.append(secret.read())
-            except SecretError as error:
-                channels.append("")
-                unread.append(f"{name}: {error}")
-        found[name] = tuple(channels)
-    return found
-
-
 def judge(key: str, value: str) -> tuple[str, str] | None:
     """What is wrong with a secret that is the address of a contact, and the remedy; the address
     itself is not said."""
@@ -62,8 +44,7 @@ def judge(key: str, value: str) -> tuple[str, str] | None:
 
 def run(settings: Settings, state: Path, stop: threading.Event) -> int:
     """Be ``notify`` until ``stop`` is set; the exit status."""
-    import structlog
-
+    from gateway.notify.addresses import reader
     from gateway.notify.main import NotifySettings
     from gateway.notify.main import run as tell
 
@@ -71,17 +52,15 @@ def run(settings: Settings, state: Path, stop: threading.Event) -> int:
     if not settings.contacts and heartbeat is None:
         sys.stderr.write("nobody is to be told anything: there are no contacts:, no heartbeat:\n")
         return NOTHING_TO_DO
-    unread: list[str] = []
-    reachable = addresses(settings, unread)
-    for text in unread:
-        structlog.get_logger("notify").error("an address cannot be read", secret=text)
-    url: Any = None if heartbeat is None else heartbeat.url
     tell(
         NotifySettings(
             house(settings),
             state,
-            reachable,
-            url.read() if isinstance(url, Secret) else url,
+            {
+                name: tuple(reader(secret) for secret in contact.channels)
+                for name, contact in settings.contacts.items()
+            },
+            None if heartbeat is None else reader(heartbeat.url),
             300.0 if heartbeat is None else heartbeat.every_ms / 1000,
         ),
         stop,
@@ -93,9 +72,20 @@ def try_out(settings: Settings, receiver: str) -> Iterator[tuple[int, str]]:
     """Send a test message by hand over every channel of a contact: (channel, what failed)."""
     import time
 
-    from gateway.notify import channels, texts
+    from gateway.notify import texts
+    from gateway.notify.addresses import AddressError, reader
+    from gateway.notify.deliveries import Deliveries
 
     now_utc_ms = int(time.time() * 1000)
     text = texts.build(house(settings), "test", {}, now_utc_ms=now_utc_ms, by_hand=True)
-    for number, address in enumerate(addresses(settings, [])[receiver]):
-        yield number, channels.send(address, text) if address else "secret"
+    deliveries = Deliveries()
+    try:
+        for number, secret in enumerate(settings.contacts[receiver].channels):
+            try:
+                address = reader(secret)()
+            except AddressError as error:
+                yield number, str(error)
+            else:
+                yield number, deliveries.send_and_wait(address, text)
+    finally:
+        deliveries.close()

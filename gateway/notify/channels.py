@@ -7,14 +7,15 @@ log goes nowhere; from a line about a failure only the kind of failure is taken.
 from __future__ import annotations
 
 import logging
+import os
 import re
+import socket
 import threading
 import warnings
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from gateway.notify.texts import Text
+from gateway.notify.texts import Text
 
 _STATUS = re.compile(r"error=([1-5]\d\d)\b")
 _NETWORK = re.compile(r"connection|socket|timed? ?out|resol", re.IGNORECASE)
@@ -49,8 +50,19 @@ def _library() -> tuple[Any, _Failures]:
     log.setLevel(logging.WARNING)
     with warnings.catch_warnings():  # of its plugins' own libraries; nothing of ours
         warnings.simplefilter("ignore")
-        apprise.Apprise.instantiate("json://localhost")  # loads every plugin, once
+        _understand(apprise, "json://localhost")  # loads every plugin, once
     return apprise, failures
+
+
+def _understand(apprise: Any, address: str) -> Any:
+    """The library's object for an address, ``None`` where there is none.
+
+    Redirects are not followed: a message that is redirected is fetched without its content from
+    somewhere else, and what answers there (a log-in page, a proxy) has not taken it. An address
+    with ``redirect=yes`` follows them all the same.
+    """
+    asset = apprise.AppriseAsset(http_redirects=False)
+    return apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
 
 
 def warm() -> None:
@@ -58,21 +70,38 @@ def warm() -> None:
     _library()
 
 
+def rehearse() -> None:
+    """Go the whole way of a message, to a port of this machine that refuses it: what the first
+    one imports, opens and looks up is then there."""
+    before = os.environ.get("no_proxy")
+    os.environ["no_proxy"] = "127.0.0.1"
+    try:
+        with socket.socket() as refusing:
+            refusing.bind(("127.0.0.1", 0))  # taken, and nobody listens
+            send(f"json://127.0.0.1:{refusing.getsockname()[1]}", Text("x", "x"))
+    finally:
+        if before is None:
+            del os.environ["no_proxy"]
+        else:
+            os.environ["no_proxy"] = before
+
+
 def understood(address: str) -> bool:
     """Whether the library knows what to do with an address."""
     apprise, _ = _library()
-    return apprise.Apprise.instantiate(address, suppress_exceptions=True) is not None
+    return _understand(apprise, address) is not None
 
 
 def send(address: str, text: Text) -> str:
     """One attempt. Empty where the other side has taken it, else why not: ``address``, ``http
-    500``, ``connection`` or ``refused``; never a part of the address."""
+    500``, ``connection`` or ``refused``; never a part of the address. Waits for as long as the
+    other side makes it wait: call it where it can be ended (``delivery_process``)."""
     apprise, failures = _library()
     failures.heard.pop(threading.get_ident(), None)
     try:
         # The library's own dispatcher waits for its threads when the program ends; the plugin
         # itself works in ours.
-        way = apprise.Apprise.instantiate(address, suppress_exceptions=True)
+        way = _understand(apprise, address)
         if way is None:
             return "address"
         form = way.notify_format

@@ -3,12 +3,17 @@ noticed. It beats only while ``control`` answers: a gateway whose heart has stop
 
 from __future__ import annotations
 
+import http.client
 import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
+
+from gateway.notify.addresses import AddressError
 
 log = structlog.get_logger("notify")
 
@@ -16,37 +21,53 @@ RETRY_FIRST_S = 10.0
 AWAY_S = 2.0
 """How often ``control`` is looked for while it is away."""
 TIMEOUT_S = 10.0
+"""For each step of a request; :mod:`gateway.notify.delivery_process` limits the whole."""
+
+
+class _SameHost(urllib.request.HTTPRedirectHandler):
+    """Follows a redirect within the same host only: a log-in page or a proxy that answers
+    elsewhere has not heard the beat."""
+
+    max_redirections = 5
+
+    def redirect_request(
+        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Any:
+        if urlsplit(newurl).hostname != urlsplit(req.full_url).hostname:
+            return None
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
 def call(url: str) -> str:
-    """One beat. Empty where it was heard, else why not; never a part of the address."""
+    """One beat. Empty where it was heard, else why not; never a part of the address. Waits for as
+    long as the other side makes it wait: call it where it can be ended."""
     if not url.startswith(("https://", "http://")):
         return "address"
     try:
         request = urllib.request.Request(url, headers={"User-Agent": "portier"})
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
-            answer.read(1000)
+        with urllib.request.build_opener(_SameHost).open(request, timeout=TIMEOUT_S):
+            pass  # what it says is of no use
     except urllib.error.HTTPError as error:
         return f"http {error.code}"
     except TimeoutError:
         return "timeout"
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return "connection"
     return ""
 
 
 class Heartbeat:
     """A thread that beats. ``alive``: whether ``control`` answers; ``told``: hears the outcome
-    of each beat."""
+    of each beat. ``url``: read at each beat."""
 
     def __init__(
         self,
-        url: str,
+        url: Callable[[], str],
         every_s: float,
         *,
         alive: Callable[[], bool],
         told: Callable[[str], None],
-        beat: Callable[[str], str] = call,
+        beat: Callable[[str], str],
     ) -> None:
         self._url = url
         self._every_s = every_s
@@ -68,7 +89,7 @@ class Heartbeat:
         """Beat if there is reason to; the seconds until the next turn."""
         if not self._alive():
             return min(AWAY_S, self._every_s)
-        reason = self._beat(self._url)
+        reason = self._once()
         if reason:
             if not self._failures:
                 log.warning("the heartbeat is not heard", reason=reason)
@@ -81,6 +102,15 @@ class Heartbeat:
             return self._every_s
         pause_s: float = RETRY_FIRST_S * 2 ** min(self._failures - 1, 10)
         return min(self._every_s, pause_s)
+
+    def _once(self) -> str:
+        try:
+            url = self._url()
+        except AddressError as error:
+            if not self._failures:
+                log.error("the heartbeat's address cannot be read", secret=str(error))
+            return "address"
+        return self._beat(url)
 
     def _run(self) -> None:
         pause_s = 0.0

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
 
-from gateway.notify import channels
+from gateway.notify.addresses import Address, AddressError
+from gateway.notify.deliveries import Deliveries
 from gateway.notify.heartbeat import Heartbeat
 from gateway.notify.role import Notify
 from gateway.notify.texts import House
@@ -26,8 +27,9 @@ class NotifySettings:
     house: House
     state: Path
     """The folder of ``panel.sock`` and of the key of the links."""
-    addresses: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
-    heartbeat: str | None = field(default=None, repr=False)
+    addresses: Mapping[str, tuple[Address, ...]] = field(default_factory=dict, repr=False)
+    """Of each contact, by channel; read at each attempt."""
+    heartbeat: Address | None = field(default=None, repr=False)
     heartbeat_every_s: float = 300.0
 
 
@@ -41,22 +43,21 @@ def run(settings: NotifySettings, stop: threading.Event) -> None:
 
     panel = PanelClient(settings.state / "panel.sock", "notify", received)
     tickets = Tickets(settings.state)
-    notify = Notify(settings.house, settings.addresses, tickets, panel, channels.send)
+    deliveries = Deliveries(messages=bool(settings.addresses))
+    notify = Notify(settings.house, settings.addresses, tickets, panel, deliveries.send)
     if settings.heartbeat is not None:
+        url = settings.heartbeat
         heartbeat = Heartbeat(
-            settings.heartbeat,
+            url,
             settings.heartbeat_every_s,
             alive=lambda: panel.connected,
             told=lambda reason: _tell(panel, reason),
+            beat=deliveries.beat,
         )
     log.info("telling", receivers=len(settings.addresses), heartbeat=heartbeat is not None)
+    deliveries.start()
     panel.start()
-    if settings.addresses:
-        channels.warm()
-        for receiver, addresses in settings.addresses.items():
-            for number, address in enumerate(addresses):
-                if address and not channels.understood(address):
-                    log.error("address not understood", receiver=receiver, channel=number)
+    _examine(settings.addresses, deliveries)
     if heartbeat is not None:
         heartbeat.start()
     try:
@@ -65,6 +66,32 @@ def run(settings: NotifySettings, stop: threading.Event) -> None:
         if heartbeat is not None:
             heartbeat.close()
         panel.close()
+        deliveries.close()
+
+
+def _examine(addresses: Mapping[str, tuple[Address, ...]], deliveries: Deliveries) -> None:
+    """Name every address that no message can go to, before there is one."""
+
+    def report(receiver: str, number: int) -> Callable[[str], None]:
+        def done(reason: str) -> None:
+            if reason == "address":
+                log.error("address not understood", receiver=receiver, channel=number)
+
+        return done
+
+    for receiver, channels in addresses.items():
+        for number, read in enumerate(channels):
+            try:
+                address = read()
+            except AddressError as error:
+                log.error(
+                    "an address cannot be read",
+                    receiver=receiver,
+                    channel=number,
+                    secret=str(error),
+                )
+            else:
+                deliveries.check(address, report(receiver, number))
 
 
 def _tell(panel: PanelClient, reason: str) -> None:

@@ -1,9 +1,8 @@
-"""The loop of ``notify``: takes messages from the panel, hands each over in a thread of its
-own, and answers for every one of them, in time.
+"""The loop of ``notify``: takes messages from the panel, has each handed over by a process that
+can be ended, and answers for every one of them, in time.
 
-Nothing is kept for later: who is told next is decided by ``control``, which waits no longer
-than 15 s. A delivery that hangs is given up after 10 s; its thread may hang on, only so many
-of them at once.
+Nothing is saved for later: who is notified next is decided by ``control``, which waits no longer
+than 15 s. A delivery that hangs is killed after 10 s (:mod:`gateway.notify.delivery_process`).
 """
 
 from __future__ import annotations
@@ -18,18 +17,20 @@ from typing import Any, Protocol
 import structlog
 
 from gateway.notify import texts
+from gateway.notify.addresses import Address, AddressError
 from gateway.notify.texts import House, Text
 from gateway.panel.tickets import LIFE_S, Kind, Ticket, TicketError, Tickets
 
 log = structlog.get_logger("notify")
 
 GIVE_UP_S = 10.0
-THREADS_MOST = 8
+"""After this time a delivery is answered for, whatever the process that has it does."""
 ANSWER_KEPT_S = 15.0
 """An answer that cannot be given is tried so long; after that ``control`` has gone on."""
 WAIT_S = 0.5
 
-Sender = Callable[[str, Text], str]
+Sender = Callable[[str, Text, Callable[[str], None]], None]
+"""Hands a text over to an address and calls back, from any thread, with what failed or nothing."""
 
 
 class Panel(Protocol):
@@ -50,11 +51,11 @@ class _Done:
 
 @dataclass(slots=True)
 class Notify:
-    """See the module. ``addresses``: of each receiver, by channel; an empty one could not be
-    read."""
+    """See the module. ``addresses``: of each receiver, by channel; read at each attempt, so that
+    one that is written or mended while the role runs is used."""
 
     house: House
-    addresses: Mapping[str, tuple[str, ...]] = field(repr=False)
+    addresses: Mapping[str, tuple[Address, ...]] = field(repr=False)
     tickets: Tickets
     panel: Panel
     send: Sender
@@ -64,7 +65,6 @@ class Notify:
     _under_way: dict[int, tuple[str, float]] = field(default_factory=dict)
     """Number -> (delivery, when it is given up)."""
     _unanswered: list[tuple[float, dict[str, object]]] = field(default_factory=list)
-    _threads: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(THREADS_MOST))
     _number: int = 0
 
     def run(self, stop: threading.Event) -> None:
@@ -98,27 +98,28 @@ class Notify:
 
     def _begin(self, message: Mapping[str, Any]) -> None:
         delivery, receiver = str(message["delivery"]), str(message["receiver"])
-        channels, channel = self.addresses.get(receiver, ()), int(message["channel"])
-        address = channels[channel] if 0 <= channel < len(channels) else ""
+        address = self._address(receiver, int(message["channel"]))
         if not address:
             self._answer(delivery, "address")
-            return
-        if not self._threads.acquire(blocking=False):
-            self._answer(delivery, "busy")
             return
         text = self._text(message, receiver)
         self._number += 1
         number = self._number
         self._under_way[number] = (delivery, self.clock() + GIVE_UP_S)
+        self.send(address, text, lambda reason: self.inbox.put(_Done(delivery, number, reason)))
 
-        def work() -> None:
-            try:
-                reason = self.send(address, text)
-            finally:
-                self._threads.release()
-            self.inbox.put(_Done(delivery, number, reason))
-
-        threading.Thread(target=work, name=f"message-{number}", daemon=True).start()
+    def _address(self, receiver: str, channel: int) -> str:
+        """Empty where it cannot be read."""
+        channels = self.addresses.get(receiver, ())
+        if not 0 <= channel < len(channels):
+            return ""
+        try:
+            return channels[channel]()
+        except AddressError as error:
+            log.error(
+                "an address cannot be read", receiver=receiver, channel=channel, secret=str(error)
+            )
+            return ""
 
     def _text(self, message: Mapping[str, Any], receiver: str) -> Text:
         kind, data = str(message["kind"]), message.get("data") or {}

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.notify import role
+from gateway.notify.addresses import reader
 from gateway.notify.role import Notify
 from gateway.notify.texts import House, Text
 from gateway.panel.tickets import Tickets, make_key
+from gateway.settings.secrets import Secret
 
 HOUSE = House("Office", ("de",), "Europe/Berlin", "https://door.example")
 
@@ -39,25 +42,31 @@ class Panel:
 
 
 class Post:
-    """Where messages go; by address: taken, refused, or it hangs until released."""
+    """Where messages go; by address: taken, refused, or it never answers."""
 
     def __init__(self) -> None:
         self.taken: list[tuple[str, Text]] = []
-        self.go_on = threading.Event()
+        self.hanging: list[Callable[[str], None]] = []
 
-    def __call__(self, address: str, text: Text) -> str:
+    def __call__(self, address: str, text: Text, done: Callable[[str], None]) -> None:
         if address.startswith("hangs"):
-            self.go_on.wait(10)
+            self.hanging.append(done)
+            return
         self.taken.append((address, text))
-        return "http 500" if address.startswith("fails") else ""
+        done("http 500" if address.startswith("fails") else "")
 
 
 class Bench:
     def __init__(self, state: Path, house: House = HOUSE) -> None:
         self.panel, self.post, self.now = Panel(), Post(), 100.0
+        self.secret = Secret("caretaker_url", (state / "secrets",))
         self.notify = Notify(
             house,
-            {"caretaker": ("good:secret", ""), "reception": ("fails:secret",), "home": ("hangs",)},
+            {
+                "caretaker": (reader("good:secret"), reader(self.secret)),
+                "reception": (reader("fails:secret"),),
+                "home": (reader("hangs"),),
+            },
             Tickets(state),
             self.panel,
             self.post,
@@ -110,7 +119,8 @@ def test_what_hangs_is_given_up_and_answered_once(bench: Bench) -> None:
     assert bench.panel.said == []
     bench.now += 0.1
     bench.notify.turn(0.01)
-    bench.post.go_on.set()
+    (done,) = bench.post.hanging
+    done("")
     bench.given("wc-1#2", "caretaker")
     bench.until_answered(2)
     for _ in range(20):
@@ -118,13 +128,29 @@ def test_what_hangs_is_given_up_and_answered_once(bench: Bench) -> None:
     assert bench.panel.answers() == [("wc-1#1", False, "timeout"), ("wc-1#2", True, "")]
 
 
-def test_hanging_deliveries_do_not_take_the_machine(bench: Bench) -> None:
-    for number in range(role.THREADS_MOST + 1):
-        bench.given(f"wc-1#{number}", "home")
-        bench.notify.turn(0.01)
-    assert bench.panel.answers() == [(f"wc-1#{role.THREADS_MOST}", False, "busy")]
-    bench.post.go_on.set()
-    assert len(bench.until_answered(role.THREADS_MOST + 1)) == role.THREADS_MOST + 1
+def test_a_secret_that_is_written_later_is_used_at_the_next_attempt(bench: Bench) -> None:
+    """Each attempt reads it; what is wrong names the contact and the file."""
+    file = bench.secret.places[0] / bench.secret.name
+    with capture_logs() as logs:
+        bench.given("wc-1#1", "caretaker", 1)
+        bench.until_answered(1)
+        file.parent.mkdir()
+        file.write_bytes(b"")
+        bench.given("wc-1#2", "caretaker", 1)
+        bench.until_answered(2)
+        file.write_text("good:later\n")
+        bench.given("wc-1#3", "caretaker", 1)
+        bench.until_answered(3)
+    assert bench.panel.answers() == [
+        ("wc-1#1", False, "address"),
+        ("wc-1#2", False, "address"),
+        ("wc-1#3", True, ""),
+    ]
+    assert bench.post.taken[0][0] == "good:later"
+    faults = [one for one in logs if one["event"] == "an address cannot be read"]
+    assert [one["receiver"] for one in faults] == ["caretaker", "caretaker"]
+    assert f"there is no secret caretaker_url (looked for in {file.parent})" in faults[0]["secret"]
+    assert faults[1]["secret"] == f"{file} is empty"
 
 
 def test_an_answer_waits_for_control_but_not_for_ever(bench: Bench) -> None:

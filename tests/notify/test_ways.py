@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import stat
 import threading
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from gateway.notify import channels
+from gateway.notify.addresses import reader
 from gateway.notify.heartbeat import AWAY_S, RETRY_FIRST_S, Heartbeat, call
 from gateway.notify.main import NotifySettings
 from gateway.notify.texts import House, Text
 from gateway.panel.tickets import KEY_FILE, Ticket, TicketError, Tickets, make_key
+from gateway.settings.secrets import Secret
 from tests.process.sinks import Mailbox, Webhook, serving
 
 TEXT = Text("NOTRUF: WC", "Zeile <1>\nhttps://door.example/m/a.b-c_d")
@@ -69,6 +73,7 @@ def test_a_plugin_that_breaks_is_a_failure_without_its_words(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("json://user:password@host")
 
+    channels.warm()
     monkeypatch.setattr(apprise.Apprise, "instantiate", broken)
     assert channels.send("json://127.0.0.1/x", TEXT) == "error: RuntimeError"
 
@@ -82,7 +87,8 @@ def test_addresses_reach_no_log(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_settings_do_not_show_addresses(tmp_path: Path) -> None:
     house = House("Office", ("de",), "Europe/Berlin")
-    shown = repr(NotifySettings(house, tmp_path, {"a": ("json://secret",)}, "https://secret"))
+    read, url = reader("json://secret"), reader("https://secret")
+    shown = repr(NotifySettings(house, tmp_path, {"a": (read,)}, url))
     assert "secret" not in shown
 
 
@@ -118,7 +124,7 @@ def test_it_beats_only_while_control_answers_and_backs_off() -> None:
     outcomes, told = iter(["", "http 500", "http 500", "http 500", ""]), list[str]()
     alive = [False]
     heart = Heartbeat(
-        "http://x",
+        reader("http://x"),
         35.0,
         alive=lambda: alive[0],
         told=told.append,
@@ -135,11 +141,29 @@ def test_it_beats_only_while_control_answers_and_backs_off() -> None:
 def test_its_thread_beats_and_ends() -> None:
     beaten = threading.Event()
     heart = Heartbeat(
-        "http://x", 0.01, alive=lambda: True, told=lambda _: beaten.set(), beat=lambda _: ""
+        reader("http://x"), 0.01, alive=lambda: True, told=lambda _: beaten.set(), beat=lambda _: ""
     )
     heart.start()
     assert beaten.wait(30)
     heart.close()
+
+
+def test_a_beat_whose_address_is_missing_has_failed_and_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "beat_url"
+    told, beaten = list[str](), list[str]()
+    heart = Heartbeat(
+        reader(Secret("beat_url", (tmp_path,))),
+        35.0,
+        alive=lambda: True,
+        told=told.append,
+        beat=lambda url: beaten.append(url) or "",
+    )
+    with capture_logs() as logs:
+        heart.turn()
+        file.write_text("http://x\n")
+        heart.turn()
+    assert (told, beaten) == (["address", ""], ["http://x"])
+    assert "there is no secret beat_url" in logs[0]["secret"]
 
 
 # --- signed links -------------------------------------------------------------------------
@@ -190,3 +214,18 @@ def test_the_key_is_made_once_for_its_group_alone(tmp_path: Path) -> None:
     assert (tmp_path / KEY_FILE).read_text() == key
     assert len(key) > 40
     assert stat.S_IMODE((tmp_path / KEY_FILE).stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize("proxy", [None, "localhost"])
+def test_the_rehearsal_reaches_nobody(monkeypatch: pytest.MonkeyPatch, proxy: str | None) -> None:
+    """Not even a proxy; and leaves the environment as it was."""
+    hook = Webhook()
+    with serving(hook):
+        monkeypatch.setenv("http_proxy", f"http://{hook.address}")
+        if proxy is None:
+            monkeypatch.delenv("no_proxy", raising=False)
+        else:
+            monkeypatch.setenv("no_proxy", proxy)
+        channels.rehearse()
+        assert os.environ.get("no_proxy") == proxy
+    assert hook.posted == []
