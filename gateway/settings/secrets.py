@@ -77,10 +77,13 @@ def address(secret: Secret) -> str:
 
 
 def _bytes(path: Path) -> bytes | None:
-    """The first bytes of a file; ``None`` where it is something else, such as a folder or a pipe
-    that nobody writes to. Raises :class:`OSError`."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+    """The first bytes of a file; ``None`` where it is something else, such as a pipe that nobody
+    writes to. Raises :class:`OSError`."""
+    with open(path, "rb", opener=_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             return None
         return file.read(LONGEST_BYTES + 1)
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)

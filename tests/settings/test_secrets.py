@@ -81,7 +81,7 @@ def test_what_is_no_file_is_no_secret_and_is_not_waited_for(tmp_path: Path) -> N
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to("loop")
     for name, wrong in (
-        ("folder", "is no file"),
+        ("folder", r"cannot be read \(Is a directory\)"),
         ("pipe", "is no file"),
         ("loop", r"cannot be read \(Too many levels of symbolic links\)"),
     ):
