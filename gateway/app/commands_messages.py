@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.app import console as c
-from gateway.app.console import Config
+from gateway.app.console import Config, State
 
 message = typer.Typer(no_args_is_help=True, help="Messages to people: try out the ways.")
 
@@ -18,7 +18,9 @@ def add(cli: typer.Typer) -> None:
 
 @message.command("test")
 def test(
-    receiver: Annotated[str, typer.Argument(help="A name under contacts.")], config: Config
+    receiver: Annotated[str, typer.Argument(help="A name under contacts.")],
+    config: Config,
+    state: State,
 ) -> None:
     """Send a test message now, over every channel of RECEIVER, and say what came of it.
 
@@ -31,7 +33,7 @@ def test(
     from gateway.settings.problems import SettingsError, meant
 
     try:
-        settings = load.settings(config, need=())
+        settings = load.settings(config, state, need=())
     except SettingsError as error:
         c.fail(str(error), c.EXIT_CONFIGURATION)
     if receiver not in settings.contacts:

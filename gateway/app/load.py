@@ -15,6 +15,7 @@ from typing import Any
 import drivers as driver_files
 from gateway.app import plans
 from gateway.settings import load, wiring_trust
+from gateway.settings.contact_secrets import Judge
 from gateway.settings.drivers import DriverInfo, info
 from gateway.settings.model import Settings
 from gateway.settings.overlay_load import load_over
@@ -34,7 +35,7 @@ def settings(
     config: Path,
     state: Path | None = None,
     need: Collection[str] | None = None,
-    judge: load.Judge | None = None,
+    judge: Judge | None = None,
     *,
     strict: bool = False,
 ) -> Settings:

@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from gateway.app import load, plans
+from gateway.app import load, people, plans
 from gateway.settings.overlay_edit import edit
 from gateway.settings.overlay_file import Store
 
@@ -25,7 +25,7 @@ def main(config: Path, state: Path, now_utc_ms: int) -> int:
         os.nice(PATIENCE)
     asked = json.loads(sys.stdin.read())
     store = Store(plans.overlay(state))
-    answer = edit(asked, config, store, load.drivers(), now_utc_ms)
+    answer = edit(asked, config, store, load.drivers(), now_utc_ms, people.judge)
     sys.stdout.write(json.dumps(answer, ensure_ascii=False))
     return 0
 

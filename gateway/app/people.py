@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from gateway.notify.addresses import AddressError, reader
 from gateway.notify.texts import House
 from gateway.settings.model import Settings
 
@@ -29,28 +30,48 @@ def house(settings: Settings) -> House:
     )
 
 
-def judge(key: str, value: str) -> tuple[str, str] | None:
-    """What is wrong with a secret that is the address of a contact, and the remedy; the address
-    itself is not said."""
+def addresses(settings: Settings, unread: list[str]) -> dict[str, tuple[str, ...]]:
+    """Of each contact, by channel; empty where the secret cannot be read (which is added to
+    ``unread``): the other channels work all the same."""
+    found = {}
+    for name, contact in settings.contacts.items():
+        channels = []
+        for secret in contact.channels:
+            try:
+                channels.append(reader(secret)())
+            except AddressError as error:
+                channels.append("")
+                unread.append(f"{name}: {error}")
+        found[name] = tuple(channels)
+    return found
+
+
+def judge(address: str) -> bool:
+    """Whether messages can go to this address."""
     from gateway.notify import channels
 
-    if not key.startswith("contacts.") or channels.understood(value):
-        return None
-    return (
-        "the file holds no address that Apprise understands",
-        "write one line such as mailto://…, ntfys://… or json://…; see the list of Apprise",
-    )
+    return channels.understood(address)
+
+
+def unheard(settings: Settings) -> list[str]:
+    """The rooms whose calls are announced to nobody outside of them."""
+    return [
+        name
+        for name, room in settings.rooms.items()
+        if room.cord and (room.escalation is None or not settings.contacts)
+    ]
 
 
 def run(settings: Settings, state: Path, stop: threading.Event) -> int:
     """Be ``notify`` until ``stop`` is set; the exit status."""
-    from gateway.notify.addresses import reader
     from gateway.notify.main import NotifySettings
     from gateway.notify.main import run as tell
 
     heartbeat = settings.heartbeat
     if not settings.contacts and heartbeat is None:
-        sys.stderr.write("nobody is to be told anything: there are no contacts:, no heartbeat:\n")
+        rooms = ", ".join(unheard(settings))
+        calls = f"; nobody outside hears of a call in {rooms}" if rooms else ""
+        sys.stderr.write(f"no messages are sent: there are no contacts: and no heartbeat:{calls}\n")
         return NOTHING_TO_DO
     tell(
         NotifySettings(
@@ -73,7 +94,6 @@ def try_out(settings: Settings, receiver: str) -> Iterator[tuple[int, str]]:
     import time
 
     from gateway.notify import texts
-    from gateway.notify.addresses import AddressError, reader
     from gateway.notify.deliveries import Deliveries
 
     now_utc_ms = int(time.time() * 1000)

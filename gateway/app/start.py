@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gateway.app import broker, control, load, outputs, plans, refused, roles, supervisor
 from gateway.app.parent import end_with_parent
+from gateway.settings import contact_secrets
 from gateway.settings.model import Settings
 from gateway.settings.problems import SettingsError
 
@@ -48,10 +49,15 @@ def _start(names: Sequence[str], config: Path, state: Path, bench_start: str | N
     return 1
 
 
-def _need(names: Sequence[str]) -> tuple[str, ...] | None:
-    """Whose secrets a single role needs; all of them, where everything is started."""
+EVERYTHING = ("mqtt", "record", "web")
+"""The sections whose secrets everything needs. Those of the contacts and of the heartbeat are read
+when they are used: one that has gone missing is named, and takes nothing else away."""
+
+
+def _need(names: Sequence[str]) -> tuple[str, ...]:
+    """Whose secrets a single role needs."""
     if len(names) != 1:
-        return None
+        return EVERYTHING
     return {"link": ("mqtt",), "record": ("mqtt", "record")}.get(names[0], ())
 
 
@@ -84,13 +90,20 @@ def _supervise(
         more = ["--bench-start", bench_start] if bench_start and role == "control" else []
         return supervisor.command(role, [*options, *more])
 
+    known = settings
+
     def valid() -> bool:
+        nonlocal known
         try:
-            load.settings(config, state, strict=True)
+            new = load.settings(config, state, EVERYTHING, strict=True)
         except SettingsError as error:
             _say(f"the new configuration is refused, the old one stays:\n{error}")
             return False
-        return True
+        faults = contact_secrets.new_faults(contact_secrets.faults(new), known)
+        for fault in faults:
+            _say(f"the new configuration is refused, the old one stays:\n{fault}")
+        known = known if faults else new
+        return not faults
 
     def crashed() -> None:
         if any(not point.driver.startswith("simulated") for point in settings.points.values()):

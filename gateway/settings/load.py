@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ from gateway.settings import (
     check_links,
     check_points,
     check_rooms,
+    contact_secrets,
     hints,
     wiring_trust,
 )
+from gateway.settings.contact_secrets import Judge
 from gateway.settings.draft import Draft, Escalation
 from gateway.settings.driver_models import model, split
 from gateway.settings.drivers import DriverInfo
@@ -64,9 +66,6 @@ MANY: Mapping[str, Any] = {
 HOUSE = ("fire", "alarms", "export")
 SECTIONS = ("gateway", "points", *MANY, *(name for name in ONE if name != "gateway"), *HOUSE)
 
-Judge = Callable[[str, str], tuple[str, str] | None]
-"""(key, value of its secret) -> what is wrong with it and the remedy, without the value."""
-
 
 def load(
     path: Path,
@@ -80,9 +79,9 @@ def load(
     """The configuration of ``path``, with ``overlay`` laid over it where that file exists.
 
     ``need``: the sections whose secrets must be there; ``None``: all. A role that sends no
-    messages needs none of theirs. ``judge``: what else is wrong with a secret. ``accepted``:
-    names (:func:`gateway.settings.draft.wiring_name`) of terminals that may stay although they
-    break a rule of wiring.
+    messages needs none of theirs. ``judge``: whether the address of a contact is understood.
+    ``accepted``: names (:func:`gateway.settings.draft.wiring_name`) of terminals that may stay
+    although they break a rule of wiring.
 
     :raises SettingsError: with ``problems``, everything that is wrong
     """
@@ -226,11 +225,13 @@ def _secrets(reading: Reading, need: Collection[str] | None, judge: Judge | None
     for key, mark, secret in reading.secrets:
         if need is not None and key.partition(".")[0] not in need:
             continue
-        try:
-            value = secret.read()
-            wrong = judge(key, value) if judge is not None else None
+        if key.startswith(("contacts.", "heartbeat.")):
+            wrong = contact_secrets.wrong(secret, judge if key.startswith("contacts.") else None)
             if wrong is not None:
                 reading.problem(mark, key, *wrong)
+            continue
+        try:
+            secret.read()
         except SecretError as error:
             where = secret.places[-1] / secret.name if secret.places else secret.name
             reading.problem(

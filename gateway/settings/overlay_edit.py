@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from gateway.settings import contact_secrets
+from gateway.settings.contact_secrets import Judge
 from gateway.settings.drivers import DriverInfo
 from gateway.settings.load import load
 from gateway.settings.model import Settings
@@ -33,9 +35,11 @@ def edit(  # noqa: PLR0911 - one line for each way it can end
     store: Store,
     drivers: Mapping[str, DriverInfo],
     now_utc_ms: int,
+    judge: Judge | None = None,
 ) -> Answer:
     """``asked``: ``do`` (show, preview, put, undo), ``actor``, ``version`` (that it is based
-    on), ``sections`` (of preview and put), ``to`` (of undo; the version before this one)."""
+    on), ``sections`` (of preview and put), ``to`` (of undo; the version before this one).
+    ``judge``: whether the address of a contact is understood."""
     do = asked["do"]
     try:
         if do == "show":
@@ -48,7 +52,7 @@ def edit(  # noqa: PLR0911 - one line for each way it can end
                 return _shown(config, store, drivers, now_utc_ms)  # said twice, done once
             if asked.get("version") != store.version():
                 return _refused("changed_meanwhile", version=store.version())
-        return _tried(made, do, config, store, drivers, now_utc_ms)
+        return _tried(made, do, config, store, drivers, now_utc_ms, judge)
     except SectionsWrong as error:
         return _refused("malformed", [Problem("", 0, 0, "", error.args[0])])
     except LookupError:
@@ -93,6 +97,7 @@ def _tried(
     store: Store,
     drivers: Mapping[str, DriverInfo],
     now_utc_ms: int,
+    judge: Judge | None,
 ) -> Answer:
     trial = store.path.with_suffix(".trial")
     trial.write_text(made)
@@ -102,11 +107,29 @@ def _tried(
         return _refused("settings_wrong", error.problems)
     finally:
         trial.unlink(missing_ok=True)
+    faults = _new_faults(settings, config, store, drivers, judge)
+    if faults:
+        return _refused("settings_wrong", faults)
     if do == "preview":
         days = preview(settings, plan(settings, now_utc_ms=now_utc_ms), now_utc_ms)
         return {"status": "accepted", "reason": "", "settings": {"preview": days}}
     store.write(made, now_utc_ms)
     return {**_shown(config, store, drivers, now_utc_ms), "changed": True}
+
+
+def _new_faults(
+    settings: Settings,
+    config: Path,
+    store: Store,
+    drivers: Mapping[str, DriverInfo],
+    judge: Judge | None,
+) -> list[Problem]:
+    """Addresses that come with this change and that no message can go to."""
+    if not contact_secrets.faults(settings, judge):
+        return []
+    before = load_over(config, drivers, overlay=store.path, need=())
+    found = contact_secrets.new_faults(contact_secrets.faults(settings, judge), before)
+    return [Problem("", 0, 0, one.key, one.message, one.hint) for one in found]
 
 
 def _shown(
@@ -135,6 +158,10 @@ def _shown(
             {channel.name for contact in settings.contacts.values() for channel in contact.channels}
         ),
         "problems": list(settings.overlay_problems),
+        "addresses": [
+            {"key": one.key, "parts": [parts(one.message), parts(one.hint)], "text": str(one)}
+            for one in contact_secrets.faults(settings)
+        ],
         "before": [
             {"version": one.version, "by": one.by, "utc_ms": one.utc_ms} for one in store.before()
         ],

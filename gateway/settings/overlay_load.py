@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from gateway.settings.contact_secrets import Judge
 from gateway.settings.drivers import DriverInfo
-from gateway.settings.load import Judge, load
+from gateway.settings.load import load
 from gateway.settings.model import Settings
 from gateway.settings.problems import SettingsError
 

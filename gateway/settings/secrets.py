@@ -11,13 +11,21 @@ import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 LONGEST_BYTES = 65_536
 
 
+Fault = Literal["missing", "unreadable", "no_file", "too_long", "no_text", "empty", "lines"]
+
+
 class SecretError(Exception):
-    """A secret is not there or cannot be read; the message names the places."""
+    """A secret is not there or cannot be used; the message names the places, ``fault`` the kind."""
+
+    def __init__(self, message: str, fault: Fault) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 def places(configuration: Path) -> tuple[Path, ...]:
@@ -46,22 +54,24 @@ class Secret:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                raise SecretError(f"{path} cannot be read ({error.strerror})") from None
+                raise SecretError(
+                    f"{path} cannot be read ({error.strerror})", "unreadable"
+                ) from None
             if value is None:
-                raise SecretError(f"{path} is no file")
+                raise SecretError(f"{path} is no file", "no_file")
             if len(value) > LONGEST_BYTES:
-                raise SecretError(f"{path} is too long")
+                raise SecretError(f"{path} is too long", "too_long")
             try:
                 text = value.decode("utf-8-sig").rstrip()
             except UnicodeDecodeError:
-                raise SecretError(f"{path} is not text in UTF-8") from None
+                raise SecretError(f"{path} is not text in UTF-8", "no_text") from None
             if "\0" in text:
-                raise SecretError(f"{path} is not text in UTF-8")
+                raise SecretError(f"{path} is not text in UTF-8", "no_text")
             if not text:
-                raise SecretError(f"{path} is empty")
+                raise SecretError(f"{path} is empty", "empty")
             return text
         looked = " and ".join(str(place) for place in self.places) or "no folder"
-        raise SecretError(f"there is no secret {self.name} (looked for in {looked})")
+        raise SecretError(f"there is no secret {self.name} (looked for in {looked})", "missing")
 
 
 def address(secret: Secret) -> str:
@@ -72,7 +82,9 @@ def address(secret: Secret) -> str:
     text = secret.read().strip()
     if "\n" in text or "\r" in text:
         lines = len(text.splitlines())
-        raise SecretError(f"the secret {secret.name} has {lines} lines; an address is one line")
+        raise SecretError(
+            f"the secret {secret.name} has {lines} lines; an address is one line", "lines"
+        )
     return text
 
 

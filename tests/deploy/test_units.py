@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app import people, plans
+
 UNITS = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
 LIMITS = {
     "portier-control.service": 1.2,
@@ -78,3 +80,15 @@ def test_nothing_of_the_unit_takes_the_guard_of_the_relays_away() -> None:
     assert int(control["TasksMax"]) >= 32
     assert control["LimitCORE"] == "1", "a pipe is not closed before the core is dumped"
     assert "LimitNPROC" not in control
+
+
+def test_the_first_contact_of_the_page_starts_notify() -> None:
+    """Without contacts it has ended for good, and nobody would start it."""
+    notify = settings("portier-notify.service")
+    assert notify["RestartPreventExitStatus"] == str(people.NOTHING_TO_DO)
+    assert notify["OOMPolicy"] == "continue", "a delivery that takes too much ends alone"
+    text = (UNITS / "portier-notify.path").read_text()
+    assert f"PathChanged={plans.overlay(Path('/var/lib/portier'))}\n" in text
+    assert "Unit=portier-notify.service" in text
+    installer = (UNITS.parent / "install.sh").read_text()
+    assert installer.count("portier-notify.path") >= 4, "laid down, enabled and started"

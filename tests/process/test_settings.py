@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import uuid
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from gateway.panel import client
 from tests.process.parts import BUILDING, House, roles_of, running, until
+from tests.process.sinks import Webhook, serving
 
 pytestmark = pytest.mark.process
 NIGHT = {"doors": {"front": {"schedule": {"otherwise": "night"}}}}
@@ -100,3 +102,67 @@ def test_the_first_contact_starts_notify_and_the_last_one_ends_it(tmp_path: Path
         until(lambda: "notify" not in roles_of(supervisor, ["notify"]), what="notify ends")
         assert "control" in roles_of(supervisor, ["control"])
         assert not supervisor.said("notify has ended")
+
+
+CALLS = """
+rooms: {wc: {cord: [wc.cord], cancel: wc.cancel, escalation: care}}
+"""
+CORD = """points:
+  wc.cord: {driver: simulated_contact, wiring: normally_closed}
+  wc.cancel: {driver: simulated_contact}"""
+
+
+def test_a_contact_of_the_page_whose_secret_has_gone_starts_and_is_named(tmp_path: Path) -> None:
+    """With its secret gone, ``notify`` did not run at all after the next start: the overlay was
+    left out, and with it the only contact. The secret that comes back is used without a start."""
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "overlay.yaml").write_text(
+        "contacts: {desk: {channels: [!secret desk]}}\n"
+        "escalations: {care: [{after: 0 s, notify: desk}, {every: 10 s, notify: desk}]}\n"
+    )
+    config = BUILDING.replace("points:", CORD, 1) + CALLS
+    hook = Webhook()
+    with serving(hook), running(tmp_path, config=config) as house:
+        supervisor = house.run()
+        until(lambda: "notify" in roles_of(supervisor, ["notify"]), what="notify starts")
+        until(lambda: supervisor.said("there is no secret desk"), what="it is named")
+        (line,) = [one for one in supervisor.lines if "there is no secret desk" in one]
+        assert "an address cannot be read" in line
+        assert '"receiver": "desk"' in line
+        assert str(tmp_path / "secrets") in line
+        until(lambda: house.snapshot()["guarantees"]["messages"]["reason"] != "notify_away")
+        house.bench("set", point="wc.cord", value=True)
+        failed = until(lambda: _message(house, "failed"), what="the first attempt")
+        assert failed["reason"] == "address"
+        assert failed["receiver"] == "desk"
+        secrets = tmp_path / "secrets"
+        secrets.mkdir(exist_ok=True)
+        (secrets / "desk").write_text(f"json://{hook.address}/x\n")
+        house.bench("travel", by_ms=10_000)
+        until(lambda: _message(house, "delivered"), what="the next one goes out")
+        assert hook.posted
+
+
+def test_a_reload_refuses_a_new_contact_without_its_secret_only(tmp_path: Path) -> None:
+    """One that was there before has gone missing: anything else can still be changed."""
+    desk = "contacts: {desk: {channels: [!secret desk]}}\n"
+    with running(tmp_path, config=BUILDING + desk) as house:
+        supervisor = house.run()
+        until(lambda: "notify" in roles_of(supervisor, ["notify"]), what="notify starts")
+        until(house.snapshot, what="control answers")
+        new = "contacts: {desk: {channels: [!secret desk]}, night: {channels: [!secret night]}}\n"
+        house.config.write_text(BUILDING + new)
+        supervisor.popen.send_signal(signal.SIGHUP)
+        until(lambda: supervisor.said("contacts.night.channels[0]: there is no secret night"))
+        assert supervisor.said("the new configuration is refused, the old one stays")
+        assert not supervisor.said("contacts.desk.channels[0]")
+        house.config.write_text(BUILDING.replace("Test building", "Other building") + desk)
+        supervisor.popen.send_signal(signal.SIGHUP)
+        until(lambda: house.snapshot()["gateway"]["name"] == "Other building", what="the change")
+
+
+def _message(house: House, result: str) -> Any:
+    call = house.snapshot()["rooms"]["wc"]["call"]
+    found = [one for one in call["messages"] if one["result"] == result]
+    return found[0] if found else None

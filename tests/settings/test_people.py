@@ -135,16 +135,14 @@ def test_days_may_be_all_of_them(tmp_path: Path) -> None:
 
 
 def test_a_secret_can_be_judged_without_being_shown(tmp_path: Path) -> None:
-    def judge(key: str, value: str) -> tuple[str, str] | None:
-        assert value == "json://localhost"
-        return ("is no address", "write one") if key == "contacts.caretaker.channels[1]" else None
-
+    (tmp_path / "secrets" / "two").write_text("no address")
     path = write(tmp_path, HOUSE + PEOPLE)
     with pytest.raises(SettingsError) as error:
-        load(path, DRIVERS, judge=judge)
+        load(path, DRIVERS, judge=lambda address: address == "json://localhost")
     (problem,) = error.value.problems
-    assert (problem.key, problem.message) == ("contacts.caretaker.channels[1]", "is no address")
-    assert "localhost" not in str(error.value)
+    assert problem.key == "contacts.caretaker.channels[1]"
+    assert problem.message == "the secret two holds no address that Apprise knows"
+    assert "no address;" not in str(error.value)
 
 
 # --- hints --------------------------------------------------------------------------------

@@ -26,7 +26,8 @@ OTHER_PEOPLE = {
 }
 """Of these files only what judges what the page can change; the others judge nothing else."""
 WHOLE = (
-    "weekly.py", "units.py", "overlay.py", "overlay_file.py", "overlay_edit.py", "problems.py",
+    "weekly.py", "units.py", "contact_secrets.py", "overlay.py", "overlay_file.py",
+    "overlay_edit.py", "problems.py",
 )  # fmt: skip
 
 
@@ -75,7 +76,21 @@ REFUSED = [
     care({"after": "0.0001 s", "notify": "desk"}),
     care({"after": "99999 y", "notify": "desk"}),
     {"contacts": {"desk": {"hours": ["x" * 501]}}},
+    *(
+        {"contacts": {"new": {"channels": [{"secret": name}]}}}
+        for name in ("missing", "empty", "folder", "binary", "long", "lines", "strange")
+    ),
 ]
+
+
+SECRETS = {
+    "desk_url": b"json://localhost",
+    "empty": b"",
+    "binary": b"\xff\xfe",
+    "long": b"x" * 70_000,
+    "lines": b"json://a\njson://b",
+    "strange": b"password",
+}
 
 
 def templates(text: Any) -> Iterator[str]:
@@ -91,7 +106,11 @@ def templates(text: Any) -> Iterator[str]:
 def test_each_refusal_has_german_words(tmp_path: Path, sections: dict[str, Any]) -> None:
     asked = {"do": "put", "version": "none", "sections": sections, "actor": "web:1"}
     store = Store(tmp_path / "overlay.yaml")
-    answer = edit(asked, write(tmp_path, HOUSE), store, DRIVERS, NOW)
+    secrets = tmp_path / "secrets"
+    (secrets / "folder").mkdir(parents=True)
+    for name, content in SECRETS.items():
+        (secrets / name).write_bytes(content)
+    answer = edit(asked, write(tmp_path, HOUSE), store, DRIVERS, NOW, lambda _address: False)
     assert answer["status"] == "refused"
     known = refusals.templates("de")
     for error in answer["errors"]:

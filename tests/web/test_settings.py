@@ -159,11 +159,54 @@ def test_a_contact_is_added_and_taken_away_but_not_one_of_the_file(house: Web) -
         version = admin.get("/api/v1/settings").json()["version"]
         return admin.post("/settings", data={"version": version, **fields}).status_code
 
+    (house.panel.store.path.parent / "secrets").mkdir()  # type: ignore[attr-defined]
+    (house.panel.store.path.parent / "secrets" / "night_url").write_text("json://localhost\n")  # type: ignore[attr-defined]
     assert post(do="new", part="contacts", name="night_watch", secret="night_url") == 200
     effective = admin.get("/api/v1/settings").json()["effective"]
     assert effective["contacts"]["night_watch"] == {"channels": [{"secret": "night_url"}]}
     assert post(do="drop", part="contacts.night_watch") == 200
     assert post(do="drop", part="contacts.desk") == 422
+
+
+def test_a_contact_whose_secret_is_not_there_is_refused_with_the_remedy(house: Web) -> None:
+    """It was saved with a green message, and no message ever went out."""
+    admin = house.as_("admin")
+    new = {"do": "new", "part": "contacts", "name": "night", "secret": "night_url"}
+    answer = admin.post(
+        "/settings", data={"version": "none", **new}, headers={"Accept-Language": "de"}
+    )
+    assert answer.status_code == 422
+    assert "die Ablage night_url gibt es nicht; bitte die Adresse in" in answer.text
+    assert "/secrets/night_url schreiben" in answer.text
+    assert admin.get("/api/v1/settings").json()["version"] == "none"
+    sections = {"contacts": {"desk": {"channels": [{"secret": "desk_url"}, {"secret": "b_url"}]}}}
+    for way, tag in (("put", '"none"'), ("preview", "")):
+        refused = admin.call(
+            way.upper() if way == "put" else "POST",
+            "/api/v1/settings" + ("" if way == "put" else "/preview"),
+            json=sections,
+            headers={"If-Match": tag},
+        )
+        assert refused.status_code == 422
+        (error,) = refused.json()["errors"]
+        assert error["where"] == "contacts.desk.channels[1]"
+        assert error["what"] == "there is no secret b_url"
+        assert "write the address into" in error["hint"]
+
+
+def test_an_address_that_has_gone_missing_is_named_and_refuses_nothing_else(house: Web) -> None:
+    admin = house.as_("admin")
+    page = admin.get("/settings", headers={"Accept-Language": "de"}).text
+    assert "An diese Kontakte kann keine Nachricht gehen:" in page
+    assert "desk: die Ablage desk_url gibt es nicht" in page
+    (said,) = admin.get("/api/v1/settings").json()["addresses"]
+    assert said.startswith("contacts.desk.channels[0]: there is no secret desk_url; write the")
+    assert saved(house, **{"first.0": "2026-12-24", "mode.0": "off"}).status_code == 200
+    secrets = house.panel.store.path.parent / "secrets"  # type: ignore[attr-defined]
+    secrets.mkdir()
+    (secrets / "desk_url").write_text("json://localhost\n")
+    assert admin.get("/api/v1/settings").json()["addresses"] == []
+    assert "keine Nachricht gehen" not in admin.get("/settings").text
 
 
 def test_without_control_the_page_says_so(house: Web, monkeypatch: pytest.MonkeyPatch) -> None:

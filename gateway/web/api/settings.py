@@ -60,12 +60,14 @@ class PreviewShape(BaseModel):
 
 
 class SettingsShape(PreviewShape):
-    """``overlay`` changes, ``effective`` counts; ``problems``: why the overlay was left out."""
+    """``overlay`` changes, ``effective`` counts; ``problems``: why the overlay was left out;
+    ``addresses``: those of contacts to which no message can go, each with the remedy."""
 
     version: str
     overlay: dict[str, Any]
     effective: dict[str, Any]
     problems: list[str]
+    addresses: list[str]
     before: list[dict[str, Any]]
     timezone: str
     holidays: str | None
@@ -83,7 +85,8 @@ def _plain(sections: Sections) -> dict[str, Any]:
 
 def _shape(answer: dict[str, Any], response: Response) -> SettingsShape:
     response.headers["ETag"] = f'"{answer["version"]}"'
-    return SettingsShape(**answer)
+    addresses = [one["text"] for one in answer["addresses"]]
+    return SettingsShape(**{**answer, "addresses": addresses})
 
 
 @router.get("/api/v1/settings", summary="The settings", responses=problems(503))

@@ -189,6 +189,13 @@ def _alike(days: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**run[0], "last": run[-1]["date"]} for run in runs]
 
 
+def _address(request: Request, one: dict[str, Any]) -> str:
+    """Of a contact that no message can go to: who, why, and the remedy."""
+    contact = one["key"].split(".")[1]
+    message, hint = (refusals.text(language_of(request), part) for part in one["parts"])
+    return f"{contact}: {message}; {hint}"
+
+
 def _page(
     request: Request,
     shown: dict[str, Any],
@@ -216,6 +223,7 @@ def _page(
             "note": note,
             "good": good,
             "others": others or [],
+            "addresses": [_address(request, one) for one in shown["addresses"]],
         },
         status=status,
     )  # fmt: skip
