@@ -183,6 +183,10 @@ done
 for unit in "$here"/systemd/*; do
     put 644 "$unit" "/etc/systemd/system/$(basename "$unit")"
 done
+if [ ! -e "$root/etc/systemd/journald.conf.d/50-portier.conf" ]; then
+    once 644 "$here/system/journald.conf" /etc/systemd/journald.conf.d/50-portier.conf
+    if live; then systemctl try-restart systemd-journald; fi
+fi
 if live; then
     systemctl daemon-reload
     if udevadm control --reload 2>/dev/null; then udevadm trigger --subsystem-match=gpio; fi

@@ -42,7 +42,10 @@ class Kind:
 
     name: str
     lane: Lane
-    life: Literal["calls", "alarms", "doors", "occupancy", "counts", "climate", "points", "gateway"]
+    life: Literal[
+        "calls", "deliveries", "alarms", "doors", "occupancy", "counts", "climate", "points",
+        "gateway",
+    ]  # fmt: skip
     fields: Mapping[str, str]
     doc: str
 
@@ -183,7 +186,7 @@ KINDS: Mapping[str, Kind] = _rows(
     Kind(
         "message",
         "urgent",
-        "calls",
+        "deliveries",
         {
             "delivery": "str",
             "receiver": "str",
@@ -199,7 +202,7 @@ KINDS: Mapping[str, Kind] = _rows(
     Kind(
         "message_confirmed",
         "urgent",
-        "calls",
+        "deliveries",
         {"delivery": "str", "receiver": "str", "command": "str?"},
         "The receipt of a test message was confirmed.",
     ),

@@ -27,6 +27,10 @@ from gateway.journal.schema import HOUR_MS, LANE_INDEX, REASONS, uri
 
 KEEP_BROKEN, KEEP_BROKEN_BYTES = 3, 1_000_000_000
 """Broken files that are set aside: how many, and how large together. The newest always is."""
+BROKEN_LIFE_MS = 90 * 86_400_000
+"""A journal that was set aside holds what the new one has removed by its lives."""
+_PLAUSIBLE_S = 1_767_225_600
+"""2026-01-01: no file of ours is older, unless the clock was wrong."""
 CHECK_WITHIN_S = 0.5
 _LARGEST = 2**53
 _BATCH = 500
@@ -150,12 +154,8 @@ def finish(path: Path) -> None:
 
 def _aside(path: Path) -> Path:
     """The next name for a broken file; the oldest ones beyond the limit are removed."""
-    mark = f"{path.name}.broken-"
-    olds = sorted(
-        old for old in path.parent.glob(f"{mark}*") if not old.name.endswith(("-wal", "-shm"))
-    )
     room, left = KEEP_BROKEN_BYTES - _size(path), KEEP_BROKEN - 1
-    for old in reversed(olds):
+    for old in reversed(_set_aside(path)):
         room, left = room - _size(old), left - 1
         if room < 0 or left < 0:
             _remove(old)
@@ -171,6 +171,30 @@ def _size(file: Path) -> int:
     """Of a file and its -wal, in bytes; 0 for a folder."""
     both = (file, side(file, "-wal"))
     return sum(one.stat().st_size for one in both if one.is_file())
+
+
+def remove_old(path: Path, now_utc_ms: int) -> int:
+    """Remove journals that were set aside longer ago than :data:`BROKEN_LIFE_MS`; how many.
+    The age of one that was written under a wrong clock counts from now."""
+    removed = 0
+    for old in _set_aside(path):
+        with contextlib.suppress(OSError):
+            written_s = old.stat().st_mtime
+            if not _PLAUSIBLE_S <= written_s <= now_utc_ms / 1000 + 86_400:
+                os.utime(old, (now_utc_ms / 1000, now_utc_ms / 1000))
+            elif written_s * 1000 < now_utc_ms - BROKEN_LIFE_MS:
+                _remove(old)
+                side(old, "-wal").unlink(missing_ok=True)
+                removed += 1
+    return removed
+
+
+def _set_aside(path: Path) -> list[Path]:
+    """The journals that were set aside, oldest first."""
+    mark = f"{path.name}.broken-"
+    return sorted(
+        old for old in path.parent.glob(f"{mark}*") if not old.name.endswith(("-wal", "-shm"))
+    )
 
 
 def _remove(old: Path) -> None:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from gateway.core.facts import KINDS, LANES, Fact, Lane
 from gateway.core.machine import Ms, UtcMs
-from gateway.journal import audit
+from gateway.journal import audit, recovery
 from gateway.journal.reader import Boot, boots
 from gateway.journal.schema import HOUR_MS, LANE_INDEX
 from gateway.journal.store import Numbered, Store, add_absent
@@ -88,7 +88,7 @@ class Upkeep:
                 yield from self.forget()
                 yield from self.expire()
                 yield from self.drop_boots()
-                if self._gone:
+                if +self._gone:
                     yield from self._wipe()
             yield from self.fit_audit()
             yield from self.fit()
@@ -106,6 +106,7 @@ class Upkeep:
         if self._store.utc_offset_ms is None:
             return
         now_utc_ms = self._now_ms() + self._store.utc_offset_ms
+        self._gone["broken"] += recovery.remove_old(self._store.path, now_utc_ms)
         for life, life_ms in self._lives.items():
             before = now_utc_ms - life_ms
             if life == "audit":
@@ -387,6 +388,7 @@ class Upkeep:
             yield 0
 
     def _say(self) -> None:
+        self._gone = +self._gone
         if self._gone:
             detail = ", ".join(f"{what} {count}" for what, count in sorted(self._gone.items()))
             deleted = self._gone.total()

@@ -8,6 +8,7 @@ from typing import Any
 from gateway.settings import hints_people
 from gateway.settings.check_points import header_line
 from gateway.settings.draft import Draft
+from gateway.settings.model import Retention
 from gateway.settings.model_rooms import Room
 from gateway.settings.reading import Loc, Part, place
 
@@ -41,6 +42,7 @@ def hints(draft: Draft) -> tuple[str, ...]:
         *_leafless(draft),
         *_holidays(draft),
         *_special_lines(draft),
+        *_logs(draft),
     ]
     for section, name, loc, text in hints_people.found(draft):
         found.append(_hint(getattr(draft, section)[name], loc, text))
@@ -48,6 +50,18 @@ def hints(draft: Draft) -> tuple[str, ...]:
 
 
 Hint = tuple[str, int, int, str]
+
+
+def _logs(draft: Draft) -> list[Hint]:
+    """The roles only write logs; what removes them is the system's journal."""
+    part = draft.retention
+    if part is None or part.value is None or part.value.logs_ms == Retention().logs_ms:
+        return []
+    text = (
+        "is done by the system's journal: write MaxRetentionSec= into "
+        "/etc/systemd/journald.conf.d/50-portier.conf, then systemctl restart systemd-journald"
+    )
+    return [_hint(part, ("logs",), text)]
 
 
 def _hint(part: Part[Any], loc: Loc, text: str, *, at_key: bool = False) -> Hint:

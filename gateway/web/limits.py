@@ -10,7 +10,7 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -59,9 +59,11 @@ class Reused(Exception):
 class Once(Generic[T]):
     """Does the same thing for the same key only once and gives every caller its answer."""
 
+    LIFE_S: ClassVar[float] = 600
+
     def __init__(
         self,
-        life_s: float = 600,
+        life_s: float = LIFE_S,
         keys: int = 2000,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:

@@ -36,6 +36,8 @@ class Options:
     bench: bool = False
     retention: Mapping[str, int] = field(default_factory=dict)
     """Life of each class of facts, in milliseconds."""
+    systemd: bool = False
+    """Whether the logs go to the system's journal."""
     store: str = ""
     """Where the recorder writes, without secrets; empty: nowhere."""
     broker: str = ""

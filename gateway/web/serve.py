@@ -18,6 +18,7 @@ from gateway.settings.model import Settings
 from gateway.settings.model_link import Web
 from gateway.web.app import create_server_app, make_site
 from gateway.web.options import ListenError, Options
+from gateway.web.retention import under_systemd
 from gateway.web.site import Site
 from gateway.web.terminals import terminals_of
 from gateway.web.users import Users
@@ -133,6 +134,7 @@ def options_of(settings: Settings, state: Path, overrides: Mapping[str, Any]) ->
         "tls_key": Path(web.tls.key) if web.tls else None,
         "second_factor": web.second_factor,
         "bench": settings.gateway.bench,
+        "systemd": under_systemd(),
         "retention": {name.removesuffix("_ms"): life for name, life in lives.items()},
         "store": "" if record is None else record.store,
         "broker": broker,

@@ -60,20 +60,29 @@ def browser_of(agent: str) -> str:
 class Sessions(Store):
     """Ids are kept as SHA-256 of 256 random bits."""
 
+    session_life_s: float = SESSION_LIFE_S
+    """As configured; never longer than the cookie lives."""
+
     def start_session(self, user_id: int, browser: str = "") -> str:
         """The secret for the cookie; it is kept nowhere else. ``browser``: see
         :func:`browser_of`."""
         secret, now = secrets.token_urlsafe(32), self._now()
+        self.tidy_sessions()
         with self._change() as db:
-            db.execute(
-                "DELETE FROM sessions WHERE created < ? OR seen < ?",
-                (now - SESSION_LIFE_S, now - SESSION_IDLE_S),
-            )
             db.execute(
                 "INSERT INTO sessions (hash, user, created, seen, browser) VALUES (?, ?, ?, ?, ?)",
                 (hashed(secret), user_id, now, now, browser),
             )
         return secret
+
+    def tidy_sessions(self) -> None:
+        """Remove the log-ins that are over."""
+        now = self._now()
+        with self._change() as db:
+            db.execute(
+                "DELETE FROM sessions WHERE created < ? OR seen < ?",
+                (now - self.session_life_s, now - SESSION_IDLE_S),
+            )
 
     def session(self, session_hash: str, *, touch: bool = True) -> User | None:
         """The user of a session that still counts. ``touch``: it is being used right now."""
@@ -83,7 +92,7 @@ class Sessions(Store):
             " JOIN users u ON u.id = s.user WHERE s.hash = ? AND s.created > ? AND s.seen > ?"
             " AND u.removed IS NULL",
             session_hash,
-            now - SESSION_LIFE_S,
+            now - self.session_life_s,
             now - SESSION_IDLE_S,
         )
         if row is None:
@@ -104,7 +113,7 @@ class Sessions(Store):
             rows = self._db.execute(
                 "SELECT hash, created, seen, browser FROM sessions"
                 " WHERE user = ? AND created > ? AND seen > ? ORDER BY seen DESC, created DESC",
-                (user_id, now - SESSION_LIFE_S, now - SESSION_IDLE_S),
+                (user_id, now - self.session_life_s, now - SESSION_IDLE_S),
             ).fetchall()
         return [Session(session_id(row[0]), *row[1:]) for row in rows]
 

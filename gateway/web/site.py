@@ -11,6 +11,7 @@ from gateway.web.limits import Buckets, Once, Signer
 from gateway.web.live import Hub
 from gateway.web.options import Options
 from gateway.web.records import Records
+from gateway.web.retention import session_life_ms
 from gateway.web.scene import Scene
 from gateway.web.testbook import TestBook
 from gateway.web.users import Users
@@ -38,6 +39,7 @@ class Site:
         self.login_by_peer = Buckets(burst=15, every_s=10)
         self.login_all = Buckets(burst=60, every_s=1)
         self.hub = Hub(house, records, users, self.scene, limit=options.max_live)
+        users.session_life_s = session_life_ms(options) / 1000
         self.testbook = TestBook(options.users, options.retention.get("testbook"))
         self.weeks = Weeks(options.users, options.zone)
         self._words = lru_cache(maxsize=4)(lambda language: Words(language, options.zone))

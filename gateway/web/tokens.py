@@ -21,8 +21,8 @@ class Tokens(Store):
         secret, now = "portier_" + secrets.token_urlsafe(32), self._now()
         values = (good_name(name), known_role(role), hashed(secret), now, now + days * 86_400, by)
         try:
+            self.tidy_tokens()
             with self._change() as db:
-                db.execute("DELETE FROM tokens WHERE expires < ?", (now,))
                 db.execute(
                     "INSERT INTO tokens (name, role, hash, created, expires, by)"
                     " VALUES (?, ?, ?, ?, ?, ?)",
@@ -31,6 +31,11 @@ class Tokens(Store):
         except sqlite3.IntegrityError as error:
             raise UserError("name_taken", f"there is a token {name} already") from error
         return secret
+
+    def tidy_tokens(self) -> None:
+        """Remove those that have run out."""
+        with self._change() as db:
+            db.execute("DELETE FROM tokens WHERE expires < ?", (self._now(),))
 
     def list_tokens(self) -> list[Token]:
         with self._lock:

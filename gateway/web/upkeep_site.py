@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from gateway.journal.reader import Reader
-from gateway.web import upkeep
+from gateway.web import retention, upkeep
 from gateway.web.records import Unavailable
 from gateway.web.site import Site
 from gateway.web.upkeep import Gaps, Month
@@ -55,9 +55,9 @@ async def upkeep_of(site: Site) -> Upkeep:
 
 async def keep_weeks(site: Site) -> None:
     """Once a day, work out the weeks of all doors, so that none expires before it is kept and
-    the page finds them ready, and take old pages out of the test book. Runs until cancelled."""
+    the page finds them ready, and remove what has reached its life. Runs until cancelled."""
     while True:
-        site.testbook.tidy(site.house.now_utc_ms)
+        retention.tidy(site)
         doors = list(told(site, "doors"))
         try:
             for door in doors:

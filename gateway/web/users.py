@@ -54,6 +54,11 @@ class Users(Sessions, Tokens, Factors):
         super().__init__(path, now)
         self._nobody = _hash_of_nobody()
 
+    def tidy(self) -> None:
+        """Remove log-ins and tokens that are over."""
+        self.tidy_sessions()
+        self.tidy_tokens()
+
     # --- users -----------------------------------------------------------------------
 
     def list_users(self) -> list[User]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from gateway.core.facts import Json
+from gateway.web import retention
 from gateway.web.access import (
     Maintenance,
     MaintenanceProved,
@@ -137,8 +138,18 @@ async def guarantees(who: View, site: TheSite) -> list[GuaranteeTold]:
 @router.get("/api/v1/kept", summary="What is stored, and how long", responses=problems())
 async def kept(who: View, site: TheSite) -> KeptTold:
     """What is stored and for how long (seconds), from the running configuration."""
+    found = retention.rows(site.options)
     return {
-        "lives_s": {name: life // 1000 for name, life in site.options.retention.items()},
+        "lives_s": {row.id: row.life_ms // 1000 for row in found if row.life_ms is not None},
+        "rows": [
+            {
+                "id": row.id,
+                "life_s": None if row.life_ms is None else row.life_ms // 1000,
+                "until": row.until,
+                "enforced_by": row.enforcer,
+            }
+            for row in found
+        ],
         "broker": site.options.broker,
         "store": site.options.store,
     }

@@ -320,10 +320,21 @@ class CountersShape(BaseModel):
     points: dict[str, PointTally]
 
 
+class RetainedShape(BaseModel):
+    """``life_s``: seconds at most; ``None``: it ends as ``until`` says. ``enforced_by``: the code
+    that removes it; empty: nothing does."""
+
+    id: str
+    life_s: int | None
+    until: str
+    enforced_by: str
+
+
 class KeptShape(BaseModel):
-    """``lives_s``: how long each class of facts is kept, in seconds. Empty: there is none."""
+    """``lives_s``: how long what is stored lives at most, in seconds; ``rows``: all of it."""
 
     lives_s: dict[str, int]
+    rows: list[RetainedShape]
     broker: str
     store: str
 

@@ -85,7 +85,7 @@ def _plain(sections: Sections) -> dict[str, Any]:
 
 def _shape(answer: dict[str, Any], response: Response) -> SettingsShape:
     response.headers["ETag"] = f'"{answer["version"]}"'
-    addresses = [one["text"] for one in answer["addresses"]]
+    addresses = [one["text"] for one in answer.get("addresses", ())]
     return SettingsShape(**{**answer, "addresses": addresses})
 
 

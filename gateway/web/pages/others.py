@@ -6,32 +6,19 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.core.facts import KINDS
-from gateway.web import benching
+from gateway.web import benching, retention
 from gateway.web.access import Staff, TheSite, View
 from gateway.web.auth import form_of
 from gateway.web.problems import Problem
 from gateway.web.render import page
 
 router = APIRouter(include_in_schema=False)
-OWN_LIVES = ("audit", "deliveries", "testbook", "sessions", "logs")
 
 
 @router.get("/kept")
 async def kept(request: Request, who: View, site: TheSite) -> Response:
     """What is stored and for how long, from the running configuration."""
-    classes: dict[str, list[str]] = {}
-    for kind in KINDS.values():
-        classes.setdefault(kind.life, []).append(kind.name)
-    lives = site.options.retention
-    return page(
-        request,
-        "kept.html",
-        {
-            "classes": [(life, kinds, lives.get(life)) for life, kinds in classes.items()],
-            "own": [(life, lives[life]) for life in OWN_LIVES if life in lives],
-        },
-    )
+    return page(request, "kept.html", {"rows": retention.rows(site.options)})
 
 
 @router.get("/bench")

@@ -223,7 +223,7 @@ def _page(
             "note": note,
             "good": good,
             "others": others or [],
-            "addresses": [_address(request, one) for one in shown["addresses"]],
+            "addresses": [_address(request, one) for one in shown.get("addresses", ())],
         },
         status=status,
     )  # fmt: skip

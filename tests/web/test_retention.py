@@ -1,0 +1,328 @@
+"""Each row of "Was gespeichert wird": something older than it says is made, and is removed."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, date, datetime
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from gateway.core.facts import KINDS, LANES, Fact
+from gateway.journal import recovery
+from gateway.journal.audit import AuditEntry
+from gateway.journal.queue import Work
+from gateway.journal.reader import Reader
+from gateway.journal.retention import Upkeep
+from gateway.journal.store import Store as Journal
+from gateway.recorder import state as recorder
+from gateway.settings.model import Retention
+from gateway.settings.overlay_file import VERSIONS_MOST
+from gateway.settings.overlay_file import Store as Overlay
+from gateway.web import retention
+from gateway.web.limits import Once
+from gateway.web.options import Options
+from gateway.web.retention import Retained, rows, system_log_ms, tidy
+from gateway.web.sessions import SESSION_IDLE_S
+from gateway.web.users import hashed
+from gateway.web.weeks import Week, Weeks
+from tests.web.conftest import Clock, Web
+
+DAY_MS = 86_400_000
+NOW_MS = 1_900_000_000_000
+CONFIGURED = {name.removesuffix("_ms"): life for name, life in Retention().model_dump().items()}
+
+
+def options(state: Path, **more: object) -> Options:
+    return Options(state=state, retention=CONFIGURED, store="sqlite:history.sqlite", **more)  # type: ignore[arg-type]
+
+
+def of(state: Path, name: str) -> Retained:
+    return next(row for row in rows(options(state), ()) if row.id == name)
+
+
+def life_ms(state: Path, name: str) -> int:
+    found = of(state, name).life_ms
+    assert found is not None
+    return found
+
+
+# --- one function for each row: whether what is younger stays, and what is older goes -----------
+
+
+def in_the_journal(name: str, tmp_path: Path) -> None:
+    """A fact of every kind of the class, one day before and one after the end of its life."""
+    store = Journal(tmp_path / "journal.sqlite", "boot-1")
+    kinds = [kind for kind in KINDS.values() if kind.life == name]
+    life = life_ms(tmp_path, name)
+    ages = [2 * DAY_MS + life, DAY_MS // 2]
+    now = life + 3 * DAY_MS
+    for age in ages:
+        facts = [Fact(kind.name, "x", now - age, {}) for kind in kinds]
+        audit = [AuditEntry("web:1", "x", "x", "accepted", now - age)] if name == "audit" else []
+        entries = [(i, LANES[0], fact) for i, fact in enumerate(facts)]
+        store.write(Work(facts=entries, audit=audit, utc_offset_ms=NOW_MS - now))
+    upkeep = Upkeep(
+        store,
+        lives={name: life},
+        limit_bytes=10**9,
+        now_ms=lambda: now,
+        told=lambda _: None,
+        note=lambda _: None,
+    )
+    for _ in upkeep.expire():
+        pass
+    left = store.connection.execute("SELECT count(*) FROM fact").fetchone()[0]
+    entries_left = store.connection.execute("SELECT count(*) FROM audit").fetchone()[0]
+    store.close(clean=False)
+    assert (left, entries_left) == ((0, 1) if name == "audit" else (len(kinds), 0))
+
+
+def broken(tmp_path: Path) -> None:
+    journal, life = tmp_path / "journal.sqlite", life_ms(tmp_path, "broken")
+    store = Journal(journal, "boot-1")
+    store.write(Work(facts=[], utc_offset_ms=NOW_MS))
+    for number, age in enumerate((life + DAY_MS, life - DAY_MS)):
+        old = Path(f"{journal}.broken-2030{number}")
+        for one in (old, Path(f"{old}-wal")):
+            one.write_bytes(b"people")
+            os.utime(one, ((NOW_MS - age) / 1000,) * 2)
+    strange = Path(f"{journal}.broken-1970")
+    strange.write_bytes(b"people")
+    os.utime(strange, (60, 60))
+    upkeep = Upkeep(
+        store, lives={}, limit_bytes=10**9, now_ms=lambda: 0, told=lambda _: None,
+        note=lambda _: None,
+    )  # fmt: skip
+    for _ in upkeep.expire():
+        pass
+    store.close(clean=False)
+    left = {path.name for path in tmp_path.glob("*.broken-*")}
+    assert left == {
+        "journal.sqlite.broken-20301", "journal.sqlite.broken-20301-wal",
+        "journal.sqlite.broken-1970",
+    }  # fmt: skip
+    assert strange.stat().st_mtime == NOW_MS / 1000, "its age counts from now"
+    assert recovery.remove_old(journal, NOW_MS + life + DAY_MS) == 2
+
+
+def page(tmp_path: Path) -> Web:
+    return Web(tmp_path, retention=CONFIGURED)
+
+
+def book_of_tests(tmp_path: Path, *, signed: bool) -> None:
+    web = page(tmp_path)
+    name = "testbook" if signed else "testbook_open"
+    life, now = life_ms(tmp_path, name), web.site.house.now_utc_ms
+    with sqlite3.connect(web.options.users) as db:
+        for subject, age in (("old", life + DAY_MS), ("new", life - DAY_MS)):
+            db.execute(
+                "INSERT INTO testbook (kind, subject, name, begun_ms, after_row, steps, signed_ms)"
+                " VALUES ('call', ?, 'x', ?, 0, '[]', ?)",
+                (subject, now - age, now - age if signed else None),
+            )
+    db.close()
+    tidy(web.site)
+    with closing(sqlite3.connect(web.options.users)) as db:
+        assert db.execute("SELECT subject FROM testbook").fetchall() == [("new",)]
+    web.close()
+
+
+def sessions(tmp_path: Path) -> None:
+    web, clock = page(tmp_path), Clock(NOW_MS / 1000)
+    web.users._now = clock
+    user = web.users.add_user("anna", "staff", "correct horse battery")
+    old = hashed(web.users.start_session(user.id))
+    life_s, begun = life_ms(tmp_path, "sessions") / 1000, clock.now
+    while clock.now < begun + life_s - SESSION_IDLE_S:
+        clock.now += SESSION_IDLE_S - 1
+        assert web.users.session(old) is not None
+    clock.now = begun + life_s + 1
+    new = web.users._db.execute("SELECT count(*) FROM sessions").fetchone()[0]
+    assert new == 1, "it is over, and nobody has logged in since"
+    tidy(web.site)
+    assert web.users._db.execute("SELECT count(*) FROM sessions").fetchone()[0] == 0
+    web.close()
+
+
+def tokens(tmp_path: Path) -> None:
+    web, clock = page(tmp_path), Clock(NOW_MS / 1000)
+    web.users._now = clock
+    web.users.add_token("short", "view", 1, "x")
+    web.users.add_token("long", "view", 3650, "x")
+    clock.now += 2 * 86_400
+    tidy(web.site)
+    assert [token.name for token in web.users.list_tokens()] == ["long"]
+    web.close()
+
+
+def users(tmp_path: Path) -> None:
+    web = page(tmp_path)
+    web.add("anna example", "staff")
+    web.add("boss", "admin")
+    web.users.remove_user("anna example")
+    assert web.users._db.execute("SELECT password FROM users WHERE id = 1").fetchone() == ("",)
+    web.users.forget("anna example")
+    web.close()
+    for file in web.options.users.parent.iterdir():
+        assert b"anna example" not in file.read_bytes()
+
+
+def answers(tmp_path: Path) -> None:
+    now = [0.0]
+    once: Once[int] = Once(monotonic=lambda: now[0])
+    made: list[int] = []
+
+    async def answer() -> int:
+        made.append(1)
+        return len(made)
+
+    async def ask() -> None:
+        assert await once.do("key", "x", answer) == 1
+        now[0] = life_ms(tmp_path, "answers") / 1000 - 1
+        assert await once.do("key", "x", answer) == 1
+        now[0] += 2
+        assert await once.do("key", "x", answer) == 2
+
+    asyncio.run(ask())
+
+
+def door_weeks(tmp_path: Path) -> None:
+    weeks = Weeks(tmp_path / "web.sqlite", UTC)
+    now = datetime.fromtimestamp(NOW_MS / 1000, UTC).date()
+    life = life_ms(tmp_path, "door_weeks") // DAY_MS
+    for age in (life + 8, life - 8):
+        day = date.fromordinal(now.toordinal() - age)
+        weeks._keep("front", [Week(day, 1, 5)], date(2000, 1, 1))
+    Journal(tmp_path / "journal.sqlite", "boot-1").close(clean=False)
+    reader = Reader(tmp_path / "journal.sqlite")
+    weeks.of(reader, "another", NOW_MS)
+    reader.close()
+    with closing(sqlite3.connect(tmp_path / "web.sqlite")) as db:
+        found = db.execute("SELECT monday FROM door_weeks WHERE door = 'front'").fetchall()
+    assert found == [(date.fromordinal(now.toordinal() - life + 8).isoformat(),)]
+
+
+def versions(tmp_path: Path) -> None:
+    overlay = Overlay(tmp_path / "overlay.yaml")
+    for number in range(VERSIONS_MOST + 5):
+        overlay.write(f"# web:{number}\n", NOW_MS)
+    assert VERSIONS_MOST == 20, "as the page says"
+    assert len(overlay.before()) == VERSIONS_MOST
+
+
+def recorders(tmp_path: Path) -> None:
+    life = life_ms(tmp_path, "recorder")
+    state = recorder.RecorderState(tmp_path / "state.sqlite")
+    for seq, age in enumerate((life + DAY_MS, life - DAY_MS)):
+        state._db.execute("INSERT INTO moved VALUES ('g', 'j', 'l', ?, ?)", (seq, NOW_MS - age))
+    state.forget_old(NOW_MS)
+    assert state._db.execute("SELECT seq FROM moved").fetchall() == [(1,)]
+    state.close()
+
+
+CASES: dict[str, Callable[[Path], None]] = {
+    **{
+        name: partial(in_the_journal, name)
+        for name in sorted({kind.life for kind in KINDS.values()} | {"audit"})
+    },
+    "broken": broken,
+    "testbook": partial(book_of_tests, signed=True),
+    "testbook_open": partial(book_of_tests, signed=False),
+    "sessions": sessions,
+    "tokens": tokens,
+    "users": users,
+    "answers": answers,
+    "door_weeks": door_weeks,
+    "versions": versions,
+    "recorder": recorders,
+}
+NOT_OURS = {"recorded", "logs"}
+"""Nothing of ours removes them, and the page says so."""
+ELSEWHERE = {"aside"}
+"""A number of rows and no life; tests/recorder shows that there are never more."""
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_older_than_the_page_says_is_removed(tmp_path: Path, name: str) -> None:
+    CASES[name](tmp_path)
+
+
+def test_every_row_has_its_case_and_names_code_that_there_is(tmp_path: Path) -> None:
+    found = {row.id: row for row in rows(options(tmp_path), ())}
+    assert set(found) == set(CASES) | NOT_OURS | ELSEWHERE
+    for name in (*CASES, *ELSEWHERE):
+        module, _, way = found[name].enforcer.partition(":")
+        code = importlib.import_module(module)
+        for step in way.split("."):
+            code = getattr(code, step)
+        assert callable(code)
+    assert {found[name].enforcer for name in NOT_OURS} == {""}
+    assert retention.RECORDED_MS == recorder.MOVED_KEPT_MS
+
+
+def test_what_the_configuration_names_is_shown_as_it_is_enforced(tmp_path: Path) -> None:
+    """Every life of ``retention:`` has its row, and no row promises more than what is done."""
+    shown = {row.id: row.life_ms for row in rows(options(tmp_path), ())}
+    assert set(CONFIGURED) <= set(shown)
+    for name in set(CONFIGURED) - {"logs"}:
+        assert shown[name] == CONFIGURED[name], name
+    long = Options(state=tmp_path, retention={"sessions": 90 * DAY_MS})
+    assert {row.id: row.life_ms for row in rows(long, ())}["sessions"] == 30 * DAY_MS
+    short = Web(tmp_path, retention={"sessions": DAY_MS})
+    assert short.users.session_life_s == 86_400
+    short.close()
+
+
+@pytest.mark.parametrize(
+    ("files", "days"),
+    [
+        ({}, None),
+        ({"etc/journald.conf": "[Journal]\n#MaxRetentionSec=1day\n"}, None),
+        ({"etc/journald.conf": "[Journal]\nMaxRetentionSec=0\n"}, None),
+        ({"etc/journald.conf": "[Journal]\nMaxRetentionSec=2week\n"}, 14),
+        ({"etc/journald.conf.d/50-portier.conf": "[Journal]\nMaxRetentionSec=14day\n"}, 14),
+        ({"etc/journald.conf.d/50-portier.conf": "MaxRetentionSec=14day\n",
+          "etc/journald.conf.d/90-owner.conf": "MaxRetentionSec = 3d 24h\n"}, 4),
+        ({"lib/journald.conf.d/50-a.conf": "MaxRetentionSec=14day\n",
+          "etc/journald.conf.d/50-a.conf": "[Journal]\n"}, None),
+        ({"etc/journald.conf": "MaxRetentionSec=long\n"}, None),
+    ],
+)  # fmt: skip
+def test_logs_live_as_long_as_the_systems_journal_says(
+    tmp_path: Path, files: dict[str, str], days: int | None
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    folders = [tmp_path / "lib", tmp_path / "etc"]
+    assert system_log_ms(folders) == (None if days is None else days * DAY_MS)
+    row = rows(options(tmp_path, systemd=True), folders)[-1]
+    assert (row.life_ms is None) == (row.until == "system")
+    assert row.enforcer == "systemd-journald"
+
+
+def test_the_installer_sets_the_life_that_the_configuration_has() -> None:
+    folder = Path(__file__).resolve().parents[2] / "deploy"
+    text = (folder / "system" / "journald.conf").read_text()
+    assert f"\nMaxRetentionSec={CONFIGURED['logs'] // DAY_MS}day\n" in text
+    assert "/etc/systemd/journald.conf.d/50-portier.conf" in (folder / "install.sh").read_text()
+
+
+def test_the_page_and_the_api_show_the_same_rows(tmp_path: Path) -> None:
+    web = Web(tmp_path, retention=CONFIGURED, store="sqlite:history.sqlite")
+    told = web.as_("view").get("/api/v1/kept").json()
+    assert {row["id"] for row in told["rows"]} == set(CASES) | NOT_OURS | ELSEWHERE
+    assert told["lives_s"]["deliveries"] == 365 * 86_400
+    assert "logs" not in told["lives_s"], "nothing is stored on a terminal"
+    page = web.as_("view").get("/kept", headers={"Accept-Language": "de"}).text
+    for words in ("90 Tage", "10 Jahre", "nicht gespeichert, nur auf dem Terminal", "14 Tage"):
+        assert (words in page) is (words != "14 Tage")
+    assert "Nachricht" in page
+    web.close()
