@@ -60,6 +60,7 @@ class Parts:
                 "answer": door.answer,
                 "settled": door.settled,
                 "result": door.result,
+                "now": door.now,
             }
         for room in scene.rooms:
             values[f"html:room.{room.id}"] = fragment(

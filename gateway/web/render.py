@@ -66,9 +66,12 @@ def script_words(words: Words) -> str:
 
 
 def answer_for(door: DoorScene, note: dict[str, str], words: Words) -> str:
-    """What to say after a form: what the leaf did once that is known, else what we were told."""
+    """What to say after a form: what the leaf did once that is known, else what we were told, as
+    long as nothing has changed since."""
     if note.get("command") and note["command"] == door.command:
         return door.answer
+    if note.get("now", door.now) != door.now:
+        return ""
     return words.get(note.get("text", ""))
 
 

@@ -26,6 +26,9 @@ SLOW_EVIDENCE_MS = 120_000
 """Evidence that lasts this long is shown with its time; all other is of the last minute."""
 SEVERITIES = ("emergency", "urgent", "fault", "notice")
 
+LATER_MS = 2_000
+"""A state of the leaf that began so long after a result is not what the result speaks of."""
+
 
 class Scene:
     """``name_of`` turns an actor such as ``web:3`` into a name for people who may see it."""
@@ -153,19 +156,37 @@ class Scene:
             return ""
         return self.w.get(f"reason.{reason}") or self.w.get(f"why.{reason}", reason)
 
-    def _result(self, door: Mapping[str, Any]) -> tuple[str, str, bool]:
-        """Command, sentence and whether it is final: what the leaf did for the last request."""
+    def _result(self, door: Mapping[str, Any]) -> tuple[str, str, str]:
+        """Command, sentence and result of the last request: what the leaf did for it, never in
+        contradiction to what the leaf does now. Without a sentence it is of no interest any more;
+        ``over``: it was so, and is not now."""
         last = door.get("last_result")
         if not last:
-            return "", "", True
-        result, took = str(last["result"]), last.get("press_to_open_ms")
-        if result == "opened" and took is not None:
-            text = self.w("result.opened", seconds=self.w.number(took / 1000, 1))
-        elif result == "opened":
-            text = self.w("result.opened_plain")
-        else:
-            text = self.w.get(f"result.{result}")
-        return str(last.get("command") or ""), text, result != "pending"
+            return "", "", ""
+        command, result = str(last.get("command") or ""), str(last["result"])
+        state, since_ms = str(door["state"]), door.get("since_ms")
+        later = since_ms is not None and since_ms - int(last.get("at_ms") or 0) > LATER_MS
+        text, result = self._result_now(result, last.get("press_to_open_ms"), state, later=later)
+        if result == "over" and state == "closed" and text:
+            text = f"{text} {self.w('result.closed_again', since=self.since(since_ms))}"
+        return command, text, result
+
+    def _result_now(
+        self, result: str, took_ms: int | None, state: str, *, later: bool
+    ) -> tuple[str, str]:
+        """Sentence and result. ``later``: the leaf's state began after the result."""
+        seconds = "" if took_ms is None else self.w.number(took_ms / 1000, 1)
+        if result == "opened" and state == "open":
+            key = "result.opened" if seconds else "result.opened_plain"
+            return ("" if later else self.w(key, seconds=seconds)), result
+        if result == "opened":
+            key = "result.was_open" if seconds else "result.was_open_plain"
+            return self.w(key, seconds=seconds), "over"
+        if result == "did_not_open" and (later or state == "open"):
+            return "", "over"
+        if result == "assumed_open" and state == "closed":
+            return self.w("result.assumed_over"), "over"
+        return self.w.get(f"result.{result}"), result
 
     def _mode_detail(self, door: Mapping[str, Any]) -> str:
         source = self.w.get(f"source.{door['mode_source']}", str(door["mode_source"]))
@@ -197,7 +218,7 @@ class Scene:
         why = "" if ok else self.reason(can.get("reason") or "unknown")
         if not self.house.connected:
             why = self.reason("no_panel")
-        command, answer, settled = self._result(door)
+        command, answer, result = self._result(door)
         return DoorScene(
             id=id,
             name=str(door.get("name") or id),
@@ -217,8 +238,9 @@ class Scene:
             why=why,
             command=command,
             answer=answer,
-            settled=settled,
-            result=str((door.get("last_result") or {}).get("result") or ""),
+            settled=result != "pending",
+            result=result,
+            now=f"{door['state']}|{door['mode']}|{can.get('reason') or ''}|{self.house.connected}",
         )
 
     def subject(self, subject: str) -> str:

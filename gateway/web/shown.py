@@ -29,6 +29,8 @@ class DoorScene:
     answer: str
     settled: bool
     result: str
+    now: str
+    """Changes with everything that an answer to a request may speak of."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,8 @@ class FakeControl:
         self._lock = threading.RLock()
         self.opens_after_s: float | None = 0.2
         self.opens_within_s = 0.8
+        self.outcome = "accepted"
+        """What becomes of a request that a door takes: accepted, extended or refused."""
         self.commands: list[Any] = []
         self.audits: list[AuditNote] = []
         self.benches: list[Bench] = []
@@ -245,14 +247,16 @@ class FakeControl:
             reason = "" if can["ok"] else can["reason"]
             if can["needs_reason"] and not command.reason:
                 reason = "reason_needed"
-            outcome = "refused" if reason else "accepted"
+            if self.outcome == "refused":
+                reason = "interlock"
+            outcome = "refused" if reason else self.outcome
             asked = {
                 "outcome": outcome, "reason": reason or None, "activator": None,
                 "activator_kind": None, "side": None, "by": command.issuer.name,
                 "at_ms": now_ms(),
             }  # fmt: skip
             door["last_refusal" if reason else "last_request"] = asked
-            if not reason:
+            if outcome == "accepted":
                 door["last_result"] = {
                     "result": "pending", "command": command.id, "at_ms": now_ms(),
                     "press_to_open_ms": None,
@@ -261,7 +265,7 @@ class FakeControl:
         data = {"outcome": outcome, "reason": reason, "by": command.issuer.name,
                 "command": command.id}  # fmt: skip
         fact = Fact("door_request", command.door, now_ms(), data)
-        return Reply(command.id, "refused" if reason else "accepted", reason), fact
+        return Reply(command.id, outcome, reason), fact  # type: ignore[arg-type]  # a status
 
     def _later(self, command: OpenDoor) -> None:
         opens = self.opens_after_s is not None

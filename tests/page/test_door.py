@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from tests.page.conftest import Gateway, Open
+from tests.page.fake import now_ms
 
 pytestmark = pytest.mark.page
 
@@ -54,3 +55,85 @@ def test_the_armed_button_goes_back_by_itself(gateway: Gateway, visit: Open) -> 
     page.clock.fast_forward(5100)
     expect(button).to_contain_text("Tür öffnen")
     assert gateway.control.commands == []
+
+
+def leaf(gateway: Gateway, state: str, **more: object) -> None:
+    """The leaf of the front door moves, whoever moved it."""
+    seen = {"closed": "closed", "open": "open"}.get(state, "unknown")
+    gateway.control.change(
+        lambda s: s["doors"]["front"].update(state=state, leaf=seen, since_ms=now_ms(), **more)
+    )
+
+
+def press_twice(page: Page) -> None:
+    page.locator("[data-open=front] button").click()
+    expect(page.locator("[data-open=front] button")).to_have_class("act armed")
+    page.locator("[data-open=front] button").click()
+
+
+ANSWERS = {
+    "de": ("Die Tür ist offen (nach 0,2 s).", "Die Tür ging auf (nach 0,2 s). Wieder geschlossen"),
+    "en": ("The door is open (after 0.2 s).", "The door opened (after 0.2 s). Closed again"),
+}
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+@pytest.mark.parametrize("script", [True, False])
+def test_the_answer_to_a_press_follows_the_leaf(
+    gateway: Gateway, visit: Open, language: str, script: bool
+) -> None:
+    """It said that the door is open for as long as nobody asked anew."""
+    gateway.users.set_preferences(gateway.users.by_name("staff").id, language, 15)
+    is_open, was_open = ANSWERS[language]
+    page = visit("/", role="staff", java_script_enabled=script)
+    press_twice(page)
+    answer = page.locator("#answer-front")
+    expect(answer).to_have_text(is_open, timeout=30_000)
+    leaf(gateway, "closed")
+    expect(answer).to_contain_text(was_open, timeout=30_000)
+    expect(answer).not_to_have_text(is_open)
+    if script:
+        leaf(gateway, "open")  # by somebody else, later: nothing of ours to say
+        expect(answer).not_to_contain_text("(")
+
+
+def test_no_other_answer_stays_beside_a_door_that_has_changed(
+    gateway: Gateway, visit: Open
+) -> None:
+    """An extension, a refusal, an armed button: each was said of a door that was so then."""
+    page = visit("/", role="staff", quiet=False)  # the browser names each refusal
+    button, answer = page.locator("[data-open=front] button"), page.locator("#answer-front")
+    leaf(gateway, "open")
+    expect(page.locator("#door-front .state")).to_contain_text("Offen")
+    gateway.control.outcome = "extended"
+    press_twice(page)
+    expect(answer).to_contain_text("verlängert")
+    leaf(gateway, "closed")
+    expect(answer).to_be_empty()
+
+    gateway.control.outcome = "refused"
+    press_twice(page)
+    expect(answer).not_to_be_empty()
+    expect(answer).to_have_class("answer bad")
+    leaf(gateway, "opening")
+    expect(answer).to_be_empty()
+    leaf(gateway, "closed")
+
+    expect(page.locator("#door-front .state")).to_contain_text("Geschlossen")
+    button.click()
+    expect(answer).to_contain_text("Noch einmal tippen")
+    off = {"staff": {"ok": False, "reason": "mode_off", "needs_reason": False}}
+    leaf(gateway, "closed", mode="off", can_open=off)
+    expect(button).to_have_attribute("aria-disabled", "true")
+    expect(answer).to_be_empty()
+
+
+def test_a_door_that_did_not_open_and_is_open_now_is_not_said_to_be_closed(
+    gateway: Gateway, visit: Open
+) -> None:
+    gateway.control.opens_after_s = None
+    page = visit("/", role="staff")
+    press_twice(page)
+    expect(page.locator("#answer-front")).to_contain_text("nicht aufgegangen")
+    leaf(gateway, "open")
+    expect(page.locator("#answer-front")).to_be_empty()

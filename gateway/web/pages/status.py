@@ -16,13 +16,16 @@ from gateway.web.auth import form_of, has_first_password
 from gateway.web.house import Answer
 from gateway.web.opening import open_door
 from gateway.web.problems import Problem
-from gateway.web.render import language_of, page
+from gateway.web.render import answer_for, language_of, page
+from gateway.web.shown import DoorScene
 from gateway.web.site import Site
 from gateway.web.walk import due
 from gateway.web.walking import overdue_line
+from gateway.web.words import LANGUAGES
 
 router = APIRouter(include_in_schema=False)
 SAID_FOR_S = 60
+PENDING_AGAIN_S, OPEN_AGAIN_S = 2, 5
 HOURS = {"1h": 1, "2h": 2, "4h": 4, "8h": 8}
 
 
@@ -34,9 +37,9 @@ async def overview(
     arm, note = site.signer.read(armed), site.signer.read(said)
     if arm.get("who") != who.actor:
         arm = {}
-    asked = site.scene(language_of(request), who).door(note.get("door", ""))
-    settled = asked is None or (asked.command == note.get("command") and asked.settled)
     scene = site.scene(language_of(request), who)
+    asked = scene.door(note.get("door", "")) if note.get("command") else None
+    answer = answer_for(asked, note, scene.w) if asked is not None else ""
     return page(
         request,
         "status.html",
@@ -47,14 +50,19 @@ async def overview(
             "note": note,
             "said": said,
             "overdue": overdue_line(scene, due(site)) if who.may("staff") else "",
-            "settled": settled,
+            "again_s": _again_s(asked, note) if asked is not None and answer else 0,
             "first": has_first_password(site.users, who),
-            "door_points": {
-                door.id: site.options.terminals.of(door.name)
-                for door in site.scene(language_of(request), who).doors
-            },
+            "door_points": {door.id: site.options.terminals.of(door.name) for door in scene.doors},
         },
     )
+
+
+def _again_s(door: DoorScene, note: dict[str, str]) -> int:
+    """Without a script the page is asked for again while its answer may soon be another one, at
+    most for :data:`SAID_FOR_S`; 0: it is final."""
+    if note["command"] == door.command and door.settled:
+        return OPEN_AGAIN_S if door.result == "opened" else 0
+    return OPEN_AGAIN_S if note.get("text") == "outcome.extended" else PENDING_AGAIN_S
 
 
 def back(site: Site, door: str, **note: str) -> Response:
@@ -74,7 +82,7 @@ async def open_(request: Request, door: str, who: StaffAlwaysProved, site: TheSi
     note = site.signer.read(armed)
     if note.get("door") != door or note.get("who") != who.actor:
         if armed:
-            return back(site, door, text="door.armed_timeout")
+            return back(site, door, text="door.armed_timeout", now=_now(site, door))
         arm = site.signer.sign(
             who.armed_s, door=door, who=who.actor, reason=reason, once=uuid4().hex
         )
@@ -85,8 +93,14 @@ async def open_(request: Request, door: str, who: StaffAlwaysProved, site: TheSi
     except Problem as problem:
         if problem.status != 429:
             raise
-        return back(site, door, text="door.limited")
-    return back(site, door, command=answer.command, text=_text_of(answer))
+        return back(site, door, text="door.limited", now=_now(site, door))
+    return back(site, door, command=answer.command, text=_text_of(answer), now=_now(site, door))
+
+
+def _now(site: Site, door: str) -> str:
+    """What the door does now: an answer is shown as long as this is the same."""
+    found = site.scene(LANGUAGES[0], None).door(door)
+    return "" if found is None else found.now
 
 
 def _text_of(answer: Answer) -> str:

@@ -13,7 +13,7 @@ export function doors(say, isLost) {
       answer: document.getElementById(`answer-${id}`),
       why: document.getElementById(`why-${id}`),
       state: { ok: button.getAttribute("aria-disabled") !== "true", needs_reason: !form.querySelector(".reason").hidden },
-      command: "", timer: 0, armed: false, busy: false,
+      command: "", now: "", timer: 0, armed: false, busy: false, over: false,
     };
     board.set(id, door);
     form.querySelector("[name=arm]")?.remove();
@@ -78,6 +78,7 @@ export function doors(say, isLost) {
       if (!answer.ok) return tell(door, told.detail || told.title, "bad");
       door.reason.value = "";
       door.command = told.command;
+      door.over = false;
       if (told.status === "extended") return tell(door, say("outcome.extended"), "good");
       if (!result(door)) tell(door, say("result.pending"));
     } catch (error) {
@@ -89,10 +90,13 @@ export function doors(say, isLost) {
 
   // What the leaf did for our own request; others' requests are in the words above.
   function result(door) {
-    const { command, answer, settled, result } = door.state;
-    if (!command || command !== door.command || !answer) return false;
+    const { command, answer, result } = door.state;
+    if (!command || command !== door.command) return false;
+    if (door.over && result !== "over") door.command = ""; // it moves again, for somebody else
+    door.over = result === "over";
+    if (!door.command || !answer) return false;
     if (door.answer.textContent !== answer) {
-      tell(door, answer, !settled ? "" : result === "did_not_open" ? "bad" : "good");
+      tell(door, answer, { opened: "good", assumed_open: "good", did_not_open: "bad" }[result]);
     }
     return true;
   }
@@ -105,13 +109,15 @@ export function doors(say, isLost) {
         door.state = state;
         door.form.querySelector(".reason").hidden = !state.needs_reason;
         door.why.textContent = state.why;
-        result(door);
+        // What was said of another state of the door is not true any more.
+        if (!result(door) && !door.armed && !door.busy && door.now && door.now !== state.now) tell(door, "");
+        door.now = state.now;
       }
     },
     refresh() {
       for (const door of board.values()) {
         const works = door.state.ok && !isLost();
-        if (!works && door.armed) disarm(door);
+        if (!works && door.armed) disarm(door), tell(door, "");
         if (works) door.button.removeAttribute("aria-disabled");
         else door.button.setAttribute("aria-disabled", "true");
       }
