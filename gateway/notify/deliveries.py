@@ -58,7 +58,7 @@ class Deliveries:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, LONGEST_PACKET)
         try:
             self._process = subprocess.Popen(
-                self._command, stdin=theirs, stdout=subprocess.DEVNULL, close_fds=True
+                self._command, stdin=theirs.fileno(), stdout=subprocess.DEVNULL, close_fds=True
             )
         except OSError:
             ours.close()
