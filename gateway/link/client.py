@@ -24,8 +24,12 @@ class Client(mqtt.Client):
     """See the module. Subscribes with QoS 0 and 1 only."""
 
     _said_at = float("-inf")
+    heard_at = float("-inf")
+    """``time.monotonic()`` of the broker's last PUBACK or PINGRESP: it works, not only listens."""
 
     def _packet_handle(self) -> MQTTErrorCode:
+        if self._in_packet["command"] >> 4 in (PacketTypes.PUBACK, PacketTypes.PINGRESP):
+            self.heard_at = time.monotonic()
         # A name of paho's inside, with a test that notices when it goes: there is no other
         # place between the bytes and the disconnection.
         try:

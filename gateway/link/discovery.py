@@ -1,4 +1,10 @@
-"""Home Assistant finds the gateway: one device with what it has, made from the snapshot. Pure.
+"""What Home Assistant is told of the building, made from the snapshot. Pure.
+
+One message for each door, each room and each meter, and one for the gateway itself: a building
+grows, and brokers limit the size of a message. Doors and rooms are devices of their own,
+reached through the gateway's; meters belong to the gateway's device, whose topic is the one
+from before. What an entity is called for the machine (``uniq_id``) is independent of the
+message it comes in, so that Home Assistant keeps its history.
 
 The format is MQTT device discovery (https://www.home-assistant.io/integrations/mqtt/,
 "Device discovery payload"). Home Assistant cannot sign: its commands carry an envelope that
@@ -8,7 +14,9 @@ that they are its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from gateway.core.events import MODES
@@ -35,55 +43,93 @@ _SENSORS: Mapping[str, tuple[str | None, str]] = {
 
 _NAMES: Mapping[str, Mapping[str, str]] = {
     "de": {
-        "open": "{0}: öffnen", "mode": "{0}: Betriebsart", "request": "{0}: Anfragen",
-        "call": "{0}: Notruf", "seen": "{0}: Notruf gesehen", "leak": "{0}: Wasser",
-        "occupancy": "{0}: Belegung", "alarms": "Meldungen", "trouble": "Störung",
+        "open": "Öffnen", "mode": "Betriebsart", "request": "Anfragen",
+        "call": "Notruf", "seen": "Notruf gesehen", "leak": "Wasser",
+        "occupancy": "Belegung", "alarms": "Meldungen", "trouble": "Störung",
         "temperature_c": "{0}: Temperatur", "humidity_percent": "{0}: Luftfeuchte",
-        "dew_point_c": "{0}: Taupunkt",
+        "dew_point_c": "Taupunkt",
     },
     "en": {
-        "open": "{0}: open", "mode": "{0}: mode", "request": "{0}: requests",
-        "call": "{0}: emergency call", "seen": "{0}: call seen", "leak": "{0}: water",
-        "occupancy": "{0}: occupancy", "alarms": "Alarms", "trouble": "Trouble",
+        "open": "Open", "mode": "Mode", "request": "Requests",
+        "call": "Emergency call", "seen": "Call seen", "leak": "Water",
+        "occupancy": "Occupancy", "alarms": "Alarms", "trouble": "Trouble",
         "temperature_c": "{0}: temperature", "humidity_percent": "{0}: humidity",
-        "dew_point_c": "{0}: dew point",
+        "dew_point_c": "Dew point",
     },
 }  # fmt: skip
+"""Home Assistant puts the name of the device before the name of an entity."""
 
 _OUTCOMES = ["accepted", "merged", "extended", "refused"]
 Component = dict[str, Any]
 
 
-def topic(gateway: str) -> str:
-    """Where Home Assistant looks for the device."""
-    return f"homeassistant/device/{gateway}/config"
+Devices = dict[str, dict[str, Any]]
+"""Topic -> message."""
 
 
-def device(topics: Topics, snapshot: Mapping[str, Any], language: str) -> dict[str, Any]:
-    """The whole device. ``language``: of the entities' names, ``de`` or ``en``."""
+def topic(gateway: str, part: str = "") -> str:
+    """Where Home Assistant looks for the gateway, or for a part of it (``door-front``).
+
+    The part is a level of its own, so that an access list can name the gateway's."""
+    return f"homeassistant/device/{_level(gateway)}/{_level(part) + '/' if part else ''}config"
+
+
+def _level(name: str) -> str:
+    """A name of the characters that Home Assistant takes, different for different names."""
+    if re.fullmatch(r"[a-zA-Z0-9_-]+", name):
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:6]
+    return re.sub(r"[^a-zA-Z0-9_-]", "_", name) + "-" + digest
+
+
+def devices(
+    topics: Topics, snapshot: Mapping[str, Any], language: str, known: Collection[str] = ()
+) -> Devices:
+    """Every message by its topic, the gateway's own first. ``language``: of the entities' names,
+    ``de`` or ``en``. ``known``: components that were there before. One that depends on a value
+    stays while the value is unknown, because Home Assistant forgets what is taken away."""
     gateway = snapshot.get("gateway", {})
     names = _NAMES.get(language, _NAMES["en"])
-    version = gateway.get("version")
-    return {
-        "dev": {
-            "ids": [f"portier-{topics.gateway}"],
-            "name": gateway.get("name") or topics.gateway,
-            "mf": "Portier",
-            "mdl": "Door and room gateway",
-            "sw": version,
-        },
-        "o": {"name": "portier", "sw": version},
-        "qos": 1,
-        "cmps": {
-            key: {"uniq_id": f"portier-{topics.gateway}-{key}", **one}
-            for key, one in (
-                *_doors(topics, snapshot, names),
-                *_rooms(topics, snapshot, names),
-                *_meters(topics, snapshot, names),
-                *_house(topics, names),
-            )
-        },
+    version, id = gateway.get("version"), f"portier-{topics.gateway}"
+    own = {
+        "ids": [id],
+        "name": gateway.get("name") or topics.gateway,
+        "mf": "Portier",
+        "mdl": "Door and room gateway",
+        "sw": version,
     }
+
+    def message(device: Mapping[str, Any], components: Found) -> dict[str, Any]:
+        return {
+            "dev": device,
+            "o": {"name": "portier", "sw": version},
+            "qos": 1,
+            **_available(topics),
+            "cmps": {key: {"uniq_id": f"{id}-{key}", **one} for key, one in components},
+        }
+
+    def part(key: str, name: str, model: str) -> dict[str, Any]:
+        return {
+            "ids": [f"{id}-{key}"], "name": name, "mf": "Portier", "mdl": model,
+            "via_device": id,
+        }  # fmt: skip
+
+    found = {topic(topics.gateway): message(own, _house(topics, names))}
+    for name, door in snapshot.get("doors", {}).items():
+        device = part(f"door-{name}", str(door.get("name") or name), "Door")
+        found[topic(topics.gateway, f"door-{name}")] = message(
+            device, _door(topics, name, door, names)
+        )
+    for name, room in snapshot.get("rooms", {}).items():
+        device = part(f"room-{name}", str(room.get("name") or name), "Room")
+        made = message(device, _room(topics, name, room, names, known))
+        if made["cmps"]:
+            found[topic(topics.gateway, f"room-{name}")] = made
+    for name, point in snapshot.get("points", {}).items():
+        made = message(own, _meter(topics, name, point, names, known))
+        if made["cmps"]:
+            found[topic(topics.gateway, f"point-{name}")] = made
+    return found
 
 
 def _envelope(**more: str) -> str:
@@ -109,75 +155,72 @@ def _available(topics: Topics, *more: tuple[str, str]) -> Component:
 
 
 Found = Iterator[tuple[str, Component]]
+Names = Mapping[str, str]
 
 
-def _doors(topics: Topics, snapshot: Mapping[str, Any], names: Mapping[str, str]) -> Found:
-    for id, door in snapshot.get("doors", {}).items():
-        state, name = topics.door(id), str(door.get("name") or id)
-        command = f"{topics.root}/command/door/{topics.slashes(id)}"
-        here = _available(topics)
-        known = (state, "value_json.state != 'unknown'")
-        yield f"door-{id}", {
-            "p": "cover", "name": name, "dev_cla": "door", "stat_t": state,
-            "val_tpl": "{{ value_json.state }}", "json_attr_t": state,
-            **_available(topics, known),
-        }  # fmt: skip
-        yield f"door-{id}-open", {
-            "p": "button", "name": names["open"].format(name), "cmd_t": f"{command}/open",
-            "cmd_tpl": _envelope(), "ic": "mdi:door-open", **here,
-        }  # fmt: skip
-        yield f"door-{id}-mode", {
-            "p": "select", "name": names["mode"].format(name), "cmd_t": f"{command}/mode",
-            "cmd_tpl": _envelope(mode="{{ value }}"), "stat_t": state,
-            "val_tpl": "{{ value_json.mode }}", "options": list(MODES), "ent_cat": "config",
-            **here,
-        }  # fmt: skip
-        yield f"door-{id}-request", {
-            "p": "event", "name": names["request"].format(name),
-            "stat_t": topics.event("door_request", id), "evt_typ": _OUTCOMES,
-            "val_tpl": "{{ dict(value_json.data, event_type=value_json.data.outcome) | to_json }}",
-            "dev_cla": "button", **here,
-        }  # fmt: skip
+def _door(topics: Topics, id: str, door: Mapping[str, Any], names: Names) -> Found:
+    state = topics.door(id)
+    command = f"{topics.root}/command/door/{topics.slashes(id)}"
+    yield f"door-{id}", {
+        "p": "cover", "name": None, "dev_cla": "door", "stat_t": state,
+        "val_tpl": "{{ value_json.state }}", "json_attr_t": state,
+        **_available(topics, (state, "value_json.state != 'unknown'")),
+    }  # fmt: skip
+    yield f"door-{id}-open", {
+        "p": "button", "name": names["open"], "cmd_t": f"{command}/open",
+        "cmd_tpl": _envelope(), "ic": "mdi:door-open",
+    }  # fmt: skip
+    yield f"door-{id}-mode", {
+        "p": "select", "name": names["mode"], "cmd_t": f"{command}/mode",
+        "cmd_tpl": _envelope(mode="{{ value }}"), "stat_t": state,
+        "val_tpl": "{{ value_json.mode }}", "options": list(MODES), "ent_cat": "config",
+    }  # fmt: skip
+    yield f"door-{id}-request", {
+        "p": "event", "name": names["request"],
+        "stat_t": topics.event("door_request", id), "evt_typ": _OUTCOMES,
+        "val_tpl": "{{ dict(value_json.data, event_type=value_json.data.outcome) | to_json }}",
+        "dev_cla": "button",
+    }  # fmt: skip
 
 
-def _rooms(topics: Topics, snapshot: Mapping[str, Any], names: Mapping[str, str]) -> Found:
-    for id, room in snapshot.get("rooms", {}).items():
-        state, name = topics.room(id), str(room.get("name") or id)
-        here = _available(topics)
-        if room.get("call") is not None:
-            yield f"room-{id}-call", {
-                "p": "binary_sensor", "name": names["call"].format(name), "dev_cla": "safety",
-                "stat_t": state, "json_attr_t": state,
-                # Of the call alone: the climate beside it would write it anew all the time.
-                "json_attr_tpl": "{{ value_json.call | to_json }}",
-                "val_tpl": "{{ 'ON' if value_json.call.state != 'quiet' "
-                "and not value_json.call.test else 'OFF' }}", **here,
-            }  # fmt: skip
-            yield f"room-{id}-seen", {
-                "p": "button", "name": names["seen"].format(name),
-                "cmd_t": f"{topics.root}/command/call/{topics.slashes(id)}/acknowledge",
-                "cmd_tpl": _envelope(), "ic": "mdi:account-check", **here,
-            }  # fmt: skip
-        if room.get("leak") is not None:
-            yield f"room-{id}-leak", {
-                "p": "binary_sensor", "name": names["leak"].format(name), "dev_cla": "moisture",
-                "stat_t": state, "val_tpl": "{{ 'ON' if value_json.leak.wet else 'OFF' }}",
-                **_available(topics, (state, "value_json.leak.wet is not none")),
-            }  # fmt: skip
-        if room.get("exported"):
-            yield f"room-{id}-occupancy", {
-                "p": "binary_sensor", "name": names["occupancy"].format(name),
-                "dev_cla": "occupancy", "stat_t": state,
-                "val_tpl": "{{ 'ON' if value_json.occupancy == 'occupied' else 'OFF' }}",
-                **_available(topics, (state, "value_json.occupancy != 'unknown'")),
-            }  # fmt: skip
-        if (room.get("climate") or {}).get("dew_point_c") is not None:
-            there = (state, "value_json.climate.dew_point_c is not none")
-            yield f"room-{id}-dew_point", {
-                "p": "sensor", "name": names["dew_point_c"].format(name), "stat_t": state,
-                "val_tpl": _number("value_json.climate.dew_point_c", 1),
-                **_sensor("dew_point_c"), **_available(topics, there),
-            }  # fmt: skip
+def _room(
+    topics: Topics, id: str, room: Mapping[str, Any], names: Names, known: Collection[str]
+) -> Found:
+    state = topics.room(id)
+    if room.get("call") is not None:
+        yield f"room-{id}-call", {
+            "p": "binary_sensor", "name": names["call"], "dev_cla": "safety",
+            "stat_t": state, "json_attr_t": state,
+            # Of the call alone: the climate beside it would write it anew all the time.
+            "json_attr_tpl": "{{ value_json.call | to_json }}",
+            "val_tpl": "{{ 'ON' if value_json.call.state != 'quiet' "
+            "and not value_json.call.test else 'OFF' }}",
+        }  # fmt: skip
+        yield f"room-{id}-seen", {
+            "p": "button", "name": names["seen"],
+            "cmd_t": f"{topics.root}/command/call/{topics.slashes(id)}/acknowledge",
+            "cmd_tpl": _envelope(), "ic": "mdi:account-check",
+        }  # fmt: skip
+    if room.get("leak") is not None:
+        yield f"room-{id}-leak", {
+            "p": "binary_sensor", "name": names["leak"], "dev_cla": "moisture",
+            "stat_t": state, "val_tpl": "{{ 'ON' if value_json.leak.wet else 'OFF' }}",
+            **_available(topics, (state, "value_json.leak.wet is not none")),
+        }  # fmt: skip
+    if room.get("exported"):
+        yield f"room-{id}-occupancy", {
+            "p": "binary_sensor", "name": names["occupancy"],
+            "dev_cla": "occupancy", "stat_t": state,
+            "val_tpl": "{{ 'ON' if value_json.occupancy == 'occupied' else 'OFF' }}",
+            **_available(topics, (state, "value_json.occupancy != 'unknown'")),
+        }  # fmt: skip
+    key, climate = f"room-{id}-dew_point", room.get("climate")
+    if climate and (climate.get("dew_point_c") is not None or key in known):
+        yield key, {
+            "p": "sensor", "name": names["dew_point_c"], "stat_t": state,
+            "val_tpl": _number("value_json.climate.dew_point_c", 1), **_sensor("dew_point_c"),
+            **_available(topics, (state, "value_json.climate.dew_point_c is not none")),
+        }  # fmt: skip
 
 
 def _sensor(quantity: str) -> Component:
@@ -193,30 +236,36 @@ def _number(value: str, digits: int) -> str:
     return f"{{{{ {value} | round({digits}) if {value} is not none else none }}}}"
 
 
-def _meters(topics: Topics, snapshot: Mapping[str, Any], names: Mapping[str, str]) -> Found:
-    for id, point in snapshot.get("points", {}).items():
-        for quantity in point.get("quantities") or {}:
-            if quantity == "dew_point_c":
-                continue  # the room's
-            state = topics.point(id)
-            value = f"value_json.quantities.{quantity}.value"
-            name = names.get(quantity, "{0}: " + quantity).format(id)
-            yield f"meter-{id}-{quantity}", {
-                "p": "sensor", "name": name, "stat_t": state,
-                "val_tpl": _number(value, 2), **_sensor(quantity),
-                **_available(topics, (state, f"{value} is not none")),
-            }  # fmt: skip
+def _meter(
+    topics: Topics, id: str, point: Mapping[str, Any], names: Names, known: Collection[str]
+) -> Found:
+    """A meter has the quantities that it has measured since ``control`` started."""
+    head = f"meter-{id}-"
+    before = (key.removeprefix(head) for key in known if key.startswith(head))
+    quantities = dict.fromkeys(point.get("quantities") or ())
+    if point.get("kind") == "meter":
+        quantities |= dict.fromkeys(name for name in before if re.fullmatch(r"[a-z0-9_]+", name))
+    for quantity in quantities:
+        if quantity == "dew_point_c":
+            continue  # the room's
+        state = topics.point(id)
+        value = f"value_json.get('quantities', {{}}).get('{quantity}', {{}}).get('value')"
+        name = names.get(quantity, "{0}: " + quantity).format(id)
+        yield f"meter-{id}-{quantity}", {
+            "p": "sensor", "name": name, "stat_t": state,
+            "val_tpl": _number(value, 2), **_sensor(quantity),
+            **_available(topics, (state, f"{value} is not none")),
+        }  # fmt: skip
 
 
-def _house(topics: Topics, names: Mapping[str, str]) -> Found:
+def _house(topics: Topics, names: Names) -> Found:
     standing = "value_json | selectattr('state', 'in', ['active', 'acknowledged']) | list"
     yield "alarms", {
         "p": "sensor", "name": names["alarms"], "stat_t": topics.alarms, "ent_cat": "diagnostic",
         "val_tpl": f"{{{{ {standing} | count }}}}", "stat_cla": "measurement",
-        **_available(topics),
     }  # fmt: skip
     yield "trouble", {
         "p": "binary_sensor", "name": names["trouble"], "dev_cla": "problem",
         "stat_t": topics.alarms, "ent_cat": "diagnostic",
-        "val_tpl": f"{{{{ 'ON' if {standing} | count else 'OFF' }}}}", **_available(topics),
+        "val_tpl": f"{{{{ 'ON' if {standing} | count else 'OFF' }}}}",
     }  # fmt: skip

@@ -17,11 +17,25 @@ import structlog
 
 from gateway.core.facts import Lane
 from gateway.journal.reader import JournalUnavailable, Reader
-from gateway.link import discovery, state
+from gateway.link import discovery, saved, state
+from gateway.link.aside import Aside, Refusal
 from gateway.link.commands import Accepted, Desk, Issuer, Now
-from gateway.link.mqtt import Acknowledged, Connected, Inbox, Lost, Message, Subscribe
+from gateway.link.home_assistant import MIGRATE, HomeAssistant
+from gateway.link.limits import NO_QOS, NO_RETAIN, TOO_LARGE, Limits
+from gateway.link.mqtt import (
+    Acknowledged,
+    Connected,
+    Inbox,
+    Lost,
+    Message,
+    NotSubscribed,
+    Subscribe,
+    Subscribed,
+)
 from gateway.link.points import Listening, Points
+from gateway.link.presence import Presence
 from gateway.link.publisher import Publisher, Small
+from gateway.link.retained import Retained
 from gateway.link.topics import Topics
 from gateway.wire import PUBLISHED, read_json
 
@@ -42,6 +56,13 @@ BORN_MS = 1_000
 """How often at most Home Assistant is introduced to everything."""
 NAME_MOST = 128
 """Characters of the names of a recorder and of a journal."""
+LINK_MS = 10_000
+"""How often ``control`` hears of the connection, so that its evidence stays fresh."""
+LINK_CHANGED_MS = 1_000
+SAVE_AGAIN_MS = 10_000
+WAIT_S = 0.5
+LOGGED_MOST = 1_000
+ONLINE, OFFLINE = b"online", b"offline"
 
 
 class Broker(Protocol):
@@ -57,6 +78,8 @@ class Broker(Protocol):
         correlation: bytes | None = None,
     ) -> int | None: ...
     def drop(self, reason: str) -> None: ...
+    def soon(self) -> None: ...
+    def heard_ms(self) -> int | None: ...
     def pump(self, wait_s: float) -> None: ...
 
 
@@ -93,6 +116,9 @@ def subscriptions(topics: Topics, *, home_assistant: bool = False) -> tuple[Subs
         Subscribe(topics.replays, qos=1),
         Subscribe(topics.recorded, qos=1, retained=True),
         Subscribe(topics.info, qos=1, retained=True),
+        # A last will of ours counts as our own: it is wanted back, it may come too late.
+        Subscribe(topics.availability, qos=1, retained=True),
+        Subscribe(topics.states, qos=0, retained=True, own=False),
     )
 
 
@@ -110,7 +136,12 @@ class Link:
     issuers: Mapping[str, Issuer] = field(default_factory=dict)
     language: str = ""
     """Home Assistant is told what there is, in this language; empty: it is not."""
+    keepalive_ms: int = 10_000
     topics: Topics = field(init=False)
+    presence: Presence = field(init=False)
+    home: HomeAssistant = field(init=False)
+    aside: Aside = field(default_factory=Aside)
+    retained: Retained = field(default_factory=Retained)
     points: Points = field(init=False)
     publisher: Publisher = field(init=False)
     desk: Desk = field(init=False)
@@ -122,7 +153,17 @@ class Link:
     _reason: str = "connecting"
     _journal_reason: str = ""
     _cursors: dict[Lane, int] = field(default_factory=dict)
-    _shown: dict[str, bytes] = field(default_factory=dict)
+    _limits: Limits = field(default_factory=Limits)
+    _listens: bool = False
+    """Connected, and every subscription is answered."""
+    _online: bool | None = None
+    """What ``availability`` says on this connection."""
+    _names: tuple[str, ...] = ()
+    """The guarantees that ``control`` has shown last."""
+    _link_ms: int = -LINK_MS
+    _link_aside: tuple[int, list[list[str]]] = (0, [])
+    _save_ms: int = 0
+    _logged: set[tuple[str, str]] = field(default_factory=set)
     _answers: dict[str, Waiting] = field(default_factory=dict)
     _health_ms: int = -HEALTH_MS
     _health_asked: bool = False
@@ -144,8 +185,19 @@ class Link:
 
     def __post_init__(self) -> None:
         self.topics = Topics(self.gateway)
+        now_ms = self.clocks.mono_ms()
+        known = saved.read(self._place)
+        self.aside.restore(known.get("aside"), now_ms)
+        self.home = HomeAssistant(self.topics, self.language, known.get("home_assistant"))
+        self.presence = Presence(now_ms)
         self.publisher = Publisher(
-            self.gateway, self.reader, self.broker.publish, self._cursors.__setitem__
+            self.gateway,
+            self.reader,
+            self.broker.publish,
+            self._cursors.__setitem__,
+            self.aside,
+            self._set_aside,
+            self._retained,
         )
         self.desk = Desk(issuers=self.issuers)
         self.listen(())
@@ -158,9 +210,23 @@ class Link:
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop."""
         while not stop.is_set():
-            self.turn()
+            self.turn(self.wait_s())
 
-    def turn(self, wait_s: float = 0.2) -> None:
+    @property
+    def _place(self) -> Path:
+        """The link's own folder; the rest belongs to ``control``."""
+        return self.folder / "link"
+
+    def wait_s(self) -> float:
+        """How long nothing is due, if nothing comes in."""
+        now_ms = self.clocks.mono_ms()
+        dues = [self.points.due_ms(), self.presence.due_ms()]
+        waits = [due - now_ms for due in dues if due is not None and due > now_ms]
+        more = (self.publisher.waits_ms(now_ms), self.home.waits_ms(now_ms))
+        waits += [wait for wait in more if wait is not None]
+        return min([WAIT_S, *(wait / 1000 for wait in waits)])
+
+    def turn(self, wait_s: float = WAIT_S) -> None:
         """Handle what has come in, then send what there is room for."""
         self.broker.pump(0.0 if not self.inbox.empty() else wait_s)
         with contextlib.suppress(queue.Empty):
@@ -171,11 +237,22 @@ class Link:
         self._tell_recorded(now_ms)
         self._born(now_ms)
         self.points.time(now_ms)
+        self._present(now_ms)
+        self._mend(now_ms)
+        if self.home.due or self.home.waits_ms(now_ms) == 0:
+            self._show()
         if now_ms - self._look_ms >= LOOK_MS or self._grown:
             self._look(now_ms)
+        heard_ms = self.broker.heard_ms()
+        if heard_ms is not None:
+            self.publisher.heard(heard_ms)
+        self.publisher.tick(now_ms, heard_ms)
+        self._save(now_ms)
         self._send(now_ms)
-        self._tell_cursors()
-        if self._generation is not None:
+        if self._save(now_ms):
+            self._tell_cursors()
+        if self._listens:
+            self._tell_link_again(now_ms)
             every_ms = HEALTH_ASKED_MS if self._health_asked else HEALTH_MS
             if now_ms - self._health_ms >= every_ms:
                 self._tell_health(now_ms)
@@ -187,38 +264,85 @@ class Link:
     def handle(self, item: object) -> None:
         """One thing that happened."""
         match item:
-            case Acknowledged(generation, mid, ok):
+            case Acknowledged(generation, mid, ok, reason):
                 if generation == self._generation:
                     if ok:
                         self.publisher.acknowledged(mid, self.clocks.mono_ms())
-                    elif self.publisher.refused(mid, self.clocks.mono_ms()):
-                        self.broker.drop("refused")
+                    else:
+                        self.publisher.refused(mid, reason, self.clocks.mono_ms())
             case Message():
                 self._message(item)
-            case Connected(generation, window):
-                self._connected(generation, window)
-            case Lost(_, reason, detail):
-                self._lost(reason, detail)
+            case Connected():
+                self._connected(item)
+            case Subscribed(generation):
+                if generation == self._generation and not self._listens:
+                    self._subscribed()
+            case NotSubscribed(generation, wanted, reason):
+                if generation == self._generation:
+                    self._not_subscribed(wanted, reason)
+            case Lost(_, reason, detail, by_broker):
+                self._lost(reason, detail, by_broker)
             case dict():
                 self._panel(item)
 
-    def _connected(self, generation: int, window: int) -> None:
-        log.info("connected", window=window)
-        self._generation, self._window = generation, window
-        self.points.connected(self.clocks.mono_ms())
-        self.publisher.connected(window, self.clocks.mono_ms())
-        self._shown.clear()
-        self.publisher.say(Small(self.topics.availability, b"online", retain=True))
+    def _connected(self, new: Connected) -> None:
+        log.info("connected", window=new.window, **new.limits.shown())
+        now_ms = self.clocks.mono_ms()
+        self._generation, self._window, self._limits = new.generation, new.window, new.limits
+        self.points.connected(now_ms)
+        for topic in [topic for topic, one in self.aside.topics.items() if one.lasting]:
+            del self.aside.topics[topic]
+        if new.will:
+            self._lacks("last will", new.will)
+        if not new.limits.retain_available:
+            self._lacks(f"{self.topics.root}/#", NO_RETAIN)
+        if new.limits.maximum_qos < 1:
+            self._lacks(f"{self.topics.root}/event/#", NO_QOS)
+        self.home.connected()
+        if new.subscribed:
+            self._subscribed()
+
+    def _subscribed(self) -> None:
+        """From now on we publish, and say that we are connected."""
+        now_ms = self.clocks.mono_ms()
+        self._listens = True
+        self.publisher.connected(self._window, now_ms, self._limits)
+        self._online = None
         self._show()
+        self._present(now_ms)
         self._health_ms = -HEALTH_MS
         self._tell_link()
 
-    def _lost(self, reason: str, detail: str) -> None:
+    def _lacks(self, topic: str, reason: str) -> None:
+        """Name what does not work for as long as this connection lasts."""
+        now_ms = self.clocks.mono_ms()
+        self.aside.name(Refusal(topic, reason, named_ms=now_ms, lasting=True))
+        self._set_aside(topic, reason)
+
+    def _set_aside(self, topic: str, reason: str) -> None:
+        """In the log once."""
+        if (topic, reason) not in self._logged and len(self._logged) < LOGGED_MOST:
+            self._logged.add((topic, reason))
+            log.warning("the broker does not take this", topic=topic, reason=reason)
+
+    def _not_subscribed(self, wanted: str, reason: str) -> None:
+        self._lacks(wanted, f"subscription: {reason}")
+        self.points.not_subscribed(wanted, reason, self.clocks.mono_ms())
+
+    def _retained(self, topic: str, reason: str) -> None:
+        """The broker has a retained message, or does not take it."""
+        self.home.answered(topic, reason)
+        if not reason and self.retained.shown.get(topic) == b"":
+            self.home.cleared(topic)
+
+    def _lost(self, reason: str, detail: str, by_broker: bool) -> None:
         if self._generation is not None or reason != self._reason:
             log.warning("broker lost", reason=reason, detail=detail)
-        self._generation, self._reason = None, reason
+        self._generation, self._reason, self._listens = None, reason, False
+        self.retained.lost()
         self.points.lost(reason, self.clocks.mono_ms())
-        self.publisher.lost()
+        if self.publisher.lost(self.clocks.mono_ms(), by_broker=by_broker):
+            self.broker.soon()
         self._tell_link()
 
     def _panel(self, message: dict[str, Any]) -> None:
@@ -227,6 +351,8 @@ class Link:
             first = not self._snapshot
             self._snapshot = message["snapshot"]
             self._ahead_ms = self._snapshot["now_ms"] - self.clocks.mono_ms()
+            self._names = tuple(self._snapshot.get("guarantees", {}))
+            self.presence.snapshot(self.clocks.mono_ms())
             self._show()
             if first:
                 self._clock_ms = -CLOCK_MS
@@ -236,6 +362,8 @@ class Link:
             self._grown = True
         elif kind == "reply":
             self._answer(message)
+        elif kind == "closing":
+            self.presence.closing(message.get("reason"))
         elif kind == "away":
             self._snapshot = {}
 
@@ -266,6 +394,10 @@ class Link:
             elif self._introduced and session is not None:
                 log.error("a second gateway with this id", gateway=self.gateway)
                 self.broker.drop("taken_over")
+            elif session is None:
+                self.retained.came(message.topic, message.payload, message.retained)
+        elif parts == ("availability",) or parts[:1] == ("state",):
+            self.retained.came(message.topic, message.payload, message.retained)
         elif len(parts) == 2 and parts[0] == "recorded":
             self._recorded(parts[1], _object(message.payload))
 
@@ -280,8 +412,10 @@ class Link:
             if not told or not all(0 <= seq <= 2**53 for seq in known.values()):
                 self._complain("recorded not understood", recorder)
             elif recorder in self._recorded_by or len(self._recorded_by) < RECORDERS_MOST:
+                aside = raw.get("aside")
                 self._recorded_by[recorder] = {
-                    "type": "recorded", "recorder": recorder, "journal": journal, "lanes": known
+                    "type": "recorded", "recorder": recorder, "journal": journal, "lanes": known,
+                    "aside": aside if type(aside) is int and 0 <= aside <= 2**53 else 0,
                 }  # fmt: skip
 
     def _tell_recorded(self, now_ms: int) -> None:
@@ -302,8 +436,39 @@ class Link:
         """Home Assistant has started: it is introduced to everything again."""
         if self._is_born and now_ms - self._born_ms >= BORN_MS:
             self._is_born, self._born_ms = False, now_ms
-            self._shown.clear()
-            self._show()
+            for topic, payload in self.retained.shown.items():
+                self.publisher.show(topic, payload)
+
+    # --- whether the gateway is there ---------------------------------------------------
+
+    def _present(self, now_ms: int) -> None:
+        """Say so when ``control`` is heard no more, or again: then its states come first."""
+        is_there = self.presence.state(now_ms)
+        if not self._listens or is_there is None or is_there == self._online:
+            return
+        self._online = is_there
+        if is_there:
+            self._put(self.topics.availability, ONLINE)
+            return
+        log.warning("nothing is heard of control", states=len(self.retained.shown))
+        self._put(self.topics.availability, OFFLINE)
+        head = f"{self.topics.root}/state/"
+        for topic, payload in (self.retained.strangers | self.retained.shown).items():
+            marked = state.stale(payload)
+            if topic.startswith(head) and marked != payload:
+                self._put(topic, marked)
+
+    def _mend(self, now_ms: int) -> None:
+        """What somebody else wrote on our retained topics is written over; what a part of the
+        building has left there that is no more, is cleared."""
+        for topic, payload in self.retained.due(now_ms, self._online):
+            log.warning("somebody else wrote on a topic of this gateway", topic=topic)
+            self._put(topic, payload)
+
+    def _put(self, topic: str, payload: bytes) -> None:
+        """Publish a retained text."""
+        self.retained.shown[topic] = payload
+        self.publisher.show(topic, payload)
 
     # --- commands -----------------------------------------------------------------------
 
@@ -425,9 +590,47 @@ class Link:
                 del self._cursors[lane]
 
     def _tell_link(self) -> None:
-        ok = self._generation is not None and not self._journal_reason
-        reason = self._reason if self._generation is None else self._journal_reason
-        self.panel.send({"type": "link", "connected": ok, "reason": "" if ok else reason})
+        ok = self._listens and not self._journal_reason
+        reason = self._journal_reason if self._listens else self._reason
+        self._link_ms = self.clocks.mono_ms()
+        self._link_aside = (self.aside.count, self.aside.named())
+        keep_alive_s = self._limits.server_keep_alive_s
+        self.panel.send(
+            {
+                "type": "link",
+                "connected": ok,
+                "reason": "" if ok else reason,
+                "heard_ms": None if not self._listens else self.broker.heard_ms(),
+                "keepalive_ms": keep_alive_s * 1000 if keep_alive_s else self.keepalive_ms,
+                "aside": self._link_aside[1],
+                "aside_count": self._link_aside[0],
+                "broker": self._limits.shown(),
+            }
+        )
+
+    def _tell_link_again(self, now_ms: int) -> None:
+        """Evidence becomes old, and messages are set aside and taken meanwhile."""
+        since_ms = now_ms - self._link_ms
+        if since_ms < LINK_CHANGED_MS:
+            return
+        if since_ms >= LINK_MS or self._link_aside != (self.aside.count, self.aside.named()):
+            self._tell_link()
+
+    def _save(self, now_ms: int) -> bool:
+        """Save what has changed; ``False``: it could not be saved, and no cursor may pass it."""
+        if not self.aside.dirty and not self.home.dirty:
+            return True
+        if now_ms < self._save_ms:
+            return not self.aside.dirty
+        try:
+            known = {"aside": self.aside.saved(), "home_assistant": self.home.memory}
+            saved.write(self._place, known)
+        except OSError as error:
+            log.warning("the state of the link cannot be saved", reason=str(error))
+            self._save_ms = now_ms + SAVE_AGAIN_MS
+            return not self.aside.dirty
+        self.aside.dirty = self.home.dirty = False
+        return True
 
     def _tell_clock(self, now_ms: int) -> None:
         if now_ms - self._clock_ms < CLOCK_MS:
@@ -443,9 +646,13 @@ class Link:
         )
 
     def _tell_health(self, now_ms: int) -> None:
-        if not self._snapshot:
+        if not self._names and not self._snapshot:
             return
         self._health_ms = now_ms
+        shown = self._snapshot
+        if not self._online:  # nobody vouches for them
+            unknown = {"ok": False, "value": "unknown", "reason": "control_away"}
+            shown = shown | {"guarantees": dict.fromkeys(self._names, unknown)}
         self._health_asked = self._health_asked and not self.publisher.journal
         oldest_ms = None
         try:
@@ -456,7 +663,7 @@ class Link:
             pass  # the guarantee says so already
         usage = shutil.disk_usage(self.folder)
         payload = state.health(
-            self._snapshot,
+            shown,
             journal=self.publisher.journal,
             sent={str(lane): flight.cursor for lane, flight in self.publisher.flights.items()},
             heads={str(lane): head for lane, head in self.publisher.heads.items()},
@@ -464,22 +671,40 @@ class Link:
             oldest_unsent_ms=oldest_ms,
             disk={"free_bytes": usage.free, "total_bytes": usage.total},
             temperature_c=_temperature_c(),
+            aside=self.aside.named(),
+            aside_count=self.aside.count,
         )
-        self.broker.publish(self.topics.health, payload, qos=0)
+        if self._limits.too_large(self.topics.health, payload):
+            self._lacks(self.topics.health, TOO_LARGE)
+        else:
+            self.broker.publish(self.topics.health, payload, qos=0)
 
     def _show(self) -> None:
         """Publish the states that changed; all of them after a reconnect."""
-        if self._generation is None or not self._snapshot:
+        now_ms = self.clocks.mono_ms()
+        is_there = self.presence.state(now_ms)
+        if not self._listens or not self._snapshot or not is_there:
             return
         wanted = state.states(self.topics, self._snapshot)
-        if self.language:
-            found = discovery.device(self.topics, self._snapshot, self.language)
-            wanted[discovery.topic(self.gateway)] = state.encode(found)
-        wanted[self.topics.info] = state.info(self._snapshot, self._window, self._session)
-        for topic, payload in wanted.items():
-            if self._shown.get(topic) != payload:
-                self._shown[topic] = payload
-                self.publisher.show(topic, payload)
+        wanted[self.topics.info] = self._info()
+        told, migrate = self.home.step(self._snapshot, self._limits, now_ms)
+        if migrate:
+            log.info("home assistant", migrates=self.home.own)
+            self.publisher.say(Small(self.home.own, MIGRATE))
+            self.retained.shown.pop(self.home.own, None)
+        for topic in self.home.too_large:
+            self._lacks(topic, TOO_LARGE)
+        for topic, payload in (wanted | told).items():
+            if self.retained.shown.get(topic) != payload:
+                self._put(topic, payload)
+
+    def _info(self) -> bytes:
+        """Who we are; without the long lists where the broker does not take them."""
+        whole = state.info(self._snapshot, self._window, self._session)
+        if not self._limits.too_large(self.topics.info, whole):
+            return whole
+        self._lacks(f"{self.topics.info} (lists)", TOO_LARGE)
+        return state.info(self._snapshot, self._window, self._session, brief=True)
 
 
 def _object(payload: bytes) -> dict[str, Any]:

@@ -64,6 +64,7 @@ def run(
         Clocks(trusted=(lambda: True) if settings.bench else trusted),
         settings.issuers,
         settings.language,
+        settings.broker.keepalive_s * 1000,
     )
     link.listen(settings.listens)
     log.info("forwarding", gateway=settings.gateway, host=settings.broker.host)

@@ -40,14 +40,21 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from gateway.link.backoff import BackOff
+from gateway.link.backoff import BACK_OFF_FIRST_S, BackOff
 from gateway.link.client import Client
+from gateway.link.limits import EVENT, JSON, NO_WILDCARD, TEXT, Limits, content_type
 
 log = structlog.get_logger("link.mqtt")
 
 _TAKEN_OVER = 0x8E
+_NO_RETAIN, _NO_QOS = 0x9A, 0x9B
+_NOT_THE_WILL = {0x84, 0x85, 0x86, 0x88, 0x89, 0x8A, 0x9C, 0x9D, 0x9F}
+"""Refusals of CONNECT that have nothing to do with a will: protocol, name, password, server."""
 ANSWER_WITHIN_S = 10.0
 MISC_EVERY_S = 0.5
+SUBSCRIBE_TRIES = 2
+AGAIN_AFTER_S = 60.0
+"""After a connection that held this long, every subscription is tried again."""
 READ_MOST = 100
 """Messages of one pump."""
 PACKET_MOST = 1_048_576
@@ -81,35 +88,62 @@ class Will:
 @dataclass(frozen=True, slots=True)
 class Subscribe:
     """One filter. ``retained`` ``False``: kept messages are not wanted (Retain Handling 2), and
-    one that comes now to be kept says so (Retain as Published)."""
+    one that comes now to be kept says so (Retain as Published). ``own`` ``False``: what this
+    client publishes is not sent back to it."""
 
     filter: str
     qos: int = 1
     retained: bool = False
+    own: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
+    """``will``: why the broker has no last will of ours, or not the whole of it; mostly empty.
+    Not ``subscribed``: :class:`Subscribed` follows, and nothing is published before."""
+
     generation: int
     window: int
+    limits: Limits = field(default_factory=Limits)
+    will: str = ""
+    subscribed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """Every subscription is answered: from now on what is said to us is heard."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotSubscribed:
+    """The broker does not let us listen there."""
+
+    generation: int
+    filter: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """``reason`` is stable: ``taken_over``, ``refused``, ``unreachable``, ``lost``, ``frozen``."""
+    """``reason`` is stable: ``taken_over``, ``refused``, ``unreachable``, ``lost``, ``frozen``.
+    ``by_broker``: it was connected and ended it, perhaps over a message of ours."""
 
     generation: int
     reason: str
     detail: str = ""
+    by_broker: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledged:
-    """The broker has one publication (``ok``), or will not take it."""
+    """The broker has one publication (``ok``), or will not take it, for ``reason``."""
 
     generation: int
     mid: int
     ok: bool
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +157,7 @@ class Message:
     correlation: bytes | None = None
 
 
-Happening = Connected | Lost | Acknowledged | Message
+Happening = Connected | Subscribed | Lost | Acknowledged | NotSubscribed | Message
 
 
 class Inbox(queue.SimpleQueue[Any]):
@@ -157,11 +191,11 @@ class Connection:
         self._will = will
         self._subscriptions = subscriptions
         self._inbox = inbox
-        self._client: mqtt.Client | None = None
+        self._client: Client | None = None
         self._up = False
         self._generation = 0
         self._reason: tuple[str, str] | None = None
-        self._made: queue.SimpleQueue[tuple[mqtt.Client | None, str]] = queue.SimpleQueue()
+        self._made: queue.SimpleQueue[tuple[Client | None, str]] = queue.SimpleQueue()
         self._connecting = False
         self._next_at = 0.0
         self._up_at: float | None = None
@@ -169,6 +203,14 @@ class Connection:
         self._misc_at = 0.0
         self._corked = False
         self._back_off = BackOff()
+        self._will_qos, self._will_retain, self._has_will = 1, True, True
+        self._limits = Limits()
+        self._no_will = ""
+        """Why the broker refused a connection with the will."""
+        self._asked: dict[int, Subscribe] = {}
+        """Subscriptions that are not answered yet, by message number."""
+        self._unanswered: dict[str, int] = {}
+        """How often the broker ended the connection at this one."""
         self._plain = {kind: _publish_properties(kind, None) for kind in (EVENT, JSON, TEXT)}
 
     def subscribe(self, topics: Iterable[str]) -> None:
@@ -206,12 +248,21 @@ class Connection:
         if now >= self._misc_at:
             self._misc_at = now + MISC_EVERY_S
             client.loop_misc()
+        self._check(client, now)
+        if self._reason is not None:
+            self._ended(now)
+
+    def _check(self, client: Client, now: float) -> None:
+        """Notice what did not come: an answer, or the rest of the connection."""
         if not self._up and now > self._answer_by:
             self._end("frozen", "no answer to CONNECT")
         elif client.socket() is None and self._reason is None:
             self._end("lost", "")
-        if self._reason is not None:
-            self._ended(now)
+        elif self._asked and now > self._answer_by:
+            for asked in self._asked.values():
+                self._inbox.put(NotSubscribed(self._generation, asked.filter, "no answer"))
+            self._asked.clear()
+            self._inbox.put(Subscribed(self._generation))
 
     def _read(self, client: mqtt.Client) -> None:
         """Read what is there: ``loop_read`` stops after each message."""
@@ -250,6 +301,20 @@ class Connection:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, on)
             self._corked = on
 
+    def heard_ms(self) -> int | None:
+        """When the broker acknowledged something or answered a ping; ms of the monotonic clock."""
+        heard_at = float("-inf") if self._client is None else self._client.heard_at
+        return int(heard_at * 1000) if heard_at > 0 else None
+
+    @property
+    def keepalive_s(self) -> int:
+        return self._settings.keepalive_s
+
+    def soon(self) -> None:
+        """Why the connection ended is known and mended: the next one need not wait longer."""
+        self._back_off = BackOff()
+        self._next_at = min(self._next_at, time.monotonic() + BACK_OFF_FIRST_S)
+
     def drop(self, reason: str) -> None:
         """Give this connection up: it is no use. Another one is made."""
         if self._client is not None:
@@ -260,7 +325,13 @@ class Connection:
         client = self._client
         if client is None:
             return
-        told = self.publish(self._will.topic, self._will.payload, retain=True)
+        limits = self._limits
+        told = self.publish(
+            self._will.topic,
+            self._will.payload,
+            qos=min(1, limits.maximum_qos),
+            retain=limits.retain_available,
+        )
         deadline = time.monotonic() + within_s
         while told is not None and self._client is not None and time.monotonic() < deadline:
             self.pump(0.05)
@@ -292,6 +363,7 @@ class Connection:
             return
         self._connecting = self._corked = False
         self._up, self._up_at, self._reason = False, None, None
+        self._asked.clear()
         if client is None:
             self._reason = ("unreachable", detail)
             self._ended(time.monotonic())
@@ -326,18 +398,25 @@ class Connection:
 
     def _ended(self, now: float) -> None:
         reason, detail = self._reason or ("lost", "")
+        by_broker = self._up and reason in ("lost", "frozen")
         client, self._client, self._up, self._reason = self._client, None, False, None
+        if by_broker and self._asked:
+            # they are older than every publication: it is one of them
+            by_broker, oldest = False, next(iter(self._asked.values())).filter
+            self._unanswered[oldest] = self._unanswered.get(oldest, 0) + 1
         if client is not None:
             client.on_disconnect = None
             with contextlib.suppress(ValueError, OSError):
                 client.disconnect()
         lived_s = 0.0 if self._up_at is None else now - self._up_at
+        if lived_s > AGAIN_AFTER_S:
+            self._unanswered.clear()
         wait_s = self._back_off.after(reason, lived_s, now)
         # jitter, so that a fleet does not come back in one instant
         self._next_at = now + wait_s * random.uniform(0.5, 1.0)
-        self._inbox.put(Lost(self._generation, reason, detail))
+        self._inbox.put(Lost(self._generation, reason, detail, by_broker))
 
-    def _make(self, generation: int) -> mqtt.Client:
+    def _make(self, generation: int) -> Client:
         settings = self._settings
         client = Client(
             CallbackAPIVersion.VERSION2,
@@ -347,7 +426,13 @@ class Connection:
         )
         client.connect_timeout = 5.0
         client.max_inflight_messages_set(65_535)  # the window is ours, see outbox
-        client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
+        if self._has_will:
+            client.will_set(
+                self._will.topic,
+                self._will.payload,
+                qos=self._will_qos,
+                retain=self._will_retain,
+            )
         if settings.username is not None:
             client.username_pw_set(settings.username, settings.password)
         if settings.tls:
@@ -362,24 +447,21 @@ class Connection:
             one: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, properties: Any
         ) -> None:
             if code.is_failure:
+                self._refused_will(code)
                 self._end("refused", str(code))
                 return
-            one.subscribe(
-                [
-                    (
-                        s.filter,
-                        SubscribeOptions(
-                            qos=s.qos,
-                            retainAsPublished=not s.retained,
-                            retainHandling=0 if s.retained else 2,
-                        ),
-                    )
-                    for s in self._subscriptions
-                ]
-            )
+            limits = self._limits = limits_of(properties)
             broker_most = getattr(properties, "ReceiveMaximum", settings.window)
             self._up, self._up_at = True, time.monotonic()
-            inbox.put(Connected(generation, min(settings.window, broker_most)))
+            window = min(settings.window, broker_most)
+            inbox.put(Connected(generation, window, limits, self._will_lacks(), False))
+            self._answer_by = time.monotonic() + ANSWER_WITHIN_S
+            self._subscribe_all(one, generation, limits)
+
+        def on_subscribe(
+            _client: mqtt.Client, _data: Any, mid: int, codes: list[ReasonCode], _properties: Any
+        ) -> None:
+            self._answered(generation, mid, codes)
 
         def on_disconnect(
             _client: mqtt.Client, _data: Any, _flags: Any, code: ReasonCode, _properties: Any
@@ -394,7 +476,8 @@ class Connection:
         def on_publish(
             _client: mqtt.Client, _data: Any, mid: int, code: ReasonCode, _properties: Any
         ) -> None:
-            inbox.put(Acknowledged(generation, mid, not code.is_failure))
+            reason = _words(code) if code.is_failure else ""
+            inbox.put(Acknowledged(generation, mid, not reason, reason))
 
         def on_message(_client: mqtt.Client, _data: Any, got: mqtt.MQTTMessage) -> None:
             inbox.put(
@@ -411,8 +494,82 @@ class Connection:
         client.on_connect = on_connect
         client.on_disconnect = on_disconnect
         client.on_publish = on_publish
+        client.on_subscribe = on_subscribe
         client.on_message = on_message
         return client
+
+    def _subscribe_all(self, client: mqtt.Client, generation: int, limits: Limits) -> None:
+        """Each filter by itself: a broker that ends the connection over one of them has then
+        answered those before it, and that one is left out."""
+        for wanted in self._subscriptions:
+            reason = ""
+            if not limits.wildcards_available and not {"#", "+"}.isdisjoint(wanted.filter):
+                reason = NO_WILDCARD
+            elif self._unanswered.get(wanted.filter, 0) >= SUBSCRIBE_TRIES:
+                reason = "the broker ends the connection"
+            if reason:
+                self._inbox.put(NotSubscribed(generation, wanted.filter, reason))
+                continue
+            options = SubscribeOptions(
+                qos=wanted.qos,
+                noLocal=not wanted.own,
+                retainAsPublished=not wanted.retained,
+                retainHandling=0 if wanted.retained else 2,
+            )
+            _, mid = client.subscribe(wanted.filter, options=options)
+            if mid is not None:
+                self._asked[mid] = wanted
+        if not self._asked:
+            self._inbox.put(Subscribed(generation))
+
+    def _answered(self, generation: int, mid: int, codes: list[ReasonCode]) -> None:
+        """The answer to one subscription."""
+        asked = self._asked.pop(mid, None)
+        if asked is None:
+            return
+        if codes and codes[0].is_failure:
+            self._inbox.put(NotSubscribed(generation, asked.filter, _words(codes[0])))
+        else:
+            self._unanswered.pop(asked.filter, None)
+        if not self._asked:
+            self._inbox.put(Subscribed(generation))
+
+    def _refused_will(self, code: ReasonCode) -> None:
+        """A refusal of CONNECT may be one of its last will: try with less of it."""
+        if code.value == _NO_RETAIN and self._will_retain:
+            self._will_retain = False
+        elif code.value == _NO_QOS and self._will_qos:
+            self._will_qos = 0
+        elif code.value not in _NOT_THE_WILL:
+            # Nobody says whether the user or the will is not welcome: by turns.
+            self._has_will = not self._has_will
+            self._no_will = _words(code)
+
+    def _will_lacks(self) -> str:
+        if not self._has_will:
+            return self._no_will
+        return "" if self._will_qos and self._will_retain else "without retain or QoS"
+
+
+def limits_of(properties: Any) -> Limits:
+    """What the CONNACK says of the broker."""
+
+    def of(name: str, otherwise: Any) -> Any:
+        return getattr(properties, name, otherwise)
+
+    return Limits(
+        of("MaximumPacketSize", None),
+        of("MaximumQoS", 2),
+        bool(of("RetainAvailable", 1)),
+        bool(of("WildcardSubscriptionAvailable", 1)),
+        of("TopicAliasMaximum", 0),
+        of("ServerKeepAlive", None),
+    )
+
+
+def _words(code: ReasonCode) -> str:
+    """The protocol's name of a reason, such as ``not authorized``."""
+    return str(code).lower()
 
 
 class _Packed(Properties):
@@ -425,16 +582,6 @@ class _Packed(Properties):
     def pack(self) -> bytes:
         found: bytes = object.__getattribute__(self, "_packed")
         return found
-
-
-EVENT, JSON, TEXT = "application/cloudevents+json", "application/json", "text/plain"
-
-
-def content_type(topic: str) -> str:
-    """What the payload on a topic is; as the AsyncAPI document says."""
-    if "/event/" in topic:
-        return EVENT
-    return TEXT if topic.endswith("/availability") else JSON
 
 
 def _publish_properties(kind: str, correlation: bytes | None) -> Properties:

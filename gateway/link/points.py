@@ -91,6 +91,19 @@ class Points:
             heard.silent_at_ms = heard.release_at_ms = None
             self._unknown(heard, f"no broker: {reason}", now_ms)
 
+    def not_subscribed(self, topic: str, reason: str, now_ms: int) -> bool:
+        """The broker does not let us listen; whether a point is on this topic."""
+        points = self._by_topic.get(topic, ())
+        for heard in points:
+            heard.silent_at_ms = heard.release_at_ms = None
+            self._unknown(heard, f"the broker refuses the subscription: {reason}", now_ms)
+        return bool(points)
+
+    def due_ms(self) -> int | None:
+        """The next instant that :meth:`time` waits for."""
+        dues = (due for one in self._heard for due in (one.silent_at_ms, one.release_at_ms))
+        return min((due for due in dues if due is not None), default=None)
+
     def again(self, now_ms: int) -> None:
         """``control`` has been away, and knows nothing."""
         for heard in self._heard:

@@ -1,17 +1,18 @@
 """Retained states: what is shown of the building, topic by topic. Pure.
 
 Made from the panel's snapshot; published when a text changed, and all of them after each
-reconnect. Instants become UTC where the clock is trusted, and are ``null`` where not.
+reconnect. Instants become UTC where the clock is trusted, and are ``null`` where not. While
+nothing is heard of ``control`` they are marked as ``stale``.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from gateway.link.topics import Topics
-from gateway.wire import rfc3339
+from gateway.wire import read_json, rfc3339
 
 _DOOR = (
     "name", "mode", "mode_source", "mode_by", "scheduled_mode", "state", "assumed", "leaf",
@@ -38,6 +39,20 @@ def _iso(utc_ms: object) -> str | None:
 def _instant(mono_ms: object, offset: object) -> str | None:
     known = isinstance(mono_ms, int) and isinstance(offset, int)
     return _iso(mono_ms + offset) if known else None  # type: ignore[operator]
+
+
+def stale(payload: bytes) -> bytes:
+    """The text of a state that nobody vouches for any more: ``"stale": true`` beside what was
+    known last; in each of a list. A text that is none of ours stays as it is."""
+    try:
+        known = read_json(payload) if payload else None
+    except ValueError:
+        return payload
+    if isinstance(known, dict):
+        return encode(known | {"stale": True})
+    if isinstance(known, list):
+        return encode([one | {"stale": True} if isinstance(one, dict) else one for one in known])
+    return payload
 
 
 def states(topics: Topics, snapshot: Mapping[str, Any]) -> dict[str, bytes]:
@@ -105,42 +120,43 @@ def _room(room: Mapping[str, Any], instant: Callable[[object], str | None]) -> d
     return shown
 
 
-def info(snapshot: Mapping[str, Any], window: int, session: str) -> bytes:
-    """What the gateway is and how it is commanded."""
+def info(snapshot: Mapping[str, Any], window: int, session: str, *, brief: bool = False) -> bytes:
+    """What the gateway is and how it is commanded; ``brief``: without the lists."""
     gateway = snapshot.get("gateway", {})
-    return encode(
-        {
-            "gateway": gateway.get("id"),
-            "name": gateway.get("name"),
-            "version": gateway.get("version"),
-            "configuration": gateway.get("configuration"),
-            "boot": gateway.get("boot"),
-            "journal": gateway.get("journal"),
-            "doors": {name: door.get("name") for name, door in snapshot.get("doors", {}).items()},
-            "rooms": {name: room.get("name") for name, room in snapshot.get("rooms", {}).items()},
-            "points": {name: one.get("kind") for name, one in snapshot.get("points", {}).items()},
-            "window": window,
-            "session": session,
-            "commands": {
-                "command/door/<door>/open": {"reason": "text, needed at night"},
-                "command/door/<door>/mode": {
-                    "mode": "automatic | exit_only | hold_open | night | off | schedule",
-                    "until": "RFC 3339, or for_s: seconds",
-                },
-                "command/alarm/<alarm>/acknowledge": {},
-                "command/call/<room or call>/acknowledge": {},
-                "envelope": {
-                    "id": "unique, at most 64 characters",
-                    "issued_at": "RFC 3339",
-                    "ttl": "seconds, 5 unless said, at most 30",
-                    "by": "who asks: a claim",
-                    "issuer": "whose key signs",
-                    "sig": "hex HMAC-SHA256 of topic, id, issued_at, ttl, by, each with a line"
-                    " feed, and the rest as sorted compact JSON",
-                },
+    whole: dict[str, Any] = {
+        "gateway": gateway.get("id"),
+        "name": gateway.get("name"),
+        "version": gateway.get("version"),
+        "configuration": gateway.get("configuration"),
+        "boot": gateway.get("boot"),
+        "journal": gateway.get("journal"),
+        "doors": {name: door.get("name") for name, door in snapshot.get("doors", {}).items()},
+        "rooms": {name: room.get("name") for name, room in snapshot.get("rooms", {}).items()},
+        "points": {name: one.get("kind") for name, one in snapshot.get("points", {}).items()},
+        "window": window,
+        "session": session,
+        "commands": {
+            "command/door/<door>/open": {"reason": "text, needed at night"},
+            "command/door/<door>/mode": {
+                "mode": "automatic | exit_only | hold_open | night | off | schedule",
+                "until": "RFC 3339, or for_s: seconds",
             },
-        }
-    )
+            "command/alarm/<alarm>/acknowledge": {},
+            "command/call/<room or call>/acknowledge": {},
+            "envelope": {
+                "id": "unique, at most 64 characters",
+                "issued_at": "RFC 3339",
+                "ttl": "seconds, 5 unless said, at most 30",
+                "by": "who asks: a claim",
+                "issuer": "whose key signs",
+                "sig": "hex HMAC-SHA256 of topic, id, issued_at, ttl, by, each with a line"
+                " feed, and the rest as sorted compact JSON",
+            },
+        },
+    }
+    if brief:
+        whole = {key: one for key, one in whole.items() if not isinstance(one, dict)}
+    return encode(whole)
 
 
 def health(
@@ -153,6 +169,8 @@ def health(
     oldest_unsent_ms: int | None,
     disk: Mapping[str, int],
     temperature_c: float | None,
+    aside: Sequence[Sequence[str]] = (),
+    aside_count: int = 0,
 ) -> bytes:
     """How the gateway is. ``sent`` tells recorders how far each lane went out, so that they
     miss the last facts too when the broker has lost them."""
@@ -183,5 +201,7 @@ def health(
             "clock": {"trusted": snapshot.get("clock_trusted"), "utc_offset_ms": offset},
             "disk": dict(disk),
             "temperature_c": temperature_c,
+            "aside": [list(one) for one in aside],
+            "aside_count": aside_count,
         }
     )

@@ -42,6 +42,10 @@ class Topics:
         return f"{self.root}/absent"
 
     @property
+    def states(self) -> str:
+        return f"{self.root}/state/#"
+
+    @property
     def alarms(self) -> str:
         return f"{self.root}/state/alarms"
 

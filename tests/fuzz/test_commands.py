@@ -66,6 +66,12 @@ class Broker:
     def drop(self, reason: str) -> None:
         pass
 
+    def soon(self) -> None:
+        pass
+
+    def heard_ms(self) -> int | None:
+        return None
+
     def pump(self, wait_s: float) -> None:
         pass
 

@@ -45,8 +45,12 @@ def snapshot() -> dict[str, Any]:
 
 
 def components(told: dict[str, Any] | None = None, language: str = "de") -> dict[str, Any]:
-    found: dict[str, Any] = discovery.device(TOPICS, told or snapshot(), language)["cmps"]
-    return found
+    """All of all messages, with what Home Assistant hands down to each."""
+    return {
+        key: {name: one[name] for name in ("avty", "avty_mode", "qos")} | component
+        for one in discovery.devices(TOPICS, told or snapshot(), language).values()
+        for key, component in one["cmps"].items()
+    }
 
 
 def assistant(template: str, **values: Any) -> str:
@@ -79,7 +83,9 @@ def available(component: dict[str, Any], told: dict[str, Any]) -> bool:
 def test_every_entity_has_its_own_name_and_id_and_a_state_that_is_published() -> None:
     found = components()
     assert len({one["uniq_id"] for one in found.values()}) == len(found)
-    assert len({one["name"] for one in found.values()}) == len(found)
+    for message in discovery.devices(TOPICS, snapshot(), "de").values():
+        names = [one["name"] for one in message["cmps"].values()]
+        assert len(set(names)) == len(names)
     topics = set(state.states(TOPICS, snapshot()))
     events = {TOPICS.event("door_request", id) for id in ("front", "side.west")}
     assert {one["stat_t"] for one in found.values() if "stat_t" in one} <= topics | events
@@ -177,6 +183,59 @@ def test_a_request_at_the_door_is_an_event_with_its_outcome() -> None:
 
 
 def test_the_names_follow_the_language() -> None:
-    assert components()["room-wc-call"]["name"] == "WC: Notruf"
-    assert components(language="en")["room-wc-call"]["name"] == "WC: emergency call"
+    assert components()["room-wc-call"]["name"] == "Notruf"
+    assert components(language="en")["room-wc-call"]["name"] == "Emergency call"
     assert discovery._NAMES["de"].keys() == discovery._NAMES["en"].keys()
+
+
+def test_doors_and_rooms_are_devices_behind_the_gateway_and_meters_belong_to_it() -> None:
+    found = discovery.devices(TOPICS, snapshot(), "de")
+    assert {topic: one["dev"]["ids"][0] for topic, one in found.items()} == {
+        "homeassistant/device/csg/config": "portier-csg",
+        "homeassistant/device/csg/door-front/config": "portier-csg-door-front",
+        "homeassistant/device/csg/door-side_west-a7fc6e/config": "portier-csg-door-side.west",
+        "homeassistant/device/csg/room-wc/config": "portier-csg-room-wc",
+        "homeassistant/device/csg/point-wc_climate-d2dde8/config": "portier-csg",
+    }
+    assert found["homeassistant/device/csg/room-wc/config"]["dev"]["via_device"] == "portier-csg"
+
+
+def test_a_building_may_grow_and_no_message_does() -> None:
+    """One message for everything was 6 kB for one door, and small brokers take no more."""
+    one = snapshot()
+    long = {"name": "Eingang " * 8}
+    told = one | {
+        "doors": {f"d{n}." + "x" * 40: one["doors"]["front"] | long for n in range(50)},
+        "rooms": {f"r{n}." + "x" * 40: one["rooms"]["wc"] | long for n in range(50)},
+        "points": {f"p{n}." + "x" * 40: one["points"]["wc.climate"] for n in range(100)},
+    }
+    found = discovery.devices(TOPICS, told, "de")
+    assert len(found) == 201
+    assert max(len(state.encode(message)) for message in found.values()) < 4_096
+
+
+def test_what_depends_on_a_value_stays_while_the_value_is_unknown() -> None:
+    """Home Assistant forgets what is taken away: names, rooms, dashboards."""
+    known = set(components())
+    told = snapshot()
+    told["rooms"]["wc"]["climate"]["dew_point_c"] = None
+    told["points"]["wc.climate"]["quantities"] = {}
+    found = {
+        key: component
+        for one in discovery.devices(TOPICS, told, "de", known).values()
+        for key, component in one["cmps"].items()
+    }
+    assert set(found) == known
+    assert not available(found["meter-wc.climate-temperature_c"], told)
+    assert shown(found["meter-wc.climate-temperature_c"], told) == "None"
+    assert not available(found["room-wc-dew_point"], told)
+
+
+def test_while_nothing_is_heard_of_control_everything_is_unavailable() -> None:
+    told = snapshot()
+    states = {TOPICS.availability: b"offline"} | state.states(TOPICS, told)
+    for component in components().values():
+        first = component["avty"][0]
+        assert component["avty_mode"] == "all"
+        assert states[first["t"]] == b"offline"
+        assert "val_tpl" not in first

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.link import clock, mqtt, state
+from gateway.link import clock, limits, state
 from gateway.link.backoff import BACK_OFF_FIRST_S, TAKEN_OVER_FIRST_S, TAKEN_OVER_MOST_S, BackOff
 from gateway.link.topics import Topics
 from gateway.wire import asyncapi
@@ -216,7 +216,7 @@ def test_what_tells_about_a_person_is_shown_only_where_it_is_exported() -> None:
     ],
 )
 def test_a_topic_says_what_its_payload_is_as_the_document_does(topic: str, kind: str) -> None:
-    assert mqtt.content_type(topic) == kind
+    assert limits.content_type(topic) == kind
     messages = asyncapi("csg")["components"]["messages"]  # type: ignore[index, call-overload]  # JSON
     documented = {
         TOPICS.event("door_opened", "front"): "event.door_opened",

@@ -34,6 +34,7 @@ def main() -> None:
                 mqtt.BrokerSettings(f"portier-{raw['gateway']}", **raw["broker"]),
                 state,
                 issuers,
+                raw.get("language", ""),
                 bench=raw.get("bench", True),
             ),
             stop,

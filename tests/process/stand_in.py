@@ -140,5 +140,11 @@ class StandIn:
         return sum(self.reader.heads().values()) >= count
 
 
+def links(control: StandIn) -> list[tuple[bool, str]]:
+    """What the link has said of its connection: whether there is one, and why not."""
+    told = [one for one in control.told_messages if isinstance(one, m.LinkTold)]
+    return [(one.connected, one.reason) for one in told]
+
+
 def _lane(name: str) -> Lane:
     return "urgent" if name == "urgent" else "routine"

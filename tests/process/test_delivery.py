@@ -26,7 +26,7 @@ from tests.process.parts_mqtt import (
     running,
     sqlite_points,
 )
-from tests.process.stand_in import StandIn
+from tests.process.stand_in import StandIn, links
 
 pytestmark = pytest.mark.process
 
@@ -275,7 +275,6 @@ def test_a_store_that_is_slow_or_answers_429_and_5xx_gets_everything_but_what_it
 def test_a_broker_that_freezes_is_noticed_and_nothing_is_lost(
     tmp_path: Path, control: StandIn
 ) -> None:
-    from gateway.panel.messages import LinkTold
 
     broker = Mosquitto(tmp_path)
     at = {"host": "127.0.0.1", "port": broker.port, "keepalive_s": 3}
@@ -286,7 +285,7 @@ def test_a_broker_that_freezes_is_noticed_and_nothing_is_lost(
             stream.more(100)
             broker.signal(signal.SIGSTOP)
             eventually(
-                lambda: LinkTold(False, "frozen") in control.told_messages,
+                lambda: (False, "frozen") in links(control),
                 60,
                 lambda: link.log()[-2000:],
             )
@@ -300,7 +299,6 @@ def test_a_broker_that_freezes_is_noticed_and_nothing_is_lost(
 def test_two_gateways_with_one_id_name_it_and_do_not_fight(
     tmp_path: Path, control: StandIn
 ) -> None:
-    from gateway.panel.messages import LinkTold
 
     broker = Mosquitto(tmp_path)
     link, _ = roles(tmp_path, broker, "sqlite")
@@ -311,7 +309,7 @@ def test_two_gateways_with_one_id_name_it_and_do_not_fight(
         with running(broker, link):
             eventually(lambda: "connected" in link.log())
             other.start()
-            eventually(lambda: LinkTold(False, "taken_over") in control.told_messages)
+            eventually(lambda: (False, "taken_over") in links(control))
             time.sleep(3)  # a fight would be dozens of connections by now
             connections = broker.log().count("as portier-csg")
             other.stop()

@@ -20,7 +20,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from gateway.link.commands import sign
 from gateway.panel.messages import ClockTold, LinkTold, Refused
 from tests.process.parts_mqtt import Mosquitto, Role, eventually, running
-from tests.process.stand_in import StandIn
+from tests.process.stand_in import StandIn, links
 
 pytestmark = pytest.mark.process
 
@@ -145,7 +145,7 @@ def test_nothing_that_a_broker_kept_moves_a_relay(
     link.start()
     told = {ClockTold, LinkTold}
     eventually(lambda: told <= {type(one) for one in control.told_messages})
-    eventually(lambda: LinkTold(True, "") in control.told_messages)
+    eventually(lambda: (True, "") in links(control))
     outside.client.publish(TOPIC, json.dumps(envelope(id="fresh")), qos=1)
     eventually(lambda: control.commands)
     assert [one.command.id for one in control.commands] == ["fresh"]

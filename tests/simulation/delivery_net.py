@@ -104,6 +104,12 @@ class LinkSide:
     def drop(self, reason: str) -> None:
         self.breaks(reason)
 
+    def soon(self) -> None:
+        pass
+
+    def heard_ms(self) -> int | None:
+        return None
+
     def pump(self, wait_s: float) -> None:
         pass
 
