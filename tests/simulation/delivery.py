@@ -40,6 +40,8 @@ from tests.simulation.delivery_disk import Disk, Killed, Turned, cut_off, tear
 from tests.simulation.delivery_net import GATEWAY, Broker, Store, serial_of
 
 TICK_MS = 100
+SHOWN_MS = 2_000
+"""``control`` shows itself at least so often."""
 UTC_MS = 1_767_225_600_000
 DAY_MS = 86_400_000
 HEALED_WITHIN_MS = 15 * MINUTE
@@ -246,6 +248,8 @@ class Delivery:
     def _tick(self) -> None:
         """Both processes of the machine, ten times a second."""
         self.agenda.later(TICK_MS, self._tick)
+        if self.agenda.now % SHOWN_MS < TICK_MS:
+            self._snapshot()
         if self.journal is not None:
             self._control_turns(self.journal)
         if self.link is not None:
