@@ -6,6 +6,7 @@ and what was published to Home Assistant (so that it can be taken back).
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -29,12 +30,20 @@ def read(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        log.warning("the state of the link cannot be read", reason=str(error))
+        _put_away(folder, str(error))
         return {}
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-        log.warning("the state of the link has another format", file=str(folder / FILE))
+        _put_away(folder, "another format")
         return {}
     return raw
+
+
+def _put_away(folder: Path, reason: str) -> None:
+    """What a newer version has written is no damage: whoever goes back to it finds it."""
+    other = folder / f"{FILE}.unread"
+    log.warning("the state of the link cannot be read", reason=reason, moved=str(other))
+    with contextlib.suppress(OSError):
+        (folder / FILE).replace(other)
 
 
 def write(folder: Path, state: dict[str, Any]) -> None:
