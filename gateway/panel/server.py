@@ -227,7 +227,7 @@ class Server:
 
     def _timeout(self) -> float:
         now = self._clock()
-        due = [now + IDLE_TICK_S]
+        due = [now + IDLE_TICK_S, self._snapshot_at + SNAPSHOT_WITHIN_S]
         if self._dirty:
             due.append(self._snapshot_at + self._every_s())
         if self._answers:
