@@ -161,6 +161,7 @@ class Link:
     _names: tuple[str, ...] = ()
     """The guarantees that ``control`` has shown last."""
     _link_ms: int = -LINK_MS
+    _link_heard: bool = False
     _link_aside: tuple[int, list[list[str]]] = (0, [])
     _save_ms: int = 0
     _logged: set[tuple[str, str]] = field(default_factory=set)
@@ -595,12 +596,14 @@ class Link:
         self._link_ms = self.clocks.mono_ms()
         self._link_aside = (self.aside.count, self.aside.named())
         keep_alive_s = self._limits.server_keep_alive_s
+        heard_ms = self.broker.heard_ms() if self._listens else None
+        self._link_heard = heard_ms is not None
         self.panel.send(
             {
                 "type": "link",
                 "connected": ok,
                 "reason": "" if ok else reason,
-                "heard_ms": None if not self._listens else self.broker.heard_ms(),
+                **({} if heard_ms is None else {"heard_ms": heard_ms}),
                 "keepalive_ms": keep_alive_s * 1000 if keep_alive_s else self.keepalive_ms,
                 "aside": self._link_aside[1],
                 "aside_count": self._link_aside[0],
@@ -613,7 +616,12 @@ class Link:
         since_ms = now_ms - self._link_ms
         if since_ms < LINK_CHANGED_MS:
             return
-        if since_ms >= LINK_MS or self._link_aside != (self.aside.count, self.aside.named()):
+        first = not self._link_heard and self.broker.heard_ms() is not None
+        if (
+            since_ms >= LINK_MS
+            or first
+            or self._link_aside != (self.aside.count, self.aside.named())
+        ):
             self._tell_link()
 
     def _save(self, now_ms: int) -> bool:

@@ -306,3 +306,24 @@ def test_home_assistant_that_is_born_a_thousand_times_is_told_once_a_second(benc
     bench.turn(ms=1_000)
     told = [topic for topic, _ in bench.broker.sent]
     assert told.count("homeassistant/device/csg/config") == 3
+
+
+def test_what_the_connection_is_known_by_is_told_at_once_and_again(bench: Bench) -> None:
+    """Connected is a claim; an acknowledgement is evidence, and becomes old."""
+    bench.turn(Connected(1, 20))
+    assert "heard_ms" not in bench.panel.last("link")
+    bench.broker.heard = bench.now_ms
+    bench.turn(ms=1_000)
+    assert bench.panel.last("link")["heard_ms"] == 50_000
+    bench.broker.heard = 58_000
+    bench.turn(ms=9_000)
+    assert bench.panel.last("link")["heard_ms"] == 50_000
+    bench.turn(ms=1_000)
+    assert bench.panel.last("link")["heard_ms"] == 58_000
+
+
+def test_what_a_recorder_set_aside_is_passed_on(bench: Bench) -> None:
+    for aside, told in ((3, 3), (-1, 0), ("3", 0), (True, 0), (2**60, 0)):
+        text = json.dumps({"journal": "j1", "lanes": {"urgent": 2}, "aside": aside}).encode()
+        bench.turn(Message("portier/csg/recorded/main", text, True), ms=1_000)
+        assert bench.panel.last("recorded")["aside"] == told
