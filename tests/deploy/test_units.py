@@ -91,4 +91,4 @@ def test_the_first_contact_of_the_page_starts_notify() -> None:
     assert f"PathChanged={plans.overlay(Path('/var/lib/portier'))}\n" in text
     assert "Unit=portier-notify.service" in text
     installer = (UNITS.parent / "install.sh").read_text()
-    assert installer.count("portier-notify.path") >= 4, "laid down, enabled and started"
+    assert installer.count("portier-notify.path") == 2, "enabled and started"
