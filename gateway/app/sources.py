@@ -41,7 +41,9 @@ def source(point: str, driver: str, settings: object, clock: Clock) -> Source:
     names = tuple(quantity.name for quantity in quantities(module, settings))
     # A simulated contact is told its level again; hardware that is gone is opened anew.
     heals = simulated or getattr(module, "HEALS", False)
-    return Source(point, module.KIND, open_, names, heals=heals)
+    far = "radio" if driver.startswith(("mqtt_", "enocean_")) else "wired"
+    wired = getattr(module, "TRUST", far) == "wired"
+    return Source(point, module.KIND, open_, names, heals=heals, wired=wired)
 
 
 class Told:

@@ -168,7 +168,7 @@ class Desk:
             case m.Hello("notify"):
                 self._notify = True
             case m.DeliveredTold(delivery, ok, reason):
-                self._inbox.offer(Delivered(delivery, ok, reason))
+                self._inbox.post(Delivered(delivery, ok, reason))
             case m.HeartbeatTold(ok):
                 self._heart(ok)
             case m.ClockTold(trusted):

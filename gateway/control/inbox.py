@@ -1,72 +1,163 @@
 """What waits for the controller: bounded, and nobody who puts something in ever waits.
 
-When it is full (a contact that chatters like mad, a loop that hung), readings and commands
-are turned away, and of each contact only the newest level is kept and handed over when
-there is room again: edges are lost then and counted, but no contact is left wrong.
+There are four lanes, so that nothing takes the room of what matters more. *Wired*: edges of
+wired contacts; it goes first. *News*: what the core relies on (a relay's fault, the state of the
+journal, what became of a message) and tasks; it is never turned away, its givers are few and
+slow. *Far*: readings, and levels that come by radio or network. *Commands*: refused where there
+are too many of them.
+
+Of reports only the newest of a contact or quantity is held once too many of it wait (a contact
+that chatters like mad, a loop that hung): what it replaces is lost and counted, but none is left
+wrong, and none costs the others their room.
 """
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 
 from gateway.core.events import Event, Level, Reading
 from gateway.core.machine import Ms
 
 ITEMS_MOST = 10_000
+"""Of one lane."""
+SHARE_MOST = 256
+"""Reports of one contact or quantity that wait at the same time."""
+OTHERS_EVERY = 4
+"""Takes; one of so many begins with another lane than usual, so that none is starved."""
 
 Task = Callable[[Ms], None]
 """Something else that only the controller's thread may do. Gets the present instant."""
 
 Item = Event | Task
+Report = Level | Reading
+Key = str | tuple[str, str]
+
+
+def _key(report: Report) -> Key:
+    return report.point if type(report) is Level else (report.point, report.quantity)  # type: ignore[union-attr]  # a Reading
+
+
+class _Lane:
+    """Items in their order. Of one contact or quantity only one thread reports; the counts
+    therefore have one writer each."""
+
+    __slots__ = ("_came", "_most", "_newest", "_share", "_went", "items")
+
+    def __init__(self, most: int, share: int) -> None:
+        self._most = most
+        self._share = min(share, most)
+        self._came: dict[Key, int] = {}
+        self._went: dict[Key, int] = {}
+        self._newest: dict[Key, Report] = {}
+        self.items: deque[Item] = deque()
+
+    @property
+    def full(self) -> bool:
+        return len(self.items) >= self._most
+
+    def report(self, report: Report) -> bool:
+        """Whether nothing was lost by it."""
+        key = _key(report)
+        if key in self._newest or self.full or self._waiting(key) >= self._share:
+            # One that was put aside is only ever followed by one that is put aside, so that
+            # the reports of a contact stay in their order.
+            lost = key in self._newest
+            self._newest[key] = report
+            return not lost
+        self._came[key] = self._came.get(key, 0) + 1
+        self.items.append(report)
+        return True
+
+    def take(self) -> Item | None:
+        try:
+            item = self.items.popleft()
+        except IndexError:
+            # as a list: somebody may put one in while we look
+            return self._newest.pop(key) if (key := next(iter([*self._newest]), None)) else None
+        if type(item) is Level or type(item) is Reading:
+            key = _key(item)
+            self._went[key] = self._went.get(key, 0) + 1
+        return item
+
+    def _waiting(self, key: Key) -> int:
+        return self._came.get(key, 0) - self._went.get(key, 0)
 
 
 class Inbox:
-    """One taker, any number of givers. No lock of ours: a ``SimpleQueue``, and dictionary
-    operations that the interpreter does in one piece. Of one point only one thread reports."""
+    """One taker, any number of givers. Only the taker ever waits, for the bell: lanes are a
+    ``deque`` and dictionary operations that the interpreter does in one piece. :meth:`do` may
+    be called in a signal handler, too."""
 
-    def __init__(self, most: int = ITEMS_MOST) -> None:
-        self._most = most
-        self._queue: SimpleQueue[Item | None] = SimpleQueue()
-        self._newest: dict[str, Level] = {}
+    def __init__(self, most: int = ITEMS_MOST, *, share: int = SHARE_MOST) -> None:
+        self._wired, self._news, self._far, self._commands = lanes = tuple(
+            _Lane(most, share) for _ in range(4)
+        )
+        self._usual = lanes
+        self._others = tuple((lane, *lanes) for lane in lanes[1:])
+        self._takes = 0
+        self._bell = threading.Lock()
+        self._bell.acquire()
+        self._counting = threading.Lock()
         self.overflows = 0
         """Reports and commands that found no room since the start."""
 
-    def report(self, report: Level | Reading) -> None:
-        """From a driver, any thread. Returns at once."""
-        if type(report) is Level and (report.point in self._newest or self._full()):
-            # A level that was kept is only ever followed by one that is kept, so that the
-            # levels of a point stay in their order.
-            if report.point in self._newest:
-                self.overflows += 1
-            self._newest[report.point] = report
-            self._queue.put(None)
-        elif self._full():
-            self.overflows += 1
-        else:
-            self._queue.put(report)
+    def report(self, report: Report, *, wired: bool = True) -> None:
+        """From a driver, any thread. Returns at once. ``wired``: it is an edge of a wired
+        contact; what comes by radio or network, or over the panel, is not."""
+        lane = self._wired if wired and type(report) is Level else self._far
+        if not lane.report(report):
+            self._overflow()
+        self._ring()
 
     def offer(self, item: Item) -> bool:
-        """A command, or news; ``False`` if there is no room for it."""
-        if self._full():
-            self.overflows += 1
+        """A command; ``False`` if there is no room for it."""
+        if self._commands.full:
+            self._overflow()
             return False
-        self._queue.put(item)
+        self._commands.items.append(item)
+        self._ring()
         return True
+
+    def post(self, event: Event) -> None:
+        """News that the core relies on: never turned away."""
+        self._news.items.append(event)
+        self._ring()
 
     def do(self, task: Task) -> None:
         """Never turned away: there are only a few givers of tasks, and they wait."""
-        self._queue.put(task)
+        self._news.items.append(task)
+        self._ring()
 
     def take(self, wait_s: float) -> Item | None:
         """The next item, after at most ``wait_s``; ``None``: there was none."""
-        try:
-            item = self._queue.get(timeout=wait_s) if wait_s > 0 else self._queue.get_nowait()
-        except Empty:
-            item = None
-        if item is None and self._newest and self._queue.empty():
-            return self._newest.pop(next(iter(self._newest)))
+        item = self._next()
+        if item is None:
+            if wait_s > 0:
+                self._bell.acquire(timeout=wait_s)
+            else:
+                self._bell.acquire(blocking=False)
+            item = self._next()
         return item
 
-    def _full(self) -> bool:
-        return self._queue.qsize() >= self._most
+    def _next(self) -> Item | None:
+        self._takes += 1
+        turn, rest = divmod(self._takes, OTHERS_EVERY)
+        for lane in self._usual if rest else self._others[turn % len(self._others)]:
+            item = lane.take()
+            if item is not None:
+                return item
+        self._takes = 0  # so that a recording that is played again is taken in the same order
+        return None
+
+    def _overflow(self) -> None:
+        with self._counting:
+            self.overflows += 1
+
+    def _ring(self) -> None:
+        if self._bell.locked():
+            try:
+                self._bell.release()
+            except RuntimeError:  # somebody else has just rung it
+                return

@@ -47,13 +47,15 @@ Report = Callable[[Level | Reading], None]
 @dataclass(frozen=True, slots=True)
 class Source:
     """How one point is opened. ``open`` raises :class:`PointFault`. ``quantities``: of a meter.
-    ``heals``: the driver comes back by itself after it has reported *unknown*."""
+    ``heals``: the driver comes back by itself after it has reported *unknown*. ``wired``: what
+    it reports does not come by radio or network."""
 
     point: str
     kind: Literal["contact", "relay", "meter"]
     open: Callable[[Report], Opened]
     quantities: tuple[str, ...] = ()
     heals: bool = False
+    wired: bool = True
 
 
 class Points:
@@ -129,7 +131,7 @@ class Points:
         return point in self._open
 
     def _report(self, source: Source, report: Level | Reading) -> None:
-        self._inbox.report(report)
+        self._inbox.report(report, wired=source.wired)
         if type(report) is Level and report.active is None and not source.heals:
             self._ask(source.point)
 
@@ -161,15 +163,17 @@ class Points:
         """In the controller's thread: a relay is back, and takes the level it should have."""
         self._relays[point] = relay
         reason = self.drive(point, self._wanted.get(point, False))
-        self._inbox.offer(RelayFault(point, reason))
+        self._inbox.post(RelayFault(point, reason))
 
     def _missing(self, source: Source, reason: str) -> None:
         self._missing_now[source.point] = reason
         self._unsaid.add(source.point)
         if source.kind == "relay":
-            self._inbox.offer(RelayFault(source.point, reason))
+            self._inbox.post(RelayFault(source.point, reason))
         elif source.kind == "contact":
-            self._inbox.report(Level(source.point, None, self._now_ms(), reason))
+            self._inbox.report(
+                Level(source.point, None, self._now_ms(), reason), wired=source.wired
+            )
         else:
             for quantity in source.quantities:
                 self._inbox.report(Reading(source.point, quantity, None, reason))

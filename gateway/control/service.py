@@ -297,7 +297,7 @@ class Service:
         if self._panel is not None:
             self._panel.send(message)
         else:  # the panel is not up yet
-            self._inbox.offer(Delivered(message.delivery, False, "notify_away"))
+            self._inbox.post(Delivered(message.delivery, False, "notify_away"))
 
     def _looked(self, trust: Trust, now: Ms) -> None:
         """A schedule does not reach for ever: the plan is made anew in time, or when the clock
@@ -325,7 +325,7 @@ class Service:
         self._journal_reason = reason
         if self._desk is not None:
             self._desk.journal_reason = reason
-        self._inbox.offer(JournalState(reason))
+        self._inbox.post(JournalState(reason))
         if reason and self._repeats.left_out(cause(reason)) is not None:
             self._log.say("error", "the journal does not take what happens", reason=reason)
 
