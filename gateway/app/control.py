@@ -13,14 +13,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway import threads
 from gateway.app import guard, outputs, paths, plans, refused
 from gateway.app.parent import end_with_parent
 from gateway.app.sources import Told, source
 from gateway.control.clock import Clock
 from gateway.control.points import Source
-from gateway.control.service import RELOAD, AlreadyRunning, Reload, Service, Settings, lock
+from gateway.control.service import (
+    RELOAD,
+    THREAD_FAILED,
+    AlreadyRunning,
+    Reload,
+    Service,
+    Settings,
+    lock,
+)
 from gateway.core.machine import UtcMs
 from gateway.settings import cache
+
+EDIT_WITHIN_S = 30.0
+"""A question about the overlay that takes longer is given up: others wait behind it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +61,7 @@ def main(options: Options) -> int:
     # Without a handler it would end this process; it waits until there is one.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     state = options.state
+    threads.guard()
     try:
         start_utc_ms = utc_ms(options.bench_start)
         state.mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -84,7 +97,7 @@ def main(options: Options) -> int:
     if reason == RELOAD:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # also for what comes up now
         os.execv(sys.executable, [sys.executable, "-m", "gateway", *sys.argv[1:]])
-    return 0
+    return threads.FAILED if reason == THREAD_FAILED else 0
 
 
 def utc_ms(text: str | None) -> UtcMs | None:
@@ -159,6 +172,7 @@ def _edit(options: Options, clock: Clock, asked: Mapping[str, object]) -> Mappin
         stdout=subprocess.PIPE,
         check=False,
         text=True,
+        timeout=EDIT_WITHIN_S,
     )
     if done.returncode != 0:
         raise ValueError(f"the editor ended with {done.returncode}")

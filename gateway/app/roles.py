@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from gateway import threads
 from gateway.app import broker, listening, people, plans
 from gateway.control.log import Repeats, cause
 from gateway.settings.model import Settings
@@ -57,6 +58,7 @@ def ports() -> broker.Ports:
 
 def run(role: str, settings: Settings, config: Path, state: Path) -> int:
     """Be this role until told to stop; the exit status. Raises :class:`RoleError`."""
+    threads.guard()
     state.mkdir(parents=True, exist_ok=True)
     _log(role)
     try:

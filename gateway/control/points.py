@@ -104,6 +104,11 @@ class Points:
         self._report_missing()
         self._helper.start()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the helper runs; it never ends by itself."""
+        return self._helper.is_alive()
+
     def drive(self, point: str, on: bool) -> str:
         """Switch a relay; what went wrong, or empty. The helper then opens it anew."""
         self._wanted[point] = on

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from gateway import __version__
+from gateway import __version__, threads
 from gateway.control.clock import Clock, Trust, boot
 from gateway.control.controller import Controller
 from gateway.control.inbox import Inbox
@@ -41,14 +41,13 @@ from gateway.journal.writer import ROUTINE_WAIT_MS, AuditEntry, Committed, Journ
 if TYPE_CHECKING:  # their imports wait until the door works
     from gateway.control.bench import World
     from gateway.control.desk import Desk, Listeners
+    from gateway.control.editor import Edit, Editor, Found
     from gateway.panel.messages import SettingsAsked
     from gateway.panel.server import Server
 
-EDIT_WAIT_S = 20.0
-"""How long a question about the settings waits for the one before it."""
 KEPT_WITHIN_S = 0.5
-DISK_AGAIN_S = 1.0
 """How long the first press may wait to learn which modes the last run has left."""
+DISK_AGAIN_S = 1.0
 SWITCH_S = 0.000_5
 """The interpreter's switch interval: a snapshot that is being made must not hold up a press."""
 
@@ -118,12 +117,8 @@ def lock(state: Path) -> int:
     return fd
 
 
-Edit = Callable[[Mapping[str, object]], Mapping[str, object]]
-"""A question of the page about the overlay -> the answer. Slow."""
-
-
 class Service:
-    """One life of ``control``. ``reload`` is called in a thread of its own at SIGHUP: it
+    """One life of ``control``. ``reload`` is called in the editor's thread at SIGHUP: it
     validates the configuration anew and says whether to restart with it (a text for the
     audit), or that it was refused. ``edit`` looks at or changes what the page may change."""
 
@@ -133,7 +128,6 @@ class Service:
         self._settings = settings
         self._reload = reload
         self._edit = edit
-        self._editing = threading.Lock()
         self._log = Log("control")
         self._clock = settings.clock
         self._inbox = Inbox()
@@ -151,10 +145,11 @@ class Service:
             routine_wait_ms=settings.journal_commit_within_ms,
             machine=machine.identity(),
         )
-        self._reloading = threading.Lock()
         self._renewing = False
+        self._hung_up = False
         self._panel: Server | None = None
         self._desk: Desk | None = None
+        self._editor: Editor | None = None
         self._journal_reason = ""
         self._repeats = Repeats()
         self._controller = Controller(
@@ -178,6 +173,8 @@ class Service:
         signal.signal(signal.SIGTERM, self._signal)
         signal.signal(signal.SIGINT, self._signal)
         signal.signal(signal.SIGHUP, self._hang_up)
+        threads.guard(self._thread_failed)
+        self._watchdog.alive = self._alive
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # what came before counts now
         self._journal.start()
         try:
@@ -187,6 +184,8 @@ class Service:
             reason = self._controller.run()
         finally:
             self._points.close()
+        if self._panel is not None and reason != THREAD_FAILED:
+            self._panel.announce("reload" if reason == RELOAD else "stop")
         if reason == RELOAD:
             self._watchdog.reloading()
         else:
@@ -204,11 +203,16 @@ class Service:
     def _rest(self) -> None:
         from gateway.control.bench import Bench
         from gateway.control.desk import Desk
+        from gateway.control.editor import Editor
         from gateway.control.eye import Eye
         from gateway.control.guarantees import Guarantees
-        from gateway.panel.server import Server
 
         settings = self._settings
+        editor = Editor(self._edit or _no_edit, self._reload_now, self._audit_edit, self._log.say)
+        editor.start()
+        self._editor = editor
+        if self._hung_up:  # meanwhile
+            editor.reload(BY_SIGNAL)
         bench = None
         if settings.world is not None:
             bench = Bench(settings.world, self._controller, self._inbox, self._clock)
@@ -236,19 +240,15 @@ class Service:
             points=self._points,
             heartbeat_every_ms=settings.heartbeat_every_ms,
             own_clock=settings.world is not None,
-            editor=self._editor if self._edit is not None else None,
+            editor=editor.ask if self._edit is not None else None,
         )
         self._desk.journal_reason = self._journal_reason
         if plan.receivers:
             self._make_key()
-        panel = Server(settings.state / "panel.sock", self._desk)
-        writable = os.access(settings.state, os.W_OK)
-        if writable:
-            self._serve(panel)
         gc.collect()
         gc.freeze()
         gc.enable()  # the start went without
-        self._watchdog.ready()
+        self._open_panel(self._desk)
         self._log.say(
             "info",
             "control is ready",
@@ -256,26 +256,36 @@ class Service:
             points=len(plan.contacts) + len(plan.relays) + len(plan.meters),
             after_ms=self._clock.now_ms() - self._clock.started_ms,
         )
-        if not writable:
-            self._wait_for_disk(panel)
 
-    def _serve(self, panel: Server) -> None:
-        self._panel = panel  # before somebody can ask it, or the answer finds nobody to give it
-        panel.start()
+    def _open_panel(self, desk: Desk) -> None:
+        """Without a disk, or room on it, there is no socket. The door works all the same, and
+        that is what the service manager waits for: a door that is started again and again
+        because nobody can ask it would be none. Page and commands come with the socket."""
+        problem = ""
+        while self._panel is None:
+            try:
+                panel = self._listening(desk)
+            except OSError as error:
+                if not problem:
+                    self._watchdog.ready()
+                if problem != str(error):
+                    problem = str(error)
+                    self._log.say("error", _remedy(self._settings.state, error))
+                time.sleep(DISK_AGAIN_S)
+            else:
+                self._panel = panel  # before somebody asks it, or the answer finds nobody
+                panel.start()
+        if problem:
+            self._log.say("info", "page and commands reach the door now")
+        else:
+            self._watchdog.ready()
 
-    def _wait_for_disk(self, panel: Server) -> None:
-        """Without a disk there is no socket either: the page and commands come with it."""
-        state = self._settings.state
-        self._log.say(
-            "error",
-            f"{state} is read-only: the door works, but nothing is recorded and neither page "
-            f"nor commands reach it; look for disk errors (dmesg), then: "
-            f"sudo mount -o remount,rw $(findmnt -no TARGET -T {state})",
-        )
-        while not os.access(state, os.W_OK):
-            time.sleep(DISK_AGAIN_S)
-        self._serve(panel)
-        self._log.say("info", f"{state} can be written again")
+    def _listening(self, desk: Desk) -> Server:
+        from gateway.panel.server import Server
+
+        panel = Server(self._settings.state / "panel.sock", desk)
+        panel.listen()
+        return panel
 
     def _make_key(self) -> None:
         """The key of the links in messages; without it they go out without a link."""
@@ -333,36 +343,27 @@ class Service:
         self._controller.stop(signal.Signals(number).name)
 
     def _hang_up(self, _number: int, _frame: FrameType | None) -> None:
-        threading.Thread(target=self._reload_now, name="reload", daemon=True).start()
+        """No thread is started here: there may be none to be had, and that would end the loop."""
+        self._hung_up = True
+        if self._editor is not None:
+            self._editor.reload(BY_SIGNAL)
 
-    def _editor(self, asked: SettingsAsked, answer: Callable[[Mapping[str, object]], None]) -> None:
-        """In the panel's thread."""
-        work = threading.Thread(
-            target=self._edit_now, args=(asked, answer), name="settings", daemon=True
+    def _thread_failed(self, _name: str) -> None:
+        """In the thread that has failed: the outputs go off and what happened is written."""
+        self._controller.stop(THREAD_FAILED)
+
+    def _alive(self) -> bool:
+        """Whether everything runs that has to; the loop itself asks."""
+        panel, editor = self._panel, self._editor
+        return (
+            self._journal.alive
+            and self._points.alive
+            and (panel is None or panel.alive)
+            and (editor is None or editor.alive)
         )
-        work.start()
 
-    def _edit_now(
-        self, asked: SettingsAsked, answer: Callable[[Mapping[str, object]], None]
-    ) -> None:
-        if self._edit is None or not self._editing.acquire(timeout=EDIT_WAIT_S):
-            answer({"status": "refused", "reason": "limit"})
-            return
-        try:
-            found = dict(self._edit({**asked.args, "do": asked.do, "actor": asked.actor}))
-        except (OSError, ValueError) as error:
-            self._log.say("error", "the settings cannot be edited", reason=str(error))
-            found = {"status": "refused", "reason": "not_written"}
-        finally:
-            self._editing.release()
-        changed = found.pop("changed", False)
-        if asked.do in ("put", "undo"):
-            self._audit_edit(asked, found, bool(changed))
-        answer(found)
-        if changed:
-            self._reload_now(asked.actor, wait=True)
-
-    def _audit_edit(self, asked: SettingsAsked, found: Mapping[str, object], changed: bool) -> None:
+    def _audit_edit(self, asked: SettingsAsked, found: Found, changed: bool) -> None:
+        """In the editor's thread."""
         refused = found.get("status") != "accepted"
         if not changed and not refused:
             return
@@ -378,13 +379,9 @@ class Service:
             )
         )
 
-    def _reload_now(self, by: str = "system:reload", *, wait: bool = False) -> None:
-        if not self._reloading.acquire(blocking=wait):
-            return
-        try:
-            found = self._reload()
-        finally:
-            self._reloading.release()
+    def _reload_now(self, by: str) -> None:
+        """In the editor's thread."""
+        found = self._reload()
         self._log.say("error" if found.problems else "info", found.text, problems=found.problems)
 
         def task(now: Ms) -> None:
@@ -398,8 +395,29 @@ class Service:
         self._inbox.do(task)
 
 
+BY_SIGNAL = "system:reload"
 RELOAD = "reload"
 """The reason of a stop after which the same process starts again."""
+THREAD_FAILED = "thread_failed"
+"""The reason of a stop because a thread that lives as long as the process has failed."""
+
+
+def _no_edit(_asked: Mapping[str, object]) -> Mapping[str, object]:
+    return {"status": "refused", "reason": "not_written"}
+
+
+def _remedy(state: Path, error: OSError) -> str:
+    """What to say where the panel cannot listen."""
+    if error.errno == errno.EROFS or not os.access(state, os.W_OK):
+        return (
+            f"{state} is read-only: the door works, but nothing is recorded and neither page "
+            f"nor commands reach it; look for disk errors (dmesg), then: "
+            f"sudo mount -o remount,rw $(findmnt -no TARGET -T {state})"
+        )
+    return (
+        f"{state / 'panel.sock'}: {error.strerror or error}: the door works, but neither page nor "
+        "commands reach it; it is tried again each second"
+    )
 
 
 @dataclass(frozen=True, slots=True)

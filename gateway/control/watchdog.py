@@ -1,7 +1,8 @@
 """The service manager's notifications: ready, alive, reloading, stopping.
 
-The watchdog is fed by a full turn of the controller's loop and by nothing else, so that a
-loop that hangs is a service that is restarted, with its outputs off meanwhile.
+The watchdog is fed by a full turn of the controller's loop and by nothing else, and only while
+the threads run that live as long as the process, so that a loop that hangs is a service that is
+restarted, with its outputs off meanwhile.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import contextlib
 import os
 import socket
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 
 TURN_MOST_S = 1.0
 """The loop turns at least this often, with or without a watchdog."""
@@ -33,6 +34,8 @@ class Watchdog:
             self._limit_usec = int(microseconds)
             self.feed_every_s = self._limit_usec / 1e6 / 3
         self._fed_at = float("-inf")
+        self.alive: Callable[[], bool] = lambda: True
+        """Whether everything runs that has to, beside the loop."""
 
     @property
     def turn_s(self) -> float:
@@ -64,7 +67,8 @@ class Watchdog:
 
     def turned(self, now_s: float) -> None:
         """One full turn of the loop is done."""
-        if self.feed_every_s is not None and now_s - self._fed_at >= self.feed_every_s:
+        due = self.feed_every_s is not None and now_s - self._fed_at >= self.feed_every_s
+        if due and self.alive():
             self._fed_at = now_s
             self._say("WATCHDOG=1")
 

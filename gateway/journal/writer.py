@@ -166,6 +166,11 @@ class Journal:
         return self._was_clean
 
     @property
+    def alive(self) -> bool:
+        """Whether its threads run; they never end by themselves."""
+        return self._thread.is_alive() and self._watch.is_alive()
+
+    @property
     def backlog(self) -> int:
         """How many facts wait to be written."""
         doubt = self._doubt

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
@@ -18,12 +19,18 @@ from pathlib import Path
 from typing import Any
 
 from gateway.core.facts import Json
+from gateway.panel.address import short
 from gateway.panel.messages import MAX_SNAPSHOT, Role, encode
 
 COMMAND_LIFE_MS = 5_000
 """How long a command of the page or the command line is good for."""
 RETRY_FIRST_S = 0.05
 RETRY_MOST_S = 1.0
+SILENT_S = 10.0
+"""``control`` makes a snapshot at least every 2 s; one that says nothing for this long hangs, and
+counts as away. ``notify`` gets none, and waits."""
+SEND_WITHIN_S = 1.0
+"""``control`` that takes nothing for this long hangs, too."""
 
 Received = dict[str, Any]
 OnMessage = Callable[[Received], None]
@@ -66,7 +73,8 @@ def connect(path: Path, role: Role, timeout_s: float) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     sock.settimeout(timeout_s)
     try:
-        sock.connect(str(path))
+        with short(path) as address:
+            sock.connect(address)
         _say(sock, {"type": "hello", "role": role})
     except OSError as error:
         sock.close()
@@ -138,6 +146,9 @@ class PanelClient:
                 pause_s = min(pause_s * 2, RETRY_MOST_S)
                 continue
             sock.settimeout(None)
+            _limit(sock, socket.SO_SNDTIMEO, SEND_WITHIN_S)
+            if self._role != "notify":
+                _limit(sock, socket.SO_RCVTIMEO, SILENT_S)
             self._sock = sock
             if self._closing.is_set():
                 self._drop()
@@ -154,9 +165,28 @@ class PanelClient:
                 while line := lines.readline(MAX_SNAPSHOT):
                     if line[-1:] != b"\n":
                         return  # cut off in the middle, or longer than anything control says
-                    self._on_message(json.loads(line))
+                    message = _read(line)
+                    if message is None:
+                        return
+                    self._on_message(message)
         except OSError:
             return
+
+
+def _limit(sock: socket.socket, option: int, seconds: float) -> None:
+    """How long the kernel waits in a call; then the call fails."""
+    whole = int(seconds)
+    packed = struct.pack("@ll", whole, int((seconds - whole) * 1e6))
+    sock.setsockopt(socket.SOL_SOCKET, option, packed)
+
+
+def _read(line: bytes) -> Received | None:
+    """A message of ``control``; ``None`` for what is none."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return message if isinstance(message, dict) else None
 
 
 def ask(
@@ -172,7 +202,7 @@ def ask(
                 line = lines.readline(MAX_SNAPSHOT)
                 if not line:
                     break
-                got: Received = json.loads(line)
+                got = _read(line) or {}
                 if got.get("type") == "error":
                     raise NotTaken(str(got.get("reason")))
                 if got.get("id") == message["id"] and got.get("type") in ("reply", "bench"):
@@ -198,8 +228,8 @@ def messages(path: Path, *, role: Role = "cli", timeout_s: float | None = None) 
     with connect(path, role, timeout_s or 5.0) as sock, sock.makefile("rb") as lines:
         sock.settimeout(timeout_s)
         try:
-            while line := lines.readline(MAX_SNAPSHOT):
-                yield json.loads(line)
+            while (line := lines.readline(MAX_SNAPSHOT)) and (message := _read(line)) is not None:
+                yield message
         except OSError as error:
             raise ControlAway(str(error)) from error
 
@@ -207,12 +237,13 @@ def messages(path: Path, *, role: Role = "cli", timeout_s: float | None = None) 
 _SNAPSHOT = b'{"type":"snapshot"'
 
 
-async def _newest(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+async def _newest(reader: asyncio.StreamReader, silent_s: float | None) -> AsyncIterator[bytes]:
     """Every line but the snapshots that a newer one has overtaken: whoever is late shows how
     things stand now, not how they stood when it began to be late. Ends with the connection,
-    and at a line that is longer than anything ``control`` says."""
+    and at a line that is longer than anything ``control`` says. Raises :class:`TimeoutError`
+    where nothing comes for ``silent_s``."""
     rest = b""
-    while data := await reader.read(2 * MAX_SNAPSHOT):
+    while data := await asyncio.wait_for(reader.read(2 * MAX_SNAPSHOT), silent_s):
         *lines, rest = (rest + data).split(b"\n")
         snapshots = [place for place, line in enumerate(lines) if line.startswith(_SNAPSHOT)]
         stale = set(snapshots[:-1])
@@ -247,8 +278,8 @@ class AsyncPanelClient:
             raise ControlAway("control is away")
         try:
             writer.write(encode(message))
-            await writer.drain()
-        except OSError as error:
+            await asyncio.wait_for(writer.drain(), SEND_WITHIN_S)
+        except OSError as error:  # also where it is not taken in time
             raise ControlAway(str(error)) from error
 
     async def ask(self, message: Mapping[str, object], timeout_s: float = 6.0) -> Received:
@@ -269,9 +300,8 @@ class AsyncPanelClient:
         pause_s = RETRY_FIRST_S
         while True:
             try:
-                reader, writer = await asyncio.open_unix_connection(
-                    str(self._path), limit=MAX_SNAPSHOT
-                )
+                with short(self._path) as address:
+                    reader, writer = await asyncio.open_unix_connection(address, limit=MAX_SNAPSHOT)
             except OSError:
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * 2, RETRY_MOST_S)
@@ -280,12 +310,15 @@ class AsyncPanelClient:
             try:
                 writer.write(encode({"type": "hello", "role": self._role}))
                 self._writer = writer
-                async for line in _newest(reader):
-                    message: Received = json.loads(line)
+                silent_s = None if self._role == "notify" else SILENT_S
+                async for line in _newest(reader, silent_s):
+                    message = _read(line)
+                    if message is None:
+                        break
                     self._resolve(message)
                     yield message
             except (OSError, ValueError):
-                pass  # cut off, or a line beyond the limit: the next connection starts afresh
+                pass  # cut off, silent, or a line too long: the next connection starts afresh
             finally:
                 self._writer = None
                 writer.close()

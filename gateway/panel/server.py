@@ -8,17 +8,21 @@ ready for one, and none of those between.
 
 An answer to a command waits for its fact to be on disk so that it can name it, but no
 longer than :data:`ANSWER_WITHIN_S`: a full disk must not make the door look dead.
+
+Each client has a token bucket: one that floods is read more slowly, and its commands are
+refused. What goes wrong with one client, also by a mistake of ours, ends that client. What goes
+wrong with the server itself ends its thread, and :mod:`gateway.threads` the process.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import pwd
 import selectors
 import socket
 import struct
+import sys
 import threading
 import time
 from collections import deque
@@ -26,10 +30,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Protocol
+from typing import Literal, Protocol
 
 from gateway.core.effects import Reply, Send
 from gateway.core.events import Issuer
+from gateway.panel.address import short
 from gateway.panel.messages import (
     MAX_LIFE_MS,
     MAX_LINE,
@@ -64,6 +69,12 @@ IDLE_TICK_S = 1.0
 HELLO_WITHIN_S = 5.0
 READ_WITHIN_S = 30.0
 """A client that takes nothing for this long is closed; its place is free again."""
+ACCEPT_AGAIN_S = 0.5
+"""Where nobody can be let in (no descriptor, no memory), it is tried again after so long."""
+LINES_PER_S, LINES_BURST = 1_000.0, 2_000.0
+"""What is read of one client; the rest waits in its socket."""
+COMMANDS_PER_S, COMMANDS_BURST = 100.0, 200.0
+"""Commands of one client; the rest is refused."""
 
 
 class Handler(Protocol):
@@ -90,12 +101,39 @@ class Handler(Protocol):
         """The last client of this role has closed its connection."""
 
 
+@dataclass(slots=True)
+class _Bucket:
+    """``burst`` tokens at once, then ``per_s`` of them each second."""
+
+    per_s: float
+    burst: float
+    at: float
+    tokens: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tokens = self.burst
+
+    def fill(self, now: float) -> None:
+        self.tokens = min(self.burst, self.tokens + (now - self.at) * self.per_s)
+        self.at = now
+
+    def take(self, now: float) -> bool:
+        """Use one up; ``False`` where none is left."""
+        self.fill(now)
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
 @dataclass(slots=True, eq=False)
 class _Client:
     sock: socket.socket
     user: str
     may_speak_for_others: bool
     since: float
+    lines: _Bucket
+    commands: _Bucket
     role: Role | None = None
     inbuf: bytearray = field(default_factory=bytearray)
     out: deque[bytes] = field(default_factory=deque)
@@ -106,6 +144,10 @@ class _Client:
     took: float = 0.0
     """When it last took a byte while there was something to take."""
     closing: bool = False
+    slowed: bool = False
+    """It has used its lines up and is not read for a while."""
+    interest: int = 0
+    """What the selector waits for; 0: it does not know this client."""
 
     @property
     def listens(self) -> bool:
@@ -138,37 +180,69 @@ class Server:
         self._rows: bytes | None = None
         self._asked: dict[str, _Client] = {}
         self._answers: dict[str, tuple[Reply, float]] = {}
+        self._listens = False
         self._stop = False
+        self._farewell: bytes | None = None
+        self._accept_at: float | None = None
+        self._complained_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="panel", daemon=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._selector = selectors.DefaultSelector()
 
     # --- for the controller and the journal, from any thread ------------------------------
 
+    def listen(self) -> None:
+        """Make the socket. The lock on the state folder is held, so a socket file that lies here
+        is stale. Raises :class:`OSError` where that is not possible; then this server is over."""
+        try:
+            self._bind()
+            self._listener.listen(CLIENTS_MOST)
+            self._listener.setblocking(False)
+            self._selector.register(self._listener, selectors.EVENT_READ)
+            self._selector.register(self._wake, selectors.EVENT_READ)
+        except OSError:
+            self.close()
+            raise
+        self._listens = True
+
     def start(self) -> None:
-        """Listen. The lock on the state folder is held, so a socket file that lies here is
-        stale."""
+        """Answer from now on. Raises :class:`OSError` as :meth:`listen` does."""
+        if not self._listens:
+            self.listen()
+        self._thread.start()
+
+    def _bind(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()
         old = os.umask(0o117)
         try:
-            self._listener.bind(str(self._path))
+            with short(self._path) as address:
+                self._listener.bind(address)
         finally:
             os.umask(old)
         self._share()
-        self._listener.listen(CLIENTS_MOST)
-        self._listener.setblocking(False)
-        self._selector.register(self._listener, selectors.EVENT_READ)
-        self._selector.register(self._wake, selectors.EVENT_READ)
-        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs, or has not begun yet; it ends by :meth:`close` only."""
+        return self._thread.ident is None or self._stop or self._thread.is_alive()
 
     def close(self) -> None:
         self._stop = True
-        self._poke()
         if self._thread.ident is not None:
+            self._poke()
             self._thread.join(timeout=1)
-        with contextlib.suppress(FileNotFoundError):
+        else:
+            self._listener.close()
+            self._selector.close()
+            os.close(self._wake)
+        with contextlib.suppress(OSError):
             self._path.unlink()
+
+    def announce(self, reason: Literal["reload", "stop"]) -> None:
+        """Say to every client that this server ends soon, and why."""
+        line = encode({"type": "closing", "reason": reason})
+        self._note(lambda: self._say_farewell(line))
 
     def changed(self) -> None:
         """There is something new to see."""
@@ -214,16 +288,20 @@ class Server:
             while not self._stop:
                 for key, mask in self._selector.select(self._timeout()):
                     self._ready(key, mask)
-                while not self._notes.empty():
-                    self._notes.get()()
+                self._do_notes()
                 self._release_late()
                 self._publish()
                 self._sweep()
+            self._do_notes()  # a farewell may be the last of them
         finally:
             for client in list(self._clients.values()):
                 self._drop(client)
             self._listener.close()
             self._selector.close()
+
+    def _do_notes(self) -> None:
+        while not self._notes.empty():
+            self._notes.get()()
 
     def _timeout(self) -> float:
         now = self._clock()
@@ -232,6 +310,10 @@ class Server:
             due.append(self._snapshot_at + self._every_s())
         if self._answers:
             due.append(next(iter(self._answers.values()))[1] + ANSWER_WITHIN_S)
+        if self._accept_at is not None:
+            due.append(self._accept_at)
+        if any(client.slowed for client in self._clients.values()):
+            due.append(now + SNAPSHOT_EVERY_S)
         return max(0.0, min(due) - now)
 
     def _ready(self, key: selectors.SelectorKey, mask: int) -> None:
@@ -246,27 +328,69 @@ class Server:
             if client is None:
                 return
             if mask & selectors.EVENT_READ:
-                self._read(client)
+                self._serve(client, self._read)
             if mask & selectors.EVENT_WRITE and self._clients.get(key.fd) is client:
                 self._flush(client)
 
+    def _serve(self, client: _Client, work: Callable[[_Client], None]) -> None:
+        """Do something for one client; whatever is wrong with it ends this client only."""
+        try:
+            work(client)
+        except Malformed as error:
+            self._fail(client, str(error))
+        except Exception as error:  # noqa: BLE001 - a mistake that one client finds costs no other
+            self._complain(f"client {client.role} of {client.user}", error)
+            self._drop(client)
+
     def _accept(self) -> None:
+        """Let one client in. Where there is no descriptor or no memory for it, nobody is let in
+        for a while: whoever waits would be announced again and again."""
+        sock = None
         try:
             sock, _ = self._listener.accept()
-        except OSError as error:
-            if error.errno in (errno.EMFILE, errno.ENFILE):
-                time.sleep(0.01)  # out of descriptors: this thread has nothing better to do
-            return
+            self._let_in(sock)
+        except (BlockingIOError, ConnectionError):
+            pass  # went away again
+        except (OSError, MemoryError):
+            if sock is not None:
+                self._clients.pop(sock.fileno(), None)
+                sock.close()
+            self._selector.unregister(self._listener)
+            self._accept_at = self._clock() + ACCEPT_AGAIN_S
+
+    def _let_in(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         pid_uid_gid = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         _, uid, _ = struct.unpack("3i", pid_uid_gid)
         user = _user(uid)
         now = self._clock()
-        client = _Client(sock, user, _is_service(uid, user), now, took=now)
+        client = _Client(
+            sock,
+            user,
+            _is_service(uid, user),
+            now,
+            _Bucket(LINES_PER_S, LINES_BURST, now),
+            _Bucket(COMMANDS_PER_S, COMMANDS_BURST, now),
+            took=now,
+        )
         self._clients[sock.fileno()] = client
-        self._selector.register(sock, selectors.EVENT_READ)
+        self._watch(client)
         if len(self._clients) > CLIENTS_MOST:
             self._fail(client, "limit")
+
+    def _watch(self, client: _Client) -> None:
+        """Tell the selector what is wanted of this client now. Raises :class:`OSError`."""
+        wanted = 0 if client.slowed else selectors.EVENT_READ
+        wanted |= selectors.EVENT_WRITE if client.partial else 0
+        if wanted == client.interest:
+            return
+        if not wanted:
+            self._selector.unregister(client.sock)
+        elif client.interest:
+            self._selector.modify(client.sock, wanted)
+        else:
+            self._selector.register(client.sock, wanted)
+        client.interest = wanted
 
     def _read(self, client: _Client) -> None:
         try:
@@ -281,18 +405,31 @@ class Server:
         if client.closing:
             return
         client.inbuf += data
-        while (end := client.inbuf.find(b"\n")) >= 0:
+        self._lines(client)
+
+    def _lines(self, client: _Client) -> None:
+        """Take the lines that have come, as many as this client may say now."""
+        fd = client.sock.fileno()
+        while not client.closing and (end := client.inbuf.find(b"\n")) >= 0:
+            client.slowed = not client.lines.take(self._clock())
+            if client.slowed:
+                break
             line = bytes(client.inbuf[: end + 1])
             del client.inbuf[: end + 1]
             try:
                 self._take(client, parse(line))
             except MalformedField as error:
                 self._queue(client, encode({"type": "error", "reason": str(error), "id": error.id}))
-            except Malformed as error:
-                self._fail(client, str(error))
-                return
-        if len(client.inbuf) > MAX_LINE:
-            self._fail(client, f"a line is at most {MAX_LINE} bytes")
+            if self._clients.get(fd) is not client:
+                return  # it does not read its answers
+        if not client.slowed and len(client.inbuf) > MAX_LINE:
+            raise Malformed(f"a line is at most {MAX_LINE} bytes")
+        self._watch(client)
+
+    def _resume(self, client: _Client) -> None:
+        """Go on with a client that was slowed down."""
+        client.slowed = False
+        self._lines(client)
 
     def _take(self, client: _Client, message: Message) -> None:
         if isinstance(message, Hello):
@@ -304,6 +441,8 @@ class Server:
             self._dirty = True
             self._snapshot_at = float("-inf")
             client.rows = self._rows if client.listens else None
+            if self._farewell is not None:
+                self._queue(client, self._farewell)
         elif client.role is None:
             raise Malformed("say hello first")
         elif isinstance(message, CommandMessage):
@@ -336,7 +475,7 @@ class Server:
         refusal = ""
         if command.id in self._asked:
             refusal = "duplicate"
-        elif client.waiting >= WAITING_MOST:
+        elif client.waiting >= WAITING_MOST or not client.commands.take(self._clock()):
             refusal = "limit"
         else:
             refusal = self._handler.command(replace(message, command=command))
@@ -418,6 +557,12 @@ class Server:
                 return
         self._handler.told(DeliveredTold(message.delivery, False, "notify_away"))
 
+    def _say_farewell(self, line: bytes) -> None:
+        self._farewell = line
+        for client in list(self._clients.values()):
+            if client.role is not None and not client.closing:
+                self._queue(client, line)
+
     def _tell_rows(self, journal: str, head: int) -> None:
         self._rows = encode({"type": "rows", "journal": journal, "head": head})
         for client in list(self._clients.values()):
@@ -474,17 +619,19 @@ class Server:
                 sent = client.sock.send(client.partial)
                 client.partial = client.partial[sent:]
                 client.took = self._clock()
+            client.took = self._clock()
         except BlockingIOError:
-            self._selector.modify(client.sock, selectors.EVENT_READ | selectors.EVENT_WRITE)
-            return
+            pass  # the rest when there is room again
         except OSError:
             self._drop(client)
             return
-        if client.closing:
+        if client.closing and not client.partial:
             self._drop(client)
-        else:
-            client.took = self._clock()
-            self._selector.modify(client.sock, selectors.EVENT_READ)
+            return
+        try:
+            self._watch(client)
+        except OSError:  # no memory to wait for it
+            self._drop(client)
 
     def _fail(self, client: _Client, reason: str) -> None:
         """Say what was wrong, then close."""
@@ -494,12 +641,27 @@ class Server:
 
     def _sweep(self) -> None:
         now = self._clock()
+        if self._accept_at is not None and now >= self._accept_at:
+            self._accept_at = None
+            self._selector.register(self._listener, selectors.EVENT_READ)
         for client in list(self._clients.values()):
             pending = bool(client.partial)
             if (pending and now - client.took > READ_WITHIN_S) or (
                 client.role is None and now - client.since > HELLO_WITHIN_S
             ):
                 self._drop(client)
+            elif client.slowed:
+                self._serve(client, self._resume)
+
+    def _complain(self, what: str, error: Exception) -> None:
+        """At most one traceback a second: a client may find the same mistake again and again."""
+        if self._clock() - self._complained_at >= 1:
+            import traceback
+
+            self._complained_at = self._clock()
+            lines = "".join(traceback.format_exception(error))
+            with contextlib.suppress(OSError, ValueError):
+                sys.stderr.write(f"{what} is closed\n{lines}")
 
     def _drop(self, client: _Client) -> None:
         fd = client.sock.fileno()

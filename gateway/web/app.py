@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 
+from gateway import threads
 from gateway.panel.client import AsyncPanelClient
 from gateway.web import outside, problems
 from gateway.web.api import account as api_account
@@ -99,6 +100,18 @@ class Static(StaticFiles):
         return response
 
 
+def for_life(name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """A task that runs until it is cancelled; where it ends of itself, the process ends."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            threads.fail(name, task.exception())
+
+    task = asyncio.create_task(work, name=name)
+    task.add_done_callback(ended)
+    return task
+
+
 def make_site(options: Options, users: Users | None = None) -> Site:
     """The shared parts, from what is in the state folder."""
     house = House(AsyncPanelClient(options.panel, "web"))
@@ -111,13 +124,16 @@ def create_app(site: Site) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await site.hub.start()
-        tasks = [asyncio.create_task(site.house.run()), asyncio.create_task(site.hub.run())]
-        tasks.append(asyncio.create_task(keep_weeks(site)))
+        tasks = [
+            for_life("panel", site.house.run()),
+            for_life("live", site.hub.run()),
+            for_life("weeks", keep_weeks(site)),
+        ]
         yield
         for task in tasks:
             task.cancel()
         for task in tasks:
-            with suppress(asyncio.CancelledError):
+            with suppress(asyncio.CancelledError, Exception):  # said already
                 await task
         site.records.close()
         site.users.close()

@@ -7,6 +7,7 @@ when; nothing that is asked for meanwhile is kept for later.
 from __future__ import annotations
 
 import asyncio
+import copy
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,12 +21,17 @@ from gateway.panel.client import AsyncPanelClient, ControlAway, command
 from gateway.panel.messages import MAX_LINE, encode
 
 REPLY_WITHIN_S = 2.0
-SETTINGS_WITHIN_S = 60.0
-SETTINGS_CONNECT_S = 15.0
+SETTINGS_WITHIN_S = 45.0
+SETTINGS_CONNECT_S = 1.0
+SETTINGS_RESTART_S = 8.0
+"""How long a question about the settings waits for ``control`` to come back from a restart that
+it has announced."""
+RESTART_WITHIN_S = 15.0
+"""A restart that was announced and takes longer has failed."""
 FRESH_S = 5.0
 """``control`` sends a snapshot every 2 s at least; without one for so long it hangs, whatever its
 socket says."""
-NO_PANEL, NO_ANSWER = "no_panel", "no_answer"
+NO_PANEL, NO_ANSWER, BUSY = "no_panel", "no_answer", "busy"
 log = structlog.get_logger("web")
 
 
@@ -71,6 +77,8 @@ class House:
         self._received = monotonic()
         self.snapshot: Mapping[str, Any] | None = None
         self.connected = False
+        self._restarts_until = float("-inf")
+        self._showing: asyncio.Task[dict[str, Any]] | None = None
         self.since_utc_ms = int(wall() * 1000)
         """Since when it has been connected, or not, by this machine's clock."""
         self.changed_ms: int | None = None
@@ -98,6 +106,11 @@ class House:
     @property
     def stale(self) -> bool:
         return not self.connected
+
+    @property
+    def restarting(self) -> bool:
+        """``control`` has said that it goes to start again, and may still come back from it."""
+        return not self.connected and self._monotonic() < self._restarts_until
 
     def call(self, call: str) -> tuple[str, Mapping[str, Any]] | None:
         """The room and the call of this id, while it stands."""
@@ -148,11 +161,18 @@ class House:
         elif kind == "rows":
             for told in self.on_rows:
                 told(str(message["journal"]), int(message["head"]))
+        elif kind == "closing":
+            if message.get("reason") == "reload":
+                self._restarts_until = self._monotonic() + RESTART_WITHIN_S
         elif kind == "away":
             self._connection(False)
             self._changed()
+            if self.restarting:  # when that is over, it is shown that nobody answers
+                asyncio.get_running_loop().call_later(RESTART_WITHIN_S + 0.1, self._changed)
 
     def _connection(self, connected: bool) -> None:
+        if connected:
+            self._restarts_until = float("-inf")
         if connected != self.connected:
             self.connected = connected
             self.since_utc_ms = int(self._wall() * 1000)
@@ -196,24 +216,43 @@ class House:
 
     async def settings(self, do: str, args: Mapping[str, Json], who: Asker) -> dict[str, Any]:
         """Look at or change what the page may change. ``control`` starts anew after a change:
-        whoever asks then waits for it. The answer has ``status`` and ``reason``."""
-        deadline = self._monotonic() + SETTINGS_CONNECT_S
-        while not self.connected and self._monotonic() < deadline:  # noqa: ASYNC110 - a snapshot tells
-            await asyncio.sleep(0.1)
+        whoever asks then waits for it. Whoever asks what there is while somebody else does gets
+        the same answer. The answer has ``status`` and ``reason``."""
+        if do != "show":
+            return await self._settings(do, args, who)
+        if self._showing is None or self._showing.done():
+            self._showing = asyncio.ensure_future(self._settings(do, args, who))
+        return copy.deepcopy(await asyncio.shield(self._showing))
+
+    async def _settings(self, do: str, args: Mapping[str, Json], who: Asker) -> dict[str, Any]:
         message: dict[str, Json] = {
             "type": "settings", "id": uuid4().hex, "actor": who.actor, "do": do, "args": dict(args)
         }  # fmt: skip
-        if not self.connected:
-            return {"status": "refused", "reason": NO_PANEL}
         if len(encode(message)) > MAX_LINE:
             return {"status": "refused", "reason": "too_large"}
-        try:
-            answer = dict(await self._panel.ask(message, SETTINGS_WITHIN_S))
-        except ControlAway:
-            return {"status": "refused", "reason": NO_ANSWER}
+        began = self._monotonic()
+        while True:
+            if not await self._back(began):
+                return {"status": "refused", "reason": NO_PANEL}
+            try:
+                answer = dict(await self._panel.ask(message, SETTINGS_WITHIN_S))
+            except ControlAway:
+                if do in ("show", "preview") and self.restarting:
+                    continue  # it changes nothing: the next one may be asked
+                return {"status": "refused", "reason": NO_ANSWER}
+            break
         if answer.get("status") == "accepted" and not isinstance(answer.get("settings"), dict):
             return {"status": "refused", "reason": NO_ANSWER}  # of another version than this one
         return answer
+
+    async def _back(self, began: float) -> bool:
+        """Whether ``control`` is there; waits for one that starts again."""
+        while not self.connected:
+            within_s = SETTINGS_RESTART_S if self.restarting else SETTINGS_CONNECT_S
+            if self._monotonic() - began >= within_s:
+                return False
+            await asyncio.sleep(0.1)
+        return True
 
     async def bench(self, do: str, args: Mapping[str, Json]) -> Mapping[str, Any]:
         """Do something to simulated points. Raises :class:`ControlAway`."""

@@ -10,6 +10,7 @@ nobody slow costs memory.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -178,8 +179,18 @@ class Hub:
             await self._changed.wait()
             self._changed.clear()
             for channel in list(self._channels.values()):
-                self._refresh(channel)
+                try:
+                    self._refresh(channel)
+                except Exception:
+                    log.exception("view cannot be shown", view=str(channel.view))
+                    self._close(channel)
             await asyncio.sleep(CHANGES_EVERY_S)
+
+    def _close(self, channel: Channel) -> None:
+        """Its clients come back, and learn why there is nothing to see."""
+        self._channels.pop(channel.view, None)
+        for client in channel.clients:
+            client.over.set()
 
     def _refresh(self, channel: Channel) -> None:
         now = Parts.of(self._house, self._scene_of(channel.view), channel.view.role)
@@ -236,7 +247,10 @@ class Hub:
                     channel.put(beat)
                 else:
                     del self._channels[view]
-            self.check()
+            try:
+                self.check()
+            except sqlite3.Error as error:  # a disk that does not answer: at the next beat
+                log.warning("sessions cannot be checked", reason=str(error))
 
     def check(self) -> None:
         """End the streams of sessions and tokens that no longer count, and of who is stuck."""
@@ -269,8 +283,9 @@ class Hub:
             raise TooMany
         channel = self._channels.get(view)
         if channel is None:
-            channel = self._channels[view] = Channel(view)
+            channel = Channel(view)
             self._refresh(channel)
+            self._channels[view] = channel
         client = Client(channel, who)
         channel.clients.add(client)
         self.clients.add(client)
@@ -317,7 +332,16 @@ class Hub:
 
 def _frames(rows: list[Row], scene: Scene | None) -> bytes:
     """What sensors see of people is not for everybody who has a page open."""
-    return b"".join(fact_frame(row, scene) for row in rows if row.lane != "local")
+    return b"".join(_frame(row, scene) for row in rows if row.lane != "local")
+
+
+def _frame(row: Row, scene: Scene | None) -> bytes:
+    """A row that cannot be shown is left out, or nobody would see what comes after it."""
+    try:
+        return fact_frame(row, scene)
+    except Exception:
+        log.exception("row cannot be shown", row=row.row)
+        return b""
 
 
 def _reset(row: int) -> bytes:

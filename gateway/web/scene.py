@@ -93,6 +93,8 @@ class Scene:
             return {"state": "ok", "text": self.w(note) if note else ""}
         if not self.known:
             return {"state": "never", "text": self.w("status.control_never")}
+        if self.house.restarting:
+            return {"state": "lost", "text": self.w("status.control_restarts")}
         since = self.w.clock(self.house.since_utc_ms, self.house.now_utc_ms, seconds=True)
         return {"state": "lost", "text": self.w("status.control_lost", since=since)}
 

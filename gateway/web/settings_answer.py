@@ -14,14 +14,17 @@ _STATUS = {
     "no_answer": 503,
     "not_written": 503,
     "limit": 503,
+    "busy": 503,
 }
+RETRY_AFTER = "5"
 
 
 class SettingsProblem(Problem):
     """A refused overlay: ``errors`` holds everything that is wrong with it."""
 
     def __init__(self, status: int, reason: str, errors: list[dict[str, str]]) -> None:
-        super().__init__(status, reason)
+        headers = {"Retry_After": RETRY_AFTER} if status == 503 else {}
+        super().__init__(status, reason, **headers)
         self.extra = {"errors": errors} if errors else {}
 
 

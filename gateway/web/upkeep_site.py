@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
+
+import structlog
 
 from gateway.journal.reader import Reader
 from gateway.web import retention, upkeep
@@ -17,6 +20,7 @@ from gateway.web.weeks import Week
 
 KEEP_EVERY_S = 86_400
 SOON_S = 10
+log = structlog.get_logger("web")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +61,17 @@ async def keep_weeks(site: Site) -> None:
     """Once a day, work out the weeks of all doors, so that none expires before it is kept and
     the page finds them ready, and remove what has reached its life. Runs until cancelled."""
     while True:
-        retention.tidy(site)
         doors = list(told(site, "doors"))
         try:
+            retention.tidy(site)
             for door in doors:
                 now = site.house.now_utc_ms
                 await site.records.ask(partial(_weeks, site=site, door=door, now_utc_ms=now))
                 await asyncio.sleep(1)
         except Unavailable:
+            doors = []
+        except (sqlite3.Error, OSError) as error:  # a disk that takes nothing, for now
+            log.warning("weeks cannot be saved", reason=str(error))
             doors = []
         await asyncio.sleep(KEEP_EVERY_S if doors else SOON_S)
 

@@ -78,6 +78,18 @@ def test_no_turn_no_food(manager: socket.socket, tmp_path: Path) -> None:
     assert b"WATCHDOG=1" not in heard(manager)
 
 
+def test_a_turn_does_not_feed_it_while_something_else_is_dead(
+    manager: socket.socket, tmp_path: Path
+) -> None:
+    watchdog = Watchdog({"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "900000"})
+    watchdog.alive = lambda: False
+    watchdog.turned(0.0)
+    watchdog.alive = lambda: True
+    assert heard(manager) == []
+    watchdog.turned(0.1)
+    assert heard(manager) == [b"WATCHDOG=1"]
+
+
 def test_a_watchdog_for_somebody_else_is_not_ours() -> None:
     watchdog = Watchdog({"WATCHDOG_USEC": "900000", "WATCHDOG_PID": str(os.getpid() + 1)})
     assert watchdog.feed_every_s is None

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import tempfile
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -88,6 +89,69 @@ def test_what_is_no_line_ends_the_connection() -> None:
             return json.dumps(await anext(messages))
 
     assert asyncio.run(work()) == '{"type": "away"}'
+
+
+def test_a_control_that_says_nothing_more_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.panel.client.SILENT_S", 0.1)
+
+    async def run() -> list[str]:
+        kinds = []
+        async with (
+            saying(snapshot(1)) as client,
+            asyncio.timeout(20),
+            aclosing(client.messages()) as messages,
+        ):
+            async for message in messages:
+                kinds.append(message["type"])
+                if message["type"] == "away":
+                    break
+        return kinds
+
+    assert asyncio.run(run()) == ["snapshot", "away"]
+
+
+def test_a_control_that_takes_nothing_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.panel.client.SEND_WITHIN_S", 0.1)
+
+    async def run() -> None:
+        with tempfile.TemporaryDirectory() as folder, socket.socket(socket.AF_UNIX) as hung:
+            hung.bind(f"{folder}/panel.sock")
+            hung.listen()
+            client = AsyncPanelClient(Path(folder) / "panel.sock", "web")
+            messages = client.messages()
+            following = asyncio.ensure_future(anext(messages))
+            async with asyncio.timeout(20):
+                while not client.connected:  # noqa: ASYNC110 - it says so to nobody
+                    await asyncio.sleep(0)
+                with pytest.raises(ControlAway):
+                    await _send_for_ever(client)
+            following.cancel()
+            with suppress(asyncio.CancelledError):
+                await following
+            await messages.aclose()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("line", [b"[1]\n", b"nothing\n", b"[" * 100_000 + b"\n"])
+def test_what_is_no_message_ends_the_connection_and_not_the_client(line: bytes) -> None:
+    async def run() -> list[str]:
+        async with (
+            saying(snapshot(1), line, snapshot(2)) as client,
+            asyncio.timeout(20),
+            aclosing(client.messages()) as messages,
+        ):
+            kinds: list[str] = []
+            while "away" not in kinds:
+                kinds.append((await anext(messages))["type"])
+        return kinds
+
+    assert asyncio.run(run())[-1] == "away"
+
+
+async def _send_for_ever(client: AsyncPanelClient) -> None:
+    while True:
+        await client.send({"type": "x", "filling": "x" * 60_000})
 
 
 def test_a_command_that_was_not_understood_fails_at_once_and_the_rest_goes_on(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import pwd
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from gateway.core.effects import Reply, Send
+from gateway.panel import client as c
 from gateway.panel import messages as m
 from gateway.panel import server as s
 from gateway.panel.client import ControlAway, NotTaken, PanelClient, ask, command, snapshot
@@ -491,3 +493,226 @@ def test_only_the_page_speaks_for_the_link_of_a_message(
         assert desk.commands[0].command.issuer.name == "link:caretaker"
     else:
         assert peer.hear("error")["reason"].startswith("link: only the page")
+
+
+# --- one client costs no other ------------------------------------------------------------
+
+
+def test_a_client_that_floods_is_read_more_slowly_and_nobody_else_is(
+    panel: s.Server, desk: Desk, join: Callable[..., Peer]
+) -> None:
+    flood, other = join("record"), join("web")
+    line = m.encode({"type": "sent", "lane": "urgent", "seq": 1})
+    flood.sock.setblocking(False)
+    began = time.monotonic()
+    with contextlib.suppress(BlockingIOError):  # then its socket is full: it has to wait
+        while True:
+            flood.sock.send(line * 100)
+    other.hear("snapshot")
+    opening(other)
+    eventually(lambda: bool(desk.commands))
+    taken = len(desk.news)
+    assert taken <= s.LINES_BURST + (time.monotonic() - began) * s.LINES_PER_S + 1
+    eventually(lambda: len(desk.news) > taken)  # nothing of it is lost
+
+
+def test_commands_of_a_client_that_floods_are_refused(
+    panel: s.Server, desk: Desk, join: Callable[..., Peer]
+) -> None:
+    def serve(message: m.CommandMessage) -> None:
+        panel.answered(Reply(message.command.id, "accepted"))
+        panel.committed(message.command.id, None)
+
+    desk.on_command = serve
+    flood, other = join("web"), join("web")
+    reasons = []
+    for number in range(int(s.COMMANDS_BURST) * 2):
+        opening(flood, f"f{number}")
+        reasons.append(flood.hear("reply")["reason"])
+        if reasons[-1]:
+            break
+    assert reasons[-1] == "limit"
+    opening(other)
+    assert other.hear("reply")["status"] == "accepted"
+
+
+def test_a_mistake_that_one_client_finds_ends_that_client_only(
+    desk: Desk, join: Callable[..., Peer], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(message: m.CommandMessage) -> None:
+        raise LookupError("a mistake of ours")
+
+    bad, good = join("web"), join("web")
+    good.hear("snapshot")
+    desk.on_command = fail
+    opening(bad)
+    bad.hear("nothing")
+    assert "a mistake of ours" in capsys.readouterr().err
+    desk.on_command = lambda message: None
+    opening(good, "c2")
+    eventually(lambda: desk.commands[-1].command.id == "c2")
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.ENOBUFS, errno.EPERM])
+@pytest.mark.parametrize("where", ["accept", "let_in"])
+def test_who_cannot_be_let_in_now_is_let_in_later(
+    tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch, where: str, number: int
+) -> None:
+    """Out of descriptors or memory: it is not tried without a pause, and never given up."""
+    tries: list[int] = []
+
+    class Listener(socket.socket):
+        def accept(self) -> tuple[socket.socket, Any]:
+            tries.append(number)
+            if where == "accept" and len(tries) == 1:
+                raise OSError(number, "no")
+            return super().accept()
+
+    monkeypatch.setattr(s, "ACCEPT_AGAIN_S", 0.01)
+    server = s.Server(tmp_path / "panel.sock", desk)
+    server._listener.close()
+    server._listener = Listener(socket.AF_UNIX)
+    let_in = server._let_in
+
+    def refuse(sock: socket.socket) -> None:
+        monkeypatch.setattr(server, "_let_in", let_in)
+        raise OSError(number, "no")
+
+    if where == "let_in":
+        monkeypatch.setattr(server, "_let_in", refuse)
+    server.start()
+    try:
+        first = Peer(tmp_path / "panel.sock", None)
+        if where == "let_in":
+            with contextlib.suppress(ConnectionResetError):
+                assert first.hear()["type"] == "closed"
+            first.close()
+            first = Peer(tmp_path / "panel.sock", None)
+        first.say({"type": "hello", "role": "cli"})
+        assert first.hear()["type"] == "snapshot"
+        first.close()
+        assert len(tries) < 10
+    finally:
+        server.close()
+
+
+def test_what_cannot_listen_holds_nothing(tmp_path: Path, desk: Desk) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(10):
+        server = s.Server(tmp_path / "nowhere" / "panel.sock", desk)
+        with pytest.raises(OSError, match="No such file"):
+            server.listen()
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+# --- long paths ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [106, 107, 108, 109, 128, 255, 1000])
+def test_a_panel_works_wherever_its_folder_lies(tmp_path: Path, desk: Desk, length: int) -> None:
+    """The address of a Unix socket ends at 107 bytes; the path of a folder does not."""
+    folder = tmp_path
+    while (missing := length - len(str(folder / "panel.sock"))) > 0:
+        folder /= "ä" if missing == 3 else "d" * max(1, min(missing - 1, 200))
+    folder.mkdir(parents=True, exist_ok=True)
+    server = s.Server(folder / "panel.sock", desk)
+    server.start()
+    came = threading.Event()
+    client = PanelClient(folder / "panel.sock", "link", lambda message: came.set())
+    try:
+        assert snapshot(folder / "panel.sock") == {"n": 0}
+        client.start()
+        assert came.wait(30)
+        assert stat.S_IMODE((folder / "panel.sock").stat().st_mode) == 0o660
+    finally:
+        client.close()
+        server.close()
+    assert not (folder / "panel.sock").exists()
+
+
+# --- the end ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", ["reload", "stop"])
+@pytest.mark.parametrize("role", ["cli", "web", "link", "notify", "record"])
+def test_everybody_hears_that_it_ends(
+    panel: s.Server, join: Callable[..., Peer], role: str, reason: str
+) -> None:
+    peer = join(role)
+    peer.say({"type": "refused", "name": "x", "reason": "y", "via": "cli"})  # after the hello
+    eventually(lambda: any(c.role == role for c in panel._clients.values()))
+    panel.announce(reason)  # type: ignore[arg-type]  # one of both
+    panel.close()
+    assert peer.hear("closing") == {"type": "closing", "reason": reason}
+    assert peer.hear() == {"type": "closed"}
+
+
+def test_who_comes_after_the_announcement_hears_it_too(
+    panel: s.Server, join: Callable[..., Peer]
+) -> None:
+    panel.announce("reload")
+    assert join().hear("closing")["reason"] == "reload"
+
+
+# --- a control that hangs -----------------------------------------------------------------
+
+
+@pytest.fixture
+def hung(tmp_path: Path) -> Iterator[Path]:
+    """Somebody lets clients in, and neither reads nor says anything."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "hung.sock"))
+        listener.listen()
+        yield tmp_path / "hung.sock"
+
+
+def test_a_control_that_says_nothing_is_away(hung: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(c, "SILENT_S", 0.1)
+    came: list[object] = []
+    away = threading.Event()
+
+    def hear(message: dict[str, Any]) -> None:
+        came.append(message)
+        away.set()
+
+    client = PanelClient(hung, "link", hear)
+    client.start()
+    try:
+        assert away.wait(30)
+        assert came[0] == {"type": "away"}
+    finally:
+        client.close()
+
+
+def test_a_control_that_takes_nothing_holds_nobody_up(
+    hung: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(c, "SEND_WITHIN_S", 0.1)
+    client = PanelClient(hung, "notify", lambda message: None)
+    client.start()
+    try:
+        eventually(lambda: client.connected)
+        eventually(lambda: not client.send({"type": "x", "filling": "x" * 60_000}))
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("line", [b"[1]\n", b"no json\n", b"[" * 100_000 + b"\n", b"\xff\n"])
+def test_what_is_no_message_is_cut_off_and_the_client_comes_back(
+    tmp_path: Path, line: bytes
+) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "odd.sock"))
+        listener.listen()
+        came: list[dict[str, Any]] = []
+        client = PanelClient(tmp_path / "odd.sock", "link", came.append)
+        client.start()
+        try:
+            for _ in range(2):
+                sock, _ = listener.accept()
+                with sock:
+                    sock.sendall(line)
+                    eventually(lambda: bool(came))
+                assert came.pop(0) == {"type": "away"}
+        finally:
+            client.close()

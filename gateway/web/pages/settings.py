@@ -19,9 +19,10 @@ from gateway.web import refusals
 from gateway.web import settings_rows as rows
 from gateway.web.access import Admin, AdminProved, TheSite
 from gateway.web.auth import form_of
-from gateway.web.house import NO_ANSWER, NO_PANEL
+from gateway.web.house import BUSY, NO_ANSWER, NO_PANEL
 from gateway.web.problems import Problem
 from gateway.web.render import language_of, page
+from gateway.web.settings_answer import RETRY_AFTER
 from gateway.web.settings_rows import Form
 from gateway.web.site import Site
 
@@ -52,7 +53,7 @@ async def _show(request: Request, site: Site, who: Admin) -> dict[str, Any]:
         )
         if answer["reason"] in (NO_PANEL, NO_ANSWER):
             said = site.words(language_of(request))("settings.away")
-        raise Problem(503, str(answer["reason"]), said, Retry_After="5")
+        raise Problem(503, str(answer["reason"]), said, Retry_After=RETRY_AFTER)
     shown: dict[str, Any] = answer["settings"]
     return shown
 
@@ -108,6 +109,8 @@ async def _answered(
     if answer["status"] == "accepted":
         return _page(request, answer["settings"], note=note, good=True)
     reason = str(answer["reason"])
+    if reason in (BUSY, "limit"):
+        raise Problem(503, reason, Retry_After=RETRY_AFTER)
     others: list[str] = []
     for error in answer.get("errors", ()):
         message, hint = (refusals.text(language_of(request), part) for part in error["parts"])
