@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gateway.app import broker, control, load, outputs, plans, refused, roles, supervisor
+from gateway.app import (
+    broker,
+    control,
+    load,
+    outputs,
+    plans,
+    readiness,
+    refused,
+    roles,
+    supervisor,
+)
 from gateway.app.parent import end_with_parent
 from gateway.settings import contact_secrets
 from gateway.settings.model import Settings
 from gateway.settings.problems import SettingsError
-
-READY_WITHIN_S = 180.0
 
 
 def run(names: Sequence[str], config: Path, state: Path, bench_start: str | None) -> int:
@@ -44,7 +50,9 @@ def _start(names: Sequence[str], config: Path, state: Path, bench_start: str | N
         return supervisor.CONFIGURATION
     except roles.RoleError as error:
         _say(str(error))
-    except PermissionError as error:
+    except OSError as error:
+        if error.filename is None:
+            raise  # not about a file: this needs its traceback
         _say(f"{error.filename}: {error.strerror}; choose another folder with --state")
     return 1
 
@@ -72,14 +80,14 @@ def _supervise(
     state.mkdir(parents=True, exist_ok=True)
     wanted = tuple(names) or roles.wanted(settings)
     environment: dict[str, str] = {}
-    listening: list[tuple[str, int]] = []
+    brokered = page = None
     if "broker" in wanted:
         ports = broker.choose()
         environment = {roles.BROKER_V5: str(ports.v5), roles.BROKER_V3: str(ports.v3)}
         _say(f"Broker: {ports}")
-        listening.append((broker.HOST, ports.v5))
+        brokered = (broker.HOST, ports.v5)
     if "web" in wanted:
-        listening.append(_page(settings))
+        page = _page(settings)
     if outputs.held(state):
         raise roles.RoleError(
             f"control already runs on {state}; stop it, or choose another folder with --state"
@@ -96,7 +104,7 @@ def _supervise(
         nonlocal known
         try:
             new = load.settings(config, state, EVERYTHING, strict=True)
-        except SettingsError as error:
+        except (SettingsError, OSError) as error:
             _say(f"the new configuration is refused, the old one stays:\n{error}")
             return False
         faults = contact_secrets.new_faults(contact_secrets.faults(new), known)
@@ -107,15 +115,18 @@ def _supervise(
 
     def crashed() -> None:
         if any(not point.driver.startswith("simulated") for point in settings.points.values()):
-            subprocess.run(
-                [sys.executable, "-m", "gateway", "outputs", "off", *options], check=False
-            )
+            switch_off = [sys.executable, "-m", "gateway", "outputs", "off", *options]
+            try:
+                subprocess.run(switch_off, check=False)
+            except OSError as error:  # no process to be had: control itself comes first
+                _say(f"the outputs cannot be switched off by a process of its own: {error}")
 
-    watch = _ready(listening)
     changed = (lambda: None) if names else _changed(wanted, config, state)
-    return supervisor.Supervisor(
-        wanted, command, environment, _say, crashed, valid, tick=watch, changed=changed
-    ).run()
+    one = supervisor.Supervisor(wanted, command, environment, _say, crashed, valid, changed=changed)
+    tls = settings.web is not None and settings.web.tls is not None
+    parts = readiness.Parts(wanted, state, one.runs, page, tls, brokered)
+    one.tick = readiness.Readiness(parts.check, _say).look
+    return one.run()
 
 
 def _changed(
@@ -133,7 +144,7 @@ def _changed(
         written = now
         try:
             tells = "notify" in roles.wanted(load.settings(config, state, need=()))
-        except SettingsError:
+        except (SettingsError, OSError):
             return None
         rest = [role for role in wanted if role != "notify"]
         return [*rest, "notify"] if tells else rest
@@ -152,21 +163,3 @@ def _page(settings: Settings) -> tuple[str, int]:
             f"PORT={port + 1} make run (or PORT={port + 1} portier run), or stop that program."
         )
     return host, port
-
-
-def _ready(listening: list[tuple[str, int]]) -> Callable[[], bool]:
-    """Says once that broker and page answer, so that nobody wonders how long it takes."""
-    started = time.monotonic()
-
-    def watch() -> bool:
-        if not listening or time.monotonic() - started > READY_WITHIN_S:
-            return True
-        for host, port in listening:
-            with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as sock:
-                sock.settimeout(0.2)
-                if sock.connect_ex((host, port)) != 0:
-                    return False
-        _say(f"Ready after {time.monotonic() - started:.1f} s. Ctrl-C stops everything.")
-        return True
-
-    return watch

@@ -1,6 +1,8 @@
 """``portier run`` without systemd: every role a process of its own, all ended together.
 
-A role that falls is started again after a pause that grows. Signals are waited for, not
+A role that falls is started again after a pause that grows, also one that cannot use its
+configuration: the door does not end because a certificate is missing. Only where ``control``
+cannot use it at the start is there nothing to run. Signals are waited for, not
 handled, so this is one straight loop. If the supervisor itself is killed, the roles notice
 by a pipe (:mod:`gateway.app.parent`) and end. ``control`` feeds a watchdog here as it does
 under systemd, and is killed when it hangs: its guard then switches the relays off.
@@ -36,6 +38,9 @@ START_WITHIN_S = 60.0
 """The first turn may take longer: at a start, and while a new configuration takes over."""
 CONFIGURATION = 78
 """Exit status of a role that cannot use its configuration (EX_CONFIG)."""
+CONFIGURATION_FIRST_S = 2.0
+CONFIGURATION_MOST_S = 60.0
+"""Pauses of such a role: it waits for a person."""
 
 _MANAGED = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD}
@@ -73,9 +78,16 @@ class Supervisor:
         default_factory=lambda: socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     )
     _turned_at: float = 0.0
+    _has_run: bool = False
+    """``control`` has been heard of: its configuration could be used."""
+
+    def runs(self, name: str) -> bool:
+        """Whether the process of a role runs now."""
+        return any(role.name == name and role.process is not None for role in self._roles)
 
     def run(self) -> int:
-        """Run until a signal or a configuration that no role can use; the exit status."""
+        """Run until a signal, or until ``control`` cannot use the configuration that it starts
+        with; the exit status."""
         old = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         self._pipe = os.pipe()
         self._heard.bind("")  # the kernel chooses a name that no folder has to hold
@@ -130,14 +142,18 @@ class Supervisor:
     def _start(self, role: _Role) -> None:
         role.due = None
         role.since = time.monotonic()
-        role.process = subprocess.Popen(
-            list(self.command(role.name)),
-            env={**self._environment(role), PARENT: str(self._pipe[0])},
-            pass_fds=(self._pipe[0],),
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,  # Ctrl-C is for the supervisor, which ends all in order
-            preexec_fn=_unblock,  # noqa: PLW1509 - the supervisor has no threads
-        )
+        try:
+            role.process = subprocess.Popen(
+                list(self.command(role.name)),
+                env={**self._environment(role), PARENT: str(self._pipe[0])},
+                pass_fds=(self._pipe[0],),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # Ctrl-C is for the supervisor, which ends all in order
+                preexec_fn=_unblock,  # noqa: PLW1509 - the supervisor has no threads
+            )
+        except (OSError, subprocess.SubprocessError) as error:  # no process, no memory for one
+            self.say(f"{role.name} cannot be started ({error}); it is tried again")
+            self._again(role)
 
     def _environment(self, role: _Role) -> dict[str, str]:
         """What a service manager says is meant for this process, not for its roles."""
@@ -167,7 +183,8 @@ class Supervisor:
         word = b""
         with contextlib.suppress(BlockingIOError):
             while True:
-                word = self._heard.recv(300)
+                word = self._heard.recv(1000)
+                self._has_run = True
         return word
 
     def _reap(self) -> int | None:
@@ -177,18 +194,39 @@ class Supervisor:
                 continue
             status = role.process.returncode
             role.process = None
-            if status == CONFIGURATION:
-                return CONFIGURATION
-            now = time.monotonic()
-            if now - role.since > STEADY_S:
+            if time.monotonic() - role.since > STEADY_S:
                 role.pause_s = PAUSE_FIRST_S
-            role.due = now + role.pause_s
-            self.say(f"{role.name} has ended ({_how(status)}); it starts again")
-            most_s = DOOR_PAUSE_MOST_S if role.name == "control" else PAUSE_MOST_S
-            role.pause_s = min(role.pause_s * 2, most_s)
             if role.name == "control":
-                self.crashed()
+                self._hear()
+                if status == CONFIGURATION and not self._has_run:
+                    return CONFIGURATION
+            self._ended(role, status)
         return None
+
+    def _ended(self, role: _Role, status: int) -> None:
+        """Say so, and start it again after its pause."""
+        if status == CONFIGURATION:
+            role.pause_s = max(role.pause_s, CONFIGURATION_FIRST_S)
+        pause_s = self._again(role, CONFIGURATION_MOST_S if status == CONFIGURATION else None)
+        if status == CONFIGURATION:
+            self.say(
+                f"{role.name} cannot use its configuration, its own message says why; the other "
+                f"roles go on, and it is tried again in {pause_s:.0f} s"
+            )
+        else:
+            self.say(f"{role.name} has ended ({_how(status)}); it starts again")
+        if role.name == "control":
+            self.crashed()
+
+    def _again(self, role: _Role, most_s: float | None = None) -> float:
+        """Start it after its pause, in seconds, and the next time after twice as long."""
+        if role.name == "control":
+            most_s = DOOR_PAUSE_MOST_S
+        most_s = PAUSE_MOST_S if most_s is None else most_s
+        pause_s = min(role.pause_s, most_s)
+        role.due = time.monotonic() + pause_s
+        role.pause_s = min(pause_s * 2, most_s)
+        return pause_s
 
     def _reload(self) -> None:
         """Control takes a new configuration over by itself; the others are started again."""

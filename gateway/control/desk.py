@@ -4,6 +4,7 @@ the snapshot. All of it runs in the panel's thread, away from the loop."""
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -127,6 +128,7 @@ class Desk:
         """Recorder -> when its cursor last moved, or nothing was due."""
         self._aside: dict[str, int] = {}
         self._heads: dict[Lane, int] = {}
+        self._growing = threading.Lock()
         self._sent: dict[Lane, int] = {}
         self._recorded: dict[str, tuple[str, Mapping[str, int]]] = {}
         self._knows_cursors = False
@@ -137,12 +139,16 @@ class Desk:
         self.journal_id = ""
         self._ask_path(self._began_at)
 
-    # --- from the journal's thread --------------------------------------------------------
+    # --- from the journal's threads -------------------------------------------------------
 
     def grown(self, journal: str, heads: Mapping[Lane, int]) -> None:
-        """The journal reaches this far."""
-        self.journal_id = journal
-        self._heads = {**self._heads, **heads}
+        """The journal reaches this far. Both of the journal's threads say so, and the panel's
+        reads it meanwhile."""
+        with self._growing:
+            before = self._heads if journal == self.journal_id else {}
+            farther = {lane: max(seq, before.get(lane, 0)) for lane, seq in heads.items()}
+            self.journal_id = journal
+            self._heads = {**self._heads, **farther}
 
     # --- the panel's handler --------------------------------------------------------------
 
@@ -387,8 +393,9 @@ class Desk:
         with _unreadable():
             if not self._knows_cursors:
                 found = self._eye.cursors()
-                self.journal_id = self.journal_id or found.journal
-                self._heads = {**found.heads, **self._heads}
+                with self._growing:
+                    self.journal_id = self.journal_id or found.journal
+                    self._heads = {**found.heads, **self._heads}
                 self._sent = {**found.sent, **self._sent}
                 kept = {name: (found.journal, lanes) for name, lanes in found.recorded.items()}
                 self._recorded = {**kept, **self._recorded}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from typing import Any, cast
 
 from gateway.control.desk import Desk
@@ -71,6 +73,37 @@ def test_only_expected_recorders_are_remembered_and_only_of_this_journal() -> No
 def recording(one: Desk) -> object:
     held = cast("dict[str, dict[str, object]]", one.snapshot()["guarantees"])
     return held["recording"]["reason"]
+
+
+def test_the_journals_threads_and_the_panels_lose_no_head_between_them() -> None:
+    """Two threads wrote what they had read before: the other one's head was gone."""
+    one = desk(Rig())
+    lanes = ("urgent", "routine")
+
+    def grow(lane: str) -> None:
+        for seq in range(1, 2_000):
+            one.grown("j", cast("Any", {lane: seq}))
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=grow, args=(lane,)) for lane in lanes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(before)
+    assert one._heads == {"urgent": 1_999, "routine": 1_999}
+
+
+def test_a_head_that_comes_late_takes_nothing_back_and_another_journal_begins_anew() -> None:
+    one = desk(Rig())
+    one.grown("j", {"urgent": 7})
+    one.grown("j", {"urgent": 5})
+    assert one._heads == {"urgent": 7}
+    one.grown("k", {"urgent": 1})
+    assert one._heads == {"urgent": 1}
 
 
 def test_what_link_has_sent_is_written_when_it_leaves() -> None:
