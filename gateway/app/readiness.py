@@ -2,7 +2,8 @@
 
 A process that runs proves nothing, and neither does a port that is taken. So ``control`` is
 asked for a snapshot, the page for its health and the embedded broker for an answer; ``control``
-says whether ``link`` reaches the broker and whether ``notify`` and the recorders have reported.
+says whether ``link`` reaches the broker and ``notify`` has reported. A recorder reports with the
+first events that it hears of; where it has not yet, that is said.
 What is not there in time is named, with the reason.
 """
 
@@ -83,7 +84,7 @@ class Parts:
     broker: tuple[str, int] | None = None
 
     def check(self) -> dict[str, str]:
-        snapshot, why = self._snapshot() if "control" in self.wanted else ({}, "")
+        snapshot, why = self._snapshot() if "control" in self.wanted else (None, "")
         found: dict[str, str] = {}
         for role in self.wanted:
             if not self.runs(role):
@@ -94,7 +95,10 @@ class Parts:
                 found["page"] = _page(*self.page, tls=self.tls)
             elif role == "broker" and self.broker is not None:
                 found[role] = _broker(*self.broker)
-            elif snapshot:
+            elif role == "record" and snapshot is not None and _no_record(snapshot):
+                # It reports with the first events that it hears of, which may take a while.
+                found["record (has not reported yet)"] = ""
+            elif snapshot is not None:
                 found[role] = _REPORTED[role](snapshot) if role in _REPORTED else ""
             elif why:
                 found[role] = "only control knows, which does not answer"
@@ -102,11 +106,11 @@ class Parts:
                 found[role] = ""
         return found
 
-    def _snapshot(self) -> tuple[Mapping[str, Any], str]:
+    def _snapshot(self) -> tuple[Mapping[str, Any] | None, str]:
         try:
             return client.snapshot(self.state / "panel.sock", timeout_s=ANSWER_S), ""
         except client.ControlAway as error:
-            return {}, f"no answer ({error})"
+            return None, f"no answer ({error})"
 
 
 def _guarantee(snapshot: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -126,9 +130,8 @@ def _no_broker(reason: str) -> str:
     return f"not connected to the broker ({reason})"
 
 
-def _record(snapshot: Mapping[str, Any]) -> str:
-    missing = _guarantee(snapshot, "recording").get("reason") == "recorder_missing"
-    return "has not reported yet" if missing else ""
+def _no_record(snapshot: Mapping[str, Any]) -> bool:
+    return _guarantee(snapshot, "recording").get("reason") == "recorder_missing"
 
 
 def _notify(snapshot: Mapping[str, Any]) -> str:
@@ -138,7 +141,6 @@ def _notify(snapshot: Mapping[str, Any]) -> str:
 
 _REPORTED: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "link": _link,
-    "record": _record,
     "notify": _notify,
 }
 

@@ -224,3 +224,42 @@ def test_it_ends_when_told_to(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_addresses_are_not_shown(bench: Bench) -> None:
     assert "secret" not in repr(bench.notify)
+
+
+def test_a_delivery_that_fails_by_a_mistake_ends_only_itself(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+
+    def fail(address: str, text: Text) -> str:
+        raise LookupError("a mistake of ours")
+
+    bench.notify.send = fail
+    bench.given("d1", "caretaker")
+    while not bench.panel.answers():
+        bench.notify.turn(10)
+    assert bench.panel.answers() == [("d1", False, "error: LookupError")]
+    bench.notify.send = bench.post
+    bench.given("d2", "caretaker")
+    while len(bench.panel.answers()) < 2:
+        bench.notify.turn(10)
+    assert bench.panel.answers()[1] == ("d2", True, "")
+
+
+def test_without_a_thread_a_delivery_is_busy_and_the_next_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path)
+
+    def start(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as none:
+        none.setattr(threading.Thread, "start", start)
+        for number in range(2 * role.THREADS_MOST):
+            bench.given(f"d{number}", "caretaker")
+            bench.notify.turn(0)
+    assert {reason for _, _, reason in bench.panel.answers()} == {"busy"}
+    assert len(bench.panel.answers()) == 2 * role.THREADS_MOST
+    bench.given("after", "caretaker")
+    while bench.panel.answers()[-1][0] != "after":
+        bench.notify.turn(10)
+    assert bench.panel.answers()[-1] == ("after", True, "")

@@ -229,3 +229,21 @@ def test_the_rehearsal_reaches_nobody(monkeypatch: pytest.MonkeyPatch, proxy: st
         channels.rehearse()
         assert os.environ.get("no_proxy") == proxy
     assert hook.posted == []
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"\0\0\0\r\n\r\n", b"HTTP/1.1 200 " + b"x" * 70_000, b"HTTP/1.1 banana\r\n\r\n"]
+)
+def test_an_answer_that_is_no_http_is_a_failed_connection(answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as odd:
+
+        def serve() -> None:
+            sock, _ = odd.accept()
+            with sock:
+                sock.recv(1000)
+                sock.sendall(answer)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        assert call(f"http://127.0.0.1:{odd.getsockname()[1]}/") == "connection"
+        server.join(30)

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,10 @@ def all_roles(place: House) -> Process:
     port = free_port()
     place.config.write_text(BUILDING + f"mqtt: embedded\nweb: {{listen: 127.0.0.1:{port}}}\n")
     process = place.run()
-    until(lambda: process.said("Ready after") or process.popen.poll() is not None)
+    try:
+        until(lambda: process.said("Ready after") or process.popen.poll() is not None)
+    except AssertionError:
+        raise AssertionError(process.lines) from None
     assert process.popen.poll() is None, process.lines
     return process
 
@@ -114,6 +118,98 @@ def test_a_door_that_falls_again_and_again_is_not_kept_waiting() -> None:
     assert [role.pause_s for role in one._roles] == [1.0, 10.0]
 
 
+def watched(
+    tmp_path: Path, commands: dict[str, str], until: Callable[[supervisor.Supervisor], bool]
+) -> tuple[int, list[str]]:
+    """The status and the words of a supervisor whose roles are shell scripts, which is stopped
+    when ``until`` says so. The scripts write their starts to ``starts``."""
+    said: list[str] = []
+    starts = tmp_path / "starts"
+    starts.touch()
+
+    def look() -> bool:
+        if until(one):
+            signal.raise_signal(signal.SIGTERM)
+        return False
+
+    one = supervisor.Supervisor(
+        tuple(commands), lambda role: ["sh", "-c", f"echo {role} >> {starts}; {commands[role]}"],
+        {}, said.append, lambda: None, lambda: True, look,
+    )  # fmt: skip
+    return one.run(), said
+
+
+ALIVE = "exec sleep 60"
+HAS_RUN = """exec python3 -c '
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.sendto(b"READY=1", "\\0" + os.environ["NOTIFY_SOCKET"][1:])
+sys.exit(78)'"""
+
+
+def test_a_role_that_cannot_use_its_configuration_ends_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate of ``link`` was missing, and the door ended with it."""
+    monkeypatch.setattr(supervisor, "CONFIGURATION_FIRST_S", 0.01)
+    starts = tmp_path / "starts"
+    status, said = watched(
+        tmp_path,
+        {"control": ALIVE, "link": "exit 78", "web": ALIVE},
+        lambda _: starts.read_text().count("link") >= 3,
+    )
+    assert status == 0
+    assert starts.read_text().count("control") == 1
+    assert starts.read_text().count("web") == 1
+    assert said[0].startswith("link cannot use its configuration")
+    assert "the other roles go on" in said[0]
+
+
+def test_pauses_of_such_a_role_grow(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = supervisor.Supervisor(
+        ("control", "link"), lambda _: [], {}, lambda _: None, lambda: None, lambda: True
+    )
+    role = supervisor._Role("link")
+    pauses = [role.pause_s for _ in range(8) if one._ended(role, 78) is None]
+    one._heard.close()
+    assert pauses == [4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0]
+
+
+def test_control_that_cannot_use_its_first_configuration_ends_everything(tmp_path: Path) -> None:
+    status, _ = watched(tmp_path, {"control": "exit 78", "web": ALIVE}, lambda _: False)
+    assert status == 78
+
+
+def test_control_that_has_run_is_started_again_whatever_its_configuration(tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    status, said = watched(
+        tmp_path,
+        {"control": HAS_RUN, "web": ALIVE},
+        lambda _: starts.read_text().count("control") >= 2,
+    )
+    assert status == 0
+    assert said[0].startswith("control cannot use its configuration")
+
+
+def test_a_role_that_cannot_be_started_ends_no_other(tmp_path: Path) -> None:
+    """No process to be had, no descriptor, no memory: it is tried again."""
+    said: list[str] = []
+
+    def command(role: str) -> list[str]:
+        return ["sleep", "60"] if role == "control" else [str(tmp_path / "nothing")]
+
+    def look() -> bool:
+        if len(said) >= 2:
+            signal.raise_signal(signal.SIGTERM)
+        return False
+
+    one = supervisor.Supervisor(
+        ("control", "link"), command, {}, said.append, lambda: None, lambda: True, look
+    )
+    assert one.run() == 0
+    assert said[0].startswith("link cannot be started")
+
+
 def test_a_role_that_ends_because_it_is_not_wanted_any_more_stays_away(tmp_path: Path) -> None:
     """The last contact is gone: ``notify`` may notice it before the supervisor does."""
     gone = tmp_path / "gone"
@@ -175,6 +271,23 @@ def test_a_wrong_configuration_ends_with_all_its_errors(place: House) -> None:
     assert process.wait() == 78
     assert process.said("portier.yaml:3:1: dors")
     assert process.said("portier.yaml:4")
+
+
+def test_ready_is_said_on_evidence_and_what_is_missing_is_named(place: House) -> None:
+    """The panel cannot listen; the broker that link shall reach is not there."""
+    (place.state / "panel.sock").mkdir(parents=True)
+    port = free_port()
+    place.config.write_text(
+        BUILDING + f"mqtt: {{host: 127.0.0.1, port: {free_port()}}}\n"
+        f"web: {{listen: 127.0.0.1:{port}}}\n"
+    )
+    process = place.run()
+    until(lambda: process.said("Not ready after"))
+    (line,) = [line for line in process.lines if line.startswith("Not ready")]
+    assert "control: no answer" in line
+    assert f"page: no answer on 127.0.0.1:{port}" in line or "page: answers 503" in line
+    assert "link: " in line
+    assert not process.said("Ready after")
 
 
 def test_a_second_house_on_the_same_folder_is_refused(place: House) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from gateway.settings.overlay_edit import edit
 from gateway.settings.overlay_file import Store
 from gateway.web import settings_rows as rows
 from tests.settings.house import DRIVERS, NOW, SMALL, write
-from tests.web.conftest import FakePanel, Web
+from tests.web.conftest import FakePanel, Web, snapshot
 
 HOUSE = SMALL.replace("timezone: Europe/Berlin", "timezone: Europe/Berlin, holidays: DE-SN") + (
     "    schedule: {mon-fri 07:00-12:00 13:00-18:00: automatic, holiday: off, otherwise: night}\n"
@@ -254,3 +256,102 @@ def test_with_the_panel_away_the_page_says_that_doors_work(
     assert shown.status_code == 503
     assert "Doors and calls are not affected. Please try again" in shown.text
     assert shown.headers["retry-after"] == "5"
+
+
+# --- control is busy, starts again, or is dead --------------------------------------------
+
+
+class Slow(FakePanel):
+    """Answers when it is allowed to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = asyncio.Event()
+
+    async def ask(self, message: Any, timeout_s: float = 6.0) -> dict[str, Any]:
+        await self.go_on.wait()
+        return await super().ask(message, timeout_s)
+
+
+def test_a_hundred_who_ask_at_once_are_one_question(house: Web) -> None:
+    house.site.house._panel = slow = Slow()
+    slow.answer = {"status": "accepted", "settings": {"overlay": {}, "version": "none"}}
+    who = SimpleNamespace(actor="web:1")
+
+    async def ask() -> list[dict[str, Any]]:
+        asked = [
+            asyncio.ensure_future(house.site.house.settings("show", {}, who)) for _ in range(100)
+        ]
+        await asyncio.sleep(0)
+        slow.go_on.set()
+        return await asyncio.gather(*asked)
+
+    found = house.runner.run(ask())
+    assert len(found) == 100
+    assert len(slow.sent) == 1
+    found[0]["settings"]["overlay"]["x"] = 1
+    assert found[1]["settings"]["overlay"] == {}, "nobody changes what another one sees"
+
+
+@pytest.mark.parametrize("reason", ["busy", "limit"])
+@pytest.mark.parametrize(("language", "word"), [("de", "gleich"), ("en", "moment")])
+def test_who_finds_control_busy_is_asked_to_come_back(
+    web: Web, reason: str, language: str, word: str
+) -> None:
+    web.panel.answer = {"status": "refused", "reason": reason}
+    admin = web.as_("admin")
+    headers = {"Accept-Language": language, "Accept": "text/html"}
+    for answer in (
+        admin.get("/settings", headers=headers),
+        admin.get("/api/v1/settings", headers={"Accept-Language": language}),
+        admin.post("/settings", data={"do": "undo", "version": "none"}, headers=headers),
+    ):
+        assert answer.status_code == 503
+        assert answer.headers["Retry-After"] == "5"
+        if reason == "busy":
+            assert word in answer.text
+
+
+def test_a_control_that_is_dead_is_not_waited_for(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.web.house.SETTINGS_CONNECT_S", 0.01)
+    monkeypatch.setattr("gateway.web.house.SETTINGS_RESTART_S", 600)
+    web.away()
+    answer = web.as_("admin").get("/settings", headers={"Accept": "text/html"})
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "5"
+    assert web.panel.sent == []
+
+
+def test_a_restart_that_was_announced_is_waited_for_and_shown(web: Web) -> None:
+    house, who = web.site.house, SimpleNamespace(actor="web:1")
+    web.panel.answer = {"status": "accepted", "settings": {"overlay": {}}}
+
+    async def restart() -> dict[str, Any]:
+        house._take({"type": "closing", "reason": "reload"})
+        house._take({"type": "away"})
+        assert house.restarting
+        asked = asyncio.ensure_future(house.settings("show", {}, who))
+        await asyncio.sleep(0)
+        assert not asked.done()
+        house._take({"type": "snapshot", "snapshot": snapshot()})
+        return await asked
+
+    assert web.runner.run(restart())["status"] == "accepted"
+    assert not house.restarting
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"), [("reload", "is restarting"), ("stop", "has not answered since")]
+)
+def test_the_page_says_which_of_both_it_is(web: Web, reason: str, text: str) -> None:
+    house = web.site.house
+
+    async def go() -> None:
+        house._take({"type": "closing", "reason": reason})
+        house._take({"type": "away"})
+
+    web.runner.run(go())
+    page = web.as_("staff").get("/", headers={"Accept-Language": "en", "Accept": "text/html"}).text
+    assert text in page
