@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -17,8 +18,10 @@ from gateway.core.facts import Fact
 from gateway.journal.queue import Batch
 from gateway.journal.reader import Reader
 from gateway.journal.writer import Committed, Journal
+from gateway.web import live as live_module
 from gateway.web.auth import Who
 from gateway.web.live import CHANGES_EVERY_S, HELD, STUCK_S, Client, Hub, TooMany, View
+from gateway.web.parts import Parts
 from tests.page.conftest import until
 from tests.page.fake import now_ms
 from tests.web.conftest import Web, snapshot
@@ -382,3 +385,74 @@ def test_what_sensors_see_of_people_is_for_maintenance(
     found = web.call("GET", "/api/v1/events", headers=web.token(role)).json()
     assert sum(row["kind"] == "presence_changed" for row in found) == seen
     assert web.as_(role).get("/events?kind=all").text.count("wc.pir") == seen
+
+
+def test_a_view_that_cannot_be_shown_hides_no_other(
+    web: Web, written: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One snapshot that one language could not show ended the stream of everybody."""
+    of = Parts.of
+
+    def fail(house: Any, scene: Any, role: str) -> Parts:
+        if scene is not None and broken:
+            raise KeyError("a mistake of ours")
+        return of(house, scene, role)
+
+    broken = False
+    monkeypatch.setattr(Parts, "of", fail)
+
+    async def work() -> None:
+        nonlocal broken
+        page, json_ = Stream(web, PAGE), Stream(web, JSON)
+        await json_.next("status")
+        broken = True
+        web.see(snapshot(doors={}))
+        assert (await json_.next("status"))[2]["doors"] == []
+        async with asyncio.timeout(PATIENCE_S):
+            await page.client.over.wait()
+        with pytest.raises(KeyError):
+            Stream(web, PAGE)
+        assert PAGE not in web.site.hub._channels
+        broken = False
+        Stream(web, PAGE)
+
+    live(web, work)
+
+
+def test_a_row_that_cannot_be_shown_is_left_out(
+    web: Web, written: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = live_module.fact_frame
+
+    def fail(row: Any, scene: Any) -> bytes:
+        if row.subject == "d1":
+            raise KeyError("a mistake of ours")
+        return frame(row, scene)
+
+    monkeypatch.setattr(live_module, "fact_frame", fail)
+
+    async def work() -> None:
+        stream = Stream(web)
+        for number in range(3):
+            fact(written, number)
+        subjects = [(await stream.next("fact"))[2]["subject"] for _ in range(2)]
+        assert subjects == ["d0", "d2"]
+
+    live(web, work)
+
+
+def test_a_disk_that_does_not_answer_ends_no_stream(
+    web: Web, written: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "BEAT_S", 0.01)
+
+    def fail() -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    async def work() -> None:
+        stream = Stream(web)
+        web.site.hub.check = fail  # type: ignore[method-assign]  # the disk is dead
+        for _ in range(3):
+            await stream.next("beat")
+
+    live(web, work)
