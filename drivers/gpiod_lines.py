@@ -106,6 +106,16 @@ def request(line: Line, settings: gpiod.LineSettings) -> gpiod.LineRequest:
         raise fault(error, line.name) from error
 
 
+def user(line: Line) -> str:
+    """Who has the line at present; empty where nobody has. Raises :class:`DriverFault`."""
+    try:
+        with gpiod.Chip(line.path) as chip:
+            info = chip.get_line_info(line.offset)
+    except OSError as error:
+        raise fault(error, line.name) from error
+    return str(info.consumer or "the kernel") if info.used else ""
+
+
 def switch_off(pin: str | int, *, active_high: bool, chip: str = "") -> None:
     """Put an output to its inactive level and let go of it, in one request without a blip.
 

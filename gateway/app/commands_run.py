@@ -13,6 +13,12 @@ from gateway.app.console import AsJson, Config, State
 
 outputs = typer.Typer(no_args_is_help=True, help="The relays, without a running gateway.")
 
+DOCTOR_MARKS = {
+    "yes": "[green]ok [/]",
+    "no": "[red]no [/]",
+    "unknown": "[yellow]?  [/]",
+    "not_configured": "[dim]-  [/]",
+}
 ROLE_NAMES = "control, broker, link, record, notify, web"
 
 
@@ -108,17 +114,21 @@ def check(
 def doctor(config: Config, state: State, as_json: AsJson = False) -> None:
     """Look for what keeps the gateway from working, and say what to do about it.
 
-    GPIO rights, broker, store, clock, disk, journal. Exit status 1 if something is wrong.
+    Terminals, broker, store, messages, page, clock, disk, journal, guarantees. Each line is what
+    was observed just now: ok, no, ? (not observed), - (not configured). Exit status 1 if
+    something is wrong or could not be observed.
     """
     from gateway.app import doctor as examine
 
     findings = examine.examine(config, state)
     if as_json:
-        c.print_json([{"what": f.what, "ok": f.ok, "remedy": f.remedy} for f in findings])
+        fields = ("what", "ok", "value", "evidence", "remedy")
+        c.print_json([{name: getattr(f, name) for name in fields} for f in findings])
     else:
         for f in findings:
-            c.out.print(f"[{'green' if f.ok else 'red'}]{'ok ' if f.ok else 'no '}[/]", end=" ")
-            c.out.print(f.what, markup=False, soft_wrap=True)
+            c.out.print(DOCTOR_MARKS[f.value], end=" ")
+            said = f" ({f.evidence})" if f.evidence else ""
+            c.out.print(f"{f.what}{said}", markup=False, soft_wrap=True)
             if f.remedy:
                 c.out.print(f"     {f.remedy}", markup=False, soft_wrap=True)
     if not all(f.ok for f in findings):

@@ -1,228 +1,220 @@
-"""``portier doctor``: what keeps the gateway from working, each with its remedy."""
+"""``portier doctor``: what keeps the gateway from working, each with its remedy.
+
+Every finding names what was observed during this run. What was not tried, or cannot be seen by
+this user, is *unknown* and never in order. Each part is examined in a thread of its own, so that
+one that hangs ends after a few seconds and holds up nothing else.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
-import socket
-import subprocess
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
-from gateway.app import broker, load, people
+from gateway.app import doctor_broker, doctor_machine, doctor_page, doctor_store, load, people
+from gateway.app.findings import Finding, no, not_configured, unknown, yes
+from gateway.journal.reader import JournalUnavailable, Reader
 from gateway.panel import client
 from gateway.settings.model import Settings
 from gateway.settings.problems import SettingsError
 
-DISK_LEAST_BYTES = 500_000_000
+WITHIN_S = 12.0
+"""For all parts together; they are examined at the same time."""
+PANEL_WITHIN_S = 3.0
+
+Look = Callable[[], Iterator[Finding]]
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at. ``remedy`` is empty where nothing is to be done."""
-
-    what: str
-    ok: bool
-    remedy: str = ""
-
-
-def examine(config: Path, state: Path) -> list[Finding]:
-    """Look at everything; nothing here changes anything."""
+def examine(config: Path, state: Path, within_s: float = WITHIN_S) -> list[Finding]:
+    """Examine everything. A file of 4 kB in the state folder and two empty messages at the
+    broker are all that is written."""
+    panel: list[Finding] = []
+    shown = _control(state, panel)
+    alone: list[tuple[str, Look]] = [
+        ("disk", partial(doctor_machine.disk, state)),
+        ("journal", partial(_journal, state)),
+    ]
     try:
-        settings = load.settings(config, judge=people.judge)
+        settings = load.settings(config, state, judge=people.judge)
     except SettingsError as error:
-        remedy = f"portier check {config}"
-        wrong = Finding(f"configuration: {len(error.problems)} errors", False, remedy)
-        return [wrong, *_disk(state), *_control(state)]
-    found = [Finding(f"configuration: {config}", True)]
-    looks: tuple[Callable[[Settings, Path], Iterator[Finding]], ...] = (
-        _gpio,
-        _radio,
-        lambda settings, _: _broker(settings, state),
-        _store,
-        _people,
-    )
-    for look in looks:
-        found += look(settings, config)
-    found += [*_clock(settings), *_disk(state), *_control(state)]
+        wrong = no(
+            f"configuration: {len(error.problems)} errors",
+            f"portier check {config}",
+            str(error.problems[0]) if error.problems else "",
+        )
+        return [wrong, *_all(alone, within_s), *panel]
+    found = [yes(f"configuration: {config}", "read and checked just now")]
+    found += [
+        no(f"changes of the page are left out: {text}", f"portier check {config} --state {state}")
+        for text in settings.overlay_problems
+    ]
+    looks: list[tuple[str, Look]] = [
+        ("points", partial(doctor_machine.points, settings, shown)),
+        ("broker", partial(doctor_broker.examine, settings, config, state, shown)),
+        ("certificates", partial(doctor_page.certificates, settings, config)),
+        ("store", partial(doctor_store.examine, settings, state)),
+        ("messages", partial(_people, settings)),
+        ("page", partial(doctor_page.page, settings, config)),
+        ("clock", partial(doctor_machine.clock, settings, shown)),
+        *alone,
+    ]
+    return [*found, *_all(looks, within_s), *panel]
+
+
+def _all(looks: list[tuple[str, Look]], within_s: float) -> list[Finding]:
+    """The findings of all parts, in this order."""
+    results: list[list[Finding]] = [[] for _ in looks]
+    over = [threading.Event() for _ in looks]
+
+    def run(place: int, name: str, look: Look) -> None:
+        try:
+            results[place].extend(look())
+        except Exception as error:  # noqa: BLE001 - one part that fails hides no other
+            text = f"{type(error).__name__}: {error}"
+            results[place].append(
+                unknown(f"{name}: could not be examined", "report this, please", text)
+            )
+        finally:
+            over[place].set()
+
+    for place, (name, look) in enumerate(looks):
+        # a daemon: what hangs in the kernel or in a name server ends with this process
+        threading.Thread(target=run, args=(place, name, look), daemon=True).start()
+    deadline = time.monotonic() + within_s
+    found: list[Finding] = []
+    for place, (name, _) in enumerate(looks):
+        done = over[place].wait(max(0.0, deadline - time.monotonic()))
+        found += list(results[place])
+        if not done:
+            found.append(
+                unknown(f"{name}: no result within {within_s:g} s", "is a disk or network stuck?")
+            )
     return found
 
 
-def _gpio(settings: Settings, _config: Path) -> Iterator[Finding]:
-    if not any(point.driver.startswith("gpio") for point in settings.points.values()):
-        return
-    chips = sorted(Path("/dev").glob("gpiochip*"))
-    if not chips:
-        yield Finding(
-            "GPIO: there is no /dev/gpiochip*",
-            False,
-            "run this on the machine with the terminals; load the chip's kernel module",
-        )
-    for chip in chips:
-        ok = os.access(chip, os.R_OK | os.W_OK)
-        yield Finding(
-            f"GPIO: {chip}", ok, "" if ok else "sudo usermod -aG gpio $USER, then log in again"
-        )
-
-
-def _radio(settings: Settings, _config: Path) -> Iterator[Finding]:
-    """The serial ports of radio sticks. A running gateway has them, so they are not opened."""
-    points = settings.points.values()
-    ports = {p.settings.port for p in points if p.driver.startswith("enocean")}
-    for port in sorted(ports):
-        if not Path(port).exists():
-            remedy = "plug the stick in; `ls /dev/serial/by-id` lists those that are there"
-            yield Finding(f"radio: there is no {port}", False, remedy)
-            continue
-        ok = os.access(port, os.R_OK | os.W_OK)
-        remedy = "" if ok else "sudo usermod -aG dialout $USER, then log in again"
-        yield Finding(f"radio: {port}", ok, remedy)
-
-
-def _reachable(host: str, port: int) -> str:
-    try:
-        with socket.create_connection((host, port), timeout=3):
-            return ""
-    except OSError as error:
-        return error.strerror or str(error)
-
-
-def _broker(settings: Settings, state: Path) -> Iterator[Finding]:
-    mqtt = settings.mqtt
-    if mqtt is None:
-        yield Finding("broker: none is configured, nothing is forwarded", True)
-        return
-    host, port = mqtt.host, mqtt.port_number
-    if mqtt.embedded:
-        host, port = broker.HOST, broker.last(state).v5
-    reason = _reachable(host, port)
-    remedy = "portier run starts it" if mqtt.embedded else "is the broker running? see mqtt:"
-    what = f"broker: {host}:{port}"
-    yield Finding(f"{what}: {reason}" if reason else what, not reason, remedy if reason else "")
-
-
-def _store(settings: Settings, _config: Path) -> Iterator[Finding]:
-    record = settings.record
-    if record is None:
-        yield Finding("store: none is configured", True)
-        return
-    url = urlsplit(record.store)
-    if not url.scheme:
-        yield Finding("store: SQLite in the state folder", True)
-        return
-    host, port = url.hostname or "localhost", url.port or 8086
-    reason = _reachable(host, port)
-    what = f"store: {host}:{port}"
-    yield Finding(
-        f"{what}: {reason}" if reason else what,
-        not reason,
-        "is the store running? see record:" if reason else "",
-    )
-    if not reason and _doubles(host, port):
-        yield Finding(
-            "store: VictoriaMetrics counts a point twice when it is written twice",
-            False,
-            "start it with -dedup.minScrapeInterval=1ms",
-        )
-
-
-def _people(settings: Settings, _config: Path) -> Iterator[Finding]:
-    """Their addresses are in order, else the configuration had been refused."""
+def _people(settings: Settings) -> Iterator[Finding]:
+    """Whether each address can be read. Whether a message arrives is the guarantee ``messages``."""
     if not settings.contacts:
-        yield Finding("messages: nobody is named under contacts:, nobody is told of a call", True)
-        return
-    count = sum(len(contact.channels) for contact in settings.contacts.values())
-    yield Finding(f"messages: {len(settings.contacts)} contacts, {count} addresses", True)
-    if settings.web is None or not settings.web.public_url:
-        yield Finding(
-            "messages: carry no link to acknowledge",
-            False,
-            "write web: {public_url: https://…}, the address of the page for phones",
-        )
+        what = "messages: nobody is named under contacts:, nobody is told of a call"
+        yield not_configured(what, "write contacts: and escalations:, if somebody shall be")
+    else:
+        unread: list[str] = []
+        found = people.addresses(settings, unread)
+        for text in unread:
+            if "cannot be read" in text:
+                yield unknown(f"messages: {text}", "sudo portier doctor")
+            else:
+                yield no(f"messages: {text}", "write the address into that file")
+        count = sum(bool(address) for channels in found.values() for address in channels)
+        if not unread:
+            yield yes(
+                f"messages: {len(found)} contacts, {count} addresses",
+                "read just now; none was tried",
+            )
+        if settings.web is None or not settings.web.public_url:
+            yield no(
+                "messages: carry no link to acknowledge",
+                "write web: {public_url: https://…}, the address of the page for phones",
+                "the configuration",
+            )
+    if settings.heartbeat is None:
+        yield not_configured("heartbeat: none is configured, a dead gateway is silent")
 
 
-def _doubles(host: str, port: int) -> bool:
-    """Whether it is a VictoriaMetrics that lacks the flag that makes writing twice harmless."""
-    import http.client
-
-    connection = http.client.HTTPConnection(host, port, timeout=3)
+def _journal(state: Path) -> Iterator[Finding]:
+    path = state / "journal.sqlite"
+    user = "sudo adduser $USER portier-read, then log in again; or sudo portier doctor"
+    reader = Reader(path)
     try:
-        connection.request("GET", "/flags")
-        answer = connection.getresponse()
-        text = answer.read(200_000).decode("utf-8", "replace")
-    except (OSError, http.client.HTTPException):
-        return False
+        if not path.exists():
+            yield unknown(
+                "journal: there is none yet", "control makes it when it starts", f"no {path}"
+            )
+            return
+        head = reader.head_row()
+        newest = reader.before_row(None, 1)
+    except PermissionError as error:
+        yield unknown("journal: cannot be read by this user", user, str(error))
+        return
+    except JournalUnavailable as error:
+        denied = isinstance(error.__cause__, PermissionError) or "unable to open" in str(error)
+        make = unknown if denied else no
+        yield make(
+            f"journal: cannot be read ({error})",
+            user if denied else "portier audit verify; journalctl -u portier-control",
+            str(path),
+        )
+        return
     finally:
-        connection.close()
-    if answer.status != 200 or "dedup.minScrapeInterval" not in text:
-        return False
-    return "dedup.minScrapeInterval=1ms" not in text.replace('"', "")
+        reader.close()
+    kind = f", the newest: {newest[0].kind}" if newest else ""
+    yield yes(f"journal: {head} rows", f"read just now{kind}")
 
 
-def _clock(settings: Settings) -> Iterator[Finding]:
-    if settings.gateway.bench:
-        yield Finding("clock: a bench trusts its own", True)
-        return
-    synchronised = ""
-    with contextlib.suppress(OSError, subprocess.SubprocessError):
-        synchronised = subprocess.run(
-            ["timedatectl", "show", "--property=NTPSynchronized", "--value"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        ).stdout.strip()
-    ok = synchronised == "yes"
-    yield Finding(
-        "clock: synchronised" if ok else "clock: not synchronised",
-        ok,
-        "" if ok else "sudo timedatectl set-ntp true; is UDP port 123 open to a time server?",
-    )
+def _control(state: Path, found: list[Finding]) -> Mapping[str, Any] | None:
+    """The snapshot of ``control``, with findings about it; ``None`` where it does not answer."""
+    results: list[Any] = []
 
+    def ask() -> None:
+        try:
+            results.append(client.snapshot(state / "panel.sock", timeout_s=PANEL_WITHIN_S))
+        except (client.ControlAway, ValueError) as error:
+            results.append(error)
 
-def _disk(state: Path) -> Iterator[Finding]:
-    there = state if state.exists() else state.absolute().parent
-    if os.statvfs(there).f_flag & os.ST_RDONLY:
-        yield Finding(
-            f"disk: {there} is read-only: the door works, nothing is recorded",
-            False,
-            "look for disk errors (dmesg), then: "
-            f"sudo mount -o remount,rw $(findmnt -no TARGET -T {there})",
+    began = time.monotonic()
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    thread.join(2 * PANEL_WITHIN_S)  # whoever drips bytes is as good as silent
+    answer = results[0] if results else client.ControlAway("no whole answer")
+    if not isinstance(answer, dict):
+        denied = isinstance(getattr(answer, "__cause__", None), PermissionError)
+        make = unknown if denied else no
+        found.append(
+            make(
+                f"control: does not answer ({answer})",
+                "sudo adduser $USER portier, then log in again"
+                if denied
+                else "systemctl status portier-control; on the bench: make run; "
+                "other folder: --state",
+                "tried just now",
+            )
         )
-        return
-    if not os.access(there, os.W_OK):
-        yield Finding(
-            f"disk: {there} cannot be written",
-            False,
-            "run this as the gateway's user: sudo -u portier-control portier doctor",
-        )
-        return
-    free = shutil.disk_usage(there).free
-    ok = free >= DISK_LEAST_BYTES
-    yield Finding(
-        f"disk: {free // 1_000_000} MB free at {there}",
-        ok,
-        "" if ok else "make room, or lower journal: {limit: …} and retention:",
-    )
+        found.append(unknown("guarantees: not known", "see control", "no snapshot"))
+        return None
+    took_ms = (time.monotonic() - began) * 1000
+    found.append(yes("control: answers", f"a snapshot just now, after {took_ms:.0f} ms"))
+    now_ms = answer.get("now_ms", 0)
+    for name, record in (answer.get("guarantees") or {}).items():
+        found.append(_guarantee(str(name), record, now_ms))
+    for alarm in answer.get("alarms") or ():
+        if alarm.get("state") == "active":
+            found.append(no(f"alarm: {alarm.get('id')}", "portier alarm list", "it is active"))
+    return answer
 
 
-def _control(state: Path) -> Iterator[Finding]:
-    try:
-        shown = client.snapshot(state / "panel.sock", timeout_s=3)
-    except client.ControlAway as error:
-        yield Finding(
-            f"control: does not answer ({error})",
-            False,
-            "systemctl status portier-control; on the bench: make run; other folder: --state",
-        )
-        return
-    yield Finding("control: answers", True)
-    for name, it in shown["guarantees"].items():
-        what = f"{name}: {'holds' if it['ok'] else it['reason']}"
-        yield Finding(what, it["ok"], "" if it["ok"] else "portier status; portier alarm list")
-    for alarm in shown["alarms"]:
-        if alarm["state"] == "active":
-            yield Finding(f"alarm: {alarm['id']}", False, "portier alarm list")
+def _guarantee(name: str, record: Mapping[str, Any], now_ms: int) -> Finding:
+    """One guarantee as ``control`` evaluates it, with the age of its evidence."""
+    value = record.get("value")
+    reason = str(record.get("reason") or "")
+    if value is None:  # a control of before
+        value = "not_configured" if reason == "not_configured" else None
+        value = value or ("yes" if record.get("ok") is True else "no")
+    evidence_ms = record.get("evidence_ms")
+    evidence = "control's snapshot, just now"
+    if isinstance(evidence_ms, int) and isinstance(now_ms, int):
+        evidence = f"control observed it {max(0, now_ms - evidence_ms) / 1000:.0f} s ago"
+    remedy = "portier status; portier alarm list"
+    aside = record.get("aside")
+    if name == "recording" and isinstance(aside, int) and aside > 0:
+        reason = f"{reason or 'set aside'}, {aside} points set aside"
+        remedy = "portier record aside shows them; portier record retry sends them again"
+    if value == "yes":
+        return yes(f"guarantee {name}: yes", evidence)
+    if value == "not_configured":
+        return not_configured(f"guarantee {name}: not configured")
+    if value == "no":
+        return no(f"guarantee {name}: no ({reason or 'no reason given'})", remedy, evidence)
+    return unknown(f"guarantee {name}: unknown ({reason or 'no evidence'})", remedy, evidence)
