@@ -85,7 +85,7 @@ def _claim(port: int) -> bool:
 def last(state: Path) -> Ports:
     """Those of the broker that ran last on this folder; the usual ones where none has."""
     try:
-        said = tomllib.loads((state / FILE).read_text())
+        said = tomllib.loads((state / FILE).read_text(encoding="utf-8"))
         v5, v3 = (said[way]["1"]["listen"].rpartition(":")[2] for way in ("v5", "v4"))
         return Ports(int(v5), int(v3))
     except (OSError, ValueError, KeyError):
@@ -103,6 +103,7 @@ def run(ports: Ports, state: Path) -> None:
     file.write_text(
         _ROUTER
         + _LISTENER.format(version="v5", host=HOST, port=ports.v5)
-        + _LISTENER.format(version="v4", host=HOST, port=ports.v3)
+        + _LISTENER.format(version="v4", host=HOST, port=ports.v3),
+        encoding="utf-8",
     )
     IotCoreBroker(config_path=str(file)).run_forever()

@@ -69,7 +69,13 @@ def _users(state: Path) -> Iterator[Users]:
 def _password(name: str) -> str:
     """Typed twice on a terminal, else one line of standard input."""
     if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\n")
+        try:
+            text = c.typed(sys.stdin.readline().rstrip("\n"))
+        except UnicodeDecodeError:
+            text = "\ufffd"
+        if "\ufffd" in text:
+            c.fail("the password cannot be read as text; send it in UTF-8")
+        return text
     password = getpass.getpass(f"Password for {name}: ")
     if getpass.getpass("Again: ") != password:
         c.fail("the two passwords differ")

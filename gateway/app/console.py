@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import sys
 import time
@@ -94,6 +95,17 @@ def fail(text: str, status: int = 1) -> NoReturn:
     raise typer.Exit(status)
 
 
+def typed(text: str) -> str:
+    """What somebody has typed, where this process has no language that could read it: those
+    bytes are UTF-8 then."""
+    return os.fsencode(text).decode("utf-8", "replace") if _has_bytes(text) else text
+
+
+def _has_bytes(text: str) -> bool:
+    """Whether Python has passed bytes through that are no text here (PEP 383)."""
+    return any("\udc80" <= character <= "\udcff" for character in text)
+
+
 def print_json(value: object, indent: int | None = None) -> None:
     """One JSON value, on one line as scripts like it where it is not to be indented."""
     ascii_only = not (sys.stdout.encoding or "").casefold().startswith("utf")
@@ -133,6 +145,7 @@ def snapshot(state: Path) -> dict[str, Any]:
 
 def ask(state: Path, name: str, args: Mapping[str, Json], as_json: bool, done: str) -> None:
     """Give one command and say what came of it; refused is the end with status 1."""
+    args = {key: typed(text) if isinstance(text, str) else text for key, text in args.items()}
     message = client.command(name, args, id=f"cli-{uuid.uuid4()}", actor="cli", via="cli")
     with needs_control(state):
         reply = client.ask(panel(state), message)

@@ -171,7 +171,7 @@ def _edit(options: Options, clock: Clock, asked: Mapping[str, object]) -> Mappin
         input=json.dumps(asked),
         stdout=subprocess.PIPE,
         check=False,
-        text=True,
+        encoding="utf-8",
         timeout=EDIT_WITHIN_S,
     )
     if done.returncode != 0:

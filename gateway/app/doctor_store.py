@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import re
 import sqlite3
 import ssl
@@ -169,7 +170,7 @@ def _sqlite(record: Record, state: Path) -> Iterator[Finding]:
                 "store: SQLite, not made yet", run, f"there is no {path}: nothing was recorded yet"
             )
             return
-        with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as db:
+        with closing(sqlite3.connect(f"file:{quote(os.fsencode(path))}?mode=ro", uri=True)) as db:
             db.execute("PRAGMA busy_timeout = 1000")
             db.execute("SELECT 1 FROM points LIMIT 1").fetchone()
         newest = max(one.stat().st_mtime for one in (path, Path(f"{path}-wal")) if one.exists())

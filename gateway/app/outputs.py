@@ -44,10 +44,10 @@ def note(relays: Mapping[str, tuple[str, Any]], state: Path) -> None:
     text = json.dumps(rows, indent=1)
     file = state / NOTE
     with contextlib.suppress(OSError):
-        if file.exists() and file.read_text() == text:
+        if file.exists() and file.read_text(encoding="utf-8") == text:
             return
         new = file.with_suffix(".new")
-        new.write_text(text)
+        new.write_text(text, encoding="utf-8")
         new.replace(file)
 
 
@@ -98,7 +98,7 @@ def main(arguments: list[str]) -> int | None:
 def _noted(state: Path) -> dict[str, tuple[str, Any]] | None:
     """The relays of the last start; ``None`` where there was none, or the note is damaged."""
     try:
-        rows = json.loads((state / NOTE).read_text())
+        rows = json.loads((state / NOTE).read_text(encoding="utf-8"))
         return {
             point: (driver, importlib.import_module(f"drivers.{driver}").Settings(**settings))
             for point, (driver, settings) in rows.items()

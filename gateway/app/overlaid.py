@@ -23,10 +23,12 @@ def main(config: Path, state: Path, now_utc_ms: int) -> int:
     """The exit status."""
     with contextlib.suppress(OSError):  # a sandbox may refuse it, and the answer is the same
         os.nice(PATIENCE)
-    asked = json.loads(sys.stdin.read())
+    asked = json.loads(sys.stdin.buffer.read())
     store = Store(plans.overlay(state))
     answer = edit(asked, config, store, load.drivers(), now_utc_ms, people.judge)
-    sys.stdout.write(json.dumps(answer, ensure_ascii=False))
+    # In UTF-8, as the reader expects it, whatever language the environment names.
+    sys.stdout.buffer.write(json.dumps(answer, ensure_ascii=False).encode("utf-8", "replace"))
+    sys.stdout.buffer.flush()
     return 0
 
 

@@ -146,7 +146,7 @@ def known(config: Path, state: Path, now_utc_ms: UtcMs) -> Plan:
     """The plan of the configuration as it is now, made if need be. Raises
     :class:`ConfigurationWrong`."""
     try:
-        return from_text(file(config, state).read_text(), now_utc_ms)
+        return from_text(file(config, state).read_text(encoding="utf-8"), now_utc_ms)
     except (OSError, UnicodeDecodeError, cache.CacheError):
         return made(config, state, now_utc_ms)
 
@@ -161,7 +161,7 @@ def made(config: Path, state: Path, now_utc_ms: UtcMs, *, strict: bool = False) 
         [*arguments, str(now_utc_ms), *(["strict"] if strict else [])],
         stdout=subprocess.PIPE,
         check=False,
-        text=True,
+        encoding="utf-8",
     )
     if done.returncode == WRONG:
         raise ConfigurationWrong(json.loads(done.stdout))
@@ -174,7 +174,7 @@ def keep(plan: Plan, config: Path, state: Path) -> None:
     path = file(config, state)
     path.parent.mkdir(mode=0o750, exist_ok=True)
     new = path.with_suffix(".new")
-    new.write_text(plan.to_text())
+    new.write_text(plan.to_text(), encoding="utf-8")
     new.replace(path)
     old = sorted(path.parent.glob("*.json"), key=lambda one: one.stat().st_mtime)
     for one in old[:-PLANS_MOST]:

@@ -22,7 +22,7 @@ def main(config: Path, state: Path, now_utc_ms: int, *, strict: bool = False) ->
     try:
         settings = load.settings(config, state, need=(), strict=strict)
     except SettingsError as error:
-        sys.stdout.write(json.dumps([str(problem) for problem in error.problems]))
+        _answer(json.dumps([str(problem) for problem in error.problems]))
         return plans.WRONG
     record = settings.record
     made = plans.Plan(
@@ -41,8 +41,14 @@ def main(config: Path, state: Path, now_utc_ms: int, *, strict: bool = False) ->
             },
         )
         plans.keep(made, config, state)
-    sys.stdout.write(made.to_text())
+    _answer(made.to_text())
     return 0
+
+
+def _answer(text: str) -> None:
+    """In UTF-8, as the reader expects it, whatever language the environment names."""
+    sys.stdout.buffer.write(text.encode("utf-8", "replace"))
+    sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":

@@ -94,7 +94,7 @@ def boot(clock: Clock) -> str:
     """The name of this start: the kernel's boot and the start's own instant, so that
     ``(boot, monotonic ms)`` says exactly one thing even where a bench clock has travelled."""
     try:
-        kernel = BOOT_ID.read_text().strip()
+        kernel = BOOT_ID.read_text(encoding="utf-8").strip()
     except OSError:
         kernel = f"unknown-{time.time_ns()}"
     return f"{kernel}-{clock.started_ms}"

@@ -90,7 +90,9 @@ class Log:
             return f"{time.strftime('%H:%M:%S')} {self._role:8} {level:7} {text}{more}\n"
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         entry = {"timestamp": at, "level": level, "role": self._role, "event": text, **fields}
-        return json.dumps(entry, ensure_ascii=False, default=str) + "\n"
+        # In a language that is not UTF-8 the line would be no JSON for whoever collects it.
+        utf_8 = (self._out.encoding or "").casefold().startswith("utf")
+        return json.dumps(entry, ensure_ascii=not utf_8, default=str) + "\n"
 
     def _run(self) -> None:
         while (line := self._lines.get()) is not None:

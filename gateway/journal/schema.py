@@ -67,7 +67,8 @@ class UnknownSchema(sqlite3.DatabaseError):
 
 def uri(path: Path, mode: str) -> str:
     """The SQLite URI of a file; ``mode`` is ``ro``, ``rw`` or ``rwc``."""
-    return f"file:{quote(str(path.absolute()))}?mode={mode}"
+    # by its bytes: the name of a folder need not be text in this process's language
+    return f"file:{quote(os.fsencode(path.absolute()))}?mode={mode}"
 
 
 def new_id() -> str:

@@ -725,6 +725,6 @@ def _object(payload: bytes) -> dict[str, Any]:
 
 def _temperature_c(zone: Path = Path("/sys/class/thermal/thermal_zone0/temp")) -> float | None:
     try:
-        return int(zone.read_text()) / 1000
+        return int(zone.read_text(encoding="utf-8")) / 1000
     except (OSError, ValueError):
         return None

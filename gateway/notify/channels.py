@@ -42,7 +42,7 @@ class _Failures(logging.Handler):
 def _library() -> tuple[Any, _Failures]:
     """Apprise, silenced; imported late, it is large."""
     import apprise
-    import apprise.conversion
+    import apprise.conversion  # noqa: F401 - at once, not with the first message
 
     log, failures = logging.getLogger("apprise"), _Failures()
     log.handlers = [failures]

@@ -57,7 +57,7 @@ def make_key(state: Path) -> None:
     new = path.with_suffix(".new")
     new.unlink(missing_ok=True)
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-    with os.fdopen(fd, "w") as file:
+    with os.fdopen(fd, "w", encoding="utf-8") as file:
         file.write(secrets.token_urlsafe(32) + "\n")
     with contextlib.suppress(KeyError, ImportError, PermissionError):
         import grp
@@ -102,7 +102,7 @@ class Tickets:
         from itsdangerous import URLSafeSerializer
 
         try:
-            key = (self.state / KEY_FILE).read_text().strip()
+            key = (self.state / KEY_FILE).read_text(encoding="utf-8").strip()
         except OSError:
             raise TicketError("no_key") from None
         if not key:

@@ -100,7 +100,7 @@ def _tried(
     judge: Judge | None,
 ) -> Answer:
     trial = store.path.with_suffix(".trial")
-    trial.write_text(made)
+    trial.write_text(made, encoding="utf-8")
     try:
         settings = load(config, drivers, overlay=trial, need=(), accepted=ANY)
     except SettingsError as error:

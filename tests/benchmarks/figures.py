@@ -48,7 +48,7 @@ def quantile(values: Sequence[float], q: float) -> float:
 def machine() -> str:
     """What the figures were measured on, when, of which commit, and how busy it was."""
     model = platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith(("model name", "Model")):
             model = line.split(":", 1)[1].strip()
             break

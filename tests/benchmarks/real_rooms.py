@@ -106,7 +106,7 @@ def planned(text: str) -> BuildingPlan:
     """The plan that the shipped defaults make of this configuration."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "portier.yaml")
-        path.write_text(text)
+        path.write_text(text, encoding="utf-8")
         return plan(load.settings(path, need=()), now_utc_ms=NOW_UTC_MS)
 
 

@@ -91,7 +91,9 @@ def _through(state: Path) -> int:
 def _cpu_s(part: Part) -> float:
     """Processor time that a part has used so far."""
     assert part.process is not None
-    text = Path(f"/proc/{part.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    text = (
+        Path(f"/proc/{part.process.pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
+    )
     return (int(text[11]) + int(text[12])) / os.sysconf("SC_CLK_TCK")
 
 

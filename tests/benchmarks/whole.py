@@ -90,7 +90,7 @@ class Whole:
     def memory_mb(self, name: str) -> float:
         """Proportional set size of a role: what it takes that nobody shares."""
         pid = self.processes[name].pid
-        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines():
             if line.startswith("Pss:"):
                 return int(line.split()[1]) / 1024
         raise RuntimeError("no Pss")
@@ -98,7 +98,7 @@ class Whole:
     def cpu_s(self, name: str) -> float:
         """Processor time that a role has used so far, in seconds."""
         pid = self.processes[name].pid
-        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def stop(self, name: str) -> None:

@@ -164,7 +164,7 @@ def test_it_holds_nothing_of_control(control: Control) -> None:
 
 def test_it_sleeps(control: Control) -> None:
     def switches() -> list[str]:
-        status = Path(f"/proc/{control.guard}/status").read_text().splitlines()
+        status = Path(f"/proc/{control.guard}/status").read_text(encoding="utf-8").splitlines()
         return [line for line in status if "ctxt_switches" in line or line.startswith("State")]
 
     until(lambda: "S (sleeping)" in switches()[0])

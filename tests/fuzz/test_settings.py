@@ -93,7 +93,7 @@ def places(tree: Any) -> list[tuple[Any, int]]:
 
 @lru_cache(maxsize=4)
 def shipped(path: Path) -> Any:
-    return tree_of(yaml.compose(path.read_text(), Loader=yaml.SafeLoader))
+    return tree_of(yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader))
 
 
 @lru_cache(maxsize=1)

@@ -75,7 +75,7 @@ def libraries() -> Path:
     where.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=where.parent) as folder:
         wanted = Path(folder, "wanted.txt")
-        wanted.write_text(lock)
+        wanted.write_text(lock, encoding="utf-8")
         site = Path(folder, "built", "site")
         platforms = [f"--platform={p}" for p in ("manylinux_2_28_x86_64", "manylinux2014_x86_64")]
         abis = [f"--abi={abi}" for abi in ("cp" + version.replace(".", ""), "abi3", "none")]

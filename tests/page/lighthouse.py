@@ -48,7 +48,7 @@ def report(url: str, cookie: str, form: tuple[str, ...], out: Path) -> dict[str,
     for left in reversed(range(TRIES)):
         if subprocess.run(asked, check=not left, env=environment).returncode == 0:
             break
-    found: dict[str, Any] = json.loads(out.read_text())
+    found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
     return found
 
 

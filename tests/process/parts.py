@@ -125,7 +125,8 @@ class House:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
             )
         )
         process.reader = threading.Thread(target=_read, args=(process,), daemon=True)
@@ -210,7 +211,7 @@ def running(
 
 def children(pid: int) -> list[int]:
     """The processes that this one has started and that still live."""
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8")
     return [int(child) for child in text.split()]
 
 
@@ -227,6 +228,9 @@ def roles_of(supervisor: Process, names: Collection[str]) -> dict[str, int]:
 
 def alive(pid: int) -> bool:
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
+            != "Z"
+        )
     except (FileNotFoundError, ProcessLookupError):
         return False

@@ -17,7 +17,7 @@ from gateway.recorder import subscribe
 
 def main() -> None:
     role, file = sys.argv[1:]
-    raw = json.loads(Path(file).read_text())
+    raw = json.loads(Path(file).read_text(encoding="utf-8"))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

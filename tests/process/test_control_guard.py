@@ -33,7 +33,10 @@ def guard(control: Process | int) -> int:
 
     def there() -> list[int]:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            comms = {child: Path(f"/proc/{child}/comm").read_text() for child in children(pid)}
+            comms = {
+                child: Path(f"/proc/{child}/comm").read_text(encoding="utf-8")
+                for child in children(pid)
+            }
             return list(comms) if list(comms.values()) == ["portier-guard\n"] else []
         return []
 

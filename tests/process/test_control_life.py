@@ -155,7 +155,7 @@ def test_it_has_no_network(place: House) -> None:
         path = Path(f"/proc/{control.pid}/net/{table}")
         if not path.exists():
             continue
-        lines = path.read_text().splitlines()[1:]
+        lines = path.read_text(encoding="utf-8").splitlines()[1:]
         used = {line.split()[9 if table != "netlink" else -1] for line in lines}
         assert not used & inodes, table
 
@@ -163,11 +163,11 @@ def test_it_has_no_network(place: House) -> None:
 def test_it_starts_from_the_cache_without_the_heavy_libraries(place: House) -> None:
     place.control().stop()
     again = place.control()
-    maps = Path(f"/proc/{again.pid}/maps").read_text()
+    maps = Path(f"/proc/{again.pid}/maps").read_text(encoding="utf-8")
     assert "journal.sqlite" in maps
     assert "pydantic_core" not in maps
     assert "_yaml" not in maps
-    children = Path(f"/proc/{again.pid}/task/{again.pid}/children").read_text()
+    children = Path(f"/proc/{again.pid}/task/{again.pid}/children").read_text(encoding="utf-8")
     assert children == ""
 
 

@@ -194,7 +194,7 @@ def test_a_role_that_gets_no_memory_falls_alone_and_comes_back(
         for pid in children(process.pid)
         if b"\0web\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
     )
-    size = Path(f"/proc/{web}/status").read_text()
+    size = Path(f"/proc/{web}/status").read_text(encoding="utf-8")
     used = int(re.search(r"VmSize:\s+(\d+)", size)[1]) * 1024  # type: ignore[index]  # always there
     resource.prlimit(web, resource.RLIMIT_AS, (used, used))
     for _ in range(5):

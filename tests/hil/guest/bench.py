@@ -38,10 +38,12 @@ def install(where="/opt/portier"):
     site.mkdir(parents=True)
     subprocess.run(["tar", "-xf", "guest.tar", "-C", site], check=True)
     packages = next(path for path in sys.path if path.endswith("dist-packages"))
-    pathlib.Path(packages, "portier.pth").write_text(f"{site}\n")
+    pathlib.Path(packages, "portier.pth").write_text(f"{site}\n", encoding="utf-8")
     command = pathlib.Path(where, ".venv/bin/portier")
     command.parent.mkdir(parents=True)
-    command.write_text(f"#!{sys.executable}\nfrom gateway.__main__ import main\nmain()\n")
+    command.write_text(
+        f"#!{sys.executable}\nfrom gateway.__main__ import main\nmain()\n", encoding="utf-8"
+    )
     command.chmod(0o755)
     return str(command)
 
@@ -93,7 +95,7 @@ def wake_ups(pid):
     return sum(
         int(line.split()[1])
         for path in glob.glob(f"/proc/{pid}/task/*/status")
-        for line in pathlib.Path(path).read_text().splitlines()
+        for line in pathlib.Path(path).read_text(encoding="utf-8").splitlines()
         if line.startswith("voluntary")
     )
 
@@ -104,7 +106,7 @@ def python(code):
 
 
 def cpu_s(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 

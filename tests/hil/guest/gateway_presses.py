@@ -130,7 +130,7 @@ def presses():
         time.sleep(10)
         idle = (wake_ups(pid) - before) / 10
         cpu = round(cpu_s(pid) - cpu, 2)
-        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
         control.stop()
         times = [sum(begin <= t < end for t in on) for begin, end in windows]
         firsts = [next((t - begin for t in on if begin <= t < end), None) for begin, end in windows]

@@ -41,7 +41,7 @@ def set_up():
     patience.parent.mkdir()
     # The first start reads the configuration, which takes an emulator long, and so does the
     # Python of ExecStopPost on a host that has other things to do.
-    patience.write_text("[Service]\nTimeoutStartSec=300\nTimeoutStopSec=60\n")
+    patience.write_text("[Service]\nTimeoutStartSec=300\nTimeoutStopSec=60\n", encoding="utf-8")
     sh("systemd-sysusers; systemd-tmpfiles --create /etc/tmpfiles.d/portier.conf")
     shutil.copy("portier.yaml", "/etc/portier/portier.yaml")
     sh("chgrp gpio /dev/gpiochip*; chmod 660 /dev/gpiochip*; systemctl daemon-reload")
