@@ -45,7 +45,7 @@ def add(cli: typer.Typer) -> None:
 
 @contextmanager
 def _journal(state: Path) -> Iterator[Reader]:
-    reader = Reader(state / "journal.sqlite")
+    reader = Reader(state / "journal.sqlite", patience_ms=None)  # somebody waits for all of it
     try:
         yield reader
     except JournalUnavailable as error:
@@ -103,8 +103,8 @@ def events(
         wanted: dict[str, Any] = {"kinds": kind, "subject": subject}
         if since is None or limit is not None:
             begin = None if since is None else c.an_instant(since)
-            rows = reader.before_row(head + 1, limit or LAST, from_utc_ms=begin, **wanted)
-            _show(rows[::-1], as_json)
+            last = reader.before_row(head + 1, limit or LAST, from_utc_ms=begin, **wanted)
+            _show(last[::-1], as_json)
         else:
             for rows in _since(reader, c.an_instant(since), head, wanted):
                 _show(rows, as_json)

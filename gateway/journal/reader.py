@@ -1,8 +1,13 @@
 """Reading the journal from any process, beside its writer, with no right to write.
 
-Each call is one short transaction, so that the writer can always tidy up behind it. A file
-that cannot be read now (not there yet, being mended, no rights) is
-:class:`JournalUnavailable`: callers say "history not available since …" and try again.
+Each call is one short transaction, or several, so that the writer can always tidy up behind it.
+A file that cannot be read now (not there yet, being mended, no rights) is
+:class:`JournalUnavailable`: callers say "history not available since …" and try again. A
+question that takes too long is :class:`ReadTooLong`, and says nothing about the next one.
+
+Facts of chosen kinds or subjects are found by the index of series where they are few; where they
+are many, the rows themselves are read, a piece at a time. There is no index by series and row: it
+would cost a page more with every commit.
 """
 
 from __future__ import annotations
@@ -12,8 +17,10 @@ import json
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +31,11 @@ from gateway.wire import Row
 
 READ_WITHIN_MS = 2_000
 """A read that takes longer is broken off: an open snapshot holds up the checkpoint."""
+FEW_ROWS = 50_000
+"""Facts of the chosen series that are sorted at once; more are looked for row by row."""
+PIECE_ROWS = 50_000
+"""Rows that are looked at in one transaction."""
+FETCH_ROWS = 500
 _CLOCK_EVERY = 10_000
 _DISORDER_ROWS = 50_000
 
@@ -32,6 +44,10 @@ T = TypeVar("T")
 
 class JournalUnavailable(Exception):
     """The journal cannot be read at present; the text says why."""
+
+
+class ReadTooLong(JournalUnavailable):
+    """This question needs more time than one reader may have; the journal is in order."""
 
 
 class CursorExpired(Exception):
@@ -87,15 +103,32 @@ class Cursors:
     recorded: dict[str, tuple[str, dict[str, int]]]
 
 
+class Found(list[Row]):
+    """Rows, and ``reached``: the row to go on from where the time was over before all was looked
+    at; ``None`` where these are all, or as many as were asked for."""
+
+    reached: int | None = None
+
+
 class Reader:
     """Read-only access to the journal at ``path``. May be shared by threads.
 
-    Every method raises :class:`JournalUnavailable` when the file cannot be read now.
+    Every method raises :class:`JournalUnavailable` when the file cannot be read now, and
+    :class:`ReadTooLong` when one transaction takes longer than ``within_ms``. Questions about
+    many rows take several transactions; after ``patience_ms`` they return what they have found
+    (``None``: they go on to the end).
     """
 
-    def __init__(self, path: Path, within_ms: Ms = READ_WITHIN_MS) -> None:
+    def __init__(
+        self,
+        path: Path,
+        within_ms: Ms = READ_WITHIN_MS,
+        patience_ms: Ms | None = READ_WITHIN_MS,
+    ) -> None:
         self._path = path
         self._within_ms = within_ms
+        self._patience_ms = patience_ms
+        self._clock = _Deadline(within_ms)
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
@@ -121,6 +154,8 @@ class Reader:
                 finally:
                     connection.execute("ROLLBACK")
             except (sqlite3.Error, OSError) as error:
+                if isinstance(error, sqlite3.OperationalError) and self._clock.over:
+                    raise ReadTooLong(f"interrupted after {self._within_ms} ms") from error
                 self._drop()
                 raise JournalUnavailable(str(error)) from error
 
@@ -138,8 +173,8 @@ class Reader:
             )
             self._connection.execute("PRAGMA query_only = ON")
             self._file = file
-        clock = _Deadline(self._within_ms)
-        self._connection.set_progress_handler(clock, _CLOCK_EVERY)
+        self._clock = _Deadline(self._within_ms)
+        self._connection.set_progress_handler(self._clock, _CLOCK_EVERY)
         return self._connection
 
     def _drop(self) -> None:
@@ -199,20 +234,19 @@ class Reader:
         lanes: Sequence[Lane] | None = None,
         from_utc_ms: UtcMs | None = None,
         to_utc_ms: UtcMs | None = None,
-    ) -> list[Row]:
+    ) -> Found:
         """At most ``limit`` rows after the cursor ``row``, oldest first (0: from the beginning).
 
         Raises :class:`CursorExpired` when all of the rows that followed the cursor may be gone.
         """
         wanted = _Wanted(kinds, subject, lanes, from_utc_ms, to_utc_ms)
 
-        def work(db: sqlite3.Connection) -> list[Row]:
+        def check(db: sqlite3.Connection) -> None:
             first = db.execute("SELECT min(row) FROM fact").fetchone()[0]
             if row > 0 and (row > _head_row(db) or (first is not None and row < first - 1)):
                 raise CursorExpired(f"row {row} is not in this journal any more")
-            return wanted.rows(db, after=row, before=2**62, limit=limit, newest_first=False)
 
-        return self.read(work)
+        return self._found(wanted, row, 2**62, limit, check, newest_first=False)
 
     def before_row(
         self,
@@ -224,13 +258,46 @@ class Reader:
         lanes: Sequence[Lane] | None = None,
         from_utc_ms: UtcMs | None = None,
         to_utc_ms: UtcMs | None = None,
-    ) -> list[Row]:
+    ) -> Found:
         """At most ``limit`` rows before ``row``, newest first (``None``: from the newest)."""
         wanted = _Wanted(kinds, subject, lanes, from_utc_ms, to_utc_ms)
         before = 2**62 if row is None else row
-        return self.read(
-            lambda db: wanted.rows(db, after=0, before=before, limit=limit, newest_first=True)
-        )
+        return self._found(wanted, 0, before, limit, lambda _: None, newest_first=True)
+
+    def _found(
+        self,
+        wanted: _Wanted,
+        after: int,
+        before: int,
+        limit: int,
+        check: Callable[[sqlite3.Connection], None],
+        *,
+        newest_first: bool,
+    ) -> Found:
+        """Rows between two numbers, in as many transactions as it takes. ``check`` is called in
+        the first one."""
+
+        def begin(db: sqlite3.Connection) -> _Track | Found:
+            check(db)
+            few = wanted.few(db, after=after, before=before, limit=limit, newest_first=newest_first)
+            return Found(few) if few is not None else wanted.track(db, after, before)
+
+        begun = self.read(begin)
+        if isinstance(begun, Found):
+            return begun
+        track, found = begun, Found()
+        end = None if self._patience_ms is None else time.monotonic() + self._patience_ms / 1000
+        while track.low < track.high - 1 and len(found) < limit:
+            piece, track = track.cut(newest_first=newest_first)
+            most = limit - len(found)
+            found += self.read(
+                partial(wanted.along, piece=piece, limit=most, newest_first=newest_first)
+            )
+            if end is not None and time.monotonic() > end and len(found) < limit:
+                if track.low < track.high - 1:
+                    found.reached = self.read(partial(track.row, newest_first=newest_first))
+                break
+        return found
 
     def window(
         self,
@@ -246,9 +313,7 @@ class Reader:
         """The wanted rows with numbers above ``after`` and up to ``upto``: for long exports."""
         wanted = _Wanted(kinds, subject, lanes, from_utc_ms, to_utc_ms)
         return self.read(
-            lambda db: wanted.rows(
-                db, after=after, before=upto + 1, limit=-1, newest_first=False, bounded=False
-            )
+            lambda db: wanted.rows(db, after=after, before=upto + 1, limit=-1, newest_first=False)
         )
 
     def lane(self, lane: Lane, from_seq: int, limit: int) -> list[Row]:
@@ -337,6 +402,38 @@ def boots(db: sqlite3.Connection) -> dict[int, Boot]:
 
 
 @dataclass(frozen=True, slots=True)
+class _Track:
+    """Rows between ``low`` and ``high`` (neither included), or the sequences of one lane between
+    them, whose rows lie between ``after`` and ``before``."""
+
+    low: int
+    high: int
+    after: int
+    before: int
+    lane: int | None = None
+
+    def cut(self, *, newest_first: bool, size: int | None = None) -> tuple[_Track, _Track]:
+        """The first piece, and the rest."""
+        size = PIECE_ROWS if size is None else size
+        if newest_first:
+            at = max(self.low, self.high - 1 - size)
+            return replace(self, low=at), replace(self, high=at + 1)
+        at = min(self.high, self.low + 1 + size)
+        return replace(self, high=at), replace(self, low=at - 1)
+
+    def row(self, db: sqlite3.Connection, *, newest_first: bool) -> int:
+        """The cursor from which the rest is looked at."""
+        if self.lane is None:
+            return self.high if newest_first else self.low
+        beside = "SELECT row FROM fact WHERE lane = ? AND seq {} ? ORDER BY seq {} LIMIT 1"
+        if newest_first:
+            found = db.execute(beside.format(">=", "ASC"), (self.lane, self.high))
+            return _first(found, self.before)
+        found = db.execute(beside.format("<=", "DESC"), (self.lane, self.low))
+        return _first(found, self.after)
+
+
+@dataclass(frozen=True, slots=True)
 class _Wanted:
     """Which rows are asked for."""
 
@@ -346,7 +443,48 @@ class _Wanted:
     from_utc_ms: UtcMs | None
     to_utc_ms: UtcMs | None
 
-    def rows(
+    @property
+    def _by_series(self) -> bool:
+        return self.kinds is not None or self.subject is not None
+
+    @property
+    def _by_time(self) -> bool:
+        return self.from_utc_ms is not None or self.to_utc_ms is not None
+
+    def track(self, db: sqlite3.Connection, after: int, before: int) -> _Track:
+        """What is to be looked through: the rows between two numbers, or one lane of them."""
+        first = db.execute("SELECT min(row) FROM fact").fetchone()[0]
+        head = _head_row(db) + 1
+        after = max(after, 0 if first is None else first - 1)
+        before = min(before, head)
+        if self._by_time:
+            known = boots(db)
+            spans = [
+                _row_bounds(db, known, known[boot], low, high)
+                for boot, low, high in self._spans(known)
+            ]
+            after = max(after, min((low for low, _ in spans), default=before) - 1)
+            before = min(before, max((high for _, high in spans), default=0) + 1)
+        lanes = self._lanes()
+        if len(lanes) != 1:
+            return _Track(after, before, after, before)
+        # Within one lane the order of numbers is the order of rows: its index will do.
+        lane = LANE_INDEX[lanes[0]]
+        low, high = db.execute(
+            "SELECT (SELECT min(seq) FROM fact WHERE lane = ?1),"
+            " (SELECT max(seq) FROM fact WHERE lane = ?1)",
+            (lane,),
+        ).fetchone()
+        if low is None:
+            return _Track(0, 0, after, before)
+        beside = "SELECT seq FROM fact WHERE row {} ? AND +lane = ? ORDER BY row {} LIMIT 1"
+        if first is not None and after >= first:
+            low = _first(db.execute(beside.format(">", "ASC"), (after, lane)), high + 1)
+        if before < head:
+            high = _first(db.execute(beside.format("<", "DESC"), (before, lane)), low - 1)
+        return _Track(low - 1, high + 1, after, before, lane)
+
+    def few(
         self,
         db: sqlite3.Connection,
         *,
@@ -354,42 +492,103 @@ class _Wanted:
         before: int,
         limit: int,
         newest_first: bool,
-        bounded: bool = True,
-    ) -> list[Row]:
-        """``bounded``: leave out what lies far from the other rows of its time (means)."""
+    ) -> list[Row] | None:
+        """The rows by the index of series; ``None`` where there are too many for that, or all
+        series are asked for."""
+        if not self._by_series:
+            return None
+        numbers = self._series(db)
+        if not numbers:
+            return []
+        chosen = f"FROM fact INDEXED BY fact_series WHERE series IN ({_list(numbers)})"
+        (count,) = db.execute(
+            f"SELECT count(*) FROM (SELECT 1 {chosen} LIMIT ?)", (FEW_ROWS + 1,)
+        ).fetchone()
+        if count > FEW_ROWS:
+            return None
+        track = self.track(db, after, before)
+        enough = 4 * limit * (track.high - track.low) // max(count, 1)
+        if enough < count:  # they lie close together: a look beside the cursor may do
+            piece, _ = track.cut(newest_first=newest_first, size=enough)
+            near = self.along(db, piece=piece, limit=limit, newest_first=newest_first)
+            if len(near) == limit:
+                return near
         known = boots(db)
-        terms: list[str] = []
-        if self.kinds is not None or self.subject is not None:
-            numbers = self._series(db)
-            terms.append(f"+fact.series IN ({','.join(map(str, numbers))})")
-        if self.from_utc_ms is not None or self.to_utc_ms is not None:
-            begin = -(2**61) if self.from_utc_ms is None else self.from_utc_ms
-            end = 2**61 if self.to_utc_ms is None else self.to_utc_ms
-            parts: list[str] = []
-            bounds: list[tuple[int, int]] = []
-            for boot in known.values():
-                for low, high, _ in boot.mono_ranges(begin, end):
-                    parts.append(
-                        f"(fact.boot = {boot.id} AND mono_ms >= {low} AND mono_ms < {high})"
-                    )
-                    bounds.append(_row_bounds(db, known, boot, low, high))
-            terms.append(f"({' OR '.join(parts) or '0'})")
-            after = max(after, min((low for low, _ in bounds), default=0) - 1)
-            if bounded:
-                before = min(before, max((high for _, high in bounds), default=0) + 1)
+        spans: dict[int, list[tuple[Ms, Ms]]] = {}
+        for boot, low, high in self._spans(known):
+            spans.setdefault(boot, []).append((low, high))
+        numbers = sorted(
+            (
+                row
+                for row, boot, mono_ms in db.execute(f"SELECT row, boot, mono_ms {chosen}")
+                if after < row < before
+                and (
+                    not self._by_time
+                    or any(low <= mono_ms < high for low, high in spans.get(boot, ()))
+                )
+            ),
+            reverse=newest_first,
+        )
+        lanes = _list(LANE_INDEX[lane] for lane in self._lanes())
         order = "DESC" if newest_first else "ASC"
-        lanes = self._lanes()
-        if len(lanes) == 1:
-            # Within one lane the order of numbers is the order of rows: its index will do.
-            terms.append(f"lane = {LANE_INDEX[lanes[0]]} AND +row > ? AND +row < ?")
-            sort = "seq"
-        else:
-            terms.append("row > ? AND row < ?")
+        found: list[Row] = []
+        for at in range(0, len(numbers), FETCH_ROWS):
+            sql = (
+                f"{SELECT} WHERE row IN ({_list(numbers[at : at + FETCH_ROWS])}) "
+                f"AND +lane IN ({lanes}) ORDER BY row {order} LIMIT ?"
+            )
+            found += rows(db.execute(sql, (limit - len(found),)), known)
+            if len(found) >= limit:
+                break
+        return found
+
+    def rows(
+        self, db: sqlite3.Connection, *, after: int, before: int, limit: int, newest_first: bool
+    ) -> list[Row]:
+        """The wanted rows between two numbers, row by row."""
+        piece = _Track(after, before, after, before)
+        return self.along(db, piece=piece, limit=limit, newest_first=newest_first)
+
+    def along(
+        self, db: sqlite3.Connection, *, piece: _Track, limit: int, newest_first: bool
+    ) -> list[Row]:
+        """The wanted rows of one piece."""
+        known = boots(db)
+        if piece.lane is None:
+            sort, terms = "row", ["row > ? AND row < ?"]
+            lanes = self._lanes()
             if len(lanes) < len(LANES):
-                terms.append(f"+lane IN ({','.join(str(LANE_INDEX[lane]) for lane in lanes)})")
-            sort = "row"
+                terms.append(f"+lane IN ({_list(LANE_INDEX[lane] for lane in lanes)})")
+        else:
+            sort = "seq"
+            terms = [
+                f"lane = {piece.lane} AND seq > ? AND seq < ?",
+                f"+row > {piece.after} AND +row < {piece.before}",
+            ]
+        if self._by_series:
+            terms.append(f"+fact.series IN ({_list(self._series(db))})")
+        if self._by_time:
+            terms.append(
+                _any(
+                    [
+                        f"(fact.boot = {boot} AND mono_ms >= {low} AND mono_ms < {high})"
+                        for boot, low, high in self._spans(known)
+                    ]
+                )
+            )
+        order = "DESC" if newest_first else "ASC"
         sql = f"{SELECT} WHERE {' AND '.join(terms)} ORDER BY {sort} {order} LIMIT ?"
-        return rows(db.execute(sql, (after, before, limit)), known)
+        return rows(db.execute(sql, (piece.low, piece.high, limit)), known)
+
+    def _spans(self, known: dict[int, Boot]) -> list[tuple[int, Ms, Ms]]:
+        """The wanted time as (boot, from, to) in monotonic ms, ``to`` not included."""
+        begin = -(2**61) if self.from_utc_ms is None else self.from_utc_ms
+        end = 2**61 if self.to_utc_ms is None else self.to_utc_ms
+        return [
+            (boot.id, low, high)
+            for boot in known.values()
+            for low, high, _ in boot.mono_ranges(begin, end)
+        ]
 
     def _lanes(self) -> list[Lane]:
         lanes = list(LANES if self.lanes is None else self.lanes)
@@ -405,6 +604,24 @@ class _Wanted:
             if (self.kinds is None or kind in self.kinds)
             and (self.subject is None or subject == self.subject)
         ]
+
+
+def _first(found: sqlite3.Cursor, otherwise: int) -> int:
+    row = found.fetchone()
+    return otherwise if row is None else int(row[0])
+
+
+def _list(numbers: Iterable[int]) -> str:
+    return ",".join(map(str, numbers))
+
+
+def _any(terms: list[str]) -> str:
+    """One of these terms. A balanced tree: SQLite refuses one that is 1,000 levels deep, and a
+    journal may have known more starts of its machine than that."""
+    if len(terms) < 2:
+        return terms[0] if terms else "0"
+    middle = len(terms) // 2
+    return f"({_any(terms[:middle])} OR {_any(terms[middle:])})"
 
 
 def _row_bounds(
@@ -439,13 +656,13 @@ class _Deadline:
     """Progress handler: breaks a query off when its time is over."""
 
     def __init__(self, within_ms: Ms) -> None:
-        import time
-
         self._clock = time.monotonic
         self._end = self._clock() + within_ms / 1000
+        self.over = False
 
     def __call__(self) -> int:
-        return int(self._clock() > self._end)
+        self.over = self._clock() > self._end
+        return int(self.over)
 
 
 def _meta(db: sqlite3.Connection) -> dict[str, str]:

@@ -15,12 +15,16 @@ from typing import Any, TypeVar
 from gateway.journal import history
 from gateway.journal.audit import Anchor, ChainEntry, Verdict, entries, entries_before, walk
 from gateway.journal.history import Count
-from gateway.journal.reader import CursorExpired, JournalUnavailable, Reader
+from gateway.journal.reader import CursorExpired, Found, JournalUnavailable, Reader, ReadTooLong
 from gateway.web.view import iso
 from gateway.wire import Row
 
 T = TypeVar("T")
 RETRY_S = 1.0
+THREADS = 2
+"""For questions that may take long, such as a search or a chart."""
+WAITING_MOST = 32
+"""Of those at one time; more are refused, so that nobody waits for minutes."""
 CHAIN_PIECE = 2_000
 """Entries of the audit chain that are verified in one read."""
 
@@ -31,6 +35,10 @@ class Unavailable(Exception):
     def __init__(self, reason: str, since: float) -> None:
         super().__init__(reason)
         self.since = since
+
+
+class TooLong(Unavailable):
+    """This question takes too long; the journal itself can be read."""
 
 
 class Expired(Exception):
@@ -47,11 +55,16 @@ class History:
 
 
 class Records:
-    """Asks the journal's reader; each thread has its own, opened when it is first needed."""
+    """Asks the journal's reader; each thread has its own, opened when it is first needed.
 
-    def __init__(self, path: Path, threads: int = 2) -> None:
+    The live stream and the state of health have a thread of their own: their questions are
+    answered at once, and never wait behind a search."""
+
+    def __init__(self, path: Path, threads: int = THREADS) -> None:
         self.path = path
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="journal-read")
+        self._quick = ThreadPoolExecutor(1, thread_name_prefix="journal-now")
+        self._waiting = 0
         self._local = threading.local()
         self._readers: list[Reader] = []
         self._failed: tuple[float, float, str] | None = None
@@ -59,17 +72,29 @@ class Records:
 
     def close(self) -> None:
         """Close the file in every thread; a read that still runs is broken off."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._pool, self._quick):
+            pool.shutdown(wait=False, cancel_futures=True)
         for reader in self._readers:
             reader.close()
-        self._pool.shutdown(wait=True)
+        for pool in (self._pool, self._quick):
+            pool.shutdown(wait=True)
         for reader in self._readers:  # one that was about to read had opened the file again
             reader.close()
 
-    async def ask(self, question: Callable[[Reader], T]) -> T:
-        """The answer of a reader. Raises :class:`Unavailable`; tries again after a second."""
+    async def ask(self, question: Callable[[Reader], T], *, quick: bool = False) -> T:
+        """The answer of a reader. ``quick``: the question takes no time. Raises
+        :class:`Unavailable` and tries again after a second; raises :class:`TooLong` where it is
+        this question alone that gets no answer."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._answer, question)
+        if quick:
+            return await loop.run_in_executor(self._quick, self._answer, question)
+        if self._waiting >= WAITING_MOST:
+            raise TooLong("too many questions at one time", time.time())
+        self._waiting += 1
+        try:
+            return await loop.run_in_executor(self._pool, self._answer, question)
+        finally:
+            self._waiting -= 1
 
     def _answer(self, question: Callable[[Reader], T]) -> T:
         now = time.time()
@@ -81,6 +106,8 @@ class Records:
                 reader = self._local.reader = Reader(self.path)
                 self._readers.append(reader)
             found = question(reader)
+        except ReadTooLong as error:
+            raise TooLong(str(error), now) from error
         except JournalUnavailable as error:  # the reader has let go of the file by itself
             since = self._failed[0] if self._failed else now
             self._failed = (since, now, str(error))
@@ -89,20 +116,22 @@ class Records:
         return found
 
     async def head(self) -> int:
-        return await self.ask(lambda reader: reader.head_row())
+        return await self.ask(lambda reader: reader.head_row(), quick=True)
 
     async def oldest(self) -> int:
         """The oldest row that is still kept; 0 in an empty journal."""
-        return await self.ask(_oldest)
+        return await self.ask(_oldest, quick=True)
 
-    async def after(self, row: int, limit: int, **filters: Any) -> list[Row]:
+    async def after(self, row: int, limit: int, **filters: Any) -> Found:
         """Rows after a cursor, oldest first. Raises :class:`Expired`."""
         try:
-            return await self.ask(lambda reader: reader.after_row(row, limit, **filters))
+            return await self.ask(
+                lambda reader: reader.after_row(row, limit, **filters), quick=not filters
+            )
         except CursorExpired as error:
             raise Expired(str(error)) from None
 
-    async def before(self, row: int | None, limit: int, **filters: Any) -> list[Row]:
+    async def before(self, row: int | None, limit: int, **filters: Any) -> Found:
         """Rows before a cursor, newest first; ``None``: from the newest."""
         return await self.ask(lambda reader: reader.before_row(row, limit, **filters))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from gateway.journal.reader import Found
 from gateway.web.scene import Scene
 from gateway.web.telling import tell
 from gateway.wire import Row
@@ -20,7 +21,7 @@ def words_of(query: str) -> list[str]:
 
 
 async def search(
-    read: Callable[[int | None, int], Awaitable[list[Row]]],
+    read: Callable[[int | None, int], Awaitable[Found]],
     scene: Scene,
     words: list[str],
     cursor: int | None,
@@ -38,6 +39,8 @@ async def search(
                 found.append(row)
             if len(found) == wanted:
                 return found, cursor
+        if rows.reached is not None:
+            return found, rows.reached  # the next answer goes on from there
         if len(rows) < size:
             return found, None
         await asyncio.sleep(0)  # others are waiting, too

@@ -18,7 +18,7 @@ from gateway.web.api.building_models import FactTold
 from gateway.web.api.models import Bucket, Change, HistoryShape, Moment, problems
 from gateway.web.middleware import HEAD
 from gateway.web.problems import Problem
-from gateway.web.records import Expired, Unavailable
+from gateway.web.records import Expired, TooLong, Unavailable
 from gateway.web.render import language_of
 from gateway.web.searching import search, words_of
 from gateway.web.view import fact_json
@@ -37,6 +37,8 @@ def utc_ms(moment: datetime | None) -> int | None:
 
 
 def unavailable(error: Unavailable) -> Problem:
+    if isinstance(error, TooLong):
+        return Problem(503, "too_long", Retry_After="5")
     return Problem(503, "no_journal", str(error), Retry_After="1")
 
 

@@ -15,7 +15,7 @@ from gateway.core.facts import KINDS
 from gateway.web.access import Maintenance, TheSite, View, lanes_for
 from gateway.web.pages.charts import marks_of, series_of
 from gateway.web.pages.ranges import Range, unread
-from gateway.web.records import Unavailable
+from gateway.web.records import TooLong, Unavailable
 from gateway.web.render import language_of, page
 from gateway.web.scene import Scene
 from gateway.web.searching import search, words_of
@@ -99,6 +99,8 @@ def _subjects(site: Site, scene: Scene) -> list[tuple[str, str]]:
 
 def _since(site: Site, error: Unavailable, request: Request) -> str:
     words = site.words(language_of(request))
+    if isinstance(error, TooLong):
+        return words("problem.too_long")
     since = words.clock(int(error.since * 1000), site.house.now_utc_ms, seconds=True)
     return words("event.unavailable", since=since)
 
