@@ -17,6 +17,7 @@ import pytest
 
 from gateway.panel import client
 from tests.process.parts import ROOT, House, Process
+from tests.process.parts_mqtt import program
 
 pytestmark = pytest.mark.process
 
@@ -48,13 +49,14 @@ def locales(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("locales")
     for language, charset in CHARSETS.items():
         made = folder / f"{language}.{charset}"
-        # 1: it has warned
-        done = subprocess.run(
-            ["localedef", "-f", charset, "-i", language, str(made)],
+        # It returns 1 where it has only warned.
+        subprocess.run(
+            [program("localedef"), "-f", charset, "-i", language, str(made)],
             check=False,
             capture_output=True,
         )
-        assert made.exists(), done.stderr
+        if not made.exists():
+            pytest.skip("locales is not installed")
     return folder
 
 
