@@ -2,7 +2,7 @@
 
 Every finding names what was observed during this run. What was not tried, or cannot be seen by
 this user, is *unknown* and never in order. Each part is examined in a thread of its own, so that
-one that hangs ends after a few seconds and holds up nothing else.
+one that hangs ends after a few seconds and delays nothing else.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _all(looks: list[tuple[str, Look]], within_s: float) -> list[Finding]:
 def _people(settings: Settings) -> Iterator[Finding]:
     """Whether each address can be read. Whether a message arrives is the guarantee ``messages``."""
     if not settings.contacts:
-        what = "messages: nobody is named under contacts:, nobody is told of a call"
+        what = "messages: nobody is named under contacts:, nobody is notified of a call"
         yield not_configured(what, "write contacts: and escalations:, if somebody shall be")
     else:
         unread: list[str] = []
@@ -216,5 +216,5 @@ def _guarantee(name: str, record: Mapping[str, Any], now_ms: int) -> Finding:
     if value == "not_configured":
         return not_configured(f"guarantee {name}: not configured")
     if value == "no":
-        return no(f"guarantee {name}: no ({reason or 'no reason given'})", remedy, evidence)
+        return no(f"guarantee {name}: no ({reason or 'no reason reported'})", remedy, evidence)
     return unknown(f"guarantee {name}: unknown ({reason or 'no evidence'})", remedy, evidence)

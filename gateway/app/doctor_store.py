@@ -63,7 +63,7 @@ class _Answer:
         return f"HTTP {self.status}" + (f" {words}" if words else "")
 
     def json(self) -> Any:
-        """What it holds; ``None`` where it is not JSON."""
+        """Its content; ``None`` where it is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError:

@@ -32,9 +32,9 @@ from gateway.wire import Row
 READ_WITHIN_MS = 2_000
 """A read that takes longer is broken off: an open snapshot holds up the checkpoint."""
 FEW_ROWS = 50_000
-"""Facts of the chosen series that are sorted at once; more are looked for row by row."""
+"""Facts of the chosen series that are sorted at once; more are searched row by row."""
 PIECE_ROWS = 50_000
-"""Rows that are looked at in one transaction."""
+"""Rows that are read in one transaction."""
 FETCH_ROWS = 500
 _CLOCK_EVERY = 10_000
 _DISORDER_ROWS = 50_000
@@ -104,8 +104,8 @@ class Cursors:
 
 
 class Found(list[Row]):
-    """Rows, and ``reached``: the row to go on from where the time was over before all was looked
-    at; ``None`` where these are all, or as many as were asked for."""
+    """Rows, and ``reached``: the row to go on from, where the time was over before everything was
+    read; ``None`` where these are all, or as many as were asked for."""
 
     reached: int | None = None
 
@@ -422,7 +422,7 @@ class _Track:
         return replace(self, high=at), replace(self, low=at - 1)
 
     def row(self, db: sqlite3.Connection, *, newest_first: bool) -> int:
-        """The cursor from which the rest is looked at."""
+        """The cursor from which the rest is read."""
         if self.lane is None:
             return self.high if newest_first else self.low
         beside = "SELECT row FROM fact WHERE lane = ? AND seq {} ? ORDER BY seq {} LIMIT 1"
@@ -452,7 +452,7 @@ class _Wanted:
         return self.from_utc_ms is not None or self.to_utc_ms is not None
 
     def track(self, db: sqlite3.Connection, after: int, before: int) -> _Track:
-        """What is to be looked through: the rows between two numbers, or one lane of them."""
+        """What is to be searched: the rows between two numbers, or one lane of them."""
         first = db.execute("SELECT min(row) FROM fact").fetchone()[0]
         head = _head_row(db) + 1
         after = max(after, 0 if first is None else first - 1)

@@ -357,8 +357,8 @@ class Other(Victoria):
         self.changed = changed
 
     def command(self) -> list[str]:
-        kept = [word for word in super().command() if word.split("=")[0][1:] not in self.changed]
-        return kept + [f"-{name}={value}" for name, value in self.changed.items() if value]
+        same = [word for word in super().command() if word.split("=")[0][1:] not in self.changed]
+        return same + [f"-{name}={value}" for name, value in self.changed.items() if value]
 
 
 def recording(store: str, more: str = "") -> str:
