@@ -58,7 +58,10 @@ def examine(
         return
     link = (shown or {}).get("link")
     if isinstance(link, Mapping):
-        found = _of_link(link, settings)
+        now_ms = (shown or {}).get("now_ms")
+        if not isinstance(now_ms, int):
+            now_ms = time.monotonic_ns() // 1_000_000
+        found = _of_link(link, settings, now_ms)
         yield from found
         if found[0].value == "yes":
             return
@@ -76,8 +79,9 @@ def examine(
 # --- what link says -----------------------------------------------------------------------
 
 
-def _of_link(link: Mapping[str, Any], settings: Settings) -> list[Finding]:
-    """From link's own report; the first finding is about the connection itself."""
+def _of_link(link: Mapping[str, Any], settings: Settings, now_ms: int) -> list[Finding]:
+    """From link's own report; the first finding is about the connection itself. ``now_ms``: by
+    the clock of ``control``, which a bench may move."""
     status = "systemctl status portier-link"
     heard, keepalive = link.get("heard_ms"), link.get("keepalive_ms")
     if link.get("connected") is not True:
@@ -85,7 +89,7 @@ def _of_link(link: Mapping[str, Any], settings: Settings) -> list[Finding]:
         return [no(f"broker: link is not connected ({reason})", status, "link's own report")]
     if not isinstance(heard, int):
         return [unknown("broker: link has not heard from it yet", status, "link's own report")]
-    age_ms = max(0, time.monotonic_ns() // 1_000_000 - heard)
+    age_ms = max(0, now_ms - heard)
     void_ms = 2 * (keepalive if isinstance(keepalive, int) and keepalive > 0 else 10_000)
     evidence = f"the broker answered link {age_ms / 1000:.0f} s ago"
     if age_ms > void_ms:
