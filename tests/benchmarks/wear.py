@@ -65,12 +65,12 @@ class Counters:
 def counters(pid: int) -> Counters:
     """Those of a process and of the children that it has waited for (the kernel adds theirs).
     What was dirtied and deleted before it reached the disk is not written."""
-    io = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text().splitlines())
+    io = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text(encoding="utf-8").splitlines())
     wakes = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(OSError):  # a thread that has just ended
             wakes += _voluntary(task / "status")
-    stat = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
     ticks = sum(int(stat[n]) for n in range(11, 15))
     return Counters(
         int(io["write_bytes"]) - int(io["cancelled_write_bytes"]),
@@ -80,7 +80,7 @@ def counters(pid: int) -> Counters:
 
 
 def _voluntary(status: Path) -> int:
-    for line in status.read_text().splitlines():
+    for line in status.read_text(encoding="utf-8").splitlines():
         if line.startswith("voluntary_ctxt_switches"):
             return int(line.split()[1])
     raise RuntimeError(f"{status} names no context switches")

@@ -282,5 +282,5 @@ def test_an_address_is_on_no_command_line_and_in_no_environment(usual: Deliverie
 
 def children(made: Deliveries) -> list[int]:
     pid: Any = made.pid
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8")
     return [int(word) for word in text.split()]

@@ -50,7 +50,7 @@ def test_a_missing_one_is_named_with_its_contact_and_remedy(tmp_path: Path, secr
         f"contacts.desk.channels[0]: there is no secret desk_url; write the address into {secret}"
     )
     assert "there is no secret desk_url; write the address into" in said(tmp_path, DESK)
-    secret.write_text("json://localhost\n")
+    secret.write_text("json://localhost\n", encoding="utf-8")
     assert fault(tmp_path) == ""
     assert loaded(tmp_path, DESK).contacts
 
@@ -81,7 +81,7 @@ def test_a_folder_and_a_pipe_are_no_files(tmp_path: Path, secret: Path) -> None:
 
 
 def test_an_address_that_is_not_understood(tmp_path: Path, secret: Path) -> None:
-    secret.write_text("password\n")
+    secret.write_text("password\n", encoding="utf-8")
     (found,) = faults(settings(tmp_path), lambda address: address != "password")
     assert "holds no address that Apprise knows" in str(found)
     assert "password" not in str(found)
@@ -92,7 +92,7 @@ def test_what_the_role_may_not_read_is_a_fault_and_the_remedy_names_its_user(
     tmp_path: Path, secret: Path
 ) -> None:
     """Judged by owner and mode, from another user's side."""
-    secret.write_text("json://localhost\n")
+    secret.write_text("json://localhost\n", encoding="utf-8")
     secret.parent.chmod(0o711)
     secret.chmod(0o600)
     assert fault(tmp_path) == (
@@ -115,7 +115,7 @@ def test_what_the_role_may_not_read_is_a_fault_and_the_remedy_names_its_user(
 def test_owner_group_and_others_as_the_kernel_sees_them(
     tmp_path: Path, secret: Path, uid: int, gid: int, mode: int, *, can: bool
 ) -> None:
-    secret.write_text("json://localhost\n")
+    secret.write_text("json://localhost\n", encoding="utf-8")
     secret.parent.chmod(0o711)
     os.chown(secret, uid, gid)
     secret.chmod(mode)
@@ -153,7 +153,7 @@ def test_one_that_was_there_before_refuses_no_other_change(tmp_path: Path, secre
 def test_the_address_of_the_heartbeat_is_one_too(tmp_path: Path, secret: Path) -> None:
     text = SMALL + "heartbeat: {url: !secret desk_url}\n"
     assert "heartbeat.url: there is no secret desk_url" in said(tmp_path, text)
-    secret.write_text("https://beat.example/x\n")
+    secret.write_text("https://beat.example/x\n", encoding="utf-8")
     assert loaded(tmp_path, text).heartbeat is not None
 
 

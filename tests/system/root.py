@@ -81,7 +81,7 @@ def get(suite: str) -> Path:
 
 @contextlib.contextmanager
 def _locked(file: Path) -> Iterator[None]:
-    with file.open("w") as held:
+    with file.open("w", encoding="utf-8") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         yield
 
