@@ -2,26 +2,29 @@
 
 No broker and no store in here. A batch is *prepared* (what to write), then written by the
 caller, and then *committed* (what is accounted for). The state file sees the times before
-the store does and the accounts after it.
+the store does, and the accounts after it: with the times of the next batch, or at last after
+:data:`LEDGER_LAG_MS`.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from gateway.recorder.aside import FOREIGN_TEXT_MOST, Aside, decode_point, encode_point
 from gateway.recorder.points import Point, Series, fields_of, tags_of
 from gateway.recorder.sequences import Key, Lane, Range, as_ranges, covers, merged
 from gateway.recorder.stamps import Occupied, place
-from gateway.recorder.state import Aside, Known, RecorderState, Waiting
+from gateway.recorder.state import Known, Ledger, RecorderState, Waiting
 from gateway.recorder.store import Rejected
 from gateway.wire import LAST_UTC_MS, PUBLISHED, Event, WireError, from_cloudevent, read_json
 
 UNKNOWN_KEPT_MS = 86_400_000
 """A fact whose time nobody ever learns is stored after this, at the time of its receipt."""
 _OCCUPIED_MOST = 20_000
-_ASIDE_TEXT_MOST = 4_000
+LEDGER_LAG_MS = 5_000
+"""What is accounted for is saved with the next times, or this much later."""
 
 
 @dataclass(slots=True)
@@ -50,43 +53,75 @@ class Batch:
 class Book:
     """What the recorder knows of every lane of every gateway."""
 
-    def __init__(self, state: RecorderState) -> None:
+    def __init__(self, state: RecorderState, *, marks: bool = True) -> None:
+        """``marks``: whether the store may forget, so that it must be known what it had when."""
         self._state = state
+        self._marks = marks
+        self._ledger = Ledger()
+        self._unsaved_since_ms: int | None = None
         self.lanes: dict[Key, Known] = state.lanes()
         self.journals: dict[str, str] = state.journals()
+        self._saved_journals = dict(self.journals)
         self._boots = state.boots()
         self._waiting: dict[Key, set[int]] = {}
         for one in state.waiting():
             self._waiting.setdefault(one.key, set()).add(one.seq)
         self._occupied: dict[Series, Occupied] = {}
+        self.aside_counts: dict[str, int] = {}
+        self._pinned: dict[Series, set[int]] = {}
+        self.read_aside()
+
+    def read_aside(self) -> None:
+        """What is set aside, as the state file says now. Its times in the store stay reserved: it
+        may be sent again."""
+        self.aside_counts = self._state.aside_counts()
+        self._pinned = {}
+        for one in self._state.aside_pinned():
+            if one.point:
+                point = decode_point(one.point)
+                self._pinned.setdefault(point.series, set()).add(point.time_ms)
 
     # --- taking messages ----------------------------------------------------------------
 
     def event(self, batch: Batch, gateway: str, topic: str, payload: bytes) -> None:
         """One message of ``event/#``."""
+        self._event(batch, gateway, topic, payload)
+
+    def again(self, batch: Batch, one: Aside) -> str:
+        """A message that was set aside, because it could not be read, is read again; why it still
+        cannot be read, or nothing."""
+        self._event(batch, one.gateway, one.topic, one.event.encode(), again=True)
+        return batch.aside[0].reason if batch.aside else ""
+
+    def _event(
+        self, batch: Batch, gateway: str, topic: str, payload: bytes, *, again: bool = False
+    ) -> None:
         try:
             text = payload.decode()
             raw = read_json(payload)
         except ValueError as error:
-            self._set_aside(batch, topic, f"not JSON: {error}", payload)
+            self.set_foreign_aside(batch, gateway, topic, f"not JSON: {error}", payload)
             return
         try:
             event = from_cloudevent(raw)
             if event.gateway != gateway:
                 raise WireError("another gateway's event")
         except WireError as error:
-            self._set_aside(batch, topic, str(error), payload)
             key_seq = _named(raw, gateway)
-            if key_seq is not None:
-                self._meet(key_seq[0])
-                batch.numbers.setdefault(key_seq[0], set()).add(key_seq[1])
+            if key_seq is None:
+                self.set_foreign_aside(batch, gateway, topic, str(error), payload)
+                return
+            key, seq = key_seq
+            if again or not self._has(batch, key, seq):
+                batch.aside.append(Aside(topic, str(error), text, gateway))
+            self._meet(key)
+            batch.numbers.setdefault(key, set()).add(seq)
             return
         key = Key(event.gateway, event.journal, event.lane)
-        known = self._meet(key)
-        taken = batch.numbers.setdefault(key, set())
-        if event.seq in taken or known.lane.has(event.seq):
+        self._meet(key)
+        if self._has(batch, key, event.seq) and not again:
             return
-        taken.add(event.seq)
+        batch.numbers.setdefault(key, set()).add(event.seq)
         boot = (gateway, event.boot)
         told = event.data.get("utc_offset_ms") if event.kind == "clock_trusted" else None
         if isinstance(told, int) and abs(told) <= LAST_UTC_MS:
@@ -97,13 +132,17 @@ class Book:
                 batch.boots.setdefault(boot, offset)
         batch.events.append((key, event, topic, text))
 
+    def _has(self, batch: Batch, key: Key, seq: int) -> bool:
+        return seq in batch.numbers.get(key, ()) or self._known(key).lane.has(seq)
+
     def absent(self, batch: Batch, gateway: str, payload: bytes) -> None:
         """One message of ``absent``: numbers that will never come. Numbers that nobody is
         known to have sent are not taken: they could only hide what is yet to come."""
         raw = _object(payload)
         journal, lane, ranges = raw.get("journal"), raw.get("lane"), raw.get("ranges")
         if not isinstance(journal, str) or lane not in PUBLISHED or not isinstance(ranges, list):
-            self._set_aside(batch, f"portier/{gateway}/absent", "not understood", payload)
+            topic = f"portier/{gateway}/absent"
+            self.set_foreign_aside(batch, gateway, topic, "not understood", payload)
             return
         key = Key(gateway, journal, str(lane))
         head = max(self._meet(key).lane.head, max(batch.numbers.get(key, ()), default=0))
@@ -136,9 +175,13 @@ class Book:
             known = self.lanes[key] = Known()
         return known
 
-    def _set_aside(self, batch: Batch, topic: str, reason: str, payload: bytes) -> None:
-        text = payload[:_ASIDE_TEXT_MOST].decode("utf-8", "replace")
-        batch.aside.append(Aside(topic, reason, text))
+    def set_foreign_aside(
+        self, batch: Batch, gateway: str, topic: str, reason: str, payload: bytes
+    ) -> None:
+        """A message that is no fact of a gateway. Where it should have been one, its number is
+        missing, and the gateway is asked for it."""
+        text = payload[:FOREIGN_TEXT_MOST].decode("utf-8", "replace")
+        batch.aside.append(Aside(topic, reason, text, gateway, standing="foreign"))
 
     # --- a batch as a whole -------------------------------------------------------------
 
@@ -169,7 +212,7 @@ class Book:
                 batch.wait.append(Waiting(key, event.seq, event.boot, now_ms, text))
             else:
                 self._point(batch, key, event, utc_ms, topic, text)
-        seen = {}
+        seen: dict[Key, tuple[Range, ...]] = {}
         for key, numbers in batch.seen.items():
             known = self._known(key)
             seen[key] = known.seen = merged((*known.seen, *as_ranges(numbers)))
@@ -182,14 +225,22 @@ class Book:
         whole = not (gaps or batch.wait or self._state.any_waiting())
         for occupied in batch.runs.values():
             occupied.trim(whole)
-        self._state.save_stamps(seen, batch.moved, batch.runs)
+        self._state.save_stamps(seen, batch.moved, batch.runs, self._ledger)
+        self._saved()
 
     def _waited(self, batch: Batch, one: Waiting, offset: int | None) -> None:
-        event = from_cloudevent(json.loads(one.event))
+        batch.done.append(one)
+        try:
+            event = from_cloudevent(json.loads(one.event))
+        except ValueError as error:  # written down by another version
+            gateway = one.key.gateway
+            topic = f"portier/{gateway}/event"
+            batch.aside.append(Aside(topic, str(error), one.event, gateway))
+            return
         utc_ms = _instant(event.mono_ms, offset)
         at_ms = one.received_ms if utc_ms is None else utc_ms
-        self._point(batch, one.key, event, at_ms, "", one.event, time_known=utc_ms is not None)
-        batch.done.append(one)
+        topic = f"portier/{event.gateway}/event/{event.kind}/{event.subject.replace('.', '/')}"
+        self._point(batch, one.key, event, at_ms, topic, one.event, time_known=utc_ms is not None)
 
     def _point(
         self,
@@ -209,6 +260,9 @@ class Book:
         seen = covers(self._known(key).seen, event.seq)
         moved = self._state.moved(key, event.seq) if seen else None
         at = place(utc_ms, seen, moved, occupied)
+        pinned = self._pinned.get(series, ())
+        while not seen and at in pinned:  # the time of a point that may be sent again
+            at = occupied.take(at + 1)
         if not seen:
             batch.seen.setdefault(key, []).append(event.seq)
             if at != utc_ms:
@@ -222,38 +276,64 @@ class Book:
             occupied = self._occupied[series] = self._state.occupied(series)
         return occupied
 
-    def commit(self, batch: Batch, rejected: Iterable[Rejected], now_ms: int) -> None:
-        """The points are in the store, but for the rejected ones: account for the batch."""
+    def refused(self, batch: Batch, rejected: Iterable[Rejected]) -> None:
+        """These points of the batch are to be set aside."""
         for bad in rejected:
             topic, text = batch.texts[bad.index]
-            batch.aside.append(Aside(topic, bad.reason, text[:_ASIDE_TEXT_MOST]))
-        changed: dict[Key, Lane] = {}
-        for key in {*batch.numbers, *batch.absent, *batch.heads}:
-            lane = self._known(key).lane
-            new = lane.account(
-                (*as_ranges(batch.numbers.get(key, ())), *batch.absent.get(key, ()))
-            ).expect(batch.heads.get(key, 0))
-            if new != lane:
-                changed[key] = new
+            point = batch.points[bad.index]
+            gateway = dict(point.tags).get("gateway", "")
+            batch.aside.append(Aside(topic, bad.reason, text, gateway, point=encode_point(point)))
+
+    def commit(self, batch: Batch, now_ms: int) -> None:
+        """The points are in the store, but for what was set aside: account for the batch."""
+        ledger = self._ledger
         for one in batch.wait:
             self._waiting.setdefault(one.key, set()).add(one.seq)
         for one in batch.done:
             self._waiting.get(one.key, set()).discard(one.seq)
-        self._state.save(
-            changed,
-            {key: self._stored(key, lane) for key, lane in changed.items()},
-            now_ms,
-            journals=self.journals,
-            boots=batch.boots,
-            wait=batch.wait,
-            done=batch.done,
-            aside=batch.aside,
-        )
-        for key, new in changed.items():
-            self.lanes[key].lane = new
-        self._boots.update(batch.boots)
+        for key in {*batch.numbers, *batch.absent, *batch.heads, *(one.key for one in batch.done)}:
+            known = self._known(key)
+            new = known.lane.account(
+                (*as_ranges(batch.numbers.get(key, ())), *batch.absent.get(key, ()))
+            ).expect(batch.heads.get(key, 0))
+            if new != known.lane:
+                known.lane = ledger.lanes[key] = new
+                if self._marks:
+                    ledger.mark(key, self._stored(key, new), now_ms)
+        for gateway, journal in self.journals.items():
+            if self._saved_journals.get(gateway) != journal:
+                ledger.journals[gateway] = journal
+        for boot, offset in batch.boots.items():
+            if self._boots.get(boot) != offset:
+                self._boots[boot] = ledger.boots[boot] = offset
+        ledger.wait += batch.wait
+        ledger.done += batch.done
+        ledger.aside += [replace(one, at_ms=now_ms) for one in batch.aside]
+        if batch.wait or batch.done or batch.aside:
+            self.save()
+        elif ledger and self._unsaved_since_ms is None:
+            self._unsaved_since_ms = now_ms
         if len(self._occupied) > _OCCUPIED_MOST:
             self._occupied.clear()
+
+    def save(self) -> None:
+        """Save what is accounted for, if anything."""
+        aside = bool(self._ledger.aside)
+        self._state.save_ledger(self._ledger)
+        self._saved()
+        if aside:
+            self.read_aside()
+
+    def save_if_due(self, now_ms: int) -> None:
+        """The same, where it has waited for :data:`LEDGER_LAG_MS`, or the clock was set back."""
+        since_ms = self._unsaved_since_ms
+        if since_ms is not None and not 0 <= now_ms - since_ms < LEDGER_LAG_MS:
+            self.save()
+
+    def _saved(self) -> None:
+        self._saved_journals.update(self._ledger.journals)
+        self._ledger.clear()
+        self._unsaved_since_ms = None
 
     # --- what is known ------------------------------------------------------------------
 
@@ -275,12 +355,14 @@ class Book:
 
     def go_back(self, before_ms: int | None, now_ms: int) -> None:
         """The store may have lost what it was given since ``before_ms`` (``None``: all)."""
+        self.save()
         changed = {}
         for key, known in self.lanes.items():
             mark = 0 if before_ms is None else self._state.mark_before(key, before_ms)
             changed[key] = known.lane = known.lane.back_to(mark)
             self._state.lower_marks(key, mark)
-        self._state.save(changed, {key: lane.through for key, lane in changed.items()}, now_ms)
+        stored = {key: lane.through for key, lane in changed.items()}
+        self._state.save(changed, stored if self._marks else {}, now_ms)
 
 
 def _instant(mono_ms: int, offset: int | None) -> int | None:

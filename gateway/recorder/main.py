@@ -10,8 +10,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import structlog
 
-from gateway.recorder.recorder import Recorder, filters
-from gateway.recorder.state import RecorderState
+from gateway.recorder.recorder import CALM_MS, Recorder, filters
+from gateway.recorder.state import RecorderState, StateLock
 from gateway.recorder.store import Store
 from gateway.recorder.subscribe import BrokerSettings, Subscription
 
@@ -79,10 +79,16 @@ def open_store(store: str, state: Path, secret: str | None = None) -> Store:
 
 
 def run(settings: RecorderSettings, stop: threading.Event) -> None:
-    """Record until ``stop`` is set."""
+    """Record until ``stop`` is set.
+
+    :raises StateInUseError: another process records with this state
+    :raises sqlite3.Error: the state file cannot be read or written
+    """
     settings.state.mkdir(parents=True, exist_ok=True)
+    path = settings.state / f"recorder-{settings.name}.sqlite"
+    lock = StateLock(path)
     store = open_store(settings.store, settings.state, settings.secret)
-    state = RecorderState(settings.state / f"recorder-{settings.name}.sqlite")
+    state = RecorderState(path)
     subscription = Subscription(settings.broker, filters(settings.gateways))
     recorder = Recorder(
         settings.name,
@@ -91,7 +97,14 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
         state,
         store_name=settings.store,
         silent_after_ms=settings.silent_after_ms,
+        calm_ms=CALM_MS,
     )
+
+    def wake() -> None:
+        stop.wait()
+        subscription.wake()
+
+    threading.Thread(target=wake, name="stop", daemon=True).start()
     gc.collect()
     gc.freeze()  # what is imported stays: no batch shall be searched together with it
     log.info("recording", name=settings.name, store=urlsplit(settings.store).scheme or "sqlite")
@@ -101,3 +114,4 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
         subscription.close()
         store.close()
         state.close()
+        lock.close()

@@ -38,6 +38,11 @@ class Point(NamedTuple):
         return self[:2]
 
 
+def probe_point(now_utc_ms: int) -> Point:
+    """The recorder's own point, by which it learns whether the store takes anything at all."""
+    return Point("recorder", (), {"probe": 1}, now_utc_ms)
+
+
 _ABOUT_POINTS = frozenset(row.name for row in KINDS.values() if row.life in {"points", "climate"})
 _TYPES = {
     row.name: {name: wanted.rstrip("?") for name, wanted in row.fields.items()}

@@ -1,8 +1,11 @@
 """The recorder: messages in batches into the store, acknowledged when they are there.
 
-One turn: gather (by size or 200 ms), prepare, write (again and again until the store has
+One turn: gather (by size or time), prepare, write (again and again until the store has
 them), commit, acknowledge, then ask for what is missing and say how far everything is
 recorded. While the store is down nothing is acknowledged, so the broker holds back.
+
+Calls and alarms are written at once; what else comes alone waits some seconds for company,
+because each write costs an SD card whole blocks. A turn in which nothing came writes nothing.
 """
 
 from __future__ import annotations
@@ -16,25 +19,42 @@ from typing import Protocol
 
 import structlog
 
+from gateway.core.facts import KINDS
 from gateway.recorder import silent
+from gateway.recorder.aside import Aside, decode_point
 from gateway.recorder.book import UNKNOWN_KEPT_MS, Batch, Book
 from gateway.recorder.gaps import Asking, ask, reopened
-from gateway.recorder.points import Point
+from gateway.recorder.points import Point, fields_of, tags_of
 from gateway.recorder.sequences import Key
 from gateway.recorder.state import RecorderState
-from gateway.recorder.store import Rejected, Store, StoreDownError
-from gateway.recorder.subscribe import Connected, Happening, Lost, Received
+from gateway.recorder.store import Store, StoreDownError
+from gateway.recorder.subscribe import TAKEN_OVER, Connected, Happening, Lost, Received, Refused
+from gateway.wire import from_cloudevent
 
 log = structlog.get_logger("recorder")
 
 BATCH_MOST = 2_000
 BATCH_MS = 200
-IDLE_MS = 250
+CALM_MS = 5_000
+"""How long a few facts that nobody waits for are gathered. Calls and alarms never wait so long."""
+CALM_MOST = 8
+"""Messages from which on a batch is not calm: more wait at the broker, which sends only some
+before the first is acknowledged."""
+PROMPT = frozenset(
+    row.name for row in KINDS.values() if row.life in {"calls", "alarms"}
+) | {"fire_alarm"}  # fmt: skip
+IDLE_MS = 500
+BUSY_IDLE_MS = 250
+"""The same while an answer of a gateway is awaited."""
 SAY_MS = 1_000
 IDENTITY_MS = 15_000
 CHORES_MS = 60_000
 BACK_OFF_FIRST_S = 0.2
 BACK_OFF_MOST_S = 30.0
+RETRY_AT_ONCE = 100
+"""Points set aside that are sent again in one turn."""
+LOG_AGAIN_MS = 600_000
+TAKEN_OVER_SHOWN_MS = 3_600_000
 
 
 class Broker(Protocol):
@@ -75,14 +95,17 @@ class Recorder:
         *,
         store_name: str = "",
         silent_after_ms: int = 300_000,
+        calm_ms: int = BATCH_MS,
         now_ms: Callable[[], int] = _monotonic_ms,
         utc_ms: Callable[[], int] = _utc_ms,
     ) -> None:
+        """``calm_ms``: how long a few facts are gathered for which nobody waits."""
         self._name = name
+        self._calm_ms = calm_ms
         self._broker = broker
         self._store = store
         self._state = state
-        self._book = Book(state)
+        self._book = Book(state, marks=store.forgets_ms > 0)
         self._store_name = store_name
         self._silent_after_ms = silent_after_ms
         self._now_ms = now_ms
@@ -93,16 +116,31 @@ class Recorder:
         self._hearing: dict[str, silent.Hearing] = {}
         self._silence: list[Point] = []
         self._checked_ms: int | None = None
+        self._identity_not_before_ms = 0
         self._chores_ms = -CHORES_MS
         self._connected = False
+        self._waits_for = ""
+        self._logged_ms = -LOG_AGAIN_MS
+        self._refused: dict[str, str] = {}
+        self._taken_over = 0
+        self._taken_over_ms = -TAKEN_OVER_SHOWN_MS
+        self._retry = True
+        self._retry_not_before_ms = 0
+        self._stop: threading.Event | None = None
+        self._marked = state.meta("store_marked") == store_name
+        if hasattr(store, "marked"):
+            store.marked = self._marked
+        store.between = self._between
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop."""
         while not stop.is_set():
             self.turn(stop)
+        self._book.save()
 
     def turn(self, stop: threading.Event) -> None:
         """One batch, which may be empty."""
+        self._stop = stop
         batch, messages = self._gather(stop)
         now_ms, utc_ms = self._now_ms(), self._utc_ms()
         self._listen(now_ms, utc_ms)
@@ -116,6 +154,8 @@ class Recorder:
         if not self._write(batch, stop):
             return
         self._broker.acknowledge(messages)
+        self._book.save_if_due(self._utc_ms())
+        self._look_aside(stop)
         self._ask()
         self._say()
 
@@ -123,21 +163,24 @@ class Recorder:
 
     def _gather(self, stop: threading.Event) -> tuple[Batch, list[Received]]:
         batch, messages = Batch(), list[Received]()
-        deadline_ms: int | None = None
+        first_ms = deadline_ms = 0
         waited = False
         while len(messages) < BATCH_MOST and not stop.is_set():
             got = self._broker.take()
             if isinstance(got, Received):
+                now_ms = self._now_ms()
+                if not messages:
+                    first_ms, deadline_ms = now_ms, now_ms + self._calm_ms
                 messages.append(got)
                 self._take(batch, got)
-                if deadline_ms is None:
-                    deadline_ms = self._now_ms() + BATCH_MS
+                if len(messages) >= CALM_MOST or self._is_prompt(got):
+                    deadline_ms = min(deadline_ms, max(now_ms, first_ms + BATCH_MS))
             elif got is not None:
                 self._connection(got)
-            elif deadline_ms is None:
+            elif not messages:
                 if waited:
                     break
-                self._broker.pump(IDLE_MS / 1000)
+                self._broker.pump(self._idle_ms() / 1000)
                 waited = True
             elif (left_ms := deadline_ms - self._now_ms()) > 0:
                 self._broker.pump(left_ms / 1000)
@@ -145,16 +188,62 @@ class Recorder:
                 break
         return batch, messages
 
-    def _connection(self, got: Connected | Lost) -> None:
+    def _is_prompt(self, got: Received) -> bool:
+        """Whether somebody waits for this: a call, an alarm, an answer to what was asked."""
+        parts = got.topic.split("/", 4)
+        if len(parts) < 5 or parts[2] != "event":
+            return True
+        kind = parts[3]
+        return kind in PROMPT or kind not in KINDS or self._is_asking()
+
+    def _is_asking(self) -> bool:
+        return any(one.gap_since_ms is not None for one in self._asking.values())
+
+    def _idle_ms(self) -> int:
+        return BUSY_IDLE_MS if self._is_asking() else IDLE_MS
+
+    def _connection(self, got: Connected | Lost | Refused) -> None:
+        if isinstance(got, Refused):
+            if got.reason:
+                self._refused[got.filter] = got.reason
+                log.error(
+                    "not recording: the broker refuses a subscription; it is tried again",
+                    filter=got.filter, reason=got.reason,
+                )  # fmt: skip
+            elif self._refused.pop(got.filter, None) is not None:
+                log.info("the broker grants the subscription now", filter=got.filter)
+            return
         self._connected = isinstance(got, Connected)
         if isinstance(got, Connected):
             log.info("connected", generation=got.generation)
             self._said.clear()
+            self._refused.clear()
             self._asking = {key: reopened(one) for key, one in self._asking.items()}
+        elif got.reason == TAKEN_OVER:
+            now_ms = self._now_ms()
+            if now_ms - self._taken_over_ms >= TAKEN_OVER_SHOWN_MS:
+                self._taken_over = 0
+            self._taken_over += 1
+            self._taken_over_ms = now_ms
+            log.error(
+                "another client with this name has taken the connection over: are there two "
+                "recorders of one name? Give one of them another name (record: name)",
+                name=self._name, times=self._taken_over,
+            )  # fmt: skip
         else:
             log.warning("connection lost", reason=got.reason)
 
     def _take(self, batch: Batch, got: Received) -> None:
+        """One message. Whatever is in it, it ends nothing but itself."""
+        try:
+            self._understand(batch, got)
+        except Exception as error:  # noqa: BLE001 - anything at all may be in it
+            gateway = [*got.topic.split("/", 2), ""][1]
+            log.error("a message was not understood", topic=got.topic, reason=repr(error))
+            reason = f"not understood: {error!r}"
+            self._book.set_foreign_aside(batch, gateway, got.topic, reason, got.payload)
+
+    def _understand(self, batch: Batch, got: Received) -> None:
         parts = got.topic.split("/", 3)
         if len(parts) < 3 or parts[0] != "portier":
             return
@@ -163,6 +252,7 @@ class Recorder:
             online = got.payload == b"online"
             self._hearing[gateway] = silent.available(self._hearing.get(gateway), online, now_ms)
             if online:
+                self._said.pop(gateway, None)  # a broker need not have kept it
                 if gateway not in self._book.journals:
                     self._introduce(gateway)
                 for key, one in self._asking.items():
@@ -199,45 +289,87 @@ class Recorder:
 
     def _write(self, batch: Batch, stop: threading.Event) -> bool:
         """Write until the store has it; ``False`` if stopped before."""
+        points = [*batch.points, *self._silence]
         tries = 0
         while True:
             try:
-                self._check_identity()
-                rejected: list[Rejected] = []
-                if batch.points:
-                    rejected = self._store.write(batch.points)
-                if self._silence:
-                    self._store.write(self._silence)
-                    self._silence.clear()
+                self._check_identity(idle=not points)
+                rejected = self._store.write(points) if points else []
                 break
             except StoreDownError as down:
                 if down.lost:
                     self._checked_ms = None
-                if not batch.points and not self._silence:
+                if not points:
                     # nothing to write: what needs no store must not wait for it
                     rejected = []
                     break
                 pause_s = min(BACK_OFF_FIRST_S * 2**tries, BACK_OFF_MOST_S)
                 pause_s = max(pause_s, down.retry_after_s or 0.0)
-                log.warning("store down", reason=down.reason, retry_s=round(pause_s, 1))
+                self._report(down.code, down.reason, pause_s)
                 tries = min(tries + 1, 16)
                 if not self._wait(pause_s * random.uniform(0.7, 1.0), stop):
                     return False
+            except _Stopped:
+                return False
+        self._store_is_known()
         for bad in rejected:
-            log.warning("point set aside", reason=bad.reason, topic=batch.texts[bad.index][0])
-        self._book.commit(batch, rejected, self._utc_ms())
+            if bad.index >= len(batch.points):  # a point of the recorder's own
+                batch.points, own = points, len(points) - len(batch.points)
+                batch.texts += [("", "")] * own
+            topic = batch.texts[bad.index][0]
+            log.error("point set aside; see portier record aside", reason=bad.reason, topic=topic)
+        self._silence.clear()
+        self._book.refused(batch, rejected)
+        while not self._state.aside_room(batch.aside):
+            self._report(
+                "aside_full",
+                "as much is set aside as may be: portier record aside lists it; retry it, or "
+                "acknowledge it",
+                BACK_OFF_MOST_S,
+            )
+            if not self._wait(BACK_OFF_FIRST_S * 5, stop):
+                return False
+            self._look_aside(stop)
+        self._report("", "", 0.0)
+        self._book.commit(batch, self._utc_ms())
         return True
+
+    def _between(self) -> None:
+        """Stay alive at the broker while the store is asked many times."""
+        if self._stop is not None and self._stop.is_set():
+            raise _Stopped
+        self._broker.pump(0)
+
+    def _store_is_known(self) -> None:
+        if not self._marked and getattr(self._store, "marked", False):
+            self._marked = True
+            self._state.set_meta("store_marked", self._store_name)
+
+    def _report(self, code: str, reason: str, pause_s: float) -> None:
+        """Say what the recorder waits for: in the log when it changes and now and then, and to
+        the gateways in ``recorded``."""
+        now_ms = self._now_ms()
+        if code == self._waits_for and (not code or now_ms - self._logged_ms < LOG_AGAIN_MS):
+            return
+        if code:
+            self._logged_ms = now_ms
+            log.error("not recording: waiting", what=code, reason=reason, retry_s=round(pause_s, 1))
+        else:
+            log.info("recording again")
+        self._waits_for = code
 
     def _wait(self, pause_s: float, stop: threading.Event) -> bool:
         """Keep the connection alive meanwhile; ``False`` if told to stop."""
         until = time.monotonic() + pause_s
+        self._say()
         while (left_s := until - time.monotonic()) > 0:
             if stop.is_set():
                 return False
             self._broker.pump(min(left_s, 0.2))
+        self._book.save_if_due(self._utc_ms())
         return True
 
-    def _check_identity(self) -> None:
+    def _check_identity(self, *, idle: bool) -> None:
         """A store that was restarted (or is another one) may have lost what it took.
 
         :raises StoreDownError: it does not answer
@@ -245,11 +377,19 @@ class Recorder:
         now_ms = self._now_ms()
         if self._checked_ms is not None and now_ms - self._checked_ms < IDENTITY_MS:
             return
-        identity = self._store.identity() or ""
+        if idle and now_ms < self._identity_not_before_ms:
+            return  # one that is away is not asked in every turn
+        self._checked_ms = None
+        self._identity_not_before_ms = now_ms + IDENTITY_MS
+        identity = self._store.identity()
         known = self._state.meta("store")
-        now = f"{identity} {self._store_name}"
+        before, _, name = (known or "").partition(" ")
+        self._checked_ms = now_ms
+        if identity is None and before and name == self._store_name:
+            return  # it does not tell this time, which says nothing
+        now = f"{identity or ''} {self._store_name}"
         if known is not None and known != now:
-            another = known.partition(" ")[2] != self._store_name or not self._store.forgets_ms
+            another = name != self._store_name or not self._store.forgets_ms
             last_ms = self._state.last_mark_ms()
             self._book.go_back(
                 None if another else last_ms - self._store.forgets_ms, self._utc_ms()
@@ -257,7 +397,55 @@ class Recorder:
             log.warning("store restarted or replaced: asking again for what it may have lost")
         if known != now:
             self._state.set_meta("store", now)
-        self._checked_ms = now_ms
+
+    # --- what was set aside -------------------------------------------------------------
+
+    def _look_aside(self, stop: threading.Event) -> None:
+        """Somebody may want points to be sent again, or has acknowledged them."""
+        if self._state.changed_outside():
+            self._book.read_aside()
+            self._retry = True
+        if not self._retry or self._now_ms() < self._retry_not_before_ms or stop.is_set():
+            return
+        asked = self._state.aside_asked(RETRY_AT_ONCE)
+        if not asked:
+            self._retry = False
+            return
+        try:
+            outcomes = self._send_again(asked)
+        except StoreDownError as down:
+            self._checked_ms = None if down.lost else self._checked_ms
+            self._retry_not_before_ms = self._now_ms() + IDENTITY_MS
+            log.warning("cannot send again what was set aside yet", reason=down.reason)
+        except _Stopped:
+            pass
+        else:
+            self._state.aside_resolve(outcomes)
+            self._book.read_aside()
+            stored = sum(standing == "stored" for _, standing, _ in outcomes)
+            log.info("sent again", stored=stored, refused=len(outcomes) - stored)
+
+    def _send_again(self, asked: list[Aside]) -> list[tuple[int, str, str]]:
+        """Number, standing and reason of each. Raises :class:`StoreDownError`."""
+        outcomes: list[tuple[int, str, str]] = []
+        sent = [one for one in asked if one.point]
+        rejected = self._store.write([_point_again(one) for one in sent]) if sent else []
+        reasons = {bad.index: bad.reason for bad in rejected}
+        for index, one in enumerate(sent):
+            reason = reasons.get(index)
+            outcomes.append((one.id, "stored" if reason is None else "open", reason or one.reason))
+        for one in asked:
+            if not one.point:  # it could not be read: perhaps this version can
+                batch = Batch()
+                reason = self._book.again(batch, one)
+                if not reason:
+                    self._book.prepare(batch, self._utc_ms())
+                    bad = self._store.write(batch.points) if batch.points else []
+                    reason = bad[0].reason if bad else ""
+                    if not bad:
+                        self._book.commit(batch, self._utc_ms())
+                outcomes.append((one.id, "open" if reason else "stored", reason or one.reason))
+        return outcomes
 
     # --- talking to the gateways --------------------------------------------------------
 
@@ -292,17 +480,47 @@ class Recorder:
         now_ms = self._now_ms()
         if not self._connected or now_ms - self._said_ms < SAY_MS:
             return
+        waits_for = self._waits_for or ("subscription_refused" if self._refused else "")
         for gateway in list(self._book.journals):
             recorded = self._book.recorded(gateway)
             if recorded is None:
                 continue
-            payload: dict[str, object] = {"journal": recorded[0], "lanes": recorded[1]}
+            payload: dict[str, object] = {
+                "journal": recorded[0],
+                "lanes": recorded[1],
+                "aside": self._book.aside_counts.get(gateway, 0),
+            }
             hearing = self._hearing.get(gateway)
             if hearing is not None and hearing.silent_since_ms is not None:
-                payload["silent_for_s"] = (now_ms - hearing.silent_since_ms) // 60_000 * 60
+                payload["silent_for_s"] = _coarse_s(now_ms - hearing.silent_since_ms)
+            if waits_for:
+                payload["waits_for"] = waits_for
+            if now_ms - self._taken_over_ms < TAKEN_OVER_SHOWN_MS:
+                payload["taken_over"] = self._taken_over
             text = json.dumps(payload).encode()
             if text != self._said.get(gateway) and self._broker.publish(
                 f"portier/{gateway}/recorded/{self._name}", text, retain=True
             ):
                 self._said[gateway] = text
                 self._said_ms = now_ms
+
+
+class _Stopped(Exception):
+    """Told to stop in the middle of a write."""
+
+
+def _point_again(one: Aside) -> Point:
+    """The point of something that was set aside, as this version makes it, at the same time."""
+    before = decode_point(one.point)
+    try:
+        event = from_cloudevent(json.loads(one.event))
+        time_known = bool(before.fields.get("time_known", 1))
+        return Point(event.kind, tags_of(event), fields_of(event, time_known), before.time_ms)
+    except ValueError:  # a point of the recorder's own, or a text that a version of before cut off
+        return before
+
+
+def _coarse_s(silent_ms: int) -> int:
+    """Whole minutes, after an hour whole hours: each change is published and kept."""
+    step_s = 60 if silent_ms < 3_600_000 else 3_600
+    return silent_ms // 1000 // step_s * step_s

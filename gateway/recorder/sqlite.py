@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gateway.recorder.points import Point, Series
-from gateway.recorder.store import Rejected, StoreDownError
+from gateway.recorder.points import Point, Series, probe_point
+from gateway.recorder.store import BadPointsError, Rejected, StoreDownError, bisect, nothing
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -27,8 +28,11 @@ CREATE TABLE IF NOT EXISTS series (
     UNIQUE (measurement, gateway, subject, point, quantity));
 CREATE TABLE IF NOT EXISTS points (
     series INTEGER NOT NULL REFERENCES series (id), time_ms INTEGER NOT NULL,
-    seq INTEGER NOT NULL, fields TEXT NOT NULL, PRIMARY KEY (series, time_ms)) WITHOUT ROWID;
+    seq INTEGER NOT NULL, fields TEXT NOT NULL, PRIMARY KEY (time_ms, series)) WITHOUT ROWID;
 """
+# By time first: what came together lies on one page, and an SD card is written by the page.
+# Files of before are ordered by series; both are read and written in the same way.
+_PAGE_BYTES = 1024
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -38,14 +42,17 @@ class SqliteStore:
     forgets_ms = 0
 
     def __init__(self, path: Path) -> None:
+        self.between: Callable[[], None] = nothing
         self._path = path
         self._db: sqlite3.Connection | None = None
         self._series: dict[Series, int] = {}
+        self._file: tuple[int, int] | None = None
 
     def _open(self) -> sqlite3.Connection:
         if self._db is None:
             db = sqlite3.connect(self._path, isolation_level=None, timeout=5)
             try:
+                db.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # of a new file only
                 db.execute("PRAGMA journal_mode=WAL")
                 db.execute("PRAGMA synchronous=FULL")
                 db.execute("PRAGMA secure_delete=ON")
@@ -54,11 +61,16 @@ class SqliteStore:
             except sqlite3.Error:
                 db.close()
                 raise
-            self._db = db
+            self._db, self._file = db, _inode(self._path)
         return self._db
 
     def write(self, points: Sequence[Point]) -> list[Rejected]:
         """Store the points in one transaction."""
+        return bisect(points, self._send, self._probe, self.between)
+
+    def _send(self, points: Sequence[Point]) -> None:
+        """A disk that is full, read-only or broken refuses no point: the file is away. Only a
+        value that SQLite cannot hold is a point's own fault."""
         try:
             db = self._open()
             db.execute("BEGIN IMMEDIATE")
@@ -76,10 +88,16 @@ class SqliteStore:
                 ],
             )
             db.execute("COMMIT")
+        except (OverflowError, UnicodeError) as error:
+            self.close()
+            raise BadPointsError(f"sqlite: {error}") from error
         except sqlite3.Error as error:
             self.close()
             raise StoreDownError(f"sqlite: {error}") from error
-        return []
+
+    def _probe(self) -> None:
+        probe = probe_point(time.time_ns() // 1_000_000)
+        self._send([probe._replace(fields={**probe.fields, "seq": 0})])
 
     def _number(self, db: sqlite3.Connection, series: Series) -> int:
         measurement, tags = series
@@ -102,7 +120,10 @@ class SqliteStore:
         return int(number)
 
     def identity(self) -> str | None:
-        """The id that the file was given when it was created."""
+        """The id that the file was given when it was created. A file that was removed or replaced
+        while it was open is another store: what was written since is in no folder."""
+        if self._db is not None and _inode(self._path) != self._file:
+            self.close()
         try:
             row = self._open().execute("SELECT value FROM meta WHERE name = 'store'").fetchone()
         except sqlite3.Error as error:
@@ -116,3 +137,11 @@ class SqliteStore:
         if self._db is not None:
             self._db.close()
             self._db = None
+
+
+def _inode(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

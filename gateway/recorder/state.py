@@ -1,19 +1,25 @@
 """What the recorder must remember over a restart: one small SQLite file of its own.
 
-Written twice per batch: the times given to facts *before* the store is written, so that a
-batch that is written again gets the same times; what is accounted for only *after* it.
+The times given to facts are saved *before* the store is written, so that a batch that is
+written again gets the same times; what is accounted for only *after* it, and at most some
+seconds later: it rides on the next commit. A turn in which nothing came writes nothing.
 Without ``fsync`` on each commit: a power cut takes the file back to an earlier moment of
 itself, and then the recorder merely asks again for what the store has already.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.recorder import aside
+from gateway.recorder.aside import Aside
 from gateway.recorder.points import Series
 from gateway.recorder.sequences import Key, Lane, Range
 from gateway.recorder.stamps import Occupied
@@ -38,22 +44,56 @@ CREATE TABLE IF NOT EXISTS waiting (
     gateway TEXT, journal TEXT, lane TEXT, seq INTEGER, boot TEXT NOT NULL,
     received_ms INTEGER NOT NULL, event TEXT NOT NULL,
     PRIMARY KEY (gateway, journal, lane, seq)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS aside (
-    id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, topic TEXT NOT NULL, reason TEXT NOT NULL,
-    event TEXT NOT NULL);
 """
-ASIDE_MOST = 10_000
-"""Points set aside that are kept; the oldest go first."""
+_PAGE_BYTES = 1024
+"""A commit writes whole pages; what changes together is far smaller than SQLite's 4 KiB."""
+_REPAGE_BYTES_MOST = 16_000_000
 MOVED_KEPT_MS = 30 * 86_400_000
+MARKS_KEPT_MS = 3_600_000
 
 
-@dataclass(frozen=True, slots=True)
-class Aside:
-    """Something that the store (or this recorder) will never take, and why."""
+class StateInUseError(Exception):
+    """Another process records with this state file."""
 
-    topic: str
-    reason: str
-    event: str
+
+class StateLock:
+    """Held by the one process that records with a state file; it ends with its process."""
+
+    def __init__(self, path: Path) -> None:
+        """:raises StateInUseError: another process has it"""
+        self._fd = os.open(_lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(self._fd)
+            raise StateInUseError(
+                f"another recorder is running with {path}. Stop it, or give this one another "
+                "name (record: name) or another state folder (--state)."
+            ) from error
+
+    def close(self) -> None:
+        """Let another process have it."""
+        os.close(self._fd)
+
+
+def is_recording(path: Path) -> bool:
+    """Whether a process records with this state file now."""
+    try:
+        fd = os.open(_lock_path(path), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+def _lock_path(path: Path) -> Path:
+    # not the file itself: closing any descriptor of it would end SQLite's own locks
+    return path.with_suffix(".lock")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +105,40 @@ class Waiting:
     boot: str
     received_ms: int
     event: str
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What is accounted for and not saved yet."""
+
+    lanes: dict[Key, Lane] = field(default_factory=dict)
+    marks: dict[tuple[Key, int], int] = field(default_factory=dict)
+    """Per lane and ten seconds (their last millisecond, UTC): up to where it was in the store."""
+    journals: dict[str, str] = field(default_factory=dict)
+    boots: dict[tuple[str, str], int] = field(default_factory=dict)
+    wait: list[Waiting] = field(default_factory=list)
+    done: list[Waiting] = field(default_factory=list)
+    """Facts that have waited for their time and are stored."""
+    aside: list[Aside] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return any(
+            (
+                self.lanes, self.marks, self.journals, self.boots,
+                self.wait, self.done, self.aside,
+            )
+        )  # fmt: skip
+
+    def mark(self, key: Key, through: int, now_ms: int) -> None:
+        """One mark per 10 s and lane: the last of each ten seconds."""
+        self.marks[key, now_ms // 10_000 * 10_000 + 9_999] = through
+
+    def clear(self) -> None:
+        """Everything is saved."""
+        for part in (self.lanes, self.marks, self.journals, self.boots):
+            part.clear()
+        for rows in (self.wait, self.done, self.aside):
+            rows.clear()
 
 
 @dataclass(slots=True)
@@ -80,13 +154,41 @@ class RecorderState:
 
     def __init__(self, path: Path | str) -> None:
         self._db = sqlite3.connect(path, isolation_level=None, timeout=5)
+        self._pages(Path(path))
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
+        aside.prepare(self._db)
+        self._version = -1
+        self.commits = 0
+        """How many transactions have been made, for tests and benchmarks."""
+
+    def _pages(self, path: Path) -> None:
+        """Small pages, of a file of before as well. It is left as it is while somebody reads it."""
+        self._db.execute(f"PRAGMA page_size={_PAGE_BYTES}")
+        if not path.exists() or not 0 < path.stat().st_size < _REPAGE_BYTES_MOST:
+            return
+        if self._db.execute("PRAGMA page_size").fetchone()[0] != _PAGE_BYTES:
+            with contextlib.suppress(sqlite3.OperationalError):
+                self._db.execute("PRAGMA journal_mode=DELETE")
+                self._db.execute(f"PRAGMA page_size={_PAGE_BYTES}")
+                self._db.execute("VACUUM")
 
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+        self.commits += 1
 
     # --- before the store ---------------------------------------------------------------
 
@@ -95,23 +197,26 @@ class RecorderState:
         seen: Mapping[Key, tuple[Range, ...]],
         moved: Iterable[tuple[Key, int, int]],
         runs: Mapping[Series, Occupied],
+        ledger: Ledger | None = None,
     ) -> None:
-        """The times that are about to be written."""
-        self._db.execute("BEGIN IMMEDIATE")
-        self._db.executemany(
-            "INSERT INTO lanes VALUES (?, ?, ?, 0, 0, '[]', ?)"
-            " ON CONFLICT DO UPDATE SET seen = excluded.seen",
-            [(*key, json.dumps(ranges)) for key, ranges in seen.items()],
-        )
-        self._db.executemany(
-            "INSERT OR REPLACE INTO moved VALUES (?, ?, ?, ?, ?)",
-            [(*key, seq, time_ms) for key, seq, time_ms in moved],
-        )
-        self._db.executemany(
-            "INSERT OR REPLACE INTO runs VALUES (?, ?)",
-            [(json.dumps(series), json.dumps(one.runs)) for series, one in runs.items()],
-        )
-        self._db.execute("COMMIT")
+        """The times that are about to be written, and in the same commit what of earlier batches
+        is accounted for."""
+        with self._transaction() as db:
+            db.executemany(
+                "INSERT INTO lanes VALUES (?, ?, ?, 0, 0, '[]', ?)"
+                " ON CONFLICT DO UPDATE SET seen = excluded.seen",
+                [(*key, json.dumps(ranges)) for key, ranges in seen.items()],
+            )
+            db.executemany(
+                "INSERT OR REPLACE INTO moved VALUES (?, ?, ?, ?, ?)",
+                [(*key, seq, time_ms) for key, seq, time_ms in moved],
+            )
+            db.executemany(
+                "INSERT OR REPLACE INTO runs VALUES (?, ?)",
+                [(json.dumps(series), json.dumps(one.runs)) for series, one in runs.items()],
+            )
+            if ledger:
+                _save(db, ledger)
 
     def occupied(self, series: Series) -> Occupied:
         """The milliseconds that the last facts of a series occupy."""
@@ -130,63 +235,18 @@ class RecorderState:
 
     # --- after the store ----------------------------------------------------------------
 
-    def save(
-        self,
-        lanes: Mapping[Key, Lane],
-        stored: Mapping[Key, int],
-        now_ms: int,
-        *,
-        journals: Mapping[str, str] | None = None,
-        boots: Mapping[tuple[str, str], int] | None = None,
-        wait: Iterable[Waiting] = (),
-        done: Iterable[Waiting] = (),
-        aside: Iterable[Aside] = (),
-    ) -> None:
-        """What is accounted for, all or nothing. ``stored``: up to where each of these lanes is in
-        the store itself. ``done`` have waited and are stored."""
-        db = self._db
-        db.execute("BEGIN IMMEDIATE")
-        for key, lane in lanes.items():
-            db.execute(
-                "INSERT INTO lanes VALUES (?, ?, ?, ?, ?, ?, '[]') ON CONFLICT DO UPDATE SET"
-                " through = excluded.through, head = excluded.head, ahead = excluded.ahead",
-                (*key, lane.through, lane.head, json.dumps(lane.ahead)),
-            )
-            # one mark per 10 s and lane: the last of each ten seconds
-            db.execute(
-                "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?)",
-                (*key, now_ms // 10_000 * 10_000 + 9_999, stored[key]),
-            )
-            db.execute(
-                "DELETE FROM marks WHERE gateway = ? AND journal = ? AND lane = ? AND at_ms < ?"
-                " AND at_ms < (SELECT max(at_ms) FROM marks WHERE gateway = ? AND journal = ?"
-                " AND lane = ? AND at_ms < ?)",
-                (*key, now_ms - 3_600_000, *key, now_ms - 3_600_000),
-            )
-        db.executemany(
-            "INSERT OR REPLACE INTO gateways VALUES (?, ?)", list((journals or {}).items())
-        )
-        db.executemany(
-            "INSERT OR REPLACE INTO boots VALUES (?, ?, ?)",
-            [(gateway, boot, offset) for (gateway, boot), offset in (boots or {}).items()],
-        )
-        db.executemany(
-            "INSERT OR IGNORE INTO waiting VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(*one.key, one.seq, one.boot, one.received_ms, one.event) for one in wait],
-        )
-        db.executemany(
-            "DELETE FROM waiting WHERE gateway = ? AND journal = ? AND lane = ? AND seq = ?",
-            [(*one.key, one.seq) for one in done],
-        )
-        rows = [(now_ms, one.topic, one.reason, one.event) for one in aside]
-        if rows:
-            db.executemany(
-                "INSERT INTO aside (at_ms, topic, reason, event) VALUES (?, ?, ?, ?)", rows
-            )
-            db.execute(
-                "DELETE FROM aside WHERE id <= (SELECT max(id) FROM aside) - ?", (ASIDE_MOST,)
-            )
-        db.execute("COMMIT")
+    def save(self, lanes: Mapping[Key, Lane], stored: Mapping[Key, int], now_ms: int) -> None:
+        """Where these lanes are, and up to where each of them is in the store itself."""
+        ledger = Ledger(dict(lanes))
+        for key, through in stored.items():
+            ledger.mark(key, through, now_ms)
+        self.save_ledger(ledger)
+
+    def save_ledger(self, ledger: Ledger) -> None:
+        """What is accounted for, all or nothing; nothing is written where there is nothing."""
+        if ledger:
+            with self._transaction() as db:
+                _save(db, ledger)
 
     # --- reading ------------------------------------------------------------------------
 
@@ -244,12 +304,13 @@ class RecorderState:
         return 0 if row is None else int(row[0])
 
     def lower_marks(self, key: Key, through: int) -> None:
-        """What earlier marks say beyond this number holds no longer: the store forgot it."""
-        self._db.execute(
-            "UPDATE marks SET through = ?4 WHERE gateway = ?1 AND journal = ?2 AND lane = ?3"
-            " AND through > ?4",
-            (*key, through),
-        )
+        """What earlier marks say beyond this number is void: the store forgot it."""
+        with self._transaction() as db:
+            db.execute(
+                "UPDATE marks SET through = ?4 WHERE gateway = ?1 AND journal = ?2 AND lane = ?3"
+                " AND through > ?4",
+                (*key, through),
+            )
 
     def last_mark_ms(self) -> int:
         """When something was stored last, at the earliest (a mark stands at the end of its ten
@@ -257,10 +318,45 @@ class RecorderState:
         (last,) = self._db.execute("SELECT max(at_ms) FROM marks").fetchone()
         return 0 if last is None else int(last) - 9_999
 
+    # --- what was set aside -------------------------------------------------------------
+
     def asides(self) -> list[Aside]:
-        """What was set aside, oldest first."""
-        rows = self._db.execute("SELECT topic, reason, event FROM aside ORDER BY id")
-        return [Aside(*row) for row in rows]
+        """Everything that was set aside, oldest first, whatever became of it."""
+        return aside.rows(self._db)
+
+    def changed_outside(self) -> bool:
+        """Whether somebody else has written into the file since this was asked last (and at the
+        first time). It costs no write."""
+        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        before, self._version = self._version, int(version)
+        return before != self._version
+
+    def aside_counts(self) -> dict[str, int]:
+        """Per gateway, how many points are set aside that are neither retried nor acknowledged."""
+        return aside.counts(self._db)
+
+    def aside_pinned(self) -> list[Aside]:
+        """Those whose time in the store stays reserved for them."""
+        return aside.rows(self._db, aside.COUNTED)
+
+    def aside_asked(self, most: int) -> list[Aside]:
+        """Those that somebody wants to be sent again."""
+        return aside.rows(self._db, ("retry",), most)
+
+    def aside_resolve(self, outcomes: Iterable[tuple[int, str, str]]) -> None:
+        """Number, standing and reason of each that was sent again."""
+        with self._transaction() as db:
+            aside.resolve(db, outcomes)
+
+    def aside_room(self, new: Iterable[Aside]) -> bool:
+        """Whether these can be kept, too, within the limit. What the store refused only because
+        it is older than the store keeps anything makes room."""
+        new = list(new)
+        if aside.has_room(self._db, new):
+            return True
+        with self._transaction() as db:
+            aside.drop_expired(db, new)
+        return aside.has_room(self._db, new)
 
     def meta(self, name: str) -> str | None:
         """One remembered value."""
@@ -269,8 +365,55 @@ class RecorderState:
 
     def set_meta(self, name: str, value: str) -> None:
         """Remember one value."""
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+        with self._transaction() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
     def forget_old(self, now_ms: int) -> None:
         """Drop what cannot be asked for again."""
-        self._db.execute("DELETE FROM moved WHERE time_ms < ?", (now_ms - MOVED_KEPT_MS,))
+        moved_ms, marks_ms = now_ms - MOVED_KEPT_MS, now_ms - MARKS_KEPT_MS
+        (old,) = self._db.execute(
+            "SELECT EXISTS (SELECT 1 FROM moved WHERE time_ms < ?)"
+            " OR EXISTS (SELECT 1 FROM marks WHERE at_ms < ?) OR ?",
+            (moved_ms, marks_ms, aside.has_old(self._db, now_ms)),
+        ).fetchone()
+        if not old:
+            return
+        with self._transaction() as db:
+            db.execute("DELETE FROM moved WHERE time_ms < ?", (moved_ms,))
+            # of each lane the newest mark before that instant stays: it says where the lane was
+            db.execute(
+                "DELETE FROM marks WHERE at_ms < ?1 AND at_ms < (SELECT max(at_ms) FROM marks AS"
+                " other WHERE other.gateway = marks.gateway AND other.journal = marks.journal"
+                " AND other.lane = marks.lane AND other.at_ms < ?1)",
+                (marks_ms,),
+            )
+            aside.forget_old(db, now_ms)
+
+
+def _save(db: sqlite3.Connection, ledger: Ledger) -> None:
+    db.executemany(
+        "INSERT INTO lanes VALUES (?, ?, ?, ?, ?, ?, '[]') ON CONFLICT DO UPDATE SET"
+        " through = excluded.through, head = excluded.head, ahead = excluded.ahead",
+        [
+            (*key, lane.through, lane.head, json.dumps(lane.ahead))
+            for key, lane in ledger.lanes.items()
+        ],
+    )
+    db.executemany(
+        "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?)",
+        [(*key, at_ms, through) for (key, at_ms), through in ledger.marks.items()],
+    )
+    db.executemany("INSERT OR REPLACE INTO gateways VALUES (?, ?)", ledger.journals.items())
+    db.executemany(
+        "INSERT OR REPLACE INTO boots VALUES (?, ?, ?)",
+        [(gateway, boot, offset) for (gateway, boot), offset in ledger.boots.items()],
+    )
+    db.executemany(
+        "INSERT OR IGNORE INTO waiting VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [(*one.key, one.seq, one.boot, one.received_ms, one.event) for one in ledger.wait],
+    )
+    db.executemany(
+        "DELETE FROM waiting WHERE gateway = ? AND journal = ? AND lane = ? AND seq = ?",
+        [(*one.key, one.seq) for one in ledger.done],
+    )
+    aside.add(db, ledger.aside)

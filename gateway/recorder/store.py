@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -12,23 +12,44 @@ T = TypeVar("T")
 
 
 class StoreDownError(Exception):
-    """The store did not take the points now and may later: refused, slow, 429, 5xx.
+    """The store did not take the points now and may later. Nothing of them counts as stored.
 
-    ``retry_after_s`` is what the store asked for, if it did. ``lost`` says that the
-    connection itself broke, so that the store may have been killed.
+    ``code`` says what kind of trouble it is: ``store_down`` (refused, slow, 429, 5xx),
+    ``store_refuses`` (it does not even take the recorder's own probe, or not these credentials,
+    or it has no such database) or ``not_the_store`` (something else has answered: a proxy, a
+    log-in page, a redirect). ``retry_after_s`` is what the store asked for, if it did. ``lost``
+    says that the connection itself broke, so that the store may have been killed.
     """
 
     def __init__(
-        self, reason: str, retry_after_s: float | None = None, *, lost: bool = False
+        self,
+        reason: str,
+        retry_after_s: float | None = None,
+        *,
+        lost: bool = False,
+        code: str = "store_down",
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.retry_after_s = retry_after_s
         self.lost = lost
+        self.code = code
 
 
 class BadPointsError(Exception):
-    """The store will never take these points as they are: 400, 413, 422."""
+    """The store refuses at least one of these points: 400, 413, 422, a partial write.
+
+    ``lines`` are the places of refused points among those that were sent, counted from 0, where
+    the store names them.
+    """
+
+    def __init__(self, reason: str, lines: Iterable[int] = ()) -> None:
+        super().__init__(reason)
+        self.lines = tuple(lines)
+
+
+class TooLargeError(Exception):
+    """Something on the way to the store calls the request too large; fewer points may pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +65,13 @@ class Store(Protocol):
 
     forgets_ms: int
     """How far back a killed store may have forgotten what it had acknowledged."""
+    between: Callable[[], None]
+    """Called between two requests of one write, so that the caller stays alive meanwhile. What it
+    raises ends the write."""
 
     def write(self, points: Sequence[Point]) -> list[Rejected]:
-        """Store the points. Those that it will never take are returned.
+        """Store the points. Returned are those that the store has refused twice: the second time
+        right after it has taken the recorder's own probe.
 
         :raises StoreDownError: none of them counts as stored
         """
@@ -62,23 +87,107 @@ class Store(Protocol):
         """Close the connection."""
 
 
-def bisect(items: Sequence[T], send: Callable[[Sequence[T]], None]) -> list[Rejected]:
-    """Send all; when the store calls them bad, find the bad ones by halves.
+def nothing() -> None:
+    """The default of :attr:`Store.between`."""
 
-    Sending a good item again while searching changes nothing.
 
-    :raises StoreDownError: from ``send``
+def bisect(
+    items: Sequence[T],
+    send: Callable[[Sequence[T]], None],
+    probe: Callable[[], None] = nothing,
+    between: Callable[[], None] = nothing,
+    suspects: set[int] | None = None,
+) -> list[Rejected]:
+    """Send all; when the store refuses some, find them by halves and judge each alone.
+
+    An item is rejected only when the store refuses it again right after it has taken ``probe``.
+    A probe that is refused raises: then the fault is not the item's. At most four requests an
+    item are made. Sending a good item again while searching changes nothing.
+
+    :param suspects: places of items refused before, in an attempt that was cut short; what this
+        attempt finds is added
+    :raises StoreDownError: from ``send``, or because the probe was refused
     """
+    suspects = set() if suspects is None else suspects
+    refused = _search(items, send, probe, between, suspects)
     rejected: list[Rejected] = []
-    todo: list[tuple[int, int]] = [(0, len(items))] if items else []
-    while todo:
-        low, high = todo.pop()
-        try:
-            send(items[low:high])
-        except BadPointsError as bad:
-            if high - low == 1:
-                rejected.append(Rejected(low, str(bad)))
-            else:
-                middle = (low + high) // 2
-                todo += [(middle, high), (low, middle)]
+    for index in sorted(suspects):
+        between()
+        reason = _refusal(items[index], send, probe, refused=index in refused)
+        if reason is None:
+            suspects.discard(index)
+        else:
+            rejected.append(Rejected(index, reason))
     return rejected
+
+
+def _search(
+    items: Sequence[T],
+    send: Callable[[Sequence[T]], None],
+    probe: Callable[[], None],
+    between: Callable[[], None],
+    suspects: set[int],
+) -> set[int]:
+    """Send all but the suspects, and add to them what is refused; those refused alone."""
+    alone: set[int] = set()
+    first = [index for index in range(len(items)) if index not in suspects]
+    todo = [first] if first else []
+    asked = False
+    while todo:
+        part = todo.pop()
+        try:
+            send([items[index] for index in part])
+        except BadPointsError as bad:
+            if not asked:  # before searching: is it the points at all?
+                _take_probe(probe)
+                asked = True
+            named = {part[line] for line in bad.lines if 0 <= line < len(part)}
+            if named or len(part) == 1:
+                suspects |= named or set(part)
+                alone |= set(part) if len(part) == 1 else set()
+                part = [index for index in part if index not in suspects]
+            todo += _halves(part) if not named else [part] if part else []
+        except TooLargeError as error:
+            if len(part) == 1:
+                raise StoreDownError(str(error), code="not_the_store") from error
+            todo += _halves(part)
+        if todo:
+            between()
+    return alone
+
+
+def _halves(part: list[int]) -> list[list[int]]:
+    middle = (len(part) + 1) // 2
+    return [half for half in (part[middle:], part[:middle]) if half]
+
+
+def _refusal(
+    item: T, send: Callable[[Sequence[T]], None], probe: Callable[[], None], *, refused: bool
+) -> str | None:
+    """Why the store refuses this item right after taking the probe; ``None``: it takes it.
+    ``refused``: it has just refused it alone."""
+    try:
+        if not refused:
+            send([item])
+            return None
+    except BadPointsError:
+        pass
+    except TooLargeError as error:
+        raise StoreDownError(str(error), code="not_the_store") from error
+    _take_probe(probe)
+    try:
+        send([item])
+    except BadPointsError as bad:
+        return str(bad)
+    except TooLargeError as error:
+        raise StoreDownError(str(error), code="not_the_store") from error
+    return None
+
+
+def _take_probe(probe: Callable[[], None]) -> None:
+    try:
+        probe()
+    except (BadPointsError, TooLargeError) as error:
+        raise StoreDownError(
+            f"the recorder's own probe is refused, too: {error}", code="store_refuses"
+        ) from error

@@ -39,11 +39,22 @@ import structlog
 log = structlog.get_logger("recorder.subscribe")
 BACK_OFF_FIRST_S = 0.5
 BACK_OFF_MOST_S = 60.0
+STEADY_S = 30.0
+"""A connection that lasted so long is followed by the shortest pause."""
+TAKEN_OVER = "SESSION_TAKEN_OVER"
+"""The reason of :class:`Lost` where another client of the same name has connected."""
+TAKEN_OVER_FIRST_S = 15.0
+TAKEN_OVER_MOST_S = 300.0
+TAKEN_OVER_FOR_S = 600.0
+"""For how long after the session was taken over the pauses grow."""
+REFUSED_FIRST_S = 5.0
+REFUSED_MOST_S = 300.0
+"""Pauses before a subscription that was refused is tried again."""
 CONNECT_WITHIN_S = 5.0
 ANSWER_WITHIN_S = 10.0
 READ_BYTES = 262_144
-PUBLISH = 3
-"""The type of the packet that carries a message."""
+PUBLISH, PUBACK, SUBACK = 3, 4, 9
+"""Types of packets: a message, and what the broker makes of one of ours or of a subscription."""
 REFUSED_FROM = 0x80
 """Reason codes of MQTT from here on are failures."""
 PACKET_MOST = 1_048_576
@@ -93,7 +104,15 @@ class Lost:
     reason: str
 
 
-Happening = Received | Connected | Lost
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The broker refuses a subscription, or (without a reason) grants one that it had refused."""
+
+    filter: str
+    reason: str
+
+
+Happening = Received | Connected | Lost | Refused
 
 
 class _Broken(Exception):
@@ -103,14 +122,17 @@ class _Broken(Exception):
 class _Wire:
     """One connection: bytes in and out, and whether the broker is still there."""
 
-    def __init__(self, sock: socket.socket, keepalive_s: float) -> None:
+    def __init__(self, sock: socket.socket, keepalive_s: float, wake: int) -> None:
         sock.setblocking(False)
         self._sock = sock
+        self._wake = wake
         self._in = bytearray()
         self._out = bytearray()
         self.keepalive_s = keepalive_s
         self._heard = self._sent = time.monotonic()
         self._pinged: float | None = None
+        self.odd_answers: list[tuple[int, int, str]] = []
+        """Type and number of answers of the broker that could not be read, and why."""
 
     def wait(self, wait_s: float) -> list[mqtt5.Packet]:
         """Send what waits, and take what comes within ``wait_s``. Raises :class:`_Broken`."""
@@ -118,10 +140,13 @@ class _Wire:
             wait_s = 0.0  # TLS has read more than was asked for
         writes = [self._sock] if self._out else []
         try:
-            readable, writable, _ = select.select([self._sock], writes, [], wait_s)
+            readers: list[socket.socket | int] = [self._sock, self._wake]
+            readable, writable, _ = select.select(readers, writes, [], wait_s)
             if writable:
                 self._flush()
-            if not readable and wait_s:
+            if self._wake in readable:
+                os.eventfd_read(self._wake)
+            if self._sock not in readable and wait_s:
                 return []
             came = self._sock.recv(READ_BYTES)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -160,7 +185,7 @@ class _Wire:
         broker may keep it: hanging up would be for ever. Raises :class:`_Broken` where it is no
         message, because then the broker itself cannot be understood."""
         kind, qos = packet[0] >> 4, packet[0] >> 1 & 3
-        if kind != PUBLISH or qos > 1:
+        if kind not in {PUBLISH, PUBACK, SUBACK} or qos > 1:
             raise _Broken(f"not MQTT: {reason}")
         length = 0
         for begins, byte in enumerate(packet[1:5], start=2):  # seven bits a byte, the lowest first
@@ -169,7 +194,12 @@ class _Wire:
                 break
         if begins + length > len(packet):
             raise _Broken(f"not MQTT: {reason}")
-        log.warning("a message was passed over", reason=reason)
+        if kind != PUBLISH:
+            # a refusal with a code that this version of the protocol does not know
+            number = int.from_bytes(packet[begins : begins + 2], "big")
+            self.odd_answers.append((kind, number, reason))
+            return begins + length
+        log.warning("a message was skipped", reason=reason)
         if qos == 1:  # unacknowledged ones would fill the window
             at = begins + 2 + int.from_bytes(packet[begins : begins + 2], "big")
             number = int.from_bytes(packet[at : at + 2], "big")
@@ -215,10 +245,22 @@ class Subscription:
 
     def __init__(self, settings: BrokerSettings, filters: Iterable[tuple[str, int]]) -> None:
         self._settings = settings
-        self._filters = [
-            mqtt5.TopicFilter(name, max_qos=mqtt5.QoS(qos), retain_as_published=False)
+        self._filters = {
+            name: mqtt5.TopicFilter(name, max_qos=mqtt5.QoS(qos), retain_as_published=False)
             for name, qos in filters
-        ]
+        }
+        self._client_id = settings.client_id
+        self._limits = _Limits()
+        self._asked: dict[int, list[str]] = {}
+        """Subscriptions that wait for their answer, by number of the packet."""
+        self._refused: set[str] = set()
+        self._named: set[tuple[str, str]] = set()
+        self._refused_pause_s = REFUSED_FIRST_S
+        self._subscribe_at: float | None = None
+        self._taken_over_at = float("-inf")
+        self._taken_over_pause_s = TAKEN_OVER_FIRST_S
+        self._up_at = 0.0
+        self._unreachable = ""
         self._wire: _Wire | None = None
         self._up = False
         self._generation = 0
@@ -230,7 +272,7 @@ class Subscription:
         self._answer_by = 0.0
         self._pause_s = BACK_OFF_FIRST_S
         self._number = 0
-        self._flying: set[int] = set()
+        self._flying: dict[int, str] = {}
         self._flying_most = 0
         self._waiting: deque[tuple[str, bytes, bool]] = deque()
 
@@ -243,7 +285,11 @@ class Subscription:
         try:
             for packet in wire.wait(wait_s):
                 self._take(wire, packet)
+            self._take_odd(wire)
             wire.keep_alive()
+            if self._subscribe_at is not None and time.monotonic() >= self._subscribe_at:
+                self._subscribe_at = None
+                self._subscribe(wire, sorted(self._refused))
             if not self._up and time.monotonic() > self._answer_by:
                 raise _Broken("no answer to CONNECT")
         except _Broken as broken:
@@ -272,13 +318,18 @@ class Subscription:
         self._send_waiting(self._wire)
         return True
 
+    def wake(self) -> None:
+        """End the wait of :meth:`pump`; for other threads."""
+        with contextlib.suppress(OSError):  # closed meanwhile
+            os.eventfd_write(self._wake, 1)
+
     def close(self) -> None:
         """Disconnect. The session stays with the broker."""
         wire, self._wire = self._wire, None
         if wire is not None:
             wire.close()
-        os.close(self._wake)
-        self._wake = -1
+        wake, self._wake = self._wake, -1
+        os.close(wake)
 
     # --- what the broker says -----------------------------------------------------------
 
@@ -290,47 +341,117 @@ class Subscription:
                 Received(self._generation, mid, packet.topic, packet.payload, packet.retain)
             )
         elif isinstance(packet, mqtt5.PubAckPacket):
-            self._flying.discard(packet.packet_id)
-            self._send_waiting(wire)
+            self._answered(wire, packet.packet_id, _refusal(packet.reason_code))
         elif isinstance(packet, mqtt5.ConnAckPacket):
-            if int(packet.reason_code) >= REFUSED_FROM:
-                log.warning("broker refuses", reason=packet.reason_code.name)
-                raise _Broken(packet.reason_code.name)
-            if packet.server_keep_alive is not None:
-                wire.keepalive_s = packet.server_keep_alive
-            self._flying.clear()
-            self._waiting.clear()
-            self._flying_most = packet.receive_max
-            wire.send(mqtt5.SubscribePacket(self._next_number(), self._filters).write())
-            self._up = True
-            self._came.append(Connected(self._generation))
+            self._welcomed(wire, packet)
         elif isinstance(packet, mqtt5.SubAckPacket):
-            for code in packet.reason_codes:
-                if int(code) >= REFUSED_FROM:
-                    log.warning("broker refuses a subscription", reason=code.name)
+            for name, code in zip(
+                self._asked.get(packet.packet_id, ()), packet.reason_codes, strict=False
+            ):
+                if int(code) < int(self._filters[name].max_qos):
+                    self._name_once(name, "sent with QoS 0 only; what is lost is asked for again")
+            self._granted(packet.packet_id, [_refusal(code) for code in packet.reason_codes])
         elif isinstance(packet, mqtt5.DisconnectPacket):
             raise _Broken(packet.reason_code.name)
 
+    def _take_odd(self, wire: _Wire) -> None:
+        while wire.odd_answers:
+            kind, number, reason = wire.odd_answers.pop()
+            if kind == PUBACK:
+                self._answered(wire, number, reason)
+            else:
+                self._granted(number, [reason] * len(self._asked.get(number, ())))
+
+    def _welcomed(self, wire: _Wire, packet: mqtt5.ConnAckPacket) -> None:
+        """The broker lets us in, and says what it can. Raises :class:`_Broken`."""
+        if int(packet.reason_code) >= REFUSED_FROM:
+            log.warning("broker refuses", reason=packet.reason_code.name)
+            raise _Broken(packet.reason_code.name)
+        if packet.server_keep_alive is not None:
+            wire.keepalive_s = packet.server_keep_alive
+        if packet.assigned_client_id:
+            self._client_id = packet.assigned_client_id  # the session has this name from now on
+        self._limits = _Limits(packet.max_packet_size, int(packet.max_qos), packet.retain_available)
+        self._flying.clear()
+        self._waiting.clear()
+        self._asked.clear()
+        self._refused.clear()
+        self._named.clear()
+        self._subscribe_at, self._refused_pause_s = None, REFUSED_FIRST_S
+        self._flying_most = packet.receive_max
+        self._up, self._up_at = True, time.monotonic()
+        self._came.append(Connected(self._generation))
+        self._subscribe(wire, list(self._filters))
+
+    # --- subscriptions ------------------------------------------------------------------
+
+    def _subscribe(self, wire: _Wire, names: list[str]) -> None:
+        """In as few packets as the broker's limit allows."""
+        number = self._next_number()
+        data = mqtt5.SubscribePacket(number, [self._filters[name] for name in names]).write()
+        if not self._limits.takes(data):
+            if len(names) > 1:
+                middle = len(names) // 2
+                self._subscribe(wire, names[:middle])
+                self._subscribe(wire, names[middle:])
+                return
+            self._asked[number] = names
+            self._granted(number, ["PACKET_TOO_LARGE"])
+            return
+        self._asked[number] = names
+        wire.send(data)
+
+    def _granted(self, number: int, reasons: list[str]) -> None:
+        """What the broker makes of subscriptions; an empty reason: granted."""
+        for name, reason in zip(self._asked.pop(number, ()), reasons, strict=False):
+            if reason:
+                if name not in self._refused:
+                    self._came.append(Refused(name, reason))
+                self._refused.add(name)
+            elif name in self._refused:
+                self._refused.discard(name)
+                self._came.append(Refused(name, ""))
+        if self._refused and self._subscribe_at is None:
+            self._subscribe_at = time.monotonic() + self._refused_pause_s
+            self._refused_pause_s = min(self._refused_pause_s * 2, REFUSED_MOST_S)
+
+    # --- publications of our own --------------------------------------------------------
+
+    def _answered(self, wire: _Wire, number: int, refused: str) -> None:
+        topic = self._flying.pop(number, "")
+        if refused:
+            self._name_once(topic, refused)
+        self._send_waiting(wire)
+
+    def _name_once(self, topic: str, reason: str) -> None:
+        if (topic, reason) not in self._named:
+            self._named.add((topic, reason))
+            log.warning("the broker restricts a topic", topic=topic, reason=reason)
+
     def _send_waiting(self, wire: _Wire) -> None:
-        """Publish what waits, as many at a time as the broker takes."""
+        """Publish what waits, as many at a time as the broker takes, and as it can."""
+        limits = self._limits
         while self._waiting and len(self._flying) < self._flying_most:
             topic, payload, retain = self._waiting.popleft()
-            number = self._next_number()
-            self._flying.add(number)
-            wire.send(
-                mqtt5.PublishPacket(
-                    topic,
-                    payload,
-                    qos=mqtt5.QoS.AT_LEAST_ONCE,
-                    retain=retain,
-                    packet_id=number,
-                ).write()
-            )
+            number = self._next_number() if limits.qos else None
+            data = mqtt5.PublishPacket(
+                topic,
+                payload,
+                qos=mqtt5.QoS.AT_LEAST_ONCE if limits.qos else mqtt5.QoS.AT_MOST_ONCE,
+                retain=retain and limits.retain,
+                packet_id=number,
+            ).write()
+            if not limits.takes(data):
+                self._name_once(topic, "PACKET_TOO_LARGE")
+                continue
+            if number is not None:
+                self._flying[number] = topic
+            wire.send(data)
 
     def _next_number(self) -> int:
         while True:
             self._number = self._number % 65_535 + 1
-            if self._number not in self._flying:
+            if self._number not in self._flying and self._number not in self._asked:
                 return self._number
 
     # --- one connection after the other -------------------------------------------------
@@ -340,7 +461,11 @@ class Subscription:
         if not self._connecting and now >= self._next_at:
             self._connecting = True
             self._generation += 1
-            threading.Thread(target=self._open, name="connect", daemon=True).start()
+            try:
+                threading.Thread(target=self._open, name="connect", daemon=True).start()
+            except RuntimeError as error:  # there may be too many threads or too little memory
+                self._made.put(str(error))
+                self.wake()
         readable, _, _ = select.select([self._wake], [], [], wait_s)
         if readable:
             os.eventfd_read(self._wake)
@@ -350,10 +475,13 @@ class Subscription:
             return
         self._connecting, self._up = False, False
         if isinstance(made, str):
-            log.info("broker not reachable", reason=made)
+            if made != self._unreachable:
+                log.warning("broker not reachable", reason=made)
+            self._unreachable = made
             self._ended(made)
         else:
-            self._wire = _Wire(made, self._settings.keepalive_s)
+            self._unreachable = ""
+            self._wire = _Wire(made, self._settings.keepalive_s, self._wake)
             self._wire.send(self._hello())
             self._answer_by = time.monotonic() + ANSWER_WITHIN_S
 
@@ -361,7 +489,7 @@ class Subscription:
         settings = self._settings
         password = settings.password
         return mqtt5.ConnectPacket(
-            settings.client_id,
+            self._client_id,
             username=settings.username,
             password=None if password is None else password.encode(),
             clean_start=False,
@@ -383,23 +511,48 @@ class Subscription:
             except BaseException:
                 sock.close()
                 raise
-        except (OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this attempt only
             self._made.put(str(error) or type(error).__name__)
         else:
             self._made.put(sock)
-        with contextlib.suppress(OSError):  # closed meanwhile
-            os.eventfd_write(self._wake, 1)
+        self.wake()
 
     def _ended(self, reason: str) -> None:
-        wire, was_up = self._wire, self._up
+        wire, was_up, now = self._wire, self._up, time.monotonic()
         self._wire, self._up = None, False
+        self._subscribe_at = None
         if wire is not None:
             wire.close()
-        self._pause_s = BACK_OFF_FIRST_S if was_up else min(self._pause_s * 2, BACK_OFF_MOST_S)
-        # jitter, so that a fleet does not come back in one instant
-        self._next_at = time.monotonic() + self._pause_s * random.uniform(0.5, 1.0)
+        if reason == TAKEN_OVER:
+            again = now - self._taken_over_at < TAKEN_OVER_FOR_S
+            pause_s = min(self._taken_over_pause_s * 2, TAKEN_OVER_MOST_S)
+            self._taken_over_pause_s = pause_s if again else TAKEN_OVER_FIRST_S
+            self._taken_over_at = now
+            self._next_at = now + self._taken_over_pause_s
+        else:
+            steady = was_up and now - self._up_at >= STEADY_S
+            self._pause_s = BACK_OFF_FIRST_S if steady else min(self._pause_s * 2, BACK_OFF_MOST_S)
+            # jitter, so that a fleet does not come back in one instant
+            self._next_at = now + self._pause_s * random.uniform(0.5, 1.0)
         if was_up:
             self._came.append(Lost(self._generation, reason))
+
+
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """What a broker can, as its CONNACK says."""
+
+    packet_bytes_most: int | None = None
+    qos: int = 2
+    retain: bool = True
+
+    def takes(self, data: bytes) -> bool:
+        return self.packet_bytes_most is None or len(data) <= self.packet_bytes_most
+
+
+def _refusal(code: mqtt5.PubAckReasonCode | mqtt5.SubAckReasonCode) -> str:
+    """The name of a code that is a failure, else nothing."""
+    return code.name if int(code) >= REFUSED_FROM else ""
 
 
 def _tls(settings: BrokerSettings) -> ssl.SSLContext:

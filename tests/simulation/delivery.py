@@ -28,6 +28,7 @@ from gateway.journal.reader import Reader
 from gateway.journal.writer import Committed
 from gateway.link.link import Clocks, Link
 from gateway.link.mqtt import Inbox
+from gateway.recorder import aside
 from gateway.recorder import recorder as recording
 from gateway.recorder.recorder import Recorder
 from gateway.recorder.sequences import Key
@@ -74,11 +75,16 @@ class Weather:
     """Share of boots that learn the time only after a minute."""
     torn: float = 0.0
     """A disk that lies, between two runs: not drawn, lived on its own."""
+    store_hidden: float = 0.0
+    """Something else answers in its place."""
+    store_picky: float = 0.0
+    """Above a half: it refuses single facts, until it is mended and they are sent again."""
 
     @classmethod
     def drawn(cls, seed: int) -> Weather:
         chance = random.Random(f"{seed}/weather")
         most = {"broker_forgets": 1.0, "store_lies": 0.3, "clock_late": 1.0, "torn": 0.0}
+        most["store_picky"] = 1.0
         return cls(**{f.name: most.get(f.name, 30.0) * chance.random() ** 2 for f in fields(cls)})
 
 
@@ -117,6 +123,7 @@ class Delivery:
         self.boot = 0
         self.boot_ms = 0
         self.journals = 0
+        self.calm_ms = self.chance.choice([recording.BATCH_MS, recording.CALM_MS])
         self.memory_facts = self.chance.choice([60, 20_000])
         # A disk that lies loses what came since the last checkpoint, however long ago; lives with
         # one have short waits, so that what they lose is seconds. All others have the product's.
@@ -189,7 +196,7 @@ class Delivery:
         self.state = RecorderState(self.state_path)
         self.recorder = Recorder(
             "main", self.net.recorder, self.store, self.state,
-            now_ms=lambda: self.agenda.now, utc_ms=lambda: self.utc_ms,
+            calm_ms=self.calm_ms, now_ms=lambda: self.agenda.now, utc_ms=lambda: self.utc_ms,
         )  # fmt: skip
         self.net.recorder.connects()
 
@@ -454,6 +461,10 @@ class Delivery:
             store.killed()
             soon(store.back)
 
+        def store_hidden() -> None:
+            store.in_front = chance.choice(["400", "a page"])
+            soon(lambda: setattr(store, "in_front", ""))
+
         def recorder_killed() -> None:
             store.kill = chance.choice(["before", "after"])
 
@@ -467,6 +478,7 @@ class Delivery:
         often(self.agenda, chance, DAY_MS / 4_000, self.commands.somebody_commands)
         connects()
         store.lies = weather.store_lies
+        store.picky = 40 if weather.store_picky > 0.5 else 0
         some("a call of the disk fails", weather.disk_fails, fails)
         some("the disk is away", weather.disk_away, away)
         some("the disk is full", weather.disk_full, fills)
@@ -483,18 +495,31 @@ class Delivery:
         some("recorder to be killed", weather.recorder_killed, recorder_killed)
         some("store down", weather.store_down, store_down)
         some("store killed", weather.store_killed, store_killed)
+        some("something else answers", weather.store_hidden, store_hidden)
 
     def _heal(self) -> None:
         """Nothing goes wrong any more, and nothing new happens: now everything must arrive."""
         self.healing = True
         self.disk.heal()
-        self.store.lies, self.store.kill = 0.0, ""
+        self.store.lies, self.store.kill, self.store.in_front = 0.0, "", ""
+        self._send_again()
         until = self.agenda.now + HEALED_WITHIN_MS
         while self.agenda.now < until and not self._arrived():
             self.disk.heal()
             self._record_until(self.agenda.now + 5 * SECOND)
         self.agenda.now += DAY_MS + MINUTE  # what never learned its time is stored after a day
         self._record_until(self.agenda.now + 2 * MINUTE)
+
+    def _send_again(self) -> None:
+        """The store is mended, and somebody wants what was set aside to be sent again."""
+        self.store.picky = 0
+        with aside.opened(self.state_path) as db:
+            found = aside.rows(db)
+            marked = aside.mark(db, "retry", None)
+        asked = {serial_of(one.event.encode())[1] for one in found}
+        wrong = sorted(str(serial) for serial in asked - self.store.refused)
+        self.judge("aside_was_refused", not wrong, f"set aside, and never refused: {wrong[:9]}")
+        self.judge("aside_is_counted", len(found) == len(marked), f"{len(marked)}")
 
     def _arrived(self) -> bool:
         link, journal = self.link, self.journal
@@ -563,6 +588,8 @@ class Delivery:
         doubled = sorted(
             serial for serial, count in stored.items() if count > max(names[serial], 1)
         )
+        left = [one.id for one in self.state.asides() if one.standing != "stored"]
+        self.judge("none_left_aside", not left, f"set aside at the end: {left[:9]}")
         self.judge("none_doubled", not doubled, f"stored twice: {doubled[:9]}")
         invented = sorted(stored.keys() - self.lanes.keys())
         self.judge("none_invented", not invented, f"stored, and never happened: {invented[:9]}")

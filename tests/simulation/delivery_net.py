@@ -3,7 +3,8 @@
 The broker is one that acknowledges before it has saved: killed, it has forgotten what waited
 for the recorder. A connection keeps its order and loses what is on its way when it breaks; a
 half-open one swallows everything. The store may take a write and say that it did not, and may
-forget its last two seconds when it is killed.
+forget its last two seconds when it is killed; something in front of it may answer instead of
+it, and it may refuse single points until somebody has mended it.
 """
 
 from __future__ import annotations
@@ -16,8 +17,14 @@ from typing import Any
 
 from gateway.link.mqtt import Acknowledged, Inbox, Lost, Message
 from gateway.link.mqtt import Connected as LinkConnected
-from gateway.recorder.points import Point
-from gateway.recorder.store import Rejected, StoreDownError
+from gateway.recorder.points import Point, probe_point
+from gateway.recorder.store import (
+    BadPointsError,
+    Rejected,
+    StoreDownError,
+    bisect,
+    nothing,
+)
 from gateway.recorder.subscribe import Connected, Happening, Received
 from gateway.recorder.subscribe import Lost as RecorderLost
 from gateway.simulation.agenda import Agenda
@@ -243,23 +250,49 @@ class Store:
         """``before`` or ``after``: the recorder dies at its next write."""
         self.life = 1
         self.writes = 0
+        self.between: Callable[[], None] = nothing
+        self.in_front = ""
+        """What answers instead of the store: ``400`` to everything, or ``a page``."""
+        self.picky = 0
+        """Every so-manieth fact is refused; 0: none."""
+        self.refused: set[int] = set()
 
     def write(self, points: Sequence[Point]) -> list[Rejected]:
+        return bisect(points, self._send, self._probe, self.between)
+
+    def _probe(self) -> None:
+        self._send([probe_point(self.agenda.now)])
+
+    def _send(self, points: Sequence[Point]) -> None:
         if self.kill == "before":
             self.kill = ""
             raise Killed
         if self.down:
             raise StoreDownError("connection refused", lost=True)
+        if self.in_front == "a page":
+            raise StoreDownError("HTTP 200 <html>", code="not_the_store")
+        if self.in_front:
+            raise BadPointsError("HTTP 400")
         self.writes += 1
-        for point in points:
-            self.points[point.series, point.time_ms] = point
-            self.times[point.series, point.time_ms] = self.agenda.now
+        bad = [point for point in points if self._refuses(point)]
+        for point in points if not bad or self.chance.random() < 0.5 else ():
+            if point not in bad and point.measurement != "recorder":
+                self.points[point.series, point.time_ms] = point
+                self.times[point.series, point.time_ms] = self.agenda.now
+        if bad:
+            raise BadPointsError(f"HTTP 400 partial write: dropped={len(bad)}")
         if self.kill == "after":
             self.kill = ""
             raise Killed
         if self.chance.random() < self.lies:
             raise StoreDownError("timed out")
-        return []
+
+    def _refuses(self, point: Point) -> bool:
+        serial = _serial_of(point)
+        if serial is None or not self.picky or serial % self.picky:
+            return False
+        self.refused.add(serial)
+        return True
 
     def identity(self) -> str | None:
         if self.down:
@@ -284,10 +317,15 @@ class Store:
         """Serial number of a fact -> how often it is stored."""
         found: Counter[int] = Counter()
         for point in self.points.values():
-            serial = point.fields.get("press_to_open_ms", point.fields.get("value"))
-            if isinstance(serial, int | float):
-                found[int(serial)] += 1
+            serial = _serial_of(point)
+            if serial is not None:
+                found[serial] += 1
         return found
+
+
+def _serial_of(point: Point) -> int | None:
+    serial = point.fields.get("press_to_open_ms", point.fields.get("value"))
+    return int(serial) if isinstance(serial, int | float) else None
 
 
 def serial_of(payload: bytes) -> tuple[str, int | None]:
