@@ -15,6 +15,7 @@ from gateway.app import (
     commands_past,
     commands_people,
     commands_radio,
+    commands_record,
     commands_rooms,
     commands_run,
     commands_simulate,
@@ -72,6 +73,7 @@ for part in (
     commands_people,
     commands_messages,
     commands_radio,
+    commands_record,
     commands_bench,
     commands_simulate,
 ):

@@ -172,25 +172,36 @@ def _link(settings: Settings, config: Path, state: Path) -> int:
 
 
 def _record(settings: Settings, config: Path, state: Path) -> int:
+    import sqlite3
+
     from gateway.recorder.main import RecorderSettings, run
+    from gateway.recorder.state import StateInUseError
     from gateway.recorder.subscribe import BrokerSettings
 
     record = settings.record
     if record is None:
         raise RoleError("record: is not configured; add it, or do not start the role")
     client = f"portier-{settings.gateway.id}-{record.name}"
-    run(
-        RecorderSettings(
-            BrokerSettings(client, **_broker(_mqtt(settings), config, record.tls)),
-            record.store,
-            state / "record",
-            record.name,
-            record.gateways or (settings.gateway.id,),
-            record.silent_after_ms,
-            _secret(record.token or record.password),
-        ),
-        _stop_event(),
-    )
+    try:
+        run(
+            RecorderSettings(
+                BrokerSettings(client, **_broker(_mqtt(settings), config, record.tls)),
+                record.store,
+                state / "record",
+                record.name,
+                record.gateways or (settings.gateway.id,),
+                record.silent_after_ms,
+                _secret(record.token or record.password),
+            ),
+            _stop_event(),
+        )
+    except StateInUseError as error:
+        sys.stderr.write(f"record: {error}\n")
+        return 1
+    except sqlite3.Error as error:
+        # whoever looks after it starts it again; until then the broker and the journal keep all
+        sys.stderr.write(f"record: the state in {state / 'record'} cannot be used: {error}\n")
+        return 1
     return 0
 
 

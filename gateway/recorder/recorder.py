@@ -361,11 +361,11 @@ class Recorder:
     def _wait(self, pause_s: float, stop: threading.Event) -> bool:
         """Keep the connection alive meanwhile; ``False`` if told to stop."""
         until = time.monotonic() + pause_s
-        self._say()
         while (left_s := until - time.monotonic()) > 0:
             if stop.is_set():
                 return False
-            self._broker.pump(min(left_s, 0.2))
+            self._say()
+            self._broker.pump(min(left_s, 0.5))
         self._book.save_if_due(self._utc_ms())
         return True
 
