@@ -232,7 +232,7 @@ def test_connections_that_end_at_once_are_made_ever_less_often(
     assert pauses == sorted(set(pauses))
     clock.now = bench.subscription._next_at
     connect(bench)
-    clock.now += subscribe.STEADY_S
+    clock.now += subscribe.STEADY_S + 1
     bench.broker.hang_up()
     bench.until(lambda: len(bench.all_of(Lost)) == 5)
     assert bench.subscription._pause_s == subscribe.BACK_OFF_FIRST_S
