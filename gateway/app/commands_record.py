@@ -114,7 +114,7 @@ def retry(
     with _needs_state(path), recorded.opened(path) as db:
         wanted = None if all_ else _numbers(ids or [])
         marked = recorded.mark(db, "retry", wanted)
-        running = is_recording(path)
+        running = is_recording(path.with_name(f"recorder-{_name_of(path)}.sqlite"))
         until = time.monotonic() + WAIT_S
         while True:
             outcome = {one.id: one for one in recorded.rows(db) if one.id in set(marked)}
@@ -140,9 +140,9 @@ def retry(
 def _path(state: Path, name: str | None) -> Path:
     folder = state / "record"
     if name is not None:
-        return folder / f"recorder-{name}.sqlite"
+        return folder / f"recorder-{name}.aside.sqlite"
     try:
-        found = sorted(folder.glob("recorder-*.sqlite"))
+        found = sorted(folder.glob("recorder-*.aside.sqlite"))
     except OSError as error:
         c.fail(f"{folder}: {error.strerror}")
     if not found:
@@ -157,7 +157,7 @@ def _path(state: Path, name: str | None) -> Path:
 
 
 def _name_of(path: Path) -> str:
-    return path.stem.removeprefix("recorder-")
+    return path.name.removeprefix("recorder-").removesuffix(".aside.sqlite")
 
 
 @contextmanager

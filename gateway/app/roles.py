@@ -191,7 +191,7 @@ def _record(settings: Settings, config: Path, state: Path) -> int:
                 record.name,
                 record.gateways or (settings.gateway.id,),
                 record.silent_after_ms,
-                _secret(record.token or record.password),
+                secret=_secret(record.token or record.password),
             ),
             _stop_event(),
         )

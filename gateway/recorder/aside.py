@@ -1,7 +1,8 @@
 """What was set aside: kept whole, listed, sent again or acknowledged.
 
-One table in the recorder's state file, which the running role and the command line share:
-the command marks a row (``retry``, ``acknowledged``), and the role notices at its next turn.
+A small SQLite file beside the recorder's state, which the running role and the command line
+share: the command marks a row (``retry``, ``acknowledged``), and the role notices at its next
+turn. (The state itself is the role's alone.)
 
 Standings: ``open`` (refused), ``retry`` (somebody wants it to be sent again), ``stored`` (the
 store has it now), ``acknowledged`` (somebody has seen it and leaves it), ``foreign`` (no fact of
@@ -39,10 +40,10 @@ _RESOLVED = ("stored", "acknowledged")
 _COLUMNS = "id, at_ms, gateway, topic, reason, event, point, standing"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS aside (
-    id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, topic TEXT NOT NULL, reason TEXT NOT NULL,
-    event TEXT NOT NULL);
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, gateway TEXT NOT NULL,
+    topic TEXT NOT NULL, reason TEXT NOT NULL, event TEXT NOT NULL, point TEXT NOT NULL,
+    standing TEXT NOT NULL);
 """
-_ADDED = ("gateway", "point", "standing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,32 +82,66 @@ def decode_point(text: str) -> Point:
 # --- the table, in whoever's connection -----------------------------------------------------
 
 
-def prepare(db: sqlite3.Connection) -> None:
-    """Make the table, or add what a file of before has not. A recorder of before reads it, too."""
-    db.execute(_SCHEMA)
-    have = {row[1] for row in db.execute("PRAGMA table_info(aside)")}
-    if set(_ADDED) <= have:
-        return
+def path_of(state: Path | str) -> Path | str:
+    """Where the list of the recorder with this state file is."""
+    return state if state == ":memory:" else Path(state).with_suffix(".aside.sqlite")
+
+
+@contextlib.contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """All or nothing."""
     db.execute("BEGIN IMMEDIATE")
-    for name in _ADDED:
-        if name not in have:
-            db.execute(f"ALTER TABLE aside ADD COLUMN {name} TEXT NOT NULL DEFAULT ''")
-    # what a store refused then began with its status; anything else was no fact
-    db.execute(
-        "UPDATE aside SET standing = CASE WHEN reason LIKE 'HTTP %' THEN 'open' ELSE 'foreign' END"
-        " WHERE standing = ''"
-    )
-    old = db.execute("SELECT id, topic FROM aside WHERE gateway = ''").fetchall()
-    db.executemany(
-        "UPDATE aside SET gateway = ? WHERE id = ?",
-        [([*topic.split("/"), ""][1], number) for number, topic in old],
-    )
+    try:
+        yield db
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            db.execute("ROLLBACK")
+        raise
     db.execute("COMMIT")
 
 
+def prepare(db: sqlite3.Connection) -> None:
+    """Make the table where there is none."""
+    db.execute("PRAGMA journal_mode=WAL")
+    db.execute("PRAGMA synchronous=FULL")
+    db.execute(_SCHEMA)
+
+
+def move(state: sqlite3.Connection, db: sqlite3.Connection) -> None:
+    """What a recorder of before has set aside in its state file. It cut texts off."""
+    try:
+        old = state.execute("SELECT id, at_ms, topic, reason, event FROM aside").fetchall()
+    except sqlite3.OperationalError:
+        return  # no such table
+    if not old:
+        return
+    with transaction(db):
+        add(
+            db,
+            [
+                # what a store refused then began with its status; anything else was no fact
+                Aside(topic, reason, event, [*topic.split("/"), ""][1], at_ms,
+                      standing="open" if reason.startswith("HTTP ") else "foreign")
+                for _, at_ms, topic, reason, event in old
+            ],
+        )  # fmt: skip
+    with transaction(state):
+        state.execute("DELETE FROM aside")
+
+
 def add(db: sqlite3.Connection, new: Iterable[Aside]) -> None:
-    """Put rows in, within the transaction of the caller."""
-    new = list(new)
+    """Put rows in, within the transaction of the caller. What is there already (the recorder was
+    killed before it had accounted for it) is not put in twice."""
+    new = [
+        one
+        for one in new
+        if one.standing == "foreign"
+        or not db.execute(
+            "SELECT 1 FROM aside WHERE topic = ? AND event = ? AND point = ?"
+            " AND standing IN (?, ?)",
+            (one.topic, one.event, one.point, *COUNTED),
+        ).fetchone()
+    ]
     db.executemany(
         "INSERT INTO aside (at_ms, gateway, topic, reason, event, point, standing)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -195,14 +230,13 @@ def forget_old(db: sqlite3.Connection, now_ms: int) -> None:
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[sqlite3.Connection]:
-    """The state file of a recorder, which may be running.
+    """The list of a recorder, which may be running.
 
     :raises sqlite3.Error: there is none, or it may not be read or written
     """
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
     with contextlib.closing(db):
         db.execute("PRAGMA busy_timeout=5000")
-        prepare(db)
         yield db
 
 
@@ -212,8 +246,7 @@ def mark(db: sqlite3.Connection, standing: str, ids: Sequence[int] | None) -> li
     message cannot: it is a fact of nobody."""
     allowed = {"retry": ("open", "retry", "acknowledged"), "acknowledged": COUNTED}
     from_ = allowed[standing] if ids is not None else COUNTED
-    db.execute("BEGIN IMMEDIATE")
-    found = [one.id for one in rows(db, from_) if ids is None or one.id in set(ids)]
-    db.executemany("UPDATE aside SET standing = ? WHERE id = ?", [(standing, n) for n in found])
-    db.execute("COMMIT")
+    with transaction(db):
+        found = [one.id for one in rows(db, from_) if ids is None or one.id in set(ids)]
+        db.executemany("UPDATE aside SET standing = ? WHERE id = ?", [(standing, n) for n in found])
     return found

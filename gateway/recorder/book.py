@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from gateway.recorder.aside import FOREIGN_TEXT_MOST, Aside, decode_point, encode_point
 from gateway.recorder.points import Point, Series, fields_of, tags_of
 from gateway.recorder.sequences import Key, Lane, Range, as_ranges, covers, merged
-from gateway.recorder.stamps import Occupied, place
+from gateway.recorder.stamps import SAVED_RUNS, Occupied, place
 from gateway.recorder.state import Known, Ledger, RecorderState, Waiting
 from gateway.recorder.store import Rejected
 from gateway.wire import LAST_UTC_MS, PUBLISHED, Event, WireError, from_cloudevent, read_json
@@ -225,7 +225,12 @@ class Book:
         whole = not (gaps or batch.wait or self._state.any_waiting())
         for occupied in batch.runs.values():
             occupied.trim(whole)
-        self._state.save_stamps(seen, batch.moved, batch.runs, self._ledger)
+        # of a row that is written again and again only what may still be met
+        runs = {
+            series: Occupied(occupied.runs[-SAVED_RUNS:]) if whole else occupied
+            for series, occupied in batch.runs.items()
+        }
+        self._state.save_stamps(seen, batch.moved, runs, self._ledger)
         self._saved()
 
     def _waited(self, batch: Batch, one: Waiting, offset: int | None) -> None:
@@ -284,8 +289,11 @@ class Book:
             gateway = dict(point.tags).get("gateway", "")
             batch.aside.append(Aside(topic, bad.reason, text, gateway, point=encode_point(point)))
 
-    def commit(self, batch: Batch, now_ms: int) -> None:
-        """The points are in the store, but for what was set aside: account for the batch."""
+    def commit(self, batch: Batch, now_ms: int, *, calm: bool = True) -> None:
+        """The points are in the store, but for what was set aside: account for the batch.
+
+        :param calm: little has come, so that this may be saved with what comes next
+        """
         ledger = self._ledger
         for one in batch.wait:
             self._waiting.setdefault(one.key, set()).add(one.seq)
@@ -309,7 +317,7 @@ class Book:
         ledger.wait += batch.wait
         ledger.done += batch.done
         ledger.aside += [replace(one, at_ms=now_ms) for one in batch.aside]
-        if batch.wait or batch.done or batch.aside:
+        if batch.wait or batch.done or batch.aside or not calm:
             self.save()
         elif ledger and self._unsaved_since_ms is None:
             self._unsaved_since_ms = now_ms

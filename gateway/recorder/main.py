@@ -32,6 +32,8 @@ class RecorderSettings:
     gateways: tuple[str, ...] = ()
     """Which gateways; empty: all. Several recorders divide them by list."""
     silent_after_ms: int = 300_000
+    exclusive: bool = True
+    """Nobody else can read the state file meanwhile; see :class:`RecorderState`."""
     secret: str | None = field(default=None, repr=False)
     """The token (v2) or password (1.x) of the store."""
 
@@ -88,7 +90,7 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
     path = settings.state / f"recorder-{settings.name}.sqlite"
     lock = StateLock(path)
     store = open_store(settings.store, settings.state, settings.secret)
-    state = RecorderState(path)
+    state = RecorderState(path, exclusive=settings.exclusive)
     subscription = Subscription(settings.broker, filters(settings.gateways))
     recorder = Recorder(
         settings.name,

@@ -331,7 +331,7 @@ class Recorder:
                 return False
             self._look_aside(stop)
         self._report("", "", 0.0)
-        self._book.commit(batch, self._utc_ms())
+        self._book.commit(batch, self._utc_ms(), calm=len(batch.events) < CALM_MOST)
         return True
 
     def _between(self) -> None:

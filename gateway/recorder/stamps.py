@@ -19,6 +19,8 @@ from dataclasses import dataclass, field
 from gateway.recorder.sequences import Range, covers
 
 KEPT_RUNS = 32
+SAVED_RUNS = 4
+"""Of these, where nothing is missing: after a restart the last ones are enough."""
 MOST_RUNS = 4096
 
 

@@ -14,12 +14,12 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.recorder import aside
-from gateway.recorder.aside import Aside
+from gateway.recorder.aside import Aside, transaction
 from gateway.recorder.points import Series
 from gateway.recorder.sequences import Key, Lane, Range
 from gateway.recorder.stamps import Occupied
@@ -50,6 +50,8 @@ _PAGE_BYTES = 1024
 _REPAGE_BYTES_MOST = 16_000_000
 MOVED_KEPT_MS = 30 * 86_400_000
 MARKS_KEPT_MS = 3_600_000
+_OLD_MARKS_MOST = 1_000
+"""Marks older than that which wait to be deleted together."""
 
 
 class StateInUseError(Exception):
@@ -152,16 +154,20 @@ class Known:
 class RecorderState:
     """The file. Raises :class:`sqlite3.Error` where the disk fails: the recorder restarts."""
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, exclusive: bool = False) -> None:
+        """``exclusive``: nobody else can read the file meanwhile. SQLite then keeps the index of
+        its log in memory, which otherwise costs three times the bytes of the log itself."""
         self._db = sqlite3.connect(path, isolation_level=None, timeout=5)
         self._pages(Path(path))
+        if exclusive:
+            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.executescript(_SCHEMA)
-        aside.prepare(self._db)
+        self._aside = sqlite3.connect(aside.path_of(path), isolation_level=None, timeout=5)
+        aside.prepare(self._aside)
+        aside.move(self._db, self._aside)
         self._version = -1
-        self.commits = 0
-        """How many transactions have been made, for tests and benchmarks."""
 
     def _pages(self, path: Path) -> None:
         """Small pages, of a file of before as well. It is left as it is while somebody reads it."""
@@ -175,20 +181,9 @@ class RecorderState:
                 self._db.execute("VACUUM")
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the files."""
         self._db.close()
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-        self.commits += 1
+        self._aside.close()
 
     # --- before the store ---------------------------------------------------------------
 
@@ -201,7 +196,7 @@ class RecorderState:
     ) -> None:
         """The times that are about to be written, and in the same commit what of earlier batches
         is accounted for."""
-        with self._transaction() as db:
+        with transaction(self._db) as db:
             db.executemany(
                 "INSERT INTO lanes VALUES (?, ?, ?, 0, 0, '[]', ?)"
                 " ON CONFLICT DO UPDATE SET seen = excluded.seen",
@@ -213,7 +208,10 @@ class RecorderState:
             )
             db.executemany(
                 "INSERT OR REPLACE INTO runs VALUES (?, ?)",
-                [(json.dumps(series), json.dumps(one.runs)) for series, one in runs.items()],
+                [
+                    (json.dumps(series), json.dumps(one.runs, separators=(",", ":")))
+                    for series, one in runs.items()
+                ],
             )
             if ledger:
                 _save(db, ledger)
@@ -244,8 +242,13 @@ class RecorderState:
 
     def save_ledger(self, ledger: Ledger) -> None:
         """What is accounted for, all or nothing; nothing is written where there is nothing."""
+        if ledger.aside:
+            # first: what is accounted for must be somewhere. Killed here, it comes again.
+            with transaction(self._aside) as db:
+                aside.add(db, ledger.aside)
+            ledger.aside.clear()
         if ledger:
-            with self._transaction() as db:
+            with transaction(self._db) as db:
                 _save(db, ledger)
 
     # --- reading ------------------------------------------------------------------------
@@ -305,7 +308,7 @@ class RecorderState:
 
     def lower_marks(self, key: Key, through: int) -> None:
         """What earlier marks say beyond this number is void: the store forgot it."""
-        with self._transaction() as db:
+        with transaction(self._db) as db:
             db.execute(
                 "UPDATE marks SET through = ?4 WHERE gateway = ?1 AND journal = ?2 AND lane = ?3"
                 " AND through > ?4",
@@ -322,41 +325,41 @@ class RecorderState:
 
     def asides(self) -> list[Aside]:
         """Everything that was set aside, oldest first, whatever became of it."""
-        return aside.rows(self._db)
+        return aside.rows(self._aside)
 
     def changed_outside(self) -> bool:
-        """Whether somebody else has written into the file since this was asked last (and at the
+        """Whether somebody else has written into the list since this was asked last (and at the
         first time). It costs no write."""
-        (version,) = self._db.execute("PRAGMA data_version").fetchone()
+        (version,) = self._aside.execute("PRAGMA data_version").fetchone()
         before, self._version = self._version, int(version)
         return before != self._version
 
     def aside_counts(self) -> dict[str, int]:
         """Per gateway, how many points are set aside that are neither retried nor acknowledged."""
-        return aside.counts(self._db)
+        return aside.counts(self._aside)
 
     def aside_pinned(self) -> list[Aside]:
         """Those whose time in the store stays reserved for them."""
-        return aside.rows(self._db, aside.COUNTED)
+        return aside.rows(self._aside, aside.COUNTED)
 
     def aside_asked(self, most: int) -> list[Aside]:
         """Those that somebody wants to be sent again."""
-        return aside.rows(self._db, ("retry",), most)
+        return aside.rows(self._aside, ("retry",), most)
 
     def aside_resolve(self, outcomes: Iterable[tuple[int, str, str]]) -> None:
         """Number, standing and reason of each that was sent again."""
-        with self._transaction() as db:
+        with transaction(self._aside) as db:
             aside.resolve(db, outcomes)
 
     def aside_room(self, new: Iterable[Aside]) -> bool:
         """Whether these can be kept, too, within the limit. What the store refused only because
         it is older than the store keeps anything makes room."""
         new = list(new)
-        if aside.has_room(self._db, new):
+        if aside.has_room(self._aside, new):
             return True
-        with self._transaction() as db:
+        with transaction(self._aside) as db:
             aside.drop_expired(db, new)
-        return aside.has_room(self._db, new)
+        return aside.has_room(self._aside, new)
 
     def meta(self, name: str) -> str | None:
         """One remembered value."""
@@ -365,7 +368,7 @@ class RecorderState:
 
     def set_meta(self, name: str, value: str) -> None:
         """Remember one value."""
-        with self._transaction() as db:
+        with transaction(self._db) as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
     def forget_old(self, now_ms: int) -> None:
@@ -373,21 +376,22 @@ class RecorderState:
         moved_ms, marks_ms = now_ms - MOVED_KEPT_MS, now_ms - MARKS_KEPT_MS
         (old,) = self._db.execute(
             "SELECT EXISTS (SELECT 1 FROM moved WHERE time_ms < ?)"
-            " OR EXISTS (SELECT 1 FROM marks WHERE at_ms < ?) OR ?",
-            (moved_ms, marks_ms, aside.has_old(self._db, now_ms)),
+            " OR (SELECT count(*) FROM marks WHERE at_ms < ?) > ?",
+            (moved_ms, marks_ms, _OLD_MARKS_MOST),
         ).fetchone()
-        if not old:
-            return
-        with self._transaction() as db:
-            db.execute("DELETE FROM moved WHERE time_ms < ?", (moved_ms,))
-            # of each lane the newest mark before that instant stays: it says where the lane was
-            db.execute(
-                "DELETE FROM marks WHERE at_ms < ?1 AND at_ms < (SELECT max(at_ms) FROM marks AS"
-                " other WHERE other.gateway = marks.gateway AND other.journal = marks.journal"
-                " AND other.lane = marks.lane AND other.at_ms < ?1)",
-                (marks_ms,),
-            )
-            aside.forget_old(db, now_ms)
+        if old:
+            with transaction(self._db) as db:
+                db.execute("DELETE FROM moved WHERE time_ms < ?", (moved_ms,))
+                # of each lane the newest mark before that instant stays: it says where it was
+                db.execute(
+                    "DELETE FROM marks WHERE at_ms < ?1 AND at_ms < (SELECT max(at_ms) FROM marks"
+                    " AS other WHERE other.gateway = marks.gateway AND other.journal ="
+                    " marks.journal AND other.lane = marks.lane AND other.at_ms < ?1)",
+                    (marks_ms,),
+                )
+        if aside.has_old(self._aside, now_ms):
+            with transaction(self._aside) as db:
+                aside.forget_old(db, now_ms)
 
 
 def _save(db: sqlite3.Connection, ledger: Ledger) -> None:
@@ -416,4 +420,3 @@ def _save(db: sqlite3.Connection, ledger: Ledger) -> None:
         "DELETE FROM waiting WHERE gateway = ? AND journal = ? AND lane = ? AND seq = ?",
         [(*one.key, one.seq) for one in ledger.done],
     )
-    aside.add(db, ledger.aside)

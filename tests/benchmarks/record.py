@@ -165,6 +165,7 @@ def _measure(name: str, store: Part | None, bare: float) -> Figure:
                     "name": "main",
                     "store": url,
                     "state": str(state),
+                    "exclusive": False,  # it is read meanwhile
                 },
             )
             role.start()

@@ -49,6 +49,7 @@ def main() -> None:
                 raw["name"],
                 tuple(raw.get("gateways", ())),
                 raw.get("silent_after_ms", 300_000),
+                raw.get("exclusive", True),
             ),
             stop,
         )

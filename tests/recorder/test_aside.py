@@ -236,6 +236,7 @@ def test_a_state_of_the_version_before_is_read_and_counts_what_the_store_refused
     assert state.aside_counts() == {"csg": 1}
     state.close()
     assert [one["reason"] for one in listed(tmp_path)] == ["HTTP 400 no"]
+    assert len(listed(tmp_path, "--all")) == 2
     with contextlib.closing(sqlite3.connect(path)) as db:
         # and the version before writes on
         db.execute("INSERT INTO aside (at_ms, topic, reason, event) VALUES (1, 't', 'r', 'e')")
