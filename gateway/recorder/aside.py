@@ -102,7 +102,6 @@ def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
 
 def prepare(db: sqlite3.Connection) -> None:
     """Make the table where there is none."""
-    db.execute("PRAGMA journal_mode=WAL")
     db.execute("PRAGMA synchronous=FULL")
     db.execute(_SCHEMA)
 

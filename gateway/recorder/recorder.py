@@ -28,7 +28,15 @@ from gateway.recorder.points import Point, fields_of, tags_of
 from gateway.recorder.sequences import Key
 from gateway.recorder.state import RecorderState
 from gateway.recorder.store import Store, StoreDownError
-from gateway.recorder.subscribe import TAKEN_OVER, Connected, Happening, Lost, Received, Refused
+from gateway.recorder.subscribe import (
+    ENDS_AT_ONCE,
+    TAKEN_OVER,
+    Connected,
+    Happening,
+    Lost,
+    Received,
+    Refused,
+)
 from gateway.wire import from_cloudevent
 
 log = structlog.get_logger("recorder")
@@ -219,16 +227,16 @@ class Recorder:
             self._said.clear()
             self._refused.clear()
             self._asking = {key: reopened(one) for key, one in self._asking.items()}
-        elif got.reason == TAKEN_OVER:
+        elif got.reason in {TAKEN_OVER, ENDS_AT_ONCE}:
             now_ms = self._now_ms()
             if now_ms - self._taken_over_ms >= TAKEN_OVER_SHOWN_MS:
                 self._taken_over = 0
             self._taken_over += 1
             self._taken_over_ms = now_ms
             log.error(
-                "another client with this name has taken the connection over: are there two "
-                "recorders of one name? Give one of them another name (record: name)",
-                name=self._name, times=self._taken_over,
+                "another client takes the connection over: are there two recorders of one name? "
+                "Give one of them another name (record: name)",
+                name=self._name, reason=got.reason, times=self._taken_over,
             )  # fmt: skip
         else:
             log.warning("connection lost", reason=got.reason)

@@ -43,6 +43,10 @@ STEADY_S = 30.0
 """A connection that lasted so long is followed by the shortest pause."""
 TAKEN_OVER = "SESSION_TAKEN_OVER"
 """The reason of :class:`Lost` where another client of the same name has connected."""
+ENDS_AT_ONCE = "connections end at once"
+"""The same, where the broker does not say so (Mosquitto 2.0 does not of a session that stays): the
+reason from the third short connection on."""
+SHORT_MOST = 2
 TAKEN_OVER_FIRST_S = 15.0
 TAKEN_OVER_MOST_S = 300.0
 TAKEN_OVER_FOR_S = 600.0
@@ -261,6 +265,7 @@ class Subscription:
         self._taken_over_pause_s = TAKEN_OVER_FIRST_S
         self._up_at = 0.0
         self._unreachable = ""
+        self._short = 0
         self._wire: _Wire | None = None
         self._up = False
         self._generation = 0
@@ -519,18 +524,22 @@ class Subscription:
 
     def _ended(self, reason: str) -> None:
         wire, was_up, now = self._wire, self._up, time.monotonic()
+        steady = was_up and now - self._up_at >= STEADY_S
+        if was_up:
+            self._short = 0 if steady else self._short + 1
+            if self._short > SHORT_MOST and reason != TAKEN_OVER:
+                reason = ENDS_AT_ONCE
         self._wire, self._up = None, False
         self._subscribe_at = None
         if wire is not None:
             wire.close()
-        if reason == TAKEN_OVER:
+        if reason in {TAKEN_OVER, ENDS_AT_ONCE}:
             again = now - self._taken_over_at < TAKEN_OVER_FOR_S
             pause_s = min(self._taken_over_pause_s * 2, TAKEN_OVER_MOST_S)
             self._taken_over_pause_s = pause_s if again else TAKEN_OVER_FIRST_S
             self._taken_over_at = now
             self._next_at = now + self._taken_over_pause_s
         else:
-            steady = was_up and now - self._up_at >= STEADY_S
             self._pause_s = BACK_OFF_FIRST_S if steady else min(self._pause_s * 2, BACK_OFF_MOST_S)
             # jitter, so that a fleet does not come back in one instant
             self._next_at = now + self._pause_s * random.uniform(0.5, 1.0)

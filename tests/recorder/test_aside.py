@@ -97,6 +97,25 @@ def test_what_is_sent_again_is_stored_at_the_same_time_and_counts_no_more(
     assert listed(tmp_path) == []
 
 
+def test_the_time_of_what_is_aside_stays_its_own_however_long_it_lies(
+    bench: Bench, tmp_path: Path
+) -> None:
+    refuse(bench, 1)
+    data = {"outcome": "accepted", "activator": "front.button"}
+    for seq in range(2, 60):
+        bench.broker.event(event(seq, kind="door_request", subject="front", lane="urgent",
+                                 data=data, utc_ms=T0 + 1_000 * seq))  # fmt: skip
+    bench.turn(1_500)
+    bench.again()
+    bench.broker.event(event(60, kind="door_request", subject="front", lane="urgent", data=data,
+                             utc_ms=T0 + 1))  # fmt: skip
+    bench.turn(1_500)
+    bench.store.bad = set()
+    portier(tmp_path, "retry", "--all")
+    bench.turn(1_500)
+    assert bench.store.seqs() == list(range(1, 61))
+
+
 def test_what_is_refused_again_stays_open_with_the_new_reason(bench: Bench, tmp_path: Path) -> None:
     refuse(bench, 1)
     portier(tmp_path, "retry", "--all")

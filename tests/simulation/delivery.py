@@ -513,7 +513,7 @@ class Delivery:
     def _send_again(self) -> None:
         """The store is mended, and somebody wants what was set aside to be sent again."""
         self.store.picky = 0
-        with aside.opened(self.state_path) as db:
+        with aside.opened(Path(aside.path_of(self.state_path))) as db:
             found = aside.rows(db)
             marked = aside.mark(db, "retry", None)
         asked = {serial_of(one.event.encode())[1] for one in found}
