@@ -62,7 +62,8 @@ def aside(
         if acknowledge is not None:
             ids = None if acknowledge == "all" else _numbers(acknowledge.split(","))
             marked = recorded.mark(db, "acknowledged", ids)
-            c.audit(state, "record_acknowledge", {"recorder": _name_of(path), "ids": marked[:100]})
+            detail = {"recorder": _name_of(path), "ids": " ".join(map(str, marked[:100]))}
+            c.audit(state, "record_acknowledge", detail)
             if as_json:
                 c.print_json({"acknowledged": marked})
             else:

@@ -81,7 +81,7 @@ class Endpoint:
         self._headers = dict(headers)
         self._timeout_s = timeout_s
         self._connection: http.client.HTTPConnection | None = None
-        self._reading: io.BufferedReader | None = None
+        self._reading: Any = None
 
     def request(self, method: str, path: str, body: bytes | None = None) -> Answer:
         """One request and its answer, within the time limit as a whole."""
@@ -135,7 +135,7 @@ class _Bounded:
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         self.file = io.BufferedReader(_Reading(sock, deadline))
 
-    def makefile(self, _mode: str) -> io.BufferedReader:
+    def makefile(self, _mode: str) -> Any:
         return self.file
 
 

@@ -118,7 +118,7 @@ def test_whatever_answers_instead_of_the_store_every_fact_is_in_it_once(
         link, record = roles(tmp_path, broker, store.replace(str(part.port), str(port)))
         with running(broker, part, link, record), Stream(control) as stream:
             stream.more(90)
-            answers += PAGES
+            answers.extend(PAGES)
             stream.more(300)
             eventually(lambda: not answers, 100, lambda: record.log()[-2000:])
             stream.more(90)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -150,3 +150,50 @@ def test_recorders_divide_gateways_by_list() -> None:
     assert ("portier/a/event/#", 1) in filters(["a", "b"])
     assert ("portier/+/event/#", 1) in filters([])
     assert not any("+" in name for name, _ in filters(["a", "b"]))
+
+
+def full(path: Path, store: SqliteStore) -> None:
+    store._open().execute("PRAGMA max_page_count = 1")
+
+
+def read_only(path: Path, store: SqliteStore) -> None:
+    store._open().execute("PRAGMA query_only = ON")
+
+
+def broken(path: Path, store: SqliteStore) -> None:
+    store.close()
+    path.write_bytes(b"no database " * 1_000)
+
+
+@pytest.mark.parametrize("trouble", [full, read_only, broken])
+def test_a_disk_that_is_full_read_only_or_broken_refuses_no_point(
+    tmp_path: Path, trouble: Callable[[Path, SqliteStore], None]
+) -> None:
+    path = tmp_path / "record.sqlite"
+    store = SqliteStore(path)
+    store.write([point_of()])
+    trouble(path, store)
+    many = [point_of(data={"quantity": f"q{number}", "value": 1}) for number in range(200)]
+    with pytest.raises(StoreDownError):
+        store.write(many)
+    store.close()
+
+
+def test_a_value_that_sqlite_cannot_hold_is_the_points_own_fault(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "record.sqlite")
+    far = point_of()._replace(time_ms=2**70)
+    assert [one.index for one in store.write([point_of(), far])] == [1]
+    store.close()
+
+
+def test_a_store_file_that_was_removed_while_it_was_open_is_another_store(tmp_path: Path) -> None:
+    """What was written into a file that is in no folder any more was lost."""
+    path = tmp_path / "record.sqlite"
+    store = SqliteStore(path)
+    first = store.identity()
+    for file in tmp_path.iterdir():
+        file.unlink()
+    assert store.identity() != first
+    store.write([point_of()])
+    store.close()
+    assert path.exists()
