@@ -47,6 +47,7 @@ class SqliteStore:
         self._db: sqlite3.Connection | None = None
         self._series: dict[Series, int] = {}
         self._file: tuple[int, int] | None = None
+        self._id = ""
 
     def _open(self) -> sqlite3.Connection:
         if self._db is None:
@@ -58,10 +59,12 @@ class SqliteStore:
                 db.execute("PRAGMA secure_delete=ON")
                 db.executescript(_SCHEMA)
                 db.execute("INSERT OR IGNORE INTO meta VALUES ('store', ?)", (str(uuid.uuid4()),))
+                # once: even a read writes, into the index of the log that readers share
+                row = db.execute("SELECT value FROM meta WHERE name = 'store'").fetchone()
             except sqlite3.Error:
                 db.close()
                 raise
-            self._db, self._file = db, _inode(self._path)
+            self._db, self._file, self._id = db, _inode(self._path), str(row[0])
         return self._db
 
     def write(self, points: Sequence[Point]) -> list[Rejected]:
@@ -125,11 +128,11 @@ class SqliteStore:
         if self._db is not None and _inode(self._path) != self._file:
             self.close()
         try:
-            row = self._open().execute("SELECT value FROM meta WHERE name = 'store'").fetchone()
+            self._open()
         except sqlite3.Error as error:
             self.close()
             raise StoreDownError(f"sqlite: {error}") from error
-        return str(row[0])
+        return self._id
 
     def close(self) -> None:
         """Close the file; an open transaction is undone."""
