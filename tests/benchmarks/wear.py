@@ -65,7 +65,8 @@ class Counters:
 def counters(pid: int) -> Counters:
     """Those of a process and of the children that it has waited for (the kernel adds theirs).
     What was dirtied and deleted before it reached the disk is not written."""
-    io = dict(line.split(": ") for line in Path(f"/proc/{pid}/io").read_text(encoding="utf-8").splitlines())
+    text = Path(f"/proc/{pid}/io").read_text(encoding="utf-8")
+    io = dict(line.split(": ") for line in text.splitlines())
     wakes = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         with contextlib.suppress(OSError):  # a thread that has just ended
