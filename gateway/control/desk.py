@@ -119,6 +119,7 @@ class Desk:
         self._heartbeat_at: int | None = None
         self._clock_at: int | None = None
         self._puback_at: int | None = None
+        self._reported_at: int | None = None
         self._asked_at: int | None = None
         self._answered_at: int | None = None
         self._cursors_at: int | None = None
@@ -260,7 +261,7 @@ class Desk:
         if before is None or before.connected != told.connected:
             self._link_since_ms = self._clock.now_ms()
             self._puback_at = None
-        self._link = told
+        self._link, self._reported_at = told, self._clock.kernel_ms()
 
     def _on_link_left(self) -> None:
         if self._link is not None:
@@ -341,6 +342,7 @@ class Desk:
             link.keepalive_ms,
             link.aside,
             link.aside_count,
+            at(self._reported_at),
         )
 
     def _link_shown(self, now: Ms, kernel: int) -> dict[str, object] | None:

@@ -33,6 +33,8 @@ PATH_VOID_MS: Ms = 5_000
 """A question through the command path is asked with each snapshot: every 2 s at rest."""
 JOURNAL_LATE_MS: Ms = 2_000
 UNSENT_MOST_MS: Ms = 10_000
+REPORT_MS: Ms = 10_000
+"""How often ``link`` reports at least; what it hears between is known with its next report."""
 KEEPALIVE_MS: Ms = 60_000
 """Where ``link`` has not said which one it has agreed with the broker."""
 HEALTH_MS: Ms = 30_000
@@ -51,8 +53,9 @@ AHEAD_MOST_MS: Ms = 1_000
 
 @dataclass(frozen=True, slots=True)
 class LinkSeen:
-    """The connection to the broker, as ``link`` reported it last. ``heard_ms``: the last PUBACK
-    or PINGRESP. ``aside``: (topic, reason) of messages that the broker will not take."""
+    """The connection to the broker, as ``link`` reported it last, at ``reported_ms``.
+    ``heard_ms``: the last PUBACK or PINGRESP. ``aside``: (topic, reason) of messages that the
+    broker will not take."""
 
     connected: bool
     reason: str = ""
@@ -60,6 +63,7 @@ class LinkSeen:
     keepalive_ms: Ms | None = None
     aside: tuple[tuple[str, str], ...] = ()
     aside_count: int = 0
+    reported_ms: Ms | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +374,10 @@ def _forwarding(_wiring: Wiring, seen: Observed) -> Finding:
         return Finding("not_configured", "not_configured", more=more)
     if link is None or not link.connected:
         return Finding("no", (link.reason if link else "") or "link_away", more=more)
-    void_ms = 2 * (link.keepalive_ms or KEEPALIVE_MS)
+    silent_ms = 2 * (link.keepalive_ms or KEEPALIVE_MS)
+    void_ms = silent_ms + REPORT_MS
+    if link.heard_ms is not None and (link.reported_ms or 0) - link.heard_ms > silent_ms:
+        return Finding("unknown", "broker_silent", "", link.heard_ms, void_ms, more)
     value: Value = "yes"
     reason = ""
     if any(_is_urgent(topic) for topic, _ in link.aside):
@@ -563,7 +570,7 @@ GUARANTEES: tuple[Guarantee, ...] = (
         "What happens reaches the broker.",
         "The last PUBACK or PINGRESP of the broker.",
         None,
-        "2 keep-alives",
+        "2 keep-alives, and the 10 s within which `link` reports",
         "broker_silent",
         {
             "link_away": "the link role is not connected, or not to the broker (its own reason"

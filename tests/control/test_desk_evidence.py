@@ -199,12 +199,37 @@ def test_one_question_at_a_time_is_asked_of_the_loop(monkeypatch: pytest.MonkeyP
 # --- the broker -------------------------------------------------------------------------------
 
 
+def reports(heard_ms: int) -> m.LinkTold:
+    return m.LinkTold(True, "", heard_ms, 10_000)
+
+
+def test_a_link_that_pings_and_reports_each_ten_seconds_never_flickers() -> None:
+    """What it heard just before is 20 s old when the next report comes, and a little more."""
+    bench = Bench()
+    for _ in range(5):
+        bench.passes(5_000)
+        heard_ms = bench.kernel_ms - 10_500
+        bench.told(reports(heard_ms))
+        for _ in range(10):
+            assert bench.passes(1_000).says("forwarding") == ("yes", "")
+
+
+def test_a_link_that_reports_no_more_proves_nothing_after_its_last_word() -> None:
+    bench = Bench()
+    bench.told(connected(bench))
+    assert bench.passes(30_000).says("forwarding") == ("yes", "")
+    assert bench.passes(1).says("forwarding") == ("unknown", "broker_silent")
+
+
 def test_the_broker_must_be_heard_within_two_keep_alives() -> None:
     bench = Bench()
     assert bench.says("forwarding") == ("no", "link_away")
     bench.told(connected(bench))
-    assert bench.passes(20_000).says("forwarding") == ("yes", "")
-    assert bench.passes(1).says("forwarding") == ("unknown", "broker_silent")
+    heard_ms = bench.kernel_ms
+    assert bench.passes(20_000).told(reports(heard_ms)).says("forwarding") == ("yes", "")
+    assert bench.passes(1).told(reports(heard_ms)).says("forwarding") == (
+        "unknown", "broker_silent",
+    )  # fmt: skip
     bench.told(m.Sent("urgent", 3))
     assert bench.says("forwarding") == ("yes", "")
     bench.told(m.LinkTold(False, "refused"))

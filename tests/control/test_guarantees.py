@@ -282,7 +282,7 @@ CASES: dict[tuple[str, str, str], Callable[[], World]] = {
     ("forwarding", "no", "set_aside"): lambda: World().link(
         aside=(("portier/office/event/call_raised/wc", "not authorized"),), aside_count=1
     ),
-    ("forwarding", "unknown", "broker_silent"): lambda: World().link(heard_ms=NOW - 20_001),
+    ("forwarding", "unknown", "broker_silent"): lambda: World().link(heard_ms=NOW - 30_001),
     ("forwarding", "unknown", "journal"): lambda: World().sees(oldest_urgent_ms=None),
     ("recording", "no", "recorder_missing"): lambda: World().recorder(heard=False),
     ("recording", "no", "recorder_behind"): lambda: World().recorder(good_ms=NOW - 60_001),
