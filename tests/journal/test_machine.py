@@ -52,7 +52,7 @@ def test_a_journal_from_before_takes_the_machine_that_it_is_on(path: Path) -> No
     again.close()
 
 
-def test_an_identity_is_a_digest_of_what_can_be_read(tmp_path: Path) -> None:
+def test_an_identity_is_a_checksum_of_what_can_be_read(tmp_path: Path) -> None:
     board, system = tmp_path / "serial-number", tmp_path / "machine-id"
     board.write_bytes(b"10000000abcdef\0")
     found = machine.identity((board, system))
