@@ -60,29 +60,27 @@ class _Lane:
     def report(self, report: Report) -> bool:
         """Whether nothing was lost by it."""
         key = _key(report)
-        if key in self._newest or self.full or self._waiting(key) >= self._share:
+        came = self._came.get(key, 0)
+        waiting = came - self._went.get(key, 0)
+        if key in self._newest or waiting >= self._share or len(self.items) >= self._most:
             # One that was put aside is only ever followed by one that is put aside, so that
             # the reports of a contact stay in their order.
             lost = key in self._newest
             self._newest[key] = report
             return not lost
-        self._came[key] = self._came.get(key, 0) + 1
+        self._came[key] = came + 1
         self.items.append(report)
         return True
 
     def take(self) -> Item | None:
-        try:
-            item = self.items.popleft()
-        except IndexError:
+        if not self.items:  # nobody else takes
             # as a list: somebody may put one in while we look
-            return self._newest.pop(key) if (key := next(iter([*self._newest]), None)) else None
+            return self._newest.pop([*self._newest][0]) if self._newest else None  # noqa: RUF015
+        item = self.items.popleft()
         if type(item) is Level or type(item) is Reading:
             key = _key(item)
             self._went[key] = self._went.get(key, 0) + 1
         return item
-
-    def _waiting(self, key: Key) -> int:
-        return self._came.get(key, 0) - self._went.get(key, 0)
 
 
 class Inbox:

@@ -68,15 +68,18 @@ class Log:
         self._out = out or sys.stderr
         self._lines: SimpleQueue[str | None] = SimpleQueue()
         self._dropped = 0
+        self._counting = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
 
     def say(self, level: str, text: str, **fields: object) -> None:
         if self._lines.qsize() >= LINES_MOST:
-            self._dropped += 1
+            with self._counting:
+                self._dropped += 1
             return
         if self._dropped:
-            fields["dropped_before"], self._dropped = self._dropped, 0
+            with self._counting:
+                fields["dropped_before"], self._dropped = self._dropped, 0
         self._lines.put(self._line(level, text, fields))
 
     def close(self, timeout_s: float = 0.5) -> None:
