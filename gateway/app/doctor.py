@@ -18,6 +18,7 @@ from gateway.app import doctor_broker, doctor_machine, doctor_page, doctor_store
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.journal.reader import JournalUnavailable, Reader
 from gateway.panel import client
+from gateway.settings import contact_secrets
 from gateway.settings.model import Settings
 from gateway.settings.problems import SettingsError
 
@@ -38,7 +39,8 @@ def examine(config: Path, state: Path, within_s: float = WITHIN_S) -> list[Findi
         ("journal", partial(_journal, state)),
     ]
     try:
-        settings = load.settings(config, state, judge=people.judge)
+        # Of contacts and heartbeat each address is a finding of its own.
+        settings = load.settings(config, state, need=("mqtt", "record", "web"))
     except SettingsError as error:
         wrong = no(
             f"configuration: {len(error.problems)} errors",
@@ -96,23 +98,26 @@ def _all(looks: list[tuple[str, Look]], within_s: float) -> list[Finding]:
 
 
 def _people(settings: Settings) -> Iterator[Finding]:
-    """Whether each address can be read. Whether a message arrives is the guarantee ``messages``."""
+    """Whether each address can be used, and each call reaches somebody. Whether a message
+    arrives is the guarantee ``messages``."""
+    for room in people.unheard(settings):
+        yield no(
+            f"messages: a call in {room} is announced to nobody outside of the room",
+            f"write contacts:, escalations: and escalation: under rooms.{room}",
+            "the configuration",
+        )
     if not settings.contacts:
         what = "messages: nobody is named under contacts:, nobody is notified of a call"
         yield not_configured(what, "write contacts: and escalations:, if somebody shall be")
     else:
-        unread: list[str] = []
-        found = people.addresses(settings, unread)
-        for text in unread:
-            if "cannot be read" in text:
-                yield unknown(f"messages: {text}", "sudo portier doctor")
-            else:
-                yield no(f"messages: {text}", "write the address into that file")
-        count = sum(bool(address) for channels in found.values() for address in channels)
-        if not unread:
+        faults = contact_secrets.faults(settings, people.judge)
+        for fault in faults:
+            yield no(f"messages: {fault.key}: {fault.message}", str(fault.hint), fault.secret)
+        count = sum(len(contact.channels) for contact in settings.contacts.values())
+        if not faults:
             yield yes(
-                f"messages: {len(found)} contacts, {count} addresses",
-                "read just now; none was tried",
+                f"messages: {len(settings.contacts)} contacts, {count} addresses",
+                "examined just now as far as this user may; none was tried",
             )
         if settings.web is None or not settings.web.public_url:
             yield no(

@@ -30,22 +30,6 @@ def house(settings: Settings) -> House:
     )
 
 
-def addresses(settings: Settings, unread: list[str]) -> dict[str, tuple[str, ...]]:
-    """Of each contact, by channel; empty where the secret cannot be read (which is added to
-    ``unread``): the other channels work all the same."""
-    found = {}
-    for name, contact in settings.contacts.items():
-        channels = []
-        for secret in contact.channels:
-            try:
-                channels.append(reader(secret)())
-            except AddressError as error:
-                channels.append("")
-                unread.append(f"{name}: {error}")
-        found[name] = tuple(channels)
-    return found
-
-
 def judge(address: str) -> bool:
     """Whether messages can go to this address."""
     from gateway.notify import channels
