@@ -192,10 +192,11 @@ if live; then
     if udevadm control --reload 2>/dev/null; then udevadm trigger --subsystem-match=gpio; fi
     if /opt/portier/.venv/bin/portier check /etc/portier/portier.yaml; then
         units="portier-control portier-link portier-web portier-record portier-notify"
+        paths="portier-notify.path portier-corrected.path"
         # shellcheck disable=SC2086
-        systemctl enable -q $units portier-notify.path
+        systemctl enable -q $units $paths
         # shellcheck disable=SC2086
-        systemctl restart $units portier-notify.path
+        systemctl restart $units $paths
         say "running; the first log-in: journalctl -u portier-web | grep -i password"
     else
         fail "installed, not started: mend /etc/portier/portier.yaml, then run this again"

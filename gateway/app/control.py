@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway import threads
-from gateway.app import guard, outputs, paths, plans, refused
+from gateway.app import guard, outputs, paths, plans
 from gateway.app.parent import end_with_parent
 from gateway.app.sources import Told, source
 from gateway.control.clock import Clock
@@ -75,9 +75,7 @@ def main(options: Options) -> int:
     except OSError as error:
         return _failed(f"{error.filename}: {error.strerror}; choose another with --state", 1)
     except plans.ConfigurationWrong as error:
-        status = _failed(str(error), plans.WRONG)
-        refused.wait_for_change(options.config, state)
-        return status
+        return _failed(str(error), plans.WRONG)
     if start_utc_ms is not None and not known.cached.bench:
         return _failed("--bench-start needs `bench: true` in the configuration", plans.WRONG)
     relays = outputs.of((p.name, p.driver, p.settings) for p in known.cached.points)

@@ -7,17 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gateway.app import (
-    broker,
-    control,
-    load,
-    outputs,
-    plans,
-    readiness,
-    refused,
-    roles,
-    supervisor,
-)
+from gateway.app import broker, control, load, outputs, plans, readiness, roles, supervisor
 from gateway.app.parent import end_with_parent
 from gateway.settings import contact_secrets
 from gateway.settings.model import Settings
@@ -33,13 +23,6 @@ def run(names: Sequence[str], config: Path, state: Path, bench_start: str | None
     if list(names) == ["control"]:
         return control.main(control.Options(config, state, bench_start))
     end_with_parent()
-    status = _start(names, config, state, bench_start)
-    if len(names) == 1 and status == supervisor.CONFIGURATION:
-        refused.wait_for_change(config, state)
-    return status
-
-
-def _start(names: Sequence[str], config: Path, state: Path, bench_start: str | None) -> int:
     try:
         settings = load.settings(config, state, need=_need(names))
         if len(names) == 1:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.app.parent import PARENT
+from gateway.control.watchdog import TAKEOVER_S
 
 PAUSE_FIRST_S = 0.2
 PAUSE_MOST_S = 10.0
@@ -43,6 +44,7 @@ CONFIGURATION_MOST_S = 60.0
 """Pauses of such a role: it waits for a person."""
 
 _MANAGED = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}
+_STARTING = b"WATCHDOG_USEC=%d" % int(TAKEOVER_S * 1e6)
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD}
 
 
@@ -168,8 +170,8 @@ class Supervisor:
     def _watch_over(self, control: _Role, now: float) -> None:
         """Kill ``control`` if nothing has been heard of it for too long."""
         if word := self._hear():
-            leaving = word.startswith((b"STOPPING=1", b"RELOADING=1"))
-            control.hangs_at = now + (START_WITHIN_S if leaving else HANG_S)
+            slow = word.startswith((b"STOPPING=1", b"RELOADING=1", _STARTING))
+            control.hangs_at = now + (START_WITHIN_S if slow else HANG_S)
         if now - self._turned_at > 2 * TURN_S:
             # We did not run either: the whole machine stood still, and that proves nothing.
             control.hangs_at = max(control.hangs_at, now + HANG_S)

@@ -177,6 +177,7 @@ class Service:
         self._watchdog.alive = self._alive
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})  # what came before counts now
         self._journal.start()
+        self._watchdog.starting()
         try:
             self._points.open()
             self._controller.begin(KEPT_WITHIN_S)

@@ -42,9 +42,10 @@ class Watchdog:
         """The loop must turn at least this often."""
         return min(TURN_MOST_S, self.feed_every_s or TURN_MOST_S)
 
-    def starting(self, more_s: float) -> None:
-        """The start takes at least so much longer."""
-        self._say(f"EXTEND_TIMEOUT_USEC={int(more_s * 1e6)}")
+    def starting(self) -> None:
+        """The loop is about to turn while the rest of the start still needs the processor."""
+        if self._limit_usec:
+            self._say(f"WATCHDOG_USEC={int(TAKEOVER_S * 1e6)}")
 
     def ready(self) -> None:
         """The start, or the takeover, is complete: the manager's own limit applies from now on."""

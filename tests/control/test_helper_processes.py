@@ -7,7 +7,6 @@ import io
 import json
 import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -33,7 +32,7 @@ def test_the_settings_are_answered_where_niceness_is_refused(
     assert json.loads(capsys.readouterr().out)["status"] == "accepted"
 
 
-@pytest.mark.parametrize("leaving", ["reloading", "stopping"])
+@pytest.mark.parametrize("leaving", ["starting", "reloading", "stopping"])
 def test_a_takeover_under_the_supervisor_is_no_hang(leaving: str) -> None:
     one = Supervisor(("control",), lambda _: [], {}, print, lambda: None, lambda: True)
     one._heard.bind("")
@@ -64,31 +63,3 @@ def test_a_long_message_of_the_notifications_is_heard_whole() -> None:
         sender.sendto(b"RELOADING=1\nMONOTONIC_USEC=" + b"9" * 20, one._heard.getsockname())
     assert one._hear().endswith(b"9" * 20)
     one._heard.close()
-
-
-@pytest.mark.parametrize("role", ["control", "web"])
-def test_a_refused_configuration_is_tried_again_when_it_has_changed(
-    tmp_path: Path, role: str
-) -> None:
-    """Under a service manager, which would start the role again at once and for ever."""
-    config = tmp_path / "portier.yaml"
-    config.write_text("gateway: {id: test, name: Test, colour: red}\n", encoding="utf-8")
-    command = [sys.executable, "-m", "gateway", "run", role, "--config", str(config)]
-    command += ["--state", str(tmp_path / "state")]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.settimeout(60)
-        process = subprocess.Popen(
-            ["sh", "-c", 'SYSTEMD_EXEC_PID=$$ exec "$@"', "sh", *command],
-            env={**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert manager.recv(100).startswith(b"EXTEND_TIMEOUT_USEC=")
-        assert process.poll() is None
-        config.write_text("gateway: {id: test, name: Test, colour: blue}\n", encoding="utf-8")
-        _, said = process.communicate(timeout=60)
-    assert process.returncode == 78
-    assert said.count("gateway.colour") == 1
-    by_hand = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
-    assert by_hand.returncode == 78

@@ -55,10 +55,25 @@ def test_a_takeover_is_announced_and_has_more_time_than_a_turn(
     assert heard(manager) == [b"READY=1", b"WATCHDOG_USEC=1000000"]
 
 
+def test_a_start_has_more_time_than_a_turn_from_its_first_turn_on(
+    manager: socket.socket, tmp_path: Path
+) -> None:
+    """The first feeding arms the manager's limit, also before the start is complete."""
+    given = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "1000000"}
+    watchdog = Watchdog(given)
+    watchdog.starting()
+    watchdog.turned(0.0)
+    watchdog.ready()
+    assert heard(manager) == [
+        b"WATCHDOG_USEC=30000000", b"WATCHDOG=1", b"READY=1", b"WATCHDOG_USEC=1000000"
+    ]  # fmt: skip
+
+
 def test_without_a_watchdog_its_limit_is_not_touched(
     manager: socket.socket, tmp_path: Path
 ) -> None:
     watchdog = Watchdog({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+    watchdog.starting()
     watchdog.reloading()
     watchdog.ready()
     assert b"WATCHDOG_USEC" not in b"".join(heard(manager))

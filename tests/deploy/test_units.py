@@ -15,6 +15,7 @@ from gateway.app import people, plans
 UNITS = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
 LIMITS = {
     "portier-control.service": 1.2,
+    "portier-corrected.service": 2.0,
     "portier-link.service": 2.0,
     "portier-notify.service": 2.0,
     "portier-record.service": 2.0,
@@ -64,6 +65,11 @@ def test_control_has_devices_and_no_network() -> None:
 @pytest.mark.parametrize("unit", [name for name in LIMITS if "control" not in name])
 def test_the_others_have_no_devices(unit: str) -> None:
     assert settings(unit)["PrivateDevices"] == "yes"
+
+
+@pytest.mark.parametrize("unit", [name for name in LIMITS if "corrected" not in name])
+def test_a_refused_configuration_is_not_tried_again_and_again(unit: str) -> None:
+    assert "78" in settings(unit)["RestartPreventExitStatus"].split()
 
 
 def test_relays_are_put_off_after_every_end_of_control() -> None:

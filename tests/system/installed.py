@@ -53,7 +53,7 @@ class Gateway:
             f"{SOURCE}/deploy/install.sh",
             *options,
             environment={"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": WHEELS},
-            timeout_s=280,
+            timeout_s=600,
         )
 
     def bring_source(self) -> None:

@@ -26,7 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-BOOT_WITHIN_S = 120.0
+BOOT_WITHIN_S = 180.0
 _CLONE_NEWNET = 0x40000000
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -335,7 +335,7 @@ class Page:
         return status, json.loads(text) if text else None
 
 
-def until(true: Callable[[], Any], within_s: float = 90.0, what: str = "") -> Any:
+def until(true: Callable[[], Any], within_s: float = 180.0, what: str = "") -> Any:
     """Wait until ``true`` gives something true; its value. A connection that is refused is
     not true yet."""
     deadline = time.monotonic() + within_s

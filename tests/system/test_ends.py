@@ -84,18 +84,22 @@ def test_a_refused_configuration_is_said_once_and_a_corrected_one_starts_by_itse
 ) -> None:
     machine = gateway.machine
     good = machine.read("/etc/portier/portier.yaml")
+    machine.ok("systemctl", "stop", "portier-record")
     machine.write("/etc/portier/portier.yaml", good.replace("\ndoors:", "\ndoor:"))
-    machine.ok("systemctl", "restart", "--no-block", *RUNNING)
-    for unit in RUNNING:
-        until(lambda: refusals(gateway, unit) == 1, what=f"{unit} names it")  # noqa: B023
-    until(lambda: gateway.states()["control"] == "activating")
+    tried = ("control", "link", "web")
+    machine.run("systemctl", "restart", *(f"portier-{role}" for role in tried))
+    until(lambda: {gateway.states()[role] for role in tried} == {"failed"}, what="it is refused")
+    assert gateway.restarts() == dict.fromkeys(gateway.restarts(), 0)
     machine.write("/etc/portier/portier.yaml", good)
-    gateway.ready()
-    assert [refusals(gateway, unit) for unit in RUNNING] == [1] * len(RUNNING)
+    until(lambda: {gateway.states()[role] for role in tried} == {"active"}, what="it is corrected")
+    assert gateway.states()["record"] == "inactive", "somebody has stopped it"
+    assert [refusals(gateway, role) for role in tried] == [1] * len(tried)
+    gateway.opens()
 
 
-def refusals(gateway: Gateway, unit: str) -> int:
-    return sum("door: " in str(entry["MESSAGE"]) for entry in gateway.machine.log(unit))
+def refusals(gateway: Gateway, role: str) -> int:
+    log = gateway.machine.log(f"portier-{role}")
+    return sum("door: " in str(entry["MESSAGE"]) for entry in log)
 
 
 def openings(gateway: Gateway) -> list[str]:

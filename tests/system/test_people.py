@@ -80,7 +80,7 @@ def test_a_call_reaches_people_with_a_link_to_acknowledge(gateway: Gateway) -> N
     with webhook(machine) as received:
         gateway.bench("set", point="wc.cord", closed=False)
         until(lambda: received, what="the message")
-    found = re.search(r"https://gateway\.example(/[^\s\"\\]+)", json.dumps(received[0]))
+    found = re.search(r"https://gateway\.example(/m/[^\s\"\\]+)", json.dumps(received[0]))
     assert found is not None, f"the link, for which notify reads its key: {received[0]}"
     status, _, text = gateway.page.ask("GET", found[1])
     assert status == 200, f"and so does the page: {text}"

@@ -58,7 +58,7 @@ def test_the_watchdog_is_armed_after_a_reload(gateway: Gateway) -> None:
     until(lambda: digest(gateway) != before, what="the new configuration")
     taken_over(gateway, pid)
     gateway.machine.ok("kill", "-STOP", str(pid))
-    until(lambda: gateway.restarts()["control"] == 1, 30, "the watchdog ends what hangs")
+    until(lambda: gateway.restarts()["control"] == 1, what="the watchdog ends what hangs")
     until(lambda: gateway.pid("control") not in (0, pid))
     gateway.opens()
 
