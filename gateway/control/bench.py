@@ -59,9 +59,18 @@ class Wrong(ValueError):
 
 
 class Bench:
-    """``do`` is called in the panel's thread; journeys are made in the controller's."""
+    """``do`` is called in the panel's thread; journeys are made in the controller's. ``flush`` has
+    the journal written: by the bench's clock what waits there is due after a journey."""
 
-    def __init__(self, world: World, controller: Controller, inbox: Inbox, clock: Clock) -> None:
+    def __init__(
+        self,
+        world: World,
+        controller: Controller,
+        inbox: Inbox,
+        clock: Clock,
+        flush: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._flush = flush
         self._world = world
         self._controller = controller
         self._inbox = inbox
@@ -158,6 +167,7 @@ class Bench:
             return {"now_ms": self._clock.now_ms()}
         finally:
             self._clock.go_on()
+            self._flush()
 
     def _live_until(self, target: Ms) -> None:
         for _ in range(STEPS_MOST):

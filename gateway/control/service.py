@@ -216,7 +216,9 @@ class Service:
             editor.reload(BY_SIGNAL)
         bench = None
         if settings.world is not None:
-            bench = Bench(settings.world, self._controller, self._inbox, self._clock)
+            bench = Bench(
+                settings.world, self._controller, self._inbox, self._clock, self._journal.flush
+            )
         plan = settings.plan
         self._desk = Desk(
             controller=self._controller,

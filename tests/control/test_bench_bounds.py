@@ -12,7 +12,7 @@ from drivers.simulated.world import Meter
 from gateway.control.bench import Bench
 from gateway.control.controller import Controller
 from gateway.control.inbox import Inbox
-from tests.control.control_bench import Time
+from tests.control.control_bench import Rig, Time
 
 
 class World:
@@ -77,3 +77,24 @@ def test_a_value_that_is_no_number_of_a_computer_is_refused() -> None:
 )
 def test_a_journey_of_more_than_ten_years_is_refused(what: str, args: dict[str, object]) -> None:
     assert set(asked(World(), what, **args)) == {"error"}
+
+
+def test_after_a_journey_what_waits_in_the_journal_is_written() -> None:
+    """By the bench's clock its minute is over; by the journal's, hardly a second."""
+    flushed: list[bool] = []
+    rig = Rig()
+    rig.controller.begin(0)
+    world = simulated.Runtime(rig.clock.now_ns, plays=False)
+    bench = Bench(
+        cast("Any", world), rig.controller, rig.inbox, rig.clock, lambda: flushed.append(True)
+    )
+    answers: list[Mapping[str, Any]] = []
+    bench.do("show", {}, answers.append)
+    assert flushed == []
+    bench.do("travel", {"by_ms": 120_000}, answers.append)
+    task = rig.inbox.take(0)
+    while not callable(task):
+        task = rig.inbox.take(0)
+    task(0)
+    assert answers[-1]["ok"]
+    assert flushed == [True]
