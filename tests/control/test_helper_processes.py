@@ -24,12 +24,14 @@ def refuse(_more: int) -> int:
 
 
 def test_the_settings_are_answered_where_niceness_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
     monkeypatch.setattr(os, "nice", refuse)
-    monkeypatch.setattr(sys, "stdin", io.StringIO('{"do": "show", "actor": "web:1"}'))
+    monkeypatch.setattr(
+        sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"do": "show", "actor": "web:1"}'))
+    )
     assert overlaid.main(BENCH, tmp_path, 1_795_215_600_000) == 0
-    assert json.loads(capsys.readouterr().out)["status"] == "accepted"
+    assert json.loads(capsysbinary.readouterr().out)["status"] == "accepted"
 
 
 @pytest.mark.parametrize("leaving", ["starting", "reloading", "stopping"])
