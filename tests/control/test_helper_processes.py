@@ -28,7 +28,7 @@ def test_the_settings_are_answered_where_niceness_is_refused(
 ) -> None:
     monkeypatch.setattr(os, "nice", refuse)
     monkeypatch.setattr(
-        sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"do": "show", "actor": "web:1"}'))
+        sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"do": "show", "actor": "web:1"}'), "utf-8")
     )
     assert overlaid.main(BENCH, tmp_path, 1_795_215_600_000) == 0
     assert json.loads(capsysbinary.readouterr().out)["status"] == "accepted"

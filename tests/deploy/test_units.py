@@ -97,4 +97,5 @@ def test_the_first_contact_of_the_page_starts_notify() -> None:
     assert f"PathChanged={plans.overlay(Path('/var/lib/portier'))}\n" in text
     assert "Unit=portier-notify.service" in text
     installer = (UNITS.parent / "install.sh").read_text()
-    assert installer.count("portier-notify.path") == 2, "enabled and started"
+    assert 'paths="portier-notify.path ' in installer
+    assert installer.count("$units $paths") == 2, "enabled and started"
