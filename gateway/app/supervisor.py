@@ -185,7 +185,7 @@ class Supervisor:
         word = b""
         with contextlib.suppress(BlockingIOError):
             while True:
-                word = self._heard.recv(1000)
+                word = self._heard.recv(1000, socket.MSG_DONTWAIT)
                 self._has_run = True
         return word
 
