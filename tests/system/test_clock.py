@@ -40,5 +40,6 @@ def test_steps_of_the_clock_stop_nothing(gateway: Gateway) -> None:
         )
         gateway.opens()
         until(lambda: gateway.page.ask("GET", "/health/live")[0] == 200)
-    assert gateway.restarts() == dict.fromkeys(gateway.restarts(), 0)
+    ends = [e["MESSAGE"] for e in machine.log("portier-link")][-20:]
+    assert gateway.restarts() == dict.fromkeys(gateway.restarts(), 0), ends
     gateway.ready()
