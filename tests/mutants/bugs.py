@@ -190,14 +190,14 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a contact that is found closed after a fault was pressed",
         CONTACT,
-        "(initial or contact.active is False)",
-        "contact.active is not True",
+        "before = contact.first if contact.active is None else contact.active",
+        "before = bool(contact.active)",
     ),
     Bug(
-        "a button held at the start is not seen",
+        "a button pressed right after the start is not seen",
         CONTACT,
-        "(initial or contact.active is False)",
-        "(contact.active is False)",
+        "before = contact.first if contact.active is None else contact.active",
+        "before = contact.active",
     ),
     Bug(
         "deadlines are lived late",
@@ -438,8 +438,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a mark vouches for what waits for its time",
         BOOK,
-        "{key: self._stored(key, lane) for key, lane in changed.items()}",
-        "{key: lane.through for key, lane in changed.items()}",
+        "ledger.mark(key, self._stored(key, new), now_ms)",
+        "ledger.mark(key, new.through, now_ms)",
     ),
     Bug(
         "what waited and comes again is two points",
