@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from rich.markup import escape
 
 from gateway.app import console as c
 from gateway.app.console import AsJson, State
+from gateway.journal.schema import DAMAGED
 
 record = typer.Typer(no_args_is_help=True, help="What the store did not take: list, send again.")
 
@@ -166,7 +166,7 @@ def _needs_state(path: Path) -> Iterator[None]:
     """Say what is wrong when the state file cannot be read or written."""
     try:
         yield
-    except sqlite3.Error as error:
+    except DAMAGED as error:
         c.fail(f"{path}: {error}. Run this as root, on the machine that records.")
 
 

@@ -24,6 +24,7 @@ from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.core.facts import KINDS
+from gateway.journal.schema import DAMAGED
 from gateway.settings.model import Settings
 from gateway.settings.model_link import Record
 from gateway.settings.secrets import Secret, SecretError
@@ -179,7 +180,7 @@ def _sqlite(record: Record, state: Path) -> Iterator[Finding]:
             "store: SQLite cannot be read by this user", "sudo portier doctor", str(error)
         )
         return
-    except (sqlite3.Error, OSError) as error:
+    except (*DAMAGED, OSError) as error:
         denied = "unable to open" in str(error)
         make = unknown if denied else no
         yield make(

@@ -172,8 +172,7 @@ def _link(settings: Settings, config: Path, state: Path) -> int:
 
 
 def _record(settings: Settings, config: Path, state: Path) -> int:
-    import sqlite3
-
+    from gateway.journal.schema import DAMAGED
     from gateway.recorder.main import RecorderSettings, run
     from gateway.recorder.state import StateInUseError
     from gateway.recorder.subscribe import BrokerSettings
@@ -198,7 +197,7 @@ def _record(settings: Settings, config: Path, state: Path) -> int:
     except StateInUseError as error:
         sys.stderr.write(f"record: {error}\n")
         return 1
-    except sqlite3.Error as error:
+    except DAMAGED as error:
         # whoever looks after it starts it again; until then the broker and the journal keep all
         sys.stderr.write(f"record: the state in {state / 'record'} cannot be used: {error}\n")
         return 1

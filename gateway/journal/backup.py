@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 from gateway.journal import recovery
-from gateway.journal.schema import LANE_INDEX, VERSION, new_id, uri
+from gateway.journal.schema import DAMAGED, LANE_INDEX, VERSION, new_id, uri
 
 PAGES_PER_STEP = 256
 
@@ -48,7 +48,7 @@ def backup(source: Path, target: Path, progress: Callable[[float], None] = lambd
         recovery.sync(part)
         part.rename(target)
         recovery.sync(target.parent)
-    except (sqlite3.Error, OSError) as error:
+    except (*DAMAGED, OSError) as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         raise BackupError(str(error)) from error
@@ -100,7 +100,7 @@ def restore(backup_file: Path, target: Path) -> str:
         recovery.sync(ready)
         ready.rename(recovery.side(target, ".salvaged"))
         recovery.finish(target)
-    except (sqlite3.Error, OSError) as error:
+    except (*DAMAGED, OSError) as error:
         with contextlib.suppress(OSError):
             ready.unlink(missing_ok=True)
         raise BackupError(str(error)) from error

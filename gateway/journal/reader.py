@@ -26,7 +26,7 @@ from typing import Any, TypeVar
 
 from gateway.core.facts import KINDS, LANES, Json, Lane
 from gateway.core.machine import Ms, UtcMs
-from gateway.journal.schema import LANE_INDEX, uri
+from gateway.journal.schema import DAMAGED, LANE_INDEX, uri
 from gateway.wire import Row
 
 READ_WITHIN_MS = 2_000
@@ -153,7 +153,7 @@ class Reader:
                     return work(connection)
                 finally:
                     connection.execute("ROLLBACK")
-            except (sqlite3.Error, OSError) as error:
+            except (*DAMAGED, OSError) as error:
                 if isinstance(error, sqlite3.OperationalError) and self._clock.over:
                     raise ReadTooLong(f"interrupted after {self._within_ms} ms") from error
                 self._drop()

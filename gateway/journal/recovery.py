@@ -66,10 +66,10 @@ def inspect(path: Path) -> str:
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
             return ""  # its creation was cut short: there is nothing in it yet
         meta = dict(connection.execute("SELECT key, value FROM meta WHERE key <> 'kept'"))
-    except sqlite3.DatabaseError as error:
+    except schema.DAMAGED as error:
         if isinstance(error, sqlite3.OperationalError) and "no such" not in str(error):
             raise
-        return str(error)
+        return str(error) if isinstance(error, sqlite3.Error) else "the schema is not text"
     finally:
         used = _used_frames(side(path, "-shm"))
         connection.close()

@@ -61,6 +61,11 @@ CREATE TABLE audit (
 """
 
 
+DAMAGED = (sqlite3.Error, UnicodeDecodeError)
+"""What reading a damaged file may raise: SQLite's words about a broken schema hold its bytes, and
+those need not be UTF-8."""
+
+
 class UnknownSchema(sqlite3.DatabaseError):
     """The file is in order for SQLite, but it is not a journal that we know."""
 

@@ -17,6 +17,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from gateway.journal.schema import DAMAGED
 from gateway.recorder.points import Point, Series, probe_point
 from gateway.recorder.store import BadPointsError, Rejected, StoreDownError, bisect, nothing
 
@@ -91,10 +92,10 @@ class SqliteStore:
                 ],
             )
             db.execute("COMMIT")
-        except (OverflowError, UnicodeError) as error:
+        except (OverflowError, UnicodeEncodeError) as error:
             self.close()
             raise BadPointsError(f"sqlite: {error}") from error
-        except sqlite3.Error as error:
+        except DAMAGED as error:
             self.close()
             raise StoreDownError(f"sqlite: {error}") from error
 
@@ -129,7 +130,7 @@ class SqliteStore:
             self.close()
         try:
             self._open()
-        except sqlite3.Error as error:
+        except DAMAGED as error:
             self.close()
             raise StoreDownError(f"sqlite: {error}") from error
         return self._id

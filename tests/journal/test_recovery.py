@@ -18,6 +18,7 @@ from gateway.core.facts import Fact
 from gateway.journal import audit, recovery, schema
 from gateway.journal.audit import AuditEntry
 from gateway.journal.pages import Pages
+from gateway.journal.reader import JournalUnavailable, Reader
 from gateway.journal.schema import PAGE_BYTES
 from gateway.journal.store import Store
 from tests.journal.journal_desk import UTC_OFFSET_MS, Desk, answers, opened, read, reading, work
@@ -445,3 +446,20 @@ def test_files_that_are_set_aside_have_a_size_together(
     recovery.finish(path)
     left = list(path.parent.glob("*.broken-*"))
     assert [file.stat().st_size for file in left] == [9_000]
+
+
+def test_a_schema_that_is_no_text_is_damage(tmp_path: Path) -> None:
+    """SQLite's words about it hold its bytes, which Python could not decode: nobody expected
+    that error, and the process ended again and again."""
+    path = tmp_path / "journal.sqlite"
+    store = Store(path, "boot-1")
+    store.close(clean=True)
+    whole = sqlite3.connect(path)
+    whole.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole.close()
+    data = path.read_bytes()
+    at = data.index(b"CREATE TABLE meta")
+    path.write_bytes(data[:at] + b"CREATE \x9c\xff\xfe" + data[at + 10 :])
+    assert recovery.inspect(path) == "the schema is not text"
+    with pytest.raises(JournalUnavailable):
+        Reader(path).head_row()
