@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pwd
 import selectors
 import socket
 import struct
@@ -34,6 +33,7 @@ from typing import Literal, Protocol
 
 from gateway.core.effects import Reply, Send
 from gateway.core.events import Issuer
+from gateway.panel import rights
 from gateway.panel.address import short
 from gateway.panel.messages import (
     MAX_LIFE_MS,
@@ -43,12 +43,10 @@ from gateway.panel.messages import (
     CommandMessage,
     DeliveredTold,
     Forget,
-    HeartbeatTold,
     Hello,
     Malformed,
     MalformedField,
     Message,
-    PointTold,
     Refused,
     Role,
     SettingsAsked,
@@ -129,8 +127,8 @@ class _Bucket:
 @dataclass(slots=True, eq=False)
 class _Client:
     sock: socket.socket
+    uid: int
     user: str
-    may_speak_for_others: bool
     since: float
     lines: _Bucket
     commands: _Bucket
@@ -362,12 +360,12 @@ class Server:
         sock.setblocking(False)
         pid_uid_gid = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         _, uid, _ = struct.unpack("3i", pid_uid_gid)
-        user = _user(uid)
+        user = rights.user_name(uid)
         now = self._clock()
         client = _Client(
             sock,
+            uid,
             user,
-            _is_service(uid, user),
             now,
             _Bucket(LINES_PER_S, LINES_BURST, now),
             _Bucket(COMMANDS_PER_S, COMMANDS_BURST, now),
@@ -433,10 +431,10 @@ class Server:
 
     def _take(self, client: _Client, message: Message) -> None:
         if isinstance(message, Hello):
+            if not rights.may_be(message.role, client.uid, client.user, os.getuid()):
+                raise Malformed(f"{message.role}: not the role of the user {client.user}")
             client.role = message.role
             if message.role == "notify":
-                if not client.may_speak_for_others:
-                    raise Malformed("notify: a service only")
                 self._handler.told(message)
             self._dirty = True
             self._snapshot_at = float("-inf")
@@ -445,20 +443,18 @@ class Server:
                 self._queue(client, self._farewell)
         elif client.role is None:
             raise Malformed("say hello first")
+        elif refusal := rights.refusal(
+            client.role, message, speaks_for_itself=client.role == "cli"
+        ):
+            raise Malformed(refusal)
         elif isinstance(message, CommandMessage):
             self._command(client, message)
         elif isinstance(message, Bench):
             self._bench(client, message)
         elif isinstance(message, SettingsAsked):
             self._settings(client, message)
-        elif isinstance(message, AuditNote | Forget | Refused) and _speaks_for_itself(client):
+        elif isinstance(message, AuditNote | Forget | Refused) and client.role == "cli":
             self._handler.told(replace(message, actor=f"cli:{client.user}"))
-        elif isinstance(message, PointTold) and (
-            client.role != "link" or not client.may_speak_for_others
-        ):
-            raise Malformed("for link only")
-        elif isinstance(message, DeliveredTold | HeartbeatTold) and client.role != "notify":
-            raise Malformed("for notify only")
         else:
             self._handler.told(message)
             self._dirty = True
@@ -466,10 +462,8 @@ class Server:
     def _command(self, client: _Client, message: CommandMessage) -> None:
         command = message.command
         issuer = command.issuer
-        if issuer.via == "cli" or _speaks_for_itself(client):
+        if client.role == "cli":
             issuer = Issuer(f"cli:{client.user}", "cli")
-        elif issuer.via == "link" and client.role != "web":
-            raise Malformed("link: only the page reads the links of messages")
         latest = int(self._clock() * 1000) + MAX_LIFE_MS
         command = replace(command, issuer=issuer, expires_ms=min(command.expires_ms, latest))
         refusal = ""
@@ -493,9 +487,6 @@ class Server:
 
     def _settings(self, client: _Client, message: SettingsAsked) -> None:
         """The page has asked whether this is an admin; nobody else may speak for one."""
-        if client.role != "web" or not client.may_speak_for_others:
-            raise Malformed("settings: for the page only")
-
         self._handler.settings(
             message, lambda result: self._answer(client, {"type": "reply", **result}, message.id)
         )
@@ -676,19 +667,3 @@ class Server:
         for command in [key for key, who in self._asked.items() if who is client]:
             del self._asked[command]
             self._answers.pop(command, None)
-
-
-def _speaks_for_itself(client: _Client) -> bool:
-    return client.role == "cli" or not client.may_speak_for_others
-
-
-def _user(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
-
-
-def _is_service(uid: int, user: str) -> bool:
-    """May this peer name somebody else as the actor? The roles may; a person may not."""
-    return uid in (0, os.getuid()) or user == "portier" or user.startswith("portier-")

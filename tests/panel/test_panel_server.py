@@ -12,17 +12,20 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from gateway.core.effects import Reply, Send
 from gateway.panel import client as c
 from gateway.panel import messages as m
+from gateway.panel import rights
 from gateway.panel import server as s
 from gateway.panel.client import ControlAway, NotTaken, PanelClient, ask, command, snapshot
 
+MAY_BE = rights.may_be
 ME = pwd.getpwuid(os.getuid()).pw_name
 
 
@@ -53,6 +56,12 @@ class Desk:
     def snapshot(self) -> Mapping[str, object]:
         self.snapshots += 1
         return dict(self.state)
+
+    def settings(
+        self, message: m.SettingsAsked, answer: Callable[[Mapping[str, object]], None]
+    ) -> None:
+        self.news.append(message)
+        answer({"status": "refused", "reason": "not_written"})
 
     def gone(self, role: m.Role) -> None:
         self.left.append(role)
@@ -218,17 +227,86 @@ def test_the_page_may_name_its_user_and_the_terminal_may_not(
 ) -> None:
     opening(join("web"), "c1")
     opening(join("cli"), "c2")
-    opening(join("web"), "c3", via="cli")
-    eventually(lambda: len(desk.commands) == 3)
+    eventually(lambda: len(desk.commands) == 2)
     issuers = {message.command.id: message.command.issuer.name for message in desk.commands}
-    assert issuers == {"c1": "web:3", "c2": f"cli:{ME}", "c3": f"cli:{ME}"}
+    assert issuers == {"c1": "web:3", "c2": f"cli:{ME}"}
+    page = join("web")
+    opening(page, "c3", via="cli")
+    assert page.hear("error")["reason"] == "via: web does not speak for cli"
 
 
-def test_a_person_may_speak_for_nobody_else(
+@pytest.mark.parametrize("role", ["web", "link", "notify", "record"])
+def test_a_client_cannot_choose_its_role(
+    desk: Desk, join: Callable[..., Peer], monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    """What a client claims was believed: any member of the group could be link or the page."""
+    monkeypatch.setattr(rights, "user_name", lambda _uid: "erika")
+    monkeypatch.setattr(rights, "may_be", partial(as_uid, 1001))
+    peer = join(role)
+    assert peer.hear("error")["reason"] == f"{role}: not the role of the user erika"
+    assert peer.hear() == {"type": "closed"}
+    assert desk.news == []
+    opening(join("cli"))
+    eventually(lambda: bool(desk.commands))
+
+
+def as_uid(uid: int, role: m.Role, _uid: int, user: str, own_uid: int) -> bool:
+    return MAY_BE(role, uid, user, own_uid or 990)
+
+
+def test_the_user_of_a_role_has_that_role(
     desk: Desk, join: Callable[..., Peer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(s, "_is_service", lambda uid, user: False)
-    peer = join("web")
+    monkeypatch.setattr(rights, "user_name", lambda _uid: "portier-notify")
+    monkeypatch.setattr(rights, "may_be", partial(as_uid, 991))
+    assert join("link").hear("error")["reason"] == "link: not the role of the user portier-notify"
+    join("notify")
+    eventually(lambda: desk.news == [m.Hello("notify")])
+
+
+def test_every_message_says_whose_it_is() -> None:
+    kinds = set(get_args(m.Message)) - {m.Hello}
+    assert rights.SENDERS.keys() == kinds
+    assert set(rights.USERS.values()) | {"cli"} == set(get_args(m.Role))
+
+
+OURS: dict[str, dict[str, object]] = {
+    "sent": {"type": "sent", "lane": "urgent", "seq": 1},
+    "recorded": {"type": "recorded", "recorder": "main", "journal": "j", "lanes": {}},
+    "link": {"type": "link", "connected": True},
+    "clock": {"type": "clock", "monotonic_ms": 1, "utc_ms": 1, "trusted": True},
+    "point": {
+        "type": "point",
+        "point": "wc.window",
+        "active": True,
+        "fresh": True,
+        "monotonic_ms": 1,
+    },
+    "delivered": {"type": "delivered", "delivery": "wc-1#1", "ok": True},
+    "heartbeat": {"type": "heartbeat", "ok": True},
+    "forget": {"type": "forget", "actor": "web:1", "user": "web:3"},
+    "audit": {"type": "audit", "actor": "web:1", "action": "user_add", "detail": {}},
+    "settings": {"type": "settings", "id": "s", "actor": "web:1", "do": "show", "args": {}},
+}
+
+
+@pytest.mark.parametrize("role", ["web", "link", "notify", "record", "cli"])
+@pytest.mark.parametrize("kind", OURS)
+def test_a_message_is_taken_from_its_own_role_only(
+    desk: Desk, join: Callable[..., Peer], kind: str, role: str
+) -> None:
+    message = m.parse(m.encode(OURS[kind]))
+    peer = join(role)
+    peer.say(OURS[kind])
+    if role in rights.SENDERS[type(message)]:
+        eventually(lambda: any(type(news) is type(message) for news in desk.news))
+    else:
+        assert peer.hear("error")["reason"].startswith("for ")
+        assert not any(type(news) is type(message) for news in desk.news)
+
+
+def test_a_person_may_speak_for_nobody_else(desk: Desk, join: Callable[..., Peer]) -> None:
+    peer = join("cli")
     opening(peer, "c1")
     peer.say({"type": "audit", "actor": "web:1", "action": "user_add", "detail": {}})
     eventually(lambda: bool(desk.commands) and bool(desk.news))
@@ -293,9 +371,9 @@ def test_a_malformed_field_is_answered_and_the_connection_goes_on(
     assert peer.hear("error") == {"type": "error", "reason": "heard_ms: an integer", "id": ""}
     peer.say({"type": "link", "connected": True, "heard_ms": 5})
     eventually(lambda: m.LinkTold(True, "", 5) in desk.news)
-    opening(peer, "c7", args={"door": 3})
+    opening(peer, "c7", args={"door": 3}, via="mqtt")
     assert peer.hear("error")["id"] == "c7"
-    opening(peer, "c8")
+    opening(peer, "c8", via="mqtt")
     eventually(lambda: [one.command.id for one in desk.commands] == ["c8"])
 
 
@@ -473,14 +551,6 @@ def test_nobody_else_answers_for_notify(
     assert desk.news == []
 
 
-def test_a_person_is_not_notify(
-    desk: Desk, join: Callable[..., Peer], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(s, "_is_service", lambda _uid, _user: False)
-    assert join("notify").hear()["reason"] == "notify: a service only"
-    assert desk.news == []
-
-
 @pytest.mark.parametrize(("role", "taken"), [("web", True), ("notify", False), ("link", False)])
 def test_only_the_page_speaks_for_the_link_of_a_message(
     role: str, taken: bool, desk: Desk, join: Callable[..., Peer]
@@ -492,7 +562,7 @@ def test_only_the_page_speaks_for_the_link_of_a_message(
         eventually(lambda: len(desk.commands) == 1)
         assert desk.commands[0].command.issuer.name == "link:caretaker"
     else:
-        assert peer.hear("error")["reason"].startswith("link: only the page")
+        assert peer.hear("error")["reason"].startswith(("via: ", "for "))
 
 
 # --- one client costs no other ------------------------------------------------------------
@@ -501,7 +571,7 @@ def test_only_the_page_speaks_for_the_link_of_a_message(
 def test_a_client_that_floods_is_read_more_slowly_and_nobody_else_is(
     panel: s.Server, desk: Desk, join: Callable[..., Peer]
 ) -> None:
-    flood, other = join("record"), join("web")
+    flood, other = join("link"), join("web")
     line = m.encode({"type": "sent", "lane": "urgent", "seq": 1})
     flood.sock.setblocking(False)
     began = time.monotonic()
@@ -639,7 +709,6 @@ def test_everybody_hears_that_it_ends(
     panel: s.Server, join: Callable[..., Peer], role: str, reason: str
 ) -> None:
     peer = join(role)
-    peer.say({"type": "refused", "name": "x", "reason": "y", "via": "cli"})  # after the hello
     eventually(lambda: any(c.role == role for c in panel._clients.values()))
     panel.announce(reason)  # type: ignore[arg-type]  # one of both
     panel.close()
