@@ -44,6 +44,7 @@ _SENSORS: Mapping[str, tuple[str | None, str]] = {
 _NAMES: Mapping[str, Mapping[str, str]] = {
     "de": {
         "open": "Öffnen", "mode": "Betriebsart", "request": "Anfragen",
+        "schedule": "Zurück zum Wochenplan",
         "call": "Notruf", "seen": "Notruf gesehen", "leak": "Wasser",
         "occupancy": "Belegung", "alarms": "Meldungen", "trouble": "Störung",
         "temperature_c": "{0}: Temperatur", "humidity_percent": "{0}: Luftfeuchte",
@@ -51,6 +52,7 @@ _NAMES: Mapping[str, Mapping[str, str]] = {
     },
     "en": {
         "open": "Open", "mode": "Mode", "request": "Requests",
+        "schedule": "Back to the schedule",
         "call": "Emergency call", "seen": "Call seen", "leak": "Water",
         "occupancy": "Occupancy", "alarms": "Alarms", "trouble": "Trouble",
         "temperature_c": "{0}: temperature", "humidity_percent": "{0}: humidity",
@@ -174,6 +176,10 @@ def _door(topics: Topics, id: str, door: Mapping[str, Any], names: Names) -> Fou
         "p": "select", "name": names["mode"], "cmd_t": f"{command}/mode",
         "cmd_tpl": _envelope(mode="{{ value }}"), "stat_t": state,
         "val_tpl": "{{ value_json.mode }}", "options": list(MODES), "ent_cat": "config",
+    }  # fmt: skip
+    yield f"door-{id}-schedule", {
+        "p": "button", "name": names["schedule"], "cmd_t": f"{command}/mode",
+        "cmd_tpl": _envelope(mode="schedule"), "ic": "mdi:calendar-clock", "ent_cat": "config",
     }  # fmt: skip
     yield f"door-{id}-request", {
         "p": "event", "name": names["request"],

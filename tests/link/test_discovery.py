@@ -155,6 +155,7 @@ def test_what_is_unknown_is_unavailable() -> None:
     [
         ("door-side.west-open", "PRESS", "open_door", {"door": "side.west", "reason": ""}),
         *(("door-front-mode", mode, "set_mode", {"door": "front", "mode": mode}) for mode in MODES),
+        ("door-front-schedule", "PRESS", "set_mode", {"door": "front", "mode": "schedule"}),
         ("room-wc-seen", "PRESS", "acknowledge_call", {"call": "wc"}),
     ],
 )
