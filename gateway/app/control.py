@@ -154,7 +154,9 @@ def _reload(options: Options, settings: Settings, left_out: tuple[str, ...]) -> 
     same = new.cached.digest == settings.digest and new.overlay_problems == left_out
     if same and settings.fresh(now_utc_ms):
         return Reload("the configuration has not changed", settings.digest)
-    return Reload("the new configuration takes over", new.cached.digest, restart=True)
+    cached = new.cached
+    text = "the new configuration takes over"
+    return Reload(text, cached.digest, restart=True, plan=cached.plan)
 
 
 def _edit(options: Options, clock: Clock, asked: Mapping[str, object]) -> Mapping[str, object]:

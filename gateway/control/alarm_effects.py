@@ -70,6 +70,9 @@ ALARM_EFFECTS: Mapping[str, AlarmEffect] = {
     "egress_untrusted": AlarmEffect(_NOTHING, "as configured"),
     "wiring_untrusted": AlarmEffect(_NOTHING, "the terminal works; its signal could be forged"),
     "overlay_broken": AlarmEffect(_NOTHING, "the configuration in the file applies"),
+    "call_orphaned": AlarmEffect(
+        _NOTHING, "its room is configured no more; the alarm goes on telling people"
+    ),
     "journal_full": AlarmEffect(("journal",), "what happens is not stored"),
     WATCH: AlarmEffect(_NOTHING, "about what is watched, not about a promise"),
 }

@@ -35,6 +35,8 @@ from gateway.core.events import Delivered, JournalState
 from gateway.core.facts import Lane
 from gateway.core.machine import Ms, UtcMs
 from gateway.core.plan import BuildingPlan
+from gateway.core.rooms import deserted
+from gateway.core.state import Building
 from gateway.journal import machine
 from gateway.journal.writer import ROUTINE_WAIT_MS, AuditEntry, Committed, Journal
 
@@ -383,11 +385,13 @@ class Service:
         )
 
     def _reload_now(self, by: str) -> None:
-        """In the editor's thread."""
-        found = self._reload()
-        self._log.say("error" if found.problems else "info", found.text, problems=found.problems)
+        """In the editor's thread; whether a call stands is seen in the loop's."""
+        read = self._reload()
 
         def task(now: Ms) -> None:
+            found = _unless_deserting(read, self._controller.view[0])
+            level = "error" if found.problems else "info"
+            self._log.say(level, found.text, problems=found.problems)
             outcome = "refused" if found.problems else "accepted"
             detail = "\n".join(found.problems)[:2000]
             self._controller.audit(AuditEntry(by, "reload", found.digest, outcome, now, detail))
@@ -423,6 +427,20 @@ def _remedy(state: Path, error: OSError) -> str:
     )
 
 
+def _unless_deserting(found: Reload, building: Building) -> Reload:
+    """A configuration without the room of a standing call is refused: nothing could end it."""
+    if not found.restart or found.plan is None:
+        return found
+    problems = tuple(
+        f"rooms: {room}: an emergency call stands there, and the new configuration has no such "
+        "room with a cord: go there and end the call first, then reload"
+        for room in deserted(building, found.plan)
+    )
+    if not problems:
+        return found
+    return Reload("the new configuration is refused, the old one stays", found.digest, problems)
+
+
 @dataclass(frozen=True, slots=True)
 class Reload:
     """What came of reading the configuration again."""
@@ -431,3 +449,5 @@ class Reload:
     digest: str = ""
     problems: tuple[str, ...] = ()
     restart: bool = False
+    plan: BuildingPlan | None = None
+    """The building that would take over."""

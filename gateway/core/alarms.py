@@ -57,9 +57,13 @@ ALARM_KINDS: Final[Mapping[str, Severity]] = {
     "egress_untrusted": "notice",
     "wiring_untrusted": "urgent",
     "overlay_broken": "fault",
+    "call_orphaned": "emergency",
     "journal_full": "urgent",
 }
 """Kind -> severity. A watched point brings its own: its kind is ``watch:<id>``."""
+
+UNTIL_SEEN: Final = frozenset({"call_orphaned"})
+"""What nothing but a person ends: nobody measures whether it still stands."""
 
 SHELF_LIMIT_MS: Ms = 7 * 24 * 3_600_000
 STORM_MS: Ms = 60_000
@@ -276,8 +280,14 @@ def _acknowledge(alarms: Alarms, event: AcknowledgeAlarm, now: Ms) -> Step[Alarm
     if alarm.acknowledged_by is not None:
         return _answer(Step(alarms), event, "merged")
     by = event.issuer.name
-    fact = Fact("alarm_acknowledged", alarm.id, now, {"by": by, "command": event.id})
-    return _answer(_put(alarms, replace(alarm, acknowledged_by=by), (fact,)), event, "accepted")
+    facts: tuple[Fact, ...] = (
+        Fact("alarm_acknowledged", alarm.id, now, {"by": by, "command": event.id}),
+    )
+    seen = replace(alarm, acknowledged_by=by)
+    if alarm.kind in UNTIL_SEEN and alarm.standing:
+        seen, gone = _clear(seen, now)
+        facts += gone
+    return _answer(_put(alarms, seen, facts), event, "accepted")
 
 
 def _shelve(alarms: Alarms, event: ShelveAlarm, now: Ms) -> Step[Alarms]:

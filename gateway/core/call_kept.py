@@ -55,6 +55,14 @@ def read(plan: RoomPlan, kept: Json) -> Call:
     )
 
 
+def standing(kept: Json) -> str:
+    """The id of the call that stood when this was kept; empty: none did, or it was a test."""
+    record = _read_record(kept.get("call")) if isinstance(kept, dict) else None
+    if record is None or record.test or record.state == "quiet":
+        return ""
+    return record.id
+
+
 def shown(call: Call, offset_ms: int | None) -> dict[str, Json]:
     """The call as people see it, without the messages about it."""
     record = call.record

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar, get_args
 
 from gateway.core import rooms, tally
-from gateway.core.alarms import ALARM_KINDS, Alarm, listed
+from gateway.core.alarms import ALARM_KINDS, UNTIL_SEEN, Alarm, listed
 from gateway.core.events import MODES
 from gateway.core.facts import Json
 from gateway.core.machine import UtcMs
@@ -80,6 +80,8 @@ def healed(building: Building, alarm: Alarm) -> bool:  # noqa: PLR0911 - a table
     A machine that sees the condition again raises it again. One that has seen nothing yet
     says nothing, and silence is no proof of health."""
     subject, kind = alarm.subject, alarm.kind
+    if kind in UNTIL_SEEN:
+        return False
     if kind.startswith("watch:"):
         one = building.watches.get(kind.removeprefix("watch:"))
         return one is None or one.known

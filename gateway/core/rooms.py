@@ -57,6 +57,10 @@ def restore(turn: Turn, was: Kept) -> None:
         step_call(turn, room, call.Restored(call_kept.read(one.plan, entries.get(room))))
         if turn.clock.offset_ms is not None:
             step_call(turn, room, call.ClockKnown(turn.clock.offset_ms))
+    for room, entry in entries.items():
+        name = "" if room in turn.calls else call_kept.standing(entry)
+        if name:
+            turn.orphaned(room, name)
     surroundings.restore(turn, was)
 
 
@@ -68,6 +72,14 @@ def kept(building: Building) -> dict[str, Json]:
         **surroundings.kept(building),
         **telling.kept(building),
     }
+
+
+def deserted(building: Building, after: BuildingPlan) -> list[str]:
+    """The rooms whose call stands and that ``after`` could not hear or end any more."""
+    there = {room.id for room in after.rooms if points_of(room)}
+    records = ((room, one.record) for room, one in building.calls.items())
+    standing = [room for room, record in records if record is not None and not record.test]
+    return [room for room in standing if room not in there]
 
 
 def healed(building: Building, room: str, kind: str) -> bool:

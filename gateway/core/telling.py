@@ -130,7 +130,10 @@ def _plan_of(turn: Turn, alarm: Alarm) -> EscalationPlan | None:
         deaf = alarm.kind in OF_CORD and alarm.subject in cords
         if (mine or deaf) and room.escalation is not None:
             return plan_named(plan, room.escalation)
-    return plan_named(plan, dict(plan.alarm_escalations).get(alarm.severity))
+    found = plan_named(plan, dict(plan.alarm_escalations).get(alarm.severity))
+    if found is None and alarm.kind == "call_orphaned":  # its own chain is known by the room only
+        return next(iter(plan.escalations), None)
+    return found
 
 
 def _told_of(plan: BuildingPlan, alarm: Alarm) -> dict[str, Json]:

@@ -500,6 +500,10 @@ class Turn:
                 kind, detail = condition
                 self._raise(subject, self._kind(subject, kind), detail)
 
+    def orphaned(self, room: str, call_id: str) -> None:
+        """A call stood before the restart, and its room is configured no more."""
+        self._raise(room, "call_orphaned", call_id)
+
     def _kind(self, subject: str, kind: str) -> str:
         """That a fire contact cannot be read is an alarm of its own."""
         fire = kind == "contact_unknown" and subject in self.index.fire_points

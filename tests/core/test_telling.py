@@ -7,8 +7,16 @@ from typing import cast
 
 import pytest
 
-from gateway.core import building, telling
-from gateway.core.events import AcknowledgeCall, CivilTime, ConfirmMessage, Delivered, JournalState
+from gateway.core import building, rooms, telling
+from gateway.core.events import (
+    AcknowledgeAlarm,
+    AcknowledgeCall,
+    CivilTime,
+    ConfirmMessage,
+    Delivered,
+    JournalState,
+    TestRoom,
+)
 from gateway.core.facts import Json
 from gateway.core.machine import Ms
 from gateway.core.plan import (
@@ -365,7 +373,8 @@ def test_an_alarm_of_before_is_told_only_when_it_is_seen_again() -> None:
 )
 def test_what_the_configuration_does_not_know_any_more_is_left_out(plan: BuildingPlan) -> None:
     kept = answered(pulled(), 1_100).kept()
-    assert Bench(plan, kept, levels=False).building.escalations == {}
+    chains = Bench(plan, kept, levels=False).building.escalations
+    assert [name for name in chains if not name.endswith("/call_orphaned")] == []
 
 
 def test_an_escalation_of_another_name_is_the_rooms() -> None:
@@ -391,3 +400,66 @@ def test_without_a_clock_everybody_is_on_duty() -> None:
     assert bench.sent[0].data["raised_utc_ms"] is None
     bench.at(2_000, CivilTime(OFFSET + HOUR, True))
     assert bench.building.escalations["wc-1"].messages[0].at_utc_ms == OFFSET + HOUR - 970
+
+
+# --- a call whose room is configured no more ----------------------------------------------
+
+WITHOUT_ROOM = replace(PLAN, rooms=())
+ORPHAN = "wc/call_orphaned"
+
+
+def orphaned(plan: BuildingPlan = WITHOUT_ROOM) -> Bench:
+    """Started without the room in which a call stood."""
+    return Bench(plan, kept=pulled().kept())
+
+
+def test_a_call_whose_room_is_no_more_is_an_emergency_and_is_told() -> None:
+    bench = orphaned(replace(WITHOUT_ROOM, alarm_escalations=(("emergency", "care"),)))
+    alarm = bench.building.alarms.by_id[ORPHAN]
+    assert (alarm.severity, alarm.detail, alarm.state) == ("emergency", "wc-1", "active")
+    bench.until(2_000)
+    assert sent(bench) == [f"caretaker: call_orphaned {ORPHAN}"]
+
+
+def test_without_a_chain_for_emergencies_it_is_told_by_the_first_there_is() -> None:
+    bench = orphaned()
+    bench.until(2_000)
+    assert sent(bench) == [f"caretaker: call_orphaned {ORPHAN}"]
+
+
+def test_a_call_whose_room_is_no_more_stands_over_restarts_until_somebody_acknowledges() -> None:
+    again = orphaned().restarted(later_ms=60_000).restarted(later_ms=60_000)
+    again.until(3_600_000)
+    assert again.building.alarms.by_id[ORPHAN].standing
+    again.sent.clear()
+    again.at(3_600_100, AcknowledgeAlarm("c", STAFF, 4_000_000, ORPHAN))
+    assert ORPHAN not in again.building.alarms.by_id
+    again.until(7_200_000)
+    assert [one for one in again.sent if one.about == ORPHAN] == []
+    assert ORPHAN not in again.restarted().building.alarms.by_id
+
+
+@pytest.mark.parametrize("state", ["raised", "acknowledged"])
+def test_a_configuration_without_the_room_of_a_standing_call_is_known(state: str) -> None:
+    bench = pulled()
+    if state == "acknowledged":
+        bench.at(2_000, AcknowledgeCall("c", STAFF, 5_000, "wc"))
+    without_cord = replace(PLAN, rooms=(replace(ROOM, cords=()),))
+    assert rooms.deserted(bench.building, WITHOUT_ROOM) == ["wc"]
+    assert rooms.deserted(bench.building, without_cord) == ["wc"]
+    assert rooms.deserted(bench.building, PLAN) == []
+
+
+def test_a_room_without_a_call_may_go() -> None:
+    bench = Bench(PLAN, {})
+    assert rooms.deserted(bench.building, WITHOUT_ROOM) == []
+    assert ORPHAN not in Bench(WITHOUT_ROOM, kept=bench.kept()).building.alarms.by_id
+
+
+def test_a_test_of_a_room_keeps_nothing_from_going() -> None:
+    bench = Bench(PLAN, {})
+    bench.at(500, TestRoom("t", STAFF, 9_000, "wc", 600_000))
+    bench.level(1_000, "wc.cord", True)
+    assert bench.building.calls["wc"].record is not None
+    assert rooms.deserted(bench.building, WITHOUT_ROOM) == []
+    assert ORPHAN not in Bench(WITHOUT_ROOM, kept=bench.kept()).building.alarms.by_id

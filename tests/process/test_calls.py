@@ -210,3 +210,24 @@ def test_nobody_can_end_a_call_over_the_panel(place: House) -> None:
     with pytest.raises(client.NotTaken):
         place.command("cancel_call", call="wc")
     assert call(place)["state"] == "raised"
+
+
+def test_a_room_with_a_standing_call_cannot_be_taken_out_of_the_configuration(
+    place: House,
+) -> None:
+    """A reload is refused with the reason; where a start cannot refuse, an emergency stands."""
+    control = place.control()
+    bring(place, "raised")
+    name = call(place)["id"]
+    text = place.config.read_text(encoding="utf-8")
+    place.config.write_text(text.replace("\n  wc:\n", "\n  ward:\n"), encoding="utf-8")
+    control.popen.send_signal(signal.SIGHUP)
+    until(lambda: control.said("rooms: wc: an emergency call stands there"))
+    assert call(place)["state"] == "raised"
+    control.kill()
+    control = place.control()
+    (alarm,) = [one for one in place.snapshot()["alarms"] if one["kind"] == "call_orphaned"]
+    assert (alarm["subject"], alarm["severity"], alarm["detail"]) == ("wc", "emergency", name)
+    done = place.command("acknowledge_alarm", alarm="wc/call_orphaned")
+    assert done["status"] == "accepted"
+    until(lambda: "wc/call_orphaned" not in [one["id"] for one in place.snapshot()["alarms"]])
