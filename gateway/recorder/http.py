@@ -230,20 +230,29 @@ class HttpStore:
 
     def _is_store(self, answer: Answer) -> bool:
         if answer.is_page or 300 <= answer.status < 400:
+            self._honest = False  # something else is in front of it: ask again who is there
             return False
         if answer.is_marked:
-            if not self.marked:
-                log.debug("store known by its header")
-            self.marked = True
+            self._know()
             return True
         return not self.marked and self._says_no()
 
+    def _know(self) -> None:
+        if not self.marked:
+            log.debug("store known by its header")
+        self.marked = True
+
     def _says_no(self) -> bool:
-        """Of a store without a header: whether it refuses a page that no store has. What says
-        yes to everything (the page of a hotel's network, a sink) is none."""
+        """Of an answer without a header, before the store is known: whether a page that no store
+        has is refused there, without a header too. What says yes to everything (the page of a
+        hotel's network, a sink) is no store; and where the store shows its header now, the
+        answer before was another's."""
         if not self._honest:
             answer = self._ask("GET", _NO_SUCH_PAGE)
-            self._honest = answer.status >= 400
+            if answer.is_marked:
+                self._know()
+                return False
+            self._honest = answer.status >= 400 and not answer.is_page
         return self._honest
 
     def close(self) -> None:

@@ -419,7 +419,7 @@ def test_an_influxdb_with_retention_of_its_own(tmp_path: Path, influx: Influx1) 
     assert "saves facts for 30 days" in short
     assert 'ALTER RETENTION POLICY "autogen" ON "portier" DURATION 730d' in findings[-1].remedy
     longer = "retention: {climate: 20 d, counts: 20 d, calls: 20 d, alarms: 20 d, doors: 20 d,\n"
-    longer += "  points: 20 d, gateway: 20 d, occupancy: 1 d}\n"
+    longer += "  points: 20 d, gateway: 20 d, deliveries: 20 d, occupancy: 1 d}\n"
     assert wrong(found(tmp_path, *sections, longer, about="store")) == []
 
 

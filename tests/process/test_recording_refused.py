@@ -107,17 +107,22 @@ PAGES = [
 ]
 
 
-@pytest.mark.parametrize("kind", ["influx1", "victoria"])
+@pytest.mark.parametrize(
+    ("kind", "known"), [("influx1", True), ("victoria", True), ("influx1", False)]
+)
 def test_whatever_answers_instead_of_the_store_every_fact_is_in_it_once(
-    tmp_path: Path, control: StandIn, kind: str
+    tmp_path: Path, control: StandIn, kind: str, known: bool
 ) -> None:
+    """``known``: whether the store has answered before something else does."""
     broker = Mosquitto(tmp_path)
     part, store, points = store_of(kind, tmp_path)
     assert isinstance(part, Influx1 | Victoria)
     with in_front_of(part.port) as (port, answers, asked):
         link, record = roles(tmp_path, broker, store.replace(str(part.port), str(port)))
         with running(broker, part, link, record), Stream(control) as stream:
-            stream.more(90)
+            if known:
+                stream.more(30)
+                eventually(points, 60, lambda: record.log()[-2000:])
             answers.extend(PAGES)
             stream.more(300)
             eventually(lambda: not answers, 100, lambda: record.log()[-2000:])

@@ -230,6 +230,35 @@ def test_a_store_that_was_known_by_its_header_is_never_something_without(
                 assert down.value.code == "not_the_store"
 
 
+@pytest.mark.parametrize("scheme", STORES)
+def test_a_yes_of_another_before_the_store_is_known_is_not_the_stores(
+    server: Server, tmp_path: Path, scheme: str
+) -> None:
+    """The store shows its header at the next question: what came without one was not its own."""
+    server.reply, server.page = (lambda path, body: (204, {}, b"")), (404, MARK, b"")
+    with store_at(server, scheme, tmp_path) as store:
+        with pytest.raises(StoreDownError) as down:
+            store.write(POINTS)
+        assert down.value.code == "not_the_store"
+
+
+@pytest.mark.parametrize("scheme", STORES)
+@pytest.mark.parametrize("between", ["200 with a page", "302 to a log-in"])
+def test_after_a_page_a_store_without_a_header_is_asked_again_who_it_is(
+    server: Server, tmp_path: Path, scheme: str, between: str
+) -> None:
+    server.reply, server.page = (lambda path, body: (204, {}, b"")), (404, {}, b"")
+    with store_at(server, scheme, tmp_path) as store:
+        assert store.write(POINTS) == []
+        server.reply = lambda path, body: NOT_THE_STORE[between]
+        with pytest.raises(StoreDownError):
+            store.write(POINTS)
+        server.reply, server.page = (lambda path, body: (204, {}, b"")), (302, {}, b"")
+        with pytest.raises(StoreDownError) as down:
+            store.write(POINTS)
+        assert down.value.code == "not_the_store"
+
+
 @pytest.mark.parametrize("body", [{"line": 3}, {"data": [{"line_number": 3}]}])
 def test_a_line_that_the_store_names_is_not_searched_for(
     server: Server, tmp_path: Path, body: dict[str, Any]
