@@ -38,7 +38,7 @@ def points(settings: Settings, shown: Mapping[str, Any] | None) -> Iterator[Find
     wrong = [
         f"{name} ({(point.get('faults') or ['unknown'])[0]})"
         for name, point in known.items()
-        if point.get("faults") or ("active" in point and point["active"] is None)
+        if point.get("faults") or not _is_known(point)
     ]
     missing = sorted(set(settings.points) - set(known))
     if missing:
@@ -55,6 +55,14 @@ def points(settings: Settings, shown: Mapping[str, Any] | None) -> Iterator[Find
         )
     elif not missing:
         yield yes(f"points: {len(known)} are known", "control's own snapshot, just now")
+
+
+def _is_known(point: Mapping[str, Any]) -> bool:
+    """Whether ``control`` has a level of a contact or relay, a value of each quantity of a meter."""
+    if point.get("kind") != "meter":
+        return "active" not in point or point["active"] is not None
+    quantities = (point.get("quantities") or {}).values()
+    return bool(quantities) and all(one.get("value") is not None for one in quantities)
 
 
 def _gpio(settings: Settings, *, running: bool) -> Iterator[Finding]:

@@ -166,6 +166,14 @@ def test_points_are_what_control_knows_of_them(config: Path) -> None:
     ((value, what),) = judged({"points": {"front.button": good}})
     assert (value, "front.activation" in what) == ("no", True)
     assert judged(None)[0][0] == "unknown"
+    meter = {"kind": "meter", "active": None, "raw": None, "faults": []}
+    for quantities, value in (
+        ({"temperature_c": {"value": 20.4}}, "yes"),
+        ({"temperature_c": {"value": 20.4}, "humidity_percent": {"value": None}}, "no"),
+        ({}, "no"),
+    ):
+        air = meter | {"quantities": quantities}
+        assert [it[0] for it in judged({"points": both | {"air": air}})] == [value]
 
 
 class Chips:
