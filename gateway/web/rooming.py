@@ -176,8 +176,9 @@ def _record(scene: Scene, record: Mapping[str, Any]) -> str:
     if record.get("test"):
         return w("call.record_test", time=time)
     after = {
-        name: w("call.never") if record.get(f"{key}_after_ms") is None
-        else w.ago(int(record[f"{key}_after_ms"]))
+        name: w(f"call.record_not_{name}") if record.get(f"{key}_after_ms") is None
+        # to the nearest second, as events and maintenance show it
+        else w(f"call.record_{name}", duration=w.ago(int(record[f"{key}_after_ms"]) + 500))
         for name, key in (
             ("seen", "acknowledged"), ("attended", "attended"), ("cancelled", "cancelled"),
         )

@@ -131,3 +131,20 @@ def test_a_test_does_not_look_like_a_call(web: Web) -> None:
     page = web.as_("staff").get("/", headers={"Accept-Language": "de"}).text
     assert '<p class="state test"><strong>Probe läuft</strong>' in page
     assert "state raised" not in page
+
+
+@pytest.mark.parametrize(
+    ("language", "line"),
+    [
+        ("de", "gesehen nach 10 s, Anwesenheit nicht gemeldet, abgestellt nach 24 s"),
+        ("en", "seen after 10 s, presence not reported, ended after 24 s"),
+    ],
+)
+def test_a_past_call_says_what_did_not_happen(web: Web, language: str, line: str) -> None:
+    past = {
+        "id": "wc-1", "raised_utc_ms": 1_714_557_600_000, "test": False,
+        "acknowledged_after_ms": 9_998, "attended_after_ms": None, "cancelled_after_ms": 24_019,
+    }  # fmt: skip
+    web.see(snapshot(rooms={"wc": room("WC", last_calls=[past])}))
+    page = web.as_("staff").get("/", headers={"Accept-Language": language}).text
+    assert line in page
