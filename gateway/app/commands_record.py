@@ -63,7 +63,8 @@ def aside(
             ids = None if acknowledge == "all" else _numbers(acknowledge.split(","))
             marked = recorded.mark(db, "acknowledged", ids)
             detail = {"recorder": _name_of(path), "ids": " ".join(map(str, marked[:100]))}
-            c.audit(state, "record_acknowledge", detail)
+            if marked:
+                c.audit(state, "record_acknowledge", detail)
             if as_json:
                 c.print_json({"acknowledged": marked})
             else:

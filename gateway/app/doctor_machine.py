@@ -58,7 +58,7 @@ def points(settings: Settings, shown: Mapping[str, Any] | None) -> Iterator[Find
 
 
 def _is_known(point: Mapping[str, Any]) -> bool:
-    """Whether ``control`` has a level of a contact or relay, a value of each quantity of a meter."""
+    """Whether ``control`` has its level, of a meter the value of each quantity."""
     if point.get("kind") != "meter":
         return "active" not in point or point["active"] is not None
     quantities = (point.get("quantities") or {}).values()

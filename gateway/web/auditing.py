@@ -69,10 +69,17 @@ def _detail(words: Words, detail: str) -> str:
     if isinstance(until := values.get("until_utc_ms"), int):
         parts.append(words("door.until", time=words.moment(until, ms=False)))
     if isinstance(lasts := values.get("for_ms"), int):
-        parts.append(words("audit.for", minutes=words.number(lasts / 60_000, 1)))
+        parts.append(words("audit.for", duration=_duration(words, lasts)))
     if isinstance(count := values.get("count"), int):
         key = "audit.more" if "window_ms" in values else "audit.refusals"
         parts.append(words(key, count=words.number(count, 0)))
     if reason := values.get("reason"):
         parts.append(f"„{reason}“" if words.language == "de" else f"“{reason}”")
     return ", ".join(parts)
+
+
+def _duration(words: Words, ms: int) -> str:
+    """In seconds below a minute: a relay is tested for one or two."""
+    return (
+        f"{words.number(ms / 1000, 1)} s" if ms < 60_000 else f"{words.number(ms / 60_000, 1)} min"
+    )

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 import time
 from pathlib import Path
 
 import pytest
 
+from gateway.app import commands_record
 from gateway.core.facts import Fact
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch
 from gateway.journal.writer import Journal
 from gateway.web import records
+from gateway.web.words import LANGUAGES, catalogue
 from tests.web.conftest import Web
 
 PATIENCE_S = 10
@@ -89,6 +92,25 @@ def test_it_says_who_did_what_to_which_door_and_how_it_ended(chain: Web) -> None
         assert said.casefold() in page.casefold()
     english = chain.as_("admin").get("/audit", headers={"Accept-Language": "en"}).text
     assert "The chain is intact (5 entries)." in english
+
+
+@pytest.mark.parametrize(
+    ("for_ms", "said"),
+    [(1_000, "für 1 s"), (90_000, "für 1,5 min"), (7_200_000, "für 120 min")],
+)
+def test_a_duration_is_shown_in_a_unit_that_fits(web: Web, for_ms: int, said: str) -> None:
+    write(web, AuditEntry("cli", "test_relay", "front", "accepted", 1, f'{{"for_ms": {for_ms}}}'))
+    page = web.as_("admin").get("/audit", headers={"Accept-Language": "de"}).text
+    assert said in page
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_action_of_the_command_line_has_words(language: str) -> None:
+    sources = Path(commands_record.__file__).parent.glob("commands_*.py")
+    text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
+    actions = set(re.findall(r'c\.audit\(\s*state, "(\w+)"', text))
+    assert {"user_add", "record_acknowledge"} <= actions
+    assert {one for one in actions if f"action.{one}" not in catalogue(language)} == set()
 
 
 @pytest.mark.parametrize("piece", [2, 2_000])
