@@ -107,7 +107,7 @@ class Words:
         return format_date(date.fromisoformat(iso), pattern, locale=self._locale)
 
     def lasting(self, ms: int) -> str:
-        """How long something is kept: in years, days or hours, whichever comes out even."""
+        """How long something is kept: in the unit of years to minutes that comes out even."""
         day = 86_400_000
         if ms == 365 * day:
             return self("lasting.year")
@@ -115,6 +115,8 @@ class Words:
             return self("lasting.years", count=ms // (365 * day))
         if ms % day == 0 and ms > day:
             return self("lasting.days", count=ms // day)
+        if ms < 3_600_000:
+            return self("lasting.minutes", count=self.number(ms / 60_000, 1))
         return self("lasting.hours", count=self.number(ms / 3_600_000, 1))
 
     def ago(self, ms: int) -> str:

@@ -133,3 +133,15 @@ def test_there_is_no_minus_zero(value: float) -> None:
     """frontend#15240."""
     assert Words("de", ZoneInfo("Europe/Berlin")).number(value) == "0"
     assert Words("en", ZoneInfo("Europe/Berlin")).number(-1.5) == "-1.5"
+
+
+@pytest.mark.parametrize(
+    ("ms", "said"),
+    [(600_000, "10 Minuten"), (86_400_000, "24 Stunden"), (31_536_000_000, "1 Jahr")],
+)
+def test_how_long_something_is_kept_is_said_in_a_unit_that_fits(ms: int, said: str) -> None:
+    assert Words("de", ZoneInfo("Europe/Berlin")).lasting(ms) == said
+
+
+def test_german_has_one_word_for_the_password() -> None:
+    assert [key for key, text in catalogue("de").items() if "Passwort" in str(text)] == []
