@@ -180,6 +180,8 @@ def test_a_contact_whose_secret_is_not_there_is_refused_with_the_remedy(house: W
     assert answer.status_code == 422
     assert "die Ablage night_url gibt es nicht; bitte die Adresse in" in answer.text
     assert "/secrets/night_url schreiben" in answer.text
+    assert 'name="name" type="text" value="night"' in answer.text  # nobody types it twice
+    assert 'name="secret" type="text" value="night_url"' in answer.text
     assert admin.get("/api/v1/settings").json()["version"] == "none"
     sections = {"contacts": {"desk": {"channels": [{"secret": "desk_url"}, {"secret": "b_url"}]}}}
     for way, tag in (("put", '"none"'), ("preview", "")):
@@ -243,18 +245,20 @@ def test_an_answer_that_shows_nothing_is_a_page_with_a_way_out(
         web.panel.answer = None
     shown = web.as_("admin").call(method, "/settings", data={"do": "undo"}, headers=HTML)
     assert shown.status_code == 503
-    assert "Doors and calls are not affected. Please try again" in shown.text
+    assert "is on the overview. Please try again" in shown.text
+    assert "not affected" not in shown.text  # that is not known while control is silent
     assert web.as_("admin").get("/api/v1/settings").json()["reason"] == "no_answer"
 
 
-def test_with_the_panel_away_the_page_says_that_doors_work(
+def test_with_the_panel_away_the_page_says_where_to_see_whether_doors_work(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gateway.web.house.SETTINGS_CONNECT_S", 0.0)
     web.away()
     shown = web.as_("admin").get("/settings", headers=HTML)
     assert shown.status_code == 503
-    assert "Doors and calls are not affected. Please try again" in shown.text
+    assert "is on the overview. Please try again" in shown.text
+    assert "not affected" not in shown.text  # that is not known while control is silent
     assert shown.headers["retry-after"] == "5"
 
 

@@ -75,7 +75,8 @@ async def change(  # noqa: PLR0911 - one line for each way it can end
     if do in (NEW, DROP):
         _whole(do, part, fields, sections, shown)
         answer = await site.house.settings("put", {"version": version, "sections": sections}, who)
-        return await _answered(request, site, who, answer, None, "settings.saved")
+        entered = _entered(part, fields) if do == NEW else None
+        return await _answered(request, site, who, answer, None, "settings.saved", entered)
     if not _PART.fullmatch(part):
         raise Problem(422, "malformed")
     form = rows.posted(fields, part, _kind(part))
@@ -103,8 +104,21 @@ async def change(  # noqa: PLR0911 - one line for each way it can end
     return await _answered(request, site, who, answer, form, "settings.saved")
 
 
+def _entered(part: str, fields: dict[str, str]) -> dict[str, str]:
+    """What was typed for a new contact or escalation, to be shown again where it is refused."""
+    if part == "contacts":
+        return {"contact": fields.get("name", ""), "secret": fields.get("secret", "")}
+    return {"escalation": fields.get("name", ""), "notify": fields.get("notify", "")}
+
+
 async def _answered(
-    request: Request, site: Site, who: Admin, answer: dict[str, Any], form: Form | None, note: str
+    request: Request,
+    site: Site,
+    who: Admin,
+    answer: dict[str, Any],
+    form: Form | None,
+    note: str,
+    entered: dict[str, str] | None = None,
 ) -> Response:
     if answer["status"] == "accepted":
         return _page(request, answer["settings"], note=note, good=True)
@@ -123,7 +137,7 @@ async def _answered(
     shown = await _show(request, site, who)
     note = "settings.wrong" if reason == "settings_wrong" else f"problem.{reason}"
     status = 409 if reason == "changed_meanwhile" else 422
-    return _page(request, shown, form, note=note, others=others, status=status)
+    return _page(request, shown, form, note=note, others=others, status=status, entered=entered)
 
 
 def _kind(part: str) -> str:
@@ -209,8 +223,10 @@ def _page(
     others: list[str] | None = None,
     status: int = 200,
     version: str = "",
+    entered: dict[str, str] | None = None,
 ) -> Response:
-    """``edited``: the form that was sent, as it was sent. ``version``: what it is based on."""
+    """``edited``: the form that was sent, as it was sent. ``version``: what it is based on.
+    ``entered``: what was typed for a new contact or escalation that was refused."""
     return page(
         request,
         "settings.html",
@@ -226,6 +242,8 @@ def _page(
             "note": note,
             "good": good,
             "others": others or [],
+            "entered": {"contact": "", "secret": "", "escalation": "", "notify": ""}
+            | (entered or {}),
             "addresses": [_address(request, one) for one in shown.get("addresses", ())],
         },
         status=status,
