@@ -53,7 +53,19 @@ def status(state: State, as_json: AsJson = False) -> None:
     if shown["alarms"]:
         c.out.print(_alarms(shown))
     else:
-        c.out.print("No alarms.")
+        c.out.print(_no_alarms(shown))
+
+
+def _no_alarms(shown: Mapping[str, Any]) -> str:
+    """A call is no alarm, and who reads only the last line must not miss it."""
+    rooms: Mapping[str, Any] = shown.get("rooms") or {}
+    calling = [
+        name
+        for name, one in rooms.items()
+        if (one.get("call") or {}).get("state", "quiet") != "quiet"
+    ]
+    where = ", ".join(calling)
+    return f"No alarms, but a call from {where}: portier call list" if calling else "No alarms."
 
 
 def _doors(shown: Mapping[str, Any]) -> Table:
@@ -250,6 +262,8 @@ def door_mode(
 ) -> None:
     """Override the schedule of a door until a time; `schedule` ends the override.
 
+    Without --until and --for it ends after `override_for:` of the configuration, 4 h otherwise.
+
     Examples: `portier door mode front hold_open --for 2h` · `portier door mode front schedule`
     """
     if until is not None and for_ is not None:
@@ -264,7 +278,10 @@ def door_mode(
         args["until_utc_ms"] = c.an_instant(until, ahead=True)
     if for_ is not None:
         args["for_ms"] = c.a_duration(for_)
-    c.ask(state, "set_mode", args, as_json, f"{name} is {mode}")
+    done = f"{name} follows its schedule" if mode == "schedule" else f"{name} is {mode}"
+    if until is not None or for_ is not None:
+        done += f" until {until}" if until is not None else f" for {for_}"
+    c.ask(state, "set_mode", args, as_json, done)
 
 
 @door.command("service")
@@ -292,7 +309,7 @@ def alarm_list(state: State, as_json: AsJson = False) -> None:
     elif shown["alarms"]:
         c.out.print(_alarms(shown))
     else:
-        c.out.print("No alarms.")
+        c.out.print(_no_alarms(shown))
 
 
 @alarm.command("acknowledge")

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from gateway.app.commands_live import _guarantees
+from gateway.app.commands_live import _guarantees, _no_alarms
 from tests.page.fake import guarantee
 
 NOW = 10_000_000
@@ -56,3 +56,10 @@ def test_what_was_set_aside_is_named() -> None:
     )
     assert "recorder_aside, 70 points set aside" in found["recording"]
     assert "3 set aside: a/[b]: too large" in found["forwarding"]
+
+
+def test_a_call_is_named_where_there_are_no_alarms() -> None:
+    quiet, calls = {"call": {"state": "quiet"}}, {"call": {"state": "raised"}}
+    assert _no_alarms({}) == "No alarms."
+    assert _no_alarms({"rooms": {"wc": quiet, "hall": {"call": None}}}) == "No alarms."
+    assert "a call from bath" in _no_alarms({"rooms": {"wc": quiet, "bath": calls}})

@@ -12,7 +12,7 @@ import pytest
 from gateway.web import house as house_module
 from gateway.web.guarantees import GUARANTEES, value_of
 from gateway.web.house import House
-from tests.page.fake import alarm, contact, door, guarantee, now_ms, room
+from tests.page.fake import alarm, called, contact, door, guarantee, now_ms, room
 from tests.web.conftest import FakePanel, Web, snapshot
 
 MARKS = {"yes": "✓", "no": "✗", "unknown": "?", "absent": "–"}
@@ -155,6 +155,25 @@ def test_without_control_no_cord_and_no_point_is_in_order(web: Web, gone: Any) -
     scene = web.site.scene("de", None)
     assert [(point.known, point.active) for point in scene.points] == [(False, False)]
     assert not any(good for one in scene.rooms for *_, good in one.cords)
+
+
+@pytest.mark.parametrize("path", ["/", "/alarms"])
+def test_no_alarms_is_said_only_of_what_is_known(web: Web, path: str) -> None:
+    client = web.as_("staff")
+
+    def page() -> str:
+        return str(client.call("GET", path).text)
+
+    none = "Keine offenen Meldungen." if path == "/" else "Keine Meldungen."
+    web.see(snapshot())
+    assert none in page()
+    web.see(snapshot(rooms={"wc": room("WC", call=called())}))
+    assert none not in page()
+    assert "Keine weiteren Meldungen." in page()
+    away(web)
+    assert "Ob es Meldungen gibt, ist nicht bekannt." in page()
+    assert none not in page()
+    assert "Keine weiteren" not in page()
 
 
 def test_before_control_was_heard_the_api_says_unknown(web: Web) -> None:
