@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from pathlib import Path
 from typing import Annotated
 
@@ -106,9 +107,13 @@ def check(
     for hint in settings.hints:
         c.out.print(f"hint: {hint}", markup=False, soft_wrap=True)
     c.out.print(
-        f"{file} is in order: {len(settings.points)} points, {len(settings.doors)} doors",
+        f"{file} is in order: {_count(settings.points, 'point')}, {_count(settings.doors, 'door')}",
         markup=False,
     )
+
+
+def _count(things: Sized, name: str) -> str:
+    return f"{len(things)} {name}" if len(things) == 1 else f"{len(things)} {name}s"
 
 
 def doctor(config: Config, state: State, as_json: AsJson = False) -> None:

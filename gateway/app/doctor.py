@@ -43,7 +43,7 @@ def examine(config: Path, state: Path, within_s: float = WITHIN_S) -> list[Findi
         settings = load.settings(config, state, need=("mqtt", "record", "web"))
     except SettingsError as error:
         wrong = no(
-            f"configuration: {len(error.problems)} errors",
+            f"configuration: {len(error.problems)} error{'s' * (len(error.problems) != 1)}",
             f"portier check {config}",
             str(error.problems[0]) if error.problems else "",
         )

@@ -112,7 +112,7 @@ def test_wrong_usage_is_2(tmp_path: Path) -> None:
 
 def test_a_good_configuration_passes() -> None:
     result = portier("check", BENCH)
-    assert (result.exit_code, "is in order" in result.output) == (0, True)
+    assert (result.exit_code, "is in order: 16 points, 1 door\n" in result.output) == (0, True)
 
 
 def test_a_wrong_configuration_is_78_with_all_errors(tmp_path: Path) -> None:
