@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 
 from gateway.journal.audit import ChainEntry
@@ -43,12 +44,17 @@ def said(site: Site, words: Words, entry: ChainEntry) -> Said:
     )
 
 
+_CHECKSUM = re.compile("[0-9a-f]{64}")
+
+
 def _subject(site: Site, words: Words, subject: str) -> str:
     kind, _, id = subject.partition(":")
     if kind == "web":
         return site.name_of(subject, words)
     if kind == "token":
         return id
+    if _CHECKSUM.fullmatch(subject):
+        return subject[:8]  # of a configuration, as the events show it
     door = site.house.door(subject)
     return str(door["name"]) if door else site.options.terminals.name(words, subject)
 

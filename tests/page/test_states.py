@@ -65,6 +65,16 @@ CONTRAST = """
 """
 
 
+WIDE_STACKS = """
+    () => [...document.querySelectorAll(".scroll")].filter((region) => {
+        const table = region.querySelector("table.stack");
+        return table && getComputedStyle(table).display === "block"
+            && region.scrollWidth > region.clientWidth + 1;
+    }).map((region) => region.getAttribute("aria-label"))
+"""
+"""Tables whose cells are put below each other, so that nobody has to push them to the side."""
+
+
 def barriers(page: Page, *, without: str = "") -> list[str]:
     """What axe finds, ``without`` one of its rules."""
     if not page.evaluate("Boolean(window.axe)"):
@@ -97,6 +107,8 @@ def faults(page: Page, widths: tuple[int, ...] = WIDTHS, *, forced: bool = True)
     def note(look: str, without: str = "") -> None:
         found.extend(f"{look}: {text}" for text in barriers(page, without=without))
         found.extend(f"{look}: too small: {text}" for text in page.evaluate(TOO_SMALL))
+        wide_stacks = page.evaluate(WIDE_STACKS)
+        found.extend(f"{look}: has to be pushed to the side: {name}" for name in wide_stacks)
         if wide := overflow(page):
             found.append(f"{look}: {wide} px too wide")
 

@@ -50,7 +50,7 @@ def chain(web: Web) -> Web:
         AuditEntry(anna, "open_door", "front", "refused: mode_off", 1, '{"command": "c"}'),
         AuditEntry(anna, "set_mode", "front", "accepted", 2, '{"mode": "night"}'),
         AuditEntry("cli", "user_role", anna, "done", 3, '{"role": "view"}'),
-        AuditEntry("system:reload", "reload", "c0ffee", "accepted", 4),
+        AuditEntry("system:reload", "reload", "c0ffee" * 10 + "cafe", "accepted", 4),
         AuditEntry("mqtt:ha", "something_new", "front", "accepted", 5, "not json"),
     )
     return web
@@ -90,6 +90,7 @@ def test_it_says_who_did_what_to_which_door_and_how_it_ended(chain: Web) -> None
         "Rolle geändert", "not json", "<td>Kommandozeile</td>", "<td>Gateway: reload</td>",
     ):  # fmt: skip
         assert said.casefold() in page.casefold()
+    assert "<td>c0ffeec0</td>" in page
     english = chain.as_("admin").get("/audit", headers={"Accept-Language": "en"}).text
     assert "The chain is intact (5 entries)." in english
 
