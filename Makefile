@@ -34,6 +34,7 @@ $(VENV)/.test: requirements-test.lock $(VENV)/.run
 setup: $(VENV)/.run ## Set up .venv; afterwards .venv/bin/portier is there
 
 run: setup ## Start the bench building: simulated points, broker, recorder, page
+	@[ '$(STATE)$(PORT)' = state ] || echo 'In another terminal first: export PORTIER_STATE=$(STATE)$(if $(PORT), PORT=$(PORT))'
 	@exec env $(if $(PORT),PORT=$(PORT)) $(BIN)/portier run --config config/bench.yaml --state $(STATE)
 
 check: $(VENV)/.test ## Lint, types, imports: seconds
