@@ -52,6 +52,8 @@ class Keeps(Protocol):
 
     def flush(self) -> None: ...
 
+    def look(self) -> None: ...
+
 
 class Looks(Protocol):
     """What the desk wants of :class:`gateway.control.eye.Eye`."""
@@ -392,6 +394,7 @@ class Desk:
         if self._cursors_at is not None and kernel - self._cursors_at < CURSORS_EVERY_MS:
             return
         self._cursors_at = kernel
+        self._journal.look()
         with _unreadable():
             if not self._knows_cursors:
                 found = self._eye.cursors()

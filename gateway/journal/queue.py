@@ -151,6 +151,11 @@ class Queue:
             if self._due_ms is not None:
                 self._wake(now_ms)
 
+    def wake(self, at_ms: Ms) -> None:
+        """There is something to do at ``at_ms``, though nothing may wait."""
+        with self.changed:
+            self._wake(at_ms)
+
     def _wait_ms(self, now_ms: Ms) -> Ms:
         wait_ms = self._routine_wait_ms
         return min(wait_ms, FIRST_WAIT_MS) if now_ms < self._hasty_until_ms else wait_ms

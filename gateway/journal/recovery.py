@@ -138,6 +138,25 @@ def salvage(
     return recovered
 
 
+def copy_out(path: Path, connection: sqlite3.Connection) -> None:
+    """Write what an open journal holds into a file beside ``path``, for :func:`finish` to put in
+    place: its own file was removed or replaced while it was open.
+
+    Raises :class:`OSError` and :class:`sqlite3.Error` when there is no room for it.
+    """
+    building = side(path, ".salvage")
+    for ending in ("", "-wal", "-shm", "-journal"):
+        side(building, ending).unlink(missing_ok=True)
+    os.close(os.open(building, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640))
+    try:
+        connection.execute("VACUUM INTO ?", (str(building),))
+        sync(building)
+        building.rename(side(path, ".salvaged"))
+    except BaseException:
+        building.unlink(missing_ok=True)
+        raise
+
+
 def finish(path: Path) -> None:
     """Put a completed salvage in place, if there is one, and set the broken file aside."""
     done = side(path, ".salvaged")

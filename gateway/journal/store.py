@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -93,12 +94,31 @@ class Store:
             )
             try:
                 self._last.execute("SELECT count(*) FROM meta").fetchone()
+                self._files = self._named()
             except BaseException:
                 self._last.close()
                 raise
         except BaseException:
             self.connection.close()
             raise
+
+    def _named(self) -> list[tuple[int, int] | None]:
+        """Which files have the names of this journal now; ``None``: none has it."""
+        found: list[tuple[int, int] | None] = []
+        for ending in ("", "-wal", "-shm"):
+            try:
+                status = os.stat(f"{self.path}{ending}")
+            except FileNotFoundError:
+                found.append(None)
+            else:
+                found.append((status.st_dev, status.st_ino))
+        return found
+
+    @property
+    def in_place(self) -> bool:
+        """Whether the open files still have their names. What is written to one that was removed
+        or replaced is gone when it is closed. Any thread; raises :class:`OSError`."""
+        return self._named() == self._files
 
     def close(self, *, clean: bool) -> None:
         """Close the file; ``clean`` leaves the mark of an orderly stop. Never raises."""

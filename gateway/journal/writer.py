@@ -13,6 +13,7 @@ without a fact's name instead of being held back.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 import time
@@ -188,6 +189,13 @@ class Journal:
         behind_ms = now_ms - self._fact_now_ms()  # a bench's clock may have been moved forward
         return max(0, _now_ms() + behind_ms - due_ms)
 
+    def look(self) -> None:
+        """Notice a file that was removed or replaced; its thread then puts it in place again."""
+        store = self._store
+        with contextlib.suppress(OSError):
+            if store is not None and not store.in_place:
+                self._queue.wake(_now_ms())
+
     def flush(self) -> None:
         """Write what waits now: somebody is about to read it."""
         self._queue.flush(_now_ms())
@@ -251,6 +259,8 @@ class Journal:
         while not self._closing:
             self._turn()
         deadline_ms = _now_ms() + CLOSE_WITHIN_MS
+        if self._store is not None:
+            self._misplaced(self._store)
         while self._unwritten() and _now_ms() < deadline_ms:
             if self._store is None:
                 self._open()
@@ -295,7 +305,7 @@ class Journal:
     def _write(self) -> bool:
         """Write one transaction's worth; false when the disk did not take it."""
         store = self._store
-        if store is None:
+        if store is None or self._misplaced(store):
             return False
         work = self._writing = self._queue.take(MOST_FACTS, None if self._closing else _now_ms())
         before = store.head
@@ -311,6 +321,30 @@ class Journal:
         self._writing = None
         self._pages += 4 + len(numbered) // 8
         self._done(store, numbered, work)
+        return True
+
+    def _misplaced(self, store: Store) -> bool:
+        """Whether the file was removed or replaced while it was open. What it holds is copied
+        then, put in its place when it is opened again, and whatever lies there is set aside."""
+        from gateway.journal import recovery
+
+        try:
+            if store.in_place:
+                return False
+            self._tell("journal_unavailable")
+            recovery.copy_out(self._path, store.connection)
+        except (sqlite3.Error, OSError) as error:
+            self._give_up_replies()
+            self._tell(_reason(error))
+            if not damaged(error):  # else there is nothing to copy: begin anew
+                self._not_before_ms = _now_ms() + SALVAGE_AGAIN_MS
+                self._queue.wake(self._not_before_ms)
+                return True
+        store.close(clean=False)
+        self._store = None
+        self._queue.add(
+            Batch((_recovered("removed", store.head.row, 0, self._fact_now_ms()),)), _now_ms()
+        )
         return True
 
     def _done(self, store: Store, numbered: list[Numbered], work: Work) -> None:

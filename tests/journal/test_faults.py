@@ -7,13 +7,13 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from gateway.core.effects import Reply
-from gateway.journal import writer
+from gateway.journal import recovery, writer
 from gateway.journal.audit import AuditEntry
 from tests.journal.journal_desk import Desk, answers, opened, read, reading
 
@@ -215,3 +215,85 @@ def test_a_folder_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
     desk.until(lambda: desk.rows)
     desk.close()
     assert desk.states == ["journal_unavailable", ""]
+
+
+def _remove(path: Path) -> None:
+    for ending in ("", "-wal", "-shm"):
+        Path(f"{path}{ending}").unlink()
+
+
+def _replace(path: Path) -> None:
+    other = Desk(path.with_name("other.sqlite"), boot="boot-0").start()
+    other.append(opened(7))
+    other.until(lambda: other.rows)
+    other.close()
+    path.with_name("other.sqlite").rename(path)
+
+
+@pytest.mark.parametrize(
+    "takes",
+    [
+        _remove,
+        lambda path: path.unlink(),
+        lambda path: Path(f"{path}-wal").unlink(),
+        lambda path: path.rename(path.with_name("moved.sqlite")),
+        _replace,
+    ],
+    ids=["all", "file", "wal", "moved", "replaced"],
+)
+@pytest.mark.parametrize("when", ["before a fact", "at rest", "before the end"])
+def test_a_file_that_is_removed_while_it_is_open_loses_nothing(
+    path: Path, takes: Callable[[Path], object], when: str
+) -> None:
+    desk = Desk(path).start()
+    desk.append(opened(1), kept={"at": 1})
+    desk.until(lambda: desk.rows)
+    journal = desk.commits[-1].journal
+    takes(path)
+    if when == "before a fact":
+        desk.append(opened(2))
+        desk.until(lambda: len(desk.facts("door_opened")) == 2)
+    elif when == "at rest":
+        desk.journal.look()
+    if when != "before the end":
+        desk.until(lambda: desk.facts("journal_recovered"))
+        assert desk.states[-1] == ""
+    desk.close()
+    again = Desk(path, boot="boot-2").start()
+    assert again.journal.kept(10.0) == {"at": 1}
+    assert again.journal.was_clean
+    again.close()
+    reader = read(path)
+    assert reader.journal_id() == journal
+    rows = reader.after_row(0, 100)
+    assert [row.kind for row in rows if row.kind == "door_opened"] == ["door_opened"] * (
+        2 if when == "before a fact" else 1
+    )
+    assert answers(reader)["urgent"] == ["row"] * reader.heads()["urgent"]
+    recovered = [row for row in rows if row.kind == "journal_recovered"]
+    assert [row.data["reason"] for row in recovered] == ["removed"]
+
+
+def test_without_room_for_the_copy_the_open_file_waits_for_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "SALVAGE_AGAIN_MS", 20)
+    inner, tries = recovery.copy_out, []
+
+    def copy_out(path: Path, connection: sqlite3.Connection) -> None:
+        tries.append(path)
+        if len(tries) < 3:
+            raise OSError(28, "No space left on device")
+        inner(path, connection)
+
+    monkeypatch.setattr(recovery, "copy_out", copy_out)
+    desk = Desk(path).start()
+    desk.append(opened(1))
+    desk.until(lambda: desk.rows)
+    _remove(path)
+    desk.append(opened(2))
+    desk.until(lambda: len(desk.facts("door_opened")) == 2)
+    assert "journal_full" in desk.states
+    assert desk.states[-1] == ""
+    desk.close()
+    assert len([row for row in read(path).after_row(0, 100) if row.kind == "door_opened"]) == 2
