@@ -17,6 +17,7 @@ from gateway.control.eye import Cursors
 from gateway.control.guarantees import Guarantees, LinkSeen, Observed, RecorderSeen
 from gateway.control.inbox import Inbox
 from gateway.control.points import Points
+from gateway.core.deliveries import Way
 from gateway.core.events import CommandRefused, Delivered, Issuer
 from gateway.core.facts import Json, Lane
 from gateway.core.machine import Ms, UtcMs
@@ -116,6 +117,8 @@ class Desk:
         self._link: m.LinkTold | None = None
         self._link_since_ms: Ms = clock.now_ms()
         self._notify = False
+        self._notify_at: int | None = None
+        self._broken: frozenset[Way] = frozenset()
         self._heartbeat_failed = False
         # Instants of this process and its peers, by the kernel's clock: a bench may travel.
         self._heartbeat_at: int | None = None
@@ -174,8 +177,8 @@ class Desk:
                 self._on_link(message)
             case m.PointTold():
                 self._point(message)
-            case m.Hello("notify"):
-                self._notify = True
+            case m.Hello("notify") | m.NotifyTold():
+                self._notify_works(message)
             case m.DeliveredTold(delivery, ok, reason):
                 self._inbox.post(Delivered(delivery, ok, reason))
             case m.HeartbeatTold(ok):
@@ -215,7 +218,7 @@ class Desk:
         if role == "link":
             self._on_link_left()
         elif role == "notify":
-            self._notify = False
+            self._notify, self._broken = False, frozenset()
 
     def snapshot(self) -> Mapping[str, object]:
         building, _ = self._controller.view
@@ -252,6 +255,11 @@ class Desk:
     def _point(self, told: m.PointTold) -> None:
         if self._listeners is not None:
             self._listeners.tell(told)
+
+    def _notify_works(self, told: m.Hello | m.NotifyTold) -> None:
+        self._notify, self._notify_at = True, self._clock.kernel_ms()
+        if isinstance(told, m.NotifyTold):
+            self._broken = frozenset(told.broken)
 
     def _heart(self, ok: bool) -> None:
         self._heartbeat_failed = not ok
@@ -297,6 +305,7 @@ class Desk:
 
         read = self._read_at is not None and kernel - self._read_at <= CURSORS_VOID_MS
         known = read or self._far_is_nothing()
+        overdue_ms = self._journal.overdue_ms(now)
         return Observed(
             now_ms=now,
             building=building,
@@ -305,18 +314,20 @@ class Desk:
             is_open=self._points.is_open,
             journal=self.journal_id,
             journal_reason=self.journal_reason,
-            overdue_ms=self._journal.overdue_ms(now),
+            overdue_ms=overdue_ms,
             mqtt=self._mqtt,
             link=self._link_seen(at),
             backlog=_behind(self._heads, self._sent) if self._mqtt else 0,
-            oldest_unsent_ms=self._far[0],
-            oldest_urgent_ms=self._far[1] if known else None,
+            oldest_unsent_ms=max(self._far[0], overdue_ms),  # what is not stored is not sent
+            oldest_urgent_ms=max(self._far[1], overdue_ms) if known else None,
             recorders=tuple(self._recorder(name, at, kernel) for name in self._recorders),
             behind=_behind(self._heads, self._least()),
             recorded_until_utc_ms=self._far[2],
             trusted=self._controller.trust.trusted,
             clock_seen_ms=now if self._own_clock else at(self._clock_at),
             notify=self._notify,
+            notify_ms=at(self._notify_at),
+            broken=self._broken,
             heartbeat_every_ms=self._heartbeat_every_ms,
             heartbeat_ok_ms=at(self._heartbeat_at),
             heartbeat_failed=self._heartbeat_failed,

@@ -39,6 +39,8 @@ KEEPALIVE_MS: Ms = 60_000
 """Where ``link`` has not said which one it has agreed with the broker."""
 HEALTH_MS: Ms = 30_000
 """How often ``link`` publishes its health."""
+NOTIFY_VOID_MS: Ms = 30_000
+"""``notify`` says every 10 s that it works."""
 MESSAGES_VOID_MS: Ms = 8 * 86_400_000
 CLOCK_VOID_MS: Ms = 60_000
 """The time service is asked every 10 s."""
@@ -86,7 +88,8 @@ class Observed:
     ``turned_ms``: the last full turn of the loop; ``answered_ms``: the loop answered a question
     that went the way of commands; ``is_open``: whether the driver has this point open;
     ``oldest_urgent_ms``: age of the oldest urgent fact that is not sent, ``None`` while that
-    cannot be read; ``heartbeat_every_ms``: 0 where there shall be none."""
+    cannot be read; ``notify_ms``: when ``notify`` last said that it works; ``broken``: the ways
+    whose address it cannot read; ``heartbeat_every_ms``: 0 where there shall be none."""
 
     now_ms: Ms
     building: Building
@@ -107,6 +110,8 @@ class Observed:
     trusted: bool = False
     clock_seen_ms: Ms | None = None
     notify: bool = False
+    notify_ms: Ms | None = None
+    broken: frozenset[Way] = frozenset()
     heartbeat_every_ms: Ms = 0
     heartbeat_ok_ms: Ms | None = None
     heartbeat_failed: bool = False
@@ -327,11 +332,17 @@ def _messages(wiring: Wiring, seen: Observed) -> Finding:
     for alarm in seen.building.alarms.by_id.values():
         if alarm.standing and breaks(alarm.kind, "messages"):
             return Finding("no", alarm.kind, alarm.subject)
+    if not seen.fresh(seen.notify_ms, NOTIFY_VOID_MS):
+        return Finding("unknown", "notify_silent", evidence_ms=seen.notify_ms)
     return _worst(_chain(name, ways, seen) for name, ways in wiring.chains.items())
 
 
 def _chain(name: str, ways: tuple[Way, ...], seen: Observed) -> Finding:
-    """One way whose newest attempt has arrived is enough; one never tried says nothing."""
+    """One way whose newest attempt has arrived is enough; one never tried says nothing, and one
+    whose address cannot be read is none."""
+    ways = tuple(way for way in ways if way not in seen.broken)
+    if not ways:
+        return Finding("no", "no_address", name)
     tried = [seen.building.deliveries.get(way) for way in ways]
     evidence_ms = latest(seen.building.deliveries, ways)
     if any(one is not None and one.ok for one in tried):
@@ -529,10 +540,14 @@ GUARANTEES: tuple[Guarantee, ...] = (
         {
             "no_contact": "a room has a call and nobody to be told of it",
             "notify_away": "the notify role is not connected",
+            "no_address": "no address of a chain can be read now",
             "delivery_failed": "the newest attempt by every way of a chain has failed",
             "nobody_told": "a call or an alarm has reached nobody",
         },
-        {"no_delivery": "nobody of a chain was reached within 8 days, or a way was never tried"},
+        {
+            "notify_silent": "the notify role has said nothing for 30 s: it hangs",
+            "no_delivery": "nobody of a chain was reached within 8 days, or a way was never tried",
+        },
         _messages,
     ),
     Guarantee(

@@ -28,6 +28,8 @@ GIVE_UP_S = 10.0
 ANSWER_KEPT_S = 15.0
 """An answer that cannot be given is tried so long; after that ``control`` has gone on."""
 WAIT_S = 0.5
+ALIVE_EVERY_S = 10.0
+"""How often ``control`` is told that this loop turns, and which addresses cannot be read."""
 
 Sender = Callable[[str, Text, Callable[[str], None]], None]
 """Hands a text over to an address and calls back, from any thread, with what failed or nothing."""
@@ -66,6 +68,7 @@ class Notify:
     """Number -> (delivery, when it is given up)."""
     _unanswered: list[tuple[float, dict[str, object]]] = field(default_factory=list)
     _number: int = 0
+    _alive_at: float = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop."""
@@ -93,6 +96,21 @@ class Notify:
                 del self._under_way[number]
                 self._answer(delivery, "timeout")
         self._repeat(now)
+        if now - self._alive_at >= ALIVE_EVERY_S and self.panel.send(
+            {"type": "notify", "broken": self._broken()}
+        ):
+            self._alive_at = now
+
+    def _broken(self) -> list[list[str | int]]:
+        """The channels whose address cannot be read now: no message can go there."""
+        found: list[list[str | int]] = []
+        for receiver, channels in self.addresses.items():
+            for channel, read in enumerate(channels):
+                try:
+                    read()
+                except AddressError:
+                    found.append([receiver, channel])
+        return found
 
     # --- one message ----------------------------------------------------------------------
 

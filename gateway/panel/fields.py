@@ -101,5 +101,22 @@ def pairs(raw: Raw, key: str, most: int) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
+def numbered(raw: Raw, key: str, most: int) -> tuple[tuple[str, int], ...]:
+    """A list of at most ``most`` pairs of a text and a number from 0; absent: none."""
+    value = raw.get(key)
+    if value is None:
+        return ()
+    if not isinstance(value, list) or len(value) > most:
+        raise wrong(raw, key, f"a list of at most {most} pairs")
+    found = []
+    for one in value:
+        match one:
+            case [str(name), int(number)] if type(number) is int and 0 <= number < 2**53:
+                found.append((name[:MAX_TEXT], number))
+            case _:
+                raise wrong(raw, key, "pairs of a text and a number")
+    return tuple(found)
+
+
 def maybe(raw: Raw, key: str, read: Callable[[Raw, str], int]) -> int | None:
     return None if raw.get(key) is None else read(raw, key)

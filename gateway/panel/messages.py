@@ -4,7 +4,8 @@ A client says ``hello`` with its role first. Then it may send commands, what bec
 events (``sent``, ``recorded``), what it knows of the clock and the broker, audit entries,
 and on a bench what a person at the terminal strip would do. ``control`` answers with
 ``snapshot``, ``rows``, ``reply`` and ``bench``. ``notify`` hears of messages only (``send``)
-and says what became of each (``delivered``), and of the heartbeat.
+says what became of each (``delivered``) and of the heartbeat, and every 10 s that it works
+(``notify``).
 
 :func:`parse` takes one line of a client and gives a typed message. It raises
 :class:`MalformedField` for a field that is not as it should be, which is answered with an error,
@@ -33,6 +34,7 @@ from gateway.panel.fields import (
     integer,
     maybe,
     number,
+    numbered,
     pairs,
     table,
     text,
@@ -44,7 +46,7 @@ from gateway.wire import read_json
 __all__ = [
     "COMMANDS", "MAX_LIFE_MS", "MAX_TEXT", "AuditNote", "Bench", "BrokerLimits", "ClockTold",
     "CommandMessage", "DeliveredTold", "Forget", "HeartbeatTold", "Hello", "LinkTold", "Malformed",
-    "MalformedField", "Message", "PointTold", "Recorded", "Refused", "Role", "Sent",
+    "MalformedField", "Message", "NotifyTold", "PointTold", "Recorded", "Refused", "Role", "Sent",
     "SettingsAsked", "encode", "parse",
 ]  # fmt: skip
 
@@ -155,6 +157,13 @@ class HeartbeatTold:
 
 
 @dataclass(frozen=True, slots=True)
+class NotifyTold:
+    """``notify`` works. ``broken``: (receiver, channel) whose address cannot be read now."""
+
+    broken: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class AuditNote:
     actor: str
     action: str
@@ -201,6 +210,7 @@ Message = (
     | PointTold
     | DeliveredTold
     | HeartbeatTold
+    | NotifyTold
     | AuditNote
     | Forget
     | SettingsAsked
@@ -292,6 +302,8 @@ def _recorded(raw: Raw) -> Recorded:
 
 
 ASIDE_MOST = 20
+BROKEN_MOST = 1_000
+"""Addresses that are named; there are never so many."""
 
 
 def _link(raw: Raw) -> LinkTold:
@@ -353,6 +365,7 @@ _READERS: Mapping[str, Callable[[Raw], Message]] = {
         text(raw, "delivery"), boolean(raw, "ok"), text(raw, "reason", "")
     ),
     "heartbeat": lambda raw: HeartbeatTold(boolean(raw, "ok"), text(raw, "reason", "")),
+    "notify": lambda raw: NotifyTold(numbered(raw, "broken", BROKEN_MOST)),
     "audit": lambda raw: AuditNote(text(raw, "actor"), text(raw, "action"), table(raw, "detail")),
     "forget": lambda raw: Forget(text(raw, "actor"), text(raw, "user")),
     "settings": _settings,

@@ -19,7 +19,7 @@ from gateway.core.plan import (
     ReceiverPlan,
 )
 from gateway.panel import messages as m
-from tests.control.control_bench import PLAN, Rig
+from tests.control.control_bench import PLAN, FakeJournal, Rig
 
 TOLD = replace(
     PLAN,
@@ -117,6 +117,33 @@ def test_that_notify_is_there_is_no_proof_that_anything_arrives() -> None:
     assert bench.passes(10).says("messages") == ("yes", "")
     bench.one.gone("notify")
     assert bench.says("messages") == ("no", "notify_away")
+
+
+def test_a_notify_that_hangs_is_no_proof_whatever_it_has_delivered() -> None:
+    bench = Bench().told(m.Hello("notify")).passes(2_000)
+    bench.told(m.DeliveredTold("test#1", True, "")).passes(10)
+    assert bench.says("messages") == ("yes", "")
+    assert bench.passes(27_990).says("messages")[1] != "notify_silent"
+    assert bench.passes(1).says("messages") == ("unknown", "notify_silent")
+    assert bench.told(m.NotifyTold()).says("messages")[1] != "notify_silent"
+
+
+def test_an_address_that_cannot_be_read_any_more_is_no_way() -> None:
+    bench = Bench().told(m.Hello("notify")).passes(2_000)
+    bench.told(m.DeliveredTold("test#1", True, "")).passes(10)
+    ways = tuple((one.id, 0) for one in TOLD.receivers)
+    assert bench.told(m.NotifyTold(ways)).says("messages") == ("no", "no_address")
+    assert bench.told(m.NotifyTold()).says("messages") == ("yes", "")
+
+
+def test_what_is_not_stored_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    bench.told(connected(bench))
+    late = [10_000]
+    monkeypatch.setattr(FakeJournal, "overdue_ms", lambda *_: late[0], raising=False)
+    assert bench.says("forwarding") == ("yes", "")
+    late[0] += 1
+    assert bench.says("forwarding") == ("no", "unsent")
 
 
 def test_a_failed_message_takes_the_promise_away_until_one_arrives() -> None:
@@ -311,8 +338,6 @@ def recording(**options: Any) -> Bench:
 
 @pytest.fixture
 def keeps(monkeypatch: pytest.MonkeyPatch) -> None:
-    from tests.control.control_bench import FakeJournal
-
     monkeypatch.setattr(FakeJournal, "recorded", lambda *args, **named: None, raising=False)
     monkeypatch.setattr(FakeJournal, "sent", lambda *args: None, raising=False)
 

@@ -86,6 +86,7 @@ PLAN = BuildingPlan(
     alarm_escalations=(("urgent", "faults"),),
     mailings=(MailingPlan("test", ("reception", "night"), (UTC + 1_000,)),),
 )
+BROKEN = frozenset({("reception", 0), ("reception", 1)})
 GOOD: dict[str, Any] = {
     "journal": "j",
     "mqtt": True,
@@ -95,6 +96,7 @@ GOOD: dict[str, Any] = {
     "trusted": True,
     "clock_seen_ms": NOW,
     "notify": True,
+    "notify_ms": NOW,
     "heartbeat_every_ms": 300_000,
     "heartbeat_ok_ms": NOW,
     "turned_ms": NOW,
@@ -265,7 +267,11 @@ CASES: dict[tuple[str, str, str], Callable[[], World]] = {
     ("messages", "no", "notify_away"): lambda: World().sees(notify=False),
     ("messages", "no", "delivery_failed"): lambda: failing(World(), "reception"),
     ("messages", "no", "nobody_told"): lambda: World().alarm("wc", "nobody_told"),
-    ("messages", "unknown", "no_delivery"): lambda: World().passes(9 * 86_400_000),
+    ("messages", "no", "no_address"): lambda: World().sees(broken=BROKEN),
+    ("messages", "unknown", "notify_silent"): lambda: World().sees(notify_ms=NOW - 30_001),
+    ("messages", "unknown", "no_delivery"): lambda: (
+        World().passes(9 * 86_400_000).sees(notify_ms=NOW + 9 * 86_400_000)
+    ),
     ("heartbeat", "no", "notify_away"): lambda: World().sees(notify=False),
     ("heartbeat", "no", "heartbeat_failed"): lambda: World().sees(
         heartbeat_ok_ms=NOW - 600_001, heartbeat_failed=True
@@ -370,6 +376,14 @@ def test_one_way_of_each_chain_is_enough() -> None:
         "subject": "faults", "evidence_ms": world.look()["messages"]["evidence_ms"],
         "void_after_ms": 8 * 86_400_000,
     }  # fmt: skip
+
+
+def test_a_way_whose_address_cannot_be_read_is_none() -> None:
+    world = World().sees(broken=frozenset({("reception", 0)}))
+    assert world.values()["messages"] == "unknown"  # the other one was never tried
+    assert failing(world, "reception").values()["messages"] == "no"
+    found = World().sees(broken=BROKEN).look()["messages"]
+    assert (found["reason"], found["subject"]) == ("no_address", "day")
 
 
 def test_a_way_that_was_never_tried_says_nothing() -> None:
