@@ -31,6 +31,7 @@ SENDERS: Final[Mapping[type, frozenset[Role]]] = {
     m.ClockTold: frozenset({"link", "web", "notify"}),
     m.DeliveredTold: frozenset({"notify"}),
     m.HeartbeatTold: frozenset({"notify"}),
+    m.NotifyTold: frozenset({"notify"}),
     m.AuditNote: frozenset({"web", "cli"}),
     m.Forget: frozenset({"web", "cli"}),
     m.SettingsAsked: frozenset({"web"}),

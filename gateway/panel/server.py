@@ -433,6 +433,8 @@ class Server:
         if isinstance(message, Hello):
             if not rights.may_be(message.role, client.uid, client.user, os.getuid()):
                 raise Malformed(f"{message.role}: not the role of the user {client.user}")
+            if client.role not in (None, message.role):
+                raise Malformed("hello: once")
             client.role = message.role
             if message.role == "notify":
                 self._handler.told(message)

@@ -284,6 +284,7 @@ OURS: dict[str, dict[str, object]] = {
     },
     "delivered": {"type": "delivered", "delivery": "wc-1#1", "ok": True},
     "heartbeat": {"type": "heartbeat", "ok": True},
+    "notify": {"type": "notify"},
     "forget": {"type": "forget", "actor": "web:1", "user": "web:3"},
     "audit": {"type": "audit", "actor": "web:1", "action": "user_add", "detail": {}},
     "settings": {"type": "settings", "id": "s", "actor": "web:1", "do": "show", "args": {}},
@@ -312,6 +313,13 @@ def test_a_person_may_speak_for_nobody_else(desk: Desk, join: Callable[..., Peer
     eventually(lambda: bool(desk.commands) and bool(desk.news))
     assert desk.commands[0].command.issuer.name == f"cli:{ME}"
     assert desk.news == [m.AuditNote(f"cli:{ME}", "user_add", {})]
+
+
+def test_a_client_stays_what_it_has_said_that_it_is(desk: Desk, join: Callable[..., Peer]) -> None:
+    peer = join("link")
+    peer.say({"type": "hello", "role": "web"})
+    assert peer.hear("error")["reason"] == "hello: once"
+    eventually(lambda: desk.left == ["link"])
 
 
 def test_a_command_cannot_live_for_long(desk: Desk, join: Callable[..., Peer]) -> None:
