@@ -36,13 +36,15 @@ async def live(who: Public) -> dict[str, str]:
 @router.get("/health/ready")
 async def ready(who: Public, site: TheSite) -> Response:
     """Every part is asked the same way: does it work now? A ``control`` that has sent no snapshot
-    for 5 s does not, whatever its socket says."""
+    for 5 s does not, whatever its socket says; nor does a journal that can be read and takes
+    nothing."""
     parts = {"panel": "ok" if site.house.connected else "failed"}
+    stores = guarantees(site.house).get("journal", {}).get("value") != "no"
     try:
         await site.records.head()
-        parts["journal"] = "ok"
     except Unavailable:
-        parts["journal"] = "failed"
+        stores = False
+    parts["journal"] = "ok" if stores else "failed"
     good = all(state == "ok" for state in parts.values())
     return JSONResponse({"status": "ok" if good else "failed", **parts}, 200 if good else 503)
 

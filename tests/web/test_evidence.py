@@ -12,6 +12,7 @@ import pytest
 from gateway.web import house as house_module
 from gateway.web.guarantees import GUARANTEES, value_of
 from gateway.web.house import House
+from gateway.web.records import Records
 from tests.page.fake import alarm, called, contact, door, guarantee, now_ms, room
 from tests.web.conftest import FakePanel, Web, snapshot
 
@@ -174,6 +175,21 @@ def test_no_alarms_is_said_only_of_what_is_known(web: Web, path: str) -> None:
     assert "Ob es Meldungen gibt, ist nicht bekannt." in page()
     assert none not in page()
     assert "Keine weiteren" not in page()
+
+
+def test_a_journal_that_can_be_read_and_takes_nothing_is_not_ready(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def head(_records: object) -> int:
+        return 1
+
+    monkeypatch.setattr(Records, "head", head)
+    everything(web)
+    assert web.call("GET", "/health/ready").json()["journal"] == "ok"
+    full = {"ok": False, "value": "no", "since_ms": now_ms(), "reason": "journal_full"}
+    web.see(snapshot(guarantees={"journal": full}))
+    answer = web.call("GET", "/health/ready")
+    assert (answer.status_code, answer.json()["journal"]) == (503, "failed")
 
 
 def test_before_control_was_heard_the_api_says_unknown(web: Web) -> None:
