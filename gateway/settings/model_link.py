@@ -212,8 +212,8 @@ class Web(Model):
     """The address that people reach it at, for links in messages; no unit, https://…"""
     second_factor: Literal["off", "doors", "login"] = "off"
     """Where people give a code from an app beside their password; no unit, off, doors (for
-    opening, modes, users and tokens, every 8 h) or login (that, and at every log-in). API
-    tokens never do."""
+    opening, modes, tests of a call, service, shelving, users and tokens, every 8 h) or login
+    (that, and at every log-in). API tokens never do."""
 
     @property
     def host(self) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request
@@ -19,6 +19,9 @@ from starlette.responses import Response
 from gateway.web.options import SecondFactor
 from gateway.web.problems import CHANGE_NEEDED, NotLoggedIn, Problem
 from gateway.web.users import ROLES, SESSION_LIFE_S, Role, Users, hashed
+
+if TYPE_CHECKING:
+    from gateway.web.site import Site
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "x-csrf-token"
@@ -152,6 +155,13 @@ def proved(users: Users, level: SecondFactor, who: Who, proof: Proof) -> bool:
     if proof == "fresh":
         return ago_s is not None and ago_s < PROOF_LIFE_S
     return level == "doors" or ago_s is not None
+
+
+def need_fresh_proof(site: Site, who: Who) -> None:
+    """For a route of which only some requests need what opening a door needs. Raises
+    :class:`Problem` 403 ``second_factor``."""
+    if not proved(site.users, site.options.second_factor, who, "fresh"):
+        raise Problem(403, "second_factor")
 
 
 def has_first_password(users: Users, who: Who) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gateway.core.facts import Json
 from gateway.journal.reader import Reader
-from gateway.web.auth import Who
+from gateway.web.auth import Who, need_fresh_proof
 from gateway.web.problems import Problem
 from gateway.web.records import Unavailable
 from gateway.web.site import Site
@@ -217,7 +217,10 @@ def page_of(site: Site, number: int) -> Page:
 
 
 async def set_test(site: Site, who: Who, page: Page, for_ms: int) -> None:
-    """Begin or end test mode of the room. Raises :class:`Problem` where it is refused."""
+    """Begin or end test mode of the room. Raises :class:`Problem` where it is refused, and
+    where beginning needs a second factor that was not given lately."""
+    if for_ms:
+        need_fresh_proof(site, who)
     args: dict[str, Json] = {"room": page.subject, "for_ms": for_ms}
     answer = await site.house.ask("test_room", args, who)
     if answer.unanswered:

@@ -6,11 +6,13 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pyotp
 import pytest
 
+from gateway.journal.store import Store
 from gateway.web.auth import Needs
 from gateway.web.users import Users, hashed
 from tests.web.conftest import PASSWORD, Client, Clock, Web
@@ -149,6 +151,10 @@ def set_up(web: Web, client: Client, clock: Clock) -> tuple[pyotp.TOTP, list[str
     return totp, codes
 
 
+def write_journal(web: Web) -> None:
+    Store(web.options.journal, "boot").close(clean=True)
+
+
 def reason(answer: httpx.Response) -> tuple[int, str]:
     return answer.status_code, answer.json().get("reason", "")
 
@@ -208,6 +214,7 @@ MOVES = {
     ("POST", "/api/v1/me/second-factor/removal"), ("PUT", "/api/v1/users/{user}/role"),
     ("PUT", "/api/v1/users/{user}/password"), ("DELETE", "/api/v1/users/{user}"),
     ("DELETE", "/api/v1/users/{user}/second-factor"),
+    ("PUT", "/api/v1/rooms/{room}/test"),
     ("POST", "/settings"), ("PUT", "/api/v1/settings"), ("POST", "/api/v1/settings/undo"),
 }  # fmt: skip
 
@@ -220,6 +227,58 @@ def test_all_that_moves_a_door_or_lets_somebody_in_wants_a_fresh_code() -> None:
         if isinstance(found.call, Needs) and found.call.proof == "fresh"
     }
     assert fresh == MOVES
+
+
+SILENCES: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
+    ("PUT", "/api/v1/rooms/wc/test", {"json": {"minutes": 5}}, {}),
+    ("POST", "/rooms/wc/test", {"data": {"for": "5"}}, {"data": {"for": "0"}}),
+    ("PUT", "/api/v1/doors/front/service", {"json": {"minutes": 5}}, {"json": {"minutes": 0}}),
+    ("POST", "/doors/front/service", {"data": {"do": "start", "for": "1h"}},
+     {"data": {"do": "end"}}),
+    ("POST", "/api/v1/alarms/front/left_open/shelve", {"json": {"minutes": 5}},
+     {"json": {"minutes": 0}}),
+    ("POST", "/alarms/shelve", {"data": {"alarm": "front/left_open", "for": "1"}},
+     {"data": {"alarm": "front/left_open", "for": "0"}}),
+]  # fmt: skip
+"""What alarms nobody for a while: as it begins, and as it ends."""
+
+
+@pytest.mark.parametrize(("method", "path", "begins", "ends"), SILENCES)
+def test_what_silences_an_alarm_wants_what_a_door_wants_and_its_end_does_not(
+    make: Make, method: str, path: str, begins: dict[str, Any], ends: dict[str, Any]
+) -> None:
+    web = make("doors")
+    person = web.as_("maintenance")
+    assert reason(person.call(method, path, **begins)) == (403, "second_factor")
+    assert web.panel.commands == []
+    answer = person.call(method, path, **ends) if ends else person.call("DELETE", path)
+    assert answer.status_code in (202, 303)
+    assert web.panel.commands[-1]["args"]["for_ms"] == 0
+    web.users.prove(hashed(person.cookie.partition("=")[2]))
+    assert person.call(method, path, **begins).status_code in (202, 303)
+    assert web.panel.commands[-1]["args"]["for_ms"] > 0
+
+
+@pytest.mark.parametrize("way", ["page", "api", "again"])
+def test_the_test_book_is_no_way_around_it(make: Make, way: str) -> None:
+    """Its first step begins test mode, and one of its buttons prolongs it."""
+    web = make("doors")
+    person = web.as_("maintenance")
+    write_journal(web)
+    page = person.post("/api/v1/testbook", json={"kind": "call", "subject": "wc"}).json()["id"]
+    form = {"do": "test"} if way == "again" else {"do": "ok", "step": "begin"}
+
+    def begin() -> httpx.Response:
+        if way == "api":
+            body = {"step": "begin", "answer": "ok"}
+            return person.post(f"/api/v1/testbook/{page}/steps", json=body)
+        return person.post(f"/maintenance/testbook/{page}", data=form)
+
+    assert reason(begin()) == (403, "second_factor")
+    assert web.panel.commands == []
+    web.users.prove(hashed(person.cookie.partition("=")[2]))
+    assert begin().status_code in (200, 303)
+    assert web.panel.commands[-1]["args"]["for_ms"] > 0
 
 
 def test_five_wrong_codes_and_then_even_the_right_one_waits(make: Make, clock: Clock) -> None:

@@ -24,6 +24,7 @@ from gateway.web.api.building_models import (
     StatusTold,
 )
 from gateway.web.api.models import Accepted, ShelveRequest, TestRequest, problems
+from gateway.web.auth import need_fresh_proof
 from gateway.web.commands import Order
 from gateway.web.polling import RESPONSES as TAGGED
 from gateway.web.polling import Poll
@@ -114,8 +115,12 @@ async def reset(alarm: str, who: Staff, order: Order) -> Accepted:
     status_code=202,
     responses=problems(404, 409, 503),
 )
-async def shelve(alarm: str, wanted: ShelveRequest, who: Maintenance, order: Order) -> Accepted:
+async def shelve(
+    alarm: str, wanted: ShelveRequest, who: Maintenance, site: TheSite, order: Order
+) -> Accepted:
     """Hide a fault or notice for a while; 0 minutes shows it again."""
+    if wanted.minutes:
+        need_fresh_proof(site, who)
     args: dict[str, Json] = {"alarm": alarm[:200], "for_ms": wanted.minutes * 60_000}
     return await order(who, "shelve_alarm", args)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from gateway.core.facts import Json
-from gateway.web.access import Staff, StaffAlways, TheSite, ViewAlways
+from gateway.web.access import Staff, StaffAlways, StaffProved, TheSite, ViewAlways
 from gateway.web.api.building_models import CallTold, RoomTold
 from gateway.web.api.models import Accepted, RoomTestRequest, problems
 from gateway.web.commands import Order
@@ -38,8 +38,12 @@ async def one_room(room: str, who: ViewAlways, site: TheSite) -> RoomTold:
     status_code=202,
     responses=problems(404, 409, 503),
 )
-async def begin_test(room: str, wanted: RoomTestRequest, who: Staff, order: Order) -> Accepted:
-    """Pulls light the lamps and alarm nobody, for so many minutes. Refused during a call."""
+async def begin_test(
+    room: str, wanted: RoomTestRequest, who: StaffProved, order: Order
+) -> Accepted:
+    """Pulls light the lamps and alarm nobody, for so many minutes. Refused during a call. Where
+    a second factor is wanted, a code given within 8 hours is needed to begin or prolong a test;
+    ending it never needs one."""
     args: dict[str, Json] = {"room": room[:200], "for_ms": wanted.minutes * 60_000}
     return await order(who, "test_room", args)
 

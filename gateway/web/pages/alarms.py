@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.facts import Json
 from gateway.web.access import Maintenance, Staff, StaffAlways, TheSite, ViewAlways
-from gateway.web.auth import form_of
+from gateway.web.auth import form_of, need_fresh_proof
 from gateway.web.house import Answer
 from gateway.web.lives import KINDS as LIFE_KINDS
 from gateway.web.lives import Life, lives
@@ -75,5 +75,7 @@ async def shelve(request: Request, who: Maintenance, site: TheSite) -> Response:
     alarm, hours = form.get("alarm", "")[:200], SHELF_H.get(form.get("for", ""))
     if not alarm or hours is None:
         raise Problem(422, "malformed")
+    if hours:
+        need_fresh_proof(site, who)
     args: dict[str, Json] = {"alarm": alarm, "for_ms": hours * 3_600_000}
     return _back(request, await site.house.ask("shelve_alarm", args, who))
