@@ -17,7 +17,7 @@ from gateway.app import paths
 from gateway.app.console import AsJson, State
 
 if TYPE_CHECKING:
-    from gateway.web.users import Users
+    from gateway.web.users import Token, Users
 
 user = typer.Typer(no_args_is_help=True, help="People who log in to the page.")
 token = typer.Typer(no_args_is_help=True, help="Programs that use the API.")
@@ -64,6 +64,21 @@ def _users(state: Path) -> Iterator[Users]:
         c.fail(str(error))
     finally:
         users.close()
+
+
+def _maker(users: Users, token: Token) -> str:
+    """Who made a token: a user's name, or where it was made."""
+    via, _, id = token.by.partition(":")
+    if via == "web" and id.isdigit():
+        return users.name_of(int(id)) or token.by
+    return f"{id}, command line" if via == "cli" else token.by
+
+
+def _say_ended(state: Path, ended: list[Token]) -> None:
+    """The tokens that ended with the rights of whoever made them."""
+    for token in ended:
+        c.audit(state, "token_revoke", {"subject": f"token:{token.name}"})
+        c.out.print(f"the token {token.name} ended with it", markup=False)
 
 
 def _password(name: str) -> str:
@@ -118,9 +133,13 @@ def user_role(
 
     Example: `portier user role reception maintenance`
     """
+    from gateway.web.accounts import known_role
+
     with _users(state) as users:
+        ends = users.tokens_above(users.by_name(name).id, known_role(role))
         changed = users.set_role(name, role)
     c.audit(state, "user_role", {"subject": f"web:{changed.id}", "role": role})
+    _say_ended(state, ends)
     c.out.print(f"{changed.name} is {changed.role}", markup=False)
 
 
@@ -139,8 +158,10 @@ def user_remove(name: Name, state: State) -> None:
     """Remove a user. The name stays behind the number until `portier forget`."""
     with _users(state) as users:
         gone = users.by_name(name)
+        ends = users.tokens_above(gone.id, None)
         users.remove_user(name)
     c.audit(state, "user_remove", {"subject": f"web:{gone.id}"})
+    _say_ended(state, ends)
     c.out.print(f"{gone.name} can no longer log in", markup=False)
 
 
@@ -175,18 +196,27 @@ def token_add(
 def token_list(state: State, as_json: AsJson = False) -> None:
     """The tokens and how long they are good for; never the tokens themselves."""
     with _users(state) as users:
-        found = users.list_tokens()
+        found = [
+            (token, _maker(users, token), users.is_orphaned(token)) for token in users.list_tokens()
+        ]
     if as_json:
         c.print_json(
             [
-                {"name": t.name, "role": t.role, "expires_utc_ms": int(t.expires * 1000)}
-                for t in found
+                {
+                    "name": t.name,
+                    "role": t.role,
+                    "expires_utc_ms": int(t.expires * 1000),
+                    "by": t.by,
+                    "orphaned": orphaned,
+                }
+                for t, _, orphaned in found
             ]
         )
         return
-    table = Table("name", "role", "expires", box=None, pad_edge=False)
-    for t in found:
-        table.add_row(t.name, t.role, c.clock_text(int(t.expires * 1000)))
+    table = Table("name", "role", "expires", "made by", box=None, pad_edge=False)
+    for t, maker, orphaned in found:
+        by = f"{maker} (orphaned: no longer entitled; revoke it)" if orphaned else maker
+        table.add_row(t.name, t.role, c.clock_text(int(t.expires * 1000)), by)
     c.out.print(table)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
@@ -37,13 +38,15 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """``created``, ``expires``: seconds since 1970."""
+    """``created``, ``expires``: seconds since 1970. ``by``: who made it, such as ``web:3`` or
+    ``cli:root``."""
 
     id: int
     name: str
     role: Role
     created: float
     expires: float
+    by: str = ""
 
 
 def hashed(secret: str) -> str:
@@ -58,14 +61,29 @@ def known_role(role: str) -> Role:
     raise UserError("bad_role", f"no such role: {role}; one of {', '.join(ROLES)}")
 
 
+def normal_name(name: str) -> str:
+    """A name in one form (NFKC), however the keyboard composed it."""
+    return unicodedata.normalize("NFKC", name).strip()
+
+
+def password_forms(password: str) -> list[str]:
+    """The forms a typed password may have been hashed in, the one of today (NFC) first: before,
+    each was hashed as the keyboard had composed it."""
+    composed = unicodedata.normalize("NFC", password)
+    decomposed = unicodedata.normalize("NFD", password)
+    return list(dict.fromkeys((composed, password, decomposed)))
+
+
 def good_name(name: str) -> str:
-    name = name.strip()
+    name = normal_name(name)
     if not 1 <= len(name) <= 40 or not name.isprintable() or name.startswith("forgotten-"):
         raise UserError("bad_name", "a name has 1 to 40 printable characters")
     return name
 
 
 def good_password(password: str) -> str:
+    """The hash of a new password."""
+    password = password_forms(password)[0]
     if not 10 <= len(password) <= 200:
         raise UserError("bad_password", "a password has 10 to 200 characters")
     return PASSWORDS.hash(password)

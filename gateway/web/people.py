@@ -13,11 +13,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.core.facts import Json
+from gateway.web.accounts import known_role
 from gateway.web.auth import Who
 from gateway.web.problems import Problem, answer
 from gateway.web.render import language_of
 from gateway.web.site import Site
-from gateway.web.users import User, UserError
+from gateway.web.users import Token, User, UserError
 from gateway.web.words import Words
 
 _STATUS = {"unknown_user": 404, "unknown_token": 404, "name_taken": 409, "last_admin": 409}
@@ -45,8 +46,10 @@ async def add_user(site: Site, who: Who, name: str, role: str, password: str) ->
 
 
 async def set_role(site: Site, who: Who, user: User, role: str) -> User:
+    ends = site.users.tokens_above(user.id, known_role(role))
     changed = site.users.set_role(user.name, role)
     await on_people(site, who, "role_changed", subject=f"web:{user.id}", role=changed.role)
+    await _on_tokens_ended(site, who, ends)
     return changed
 
 
@@ -75,8 +78,16 @@ async def remove_factor(site: Site, who: Who, user: User) -> None:
 
 
 async def remove_user(site: Site, who: Who, user: User) -> None:
+    ends = site.users.tokens_above(user.id, None)
     site.users.remove_user(user.name)
     await on_people(site, who, "user_removed", subject=f"web:{user.id}")
+    await _on_tokens_ended(site, who, ends)
+
+
+async def _on_tokens_ended(site: Site, who: Who, ended: list[Token]) -> None:
+    """Those that ended with their maker's rights."""
+    for token in ended:
+        await site.house.audit(who, "token_revoked", subject=f"token:{token.name}")
 
 
 async def add_token(site: Site, who: Who, name: str, role: str, days: int) -> str:

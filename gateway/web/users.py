@@ -25,6 +25,8 @@ from gateway.web.accounts import (
     good_password,
     hashed,
     known_role,
+    normal_name,
+    password_forms,
 )
 from gateway.web.factors import Factors
 from gateway.web.sessions import SESSION_IDLE_S, SESSION_LIFE_S, Sessions
@@ -34,6 +36,10 @@ __all__ = [
     "ROLES", "SESSION_IDLE_S", "SESSION_LIFE_S", "Role", "Token", "User", "UserError", "Users",
     "hashed",
 ]  # fmt: skip
+
+
+PASSWORD_LONGEST = 800
+"""Characters of a typed password that are looked at: 200, decomposed."""
 
 
 @cache
@@ -71,10 +77,30 @@ class Users(Sessions, Tokens, Factors):
 
     def by_name(self, name: str) -> User:
         """Raises :class:`UserError` where there is no such user."""
-        for user in self.list_users():
-            if user.name == name.strip():
-                return user
-        raise UserError("unknown_user", f"no such user: {name}")
+        user = self.find(name)
+        if user is None:
+            raise UserError("unknown_user", f"no such user: {name}")
+        return user
+
+    def find(self, name: str) -> User | None:
+        """The user of a name, whichever way its letters are composed; a name that is stored
+        exactly as it is typed comes first."""
+        users, wanted = self.list_users(), normal_name(name)
+        exact = [user for user in users if user.name == name.strip()]
+        alike = [user for user in users if normal_name(user.name) == wanted]
+        return next(iter(exact + alike), None)
+
+    def _id_of(self, name: str) -> int | None:
+        """The same among removed users, too; those who are there come first."""
+        there = self.find(name)
+        if there is not None:
+            return there.id
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT id, name FROM users WHERE removed IS NOT NULL"
+            ).fetchall()
+        found = [id for id, known in rows if normal_name(known) == normal_name(name)]
+        return found[0] if found else None
 
     def by_id(self, user_id: int) -> User:
         """Raises :class:`UserError` where there is no such user, or none any more."""
@@ -90,6 +116,8 @@ class Users(Sessions, Tokens, Factors):
     def add_user(self, name: str, role: str, password: str) -> User:
         """Raises :class:`UserError` for a name that is taken, a short password, an unknown role."""
         values = (good_name(name), known_role(role), good_password(password), self._now())
+        if self._id_of(name) is not None:
+            raise UserError("name_taken", f"there is a user {name} already")
         try:
             with self._change() as db:
                 db.execute(
@@ -100,10 +128,12 @@ class Users(Sessions, Tokens, Factors):
         return self.by_name(name)
 
     def set_role(self, name: str, role: str) -> User:
-        """Ends the user's sessions: who lost a right loses it at once."""
+        """Ends the user's sessions, and the tokens the user has made that may more than that:
+        who lost a right loses it at once."""
         user, new = self.by_name(name), known_role(role)
         with self._change() as db:
             self._keep_an_admin(user, new)
+            self._end_tokens(db, user.id, new)
             db.execute("UPDATE users SET role = ? WHERE id = ?", (new, user.id))
             db.execute("DELETE FROM sessions WHERE user = ?", (user.id,))
         return self.by_name(name)
@@ -128,10 +158,12 @@ class Users(Sessions, Tokens, Factors):
             )
 
     def remove_user(self, name: str) -> None:
-        """The user can no longer log in; the name stays behind the id until :meth:`forget`."""
+        """The user can no longer log in, and the tokens the user has made end; the name stays
+        behind the id until :meth:`forget`."""
         user = self.by_name(name)
         with self._change() as db:
             self._keep_an_admin(user, None)
+            self._end_tokens(db, user.id, None)
             db.execute("DELETE FROM factors WHERE user = ?", (user.id,))
             db.execute("DELETE FROM recovery WHERE user = ?", (user.id,))
             db.execute("DELETE FROM sessions WHERE user = ?", (user.id,))
@@ -144,11 +176,10 @@ class Users(Sessions, Tokens, Factors):
 
         Returns the id. Works for removed users too; raises :class:`UserError` for unknown ones.
         """
-        row = self._one("SELECT id, removed FROM users WHERE name = ?", name.strip())
-        if row is None:
+        user_id = self._id_of(name)
+        if user_id is None:
             raise UserError("unknown_user", f"no such user: {name}")
-        user_id = int(str(row[0]))
-        if row[1] is None:
+        if self.find(name) is not None:
             self.remove_user(name)
         with self._change() as db:
             db.execute(
@@ -156,6 +187,10 @@ class Users(Sessions, Tokens, Factors):
                 (f"forgotten-{user_id}", user_id),
             )
         return user_id
+
+    def _end_tokens(self, db: sqlite3.Connection, user_id: int, role: Role | None) -> None:
+        ends = [(token.id,) for token in self.tokens_above(user_id, role)]
+        db.executemany("DELETE FROM tokens WHERE id = ?", ends)
 
     def _keep_an_admin(self, user: User, role: Role | None) -> None:
         if user.role == "admin" and role != "admin":
@@ -181,10 +216,21 @@ class Users(Sessions, Tokens, Factors):
 
     def verify(self, name: str, password: str) -> User | None:
         """Takes the same time whether the user exists or not. Slow: call it in a thread."""
-        row = self._one(
-            "SELECT id, name, role, language, armed_s, password FROM users"
-            " WHERE name = ? AND removed IS NULL",
-            name.strip(),
-        )
-        good = PASSWORDS.verify(password[:200], str(row[5]) if row else self._nobody)
-        return User(*row[:5]) if row and good else None  # type: ignore[arg-type]  # SQL row
+        user = self.find(name)
+        row = self._one("SELECT password FROM users WHERE id = ?", user.id) if user else None
+        known = str(row[0]) if row and row[0] else self._nobody
+        forms = password_forms(password[:PASSWORD_LONGEST])
+        right = next((form for form in forms if PASSWORDS.verify(form, known)), None)
+        if right is None or user is None:
+            return None
+        if right != forms[0]:
+            self._compose(user.id, known, forms[0])
+        return user
+
+    def _compose(self, user_id: int, known: str, composed: str) -> None:
+        """Hash a right password anew, as it is hashed today. One that was set meanwhile stays."""
+        with self._change() as db:
+            db.execute(
+                "UPDATE users SET password = ? WHERE id = ? AND password = ?",
+                (PASSWORDS.hash(composed), user_id, known),
+            )

@@ -188,6 +188,10 @@ def test_a_token_is_alone_on_standard_output(tmp_path: Path) -> None:
     assert made.stdout.count("\n") == 1
     listed = portier("token", "list", "--json", "--state", tmp_path).stdout
     assert made.stdout.strip() not in listed
+    (one,) = json.loads(listed)
+    assert one["by"].startswith("cli:")
+    assert one["orphaned"] is False
+    assert "command line" in portier("token", "list", "--state", tmp_path).stdout
     assert portier("token", "revoke", "grafana", "--state", tmp_path).exit_code == 0
     assert portier("token", "revoke", "grafana", "--state", tmp_path).exit_code == 1
 

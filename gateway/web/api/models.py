@@ -139,11 +139,15 @@ class NewToken(Strict):
 
 
 class TokenShape(BaseModel):
-    """``token`` is there only in the answer that makes it."""
+    """``by``: who made it, such as ``web:3`` or ``cli:root``. ``orphaned``: whoever that was is no
+    user any more, or may less than the token. ``token`` is there only in the answer that makes
+    it."""
 
     name: str
     role: Role
     expires: datetime
+    by: str = ""
+    orphaned: bool = False
     token: str | None = None
 
 

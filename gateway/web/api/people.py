@@ -25,7 +25,8 @@ from gateway.web.api.models import (
 from gateway.web.problems import Problem
 from gateway.web.records import Unavailable
 from gateway.web.sessions import session_id
-from gateway.web.users import User
+from gateway.web.site import Site
+from gateway.web.users import Token, User, hashed
 from gateway.wire import calendar_time
 
 router = APIRouter(tags=["people"])
@@ -64,7 +65,8 @@ async def add_user(wanted: NewUser, who: AdminProved, site: TheSite) -> UserShap
     "/api/v1/users/{user}/role", summary="Give a user another role", responses=problems(404, 409)
 )
 async def set_role(user: UserId, wanted: NewRole, who: AdminProved, site: TheSite) -> UserShape:
-    """Give a user another role; their log-ins end. 409 for the last administrator."""
+    """Give a user another role; their log-ins end, and the tokens they have made that may more
+    than that. 409 for the last administrator."""
     return shape(await changing.set_role(site, who, site.users.by_id(user), wanted.role))
 
 
@@ -86,7 +88,8 @@ async def set_password(
     "/api/v1/users/{user}", summary="Remove a user", status_code=204, responses=problems(404, 409)
 )
 async def remove_user(user: UserId, who: AdminProved, site: TheSite) -> Response:
-    """The user can log in no more; the journal keeps the name. 409 for the last administrator."""
+    """The user can log in no more, and the tokens the user has made end; the journal keeps the
+    name. 409 for the last administrator."""
     await changing.remove_user(site, who, site.users.by_id(user))
     return Response(status_code=204)
 
@@ -139,10 +142,18 @@ async def end_one_of(user: UserId, session: SessionId, who: Admin, site: TheSite
 @router.get("/api/v1/tokens", summary="All access tokens", responses=problems())
 async def tokens(who: Admin, site: TheSite) -> list[TokenShape]:
     """All tokens that have not run out, without their secret."""
-    return [
-        TokenShape(name=t.name, role=t.role, expires=calendar_time(t.expires * 1000))
-        for t in site.users.list_tokens()
-    ]
+    return [_token_shape(site, token) for token in site.users.list_tokens()]
+
+
+def _token_shape(site: Site, token: Token, secret: str | None = None) -> TokenShape:
+    return TokenShape(
+        name=token.name,
+        role=token.role,
+        expires=calendar_time(token.expires * 1000),
+        by=token.by,
+        orphaned=site.users.is_orphaned(token),
+        token=secret,
+    )
 
 
 @router.post(
@@ -151,13 +162,10 @@ async def tokens(who: Admin, site: TheSite) -> list[TokenShape]:
 async def add_token(wanted: NewToken, who: AdminProved, site: TheSite) -> TokenShape:
     """A new token; this answer is the only one that holds it."""
     secret = await changing.add_token(site, who, wanted.name, wanted.role, wanted.days)
-    made = next(token for token in site.users.list_tokens() if token.name == wanted.name.strip())
-    return TokenShape(
-        name=made.name,
-        role=made.role,
-        expires=calendar_time(made.expires * 1000),
-        token=secret,
-    )
+    made = site.users.token(hashed(secret))
+    if made is None:  # revoked in the same instant
+        raise Problem(404, "unknown_token")
+    return _token_shape(site, made, secret)
 
 
 @router.delete(

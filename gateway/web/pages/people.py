@@ -10,7 +10,7 @@ from gateway.web import people
 from gateway.web.access import Admin, AdminProved, TheSite
 from gateway.web.auth import Who, form_of
 from gateway.web.problems import Problem
-from gateway.web.render import page
+from gateway.web.render import language_of, page
 from gateway.web.site import Site
 from gateway.web.users import ROLES, UserError
 
@@ -25,6 +25,7 @@ async def users(request: Request, who: Admin, site: TheSite) -> Response:
 def _users(
     request: Request, site: TheSite, *, note: str = "", secret: str = "", status: int = 200
 ) -> Response:
+    words = site.words(language_of(request))
     return page(
         request,
         "users.html",
@@ -32,7 +33,10 @@ def _users(
             "users": site.users.list_users(),
             "sessions": {u.id: site.users.list_sessions(u.id) for u in site.users.list_users()},
             "factors": {u.id for u in site.users.list_users() if site.users.has_factor(u.id)},
-            "tokens": site.users.list_tokens(),
+            "tokens": [
+                (token, site.name_of(token.by, words), site.users.is_orphaned(token))
+                for token in site.users.list_tokens()
+            ],
             "roles": ROLES,
             "note": note,
             "secret": secret,
