@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -197,6 +197,30 @@ def _listen(value: object) -> str:
     return text
 
 
+_PROXY_HINT = "write the proxy's address, such as 127.0.0.1, or its network, such as 10.0.3.0/28"
+
+
+def _proxy(value: object) -> str:
+    """An address or network in its usual form."""
+    text = value.strip() if isinstance(value, str) else ""
+    try:
+        network = ip_network(text.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        try:
+            whole = str(ip_network(text, strict=False))
+        except ValueError:
+            raise wrong(f"{text[:60]!r} is no address or network", _PROXY_HINT) from None
+        raise wrong(
+            f"{text[:60]!r} is an address within a network", f"write {whole} or the address alone"
+        ) from None
+    if network.prefixlen < (8 if network.version == 4 else 16):
+        raise wrong(f"{text[:60]!r} is too many: each of them could claim any address", _PROXY_HINT)
+    return str(network.network_address) if network.num_addresses == 1 else str(network)
+
+
+Proxy = Annotated[str, BeforeValidator(_proxy), WithJsonSchema({"type": "string"})]
+
+
 class Web(Model):
     """The page and the API."""
 
@@ -210,6 +234,9 @@ class Web(Model):
     """Its certificate, a must on any address but loopback; no unit, two files."""
     public_url: WebUrl | None = None
     """The address that people reach it at, for links in messages; no unit, https://…"""
+    trusted_proxies: tuple[Proxy, ...] = ()
+    """Whose X-Forwarded-For, -Proto and -Host are believed; no unit, the addresses or networks of
+    reverse proxies, none if it is not written."""
     second_factor: Literal["off", "doors", "login"] = "off"
     """Where people give a code from an app beside their password; no unit, off, doors (for
     opening, modes, tests of a call, service, shelving, users and tokens, every 8 h) or login

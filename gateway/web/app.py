@@ -51,6 +51,7 @@ from gateway.web.pages import (
 from gateway.web.people import on_user_error
 from gateway.web.polling import Unchanged, on_unchanged
 from gateway.web.problems import Problem
+from gateway.web.proxies import Forwarded
 from gateway.web.records import Records
 from gateway.web.render import STATIC
 from gateway.web.site import Site
@@ -160,6 +161,6 @@ def create_app(site: Site) -> FastAPI:
     return app
 
 
-def create_server_app(site: Site) -> Armour:
-    """What the server runs: the application with its armour outermost."""
-    return Armour(create_app(site), tls=site.options.tls)
+def create_server_app(site: Site) -> Forwarded:
+    """What the server runs: the application, its armour, and outermost what proxies report."""
+    return Forwarded(Armour(create_app(site)), site.options.trusted_proxies)

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from gateway.journal.audit import ChainEntry
+from gateway.web.login_audit import UNKNOWN
 from gateway.web.site import Site
 from gateway.web.words import Words
 
@@ -31,7 +32,7 @@ def said(site: Site, words: Words, entry: ChainEntry) -> Said:
     outcome, _, reason = entry.outcome.partition(": ")
     told = words.get(f"outcome.{outcome}") or words.get(f"audit.{outcome}", outcome)
     if reason:
-        told += f": {words.get(f'reason.{reason}', reason)}"
+        told += f": {words.get(f'reason.{reason}') or words.get(f'problem.{reason}', reason)}"
     return Said(
         n=entry.n,
         time=words("audit.no_time") if entry.utc_ms is None else words.moment(entry.utc_ms),
@@ -49,6 +50,8 @@ _CHECKSUM = re.compile("[0-9a-f]{64}")
 
 def _subject(site: Site, words: Words, subject: str) -> str:
     kind, _, id = subject.partition(":")
+    if subject == UNKNOWN:
+        return words("who.unknown")
     if kind == "web":
         return site.name_of(subject, words)
     if kind == "token":

@@ -18,7 +18,8 @@ from starlette.responses import Response
 
 from gateway.web.options import SecondFactor
 from gateway.web.problems import CHANGE_NEEDED, NotLoggedIn, Problem
-from gateway.web.users import ROLES, SESSION_LIFE_S, Role, Users, hashed
+from gateway.web.proxies import is_secure
+from gateway.web.users import ROLES, SESSION_LIFE_S, Role, User, Users, hashed
 
 if TYPE_CHECKING:
     from gateway.web.site import Site
@@ -48,16 +49,28 @@ class Who:
         return ROLES.index(self.role) >= ROLES.index(role)
 
 
-def cookie_name(secure: bool) -> str:
-    """``__Host-`` where the page speaks TLS; clients do not return that over plain HTTP."""
-    return "__Host-portier-session" if secure else "portier-session"
+SESSION, BROWSER = "session", "browser"
+"""Cookies: of a log-in, and of a browser that somebody has logged in from."""
 
 
-def set_session(response: Response, secret: str, *, secure: bool) -> None:
+def cookie_name(what: str, gateway: str, secure: bool) -> str:
+    """``__Host-`` where the browser speaks TLS; it does not return that over plain HTTP. The
+    gateway's id tells apart several pages of one host: cookies do not know ports."""
+    return f"{'__Host-' if secure else ''}portier-{what}-{gateway}"
+
+
+def _earlier_name(secure: bool) -> str:
+    """Of earlier versions, without a gateway: read, so that nobody is logged out, not set."""
+    return cookie_name(SESSION, "", secure).removesuffix("-")
+
+
+def set_cookie(response: Response, request: Request, what: str, value: str, life_s: int) -> None:
+    """A cookie of this gateway that no script can read and no other site sends."""
+    gateway, secure = request.app.state.site.options.gateway, is_secure(request)
     response.set_cookie(
-        cookie_name(secure),
-        secret,
-        max_age=SESSION_LIFE_S,
+        cookie_name(what, gateway, secure),
+        value,
+        max_age=life_s,
         path="/",
         secure=secure,
         httponly=True,
@@ -65,10 +78,37 @@ def set_session(response: Response, secret: str, *, secure: bool) -> None:
     )
 
 
-def clear_session(response: Response, *, secure: bool) -> None:
-    response.delete_cookie(
-        cookie_name(secure), path="/", secure=secure, httponly=True, samesite="strict"
-    )
+def read_cookie(request: Request, what: str) -> str | None:
+    gateway = request.app.state.site.options.gateway
+    return request.cookies.get(cookie_name(what, gateway, is_secure(request)))
+
+
+def set_session(response: Response, request: Request, secret: str) -> None:
+    set_cookie(response, request, SESSION, secret, SESSION_LIFE_S)
+
+
+def clear_session(response: Response, request: Request, who: Who) -> None:
+    """Remove the cookie of the log-in that ends. One of an earlier name may be another
+    gateway's: it is removed where it is this log-in's."""
+    gateway, secure = request.app.state.site.options.gateway, is_secure(request)
+    names = [cookie_name(SESSION, gateway, secure)]
+    earlier = _earlier_name(secure)
+    if hashed(request.cookies.get(earlier, "")) == who.session:
+        names.append(earlier)
+    for name in names:
+        response.delete_cookie(name, path="/", secure=secure, httponly=True, samesite="strict")
+
+
+def _session_of(request: Request) -> tuple[str, User] | None:
+    """The hash of the session and its user; a cookie of the earlier name comes last."""
+    site = request.app.state.site
+    earlier = request.cookies.get(_earlier_name(is_secure(request)))
+    for secret in (read_cookie(request, SESSION), earlier):
+        session = hashed(secret) if secret else ""
+        user = site.users.session(session) if session else None
+        if user is not None:
+            return session, user
+    return None
 
 
 def csrf_token(secret: bytes, session_hash: str) -> str:
@@ -85,13 +125,10 @@ def identify(request: Request) -> Who | None:
         if token is None:
             return None
         return Who(f"web:token-{token.id}", token.name, token.role, token=token_hash)
-    secret = request.cookies.get(cookie_name(site.secure))
-    if not secret:
+    found = _session_of(request)
+    if found is None:
         return None
-    session = hashed(secret)
-    user = site.users.session(session)
-    if user is None:
-        return None
+    session, user = found
     return Who(
         f"web:{user.id}",
         user.name,

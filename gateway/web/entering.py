@@ -5,16 +5,30 @@ from __future__ import annotations
 import asyncio
 
 from starlette.requests import Request
+from starlette.responses import Response
 
-from gateway.web.auth import Who
+from gateway.web.accounts import normal_name
+from gateway.web.auth import BROWSER, Who, read_cookie, set_cookie, set_session
+from gateway.web.browsers import LIFE_S
+from gateway.web.login_limits import Attempt
 from gateway.web.problems import Problem
+from gateway.web.proxies import peer
 from gateway.web.sessions import browser_of
 from gateway.web.site import Site
 from gateway.web.users import User
 
-_verifying = asyncio.Semaphore(2)
 WAITING_MOST = 20
-_waiting = 0
+
+
+class _Queue:
+    """Passwords that are being verified: so many at once, which costs memory."""
+
+    def __init__(self, at_once: int) -> None:
+        self.verifying = asyncio.Semaphore(at_once)
+        self.waiting = 0
+
+
+_STRANGERS, _KNOWN = _Queue(2), _Queue(1)
 
 
 async def log_in(site: Site, request: Request, name: str, password: str) -> tuple[User, str]:
@@ -22,28 +36,50 @@ async def log_in(site: Site, request: Request, name: str, password: str) -> tupl
     wrong name and a wrong password.
 
     Raises :class:`Problem`: 401 ``login_wrong``, 429 ``login_limited``, 503 ``login_busy``."""
-    global _waiting  # noqa: PLW0603  # one counter per process, beside its semaphore
-    name = name[:100].strip()
-    peer = request.client.host if request.client else ""
-    buckets = ((site.login_by_name, name), (site.login_by_peer, peer), (site.login_all, ""))
-    wait_s = max(bucket.wait_s(key) for bucket, key in buckets)
+    name = normal_name(name[:100])
+    named = site.users.find(name)
+    subject = named.id if named else None
+    attempt = Attempt(
+        str(subject or f"?{name}"),
+        peer(request),
+        subject,
+        site.browsers.read(read_cookie(request, BROWSER)),
+    )
+    wait_s, limit = site.logins.take(attempt)
     if wait_s > 0:
+        await site.login_audit.note(
+            "login_blocked", attempt.peer, subject, outcome="login_limited", limit=limit
+        )
         raise Problem(429, "login_limited", Retry_After=str(int(wait_s) + 1))
-    for bucket, key in buckets:
-        bucket.take(key)
-    if _waiting >= WAITING_MOST:
-        raise Problem(503, "login_busy", Retry_After="2")
-    _waiting += 1
-    try:
-        async with _verifying:
-            user = await asyncio.to_thread(site.users.verify, name, password)
-    finally:
-        _waiting -= 1
+    user = await _verified(site, name, password, known=attempt.known)
     if user is None:
+        await site.login_audit.note("login_failed", attempt.peer, subject, outcome="login_wrong")
         raise Problem(401, "login_wrong", WWW_Authenticate="Bearer")
-    site.login_by_name.forget(name)
+    site.logins.succeeded(attempt)
+    await site.login_audit.note("login", attempt.peer, user.id)
     browser = browser_of(request.headers.get("user-agent", ""))
     return user, site.users.start_session(user.id, browser)
+
+
+async def _verified(site: Site, name: str, password: str, *, known: bool) -> User | None:
+    """A known browser waits in a queue of its own: strangers cannot fill that one."""
+    queue = _KNOWN if known else _STRANGERS
+    if queue.waiting >= WAITING_MOST:
+        raise Problem(503, "login_busy", Retry_After="2")
+    queue.waiting += 1
+    try:
+        async with queue.verifying:
+            return await asyncio.to_thread(site.users.verify, name, password)
+    finally:
+        queue.waiting -= 1
+
+
+def let_in(response: Response, request: Request, site: Site, user: User, secret: str) -> None:
+    """Set the cookies of a log-in: the session, and that the user's browser is known."""
+    set_session(response, request, secret)
+    browser = site.browsers.read(read_cookie(request, BROWSER)) or site.browsers.new()
+    known = site.browsers.write(browser.with_user(user.id))
+    set_cookie(response, request, BROWSER, known, LIFE_S)
 
 
 def log_out(site: Site, who: Who) -> None:

@@ -47,6 +47,11 @@ class Buckets:
             self._full_at.popitem(last=False)
         return True
 
+    def refund(self, key: str) -> None:
+        """Give one back."""
+        if key in self._full_at:
+            self._full_at[key] -= self._every_s
+
     def forget(self, key: str) -> None:
         """A full bucket again."""
         self._full_at.pop(key, None)

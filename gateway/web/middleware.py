@@ -35,9 +35,8 @@ HSTS = (b"strict-transport-security", b"max-age=31536000")
 class Armour:
     """Adds the headers to every answer and refuses bodies over :data:`MAX_BODY` bytes."""
 
-    def __init__(self, app: ASGIApp, *, tls: bool) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._headers = (*HEADERS, HSTS) if tls else HEADERS
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,11 +46,13 @@ class Armour:
             # The server itself leaves the body out: it knows the method that was asked.
             scope = {**scope, "method": "GET", HEAD: True}
 
+        headers = (*HEADERS, HSTS) if scope["scheme"] == "https" else HEADERS
+
         async def send_armoured(message: Message) -> None:
             if message["type"] == "http.response.start":
                 given = list(message.get("headers", ()))
                 known = {name for name, _ in given}
-                given += [header for header in self._headers if header[0] not in known]
+                given += [header for header in headers if header[0] not in known]
                 if b"cache-control" not in known:
                     given.append((b"cache-control", b"no-store"))
                 message["headers"] = given

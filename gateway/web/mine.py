@@ -10,6 +10,7 @@ import asyncio
 
 import pyotp
 
+from gateway.web.accounts import password_forms
 from gateway.web.auth import Who
 from gateway.web.people import on_people
 from gateway.web.problems import Problem
@@ -25,20 +26,21 @@ def person(who: Who) -> int:
 
 
 async def check_password(site: Site, who: Who, password: str) -> None:
-    """Raises :class:`Problem` 422 ``wrong_password``; it may be tried as often as at the log-in."""
-    person(who)
-    if not site.login_by_name.take(who.name):
+    """Raises :class:`Problem` 422 ``wrong_password``; it may be tried as often as at the log-in.
+    Wrong passwords at the log-in do not count here: whoever asks is logged in."""
+    key = str(person(who))
+    if not site.password_limit.take(key):
         raise Problem(429, "limit", Retry_After="30")
     if await asyncio.to_thread(site.users.verify, who.name, password) is None:
         raise Problem(422, "wrong_password")
-    site.login_by_name.forget(who.name)
+    site.password_limit.forget(key)
 
 
 async def change_password(site: Site, who: Who, old: str, new: str) -> None:
     """Needs the old one; all other log-ins of this person end. Raises :class:`UserError` for
     one that is too short, or the same again."""
     await check_password(site, who, old)
-    if new == old:
+    if password_forms(new)[0] == password_forms(old)[0]:
         raise UserError("same_password", "the new password is the one of before")
     await asyncio.to_thread(site.users.set_password, who.name, new, keep_session=who.session)
     await on_people(site, who, "password_changed", subject=who.actor)

@@ -43,6 +43,8 @@ class Options:
     broker: str = ""
     terminals: Terminals = field(default_factory=Terminals)
     """What the points are called."""
+    trusted_proxies: tuple[str, ...] = ()
+    """Addresses and networks whose ``X-Forwarded-*`` are believed."""
     second_factor: SecondFactor = "off"
     """Where a code is asked for, see :class:`gateway.settings.model_link.Web`."""
     max_live: int = 500

@@ -132,6 +132,7 @@ def options_of(settings: Settings, state: Path, overrides: Mapping[str, Any]) ->
         "port": web.port,
         "tls_cert": Path(web.tls.cert) if web.tls else None,
         "tls_key": Path(web.tls.key) if web.tls else None,
+        "trusted_proxies": web.trusted_proxies,
         "second_factor": web.second_factor,
         "bench": settings.gateway.bench,
         "systemd": under_systemd(),

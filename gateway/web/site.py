@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
+from gateway.core.facts import Json
 from gateway.panel.tickets import Tickets
 from gateway.web.auth import Who
+from gateway.web.browsers import Browsers
 from gateway.web.house import Answer, House
 from gateway.web.limits import Buckets, Once, Signer
 from gateway.web.live import Hub
+from gateway.web.login_audit import VISITOR, LoginAudit
+from gateway.web.login_limits import LoginLimits
 from gateway.web.options import Options
 from gateway.web.records import Records
 from gateway.web.retention import session_life_ms
@@ -19,30 +24,41 @@ from gateway.web.weeks import Weeks
 from gateway.web.words import Words
 
 
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Somebody of whom no more is known than how the journal calls them."""
+
+    actor: str
+
+
 class Site:
-    """Made once at start. ``secure``: cookies are for TLS only."""
+    """Made once at start."""
 
     def __init__(self, options: Options, house: House, users: Users, records: Records) -> None:
         self.options = options
         self.house = house
         self.users = users
         self.records = records
-        self.secure = options.tls
         self.secret = users.secret("csrf")
         self.signer = Signer(users.secret("notes"))
         self.answers: Once[Answer] = Once()
         self.door_limit = Buckets(burst=6, every_s=2)
         self.tickets = Tickets(options.state)
         self.ticket_limit = Buckets(burst=20, every_s=3)
-        self.login_by_name = Buckets(burst=5, every_s=30)
+        self.browsers = Browsers(users.secret("browsers"))
+        self.logins = LoginLimits()
+        self.login_audit = LoginAudit(self._audit)
+        self.password_limit = Buckets(burst=5, every_s=30)
+        """Of one's own password, asked for by who is logged in; by user."""
         self.factor_limit = Buckets(burst=5, every_s=900)
-        self.login_by_peer = Buckets(burst=15, every_s=10)
-        self.login_all = Buckets(burst=60, every_s=1)
         self.hub = Hub(house, records, users, self.scene, limit=options.max_live)
         users.session_life_s = session_life_ms(options) / 1000
         self.testbook = TestBook(options.users, options.retention.get("testbook"))
         self.weeks = Weeks(options.users, options.zone)
         self._words = lru_cache(maxsize=4)(lambda language: Words(language, options.zone))
+
+    async def _audit(self, actor: str, action: str, entry: dict[str, Json]) -> None:
+        await self.house.audit(Actor(actor), action, **entry)
 
     def words(self, language: str) -> Words:
         return self._words(language)
@@ -68,6 +84,8 @@ class Site:
     def name_of(self, actor: str, words: Words) -> str:
         """``web:3`` as a person's name, other issuers as what they are."""
         via, _, name = actor.partition(":")
+        if actor == VISITOR:
+            return words("who.unknown")
         if via == "web" and name.isdigit():
             return self.users.name_of(int(name)) or words("who.gone", name=name)
         if via == "web" and name.startswith("token-"):

@@ -18,6 +18,7 @@ from gateway.web.app import create_app
 from gateway.web.house import House
 from gateway.web.middleware import Armour
 from gateway.web.options import Options
+from gateway.web.proxies import Forwarded
 from gateway.web.records import Records
 from gateway.web.site import Site
 from gateway.web.users import Users, users_file
@@ -96,7 +97,7 @@ class Served:
             Served.application = create_app(site)
         self.inner = Served.application
         self._site = site
-        self._armour = Armour(self.inner, tls=site.options.tls)
+        self._armour = Forwarded(Armour(self.inner), site.options.trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.inner.state.site = self._site
@@ -157,12 +158,13 @@ class Client:
     """A browser with a session; changes carry the token unless ``csrf`` is empty."""
 
     def __init__(self, web: Web, secret: str) -> None:
-        from gateway.web.auth import cookie_name, csrf_token
+        from gateway.web.auth import SESSION, cookie_name, csrf_token
         from gateway.web.users import hashed
 
         self.web = web
         self.csrf = csrf_token(web.site.secret, hashed(secret))
-        self.cookie = f"{cookie_name(web.site.secure)}={secret}"
+        name = cookie_name(SESSION, web.options.gateway, web.options.tls)
+        self.cookie = f"{name}={secret}"
 
     def call(self, method: str, path: str, **values: Any) -> httpx.Response:
         headers = {"Cookie": self.cookie, "Origin": self.web.base, **values.pop("headers", {})}

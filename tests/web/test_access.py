@@ -105,7 +105,7 @@ def test_log_in_and_the_cookie_on_loopback(web: Web) -> None:
     answer = web.call("POST", "/login", data={"name": "anna", "password": PASSWORD})
     assert answer.status_code == 303
     cookie = answer.headers["set-cookie"]
-    assert cookie.startswith("portier-session=")
+    assert cookie.startswith("portier-session-portier=")
     assert "HttpOnly" in cookie
     assert "samesite=strict" in cookie.lower()
     assert "secure" not in cookie.lower()
@@ -116,7 +116,7 @@ def test_the_cookie_under_tls_is_bound_to_the_host(tmp_path: Path) -> None:
     web.add("anna", "staff")
     answer = web.call("POST", "/login", data={"name": "anna", "password": PASSWORD})
     cookie = answer.headers["set-cookie"]
-    assert cookie.startswith("__Host-portier-session=")
+    assert cookie.startswith("__Host-portier-session-portier=")
     assert "; Secure" in cookie
     assert "Path=/" in cookie
     assert "strict-transport-security" in answer.headers

@@ -12,8 +12,8 @@ from starlette.requests import Request
 from gateway.web import mine
 from gateway.web.access import HalfIn, Public, TheSite, ViewAlways, ViewAlwaysProved
 from gateway.web.api.models import Code, Me, SessionShape, Strict, problems
-from gateway.web.auth import PROOF_LIFE_S, clear_session, csrf_token, set_session
-from gateway.web.entering import log_in, log_out
+from gateway.web.auth import PROOF_LIFE_S, clear_session, csrf_token
+from gateway.web.entering import let_in, log_in, log_out
 from gateway.web.options import SecondFactor
 from gateway.web.problems import Problem
 from gateway.web.proving import prove
@@ -118,7 +118,7 @@ async def enter(
     """Log in as a user: the answer sets the cookie. Programs better use an access token. Too
     many attempts are answered 429."""
     user, secret = await log_in(site, request, wanted.name, wanted.password)
-    set_session(response, secret, secure=site.secure)
+    let_in(response, request, site, user, secret)
     return Entered(
         csrf=csrf_token(site.secret, hashed(secret)),
         second_factor=site.options.second_factor == "login",
@@ -127,13 +127,13 @@ async def enter(
 
 
 @router.delete("/api/v1/session", status_code=204, summary="Log out", responses=problems(404))
-async def leave(who: HalfIn, site: TheSite) -> Response:
+async def leave(request: Request, who: HalfIn, site: TheSite) -> Response:
     """Log out: the session that asks counts no more. An access token has none: 404."""
     if not who.session:
         raise Problem(404, "unknown_session")
     log_out(site, who)
     response = Response(status_code=204)
-    clear_session(response, secure=site.secure)
+    clear_session(response, request, who)
     return response
 
 

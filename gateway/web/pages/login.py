@@ -7,9 +7,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.web.access import HalfIn, Public, TheSite
-from gateway.web.auth import clear_session, form_of, set_session
-from gateway.web.entering import log_in, log_out
+from gateway.web.auth import clear_session, form_of
+from gateway.web.entering import let_in, log_in, log_out
 from gateway.web.problems import Problem
+from gateway.web.proxies import is_secure
 from gateway.web.render import LANGUAGE_COOKIE, language_of, page
 from gateway.web.site import Site
 
@@ -43,7 +44,7 @@ async def enter(request: Request, who: Public, site: TheSite) -> Response:
     if site.users.has_first_password(user.id):
         target = "/account"
     response = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
-    set_session(response, secret, secure=site.secure)
+    let_in(response, request, site, user, secret)
     return response
 
 
@@ -64,7 +65,7 @@ def _again(request: Request, site: Site, target: str, problem: Problem) -> Respo
 async def leave(request: Request, who: HalfIn, site: TheSite) -> Response:
     log_out(site, who)
     response = RedirectResponse("/login", 303, {"Cache-Control": "no-store"})
-    clear_session(response, secure=site.secure)
+    clear_session(response, request, who)
     return response
 
 
@@ -81,7 +82,7 @@ async def language(request: Request, who: Public, site: TheSite) -> Response:
             LANGUAGE_COOKIE,
             chosen,
             max_age=31_536_000,
-            secure=site.secure,
+            secure=is_secure(request),
             httponly=True,
             samesite="strict",
         )

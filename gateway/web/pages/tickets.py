@@ -13,6 +13,7 @@ from gateway.panel.tickets import Ticket, TicketError
 from gateway.web.access import Public, TheSite
 from gateway.web.house import Answer
 from gateway.web.problems import Problem
+from gateway.web.proxies import peer
 from gateway.web.render import language_of, page
 from gateway.web.rooming import call_scene
 from gateway.web.site import Site
@@ -60,8 +61,7 @@ async def use(request: Request, token: str, who: Public, site: TheSite) -> Respo
 
 
 def _read(request: Request, site: Site, token: str) -> Ticket | None:
-    peer = request.client.host if request.client else ""
-    if not site.ticket_limit.take(peer):
+    if not site.ticket_limit.take(peer(request)):
         raise Problem(429, "limit", Retry_After="3")
     try:
         return site.tickets.read(token)

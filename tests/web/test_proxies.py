@@ -1,0 +1,142 @@
+"""Behind a reverse proxy: whom it names is believed, and nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from structlog.testing import capture_logs
+
+from gateway.web.login_limits import LoginLimits
+from gateway.web.proxies import Trusted
+from tests.web.conftest import PASSWORD, Clock, Web
+
+PROXY, OTHER_PROXY, STRANGER = "127.0.0.1", "10.0.3.9", "203.0.113.9"
+WRONG = {"name": "anna", "password": "a wrong password"}
+RIGHT = {"name": "anna", "password": PASSWORD}
+
+
+@pytest.fixture
+def behind(tmp_path: Path) -> Iterator[Web]:
+    web = Web(tmp_path, trusted_proxies=(PROXY, "10.0.3.0/28"))
+    web.add("anna", "staff")
+    web.site.logins = LoginLimits(Clock(0.0))
+    yield web
+    web.close()
+
+
+def ask(
+    web: Web,
+    peer: str,
+    method: str = "POST",
+    path: str = "/login",
+    form: dict[str, str] | None = None,
+    **headers: str,
+) -> httpx.Response:
+    """From a peer, with headers such as ``x_forwarded_for``."""
+
+    async def run() -> httpx.Response:
+        transport = httpx.ASGITransport(app=web.app, client=(peer, 1234))
+        named = {name.replace("_", "-"): value.encode() for name, value in headers.items()}
+        async with httpx.AsyncClient(transport=transport, base_url=web.base) as client:
+            return await client.request(method, path, data=form, headers=named)
+
+    return web.runner.run(run())
+
+
+def locked_after_guesses(web: Web, peer: str, forwarded: Callable[[int], str]) -> bool:
+    """Whether guesses end, however often the sender names another address."""
+    told = [ask(web, peer, form=WRONG, x_forwarded_for=forwarded(n)).status_code for n in range(6)]
+    return told[-1] == 429
+
+
+def test_each_client_of_a_trusted_proxy_is_limited_by_itself(behind: Web) -> None:
+    assert locked_after_guesses(behind, PROXY, lambda _: STRANGER)
+    answer = ask(behind, PROXY, form=RIGHT, x_forwarded_for="192.0.2.1")
+    assert answer.status_code == 303
+
+
+def test_a_client_cannot_choose_its_address(behind: Web) -> None:
+    """What it writes itself stands left of what the proxy adds."""
+    assert locked_after_guesses(behind, PROXY, lambda n: f"198.51.100.{n}, {STRANGER}")
+
+
+def test_nor_by_naming_a_trusted_proxy(behind: Web) -> None:
+    assert locked_after_guesses(behind, PROXY, lambda n: f"1.2.3.{n}, {STRANGER}, {OTHER_PROXY}")
+    assert ask(behind, PROXY, form=RIGHT, x_forwarded_for="192.0.2.1").status_code == 303
+
+
+def test_who_is_no_trusted_proxy_is_not_believed(behind: Web) -> None:
+    assert locked_after_guesses(behind, STRANGER, lambda n: f"198.51.100.{n}")
+
+
+def test_without_the_setting_nobody_is(web: Web) -> None:
+    web.add("anna", "staff")
+    web.site.logins = LoginLimits(Clock(0.0))
+    with capture_logs() as logs:
+        assert locked_after_guesses(web, PROXY, lambda n: f"198.51.100.{n}")
+    hints = [log for log in logs if "trusted_proxies" in log["event"]]
+    assert [(log["sender"], log["log_level"]) for log in hints] == [(PROXY, "warning")]  # once
+    secure = ask(web, PROXY, form=RIGHT, x_forwarded_proto="https")
+    assert "strict-transport-security" not in secure.headers
+    assert "secure" not in secure.headers.get("set-cookie", "").lower()
+
+
+@pytest.mark.parametrize("sender", [PROXY, f"::ffff:{PROXY}", OTHER_PROXY])
+def test_https_at_the_proxy_makes_cookies_secure(behind: Web, sender: str) -> None:
+    answer = ask(behind, sender, form=RIGHT, x_forwarded_for=STRANGER, x_forwarded_proto="https")
+    cookies = answer.headers.get_list("set-cookie")
+    assert len(cookies) == 2
+    for cookie in cookies:
+        assert cookie.startswith("__Host-portier-")
+        assert "; Secure" in cookie
+    assert answer.headers["strict-transport-security"].startswith("max-age=")
+    sent = "; ".join(cookie.partition(";")[0] for cookie in cookies)
+    headers = {"cookie": sent, "x_forwarded_proto": "https"}
+    assert ask(behind, sender, "GET", "/api/v1/me", **headers).json()["name"] == "anna"
+    assert ask(behind, sender, "GET", "/api/v1/me", cookie=sent).status_code == 401
+
+
+def test_the_host_that_browsers_know_is_the_origin(behind: Web) -> None:
+    """nginx sends its upstream's name as Host unless told otherwise."""
+    own = {"host": "127.0.0.1:8080", "origin": "https://door.example"}
+    refused = ask(behind, PROXY, form=RIGHT, **own)
+    assert refused.status_code == 403
+    told = ask(behind, PROXY, form=RIGHT, **own, x_forwarded_host="door.example")
+    assert told.status_code == 303
+    evil = own | {"origin": "https://evil.example"}
+    assert (
+        ask(behind, PROXY, form=RIGHT, **evil, x_forwarded_host="door.example").status_code == 403
+    )
+    stranger = ask(behind, STRANGER, form=RIGHT, **own, x_forwarded_host="door.example")
+    assert stranger.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "forwarded", ["", ",", "unknown", "nonsense, ", "[::1", "a" * 5_000, "1.2.3.4:99999999", "é"]
+)
+@pytest.mark.parametrize("header", ["x_forwarded_for", "x_forwarded_proto", "x_forwarded_host"])
+def test_nonsense_from_a_proxy_breaks_nothing(behind: Web, header: str, forwarded: str) -> None:
+    answer = ask(behind, PROXY, form=RIGHT, **{header: forwarded})
+    assert answer.status_code in (303, 401)
+
+
+@pytest.mark.parametrize(
+    ("host", "trusted"),
+    [
+        ("10.0.3.1", True), ("10.0.3.16", False), ("::ffff:10.0.3.1", True), ("127.0.0.1", True),
+        ("127.0.0.2", False), ("", False), ("localhost", False), ("2001:db8::5", True),
+    ],
+)  # fmt: skip
+def test_who_is_trusted(host: str, trusted: bool) -> None:
+    assert (host in Trusted(["127.0.0.1", "10.0.3.0/28", "2001:db8::/64"])) is trusted
+
+
+def test_the_link_of_a_message_is_guessed_at_per_client(behind: Web) -> None:
+    for _ in range(25):
+        last = ask(behind, PROXY, "GET", "/m/guess", x_forwarded_for=STRANGER)
+    assert last.status_code == 429
+    other = ask(behind, PROXY, "GET", "/m/guess", x_forwarded_for="192.0.2.1")
+    assert other.status_code == 404
