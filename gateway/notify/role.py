@@ -19,7 +19,7 @@ import structlog
 from gateway.notify import texts
 from gateway.notify.addresses import Address, AddressError
 from gateway.notify.texts import House, Text
-from gateway.panel.tickets import LIFE_S, Kind, Ticket, TicketError, Tickets
+from gateway.panel.tickets import LIFE_S, Instant, Kind, Ticket, TicketError, Tickets
 
 log = structlog.get_logger("notify")
 
@@ -63,6 +63,7 @@ class Notify:
     send: Sender
     clock: Callable[[], float] = time.monotonic
     utc_s: Callable[[], float] = time.time
+    uptime_s: Callable[[], float] = lambda: Instant.now().uptime_s
     inbox: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
     _under_way: dict[int, tuple[str, float]] = field(default_factory=dict)
     """Number -> (delivery, when it is given up)."""
@@ -159,7 +160,8 @@ class Notify:
             return None
         about, delivery = str(message["about"]), str(message["delivery"])
         try:
-            token = self.tickets.make(Ticket(receiver, about, delivery, kind, int(expires_s)))
+            ticket = Ticket(receiver, about, delivery, kind, int(expires_s))
+            token = self.tickets.make(ticket, Instant(self.utc_s(), self.uptime_s()))
         except TicketError as error:
             log.error("no link in the message", reason=error.reason)
             return None

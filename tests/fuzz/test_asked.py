@@ -16,7 +16,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from gateway.app.console import an_instant
-from gateway.panel.tickets import LIFE_S, Ticket, TicketError, Tickets, make_key
+from gateway.panel.tickets import LIFE_S, Instant, Ticket, TicketError, Tickets, make_key
 from gateway.web import settings_rows as rows
 from gateway.web.pages.ranges import Range
 from gateway.web.pages.status import mode_args
@@ -25,6 +25,7 @@ from gateway.web.users import Users
 from tests.fuzz.draws import HALF, ODD_NUMBERS, ODD_TEXTS, TREES, folder, fuzz
 
 NOW_S = 1_700_000_000.0
+NOW = Instant(NOW_S, 500.0)
 TEXTS = st.sampled_from([text for text in ODD_TEXTS if text != HALF]) | st.text(max_size=30)
 TIMES = TEXTS | st.sampled_from(
     (
@@ -58,11 +59,14 @@ TICKETS = st.builds(
 @fuzz(100)
 @given(TICKETS)
 def test_a_link_says_what_it_was_made_for_and_no_longer_than_it_lives(ticket: Ticket) -> None:
-    token = tickets().make(ticket)
+    token = tickets().make(ticket, NOW)
     assume(len(token) <= 2_000)
-    assert tickets().read(token, NOW_S) == ticket
-    with pytest.raises(TicketError, match="expired"):
-        tickets().read(token, ticket.expires_utc_s)
+    read = tickets().read(token, NOW)
+    assert (read, read.doubtful) == (ticket, False)
+    later_s = ticket.expires_utc_s - NOW_S
+    for utc_s in (NOW_S, NOW_S + later_s):
+        with pytest.raises(TicketError, match="expired"):
+            tickets().read(token, Instant(utc_s, 500.0 + later_s))
 
 
 @fuzz(200)
@@ -71,11 +75,11 @@ def test_a_link_says_what_it_was_made_for_and_no_longer_than_it_lives(ticket: Ti
 def test_a_link_that_was_changed_says_the_same_or_is_none(
     ticket: Ticket, at: int, put: str, gone: int
 ) -> None:
-    token = tickets().make(ticket)
+    token = tickets().make(ticket, NOW)
     at %= len(token) + 1
     forged = token[:at] + put + token[at + gone :]
     try:
-        read = tickets().read(forged, NOW_S)
+        read = tickets().read(forged, NOW)
     except TicketError:
         return
     assert read == ticket  # base64 has more than one spelling of the same
@@ -87,28 +91,29 @@ def test_the_words_of_one_link_under_the_signature_of_another_are_none(
     one: Ticket, other: Ticket
 ) -> None:
     assume(one != other)
-    words = tickets().make(one).rpartition(".")[0]
+    words = tickets().make(one, NOW).rpartition(".")[0]
     with pytest.raises(TicketError, match="bad_signature"):
-        tickets().read(f"{words}.{tickets().make(other).rpartition('.')[2]}", NOW_S)
+        tickets().read(f"{words}.{tickets().make(other, NOW).rpartition('.')[2]}", NOW)
 
 
 @fuzz(100)
 @given(TEXTS | TREES.map(str) | st.just("." * 2_000))
 def test_no_text_is_a_link(token: str) -> None:
     with pytest.raises(TicketError):
-        tickets().read(token, NOW_S)
+        tickets().read(token, NOW)
 
 
 @fuzz(100)
 @given(
     TREES
     | st.tuples(TEXTS, TEXTS, TEXTS, st.just("call") | TREES, st.sampled_from(ODD_NUMBERS) | TREES)
+    | st.tuples(TEXTS, TEXTS, TEXTS, st.just("call"), *3 * [st.sampled_from(ODD_NUMBERS) | TREES])
 )
 def test_what_another_program_has_signed_with_our_key_is_a_ticket_or_none(said: Any) -> None:
     with contextlib.suppress(UnicodeError):
         token = str(tickets()._signer().dumps(said))
         with contextlib.suppress(TicketError):
-            assert isinstance(tickets().read(token, NOW_S), Ticket)
+            assert isinstance(tickets().read(token, NOW), Ticket)
 
 
 @lru_cache(maxsize=1)

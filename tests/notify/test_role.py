@@ -15,7 +15,7 @@ from gateway.notify import role
 from gateway.notify.addresses import reader
 from gateway.notify.role import Notify
 from gateway.notify.texts import House, Text
-from gateway.panel.tickets import Tickets, make_key
+from gateway.panel.tickets import Instant, Tickets, make_key
 from gateway.settings.secrets import Secret
 
 HOUSE = House("Office", ("de",), "Europe/Berlin", "https://door.example")
@@ -73,6 +73,7 @@ class Bench:
             self.post,
             clock=lambda: self.now,
             utc_s=lambda: 1_000_000.0,
+            uptime_s=lambda: 50.0,
         )
 
     def given(self, delivery: str, receiver: str, channel: int = 0, **more: Any) -> None:
@@ -170,7 +171,7 @@ def test_the_link_is_for_this_call_and_this_receiver(bench: Bench) -> None:
     bench.given("wc-1#1", "caretaker")
     bench.until_answered(1)
     token = bench.post.taken[0][1].body.partition("https://door.example/m/")[2].split()[0]
-    ticket = bench.notify.tickets.read(token, 1_000_000.0)
+    ticket = bench.notify.tickets.read(token, Instant(1_000_000.0, 50.0))
     assert (ticket.receiver, ticket.about, ticket.delivery, ticket.kind) == (
         "caretaker",
         "wc-1",
@@ -187,7 +188,9 @@ def test_the_link_of_a_test_lives_as_long_as_it_is_waited_for(bench: Bench) -> N
     lives = []
     for _, text in sorted(bench.post.taken, key=lambda pair: pair[1].body):
         token = text.body.partition("/m/")[2].split()[0]
-        lives.append(bench.notify.tickets.read(token, 1_000_000.0).expires_utc_s - 1_000_000)
+        lives.append(
+            bench.notify.tickets.read(token, Instant(1_000_000.0, 50.0)).expires_utc_s - 1_000_000
+        )
     assert sorted(lives) == [60, 12 * 3600]
 
 

@@ -17,7 +17,7 @@ from gateway.notify.addresses import reader
 from gateway.notify.heartbeat import AWAY_S, RETRY_FIRST_S, Heartbeat, call
 from gateway.notify.main import NotifySettings
 from gateway.notify.texts import House, Text
-from gateway.panel.tickets import KEY_FILE, Ticket, TicketError, Tickets, make_key
+from gateway.panel.tickets import KEY_FILE, Instant, Ticket, TicketError, Tickets, make_key
 from gateway.settings.secrets import Secret
 from tests.process.sinks import Mailbox, Webhook, serving
 
@@ -169,26 +169,78 @@ def test_a_beat_whose_address_is_missing_has_failed_and_is_named(tmp_path: Path)
 # --- signed links -------------------------------------------------------------------------
 
 TICKET = Ticket("care_service", "wc-1", "wc-1#3", "call", 2_000)
+SIGNED = Instant(1_000.0, 300.0)
+"""1000 s before the ticket's end, 300 s after the start of the machine."""
+YEARS_S = 5 * 365 * 86_400
 
 
-def reason(tickets: Tickets, token: str, now_s: float | None = 1_000.0) -> str:
+def reason(tickets: Tickets, token: str, now: Instant = SIGNED) -> str:
     with pytest.raises(TicketError) as error:
-        tickets.read(token, now_s)
+        tickets.read(token, now)
     return error.value.reason
 
 
-def test_a_ticket_is_read_as_it_was_made_until_it_expires(tmp_path: Path) -> None:
+@pytest.fixture
+def tickets(tmp_path: Path) -> Tickets:
     make_key(tmp_path)
-    tickets = Tickets(tmp_path)
-    token = tickets.make(TICKET)
-    assert tickets.read(token, 1_999.0) == TICKET
-    assert reason(tickets, token, 2_000.0) == "expired"
-    assert reason(tickets, token, None) == "expired"  # by the machine's clock
+    return Tickets(tmp_path)
+
+
+def test_a_ticket_is_read_as_it_was_made_until_it_expires(tickets: Tickets) -> None:
+    token = tickets.make(TICKET, SIGNED)
+    for now in (SIGNED, Instant(1_999.0, 1_299.0), Instant(995.0, 301.0)):
+        read = tickets.read(token, now)
+        assert (read, read.doubtful) == (TICKET, False)
+    assert reason(tickets, token, Instant(2_000.0, 1_300.0)) == "expired"
+    assert reason(tickets, token, Instant.now()) == "expired"
+    fresh = Ticket("care_service", "wc-1", "wc-1#3", "call", int(Instant.now().utc_s) + 60)
+    assert tickets.read(tickets.make(fresh)) == fresh
+
+
+@pytest.mark.parametrize("set_by_s", [YEARS_S, -YEARS_S, 3_600])
+def test_a_clock_that_is_set_neither_ends_nor_prolongs_a_ticket(
+    tickets: Tickets, set_by_s: int
+) -> None:
+    """It was signed before the clock was set, or while it was ahead."""
+    token = tickets.make(TICKET, SIGNED)
+    read = tickets.read(token, Instant(1_010.0 + set_by_s, 310.0))
+    assert (read, read.doubtful) == (TICKET, True)
+    assert reason(tickets, token, Instant(2_000.0 + set_by_s, 1_300.0)) == "expired"
+    assert reason(tickets, token, Instant(1_000.0, 1_300.0)) == "expired"  # set back once more
+
+
+@pytest.mark.parametrize("set_by_s", [YEARS_S, -YEARS_S])
+def test_after_a_restart_of_the_machine_it_lives_as_long_as_the_machine_is_up(
+    tickets: Tickets, set_by_s: int
+) -> None:
+    token = tickets.make(TICKET, SIGNED)
+    read = tickets.read(token, Instant(1_010.0 + set_by_s, 20.0))
+    assert (read, read.doubtful) == (TICKET, True)
+    good = tickets.read(token, Instant(1_100.0, 20.0))
+    assert (good, good.doubtful) == (TICKET, False)
+    late = Instant(1_010.0 + set_by_s, 1_300.0)
+    assert reason(tickets, token, late) == "expired"
+
+
+def test_no_ticket_is_asked_to_live_for_years(tickets: Tickets) -> None:
+    long = Ticket("care_service", "wc-1", "wc-1#3", "call", 1_000 + YEARS_S)
+    token = tickets.make(long, SIGNED)
+    assert tickets.read(token, Instant(1_000.0 + 86_400, 300.0 + 86_400)) == long
+    week_s = 7 * 86_400
+    assert reason(tickets, token, Instant(1_000.0 + week_s, 300.0 + week_s)) == "expired"
+
+
+def test_a_ticket_of_an_earlier_version_is_read_by_the_civil_clock(tickets: Tickets) -> None:
+    token = str(tickets._signer().dumps(["care_service", "wc-1", "wc-1#3", "call", 2_000]))
+    assert tickets.read(token, Instant(1_999.0, 10**7)) == TICKET
+    assert reason(tickets, token, Instant(2_000.0, 1.0)) == "expired"
+    ahead = str(tickets._signer().dumps(["care_service", "wc-1", "wc-1#3", "call", YEARS_S]))
+    assert tickets.read(ahead, SIGNED).doubtful
 
 
 def test_a_ticket_of_somebody_else_is_none(tmp_path: Path) -> None:
     make_key(tmp_path)
-    tickets, token = Tickets(tmp_path), Tickets(tmp_path).make(TICKET)
+    tickets, token = Tickets(tmp_path), Tickets(tmp_path).make(TICKET, SIGNED)
     assert reason(tickets, token[:-1]) == "bad_signature"
     assert reason(tickets, "x" * 5_000) == "bad_signature"
     assert reason(tickets, "") == "bad_signature"

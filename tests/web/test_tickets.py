@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.panel.tickets import Kind, Ticket, Tickets, make_key
+from gateway.panel.tickets import Instant, Kind, Ticket, Tickets, make_key
 from tests.page.fake import called, room
 from tests.web.conftest import Web, snapshot
 
@@ -56,6 +56,39 @@ def test_it_is_good_for_one_call_only(calling: Web) -> None:
     calling.panel.answer = {"status": "refused", "reason": "unknown_call", "fact": None}
     answer = calling.call("POST", other)
     assert (answer.status_code, "ist beendet" in answer.text) == (200, True)
+
+
+YEARS_S = 5 * 365 * 86_400
+
+
+def signed_ahead(web: Web, ahead_s: int, *, kind: Kind = "call", about: str = "wc-7") -> str:
+    """By a clock that was so far ahead, or behind, a moment ago."""
+    make_key(web.options.state)
+    now = Instant.now()
+    signed = Instant(now.utc_s + ahead_s, now.uptime_s)
+    ticket = Ticket("care", about, f"{about}#3", kind, int(signed.utc_s) + 3600)
+    return f"/m/{Tickets(web.options.state).make(ticket, signed)}"
+
+
+@pytest.mark.parametrize("ahead_s", [YEARS_S, -YEARS_S])
+def test_a_clock_that_was_set_leaves_the_link_of_a_standing_call_alive(
+    calling: Web, ahead_s: int
+) -> None:
+    path = signed_ahead(calling, ahead_s)
+    assert "Notruf: WC" in calling.call("GET", path).text
+    assert "Bitte gehen Sie hin" in calling.call("POST", path).text
+    assert calling.panel.commands[-1]["args"] == {"call": "wc-7"}
+    message = signed_ahead(calling, ahead_s, kind="test", about="")
+    assert "bestätigt" in calling.call("POST", message).text
+
+
+@pytest.mark.parametrize("ahead_s", [YEARS_S, -YEARS_S])
+def test_and_no_link_of_another_one(calling: Web, ahead_s: int) -> None:
+    path = signed_ahead(calling, ahead_s, about="wc-6")
+    assert calling.call("POST", path).status_code == 404
+    assert calling.panel.sent == []
+    calling.away()
+    assert calling.call("POST", path).status_code == 503  # nobody knows which calls stand
 
 
 def test_it_ends(calling: Web) -> None:
