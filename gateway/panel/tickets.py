@@ -123,6 +123,7 @@ class Tickets:
             loaded = self._signer().loads(token)
         except (BadData, UnicodeError):
             raise TicketError("bad_signature") from None
+        signed: Instant | None
         match loaded:
             case [
                 str(receiver), str(about), str(delivery), "call" | "test" as kind, int(expires),

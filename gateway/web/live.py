@@ -38,8 +38,19 @@ RESUME_MOST = 20_000
 log = structlog.get_logger("web")
 
 
+PER_SESSION = 12
+"""Streams of one log-in or access token. A browser opens one for all its windows."""
+PER_USER = 40
+"""Streams of one user, over all log-ins."""
+
+
 class TooMany(Exception):
-    """There are as many live streams as are allowed."""
+    """There are as many live streams as are allowed. ``reason``: ``too_many_streams`` of all,
+    ``too_many_streams_session`` or ``too_many_streams_user``."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +291,13 @@ class Hub:
     def join(self, view: View, who: Who) -> Client:
         """Raises :class:`TooMany`. The caller must :meth:`leave`."""
         if len(self.clients) >= self._limit:
-            raise TooMany
+            raise TooMany("too_many_streams")
+        key = who.session or who.token
+        if sum((one.who.session or one.who.token) == key for one in self.clients) >= PER_SESSION:
+            raise TooMany("too_many_streams_session")
+        user = who.user_id
+        if user is not None and sum(one.who.user_id == user for one in self.clients) >= PER_USER:
+            raise TooMany("too_many_streams_user")
         channel = self._channels.get(view)
         if channel is None:
             channel = Channel(view)

@@ -1,6 +1,8 @@
-"""Around every answer: security headers, a limit on what comes in, and nothing else."""
+"""Around every answer: security headers, limits on what comes in, and nothing else."""
 
 from __future__ import annotations
+
+import asyncio
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -10,6 +12,8 @@ from gateway.web.auth import seen
 from gateway.web.problems import Problem, answer
 
 MAX_BODY = 64 * 1024
+BODY_S = 20.0
+"""So long the whole of a body may take."""
 MOST_DIGITS = 12
 """Of a length. Python refuses to read numbers of thousands of them."""
 DIRECT = "portier.send"
@@ -33,7 +37,8 @@ HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
 class Armour:
-    """Adds the headers to every answer and refuses bodies over :data:`MAX_BODY` bytes."""
+    """Adds the headers to every answer and refuses bodies over :data:`MAX_BODY` bytes, and
+    those that take longer than :data:`BODY_S`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -63,11 +68,20 @@ class Armour:
         if not length.isdigit() or len(length) > MOST_DIGITS or int(length) > MAX_BODY:
             await self._too_large(scope, receive, send_armoured)
             return
-        taken = 0
+        taken, whole = 0, False
+        ends_at = asyncio.get_running_loop().time() + BODY_S
 
         async def receive_limited() -> Message:
-            nonlocal taken
-            message = await receive()
+            nonlocal taken, whole
+            if whole:  # from here on it waits for the client to leave
+                return await receive()
+            try:
+                async with asyncio.timeout_at(ends_at):
+                    message = await receive()
+            except TimeoutError:  # a body that comes drop by drop
+                self._read_by(scope)
+                raise HTTPException(408, headers={"Connection": "close"}) from None
+            whole = not message.get("more_body", False)
             if message["type"] == "http.request":
                 taken += len(message.get("body", b""))
                 if taken > MAX_BODY:  # a body that did not say how long it is

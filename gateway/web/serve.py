@@ -17,7 +17,9 @@ import uvicorn
 from gateway.settings.model import Settings
 from gateway.settings.model_link import Web
 from gateway.web.app import create_server_app, make_site
+from gateway.web.connections import allow_files, protocol_for
 from gateway.web.options import ListenError, Options
+from gateway.web.proxies import Trusted
 from gateway.web.retention import under_systemd
 from gateway.web.site import Site
 from gateway.web.terminals import terminals_of
@@ -74,7 +76,8 @@ def config_of(site: Site) -> uvicorn.Config:
         port=options.port,
         ssl_certfile=options.tls_cert,
         ssl_keyfile=options.tls_key,
-        loop="uvloop",
+        loop="gateway.web.connections:Loop",
+        http=protocol_for(Trusted(options.trusted_proxies)),
         lifespan="on",
         access_log=False,
         log_level="warning",
@@ -94,6 +97,7 @@ def serve(options: Options) -> int:
     except ListenError as error:
         print(error, file=sys.stderr)  # noqa: T201  # for the person who starts it
         return 78
+    allow_files()
     users = Users(options.users)
     password = users.first_admin()
     site = make_site(options, users)

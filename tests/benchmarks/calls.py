@@ -16,7 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from gateway.panel import client
 from tests.benchmarks.call_control import CANCEL, CORD, LAMP
 from tests.benchmarks.figures import Figure, quantile
-from tests.benchmarks.live import Crowd, token
+from tests.benchmarks.live import Crowd, tokens
 from tests.benchmarks.whole import Whole, whole
 from tests.process.sinks import Webhook, serving
 
@@ -52,10 +52,10 @@ def figures() -> list[Figure]:
         _until(it, (it.state / "panel.sock").exists, 60)
         for role in ("web", "link", "record", "notify"):
             it.role(role)
-        key, broker = token(it), _Broker(it.mqtt_port)
+        keys, broker = tokens(it), _Broker(it.mqtt_port)
         with (
-            Crowd(it.web_port, key, clients=CLIENTS, history="load.c1"),
-            _Page(it.web_port, key) as page,
+            Crowd(it.web_port, keys, clients=CLIENTS, history="load.c1"),
+            _Page(it.web_port, keys[0]) as page,
             _Messages(hook) as messages,
         ):
             _until(it, lambda: _well(it), 60)

@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from gateway.web.users import Users, users_file
 from tests.benchmarks.figures import Figure, quantile
-from tests.benchmarks.whole import ROOT, Whole, portier, whole
+from tests.benchmarks.whole import ROOT, Whole, whole
 from tests.process.parts_mqtt import free_port
 
 CLIENTS = 200
@@ -24,6 +25,8 @@ EVENTS = 50.0
 SECONDS = 20.0
 SETTLES_S = 3.0
 """Until the page has found the control that was started last."""
+STREAMS = 10
+"""Of one access token."""
 SAMPLED = 10
 """Every how manieth client notes when its frames came; reading all of them is load enough."""
 _FACT = re.compile(rb"id: (\d+)\nevent: fact")
@@ -38,7 +41,7 @@ def floor() -> tuple[float, list[float]]:
     )  # fmt: skip
     try:
         _listening(port, lambda: "the floor of the live page does not start")
-        with Crowd(port, "", clients=CLIENTS) as crowd:
+        with Crowd(port, [""], clients=CLIENTS) as crowd:
             out, _ = server.communicate(timeout=60)
     finally:
         server.kill()
@@ -58,7 +61,7 @@ def figures() -> list[Figure]:
         it.control(presses=1, per_second=1, events=0, seconds=10)  # makes plan and journal
         it.stop("control")
         it.role("web")
-        with Crowd(it.web_port, token(it), clients=CLIENTS, view="page") as crowd:
+        with Crowd(it.web_port, tokens(it), clients=CLIENTS, view="page") as crowd:
             before = it.cpu_s("web")
             found = it.control(presses=0, per_second=1, events=EVENTS, seconds=SECONDS)
             share = (it.cpu_s("web") - before) / SECONDS
@@ -79,16 +82,16 @@ def figures() -> list[Figure]:
     ]  # fmt: skip
 
 
-def token(it: Whole) -> str:
-    """A token that may see everything; waits for the page to be there."""
+def tokens(it: Whole) -> list[str]:
+    """Tokens that may see everything, for ten streams each, since one may not have them all;
+    waits for the page to be there."""
     _listening(it.web_port, lambda: (it.folder / "web.log").read_text()[-2000:])
-    done = subprocess.run(
-        [*portier(), "token", "add", "bench", "--role", "maintenance", "--state", str(it.state)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        raise RuntimeError(done.stderr)
-    return done.stdout.strip()
+    users = Users(users_file(it.state))
+    try:
+        count = range(CLIENTS // STREAMS + 1)
+        return [users.add_token(f"bench-{n}", "maintenance", 1, "bench") for n in count]
+    finally:
+        users.close()
 
 
 def _listening(port: int, why_not: Callable[[], str]) -> None:
@@ -107,17 +110,20 @@ class Crowd:
     ``came``: row and instant (monotonic ns) of the facts that every tenth client read."""
 
     def __init__(
-        self, port: int, token: str, *, clients: int, history: str = "", view: str = "json"
+        self, port: int, tokens: list[str], *, clients: int, history: str = "", view: str = "json"
     ) -> None:
         self.frames = 0
         self.came: list[tuple[int, int]] = []
         self._port = port
         self._view = view
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._headers = {"Authorization": f"Bearer {tokens[0]}"}
         self._history = history
         self._done = threading.Event()
         self._selector = selectors.DefaultSelector()
-        self._socks = [self._connect(token, number) for number in range(clients)]
+        self._socks = [
+            self._connect(tokens[number // STREAMS % len(tokens)], number)
+            for number in range(clients)
+        ]
         self._threads = [threading.Thread(target=self._read, daemon=True)]
         if history:
             self._threads.append(threading.Thread(target=self._ask, daemon=True))

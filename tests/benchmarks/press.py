@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.figures import Figure, quantile
-from tests.benchmarks.live import Crowd, token
+from tests.benchmarks.live import Crowd, tokens
 from tests.benchmarks.whole import ROOT, Whole, whole
 
 PRESSES = 200
@@ -70,7 +70,7 @@ def _commit(what: str, found: dict[str, Any], disk: list[float]) -> Figure:
 
 
 def _loaded(it: Whole, bare: list[float], disk: list[float]) -> list[Figure]:
-    with Crowd(it.web_port, token(it), clients=200, history="load.c1") as crowd:
+    with Crowd(it.web_port, tokens(it), clients=200, history="load.c1") as crowd:
         before = it.cpu_s("web")
         busy = it.control(presses=PRESSES, per_second=PER_SECOND, events=EVENTS, seconds=60)
         seconds = busy["changes"] / EVENTS

@@ -97,6 +97,8 @@ async def live(
     ``fact`` with the journal's row number as id, ``beat`` every 5 s, ``reset`` where the
     events since ``Last-Event-ID`` are no longer kept.
 
+    One log-in or token has 12 streams at most and one user 40 (429), all have 500 (503).
+
     ``view=page`` gives the pieces of the page instead of JSON."""
     last = after
     if last_event_id is not None and last_event_id.isdigit() and len(last_event_id) < 17:
@@ -104,6 +106,7 @@ async def live(
     seeing = Seeing(language_of(request), who.role) if view == "page" else Seeing("", "view")
     try:
         client = site.hub.join(seeing, who)
-    except TooMany:
-        raise Problem(503, "too_many_streams", Retry_After="5") from None
+    except TooMany as error:
+        status = 503 if error.reason == "too_many_streams" else 429
+        raise Problem(status, error.reason, Retry_After="5") from None
     return Stream(site.hub, client, last)
