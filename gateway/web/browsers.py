@@ -15,19 +15,31 @@ from dataclasses import dataclass
 LIFE_S = 400 * 86_400
 """The longest that browsers save a cookie."""
 USERS_MOST = 20
-LONGEST = 500
+LONGEST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Browser:
-    """``users``: the ids of who has logged in there, the last one first."""
+    """``users``: the ids of who has logged in there, the last one first; ``proved``: of who has
+    given a right code of the second factor there."""
 
     id: str
     users: tuple[int, ...] = ()
+    proved: tuple[int, ...] = ()
 
     def with_user(self, user: int) -> Browser:
-        others = tuple(id for id in self.users if id != user)
-        return Browser(self.id, (user, *others)[:USERS_MOST])
+        return Browser(self.id, _first(user, self.users), self.proved)
+
+    def with_proof(self, user: int) -> Browser:
+        return Browser(self.id, self.users, _first(user, self.proved))
+
+
+def _first(user: int, users: tuple[int, ...]) -> tuple[int, ...]:
+    return (user, *(id for id in users if id != user))[:USERS_MOST]
+
+
+def _ids(text: str) -> tuple[int, ...]:
+    return tuple(int(user) for user in text.split("-") if user)
 
 
 class Browsers:
@@ -40,7 +52,9 @@ class Browsers:
         return Browser(secrets.token_hex(16))
 
     def write(self, browser: Browser) -> str:
-        body = f"{browser.id}.{'-'.join(map(str, browser.users))}"
+        users = "-".join(map(str, browser.users))
+        proved = "-".join(map(str, browser.proved))
+        body = f"{browser.id}.{users}.{proved}"
         return f"{body}.{self._mark(body)}"
 
     def read(self, text: str | None) -> Browser | None:
@@ -48,8 +62,8 @@ class Browsers:
         body, _, mark = (text or "")[:LONGEST].rpartition(".")
         if not hmac.compare_digest(mark.encode(), self._mark(body).encode()):
             return None
-        id, _, users = body.partition(".")
-        return Browser(id, tuple(int(user) for user in users.split("-") if user))
+        id, users, proved = body.split(".")
+        return Browser(id, _ids(users), _ids(proved))
 
     def _mark(self, body: str) -> str:
         return hmac.new(self._secret, b"browser:" + body.encode(), hashlib.sha256).hexdigest()

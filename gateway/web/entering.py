@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from gateway.web.accounts import normal_name
 from gateway.web.auth import BROWSER, Who, read_cookie, set_cookie, set_session
-from gateway.web.browsers import LIFE_S
+from gateway.web.browsers import LIFE_S, Browser
 from gateway.web.login_limits import Attempt
 from gateway.web.problems import Problem
 from gateway.web.proxies import peer
@@ -78,8 +78,12 @@ def let_in(response: Response, request: Request, site: Site, user: User, secret:
     """Set the cookies of a log-in: the session, and that the user's browser is known."""
     set_session(response, request, secret)
     browser = site.browsers.read(read_cookie(request, BROWSER)) or site.browsers.new()
-    known = site.browsers.write(browser.with_user(user.id))
-    set_cookie(response, request, BROWSER, known, LIFE_S)
+    remember(response, request, site, browser.with_user(user.id))
+
+
+def remember(response: Response, request: Request, site: Site, browser: Browser) -> None:
+    """Set the cookie of a browser that is known from now on."""
+    set_cookie(response, request, BROWSER, site.browsers.write(browser), LIFE_S)
 
 
 def log_out(site: Site, who: Who) -> None:

@@ -28,7 +28,8 @@ def person(who: Who) -> int:
 async def check_password(site: Site, who: Who, password: str) -> None:
     """Raises :class:`Problem` 422 ``wrong_password``; it may be tried as often as at the log-in.
     Wrong passwords at the log-in do not count here: whoever asks is logged in."""
-    key = str(person(who))
+    person(who)
+    key = who.session  # a stolen session does not lock the others out
     if not site.password_limit.take(key):
         raise Problem(429, "limit", Retry_After="30")
     if await asyncio.to_thread(site.users.verify, who.name, password) is None:

@@ -49,7 +49,7 @@ class Site:
         self.logins = LoginLimits()
         self.login_audit = LoginAudit(self._audit)
         self.password_limit = Buckets(burst=5, every_s=30)
-        """Of one's own password, asked for by who is logged in; by user."""
+        """Of one's own password, asked for by who is logged in; by session."""
         self.factor_limit = Buckets(burst=5, every_s=900)
         self.hub = Hub(house, records, users, self.scene, limit=options.max_live)
         users.session_life_s = session_life_ms(options) / 1000

@@ -296,6 +296,33 @@ def test_five_wrong_codes_and_then_even_the_right_one_waits(make: Make, clock: C
     assert staff.post("/second-factor", data={"code": codes[0]}).status_code == 429
 
 
+@pytest.mark.parametrize("over", ["page", "api"])
+def test_who_knows_only_the_password_locks_nobody_out_of_their_browser(
+    make: Make, clock: Clock, over: str
+) -> None:
+    web = make("doors")
+    owner, thief = web.as_("staff"), web.as_("staff")
+    totp, _ = set_up(web, owner, clock)
+
+    def give(person: Client, code: str) -> httpx.Response:
+        if over == "page":
+            return person.post("/second-factor", data={"code": code})
+        return person.post("/api/v1/me/second-factor", json={"code": code})
+
+    known = give(owner, totp.at(int(clock.now)))
+    owner.cookie += "; " + known.headers["set-cookie"].partition(";")[0]
+    for _ in range(6):
+        last = give(thief, "000000")
+    assert last.status_code == 429
+    clock.now += 60
+    assert give(owner, totp.at(int(clock.now))).status_code in (204, 303)
+    told = [a["action"] for a in web.panel.audits]
+    assert told[-2:] == ["factor_failed", "login_blocked"]  # of the thief
+    for _ in range(6):
+        last = give(owner, "000000")
+    assert last.status_code == 429  # a stolen browser guesses no faster
+
+
 def test_log_in_shows_nothing_of_the_house_before_the_code(make: Make, clock: Clock) -> None:
     web = make("login")
     first = web.as_("staff")

@@ -16,7 +16,7 @@ from gateway.web.auth import PROOF_LIFE_S, clear_session, csrf_token
 from gateway.web.entering import let_in, log_in, log_out
 from gateway.web.options import SecondFactor
 from gateway.web.problems import Problem
-from gateway.web.proving import prove
+from gateway.web.proving import know, prove
 from gateway.web.sessions import Session, session_id
 from gateway.web.users import hashed
 from gateway.wire import calendar_time
@@ -186,12 +186,14 @@ async def factor(who: HalfIn, site: TheSite) -> FactorShape:
 @router.post(
     "/api/v1/me/second-factor", status_code=204, summary="Give a code", responses=problems()
 )
-async def second_factor(given: Code, who: HalfIn, site: TheSite) -> Response:
+async def second_factor(given: Code, request: Request, who: HalfIn, site: TheSite) -> Response:
     """A code of the second factor, for this session. Where the owner wants one, requests are
     answered 403 ``second_factor`` until then; those with an API token never are."""
-    if not await prove(site, who, given.code):
+    if not await prove(site, request, who, given.code):
         raise Problem(403, "wrong_code")
-    return Response(status_code=204)
+    response = Response(status_code=204)
+    know(response, request, site, who)
+    return response
 
 
 @router.post(
@@ -212,11 +214,14 @@ async def begin_factor(given: Password, who: HalfIn, site: TheSite) -> Enrolment
     summary="Confirm a second factor",
     responses=problems(404),
 )
-async def confirm_factor(given: Code, who: HalfIn, site: TheSite) -> RecoveryCodes:
+async def confirm_factor(
+    given: Code, request: Request, response: Response, who: HalfIn, site: TheSite
+) -> RecoveryCodes:
     """A first code from the app: from now on the factor counts, and is given for this session."""
     codes = await mine.confirm_factor(site, who, given.code)
     if codes is None:
         raise Problem(403, "wrong_code")
+    know(response, request, site, who)
     return RecoveryCodes(recovery_codes=codes)
 
 

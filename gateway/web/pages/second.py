@@ -13,7 +13,7 @@ from gateway.web.access import HalfIn, TheSite, ViewAlwaysProved
 from gateway.web.auth import PROOF_LIFE_S, Who, form_of
 from gateway.web.pages.login import local_target
 from gateway.web.problems import Problem
-from gateway.web.proving import prove
+from gateway.web.proving import know, prove
 from gateway.web.render import page
 from gateway.web.site import Site
 
@@ -73,14 +73,16 @@ async def give(request: Request, who: HalfIn, site: TheSite) -> Response:
     form = await form_of(request)
     target = local_target(form.get("next", "/"))
     try:
-        right = await prove(site, who, form.get("code", ""))
+        right = await prove(site, request, who, form.get("code", ""))
     except Problem as problem:
         if problem.status != 429:
             raise
         return _page(request, who, site, target=target, note="limited", status=429)
     if not right:
         return _page(request, who, site, target=target, note="wrong", status=422)
-    return RedirectResponse(target, 303, {"Cache-Control": "no-store"})
+    response = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
+    know(response, request, site, who)
+    return response
 
 
 @router.post("/account/factor")
@@ -99,7 +101,9 @@ async def set_up(request: Request, who: HalfIn, site: TheSite) -> Response:
         return _page(request, who, site, target=target, note="limited", status=429)
     if codes is None:
         return _page(request, who, site, target=target, note="wrong", status=422, confirming=True)
-    return _page(request, who, site, target=target, codes=codes)
+    response = _page(request, who, site, target=target, codes=codes)
+    know(response, request, site, who)
+    return response
 
 
 @router.post("/account/factor/remove")
