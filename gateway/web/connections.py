@@ -8,6 +8,7 @@ limit that all share. Requests whose body comes slowly are ended by
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import resource
 from collections import Counter
 from typing import Any, ClassVar
@@ -41,11 +42,13 @@ class Loop(uvloop.Loop):
 
 
 def allow_files() -> None:
-    """Raise this process's own limit of open files, as far as the system lets it."""
+    """Raise this process's own limit of open files, as far as the system lets it; the unit of
+    systemd does it by itself and forbids this."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 class BoundedProtocol(H11Protocol):

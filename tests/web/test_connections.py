@@ -273,6 +273,15 @@ def test_there_are_files_for_all_of_them(
     assert [call.args[1] for call in changed.call_args_list] == ([wanted] if wanted else [])
 
 
+@pytest.mark.parametrize("error", [PermissionError(), ValueError()])
+def test_a_system_that_forbids_more_files_is_no_reason_to_end(
+    mocker: MockerFixture, error: Exception
+) -> None:
+    mocker.patch.object(resource, "getrlimit", return_value=(1024, 4096))
+    mocker.patch.object(resource, "setrlimit", side_effect=error)
+    connections.allow_files()
+
+
 # --- bodies ------------------------------------------------------------------------------
 
 
