@@ -43,6 +43,7 @@ def hints(draft: Draft) -> tuple[str, ...]:
         *_holidays(draft),
         *_special_lines(draft),
         *_logs(draft),
+        *_proxy(draft),
     ]
     for section, name, loc, text in hints_people.found(draft):
         found.append(_hint(getattr(draft, section)[name], loc, text))
@@ -62,6 +63,21 @@ def _logs(draft: Draft) -> list[Hint]:
         "/etc/systemd/journald.conf.d/50-portier.conf, then systemctl restart systemd-journald"
     )
     return [_hint(part, ("logs",), text)]
+
+
+def _proxy(draft: Draft) -> list[Hint]:
+    """Who ends TLS for a page that does not do so itself."""
+    part = draft.web
+    web = None if part is None else part.value
+    if part is None or web is None or web.tls is not None or web.trusted_proxies:
+        return []
+    if not (web.public_url or "").startswith("https://"):
+        return []
+    text = (
+        "is reached by a proxy: write trusted_proxies: [127.0.0.1], or wherever it is, else all "
+        "its visitors count as one and cookies are not Secure"
+    )
+    return [_hint(part, ("public_url",), text)]
 
 
 def _hint(part: Part[Any], loc: Loc, text: str, *, at_key: bool = False) -> Hint:

@@ -78,7 +78,9 @@ class BoundedProtocol(H11Protocol):
         self._wait_for_head()
         limit = self.limit_concurrency
         if limit is not None and len(self.connections) >= limit:
-            next(iter(self.silent)).transport.abort()
+            oldest = next(iter(self.silent))
+            oldest._head_is_there()
+            oldest.transport.abort()
 
     def _is_exempt(self, host: str) -> bool:
         """A proxy has the connections of all its clients; who is on this machine may be one

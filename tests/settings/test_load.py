@@ -458,3 +458,25 @@ def test_a_line_of_the_serial_port_in_use_is_no_terminal(tmp_path: Path, port: s
 def test_a_line_with_a_second_meaning_is_hinted_at(tmp_path: Path, pin: int) -> None:
     text = changed(SMALL, ("pin: GPIO17", f"pin: {pin}"))
     assert any(f"points.front.button: GPIO{pin} " in hint for hint in loaded(tmp_path, text).hints)
+
+
+@pytest.mark.parametrize(
+    ("web", "hinted"),
+    [
+        ('{public_url: "https://door.example"}', True),
+        ('{public_url: "https://door.example", trusted_proxies: [127.0.0.1]}', False),
+        ('{public_url: "https://door.example", tls: {cert: a.pem, key: b.pem}}', False),
+        ("{listen: 127.0.0.1:8080}", False),
+    ],
+)
+def test_a_proxy_that_nobody_has_named_is_hinted_at(tmp_path: Path, web: str, hinted: bool) -> None:
+    found = [hint for hint in loaded(tmp_path, f"{SMALL}web: {web}\n").hints if "proxy" in hint]
+    assert bool(found) is hinted
+    assert all("web.public_url: is reached by a proxy: write trusted_proxies" in h for h in found)
+
+
+def test_proxies_are_read_in_their_usual_form(tmp_path: Path) -> None:
+    text = SMALL + 'web: {trusted_proxies: ["[::1]", "10.0.3.0/28", " 127.0.0.1 ", "fd00::/16"]}\n'
+    web = loaded(tmp_path, text).web
+    assert web is not None
+    assert web.trusted_proxies == ("::1", "10.0.3.0/28", "127.0.0.1", "fd00::/16")

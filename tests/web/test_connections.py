@@ -229,7 +229,10 @@ def test_where_all_are_taken_the_oldest_silent_one_goes() -> None:
         silent = [place.connect(f"203.0.113.{n}") for n in range(4)]
         line, mine = place.connect("192.0.2.1")
         assert [one.aborted for one, _ in silent] == [True] + [False] * 3
-        silent[0][1].connection_lost(None)
+        place.connect("192.0.2.2")  # before the first one is gone for good
+        assert [one.aborted for one, _ in silent] == [True] * 2 + [False] * 2
+        for _, gone in silent[:2]:
+            gone.connection_lost(None)
         mine.data_received(REQUEST)
         await place.answered(line)
         assert not working.closed
