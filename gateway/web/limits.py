@@ -101,17 +101,25 @@ class Once(Generic[T]):
         return await asyncio.shield(task)
 
 
-class Signer:
-    """Short notes that travel through the browser and come back unchanged, or not at all."""
+def uptime_s() -> float:
+    """Seconds since the machine started, sleep included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
-    def __init__(self, secret: bytes, wall: Callable[[], float] = time.time) -> None:
-        self._secret, self._wall = secret, wall
+
+class Signer:
+    """Short notes that travel through the browser and come back unchanged, or not at all.
+
+    Their life is counted by the machine's uptime, which all its processes share: a clock that is
+    set would end them, or leave a door's button armed for as long as it was set back."""
+
+    def __init__(self, secret: bytes, uptime: Callable[[], float] = uptime_s) -> None:
+        self._secret, self._uptime = secret, uptime
 
     def _mark(self, body: str) -> str:
         return hmac.new(self._secret, b"note:" + body.encode(), hashlib.sha256).hexdigest()[:32]
 
     def sign(self, life_s: float, **note: str) -> str:
-        note["until"] = str(self._wall() + life_s)
+        note["at"], note["life"] = str(self._uptime()), str(life_s)
         body = base64.urlsafe_b64encode(json.dumps(note).encode()).decode().rstrip("=")
         return f"{body}.{self._mark(body)}"
 
@@ -121,4 +129,6 @@ class Signer:
         if not hmac.compare_digest(mark.encode(), self._mark(body).encode()):
             return {}
         note: dict[str, Any] = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-        return note if float(note["until"]) >= self._wall() else {}
+        if "at" not in note or "life" not in note:  # of an earlier version
+            return {}
+        return note if 0 <= self._uptime() - float(note["at"]) <= float(note["life"]) else {}
