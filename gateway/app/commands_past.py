@@ -174,7 +174,10 @@ def history(
     quantity: Annotated[str | None, typer.Option(help="Of a meter; all otherwise.")] = None,
     format_: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
 ) -> None:
-    """The past of one point: least, mean, most per part of the time; gaps are gaps.
+    """The past of one point: minimum, mean by time, maximum per interval; gaps are gaps.
+
+    covered_s: for how long a value was known; empty where an older version has summed up some of
+    it, so that the mean is of the readings.
 
     Example: `portier history wc.climate --from 7d --buckets 168 --format csv > climate.csv`
     """
@@ -185,6 +188,9 @@ def history(
     begin = c.an_instant(from_)
     end = c.now_utc_ms() if to is None else c.an_instant(to)
     _in_order(begin, end)
+    if (end - begin) / buckets in past.STEPS_MS:  # parts of an hour begin at whole hours
+        begin, width, buckets = past.grid(begin, end, buckets, c.zone())
+        end = begin + buckets * width
     with _journal(state) as reader:
         known = past.series(reader)
         quantities = [q for kind, name, q in known if kind == "reading" and name == point]
@@ -202,9 +208,10 @@ def history(
                     "mean": b.mean,
                     "max": b.max,
                     "count": b.count,
+                    "covered_s": None if b.covered_ms is None else b.covered_ms / 1000,
                 }
                 for name in quantities
-                for b in past.buckets(reader, point, name, begin, end, buckets)
+                for b in past.buckets(reader, point, name, begin, end, buckets, c.now_utc_ms())
             ]
         elif any(name == point for _, name, _ in known):
             rows = [

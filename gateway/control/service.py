@@ -146,6 +146,7 @@ class Service:
             now_ms=self._clock.now_ms,
             routine_wait_ms=settings.journal_commit_within_ms,
             machine=machine.identity(),
+            heartbeats={meter.point: meter.heartbeat_ms for meter in settings.plan.meters},
         )
         self._renewing = False
         self._hung_up = False

@@ -262,8 +262,11 @@ KINDS: Mapping[str, Kind] = _rows(
             "max": "float?",
             "count": "int?",
             "covers": "range?",
+            "lasts_s": "float?",
+            "covered_s": "float?",
         },
-        "A value of a meter; null is a gap. With min, max, count: the mean of thinned readings.",
+        "A value of a meter; null is a gap. With min, max, count: the mean of thinned readings, "
+        "weighted by time, from this instant on for lasts_s, of which covered_s are known.",
     ),
     Kind(
         "refusals_counted",

@@ -69,7 +69,9 @@ def _without_local(copy: sqlite3.Connection) -> None:
         number
         for (number,) in copy.execute("SELECT DISTINCT series FROM fact WHERE lane = ?", (index,))
     ]
-    copy.executemany("DELETE FROM hour WHERE series = ?", [(number,) for number in local])
+    tables = copy.execute("SELECT name FROM sqlite_master WHERE name IN ('hour', 'hour_mean')")
+    for (table,) in tables.fetchall():  # an older version has not made the second one yet
+        copy.executemany(f"DELETE FROM {table} WHERE series = ?", [(number,) for number in local])
     copy.execute("DELETE FROM fact WHERE lane = ?", (index,))
     copy.execute("DELETE FROM absent WHERE lane = ?", (index,))
     if head[0]:

@@ -8,15 +8,18 @@ time here, by the boot's offsets: so facts from before the clock was trusted tak
 
 from __future__ import annotations
 
-import json
+import math
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
+from datetime import timedelta, tzinfo
 from typing import NamedTuple
 
 from gateway.core.machine import Ms, UtcMs
+from gateway.journal import means
+from gateway.journal.means import Part, Parts
 from gateway.journal.reader import SELECT, Boot, Reader, boots, rows
 from gateway.journal.schema import HOUR_MS
-from gateway.wire import Row
+from gateway.wire import Row, calendar_time
 
 ROLL_UP_FROM_MS = HOUR_MS
 """Buckets at least this wide are made of roll-ups."""
@@ -28,8 +31,13 @@ _LEVEL_KINDS = ("contact_changed", "presence_changed", "relay_changed")
 class Bucket(NamedTuple):
     """What a meter said from ``utc_ms`` on, for one bucket's width.
 
-    ``count`` 0 with ``None`` for the values is a gap: the meter was asked and said nothing.
-    Where nothing was told at all there is no bucket.
+    ``mean`` is weighted by time (:mod:`gateway.journal.means`), ``min`` and ``max`` include the
+    value that was valid when the bucket began, ``count`` is the number of readings in it: 0 with
+    values where one from before was still valid. ``count`` 0 with ``None`` for the values is a
+    gap: the meter was asked and said nothing. Where nothing was said or valid there is no bucket.
+
+    ``covered_ms``: for how long a value was known; ``None`` where ``mean`` is of the readings,
+    not of the time, because an older version has rolled up some of it.
     """
 
     utc_ms: UtcMs
@@ -37,28 +45,27 @@ class Bucket(NamedTuple):
     mean: float | None
     max: float | None
     count: int  # type: ignore[assignment]  # hides tuple.count, which nobody asks of a bucket
+    covered_ms: Ms | None = 0
 
 
-_Found = dict[UtcMs, Bucket]
-"""The buckets of a chart by their beginning."""
+STEPS_MS = tuple(
+    [s * 1_000 for s in (1, 2, 5, 10, 15, 30)]
+    + [m * 60_000 for m in (1, 2, 3, 5, 10, 15, 30)]
+    + [h * HOUR_MS for h in (1, 2, 3, 6, 12, 24)]
+)
+"""Widths of buckets that people can read. Wider ones are whole days."""
 
 
-def _fill(found: _Found, rows: Iterable[tuple[object, ...]]) -> None:
-    """Add rows that have a bucket's columns."""
-    for bucket in map(Bucket._make, rows):
-        had = found.setdefault(bucket.utc_ms, bucket)
-        if had is not bucket:  # most are filled once: a chart has no time for more
-            found[bucket.utc_ms] = _joined(had, bucket)
-
-
-def _joined(one: Bucket, more: Bucket) -> Bucket:
-    """Both as one bucket, which begins where the first does."""
-    lows = [low for low in (one.min, more.min) if low is not None]
-    highs = [high for high in (one.max, more.max) if high is not None]
-    count = one.count + more.count
-    total = sum(b.mean * b.count for b in (one, more) if b.mean is not None)
-    mean = total / count if count else None
-    return Bucket(one.utc_ms, min(lows, default=None), mean, max(highs, default=None), count)
+def grid(from_utc_ms: UtcMs, to_utc_ms: UtcMs, most: int, zone: tzinfo) -> tuple[UtcMs, Ms, int]:
+    """(begin, width, number) of buckets that begin at whole seconds, minutes, hours or days of the
+    building's zone and cover a range: at most one more than ``most``."""
+    least = (to_utc_ms - from_utc_ms) / most
+    day = STEPS_MS[-1]
+    width = next((step for step in STEPS_MS if step >= least), math.ceil(least / day) * day)
+    offset = calendar_time(from_utc_ms, zone).utcoffset() or timedelta()
+    offset_ms = round(offset.total_seconds() * 1000)
+    begin = (from_utc_ms + offset_ms) // width * width - offset_ms
+    return begin, width, max(1, -((begin - to_utc_ms) // width))
 
 
 def buckets(
@@ -68,29 +75,30 @@ def buckets(
     from_utc_ms: UtcMs,
     to_utc_ms: UtcMs,
     number: int,
+    now_utc_ms: UtcMs | None = None,
 ) -> list[Bucket]:
     """Means of a meter in ``number`` buckets of equal width, in order; empty ones are absent.
 
     Buckets of an hour or more are made of whole hours, each counted in the bucket in which
-    its middle lies. Raises :class:`ValueError` for an empty range or no buckets, and
+    its middle lies. The last reading is not valid beyond ``now_utc_ms``. Raises
+    :class:`ValueError` for an empty range or no buckets, and
     :class:`gateway.journal.reader.JournalUnavailable`.
     """
     if to_utc_ms <= from_utc_ms or number < 1:
         raise ValueError("a range from earlier to later, in at least one bucket")
     width = -((from_utc_ms - to_utc_ms) // number)
+    within = (from_utc_ms, to_utc_ms, width)
 
     def work(db: sqlite3.Connection) -> list[Bucket]:
         series = _series(db, "reading", point, quantity)
-        found: _Found = {}
+        found: Parts = {}
         if series is not None:
-            for boot in boots(db).values():
-                collect = _from_hours if width >= ROLL_UP_FROM_MS else _from_facts
-                collect(db, series, boot, (from_utc_ms, to_utc_ms, width), found)
-        last = from_utc_ms + (to_utc_ms - 1 - from_utc_ms) // width * width
-        for utc_ms in [utc_ms for utc_ms in found if not from_utc_ms <= utc_ms <= last]:
-            edge = found.pop(utc_ms)  # of an hour that only partly lies in the range
-            _fill(found, [edge._replace(utc_ms=min(max(utc_ms, from_utc_ms), last))])
-        return sorted(found.values())
+            known, valid = boots(db), means.valid_ms(db, point, quantity)
+            collect = _from_hours if width >= ROLL_UP_FROM_MS else _from_facts
+            for boot in known.values():
+                until = _until(db, known, boot, now_utc_ms)
+                collect(db, series, boot, within, (valid, until), found)
+        return [_bucket(found[place], from_utc_ms + place * width) for place in sorted(found)]
 
     return reader.read(work)
 
@@ -98,10 +106,33 @@ def buckets(
 _Range = tuple[UtcMs, UtcMs, Ms]
 
 
+def _bucket(one: Part, utc_ms: UtcMs) -> Bucket:
+    covered_ms = one.covered_ms if one.by_time else None
+    return Bucket(utc_ms, one.low, one.mean, one.high, one.count, covered_ms)
+
+
+def _until(
+    db: sqlite3.Connection, known: dict[int, Boot], boot: Boot, now_utc_ms: UtcMs | None
+) -> Ms:
+    """Up to when the last reading of a boot may be valid, in its monotonic time."""
+    ends_ms = means.ends_ms(db, known, boot.id)
+    if ends_ms is not None:
+        return ends_ms
+    if now_utc_ms is None or not boot.segments:
+        return means.FOR_EVER
+    return now_utc_ms - boot.segments[-1].utc_offset_ms
+
+
 def _from_hours(
-    db: sqlite3.Connection, series: int, boot: Boot, within: _Range, found: _Found
+    db: sqlite3.Connection,
+    series: int,
+    boot: Boot,
+    within: _Range,
+    times: tuple[Ms, Ms],
+    found: Parts,
 ) -> None:
     from_utc_ms, to_utc_ms, width = within
+    begins = means.first_hour(db, boot.id)
     for place, segment in enumerate(boot.segments):
         offset = segment.utc_offset_ms
         # An hour belongs to the segment in which it begins, whatever happens to the clock in it.
@@ -111,40 +142,97 @@ def _from_hours(
             last = -(-boot.segments[place + 1].from_mono_ms // HOUR_MS) - 1
         first = max(first, (from_utc_ms - offset) // HOUR_MS)
         last = min(last, (to_utc_ms - 1 - offset) // HOUR_MS)
-        shift = HOUR_MS // 2 + offset - from_utc_ms
+        # An hour at an edge only partly lies in the range, and belongs to its outermost bucket.
+        most = (to_utc_ms - 1 - from_utc_ms) // width
         bucket = f"(hour * {HOUR_MS} + ?1) / ?2"
-        rows = db.execute(
-            f"SELECT ?3 + {bucket} * ?2, min(min), total(sum) / nullif(sum(count), 0), max(max), "
-            "sum(count) FROM hour WHERE series = ?4 AND boot = ?5 AND hour BETWEEN ?6 AND ?7 "
-            f"GROUP BY {bucket}",
-            (shift, width, from_utc_ms, series, boot.id, first, last),
-        )
-        _fill(found, rows)
+        shift = HOUR_MS // 2 + offset - from_utc_ms
+        values = (shift, width, series, boot.id)
+        if begins is None or first < begins:
+            old = last if begins is None else min(last, begins - 1)
+            _old_hours(db, bucket, (*values, first, old), most, found)
+        if begins is None or last < begins:
+            continue
+        first = max(first, begins)
+        for number, count, low, high, area, covered_ms in db.execute(
+            f"SELECT {bucket}, sum(count), min(min), max(max), total(mean * covered_ms), "
+            "sum(covered_ms) FROM hour_mean "
+            "WHERE series = ?3 AND boot = ?4 AND hour BETWEEN ?5 AND ?6 GROUP BY 1",
+            (*values, first, last),
+        ):
+            if number not in found and 0 <= number <= most:  # all but a few
+                found[number] = Part(low, high, count, area, covered_ms)
+                continue
+            one = means.part(found, min(max(number, 0), most))
+            one.see(low, high)
+            one.count += count
+            one.area += area
+            one.covered_ms += covered_ms
+        _running_hours(db, series, boot.id, (first, last), times, (shift, width, most), found)
+
+
+def _old_hours(
+    db: sqlite3.Connection, bucket: str, values: tuple[int, ...], most: int, found: Parts
+) -> None:
+    """Hours that an older version has rolled up: each is one mean of its readings."""
+    rows = db.execute(
+        f"SELECT {bucket}, sum(count), min(min), max(max), total(sum), "
+        f"sum(count > 0) * {HOUR_MS} "
+        "FROM hour WHERE series = ?3 AND boot = ?4 AND hour BETWEEN ?5 AND ?6 GROUP BY 1",
+        values,
+    )
+    for number, count, low, high, total, ms in rows:
+        one = means.part(found, min(max(number, 0), most))
+        one.see(low, high)
+        one.count += count
+        one.total += total
+        if count:
+            one.cover(total / count, ms)
+            one.by_time = False
+
+
+def _running_hours(
+    db: sqlite3.Connection,
+    series: int,
+    boot: int,
+    hours: tuple[int, int],
+    times: tuple[Ms, Ms],
+    places: tuple[Ms, Ms, int],
+    found: Parts,
+) -> None:
+    """Hours whose means are not stored yet, from the facts."""
+    first, last = hours
+    done = db.execute(
+        "SELECT max(hour) FROM hour_mean WHERE series = ? AND boot = ?", (series, boot)
+    ).fetchone()[0]
+    first = max(first, 0 if done is None else done + 1)
+    if first > last:
+        return
+    shift, width, most = places
+    running: Parts = {}
+    within = (first * HOUR_MS, (last + 1) * HOUR_MS)
+    means.from_facts(db, series, boot, within, (0, HOUR_MS), times, running)
+    for hour, more in running.items():
+        one = means.part(found, min(max((hour * HOUR_MS + shift) // width, 0), most))
+        one.see(more.low, more.high)
+        one.count += more.count
+        one.total += more.total
+        one.area += more.area
+        one.covered_ms += more.covered_ms
+        one.by_time &= more.by_time
 
 
 def _from_facts(
-    db: sqlite3.Connection, series: int, boot: Boot, within: _Range, found: _Found
+    db: sqlite3.Connection,
+    series: int,
+    boot: Boot,
+    within: _Range,
+    times: tuple[Ms, Ms],
+    found: Parts,
 ) -> None:
     from_utc_ms, to_utc_ms, width = within
-    for low_ms, high_ms, offset in boot.mono_ranges(from_utc_ms, to_utc_ms):
-        where = (
-            "FROM fact WHERE series = ?4 AND boot = ?5 AND mono_ms >= ?6 AND mono_ms < ?7 "
-            "AND count IS"
-        )
-        values = (offset - from_utc_ms, width, from_utc_ms, series, boot.id, low_ms, high_ms)
-        bucket = "(mono_ms + ?1) / ?2"
-        rows = db.execute(
-            f"SELECT ?3 + {bucket} * ?2, min(value), avg(value), max(value), count(value) "
-            f"{where} NULL GROUP BY {bucket}",
-            values,
-        )
-        _fill(found, rows)
-        for utc_ms, count, value, text in db.execute(
-            f"SELECT ?3 + {bucket} * ?2, count, value, data {where} NOT NULL", values
-        ):
-            thinned = json.loads(text)
-            mean = value or 0.0 if count else None
-            _fill(found, [(utc_ms, thinned.get("min"), mean, thinned.get("max"), count)])
+    for low, high, offset in boot.mono_ranges(from_utc_ms, to_utc_ms):
+        grid = (offset - from_utc_ms, width)
+        means.from_facts(db, series, boot.id, (low, high), grid, times, found)
 
 
 def levels(

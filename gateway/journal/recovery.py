@@ -301,6 +301,7 @@ _TABLES: tuple[tuple[bool, str, str], ...] = (
     (True, "iii", "INSERT INTO number SELECT ?1, ?2 WHERE ?3 > 0"),
     (True, "iiit", "INSERT OR IGNORE INTO absent VALUES (?,?,?,?)"),
     (True, "iiiiifFF", "INSERT OR IGNORE INTO hour VALUES (?,?,?,?,?,?,?,?)"),
+    (True, "iiiiiiFFF", "INSERT OR IGNORE INTO hour_mean VALUES (?,?,?,?,?,?,?,?,?)"),
     (True, "tT", "INSERT OR IGNORE INTO meta VALUES (?,?)"),
     (False, "itiIttttTttt", "INSERT OR IGNORE INTO audit VALUES (?,?,?,?,?,?,?,?,?,?,?,?)"),
 )
@@ -370,6 +371,7 @@ def _complete(connection: sqlite3.Connection) -> int:
     run = connection.execute
     run("DELETE FROM fact WHERE series NOT IN (SELECT id FROM series)")
     run("DELETE FROM hour WHERE series NOT IN (SELECT id FROM series)")
+    run("DELETE FROM hour_mean WHERE series NOT IN (SELECT id FROM series)")
     run(
         "INSERT INTO boot SELECT boot, 'unknown-' || boot, min(row) FROM fact "
         "WHERE boot NOT IN (SELECT id FROM boot) GROUP BY boot"

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from gateway.core.facts import KINDS, LANES, Fact, Lane
 from gateway.core.machine import Ms, UtcMs
-from gateway.journal import audit, recovery
+from gateway.journal import audit, means, recovery
 from gateway.journal.reader import Boot, boots
 from gateway.journal.schema import HOUR_MS, LANE_INDEX
 from gateway.journal.store import Numbered, Store, add_absent
@@ -41,6 +41,10 @@ WIPES, WIPE_AGAIN_MS = 20, 500
 """A read takes 2 s at most."""
 _SLICE_S = 0.010
 _KEEP_FREE_PAGES = 16
+_LATE_MS = 180_000
+"""By then what was reported in an hour is committed."""
+_HOURS_SLICE = 500
+"""Means of hours in one transaction."""
 _PER_MEAN = 3
 """Fewer readings than these in an hour are not worth a mean."""
 
@@ -79,11 +83,14 @@ class Upkeep:
         self._refusals_after = 0
         """Up to here no refusal is left in the chain."""
         self._gone: Counter[str] = Counter()
+        self._rolled_up: int | None = None
+        """The hour of this boot up to which means are stored; ``None``: not looked yet."""
 
     def run(self) -> Iterator[Ms]:
         """For ever: one round a minute. Raises :class:`sqlite3.Error`."""
         number = 0
         while True:
+            yield from self.roll_up()
             if number % ROUNDS_PER_EXPIRY == 0:
                 yield from self.forget()
                 yield from self.expire()
@@ -98,6 +105,72 @@ class Upkeep:
             if number % ROUNDS_PER_SCRUB == 0:
                 yield from self.scrub()
             yield ROUND_MS
+
+    # --- means
+
+    def roll_up(self) -> Iterator[Ms]:
+        """Store the means of the hours that are over, once: one transaction for all series of an
+        hour or a boot, some at a time. What is stored stays when its facts are removed."""
+        newest: Ms = self._store.one(
+            "SELECT mono_ms FROM fact WHERE boot = ? ORDER BY row DESC LIMIT 1", self._store.boot_id
+        ) or 0  # fmt: skip
+        # What was reported in an hour is committed a minute later; what came after it, after it.
+        through = min(newest, self._now_ms() - _LATE_MS) // HOUR_MS - 1
+        if self._rolled_up is not None and through <= self._rolled_up:
+            return
+        known = boots(self._db)
+        wanted = [self._store.boot_id] if self._rolled_up is not None else sorted(known)
+        readings = self._db.execute(
+            "SELECT id, subject, quantity FROM series WHERE kind = 'reading'"
+        ).fetchall()
+        for boot in wanted:
+            ends_ms = means.ends_ms(self._db, known, boot)
+            last = through if ends_ms is None else ends_ms // HOUR_MS
+            begins = means.first_hour(self._db, boot)
+            if begins is None:
+                continue
+            rows: list[tuple[object, ...]] = []
+            until = newest if ends_ms is None else ends_ms
+            for series, point, quantity in readings:
+                times = (means.valid_ms(self._db, point, quantity), until)
+                rows += self._hours(series, boot, (max(begins, 0), last), times)
+                if len(rows) >= _HOURS_SLICE:
+                    self._put_hours(rows)
+                    rows = []
+                yield 0
+            self._put_hours(rows)
+        self._rolled_up = through
+
+    def _hours(
+        self, series: int, boot: int, hours: tuple[int, int], times: tuple[Ms, Ms]
+    ) -> list[tuple[object, ...]]:
+        """Rows of ``hour_mean`` for the hours from the last stored one on."""
+        begins, last = hours
+        done: int | None = self._store.one(
+            "SELECT max(hour) FROM hour_mean WHERE series = ? AND boot = ?", series, boot
+        )
+        first = begins if done is None else max(begins, done + 1)
+        oldest: Ms | None = self._store.one(
+            "SELECT min(mono_ms) FROM fact WHERE series = ? AND boot = ? AND mono_ms >= ?",
+            series, boot, (first - 1) * HOUR_MS,
+        )  # fmt: skip
+        if oldest is None or first > last:
+            return []
+        first = max(first, oldest // HOUR_MS)
+        found: means.Parts = {}
+        within = (first * HOUR_MS, (last + 1) * HOUR_MS)
+        means.from_facts(self._db, series, boot, within, (0, HOUR_MS), times, found)
+        return [
+            (series, boot, hour, one.count, one.gaps, one.covered_ms, one.mean, one.low, one.high)
+            for hour, one in sorted(found.items())
+        ]
+
+    def _put_hours(self, rows: list[tuple[object, ...]]) -> None:
+        if rows:
+            with self._store.transaction():
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO hour_mean VALUES (?,?,?,?,?,?,?,?,?)", rows
+                )
 
     # --- lives
 
@@ -129,7 +202,8 @@ class Upkeep:
             left = self._store.one(
                 "SELECT EXISTS (SELECT 1 FROM series WHERE EXISTS (SELECT 1 FROM fact "
                 "WHERE fact.series = series.id AND boot = ?1) OR EXISTS (SELECT 1 FROM hour "
-                "WHERE hour.series = series.id AND boot = ?1))",
+                "WHERE hour.series = series.id AND boot = ?1) OR EXISTS (SELECT 1 FROM hour_mean "
+                "WHERE hour_mean.series = series.id AND boot = ?1))",
                 boot,
             )
             if not left:
@@ -191,10 +265,11 @@ class Upkeep:
             self._gone[life] += gone
             yield 0
         with self._store.transaction():
-            self._db.execute(
-                "DELETE FROM hour WHERE series = ? AND boot = ? AND hour < ?",
-                (series, boot, min(high // HOUR_MS, 2**61)),
-            )
+            for table in ("hour", "hour_mean"):
+                self._db.execute(
+                    f"DELETE FROM {table} WHERE series = ? AND boot = ? AND hour < ?",
+                    (series, boot, min(high // HOUR_MS, 2**61)),
+                )
 
     def _delete(
         self, select: str, values: tuple[object, ...], reason: str, most: int = 2**31
@@ -324,7 +399,8 @@ class Upkeep:
         return last - first + 1 - absent, _ROW_BYTES + text
 
     def _thin(self, each_bytes: float) -> Iterator[Ms]:
-        """From the oldest on, the plain readings of an hour become one with min, mean, max."""
+        """From the oldest on, the plain readings of an hour become one with min, mean by time,
+        max, which begins with the first of them."""
         cursor = int(self._store.meta("thinned") or 0)
         youngest = self._now_ms() - HOUR_MS
         series = ",".join(str(number) for number, kind in self._all_series() if kind == "reading")
@@ -361,17 +437,22 @@ class Upkeep:
         ).fetchone()
         values = [value for _, _, _, _, value in group]
         numbers = [seq for _, _, seq, _, _ in group]
+        begin, mean, lasts_ms, covered_ms = self._by_time(
+            series, boot, means.valid_ms(self._db, subject, quantity), group
+        )
         fact = Fact(
             "reading",
             subject,
-            (group[0][3] + group[-1][3]) // 2,
+            begin,
             {
                 "quantity": quantity,
-                "value": sum(values) / len(values),
+                "value": mean,
                 "min": min(values),
                 "max": max(values),
                 "count": len(values),
                 "covers": [min(numbers), max(numbers)],
+                "lasts_s": lasts_ms / 1000,
+                "covered_s": covered_ms / 1000,
             },
         )
         with self._store.transaction() as head:
@@ -380,6 +461,28 @@ class Upkeep:
             self._store.put_meta("row", str(head.row))
         self._gone["thinned"] += len(group)
         self._told(written)
+
+    def _by_time(
+        self, series: int, boot: int, valid: Ms, group: list[tuple[int, int, int, Ms, float]]
+    ) -> tuple[Ms, float, Ms, Ms]:
+        """Begin, mean by time, length and covered part of a group of readings: up to the reading
+        after them, or until the last of them is no longer valid."""
+        first, last = min(one[3] for one in group), max(one[3] for one in group)
+        rows = self._db.execute(
+            "SELECT mono_ms, value FROM fact WHERE series = ? AND boot = ? "
+            "AND mono_ms BETWEEN ? AND ? AND count IS NULL ORDER BY mono_ms",
+            (series, boot, first, last),
+        ).fetchall()
+        following: Ms | None = self._store.one(
+            "SELECT min(mono_ms) FROM fact WHERE series = ? AND boot = ? AND mono_ms > ?",
+            series, boot, last,
+        )  # fmt: skip
+        end = last + valid if following is None else min(following, last + valid)
+        ends_ms = means.ends_ms(self._db, boots(self._db), boot)
+        if ends_ms is not None:
+            end = max(min(end, ends_ms), last + 1)
+        mean, covered_ms = means.thinned(rows, end, valid)
+        return first, mean, end - first, covered_ms
 
     def shrink(self) -> Iterator[Ms]:
         """Give free pages back to the file system, a few at a time."""

@@ -7,6 +7,10 @@ no JSON at all: ten million of them fit into the default limit of 1 GB.
 Instants are kept as (boot, monotonic ms); ``clock`` says which offset to UTC a boot has from
 which instant on, so that facts are stamped later without being touched.
 
+``hour`` counts readings and is written with them. ``hour_mean`` is written once, when an hour is
+over: means by time (:mod:`gateway.journal.means`). It was added later, as a table of its own, so
+that older versions still read and write a file that has it.
+
 Every table and index has its own pattern of columns (see :data:`PATTERNS`): salvage tells
 the pages of a broken file apart by them, without trusting anything else in the file.
 """
@@ -54,6 +58,10 @@ CREATE TABLE hour (
   series INTEGER NOT NULL, boot INTEGER NOT NULL, hour INTEGER NOT NULL,
   count INTEGER NOT NULL, gaps INTEGER NOT NULL, sum REAL NOT NULL, min REAL, max REAL,
   PRIMARY KEY (series, boot, hour)) WITHOUT ROWID;
+CREATE TABLE hour_mean (
+  series INTEGER NOT NULL, boot INTEGER NOT NULL, hour INTEGER NOT NULL,
+  count INTEGER NOT NULL, gaps INTEGER NOT NULL, covered_ms INTEGER NOT NULL,
+  mean REAL, min REAL, max REAL, PRIMARY KEY (series, boot, hour)) WITHOUT ROWID;
 CREATE TABLE audit (
   n INTEGER PRIMARY KEY, boot TEXT NOT NULL, mono_ms INTEGER NOT NULL, utc_ms INTEGER,
   actor TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL, outcome TEXT NOT NULL,
@@ -111,6 +119,12 @@ def connect(
         connection.close()
         raise
     return connection
+
+
+def add_hour_mean(connection: sqlite3.Connection) -> None:
+    """Within a transaction: the table that files of older versions do not have."""
+    (text,) = (part for part in SCHEMA.split(";\n") if "CREATE TABLE hour_mean" in part)
+    connection.execute(text)
 
 
 def create(connection: sqlite3.Connection, journal: str) -> None:

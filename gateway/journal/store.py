@@ -19,7 +19,7 @@ from typing import Any
 
 from gateway.core.facts import Fact, Json, Lane
 from gateway.core.machine import Ms
-from gateway.journal import audit, schema
+from gateway.journal import audit, means, schema
 from gateway.journal.audit import AuditEntry
 from gateway.journal.machine import differs
 from gateway.journal.queue import Work
@@ -81,6 +81,8 @@ class Store:
             with self.transaction():
                 self.boot_id = self._boot_id()
                 self.put_meta("clean", "0")
+                if self.one("SELECT 1 FROM sqlite_master WHERE name = 'hour_mean'") is None:
+                    self._add_hour_mean()
                 if machine and machine != known:
                     self.put_meta("machine", machine)
                 journal = self.renew() if self.is_clone else self.journal
@@ -335,6 +337,28 @@ class Store:
                 )
             )
         self.connection.executemany(_HOUR, rows)
+
+    def _add_hour_mean(self) -> None:
+        """A file of an older version: its hours stay as they are, the newest one is computed."""
+        schema.add_hour_mean(self.connection)
+        newest: Ms = (
+            self.one(
+                "SELECT mono_ms FROM fact WHERE boot = ? ORDER BY row DESC LIMIT 1", self.boot_id
+            )
+            or 0
+        )
+        self.put_meta(means.FIRST_HOUR, f"{self.boot_id} {newest // HOUR_MS}")
+
+    def put_heartbeats(self, heartbeats: Mapping[str, Ms]) -> None:
+        """Note how often each meter reports at least; of points that are no more it stays noted
+        for as long as they have a history. Writes only where something has changed."""
+        known = means.heartbeats(self.connection)
+        if all(known.get(point) == ms for point, ms in heartbeats.items()):
+            return
+        points = {subject for kind, subject, _ in self.series if kind == "reading"}
+        old = {point: ms for point, ms in known.items() if point in points}
+        with self.transaction():
+            self.put_meta(means.HEARTBEATS, encode({**old, **heartbeats}))
 
     # --- boots and cursors
 

@@ -83,7 +83,7 @@ class Journal:
     ``routine_wait_ms`` is how long routine facts wait for their commit, ``cursor_wait_ms`` how
     long cursors do where no facts come. ``now_ms`` is the clock of the facts that the journal
     itself makes. ``machine`` is the identity of this machine: on another one the journal goes on
-    under a new id.
+    under a new id. ``heartbeats``: how often each meter reports at least, in milliseconds.
 
     ``on_state`` gets a stable reason while the journal cannot keep what happens
     (``journal_full``, ``journal_read_only``, ``journal_unavailable``) and an empty text when
@@ -105,6 +105,7 @@ class Journal:
         routine_wait_ms: Ms = ROUTINE_WAIT_MS,
         cursor_wait_ms: Ms = CURSOR_WAIT_MS,
         machine: str = "",
+        heartbeats: Mapping[str, Ms] | None = None,
         upkeep_first_ms: Ms = UPKEEP_FIRST_MS,
         factory: type[sqlite3.Connection] = sqlite3.Connection,
     ) -> None:
@@ -118,6 +119,7 @@ class Journal:
         self._fact_now_ms = now_ms
         self._factory = factory
         self._machine = machine
+        self._heartbeats = dict(heartbeats or {})
         self._queue = Queue(memory_facts, routine_wait_ms, cursor_wait_ms)
         self._store: Store | None = None
         self._doubt: tuple[Head, Work, list[Numbered]] | None = None
@@ -497,6 +499,8 @@ class Journal:
 
     def _housekeeping(self, store: Store) -> Iterator[Ms]:
         from gateway.journal.retention import Upkeep
+
+        store.put_heartbeats(self._heartbeats)
 
         def told(rows: list[Numbered]) -> None:
             self._head = store.head.row

@@ -63,6 +63,10 @@ def generate(path: Path, rows: int) -> None:
         f"INSERT INTO hour SELECT series, boot, mono_ms / {HOUR_MS}, count(value), 0, "
         f"total(value), min(value), max(value) FROM fact WHERE series <= {SERIES} GROUP BY 1, 2, 3"
     )
+    run(  # weighted by time: here every reading is valid for as long as any other
+        f"INSERT INTO hour_mean SELECT series, boot, hour, count, gaps, {HOUR_MS}, sum / count, "
+        "min, max FROM hour"
+    )
     store.close(clean=True)
 
 
@@ -101,8 +105,8 @@ def _floor(path: Path) -> tuple[float, float]:
             began = time.perf_counter()
             (series,) = db.execute("SELECT id FROM series WHERE subject = 'meter.7'").fetchone()
             db.execute(
-                "SELECT hour * 1000 / 8760, sum(count), total(sum), min(min), max(max) "
-                "FROM hour WHERE series = ? GROUP BY 1",
+                "SELECT hour * 1000 / 8760, sum(count), total(mean), min(min), max(max) "
+                "FROM hour_mean WHERE series = ? GROUP BY 1",
                 (series,),
             ).fetchall()
             times.append((time.perf_counter() - began) * 1000)

@@ -27,9 +27,9 @@ def test_buckets_hold_min_mean_max_and_count(path: Path) -> None:
     store.write(work(*(reading(at * 1_000, at) for at in range(60)), utc_offset_ms=T0))
     found = history.buckets(read(path), "wc.climate", "temperature", T0, T0 + 60_000, 3)
     assert found == [
-        Bucket(T0, 0.0, 9.5, 19.0, 20),
-        Bucket(T0 + 20_000, 20.0, 29.5, 39.0, 20),
-        Bucket(T0 + 40_000, 40.0, 49.5, 59.0, 20),
+        Bucket(T0, 0.0, 9.5, 19.0, 20, 20_000),
+        Bucket(T0 + 20_000, 20.0, 29.5, 39.0, 20, 20_000),
+        Bucket(T0 + 40_000, 40.0, 49.5, 59.0, 20, 20_000),
     ]
     store.close(clean=False)
 
@@ -37,8 +37,13 @@ def test_buckets_hold_min_mean_max_and_count(path: Path) -> None:
 def test_gaps_are_gaps_and_where_nothing_was_told_there_is_no_bucket(path: Path) -> None:
     store = Store(path, "boot-1")
     store.write(work(reading(0, 20.0), reading(15_000, None), utc_offset_ms=T0))
-    found = history.buckets(read(path), "wc.climate", "temperature", T0, T0 + 40_000, 4)
-    assert found == [Bucket(T0, 20.0, 20.0, 20.0, 1), Bucket(T0 + 10_000, None, None, None, 0)]
+    store.write(work(reading(32_000, None)))
+    found = history.buckets(read(path), "wc.climate", "temperature", T0, T0 + 50_000, 5)
+    assert found == [
+        Bucket(T0, 20.0, 20.0, 20.0, 1, 10_000),
+        Bucket(T0 + 10_000, 20.0, 20.0, 20.0, 0, 5_000),
+        Bucket(T0 + 30_000, None, None, None, 0, 0),
+    ]
     store.close(clean=False)
 
 
@@ -52,24 +57,38 @@ def test_wide_buckets_come_from_the_roll_ups_and_agree_with_the_facts(path: Path
     for day, bucket in enumerate(wide):
         part = values[day * 144 : (day + 1) * 144]
         assert (bucket.min, bucket.max, bucket.count) == (min(part), max(part), len(part))
-        assert bucket.mean == pytest.approx(sum(part) / len(part))
+        if day < 6:
+            assert bucket.mean == pytest.approx(sum(part) / len(part))
+            assert bucket.covered_ms == DAY_MS
     assert sum(bucket.count for bucket in wide) == 1_000
     store.close(clean=False)
 
 
-def test_thinned_readings_weigh_as_much_as_they_stand_for(path: Path) -> None:
+def test_thinned_readings_are_valid_for_as_long_as_they_say(path: Path) -> None:
     store = Store(path, "boot-1")
     mean = {"quantity": "temperature", "value": 10.0, "min": 1.0, "max": 30.0, "count": 3}
+    lasts = {"covers": [1, 3], "lasts_s": 1.0, "covered_s": 0.5}
     store.write(
         work(
-            Fact("reading", "wc.climate", 1_000, {**mean, "covers": [1, 3]}),
+            Fact("reading", "wc.climate", 1_000, {**mean, **lasts}),
             reading(2_000, 20.0),
             utc_offset_ms=T0,
         )
     )
-    found = history.buckets(read(path), "wc.climate", "temperature", T0, T0 + 10_000, 1)
-    assert found == [Bucket(T0, 1.0, 12.5, 30.0, 4)]
+    found = history.buckets(read(path), "wc.climate", "temperature", T0, T0 + 2_500, 1)
+    assert found == [Bucket(T0, 1.0, 15.0, 30.0, 4, 1_000)]
     assert store.one("SELECT sum(count) FROM hour") == 1, "a mean is not counted again"
+    store.close(clean=False)
+
+
+def test_readings_thinned_by_an_older_version_are_their_hour_and_are_marked(path: Path) -> None:
+    store = Store(path, "boot-1")
+    mean = {"quantity": "temperature", "value": 10.0, "min": 1.0, "max": 30.0, "count": 3}
+    fact = Fact("reading", "wc.climate", HOUR_MS // 2, {**mean, "covers": [1, 3]})
+    store.write(work(fact, utc_offset_ms=T0))
+    found = history.buckets(read(path), "wc.climate", "temperature", T0, T0 + 2 * HOUR_MS, 8)
+    assert [(bucket.mean, bucket.covered_ms) for bucket in found] == [(10.0, None)] * 4
+    assert [bucket.count for bucket in found] == [0, 0, 3, 0]
     store.close(clean=False)
 
 
@@ -81,6 +100,7 @@ def test_history_runs_over_restarts_and_unknown_time_is_left_out(path: Path) -> 
         store.close(clean=True)
     found = history.buckets(read(path), "wc.climate", "temperature", T0, T0 + 30_000, 3)
     assert [(bucket.utc_ms, bucket.mean) for bucket in found] == [(T0, 0.0), (T0 + 20_000, 2.0)]
+    assert found[0].covered_ms == 1, "nothing is known after the last word of a run"
 
 
 @pytest.mark.parametrize(("begin", "end", "number"), [(5, 5, 1), (6, 5, 1), (0, 5, 0)])

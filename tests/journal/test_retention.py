@@ -133,6 +133,8 @@ def test_near_the_limit_readings_become_means_with_new_numbers(path: Path) -> No
         "max": 29.5,
         "count": 60,
         "covers": [1, 60],
+        "lasts_s": 3600.0,
+        "covered_s": 3600.0,
     }
     assert means[0].seq == 601
     assert next(seq for _, _, seq, _ in house.told) == 601
