@@ -33,7 +33,7 @@ def detail(words: Words, text: str) -> str:
     if text.startswith(_RELAY):
         return words("detail.relay", reason=text.removeprefix(_RELAY))
     if (found := _READING.fullmatch(text)) and f"unit.{found[1]}" in words.keys:
-        return f"{words.number(float(found[2]))} {words(f'unit.{found[1]}')}"
+        return words.measured(float(found[2]), found[1])
     if f"unit.{text}" in words.keys:
         return words(f"unit.{text}")
     return words.get(f"why.{text}", text)

@@ -13,7 +13,7 @@ from babel.dates import format_date
 from gateway.web.scene import Scene
 from gateway.web.upkeep import Gaps, Month
 from gateway.web.weeks import WEEKS, Week
-from gateway.web.words import Words
+from gateway.web.words import NARROW, Words
 
 ENOUGH = 5
 """A week with fewer openings says nothing about the drive."""
@@ -91,7 +91,7 @@ def picture(w: Words, weeks: Sequence[Week]) -> Picture | None:
         before = monday
     low, high = (seconds(w, pick(took for _, took in told)) for pick in (min, max))
     begin = day(w, told[0][0])
-    text = w("maintenance.drift_alt", count=len(told), begin=begin, low=low, high=high,
+    text = w.plural("maintenance.drift_alt", len(told), begin=begin, low=low, high=high,
              last=seconds(w, told[-1][1]))  # fmt: skip
     return Picture(
         tuple(" ".join(f"{x},{y}" for x, y in run) for run in runs if len(run) > 1),
@@ -110,8 +110,8 @@ def seconds(w: Words, ms: int | None) -> str:
     if ms is None:
         return "–"
     if ms >= 120_000:
-        return f"{w.number(ms / 60_000, 1)} min"
-    return f"{w.number(ms / 1000, 1)} s"
+        return f"{w.number(ms / 60_000, 1)}{NARROW}min"
+    return f"{w.number(ms / 1000, 1)}{NARROW}s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +173,7 @@ def meter_upkeep(scene: Scene, point: Mapping[str, Any], gaps: Gaps) -> MeterUpk
     for quantity, part in SIGNAL.items():
         value = (quantities.get(quantity) or {}).get("value")
         if value is not None:
-            told[part] = f"{w.number(value, 1)} {w.get(f'unit.{quantity}', quantity)}"
+            told[part] = w.measured(value, quantity)
     heard = max((q["at_ms"] for q in quantities.values() if q.get("value") is not None), default=0)
     hours = {"empty": w.number(gaps.empty_hours, 0), "hours": w.number(gaps.hours, 0)}
     empty = w("maintenance.of_hours", **hours) if gaps.hours else "–"

@@ -19,7 +19,7 @@ def point_scene(scene: Scene, id: str, point: Mapping[str, Any]) -> PointScene:
     w, kind, raw = scene.w, str(point["kind"]), ""
     if kind == "meter":
         values = [
-            f"{w.number(q['value'])} {w.get('unit.' + name, name)}"
+            w.measured(q["value"], name)
             for name, q in (point.get("quantities") or {}).items()
             if q.get("value") is not None
         ]

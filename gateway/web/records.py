@@ -136,17 +136,21 @@ class Records:
         return await self.ask(lambda reader: reader.before_row(row, limit, **filters))
 
     async def history(
-        self, id: str, point: Mapping[str, Any], first: int, last: int, buckets: int
+        self, id: str, point: Mapping[str, Any], first: int, last: int, buckets: int, now: int
     ) -> History:
-        """What a point (as the snapshot tells it) said between two instants of civil time."""
+        """What a point (as the snapshot tells it) said between two instants of civil time; the
+        newest value of a meter is valid up to ``now`` at most."""
         if point["kind"] != "meter":
             changes = await self.ask(lambda reader: history.levels(reader, id, first, last))
             return History(True, changes=changes)
         found = {}
         for quantity in point.get("quantities") or {}:
             found[quantity] = await self.ask(
-                partial(_buckets, id=id, quantity=quantity, first=first, last=last, number=buckets)
-            )
+                partial(
+                    _buckets, id=id, quantity=quantity, first=first, last=last, number=buckets,
+                    now=now,
+                )
+            )  # fmt: skip
         return History(False, quantities=found)
 
     async def counts(
@@ -194,9 +198,9 @@ def _walk(reader: Reader, *, anchor: Anchor | None) -> tuple[Verdict, Anchor]:
 
 
 def _buckets(
-    reader: Reader, *, id: str, quantity: str, first: int, last: int, number: int
+    reader: Reader, *, id: str, quantity: str, first: int, last: int, number: int, now: int
 ) -> list[history.Bucket]:
-    return history.buckets(reader, id, quantity, first, last, number)
+    return history.buckets(reader, id, quantity, first, last, number, now)
 
 
 def _oldest(reader: Reader) -> int:

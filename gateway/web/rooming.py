@@ -148,7 +148,9 @@ def _climate(scene: Scene, room: Mapping[str, Any]) -> str:
     if not climate:
         return ""
     values = {
-        key: scene.w.number(climate[quantity], 1) if climate.get(quantity) is not None else "–"
+        key: scene.w.value(climate[quantity], quantity)
+        if climate.get(quantity) is not None
+        else "–"
         for key, quantity in (
             ("temperature", "temperature_c"),
             ("humidity", "humidity_percent"),

@@ -341,8 +341,7 @@ class Scene:
             count = self.w.number(told["aside_count"], 0)
             details.append(self.w("guarantee.aside_topics", count=count, topics=topics))
         elif told.get("aside"):
-            count = self.w.number(told["aside"], 0)
-            details.append(self.w("guarantee.aside_points", count=count))
+            details.append(self.w.plural("guarantee.aside_points", told["aside"]))
         if value == "yes" and (told.get("void_after_ms") or 0) >= SLOW_EVIDENCE_MS:
             time = self.at(told.get("evidence_ms"))
             details.append(self.w("guarantee.evidence", time=time))

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from gateway.web.details import detail
 from gateway.web.scene import Scene
 from gateway.web.view import iso
+from gateway.web.words import NARROW
 from gateway.wire import Row
 
 AROUND_MS = 15 * 60_000
@@ -91,8 +92,7 @@ def _reading(data: Any, scene: Scene) -> str:
         reason = str(data.get("reason") or "")
         said = scene.w.get(f"meter.{reason}", reason) or scene.w("level.contact_unknown")
         return f"{scene.w.get(f'unit.{quantity}', quantity)}: {said}"
-    unit = scene.w.get(f"unit.{quantity}", quantity)
-    return f"{scene.w.number(float(value))} {unit}"
+    return scene.w.measured(float(value), quantity)
 
 
 def _detail(name: str, value: Any, scene: Scene) -> str:  # noqa: PLR0911, PLR0912  # a table in words
@@ -144,7 +144,7 @@ def _detail(name: str, value: Any, scene: Scene) -> str:  # noqa: PLR0911, PLR09
     if name.endswith("_utc_ms") and isinstance(value, int):
         return f"{label}: {scene.utc(value)}"
     if name.endswith("_ms") and isinstance(value, int | float):
-        said = w.ago(int(value)) if value >= 120_000 else f"{w.number(value / 1000)} s"
+        said = w.ago(int(value)) if value >= 120_000 else f"{w.number(value / 1000)}{NARROW}s"
         return f"{label}: {said}"
     if isinstance(value, bool):
         return f"{label}: {w('event.yes' if value else 'event.no')}"

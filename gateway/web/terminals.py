@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gateway.settings.model import MeterOptions, Settings
+from gateway.settings.model import Settings
 from gateway.settings.model_doors import Door
 from gateway.settings.model_rooms import Room
 from gateway.web.words import Words
@@ -27,8 +27,6 @@ class Terminals:
     """Contact -> what staff call it."""
     owners: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Point -> ids of the doors and rooms it serves."""
-    heartbeats_ms: Mapping[str, int] = field(default_factory=dict)
-    """Meter -> how long it is quiet at most while it is well."""
 
     def points_of(self, owner: str) -> list[str]:
         """All points that serve a door or room, by its id."""
@@ -81,12 +79,7 @@ def terminals_of(settings: Settings) -> Terminals:
         if watch.texts
     }
     receivers = {id: contact.name or id for id, contact in settings.contacts.items()}
-    heartbeats_ms = {
-        name: point.options.heartbeat_ms
-        for name, point in settings.points.items()
-        if isinstance(point.options, MeterOptions)
-    }
-    return Terminals(served, labels, watches, receivers, owners, heartbeats_ms)
+    return Terminals(served, labels, watches, receivers, owners)
 
 
 def _door(door: Door) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,13 @@ from babel.numbers import format_decimal
 from gateway.wire import calendar_time
 
 LANGUAGES = ("de", "en")
+NARROW = "\u202f"
+"""The narrow no-break space between a number and its unit."""
+DIGITS = {
+    "temperature_c": 1, "dew_point_c": 1, "humidity_percent": 1, "pressure_hpa": 1, "co2_ppm": 0,
+    "rssi_dbm": 0, "battery_v": 2, "battery_percent": 0,
+}  # fmt: skip
+"""Digits after the comma, by quantity: as many as the sensors are good for."""
 LOCALES = Path(__file__).parent / "locales"
 
 
@@ -96,10 +103,35 @@ class Words:
         """A number with this language's comma, at most ``digits`` after it; never a minus zero."""
         return format_decimal(round(value, digits) + 0.0, locale=self._locale)
 
+    def value(self, value: float, quantity: str) -> str:
+        """A value of a quantity with the digits that all its values have, without a unit."""
+        digits = DIGITS.get(quantity, 2)
+        pattern = "#,##0" + ("." + "0" * digits if digits else "")
+        return format_decimal(round(value, digits) + 0.0, pattern, locale=self._locale)
+
+    def measured(self, value: float, quantity: str) -> str:
+        """A value of a quantity with its unit; of one that we do not know, with its name and as
+        many digits as it has, two at most."""
+        known = quantity in DIGITS
+        text = self.value(value, quantity) if known else self.number(value)
+        return f"{text}{NARROW}{self.get(f'unit.{quantity}', quantity)}"
+
+    def plural(self, key: str, number: float, digits: int = 0, /, **values: object) -> str:
+        """The text of ``key`` with a ``count``, or that of ``key`` and ``_one`` for a single one.
+        Raises :class:`KeyError`."""
+        one = self._locale.plural_form(round(number, digits)) == "one"
+        count = self.number(number, digits)
+        return self(f"{key}_one" if one else key, count=count, **values)
+
     def day(self, utc_s: float) -> str:
         """A date."""
         moment = calendar_time(utc_s * 1000, self.zone)
         return format_date(moment, "medium", locale=self._locale)
+
+    def offset_ms(self, utc_ms: int) -> int:
+        """What the building's zone adds to UTC at an instant."""
+        offset = calendar_time(utc_ms, self.zone).utcoffset() or timedelta()
+        return round(offset.total_seconds() * 1000)
 
     def date(self, iso: str) -> str:
         """A day of the calendar with its weekday."""
@@ -109,24 +141,22 @@ class Words:
     def lasting(self, ms: int) -> str:
         """How long something is kept: in the unit of years to minutes that comes out even."""
         day = 86_400_000
-        if ms == 365 * day:
-            return self("lasting.year")
         if ms % (365 * day) == 0:
-            return self("lasting.years", count=ms // (365 * day))
+            return self.plural("lasting.years", ms // (365 * day))
         if ms % day == 0 and ms > day:
-            return self("lasting.days", count=ms // day)
+            return self.plural("lasting.days", ms // day)
         if ms < 3_600_000:
-            return self("lasting.minutes", count=self.number(ms / 60_000, 1))
-        return self("lasting.hours", count=self.number(ms / 3_600_000, 1))
+            return self.plural("lasting.minutes", ms / 60_000, 1)
+        return self.plural("lasting.hours", ms / 3_600_000, 1)
 
     def ago(self, ms: int) -> str:
         """A duration in one unit: how long something has lasted while no clock is set."""
         seconds = max(0, ms) // 1000
         if seconds < 60:
-            return f"{seconds} s"
+            return f"{seconds}{NARROW}s"
         if seconds < 3600:
-            return f"{seconds // 60} min"
-        return f"{self.number(seconds / 3600, 1)} h"
+            return f"{seconds // 60}{NARROW}min"
+        return f"{self.number(seconds / 3600, 1)}{NARROW}h"
 
 
 def best_language(accept: str, offered: tuple[str, ...] = LANGUAGES) -> str:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -286,12 +287,70 @@ def test_gaps_are_gaps_in_chart_and_table(house: House, visit: Open) -> None:
         "/history?points=wc.climate&from=2026-06-11T08:00:00Z&to=2026-06-11T12:00:00Z",
     )
     data = json.loads(page.locator("#charts").get_attribute("data-history") or "")
-    empty = [bucket for bucket in data["series"][0]["buckets"] if bucket[4] == 0]
+    empty = [bucket for bucket in data["series"][0]["buckets"] if bucket[2] is None]
     assert len(empty) == 1
     expect(page.locator("#tables .hole")).to_have_count(1)
     expect(page.locator("#tables .hole")).to_contain_text(
         "Lücke: nichts gemeldet bis 11.06.26 13:00"
     )
+
+
+DRAWN = """
+globalThis.drawn = [];
+const stroke = CanvasRenderingContext2D.prototype.stroke;
+const Real = Path2D;
+globalThis.Path2D = class extends Real {
+  constructor(...given) { super(...given); this.steps = []; }
+  moveTo(x, y) { this.steps.push([x, y]); super.moveTo(x, y); }
+  lineTo(x, y) { this.steps.push([x, y]); super.lineTo(x, y); }
+};
+CanvasRenderingContext2D.prototype.stroke = function (path) {
+  if (path?.steps?.length) drawn.push(path.steps);
+  return path ? stroke.call(this, path) : stroke.call(this);
+};
+"""
+
+
+def test_a_steady_meter_has_a_line_between_two_heartbeats(house: House, visit: Open) -> None:
+    """The chart was empty between two values, and a slope where there was a step."""
+    for minute, value in ((0, 21.0), (15, 21.0), (30, 25.0), (45, 25.0)):
+        house.at("2026-06-12T08:00:00Z", "reading", "wc.climate", later_ms=minute * 60_000,
+                 quantity="temperature_c", value=value)  # fmt: skip
+    house.write()
+    page = visit("/kept", viewport={"width": 1280, "height": 900})
+    page.add_init_script(DRAWN)
+    steady = "/history?points=wc.climate&from=2026-06-12T08:03:00Z&to=2026-06-12T08:12:00Z"
+    page.goto(re.sub("/kept$", steady, page.url))
+    expect(page.locator("#charts canvas")).to_be_visible()
+    expect(page.locator("#charts figcaption")).to_contain_text("Kein neuer Wert; gültig")
+    expect(page.locator("#charts figcaption")).to_contain_text("21,0")
+    expect(page.locator("#tables tbody tr").first).to_contain_text("21,0")
+    expect(page.locator("#tables .hole")).to_have_count(0)
+    page.wait_for_function("drawn.length >= 3", timeout=60_000)
+    (level,) = {y for steps in page.evaluate("drawn") for _, y in steps}
+    assert level > 0
+    stepped = "/history?points=wc.climate&from=2026-06-12T08:20:00Z&to=2026-06-12T08:40:00Z"
+    page.goto(re.sub("/history.*$", stepped, page.url))
+    expect(page.locator("#charts canvas")).to_be_visible()
+    page.wait_for_function("drawn.length >= 3", timeout=60_000)
+    for steps in page.evaluate("drawn"):
+        turns = [(a, b) for a, b in pairwise(steps) if a != b]
+        assert all(a[0] == b[0] or a[1] == b[1] for a, b in turns), "no slopes"
+        assert len({y for _, y in steps}) == 2
+
+
+def test_one_value_is_not_plural_and_no_line_begins_at_an_odd_second(
+    house: House, visit: Open
+) -> None:
+    house.at("2026-06-13T08:07:11Z", "reading", "wc.climate", quantity="temperature_c", value=21)
+    house.write()
+    page = opened(
+        visit, "/history?points=wc.climate&from=2026-06-13T08:00:07Z&to=2026-06-13T12:00:07Z"
+    )
+    expect(page.locator("#charts figcaption")).to_contain_text("1 Wert: 21,0")
+    times = page.locator("#tables tbody th").all_inner_texts()
+    assert times
+    assert {time[-3:] for time in times} <= {":00", ":30"}, "its steps are half a minute"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -5,17 +5,27 @@ from __future__ import annotations
 import html
 import json
 import re
+from datetime import UTC
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.journal.history import Bucket
+from gateway.journal.history import Bucket, grid
 from gateway.web import searching
 from gateway.web.pages import records
-from gateway.web.pages.charts import CHART_BUCKETS, Gap, _lane_summary, gaps
+from gateway.web.pages.charts import (
+    CHART_BUCKETS,
+    Gap,
+    Grid,
+    _drawn,
+    _lane_summary,
+    _lines,
+    _summary,
+    gaps,
+)
 from gateway.web.pages.ranges import Range
-from gateway.web.words import Words
+from gateway.web.words import Words, catalogue
 from tests.page.fake import contact
 from tests.web.conftest import Web, snapshot
 from tests.web.years import DAY_MS, Years
@@ -25,32 +35,137 @@ MINUTE_MS = 60_000
 METER = contact(None, kind="meter", quantities={"temperature_c": {"value": 1.0, "at_ms": 0}})
 
 
-def told(*minutes: int) -> list[Bucket]:
-    return [Bucket(BEGIN + minute * MINUTE_MS, 1.0, 1.0, 1.0, 1) for minute in minutes]
-
-
+WIDTH_MS = 3 * MINUTE_MS
 DAY = Range(BEGIN, BEGIN + DAY_MS)
-"""Its buckets are 2.4 minutes wide."""
-WIDTH = DAY_MS // CHART_BUCKETS
+"""Its buckets are 3 minutes wide."""
 
 
-def test_a_gap_is_longer_than_a_meter_is_ever_quiet() -> None:
-    buckets = told(0, 10, 20, 31, 60)
-    now = BEGIN + 61 * MINUTE_MS
-    gap = Gap(BEGIN + 31 * MINUTE_MS + WIDTH, BEGIN + 60 * MINUTE_MS)
-    assert gaps(buckets, DAY, now, 15 * MINUTE_MS) == [gap]
-    assert gaps(buckets, DAY, now, 30 * MINUTE_MS) == []
-    assert gaps(told(0, 1, 2, 3, 20), DAY, BEGIN + 21 * MINUTE_MS, None) == [
-        Gap(BEGIN + 3 * MINUTE_MS + WIDTH, BEGIN + 20 * MINUTE_MS)
-    ]
+def known(*minutes: int, mean: float | None = 1.0) -> list[Bucket]:
+    return [Bucket(BEGIN + minute * MINUTE_MS, mean, mean, mean, 0, WIDTH_MS) for minute in minutes]
+
+
+def a_grid(now_minute: int, chosen: Range = DAY) -> Grid:
+    return Grid.of(chosen, BEGIN + now_minute * MINUTE_MS, UTC)
+
+
+def test_a_gap_is_where_no_value_was_valid() -> None:
+    buckets = known(0, 3, 6, 30, 33)
+    gap = Gap(BEGIN + 9 * MINUTE_MS, BEGIN + 30 * MINUTE_MS)
+    assert gaps(buckets, a_grid(36)) == [gap]
+    assert gaps(known(0, 3), a_grid(5)) == []
+    assert gaps([], a_grid(5)) == []
+    silent = [*known(0), *known(3, mean=None), *known(6)]
+    assert gaps(silent, a_grid(8)) == [Gap(BEGIN + WIDTH_MS, BEGIN + 2 * WIDTH_MS)]
 
 
 def test_a_meter_that_fell_silent_has_a_gap_until_now_and_none_in_the_future() -> None:
-    now = BEGIN + 100 * MINUTE_MS
-    gap = Gap(BEGIN + 10 * MINUTE_MS + WIDTH, now)
-    assert gaps(told(0, 10), DAY, now, 15 * MINUTE_MS) == [gap]
-    assert gaps(told(0, 10), DAY, BEGIN + 11 * MINUTE_MS, 15 * MINUTE_MS) == []
-    assert gaps([], DAY, now, None) == []
+    gap = Gap(BEGIN + 6 * MINUTE_MS, BEGIN + 100 * MINUTE_MS)
+    assert gaps(known(0, 3), a_grid(100)) == [gap]
+
+
+def test_a_line_is_steps_that_end_where_nothing_is_known() -> None:
+    """Between two heartbeats there was nothing, and a slope where there was a step."""
+    buckets = [*known(0, 3), *known(30, mean=2.0)]
+    first = BEGIN / 1000
+    assert _drawn(buckets, a_grid(31)) == [
+        [first, 1.0, 1.0, 1.0, 0],
+        [first + 180, 1.0, 1.0, 1.0, 0],
+        [first + 360, None, None, None, 0],
+        [first + 1800, 2.0, 2.0, 2.0, 0],
+        [first + 1860, 2.0, 2.0, 2.0, 0],
+    ]
+    assert _drawn([], a_grid(31)) == []
+
+
+@pytest.mark.parametrize(
+    ("span_s", "width_s"),
+    [
+        (10, 1),
+        (600, 1),
+        (3600, 10),
+        (14_400, 30),
+        (86_400, 180),
+        (604_800, 1800),
+        (31_536_000, 86_400),
+        (20 * 31_536_000, 13 * 86_400),
+    ],
+)
+def test_buckets_begin_at_whole_minutes_and_hours_of_the_building(
+    span_s: int, width_s: int
+) -> None:
+    zone = ZoneInfo("Asia/Kolkata")  # half an hour beside whole ones
+    first = BEGIN + 12_345_678
+    begin, width, number = grid(first, first + span_s * 1000, CHART_BUCKETS, zone)
+    assert width == width_s * 1000
+    assert begin <= first < begin + width
+    assert begin + number * width >= first + span_s * 1000
+    assert number <= CHART_BUCKETS + 1
+    assert (begin + 19_800_000) % width == 0
+
+
+def test_lines_of_the_table_begin_at_whole_minutes_and_have_the_same_digits() -> None:
+    words = Words("de", ZoneInfo("Europe/Berlin"))
+    chosen = Range(BEGIN + 12_345, BEGIN + 12_345 + DAY_MS)
+    now = BEGIN + 2 * DAY_MS
+    grid_ = Grid.of(chosen, now, words.zone)
+    buckets = [
+        Bucket(
+            grid_.begin_utc_ms + place * WIDTH_MS, 20.0, 20.0 + place % 3 / 100, 21.0, 1, WIDTH_MS
+        )
+        for place in range(480)
+    ]
+    lines = _lines(buckets, [], grid_, "temperature_c", words)
+    assert [line["time"][-5:] for line in lines[1:]] == ["30:00", "00:00"] * 23 + ["30:00"]
+    assert {line["cells"][:3] for line in lines} == {("20,0", "20,0", "21,0")}
+    odd = _lines(buckets, [], grid_, "odd", words)
+    assert {line["cells"][0] for line in odd} == {"20,00"}
+
+
+def test_a_window_without_a_reading_shows_the_value_that_is_valid() -> None:
+    words = Words("de", ZoneInfo("Europe/Berlin"))
+    buckets = known(0, 3)
+    assert _summary(buckets, "temperature_c", words) == (
+        "Kein neuer Wert; gültig: kleinster 1,0, größter 1,0, letzter 1,0."
+    )
+    (line,) = _lines(buckets, [], a_grid(6), "temperature_c", words)
+    assert line["cells"] == ("1,0", "1,0", "1,0", "0")
+    one = [buckets[0]._replace(count=1)]
+    assert _summary(one, "temperature_c", words).startswith("1 Wert: 1,0")
+    assert _summary([], "temperature_c", words) == words("history.empty")
+
+
+def test_means_of_an_older_version_are_marked_in_the_table() -> None:
+    words = Words("de", ZoneInfo("Europe/Berlin"))
+    buckets = [
+        Bucket(BEGIN, 1.0, 1.0, 1.0, 9, None), Bucket(BEGIN + WIDTH_MS, 2.0, 2.0, 2.0, 1, WIDTH_MS)
+    ]  # fmt: skip
+    (line,) = _lines(buckets, [], a_grid(6), "temperature_c", words)
+    assert line["cells"][1] == "1,1*"
+
+
+def test_one_is_not_plural_and_units_stand_close() -> None:
+    german, english = (Words(name, ZoneInfo("Europe/Berlin")) for name in ("de", "en"))
+    assert english.plural("guarantee.aside_points", 1) == "1 value set aside"
+    assert english.plural("guarantee.aside_points", 2) == "2 values set aside"
+    assert german.plural("guarantee.aside_points", 1) == "1 Wert zur Seite gelegt"
+    assert german.plural("guarantee.aside_points", 0) == "0 Werte zur Seite gelegt"
+    assert english.plural("audit.intact", 1_234) == "The chain is intact (1,234 entries)."
+    assert [german.lasting(ms) for ms in (3_600_000, 5_400_000, DAY_MS * 2, DAY_MS * 365)] == [
+        "1 Stunde", "1,5 Stunden", "2 Tage", "1 Jahr",
+    ]  # fmt: skip
+    assert german.measured(-0.01, "temperature_c") == "0,0\u202f°C"
+    assert german.measured(1013.25, "pressure_hpa") == "1.013,2\u202fhPa"
+    assert german.measured(612.4, "co2_ppm") == "612\u202fppm CO₂"
+    assert english.measured(3.0, "flow") == "3\u202fflow"
+    assert german.ago(3_600_000) == "1\u202fh"
+
+
+def test_every_text_with_a_plural_has_both_forms_in_both_languages() -> None:
+    for language in ("de", "en"):
+        texts = catalogue(language)
+        ones = {key for key in texts if key.endswith("_one")}
+        assert {key.removesuffix("_one") for key in ones} <= texts.keys()
+        assert ones == {key for key in catalogue("en") if key.endswith("_one")}
 
 
 def test_the_hour_that_comes_twice_says_which_it_is() -> None:
@@ -64,7 +179,7 @@ def test_the_hour_that_comes_twice_says_which_it_is() -> None:
 
 def test_the_last_hour_is_the_last_hour_in_the_hour_that_comes_twice() -> None:
     """Local times without an offset would mean the first of the two."""
-    from datetime import UTC, datetime
+    from datetime import datetime
     from urllib.parse import parse_qs
 
     now = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
@@ -74,7 +189,7 @@ def test_the_last_hour_is_the_last_hour_in_the_hour_that_comes_twice() -> None:
 
 
 def test_the_button_of_the_shown_span_says_so() -> None:
-    from datetime import UTC, datetime
+    from datetime import datetime
 
     now = datetime(2026, 6, 10, 8, tzinfo=UTC)
     now_ms = int(now.timestamp() * 1000)
@@ -87,8 +202,12 @@ def test_the_button_of_the_shown_span_says_so() -> None:
 def test_a_lane_says_how_much_of_the_time_it_was_active() -> None:
     """Before the range it was active already, and what comes after now is not yet."""
     words, now = Words("de", ZoneInfo("Europe/Berlin")), BEGIN + DAY_MS // 2
-    changes = [(BEGIN - 5000, True), (BEGIN + DAY_MS // 4, False), (now - DAY_MS // 8, True)]
-    assert _lane_summary(changes, DAY, now, words) == "3 Wechsel, 37,5 % der Zeit aktiv."
+    changes: list[tuple[int, bool | None]] = [
+        (BEGIN - 5000, True),
+        (BEGIN + DAY_MS // 4, False),
+        (now - DAY_MS // 8, True),
+    ]
+    assert _lane_summary(changes, DAY, now, words) == "3 Wechsel, 37,5\u202f% der Zeit aktiv."
     assert _lane_summary([], DAY, now, words) == words("history.empty")
 
 
@@ -116,7 +235,7 @@ def test_a_year_of_a_minute_series_is_a_small_page(web: Web) -> None:
     client = web.as_("maintenance")
     answer = client.get("/history", params={"points": "wc.climate", **query})
     buckets = data_of(answer.text)["series"][0]["buckets"]
-    assert 590 <= len(buckets) <= CHART_BUCKETS
+    assert 365 <= len(buckets) <= 368, "a bucket a day"
     assert sum(bucket[4] for bucket in buckets) == pytest.approx(525_600, abs=60)
     assert {(bucket[1], bucket[3]) for bucket in buckets} == {(0, 49)}
     assert len(answer.text) < 100_000
@@ -177,6 +296,6 @@ def test_a_life_tells_of_shelving_and_begins_anew_once_it_was_seen(web: Web) -> 
     assert "noch nicht" in again
     assert "steht noch an" in again
     assert "2-mal" in first
-    assert "von jana zurückgestellt für 1 h" in first
-    assert "nach 7 s" in first
+    assert "von jana zurückgestellt für 1\u202fh" in first
+    assert "nach 7\u202fs" in first
     assert "jana" not in web.as_("view").get("/alarms").text

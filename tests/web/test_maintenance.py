@@ -31,14 +31,14 @@ def weeks(*medians: int | None, openings: int = 50) -> list[Week]:
 def test_a_door_that_became_slower_says_since_when_in_one_sentence() -> None:
     found = drift(weeks(1200, 1200, 1300, 1500, 1700, 2000, 2000))
     assert found == Drift(MARCH, 800)
-    assert drift_text(Words("en", BERLIN), found) == "Opens 0.8 s later than in March."
-    assert drift_text(Words("de", BERLIN), found) == "Öffnet 0,8 s später als im März."
+    assert drift_text(Words("en", BERLIN), found) == "Opens 0.8\u202fs later than in March."
+    assert drift_text(Words("de", BERLIN), found) == "Öffnet 0,8\u202fs später als im März."
 
 
 def test_a_small_difference_is_none_and_a_faster_door_is_said_to_be_faster() -> None:
     words = Words("en", BERLIN)
     assert "as fast as in March" in drift_text(words, drift(weeks(*[1200] * 6, 1300)))
-    assert "0.7 s sooner" in drift_text(words, drift(weeks(1900, 1900, 0, 0, 0, 1200, 1200)))
+    assert "0.7\u202fs sooner" in drift_text(words, drift(weeks(1900, 1900, 0, 0, 0, 1200, 1200)))
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_the_picture_has_a_gap_where_nothing_was_measured_and_says_it_in_words()
     assert shown is not None
     assert len(shown.lines) == 1  # two weeks make a line, one alone is a dot
     assert len(shown.dots) == 3
-    assert "lowest 1.2 s, highest 2 s, last 2 s" in shown.text
+    assert "lowest 1.2\u202fs, highest 2\u202fs, last 2\u202fs" in shown.text
     assert picture(Words("en", BERLIN), weeks(None)) is None
     assert picture(Words("en", BERLIN), weeks(1200)) is None, "one dot compares nothing"
 
@@ -114,7 +114,7 @@ def test_the_page_says_counters_drift_gaps_and_response_times(web: Web) -> None:
     html = web.as_("maintenance").get("/maintenance").text
     for said in (
         "1.234", "3 × ", "später als im",
-        'role="img"', "Zuletzt gehört", "21 %", "5 von", ">17<", "Notrufe je Monat",
+        'role="img"', "Zuletzt gehört", "21\u202f%", "5 von", ">17<", "Notrufe je Monat",
     ):  # fmt: skip
         assert said in html, said
     assert "web:7" not in html

@@ -114,8 +114,9 @@ async def history(
     end: Annotated[When, Query(alias="to")] = None,
     buckets: Annotated[int, Query(ge=1, le=5000)] = 500,
 ) -> HistoryShape:
-    """The history of one point: per bucket least, mean, greatest value and count, or each
-    change of a contact or relay. Gaps are gaps."""
+    """The history of one point: per bucket least, mean and greatest value, the mean weighted by
+    time, and the number of readings, or each change of a contact or relay. A value is valid until
+    the next one, or until twice the heartbeat of its point; what lies beyond that is a gap."""
     if site.house.snapshot is None or point not in site.house.snapshot["points"]:
         raise Problem(404, "unknown_point")
     to = end or calendar_time(site.house.now_utc_ms)
@@ -128,7 +129,7 @@ async def history(
     first, last = int(since.timestamp() * 1000), int(to.timestamp() * 1000)
     try:
         told = site.house.snapshot["points"][point]
-        found = await site.records.history(point, told, first, last, buckets)
+        found = await site.records.history(point, told, first, last, buckets, site.house.now_utc_ms)
     except Unavailable as error:
         raise unavailable(error) from None
     return HistoryShape(
@@ -140,6 +141,7 @@ async def history(
                 Bucket(
                     time=calendar_time(b.utc_ms),
                     min=b.min, mean=b.mean, max=b.max, count=b.count,
+                    covered_s=None if b.covered_ms is None else b.covered_ms / 1000,
                 )
                 for b in series
             ]

@@ -158,14 +158,17 @@ class Me(BaseModel):
 
 
 class Bucket(BaseModel):
-    """``time``: its begin. ``count`` 0 and null: the meter was asked and said nothing. Where
-    nothing was told there is no bucket."""
+    """``time``: its begin. ``count``: the readings in it; 0 with values where one from before was
+    still valid, 0 with null where the meter was asked and said nothing. Where nothing was said or
+    valid there is no bucket. ``covered_s``: for how long a value was known; null where an older
+    version has summed up some of it, so that the mean is of the readings and not of the time."""
 
     time: datetime
     min: float | None
     mean: float | None
     max: float | None
     count: int
+    covered_s: float | None = None
 
 
 class Change(BaseModel):

@@ -5,17 +5,17 @@ Gaps are found here, once, so that the chart and the table beside it tell the sa
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import pairwise
-from statistics import median
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
 from typing import Any, NamedTuple
 
-from gateway.journal.history import Bucket
+from gateway.journal.history import STEPS_MS, Bucket, grid
 from gateway.web.pages.ranges import Range
 from gateway.web.scene import Scene
 from gateway.web.site import Site
 from gateway.web.telling import Told, tell
-from gateway.web.words import Words
+from gateway.web.words import DIGITS, Words
 
 CHART_BUCKETS = 600
 TABLE_ROWS = 48
@@ -35,26 +35,46 @@ class Gap(NamedTuple):
     to_utc_ms: int
 
 
-def gaps(
-    buckets: list[Bucket], chosen: Range, now_utc_ms: int, heartbeat_ms: int | None
-) -> list[Gap]:
-    """Where a meter told nothing for longer than it ever should while it is well.
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Buckets of ``width_ms`` from ``begin_utc_ms`` on, of which the range shows a part;
+    ``now_utc_ms``: nothing is known after it."""
 
-    Without a heartbeat that is several times its usual distance. Before the first value of the
-    range nothing is said: the meter may be new."""
-    first, last = chosen.whole()
-    width = -((first - last) // CHART_BUCKETS)
-    told = [bucket.utc_ms for bucket in buckets]
-    if not told:
+    begin_utc_ms: int
+    width_ms: int
+    number: int
+    first_utc_ms: int
+    last_utc_ms: int
+    now_utc_ms: int
+
+    @classmethod
+    def of(cls, chosen: Range, now_utc_ms: int, zone: tzinfo) -> Grid:
+        first, last = chosen.whole()
+        return cls(*grid(first, last, CHART_BUCKETS, zone), first, last, now_utc_ms)
+
+    @property
+    def end_utc_ms(self) -> int:
+        """The end of the last bucket."""
+        return self.begin_utc_ms + self.width_ms * self.number
+
+    @property
+    def until_utc_ms(self) -> int:
+        """Up to when something may be known."""
+        return min(self.last_utc_ms, self.now_utc_ms)
+
+
+def gaps(buckets: list[Bucket], grid: Grid) -> list[Gap]:
+    """Where no value was valid: since the last one for longer than twice the heartbeat, or the
+    meter has said that it has none. Before the first value of the range nothing is said: the
+    meter may be new."""
+    known = [bucket.utc_ms for bucket in buckets if bucket.mean is not None]
+    if not known:
         return []
-    steps = [after - before for before, after in pairwise(told)]
-    usual = heartbeat_ms * 1.2 if heartbeat_ms else 3 * median(steps or [0])
-    most = max(2.5 * width, usual)
-    end = min(last, now_utc_ms)
+    width = grid.width_ms
     return [
         Gap(before + width, after)
-        for before, after in zip(told, [*told[1:], end], strict=True)
-        if after - before > most
+        for before, after in zip(known, [*known[1:], grid.until_utc_ms], strict=True)
+        if after - before > width
     ]
 
 
@@ -63,9 +83,11 @@ async def series_of(site: Site, scene: Scene, point: str, chosen: Range) -> list
     and the table that tells the same.
 
     Raises :class:`gateway.web.records.Unavailable`."""
-    first, last = chosen.whole()
     told = (site.house.snapshot or {"points": {}})["points"][point]
-    found = await site.records.history(point, told, first, last, CHART_BUCKETS)
+    now = site.house.now_utc_ms
+    grid = Grid.of(chosen, now, site.options.zone)
+    ends = (grid.begin_utc_ms, grid.end_utc_ms) if told["kind"] == "meter" else chosen.whole()
+    found = await site.records.history(point, told, *ends, grid.number, now)
     name, words = site.options.terminals.name(scene.w, point), scene.w
     if found.lane:
         kind = "relay" if told["kind"] == "relay" else "contact"
@@ -91,37 +113,38 @@ async def series_of(site: Site, scene: Scene, point: str, chosen: Range) -> list
         ]  # fmt: skip
     out = []
     for quantity, buckets in found.quantities.items():
-        holes = gaps(
-            buckets, chosen, site.house.now_utc_ms, site.options.terminals.heartbeats_ms.get(point)
-        )
+        holes = gaps(buckets, grid)
         label = words.get(f"quantity.{quantity}", quantity)
         title = f"{name}: {label}" if label else name
         unit = words.get(f"unit.{quantity}", quantity)
-        summary = _summary(buckets, words)
+        summary = _summary(buckets, quantity, words)
+        by_time = all(bucket.covered_ms is not None for bucket in buckets)
         out.append(
             {
                 "chart": {"title": title, "unit": unit, "summary": summary,
-                          "buckets": _drawn(buckets, holes)},
+                          "digits": DIGITS.get(quantity, 2), "buckets": _drawn(buckets, grid)},
                 "table": {"title": title, "name": point, "unit": unit, "lane": False,
-                          "summary": summary, "rows": _lines(buckets, holes, chosen, words),
-                          "more": False},
+                          "summary": summary, "rows": _lines(buckets, holes, grid, quantity, words),
+                          "more": False, "by_time": by_time},
             }
         )  # fmt: skip
     return out
 
 
-def _summary(buckets: list[Bucket], words: Words) -> str:
+def _summary(buckets: list[Bucket], quantity: str, words: Words) -> str:
     """What a chart shows, for who does not see it, and at once for everybody."""
-    told = [b for b in buckets if b.count]
-    if not told:
+    known = [b for b in buckets if b.mean is not None]
+    if not known:
         return words("history.empty")
-    return words(
-        "history.summary",
-        count=words.number(sum(b.count for b in told), 0),
-        min=words.number(min(b.min for b in told if b.min is not None)),
-        max=words.number(max(b.max for b in told if b.max is not None)),
-        last=words.number(told[-1].mean or 0.0),
-    )
+    count = sum(b.count for b in known)
+    values = {
+        "min": words.value(min(b.min for b in known if b.min is not None), quantity),
+        "max": words.value(max(b.max for b in known if b.max is not None), quantity),
+        "last": words.value(known[-1].mean or 0.0, quantity),
+    }
+    if not count:
+        return words("history.summary_valid", **values)
+    return words.plural("history.summary", count, **values)
 
 
 def _lane_summary(
@@ -137,22 +160,39 @@ def _lane_summary(
         if is_active
     )
     share = words.number(100 * active / (last - first))
-    return words("history.lane_summary", count=words.number(len(changes), 0), share=share)
+    return words.plural("history.lane_summary", len(changes), share=share)
 
 
-def _drawn(buckets: list[Bucket], holes: Iterable[Gap]) -> list[list[float | None]]:
-    """Buckets as the chart takes them, with an empty one where a gap begins."""
-    rows: list[list[float | None]] = [[b.utc_ms / 1000, *b[1:]] for b in buckets]
-    rows += [[hole.from_utc_ms / 1000, None, None, None, 0] for hole in holes]
-    return sorted(rows, key=lambda row: row[0] or 0)
+def _drawn(buckets: list[Bucket], grid: Grid) -> list[list[float | None]]:
+    """Steps as the chart takes them: [time, min, mean, max, readings], each valid up to the next.
+    One without values begins a gap; the last one says its values again where they end, because the
+    chart draws a step up to a value only."""
+    rows: list[list[float | None]] = []
+    for place, bucket in enumerate(buckets):
+        if bucket.mean is None:
+            continue
+        begin = max(bucket.utc_ms, grid.first_utc_ms)
+        rows.append([begin / 1000, bucket.min, bucket.mean, bucket.max, bucket.count])
+        end = bucket.utc_ms + grid.width_ms
+        following = buckets[place + 1] if place + 1 < len(buckets) else None
+        if following is None or following.utc_ms > end or following.mean is None:
+            end = max(begin, min(end, grid.until_utc_ms))
+            rows.append([end / 1000, None, None, None, 0])
+    if rows:
+        rows[-1][1:4] = rows[-2][1:4]
+    return rows
 
 
 def _lines(
-    buckets: list[Bucket], holes: list[Gap], chosen: Range, words: Words
+    buckets: list[Bucket], holes: list[Gap], grid: Grid, quantity: str, words: Words
 ) -> list[dict[str, Any]]:
     """About :data:`TABLE_ROWS` lines of equal width, and one for each long gap."""
-    first, last = chosen.whole()
-    slot = -((first - last) // TABLE_ROWS)
+    first = grid.begin_utc_ms
+    least = (grid.last_utc_ms - grid.first_utc_ms) / TABLE_ROWS
+    width = grid.width_ms
+    fits = (step for step in STEPS_MS if step >= least and step % width == 0)
+    slot = next(fits, -int(-least // width) * width)
+    first -= (first + words.offset_ms(first)) % slot if slot <= STEPS_MS[-1] else 0
     long = [hole for hole in holes if hole.to_utc_ms - hole.from_utc_ms >= slot]
     groups: dict[tuple[int, int], list[Bucket]] = {}
     passed = 0
@@ -160,7 +200,10 @@ def _lines(
         while passed < len(long) and long[passed].from_utc_ms <= bucket.utc_ms:
             passed += 1
         groups.setdefault(((bucket.utc_ms - first) // slot, passed), []).append(bucket)
-    lines = [(group[0].utc_ms, _line(group, words)) for group in groups.values()]
+    lines = []
+    for group in groups.values():
+        begin = max(group[0].utc_ms, grid.first_utc_ms)
+        lines.append((begin, _line(begin, group, quantity, words)))
     for hole in long:
         until = words.moment(hole.to_utc_ms, ms=False)
         time = words.moment(hole.from_utc_ms, ms=False)
@@ -168,17 +211,21 @@ def _lines(
     return [line for _, line in sorted(lines, key=lambda line: line[0])]
 
 
-def _line(group: list[Bucket], words: Words) -> dict[str, Any]:
-    time = words.moment(group[0].utc_ms, ms=False)
-    count = sum(b.count for b in group)
-    if not count:
+def _line(begin: int, group: list[Bucket], quantity: str, words: Words) -> dict[str, Any]:
+    time = words.moment(begin, ms=False)
+    known = [bucket for bucket in group if bucket.mean is not None]
+    if not known:
         return {"time": time, "gap": words("history.silent")}
-    mean = sum(b.mean * b.count for b in group if b.mean is not None) / count
+    by_time = all(bucket.covered_ms is not None for bucket in known)
+    weights = [(b.covered_ms or 0) if by_time else b.count for b in known]
+    if not any(weights):
+        weights = [1] * len(known)
+    mean = sum((b.mean or 0.0) * w for b, w in zip(known, weights, strict=True)) / sum(weights)
     cells = (
-        words.number(min(b.min for b in group if b.min is not None)),
-        words.number(mean),
-        words.number(max(b.max for b in group if b.max is not None)),
-        words.number(count, 0),
+        words.value(min(b.min for b in known if b.min is not None), quantity),
+        words.value(mean, quantity) + ("" if by_time else "*"),
+        words.value(max(b.max for b in known if b.max is not None), quantity),
+        words.number(sum(b.count for b in known), 0),
     )
     return {"time": time, "cells": cells, "gap": ""}
 

@@ -102,19 +102,20 @@ function draw(chart, height, { data, said, words, range, selected, first }, opti
   return plot;
 }
 
-export function meter(box, context, { title, unit, summary, buckets }) {
+// A value is valid until the next one: steps, never slopes, and nothing over a gap.
+export function meter(box, context, { title, unit, summary, buckets, digits }) {
   const { words } = context;
-  const told = buckets.filter((b) => b[4] > 0);
+  const fixed = new Intl.NumberFormat(lang, { minimumFractionDigits: digits, maximumFractionDigits: digits, signDisplay: "negative" });
   const chart = frame(box, unit ? `${title} (${unit})` : title, summary);
-  const shown = { value: (_, v) => (v == null ? "–" : number.format(v)), spanGaps: false };
-  const band = { ...shown, stroke: css("--edge"), width: 1, points: { show: false } };
-  const few = told.length < 60;
+  const paths = window.uPlot.paths.stepped({ align: 1 });
+  const shown = { value: (_, v) => (v == null ? "–" : fixed.format(v)), spanGaps: false, paths, points: { show: false } };
+  const band = { ...shown, stroke: css("--edge"), width: 1 };
   return draw(chart, 260, context, {
     axis: { values: (_, splits) => splits.map((v) => number.format(v)) },
     bands: [{ series: [3, 1], fill: css("--info-back") }],
     series: [
       { ...band, label: words.min },
-      { ...shown, label: unit || words.mean, stroke: css("--act"), width: 2, points: few ? { show: true } : undefined },
+      { ...shown, label: unit || words.mean, stroke: css("--act"), width: 2 },
       { ...band, label: words.max },
     ],
   }, [0, 1, 2, 3].map((column) => buckets.map((b) => b[column])));
