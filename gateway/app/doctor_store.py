@@ -20,7 +20,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.core.facts import KINDS
@@ -115,8 +115,8 @@ def examine(settings: Settings, state: Path) -> Iterator[Finding]:
     if record is None or record.store == "none":
         yield not_configured("store: none is configured")
         return
-    url = urlsplit(record.store)
-    if not url.scheme or url.scheme == "sqlite":
+    address = record.address
+    if address.kind == "sqlite":
         yield from _sqlite(record, state)
         return
     try:
@@ -126,15 +126,11 @@ def examine(settings: Settings, state: Path) -> Iterator[Finding]:
         make = unknown if unread else no
         yield make(f"store: its password or token: {error}", "sudo portier doctor")
         return
-    scheme = "https" if url.scheme.endswith("s") else "http"
-    host = f"[{url.hostname}]" if url.hostname and ":" in url.hostname else url.hostname
-    base = f"{scheme}://{host}:{url.port or 8086}"
-    look = _influx1 if url.scheme.startswith("influx1") else _influx2
+    look = _influx1 if address.kind == "influx1" else _influx2
     try:
-        yield from look(settings, record, base, secret)
+        yield from look(settings, record, secret)
     except _Away as error:
-        where = f"{url.hostname}:{url.port or 8086}"
-        yield no(f"store: {where}: {error}", "is the store running? see record:")
+        yield no(f"store: {address.where}: {error}", "is the store running? see record:")
 
 
 def wanted_ms(settings: Settings) -> int:
@@ -162,8 +158,7 @@ def _place(record: Record) -> str:
 
 
 def _sqlite(record: Record, state: Path) -> Iterator[Finding]:
-    name = record.store.removeprefix("sqlite").removeprefix(":") or "record.sqlite"
-    path = state / "record" / name
+    path = state / "record" / record.address.file
     run = "systemctl status portier-record; on the bench: make run"
     try:
         if not path.exists():
@@ -196,16 +191,15 @@ def _sqlite(record: Record, state: Path) -> Iterator[Finding]:
 # --- InfluxDB 1.x -------------------------------------------------------------------------
 
 
-def _influx1(settings: Settings, record: Record, base: str, secret: str) -> Iterator[Finding]:
+def _influx1(settings: Settings, record: Record, secret: str) -> Iterator[Finding]:
     """Raises :class:`_Away`."""
-    url = urlsplit(record.store)
-    path = [unquote(part) for part in url.path.split("/") if part]
-    database = path[0] if path else "portier"
+    address = record.address
+    database = address.database
     headers = {}
-    if url.username:
-        word = b64encode(f"{unquote(url.username)}:{secret}".encode()).decode()
+    if address.user:
+        word = b64encode(f"{address.user}:{secret}".encode()).decode()
         headers["Authorization"] = f"Basic {word}"
-    store = _Http(base, headers)
+    store = _Http(address.url, headers)
     what = f"store: InfluxDB at {store.where}"
     answer = store.ask("POST", f"/write?{urlencode({'db': database, 'precision': 'ms'})}", b"")
     known = "x-influxdb-version" in answer.headers
@@ -258,16 +252,10 @@ def _policies(settings: Settings, database: str, answer: _Answer) -> Iterator[Fi
 # --- the v2 API: InfluxDB 2, VictoriaMetrics ----------------------------------------------
 
 
-def _influx2(settings: Settings, record: Record, base: str, secret: str) -> Iterator[Finding]:
+def _influx2(settings: Settings, record: Record, secret: str) -> Iterator[Finding]:
     """Raises :class:`_Away`."""
-    url = urlsplit(record.store)
-    path = [unquote(part) for part in url.path.split("/") if part]
-    org, bucket = ("portier", "portier") if not path else (path[0], path[-1])
-    forgets = parse_qs(url.query).get("forgets", [""])[0]
-    if forgets and not forgets.isdecimal():
-        yield no(f"store: forgets={forgets} is no number of seconds", "see record: {store: …}")
-        return
-    store = _Http(base, {"Authorization": f"Token {secret}"} if secret else {})
+    org, bucket = record.address.org, record.address.bucket
+    store = _Http(record.address.url, {"Authorization": f"Token {secret}"} if secret else {})
     query = urlencode({"org": org, "bucket": bucket, "precision": "ms"})
     answer = store.ask("POST", f"/api/v2/write?{query}", b"")
     what = f"store: {store.where}"
@@ -381,8 +369,8 @@ def _stranger(where: str, what: str, answer: _Answer) -> Finding:
 
 
 def _denied(what: str, record: Record, answer: _Answer) -> Finding:
-    user = urlsplit(record.store).username
-    who = f"the password of {unquote(user)}" if user else "our token or password"
+    user = record.address.user
+    who = f"the password of {user}" if user else "our token or password"
     return no(f"{what}: refuses {who}", f"is {_place(record)} the store's?", answer.brief)
 
 

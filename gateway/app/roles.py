@@ -185,7 +185,7 @@ def _record(settings: Settings, config: Path, state: Path) -> int:
         run(
             RecorderSettings(
                 BrokerSettings(client, **_broker(_mqtt(settings), config, record.tls)),
-                record.store,
+                record.address,
                 state / "record",
                 record.name,
                 record.gateways or (settings.gateway.id,),

@@ -6,7 +6,6 @@ import gc
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import structlog
 
@@ -14,6 +13,7 @@ from gateway.recorder.recorder import CALM_MS, Recorder, filters
 from gateway.recorder.state import RecorderState, StateLock
 from gateway.recorder.store import Store
 from gateway.recorder.subscribe import BrokerSettings, Subscription
+from gateway.settings.store_address import StoreAddress
 
 log = structlog.get_logger("recorder")
 
@@ -23,9 +23,7 @@ class RecorderSettings:
     """What the configuration says about recording."""
 
     broker: BrokerSettings
-    store: str
-    """``sqlite``, ``sqlite:FILE``, ``influx://HOST:PORT/ORG/BUCKET``,
-    ``influx1://[USER@]HOST:PORT/DATABASE``; ``influxs`` and ``influx1s`` for TLS."""
+    store: StoreAddress
     state: Path
     """The folder of ``recorder.sqlite`` and, for ``sqlite``, ``record.sqlite``."""
     name: str = "main"
@@ -38,46 +36,29 @@ class RecorderSettings:
     """The token (v2) or password (1.x) of the store."""
 
 
-def open_store(store: str, state: Path, secret: str | None = None) -> Store:
-    """The store that the configuration names. Raises :class:`ValueError` for any other text.
-
-    ``?forgets=SECONDS`` says how far back a killed store may have forgotten what it had
-    acknowledged (300 s for the v2 API; InfluxDB 2 may be given 0).
-    """
-    url = urlsplit(store)
-    if url.scheme in {"", "sqlite"}:
-        from gateway.recorder.sqlite import SqliteStore
-
-        if store not in {"sqlite", "sqlite:"} and not store.startswith("sqlite:"):
-            raise ValueError(f"no store: {store}")
-        return SqliteStore(
-            state / (store.removeprefix("sqlite").removeprefix(":") or "record.sqlite")
-        )
-    tls = "https" if url.scheme in {"influxs", "influx1s"} else "http"
-    host = f"[{url.hostname}]" if url.hostname and ":" in url.hostname else url.hostname
-    path = [unquote(part) for part in url.path.split("/") if part]
-    if url.scheme in {"influx", "influxs"}:
+def open_store(address: StoreAddress, state: Path, secret: str | None = None) -> Store:
+    """The store that the configuration names; it has been checked before."""
+    if address.kind == "influx":
         from gateway.recorder.influx import InfluxStore
 
-        org, bucket = ("portier", "portier") if not path else (path[0], path[-1])
-        forgets_s = int(parse_qs(url.query).get("forgets", ["300"])[0])
         return InfluxStore(
-            f"{tls}://{host}:{url.port or 8086}",
-            org=org,
-            bucket=bucket,
+            address.url,
+            org=address.org,
+            bucket=address.bucket,
             token=secret or "",
-            forgets_ms=forgets_s * 1000,
+            forgets_ms=address.forgets_ms,
         )
-    if url.scheme in {"influx1", "influx1s"}:
+    if address.kind == "influx1":
         from gateway.recorder.influx1 import Influx1Store
 
         return Influx1Store(
-            f"{tls}://{host}:{url.port or 8086}",
-            database=path[0] if path else "portier",
-            username=unquote(url.username) if url.username else None,
-            password=secret,
+            address.url, database=address.database, username=address.user, password=secret
         )
-    raise ValueError(f"no store: {url.scheme}")
+    if address.kind == "sqlite":
+        from gateway.recorder.sqlite import SqliteStore
+
+        return SqliteStore(state / address.file)
+    raise ValueError(f"no store: {address.text}")
 
 
 def run(settings: RecorderSettings, stop: threading.Event) -> None:
@@ -97,7 +78,7 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
         subscription,
         store,
         state,
-        store_name=settings.store,
+        store_name=settings.store.text,
         silent_after_ms=settings.silent_after_ms,
         calm_ms=CALM_MS,
     )
@@ -109,7 +90,7 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
     threading.Thread(target=wake, name="stop", daemon=True).start()
     gc.collect()
     gc.freeze()  # what is imported stays: no batch shall be searched together with it
-    log.info("recording", name=settings.name, store=urlsplit(settings.store).scheme or "sqlite")
+    log.info("recording", name=settings.name, store=settings.store.kind)
     try:
         recorder.run(stop)
     finally:

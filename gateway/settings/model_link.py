@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from gateway.settings import store_address
 from gateway.settings.problems import meant
 from gateway.settings.types import (
     Bool,
@@ -103,35 +102,19 @@ class Mqtt(Model):
 MqttField = Annotated[Mqtt, Short("embedded", (("embedded", "yes"),))]
 """``mqtt: embedded`` beside the mapping."""
 
-STORES = ("influx", "influxs", "influx1", "influx1s")
-_FILE = re.compile(r"sqlite:[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}\Z")
-_STORE_HINT = 'write sqlite, "influx://HOST:PORT/ORG/BUCKET" or "influx1://HOST:PORT/DATABASE"'
-
 
 def _store(value: object) -> str:
     if not isinstance(value, str):
-        raise wrong("a store is a text", _STORE_HINT)
-    if value in ("sqlite", "none") or _FILE.match(value):
-        return value
-    scheme, separator, _ = value.partition("://")
-    if not separator:
-        raise wrong(f"{value[:60]!r} is no store", meant(value, ["sqlite"], "write") + " (or …://)")
-    if scheme not in STORES:
-        raise wrong(f"the store {scheme[:20]!r} is not known", meant(scheme, ("sqlite", *STORES)))
+        raise wrong("a store is a text", store_address.HINT)
     try:
-        parts = urlsplit(value)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        raise wrong(f"{value[:60]!r} is no address", _STORE_HINT) from None
-    if not host or not value.isprintable() or " " in value:
-        raise wrong(f"{value[:60]!r} is no address", _STORE_HINT)
-    user = parts.username is not None and scheme in {"influx", "influxs"}
-    if user or parts.password is not None or re.search(r"(token|password)=", value):
-        raise wrong(
-            "the address holds a password or token",
-            "leave it out here and write token: !secret NAME beside store:",
-        )
-    return value
+        return store_address.parse(value).text
+    except store_address.AddressError as error:
+        scheme, separator, _ = value.partition("://")
+        known = [*store_address.SCHEMES] if separator else ["sqlite"]
+        if error.problem.startswith(("the store ", f"{value[:60]!r} is no store")):
+            more = "" if separator else " (or …://)"
+            raise wrong(error.problem, meant(scheme, [*known, "sqlite"], "write") + more) from None
+        raise wrong(error.problem, error.remedy) from None
 
 
 class Record(Model):
@@ -160,6 +143,11 @@ class Record(Model):
     """A gateway that says nothing for this long is reported; a duration."""
     tls: Tls | None = None
     """The recorder's own certificate at the broker; no unit, files. That of mqtt if not written."""
+
+    @property
+    def address(self) -> store_address.StoreAddress:
+        """The store, read."""
+        return store_address.parse(self.store)
 
 
 RecordField = Annotated[Record, Short("store")]

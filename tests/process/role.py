@@ -13,6 +13,7 @@ from gateway.link import mqtt
 from gateway.link.commands import Issuer
 from gateway.recorder import main as recorder
 from gateway.recorder import subscribe
+from gateway.settings.store_address import parse
 
 
 def main() -> None:
@@ -44,7 +45,7 @@ def main() -> None:
         recorder.run(
             recorder.RecorderSettings(
                 subscribe.BrokerSettings(f"portier-recorder-{raw['name']}", **raw["broker"]),
-                raw["store"],
+                parse(raw["store"]),
                 state,
                 raw["name"],
                 tuple(raw.get("gateways", ())),

@@ -16,6 +16,7 @@ import pytest
 from gateway.recorder.main import open_store
 from gateway.recorder.points import Point
 from gateway.recorder.store import StoreDownError
+from gateway.settings.store_address import parse
 
 STORES = {"influx": "X-Influxdb-Version", "influx1": "X-Influxdb-Version"}
 PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
@@ -94,8 +95,9 @@ def server() -> Iterator[Server]:
 
 @contextlib.contextmanager
 def store_at(server: Server, scheme: str, folder: Path) -> Iterator[Any]:
-    url = f"{scheme}://user@127.0.0.1:{server.port}/portier"
-    with contextlib.closing(open_store(url, folder, "secret")) as store:
+    user = "user@" if scheme.startswith("influx1") else ""
+    url = f"{scheme}://{user}127.0.0.1:{server.port}/portier"
+    with contextlib.closing(open_store(parse(url), folder, "secret")) as store:
         yield store
 
 

@@ -14,6 +14,7 @@ from gateway.recorder.points import Point, fields_of, line, tags_of
 from gateway.recorder.recorder import filters
 from gateway.recorder.sqlite import SqliteStore
 from gateway.recorder.store import BadPointsError, StoreDownError, bisect
+from gateway.settings.store_address import parse
 from gateway.wire import from_cloudevent
 from tests.recorder.conftest import event
 
@@ -135,15 +136,15 @@ def test_a_store_file_that_cannot_be_opened_is_a_store_that_is_down(tmp_path: Pa
     ],
 )
 def test_the_store_that_the_configuration_names(tmp_path: Path, text: str, kind: str) -> None:
-    store = open_store(text, tmp_path, "secret")
+    store = open_store(parse(text), tmp_path, "secret")
     assert type(store).__name__ == kind
     store.close()
 
 
 @pytest.mark.parametrize("text", ["postgres://x", "sqlit", "file.sqlite"])
 def test_any_other_store_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ValueError, match="no store"):
-        open_store(text, tmp_path)
+    with pytest.raises(ValueError, match="store"):
+        parse(text)
 
 
 def test_recorders_divide_gateways_by_list() -> None:

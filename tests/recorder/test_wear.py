@@ -15,6 +15,7 @@ from gateway.recorder.main import open_store
 from gateway.recorder.recorder import CALM_MS, PROMPT, Recorder
 from gateway.recorder.state import RecorderState, StateInUseError, StateLock, is_recording
 from gateway.recorder.subscribe import Connected
+from gateway.settings.store_address import parse
 from tests.recorder.conftest import T0, Bench, event
 
 HEALTH = b'{"journal": "j1", "sent": {"urgent": 0, "routine": 1}}'
@@ -29,7 +30,7 @@ class Counted(Bench):
         self.state.close()
         self.path = folder / "recorder-main.sqlite"
         self.state = RecorderState(self.path)
-        self.sqlite: Any = open_store("sqlite", folder)
+        self.sqlite: Any = open_store(parse("sqlite"), folder)
         self.sqlite.identity()
         self.statements: list[str] = []
         for db in (self.state._db, self.sqlite._db):

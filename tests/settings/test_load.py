@@ -285,6 +285,8 @@ REFUSED = [
     (SMALL + "record: sqlite\n", "record: the recorder takes the events from a broker, and none is named"),
     (SMALL + "mqtt: {}\nrecord: influxdb\n", "record: 'influxdb' is no store"),
     (SMALL + 'mqtt: {}\nrecord: "flux://h"\n', "the store 'flux' is not known; did you mean influx?"),
+    (SMALL + 'mqtt: {}\nrecord: "influx1://h/path/db"\n', "record: more than a database: InfluxDB 1.x is"),
+    (SMALL + 'mqtt: {}\nrecord: "influx://h/o/b?forgets=soon"\n', "record: forgets=soon is no duration; write"),
     (SMALL + 'mqtt: {}\nrecord: "influx://u:p@h"\n', "the address holds a password or token; leave it out"),
     (SMALL + 'mqtt: {}\nrecord: {store: "influx://h", token: abc}\n', "record.token: a secret must not"),
     (SMALL + "web: {listen: 0.0.0.0:8080}\n", "web.listen: 0.0.0.0 is reachable from other machines, and"),
