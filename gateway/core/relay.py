@@ -47,7 +47,7 @@ class Relay:
     test_ends_ms: Ms | None = None
     fault: str = ""
     operations: int = 0
-    """Times switched on since start."""
+    """Times that its contact has closed since start, each flash included."""
     conditions: Conditions = ()
 
 
@@ -74,7 +74,9 @@ def step(relay: Relay, event: RelayEvent | None, now: Ms) -> Step[Relay]:  # noq
         case Blink(lit=lit):
             if not relay.on:
                 return Step(relay)
-            return Step(replace(relay, dark=not lit), (), (Drive(relay.plan.point, lit),))
+            lit_again = int(lit and relay.dark)
+            flashed = replace(relay, dark=not lit, operations=relay.operations + lit_again)
+            return Step(flashed, (), (Drive(relay.plan.point, lit),))
         case Test(for_ms=for_ms):
             tested = _switch(relay, True, now)
             return replace(tested, state=replace(tested.state, test_ends_ms=now + for_ms))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from gateway.core import relay
@@ -9,7 +11,7 @@ from gateway.core.effects import Drive
 from gateway.core.events import RelayFault
 from gateway.core.machine import Ms
 from gateway.core.plan import RelayPlan
-from gateway.core.relay import Relay, Test
+from gateway.core.relay import Blink, Relay, Test
 
 PLAN = RelayPlan("front.activation", 1500)
 ON, OFF = Drive("front.activation", True), Drive("front.activation", False)
@@ -23,11 +25,24 @@ class Bench:
         self.levels: list[tuple[Ms, bool]] = []
         self.told: list[tuple[Ms, object]] = []
 
-    def step(self, event: Drive | Test | RelayFault | None, now: Ms) -> None:
+    def step(self, event: Drive | Blink | Test | RelayFault | None, now: Ms) -> None:
         result = relay.step(self.relay, event, now)
         self.relay = result.state
         self.levels += [(now, e.on) for e in result.effects if isinstance(e, Drive)]
         self.told += [(fact.at_ms, fact.data["on"]) for fact in result.facts]
+
+
+def test_a_flashing_lamp_counts_each_time_that_its_contact_closes() -> None:
+    """The bench counted 5 operations after one call, and maintenance 1."""
+    bench = Bench()
+    bench.step(ON, 0)
+    for at, lit in enumerate([True, False, False, True, True, False, True]):
+        bench.step(Blink(lit), at + 1)
+    bench.step(OFF, 9)
+    bench.step(Blink(True), 10)
+    closed = [on for (_, before), (_, on) in pairwise([(0, False), *bench.levels]) if on > before]
+    assert bench.relay.operations == len(closed) == 3
+    assert bench.told == [(0, True), (9, False)]
 
 
 def test_a_relay_is_driven_and_told_on_change_only() -> None:
