@@ -54,7 +54,7 @@ class Upkeep:
 
     ``lives``: how long each retention class lives, and ``audit``. ``now_ms``: the monotonic
     clock of the facts. ``told`` gets the facts that were written (means); ``note`` gets the
-    facts that are to be written (what was deleted).
+    facts that are to be written (what was deleted). ``gateway``: its id, the subject of these.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class Upkeep:
         now_ms: Callable[[], Ms],
         told: Callable[[list[Numbered]], None],
         note: Callable[[Fact], None],
+        gateway: str = "gateway",
     ) -> None:
         self._store = store
         self._db = store.connection
@@ -74,6 +75,7 @@ class Upkeep:
         self._now_ms = now_ms
         self._told = told
         self._note = note
+        self._gateway = gateway
         self._slice = 64
         self._spare_bytes = 0.0
         """What routine and local facts may lose, of what they take."""
@@ -499,7 +501,7 @@ class Upkeep:
             self._note(
                 Fact(
                     "retention_ran",
-                    "gateway",
+                    self._gateway,
                     self._now_ms(),
                     {"deleted": deleted, "detail": detail},
                 )

@@ -420,7 +420,7 @@ class Journal:
             store.close(clean=False)
             raise
         self._queue.add(
-            Batch((_recovered(found.reason, found.kept, found.lost, self._fact_now_ms()),)),
+            Batch((self._recovered(found.reason, found.kept, found.lost),)),
             _now_ms(),
         )
         return store
@@ -429,12 +429,16 @@ class Journal:
         """Hand out what the run before has left, once; and say so if that was elsewhere."""
         if store.is_clone:
             store.is_clone = False
-            found = _recovered("another_machine", store.head.row, 0, self._fact_now_ms())
+            found = self._recovered("another_machine", store.head.row, 0)
             self._queue.add(Batch((found,)), _now_ms())
         if not self._readable.is_set():
             self._kept = store.kept()
             self._was_clean = store.was_clean
             self._readable.set()
+
+    def _recovered(self, reason: str, kept: int, lost: int) -> Fact:
+        data: dict[str, Json] = {"reason": reason, "kept": kept, "lost": lost}
+        return Fact("journal_recovered", self._gateway, self._fact_now_ms(), data)
 
     def _settle(self, store: Store) -> None:
         """Find out whether the transaction whose commit failed is in the file after all.
@@ -513,6 +517,7 @@ class Journal:
             now_ms=self._fact_now_ms,
             told=told,
             note=lambda fact: self._queue.add(Batch((fact,)), _now_ms()),
+            gateway=self._gateway,
         ).run()
 
     # --- replies
@@ -556,11 +561,6 @@ def damaged(error: Exception) -> bool:
     code = getattr(error, "sqlite_errorcode", 0)
     # 11 is "malformed", 26 "not a database"
     return code & 0xFF in (11, 26) or (code & 0xFF == 1 and "no such" in str(error))
-
-
-def _recovered(reason: str, kept: int, lost: int, now_ms: Ms) -> Fact:
-    data: dict[str, Json] = {"reason": reason, "kept": kept, "lost": lost}
-    return Fact("journal_recovered", "gateway", now_ms, data)
 
 
 def _reason(error: Exception) -> str:

@@ -250,6 +250,8 @@ class Scene:
         if subject == (self._snapshot.get("gateway") or {}).get("id"):
             return self.w("life.gateway")
         found = self.house.door(subject) or self._rooms.get(subject)
+        if subject == "gateway" and not found and subject not in self._snapshot["points"]:
+            return self.w("life.gateway")  # older versions wrote this instead of the id
         return str(found.get("name") or subject) if found else self.terminals.name(self.w, subject)
 
     def points_about(self, subject: str) -> list[str]:

@@ -35,6 +35,7 @@ def test_a_journal_that_goes_on_on_another_machine_has_a_new_id_and_says_so(
         desk.close()
         ids.append(read(path).journal_id())
         said = [fact.data["reason"] for fact in desk.facts("journal_recovered")]
+        assert {fact.subject for fact in desk.facts("journal_recovered")} <= {"gw"}
         assert said == (["another_machine"] if is_another and boot == "boot-2" else [])
     assert (ids[0] != ids[1]) is is_another
     assert ids[1] == ids[2]

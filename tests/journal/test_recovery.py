@@ -296,6 +296,7 @@ def test_the_door_works_while_the_journal_is_being_mended(whole: Path, tmp_path:
     desk.close()
     told = desk.facts("journal_recovered")[0]
     assert int(told.data["kept"]) >= 730
+    assert told.subject == "gw", "the gateway's id, as of every fact about it"
     assert desk.states == ["journal_unavailable", ""]
     assert [row.boot for row in read(path).before_row(None, 2)] == ["boot-2"] * 2
     assert desk.journal.kept(0.0) == {"at": 149}

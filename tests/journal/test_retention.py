@@ -252,6 +252,7 @@ def test_the_writer_does_the_housekeeping_and_says_so(
     desk.close()
     found = answers(read(path))
     assert found["urgent"] == ["expired"] * 500
+    assert {fact.subject for fact in desk.facts("retention_ran")} == {"gw"}
     deleted = sum(int(str(fact.data["deleted"])) for fact in desk.facts("retention_ran"))
     assert deleted == 500
     assert read(path).lane("routine", 1, 9)[0].kind == "retention_ran"
