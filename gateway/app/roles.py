@@ -14,6 +14,7 @@ from typing import Any
 from gateway import threads
 from gateway.app import broker, listening, people, plans
 from gateway.control.log import Repeats, cause
+from gateway.settings.cache import lives_of
 from gateway.settings.model import Settings
 from gateway.settings.model_link import Mqtt, Tls
 from gateway.settings.secrets import Secret, SecretError
@@ -191,6 +192,7 @@ def _record(settings: Settings, config: Path, state: Path) -> int:
                 record.gateways or (settings.gateway.id,),
                 record.silent_after_ms,
                 secret=_secret(record.token or record.password),
+                lives_ms=lives_of(settings),
             ),
             _stop_event(),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,10 +35,18 @@ class RecorderSettings:
     """Nobody else can read the state file meanwhile; see :class:`RecorderState`."""
     secret: str | None = field(default=None, repr=False)
     """The token (v2) or password (1.x) of the store."""
+    lives_ms: Mapping[str, int] = field(default_factory=dict)
+    """How long each retention class is stored; the SQLite store removes what is older."""
 
 
-def open_store(address: StoreAddress, state: Path, secret: str | None = None) -> Store:
-    """The store that the configuration names; it has been checked before."""
+def open_store(
+    address: StoreAddress,
+    state: Path,
+    secret: str | None = None,
+    lives_ms: Mapping[str, int] | None = None,
+) -> Store:
+    """The store that the configuration names; it has been checked before. ``lives_ms``: how long
+    each retention class is stored, where the recorder itself removes what is over."""
     if address.kind == "influx":
         from gateway.recorder.influx import InfluxStore
 
@@ -57,7 +66,7 @@ def open_store(address: StoreAddress, state: Path, secret: str | None = None) ->
     if address.kind == "sqlite":
         from gateway.recorder.sqlite import SqliteStore
 
-        return SqliteStore(state / address.file)
+        return SqliteStore(state / address.file, lives_ms)
     raise ValueError(f"no store: {address.text}")
 
 
@@ -70,7 +79,7 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
     settings.state.mkdir(parents=True, exist_ok=True)
     path = settings.state / f"recorder-{settings.name}.sqlite"
     lock = StateLock(path)
-    store = open_store(settings.store, settings.state, settings.secret)
+    store = open_store(settings.store, settings.state, settings.secret, settings.lives_ms)
     state = RecorderState(path, exclusive=settings.exclusive)
     subscription = Subscription(settings.broker, filters(settings.gateways))
     recorder = Recorder(

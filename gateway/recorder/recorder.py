@@ -164,6 +164,7 @@ class Recorder:
         self._broker.acknowledge(messages)
         self._book.save_if_due(self._utc_ms())
         self._look_aside(stop)
+        self._expire()
         self._ask()
         self._say()
 
@@ -341,6 +342,15 @@ class Recorder:
         self._report("", "", 0.0)
         self._book.commit(batch, self._utc_ms(), calm=len(batch.events) < CALM_MOST)
         return True
+
+    def _expire(self) -> None:
+        """One step of removing what has outlived its class, in a store that we clean ourselves."""
+        expire = getattr(self._store, "expire", None)
+        if expire is not None:
+            try:
+                expire(self._now_ms(), self._utc_ms())
+            except StoreDownError as down:  # what is written next meets the same, and waits
+                log.error("cannot remove what is over yet", reason=down.reason)
 
     def _between(self) -> None:
         """Stay alive at the broker while the store is asked many times."""

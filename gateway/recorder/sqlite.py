@@ -14,10 +14,11 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gateway.journal.schema import DAMAGED
+from gateway.recorder.expiry import SWEEP_EVERY_MS, SettledClock, life_ms
 from gateway.recorder.points import Point, Series, probe_point
 from gateway.recorder.store import BadPointsError, Rejected, StoreDownError, bisect, nothing
 
@@ -37,12 +38,25 @@ _PAGE_BYTES = 1024
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
+LOOKED_AT = 2_000
+"""Points of one step of a sweep; at most so many are removed in one transaction."""
+UNSETTLED_AGAIN_MS = 600_000
+MARK_AGAIN_MS = 3 * 86_400_000
+"""The time of a sweep is written at least this often, and with whatever is removed."""
+
+
 class SqliteStore:
-    """A store in a file. Its writes are on the disk before they are acknowledged."""
+    """A store in a file. Its writes are on the disk before they are acknowledged.
+
+    ``lives_ms``: how long each retention class is stored; none: for ever."""
 
     forgets_ms = 0
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, lives_ms: Mapping[str, int] | None = None) -> None:
+        self._lives_ms = dict(lives_ms or {})
+        self._clock: SettledClock | None = None
+        self._sweep: Iterator[None] | None = None
+        self._next_sweep_ms = 0
         self.between: Callable[[], None] = nothing
         self._path = path
         self._db: sqlite3.Connection | None = None
@@ -123,6 +137,83 @@ class SqliteStore:
         self._series[series] = number
         return int(number)
 
+    # --- lives
+
+    def expire(self, now_ms: int, utc_ms: int) -> None:
+        """One step of removing what is over: once a day all points are looked at, some in each
+        step. Writes only where something is over. ``now_ms``: monotonic.
+
+        :raises StoreDownError: the file cannot be used
+        """
+        if not self._lives_ms or (self._sweep is None and now_ms < self._next_sweep_ms):
+            return
+        try:
+            db = self._open()
+            if self._clock is None:
+                row = db.execute("SELECT value FROM meta WHERE name = 'swept_utc_ms'").fetchone()
+                self._clock = SettledClock(int(row[0]) if row else None)
+            if not self._clock.settled(now_ms, utc_ms):
+                self._sweep, self._next_sweep_ms = None, now_ms + UNSETTLED_AGAIN_MS
+                return
+            if self._sweep is None:
+                self._sweep = self._swept(db, utc_ms)
+            next(self._sweep)
+        except StopIteration:
+            self._sweep, self._next_sweep_ms = None, now_ms + SWEEP_EVERY_MS
+        except sqlite3.Error as error:
+            self._next_sweep_ms = now_ms + UNSETTLED_AGAIN_MS
+            self.close()
+            raise StoreDownError(f"sqlite: {error}") from error
+
+    def _swept(self, db: sqlite3.Connection, utc_ms: int) -> Iterator[None]:
+        """Look at all points once, oldest first."""
+        ends = {
+            series: utc_ms - life
+            for series, kind in db.execute("SELECT id, measurement FROM series")
+            if (life := life_ms(kind, self._lives_ms)) is not None
+        }
+        by_time = self._is_by_time(db)
+        removed = False
+        # One range over all series, or, in files of before, one of each series.
+        for only in [None] if by_time else sorted(ends):
+            last = max(ends.values(), default=0) if only is None else ends[only]
+            at = (-(2**62), 0)
+            where = "(time_ms, series) > (:ms, :series)"
+            if only is not None:
+                where = f"series = {only} AND time_ms > :ms"
+            while True:
+                rows = db.execute(
+                    f"SELECT time_ms, series FROM points WHERE {where} AND time_ms < :last "
+                    "ORDER BY time_ms, series LIMIT :most",
+                    {"ms": at[0], "series": at[1], "last": last, "most": LOOKED_AT},
+                ).fetchall()
+                over = [(ms, number) for ms, number in rows if ms < ends.get(number, ms)]
+                if over:
+                    removed = True
+                    self._remove(db, over, utc_ms)
+                yield
+                if len(rows) < LOOKED_AT:
+                    break
+                at = rows[-1]
+        mark = self._clock.mark_utc_ms if self._clock is not None else None
+        if not removed and (mark is None or utc_ms - mark >= MARK_AGAIN_MS):
+            self._remove(db, [], utc_ms)
+
+    def _remove(
+        self, db: sqlite3.Connection, points: Sequence[tuple[int, int]], utc_ms: int
+    ) -> None:
+        db.execute("BEGIN IMMEDIATE")
+        db.executemany("DELETE FROM points WHERE time_ms = ? AND series = ?", points)
+        db.execute("INSERT OR REPLACE INTO meta VALUES ('swept_utc_ms', ?)", (str(utc_ms),))
+        db.execute("COMMIT")
+        if self._clock is not None:
+            self._clock.mark_utc_ms = utc_ms
+
+    @staticmethod
+    def _is_by_time(db: sqlite3.Connection) -> bool:
+        columns = db.execute("PRAGMA table_info(points)").fetchall()
+        return any(name == "time_ms" and place == 1 for _, name, _, _, _, place in columns)
+
     def identity(self) -> str | None:
         """The id that the file was given when it was created. A file that was removed or replaced
         while it was open is another store: what was written since is in no folder."""
@@ -138,6 +229,7 @@ class SqliteStore:
     def close(self) -> None:
         """Close the file; an open transaction is undone."""
         self._series.clear()
+        self._sweep = None
         if self._db is not None:
             self._db.close()
             self._db = None

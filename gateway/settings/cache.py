@@ -67,16 +67,21 @@ def of(settings: Any, plan: BuildingPlan, now_utc_ms: UtcMs) -> Cached:
         bench=settings.gateway.bench,
         journal_limit_bytes=settings.journal.limit_bytes,
         journal_commit_within_ms=settings.journal.commit_within_ms,
-        lives_ms={
-            name.removesuffix("_ms"): getattr(settings.retention, name)
-            for name in type(settings.retention).model_fields
-        },
+        lives_ms=lives_of(settings),
         plan=plan,
         points=tuple(
             PointPlan(point.name, point.driver, point.kind, point.settings)
             for point in settings.points.values()
         ),
     )
+
+
+def lives_of(settings: Any) -> dict[str, int]:
+    """How long each retention class is stored, in milliseconds."""
+    return {
+        name.removesuffix("_ms"): getattr(settings.retention, name)
+        for name in type(settings.retention).model_fields
+    }
 
 
 def key(files: Iterable[Path | None], version: str, drivers: Iterable[Path] = ()) -> str:

@@ -81,8 +81,9 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
             Retained("recorder", "gateway.recorder.state:RecorderState.forget_old", RECORDED_MS),
             Retained("aside", "gateway.recorder.state:RecorderState.save", until="aside"),
         ]
-    if options.store.startswith("sqlite"):
-        found.append(Retained("recorded", "", until="file"))
+        is_ours = options.store.startswith("sqlite")
+        enforcer = "gateway.recorder.sqlite:SqliteStore.expire" if is_ours else ""
+        found.append(Retained("recorded", enforcer, until="classes" if is_ours else "store"))
     found.append(_logs(options, folders))
     return found
 

@@ -22,9 +22,12 @@ from gateway.journal.reader import Reader
 from gateway.journal.retention import Upkeep
 from gateway.journal.store import Store as Journal
 from gateway.recorder import state as recorder
+from gateway.recorder.main import open_store
+from gateway.recorder.points import Point
 from gateway.settings.model import Retention
 from gateway.settings.overlay_file import VERSIONS_MOST
 from gateway.settings.overlay_file import Store as Overlay
+from gateway.settings.store_address import parse
 from gateway.web import retention
 from gateway.web.limits import Once
 from gateway.web.options import Options
@@ -227,6 +230,27 @@ def recorders(tmp_path: Path) -> None:
     state.close()
 
 
+def recorded(tmp_path: Path) -> None:
+    """A point of every published kind, one day before and one after the end of its life."""
+    (tmp_path / "record").mkdir()
+    lives = {row.id: row.life_ms for row in rows(options(tmp_path), ()) if row.life_ms}
+    store = open_store(parse("sqlite"), tmp_path / "record", None, lives)
+    kinds = [kind for kind in KINDS.values() if kind.lane != "local"]
+    ages = {kind.name: lives[kind.life] for kind in kinds}
+    for name, life in ages.items():
+        for age in (life + DAY_MS, life - DAY_MS):
+            point = Point(name, (("subject", "x"),), {"seq": 1}, NOW_MS - age)
+            assert store.write([point]) == []
+    for at_ms in (0, DAY_MS, DAY_MS):
+        store.expire(at_ms, NOW_MS + at_ms - DAY_MS)  # type: ignore[attr-defined]  # of SQLite
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "record" / "record.sqlite")) as db:
+        left = dict(db.execute(
+            "SELECT measurement, time_ms FROM points JOIN series ON series.id = series"
+        ).fetchall())  # fmt: skip
+    assert left == {name: NOW_MS - life + DAY_MS for name, life in ages.items()}
+
+
 CASES: dict[str, Callable[[Path], None]] = {
     **{
         name: partial(in_the_journal, name)
@@ -242,8 +266,9 @@ CASES: dict[str, Callable[[Path], None]] = {
     "door_weeks": door_weeks,
     "versions": versions,
     "recorder": recorders,
+    "recorded": recorded,
 }
-NOT_OURS = {"recorded", "logs"}
+NOT_OURS = {"logs"}
 """Nothing of ours removes them, and the page says so."""
 ELSEWHERE = {"aside"}
 """A number of rows and no life; tests/recorder shows that there are never more."""
@@ -265,6 +290,12 @@ def test_every_row_has_its_case_and_names_code_that_there_is(tmp_path: Path) -> 
         assert callable(code)
     assert {found[name].enforcer for name in NOT_OURS} == {""}
     assert retention.RECORDED_MS == recorder.MOVED_KEPT_MS
+
+
+def test_another_store_removes_what_is_over_itself_and_the_page_says_so(tmp_path: Path) -> None:
+    elsewhere = Options(state=tmp_path, retention=CONFIGURED, store="influx1://h/db")
+    (row,) = (row for row in rows(elsewhere, ()) if row.id == "recorded")
+    assert (row.enforcer, row.life_ms, row.until) == ("", None, "store")
 
 
 def test_what_the_configuration_names_is_shown_as_it_is_enforced(tmp_path: Path) -> None:
