@@ -14,6 +14,7 @@ from datetime import UTC, tzinfo
 
 from gateway.core.facts import LANES, Lane
 from gateway.core.machine import UtcMs
+from gateway.journal import history
 from gateway.journal.reader import Reader
 from gateway.wire import PUBLISHED, Row, calendar_time
 
@@ -37,13 +38,16 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to export. ``local`` also takes the lane that never leaves the gateway otherwise."""
+    """What to export. ``local`` also takes the lane that never leaves the gateway otherwise;
+    ``before`` begins with the newest value of each series of ``subject`` before the range, which
+    is the one that applies at its begin."""
 
     from_utc_ms: UtcMs | None = None
     to_utc_ms: UtcMs | None = None
     kinds: Sequence[str] | None = None
     subject: str | None = None
     local: bool = False
+    before: bool = False
 
 
 def pages(reader: Reader, wanted: Wanted) -> Iterator[tuple[float, list[Row]]]:
@@ -52,6 +56,11 @@ def pages(reader: Reader, wanted: Wanted) -> Iterator[tuple[float, list[Row]]]:
     Raises :class:`gateway.journal.reader.JournalUnavailable`; what was yielded stays right.
     """
     lanes: tuple[Lane, ...] = LANES if wanted.local else PUBLISHED
+    if wanted.before and wanted.subject is not None and wanted.from_utc_ms is not None:
+        found = history.before(reader, wanted.subject, wanted.from_utc_ms)
+        kinds = wanted.kinds
+        rows = [row for row in found if row.lane in lanes and (not kinds or row.kind in kinds)]
+        yield 0.0, rows
     at, head = 0, reader.head_row()
     while at < head:
         upto = min(at + PAGE_ROWS, head)

@@ -306,6 +306,34 @@ def _last_utc_ms(db: sqlite3.Connection, known: dict[int, Boot], boot: Boot) -> 
     return None if row is None else boot.utc_ms(row[0])
 
 
+def before(reader: Reader, subject: str, utc_ms: UtcMs) -> list[Row]:
+    """The newest value or level of each series of a point before an instant, in order of time."""
+
+    def work(db: sqlite3.Connection) -> list[Row]:
+        known = boots(db)
+        found: list[Row] = []
+        for number, kind in db.execute(
+            "SELECT id, kind FROM series WHERE subject = ?", (subject,)
+        ).fetchall():
+            if kind not in ("reading", *_LEVEL_KINDS):
+                continue
+            newest: list[Row] = []
+            for boot in known.values():
+                for low, high, _ in boot.mono_ranges(-(2**61), utc_ms):
+                    newest += rows(
+                        db.execute(
+                            f"{SELECT} WHERE fact.series = ? AND fact.boot = ? AND mono_ms >= ? "
+                            "AND mono_ms < ? ORDER BY mono_ms DESC LIMIT 1",
+                            (number, boot.id, low, high),
+                        ),
+                        known,
+                    )
+            found += sorted(newest, key=lambda row: row.utc_ms or 0)[-1:]
+        return sorted(found, key=lambda row: (row.utc_ms or 0, row.row))
+
+    return reader.read(work)
+
+
 def marks(
     reader: Reader,
     subject: str | Collection[str],

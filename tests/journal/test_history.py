@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -185,6 +186,29 @@ def exported(path: Path) -> Path:
     store.write(work(Fact("reading", "=cmd", 3, {"quantity": "-x", "value": None})))
     store.close(clean=True)
     return path
+
+
+def test_a_file_begins_with_the_value_that_applied(path: Path) -> None:
+    """Of a steady meter it was empty between two heartbeats."""
+    store = Store(path, "boot-1")
+    level = Fact("contact_changed", "hall", 2_000, {"active": True, "initial": False})
+    facts = [reading(0, 20.0), reading(1_000, 21.0), reading(9_000, 22.0), opened(500)]
+    store.write(work(*facts, level, reading(3_000, 5.0, "hall"), utc_offset_ms=T0))
+    store.close(clean=True)
+    store = Store(path, "boot-2")
+    store.write(work(reading(0, 30.0), utc_offset_ms=T0 + 20_000))
+    store.close(clean=True)
+
+    def values(subject: str, begin_ms: int, **more: Any) -> list[str]:
+        wanted = Wanted(T0 + begin_ms, T0 + 8_000, subject=subject, **more)
+        return [r["value"] for r in _rows("".join(export.plain_csv(read(path), wanted)), ",")]
+
+    assert values("wc.climate", 4_000) == []
+    assert values("wc.climate", 4_000, before=True) == ["21.0"]
+    assert values("wc.climate", 4_000, before=True, kinds=["motion"]) == []
+    assert values("hall", 4_000, before=True) == ["", "5.0"], "a level says so in its data"
+    assert values("front", 4_000, before=True) == [], "what happened does not apply later"
+    assert [r.mono_ms for r in history.before(read(path), "wc.climate", T0 + 30_000)] == [0]
 
 
 def _rows(text: str, delimiter: str) -> list[dict[str, str]]:

@@ -39,6 +39,7 @@ NAMES = {
     "limit": ("At most so many.", 50),
     "after": ("Only what comes after this number.", 1742),
     "buckets": ("Into how many pieces of equal length the time is cut.", 500),
+    "before": ("Begin with the value of the subject that applies at the begin.", False),
     "format": ("csv-de: semicolons and decimal commas, as Excel in German opens it.", "csv-de"),
     "view": ("json, or page for the pieces of the page.", "json"),
     "last-event-id": ("As a browser sends it after a break.", "1742"),

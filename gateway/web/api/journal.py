@@ -187,9 +187,11 @@ async def export_(
     kind: Annotated[list[KindName] | None, Query(max_length=50)] = None,
     subject: Annotated[str | None, Query(max_length=200)] = None,
     format: Literal["csv", "csv-de", "jsonl", "parquet"] = "csv",
+    before: bool = False,
 ) -> Response:
     """All facts of a period as a file, streamed. ``csv-de``: semicolons and decimal commas,
-    as Excel in German opens it. Parquet is written by the command line."""
+    as Excel in German opens it. Parquet is written by the command line. ``before``: begin with
+    the newest value of ``subject`` before the period, which applies at its begin."""
     if format == "parquet":
         raise Problem(501, "parquet")
     if kind and not set(kind) <= set(KINDS):
@@ -201,7 +203,7 @@ async def export_(
     media = "application/jsonl" if format == "jsonl" else "text/csv; charset=utf-8"
     suffix = "jsonl" if format == "jsonl" else "csv"
     name = f"portier-{datetime.now(site.options.zone):%Y%m%d-%H%M}.{suffix}"
-    wanted = Wanted(utc_ms(start), utc_ms(end), kind, subject)
+    wanted = Wanted(utc_ms(start), utc_ms(end), kind, subject, before=before)
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     if request.scope.get(HEAD):  # a year of facts is read for nobody
         return Response(media_type=media, headers=headers)
