@@ -162,7 +162,7 @@ def clock(settings: Settings, shown: Mapping[str, Any] | None) -> Iterator[Findi
     if settings.gateway.bench:
         yield not_configured("clock: a bench trusts its own")
         return
-    from gateway.link.clock import TIMESYNC_MARK, kernel_synchronized
+    from gateway.panel.time_service import TIMESYNC_MARK, kernel_synchronized
 
     kernel = kernel_synchronized()
     service = _timedatectl()

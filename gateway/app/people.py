@@ -67,6 +67,7 @@ def run(settings: Settings, state: Path, stop: threading.Event) -> int:
             },
             None if heartbeat is None else reader(heartbeat.url),
             300.0 if heartbeat is None else heartbeat.every_ms / 1000,
+            bench=settings.gateway.bench,
         ),
         stop,
     )

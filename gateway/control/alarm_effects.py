@@ -53,6 +53,10 @@ ALARM_EFFECTS: Mapping[str, AlarmEffect] = {
     "fire": AlarmEffect(_NOTHING, "doors do what is configured for a fire"),
     "fire_contact_unknown": AlarmEffect(_NOTHING, "the last known level applies"),
     "clock_untrusted": AlarmEffect(("clock",), "the time service does not trust the clock"),
+    "clock_jumped": AlarmEffect(
+        _NOTHING, "the time service trusts the clock; nothing is deleted by it until it is settled"
+    ),
+    "clock_unsettled": AlarmEffect(_NOTHING, "the same"),
     "schedule_ended": AlarmEffect(_NOTHING, "doors are in their safe mode, as configured"),
     "cord_stuck": AlarmEffect(("call",), "another pull of this cord would not be seen"),
     "line_cut": AlarmEffect(("call",), "the cord of this line is not heard"),

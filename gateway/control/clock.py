@@ -1,7 +1,7 @@
 """The kinds of time, and whether the wall clock may be believed.
 
 *Monotonic milliseconds* of this boot decide everything. *Civil time* is monotonic time plus
-one offset, and is believed once ``link`` has passed on that the time service trusts it. A
+one offset, and is believed once a role has passed on that the time service trusts it. A
 wall clock that jumps changes the offset; that is noticed, and is a fact.
 
 On a bench the clock can be moved forward (``travel``), so that a recording of a day is
@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.core.machine import Ms, UtcMs
 
 STEP_MS = 500
 """A wall clock that moves by more than this against the monotonic one has been stepped."""
+
+REPORT_VOID_MS = 60_000
+"""A role that has said nothing for so long says nothing any more."""
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
@@ -109,7 +112,7 @@ class Trust:
     since_ms: Ms
 
     def seen(self, offset_ms: Ms, now: Ms, told: bool | None) -> tuple[Trust, Ms]:
-        """After a look at the offset and at what ``link`` ``told``; and by how much the
+        """After a look at the offset and at what roles ``told``; and by how much the
         clock was stepped (0: it was not)."""
         step_ms = offset_ms - self.offset_ms
         stepped = abs(step_ms) > STEP_MS
@@ -118,3 +121,24 @@ class Trust:
             return self, 0
         since_ms = self.since_ms if trusted == self.trusted else now
         return Trust(trusted, offset_ms, since_ms), step_ms if stepped else 0
+
+
+@dataclass(slots=True)
+class Reports:
+    """What roles say about the time service. Each of ``link``, ``web`` and ``notify`` asks it,
+    because the sandbox of ``control`` forbids the call; where they differ, *untrusted* is taken."""
+
+    _of: dict[str, tuple[bool, int]] = field(default_factory=dict)
+    """Role -> what it said last, and when, by the kernel's clock."""
+
+    def take(self, role: str, trusted: bool | None, kernel_ms: int) -> None:
+        """A report; ``None``: the role has left."""
+        if trusted is None:
+            self._of.pop(role, None)
+        else:
+            self._of[role] = (trusted, kernel_ms)
+
+    def trusted(self, kernel_ms: int) -> bool | None:
+        """What they say together; ``None``: nobody has said anything lately."""
+        said = [trusted for trusted, at in self._of.values() if kernel_ms - at <= REPORT_VOID_MS]
+        return all(said) if said else None

@@ -16,15 +16,16 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from gateway.control.clock import Clock, Trust
+from gateway.control.clock import Clock, Reports, Trust
 from gateway.control.inbox import Inbox, Item
 from gateway.control.points import Points
 from gateway.control.watchdog import Watchdog
 from gateway.core import building as core
+from gateway.core import clock as civil
 from gateway.core.effects import Drive, Reply, Send
 from gateway.core.events import CivilTime, Event, RelayFault
 from gateway.core.facts import Fact, Json
-from gateway.core.machine import Ms, Step
+from gateway.core.machine import Ms, Step, replace
 from gateway.core.plan import BuildingPlan
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch
@@ -49,6 +50,11 @@ class JournalLike(Protocol):
 
     def append(self, batch: Batch) -> None: ...
 
+    @property
+    def past(self) -> civil.Past: ...
+
+    def settled(self, settled: bool) -> None: ...
+
     def clock(self, utc_offset_ms: int, trusted: bool) -> None: ...
 
     def kept(self, timeout: float) -> Mapping[str, Json] | None: ...
@@ -57,7 +63,8 @@ class JournalLike(Protocol):
 class Controller:
     """See the module. ``changed`` is called after each step that showed something new and
     ``answered`` with each reply, ``send`` with each message for people, ``looked`` about once a
-    second, all in this thread: they must return at once."""
+    second, all in this thread: they must return at once. ``own_clock``: of a bench, which nobody
+    doubts."""
 
     def __init__(
         self,
@@ -74,6 +81,7 @@ class Controller:
         answered: Callable[[Reply], None],
         send: Callable[[Send], None] = lambda message: None,
         looked: Callable[[Trust, Ms], None] = lambda trust, now: None,
+        own_clock: bool = False,
     ) -> None:
         self._plan = plan
         self._clock = clock
@@ -89,7 +97,9 @@ class Controller:
         self._now = clock.now_ms()
         self._building: core.Building
         self._trust = Trust(trusted, clock.utc_offset_ms(), self._now)
-        self._told: bool | None = None
+        self._reports = Reports()
+        self._own_clock = own_clock
+        self._settled: bool | None = None
         self._look_at = self._civil_at = self._now
         self._faults: dict[str, str] = {}
         self._commands: dict[str, CommandMessage] = {}
@@ -124,7 +134,8 @@ class Controller:
         if known and kept is None:
             kept = {}  # there is nothing to be read, which is something else than not yet
         self._now = max(self._now, self._clock.now_ms())
-        self._carry_out(core.start(self._plan, kept, self._now), None)
+        self._carry_out(core.start(self._plan, kept, self._now, self._past()), None)
+        self._adopt()
         self._step(CivilTime(self._now + self._trust.offset_ms, self._trust.trusted), self._now)
         self._civil_at = self._now + CIVIL_EVERY_MS
         if self._trust.trusted:
@@ -210,6 +221,9 @@ class Controller:
             self._faults.pop(event.point, None)
         if step.facts or replies:
             self._write(step.facts, replies)
+        if (settled := civil.settled(step.state.clock)) != self._settled:
+            self._settled = settled
+            self._journal.settled(settled)
         if event is not None or step.facts or step.effects:
             self._changed()
         for fault in faults:
@@ -249,8 +263,23 @@ class Controller:
         if not self._journal.readable:
             return
         kept = self._journal.kept(0.0)
-        self._carry_out(core.restore(self._building, kept or {}, self._now), None)
+        self._carry_out(core.restore(self._building, kept or {}, self._now, self._past()), None)
+        if not self._trust.trusted and self._adopt():
+            self._trusted_fact()
         self._remember()
+
+    def _past(self) -> civil.Past:
+        past = self._journal.past if self._journal.readable else civil.Past()
+        return replace(past, own=True) if self._own_clock else past
+
+    def _adopt(self) -> bool:
+        """Take over the trust of an earlier start within this boot of the kernel: the time service
+        has not changed its mind because this process was started again."""
+        known = self._building.clock
+        if self._trust.trusted or not known.trusted or known.offset_ms is None:
+            return False
+        self._trust = Trust(True, known.offset_ms, self._now)
+        return True
 
     def _remember(self) -> None:
         self._remembers = True
@@ -258,11 +287,12 @@ class Controller:
 
     # --- civil time -----------------------------------------------------------------------
 
-    def clock_told(self, trusted: bool) -> None:
-        """``link`` knows whether the time service trusts the wall clock. Any thread."""
+    def clock_told(self, role: str, trusted: bool | None) -> None:
+        """A role says whether the time service trusts the wall clock, or has left (``None``).
+        Any thread."""
 
         def task(now: Ms) -> None:
-            self._told = trusted
+            self._reports.take(role, trusted, self._clock.kernel_ms())
             self._look(now)
 
         self._inbox.do(task)
@@ -273,7 +303,8 @@ class Controller:
             self._recall()
         self._looked(self._trust, now)
         before = self._trust
-        self._trust, step_ms = before.seen(self._clock.utc_offset_ms(), now, self._told)
+        told = self._reports.trusted(self._clock.kernel_ms())
+        self._trust, step_ms = before.seen(self._clock.utc_offset_ms(), now, told)
         if self._trust is before and now < self._civil_at:
             return
         self._civil_at = now + CIVIL_EVERY_MS

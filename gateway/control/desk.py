@@ -183,9 +183,9 @@ class Desk:
                 self._inbox.post(Delivered(delivery, ok, reason))
             case m.HeartbeatTold(ok):
                 self._heart(ok)
-            case m.ClockTold(trusted):
+            case m.ClockTold(trusted, role=role):
                 self._clock_at = self._clock.kernel_ms()
-                self._controller.clock_told(trusted)
+                self._controller.clock_told(role, trusted)
             case m.AuditNote(actor, action, detail):
                 self._audit(actor, action, detail)
             case m.Forget(actor, user):
@@ -211,6 +211,8 @@ class Desk:
             self._editor(message, answer)
 
     def gone(self, role: m.Role) -> None:
+        if role in m.CLOCK_ROLES:
+            self._controller.clock_told(role, None)
         if role == "link":
             self._journal.flush()  # the next one reads from the file how far this one has sent
         if role == "link" and self._listeners is not None:

@@ -42,6 +42,8 @@ ALARM_KINDS: Final[Mapping[str, Severity]] = {
     "fire": "urgent",
     "fire_contact_unknown": "urgent",
     "clock_untrusted": "notice",
+    "clock_jumped": "urgent",
+    "clock_unsettled": "notice",
     "schedule_ended": "notice",
     "cord_stuck": "urgent",
     "line_cut": "urgent",

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.core import commands
+from gateway.core.clock import Past
 from gateway.core.events import Event, Level, Reported
 from gateway.core.facts import Json
 from gateway.core.kept import kept
@@ -25,27 +26,34 @@ from gateway.core.plan import BuildingPlan
 from gateway.core.state import Building
 from gateway.core.turn import Turn, blank
 
-__all__ = ["Building", "kept", "restore", "start", "step", "wake_at"]
+__all__ = ["Building", "Past", "kept", "restore", "start", "step", "wake_at"]
 
 DEADLINES_PER_STEP = 1_000_000
 """More than any building has in a step: beyond it a machine asks for the past again."""
 
 
-def start(plan: BuildingPlan, kept: Mapping[str, Json] | None, now: Ms) -> Step[Building]:
+UNKNOWN_PAST = Past()
+
+
+def start(
+    plan: BuildingPlan, kept: Mapping[str, Json] | None, now: Ms, past: Past = UNKNOWN_PAST
+) -> Step[Building]:
     """Every relay off, everything unknown. ``kept``: what :func:`kept` gave before the restart;
-    ``None`` where it is not readable (yet)."""
-    turn = Turn(blank(plan, now), now, now)
+    ``None`` where it is not readable (yet). ``past``: what is known of the boots before."""
+    turn = Turn(blank(plan, now, past), now, now)
     turn.begin()
     if kept is not None:
-        turn.restore(kept)
+        turn.restore(kept, past)
     turn.notices()
     return turn.end()
 
 
-def restore(building: Building, kept: Mapping[str, Json], now: Ms) -> Step[Building]:
+def restore(
+    building: Building, kept: Mapping[str, Json], now: Ms, past: Past = UNKNOWN_PAST
+) -> Step[Building]:
     """The kept state became readable only after start."""
     turn = _lived(building, None, now)
-    turn.restore(kept)
+    turn.restore(kept, past)
     return turn.end()
 
 

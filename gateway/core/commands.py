@@ -11,6 +11,7 @@ from gateway.core.events import (
     AcknowledgeCall,
     AnyCommand,
     CommandRefused,
+    ConfirmClock,
     ConfirmMessage,
     OpenDoor,
     ResetAlarm,
@@ -39,6 +40,7 @@ _NAMES: Mapping[type, str] = {
     AcknowledgeCall: "acknowledge_call",
     TestRoom: "test_room",
     ConfirmMessage: "confirm_message",
+    ConfirmClock: "confirm_clock",
 }
 
 
@@ -62,6 +64,8 @@ def take(turn: Turn, event: AnyCommand | CommandRefused) -> None:
             _test_relay(turn, event)
         case AcknowledgeCall() | TestRoom() | ResetAlarm() | ConfirmMessage():
             _room(turn, event)
+        case ConfirmClock():
+            _confirm_clock(turn, event)
         case SetMode() | SetService() if event.door not in turn.doors:
             _refuse(turn, event, "unknown_door")
         case SetMode():
@@ -141,6 +145,15 @@ def _set_service(turn: Turn, event: SetService) -> None:
         _refuse(turn, event, "limit")
         return
     turn.step_door(event.door, door.ServiceSet(event.for_ms, event.issuer.name, event.id))
+
+
+def _confirm_clock(turn: Turn, event: ConfirmClock) -> None:
+    confirmed = clock.confirm(turn.clock, turn.now)
+    if confirmed is None:
+        _refuse(turn, event, "clock_untrusted")
+        return
+    turn.set_clock(confirmed)
+    turn.effects.append(Reply(event.id, "accepted"))
 
 
 def _test_relay(turn: Turn, event: TestRelay) -> None:

@@ -54,10 +54,12 @@ class RelayFault:
 
 @dataclass(frozen=True)
 class CivilTime:
-    """The wall clock as it stands at the step's ``now``, and whether it is trusted."""
+    """The wall clock as it stands at the step's ``now``, and whether it is trusted. ``settled``:
+    civil time may end what cannot begin again (see :mod:`gateway.core.clock`)."""
 
     utc_ms: UtcMs
     trusted: bool
+    settled: bool = True
 
 
 @dataclass(frozen=True)
@@ -190,6 +192,11 @@ class ConfirmMessage(Command):
     delivery: str
 
 
+@dataclass(frozen=True)
+class ConfirmClock(Command):
+    """A person has compared the time with another clock: it is right."""
+
+
 AnyCommand = (
     OpenDoor
     | SetMode
@@ -201,6 +208,7 @@ AnyCommand = (
     | AcknowledgeCall
     | TestRoom
     | ConfirmMessage
+    | ConfirmClock
 )
 Reported = Level | Reading | RelayFault | CivilTime | JournalState | Delivered
 Event = Reported | CommandRefused | AnyCommand

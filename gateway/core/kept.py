@@ -1,9 +1,9 @@
 """What survives a restart: overrides, service mode, the alarm list and the doors' books.
 
 ``kept`` writes it as JSON, ``read`` reads it back. An entry that cannot be read (written by
-another version) is left out: the building starts with the rest. Instants are civil time,
-because the monotonic clock of another boot means nothing here; what stands until an instant
-whose civil time was never known is not kept.
+another version) is left out: the building starts with the rest. Instants are civil time or
+uptime summed over boots (``*_uptime_ms``), because the monotonic clock of another boot means
+nothing here.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar, get_args
 
-from gateway.core import rooms, tally
+from gateway.core import clock, rooms, schedule, tally
 from gateway.core.alarms import ALARM_KINDS, UNTIL_SEEN, Alarm, listed
 from gateway.core.events import MODES
 from gateway.core.facts import Json
-from gateway.core.machine import UtcMs
+from gateway.core.machine import Ms, UtcMs
 from gateway.core.plan import Severity
-from gateway.core.schedule import Override
+from gateway.core.schedule import Carried, Override
 from gateway.core.state import Building
 from gateway.core.tally import Tally
 from gateway.core.values import dataclass
@@ -31,6 +31,8 @@ class Kept:
 
     alarms: tuple[Alarm, ...]
     overrides: Mapping[str, Override]
+    """With ``until_ms`` as summed uptime, as in ``modes``."""
+    modes: Mapping[str, Carried]
     service: Mapping[str, UtcMs]
     tallies: Mapping[str, Tally]
     sections: Mapping[str, Json]
@@ -42,20 +44,31 @@ def kept(building: Building) -> dict[str, Json]:
     offset_ms = building.clock.offset_ms
     service: dict[str, Json] = dict(building.service)
     overrides: dict[str, Json] = {}
+    modes: dict[str, Json] = {}
+    before_ms = building.clock.past.uptime_ms
     for name, one in building.schedules.items():
-        override = one.override
-        if override is not None and override.until_utc_ms is not None:
+        override, carried = one.override, one.carried
+        if override is not None:
             overrides[name] = {
                 "mode": override.mode,
                 "until_utc_ms": override.until_utc_ms,
+                "until_uptime_ms": override.until_ms + before_ms,
                 "by": override.by,
+            }
+        if carried is not None:
+            until_ms = carried.until_ms
+            modes[name] = {
+                "mode": carried.mode,
+                "until_uptime_ms": None if until_ms is None else until_ms + before_ms,
             }
         until_ms = building.doors[name].service_until_ms
         if until_ms is not None and offset_ms is not None:
             service[name] = until_ms + offset_ms
     return {
         "alarms": [_alarm(alarm) for alarm in listed(building.alarms)],
+        "clock": clock.kept(building.clock),
         "overrides": overrides,
+        "modes": modes,
         "service": service,
         "counters": {n: tally.counters(d.tally) for n, d in building.doors.items()},
         **rooms.kept(building),
@@ -68,6 +81,7 @@ def read(kept: Mapping[str, Json]) -> Kept:
     return Kept(
         tuple(filter(None, map(_read_alarm, alarms if isinstance(alarms, list) else ()))),
         dict(_entries(kept.get("overrides"), _read_override)),
+        dict(_entries(kept.get("modes"), _read_mode)),
         dict(_entries(kept.get("service"), _integer)),
         dict(_entries(kept.get("counters"), _read_tally)),
         kept,
@@ -95,7 +109,7 @@ def healed(building: Building, alarm: Alarm) -> bool:  # noqa: PLR0911 - a table
         return all(series.value is not None for series in building.meters[subject].series.values())
     if subject in building.index.room_plans:
         return rooms.healed(building, subject, kind)
-    if kind == "clock_untrusted":
+    if kind in ("clock_untrusted", "clock_jumped", "clock_unsettled"):
         return building.clock.trusted
     if kind == "journal_full":
         return building.journal is not None
@@ -164,9 +178,20 @@ def _read_override(entry: Json) -> Override | None:
         return None
     mode = next((known for known in MODES if known == entry.get("mode")), None)
     until_utc_ms = _integer(entry.get("until_utc_ms"))
-    if mode is None or until_utc_ms is None:
+    until_ms = _integer(entry.get("until_uptime_ms"))
+    if mode is None or (until_utc_ms is None and until_ms is None):
         return None
-    return Override(mode, until_utc_ms, civil=True, by=_text(entry.get("by")))
+    # an older version saved the civil end only
+    ends_ms: Ms = schedule.NEVER_MS if until_ms is None else until_ms
+    by = _text(entry.get("by"))
+    return Override(mode, ends_ms, by, until_utc_ms, civil=until_utc_ms is not None)
+
+
+def _read_mode(entry: Json) -> Carried | None:
+    if not isinstance(entry, dict):
+        return None
+    mode = next((known for known in MODES if known == entry.get("mode")), None)
+    return None if mode is None else Carried(mode, _integer(entry.get("until_uptime_ms")))
 
 
 def _read_tally(entry: Json) -> Tally | None:

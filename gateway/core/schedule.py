@@ -2,9 +2,12 @@
 programme switch on site says, which beats both.
 
 Civil time comes from outside as ``CivilTime``; the timetable is a list of UTC instants.
-While the clock is not trusted the timetable is unknown and the door keeps the mode that
-the configuration calls safe. An override "for two hours" needs no clock and holds also
-then; one "until 18:00" holds as far as the clock was known when it was given.
+While the clock is not trusted the timetable is unknown. For ``CARRIED_MS`` of uptime the door
+then has the more restrictive of its last mode by the timetable and the mode that the
+configuration calls safe, and afterwards the safe one.
+
+An override needs no clock: it has a span, measured in uptime, and ends with it over any number of
+restarts. It ends earlier where its end in civil time has passed on a settled clock.
 """
 
 from __future__ import annotations
@@ -21,19 +24,32 @@ Source = Literal["schedule", "override", "switch", "safe"]
 
 OVERRIDE_LIMIT_MS: Ms = 366 * 86_400_000
 """A mode is set for at most this long: beyond it a wrong date is likelier than a wish."""
+NEVER_MS: Ms = 2**53
+CARRIED_MS: Ms = 12 * 3_600_000
+_ORDER: tuple[Mode, ...] = ("hold_open", "automatic", "exit_only", "night")
+"""From the least restrictive on. ``off`` is set by people only, and is none of them."""
 
 
 @dataclass(frozen=True)
 class Override:
-    """Staff's word until a time: ``ends_at`` is in civil time where ``civil``, else monotonic.
-    The ends in both times follow from it as far as the clock is known."""
+    """Staff's word until a time. ``until_ms``: when its span is over, on the monotonic clock of
+    this boot. ``until_utc_ms``: its end in civil time; where it is not ``civil``, that follows
+    from the span as long as this boot knows the clock."""
 
     mode: Mode
-    ends_at: Ms | UtcMs
-    civil: bool
+    until_ms: Ms
     by: str | None
-    until_ms: Ms | None = None
     until_utc_ms: UtcMs | None = None
+    civil: bool = False
+
+
+@dataclass(frozen=True)
+class Carried:
+    """The last mode by the timetable. ``until_ms``: how long it applies without a clock; ``None``:
+    the clock is known, or has not been missed yet."""
+
+    mode: Mode
+    until_ms: Ms | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +95,8 @@ class Schedule:
     ruling: Ruling
     offset_ms: int | None = None
     """UTC minus monotonic while the clock is trusted, else ``None``."""
+    settled: bool = False
+    carried: Carried | None = None
     override: Override | None = None
     switch: Mode | None = None
     wake_ms: Ms | None = None
@@ -94,10 +112,18 @@ def start(plan: DoorPlan, now: Ms) -> Schedule:
     return _rule(Schedule(plan.schedule, plan.mode, plan.safe_mode, fixed), now)
 
 
-def restored(schedule: Schedule, override: Override, now: Ms) -> Schedule:
-    """With the override that stood before the restart, whose end is known in UTC only: it
-    rules again once the clock says that it has not ended."""
-    return _rule(replace(schedule, override=override), now)
+def restored(
+    schedule: Schedule, override: Override | None, carried: Carried | None, now: Ms
+) -> Schedule:
+    """With the override that was in force before the restart, unless there is a newer one, and
+    the last mode. Both have instants of this boot."""
+    if schedule.override is None and override is not None:
+        until_ms = min(override.until_ms, now + OVERRIDE_LIMIT_MS)
+        schedule = replace(schedule, override=replace(override, until_ms=until_ms))
+    if schedule.carried is None and carried is not None:
+        until_ms = None if carried.until_ms is None else min(carried.until_ms, now + CARRIED_MS)
+        schedule = replace(schedule, carried=Carried(carried.mode, until_ms))
+    return _rule(schedule, now)
 
 
 def wake_at(schedule: Schedule) -> Ms | None:
@@ -113,13 +139,12 @@ def step(schedule: Schedule, event: Event | None, now: Ms) -> Step[Schedule]:
     match event:
         case CivilTime(utc_ms=utc_ms, trusted=trusted):
             offset_ms = utc_ms - now if trusted else None
-            if offset_ms == schedule.offset_ms:
+            settled = trusted and event.settled
+            if (offset_ms, settled) == (schedule.offset_ms, schedule.settled):
                 return Step(schedule)
-            schedule = replace(schedule, offset_ms=offset_ms)
-        case Overridden(until_utc_ms=until_utc_ms):
-            civil = until_utc_ms is not None
-            ends_at = now + event.for_ms if until_utc_ms is None else until_utc_ms
-            schedule = replace(schedule, override=Override(event.mode, ends_at, civil, event.by))
+            schedule = replace(schedule, offset_ms=offset_ms, settled=settled)
+        case Overridden():
+            schedule = replace(schedule, override=_given(schedule, event, now))
         case BackToSchedule():
             schedule = replace(schedule, override=None)
         case _:
@@ -132,7 +157,7 @@ def scheduled_mode(schedule: Schedule, now: Ms) -> Mode:
     if not schedule.transitions:
         return schedule.fixed_mode
     at = _position(schedule, now)
-    return schedule.safe_mode if at is None else schedule.transitions[at].mode
+    return _unscheduled(schedule, now) if at is None else schedule.transitions[at].mode
 
 
 def next_mode(schedule: Schedule, now: Ms) -> Transition | None:
@@ -162,55 +187,88 @@ def _instant(transition: Transition) -> UtcMs:
     return transition.utc_ms
 
 
+def _given(schedule: Schedule, event: Overridden, now: Ms) -> Override:
+    until_utc_ms, offset_ms = event.until_utc_ms, schedule.offset_ms
+    if until_utc_ms is None or offset_ms is None:
+        return Override(event.mode, now + event.for_ms, event.by)
+    return Override(event.mode, until_utc_ms - offset_ms, event.by, until_utc_ms, civil=True)
+
+
 def _live_override(schedule: Schedule, now: Ms) -> Override | None:
-    """The override with both of its ends as the clock now knows them; ``None`` once over."""
+    """The override with its end in civil time as the clock now knows it; ``None`` once over."""
     override, offset_ms = schedule.override, schedule.offset_ms
+    if override is None or override.until_ms <= now:
+        return None
+    if offset_ms is not None:
+        until_utc_ms = override.until_ms + offset_ms
+        if override.civil and override.until_utc_ms is not None:  # an older version saved any end
+            until_utc_ms = min(override.until_utc_ms, now + offset_ms + OVERRIDE_LIMIT_MS)
+            if schedule.settled and until_utc_ms <= now + offset_ms:
+                return None
+        if until_utc_ms != override.until_utc_ms:
+            override = replace(override, until_utc_ms=until_utc_ms)
+    return override
+
+
+def _ends_ms(schedule: Schedule, override: Override | None) -> Ms | None:
+    """When to look again whether an override is over."""
     if override is None:
         return None
-    ends_at = override.ends_at
-    if override.civil:
-        if offset_ms is not None:  # an older version saved any end
-            ends_at = min(ends_at, now + offset_ms + OVERRIDE_LIMIT_MS)
-            override = replace(override, ends_at=ends_at)
-        until_ms = override.until_ms if offset_ms is None else ends_at - offset_ms
-        override = replace(override, until_ms=until_ms, until_utc_ms=ends_at)
-    else:
-        until_utc_ms = override.until_utc_ms if offset_ms is None else ends_at + offset_ms
-        override = replace(override, until_ms=ends_at, until_utc_ms=until_utc_ms)
-    over = override.until_ms is not None and override.until_ms <= now
-    return None if over else override
+    civil_ms = None
+    if schedule.settled and override.until_utc_ms is not None and schedule.offset_ms is not None:
+        civil_ms = override.until_utc_ms - schedule.offset_ms
+    return earliest(override.until_ms, civil_ms)
+
+
+def _unscheduled(schedule: Schedule, now: Ms) -> Mode:
+    """The more restrictive of the last mode and the safe one, for a limited time."""
+    safe, carried = schedule.safe_mode, schedule.carried
+    if carried is None or carried.until_ms is None or carried.until_ms <= now:
+        return safe
+    if carried.mode not in _ORDER or safe not in _ORDER:
+        return safe
+    return max(safe, carried.mode, key=_ORDER.index)
+
+
+def _carried(schedule: Schedule, now: Ms) -> Carried | None:
+    """The last mode, with the time for which it applies once the clock is missing."""
+    carried = schedule.carried
+    if carried is None or (schedule.offset_ms is None) == (carried.until_ms is not None):
+        return carried
+    return Carried(carried.mode, now + CARRIED_MS if schedule.offset_ms is None else None)
 
 
 def _rule(schedule: Schedule, now: Ms) -> Schedule:
     """Who rules now, until when, and when to look again."""
+    carried = _carried(schedule, now)
+    schedule = replace(schedule, carried=carried)
     override = _live_override(schedule, now)
     at = _position(schedule, now)
-    following = (
-        schedule.transitions[0 if at is None else at + 1 :]
-        if schedule.offset_ms is not None
-        else ()
-    )
-    transition_ms = (
-        following[0].utc_ms - schedule.offset_ms
-        if following and schedule.offset_ms is not None
-        else None
-    )
+    following: tuple[Transition, ...] = ()
+    transition_ms = None if carried is None else carried.until_ms
+    if schedule.offset_ms is not None:
+        following = schedule.transitions[0 if at is None else at + 1 :]
+        transition_ms = following[0].utc_ms - schedule.offset_ms if following else None
+    elif transition_ms is not None and transition_ms <= now:
+        transition_ms = None
     if schedule.switch is not None:
         ruling = Ruling(schedule.switch, "switch")
-    elif override is not None and override.until_ms is not None:
+    elif override is not None:
         ruling = Ruling(override.mode, "override", override.until_utc_ms, override.by)
     elif not schedule.transitions:
         ruling = Ruling(schedule.fixed_mode, "schedule")
     elif at is None:
-        ruling = Ruling(schedule.safe_mode, "safe")
+        ruling = Ruling(_unscheduled(schedule, now), "safe")
     else:
         ruling = Ruling(schedule.transitions[at].mode, "schedule")
+        carried = Carried(ruling.mode)  # only what ruled, so that what is saved needs no write
     ended = bool(schedule.transitions) and schedule.offset_ms is not None and not following
     conditions: Conditions = (("schedule_ended", ""),) if ended else ()
     return replace(
         schedule,
         override=override,
+        carried=carried,
         ruling=ruling if ruling != schedule.ruling else schedule.ruling,
-        wake_ms=earliest(transition_ms, override.until_ms if override is not None else None),
+        wake_ms=earliest(transition_ms, _ends_ms(schedule, override)),
         conditions=conditions if conditions != schedule.conditions else schedule.conditions,
     )

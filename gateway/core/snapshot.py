@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gateway.core import alarms, door, rooms, schedule, telling
 from gateway.core.climate import DEW_POINT
-from gateway.core.clock import utc_of
+from gateway.core.clock import mark_of, settled, settles_in_ms, uptime_of, utc_of
 from gateway.core.contact import Contact
 from gateway.core.facts import Json
 from gateway.core.machine import Conditions, Ms
@@ -27,6 +27,11 @@ def snapshot(building: Building, now: Ms) -> dict[str, Json]:
         "utc_offset_ms": clock.offset_ms,
         "clock_trusted": clock.trusted,
         "clock_since_ms": clock.since_ms,
+        "clock_settled": settled(clock),
+        "clock_doubt": clock.doubt,
+        "clock_settles_in_ms": settles_in_ms(clock, now),
+        "clock_mark_utc_ms": mark_of(clock, now),
+        "uptime_ms": uptime_of(clock, now),
         "doors": {name: _door(building, one, now) for name, one in building.doors.items()},
         "points": {
             **{name: _contact(building, one) for name, one in building.contacts.items()},

@@ -57,13 +57,13 @@ from gateway.core.state import (
 )
 
 
-def blank(plan: BuildingPlan, now: Ms) -> Building:
+def blank(plan: BuildingPlan, now: Ms, past: clock.Past) -> Building:
     """Nothing seen, nothing driven."""
     return Building(
         plan=plan,
         index=routing.index(plan),
         now_ms=now,
-        clock=clock.start(now),
+        clock=clock.start(now, past),
         contacts={c.point: contact.start(c, now) for c in plan.contacts},
         relays={r.point: relay.start(r, now).state for r in plan.relays},
         meters={m.point: meter.start(m, now) for m in plan.meters},
@@ -167,7 +167,7 @@ class Turn:
         for subject, kind in self.was.plan.notices:
             self._raise(subject, kind, "")
 
-    def restore(self, kept: Mapping[str, Json]) -> None:
+    def restore(self, kept: Mapping[str, Json], past: clock.Past) -> None:
         """What stood before the restart stands again, beside what happened since."""
         was = read(kept)
         self.service = {**self.service, **was.service}
@@ -175,13 +175,18 @@ class Turn:
             if name in self.doors:
                 now = self.doors[name]
                 self.doors = {**self.doors, name: replace(now, tally=now.tally + tally)}
-        for name, override in was.overrides.items():
-            if name in self.schedules and self.schedules[name].override is None:
-                before = self.schedules[name]
-                self.set_schedule(name, schedule.restored(before, override, self.now))
+        for name, before in self.schedules.items():
+            override, carried = was.overrides.get(name), was.modes.get(name)
+            if override is not None:
+                until_ms = override.until_ms - past.uptime_ms
+                override = replace(override, until_ms=until_ms)
+            if carried is not None and carried.until_ms is not None:
+                carried = replace(carried, until_ms=carried.until_ms - past.uptime_ms)
+            self.set_schedule(name, schedule.restored(before, override, carried, self.now))
         for alarm in was.alarms:
             self._restore_alarm(alarm)
         rooms.restore(self, was)
+        self.set_clock(clock.restored(self.clock, kept.get("clock"), past, self.now))
         if self.clock.trusted:
             self._resume_service()
 
@@ -310,18 +315,23 @@ class Turn:
                 self._journal(event)
 
     def step_clock(self, event: CivilTime | None) -> None:
-        before = self.clock
-        result = clock.step(before, event, self.now)
-        self.clock = after = result.state
+        self.set_clock(clock.step(self.clock, event, self.now).state)
+
+    def set_clock(self, after: clock.Clock) -> None:
+        before, self.clock = self.clock, after
         self.wake((CLOCK, ""), clock.wake_at(after))
         self.conditions(self.was.plan.gateway, before.conditions, after.conditions)
-        if (after.trusted, after.offset_ms) == (before.trusted, before.offset_ms):
+        known = (after.trusted, after.offset_ms) != (before.trusted, before.offset_ms)
+        settled = clock.settled(after)
+        if not known and settled == clock.settled(before):
             return
         if after.offset_ms is not None and after.offset_ms != self.alarms.offset_ms:
             self.step_alarms(alarms.ClockKnown(after.offset_ms))
-        seen = CivilTime(self.now + (after.offset_ms or 0), after.trusted)
-        for name, before_ in self.schedules.items():
-            self.set_schedule(name, schedule.step(before_, seen, self.now).state)
+        seen = CivilTime(self.now + (after.offset_ms or 0), after.trusted, settled)
+        for name, one in self.schedules.items():
+            self.set_schedule(name, schedule.step(one, seen, self.now).state)
+        if not known:
+            return
         rooms.clock_changed(self)
         if after.trusted:
             self._resume_service()

@@ -4,7 +4,7 @@ The hash covers the actor's *user id* and a digest of the detail, never a name a
 detail itself: names live elsewhere, and the detail of a forgotten user can be taken out
 without breaking the chain (see :func:`forget`).
 
-Entries are removed at the beginning when their life is over (:func:`drop_older`), and refusals
+Entries are removed at the beginning when their life is over (:func:`drop_ended`), and refusals
 anywhere when the chain is over its share of the journal (:func:`drop_refusals`). What is
 removed leaves its number and its hash: at the beginning as the anchor that the rest is bound to,
 elsewhere in an entry of the chain itself, so that only what the gateway has removed may be missing.
@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gateway.core.machine import Ms, UtcMs
@@ -309,18 +309,21 @@ def forget(connection: sqlite3.Connection, actor: str) -> int:
     ).rowcount
 
 
-def drop_older(connection: sqlite3.Connection, before_utc_ms: UtcMs, limit: int) -> int:
-    """Retention: take away at most ``limit`` entries from the beginning that are older.
+def drop_ended(
+    connection: sqlite3.Connection, is_over: Callable[[ChainEntry], bool | None], limit: int
+) -> int:
+    """Retention: take away at most ``limit`` entries from the beginning whose life is over.
 
     The chain then begins at an anchor (number and hash of the last one taken away), so that
-    the rest can still be verified. An entry whose time is not known goes with the next one
-    that is older. Returns how many went.
+    the rest can still be verified. An entry of which nobody can say it (``None``) goes with the
+    next one that is over. Returns how many went.
     """
     last: tuple[int, str] | None = None
     for entry in list(entries(connection, limit=limit)):
-        if entry.utc_ms is None:
+        over = is_over(entry)
+        if over is None:
             continue
-        if entry.utc_ms >= before_utc_ms:
+        if not over:
             break
         last = (entry.n, entry.hash)
     return 0 if last is None else _drop_upto(connection, last)

@@ -14,12 +14,13 @@ removed, oldest first; what was done only when no refusal is left. Facts make no
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from gateway.core.facts import KINDS, LANES, Fact, Lane
 from gateway.core.machine import Ms, UtcMs
-from gateway.journal import audit, means, recovery
+from gateway.journal import audit, means, recovery, uptime
 from gateway.journal.reader import Boot, boots
 from gateway.journal.schema import HOUR_MS, LANE_INDEX
 from gateway.journal.store import Numbered, Store, add_absent
@@ -53,8 +54,9 @@ class Upkeep:
     """The housekeeping of one open journal, on the writer's thread.
 
     ``lives``: how long each retention class lives, and ``audit``. ``now_ms``: the monotonic
-    clock of the facts. ``told`` gets the facts that were written (means); ``note`` gets the
-    facts that are to be written (what was deleted). ``gateway``: its id, the subject of these.
+    clock of the facts. ``settled``: whether the civil time may decide. ``told`` gets the facts
+    that were written (means); ``note`` gets the facts that are to be written (what was deleted).
+    ``gateway``: its id, the subject of these.
     """
 
     def __init__(
@@ -67,12 +69,14 @@ class Upkeep:
         told: Callable[[list[Numbered]], None],
         note: Callable[[Fact], None],
         gateway: str = "gateway",
+        settled: Callable[[], bool] = lambda: True,
     ) -> None:
         self._store = store
         self._db = store.connection
         self._lives = lives
         self._limit_bytes = limit_bytes
         self._now_ms = now_ms
+        self._settled = settled
         self._told = told
         self._note = note
         self._gateway = gateway
@@ -87,6 +91,8 @@ class Upkeep:
         self._gone: Counter[str] = Counter()
         self._rolled_up: int | None = None
         """The hour of this boot up to which means are stored; ``None``: not looked yet."""
+        self._bounds: dict[int, tuple[Ms | None, Ms | None]] = {}
+        """Of each boot: the instants of its first and of its newest fact, before the deleting."""
 
     def run(self) -> Iterator[Ms]:
         """For ever: one round a minute. Raises :class:`sqlite3.Error`."""
@@ -177,22 +183,34 @@ class Upkeep:
     # --- lives
 
     def expire(self) -> Iterator[Ms]:
-        """Delete what has outlived its class. Nothing as long as the time is not known."""
-        if self._store.utc_offset_ms is None:
-            return
-        now_utc_ms = self._now_ms() + self._store.utc_offset_ms
-        self._gone["broken"] += recovery.remove_old(self._store.path, now_utc_ms)
+        """Delete what has outlived its class: by the uptime since it, and where the clock is
+        settled by civil time, too."""
+        now_utc_ms = self._now_utc_ms()
+        if now_utc_ms is not None:
+            self._gone["broken"] += recovery.remove_old(self._store.path, now_utc_ms)
+        known, self._bounds = boots(self._db), {}
+        for count, (number, boot) in enumerate(known.items()):
+            last_ms = uptime.last_of_start_ms(self._db, number)
+            self._bounds[number] = (self._first_ms(boot), last_ms)
+            if count % _BOOTS_SLICE == 0:
+                yield 0
         for life, life_ms in self._lives.items():
-            before = now_utc_ms - life_ms
+            ends = self._ends(known, life_ms)
             if life == "audit":
-                while gone := self._audit(before):
+                while gone := self._audit({known[one].boot: high for one, high in ends.items()}):
                     self._gone["audit"] += gone
                     self._audit_bytes = self._audit_counted = 0
                     yield 0
                 continue
             for series, _ in self._series_of(life):
-                for boot, high in self._ended(before):
-                    yield from self._expire_series(life, series, boot, high)
+                for boot, high in ends.items():
+                    if high > -(2**61):
+                        yield from self._expire_series(life, series, boot, high)
+
+    def _now_utc_ms(self) -> UtcMs | None:
+        """Civil time, where it may decide what is deleted."""
+        offset_ms = self._store.utc_offset_ms
+        return None if offset_ms is None or not self._settled() else self._now_ms() + offset_ms
 
     def drop_boots(self) -> Iterator[Ms]:
         """Remove the oldest boots of which nothing is left: every reader reads all of them."""
@@ -221,9 +239,13 @@ class Upkeep:
                 return
             yield WIPE_AGAIN_MS
 
-    def _audit(self, before: UtcMs) -> int:
+    def _audit(self, ended: Mapping[str, Ms]) -> int:
+        def is_over(entry: audit.ChainEntry) -> bool | None:
+            high = ended.get(entry.boot)
+            return None if high is None else entry.mono_ms < high
+
         with self._store.transaction():
-            return audit.drop_older(self._db, before, 200)
+            return audit.drop_ended(self._db, is_over, 200)
 
     def _series_of(self, life: str) -> list[tuple[int, str]]:
         found = self._db.execute("SELECT id, kind FROM series").fetchall()
@@ -233,30 +255,79 @@ class Upkeep:
             if (KINDS[kind].life if kind in KINDS else "gateway") == life
         ]
 
-    def _ended(self, before: UtcMs) -> list[tuple[int, Ms]]:
-        """(boot, monotonic end) of what lies before an instant of civil time.
+    def _ends(self, known: Mapping[int, Boot], life_ms: Ms) -> dict[int, Ms]:
+        """Of each boot: up to which instant of it everything is older than ``life_ms``."""
+        now_utc_ms = self._now_utc_ms()
+        ends = self._ends_by_uptime(known, life_ms)
+        if now_utc_ms is not None:
+            for number, high in self._ends_by_clock(known, now_utc_ms, life_ms).items():
+                ends[number] = max(ends[number], high)
+        return ends
 
-        A boot whose time was never known lies before the first known instant after it.
-        """
-        known = boots(self._db)
-        ended: list[tuple[int, Ms]] = []
-        later: UtcMs | None = None
-        for number in sorted(known, reverse=True):
-            boot = known[number]
+    def _ends_by_uptime(self, known: Mapping[int, Boot], life_ms: Ms) -> dict[int, Ms]:
+        spans, now_ms = self._store.spans, self._now_ms()
+        over_ms = spans[-1].before_ms + now_ms - life_ms
+        ends: dict[int, Ms] = {}
+        for number in known:
+            before_ms = uptime.before_ms(spans, number)
+            if before_ms is not None:
+                ends[number] = over_ms - before_ms
+            else:  # older than all that is known of uptime
+                ends[number] = 2**62 if spans[0].before_ms < over_ms else -(2**62)
+        return ends
+
+    def _ends_by_clock(
+        self, known: Mapping[int, Boot], now_utc_ms: UtcMs, life_ms: Ms
+    ) -> dict[int, Ms]:
+        """Of each boot. A clock may have been wrong for a while: so a time that lies ahead of now
+        is none, a boot is as young as any of its clocks says, and none is older than one before it.
+        A boot whose time was never known lies before the first known instant after it."""
+        before = now_utc_ms - life_ms
+        offsets = self._offsets(known, now_utc_ms)
+        ends: dict[int, Ms] = {}
+        waiting: list[int] = []
+        for number in sorted(known):
+            offset_ms = offsets.get(number)
+            if offset_ms is None:
+                waiting.append(number)
+                continue
+            first_ms, last_ms = self._bounds[number]
+            if first_ms is not None and first_ms + offset_ms < before:
+                ends.update((one, 2**62) for one in waiting)
+            waiting.clear()
+            ends[number] = before - offset_ms
+            if last_ms is not None and last_ms + offset_ms >= before:
+                break  # what follows is younger, whatever its clock says
+        return ends
+
+    def _offsets(self, known: Mapping[int, Boot], now_utc_ms: UtcMs) -> dict[int, Ms]:
+        """The greatest offset to UTC of each boot that does not lie ahead of now. Starts within
+        one boot of the kernel have one monotonic clock, and with it all of their offsets."""
+        shared: dict[int, list[Ms]] = {}
+        for number, boot in known.items():
+            found = shared.setdefault(self._span_of(number), [])
+            found += [segment.utc_offset_ms for segment in boot.segments]
+        offsets: dict[int, Ms] = {}
+        for number, boot in known.items():
             if boot.segments:
-                ended.extend((number, high) for _, high, _ in boot.mono_ranges(-(2**61), before))
-                later = self._first_utc_ms(boot) or later
-            elif later is not None and later < before:
-                ended.append((number, 2**62))
-        return ended
+                last_ms = self._bounds[number][1] or 0
+                fitting = [o for o in shared[self._span_of(number)] if last_ms + o <= now_utc_ms]
+                if fitting:
+                    offsets[number] = max(fitting)
+        return offsets
 
-    def _first_utc_ms(self, boot: Boot) -> UtcMs | None:
-        mono_ms = self._store.one(
+    def _span_of(self, boot: int) -> int:
+        """Which boot of the kernel a start belongs to; one that is older than all is its own."""
+        at = bisect_right(self._store.spans, boot, key=lambda span: span.first)
+        return self._store.spans[at - 1].first if at else -boot
+
+    def _first_ms(self, boot: Boot) -> Ms | None:
+        first: Ms | None = self._store.one(
             "SELECT mono_ms FROM fact WHERE row >= ? AND boot = ? ORDER BY row LIMIT 1",
             boot.first_row,
             boot.id,
         )
-        return None if mono_ms is None else boot.utc_ms(mono_ms)
+        return first
 
     def _expire_series(self, life: str, series: int, boot: int, high: Ms) -> Iterator[Ms]:
         while gone := self._delete(

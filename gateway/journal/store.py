@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gateway.core.clock import Past
 from gateway.core.facts import Fact, Json, Lane
 from gateway.core.machine import Ms
-from gateway.journal import audit, means, schema
+from gateway.journal import audit, means, schema, uptime
 from gateway.journal.audit import AuditEntry
 from gateway.journal.machine import differs
 from gateway.journal.queue import Work
@@ -78,16 +79,19 @@ class Store:
             self.was_clean = self.meta("clean") == "1"
             known = self.meta("machine")
             self.is_clone = bool(machine) and known is not None and differs(known, machine)
+            newest_utc_ms = self._newest_utc_ms()
             with self.transaction():
                 self.boot_id = self._boot_id()
                 self.put_meta("clean", "0")
                 if self.one("SELECT 1 FROM sqlite_master WHERE name = 'hour_mean'") is None:
                     self._add_hour_mean()
+                self.spans, before_ms = uptime.begin(self.connection, self.boot_id, boot)
                 if machine and machine != known:
                     self.put_meta("machine", machine)
                 journal = self.renew() if self.is_clone else self.journal
             self.journal = journal
             self._found = journal
+            self.past = self._past(before_ms, newest_utc_ms)
             self.utc_offset_ms = self._offset()
             # A second, read-only connection that is closed last: SQLite then leaves -wal and
             # -shm in place, which readers of another user need after a stop.
@@ -371,6 +375,23 @@ class Store:
             "INSERT INTO boot VALUES (?,?,?)", (number, self.boot, self.head.row + 1)
         )
         return number
+
+    def _past(self, before_ms: Ms, newest_utc_ms: Ms | None) -> Past:
+        """What the core wants to know of the boots before. A span is named by its first start,
+        too: a clock of a bench that fell back is another one."""
+        names = [f"{one.kernel}/{one.first}" for one in self.spans]
+        last = names[-2] if len(names) > 1 else ""
+        return Past(names[-1], self.spans[-1].before_ms, last, before_ms, newest_utc_ms)
+
+    def _newest_utc_ms(self) -> Ms | None:
+        """The civil time of the newest fact of the newest start that knew it."""
+        row = self.connection.execute(
+            "SELECT boot, utc_offset_ms FROM clock ORDER BY boot DESC, id DESC LIMIT 1"
+        ).fetchone()
+        if row is None:
+            return None
+        last_ms = uptime.last_of_start_ms(self.connection, row[0])
+        return None if last_ms is None else last_ms + int(row[1])
 
     def _offset(self) -> Ms | None:
         """The newest offset of this boot."""

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.core.clock import Past
 from gateway.core.effects import Reply
 from gateway.core.facts import Fact, Json, Lane
 from gateway.core.machine import Ms
@@ -127,6 +128,8 @@ class Journal:
         self._state = ""
         self._not_before_ms: Ms = 0
         self._kept: Mapping[str, Json] | None = None
+        self._past = Past()
+        self._settled = True
         self._readable = threading.Event()
         self._was_clean: bool | None = None
         self._closing = False
@@ -157,6 +160,15 @@ class Journal:
         """
         self._readable.wait(timeout)
         return self._kept
+
+    @property
+    def past(self) -> Past:
+        """What is known of the boots before this one, once ``readable``."""
+        return self._past
+
+    def settled(self, settled: bool) -> None:
+        """Whether civil time may decide what is deleted. It may, until somebody says otherwise."""
+        self._settled = settled
 
     @property
     def readable(self) -> bool:
@@ -344,9 +356,7 @@ class Journal:
                 return True
         store.close(clean=False)
         self._store = None
-        self._queue.add(
-            Batch((_recovered("removed", store.head.row, 0, self._fact_now_ms()),)), _now_ms()
-        )
+        self._queue.add(Batch((self._recovered("removed", store.head.row, 0),)), _now_ms())
         return True
 
     def _done(self, store: Store, numbered: list[Numbered], work: Work) -> None:
@@ -433,6 +443,7 @@ class Journal:
             self._queue.add(Batch((found,)), _now_ms())
         if not self._readable.is_set():
             self._kept = store.kept()
+            self._past = store.past
             self._was_clean = store.was_clean
             self._readable.set()
 
@@ -515,6 +526,7 @@ class Journal:
             lives=self._lives,
             limit_bytes=self._limit_bytes,
             now_ms=self._fact_now_ms,
+            settled=lambda: self._settled,
             told=told,
             note=lambda fact: self._queue.add(Batch((fact,)), _now_ms()),
             gateway=self._gateway,

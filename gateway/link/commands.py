@@ -24,6 +24,7 @@ TTL_S = 5.0
 TTL_MOST_S = 30.0
 FUTURE_MS = 2_000
 START_TOLERANCE_MS = 2_000
+MARK_TOLERANCE_MS = 300_000
 IDS_KEPT_MS = int(2 * TTL_MOST_S * 1000)
 IDS_MOST = 10_000
 ID_MOST = 64
@@ -79,6 +80,8 @@ class Now:
     trusted: bool
     started_utc_ms: int | None
     """When ``control`` (or ``link``, the later of them) was started."""
+    mark_utc_ms: int | None = None
+    """The latest civil time that was settled: a clock that went back is behind it."""
 
 
 @dataclass(slots=True)
@@ -120,7 +123,8 @@ class Desk:
         name, args = target[0], _args(target[0], target[1], raw)
         if args is None:
             return Refused(command_id, name, actor, "malformed")
-        reason = reason or self._time(raw, now) or self._once(command_id, now)
+        reason = reason or self._time(raw, now)
+        reason = reason or self._replayed(raw, issuer, now) or self._once(command_id, now)
         if reason:
             return Refused(command_id, name, actor, reason)
         issued_ms = _utc_ms(raw["issued_at"]) or 0
@@ -144,6 +148,16 @@ class Desk:
             sign(key, topic, raw).encode(), sig.lower().encode("utf-8", "replace")
         )
         return claimed, "" if good else "bad_signature"
+
+    def _replayed(self, raw: Mapping[str, Any], issuer: str, now: Now) -> str:
+        """A signature makes a command worth recording; after a clock that went back it would be
+        fresh again. Who needs no signature needs no recording."""
+        if issuer not in self.issuers or self.issuers[issuer].key is None:
+            return ""
+        if now.mark_utc_ms is None:
+            return ""
+        issued_ms = _utc_ms(raw["issued_at"]) or 0
+        return "too_old" if issued_ms < now.mark_utc_ms - MARK_TOLERANCE_MS else ""
 
     def _time(self, raw: Mapping[str, Any], now: Now) -> str:
         if not now.trusted:

@@ -104,7 +104,7 @@ class Clocks:
 
     mono_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
     utc_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
-    trusted: Callable[[], bool] = lambda: False
+    trusted: Callable[[], bool | None] = lambda: False
 
 
 def subscriptions(topics: Topics, *, home_assistant: bool = False) -> tuple[Subscribe, ...]:
@@ -517,7 +517,9 @@ class Link:
             ago_ms = now_ms + self._ahead_ms - started_ms
             started = max(self._began_utc_ms, utc_ms - ago_ms)
         trusted = bool(self._clock) and self._snapshot.get("clock_trusted") is True
-        return Now(now_ms, utc_ms, trusted and isinstance(offset, int), started)
+        mark = self._snapshot.get("clock_mark_utc_ms")
+        mark_utc_ms = mark if isinstance(mark, int) else None
+        return Now(now_ms, utc_ms, trusted and isinstance(offset, int), started, mark_utc_ms)
 
     def _answer(self, message: Mapping[str, Any]) -> None:
         waiting = self._answers.pop(str(message.get("id")), None)
@@ -644,6 +646,8 @@ class Link:
         if now_ms - self._clock_ms < CLOCK_MS:
             return
         self._clock_ms, self._clock = now_ms, self.clocks.trusted()
+        if self._clock is None:  # who cannot ask has nothing to say
+            return
         self.panel.send(
             {
                 "type": "clock",

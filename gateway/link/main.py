@@ -10,12 +10,12 @@ from pathlib import Path
 import structlog
 
 from gateway.journal.reader import Reader
-from gateway.link import clock
 from gateway.link.commands import Issuer
 from gateway.link.link import Clocks, Link, subscriptions
 from gateway.link.mqtt import BrokerSettings, Connection, Inbox, Will
 from gateway.link.points import Listening
 from gateway.link.topics import Topics
+from gateway.panel import time_service
 from gateway.panel.client import PanelClient
 
 log = structlog.get_logger("link")
@@ -40,7 +40,9 @@ class LinkSettings:
 
 
 def run(
-    settings: LinkSettings, stop: threading.Event, trusted: Callable[[], bool] = clock.trusted
+    settings: LinkSettings,
+    stop: threading.Event,
+    trusted: Callable[[], bool | None] = time_service.trusted,
 ) -> None:
     """Forward and command until ``stop`` is set."""
     inbox = Inbox()

@@ -14,6 +14,7 @@ from gateway.notify.deliveries import Deliveries
 from gateway.notify.heartbeat import Heartbeat
 from gateway.notify.role import Notify
 from gateway.notify.texts import House
+from gateway.panel import time_service
 from gateway.panel.client import PanelClient
 from gateway.panel.tickets import Tickets
 
@@ -31,6 +32,8 @@ class NotifySettings:
     """Of each contact, by channel; read at each attempt."""
     heartbeat: Address | None = field(default=None, repr=False)
     heartbeat_every_s: float = 300.0
+    bench: bool = False
+    """Nothing but simulated points: the clock is trusted without a time service."""
 
 
 def run(settings: NotifySettings, stop: threading.Event) -> None:
@@ -45,6 +48,8 @@ def run(settings: NotifySettings, stop: threading.Event) -> None:
     tickets = Tickets(settings.state)
     deliveries = Deliveries(messages=bool(settings.addresses))
     notify = Notify(settings.house, settings.addresses, tickets, panel, deliveries.send)
+    if not settings.bench:
+        notify.trusted = time_service.trusted
     if settings.heartbeat is not None:
         url = settings.heartbeat
         heartbeat = Heartbeat(

@@ -20,6 +20,7 @@ from gateway.notify import texts
 from gateway.notify.addresses import Address, AddressError
 from gateway.notify.texts import House, Text
 from gateway.panel.tickets import LIFE_S, Instant, Kind, Ticket, TicketError, Tickets
+from gateway.panel.time_service import REPORT_EVERY_S, report
 
 log = structlog.get_logger("notify")
 
@@ -64,12 +65,15 @@ class Notify:
     clock: Callable[[], float] = time.monotonic
     utc_s: Callable[[], float] = time.time
     uptime_s: Callable[[], float] = lambda: Instant.now().uptime_s
+    trusted: Callable[[], bool | None] = lambda: None
+    """Whether the time service trusts the clock; ``None``: it cannot be asked."""
     inbox: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
     _under_way: dict[int, tuple[str, float]] = field(default_factory=dict)
     """Number -> (delivery, when it is given up)."""
     _unanswered: list[tuple[float, dict[str, object]]] = field(default_factory=list)
     _number: int = 0
     _alive_at: float = float("-inf")
+    _clock_at: float = float("-inf")
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop."""
@@ -90,6 +94,7 @@ class Notify:
             case {"type": "error", "reason": reason}:
                 log.error("control does not take us", reason=reason)
             case {"type": "away"}:
+                self._clock_at = float("-inf")
                 log.warning("control is away")
         now = self.clock()
         for number, (delivery, until) in list(self._under_way.items()):
@@ -97,6 +102,7 @@ class Notify:
                 del self._under_way[number]
                 self._answer(delivery, "timeout")
         self._repeat(now)
+        self._report_clock(now)
         if now - self._alive_at >= ALIVE_EVERY_S and self.panel.send(
             {"type": "notify", "broken": self._broken()}
         ):
@@ -112,6 +118,14 @@ class Notify:
                 except AddressError:
                     found.append([receiver, channel])
         return found
+
+    def _report_clock(self, now: float) -> None:
+        if now - self._clock_at < REPORT_EVERY_S or not self.panel.connected:
+            return
+        self._clock_at = now
+        trusted = self.trusted()
+        if trusted is not None:
+            self.panel.send(report(trusted))
 
     # --- one message ----------------------------------------------------------------------
 

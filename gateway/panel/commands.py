@@ -15,6 +15,7 @@ from gateway.core.events import (
     AcknowledgeAlarm,
     AcknowledgeCall,
     AnyCommand,
+    ConfirmClock,
     ConfirmMessage,
     Issuer,
     OpenDoor,
@@ -83,6 +84,7 @@ _COMMANDS: Mapping[str, tuple[type[AnyCommand], Mapping[str, _Reader]]] = {
     "acknowledge_call": (AcknowledgeCall, {"call": text}),
     "test_room": (TestRoom, {"room": text, "for_ms": duration}),
     "confirm_message": (ConfirmMessage, {"delivery": text}),
+    "confirm_clock": (ConfirmClock, {}),
 }
 """Name -> the command, and how each of its arguments is read."""
 COMMANDS: tuple[str, ...] = tuple(_COMMANDS)

@@ -44,9 +44,10 @@ from gateway.panel.fields import (
 from gateway.wire import read_json
 
 __all__ = [
-    "COMMANDS", "MAX_LIFE_MS", "MAX_TEXT", "AuditNote", "Bench", "BrokerLimits", "ClockTold",
-    "CommandMessage", "DeliveredTold", "Forget", "HeartbeatTold", "Hello", "LinkTold", "Malformed",
-    "MalformedField", "Message", "NotifyTold", "PointTold", "Recorded", "Refused", "Role", "Sent",
+    "CLOCK_ROLES", "COMMANDS", "MAX_LIFE_MS", "MAX_TEXT", "AuditNote", "Bench", "BrokerLimits",
+    "ClockTold", "CommandMessage", "DeliveredTold", "Forget", "HeartbeatTold", "Hello", "LinkTold",
+    "Malformed", "MalformedField", "Message", "NotifyTold", "PointTold", "Recorded", "Refused",
+    "Role", "Sent",
     "SettingsAsked", "encode", "parse",
 ]  # fmt: skip
 
@@ -56,6 +57,8 @@ MAX_SNAPSHOT = 4 * 1024 * 1024
 """Bytes of one line from control that a client accepts."""
 Role = Literal["web", "link", "notify", "record", "cli"]
 ROLES: tuple[Role, ...] = ("web", "link", "notify", "record", "cli")
+CLOCK_ROLES: tuple[Role, ...] = ("link", "web", "notify")
+"""Who may ask the time service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +95,13 @@ class Recorded:
 
 @dataclass(frozen=True, slots=True)
 class ClockTold:
-    """Whether the time service trusts the wall clock, with one reading of both clocks."""
+    """Whether the time service trusts the wall clock, with one reading of both clocks. ``role``:
+    of the client that says so."""
 
     trusted: bool
     utc_ms: int
     monotonic_ms: int
+    role: Role = "link"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ SENDERS: Final[Mapping[type, frozenset[Role]]] = {
     m.Recorded: frozenset({"link"}),
     m.LinkTold: frozenset({"link"}),
     m.PointTold: frozenset({"link"}),
-    m.ClockTold: frozenset({"link", "web", "notify"}),
+    m.ClockTold: frozenset(m.CLOCK_ROLES),
     m.DeliveredTold: frozenset({"notify"}),
     m.HeartbeatTold: frozenset({"notify"}),
     m.NotifyTold: frozenset({"notify"}),

@@ -40,6 +40,7 @@ from gateway.panel.messages import (
     MAX_LINE,
     AuditNote,
     Bench,
+    ClockTold,
     CommandMessage,
     DeliveredTold,
     Forget,
@@ -458,7 +459,7 @@ class Server:
         elif isinstance(message, AuditNote | Forget | Refused) and client.role == "cli":
             self._handler.told(replace(message, actor=f"cli:{client.user}"))
         else:
-            self._handler.told(message)
+            self._handler.told(_of_role(client, message))
             self._dirty = True
 
     def _command(self, client: _Client, message: CommandMessage) -> None:
@@ -669,3 +670,11 @@ class Server:
         for command in [key for key, who in self._asked.items() if who is client]:
             del self._asked[command]
             self._answers.pop(command, None)
+
+
+def _of_role(client: _Client, message: Message) -> Message:
+    """A report of the clock with the role that has asked the time service; anything else as it
+    is."""
+    if isinstance(message, ClockTold) and client.role is not None:
+        return replace(message, role=client.role)
+    return message

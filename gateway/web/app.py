@@ -15,6 +15,7 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
 
 from gateway import threads
+from gateway.panel import time_service
 from gateway.panel.client import AsyncPanelClient
 from gateway.web import outside, problems
 from gateway.web.api import account as api_account
@@ -130,6 +131,8 @@ def create_app(site: Site) -> FastAPI:
             for_life("live", site.hub.run()),
             for_life("weeks", keep_weeks(site)),
         ]
+        if not site.options.bench:  # a bench trusts its own clock
+            tasks.append(for_life("clock", site.house.report_clock(time_service.trusted)))
         yield
         for task in tasks:
             task.cancel()

@@ -10,6 +10,7 @@ import asyncio
 import copy
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 from uuid import uuid4
@@ -19,6 +20,7 @@ import structlog
 from gateway.core.facts import Json
 from gateway.panel.client import AsyncPanelClient, ControlAway, command
 from gateway.panel.messages import MAX_LINE, encode
+from gateway.panel.time_service import REPORT_EVERY_S, report
 
 REPLY_WITHIN_S = 2.0
 SETTINGS_WITHIN_S = 45.0
@@ -31,6 +33,7 @@ RESTART_WITHIN_S = 15.0
 FRESH_S = 5.0
 """``control`` sends a snapshot every 2 s at least; without one for so long it hangs, whatever its
 socket says."""
+REPORT_SOON_S = 1.0
 NO_PANEL, NO_ANSWER, BUSY = "no_panel", "no_answer", "busy"
 log = structlog.get_logger("web")
 
@@ -102,6 +105,11 @@ class House:
         """Civil time of the building; this machine's clock while the building has none."""
         offset = self.utc_offset_ms
         return int(self._wall() * 1000) if offset is None else self.now_ms + offset
+
+    @property
+    def settled(self) -> bool:
+        """Whether civil time may decide what is deleted: ``control`` says so, just now."""
+        return self.connected and (self.snapshot or {}).get("clock_settled") is True
 
     @property
     def stale(self) -> bool:
@@ -205,6 +213,15 @@ class House:
         return Answer(
             key, str(reply["status"]), str(reply.get("reason") or ""), str(fact) if fact else None
         )
+
+    async def report_clock(self, trusted: Callable[[], bool | None]) -> None:
+        """Report what the time service says, until cancelled; who cannot ask it says nothing."""
+        while True:
+            found = trusted() if self._panel.connected else None
+            if found is not None:
+                with suppress(ControlAway):
+                    await self._panel.send(report(found))
+            await asyncio.sleep(REPORT_EVERY_S if self._panel.connected else REPORT_SOON_S)
 
     async def audit(self, who: Asker, action: str, **detail: Json) -> None:
         """Leave an entry in the audit chain; ``control`` keeps it."""

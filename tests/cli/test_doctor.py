@@ -223,8 +223,8 @@ def test_the_clock(
     service: str,
     value: str,
 ) -> None:
-    monkeypatch.setattr("gateway.link.clock.kernel_synchronized", lambda: kernel)
-    monkeypatch.setattr("gateway.link.clock.TIMESYNC_MARK", tmp_path / "none")
+    monkeypatch.setattr("gateway.panel.time_service.kernel_synchronized", lambda: kernel)
+    monkeypatch.setattr("gateway.panel.time_service.TIMESYNC_MARK", tmp_path / "none")
     monkeypatch.setattr(doctor_machine, "_timedatectl", lambda: service)
     settings = load.settings(config)
     (found,) = doctor_machine.clock(settings, {"clock_trusted": True})

@@ -10,6 +10,7 @@ from gateway.control.controller import Controller
 from gateway.control.inbox import Inbox
 from gateway.control.points import PointFault, Points, Report, Source
 from gateway.control.watchdog import Watchdog
+from gateway.core.clock import Past
 from gateway.core.effects import Reply
 from gateway.core.events import Issuer, Level, OpenDoor
 from gateway.core.facts import Fact, Json
@@ -95,6 +96,11 @@ class FakeJournal:
     was_clean: bool | None = True
     flushed: int = 0
     overdue: int = 0
+    past: Past = field(default_factory=Past)
+    settles: list[bool] = field(default_factory=list)
+
+    def settled(self, settled: bool) -> None:
+        self.settles.append(settled)
 
     def overdue_ms(self, now_ms: int) -> int:
         return self.overdue

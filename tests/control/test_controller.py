@@ -169,7 +169,7 @@ def test_the_clock_is_not_trusted_until_somebody_says_so() -> None:
     rig = Rig(trusted=False).start()
     assert not rig.controller.trust.trusted
     assert not rig.journal.offsets
-    rig.controller.clock_told(True)
+    rig.controller.clock_told("link", True)
     rig.turn()
     offset = rig.time.utc_ms - rig.time.mono_ms
     assert rig.controller.trust.trusted

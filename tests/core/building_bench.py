@@ -127,6 +127,7 @@ class Bench:
         *,
         trusted: bool = True,
         levels: bool = True,
+        past: building.Past = building.UNKNOWN_PAST,
     ) -> None:
         self.facts: list[Fact] = []
         self.replies: dict[str, Reply] = {}
@@ -135,7 +136,7 @@ class Bench:
         self.sent: list[Send] = []
         self.now = 0
         self.commands = count(1)
-        self.building: Building = self.note(building.start(plan, kept, 0))
+        self.building: Building = self.note(building.start(plan, kept, 0, past))
         self.drives.clear()
         if levels:
             for contact in plan.contacts:

@@ -27,11 +27,11 @@ def levels(bench: Bench, **active: bool | None) -> None:
 # --- overrides, service, counters ---------------------------------------------------------
 
 
-def test_an_override_survives_and_rules_once_the_clock_is_known() -> None:
+def test_an_override_survives_and_rules_whether_the_clock_is_known_or_not() -> None:
     bench = Bench()
     bench.mode(1000, "off", for_ms=3_600_000)
     again = bench.restarted(trusted=False, later_ms=60_000)
-    assert again.building.doors["front"].mode == "automatic"
+    assert again.building.doors["front"].mode == "off"
     again.at(200, CivilTime(OFFSET + 61_000, True))
     front = again.building.doors["front"]
     assert (front.mode, front.mode_by, front.mode_until_utc_ms) == (
@@ -51,10 +51,15 @@ def test_an_override_whose_end_passed_while_we_were_off_is_gone() -> None:
     assert again.kept()["overrides"] == {}
 
 
-def test_an_override_whose_civil_end_was_never_known_is_not_kept() -> None:
+def test_an_override_of_a_boot_that_never_knew_the_time_survives_and_ends_with_its_span() -> None:
     bench = Bench(trusted=False)
     bench.mode(1000, "off", for_ms=60_000)
-    assert bench.kept()["overrides"] == {}
+    again = Bench(kept=bench.kept(), trusted=False)
+    assert again.building.doors["front"].mode == "off"
+    again.until(60_999)
+    assert again.building.doors["front"].mode == "off"
+    again.until(61_000)
+    assert again.building.doors["front"].mode == "automatic"
 
 
 def test_service_goes_on_for_as_long_as_it_was_meant_to() -> None:
@@ -190,7 +195,8 @@ def test_silence_after_a_restart_is_no_proof_of_health() -> None:
 def test_every_alarm_of_before_clears_once_its_thing_is_seen_to_be_well() -> None:
     bench = damaged()
     before = set(bench.alarms())
-    again = Bench(PLAN, bench.kept(), levels=False, trusted=False)
+    kept = {**bench.kept(), "clock": None}  # the time of the timetable goes back here
+    again = Bench(PLAN, kept, levels=False, trusted=False)
     levels(again)
     for quantity_c in (20.0, 20.5):
         again.at(again.now, Reading("wc.climate", "temperature_c", quantity_c))

@@ -55,6 +55,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "value": st.sampled_from([None, 0.0, 21.5, 4_700.0, 10_000.0, 900_000.0, float("nan")]),
     "utc_ms": st.integers(1_600_000_000_000, 1_800_000_000_000),
     "trusted": st.booleans(),
+    "settled": st.booleans(),
     "ok": st.booleans(),
 }
 """Field of an event -> what may stand in it; ``id``, ``expires_ms``, ``edge_ms`` are made."""

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from gateway.core import schedule
-from gateway.core.events import CivilTime
+from gateway.core.events import CivilTime, Mode
 from gateway.core.machine import Ms
 from gateway.core.plan import DoorPlan, Transition
-from gateway.core.schedule import BackToSchedule, Event, Overridden, Ruling, Schedule, SwitchSeen
+from gateway.core.schedule import (
+    BackToSchedule,
+    Carried,
+    Event,
+    Overridden,
+    Ruling,
+    Schedule,
+    SwitchSeen,
+)
 
 OFFSET = 1_000_000
 """UTC minus monotonic, where the clock is right."""
@@ -153,24 +161,81 @@ def test_the_switch_on_site_beats_staff_and_timetable() -> None:
     assert bench.at(16_000, SwitchSeen(None)).source == "override"
 
 
-def kept_until(until: Ms) -> schedule.Override:
-    return schedule.Override("hold_open", until + OFFSET, civil=True, by="web:3")
+def kept_until(until: Ms, span_until: Ms = schedule.NEVER_MS) -> schedule.Override:
+    return schedule.Override("off", span_until, "web:3", until + OFFSET, civil=True)
 
 
-def test_an_override_from_before_the_restart_rules_again_once_the_clock_is_known() -> None:
+def restored(override: schedule.Override | None, carried: Carried | None = None) -> Bench:
     bench = Bench(trusted=False)
-    bench.schedule = schedule.restored(bench.schedule, kept_until(12_000), 0)
-    assert bench.at(1_000).source == "safe"
+    bench.schedule = schedule.restored(bench.schedule, override, carried, 0)
+    return bench
+
+
+def test_an_override_from_before_the_restart_rules_whether_the_clock_is_known_or_not() -> None:
+    bench = restored(kept_until(12_000))
+    assert bench.at(1_000) == Ruling("off", "override", OFFSET + 12_000, "web:3")
     ruling = bench.at(2_000, CivilTime(OFFSET + 2_000, True))
-    assert ruling == Ruling("hold_open", "override", OFFSET + 12_000, "web:3")
+    assert ruling == Ruling("off", "override", OFFSET + 12_000, "web:3")
     assert bench.at(12_000).source == "schedule"
 
 
 def test_an_override_that_ended_while_we_were_off_is_gone() -> None:
-    bench = Bench(trusted=False)
-    bench.schedule = schedule.restored(bench.schedule, kept_until(12_000), 0)
+    bench = restored(kept_until(12_000))
     assert bench.at(1, CivilTime(OFFSET + 12_000, True)).source == "schedule"
     assert bench.schedule.override is None
+
+
+def test_its_end_in_civil_time_counts_on_a_settled_clock_only() -> None:
+    bench = restored(kept_until(12_000))
+    ahead = OFFSET + 10**9
+    assert bench.at(1, CivilTime(ahead, True, settled=False)).source == "override"
+    assert bench.at(2, CivilTime(ahead + 1, False)).source == "override"
+    assert bench.at(3, CivilTime(ahead + 2, True)).source == "schedule"
+
+
+def test_the_span_of_an_override_ends_it_without_any_clock() -> None:
+    bench = restored(kept_until(12_000, span_until=9_000))
+    assert bench.at(8_999).source == "override"
+    assert bench.at(9_000) == Ruling("exit_only", "safe")
+    bench = restored(schedule.Override("off", 9_000, "web:3"))
+    assert bench.at(8_999) == Ruling("off", "override", None, "web:3")
+    assert bench.at(9_000).source == "safe"
+
+
+def test_without_a_clock_the_more_restrictive_of_the_last_and_the_safe_mode_rules() -> None:
+    expectations: tuple[tuple[Mode, Mode], ...] = (
+        ("hold_open", "exit_only"),
+        ("automatic", "exit_only"),
+        ("exit_only", "exit_only"),
+        ("night", "night"),
+        ("off", "exit_only"),
+    )
+    for last, expected in expectations:
+        assert restored(None, Carried(last)).at(0) == Ruling(expected, "safe"), last
+    assert restored(None, Carried("night")).at(schedule.CARRIED_MS - 1).mode == "night"
+    assert restored(None, Carried("night")).at(schedule.CARRIED_MS).mode == "exit_only"
+
+
+def test_the_last_mode_has_its_time_once_over_all_restarts() -> None:
+    assert restored(None, Carried("night", 5_000)).at(4_999).mode == "night"
+    bench = restored(None, Carried("night", 5_000))
+    assert bench.at(5_000).mode == "exit_only"
+    assert restored(None, Carried("night", -1)).at(0).mode == "exit_only"
+
+
+def test_a_clock_that_is_lost_leaves_the_mode_that_ruled() -> None:
+    bench = Bench()
+    assert bench.at(5_000).mode == "night"
+    assert bench.at(6_000, CivilTime(0, False)) == Ruling("night", "safe")
+    assert schedule.scheduled_mode(bench.schedule, 6_000) == "night"
+    assert bench.at(12_000).mode == "night"
+    assert bench.at(6_000 + schedule.CARRIED_MS) == Ruling("exit_only", "safe")
+
+
+def test_a_clock_that_comes_back_gives_the_last_mode_its_whole_time_again() -> None:
+    bench = restored(kept_until(12_000), Carried("night", 5_000))
+    bench.at(1, CivilTime(OFFSET + 1, True))
+    assert bench.schedule.carried == Carried("night")
 
 
 def test_a_mode_that_stays_keeps_its_ruling() -> None:

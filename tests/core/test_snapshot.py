@@ -26,6 +26,11 @@ def test_a_quiet_building_is_shown_whole() -> None:
         "utc_offset_ms": OFFSET,
         "clock_trusted": True,
         "clock_since_ms": 0,
+        "clock_settled": True,
+        "clock_doubt": "",
+        "clock_settles_in_ms": None,
+        "clock_mark_utc_ms": OFFSET + 100,
+        "uptime_ms": 100,
         "doors": {
             "front": {
                 "name": "Front door",

@@ -44,6 +44,10 @@ class House:
             note=self.notes.append,
         )
 
+    def expired(self) -> None:
+        for _ in self.upkeep.expire():
+            pass
+
     def round(self) -> None:
         for pause in self.upkeep.run():
             if pause:
@@ -65,12 +69,15 @@ def test_each_class_lives_as_long_as_it_is_told(path: Path) -> None:
     house.store.close(clean=False)
 
 
-def test_nothing_is_deleted_before_the_time_is_known(path: Path) -> None:
-    house = House(path, doors=1)
+def test_before_the_time_is_known_uptime_alone_decides(path: Path) -> None:
+    house = House(path, doors=DAY_MS)
     house.store.write(work(opened(0)))
-    house.now_ms = 10**12
+    house.now_ms = DAY_MS
     house.round()
     assert answers(read(path))["urgent"] == ["row"]
+    house.now_ms = DAY_MS + 1
+    house.expired()
+    assert answers(read(path))["urgent"] == ["expired"]
     house.store.close(clean=False)
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from gateway.link import clock, limits, state
+from gateway.link import limits, state
 from gateway.link.backoff import BACK_OFF_FIRST_S, TAKEN_OVER_FIRST_S, TAKEN_OVER_MOST_S, BackOff
 from gateway.link.topics import Topics
+from gateway.panel import time_service
 from gateway.wire import asyncapi
 
 TOPICS = Topics("csg")
@@ -132,20 +133,20 @@ def test_a_name_cannot_become_a_wildcard() -> None:
 
 
 def test_the_clock_is_trusted_by_the_mark_of_the_time_service(tmp_path: Path, mocker: Any) -> None:
-    kernel = mocker.patch.object(clock, "kernel_synchronized", return_value=False)
+    kernel = mocker.patch.object(time_service, "kernel_synchronized", return_value=False)
     mark = tmp_path / "synchronized"
-    assert clock.trusted(mark) is False
+    assert time_service.trusted(mark) is False
     mark.touch()
-    assert clock.trusted(mark) is True
+    assert time_service.trusted(mark) is True
     mark.unlink()
     kernel.return_value = True
-    assert clock.trusted(mark) is True
+    assert time_service.trusted(mark) is True
     kernel.return_value = None  # no right to ask
-    assert clock.trusted(mark) is False
+    assert time_service.trusted(mark) is None
 
 
 def test_the_kernels_flag_is_read_and_changes_nothing() -> None:
-    assert clock.kernel_synchronized() in (True, False, None)
+    assert time_service.kernel_synchronized() in (True, False, None)
 
 
 def test_pauses_grow_and_start_anew_after_a_connection_that_held() -> None:
