@@ -19,6 +19,7 @@ from gateway.panel import client
 
 door = typer.Typer(no_args_is_help=True, help="Open a door, change its mode.")
 point = typer.Typer(no_args_is_help=True, help="One point: test a relay.")
+clock = typer.Typer(no_args_is_help=True, help="The time of day: confirm it.")
 alarm = typer.Typer(no_args_is_help=True, help="Alarms: list, acknowledge, shelve.")
 
 
@@ -28,6 +29,7 @@ def add(cli: typer.Typer) -> None:
     cli.add_typer(point, name="point")
     cli.add_typer(door, name="door")
     cli.add_typer(alarm, name="alarm")
+    cli.add_typer(clock, name="clock")
 
 
 # --- what is ----------------------------------------------------------------------------
@@ -336,6 +338,20 @@ def alarm_reset(
     Example: `portier alarm reset wc/leak`
     """
     c.ask(state, "reset_alarm", {"alarm": id_}, as_json, f"{id_} is reset")
+
+
+@clock.command("confirm")
+def clock_confirm(state: State, as_json: AsJson = False) -> None:
+    """Say that the gateway's time is right, after comparing it with another clock.
+
+    After a jump of the clock, or a long time without power, nothing is deleted by it until then.
+
+    Example: `portier clock confirm`
+    """
+    shown = c.snapshot(state)
+    offset = shown.get("utc_offset_ms")
+    time = "the time" if offset is None else c.clock_text(shown["now_ms"] + offset)
+    c.ask(state, "confirm_clock", {}, as_json, f"{time} is confirmed")
 
 
 @alarm.command("shelve")

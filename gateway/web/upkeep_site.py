@@ -19,6 +19,8 @@ from gateway.web.upkeep import Gaps, Month
 from gateway.web.weeks import Week
 
 KEEP_EVERY_S = 86_400
+KEEP_AGAIN_S = 600
+"""While the clock is in doubt nothing is removed; it is soon afterwards."""
 SOON_S = 10
 log = structlog.get_logger("web")
 
@@ -73,8 +75,9 @@ async def keep_weeks(site: Site) -> None:
         except (sqlite3.Error, OSError) as error:  # a disk that takes nothing, for now
             log.warning("weeks cannot be saved", reason=str(error))
             doors = []
-        await asyncio.sleep(KEEP_EVERY_S if doors else SOON_S)
+        pause_s = KEEP_EVERY_S if site.house.settled else KEEP_AGAIN_S
+        await asyncio.sleep(pause_s if doors else SOON_S)
 
 
 def _weeks(reader: Reader, *, site: Site, door: str, now_utc_ms: int) -> list[Week]:
-    return site.weeks.of(reader, door, now_utc_ms)
+    return site.weeks.of(reader, door, now_utc_ms, keep=site.house.settled)

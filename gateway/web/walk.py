@@ -196,7 +196,8 @@ def _switched(rows: Sequence[Row], lamps: set[str], on: bool) -> Seen | None:
 
 async def begin(site: Site, kind: Kind, subject: str) -> Page:
     """A page for this subject: the open one, or a new one. Raises :class:`Problem`."""
-    site.testbook.tidy(site.house.now_utc_ms)
+    if site.house.settled:
+        site.testbook.tidy(site.house.now_utc_ms)
     steps = steps_of(site, kind, subject)
     try:
         head = await site.records.head()

@@ -43,10 +43,11 @@ class Weeks:
         self._file = OwnFile(path, SCHEMA)
         self._zone = zone
 
-    def of(self, reader: Reader, door: str, now_utc_ms: int) -> list[Week]:
+    def of(self, reader: Reader, door: str, now_utc_ms: int, *, keep: bool = True) -> list[Week]:
         """The last :data:`WEEKS` weeks of a door up to the running one, in order; weeks from
-        before anything was measured are absent. Runs in a thread of the journal's readers;
-        raises :class:`gateway.journal.reader.JournalUnavailable`."""
+        before anything was measured are absent. ``keep``: save them and delete older ones. Runs
+        in a thread of the journal's readers; raises
+        :class:`gateway.journal.reader.JournalUnavailable`."""
         today = calendar_time(now_utc_ms, self._zone).date()
         running = today - timedelta(days=today.weekday())
         mondays = [running - timedelta(weeks=back) for back in reversed(range(WEEKS))]
@@ -69,7 +70,8 @@ class Weeks:
                 new.append(week)
             if week is not None:
                 found.append(week)
-        self._keep(door, new, mondays[0])
+        if keep:
+            self._keep(door, new, mondays[0])
         while found and not found[0].openings:
             found.pop(0)
         return found

@@ -128,6 +128,7 @@ class FakeControl:
                         "started_ms": now, "journal": "", "configuration": "c0ffee"},
             "utc_offset_ms": int(time.time() * 1000) - now,
             "clock_trusted": True,
+            "clock_settled": True,
             "clock_since_ms": now,
             "doors": {"front": door("Haupteingang"), "wc": door("WC barrierefrei")},
             "rooms": {"bad": room("Barrierefreies WC")},

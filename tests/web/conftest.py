@@ -65,6 +65,7 @@ def snapshot(**values: Any) -> dict[str, Any]:
         "now_ms": now,
         "utc_offset_ms": int(time.time() * 1000) - now,
         "clock_trusted": True,
+        "clock_settled": True,
         "clock_since_ms": now,
         "doors": {"front": door("Haupteingang")},
         "rooms": {"wc": room("WC")},

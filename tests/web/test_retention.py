@@ -8,7 +8,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -35,7 +35,8 @@ from gateway.web.retention import Retained, rows, system_log_ms, tidy
 from gateway.web.sessions import SESSION_IDLE_S
 from gateway.web.users import hashed
 from gateway.web.weeks import Week, Weeks
-from tests.web.conftest import Clock, Web
+from gateway.wire import calendar_time
+from tests.web.conftest import Clock, Web, snapshot
 
 DAY_MS = 86_400_000
 NOW_MS = 1_900_000_000_000
@@ -357,3 +358,51 @@ def test_the_page_and_the_api_show_the_same_rows(tmp_path: Path) -> None:
         assert (words in page) is (words != "14 Tage")
     assert "Nachricht" in page
     web.close()
+
+
+@pytest.mark.parametrize("doubt", ["in doubt", "unknown to an older control", "control is away"])
+def test_a_clock_in_doubt_removes_nothing_of_the_page(tmp_path: Path, doubt: str) -> None:
+    """Test book, log-ins, tokens, weeks: the clock stands ten years ahead."""
+    web, clock = page(tmp_path), Clock(NOW_MS / 1000)
+    web.users._now = clock
+    user = web.users.add_user("anna", "staff", "correct horse battery")
+    web.users.start_session(user.id)
+    web.users.add_token("short", "view", 1, "x")
+    shown = snapshot(clock_settled=False)
+    if doubt != "in doubt":
+        shown.pop("clock_settled")
+    web.see(shown)
+    if doubt == "control is away":
+        web.see(snapshot())
+        web.site.house._take({"type": "away"})
+    now = web.site.house.now_utc_ms
+    with sqlite3.connect(web.options.users) as db:
+        db.execute(
+            "INSERT INTO testbook (kind, subject, name, begun_ms, after_row, steps, signed_ms)"
+            " VALUES ('call', 'wc', 'x', ?, 0, '[]', NULL)",
+            (now - 3650 * DAY_MS,),
+        )
+    db.close()
+    clock.now += 3650 * 86_400
+    tidy(web.site)
+    assert not web.site.house.settled
+    with closing(sqlite3.connect(web.options.users)) as db:
+        for kept in ("testbook", "sessions", "tokens"):
+            assert db.execute(f"SELECT count(*) FROM {kept}").fetchone() == (1,), kept
+    web.close()
+
+
+def test_the_weeks_of_doors_are_not_deleted_by_a_clock_in_doubt(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    Journal(path, "boot-1").close(clean=True)
+    weeks = Weeks(tmp_path / "web.sqlite", UTC)
+    monday = calendar_time(NOW_MS, UTC).date()
+    monday -= timedelta(days=monday.weekday())
+    weeks._keep("front", [Week(monday, 7, 900)], monday)
+    reader = Reader(path)
+    ahead = NOW_MS + 3650 * DAY_MS
+    weeks.of(reader, "front", ahead, keep=False)
+    assert list(weeks._kept("front", monday)) == [monday]
+    weeks.of(reader, "front", ahead)
+    assert monday not in weeks._kept("front", monday)
+    reader.close()

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from gateway.core.facts import Json
 from gateway.web import retention
 from gateway.web.access import (
+    AdminProved,
     Maintenance,
     MaintenanceProved,
     Staff,
@@ -107,6 +108,18 @@ async def acknowledge(alarm: str, who: StaffAlways, order: Order) -> Accepted:
 async def reset(alarm: str, who: Staff, order: Order) -> Accepted:
     """Let a latched alarm go (a leak that is dry again): somebody has looked."""
     return await order(who, "reset_alarm", {"alarm": alarm[:200]})
+
+
+@router.post(
+    "/api/v1/clock/confirm",
+    summary="Confirm the time of day",
+    status_code=202,
+    responses=problems(409, 503),
+)
+async def confirm_clock(who: AdminProved, order: Order) -> Accepted:
+    """Say that the gateway's time of day is right, after comparing it with another clock. What has
+    reached its life by this time may then be deleted."""
+    return await order(who, "confirm_clock", {})
 
 
 @router.post(

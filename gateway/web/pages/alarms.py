@@ -9,7 +9,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.facts import Json
-from gateway.web.access import Maintenance, Staff, StaffAlways, TheSite, ViewAlways
+from gateway.web.access import (
+    AdminProved,
+    Maintenance,
+    Staff,
+    StaffAlways,
+    TheSite,
+    ViewAlways,
+)
 from gateway.web.auth import form_of, need_fresh_proof
 from gateway.web.house import Answer
 from gateway.web.lives import KINDS as LIFE_KINDS
@@ -35,7 +42,13 @@ async def alarms(request: Request, who: ViewAlways, site: TheSite) -> Response:
         shown = lives(reversed(rows), scene)[:LIVES]
     except Unavailable:
         readable = False
-    told = {"lives": shown, "readable": readable, "zone": str(site.options.zone)}
+    doubt = (site.house.snapshot or {}).get("clock_doubt")
+    told = {
+        "lives": shown,
+        "readable": readable,
+        "zone": str(site.options.zone),
+        "clock_time": scene.w.moment(site.house.now_utc_ms, ms=False) if doubt else "",
+    }
     return page(request, "alarms.html", told)
 
 
@@ -67,6 +80,12 @@ async def reset(request: Request, who: Staff, site: TheSite) -> Response:
     if not alarm:
         raise Problem(422, "malformed")
     return _back(request, await site.house.ask("reset_alarm", {"alarm": alarm}, who))
+
+
+@router.post("/clock/confirm")
+async def confirm_clock(request: Request, who: AdminProved, site: TheSite) -> Response:
+    """An admin has compared the time with another clock."""
+    return _back(request, await site.house.ask("confirm_clock", {}, who))
 
 
 @router.post("/alarms/shelve")
