@@ -17,7 +17,7 @@ from gateway import threads
 from gateway.app import guard, outputs, paths, plans
 from gateway.app.parent import end_with_parent
 from gateway.app.sources import Told, source
-from gateway.control.clock import Clock
+from gateway.control.clock import Clock, Journey
 from gateway.control.points import Source
 from gateway.control.service import (
     RELOAD,
@@ -31,6 +31,8 @@ from gateway.control.service import (
 from gateway.core.machine import UtcMs
 from gateway.settings import cache
 
+JOURNEY = "PORTIER_BENCH_JOURNEY"
+"""From a bench to itself over a reload: how far its clock has been moved."""
 EDIT_WITHIN_S = 30.0
 """A question about the overlay that takes longer is given up: others wait behind it."""
 
@@ -66,7 +68,7 @@ def main(options: Options) -> int:
         start_utc_ms = utc_ms(options.bench_start)
         state.mkdir(mode=0o750, parents=True, exist_ok=True)
         lock(state)
-        clock = Clock(start_utc_ms=start_utc_ms)
+        clock = Clock(start_utc_ms=start_utc_ms, journey=_journey())
         known = plans.known(options.config, state, clock.now_ms() + clock.utc_offset_ms())
     except ValueError:
         return _failed(f"--bench-start {options.bench_start}: not a time", 2)
@@ -78,6 +80,8 @@ def main(options: Options) -> int:
         return _failed(str(error), plans.WRONG)
     if start_utc_ms is not None and not known.cached.bench:
         return _failed("--bench-start needs `bench: true` in the configuration", plans.WRONG)
+    if not known.cached.bench:
+        clock = Clock()  # it may have been a bench before the reload
     relays = outputs.of((p.name, p.driver, p.settings) for p in known.cached.points)
     outputs.note(relays, state)
     guarded_by = guard.post(relays)  # before the first thread
@@ -93,9 +97,19 @@ def main(options: Options) -> int:
     reason = service.run()
     guard.dismiss(guarded_by)
     if reason == RELOAD:
+        if known.cached.bench:
+            journey = clock.journey
+            offset = "" if journey.offset_ms is None else journey.offset_ms
+            os.environ[JOURNEY] = f"{journey.ahead_ms} {offset}"
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # also for what comes up now
         os.execv(sys.executable, [sys.executable, "-m", "gateway", *sys.argv[1:]])
     return threads.FAILED if reason == THREAD_FAILED else 0
+
+
+def _journey() -> Journey | None:
+    """Where the clock of a bench was before this process started again; read once."""
+    ahead, _, offset = os.environ.pop(JOURNEY, "").partition(" ")
+    return Journey(int(ahead), int(offset) if offset else None) if ahead else None
 
 
 def utc_ms(text: str | None) -> UtcMs | None:

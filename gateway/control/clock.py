@@ -30,26 +30,46 @@ def _monotonic_ns() -> int:
     return time.monotonic_ns()
 
 
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """The clock of a bench against this machine's. ``offset_ms``: UTC minus monotonic, where the
+    bench has a wall time of its own."""
+
+    ahead_ms: Ms = 0
+    offset_ms: Ms | None = None
+
+
 class Clock:
     """Monotonic and wall time of this machine, moved forward by what a bench has travelled.
 
-    ``start_utc_ms``: the wall time that a bench begins with, instead of this machine's."""
+    ``start_utc_ms``: the wall time that a bench begins with, instead of this machine's.
+    ``journey``: what :attr:`journey` was before a restart of the process; it goes on from there."""
 
     def __init__(
         self,
         *,
         start_utc_ms: UtcMs | None = None,
+        journey: Journey | None = None,
         monotonic_ns: Callable[[], int] = _monotonic_ns,
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._monotonic_ns = monotonic_ns
         self._wall_ns = wall_ns
-        self._ahead_ms = 0
+        self._ahead_ms = 0 if journey is None else journey.ahead_ms
         self._held_ms: Ms | None = None
         self.started_ms: Ms = self.now_ms()
         self._fixed: Ms | None = None
-        if start_utc_ms is not None:
+        if journey is not None:
+            self._fixed = journey.offset_ms
+        elif start_utc_ms is not None:
             self._fixed = start_utc_ms - self.started_ms
+
+    @property
+    def journey(self) -> Journey:
+        """How far the clock of a bench has been moved."""
+        held_ms = self._held_ms
+        kernel_ms = self.kernel_ms()
+        return Journey(self._ahead_ms if held_ms is None else held_ms - kernel_ms, self._fixed)
 
     def now_ms(self) -> Ms:
         if self._held_ms is not None:

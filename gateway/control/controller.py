@@ -63,8 +63,7 @@ class JournalLike(Protocol):
 class Controller:
     """See the module. ``changed`` is called after each step that showed something new and
     ``answered`` with each reply, ``send`` with each message for people, ``looked`` about once a
-    second, all in this thread: they must return at once. ``own_clock``: of a bench, which nobody
-    doubts."""
+    second, all in this thread: they must return at once. ``bench``: its clock travels."""
 
     def __init__(
         self,
@@ -81,7 +80,7 @@ class Controller:
         answered: Callable[[Reply], None],
         send: Callable[[Send], None] = lambda message: None,
         looked: Callable[[Trust, Ms], None] = lambda trust, now: None,
-        own_clock: bool = False,
+        bench: bool = False,
     ) -> None:
         self._plan = plan
         self._clock = clock
@@ -98,7 +97,7 @@ class Controller:
         self._building: core.Building
         self._trust = Trust(trusted, clock.utc_offset_ms(), self._now)
         self._reports = Reports()
-        self._own_clock = own_clock
+        self._bench = bench
         self._settled: bool | None = None
         self._look_at = self._civil_at = self._now
         self._faults: dict[str, str] = {}
@@ -270,7 +269,9 @@ class Controller:
 
     def _past(self) -> civil.Past:
         past = self._journal.past if self._journal.readable else civil.Past()
-        return replace(past, own=True) if self._own_clock else past
+        if not self._bench:
+            return past
+        return replace(past, travels=True, own=self._clock.journey.offset_ms is not None)
 
     def _adopt(self) -> bool:
         """Take over the trust of an earlier start within this boot of the kernel: the time service

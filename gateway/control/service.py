@@ -163,7 +163,7 @@ class Service:
             journal=self._journal,
             watchdog=self._watchdog,
             trusted=settings.world is not None,
-            own_clock=settings.world is not None,
+            bench=settings.world is not None,
             started={"version": __version__, "configuration": settings.digest},
             changed=self._changed,
             answered=lambda reply: self._panel.answered(reply) if self._panel else None,

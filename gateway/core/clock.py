@@ -40,8 +40,9 @@ class Past:
     """What is known from outside of the boots before this one. ``boot``: the kernel's boot whose
     monotonic clock ``now`` is; empty: not known, and never the same as another.
     ``last_ms``: the newest monotonic instant of the boot ``last_boot``; ``utc_ms``: the newest
-    civil time that was stored. ``own``: the clock is the building's own (a bench) and never in
-    doubt."""
+    civil time that was stored. ``travels``: the clock is of a bench that moves it forward, so that
+    one boot tells nothing of the next; ``own``: the bench has a time of its own, which nobody
+    doubts."""
 
     boot: str = ""
     uptime_ms: Ms = 0
@@ -49,6 +50,7 @@ class Past:
     last_boot: str = ""
     last_ms: Ms = 0
     utc_ms: UtcMs | None = None
+    travels: bool = False
     own: bool = False
 
 
@@ -121,7 +123,7 @@ def settled(clock: Clock) -> bool:
 
 def mark_of(clock: Clock, now: Ms) -> UtcMs | None:
     """The latest settled civil time, ``None``: there was none yet, or it is a bench's own."""
-    if clock.past.own:
+    if clock.past.own or clock.past.travels:
         return None
     running = utc_of(clock, now) if settled(clock) else None
     known = [mark for mark in (clock.mark_utc_ms, running) if mark is not None]
@@ -185,7 +187,7 @@ def _step_in_doubt(clock: Clock, offset_ms: int, now: Ms) -> Clock:
 
 
 def _first_doubt(clock: Clock, utc_ms: UtcMs) -> Doubt:
-    mark = clock.mark_utc_ms
+    mark = None if clock.past.travels else clock.mark_utc_ms
     if mark is None or -SAME_MS <= utc_ms - mark <= AHEAD_MS:
         return ""
     return "behind" if utc_ms < mark else "ahead"

@@ -118,8 +118,8 @@ def restored(
     """With the override that was in force before the restart, unless there is a newer one, and
     the last mode. Both have instants of this boot."""
     if schedule.override is None and override is not None:
-        until_ms = min(override.until_ms, now + OVERRIDE_LIMIT_MS)
-        schedule = replace(schedule, override=replace(override, until_ms=until_ms))
+        ends_ms = min(override.until_ms, now + OVERRIDE_LIMIT_MS)
+        schedule = replace(schedule, override=replace(override, until_ms=ends_ms))
     if schedule.carried is None and carried is not None:
         until_ms = None if carried.until_ms is None else min(carried.until_ms, now + CARRIED_MS)
         schedule = replace(schedule, carried=Carried(carried.mode, until_ms))

@@ -203,9 +203,9 @@ class Upkeep:
                     yield 0
                 continue
             for series, _ in self._series_of(life):
-                for boot, high in ends.items():
+                for number, high in ends.items():
                     if high > -(2**61):
-                        yield from self._expire_series(life, series, boot, high)
+                        yield from self._expire_series(life, series, number, high)
 
     def _now_utc_ms(self) -> UtcMs | None:
         """Civil time, where it may decide what is deleted."""

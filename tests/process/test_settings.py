@@ -26,6 +26,23 @@ def mode(house: House) -> str:
     return str(house.snapshot()["doors"]["front"]["mode"])
 
 
+@pytest.mark.parametrize("more", [(), ("--bench-start", "2026-03-28T12:00:00+01:00")])
+def test_the_clock_of_a_bench_goes_on_when_settings_are_saved(
+    tmp_path: Path, more: tuple[str, ...]
+) -> None:
+    with running(tmp_path) as house:
+        house.control(*more)
+        begun = house.snapshot()
+        house.bench("travel", by_ms=10 * 86_400_000)
+        before = house.snapshot()
+        assert ask(house, "put", version="none", sections=NIGHT)["status"] == "accepted"
+        until(lambda: mode(house) == "night", what="the new schedule")
+        after = house.snapshot()
+        assert after["now_ms"] >= before["now_ms"]
+        assert abs(after["utc_offset_ms"] - begun["utc_offset_ms"]) < 1_000
+        assert (after["clock_settled"], after["alarms"]) == (True, begun["alarms"])
+
+
 def test_a_schedule_is_changed_survives_kill_and_is_taken_back(tmp_path: Path) -> None:
     with running(tmp_path, "control") as house:
         shown = ask(house, "show")["settings"]
