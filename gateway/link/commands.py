@@ -25,7 +25,8 @@ TTL_MOST_S = 30.0
 FUTURE_MS = 2_000
 START_TOLERANCE_MS = 2_000
 MARK_TOLERANCE_MS = 300_000
-IDS_KEPT_MS = int(2 * TTL_MOST_S * 1000)
+IDS_KEPT_MS = int(2 * TTL_MOST_S * 1000) + MARK_TOLERANCE_MS
+"""A clock may go back by the tolerance, and what was said before that is fresh again."""
 IDS_MOST = 10_000
 ID_MOST = 64
 TEXT_MOST = 200

@@ -126,6 +126,11 @@ def test_an_alarm_is_acknowledged_and_shelved(place: House) -> None:
     said(portier(place, "bench", "world", "front.leaf", "mend"))
 
 
+def test_the_time_is_confirmed_and_audited(place: House) -> None:
+    assert "CE" in said(portier(place, "clock", "confirm"))  # the building's zone is named
+    until(lambda: "confirm_clock" in said(portier(place, "audit", "list", "--json")))
+
+
 def test_a_relay_is_tested(place: House) -> None:
     said(portier(place, "bench", "travel", "--by", "1min"))
     said(portier(place, "point", "test", "front.activation", "--for", "200ms"))

@@ -301,9 +301,8 @@ def test_the_clock_of_a_bench_is_its_own() -> None:
 def test_a_bench_that_travels_knows_steps_and_nothing_of_the_boot_before() -> None:
     past = Past("boot 1", travels=True)
     one = clock.step(clock.start(0, past), CivilTime(OFFSET, True), 0).state
-    one = clock.restored(
-        clock.start(9), clock.kept(one), Past("boot 2", 5, "boot 1", 5, travels=True), 9
-    )
+    past = Past("boot 2", 5, "boot 1", 5, travels=True)
+    one = clock.restored(clock.start(9), clock.kept(one), past, 9)
     one = clock.step(one, CivilTime(OFFSET - YEAR_MS, True), 9).state
     assert (clock.settled(one), clock.mark_of(one, 9)) == (True, None)
     assert clock.step(one, CivilTime(OFFSET, True), 10).state.doubt == "jumped"

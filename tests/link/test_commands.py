@@ -97,6 +97,37 @@ def test_refusals(raw: Any, now: Now, expected: str) -> None:
     assert reason(judge(raw, now=now)) == expected
 
 
+def signed(issued_at: str, key: bytes = KEY) -> dict[str, Any]:
+    raw = envelope(issuer="tablet", issued_at=issued_at)
+    return {**raw, "sig": sign(key, TOPIC, raw)}
+
+
+@pytest.mark.parametrize("back_s", [3_600, 86_400, 10 * 365 * 86_400])
+def test_a_signed_command_cannot_be_replayed_after_the_clock_went_back(back_s: int) -> None:
+    """It is recorded, the clock is set back to when it was issued, and it is sent again. Neither
+    its id nor the start of anything is remembered for so long."""
+    desk = Desk({"tablet": Issuer(KEY), "home": Issuer()})
+    recorded = signed(at(1))
+    mark = NOW.utc_ms + back_s * 1_000
+    later = NOW.mono_ms + back_s * 1_000
+    now = replace(NOW, mono_ms=later, mark_utc_ms=mark)
+    assert reason(judge(recorded, desk=desk, now=now)) == "too_old"
+    assert reason(judge(recorded, desk=desk, now=replace(now, mark_utc_ms=None))) == "accepted"
+    home = envelope(issuer="home", id="c2")
+    assert reason(judge(home, desk=desk, now=now)) == "accepted", "anybody may say that anew"
+
+
+def test_a_clock_that_is_corrected_by_minutes_neither_refuses_nor_repeats() -> None:
+    desk = Desk({"tablet": Issuer(KEY)})
+    back_ms = 299_000
+    assert reason(judge(signed(at(1)), desk=desk)) == "accepted"
+    now = replace(NOW, mono_ms=NOW.mono_ms + back_ms, mark_utc_ms=NOW.utc_ms + back_ms)
+    assert reason(judge(signed(at(1)), desk=desk, now=now)) == "duplicate"
+    fresh = signed(at(0)) | {"id": "c9"}
+    fresh["sig"] = sign(KEY, TOPIC, {k: v for k, v in fresh.items() if k != "sig"})
+    assert reason(judge(fresh, desk=desk, now=now)) == "accepted"
+
+
 def test_a_door_whose_name_no_message_to_control_can_hold_is_refused() -> None:
     """``control`` closed the link's connection, as it does with whoever speaks no language."""
     assert reason(judge(envelope(), parts=("door", "x" * 200, "open"))) == "accepted"

@@ -94,6 +94,28 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
+def test_it_reports_the_time_service_while_control_is_there(bench: Bench) -> None:
+    said: list[bool | None] = [None, True, False, True]
+    bench.notify.trusted = lambda: said.pop(0)
+
+    def reports() -> list[object]:
+        bench.notify.turn(0)
+        return [one["trusted"] for one in bench.panel.said if one["type"] == "clock"]
+
+    assert reports() == []  # it cannot be asked
+    bench.now += role.REPORT_EVERY_S
+    assert reports() == [True]
+    assert reports() == [True]
+    bench.panel.away = True
+    bench.now += 1
+    bench.notify.inbox.put({"type": "away"})
+    assert reports() == [True]
+    bench.panel.away = False
+    assert reports() == [True, False]  # control may be another one
+    bench.now += role.REPORT_EVERY_S
+    assert reports() == [True, False, True]
+
+
 def test_what_the_other_side_takes_is_delivered(bench: Bench) -> None:
     bench.given("wc-1#1", "caretaker")
     assert bench.until_answered(1) == [("wc-1#1", True, "")]

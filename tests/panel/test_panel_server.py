@@ -322,6 +322,20 @@ def test_a_client_stays_what_it_has_said_that_it_is(desk: Desk, join: Callable[.
     eventually(lambda: desk.left == ["link"])
 
 
+def test_the_clock_is_reported_by_those_who_ask_the_time_service(
+    desk: Desk, join: Callable[..., Peer]
+) -> None:
+    told = {"type": "clock", "trusted": True, "utc_ms": 1, "monotonic_ms": 1, "role": "web"}
+    for role in m.CLOCK_ROLES:
+        join(role).say(told)
+        eventually(lambda role=role: m.ClockTold(True, 1, 1, role) in desk.news)  # type: ignore[misc]
+    for role in ("cli", "record"):
+        peer = join(role)
+        peer.say(told)
+        assert "only" in peer.hear("error")["reason"]
+    assert len([one for one in desk.news if isinstance(one, m.ClockTold)]) == 3
+
+
 def test_a_command_cannot_live_for_long(desk: Desk, join: Callable[..., Peer]) -> None:
     opening(join(), expires_monotonic_ms=2**50)
     eventually(lambda: bool(desk.commands))

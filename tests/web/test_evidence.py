@@ -264,3 +264,25 @@ def test_a_call_that_stands_has_a_number(web: Web, state: str) -> None:
 
 def test_the_versions_are_a_number_too(web: Web) -> None:
     assert re.search(r'portier_build_info{control="\w*",version="[\d.]+\w*"} 1.0', metrics(web))
+
+
+def test_the_page_reports_the_time_service_and_says_nothing_where_it_cannot_ask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without a broker there is no link, and nobody ever said that the clock is right."""
+    said: list[bool | None] = [None, True, False]
+    panel = Connected()
+
+    async def follow() -> None:
+        monkeypatch.setattr(house_module, "REPORT_EVERY_S", 0)
+        with pytest.raises(IndexError):
+            await House(panel).report_clock(lambda: said.pop(0))
+
+    asyncio.run(follow())
+    assert [one["trusted"] for one in panel.sent if one["type"] == "clock"] == [True, False]
+
+
+class Connected(FakePanel):
+    @property
+    def connected(self) -> bool:
+        return True

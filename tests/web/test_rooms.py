@@ -125,6 +125,18 @@ def test_a_leak_that_is_dry_again_can_be_reset(web: Web) -> None:
     assert web.panel.commands[-1]["name"] == "reset_alarm"
 
 
+def test_an_admin_confirms_a_time_that_is_in_doubt(web: Web) -> None:
+    admin = web.as_("admin")
+    assert "/clock/confirm" not in admin.get("/alarms").text
+    web.see(snapshot(clock_settled=False, clock_doubt="jumped"))
+    assert "/clock/confirm" not in web.as_("maintenance").get("/alarms").text
+    assert 'action="/clock/confirm"' in admin.get("/alarms").text
+    answer = admin.post("/clock/confirm", data={"csrf": admin.csrf})
+    assert answer.status_code == 303
+    assert web.panel.commands[-1]["name"] == "confirm_clock"
+    assert web.panel.commands[-1]["args"] == {}
+
+
 def test_a_test_does_not_look_like_a_call(web: Web) -> None:
     """The card of the room said so in red, beside a box that said that it is a test."""
     web.see(calling(test=True))
