@@ -26,6 +26,7 @@ from gateway.recorder.book import UNKNOWN_KEPT_MS, Batch, Book
 from gateway.recorder.gaps import Asking, ask, reopened
 from gateway.recorder.points import Point, fields_of, tags_of
 from gateway.recorder.sequences import Key
+from gateway.recorder.settled import SettledClock
 from gateway.recorder.state import RecorderState
 from gateway.recorder.store import Store, StoreDownError
 from gateway.recorder.subscribe import (
@@ -57,6 +58,7 @@ BUSY_IDLE_MS = 250
 SAY_MS = 1_000
 IDENTITY_MS = 15_000
 CHORES_MS = 60_000
+SETTLED = "settled_utc_ms"
 BACK_OFF_FIRST_S = 0.2
 BACK_OFF_MOST_S = 30.0
 RETRY_AT_ONCE = 100
@@ -126,6 +128,8 @@ class Recorder:
         self._checked_ms: int | None = None
         self._identity_not_before_ms = 0
         self._chores_ms = -CHORES_MS
+        saved = state.meta(SETTLED) or ""
+        self._clock = SettledClock(int(saved) if saved.isdigit() else None)
         self._connected = False
         self._waits_for = ""
         self._logged_ms = -LOG_AGAIN_MS
@@ -155,6 +159,10 @@ class Recorder:
         chores = now_ms - self._chores_ms >= CHORES_MS
         if chores:
             self._chores_ms = now_ms
+            chores = self._clock.is_settled(now_ms, utc_ms)
+        if chores:
+            if self._clock.due(utc_ms):
+                self._state.set_meta(SETTLED, str(utc_ms))
             self._state.forget_old(utc_ms)
         self._book.prepare(
             batch, utc_ms, unknown_before_ms=utc_ms - UNKNOWN_KEPT_MS if chores else 0

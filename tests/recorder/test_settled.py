@@ -1,0 +1,71 @@
+"""The recorder deletes nothing by a clock in doubt."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.recorder.settled import SAVE_EVERY_MS, SettledClock
+from tests.recorder.conftest import Bench
+
+UTC_MS = 1_700_000_000_000
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+YEAR_MS = 365 * DAY_MS
+MINUTE_MS = 60_000
+
+
+def test_a_clock_that_steps_is_in_doubt_for_a_day() -> None:
+    for step_ms in (HOUR_MS + 1, -HOUR_MS - 1, 10 * YEAR_MS, -10 * YEAR_MS):
+        clock = SettledClock(None)
+        assert clock.is_settled(0, UTC_MS)
+        assert clock.is_settled(1_000, UTC_MS + 1_000 + HOUR_MS)
+        assert not clock.is_settled(2_000, UTC_MS + 2_000 + step_ms)
+        assert not clock.is_settled(2_000 + DAY_MS - 1, UTC_MS + 2_000 + DAY_MS + step_ms)
+        assert clock.is_settled(2_000 + DAY_MS, UTC_MS + 2_000 + DAY_MS + step_ms)
+
+
+def test_another_step_lets_the_day_begin_again() -> None:
+    clock = SettledClock(None)
+    assert clock.is_settled(0, UTC_MS)
+    assert not clock.is_settled(1, UTC_MS + YEAR_MS)
+    assert not clock.is_settled(DAY_MS, UTC_MS + DAY_MS)
+    assert not clock.is_settled(DAY_MS + 5, UTC_MS + DAY_MS + 5)
+    assert clock.is_settled(2 * DAY_MS, UTC_MS + 2 * DAY_MS)
+
+
+def test_the_first_time_of_a_start_has_to_follow_the_last_settled_one() -> None:
+    for ahead_ms, follows in ((0, True), (7 * DAY_MS, True), (8 * DAY_MS, False), (-DAY_MS, False)):
+        assert SettledClock(UTC_MS).is_settled(5, UTC_MS + ahead_ms) is follows
+
+
+def test_the_settled_time_is_saved_once_a_day() -> None:
+    clock = SettledClock(None)
+    assert clock.is_settled(0, UTC_MS)
+    assert clock.due(UTC_MS)
+    assert not clock.due(UTC_MS + SAVE_EVERY_MS - 1)
+    assert clock.due(UTC_MS + SAVE_EVERY_MS)
+
+
+def test_a_clock_that_settled_far_back_is_saved_although_it_lies_before() -> None:
+    clock = SettledClock(UTC_MS)
+    assert not clock.is_settled(0, UTC_MS - YEAR_MS)
+    assert clock.is_settled(DAY_MS, UTC_MS - YEAR_MS + DAY_MS)
+    assert clock.due(UTC_MS - YEAR_MS + DAY_MS)
+
+
+def test_the_recorder_keeps_its_ledger_and_what_was_set_aside_while_the_clock_is_in_doubt(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deleted: list[int] = []
+    monkeypatch.setattr(bench.state, "forget_old", deleted.append)
+    bench.turn(MINUTE_MS)
+    assert deleted == [bench.utc_ms]
+    bench.utc_ms += 10 * YEAR_MS
+    bench.turn(MINUTE_MS)
+    bench.turn(MINUTE_MS)
+    assert len(deleted) == 1
+    bench.again()  # a start of the recorder settles nothing
+    bench.turn(MINUTE_MS)
+    assert len(deleted) == 1
+    bench.turn(DAY_MS)
+    assert deleted[1:] == [bench.utc_ms]
