@@ -40,6 +40,9 @@ class DoorWorld:
         self.asked: list[Ms] = []
         """When staff asked for this door."""
         self.overrides = 0
+        self.off_until_ms: Ms = 0
+        """Until when staff have switched the door off, at the earliest."""
+        self.off_saved = False
         self.openings = 0
         self.passed = 0
         self.gave_up = 0
@@ -180,6 +183,8 @@ class DoorWorld:
     def staff_mode(self, mode: Mode, for_ms: Ms) -> None:
         """Staff choose another mode for some time."""
         self.overrides += 1
+        self.off_until_ms = self.agenda.now + for_ms if mode == "off" else 0
+        self.off_saved = self.host.readable and self.agenda.now >= self.host.blocked_until_ms
         self.host.tell(SetMode(*self.host.envelope(), self.plan.id, mode, for_ms=for_ms))
 
     # --- weather ---------------------------------------------------------------------------

@@ -13,13 +13,14 @@ from collections.abc import Callable
 from typing import Literal
 
 from gateway.core import building
+from gateway.core.clock import Past
 from gateway.core.effects import Drive, Effect, Reply, Send
 from gateway.core.events import CivilTime, Event, Issuer, Level
 from gateway.core.facts import Fact
 from gateway.core.machine import Ms, Step, UtcMs
 from gateway.core.plan import BuildingPlan
 from gateway.core.state import Building
-from gateway.simulation.agenda import MINUTE, SECOND, Agenda
+from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda, about
 
 BLOCKED_MOST_MS: Ms = 400
 EXPIRES_MS: Ms = 5_000
@@ -46,11 +47,19 @@ class Host:
         self.on_send: list[Callable[[Send], None]] = []
         self.on_command: list[Callable[[str], None]] = []
         self.on_up: list[Callable[[], None]] = []
+        self.on_clock: list[Callable[[], None]] = []
+        """The wall clock has been set, after it was not."""
         self.running = False
         self.ready_ms: Ms = 0
         self.clock_step_ms: Ms = 0
         self.clock_trusted = True
+        self.blank_clock = 0.0
+        """Share of power cuts after which nobody vouches for the wall clock for some hours."""
         self.boot_ms: Ms = 0
+        self.past = Past("boot 1")
+        self._boots = 1
+        self._last_ms: Ms = 0
+        """The newest instant of this boot that is on the disk."""
         self.blocked_until_ms: Ms = 0
         self.steps = 0
         self.commands = 0
@@ -88,7 +97,8 @@ class Host:
         self._readable = late_ms == 0
         self.ready_ms = self.agenda.now + late_ms
         kept = building.kept(self._written) if self._written is not None else {}
-        self.take(building.start(self.plan, kept if self._readable else None, self.mono_ms))
+        readable = kept if self._readable else None
+        self.take(building.start(self.plan, readable, self.mono_ms, self.past))
         for point, level in self.levels.items():
             self.tell(Level(point, level, self.mono_ms, "" if level is not None else CUT))
         self.tell(CivilTime(self.utc_ms, self.clock_trusted))
@@ -100,7 +110,7 @@ class Host:
             def read() -> None:
                 if self.running and self._life == life:
                     self._readable = True
-                    self.take(building.restore(self.building, kept, self.mono_ms))
+                    self.take(building.restore(self.building, kept, self.mono_ms, self.past))
 
             self.agenda.later(late_ms, read)
 
@@ -116,11 +126,34 @@ class Host:
 
         def back() -> None:
             if power:
-                self.boot_ms = self.agenda.now - 10 * SECOND
+                self._boot()
             late = self.chance.random() < self.disk_late
             self.start(self.chance.randrange(SECOND, MINUTE) if late else 0)
 
         self.agenda.later(for_ms, back)
+
+    def _boot(self) -> None:
+        """The machine has power again. Its monotonic clock begins anew."""
+        before, self._boots = self.past, self._boots + 1
+        self.past = Past(
+            f"boot {self._boots}", before.uptime_ms + self._last_ms, before.boot, self._last_ms
+        )
+        self.boot_ms = self.agenda.now - 10 * SECOND
+        self._last_ms = 0
+        if self.chance.random() < self.blank_clock and self.clock_trusted:
+            self.clock_trusted = False
+            self.agenda.later(about(self.chance, 6 * HOUR), self._set_clock)
+
+    def _set_clock(self) -> None:
+        self.clock_trusted = True
+        for told in self.on_clock:
+            told()
+        self.tell(CivilTime(self.utc_ms, True))
+
+    @property
+    def readable(self) -> bool:
+        """Whether the disk is read and takes what happens."""
+        return self.running and self._readable
 
     disk_late = 0.0
 
@@ -182,6 +215,7 @@ class Host:
             self._carry_out(effect)
         if self._readable and (step.facts or replied):
             self._written = step.state
+            self._last_ms = self.mono_ms
         for fact in step.facts:
             for told in self.on_fact:
                 told(fact)

@@ -47,6 +47,8 @@ class Life:
         self.agenda = Agenda()
         self.host = Host(plan, self.agenda, seed, days[0].utc_ms)
         self.host.disk_late = self.weather.disk_late
+        self.host.blank_clock = self.weather.blank_clock
+        self.host.on_clock.append(self._clock_seen)
         self.meters = Meters(plan, self.host, self.agenda, seed)
         self.doors = {d.id: DoorWorld(d, self.host, self.agenda, seed) for d in plan.doors}
         self.rooms = {
@@ -163,6 +165,7 @@ class Life:
         some("fire alarm", weather.fire, self._fire)
         some("clock step", weather.clock_step, self._clock_step)
         some("clock lost", weather.clock_lost, self._clock_lost)
+        some("clock years wrong", weather.clock_years, self._clock_years)
         some("killed", weather.restarts, self._killed)
         some("power cut", weather.power_cuts, self._power_cut)
         some("loop blocked", weather.blocked, self._blocks)
@@ -189,7 +192,7 @@ class Life:
         self.oracles.excused_ms = self.agenda.now
         for_ms = about(self.chance, 2 * HOUR)
         door.staff_mode(self.chance.choice(MODES), for_ms)
-        self.agenda.later(4 * for_ms, lambda: self._mode_over(door))
+        self.agenda.later(4 * for_ms + 6 * HOUR, lambda: self._mode_over(door))
 
     def _mode_over(self, door: DoorWorld) -> None:
         """Long after: it is over now, whatever the clocks said."""
@@ -237,6 +240,18 @@ class Life:
 
         self.agenda.later(about(self.chance, HOUR), right)
 
+    def _clock_years(self) -> None:
+        """The time service is wrong, too: nothing may be lost by it."""
+        years = self.chance.randrange(1, 12) * self.chance.choice((-1, 1))
+        self.host.clock_step_ms = years * 365 * DAY
+        self._clock_told()
+
+        def right() -> None:
+            self.host.clock_step_ms = 0
+            self._clock_told()
+
+        self.agenda.later(about(self.chance, HOUR), right)
+
     def _clock_lost(self) -> None:
         self.host.clock_trusted = False
         self._clock_told()
@@ -247,8 +262,11 @@ class Life:
 
         self.agenda.later(about(self.chance, HOUR), found)
 
-    def _clock_told(self) -> None:
+    def _clock_seen(self) -> None:
         self.oracles.clock_ms = self.oracles.excused_ms = self.agenda.now
+
+    def _clock_told(self) -> None:
+        self._clock_seen()
         self.host.tell(CivilTime(self.host.utc_ms, self.host.clock_trusted))
 
 

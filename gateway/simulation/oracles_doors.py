@@ -72,6 +72,8 @@ class DoorOracle:
     def _opening(self) -> None:
         """An activation has a fresh request behind it, by somebody who may."""
         door, now, name = self.door, self.agenda.now, self.door.plan.id
+        if self._is_off():
+            self.all.judge("off_stays_off", False, f"{name}: opened though it is switched off")
         if now - self.all.excused_ms <= SLACK_MS or self._may_hold():
             return
         fresh = [a for at, a in door.pressed[-20:] if at >= now - self.window_ms]
@@ -84,6 +86,16 @@ class DoorOracle:
             return
         may = any(allowed(a.kind, a.side, mode, door.plan.egress) for a in fresh)
         self.all.judge("opening_allowed", may, f"{name}: opened in {mode} for {fresh[-1].point}")
+
+    def _is_off(self) -> bool:
+        """Whether staff have switched the door off: it stays off over restarts and under any
+        clock. One that steps by less than an hour may end it that much sooner."""
+        door, host, now = self.door, self.host, self.agenda.now
+        plan = door.plan
+        switched = any(host.levels[point] is not False for point, _ in plan.mode_switch)
+        fire = plan.fire is not None and host.levels[plan.fire.point] is not False
+        sure = host.ready_ms + SURE_MS <= now and not switched and not fire and door.off_saved
+        return sure and now < door.off_until_ms - HOUR
 
     def _may_hold(self) -> bool:
         """A maintained activation holds the door in the mode for it and for a fire alarm."""
@@ -118,6 +130,13 @@ class DoorOracle:
                 self.all.judge("press_answered", told, f"{activator.point}: nothing came of it")
 
         self.agenda.later(COUNTED_MS, answered)
+        if self._is_off():
+            self.agenda.later(FRESH_MS, lambda: self._stays_off(pressed_ms))
+
+    def _stays_off(self, pressed_ms: Ms) -> None:
+        if self._is_off():
+            opened = self._on_ms >= pressed_ms
+            self.all.judge("off_stays_off", not opened, f"{self.door.plan.id}: a press opened it")
 
     def _told(self, fact: Fact) -> None:
         if fact.subject != self.door.plan.id:

@@ -49,6 +49,10 @@ class Weather:
     """Share of messages that fail by themselves."""
     pranks: float
     """Somebody asks from afar for what nobody may have."""
+    clock_years: float
+    """The wall clock is trusted and years wrong, and comes back."""
+    blank_clock: float
+    """Share of power cuts after which nobody vouches for the wall clock for hours."""
 
     @classmethod
     def drawn(cls, seed: int) -> Weather:
@@ -76,6 +80,8 @@ class Weather:
             "outages": 0.3,
             "message_fails": 0.3,
             "pranks": 3.0,
+            "clock_years": 0.2,
+            "blank_clock": 0.8,
         }
         return cls(**{field.name: most[field.name] * chance.random() ** 2 for field in fields(cls)})
 

@@ -52,6 +52,7 @@ def test_every_oracle_had_something_to_judge(lives: list[Life]) -> None:
         "relay_limit",
         "opening_asked",
         "opening_allowed",
+        "off_stays_off",
         "pulse_whole",
         "press_answered",
         "only_a_press",
