@@ -215,6 +215,7 @@ MOVES = {
     ("PUT", "/api/v1/users/{user}/password"), ("DELETE", "/api/v1/users/{user}"),
     ("DELETE", "/api/v1/users/{user}/second-factor"),
     ("PUT", "/api/v1/rooms/{room}/test"),
+    ("POST", "/clock/confirm"), ("POST", "/api/v1/clock/confirm"),
     ("POST", "/settings"), ("PUT", "/api/v1/settings"), ("POST", "/api/v1/settings/undo"),
 }  # fmt: skip
 
