@@ -33,7 +33,7 @@ from tests.fuzz.houses import house
 from tests.link import test_link as bench_of
 
 KEY = b"a key of the tablet"
-UTC_MS = 1_700_000_000_000
+UTC_MS = 1_795_215_599_000
 INBOX = Inbox()
 """One for all, and always empty: each is a descriptor."""
 OPEN = "portier/csg/command/door/front/open"

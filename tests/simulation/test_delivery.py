@@ -87,7 +87,7 @@ def test_in_fine_weather_nothing_is_lost_or_sent_twice(tmp_path: Path) -> None:
     assert life.net.recorder.repeats == 0
 
 
-@pytest.mark.parametrize("seed", [0, 2])
+@pytest.mark.parametrize("seed", [0, 7])
 def test_a_disk_that_lies_costs_what_was_torn_and_no_name_is_used_twice(
     tmp_path: Path, seed: int
 ) -> None:

@@ -46,8 +46,8 @@ SAME = {
     ],
     ("POST", "/alarms/acknowledge"): ["POST /api/v1/alarms/{alarm:path}/acknowledge"],
     ("POST", "/alarms/reset"): ["POST /api/v1/alarms/{alarm:path}/reset"],
-    ("POST", "/alarms/shelve"): ["POST /api/v1/alarms/{alarm:path}/shelve"],
     ("POST", "/clock/confirm"): ["POST /api/v1/clock/confirm"],
+    ("POST", "/alarms/shelve"): ["POST /api/v1/alarms/{alarm:path}/shelve"],
     ("POST", "/settings"): [
         "PUT /api/v1/settings", "POST /api/v1/settings/preview", "POST /api/v1/settings/undo",
     ],

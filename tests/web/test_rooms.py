@@ -148,8 +148,8 @@ def test_a_test_does_not_look_like_a_call(web: Web) -> None:
 @pytest.mark.parametrize(
     ("language", "line"),
     [
-        ("de", "gesehen nach 10 s, Anwesenheit nicht gemeldet, abgestellt nach 24 s"),
-        ("en", "seen after 10 s, presence not reported, ended after 24 s"),
+        ("de", "gesehen nach 10\u202fs, Anwesenheit nicht gemeldet, abgestellt nach 24\u202fs"),
+        ("en", "seen after 10\u202fs, presence not reported, ended after 24\u202fs"),
     ],
 )
 def test_a_past_call_says_what_did_not_happen(web: Web, language: str, line: str) -> None:
