@@ -16,7 +16,7 @@ from gateway.recorder.aside import FOREIGN_TEXT_MOST, Aside, decode_point, encod
 from gateway.recorder.points import Point, Series, fields_of, tags_of
 from gateway.recorder.sequences import Key, Lane, Range, as_ranges, covers, merged
 from gateway.recorder.stamps import SAVED_RUNS, Occupied, place
-from gateway.recorder.state import Known, Ledger, RecorderState, Waiting
+from gateway.recorder.state import Known, Ledger, RecorderState, Waiting, kernel_boot
 from gateway.recorder.store import Rejected
 from gateway.wire import LAST_UTC_MS, PUBLISHED, Event, WireError, from_cloudevent, read_json
 
@@ -193,7 +193,7 @@ class Book:
         """
         for boot, offset in batch.boots.items():
             if boot not in self._boots:
-                for one in self._state.waiting(boot=boot):
+                for one in self._state.waiting(boot=(boot[0], kernel_boot(boot[1]))):
                     self._waited(batch, one, offset)
         if unknown_before_ms:
             for one in self._state.waiting(before_ms=unknown_before_ms):
@@ -205,9 +205,7 @@ class Book:
                 continue  # it came again in the moment in which its time became known
             utc_ms = event.utc_ms
             if utc_ms is None:
-                boot = (event.gateway, event.boot)
-                found = batch.boots.get(boot, self._boots.get(boot))
-                utc_ms = _instant(event.mono_ms, found)
+                utc_ms = _instant(event.mono_ms, self._offset_ms(batch, event))
             if utc_ms is None:
                 batch.wait.append(Waiting(key, event.seq, event.boot, now_ms, text))
             else:
@@ -232,6 +230,17 @@ class Book:
         }
         self._state.save_stamps(seen, batch.moved, runs, self._ledger)
         self._saved()
+
+    def _offset_ms(self, batch: Batch, event: Event) -> int | None:
+        """UTC minus monotonic of the event's start; else of the newest start in the same boot of
+        the kernel, whose monotonic clock is the same."""
+        boot = (event.gateway, event.boot)
+        known = {**self._boots, **batch.boots}
+        if boot in known:
+            return known[boot]
+        kernel = kernel_boot(event.boot)
+        alike = [name for name in known if name[0] == boot[0] and kernel_boot(name[1]) == kernel]
+        return known[alike[-1]] if alike else None
 
     def _waited(self, batch: Batch, one: Waiting, offset: int | None) -> None:
         batch.done.append(one)

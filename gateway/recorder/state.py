@@ -109,6 +109,13 @@ class Waiting:
     event: str
 
 
+def kernel_boot(boot: str) -> str:
+    """The part of a start's name that all starts of ``control`` in one boot of the kernel have:
+    they share a monotonic clock, so what one of them knows of the time is true for all."""
+    kernel, _, started_ms = boot.rpartition("-")
+    return kernel if started_ms.isdecimal() and kernel else boot
+
+
 @dataclass(slots=True)
 class Ledger:
     """What is accounted for and not saved yet."""
@@ -277,10 +284,12 @@ class RecorderState:
     def waiting(
         self, boot: tuple[str, str] | None = None, before_ms: int | None = None
     ) -> list[Waiting]:
-        """Facts without a time: those of one (gateway, boot), those received before, or all."""
+        """Facts without a time: those of one gateway in one boot of its kernel
+        (:func:`kernel_boot`), those received before, or all."""
         where, values = "1", ()  # type: str, tuple[object, ...]
         if boot is not None:
-            where, values = "gateway = ? AND boot = ?", boot
+            where = "gateway = ? AND (boot = ? OR substr(boot, 1, ?) = ?)"
+            values = (*boot, len(boot[1]) + 1, f"{boot[1]}-")
         elif before_ms is not None:
             where, values = "received_ms < ?", (before_ms,)
         rows = self._db.execute(

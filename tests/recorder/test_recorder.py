@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import random
 
+import pytest
+
 from gateway.recorder.store import StoreDownError
 from gateway.recorder.subscribe import Connected
 from tests.recorder.conftest import T0, Bench, event
@@ -163,6 +165,34 @@ def test_a_fact_without_a_time_waits_for_its_clock_and_is_not_recorded_before(
         (T0 + 900, 2),
     }
     assert bench.recorded()["lanes"]["routine"] == 2
+
+
+@pytest.mark.parametrize("later", [False, True])
+def test_a_start_that_ended_before_its_time_was_known_has_that_of_its_kernels_boot(
+    bench: Bench, later: bool
+) -> None:
+    """Started twice within seconds, as an installation does: recording was red for a day."""
+    trusted = event(
+        2, kind="clock_trusted", subject="csg", data={"utc_offset_ms": T0}, utc_ms=T0 + 900,
+        mono_ms=900, boot="5f0c-ab-700",
+    )  # fmt: skip
+    first = event(1, utc_ms=None, mono_ms=500, boot="5f0c-ab-400")
+    for one in (trusted, first) if later else (first, trusted):
+        bench.broker.event(one)
+        bench.turn(1_500)
+    assert {(p.time_ms, p.fields["seq"]) for p in bench.store.points.values()} == {
+        (T0 + 500, 1),
+        (T0 + 900, 2),
+    }
+    assert bench.recorded()["lanes"]["routine"] == 2
+
+
+def test_another_boot_of_the_kernel_says_nothing_of_the_time(bench: Bench) -> None:
+    bench.broker.event(event(1, utc_ms=None, mono_ms=500, boot="5f0c-ab-400"))
+    bench.broker.event(event(2, utc_ms=T0 + 900, mono_ms=900, boot="5f0c-a-400"))
+    bench.turn(1_500)
+    assert bench.store.seqs() == [2]
+    assert bench.recorded()["lanes"]["routine"] == 0
 
 
 def test_a_fact_whose_time_nobody_learns_is_stored_a_day_later_and_says_so(bench: Bench) -> None:
