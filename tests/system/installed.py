@@ -134,7 +134,7 @@ class Gateway:
             **{"Content-Type": "application/json"},
         )
         assert status == 201, text
-        self.page.cookie = headers["set-cookie"].partition(";")[0]
+        self.page.cookie = headers["set-cookie"]
         found = re.search(r'"csrf":"([0-9a-f]+)"', text)
         assert found is not None, text
         return {"X-CSRF-Token": found[1]}

@@ -322,6 +322,9 @@ class Page:
             connection.request(method, path, data, sent)
             answer = connection.getresponse()
             found = {name.lower(): value for name, value in answer.getheaders()}
+            cookies = answer.headers.get_all("set-cookie", [])
+            if cookies:  # as a browser sends them back, all in one line
+                found["set-cookie"] = "; ".join(one.partition(";")[0] for one in cookies)
             return answer.status, found, answer.read().decode()
         except http.client.HTTPException as error:
             raise OSError(str(error)) from error
