@@ -21,6 +21,8 @@ from gateway.recorder.store import Rejected
 from gateway.wire import LAST_UTC_MS, PUBLISHED, Event, WireError, from_cloudevent, read_json
 
 UNKNOWN_KEPT_MS = 86_400_000
+OVER_EVERY_MS = 10_000
+"""So often at most it is looked whether the boot of what waits for its time is over."""
 """A fact whose time nobody ever learns is stored after this, at the time of its receipt."""
 _OCCUPIED_MOST = 20_000
 LEDGER_LAG_MS = 5_000
@@ -63,6 +65,9 @@ class Book:
         self.journals: dict[str, str] = state.journals()
         self._saved_journals = dict(self.journals)
         self._boots = state.boots()
+        self._newest: dict[Key, tuple[int, str]] = {}
+        """The highest number that has come of each lane, and the kernel's boot that it is of."""
+        self._over_looked_ms = 0
         self._waiting: dict[Key, set[int]] = {}
         for one in state.waiting():
             self._waiting.setdefault(one.key, set()).add(one.seq)
@@ -122,6 +127,8 @@ class Book:
         if self._has(batch, key, event.seq) and not again:
             return
         batch.numbers.setdefault(key, set()).add(event.seq)
+        if event.seq > self._newest.get(key, (0, ""))[0]:
+            self._newest[key] = event.seq, kernel_boot(event.boot)
         boot = (gateway, event.boot)
         told = event.data.get("utc_offset_ms") if event.kind == "clock_trusted" else None
         if isinstance(told, int) and abs(told) <= LAST_UTC_MS:
@@ -191,14 +198,7 @@ class Book:
         :param unknown_before_ms: facts without a time that were received before this are
             given the time of their receipt
         """
-        for boot, offset in batch.boots.items():
-            if boot not in self._boots:
-                for one in self._state.waiting(boot=(boot[0], kernel_boot(boot[1]))):
-                    self._waited(batch, one, offset)
-        if unknown_before_ms:
-            for one in self._state.waiting(before_ms=unknown_before_ms):
-                if one not in batch.done:
-                    self._waited(batch, one, None)
+        self._end_waits(batch, now_ms, unknown_before_ms)
         waited = {(one.key, one.seq) for one in batch.done}
         for key, event, topic, text in batch.events:
             if (key, event.seq) in waited:
@@ -215,6 +215,22 @@ class Book:
             known = self._known(key)
             seen[key] = known.seen = merged((*known.seen, *as_ranges(numbers)))
         self._save_stamps(batch, seen)
+
+    def _end_waits(self, batch: Batch, now_ms: int, unknown_before_ms: int) -> None:
+        """Take up what has waited for its time, and has it now or will never have it."""
+        for boot, offset in batch.boots.items():
+            if boot not in self._boots:
+                for one in self._state.waiting(boot=(boot[0], kernel_boot(boot[1]))):
+                    self._waited(batch, one, offset)
+        if unknown_before_ms:
+            for one in self._state.waiting(before_ms=unknown_before_ms):
+                if one not in batch.done:
+                    self._waited(batch, one, None)
+        if any(self._waiting.values()) and abs(now_ms - self._over_looked_ms) >= OVER_EVERY_MS:
+            self._over_looked_ms = now_ms
+            for one in self._state.waiting():
+                if one not in batch.done and self._is_over(one):
+                    self._waited(batch, one, None)
 
     def _save_stamps(self, batch: Batch, seen: dict[Key, tuple[Range, ...]]) -> None:
         if not batch.points:
@@ -241,6 +257,17 @@ class Book:
         kernel = kernel_boot(event.boot)
         alike = [name for name in known if name[0] == boot[0] and kernel_boot(name[1]) == kernel]
         return known[alike[-1]] if alike else None
+
+    def _is_over(self, one: Waiting) -> bool:
+        """Whether the kernel's boot of this fact is over and all that was told in it is here:
+        then nobody tells its time any more."""
+        kernel = kernel_boot(one.boot)
+        for lane in PUBLISHED:
+            key = Key(one.key.gateway, one.key.journal, lane)
+            seq, newest = self._newest.get(key, (0, kernel))
+            if newest == kernel or key not in self.lanes or self.lanes[key].lane.through < seq:
+                return False
+        return True
 
     def _waited(self, batch: Batch, one: Waiting, offset: int | None) -> None:
         batch.done.append(one)

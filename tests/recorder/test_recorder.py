@@ -195,6 +195,24 @@ def test_another_boot_of_the_kernel_says_nothing_of_the_time(bench: Bench) -> No
     assert bench.recorded()["lanes"]["routine"] == 0
 
 
+@pytest.mark.parametrize("missing", [False, True])
+def test_of_a_boot_that_is_over_nobody_tells_the_time_any_more(bench: Bench, missing: bool) -> None:
+    """Switched off before the time was known: recording was red for a day. While a fact of that
+    boot is missing, it may be the one that tells the time."""
+    bench.broker.event(event(1, utc_ms=None, mono_ms=500, boot="b1"))
+    bench.turn(1_500)
+    received_ms = bench.utc_ms
+    bench.broker.event(event(2, utc_ms=T0 + 900, mono_ms=900, boot="b2"))
+    urgent = 2 if missing else 1
+    bench.broker.event(event(urgent, lane="urgent", utc_ms=T0 + 950, mono_ms=950, boot="b2"))
+    bench.turn(1_500)
+    bench.turn(20_000)
+    assert bench.recorded()["lanes"]["routine"] == (0 if missing else 2)
+    found = [p for p in bench.store.points.values() if "time_known" in p.fields]
+    assert len(found) == (not missing)
+    assert all(abs(p.time_ms - received_ms) <= 1_500 for p in found)
+
+
 def test_a_fact_whose_time_nobody_learns_is_stored_a_day_later_and_says_so(bench: Bench) -> None:
     bench.broker.event(event(1, utc_ms=None))
     bench.turn()
