@@ -250,7 +250,7 @@ def test_a_store_that_is_slow_or_answers_429_and_5xx_gets_everything_but_what_it
 
     broker = Mosquitto(tmp_path)
     with troubled() as (port, lines):
-        link, record = roles(tmp_path, broker, f"{scheme}://127.0.0.1:{port}/portier/portier")
+        link, record = roles(tmp_path, broker, f"{scheme}://127.0.0.1:{port}/portier")
         with running(broker, link, record):
             with Stream(control) as stream:
                 stream.more(150)
