@@ -170,7 +170,7 @@ def _reload(options: Options, settings: Settings, left_out: tuple[str, ...]) -> 
         return Reload("the configuration has not changed", settings.digest)
     cached = new.cached
     text = "the new configuration takes over"
-    return Reload(text, cached.digest, restart=True, plan=cached.plan)
+    return Reload(text, cached.digest, plan=cached.plan)
 
 
 def _edit(options: Options, clock: Clock, asked: Mapping[str, object]) -> Mapping[str, object]:

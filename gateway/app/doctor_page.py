@@ -10,15 +10,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.app import roles
+from gateway.app import readiness, roles
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.settings.model import Settings
 from gateway.settings.model_link import Tls
 
 WITHIN_S = 3.0
 LEAST_DAYS = 14
-ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - connected to
-"""What to connect to where the page listens on every address."""
 
 
 def page(settings: Settings, config: Path) -> Iterator[Finding]:
@@ -32,7 +30,7 @@ def page(settings: Settings, config: Path) -> Iterator[Finding]:
     except roles.RoleError as error:
         yield no(f"page: {error}", "correct PORT= in the environment")
         return
-    host = ANY.get(web.host, web.host)
+    host = readiness.here(web.host)
     where = f"{web.host}:{port}"
     context = None
     if web.tls is not None:

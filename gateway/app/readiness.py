@@ -145,7 +145,7 @@ _REPORTED: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
 }
 
 
-def _here(host: str) -> str:
+def here(host: str) -> str:
     """Where to reach a server of this machine that listens on ``host``."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not to bind
 
@@ -157,10 +157,10 @@ def _page(host: str, port: int, *, tls: bool) -> str:
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # it is on this machine
         connection = http.client.HTTPSConnection(
-            _here(host), port, timeout=ANSWER_S, context=context
+            here(host), port, timeout=ANSWER_S, context=context
         )
     else:
-        connection = http.client.HTTPConnection(_here(host), port, timeout=ANSWER_S)
+        connection = http.client.HTTPConnection(here(host), port, timeout=ANSWER_S)
     try:
         connection.request("GET", "/health/ready")
         answer = connection.getresponse()

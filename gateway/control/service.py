@@ -397,7 +397,7 @@ class Service:
             outcome = "refused" if found.problems else "accepted"
             detail = "\n".join(found.problems)[:2000]
             self._controller.audit(AuditEntry(by, "reload", found.digest, outcome, now, detail))
-            if found.restart:
+            if found.plan is not None:
                 self._controller.fact("configuration_changed", {"digest": found.digest, "by": by})
                 self._controller.stop(RELOAD)
 
@@ -431,7 +431,7 @@ def _remedy(state: Path, error: OSError) -> str:
 
 def _unless_deserting(found: Reload, building: Building) -> Reload:
     """A configuration without the room of a standing call is refused: nothing could end it."""
-    if not found.restart or found.plan is None:
+    if found.plan is None:
         return found
     problems = tuple(
         f"rooms: {room}: an emergency call stands there, and the new configuration has no such "
@@ -450,6 +450,5 @@ class Reload:
     text: str
     digest: str = ""
     problems: tuple[str, ...] = ()
-    restart: bool = False
     plan: BuildingPlan | None = None
-    """The building that would take over."""
+    """The building that takes over; ``None``: the old one stays."""

@@ -86,13 +86,8 @@ def duration(raw: Raw, key: str) -> int:
 
 def pairs(raw: Raw, key: str, most: int) -> tuple[tuple[str, str], ...]:
     """A list of at most ``most`` pairs of texts; absent: none."""
-    value = raw.get(key)
-    if value is None:
-        return ()
-    if not isinstance(value, list) or len(value) > most:
-        raise wrong(raw, key, f"a list of at most {most} pairs")
     found = []
-    for one in value:
+    for one in _listed(raw, key, most):
         match one:
             case [str(first), str(second)]:
                 found.append((first[:MAX_TEXT], second[:MAX_TEXT]))
@@ -103,19 +98,23 @@ def pairs(raw: Raw, key: str, most: int) -> tuple[tuple[str, str], ...]:
 
 def numbered(raw: Raw, key: str, most: int) -> tuple[tuple[str, int], ...]:
     """A list of at most ``most`` pairs of a text and a number from 0; absent: none."""
-    value = raw.get(key)
-    if value is None:
-        return ()
-    if not isinstance(value, list) or len(value) > most:
-        raise wrong(raw, key, f"a list of at most {most} pairs")
     found = []
-    for one in value:
+    for one in _listed(raw, key, most):
         match one:
             case [str(name), int(number)] if type(number) is int and 0 <= number < 2**53:
                 found.append((name[:MAX_TEXT], number))
             case _:
                 raise wrong(raw, key, "pairs of a text and a number")
     return tuple(found)
+
+
+def _listed(raw: Raw, key: str, most: int) -> list[Json]:
+    value = raw.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list) or len(value) > most:
+        raise wrong(raw, key, f"a list of at most {most} pairs")
+    return value
 
 
 def maybe(raw: Raw, key: str, read: Callable[[Raw, str], int]) -> int | None:

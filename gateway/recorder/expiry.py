@@ -10,13 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from gateway.core.clock import AHEAD_MS, JUMP_MS, SETTLE_MS
 from gateway.core.facts import KINDS
 
 SWEEP_EVERY_MS = 86_400_000
-GOES_ON_MS = 7 * 86_400_000
-"""A clock that is at most this far after the last sweep goes on from it."""
-SETTLES_MS = 86_400_000
-STEP_MS = 3_600_000
 
 
 def life_ms(kind: str, lives_ms: Mapping[str, int]) -> int | None:
@@ -26,7 +23,7 @@ def life_ms(kind: str, lives_ms: Mapping[str, int]) -> int | None:
 
 
 @dataclass(slots=True)
-class SettledClock:
+class SweepClock:
     """Whether the clock of this machine may be believed. ``mark_utc_ms``: of the last sweep."""
 
     mark_utc_ms: int | None
@@ -38,9 +35,9 @@ class SettledClock:
         offset_ms = utc_ms - now_ms
         if self.offset_ms is None:
             self.offset_ms, self.since_ms = offset_ms, now_ms
-        elif abs(offset_ms - self.offset_ms) > STEP_MS:
+        elif abs(offset_ms - self.offset_ms) > JUMP_MS:
             # it was wrong before or is now: nothing is known from the sweep before, either
             self.offset_ms, self.since_ms, self.mark_utc_ms = offset_ms, now_ms, None
-        if now_ms - self.since_ms >= SETTLES_MS:
+        if now_ms - self.since_ms >= SETTLE_MS:
             return True
-        return self.mark_utc_ms is not None and 0 <= utc_ms - self.mark_utc_ms <= GOES_ON_MS
+        return self.mark_utc_ms is not None and 0 <= utc_ms - self.mark_utc_ms <= AHEAD_MS

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gateway.journal.schema import DAMAGED
-from gateway.recorder.expiry import SWEEP_EVERY_MS, SettledClock, life_ms
+from gateway.recorder.expiry import SWEEP_EVERY_MS, SweepClock, life_ms
 from gateway.recorder.points import Point, Series, probe_point
 from gateway.recorder.store import BadPointsError, Rejected, StoreDownError, bisect, nothing
 
@@ -54,7 +54,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, lives_ms: Mapping[str, int] | None = None) -> None:
         self._lives_ms = dict(lives_ms or {})
-        self._clock: SettledClock | None = None
+        self._clock: SweepClock | None = None
         self._sweep: Iterator[None] | None = None
         self._next_sweep_ms = 0
         self.between: Callable[[], None] = nothing
@@ -151,7 +151,7 @@ class SqliteStore:
             db = self._open()
             if self._clock is None:
                 row = db.execute("SELECT value FROM meta WHERE name = 'swept_utc_ms'").fetchone()
-                self._clock = SettledClock(int(row[0]) if row else None)
+                self._clock = SweepClock(int(row[0]) if row else None)
             if not self._clock.settled(now_ms, utc_ms):
                 self._sweep, self._next_sweep_ms = None, now_ms + UNSETTLED_AGAIN_MS
                 return

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.core.clock import SETTLE_MS
 from gateway.recorder import sqlite as module
-from gateway.recorder.expiry import SETTLES_MS, SWEEP_EVERY_MS, life_ms
+from gateway.recorder.expiry import SWEEP_EVERY_MS, life_ms
 from gateway.recorder.points import Point
 from gateway.recorder.sqlite import SqliteStore
 from gateway.recorder.store import StoreDownError
@@ -48,7 +49,7 @@ class Swept:
     def settle(self) -> None:
         """A day without a step of the clock."""
         self.steps(1)
-        self.pass_(SETTLES_MS)
+        self.pass_(SETTLE_MS)
 
     def pass_(self, ms: int) -> None:
         self.now_ms += ms
