@@ -102,7 +102,7 @@ def test_a_reply_names_the_fact_that_answers_it(desk: Desk) -> None:
         Fact("door_request", "front", 2, {"outcome": "accepted", "command": "c-1"}),
         replies=(Reply("c-1", "accepted"), Reply("c-2", "refused", "limit")),
     )
-    desk.until(lambda: any(c.replies for c in desk.commits))
+    desk.until(lambda: sum(len(c.replies) for c in desk.commits) == 2)
     journal = read(desk.path).journal_id()
     assert [pair for c in desk.commits for pair in c.replies] == [
         (Reply("c-1", "accepted"), f"gw/{journal}/urgent/1"),
