@@ -459,9 +459,13 @@ class _Wanted:
         before = min(before, head)
         if self._by_time:
             known = boots(db)
+            wanted = self._spans(known)
+            ids = [boot for boot, _, _ in wanted]
+            ends = {min(ids), max(ids)} if ids else set()  # rows are in the order of their boots
             spans = [
                 _row_bounds(db, known, known[boot], low, high)
-                for boot, low, high in self._spans(known)
+                for boot, low, high in wanted
+                if boot in ends
             ]
             after = max(after, min((low for low, _ in spans), default=before) - 1)
             before = min(before, max((high for _, high in spans), default=0) + 1)
