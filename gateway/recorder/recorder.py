@@ -159,20 +159,20 @@ class Recorder:
         chores = now_ms - self._chores_ms >= CHORES_MS
         if chores:
             self._chores_ms = now_ms
-            chores = self._clock.is_settled(now_ms, utc_ms)
-        if chores:
+        settled = self._clock.is_settled(now_ms, utc_ms)
+        if chores and settled:
             if self._clock.due(utc_ms):
                 self._state.set_meta(SETTLED, str(utc_ms))
             self._state.forget_old(utc_ms)
         self._book.prepare(
-            batch, utc_ms, unknown_before_ms=utc_ms - UNKNOWN_KEPT_MS if chores else 0
+            batch, utc_ms, unknown_before_ms=utc_ms - UNKNOWN_KEPT_MS if chores and settled else 0
         )
         if not self._write(batch, stop):
             return
         self._broker.acknowledge(messages)
         self._book.save_if_due(self._utc_ms())
         self._look_aside(stop)
-        self._expire()
+        self._expire(now_ms, utc_ms if settled else None)
         self._ask()
         self._say()
 
@@ -351,12 +351,12 @@ class Recorder:
         self._book.commit(batch, self._utc_ms(), calm=len(batch.events) < CALM_MOST)
         return True
 
-    def _expire(self) -> None:
+    def _expire(self, now_ms: int, settled_utc_ms: int | None) -> None:
         """One step of removing what has outlived its class, in a store that we clean ourselves."""
         expire = getattr(self._store, "expire", None)
         if expire is not None:
             try:
-                expire(self._now_ms(), self._utc_ms())
+                expire(now_ms, settled_utc_ms)
             except StoreDownError as down:  # what is written next meets the same, and waits
                 log.error("cannot remove what is over yet", reason=down.reason)
 

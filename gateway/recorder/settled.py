@@ -2,7 +2,8 @@
 
 A recorder runs beside a gateway or on a server, without ``control`` to ask. So it watches the clock
 itself: after a step of more than an hour, or where the first time of a start does not follow the
-last settled one, nothing is deleted for a day of running.
+last settled one, nothing is deleted for a day of running. The same where no settled time has been
+saved yet. The ledger and the sweep of the store both ask here.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class SettledClock:
         offset_ms = utc_ms - now_ms
         if self._offset_ms is None:
             saved = self._saved_utc_ms
-            follows = saved is None or -SAME_MS <= utc_ms - saved <= AHEAD_MS
+            follows = saved is not None and -SAME_MS <= utc_ms - saved <= AHEAD_MS
             self._offset_ms, self._doubt_ms = offset_ms, None if follows else now_ms
         elif abs(offset_ms - self._offset_ms) > JUMP_MS:
             self._offset_ms, self._doubt_ms = offset_ms, now_ms

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from gateway.journal.schema import DAMAGED
-from gateway.recorder.expiry import SWEEP_EVERY_MS, SweepClock, life_ms
+from gateway.recorder.expiry import SWEEP_EVERY_MS, life_ms
 from gateway.recorder.points import Point, Series, probe_point
 from gateway.recorder.store import BadPointsError, Rejected, StoreDownError, bisect, nothing
 
@@ -40,9 +40,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 LOOKED_AT = 2_000
 """Points of one step of a sweep; at most so many are removed in one transaction."""
-UNSETTLED_AGAIN_MS = 600_000
-MARK_AGAIN_MS = 3 * 86_400_000
-"""The time of a sweep is written at least this often, and with whatever is removed."""
+AFTER_ERROR_MS = 600_000
 
 
 class SqliteStore:
@@ -54,7 +52,6 @@ class SqliteStore:
 
     def __init__(self, path: Path, lives_ms: Mapping[str, int] | None = None) -> None:
         self._lives_ms = dict(lives_ms or {})
-        self._clock: SweepClock | None = None
         self._sweep: Iterator[None] | None = None
         self._next_sweep_ms = 0
         self.between: Callable[[], None] = nothing
@@ -139,29 +136,27 @@ class SqliteStore:
 
     # --- lives
 
-    def expire(self, now_ms: int, utc_ms: int) -> None:
+    def expire(self, now_ms: int, utc_ms: int | None) -> None:
         """One step of removing what is over: once a day all points are looked at, some in each
-        step. Writes only where something is over. ``now_ms``: monotonic.
+        step. Writes only where something is over. ``now_ms``: monotonic; ``utc_ms``: ``None`` while
+        the clock is in doubt, which ends a sweep that was under way.
 
         :raises StoreDownError: the file cannot be used
         """
+        if utc_ms is None:
+            self._sweep = None
+            return
         if not self._lives_ms or (self._sweep is None and now_ms < self._next_sweep_ms):
             return
         try:
             db = self._open()
-            if self._clock is None:
-                row = db.execute("SELECT value FROM meta WHERE name = 'swept_utc_ms'").fetchone()
-                self._clock = SweepClock(int(row[0]) if row else None)
-            if not self._clock.settled(now_ms, utc_ms):
-                self._sweep, self._next_sweep_ms = None, now_ms + UNSETTLED_AGAIN_MS
-                return
             if self._sweep is None:
                 self._sweep = self._swept(db, utc_ms)
             next(self._sweep)
         except StopIteration:
             self._sweep, self._next_sweep_ms = None, now_ms + SWEEP_EVERY_MS
         except sqlite3.Error as error:
-            self._next_sweep_ms = now_ms + UNSETTLED_AGAIN_MS
+            self._next_sweep_ms = now_ms + AFTER_ERROR_MS
             self.close()
             raise StoreDownError(f"sqlite: {error}") from error
 
@@ -173,7 +168,6 @@ class SqliteStore:
             if (life := life_ms(kind, self._lives_ms)) is not None
         }
         by_time = self._is_by_time(db)
-        removed = False
         # One range over all series, or, in files of before, one of each series.
         for only in [None] if by_time else sorted(ends):
             last = max(ends.values(), default=0) if only is None else ends[only]
@@ -189,25 +183,13 @@ class SqliteStore:
                 ).fetchall()
                 over = [(ms, number) for ms, number in rows if ms < ends.get(number, ms)]
                 if over:
-                    removed = True
-                    self._remove(db, over, utc_ms)
+                    db.execute("BEGIN IMMEDIATE")
+                    db.executemany("DELETE FROM points WHERE time_ms = ? AND series = ?", over)
+                    db.execute("COMMIT")
                 yield
                 if len(rows) < LOOKED_AT:
                     break
                 at = rows[-1]
-        mark = self._clock.mark_utc_ms if self._clock is not None else None
-        if not removed and (mark is None or utc_ms - mark >= MARK_AGAIN_MS):
-            self._remove(db, [], utc_ms)
-
-    def _remove(
-        self, db: sqlite3.Connection, points: Sequence[tuple[int, int]], utc_ms: int
-    ) -> None:
-        db.execute("BEGIN IMMEDIATE")
-        db.executemany("DELETE FROM points WHERE time_ms = ? AND series = ?", points)
-        db.execute("INSERT OR REPLACE INTO meta VALUES ('swept_utc_ms', ?)", (str(utc_ms),))
-        db.execute("COMMIT")
-        if self._clock is not None:
-            self._clock.mark_utc_ms = utc_ms
 
     @staticmethod
     def _is_by_time(db: sqlite3.Connection) -> bool:

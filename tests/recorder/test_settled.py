@@ -14,9 +14,16 @@ YEAR_MS = 365 * DAY_MS
 MINUTE_MS = 60_000
 
 
+def test_without_a_saved_time_the_first_day_is_in_doubt() -> None:
+    clock = SettledClock(None)
+    assert not clock.is_settled(5, UTC_MS)
+    assert not clock.is_settled(5 + DAY_MS - 1, UTC_MS + DAY_MS - 1)
+    assert clock.is_settled(5 + DAY_MS, UTC_MS + DAY_MS)
+
+
 def test_a_clock_that_steps_is_in_doubt_for_a_day() -> None:
     for step_ms in (HOUR_MS + 1, -HOUR_MS - 1, 10 * YEAR_MS, -10 * YEAR_MS):
-        clock = SettledClock(None)
+        clock = SettledClock(UTC_MS)
         assert clock.is_settled(0, UTC_MS)
         assert clock.is_settled(1_000, UTC_MS + 1_000 + HOUR_MS)
         assert not clock.is_settled(2_000, UTC_MS + 2_000 + step_ms)
@@ -25,7 +32,7 @@ def test_a_clock_that_steps_is_in_doubt_for_a_day() -> None:
 
 
 def test_another_step_lets_the_day_begin_again() -> None:
-    clock = SettledClock(None)
+    clock = SettledClock(UTC_MS)
     assert clock.is_settled(0, UTC_MS)
     assert not clock.is_settled(1, UTC_MS + YEAR_MS)
     assert not clock.is_settled(DAY_MS, UTC_MS + DAY_MS)
@@ -40,7 +47,6 @@ def test_the_first_time_of_a_start_has_to_follow_the_last_settled_one() -> None:
 
 def test_the_settled_time_is_saved_once_a_day() -> None:
     clock = SettledClock(None)
-    assert clock.is_settled(0, UTC_MS)
     assert clock.due(UTC_MS)
     assert not clock.due(UTC_MS + SAVE_EVERY_MS - 1)
     assert clock.due(UTC_MS + SAVE_EVERY_MS)
@@ -53,19 +59,38 @@ def test_a_clock_that_settled_far_back_is_saved_although_it_lies_before() -> Non
     assert clock.due(UTC_MS - YEAR_MS + DAY_MS)
 
 
-def test_the_recorder_keeps_its_ledger_and_what_was_set_aside_while_the_clock_is_in_doubt(
+def test_ledger_and_store_are_cleaned_by_the_same_clock_and_not_while_it_is_in_doubt(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deleted: list[int] = []
+    swept: list[int | None] = []
     monkeypatch.setattr(bench.state, "forget_old", deleted.append)
-    bench.turn(MINUTE_MS)
-    assert deleted == [bench.utc_ms]
+    bench.store.expire = lambda now_ms, utc_ms: swept.append(utc_ms)  # type: ignore[attr-defined]
+
+    def cleans(ms: int) -> bool:
+        deleted.clear(), swept.clear()
+        bench.turn(ms)
+        assert deleted == [one for one in swept if one is not None]
+        return deleted == [bench.utc_ms]
+
+    assert not cleans(MINUTE_MS)  # no time has been saved yet
+    assert cleans(DAY_MS)
+    bench.again()
+    assert cleans(MINUTE_MS)  # follows the saved one
     bench.utc_ms += 10 * YEAR_MS
-    bench.turn(MINUTE_MS)
-    bench.turn(MINUTE_MS)
-    assert len(deleted) == 1
+    assert not cleans(MINUTE_MS)
+    assert not cleans(MINUTE_MS)
     bench.again()  # a start of the recorder settles nothing
-    bench.turn(MINUTE_MS)
-    assert len(deleted) == 1
+    assert not cleans(MINUTE_MS)
+    assert cleans(DAY_MS)
+
+
+def test_a_step_between_two_looks_at_the_ledger_stops_the_sweep_at_once(bench: Bench) -> None:
+    swept: list[int | None] = []
+    bench.store.expire = lambda now_ms, utc_ms: swept.append(utc_ms)  # type: ignore[attr-defined]
+    bench.turn()
     bench.turn(DAY_MS)
-    assert deleted[1:] == [bench.utc_ms]
+    assert swept == [None, bench.utc_ms]
+    bench.utc_ms += YEAR_MS
+    bench.turn(1_000)
+    assert swept[2:] == [None]
