@@ -162,17 +162,17 @@ def clock(settings: Settings, shown: Mapping[str, Any] | None) -> Iterator[Findi
     if settings.gateway.bench:
         yield not_configured("clock: a bench trusts its own")
         return
-    from gateway.panel.time_service import TIMESYNC_MARK, kernel_synchronized
+    from gateway.panel.time_service import kernel_synchronized, trusted
 
     kernel = kernel_synchronized()
     service = _timedatectl()
-    marked = False
-    with contextlib.suppress(OSError):
-        marked = TIMESYNC_MARK.exists()
     now = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime())
     said = f"kernel: {_words(kernel)}; timedatectl: {service or 'no answer'}; it is {now} UTC"
-    remedy = "sudo timedatectl set-ntp true; is UDP port 123 open to a time server?"
-    good = kernel is True or marked
+    remedy = (
+        "sudo timedatectl set-ntp true; is UDP port 123 open to a time server?"
+        " chrony needs the line rtcsync in its configuration"
+    )
+    good = trusted() is True
     if good:
         yield yes("clock: synchronised", said)
     elif kernel is None and not service:

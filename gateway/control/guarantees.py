@@ -622,12 +622,14 @@ GUARANTEES: tuple[Guarantee, ...] = (
     Guarantee(
         "clock",
         "The time of day is right.",
-        "The report of the time service, passed on by `link`; a bench has its own clock.",
+        "The kernel's flag, which every time service sets and which lapses about 9 h after"
+        " its last synchronisation; `link`, `web` and `notify` read it every 10 s. A bench has its"
+        " own clock.",
         CLOCK_VOID_MS,
         "60 s",
         "clock_unwatched",
-        {"clock_untrusted": "the time service does not trust the clock, or nobody has asked it"},
-        {"clock_unwatched": "the time service was not asked for 60 s"},
+        {"clock_untrusted": "no time service keeps the clock, or nobody has asked"},
+        {"clock_unwatched": "the kernel was not asked for 60 s"},
         _clock,
     ),
 )

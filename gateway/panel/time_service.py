@@ -1,9 +1,11 @@
-"""Whether the wall clock is to be trusted, by the time service's own mark.
+"""Whether the wall clock is to be trusted, by the kernel's own flag.
 
-systemd-timesyncd creates a file when it has set the clock; the kernel keeps a flag that
-every time service clears (chrony, ntpd, timesyncd). One of them says yes: trusted. Reading
-the flag changes nothing and needs no right, but the sandbox of ``control`` forbids the call:
-so the roles that have a network make it, and report it over the panel.
+Every time service (systemd-timesyncd, chrony, ntpd) clears the flag STA_UNSYNC with each
+synchronisation, and the kernel sets it again when none has come for about 9 hours (``maxerror``
+grows by 500 ppm, and 16 s is its limit). Reading the flag needs no right. The units of the roles
+that have a network allow the call, for reading only; that of ``control`` does not, so they report
+it over the panel. Where the kernel cannot be asked (some containers), the file is looked at that
+systemd-timesyncd touches with each synchronisation, with the same age.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ TIMESYNC_MARK = Path("/run/systemd/timesync/synchronized")
 _TIME_ERROR = 5
 _STA_UNSYNC = 0x40
 _TIMEX_BYTES = 208
+MARK_VOID_S = 16 / 500e-6
+"""The kernel's own age of a synchronisation, 32,000 s."""
 
 
 def kernel_synchronized() -> bool | None:
@@ -35,14 +39,17 @@ def kernel_synchronized() -> bool | None:
     return state != _TIME_ERROR and not status & _STA_UNSYNC
 
 
-def trusted(mark: Path = TIMESYNC_MARK) -> bool | None:
-    """Whether a time service says that the clock is right; ``None``: it cannot be asked."""
+def trusted(mark: Path | None = None) -> bool | None:
+    """Whether a time service has said lately that the clock is right; ``None``: neither the kernel
+    nor the mark can be asked."""
+    synchronized = kernel_synchronized()
+    if synchronized is not None:
+        return synchronized
     try:
-        if mark.exists():
-            return True
+        age_s = time.time() - (mark or TIMESYNC_MARK).stat().st_mtime
     except OSError:
-        pass  # no right to look: the kernel's flag remains
-    return kernel_synchronized()
+        return None
+    return -1 <= age_s <= MARK_VOID_S
 
 
 def report(trusted: bool) -> dict[str, object]:

@@ -67,6 +67,15 @@ def test_the_others_have_no_devices(unit: str) -> None:
     assert settings(unit)["PrivateDevices"] == "yes"
 
 
+@pytest.mark.parametrize("role", ["link", "notify", "web"])
+def test_those_who_report_the_clock_may_read_its_flag_and_cannot_set_it(role: str) -> None:
+    unit = settings(f"portier-{role}.service")
+    assert unit["SystemCallFilter"] == "adjtimex"
+    assert "ProtectClock" not in unit, "it forbids reading, too"
+    assert unit["CapabilityBoundingSet"] == unit["AmbientCapabilities"] == ""
+    assert unit["DevicePolicy"] == "closed"
+
+
 @pytest.mark.parametrize("unit", [name for name in LIMITS if "corrected" not in name])
 def test_a_refused_configuration_is_not_tried_again_and_again(unit: str) -> None:
     assert "78" in settings(unit)["RestartPreventExitStatus"].split()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -132,17 +134,35 @@ def test_a_name_cannot_become_a_wildcard() -> None:
     assert TOPICS.inside("portier/csg2/replay/main") == ()
 
 
-def test_the_clock_is_trusted_by_the_mark_of_the_time_service(tmp_path: Path, mocker: Any) -> None:
+def test_the_clock_is_trusted_as_the_kernel_says_and_not_by_an_old_mark(
+    tmp_path: Path, mocker: Any
+) -> None:
     kernel = mocker.patch.object(time_service, "kernel_synchronized", return_value=False)
     mark = tmp_path / "synchronized"
-    assert time_service.trusted(mark) is False
     mark.touch()
-    assert time_service.trusted(mark) is True
+    assert time_service.trusted(mark) is False  # the kernel knows how long ago that was
     mark.unlink()
     kernel.return_value = True
     assert time_service.trusted(mark) is True
-    kernel.return_value = None  # no right to ask
+    kernel.return_value = None  # it cannot be asked
     assert time_service.trusted(mark) is None
+
+
+def test_where_the_kernel_cannot_be_asked_a_mark_is_valid_for_as_long_as_its_flag(
+    tmp_path: Path, mocker: Any
+) -> None:
+    mocker.patch.object(time_service, "kernel_synchronized", return_value=None)
+    mark = tmp_path / "synchronized"
+    mark.touch()
+    for age_s, is_trusted in (
+        (0, True),
+        (time_service.MARK_VOID_S - 60, True),
+        (time_service.MARK_VOID_S + 60, False),
+        (-3600, False),  # the clock was put back since
+    ):
+        at_s = time.time() - age_s
+        os.utime(mark, (at_s, at_s))
+        assert time_service.trusted(mark) is is_trusted, age_s
 
 
 def test_the_kernels_flag_is_read_and_changes_nothing() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.panel import time_service
 from tests.system.installed import RUNNING, Gateway
 from tests.system.machine import until
 
@@ -21,6 +22,19 @@ def test_the_clock_of_the_host_cannot_be_set(gateway: Gateway) -> None:
     done = gateway.machine.run("date", "-s", "2030-01-01")
     assert done.status != 0
     assert "2030" not in gateway.machine.ok("date")
+
+
+def test_the_units_as_shipped_may_read_whether_the_kernels_clock_is_kept(gateway: Gateway) -> None:
+    """The container has the clock, and its flag, of the machine that the tests run on."""
+    kept = time_service.kernel_synchronized()
+    assert kept is not None
+    until(
+        lambda: gateway.snapshot()["guarantees"]["clock"]["reason"] != "clock_unwatched",
+        what="link has read the flag",
+    )
+    found = gateway.snapshot()["guarantees"]["clock"]
+    assert (found["value"], found["reason"]) == (("yes", "") if kept else ("no", "clock_untrusted"))
+    assert found["at"] is not None
 
 
 def test_steps_of_the_clock_stop_nothing(gateway: Gateway) -> None:
