@@ -142,6 +142,7 @@ def _told_of(plan: BuildingPlan, alarm: Alarm) -> dict[str, Json]:
         "name": _name(plan, alarm.subject),
         "severity": alarm.severity,
         "detail": alarm.detail,
+        "raised_utc_ms": alarm.raised_utc_ms,
     }
 
 

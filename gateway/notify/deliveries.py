@@ -108,9 +108,8 @@ class Deliveries:
             self._end_hanging(now)
             self._number += 1
             number = self._number
-            packet = json.dumps(
-                {"number": number, "do": do, "address": address, **more}, ensure_ascii=False
-            ).encode("utf-8", "replace")
+            request = {"number": number, "do": do, "address": address, "until_s": now + WITHIN_S}
+            packet = json.dumps({**request, **more}, ensure_ascii=False).encode("utf-8", "replace")
             try:
                 self._packet(number, packet, now, done)
             except BlockingIOError:

@@ -131,7 +131,7 @@ class DeliveryProcess:
         if len(self._waiting) >= WAITING_MOST:
             self._answer(number, "busy")
         else:
-            until = time.monotonic() + self.within_s
+            until = min(time.monotonic() + self.within_s, request["until_s"])
             self._waiting.append(_Delivery(number, address, packet, until))
         return True
 
@@ -242,7 +242,10 @@ def _child(server: DeliveryProcess, sock: socket.socket, others: list[socket.soc
         if packet:
             # The kernel ends it a second later if the parent could not.
             signal.setitimer(signal.ITIMER_REAL, server.within_s + 1.0)
-            sock.send(f".{server.work(json.loads(packet))}"[:LONGEST_REASON].encode())
+            request = json.loads(packet)
+            late = request["until_s"] < time.monotonic()  # it was stopped, with its parent
+            reason = "timeout" if late else server.work(request)
+            sock.send(f".{reason}"[:LONGEST_REASON].encode())
             status = 0
     finally:
         os._exit(status)

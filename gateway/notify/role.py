@@ -28,7 +28,11 @@ GIVE_UP_S = 10.0
 """After this time a delivery is answered for, whatever the process that has it does."""
 ANSWER_KEPT_S = 15.0
 """An answer that cannot be given is tried so long; after that ``control`` has gone on."""
+CONTROL_WAITS_S = 15.0
+"""``control`` has gone on by then, and sends what is still wanted again: a message that has waited
+longer, because this process stood still, is not handed over."""
 WAIT_S = 0.5
+"""How often is looked whether ``control`` is back, while something is to be said to it."""
 ALIVE_EVERY_S = 10.0
 """How often ``control`` is told that this loop turns, and which addresses cannot be read."""
 
@@ -77,11 +81,20 @@ class Notify:
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop."""
+
+        def wake() -> None:
+            stop.wait()
+            self.inbox.put(None)
+
+        threading.Thread(target=wake, name="stop", daemon=True).start()
         while not stop.is_set():
             self.turn()
 
-    def turn(self, wait_s: float = WAIT_S) -> None:
-        """Take in one thing, give up what hangs, answer what is not answered."""
+    def turn(self, wait_s: float | None = None) -> None:
+        """Take in one thing, give up what hangs, answer what is not answered. ``wait_s``: until
+        the next of these is due, where it is not said."""
+        if wait_s is None:
+            wait_s = max(0.0, self._due() - self.clock())
         try:
             item = self.inbox.get(timeout=wait_s)
         except queue.Empty:
@@ -108,6 +121,16 @@ class Notify:
         ):
             self._alive_at = now
 
+    def _due(self) -> float:
+        now = self.clock()
+        if self._unanswered or not self.panel.connected:
+            return now + WAIT_S
+        return min(
+            max(self._alive_at + ALIVE_EVERY_S, now),
+            max(self._clock_at + REPORT_EVERY_S, now),
+            *(until for _, until in self._under_way.values()),
+        )
+
     def _broken(self) -> list[list[str | int]]:
         """The channels whose address cannot be read now: no message can go there."""
         found: list[list[str | int]] = []
@@ -131,6 +154,10 @@ class Notify:
 
     def _begin(self, message: Mapping[str, Any]) -> None:
         delivery, receiver = str(message["delivery"]), str(message["receiver"])
+        at_ms = message.get("monotonic_ms")
+        if isinstance(at_ms, int) and self.clock() - at_ms / 1000 > CONTROL_WAITS_S:
+            self._answer(delivery, "timeout")
+            return
         address = self._address(receiver, int(message["channel"]))
         if not address:
             self._answer(delivery, "address")
@@ -164,7 +191,7 @@ class Notify:
             within_ms = data.get("confirm_within_ms")
             life_s = within_ms / 1000 if isinstance(within_ms, int) else LIFE_S
             link = self._link(message, receiver, "test", now_s + life_s)
-        return texts.build(self.house, kind, data, now_utc_ms=int(now_s * 1000), link=link)
+        return texts.build(self.house, kind, data, link=link)
 
     def _link(
         self, message: Mapping[str, Any], receiver: str, kind: Kind, expires_s: float

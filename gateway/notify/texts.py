@@ -56,7 +56,6 @@ def build(
     kind: str,
     data: Mapping[str, Any],
     *,
-    now_utc_ms: int,
     link: str | None = None,
     by_hand: bool = False,
 ) -> Text:
@@ -72,7 +71,7 @@ def build(
         elif kind == "summary":
             parts.append(said.summary(data))
         else:
-            parts.append(said.alarm(kind, data, now_utc_ms))
+            parts.append(said.alarm(kind, data))
     title = f"{parts[0].title} – {house.name}"
     return Text(title, BETWEEN.join(part.body for part in parts))
 
@@ -123,14 +122,15 @@ class _Said:
         lines.append(words["todo"])
         return Text(words["title"], "\n".join([*lines, *self.more()]))
 
-    def alarm(self, kind: str, data: Mapping[str, Any], now_utc_ms: int) -> Text:
+    def alarm(self, kind: str, data: Mapping[str, Any]) -> Text:
         general = self.words["words"]
         what = self.what(kind, str(data.get("name", "")))
         lines = [what]
         if data.get("detail") and kind not in DISCREET:
             lines.append(general["detail"].format(detail=data["detail"]))
-        if kind not in DISCREET:
-            lines.append(general["since"].format(time=self.time(now_utc_ms)))
+        raised = data.get("raised_utc_ms")
+        if isinstance(raised, int) and kind not in DISCREET:
+            lines.append(general["since"].format(time=self.time(raised)))
         todo = self.words["alarm"].get(kind, {}).get("todo")
         lines += [todo] if todo else []
         severity = self.words["severity"].get(data.get("severity"), "")

@@ -263,7 +263,8 @@ class Server:
 
     def send(self, message: Send) -> None:
         """Hand a message to ``notify``; where that is away it has failed at once."""
-        self._note(lambda: self._hand_over(message))
+        at_ms = time.monotonic_ns() // 1_000_000
+        self._note(lambda: self._hand_over(message, at_ms))
 
     def _note(self, note: Callable[[], None]) -> None:
         self._notes.put(note)
@@ -533,7 +534,7 @@ class Server:
             ),
         )
 
-    def _hand_over(self, message: Send) -> None:
+    def _hand_over(self, message: Send, at_ms: int) -> None:
         line = encode(
             {
                 "type": "send",
@@ -543,6 +544,7 @@ class Server:
                 "kind": message.kind,
                 "about": message.about,
                 "data": dict(message.data),
+                "monotonic_ms": at_ms,
             }
         )
         for client in list(self._clients.values()):

@@ -214,6 +214,7 @@ def test_an_alarm_goes_the_way_of_its_severity() -> None:
         "name": "house.mains",
         "severity": "urgent",
         "detail": "",
+        "raised_utc_ms": OFFSET + 1_030,  # a settled level
     }
     answered(bench, 1_100)
     (message,) = cast("list[dict[str, Json]]", bench.shown()["messages"])
@@ -230,6 +231,7 @@ def test_a_cord_that_nobody_hears_goes_the_way_of_its_calls() -> None:
         "name": "Accessible WC (wc.cord)",
         "severity": "urgent",
         "detail": "the driver failed",
+        "raised_utc_ms": OFFSET + 1_000,
     }
 
 

@@ -247,6 +247,24 @@ def test_a_process_that_is_stopped_is_replaced(
         assert usual.send_and_wait(f"json://{hook.address}/x", TEXT) == ""
 
 
+def test_what_a_stopped_process_finds_when_it_goes_on_is_not_sent(usual: Deliveries) -> None:
+    hook = Webhook()
+    with serving(hook):
+        assert usual.send_and_wait(f"json://{hook.address}/x", TEXT) == ""
+        pid, answers = usual.pid, queue.SimpleQueue[str]()
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(deliveries, "WITHIN_S", 0.2)
+            usual.send(f"json://{hook.address}/x", Text("late", "late"), answers.put)
+        with pytest.raises(queue.Empty):
+            answers.get(timeout=0.4)
+        os.kill(pid, signal.SIGCONT)
+        assert answers.get(timeout=60) == "busy"
+        assert usual.send_and_wait(f"json://{hook.address}/x", TEXT) == ""
+        assert len(hook.posted) == 2
+
+
 def test_a_process_that_cannot_start_is_an_answer() -> None:
     nothing = Deliveries(command=["/nonexistent/program"])
     assert nothing.send_and_wait("json://127.0.0.1/x", TEXT) == "error: FileNotFoundError"

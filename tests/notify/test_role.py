@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -259,8 +260,40 @@ def test_it_says_again_and_again_that_it_works_and_what_it_cannot_read(
     assert said() == [[]]  # at once
 
 
-def test_it_ends_when_told_to(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(role, "WAIT_S", 0.01)
+def test_what_waited_longer_than_control_does_is_not_handed_over(bench: Bench) -> None:
+    """This process stood still; control sends again what is still wanted."""
+    late_ms = round((bench.now - role.CONTROL_WAITS_S) * 1000) - 1
+    bench.given("wc-1#1", "caretaker", monotonic_ms=late_ms)
+    bench.given("wc-1#2", "caretaker", monotonic_ms=late_ms + 2)
+    assert bench.until_answered(2) == [("wc-1#1", False, "timeout"), ("wc-1#2", True, "")]
+    assert len(bench.post.taken) == 1
+
+
+def test_at_rest_it_wakes_for_its_reports_only(bench: Bench) -> None:
+    waits: list[float] = []
+
+    class Inbox(queue.SimpleQueue[Any]):
+        def get(self, block: bool = True, timeout: float | None = None) -> Any:
+            assert timeout is not None
+            waits.append(timeout)
+            bench.now += timeout
+            raise queue.Empty
+
+    bench.notify.inbox = Inbox()
+    bench.notify.trusted = lambda: True
+    for _ in range(7):
+        bench.notify.turn()
+    assert waits == [0.0] + [role.ALIVE_EVERY_S] * 6
+    bench.given("wc-1#1", "home")
+    bench.notify._under_way[1] = ("wc-1#1", bench.now + 3.0)
+    bench.notify.turn()
+    assert waits[-1] == pytest.approx(3.0)
+    bench.panel.away = True
+    bench.notify.turn()
+    assert waits[-1] == role.WAIT_S
+
+
+def test_it_ends_when_told_to(bench: Bench) -> None:
     stop = threading.Event()
     thread = threading.Thread(target=bench.notify.run, args=(stop,))
     thread.start()

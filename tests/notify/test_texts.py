@@ -24,11 +24,18 @@ LANGUAGES = ("de", "en")
 
 
 def alarm(kind: str, **more: Any) -> dict[str, Any]:
-    return {"subject": "wc", "name": "WC", "severity": "fault", "detail": "seit 47 min", **more}
+    return {
+        "subject": "wc",
+        "name": "WC",
+        "severity": "fault",
+        "detail": "seit 47 min",
+        "raised_utc_ms": NOON,
+        **more,
+    }
 
 
 def text_of(kind: str, data: Mapping[str, Any], **more: Any) -> tuple[str, str]:
-    built = build(HOUSE, kind, data, now_utc_ms=NOON, **more)
+    built = build(HOUSE, kind, data, **more)
     return built.title, built.body
 
 
@@ -104,6 +111,9 @@ def test_an_alarm_says_its_detail_and_where_there_is_more() -> None:
     title, body = text_of("leak", alarm("leak", severity="urgent"))
     assert title == "Dringend: Wasser am Boden: WC – Geschäftsstelle"
     assert "Einzelheit: seit 47 min" in body
+    assert "12.03.2026, 12:00 Uhr" in body  # when it was raised, however late the message is
+    unknown = alarm("leak", severity="urgent", raised_utc_ms=None)
+    assert "Uhr" not in text_of("leak", unknown)[1]
     assert "https://door.example/alarms" in body
 
 
@@ -132,6 +142,6 @@ def test_a_test_asks_for_its_receipt_one_by_hand_does_not() -> None:
 
 def test_one_language_alone() -> None:
     english = House("Office", ("en",), "Europe/Berlin")
-    built = build(english, "frost", alarm("frost"), now_utc_ms=NOON)
+    built = build(english, "frost", alarm("frost"))
     assert "---" not in built.body
     assert built.title == "Fault: Danger of frost: WC – Office"

@@ -527,6 +527,8 @@ def test_a_message_goes_to_notify_and_its_answer_comes_back(
     eventually(lambda: m.Hello("notify") in desk.news)
     panel.send(SEND)
     heard = notify.hear()
+    age_ms = time.monotonic_ns() // 1_000_000 - heard.pop("monotonic_ms")
+    assert 0 <= age_ms < 60_000
     assert heard == {
         "type": "send",
         "delivery": "wc-1#1",
