@@ -262,6 +262,10 @@ class Desk:
         self._notify, self._notify_at = True, self._clock.kernel_ms()
         if isinstance(told, m.NotifyTold):
             self._broken = frozenset(told.broken)
+            if told.heartbeat_failed is not None:
+                self._heartbeat_failed = told.heartbeat_failed
+            if told.heartbeat_ms is not None:  # it may have succeeded before this control began
+                self._heartbeat_at = min(told.heartbeat_ms, self._notify_at)
 
     def _heart(self, ok: bool) -> None:
         self._heartbeat_failed = not ok

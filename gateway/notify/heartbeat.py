@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -76,6 +77,7 @@ class Heartbeat:
         self._beat = beat
         self._stop = threading.Event()
         self._failures = 0
+        self._ok_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     def start(self) -> None:
@@ -84,6 +86,13 @@ class Heartbeat:
     def close(self) -> None:
         """Ends between two beats; one that is under way is not waited for."""
         self._stop.set()
+
+    def report(self) -> dict[str, object]:
+        """What a ``control`` that has just started does not know; nothing before the first beat."""
+        if self._ok_at is None and not self._failures:
+            return {}
+        ok = {} if self._ok_at is None else {"heartbeat_ms": round(self._ok_at * 1000)}
+        return {**ok, "heartbeat_failed": self._failures > 0}
 
     def turn(self) -> float:
         """Beat if there is reason to; the seconds until the next turn."""
@@ -97,6 +106,8 @@ class Heartbeat:
         elif self._failures:
             log.info("the heartbeat is heard again")
             self._failures = 0
+        if not reason:
+            self._ok_at = time.monotonic()
         self._told(reason)
         if not reason:
             return self._every_s

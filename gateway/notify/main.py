@@ -59,6 +59,7 @@ def run(settings: NotifySettings, stop: threading.Event) -> None:
             told=lambda reason: _tell(panel, reason),
             beat=deliveries.beat,
         )
+        notify.heartbeat = heartbeat.report
     log.info("telling", receivers=len(settings.addresses), heartbeat=heartbeat is not None)
     deliveries.start()
     panel.start()

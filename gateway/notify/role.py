@@ -71,6 +71,8 @@ class Notify:
     uptime_s: Callable[[], float] = lambda: Instant.now().uptime_s
     trusted: Callable[[], bool | None] = lambda: None
     """Whether the time service trusts the clock; ``None``: it cannot be asked."""
+    heartbeat: Callable[[], Mapping[str, object]] = dict
+    """What is known of the heartbeat."""
     inbox: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
     _under_way: dict[int, tuple[str, float]] = field(default_factory=dict)
     """Number -> (delivery, when it is given up)."""
@@ -107,7 +109,7 @@ class Notify:
             case {"type": "error", "reason": reason}:
                 log.error("control does not take us", reason=reason)
             case {"type": "away"}:
-                self._clock_at = float("-inf")
+                self._clock_at = self._alive_at = float("-inf")
                 log.warning("control is away")
         now = self.clock()
         for number, (delivery, until) in list(self._under_way.items()):
@@ -117,7 +119,7 @@ class Notify:
         self._repeat(now)
         self._report_clock(now)
         if now - self._alive_at >= ALIVE_EVERY_S and self.panel.send(
-            {"type": "notify", "broken": self._broken()}
+            {"type": "notify", "broken": self._broken(), **self.heartbeat()}
         ):
             self._alive_at = now
 

@@ -163,9 +163,13 @@ class HeartbeatTold:
 
 @dataclass(frozen=True, slots=True)
 class NotifyTold:
-    """``notify`` works. ``broken``: (receiver, channel) whose address cannot be read now."""
+    """``notify`` works. ``broken``: (receiver, channel) whose address cannot be read now;
+    ``heartbeat_ms``: when the last heartbeat succeeded, by the kernel's monotonic clock;
+    ``heartbeat_failed``: whether attempts fail since. ``None``: it is not said."""
 
     broken: tuple[tuple[str, int], ...] = ()
+    heartbeat_ms: int | None = None
+    heartbeat_failed: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +374,11 @@ _READERS: Mapping[str, Callable[[Raw], Message]] = {
         text(raw, "delivery"), boolean(raw, "ok"), text(raw, "reason", "")
     ),
     "heartbeat": lambda raw: HeartbeatTold(boolean(raw, "ok"), text(raw, "reason", "")),
-    "notify": lambda raw: NotifyTold(numbered(raw, "broken", BROKEN_MOST)),
+    "notify": lambda raw: NotifyTold(
+        numbered(raw, "broken", BROKEN_MOST),
+        integer(raw, "heartbeat_ms") if "heartbeat_ms" in raw else None,
+        boolean(raw, "heartbeat_failed") if "heartbeat_failed" in raw else None,
+    ),
     "audit": lambda raw: AuditNote(text(raw, "actor"), text(raw, "action"), table(raw, "detail")),
     "forget": lambda raw: Forget(text(raw, "actor"), text(raw, "user")),
     "settings": _settings,

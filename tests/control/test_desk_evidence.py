@@ -136,6 +136,20 @@ def test_an_address_that_cannot_be_read_any_more_is_no_way() -> None:
     assert bench.told(m.NotifyTold()).says("messages") == ("yes", "")
 
 
+def test_a_control_that_starts_hears_of_the_last_heartbeat_with_its_age() -> None:
+    bench = Bench().passes(1_000).told(m.Hello("notify"))
+    assert bench.says("heartbeat") == ("unknown", "no_heartbeat")
+    before_ms = bench.kernel_ms - EVERY_MS
+    bench.told(m.NotifyTold((), before_ms, False))
+    assert bench.says("heartbeat") == ("yes", "")
+    assert bench.passes(EVERY_MS).says("heartbeat") == ("yes", "")
+    assert bench.passes(1).says("heartbeat") == ("unknown", "no_heartbeat")
+    bench.told(m.NotifyTold((), before_ms, True))
+    assert bench.says("heartbeat") == ("no", "heartbeat_failed")
+    bench.told(m.NotifyTold((), bench.kernel_ms + 10 * EVERY_MS, False))  # none is in the future
+    assert bench.passes(2 * EVERY_MS + 1).says("heartbeat") == ("unknown", "no_heartbeat")
+
+
 def test_what_is_not_stored_is_not_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench()
     bench.told(connected(bench))

@@ -260,6 +260,20 @@ def test_it_says_again_and_again_that_it_works_and_what_it_cannot_read(
     assert said() == [[]]  # at once
 
 
+def test_a_control_that_is_back_hears_of_the_heartbeat_at_once(bench: Bench) -> None:
+    bench.notify.heartbeat = lambda: {"heartbeat_ms": 5, "heartbeat_failed": False}
+
+    def reports() -> list[object]:
+        bench.notify.turn(0)
+        return [one["heartbeat_ms"] for one in bench.panel.said if one["type"] == "notify"]
+
+    assert reports() == [5]
+    bench.now += 1
+    assert reports() == [5]
+    bench.notify.inbox.put({"type": "away"})
+    assert reports() == [5, 5]
+
+
 def test_what_waited_longer_than_control_does_is_not_handed_over(bench: Bench) -> None:
     """This process stood still; control sends again what is still wanted."""
     late_ms = round((bench.now - role.CONTROL_WAITS_S) * 1000) - 1

@@ -133,7 +133,14 @@ def test_it_beats_only_while_control_answers_and_backs_off() -> None:
     assert heart.turn() == AWAY_S
     assert told == []
     alive[0] = True
-    pauses = [heart.turn() for _ in range(5)]
+    assert heart.report() == {}
+    pauses, reports = [], []
+    for _ in range(5):
+        pauses.append(heart.turn())
+        reports.append(heart.report())
+    assert [one["heartbeat_failed"] for one in reports] == [False, True, True, True, False]
+    assert len({one["heartbeat_ms"] for one in reports[:4]}) == 1
+    assert reports[4]["heartbeat_ms"] >= reports[0]["heartbeat_ms"]  # type: ignore[operator]
     assert pauses == [35.0, RETRY_FIRST_S, 2 * RETRY_FIRST_S, 35.0, 35.0]
     assert told == ["", "http 500", "http 500", "http 500", ""]
 
