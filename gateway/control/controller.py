@@ -134,6 +134,9 @@ class Controller:
             kept = {}  # there is nothing to be read, which is something else than not yet
         self._now = max(self._now, self._clock.now_ms())
         self._carry_out(core.start(self._plan, kept, self._now, self._past()), None)
+        for one in self._plan.relays:
+            if self._points.is_open(one.point) and one.point not in self._faults:
+                self._step(RelayFault(one.point, ""), self._now)
         self._adopt()
         self._step(CivilTime(self._now + self._trust.offset_ms, self._trust.trusted), self._now)
         self._civil_at = self._now + CIVIL_EVERY_MS

@@ -104,7 +104,9 @@ def healed(building: Building, alarm: Alarm) -> bool:  # noqa: PLR0911 - a table
     if subject in building.contacts:
         return building.contacts[subject].active is not None
     if subject in building.relays:
-        return kind == "relay_limit" or building.relays[subject].operations > 0
+        relay = building.relays[subject]
+        works = relay.operations > 0 or (relay.answered and not relay.fault)
+        return kind == "relay_limit" or works
     if subject in building.meters:
         return all(series.value is not None for series in building.meters[subject].series.values())
     if subject in building.index.room_plans:

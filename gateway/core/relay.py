@@ -46,6 +46,8 @@ class Relay:
     """The limit cut in, and the asker has not let go yet."""
     test_ends_ms: Ms | None = None
     fault: str = ""
+    answered: bool = False
+    """Its driver has opened it and taken a level since the start."""
     operations: int = 0
     """Times that its contact has closed since start, each flash included."""
     conditions: Conditions = ()
@@ -115,7 +117,7 @@ def _switch(relay: Relay, on: bool, now: Ms) -> Step[Relay]:
 
 def _failed(relay: Relay, reason: str) -> Step[Relay]:
     """A relay that works again is told once more what it shall be."""
-    after = _conditions(replace(relay, fault=reason))
+    after = _conditions(replace(relay, fault=reason, answered=relay.answered or not reason))
     if relay.fault and not reason:
         return Step(after, (), (Drive(relay.plan.point, relay.on and not relay.dark),))
     return Step(after)

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Mapping
+from typing import Any, cast
+
+import pytest
 
 from gateway.core import door
 from gateway.core.events import JournalState, Level
+from gateway.core.facts import Json
 from gateway.core.plan import BuildingPlan
 from gateway.core.snapshot import snapshot
 from tests.control.control_bench import BUTTON, LEAF, RELAY, Rig
@@ -126,6 +131,29 @@ def test_modes_and_alarms_survive_a_restart() -> None:
     assert not second.journal.facts("alarm_raised")
     shown = snapshot(building, second.clock.now_ms())["alarms"]
     assert "front/left_open" in json.dumps(shown)
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_relay_that_was_exchanged_while_the_gateway_was_off_is_no_fault_any_more(
+    readable: bool,
+) -> None:
+    """Its driver opens it and puts it off without a fault: that ends a fault in a run, too."""
+    standing: Mapping[str, Json] = {
+        "alarms": [{"subject": RELAY, "kind": "relay_fault", "severity": "fault", "standing": True}]
+    }
+
+    def states(*, broken: bool) -> list[object]:
+        rig = Rig(kept=standing, readable=readable)
+        rig.relay.broken = broken
+        rig.start()
+        if not readable:
+            rig.journal.kept_state = standing
+            rig.passes(1500)
+        shown = snapshot(rig.controller.view[0], rig.clock.now_ms())["alarms"]
+        return [alarm["state"] for alarm in cast("Any", shown)]
+
+    assert states(broken=True) == ["active"]
+    assert states(broken=False) == ["cleared"]
 
 
 def test_no_pulse_is_replayed_after_a_restart() -> None:

@@ -220,6 +220,14 @@ def test_faults_of_relays_and_limits_clear_as_they_prove_themselves() -> None:
     assert bench.alarms()["front.activation/relay_fault"] == "active"
     bench.press(1000)
     assert bench.alarms()["front.activation/relay_fault"] == "cleared"
+    bench = Bench(kept=kept)
+    bench.at(200, RelayFault("front.activation", "no such line"))
+    assert bench.alarms()["front.activation/relay_fault"] == "active"
+    bench.at(300, RelayFault("front.activation", ""))
+    assert bench.alarms()["front.activation/relay_fault"] == "cleared"
+    bench = Bench(kept=kept)
+    bench.at(200, RelayFault("front.activation", ""))  # opened without a fault at the start
+    assert bench.alarms()["front.activation/relay_fault"] == "cleared"
 
 
 def test_a_timetable_that_had_ended_is_looked_at_anew_once_the_clock_is_known() -> None:
