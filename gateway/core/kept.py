@@ -70,7 +70,7 @@ def kept(building: Building) -> dict[str, Json]:
         "overrides": overrides,
         "modes": modes,
         "service": service,
-        "counters": {n: tally.counters(d.tally) for n, d in building.doors.items()},
+        "counters": {n: tally.kept(d.tally, offset_ms) for n, d in building.doors.items()},
         **rooms.kept(building),
     }
 

@@ -15,7 +15,7 @@ from gateway.core.machine import Conditions, Ms
 from gateway.core.meter import Meter
 from gateway.core.relay import Relay
 from gateway.core.state import Building
-from gateway.core.tally import counters
+from gateway.core.tally import counters, last_opened_ms
 
 
 def snapshot(building: Building, now: Ms) -> dict[str, Json]:
@@ -75,7 +75,7 @@ def _door(building: Building, one: door.Door, now: Ms) -> Json:
         "operator_fault": one.operator_fault,
         "last_request": _copy(one.tally.last_request),
         "last_refusal": _copy(one.tally.last_refusal),
-        "last_opened_ms": one.tally.last_opened_ms,
+        "last_opened_ms": last_opened_ms(one.tally, building.clock.offset_ms),
         "press_to_open_ms": one.tally.press_to_open_ms,
         "last_result": None
         if result is None

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field
 
 from gateway.core.facts import Fact, Json
-from gateway.core.machine import Ms, replace
+from gateway.core.machine import Ms, UtcMs, replace
 from gateway.core.values import dataclass
 
 
@@ -19,7 +19,8 @@ class Tally:
     """Counters since commissioning (they survive a restart) and the latest of each sort.
 
     ``last_request`` and ``last_refusal`` are the data of the ``door_request`` fact and its
-    ``at_ms``. ``open_ms``: the time the leaf was seen open, all openings together."""
+    ``at_ms``. ``open_ms``: the time the leaf was seen open, all openings together.
+    ``opened_utc_ms``: the last opening before this start."""
 
     openings: int = 0
     requests: int = 0
@@ -28,6 +29,7 @@ class Tally:
     last_request: Mapping[str, Json] | None = None
     last_refusal: Mapping[str, Json] | None = None
     last_opened_ms: Ms | None = None
+    opened_utc_ms: UtcMs | None = None
     press_to_open_ms: Ms | None = None
 
     def __add__(self, earlier: Tally) -> Tally:
@@ -42,6 +44,7 @@ class Tally:
                 for reason in sorted(reasons)
             },
             open_ms=self.open_ms + earlier.open_ms,
+            opened_utc_ms=earlier.opened_utc_ms,
         )
 
 
@@ -60,8 +63,26 @@ def count(tally: Tally, facts: Iterable[Fact]) -> Tally:
     return tally
 
 
+def last_opened_ms(tally: Tally, offset_ms: int | None) -> Ms | None:
+    """The last opening by the clock of this start, also one from before it. ``offset_ms``: UTC
+    minus monotonic, where it is known."""
+    if tally.last_opened_ms is not None:
+        return tally.last_opened_ms
+    if tally.opened_utc_ms is None or offset_ms is None:
+        return None
+    return tally.opened_utc_ms - offset_ms
+
+
+def kept(tally: Tally, offset_ms: int | None) -> dict[str, Json]:
+    """What is kept over a restart. ``offset_ms``: as above."""
+    opened_utc_ms = tally.opened_utc_ms
+    if tally.last_opened_ms is not None:
+        opened_utc_ms = None if offset_ms is None else tally.last_opened_ms + offset_ms
+    return {**counters(tally), "opened_utc_ms": opened_utc_ms}
+
+
 def counters(tally: Tally) -> dict[str, Json]:
-    """The counters as JSON: for the snapshot, and to be kept over a restart."""
+    """The counters as JSON."""
     return {
         "openings": tally.openings,
         "requests": tally.requests,
@@ -71,7 +92,7 @@ def counters(tally: Tally) -> dict[str, Json]:
 
 
 def restored(kept: Mapping[str, Json]) -> Tally:
-    """The books as ``counters`` wrote them. What is missing or no number counts as zero."""
+    """The books as ``kept`` wrote them. What is missing or no number counts as zero."""
     refusals = kept.get("refusals")
     pairs = refusals.items() if isinstance(refusals, dict) else ()
     return Tally(
@@ -79,6 +100,7 @@ def restored(kept: Mapping[str, Json]) -> Tally:
         requests=_number(kept.get("requests")),
         refusals={reason: _number(number) for reason, number in pairs},
         open_ms=_number(kept.get("open_ms")),
+        opened_utc_ms=_number(kept.get("opened_utc_ms")) or None,
     )
 
 

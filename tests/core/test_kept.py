@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
@@ -12,6 +13,7 @@ from gateway.core.events import CivilTime, JournalState, Level, Reading, RelayFa
 from gateway.core.facts import Json
 from gateway.core.kept import read
 from gateway.core.plan import BuildingPlan
+from gateway.core.snapshot import snapshot
 from tests.core.building_bench import FRONT, OFFSET, PLAN, SMALL, Bench
 
 
@@ -25,6 +27,25 @@ def levels(bench: Bench, **active: bool | None) -> None:
 
 
 # --- overrides, service, counters ---------------------------------------------------------
+
+
+def test_when_a_door_was_last_open_survives_restarts_and_waits_for_the_clock() -> None:
+    bench = Bench()
+    bench.opening(1000)
+    opened_ms = bench.building.doors["front"].tally.last_opened_ms
+    assert opened_ms is not None
+
+    def shown(of: Bench) -> Json:
+        return cast("Any", snapshot(of.building, of.now))["doors"]["front"]["last_opened_ms"]
+
+    again = bench.restarted(trusted=False, later_ms=60_000)
+    assert shown(again) is None
+    again = again.restarted()  # a start that never learned the time hands it on
+    offset_ms = again.building.clock.offset_ms
+    assert offset_ms is not None
+    assert cast("int", shown(again)) + offset_ms == OFFSET + opened_ms
+    again.opening(again.now + 1000)
+    assert shown(again) == again.building.doors["front"].tally.last_opened_ms
 
 
 def test_an_override_survives_and_rules_whether_the_clock_is_known_or_not() -> None:
