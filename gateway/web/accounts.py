@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
+
+from gateway.web.easy_passwords import is_easy
 
 Role = Literal["view", "staff", "maintenance", "admin"]
 ROLES: tuple[Role, ...] = ("view", "staff", "maintenance", "admin")
@@ -81,9 +84,15 @@ def good_name(name: str) -> str:
     return name
 
 
-def good_password(password: str) -> str:
-    """The hash of a new password."""
+def good_password(password: str, names: Iterable[str]) -> str:
+    """The hash of a new password. ``names``: of the user and of the gateway."""
     password = password_forms(password)[0]
     if not 10 <= len(password) <= 200:
         raise UserError("bad_password", "a password has 10 to 200 characters")
+    if is_easy(password, names):
+        raise UserError(
+            "easy_password",
+            "this password is guessed too easily: choose one that is no common word with numbers,"
+            " no sequence, and not the name of the user or of the gateway",
+        )
     return PASSWORDS.hash(password)

@@ -117,7 +117,12 @@ def for_life(name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
 def make_site(options: Options, users: Users | None = None) -> Site:
     """The shared parts, from what is in the state folder."""
     house = House(AsyncPanelClient(options.panel, "web"))
-    return Site(options, house, users or Users(options.users), Records(options.journal))
+    return Site(
+        options,
+        house,
+        users or Users(options.users, gateway=options.gateway),
+        Records(options.journal),
+    )
 
 
 def create_app(site: Site) -> FastAPI:

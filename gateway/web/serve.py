@@ -98,7 +98,7 @@ def serve(options: Options) -> int:
         print(error, file=sys.stderr)  # noqa: T201  # for the person who starts it
         return 78
     allow_files()
-    users = Users(options.users)
+    users = Users(options.users, gateway=options.gateway)
     password = users.first_admin()
     site = make_site(options, users)
     announce(options, password)

@@ -8,6 +8,7 @@ from any thread and process; verifying a password is slow on purpose and wants a
 from __future__ import annotations
 
 import secrets
+import socket
 import sqlite3
 from collections.abc import Callable
 from functools import cache
@@ -54,10 +55,11 @@ def users_file(state: Path) -> Path:
 
 
 class Users(Sessions, Tokens, Factors):
-    """The store. ``now`` gives seconds since 1970."""
+    """The store. ``now`` gives seconds since 1970; ``gateway``: its id, which is no password."""
 
-    def __init__(self, path: Path, now: Callable[[], float] = time) -> None:
+    def __init__(self, path: Path, now: Callable[[], float] = time, *, gateway: str = "") -> None:
         super().__init__(path, now)
+        self._names = (gateway, socket.gethostname())
         self._nobody = _hash_of_nobody()
 
     def tidy(self) -> None:
@@ -115,7 +117,12 @@ class Users(Sessions, Tokens, Factors):
 
     def add_user(self, name: str, role: str, password: str) -> User:
         """Raises :class:`UserError` for a name that is taken, a short password, an unknown role."""
-        values = (good_name(name), known_role(role), good_password(password), self._now())
+        values = (
+            good_name(name),
+            known_role(role),
+            good_password(password, (name, *self._names)),
+            self._now(),
+        )
         if self._id_of(name) is not None:
             raise UserError("name_taken", f"there is a user {name} already")
         try:
@@ -140,7 +147,8 @@ class Users(Sessions, Tokens, Factors):
 
     def set_password(self, name: str, password: str, *, keep_session: str = "") -> None:
         """Ends all sessions of the user but the one whose hash is ``keep_session``."""
-        user, password_hash = self.by_name(name), good_password(password)
+        user = self.by_name(name)
+        password_hash = good_password(password, (user.name, *self._names))
         with self._change() as db:
             db.execute(
                 "UPDATE users SET password = ?, first_password = 0 WHERE id = ?",

@@ -99,6 +99,7 @@ def test_a_removed_user_is_out_and_a_forgotten_one_has_no_name(users: Users) -> 
         ("forgotten-3", "staff", PASSWORD, "bad_name"),
         ("x", "boss", PASSWORD, "bad_role"),
         ("x", "staff", "short", "bad_password"),
+        ("x", "staff", "1234567890", "easy_password"),
         ("taken", "staff", PASSWORD, "name_taken"),
     ],
 )
