@@ -173,6 +173,8 @@ def _test_relay(turn: Turn, event: TestRelay) -> None:
         _refuse(turn, event, "limit")
     else:
         turn.step_relay(event.point, relay.Test(event.for_ms))
+        for name in turn.index.relay_doors.get(event.point, ()):
+            turn.step_door(name, door.RelayTested(event.for_ms, event.issuer.name))
         data: dict[str, Json] = {
             "for_ms": event.for_ms,
             "by": event.issuer.name,

@@ -70,6 +70,7 @@ from gateway.core.door_events import (
     OperatorFaultSeen,
     PresenceSeen,
     RelayFailed,
+    RelayTested,
     Released,
     Requested,
     ServiceSet,
@@ -96,6 +97,7 @@ __all__ = [
     "OperatorFaultSeen",
     "PresenceSeen",
     "RelayFailed",
+    "RelayTested",
     "Released",
     "Requested",
     "ServiceSet",
@@ -206,7 +208,7 @@ class _Turn:
                 self._mode(event)
             case ServiceSet():
                 self._service(event)
-            case RelayFailed():
+            case RelayFailed() | RelayTested():
                 self._relay(event)
             case Interlocked(free=free, wait_ms=wait_ms):
                 self.door = replace(door, free=free, wait_ms=wait_ms)
@@ -397,7 +399,11 @@ class _Turn:
         self._tell("door_service", active=active, for_ms=for_ms, by=by, command=command)
         self._reply(event.command, "accepted")
 
-    def _relay(self, event: RelayFailed) -> None:
+    def _relay(self, event: RelayFailed | RelayTested) -> None:
+        if isinstance(event, RelayTested):
+            tested = leaf.relay_tested(self.door.leaf, self.plan, self.now, event.for_ms, event.by)
+            self._know(tested)
+            return
         if event.point != self.plan.activation:
             return
         if event.reason:

@@ -103,6 +103,14 @@ class RelayFailed:
 
 
 @dataclass(frozen=True)
+class RelayTested:
+    """Commissioning has switched a relay of this door on for so long."""
+
+    for_ms: Ms
+    by: str
+
+
+@dataclass(frozen=True)
 class Interlocked:
     """Whether the interlock leaves this door free to open, and how long a request may wait
     where it does not (0: refused at once)."""
@@ -122,5 +130,6 @@ DoorEvent = (
     | ModeChanged
     | ServiceSet
     | RelayFailed
+    | RelayTested
     | Interlocked
 )

@@ -77,8 +77,8 @@ KINDS: Mapping[str, Kind] = _rows(
         "door_opened",
         "urgent",
         "doors",
-        {"press_to_open_ms": "int?", "cause": "str", "assumed": "bool"},
-        "The leaf left closed; cause: request, hand, forced, fire, hold_open.",
+        {"press_to_open_ms": "int?", "cause": "str", "assumed": "bool", "by": "str?"},
+        "The leaf left closed; cause: request, hand, forced, fire, hold_open, test (by: whose).",
     ),
     Kind(
         "door_closed",

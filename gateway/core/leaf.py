@@ -19,14 +19,14 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from gateway.core.facts import Fact
+from gateway.core.facts import Fact, Json
 from gateway.core.machine import Ms, Step, earliest, replace
 from gateway.core.plan import DoorPlan
 from gateway.core.values import dataclass
 
 Position = Literal["closed", "opening", "open", "closing", "unknown"]
 Wish = Literal["request", "hold_open", "fire"]
-Cause = Wish | Literal["hand", "forced"]
+Cause = Wish | Literal["hand", "forced", "test"]
 Outcome = Literal["opened", "did_not_open", "assumed_open", "pending"]
 
 
@@ -39,6 +39,14 @@ class Attempt:
     pressed_ms: Ms | None = None
     command: str | None = None
     by_ms: Ms | None = None
+
+
+@dataclass(frozen=True)
+class Tested:
+    """A relay of the door is tested: a leaf that opens until then was opened by that."""
+
+    until_ms: Ms
+    by: str
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,7 @@ class Leaf:
     attempt: Attempt | None = None
     late: Attempt | None = None
     """The last attempt that got no answer: a leaf that comes after all still comes for it."""
+    tested: Tested | None = None
     opened: Opened | None = None
     closed_ms: Ms | None = None
     driven: bool = False
@@ -116,6 +125,11 @@ def asked(
         attempt = replace(attempt, command=command)
     result = Result("pending", command, now) if cause == "request" else leaf.result
     return replace(leaf, attempt=attempt, result=result)
+
+
+def relay_tested(leaf: Leaf, plan: DoorPlan, now: Ms, for_ms: Ms, by: str) -> Leaf:
+    """Nobody waits for an answer, but one that comes has its cause."""
+    return replace(leaf, tested=Tested(now + for_ms + plan.opens_within_ms, by))
 
 
 def unanswered(leaf: Leaf, now: Ms) -> Leaf:
@@ -271,6 +285,8 @@ def _cause(leaf: Leaf, plan: DoorPlan, edge_ms: Ms, locked: bool) -> Cause:
         grace_ms = late.by_ms + plan.opens_within_ms
         if leaf.driven or edge_ms <= grace_ms:
             return late.cause
+    if leaf.tested is not None and edge_ms <= leaf.tested.until_ms:
+        return "test"
     bounced = leaf.closed_ms is not None and edge_ms - leaf.closed_ms <= plan.strike_tail_ms
     return "forced" if locked and plan.leaf_trusted and not bounced else "hand"
 
@@ -289,12 +305,9 @@ def _open(leaf: Leaf, plan: DoorPlan, at_ms: Ms, cause: Cause, *, assumed: bool)
         leaf = _with(leaf, "forced", "left closed with no request while the door is locked")
     if not leaf.driven:
         leaf = _watch_closing(leaf, plan, at_ms)
-    told = Fact(
-        "door_opened",
-        plan.id,
-        at_ms,
-        {"press_to_open_ms": took_ms, "cause": cause, "assumed": assumed},
-    )
+    by = leaf.tested.by if leaf.tested is not None and cause == "test" else None
+    data: dict[str, Json] = {"press_to_open_ms": took_ms, "cause": cause, "assumed": assumed}
+    told = Fact("door_opened", plan.id, at_ms, {**data, "by": by})
     by_hand = (Fact("opened_by_hand", plan.id, at_ms),) if cause == "hand" else ()
     return Step(leaf, (told, *by_hand))
 

@@ -91,7 +91,7 @@ def test_a_press_opens_and_is_told_with_the_time_of_its_edge() -> None:
     assert bench.drives == [(1030, "front.activation", True), (1530, "front.activation", False)]
     assert [fact.at_ms for fact in bench.facts if fact.kind == "door_request"] == [1000]
     assert bench.told("door_opened") == [
-        {"press_to_open_ms": 1500, "cause": "request", "assumed": False}
+        {"press_to_open_ms": 1500, "cause": "request", "assumed": False, "by": None}
     ]
 
 

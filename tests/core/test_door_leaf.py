@@ -32,7 +32,7 @@ def test_the_life_of_an_opening_with_a_strike() -> None:
     ]
     assert bench.kinds() == ["door_request", "door_opened", "door_closed"]
     assert bench.told("door_opened") == [
-        {"press_to_open_ms": 1100, "cause": "request", "assumed": False}
+        {"press_to_open_ms": 1100, "cause": "request", "assumed": False, "by": None}
     ]
     assert bench.told("door_closed") == [{"open_ms": 6900, "assumed": False}]
     assert bench.standing() == []
@@ -298,6 +298,22 @@ def test_a_leaf_that_opens_by_itself_is_forced_where_it_is_locked(mode: Mode, ca
     assert bench.standing() == (["forced"] if cause == "forced" else [])
 
 
+@pytest.mark.parametrize("mode", ["automatic", "night"])
+def test_a_leaf_that_opens_while_a_relay_is_tested_was_opened_by_that(mode: Mode) -> None:
+    bench = Bench()
+    bench.mode(0, mode)
+    bench.at(50_000, door.RelayTested(1_000, "web:3"))
+    bench.leaf(51_500, True)
+    opened = bench.told("door_opened")[0]
+    assert (opened["cause"], opened["by"]) == ("test", "web:3")
+    assert "opened_by_hand" not in bench.kinds()
+    assert bench.standing() == []
+    bench.leaf(60_000, False)
+    bench.leaf(90_000, True)  # long after the test
+    later = bench.told("door_opened")[1]
+    assert (later["cause"], later["by"]) == ("forced" if mode == "night" else "hand", None)
+
+
 def test_a_leaf_contact_that_can_be_forged_proves_no_burglary() -> None:
     bench = Bench(replace(PLAN, leaf_trusted=False))
     bench.mode(0, "night")
@@ -384,7 +400,7 @@ def test_a_door_without_a_leaf_contact_is_timed_and_says_so() -> None:
     assert bench.door.leaf.result == Result("assumed_open", "c1", 1000)
     bench.until(60_000)
     assert bench.told("door_opened") == [
-        {"press_to_open_ms": None, "cause": "request", "assumed": True}
+        {"press_to_open_ms": None, "cause": "request", "assumed": True, "by": None}
     ]
     assert bench.told("door_closed") == [{"open_ms": 8500, "assumed": True}]
     assert (bench.door.state, bench.standing()) == ("closed", [])

@@ -275,7 +275,9 @@ def words(fact: Fact) -> str:  # noqa: PLR0911, PLR0912 - a table
         case "door_opened":
             assumed = "assumed, " if data["assumed"] else ""
             took_ms = data["press_to_open_ms"]
-            return f"{assumed}by {data['cause']}" + (f" after {took_ms} ms" if took_ms else "")
+            who = f" of {data['by']}" if data["by"] else ""
+            took = f" after {took_ms} ms" if took_ms else ""
+            return f"{assumed}by {data['cause']}{who}{took}"
         case "door_closed":
             took = f"after {data['open_ms']} ms" if data["open_ms"] is not None else ""
             return ", ".join(filter(None, ("assumed" if data["assumed"] else "", took)))
