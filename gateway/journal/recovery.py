@@ -109,10 +109,16 @@ def check(connection: sqlite3.Connection) -> str:
 
 
 def salvage(
-    path: Path, reason: str, boot: str, pause: Callable[[], None] = lambda: None
+    path: Path,
+    reason: str,
+    boot: str,
+    pause: Callable[[], None] = lambda: None,
+    *,
+    gateway: str = "gateway",
 ) -> Recovered:
     """Put a mended journal in the place of the one at ``path``; ``reason`` is kept in it.
 
+    ``gateway``: its id, the subject of the audit entry.
     ``pause`` is called every few pages: the thread shares its processor with the door.
     Raises :class:`OSError` and :class:`sqlite3.Error` when there is no room for it.
     """
@@ -126,7 +132,7 @@ def salvage(
         os.close(os.open(building, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640))
         connection = sqlite3.connect(building, isolation_level=None)
     try:
-        recovered = _build(path, connection, reason, boot, pause)
+        recovered = _build(path, connection, reason, boot, gateway, pause)
     except BaseException:
         connection.close()
         building.unlink(missing_ok=True)
@@ -242,6 +248,7 @@ def _build(
     connection: sqlite3.Connection,
     reason: str,
     boot: str,
+    gateway: str,
     pause: Callable[[], None],
 ) -> Recovered:
     for pragma in ("journal_mode = OFF", "synchronous = OFF", "temp_store = MEMORY"):
@@ -259,7 +266,7 @@ def _build(
     note = AuditEntry(
         "gateway",
         "journal_recovered",
-        "gateway",
+        gateway,
         "done",
         time.monotonic_ns() // 1_000_000,
         f"{reason}; {kept} rows kept, {lost} numbers lost",

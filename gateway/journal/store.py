@@ -63,9 +63,13 @@ class Store:
         boot: str,
         factory: type[sqlite3.Connection] = sqlite3.Connection,
         machine: str = "",
+        *,
+        gateway: str = "gateway",
     ) -> None:
-        """``machine``: :func:`gateway.journal.machine.identity`; empty: it is not looked at."""
+        """``machine``: :func:`gateway.journal.machine.identity`; empty: it is not looked at.
+        ``gateway``: its id, the subject of audit entries about the journal."""
         self.path = path
+        self.gateway = gateway
         self.boot = boot
         self.boot_id = 0
         self.utc_offset_ms: Ms | None = None
@@ -228,7 +232,8 @@ class Store:
             if work.audit_lost:
                 note = f"{work.audit_lost} entries were lost while the disk was full"
                 at_ms = work.audit[0].at_ms if work.audit else 0
-                work.audit.insert(0, AuditEntry("gateway", "audit", "gateway", "lost", at_ms, note))
+                lost = AuditEntry("gateway", "audit", self.gateway, "lost", at_ms, note)
+                work.audit.insert(0, lost)
                 work.audit_lost = 0
             for entry in work.audit:
                 head.audit = audit.append(self.connection, self.boot, self.utc_offset_ms, entry)

@@ -401,7 +401,7 @@ class Journal:
             reason = recovery.inspect(self._path)
         if not reason:
             try:
-                store = Store(self._path, self._boot, self._factory, self._machine)
+                store = self._new_store()
             except sqlite3.DatabaseError as error:
                 if not damaged(error):
                     raise
@@ -418,12 +418,18 @@ class Journal:
                 store.close(clean=False)
         self._tell("journal_unavailable")
         try:
-            found = recovery.salvage(self._path, reason, self._boot, lambda: time.sleep(0.0005))
+            found = recovery.salvage(
+                self._path,
+                reason,
+                self._boot,
+                lambda: time.sleep(0.0005),
+                gateway=self._gateway,
+            )
         except (sqlite3.Error, OSError):
             self._not_before_ms = _now_ms() + SALVAGE_AGAIN_MS
             raise
         self._broken = ""
-        store = Store(self._path, self._boot, self._factory, self._machine)
+        store = self._new_store()
         try:
             self._publish(store)
         except (sqlite3.Error, OSError):
@@ -446,6 +452,9 @@ class Journal:
             self._past = store.past
             self._was_clean = store.was_clean
             self._readable.set()
+
+    def _new_store(self) -> Store:
+        return Store(self._path, self._boot, self._factory, self._machine, gateway=self._gateway)
 
     def _recovered(self, reason: str, kept: int, lost: int) -> Fact:
         data: dict[str, Json] = {"reason": reason, "kept": kept, "lost": lost}

@@ -65,7 +65,7 @@ def test_forgetting_takes_the_text_and_leaves_the_chain(store: Store) -> None:
 
 
 def test_entries_that_memory_could_not_hold_are_counted(path: Path) -> None:
-    store = Store(path, "boot-1")
+    store = Store(path, "boot-1", gateway="gw")
     entry = AuditEntry("web:1", "open_door", "front", "accepted", 5)
     store.write(work(audit=[entry], audit_lost=12))
     found = list(audit.entries(store.connection))
@@ -74,5 +74,6 @@ def test_entries_that_memory_could_not_hold_are_counted(path: Path) -> None:
         ("open_door", "accepted"),
     ]
     assert "12 entries" in (found[0].detail or "")
+    assert found[0].subject == "gw"
     assert audit.verify(store.connection).broken is None
     store.close(clean=False)

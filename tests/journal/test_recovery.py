@@ -274,6 +274,10 @@ def test_garbage_in_the_place_of_the_journal_stops_nothing(path: Path, content: 
     recovered = 1 if len(content) > 1 else 0  # one byte is an empty file to SQLite
     assert read(path).heads()["urgent"] == 1 + recovered
     assert len(desk.facts("journal_recovered")) == recovered
+    with sqlite3.connect(path) as db:
+        noted = [one.subject for one in audit.entries(db) if one.action == "journal_recovered"]
+    db.close()
+    assert noted == ["gw"] * recovered  # as in the fact
 
 
 def test_a_directory_in_the_place_of_the_journal_is_set_aside(path: Path) -> None:
