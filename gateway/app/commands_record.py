@@ -167,7 +167,7 @@ def _needs_state(path: Path) -> Iterator[None]:
     """Say what is wrong when the state file cannot be read or written."""
     try:
         yield
-    except DAMAGED as error:
+    except (*DAMAGED, PermissionError) as error:
         c.fail(f"{path}: {error}. Run this as root, on the machine that records.")
 
 

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import importlib
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,6 +19,7 @@ from typing import Any
 
 import drivers
 from gateway.app import paths
+from gateway.locks import is_locked
 
 NOTE = "outputs.json"
 FAILED = 1
@@ -61,18 +60,8 @@ def off(config: Path, state: Path) -> list[str]:
 
 
 def held(state: Path) -> bool:
-    """Whether a ``control`` works on this folder."""
-    try:
-        fd = os.open(state / "control.lock", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
+    """Whether a ``control`` works on this folder. Raises :class:`OSError` if nobody can tell."""
+    return is_locked(state / "control.lock")
 
 
 def main(arguments: list[str]) -> int | None:

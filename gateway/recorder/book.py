@@ -65,6 +65,8 @@ class Book:
         self.journals: dict[str, str] = state.journals()
         self._saved_journals = dict(self.journals)
         self._boots = state.boots()
+        self._kernels = {(one[0], kernel_boot(one[1])): ms for one, ms in self._boots.items()}
+        """Gateway and boot of the kernel -> the offset of its newest start."""
         self._newest: dict[Key, tuple[int, str]] = {}
         """The highest number that has come of each lane, and the kernel's boot that it is of."""
         self._over_looked_ms = 0
@@ -251,12 +253,14 @@ class Book:
         """UTC minus monotonic of the event's start; else of the newest start in the same boot of
         the kernel, whose monotonic clock is the same."""
         boot = (event.gateway, event.boot)
-        known = {**self._boots, **batch.boots}
-        if boot in known:
-            return known[boot]
-        kernel = kernel_boot(event.boot)
-        alike = [name for name in known if name[0] == boot[0] and kernel_boot(name[1]) == kernel]
-        return known[alike[-1]] if alike else None
+        offset = batch.boots.get(boot, self._boots.get(boot))
+        if offset is not None:
+            return offset
+        kernel = (event.gateway, kernel_boot(event.boot))
+        for name, newer in reversed(batch.boots.items()):
+            if (name[0], kernel_boot(name[1])) == kernel:
+                return newer
+        return self._kernels.get(kernel)
 
     def _is_over(self, one: Waiting) -> bool:
         """Whether the kernel's boot of this fact is over and all that was told in it is here:
@@ -350,6 +354,7 @@ class Book:
         for boot, offset in batch.boots.items():
             if self._boots.get(boot) != offset:
                 self._boots[boot] = ledger.boots[boot] = offset
+                self._kernels[boot[0], kernel_boot(boot[1])] = offset
         ledger.wait += batch.wait
         ledger.done += batch.done
         ledger.aside += [replace(one, at_ms=now_ms) for one in batch.aside]

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.locks import is_locked
 from gateway.recorder import aside
 from gateway.recorder.aside import Aside, transaction
 from gateway.recorder.points import Series
@@ -79,18 +80,9 @@ class StateLock:
 
 
 def is_recording(path: Path) -> bool:
-    """Whether a process records with this state file now."""
-    try:
-        fd = os.open(_lock_path(path), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(fd)
-    return False
+    """Whether a process records with this state file now. Raises :class:`OSError` where it cannot
+    be told."""
+    return is_locked(_lock_path(path))
 
 
 def _lock_path(path: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 
 import pytest
 
@@ -185,6 +186,31 @@ def test_a_start_that_ended_before_its_time_was_known_has_that_of_its_kernels_bo
         (T0 + 900, 2),
     }
     assert bench.recorded()["lanes"]["routine"] == 2
+
+
+def test_a_time_is_looked_up_and_known_boots_are_not_copied_for_it(bench: Bench) -> None:
+    """A recorder of many gateways knows thousands of them."""
+
+    class Boots(dict[tuple[str, str], int]):
+        def __iter__(self) -> Iterator[tuple[str, str]]:
+            raise AssertionError("all boots are read")
+
+        keys = items = __iter__  # type: ignore[assignment]
+
+    for number in range(3):
+        bench.state._db.execute(
+            "INSERT INTO boots VALUES (?, ?, ?)", ("csg", f"5f0c-ab-{number}", T0 + number)
+        )
+    bench.again()
+    book = bench.recorder._book
+    book._boots = Boots(dict(book._boots))
+    bench.broker.event(event(1, utc_ms=None, mono_ms=500, boot="5f0c-ab-1"))
+    bench.broker.event(event(2, utc_ms=None, mono_ms=500, boot="5f0c-ab-7"))
+    bench.turn(1_500)
+    assert {(p.time_ms, p.fields["seq"]) for p in bench.store.points.values()} == {
+        (T0 + 1 + 500, 1),
+        (T0 + 2 + 500, 2),  # as the newest start in the same boot of the kernel
+    }
 
 
 def test_another_boot_of_the_kernel_says_nothing_of_the_time(bench: Bench) -> None:

@@ -107,7 +107,7 @@ class Machine:
                 *(str(self.folder / "work"), str(self.folder / "merged")),
                 *("--quiet", f"--directory={self.folder / 'merged'}", "--boot"),
                 *("--register=no", "--keep-unit", "--resolv-conf=off", "--private-network"),
-                "--system-call-filter=adjtimex clock_adjtime",  # as a real machine; setting needs a capability
+                "--system-call-filter=adjtimex clock_adjtime",  # as it is on a real machine
                 *("--hostname=gateway", *binds),
             ],
             env={"PATH": os.environ["PATH"], "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"},
