@@ -100,16 +100,18 @@ def _all(looks: list[tuple[str, Look]], within_s: float) -> list[Finding]:
 def _people(settings: Settings) -> Iterator[Finding]:
     """Whether each address can be used, and each call reaches somebody. Whether a message
     arrives is the guarantee ``messages``."""
-    for room in people.unheard(settings):
+    rooms = people.unheard(settings)
+    if rooms:
+        places = ", ".join(f"rooms.{room}" for room in rooms)
         yield no(
-            f"messages: a call in {room} is announced to nobody outside of the room",
-            f"write contacts:, escalations: and escalation: under rooms.{room}",
+            f"messages: a call in {', '.join(rooms)} is announced to nobody outside of the room",
+            f"write contacts:, escalations: and escalation: under {places}",
             "the configuration",
         )
-    if not settings.contacts:
+    if not settings.contacts and not rooms:
         what = "messages: nobody is named under contacts:, nobody is notified of a call"
         yield not_configured(what, "write contacts: and escalations:, if somebody shall be")
-    else:
+    if settings.contacts:
         faults = contact_secrets.faults(settings, people.judge)
         for fault in faults:
             yield no(f"messages: {fault.key}: {fault.message}", str(fault.hint), fault.secret)

@@ -244,6 +244,22 @@ def test_contacts_of_the_page_are_examined_and_a_broken_overlay_is_said(
     assert broken.value == "no"
 
 
+def test_that_nobody_is_named_is_one_line_whatever_the_rooms(tmp_path: Path) -> None:
+    def said(more: str) -> list[tuple[str, str]]:
+        file = tmp_path / "portier.yaml"
+        file.write_text(more, encoding="utf-8")
+        settings = load.settings(file, judge=None, need=())
+        found = [(it.value, it.what) for it in doctor._people(settings)]
+        return [one for one in found if one[1].startswith("messages")]
+
+    ((value, _),) = said(BUILDING)
+    assert value == "not_configured"
+    bench = (Path(__file__).parents[2] / "config" / "bench.yaml").read_text(encoding="utf-8")
+    assert said(bench) == [
+        ("no", "messages: a call in wc is announced to nobody outside of the room")
+    ]
+
+
 def test_an_address_that_is_not_there(tmp_path: Path) -> None:
     file = tmp_path / "portier.yaml"
     (tmp_path / "secrets").mkdir()
