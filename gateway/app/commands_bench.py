@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from gateway.app import console as c
-from gateway.app.console import AsJson, State, table
+from gateway.app.console import AsJson, State
+from gateway.app.listing import Listing
 
 bench = typer.Typer(
     no_args_is_help=True,
@@ -75,7 +76,7 @@ def bench_show(state: State, as_json: AsJson = False) -> None:
     if as_json:
         c.print_json(result["points"])
         return
-    found = table("point", "kind", "is")
+    found = Listing("point", "kind", "is")
     for name, it in result["points"].items():
         rest = ", ".join(f"{k} {v}" for k, v in it.items() if k != "kind" and v not in ("", None))
         found.add_row(name, str(it.get("kind", "")), rest)

@@ -10,11 +10,11 @@ from typing import Annotated, Any
 import typer
 from rich.live import Live
 from rich.markup import escape
-from rich.table import Table
 
 from gateway.app import console as c
 from gateway.app.commands_rooms import rooms_table
-from gateway.app.console import AsJson, State, table
+from gateway.app.console import AsJson, State
+from gateway.app.listing import Listing
 from gateway.panel import client
 
 door = typer.Typer(no_args_is_help=True, help="Open a door, change its mode.")
@@ -70,8 +70,8 @@ def _no_alarms(shown: Mapping[str, Any]) -> str:
     return f"No alarms, but a call from {where}: portier call list" if calling else "No alarms."
 
 
-def _doors(shown: Mapping[str, Any]) -> Table:
-    found = table("door", "state", "since", "mode", "until", "last request")
+def _doors(shown: Mapping[str, Any]) -> Listing:
+    found = Listing("door", "state", "since", "mode", "until", "last request")
     for name, it in shown["doors"].items():
         last = it.get("last_request")
         result = it.get("last_result")
@@ -89,9 +89,9 @@ def _doors(shown: Mapping[str, Any]) -> Table:
     return found
 
 
-def _guarantees(shown: Mapping[str, Any]) -> Table:
+def _guarantees(shown: Mapping[str, Any]) -> Listing:
     """The system status; *yes* only where fresh evidence says so."""
-    found = table("system status", "", "since", "evidence", "why")
+    found = Listing("system status", "", "since", "evidence", "why")
     for name, it in shown["guarantees"].items():
         value = it.get("value", "unknown")
         evidence_ms = it.get("evidence_ms")
@@ -126,8 +126,8 @@ def _why(it: Mapping[str, Any]) -> str:
     return ", ".join(word for word in words if word)
 
 
-def _alarms(shown: Mapping[str, Any]) -> Table:
-    found = table("alarm", "severity", "state", "times", "raised", "detail")
+def _alarms(shown: Mapping[str, Any]) -> Listing:
+    found = Listing("alarm", "severity", "state", "times", "raised", "detail")
     for it in shown["alarms"]:
         raised = it.get("raised_utc_ms")
         found.add_row(
@@ -194,8 +194,8 @@ def _changed(shown: Mapping[str, Any], before: dict[str, str]) -> Iterator[tuple
             yield name, text
 
 
-def _points(shown: Mapping[str, Any]) -> Table:
-    found = table("point", "kind", "raw", "settled", "since", "changes", "faults")
+def _points(shown: Mapping[str, Any]) -> Listing:
+    found = Listing("point", "kind", "raw", "settled", "since", "changes", "faults")
     for name, it in shown["points"].items():
         since_ms = it.get("since_ms")
         values = [_value(quantity, v) for quantity, v in (it.get("quantities") or {}).items()]

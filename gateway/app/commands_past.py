@@ -14,11 +14,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.progress import Progress
-from rich.table import Table
 
 from gateway.app import console as c
 from gateway.app import paths
 from gateway.app.console import AsJson, State
+from gateway.app.listing import Listing
 from gateway.core.facts import KINDS
 from gateway.core.machine import UtcMs
 from gateway.journal.reader import CursorExpired, JournalUnavailable, Reader
@@ -235,7 +235,7 @@ def _print_history(rows: list[dict[str, Any]], format_: str) -> None:
         writer.writeheader()
         writer.writerows(rows)
         return
-    table = Table("time", *columns[1:], box=None, pad_edge=False)
+    table = Listing("time", *columns[1:])
     for row in rows:
         table.add_row(c.clock_text(row["utc_ms"]), *(_cell(row[name]) for name in columns[1:]))
     c.out.print(table if rows else "nothing in this time")

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from gateway.app import console as c
 from gateway.app import paths
 from gateway.app.console import AsJson, State
+from gateway.app.listing import Listing
 
 if TYPE_CHECKING:
     from gateway.web.users import Token, Users
@@ -117,7 +117,7 @@ def user_list(state: State, as_json: AsJson = False) -> None:
     if as_json:
         c.print_json([{"id": u.id, "name": u.name, "role": u.role} for u in found])
         return
-    table = Table("id", "name", "role", box=None, pad_edge=False)
+    table = Listing("id", "name", "role")
     for u in found:
         table.add_row(str(u.id), u.name, u.role)
     c.out.print(table)
@@ -213,7 +213,7 @@ def token_list(state: State, as_json: AsJson = False) -> None:
             ]
         )
         return
-    table = Table("name", "role", "expires", "made by", box=None, pad_edge=False)
+    table = Listing("name", "role", "expires", "made by")
     for t, maker, orphaned in found:
         by = f"{maker} (orphaned: no longer entitled; revoke it)" if orphaned else maker
         table.add_row(t.name, t.role, c.clock_text(int(t.expires * 1000)), by)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from gateway.app import console as c
-from gateway.app.console import AsJson, State, table
+from gateway.app.console import AsJson, State
+from gateway.app.listing import Listing
 
 call = typer.Typer(no_args_is_help=True, help="Emergency calls: list, acknowledge.")
 room = typer.Typer(no_args_is_help=True, help="Rooms: list, test the call system.")
@@ -20,9 +20,9 @@ def add(cli: typer.Typer) -> None:
     cli.add_typer(room, name="room")
 
 
-def rooms_table(shown: Mapping[str, Any]) -> Table:
+def rooms_table(shown: Mapping[str, Any]) -> Listing:
     """The rooms of a snapshot."""
-    found = table("room", "call", "since", "cords", "occupancy", "water", "test")
+    found = Listing("room", "call", "since", "cords", "occupancy", "water", "test")
     for name, it in shown["rooms"].items():
         call, leak = it.get("call"), it.get("leak")
         said, since = "", ""
@@ -90,7 +90,7 @@ def call_list(state: State, as_json: AsJson = False) -> None:
     if not calls:
         c.out.print("No call stands.")
         return
-    found = table("room", "call", "state", "raised", "acknowledged by", "told")
+    found = Listing("room", "call", "state", "raised", "acknowledged by", "told")
     for name, it in calls.items():
         told = [f"{m['receiver']} {m['result']} {m['reason']}".strip() for m in it["messages"]]
         found.add_row(

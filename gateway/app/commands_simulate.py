@@ -14,6 +14,7 @@ from rich.progress import Progress
 
 from gateway.app import console as c
 from gateway.app.console import AsJson, Config
+from gateway.app.listing import Listing
 
 if TYPE_CHECKING:
     from gateway.core.plan import BuildingPlan
@@ -123,7 +124,7 @@ def _page(life: Life, config: Path, days: int, seed: int, start: str) -> None:
 
     say(f"{config}: {days} days from {start}, seed {seed}")
     say()
-    table = c.table("week", "openings", "refused", "calls", "told", "alarms", "visits")
+    table = Listing("week", "openings", "refused", "calls", "told", "alarms", "visits")
     for number, week in enumerate(life.report.weeks):
         table.add_row(
             str(number + 1),

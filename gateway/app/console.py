@@ -17,7 +17,6 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from gateway.app import paths, plans
 from gateway.core.facts import Json
@@ -262,11 +261,3 @@ def ago_text(ms: Ms) -> str:
         if ms >= length:
             return f"{ms // length} {unit}"
     return "0 s"
-
-
-def table(*columns: str) -> Table:
-    """A table with these columns; the first is never cut short."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for place, column in enumerate(columns):
-        made.add_column(column, no_wrap=place == 0)  # a name must be there to be copied
-    return made

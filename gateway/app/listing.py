@@ -1,0 +1,66 @@
+"""Tables of the command line that fit the terminal: no word is cut in two. Where the columns do
+not fit side by side, each row is written below the other, a line for each of its cells."""
+
+from __future__ import annotations
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+BETWEEN = 2
+"""Spaces between two columns."""
+
+
+class Listing(Table):
+    """``columns``: their headers; the first is never wrapped, so that a name can be copied."""
+
+    def __init__(self, *columns: str) -> None:
+        super().__init__(box=None, pad_edge=False, header_style="bold")
+        for place, column in enumerate(columns):
+            self.add_column(column, no_wrap=place == 0)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        widths = self._widths(console, options)
+        if widths is None:
+            yield from self._stacked(console)
+            return
+        for column, width in zip(self.columns, widths, strict=True):
+            column.width = width
+        yield from super().__rich_console__(console, options)
+
+    def _cells(self, console: Console) -> list[list[Text]]:
+        """By column, the header first."""
+        return [
+            [console.render_str(str(cell)) for cell in (column.header, *column.cells)]
+            for column in self.columns
+        ]
+
+    def _widths(self, console: Console, options: ConsoleOptions) -> list[int] | None:
+        """Of each column; ``None`` where the longest words do not fit side by side."""
+        unlimited = options.update_width(10_000)
+        measured = [
+            [Measurement.get(console, unlimited, cell) for cell in cells]
+            for cells in self._cells(console)
+        ]
+        most = [max(one.maximum for one in cells) for cells in measured]
+        widths = [max(one.minimum for one in cells) for cells in measured]
+        widths[0] = most[0]
+        spare = options.max_width - sum(widths) - BETWEEN * (len(widths) - 1)
+        if spare < 0:
+            return None
+        while spare and widths != most:
+            for place, width in enumerate(widths):
+                if spare and width < most[place]:
+                    widths[place], spare = width + 1, spare - 1
+        return widths
+
+    def _stacked(self, console: Console) -> RenderResult:
+        (_, *names), *others = self._cells(console)
+        for row, name in enumerate(names, 1):
+            name.stylize("bold")
+            yield name
+            for header, *cells in others:
+                if cells[row - 1].plain:
+                    named = Text("  ").append_text(header).append(": " if header.plain else "")
+                    yield named.append_text(cells[row - 1])
