@@ -175,4 +175,27 @@ def test_the_page_says_it_in_the_language_of_the_reader(house: Web) -> None:
 
 def test_a_text_without_a_translation_stays_english() -> None:
     assert refusals.text("de", parts(said("{a} is odd", a="it"))) == "it is odd"
-    assert refusals.text("de", parts(meant("x", ["one"]))) == "möglich sind one"
+    assert refusals.text("de", parts(meant("x", ["one"]))) == "möglich sind „one“"
+
+
+def test_words_of_the_file_are_marked_and_explained(tmp_path: Path) -> None:
+    def shown(sections: dict[str, Any], language: str) -> str:
+        asked = {"do": "put", "version": "none", "sections": sections, "actor": "web:1"}
+        store = Store(tmp_path / "overlay.yaml")
+        answer = edit(asked, write(tmp_path, HOUSE), store, DRIVERS, NOW, lambda _address: False)
+        (error,) = answer["errors"]
+        message, hint = (refusals.text(language, part) for part in error["parts"])
+        return refusals.at(language, error["key"], f"{message}; {hint}")
+
+    assert shown(front(mon="nigth"), "de") == (
+        "„doors.front.schedule.mon“: „nigth“ ist keine Betriebsart; "
+        "gemeint ist vielleicht „night“ (Nacht)"
+    )
+    assert shown(front(mon="nigth"), "en") == (
+        "doors.front.schedule.mon: 'nigth' is not one of the modes; did you mean night?"
+    )
+    assert "„mo“ ist kein Wochentag; gemeint ist vielleicht „mon“ (Montag)" in shown(
+        front(mo="off", otherwise="night"), "de"
+    )
+    asked = care({"after": "0 s", "notify": "nobody"})
+    assert "Kontakt „nobody“ gibt es nicht" in shown(asked, "de")

@@ -178,7 +178,7 @@ def test_a_contact_whose_secret_is_not_there_is_refused_with_the_remedy(house: W
         "/settings", data={"version": "none", **new}, headers={"Accept-Language": "de"}
     )
     assert answer.status_code == 422
-    assert "die Ablage night_url gibt es nicht; bitte die Adresse in" in answer.text
+    assert "die Ablage „night_url“ gibt es nicht; bitte die Adresse in" in answer.text
     assert "/secrets/night_url schreiben" in answer.text
     assert 'name="name" type="text" value="night"' in answer.text  # nobody types it twice
     assert 'name="secret" type="text" value="night_url"' in answer.text
@@ -202,7 +202,7 @@ def test_an_address_that_has_gone_missing_is_named_and_refuses_nothing_else(hous
     admin = house.as_("admin")
     page = admin.get("/settings", headers={"Accept-Language": "de"}).text
     assert "An diese Kontakte kann keine Nachricht gehen:" in page
-    assert "desk: die Ablage desk_url gibt es nicht" in page
+    assert "desk: die Ablage „desk_url“ gibt es nicht" in page
     (said,) = admin.get("/api/v1/settings").json()["addresses"]
     assert said.startswith("contacts.desk.channels[0]: there is no secret desk_url; write the")
     assert saved(house, **{"first.0": "2026-12-24", "mode.0": "off"}).status_code == 200

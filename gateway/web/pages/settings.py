@@ -48,7 +48,7 @@ async def _show(request: Request, site: Site, who: Admin) -> dict[str, Any]:
     if answer["status"] != "accepted":
         language = language_of(request)
         said = "; ".join(
-            f"{e['key']}: {refusals.text(language, e['parts'][0])}"
+            refusals.at(language, e["key"], refusals.text(language, e["parts"][0]))
             for e in answer.get("errors", ())
         )
         if answer["reason"] in (NO_PANEL, NO_ANSWER):
@@ -131,7 +131,7 @@ async def _answered(
         said = f"{message}; {hint}" if hint else message
         at = None if form is None else rows.place(form, error["key"])
         if form is None or at is None:
-            others.append(f"{error['key']}: {said}" if error["key"] else said)
+            others.append(refusals.at(language_of(request), error["key"], said))
         else:
             form.errors.setdefault(at, []).append(said)
     shown = await _show(request, site, who)
