@@ -450,7 +450,12 @@ _CHANNELS: tuple[tuple[str, str, tuple[str, ...], str, int, bool, str, dict[str,
         1,
         True,
         "the sequence per lane up to which a recorder's store has everything",
-        _object(journal=_STRING, lanes={**_object(urgent=_INTEGER, routine=_INTEGER)}),
+        _object(
+            journal=_STRING,
+            lanes={**_object(urgent=_INTEGER, routine=_INTEGER)},
+            aside={**_INTEGER, "description": "points set aside, neither retried nor acknowledged"},
+            foreign={**_INTEGER, "description": "messages that were not the gateway's"},
+        ),
     ),
     (
         "replay",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from gateway.notify import texts
 from gateway.notify.addresses import Address, AddressError
 from gateway.notify.deliveries import Deliveries
 from gateway.notify.heartbeat import Heartbeat
@@ -16,7 +17,7 @@ from gateway.notify.role import Notify
 from gateway.notify.texts import House
 from gateway.panel import time_service
 from gateway.panel.client import PanelClient
-from gateway.panel.tickets import Tickets
+from gateway.panel.tickets import Tickets, preload
 
 log = structlog.get_logger("notify")
 
@@ -60,6 +61,9 @@ def run(settings: NotifySettings, stop: threading.Event) -> None:
             beat=deliveries.beat,
         )
         notify.heartbeat = heartbeat.report
+    preload()
+    for language in settings.house.languages:
+        texts.locale(language)
     log.info("telling", receivers=len(settings.addresses), heartbeat=heartbeat is not None)
     deliveries.start()
     panel.start()

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from itsdangerous import URLSafeSerializer
 
+
 KEY_FILE = "link.key"
 GROUP = "portier-ticket"
 """The Unix group that may read the key: the roles that make and read tokens."""
@@ -44,6 +45,11 @@ SKEW_S = 60
 """The civil clock may be corrected by so much between two readings without any doubt."""
 
 Kind = Literal["call", "test"]
+
+
+def preload() -> None:
+    """Import what links need, where the start has time for it, before an update may replace it."""
+    import itsdangerous  # noqa: F401
 
 
 class TicketError(Exception):

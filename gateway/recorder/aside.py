@@ -6,7 +6,8 @@ turn. (The state itself is the role's alone.)
 
 Standings: ``open`` (refused), ``retry`` (somebody wants it to be sent again), ``stored`` (the
 store has it now), ``acknowledged`` (somebody has seen it and leaves it), ``foreign`` (no fact of
-any gateway: a message from somebody else; it is listed, and no guarantee depends on it).
+any gateway, or a number that its gateway does not have: a message from somebody else; it is
+listed, and no guarantee depends on it).
 
 Limit: :data:`MOST` rows and :data:`BYTES_MOST` of those that are open or to be retried. Where
 it is reached, the recorder waits and acknowledges nothing more to the broker: the facts stay in

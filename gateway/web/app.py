@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
+from mimetypes import guess_type
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import Response
@@ -17,6 +19,7 @@ from starlette.responses import Response
 from gateway import threads
 from gateway.panel import time_service
 from gateway.panel.client import AsyncPanelClient
+from gateway.panel.tickets import preload as preload_links
 from gateway.web import outside, problems
 from gateway.web.api import account as api_account
 from gateway.web.api import bench as api_bench
@@ -54,7 +57,7 @@ from gateway.web.polling import Unchanged, on_unchanged
 from gateway.web.problems import Problem
 from gateway.web.proxies import Forwarded
 from gateway.web.records import Records
-from gateway.web.render import STATIC
+from gateway.web.render import STATIC, digest, preload, static_files
 from gateway.web.site import Site
 from gateway.web.upkeep_site import keep_weeks
 from gateway.web.users import UserError, Users
@@ -91,15 +94,22 @@ ROUTERS: tuple[APIRouter, ...] = (
 
 
 class Static(StaticFiles):
-    """Files whose address carries their hash may be kept for ever."""
+    """Files from memory. Those whose address carries their hash may be kept for ever."""
 
     async def get_response(self, path: str, scope: Any) -> Response:
-        response = await super().get_response(path, scope)
+        if scope["method"] not in ("GET", "HEAD"):
+            raise HTTPException(405, headers={"Allow": "GET, HEAD"})
+        content = static_files().get(path)
+        if content is None:
+            raise HTTPException(404)
         hashed = b"v=" in scope.get("query_string", b"")
-        response.headers["Cache-Control"] = (
-            "public, max-age=31536000, immutable" if hashed else "no-cache"
-        )
-        return response
+        headers = {
+            "ETag": f'"{digest(path)}"',
+            "Cache-Control": "public, max-age=31536000, immutable" if hashed else "no-cache",
+        }
+        if self.is_not_modified(Headers(headers), Headers(scope=scope)):
+            return Response(None, 304, headers)
+        return Response(content, headers=headers, media_type=guess_type(path)[0] or "text/plain")
 
 
 def for_life(name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
@@ -147,6 +157,8 @@ def create_app(site: Site) -> FastAPI:
         site.records.close()
         site.users.close()
 
+    preload()
+    preload_links()
     app = FastAPI(
         title="Portier",
         lifespan=lifespan,

@@ -2,7 +2,7 @@
 repetitions, and those that are little more than the name of the user or of the gateway.
 
 The list (``passwords/common.txt``) has those of at least 10 characters, in small letters. It is
-read when a password is set, and not held."""
+held as text."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 COMMON = Path(__file__).parent / "passwords" / "common.txt"
+_TEXT = COMMON.read_text(encoding="utf-8")
 OWN_LEAST = 6
 """So many characters must remain that continue no sequence, repeat nothing and are in no name."""
 NAME_LEAST = 3
@@ -46,5 +47,4 @@ def _follows(before: str, char: str) -> bool:
 
 
 def _common() -> frozenset[str]:
-    lines = COMMON.read_text(encoding="utf-8").splitlines()
-    return frozenset(line for line in lines if not line.startswith("# "))
+    return frozenset(line for line in _TEXT.splitlines() if not line.startswith("# "))

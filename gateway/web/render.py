@@ -8,12 +8,13 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import DictLoader, Environment, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from gateway.web.refusals import templates
 from gateway.web.users import ROLES
-from gateway.web.words import Words, best_language
+from gateway.web.words import LANGUAGES, Words, best_language, catalogue
 
 if TYPE_CHECKING:
     from gateway.web.auth import Who
@@ -22,14 +23,39 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+TEMPLATES = HERE / "templates"
 LANGUAGE_COOKIE = "portier-language"
 
 
 @cache
+def static_files() -> dict[str, bytes]:
+    """By their names in the address. Read once: an update that replaces them under a running page
+    must not mix with what the page has in memory."""
+    return {
+        file.relative_to(STATIC).as_posix(): file.read_bytes()
+        for file in sorted(STATIC.rglob("*"))
+        if file.is_file()
+    }
+
+
+def preload() -> None:
+    """Read all that pages are made of. Templates are compiled when they are first used."""
+    static_files()
+    environment()
+    for language in LANGUAGES:
+        catalogue(language)
+        templates(language)
+
+
+@cache
+def digest(name: str) -> str:
+    """Of a static file."""
+    return hashlib.sha256(static_files()[name]).hexdigest()[:12]
+
+
 def asset(name: str) -> str:
     """The address of a static file; it changes with the file, so it may be cached for ever."""
-    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
-    return f"/static/{name}?v={digest}"
+    return f"/static/{name}?v={digest(name)}"
 
 
 MENU = (
@@ -78,10 +104,15 @@ def answer_for(door: DoorScene, note: dict[str, str], words: Words) -> str:
 @cache
 def environment() -> Environment:
     made = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
+        loader=DictLoader(
+            {
+                file.relative_to(TEMPLATES).as_posix(): file.read_text(encoding="utf-8")
+                for file in TEMPLATES.rglob("*.html")
+            }
+        ),
         autoescape=True,
         undefined=StrictUndefined,
-        auto_reload=False,  # else each part that is sent asks the disk whether it has changed
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )
