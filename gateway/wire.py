@@ -555,6 +555,23 @@ _CHANNELS: tuple[tuple[str, str, tuple[str, ...], str, int, bool, str, dict[str,
 )
 
 
+_OWN = tuple(
+    (
+        f"issuer{name[0].upper()}{name[1:]}",
+        f"issuer/{{issuer}}/{address}",
+        ("issuer", *parameters),
+        action,
+        qos,
+        retained,
+        f"{doc}; from an issuer without a key, which is heard here alone",
+        payload,
+    )
+    for name, address, parameters, action, qos, retained, doc, payload in _CHANNELS
+    if address.startswith("command/")
+)
+"""The topics of issuers without a key: the broker's access list says who writes there."""
+
+
 def asyncapi(gateway: str = "{gateway}", version: str = "1") -> dict[str, Json]:
     """The AsyncAPI 3.0 document of the MQTT interface of one gateway (or of any)."""
     channels: dict[str, Json] = {}
@@ -583,7 +600,7 @@ def asyncapi(gateway: str = "{gateway}", version: str = "1") -> dict[str, Json]:
             "bindings": {"mqtt": {"qos": qos, "retain": retained, "bindingVersion": "0.2.0"}},
         }
 
-    for name, address, parameters, action, qos, retained, doc, payload in _CHANNELS:
+    for name, address, parameters, action, qos, retained, doc, payload in (*_CHANNELS, *_OWN):
         schemas[name] = payload
         messages[name] = {
             "summary": doc,

@@ -305,7 +305,10 @@ def _limits(retain: bool, qos: Any, most_bytes: int | None) -> Iterator[Finding]
 
 def _subscribed(trial: _Trial, settings: Settings) -> Iterator[Finding]:
     topics = Topics(settings.gateway.id)
-    filters = [topics.commands, topics.replays, topics.recorded, topics.info]
+    filters = [
+        topics.commands, topics.issuer_commands, topics.replays, topics.recorded, topics.info,
+        topics.availability, topics.states,
+    ]  # fmt: skip
     if settings.mqtt is not None and settings.mqtt.home_assistant:
         filters.append(discovery.BORN)
     filters += sorted({point.topic for point in listening.of(settings.points.values())})

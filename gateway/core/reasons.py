@@ -48,6 +48,7 @@ REASONS: Final[dict[str, str]] = {
     "retained": "A broker kept the command; nobody issued it now.",
     "unsigned": "The issuer must sign, and has not.",
     "bad_signature": "The signature does not fit.",
+    "wrong_topic": "An issuer without a key has a topic of its own, and this came elsewhere.",
     "malformed": "The command cannot be understood.",
     "before_start": "The command was issued before this start of the gateway.",
 }

@@ -45,7 +45,8 @@ _ENVELOPE = frozenset({"id", "issued_at", "ttl", "by", "sig"})
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """Somebody who may command. Without a key it is admitted by the broker's ACL alone."""
+    """Somebody who may command. Without a key it is admitted by the broker's access list alone,
+    on a topic that carries its name: there the list decides who speaks in that name."""
 
     key: bytes | None = field(default=None, repr=False)
 
@@ -92,30 +93,38 @@ class Desk:
     issuers: Mapping[str, Issuer] = field(default_factory=dict)
     """Empty: anybody whom the broker admits may command, unsigned."""
     ids: dict[str, int] = field(default_factory=dict)
-    tokens: float = BURST
-    tokens_ms: int = 0
+    tokens: dict[str, tuple[float, int]] = field(default_factory=dict)
+    """Per topic of an issuer, and for the shared one: what is left, and since when."""
 
-    def allows(self, now_ms: int) -> bool:
-        """One more message, at most :data:`BURST` at once and :data:`PER_S` a second."""
-        gained = max(0, now_ms - self.tokens_ms) * PER_S / 1000
-        self.tokens = min(float(BURST), self.tokens + gained)
-        self.tokens_ms = now_ms
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
+    def allows(self, now_ms: int, own: str = "") -> bool:
+        """One more message, at most :data:`BURST` at once and :data:`PER_S` a second; what comes
+        on the topic of one issuer hinders no other."""
+        own = own if own in self.issuers else ""
+        left, since_ms = self.tokens.get(own, (float(BURST), now_ms))
+        left = min(float(BURST), left + max(0, now_ms - since_ms) * PER_S / 1000)
+        is_allowed = left >= 1
+        self.tokens[own] = left - is_allowed, now_ms
+        return is_allowed
 
     def judge(
-        self, topic: str, parts: tuple[str, ...], payload: bytes, retained: bool, now: Now
+        self,
+        topic: str,
+        parts: tuple[str, ...],
+        payload: bytes,
+        retained: bool,
+        now: Now,
+        own: str = "",
     ) -> Accepted | Refused:
-        """What becomes of one message on ``command/#``; ``parts`` follow ``command``."""
+        """What becomes of one message on ``command/#``; ``parts`` follow ``command``. ``own``:
+        the issuer whose topic it came on, ``issuer/<own>/command/#``."""
         name = _name(parts)
         raw = _parse(payload)
         if raw is None:
             return Refused("", name, "mqtt:", "malformed")
         command_id = raw["id"]
-        issuer, reason = self._issuer(raw, topic)
-        actor = f"mqtt:{issuer}"
+        issuer, reason = self._issuer(raw, topic, own)
+        # a name that is only claimed has not done anything: it is on no fact and in no audit
+        actor = "mqtt:" if reason else f"mqtt:{issuer}"
         if retained:
             return Refused(command_id, name, actor, "retained")
         target = _target(parts)
@@ -132,14 +141,16 @@ class Desk:
         life_ms = int(raw["ttl"] * 1000) - max(0, now.utc_ms - issued_ms)
         return Accepted(command_id, name, actor, args, life_ms, raw["by"])
 
-    def _issuer(self, raw: Mapping[str, Any], topic: str) -> tuple[str, str]:
+    def _issuer(self, raw: Mapping[str, Any], topic: str, own: str) -> tuple[str, str]:
         """Whose command it is, and why it is not believed."""
-        claimed = raw.get("issuer", raw["by"] if raw["by"] in self.issuers else "")
+        claimed = raw.get("issuer", own or (raw["by"] if raw["by"] in self.issuers else ""))
         if not self.issuers:
             return "broker", ""
         if not isinstance(claimed, str) or claimed not in self.issuers:
             return "", "unsigned"
         key = self.issuers[claimed].key
+        if claimed != own and (own or key is None):
+            return claimed, "wrong_topic"
         if key is None:
             return claimed, ""
         sig = raw.get("sig")

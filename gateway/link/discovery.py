@@ -9,7 +9,7 @@ message it comes in, so that Home Assistant keeps its history.
 The format is MQTT device discovery (https://www.home-assistant.io/integrations/mqtt/,
 "Device discovery payload"). Home Assistant cannot sign: its commands carry an envelope that
 its own template fills, with a new id and the present time, and the broker's access list says
-that they are its own.
+that they are its own: where the configuration has issuers, on a topic that carries its name.
 """
 
 from __future__ import annotations
@@ -85,11 +85,16 @@ def _level(name: str) -> str:
 
 
 def devices(
-    topics: Topics, snapshot: Mapping[str, Any], language: str, known: Collection[str] = ()
+    topics: Topics,
+    snapshot: Mapping[str, Any],
+    language: str,
+    known: Collection[str] = (),
+    issuer: str = "",
 ) -> Devices:
     """Every message by its topic, the gateway's own first. ``language``: of the entities' names,
     ``de`` or ``en``. ``known``: components that were there before. One that depends on a value
-    stays while the value is unknown, because Home Assistant forgets what is taken away."""
+    stays while the value is unknown, because Home Assistant forgets what is taken away.
+    ``issuer``: whose topic its commands go to, empty: the shared one."""
     gateway = snapshot.get("gateway", {})
     names = _NAMES.get(language, _NAMES["en"])
     version, id = gateway.get("version"), f"portier-{topics.gateway}"
@@ -120,11 +125,11 @@ def devices(
     for name, door in snapshot.get("doors", {}).items():
         device = part(f"door-{name}", str(door.get("name") or name), "Door")
         found[topic(topics.gateway, f"door-{name}")] = message(
-            device, _door(topics, name, door, names)
+            device, _door(topics, name, door, names, issuer)
         )
     for name, room in snapshot.get("rooms", {}).items():
         device = part(f"room-{name}", str(room.get("name") or name), "Room")
-        made = message(device, _room(topics, name, room, names, known))
+        made = message(device, _room(topics, name, room, names, known, issuer))
         if made["cmps"]:
             found[topic(topics.gateway, f"room-{name}")] = made
     for name, point in snapshot.get("points", {}).items():
@@ -160,9 +165,9 @@ Found = Iterator[tuple[str, Component]]
 Names = Mapping[str, str]
 
 
-def _door(topics: Topics, id: str, door: Mapping[str, Any], names: Names) -> Found:
+def _door(topics: Topics, id: str, door: Mapping[str, Any], names: Names, issuer: str) -> Found:
     state = topics.door(id)
-    command = f"{topics.root}/command/door/{topics.slashes(id)}"
+    command = topics.command(f"door/{topics.slashes(id)}", issuer)
     yield f"door-{id}", {
         "p": "cover", "name": None, "dev_cla": "door", "stat_t": state,
         "val_tpl": "{{ value_json.state }}", "json_attr_t": state,
@@ -190,7 +195,12 @@ def _door(topics: Topics, id: str, door: Mapping[str, Any], names: Names) -> Fou
 
 
 def _room(
-    topics: Topics, id: str, room: Mapping[str, Any], names: Names, known: Collection[str]
+    topics: Topics,
+    id: str,
+    room: Mapping[str, Any],
+    names: Names,
+    known: Collection[str],
+    issuer: str,
 ) -> Found:
     state = topics.room(id)
     if room.get("call") is not None:
@@ -204,7 +214,7 @@ def _room(
         }  # fmt: skip
         yield f"room-{id}-seen", {
             "p": "button", "name": names["seen"],
-            "cmd_t": f"{topics.root}/command/call/{topics.slashes(id)}/acknowledge",
+            "cmd_t": topics.command(f"call/{topics.slashes(id)}/acknowledge", issuer),
             "cmd_tpl": _envelope(), "ic": "mdi:account-check",
         }  # fmt: skip
     if room.get("leak") is not None:

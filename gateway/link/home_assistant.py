@@ -34,10 +34,14 @@ MIGRATE = encode({"migrate_discovery": True})
 class HomeAssistant:
     """``memory``: topic → component → platform, of all that was published. ``dirty``: it has
     changed since it was saved. ``language``: of the entities' names; empty: Home Assistant is
-    told nothing, and what it was told before is taken back."""
+    told nothing, and what it was told before is taken back. ``issuer``: whose topic its commands
+    go to, empty: the shared one."""
 
-    def __init__(self, topics: Topics, language: str, memory: object = None) -> None:
+    def __init__(
+        self, topics: Topics, language: str, memory: object = None, issuer: str = ""
+    ) -> None:
         self._topics = topics
+        self._issuer = issuer
         self.language = language
         self.own = discovery.topic(topics.gateway)
         self.memory = _read(memory)
@@ -86,7 +90,7 @@ class HomeAssistant:
         if not self.language:
             return dict.fromkeys(self.memory, b""), False
         before = {key for components in self.memory.values() for key in components}
-        messages = discovery.devices(self._topics, snapshot, self.language, before)
+        messages = discovery.devices(self._topics, snapshot, self.language, before, self._issuer)
         current = {key for one in messages.values() for key in one["cmps"]}
         wanted = {topic: b"" for topic in self.memory if topic not in messages}
         fresh = [one for one in messages if one != self.own and one not in self.memory]

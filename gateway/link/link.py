@@ -113,6 +113,7 @@ def subscriptions(topics: Topics, *, home_assistant: bool = False) -> tuple[Subs
     return (
         *born,
         Subscribe(topics.commands, qos=1),
+        Subscribe(topics.issuer_commands, qos=1),
         Subscribe(topics.replays, qos=1),
         Subscribe(topics.recorded, qos=1, retained=True),
         Subscribe(topics.info, qos=1, retained=True),
@@ -189,7 +190,13 @@ class Link:
         now_ms = self.clocks.mono_ms()
         known = saved.read(self._place)
         self.aside.restore(known.get("aside"), now_ms)
-        self.home = HomeAssistant(self.topics, self.language, known.get("home_assistant"))
+        assistant = self.issuers.get(discovery.ISSUER)
+        self.home = HomeAssistant(
+            self.topics,
+            self.language,
+            known.get("home_assistant"),
+            "" if assistant is None or assistant.key is not None else discovery.ISSUER,
+        )
         self.presence = Presence(now_ms)
         self.publisher = Publisher(
             self.gateway,
@@ -376,8 +383,9 @@ class Link:
         if self.points.message(message.topic, message.payload, message.retained, now_ms):
             return
         parts = self.topics.inside(message.topic)
-        if parts[:1] == ("command",):
-            self._command(message, parts[1:])
+        own, command = self.topics.commanded(parts)
+        if command is not None:
+            self._command(message, command, own)
         elif len(parts) == 2 and parts[0] == "replay":
             raw = _object(message.payload)
             lane = next((one for one in PUBLISHED if one == raw.get("lane")), None)
@@ -473,13 +481,13 @@ class Link:
 
     # --- commands -----------------------------------------------------------------------
 
-    def _command(self, message: Message, parts: tuple[str, ...]) -> None:
+    def _command(self, message: Message, parts: tuple[str, ...], own: str) -> None:
         now_ms = self.clocks.mono_ms()
-        if not self.desk.allows(now_ms):
-            self._refuse("", "command", "mqtt:", "limit")
+        if not self.desk.allows(now_ms, own):
+            self._refuse("", "command", "mqtt:", "limit", message.topic)
             return
         verdict = self.desk.judge(
-            message.topic, parts, message.payload, message.retained, self._now(now_ms)
+            message.topic, parts, message.payload, message.retained, self._now(now_ms), own
         )
         topic = message.response_topic or self.topics.response(verdict.id)
         if isinstance(verdict, Accepted):
@@ -502,7 +510,7 @@ class Link:
             if not sent:
                 self._answer({"id": verdict.id, "status": "refused", "reason": "expired"})
             return
-        self._refuse(verdict.id, verdict.name, verdict.actor, verdict.reason)
+        self._refuse(verdict.id, verdict.name, verdict.actor, verdict.reason, message.topic)
         if verdict.id and not message.retained:
             text = {"status": "refused", "reason": verdict.reason, "fact": None}
             self._respond(topic, text, message.correlation)
@@ -528,19 +536,21 @@ class Link:
             self._respond(waiting.response_topic, text, waiting.correlation)
 
     def _respond(self, topic: str, text: Mapping[str, Any], correlation: bytes | None) -> None:
-        # an answer must not be able to pose as an event or a command of any gateway
-        ours = topic.startswith("portier/") and not topic.startswith(self.topics.response(""))
+        # an answer must not be able to pose as an event or a command of any gateway, nor as its
+        # introduction to Home Assistant, which only the gateway may write
+        ours = topic.startswith(("portier/", "homeassistant/"))
+        ours = ours and not topic.startswith(self.topics.response(""))
         if topic and not ours and topic[0] != "$" and set(topic).isdisjoint("+#"):
             small = Small(topic, state.encode(text), correlation=correlation, answer=True)
             self.publisher.say(small)
 
-    def _refuse(self, command: str, name: str, actor: str, reason: str) -> None:
+    def _refuse(self, command: str, name: str, actor: str, reason: str, topic: str) -> None:
         """Tell ``control`` that the link refused; a flood of refusals is cut off here."""
         second = self.clocks.mono_ms() // 1000
         count = self._refusals[1] + 1 if self._refusals[0] == second else 1
         self._refusals = (second, count)
         if count <= REFUSED_PER_S:
-            log.info("command refused", reason=reason, actor=actor)
+            log.info("command refused", reason=reason, actor=actor, topic=topic)
             self.panel.send(
                 {
                     "type": "refused",

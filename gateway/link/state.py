@@ -143,6 +143,7 @@ def info(snapshot: Mapping[str, Any], window: int, session: str, *, brief: bool 
             },
             "command/alarm/<alarm>/acknowledge": {},
             "command/call/<room or call>/acknowledge": {},
+            "issuer/<issuer>/command/…": "the same, for an issuer without a key: there alone",
             "envelope": {
                 "id": "unique, at most 64 characters",
                 "issued_at": "RFC 3339",

@@ -54,12 +54,30 @@ class Topics:
         return f"{self.root}/command/#"
 
     @property
+    def issuer_commands(self) -> str:
+        return f"{self.root}/issuer/+/command/#"
+
+    def command(self, what: str, issuer: str = "") -> str:
+        """A command, ``door/front/open``; of an issuer without a key on a topic of its own."""
+        return f"{self.root}/{f'issuer/{issuer}/' if issuer else ''}command/{what}"
+
+    @property
     def replays(self) -> str:
         return f"{self.root}/replay/+"
 
     @property
     def recorded(self) -> str:
         return f"{self.root}/recorded/+"
+
+    @staticmethod
+    def commanded(parts: tuple[str, ...]) -> tuple[str, tuple[str, ...] | None]:
+        """The issuer whose topic it is (empty: the topic of all), and what is asked for; ``None``
+        where this is no command."""
+        if parts[:1] == ("command",):
+            return "", parts[1:]
+        if parts[:1] == ("issuer",) and parts[2:3] == ("command",):
+            return parts[1], parts[3:]
+        return "", None
 
     def door(self, door: str) -> str:
         return f"{self.root}/state/door/{slashes(door)}"

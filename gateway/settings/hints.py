@@ -44,6 +44,7 @@ def hints(draft: Draft) -> tuple[str, ...]:
         *_special_lines(draft),
         *_logs(draft),
         *_proxy(draft),
+        *_keyless(draft),
     ]
     for section, name, loc, text in hints_people.found(draft):
         found.append(_hint(getattr(draft, section)[name], loc, text))
@@ -78,6 +79,24 @@ def _proxy(draft: Draft) -> list[Hint]:
         "its visitors count as one and cookies are not Secure"
     )
     return [_hint(part, ("public_url",), text)]
+
+
+def _keyless(draft: Draft) -> list[Hint]:
+    """Whoever may publish on the topic of an issuer without a key speaks in its name."""
+    part, gateway = draft.mqtt, draft.gateway
+    if part is None or part.value is None or gateway is None or gateway.value is None:
+        return []
+    return [
+        _hint(
+            part,
+            ("issuers", name),
+            "has no key, so it is heard on a topic of its own only: the broker's access list must "
+            f"let it, and nobody else, write portier/{gateway.value.id}/issuer/{name}/command/#",
+            at_key=True,
+        )
+        for name, issuer in part.value.issuers.items()
+        if issuer.key is None
+    ]
 
 
 def _hint(part: Part[Any], loc: Loc, text: str, *, at_key: bool = False) -> Hint:

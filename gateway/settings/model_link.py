@@ -52,7 +52,8 @@ class Issuer(Model):
 
     key: SecretValue | None = None
     """The key that its commands are signed with; no unit, !secret NAME. Without one the broker's
-    access list alone admits it: for Home Assistant, which cannot sign."""
+    access list alone admits it, on portier/GATEWAY/issuer/NAME/command/# and nowhere else: for
+    Home Assistant, which cannot sign."""
 
 
 def _port(value: object) -> int:

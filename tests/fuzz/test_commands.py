@@ -136,19 +136,26 @@ class Drawn:
     ago_ms: int = 0
     ttl: int = 5
     by: str = "tablet"
+    own: str = ""
     signature: str = "good"
     retained: bool = False
     verb: str = "open"
 
     def good(self, bench: Bench, trusted: bool, seen: set[str]) -> bool:
         """What the contract says of it, in other words than the link's."""
-        issuer = self.by == "ha" or (self.by == "tablet" and self.signature == "good")
+        # by its topic alone without a key, and with one by what it has signed
+        issuer = (
+            self.own == "ha"
+            or (self.by == "tablet" and self.own in ("", "tablet") and self.signature == "good")
+            or (self.own == "tablet" and self.signature == "good")
+        )
         fresh = -2_000 <= self.ago_ms < self.ttl * 1_000
         known = self.verb == "open" and 0 < self.ttl <= 30
         return issuer and fresh and known and trusted and not self.retained and self.id not in seen
 
     def message(self, bench: Bench) -> Message:
-        topic = f"portier/csg/command/door/front/{self.verb}"
+        own = f"issuer/{self.own}/" if self.own else ""
+        topic = f"portier/csg/{own}command/door/front/{self.verb}"
         raw: dict[str, Any] = {
             "id": self.id, "issued_at": bench.utc(self.ago_ms), "ttl": self.ttl, "by": self.by,
         }  # fmt: skip
@@ -171,6 +178,7 @@ DRAWN = st.builds(
     | st.integers(-4_000, 40_000),
     ttl=st.sampled_from([5, 30, 5, 0, 31]),
     by=st.sampled_from(["tablet", "tablet", "ha", "stranger", ""]),
+    own=st.sampled_from(["", "", "", "ha", "tablet", "stranger"]),
     signature=st.sampled_from(["good", "good", "none", "another key", "another door", "replayed"]),
     retained=st.sampled_from([False, False, False, True]),
     verb=st.sampled_from(["open", "open", "open", "close"]),
@@ -230,14 +238,18 @@ def test_a_command_that_was_tampered_with_is_told_as_it_was_signed_or_not_at_all
     topic = data.draw(
         st.just(OPEN)
         | st.just(OPEN.replace("open", "mode"))
+        | st.just(OPEN.replace("/command/", "/issuer/ha/command/"))
         | st.just("/".join(["portier/csg/command", *parts]))
+        | st.just("/".join(["portier/csg/issuer", *parts]))
     )
     raw["sig"] = signed(topic, raw)
     tree = data.draw(tampered(raw))
     tell(bench, Message(topic, json.dumps(tree).encode(), False, response, correlation))
     for passed in bench.control.of(m.CommandMessage):
         name = passed.command.issuer.name
-        assert name == "mqtt:ha" or tree["sig"].lower() == signed(topic, tree)
+        is_own = topic.startswith("portier/csg/issuer/ha/command/")
+        assert name == ("mqtt:ha" if is_own else "mqtt:tablet")
+        assert is_own or tree["sig"].lower() == signed(topic, tree)
 
 
 def tell(bench: Bench, message: Message) -> None:

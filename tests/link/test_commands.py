@@ -44,10 +44,11 @@ def envelope(**fields: Any) -> dict[str, Any]:
 
 def judge(
     raw: Any, *, desk: Desk | None = None, now: Now = NOW, retained: bool = False,
-    parts: tuple[str, ...] = OPEN,
+    parts: tuple[str, ...] = OPEN, own: str = "",
 ) -> Accepted | Refused:  # fmt: skip
     payload = raw if isinstance(raw, bytes) else json.dumps(raw).encode()
-    return (desk or Desk()).judge(TOPIC, parts, payload, retained, now)
+    topic = TOPIC.replace("/command/", f"/issuer/{own}/command/") if own else TOPIC
+    return (desk or Desk()).judge(topic, parts, payload, retained, now, own)
 
 
 def reason(verdict: Accepted | Refused) -> str:
@@ -114,7 +115,7 @@ def test_a_signed_command_cannot_be_replayed_after_the_clock_went_back(back_s: i
     assert reason(judge(recorded, desk=desk, now=now)) == "too_old"
     assert reason(judge(recorded, desk=desk, now=replace(now, mark_utc_ms=None))) == "accepted"
     home = envelope(issuer="home", id="c2")
-    assert reason(judge(home, desk=desk, now=now)) == "accepted", "anybody may say that anew"
+    assert reason(judge(home, desk=desk, now=now, own="home")) == "accepted", "it can say that anew"
 
 
 def test_a_clock_that_is_corrected_by_minutes_neither_refuses_nor_repeats() -> None:
@@ -162,9 +163,65 @@ def test_who_must_sign_and_does_not_is_refused() -> None:
     assert reason(judge(envelope(by="stranger"), desk=desk)) == "unsigned"
     assert reason(judge(envelope(by="x", issuer="stranger"), desk=desk)) == "unsigned"
     assert reason(judge(envelope(by="x", issuer=7), desk=desk)) == "unsigned"
-    heard = judge(envelope(by="homeassistant"), desk=desk)
+    heard = judge(envelope(by="homeassistant"), desk=desk, own="homeassistant")
     assert isinstance(heard, Accepted)
     assert heard.actor == "mqtt:homeassistant"
+
+
+@pytest.mark.parametrize(
+    ("own", "fields", "expected"),
+    [
+        # whoever may write commands at all could take the name
+        ("", {"by": "homeassistant"}, "wrong_topic"),
+        ("", {"by": "anna", "issuer": "homeassistant"}, "wrong_topic"),
+        ("", {"by": "homeassistant", "sig": "00"}, "wrong_topic"),
+        # nor does one issuer without a key speak for another, or for one that signs
+        ("nodered", {"issuer": "homeassistant"}, "wrong_topic"),
+        ("nodered", {"issuer": "tablet"}, "wrong_topic"),
+        ("homeassistant", {"issuer": "nodered"}, "wrong_topic"),
+        # what it says of itself beside its topic is a claim and no name
+        ("nodered", {"by": "homeassistant"}, "accepted"),
+        ("nodered", {"by": ""}, "accepted"),
+        ("nodered", {"issuer": "nodered"}, "accepted"),
+        ("nodered", {"issuer": 7}, "unsigned"),
+        ("nodered", {"issuer": ["nodered"]}, "unsigned"),
+        ("nodered", {"issuer": ""}, "unsigned"),
+        # a topic of a name that nobody has configured, or of one that must sign, is no way around
+        ("stranger", {}, "unsigned"),
+        ("broker", {"by": "broker"}, "unsigned"),
+        ("tablet", {}, "unsigned"),
+        ("tablet", {"sig": "00"}, "bad_signature"),
+    ],
+)
+def test_the_name_of_an_issuer_without_a_key_cannot_be_borrowed(
+    own: str, fields: dict[str, Any], expected: str
+) -> None:
+    issuers = {"tablet": Issuer(KEY), "homeassistant": Issuer(), "nodered": Issuer()}
+    verdict = judge(envelope(**({"by": "x"} | fields)), desk=Desk(issuers=issuers), own=own)
+    assert reason(verdict) == expected
+    assert verdict.actor == (f"mqtt:{own}" if expected == "accepted" else "mqtt:")
+
+
+def test_an_issuer_that_signs_may_do_so_on_its_own_topic_too() -> None:
+    raw = envelope(by="tablet")
+    desk = Desk(issuers={"tablet": Issuer(KEY)})
+    topic = TOPIC.replace("/command/", "/issuer/tablet/command/")
+    assert reason(judge(raw | {"sig": sign(KEY, TOPIC, raw)}, desk=desk, own="tablet")) == (
+        "bad_signature"
+    ), "the signature binds the topic"
+    verdict = judge(raw | {"sig": sign(KEY, topic, raw)}, desk=desk, own="tablet")
+    assert verdict.actor == "mqtt:tablet"
+    assert isinstance(verdict, Accepted)
+
+
+def test_a_refused_command_is_in_nobodys_name() -> None:
+    """Whoever may write commands could fill the audit with another's refusals."""
+    desk = Desk(issuers={"tablet": Issuer(KEY)})
+    assert judge(envelope(), desk=desk).actor == "mqtt:"
+    assert judge(envelope(sig="00"), desk=desk).actor == "mqtt:"
+    raw = envelope(issued_at=at(6))
+    late = judge(raw | {"sig": sign(KEY, TOPIC, raw)}, desk=desk)
+    assert (reason(late), late.actor) == ("too_old", "mqtt:tablet"), "that was the tablet"
 
 
 def test_a_signature_binds_every_part_of_the_command() -> None:
@@ -277,10 +334,17 @@ _parts = st.lists(
 )
 
 
-@given(st.binary() | _fields.map(lambda raw: json.dumps(raw).encode()), _parts, st.booleans())
-def test_nothing_that_comes_in_raises(payload: bytes, parts: list[str], retained: bool) -> None:
+@given(
+    st.binary() | _fields.map(lambda raw: json.dumps(raw).encode()),
+    _parts,
+    st.booleans(),
+    st.sampled_from(["", "open", "tablet", "stranger"]),
+)
+def test_nothing_that_comes_in_raises(
+    payload: bytes, parts: list[str], retained: bool, own: str
+) -> None:
     desk = Desk(issuers={"tablet": Issuer(KEY), "open": Issuer(None)})
-    verdict = desk.judge(TOPIC, tuple(parts), payload, retained, NOW)
+    verdict = desk.judge(TOPIC, tuple(parts), payload, retained, NOW, own)
     if isinstance(verdict, Refused):
         assert verdict.reason in REASONS
     else:
@@ -300,3 +364,11 @@ def test_a_flood_is_limited() -> None:
     assert not desk.allows(5_100)
     assert desk.allows(5_201)
     assert sum(desk.allows(1_000_000) for _ in range(1_000)) == BURST
+
+
+def test_a_flood_on_one_topic_hinders_no_other_issuer() -> None:
+    desk = Desk(issuers={"homeassistant": Issuer(), "tablet": Issuer(KEY)})
+    assert sum(desk.allows(5_000) for _ in range(1_000)) == BURST
+    assert desk.allows(5_000, "homeassistant")
+    assert sum(desk.allows(5_000, f"nobody-{n}") for n in range(1_000)) == 0, "they are not known"
+    assert set(desk.tokens) == {"", "homeassistant"}

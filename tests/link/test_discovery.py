@@ -12,7 +12,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from gateway.core.events import MODES
 from gateway.link import discovery, state
-from gateway.link.commands import Accepted, Desk, Issuer, Now
+from gateway.link.commands import Accepted, Desk, Issuer, Now, Refused
 from gateway.link.topics import Topics
 from tests.page.fake import called, room
 from tests.page.fake import door as a_door
@@ -44,11 +44,13 @@ def snapshot() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def components(told: dict[str, Any] | None = None, language: str = "de") -> dict[str, Any]:
+def components(
+    told: dict[str, Any] | None = None, language: str = "de", issuer: str = ""
+) -> dict[str, Any]:
     """All of all messages, with what Home Assistant hands down to each."""
     return {
         key: {name: one[name] for name in ("avty", "avty_mode", "qos")} | component
-        for one in discovery.devices(TOPICS, told or snapshot(), language).values()
+        for one in discovery.devices(TOPICS, told or snapshot(), language, (), issuer).values()
         for key, component in one["cmps"].items()
     }
 
@@ -159,20 +161,27 @@ def test_what_is_unknown_is_unavailable() -> None:
         ("room-wc-seen", "PRESS", "acknowledge_call", {"call": "wc"}),
     ],
 )
+@pytest.mark.parametrize("own", ["", discovery.ISSUER])
 def test_its_commands_are_obeyed_each_once(
-    key: str, value: str, name: str, args: dict[str, Any]
+    key: str, value: str, name: str, args: dict[str, Any], own: str
 ) -> None:
-    component = components()[key]
-    desk = Desk(issuers={discovery.ISSUER: Issuer(None)})
-    parts = TOPICS.inside(component["cmd_t"])[1:]
-    payload = assistant(component["cmd_tpl"], value=value).encode()
-    verdict = desk.judge(component["cmd_t"], parts, payload, False, now())
+    """Without ``issuers:`` on the topic of all, as ever; else on a topic that carries its name."""
+    component = components(issuer=own)[key]
+    desk = Desk(issuers={own: Issuer(None)} if own else {})
+    issuer, parts = TOPICS.commanded(TOPICS.inside(component["cmd_t"]))
+    assert issuer == own
+    assert parts is not None
+
+    def judged(payload: str) -> Accepted | Refused:
+        return desk.judge(component["cmd_t"], parts, payload.encode(), False, now(), own)
+
+    payload = assistant(component["cmd_tpl"], value=value)
+    verdict = judged(payload)
     assert isinstance(verdict, Accepted)
-    assert (verdict.name, verdict.args, verdict.actor) == (name, args, "mqtt:homeassistant")
-    again = desk.judge(component["cmd_t"], parts, payload, False, now())
-    assert not isinstance(again, Accepted)
-    other = assistant(component["cmd_tpl"], value=value).encode()
-    assert isinstance(desk.judge(component["cmd_t"], parts, other, False, now()), Accepted)
+    assert (verdict.name, verdict.args) == (name, args)
+    assert verdict.actor == f"mqtt:{own or 'broker'}"
+    assert not isinstance(judged(payload), Accepted)
+    assert isinstance(judged(assistant(component["cmd_tpl"], value=value)), Accepted)
 
 
 def test_a_request_at_the_door_is_an_event_with_its_outcome() -> None:

@@ -25,6 +25,7 @@ from tests.process.stand_in import StandIn, links
 pytestmark = pytest.mark.process
 
 TOPIC = "portier/csg/command/door/front/open"
+OWN = "portier/csg/issuer/homeassistant/command/door/front/open"
 KEY = "a key"
 
 
@@ -98,7 +99,7 @@ def test_a_command_comes_to_control_and_its_answer_to_the_asker(
     outside.client.subscribe([("portier/csg/response/+", SubscribeOptions(qos=1))])
     outside.client.subscribe([("my/answers", SubscribeOptions(qos=1))])
     raw = envelope(reason="parcel")
-    outside.client.publish(TOPIC, json.dumps(raw), qos=1)
+    outside.client.publish(OWN, json.dumps(raw), qos=1)
     assert outside.next() == (
         f"portier/csg/response/{raw['id']}",
         {"status": "accepted", "reason": "", "fact": None},
@@ -110,7 +111,7 @@ def test_a_command_comes_to_control_and_its_answer_to_the_asker(
     properties = Properties(PacketTypes.PUBLISH)
     properties.ResponseTopic = "my/answers"
     properties.CorrelationData = b"7"
-    outside.client.publish(TOPIC, json.dumps(envelope()), qos=1, properties=properties)
+    outside.client.publish(OWN, json.dumps(envelope()), qos=1, properties=properties)
     answer = outside.got.get(timeout=60)
     assert (answer.topic, json.loads(answer.payload)["status"]) == ("my/answers", "accepted")
     assert answer.properties is not None
@@ -133,20 +134,46 @@ def test_signed_and_unsigned_and_twice(broker: Mosquitto, control: StandIn) -> N
     outside.close()
 
 
+def test_the_name_of_an_issuer_without_a_key_is_heard_on_its_own_topic_only(
+    broker: Mosquitto, control: StandIn, link: Role
+) -> None:
+    """Whoever could write any command could say ``homeassistant`` in it; the broker's access list
+    knows topics, and no texts."""
+    outside = Outside(broker)
+    outside.client.subscribe("portier/csg/response/+", qos=1)
+    for topic, fields in (
+        (TOPIC, {}),
+        (TOPIC, {"issuer": "homeassistant", "by": "anna"}),
+        (OWN.replace("homeassistant", "tablet"), {"issuer": "homeassistant"}),
+    ):
+        outside.client.publish(topic, json.dumps(envelope(**fields)), qos=1)
+        assert outside.next()[1]["reason"] == "wrong_topic"
+    eventually(lambda: refusals(control) == ["wrong_topic"] * 3)
+    told = [one for one in control.told_messages if isinstance(one, Refused)]
+    assert {one.actor for one in told} == {"mqtt:"}, "nobody has done anything in that name"
+    assert TOPIC in link.log()
+    outside.client.publish(OWN, json.dumps(envelope(by="anna")), qos=1)
+    assert outside.next()[1]["status"] == "accepted"
+    (message,) = control.commands
+    assert message.command.issuer.name == "mqtt:homeassistant"
+    assert dict(message.audit) == {"says": "anna"}
+    outside.close()
+
+
 def test_nothing_that_a_broker_kept_moves_a_relay(
     broker: Mosquitto, control: StandIn, link: Role
 ) -> None:
     """mqtt-io#283, zigbee2mqtt#8126: neither a retained command nor one sent while we were away."""
     outside = Outside(broker)
     link.stop()
-    outside.client.publish(TOPIC, json.dumps(envelope(ttl=30)), qos=1, retain=True)
-    outside.client.publish(TOPIC, json.dumps(envelope(ttl=30)), qos=1).wait_for_publish(60)
+    outside.client.publish(OWN, json.dumps(envelope(ttl=30)), qos=1, retain=True)
+    outside.client.publish(OWN, json.dumps(envelope(ttl=30)), qos=1).wait_for_publish(60)
     control.told_messages.clear()
     link.start()
     told = {ClockTold, LinkTold}
     eventually(lambda: told <= {type(one) for one in control.told_messages})
     eventually(lambda: (True, "") in links(control))
-    outside.client.publish(TOPIC, json.dumps(envelope(id="fresh")), qos=1)
+    outside.client.publish(OWN, json.dumps(envelope(id="fresh")), qos=1)
     eventually(lambda: control.commands)
     assert [one.command.id for one in control.commands] == ["fresh"]
     assert refusals(control) == []
@@ -158,7 +185,7 @@ def test_a_command_that_the_broker_shall_keep_is_refused_at_once(
 ) -> None:
     """Who sends such ones learns it the first time, not after the next reconnect."""
     outside = Outside(broker)
-    outside.client.publish(TOPIC, json.dumps(envelope()), qos=1, retain=True)
+    outside.client.publish(OWN, json.dumps(envelope()), qos=1, retain=True)
     eventually(lambda: refusals(control) == ["retained"])
     assert control.commands == []
     outside.close()
@@ -193,7 +220,7 @@ def test_states_are_there_after_every_reconnect(broker: Mosquitto, control: Stan
         assert json.loads(seen["state/door/front"])["state"] == "closed"
         outside.client.subscribe([("portier/csg/response/+", SubscribeOptions(qos=1))])
         before = len(control.commands)
-        outside.client.publish(TOPIC, json.dumps(envelope()), qos=1)
+        outside.client.publish(OWN, json.dumps(envelope()), qos=1)
         eventually(lambda before=before: len(control.commands) == before + 1)  # type: ignore[misc]  # bound now
         outside.close()
         broker.kill()

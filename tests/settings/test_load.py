@@ -393,6 +393,16 @@ def test_an_issuer_without_a_key_is_one_that_cannot_sign(tmp_path: Path) -> None
     assert settings.mqtt.issuers["homeassistant"].key is None
 
 
+def test_an_issuer_without_a_key_has_a_topic_of_its_own_and_check_names_it(tmp_path: Path) -> None:
+    """A configuration of before is valid, and says what its access list needs now."""
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/tablet").write_text("a key", encoding="utf-8")
+    text = SMALL + "mqtt:\n  issuers:\n    tablet: {key: !secret tablet}\n    homeassistant: {}\n"
+    (hint,) = [one for one in loaded(tmp_path, text).hints if "issuers" in one]
+    assert f":{text.count(chr(10))}:5: mqtt.issuers.homeassistant: has no key" in hint
+    assert "write portier/small/issuer/homeassistant/command/#" in hint
+
+
 def test_a_meter_that_is_heard_by_radio_has_its_own_quantities_and_silence(tmp_path: Path) -> None:
     text = """
 gateway: {id: small}
