@@ -214,6 +214,12 @@ def _guarantee(name: str, record: Mapping[str, Any], now_ms: int) -> Finding:
     if isinstance(evidence_ms, int) and isinstance(now_ms, int):
         evidence = f"control observed it {max(0, now_ms - evidence_ms) / 1000:.0f} s ago"
     remedy = "portier status; portier alarm list"
+    foreign = record.get("foreign")
+    if name == "recording" and isinstance(foreign, int) and foreign > 0:
+        evidence += (
+            f"; {foreign} messages on its topics were somebody else's (portier record aside):"
+            " the broker's access list lets others write there"
+        )
     aside = record.get("aside")
     if name == "recording" and isinstance(aside, int) and aside > 0:
         reason = f"{reason or 'set aside'}, {aside} points set aside"

@@ -32,6 +32,8 @@ CURSORS_VOID_MS: Ms = 5_000
 """What was read of the journal's cursors says nothing about unsent facts after so long."""
 ASK_EVERY_MS: Ms = 1_000
 """How often at most the command path is asked whether it answers."""
+RECORDERS_MOST = 100
+"""Recorders that are remembered although nobody expects them."""
 LANES_OUT: tuple[Lane, ...] = ("urgent", "routine")
 """The lanes that leave the gateway."""
 
@@ -133,6 +135,9 @@ class Desk:
         self._recorder_at: dict[str, int] = {}
         """Recorder -> when its cursor last moved, or nothing was due."""
         self._aside: dict[str, int] = {}
+        self._foreign: dict[str, int] = {}
+        self._level: set[tuple[str, str]] = set()
+        """Journals and recorders that have said of them no more than there is."""
         self._heads: dict[Lane, int] = {}
         self._growing = threading.Lock()
         self._sent: dict[Lane, int] = {}
@@ -247,12 +252,30 @@ class Desk:
     def _told_recorded(self, told: m.Recorded) -> None:
         """Whoever may publish may make up names: only who is expected is remembered."""
         expected = told.recorder in self._recorders
+        lanes = self._believed(told)
         if expected:
-            if self._recorded.get(told.recorder) != (told.journal, told.lanes):
+            if self._recorded.get(told.recorder) != (told.journal, lanes):
                 self._recorder_at[told.recorder] = self._clock.kernel_ms()
-            self._recorded[told.recorder] = (told.journal, told.lanes)
+            self._recorded[told.recorder] = (told.journal, lanes)
             self._aside[told.recorder] = told.aside
-        self._journal.recorded(told.recorder, told.journal, told.lanes, keep=expected)
+            self._foreign[told.recorder] = told.foreign
+        self._journal.recorded(told.recorder, told.journal, lanes, keep=expected)
+
+    def _believed(self, told: m.Recorded) -> Mapping[str, int]:
+        """Numbers that were never given show that the file is an older copy, but not from
+        somebody who has known less of the same file: then they, or the events behind them, are
+        forged, and would have the whole journal sent again."""
+        if told.journal != self.journal_id:
+            return told.lanes
+        with self._growing:
+            heads = {str(lane): head for lane, head in self._heads.items()}
+        if not any(seq > heads.get(lane, 0) for lane, seq in told.lanes.items()):
+            if told.recorder in self._recorders or len(self._level) < RECORDERS_MOST:
+                self._level.add((told.journal, told.recorder))
+            return told.lanes
+        if (told.journal, told.recorder) not in self._level:
+            return told.lanes
+        return {lane: min(seq, heads.get(lane, 0)) for lane, seq in told.lanes.items()}
 
     def _point(self, told: m.PointTold) -> None:
         if self._listeners is not None:
@@ -393,6 +416,7 @@ class Desk:
             at(self._recorder_at.get(name)),
             at(self._began_at) or 0,
             self._aside.get(name, 0),
+            self._foreign.get(name, 0),
         )
 
     def _has(self, recorder: str) -> Mapping[Lane, int]:

@@ -72,13 +72,15 @@ class LinkSeen:
 class RecorderSeen:
     """One recorder that is expected. ``heard``: it has ever said how far it is. ``good_ms``: when
     its cursor last moved or nothing was due; ``since_ms``: since when that is watched.
-    ``aside``: points that it set aside and that nobody has retried or acknowledged."""
+    ``aside``: points that it set aside and that nobody has retried or acknowledged. ``foreign``:
+    messages on this gateway's topics that were somebody else's; they break nothing."""
 
     name: str
     heard: bool
     good_ms: Ms | None = None
     since_ms: Ms = 0
     aside: int = 0
+    foreign: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,6 +415,9 @@ def _recording(_wiring: Wiring, seen: Observed) -> Finding:
         "backlog": seen.behind,
         "aside": aside,
     }
+    foreign = sum(one.foreign for one in seen.recorders)
+    if foreign:
+        more["foreign"] = foreign
     if not seen.recorders:
         return Finding("not_configured", "not_configured", more=more)
     found = _worst(_recorder(one, seen) for one in seen.recorders)

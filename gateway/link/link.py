@@ -421,10 +421,14 @@ class Link:
             if not told or not all(0 <= seq <= 2**53 for seq in known.values()):
                 self._complain("recorded not understood", recorder)
             elif recorder in self._recorded_by or len(self._recorded_by) < RECORDERS_MOST:
-                aside = raw.get("aside")
+                counts = {"aside": 0} | {
+                    name: raw[name]
+                    for name in ("aside", "foreign")
+                    if type(raw.get(name)) is int and 0 <= raw[name] <= 2**53
+                }
                 self._recorded_by[recorder] = {
                     "type": "recorded", "recorder": recorder, "journal": journal, "lanes": known,
-                    "aside": aside if type(aside) is int and 0 <= aside <= 2**53 else 0,
+                    **counts,
                 }  # fmt: skip
 
     def _tell_recorded(self, now_ms: int) -> None:

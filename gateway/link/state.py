@@ -187,7 +187,7 @@ def health(
             "since": _iso(since + offset) if known else None,
             "evidence": _instant(one.get("evidence_ms"), offset),
         }
-        for key in ("subject", "void_after_ms", "aside", "aside_count"):
+        for key in ("subject", "void_after_ms", "aside", "aside_count", "foreign"):
             if one.get(key):
                 guarantees[name][key] = one[key]
     return encode(

@@ -85,12 +85,14 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """``aside``: points that it set aside and that are neither retried nor acknowledged."""
+    """``aside``: points that it set aside and that are neither retried nor acknowledged.
+    ``foreign``: messages that were not the gateway's."""
 
     recorder: str
     journal: str
     lanes: Mapping[str, int]
     aside: int = 0
+    foreign: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +309,7 @@ def _recorded(raw: Raw) -> Recorded:
         text(raw, "journal"),
         {name: integer(lanes, name) for name in lanes},
         maybe(raw, "aside", duration) or 0,
+        maybe(raw, "foreign", duration) or 0,
     )
 
 

@@ -169,11 +169,13 @@ def rows(db: sqlite3.Connection, standings: Sequence[str] = (), most: int = -1) 
     ]
 
 
-def counts(db: sqlite3.Connection) -> dict[str, int]:
-    """Per gateway, rows that are open or to be retried."""
+def counts(db: sqlite3.Connection, standings: Sequence[str] = COUNTED) -> dict[str, int]:
+    """Per gateway, rows with one of these standings: open or to be retried."""
+    marks = ", ".join("?" * len(standings))
     return dict(
         db.execute(
-            "SELECT gateway, count(*) FROM aside WHERE standing IN (?, ?) GROUP BY gateway", COUNTED
+            f"SELECT gateway, count(*) FROM aside WHERE standing IN ({marks}) GROUP BY gateway",
+            standings,
         )
     )
 
@@ -184,6 +186,19 @@ def resolve(db: sqlite3.Connection, outcomes: Iterable[tuple[int, str, str]]) ->
         "UPDATE aside SET standing = ?2, reason = ?3 WHERE id = ?1 AND standing = 'retry'",
         list(outcomes),
     )
+
+
+def disown(db: sqlite3.Connection, lane: str, low: int, high: int | None) -> int:
+    """Mark what is open under these numbers of ``lane`` (``GATEWAY/JOURNAL/LANE``) as foreign; how
+    many there were. ``high``: ``None`` without an end."""
+    ids = []
+    for one in rows(db, COUNTED):
+        with contextlib.suppress(ValueError, AttributeError):
+            begins, _, seq = str(json.loads(one.event).get("id")).rpartition("/")
+            if begins == lane and low <= int(seq) and (high is None or int(seq) <= high):
+                ids.append(one.id)
+    db.executemany("UPDATE aside SET standing = 'foreign' WHERE id = ?", [(id_,) for id_ in ids])
+    return len(ids)
 
 
 def has_room(db: sqlite3.Connection, new: Sequence[Aside]) -> bool:

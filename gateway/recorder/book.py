@@ -12,19 +12,29 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+import structlog
+
 from gateway.recorder.aside import FOREIGN_TEXT_MOST, Aside, decode_point, encode_point
+from gateway.recorder.claims import Claims, Held
 from gateway.recorder.points import Point, Series, fields_of, tags_of
-from gateway.recorder.sequences import Key, Lane, Range, as_ranges, covers, merged
+from gateway.recorder.sequences import Key, Lane, Range, as_ranges, covers, merged, without
 from gateway.recorder.stamps import SAVED_RUNS, Occupied, place
 from gateway.recorder.state import Known, Ledger, RecorderState, Waiting, kernel_boot
 from gateway.recorder.store import Rejected
 from gateway.wire import LAST_UTC_MS, PUBLISHED, Event, WireError, from_cloudevent, read_json
+
+log = structlog.get_logger("recorder")
 
 UNKNOWN_KEPT_MS = 86_400_000
 OVER_EVERY_MS = 10_000
 """So often at most it is looked whether the boot of what waits for its time is over."""
 """A fact whose time nobody ever learns is stored after this, at the time of its receipt."""
 _OCCUPIED_MOST = 20_000
+RECENT_MOST = 1_000
+"""Numbers of a lane whose content is remembered, to notice another one under the same number."""
+UNREADABLE = 0
+"""Stands for the content of what cannot be read."""
+ABSENT_MOST = 1_000
 LEDGER_LAG_MS = 5_000
 """What is accounted for is saved with the next times, or this much later."""
 
@@ -36,6 +46,8 @@ class Batch:
     events: list[tuple[Key, Event, str, str]] = field(default_factory=list)
     """Each with its lane, topic and text."""
     numbers: dict[Key, set[int]] = field(default_factory=dict)
+    tops: dict[Key, int] = field(default_factory=dict)
+    """The highest of them."""
     absent: dict[Key, list[Range]] = field(default_factory=dict)
     heads: dict[Key, int] = field(default_factory=dict)
     boots: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -48,6 +60,8 @@ class Batch:
     """Topic and text behind each point, for those that are set aside."""
     seen: dict[Key, list[int]] = field(default_factory=dict)
     moved: list[tuple[Key, int, int]] = field(default_factory=list)
+    retimed: set[tuple[Key, int]] = field(default_factory=set)
+    """Numbers whose time in the store was another event's before."""
     wait: list[Waiting] = field(default_factory=list)
     done: list[Waiting] = field(default_factory=list)
 
@@ -74,7 +88,13 @@ class Book:
         for one in state.waiting():
             self._waiting.setdefault(one.key, set()).add(one.seq)
         self._occupied: dict[Series, Occupied] = {}
+        self.claims = Claims()
+        self._recent: dict[Key, dict[int, int]] = {}
+        """What has come under each of the newest numbers: a hash of its kind, subject and time."""
+        self._absent: dict[Key, tuple[Range, ...]] = {}
+        """Numbers that were declared absent; what comes under one of them counts all the same."""
         self.aside_counts: dict[str, int] = {}
+        self.foreign_counts: dict[str, int] = {}
         self._pinned: dict[Series, set[int]] = {}
         self.read_aside()
 
@@ -82,6 +102,7 @@ class Book:
         """What is set aside, as the state file says now. Its times in the store stay reserved: it
         may be sent again."""
         self.aside_counts = self._state.aside_counts()
+        self.foreign_counts = self._state.foreign_counts()
         self._pinned = {}
         for one in self._state.aside_pinned():
             if one.point:
@@ -90,19 +111,21 @@ class Book:
 
     # --- taking messages ----------------------------------------------------------------
 
-    def event(self, batch: Batch, gateway: str, topic: str, payload: bytes) -> None:
-        """One message of ``event/#``."""
-        self._event(batch, gateway, topic, payload)
+    def event(self, batch: Batch, gateway: str, topic: str, payload: bytes, now_ms: int) -> None:
+        """One message of ``event/#``. ``now_ms``: by the monotonic clock."""
+        self._event(batch, gateway, topic, payload, now_ms)
 
     def again(self, batch: Batch, one: Aside) -> str:
         """A message that was set aside, because it could not be read, is read again; why it still
         cannot be read, or nothing."""
-        self._event(batch, one.gateway, one.topic, one.event.encode(), again=True)
+        self._event(batch, one.gateway, one.topic, one.event.encode(), None)
         return batch.aside[0].reason if batch.aside else ""
 
     def _event(
-        self, batch: Batch, gateway: str, topic: str, payload: bytes, *, again: bool = False
+        self, batch: Batch, gateway: str, topic: str, payload: bytes, now_ms: int | None
     ) -> None:
+        """``now_ms``: ``None`` where it is known to be the gateway's."""
+        again = now_ms is None
         try:
             text = payload.decode()
             raw = read_json(payload)
@@ -119,16 +142,93 @@ class Book:
                 self.set_foreign_aside(batch, gateway, topic, str(error), payload)
                 return
             key, seq = key_seq
-            if again or not self._has(batch, key, seq):
+            has = self._has(batch, key, seq)
+            if not has and now_ms is not None and not self._is_confirmed(key, seq, text):
+                self._hold(Held(key, seq, topic, text, now_ms, str(error)))
+                return
+            if again or not has:
                 batch.aside.append(Aside(topic, str(error), text, gateway))
-            self._meet(key)
-            batch.numbers.setdefault(key, set()).add(seq)
+            self._account(batch, key, seq, UNREADABLE)
             return
         key = Key(event.gateway, event.journal, event.lane)
-        self._meet(key)
-        if self._has(batch, key, event.seq) and not again:
+        if now_ms is not None:
+            if self._has(batch, key, event.seq):
+                self._repeated(batch, key, event, topic, payload)
+                return
+            if self._is_doubtful(batch, key, event.seq):
+                self._hold(Held(key, event.seq, topic, text, now_ms))
+                return
+        self._take(batch, key, event, topic, text)
+
+    def _hold(self, new: Held) -> None:
+        before = self.claims.held.get((new.key, new.seq))
+        if before is None:
+            self.claims.hold(new)
+        elif not before.reason and not _alike(before.text, new.text):
+            # one of them is the gateway's: it is asked, and sends its own again
+            self.claims.held[new.key, new.seq] = replace(before, reason="two events of one number")
+
+    def _is_doubtful(self, batch: Batch, key: Key, seq: int) -> bool:
+        """Whether the gateway shall be heard first: a number that leaves a gap, or another
+        journal than the one that it says it writes."""
+        if not self.claims.is_known(key.gateway):
+            return False
+        known = self.lanes.get(key)
+        if self.claims.journals[key.gateway] != key.journal:
+            return known is None and key not in batch.tops
+        top = max(0 if known is None else known.lane.head, batch.tops.get(key, 0))
+        return seq > top + 1 and not self.claims.covers(key, seq)
+
+    def _is_confirmed(self, key: Key, seq: int, text: str) -> bool:
+        """Whether a message that cannot be read is the gateway's: it has sent the number, and the
+        same text again when it was asked. Before it has said how far it is, there is nothing to
+        compare with; what turns out otherwise is corrected by :meth:`_cut` and
+        :meth:`_repeated`."""
+        if not self.claims.is_known(key.gateway):
+            return True
+        held = self.claims.held.get((key, seq))
+        if held is None or not self.claims.covers(key, seq) or not _alike(held.text, text):
+            return False
+        del self.claims.held[key, seq]
+        return True
+
+    def _repeated(self, batch: Batch, key: Key, event: Event, topic: str, payload: bytes) -> None:
+        """A number that is accounted for has come again: with what it had before, as a rule."""
+        before = self._recent.get(key, {}).get(event.seq)
+        if before is None or before == _identity(event):
             return
-        batch.numbers.setdefault(key, set()).add(event.seq)
+        if self._state.aside_disown(key, event.seq):
+            # what came first is not in the store: this one shall be
+            self.read_aside()
+            self._take(batch, key, event, topic, payload.decode())
+            return
+        reason = f"another event has come as number {event.seq} of {key.lane} before"
+        self.set_foreign_aside(batch, key.gateway, topic, reason, payload)
+
+    def _account(self, batch: Batch, key: Key, seq: int, identity: int) -> None:
+        self._meet(key)
+        recent = self._recent.setdefault(key, {})
+        recent[seq] = identity
+        if len(recent) > RECENT_MOST:
+            del recent[next(iter(recent))]
+        batch.numbers.setdefault(key, set()).add(seq)
+        batch.tops[key] = max(batch.tops.get(key, 0), seq)
+        if covers(self._absent.get(key, ()), seq):
+            self._absent[key] = without(self._absent[key], seq)
+
+    def _take(self, batch: Batch, key: Key, event: Event, topic: str, text: str) -> None:
+        """An event of its gateway."""
+        gateway = key.gateway
+        identity = _identity(event)
+        if self._recent.get(key, {}).get(event.seq, identity) != identity:
+            # the time in the store was given to another event: this one gets its own
+            known = self._known(key)
+            known.seen = without(known.seen, event.seq)
+            batch.retimed.add((key, event.seq))
+        self._account(batch, key, event.seq, identity)
+        unread = self.claims.held.pop((key, event.seq), None) if self.claims.held else None
+        if unread is not None:
+            self._disown(batch, unread, "the gateway has sent another event under this number")
         if event.seq > self._newest.get(key, (0, ""))[0]:
             self._newest[key] = event.seq, kernel_boot(event.boot)
         boot = (gateway, event.boot)
@@ -142,7 +242,12 @@ class Book:
         batch.events.append((key, event, topic, text))
 
     def _has(self, batch: Batch, key: Key, seq: int) -> bool:
-        return seq in batch.numbers.get(key, ()) or self._known(key).lane.has(seq)
+        if seq in batch.numbers.get(key, ()):
+            return True
+        known = self.lanes.get(key)
+        return (
+            known is not None and known.lane.has(seq) and not covers(self._absent.get(key, ()), seq)
+        )
 
     def absent(self, batch: Batch, gateway: str, payload: bytes) -> None:
         """One message of ``absent``: numbers that will never come. Numbers that nobody is
@@ -154,28 +259,71 @@ class Book:
             self.set_foreign_aside(batch, gateway, topic, "not understood", payload)
             return
         key = Key(gateway, journal, str(lane))
-        head = max(self._meet(key).lane.head, max(batch.numbers.get(key, ()), default=0))
+        if self.claims.journals.get(gateway, journal) != journal and key not in self.lanes:
+            return  # of a journal that nobody has heard of
+        head = max(self._meet(key).lane.head, batch.tops.get(key, 0))
         for one in ranges:
             if isinstance(one, list) and len(one) == 2 and all(type(n) is int for n in one):
                 low, high = max(one[0], 1), min(one[1], head)
                 if low <= high:
                     batch.absent.setdefault(key, []).append((low, high))
+                    absent = merged((*self._absent.get(key, ()), (low, high)))
+                    self._absent[key] = absent[-ABSENT_MOST:]
 
-    def health(self, batch: Batch, gateway: str, payload: bytes) -> None:
+    def health(self, batch: Batch, gateway: str, payload: bytes, now_ms: int) -> None:
         """One message of ``health``: how far each lane has been sent."""
         raw = _object(payload)
         journal, sent = raw.get("journal"), raw.get("sent")
         if not isinstance(journal, str) or not journal or not isinstance(sent, dict):
             return
-        for lane, head in sent.items():
-            if lane in PUBLISHED and type(head) is int and 0 <= head < 2**63:
-                key = Key(gateway, journal, lane)
-                self._meet(key)
-                batch.heads[key] = head
+        claimed = {
+            lane: head
+            for lane, head in sent.items()
+            if lane in PUBLISHED and type(head) is int and 0 <= head < 2**63
+        }
+        its, foreign = self.claims.said(gateway, journal, claimed, now_ms)
+        for lane, head in claimed.items():
+            key = Key(gateway, journal, lane)
+            if self.claims.is_beyond(key, self._meet(key).lane.head, now_ms):
+                self._cut(batch, key, head)
+            batch.heads[key] = head
+        for one in its:
+            self._event(batch, gateway, one.topic, one.text.encode(), None)
+        for one in foreign:
+            had = self.claims.sent.get(Key(gateway, journal, one.key.lane), 0)
+            what = f"number {one.seq} of {one.key.lane}, journal {one.key.journal}"
+            self._disown(batch, one, f"{what}: the gateway has sent {had} of journal {journal}")
+
+    def unheard(self, batch: Batch, now_ms: int) -> None:
+        """What was held back for a gateway that does not say how far it is counts after all."""
+        for one in self.claims.unheard(now_ms):
+            self._event(batch, one.key.gateway, one.topic, one.text.encode(), None)
+
+    def _disown(self, batch: Batch, one: Held, reason: str) -> None:
+        """A message that is not its gateway's."""
+        if one.reason:
+            reason = f"{one.reason}; {reason}"
+        self.set_foreign_aside(batch, one.key.gateway, one.topic, reason, one.text.encode())
+
+    def _cut(self, batch: Batch, key: Key, head: int) -> None:
+        """Numbers beyond what the gateway has sent were somebody else's: what the gateway sends
+        under them shall count."""
+        known = self._known(key)
+        reason = (
+            f"numbers up to {known.lane.head} of {key.lane} have come, and the gateway has sent"
+            f" {head} of journal {key.journal}"
+        )
+        known.lane = self._ledger.lanes[key] = known.lane.cut(head)
+        self._state.lower_marks(key, head)
+        if self._state.aside_disown(key, head + 1, None):
+            self.read_aside()
+        topic = f"portier/{key.gateway}/event"
+        self.set_foreign_aside(batch, key.gateway, topic, reason, b"")
 
     def _meet(self, key: Key) -> Known:
-        """A lane that its gateway speaks of now: this is the journal it writes."""
-        self.journals[key.gateway] = key.journal
+        """A lane that is spoken of: this is the journal that its gateway writes, unless the
+        gateway itself says another."""
+        self.journals[key.gateway] = self.claims.journals.get(key.gateway, key.journal)
         return self._known(key)
 
     def _known(self, key: Key) -> Known:
@@ -189,6 +337,7 @@ class Book:
     ) -> None:
         """A message that is no fact of a gateway. Where it should have been one, its number is
         missing, and the gateway is asked for it."""
+        log.warning("not a message of the gateway", topic=topic, reason=reason)
         text = payload[:FOREIGN_TEXT_MOST].decode("utf-8", "replace")
         batch.aside.append(Aside(topic, reason, text, gateway, standing="foreign"))
 
@@ -310,7 +459,7 @@ class Book:
             at = occupied.take(at + 1)
         if not seen:
             batch.seen.setdefault(key, []).append(event.seq)
-            if at != utc_ms:
+            if at != utc_ms or (key, event.seq) in batch.retimed:
                 batch.moved.append((key, event.seq, at))
         batch.points.append(Point(*series, fields_of(event, time_known), at))
         batch.texts.append((topic, text))
@@ -412,6 +561,17 @@ class Book:
             self._state.lower_marks(key, mark)
         stored = {key: lane.through for key, lane in changed.items()}
         self._state.save(changed, stored if self._marks else {}, now_ms)
+
+
+def _identity(event: Event) -> int:
+    """The same for each copy of a fact, even where a person in it was forgotten meanwhile."""
+    return hash((event.kind, event.subject, event.boot, event.mono_ms))
+
+
+def _alike(one: str, other: str) -> bool:
+    """Whether two messages are the same, but for being late."""
+    a, b = _object(one.encode()), _object(other.encode())
+    return a | {"late": None} == b | {"late": None}
 
 
 def _instant(mono_ms: int, offset: int | None) -> int | None:

@@ -56,6 +56,8 @@ IDLE_MS = 500
 BUSY_IDLE_MS = 250
 """The same while an answer of a gateway is awaited."""
 SAY_MS = 1_000
+CLAIM_ASK_MS = 1_000
+"""How often gateways are asked how far they are, while something is held back for that."""
 IDENTITY_MS = 15_000
 CHORES_MS = 60_000
 SETTLED = "settled_utc_ms"
@@ -121,6 +123,7 @@ class Recorder:
         self._now_ms = now_ms
         self._utc_ms = utc_ms
         self._asking: dict[Key, Asking] = {}
+        self._claim_asked_ms = -CLAIM_ASK_MS
         self._said: dict[str, bytes] = {}
         self._said_ms = -SAY_MS
         self._hearing: dict[str, silent.Hearing] = {}
@@ -164,6 +167,7 @@ class Recorder:
             if self._clock.due(utc_ms):
                 self._state.set_meta(SETTLED, str(utc_ms))
             self._state.forget_old(utc_ms)
+        self._book.unheard(batch, now_ms)
         self._book.prepare(
             batch, utc_ms, unknown_before_ms=utc_ms - UNKNOWN_KEPT_MS if chores and settled else 0
         )
@@ -270,7 +274,7 @@ class Recorder:
             self._hearing[gateway] = silent.available(self._hearing.get(gateway), online, now_ms)
             if online:
                 self._said.pop(gateway, None)  # a broker need not have kept it
-                if gateway not in self._book.journals:
+                if not self._book.claims.is_known(gateway):
                     self._introduce(gateway)
                 for key, one in self._asking.items():
                     if key.gateway == gateway:
@@ -282,11 +286,11 @@ class Recorder:
                 self._silent_point(gateway, 0, self._utc_ms())
             self._hearing[gateway] = silent.heard(before, now_ms)
         if what == "event":
-            self._book.event(batch, gateway, got.topic, got.payload)
+            self._book.event(batch, gateway, got.topic, got.payload, now_ms)
         elif what == "absent":
             self._book.absent(batch, gateway, got.payload)
         elif what == "health":
-            self._book.health(batch, gateway, got.payload)
+            self._book.health(batch, gateway, got.payload, now_ms)
 
     def _listen(self, now_ms: int, utc_ms: int) -> None:
         for gateway, hearing in self._hearing.items():
@@ -479,6 +483,10 @@ class Recorder:
         if not self._connected:
             return
         now_ms = self._now_ms()
+        if now_ms - self._claim_asked_ms >= CLAIM_ASK_MS:
+            for gateway in self._book.claims.waiting():
+                self._claim_asked_ms = now_ms
+                self._introduce(gateway)
         for key, known in self._book.lanes.items():
             hearing = self._hearing.get(key.gateway)
             if hearing is not None and hearing.offline:
@@ -516,6 +524,9 @@ class Recorder:
                 "lanes": recorded[1],
                 "aside": self._book.aside_counts.get(gateway, 0),
             }
+            foreign = self._book.foreign_counts.get(gateway, 0)
+            if foreign:
+                payload["foreign"] = foreign
             hearing = self._hearing.get(gateway)
             if hearing is not None and hearing.silent_since_ms is not None:
                 payload["silent_for_s"] = _coarse_s(now_ms - hearing.silent_since_ms)

@@ -47,6 +47,17 @@ def as_ranges(numbers: Iterable[int]) -> tuple[Range, ...]:
     return merged((number, number) for number in ordered)
 
 
+def without(ranges: Iterable[Range], number: int) -> tuple[Range, ...]:
+    """The ranges without one number."""
+    return tuple(
+        part
+        for low, high in ranges
+        for part in (((low, min(high, number - 1)), (max(low, number + 1), high))
+                     if low <= number <= high else ((low, high),))
+        if part[0] <= part[1]
+    )  # fmt: skip
+
+
 def covers(ranges: Sequence[Range], number: int) -> bool:
     """Whether one of the ordered ranges holds the number. They may be thousands, one behind
     each fact that was set aside."""
@@ -84,6 +95,11 @@ class Lane:
     def expect(self, head: int) -> Lane:
         """The gateway says that it has sent everything up to ``head``."""
         return self if head <= self.head else replace(self, head=head)
+
+    def cut(self, head: int) -> Lane:
+        """Forget every number beyond ``head``: they were not the gateway's."""
+        ahead = tuple((low, min(high, head)) for low, high in self.ahead if low <= head)
+        return Lane(through=min(self.through, head), ahead=ahead, head=min(self.head, head))
 
     def back_to(self, through: int) -> Lane:
         """Forget what lies beyond ``through``: the store may have lost it."""

@@ -339,6 +339,10 @@ class RecorderState:
         """Per gateway, how many points are set aside that are neither retried nor acknowledged."""
         return aside.counts(self._aside)
 
+    def foreign_counts(self) -> dict[str, int]:
+        """Per gateway, how many messages came that were not its own."""
+        return aside.counts(self._aside, ("foreign",))
+
     def aside_pinned(self) -> list[Aside]:
         """Those whose time in the store stays reserved for them."""
         return aside.rows(self._aside, aside.COUNTED)
@@ -351,6 +355,12 @@ class RecorderState:
         """Number, standing and reason of each that was sent again."""
         with transaction(self._aside) as db:
             aside.resolve(db, outcomes)
+
+    def aside_disown(self, key: Key, first: int, last: int | None = -1) -> int:
+        """What is open under these numbers is not the gateway's; how many there were. ``last``:
+        ``None`` without an end, and ``first`` itself if it is not said."""
+        with transaction(self._aside) as db:
+            return aside.disown(db, "/".join(key), first, first if last == -1 else last)
 
     def aside_room(self, new: Iterable[Aside]) -> bool:
         """Whether these can be kept, too, within the limit. What the store refused only because

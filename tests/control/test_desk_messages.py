@@ -70,6 +70,36 @@ def test_only_expected_recorders_are_remembered_and_only_of_this_journal() -> No
     assert len(one._recorded) == 1
 
 
+def test_a_recorder_that_knew_less_of_this_journal_cannot_be_ahead_of_it() -> None:
+    """Whoever may publish events could have given it numbers that do not exist yet; believed, they
+    would make the journal a new one, and all of it would be sent again."""
+    rig = Rig()
+    told: list[dict[str, int]] = []
+    keeps: Any = rig.journal
+    keeps.recorded = lambda _who, _journal, lanes, *, keep: told.append(dict(lanes))
+    one = desk(rig, recorders=("main",))
+    one.grown("j2", {"urgent": 50, "routine": 7})
+    one.told(m.Recorded("main", "j2", {"urgent": 49, "routine": 7}, foreign=3))
+    one.told(m.Recorded("main", "j2", {"urgent": 51, "routine": 7}))
+    assert told == [{"urgent": 49, "routine": 7}, {"urgent": 50, "routine": 7}]
+    one.told(m.Recorded("other", "j2", {"urgent": 51}))
+    assert told[-1] == {"urgent": 51}, "the first word of a recorder may show an older copy"
+    one.grown("j3", {"urgent": 1})
+    one.told(m.Recorded("main", "j3", {"urgent": 51}))
+    assert told[-1] == {"urgent": 51}, "of another journal it has said nothing yet"
+
+
+def test_foreign_messages_are_counted_and_break_nothing() -> None:
+    rig = Rig()
+    keeps: Any = rig.journal
+    keeps.recorded = lambda *_args, **_named: None
+    one = desk(rig, recorders=("main",))
+    one.grown("j2", {"urgent": 50})
+    one.told(m.Recorded("main", "j2", {"urgent": 50}, foreign=3))
+    held = cast("dict[str, dict[str, object]]", one.snapshot()["guarantees"])
+    assert (held["recording"]["reason"], held["recording"]["foreign"]) == ("", 3)
+
+
 def recording(one: Desk) -> object:
     held = cast("dict[str, dict[str, object]]", one.snapshot()["guarantees"])
     return held["recording"]["reason"]

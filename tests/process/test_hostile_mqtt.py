@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -204,3 +205,53 @@ def test_no_stranger_at_the_broker_keeps_the_door_shut_or_the_gateway_away(
         what="the recorder is away",
     )
     print(f"{sent} messages in 2 s, a press answered after {took:.2f} s")
+
+
+def test_whoever_may_publish_events_turns_no_recording_red(
+    attacked: tuple[House, Process, int],
+) -> None:
+    """With the gateway's real journal: numbers far beyond, the next ones, nonsense, and the same
+    number twice."""
+    place, _, port = attacked
+
+    def recording() -> dict[str, Any]:
+        found: dict[str, Any] = place.snapshot()["guarantees"]["recording"]
+        return found
+
+    journal = place.snapshot()["gateway"]["journal"]
+    place.bench("press", point="front.button")
+    until(lambda: recording()["backlog"] == 0, what="not recorded")
+    watched = stranger(port)
+    head = 60  # more than a building that has just been started has told
+
+    def forged(seq: int, **changed: object) -> bytes:
+        event = {
+            "specversion": "1.0",
+            "id": f"test/{journal}/urgent/{seq}",
+            "source": "/portier/test",
+            "type": "portier.door_opened.v1",
+            "subject": "front",
+            "datacontenttype": "application/json",
+            "lane": "urgent",
+            "sequence": f"{seq:020}",
+            "bootid": "elsewhere",
+            "monotonicms": 1,
+            "late": False,
+            "data": {"cause": "button", "by": None},
+        }
+        return publish(EVENT, json.dumps(event | changed).encode(), head=0x32)
+
+    for seq in (10**9, 10**9, head):
+        watched.sendall(forged(seq) + forged(seq + 1, monotonicms="soon"))
+    watched.sendall(forged(1))
+    watched.recv(200)
+    place.bench("press", point="front.button")
+    until(lambda: recording().get("foreign", 0) >= 4, 120, "they are not counted")
+    now_ms = time.time_ns() // 1_000_000
+    until(
+        lambda: recording()["ok"] and (recording()["recorded_until_utc_ms"] or 0) >= now_ms,
+        what="not in order again",
+    )
+    assert recording()["aside"] == 0
+    assert place.snapshot()["gateway"]["journal"] == journal, "everything would be sent again"
+    watched.close()

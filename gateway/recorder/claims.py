@@ -1,0 +1,111 @@
+"""What a gateway says that it has sent, and what has come beyond that. Pure.
+
+Whoever may publish on a gateway's topics can write any number into an event. A number that leaves
+a gap is held back until the gateway itself (``health``: ``journal``, ``sent``) has sent so
+many; where it says twice that it has not, the message is somebody else's. Where a gateway never
+says how far it is, there is nothing to compare with, and every number counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from gateway.recorder.sequences import Key
+
+HELD_MOST = 2_000
+"""Messages held back in all. What comes beyond that is asked for, if it is the gateway's."""
+REST_MS = 2_000
+"""A message is on its way for less than this: a claim that is so much later knows of it."""
+DENIALS = 2
+UNHEARD_MS = 60_000
+"""A gateway that says nothing for this long denies nothing."""
+UNREPEATED_MS = 600_000
+"""What cannot be read, and the gateway has not sent again for this long, is not its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A message that waits for its gateway's word. ``reason``: why it cannot be read."""
+
+    key: Key
+    seq: int
+    topic: str
+    text: str
+    since_ms: int
+    reason: str = ""
+    denials: int = 0
+
+
+@dataclass(slots=True)
+class Claims:
+    """What each gateway has said last, and what is held back meanwhile."""
+
+    journals: dict[str, str] = field(default_factory=dict)
+    sent: dict[Key, int] = field(default_factory=dict)
+    held: dict[tuple[Key, int], Held] = field(default_factory=dict)
+    _heard_ms: dict[str, int] = field(default_factory=dict)
+    _tops: dict[Key, tuple[int, int]] = field(default_factory=dict)
+    """The highest number of a lane at a claim that was below it, and when that was."""
+
+    def is_known(self, gateway: str) -> bool:
+        """Whether it has ever said how far it is."""
+        return gateway in self.journals
+
+    def covers(self, key: Key, seq: int) -> bool:
+        """Whether the gateway says that it has sent this number."""
+        return seq <= self.sent.get(key, 0)
+
+    def waiting(self) -> set[str]:
+        """The gateways whose word is waited for."""
+        return {key.gateway for key, seq in self.held if not self.covers(key, seq)}
+
+    def hold(self, one: Held) -> None:
+        """Hold a message back."""
+        if len(self.held) < HELD_MOST:
+            self.held[one.key, one.seq] = one
+
+    def said(
+        self, gateway: str, journal: str, sent: Mapping[str, int], now_ms: int
+    ) -> tuple[list[Held], list[Held]]:
+        """The gateway says how far it is: what it has sent of what was held back, lowest number
+        first, and what it has not."""
+        self.journals[gateway], self._heard_ms[gateway] = journal, now_ms
+        for lane, head in sent.items():
+            self.sent[Key(gateway, journal, lane)] = head
+        its, foreign = [], []
+        for name, one in sorted(self.held.items()):
+            if one.key.gateway != gateway:
+                continue
+            if one.key.journal == journal and self.covers(one.key, one.seq):
+                if not one.reason:
+                    its.append(self.held.pop(name))
+                elif now_ms - one.since_ms >= UNREPEATED_MS:
+                    foreign.append(self.held.pop(name))
+            elif one.denials + 1 >= DENIALS and now_ms - one.since_ms >= REST_MS:
+                foreign.append(self.held.pop(name))
+            else:
+                self.held[name] = replace(one, denials=one.denials + 1)
+        return its, foreign
+
+    def unheard(self, now_ms: int) -> Iterator[Held]:
+        """What nobody has said anything about: it counts."""
+        if self.held:
+            for name, one in sorted(self.held.items()):
+                heard_ms = self._heard_ms.get(one.key.gateway, one.since_ms)
+                if now_ms - max(one.since_ms, heard_ms) >= UNHEARD_MS:
+                    yield self.held.pop(name)
+
+    def is_beyond(self, key: Key, top: int, now_ms: int) -> bool:
+        """Whether numbers of this lane, up to ``top``, are not the gateway's: it has said so
+        twice of the same ones."""
+        sent = self.sent.get(key, 0)
+        before = self._tops.get(key)
+        if top <= sent:
+            self._tops.pop(key, None)
+        elif before is None or before[0] <= sent:
+            self._tops[key] = top, now_ms
+        elif now_ms - before[1] >= REST_MS:
+            del self._tops[key]
+            return True
+        return False
