@@ -7,8 +7,9 @@
 #   sudo deploy/install.sh --store victoria-metrics
 #
 # The store is written into a new configuration; in one that exists, the line to change is named.
-# It can run twice: what exists is kept (configuration, certificates, data), what is older is
-# replaced (program, units). Nothing is started that has no valid configuration.
+# It can run twice: what exists is kept (configuration, certificates, data, and the broker's files,
+# of which it prints what they lack), what is older is replaced (program, units). Nothing is
+# started that has no valid configuration.
 #   --root FOLDER   lay everything out below FOLDER instead, touching nothing of this system
 #   --no-program    leave the program and its virtual environment out (with --root, for tests)
 set -eu
@@ -25,7 +26,7 @@ while [ $# -gt 0 ]; do
         --no-broker) broker=no ;;
         --no-program) program=no ;;
         --store) store=$2; shift ;;
-        -h | --help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -h | --help) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
         *) echo "install.sh: $1 is not known; see --help" >&2; exit 2 ;;
     esac
     shift
@@ -136,8 +137,9 @@ if live; then
 fi
 
 if [ $broker = yes ]; then
-    put 644 "$here/mosquitto/portier.conf" /etc/mosquitto/conf.d/portier.conf
+    once 644 "$here/mosquitto/portier.conf" /etc/mosquitto/conf.d/portier.conf
     once 644 "$here/mosquitto/portier.acl" /etc/mosquitto/portier.acl
+    python3 "$source/gateway/app/broker_files.py" --root "$root/" --gateway "$gateway"
     if live; then
         chgrp mosquitto /etc/portier/tls/broker.key
         chmod 640 /etc/portier/tls/broker.key

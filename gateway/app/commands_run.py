@@ -116,16 +116,25 @@ def _count(things: Sized, name: str) -> str:
     return f"{len(things)} {name}" if len(things) == 1 else f"{len(things)} {name}s"
 
 
-def doctor(config: Config, state: State, as_json: AsJson = False) -> None:
+def doctor(
+    config: Config,
+    state: State,
+    access_list: Annotated[
+        Path | None,
+        typer.Option(help="A copy of Mosquitto's access list, where the broker is elsewhere."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Look for what keeps the gateway from working, and say what to do about it.
 
-    Terminals, broker, store, messages, page, clock, disk, journal, guarantees. Each line is what
-    was observed just now: ok, no, ? (not observed), - (not configured). Exit status 1 if
-    something is wrong or could not be observed.
+    Terminals, broker and its files, certificates, store, messages, page, clock, disk, journal,
+    guarantees. Each line is what was observed just now: ok, no, ? (not observed), - (not
+    configured). What the broker's files lack is shown as a diff, and nothing is written. Exit
+    status 1 if something is wrong or could not be observed.
     """
     from gateway.app import doctor as examine
 
-    findings = examine.examine(config, state)
+    findings = examine.examine(config, state, access_list=access_list)
     if as_json:
         fields = ("what", "ok", "value", "evidence", "remedy")
         c.print_json([{name: getattr(f, name) for name in fields} for f in findings])

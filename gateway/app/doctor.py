@@ -14,7 +14,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gateway.app import doctor_broker, doctor_machine, doctor_page, doctor_store, load, people
+from gateway.app import (
+    doctor_broker,
+    doctor_files,
+    doctor_machine,
+    doctor_page,
+    doctor_store,
+    load,
+    people,
+)
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.journal.reader import JournalUnavailable, Reader
 from gateway.panel import client
@@ -29,9 +37,11 @@ PANEL_WITHIN_S = 3.0
 Look = Callable[[], Iterator[Finding]]
 
 
-def examine(config: Path, state: Path, within_s: float = WITHIN_S) -> list[Finding]:
+def examine(
+    config: Path, state: Path, within_s: float = WITHIN_S, access_list: Path | None = None
+) -> list[Finding]:
     """Examine everything. A file of 4 kB in the state folder and two empty messages at the
-    broker are all that is written."""
+    broker are all that is written. ``access_list``: a copy of that of a broker elsewhere."""
     panel: list[Finding] = []
     shown = _control(state, panel)
     alone: list[tuple[str, Look]] = [
@@ -56,6 +66,7 @@ def examine(config: Path, state: Path, within_s: float = WITHIN_S) -> list[Findi
     looks: list[tuple[str, Look]] = [
         ("points", partial(doctor_machine.points, settings, shown)),
         ("broker", partial(doctor_broker.examine, settings, config, state, shown)),
+        ("broker's files", partial(doctor_files.examine, settings, config, access_list)),
         ("certificates", partial(doctor_page.certificates, settings, config)),
         ("store", partial(doctor_store.examine, settings, state)),
         ("messages", partial(_people, settings)),

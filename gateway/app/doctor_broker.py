@@ -23,7 +23,7 @@ from typing import Any
 
 import mqtt5
 
-from gateway.app import broker, listening
+from gateway.app import broker, certificates, listening
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.link import discovery
 from gateway.link.topics import Topics
@@ -37,7 +37,6 @@ KEEPALIVE_S = 10
 PACKET_LEAST_BYTES = 16_384
 """What the broker must take at least: the introduction to Home Assistant, a state with all of
 its alarms."""
-CERTIFICATE_LEAST_DAYS = 14
 REFUSED_FROM = 0x80
 _MQTT_3_CONNACK = b"\x20\x02"
 """In MQTT 5 the answer is longer."""
@@ -64,6 +63,7 @@ def examine(
         found = _of_link(link, settings, now_ms)
         yield from found
         if found[0].value == "yes":
+            yield from _presented(mqtt, config)
             return
     else:
         yield unknown(
@@ -114,6 +114,23 @@ def _of_link(link: Mapping[str, Any], settings: Settings, now_ms: int) -> list[F
     else:
         found.append(yes("broker: takes every message", f"link has set nothing aside; {evidence}"))
     return found
+
+
+def _presented(mqtt: Mqtt, config: Path) -> Iterator[Finding]:
+    """The broker's certificate, which it presents before any client is named: no session of
+    ``link`` is touched."""
+    if not mqtt.encrypted or not isinstance(mqtt.tls, Tls):
+        return
+    trial = _Trial(mqtt.host, mqtt.port_number)
+    try:
+        trial.open(_context(mqtt.tls, config))
+        yield from _certificate(trial)
+    except (_Trouble, OSError) as error:
+        what = error.what if isinstance(error, _Trouble) else _network(error, trial, mqtt).what
+        yield unknown(f"broker: its certificate was not seen ({what})", "sudo portier doctor")
+    finally:
+        if trial.sock is not None:
+            trial.sock.close()
 
 
 # --- a connection of our own --------------------------------------------------------------
@@ -443,15 +460,12 @@ def _certificate(trial: _Trial) -> Iterator[Finding]:
     until = (trial.sock.getpeercert() or {}).get("notAfter")
     if not isinstance(until, str):
         return
-    days = (ssl.cert_time_to_seconds(until) - time.time()) / 86_400
-    if days < CERTIFICATE_LEAST_DAYS:
-        yield no(
-            f"broker: its certificate ends in {days:.0f} days ({until})",
-            "make a new one in time: deploy/tls.sh",
-            "presented just now",
-        )
-    else:
-        yield yes("broker: its certificate is valid", f"presented just now, until {until}")
+    yield certificates.lasts(
+        "broker: its certificate",
+        ssl.cert_time_to_seconds(until),
+        "move broker.pem away and make a new one: deploy/tls.sh",
+        "presented just now",
+    )
 
 
 def _refused(trial: _Trial, answer: Any, mqtt: Mqtt) -> _Trouble:

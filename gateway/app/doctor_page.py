@@ -10,13 +10,13 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from gateway.app import certificates as certificates_
 from gateway.app import readiness, roles
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.settings.model import Settings
 from gateway.settings.model_link import Tls
 
 WITHIN_S = 3.0
-LEAST_DAYS = 14
 
 
 def page(settings: Settings, config: Path) -> Iterator[Finding]:
@@ -86,7 +86,8 @@ def _asked(host: str, port: int, where: str, context: ssl.SSLContext | None) -> 
 
 
 def certificates(settings: Settings, config: Path) -> Iterator[Finding]:
-    """Our own certificates at the broker."""
+    """Our own certificates at the broker, their authority, and what else lies beside it: the
+    broker's own and those of other clients, where they were made here."""
     beside = config.absolute().parent
     mqtt = settings.mqtt
     own: list[tuple[str, Tls | None]] = [("mqtt", mqtt.tls if mqtt is not None else None)]
@@ -95,6 +96,41 @@ def certificates(settings: Settings, config: Path) -> Iterator[Finding]:
     for name, tls in own:
         if isinstance(tls, Tls) and tls.cert is not None and tls.key is not None:
             yield certificate(name, beside / tls.cert, beside / tls.key, of_server=False)
+    authority = mqtt.tls.ca if mqtt is not None and isinstance(mqtt.tls, Tls) else None
+    if authority is None:
+        return
+    named = {beside / tls.cert for _, tls in own if isinstance(tls, Tls) and tls.cert is not None}
+    if settings.web is not None and settings.web.tls is not None:
+        named.add(beside / settings.web.tls.cert)
+    files = {beside / authority}
+    if (beside / authority).is_relative_to(beside):  # and not the system's hundreds
+        files |= set((beside / authority).parent.glob("*.pem"))
+    for file in sorted(files - named):
+        found = _beside(file, file == beside / authority)
+        if found is not None:
+            yield found
+
+
+def _beside(file: Path, is_authority: bool) -> Finding | None:
+    """A certificate whose key is somebody else's; ``None`` where it is none."""
+    try:
+        found = certificates_.read(file)
+    except PermissionError as error:
+        return unknown(f"certificate {file}: cannot be read", "sudo portier doctor", str(error))
+    except OSError as error:
+        return no(f"certificate {file}: {error.strerror}", "deploy/tls.sh makes certificates")
+    except ValueError as error:
+        if is_authority:
+            return no(f"certificate {file}: {error}", "deploy/tls.sh makes an authority")
+        return None  # a list of revocations, a chain's text
+    what = f"certificate of the authority: {file}" if is_authority else f"certificate {file}"
+    remedy = (
+        "all certificates are made anew with a new authority: move the old folder away, run "
+        "deploy/tls.sh, and give each client its own"
+        if is_authority
+        else f"move {file.name} away, run deploy/tls.sh again, and give it to {found.name}"
+    )
+    return certificates_.lasts(what, found.until, remedy, "the file was read just now")
 
 
 def certificate(name: str, cert: Path, key: Path, *, of_server: bool) -> Finding:
@@ -122,11 +158,9 @@ def certificate(name: str, cert: Path, key: Path, *, of_server: bool) -> Finding
     except (OSError, ValueError) as error:
         text = getattr(error, "reason", None) or str(error)
         return no(f"{what}: cannot be used ({text})", "cert and key must belong together")
-    days = (ssl.cert_time_to_seconds(until) - time.time()) / 86_400
-    evidence = f"the file was read just now; valid until {until}"
-    if days < LEAST_DAYS:
-        return no(f"{what}: ends in {days:.0f} days", "make a new one: deploy/tls.sh", evidence)
-    return yes(what, evidence)
+    seconds = ssl.cert_time_to_seconds(until)
+    remedy = "move it away and make a new one: deploy/tls.sh"
+    return certificates_.lasts(f"{what}:", seconds, remedy, "the file was read just now")
 
 
 def _valid_until(cert: Path, key: Path, *, of_server: bool) -> str:

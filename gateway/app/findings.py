@@ -37,6 +37,11 @@ def yes(what: str, evidence: str) -> Finding:
     return Finding(what, "yes", evidence)
 
 
+def soon(what: str, remedy: str, evidence: str) -> Finding:
+    """It works, and will not for long: nothing is wrong yet."""
+    return Finding(what, "yes", evidence, remedy)
+
+
 def no(what: str, remedy: str, evidence: str = "") -> Finding:
     """It does not work."""
     return Finding(what, "no", evidence, remedy)

@@ -276,23 +276,21 @@ class Book:
         journal, sent = raw.get("journal"), raw.get("sent")
         if not isinstance(journal, str) or not journal or not isinstance(sent, dict):
             return
-        claimed = {
-            lane: head
-            for lane, head in sent.items()
-            if lane in PUBLISHED and type(head) is int and 0 <= head < 2**63
-        }
-        its, foreign = self.claims.said(gateway, journal, claimed, now_ms)
+        claimed, written = _heads(sent), _heads(raw.get("heads"))
+        # it says it has sent a fact when the broker has acknowledged it, and that may be lost
+        reach = {lane: max(head, written.get(lane, 0)) for lane, head in claimed.items()}
+        its, foreign = self.claims.said(gateway, journal, reach, now_ms)
         for lane, head in claimed.items():
             key = Key(gateway, journal, lane)
             if self.claims.is_beyond(key, self._meet(key).lane.head, now_ms):
-                self._cut(batch, key, head)
+                self._cut(batch, key, reach[lane])
             batch.heads[key] = head
         for one in its:
             self._event(batch, gateway, one.topic, one.text.encode(), None)
         for one in foreign:
-            had = self.claims.sent.get(Key(gateway, journal, one.key.lane), 0)
+            had = self.claims.reach.get(Key(gateway, journal, one.key.lane), 0)
             what = f"number {one.seq} of {one.key.lane}, journal {one.key.journal}"
-            self._disown(batch, one, f"{what}: the gateway has sent {had} of journal {journal}")
+            self._disown(batch, one, f"{what}: the gateway has {had} of journal {journal}")
 
     def unheard(self, batch: Batch, now_ms: int) -> None:
         """What was held back for a gateway that does not say how far it is counts after all."""
@@ -310,8 +308,8 @@ class Book:
         under them shall count."""
         known = self._known(key)
         reason = (
-            f"numbers up to {known.lane.head} of {key.lane} have come, and the gateway has sent"
-            f" {head} of journal {key.journal}"
+            f"numbers up to {known.lane.head} of {key.lane} have come, and the gateway has {head}"
+            f" of journal {key.journal}"
         )
         known.lane = self._ledger.lanes[key] = known.lane.cut(head)
         self._state.lower_marks(key, head)
@@ -561,6 +559,16 @@ class Book:
             self._state.lower_marks(key, mark)
         stored = {key: lane.through for key, lane in changed.items()}
         self._state.save(changed, stored if self._marks else {}, now_ms)
+
+
+def _heads(raw: object) -> dict[str, int]:
+    """Lane → number, as far as it is understood."""
+    found = raw if isinstance(raw, dict) else {}
+    return {
+        lane: head
+        for lane, head in found.items()
+        if lane in PUBLISHED and type(head) is int and 0 <= head < 2**63
+    }
 
 
 def _identity(event: Event) -> int:

@@ -1,8 +1,8 @@
 """What a gateway says that it has sent, and what has come beyond that. Pure.
 
 Whoever may publish on a gateway's topics can write any number into an event. A number that leaves
-a gap is held back until the gateway itself (``health``: ``journal``, ``sent``) has sent so
-many; where it says twice that it has not, the message is somebody else's. Where a gateway never
+a gap is held back until the gateway itself (``health``: ``journal``, ``sent``, ``heads``) has
+so many; where it says twice that it has not, the message is somebody else's. Where a gateway never
 says how far it is, there is nothing to compare with, and every number counts.
 """
 
@@ -42,7 +42,8 @@ class Claims:
     """What each gateway has said last, and what is held back meanwhile."""
 
     journals: dict[str, str] = field(default_factory=dict)
-    sent: dict[Key, int] = field(default_factory=dict)
+    reach: dict[Key, int] = field(default_factory=dict)
+    """The highest number of each lane that the gateway has, sent or not."""
     held: dict[tuple[Key, int], Held] = field(default_factory=dict)
     _heard_ms: dict[str, int] = field(default_factory=dict)
     _tops: dict[Key, tuple[int, int]] = field(default_factory=dict)
@@ -53,8 +54,8 @@ class Claims:
         return gateway in self.journals
 
     def covers(self, key: Key, seq: int) -> bool:
-        """Whether the gateway says that it has sent this number."""
-        return seq <= self.sent.get(key, 0)
+        """Whether the gateway says that it has this number."""
+        return seq <= self.reach.get(key, 0)
 
     def waiting(self) -> set[str]:
         """The gateways whose word is waited for."""
@@ -66,13 +67,13 @@ class Claims:
             self.held[one.key, one.seq] = one
 
     def said(
-        self, gateway: str, journal: str, sent: Mapping[str, int], now_ms: int
+        self, gateway: str, journal: str, reach: Mapping[str, int], now_ms: int
     ) -> tuple[list[Held], list[Held]]:
-        """The gateway says how far it is: what it has sent of what was held back, lowest number
-        first, and what it has not."""
+        """The gateway says how far it is: what is its own of what was held back, lowest number
+        first, and what is not."""
         self.journals[gateway], self._heard_ms[gateway] = journal, now_ms
-        for lane, head in sent.items():
-            self.sent[Key(gateway, journal, lane)] = head
+        for lane, head in reach.items():
+            self.reach[Key(gateway, journal, lane)] = head
         its, foreign = [], []
         for name, one in sorted(self.held.items()):
             if one.key.gateway != gateway:
@@ -99,11 +100,11 @@ class Claims:
     def is_beyond(self, key: Key, top: int, now_ms: int) -> bool:
         """Whether numbers of this lane, up to ``top``, are not the gateway's: it has said so
         twice of the same ones."""
-        sent = self.sent.get(key, 0)
+        reach = self.reach.get(key, 0)
         before = self._tops.get(key)
-        if top <= sent:
+        if top <= reach:
             self._tops.pop(key, None)
-        elif before is None or before[0] <= sent:
+        elif before is None or before[0] <= reach:
             self._tops[key] = top, now_ms
         elif now_ms - before[1] >= REST_MS:
             del self._tops[key]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
+import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,20 +50,30 @@ class Client:
 
     broker: Installed
     name: str
+    id: str = ""
+    """Its client id, its name if it is not said."""
+    within_s: float = 60.0
     received: list[tuple[str, bytes]] = field(default_factory=list)
     answers: list[Any] = field(default_factory=list)
 
     def __enter__(self) -> Client:
         self.connected = threading.Event()
-        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, self.name, protocol=mqtt.MQTTv5)
+        self.ended = threading.Event()
+        self.client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            self.id or self.name,
+            protocol=mqtt.MQTTv5,
+            reconnect_on_failure=False,
+        )
         tls = self.broker.tls
         self.client.tls_set(tls / "ca.pem", tls / f"{self.name}.pem", tls / f"{self.name}.key")
         self.client.on_connect = lambda *_: self.connected.set()
+        self.client.on_disconnect = lambda *_: self.ended.set()
         self.client.on_message = lambda _c, _u, m: self.received.append((m.topic, m.payload))
         self.client.on_publish = lambda _c, _u, _mid, code, _p: self.answers.append(code)
         self.client.connect("localhost", self.broker.port)
         self.client.loop_start()
-        assert self.connected.wait(60)
+        assert self.connected.wait(self.within_s)
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -123,6 +137,94 @@ def test_home_assistant_may_ask_for_doors_and_nothing_else(broker: Installed) ->
         assert not assistant.may_write("homeassistant/device/test/config")
         assert not assistant.may_write("portier/test/recorded/recorder")
         assert not assistant.may_write("portier/test/state/door/front")
+
+
+def test_no_other_user_takes_a_clients_session(broker: Installed) -> None:
+    """With the client id of ``link``, which is no secret, another user threw it out at once."""
+    with Client(broker, "gateway", "portier-test") as gateway:
+        for other in ("recorder", "homeassistant"):
+            with Client(broker, other, "portier-test") as stranger:
+                assert stranger.may_write("portier/test/command/door/front/open") is (
+                    other == "homeassistant"
+                ), "it has its own rights, whatever its id"
+        assert gateway.may_write("portier/test/health"), "it is still there"
+        assert not gateway.ended.is_set()
+
+
+def test_an_issuer_without_a_key_is_let_its_own_topic_and_nobody_else_is(
+    broker: Installed,
+) -> None:
+    own = "portier/test/issuer/homeassistant/command/door/front/open"
+    with Client(broker, "homeassistant") as assistant:
+        assert assistant.may_write(own)
+        assert not assistant.may_write(own.replace("homeassistant", "tablet"))
+    for other in ("gateway", "recorder"):
+        with Client(broker, other) as stranger:
+            assert not stranger.may_write(own)
+
+
+def test_the_name_of_an_issuer_without_a_key_opens_the_door_on_its_topic_only(
+    broker: Installed,
+) -> None:
+    config = BUILDING + ROLES.format(port=broker.port).replace(
+        "tls: {ca: tls/ca.pem, cert: tls/gateway", "issuers: {homeassistant: {}}, "
+        "tls: {ca: tls/ca.pem, cert: tls/gateway"
+    ).partition("record:")[0]  # fmt: skip
+    with running(broker.tls.parent, "control", "link", config=config) as house:
+        until(lambda: house.snapshot()["guarantees"]["forwarding"]["ok"], 60, "link is away")
+        with Client(broker, "homeassistant") as assistant:
+            assistant.client.subscribe("portier/test/response/#", qos=1)
+
+            def ask(topic: str) -> dict[str, Any]:
+                assistant.received.clear()
+                issued = datetime.now(UTC).isoformat()
+                raw = {"id": f"c{time.monotonic_ns()}", "issued_at": issued, "by": "homeassistant"}
+                assistant.client.publish(topic, json.dumps(raw), qos=1)
+                until(lambda: assistant.received, what="no answer")
+                answer: dict[str, Any] = json.loads(assistant.received[0][1])
+                return answer
+
+            refused = ask("portier/test/command/door/front/open")
+            assert (refused["status"], refused["reason"]) == ("refused", "wrong_topic")
+            own = "portier/test/issuer/homeassistant/command/door/front/open"
+            assert ask(own)["status"] == "accepted"
+
+
+def test_a_second_gateway_is_seen_although_the_broker_says_nothing(broker: Installed) -> None:
+    """``link`` may read ``info``: whoever has introduced itself there with this id is another."""
+    config = BUILDING + ROLES.format(port=broker.port).partition("record:")[0]
+    with running(broker.tls.parent, "control", "link", config=config) as house:
+        until(lambda: house.snapshot()["guarantees"]["forwarding"]["ok"], 60, "link is away")
+        with Client(broker, "gateway", "elsewhere") as second:
+            info = json.dumps({"gateway": "test", "session": "another"})
+            second.client.publish("portier/test/info", info, qos=1, retain=True)
+            until(lambda: second.answers, what="not taken")
+        link = house.processes[-1]
+        until(lambda: any("a second gateway with this id" in line for line in link.lines))
+
+
+def test_a_revoked_certificate_is_let_in_no_more(broker: Installed) -> None:
+    script, tls = str(CHECKOUT / "deploy/tls.sh"), broker.tls
+    with Client(broker, "homeassistant"):
+        pass
+    kept = (tls / "revoked.pem").read_bytes(), (tls / "ca.index").read_bytes()
+    revoke = ["sh", script, "--revoke", str(tls), str(tls / "homeassistant.pem")]
+    assert subprocess.run(revoke, capture_output=True, check=False).returncode == 0
+    broker.stop()
+    broker.start()
+    try:
+        with pytest.raises((OSError, AssertionError)), Client(broker, "homeassistant", within_s=5):
+            pass
+        with Client(broker, "recorder") as recorder:
+            assert recorder.may_write("portier/test/recorded/recorder")
+        again = subprocess.run(revoke, capture_output=True, text=True, check=False)
+        assert again.returncode == 1
+        assert "it is already" in again.stderr
+    finally:
+        (tls / "revoked.pem").write_bytes(kept[0])
+        (tls / "ca.index").write_bytes(kept[1])
+        broker.stop()
+        broker.start()
 
 
 def test_nobody_gets_in_without_a_certificate(broker: Installed) -> None:

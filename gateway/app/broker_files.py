@@ -1,0 +1,354 @@
+"""What this version needs of Mosquitto's files, and what a file of its owner lacks.
+
+The files are the owner's: nothing is ever written into them. What is missing is named with what
+it breaks, and offered as a diff. ``deploy/install.sh`` runs this file by itself, before anything
+is installed, so it uses the standard library alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FOLDER = Path("/etc/mosquitto")
+ACL = FOLDER / "portier.acl"
+CONFIG = FOLDER / "conf.d/portier.conf"
+HOME_ASSISTANT = "homeassistant"
+_READ, _WRITE, _BOTH, _DENY = "read", "write", "readwrite", "deny"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """``user`` must be let ``what`` (read or write) ``topic``; without, ``breaks``."""
+
+    user: str
+    what: str
+    topic: str
+    breaks: str
+    pattern: str = ""
+    """The same for every gateway, where the user is named like the gateway."""
+    anybody: bool = False
+    """Some other user will do, where there is none of this name."""
+
+    def line(self) -> str:
+        """For the access list."""
+        if self.pattern:
+            return f"pattern {self.what} {self.pattern}"
+        return f"topic {self.what} {self.topic}"
+
+
+def _of_gateway(user: str, gateway: str) -> Iterator[Need]:
+    for what, topic, breaks in (
+        ("write", "availability", "nobody learns whether the gateway is there"),
+        ("write", "info", "nobody learns what the gateway has and how it is commanded"),
+        ("write", "health", "recorders do not learn how far it has sent"),
+        ("write", "state/#", "doors, rooms and points have no state at the broker"),
+        ("write", "event/#", "nothing that happens is recorded"),
+        ("write", "absent", "recorders ask for ever for what was thinned or lost"),
+        ("write", "response/#", "commands get no answer"),
+        ("read", "command/#", "no command over MQTT arrives"),
+        (
+            "read",
+            "issuer/+/command/#",
+            "commands of issuers without a key, such as Home Assistant's, do not arrive",
+        ),
+        ("read", "recorded/#", "the guarantee recording stays red"),
+        ("read", "replay/#", "what a recorder misses is not sent again"),
+        ("read", "info", "a second gateway with the same id is not noticed"),
+        ("read", "availability", "a foreign or late `offline` is not corrected"),
+        ("read", "state/#", "states that somebody else wrote are not corrected, old ones stay"),
+    ):
+        pattern = f"portier/%u/{topic}" if user == gateway else ""
+        yield Need(user, what, f"portier/{gateway}/{topic}", breaks, pattern)
+
+
+def _of_discovery(user: str, gateway: str) -> Iterator[Need]:
+    for what, topic, breaks in (
+        ("write", "homeassistant/device/{}/config", "Home Assistant does not find the gateway"),
+        (
+            "write",
+            "homeassistant/device/{}/+/config",
+            "doors, rooms and meters have no devices of their own at Home Assistant",
+        ),
+    ):
+        pattern = topic.format("%u") if user == gateway else ""
+        yield Need(user, what, topic.format(gateway), breaks, pattern)
+    breaks = "Home Assistant shows nothing after its restart"
+    yield Need(user, "read", "homeassistant/status", breaks, "homeassistant/status")
+
+
+def _of_recorder(user: str, name: str, gateway: str) -> Iterator[Need]:
+    for what, topic, breaks in (
+        ("read", "availability", "a gateway that is gone is asked in vain"),
+        ("read", "health", "the last facts before a loss are not missed, and forged ones not seen"),
+        ("read", "event/#", "nothing is recorded"),
+        ("read", "absent", "what will never come is asked for without end"),
+        ("write", f"recorded/{name}", "the guarantee recording stays red"),
+        ("write", f"replay/{name}", "what is missing is not asked for"),
+    ):
+        yield Need(user, what, f"portier/{gateway}/{topic}", breaks)
+
+
+def _of_issuer(user: str, gateway: str) -> Iterator[Need]:
+    breaks = f"commands of the issuer {user} are refused or do not arrive"
+    topic = f"portier/{gateway}/issuer/{user}/command/#"
+    yield Need(user, "write", topic, breaks, anybody=True)
+
+
+def needs(
+    gateway: str,
+    *,
+    user: str | None = None,
+    recorder: tuple[str, str] | None = ("recorder", "recorder"),
+    recorded: Sequence[str] = ("+",),
+    home_assistant: bool = True,
+    issuers: Iterable[str] = (HOME_ASSISTANT,),
+    topics: Iterable[str] = (),
+) -> list[Need]:
+    """Everything that must be allowed. ``user``: of ``link`` at the broker, the gateway's id if it
+    is not said; ``recorder``: user and name; ``recorded``: the gateways that it records;
+    ``issuers``: those without a key; ``topics``: of points that come over MQTT."""
+    own = user or gateway
+    found = [*_of_gateway(own, gateway)]
+    if home_assistant:
+        found += _of_discovery(own, gateway)
+    found += [Need(own, "read", one, f"points on {one} are never heard") for one in topics]
+    if recorder is not None:
+        for one in recorded:
+            found += _of_recorder(*recorder, one)
+    for issuer in issuers:
+        found += _of_issuer(issuer, gateway)
+    return found
+
+
+# --- an access list -------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class AccessList:
+    """Mosquitto's ``acl_file``: what each user may, and what all may by a pattern."""
+
+    users: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    patterns: list[tuple[str, str]] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, text: str) -> AccessList:
+        found, user = cls(), ""
+        for line in text.splitlines():
+            word, _, rest = line.strip().partition(" ")
+            rest = rest.strip()
+            if word == "user":
+                user = rest
+                found.users.setdefault(user, [])
+            elif word in ("topic", "pattern"):
+                access, _, topic = rest.partition(" ")
+                if access not in (_READ, _WRITE, _BOTH, _DENY):
+                    access, topic = _BOTH, rest
+                rules = found.patterns if word == "pattern" else found.users.setdefault(user, [])
+                rules.append((access, topic.strip()))
+        return found
+
+    def grants(self, need: Need) -> bool:
+        """Whether its user is let all of it."""
+        if need.anybody and need.user not in self.users:
+            return bool(self.allowed(need))
+        return self._grants(need.user, need)
+
+    def allowed(self, need: Need) -> list[str]:
+        """The users that are let all of it."""
+        return [user for user in self.users if user and self._grants(user, need)]
+
+    def _grants(self, user: str, need: Need) -> bool:
+        rules = self.users.get(user, []) + [
+            (access, topic.replace("%u", user).replace("%c", user))
+            for access, topic in self.patterns
+        ]
+        if any(access == _DENY and covers(topic, need.topic) for access, topic in rules):
+            return False
+        return any(
+            access in (need.what, _BOTH) and covers(topic, need.topic) for access, topic in rules
+        )
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Whether every topic of the filter ``narrow`` is one of ``wide``."""
+    levels, others = wide.split("/"), narrow.split("/")
+    for place, level in enumerate(levels):
+        if level == "#":
+            return True
+        if place >= len(others) or others[place] == "#":
+            return False
+        if level not in ("+", others[place]):
+            return False
+    return len(levels) == len(others)
+
+
+def with_needs(text: str, missing: Sequence[Need]) -> str:
+    """The access list with what is missing: patterns after the last one, the rest at the end of
+    each user's part."""
+    lines = text.splitlines()
+    for one in {(one.pattern or one.user, one.line()): one for one in missing}.values():
+        new, user, at = one.line(), "", 0
+        for place, line in enumerate(lines, start=1):
+            word, _, rest = line.strip().partition(" ")
+            user = rest.strip() if word == "user" else user
+            if (word == "pattern") if one.pattern else (word and user == one.user):
+                at = place
+        if not at:
+            lines += ["", *([] if one.pattern else [f"user {one.user}"])]
+            at = len(lines)
+        lines.insert(at, new)
+    return "\n".join(lines) + "\n"
+
+
+# --- the configuration ------------------------------------------------------------------------
+
+SETTINGS: Mapping[str, tuple[str, str]] = {
+    "allow_anonymous": ("false", "whoever reaches the broker gets in without a name"),
+    "acl_file": (str(ACL), "everybody who gets in may write everything, commands too"),
+    "use_username_as_clientid": (
+        "true",
+        "any other user of the broker can take the client id of the gateway and throw it out",
+    ),
+    "crlfile": ("/etc/portier/tls/revoked.pem", "a certificate that was revoked still gets in"),
+    "set_tcp_nodelay": ("true", "each message waits up to 40 ms for the one before"),
+    "max_queued_messages": ("200000", "a recorder that is away loses all but 1,000 messages"),
+    "persistence": ("true", "the broker forgets its queues and states when it is restarted"),
+    "autosave_interval": ("60", "the broker loses up to 30 minutes when it is killed"),
+}
+"""Key → what it should be, and what breaks where it is not there."""
+_STRICT = frozenset({"allow_anonymous", "use_username_as_clientid"})
+"""Another value is as wrong as none."""
+_OF_LISTENER = ("use_username_as_clientid", "crlfile")
+"""These belong below a ``listener``."""
+
+
+def settings_of(text: str) -> dict[str, str]:
+    """Key → value; of several the last."""
+    pairs = (line.strip().partition(" ") for line in text.splitlines())
+    return {key: value.strip() for key, _, value in pairs if key and not key.startswith("#")}
+
+
+def missing_settings(text: str, others: str = "") -> dict[str, tuple[str, str]]:
+    """Settings of :data:`SETTINGS` that are not there. ``others``: further files that Mosquitto
+    reads. Where users give passwords, no certificate can be revoked."""
+    found = settings_of(others) | settings_of(text)
+    return {
+        key: wanted
+        for key, wanted in SETTINGS.items()
+        if (key not in found or (key in _STRICT and found[key] != wanted[0]))
+        and (key != "crlfile" or found.get("require_certificate") == "true")
+    }
+
+
+def with_settings(text: str, missing: Mapping[str, tuple[str, str]]) -> str:
+    """The configuration with what is missing, where it belongs."""
+    lines = [line for line in text.splitlines() if line.strip().partition(" ")[0] not in missing]
+    below = next(
+        (n for n, line in enumerate(lines, start=1) if line.strip().startswith("listener ")), 0
+    )
+    for key, (value, _) in missing.items():
+        if key in _OF_LISTENER and below:
+            lines.insert(below, f"{key} {value}")
+        else:
+            lines.append(f"{key} {value}")
+    return "\n".join(lines) + "\n"
+
+
+# --- what is said -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """What one file of the owner lacks: each line with what it breaks, and all as a diff."""
+
+    file: Path
+    lines: tuple[tuple[str, str], ...]
+    diff: str
+
+
+def diff(file: Path, before: str, after: str) -> str:
+    """As ``patch`` takes it."""
+    lines = difflib.unified_diff(
+        before.splitlines(keepends=True), after.splitlines(keepends=True), str(file), str(file)
+    )
+    return "".join(
+        line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines
+    )
+
+
+def lacks_of_acl(file: Path, text: str, wanted: Iterable[Need]) -> Lack | None:
+    """What an access list lacks."""
+    known = AccessList.read(text)
+    missing = [one for one in wanted if not known.grants(one)]
+    if not missing:
+        return None
+    lines = tuple(
+        (one.line() if one.pattern else f"user {one.user}: {one.line()}", one.breaks)
+        for one in missing
+    )
+    return Lack(file, lines, diff(file, text, with_needs(text, missing)))
+
+
+def lacks_of_config(file: Path, text: str, others: str = "") -> Lack | None:
+    """What the configuration lacks."""
+    missing = missing_settings(text, others)
+    if not missing:
+        return None
+    lines = tuple((f"{key} {value}", breaks) for key, (value, breaks) in missing.items())
+    return Lack(file, lines, diff(file, text, with_settings(text, missing)))
+
+
+def listens(text: str, port: int) -> bool:
+    """Whether this configuration has a listener on a port."""
+    return any(line.split()[:2] == ["listener", str(port)] for line in text.splitlines())
+
+
+def others(config: Path) -> str:
+    """Whatever else Mosquitto reads beside this file: ``…/mosquitto.conf`` and its folder."""
+    top = config.parent.parent / "mosquitto.conf"
+    files = [one for one in (top, *sorted(config.parent.glob("*.conf"))) if one != config]
+    return "\n".join(one.read_text(encoding="utf-8") for one in files if one.is_file())
+
+
+def examine(acl: Path, config: Path, wanted: Iterable[Need]) -> Iterator[Lack]:
+    """What the files lack that are there. Raises :class:`OSError`, :class:`ValueError`."""
+    if acl.exists():
+        found = lacks_of_acl(acl, acl.read_text(encoding="utf-8"), wanted)
+        if found:
+            yield found
+    if config.exists():
+        found = lacks_of_config(config, config.read_text(encoding="utf-8"), others(config))
+        if found:
+            yield found
+
+
+def say(text: str) -> None:
+    """One line of output."""
+    sys.stdout.write(text + "\n")
+
+
+def main() -> None:
+    """Print what the files of an installation lack; nothing is written."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--root", type=Path, default=Path("/"))
+    parser.add_argument("--gateway", required=True)
+    given = parser.parse_args()
+    acl, config = (given.root / file.relative_to("/") for file in (ACL, CONFIG))
+    try:
+        for lack in examine(acl, config, needs(given.gateway)):
+            say(f"- {lack.file} is yours and is left as it is; this version needs more of it:")
+            for line, breaks in lack.lines:
+                say(f"    {line}\n        without it: {breaks}")
+            say(f"  As a diff, for `sudo patch {lack.file}`; then restart Mosquitto:")
+            say(lack.diff)
+    except (OSError, ValueError) as error:
+        say(f"- the broker's files cannot be compared with what this version needs: {error}")
+
+
+if __name__ == "__main__":
+    main()
