@@ -18,6 +18,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from gateway.app import doctor
 from tests.deploy.test_install import CHECKOUT, install
 from tests.process.parts import BUILDING, running, until
 from tests.process.parts_mqtt import Mosquitto
@@ -201,6 +202,19 @@ def test_a_second_gateway_is_seen_although_the_broker_says_nothing(broker: Insta
             until(lambda: second.answers, what="not taken")
         link = house.processes[-1]
         until(lambda: any("a second gateway with this id" in line for line in link.lines))
+
+
+def test_doctor_sees_the_brokers_certificate_and_leaves_link_connected(broker: Installed) -> None:
+    """The broker lets each user in once, and doctor has link's certificate."""
+    config = BUILDING + ROLES.format(port=broker.port)
+    with running(broker.tls.parent, "control", "record", "link", config=config) as house:
+        until(lambda: house.snapshot()["guarantees"]["recording"]["ok"], 60, "not recorded")
+        findings = [
+            one for one in doctor.examine(house.config, house.state) if "broker" in one.what
+        ]
+        assert [one.what for one in findings if not one.ok] == []
+        assert any("broker: its certificate is valid for" in one.what for one in findings)
+        assert [line for line in house.processes[-1].lines if "broker lost" in line] == []
 
 
 def test_a_revoked_certificate_is_let_in_no_more(broker: Installed) -> None:
