@@ -396,8 +396,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the last facts are not missed",
         BOOK,
-        "                batch.heads[key] = head",
-        "                pass",
+        "            batch.heads[key] = head",
+        "            pass",
     ),
     Bug(
         "a replay is not asked for",
