@@ -23,6 +23,7 @@ from gateway.core.facts import KINDS, LANES, Fact, Json, Lane
 from gateway.core.machine import Ms
 from gateway.journal.audit import TEXT_MOST, AuditEntry
 from gateway.journal.refusals import Refusals
+from gateway.journal.reserve import Kept
 
 _DROP_ORDER: tuple[Lane, ...] = ("local", "routine", "urgent")
 _AUDIT_LIMIT = 5_000
@@ -57,7 +58,7 @@ class Work:
 
     facts: list[tuple[int, Lane, Fact]] = field(default_factory=list)
     lost: dict[Lane, int] = field(default_factory=dict)
-    kept: Mapping[str, Json] | None = None
+    kept: Kept | None = None
     audit: list[AuditEntry] = field(default_factory=list)
     audit_lost: int = 0
     replies: list[Reply] = field(default_factory=list)
@@ -99,6 +100,9 @@ class Queue:
         self._promised_ms: Ms | None = None
         self._hasty_until_ms: Ms = 0
         self._refusals = Refusals()
+        self.kept_number = 0
+        """Of the newest state that was to be kept, also by earlier runs."""
+        self.newest_kept: Kept | None = None
 
     def __len__(self) -> int:
         return self._count
@@ -116,7 +120,8 @@ class Queue:
                 if lane == "urgent":
                     due_ms = now_ms
             if batch.kept is not None:
-                self._rest.kept = batch.kept
+                self.kept_number += 1
+                self._rest.kept = self.newest_kept = Kept(self.kept_number, batch.kept)
                 due_ms = now_ms
             if batch.audit and self._audit(batch.audit, now_ms):
                 due_ms = now_ms

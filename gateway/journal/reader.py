@@ -184,6 +184,10 @@ class Reader:
 
     # --- heads and cursors
 
+    def meta(self) -> dict[str, str]:
+        """What is noted about the file itself."""
+        return self.read(lambda db: dict(db.execute("SELECT key, value FROM meta")))
+
     def journal_id(self) -> str:
         """The id under which numbers of this journal are unique."""
         return self.read(lambda db: str(_meta(db).get("journal", "")))

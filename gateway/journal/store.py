@@ -11,7 +11,8 @@ import json
 import math
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,8 @@ AHEAD_MOST = 10**9
 """Facts that a copy can be too old by: a fact a second in thirty years."""
 STEPS_MOST = 1_000
 """Offsets to UTC of one boot that are remembered one by one."""
+KEPT_NUMBER = "kept.number"
+"""Number and checksum of the kept state; the versions before 0.2 write the state alone."""
 _INSERT = "INSERT INTO fact VALUES (?,?,?,?,?,?,?,?,?)"
 _HOUR = """INSERT INTO hour VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
   count = count + excluded.count, gaps = gaps + excluded.gaps, sum = sum + excluded.sum,
@@ -63,11 +66,14 @@ class Store:
         boot: str,
         factory: type[sqlite3.Connection] = sqlite3.Connection,
         machine: str = "",
+        read: Callable[[Store], None] = lambda store: None,
         *,
         gateway: str = "gateway",
     ) -> None:
         """``machine``: :func:`gateway.journal.machine.identity`; empty: it is not looked at.
-        ``gateway``: its id, the subject of audit entries about the journal."""
+        ``read`` is called when all that the run before has left is known, before anything is
+        committed: that may take as long as the disk likes, or fail. ``gateway``: its id, the
+        subject of audit entries about the journal."""
         self.path = path
         self.gateway = gateway
         self.boot = boot
@@ -92,10 +98,11 @@ class Store:
                 self.spans, before_ms = uptime.begin(self.connection, self.boot_id, boot)
                 if machine and machine != known:
                     self.put_meta("machine", machine)
+                self.past = self._past(before_ms, newest_utc_ms)
+                read(self)
                 journal = self.renew() if self.is_clone else self.journal
             self.journal = journal
             self._found = journal
-            self.past = self._past(before_ms, newest_utc_ms)
             self.utc_offset_ms = self._offset()
             # A second, read-only connection that is closed last: SQLite then leaves -wal and
             # -shm in place, which readers of another user need after a stop.
@@ -203,13 +210,9 @@ class Store:
             raise
         self.head = head
 
-    def kept(self) -> dict[str, Json] | None:
-        """The state that was kept, ``None`` when there is none or it cannot be understood."""
-        try:
-            kept = json.loads(self.meta("kept") or "null")
-        except ValueError:
-            return None
-        return kept if isinstance(kept, dict) else None
+    def kept(self) -> tuple[dict[str, Json] | None, int | None]:
+        """See :func:`read_kept`."""
+        return read_kept(dict(self.connection.execute("SELECT key, value FROM meta")))
 
     # --- writing
 
@@ -240,7 +243,9 @@ class Store:
             for actor in work.forget:
                 self.put_meta(f"forget.{actor}", "1")
             if work.kept is not None:
-                self.put_meta("kept", encode(work.kept))
+                text = encode(work.kept.state)
+                self.put_meta("kept", text)
+                self.put_meta(KEPT_NUMBER, f"{work.kept.number} {zlib.crc32(text.encode())}")
             journal = self._cursors(work)
         self.journal = journal
         return self.numbered
@@ -472,6 +477,21 @@ class Store:
         finally:
             self.connection.execute(f"PRAGMA busy_timeout = {schema.BUSY_MS}").fetchone()
         return not busy
+
+
+def read_kept(meta: Mapping[str, str]) -> tuple[dict[str, Json] | None, int | None]:
+    """The state that was kept, ``None`` when there is none or it cannot be understood; and its
+    number: 0 without a state, ``None`` where a version that does not number it has written it."""
+    text = meta.get("kept")
+    if text is None:
+        return None, 0
+    number, _, checksum = meta.get(KEPT_NUMBER, "").partition(" ")
+    numbered = number.isdecimal() and checksum == str(zlib.crc32(text.encode()))
+    try:
+        kept = json.loads(text)
+    except ValueError:
+        kept = None
+    return kept if isinstance(kept, dict) else None, int(number) if numbered else None
 
 
 def add_absent(

@@ -27,8 +27,9 @@ from gateway.core.facts import Fact, Json, Lane
 from gateway.core.machine import Ms
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch, Queue, Work
+from gateway.journal.reserve import Kept, Reserve
 from gateway.journal.schema import UnknownSchema
-from gateway.journal.store import Head, Numbered, Store
+from gateway.journal.store import Head, Numbered, Store, read_kept
 from gateway.wire import event_id
 
 ROUTINE_WAIT_MS = 50_000
@@ -42,6 +43,9 @@ CLOSE_WITHIN_MS = 2_000
 UPKEEP_AGAIN_MS = 60_000
 UPKEEP_FIRST_MS = 10_000
 REPLY_WITHIN_MS = 400
+RESERVE_AFTER_MS = 300
+"""A state that is to be kept and that the journal has not taken for so long goes to the reserve;
+at once while the journal takes nothing."""
 MOST_FACTS = 2_000
 """In one transaction; it bounds how long an urgent fact can wait behind a backlog."""
 _IDLE_CHECKPOINT_PAGES = 256
@@ -142,7 +146,16 @@ class Journal:
         self._waiting: list[_Waiting] = []
         self._head = 0
         self._journal = ""
+        self._reserve = Reserve(path)
+        self._reserving = threading.Condition(threading.Lock())
+        self._reserve_due = False
+        self._reserve_of = ""
+        self._reserved = 0
+        """The number of the state in the reserve; 0: none."""
+        self._taken = 0
+        """That of the newest state that the journal has."""
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._keep = threading.Thread(target=self._watch_kept, name="reserve", daemon=True)
         self._watch = threading.Thread(target=self._watch_replies, name="replies", daemon=True)
 
     # --- called from other threads
@@ -152,6 +165,7 @@ class Journal:
         self._queue.hasten(_now_ms() + HASTY_MS)
         self._thread.start()
         self._watch.start()
+        self._keep.start()
 
     def kept(self, timeout: float) -> Mapping[str, Json] | None:
         """The kept state of the run before; waits at most ``timeout`` seconds for the file.
@@ -183,7 +197,7 @@ class Journal:
     @property
     def alive(self) -> bool:
         """Whether its threads run; they never end by themselves."""
-        return self._thread.is_alive() and self._watch.is_alive()
+        return all(one.is_alive() for one in (self._thread, self._watch, self._keep))
 
     @property
     def backlog(self) -> int:
@@ -224,6 +238,8 @@ class Journal:
                 )
                 self._answers.notify_all()
         self._queue.add(batch, now_ms)
+        if batch.kept is not None:
+            self._look_at_reserve()
 
     def sent(self, lane: Lane, seq: int) -> None:
         """The broker has acknowledged everything of ``lane`` up to ``seq``."""
@@ -266,6 +282,9 @@ class Journal:
             self._answers.notify_all()
         if self._watch.ident is not None:
             self._watch.join(timeout)
+        self._look_at_reserve()
+        if self._keep.ident is not None:
+            self._keep.join(timeout)
 
     # --- the thread
 
@@ -361,6 +380,9 @@ class Journal:
 
     def _done(self, store: Store, numbered: list[Numbered], work: Work) -> None:
         self._tell("")
+        if work.kept is not None:
+            self._taken = work.kept.number
+            self._look_at_reserve()
         renewed = store.journal != self._journal
         self._head, self._journal = store.head.row, store.journal
         answers = {
@@ -384,6 +406,7 @@ class Journal:
                 store.close(clean=False)
             self._not_before_ms = max(self._not_before_ms, _now_ms() + RETRY_MS)
             self._tell(_reason(error))
+            self._recall()
             return
         self._store = store
         self._head, self._journal = store.head.row, store.journal
@@ -408,7 +431,7 @@ class Journal:
                 reason = str(error)
             else:
                 try:
-                    self._publish(store)
+                    self._say_clone(store)
                     reason = "" if store.was_clean else recovery.check(store.connection)
                 except (sqlite3.Error, OSError):
                     store.close(clean=False)
@@ -429,32 +452,80 @@ class Journal:
             self._not_before_ms = _now_ms() + SALVAGE_AGAIN_MS
             raise
         self._broken = ""
-        store = self._new_store()
-        try:
-            self._publish(store)
-        except (sqlite3.Error, OSError):
-            store.close(clean=False)
-            raise
+        store = self._new_store(mended=True)
+        self._say_clone(store)
         self._queue.add(
             Batch((self._recovered(found.reason, found.kept, found.lost),)),
             _now_ms(),
         )
         return store
 
-    def _publish(self, store: Store) -> None:
-        """Hand out what the run before has left, once; and say so if that was elsewhere."""
+    def _say_clone(self, store: Store) -> None:
         if store.is_clone:
             store.is_clone = False
             found = self._recovered("another_machine", store.head.row, 0)
             self._queue.add(Batch((found,)), _now_ms())
+
+    def _hand_out(self, store: Store, *, mended: bool = False) -> None:
+        """Hand out what the run before has left, once. ``mended``: the journal has a new id."""
         if not self._readable.is_set():
-            self._kept = store.kept()
             self._past = store.past
             self._was_clean = store.was_clean
-            self._readable.set()
+            self._adopt(*store.kept(), store.journal, mended=mended)
 
-    def _new_store(self) -> Store:
-        return Store(self._path, self._boot, self._factory, self._machine, gateway=self._gateway)
+    def _recall(self) -> None:
+        """Hand that out though the journal cannot be opened for writing: a call stands on a disk
+        that is full or read-only, too."""
+        from gateway.journal.reader import JournalUnavailable, Reader
+
+        if self._readable.is_set():
+            return
+        reader = Reader(self._path)
+        try:
+            meta = reader.meta()
+        except JournalUnavailable:
+            if self._reserve.read() is not None:
+                self._adopt(None, 0, "", mended=True)
+        else:
+            self._adopt(*read_kept(meta), meta.get("journal", ""))
+        finally:
+            reader.close()
+
+    def _adopt(
+        self,
+        kept: dict[str, Json] | None,
+        number: int | None,
+        journal: str,
+        *,
+        mended: bool = False,
+    ) -> None:
+        """Take what this journal has kept, or the reserve holds, whichever is newer. ``number``
+        ``None``: a version without a reserve has kept it, and last."""
+        held = self._reserve.read()
+        self._taken = number or 0
+        if held is not None:
+            whose, newest = held
+            journal = journal or whose
+            self._reserved = newest.number
+            if number is not None and newest.number > number and (mended or journal == whose):
+                kept = dict(newest.state)
+            else:
+                self._taken = max(self._taken, newest.number)  # it is to be emptied
+        self._reserve_of = journal
+        self._queue.kept_number = max(self._queue.kept_number, self._taken, self._reserved)
+        self._kept = kept
+        self._readable.set()
+        self._look_at_reserve()
+
+    def _new_store(self, *, mended: bool = False) -> Store:
+        return Store(
+            self._path,
+            self._boot,
+            self._factory,
+            self._machine,
+            lambda store: self._hand_out(store, mended=mended),
+            gateway=self._gateway,
+        )
 
     def _recovered(self, reason: str, kept: int, lost: int) -> Fact:
         data: dict[str, Json] = {"reason": reason, "kept": kept, "lost": lost}
@@ -540,6 +611,59 @@ class Journal:
             note=lambda fact: self._queue.add(Batch((fact,)), _now_ms()),
             gateway=self._gateway,
         ).run()
+
+    # --- the reserve
+
+    def _look_at_reserve(self) -> None:
+        with self._reserving:
+            self._reserve_due = True
+            self._reserving.notify_all()
+
+    def _watch_kept(self) -> None:
+        """A thread of its own: the journal's may be stuck in a disk that does not answer."""
+        waits_since_ms: Ms | None = None
+        not_before_ms: Ms = 0
+        prepared = False
+        while True:
+            ends = self._closing and not self._thread.is_alive()
+            now_ms = _now_ms()
+            newest = self._queue.newest_kept
+            waits = newest is not None and newest.number > max(self._taken, self._reserved)
+            if not waits:
+                waits_since_ms = None
+            elif waits_since_ms is None:
+                waits_since_ms = now_ms
+            due_ms: Ms | None = None
+            if waits_since_ms is not None:
+                due_ms = waits_since_ms + (0 if self._state or ends else RESERVE_AFTER_MS)
+            elif 0 < self._reserved <= self._taken or not (prepared or ends):
+                due_ms = 0
+            if due_ms is not None and self.readable and now_ms >= max(due_ms, not_before_ms):
+                try:
+                    self._use_reserve(newest if waits else None)
+                    prepared = True
+                except OSError:  # no room for it yet, or the disk fails altogether
+                    not_before_ms = now_ms + (RETRY_MS if prepared else UPKEEP_AGAIN_MS)
+                    if not ends:
+                        continue
+            if ends:
+                return
+            until_ms = None if due_ms is None else max(due_ms, not_before_ms)
+            with self._reserving:
+                if not self._reserve_due:
+                    wait_s = None if until_ms is None else max(0, until_ms - now_ms) / 1000
+                    self._reserving.wait(wait_s)
+                self._reserve_due = False
+
+    def _use_reserve(self, newest: Kept | None) -> None:
+        """Hold ``newest`` there, or nothing any more. Raises :class:`OSError`."""
+        self._reserve.prepare()
+        if newest is not None:
+            self._reserve.save(self._journal or self._reserve_of, newest, durable=bool(self._state))
+            self._reserved = newest.number
+        elif 0 < self._reserved <= self._taken:
+            self._reserve.empty()
+            self._reserved = 0
 
     # --- replies
 

@@ -12,6 +12,7 @@ from typing import Any
 from gateway.core.facts import Fact
 from gateway.journal.queue import Work
 from gateway.journal.reader import Reader
+from gateway.journal.reserve import Kept
 from gateway.journal.writer import Batch, Committed, Journal
 
 YEAR_MS = 365 * 86_400_000
@@ -101,12 +102,13 @@ def opened(at_ms: int, door: str = "front", **data: Any) -> Fact:
 _arrivals = itertools.count(1)
 
 
-def work(*facts: Fact, **rest: Any) -> Work:
+def work(*facts: Fact, kept: dict[str, Any] | None = None, **rest: Any) -> Work:
     """What the store writes in one transaction."""
     lanes = {"reading": "routine", "contact_changed": "routine", "relay_changed": "routine"}
     lanes |= {"clock_trusted": "routine", "clock_stepped": "routine", "motion": "local"}
     return Work(
         facts=[(next(_arrivals), lanes.get(fact.kind, "urgent"), fact) for fact in facts],
+        kept=None if kept is None else Kept(1, kept),
         **rest,
     )
 

@@ -33,8 +33,8 @@ def waiting(path: Path, **settings: object) -> Desk:
 
 
 def settled(desk: Desk) -> None:
-    """Past the haste of the start."""
-    desk.journal.kept(30.0)
+    """Past the haste of the start, and its commit."""
+    desk.until(lambda: desk.journal._store is not None)
     desk.journal._queue.hasten(0)
 
 

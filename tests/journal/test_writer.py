@@ -218,7 +218,9 @@ def test_after_a_failed_write_the_newest_kept_state_is_written() -> None:
         failed = queue.take(10)
         queue.add(Batch(kept=newer), 1)
         queue.put_back(failed, 1, 0)
-        assert queue.take(10).kept == wanted
+        kept = queue.take(10).kept
+        assert kept is not None
+        assert kept.state == wanted
 
 
 def test_that_somebody_is_ahead_is_believed_once_for_each_opening(desk: Desk) -> None:
