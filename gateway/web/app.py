@@ -155,7 +155,8 @@ def create_app(site: Site) -> FastAPI:
             with suppress(asyncio.CancelledError, Exception):  # said already
                 await task
         site.records.close()
-        site.users.close()
+        if site.saver.close():  # else the disk does not answer, and has the file's lock
+            site.users.close()
 
     preload()
     preload_links()

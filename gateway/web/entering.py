@@ -58,7 +58,9 @@ async def log_in(site: Site, request: Request, name: str, password: str) -> tupl
     site.logins.succeeded(attempt)
     await site.login_audit.note("login", attempt.peer, user.id)
     browser = browser_of(request.headers.get("user-agent", ""))
-    return user, site.users.start_session(user.id, browser)
+    secret = site.users.begin_session(user.id, browser)
+    await site.saver.soon(site.users.save_sessions)
+    return user, secret
 
 
 async def _verified(site: Site, name: str, password: str, *, known: bool) -> User | None:
@@ -86,7 +88,8 @@ def remember(response: Response, request: Request, site: Site, browser: Browser)
     set_cookie(response, request, BROWSER, site.browsers.write(browser), LIFE_S)
 
 
-def log_out(site: Site, who: Who) -> None:
+async def log_out(site: Site, who: Who) -> None:
     """End the session that asks; its streams end."""
-    site.users.end_session(who.session)
+    site.users.forget_session(who.session)
     site.hub.check()
+    await site.saver.soon(site.users.save_ended)

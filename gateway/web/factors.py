@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import hmac
 import secrets
+from collections.abc import Callable
+from pathlib import Path
+from time import time
 from typing import Literal
 
 import pyotp
 
 from gateway.web.accounts import UserError, hashed
-from gateway.web.store import Store
+from gateway.web.sessions import Sessions
 
 STEP_S = 30
 SKEW_STEPS = 1
@@ -29,8 +32,16 @@ def _recovery(user_id: int, code: str) -> str:
     return hashed(f"recovery:{user_id}:{_tidy(code)}")
 
 
-class Factors(Store):
-    """At most one factor for each user; it counts once it has been confirmed with a code."""
+class Factors(Sessions):
+    """At most one factor for each user; it counts once it has been confirmed with a code. A code
+    is used up, and a log-in proved, at once; the file has that a moment later."""
+
+    def __init__(self, path: Path, now: Callable[[], float] = time) -> None:
+        super().__init__(path, now)
+        self._steps: dict[int, int] = {}
+        """User -> the newest step whose code was used, where the file does not have it yet."""
+        self._used: set[tuple[int, str]] = set()
+        """(user, hash) of recovery codes that are used up and still in the file."""
 
     def has_factor(self, user_id: int) -> bool:
         return bool(self._one("SELECT 1 FROM factors WHERE user = ? AND confirmed = 1", user_id))
@@ -49,8 +60,10 @@ class Factors(Store):
     def confirm_factor(self, user_id: int, code: str) -> list[str] | None:
         """From now on it counts: the recovery codes, shown once. ``None`` for a wrong code."""
         with self._change() as db:
-            if self.has_factor(user_id) or not self._code(user_id, code):
+            step = self._step_of(user_id, code)
+            if self.has_factor(user_id) or step is None:
                 return None
+            db.execute("UPDATE factors SET step = ? WHERE user = ?", (step, user_id))
             codes = [secrets.token_hex(8) for _ in range(RECOVERY_CODES)]
             db.execute("UPDATE factors SET confirmed = 1 WHERE user = ?", (user_id,))
             db.execute("DELETE FROM recovery WHERE user = ?", (user_id,))
@@ -61,44 +74,90 @@ class Factors(Store):
         return ["-".join(code[i : i + 4] for i in range(0, 16, 4)) for code in codes]
 
     def use_code(self, user_id: int, code: str) -> Literal["", "code", "recovery"]:
-        """Whether ``code`` is right, and of which kind; it is used up by that."""
-        with self._change() as db:
+        """:meth:`take_code`, written at once."""
+        kind = self.take_code(user_id, code)
+        self.save_codes()
+        return kind
+
+    def take_code(self, user_id: int, code: str) -> Literal["", "code", "recovery"]:
+        """Whether ``code`` is right, and of which kind; it is used up by that. To be followed by
+        :meth:`save_codes`; writes nothing itself."""
+        with self._memory:
             if not self.has_factor(user_id):
                 return ""
-            if self._code(user_id, code):
+            step = self._step_of(user_id, code)
+            if step is not None:
+                self._steps[user_id] = step
                 return "code"
-            gone = db.execute(
-                "DELETE FROM recovery WHERE user = ? AND hash = ?",
-                (user_id, _recovery(user_id, code)),
-            )
-            return "recovery" if gone.rowcount else ""
+            one = (user_id, _recovery(user_id, code))
+            known = self._one("SELECT 1 FROM recovery WHERE user = ? AND hash = ?", *one)
+            if known is None or one in self._used:
+                return ""
+            self._used.add(one)
+            return "recovery"
 
-    def _code(self, user_id: int, code: str) -> bool:
-        """Within a change: a code counts once, and none that is older than the last one."""
+    def save_codes(self) -> None:
+        """Write which codes are used up, and which log-ins have been proved by them."""
+        with self._memory:
+            steps, used, proved = dict(self._steps), set(self._used), dict(self._proved)
+        with self._change() as db:
+            db.executemany(
+                "UPDATE factors SET step = max(step, ?) WHERE user = ?",
+                [(step, user) for user, step in steps.items()],
+            )
+            db.executemany("DELETE FROM recovery WHERE user = ? AND hash = ?", list(used))
+            db.executemany(
+                "UPDATE sessions SET proved = ? WHERE hash = ?",
+                [(at, session_hash) for session_hash, at in proved.items()],
+            )
+        with self._memory:
+            self._used -= used
+            self._steps = {k: v for k, v in self._steps.items() if steps.get(k) != v}
+            self._proved = {k: v for k, v in self._proved.items() if proved.get(k) != v}
+
+    def _step_of(self, user_id: int, code: str) -> int | None:
+        """The step of a right code. It counts once, and none that is older than the last one."""
         row = self._one("SELECT secret, step FROM factors WHERE user = ?", user_id)
         if row is None:
-            return False
-        totp, used, now = pyotp.TOTP(str(row[0])), int(str(row[1])), int(self._now() // STEP_S)
+            return None
+        totp, now = pyotp.TOTP(str(row[0])), int(self._now() // STEP_S)
+        used = max(int(str(row[1])), self._steps.get(user_id, 0))
         for step in range(now - SKEW_STEPS, now + SKEW_STEPS + 1):
             right = hmac.compare_digest(totp.generate_otp(step).encode(), _tidy(code).encode())
             if right and step > used:
-                self._db.execute("UPDATE factors SET step = ? WHERE user = ?", (step, user_id))
-                return True
-        return False
+                return step
+        return None
 
     def remove_factor(self, user_id: int) -> None:
         with self._change() as db:
             db.execute("DELETE FROM factors WHERE user = ?", (user_id,))
             db.execute("DELETE FROM recovery WHERE user = ?", (user_id,))
+            sessions = db.execute("SELECT hash FROM sessions WHERE user = ?", (user_id,)).fetchall()
             db.execute("UPDATE sessions SET proved = 0 WHERE user = ?", (user_id,))
+        with self._memory:
+            self._steps.pop(user_id, None)
+            self._used = {one for one in self._used if one[0] != user_id}
+            for (session_hash,) in sessions:
+                self._proved.pop(session_hash, None)
+            for one in self._unsaved.values():
+                if one.user_id == user_id:
+                    one.proved = 0.0
 
     def prove(self, session_hash: str) -> None:
-        """This session has just given a right code."""
-        with self._change() as db:
-            db.execute("UPDATE sessions SET proved = ? WHERE hash = ?", (self._now(), session_hash))
+        """:meth:`take_proof`, written at once."""
+        self.take_proof(session_hash)
+        self.save_codes()
+
+    def take_proof(self, session_hash: str) -> None:
+        """This session has just given a right code. To be followed by :meth:`save_codes`."""
+        with self._memory:
+            made = self._unsaved.get(session_hash)
+            if made is not None:
+                made.proved = self._now()
+            self._proved[session_hash] = self._now()
 
     def proved_ago_s(self, session_hash: str) -> float | None:
         """Seconds since a session gave a right code; ``None``: never."""
         row = self._one("SELECT proved FROM sessions WHERE hash = ?", session_hash)
-        at = float(str(row[0])) if row else 0.0
+        at = max(float(str(row[0])) if row else 0.0, self._proved.get(session_hash, 0.0))
         return self._now() - at if at else None

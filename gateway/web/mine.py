@@ -43,27 +43,28 @@ async def change_password(site: Site, who: Who, old: str, new: str) -> None:
     await check_password(site, who, old)
     if password_forms(new)[0] == password_forms(old)[0]:
         raise UserError("same_password", "the new password is the one of before")
-    await asyncio.to_thread(site.users.set_password, who.name, new, keep_session=who.session)
+    await site.saver.run(site.users.set_password, who.name, new, keep_session=who.session)
     await on_people(site, who, "password_changed", subject=who.actor)
 
 
-def set_preferences(site: Site, who: Who, language: str, armed_s: int) -> None:
+async def set_preferences(site: Site, who: Who, language: str, armed_s: int) -> None:
     """``language``: empty, or not spoken here, as the browser wishes. Raises
     :class:`UserError`."""
     known = language if language in site.options.languages else ""
-    site.users.set_preferences(person(who), known, armed_s)
+    await site.saver.run(site.users.set_preferences, person(who), known, armed_s)
 
 
 async def end_session(site: Site, who: Who, session: str) -> None:
     """End one log-in of one's own by its id. Raises :class:`Problem` 404."""
-    if who.user_id is None or not site.users.end_session_of(who.user_id, session):
+    user = who.user_id
+    if user is None or not await site.saver.run(site.users.end_session_of, user, session):
         raise Problem(404, "unknown_session")
     await on_people(site, who, "sessions_ended", subject=who.actor)
 
 
 async def end_other_sessions(site: Site, who: Who) -> None:
     """End all log-ins of one's own but the one that asks."""
-    site.users.end_sessions(person(who), keep=who.session)
+    await site.saver.run(site.users.end_sessions, person(who), keep=who.session)
     await on_people(site, who, "sessions_ended", subject=who.actor)
 
 
@@ -83,7 +84,7 @@ async def begin_factor(site: Site, who: Who, password: str) -> tuple[str, str]:
     if site.users.has_factor(user):
         raise Problem(422, "factor_there")
     await check_password(site, who, password)
-    secret = site.users.begin_factor(user)
+    secret = await site.saver.run(site.users.begin_factor, user)
     issuer = f"Portier {site.options.name}"
     return secret, pyotp.TOTP(secret).provisioning_uri(name=who.name, issuer_name=issuer)
 
@@ -96,11 +97,12 @@ async def confirm_factor(site: Site, who: Who, code: str) -> list[str] | None:
     if not site.factor_limit.take(str(user)):
         wait_s = int(site.factor_limit.wait_s(str(user))) + 1
         raise Problem(429, "limit", Retry_After=str(wait_s))
-    codes = site.users.confirm_factor(user, code)
+    codes = await site.saver.run(site.users.confirm_factor, user, code)
     if codes is None:
         return None
     site.factor_limit.forget(str(user))
-    site.users.prove(who.session)
+    site.users.take_proof(who.session)
+    await site.saver.soon(site.users.save_codes)
     await on_people(site, who, "factor_added", subject=who.actor)
     return codes
 
@@ -109,5 +111,5 @@ async def remove_factor(site: Site, who: Who, password: str) -> None:
     """Needs the password, and of its route a code: the password alone does not get round it."""
     user = person(who)
     await check_password(site, who, password)
-    site.users.remove_factor(user)
+    await site.saver.run(site.users.remove_factor, user)
     await on_people(site, who, "factor_removed", subject=who.actor)

@@ -11,11 +11,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from gateway.web.store import WRITE_WITHIN_S
+
 
 class OwnFile:
     """Tables of the page's own in the file of the users; ``schema`` makes them where missing.
 
-    May be used from any thread and process."""
+    May be used from any thread and process; a change waits for the disk, and is therefore never
+    made in an event loop."""
 
     def __init__(self, path: Path, schema: str) -> None:
         self._path = path
@@ -23,7 +26,7 @@ class OwnFile:
             db.executescript(schema)
 
     def _open(self) -> sqlite3.Connection:
-        db = sqlite3.connect(self._path, isolation_level=None, timeout=5)
+        db = sqlite3.connect(self._path, isolation_level=None, timeout=WRITE_WITHIN_S)
         db.execute("PRAGMA secure_delete=ON")
         db.execute("PRAGMA foreign_keys=ON")
         return db

@@ -7,8 +7,6 @@ What cannot be done raises :class:`UserError`; the application answers that with
 
 from __future__ import annotations
 
-import asyncio
-
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -40,14 +38,14 @@ async def on_people(site: Site, who: Who, action: str, **detail: Json) -> None:
 
 
 async def add_user(site: Site, who: Who, name: str, role: str, password: str) -> User:
-    user = await asyncio.to_thread(site.users.add_user, name, role, password)
+    user = await site.saver.run(site.users.add_user, name, role, password)
     await on_people(site, who, "user_added", subject=f"web:{user.id}", role=user.role)
     return user
 
 
 async def set_role(site: Site, who: Who, user: User, role: str) -> User:
     ends = site.users.tokens_above(user.id, known_role(role))
-    changed = site.users.set_role(user.name, role)
+    changed = await site.saver.run(site.users.set_role, user.name, role)
     await on_people(site, who, "role_changed", subject=f"web:{user.id}", role=changed.role)
     await _on_tokens_ended(site, who, ends)
     return changed
@@ -55,31 +53,31 @@ async def set_role(site: Site, who: Who, user: User, role: str) -> User:
 
 async def set_password(site: Site, who: Who, user: User, password: str) -> None:
     """For somebody who has forgotten theirs; their log-ins end."""
-    await asyncio.to_thread(site.users.set_password, user.name, password)
+    await site.saver.run(site.users.set_password, user.name, password)
     await on_people(site, who, "password_set", subject=f"web:{user.id}")
 
 
 async def end_sessions(site: Site, who: Who, user: User) -> None:
-    site.users.end_sessions(user.id)
+    await site.saver.run(site.users.end_sessions, user.id)
     await on_people(site, who, "sessions_ended", subject=f"web:{user.id}")
 
 
 async def end_session(site: Site, who: Who, user: User, session: str) -> None:
     """Raises :class:`Problem` 404 where the user has none such."""
-    if not site.users.end_session_of(user.id, session):
+    if not await site.saver.run(site.users.end_session_of, user.id, session):
         raise Problem(404, "unknown_session")
     await on_people(site, who, "sessions_ended", subject=f"web:{user.id}")
 
 
 async def remove_factor(site: Site, who: Who, user: User) -> None:
     """For somebody who has lost the app and the recovery codes."""
-    site.users.remove_factor(user.id)
+    await site.saver.run(site.users.remove_factor, user.id)
     await on_people(site, who, "factor_removed", subject=f"web:{user.id}")
 
 
 async def remove_user(site: Site, who: Who, user: User) -> None:
     ends = site.users.tokens_above(user.id, None)
-    site.users.remove_user(user.name)
+    await site.saver.run(site.users.remove_user, user.name)
     await on_people(site, who, "user_removed", subject=f"web:{user.id}")
     await _on_tokens_ended(site, who, ends)
 
@@ -92,11 +90,11 @@ async def _on_tokens_ended(site: Site, who: Who, ended: list[Token]) -> None:
 
 async def add_token(site: Site, who: Who, name: str, role: str, days: int) -> str:
     """The token itself, told once."""
-    secret = site.users.add_token(name, role, days, who.actor)
+    secret = await site.saver.run(site.users.add_token, name, role, days, who.actor)
     await on_people(site, who, "token_added", subject=f"token:{name}", role=role)
     return secret
 
 
 async def revoke_token(site: Site, who: Who, name: str) -> None:
-    site.users.revoke_token(name)
+    await site.saver.run(site.users.revoke_token, name)
     await on_people(site, who, "token_revoked", subject=f"token:{name}")

@@ -26,12 +26,13 @@ async def prove(site: Site, request: Request, who: Who, code: str) -> bool:
     if not site.factor_limit.take(key):
         await site.login_audit.note("login_blocked", peer(request), user, outcome="limit")
         raise Problem(429, "limit", Retry_After=str(int(site.factor_limit.wait_s(key)) + 1))
-    kind = site.users.use_code(user, code)
+    kind = site.users.take_code(user, code)
     if not kind:
         await site.login_audit.note("factor_failed", peer(request), user, outcome="wrong_code")
         return False
     site.factor_limit.forget(key)
-    site.users.prove(who.session)
+    site.users.take_proof(who.session)
+    await site.saver.soon(site.users.save_codes)
     if kind == "recovery":
         await on_people(site, who, "recovery_used", subject=who.actor)
     return True

@@ -1,10 +1,19 @@
-"""Log-ins that last: the sessions of users, in the file of :mod:`gateway.web.store`."""
+"""Log-ins that last: the sessions of users, in the file of :mod:`gateway.web.store`.
+
+A log-in counts, and its end counts, from the moment it is made: what is not in the file yet is in
+memory, so that nobody waits for the disk at the door. A log-in that was never written ends with
+the process.
+"""
 
 from __future__ import annotations
 
 import re
 import secrets
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from time import time
 
 from gateway.web.accounts import User, hashed
 from gateway.web.store import Store
@@ -57,23 +66,85 @@ def browser_of(agent: str) -> str:
     return ", ".join(filter(None, found))
 
 
+UNSAVED_MOST = 1_000
+"""Log-ins that are not in the file yet; the oldest of more end."""
+_ENDED_MOST = 10_000
+
+
+@dataclass(slots=True)
+class _Unsaved:
+    """A log-in that is in memory only. It counts while its user has the password and the role of
+    then: whoever changes those in another process ends the log-ins of the file."""
+
+    user_id: int
+    created: float
+    browser: str
+    known_by: tuple[object, ...] | None
+    proved: float = 0.0
+
+
 class Sessions(Store):
     """Ids are kept as SHA-256 of 256 random bits."""
 
     session_life_s: float = SESSION_LIFE_S
     """As configured; never longer than the cookie lives."""
 
+    def __init__(self, path: Path, now: Callable[[], float] = time) -> None:
+        super().__init__(path, now)
+        self._memory = threading.Lock()
+        self._unsaved: dict[str, _Unsaved] = {}
+        self._ended: dict[str, None] = {}
+        """Hashes of log-ins that are over and still in the file, oldest first."""
+        self._seen: dict[str, float] = {}
+        self._proved: dict[str, float] = {}
+
     def start_session(self, user_id: int, browser: str = "") -> str:
-        """The secret for the cookie; it is kept nowhere else. ``browser``: see
-        :func:`browser_of`."""
-        secret, now = secrets.token_urlsafe(32), self._now()
-        self.tidy_sessions()
-        with self._change() as db:
-            db.execute(
-                "INSERT INTO sessions (hash, user, created, seen, browser) VALUES (?, ?, ?, ?, ?)",
-                (hashed(secret), user_id, now, now, browser),
-            )
+        """:meth:`begin_session`, written at once."""
+        secret = self.begin_session(user_id, browser)
+        self.save_sessions()
         return secret
+
+    def begin_session(self, user_id: int, browser: str = "") -> str:
+        """The secret for the cookie; it is kept nowhere else. ``browser``: see
+        :func:`browser_of`. To be followed by :meth:`save_sessions`; writes nothing itself."""
+        secret = secrets.token_urlsafe(32)
+        made = _Unsaved(user_id, self._now(), browser, self._known_by(user_id))
+        with self._memory:
+            self._unsaved[hashed(secret)] = made
+            while len(self._unsaved) > UNSAVED_MOST:
+                del self._unsaved[next(iter(self._unsaved))]
+        return secret
+
+    def save_sessions(self) -> None:
+        """Write the log-ins of which the file does not know."""
+        self.tidy_sessions()
+        with self._memory:
+            made = dict(self._unsaved)
+        with self._change() as db:
+            db.executemany(
+                "INSERT OR IGNORE INTO sessions (hash, user, created, seen, browser, proved)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (key, one.user_id, one.created, one.created, one.browser, one.proved)
+                    for key, one in made.items()
+                    if one.known_by == self._known_by(one.user_id)
+                ],
+            )
+        with self._memory:
+            for key in made:
+                self._unsaved.pop(key, None)
+
+    def _known_by(self, user_id: int) -> tuple[object, ...] | None:
+        return self._one(
+            "SELECT password, role FROM users WHERE id = ? AND removed IS NULL", user_id
+        )
+
+    def _forget_unsaved(self, user_id: int, keep: str = "") -> None:
+        """Log-ins of a user whose others were just removed from the file."""
+        with self._memory:
+            for key in [k for k, one in self._unsaved.items() if one.user_id == user_id]:
+                if key != keep:
+                    del self._unsaved[key]
 
     def tidy_sessions(self) -> None:
         """Remove the log-ins that are over."""
@@ -87,35 +158,90 @@ class Sessions(Store):
     def session(self, session_hash: str, *, touch: bool = True) -> User | None:
         """The user of a session that still counts. ``touch``: it is being used right now."""
         now = self._now()
+        if session_hash in self._ended:
+            return None
+        made = self._unsaved.get(session_hash)
+        if made is not None:
+            over = made.created <= now - self.session_life_s
+            if over or made.known_by is None or made.known_by != self._known_by(made.user_id):
+                return None
+            row = self._one(
+                "SELECT id, name, role, language, armed_s FROM users WHERE id = ?", made.user_id
+            )
+            return None if row is None else User(*row)  # type: ignore[arg-type]  # its columns
         row = self._one(
             "SELECT u.id, u.name, u.role, u.language, u.armed_s, s.seen FROM sessions s"
-            " JOIN users u ON u.id = s.user WHERE s.hash = ? AND s.created > ? AND s.seen > ?"
+            " JOIN users u ON u.id = s.user WHERE s.hash = ? AND s.created > ?"
             " AND u.removed IS NULL",
             session_hash,
             now - self.session_life_s,
-            now - SESSION_IDLE_S,
         )
         if row is None:
             return None
-        if touch and now - float(str(row[5])) > SEEN_EVERY_S:
-            with self._change() as db:
-                db.execute("UPDATE sessions SET seen = ? WHERE hash = ?", (now, session_hash))
+        seen = max(float(str(row[5])), self._seen.get(session_hash, 0.0))
+        if seen <= now - SESSION_IDLE_S:
+            return None
+        if touch and now - seen > SEEN_EVERY_S:
+            with self._memory:
+                self._seen[session_hash] = now
+            self.later(self._save_seen)
         return User(*row[:5])  # type: ignore[arg-type]  # the columns of the SELECT above
 
-    def end_session(self, session_hash: str) -> None:
+    def _save_seen(self) -> None:
+        with self._memory:
+            seen = dict(self._seen)
+        if not seen:
+            return  # one that came before has written them all
         with self._change() as db:
-            db.execute("DELETE FROM sessions WHERE hash = ?", (session_hash,))
+            db.executemany(
+                "UPDATE sessions SET seen = ? WHERE hash = ?",
+                [(at, session_hash) for session_hash, at in seen.items()],
+            )
+        with self._memory:
+            for session_hash, at in seen.items():
+                if self._seen.get(session_hash) == at:
+                    del self._seen[session_hash]
+
+    def end_session(self, session_hash: str) -> None:
+        """End one, written at once."""
+        self.forget_session(session_hash)
+        self.save_ended()
+
+    def forget_session(self, session_hash: str) -> None:
+        """It counts no more. To be followed by :meth:`save_ended`; writes nothing itself."""
+        with self._memory:
+            self._unsaved.pop(session_hash, None)
+            self._ended[session_hash] = None
+            while len(self._ended) > _ENDED_MOST:
+                del self._ended[next(iter(self._ended))]
+
+    def save_ended(self) -> None:
+        """Remove those that are over from the file."""
+        ended = list(self._ended)
+        with self._change() as db:
+            db.executemany("DELETE FROM sessions WHERE hash = ?", [(one,) for one in ended])
+        with self._memory:
+            for one in ended:
+                self._ended.pop(one, None)
 
     def list_sessions(self, user_id: int) -> list[Session]:
         """Those of one user that still count, the last used first."""
         now = self._now()
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT hash, created, seen, browser FROM sessions"
-                " WHERE user = ? AND created > ? AND seen > ? ORDER BY seen DESC, created DESC",
-                (user_id, now - self.session_life_s, now - SESSION_IDLE_S),
-            ).fetchall()
-        return [Session(session_id(row[0]), *row[1:]) for row in rows]
+        rows = self._all(
+            "SELECT hash, created, seen, browser FROM sessions"
+            " WHERE user = ? AND created > ? AND seen > ? ORDER BY seen DESC, created DESC",
+            user_id,
+            now - self.session_life_s,
+            now - SESSION_IDLE_S,
+        )
+        made = [
+            (key, one.created, one.created, one.browser)
+            for key, one in reversed(self._unsaved.items())
+            if one.user_id == user_id
+        ]
+        known = {key for key, *_ in made} | set(self._ended)
+        made += [row for row in rows if row[0] not in known]
+        return [Session(session_id(row[0]), *row[1:]) for row in made]
 
     def end_session_of(self, user_id: int, id: str) -> bool:
         """End one by its id (see :class:`Session`); ``False`` where the user has none such."""
@@ -123,11 +249,21 @@ class Sessions(Store):
             rows = db.execute("SELECT hash FROM sessions WHERE user = ?", (user_id,)).fetchall()
             found = [row for row in rows if session_id(row[0]) == id]
             db.executemany("DELETE FROM sessions WHERE hash = ?", found)
+        with self._memory:
+            for key in [
+                key
+                for key, one in self._unsaved.items()
+                if one.user_id == user_id and session_id(key) == id
+            ]:
+                del self._unsaved[key]
+                found.append((key,))
         return bool(found)
 
     def end_sessions(self, user_id: int, *, keep: str = "") -> int:
         """End all of a user but the one whose hash is ``keep``; how many those were."""
         with self._change() as db:
-            return db.execute(
+            ended = db.execute(
                 "DELETE FROM sessions WHERE user = ? AND hash != ?", (user_id, keep)
             ).rowcount
+        self._forget_unsaved(user_id, keep)
+        return ended

@@ -17,6 +17,7 @@ from gateway.web.login_limits import LoginLimits
 from gateway.web.options import Options
 from gateway.web.records import Records
 from gateway.web.retention import session_life_ms
+from gateway.web.saver import Saver
 from gateway.web.scene import Scene
 from gateway.web.testbook import TestBook
 from gateway.web.users import Users
@@ -38,6 +39,8 @@ class Site:
         self.options = options
         self.house = house
         self.users = users
+        self.saver = Saver()
+        users.later = self.saver.later
         self.records = records
         self.secret = users.secret("csrf")
         self.signer = Signer(users.secret("notes"))
@@ -54,7 +57,7 @@ class Site:
         self.hub = Hub(house, records, users, self.scene, limit=options.max_live)
         users.session_life_s = session_life_ms(options) / 1000
         self.testbook = TestBook(options.users, options.retention.get("testbook"))
-        self.weeks = Weeks(options.users, options.zone)
+        self.weeks = Weeks(options.users, options.zone, self.saver.later)
         self._words = lru_cache(maxsize=4)(lambda language: Words(language, options.zone))
 
     async def _audit(self, actor: str, action: str, entry: dict[str, Json]) -> None:

@@ -1,4 +1,8 @@
-"""The file behind users, sessions and tokens: ``STATE/web/web.sqlite``."""
+"""The file behind users, sessions and tokens: ``STATE/web/web.sqlite``.
+
+Who reads never waits for who writes: each has a connection of its own. A change waits for the
+disk, for half a minute on a bad day, and is therefore never made in an event loop.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (
@@ -37,29 +42,52 @@ ADDED = (
 """Columns that files of earlier versions do not have yet."""
 
 
+WRITE_WITHIN_S = 60
+"""For who changes the file in another process; a commit there may hang as well."""
+
+
 class Store:
     """``now`` gives seconds since 1970."""
 
     def __init__(self, path: Path, now: Callable[[], float] = time.time) -> None:
         self._now = now
+        self.later: Callable[[Callable[[], object]], object] = lambda change: change()
+        """Makes a change that nobody waits for; at once where nothing else is set."""
         self._lock = threading.RLock()
         path.parent.mkdir(mode=0o750, exist_ok=True)
         path.touch(0o600, exist_ok=True)
-        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=5)
+        self._reading = threading.Lock()
+        self._db = self._connect(path, WRITE_WITHIN_S)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA secure_delete=ON")
         self._db.execute("PRAGMA foreign_keys=ON")
         self._db.executescript(SCHEMA)
         self._upgrade()
+        self._read = self._connect(path, 5)
+        self._read.execute("PRAGMA query_only=ON")
+
+    @staticmethod
+    def _connect(path: Path, timeout_s: float) -> sqlite3.Connection:
+        return sqlite3.connect(
+            path, check_same_thread=False, isolation_level=None, timeout=timeout_s
+        )
+
+    def _missing(self, db: sqlite3.Connection) -> list[tuple[str, str, str]]:
+        return [
+            (table, column, kind)
+            for table, column, kind in ADDED
+            if column not in {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
+        ]
 
     def _upgrade(self) -> None:
-        with self._change() as db:
-            for table, column, kind in ADDED:
-                known = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
-                if column not in known:
+        if self._missing(self._db):
+            with self._change() as db:
+                for table, column, kind in self._missing(db):
                     db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
     def close(self) -> None:
+        with self._reading:
+            self._read.close()
         with self._lock:
             self._db.close()
 
@@ -75,12 +103,18 @@ class Store:
             self._db.execute("COMMIT")
 
     def _one(self, sql: str, *values: object) -> tuple[object, ...] | None:
-        with self._lock:
-            row: tuple[object, ...] | None = self._db.execute(sql, values).fetchone()
+        with self._reading:
+            row: tuple[object, ...] | None = self._read.execute(sql, values).fetchone()
         return row
+
+    def _all(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._reading:
+            return self._read.execute(sql, values).fetchall()
 
     def secret(self, name: str) -> bytes:
         """32 random bytes of this installation, made on first use."""
+        for (value,) in self._all("SELECT value FROM secrets WHERE name = ?", name):
+            return bytes(value)
         with self._change() as db:
             db.execute(
                 "INSERT OR IGNORE INTO secrets VALUES (?, ?)", (name, secrets.token_bytes(32))

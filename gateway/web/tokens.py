@@ -51,9 +51,7 @@ class Tokens(Store):
             db.execute("DELETE FROM tokens WHERE expires < ?", (self._now(),))
 
     def list_tokens(self) -> list[Token]:
-        with self._lock:
-            rows = self._db.execute(f"SELECT {COLUMNS} FROM tokens ORDER BY name").fetchall()
-        return [Token(*row) for row in rows]
+        return [Token(*row) for row in self._all(f"SELECT {COLUMNS} FROM tokens ORDER BY name")]
 
     def _maker(self, by: str) -> str:
         """Behind a token (``web:token-5``) whoever made it."""

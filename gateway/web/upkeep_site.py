@@ -13,6 +13,7 @@ import structlog
 
 from gateway.journal.reader import Reader
 from gateway.web import retention, upkeep
+from gateway.web.problems import Problem
 from gateway.web.records import Unavailable
 from gateway.web.site import Site
 from gateway.web.upkeep import Gaps, Month
@@ -65,12 +66,12 @@ async def keep_weeks(site: Site) -> None:
     while True:
         doors = list(told(site, "doors"))
         try:
-            retention.tidy(site)
+            await site.saver.run(retention.tidy, site)
             for door in doors:
                 now = site.house.now_utc_ms
                 await site.records.ask(partial(_weeks, site=site, door=door, now_utc_ms=now))
                 await asyncio.sleep(1)
-        except Unavailable:
+        except (Unavailable, Problem):
             doors = []
         except (sqlite3.Error, OSError) as error:  # a disk that takes nothing, for now
             log.warning("weeks cannot be saved", reason=str(error))

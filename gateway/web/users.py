@@ -30,7 +30,7 @@ from gateway.web.accounts import (
     password_forms,
 )
 from gateway.web.factors import Factors
-from gateway.web.sessions import SESSION_IDLE_S, SESSION_LIFE_S, Sessions
+from gateway.web.sessions import SESSION_IDLE_S, SESSION_LIFE_S
 from gateway.web.tokens import Tokens
 
 __all__ = [
@@ -54,7 +54,7 @@ def users_file(state: Path) -> Path:
     return state / "web" / "web.sqlite"
 
 
-class Users(Sessions, Tokens, Factors):
+class Users(Factors, Tokens):
     """The store. ``now`` gives seconds since 1970; ``gateway``: its id, which is no password."""
 
     def __init__(self, path: Path, now: Callable[[], float] = time, *, gateway: str = "") -> None:
@@ -70,11 +70,10 @@ class Users(Sessions, Tokens, Factors):
     # --- users -----------------------------------------------------------------------
 
     def list_users(self) -> list[User]:
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT id, name, role, language, armed_s FROM users"
-                " WHERE removed IS NULL ORDER BY name"
-            ).fetchall()
+        rows = self._all(
+            "SELECT id, name, role, language, armed_s FROM users"
+            " WHERE removed IS NULL ORDER BY name"
+        )
         return [User(*row) for row in rows]
 
     def by_name(self, name: str) -> User:
@@ -97,10 +96,7 @@ class Users(Sessions, Tokens, Factors):
         there = self.find(name)
         if there is not None:
             return there.id
-        with self._lock:
-            rows = self._db.execute(
-                "SELECT id, name FROM users WHERE removed IS NOT NULL"
-            ).fetchall()
+        rows = self._all("SELECT id, name FROM users WHERE removed IS NOT NULL")
         found = [id for id, known in rows if normal_name(known) == normal_name(name)]
         return found[0] if found else None
 
@@ -155,6 +151,10 @@ class Users(Sessions, Tokens, Factors):
                 (password_hash, user.id),
             )
             db.execute("DELETE FROM sessions WHERE user = ? AND hash != ?", (user.id, keep_session))
+        with self._memory:
+            kept = self._unsaved.get(keep_session)
+            if kept is not None:
+                kept.known_by = self._known_by(user.id)
 
     def set_preferences(self, user_id: int, language: str, armed_s: int) -> None:
         if not 5 <= armed_s <= 150:
@@ -232,7 +232,7 @@ class Users(Sessions, Tokens, Factors):
         if right is None or user is None:
             return None
         if right != forms[0]:
-            self._compose(user.id, known, forms[0])
+            self.later(lambda: self._compose(user.id, known, forms[0]))
         return user
 
     def _compose(self, user_id: int, known: str, composed: str) -> None:

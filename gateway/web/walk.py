@@ -197,7 +197,7 @@ def _switched(rows: Sequence[Row], lamps: set[str], on: bool) -> Seen | None:
 async def begin(site: Site, kind: Kind, subject: str) -> Page:
     """A page for this subject: the open one, or a new one. Raises :class:`Problem`."""
     if site.house.settled:
-        site.testbook.tidy(site.house.now_utc_ms)
+        await site.saver.run(site.testbook.tidy, site.house.now_utc_ms)
     steps = steps_of(site, kind, subject)
     try:
         head = await site.records.head()
@@ -206,7 +206,9 @@ async def begin(site: Site, kind: Kind, subject: str) -> Page:
     found = told(site, "rooms" if kind == "call" else "doors")[subject]
     name = str(found.get("name") or subject)
     now = site.house.now_utc_ms
-    return site.testbook.begin(kind, subject, name, steps, after_row=head, now=now)
+    return await site.saver.run(
+        site.testbook.begin, kind, subject, name, steps, after_row=head, now=now
+    )
 
 
 def page_of(site: Site, number: int) -> Page:
@@ -263,7 +265,7 @@ async def answer(site: Site, who: Who, page: Page, step_id: str, said: Answer) -
         now if seen is None or seen.utc_ms is None else seen.utc_ms,
         None if seen is None else seen.took_ms,
     )
-    site.testbook.answer(page, step.id, kept)
+    await site.saver.run(site.testbook.answer, page, step.id, kept)
 
 
 async def sign(site: Site, who: Who, page: Page, note: str) -> Page:
@@ -278,7 +280,9 @@ async def sign(site: Site, who: Who, page: Page, note: str) -> Page:
         raise Problem(503, "no_panel", Retry_After="1")  # there would be no audit entry
     if in_test(site, page):
         await set_test(site, who, page, 0)
-    signed = site.testbook.sign(page, who.user_id, note.strip()[:500], site.house.now_utc_ms)
+    signed = await site.saver.run(
+        site.testbook.sign, page, who.user_id, note.strip()[:500], site.house.now_utc_ms
+    )
     await site.house.audit(
         who, "testbook_signed", page=signed.id, kind=signed.kind, subject=signed.subject,
         passed=signed.passed, digest=signed.digest,
@@ -292,4 +296,4 @@ async def drop(site: Site, who: Who, page: Page) -> None:
         raise Problem(409, "page_signed")
     if in_test(site, page):
         await set_test(site, who, page, 0)
-    site.testbook.drop(page)
+    await site.saver.run(site.testbook.drop, page)

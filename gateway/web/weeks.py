@@ -9,8 +9,9 @@ week after its end, because facts may be stamped late.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -39,9 +40,16 @@ class Week(NamedTuple):
 class Weeks:
     """The medians of past weeks, from what was kept and from the journal."""
 
-    def __init__(self, path: Path, zone: tzinfo) -> None:
+    def __init__(
+        self,
+        path: Path,
+        zone: tzinfo,
+        later: Callable[[Callable[[], object]], object] = lambda change: change(),
+    ) -> None:
+        """``later`` makes a change that nobody waits for."""
         self._file = OwnFile(path, SCHEMA)
         self._zone = zone
+        self._later = later
 
     def of(self, reader: Reader, door: str, now_utc_ms: int, *, keep: bool = True) -> list[Week]:
         """The last :data:`WEEKS` weeks of a door up to the running one, in order; weeks from
@@ -71,7 +79,7 @@ class Weeks:
             if week is not None:
                 found.append(week)
         if keep:
-            self._keep(door, new, mondays[0])
+            self._later(partial(self._keep, door, new, mondays[0]))
         while found and not found[0].openings:
             found.pop(0)
         return found

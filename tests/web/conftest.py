@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,52 @@ from gateway.web.app import create_app
 from gateway.web.house import House
 from gateway.web.middleware import Armour
 from gateway.web.options import Options
+from gateway.web.own_file import OwnFile
 from gateway.web.proxies import Forwarded
 from gateway.web.records import Records
 from gateway.web.site import Site
+from gateway.web.store import Store
 from gateway.web.users import Users, users_file
 from tests.page.fake import contact, door, guarantee, now_ms, room
 
 PASSWORD = "correct horse battery"
 ROLES = ("view", "staff", "maintenance", "admin")
+
+
+_answering: ContextVar[bool] = ContextVar("answering", default=False)
+
+
+@pytest.fixture(autouse=True)
+def _never_in_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change of the page's own file waits for the card: where a route makes one in the event
+    loop, everybody waits. The tests themselves may."""
+    call = Forwarded.__call__
+
+    async def answer(self: Forwarded, scope: Scope, receive: Receive, send: Send) -> None:
+        token = _answering.set(True)
+        try:
+            await call(self, scope, receive, send)
+        finally:
+            _answering.reset(token)
+
+    def guarded(change: Any) -> Any:
+        def checked(self: Any) -> Any:
+            assert not (_answering.get() and _in_a_loop()), "changed in the event loop"
+            return change(self)
+
+        return checked
+
+    monkeypatch.setattr(Forwarded, "__call__", answer)
+    for owner, name in ((Store, "_change"), (OwnFile, "change")):
+        monkeypatch.setattr(owner, name, guarded(getattr(owner, name)))
+
+
+def _in_a_loop() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 class FakePanel(AsyncPanelClient):
@@ -151,6 +190,7 @@ class Web:
 
     def close(self) -> None:
         self.site.records.close()
+        self.site.saver.close()
         self.users.close()
         self.runner.close()
 

@@ -131,7 +131,7 @@ async def leave(request: Request, who: HalfIn, site: TheSite) -> Response:
     """Log out: the session that asks counts no more. An access token has none: 404."""
     if not who.session:
         raise Problem(404, "unknown_session")
-    log_out(site, who)
+    await log_out(site, who)
     response = Response(status_code=204)
     clear_session(response, request, who)
     return response
@@ -153,7 +153,7 @@ async def preferences(who: ViewAlways, site: TheSite) -> Preferences:
 @router.put("/api/v1/me/preferences", summary="Change one's own preferences", responses=problems())
 async def set_preferences(wanted: Preferences, who: ViewAlways, site: TheSite) -> Preferences:
     """Choose one's own language and how long the open button stays armed."""
-    mine.set_preferences(site, who, wanted.language, wanted.armed_s)
+    await mine.set_preferences(site, who, wanted.language, wanted.armed_s)
     return await preferences(who, site)
 
 

@@ -174,7 +174,7 @@ async def answer(number: Number, said: StepAnswer, who: Maintenance, site: TheSi
 )
 async def again(number: Number, who: Maintenance, site: TheSite) -> PageShape:
     """Take the newest answer back, to do the step again. A signed page stays as it is."""
-    site.testbook.again(walk.page_of(site, number))
+    await site.saver.run(site.testbook.again, walk.page_of(site, number))
     return _shape(walk.page_of(site, number))
 
 

@@ -51,7 +51,7 @@ async def preferences(request: Request, who: ViewAlways, site: TheSite) -> Respo
     armed = form.get("armed", "")
     if not armed.isdecimal():
         raise Problem(422, "malformed")
-    mine.set_preferences(site, who, form.get("language", ""), int(armed[:4]))
+    await mine.set_preferences(site, who, form.get("language", ""), int(armed[:4]))
     return _done()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -63,7 +65,7 @@ def _again(request: Request, site: Site, target: str, problem: Problem) -> Respo
 
 @router.post("/logout")
 async def leave(request: Request, who: HalfIn, site: TheSite) -> Response:
-    log_out(site, who)
+    await log_out(site, who)
     response = RedirectResponse("/login", 303, {"Cache-Control": "no-store"})
     clear_session(response, request, who)
     return response
@@ -77,7 +79,9 @@ async def language(request: Request, who: Public, site: TheSite) -> Response:
     chosen = form.get("language", "")
     if chosen in site.options.languages:
         if who is not None and who.user_id is not None:
-            site.users.set_preferences(who.user_id, chosen, who.armed_s)
+            await site.saver.soon(
+                partial(site.users.set_preferences, who.user_id, chosen, who.armed_s)
+            )
         response.set_cookie(
             LANGUAGE_COOKIE,
             chosen,

@@ -72,7 +72,7 @@ async def act(request: Request, number: Number, who: Maintenance, site: TheSite)
             case "ok" | "bad":
                 await walk.answer(site, who, found, form.get("step", "")[:250], do)
             case "again":
-                site.testbook.again(found)
+                await site.saver.run(site.testbook.again, found)
             case "test":
                 if found.kind == "call" and not found.signed:
                     await walk.set_test(site, who, found, walk.TEST_MS)
