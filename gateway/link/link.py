@@ -60,6 +60,8 @@ LINK_MS = 10_000
 """How often ``control`` hears of the connection, so that its evidence stays fresh."""
 LINK_CHANGED_MS = 1_000
 SAVE_AGAIN_MS = 10_000
+SAVE_WITHIN_S = 0.2
+"""Longer than a card takes as a rule; the link goes on meanwhile."""
 WAIT_S = 0.5
 LOGGED_MOST = 1_000
 ONLINE, OFFLINE = b"online", b"offline"
@@ -146,6 +148,7 @@ class Link:
     points: Points = field(init=False)
     publisher: Publisher = field(init=False)
     desk: Desk = field(init=False)
+    _writer: saved.Writer = field(init=False)
     _snapshot: dict[str, Any] = field(default_factory=dict)
     _ahead_ms: int = 0
     """The clock of ``control`` minus this machine's monotonic clock: a bench may jump."""
@@ -165,6 +168,8 @@ class Link:
     _link_heard: bool = False
     _link_aside: tuple[int, list[list[str]]] = (0, [])
     _save_ms: int = 0
+    _saving: bool = False
+    """Facts' numbers are being written, and are not safe yet."""
     _logged: set[tuple[str, str]] = field(default_factory=set)
     _answers: dict[str, Waiting] = field(default_factory=dict)
     _health_ms: int = -HEALTH_MS
@@ -188,6 +193,7 @@ class Link:
     def __post_init__(self) -> None:
         self.topics = Topics(self.gateway)
         now_ms = self.clocks.mono_ms()
+        self._writer = saved.Writer(self._place)
         known = saved.read(self._place)
         self.aside.restore(known.get("aside"), now_ms)
         assistant = self.issuers.get(discovery.ISSUER)
@@ -642,19 +648,27 @@ class Link:
 
     def _save(self, now_ms: int) -> bool:
         """Save what has changed; ``False``: it could not be saved, and no cursor may pass it."""
-        if not self.aside.dirty and not self.home.dirty:
-            return True
-        if now_ms < self._save_ms:
-            return not self.aside.dirty
         try:
-            known = {"aside": self.aside.saved(), "home_assistant": self.home.memory}
-            saved.write(self._place, known)
+            if not self._writer.busy:
+                if not self.aside.dirty and not self.home.dirty:
+                    return True
+                if now_ms < self._save_ms:
+                    return not self.aside.dirty
+                memory = {topic: dict(parts) for topic, parts in self.home.memory.items()}
+                known = {"aside": self.aside.saved(), "home_assistant": memory}
+                self._writer.start(known)
+                self._saving = self.aside.dirty
+                self.aside.dirty = self.home.dirty = False
+                self._writer.wait(SAVE_WITHIN_S)
+            if not self._writer.wait(0):
+                return not (self.aside.dirty or self._saving)
         except OSError as error:
             log.warning("the state of the link cannot be saved", reason=str(error))
             self._save_ms = now_ms + SAVE_AGAIN_MS
-            return not self.aside.dirty
-        self.aside.dirty = self.home.dirty = False
-        return True
+            self.aside.dirty |= self._saving
+            self.home.dirty = True
+        self._saving = False
+        return not self.aside.dirty
 
     def _tell_clock(self, now_ms: int) -> None:
         if now_ms - self._clock_ms < CLOCK_MS:

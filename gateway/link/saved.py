@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,50 @@ def _put_away(folder: Path, reason: str) -> None:
     log.warning("the state of the link cannot be read", reason=reason, moved=str(other))
     with contextlib.suppress(OSError):
         (folder / FILE).replace(other)
+
+
+class Writer:
+    """Writes the file in a thread: a card may take half a minute for it, and the connection to
+    the broker does not wait that long."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._thread: threading.Thread | None = None
+        self._error: OSError | None = None
+
+    @property
+    def busy(self) -> bool:
+        """Whether a state is being written whose end :meth:`wait` has not seen."""
+        return self._thread is not None
+
+    def start(self, state: dict[str, Any]) -> None:
+        """Begin to write a state, which nobody changes any more. Raises :class:`OSError`."""
+        self._error = None
+        thread = threading.Thread(target=self._run, args=(state,), name="saved", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise OSError(str(error)) from error
+        self._thread = thread
+
+    def wait(self, within_s: float) -> bool:
+        """Whether it has been written. Raises :class:`OSError`; the file before it is then still
+        there."""
+        if self._thread is None:
+            return True
+        self._thread.join(within_s)
+        if self._thread.is_alive():
+            return False
+        self._thread = None
+        if self._error is not None:
+            raise self._error
+        return True
+
+    def _run(self, state: dict[str, Any]) -> None:
+        try:
+            write(self._folder, state)
+        except OSError as error:
+            self._error = error
 
 
 def write(folder: Path, state: dict[str, Any]) -> None:

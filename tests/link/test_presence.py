@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.core.facts import Lane
+from gateway.link import link as link_module
 from gateway.link import saved, state
 from gateway.link.aside import FACTS_MOST, NAMED_MOST, Aside, Refusal
 from gateway.link.link import Link
@@ -265,6 +267,30 @@ def test_no_cursor_passes_what_could_not_be_saved(
     full = False
     bench.turn(ms=10_000)
     assert bench.panel.last("sent")["seq"] == 2
+
+
+def test_a_card_that_does_not_answer_holds_up_the_cursor_and_nothing_else(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers, write = threading.Event(), saved.write
+
+    def writes(folder: Path, text: dict[str, Any]) -> None:
+        assert answers.wait(30)
+        write(folder, text)
+
+    monkeypatch.setattr(saved, "write", writes)
+    monkeypatch.setattr(link_module, "SAVE_WITHIN_S", 0.0)
+    bench.turn(Connected(1, 20))
+    bench.turn(Acknowledged(1, 1, False, "not authorized"), Acknowledged(1, 2, True))
+    for _ in range(3):
+        bench.turn(shows(bench), ms=1_000)
+        assert bench.link.aside.count_facts == 1
+        assert not any(one["type"] == "sent" for one in bench.panel.told)
+    answers.set()
+    bench.link._writer.wait(30)
+    bench.turn(ms=1_000)
+    assert bench.panel.last("sent")["seq"] == 2
+    assert saved.read(bench.link._place)["aside"]["urgent"]
 
 
 def test_nothing_is_written_while_nothing_happens(
