@@ -50,6 +50,9 @@ if TYPE_CHECKING:  # their imports wait until the door works
 KEPT_WITHIN_S = 0.5
 """How long the first press may wait to learn which modes the last run has left."""
 DISK_AGAIN_S = 1.0
+DISK_LOOK_S = 0.1
+COMMIT_WITHIN_S = 60.0
+"""What waits for the disk is waited for at a takeover."""
 SWITCH_S = 0.000_5
 """The interpreter's switch interval: a snapshot that is being made must not hold up a press."""
 
@@ -114,8 +117,9 @@ def lock(state: Path) -> int:
             "stop it, or choose another folder with --state"
         ) from None
     if writable:
-        os.ftruncate(fd, 0)
-        os.write(fd, str(os.getpid()).encode())
+        with contextlib.suppress(OSError):  # a disk that is full: who it is, is for people only
+            os.pwrite(fd, str(os.getpid()).ljust(20).encode(), 0)  # and takes no room anew
+            os.ftruncate(fd, 20)
     return fd
 
 
@@ -386,9 +390,21 @@ class Service:
             )
         )
 
+    def _await_commit(self) -> None:
+        """What waits for a card that does not answer would be lost with this process's memory, and
+        a thread in the middle of an ``fsync`` would hold up the takeover with the outputs off."""
+        deadline_s = time.monotonic() + COMMIT_WITHIN_S
+        while (
+            not self._journal_reason
+            and self._journal.overdue_ms(self._clock.now_ms()) > 0
+            and time.monotonic() < deadline_s
+        ):
+            time.sleep(DISK_LOOK_S)
+
     def _reload_now(self, by: str) -> None:
         """In the editor's thread; whether a call stands is seen in the loop's."""
         read = self._reload()
+        self._await_commit()
 
         def task(now: Ms) -> None:
             found = _unless_deserting(read, self._controller.view[0])
