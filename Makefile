@@ -55,11 +55,11 @@ lives: $(VENV)/.test ## Eighteen more months of building life with every fault, 
 	@$(BIN)/python -m pytest -q -n 2 -m lives tests/simulation
 
 process: $(VENV)/.test ## Real processes against a real Mosquitto, InfluxDB and VictoriaMetrics
-	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd locales
+	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd locales gcc libc6-dev
 	@$(BIN)/python -m pytest -q -m "process and not faults" --ignore tests/benchmarks
 
 faults: $(VENV)/.test ## Every process fault at length: 200 kills, each byte of the journal; an hour
-	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd locales
+	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd locales gcc libc6-dev
 	@PORTIER_LONG=1 $(BIN)/python -m pytest -q --timeout 7200 -m faults tests/process
 	@PORTIER_LONG=1 $(BIN)/python -m pytest -q --timeout 7200 tests/journal/test_recovery.py tests/journal/test_faults.py
 
@@ -80,7 +80,7 @@ roots:
 test: roots check unit lives process page system ## Everything, on real parts
 
 bench: $(VENV)/.test ## The figures of the design, measured side by side with their floor
-	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd locales
+	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd locales gcc libc6-dev
 	@$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
 
 hil: $(VENV)/.test ## The real drivers on a kernel's GPIO, in an emulated machine
