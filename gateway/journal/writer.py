@@ -453,7 +453,11 @@ class Journal:
             raise
         self._broken = ""
         store = self._new_store(mended=True)
-        self._say_clone(store)
+        try:
+            self._say_clone(store)
+        except (sqlite3.Error, OSError):
+            store.close(clean=False)
+            raise
         self._queue.add(
             Batch((self._recovered(found.reason, found.kept, found.lost),)),
             _now_ms(),
