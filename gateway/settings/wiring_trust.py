@@ -51,9 +51,14 @@ LEAST: Final[Mapping[str, Trust]] = {
     "watched": "network",
 }
 """Role -> the least trust that it needs: *network* takes any driver, *radio* takes radio and
-wires, *wired* only wires. A button over radio or network opens in *automatic* only, and an
-inside one in the other modes where the door says ``egress_untrusted: yes``; a leaf that is not
-wired raises no ``forced``."""
+wires, *wired* only wires."""
+NOTES: Final[Mapping[str, str]] = {
+    "leaf": "one that is not wired raises no `forced`",
+    "button": "one that is not wired opens in *automatic* only; an inside one in *exit_only* and"
+    " *night*, too, where the door says `egress_untrusted: yes`",
+    "cord": "a radio one needs `alive_within`; a room without a wired one gets a hint",
+}
+"""What else a role means for a driver that could be forged, in Markdown."""
 
 
 class _Any(frozenset[str]):

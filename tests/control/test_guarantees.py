@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,7 +33,6 @@ from gateway.core.plan import (
 
 NOW = 1_000_000
 UTC = 1_800_000_000_000
-README = Path(__file__).parents[2] / "gateway" / "README.md"
 
 PLAN = BuildingPlan(
     gateway="office",
@@ -520,21 +518,3 @@ def test_an_alarm_that_breaks_nothing_breaks_nothing(kind: str) -> None:
     for subject in ("office", "front", "open", "inside", "leaf", "wc", "cord", "line", "lamp"):
         world.alarm(subject, kind)
     assert world.values() == dict.fromkeys(NAMES, "yes")
-
-
-def test_the_table_of_the_readme_is_fresh() -> None:
-    """To renew it: python -m tests.control.test_guarantees."""
-    assert g.table() in README.read_text(encoding="utf-8")
-
-
-BEGIN, END = "<!-- guarantees: begin (generated) -->", "<!-- guarantees: end -->"
-
-
-def renew() -> None:
-    before, rest = README.read_text(encoding="utf-8").split(BEGIN)
-    after = rest.split(END)[1]
-    README.write_text(f"{before}{BEGIN}\n{g.table()}\n{END}{after}", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    renew()

@@ -1,0 +1,95 @@
+"""Tables of the documents that are generated from the code, so that none of them is out of date.
+
+To add one: write a function that returns Markdown, name it in ``TABLES``, and put the two
+marks (:func:`marks`) into the document. ``python -m tests.house_rules.tables`` writes all of
+them anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, NamedTuple
+
+from gateway.app.load import drivers
+from gateway.control import guarantees
+from gateway.settings.check_points import uses
+from gateway.settings.wiring_trust import LEAST, NOTES, ORDER, role_of
+from tests.settings.test_wiring_trust import WHOLE, drawn
+
+GATEWAY: Final = Path(__file__).parents[2] / "gateway"
+README: Final = GATEWAY / "README.md"
+
+
+class Table(NamedTuple):
+    """``name``: in the marks of the document ``file``; ``make``: its text."""
+
+    name: str
+    file: Path
+    make: Callable[[], str]
+
+
+def marks(name: str) -> tuple[str, str]:
+    """The lines before and after the table."""
+    return f"<!-- {name}: begin (generated) -->", f"<!-- {name}: end -->"
+
+
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table; no cell may hold a line feed or a bar."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def roles() -> str:
+    """What a point can be, and how hard its driver must be to forge for that."""
+    found: dict[str, tuple[str, tuple[str, ...]]] = {}
+    with TemporaryDirectory() as folder:
+        draft = drawn(Path(folder), WHOLE)
+        for use in uses(draft):
+            keys = [part for part in use.loc if isinstance(part, str) and part not in draft.points]
+            section = use.owner.partition(".")[0]
+            key = ".".join(dict.fromkeys([section, *keys]))
+            found.setdefault(role_of(draft, use), (key, use.kinds))
+    wiring = {"wired": "wired", "radio": "wired or radio", "network": "any"}
+    rows = []
+    for role, least in LEAST.items():
+        key, kinds = found[role]
+        point = "meter" if role == "line" else kinds[0] if role == "cord" else " or ".join(kinds)
+        name = role.replace("_", " ")
+        rows.append((name, f"`{key}`", point, wiring[least], NOTES.get(role, "")))
+    by_trust = [
+        (trust, ", ".join(f"`{one.name}`" for one in drivers().values() if one.trust == trust))
+        for trust in ORDER
+    ]
+    return "\n\n".join(
+        (
+            markdown(("role", "where", "point", "wiring", "besides"), rows),
+            markdown(("wiring", "drivers"), by_trust),
+        )
+    )
+
+
+TABLES: Final = (
+    Table("guarantees", README, guarantees.table),
+    Table("roles", README, roles),
+)
+
+
+def written(table: Table) -> str:
+    """What stands between the marks in the document."""
+    begin, end = marks(table.name)
+    return table.file.read_text(encoding="utf-8").split(begin)[1].split(end)[0].strip()
+
+
+def renew() -> None:
+    """Write all tables into their documents."""
+    for table in TABLES:
+        begin, end = marks(table.name)
+        text = table.file.read_text(encoding="utf-8")
+        before, after = text.split(begin)[0], text.split(end)[1]
+        table.file.write_text(f"{before}{begin}\n{table.make()}\n{end}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    renew()
