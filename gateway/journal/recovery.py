@@ -45,6 +45,10 @@ class Recovered:
     lost: int
 
 
+JOURNALS = ("-wal", "-shm", "-journal")
+"""Files of SQLite beside one of its own."""
+
+
 def side(path: Path, ending: str) -> Path:
     """The file beside ``path`` with this ending, such as ``-wal``."""
     return path.with_name(path.name + ending)
@@ -123,7 +127,7 @@ def salvage(
     Raises :class:`OSError` and :class:`sqlite3.Error` when there is no room for it.
     """
     building = side(path, ".salvage")
-    for ending in ("", "-wal", "-shm", "-journal"):
+    for ending in ("", *JOURNALS):
         side(building, ending).unlink(missing_ok=True)
     if path.is_dir():
         schema.connect(building).close()
@@ -151,7 +155,7 @@ def copy_out(path: Path, connection: sqlite3.Connection) -> None:
     Raises :class:`OSError` and :class:`sqlite3.Error` when there is no room for it.
     """
     building = side(path, ".salvage")
-    for ending in ("", "-wal", "-shm", "-journal"):
+    for ending in ("", *JOURNALS):
         side(building, ending).unlink(missing_ok=True)
     os.close(os.open(building, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640))
     try:
@@ -164,7 +168,11 @@ def copy_out(path: Path, connection: sqlite3.Connection) -> None:
 
 
 def finish(path: Path) -> None:
-    """Put a completed salvage in place, if there is one, and set the broken file aside."""
+    """Put a completed salvage in place, if there is one, and set the broken file aside. What a
+    salvage or restore that was cut short has left behind is removed."""
+    for begun in (".salvage", ".restore"):
+        for ending in ("", *JOURNALS):
+            side(side(path, begun), ending).unlink(missing_ok=True)
     done = side(path, ".salvaged")
     if not done.exists():
         return
@@ -193,9 +201,9 @@ def _aside(path: Path) -> Path:
 
 
 def _size(file: Path) -> int:
-    """Of a file and its -wal, in bytes; 0 for a folder."""
-    both = (file, side(file, "-wal"))
-    return sum(one.stat().st_size for one in both if one.is_file())
+    """Of a file and its -wal, or of all that is in a folder, in bytes."""
+    found = [side(file, "-wal"), *(file.rglob("*") if file.is_dir() else [file])]
+    return sum(one.stat().st_size for one in found if one.is_file())
 
 
 def remove_old(path: Path, now_utc_ms: int) -> int:

@@ -30,12 +30,16 @@ ROUNDS_PER_EXPIRY = 60
 ROUNDS_PER_SCRUB = 1_440
 THIN_FROM, THIN_TO = 0.80, 0.78
 DROP_FROM, DROP_TO = 0.95, 0.93
+URGENT_FROM, URGENT_TO = 1.00, 0.98
 AUDIT_SHARE, AUDIT_TO = 0.10, 0.09
 """Of the limit: what the audit chain may take, and to where it is brought back."""
 ROUTINE_LEAST = 0.10
 """Of the limit: where urgent facts alone fill the file, deleting more of routine does not help."""
 _AUDIT_SLICE = 100
 _BOOTS_SLICE = 200
+_SERIES_SLICE = 200
+_EVIDENCE = frozenset({"calls", "alarms", "deliveries"})
+"""Classes of urgent facts that go last where there is no room."""
 _ROW_BYTES = 54
 """Of a fact without its text: numbers, and two rows of indexes."""
 WIPES, WIPE_AGAIN_MS = 20, 500
@@ -102,6 +106,7 @@ class Upkeep:
             if number % ROUNDS_PER_EXPIRY == 0:
                 yield from self.forget()
                 yield from self.expire()
+                yield from self.drop_series()
                 yield from self.drop_boots()
                 if +self._gone:
                     yield from self._wipe()
@@ -230,6 +235,31 @@ class Upkeep:
                 with self._store.transaction():
                     self._db.execute("DELETE FROM clock WHERE boot = ?", (boot,))
                     self._db.execute("DELETE FROM boot WHERE id = ?", (boot,))
+            yield 0
+
+    def drop_series(self) -> Iterator[Ms]:
+        """Remove series of which nothing is left: a stranger may make up names."""
+        after = 0
+        while True:
+            found: list[tuple[int, int]] = self._db.execute(
+                "SELECT id, EXISTS (SELECT 1 FROM fact WHERE series = series.id) OR EXISTS "
+                "(SELECT 1 FROM hour WHERE series = series.id) OR EXISTS "
+                "(SELECT 1 FROM hour_mean WHERE series = series.id) "
+                "FROM series WHERE id > ? ORDER BY id LIMIT ?",
+                (after, _SERIES_SLICE),
+            ).fetchall()
+            if not found:
+                return
+            after = found[-1][0]
+            gone = {number for number, left in found if not left}
+            if gone:
+                with self._store.transaction():
+                    self._db.executemany(
+                        "DELETE FROM series WHERE id = ?", [(number,) for number in gone]
+                    )
+                known = self._store.series
+                for key in [key for key, number in known.items() if number in gone]:
+                    del known[key]
             yield 0
 
     def _wipe(self) -> Iterator[Ms]:
@@ -424,9 +454,10 @@ class Upkeep:
             yield 0
 
     def fit(self) -> Iterator[Ms]:
-        """Keep the file within its limit: thin readings, then drop the oldest of routine.
+        """Keep the file within its limit: thin readings, then drop the oldest of routine, then the
+        oldest urgent facts.
 
-        Not below a share of the limit: where urgent facts fill the file, or where the pages
+        Routine keeps a share of the limit: where urgent facts fill the file, or where the pages
         hold both, deleting all of routine would not make the room that is missing."""
         limit_bytes = self._limit_bytes
         if self.used_bytes() <= THIN_FROM * limit_bytes:
@@ -449,6 +480,30 @@ class Upkeep:
                 )
                 self._gone["dropped"] += gone
                 self._spare_bytes -= gone * each
+                if not gone:
+                    break
+                yield 0
+        if self.used_bytes() > URGENT_FROM * limit_bytes:
+            yield from self._drop_urgent()
+
+    def _drop_urgent(self) -> Iterator[Ms]:
+        """The oldest urgent facts, those that are no evidence (doors) first."""
+        each = max(self._size_of("urgent")[1], 1.0)
+        for last in (False, True):
+            series = ",".join(
+                str(number)
+                for number, kind in self._all_series()
+                if last or kind not in KINDS or KINDS[kind].life not in _EVIDENCE
+            )
+            while (over := self.used_bytes() - URGENT_TO * self._limit_bytes) > 0:
+                gone = self._delete(
+                    f"SELECT row, lane, seq FROM fact WHERE lane = ? AND +series IN ({series}) "
+                    "ORDER BY seq LIMIT ?",
+                    (LANE_INDEX["urgent"],),
+                    "lost",
+                    int(over / each) + 1,
+                )
+                self._gone["dropped_urgent"] += gone
                 if not gone:
                     break
                 yield 0

@@ -280,7 +280,31 @@ def test_routine_facts_are_not_deleted_where_that_makes_no_room(path: Path) -> N
     house.round()
     found = answers(read(path))
     assert set(found["routine"]) == {"row"}
-    assert set(found["urgent"]) == {"row"}
+    assert house.upkeep.used_bytes() <= house.upkeep._limit_bytes
+    first = found["urgent"].index("row")
+    assert found["urgent"] == ["lost"] * first + ["row"] * (400 - first)
+    assert 100 < first < 250, "no more than the room that is missing"
+    house.store.close(clean=False)
+
+
+def test_where_urgent_facts_fill_the_file_calls_and_alarms_go_last(path: Path) -> None:
+    """The limit holds, whatever fills it; what is said of it names how many went."""
+    house = House(path)
+    for at in range(400):
+        raised = Fact("call_raised", "wc", at, {"id": f"call-{at}"})
+        house.store.write(work(opened(at, note="x" * 2_000), raised))
+    house.upkeep._limit_bytes = house.upkeep.used_bytes() // 2
+    house.round()
+    assert house.upkeep.used_bytes() <= house.upkeep._limit_bytes
+    found = answers(read(path))["urgent"]
+    assert found[1::2] == ["row"] * 400, "the calls"
+    assert found[0] == "lost"
+    assert found[-2] == "row"
+    assert "dropped_urgent" in house.notes[-1].data["detail"]
+    house.upkeep._limit_bytes = house.upkeep.used_bytes() // 8
+    house.round()
+    assert house.upkeep.used_bytes() <= house.upkeep._limit_bytes * 1.1
+    assert answers(read(path))["urgent"][0:2] == ["lost", "lost"]
     house.store.close(clean=False)
 
 
@@ -292,7 +316,7 @@ def test_beside_urgent_facts_that_fill_the_file_routine_keeps_a_share(path: Path
     house.upkeep._limit_bytes = house.upkeep.used_bytes() // 2
     house.round()
     found = answers(read(path))
-    assert set(found["urgent"]) == {"row"}
+    assert set(found["urgent"]) == {"row", "lost"}
     rows = found["routine"].count("row")
     assert 0 < rows < 8_000
     assert rows * 85 == pytest.approx(retention.ROUTINE_LEAST * house.upkeep._limit_bytes, rel=0.2)

@@ -454,6 +454,30 @@ def test_files_that_are_set_aside_have_a_size_together(
     assert [file.stat().st_size for file in left] == [9_000]
 
 
+def test_what_was_cut_short_leaves_nothing_behind(path: Path) -> None:
+    """A power cut in a salvage or restore left a copy of the journal for ever."""
+    Store(path, "boot-1").close(clean=True)
+    before = sorted(path.parent.iterdir())
+    for begun in (".salvage", ".restore"):
+        for ending in ("", "-journal", "-wal", "-shm"):
+            recovery.side(path, begun + ending).write_bytes(b"x" * 1_000)
+    recovery.finish(path)
+    assert sorted(path.parent.iterdir()) == before
+
+
+def test_a_folder_that_was_set_aside_counts_with_what_is_in_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "KEEP_BROKEN_BYTES", 5_000)
+    for _ in range(2):
+        (path / "inner").mkdir(parents=True)
+        (path / "inner" / "file").write_bytes(b"x" * 3_000)
+        recovery.side(path, ".salvaged").write_bytes(b"mended")
+        recovery.finish(path)
+        path.unlink()
+    assert len(list(path.parent.glob("*.broken-*"))) == 1
+
+
 def test_a_schema_that_is_no_text_is_damage(tmp_path: Path) -> None:
     """SQLite's words about it hold its bytes, which Python could not decode: nobody expected
     that error, and the process ended again and again."""

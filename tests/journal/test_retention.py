@@ -311,3 +311,18 @@ def test_a_clock_that_steps_without_end_makes_no_more_rows(path: Path) -> None:
     store.write(work(opened(steps + 5)))
     assert read(path).before_row(None, 1)[0].utc_ms == steps + 5 + UTC_OFFSET_MS + steps - 1
     store.close(clean=False)
+
+
+def test_series_of_which_nothing_is_left_go_and_come_back_on_use(path: Path) -> None:
+    """Whoever may refuse or ask under made-up names made ever more of them."""
+    house = House(path, doors=DAY_MS)
+    refused = [Fact("door_opened", f"door-{number}", number, {}) for number in range(500)]
+    house.store.write(work(*refused, reading(0)))
+    house.now_ms = 3 * DAY_MS
+    house.store.write(work(Fact("door_opened", "door-1", house.now_ms, {})))
+    house.round()
+    left = house.store.connection.execute("SELECT kind, subject FROM series ORDER BY 1").fetchall()
+    assert left == [("door_opened", "door-1"), ("reading", "wc.climate")]
+    house.store.write(work(*[Fact("door_opened", "door-7", house.now_ms + n, {}) for n in (1, 2)]))
+    assert [row.subject for row in read(path).before_row(None, 3)] == ["door-7", "door-7", "door-1"]
+    house.store.close(clean=False)
