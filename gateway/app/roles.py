@@ -193,6 +193,7 @@ def _record(settings: Settings, config: Path, state: Path) -> int:
                 record.silent_after_ms,
                 secret=_secret(record.token or record.password),
                 lives_ms=lives_of(settings),
+                limit_bytes=record.limit_bytes,
             ),
             _stop_event(),
         )

@@ -14,7 +14,7 @@ from gateway.recorder.recorder import CALM_MS, Recorder, filters
 from gateway.recorder.state import RecorderState, StateLock
 from gateway.recorder.store import Store
 from gateway.recorder.subscribe import BrokerSettings, Subscription
-from gateway.settings.store_address import StoreAddress
+from gateway.settings.store_address import LIMIT_BYTES, StoreAddress
 
 log = structlog.get_logger("recorder")
 
@@ -37,6 +37,8 @@ class RecorderSettings:
     """The token (v2) or password (1.x) of the store."""
     lives_ms: Mapping[str, int] = field(default_factory=dict)
     """How long each retention class is stored; the SQLite store removes what is older."""
+    limit_bytes: int = LIMIT_BYTES
+    """How large the SQLite store may become."""
 
 
 def open_store(
@@ -44,9 +46,11 @@ def open_store(
     state: Path,
     secret: str | None = None,
     lives_ms: Mapping[str, int] | None = None,
+    limit_bytes: int = LIMIT_BYTES,
 ) -> Store:
     """The store that the configuration names; it has been checked before. ``lives_ms``: how long
-    each retention class is stored, where the recorder itself removes what is over."""
+    each retention class is stored, and ``limit_bytes`` how large it may become, where the
+    recorder itself removes what is over."""
     if address.kind == "influx":
         from gateway.recorder.influx import InfluxStore
 
@@ -66,7 +70,7 @@ def open_store(
     if address.kind == "sqlite":
         from gateway.recorder.sqlite import SqliteStore
 
-        return SqliteStore(state / address.file, lives_ms)
+        return SqliteStore(state / address.file, lives_ms, limit_bytes)
     raise ValueError(f"no store: {address.text}")
 
 
@@ -79,7 +83,9 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
     settings.state.mkdir(parents=True, exist_ok=True)
     path = settings.state / f"recorder-{settings.name}.sqlite"
     lock = StateLock(path)
-    store = open_store(settings.store, settings.state, settings.secret, settings.lives_ms)
+    store = open_store(
+        settings.store, settings.state, settings.secret, settings.lives_ms, settings.limit_bytes
+    )
     state = RecorderState(path, exclusive=settings.exclusive)
     subscription = Subscription(settings.broker, filters(settings.gateways))
     recorder = Recorder(

@@ -14,14 +14,19 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import structlog
+
+from gateway.core.facts import KINDS
 from gateway.journal.schema import DAMAGED
 from gateway.recorder.expiry import SWEEP_EVERY_MS, life_ms
 from gateway.recorder.points import Point, Series, probe_point
 from gateway.recorder.store import BadPointsError, Rejected, StoreDownError, bisect, nothing
+from gateway.settings.store_address import LIMIT_BYTES
 
+log = structlog.get_logger("recorder")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS series (
@@ -40,20 +45,38 @@ _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 LOOKED_AT = 2_000
 """Points of one step of a sweep; at most so many are removed in one transaction."""
+FIT_TO = 0.95
+"""Of the limit: down to where the oldest points are removed when it is reached."""
+FIT_EVERY_MS = 60_000
+_LEAST_PART = 0.02
+"""Of the time that is stored: removed at least in one sweep that makes room."""
+_EVIDENCE = frozenset({"calls", "alarms"})
+"""Classes of facts that go last where there is no room."""
+WAL_BYTES = 16_000_000
+"""Of the write-ahead log, after a checkpoint."""
 AFTER_ERROR_MS = 600_000
 
 
 class SqliteStore:
     """A store in a file. Its writes are on the disk before they are acknowledged.
 
-    ``lives_ms``: how long each retention class is stored; none: for ever."""
+    ``lives_ms``: how long each retention class is stored; none: for ever. ``limit_bytes``: where
+    the oldest points are removed; the room is used again, and the file grows no more."""
 
     forgets_ms = 0
 
-    def __init__(self, path: Path, lives_ms: Mapping[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        lives_ms: Mapping[str, int] | None = None,
+        limit_bytes: int = LIMIT_BYTES,
+    ) -> None:
         self._lives_ms = dict(lives_ms or {})
+        self._limit_bytes = limit_bytes
         self._sweep: Iterator[None] | None = None
-        self._next_sweep_ms = 0
+        self._by_clock = False
+        """The sweep removes what is over, and not what there is no room for."""
+        self._next_sweep_ms = self._next_fit_ms = 0
         self.between: Callable[[], None] = nothing
         self._path = path
         self._db: sqlite3.Connection | None = None
@@ -69,6 +92,7 @@ class SqliteStore:
                 db.execute("PRAGMA journal_mode=WAL")
                 db.execute("PRAGMA synchronous=FULL")
                 db.execute("PRAGMA secure_delete=ON")
+                db.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
                 db.executescript(_SCHEMA)
                 db.execute("INSERT OR IGNORE INTO meta VALUES ('store', ?)", (str(uuid.uuid4()),))
                 # once: even a read writes, into the index of the log that readers share
@@ -134,40 +158,110 @@ class SqliteStore:
         self._series[series] = number
         return int(number)
 
-    # --- lives
+    # --- lives and room
 
     def expire(self, now_ms: int, utc_ms: int | None) -> None:
-        """One step of removing what is over: once a day all points are looked at, some in each
-        step. Writes only where something is over. ``now_ms``: monotonic; ``utc_ms``: ``None`` while
-        the clock is in doubt, which ends a sweep that was under way.
+        """One step of removing what is over, or what there is no room for. Once a day all points
+        are looked at, some in each step; once a minute, whether the limit is reached. Writes only
+        where something is removed. ``now_ms``: monotonic; ``utc_ms``: ``None`` while the clock is
+        in doubt, which ends a sweep for what is over.
 
         :raises StoreDownError: the file cannot be used
         """
-        if utc_ms is None:
+        if utc_ms is None and self._by_clock:
             self._sweep = None
-            return
-        if not self._lives_ms or (self._sweep is None and now_ms < self._next_sweep_ms):
+        is_due = bool(self._lives_ms) and utc_ms is not None and now_ms >= self._next_sweep_ms
+        if self._sweep is None and not is_due and now_ms < self._next_fit_ms:
             return
         try:
             db = self._open()
             if self._sweep is None:
-                self._sweep = self._swept(db, utc_ms)
-            next(self._sweep)
+                self._sweep = self._due(db, now_ms, utc_ms)
+            if self._sweep is not None:
+                next(self._sweep)
         except StopIteration:
-            self._sweep, self._next_sweep_ms = None, now_ms + SWEEP_EVERY_MS
+            self._sweep = None
         except sqlite3.Error as error:
-            self._next_sweep_ms = now_ms + AFTER_ERROR_MS
+            self._next_sweep_ms = self._next_fit_ms = now_ms + AFTER_ERROR_MS
             self.close()
             raise StoreDownError(f"sqlite: {error}") from error
 
-    def _swept(self, db: sqlite3.Connection, utc_ms: int) -> Iterator[None]:
-        """Look at all points once, oldest first."""
+    def _due(
+        self, db: sqlite3.Connection, now_ms: int, utc_ms: int | None
+    ) -> Iterator[None] | None:
+        self._by_clock = False
+        if now_ms >= self._next_fit_ms:
+            self._next_fit_ms = now_ms + FIT_EVERY_MS
+            if self.used_bytes() > self._limit_bytes:
+                return self._fitted(db)
+        if not self._lives_ms or utc_ms is None or now_ms < self._next_sweep_ms:
+            return None
+        self._next_sweep_ms = now_ms + SWEEP_EVERY_MS
+        self._by_clock = True
+        return self._expired(db, utc_ms)
+
+    def used_bytes(self) -> int:
+        """What the file holds, without its free pages."""
+        pages, free, size = (
+            int(self._open().execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return (pages - free) * size
+
+    def _expired(self, db: sqlite3.Connection, utc_ms: int) -> Iterator[None]:
+        """Remove what is over."""
         ends = {
             series: utc_ms - life
             for series, kind in db.execute("SELECT id, measurement FROM series")
             if (life := life_ms(kind, self._lives_ms)) is not None
         }
+        yield from self._swept(db, ends)
+
+    def _fitted(self, db: sqlite3.Connection) -> Iterator[None]:
+        """Remove the oldest points until there is room, those of calls and alarms last."""
+        kinds: list[tuple[int, str]] = db.execute("SELECT id, measurement FROM series").fetchall()
+        count = 0
+        for last in (False, True):
+            series = [
+                number for number, kind in kinds
+                if last or kind not in KINDS or KINDS[kind].life not in _EVIDENCE
+            ]  # fmt: skip
+            while (used := self.used_bytes()) > FIT_TO * self._limit_bytes:
+                times = self._times(db, series)
+                if times is None:
+                    break
+                oldest, newest = times
+                part = max(1 - FIT_TO * self._limit_bytes / used, _LEAST_PART)
+                end = oldest + 1 + int(part * (newest - oldest))
+                count += yield from self._swept(db, dict.fromkeys(series, end))
+        if count:
+            log.warning(
+                "the store has reached its limit: its oldest points were removed",
+                count=count, limit_bytes=self._limit_bytes,
+            )  # fmt: skip
+
+    def _times(self, db: sqlite3.Connection, series: Sequence[int]) -> tuple[int, int] | None:
+        """Of the oldest and the newest point of these series."""
+        if self._is_by_time(db):
+            among = f"FROM points WHERE +series IN ({','.join(map(str, series))}) ORDER BY time_ms"
+            ends = [
+                db.execute(f"SELECT time_ms {among} {way} LIMIT 1").fetchone()
+                for way in ("ASC", "DESC")
+            ]
+            return None if ends[0] is None else (ends[0][0], ends[1][0])
+        found = [
+            db.execute("SELECT min(time_ms), max(time_ms) FROM points WHERE series = ?", (one,))
+            .fetchone()
+            for one in series
+        ]  # fmt: skip
+        there = [(low, high) for low, high in found if low is not None]
+        return (min(low for low, _ in there), max(high for _, high in there)) if there else None
+
+    def _swept(self, db: sqlite3.Connection, ends: Mapping[int, int]) -> Generator[None, None, int]:
+        """Look at all points once, oldest first, and remove those of each series before its end;
+        how many those were."""
         by_time = self._is_by_time(db)
+        removed = 0
         # One range over all series, or, in files of before, one of each series.
         for only in [None] if by_time else sorted(ends):
             last = max(ends.values(), default=0) if only is None else ends[only]
@@ -183,6 +277,7 @@ class SqliteStore:
                 ).fetchall()
                 over = [(ms, number) for ms, number in rows if ms < ends.get(number, ms)]
                 if over:
+                    removed += len(over)
                     db.execute("BEGIN IMMEDIATE")
                     db.executemany("DELETE FROM points WHERE time_ms = ? AND series = ?", over)
                     db.execute("COMMIT")
@@ -190,6 +285,7 @@ class SqliteStore:
                 if len(rows) < LOOKED_AT:
                     break
                 at = rows[-1]
+        return removed
 
     @staticmethod
     def _is_by_time(db: sqlite3.Connection) -> bool:

@@ -19,6 +19,7 @@ from gateway.settings.types import (
     SecretUrl,
     SecretValue,
     Short,
+    Size,
     WebUrl,
     wrong,
 )
@@ -140,6 +141,9 @@ class Record(Model):
     """The gateways it records; no unit, this one if none is written."""
     expect: tuple[Id, ...] = ()
     """The recorders that must have everything; no unit, this one if none is written."""
+    limit_bytes: Size = store_address.LIMIT_BYTES
+    """How large the SQLite store may become, then its oldest points go; a size. Other stores have
+    limits of their own."""
     silent_after_ms: Duration = 300_000
     """A gateway that says nothing for this long is reported; a duration."""
     tls: Tls | None = None

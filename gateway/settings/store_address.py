@@ -15,6 +15,8 @@ from gateway.settings.units import UnitError, duration_ms
 
 SCHEMES = ("influx", "influxs", "influx1", "influx1s")
 PORT = 8086
+LIMIT_BYTES = 4_000_000_000
+"""How large the file of ``sqlite`` may become, unless the configuration says."""
 FORGETS_MS = 300_000
 """How far back a killed store of the v2 API may have forgotten what it had acknowledged."""
 FORGETS_MOST_MS = 86_400_000

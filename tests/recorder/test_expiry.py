@@ -143,6 +143,52 @@ def test_a_clock_in_doubt_removes_nothing_and_ends_a_sweep(
     assert swept.count("door_opened") == 25
 
 
+def test_over_its_limit_the_oldest_points_go_and_evidence_last(
+    swept: Swept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the clock says, and without any lives."""
+    monkeypatch.setattr(module, "LOOKED_AT", 100)
+    swept.add("reading", *(place / 100 for place in range(4_000)))
+    swept.add("call_raised", *(place / 40 for place in range(1_600)))
+    full = swept.store.used_bytes()
+    swept.store._limit_bytes = full // 2
+    swept.steps(1_000)
+    assert swept.store.used_bytes() <= full // 2
+    assert swept.count("call_raised") == 1_600
+    left = swept.count("reading")
+    assert 500 < left < 2_200, "no more than the room that is missing"
+    with sqlite3.connect(swept.path) as db:
+        (oldest,) = db.execute(
+            "SELECT min(time_ms) FROM points JOIN series ON series.id = series "
+            "WHERE measurement = 'reading'"
+        ).fetchone()
+    db.close()
+    assert NOW - oldest == pytest.approx(left * DAY_MS / 100, rel=0.02), "the newest stay"
+    before = swept.changes()
+    swept.pass_(module.FIT_EVERY_MS)
+    swept.steps()
+    assert swept.changes() == before, "nothing is written where there is room"
+    swept.store._limit_bytes = 36_000
+    swept.pass_(module.FIT_EVERY_MS)
+    swept.steps(1_000)
+    assert swept.store.used_bytes() <= 36_000
+    assert swept.count("reading") == 0
+    assert 0 < swept.count("call_raised") < 1_600
+
+
+def test_a_file_that_has_reached_its_limit_grows_no_more(swept: Swept) -> None:
+    swept.store._limit_bytes = 200_000
+    sizes = []
+    for batch in range(12):
+        swept.add("reading", *(100 - batch - place / 1_000 for place in range(1_000)))
+        swept.pass_(module.FIT_EVERY_MS)
+        swept.steps(200)
+        swept.store._open().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        sizes.append(swept.path.stat().st_size)
+    assert max(sizes) < 350_000, "the limit, and one batch"
+    assert sizes[-1] == max(sizes[6:])
+
+
 def test_without_lives_and_of_classes_without_one_nothing_is_removed(tmp_path: Path) -> None:
     for lives in ({}, {"calls": DAY_MS}):
         one = Swept(tmp_path / "record.sqlite", lives)
