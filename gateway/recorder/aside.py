@@ -35,7 +35,8 @@ FOREIGN_MOST = 1_000
 """Messages that are no fact of any gateway; the oldest go first."""
 FOREIGN_TEXT_MOST = 4_000
 RESOLVED_KEPT_MS = 30 * 86_400_000
-"""How long what was stored or acknowledged stays in the list."""
+"""How long what was stored or acknowledged stays in the list; of that at most as many rows and
+bytes again, the oldest go first."""
 COUNTED = ("open", "retry")
 _RESOLVED = ("stored", "acknowledged")
 _COLUMNS = "id, at_ms, gateway, topic, reason, event, point, standing"
@@ -229,6 +230,27 @@ def has_old(db: sqlite3.Connection, now_ms: int) -> bool:
             "SELECT EXISTS (SELECT 1 FROM aside WHERE standing IN (?, ?) AND at_ms < ?)",
             (*_RESOLVED, now_ms - RESOLVED_KEPT_MS),
         ).fetchone()[0]
+    )
+
+
+def has_too_many(db: sqlite3.Connection) -> bool:
+    """Whether more is resolved than stays in the list."""
+    count, size = db.execute(
+        "SELECT count(*), coalesce(sum(length(event) + length(point)), 0) FROM aside"
+        " WHERE standing IN (?, ?)",
+        _RESOLVED,
+    ).fetchone()
+    return bool(count > MOST or size > BYTES_MOST)
+
+
+def fit(db: sqlite3.Connection) -> None:
+    """Delete the oldest resolved rows where there are too many."""
+    db.execute(
+        "DELETE FROM aside WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER newest AS"
+        " place, sum(length(event) + length(point)) OVER newest AS size FROM aside"
+        " WHERE standing IN (?, ?) WINDOW newest AS (ORDER BY id DESC))"
+        " WHERE place > ? OR size > ?)",
+        (*_RESOLVED, MOST, BYTES_MOST),
     )
 
 

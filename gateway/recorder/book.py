@@ -19,7 +19,15 @@ from gateway.recorder.claims import Claims, Held
 from gateway.recorder.points import Point, Series, fields_of, tags_of
 from gateway.recorder.sequences import Key, Lane, Range, as_ranges, covers, merged, without
 from gateway.recorder.stamps import SAVED_RUNS, Occupied, place
-from gateway.recorder.state import Known, Ledger, RecorderState, Waiting, kernel_boot
+from gateway.recorder.state import (
+    JOURNALS_MOST,
+    WAITING_MOST,
+    Known,
+    Ledger,
+    RecorderState,
+    Waiting,
+    kernel_boot,
+)
 from gateway.recorder.store import Rejected
 from gateway.wire import LAST_UTC_MS, PUBLISHED, Event, WireError, from_cloudevent, read_json
 
@@ -375,6 +383,12 @@ class Book:
             for one in self._state.waiting(before_ms=unknown_before_ms):
                 if one not in batch.done:
                     self._waited(batch, one, None)
+        over = sum(map(len, self._waiting.values())) - WAITING_MOST
+        if over > 0:
+            done = {(one.key, one.seq) for one in batch.done}
+            for one in self._state.waiting(oldest=over):
+                if (one.key, one.seq) not in done:
+                    self._waited(batch, one, None)
         if any(self._waiting.values()) and abs(now_ms - self._over_looked_ms) >= OVER_EVERY_MS:
             self._over_looked_ms = now_ms
             for one in self._state.waiting():
@@ -548,6 +562,31 @@ class Book:
         """Up to where the store has everything: what waits for its time is only accounted for."""
         waiting = self._waiting.get(key)
         return min(lane.through, min(waiting) - 1) if waiting else lane.through
+
+    def fit(self) -> None:
+        """Forget journals that their gateways write no more, where there are too many of them:
+        those of which the fewest facts are known."""
+        self._state.fit()
+        if len(self.lanes) <= JOURNALS_MOST:
+            return
+        heads: dict[str, dict[str, int]] = {}
+        for key, known in self.lanes.items():
+            if key.journal != self.journals.get(key.gateway) and not self._waiting.get(key):
+                of = heads.setdefault(key.gateway, {})
+                of[key.journal] = max(of.get(key.journal, 0), known.lane.head)
+        over = {
+            (gateway, journal)
+            for gateway, of in heads.items()
+            for journal in sorted(of, key=of.__getitem__)[:-JOURNALS_MOST]
+        }
+        keys = [key for key in self.lanes if key[:2] in over]
+        if keys:
+            self.save()
+            self._state.drop_lanes(keys)
+            for key in keys:
+                del self.lanes[key]
+                self._newest.pop(key, None)
+                self._waiting.pop(key, None)
 
     def go_back(self, before_ms: int | None, now_ms: int) -> None:
         """The store may have lost what it was given since ``before_ms`` (``None``: all)."""

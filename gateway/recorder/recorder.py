@@ -27,7 +27,7 @@ from gateway.recorder.gaps import Asking, ask, reopened
 from gateway.recorder.points import Point, fields_of, tags_of
 from gateway.recorder.sequences import Key
 from gateway.recorder.settled import SettledClock
-from gateway.recorder.state import RecorderState
+from gateway.recorder.state import GATEWAYS_MOST, RecorderState
 from gateway.recorder.store import Store, StoreDownError
 from gateway.recorder.subscribe import (
     ENDS_AT_ONCE,
@@ -162,6 +162,7 @@ class Recorder:
         chores = now_ms - self._chores_ms >= CHORES_MS
         if chores:
             self._chores_ms = now_ms
+            self._fit()
         settled = self._clock.is_settled(now_ms, utc_ms)
         if chores and settled:
             if self._clock.due(utc_ms):
@@ -179,6 +180,13 @@ class Recorder:
         self._expire(now_ms, utc_ms if settled else None)
         self._ask()
         self._say()
+
+    def _fit(self) -> None:
+        self._book.fit()
+        if len(self._asking) > len(self._book.lanes):
+            self._asking = {
+                key: one for key, one in self._asking.items() if key in self._book.lanes
+            }
 
     # --- gathering ----------------------------------------------------------------------
 
@@ -269,6 +277,12 @@ class Recorder:
         if len(parts) < 3 or parts[0] != "portier":
             return
         gateway, what, now_ms = parts[1], parts[2], self._now_ms()
+        if (
+            len(self._hearing.keys() | self._book.journals.keys()) >= GATEWAYS_MOST
+            and gateway not in self._hearing
+            and gateway not in self._book.journals
+        ):
+            raise LookupError(f"more than {GATEWAYS_MOST} gateways")
         if what == "availability":
             online = got.payload == b"online"
             self._hearing[gateway] = silent.available(self._hearing.get(gateway), online, now_ms)

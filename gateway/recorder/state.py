@@ -14,7 +14,7 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,6 +51,42 @@ _PAGE_BYTES = 1024
 _REPAGE_BYTES_MOST = 16_000_000
 MOVED_KEPT_MS = 30 * 86_400_000
 MARKS_KEPT_MS = 3_600_000
+GATEWAYS_MOST = 1_000
+"""Another one is not recorded."""
+JOURNALS_MOST = 100
+"""Of one gateway, beside the one that it writes now; those with the fewest facts go."""
+BOOTS_MOST = 1_000
+"""Of one gateway; the oldest go."""
+WAITING_MOST = 50_000
+"""Facts without a time; the oldest get that of their receipt."""
+MOVED_MOST, MARKS_MOST, RUNS_MOST = 200_000, 100_000, 20_000
+"""Rows; the oldest go. A fact that comes again later may then be stored twice, a millisecond
+apart."""
+WAL_BYTES = 16_000_000
+"""Of the write-ahead log, after a checkpoint."""
+_FIT = (
+    (
+        "SELECT EXISTS (SELECT 1 FROM boots GROUP BY gateway HAVING count(*) > ?)",
+        "DELETE FROM boots WHERE (gateway, boot) IN (SELECT gateway, boot FROM (SELECT gateway,"
+        " boot, row_number() OVER (PARTITION BY gateway ORDER BY offset_ms DESC) AS place"
+        " FROM boots) WHERE place > ?)",
+        BOOTS_MOST,
+    ),
+    *(
+        (
+            f"SELECT count(*) > ? FROM {table}",
+            f"DELETE FROM {table} WHERE ({key}) IN"
+            f" (SELECT {key} FROM {table} ORDER BY {newest} DESC LIMIT -1 OFFSET ?)",
+            most,
+        )
+        for table, key, newest, most in (
+            ("moved", "gateway, journal, lane, seq", "time_ms", MOVED_MOST),
+            ("marks", "gateway, journal, lane, at_ms", "at_ms", MARKS_MOST),
+            ("runs", "series", "json_extract(runs, '$[#-1][1]')", RUNS_MOST),
+        )
+    ),
+)
+"""Whether there are too many rows, how they are removed, and how many there may be."""
 _OLD_MARKS_MOST = 1_000
 """Marks older than that which wait to be deleted together."""
 
@@ -162,6 +198,7 @@ class RecorderState:
             self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
         self._db.executescript(_SCHEMA)
         self._aside = sqlite3.connect(aside.path_of(path), isolation_level=None, timeout=5)
         aside.prepare(self._aside)
@@ -274,16 +311,25 @@ class RecorderState:
         return {(gateway, boot): offset for gateway, boot, offset in rows}
 
     def waiting(
-        self, boot: tuple[str, str] | None = None, before_ms: int | None = None
+        self,
+        boot: tuple[str, str] | None = None,
+        before_ms: int | None = None,
+        oldest: int | None = None,
     ) -> list[Waiting]:
         """Facts without a time: those of one gateway in one boot of its kernel
-        (:func:`kernel_boot`), those received before, or all."""
+        (:func:`kernel_boot`), those received before, so many of the oldest, or all."""
         where, values = "1", ()  # type: str, tuple[object, ...]
         if boot is not None:
             where = "gateway = ? AND (boot = ? OR substr(boot, 1, ?) = ?)"
             values = (*boot, len(boot[1]) + 1, f"{boot[1]}-")
         elif before_ms is not None:
             where, values = "received_ms < ?", (before_ms,)
+        elif oldest is not None:
+            where = (
+                "(gateway, journal, lane, seq) IN (SELECT gateway, journal, lane, seq"
+                " FROM waiting ORDER BY received_ms, seq LIMIT ?)"
+            )
+            values = (oldest,)
         rows = self._db.execute(
             "SELECT gateway, journal, lane, seq, boot, received_ms, event FROM waiting"
             f" WHERE {where} ORDER BY gateway, journal, lane, seq",  # constants
@@ -381,6 +427,25 @@ class RecorderState:
         """Remember one value."""
         with transaction(self._db) as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def drop_lanes(self, keys: Sequence[Key]) -> None:
+        """Forget these lanes for good."""
+        with transaction(self._db) as db:
+            for table in ("lanes", "marks", "moved"):
+                db.executemany(
+                    f"DELETE FROM {table} WHERE gateway = ? AND journal = ? AND lane = ?", keys
+                )
+
+    def fit(self) -> None:
+        """Keep to the number of rows that there may be, whatever the clock says. Writes only where
+        there are more."""
+        for too_many, drop, most in _FIT:
+            if self._db.execute(too_many, (most,)).fetchone()[0]:
+                with transaction(self._db) as db:
+                    db.execute(drop, (most,))
+        if aside.has_too_many(self._aside):
+            with transaction(self._aside) as db:
+                aside.fit(db)
 
     def forget_old(self, now_ms: int) -> None:
         """Drop what cannot be asked for again."""
