@@ -285,10 +285,11 @@ def export(
             if beside:
                 new.replace(out)
         except OSError as error:
+            c.fail(f"{out}: {error.strerror}")
+        finally:
             if beside:
                 with suppress(OSError):
                     new.unlink(missing_ok=True)
-            c.fail(f"{out}: {error.strerror}")
     if beside:
         c.err.print(f"{out}: {out.stat().st_size:,} bytes", markup=False)
 

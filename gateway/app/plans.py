@@ -176,6 +176,7 @@ def keep(plan: Plan, config: Path, state: Path) -> None:
     new = path.with_suffix(".new")
     new.write_text(plan.to_text(), encoding="utf-8")
     new.replace(path)
-    old = sorted(path.parent.glob("*.json"), key=lambda one: one.stat().st_mtime)
+    # with those whose writing was cut short
+    old = sorted(path.parent.iterdir(), key=lambda one: one.stat().st_mtime)
     for one in old[:-PLANS_MOST]:
         one.unlink(missing_ok=True)

@@ -49,9 +49,10 @@ def backup(source: Path, target: Path, progress: Callable[[float], None] = lambd
         part.rename(target)
         recovery.sync(target.parent)
     except (*DAMAGED, OSError) as error:
+        raise BackupError(str(error)) from error
+    finally:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
-        raise BackupError(str(error)) from error
 
 
 def _without_local(copy: sqlite3.Connection) -> None:
@@ -103,9 +104,10 @@ def restore(backup_file: Path, target: Path) -> str:
         ready.rename(recovery.side(target, ".salvaged"))
         recovery.finish(target)
     except (*DAMAGED, OSError) as error:
+        raise BackupError(str(error)) from error
+    finally:
         with contextlib.suppress(OSError):
             ready.unlink(missing_ok=True)
-        raise BackupError(str(error)) from error
     return journal
 
 

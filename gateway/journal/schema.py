@@ -25,6 +25,8 @@ from urllib.parse import quote
 from gateway.core.facts import LANES, Lane
 
 VERSION = 1
+LOG_BYTES = 8_000_000
+"""Of the write-ahead log, after a checkpoint."""
 PAGE_BYTES = 1024
 """Of a new file. A commit writes whole pages, most of them for a few bytes, so smaller ones spare
 the card."""
@@ -114,7 +116,7 @@ def connect(
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA secure_delete = ON").fetchone()
         connection.execute("PRAGMA wal_autocheckpoint = 0").fetchone()
-        connection.execute("PRAGMA journal_size_limit = 8388608").fetchone()
+        connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}").fetchone()
         connection.execute("PRAGMA cache_size = -4000")
         connection.execute("PRAGMA temp_store = MEMORY")
     except BaseException:

@@ -110,9 +110,12 @@ class Aside:
         return [[topic[:TEXT_MOST], reason[:TEXT_MOST]] for topic, reason in found.items()]
 
     def saved(self) -> dict[str, Any]:
-        """The facts' numbers, for the state file."""
+        """The facts' numbers, for the state file; a broker's reason may be of any length."""
         lanes: dict[str, Any] = {
-            lane: [[seq, one.topic, one.reason, one.ends] for seq, one in mine.items()]
+            lane: [
+                [seq, one.topic[:TEXT_MOST], one.reason[:TEXT_MOST], one.ends]
+                for seq, one in mine.items()
+            ]
             for lane, mine in self.facts.items()
         }
         return lanes | {"journal": self.journal}

@@ -26,6 +26,8 @@ from gateway.link.state import encode
 from gateway.link.topics import Topics
 
 MIGRATION_MS = 2_000
+GONE_MOST = 500
+"""Topics of parts that are no more and that the broker does not let us clear."""
 REMOVED_MOST = 20
 """Removed components that one message names."""
 MIGRATE = encode({"migrate_discovery": True})
@@ -92,7 +94,11 @@ class HomeAssistant:
         before = {key for components in self.memory.values() for key in components}
         messages = discovery.devices(self._topics, snapshot, self.language, before, self._issuer)
         current = {key for one in messages.values() for key in one["cmps"]}
-        wanted = {topic: b"" for topic in self.memory if topic not in messages}
+        gone = [topic for topic in self.memory if topic not in messages]
+        for topic in gone[:-GONE_MOST]:
+            del self.memory[topic]
+            self.dirty = True
+        wanted = dict.fromkeys(gone[-GONE_MOST:], b"")
         fresh = [one for one in messages if one != self.own and one not in self.memory]
         waiting = [] if self._refused else [one for one in fresh if one not in self._allowed]
         wanted |= dict.fromkeys(waiting[:1], b"")

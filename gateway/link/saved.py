@@ -7,6 +7,7 @@ and what was published to Home Assistant (so that it can be taken back).
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import threading
@@ -20,7 +21,8 @@ from gateway.wire import read_json
 log = structlog.get_logger("link.saved")
 FILE = "link.json"
 FORMAT = 1
-BYTES_MOST = 4_000_000
+BYTES_MOST = 16_000_000
+"""Of the file: more is neither read nor written."""
 
 
 def read(folder: Path) -> dict[str, Any]:
@@ -95,9 +97,12 @@ def write(folder: Path, state: dict[str, Any]) -> None:
     """Replace the file. Raises :class:`OSError`; the file before it is then still there."""
     folder.mkdir(mode=0o750, exist_ok=True)
     text = json.dumps({"format": FORMAT, **state}, ensure_ascii=False, separators=(",", ":"))
+    raw = text.encode()
+    if len(raw) > BYTES_MOST:
+        raise OSError(errno.EFBIG, f"{FILE} would be larger than {BYTES_MOST} bytes")
     fresh = folder / f"{FILE}.new"
     with fresh.open("wb") as file:
-        file.write(text.encode())
+        file.write(raw)
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(folder / FILE)

@@ -16,7 +16,7 @@ from gateway.settings.drivers import DriverInfo
 from gateway.settings.load import load
 from gateway.settings.model import Settings
 from gateway.settings.overlay import OF_A_DOOR, SECTIONS, merge
-from gateway.settings.overlay_file import SectionsWrong, Store, plain, text
+from gateway.settings.overlay_file import BYTES_MOST, SectionsWrong, Store, plain, text
 from gateway.settings.overlay_load import load_over
 from gateway.settings.overlay_preview import preview
 from gateway.settings.plan import plan
@@ -99,6 +99,8 @@ def _tried(
     now_utc_ms: int,
     judge: Judge | None,
 ) -> Answer:
+    if len(made.encode()) > BYTES_MOST:
+        return _refused("too_large")
     trial = store.path.with_suffix(".trial")
     trial.write_text(made, encoding="utf-8")
     try:

@@ -22,6 +22,8 @@ from gateway.settings.problems import SettingsError, said
 from gateway.settings.tree import Node, parse
 
 VERSIONS_MOST = 20
+BYTES_MOST = 200_000
+"""Of one version."""
 NONE = "none"
 """The version where there is no overlay: the configuration stands alone."""
 LONGEST_TEXT = 500

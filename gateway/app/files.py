@@ -1,0 +1,241 @@
+"""Every file that Portier writes: where it is, how large it may become, and what happens then.
+
+One row each. A test lists a state folder after a rich run and finds every file here; another
+test per row lets it grow beyond its limit. The table in ``gateway/STORED.md`` is made from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import PurePath
+
+from gateway.app.plans import PLANS_MOST
+from gateway.journal.recovery import BROKEN_LIFE_MS, KEEP_BROKEN, KEEP_BROKEN_BYTES
+from gateway.journal.retention import AUDIT_SHARE, DROP_FROM, THIN_FROM
+from gateway.journal.schema import LOG_BYTES
+from gateway.link.aside import FACTS_MOST
+from gateway.link.saved import BYTES_MOST as LINK_BYTES
+from gateway.recorder import aside, sqlite, state
+from gateway.settings.model import Journal
+from gateway.settings.model_link import Record
+from gateway.settings.overlay_file import BYTES_MOST as OVERLAY_BYTES
+from gateway.settings.overlay_file import VERSIONS_MOST
+from gateway.web.sessions import SESSIONS_MOST
+from gateway.web.store import WAL_BYTES
+from gateway.web.testbook import SIGNED_MOST
+from gateway.web.tokens import TOKENS_MOST
+from gateway.web.users import REMOVED_MOST, USERS_MOST
+from gateway.web.weeks import WEEKS
+
+DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """``where``: patterns below the state folder (``*`` matches ``/``, too), or a place elsewhere,
+    with a slash in front. ``enforcer``: ``module:function``, or who else sees to it."""
+
+    id: str
+    where: tuple[str, ...]
+    what: str
+    limit: str
+    then: str
+    enforcer: str
+
+
+def _size(of_bytes: int) -> str:
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 1_000)):
+        if of_bytes >= size:
+            return f"{of_bytes / size:g} {unit}"
+    return f"{of_bytes} B"
+
+
+@cache
+def rows() -> tuple[StoredFile, ...]:
+    """All of them; of two patterns that match, the first one counts."""
+    journal = Journal.model_fields["limit_bytes"].default
+    recorded = Record.model_fields["limit_bytes"].default
+    config = "as long as the configuration has parts"
+    return (
+        StoredFile(
+            "broken",
+            ("journal.sqlite.broken-*",),
+            "journals that were set aside, with their logs",
+            f"{KEEP_BROKEN}, together {_size(KEEP_BROKEN_BYTES)}, {BROKEN_LIFE_MS // DAY_MS} days",
+            "the oldest go; the newest stays",
+            "gateway.journal.recovery:finish",
+        ),
+        StoredFile(
+            "repair",
+            (
+                "journal.sqlite.salvage",
+                "journal.sqlite.salvage-*",
+                "journal.sqlite.salvaged",
+                "journal.sqlite.restore",
+                "journal.sqlite.restore-*",
+            ),
+            "a journal while it is repaired or put back",
+            "one, as large as the journal",
+            "put in place; one that was cut short is removed at the next start",
+            "gateway.journal.recovery:finish",
+        ),
+        StoredFile(
+            "journal_log",
+            ("journal.sqlite-wal", "journal.sqlite-shm"),
+            "the journal's write-ahead log and its index",
+            f"{_size(LOG_BYTES)} after a checkpoint; readers hold one up for 2 s at most",
+            "cut back",
+            "gateway.journal.schema:connect",
+        ),
+        StoredFile(
+            "journal",
+            ("journal.sqlite",),
+            "the journal: facts, audit chain, means, saved state",
+            f"`journal: limit` ({_size(journal)}); of that {AUDIT_SHARE:.0%} for the audit chain",
+            f"from {THIN_FROM:.0%} readings become means, from {DROP_FROM:.0%} the oldest routine"
+            " facts go, over it the oldest urgent ones, calls and alarms last; each leaves"
+            " `absent`; of the audit chain the oldest refusals go first",
+            "gateway.journal.retention:Upkeep.fit",
+        ),
+        StoredFile(
+            "users",
+            ("web/web.sqlite",),
+            "users, log-ins, tokens, second factors, test book, weeks of doors",
+            f"{USERS_MOST} users and {REMOVED_MOST} removed ones, {TOKENS_MOST} tokens,"
+            f" {SESSIONS_MOST} log-ins of a user, {SIGNED_MOST:,} signed pages, {WEEKS} weeks",
+            "a user, token or test more is refused; the log-in unused for longest ends; the oldest"
+            " names of removed users and the oldest weeks go",
+            "gateway.web.users:Users",
+        ),
+        StoredFile(
+            "users_log",
+            ("web/web.sqlite-wal", "web/web.sqlite-shm"),
+            "its write-ahead log and index",
+            f"{_size(WAL_BYTES)} after a checkpoint",
+            "cut back",
+            "gateway.web.store:Store",
+        ),
+        StoredFile(
+            "recorder_aside",
+            ("record/recorder-*.aside.sqlite", "record/recorder-*.aside.sqlite-journal"),
+            "points that the store refuses",
+            f"{aside.MOST:,} open ones and {_size(aside.BYTES_MOST)}; the same again of settled"
+            f" ones; {aside.FOREIGN_MOST:,} messages of strangers",
+            "the recorder waits until somebody looks, and loses nothing; of settled ones and"
+            " strangers the oldest go",
+            "gateway.recorder.aside:has_room",
+        ),
+        StoredFile(
+            "recorder",
+            (
+                "record/recorder-*.sqlite",
+                "record/recorder-*.sqlite-wal",
+                "record/recorder-*.sqlite-shm",
+                "record/recorder-*.sqlite-journal",
+            ),
+            "what the recorder has accounted for, and its log",
+            f"{state.GATEWAYS_MOST:,} gateways, each {state.JOURNALS_MOST} earlier journals and"
+            f" {state.BOOTS_MOST:,} starts; {state.RUNS_MOST:,} series, {state.MOVED_MOST:,} moved"
+            f" times, {state.MARKS_MOST:,} marks, {state.WAITING_MOST:,} facts without a time; log"
+            f" {_size(state.WAL_BYTES)}",
+            "another gateway is not recorded, and named; of the rest the oldest go; a fact without"
+            " a time gets that of its receipt",
+            "gateway.recorder.state:RecorderState.fit",
+        ),
+        StoredFile(
+            "recorder_lock",
+            ("record/recorder-*.lock",),
+            "held by the one recorder of this name",
+            "empty",
+            "–",
+            "gateway.recorder.state:StateLock",
+        ),
+        StoredFile(
+            "recorded",
+            ("record/*",),
+            "the history, where `record: store` is `sqlite`, and its log",
+            f"`record: limit` ({_size(recorded)}); log {_size(sqlite.WAL_BYTES)}",
+            "the oldest points go, calls and alarms last; their room is used again",
+            "gateway.recorder.sqlite:SqliteStore.expire",
+        ),
+        StoredFile(
+            "link",
+            ("link/link.json", "link/link.json.new", "link/link.json.unread"),
+            "facts that the broker refuses; what Home Assistant was told",
+            f"{FACTS_MOST:,} facts of each lane; {_size(LINK_BYTES)}",
+            "the lane waits, and is named; one file that is not understood is put away",
+            "gateway.link.aside:Aside.add_fact",
+        ),
+        StoredFile(
+            "plans",
+            ("plan/*",),
+            "the configuration as `control` starts from it",
+            f"{PLANS_MOST}, each {config}",
+            "the oldest go",
+            "gateway.app.plans:keep",
+        ),
+        StoredFile(
+            "overlay",
+            ("overlay.yaml", "overlay.new", "overlay.trial"),
+            "what was set on the page",
+            _size(OVERLAY_BYTES),
+            "more is refused: `too_large`",
+            "gateway.settings.overlay_edit:edit",
+        ),
+        StoredFile(
+            "versions",
+            ("overlay.before/*",),
+            "the versions of it before",
+            f"{VERSIONS_MOST}, each {_size(OVERLAY_BYTES)}",
+            "the oldest go",
+            "gateway.settings.overlay_file:Store.write",
+        ),
+        StoredFile(
+            "notes",
+            ("outputs.json", "outputs.new", "accepted-wiring.json", "accepted-wiring.new"),
+            "which relays there are; which wiring may stay",
+            config,
+            "written anew",
+            "gateway.app.outputs:note",
+        ),
+        StoredFile(
+            "marks",
+            ("control.lock", "link.key", "link.new", "broker.toml", "panel.sock"),
+            "lock of `control`, key of links, embedded broker's settings, socket of the panel",
+            "1 kB",
+            "written once, or anew",
+            "gateway.panel.tickets:make_key",
+        ),
+        StoredFile(
+            "logs",
+            ("/var/log/journal",),
+            "logs of the services; `portier run` writes to its terminal and stores nothing",
+            "14 days, 500 MB (`/etc/systemd/journald.conf.d/50-portier.conf`)",
+            "the oldest go",
+            "systemd-journald",
+        ),
+        StoredFile(
+            "broker",
+            ("/var/lib/mosquitto",),
+            "messages that a recorder has not fetched",
+            "200,000 of a client and 268 MB (`deploy/mosquitto/portier.conf`), 30 days",
+            "the oldest go; the recorder asks for them again",
+            "mosquitto",
+        ),
+        StoredFile(
+            "copies",
+            ("/wherever --out or FILE says",),
+            "exports and backups that somebody asks for, with `.part` while they are written",
+            "one, at most as large as the journal or three times that as text",
+            "one that is not finished is removed",
+            "gateway.journal.backup:backup",
+        ),
+    )
+
+
+def of(path: PurePath) -> StoredFile | None:
+    """The row of a file; ``path``: below the state folder."""
+    name = path.as_posix()
+    return next((row for row in rows() if any(fnmatchcase(name, one) for one in row.where)), None)
