@@ -29,6 +29,10 @@ YEAR_MS = 365 * DAY_MS
 JOURNAL = "gateway.journal.retention:Upkeep.expire"
 RECORDED_MS = 30 * DAY_MS
 """See :data:`gateway.recorder.state.MOVED_KEPT_MS`."""
+SETTLED_MS = 30 * DAY_MS
+"""See :data:`gateway.recorder.aside.RESOLVED_KEPT_MS`."""
+WAITING_MS = DAY_MS
+"""See :data:`gateway.recorder.book.UNKNOWN_KEPT_MS`."""
 LOG_FOLDERS = (Path("/usr/lib/systemd"), Path("/run/systemd"), Path("/etc/systemd"))
 """Where the settings of the system's journal are, the last one wins."""
 _SPANS_MS = {
@@ -66,6 +70,8 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
     ]
     found += [
         Retained("audit", JOURNAL, lives.get("audit"), "" if "audit" in lives else "full"),
+        Retained("state", "gateway.journal.store:Store.write", until="over"),
+        Retained("starts", "gateway.journal.retention:Upkeep.drop_boots", until="starts"),
         Retained("testbook", web + "testbook:TestBook.tidy", lives.get("testbook", 10 * YEAR_MS)),
         Retained("testbook_open", web + "testbook:TestBook.tidy", UNSIGNED_MS),
         Retained("door_weeks", web + "weeks:Weeks._keep", WEEKS * 7 * DAY_MS),
@@ -75,11 +81,21 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
         Retained("answers", web + "limits:Once.do", int(Once.LIFE_S * 1000)),
         Retained("versions", "gateway.settings.overlay_file:Store._keep", until="versions"),
         Retained("broken", "gateway.journal.recovery:remove_old", BROKEN_LIFE_MS),
+        Retained("plans", "gateway.app.plans:keep", until="plans"),
     ]
+    if options.broker:
+        found += [
+            Retained("unsent", "gateway.link.aside:Aside.drop_fact", until="unsent"),
+            Retained(
+                "published", "gateway.link.home_assistant:HomeAssistant.cleared", until="taken"
+            ),
+        ]
     if options.store:
         found += [
             Retained("recorder", "gateway.recorder.state:RecorderState.forget_old", RECORDED_MS),
-            Retained("aside", "gateway.recorder.state:RecorderState.save", until="aside"),
+            Retained("aside", "gateway.recorder.aside:drop_expired", until="aside"),
+            Retained("aside_done", "gateway.recorder.aside:forget_old", SETTLED_MS),
+            Retained("waiting", "gateway.recorder.book:Book.prepare", WAITING_MS),
         ]
         is_ours = options.store.startswith("sqlite")
         enforcer = "gateway.recorder.sqlite:SqliteStore.expire" if is_ours else ""

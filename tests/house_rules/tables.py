@@ -8,18 +8,26 @@ them anew.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
+from gateway.app import files
 from gateway.app.load import drivers
 from gateway.control import guarantees
 from gateway.settings.check_points import uses
 from gateway.settings.wiring_trust import LEAST, NOTES, ORDER, role_of
+from gateway.web import retention
+from gateway.web.options import Options
+from gateway.web.words import Words
+from tests.house_rules.test_files import DEPLOY, SEEN
 from tests.settings.test_wiring_trust import WHOLE, drawn
+from tests.web.test_retention import CONFIGURED
 
 GATEWAY: Final = Path(__file__).parents[2] / "gateway"
 README: Final = GATEWAY / "README.md"
+STORED: Final = GATEWAY / "STORED.md"
 
 
 class Table(NamedTuple):
@@ -70,9 +78,54 @@ def roles() -> str:
     )
 
 
+def lives() -> str:
+    """What is stored, for how long by default, which key says so, and what removes it."""
+    words = Words("en", UTC)
+    options = Options(Path(), retention=CONFIGURED, store="sqlite", broker="embedded", systemd=True)
+    found = [(row, "") for row in retention.rows(options, [DEPLOY / "system"])]
+    other = Options(Path(), retention=CONFIGURED, store="influx")
+    found += [
+        (row, more)
+        for row in retention.rows(other, ())
+        for more in (" in InfluxDB or VictoriaMetrics" if row.id == "recorded" else
+                     " under `portier run`" if row.id == "logs" else "",)
+        if more
+    ]  # fmt: skip
+    rows = []
+    for row, more in found:
+        what = words(f"life.{row.id}")
+        own = words.get(f"kept.own_{row.id}")
+        long = words.lasting(row.life_ms) if row.life_ms else words(f"kept_until.{row.until}")
+        key = f"`retention: {row.id}`" if row.id in CONFIGURED and not more else ""
+        enforcer = f"`{row.enforcer}`" if row.enforcer else "nothing of ours"
+        rows.append(
+            (f"`{row.id}`", f"{what}{more}" + (f": {own}" if own else ""), long, key, enforcer)
+        )
+    return markdown(("row", "what", "how long", "key", "removed by"), rows)
+
+
+def _path(test: str) -> str:
+    """``a.b:name`` as pytest names it."""
+    module, _, name = test.partition(":")
+    return f"{module.replace('.', '/')}.py::{name}"
+
+
+def stored_files() -> str:
+    """Every file, its limit, and what happens at it."""
+    rows = []
+    for row in files.rows():
+        where = "<br>".join(f"`{one}`" for one in row.where)
+        enforcer = f"`{row.enforcer}`" if ":" in row.enforcer else row.enforcer
+        tests = "<br>".join(f"`{_path(test)}`" for test in SEEN[row.id])
+        rows.append((where, row.what, row.limit, row.then, enforcer, tests))
+    return markdown(("file", "what", "limit", "at the limit", "held by", "tests"), rows)
+
+
 TABLES: Final = (
     Table("guarantees", README, guarantees.table),
     Table("roles", README, roles),
+    Table("files", STORED, stored_files),
+    Table("lives", STORED, lives),
 )
 
 

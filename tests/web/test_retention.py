@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app import plans
 from gateway.core.facts import KINDS, LANES, Fact
 from gateway.journal import recovery
 from gateway.journal.audit import AuditEntry
@@ -21,9 +22,16 @@ from gateway.journal.queue import Work
 from gateway.journal.reader import Reader
 from gateway.journal.retention import Upkeep
 from gateway.journal.store import Store as Journal
+from gateway.link.aside import Aside, Refusal
+from gateway.link.home_assistant import HomeAssistant
+from gateway.link.topics import Topics
 from gateway.recorder import state as recorder
+from gateway.recorder.aside import RESOLVED_KEPT_MS
+from gateway.recorder.aside import Aside as Refused
+from gateway.recorder.book import UNKNOWN_KEPT_MS
 from gateway.recorder.main import open_store
 from gateway.recorder.points import Point
+from gateway.recorder.recorder import CHORES_MS
 from gateway.settings.model import Retention
 from gateway.settings.overlay_file import VERSIONS_MOST
 from gateway.settings.overlay_file import Store as Overlay
@@ -36,6 +44,8 @@ from gateway.web.sessions import SESSION_IDLE_S
 from gateway.web.users import hashed
 from gateway.web.weeks import Week, Weeks
 from gateway.wire import calendar_time
+from tests.house_rules import test_files
+from tests.recorder.conftest import Bench, event
 from tests.web.conftest import Clock, Web, snapshot
 
 DAY_MS = 86_400_000
@@ -44,7 +54,8 @@ CONFIGURED = {name.removesuffix("_ms"): life for name, life in Retention().model
 
 
 def options(state: Path, **more: object) -> Options:
-    return Options(state=state, retention=CONFIGURED, store="sqlite:history.sqlite", **more)  # type: ignore[arg-type]
+    given = {"retention": CONFIGURED, "store": "sqlite:history.sqlite", "broker": "h", **more}
+    return Options(state=state, **given)  # type: ignore[arg-type]
 
 
 def of(state: Path, name: str) -> Retained:
@@ -252,6 +263,82 @@ def recorded(tmp_path: Path) -> None:
     assert left == {name: NOW_MS - life + DAY_MS for name, life in ages.items()}
 
 
+def present_state(tmp_path: Path) -> None:
+    """What is saved of a moment goes with the next one."""
+    store = Journal(tmp_path / "journal.sqlite", "boot-1")
+    store.write(Work(facts=[], kept={"calls": {"wc": "anna example"}}))
+    store.write(Work(facts=[], kept={"calls": {}}))
+    store.close(clean=True)
+    for file in tmp_path.iterdir():
+        assert b"anna example" not in file.read_bytes()
+
+
+def starts(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    for boot in ("boot-1", "boot-2"):
+        store = Journal(path, boot)
+        if boot == "boot-2":
+            store.write(Work(facts=[(0, LANES[0], Fact("gateway_started", "x", 1, {}))]))
+        store.close(clean=True)
+    store = Journal(path, "boot-3")
+    upkeep = Upkeep(
+        store, lives={}, limit_bytes=10**9, now_ms=lambda: 0, told=lambda _: None,
+        note=lambda _: None,
+    )  # fmt: skip
+    for _ in upkeep.drop_boots():
+        pass
+    left = store.connection.execute("SELECT boot FROM boot ORDER BY id").fetchall()
+    store.close(clean=False)
+    assert left == [("boot-2",), ("boot-3",)]
+
+
+def unsent(tmp_path: Path) -> None:
+    refused = Aside(journal="j1")
+    for seq in (1, 2):
+        assert refused.add_fact("urgent", seq, Refusal("portier/x/event", "not authorised"))
+    refused.drop_fact("urgent", 1)
+    assert [row[0] for row in refused.saved()["urgent"]] == [2]
+
+
+def published(tmp_path: Path) -> None:
+    home = HomeAssistant(Topics("x"), "", {"homeassistant/device/x/config": {"door": "button"}})
+    home.cleared("homeassistant/device/x/config")
+    assert home.memory == {}
+
+
+def configurations(tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        test_files.test_the_newest_plans_stay(tmp_path, patch)
+    assert plans.PLANS_MOST == 4, "as the page says"
+
+
+def settled_values(tmp_path: Path) -> None:
+    life = life_ms(tmp_path, "aside_done")
+    state = recorder.RecorderState(tmp_path / "state.sqlite")
+    for age in (life + DAY_MS, life - DAY_MS):
+        for standing in ("stored", "acknowledged", "open"):
+            one = Refused("t", "r", f"{age} {standing}", at_ms=NOW_MS - age, standing=standing)
+            state.save_ledger(recorder.Ledger(aside=[one]))
+    state.forget_old(NOW_MS)
+    left = {(one.at_ms, one.standing) for one in state.asides()}
+    state.close()
+    old, new = NOW_MS - life - DAY_MS, NOW_MS - life + DAY_MS
+    assert left == {(old, "open"), (new, "open"), (new, "stored"), (new, "acknowledged")}
+
+
+def waiting(tmp_path: Path) -> None:
+    """A value whose time nobody learns is stored at the time of its receipt, and waits no more."""
+    bench = Bench()
+    bench.broker.event(event(1, utc_ms=None))
+    bench.turn()
+    bench.turn(life_ms(tmp_path, "waiting") - CHORES_MS)
+    assert 1 not in bench.store.seqs()
+    bench.turn(2 * CHORES_MS)
+    assert 1 in bench.store.seqs()
+    assert bench.state.waiting() == []
+    bench.state.close()
+
+
 CASES: dict[str, Callable[[Path], None]] = {
     **{
         name: partial(in_the_journal, name)
@@ -268,11 +355,18 @@ CASES: dict[str, Callable[[Path], None]] = {
     "versions": versions,
     "recorder": recorders,
     "recorded": recorded,
+    "state": present_state,
+    "starts": starts,
+    "unsent": unsent,
+    "published": published,
+    "plans": configurations,
+    "aside_done": settled_values,
+    "waiting": waiting,
 }
 NOT_OURS = {"logs"}
 """Nothing of ours removes them, and the page says so."""
 ELSEWHERE = {"aside"}
-"""A number of rows and no life; tests/recorder shows that there are never more."""
+"""A number of rows and no life; tests/recorder/test_aside.py shows that there are never more."""
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -291,6 +385,8 @@ def test_every_row_has_its_case_and_names_code_that_there_is(tmp_path: Path) -> 
         assert callable(code)
     assert {found[name].enforcer for name in NOT_OURS} == {""}
     assert retention.RECORDED_MS == recorder.MOVED_KEPT_MS
+    assert retention.SETTLED_MS == RESOLVED_KEPT_MS
+    assert retention.WAITING_MS == UNKNOWN_KEPT_MS
 
 
 def test_another_store_removes_what_is_over_itself_and_the_page_says_so(tmp_path: Path) -> None:
@@ -348,7 +444,7 @@ def test_the_installer_sets_the_life_that_the_configuration_has() -> None:
 
 
 def test_the_page_and_the_api_show_the_same_rows(tmp_path: Path) -> None:
-    web = Web(tmp_path, retention=CONFIGURED, store="sqlite:history.sqlite")
+    web = Web(tmp_path, retention=CONFIGURED, store="sqlite:history.sqlite", broker="h")
     told = web.as_("view").get("/api/v1/kept").json()
     assert {row["id"] for row in told["rows"]} == set(CASES) | NOT_OURS | ELSEWHERE
     assert told["lives_s"]["deliveries"] == 365 * 86_400
