@@ -11,6 +11,7 @@ from gateway.settings.draft import Draft
 from gateway.settings.model import Retention
 from gateway.settings.model_rooms import Room
 from gateway.settings.reading import Loc, Part, place
+from gateway.settings.store_address import LIMIT_BYTES
 
 _NAMES = """
 alexander alina andrea andreas angelika anja anke anna anne antje anton astrid axel barbara
@@ -43,6 +44,7 @@ def hints(draft: Draft) -> tuple[str, ...]:
         *_holidays(draft),
         *_special_lines(draft),
         *_logs(draft),
+        *_store_limit(draft),
         *_proxy(draft),
         *_keyless(draft),
     ]
@@ -64,6 +66,18 @@ def _logs(draft: Draft) -> list[Hint]:
         "/etc/systemd/journald.conf.d/50-portier.conf, then systemctl restart systemd-journald"
     )
     return [_hint(part, ("logs",), text)]
+
+
+def _store_limit(draft: Draft) -> list[Hint]:
+    """Other stores are not ours to clean."""
+    part = draft.record
+    record = None if part is None else part.value
+    if part is None or record is None or record.limit_bytes == LIMIT_BYTES:
+        return []
+    if record.address.kind == "sqlite":
+        return []
+    text = f"has no effect: {record.address.kind} has limits of its own, set them there"
+    return [_hint(part, ("limit",), text)]
 
 
 def _proxy(draft: Draft) -> list[Hint]:

@@ -492,3 +492,18 @@ def test_proxies_are_read_in_their_usual_form(tmp_path: Path) -> None:
     web = loaded(tmp_path, text).web
     assert web is not None
     assert web.trusted_proxies == ("::1", "10.0.3.0/28", "127.0.0.1", "fd00::/16")
+
+
+@pytest.mark.parametrize(
+    ("record", "has_hint"),
+    [
+        ("{store: sqlite, limit: 2 GB}", False),
+        ('{store: "influx1://h/portier"}', False),
+        ('{store: "influx1://h/portier", limit: 2 GB}', True),
+    ],
+)
+def test_a_limit_that_the_store_does_not_know_is_named(
+    tmp_path: Path, record: str, has_hint: bool
+) -> None:
+    found = loaded(tmp_path, SMALL + f"mqtt: {{host: localhost}}\nrecord: {record}\n").hints
+    assert any("record.limit: has no effect" in one for one in found) is has_hint
