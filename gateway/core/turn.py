@@ -175,7 +175,10 @@ class Turn:
             if name in self.doors:
                 now = self.doors[name]
                 self.doors = {**self.doors, name: replace(now, tally=now.tally + tally)}
+        known = clock.restored(self.clock, kept.get("clock"), past, self.now)
         for name, before in self.schedules.items():
+            # A first time that was taken before anything else was known may be in doubt now.
+            before = replace(before, settled=before.settled and clock.settled(known))  # noqa: PLW2901
             override, carried = was.overrides.get(name), was.modes.get(name)
             if override is not None:
                 until_ms = override.until_ms - past.uptime_ms
@@ -186,7 +189,7 @@ class Turn:
         for alarm in was.alarms:
             self._restore_alarm(alarm)
         rooms.restore(self, was)
-        self.set_clock(clock.restored(self.clock, kept.get("clock"), past, self.now))
+        self.set_clock(known)
         if self.clock.trusted:
             self._resume_service()
 

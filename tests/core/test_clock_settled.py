@@ -345,6 +345,18 @@ def test_a_door_that_staff_switched_off_stays_off_over_restarts_and_wrong_clocks
     assert over.doors["front"].mode_source == "safe"
 
 
+def test_a_wrong_time_before_the_journal_is_readable_ends_no_override() -> None:
+    """The first time of this boot is believed as long as nothing is known; then it is in doubt."""
+    bench = Bench(past=Past("boot 1"))
+    bench.mode(1_000, "off", until_utc_ms=OFFSET + HOUR_MS)
+    early = building.start(PLAN, None, 0).state
+    early = building.step(early, CivilTime(OFFSET + YEAR_MS, True), 10).state
+    past = Past("boot 2", 30_000, "boot 1", 30_000)
+    read = building.restore(early, bench.kept(), 5_000, past).state
+    assert read.clock.doubt == "ahead"
+    assert read.doors["front"].mode == "off"
+
+
 def test_settling_ends_an_override_whose_end_has_passed() -> None:
     bench = Bench()
     bench.mode(1_000, "off", until_utc_ms=OFFSET + HOUR_MS)
