@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import Literal
 
+from gateway.core.effects import Reply
 from gateway.core.events import Mode, OpenDoor, SetMode
 from gateway.core.facts import Fact
 from gateway.core.machine import Ms
@@ -19,7 +22,18 @@ from gateway.simulation.host import Host
 
 PATIENCE_MS: Ms = 6_000
 """Who has pressed looks at the door for so long."""
+Bounces = tuple[Ms, ...]
+"""An even number of durations, so that the contact ends as it began."""
 PRESSES_MS: tuple[Ms, ...] = (10, 29, 30, 60, 150, 250, 400, 400, 900, 2_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """A mode that staff have chosen, from when and until when by the world's time."""
+
+    mode: Mode
+    since_ms: Ms
+    until_ms: Ms
 
 
 class DoorWorld:
@@ -37,6 +51,8 @@ class DoorWorld:
         self.mode_ms: Ms = -HOUR
         """When the mode last changed."""
         self.on_press: list[Callable[[ActivatorPlan], None]] = []
+        self.on_bounce: list[Callable[[ActivatorPlan], None]] = []
+        self.on_override: list[Callable[[], None]] = []
         self.asked: list[Ms] = []
         """When staff asked for this door."""
         self.overrides = 0
@@ -47,6 +63,15 @@ class DoorWorld:
         self.passed = 0
         self.gave_up = 0
         self.dead = False
+        self.jammed: Literal["", "closed", "open"] = ""
+        """Where the leaf stays, whatever the relays do; the operator reports nothing."""
+        self.jammed_ms: Ms = 0
+        self.on_jam: list[Callable[[], None]] = []
+        self.moved_ms: Ms = -HOUR
+        """When the leaf last moved."""
+        self.override: Override | None = None
+        """The newest that was accepted."""
+        self._asked_modes: dict[str, tuple[Mode, Ms]] = {}
         self.wedged = False
         self.broken: set[str] = set()
         """Relays that cannot be switched."""
@@ -54,6 +79,7 @@ class DoorWorld:
         self._held: dict[str, Ms] = {}
         host.on_drive.append(self._driven)
         host.on_fact.append(self._told)
+        host.on_reply.append(self._replied)
         if plan.bolt is not None:
             host.levels[plan.bolt] = True
 
@@ -85,7 +111,7 @@ class DoorWorld:
     def _closes(self) -> None:
         if not self.open or self.agenda.now < self._close_at:
             return
-        if self.wedged or self._driven_open():
+        if self.wedged or self.jammed == "open" or self._driven_open():
             self._close_at = self.agenda.now + 20 * SECOND
             self.agenda.later(20 * SECOND, self._closes)
         else:
@@ -96,9 +122,9 @@ class DoorWorld:
         return any(p is not None and p not in self.broken and self.host.lit[p] for p in relays)
 
     def _move(self, is_open: bool) -> None:
-        if self.open is is_open:
+        if self.open is is_open or self.jammed == "closed":
             return
-        self.open = is_open
+        self.open, self.moved_ms = is_open, self.agenda.now
         self.openings += is_open
         if self.plan.leaf is not None:
             self._bounce(self.plan.leaf, is_open)
@@ -129,11 +155,13 @@ class DoorWorld:
 
     # --- fingers ---------------------------------------------------------------------------
 
-    def press(self, activator: ActivatorPlan, for_ms: Ms) -> None:
-        """A finger, unless it is on this button already. A press counts from ``settle_ms`` on."""
+    def press(self, activator: ActivatorPlan, for_ms: Ms, bounces: Bounces = ()) -> bool:
+        """A finger, unless it is on this button already: whether it is now. A press counts from
+        ``settle_ms`` on. ``bounces``: how long the contact is on and off by turns before it
+        stays on, and again after it was let go."""
         point, now = activator.point, self.agenda.now
         if self._held.get(point, -1) >= now or self.host.levels[point] is not False:
-            return
+            return False
         self._held[point] = now + for_ms + 200
         settle_ms = next(c.settle_ms for c in self.host.plan.contacts if c.point == point)
         if for_ms >= settle_ms and self.host.running:
@@ -142,6 +170,15 @@ class DoorWorld:
                 told(activator)
         self.host.edge(point, True)
         self.agenda.later(for_ms, lambda: self._edge(point, False))
+        for bounced in self.on_bounce if bounces and self.host.running else ():
+            bounced(activator)
+        for start_ms, first in ((0, True), (for_ms, False)) if bounces else ():
+            at_ms = start_ms
+            for number, lasts_ms in enumerate(bounces):
+                at_ms += lasts_ms
+                level = first if number % 2 else not first
+                self.agenda.later(at_ms, partial(self._edge, point, level))
+        return True
 
     # --- people ----------------------------------------------------------------------------
 
@@ -185,7 +222,17 @@ class DoorWorld:
         self.overrides += 1
         self.off_until_ms = self.agenda.now + for_ms if mode == "off" else 0
         self.off_saved = self.host.readable and self.agenda.now >= self.host.blocked_until_ms
-        self.host.tell(SetMode(*self.host.envelope(), self.plan.id, mode, for_ms=for_ms))
+        envelope = self.host.envelope()
+        self._asked_modes[envelope[0]] = (mode, for_ms)
+        self.host.tell(SetMode(*envelope, self.plan.id, mode, for_ms=for_ms))
+
+    def _replied(self, reply: Reply) -> None:
+        asked = self._asked_modes.pop(reply.command, None)
+        if asked is not None and reply.status == "accepted":
+            now = self.agenda.now
+            self.override = Override(asked[0], now, now + asked[1]) if self.host.readable else None
+            for told in self.on_override:
+                told()
 
     # --- weather ---------------------------------------------------------------------------
 
@@ -201,6 +248,20 @@ class DoorWorld:
 
     def _unwedge(self) -> None:
         self.wedged = False
+
+    def jams(self, where: Literal["closed", "open"], for_ms: Ms) -> bool:
+        """The operator sticks where the leaf is, and reports nothing; whether it is there."""
+        if self.jammed or self.dead or self.open is not (where == "open"):
+            return False
+        self.jammed, self.jammed_ms = where, self.agenda.now
+        for told in self.on_jam:
+            told()
+
+        def freed() -> None:
+            self.jammed = ""
+
+        self.agenda.later(for_ms, freed)
+        return True
 
     def operator_dies(self) -> None:
         """It does not move for some hours; where there is a contact for it, it says so."""

@@ -12,7 +12,7 @@ import random
 from collections.abc import Callable
 from typing import Literal
 
-from gateway.core import building
+from gateway.core import building, rooms
 from gateway.core.clock import Past
 from gateway.core.effects import Drive, Effect, Reply, Send
 from gateway.core.events import CivilTime, Event, Issuer, Level
@@ -51,6 +51,10 @@ class Host:
         """The wall clock has been set, after it was not."""
         self.running = False
         self.ready_ms: Ms = 0
+        self.ended_ms: Ms = -HOUR
+        """When the process last ended."""
+        self.touched_ms: Ms = -HOUR
+        """When a level last changed, or a command was given."""
         self.clock_step_ms: Ms = 0
         self.clock_trusted = True
         self.blank_clock = 0.0
@@ -100,7 +104,8 @@ class Host:
         readable = kept if self._readable else None
         self.take(building.start(self.plan, readable, self.mono_ms, self.past))
         for point, level in self.levels.items():
-            self.tell(Level(point, level, self.mono_ms, "" if level is not None else CUT))
+            if point in self.building.contacts:
+                self.tell(Level(point, level, self.mono_ms, "" if level is not None else CUT))
         self.tell(CivilTime(self.utc_ms, self.clock_trusted))
         for told in self.on_up:
             told()
@@ -118,7 +123,7 @@ class Host:
         """The process is killed (``power``: with the whole machine) and comes back."""
         if not self.running:
             return
-        self.running = False
+        self.running, self.ended_ms = False, self.agenda.now
         self._inbox.clear()
         for point, on in self.lit.items():
             if on:
@@ -131,6 +136,22 @@ class Host:
             self.start(self.chance.randrange(SECOND, MINUTE) if late else 0)
 
         self.agenda.later(for_ms, back)
+
+    def reload(self, plan: BuildingPlan, for_ms: Ms) -> bool:
+        """Another configuration takes over, as SIGHUP makes it; ``False``: it is refused."""
+        if not self.running or rooms.deserted(self.building, plan):
+            return False
+        self.rewire(plan)
+        self.end(for_ms, power=False)
+        return True
+
+    def rewire(self, plan: BuildingPlan) -> None:
+        """The next start has this plan. New terminals are at rest."""
+        self.plan = plan
+        for contact in plan.contacts:
+            self.levels.setdefault(contact.point, False)
+        for relay in plan.relays:
+            self.lit.setdefault(relay.point, False)
 
     def _boot(self) -> None:
         """The machine has power again. Its monotonic clock begins anew."""
@@ -184,11 +205,13 @@ class Host:
         """The level of a terminal changes."""
         if self.levels[point] is not active:
             self.levels[point] = active
+            self.touched_ms = self.agenda.now
             self.tell(Level(point, active, self.mono_ms, why if active is None else ""))
 
     def envelope(self, by: str = "web:3", fresh_ms: Ms = EXPIRES_MS) -> Envelope:
         """Id, issuer and end of a command that is told now."""
         self.commands += 1
+        self.touched_ms = self.agenda.now
         via: Literal["link", "mqtt", "web"] = "web"
         if by.startswith("link:"):
             via = "link"

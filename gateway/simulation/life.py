@@ -17,10 +17,15 @@ from gateway.simulation.doors import DoorWorld
 from gateway.simulation.host import BLOCKED_MOST_MS, Host
 from gateway.simulation.meters import Meters, coarse
 from gateway.simulation.oracles import Oracles
+from gateway.simulation.oracles_reload import ReloadOracle
+from gateway.simulation.oracles_tests import TestModeOracle
 from gateway.simulation.pranks import prank
+from gateway.simulation.reloads import SPARE, Reloads, spare_room
 from gateway.simulation.report import Report
+from gateway.simulation.room_tests import RoomTests
 from gateway.simulation.rooms import RoomWorld
 from gateway.simulation.staff import Staff
+from gateway.simulation.troubles import Troubles
 from gateway.simulation.weather import Weather
 
 MODES: tuple[Mode, ...] = ("automatic", "exit_only", "hold_open", "night", "off")
@@ -54,15 +59,36 @@ class Life:
         self.rooms = {
             r.id: RoomWorld(r, self.host, self.meters, self.agenda, seed) for r in plan.rooms
         }
-        fails = self.weather.message_fails
-        self.staff = Staff(self.rooms, self.host, self.agenda, seed, fails)
-        self.oracles = Oracles(plan, self.host, self.agenda, self.doors, self.rooms, self.staff)
-        self.report = Report()
         self.faults: Counter[str] = Counter()
+        later = random.Random(f"{seed}/later")
+        self.tests = [
+            RoomTests(room, self.host, self.agenda, later, self.faults)
+            for room in self.rooms.values()
+            if self.weather.prolonged and (room.plan.cords or room.plan.lines)
+        ]
+        rooms, reloads = dict(self.rooms), None
+        if self.weather.reloads:
+            spare = RoomWorld(spare_room(plan), self.host, self.meters, self.agenda, seed)
+            rooms[SPARE] = spare
+            reloads = Reloads(spare, self.host, self.agenda, later, self.faults)
+        self.reloads = reloads
+        self.troubles = Troubles(
+            self.host, self.agenda, later, self.faults, self._set_clock, self._lose_clock
+        )
+        fails = self.weather.message_fails
+        self.staff = Staff(rooms, self.host, self.agenda, seed, fails)
+        self.oracles = Oracles(plan, self.host, self.agenda, self.doors, rooms, self.staff)
+        for tests in self.tests:
+            TestModeOracle(tests, self.agenda, self.oracles)
+        if reloads is not None:
+            ReloadOracle(reloads, rooms, self.host, self.agenda, self.oracles)
+        self.report = Report()
         self.host.on_fact.append(self._told)
         self._broken: set[str] = set()
         for room in self.rooms.values():
             room.on_pull.append(self._fate)
+            if reloads is not None:
+                room.on_pull.append(partial(reloads.in_a_call, self.weather.reloads))
 
     def live(self, progress: Callable[[int], None] | None = None) -> None:
         """All the days; ``progress`` is told each day that is over."""
@@ -172,6 +198,28 @@ class Life:
         some("meter silent", weather.meter_silent, self.meters.silent)
         some("nothing can be sent", weather.outages, self.staff.outage)
         some("prank", weather.pranks, lambda: prank(self.host, self.plan, chance))
+        self._begin_later()
+
+    def _begin_later(self) -> None:
+        """The kinds that have a random stream of their own, and count what became of them."""
+        weather, agenda, troubles = self.weather, self.agenda, self.troubles
+        chance = troubles.chance
+        for door in self.doors.values():
+            often(agenda, chance, weather.jams, partial(troubles.jam, door))
+            often(agenda, chance, weather.held_at_start, partial(troubles.hold_over_start, door))
+            often(agenda, chance, weather.bounces, partial(troubles.bouncing_press, door))
+            often(agenda, chance, weather.overrides, partial(self._chosen, door))
+        for room in self.rooms.values():
+            often(agenda, chance, weather.bounces / 20, partial(troubles.bouncing_pull, room))
+        for tests in self.tests:
+            often(agenda, chance, weather.prolonged, partial(self._prolonged, tests))
+        if self.reloads is not None:
+            often(agenda, chance, weather.reloads, self.reloads.happens)
+        often(agenda, chance, weather.clock_restarts, troubles.restart_under_a_wrong_clock)
+
+    def _prolonged(self, tests: RoomTests) -> None:
+        self.faults["test mode prolonged"] += 1
+        tests.prolong()
 
     def _blocks(self) -> None:
         self.host.block(self.chance.randrange(20, BLOCKED_MOST_MS))
@@ -192,6 +240,13 @@ class Life:
         self.oracles.excused_ms = self.agenda.now
         for_ms = about(self.chance, 2 * HOUR)
         door.staff_mode(self.chance.choice(MODES), for_ms)
+        self.agenda.later(4 * for_ms + 6 * HOUR, lambda: self._mode_over(door))
+
+    def _chosen(self, door: DoorWorld) -> None:
+        chance = self.troubles.chance
+        for_ms = 3 * HOUR + about(chance, 2 * HOUR)
+        self.oracles.excused_ms = self.agenda.now
+        self.troubles.choose_mode(door, chance.choice(MODES), for_ms)
         self.agenda.later(4 * for_ms + 6 * HOUR, lambda: self._mode_over(door))
 
     def _mode_over(self, door: DoorWorld) -> None:
@@ -231,28 +286,30 @@ class Life:
         self.host.edge(point, active)
 
     def _clock_step(self) -> None:
-        self.host.clock_step_ms = self.chance.randrange(-HOUR, HOUR)
-        self._clock_told()
-
-        def right() -> None:
-            self.host.clock_step_ms = 0
-            self._clock_told()
-
-        self.agenda.later(about(self.chance, HOUR), right)
+        step_ms = self.chance.randrange(-HOUR, HOUR)
+        self._set_clock(step_ms, about(self.chance, HOUR))
 
     def _clock_years(self) -> None:
         """The time service is wrong, too: nothing may be lost by it."""
         years = self.chance.randrange(1, 12) * self.chance.choice((-1, 1))
-        self.host.clock_step_ms = years * 365 * DAY
+        self._set_clock(years * 365 * DAY, about(self.chance, HOUR))
+
+    def _clock_lost(self) -> None:
+        self._lose_clock(about(self.chance, HOUR))
+
+    def _set_clock(self, step_ms: Ms, for_ms: Ms) -> None:
+        """The wall clock is wrong for a while."""
+        self.host.clock_step_ms = step_ms
         self._clock_told()
 
         def right() -> None:
             self.host.clock_step_ms = 0
             self._clock_told()
 
-        self.agenda.later(about(self.chance, HOUR), right)
+        self.agenda.later(for_ms, right)
 
-    def _clock_lost(self) -> None:
+    def _lose_clock(self, for_ms: Ms) -> None:
+        """Nobody vouches for the wall clock for a while."""
         self.host.clock_trusted = False
         self._clock_told()
 
@@ -260,7 +317,7 @@ class Life:
             self.host.clock_trusted = True
             self._clock_told()
 
-        self.agenda.later(about(self.chance, HOUR), found)
+        self.agenda.later(for_ms, found)
 
     def _clock_seen(self) -> None:
         self.oracles.clock_ms = self.oracles.excused_ms = self.agenda.now

@@ -8,6 +8,7 @@ never asked proves nothing, so ``asked`` counts how often each had something to 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.core.effects import Reply
@@ -19,6 +20,7 @@ from gateway.simulation.doors import DoorWorld
 from gateway.simulation.host import Host
 from gateway.simulation.oracles_calls import CallOracle
 from gateway.simulation.oracles_doors import SLACK_MS, DoorOracle
+from gateway.simulation.oracles_jams import JamOracle
 from gateway.simulation.rooms import RoomWorld
 from gateway.simulation.staff import Staff
 
@@ -57,6 +59,8 @@ class Oracles:
         """When a fire alarm or a change of mode last gave a door a reason of its own."""
         self.clock_ms: Ms = -HOUR
         """When the wall clock was last set."""
+        self.green: Callable[[str], bool] | None = None
+        """Whether people are shown that this guarantee holds, where somebody can tell."""
         self._on_since: dict[str, Ms] = {}
         self._limits = {r.point: r.max_on_ms for r in plan.relays if r.max_on_ms is not None}
         self._up_ms: Ms = 0
@@ -71,6 +75,7 @@ class Oracles:
         waits = {door: lock.wait_ms for lock in plan.interlocks for door in lock.doors}
         for name, door in doors.items():
             DoorOracle(door, waits.get(name, 0), host, agenda, self)
+            JamOracle(door, host, agenda, self)
         host.on_drive.append(self._driven)
         host.on_fact.append(self._told)
         host.on_reply.append(self._replied)

@@ -55,6 +55,8 @@ class CallOracle:
     def _settled(self) -> bool:
         """The process has been up for a moment, and knows what it knew."""
         host, now = self.host, self.agenda.now
+        if self.room.plan.id not in host.building.calls:
+            return False  # the configuration has no such room now
         return host.running and now >= max(host.ready_ms + SECOND, self.host.blocked_until_ms)
 
     # --- raised, and stays -----------------------------------------------------------------
@@ -74,8 +76,10 @@ class CallOracle:
         if not self.room.wanted or not self._settled():
             return
         dark = [point for point in self.steady if not self.host.lit[point]]
-        raised = self.host.building.calls[self.room.plan.id].record is not None
-        self._judge("call_stands", raised and not dark, f"no call, dark: {dark}")
+        record = self.host.building.calls[self.room.plan.id].record
+        self._judge("call_stands", record is not None and not dark, f"no call, dark: {dark}")
+        real = record is not None and not record.test
+        self._judge("a_pull_is_real", real, "somebody needs help, and it is a test")
 
     def _driven(self, point: str, on: bool) -> None:
         if point in self.steady and not on and self.room.wanted and self._settled():

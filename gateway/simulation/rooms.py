@@ -51,6 +51,9 @@ class RoomWorld:
         self.seen: dict[str, int] = {}
         self.on_pull: list[Callable[[], None]] = []
         self.on_cancel: list[Callable[[], None]] = []
+        self.on_test: list[Callable[[str, Ms], None]] = []
+        """Told the command that sets test mode, and for how long."""
+        self.on_test_pull: list[Callable[[], None]] = []
         self._helping = False
         self._visit = 0
         self.moving = False
@@ -85,17 +88,20 @@ class RoomWorld:
         """It counts when somebody was there to see it (or is, before it is let go)."""
         self._count("pulls")
         if self.host.running:
-            self._wants()
+            self.wants()
         elif for_ms > HOUR:
             self.host.on_up.append(self._wants_once)
 
     def _wants_once(self) -> None:
         self.host.on_up.remove(self._wants_once)
         if any(self.host.levels[p] for p in self.plan.cords):
-            self._wants()
+            self.wants()
 
-    def _wants(self) -> None:
+    def wants(self) -> None:
+        """Somebody needs help from now on, unless it may be a test."""
         if self.agenda.now <= self.tested_until_ms:
+            for tested in self.on_test_pull:
+                tested()
             return
         if not self.wanted:
             self.wanted, self.wanted_ms = True, self.agenda.now
@@ -143,7 +149,7 @@ class RoomWorld:
             return
         if luck < FALLS + MISTAKES:
             self.agenda.later(stays_ms // 3, lambda: self.pull(self.chance.choice([60, 300, 900])))
-            self.agenda.later(stays_ms // 3 + LOOKS_IN_MS, self._found)
+            self.agenda.later(stays_ms // 3 + LOOKS_IN_MS, self.found)
         elif luck < FALLS + MISTAKES + SLEEPS:
             self._count("long stays")
             stays_ms = HOUR + about(self.chance, HOUR)
@@ -189,9 +195,10 @@ class RoomWorld:
                 self.agenda.later(2 * MINUTE, lambda: self.pull(400))
         else:
             self._count("falls without a call")
-        self.agenda.later(about(self.chance, LOOKS_IN_MS), self._found)
+        self.agenda.later(about(self.chance, LOOKS_IN_MS), self.found)
 
-    def _found(self) -> None:
+    def found(self) -> None:
+        """Somebody who looks in helps whoever is there or has called."""
         if self.wanted or self.inside:
             self.helper()
 
@@ -242,7 +249,7 @@ class RoomWorld:
         self._count("cords cut")
         self.host.edge(cords[0], True)
         self._pulled(HOUR)
-        self.agenda.later(LOOKS_IN_MS, self._found)
+        self.agenda.later(LOOKS_IN_MS, self.found)
         self.agenda.later(about(self.chance, 3 * HOUR), lambda: self._set(cords[0], False))
 
     def cord_unknown(self) -> None:
@@ -268,7 +275,7 @@ class RoomWorld:
         for_ms = 10 * MINUTE
         if not self.host.running:
             return
-        self.host.tell(TestRoom(*self.host.envelope(), self.plan.id, for_ms))
+        self.set_test(for_ms)
         self._count("tests")
         self.tested_until_ms = self.agenda.now + for_ms
         self._helping = True
@@ -277,8 +284,15 @@ class RoomWorld:
         self.agenda.later(3 * MINUTE, self._test_over)
 
     def _test_over(self) -> None:
-        self.host.tell(TestRoom(*self.host.envelope(), self.plan.id, 0))
+        self.set_test(0)
         self._helping = False
+
+    def set_test(self, for_ms: Ms) -> None:
+        """Somebody begins, prolongs or ends (0) test mode."""
+        envelope = self.host.envelope()
+        for told in self.on_test:
+            told(envelope[0], for_ms)
+        self.host.tell(TestRoom(*envelope, self.plan.id, for_ms))
 
     def _count(self, what: str) -> None:
         self.seen[what] = self.seen.get(what, 0) + 1

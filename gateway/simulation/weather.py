@@ -5,6 +5,17 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, fields
 
+LATER = {
+    "jams": 0.4,
+    "prolonged": 0.3,
+    "reloads": 1.0,
+    "held_at_start": 0.5,
+    "bounces": 6.0,
+    "clock_restarts": 0.4,
+    "overrides": 0.5,
+}
+"""The kinds that were added later -> their highest rate."""
+
 
 @dataclass(frozen=True, slots=True)
 class Weather:
@@ -53,10 +64,25 @@ class Weather:
     """The wall clock is trusted and years wrong, and comes back."""
     blank_clock: float
     """Share of power cuts after which nobody vouches for the wall clock for hours."""
+    jams: float = 0.0
+    """An operator that reports nothing stays closed, or open, for some hours."""
+    prolonged: float = 0.0
+    """Somebody prolongs the test mode of a room again and again; people need help meanwhile."""
+    reloads: float = 0.0
+    """The configuration is read again: the same, a changed one, or one with other rooms."""
+    held_at_start: float = 0.0
+    """A button, key switch or reader is held from before a restart until after it."""
+    bounces: float = 0.0
+    """A contact bounces for some milliseconds when it is pressed or pulled."""
+    clock_restarts: float = 0.0
+    """The process or the machine restarts while the wall clock is wrong or not trusted."""
+    overrides: float = 0.0
+    """Staff choose a mode for some hours, and there is a restart meanwhile."""
 
     @classmethod
     def drawn(cls, seed: int) -> Weather:
-        """The weather of this seed."""
+        """The weather of this seed. The later kinds have a random stream of their own, so that
+        without them a seed is the life that it was before."""
         chance = random.Random(f"{seed}/weather")
         most = {
             "by_hand": 4.0,
@@ -83,7 +109,10 @@ class Weather:
             "clock_years": 0.2,
             "blank_clock": 0.8,
         }
-        return cls(**{field.name: most[field.name] * chance.random() ** 2 for field in fields(cls)})
+        drawn = {name: rate * chance.random() ** 2 for name, rate in most.items()}
+        later = random.Random(f"{seed}/weather/later")
+        drawn |= {name: rate * later.random() ** 2 for name, rate in LATER.items()}
+        return cls(**drawn)
 
     @classmethod
     def fine(cls) -> Weather:

@@ -23,6 +23,7 @@ COPIED = ("gateway", "drivers", "tests", "config", "pyproject.toml")
 TIMEOUT_S = 900
 TESTS = {
     "core": ["tests/core", "tests/stories"],
+    "control": ["tests/control"],
     "journal": ["tests/journal"],
     "link": ["tests/link"],
     "wire.py": ["tests/wire", "tests/link"],
@@ -45,7 +46,7 @@ def tried(bug: Bug) -> tuple[str, str]:
             copy(REPO / one, folder / one)
         file = folder / bug.file
         file.write_text(file.read_text().replace(bug.old, bug.new))
-        world = "building" if bug.room == "core" else "delivery"
+        world = "building" if bug.room in ("core", "control") else "delivery"
         told = _run(folder, "-m", "tests.mutants.judge", world)
         if told is None:
             return "oracle", "the simulated life does not come to its end"

@@ -28,6 +28,7 @@ CALL, MOVES, CONTACT = (
     "gateway/core/call_moves.py",
     "gateway/core/contact.py",
 )
+TESTING, LEAF = "gateway/core/call_testing.py", "gateway/core/leaf.py"
 RELAY, RULES, OPENING = (f"gateway/core/{name}.py" for name in ("relay", "door_rules", "opening"))
 DOOR, CHAIN, TURN = (f"gateway/core/{name}.py" for name in ("door", "escalation", "turn"))
 SCHEDULE, OCCUPANCY = "gateway/core/schedule.py", "gateway/core/occupancy.py"
@@ -210,6 +211,143 @@ BUGS: tuple[Bug, ...] = (
         OCCUPANCY,
         'passed_ms * (one.belief == "occupied")',
         'passed_ms * (one.belief != "unknown")',
+    ),
+    # --- core: what only the later kinds of the simulation meet
+    Bug(
+        "test mode is prolonged for ever",
+        TESTING,
+        'return "test_limit" if now + for_ms > call.test_from_ms + TEST_LIMIT_MS else ""',
+        'return ""',
+    ),
+    Bug(
+        "the next test mode begins at once",
+        TESTING,
+        '        return "test_pause"\n',
+        '        return ""\n',
+    ),
+    Bug(
+        "test mode begins right after a call",
+        TESTING,
+        "AFTER_CALL_MS: Ms = 120_000",
+        "AFTER_CALL_MS: Ms = 0",
+    ),
+    Bug(
+        "test mode begins over a call",
+        TESTING,
+        '        return "call"\n',
+        "        pass\n",
+    ),
+    Bug(
+        "who hangs on the cord at the end of a test is no call",
+        TESTING,
+        '    if fresh or any(call.cord(point) == "pulled" for point in points_of(call.plan)):',
+        "    if fresh:",
+    ),
+    Bug(
+        "a pull in the last minute of a test is a test",
+        TESTING,
+        "at_ms < call.test_until_ms - LAST_MINUTE_MS",
+        "at_ms < call.test_until_ms",
+    ),
+    Bug(
+        "a test call is a test after a restart, too",
+        "gateway/core/call_restored.py",
+        "    if kept.test:\n",
+        "    if False:\n",
+    ),
+    Bug(
+        "what staff have chosen ends with a restart",
+        TURN,
+        "override, carried = was.overrides.get(name), was.modes.get(name)",
+        "override, carried = None, was.modes.get(name)",
+    ),
+    Bug(
+        "a clock in doubt ends what staff have chosen",
+        SCHEDULE,
+        "if schedule.settled and until_utc_ms <= now + offset_ms:",
+        "if until_utc_ms <= now + offset_ms:",
+    ),
+    Bug(
+        "a restart has no uptime before it",
+        TURN,
+        "until_ms = override.until_ms - past.uptime_ms",
+        "until_ms = override.until_ms - past.uptime_ms - 10_800_000",
+    ),
+    Bug(
+        "a button that is held at the start was pressed",
+        CONTACT,
+        "pressed=active is True and not stuck and before is False,",
+        "pressed=active is True and not stuck and (before is False or initial),",
+    ),
+    Bug(
+        "a bounce of two milliseconds is a press",
+        CONTACT,
+        "edge_ms - contact.raw_ms >= contact.plan.settle_ms:",
+        "edge_ms - contact.raw_ms >= 2:",
+    ),
+    Bug(
+        "a leaf that does not answer is no fault",
+        LEAF,
+        "        leaf = _no_answer(leaf, plan, now)\n",
+        "        leaf = replace(leaf, attempt=None)\n",
+    ),
+    Bug(
+        "a restart heals a door that does not open",
+        KEPT,
+        'return one.plan.leaf is None or (result is not None and result.result == "opened")',
+        "return True",
+    ),
+    Bug(
+        "a door that was asked counts as opened",
+        LEAF,
+        "    if leaf.seen is not None or leaf.opened is not None:\n        return Step(leaf)\n"
+        '    return _open(leaf, plan, now, leaf.attempt.cause if leaf.attempt else "request", '
+        "assumed=True)",
+        "    if leaf.opened is not None:\n        return Step(leaf)\n"
+        '    return _open(leaf, plan, now, "request", assumed=leaf.seen is None)',
+    ),
+    Bug(
+        "a leaf that stays open is no fault",
+        LEAF,
+        "    if leaf.opened is None:\n        return leaf\n    if leaf.opened.assumed:",
+        "    if leaf.opened is None or not leaf.opened.assumed:\n        return leaf\n"
+        "    if leaf.opened.assumed:",
+    ),
+    Bug(
+        "a fault that somebody has seen breaks no guarantee",
+        "gateway/control/guarantees.py",
+        "if alarm.standing and alarm.subject in subjects",
+        "if alarm.standing and not alarm.acknowledged_by and alarm.subject in subjects",
+    ),
+    Bug(
+        "lamps are on after a start",
+        TURN,
+        "[Drive(r.point, False) for r in plan.relays]",
+        "[Drive(r.point, r.max_on_ms is None) for r in plan.relays]",
+    ),
+    Bug(
+        "a reload removes the room of a call",
+        "gateway/core/rooms.py",
+        "return [room for room in standing if room not in there]",
+        "return []",
+    ),
+    Bug(
+        "a room without a call cannot be removed",
+        "gateway/core/rooms.py",
+        "if record is not None and not record.test]\n    return",
+        "if record is None or not record.test]\n    return",
+    ),
+    Bug(
+        "a call whose room is gone ends",
+        TURN,
+        '        self._raise(room, "call_orphaned", call_id)',
+        "        pass",
+    ),
+    Bug(
+        "of a call whose room is gone nobody is told",
+        "gateway/core/telling.py",
+        'if found is None and alarm.kind == "call_orphaned":',
+        "if False:",
     ),
     # --- journal
     Bug(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import structlog
@@ -15,7 +15,8 @@ from gateway.simulation.agenda import MINUTE
 
 
 def of_the_building() -> Iterator[str]:
-    """Days in a bathroom, then days in a building."""
+    """Days in a bathroom, days in a building, and the later kinds of trouble one by one."""
+    from gateway.simulation.weather import LATER, Weather
     from tests.simulation.bath import Bath
     from tests.simulation.lived import BUILDING, lived, plan_of
 
@@ -28,6 +29,10 @@ def of_the_building() -> Iterator[str]:
     plan = plan_of(BUILDING)
     for seed in range(4):
         for one in lived(plan, 8, seed).oracles.broken:
+            yield f"{one.oracle}: {one.text}"
+    for kind, most in LATER.items():
+        alone = replace(Weather.fine(), **{kind: 3 * most})
+        for one in lived(plan, 10, 3, alone).oracles.broken:
             yield f"{one.oracle}: {one.text}"
 
 
