@@ -149,6 +149,11 @@ class RoomTests:
         self.room.pull(self.chance.choice((300, 900, 4 * SECOND, 20 * MINUTE, 2 * HOUR)))
         in_test = self._test_pull_ms != before
         self.faults["cord pulled in a test" if in_test else "cord pulled beside a test"] += 1
+        if in_test and self.chance.random() < 0.3:
+            self.faults["killed in a test call"] += 1
+            down_ms = self.chance.randrange(200, 5_000)
+            wait_ms = self.chance.randrange(2 * SECOND, MINUTE)
+            self.agenda.later(wait_ms, lambda: self.host.end(down_ms, power=False))
         self.agenda.later(about(self.chance, LOOKS_IN_MS), self.room.found)
 
     def _leave(self) -> None:

@@ -466,6 +466,45 @@ BUGS: tuple[Bug, ...] = (
         'PUBLISHED: tuple[Lane, ...] = ("urgent", "routine")',
         'PUBLISHED: tuple[Lane, ...] = ("urgent", "routine", "local")',
     ),
+    Bug(
+        "a refused fact is forgotten",
+        PUBLISHER,
+        "        if self.aside.add_fact(lane, seq, refusal):",
+        "        if lane:",
+    ),
+    Bug(
+        "the cursor waits for a refused fact",
+        PUBLISHER,
+        '            if sent.what == "fact":\n                self._pass(lane, seq)\n        elif',
+        "            pass\n        elif",
+    ),
+    Bug(
+        "a refused message stays in flight",
+        PUBLISHER,
+        "        self._moved_ms = max(self._moved_ms, now_ms)\n        sent = self._landed(mid)\n"
+        "        if sent is not None:",
+        "        self._moved_ms = max(self._moved_ms, now_ms)\n        sent = self._open.get(mid)\n"
+        "        if sent is not None:",
+    ),
+    Bug(
+        "a refusal ends the connection",
+        "gateway/link/link.py",
+        "                        self.publisher.refused(mid, reason, self.clocks.mono_ms())",
+        '                        self.broker.drop("refused")',
+    ),
+    Bug(
+        "what was refused is absent",
+        PUBLISHER,
+        "        holes = missing(replay.next, high, [row.seq for row in rows])",
+        "        there = [row.seq for row in rows if row.seq not in self.aside.facts[lane]]\n"
+        "        holes = missing(replay.next, high, there)",
+    ),
+    Bug(
+        "what was refused is not tried again",
+        PUBLISHER,
+        "deque(sorted(seq for seq, one in mine.items() if not one.ends))",
+        "deque()",
+    ),
     Bug("a kept command is obeyed", DESK, "        if retained:\n", "        if False:\n"),
     Bug(
         "a repeated command is obeyed again",
@@ -517,6 +556,18 @@ BUGS: tuple[Bug, ...] = (
         "            pass",
     ),
     # --- recorder
+    Bug(
+        "the store is not asked whether it takes anything",
+        "gateway/recorder/http.py",
+        "        self._send([line(probe_point(self._utc_ms()))])",
+        "        pass",
+    ),
+    Bug(
+        "whatever answers is the store",
+        "gateway/recorder/http.py",
+        "        if not self._is_store(answer):",
+        "        if False:",
+    ),
     Bug(
         "acknowledged before it is stored",
         RECORDER,

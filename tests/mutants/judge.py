@@ -42,9 +42,12 @@ def of_the_delivery() -> Iterator[str]:
 
     fine = {field.name: 0.0 for field in fields(Weather)}
     torn = Weather(**{**fine, "torn": 40.0})
+    refuses = Weather(**{**fine, "broker_refuses": 120.0, "recorder_killed": 30.0})
+    proxied = Weather(**{**fine, "store_proxied": 240.0, "recorder_killed": 30.0})
     for seed, weather, minutes in (
         (0, None, 6), (5, None, 10), (2, None, 6), (0, torn, 6), (1, torn, 6), (31, None, 6),
-        (50, None, 9), (53, None, 4),
+        (50, None, 9), (53, None, 4), (0, refuses, 6), (1, refuses, 6), (2, refuses, 6),
+        (0, proxied, 6),
     ):  # fmt: skip
         with tempfile.TemporaryDirectory() as folder:
             life = Delivery(Path(folder), seed, weather)

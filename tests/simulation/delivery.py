@@ -38,7 +38,9 @@ from gateway.wire import PUBLISHED
 from tests.journal.journal_desk import answers
 from tests.simulation.delivery_commands import Commands
 from tests.simulation.delivery_disk import Disk, Killed, Turned, cut_off, tear
-from tests.simulation.delivery_net import GATEWAY, Broker, Store, serial_of
+from tests.simulation.delivery_net import GATEWAY, Broker, serial_of
+from tests.simulation.delivery_refusals import RULES, Refusals
+from tests.simulation.delivery_store import OLDER, PROXIES, Store
 
 TICK_MS = 100
 SHOWN_MS = 2_000
@@ -48,6 +50,10 @@ DAY_MS = 86_400_000
 HEALED_WITHIN_MS = 15 * MINUTE
 """A request that was lost is asked again after five minutes at the latest."""
 ANSWERED_MS = writer.REPLY_WITHIN_MS + 3 * TICK_MS
+
+
+LATER = ("broker_refuses", "store_proxied")
+"""Kinds that were added later: they have a random stream of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +85,20 @@ class Weather:
     """Something else answers in its place."""
     store_picky: float = 0.0
     """Above a half: it refuses single facts, until it is mended and they are sent again."""
+    broker_refuses: float = 0.0
+    """Its access list keeps some messages away, until somebody mends it."""
+    store_proxied: float = 0.0
+    """A proxy answers in its place, in one of many ways."""
 
     @classmethod
     def drawn(cls, seed: int) -> Weather:
         chance = random.Random(f"{seed}/weather")
         most = {"broker_forgets": 1.0, "store_lies": 0.3, "clock_late": 1.0, "torn": 0.0}
         most["store_picky"] = 1.0
-        return cls(**{f.name: most.get(f.name, 30.0) * chance.random() ** 2 for f in fields(cls)})
+        names = [field.name for field in fields(cls) if field.name not in LATER]
+        drawn = {name: most.get(name, 30.0) * chance.random() ** 2 for name in names}
+        later = random.Random(f"{seed}/weather/later")
+        return cls(**drawn, **{name: 90.0 * later.random() ** 2 for name in LATER})
 
 
 class Delivery:
@@ -100,7 +113,8 @@ class Delivery:
         self.state_path = folder / "record.sqlite"
         self.disk = Disk(self.chance)
         self.net = Broker(self.agenda, self.chance, self.chance.choice([5, 50, 500]))
-        self.store = Store(self.agenda, self.chance)
+        self.later = random.Random(f"{seed}/later")
+        self.store = Store(self.agenda, self.chance, self.later)
         self.commands = Commands(self)
         self.faults: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
@@ -112,7 +126,10 @@ class Delivery:
         self.durable: set[int] = set()
         """What the journal told as written, on a disk that keeps what it has taken."""
         self.names: dict[str, int] = {}
-        """Name on the wire -> serial."""
+        """Name on the wire, once it has arrived at the broker -> serial."""
+        self.serials: dict[str, int] = {}
+        """The same, refused or not."""
+        self.refusals = Refusals(self)
         self.doubted: set[int] = set()
         self.kept_n = self.kept_now = 0
         self.kept_may: set[int] = {0}
@@ -193,6 +210,7 @@ class Delivery:
                 self.pass_by(self.chance.randrange(10 * SECOND))
 
     def _recorder_starts(self) -> None:
+        self.store.opened()
         self.state = RecorderState(self.state_path)
         self.recorder = Recorder(
             "main", self.net.recorder, self.store, self.state,
@@ -387,6 +405,8 @@ class Delivery:
                 twice = serial in self.durable and not self.lying
                 self.judge("told_once", not twice, f"{serial} was told as written twice")
                 self.durable.add(serial)
+        rows = [fact for _, _, lane, fact in committed.rows if lane == PUBLISHED[0]]
+        self.refusals.watch([s for s in map(_serial, rows) if s is not None])
         for reply, _ in committed.replies:
             self.judge("one_reply", reply.command in self.waits, f"{reply.command} again")
             self.waits.pop(reply.command, None)
@@ -396,6 +416,7 @@ class Delivery:
     def _published(self, payload: bytes) -> None:
         name, serial = serial_of(payload)
         if serial is not None:
+            self.serials[name] = serial
             same = self.names.setdefault(name, serial) == serial
             self.judge("name_is_one_fact", same, f"{name} is {serial} and {self.names[name]}")
             self.judge("local_stays", self.lanes[serial] != "local", f"{name} left the house")
@@ -462,8 +483,37 @@ class Delivery:
             soon(store.back)
 
         def store_hidden() -> None:
-            store.in_front = chance.choice(["400", "a page"])
+            store.in_front = chance.choice(OLDER)
             soon(lambda: setattr(store, "in_front", ""))
+
+        def later_kinds() -> None:
+            def often_later(per_hour: float, do: Deed) -> None:
+                often(self.agenda, self.later, per_hour * 24, do)
+
+            def refuses() -> None:
+                if not self.healing and not self.refusals.rule:
+                    rule, ends = self.later.choice(RULES), self.later.random() < 0.2
+                    how = "ends the connection over" if ends else "refuses"
+                    self.faults[f"broker {how} {rule}"] += 1
+                    self.refusals.begin(rule, ends=ends)
+                    lasts_ms = self.later.randrange(20 * SECOND, 5 * MINUTE)
+                    self.agenda.later(lasts_ms, mended)
+
+            def mended() -> None:
+                if not self.healing:
+                    self.refusals.heal()
+
+            def proxied() -> None:
+                if not self.healing and not store.in_front:
+                    store.in_front = self.later.choice(PROXIES)
+                    self.faults[f"store's proxy: {store.in_front}"] += 1
+                    lasts_ms = self.later.randrange(SECOND, 20 * SECOND)
+                    self.agenda.later(lasts_ms, lambda: setattr(store, "in_front", ""))
+
+            often_later(weather.broker_refuses, refuses)
+            often_later(weather.store_proxied, proxied)
+            if weather.broker_refuses:
+                often(self.agenda, self.later, DAY_MS / (7 * SECOND), self.refusals.named)
 
         def recorder_killed() -> None:
             store.kill = chance.choice(["before", "after"])
@@ -496,12 +546,14 @@ class Delivery:
         some("store down", weather.store_down, store_down)
         some("store killed", weather.store_killed, store_killed)
         some("something else answers", weather.store_hidden, store_hidden)
+        later_kinds()
 
     def _heal(self) -> None:
         """Nothing goes wrong any more, and nothing new happens: now everything must arrive."""
         self.healing = True
         self.disk.heal()
         self.store.lies, self.store.kill, self.store.in_front = 0.0, "", ""
+        self.refusals.all_others(self.agenda.now + HEALED_WITHIN_MS, self._record_until)
         self._send_again()
         until = self.agenda.now + HEALED_WITHIN_MS
         while self.agenda.now < until and not self._arrived():

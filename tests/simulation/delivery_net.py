@@ -1,34 +1,23 @@
-"""A broker, two connections and a store that lose, delay, repeat and hang.
+"""A broker and two connections that lose, delay, repeat, refuse and hang.
 
 The broker is one that acknowledges before it has saved: killed, it has forgotten what waited
 for the recorder. A connection keeps its order and loses what is on its way when it breaks; a
-half-open one swallows everything. The store may take a write and say that it did not, and may
-forget its last two seconds when it is killed; something in front of it may answer instead of
-it, and it may refuse single points until somebody has mended it.
+half-open one swallows everything. The broker may refuse single messages, with a reason or by the
+end of the connection, until its access list is mended.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable
 
 from gateway.link.mqtt import Acknowledged, Inbox, Lost, Message
 from gateway.link.mqtt import Connected as LinkConnected
-from gateway.recorder.points import Point, probe_point
-from gateway.recorder.store import (
-    BadPointsError,
-    Rejected,
-    StoreDownError,
-    bisect,
-    nothing,
-)
 from gateway.recorder.subscribe import Connected, Happening, Received
 from gateway.recorder.subscribe import Lost as RecorderLost
 from gateway.simulation.agenda import Agenda
-from tests.simulation.delivery_disk import Killed
 
 WINDOW = 20
 GATEWAY = "sim"
@@ -44,6 +33,13 @@ class Broker:
         self.session: deque[tuple[str, bytes]] = deque()
         """What waits for the recorder, acknowledged to the link."""
         self.on_event: list[Callable[[bytes], None]] = []
+        self.on_absent: list[Callable[[bytes], None]] = []
+        self.refuses: Callable[[str, bytes], bool] = lambda _topic, _payload: False
+        """Whether the access list keeps this publication of the link's away."""
+        self.ends = False
+        """It ends the connection over what it refuses, and gives no reason."""
+        self.on_refused: list[Callable[[str, bytes], None]] = []
+        self.on_drop: list[Callable[[str], None]] = []
         self.link = LinkSide(self)
         self.recorder = RecorderSide(self)
 
@@ -57,6 +53,9 @@ class Broker:
         what = topic.split("/")[2]
         if what == "event":
             for told in self.on_event:
+                told(payload)
+        if what == "absent":
+            for told in self.on_absent:
                 told(payload)
         if what in ("event", "absent", "availability", "health"):
             self.session.append((topic, payload))
@@ -86,6 +85,8 @@ class LinkSide:
         self.reachable = True
         self.mid = 0
         self.acknowledged: set[tuple[int, int]] = set()
+        self.since_ms = 0
+        """When this connection began."""
         self._busy_ms = 0
 
     # --- what the link calls
@@ -101,6 +102,9 @@ class LinkSide:
 
         def arrives() -> None:
             if self.up and not self.hangs and generation == self.generation:
+                if self.broker.refuses(topic, payload):
+                    self._refuse(generation, mid, topic, payload)
+                    return
                 self.broker.take(topic, payload, retain)
                 if qos:
                     self._in_order(lambda: self._ack(generation, mid))
@@ -109,6 +113,8 @@ class LinkSide:
         return mid
 
     def drop(self, reason: str) -> None:
+        for told in self.broker.on_drop:
+            told(reason)
         self.breaks(reason)
 
     def soon(self) -> None:
@@ -128,9 +134,18 @@ class LinkSide:
         self._busy_ms = max(self._busy_ms, broker.agenda.now + wait_ms)
         broker.agenda.later(self._busy_ms - broker.agenda.now, do)
 
-    def _ack(self, generation: int, mid: int) -> None:
+    def _ack(self, generation: int, mid: int, refused: str = "") -> None:
         if self.up and not self.hangs and generation == self.generation:
-            self.give(Acknowledged(generation, mid, True))
+            self.give(Acknowledged(generation, mid, not refused, refused))
+
+    def _refuse(self, generation: int, mid: int, topic: str, payload: bytes) -> None:
+        for told in self.broker.on_refused:
+            told(topic, payload)
+        if self.broker.ends:
+            self.breaks(by_broker=True)
+            return
+        reason = "Not authorized"
+        self._in_order(lambda: self._ack(generation, mid, reason))
 
     def give(self, item: object) -> None:
         if self.inbox is not None and self.up and not self.hangs:
@@ -141,19 +156,20 @@ class LinkSide:
         if self.up or not self.broker.up or not self.reachable or self.inbox is None:
             return
         self.up, self.hangs = True, False
+        self.since_ms = self.broker.agenda.now
         self.generation += 1
         self.inbox.put(LinkConnected(self.generation, WINDOW))
         for topic, payload in self.broker.retained.items():
             if topic.split("/")[2] in ("recorded", "info"):
                 self.inbox.put(Message(topic, payload, True))
 
-    def breaks(self, reason: str = "lost") -> None:
+    def breaks(self, reason: str = "lost", *, by_broker: bool = False) -> None:
         if not self.up:
             return
         self.up = False
         self.generation += 1  # what is on its way belongs to a connection that is no more
         if self.inbox is not None:
-            self.inbox.put(Lost(self.generation, reason))
+            self.inbox.put(Lost(self.generation, reason, by_broker=by_broker))
         will = f"portier/{GATEWAY}/availability"
         self.broker.later(lambda: self.broker.take(will, b"offline", True))
 
@@ -232,100 +248,6 @@ class RecorderSide:
         """The recorder's process is gone; its session is not."""
         self.up = False
         self.came.clear()
-
-
-class Store:
-    """Points by series and time, as a time-series store knows them."""
-
-    forgets_ms = 2_000
-
-    def __init__(self, agenda: Agenda, chance: random.Random) -> None:
-        self.agenda, self.chance = agenda, chance
-        self.points: dict[Any, Point] = {}
-        self.times: dict[Any, int] = {}
-        self.down = False
-        self.lies = 0.0
-        """Share of writes that are done and reported as failed."""
-        self.kill: str = ""
-        """``before`` or ``after``: the recorder dies at its next write."""
-        self.life = 1
-        self.writes = 0
-        self.between: Callable[[], None] = nothing
-        self.in_front = ""
-        """What answers instead of the store: ``400`` to everything, or ``a page``."""
-        self.picky = 0
-        """Every so-manieth fact is refused; 0: none."""
-        self.refused: set[int] = set()
-
-    def write(self, points: Sequence[Point]) -> list[Rejected]:
-        return bisect(points, self._send, self._probe, self.between)
-
-    def _probe(self) -> None:
-        self._send([probe_point(self.agenda.now)])
-
-    def _send(self, points: Sequence[Point]) -> None:
-        if self.kill == "before":
-            self.kill = ""
-            raise Killed
-        if self.down:
-            raise StoreDownError("connection refused", lost=True)
-        if self.in_front == "a page":
-            raise StoreDownError("HTTP 200 <html>", code="not_the_store")
-        if self.in_front:
-            raise BadPointsError("HTTP 400")
-        self.writes += 1
-        bad = [point for point in points if self._refuses(point)]
-        for point in points if not bad or self.chance.random() < 0.5 else ():
-            if point not in bad and point.measurement != "recorder":
-                self.points[point.series, point.time_ms] = point
-                self.times[point.series, point.time_ms] = self.agenda.now
-        if bad:
-            raise BadPointsError(f"HTTP 400 partial write: dropped={len(bad)}")
-        if self.kill == "after":
-            self.kill = ""
-            raise Killed
-        if self.chance.random() < self.lies:
-            raise StoreDownError("timed out")
-
-    def _refuses(self, point: Point) -> bool:
-        serial = _serial_of(point)
-        if serial is None or not self.picky or serial % self.picky:
-            return False
-        self.refused.add(serial)
-        return True
-
-    def identity(self) -> str | None:
-        if self.down:
-            raise StoreDownError("connection refused", lost=True)
-        return str(self.life)
-
-    def close(self) -> None:
-        pass
-
-    def killed(self) -> None:
-        """It forgets its last moments, says another identity, and is down for a while."""
-        self.life += 1
-        self.down = True
-        since_ms = self.agenda.now - self.forgets_ms
-        for key in [key for key, at_ms in self.times.items() if at_ms >= since_ms]:
-            del self.points[key], self.times[key]
-
-    def back(self) -> None:
-        self.down = False
-
-    def serials(self) -> Counter[int]:
-        """Serial number of a fact -> how often it is stored."""
-        found: Counter[int] = Counter()
-        for point in self.points.values():
-            serial = _serial_of(point)
-            if serial is not None:
-                found[serial] += 1
-        return found
-
-
-def _serial_of(point: Point) -> int | None:
-    serial = point.fields.get("press_to_open_ms", point.fields.get("value"))
-    return int(serial) if isinstance(serial, int | float) else None
 
 
 def serial_of(payload: bytes) -> tuple[str, int | None]:

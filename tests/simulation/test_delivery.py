@@ -69,6 +69,11 @@ def test_every_oracle_had_something_to_judge_in_every_weather(lives: list[Delive
         "none_doubled",
         "none_invented",
         "none_private",
+        "refused_is_named",
+        "refused_delays_nobody",
+        "refused_is_not_absent",
+        "refusals_end_nothing",
+        "others_arrive",
     }
     assert len({name for life in lives for name in life.faults}) > 12
     assert all(len(life.names) > 500 for life in lives)
@@ -85,6 +90,34 @@ def test_in_fine_weather_nothing_is_lost_or_sent_twice(tmp_path: Path) -> None:
     assert life.broken == []
     assert life.faults == {}
     assert life.net.recorder.repeats == 0
+
+
+def test_a_broker_that_refuses_single_messages_delays_no_other_and_gets_them_later(
+    tmp_path: Path,
+) -> None:
+    """By a reason, or by the end of the connection; until somebody mends its access list."""
+    fine = {field.name: 0.0 for field in fields(Weather)}
+    faults: set[str] = set()
+    asked: set[str] = set()
+    for seed in range(3):
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        life = lived(folder, seed, Weather(**{**fine, "broker_refuses": 120.0}))
+        assert life.broken == []
+        faults |= life.faults.keys()
+        asked |= life.asked.keys()
+    assert asked >= {"refused_is_named", "refused_delays_nobody", "others_arrive"}
+    assert {what.split()[1] for what in faults} == {"refuses", "ends"}
+
+
+def test_whatever_answers_instead_of_the_store_nothing_is_lost_doubled_or_set_aside(
+    tmp_path: Path,
+) -> None:
+    fine = {field.name: 0.0 for field in fields(Weather)}
+    life = lived(tmp_path, 0, Weather(**{**fine, "store_proxied": 240.0}))
+    assert life.broken == []
+    assert len(life.faults) > 8
+    assert life.store.refused == set()
 
 
 @pytest.mark.parametrize("seed", [0, 7])
