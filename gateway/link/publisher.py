@@ -294,7 +294,10 @@ class Publisher:
         may come, too."""
         refusal = self.aside.facts[sent.lane].get(sent.seq)
         self.aside.drop_fact(sent.lane, sent.seq)
-        if refusal is not None and self._ending.pop(sent.topic, None) is refusal:
+        if refusal is None:
+            return
+        self._ending.pop(sent.topic, None)
+        if refusal.ends:  # what was read back after a restart shares one refusal for each topic
             refusal.ends = False
             for lane, mine in self.aside.facts.items():
                 self._retries[lane] += sorted(seq for seq, one in mine.items() if one is refusal)

@@ -49,6 +49,12 @@ class Troubles:
         for_ms = about(self.chance, 2 * HOUR)
         if self.chance.random() < 0.5:
             self.faults["operator stays closed"] += door.jams("closed", for_ms)
+            if self.chance.random() < 0.3:
+                wait_ms, down_ms = (
+                    about(self.chance, 40 * MINUTE),
+                    self.chance.randrange(200, 5_000),
+                )
+                self.agenda.later(wait_ms, lambda: self.host.end(down_ms, power=False))
             for side in ("inside", "outside"):
                 comes_ms = about(self.chance, 10 * MINUTE)
                 self.agenda.later(comes_ms, partial(door.passes, side, staffed=True))

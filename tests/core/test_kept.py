@@ -180,6 +180,21 @@ def test_a_button_held_at_the_start_is_no_request() -> None:
     assert bench.told("door_request") == []
 
 
+def test_a_door_that_did_not_open_is_a_fault_over_a_restart_whatever_its_leaf_says() -> None:
+    """Only a leaf that comes because it was asked proves the drive."""
+    bench = Bench()
+    bench.press(1_000)
+    bench.until(10_000)
+    assert bench.alarms()["front/did_not_open"] == "active"
+    again = bench.restarted()
+    levels(again, front_leaf=False)
+    again.until(10_000)
+    again.level(10_000, "front.leaf", True)
+    again.level(11_000, "front.leaf", False)
+    again.until(20_000)
+    assert again.alarms()["front/did_not_open"] == "active"
+
+
 def damaged() -> Bench:
     """A building in which everything stands that can stand."""
     plan = replace(PLAN, notices=(("back", "egress_never"),))

@@ -205,6 +205,22 @@ def test_a_replay_leaves_open_what_is_tried_again() -> None:
     assert [text["ranges"] for _, topic, text in told if topic == "absent"] == [[[3, 3]]]
 
 
+def test_a_topic_that_is_taken_again_after_a_restart_of_the_link_brings_all_its_facts() -> None:
+    """They share one refusal then, and came one in ten minutes."""
+    journal = FakeJournal(urgent=[1, 2, 3])
+    sending = Sending(journal)
+    topic = "portier/csg/event/reading/wc.climate"
+    ends = [[seq, topic, "the broker ends the connection", True] for seq in (1, 2, 3)]
+    sending.publisher.aside.restore({"journal": "j1", "urgent": ends}, 0)
+    sending.publisher.begin("j1", {"urgent": 3}, journal.heads())
+    sending.publisher.connected(64, 0)
+    sending.publisher.fill(0)
+    assert sending.numbers() == ["urgent/1"]  # alone, so that it alone is to blame
+    sending.publisher.acknowledged(1, 10)
+    sending.publisher.fill(10)
+    assert sending.numbers() == ["urgent/1", "urgent/2", "urgent/3"]
+
+
 def test_what_the_journal_has_no_more_is_tried_no_more() -> None:
     journal = FakeJournal(routine=[1, 2])
     sending = Sending(journal)
