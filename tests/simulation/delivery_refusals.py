@@ -31,7 +31,7 @@ class Refusals:
         self.world = world
         self.rule = ""
         self.refused: dict[str, int] = {}
-        """Name of an event that was refused and has not arrived since -> when it was."""
+        """Name of an event that was refused and has never arrived -> when it was."""
         self._since_ms = 0
         net = world.net
         net.refuses = self._refuses
@@ -63,6 +63,8 @@ class Refusals:
     def _was_refused(self, topic: str, payload: bytes) -> None:
         if topic.split("/")[2] == "event":
             name, serial = serial_of(payload)
+            if name in self.world.names:
+                return  # it has arrived before; who asks for it again goes on asking
             self.refused[name] = self.world.agenda.now
             if serial is not None:
                 self.world.serials[name] = serial
