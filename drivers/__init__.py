@@ -15,7 +15,9 @@ A driver is one file of this folder. It has
 * a relay also ``make_safe(settings)``: off, without a running gateway, whoever left it on;
   and ``MAKE_SAFE_NEEDS``, the names of the modules that this imports, if any;
 * where it comes back by itself after a report of *unknown*, ``HEALS = True``: it is not
-  opened anew then.
+  opened anew then;
+* a contact whose edges wait for a thread of the driver, ``catch_up()``: every edge until now has
+  been handed to ``emit`` when it returns. It never waits for hardware.
 
 ``driver: sht4x`` in the configuration imports ``drivers.sht4x``: the name is the
 registration. Drivers know neither the gateway nor each other.

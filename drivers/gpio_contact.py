@@ -65,6 +65,13 @@ class GpioContact:
         self._emit(ContactReport(None if level is None else self._active(level), None, reason))
 
 
+def catch_up() -> None:
+    """Report every edge that the kernel has stamped until now."""
+    from drivers import gpiod_pins
+
+    gpiod_pins.catch_up()
+
+
 def open(settings: Settings, emit: Emit, *, name: str) -> Device:
     """Take the line as an input. Raises :class:`DriverFault`."""
     from gpiozero import GPIOZeroError, InputDevice

@@ -279,6 +279,9 @@ class _Watcher:
 
     def __init__(self) -> None:
         self._start = Lock()
+        self._reading = Lock()
+        """Held from the kernel's queue to the end of the handler: who has it knows that no edge is
+        on its way between the two."""
         self._epoll: select.epoll | None = None
         self._pins: dict[int, GpiodPin] = {}
 
@@ -296,18 +299,37 @@ class _Watcher:
             if self._epoll is not None and self._pins.pop(fd, None) is not None:
                 self._epoll.unregister(fd)
 
+    def catch_up(self) -> None:
+        if self._epoll is not None:
+            with self._reading:
+                for fd, _ in self._epoll.poll(0):
+                    self._read(fd)
+
     def _run(self, epoll: select.epoll) -> None:
         while True:
             for fd, _ in epoll.poll(maxevents=1):
-                pin = self._pins.get(fd)
-                if pin is not None:
-                    try:
-                        pin.ready(fd)
-                    except Exception:  # noqa: BLE001 - one handler must not deafen all the others
-                        traceback.print_exc()
+                with self._reading:
+                    self._read(fd)
+
+    def _read(self, fd: int) -> None:
+        pin = self._pins.get(fd)
+        if pin is not None:
+            try:
+                pin.ready(fd)
+            except Exception:  # noqa: BLE001 - one handler must not deafen all the others
+                traceback.print_exc()
 
 
 _watcher = _Watcher()
+
+
+def catch_up() -> None:
+    """Read every edge that the kernel has stamped until now; ``when_changed`` of their pins has
+    returned when this does. For whoever decides by how long a line was quiet: the thread that
+    waits for edges may be late."""
+    _watcher.catch_up()
+
+
 _factories: dict[str, GpiodFactory] = {}
 
 

@@ -43,7 +43,8 @@ def source(point: str, driver: str, settings: object, clock: Clock) -> Source:
     heals = simulated or getattr(module, "HEALS", False)
     far = "radio" if driver.startswith(("mqtt_", "enocean_")) else "wired"
     wired = getattr(module, "TRUST", far) == "wired"
-    return Source(point, module.KIND, open_, names, heals=heals, wired=wired)
+    catch_up = getattr(module, "catch_up", None)
+    return Source(point, module.KIND, open_, names, heals=heals, wired=wired, catch_up=catch_up)
 
 
 class Told:

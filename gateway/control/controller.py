@@ -6,7 +6,8 @@ inbox and the next deadline of the building: not for disk, network or another th
 
 The building is told the present and the time of each edge. It lives a level that comes late
 at its edge, before the deadlines that lie between; what is due up to now is lived at the
-next turn.
+next turn. Before time alone decides about a contact, every edge until then is read and
+stepped; a driver's thread that hands over edges at that moment is let finish.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from gateway.control.watchdog import Watchdog
 from gateway.core import building as core
 from gateway.core import clock as civil
 from gateway.core.effects import Drive, Reply, Send
-from gateway.core.events import CivilTime, Event, RelayFault
+from gateway.core.events import CivilTime, Event, Level, RelayFault
 from gateway.core.facts import Fact, Json
 from gateway.core.machine import Ms, Step, replace
 from gateway.core.plan import BuildingPlan
@@ -168,6 +169,8 @@ class Controller:
     def turn(self, item: Item | None) -> None:
         """Live up to now, and take in one item."""
         now = max(self._now, self._clock.now_ms())
+        if core.contact_due(self._building, now):
+            item = self._edges_first(item, now)
         if item is None:
             self._step(None, now)
         elif callable(item):
@@ -178,6 +181,16 @@ class Controller:
             self._look(max(now, self._now))
         self._turned_kernel_ms = self._clock.kernel_ms()
         self._watchdog.turned(time.monotonic())  # here, so that a bench's journey feeds it, too
+
+    def _edges_first(self, item: Item | None, now: Ms) -> Item | None:
+        """Step every edge until ``now``; what is left of the item. Whether a line was quiet is
+        judged by when its edges were, never by when somebody came to read them: on a busy machine
+        the thread that reads them may be later than the deadline of the first one."""
+        self._points.catch_up()
+        level = item if type(item) is Level else None
+        for edge in self._inbox.edges(now, level):
+            self._step(edge, now)
+        return None if level is not None else item
 
     def wake_at(self) -> Ms:
         """When something happens of itself next, for a journey of the bench's clock."""

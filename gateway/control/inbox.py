@@ -16,6 +16,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable
+from typing import cast
 
 from gateway.core.events import Event, Level, Reading
 from gateway.core.machine import Ms
@@ -82,6 +83,21 @@ class _Lane:
             self._went[key] = self._went.get(key, 0) + 1
         return item
 
+    def waiting(self) -> list[Level]:
+        """Take what waits now, of a lane that has levels only."""
+        most = len(self.items) + len(self._newest)
+        return [cast(Level, item) for _ in range(most) if (item := self.take()) is not None]
+
+    def put_back(self, levels: list[Level]) -> None:
+        """What was taken last is the next again."""
+        for level in levels:
+            self._went[level.point] = self._went.get(level.point, 0) - 1
+        self.items.extendleft(reversed(levels))
+
+
+def _instant(taken: tuple[Ms, Level]) -> Ms:
+    return taken[0]
+
 
 class Inbox:
     """One taker, any number of givers. Only the taker ever waits, for the bell: lanes are a
@@ -138,6 +154,26 @@ class Inbox:
                 self._bell.acquire(blocking=False)
             item = self._next()
         return item
+
+    def edges(self, until_ms: Ms, first: Level | None = None) -> list[Level]:
+        """Take every edge of a wired contact up to an instant, in the order of their instants;
+        later ones go on waiting. Those of one contact stay in their order, whatever they carry.
+        ``first``: one that was taken before, whenever it was."""
+        newest_ms: dict[str, Ms] = {}
+        taken: list[tuple[Ms, Level]] = []
+        later: list[Level] = []
+        if first is not None:
+            newest_ms[first.point] = first.edge_ms
+            taken.append((first.edge_ms, first))
+        for edge in self._wired.waiting():
+            at_ms = newest_ms[edge.point] = max(edge.edge_ms, newest_ms.get(edge.point, 0))
+            if at_ms > until_ms:
+                later.append(edge)
+            else:
+                taken.append((at_ms, edge))
+        self._wired.put_back(later)
+        taken.sort(key=_instant)
+        return [edge for _, edge in taken]
 
     def _next(self) -> Item | None:
         self._takes += 1

@@ -146,13 +146,15 @@ class Rig:
         self.log: list[str] = []
         self.relay = FakeRelay(RELAY, self.log)
         self.contacts: dict[str, FakeContact] = {}
+        self.unread: list[Level] = []
+        """Edges that happened and that the drivers' thread has not come to read."""
         self.journal = FakeJournal(self.log, (kept or {}) if readable else None)
         self.replies: list[Reply] = []
         self.points = Points(
             [
-                Source(BUTTON, "contact", self._opener(BUTTON)),
+                Source(BUTTON, "contact", self._opener(BUTTON), catch_up=self.read),
                 Source(RELAY, "relay", self._open_relay),
-                Source(LEAF, "contact", self._opener(LEAF)),
+                Source(LEAF, "contact", self._opener(LEAF), catch_up=self.read),
             ],
             self.inbox,
             self.clock.now_ms,
@@ -207,6 +209,12 @@ class Rig:
     def level(self, point: str, active: bool | None, edge_ms: int | None = None) -> None:
         edge = self.clock.now_ms() if edge_ms is None else edge_ms
         self.contacts[point].report(Level(point, active, edge))
+
+    def read(self, most: int = 1000) -> None:
+        """The oldest edges that were not read are reported, as a thread of the drivers does it."""
+        edges, self.unread = self.unread[:most], self.unread[most:]
+        for edge in edges:
+            self.contacts[edge.point].report(edge)
 
     def press(self, for_ms: int = 200) -> None:
         self.level(BUTTON, True)

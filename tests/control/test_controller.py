@@ -58,6 +58,61 @@ def test_a_press_from_before_a_long_stall_is_stale() -> None:
     assert not rig.relay.on
 
 
+def test_a_bounce_that_is_read_slowly_is_one_press() -> None:
+    """On a busy machine the thread that reads edges is late and slow: each edge of a bounce of
+    8 ms came after the deadline of the one before, and each level was taken to be quiet."""
+    rig = Rig().start()
+    begin = rig.clock.now_ms()
+    rig.unread = [Level(BUTTON, i % 2 == 0, begin + i) for i in range(9)]
+    rig.time.passes(35)
+    for _ in range(9):
+        rig.read(1)
+        rig.turn()
+        rig.time.passes(2)
+        rig.turn()
+    rig.passes(100)
+    (request,) = rig.journal.facts("door_request")
+    assert (request.at_ms, request.data["outcome"]) == (begin + 8, "accepted")
+    changed = [f.data for f in rig.journal.facts("contact_changed") if not f.data["initial"]]
+    assert [data["active"] for data in changed] == [True]
+
+
+def test_a_line_that_was_quiet_in_between_was_pressed_twice_however_late_it_is_read() -> None:
+    rig = Rig().start()
+    begin = rig.clock.now_ms()
+    at_ms = (0, 40, 80, 120)
+    rig.unread = [Level(BUTTON, i % 2 == 0, begin + at) for i, at in enumerate(at_ms)]
+    rig.time.passes(200)
+    rig.read(1)
+    rig.turn()
+    rig.passes(100)
+    requests = rig.journal.facts("door_request")
+    assert [(r.at_ms - begin, r.data["outcome"]) for r in requests] == [
+        (0, "accepted"),
+        (80, "merged"),
+    ]
+
+
+def test_an_edge_of_another_line_judges_no_line_whose_edges_are_unread() -> None:
+    """The leaf's edge is read first, 40 ms after the button's first: the time in between is not
+    over for the button before its own edges are known. A command is no other way past them."""
+    for event in ("leaf", "command"):
+        rig = Rig().start()
+        begin = rig.clock.now_ms()
+        rig.level(BUTTON, True, begin)
+        rig.turn()
+        rig.unread = [Level(BUTTON, False, begin + 3)]
+        rig.time.passes(40)
+        if event == "leaf":
+            rig.level(LEAF, True, begin + 40)
+        else:
+            rig.command("c1")
+        rig.turn()
+        rig.passes(100)
+        pressed = [f for f in rig.journal.facts("door_request") if f.data["activator"] == BUTTON]
+        assert pressed == []
+
+
 def test_the_pulse_ends_by_itself() -> None:
     """A second pulse during the first does not leave the relay on (mqtt-io#193)."""
     rig = Rig().start()

@@ -179,3 +179,27 @@ def test_nothing_is_lost_between_many_givers_and_the_taker() -> None:
         taken.append(item)
     for name in names:
         assert [i.edge_ms for i in taken if i.point == name] == list(range(500))
+
+
+def test_edges_come_in_the_order_of_their_instants_and_later_ones_wait() -> None:
+    inbox = Inbox()
+    for edge in (
+        Level("a", True, 10),
+        Level("b", True, 7),
+        Level("a", False, 31),
+        Level("b", False, 12),
+        Level("a", None, 9),
+    ):
+        inbox.report(edge)
+    taken = inbox.edges(30, Level("b", False, 5))
+    assert [(e.point, e.edge_ms) for e in taken] == [("b", 5), ("b", 7), ("a", 10), ("b", 12)]
+    assert drain(inbox) == [Level("a", False, 31), Level("a", None, 9)], "a keeps its order"
+
+
+def test_edges_that_are_put_back_take_no_room_for_ever() -> None:
+    inbox = Inbox(share=3)
+    for turn in range(50):
+        inbox.report(Level("a", turn % 2 == 0, 2 * turn + 1))
+        assert inbox.edges(2 * turn) == []
+        assert [edge.edge_ms for edge in inbox.edges(2 * turn + 1)] == [2 * turn + 1]
+    assert inbox.overflows == 0

@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from threading import Event
+from threading import Event, Thread
 from types import SimpleNamespace
 from typing import Any
 
@@ -442,6 +442,55 @@ def test_lost_edges_are_told_with_the_level_read_again(
     assert told.wait(30)
     contact.close()
     assert heard[-1] == ContactReport(True, None, "40 edges of GPIO17 were lost")
+
+
+def test_catching_up_reports_every_edge_until_now(
+    machine: Machine, header: FakeChip, heard: Heard
+) -> None:
+    """Whichever thread reads them: when it returns, nothing is on its way."""
+    contact = gpio_contact.open(gpio_contact.Settings("GPIO17"), heard, name="c")
+    for at_ns in range(1, 201):
+        header.held[17].edge(at_ns % 2 == 0, at_ns)
+        header.held[17].wake()
+        gpio_contact.catch_up()
+        assert heard[-1] == ContactReport(at_ns % 2 == 1, at_ns)
+    contact.close()
+
+
+def test_catching_up_waits_for_an_edge_that_the_other_thread_has_read(
+    machine: Machine, header: FakeChip, heard: Heard
+) -> None:
+    """It is in the kernel's queue no more, and not reported yet: a level that was judged then was
+    judged too early."""
+    has_read, goes_on, caught_up = Event(), Event(), Event()
+
+    def emit(report: Report) -> None:
+        if isinstance(report, ContactReport) and report.edge_ns == 1001:
+            has_read.set()
+            assert goes_on.wait(30)
+        heard(report)
+
+    contact = gpio_contact.open(gpio_contact.Settings("GPIO17"), emit, name="c")
+    header.held[17].edge(True, 1001)
+    header.held[17].edge(False, 1002)
+    header.held[17].wake()
+    assert has_read.wait(30)
+
+    def catch_up() -> None:
+        gpiod_pins.catch_up()
+        heard(ContactReport(None, None, "caught up"))
+        caught_up.set()
+
+    Thread(target=catch_up, daemon=True).start()
+    assert not caught_up.wait(0.05)
+    goes_on.set()
+    assert caught_up.wait(30)
+    assert [report.edge_ns for report in heard[1:] if isinstance(report, ContactReport)] == [
+        1001,
+        1002,
+        None,
+    ]
+    contact.close()
 
 
 def test_a_handler_that_fails_does_not_deafen_the_others(

@@ -91,6 +91,18 @@ def test_a_bench_clock_jumps_from_deadline_to_deadline(
     assert visited == [300, 1500, 5500, 7500]
 
 
+def test_catching_up_reports_what_is_due(world: Runtime, clock: Clock, heard: Heard) -> None:
+    """The thread that plays the world may be late; what happened in it is not."""
+    simulated_contact.open(simulated_contact.Settings(), heard, name="b")
+    world.press("b", 200, bounces=4)
+    began = clock.now_ns
+    clock.travel_ms(1_000)
+    simulated_contact.catch_up()
+    edges = [report.edge_ns for report in heard if isinstance(report, ContactReport)]
+    assert heard.levels[-1] is False
+    assert max(edge for edge in edges if edge is not None) < began + 300_000_000
+
+
 def test_a_fed_edge_carries_its_own_time(world: Runtime, heard: Heard) -> None:
     simulated_contact.open(simulated_contact.Settings(), heard, name="b")
     world.feed("b", True, 42)
