@@ -82,8 +82,8 @@ class ContactReport:
     """``active``: what the wiring means; ``None``: not known, with the reason.
 
     ``edge_ns``: CLOCK_MONOTONIC nanoseconds of the edge, from the kernel where it stamps
-    edges; ``None`` where nobody saw the edge (the initial level, and the level read again
-    after edges were lost)."""
+    edges, else of the look that found it; ``None`` where nobody saw the edge (the initial
+    level, and the level read again after edges were lost)."""
 
     active: bool | None
     edge_ns: int | None = None

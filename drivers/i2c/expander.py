@@ -43,7 +43,7 @@ FORGIVEN_AFTER_S = 0.3
 that hangs would take a second."""
 
 Heard = Callable[[bool | None, int | None, str], None]
-"""Level, the kernel's instant of the edge, reason. Returns at once."""
+"""Level, the kernel's instant of the edge or that of the look, reason. Returns at once."""
 
 
 @dataclass(slots=True, eq=False)
@@ -249,18 +249,23 @@ class Expander:
 
     def _look(self, edge_ns: int | None = None, *, compare: bool = False) -> None:
         """Read the levels, and those that the chip has kept at an interrupt; ``compare``: all
-        registers."""
+        registers. What no interrupt tells changed before this look began, whenever this thread
+        comes to report it."""
+        began_ns = time.monotonic_ns()
         seen = self._read(IODIR, LENGTH) if compare else self._read(INTF, OLAT)
         if compare and not (self._registers and self._registers.matches(seen)):
             self._restore()
+            began_ns = time.monotonic_ns()
             seen = self._read(INTF, OLAT)
         flags, kept, levels = pair(seen, INTF), pair(seen, INTF + 2), pair(seen, GPIO)
         for contact in list(self._inputs):
             mask = bit(contact.terminal)
-            # A press that has ended before we looked is in what was kept.
-            if flags & mask and contact.level is not None:
-                contact.tell(bool(kept & mask), edge_ns)
-            contact.tell(bool(levels & mask))
+            if contact.level is None:
+                contact.tell(bool(levels & mask))
+                continue
+            if flags & mask:  # a press that has ended before we looked is in what was kept
+                contact.tell(bool(kept & mask), edge_ns or began_ns)
+            contact.tell(bool(levels & mask), began_ns)
 
     def _begin(self) -> None:
         if self._thread is None:

@@ -136,7 +136,27 @@ def test_without_an_interrupt_line_the_chip_is_polled(
     opened(contact(poll_ms=5), heard)
     board.wire(0, False)
     heard.wait(2)
-    assert heard[1] == ContactReport(True, None)
+    assert heard.levels == [False, True]
+
+
+def test_what_a_look_finds_has_the_instant_of_the_look(
+    board: Board, opened: Callable[..., Any], heard: Heard
+) -> None:
+    """A thread that is stopped between the look and its report does not make a press later."""
+    opened(contact(poll_ms=5), heard)
+    looked_ns: list[int] = []
+
+    def looks() -> None:
+        if not board.mcp23017.level(0):
+            looked_ns.append(time.monotonic_ns())
+
+    board.bus.before = looks
+    board.wire(0, False)
+    heard.wait(2)
+    told = heard[1]
+    assert isinstance(told, ContactReport)
+    assert told.edge_ns is not None
+    assert told.edge_ns <= looked_ns[0]
 
 
 def test_with_an_interrupt_line_a_press_has_the_kernel_s_time(
@@ -187,7 +207,7 @@ def test_an_interrupt_that_was_missed_heals(
     opened(contact(interrupt=LINE, poll_ms=SLOW_MS, check_ms=10), heard)
     board.wire(0, False)
     heard.wait(2)
-    assert heard[1] == ContactReport(True, None)
+    assert heard.levels == [False, True]
 
 
 def test_a_line_that_stays_low_does_not_keep_the_bus_busy(
