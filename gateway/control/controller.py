@@ -6,8 +6,8 @@ inbox and the next deadline of the building: not for disk, network or another th
 
 The building is told the present and the time of each edge. It lives a level that comes late
 at its edge, before the deadlines that lie between; what is due up to now is lived at the
-next turn. Before time alone decides about a contact, every edge until then is read and
-stepped; a driver's thread that hands over edges at that moment is let finish.
+next turn. Before time alone decides anything, every edge until then is read and stepped; a
+driver's thread that hands over edges at that moment is let finish.
 """
 
 from __future__ import annotations
@@ -169,7 +169,8 @@ class Controller:
     def turn(self, item: Item | None) -> None:
         """Live up to now, and take in one item."""
         now = max(self._now, self._clock.now_ms())
-        if core.contact_due(self._building, now):
+        due = core.wake_at(self._building)
+        if due is not None and due <= now:
             item = self._edges_first(item, now)
         if item is None:
             self._step(None, now)
@@ -183,9 +184,9 @@ class Controller:
         self._watchdog.turned(time.monotonic())  # here, so that a bench's journey feeds it, too
 
     def _edges_first(self, item: Item | None, now: Ms) -> Item | None:
-        """Step every edge until ``now``; what is left of the item. Whether a line was quiet is
-        judged by when its edges were, never by when somebody came to read them: on a busy machine
-        the thread that reads them may be later than the deadline of the first one."""
+        """Step every edge until ``now``; what is left of the item. Whether a line was quiet, or a
+        leaf late, is judged by when its edges were, never by when somebody came to read them: on
+        a busy machine the thread that reads is later than the deadline of the first edge."""
         self._points.catch_up()
         level = item if type(item) is Level else None
         for edge in self._inbox.edges(now, level):

@@ -23,10 +23,10 @@ from gateway.core.facts import Json
 from gateway.core.kept import kept
 from gateway.core.machine import Broken, Ms, Step
 from gateway.core.plan import BuildingPlan
-from gateway.core.state import CONTACT, PRESS, Building
+from gateway.core.state import Building
 from gateway.core.turn import Turn, blank
 
-__all__ = ["Building", "Past", "contact_due", "kept", "restore", "start", "step", "wake_at"]
+__all__ = ["Building", "Past", "kept", "restore", "start", "step", "wake_at"]
 
 DEADLINES_PER_STEP = 1_000_000
 """More than any building has in a step: beyond it a machine asks for the past again."""
@@ -76,17 +76,6 @@ def step(building: Building, event: Event | None, now: Ms) -> Step[Building]:
 def wake_at(building: Building) -> Ms | None:
     """The next instant at which time alone changes something."""
     return building.wake_ms
-
-
-def contact_due(building: Building, now: Ms) -> bool:
-    """Whether time alone changes a contact until ``now``: a level may count then because nothing
-    was reported since its edge, so every edge up to ``now`` has to be stepped first."""
-    if building.wake_ms is None or building.wake_ms > now:
-        return False
-    return any(at_ms <= now for (sort, _), at_ms in building.wakes.items() if sort in _CONTACTS)
-
-
-_CONTACTS = (CONTACT, PRESS)
 
 
 def _lived(building: Building, event: Event | None, now: Ms) -> Turn:

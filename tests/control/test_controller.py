@@ -14,7 +14,7 @@ from gateway.core.events import JournalState, Level
 from gateway.core.facts import Json
 from gateway.core.plan import BuildingPlan
 from gateway.core.snapshot import snapshot
-from tests.control.control_bench import BUTTON, LEAF, RELAY, Rig
+from tests.control.control_bench import BUTTON, LEAF, PLAN, RELAY, Rig
 
 
 def test_the_relay_moves_before_anything_is_written() -> None:
@@ -111,6 +111,20 @@ def test_an_edge_of_another_line_judges_no_line_whose_edges_are_unread() -> None
         rig.passes(100)
         pressed = [f for f in rig.journal.facts("door_request") if f.data["activator"] == BUTTON]
         assert pressed == []
+
+
+def test_a_leaf_that_opened_in_time_did_open_however_late_its_edge_is_read() -> None:
+    rig = Rig().start()
+    rig.press()
+    opens_within_ms = PLAN.doors[0].opens_within_ms
+    begin = rig.clock.now_ms()
+    rig.unread = [Level(LEAF, True, begin + 500)]
+    rig.time.passes(opens_within_ms + 1000)
+    rig.turn()
+    rig.read()
+    rig.passes(100)
+    assert rig.journal.facts("door_opened")
+    assert [f.subject for f in rig.journal.facts("alarm_raised")] == []
 
 
 def test_the_pulse_ends_by_itself() -> None:
