@@ -17,6 +17,7 @@ import pyotp
 
 from gateway.web.accounts import UserError, hashed
 from gateway.web.sessions import Sessions
+from gateway.web.store import NEVER, Moment, Uptime, kernel_uptime
 
 STEP_S = 30
 SKEW_STEPS = 1
@@ -36,8 +37,13 @@ class Factors(Sessions):
     """At most one factor for each user; it counts once it has been confirmed with a code. A code
     is used up, and a log-in proved, at once; the file has that a moment later."""
 
-    def __init__(self, path: Path, now: Callable[[], float] = time) -> None:
-        super().__init__(path, now)
+    def __init__(
+        self,
+        path: Path,
+        now: Callable[[], float] = time,
+        uptime: Callable[[], Uptime] = kernel_uptime,
+    ) -> None:
+        super().__init__(path, now, uptime)
         self._steps: dict[int, int] = {}
         """User -> the newest step whose code was used, where the file does not have it yet."""
         self._used: set[tuple[int, str]] = set()
@@ -107,8 +113,8 @@ class Factors(Sessions):
             )
             db.executemany("DELETE FROM recovery WHERE user = ? AND hash = ?", list(used))
             db.executemany(
-                "UPDATE sessions SET proved = ? WHERE hash = ?",
-                [(at, session_hash) for session_hash, at in proved.items()],
+                "UPDATE sessions SET proved = ?, proved_up = ? WHERE hash = ?",
+                [(*at, session_hash) for session_hash, at in proved.items()],
             )
         with self._memory:
             self._used -= used
@@ -141,7 +147,7 @@ class Factors(Sessions):
                 self._proved.pop(session_hash, None)
             for one in self._unsaved.values():
                 if one.user_id == user_id:
-                    one.proved = 0.0
+                    one.proved = NEVER
 
     def prove(self, session_hash: str) -> None:
         """:meth:`take_proof`, written at once."""
@@ -153,11 +159,12 @@ class Factors(Sessions):
         with self._memory:
             made = self._unsaved.get(session_hash)
             if made is not None:
-                made.proved = self._now()
-            self._proved[session_hash] = self._now()
+                made.proved = self._moment()
+            self._proved[session_hash] = self._moment()
 
     def proved_ago_s(self, session_hash: str) -> float | None:
-        """Seconds since a session gave a right code; ``None``: never."""
-        row = self._one("SELECT proved FROM sessions WHERE hash = ?", session_hash)
-        at = max(float(str(row[0])) if row else 0.0, self._proved.get(session_hash, 0.0))
-        return self._now() - at if at else None
+        """Seconds since a session gave a right code, at least the uptime since; ``None``: never."""
+        row = self._one("SELECT proved, proved_up FROM sessions WHERE hash = ?", session_hash)
+        saved = Moment(float(str(row[0])), float(str(row[1]))) if row else NEVER
+        at, now = self._proved.get(session_hash, saved), self._moment()
+        return max(now.civil - at.civil, now.up - at.up) if at.civil else None

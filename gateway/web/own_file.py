@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from gateway.web.store import WRITE_WITHIN_S
+from gateway.web.store import WAL_BYTES, WRITE_WITHIN_S
 
 
 class OwnFile:
@@ -27,6 +27,7 @@ class OwnFile:
 
     def _open(self) -> sqlite3.Connection:
         db = sqlite3.connect(self._path, isolation_level=None, timeout=WRITE_WITHIN_S)
+        db.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
         db.execute("PRAGMA secure_delete=ON")
         db.execute("PRAGMA foreign_keys=ON")
         return db

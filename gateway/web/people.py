@@ -19,7 +19,10 @@ from gateway.web.site import Site
 from gateway.web.users import Token, User, UserError
 from gateway.web.words import Words
 
-_STATUS = {"unknown_user": 404, "unknown_token": 404, "name_taken": 409, "last_admin": 409}
+_STATUS = {
+    "unknown_user": 404, "unknown_token": 404, "name_taken": 409, "last_admin": 409,
+    "too_many_users": 409, "too_many_tokens": 409,
+}  # fmt: skip
 
 
 def on_user_error(request: Request, error: Exception) -> Response:

@@ -112,10 +112,10 @@ def session_life_ms(options: Options) -> int:
 def tidy(site: Site) -> None:
     """Remove what is the page's own and has reached its life. Once a day, and never by a clock
     that is in doubt: what is deleted is gone."""
-    if not site.house.settled:
-        return
-    site.testbook.tidy(site.house.now_utc_ms)
-    site.users.tidy()
+    settled = site.house.settled
+    site.users.tidy(settled=settled)
+    if settled:
+        site.testbook.tidy(site.house.now_utc_ms)
 
 
 def _logs(options: Options, folders: Iterable[Path]) -> Retained:

@@ -16,11 +16,15 @@ from pathlib import Path
 from time import time
 
 from gateway.web.accounts import User, hashed
-from gateway.web.store import Store
+from gateway.web.store import NEVER, Moment, Store, Uptime, kernel_uptime
 
 SESSION_LIFE_S = 30 * 86_400
 SESSION_IDLE_S = 7 * 86_400
 SEEN_EVERY_S = 60
+SESSIONS_MOST = 50
+"""Of one user; a further log-in ends the one that was not used for longest."""
+_COUNTS = "s.created > ? AND s.seen > ? AND s.created_up >= ? AND s.seen_up >= ?"
+"""Of :meth:`Sessions._oldest`."""
 _BROWSERS = (
     ("Edge", r"Edg(e|A|iOS)?/"),
     ("Opera", r"OPR/"),
@@ -77,26 +81,34 @@ class _Unsaved:
     then: whoever changes those in another process ends the log-ins of the file."""
 
     user_id: int
-    created: float
+    created: Moment
     browser: str
     known_by: tuple[object, ...] | None
-    proved: float = 0.0
+    proved: Moment = NEVER
 
 
 class Sessions(Store):
-    """Ids are kept as SHA-256 of 256 random bits."""
+    """Ids are kept as SHA-256 of 256 random bits.
+
+    A log-in is over when it is too old, or was not used for too long, by the civil clock or by
+    the summed uptime."""
 
     session_life_s: float = SESSION_LIFE_S
     """As configured; never longer than the cookie lives."""
 
-    def __init__(self, path: Path, now: Callable[[], float] = time) -> None:
-        super().__init__(path, now)
+    def __init__(
+        self,
+        path: Path,
+        now: Callable[[], float] = time,
+        uptime: Callable[[], Uptime] = kernel_uptime,
+    ) -> None:
+        super().__init__(path, now, uptime)
         self._memory = threading.Lock()
         self._unsaved: dict[str, _Unsaved] = {}
         self._ended: dict[str, None] = {}
         """Hashes of log-ins that are over and still in the file, oldest first."""
-        self._seen: dict[str, float] = {}
-        self._proved: dict[str, float] = {}
+        self._seen: dict[str, Moment] = {}
+        self._proved: dict[str, Moment] = {}
 
     def start_session(self, user_id: int, browser: str = "") -> str:
         """:meth:`begin_session`, written at once."""
@@ -108,7 +120,7 @@ class Sessions(Store):
         """The secret for the cookie; it is kept nowhere else. ``browser``: see
         :func:`browser_of`. To be followed by :meth:`save_sessions`; writes nothing itself."""
         secret = secrets.token_urlsafe(32)
-        made = _Unsaved(user_id, self._now(), browser, self._known_by(user_id))
+        made = _Unsaved(user_id, self._moment(), browser, self._known_by(user_id))
         with self._memory:
             self._unsaved[hashed(secret)] = made
             while len(self._unsaved) > UNSAVED_MOST:
@@ -117,18 +129,24 @@ class Sessions(Store):
 
     def save_sessions(self) -> None:
         """Write the log-ins of which the file does not know."""
-        self.tidy_sessions()
+        self.tidy_sessions(settled=False)
         with self._memory:
             made = dict(self._unsaved)
+        rows = [
+            (key, one.user_id, one.browser, *one.created, *one.created, *one.proved)
+            for key, one in made.items()
+            if one.known_by == self._known_by(one.user_id)
+        ]
         with self._change() as db:
             db.executemany(
-                "INSERT OR IGNORE INTO sessions (hash, user, created, seen, browser, proved)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
-                [
-                    (key, one.user_id, one.created, one.created, one.browser, one.proved)
-                    for key, one in made.items()
-                    if one.known_by == self._known_by(one.user_id)
-                ],
+                "INSERT OR IGNORE INTO sessions (hash, user, browser, created, created_up,"
+                " seen, seen_up, proved, proved_up) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+            db.executemany(
+                "DELETE FROM sessions WHERE user = ?1 AND hash NOT IN (SELECT hash FROM sessions"
+                " WHERE user = ?1 ORDER BY seen_up DESC, created_up DESC LIMIT ?2)",
+                [(user_id, SESSIONS_MOST) for user_id in {row[1] for row in rows}],
             )
         with self._memory:
             for key in made:
@@ -146,23 +164,37 @@ class Sessions(Store):
                 if key != keep:
                     del self._unsaved[key]
 
-    def tidy_sessions(self) -> None:
-        """Remove the log-ins that are over."""
-        now = self._now()
+    def tidy_sessions(self, *, settled: bool) -> None:
+        """Remove the log-ins that are over. ``settled``: the civil clock may decide, too."""
+        *civil, created_up, seen_up = self._oldest()
         with self._change() as db:
             db.execute(
-                "DELETE FROM sessions WHERE created < ? OR seen < ?",
-                (now - self.session_life_s, now - SESSION_IDLE_S),
+                "DELETE FROM sessions WHERE created_up < ? OR seen_up < ?", (created_up, seen_up)
             )
+            if settled:
+                db.execute("DELETE FROM sessions WHERE created < ? OR seen < ?", civil)
+
+    def _oldest(self) -> tuple[float, float, float, float]:
+        """When a log-in that still counts has begun and was used at the earliest: by the civil
+        clock and by the summed uptime."""
+        now, now_up = self._now(), self._now_up()
+        return (
+            now - self.session_life_s, now - SESSION_IDLE_S,
+            now_up - self.session_life_s, now_up - SESSION_IDLE_S,
+        )  # fmt: skip
+
+    @staticmethod
+    def _is_over(since: Moment, now: Moment, life_s: float) -> bool:
+        return since.civil <= now.civil - life_s or since.up < now.up - life_s
 
     def session(self, session_hash: str, *, touch: bool = True) -> User | None:
         """The user of a session that still counts. ``touch``: it is being used right now."""
-        now = self._now()
+        now = self._moment()
         if session_hash in self._ended:
             return None
         made = self._unsaved.get(session_hash)
         if made is not None:
-            over = made.created <= now - self.session_life_s
+            over = self._is_over(made.created, now, self.session_life_s)
             if over or made.known_by is None or made.known_by != self._known_by(made.user_id):
                 return None
             row = self._one(
@@ -170,18 +202,20 @@ class Sessions(Store):
             )
             return None if row is None else User(*row)  # type: ignore[arg-type]  # its columns
         row = self._one(
-            "SELECT u.id, u.name, u.role, u.language, u.armed_s, s.seen FROM sessions s"
-            " JOIN users u ON u.id = s.user WHERE s.hash = ? AND s.created > ?"
-            " AND u.removed IS NULL",
+            "SELECT u.id, u.name, u.role, u.language, u.armed_s,"
+            " s.created, s.created_up, s.seen, s.seen_up FROM sessions s"
+            " JOIN users u ON u.id = s.user WHERE s.hash = ? AND u.removed IS NULL",
             session_hash,
-            now - self.session_life_s,
         )
         if row is None:
             return None
-        seen = max(float(str(row[5])), self._seen.get(session_hash, 0.0))
-        if seen <= now - SESSION_IDLE_S:
+        created, saved = (Moment(float(str(row[at])), float(str(row[at + 1]))) for at in (5, 7))
+        seen = self._seen.get(session_hash, saved)
+        old = self._is_over(created, now, self.session_life_s)
+        if old or self._is_over(seen, now, SESSION_IDLE_S):
             return None
-        if touch and now - seen > SEEN_EVERY_S:
+        passed_s = max(abs(now.civil - seen.civil), now.up - seen.up)
+        if touch and passed_s > SEEN_EVERY_S:
             with self._memory:
                 self._seen[session_hash] = now
             self.later(self._save_seen)
@@ -194,8 +228,8 @@ class Sessions(Store):
             return  # one that came before has written them all
         with self._change() as db:
             db.executemany(
-                "UPDATE sessions SET seen = ? WHERE hash = ?",
-                [(at, session_hash) for session_hash, at in seen.items()],
+                "UPDATE sessions SET seen = ?, seen_up = ? WHERE hash = ?",
+                [(*at, session_hash) for session_hash, at in seen.items()],
             )
         with self._memory:
             for session_hash, at in seen.items():
@@ -226,18 +260,17 @@ class Sessions(Store):
 
     def list_sessions(self, user_id: int) -> list[Session]:
         """Those of one user that still count, the last used first."""
-        now = self._now()
+        now = self._moment()
         rows = self._all(
-            "SELECT hash, created, seen, browser FROM sessions"
-            " WHERE user = ? AND created > ? AND seen > ? ORDER BY seen DESC, created DESC",
+            f"SELECT hash, created, seen, browser FROM sessions s WHERE user = ? AND {_COUNTS}"
+            " ORDER BY seen DESC, created DESC",
             user_id,
-            now - self.session_life_s,
-            now - SESSION_IDLE_S,
+            *self._oldest(),
         )
         made = [
-            (key, one.created, one.created, one.browser)
+            (key, one.created.civil, one.created.civil, one.browser)
             for key, one in reversed(self._unsaved.items())
-            if one.user_id == user_id
+            if one.user_id == user_id and not self._is_over(one.created, now, self.session_life_s)
         ]
         known = {key for key, *_ in made} | set(self._ended)
         made += [row for row in rows if row[0] not in known]

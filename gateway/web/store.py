@@ -2,6 +2,10 @@
 
 Who reads never waits for who writes: each has a connection of its own. A change waits for the
 disk, for half a minute on a bad day, and is therefore never made in an event loop.
+
+How old something in it is, is said by the civil clock, and by the uptime summed over boots: a
+clock that is set back makes nothing younger. What passed between the last write and a loss of
+power does not count, so that an age by uptime is never too high.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (
@@ -33,13 +37,51 @@ CREATE TABLE IF NOT EXISTS factors (
 CREATE TABLE IF NOT EXISTS recovery (
   user INTEGER NOT NULL REFERENCES users(id), hash TEXT NOT NULL, PRIMARY KEY (user, hash)
   ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS uptime (
+  one INTEGER PRIMARY KEY CHECK (one = 1), boot TEXT NOT NULL, before REAL NOT NULL,
+  last REAL NOT NULL);
 """
 ADDED = (
     ("sessions", "browser", "TEXT NOT NULL DEFAULT ''"),
     ("sessions", "proved", "REAL NOT NULL DEFAULT 0"),
     ("users", "first_password", "INTEGER NOT NULL DEFAULT 0"),
+    ("sessions", "created_up", "REAL NOT NULL DEFAULT 0"),
+    ("sessions", "seen_up", "REAL NOT NULL DEFAULT 0"),
+    ("sessions", "proved_up", "REAL NOT NULL DEFAULT 0"),
+    ("tokens", "created_up", "REAL NOT NULL DEFAULT 0"),
 )
-"""Columns that files of earlier versions do not have yet."""
+"""Columns that files of earlier versions do not have yet. ``…_up``: seconds of summed uptime; 0
+where an earlier version has written the row, whose age then counts from the next start on."""
+WAL_BYTES = 4_000_000
+"""Of the write-ahead log, after a checkpoint."""
+UPTIME_SAVED_EVERY_S = 86_400.0
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+class Uptime(NamedTuple):
+    """``boot``: which boot of the kernel; ``s``: seconds since it began, sleep included."""
+
+    boot: str
+    s: float
+
+
+class Moment(NamedTuple):
+    """``civil``: seconds since 1970; ``up``: seconds of uptime, summed over boots."""
+
+    civil: float
+    up: float
+
+
+NEVER = Moment(0.0, 0.0)
+
+
+def kernel_uptime() -> Uptime:
+    """Of this machine; all its processes agree on it."""
+    try:
+        boot = _BOOT.read_text(encoding="ascii").strip()
+    except OSError:
+        boot = ""
+    return Uptime(boot, time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
 WRITE_WITHIN_S = 60
@@ -47,10 +89,16 @@ WRITE_WITHIN_S = 60
 
 
 class Store:
-    """``now`` gives seconds since 1970."""
+    """``now`` gives seconds since 1970, ``uptime`` those of this boot."""
 
-    def __init__(self, path: Path, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        path: Path,
+        now: Callable[[], float] = time.time,
+        uptime: Callable[[], Uptime] = kernel_uptime,
+    ) -> None:
         self._now = now
+        self._uptime = uptime
         self.later: Callable[[Callable[[], object]], object] = lambda change: change()
         """Makes a change that nobody waits for; at once where nothing else is set."""
         self._lock = threading.RLock()
@@ -59,12 +107,14 @@ class Store:
         self._reading = threading.Lock()
         self._db = self._connect(path, WRITE_WITHIN_S)
         self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
         self._db.execute("PRAGMA secure_delete=ON")
         self._db.execute("PRAGMA foreign_keys=ON")
         self._db.executescript(SCHEMA)
         self._upgrade()
         self._read = self._connect(path, 5)
         self._read.execute("PRAGMA query_only=ON")
+        self._up_before = self._begin_boot()
 
     @staticmethod
     def _connect(path: Path, timeout_s: float) -> sqlite3.Connection:
@@ -85,6 +135,43 @@ class Store:
                 for table, column, kind in self._missing(db):
                     db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
+    def _begin_boot(self) -> float:
+        """The uptime of all boots before this one."""
+        boot, up = self._uptime()
+        with self._change() as db:
+            row = db.execute("SELECT boot, before, last FROM uptime").fetchone() or (boot, 0.0, up)
+            known, before, last = str(row[0]), float(row[1]), float(row[2])
+            if known != boot:
+                before, last = before + last, up
+            self._up_saved = max(last, up)
+            db.execute(
+                "INSERT OR REPLACE INTO uptime VALUES (1, ?, ?, ?)", (boot, before, self._up_saved)
+            )
+            for table, column, _ in ADDED:
+                if column.endswith("_up"):
+                    where = " AND proved" if column == "proved_up" else ""
+                    db.execute(
+                        f"UPDATE {table} SET {column} = ? WHERE {column} = 0{where}", (before + up,)
+                    )
+        return before
+
+    def _now_up(self) -> float:
+        """Seconds of uptime, summed over boots."""
+        return self._up_before + self._uptime().s
+
+    def _moment(self) -> Moment:
+        return Moment(self._now(), self._now_up())
+
+    def save_uptime(self) -> None:
+        """Note the uptime, where nothing else has done so for a day."""
+        if self._uptime().s - self._up_saved >= UPTIME_SAVED_EVERY_S:
+            with self._lock:
+                self._save_uptime(self._db)
+
+    def _save_uptime(self, db: sqlite3.Connection) -> None:
+        self._up_saved = self._uptime().s
+        db.execute("UPDATE uptime SET last = max(last, ?)", (self._up_saved,))
+
     def close(self) -> None:
         with self._reading:
             self._read.close()
@@ -95,8 +182,11 @@ class Store:
     def _change(self) -> Iterator[sqlite3.Connection]:
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
+            before = self._db.total_changes
             try:
                 yield self._db
+                if self._db.total_changes != before:
+                    self._save_uptime(self._db)
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise

@@ -22,6 +22,8 @@ KINDS: tuple[Kind, ...] = ("call", "door")
 DAY_MS = 86_400_000
 EVERY_MS: dict[Kind, int] = {"call": 92 * DAY_MS, "door": 366 * DAY_MS}
 """How often a subject is to be tested: a quarter, a year."""
+SIGNED_MOST = 20_000
+"""Signed pages. They are evidence, so none makes room for another."""
 UNSIGNED_MS = 2 * DAY_MS
 """A page that nobody signs is taken out after so long."""
 SCHEMA = """
@@ -112,6 +114,10 @@ class Page:
         return self.digest == self.computed(self.signed_utc_ms, self.signed_by, self.note)
 
 
+class TestBookFull(Exception):
+    """There are as many signed pages as there may be."""
+
+
 class TestBook:
     """The pages. Instants are civil time in ms."""
 
@@ -131,18 +137,20 @@ class TestBook:
         after_row: int,
         now: int,
     ) -> Page:
-        """A new page; the open one where there is one of this subject already."""
+        """A new page; the open one where there is one of this subject already. Raises
+        :class:`TestBookFull`."""
         told = json.dumps([asdict(step) for step in steps])
+        opened = "SELECT id FROM testbook WHERE kind = ? AND subject = ? AND signed_ms IS NULL"
+        ((signed,),) = self._file.rows("SELECT count(*) FROM testbook WHERE signed_ms IS NOT NULL")
+        if signed >= SIGNED_MOST and not self._file.rows(opened, kind, subject):
+            raise TestBookFull
         with self._file.change() as db:
             db.execute(
                 "INSERT OR IGNORE INTO testbook (kind, subject, name, begun_ms, after_row, steps) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
                 (kind, subject, name, now, after_row, told),
             )
-        (number,) = self._file.rows(
-            "SELECT id FROM testbook WHERE kind = ? AND subject = ? AND signed_ms IS NULL",
-            kind, subject,
-        )[0]  # fmt: skip
+        (number,) = self._file.rows(opened, kind, subject)[0]
         return self.page(number) or self._gone(number)
 
     def _gone(self, number: int) -> Page:

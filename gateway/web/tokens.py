@@ -18,11 +18,13 @@ from gateway.web.accounts import (
 from gateway.web.store import Store
 
 TOKEN_DAYS_MAX = 3650
+TOKENS_MOST = 200
 COLUMNS = "id, name, role, created, expires, by"
 
 
 class Tokens(Store):
-    """A token is kept as SHA-256 of 256 random bits."""
+    """A token is kept as SHA-256 of 256 random bits. It has run out when its life is over by the
+    civil clock, or by the summed uptime since it was made."""
 
     def add_token(self, name: str, role: str, days: int, by: str) -> str:
         """The token itself, shown once. One that is made with a token belongs to whoever made
@@ -31,24 +33,29 @@ class Tokens(Store):
             raise UserError("bad_days", f"a token lives 1 to {TOKEN_DAYS_MAX} days")
         secret, now = "portier_" + secrets.token_urlsafe(32), self._now()
         expires = now + days * 86_400
-        self.tidy_tokens()
-        owner = self._maker(by)
-        values = (good_name(name), known_role(role), hashed(secret), now, expires, owner)
+        self.tidy_tokens(settled=False)
+        owner, name, role = self._maker(by), good_name(name), known_role(role)
+        values = (name, role, hashed(secret), now, expires, owner, self._now_up())
+        if len(self.list_tokens()) >= TOKENS_MOST:
+            raise UserError("too_many_tokens", f"there are {TOKENS_MOST} tokens; revoke one first")
         try:
             with self._change() as db:
                 db.execute(
-                    "INSERT INTO tokens (name, role, hash, created, expires, by)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO tokens (name, role, hash, created, expires, by, created_up)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?)",
                     values,
                 )
         except sqlite3.IntegrityError as error:
             raise UserError("name_taken", f"there is a token {name} already") from error
         return secret
 
-    def tidy_tokens(self) -> None:
-        """Remove those that have run out."""
+    def tidy_tokens(self, *, settled: bool) -> None:
+        """Remove those that have run out. ``settled``: the civil clock may decide, too."""
         with self._change() as db:
-            db.execute("DELETE FROM tokens WHERE expires < ?", (self._now(),))
+            db.execute("DELETE FROM tokens WHERE created_up + expires - created < ?",
+                       (self._now_up(),))  # fmt: skip
+            if settled:
+                db.execute("DELETE FROM tokens WHERE expires < ?", (self._now(),))
 
     def list_tokens(self) -> list[Token]:
         return [Token(*row) for row in self._all(f"SELECT {COLUMNS} FROM tokens ORDER BY name")]
@@ -83,9 +90,11 @@ class Tokens(Store):
     def token(self, token_hash: str) -> Token | None:
         """The token behind a hash, while it has not run out."""
         row = self._one(
-            f"SELECT {COLUMNS} FROM tokens WHERE hash = ? AND expires > ?",
+            f"SELECT {COLUMNS} FROM tokens WHERE hash = ? AND expires > ?"
+            " AND created_up + expires - created > ?",
             token_hash,
             self._now(),
+            self._now_up(),
         )
         return Token(*row) if row else None  # type: ignore[arg-type]  # SQL row
 

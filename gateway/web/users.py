@@ -31,6 +31,7 @@ from gateway.web.accounts import (
 )
 from gateway.web.factors import Factors
 from gateway.web.sessions import SESSION_IDLE_S, SESSION_LIFE_S
+from gateway.web.store import Uptime, kernel_uptime
 from gateway.web.tokens import Tokens
 
 __all__ = [
@@ -39,6 +40,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+USERS_MOST = 500
+REMOVED_MOST = 500
+"""Users that were removed, whose names stay behind their numbers."""
 PASSWORD_LONGEST = 800
 """Characters of a typed password that are looked at: 200, decomposed."""
 
@@ -55,17 +59,27 @@ def users_file(state: Path) -> Path:
 
 
 class Users(Factors, Tokens):
-    """The store. ``now`` gives seconds since 1970; ``gateway``: its id, which is no password."""
+    """The store. ``now`` gives seconds since 1970, ``uptime`` those of this boot; ``gateway``: its
+    id, which is no password."""
 
-    def __init__(self, path: Path, now: Callable[[], float] = time, *, gateway: str = "") -> None:
-        super().__init__(path, now)
+    def __init__(
+        self,
+        path: Path,
+        now: Callable[[], float] = time,
+        uptime: Callable[[], Uptime] = kernel_uptime,
+        *,
+        gateway: str = "",
+    ) -> None:
+        super().__init__(path, now, uptime)
         self._names = (gateway, socket.gethostname())
         self._nobody = _hash_of_nobody()
 
-    def tidy(self) -> None:
-        """Remove log-ins and tokens that are over."""
-        self.tidy_sessions()
-        self.tidy_tokens()
+    def tidy(self, *, settled: bool) -> None:
+        """Remove log-ins and tokens that are over: by the uptime since them, and where the clock
+        is ``settled`` by civil time, too."""
+        self.save_uptime()
+        self.tidy_sessions(settled=settled)
+        self.tidy_tokens(settled=settled)
 
     # --- users -----------------------------------------------------------------------
 
@@ -112,7 +126,10 @@ class Users(Factors, Tokens):
         return str(row[0]) if row else None
 
     def add_user(self, name: str, role: str, password: str) -> User:
-        """Raises :class:`UserError` for a name that is taken, a short password, an unknown role."""
+        """Raises :class:`UserError` for a name that is taken, a short password, an unknown role,
+        and where there are :data:`USERS_MOST`."""
+        if len(self.list_users()) >= USERS_MOST:
+            raise UserError("too_many_users", f"there are {USERS_MOST} users; remove one first")
         values = (
             good_name(name),
             known_role(role),
@@ -167,7 +184,8 @@ class Users(Factors, Tokens):
 
     def remove_user(self, name: str) -> None:
         """The user can no longer log in, and the tokens the user has made end; the name stays
-        behind the id until :meth:`forget`."""
+        behind the id until :meth:`forget`, or until :data:`REMOVED_MOST` newer users were
+        removed."""
         user = self.by_name(name)
         with self._change() as db:
             self._keep_an_admin(user, None)
@@ -177,6 +195,11 @@ class Users(Factors, Tokens):
             db.execute("DELETE FROM sessions WHERE user = ?", (user.id,))
             db.execute(
                 "UPDATE users SET removed = ?, password = '' WHERE id = ?", (self._now(), user.id)
+            )
+            db.execute(
+                "DELETE FROM users WHERE removed IS NOT NULL AND id NOT IN (SELECT id FROM users"
+                " WHERE removed IS NOT NULL ORDER BY id DESC LIMIT ?)",
+                (REMOVED_MOST,),
             )
 
     def forget(self, name: str) -> int:

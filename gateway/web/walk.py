@@ -11,7 +11,7 @@ from gateway.web.auth import Who, need_fresh_proof
 from gateway.web.problems import Problem
 from gateway.web.records import Unavailable
 from gateway.web.site import Site
-from gateway.web.testbook import EVERY_MS, KINDS, Answer, Kind, Page, Result, Step
+from gateway.web.testbook import EVERY_MS, KINDS, Answer, Kind, Page, Result, Step, TestBookFull
 from gateway.web.upkeep_site import told
 from gateway.wire import Row
 
@@ -206,9 +206,12 @@ async def begin(site: Site, kind: Kind, subject: str) -> Page:
     found = told(site, "rooms" if kind == "call" else "doors")[subject]
     name = str(found.get("name") or subject)
     now = site.house.now_utc_ms
-    return await site.saver.run(
-        site.testbook.begin, kind, subject, name, steps, after_row=head, now=now
-    )
+    try:
+        return await site.saver.run(
+            site.testbook.begin, kind, subject, name, steps, after_row=head, now=now
+        )
+    except TestBookFull:
+        raise Problem(409, "testbook_full") from None
 
 
 def page_of(site: Site, number: int) -> Page:

@@ -14,6 +14,7 @@ import pytest
 
 from gateway.journal.store import Store
 from gateway.web.auth import Needs
+from gateway.web.store import Uptime
 from gateway.web.users import Users, hashed
 from tests.web.conftest import PASSWORD, Client, Clock, Web
 from tests.web.test_access import routes
@@ -29,7 +30,9 @@ def clock() -> Clock:
 
 @pytest.fixture
 def users(tmp_path: Path, clock: Clock) -> Iterator[Users]:
-    with contextlib.closing(Users(tmp_path / "web.sqlite", clock)) as users:
+    with contextlib.closing(
+        Users(tmp_path / "web.sqlite", clock, lambda: Uptime("boot", 1.0))
+    ) as users:
         users.add_user("anna", "staff", PASSWORD)
         yield users
 
