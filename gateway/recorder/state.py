@@ -34,7 +34,7 @@ CREATE TABLE IF NOT EXISTS lanes (
 CREATE TABLE IF NOT EXISTS marks (
     gateway TEXT, journal TEXT, lane TEXT, at_ms INTEGER, through INTEGER NOT NULL,
     PRIMARY KEY (gateway, journal, lane, at_ms)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS runs (series TEXT PRIMARY KEY, runs TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS runs (series TEXT PRIMARY KEY, runs TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS moved (
     gateway TEXT, journal TEXT, lane TEXT, seq INTEGER, time_ms INTEGER NOT NULL,
     PRIMARY KEY (gateway, journal, lane, seq)) WITHOUT ROWID;
@@ -46,6 +46,8 @@ CREATE TABLE IF NOT EXISTS waiting (
     received_ms INTEGER NOT NULL, event TEXT NOT NULL,
     PRIMARY KEY (gateway, journal, lane, seq)) WITHOUT ROWID;
 """
+# runs with row numbers: its rows change with each batch. In a tree of keys a row of over 230 bytes
+# has a page of its own, and each change frees one and takes another.
 _PAGE_BYTES = 1024
 """A commit writes whole pages; what changes together is far smaller than SQLite's 4 KiB."""
 _REPAGE_BYTES_MOST = 16_000_000
@@ -200,6 +202,7 @@ class RecorderState:
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
         self._db.executescript(_SCHEMA)
+        self._renumber_runs()
         self._aside = sqlite3.connect(aside.path_of(path), isolation_level=None, timeout=5)
         aside.prepare(self._aside)
         aside.move(self._db, self._aside)
@@ -215,6 +218,18 @@ class RecorderState:
                 self._db.execute("PRAGMA journal_mode=DELETE")
                 self._db.execute(f"PRAGMA page_size={_PAGE_BYTES}")
                 self._db.execute("VACUUM")
+
+    def _renumber_runs(self) -> None:
+        """Give the table ``runs`` of an older file row numbers; older versions can use it, too."""
+        (text,) = self._db.execute("SELECT sql FROM sqlite_master WHERE name = 'runs'").fetchone()
+        if "WITHOUT ROWID" not in text.upper():
+            return
+        (create,) = (part for part in _SCHEMA.split(";\n") if "EXISTS runs " in part)
+        with transaction(self._db) as db:
+            db.execute("ALTER TABLE runs RENAME TO runs_before")
+            db.execute(create)
+            db.execute("INSERT INTO runs SELECT series, runs FROM runs_before")
+            db.execute("DROP TABLE runs_before")
 
     def close(self) -> None:
         """Close the files."""
@@ -243,7 +258,7 @@ class RecorderState:
                 [(*key, seq, time_ms) for key, seq, time_ms in moved],
             )
             db.executemany(
-                "INSERT OR REPLACE INTO runs VALUES (?, ?)",
+                "INSERT INTO runs VALUES (?, ?) ON CONFLICT DO UPDATE SET runs = excluded.runs",
                 [
                     (json.dumps(series), json.dumps(one.runs, separators=(",", ":")))
                     for series, one in runs.items()

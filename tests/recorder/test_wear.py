@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,7 @@ from gateway.recorder.subscribe import Connected
 from gateway.settings.store_address import parse
 from tests.recorder.conftest import T0, Bench, event
 
+SERIES = ("reading", (("gateway", "csg"), ("subject", "wc.climate")))
 HEALTH = b'{"journal": "j1", "sent": {"urgent": 0, "routine": 1}}'
 
 
@@ -167,6 +170,44 @@ def test_a_press_and_a_day_of_readings_write_little(counted: Counted) -> None:
         sizes.append(sum(wal.stat().st_size for wal in wals))
     per_minute = (sizes[-1] - sizes[19]) / 40
     assert 0 < per_minute * 1_440 < 25_000_000
+
+
+def test_what_the_state_saves_of_a_minute_of_climate_is_three_pages(counted: Counted) -> None:
+    """The lane and the times of its series, then the lane again. A row of times that did not fit
+    on its page freed one and took another with each batch: six more."""
+    wal = counted.path.with_name(f"{counted.path.name}-wal")
+    counted.live(20_000)
+    seq, sizes = 0, [0]
+    for minute in range(30):
+        for quantity in ("temperature_c", "humidity_percent", "dew_point_c"):
+            seq += 1
+            data = {"quantity": quantity, "value": 20.0 + minute}
+            counted.broker.event(event(seq, utc_ms=T0 + minute * 60_000, data=data))
+        counted.live(60_000)
+        sizes.append(wal.stat().st_size)
+    assert sizes[-1] - sizes[10] == 20 * 3 * (1024 + 24)
+
+
+def test_the_times_of_a_state_of_before_are_moved_and_it_can_go_back(tmp_path: Path) -> None:
+    """The version before knows the table by name and the number of its columns."""
+    path = tmp_path / "recorder-main.sqlite"
+    RecorderState(path).close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("DROP TABLE runs")
+        db.execute("CREATE TABLE runs (series TEXT PRIMARY KEY, runs TEXT NOT NULL) WITHOUT ROWID")
+        db.execute("INSERT INTO runs VALUES (?, ?)", (json.dumps(SERIES), "[[5, 6], [9, 9]]"))
+        db.commit()
+    for _ in range(2):
+        state = RecorderState(path)
+        assert state.occupied(SERIES).runs == [(5, 6), (9, 9)]
+        state.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("INSERT OR REPLACE INTO runs VALUES (?, ?)", (json.dumps(SERIES), "[[5, 10]]"))
+        db.commit()
+    state = RecorderState(path)
+    assert state.occupied(SERIES).runs == [(5, 10)]
+    assert state._db.execute("SELECT count(*) FROM runs").fetchone() == (1,)
+    state.close()
 
 
 def test_a_killed_recorder_whose_ledger_was_not_saved_asks_and_comes_to_the_same_points(
