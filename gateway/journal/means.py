@@ -125,6 +125,37 @@ def first_hour(db: sqlite3.Connection, boot: int) -> int | None:
     return None if boot < int(first_boot) else -(2**40)
 
 
+def counts(
+    db: sqlite3.Connection, series: int, boot: int, hours: tuple[int, int]
+) -> dict[int, tuple[int, int]]:
+    """How many readings with and without a value each hour of a range has. Hours that are not
+    stored yet are counted from their facts."""
+    first, last = hours
+    found = {
+        hour: (count, gaps)
+        for hour, count, gaps in db.execute(
+            "SELECT hour, count, gaps FROM hour WHERE series = ? AND boot = ? "
+            "AND hour BETWEEN ? AND ?",
+            (series, boot, first, last),
+        )
+    }
+    begins = first_hour(db, boot)
+    if begins is None:
+        return found
+    (done,) = db.execute(
+        "SELECT max(hour) FROM hour_mean WHERE series = ? AND boot = ?", (series, boot)
+    ).fetchone()
+    first = max(first, begins if done is None else done + 1)
+    for hour, count, gaps in db.execute(
+        f"SELECT mono_ms / {HOUR_MS}, count(value), sum(value IS NULL) FROM fact "
+        "WHERE series = ? AND boot = ? AND mono_ms >= ? AND mono_ms < ? AND count IS NULL "
+        "GROUP BY 1",
+        (series, boot, first * HOUR_MS, (last + 1) * HOUR_MS),
+    ):
+        found[hour] = (count, gaps)
+    return found
+
+
 def ends_ms(db: sqlite3.Connection, boots: Mapping[int, Boot], boot: int) -> Ms | None:
     """The last instant of a boot from which anything is known; ``None``: it is the newest one."""
     later = [other.first_row for other in boots.values() if other.id > boot]

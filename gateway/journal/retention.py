@@ -142,7 +142,7 @@ class Upkeep:
             begins = means.first_hour(self._db, boot)
             if begins is None:
                 continue
-            rows: list[tuple[object, ...]] = []
+            rows: list[tuple[int, int, int, means.Part]] = []
             until = newest if ends_ms is None else ends_ms
             for series, point, quantity in readings:
                 times = (means.valid_ms(self._db, point, quantity), until)
@@ -156,8 +156,8 @@ class Upkeep:
 
     def _hours(
         self, series: int, boot: int, hours: tuple[int, int], times: tuple[Ms, Ms]
-    ) -> list[tuple[object, ...]]:
-        """Rows of ``hour_mean`` for the hours from the last stored one on."""
+    ) -> list[tuple[int, int, int, means.Part]]:
+        """(series, boot, hour, readings) of the hours from the last stored one on."""
         begins, last = hours
         done: int | None = self._store.one(
             "SELECT max(hour) FROM hour_mean WHERE series = ? AND boot = ?", series, boot
@@ -173,17 +173,26 @@ class Upkeep:
         found: means.Parts = {}
         within = (first * HOUR_MS, (last + 1) * HOUR_MS)
         means.from_facts(self._db, series, boot, within, (0, HOUR_MS), times, found)
-        return [
-            (series, boot, hour, one.count, one.gaps, one.covered_ms, one.mean, one.low, one.high)
-            for hour, one in sorted(found.items())
-        ]
+        return [(series, boot, hour, one) for hour, one in sorted(found.items())]
 
-    def _put_hours(self, rows: list[tuple[object, ...]]) -> None:
-        if rows:
-            with self._store.transaction():
-                self._db.executemany(
-                    "INSERT OR REPLACE INTO hour_mean VALUES (?,?,?,?,?,?,?,?,?)", rows
-                )
+    def _put_hours(self, rows: list[tuple[int, int, int, means.Part]]) -> None:
+        if not rows:
+            return
+        with self._store.transaction():
+            self._db.executemany(
+                "INSERT OR REPLACE INTO hour_mean VALUES (?,?,?,?,?,?,?,?,?)",
+                [
+                    (*which, one.count, one.gaps, one.covered_ms, one.mean, one.low, one.high)
+                    for *which, one in rows
+                ],
+            )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO hour VALUES (?,?,?,?,?,?,?,?)",
+                [
+                    (*which, one.count, one.gaps, one.total, one.low, one.high)
+                    for *which, one in rows
+                ],
+            )
 
     # --- lives
 

@@ -7,9 +7,10 @@ no JSON at all: ten million of them fit into the default limit of 1 GB.
 Instants are kept as (boot, monotonic ms); ``clock`` says which offset to UTC a boot has from
 which instant on, so that facts are stamped later without being touched.
 
-``hour`` counts readings and is written with them. ``hour_mean`` is written once, when an hour is
-over: means by time (:mod:`gateway.journal.means`). It was added later, as a table of its own, so
-that older versions still read and write a file that has it.
+``hour`` (readings and gaps, plain sums) and ``hour_mean`` (means by time,
+:mod:`gateway.journal.means`) are written once, when an hour is over. ``hour_mean`` was added later,
+as a table of its own, so that older versions still read and write a file that has it; those wrote
+``hour`` with each reading, and charts of their hours are made of it.
 
 Every table and index has its own pattern of columns (see :data:`PATTERNS`): salvage tells
 the pages of a broken file apart by them, without trusting anything else in the file.

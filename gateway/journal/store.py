@@ -34,15 +34,14 @@ LARGEST = 1e300
 """A value from here on is none: a few of them have no sum."""
 AHEAD_MOST = 10**9
 """Facts that a copy can be too old by: a fact a second in thirty years."""
+KEPT_STEP = 512
+"""The saved state is filled up with blanks to a multiple of so many characters, so that it seldom
+changes its length: then only those of its pages are written that differ."""
 STEPS_MOST = 1_000
 """Offsets to UTC of one boot that are remembered one by one."""
 KEPT_NUMBER = "kept.number"
 """Number and checksum of the kept state; the versions before 0.2 write the state alone."""
 _INSERT = "INSERT INTO fact VALUES (?,?,?,?,?,?,?,?,?)"
-_HOUR = """INSERT INTO hour VALUES (?,?,?,?,?,?,?,?) ON CONFLICT DO UPDATE SET
-  count = count + excluded.count, gaps = gaps + excluded.gaps, sum = sum + excluded.sum,
-  min = min(coalesce(min, excluded.min), coalesce(excluded.min, min)),
-  max = max(coalesce(max, excluded.max), coalesce(excluded.max, max))"""
 
 
 @dataclass(slots=True)
@@ -188,7 +187,11 @@ class Store:
         return value
 
     def put_meta(self, key: str, value: str) -> None:
-        self.connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        # A value as long as before is written over in place; REPLACE would free its pages first.
+        self.connection.execute(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value",
+            (key, value),
+        )
 
     @contextmanager
     def transaction(self) -> Iterator[Head]:
@@ -231,7 +234,6 @@ class Store:
             if work.utc_offset_ms is not None and self.utc_offset_ms is None:
                 self._segment(0, work.utc_offset_ms)
             self.numbered = self.insert(head, [(fact, lane) for _, lane, fact in work.facts])
-            self._roll_up(self.numbered)
             if work.audit_lost:
                 note = f"{work.audit_lost} entries were lost while the disk was full"
                 at_ms = work.audit[0].at_ms if work.audit else 0
@@ -243,7 +245,7 @@ class Store:
             for actor in work.forget:
                 self.put_meta(f"forget.{actor}", "1")
             if work.kept is not None:
-                text = encode(work.kept.state)
+                text = _filled(encode(work.kept.state))
                 self.put_meta("kept", text)
                 self.put_meta(KEPT_NUMBER, f"{work.kept.number} {zlib.crc32(text.encode())}")
             journal = self._cursors(work)
@@ -321,36 +323,6 @@ class Store:
                 self.connection.execute("INSERT INTO series VALUES (?,?,?,?)", (number, *key))
             self.series[key] = number
         return number
-
-    def _roll_up(self, numbered: list[Numbered]) -> None:
-        hours: dict[tuple[int, int], list[float | None]] = {}
-        gaps: dict[tuple[int, int], int] = {}
-        for _, _, _, fact in numbered:
-            if fact.kind == "reading" and fact.data.get("count") is None:
-                quantity = _text(fact.data.get("quantity"))
-                series = self._series("reading", _text(fact.subject), quantity)
-                key = (series, fact.at_ms // HOUR_MS)
-                value = _number(fact.data.get("value"))
-                if value is None:
-                    gaps[key] = gaps.get(key, 0) + 1
-                hours.setdefault(key, []).append(value)
-        rows = []
-        for (series, hour), all_values in hours.items():
-            values = [value for value in all_values if value is not None]
-            low, high = (min(values), max(values)) if values else (None, None)
-            rows.append(
-                (
-                    series,
-                    self.boot_id,
-                    hour,
-                    len(values),
-                    gaps.get((series, hour), 0),
-                    math.fsum(values),
-                    low,
-                    high,
-                )
-            )
-        self.connection.executemany(_HOUR, rows)
 
     def _add_hour_mean(self) -> None:
         """A file of an older version: its hours stay as they are, the newest one is computed."""
@@ -516,6 +488,14 @@ def add_absent(
         )
     else:
         connection.execute("INSERT INTO absent VALUES (?,?,?,?)", (index, first, last, reason))
+
+
+def _filled(text: str) -> str:
+    """With blanks behind it to a multiple of :data:`KEPT_STEP`; a short text lies on the page of
+    its row, and stays as it is."""
+    if len(text) < KEPT_STEP // 4:
+        return text
+    return text.ljust(-(-len(text) // KEPT_STEP) * KEPT_STEP)
 
 
 def encode(data: Mapping[str, Json]) -> str:

@@ -14,6 +14,7 @@ from datetime import timedelta, tzinfo
 from statistics import median
 from typing import Any
 
+from gateway.journal import means
 from gateway.journal.reader import Boot, Reader, boots
 from gateway.journal.schema import HOUR_MS
 from gateway.wire import calendar_time
@@ -93,11 +94,8 @@ def _gaps(db: sqlite3.Connection, known: list[Boot], point: str, since: int, now
     for series in _numbers(db, ("reading",), point):
         for boot in known:
             for low, high, offset in boot.mono_ranges(since, now):
-                for hour, count, missing in db.execute(
-                    "SELECT hour, count, gaps FROM hour WHERE series = ? AND boot = ? "
-                    "AND hour BETWEEN ? AND ?",
-                    (series, boot.id, -(-low // HOUR_MS), high // HOUR_MS),
-                ):
+                hours = (-(-low // HOUR_MS), high // HOUR_MS)
+                for hour, (count, missing) in means.counts(db, series, boot.id, hours).items():
                     refused += missing
                     begin = hour * HOUR_MS + offset
                     first = min(first, begin)

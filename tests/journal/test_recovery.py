@@ -360,6 +360,7 @@ def test_every_table_has_a_pattern_that_salvage_can_tell_apart(path: Path) -> No
     store.write(
         work(opened(1), reading(2), lost={"urgent": 1}, audit=[entry], kept={}, utc_offset_ms=9)
     )
+    store.connection.execute("INSERT INTO hour VALUES (1,1,0,1,0,20.5,20.0,21.0)")
     store.connection.execute("INSERT INTO hour_mean VALUES (1,1,0,1,0,1000,20.5,20.0,21.0)")
     store.checkpoint()
     store.close(clean=False)

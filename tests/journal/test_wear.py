@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from gateway.core.effects import Reply
-from gateway.core.facts import Fact
+from gateway.core.facts import Fact, Json
 from gateway.core.machine import Ms
 from gateway.journal import queue as q
 from gateway.journal import writer
 from gateway.journal.audit import AuditEntry
-from gateway.journal.queue import Batch, Queue
+from gateway.journal.queue import Batch, Queue, Work
+from gateway.journal.schema import PAGE_BYTES
 from gateway.journal.store import Store
-from tests.journal.journal_desk import Desk, opened, read, reading
+from tests.journal.journal_desk import Desk, opened, read, reading, work
 
 HOUR_MS = 3_600_000
 
@@ -134,6 +135,58 @@ def test_an_opening_is_a_commit_for_each_of_its_urgent_instants(path: Path) -> N
     assert len(commits) == 3
     desk.close()
     assert len(desk.facts("contact_changed")) == 3
+
+
+class Pages:
+    """Counts the pages that commits write: each is a frame of the log."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._before = self._frames()
+
+    def _frames(self) -> int:
+        return Path(f"{self._path}-wal").stat().st_size // (PAGE_BYTES + 24)
+
+    def written(self) -> int:
+        """Since this was asked last; nothing may have been moved into the file meanwhile."""
+        before, self._before = self._before, self._frames()
+        return self._before - before
+
+
+def test_a_minute_of_climate_writes_few_pages(path: Path) -> None:
+    """The readings, their two indices, and the cursors of the minute before. Sums of the running
+    hour were one more in each commit."""
+    store = Store(path, "boot-1")
+    store.write(work(*(reading(0, 1.0, f"point-{n}") for n in range(10))))
+    pages = Pages(path)
+    for minute in range(120):
+        last = {"routine": store.head.seq["routine"]}
+        store.write(
+            Work(
+                facts=[
+                    (n, "routine", reading(minute * 60_000, 20.0 + minute, f"point-{n}"))
+                    for n in range(3)
+                ],
+                sent=dict(last),
+                recorded={"main": (store.journal, last, True)},
+            )
+        )
+    assert 0 < pages.written() <= 120 * 7
+    store.close(clean=False)
+
+
+def test_a_change_of_the_saved_state_writes_only_what_differs(path: Path) -> None:
+    """Replaced as a whole, its pages were freed and taken again: five for a counter."""
+    store = Store(path, "boot-1")
+    state: dict[str, Json] = {f"door-{n}": {"openings": 0, "notes": "x" * 100} for n in range(30)}
+    store.write(work(kept=state))
+    pages = Pages(path)
+    for number in range(1, 101):
+        state["door-7"] = {"openings": number, "notes": "x" * 100}
+        store.write(work(kept=state))
+    assert 100 <= pages.written() <= 110, "the page of the counter; its length changes twice"
+    assert store.kept() == state
+    store.close(clean=False)
 
 
 def test_close_writes_facts_and_cursors_that_wait(path: Path) -> None:
