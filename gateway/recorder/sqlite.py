@@ -1,7 +1,9 @@
 """The embedded store: the same points in one SQLite file.
 
 Table ``points``: one row per point, unique by series and time. Series are numbered in
-``series`` (measurement and tags). Fields are JSON, which SQLite queries itself::
+``series`` (measurement and tags). Readings reach it some minutes late
+(:mod:`gateway.recorder.recent`), everything else at once. Fields are JSON, which SQLite queries
+itself::
 
     SELECT datetime(time_ms / 1000, 'unixepoch'), fields ->> 'value'
     FROM points JOIN series ON series.id = points.series
@@ -10,6 +12,7 @@ Table ``points``: one row per point, unique by series and time. Series are numbe
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import time
@@ -21,8 +24,10 @@ import structlog
 
 from gateway.core.facts import KINDS
 from gateway.journal.schema import DAMAGED
+from gateway.recorder import recent
 from gateway.recorder.expiry import SWEEP_EVERY_MS, life_ms
 from gateway.recorder.points import Point, Series, probe_point
+from gateway.recorder.recent import RecentReadings, Row
 from gateway.recorder.store import BadPointsError, Rejected, StoreDownError, bisect, nothing
 from gateway.settings.store_address import LIMIT_BYTES
 
@@ -40,6 +45,8 @@ CREATE TABLE IF NOT EXISTS points (
 # By time first: what came together lies on one page, and an SD card is written by the page.
 # Files of before are ordered by series; both are read and written in the same way.
 _PAGE_BYTES = 1024
+_UPSERT = """INSERT INTO points VALUES (?, ?, ?, ?) ON CONFLICT (series, time_ms)
+  DO UPDATE SET seq = excluded.seq, fields = excluded.fields"""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -80,6 +87,8 @@ class SqliteStore:
         self.between: Callable[[], None] = nothing
         self._path = path
         self._db: sqlite3.Connection | None = None
+        self._recent: RecentReadings | None = None
+        self._recent_since_ms: int | None = None
         self._series: dict[Series, int] = {}
         self._file: tuple[int, int] | None = None
         self._id = ""
@@ -97,6 +106,7 @@ class SqliteStore:
                 db.execute("INSERT OR IGNORE INTO meta VALUES ('store', ?)", (str(uuid.uuid4()),))
                 # once: even a read writes, into the index of the log that readers share
                 row = db.execute("SELECT value FROM meta WHERE name = 'store'").fetchone()
+                self._recent = recent.opened(self._path, str(row[0]))
             except sqlite3.Error:
                 db.close()
                 raise
@@ -112,27 +122,39 @@ class SqliteStore:
         value that SQLite cannot hold is a point's own fault."""
         try:
             db = self._open()
-            db.execute("BEGIN IMMEDIATE")
-            db.executemany(
-                "INSERT INTO points VALUES (?, ?, ?, ?) ON CONFLICT (series, time_ms)"
-                " DO UPDATE SET seq = excluded.seq, fields = excluded.fields",
-                [
-                    (
-                        self._series.get(point.series) or self._number(db, point.series),
-                        point.time_ms,
-                        point.fields["seq"],
-                        _encode(point.fields),
-                    )
-                    for point in points
-                ],
-            )
-            db.execute("COMMIT")
+            if self._recent is not None and self._may_wait(points, self._recent):
+                self._recent.add(self._row(db, point) for point in points)
+            else:
+                self._store(db, points)
         except (OverflowError, UnicodeEncodeError) as error:
-            self.close()
+            self._drop()
             raise BadPointsError(f"sqlite: {error}") from error
         except DAMAGED as error:
-            self.close()
+            self._drop()
             raise StoreDownError(f"sqlite: {error}") from error
+
+    def _may_wait(self, points: Sequence[Point], waiting: RecentReadings) -> bool:
+        """Whether these are a few readings, of series that have their numbers."""
+        return (
+            len(points) <= recent.TOGETHER_MOST
+            and len(waiting.rows) < recent.MOST
+            and all(p.measurement == "reading" and p.series in self._series for p in points)
+        )
+
+    def _store(self, db: sqlite3.Connection, points: Sequence[Point]) -> None:
+        """Into the table, with all readings that wait, which came before."""
+        waiting = [] if self._recent is None else self._recent.rows
+        db.execute("BEGIN IMMEDIATE")
+        db.executemany(_UPSERT, [*waiting, *(self._row(db, point) for point in points)])
+        db.execute("COMMIT")
+        if self._recent is not None:
+            self._recent.clear()
+        self._recent_since_ms = None
+
+    def _row(self, db: sqlite3.Connection, point: Point) -> Row:
+        number = self._series.get(point.series) or self._number(db, point.series)
+        seq = int(point.fields["seq"])
+        return number, point.time_ms, seq, _encode(point.fields)
 
     def _probe(self) -> None:
         probe = probe_point(time.time_ns() // 1_000_000)
@@ -166,8 +188,11 @@ class SqliteStore:
         where something is removed. ``now_ms``: monotonic; ``utc_ms``: ``None`` while the clock is
         in doubt, which ends a sweep for what is over.
 
+        Readings that have waited long enough are moved into the table.
+
         :raises StoreDownError: the file cannot be used
         """
+        self._move_if_due(now_ms)
         if utc_ms is None and self._by_clock:
             self._sweep = None
         is_due = bool(self._lives_ms) and utc_ms is not None and now_ms >= self._next_sweep_ms
@@ -183,8 +208,20 @@ class SqliteStore:
             self._sweep = None
         except sqlite3.Error as error:
             self._next_sweep_ms = self._next_fit_ms = now_ms + AFTER_ERROR_MS
-            self.close()
+            self._drop()
             raise StoreDownError(f"sqlite: {error}") from error
+
+    def _move_if_due(self, now_ms: int) -> None:
+        if self._db is None or self._recent is None or not self._recent.rows:
+            return
+        if self._recent_since_ms is None:
+            self._recent_since_ms = now_ms
+        elif now_ms - self._recent_since_ms >= recent.MOVE_MS:
+            try:
+                self._store(self._db, ())
+            except DAMAGED as error:
+                self._drop()
+                raise StoreDownError(f"sqlite: {error}") from error
 
     def _due(
         self, db: sqlite3.Connection, now_ms: int, utc_ms: int | None
@@ -296,18 +333,29 @@ class SqliteStore:
         """The id that the file was given when it was created. A file that was removed or replaced
         while it was open is another store: what was written since is in no folder."""
         if self._db is not None and _inode(self._path) != self._file:
-            self.close()
+            self._drop()
         try:
             self._open()
         except DAMAGED as error:
-            self.close()
+            self._drop()
             raise StoreDownError(f"sqlite: {error}") from error
         return self._id
 
     def close(self) -> None:
-        """Close the file; an open transaction is undone."""
+        """Move the readings that wait, and close the files."""
+        if self._db is not None and self._recent is not None and self._recent.rows:
+            with contextlib.suppress(*DAMAGED):  # they are moved after the next start
+                self._store(self._db, ())
+        self._drop()
+
+    def _drop(self) -> None:
+        """Close the files as they are; an open transaction is undone."""
         self._series.clear()
         self._sweep = None
+        self._recent_since_ms = None
+        if self._recent is not None:
+            self._recent.close()
+            self._recent = None
         if self._db is not None:
             self._db.close()
             self._db = None

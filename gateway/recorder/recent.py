@@ -1,0 +1,89 @@
+"""Readings that wait to be moved into the embedded store, in a file that is the recorder's alone.
+
+Every commit into a file that others may read writes the index of the log that they share, too
+(-shm): five blocks of an SD card for three numbers. Nobody reads this one, so SQLite keeps its
+index in memory, and a commit is one block or two. The rows are on the disk before they are
+acknowledged, as in the store itself; moving them again after a crash changes nothing.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from pathlib import Path
+
+from gateway.recorder.aside import transaction
+
+Row = tuple[int, int, int, str]
+"""Series, UTC ms, sequence, fields: a row of the store."""
+
+MOST = 500
+"""Readings that may wait."""
+MOVE_MS = 600_000
+"""So long at most; anything but a few readings takes them along."""
+TOGETHER_MOST = 8
+"""Readings that come together and may wait. More are written to the store at once."""
+_PAGE_BYTES = 1024
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS owner (store TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS recent (
+    id INTEGER PRIMARY KEY, series INTEGER NOT NULL, time_ms INTEGER NOT NULL,
+    seq INTEGER NOT NULL, fields TEXT NOT NULL);
+"""
+
+
+class RecentReadings:
+    """The file. Raises :class:`sqlite3.Error` where it cannot be used."""
+
+    def __init__(self, path: Path, store: str) -> None:
+        """``store``: the id of the store that numbers the series. What waited for another one is
+        dropped: the recorder asks for everything again when its store was replaced."""
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=0)
+        try:
+            self._db.execute(f"PRAGMA page_size={_PAGE_BYTES}")
+            self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=FULL")
+            self._db.execute("PRAGMA secure_delete=ON")
+            self._db.executescript(_SCHEMA)
+            if self._db.execute("SELECT store FROM owner").fetchall() != [(store,)]:
+                with transaction(self._db) as db:
+                    db.execute("DELETE FROM recent")
+                    db.execute("DELETE FROM owner")
+                    db.execute("INSERT INTO owner VALUES (?)", (store,))
+            self.rows: list[Row] = self._db.execute(
+                "SELECT series, time_ms, seq, fields FROM recent ORDER BY id"
+            ).fetchall()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Save these in one transaction."""
+        rows = list(rows)
+        with transaction(self._db) as db:
+            db.executemany(
+                "INSERT INTO recent (series, time_ms, seq, fields) VALUES (?, ?, ?, ?)", rows
+            )
+        self.rows += rows
+
+    def clear(self) -> None:
+        """All of them are in the store."""
+        if self.rows:
+            self._db.execute("DELETE FROM recent")
+            self.rows = []
+
+    def close(self) -> None:
+        """Close the file; what waits stays in it."""
+        self._db.close()
+
+
+def opened(store_path: Path, store: str) -> RecentReadings | None:
+    """The file beside a store; ``None`` where another recorder that writes to it has the file:
+    then each reading goes into the store at once."""
+    try:
+        return RecentReadings(store_path.with_suffix(".recent.sqlite"), store)
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+            return None
+        raise
