@@ -94,8 +94,8 @@ def _gaps(db: sqlite3.Connection, known: list[Boot], point: str, since: int, now
     for series in _numbers(db, ("reading",), point):
         for boot in known:
             for low, high, offset in boot.mono_ranges(since, now):
-                hours = (-(-low // HOUR_MS), high // HOUR_MS)
-                for hour, (count, missing) in means.counts(db, series, boot.id, hours).items():
+                within = (-(-low // HOUR_MS), high // HOUR_MS)
+                for hour, (count, missing) in means.counts(db, series, boot.id, within).items():
                     refused += missing
                     begin = hour * HOUR_MS + offset
                     first = min(first, begin)
