@@ -78,11 +78,18 @@ class RecentReadings:
         self._db.close()
 
 
+def path_of(store_path: Path) -> Path:
+    """The file beside a store; of one in memory it is in memory, too."""
+    if str(store_path) == ":memory:":
+        return store_path
+    return store_path.with_suffix(".recent.sqlite")
+
+
 def opened(store_path: Path, store: str) -> RecentReadings | None:
     """The file beside a store; ``None`` where another recorder that writes to it has the file:
     then each reading goes into the store at once."""
     try:
-        return RecentReadings(store_path.with_suffix(".recent.sqlite"), store)
+        return RecentReadings(path_of(store_path), store)
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
             return None

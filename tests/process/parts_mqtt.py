@@ -16,6 +16,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -267,18 +268,31 @@ def http(url: str, data: bytes | None = None) -> tuple[int, str]:
 
 
 def sqlite_points(path: Path) -> list[tuple[str, int, int]]:
-    """(kind, time, seq) of everything in the embedded store."""
+    """(kind, time, seq) of everything in the embedded store, and of the readings that wait beside
+    it: of a copy, because its file is the recorder's alone."""
     if not path.exists():
         return []
+    waiting = _readings_that_wait(path.with_suffix(".recent.sqlite"))  # first: they may be moved
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         try:
-            return sorted(
-                db.execute(
-                    "SELECT measurement, time_ms, seq FROM points"
-                    " JOIN series ON series.id = points.series"
-                )
-            )
+            stored = db.execute(
+                "SELECT measurement, time_ms, seq FROM points"
+                " JOIN series ON series.id = points.series"
+            ).fetchall()
         except sqlite3.OperationalError:
+            return []
+    return sorted({*stored, *waiting})
+
+
+def _readings_that_wait(path: Path) -> list[tuple[str, int, int]]:
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / path.name
+        try:
+            for ending in ("", "-wal"):
+                shutil.copy(f"{path}{ending}", f"{copy}{ending}")
+            with contextlib.closing(sqlite3.connect(copy)) as db:
+                return db.execute("SELECT 'reading', time_ms, seq FROM recent").fetchall()
+        except (OSError, sqlite3.Error):  # not made yet, or in the middle of a write
             return []
 
 
