@@ -19,7 +19,7 @@ Row = tuple[int, int, int, str]
 
 MOST = 500
 """Readings that may wait."""
-MOVE_MS = 600_000
+MOVE_MS = 1_800_000
 """So long at most; anything but a few readings takes them along."""
 TOGETHER_MOST = 8
 """Readings that come together and may wait. More are written to the store at once."""

@@ -183,7 +183,7 @@ def test_a_minute_of_climate_is_four_pages_and_leaves_the_store_alone(counted: C
     counted.live(20_000)
     seq = 0
     for minute in range(19):
-        if minute == 11:  # at 10 what has waited was moved
+        if minute == 11:
             before = sum(log.stat().st_size for log in logs), [file.read_bytes() for file in shared]
         for quantity in ("temperature_c", "humidity_percent", "dew_point_c"):
             seq += 1
