@@ -169,7 +169,7 @@ def _sqlite(record: Record, state: Path) -> Iterator[Finding]:
         with closing(sqlite3.connect(f"file:{quote(os.fsencode(path))}?mode=ro", uri=True)) as db:
             db.execute("PRAGMA busy_timeout = 1000")
             db.execute("SELECT 1 FROM points LIMIT 1").fetchone()
-        files = (path, path.with_suffix(".recent.sqlite"))  # readings come there first
+        files = (path, Path(f"{path}-recent"))  # readings come there first
         logs = (Path(f"{file}-wal") for file in files)
         newest = max(one.stat().st_mtime for one in (*files, *logs) if one.exists())
     except PermissionError as error:

@@ -82,7 +82,7 @@ def path_of(store_path: Path) -> Path:
     """The file beside a store; of one in memory it is in memory, too."""
     if str(store_path) == ":memory:":
         return store_path
-    return store_path.with_suffix(".recent.sqlite")
+    return store_path.with_name(f"{store_path.name}-recent")
 
 
 def opened(store_path: Path, store: str) -> RecentReadings | None:

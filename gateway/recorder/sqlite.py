@@ -1,7 +1,7 @@
 """The embedded store: the same points in one SQLite file.
 
 Table ``points``: one row per point, unique by series and time. Series are numbered in
-``series`` (measurement and tags). Readings reach it some minutes late
+``series`` (measurement and tags). Readings reach it up to half an hour late
 (:mod:`gateway.recorder.recent`), everything else at once. Fields are JSON, which SQLite queries
 itself::
 

@@ -22,7 +22,7 @@ FORGETS_MS = 300_000
 FORGETS_MOST_MS = 86_400_000
 HINT = 'write sqlite, "influx://HOST:PORT/ORG/BUCKET" or "influx1://HOST:PORT/DATABASE"'
 _FILE = re.compile(r"sqlite:([A-Za-z0-9_][A-Za-z0-9_.-]{0,63})\Z")
-_OURS = re.compile(r"recorder-|.*(-wal|-shm|-journal|\.lock)\Z")
+_OURS = re.compile(r"recorder-|.*(-wal|-shm|-journal|-recent|\.lock)\Z")
 """Files of the recorder itself, in the same folder."""
 _SECRET = re.compile(r"(token|password)=")
 

@@ -272,7 +272,7 @@ def sqlite_points(path: Path) -> list[tuple[str, int, int]]:
     it: of a copy, because its file is the recorder's alone."""
     if not path.exists():
         return []
-    waiting = _readings_that_wait(path.with_suffix(".recent.sqlite"))  # first: they may be moved
+    waiting = _readings_that_wait(Path(f"{path}-recent"))  # first: they may be moved
     with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
         try:
             stored = db.execute(

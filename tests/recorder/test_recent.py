@@ -32,7 +32,7 @@ def stored(path: Path) -> list[int]:
 def killed(path: Path, folder: Path) -> Path:
     """The files as a process that is killed now leaves them."""
     folder.mkdir()
-    for file in path.parent.glob("record.*"):
+    for file in path.parent.glob("record.sqlite*"):
         if not file.name.endswith("-shm"):
             shutil.copy(file, folder)
     return folder / path.name
@@ -161,7 +161,7 @@ def test_a_second_recorder_of_the_same_store_writes_at_once(store: SqliteStore, 
 
 
 def test_a_file_that_cannot_be_used_stores_nothing_and_says_so(path: Path) -> None:
-    path.with_suffix(".recent.sqlite").write_bytes(b"no database" * 100)
+    Path(f"{path}-recent").write_bytes(b"no database" * 100)
     store = SqliteStore(path)
     with pytest.raises(StoreDownError, match="not a database"):
         store.write([point(1)])

@@ -178,7 +178,7 @@ def test_a_minute_of_climate_is_four_pages_and_leaves_the_store_alone(counted: C
     did not fit on its page freed one and took another with each batch: six more. The store's file
     has an index of its log that readers share, which is the most of a small commit there."""
     folder = counted.path.parent
-    logs = [folder / f"{name}-wal" for name in (counted.path.name, "record.recent.sqlite")]
+    logs = [folder / f"{name}-wal" for name in (counted.path.name, "record.sqlite-recent")]
     shared = [folder / f"record.sqlite{ending}" for ending in ("", "-wal", "-shm")]
     counted.live(20_000)
     seq = 0

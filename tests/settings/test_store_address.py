@@ -78,6 +78,7 @@ def test_an_address_is_taken_for_what_it_says(text: str, wanted: dict[str, objec
         ("sqlite:recorder-main.sqlite", "of the recorder itself"),
         ("sqlite:Recorder-main.sqlite", "of the recorder itself"),
         ("sqlite:record.sqlite-wal", "of the recorder itself"),
+        ("sqlite:record.sqlite-recent", "of the recorder itself"),
         ("sqlit", "no store"),
     ],
 )
