@@ -15,6 +15,7 @@ from gateway.app import console as c
 from gateway.app import paths
 from gateway.app.console import AsJson, State
 from gateway.app.listing import Listing
+from gateway.formats import UnknownFormat
 
 if TYPE_CHECKING:
     from gateway.web.users import Token, Users
@@ -58,6 +59,8 @@ def _users(state: Path) -> Iterator[Users]:
             paths.give(path)
     except OSError as error:
         c.fail(f"{file}: {error.strerror}. Run this as the page's user: sudo -u portier-web …")
+    except UnknownFormat as error:
+        c.fail(str(error))
     try:
         yield users
     except UserError as error:

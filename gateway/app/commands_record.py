@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from gateway.app import console as c
 from gateway.app.console import AsJson, State
+from gateway.formats import UnknownFormat
 from gateway.journal.schema import DAMAGED
 
 record = typer.Typer(no_args_is_help=True, help="What the store did not take: list, send again.")
@@ -167,6 +168,8 @@ def _needs_state(path: Path) -> Iterator[None]:
     """Say what is wrong when the state file cannot be read or written."""
     try:
         yield
+    except UnknownFormat as error:
+        c.fail(str(error))
     except (*DAMAGED, PermissionError) as error:
         c.fail(f"{path}: {error}. Run this as root, on the machine that records.")
 

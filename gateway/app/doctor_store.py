@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import os
 import re
 import sqlite3
 import ssl
@@ -20,10 +19,11 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.core.facts import KINDS
+from gateway.formats import uri
 from gateway.journal.schema import DAMAGED
 from gateway.settings.model import Settings
 from gateway.settings.model_link import Record
@@ -166,7 +166,7 @@ def _sqlite(record: Record, state: Path) -> Iterator[Finding]:
                 "store: SQLite, not made yet", run, f"there is no {path}: nothing was recorded yet"
             )
             return
-        with closing(sqlite3.connect(f"file:{quote(os.fsencode(path))}?mode=ro", uri=True)) as db:
+        with closing(sqlite3.connect(uri(path, "ro"), uri=True)) as db:
             db.execute("PRAGMA busy_timeout = 1000")
             db.execute("SELECT 1 FROM points LIMIT 1").fetchone()
         files = (path, Path(f"{path}-recent"))  # readings come there first

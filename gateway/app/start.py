@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gateway.app import broker, control, load, outputs, plans, readiness, roles, supervisor
 from gateway.app.parent import end_with_parent
+from gateway.formats import UnknownFormat
 from gateway.settings import contact_secrets
 from gateway.settings.model import Settings
 from gateway.settings.problems import SettingsError
@@ -28,7 +29,7 @@ def run(names: Sequence[str], config: Path, state: Path, bench_start: str | None
         if len(names) == 1:
             return roles.run(names[0], settings, config, state)
         return _supervise(names, settings, config, state, bench_start)
-    except SettingsError as error:
+    except (SettingsError, UnknownFormat) as error:  # trying again does not help
         _say(str(error))
         return supervisor.CONFIGURATION
     except roles.RoleError as error:

@@ -77,6 +77,9 @@ ALARM_EFFECTS: Mapping[str, AlarmEffect] = {
     "call_orphaned": AlarmEffect(
         _NOTHING, "its room is configured no more; the alarm goes on telling people"
     ),
+    "call_unread": AlarmEffect(_NOTHING, "the cord works; the alarm goes on telling people"),
+    "state_unread": AlarmEffect(_NOTHING, "doors are in night until somebody decides"),
+    "journal_set_aside": AlarmEffect(_NOTHING, "what happens is stored in a new journal"),
     "journal_full": AlarmEffect(("journal",), "what happens is not stored"),
     WATCH: AlarmEffect(_NOTHING, "about what is watched, not about a promise"),
 }

@@ -60,11 +60,14 @@ ALARM_KINDS: Final[Mapping[str, Severity]] = {
     "wiring_untrusted": "urgent",
     "overlay_broken": "fault",
     "call_orphaned": "emergency",
+    "call_unread": "emergency",
+    "state_unread": "urgent",
+    "journal_set_aside": "urgent",
     "journal_full": "urgent",
 }
 """Kind -> severity. A watched point brings its own: its kind is ``watch:<id>``."""
 
-UNTIL_SEEN: Final = frozenset({"call_orphaned"})
+UNTIL_SEEN: Final = frozenset({"call_orphaned", "call_unread", "state_unread", "journal_set_aside"})
 """What nothing but a person ends: nobody measures whether it still stands."""
 
 SHELF_LIMIT_MS: Ms = 7 * 24 * 3_600_000

@@ -63,6 +63,14 @@ def standing(kept: Json) -> str:
     return record.id
 
 
+def unreadable(kept: Json, *, known: bool) -> bool:
+    """Whether a call may have stood and cannot be read. ``known``: the format is known, so that a
+    room without an entry had none."""
+    if not isinstance(kept, dict) or "call" not in kept:
+        return not (known and kept is None)
+    return kept["call"] is not None and _read_record(kept["call"]) is None
+
+
 def shown(call: Call, offset_ms: int | None) -> dict[str, Json]:
     """The call as people see it, without the messages about it."""
     record = call.record

@@ -1,7 +1,9 @@
 """What survives a restart: overrides, service mode, the alarm list and the doors' books.
 
 ``kept`` writes it as JSON, ``read`` reads it back. An entry that cannot be read (written by
-another version) is left out: the building starts with the rest. Instants are civil time or
+another version) is left out: the building starts with the rest. Of a state in a ``format`` that
+is not known nobody can say what was left out, so it opens no door and ends no call silently: see
+:meth:`gateway.core.turn.Turn.restore`. Instants are civil time or
 uptime summed over boots (``*_uptime_ms``), because the monotonic clock of another boot means
 nothing here.
 """
@@ -24,6 +26,10 @@ from gateway.core.values import dataclass
 
 T = TypeVar("T")
 
+FORMAT = 1
+"""Counted up where the version before could not read it any more: what it reads by name and does
+not find, it takes for nothing. Version 0.1 has written none: its format is this one."""
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -37,6 +43,10 @@ class Kept:
     tallies: Mapping[str, Tally]
     sections: Mapping[str, Json]
     """Everything as it was written: what the machines of rooms read back themselves."""
+    unknown_format: str = ""
+    """The format, where it is not :data:`FORMAT`."""
+    journal_aside: str = ""
+    """The journal of another version that this state was found in, and where it is now."""
 
 
 def kept(building: Building) -> dict[str, Json]:
@@ -65,6 +75,7 @@ def kept(building: Building) -> dict[str, Json]:
         if until_ms is not None and offset_ms is not None:
             service[name] = until_ms + offset_ms
     return {
+        "format": FORMAT,
         "alarms": [_alarm(alarm) for alarm in listed(building.alarms)],
         "clock": clock.kept(building.clock),
         "overrides": overrides,
@@ -77,7 +88,8 @@ def kept(building: Building) -> dict[str, Json]:
 
 def read(kept: Mapping[str, Json]) -> Kept:
     """What ``kept`` wrote."""
-    alarms = kept.get("alarms")
+    alarms, found = kept.get("alarms"), kept.get("format", FORMAT)
+    known = found == FORMAT and not isinstance(found, bool)
     return Kept(
         tuple(filter(None, map(_read_alarm, alarms if isinstance(alarms, list) else ()))),
         dict(_entries(kept.get("overrides"), _read_override)),
@@ -85,6 +97,8 @@ def read(kept: Mapping[str, Json]) -> Kept:
         dict(_entries(kept.get("service"), _integer)),
         dict(_entries(kept.get("counters"), _read_tally)),
         kept,
+        "" if known else str(found)[:40],
+        _text(kept.get("journal_aside")) or "",
     )
 
 

@@ -54,6 +54,8 @@ def restore(turn: Turn, was: Kept) -> None:
     section = was.sections.get("calls")
     entries = section if isinstance(section, dict) else {}
     for room, one in turn.calls.items():
+        if call_kept.unreadable(entries.get(room), known=not was.unknown_format):
+            turn.call_unread(room)
         step_call(turn, room, call.Restored(call_kept.read(one.plan, entries.get(room))))
         if turn.clock.offset_ms is not None:
             step_call(turn, room, call.ClockKnown(turn.clock.offset_ms))

@@ -28,6 +28,7 @@ NEVER_MS: Ms = 2**53
 CARRIED_MS: Ms = 12 * 3_600_000
 _ORDER: tuple[Mode, ...] = ("hold_open", "automatic", "exit_only", "night")
 """From the least restrictive on. ``off`` is set by people only, and is none of them."""
+RESTRICTIVE: frozenset[Mode] = frozenset({"night", "off"})
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,14 @@ def restored(
         until_ms = None if carried.until_ms is None else min(carried.until_ms, now + CARRIED_MS)
         schedule = replace(schedule, carried=Carried(carried.mode, until_ms))
     return _rule(schedule, now)
+
+
+def restricted(override: Override | None) -> Override:
+    """What applies to a door of whose mode before the restart is not known whether it was read
+    right: *night*, unless that was more restrictive, until staff decide."""
+    if override is not None and override.mode in RESTRICTIVE:
+        return override
+    return Override("night", NEVER_MS, None)
 
 
 def wake_at(schedule: Schedule) -> Ms | None:

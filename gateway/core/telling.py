@@ -39,7 +39,9 @@ if TYPE_CHECKING:
     from gateway.core.call_record import Call
     from gateway.core.turn import Turn
 
-OF_ROOM = frozenset({"cord_stuck", "line_cut", "line_short", "long_stay", "no_motion"})
+OF_ROOM = frozenset(
+    {"cord_stuck", "line_cut", "line_short", "long_stay", "no_motion", "call_unread"}
+)
 """Alarms that go the way of the room's calls."""
 OF_CORD = frozenset({"contact_unknown", "meter_silent", "implausible", "meter_frozen"})
 """The same, where the point is a cord: nobody can call."""

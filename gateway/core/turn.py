@@ -168,8 +168,18 @@ class Turn:
             self._raise(subject, kind, "")
 
     def restore(self, kept: Mapping[str, Json], past: clock.Past) -> None:
-        """What stood before the restart stands again, beside what happened since."""
+        """What stood before the restart stands again, beside what happened since.
+
+        Where it is in a format that is not known, what can be read of it is used, and what
+        cannot is taken for the worst: each door is in *night* until staff decide, and a room
+        whose call cannot be read has an alarm that a person has to end."""
         was = read(kept)
+        for kind, detail in (
+            ("state_unread", was.unknown_format),
+            ("journal_set_aside", was.journal_aside),
+        ):
+            if detail:
+                self._raise(self.was.plan.gateway, kind, detail)
         self.service = {**self.service, **was.service}
         for name, tally in was.tallies.items():
             if name in self.doors:
@@ -185,6 +195,8 @@ class Turn:
                 override = replace(override, until_ms=until_ms)
             if carried is not None and carried.until_ms is not None:
                 carried = replace(carried, until_ms=carried.until_ms - past.uptime_ms)
+            if was.unknown_format:
+                override = schedule.restricted(override)
             self.set_schedule(name, schedule.restored(before, override, carried, self.now))
         for alarm in was.alarms:
             self._restore_alarm(alarm)
@@ -516,6 +528,10 @@ class Turn:
     def orphaned(self, room: str, call_id: str) -> None:
         """A call stood before the restart, and its room is configured no more."""
         self._raise(room, "call_orphaned", call_id)
+
+    def call_unread(self, room: str) -> None:
+        """Whether a call stood before the restart cannot be read."""
+        self._raise(room, "call_unread", "")
 
     def _kind(self, subject: str, kind: str) -> str:
         """That a fire contact cannot be read is an alarm of its own."""

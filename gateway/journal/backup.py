@@ -14,8 +14,9 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from gateway.formats import UnknownFormat, uri
 from gateway.journal import recovery
-from gateway.journal.schema import DAMAGED, LANE_INDEX, VERSION, new_id, uri
+from gateway.journal.schema import DAMAGED, LANE_INDEX, new_id
 
 PAGES_PER_STEP = 256
 
@@ -99,11 +100,11 @@ def restore(backup_file: Path, target: Path) -> str:
             closing(sqlite3.connect(ready, isolation_level=None)) as copy,
         ):
             old.backup(copy)
-            journal = _renew(copy)
+            journal = _renew(backup_file, copy)
         recovery.sync(ready)
         ready.rename(recovery.side(target, ".salvaged"))
         recovery.finish(target)
-    except (*DAMAGED, OSError) as error:
+    except (*DAMAGED, UnknownFormat, OSError) as error:
         raise BackupError(str(error)) from error
     finally:
         with contextlib.suppress(OSError):
@@ -111,14 +112,14 @@ def restore(backup_file: Path, target: Path) -> str:
     return journal
 
 
-def _renew(copy: sqlite3.Connection) -> str:
+def _renew(path: Path, copy: sqlite3.Connection) -> str:
     copy.execute("PRAGMA journal_mode = DELETE").fetchone()
     check = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if check != "ok":
         raise sqlite3.DatabaseError(check)
-    version = copy.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-    if version is None or version[0] != str(VERSION):
-        raise sqlite3.DatabaseError("it is not a journal, or one of another version")
+    reason = recovery.wrong(path, copy)
+    if reason:
+        raise sqlite3.DatabaseError(reason)
     journal = new_id()
     copy.execute("UPDATE meta SET value = ? WHERE key = 'journal'", (journal,))
     copy.execute("DELETE FROM meta WHERE key LIKE 'recorded.%'")

@@ -26,7 +26,8 @@ from typing import Any, TypeVar
 
 from gateway.core.facts import KINDS, LANES, Json, Lane
 from gateway.core.machine import Ms, UtcMs
-from gateway.journal.schema import DAMAGED, LANE_INDEX, uri
+from gateway.formats import uri
+from gateway.journal.schema import DAMAGED, LANE_INDEX, known_schema
 from gateway.wire import Row
 
 READ_WITHIN_MS = 2_000
@@ -172,6 +173,7 @@ class Reader:
                 timeout=1.0,
             )
             self._connection.execute("PRAGMA query_only = ON")
+            known_schema(self._path, self._connection)
             self._file = file
         self._clock = _Deadline(self._within_ms)
         self._connection.set_progress_handler(self._clock, _CLOCK_EVERY)

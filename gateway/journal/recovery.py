@@ -6,6 +6,10 @@ then builds ``….salvage`` from the raw pages (:mod:`gateway.journal.pages`), n
 broken file, which is set aside. ``finish`` can be repeated: a power cut in between costs
 nothing. The new file has a new journal id: of its numbers, some that were given before may
 have been lost, and may be given again.
+
+A file of a schema that this version does not know is no torn journal. ``begin_beside`` sets it
+aside as it is, in the same way and under a name of its own (``….schema-…``), and a new journal
+takes its place with the state that was saved in it, as far as that can be read.
 """
 
 from __future__ import annotations
@@ -13,20 +17,24 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.core.facts import LANES
-from gateway.journal import audit, schema
+from gateway.core.facts import LANES, Json
+from gateway.formats import UnknownFormat, uri
+from gateway.journal import audit, schema, uptime
 from gateway.journal.audit import AuditEntry
 from gateway.journal.pages import Pages, Record, Value, torn
-from gateway.journal.schema import HOUR_MS, LANE_INDEX, REASONS, uri
+from gateway.journal.schema import HOUR_MS, LANE_INDEX, REASONS
 
 KEEP_BROKEN, KEEP_BROKEN_BYTES = 3, 1_000_000_000
-"""Broken files that are set aside: how many, and how large together. The newest always is."""
+"""Files that are set aside: how many, and how large together. The newest always is."""
+MARKS = ("broken", "schema")
+"""Within the names of files that were set aside: torn ones, and those of another version."""
 BROKEN_LIFE_MS = 90 * 86_400_000
 """A journal that was set aside holds what the new one has removed by its lives."""
 _PLAUSIBLE_S = 1_767_225_600
@@ -57,8 +65,9 @@ def side(path: Path, ending: str) -> Path:
 def inspect(path: Path) -> str:
     """What is plainly wrong with the file, or an empty text. Takes a moment, changes nothing.
 
-    Raises :class:`sqlite3.OperationalError` and :class:`OSError` for what may pass (no
-    rights, disk errors).
+    :raises UnknownFormat: it is not damaged, but of another version or program
+    :raises sqlite3.OperationalError: it cannot be read now (no rights, disk errors), as
+        :class:`OSError`
     """
     if path.is_dir():
         return "a directory is in its place"
@@ -69,7 +78,7 @@ def inspect(path: Path) -> str:
     try:
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
             return ""  # its creation was cut short: there is nothing in it yet
-        meta = dict(connection.execute("SELECT key, value FROM meta WHERE key <> 'kept'"))
+        reason = wrong(path, connection)
     except schema.DAMAGED as error:
         if isinstance(error, sqlite3.OperationalError) and "no such" not in str(error):
             raise
@@ -77,9 +86,77 @@ def inspect(path: Path) -> str:
     finally:
         used = _used_frames(side(path, "-shm"))
         connection.close()
-    if meta.get("schema") != str(schema.VERSION) or not meta.get("journal"):
-        return f"schema {meta.get('schema')} is not known"
+    if reason:
+        return reason
     return "the write-ahead log is torn" if used is not None and torn(path, wal, used) else ""
+
+
+def wrong(path: Path, connection: sqlite3.Connection) -> str:
+    """What is wrong with the head of a file that is open, or an empty text.
+
+    :raises UnknownFormat: it is of another version, or somebody else's
+    :raises sqlite3.Error: it is damaged
+    """
+    tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    meta: dict[object, object] = {}
+    if "fact" in tables or "meta" in tables:  # else it is somebody else's
+        meta = dict(connection.execute("SELECT key, value FROM meta WHERE key <> 'kept'"))
+    found = meta.get("schema")
+    if found is None and "fact" in tables:
+        return "the journal does not say its schema"
+    if found != str(schema.VERSION):
+        raise schema.unknown(path, found)
+    return "" if meta.get("journal") else "the journal has no id"
+
+
+def begin_beside(path: Path, found: UnknownFormat) -> None:
+    """Set a file of another version aside as it is; a new journal takes its place. What was saved
+    for a restart is taken over as it is; it says for itself in which format it is.
+
+    Raises :class:`OSError` and :class:`sqlite3.Error`; the file is in its place then.
+    """
+    from gateway.journal.store import decode_kept, encode
+
+    kept, uptimes = _saved(path)
+    aside = _aside(path)
+    note: dict[str, Json] = {"format": "unreadable"} if kept is None else dict(decode_kept(kept))
+    note["journal_aside"] = f"{aside.name} (format {found.found}, understood: {found.known})"
+    building = side(path, ".salvage")
+    for ending in ("", "-wal", "-shm", "-journal"):
+        side(building, ending).unlink(missing_ok=True)
+    connection = schema.connect(building)
+    try:
+        schema.create(connection, schema.new_id())
+        rows = [("kept", encode(note)), *([(uptime.KEY, uptimes)] if uptimes else [])]
+        connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except BaseException:
+        connection.close()
+        building.unlink(missing_ok=True)
+        raise
+    connection.close()
+    sync(building)
+    building.rename(side(path, ".salvaged"))
+    finish(path, aside)
+
+
+def _saved(path: Path) -> tuple[str | None, str | None]:
+    """What a journal of another version has saved for a restart, and its uptimes, if it has them
+    where this version has."""
+    with contextlib.suppress(*schema.DAMAGED, OSError):
+        connection = sqlite3.connect(uri(path, "ro"), uri=True, isolation_level=None)
+        with contextlib.closing(connection):
+            rows = dict(
+                connection.execute(
+                    "SELECT key, value FROM meta WHERE key IN ('kept', ?)", (uptime.KEY,)
+                )
+            )
+            kept, uptimes = rows.get("kept"), rows.get(uptime.KEY)
+            return (
+                kept if isinstance(kept, str) else None,
+                uptimes if isinstance(uptimes, str) else None,
+            )
+    return None, None
 
 
 def _used_frames(shm: Path) -> int | None:
@@ -167,16 +244,17 @@ def copy_out(path: Path, connection: sqlite3.Connection) -> None:
         raise
 
 
-def finish(path: Path) -> None:
-    """Put a completed salvage in place, if there is one, and set the broken file aside. What a
-    salvage or restore that was cut short has left behind is removed."""
+def finish(path: Path, aside: Path | None = None) -> None:
+    """Put a completed salvage in place, if there is one, and set the file before it aside, under
+    the name ``aside`` where there is one. What a salvage or restore that was cut short has left
+    behind is removed."""
     for begun in (".salvage", ".restore"):
         for ending in ("", *JOURNALS):
             side(side(path, begun), ending).unlink(missing_ok=True)
     done = side(path, ".salvaged")
     if not done.exists():
         return
-    aside = _aside(path)
+    aside = aside or _aside(path)
     for ending in ("", "-wal"):
         with contextlib.suppress(FileNotFoundError):
             side(path, ending).rename(side(aside, ending))
@@ -193,11 +271,23 @@ def _aside(path: Path) -> Path:
         if room < 0 or left < 0:
             _remove(old)
             side(old, "-wal").unlink(missing_ok=True)
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    stamp = f"{_mark(path)}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
     number = 0
-    while side(path, f".broken-{stamp}-{number:03d}").exists():
+    while side(path, f".{stamp}-{number:03d}").exists():
         number += 1
-    return side(path, f".broken-{stamp}-{number:03d}")
+    return side(path, f".{stamp}-{number:03d}")
+
+
+def _mark(path: Path) -> str:
+    """Why a file is set aside, for its name: it is torn, or of another version."""
+    try:
+        if path.is_file():
+            inspect(path)
+    except UnknownFormat as error:
+        return f"schema-{re.sub(r'[^0-9A-Za-z]+', '_', error.found)[:20]}"
+    except (sqlite3.Error, OSError):
+        pass
+    return "broken"
 
 
 def _size(file: Path) -> int:
@@ -224,10 +314,9 @@ def remove_old(path: Path, now_utc_ms: int) -> int:
 
 def _set_aside(path: Path) -> list[Path]:
     """The journals that were set aside, oldest first."""
-    mark = f"{path.name}.broken-"
-    return sorted(
-        old for old in path.parent.glob(f"{mark}*") if not old.name.endswith(("-wal", "-shm"))
-    )
+    found = [old for mark in MARKS for old in path.parent.glob(f"{path.name}.{mark}-*")]
+    found = [old for old in found if not old.name.endswith(("-wal", "-shm"))]
+    return sorted(found, key=lambda old: old.name.rpartition("-20")[2])
 
 
 def _remove(old: Path) -> None:

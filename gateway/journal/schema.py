@@ -21,9 +21,9 @@ from __future__ import annotations
 import os
 import sqlite3
 from pathlib import Path
-from urllib.parse import quote
 
 from gateway.core.facts import LANES, Lane
+from gateway.formats import UnknownFormat, uri
 
 VERSION = 1
 LOG_BYTES = 8_000_000
@@ -77,14 +77,27 @@ DAMAGED = (sqlite3.Error, UnicodeDecodeError)
 those need not be UTF-8."""
 
 
+WHAT = "the journal"
+UNDERSTOOD = (VERSION,)
+
+
 class UnknownSchema(sqlite3.DatabaseError):
     """The file is in order for SQLite, but it is not a journal that we know."""
 
 
-def uri(path: Path, mode: str) -> str:
-    """The SQLite URI of a file; ``mode`` is ``ro``, ``rw`` or ``rwc``."""
-    # by its bytes: the name of a folder need not be text in this process's language
-    return f"file:{quote(os.fsencode(path.absolute()))}?mode={mode}"
+def unknown(path: Path, found: object) -> UnknownFormat:
+    """The error about a journal whose schema is ``found``; ``None``: it names none."""
+    return UnknownFormat(path, WHAT, "unknown" if found is None else str(found), UNDERSTOOD)
+
+
+def known_schema(path: Path, connection: sqlite3.Connection) -> None:
+    """Whether a journal that is open can be read.
+
+    :raises UnknownSchema: it is of another version
+    """
+    row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    if row is None or row[0] != str(VERSION):
+        raise UnknownSchema(unknown(path, row and row[0]).name)
 
 
 def new_id() -> str:

@@ -21,6 +21,7 @@ from typing import Any
 from gateway.core.clock import Past
 from gateway.core.facts import Fact, Json, Lane
 from gateway.core.machine import Ms
+from gateway.formats import uri
 from gateway.journal import audit, means, schema, uptime
 from gateway.journal.audit import AuditEntry
 from gateway.journal.machine import differs
@@ -106,7 +107,7 @@ class Store:
             # A second, read-only connection that is closed last: SQLite then leaves -wal and
             # -shm in place, which readers of another user need after a stop.
             self._last = sqlite3.connect(
-                schema.uri(path, "ro"), uri=True, check_same_thread=False, isolation_level=None
+                uri(path, "ro"), uri=True, check_same_thread=False, isolation_level=None
             )
             try:
                 self._last.execute("SELECT count(*) FROM meta").fetchone()
@@ -157,9 +158,7 @@ class Store:
         """Read the heads again, as the file has them."""
         if self.connection.in_transaction:
             self.connection.execute("ROLLBACK")
-        version = self.meta("schema")
-        if version != str(schema.VERSION):
-            raise schema.UnknownSchema(f"schema {version} is not known")
+        schema.known_schema(self.path, self.connection)
         self.journal = self.meta("journal") or ""
         self.head = Head(
             row=max(self.one("SELECT max(row) FROM fact") or 0, int(self.meta("row") or 0)),
@@ -452,18 +451,14 @@ class Store:
 
 
 def read_kept(meta: Mapping[str, str]) -> tuple[dict[str, Json] | None, int | None]:
-    """The state that was kept, ``None`` when there is none or it cannot be understood; and its
-    number: 0 without a state, ``None`` where a version that does not number it has written it."""
+    """The state that was kept, ``None`` when there is none (one that cannot be read is a state of no
+    known format, not none); and its number: 0 without a state, ``None`` where a version that does not number it has written it."""
     text = meta.get("kept")
     if text is None:
         return None, 0
     number, _, checksum = meta.get(KEPT_NUMBER, "").partition(" ")
     numbered = number.isdecimal() and checksum == str(zlib.crc32(text.encode()))
-    try:
-        kept = json.loads(text)
-    except ValueError:
-        kept = None
-    return kept if isinstance(kept, dict) else None, int(number) if numbered else None
+    return decode_kept(text), int(number) if numbered else None
 
 
 def add_absent(
@@ -496,6 +491,15 @@ def _filled(text: str) -> str:
     if len(text) < KEPT_STEP // 4:
         return text
     return text.ljust(-(-len(text) // KEPT_STEP) * KEPT_STEP)
+
+
+def decode_kept(text: str) -> dict[str, Json]:
+    """The saved state; a text that is none has the format ``unreadable``."""
+    try:
+        kept = json.loads(text)
+    except (ValueError, RecursionError):
+        kept = None
+    return kept if isinstance(kept, dict) else {"format": "unreadable"}
 
 
 def encode(data: Mapping[str, Json]) -> str:

@@ -25,6 +25,7 @@ from gateway.core.clock import Past
 from gateway.core.effects import Reply
 from gateway.core.facts import Fact, Json, Lane
 from gateway.core.machine import Ms
+from gateway.formats import UnknownFormat
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch, Queue, Work
 from gateway.journal.reserve import Kept, Reserve
@@ -421,7 +422,11 @@ class Journal:
         recovery.finish(self._path)
         reason = self._broken
         if not reason and self._path.exists():
-            reason = recovery.inspect(self._path)
+            try:
+                reason = recovery.inspect(self._path)
+            except UnknownFormat as error:
+                self._tell("journal_unavailable")
+                recovery.begin_beside(self._path, error)  # an alarm says so: it is saved there
         if not reason:
             try:
                 store = self._new_store()
@@ -706,7 +711,7 @@ class Journal:
 def damaged(error: Exception) -> bool:
     """Whether the file itself is broken, so that waiting does not help."""
     if isinstance(error, UnknownSchema):
-        return True
+        return False  # it is set aside when it is opened again
     code = getattr(error, "sqlite_errorcode", 0)
     # 11 is "malformed", 26 "not a database"
     return code & 0xFF in (11, 26) or (code & 0xFF == 1 and "no such" in str(error))

@@ -25,6 +25,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.formats import Database
 from gateway.recorder.points import Point
 
 MOST = 10_000
@@ -46,6 +47,15 @@ CREATE TABLE IF NOT EXISTS aside (
     topic TEXT NOT NULL, reason TEXT NOT NULL, event TEXT NOT NULL, point TEXT NOT NULL,
     standing TEXT NOT NULL);
 """
+FORMAT = Database(
+    "what the store did not take",
+    1,
+    {
+        "aside": (
+            "id", "at_ms", "gateway", "topic", "reason", "event", "point", "standing",
+        )
+    },
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +112,13 @@ def transaction(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     db.execute("COMMIT")
 
 
-def prepare(db: sqlite3.Connection) -> None:
-    """Make the table where there is none."""
+def prepare(path: Path, db: sqlite3.Connection) -> None:
+    """Make the table where there is none.
+
+    :raises UnknownFormat: the file is of another version
+    """
     db.execute("PRAGMA synchronous=FULL")
-    db.execute(_SCHEMA)
+    FORMAT.prepare(path, db, lambda db: db.execute(_SCHEMA))
 
 
 def move(state: sqlite3.Connection, db: sqlite3.Connection) -> None:
@@ -270,7 +283,9 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     """The list of a recorder, which may be running.
 
     :raises sqlite3.Error: there is none, or it may not be read or written
+    :raises UnknownFormat: it is of another version
     """
+    FORMAT.check(path)
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None)
     with contextlib.closing(db):
         db.execute("PRAGMA busy_timeout=5000")

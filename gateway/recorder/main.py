@@ -79,10 +79,15 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
 
     :raises StateInUseError: another process records with this state
     :raises sqlite3.Error: the state file cannot be read or written
+    :raises UnknownFormat: a file is of another version; nothing was changed
     """
     settings.state.mkdir(parents=True, exist_ok=True)
     path = settings.state / f"recorder-{settings.name}.sqlite"
     lock = StateLock(path)
+    if settings.store.kind == "sqlite":
+        from gateway.recorder.sqlite import FORMAT
+
+        FORMAT.check(settings.state / settings.store.file)
     store = open_store(
         settings.store, settings.state, settings.secret, settings.lives_ms, settings.limit_bytes
     )

@@ -23,6 +23,7 @@ from pathlib import Path
 import structlog
 
 from gateway.core.facts import KINDS
+from gateway.formats import Database, UnknownFormat, run_all
 from gateway.journal.schema import DAMAGED
 from gateway.recorder import recent
 from gateway.recorder.expiry import SWEEP_EVERY_MS, life_ms
@@ -42,6 +43,15 @@ CREATE TABLE IF NOT EXISTS points (
     series INTEGER NOT NULL REFERENCES series (id), time_ms INTEGER NOT NULL,
     seq INTEGER NOT NULL, fields TEXT NOT NULL, PRIMARY KEY (time_ms, series)) WITHOUT ROWID;
 """
+FORMAT = Database(
+    "the embedded store",
+    1,
+    {
+        "meta": ("name", "value"),
+        "series": ("id", "measurement", "gateway", "subject", "point", "quantity"),
+        "points": ("series", "time_ms", "seq", "fields"),
+    },
+)
 # By time first: what came together lies on one page, and an SD card is written by the page.
 # Files of before are ordered by series; both are read and written in the same way.
 _PAGE_BYTES = 1024
@@ -95,6 +105,10 @@ class SqliteStore:
 
     def _open(self) -> sqlite3.Connection:
         if self._db is None:
+            try:
+                FORMAT.check(self._path)
+            except UnknownFormat as error:
+                raise StoreDownError(str(error)) from error
             db = sqlite3.connect(self._path, isolation_level=None, timeout=5)
             try:
                 db.execute(f"PRAGMA page_size={_PAGE_BYTES}")  # of a new file only
@@ -102,12 +116,12 @@ class SqliteStore:
                 db.execute("PRAGMA synchronous=FULL")
                 db.execute("PRAGMA secure_delete=ON")
                 db.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
-                db.executescript(_SCHEMA)
+                FORMAT.prepare(self._path, db, lambda db: run_all(db, _SCHEMA))
                 db.execute("INSERT OR IGNORE INTO meta VALUES ('store', ?)", (str(uuid.uuid4()),))
                 # once: even a read writes, into the index of the log that readers share
                 row = db.execute("SELECT value FROM meta WHERE name = 'store'").fetchone()
                 self._recent = recent.opened(self._path, str(row[0]))
-            except sqlite3.Error:
+            except BaseException:
                 db.close()
                 raise
             self._db, self._file, self._id = db, _inode(self._path), str(row[0])

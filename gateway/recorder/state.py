@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway.formats import Database, run_all
 from gateway.locks import is_locked
 from gateway.recorder import aside
 from gateway.recorder.aside import Aside, transaction
@@ -48,6 +49,21 @@ CREATE TABLE IF NOT EXISTS waiting (
 """
 # runs with row numbers: its rows change with each batch. In a tree of keys a row of over 230 bytes
 # has a page of its own, and each change frees one and takes another.
+FORMAT = Database(
+    "the recorder's state",
+    1,
+    {
+        "meta": ("name", "value"),
+        "gateways": ("gateway", "journal"),
+        "lanes": ("gateway", "journal", "lane", "through", "head", "ahead", "seen"),
+        "marks": ("gateway", "journal", "lane", "at_ms", "through"),
+        "runs": ("series", "runs"),
+        "moved": ("gateway", "journal", "lane", "seq", "time_ms"),
+        "boots": ("gateway", "boot", "offset_ms"),
+        "waiting": ("gateway", "journal", "lane", "seq", "boot", "received_ms", "event"),
+        "aside": ("id", "at_ms", "topic", "reason", "event"),  # of 0.1, before it had its own file
+    },
+)
 _PAGE_BYTES = 1024
 """A commit writes whole pages; what changes together is far smaller than SQLite's 4 KiB."""
 _REPAGE_BYTES_MOST = 16_000_000
@@ -193,7 +209,13 @@ class RecorderState:
 
     def __init__(self, path: Path | str, *, exclusive: bool = False) -> None:
         """``exclusive``: nobody else can read the file meanwhile. SQLite then keeps the index of
-        its log in memory, which otherwise costs three times the bytes of the log itself."""
+        its log in memory, which otherwise costs three times the bytes of the log itself.
+
+        :raises UnknownFormat: a file is of another version; nothing was changed
+        """
+        if path != ":memory:":
+            FORMAT.check(Path(path))
+            aside.FORMAT.check(Path(aside.path_of(path)))
         self._db = sqlite3.connect(path, isolation_level=None, timeout=5)
         self._pages(Path(path))
         if exclusive:
@@ -201,10 +223,10 @@ class RecorderState:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
-        self._db.executescript(_SCHEMA)
+        FORMAT.prepare(Path(path), self._db, lambda db: run_all(db, _SCHEMA))
         self._renumber_runs()
         self._aside = sqlite3.connect(aside.path_of(path), isolation_level=None, timeout=5)
-        aside.prepare(self._aside)
+        aside.prepare(Path(aside.path_of(path)), self._aside)
         aside.move(self._db, self._aside)
         self._version = -1
 

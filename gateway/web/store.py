@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gateway.formats import Database, run_all
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (
   id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, role TEXT NOT NULL,
@@ -84,12 +86,28 @@ def kernel_uptime() -> Uptime:
     return Uptime(boot, time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
+FORMAT = Database(
+    "users, sessions and access tokens",
+    1,
+    {
+        "users": ("id", "name", "role", "password", "language", "armed_s", "created", "removed"),
+        "sessions": ("hash", "user", "created", "seen"),
+        "tokens": ("id", "name", "role", "hash", "created", "expires", "by"),
+        "secrets": ("name", "value"),
+        "factors": ("user", "secret", "confirmed", "step"),
+        "recovery": ("user", "hash"),
+    },
+)
+
 WRITE_WITHIN_S = 60
 """For who changes the file in another process; a commit there may hang as well."""
 
 
 class Store:
-    """``now`` gives seconds since 1970, ``uptime`` those of this boot."""
+    """``now`` gives seconds since 1970, ``uptime`` those of this boot.
+
+    :raises UnknownFormat: the file is of another version; it was not changed
+    """
 
     def __init__(
         self,
@@ -102,6 +120,7 @@ class Store:
         self.later: Callable[[Callable[[], object]], object] = lambda change: change()
         """Makes a change that nobody waits for; at once where nothing else is set."""
         self._lock = threading.RLock()
+        FORMAT.check(path)
         path.parent.mkdir(mode=0o750, exist_ok=True)
         path.touch(0o600, exist_ok=True)
         self._reading = threading.Lock()
@@ -110,8 +129,12 @@ class Store:
         self._db.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
         self._db.execute("PRAGMA secure_delete=ON")
         self._db.execute("PRAGMA foreign_keys=ON")
-        self._db.executescript(SCHEMA)
-        self._upgrade()
+        try:
+            FORMAT.prepare(path, self._db, lambda db: run_all(db, SCHEMA))
+            self._upgrade()
+        except BaseException:
+            self._db.close()
+            raise
         self._read = self._connect(path, 5)
         self._read.execute("PRAGMA query_only=ON")
         self._up_before = self._begin_boot()
@@ -130,6 +153,7 @@ class Store:
         ]
 
     def _upgrade(self) -> None:
+        """Columns that a file of this version or an earlier one does not have yet."""
         if self._missing(self._db):
             with self._change() as db:
                 for table, column, kind in self._missing(db):

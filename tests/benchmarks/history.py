@@ -16,9 +16,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from gateway.formats import uri
 from gateway.journal import history
 from gateway.journal.reader import Reader
-from gateway.journal.schema import HOUR_MS, uri
+from gateway.journal.schema import HOUR_MS
 from gateway.journal.store import Store
 from tests.benchmarks.figures import Figure, Missing
 

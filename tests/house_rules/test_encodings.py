@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gateway.control.log import Log
-from gateway.journal.schema import uri
+from gateway.formats import uri
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = {"read_text": 0, "write_text": 1}
@@ -95,7 +95,7 @@ def test_the_journal_of_a_folder_is_found_by_its_bytes() -> None:
     """Under another file system encoding the text of the name is another one."""
     name = "Büro".encode()
     code = (
-        "import os, sys; from pathlib import Path; from gateway.journal.schema import uri; "
+        "import os, sys; from pathlib import Path; from gateway.formats import uri; "
         "sys.stdout.write(uri(Path('/' + os.fsdecode(b'B\\xc3\\xbcro')), 'ro'))"
     )
     done = subprocess.run(

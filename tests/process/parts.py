@@ -102,6 +102,8 @@ class House:
     state: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     processes: list[Process] = field(default_factory=list)
+    tree: Path = ROOT
+    """The checkout whose code runs."""
 
     @property
     def panel(self) -> Path:
@@ -120,7 +122,7 @@ class House:
         process = Process(
             subprocess.Popen(
                 command,
-                cwd=ROOT,
+                cwd=self.tree,
                 env={**os.environ, **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
