@@ -201,7 +201,7 @@ if live; then
         systemctl restart $units $paths
         say "running; the first log-in: journalctl -u portier-web | grep -i password"
     else
-        fail "installed, not started: mend /etc/portier/portier.yaml, then run this again"
+        fail "installed, not started: mend what is named above, then run this again"
     fi
 fi
 say "done"

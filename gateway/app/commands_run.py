@@ -79,9 +79,12 @@ def check(
 ) -> None:
     """Check a configuration: all errors at once, with file, line and column.
 
+    With a state folder also whether this version understands its files: run it before an update
+    starts anything.
+
     Example: `portier check config/office.yaml`
     """
-    from gateway.app import load, people
+    from gateway.app import formats, load, people
     from gateway.settings.problems import SettingsError
 
     try:
@@ -101,8 +104,20 @@ def check(
             for problem in error.problems:
                 c.err.print(str(problem), markup=False, soft_wrap=True)
         raise typer.Exit(c.EXIT_CONFIGURATION) from error
+    unknown = [] if state is None else list(formats.unknown_files(state))
     if as_json:
-        c.print_json([])
+        c.print_json(
+            [
+                {"file": str(one.path), "line": 0, "column": 0, "key": ""}
+                | {"message": one.name, "hint": one.remedy}
+                for one in unknown
+            ]
+        )
+    for one in unknown:
+        c.err.print(f"{one.name}; {one.remedy}", markup=False, soft_wrap=True)
+    if unknown:
+        raise typer.Exit(c.EXIT_CONFIGURATION)
+    if as_json:
         return
     for hint in settings.hints:
         c.out.print(f"hint: {hint}", markup=False, soft_wrap=True)

@@ -20,6 +20,7 @@ from gateway.app import (
     doctor_machine,
     doctor_page,
     doctor_store,
+    formats,
     load,
     people,
 )
@@ -47,6 +48,7 @@ def examine(
     alone: list[tuple[str, Look]] = [
         ("disk", partial(doctor_machine.disk, state)),
         ("journal", partial(_journal, state)),
+        ("formats", partial(formats.examine, state)),
     ]
     try:
         # Of contacts and heartbeat each address is a finding of its own.

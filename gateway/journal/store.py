@@ -451,8 +451,9 @@ class Store:
 
 
 def read_kept(meta: Mapping[str, str]) -> tuple[dict[str, Json] | None, int | None]:
-    """The state that was kept, ``None`` when there is none (one that cannot be read is a state of no
-    known format, not none); and its number: 0 without a state, ``None`` where a version that does not number it has written it."""
+    """The state that was kept, ``None`` when there is none (one that cannot be read is a state of
+    no known format, not none); and its number: 0 without a state, ``None`` where a version that
+    does not number it has written it."""
     text = meta.get("kept")
     if text is None:
         return None, 0

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import json
 import os
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -33,17 +34,19 @@ def read(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        _put_away(folder, str(error))
+        _put_away(folder, "unread", str(error))
         return {}
-    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-        _put_away(folder, "another format")
+    found = raw.get("format") if isinstance(raw, dict) else None
+    if found != FORMAT or not isinstance(raw, dict):
+        known = f"format {found}; this version of Portier understands {FORMAT}"
+        _put_away(folder, "format-" + re.sub(r"\W+", "_", str(found))[:20], known)
         return {}
     return raw
 
 
-def _put_away(folder: Path, reason: str) -> None:
+def _put_away(folder: Path, ending: str, reason: str) -> None:
     """What a newer version has written is no damage: whoever goes back to it finds it."""
-    other = folder / f"{FILE}.unread"
+    other = folder / f"{FILE}.{ending}"
     log.warning("the state of the link cannot be read", reason=reason, moved=str(other))
     with contextlib.suppress(OSError):
         (folder / FILE).replace(other)

@@ -363,3 +363,55 @@ def test_a_contact_that_was_read_before_the_kept_state_keeps_what_it_said() -> N
     assert bench.alarms() == {"front.outside/contact_stuck": "cleared"}
     assert not bench.building.contacts["front.outside"].stuck
     assert FRONT.id == "front"
+
+
+# --- a format that is not known -----------------------------------------------------------
+
+
+def of_another_version(bench: Bench, **more: Json) -> dict[str, Json]:
+    return {**bench.kept(), "format": 2, **more}
+
+
+def test_this_version_names_its_format_and_reads_a_state_of_0_1_which_names_none() -> None:
+    bench = Bench()
+    bench.mode(1000, "off", for_ms=3_600_000)
+    kept = bench.kept()
+    assert kept.pop("format") == 1
+    again = Bench(kept=kept)
+    assert again.building.doors["front"].mode == "off"
+    assert again.building.alarms.by_id.keys() & {"gw/state_unread"} == set()
+
+
+@pytest.mark.parametrize("found", [2, 0, "2", None, True, "unreadable"])
+def test_a_state_of_an_unknown_format_opens_no_door_until_staff_decide(found: Json) -> None:
+    bench = Bench()
+    again = Bench(kept={**bench.kept(), "format": found})
+    assert {door.mode for door in again.building.doors.values()} == {"night"}
+    assert again.building.alarms.by_id["gw/state_unread"].detail == str(found)
+    again.until(30 * 86_400_000)
+    assert again.building.doors["front"].mode == "night", "nobody has decided"
+    reply = again.mode(30 * 86_400_000 + 1, "schedule")
+    assert reply.status == "accepted"
+    assert again.building.doors["front"].mode != "night"
+    assert again.building.doors["back"].mode == "night"
+
+
+def test_what_is_more_restrictive_than_night_stays_so() -> None:
+    bench = Bench()
+    bench.mode(1000, "off", for_ms=3_600_000)
+    bench.mode(1000, "hold_open", for_ms=3_600_000, door="back")
+    again = Bench(kept=of_another_version(bench))
+    assert again.building.doors["front"].mode == "off"
+    assert again.building.doors["back"].mode == "night"
+
+
+def test_the_alarms_about_a_format_stand_over_restarts_until_somebody_has_seen_them() -> None:
+    bench = Bench(kept=of_another_version(Bench(), journal_aside="journal.sqlite.schema-2-x"))
+    again = bench.restarted()
+    ours = {"gw/state_unread", "gw/journal_set_aside"}
+    assert ours <= again.building.alarms.by_id.keys()
+    assert again.building.doors["front"].mode == "night"
+    for alarm in ours:
+        again.acknowledge(again.now, alarm)
+    assert not ours & again.building.alarms.by_id.keys()
+    assert again.building.doors["front"].mode == "night", "seen is not decided"

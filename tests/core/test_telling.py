@@ -465,3 +465,46 @@ def test_a_test_of_a_room_keeps_nothing_from_going() -> None:
     assert bench.building.calls["wc"].record is not None
     assert rooms.deserted(bench.building, WITHOUT_ROOM) == []
     assert ORPHAN not in Bench(WITHOUT_ROOM, kept=bench.kept()).building.alarms.by_id
+
+
+# --- a call that cannot be read -----------------------------------------------------------
+
+
+UNREAD = "wc/call_unread"
+
+
+@pytest.mark.parametrize(
+    "calls",
+    [
+        None,
+        {},
+        [],
+        {"wc": 7},
+        {"wc": {}},
+        {"wc": {"call": "wc-1"}},
+        {"wc": {"call": {"name": "x"}}},
+    ],
+)
+def test_a_call_of_an_unknown_format_is_no_quiet_room(calls: Json) -> None:
+    bench = Bench(PLAN, {"format": 2, "calls": calls})
+    assert UNREAD in bench.building.alarms.by_id
+    assert any(send.kind == "call_unread" for send in bench.sent), "it goes the way of its calls"
+    bench.acknowledge(bench.now, UNREAD)
+    assert UNREAD not in bench.building.alarms.by_id
+
+
+def test_a_call_of_an_unknown_format_that_can_be_read_stands() -> None:
+    bench = Bench(PLAN, {**pulled().kept(), "format": 2})
+    assert bench.building.calls["wc"].record is not None
+    assert UNREAD not in bench.building.alarms.by_id
+
+
+@pytest.mark.parametrize("entry", [7, {"call": "wc-1"}, {"call": {"name": "x"}}])
+def test_a_damaged_call_is_no_quiet_room_either(entry: Json) -> None:
+    bench = Bench(PLAN, {**pulled().kept(), "calls": {"wc": entry}})
+    assert UNREAD in bench.building.alarms.by_id
+
+
+def test_a_room_that_is_new_had_no_call() -> None:
+    bench = Bench(PLAN, {**pulled().kept(), "calls": {}})
+    assert UNREAD not in bench.building.alarms.by_id

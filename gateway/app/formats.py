@@ -1,0 +1,213 @@
+"""Every file that Portier reads back: where its version stands, and what becomes of another one.
+
+``portier doctor`` and ``portier check`` name the files of a state folder that this version does not
+understand, before an update starts anything.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway.app.findings import Finding, no, unknown, yes
+from gateway.core import kept
+from gateway.formats import Database, UnknownFormat, uri
+from gateway.journal import recovery, schema
+from gateway.link import saved
+from gateway.recorder import aside, sqlite, state
+from gateway.settings import cache
+from gateway.web import store
+
+DAMAGED = (*schema.DAMAGED, OSError, ValueError)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One kind of file. ``files``: a pattern within the state folder, empty for those elsewhere.
+    ``version``: what this version writes, ``None`` where the file has none. ``older``: what becomes
+    of a file of an earlier version; ``newer``: of one that is not understood. ``check`` raises
+    :class:`UnknownFormat`. ``in_use``: an update has to wait until it is understood."""
+
+    name: str
+    files: str
+    version: int | None
+    where: str
+    older: str
+    newer: str
+    check: Callable[[Path], object] | None = None
+    in_use: bool = True
+
+
+NONE_BEFORE = "there is none"
+MIGRATED = "migrated in one transaction (0: of version 0.1)"
+REFUSED = "the role ends with exit status 78 and names it; nothing is written"
+REBUILT = "made again from the configuration"
+
+
+def _journal(path: Path) -> None:
+    recovery.inspect(path)
+
+
+def _kept(path: Path) -> None:
+    """The saved state within a journal of this version."""
+    with closing(sqlite3.connect(uri(path, "ro"), uri=True)) as db:
+        row = db.execute("SELECT value FROM meta WHERE key = 'kept'").fetchone()
+    found: Any = json.loads(row[0]) if row else {}
+    format = kept.read(found).unknown_format if isinstance(found, dict) else "unreadable"
+    if format:
+        raise UnknownFormat(path, "the state saved for a restart", format, (kept.FORMAT,))
+
+
+def _link(path: Path) -> None:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    version = found.get("format") if isinstance(found, dict) else "unreadable"
+    if version != saved.FORMAT:
+        raise UnknownFormat(path, "the state of the link", str(version), (saved.FORMAT,))
+
+
+def _set_aside(path: Path) -> None:
+    """A journal of another version that is set aside is not in use, and still of use."""
+    if not path.name.endswith(("-wal", "-shm")):
+        found = path.name.partition(".schema-")[2].rpartition("-20")[0]
+        error = UnknownFormat(path, "a journal that was set aside", found, schema.UNDERSTOOD)
+        error.remedy = f"install the version that wrote it, then: portier restore {path}"
+        raise error
+
+
+def _database(name: str, files: str, database: Database) -> Format:
+    return Format(
+        name, files, database.version, "PRAGMA user_version", MIGRATED, REFUSED, database.check
+    )
+
+
+FORMATS: tuple[Format, ...] = (
+    Format(
+        "journal",
+        "journal.sqlite",
+        schema.VERSION,
+        "table meta, key schema",
+        NONE_BEFORE,
+        "set aside as it is; a new journal goes on with the saved state (journal_set_aside)",
+        _journal,
+    ),
+    Format(
+        "saved state",
+        "journal.sqlite",
+        kept.FORMAT,
+        "journal, table meta, key kept: format",
+        "0.1 wrote no version: it is this one",
+        "what can be read is used; doors are in night, unread calls are alarms (state_unread)",
+        _kept,
+    ),
+    Format(
+        "journal set aside",
+        "journal.sqlite.schema-*",
+        None,
+        "its name",
+        NONE_BEFORE,
+        "kept within the limit of set-aside journals; portier restore puts it back",
+        _set_aside,
+        in_use=False,
+    ),
+    Format(
+        "backup",
+        "",
+        schema.VERSION,
+        "as the journal",
+        NONE_BEFORE,
+        "portier restore refuses it and names it; nothing is changed",
+    ),
+    _database("users", "web/web.sqlite", store.FORMAT),
+    _database("recorder", "record/recorder-*.sqlite", state.FORMAT),
+    _database("not taken by the store", "record/recorder-*.aside.sqlite", aside.FORMAT),
+    _database("embedded store", "record/record*.sqlite", sqlite.FORMAT),
+    Format(
+        "link",
+        "link/link.json",
+        saved.FORMAT,
+        "format",
+        NONE_BEFORE,
+        "moved to link.json.format-…; the link begins anew",
+        _link,
+    ),
+    Format("plan", "plan/*.json", cache.FORMAT, "format", REBUILT, REBUILT),
+    Format(
+        "settings of the page",
+        "overlay.yaml",
+        None,
+        "the keys of the configuration",
+        "read",
+        "left out whole, the configuration stands alone (overlay_broken)",
+    ),
+    Format("relays of the last start", "outputs.json", None, "none", REBUILT, REBUILT),
+    Format(
+        "tolerated wiring",
+        "accepted-wiring.json",
+        None,
+        "none",
+        "read",
+        "taken for an empty list: the wiring is refused by name",
+    ),
+    Format(
+        "key of the links in messages",
+        "link.key",
+        None,
+        "none: 32 random bytes",
+        "read",
+        "links that were sent before are refused",
+    ),
+    Format("ports of the embedded broker", "broker.toml", None, "none", REBUILT, REBUILT),
+)
+
+
+def files_of(format: Format, folder: Path) -> list[Path]:
+    """The files of a kind in a state folder. Of the recorder's three each has its own pattern."""
+    if not format.files:
+        return []
+    found = [path for path in sorted(folder.glob(format.files)) if path.is_file()]
+    if format.name == "recorder":
+        found = [path for path in found if not path.name.endswith(".aside.sqlite")]
+    if format.name == "embedded store":
+        found = [path for path in found if not path.name.startswith("recorder-")]
+    return found
+
+
+def _looked(folder: Path) -> Iterator[tuple[Format, Path, Exception | None]]:
+    """Each file whose version can be checked, with what was wrong about that."""
+    for format in FORMATS:
+        if format.check is None:
+            continue
+        for path in files_of(format, folder):
+            try:
+                format.check(path)
+            except (UnknownFormat, *DAMAGED) as error:
+                yield format, path, error
+            else:
+                yield format, path, None
+
+
+def unknown_files(folder: Path) -> Iterator[UnknownFormat]:
+    """What is in use and this version does not understand. What cannot be read now is left out."""
+    for format, _, error in _looked(folder):
+        if format.in_use and isinstance(error, UnknownFormat):
+            yield error
+
+
+def examine(folder: Path) -> Iterator[Finding]:
+    """What ``portier doctor`` says of the files of a state folder."""
+    seen: dict[str, None] = {}
+    for format, path, error in _looked(folder):
+        if isinstance(error, UnknownFormat):
+            yield no(f"formats: {error.name}", error.remedy, format.newer)
+        elif error is not None:
+            text = f"formats: the version of {path} cannot be read now"
+            yield unknown(text, "sudo portier doctor; see journal, store and page", str(error))
+        else:
+            seen[format.name] = None
+    if seen:
+        yield yes(f"formats: {', '.join(seen)}", "each version was read just now")
