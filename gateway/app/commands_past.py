@@ -436,12 +436,16 @@ def forget(
 
     The audit chain stays verifiable. This cannot be undone.
     """
+    from gateway.formats import UnknownFormat
     from gateway.web.users import UserError, Users, users_file
 
     shown = c.snapshot(state)  # only control may write the journal, so it must be there
     if not yes and not typer.confirm(f"Forget {user} for ever on {shown['gateway']['id']}?"):
         raise typer.Exit(1)
-    users = Users(users_file(state))
+    try:
+        users = Users(users_file(state))
+    except UnknownFormat as error:
+        c.fail(str(error))
     try:
         number = users.forget(user)
     except UserError as error:
