@@ -202,17 +202,21 @@ def resolve(db: sqlite3.Connection, outcomes: Iterable[tuple[int, str, str]]) ->
     )
 
 
-def disown(db: sqlite3.Connection, lane: str, low: int, high: int | None) -> int:
-    """Mark what is open under these numbers of ``lane`` (``GATEWAY/JOURNAL/LANE``) as foreign; how
-    many there were. ``high``: ``None`` without an end."""
+def under(db: sqlite3.Connection, lane: str, low: int, high: int | None) -> list[int]:
+    """What is open under these numbers of ``lane`` (``GATEWAY/JOURNAL/LANE``). ``high``: ``None``
+    without an end."""
     ids = []
     for one in rows(db, COUNTED):
         with contextlib.suppress(ValueError, AttributeError):
             begins, _, seq = str(json.loads(one.event).get("id")).rpartition("/")
             if begins == lane and low <= int(seq) and (high is None or int(seq) <= high):
                 ids.append(one.id)
+    return ids
+
+
+def disown(db: sqlite3.Connection, ids: Iterable[int]) -> None:
+    """Mark these as foreign."""
     db.executemany("UPDATE aside SET standing = 'foreign' WHERE id = ?", [(id_,) for id_ in ids])
-    return len(ids)
 
 
 def has_room(db: sqlite3.Connection, new: Sequence[Aside]) -> bool:

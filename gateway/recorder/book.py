@@ -68,6 +68,8 @@ class Batch:
     """Topic and text behind each point, for those that are set aside."""
     seen: dict[Key, list[int]] = field(default_factory=dict)
     moved: list[tuple[Key, int, int]] = field(default_factory=list)
+    collided: set[tuple[Key, int]] = field(default_factory=set)
+    """Numbers under which two events have come in this batch."""
     retimed: set[tuple[Key, int]] = field(default_factory=set)
     """Numbers whose time in the store was another event's before."""
     wait: list[Waiting] = field(default_factory=list)
@@ -99,6 +101,8 @@ class Book:
         self.claims = Claims()
         self._recent: dict[Key, dict[int, int]] = {}
         """What has come under each of the newest numbers: a hash of its kind, subject and time."""
+        self._contested: dict[tuple[Key, int], int] = {}
+        """What came first under a number, refused by the store, that another event has, too."""
         self._absent: dict[Key, tuple[Range, ...]] = {}
         """Numbers that were declared absent; what comes under one of them counts all the same."""
         self.aside_counts: dict[str, int] = {}
@@ -156,17 +160,23 @@ class Book:
                 return
             if again or not has:
                 batch.aside.append(Aside(topic, str(error), text, gateway))
-            self._account(batch, key, seq, UNREADABLE)
+                self._account(batch, key, seq, UNREADABLE)
             return
         key = Key(event.gateway, event.journal, event.lane)
-        if now_ms is not None:
-            if self._has(batch, key, event.seq):
-                self._repeated(batch, key, event, topic, payload)
-                return
-            if self._is_doubtful(batch, key, event.seq):
-                self._hold(Held(key, event.seq, topic, text, now_ms))
-                return
-        self._take(batch, key, event, topic, text)
+        if now_ms is None or self._is_its_own(batch, key, event, topic, text, now_ms):
+            self._take(batch, key, event, topic, text)
+
+    def _is_its_own(
+        self, batch: Batch, key: Key, event: Event, topic: str, text: str, now_ms: int
+    ) -> bool:
+        """Whether this is new, and its gateway's."""
+        if self._has(batch, key, event.seq):
+            self._repeated(batch, key, event, topic, text)
+            return False
+        if self._is_doubtful(batch, key, event.seq):
+            self._hold(Held(key, event.seq, topic, text, now_ms))
+            return False
+        return (key, event.seq) not in self._contested or self._decided(batch, key, event)
 
     def _hold(self, new: Held) -> None:
         before = self.claims.held.get((new.key, new.seq))
@@ -200,18 +210,33 @@ class Book:
         del self.claims.held[key, seq]
         return True
 
-    def _repeated(self, batch: Batch, key: Key, event: Event, topic: str, payload: bytes) -> None:
+    def _repeated(self, batch: Batch, key: Key, event: Event, topic: str, text: str) -> None:
         """A number that is accounted for has come again: with what it had before, as a rule."""
         before = self._recent.get(key, {}).get(event.seq)
         if before is None or before == _identity(event):
             return
-        if self._state.aside_disown(key, event.seq):
-            # what came first is not in the store: this one shall be
-            self.read_aside()
-            self._take(batch, key, event, topic, payload.decode())
+        if event.seq in batch.numbers.get(key, ()):
+            batch.collided.add((key, event.seq))
+        elif self.aside_counts.get(key.gateway) and self._state.is_aside(key, event.seq):
+            # what came first is not in the store, and one of the two is the gateway's: it is
+            # missing again, and the gateway is asked
+            known = self._known(key)
+            known.lane = self._ledger.lanes[key] = known.lane.drop(event.seq)
+            self._state.lower_marks(key, event.seq - 1)
+            self._contested[key, event.seq] = before
             return
         reason = f"another event has come as number {event.seq} of {key.lane} before"
-        self.set_foreign_aside(batch, key.gateway, topic, reason, payload)
+        self.set_foreign_aside(batch, key.gateway, topic, reason, text.encode())
+
+    def _decided(self, batch: Batch, key: Key, event: Event) -> bool:
+        """The gateway sends the event of a number that two have claimed; whether the store is
+        still to have it."""
+        if self._contested.pop((key, event.seq)) == _identity(event):
+            self._account(batch, key, event.seq, _identity(event))  # it stays open
+            return False
+        if self._state.aside_disown(key, event.seq, event.seq):
+            self.read_aside()
+        return True
 
     def _account(self, batch: Batch, key: Key, seq: int, identity: int) -> None:
         self._meet(key)
@@ -488,6 +513,13 @@ class Book:
             topic, text = batch.texts[bad.index]
             point = batch.points[bad.index]
             gateway = dict(point.tags).get("gateway", "")
+            if batch.collided:
+                name = _named(_object(text.encode()), gateway)
+                if name in batch.collided:
+                    # one of the two is the gateway's, which is asked for it
+                    batch.numbers[name[0]].discard(name[1])
+                    self.set_foreign_aside(batch, gateway, topic, bad.reason, text.encode())
+                    continue
             batch.aside.append(Aside(topic, bad.reason, text, gateway, point=encode_point(point)))
 
     def commit(self, batch: Batch, now_ms: int, *, calm: bool = True) -> None:

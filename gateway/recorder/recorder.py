@@ -294,11 +294,15 @@ class Recorder:
                     if key.gateway == gateway:
                         self._asking[key] = reopened(one)
             return
-        if not got.retained:
-            before = self._hearing.get(gateway)
-            if before is not None and before.silent_since_ms is not None:
-                self._silent_point(gateway, 0, self._utc_ms())
-            self._hearing[gateway] = silent.heard(before, now_ms)
+        if got.retained:
+            # a gateway has none of these kept: they would come again at every connection
+            reason = "the broker had kept it, which its gateway never asks for"
+            self._book.set_foreign_aside(batch, gateway, got.topic, reason, got.payload)
+            return
+        before = self._hearing.get(gateway)
+        if before is not None and before.silent_since_ms is not None:
+            self._silent_point(gateway, 0, self._utc_ms())
+        self._hearing[gateway] = silent.heard(before, now_ms)
         if what == "event":
             self._book.event(batch, gateway, got.topic, got.payload, now_ms)
         elif what == "absent":

@@ -96,6 +96,13 @@ class Lane:
         """The gateway says that it has sent everything up to ``head``."""
         return self if head <= self.head else replace(self, head=head)
 
+    def drop(self, number: int) -> Lane:
+        """Account for one number no more: it is missing again."""
+        if number > self.through:
+            return replace(self, ahead=without(self.ahead, number))
+        rest = ((number + 1, self.through),) if number < self.through else ()
+        return replace(self, through=number - 1, ahead=(*rest, *self.ahead))
+
     def cut(self, head: int) -> Lane:
         """Forget every number beyond ``head``: they were not the gateway's."""
         ahead = tuple((low, min(high, head)) for low, high in self.ahead if low <= head)

@@ -439,11 +439,18 @@ class RecorderState:
         with transaction(self._aside) as db:
             aside.resolve(db, outcomes)
 
-    def aside_disown(self, key: Key, first: int, last: int | None = -1) -> int:
-        """What is open under these numbers is not the gateway's; how many there were. ``last``:
-        ``None`` without an end, and ``first`` itself if it is not said."""
-        with transaction(self._aside) as db:
-            return aside.disown(db, "/".join(key), first, first if last == -1 else last)
+    def is_aside(self, key: Key, seq: int) -> bool:
+        """Whether something is open under this number."""
+        return bool(aside.under(self._aside, "/".join(key), seq, seq))
+
+    def aside_disown(self, key: Key, first: int, last: int | None) -> bool:
+        """What is open under these numbers is not the gateway's; whether there was anything.
+        ``last``: ``None`` without an end."""
+        ids = aside.under(self._aside, "/".join(key), first, last)
+        if ids:
+            with transaction(self._aside) as db:
+                aside.disown(db, ids)
+        return bool(ids)
 
     def aside_room(self, new: Iterable[Aside]) -> bool:
         """Whether these can be kept, too, within the limit. What the store refused only because
