@@ -311,3 +311,14 @@ def test_an_acknowledgement_that_was_lost_makes_nothing_foreign_twice(bench: Ben
     bench.broker.event(event(4, mono_ms=4))
     bench.turn()
     assert bench.store.seqs() == [1, 2, 3, 4]
+
+
+def test_a_late_event_of_an_older_journal_does_not_make_it_the_present_one(bench: Bench) -> None:
+    started(bench)
+    health(bench, 0, "j2")
+    bench.turn(1_000)
+    bench.broker.event(event(4, mono_ms=4, late=True))
+    bench.turn(1_000)
+    bench.turn(1_000)
+    assert bench.store.seqs() == [1, 2, 3, 4]
+    assert recorded(bench)["journal"] == "j2"
