@@ -1,12 +1,12 @@
 """The emulated machine with simulated GPIO lines, seen from the host.
 
-It is a tool beside the project: a folder with ``run.sh`` and ``build.sh``, named by
-``PORTIER_RIG``, or ``shared/rig`` beside the checkout. What it builds goes to ``RIG_BUILD``,
-or to ``.cache/rig`` of the checkout.
+It is in ``machine/``: ``build.sh`` makes it of Debian's packages, as root, and ``run.sh`` boots it
+for one script. What was built is kept in ``RIG_BUILD``, or in ``.cache/rig`` of the checkout.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -23,30 +23,20 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 GUEST = Path(__file__).resolve().parent / "guest"
+MACHINE = Path(__file__).resolve().parent / "machine"
 
 
-def folder() -> Path | None:
-    """Where the rig is, or ``None``."""
-    named = os.environ.get("PORTIER_RIG")
-    places = [Path(named)] if named else [ROOT.parent / "shared" / "rig"]
-    return next((place for place in places if (place / "run.sh").is_file()), None)
-
-
-def build() -> tuple[Path, Path]:
-    """The rig and the built machine; built first where it is not there. Skips with the reason
-    where it cannot be."""
+@functools.cache
+def build() -> Path:
+    """The built machine, up to date. Skips with the reason where it cannot be built."""
     where = Path(os.environ.get("RIG_BUILD", ROOT / ".cache" / "rig"))
-    rig = folder()
-    if rig is None:
-        pytest.skip("the GPIO rig is not beside this checkout: name its folder in PORTIER_RIG")
-    if not (where / "stamp").exists():
-        if os.geteuid() != 0:
-            pytest.skip(f"the GPIO rig is not built: run {rig}/build.sh as root")
+    if os.geteuid() == 0:
         where.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            [rig / "build.sh"], check=True, timeout=600, env={**os.environ, "RIG_BUILD": str(where)}
-        )
-    return rig, where
+        environment = {**os.environ, "RIG_BUILD": str(where)}
+        subprocess.run([MACHINE / "build.sh"], check=True, timeout=900, env=environment)
+    elif not (where / "stamp").exists():
+        pytest.skip(f"the emulated machine is not built: run {MACHINE}/build.sh as root")
+    return where
 
 
 WANTED = frozenset(
@@ -60,7 +50,7 @@ gpiod, and everything more is time that each boot needs for copying."""
 
 def libraries() -> Path:
     """The locked wheels of :data:`WANTED` for the machine's Python, compiled; kept in .cache."""
-    version = (build()[1] / "python").read_text().strip()
+    version = (build() / "python").read_text().strip()
     blocks = re.split(r"\n(?=[a-z])", (ROOT / "requirements.lock").read_text())
     lines = [
         "\n".join(line for line in block.splitlines() if not line.lstrip().startswith("#"))
@@ -107,7 +97,7 @@ def _compile(folder: Path, version: str) -> None:
 def portier() -> Path:
     """Everything that an installation has, compiled, in one archive: copying thousands of small
     files into the machine takes it minutes. Kept in .cache for the state of the checkout."""
-    version = (build()[1] / "python").read_text().strip()
+    version = (build() / "python").read_text().strip()
     where = ROOT / ".cache" / "guest.tar"
     with tempfile.TemporaryDirectory() as folder:
         for name in ("drivers", "gateway"):
@@ -126,23 +116,24 @@ def run(
     files: Sequence[Path] = (),
     persist: bool = True,
     systemd: bool = False,
-    timeout_s: int = 170,
+    timeout_s: int = 600,
 ) -> dict[str, Any]:
     """Boot, run one script of ``guest/`` with the drivers at hand, and give what it saw by case.
 
     ``persist``: the kernel keeps the level of an output that nobody holds, as Raspberry Pi OS
     has it; otherwise it lets go, as Debian's kernel does."""
-    rig, built = build()
+    built = build()
     environment = {
         **os.environ,
         "RIG_BUILD": str(built),
         "RIG_PERSIST_OUTPUTS": str(int(persist)),
         "RIG_INIT": "systemd" if systemd else "plain",
         "RIG_TIMEOUT": str(timeout_s),
+        "RIG_BOOT_TIMEOUT": "240",  # 8 s, on a host that has nothing else to do
     }
     others = [path for path in GUEST.iterdir() if path.name != script and path.is_file()]
     done = subprocess.run(
-        [rig / "run.sh", GUEST / script, ROOT / "drivers", *others, *files, "--", *arguments],
+        [MACHINE / "run.sh", GUEST / script, ROOT / "drivers", *others, *files, "--", *arguments],
         env=environment,
         capture_output=True,
         text=True,

@@ -8,7 +8,7 @@ import pytest
 
 from tests.hil import rig
 
-pytestmark = [pytest.mark.hil, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.hil, pytest.mark.timeout(1500)]
 
 FEW = ["held_at_start", "chips", "other_chip", "faults", "unplugged", "lost_edges"]
 MANY = ["presses", "active_low_relay", "idle"]
