@@ -116,7 +116,7 @@ def spread_ms(values_ns):
     def at(percent):
         return round(values[min(len(values) - 1, int(len(values) * percent / 100))] / 1e6, 3)
 
-    return {"p50": at(50), "p99": at(99), "max": round(values[-1] / 1e6, 3)}
+    return {"p10": at(10), "p50": at(50), "p99": at(99), "max": round(values[-1] / 1e6, 3)}
 
 
 def bouncing_press(chip, line, hold_s, bounces):
