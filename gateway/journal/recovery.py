@@ -40,6 +40,9 @@ BROKEN_LIFE_MS = 90 * 86_400_000
 _PLAUSIBLE_S = 1_767_225_600
 """2026-01-01: no file of ours is older, unless the clock was wrong."""
 CHECK_WITHIN_S = 0.5
+_OURS = frozenset(
+    line.split()[2] for line in schema.SCHEMA.splitlines() if line.startswith("CREATE TABLE")
+)
 _LARGEST = 2**53
 _BATCH = 500
 
@@ -98,11 +101,15 @@ def wrong(path: Path, connection: sqlite3.Connection) -> str:
     :raises sqlite3.Error: it is damaged
     """
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    ours = "fact" in tables or len(tables & _OURS) > len(_OURS) // 2
     meta: dict[object, object] = {}
-    if "fact" in tables or "meta" in tables:  # else it is somebody else's
+    try:
         meta = dict(connection.execute("SELECT key, value FROM meta WHERE key <> 'kept'"))
+    except sqlite3.OperationalError as error:
+        if ours or "no such" not in str(error):
+            raise
     found = meta.get("schema")
-    if found is None and "fact" in tables:
+    if found is None and ours:
         return "the journal does not say its schema"
     if found != str(schema.VERSION):
         raise schema.unknown(path, found)

@@ -80,11 +80,21 @@ def test_a_journal_of_another_version_is_set_aside_unchanged(
     assert set_aside(path) == [aside]
 
 
+@pytest.mark.parametrize(
+    "tables",
+    [
+        ("photographs (id INTEGER)",),
+        ("meta (name TEXT, value TEXT)", "series (id INTEGER)"),  # a recorder's
+        ("meta (key TEXT, value TEXT)", "audit (id INTEGER)"),
+    ],
+    ids=["photographs", "recorder", "other meta"],
+)
 def test_a_file_of_somebody_else_is_set_aside_and_its_state_is_none_that_is_known(
-    path: Path,
+    path: Path, tables: tuple[str, ...]
 ) -> None:
     with closing(sqlite3.connect(path)) as db:
-        db.execute("CREATE TABLE photographs (id INTEGER)")
+        for table in tables:
+            db.execute(f"CREATE TABLE {table}")
     content = path.read_bytes()
     desk = Desk(path).start()
     kept = desk.journal.kept(10)
@@ -93,6 +103,23 @@ def test_a_file_of_somebody_else_is_set_aside_and_its_state_is_none_that_is_know
     desk.close()
     (aside,) = set_aside(path)
     assert aside.read_bytes() == content
+
+
+@pytest.mark.parametrize("name", ["fact", "meta", "series"])
+def test_a_journal_with_a_torn_table_is_damage_and_no_other_version(path: Path, name: str) -> None:
+    before = written(path)
+    changed(
+        path,
+        "PRAGMA writable_schema = ON",
+        f"UPDATE sqlite_master SET name = 'x', tbl_name = 'x' WHERE name = '{name}'",
+    )
+    desk = Desk(path, "boot-2").start()
+    desk.until(lambda: desk.facts("journal_recovered"))
+    desk.close()
+    assert [".broken-" in one.name for one in set_aside(path)] == [True]
+    journal = read(path)
+    assert journal.heads()["urgent"] == 3
+    assert journal.journal_id() != before
 
 
 def test_where_the_process_dies_between_the_two_names_nothing_is_lost(
