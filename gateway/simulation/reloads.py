@@ -95,12 +95,12 @@ class Reloads:
         }
         self._changed = False
 
-    def happens(self, why: str = "reload") -> None:
-        """The configuration is read again."""
+    def happens(self, why: str = "reload", what: str = "") -> None:
+        """The configuration is read again. ``what`` is drawn where it is not said."""
         if not self.host.running:
             return
         there, is_changed = self.there, self._changed
-        what = self.chance.choice(("same", "changed", "room", "room"))
+        what = what or self.chance.choice(("same", "changed", "room", "room"))
         if what == "changed":
             is_changed = not is_changed
         elif what == "room":
@@ -134,7 +134,8 @@ class Reloads:
             self.agenda.later(about(self.chance, MINUTE), self._orphan)
             return
         self.spare.pull(self.chance.choice((300, 900, 4 * SECOND)))
-        self.agenda.later(about(self.chance, MINUTE), partial(self.happens, "reload in a call"))
+        wait_ms = about(self.chance, MINUTE)
+        self.agenda.later(wait_ms, partial(self.happens, "reload in a call", "room"))
         self.agenda.later(about(self.chance, LOOKS_IN_MS), self.spare.found)
 
     def _orphan(self) -> None:
