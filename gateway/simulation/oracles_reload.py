@@ -39,6 +39,8 @@ class ReloadOracle:
         self._asked_ms: Ms = -2 * HOUR
         self._orphan_ms: Ms = -2 * HOUR
         """When the power was cut over a configuration without the room of a call."""
+        self._ready = False
+        """Whether the process knew then what it had known before its start."""
         self._lit: frozenset[str] = frozenset()
         """The relays that were on when it was asked for."""
         self._calls: tuple[str, ...] = ()
@@ -55,6 +57,7 @@ class ReloadOracle:
     def _reload(self) -> None:
         now = self.agenda.now
         self._asked_ms = now
+        self._ready = self.host.readable and self.host.ready_ms < now - 2 * SECOND
         self._lit = frozenset(point for point, on in self.host.lit.items() if on)
         self._calls = tuple(
             name
@@ -65,8 +68,7 @@ class ReloadOracle:
     def _answered(self, removes: bool, taken: bool) -> None:
         spare, now = self.reloads.spare, self.agenda.now
         calls = spare.plan.id in self._calls
-        ready = self.host.ready_ms < self._asked_ms - 2 * SECOND
-        if removes and calls and ready and self.host.readable:
+        if removes and calls and self._ready:
             self.all.judge("call_keeps_its_room", not taken, "the room of a call was removed")
         doubt = spare.wanted or now - spare.cancelled_ms <= 2 * SECOND
         if not removes or not doubt:
