@@ -496,7 +496,8 @@ class Book:
             at = occupied.take(at + 1)
         if not seen:
             batch.seen.setdefault(key, []).append(event.seq)
-            if at != utc_ms or (key, event.seq) in batch.retimed:
+            retimed = (key, event.seq) in batch.retimed
+            if at != utc_ms or retimed or not time_known:  # of its receipt; the next is another
                 batch.moved.append((key, event.seq, at))
         batch.points.append(Point(*series, fields_of(event, time_known), at))
         batch.texts.append((topic, text))

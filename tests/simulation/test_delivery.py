@@ -130,3 +130,10 @@ def test_a_disk_that_lies_costs_what_was_torn_and_no_name_is_used_twice(
     life = lived(tmp_path, seed, Weather(**{**fine, "torn": 90.0}))
     assert sum(count for what, count in life.faults.items() if what.startswith("torn")) > 1
     assert life.broken == []
+
+
+def test_a_fact_without_a_time_is_one_point_however_often_it_is_received(tmp_path: Path) -> None:
+    """A seed of the long run: its time is that of the first receipt, and it came again."""
+    life = Delivery(tmp_path, 1005)
+    life.live(10 * MINUTE)
+    assert life.broken == []
