@@ -217,6 +217,8 @@ def starts(control: Process) -> int:
 
 def test_a_reload_waits_for_the_card_and_loses_nothing(place: House, disk: SlowDisk) -> None:
     """The takeover ends this process's memory, and the door would wait for the card with it."""
+    disk = replace(disk, folder=place.state / "journal")  # and what begins so; no plan
+    place.environment = disk.environment
     control = place.control()
     disk.hold()
     place.bench("press", point="front.button_inside", for_ms=200)
@@ -227,7 +229,11 @@ def test_a_reload_waits_for_the_card_and_loses_nothing(place: House, disk: SlowD
     until(lambda: values(place)["journal"] == ("no", "journal_slow"))
     place.bench("press", point="front.button_outside", for_ms=200)
     until(lambda: place.snapshot()["doors"]["front"]["counters"]["requests"] == 2)
-    assert starts(control) == 1
+    began = time.monotonic()
+    while time.monotonic() - began < HELD_S:  # the new configuration is read meanwhile
+        assert starts(control) == 1
+        assert place.snapshot()["doors"]["front"]["counters"]["requests"] == 2
+        time.sleep(0.5)  # between two looks
     disk.release()
     until(lambda: starts(control) == 2)
     until(lambda: values(place)["journal"] == ("yes", ""))
