@@ -137,7 +137,7 @@ def test_a_file_has_one_row_and_a_stranger_none(path: str, row: str | None) -> N
 def test_users_tokens_and_log_ins_have_a_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.web.users.good_password", lambda _: "hash")  # which is slow
+    monkeypatch.setattr("gateway.web.users.good_password", lambda *_: "hash")  # which is slow
     with closing(Users(tmp_path / "web.sqlite")) as store:
         for number in range(users.REMOVED_MOST + 5):
             store.add_user(f"gone {number}", "view", PASSWORD)

@@ -142,7 +142,7 @@ async def book(
     "/api/v1/testbook",
     summary="Begin a test, or go on with it",
     status_code=201,
-    responses=problems(404, 503),
+    responses=problems(404, 409, 503),
 )
 async def begin(wanted: NewPage, who: Maintenance, site: TheSite) -> PageShape:
     """Begin a walk; where one of this subject is open, go on with that."""
