@@ -19,7 +19,7 @@ from gateway.core import kept
 from gateway.formats import Database, UnknownFormat, uri
 from gateway.journal import recovery, schema
 from gateway.link import saved
-from gateway.recorder import aside, sqlite, state
+from gateway.recorder import aside, recent, sqlite, state
 from gateway.settings import cache
 from gateway.web import store
 
@@ -126,6 +126,7 @@ FORMATS: tuple[Format, ...] = (
     _database("recorder", "record/recorder-*.sqlite", state.FORMAT),
     _database("not taken by the store", "record/recorder-*.aside.sqlite", aside.FORMAT),
     _database("embedded store", "record/record*.sqlite", sqlite.FORMAT),
+    _database("readings that wait", "record/*-recent", recent.FORMAT),
     Format(
         "link",
         "link/link.json",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import sqlite3
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -85,9 +87,13 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
     path = settings.state / f"recorder-{settings.name}.sqlite"
     lock = StateLock(path)
     if settings.store.kind == "sqlite":
+        from gateway.recorder import recent
         from gateway.recorder.sqlite import FORMAT
 
-        FORMAT.check(settings.state / settings.store.file)
+        file = settings.state / settings.store.file
+        FORMAT.check(file)
+        with contextlib.suppress(sqlite3.OperationalError):  # another recorder has it
+            recent.FORMAT.check(recent.path_of(file))
     store = open_store(
         settings.store, settings.state, settings.secret, settings.lives_ms, settings.limit_bytes
     )

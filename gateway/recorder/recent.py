@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
+from gateway.formats import Database, run_all
 from gateway.recorder.aside import transaction
 
 Row = tuple[int, int, int, str]
@@ -30,10 +31,16 @@ CREATE TABLE IF NOT EXISTS recent (
     id INTEGER PRIMARY KEY, series INTEGER NOT NULL, time_ms INTEGER NOT NULL,
     seq INTEGER NOT NULL, fields TEXT NOT NULL);
 """
+FORMAT = Database(
+    "the readings that wait beside the embedded store",
+    1,
+    {"owner": ("store",), "recent": ("id", "series", "time_ms", "seq", "fields")},
+)
 
 
 class RecentReadings:
-    """The file. Raises :class:`sqlite3.Error` where it cannot be used."""
+    """The file. Raises :class:`sqlite3.Error` where it cannot be used, and
+    :class:`gateway.formats.UnknownFormat`."""
 
     def __init__(self, path: Path, store: str) -> None:
         """``store``: the id of the store that numbers the series. What waited for another one is
@@ -42,10 +49,11 @@ class RecentReadings:
         try:
             self._db.execute(f"PRAGMA page_size={_PAGE_BYTES}")
             self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+            FORMAT.version_of(path, self._db)  # before anything is written to it
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.execute("PRAGMA secure_delete=ON")
-            self._db.executescript(_SCHEMA)
+            FORMAT.prepare(path, self._db, lambda db: run_all(db, _SCHEMA))
             if self._db.execute("SELECT store FROM owner").fetchall() != [(store,)]:
                 with transaction(self._db) as db:
                     db.execute("DELETE FROM recent")

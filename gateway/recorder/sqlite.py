@@ -121,6 +121,9 @@ class SqliteStore:
                 # once: even a read writes, into the index of the log that readers share
                 row = db.execute("SELECT value FROM meta WHERE name = 'store'").fetchone()
                 self._recent = recent.opened(self._path, str(row[0]))
+            except UnknownFormat as error:
+                db.close()
+                raise StoreDownError(str(error)) from error
             except BaseException:
                 db.close()
                 raise

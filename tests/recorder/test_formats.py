@@ -11,8 +11,9 @@ import pytest
 
 from gateway import formats
 from gateway.formats import Database, UnknownFormat
-from gateway.recorder import aside, sqlite
+from gateway.recorder import aside, recent, sqlite
 from gateway.recorder import state as recorder
+from gateway.recorder.recent import RecentReadings
 from gateway.recorder.state import RecorderState
 from gateway.recorder.store import StoreDownError
 from gateway.web import store
@@ -35,6 +36,7 @@ FILES: dict[str, tuple[Database, Callable[[Path], object]]] = {
     "state": (recorder.FORMAT, lambda path: RecorderState(path).close()),
     "aside": (aside.FORMAT, _list),
     "store": (sqlite.FORMAT, _embedded),
+    "recent": (recent.FORMAT, lambda path: RecentReadings(path, "one").close()),
 }
 each = pytest.mark.parametrize(("database", "opened"), FILES.values(), ids=FILES.keys())
 
