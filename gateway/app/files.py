@@ -17,7 +17,7 @@ from gateway.journal.retention import AUDIT_SHARE, DROP_FROM, THIN_FROM
 from gateway.journal.schema import LOG_BYTES
 from gateway.link.aside import FACTS_MOST
 from gateway.link.saved import BYTES_MOST as LINK_BYTES
-from gateway.recorder import aside, sqlite, state
+from gateway.recorder import aside, recent, sqlite, state
 from gateway.settings.model import Journal
 from gateway.settings.model_link import Record
 from gateway.settings.overlay_file import BYTES_MOST as OVERLAY_BYTES
@@ -151,6 +151,14 @@ def rows() -> tuple[StoredFile, ...]:
             "empty",
             "–",
             "gateway.recorder.state:StateLock",
+        ),
+        StoredFile(
+            "recorded_recent",
+            ("record/*-recent", "record/*-recent-wal"),
+            "readings that wait to be moved into it, where `record: store` is `sqlite`",
+            f"{recent.MOST} readings; log {_size(sqlite.WAL_BYTES)}",
+            "they are moved into the history",
+            "gateway.recorder.recent:RecentReadings",
         ),
         StoredFile(
             "recorded",

@@ -71,6 +71,7 @@ SEEN = {
         "tests.recorder.test_limits:test_facts_that_wait_for_a_time_have_a_number",
     ),
     "recorder_lock": ("tests.house_rules.test_files:test_marks_and_notes_do_not_grow",),
+    "recorded_recent": ("tests.recorder.test_recent:test_no_more_than_the_limit_wait",),
     "recorded": (
         "tests.recorder.test_expiry:test_over_its_limit_the_oldest_points_go_and_evidence_last",
         "tests.recorder.test_expiry:test_a_file_that_has_reached_its_limit_grows_no_more",
@@ -123,6 +124,7 @@ def test_every_row_has_a_test_and_names_code_that_there_is() -> None:
         ("record/recorder-main.aside.sqlite", "recorder_aside"),
         ("record/recorder-main.sqlite-wal", "recorder"),
         ("record/history.sqlite", "recorded"),
+        ("record/history.sqlite-recent-wal", "recorded_recent"),
         ("plan/0a.json", "plans"),
         ("journal.sqlite.copy", None),
         ("notes.txt", None),

@@ -184,8 +184,8 @@ def test_a_change_of_the_saved_state_writes_only_what_differs(path: Path) -> Non
     for number in range(1, 101):
         state["door-7"] = {"openings": number, "notes": "x" * 100}
         store.write(work(kept=state))
-    assert 100 <= pages.written() <= 110, "the page of the counter; its length changes twice"
-    assert store.kept() == state
+    assert pages.written() <= 2 * 100 + 10, "the page of the counter, that of the state's number"
+    assert store.kept()[0] == state
     store.close(clean=False)
 
 

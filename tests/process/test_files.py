@@ -32,7 +32,7 @@ rooms:"""
 ROLES = ("control", "broker", "link", "record", "web", "notify")
 ALWAYS = {
     "journal", "journal_log", "users", "users_log", "recorder", "recorder_aside", "recorder_lock",
-    "recorded", "link", "plans", "notes", "marks", "overlay", "versions",
+    "recorded", "recorded_recent", "link", "plans", "notes", "marks", "overlay", "versions",
 }  # fmt: skip
 
 
