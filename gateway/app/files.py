@@ -12,10 +12,12 @@ from functools import cache
 from pathlib import PurePath
 
 from gateway.app.plans import PLANS_MOST
-from gateway.journal.recovery import BROKEN_LIFE_MS, KEEP_BROKEN, KEEP_BROKEN_BYTES
+from gateway.journal.recovery import BROKEN_LIFE_MS, KEEP_BROKEN, KEEP_BROKEN_BYTES, MARKS
+from gateway.journal.reserve import SLOT_BYTES, SLOT_MOST
 from gateway.journal.retention import AUDIT_SHARE, DROP_FROM, THIN_FROM
 from gateway.journal.schema import LOG_BYTES
 from gateway.link.aside import FACTS_MOST
+from gateway.link.saved import AWAY_MOST
 from gateway.link.saved import BYTES_MOST as LINK_BYTES
 from gateway.recorder import aside, recent, sqlite, state
 from gateway.settings.model import Journal
@@ -61,8 +63,8 @@ def rows() -> tuple[StoredFile, ...]:
     return (
         StoredFile(
             "broken",
-            ("journal.sqlite.broken-*",),
-            "journals that were set aside, with their logs",
+            tuple(f"journal.sqlite.{mark}-*" for mark in MARKS),
+            "journals that were set aside, torn or of another version, with their logs",
             f"{KEEP_BROKEN}, together {_size(KEEP_BROKEN_BYTES)}, {BROKEN_LIFE_MS // DAY_MS} days",
             "the oldest go; the newest stays",
             "gateway.journal.recovery:finish",
@@ -80,6 +82,14 @@ def rows() -> tuple[StoredFile, ...]:
             "one, as large as the journal",
             "put in place; one that was cut short is removed at the next start",
             "gateway.journal.recovery:finish",
+        ),
+        StoredFile(
+            "reserve",
+            ("journal.sqlite.reserve", "journal.sqlite.reserve.new"),
+            "the newest saved state while the journal does not take it",
+            f"two slots of {_size(SLOT_BYTES)}, of {_size(SLOT_MOST)} at most",
+            "a larger state is refused there",
+            "gateway.journal.reserve:Reserve.save",
         ),
         StoredFile(
             "journal_log",
@@ -164,16 +174,24 @@ def rows() -> tuple[StoredFile, ...]:
             "recorded",
             ("record/*",),
             "the history, where `record: store` is `sqlite`, and its log",
-            f"`record: limit` ({_size(recorded)}); log {_size(sqlite.WAL_BYTES)}",
+            f"`record: limit` ({_size(recorded)}); log {_size(sqlite.WAL_BYTES)}; {recent.MOST}"
+            " readings that wait beside it (`-recent`)",
             "the oldest points go, calls and alarms last; their room is used again",
             "gateway.recorder.sqlite:SqliteStore.expire",
         ),
         StoredFile(
             "link",
-            ("link/link.json", "link/link.json.new", "link/link.json.unread"),
+            (
+                "link/link.json",
+                "link/link.json.new",
+                "link/link.json.unread",
+                "link/link.json.format-*",
+            ),
             "facts that the broker refuses; what Home Assistant was told",
-            f"{FACTS_MOST:,} facts of each lane; {_size(LINK_BYTES)}",
-            "the lane waits, and is named; one file that is not understood is put away",
+            f"{FACTS_MOST:,} facts of each lane; {_size(LINK_BYTES)}; {AWAY_MOST} files of other"
+            " versions",
+            "the lane waits, and is named; one file that cannot be read is put away; of those of"
+            " other versions the oldest go",
             "gateway.link.aside:Aside.add_fact",
         ),
         StoredFile(

@@ -12,6 +12,7 @@ The file has two slots, written in turn, so that one that is torn leaves the oth
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import struct
@@ -25,7 +26,7 @@ from gateway.core.facts import Json
 ENDING = ".reserve"
 SLOT_BYTES = 64 * 1024
 """A state of 50 rooms has 8 KB; the file grows when one has more than half of a slot."""
-_SLOT_MOST = 16 * 1024 * 1024
+SLOT_MOST = 16 * 1024 * 1024
 _HEADER = struct.Struct(">8sQQII")
 """Magic, slot size, count, length and checksum of what follows."""
 _MAGIC = b"portier1"
@@ -58,7 +59,7 @@ class Reserve:
     def prepare(self, length: int = 0) -> None:
         """Reserve room for a state of so many bytes. Does nothing where that is there already."""
         size = SLOT_BYTES
-        while size < 2 * (length + _HEADER.size) and size < _SLOT_MOST:
+        while size < 2 * (length + _HEADER.size) and size < SLOT_MOST:
             size *= 2
         if self._slot == 0:
             with contextlib.suppress(FileNotFoundError):
@@ -86,6 +87,8 @@ class Reserve:
         if self._slot == 0 or len(record) > self._slot:
             self.prepare(len(record))
             record = _record(self._slot, self._count + 1, journal, kept)
+        if len(record) > self._slot:
+            raise OSError(errno.EFBIG, f"the state is larger than {SLOT_MOST} bytes")
         self._write(record, durable=durable)
 
     def empty(self) -> None:

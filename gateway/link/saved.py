@@ -22,6 +22,8 @@ from gateway.wire import read_json
 log = structlog.get_logger("link.saved")
 FILE = "link.json"
 FORMAT = 1
+AWAY_MOST = 3
+"""Files of other versions that were put away; the oldest go."""
 BYTES_MOST = 16_000_000
 """Of the file: more is neither read nor written."""
 
@@ -50,6 +52,9 @@ def _put_away(folder: Path, ending: str, reason: str) -> None:
     log.warning("the state of the link cannot be read", reason=reason, moved=str(other))
     with contextlib.suppress(OSError):
         (folder / FILE).replace(other)
+        away = sorted(folder.glob(f"{FILE}.format-*"), key=lambda one: one.stat().st_mtime_ns)
+        for old in away[:-AWAY_MOST]:
+            old.unlink(missing_ok=True)
 
 
 class Writer:

@@ -6,6 +6,7 @@ Rows whose growth is tested beside the code that sees to it are named in ``SEEN`
 from __future__ import annotations
 
 import importlib
+import os
 import sqlite3
 import string
 from contextlib import closing
@@ -15,7 +16,7 @@ import pytest
 
 from gateway.app import files, outputs, plans
 from gateway.core.facts import Fact
-from gateway.journal import backup, schema
+from gateway.journal import backup, reserve, schema
 from gateway.journal.store import Store as Journal
 from gateway.link import saved
 from gateway.link.aside import FACTS_MOST, Aside, Refusal
@@ -44,8 +45,11 @@ SEEN = {
     "broken": (
         "tests.journal.test_recovery:test_files_that_are_set_aside_have_a_size_together",
         "tests.journal.test_recovery:test_a_folder_that_was_set_aside_counts_with_what_is_in_it",
+        "tests.journal.test_formats:"
+        "test_what_is_set_aside_counts_into_the_limit_and_is_removed_by_its_life",
     ),
     "repair": ("tests.journal.test_recovery:test_what_was_cut_short_leaves_nothing_behind",),
+    "reserve": ("tests.house_rules.test_files:test_the_reserve_does_not_outgrow_its_slots",),
     "journal": (
         "tests.journal.test_audit_budget:"
         "test_where_urgent_facts_fill_the_file_calls_and_alarms_go_last",
@@ -75,6 +79,7 @@ SEEN = {
     "recorded": (
         "tests.recorder.test_expiry:test_over_its_limit_the_oldest_points_go_and_evidence_last",
         "tests.recorder.test_expiry:test_a_file_that_has_reached_its_limit_grows_no_more",
+        "tests.recorder.test_recent:test_no_more_than_the_limit_wait",
     ),
     "link": (
         "tests.house_rules.test_files:test_the_state_of_the_link_fits_its_file_at_its_largest",
@@ -121,6 +126,7 @@ def test_every_row_has_a_test_and_names_code_that_there_is() -> None:
         ("journal.sqlite", "journal"),
         ("journal.sqlite-wal", "journal_log"),
         ("journal.sqlite.broken-20300101T000000Z-000-wal", "broken"),
+        ("journal.sqlite.schema-9-20300101T000000Z-000", "broken"),
         ("record/recorder-main.aside.sqlite", "recorder_aside"),
         ("record/recorder-main.sqlite-wal", "recorder"),
         ("record/history.sqlite", "recorded"),
@@ -184,6 +190,21 @@ def test_a_full_test_book_takes_no_more_and_loses_nothing(
     assert len(book.signed_pages(10)) == 3
 
 
+def test_the_reserve_does_not_outgrow_its_slots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reserve, "SLOT_MOST", reserve.SLOT_BYTES)
+    kept = reserve.Reserve(tmp_path / "journal.sqlite")
+    kept.save("j1", reserve.Kept(1, {"calls": "x" * 1_000}), durable=False)
+    with pytest.raises(OSError, match="larger than"):
+        kept.save("j1", reserve.Kept(2, {"calls": os.urandom(200_000).hex()}), durable=False)
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_size == 2 * reserve.SLOT_BYTES
+    found = kept.read()
+    assert found is not None
+    assert found[1].number == 1, "the state of before stays"
+
+
 def test_write_ahead_logs_are_cut_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that keeps a snapshot lets a log grow; after the next checkpoint it is small."""
     monkeypatch.setattr(schema, "LOG_BYTES", 100_000)
@@ -238,6 +259,11 @@ def test_the_state_of_the_link_fits_its_file_at_its_largest(tmp_path: Path) -> N
         (tmp_path / saved.FILE).write_bytes(b"\0")
         assert saved.read(tmp_path) == {}
     assert sorted(one.name for one in tmp_path.iterdir()) == [f"{saved.FILE}.unread"]
+    for version in range(10, 16):
+        (tmp_path / saved.FILE).write_text(f'{{"format": {version}}}')
+        assert saved.read(tmp_path) == {}
+    away = sorted(one.name for one in tmp_path.glob("*.format-*"))
+    assert away == [f"{saved.FILE}.format-{version}" for version in (13, 14, 15)]
 
 
 def test_topics_that_cannot_be_cleared_have_a_number() -> None:

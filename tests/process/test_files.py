@@ -31,7 +31,8 @@ doors:
 rooms:"""
 ROLES = ("control", "broker", "link", "record", "web", "notify")
 ALWAYS = {
-    "journal", "journal_log", "users", "users_log", "recorder", "recorder_aside", "recorder_lock",
+    "journal", "journal_log", "reserve",
+    "users", "users_log", "recorder", "recorder_aside", "recorder_lock",
     "recorded", "recorded_recent", "link", "plans", "notes", "marks", "overlay", "versions",
 }  # fmt: skip
 
