@@ -174,8 +174,7 @@ def rows() -> tuple[StoredFile, ...]:
             "recorded",
             ("record/*",),
             "the history, where `record: store` is `sqlite`, and its log",
-            f"`record: limit` ({_size(recorded)}); log {_size(sqlite.WAL_BYTES)}; {recent.MOST}"
-            " readings that wait beside it (`-recent`)",
+            f"`record: limit` ({_size(recorded)}); log {_size(sqlite.WAL_BYTES)}",
             "the oldest points go, calls and alarms last; their room is used again",
             "gateway.recorder.sqlite:SqliteStore.expire",
         ),

@@ -137,7 +137,7 @@ class Store:
             raise
         self._read = self._connect(path, 5)
         self._read.execute("PRAGMA query_only=ON")
-        self._up_before = self._begin_boot()
+        self._begin_boot()
 
     @staticmethod
     def _connect(path: Path, timeout_s: float) -> sqlite3.Connection:
@@ -159,25 +159,24 @@ class Store:
                 for table, column, kind in self._missing(db):
                     db.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
 
-    def _begin_boot(self) -> float:
-        """The uptime of all boots before this one."""
-        boot, up = self._uptime()
-        with self._change() as db:
-            row = db.execute("SELECT boot, before, last FROM uptime").fetchone() or (boot, 0.0, up)
-            known, before, last = str(row[0]), float(row[1]), float(row[2])
-            if known != boot:
-                before, last = before + last, up
-            self._up_saved = max(last, up)
-            db.execute(
-                "INSERT OR REPLACE INTO uptime VALUES (1, ?, ?, ?)", (boot, before, self._up_saved)
-            )
-            for table, column, _ in ADDED:
-                if column.endswith("_up"):
-                    where = " AND proved" if column == "proved_up" else ""
-                    db.execute(
-                        f"UPDATE {table} SET {column} = ? WHERE {column} = 0{where}", (before + up,)
-                    )
-        return before
+    def _begin_boot(self) -> None:
+        """Find the uptime of all boots before this one. Nobody waits for the card here: it is noted
+        with the next change."""
+        self._boot, up = self._uptime()
+        row = self._one("SELECT boot, before, last FROM uptime")
+        known = "" if row is None else str(row[0])
+        before, last = (0.0, 0.0) if row is None else (float(str(row[1])), float(str(row[2])))
+        self._is_boot_saved = known == self._boot
+        self._up_before = before if self._is_boot_saved else before + last
+        self._up_saved = max(last, up) if self._is_boot_saved else up
+        for table, column, _ in ADDED:
+            if column.endswith("_up"):
+                unknown = f"{column} = 0" + (" AND proved" if column == "proved_up" else "")
+                if self._one(f"SELECT 1 FROM {table} WHERE {unknown}"):
+                    with self._change() as db:
+                        db.execute(
+                            f"UPDATE {table} SET {column} = ? WHERE {unknown}", (self._now_up(),)
+                        )
 
     def _now_up(self) -> float:
         """Seconds of uptime, summed over boots."""
@@ -187,14 +186,16 @@ class Store:
         return Moment(self._now(), self._now_up())
 
     def save_uptime(self) -> None:
-        """Note the uptime, where nothing else has done so for a day."""
-        if self._uptime().s - self._up_saved >= UPTIME_SAVED_EVERY_S:
+        """Note the uptime, where nothing else has done so in this boot, or for a day."""
+        old = self._uptime().s - self._up_saved >= UPTIME_SAVED_EVERY_S
+        if old or not self._is_boot_saved:
             with self._lock:
                 self._save_uptime(self._db)
 
     def _save_uptime(self, db: sqlite3.Connection) -> None:
-        self._up_saved = self._uptime().s
-        db.execute("UPDATE uptime SET last = max(last, ?)", (self._up_saved,))
+        self._up_saved, self._is_boot_saved = self._uptime().s, True
+        row = (self._boot, self._up_before, self._up_saved)
+        db.execute("INSERT OR REPLACE INTO uptime VALUES (1, ?, ?, ?)", row)
 
     def close(self) -> None:
         with self._reading:
