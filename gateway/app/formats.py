@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.app.findings import Finding, no, unknown, yes
-from gateway.core import kept
+from gateway.core.building.kept import FORMAT as KEPT_FORMAT
+from gateway.core.building.kept import read as read_kept
 from gateway.formats import Database, UnknownFormat, uri
 from gateway.journal import recovery, schema
 from gateway.link import saved
@@ -58,9 +59,9 @@ def _kept(path: Path) -> None:
     with closing(sqlite3.connect(uri(path, "ro"), uri=True)) as db:
         row = db.execute("SELECT value FROM meta WHERE key = 'kept'").fetchone()
     found: Any = json.loads(row[0]) if row else {}
-    format = kept.read(found).unknown_format if isinstance(found, dict) else "unreadable"
+    format = read_kept(found).unknown_format if isinstance(found, dict) else "unreadable"
     if format:
-        raise UnknownFormat(path, "the state saved for a restart", format, (kept.FORMAT,))
+        raise UnknownFormat(path, "the state saved for a restart", format, (KEPT_FORMAT,))
 
 
 def _link(path: Path) -> None:
@@ -98,7 +99,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "saved state",
         "journal.sqlite",
-        kept.FORMAT,
+        KEPT_FORMAT,
         "journal, table meta, key kept: format",
         "0.1 wrote no version: it is this one",
         "what can be read is used; doors are in night, unread calls are alarms (state_unread)",

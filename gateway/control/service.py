@@ -30,13 +30,13 @@ from gateway.control.inbox import Inbox
 from gateway.control.log import Log, Repeats, cause
 from gateway.control.points import Points, Source
 from gateway.control.watchdog import Watchdog
+from gateway.core.building import deserted
+from gateway.core.building.state import Building
 from gateway.core.effects import Send
 from gateway.core.events import Delivered, JournalState
 from gateway.core.facts import Lane
 from gateway.core.machine import Ms, UtcMs
 from gateway.core.plan import BuildingPlan
-from gateway.core.rooms import deserted
-from gateway.core.state import Building
 from gateway.journal import machine
 from gateway.journal.writer import ROUTINE_WAIT_MS, AuditEntry, Committed, Journal
 

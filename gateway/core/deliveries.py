@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from gateway.core.call_record import NEVER, At
 from gateway.core.facts import Fact, Json
-from gateway.core.machine import Ms, replace
+from gateway.core.machine import Ms, Step, replace
 from gateway.core.plan import BuildingPlan
 from gateway.core.values import dataclass
 
@@ -34,6 +34,28 @@ class Delivery:
 
 
 Deliveries = Mapping[Way, Delivery]
+
+
+@dataclass(frozen=True)
+class Told:
+    """Facts have been told. ``offset_ms``: UTC minus monotonic, where it is known."""
+
+    facts: tuple[Fact, ...]
+    offset_ms: int | None
+
+
+@dataclass(frozen=True)
+class ClockKnown:
+    """UTC minus monotonic of this boot is known (again), or ``None``."""
+
+    offset_ms: int | None
+
+
+def step(before: Deliveries, event: Told | ClockKnown, now: Ms) -> Step[Deliveries]:
+    """Take note of messages, or of the clock."""
+    if isinstance(event, Told):
+        return Step(noted(before, event.facts, event.offset_ms))
+    return Step(with_clock(before, event.offset_ms, now))
 
 
 def noted(before: Deliveries, facts: Iterable[Fact], offset_ms: int | None) -> Deliveries:

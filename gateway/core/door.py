@@ -365,7 +365,7 @@ class _Turn:
 
     def _mode(self, event: ModeChanged) -> None:
         door = self.door
-        if event.mode == "hold_open" and not door_rules.can_hold(self.plan):
+        if not door_rules.takes(self.plan, event.mode):
             self._refuse_command(event, "set_mode", "not_wired")
             return
         now_rules = (event.mode, event.source, event.until_utc_ms)

@@ -72,3 +72,8 @@ def refusal(
 def can_hold(plan: DoorPlan) -> bool:
     """Whether the door can be held open at all: by its relay for it, or a maintained activation."""
     return plan.hold_open is not None or plan.pulse_ms is None
+
+
+def takes(plan: DoorPlan, mode: Mode) -> bool:
+    """Whether this mode can be set: a door that cannot be held open is not told to be."""
+    return mode != "hold_open" or can_hold(plan)

@@ -28,6 +28,7 @@ from gateway.core.escalation_state import (
     due_ms,
     has_hope,
     in_round,
+    waiting,
     with_clock,
 )
 from gateway.core.events import Delivered
@@ -49,11 +50,13 @@ MESSAGES_MOST: Final = 40
 
 @dataclass(frozen=True)
 class Begun:
-    """The call or alarm is raised. ``resume``: one that went and comes back goes on."""
+    """The call or alarm is raised. ``resume``: one that went and comes back goes on.
+    ``patient``: whether it can wait for working hours; ``None``: as before."""
 
     kind: str
     data: Mapping[str, Json]
     resume: bool = False
+    patient: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,11 @@ def wake_at(chain: Chain) -> Ms | None:
     return earliest(chain.next_ms if chain.running else None, *waits)
 
 
+def gone(chain: Chain) -> bool:
+    """Whether its record is not wanted any more, and no message is under way."""
+    return chain.over and not waiting(chain)
+
+
 def step(chain: Chain, event: Event | None, now: Ms) -> Step[Chain]:
     """Time, an answer of ``notify``, or what became of the call or alarm."""
     work = _Work(chain, now)
@@ -102,7 +110,8 @@ def step(chain: Chain, event: Event | None, now: Ms) -> Step[Chain]:
                 if message.delivery == delivery and (message.result == "sent" or late):
                     work.answered(message, ok, reason)
         case Begun():
-            work.chain = _begun(chain, event, now)
+            patient = chain.patient if event.patient is None else event.patient
+            work.chain = _begun(replace(chain, patient=patient), event, now)
         case Ended(seen=seen, over=over):
             gone_ms = None if seen else now
             still = replace(chain, running=False, ended_ms=gone_ms, conditions=(), over=over)

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from gateway.core.facts import Json
 from gateway.core.machine import Conditions, Ms, UtcMs, earliest, replace
-from gateway.core.plan import EscalationPlan
+from gateway.core.plan import BuildingPlan, EscalationPlan
 from gateway.core.values import dataclass
 
 SETTLE_MS: Ms = 1_000
@@ -76,6 +76,11 @@ class Chain:
     """It does so now."""
     over: bool = False
     """The call has ended; the record goes when nothing is under way any more."""
+
+
+def channels_of(plan: BuildingPlan) -> Mapping[str, int]:
+    """Receiver -> how many channels it has."""
+    return {one.id: one.channels for one in plan.receivers}
 
 
 def waiting(chain: Chain) -> bool:

@@ -6,16 +6,19 @@ they are not known.
 
 from __future__ import annotations
 
-from gateway.core import alarms, door, rooms, schedule, telling
+from gateway.core import alarms, call_kept, door, schedule
+from gateway.core.building.state import Building
 from gateway.core.climate import DEW_POINT
 from gateway.core.clock import mark_of, settled, settles_in_ms, uptime_of, utc_of
 from gateway.core.contact import Contact
+from gateway.core.escalation_state import Message
 from gateway.core.facts import Json
 from gateway.core.machine import Conditions, Ms
 from gateway.core.meter import Meter
 from gateway.core.relay import Relay
-from gateway.core.state import Building
 from gateway.core.tally import counters, last_opened_ms
+
+MESSAGES_MOST = 20
 
 
 def snapshot(building: Building, now: Ms) -> dict[str, Json]:
@@ -40,8 +43,9 @@ def snapshot(building: Building, now: Ms) -> dict[str, Json]:
         },
         "alarms": [_alarm(building, alarm) for alarm in alarms.listed(building.alarms)],
         "fire": _fire(building),
-        "rooms": {r.id: rooms.shown(building, r.id, now) for r in building.plan.rooms},
-        **telling.shown(building, now),
+        "rooms": {r.id: _room(building, r.id) for r in building.plan.rooms},
+        "receivers": {name: {"on_duty": one.on_duty} for name, one in building.rosters.items()},
+        "messages": _messages(building),
     }
 
 
@@ -138,6 +142,90 @@ def _meter(building: Building, one: Meter) -> Json:
         "faults": _kinds(one.conditions),
         "changes": 0,
         "quantities": quantities,
+    }
+
+
+def _room(building: Building, room: str) -> Json:
+    """Its call, occupancy, leak and climate; ``None`` where there is none."""
+    plan, mine = building.index.room_plans[room], building.index.room_subjects[room]
+    seen = building.occupancies.get(room)
+    return {
+        "name": plan.name,
+        **_call(building, room),
+        "lamps": {
+            "reassurance": _on(building, plan.reassurance),
+            "lamp": {None: None, True: "flashing", False: "off"}[_on(building, plan.lamp)],
+            "sounder": _on(building, plan.sounder),
+            "unlock": _on(building, plan.unlock),
+        },
+        "occupancy": None if seen is None else seen.belief,
+        "occupancy_since_ms": None if seen is None else seen.since_ms,
+        "exported": seen is not None and "occupancy" in building.plan.export,
+        "leak": _leak(building, room),
+        "climate": _climate(building, room),
+        "alarms": [alarm.id for alarm in alarms.listed(building.alarms) if alarm.subject in mine],
+    }
+
+
+def _call(building: Building, room: str) -> dict[str, Json]:
+    """With who was told of it, and when the next one will be."""
+    one, offset_ms = building.calls.get(room), building.clock.offset_ms
+    if one is None:
+        return {"call": None, **call_kept.NO_CALL}
+    chain = None if one.record is None else building.escalations.get(one.record.id)
+    messages = () if chain is None else chain.messages
+    shown: dict[str, Json] = {
+        **call_kept.shown(one, offset_ms),
+        "messages": [_message(message) for message in messages],
+        "next_message_ms": chain.next_ms if chain is not None and chain.running else None,
+    }
+    return {"call": shown, **call_kept.room_shown(one, offset_ms)}
+
+
+def _leak(building: Building, room: str) -> Json:
+    one = building.leaks.get(room)
+    if one is None:
+        return None
+    closed = _on(building, one.plan.valve)
+    return {"wet": one.wet, "latched": one.latched, "valve_closed": closed}
+
+
+def _climate(building: Building, room: str) -> Json:
+    one = building.climates.get(room)
+    if one is None:
+        return None
+    return {
+        "point": one.plan.point,
+        "temperature_c": one.temperature_c,
+        "humidity_percent": one.humidity_percent,
+        "dew_point_c": one.dew_point_c,
+        "at_ms": one.at_ms,
+        "fan": _on(building, one.plan.fan),
+    }
+
+
+def _messages(building: Building) -> Json:
+    """The last messages about alarms."""
+    messages = [
+        (message, chain.about)
+        for chain in building.escalations.values()
+        if "/" in chain.about
+        for message in chain.messages
+    ]
+    messages.sort(key=lambda pair: (pair[0].at_ms or 0, pair[0].at_utc_ms or 0))
+    return [{**_message(message), "about": about} for message, about in messages[-MESSAGES_MOST:]]
+
+
+def _message(message: Message) -> dict[str, Json]:
+    return {
+        "delivery": message.delivery,
+        "receiver": message.receiver,
+        "channel": message.channel,
+        "kind": message.kind,
+        "result": message.result,
+        "reason": message.reason,
+        "at_ms": message.at_ms,
+        "at_utc_ms": message.at_utc_ms,
     }
 
 

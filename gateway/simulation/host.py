@@ -12,14 +12,14 @@ import random
 from collections.abc import Callable
 from typing import Literal
 
-from gateway.core import building, rooms
+from gateway.core import building
+from gateway.core.building.state import Building
 from gateway.core.clock import Past
 from gateway.core.effects import Drive, Effect, Reply, Send
 from gateway.core.events import CivilTime, Event, Issuer, Level
 from gateway.core.facts import Fact
 from gateway.core.machine import Ms, Step, UtcMs
 from gateway.core.plan import BuildingPlan
-from gateway.core.state import Building
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda, about
 
 BLOCKED_MOST_MS: Ms = 400
@@ -139,7 +139,7 @@ class Host:
 
     def reload(self, plan: BuildingPlan, for_ms: Ms) -> bool:
         """Another configuration takes over, as SIGHUP makes it; ``False``: it is refused."""
-        if not self.running or rooms.deserted(self.building, plan):
+        if not self.running or building.deserted(self.building, plan):
             return False
         self.rewire(plan)
         self.end(for_ms, power=False)

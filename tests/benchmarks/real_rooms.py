@@ -21,11 +21,11 @@ from pathlib import Path
 
 from gateway.app import load
 from gateway.core import building
+from gateway.core.building.state import Building
 from gateway.core.events import CivilTime, Event, Level, Reading
 from gateway.core.facts import Fact
 from gateway.core.machine import Ms
 from gateway.core.plan import BuildingPlan
-from gateway.core.state import Building
 from gateway.settings.plan import plan
 from tests.benchmarks.figures import Figure
 from tests.conftest import SHARED

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from itertools import count
 
 from gateway.core import building
+from gateway.core.building.state import Building
 from gateway.core.effects import Drive, Reply, Send
 from gateway.core.events import (
     AcknowledgeAlarm,
@@ -35,7 +36,6 @@ from gateway.core.plan import (
     WatchPlan,
 )
 from gateway.core.snapshot import snapshot
-from gateway.core.state import Building
 
 OFFSET = 1_700_000_000_000
 """UTC minus monotonic, where the clock is right."""

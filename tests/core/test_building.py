@@ -68,7 +68,7 @@ def test_who_comes_early_gets_the_unchanged_building_and_earlier_time_is_now() -
 def test_a_machine_that_asks_for_the_past_for_ever_is_a_bug_and_not_a_hang(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(building, "DEADLINES_PER_STEP", 0)
+    monkeypatch.setattr("gateway.core.building.loop.DEADLINES_PER_STEP", 0)
     bench = Bench(SMALL, levels=False, trusted=False)
     with pytest.raises(Broken, match="again and again"):
         building.step(bench.building, None, 10**6)
@@ -483,7 +483,7 @@ def test_a_refusal_that_was_made_on_the_way_here_is_a_fact_and_limited() -> None
 
 def test_a_command_that_nobody_answered_is_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench(SMALL)
-    monkeypatch.setattr("gateway.core.commands._test_relay", lambda *_: None)
+    monkeypatch.setattr("gateway.core.building.commands._test_relay", lambda *_: [])
     with pytest.raises(Broken, match="0 replies"):
         bench.at(1000, TestRelay("t", STAFF, 9000, "front.activation", 100))
 

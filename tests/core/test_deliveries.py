@@ -8,11 +8,11 @@ import pytest
 
 from gateway.core import building as core
 from gateway.core import deliveries as d
+from gateway.core.building.state import Building
 from gateway.core.call_record import NEVER, At
 from gateway.core.events import CivilTime, Delivered
 from gateway.core.facts import Fact, Json
 from gateway.core.plan import BuildingPlan, MailingPlan, ReceiverPlan
-from gateway.core.state import Building
 
 UTC = 1_800_000_000_000
 PLAN = BuildingPlan(

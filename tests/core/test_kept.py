@@ -9,9 +9,9 @@ from typing import Any, cast
 import pytest
 
 from gateway.core import building
+from gateway.core.building.kept import read
 from gateway.core.events import CivilTime, JournalState, Level, Reading, RelayFault
 from gateway.core.facts import Json
-from gateway.core.kept import read
 from gateway.core.plan import BuildingPlan
 from gateway.core.snapshot import snapshot
 from tests.core.building_bench import FRONT, OFFSET, PLAN, SMALL, Bench

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from gateway.core import building, rooms, telling
+from gateway.core import building
 from gateway.core.events import (
     AcknowledgeAlarm,
     AcknowledgeCall,
@@ -137,11 +137,11 @@ def test_a_cancelled_call_leaves_no_chain_but_its_last_answer_is_told() -> None:
     bench = pulled()
     bench.level(2_000, "wc.cord", False)
     bench.level(3_000, "wc.cancel", True)
-    assert telling.told(bench.building, "wc-1")["messages"]
+    assert bench.building.escalations["wc-1"].messages
     bench.at(4_000, Delivered("wc-1#1", True))
     assert bench.told("message")[-1]["result"] == "delivered"
     assert bench.building.escalations == {}
-    assert telling.told(bench.building, "wc-1") == {"messages": [], "next_message_ms": None}
+    assert "wc-1" not in bench.building.escalations
     bench.at(4_000, Delivered("wc-1#1", True))
     bench.at(4_000, Delivered("wc-1", True))
     assert len(bench.told("message")) == 2
@@ -325,7 +325,7 @@ def test_a_chain_goes_on_after_a_restart_and_tells_nobody_twice() -> None:
     again = bench.restarted()
     again.at(again.now, AcknowledgeCall("x", STAFF, 5_000, "nowhere"))
     assert sent(again) == []
-    assert telling.told(again.building, "wc-1")["messages"]
+    assert again.building.escalations["wc-1"].messages
     again.until(again.now + 61_000)
     assert sent(again) == ["care_service: call wc-1"]
 
@@ -447,14 +447,14 @@ def test_a_configuration_without_the_room_of_a_standing_call_is_known(state: str
     if state == "acknowledged":
         bench.at(2_000, AcknowledgeCall("c", STAFF, 5_000, "wc"))
     without_cord = replace(PLAN, rooms=(replace(ROOM, cords=()),))
-    assert rooms.deserted(bench.building, WITHOUT_ROOM) == ["wc"]
-    assert rooms.deserted(bench.building, without_cord) == ["wc"]
-    assert rooms.deserted(bench.building, PLAN) == []
+    assert building.deserted(bench.building, WITHOUT_ROOM) == ["wc"]
+    assert building.deserted(bench.building, without_cord) == ["wc"]
+    assert building.deserted(bench.building, PLAN) == []
 
 
 def test_a_room_without_a_call_may_go() -> None:
     bench = Bench(PLAN, {})
-    assert rooms.deserted(bench.building, WITHOUT_ROOM) == []
+    assert building.deserted(bench.building, WITHOUT_ROOM) == []
     assert ORPHAN not in Bench(WITHOUT_ROOM, kept=bench.kept()).building.alarms.by_id
 
 
@@ -463,7 +463,7 @@ def test_a_test_of_a_room_keeps_nothing_from_going() -> None:
     bench.at(500, TestRoom("t", STAFF, 9_000, "wc", 600_000))
     bench.level(1_000, "wc.cord", True)
     assert bench.building.calls["wc"].record is not None
-    assert rooms.deserted(bench.building, WITHOUT_ROOM) == []
+    assert building.deserted(bench.building, WITHOUT_ROOM) == []
     assert ORPHAN not in Bench(WITHOUT_ROOM, kept=bench.kept()).building.alarms.by_id
 
 

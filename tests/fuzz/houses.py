@@ -6,9 +6,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from gateway.core import building
+from gateway.core.building.state import Building
 from gateway.core.events import CivilTime
 from gateway.core.plan import BuildingPlan
-from gateway.core.state import Building
 from gateway.settings.load import load
 from gateway.settings.plan import plan
 from tests.settings.house import DRIVERS, NOW, ROOT

@@ -30,9 +30,11 @@ CALL, MOVES, CONTACT = (
 )
 TESTING, LEAF = "gateway/core/call_testing.py", "gateway/core/leaf.py"
 RELAY, RULES, OPENING = (f"gateway/core/{name}.py" for name in ("relay", "door_rules", "opening"))
-DOOR, CHAIN, TURN = (f"gateway/core/{name}.py" for name in ("door", "escalation", "turn"))
+DOOR, CHAIN, LOCK = (f"gateway/core/{name}.py" for name in ("door", "escalation", "interlock"))
 SCHEDULE, OCCUPANCY = "gateway/core/schedule.py", "gateway/core/occupancy.py"
-COMMANDS, KEPT, LOCK = (f"gateway/core/{name}.py" for name in ("commands", "kept", "interlock"))
+COMMANDS, KEPT, RESTORE, LOOP = (
+    f"gateway/core/building/{name}.py" for name in ("commands", "kept", "restore", "loop")
+)
 STORE, QUEUE, WRITER, RECOVERY = (
     f"gateway/journal/{name}.py" for name in ("store", "queue", "writer", "recovery")
 )
@@ -78,7 +80,7 @@ BUGS: tuple[Bug, ...] = (
         "    known = point in record.points\n",
         "    known = True\n",
     ),
-    Bug("a call does not survive a restart", TURN, "        rooms.restore(self, was)\n", ""),
+    Bug("a call does not survive a restart", RESTORE, "        *_calls(building, was),\n", ""),
     Bug(
         "alarms do not survive a restart",
         KEPT,
@@ -152,8 +154,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a late command is obeyed",
         COMMANDS,
-        "case _ if turn.now >= event.expires_ms:",
-        "case _ if turn.now >= event.expires_ms + 10**9:",
+        "case _ if building.now_ms >= event.expires_ms:",
+        "case _ if building.now_ms >= event.expires_ms + 10**9:",
     ),
     Bug(
         "the timetable runs by an untrusted clock",
@@ -164,9 +166,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a press during the pulse is answered twice",
         COMMANDS,
-        '            _refuse(turn, event, "unknown_alarm")',
-        '            _refuse(turn, event, "unknown_alarm")\n'
-        '            _refuse(turn, event, "unknown_alarm")',
+        '    return [*work, Emit((Reply(event.id, "refused", reason),))]',
+        '    return [*work, Emit((Reply(event.id, "refused", reason),) * 2)]',
     ),
     # --- core: points
     Bug(
@@ -202,9 +203,9 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "deadlines are lived late",
-        TURN,
-        "        self.now = max(due_ms, self.now)",
-        "        self.now = self.until_ms",
+        LOOP,
+        '            self._fields["now_ms"] = max(due_ms, self.building.now_ms)',
+        '            self._fields["now_ms"] = self.until_ms',
     ),
     Bug(
         "an empty room counts as occupied",
@@ -257,7 +258,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "what staff have chosen ends with a restart",
-        TURN,
+        RESTORE,
         "override, carried = was.overrides.get(name), was.modes.get(name)",
         "override, carried = None, was.modes.get(name)",
     ),
@@ -269,9 +270,9 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a restart has no uptime before it",
-        TURN,
-        "until_ms = override.until_ms - past.uptime_ms",
-        "until_ms = override.until_ms - past.uptime_ms - 10_800_000",
+        RESTORE,
+        "override = replace(override, until_ms=override.until_ms - past.uptime_ms)",
+        "override = replace(override, until_ms=override.until_ms - past.uptime_ms - 10_800_000)",
     ),
     Bug(
         "a button that is held at the start was pressed",
@@ -293,7 +294,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a restart heals a door that does not open",
-        KEPT,
+        RESTORE,
         'return one.plan.leaf is None or (result is not None and result.result == "opened")',
         "return True",
     ),
@@ -321,31 +322,31 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "lamps are on after a start",
-        TURN,
-        "[Drive(r.point, False) for r in plan.relays]",
-        "[Drive(r.point, r.max_on_ms is None) for r in plan.relays]",
+        "gateway/core/building/__init__.py",
+        "[Drive(relay.point, False) for relay in plan.relays]",
+        "[Drive(relay.point, relay.max_on_ms is None) for relay in plan.relays]",
     ),
     Bug(
         "a reload removes the room of a call",
-        "gateway/core/rooms.py",
+        RESTORE,
         "return [room for room in standing if room not in there]",
         "return []",
     ),
     Bug(
         "a room without a call cannot be removed",
-        "gateway/core/rooms.py",
+        RESTORE,
         "if record is not None and not record.test]\n    return",
         "if record is None or not record.test]\n    return",
     ),
     Bug(
         "a call whose room is gone ends",
-        TURN,
-        '        self._raise(room, "call_orphaned", call_id)',
-        "        pass",
+        RESTORE,
+        '            work.append(raised(building, room, "call_orphaned", name))',
+        "            pass",
     ),
     Bug(
         "of a call whose room is gone nobody is told",
-        "gateway/core/telling.py",
+        "gateway/core/building/wiring_messages.py",
         'if found is None and alarm.kind == "call_orphaned":',
         "if False:",
     ),
@@ -407,8 +408,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a mended journal keeps its name",
         RECOVERY,
-        "    schema.create(connection, schema.new_id())",
-        '    schema.create(connection, "0" * 11 + "1")',
+        "    schema.create(connection, schema.new_id())\n    connection.execute",
+        '    schema.create(connection, "0" * 11 + "1")\n    connection.execute',
     ),
     Bug(
         "a torn tail is taken for the end",

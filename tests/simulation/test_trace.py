@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.core.building.state import Building
 from gateway.core.events import SetMode, SetService
 from gateway.core.machine import Step
-from gateway.core.state import Building
 from gateway.simulation.agenda import HOUR, MINUTE
 from gateway.simulation.days import days
 from gateway.simulation.life import Life

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 
 from gateway.core.alarms import Alarms
+from gateway.core.building.routing import Index
 from gateway.core.call_record import Call
 from gateway.core.climate import Climate
 from gateway.core.clock import Clock
@@ -23,7 +24,6 @@ from gateway.core.occupancy import Occupancy
 from gateway.core.plan import BuildingPlan
 from gateway.core.relay import Relay
 from gateway.core.roster import Roster
-from gateway.core.routing import Index
 from gateway.core.schedule import Schedule
 from gateway.core.values import dataclass
 from gateway.core.watch import Watch
@@ -50,7 +50,9 @@ what is seen before who presses, and a door before the limit of its relays."""
     ESCALATION,
     MAILING,
     LIMITS,
-) = range(17)
+    INTERLOCK,
+    DELIVERIES,
+) = range(19)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""What survives a restart: overrides, service mode, the alarm list and the doors' books.
+"""What survives a restart, as it is written: overrides, service mode, the alarm list, calls,
+leaks, messages and the doors' books. How it comes back is in ``restore``.
 
 ``kept`` writes it as JSON, ``read`` reads it back. An entry that cannot be read (written by
 another version) is left out: the building starts with the rest. Of a state in a ``format`` that
 is not known nobody can say what was left out, so it opens no door and ends no call silently: see
-:meth:`gateway.core.turn.Turn.restore`. Instants are civil time or
+:meth:`gateway.core.building.restore.restored`. Instants are civil time or
 uptime summed over boots (``*_uptime_ms``), because the monotonic clock of another boot means
 nothing here.
 """
@@ -13,14 +14,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar, get_args
 
-from gateway.core import clock, rooms, schedule, tally
-from gateway.core.alarms import ALARM_KINDS, UNTIL_SEEN, Alarm, listed
+from gateway.core import call_kept, clock, deliveries, escalation_state, mailing, schedule, tally
+from gateway.core.alarms import ALARM_KINDS, Alarm, listed
+from gateway.core.building.state import Building
+from gateway.core.escalation_state import Chain
 from gateway.core.events import MODES
 from gateway.core.facts import Json
 from gateway.core.machine import Ms, UtcMs
 from gateway.core.plan import Severity
 from gateway.core.schedule import Carried, Override
-from gateway.core.state import Building
 from gateway.core.tally import Tally
 from gateway.core.values import dataclass
 
@@ -42,7 +44,7 @@ class Kept:
     service: Mapping[str, UtcMs]
     tallies: Mapping[str, Tally]
     sections: Mapping[str, Json]
-    """Everything as it was written: what the machines of rooms read back themselves."""
+    """Everything as it was written: what calls, chains and mailings read back themselves."""
     unknown_format: str = ""
     """The format, where it is not :data:`FORMAT`."""
     journal_aside: str = ""
@@ -82,8 +84,20 @@ def kept(building: Building) -> dict[str, Json]:
         "modes": modes,
         "service": service,
         "counters": {n: tally.kept(d.tally, offset_ms) for n, d in building.doors.items()},
-        **rooms.kept(building),
+        "calls": {room: call_kept.kept(one, offset_ms) for room, one in building.calls.items()},
+        "leaks": [room for room, one in building.leaks.items() if one.latched],
+        "escalations": {name: _chain(chain) for name, chain in building.escalations.items()},
+        "mailings": {name: mailing.kept(one) for name, one in building.mailings.items()},
+        "deliveries": deliveries.kept(building.deliveries),
     }
+
+
+def _chain(chain: Chain) -> Json:
+    """Of an alarm that nobody is told of now only how many messages there were: their names
+    are not used twice."""
+    if chain.running or "/" not in chain.about:
+        return escalation_state.kept(chain)
+    return {"escalation": chain.plan.id, "subject": chain.subject, "count": chain.count}
 
 
 def read(kept: Mapping[str, Json]) -> Kept:
@@ -100,55 +114,6 @@ def read(kept: Mapping[str, Json]) -> Kept:
         "" if known else str(found)[:40],
         _text(kept.get("journal_aside")) or "",
     )
-
-
-def healed(building: Building, alarm: Alarm) -> bool:  # noqa: PLR0911 - a table of proofs
-    """Whether it is *seen* that what stood before the restart stands no longer.
-
-    A machine that sees the condition again raises it again. One that has seen nothing yet
-    says nothing, and silence is no proof of health."""
-    subject, kind = alarm.subject, alarm.kind
-    if kind in UNTIL_SEEN:
-        return False
-    if kind.startswith("watch:"):
-        one = building.watches.get(kind.removeprefix("watch:"))
-        return one is None or one.known
-    if subject in building.doors:
-        return _door_healed(building, subject, kind)
-    if subject in building.contacts:
-        return building.contacts[subject].active is not None
-    if subject in building.relays:
-        relay = building.relays[subject]
-        works = relay.operations > 0 or (relay.answered and not relay.fault)
-        return kind == "relay_limit" or works
-    if subject in building.meters:
-        return all(series.value is not None for series in building.meters[subject].series.values())
-    if subject in building.index.room_plans:
-        return rooms.healed(building, subject, kind)
-    if kind in ("clock_untrusted", "clock_jumped", "clock_unsettled"):
-        return building.clock.trusted
-    if kind == "journal_full":
-        return building.journal is not None
-    return True
-
-
-def _door_healed(building: Building, name: str, kind: str) -> bool:
-    one = building.doors[name]
-    match kind:
-        case "did_not_open":
-            result = one.leaf.result
-            return one.plan.leaf is None or (result is not None and result.result == "opened")
-        case "forced" | "left_open" | "did_not_close":
-            return one.leaf_seen in (None, "closed")
-        case "operator_fault":
-            return one.plan.operator_fault is None or one.operator_fault is not None
-        case "bolt_mismatch":
-            bolt = one.plan.bolt
-            return bolt is None or building.contacts[bolt].active is not None
-        case "schedule_ended":
-            return building.clock.trusted
-        case _:
-            return True
 
 
 def _alarm(alarm: Alarm) -> Json:

@@ -1,0 +1,182 @@
+"""The registry: one row for each sort of machine that the building has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+from gateway.core import (
+    alarms,
+    call,
+    climate,
+    clock,
+    contact,
+    deliveries,
+    door,
+    escalation,
+    interlock,
+    leak,
+    limits,
+    mailing,
+    meter,
+    occupancy,
+    relay,
+    roster,
+    schedule,
+    watch,
+)
+from gateway.core.building import state
+from gateway.core.call_record import points_of
+from gateway.core.escalation_state import channels_of
+from gateway.core.machine import Ms, Step
+from gateway.core.plan import BuildingPlan
+
+Start = Callable[[BuildingPlan, Ms, clock.Past], Any]
+
+
+class Machine(NamedTuple):
+    """``field``: where the building has its state or states. ``start``: those at the start.
+    ``step(state, event, instant)``; ``lived``: the instant is that which is lived, the present
+    (what is switched is switched then), or both are given. ``single``: there is one, and its name
+    is empty. ``gone``: whether a state is not wanted any more."""
+
+    field: str
+    start: Start
+    step: Callable[..., Step[Any]]
+    wake_at: Callable[[Any], Ms | None]
+    single: bool = False
+    lived: Literal["now", "present", "both"] = "now"
+    gone: Callable[[Any], bool] | None = None
+
+
+def _never(_: object) -> None:
+    return None
+
+
+MACHINES: Mapping[int, Machine] = {
+    state.CLOCK: Machine(
+        "clock",
+        lambda _, now, past: clock.start(now, past),
+        clock.step,
+        clock.wake_at,
+        single=True,
+    ),
+    state.CONTACT: Machine(
+        "contacts",
+        lambda plan, now, _: {c.point: contact.start(c, now) for c in plan.contacts},
+        contact.step,
+        contact.wake_at,
+    ),
+    state.METER: Machine(
+        "meters",
+        lambda plan, now, _: {m.point: meter.start(m, now) for m in plan.meters},
+        meter.step,
+        meter.wake_at,
+    ),
+    state.WATCH: Machine(
+        "watches",
+        lambda plan, _now, _past: {w.id: watch.start(w) for w in plan.watches},
+        watch.step,
+        watch.wake_at,
+    ),
+    state.SCHEDULE: Machine(
+        "schedules",
+        lambda plan, now, _: {d.id: schedule.start(d, now) for d in plan.doors},
+        schedule.step,
+        schedule.wake_at,
+    ),
+    state.ROSTER: Machine(
+        "rosters",
+        lambda plan, _now, _past: {one.id: roster.start(one) for one in plan.receivers},
+        roster.step,
+        roster.wake_at,
+    ),
+    state.DOOR: Machine(
+        "doors",
+        lambda plan, now, _: {d.id: door.start(d, now).state for d in plan.doors},
+        door.step,
+        door.wake_at,
+        lived="both",
+    ),
+    state.CALL: Machine(
+        "calls",
+        lambda plan, now, _: {r.id: call.start(r, now) for r in plan.rooms if points_of(r)},
+        call.step,
+        call.wake_at,
+    ),
+    state.OCCUPANCY: Machine(
+        "occupancies",
+        lambda plan, now, _: {
+            # of a door alone nothing is seen
+            r.id: occupancy.start(r, now)
+            for r in plan.rooms
+            if r.motion or r.taps or r.bolt
+        },
+        occupancy.step,
+        occupancy.wake_at,
+    ),
+    state.LEAK: Machine(
+        "leaks",
+        lambda plan, _now, _past: {r.id: leak.start(r) for r in plan.rooms if r.leak is not None},
+        leak.step,
+        _never,
+    ),
+    state.CLIMATE: Machine(
+        "climates",
+        lambda plan, _now, _past: {
+            r.id: climate.start(r.climate) for r in plan.rooms if r.climate is not None
+        },
+        climate.step,
+        climate.wake_at,
+    ),
+    state.RELAY: Machine(
+        "relays",
+        lambda plan, now, _: {r.point: relay.start(r, now).state for r in plan.relays},
+        relay.step,
+        relay.wake_at,
+        lived="present",
+    ),
+    state.ALARMS: Machine(
+        "alarms",
+        lambda _plan, _now, _past: alarms.Alarms(),
+        alarms.step,
+        alarms.wake_at,
+        single=True,
+    ),
+    state.ESCALATION: Machine(
+        "escalations",
+        lambda _plan, _now, _past: {},
+        escalation.step,
+        escalation.wake_at,
+        gone=escalation.gone,
+    ),
+    state.MAILING: Machine(
+        "mailings",
+        lambda plan, _now, _past: {
+            m.kind: mailing.start(m, channels_of(plan), plan.gateway) for m in plan.mailings
+        },
+        mailing.step,
+        mailing.wake_at,
+    ),
+    state.LIMITS: Machine(
+        "limits",
+        lambda _plan, _now, _past: limits.Limits(),
+        limits.step,
+        limits.wake_at,
+        single=True,
+    ),
+    state.INTERLOCK: Machine(
+        "interlocks",
+        lambda plan, now, _: {i.id: interlock.start(i, now).state for i in plan.interlocks},
+        interlock.step,
+        interlock.wake_at,
+    ),
+    state.DELIVERIES: Machine(
+        "deliveries",
+        lambda _plan, _now, _past: {},
+        deliveries.step,
+        _never,
+        single=True,
+    ),
+}
+"""Sort -> its machine."""
