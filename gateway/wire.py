@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeGuard
 
 from gateway.core.events import MODES
 from gateway.core.facts import KINDS, LANES, Json, Kind, Lane
-from gateway.core.machine import Ms, UtcMs
+from gateway.core.instant import Ms, UtcMs
 
 PUBLISHED: tuple[Lane, ...] = ("urgent", "routine")
 """The lanes that leave the gateway; ``local`` never does."""

@@ -20,7 +20,7 @@ from gateway.app import paths
 from gateway.app.console import AsJson, State
 from gateway.app.listing import Listing
 from gateway.core.facts import KINDS
-from gateway.core.machine import UtcMs
+from gateway.core.instant import UtcMs
 from gateway.journal.reader import CursorExpired, JournalUnavailable, Reader
 from gateway.settings.problems import meant
 from gateway.wire import Row

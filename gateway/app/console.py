@@ -20,7 +20,7 @@ from rich.console import Console
 
 from gateway.app import paths, plans
 from gateway.core.facts import Json
-from gateway.core.machine import Ms, UtcMs
+from gateway.core.instant import Ms, UtcMs
 from gateway.core.reasons import REASONS
 from gateway.panel import client
 from gateway.panel.messages import encode

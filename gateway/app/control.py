@@ -28,7 +28,7 @@ from gateway.control.service import (
     Settings,
     lock,
 )
-from gateway.core.machine import UtcMs
+from gateway.core.instant import UtcMs
 from gateway.settings import cache
 
 JOURNEY = "PORTIER_BENCH_JOURNEY"

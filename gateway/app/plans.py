@@ -16,7 +16,7 @@ from typing import Any
 
 import drivers
 from gateway import __version__
-from gateway.core.machine import Ms, UtcMs
+from gateway.core.instant import Ms, UtcMs
 from gateway.settings import cache
 
 PLANS_MOST = 4

@@ -15,7 +15,7 @@ from gateway.control.clock import Clock
 from gateway.control.controller import Controller
 from gateway.control.inbox import Inbox
 from gateway.core.facts import Json
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 
 Answer = Callable[[Mapping[str, object]], None]
 BOUNCES_MOST = 100

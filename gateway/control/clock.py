@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway.core.machine import Ms, UtcMs
+from gateway.core.instant import Ms, UtcMs
 
 STEP_MS = 500
 """A wall clock that moves by more than this against the monotonic one has been stepped."""

@@ -22,12 +22,13 @@ from gateway.control.inbox import Inbox, Item
 from gateway.control.points import Points
 from gateway.control.watchdog import Watchdog
 from gateway.core import building as core
-from gateway.core import clock as civil
 from gateway.core.effects import Drive, Reply, Send
 from gateway.core.events import CivilTime, Event, Level, RelayFault
 from gateway.core.facts import Fact, Json
-from gateway.core.machine import Ms, Step, replace
+from gateway.core.instant import Ms
+from gateway.core.machine import Step, replace
 from gateway.core.plan import BuildingPlan
+from gateway.core.signals import clock as civil
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch
 

@@ -17,12 +17,12 @@ from gateway.control.eye import Cursors
 from gateway.control.guarantees import Guarantees, LinkSeen, Observed, RecorderSeen
 from gateway.control.inbox import Inbox
 from gateway.control.points import Points
+from gateway.core.building.snapshot import snapshot
 from gateway.core.building.state import Building
-from gateway.core.deliveries import Way
 from gateway.core.events import CommandRefused, Delivered, Issuer
 from gateway.core.facts import Json, Lane
-from gateway.core.machine import Ms, UtcMs
-from gateway.core.snapshot import snapshot
+from gateway.core.instant import Ms, UtcMs
+from gateway.core.notification.deliveries import Way
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch
 from gateway.panel import messages as m

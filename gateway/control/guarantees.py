@@ -19,12 +19,12 @@ from typing import Literal
 
 from gateway.control.alarm_effects import ALARM_EFFECTS, breaks
 from gateway.core.building.state import Building
-from gateway.core.call_record import points_of
-from gateway.core.contact import NO_LEVEL_YET
-from gateway.core.deliveries import Way, latest, ways_of
 from gateway.core.facts import KINDS
-from gateway.core.machine import Ms, UtcMs
+from gateway.core.instant import Ms, UtcMs
+from gateway.core.notification.deliveries import Way, latest, ways_of
 from gateway.core.plan import BuildingPlan
+from gateway.core.room.call_record import points_of
+from gateway.core.signals.contact import NO_LEVEL_YET
 
 Value = Literal["yes", "no", "unknown", "not_configured"]
 

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import cast
 
 from gateway.core.events import Event, Level, Reading
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 
 ITEMS_MOST = 10_000
 """Of one lane."""

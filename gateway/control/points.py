@@ -18,7 +18,7 @@ from typing import Literal, Protocol, cast
 from gateway.control.inbox import Inbox
 from gateway.control.log import Repeats, cause
 from gateway.core.events import Level, Reading, RelayFault
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 
 RETRY_FIRST_S = 0.5
 RETRY_MOST_S = 30.0

@@ -35,7 +35,7 @@ from gateway.core.building.state import Building
 from gateway.core.effects import Send
 from gateway.core.events import Delivered, JournalState
 from gateway.core.facts import Lane
-from gateway.core.machine import Ms, UtcMs
+from gateway.core.instant import Ms, UtcMs
 from gateway.core.plan import BuildingPlan
 from gateway.journal import machine
 from gateway.journal.writer import ROUTINE_WAIT_MS, AuditEntry, Committed, Journal

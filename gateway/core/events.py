@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from gateway.core.machine import Ms, UtcMs
+from gateway.core.instant import Ms, UtcMs
 from gateway.core.values import dataclass
 
 Mode = Literal["automatic", "exit_only", "hold_open", "night", "off"]
@@ -55,7 +55,7 @@ class RelayFault:
 @dataclass(frozen=True)
 class CivilTime:
     """The wall clock as it stands at the step's ``now``, and whether it is trusted. ``settled``:
-    civil time may end what cannot begin again (see :mod:`gateway.core.clock`)."""
+    civil time may end what cannot begin again (see :mod:`gateway.core.signals.clock`)."""
 
     utc_ms: UtcMs
     trusted: bool

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
 
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.core.values import dataclass
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]

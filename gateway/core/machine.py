@@ -18,17 +18,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from gateway.core.effects import Effect
+from gateway.core.facts import Fact
 from gateway.core.values import dataclass
-
-if TYPE_CHECKING:
-    from gateway.core.effects import Effect
-    from gateway.core.facts import Fact
-
-Ms = int
-"""Milliseconds: a duration, or an instant of the monotonic clock of this boot."""
-
-UtcMs = int
-"""Milliseconds since 1970-01-01T00:00:00Z, an instant of civil time."""
 
 
 class Broken(Exception):
@@ -50,21 +42,6 @@ class Step(Generic[S]):
     state: S
     facts: tuple[Fact, ...] = ()
     effects: tuple[Effect, ...] = ()
-
-
-def clamped(instant_ms: Ms, now: Ms, span_ms: Ms) -> Ms:
-    """A deadline that was computed from civil time, at most ``span_ms`` away and never in the
-    past: the clock that wrote it may have been wrong."""
-    return max(now, min(instant_ms, now + span_ms))
-
-
-def earliest(*instants: Ms | None) -> Ms | None:
-    """The first of several deadlines, ``None`` where none is set."""
-    first = None
-    for instant in instants:
-        if instant is not None and (first is None or instant < first):
-            first = instant
-    return first
 
 
 if TYPE_CHECKING:

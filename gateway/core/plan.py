@@ -10,7 +10,7 @@ from dataclasses import field
 from typing import Literal
 
 from gateway.core.events import Mode
-from gateway.core.machine import Ms, UtcMs
+from gateway.core.instant import Ms, UtcMs
 from gateway.core.values import dataclass
 
 ActivatorKind = Literal["button", "remote", "key_switch", "reader"]

@@ -17,7 +17,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from gateway.core.machine import Ms, UtcMs
+from gateway.core.instant import Ms, UtcMs
 
 FIRST = "0" * 64
 """What the very first entry is bound to."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
 from gateway.core.facts import LANES, Lane
-from gateway.core.machine import UtcMs
+from gateway.core.instant import UtcMs
 from gateway.journal import history
 from gateway.journal.reader import Reader
 from gateway.wire import PUBLISHED, Row, calendar_time

@@ -14,7 +14,7 @@ from collections.abc import Collection
 from datetime import timedelta, tzinfo
 from typing import NamedTuple
 
-from gateway.core.machine import Ms, UtcMs
+from gateway.core.instant import Ms, UtcMs
 from gateway.journal import means
 from gateway.journal.means import Part, Parts
 from gateway.journal.reader import SELECT, Boot, Reader, boots, rows

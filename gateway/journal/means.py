@@ -15,9 +15,9 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping
 
-from gateway.core import climate
-from gateway.core.climate import DEW_POINT
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
+from gateway.core.room import climate
+from gateway.core.room.climate import DEW_POINT
 from gateway.journal.reader import Boot
 from gateway.journal.schema import HOUR_MS
 

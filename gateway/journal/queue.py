@@ -20,7 +20,7 @@ from operator import itemgetter
 
 from gateway.core.effects import Reply
 from gateway.core.facts import KINDS, LANES, Fact, Json, Lane
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.journal.audit import TEXT_MOST, AuditEntry
 from gateway.journal.refusals import Refusals
 from gateway.journal.reserve import Kept

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gateway.core.facts import KINDS, LANES, Json, Lane
-from gateway.core.machine import Ms, UtcMs
+from gateway.core.instant import Ms, UtcMs
 from gateway.formats import uri
 from gateway.journal.schema import DAMAGED, LANE_INDEX, known_schema
 from gateway.wire import Row

@@ -15,8 +15,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gateway.core.limits import PER_WINDOW, WINDOW_MS
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
+from gateway.core.notification.limits import PER_WINDOW, WINDOW_MS
 from gateway.journal.audit import AuditEntry, is_deed
 
 ISSUERS_MOST = 20

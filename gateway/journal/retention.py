@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from gateway.core.facts import KINDS, LANES, Fact, Lane
-from gateway.core.machine import Ms, UtcMs
+from gateway.core.instant import Ms, UtcMs
 from gateway.journal import audit, means, recovery, uptime
 from gateway.journal.reader import Boot, boots
 from gateway.journal.schema import HOUR_MS, LANE_INDEX

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gateway.core.clock import Past
 from gateway.core.facts import Fact, Json, Lane
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
+from gateway.core.signals.clock import Past
 from gateway.formats import uri
 from gateway.journal import audit, means, schema, uptime
 from gateway.journal.audit import AuditEntry

@@ -14,7 +14,7 @@ import sqlite3
 from bisect import bisect_right
 from dataclasses import dataclass
 
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 
 KEY = "uptime"
 MOST = 1_000

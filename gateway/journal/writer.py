@@ -21,10 +21,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.core.clock import Past
 from gateway.core.effects import Reply
 from gateway.core.facts import Fact, Json, Lane
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
+from gateway.core.signals.clock import Past
 from gateway.formats import UnknownFormat
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch, Queue, Work

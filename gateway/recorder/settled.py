@@ -8,7 +8,7 @@ saved yet. The ledger and the sweep of the store both ask here.
 
 from __future__ import annotations
 
-from gateway.core.clock import AHEAD_MS, JUMP_MS, SAME_MS, SETTLE_MS
+from gateway.core.signals.clock import AHEAD_MS, JUMP_MS, SAME_MS, SETTLE_MS
 
 SAVE_EVERY_MS = 86_400_000
 

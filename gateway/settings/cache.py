@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from gateway.core.machine import UtcMs
+from gateway.core.instant import UtcMs
 from gateway.core.plan import BuildingPlan
 
 FORMAT = 3

@@ -9,8 +9,9 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from gateway.core import roster, schedule
+from gateway.core.door import schedule
 from gateway.core.events import CivilTime
+from gateway.core.notification import roster
 from gateway.core.plan import BuildingPlan
 from gateway.settings.calendar import holidays_of, instant, years
 from gateway.settings.check_doors import together

@@ -6,7 +6,7 @@ import heapq
 import random
 from collections.abc import Callable
 
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 
 SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 

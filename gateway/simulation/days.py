@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from gateway.core.machine import UtcMs
+from gateway.core.instant import UtcMs
 
 SATURDAY = 5
 

@@ -15,7 +15,7 @@ from typing import Literal
 from gateway.core.effects import Reply
 from gateway.core.events import Mode, OpenDoor, SetMode
 from gateway.core.facts import Fact
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.core.plan import ActivatorPlan, DoorPlan
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda, about
 from gateway.simulation.host import Host

@@ -14,12 +14,13 @@ from typing import Literal
 
 from gateway.core import building
 from gateway.core.building.state import Building
-from gateway.core.clock import Past
 from gateway.core.effects import Drive, Effect, Reply, Send
 from gateway.core.events import CivilTime, Event, Issuer, Level
 from gateway.core.facts import Fact
-from gateway.core.machine import Ms, Step, UtcMs
+from gateway.core.instant import Ms, UtcMs
+from gateway.core.machine import Step
 from gateway.core.plan import BuildingPlan
+from gateway.core.signals.clock import Past
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda, about
 
 BLOCKED_MOST_MS: Ms = 400

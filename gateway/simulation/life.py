@@ -9,7 +9,7 @@ from functools import partial
 
 from gateway.core.events import CivilTime, Mode, RelayFault
 from gateway.core.facts import Fact
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.core.plan import BuildingPlan
 from gateway.simulation.agenda import DAY, HOUR, MINUTE, SECOND, Agenda, Deed, about, often
 from gateway.simulation.days import Day

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 
 from gateway.core.events import Reading
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.core.plan import BuildingPlan
 from gateway.simulation.agenda import HOUR, MINUTE, Agenda, about
 from gateway.simulation.host import Host

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from gateway.core.effects import Reply
 from gateway.core.facts import Fact
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.core.plan import BuildingPlan
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda
 from gateway.simulation.doors import DoorWorld

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.core.facts import Fact
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.core.plan import EscalationPlan
 from gateway.simulation.agenda import MINUTE, SECOND, Agenda
 from gateway.simulation.host import BLOCKED_MOST_MS, Host

@@ -7,7 +7,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from gateway.core.facts import Fact
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.core.plan import ActivatorPlan
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda
 from gateway.simulation.doors import DoorWorld

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.core.facts import Fact
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda
 from gateway.simulation.doors import DoorWorld
 from gateway.simulation.host import Host

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.core.effects import Send
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda
 from gateway.simulation.host import Host
 from gateway.simulation.oracles_calls import SETTLED_MS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.simulation.agenda import HOUR, MINUTE, Agenda
 from gateway.simulation.oracles_calls import SETTLED_MS
 from gateway.simulation.room_tests import RoomTests

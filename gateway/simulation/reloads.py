@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Callable
 from functools import partial
 
-from gateway.core.machine import Ms, replace
+from gateway.core.instant import Ms
+from gateway.core.machine import replace
 from gateway.core.plan import BuildingPlan, ContactPlan, RelayPlan, RoomPlan
 from gateway.simulation.agenda import MINUTE, SECOND, Agenda, about
 from gateway.simulation.host import Host

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from gateway.core.facts import Fact, Json
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.simulation.agenda import DAY
 
 WEEK = 7 * DAY

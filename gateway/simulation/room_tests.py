@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 
 from gateway.core.effects import Reply
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda, about
 from gateway.simulation.host import Host
 from gateway.simulation.rooms import LOOKS_IN_MS, RoomWorld

@@ -12,7 +12,7 @@ from functools import partial
 from math import sqrt
 
 from gateway.core.events import TestRoom
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.core.plan import LinePlan, RoomPlan
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda, about
 from gateway.simulation.host import Host

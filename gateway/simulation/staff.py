@@ -19,7 +19,7 @@ from gateway.core.events import (
     Delivered,
     ResetAlarm,
 )
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda, about
 from gateway.simulation.host import Host
 from gateway.simulation.rooms import RoomWorld

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from functools import partial
 
 from gateway.core.events import Mode
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.simulation.agenda import DAY, HOUR, MINUTE, SECOND, Agenda, about
 from gateway.simulation.doors import Bounces, DoorWorld
 from gateway.simulation.host import Host

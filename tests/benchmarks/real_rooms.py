@@ -24,7 +24,7 @@ from gateway.core import building
 from gateway.core.building.state import Building
 from gateway.core.events import CivilTime, Event, Level, Reading
 from gateway.core.facts import Fact
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.core.plan import BuildingPlan
 from gateway.settings.plan import plan
 from tests.benchmarks.figures import Figure

@@ -10,11 +10,11 @@ from gateway.control.controller import Controller
 from gateway.control.inbox import Inbox
 from gateway.control.points import PointFault, Points, Report, Source
 from gateway.control.watchdog import Watchdog
-from gateway.core.clock import Past
 from gateway.core.effects import Reply
 from gateway.core.events import Issuer, Level, OpenDoor
 from gateway.core.facts import Fact, Json
 from gateway.core.plan import ActivatorPlan, BuildingPlan, ContactPlan, DoorPlan, RelayPlan
+from gateway.core.signals.clock import Past
 from gateway.journal.queue import Batch
 from gateway.panel.messages import CommandMessage
 

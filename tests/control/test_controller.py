@@ -9,11 +9,11 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.core import door
+from gateway.core.building.snapshot import snapshot
+from gateway.core.door import door
 from gateway.core.events import JournalState, Level
 from gateway.core.facts import Json
 from gateway.core.plan import BuildingPlan
-from gateway.core.snapshot import snapshot
 from tests.control.control_bench import BUTTON, LEAF, PLAN, RELAY, Rig
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.control.clock import REPORT_VOID_MS, Reports
-from gateway.core.clock import Past
+from gateway.core.signals.clock import Past
 from tests.control.control_bench import Rig
 
 HERE = Past("kernel/1", 0, "", 0)

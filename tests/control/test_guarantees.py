@@ -13,9 +13,9 @@ from gateway.control import guarantees as g
 from gateway.control.alarm_effects import ALARM_EFFECTS, WATCH
 from gateway.control.guarantees import GUARANTEES, NAMES, Guarantees, LinkSeen, Observed
 from gateway.core import building as core
-from gateway.core.alarms import ALARM_KINDS, Alarm
 from gateway.core.events import CivilTime, Delivered, Event, Level, Reading, RelayFault
 from gateway.core.facts import Fact
+from gateway.core.notification.alarms import ALARM_KINDS, Alarm
 from gateway.core.plan import (
     ActivatorPlan,
     BuildingPlan,
@@ -183,7 +183,7 @@ def failing(world: World, *receivers: str) -> World:
         for receiver, channel in (("reception", 0), ("reception", 1), ("night", 0))
         if receiver in receivers
     ]  # fmt: skip
-    from gateway.core.deliveries import noted
+    from gateway.core.notification.deliveries import noted
 
     now = noted(world.building.deliveries, facts, UTC)
     world.building = replace(world.building, deliveries=now)

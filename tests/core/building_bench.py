@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from itertools import count
 
 from gateway.core import building
+from gateway.core.building.snapshot import snapshot
 from gateway.core.building.state import Building
 from gateway.core.effects import Drive, Reply, Send
 from gateway.core.events import (
@@ -22,7 +23,8 @@ from gateway.core.events import (
     TestRelay,
 )
 from gateway.core.facts import KINDS, Fact, Json
-from gateway.core.machine import Ms, Step, UtcMs
+from gateway.core.instant import Ms, UtcMs
+from gateway.core.machine import Step
 from gateway.core.plan import (
     ActivatorPlan,
     BuildingPlan,
@@ -35,7 +37,6 @@ from gateway.core.plan import (
     Transition,
     WatchPlan,
 )
-from gateway.core.snapshot import snapshot
 
 OFFSET = 1_700_000_000_000
 """UTC minus monotonic, where the clock is right."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.core import call, call_kept
-from gateway.core.call import (
+from gateway.core.effects import Drive
+from gateway.core.facts import KINDS, Fact, Json
+from gateway.core.instant import Ms
+from gateway.core.plan import LinePlan, RoomPlan
+from gateway.core.room import call, call_kept
+from gateway.core.room.call import (
     Acknowledged,
     CallEvent,
     CancelPressed,
@@ -16,11 +20,7 @@ from gateway.core.call import (
     Restored,
     TestSet,
 )
-from gateway.core.call_record import Call, Cord
-from gateway.core.effects import Drive
-from gateway.core.facts import KINDS, Fact, Json
-from gateway.core.machine import Ms
-from gateway.core.plan import LinePlan, RoomPlan
+from gateway.core.room.call_record import Call, Cord
 
 OFFSET = 1_700_000_000_000
 LINE = LinePlan("wc.line", 2_350.0, 2_350.0, 6_855.0, 20_000.0)

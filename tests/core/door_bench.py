@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from gateway.core import door
-from gateway.core.door import Door, DoorEvent
-from gateway.core.door_rules import RequestKind
+from gateway.core.door import door
+from gateway.core.door.door import Door, DoorEvent
+from gateway.core.door.rules import RequestKind
 from gateway.core.effects import Drive, Reply
 from gateway.core.events import Mode
 from gateway.core.facts import KINDS, Fact, Json
-from gateway.core.machine import Ms, Step
+from gateway.core.instant import Ms
+from gateway.core.machine import Step
 from gateway.core.plan import DoorPlan, FirePlan, IndicatorPlan, OnFire, Side
 
 PLAN = DoorPlan("front", "Front", "activation", leaf="leaf", left_open_after_ms=120_000)

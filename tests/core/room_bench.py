@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from gateway.core.events import AcknowledgeCall, Reading, TestRoom
 from gateway.core.facts import Json
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.core.plan import (
     BuildingPlan,
     ClimatePlan,

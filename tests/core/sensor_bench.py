@@ -7,7 +7,7 @@ from typing import cast
 from gateway.core.effects import Reply
 from gateway.core.events import ResetAlarm
 from gateway.core.facts import Json
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.core.plan import BuildingPlan, ContactPlan, MeterPlan, RelayPlan, RoomPlan
 from tests.core.building_bench import STAFF, Bench
 

@@ -6,11 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.core import alarms
-from gateway.core.alarms import Alarm, Alarms, Cleared, ClockKnown, Raised, Restored, Unmuted
 from gateway.core.effects import Reply
 from gateway.core.events import AcknowledgeAlarm, Issuer, ShelveAlarm
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
+from gateway.core.notification import alarms
+from gateway.core.notification.alarms import (
+    Alarm,
+    Alarms,
+    Cleared,
+    ClockKnown,
+    Raised,
+    Restored,
+    Unmuted,
+)
 from gateway.core.plan import Severity
 
 BY = Issuer("web:3", "web")

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core import building
-from gateway.core.alarms import ALARM_KINDS
+from gateway.core.door.schedule import OVERRIDE_LIMIT_MS
 from gateway.core.effects import Drive, Reply
 from gateway.core.events import (
     CivilTime,
@@ -29,10 +29,11 @@ from gateway.core.events import (
     TestRelay,
 )
 from gateway.core.facts import Json
-from gateway.core.machine import Broken, Ms
+from gateway.core.instant import Ms
+from gateway.core.machine import Broken
+from gateway.core.notification.alarms import ALARM_KINDS
 from gateway.core.plan import BuildingPlan, DoorPlan, FirePlan, RelayPlan
 from gateway.core.reasons import REASONS
-from gateway.core.schedule import OVERRIDE_LIMIT_MS
 from tests.core.building_bench import FRONT, OFFSET, PLAN, SMALL, STAFF, Bench
 
 # --- start and time -----------------------------------------------------------------------

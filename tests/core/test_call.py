@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.core import call, call_kept
-from gateway.core.call import CancelPressed, CordSeen, PresencePressed, classified, troubles
-from gateway.core.machine import Ms, replace
+from gateway.core.instant import Ms
+from gateway.core.machine import replace
 from gateway.core.plan import RoomPlan
+from gateway.core.room import call, call_kept
+from gateway.core.room.call import CancelPressed, CordSeen, PresencePressed, classified, troubles
 from tests.core.call_bench import LINE, OFFSET, ROOM, CallBench
 
 

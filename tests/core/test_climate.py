@@ -6,11 +6,11 @@ from typing import cast
 
 import pytest
 
-from gateway.core.climate import dew_point_c
 from gateway.core.events import Reading
 from gateway.core.facts import Json
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.core.plan import ClimatePlan, RoomPlan
+from gateway.core.room.climate import dew_point_c
 from tests.core.building_bench import Bench
 from tests.core.sensor_bench import house_of, room_of
 

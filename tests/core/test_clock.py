@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.core import clock
 from gateway.core.events import CivilTime
+from gateway.core.signals import clock
 
 OFFSET = 1_700_000_000_000
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.core import building, clock
-from gateway.core.clock import AHEAD_MS, JUMP_MS, SETTLE_MS, Past
+from gateway.core import building
+from gateway.core.building.snapshot import snapshot
 from gateway.core.events import CivilTime, ConfirmClock
 from gateway.core.facts import Json
-from gateway.core.machine import Ms
-from gateway.core.snapshot import snapshot
+from gateway.core.instant import Ms
+from gateway.core.signals import clock
+from gateway.core.signals.clock import AHEAD_MS, JUMP_MS, SETTLE_MS, Past
 from tests.core.building_bench import OFFSET, PLAN, SMALL, STAFF, Bench
 
 YEAR_MS = 365 * 86_400_000

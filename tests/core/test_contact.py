@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core import contact
-from gateway.core.contact import Change, Contact
 from gateway.core.events import Level
 from gateway.core.facts import KINDS, Fact, Json
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.core.plan import ContactPlan
+from gateway.core.signals import contact
+from gateway.core.signals.contact import Change, Contact
 
 PLAN = ContactPlan("front.button")
 STUCK = ContactPlan("front.button", stuck_after_ms=30_000)

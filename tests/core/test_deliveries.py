@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 
 from gateway.core import building as core
-from gateway.core import deliveries as d
 from gateway.core.building.state import Building
-from gateway.core.call_record import NEVER, At
 from gateway.core.events import CivilTime, Delivered
 from gateway.core.facts import Fact, Json
+from gateway.core.instant import NEVER, At
+from gateway.core.notification import deliveries as d
 from gateway.core.plan import BuildingPlan, MailingPlan, ReceiverPlan
 
 UTC = 1_800_000_000_000

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.core import door
+from gateway.core.door import door
+from gateway.core.door.leaf import Result
 from gateway.core.events import Mode
-from gateway.core.leaf import Result
 from tests.core.door_bench import BLIND, HOLD, LAMP, MAINTAINED, PLAN, STRIKE, Bench
 
 # --- the life of an opening ---------------------------------------------------------------

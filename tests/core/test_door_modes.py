@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.core import door
+from gateway.core.door import door
+from gateway.core.door.leaf import Result
 from gateway.core.effects import Drive, Reply
 from gateway.core.events import Mode
-from gateway.core.leaf import Result
 from gateway.core.plan import DoorPlan, Transition
 from tests.core.door_bench import BLIND, HOLD, LAMP, MAINTAINED, PLAN, STRIKE, TOGGLE, Bench, fire
 

@@ -9,11 +9,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.core import door
-from gateway.core.door import Door, DoorEvent
+from gateway.core.door import door
+from gateway.core.door.door import Door, DoorEvent
 from gateway.core.effects import Drive, Reply
 from gateway.core.events import MODES
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.core.plan import DoorPlan
 from tests.core.door_bench import BLIND, HOLD, LAMP, MAINTAINED, PLAN, STRIKE, TOGGLE, Bench, fire
 

@@ -8,8 +8,8 @@ from typing import get_args
 
 import pytest
 
-from gateway.core import door
-from gateway.core.door_rules import REQUESTS, RequestKind
+from gateway.core.door import door
+from gateway.core.door.rules import REQUESTS, RequestKind
 from gateway.core.effects import Reply
 from gateway.core.events import MODES, Mode
 from gateway.core.plan import ActivatorKind, ActivatorPlan, DoorPlan, Side

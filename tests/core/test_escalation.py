@@ -7,10 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.core import escalation
 from gateway.core.effects import Send
-from gateway.core.escalation import AGAIN_MS, Begun, ClockKnown, Duty, Ended
-from gateway.core.escalation_state import (
+from gateway.core.events import Delivered
+from gateway.core.facts import Json
+from gateway.core.instant import Ms
+from gateway.core.notification import escalation
+from gateway.core.notification.escalation import AGAIN_MS, Begun, ClockKnown, Duty, Ended
+from gateway.core.notification.escalation_state import (
     ANSWER_MS,
     NOBODY,
     SETTLE_MS,
@@ -21,9 +24,6 @@ from gateway.core.escalation_state import (
     waiting,
     with_clock,
 )
-from gateway.core.events import Delivered
-from gateway.core.facts import Json
-from gateway.core.machine import Ms
 from gateway.core.plan import EscalationPlan, EscalationStepPlan
 
 CARE = EscalationPlan(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.core import indicator
+from gateway.core.door import indicator
 from gateway.core.plan import IndicatorPlan
 from tests.core.door_bench import LAMP, Bench
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core import door, interlock
-from gateway.core.interlock import Interlock, Seen
+from gateway.core.door import door, interlock
+from gateway.core.door.interlock import Interlock, Seen
 from gateway.core.plan import InterlockPlan
 from tests.core.door_bench import PLAN, Bench
 

@@ -10,10 +10,10 @@ import pytest
 
 from gateway.core import building
 from gateway.core.building.kept import read
+from gateway.core.building.snapshot import snapshot
 from gateway.core.events import CivilTime, JournalState, Level, Reading, RelayFault
 from gateway.core.facts import Json
 from gateway.core.plan import BuildingPlan
-from gateway.core.snapshot import snapshot
 from tests.core.building_bench import FRONT, OFFSET, PLAN, SMALL, Bench
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gateway.core import limits
 from gateway.core.facts import Fact, Json
-from gateway.core.limits import Limits
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
+from gateway.core.notification import limits
+from gateway.core.notification.limits import Limits
 
 
 def refused(reason: str = "mode_off", by: str | None = None, outcome: str = "refused") -> Fact:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from gateway.core.door.opening import Opening
 from gateway.core.machine import replace
-from gateway.core.opening import Opening
 
 
 def test_a_copy_differs_in_what_was_named_and_leaves_the_original() -> None:

@@ -6,12 +6,12 @@ from math import inf, nan
 
 import pytest
 
-from gateway.core import meter
 from gateway.core.events import Reading
 from gateway.core.facts import Json
-from gateway.core.machine import Ms
-from gateway.core.meter import Meter
+from gateway.core.instant import Ms
 from gateway.core.plan import MeterPlan
+from gateway.core.signals import meter
+from gateway.core.signals.meter import Meter
 
 PLAN = MeterPlan(
     "wc.climate",

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from gateway.core import building
 from gateway.core.events import MODES, AnyCommand, Event, Issuer, Level, TestRoom
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from tests.core.room_bench import BATH, RoomBench
 
 CANCEL = "wc.cancel"

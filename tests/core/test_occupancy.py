@@ -8,11 +8,11 @@ from typing import Literal
 
 import pytest
 
-from gateway.core import occupancy
 from gateway.core.facts import Fact, Json
-from gateway.core.machine import Ms
-from gateway.core.occupancy import HOUR_MS, NO_CALL, ClockKnown, Role, Seen
+from gateway.core.instant import Ms
 from gateway.core.plan import RoomPlan
+from gateway.core.room import occupancy
+from gateway.core.room.occupancy import HOUR_MS, NO_CALL, ClockKnown, Role, Seen
 from tests.core.building_bench import OFFSET, Bench
 from tests.core.sensor_bench import house_of, room_of
 

@@ -6,12 +6,12 @@ from itertools import pairwise
 
 import pytest
 
-from gateway.core import relay
 from gateway.core.effects import Drive
 from gateway.core.events import RelayFault
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.core.plan import RelayPlan
-from gateway.core.relay import Blink, Relay, Test
+from gateway.core.signals import relay
+from gateway.core.signals.relay import Blink, Relay, Test
 
 PLAN = RelayPlan("front.activation", 1500)
 ON, OFF = Drive("front.activation", True), Drive("front.activation", False)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gateway.core import roster
 from gateway.core.events import CivilTime
+from gateway.core.notification import roster
+from gateway.core.notification.roster import Roster
 from gateway.core.plan import DutyPlan, ReceiverPlan
-from gateway.core.roster import Roster
 
 OFFSET = 1_000_000
 HOURS = ReceiverPlan("caretaker", 1, (DutyPlan(OFFSET, False), DutyPlan(OFFSET + 5_000, True)))

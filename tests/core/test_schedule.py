@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.core import schedule
-from gateway.core.events import CivilTime, Mode
-from gateway.core.machine import Ms
-from gateway.core.plan import DoorPlan, Transition
-from gateway.core.schedule import (
+from gateway.core.door import schedule
+from gateway.core.door.schedule import (
     BackToSchedule,
     Carried,
     Event,
@@ -15,6 +12,9 @@ from gateway.core.schedule import (
     Schedule,
     SwitchSeen,
 )
+from gateway.core.events import CivilTime, Mode
+from gateway.core.instant import Ms
+from gateway.core.plan import DoorPlan, Transition
 
 OFFSET = 1_000_000
 """UTC minus monotonic, where the clock is right."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gateway.core import door, tally
-from gateway.core.tally import Tally
+from gateway.core.door import door, tally
+from gateway.core.door.tally import Tally
 from tests.core.door_bench import BLIND, Bench
 
 

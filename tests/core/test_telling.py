@@ -18,7 +18,7 @@ from gateway.core.events import (
     TestRoom,
 )
 from gateway.core.facts import Json
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.core.plan import (
     BuildingPlan,
     ContactPlan,

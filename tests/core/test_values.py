@@ -9,7 +9,7 @@ import pytest
 from gateway.core.events import Level
 from gateway.core.facts import Fact
 from gateway.core.machine import Step
-from gateway.core.meter import Series
+from gateway.core.signals.meter import Series
 from gateway.core.values import dataclass
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.core import watch
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.core.plan import WatchPlan
-from gateway.core.watch import Seen, Watch
+from gateway.core.signals import watch
+from gateway.core.signals.watch import Seen, Watch
 
 MAINS = WatchPlan("mains", "house.mains", "urgent", 10_000, active=False)
 FROST = WatchPlan(

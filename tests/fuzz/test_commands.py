@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from drivers import mqtt_contact, mqtt_meter
 from gateway.app import listening
+from gateway.core.building.snapshot import snapshot
 from gateway.core.facts import Lane
-from gateway.core.snapshot import snapshot
 from gateway.link.commands import Issuer
 from gateway.link.link import Clocks, Link
 from gateway.link.mqtt import Connected, Inbox, Lost, Message

@@ -13,9 +13,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.core import building
+from gateway.core.building.snapshot import snapshot
 from gateway.core.events import AcknowledgeCall, CivilTime, Issuer, Level, OpenDoor, SetMode
 from gateway.core.facts import KINDS, LANES, Fact
-from gateway.core.snapshot import snapshot
 from gateway.journal import audit, recovery
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Work

@@ -22,8 +22,8 @@ from hypothesis import event, example, given
 from hypothesis import strategies as st
 
 from gateway.core import building
+from gateway.core.building.snapshot import snapshot
 from gateway.core.events import CivilTime, Level, Reading
-from gateway.core.snapshot import snapshot
 from gateway.settings import cache
 from gateway.settings.load import load
 from gateway.settings.overlay_preview import preview

@@ -17,15 +17,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from gateway.core import alarms, call, contact, door, interlock
-from gateway.core.alarms import Alarms
-from gateway.core.call_record import Call
-from gateway.core.contact import Contact
-from gateway.core.door import Door
+from gateway.core.door import door, interlock
+from gateway.core.door.door import Door
+from gateway.core.door.interlock import Interlock, Seen
 from gateway.core.events import AcknowledgeAlarm, Issuer, Level, ShelveAlarm
-from gateway.core.interlock import Interlock, Seen
-from gateway.core.machine import Ms, Step
+from gateway.core.instant import Ms
+from gateway.core.machine import Step
+from gateway.core.notification import alarms
+from gateway.core.notification.alarms import Alarms
 from gateway.core.plan import ContactPlan, DoorPlan, FirePlan, InterlockPlan, RoomPlan
+from gateway.core.room import call
+from gateway.core.room.call_record import Call
+from gateway.core.signals import contact
+from gateway.core.signals.contact import Contact
 
 FILE: Final = Path(__file__).parents[2] / "gateway" / "core" / "DIAGRAMS.md"
 LIMIT: Final = 20_000

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.core.machine import Ms, Step
+from gateway.core.instant import Ms
+from gateway.core.machine import Step
 from tests.house_rules import diagrams
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.core.effects import Reply
 from gateway.core.facts import Fact, Json
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.journal import queue as q
 from gateway.journal import writer
 from gateway.journal.audit import AuditEntry

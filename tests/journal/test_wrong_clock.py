@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core.clock import Past
 from gateway.core.facts import Fact
+from gateway.core.signals.clock import Past
 from gateway.journal import uptime
 from gateway.journal.audit import AuditEntry, verify
 from gateway.journal.retention import Upkeep

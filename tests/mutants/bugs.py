@@ -24,14 +24,16 @@ class Bug(NamedTuple):
 
 
 CALL, MOVES, CONTACT = (
-    "gateway/core/call.py",
-    "gateway/core/call_moves.py",
-    "gateway/core/contact.py",
+    "gateway/core/room/call.py",
+    "gateway/core/room/call_moves.py",
+    "gateway/core/signals/contact.py",
 )
-TESTING, LEAF = "gateway/core/call_testing.py", "gateway/core/leaf.py"
-RELAY, RULES, OPENING = (f"gateway/core/{name}.py" for name in ("relay", "door_rules", "opening"))
-DOOR, CHAIN, LOCK = (f"gateway/core/{name}.py" for name in ("door", "escalation", "interlock"))
-SCHEDULE, OCCUPANCY = "gateway/core/schedule.py", "gateway/core/occupancy.py"
+TESTING, LEAF = "gateway/core/room/call_testing.py", "gateway/core/door/leaf.py"
+RELAY, CHAIN = "gateway/core/signals/relay.py", "gateway/core/notification/escalation.py"
+DOOR, RULES, OPENING, LOCK = (
+    f"gateway/core/door/{name}.py" for name in ("door", "rules", "opening", "interlock")
+)
+SCHEDULE, OCCUPANCY = "gateway/core/door/schedule.py", "gateway/core/room/occupancy.py"
 COMMANDS, KEPT, RESTORE, LOOP = (
     f"gateway/core/building/{name}.py" for name in ("commands", "kept", "restore", "loop")
 )
@@ -252,7 +254,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a test call is a test after a restart, too",
-        "gateway/core/call_restored.py",
+        "gateway/core/room/call_restored.py",
         "    if kept.test:\n",
         "    if False:\n",
     ),

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.alarms import ALARM_KINDS
+from gateway.core.notification.alarms import ALARM_KINDS
 from gateway.notify.texts import CALLS, DISCREET, House, build, locale
 
 HOUSE = House(

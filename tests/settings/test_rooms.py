@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core.call import classified
 from gateway.core.plan import RoomPlan
+from gateway.core.room.call import classified
 from gateway.settings.cache import of, plan_from_json, plan_to_json
 from gateway.settings.model_rooms import Line
 from gateway.settings.plan import plan

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.app import load, plans
-from gateway.core.alarms import ALARM_KINDS
+from gateway.core.notification.alarms import ALARM_KINDS
 from gateway.settings import wiring_trust
 from gateway.settings.check_points import uses
 from gateway.settings.draft import Draft, wiring_name

@@ -16,7 +16,8 @@ from gateway.core import building
 from gateway.core.effects import Drive, Reply
 from gateway.core.events import AcknowledgeCall, CivilTime, Event, Issuer, Level, TestRoom
 from gateway.core.facts import Json
-from gateway.core.machine import Ms, Step
+from gateway.core.instant import Ms
+from gateway.core.machine import Step
 from gateway.core.plan import BuildingPlan, ContactPlan, RelayPlan, RoomPlan
 
 SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000

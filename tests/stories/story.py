@@ -52,7 +52,7 @@ from gateway.core.events import (
     TestRoom,
 )
 from gateway.core.facts import Fact
-from gateway.core.machine import Ms
+from gateway.core.instant import Ms
 from gateway.core.plan import (
     ActivatorKind,
     ActivatorPlan,

@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any
 
 from gateway.control.guarantees import Guarantees, LinkSeen, Observed, RecorderSeen
+from gateway.core.building.snapshot import snapshot
 from gateway.core.facts import Fact
-from gateway.core.snapshot import snapshot
 from gateway.simulation.days import days
 from gateway.simulation.life import Life
 from gateway.simulation.weather import Weather

@@ -13,11 +13,11 @@ import pytest
 
 from gateway.control import guarantees
 from gateway.core import commands
-from gateway.core.alarms import ALARM_KINDS
-from gateway.core.contact import NO_LEVEL_YET
 from gateway.core.events import MODES
 from gateway.core.facts import KINDS
+from gateway.core.notification.alarms import ALARM_KINDS
 from gateway.core.reasons import REASONS
+from gateway.core.signals.contact import NO_LEVEL_YET
 from gateway.journal import writer
 from gateway.link import link, mqtt
 from gateway.web.guarantees import GUARANTEES, VALUES

@@ -32,12 +32,13 @@ from gateway.core.building.registry import MACHINES
 from gateway.core.building.restore import deserted, doubts_over, restored
 from gateway.core.building.state import Building
 from gateway.core.building.wiring import begun, noticed, reported
-from gateway.core.clock import Past
 from gateway.core.effects import Drive, Reply
 from gateway.core.events import AnyCommand, CommandRefused, Event, Level, Reported
 from gateway.core.facts import Json
-from gateway.core.machine import Broken, Ms, Step
+from gateway.core.instant import Ms
+from gateway.core.machine import Broken, Step
 from gateway.core.plan import BuildingPlan
+from gateway.core.signals.clock import Past
 
 __all__ = ["Building", "Past", "deserted", "kept", "restore", "start", "step", "wake_at"]
 

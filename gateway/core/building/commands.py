@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.core import alarms, clock, door, door_rules, relay, schedule
 from gateway.core.building import state, wiring_messages, wiring_rooms
 from gateway.core.building.state import Building
 from gateway.core.building.wiring import mode_of
 from gateway.core.building.work import Do, Emit, Put, Tell, Work, told
+from gateway.core.door import door, rules, schedule
 from gateway.core.effects import Reply
 from gateway.core.events import (
     AcknowledgeAlarm,
@@ -26,7 +26,10 @@ from gateway.core.events import (
     TestRoom,
 )
 from gateway.core.facts import Fact, Json
-from gateway.core.machine import Broken, Ms, replace
+from gateway.core.instant import Ms
+from gateway.core.machine import Broken, replace
+from gateway.core.notification import alarms
+from gateway.core.signals import clock, relay
 
 TEST_LIMIT_MS: Ms = 60_000
 """A relay is tested for at most this long, and never beyond its own limit."""
@@ -127,7 +130,7 @@ def _set_mode(building: Building, event: SetMode) -> list[Work] | str:
     after = schedule.step(before, wish, building.now_ms).state
     mode = replace(mode_of(after.ruling), by=event.issuer.name, command=event.id)
     work: list[Work] = [Do(state.DOOR, event.door, mode)]
-    if door_rules.takes(building.doors[event.door].plan, mode.mode):
+    if rules.takes(building.doors[event.door].plan, mode.mode):
         work.append(Put(state.SCHEDULE, event.door, after, known=True))
     return work
 

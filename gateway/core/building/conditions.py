@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gateway.core import alarms
 from gateway.core.building import state
 from gateway.core.building.state import Building
 from gateway.core.building.work import Do, Work
 from gateway.core.machine import Conditions
+from gateway.core.notification import alarms
 
 
 def conditions(

@@ -14,16 +14,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeVar, get_args
 
-from gateway.core import call_kept, clock, deliveries, escalation_state, mailing, schedule, tally
-from gateway.core.alarms import ALARM_KINDS, Alarm, listed
 from gateway.core.building.state import Building
-from gateway.core.escalation_state import Chain
+from gateway.core.door import schedule, tally
+from gateway.core.door.schedule import Carried, Override
+from gateway.core.door.tally import Tally
 from gateway.core.events import MODES
 from gateway.core.facts import Json
-from gateway.core.machine import Ms, UtcMs
+from gateway.core.instant import Ms, UtcMs
+from gateway.core.notification import deliveries, escalation_state, mailing
+from gateway.core.notification.alarms import ALARM_KINDS, Alarm, listed
+from gateway.core.notification.escalation_state import Chain
 from gateway.core.plan import Severity
-from gateway.core.schedule import Carried, Override
-from gateway.core.tally import Tally
+from gateway.core.room import call_kept
+from gateway.core.signals import clock
 from gateway.core.values import dataclass
 
 T = TypeVar("T")

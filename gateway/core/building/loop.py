@@ -17,7 +17,8 @@ from gateway.core.building.wiring import WIRING, woken
 from gateway.core.building.work import At, Do, Emit, Journal, Later, Put, Service, Tell, Work
 from gateway.core.effects import Effect
 from gateway.core.facts import Fact
-from gateway.core.machine import Broken, Ms, Step, replace
+from gateway.core.instant import Ms
+from gateway.core.machine import Broken, Step, replace
 
 DEADLINES_PER_STEP = 1_000_000
 """More than any building has in a step: beyond it a machine asks for the past again."""

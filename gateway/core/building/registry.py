@@ -5,31 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
-from gateway.core import (
-    alarms,
-    call,
-    climate,
-    clock,
-    contact,
-    deliveries,
-    door,
-    escalation,
-    interlock,
-    leak,
-    limits,
-    mailing,
-    meter,
-    occupancy,
-    relay,
-    roster,
-    schedule,
-    watch,
-)
 from gateway.core.building import state
-from gateway.core.call_record import points_of
-from gateway.core.escalation_state import channels_of
-from gateway.core.machine import Ms, Step
+from gateway.core.door import door, interlock, schedule
+from gateway.core.instant import Ms
+from gateway.core.machine import Step
+from gateway.core.notification import alarms, deliveries, escalation, limits, mailing, roster
+from gateway.core.notification.escalation_state import channels_of
 from gateway.core.plan import BuildingPlan
+from gateway.core.room import call, climate, leak, occupancy
+from gateway.core.room.call_record import points_of
+from gateway.core.signals import clock, contact, meter, relay, watch
 
 Start = Callable[[BuildingPlan, Ms, clock.Past], Any]
 

@@ -5,18 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.core import (
-    alarms,
-    call,
-    call_kept,
-    clock,
-    deliveries,
-    escalation_state,
-    leak,
-    mailing,
-    schedule,
-)
-from gateway.core.alarms import UNTIL_SEEN, Alarm
 from gateway.core.building import state
 from gateway.core.building.conditions import raised
 from gateway.core.building.kept import Kept, read
@@ -24,12 +12,17 @@ from gateway.core.building.state import Building
 from gateway.core.building.wiring import resume_service
 from gateway.core.building.wiring_messages import off_duty, plan_named, wanted
 from gateway.core.building.work import Do, Later, Put, Service, Work
-from gateway.core.call_record import points_of
-from gateway.core.clock import Past
-from gateway.core.escalation_state import channels_of
+from gateway.core.door import schedule
 from gateway.core.facts import Json
 from gateway.core.machine import replace
+from gateway.core.notification import alarms, deliveries, escalation_state, mailing
+from gateway.core.notification.alarms import UNTIL_SEEN, Alarm
+from gateway.core.notification.escalation_state import channels_of
 from gateway.core.plan import BuildingPlan
+from gateway.core.room import call, call_kept, leak
+from gateway.core.room.call_record import points_of
+from gateway.core.signals import clock
+from gateway.core.signals.clock import Past
 
 
 def restored(building: Building, kept: Mapping[str, Json], past: Past) -> list[Work]:

@@ -5,28 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
-from gateway.core.alarms import Alarms
 from gateway.core.building.routing import Index
-from gateway.core.call_record import Call
-from gateway.core.climate import Climate
-from gateway.core.clock import Clock
-from gateway.core.contact import Contact
-from gateway.core.deliveries import Deliveries
-from gateway.core.door import Door
-from gateway.core.escalation_state import Chain
-from gateway.core.interlock import Interlock
-from gateway.core.leak import Leak
-from gateway.core.limits import Limits
-from gateway.core.machine import Ms, UtcMs
-from gateway.core.mailing import Mailing
-from gateway.core.meter import Meter
-from gateway.core.occupancy import Occupancy
+from gateway.core.door.door import Door
+from gateway.core.door.interlock import Interlock
+from gateway.core.door.schedule import Schedule
+from gateway.core.instant import Ms, UtcMs
+from gateway.core.notification.alarms import Alarms
+from gateway.core.notification.deliveries import Deliveries
+from gateway.core.notification.escalation_state import Chain
+from gateway.core.notification.limits import Limits
+from gateway.core.notification.mailing import Mailing
+from gateway.core.notification.roster import Roster
 from gateway.core.plan import BuildingPlan
-from gateway.core.relay import Relay
-from gateway.core.roster import Roster
-from gateway.core.schedule import Schedule
+from gateway.core.room.call_record import Call
+from gateway.core.room.climate import Climate
+from gateway.core.room.leak import Leak
+from gateway.core.room.occupancy import Occupancy
+from gateway.core.signals.clock import Clock
+from gateway.core.signals.contact import Contact
+from gateway.core.signals.meter import Meter
+from gateway.core.signals.relay import Relay
+from gateway.core.signals.watch import Watch
 from gateway.core.values import dataclass
-from gateway.core.watch import Watch
 
 Key = tuple[int, str]
 """Which machine: its sort and its name. Of two that are due at once the lesser goes first:

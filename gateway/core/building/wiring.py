@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from gateway.core import alarms, clock, contact, door, interlock, relay, schedule, watch
 from gateway.core.building import routing, state, wiring_messages, wiring_rooms
 from gateway.core.building.conditions import conditions, muted, raised
 from gateway.core.building.state import Building
 from gateway.core.building.work import At, Do, Emit, Journal, Later, Service, Tell, Work, told
+from gateway.core.door import door, interlock, schedule
+from gateway.core.door.schedule import Schedule
 from gateway.core.effects import Drive, Effect
 from gateway.core.events import (
     CivilTime,
@@ -27,7 +28,8 @@ from gateway.core.events import (
 )
 from gateway.core.facts import Fact
 from gateway.core.machine import Step
-from gateway.core.schedule import Schedule
+from gateway.core.notification import alarms
+from gateway.core.signals import clock, contact, relay, watch
 
 # --- what comes from outside --------------------------------------------------------------
 

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gateway.core import alarms, clock, deliveries, escalation, mailing
-from gateway.core.alarms import Alarm, Alarms
 from gateway.core.building import state
 from gateway.core.building.conditions import conditions
 from gateway.core.building.state import Building
 from gateway.core.building.work import Do, Emit, Later, Work, told
-from gateway.core.call_record import Call
 from gateway.core.effects import Effect, Reply, Send, Status
-from gateway.core.escalation_state import NOBODY, Chain, channels_of
 from gateway.core.events import CivilTime, ConfirmMessage, Delivered
 from gateway.core.facts import Fact, Json
 from gateway.core.machine import Conditions, Step
-from gateway.core.mailing import Mailing
+from gateway.core.notification import alarms, deliveries, escalation, mailing
+from gateway.core.notification.alarms import Alarm, Alarms
+from gateway.core.notification.escalation_state import NOBODY, Chain, channels_of
+from gateway.core.notification.mailing import Mailing
 from gateway.core.plan import BuildingPlan, EscalationPlan
+from gateway.core.room.call_record import Call
+from gateway.core.signals import clock
 
 OF_ROOM = frozenset(
     {"cord_stuck", "line_cut", "line_short", "long_stay", "no_motion", "call_unread"}

@@ -6,17 +6,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import cast
 
-from gateway.core import alarms, call, climate, leak, occupancy, relay
 from gateway.core.building import state, wiring_messages
 from gateway.core.building.conditions import conditions
 from gateway.core.building.routing import RoomRole
 from gateway.core.building.state import Building
 from gateway.core.building.work import Do, Emit, Tell, Work
-from gateway.core.call_record import Call, Cord, points_of
-from gateway.core.contact import Change
 from gateway.core.effects import Drive, Effect, Reply
 from gateway.core.events import AcknowledgeCall, ResetAlarm, TestRoom
 from gateway.core.machine import Step
+from gateway.core.notification import alarms
+from gateway.core.room import call, climate, leak, occupancy
+from gateway.core.room.call_record import Call, Cord, points_of
+from gateway.core.signals import relay
+from gateway.core.signals.contact import Change
 
 LINE_OHM = "line_ohm"
 """The quantity of a meter that a supervised line is read from."""

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from gateway.core.building import state
 from gateway.core.effects import Effect
 from gateway.core.facts import Fact
-from gateway.core.limits import limited
-from gateway.core.machine import Ms, UtcMs
+from gateway.core.instant import Ms, UtcMs
+from gateway.core.notification.limits import limited
 
 
 class Do(NamedTuple):

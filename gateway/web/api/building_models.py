@@ -12,15 +12,15 @@ from pydantic import BaseModel, Field, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from gateway.core.alarms import State as AlarmState
-from gateway.core.call_record import CallState, Cord
-from gateway.core.door_events import ModeSource
-from gateway.core.escalation_state import Result
+from gateway.core.door.events import ModeSource
+from gateway.core.door.leaf import Outcome, Position
 from gateway.core.events import Mode
 from gateway.core.facts import Lane
-from gateway.core.leaf import Outcome, Position
-from gateway.core.occupancy import Belief
+from gateway.core.notification.alarms import State as AlarmState
+from gateway.core.notification.escalation_state import Result
 from gateway.core.plan import Severity
+from gateway.core.room.call_record import CallState, Cord
+from gateway.core.room.occupancy import Belief
 
 
 class As:

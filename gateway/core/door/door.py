@@ -1,0 +1,503 @@
+"""The door. Theory of operation.
+
+A door operator is a box that opens a leaf when a contact closes, keeps its own safety
+sensors, and closes again by itself. Portier closes that contact and then looks whether the
+leaf did what was asked. *It may ask, never guard*: nothing here is needed for the door to
+be safe, so where anything is doubtful the door does less, and says so.
+
+One door is a few small parts, each with its own file, and this file that puts them together:
+
+* ``rules``: who may ask in which mode. A table.
+* ``opening``: the giving side. Strike, activation and hold-open relay, one phase.
+* ``leaf``: the seeing side. What the reed contact tells, against what was asked.
+* ``indicator``: the lamp or tone that answers the person who pressed.
+* ``tally``: the books for maintenance, kept from the facts that the door tells.
+
+The parts know nothing of each other. They meet in ``_Turn.settle``, at the end of every
+turn, where the door asks three questions anew instead of remembering to act:
+
+1. *May anything be activated at all?* Mode *off*, and fire where the door has to close,
+   cut whatever runs. *Shall the door be held?* By fire, by the mode, or no longer.
+2. *What do the relays do now?* The leaf is told, and starts or stops its clocks.
+3. *Is it all over?* Then the strike locks after its tail.
+
+So no path through the code can forget to switch off: fire, a change of mode or a lost
+contact only change a field, and the levels of the relays follow from the fields. Effects
+are the difference of those levels before and after the turn.
+
+**Who wins.** Fire beats mode, mode beats requests, a running pulse beats nothing: it may be
+cut, and no request or mode lengthens it. Only fire, where the door has to open, holds the
+activation of a pulse drive for as long as it lasts. A fire contact that is unknown keeps
+its last known level.
+
+**Requests.** Each becomes one fact with its outcome, and each command gets one reply:
+
+* *accepted*: an opening begins;
+* *merged*: an opening is under way and serves this request as well;
+* *extended*: the leaf is open. The operator times its own hold-open, so it is given one
+  more pulse after the rest; a maintained activation stays on longer; a *toggle* drive
+  would close on a pulse and gets none;
+* *refused*, with a key of ``reasons``.
+
+Where another door of an interlock is open, a request waits (``Door.waits``) for
+:class:`Interlocked`, and is judged again by the table when its turn comes: its mode may
+have changed meanwhile. It is answered once, at the end of the wait.
+
+**Conditions** (``Door.conditions``) are what needs a person *now*; ``building`` turns their
+changes into alarms. Most stand as long as what they name. Two name a moment, and stand
+until the contrary is proved: ``did_not_open`` until the leaf opens because it was asked to
+(a later opening by hand proves nothing about the drive); ``forced`` until the leaf is seen
+closed (from then on the door is locked again, and the alarm stays listed until somebody has
+seen it). Nothing that is unknown raises or clears a condition.
+
+**Time.** Every deadline is a field, ``wake_at`` is the least of them. What is *seen* is lived
+at the time when it was so; what is *given* is given in the present: a turn that comes late
+ends a pulse late by just as much, and no pulse that it begins is shorter for it.
+"""
+
+from __future__ import annotations
+
+from typing import Final, assert_never
+
+from gateway.core.door import indicator, leaf, opening, rules, tally
+from gateway.core.door.events import (
+    BoltSeen,
+    DoorEvent,
+    FireSeen,
+    Interlocked,
+    LeafSeen,
+    ModeChanged,
+    OperatorFaultSeen,
+    PresenceSeen,
+    RelayFailed,
+    RelayTested,
+    Released,
+    Requested,
+    ServiceSet,
+)
+from gateway.core.door.indicator import Pattern
+from gateway.core.door.leaf import Condition, Leaf
+from gateway.core.door.opening import Opening
+from gateway.core.door.state import CanOpen, Door, Waiting, can_open, forbidden, relays
+from gateway.core.door.tally import Tally
+from gateway.core.effects import Drive, Effect, Reply, Status
+from gateway.core.facts import Fact, Json
+from gateway.core.instant import Ms, earliest
+from gateway.core.machine import Step, replace
+from gateway.core.plan import DoorPlan
+
+__all__ = [
+    "BoltSeen",
+    "CanOpen",
+    "Door",
+    "DoorEvent",
+    "FireSeen",
+    "Interlocked",
+    "LeafSeen",
+    "ModeChanged",
+    "OperatorFaultSeen",
+    "PresenceSeen",
+    "RelayFailed",
+    "RelayTested",
+    "Released",
+    "Requested",
+    "ServiceSet",
+    "can_open",
+    "start",
+    "step",
+    "wake_at",
+]
+
+FRESH_MS: Final[Ms] = 2_000
+"""A press that is older than this when it is judged is stale: its person may have left."""
+
+SERVICE_LIMIT_MS: Final[Ms] = 8 * 3_600_000
+"""Service mode mutes alarms, so it may not be forgotten for longer than a working day."""
+
+
+def start(plan: DoorPlan, now: Ms, books: Tally | None = None) -> Step[Door]:
+    """Every relay off, everything unknown. ``books``: the counters from before the restart.
+
+    The mode is the safe one where a schedule exists, until :class:`ModeChanged` says more;
+    nothing is driven before the first event, so a start alone never moves a door."""
+    mode = plan.safe_mode if plan.schedule else plan.mode
+    door = Door(
+        plan,
+        mode,
+        "safe" if plan.schedule else "schedule",
+        now,
+        tally=Tally() if books is None else books,
+    )
+    return Step(door, effects=tuple(Drive(point, on=False) for point, _ in relays(door)))
+
+
+def step(door: Door, event: DoorEvent | None, now: Ms, present_ms: Ms | None = None) -> Step[Door]:
+    """One turn: first whatever is due, then the event. ``present_ms``: when it is lived, where
+    that is later than ``now``, the time of what is lived."""
+    turn = _Turn(door, now, now if present_ms is None else present_ms)
+    if _due(wake_at(door), now):
+        turn.pass_time()
+        turn.settle()
+    elif event is None:
+        return Step(door)
+    if event is not None:
+        turn.take(event)
+        turn.settle()
+    return turn.end()
+
+
+def wake_at(door: Door) -> Ms | None:
+    """The earliest deadline of all parts."""
+    return earliest(
+        opening.wake_at(door.opening),
+        leaf.wake_at(door.leaf),
+        indicator.wake_at(door.indicator),
+        None if door.waiting is None else door.waiting.until_ms,
+        door.service_until_ms,
+    )
+
+
+class _Turn:
+    """The scratch pad of one step: the door as it becomes, and what is said on the way."""
+
+    def __init__(self, door: Door, now: Ms, present_ms: Ms) -> None:
+        self.before = door
+        self.door = door
+        self.plan: Final = door.plan
+        self.now: Final = now
+        self.present_ms: Final = present_ms
+        self.facts: list[Fact] = []
+        self.replies: list[Reply] = []
+
+    def pass_time(self) -> None:
+        """Live through every deadline that is due."""
+        door, plan, now = self.door, self.plan, self.now
+        self._give(opening.pass_time(door.opening, plan, self.present_ms))
+        self._learn(leaf.pass_time(door.leaf, plan, now))
+        if _due(indicator.wake_at(door.indicator), now):
+            self.door = replace(self.door, indicator=indicator.pass_time(door.indicator, now))
+        if door.waiting is not None and door.waiting.until_ms <= now:
+            self.door = replace(self.door, waiting=None)
+            self._answer(door.waiting.request, "refused", "interlock")
+        if _due(door.service_until_ms, now):
+            self.door = replace(self.door, service_until_ms=None)
+            self._tell("door_service", active=False, for_ms=None, by=None, command=None)
+
+    def take(self, event: DoorEvent) -> None:
+        """Take note of an event. What follows from it for the relays is left to ``settle``."""
+        door = self.door
+        match event:
+            case Requested():
+                self._requested(event)
+            case Released():
+                pass
+            case LeafSeen(open=is_open, edge_ms=edge_ms):
+                locked = _locked(door)
+                seen = leaf.see(door.leaf, self.plan, is_open, edge_ms=edge_ms, locked=locked)
+                self._learn(seen)
+            case BoltSeen(locked=locked_now):
+                self._know(replace(door.leaf, bolt=locked_now))
+            case PresenceSeen(active=active):
+                self._know(leaf.see_presence(door.leaf, self.plan, self.now, active))
+            case OperatorFaultSeen(active=active):
+                fault = door.fault if active is None else active
+                self.door = replace(door, operator_fault=active, fault=fault)
+            case FireSeen(active=active):
+                fire = door.fire if active is None else active
+                self.door = replace(door, fire_seen=active, fire=fire)
+            case ModeChanged():
+                self._mode(event)
+            case ServiceSet():
+                self._service(event)
+            case RelayFailed() | RelayTested():
+                self._relay(event)
+            case Interlocked(free=free, wait_ms=wait_ms):
+                self.door = replace(door, free=free, wait_ms=wait_ms)
+            case _:
+                assert_never(event)
+
+    def settle(self) -> None:
+        """Make the parts agree again, whatever has changed."""
+        self._cut_or_hold()
+        self._pulse_toggle_for_fire()
+        self._miss_held_leaf()
+        self._judge_waiting()
+        door, plan, now = self.door, self.plan, self.now
+        kept = opening.kept_open(door.opening, plan)
+        driven = door.opening.driving or opening.hold_relay(door.opening, plan)
+        self._learn(leaf.drive(door.leaf, plan, now, driven=driven, kept=kept))
+        away = self.door.leaf.opened is not None or self.door.leaf.attempt is not None
+        self._give(opening.secure(self.door.opening, plan, self.present_ms, leaf_away=away))
+        self._know(leaf.watch_bolt(self.door.leaf, plan, now, locked=_locked(self.door)))
+
+    def end(self) -> Step[Door]:
+        """Close the books, and name the relays whose level is another than before."""
+        before, facts = self.before, tuple(self.facts)
+        if _proof_missing(self.door) and not _proof_missing(before):
+            self._show("fault")
+        if self.door is before and not facts:
+            return Step(before)
+        conditions = _conditions(self.door)
+        after = replace(
+            self.door,
+            since_ms=before.since_ms if self.door.state == before.state else self.now,
+            tally=tally.count(self.door.tally, facts),
+            conditions=before.conditions if conditions == before.conditions else conditions,
+        )
+        return Step(after, facts, (*_drives(before, after), *self.replies))
+
+    # --- requests
+
+    def _requested(self, request: Requested) -> None:
+        reason = _too_late(request, self.now) or _forbidden(self.door, request)
+        if reason:
+            self._answer(request, "refused", reason)
+        else:
+            self._serve(request)
+
+    def _serve(self, request: Requested) -> None:
+        """A request that may open the door: held open already, opened now, or in its turn."""
+        door = self.door
+        if door.opening.held != "no" and door.leaf.opened is not None:
+            self._answer(request, "extended", "already_open")
+        elif door.free or door.busy:
+            self._open(request)
+        elif door.waiting is not None:
+            hold_ms = max(door.waiting.request.hold_open_ms or 0, request.hold_open_ms or 0)
+            first = replace(door.waiting.request, hold_open_ms=hold_ms)
+            self.door = replace(door, waiting=replace(door.waiting, request=first))
+            self._answer(request, "merged")
+        elif door.wait_ms > 0:
+            until_ms = self.now + door.wait_ms
+            if request.expires_ms is not None:  # nothing that is void may move a relay
+                until_ms = min(until_ms, request.expires_ms)
+            self.door = replace(door, waiting=Waiting(request, until_ms))
+        else:
+            self._answer(request, "refused", "interlock")
+
+    def _judge_waiting(self) -> None:
+        """The request that waits for the interlock: forbidden meanwhile, served, or waiting on."""
+        waiting = self.door.waiting
+        if waiting is None:
+            return
+        reason = _forbidden(self.door, waiting.request)
+        if reason or self.door.free or self.door.busy:
+            self.door = replace(self.door, waiting=None)
+            if reason:
+                self._answer(waiting.request, "refused", reason)
+            else:
+                self._serve(waiting.request)
+
+    def _open(self, request: Requested) -> None:
+        """Bring the leaf open, or keep it open, by the least that does it."""
+        door, plan, now = self.door, self.plan, self.now
+        outcome, drive = _answer_for(door)
+        serve = opening.ask if drive else opening.lengthen
+        self._give(serve(door.opening, plan, self.present_ms, request.hold_open_ms or 0))
+        if drive and door.leaf.opened is None:
+            pressed_ms, command = request.pressed_ms, request.command
+            self._know(leaf.asked(door.leaf, "request", now, pressed_ms, command))
+        self._answer(request, outcome)
+
+    def _answer(self, request: Requested, outcome: Status, reason: str = "") -> None:
+        """One fact, one reply to a command, one pattern for the person who pressed."""
+        data: dict[str, Json] = {
+            "outcome": outcome,
+            "reason": reason or None,
+            "activator": request.activator,
+            "activator_kind": request.kind,
+            "side": request.side,
+            "by": request.by,
+            "via": request.via,
+            "command": request.command,
+            "note": request.note or None,
+        }
+        self.facts.append(Fact("door_request", self.plan.id, request.pressed_ms, data))
+        self._reply(request.command, outcome, reason)
+        if request.kind != "staff":  # staff look at the page, not at the lamp
+            self._show("refused" if outcome == "refused" else "accepted")
+
+    # --- fire and modes
+
+    def _cut_or_hold(self) -> None:
+        door, plan, now = self.door, self.plan, self.present_ms
+        if door.barred:
+            self._give(opening.cut(door.opening, plan, now))
+            self._withdraw("request", "hold_open", "fire")
+            return
+        held = door.holds
+        if held == door.opening.held:
+            return
+        self._give(opening.hold(door.opening, plan, now, held))
+        if held == "no":
+            self._withdraw("hold_open", "fire")
+        elif door.leaf.opened is None:
+            self._ask_for_hold()
+
+    def _withdraw(self, *causes: leaf.Cause) -> None:
+        """Nobody waits for the leaf any more, where it was asked for one of these causes."""
+        attempt = self.door.leaf.attempt
+        if attempt is not None and attempt.cause in causes:
+            self._know(leaf.unanswered(self.door.leaf, self.now))
+
+    def _pulse_toggle_for_fire(self) -> None:
+        """A toggle drive does not understand a level that stays. Under fire it is brought open
+        by a pulse, and by another whenever it is then *seen* closed: never on a guess."""
+        door, plan, before = self.door, self.plan, self.before
+        begins = before.opening.held != "fire" and before.leaf.attempt is None
+        shut = door.leaf.seen is False and door.leaf.attempt is None
+        if not opening.pulsed_for_fire(door.opening, plan) or door.leaf.opened is not None:
+            return
+        if begins or shut:
+            self._give(opening.ask(door.opening, plan, self.present_ms, 0))
+            self._know(leaf.asked(door.leaf, "fire", self.now))
+
+    def _miss_held_leaf(self) -> None:
+        """A leaf that is held open and yet closes was closed by somebody, or the hold does not
+        work: it is expected back in the time that an opening takes."""
+        door = self.door
+        lost = door.leaf.seen is False and door.leaf.attempt is None and not _proof_missing(door)
+        if lost and door.opening.held != "no":
+            self._ask_for_hold()
+
+    def _ask_for_hold(self) -> None:
+        cause: leaf.Wish = "fire" if self.door.opening.held == "fire" else "hold_open"
+        self._know(leaf.asked(self.door.leaf, cause, self.now))
+
+    def _mode(self, event: ModeChanged) -> None:
+        door = self.door
+        if not rules.takes(self.plan, event.mode):
+            self._refuse_command(event, "set_mode", "not_wired")
+            return
+        now_rules = (event.mode, event.source, event.until_utc_ms)
+        if event.command or (door.mode, door.mode_source, door.mode_until_utc_ms) != now_rules:
+            self._tell(
+                "door_mode",
+                mode=event.mode,
+                source=event.source,
+                until_utc_ms=event.until_utc_ms,
+                by=event.by,
+                command=event.command,
+            )
+        self.door = replace(
+            door,
+            mode=event.mode,
+            mode_source=event.source,
+            mode_until_utc_ms=event.until_utc_ms,
+            mode_by=event.by,
+        )
+        self._reply(event.command, "accepted")
+
+    def _service(self, event: ServiceSet) -> None:
+        if event.for_ms > SERVICE_LIMIT_MS:
+            self._refuse_command(event, "set_service", "limit")
+            return
+        for_ms = event.for_ms if event.for_ms > 0 else None
+        until_ms = None if for_ms is None else self.now + for_ms
+        self.door = replace(self.door, service_until_ms=until_ms)
+        active = for_ms is not None
+        by, command = event.by, event.command
+        self._tell("door_service", active=active, for_ms=for_ms, by=by, command=command)
+        self._reply(event.command, "accepted")
+
+    def _relay(self, event: RelayFailed | RelayTested) -> None:
+        if isinstance(event, RelayTested):
+            tested = leaf.relay_tested(self.door.leaf, self.plan, self.now, event.for_ms, event.by)
+            self._know(tested)
+            return
+        if event.point != self.plan.activation:
+            return
+        if event.reason:
+            self._learn(leaf.failed(self.door.leaf, self.plan, self.now, event.reason))
+        else:
+            self._know(leaf.works_again(self.door.leaf))
+
+    # --- the pad itself
+
+    def _give(self, given: Opening) -> None:
+        if given is not self.door.opening:
+            self.door = replace(self.door, opening=given)
+
+    def _know(self, known: Leaf) -> None:
+        if known is not self.door.leaf:
+            self.door = replace(self.door, leaf=known)
+
+    def _learn(self, seen: Step[Leaf]) -> None:
+        self._know(seen.state)
+        self.facts.extend(seen.facts)
+
+    def _tell(self, kind: str, **data: Json) -> None:
+        self.facts.append(Fact(kind, self.plan.id, self.now, data))
+
+    def _reply(self, command: str | None, status: Status, reason: str = "") -> None:
+        if command is not None:
+            self.replies.append(Reply(command, status, reason))
+
+    def _refuse_command(self, event: ModeChanged | ServiceSet, name: str, reason: str) -> None:
+        by, command = event.by, event.command
+        self._tell("command_refused", reason=reason, by=by, via=None, command=command, name=name)
+        self._reply(command, "refused", reason)
+
+    def _show(self, pattern: Pattern) -> None:
+        if self.plan.indicator is not None:
+            shown = indicator.show(self.plan.indicator, pattern, self.now)
+            self.door = replace(self.door, indicator=shown)
+
+
+def _answer_for(door: Door) -> tuple[Status, bool]:
+    """What becomes of a request that may open, and whether it takes a drive of its own."""
+    given, seen, plan = door.opening, door.leaf, door.plan
+    if given.phase in ("lead", "driving"):
+        longer = plan.pulse_ms is None and seen.opened is not None
+        return ("extended" if longer else "merged"), False
+    if given.due_ms is not None:
+        return "merged", False
+    if seen.opened is not None:
+        return "extended", not plan.toggle
+    pulsed = plan.pulse_ms is not None
+    if seen.attempt is not None and ((pulsed and given.phase == "rest") or plan.toggle):
+        return "merged", False
+    return "accepted", True
+
+
+def _forbidden(door: Door, request: Requested) -> str:
+    return forbidden(
+        door, request.kind, request.side, request.note, trusted=_trusted(door, request)
+    )
+
+
+def _trusted(door: Door, request: Requested) -> bool:
+    return all(one.trusted for one in door.plan.activators if one.point == request.activator)
+
+
+def _locked(door: Door) -> bool:
+    """Whether the leaf should stay where it is: locked by the mode, and not freed by us."""
+    freed = door.opening.busy or door.opening.strike or door.fire_acts
+    return door.mode in rules.LOCKED and not freed
+
+
+def _too_late(request: Requested, now: Ms) -> str:
+    if request.expires_ms is not None and now >= request.expires_ms:
+        return "expired"
+    return "stale" if now - request.pressed_ms > FRESH_MS else ""
+
+
+def _drives(before: Door, after: Door) -> tuple[Effect, ...]:
+    """Every relay whose level is another now."""
+    if after.opening is before.opening and after.indicator is before.indicator:
+        return ()
+    was = dict(relays(before))
+    return tuple(Drive(point, on) for point, on in relays(after) if on != was[point])
+
+
+def _conditions(door: Door) -> tuple[Condition, ...]:
+    fault = (Condition("operator_fault", "the operator reports it"),) if door.fault else ()
+    return tuple(sorted((*door.leaf.conditions, *fault)))
+
+
+def _proof_missing(door: Door) -> bool:
+    return leaf.stands(door.leaf, "did_not_open")
+
+
+def _due(deadline_ms: Ms | None, now: Ms) -> bool:
+    return deadline_ms is not None and deadline_ms <= now

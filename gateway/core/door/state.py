@@ -1,0 +1,159 @@
+"""A door as it stands: one frozen record, and what can be read off it."""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Literal
+
+from gateway.core.door import indicator, leaf, opening, rules
+from gateway.core.door.events import ModeSource, Requested
+from gateway.core.door.indicator import Indicator
+from gateway.core.door.leaf import Condition, Leaf, Position
+from gateway.core.door.opening import Held, Opening
+from gateway.core.door.rules import RequestKind
+from gateway.core.door.tally import Tally
+from gateway.core.events import Mode
+from gateway.core.instant import Ms, UtcMs
+from gateway.core.plan import DoorPlan, Side
+from gateway.core.values import dataclass
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A request that waits for the interlock until ``until_ms``."""
+
+    request: Requested
+    until_ms: Ms
+
+
+@dataclass(frozen=True)
+class CanOpen:
+    """What the page may offer: whether staff can open, why not, and whether it needs a reason."""
+
+    ok: bool
+    reason: str
+    needs_reason: bool
+
+
+@dataclass(frozen=True)
+class Door:
+    """One door as it stands. Instants are monotonic ms of this boot."""
+
+    plan: DoorPlan
+    mode: Mode
+    mode_source: ModeSource
+    since_ms: Ms
+    """Since when ``state`` is what it is."""
+    mode_until_utc_ms: UtcMs | None = None
+    mode_by: str | None = None
+    opening: Opening = field(default_factory=Opening)
+    leaf: Leaf = field(default_factory=Leaf)
+    indicator: Indicator = indicator.DARK
+    tally: Tally = field(default_factory=Tally)
+    fire: bool = False
+    """The last known level of the fire contact: what counts."""
+    fire_seen: bool | None = None
+    """Its level as it is seen now."""
+    operator_fault: bool | None = None
+    fault: bool = False
+    """The last known level of the operator's fault contact."""
+    conditions: tuple[Condition, ...] = ()
+    """What needs a person now, ordered by kind; the same tuple while nothing changes."""
+    free: bool = True
+    wait_ms: Ms = 0
+    waiting: Waiting | None = None
+    service_until_ms: Ms | None = None
+
+    @property
+    def state(self) -> Position:
+        """What the leaf does, as far as anybody can say."""
+        return leaf.position(self.leaf, self.plan)
+
+    @property
+    def assumed(self) -> bool:
+        """Whether ``state`` is only assumed, because no contact tells."""
+        opened = self.leaf.opened
+        return self.plan.leaf is None or (opened is not None and opened.assumed)
+
+    @property
+    def leaf_seen(self) -> Literal["open", "closed", "unknown"] | None:
+        """What the leaf contact tells; ``None``: there is none."""
+        if self.plan.leaf is None:
+            return None
+        if self.leaf.seen is None:
+            return "unknown"
+        return "open" if self.leaf.seen else "closed"
+
+    @property
+    def activation(self) -> bool:
+        return self.opening.driving
+
+    @property
+    def strike(self) -> bool | None:
+        """Whether the strike is released; ``None``: there is none."""
+        return None if self.plan.strike is None else self.opening.strike
+
+    @property
+    def hold_open(self) -> bool | None:
+        """Whether the hold-open relay is on; ``None``: there is none."""
+        return None if self.plan.hold_open is None else opening.hold_relay(self.opening, self.plan)
+
+    @property
+    def busy(self) -> bool:
+        """Open, about to open, or assumed so: no other door of an interlock may open."""
+        away = self.leaf.opened is not None or self.leaf.attempt is not None
+        return away or self.opening.busy
+
+    @property
+    def waits(self) -> bool:
+        """Wants to open and may not before another door of the interlock is closed."""
+        return self.waiting is not None or (self._mode_holds and not self.busy)
+
+    @property
+    def fire_acts(self) -> Literal["open", "close"] | None:
+        """What the fire alarm makes of this door at present."""
+        if self.plan.fire is None or self.plan.fire.action == "ignore" or not self.fire:
+            return None
+        return self.plan.fire.action
+
+    @property
+    def barred(self) -> bool:
+        """Nothing may be activated."""
+        return self.fire_acts == "close" or (self.mode == "off" and self.fire_acts is None)
+
+    @property
+    def holds(self) -> Held:
+        """Whether the door shall be held open at present, and what for."""
+        if self.fire_acts == "open":
+            return "fire"
+        return "mode" if self._mode_holds and (self.free or self.opening.held != "no") else "no"
+
+    @property
+    def _mode_holds(self) -> bool:
+        held = self.mode == "hold_open" and self.fire_acts is None
+        return held and rules.can_hold(self.plan)
+
+
+def can_open(door: Door) -> CanOpen:
+    """Whether a request of staff would be heard now."""
+    reason = forbidden(door, "staff", None, "asked by the page")
+    if not reason and not door.free and door.wait_ms == 0 and not door.busy:
+        reason = "interlock"
+    return CanOpen(not reason, reason, door.mode == "night")
+
+
+def forbidden(
+    door: Door, kind: RequestKind, side: Side | None, note: str, *, trusted: bool = True
+) -> str:
+    """Why the door does not open for this request at present, or an empty text."""
+    if door.fire_acts is not None:
+        return "fire" if door.fire_acts == "close" else ""
+    return rules.refusal(door.plan, door.mode, kind, side, note, trusted=trusted)
+
+
+def relays(door: Door) -> tuple[tuple[str, bool], ...]:
+    """The level of every relay of this door."""
+    levels = opening.relays(door.opening, door.plan)
+    if door.plan.indicator is None:
+        return levels
+    return (*levels, (door.plan.indicator.point, door.indicator.on))

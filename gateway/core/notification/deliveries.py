@@ -1,0 +1,141 @@
+"""The newest message by each way to a receiver: whether it arrived, and when one last did.
+
+A *way* is one channel of one receiver. Whether a message would go out cannot be seen from the
+configuration; that one has arrived can. Kept over a restart, and changed only by the fact
+``message``, so that nothing is written at rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from gateway.core.facts import Fact, Json
+from gateway.core.instant import NEVER, At, Ms
+from gateway.core.machine import Step, replace
+from gateway.core.plan import BuildingPlan
+from gateway.core.values import dataclass
+
+Way = tuple[str, int]
+"""A receiver and the number of one of its channels, from 0."""
+
+NOT_TRIED = "notify_away"
+"""The message failed before anybody tried to hand it over."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What is known of one way. ``ok``: the newest attempt has arrived, else ``reason`` says why
+    not. ``delivered``: when a message last arrived."""
+
+    ok: bool
+    reason: str
+    at: At
+    delivered: At = NEVER
+
+
+Deliveries = Mapping[Way, Delivery]
+
+
+@dataclass(frozen=True)
+class Told:
+    """Facts have been told. ``offset_ms``: UTC minus monotonic, where it is known."""
+
+    facts: tuple[Fact, ...]
+    offset_ms: int | None
+
+
+@dataclass(frozen=True)
+class ClockKnown:
+    """UTC minus monotonic of this boot is known (again), or ``None``."""
+
+    offset_ms: int | None
+
+
+def step(before: Deliveries, event: Told | ClockKnown, now: Ms) -> Step[Deliveries]:
+    """Take note of messages, or of the clock."""
+    if isinstance(event, Told):
+        return Step(noted(before, event.facts, event.offset_ms))
+    return Step(with_clock(before, event.offset_ms, now))
+
+
+def noted(before: Deliveries, facts: Iterable[Fact], offset_ms: int | None) -> Deliveries:
+    """The deliveries after these facts; the very same mapping where none is of a message that
+    was delivered or has failed. ``offset_ms``: UTC minus monotonic, where it is known."""
+    after = before
+    for fact in facts:
+        data = fact.data
+        result, reason = data.get("result"), str(data.get("reason") or "")
+        if fact.kind != "message" or result not in ("delivered", "failed") or reason == NOT_TRIED:
+            continue
+        receiver, channel = data["receiver"], data["channel"]
+        assert isinstance(receiver, str) and isinstance(channel, int)  # noqa: S101, PT018 - ours
+        at = At(fact.at_ms, None if offset_ms is None else fact.at_ms + offset_ms)
+        was = after.get((receiver, channel))
+        delivered = NEVER if was is None else was.delivered
+        ok = result == "delivered"
+        one = Delivery(ok, reason, at, at if ok else delivered)
+        after = {**after, (receiver, channel): one}
+    return after
+
+
+def with_clock(before: Deliveries, offset_ms: int | None, now: Ms) -> Deliveries:
+    """Instants of this boot get their time, those of another boot their place in this one, once
+    the clock is known."""
+    if offset_ms is None:
+        return before
+    return {
+        way: replace(
+            one,
+            at=one.at.placed(offset_ms, now),
+            delivered=one.delivered.placed(offset_ms, now),
+        )
+        for way, one in before.items()
+    }
+
+
+def ways_of(plan: BuildingPlan) -> Mapping[str, tuple[Way, ...]]:
+    """Receiver -> its ways, in the order in which they are tried."""
+    return {
+        one.id: tuple((one.id, channel) for channel in range(one.channels))
+        for one in plan.receivers
+    }
+
+
+def kept(deliveries: Deliveries) -> Json:
+    """What must survive a restart: instants as civil time, ``null`` where it is not known."""
+    return [
+        [receiver, channel, one.ok, one.reason, one.at.utc_ms, one.delivered.utc_ms]
+        for (receiver, channel), one in deliveries.items()
+    ]
+
+
+def restored(plan: BuildingPlan, entry: Json, since: Deliveries) -> Deliveries:
+    """The deliveries of before the restart, and those ``since``. What cannot be read, and ways
+    that are no more, are left out."""
+    known = {way for ways in ways_of(plan).values() for way in ways}
+    found: dict[Way, Delivery] = {}
+    for row in entry if isinstance(entry, list) else ():
+        match row:
+            case [
+                str(receiver),
+                int(channel),
+                bool(ok),
+                str(reason),
+                int() | None as at_utc_ms,
+                int() | None as delivered_utc_ms,
+            ] if (receiver, channel) in known:
+                found[receiver, channel] = Delivery(
+                    ok, reason, At(None, at_utc_ms), At(None, delivered_utc_ms)
+                )
+    for way, one in since.items():
+        was = found.get(way)
+        keeps = was is not None and one.delivered == NEVER
+        found[way] = replace(one, delivered=was.delivered) if was is not None and keeps else one
+    return found
+
+
+def latest(deliveries: Deliveries, ways: Iterable[Way]) -> Ms | None:
+    """When a message last arrived by one of these ways, as far as its instant is known in this
+    boot."""
+    known = (one.delivered.ms for way in ways if (one := deliveries.get(way)) is not None)
+    return max((ms for ms in known if ms is not None), default=None)

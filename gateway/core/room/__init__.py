@@ -1,0 +1,1 @@
+"""One room: its emergency call, occupancy, leak and climate."""
