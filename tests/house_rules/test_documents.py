@@ -1,0 +1,58 @@
+"""What the documents name is there: files, tests and links."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROOTS = (ROOT, ROOT / "gateway", ROOT / "tests", ROOT / "deploy")
+"""Where a path in a document may begin, beside the folder of the document itself."""
+HISTORY = {"CHANGELOG.md"}
+"""These say what was; they may name what is no more."""
+ELSEWHERE = {
+    "drivers/gas_meter.py",  # an example of what one writes
+    "link/link.json",  # of a state folder
+    "state/soak.md",
+    ".cache/bench.json",
+    "dist/uPlot.iife.min.js",  # of a package
+    "dist/uPlot.min.css",
+}
+NAMED = re.compile(r"`([\w./-]+\.(?:py|md|yaml|toml|sh|json|css|js))(?:::([\w\[\]., =/-]+))?`")
+LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
+
+
+def documents() -> list[Path]:
+    """All of the repository that are kept in it."""
+    found = subprocess.run(
+        ["git", "ls-files", "*.md"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [ROOT / name for name in found.stdout.split() if name not in HISTORY]
+
+
+def file_of(document: Path, name: str) -> Path | None:
+    """The file that a document means by a name, as far as it says the folder at all."""
+    places = (document.parent, *ROOTS)
+    return next((place / name for place in places if (place / name).exists()), None)
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_document_names_is_there(document: Path) -> None:
+    text = document.read_text(encoding="utf-8")
+    missing = [f"link {name}" for name in LINK.findall(text) if file_of(document, name) is None]
+    for name, test in NAMED.findall(text):
+        if "/" not in name or name.startswith("/") or name in ELSEWHERE:
+            continue
+        file = file_of(document, name)
+        if file is None:
+            missing.append(name)
+        elif test and f"def {test.partition('[')[0]}(" not in file.read_text(encoding="utf-8"):
+            missing.append(f"{name}::{test}")
+    assert missing == []
