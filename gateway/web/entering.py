@@ -15,7 +15,7 @@ from gateway.web.problems import Problem
 from gateway.web.proxies import peer
 from gateway.web.sessions import browser_of
 from gateway.web.site import Site
-from gateway.web.users import User
+from gateway.web.users import User, Verified
 
 WAITING_MOST = 20
 
@@ -51,19 +51,22 @@ async def log_in(site: Site, request: Request, name: str, password: str) -> tupl
             "login_blocked", attempt.peer, subject, outcome="login_limited", limit=limit
         )
         raise Problem(429, "login_limited", Retry_After=str(int(wait_s) + 1))
-    user = await _verified(site, name, password, known=attempt.known)
-    if user is None:
+    verified = await _verified(site, name, password, known=attempt.known)
+    if verified is None:
         await site.login_audit.note("login_failed", attempt.peer, subject, outcome="login_wrong")
         raise Problem(401, "login_wrong", WWW_Authenticate="Bearer")
+    user = verified.user
     site.logins.succeeded(attempt)
     await site.login_audit.note("login", attempt.peer, user.id)
     browser = browser_of(request.headers.get("user-agent", ""))
-    secret = site.users.begin_session(user.id, browser)
+    secret = site.users.begin_session(user.id, browser, verified.password_hash)
     await site.saver.soon(site.users.save_sessions)
+    if verified.composed:
+        await site.saver.soon(lambda: site.users.compose(verified))
     return user, secret
 
 
-async def _verified(site: Site, name: str, password: str, *, known: bool) -> User | None:
+async def _verified(site: Site, name: str, password: str, *, known: bool) -> Verified | None:
     """A known browser waits in a queue of its own: strangers cannot fill that one."""
     queue = _KNOWN if known else _STRANGERS
     if queue.waiting >= WAITING_MOST:
@@ -71,7 +74,7 @@ async def _verified(site: Site, name: str, password: str, *, known: bool) -> Use
     queue.waiting += 1
     try:
         async with queue.verifying:
-            return await asyncio.to_thread(site.users.verify, name, password)
+            return await asyncio.to_thread(site.users.verified, name, password)
     finally:
         queue.waiting -= 1
 

@@ -25,6 +25,13 @@ def person(who: Who) -> int:
     return who.user_id
 
 
+async def _on_own(site: Site, who: Who, action: str) -> None:
+    """After a change that everybody can make again and again: once a minute into the audit chain,
+    where it would push out what others have done, and then with a count."""
+    site.hub.check()
+    await site.own_audit.note(action, "", person(who))
+
+
 async def check_password(site: Site, who: Who, password: str) -> None:
     """Raises :class:`Problem` 422 ``wrong_password``; it may be tried as often as at the log-in.
     Wrong passwords at the log-in do not count here: whoever asks is logged in."""
@@ -44,7 +51,7 @@ async def change_password(site: Site, who: Who, old: str, new: str) -> None:
     if password_forms(new)[0] == password_forms(old)[0]:
         raise UserError("same_password", "the new password is the one of before")
     await site.saver.run(site.users.set_password, who.name, new, keep_session=who.session)
-    await on_people(site, who, "password_changed", subject=who.actor)
+    await _on_own(site, who, "password_changed")
 
 
 async def set_preferences(site: Site, who: Who, language: str, armed_s: int) -> None:
@@ -59,13 +66,13 @@ async def end_session(site: Site, who: Who, session: str) -> None:
     user = who.user_id
     if user is None or not await site.saver.run(site.users.end_session_of, user, session):
         raise Problem(404, "unknown_session")
-    await on_people(site, who, "sessions_ended", subject=who.actor)
+    await _on_own(site, who, "sessions_ended")
 
 
 async def end_other_sessions(site: Site, who: Who) -> None:
     """End all log-ins of one's own but the one that asks."""
-    await site.saver.run(site.users.end_sessions, person(who), keep=who.session)
-    await on_people(site, who, "sessions_ended", subject=who.actor)
+    if await site.saver.run(site.users.end_sessions, person(who), keep=who.session):
+        await _on_own(site, who, "sessions_ended")
 
 
 # --- the second factor -------------------------------------------------------------------

@@ -116,11 +116,16 @@ class Sessions(Store):
         self.save_sessions()
         return secret
 
-    def begin_session(self, user_id: int, browser: str = "") -> str:
+    def begin_session(self, user_id: int, browser: str = "", password_hash: str = "") -> str:
         """The secret for the cookie; it is kept nowhere else. ``browser``: see
-        :func:`browser_of`. To be followed by :meth:`save_sessions`; writes nothing itself."""
+        :func:`browser_of`; ``password_hash``: what the password was compared with, so that a log-in
+        with one that was changed meanwhile counts for nothing. To be followed by
+        :meth:`save_sessions`; writes nothing itself."""
         secret = secrets.token_urlsafe(32)
-        made = _Unsaved(user_id, self._moment(), browser, self._known_by(user_id))
+        known_by = self._known_by(user_id)
+        if password_hash and known_by is not None:
+            known_by = (password_hash, known_by[1])
+        made = _Unsaved(user_id, self._moment(), browser, known_by)
         with self._memory:
             self._unsaved[hashed(secret)] = made
             while len(self._unsaved) > UNSAVED_MOST:
@@ -133,14 +138,16 @@ class Sessions(Store):
         with self._memory:
             made = dict(self._unsaved)
         rows = [
-            (key, one.user_id, one.browser, *one.created, *one.created, *one.proved)
+            (key, one.user_id, one.browser, *one.created, *one.created, *one.proved, *one.known_by)
             for key, one in made.items()
-            if one.known_by == self._known_by(one.user_id)
+            if one.known_by is not None
         ]
         with self._change() as db:
+            # compared here: another process may be changing the password right now
             db.executemany(
                 "INSERT OR IGNORE INTO sessions (hash, user, browser, created, created_up,"
-                " seen, seen_up, proved, proved_up) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " seen, seen_up, proved, proved_up) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9"
+                " FROM users WHERE id = ?2 AND password = ?10 AND role = ?11 AND removed IS NULL",
                 rows,
             )
             db.executemany(

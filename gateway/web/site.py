@@ -51,6 +51,8 @@ class Site:
         self.browsers = Browsers(users.secret("browsers"))
         self.logins = LoginLimits()
         self.login_audit = LoginAudit(self._audit)
+        self.own_audit = LoginAudit(self._audit)
+        """What people change about themselves."""
         self.password_limit = Buckets(burst=5, every_s=30)
         """Of one's own password, asked for by who is logged in; by session."""
         self.factor_limit = Buckets(burst=5, every_s=900)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from time import time
+from typing import NamedTuple
 
 from gateway.web.accounts import (
     PASSWORDS,
@@ -56,6 +57,15 @@ def _hash_of_nobody() -> str:
 def users_file(state: Path) -> Path:
     """Where the users are. A folder of the page's own, the only one that it may write."""
     return state / "web" / "web.sqlite"
+
+
+class Verified(NamedTuple):
+    """A right password. ``password_hash``: what it was compared with; ``composed``: the form in
+    which it is to be hashed anew, or empty."""
+
+    user: User
+    password_hash: str
+    composed: str
 
 
 class Users(Factors, Tokens):
@@ -247,6 +257,15 @@ class Users(Factors, Tokens):
 
     def verify(self, name: str, password: str) -> User | None:
         """Takes the same time whether the user exists or not. Slow: call it in a thread."""
+        verified = self.verified(name, password)
+        if verified is None:
+            return None
+        if verified.composed:
+            self.later(lambda: self.compose(verified))
+        return verified.user
+
+    def verified(self, name: str, password: str) -> Verified | None:
+        """:meth:`verify`, with what a log-in by it hangs on; to be followed by :meth:`compose`."""
         user = self.find(name)
         row = self._one("SELECT password FROM users WHERE id = ?", user.id) if user else None
         known = str(row[0]) if row and row[0] else self._nobody
@@ -254,14 +273,11 @@ class Users(Factors, Tokens):
         right = next((form for form in forms if PASSWORDS.verify(form, known)), None)
         if right is None or user is None:
             return None
-        if right != forms[0]:
-            self.later(lambda: self._compose(user.id, known, forms[0]))
-        return user
+        return Verified(user, known, "" if right == forms[0] else forms[0])
 
-    def _compose(self, user_id: int, known: str, composed: str) -> None:
+    def compose(self, verified: Verified) -> None:
         """Hash a right password anew, as it is hashed today. One that was set meanwhile stays."""
-        with self._change() as db:
-            db.execute(
-                "UPDATE users SET password = ? WHERE id = ? AND password = ?",
-                (PASSWORDS.hash(composed), user_id, known),
-            )
+        if verified.composed:
+            row = (PASSWORDS.hash(verified.composed), verified.user.id, verified.password_hash)
+            with self._change() as db:
+                db.execute("UPDATE users SET password = ? WHERE id = ? AND password = ?", row)

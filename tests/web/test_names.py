@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gateway.web.accounts import PASSWORDS
-from gateway.web.users import UserError, Users
+from gateway.web.users import UserError, Users, Verified
 from tests.web.conftest import PASSWORD, Web
 
 COMPOSED, DECOMPOSED = "Jürgen", unicodedata.normalize("NFD", "Jürgen")
@@ -110,7 +110,7 @@ def test_a_password_hashed_decomposed_is_hashed_anew_at_the_log_in(
 
 def test_a_password_that_was_set_meanwhile_stays(users: Users) -> None:
     users.add_user("anna", "staff", PASSWORD)
-    users._compose(1, PASSWORDS.hash(PHRASE_D), PHRASE)
+    users.compose(Verified(users.by_name("anna"), PASSWORDS.hash(PHRASE_D), PHRASE))
     assert users.verify("anna", PASSWORD) is not None
 
 

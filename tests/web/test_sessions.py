@@ -88,6 +88,21 @@ def test_all_others_end_and_this_one_stays(web: Web, way: str) -> None:
     assert web.panel.audits[-1]["actor"] == f"web:{web.users.by_name('staff').id}"
 
 
+def test_nobody_fills_the_audit_chain_with_changes_of_their_own(web: Web) -> None:
+    """Each entry of a deed pushes out an older one where the chain has reached its share."""
+    viewer = web.as_("view")
+    for _ in range(20):
+        assert viewer.call("DELETE", "/api/v1/users/me/sessions").status_code == 204
+    assert web.panel.audits == [], "nothing was ended"
+    password = PASSWORD
+    for number in range(8):
+        web.as_("view")
+        assert viewer.call("DELETE", "/api/v1/users/me/sessions").status_code == 204
+        form = {"old": password, "new": (password := f"{PASSWORD} {number}")}
+        assert viewer.post("/account/password", data=form).status_code == 303
+    assert [entry["action"] for entry in web.panel.audits] == ["sessions_ended", "password_changed"]
+
+
 @pytest.mark.parametrize("way", ["page", "api"])
 def test_the_administration_ends_the_sessions_of_a_user(web: Web, way: str) -> None:
     admin, victim = web.as_("admin"), web.as_("staff")

@@ -74,6 +74,26 @@ def test_a_new_role_or_password_ends_the_sessions(users: Users) -> None:
     assert users.session(other) is None
 
 
+@pytest.mark.parametrize("saved_first", [False, True])
+def test_a_log_in_with_a_password_that_is_changed_meanwhile_counts_for_nothing(
+    users: Users, saved_first: bool
+) -> None:
+    """Verifying takes a while: whoever knows the old password tries all the time."""
+    users.add_user("anna", "staff", PASSWORD)
+    verified = users.verified("anna", PASSWORD)
+    assert verified is not None
+    if saved_first:  # it is in memory, and the change comes from another process
+        session = hashed(users.begin_session(verified.user.id, "", verified.password_hash))
+        assert users.session(session) is not None
+    users.set_password("anna", PASSWORD + "!")
+    if not saved_first:
+        session = hashed(users.begin_session(verified.user.id, "", verified.password_hash))
+    assert users.session(session) is None
+    users.save_sessions()
+    assert users.session(session) is None
+    assert users.list_sessions(verified.user.id) == []
+
+
 def test_the_last_admin_stays(users: Users) -> None:
     users.add_user("root", "admin", PASSWORD)
     for attempt in (lambda: users.set_role("root", "staff"), lambda: users.remove_user("root")):
