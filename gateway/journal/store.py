@@ -83,6 +83,7 @@ class Store:
         self.journal = ""
         self.connection = schema.connect(path, factory)
         try:
+            opened = self._named()[:1]  # now: the commit below may take long
             if self.one("SELECT count(*) FROM sqlite_master") == 0:
                 schema.create(self.connection, schema.new_id())
             self.reload()
@@ -111,7 +112,7 @@ class Store:
             )
             try:
                 self._last.execute("SELECT count(*) FROM meta").fetchone()
-                self._files = self._named()
+                self._files = opened + self._named()[1:]
             except BaseException:
                 self._last.close()
                 raise

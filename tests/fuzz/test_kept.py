@@ -20,6 +20,7 @@ from gateway.journal import audit, recovery
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Work
 from gateway.journal.reader import Reader
+from gateway.journal.reserve import Kept
 from gateway.journal.store import Store
 from gateway.wire import PUBLISHED, to_cloudevent
 from tests.fuzz.draws import HALF, TEXTS, TREES, folder, fuzz, tampered
@@ -170,7 +171,7 @@ def journal() -> Path:
             (0, LANES[n % 3], Fact("door_opened", f"front{n % 5}", n, {"cause": "request" * 9})),
             (1, LANES[1], Fact("reading", "wc.climate", n, {"quantity": "t_c", "value": n / 3})),
         ]
-        work = Work(facts, kept={"n": n})
+        work = Work(facts, kept=Kept(n + 1, {"n": n}))
         work.audit.append(AuditEntry("web:3", "open_door", "front", "accepted", n))
         store.write(work)
     store.close(clean=True)

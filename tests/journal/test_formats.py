@@ -40,7 +40,9 @@ def changed(path: Path, *statements: str) -> bytes:
 
 
 def set_aside(path: Path) -> list[Path]:
-    return [one for one in path.parent.glob(f"{path.name}.*") if "-wal" not in one.name]
+    """The journals that were set aside, without their logs."""
+    found = [one for mark in recovery.MARKS for one in path.parent.glob(f"{path.name}.{mark}-*")]
+    return [one for one in found if not one.name.endswith("-wal")]
 
 
 OTHERS = {
@@ -153,13 +155,30 @@ def test_a_journal_that_is_replaced_by_one_of_another_version_is_not_salvaged(pa
     content = changed(other, *OTHERS["newer"])
     desk = Desk(path, "boot-2").start()
     assert desk.journal.kept(10) == KEPT
+    desk.append(opened(4))
+    desk.until(lambda: desk.rows)  # its start is committed
     other.replace(path)
     desk.append(opened(5))
     desk.until(lambda: any(fact.at_ms == 5 for _, _, _, fact in desk.rows))
     desk.close()
     (aside,) = set_aside(path)
     assert aside.read_bytes() == content, "whatever its name; the log beside it was another's"
-    assert read(path).heads()["urgent"] >= 3
+    assert read(path).heads()["urgent"] >= 4
+
+
+def test_a_journal_that_is_replaced_while_its_start_is_committed_is_not_in_place(
+    path: Path,
+) -> None:
+    written(path)
+    other = path.with_name("other.sqlite")
+    written(other)
+
+    def replaced(store: Store) -> None:
+        other.replace(path)
+
+    store = Store(path, "boot-2", read=replaced)
+    assert not store.in_place
+    store.close(clean=False)
 
 
 def test_restore_and_readers_name_the_version_and_change_nothing(
@@ -186,7 +205,7 @@ def test_what_was_set_aside_can_be_put_back_by_the_version_that_knows_it(path: P
     changed(aside, "UPDATE meta SET value = '1' WHERE key = 'schema'")  # as a version that knows it
     backup.restore(aside, path)
     store = Store(path, "boot-3")
-    assert store.kept() == KEPT
+    assert store.kept() == (KEPT, 1)
     assert store.head.seq["urgent"] == 2
     store.close(clean=True)
 
@@ -209,7 +228,7 @@ def test_a_saved_state_that_is_no_state_is_not_taken_for_none(path: Path, text: 
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE meta SET value = ? WHERE key = 'kept'", (text,))
     store = Store(path, "boot-2")
-    assert store.kept() == {"format": "unreadable"}
+    assert store.kept() == ({"format": "unreadable"}, None)
     store.put_meta("kept", json.dumps(KEPT))
-    assert store.kept() == KEPT
+    assert store.kept() == (KEPT, None)
     store.close(clean=True)
