@@ -12,17 +12,16 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gateway.app.findings import Finding, no, unknown, yes
 from gateway.core.building.kept import FORMAT as KEPT_FORMAT
 from gateway.core.building.kept import read as read_kept
 from gateway.formats import Database, UnknownFormat, uri
-from gateway.journal import recovery, schema
+from gateway.journal import recovery, schema, store
 from gateway.link import saved
 from gateway.recorder import aside, recent, sqlite, state
 from gateway.settings import cache
-from gateway.web import store
+from gateway.web import store as users
 
 DAMAGED = (*schema.DAMAGED, OSError, ValueError)
 
@@ -57,9 +56,8 @@ def _journal(path: Path) -> None:
 def _kept(path: Path) -> None:
     """The saved state within a journal of this version."""
     with closing(sqlite3.connect(uri(path, "ro"), uri=True)) as db:
-        row = db.execute("SELECT value FROM meta WHERE key = 'kept'").fetchone()
-    found: Any = json.loads(row[0]) if row else {}
-    format = read_kept(found).unknown_format if isinstance(found, dict) else "unreadable"
+        found, _ = store.read_kept(db)
+    format = read_kept(found or {}).unknown_format
     if format:
         raise UnknownFormat(path, "the state saved for a restart", format, (KEPT_FORMAT,))
 
@@ -123,7 +121,7 @@ FORMATS: tuple[Format, ...] = (
         NONE_BEFORE,
         "portier restore refuses it and names it; nothing is changed",
     ),
-    _database("users", "web/web.sqlite", store.FORMAT),
+    _database("users", "web/web.sqlite", users.FORMAT),
     _database("recorder", "record/recorder-*.sqlite", state.FORMAT),
     _database("not taken by the store", "record/recorder-*.aside.sqlite", aside.FORMAT),
     _database("embedded store", "record/record*.sqlite", sqlite.FORMAT),

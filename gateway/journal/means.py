@@ -107,7 +107,7 @@ def heartbeats(db: sqlite3.Connection) -> dict[str, Ms]:
     row = db.execute("SELECT value FROM meta WHERE key = ?", (HEARTBEATS,)).fetchone()
     try:
         known = json.loads(row[0]) if row else {}
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         return {}
     if not isinstance(known, dict):
         return {}
@@ -119,10 +119,13 @@ def first_hour(db: sqlite3.Connection, boot: int) -> int | None:
     if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'hour_mean'").fetchone():
         return None  # written by an older version, and not opened by this one yet
     row = db.execute("SELECT value FROM meta WHERE key = ?", (FIRST_HOUR,)).fetchone()
-    first_boot, _, hour = (row[0] if row else "0 0").partition(" ")
-    if boot == int(first_boot):
-        return int(hour)
-    return None if boot < int(first_boot) else -(2**40)
+    try:
+        first_boot, hour = map(int, row[0].split()) if row else (0, 0)
+    except (ValueError, TypeError, AttributeError):  # damaged: taken for a file that has them all
+        first_boot, hour = 0, 0
+    if boot == first_boot:
+        return hour
+    return None if boot < first_boot else -(2**40)
 
 
 def counts(

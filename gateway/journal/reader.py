@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 from gateway.core.facts import KINDS, LANES, Json, Lane
 from gateway.core.instant import Ms, UtcMs
 from gateway.formats import uri
-from gateway.journal.schema import DAMAGED, LANE_INDEX, known_schema
+from gateway.journal.schema import DAMAGED, LANE_INDEX, known_schema, meta_number
 from gateway.wire import Row
 
 READ_WITHIN_MS = 2_000
@@ -186,13 +186,9 @@ class Reader:
 
     # --- heads and cursors
 
-    def meta(self) -> dict[str, str]:
-        """What is noted about the file itself."""
-        return self.read(lambda db: dict(db.execute("SELECT key, value FROM meta")))
-
     def journal_id(self) -> str:
         """The id under which numbers of this journal are unique."""
-        return self.read(lambda db: str(_meta(db).get("journal", "")))
+        return self.read(_journal_id)
 
     def head_row(self) -> int:
         """The newest row number; 0 in an empty journal."""
@@ -204,14 +200,7 @@ class Reader:
 
     def cursors(self) -> Cursors:
         """How far each lane was sent and recorded."""
-        meta = self.read(_meta)
-        recorded = {}
-        for key, value in meta.items():
-            if key.startswith("recorded."):
-                found = json.loads(value)
-                recorded[key.removeprefix("recorded.")] = (found["journal"], found["lanes"])
-        sent: dict[Lane, int] = {lane: int(meta.get(f"sent.{lane}", 0)) for lane in LANES}
-        return Cursors(sent, recorded)
+        return self.read(_cursors)
 
     def boots(self) -> list[Boot]:
         """All runs of the machine that the journal knows, in order."""
@@ -387,7 +376,7 @@ def _data(text: str) -> dict[str, Json]:
     """The data of a fact; empty where a flipped bit on the card has made it unreadable."""
     try:
         data = json.loads(text)
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
 
@@ -689,13 +678,25 @@ class _Deadline:
         return int(self.over)
 
 
-def _meta(db: sqlite3.Connection) -> dict[str, str]:
-    return dict(db.execute("SELECT key, value FROM meta WHERE key <> 'kept'"))
+def _journal_id(db: sqlite3.Connection) -> str:
+    row = db.execute("SELECT value FROM meta WHERE key = 'journal'").fetchone()
+    return str(row[0]) if row else ""
+
+
+def _cursors(db: sqlite3.Connection) -> Cursors:
+    recorded: dict[str, tuple[str, dict[str, int]]] = {}
+    for key, value in db.execute("SELECT key, value FROM meta WHERE key GLOB 'recorded.*'"):
+        found = _data(value)  # one that is damaged is told again by its recorder
+        journal, lanes = found.get("journal"), found.get("lanes")
+        if isinstance(journal, str) and isinstance(lanes, dict):
+            numbers = {lane: seq for lane, seq in lanes.items() if isinstance(seq, int)}
+            recorded[key.removeprefix("recorded.")] = (journal, numbers)
+    return Cursors({lane: meta_number(db, f"sent.{lane}") for lane in LANES}, recorded)
 
 
 def _head_row(db: sqlite3.Connection) -> int:
     newest = db.execute("SELECT max(row) FROM fact").fetchone()[0] or 0
-    return max(newest, int(_meta(db).get("row", 0)))
+    return max(newest, meta_number(db, "row"))
 
 
 def _heads(db: sqlite3.Connection) -> dict[Lane, int]:

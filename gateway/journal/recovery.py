@@ -20,7 +20,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from gateway.formats import UnknownFormat, uri
 from gateway.journal import audit, schema, uptime
 from gateway.journal.audit import AuditEntry
 from gateway.journal.pages import Pages, Record, Value, torn
+from gateway.journal.reserve import Kept
 from gateway.journal.schema import HOUR_MS, LANE_INDEX, REASONS
 
 KEEP_BROKEN, KEEP_BROKEN_BYTES = 3, 1_000_000_000
@@ -83,7 +84,8 @@ def inspect(path: Path) -> str:
             return ""  # its creation was cut short: there is nothing in it yet
         reason = wrong(path, connection)
     except schema.DAMAGED as error:
-        if isinstance(error, sqlite3.OperationalError) and "no such" not in str(error):
+        known = any(words in str(error) for words in schema.DAMAGED_WORDS)
+        if isinstance(error, sqlite3.OperationalError) and not known:
             raise
         return str(error) if isinstance(error, sqlite3.Error) else "the schema is not text"
     finally:
@@ -109,11 +111,12 @@ def wrong(path: Path, connection: sqlite3.Connection) -> str:
         if ours or "no such" not in str(error):
             raise
     found = meta.get("schema")
-    if found is None and ours:
+    if not isinstance(found, str) and ours:
         return "the journal does not say its schema"
     if found != str(schema.VERSION):
         raise schema.unknown(path, found)
-    return "" if meta.get("journal") else "the journal has no id"
+    journal = meta.get("journal")
+    return "" if journal and isinstance(journal, str) else "the journal has no id"
 
 
 def begin_beside(path: Path, found: UnknownFormat) -> None:
@@ -122,11 +125,11 @@ def begin_beside(path: Path, found: UnknownFormat) -> None:
 
     Raises :class:`OSError` and :class:`sqlite3.Error`; the file is in its place then.
     """
-    from gateway.journal.store import decode_kept, encode
+    from gateway.journal.store import UNREADABLE, kept_rows
 
     kept, uptimes = _saved(path)
     aside = _aside(path)
-    note: dict[str, Json] = {"format": "unreadable"} if kept is None else dict(decode_kept(kept))
+    note: dict[str, Json] = {"format": UNREADABLE} if kept is None else dict(kept)
     note["journal_aside"] = f"{aside.name} (format {found.found}, understood: {found.known})"
     building = side(path, ".salvage")
     for ending in ("", "-wal", "-shm", "-journal"):
@@ -134,7 +137,7 @@ def begin_beside(path: Path, found: UnknownFormat) -> None:
     connection = schema.connect(building)
     try:
         schema.create(connection, schema.new_id())
-        rows = [("kept", encode(note)), *([(uptime.KEY, uptimes)] if uptimes else [])]
+        rows = [*kept_rows(Kept(0, note)), *([(uptime.KEY, uptimes)] if uptimes else [])]
         connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except BaseException:
@@ -147,23 +150,20 @@ def begin_beside(path: Path, found: UnknownFormat) -> None:
     finish(path, aside)
 
 
-def _saved(path: Path) -> tuple[str | None, str | None]:
+def _saved(path: Path) -> tuple[Mapping[str, Json] | None, str | None]:
     """What a journal of another version has saved for a restart, and its uptimes, if it has them
     where this version has."""
+    from gateway.journal.store import read_kept
+
+    kept: Mapping[str, Json] | None = None
+    uptimes: object = None
     with contextlib.suppress(*schema.DAMAGED, OSError):
         connection = sqlite3.connect(uri(path, "ro"), uri=True, isolation_level=None)
         with contextlib.closing(connection):
-            rows = dict(
-                connection.execute(
-                    "SELECT key, value FROM meta WHERE key IN ('kept', ?)", (uptime.KEY,)
-                )
-            )
-            kept, uptimes = rows.get("kept"), rows.get(uptime.KEY)
-            return (
-                kept if isinstance(kept, str) else None,
-                uptimes if isinstance(uptimes, str) else None,
-            )
-    return None, None
+            kept, _ = read_kept(connection)
+            sql = "SELECT value FROM meta WHERE key = ?"
+            (uptimes,) = connection.execute(sql, (uptime.KEY,)).fetchone() or (None,)
+    return kept, uptimes if isinstance(uptimes, str) else None
 
 
 def _used_frames(shm: Path) -> int | None:
@@ -355,6 +355,8 @@ def _build(
     gateway: str,
     pause: Callable[[], None],
 ) -> Recovered:
+    from gateway.journal.store import KEPT_NUMBER
+
     for pragma in ("journal_mode = OFF", "synchronous = OFF", "temp_store = MEMORY"):
         connection.execute(f"PRAGMA {pragma}").fetchone()
     connection.execute(f"PRAGMA page_size = {schema.PAGE_BYTES}")
@@ -364,6 +366,9 @@ def _build(
     connection.execute("BEGIN")
     if not path.is_dir():
         _copy(path, connection, pause)
+    if not connection.execute("SELECT 1 FROM meta WHERE key = 'kept'").fetchone():
+        # there was a journal, so there may have been a state
+        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, '')", (KEPT_NUMBER,))
     lost = _complete(connection)
     kept: int = connection.execute("SELECT count(*) FROM fact").fetchone()[0]
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('clean', '0')")

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from gateway.core.facts import KINDS, LANES, Fact, Lane
 from gateway.core.instant import Ms, UtcMs
-from gateway.journal import audit, means, recovery, uptime
+from gateway.journal import audit, means, recovery, schema, uptime
 from gateway.journal.reader import Boot, boots
 from gateway.journal.schema import HOUR_MS, LANE_INDEX
 from gateway.journal.store import Numbered, Store, add_absent
@@ -538,7 +538,7 @@ class Upkeep:
     def _thin(self, each_bytes: float) -> Iterator[Ms]:
         """From the oldest on, the plain readings of an hour become one with min, mean by time,
         max, which begins with the first of them."""
-        cursor = int(self._store.meta("thinned") or 0)
+        cursor = schema.meta_number(self._store.connection, "thinned")
         youngest = self._now_ms() - HOUR_MS
         series = ",".join(str(number) for number, kind in self._all_series() if kind == "reading")
         while self.used_bytes() > THIN_TO * self._limit_bytes and self._spare_bytes > 0:

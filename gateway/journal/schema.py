@@ -75,6 +75,10 @@ CREATE TABLE audit (
 DAMAGED = (sqlite3.Error, UnicodeDecodeError)
 """What reading a damaged file may raise: SQLite's words about a broken schema hold its bytes, and
 those need not be UTF-8."""
+DAMAGED_WORDS = ("no such", "Could not decode")
+"""In the text of an error that has no code of its own: a table is torn, or a text is none."""
+NUMBERS_MOST = 2**53
+"""No number that was ever given is larger."""
 
 
 WHAT = "the journal"
@@ -98,6 +102,13 @@ def known_schema(path: Path, connection: sqlite3.Connection) -> None:
     row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
     if row is None or row[0] != str(VERSION):
         raise UnknownSchema(unknown(path, row and row[0]).name)
+
+
+def meta_number(db: sqlite3.Connection, key: str) -> int:
+    """0 where there is none, or damage has left none. Raises :class:`sqlite3.Error`."""
+    row = db.execute("SELECT CAST(value AS INTEGER) FROM meta WHERE key = ?", (key,)).fetchone()
+    found: int = (row and row[0]) or 0
+    return found if 0 <= found < NUMBERS_MOST else 0
 
 
 def new_id() -> str:

@@ -26,6 +26,7 @@ from gateway.journal import audit, means, schema, uptime
 from gateway.journal.audit import AuditEntry
 from gateway.journal.machine import differs
 from gateway.journal.queue import Work
+from gateway.journal.reserve import Kept
 from gateway.journal.schema import HOUR_MS, LANE_INDEX
 
 Numbered = tuple[int, Lane, int, Fact]
@@ -33,6 +34,17 @@ Numbered = tuple[int, Lane, int, Fact]
 
 LARGEST = 1e300
 """A value from here on is none: a few of them have no sum."""
+WRONG = (
+    sqlite3.Error,
+    OSError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What opening a damaged file may raise: of its values none need be what was written."""
 AHEAD_MOST = 10**9
 """Facts that a copy can be too old by: a fact a second in thirty years."""
 KEPT_STEP = 512
@@ -41,7 +53,10 @@ changes its length: then only those of its pages are written that differ."""
 STEPS_MOST = 1_000
 """Offsets to UTC of one boot that are remembered one by one."""
 KEPT_NUMBER = "kept.number"
-"""Number and checksum of the kept state; the versions before 0.2 write the state alone."""
+"""Number of the kept state, and a checksum of both; the versions before 0.2 write the state alone,
+without a format."""
+UNREADABLE = "unreadable"
+"""The format of a state that was kept and cannot be read."""
 _INSERT = "INSERT INTO fact VALUES (?,?,?,?,?,?,?,?,?)"
 
 
@@ -58,7 +73,8 @@ class Head:
 
 
 class Store:
-    """An open journal. All methods raise :class:`sqlite3.Error`; one thread uses it."""
+    """An open journal. All methods raise :class:`sqlite3.Error`, opening it any of :data:`WRONG`;
+    one thread uses it."""
 
     def __init__(
         self,
@@ -162,14 +178,20 @@ class Store:
         schema.known_schema(self.path, self.connection)
         self.journal = self.meta("journal") or ""
         self.head = Head(
-            row=max(self.one("SELECT max(row) FROM fact") or 0, int(self.meta("row") or 0)),
-            audit=self.one("SELECT max(n) FROM audit") or int(self.meta("audit.n") or 0),
+            row=max(
+                self.one("SELECT max(row) FROM fact") or 0,
+                schema.meta_number(self.connection, "row"),
+            ),
+            audit=self.one("SELECT max(n) FROM audit")
+            or schema.meta_number(self.connection, "audit.n"),
         )
         for lane, index in LANE_INDEX.items():
             self.head.seq[lane] = max(
                 self.one("SELECT max(seq) FROM fact WHERE lane = ?", index) or 0,
                 self.one("SELECT max(last) FROM absent WHERE lane = ?", index) or 0,
             )
+        if max(self.head.row, self.head.audit, *self.head.seq.values()) >= schema.NUMBERS_MOST:
+            raise ValueError("a number is too large to have been given")
         self.series: dict[tuple[str, str, str], int] = {
             (kind, subject, quantity): number
             for number, kind, subject, quantity in self.connection.execute(
@@ -215,7 +237,7 @@ class Store:
 
     def kept(self) -> tuple[dict[str, Json] | None, int | None]:
         """See :func:`read_kept`."""
-        return read_kept(dict(self.connection.execute("SELECT key, value FROM meta")))
+        return read_kept(self.connection)
 
     # --- writing
 
@@ -245,9 +267,8 @@ class Store:
             for actor in work.forget:
                 self.put_meta(f"forget.{actor}", "1")
             if work.kept is not None:
-                text = _filled(encode(work.kept.state))
-                self.put_meta("kept", text)
-                self.put_meta(KEPT_NUMBER, f"{work.kept.number} {zlib.crc32(text.encode())}")
+                for key, value in kept_rows(work.kept):
+                    self.put_meta(key, value)
             journal = self._cursors(work)
         self.journal = journal
         return self.numbered
@@ -424,7 +445,7 @@ class Store:
                 by = [lanes.get(lane, 0) - seq_of[lane] for lane in seq_of]
                 ahead = ahead or any(0 < more <= AHEAD_MOST for more in by)
         for lane, seq in work.sent.items():
-            if seq > int(self.meta(f"sent.{lane}") or 0):
+            if seq > schema.meta_number(self.connection, f"sent.{lane}"):
                 self.put_meta(f"sent.{lane}", str(seq))
         return self.renew() if ahead else self.journal
 
@@ -451,16 +472,38 @@ class Store:
         return not busy
 
 
-def read_kept(meta: Mapping[str, str]) -> tuple[dict[str, Json] | None, int | None]:
-    """The state that was kept, ``None`` when there is none (one that cannot be read is a state of
-    no known format, not none); and its number: 0 without a state, ``None`` where a version that
-    does not number it has written it."""
-    text = meta.get("kept")
-    if text is None:
+def read_kept(db: sqlite3.Connection) -> tuple[dict[str, Json] | None, int | None]:
+    """The state that was kept, ``None`` when there is none; and its number: 0 without a state,
+    ``None`` where that is not known.
+
+    A state that cannot be read, was changed since or is missing where there has been one is
+    :data:`UNREADABLE`, not none. Raises :class:`sqlite3.Error`."""
+    rows: dict[str, bytes | None] = dict(
+        db.execute(
+            "SELECT key, CAST(value AS BLOB) FROM meta WHERE key IN ('kept', ?)", (KEPT_NUMBER,)
+        )
+    )
+    if not rows and db.execute("SELECT 1 FROM fact LIMIT 1").fetchone() is None:
         return None, 0
-    number, _, checksum = meta.get(KEPT_NUMBER, "").partition(" ")
-    numbered = number.isdecimal() and checksum == str(zlib.crc32(text.encode()))
-    return decode_kept(text), int(number) if numbered else None
+    text = rows.get("kept") or b""
+    number, _, checksum = (rows.get(KEPT_NUMBER) or b"").partition(b" ")
+    if checksum and checksum == _checksum(number, text):
+        return decode_kept(text), int(number)
+    state = decode_kept(text)
+    # only an earlier version writes neither a format nor blanks behind it
+    before = "format" not in state and not text.endswith(b" ")
+    return (state if before else {"format": UNREADABLE}), None
+
+
+def kept_rows(kept: Kept) -> list[tuple[str, str]]:
+    """The rows of ``meta`` that :func:`read_kept` reads."""
+    text, number = _filled(encode(kept.state)), str(kept.number)
+    checksum = _checksum(number.encode(), text.encode()).decode()
+    return [("kept", text), (KEPT_NUMBER, f"{number} {checksum}")]
+
+
+def _checksum(number: bytes, text: bytes) -> bytes:
+    return str(zlib.crc32(text, zlib.crc32(number))).encode()
 
 
 def add_absent(
@@ -495,13 +538,13 @@ def _filled(text: str) -> str:
     return text.ljust(-(-len(text) // KEPT_STEP) * KEPT_STEP)
 
 
-def decode_kept(text: str) -> dict[str, Json]:
-    """The saved state; a text that is none has the format ``unreadable``."""
+def decode_kept(text: bytes) -> dict[str, Json]:
+    """The saved state; a text that is none has the format :data:`UNREADABLE`."""
     try:
         kept = json.loads(text)
     except (ValueError, RecursionError):
         kept = None
-    return kept if isinstance(kept, dict) else {"format": "unreadable"}
+    return kept if isinstance(kept, dict) else {"format": UNREADABLE}
 
 
 def encode(data: Mapping[str, Json]) -> str:

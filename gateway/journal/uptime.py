@@ -43,7 +43,7 @@ def spans(db: sqlite3.Connection) -> list[Span]:
     row = db.execute("SELECT value FROM meta WHERE key = ?", (KEY,)).fetchone()
     try:
         return [Span(int(f), str(k), int(b)) for f, k, b in json.loads(row[0])] if row else []
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, ArithmeticError, RecursionError):
         return []
 
 

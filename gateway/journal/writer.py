@@ -26,11 +26,11 @@ from gateway.core.facts import Fact, Json, Lane
 from gateway.core.instant import Ms
 from gateway.core.signals.clock import Past
 from gateway.formats import UnknownFormat
+from gateway.journal import schema
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch, Queue, Work
 from gateway.journal.reserve import Kept, Reserve
-from gateway.journal.schema import UnknownSchema
-from gateway.journal.store import Head, Numbered, Store, read_kept
+from gateway.journal.store import UNREADABLE, WRONG, Head, Numbered, Store, read_kept
 from gateway.wire import event_id
 
 ROUTINE_WAIT_MS = 50_000
@@ -142,6 +142,8 @@ class Journal:
         self._upkeep_first_ms = upkeep_first_ms
         self._upkeep_at_ms: Ms = 0
         self._broken = ""
+        self._unmended = False
+        """The file is damaged, and could not be mended."""
         self._pages = 0
         self._answers = threading.Condition(threading.Lock())
         self._waiting: list[_Waiting] = []
@@ -402,7 +404,7 @@ class Journal:
         try:
             store = self._opened()
             self._settle(store)
-        except (sqlite3.Error, OSError) as error:
+        except WRONG as error:
             if store is not None:
                 store.close(clean=False)
             self._not_before_ms = max(self._not_before_ms, _now_ms() + RETRY_MS)
@@ -430,7 +432,7 @@ class Journal:
         if not reason:
             try:
                 store = self._new_store()
-            except sqlite3.DatabaseError as error:
+            except WRONG as error:
                 if not damaged(error):
                     raise
                 reason = str(error)
@@ -445,6 +447,7 @@ class Journal:
                     return store
                 store.close(clean=False)
         self._tell("journal_unavailable")
+        self._unmended = True
         try:
             found = recovery.salvage(
                 self._path,
@@ -458,6 +461,7 @@ class Journal:
             raise
         self._broken = ""
         store = self._new_store(mended=True)
+        self._unmended = False
         try:
             self._say_clone(store)
         except (sqlite3.Error, OSError):
@@ -491,12 +495,13 @@ class Journal:
             return
         reader = Reader(self._path)
         try:
-            meta = reader.meta()
+            kept = reader.read(read_kept)
+            self._adopt(*kept, reader.journal_id())
         except JournalUnavailable:
-            if self._reserve.read() is not None:
+            if self._unmended:
+                self._adopt({"format": UNREADABLE}, None, "", mended=True)
+            elif self._reserve.read() is not None:
                 self._adopt(None, 0, "", mended=True)
-        else:
-            self._adopt(*read_kept(meta), meta.get("journal", ""))
         finally:
             reader.close()
 
@@ -509,15 +514,19 @@ class Journal:
         mended: bool = False,
     ) -> None:
         """Take what this journal has kept, or the reserve holds, whichever is newer. ``number``
-        ``None``: a version without a reserve has kept it, and last."""
+        ``None``: a version without a reserve has kept it, and last; or it cannot be read. Then
+        the reserve's is the newest that can be, and nobody knows whether it was the last."""
         held = self._reserve.read()
         self._taken = number or 0
         if held is not None:
             whose, newest = held
             journal = journal or whose
             self._reserved = newest.number
-            if number is not None and newest.number > number and (mended or journal == whose):
+            ours = mended or journal == whose
+            if ours and number is not None and newest.number > number:
                 kept = dict(newest.state)
+            elif ours and kept == {"format": UNREADABLE}:
+                kept = {**newest.state, **kept}
             else:
                 self._taken = max(self._taken, newest.number)  # it is to be emptied
         self._reserve_of = journal
@@ -710,11 +719,15 @@ class Journal:
 
 def damaged(error: Exception) -> bool:
     """Whether the file itself is broken, so that waiting does not help."""
-    if isinstance(error, UnknownSchema):
-        return False  # it is set aside when it is opened again
-    code = getattr(error, "sqlite_errorcode", 0)
-    # 11 is "malformed", 26 "not a database"
-    return code & 0xFF in (11, 26) or (code & 0xFF == 1 and "no such" in str(error))
+    if isinstance(error, schema.UnknownSchema | OSError):
+        return False  # it is set aside when it is opened again, or nobody knows
+    if not isinstance(error, sqlite3.Error):
+        return True  # what is read is none of the values that are written
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    # 11 is "malformed", 26 "not a database", 1 anything else, 0 an error of Python's module
+    return code in (11, 26) or (
+        code in (0, 1) and any(words in str(error) for words in schema.DAMAGED_WORDS)
+    )
 
 
 def _reason(error: Exception) -> str:

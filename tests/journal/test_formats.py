@@ -229,6 +229,7 @@ def test_a_saved_state_that_is_no_state_is_not_taken_for_none(path: Path, text: 
         db.execute("UPDATE meta SET value = ? WHERE key = 'kept'", (text,))
     store = Store(path, "boot-2")
     assert store.kept() == ({"format": "unreadable"}, None)
-    store.put_meta("kept", json.dumps(KEPT))
-    assert store.kept() == (KEPT, None)
+    before = {"calls": KEPT["calls"]}  # an earlier version writes it alone
+    store.put_meta("kept", json.dumps(before))
+    assert store.kept() == (before, None)
     store.close(clean=True)
