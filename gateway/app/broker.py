@@ -88,7 +88,7 @@ def last(state: Path) -> Ports:
         said = tomllib.loads((state / FILE).read_text(encoding="utf-8"))
         v5, v3 = (said[way]["1"]["listen"].rpartition(":")[2] for way in ("v5", "v4"))
         return Ports(int(v5), int(v3))
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return Ports(*PORTS)
 
 

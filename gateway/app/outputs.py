@@ -13,6 +13,7 @@ import dataclasses
 import importlib
 import json
 import sys
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -40,14 +41,18 @@ def note(relays: Mapping[str, tuple[str, Any]], state: Path) -> None:
         point: [driver, dataclasses.asdict(settings)]
         for point, (driver, settings) in relays.items()
     }
-    text = json.dumps(rows, indent=1)
+    raw = json.dumps({"checksum": _checksum(rows), "relays": rows}, indent=1).encode()
     file = state / NOTE
     with contextlib.suppress(OSError):
-        if file.exists() and file.read_text(encoding="utf-8") == text:
+        if file.exists() and file.read_bytes() == raw:
             return
         new = file.with_suffix(".new")
-        new.write_text(text, encoding="utf-8")
+        new.write_bytes(raw)  # not forced to the disk: one that is cut short is not believed
         new.replace(file)
+
+
+def _checksum(rows: Mapping[str, Any]) -> int:
+    return zlib.crc32(json.dumps(rows).encode())
 
 
 def off(config: Path, state: Path) -> list[str]:
@@ -87,12 +92,23 @@ def main(arguments: list[str]) -> int | None:
 def _noted(state: Path) -> dict[str, tuple[str, Any]] | None:
     """The relays of the last start; ``None`` where there was none, or the note is damaged."""
     try:
-        rows = json.loads((state / NOTE).read_text(encoding="utf-8"))
+        noted = json.loads((state / NOTE).read_text(encoding="utf-8"))
+        rows = noted["relays"]
+        if noted["checksum"] != _checksum(rows):
+            return None
         return {
             point: (driver, importlib.import_module(f"drivers.{driver}").Settings(**settings))
             for point, (driver, settings) in rows.items()
         }
-    except (OSError, ValueError, TypeError, AttributeError, ImportError):
+    except (
+        OSError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ImportError,
+        RecursionError,
+    ):
         return None
 
 

@@ -9,13 +9,14 @@ import contextlib
 import importlib
 import json
 import sys
-from collections.abc import Collection, Sequence
+import zlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import drivers
-from gateway import __version__
+from gateway import __version__, durable
 from gateway.core.instant import Ms, UtcMs
 from gateway.settings import cache
 
@@ -46,23 +47,24 @@ class Plan:
     overlay_problems: tuple[str, ...] = ()
 
     def to_text(self) -> str:
-        head = json.dumps(
-            {
-                "mqtt": self.mqtt,
-                "recorders": self.recorders,
-                "heartbeat_every_ms": self.heartbeat_every_ms,
-                "overlay": self.overlay_problems,
-            }
-        )
-        return head + "\n" + cache.plan_to_json(self.cached)
+        more = {
+            "mqtt": self.mqtt,
+            "recorders": self.recorders,
+            "heartbeat_every_ms": self.heartbeat_every_ms,
+            "overlay": self.overlay_problems,
+        }
+        rest = cache.plan_to_json(self.cached)
+        return json.dumps({"checksum": _checksum(more, rest), **more}) + "\n" + rest
 
 
 def from_text(text: str, now_utc_ms: UtcMs | None) -> Plan:
     """Raises :class:`gateway.settings.cache.CacheError`."""
     head, _, rest = text.partition("\n")
-    cached = cache.plan_from_json(rest, _settings_of, now_utc_ms=now_utc_ms)
     try:
         more = json.loads(head)
+        if more.pop("checksum") != _checksum(more, rest):
+            raise cache.CacheError("the cached plan is damaged (its checksum differs)")
+        cached = cache.plan_from_json(rest, _settings_of, now_utc_ms=now_utc_ms)
         return Plan(
             cached,
             bool(more["mqtt"]),
@@ -70,8 +72,12 @@ def from_text(text: str, now_utc_ms: UtcMs | None) -> Plan:
             int(more["heartbeat_every_ms"]),
             tuple(more["overlay"]),
         )
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise cache.CacheError(f"the cached plan is damaged ({error})") from None
+
+
+def _checksum(more: Mapping[str, Any], rest: str) -> int:
+    return zlib.crc32(f"{json.dumps(more)}\n{rest}".encode("utf-8", "surrogatepass"))
 
 
 def _settings_of(driver: str) -> type[Any]:
@@ -84,7 +90,7 @@ def accepted_wiring(state: Path) -> frozenset[str]:
     were in use before that was checked (:mod:`gateway.settings.wiring_trust`)."""
     try:
         names = json.loads(_accepted_file(state).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return frozenset()
     listed = names if isinstance(names, list) else []
     return frozenset(name for name in listed if isinstance(name, str))
@@ -95,7 +101,7 @@ def accept_wiring(state: Path, names: Collection[str]) -> None:
     if set(names) <= accepted_wiring(state):
         return
     new = _accepted_file(state).with_suffix(".new")
-    new.write_text(json.dumps(sorted(names), ensure_ascii=False), encoding="utf-8")
+    durable.write(new, json.dumps(sorted(names), ensure_ascii=False).encode())
     new.replace(_accepted_file(state))
 
 
@@ -107,7 +113,7 @@ def ran_before(state: Path) -> frozenset[str]:
     """The digests of the configurations that ``control`` has run lately, with any version."""
     found = set()
     for path in (state / "plan").glob("*.json"):
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
             rest = path.read_text(encoding="utf-8").partition("\n")[2]
             found.add(str(json.loads(rest)["digest"]))
     return frozenset(found)
@@ -115,7 +121,7 @@ def ran_before(state: Path) -> frozenset[str]:
 
 def timezone(state: Path) -> str | None:
     """The zone of the building that ``control`` ran last, as its newest plan names it."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         newest = max((state / "plan").glob("*.json"), key=lambda one: one.stat().st_mtime)
         rest = newest.read_text(encoding="utf-8").partition("\n")[2]
         return str(json.loads(rest)["timezone"])

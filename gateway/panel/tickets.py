@@ -27,6 +27,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from gateway import durable
+
 if TYPE_CHECKING:
     from itsdangerous import URLSafeSerializer
 
@@ -90,18 +92,23 @@ class Instant:
 def make_key(state: Path) -> None:
     """Make the key where there is none, for the group of the roles that use it."""
     path = state / KEY_FILE
-    if path.exists():
+    if _key(state) or path.is_dir():
         return
     new = path.with_suffix(".new")
-    new.unlink(missing_ok=True)
-    fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-    with os.fdopen(fd, "w", encoding="utf-8") as file:
-        file.write(secrets.token_urlsafe(32) + "\n")
+    durable.write(new, f"{secrets.token_urlsafe(32)}\n".encode(), 0o640)
     with contextlib.suppress(KeyError, ImportError, PermissionError):
         import grp
 
         os.chown(new, -1, grp.getgrnam(GROUP).gr_gid)
     new.replace(path)
+
+
+def _key(state: Path) -> str:
+    """Empty where there is none, or damage has left none."""
+    try:
+        return (state / KEY_FILE).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +153,7 @@ class Tickets:
     def _signer(self) -> URLSafeSerializer:
         from itsdangerous import URLSafeSerializer
 
-        try:
-            key = (self.state / KEY_FILE).read_text(encoding="utf-8").strip()
-        except OSError:
-            raise TicketError("no_key") from None
+        key = _key(self.state)
         if not key:
             raise TicketError("no_key")
         return URLSafeSerializer(key, salt=SALT, signer_kwargs={"digest_method": _sha256})

@@ -125,7 +125,14 @@ def plan_from_json(
             for p in data.pop("points")
         )
         cached: Cached = dataclasses.replace(_made(Cached, data), points=points)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+        ImportError,
+    ) as error:
         raise CacheError(f"the cached plan is damaged ({error})") from None
     if (
         now_utc_ms is not None
