@@ -89,6 +89,19 @@ class UnknownSchema(sqlite3.DatabaseError):
     """The file is in order for SQLite, but it is not a journal that we know."""
 
 
+def damaged(error: Exception) -> bool:
+    """Whether the file itself is broken, so that waiting does not help."""
+    if isinstance(error, UnknownSchema | OSError):
+        return False  # it is set aside when it is opened again, or nobody knows
+    if not isinstance(error, sqlite3.Error):
+        return True  # what is read is none of the values that are written
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    # 11 is "malformed", 26 "not a database", 1 anything else, 0 an error of Python's module
+    return code in (11, 26) or (
+        code in (0, 1) and any(words in str(error) for words in DAMAGED_WORDS)
+    )
+
+
 def unknown(path: Path, found: object) -> UnknownFormat:
     """The error about a journal whose schema is ``found``; ``None``: it names none."""
     return UnknownFormat(path, WHAT, "unknown" if found is None else str(found), UNDERSTOOD)

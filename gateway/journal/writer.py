@@ -372,7 +372,7 @@ class Journal:
         except (sqlite3.Error, OSError) as error:
             self._give_up_replies()
             self._tell(_reason(error))
-            if not damaged(error):  # else there is nothing to copy: begin anew
+            if not schema.damaged(error):  # else there is nothing to copy: begin anew
                 self._not_before_ms = _now_ms() + SALVAGE_AGAIN_MS
                 self._queue.wake(self._not_before_ms)
                 return True
@@ -433,7 +433,7 @@ class Journal:
             try:
                 store = self._new_store()
             except WRONG as error:
-                if not damaged(error):
+                if not schema.damaged(error):
                     raise
                 reason = str(error)
             else:
@@ -565,12 +565,12 @@ class Journal:
 
     def _failed(self, error: Exception) -> None:
         """The disk did not take it. Look what the file has; open it again if that fails too."""
-        self._not_before_ms = _now_ms() + (0 if damaged(error) else RETRY_MS)
+        self._not_before_ms = _now_ms() + (0 if schema.damaged(error) else RETRY_MS)
         self._tell(_reason(error))
         self._give_up_replies()
         store = self._store
         try:
-            if damaged(error):
+            if schema.damaged(error):
                 self._broken = str(error)
             if store is None or self._broken:
                 raise sqlite3.OperationalError("to be opened again")
@@ -715,19 +715,6 @@ class Journal:
                     self._answers.wait((first_ms - _now_ms()) / 1000)
             self._give_up_replies(_now_ms())
         self._give_up_replies()
-
-
-def damaged(error: Exception) -> bool:
-    """Whether the file itself is broken, so that waiting does not help."""
-    if isinstance(error, schema.UnknownSchema | OSError):
-        return False  # it is set aside when it is opened again, or nobody knows
-    if not isinstance(error, sqlite3.Error):
-        return True  # what is read is none of the values that are written
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    # 11 is "malformed", 26 "not a database", 1 anything else, 0 an error of Python's module
-    return code in (11, 26) or (
-        code in (0, 1) and any(words in str(error) for words in schema.DAMAGED_WORDS)
-    )
 
 
 def _reason(error: Exception) -> str:

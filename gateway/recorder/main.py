@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import sqlite3
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from gateway.journal.schema import DAMAGED
 from gateway.recorder.recorder import CALM_MS, Recorder, filters
 from gateway.recorder.state import RecorderState, StateLock
 from gateway.recorder.store import Store
@@ -92,7 +92,7 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
 
         file = settings.state / settings.store.file
         FORMAT.check(file)
-        with contextlib.suppress(sqlite3.OperationalError):  # another recorder has it
+        with contextlib.suppress(*DAMAGED):  # another recorder has it, or it is put aside
             recent.FORMAT.check(recent.path_of(file))
     store = open_store(
         settings.store, settings.state, settings.secret, settings.lives_ms, settings.limit_bytes

@@ -10,20 +10,28 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
+import structlog
+
 from gateway.formats import Database, run_all
+from gateway.journal.schema import DAMAGED, damaged
 from gateway.recorder.aside import transaction
 
+log = structlog.get_logger("recorder")
 Row = tuple[int, int, int, str]
 """Series, UTC ms, sequence, fields: a row of the store."""
 
+_TYPES: list[type] = [int, int, int, str]
 MOST = 500
 """Readings that may wait."""
 MOVE_MS = 1_800_000
 """So long at most; anything but a few readings takes them along."""
 TOGETHER_MOST = 8
 """Readings that come together and may wait. More are written to the store at once."""
+AWAY = ".broken"
+"""Behind the name of a file that was damaged; the one before it goes."""
 _PAGE_BYTES = 1024
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS owner (store TEXT NOT NULL);
@@ -62,6 +70,11 @@ class RecentReadings:
             self.rows: list[Row] = self._db.execute(
                 "SELECT series, time_ms, seq, fields FROM recent ORDER BY id"
             ).fetchall()
+            if [*map(type, chain.from_iterable(self.rows))] != _TYPES * len(self.rows):
+                raise sqlite3.DatabaseError("a reading is none")
+            (found,) = self._db.execute("PRAGMA integrity_check(1)").fetchone()
+            if found != "ok":
+                raise sqlite3.DatabaseError(found)
         except BaseException:
             self._db.close()
             raise
@@ -94,11 +107,24 @@ def path_of(store_path: Path) -> Path:
 
 
 def opened(store_path: Path, store: str) -> RecentReadings | None:
-    """The file beside a store; ``None`` where another recorder that writes to it has the file:
-    then each reading goes into the store at once."""
+    """The file beside a store; ``None`` where another recorder that writes to it has the file, or
+    it is damaged and cannot be put aside: then each reading goes into the store at once."""
+    path = path_of(store_path)
     try:
-        return RecentReadings(path_of(store_path), store)
+        return RecentReadings(path, store)
     except sqlite3.OperationalError as error:
-        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
             return None
-        raise
+        if not (damaged(error) or path.is_dir()):
+            raise
+        found = str(error)
+    except DAMAGED as error:
+        found = str(error)
+    away = path.with_name(path.name + AWAY)
+    log.error("the readings that waited cannot be read", reason=found, moved=str(away))
+    try:
+        path.replace(away)
+        path.with_name(f"{path.name}-wal").unlink(missing_ok=True)
+    except OSError:
+        return None
+    return RecentReadings(path, store)

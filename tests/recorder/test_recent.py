@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import random
 import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
+from gateway.formats import UnknownFormat
 from gateway.recorder import recent
 from gateway.recorder.points import Point
 from gateway.recorder.recent import RecentReadings
 from gateway.recorder.sqlite import SqliteStore
-from gateway.recorder.store import StoreDownError
 
 T0 = 1_700_000_000_000
 
@@ -160,10 +163,83 @@ def test_a_second_recorder_of_the_same_store_writes_at_once(store: SqliteStore, 
     assert stored(path) == [1, 2, 3, 4]
 
 
-def test_a_file_that_cannot_be_used_stores_nothing_and_says_so(path: Path) -> None:
-    Path(f"{path}-recent").write_bytes(b"no database" * 100)
+@pytest.mark.parametrize(
+    "damage", ["no database", "a folder", "empty", "no text", "null", "a type", "cut short"]
+)
+def test_a_damaged_file_is_put_aside_and_named_and_readings_are_stored(
+    store: SqliteStore, path: Path, tmp_path: Path, damage: str
+) -> None:
+    store.write([point(2)])
+    path = killed(path, tmp_path / "copy")
+    store.close()
+    file = recent.path_of(path)
+    with closing(sqlite3.connect(file)) as db:
+        db.execute("PRAGMA journal_mode = DELETE").fetchone()
+        if damage == "no text":
+            db.execute("UPDATE recent SET fields = CAST(x'ff' AS TEXT)")
+        elif damage == "a type":
+            db.execute("UPDATE recent SET series = 'x'")
+        elif damage == "null":
+            db.execute("PRAGMA writable_schema = ON")
+            db.execute("UPDATE sqlite_master SET sql = replace(sql, ' NOT NULL', '')")
+        db.commit()
+    if damage == "null":
+        with closing(sqlite3.connect(file)) as db, db:
+            db.execute("UPDATE recent SET fields = NULL")
+    content = file.read_bytes()
+    if damage == "no database":
+        file.write_bytes(b"no database" * 100)
+    elif damage == "cut short":
+        file.write_bytes(content[: len(content) // 2])
+    elif damage == "empty":
+        file.write_bytes(b"")
+    elif damage == "a folder":
+        file.unlink()
+        file.mkdir()
+    with capture_logs() as logs:
+        again = SqliteStore(path)
+        again.write([point(3)])
+        again.write([point(4, "door_opened")])
+    assert stored(path) == [1, 3, 4]
+    again.close()
+    if damage == "empty":  # SQLite takes it for one that is still to be made
+        assert logs == []
+        return
+    away = path.with_name(f"{file.name}.broken")
+    assert away.is_dir() == (damage == "a folder")
+    assert away.exists()
+    assert [log["moved"] for log in logs] == [str(away)]
+
+
+def test_no_flipped_bit_keeps_readings_from_the_store(
+    store: SqliteStore, path: Path, tmp_path: Path
+) -> None:
+    store.write([point(2)])
+    draw = random.Random(11)
+    for number in range(80):
+        copy = killed(path, tmp_path / str(number))
+        file = recent.path_of(copy)
+        with closing(sqlite3.connect(file)) as db:
+            db.execute("PRAGMA journal_mode = DELETE").fetchone()
+        content = bytearray(file.read_bytes())
+        content[draw.randrange(100, len(content))] ^= 1 << draw.randrange(8)
+        file.write_bytes(content)
+        again = SqliteStore(copy)
+        with contextlib.suppress(UnknownFormat):  # a table of another name is another program's
+            with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
+                recent.FORMAT.check(file)
+            again.write([point(3, "door_opened")])
+            assert stored(copy)[-1] == 3
+        again.close()
+    store.close()
+
+
+def test_where_it_cannot_be_put_aside_each_reading_is_stored_at_once(path: Path) -> None:
+    recent.path_of(path).write_bytes(b"no database" * 100)
+    away = Path(f"{recent.path_of(path)}.broken")
+    (away / "full").mkdir(parents=True)
     store = SqliteStore(path)
-    with pytest.raises(StoreDownError, match="not a database"):
-        store.write([point(1)])
-    with pytest.raises(StoreDownError, match="not a database"):
-        store.identity()
+    store.write([point(1)])
+    store.write([point(2)])
+    assert stored(path) == [1, 2]
+    store.close()
