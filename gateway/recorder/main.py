@@ -12,6 +12,8 @@ from pathlib import Path
 import structlog
 
 from gateway.journal.schema import DAMAGED
+from gateway.recorder import aside, damage
+from gateway.recorder import state as state_file
 from gateway.recorder.recorder import CALM_MS, Recorder, filters
 from gateway.recorder.state import RecorderState, StateLock
 from gateway.recorder.store import Store
@@ -97,6 +99,8 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
     store = open_store(
         settings.store, settings.state, settings.secret, settings.lives_ms, settings.limit_bytes
     )
+    damage.look(path, state_file.FORMAT)
+    damage.look(Path(aside.path_of(path)), aside.FORMAT)
     state = RecorderState(path, exclusive=settings.exclusive)
     subscription = Subscription(settings.broker, filters(settings.gateways))
     recorder = Recorder(

@@ -13,13 +13,11 @@ from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
-import structlog
-
 from gateway.formats import Database, run_all
 from gateway.journal.schema import DAMAGED, damaged
 from gateway.recorder.aside import transaction
+from gateway.recorder.damage import move_away
 
-log = structlog.get_logger("recorder")
 Row = tuple[int, int, int, str]
 """Series, UTC ms, sequence, fields: a row of the store."""
 
@@ -30,8 +28,6 @@ MOVE_MS = 1_800_000
 """So long at most; anything but a few readings takes them along."""
 TOGETHER_MOST = 8
 """Readings that come together and may wait. More are written to the store at once."""
-AWAY = ".broken"
-"""Behind the name of a file that was damaged; the one before it goes."""
 _PAGE_BYTES = 1024
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS owner (store TEXT NOT NULL);
@@ -120,11 +116,8 @@ def opened(store_path: Path, store: str) -> RecentReadings | None:
         found = str(error)
     except DAMAGED as error:
         found = str(error)
-    away = path.with_name(path.name + AWAY)
-    log.error("the readings that waited cannot be read", reason=found, moved=str(away))
     try:
-        path.replace(away)
-        path.with_name(f"{path.name}-wal").unlink(missing_ok=True)
+        move_away(path, found)
     except OSError:
         return None
     return RecentReadings(path, store)
