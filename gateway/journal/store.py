@@ -53,8 +53,8 @@ changes its length: then only those of its pages are written that differ."""
 STEPS_MOST = 1_000
 """Offsets to UTC of one boot that are remembered one by one."""
 KEPT_NUMBER = "kept.number"
-"""Number of the kept state, and a checksum of both; the versions before 0.2 write the state alone,
-without a format."""
+"""Number of the kept state, and a checksum of both. Earlier versions write the state alone, without
+a blank behind it."""
 UNREADABLE = "unreadable"
 """The format of a state that was kept and cannot be read."""
 _INSERT = "INSERT INTO fact VALUES (?,?,?,?,?,?,?,?,?)"
@@ -489,10 +489,8 @@ def read_kept(db: sqlite3.Connection) -> tuple[dict[str, Json] | None, int | Non
     number, _, checksum = (rows.get(KEPT_NUMBER) or b"").partition(b" ")
     if checksum and checksum == _checksum(number, text):
         return decode_kept(text), int(number)
-    state = decode_kept(text)
-    # only an earlier version writes neither a format nor blanks behind it
-    before = "format" not in state and not text.endswith(b" ")
-    return (state if before else {"format": UNREADABLE}), None
+    before = not text.endswith(b" ")
+    return (decode_kept(text) if before else {"format": UNREADABLE}), None
 
 
 def kept_rows(kept: Kept) -> list[tuple[str, str]]:
@@ -531,11 +529,11 @@ def add_absent(
 
 
 def _filled(text: str) -> str:
-    """With blanks behind it to a multiple of :data:`KEPT_STEP`; a short text lies on the page of
-    its row, and stays as it is."""
+    """With a blank behind it at least, and to a multiple of :data:`KEPT_STEP`; a short text lies on
+    the page of its row, and stays short."""
     if len(text) < KEPT_STEP // 4:
-        return text
-    return text.ljust(-(-len(text) // KEPT_STEP) * KEPT_STEP)
+        return f"{text} "
+    return text.ljust((len(text) // KEPT_STEP + 1) * KEPT_STEP)
 
 
 def decode_kept(text: bytes) -> dict[str, Json]:
