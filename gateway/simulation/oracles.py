@@ -59,6 +59,8 @@ class Oracles:
         """When a fire alarm or a change of mode last gave a door a reason of its own."""
         self.clock_ms: Ms = -HOUR
         """When the wall clock was last set."""
+        self.at_limit: set[str] = set()
+        """Relays that were on for as long as they may, and that nobody has let go of since."""
         self.green: Callable[[str], bool] | None = None
         """Whether people are shown that this guarantee holds, where somebody can tell."""
         self._on_since: dict[str, Ms] = {}
@@ -95,10 +97,13 @@ class Oracles:
         limit_ms = self._limits.get(point)
         if on:
             self._on_since.setdefault(point, now)
+            self.at_limit.discard(point)
         else:
             since_ms = self._on_since.pop(point, now)
             if limit_ms is not None:
                 late_ms = now - since_ms - limit_ms
+                if late_ms >= -SLACK_MS:
+                    self.at_limit.add(point)
                 self.judge("relay_limit", late_ms <= SLACK_MS, f"{point}: {late_ms} ms beyond")
 
     # --- commands --------------------------------------------------------------------------
@@ -123,6 +128,7 @@ class Oracles:
         """A new process begins its hours anew."""
         self._up_ms = self.agenda.now
         self._hours.clear()
+        self.at_limit.clear()
 
     # --- occupancy -------------------------------------------------------------------------
 

@@ -169,10 +169,13 @@ class DoorOracle:
             self.agenda.later(MINUTE, self._is_held_open)
 
     def _is_held_open(self) -> None:
-        """Staff hold the door open: its relay is on."""
+        """Staff hold the door open: its relay is on, or was for as long as it may be. Who chooses
+        the same mode again has not let go of it."""
         door, host, now = self.door, self.host, self.agenda.now
         point = door.plan.hold_open
         if point is None or point in door.broken or not host.running:
+            return
+        if point in self.all.at_limit:
             return
         if self._override(now) == "hold_open" and now >= host.blocked_until_ms:
             on = host.lit[point]
@@ -226,7 +229,9 @@ class DoorOracle:
         if fact.subject != self.door.plan.id:
             return
         now = self.agenda.now
-        if fact.kind == "refusals_counted":
+        if fact.kind == "door_mode" and fact.data["mode"] != "hold_open":
+            self.all.at_limit.discard(self.door.plan.hold_open or "")
+        elif fact.kind == "refusals_counted":
             self._outcomes[str(fact.data["by"])] = now
         elif fact.kind == "door_request" and fact.data["activator"] is not None:
             point = str(fact.data["activator"])
