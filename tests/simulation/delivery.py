@@ -38,7 +38,7 @@ from gateway.wire import PUBLISHED
 from tests.journal.journal_desk import answers
 from tests.simulation.delivery_commands import Commands
 from tests.simulation.delivery_disk import Disk, Killed, Turned, cut_off, tear
-from tests.simulation.delivery_net import GATEWAY, Broker, serial_of
+from tests.simulation.delivery_net import GATEWAY, Broker, event_of, serial_of
 from tests.simulation.delivery_refusals import RULES, Refusals
 from tests.simulation.delivery_store import OLDER, PROXIES, Store
 
@@ -127,6 +127,10 @@ class Delivery:
         """What the journal told as written, on a disk that keeps what it has taken."""
         self.names: dict[str, int] = {}
         """Name on the wire, once it has arrived at the broker -> serial."""
+        self.events: dict[str, tuple[object, ...]] = {}
+        """Name -> what it was first sent for."""
+        self.twice: set[str] = set()
+        """Names that were sent for something else, too."""
         self.serials: dict[str, int] = {}
         """The same, refused or not."""
         self.refusals = Refusals(self)
@@ -415,6 +419,10 @@ class Delivery:
 
     def _published(self, payload: bytes) -> None:
         name, serial = serial_of(payload)
+        event = event_of(payload)
+        if self.events.setdefault(name, event) != event:
+            self.twice.add(name)
+            self.judge("name_is_one_fact", self.lying, f"{name} is {event}")
         if serial is not None:
             self.serials[name] = serial
             same = self.names.setdefault(name, serial) == serial
@@ -566,12 +574,19 @@ class Delivery:
         """The store is mended, and somebody wants what was set aside to be sent again."""
         self.store.picky = 0
         with aside.opened(Path(aside.path_of(self.state_path))) as db:
-            found = aside.rows(db)
+            rows = aside.rows(db)
             marked = aside.mark(db, "retry", None)
+        found = [one for one in rows if not self._is_foreign(one)]
         asked = {serial_of(one.event.encode())[1] for one in found}
         wrong = sorted(str(serial) for serial in asked - self.store.refused)
         self.judge("aside_was_refused", not wrong, f"set aside, and never refused: {wrong[:9]}")
         self.judge("aside_is_counted", len(found) == len(marked), f"{len(marked)}")
+
+    def _is_foreign(self, one: aside.Aside) -> bool:
+        """Whether its name was another event's before: a disk that lies had lost that one, and the
+        journal learns only from the recorder that its numbers were used. Under its new name it
+        sends both again."""
+        return one.standing == "foreign" and serial_of(one.event.encode())[0] in self.twice
 
     def _arrived(self) -> bool:
         link, journal = self.link, self.journal
@@ -640,7 +655,8 @@ class Delivery:
         doubled = sorted(
             serial for serial, count in stored.items() if count > max(names[serial], 1)
         )
-        left = [one.id for one in self.state.asides() if one.standing != "stored"]
+        asides = (one for one in self.state.asides() if not self._is_foreign(one))
+        left = [one.id for one in asides if one.standing != "stored"]
         self.judge("none_left_aside", not left, f"set aside at the end: {left[:9]}")
         self.judge("none_doubled", not doubled, f"stored twice: {doubled[:9]}")
         invented = sorted(stored.keys() - self.lanes.keys())

@@ -250,6 +250,12 @@ class RecorderSide:
         self.came.clear()
 
 
+def event_of(payload: bytes) -> tuple[object, ...]:
+    """What the event of a name says, however often it is sent."""
+    event = json.loads(payload)
+    return tuple(event[key] for key in ("type", "subject", "bootid", "monotonicms", "data"))
+
+
 def serial_of(payload: bytes) -> tuple[str, int | None]:
     """The name of an event, and the serial number of its fact."""
     event = json.loads(payload)
