@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.app.parent import PARENT
+from gateway.backoff import BackOff
 from gateway.control.watchdog import TAKEOVER_S
 
 PAUSE_FIRST_S = 0.2
@@ -53,7 +54,7 @@ class _Role:
     name: str
     process: subprocess.Popen[bytes] | None = None
     since: float = 0.0
-    pause_s: float = PAUSE_FIRST_S
+    back_off: BackOff[float] = field(default_factory=lambda: BackOff(PAUSE_FIRST_S, PAUSE_MOST_S))
     due: float | None = 0.0
     hangs_at: float = math.inf
     """It has to be heard of before."""
@@ -197,7 +198,7 @@ class Supervisor:
             status = role.process.returncode
             role.process = None
             if time.monotonic() - role.since > STEADY_S:
-                role.pause_s = PAUSE_FIRST_S
+                role.back_off.reset()
             if role.name == "control":
                 self._hear()
                 if status == CONFIGURATION and not self._has_run:
@@ -208,26 +209,23 @@ class Supervisor:
     def _ended(self, role: _Role, status: int) -> None:
         """Say so, and start it again after its pause."""
         if status == CONFIGURATION:
-            role.pause_s = max(role.pause_s, CONFIGURATION_FIRST_S)
-        pause_s = self._again(role, CONFIGURATION_MOST_S if status == CONFIGURATION else None)
-        if status == CONFIGURATION:
+            role.back_off.pause = max(role.back_off.pause, CONFIGURATION_FIRST_S)
+            pause_s = self._again(role, CONFIGURATION_MOST_S)
             self.say(
                 f"{role.name} cannot use its configuration, its own message says why; the other "
                 f"roles go on, and it is tried again in {pause_s:.0f} s"
             )
         else:
+            self._again(role)
             self.say(f"{role.name} has ended ({_how(status)}); it starts again")
         if role.name == "control":
             self.crashed()
 
-    def _again(self, role: _Role, most_s: float | None = None) -> float:
+    def _again(self, role: _Role, most_s: float = PAUSE_MOST_S) -> float:
         """Start it after its pause, in seconds, and the next time after twice as long."""
-        if role.name == "control":
-            most_s = DOOR_PAUSE_MOST_S
-        most_s = PAUSE_MOST_S if most_s is None else most_s
-        pause_s = min(role.pause_s, most_s)
+        role.back_off.most = DOOR_PAUSE_MOST_S if role.name == "control" else most_s
+        pause_s = role.back_off.next()
         role.due = time.monotonic() + pause_s
-        role.pause_s = min(pause_s * 2, most_s)
         return pause_s
 
     def _reload(self) -> None:

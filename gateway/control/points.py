@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Literal, Protocol, cast
 
+from gateway.backoff import BackOff
 from gateway.control.inbox import Inbox
 from gateway.control.log import Repeats, cause
 from gateway.core.events import Level, Reading, RelayFault
@@ -222,7 +223,7 @@ class Points:
 
     def _help(self) -> None:
         due: list[tuple[float, str]] = []
-        pauses: dict[str, tuple[float, float]] = {}  # how long last time, and when
+        pauses: dict[str, tuple[BackOff[float], float]] = {}  # and when it last failed
         while not self._stop:
             now = time.monotonic()
             try:
@@ -231,17 +232,20 @@ class Points:
                 point = None
             now = time.monotonic()
             if point is not None:
-                pause_s, when = pauses.get(point, (0.0, now))
                 first = point not in pauses and self._sources[point].kind == "meter"
+                back_off, when = pauses.get(point) or (self._back_off(), now)
                 if now - when > FORGIVEN_AFTER_S:
-                    pause_s = 0.0
-                pause_s = min(max(pause_s * 2, self._retry_first_s), RETRY_MOST_S)
-                pauses[point] = (pause_s, now)
+                    back_off.reset()
+                pauses[point] = (back_off, now)
+                pause_s = back_off.next()
                 heapq.heappush(due, (now if first else now + pause_s, point))
             while due and due[0][0] <= now and not self._stop:
                 self._reopen(heapq.heappop(due)[1])
             if self._asks.empty():  # else the next ones may fail for the same cause
                 self._report_missing()
+
+    def _back_off(self) -> BackOff[float]:
+        return BackOff(self._retry_first_s, RETRY_MOST_S)
 
     def _reopen(self, point: str) -> None:
         source = self._sources[point]

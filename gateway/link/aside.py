@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.backoff import BackOff
 from gateway.core.facts import Lane
 from gateway.wire import PUBLISHED
 
@@ -30,21 +31,22 @@ TEXT_MOST = 200
 @dataclass(slots=True)
 class Refusal:
     """Why a message is not taken. ``ends``: the broker ended the connection over it, so that it
-    is tried again alone, at ``due_ms``, after a ``pause_ms`` that grows."""
+    is tried again alone, at ``due_ms``, after pauses that grow."""
 
     topic: str
     reason: str
     ends: bool = False
     due_ms: int = 0
-    pause_ms: int = ALONE_FIRST_MS
+    back_off: BackOff[int] = field(
+        default_factory=lambda: BackOff(ALONE_FIRST_MS, ALONE_MOST_MS), compare=False
+    )
     named_ms: int = 0
     lasting: bool = False
     """For as long as the connection lasts: a subscription, or a limit."""
 
     def again(self, now_ms: int) -> None:
         """It has ended a connection once more."""
-        self.due_ms = now_ms + self.pause_ms
-        self.pause_ms = min(self.pause_ms * 2, ALONE_MOST_MS)
+        self.due_ms = now_ms + self.back_off.next()
 
 
 @dataclass(slots=True)

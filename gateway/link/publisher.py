@@ -350,7 +350,7 @@ class Publisher:
         """The broker has refused this, and ended the connection over it: some do both."""
         known = self._ending.get(sent.topic) if sent.seq else self.aside.topics.get(sent.topic)
         if known is not None and known is not refusal:
-            refusal.pause_ms = known.pause_ms
+            refusal.back_off = known.back_off
         refusal.ends = True
         refusal.again(now_ms)
         if sent.seq:
@@ -552,12 +552,12 @@ class Publisher:
                     if row is None:
                         self.aside.drop_fact(lane, seq)
                         return True
-                    refusal.due_ms = now_ms + refusal.pause_ms
+                    refusal.due_ms = now_ms + refusal.back_off.pause
                     return self._send(row, "retry", now_ms, late=self._is_late(row))
         for topic, small in self._held.items():
             held = self.aside.topics.get(topic)
             if held is not None and held.ends and held.due_ms <= now_ms:
-                held.due_ms = now_ms + held.pause_ms
+                held.due_ms = now_ms + held.back_off.pause
                 return self._send_small(small, "state", now_ms)
         return False
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
+from gateway.backoff import pause_after
 from gateway.notify.addresses import AddressError
 
 log = structlog.get_logger("notify")
@@ -111,8 +112,7 @@ class Heartbeat:
         self._told(reason)
         if not reason:
             return self._every_s
-        pause_s: float = RETRY_FIRST_S * 2 ** min(self._failures - 1, 10)
-        return min(self._every_s, pause_s)
+        return pause_after(self._failures - 1, RETRY_FIRST_S, self._every_s)
 
     def _once(self) -> str:
         try:

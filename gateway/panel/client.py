@@ -18,6 +18,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from gateway.backoff import BackOff
 from gateway.core.facts import Json
 from gateway.panel.address import short
 from gateway.panel.messages import MAX_SNAPSHOT, Role, encode
@@ -137,13 +138,12 @@ class PanelClient:
             sock.close()
 
     def _run(self) -> None:
-        pause_s = RETRY_FIRST_S
+        back_off = BackOff(RETRY_FIRST_S, RETRY_MOST_S)
         while not self._closing.is_set():
             try:
                 sock = connect(self._path, self._role, timeout_s=5)
             except ControlAway:
-                self._closing.wait(pause_s)
-                pause_s = min(pause_s * 2, RETRY_MOST_S)
+                self._closing.wait(back_off.next())
                 continue
             sock.settimeout(None)
             _limit(sock, socket.SO_SNDTIMEO, SEND_WITHIN_S)
@@ -152,12 +152,12 @@ class PanelClient:
             self._sock = sock
             if self._closing.is_set():
                 self._drop()
-            pause_s = RETRY_FIRST_S
+            back_off.reset()
             self._read(sock)
             self._drop()
             if not self._closing.is_set():
                 self._on_message({"type": "away"})
-                self._closing.wait(pause_s)
+                self._closing.wait(RETRY_FIRST_S)
 
     def _read(self, sock: socket.socket) -> None:
         try:
@@ -297,16 +297,15 @@ class AsyncPanelClient:
             self._waiting.pop(key, None)
 
     async def messages(self) -> AsyncGenerator[Received, None]:
-        pause_s = RETRY_FIRST_S
+        back_off = BackOff(RETRY_FIRST_S, RETRY_MOST_S)
         while True:
             try:
                 with short(self._path) as address:
                     reader, writer = await asyncio.open_unix_connection(address, limit=MAX_SNAPSHOT)
             except OSError:
-                await asyncio.sleep(pause_s)
-                pause_s = min(pause_s * 2, RETRY_MOST_S)
+                await asyncio.sleep(back_off.next())
                 continue
-            pause_s = RETRY_FIRST_S
+            back_off.reset()
             try:
                 writer.write(encode({"type": "hello", "role": self._role}))
                 self._writer = writer
@@ -324,7 +323,7 @@ class AsyncPanelClient:
                 writer.close()
                 self._fail_waiting()
             yield {"type": "away"}
-            await asyncio.sleep(pause_s)
+            await asyncio.sleep(RETRY_FIRST_S)
 
     def _resolve(self, message: Received) -> None:
         if message.get("type") in ("reply", "bench"):

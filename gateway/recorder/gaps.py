@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gateway.backoff import pause_after
 from gateway.recorder.sequences import Lane, Range
 
 MOST = 10_000
@@ -48,11 +49,6 @@ def _next(gaps: tuple[Range, ...]) -> Range:
     return low, last
 
 
-def patience_ms(tries: int) -> int:
-    """How long to wait for an answer to the n-th try."""
-    return min(PATIENCE_MS << min(tries, 16), PATIENCE_MOST_MS)
-
-
 def ask(asking: Asking, lane: Lane, now_ms: int) -> tuple[Asking, Range | None]:
     """What to ask for now, if anything."""
     gaps = lane.gaps()
@@ -68,7 +64,7 @@ def ask(asking: Asking, lane: Lane, now_ms: int) -> tuple[Asking, Range | None]:
                     Asking(since, asking.open, missing, now_ms, asking.asked_ms, 0),
                     None,
                 )
-            if now_ms - asking.moved_ms < patience_ms(tries):
+            if now_ms - asking.moved_ms < pause_after(tries, PATIENCE_MS, PATIENCE_MOST_MS):
                 return asking, None
             tries += 1
         else:

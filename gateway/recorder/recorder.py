@@ -19,6 +19,7 @@ from typing import Protocol
 
 import structlog
 
+from gateway.backoff import BackOff, spread
 from gateway.core.facts import KINDS
 from gateway.recorder import silent
 from gateway.recorder.aside import Aside, decode_point
@@ -329,7 +330,7 @@ class Recorder:
     def _write(self, batch: Batch, stop: threading.Event) -> bool:
         """Write until the store has it; ``False`` if stopped before."""
         points = [*batch.points, *self._silence]
-        tries = 0
+        back_off = BackOff(BACK_OFF_FIRST_S, BACK_OFF_MOST_S)
         while True:
             try:
                 self._check_identity(idle=not points)
@@ -342,11 +343,10 @@ class Recorder:
                     # nothing to write: what needs no store must not wait for it
                     rejected = []
                     break
-                pause_s = min(BACK_OFF_FIRST_S * 2**tries, BACK_OFF_MOST_S)
+                pause_s = spread(back_off.next(), random.random())
                 pause_s = max(pause_s, down.retry_after_s or 0.0)
                 self._report(down.code, down.reason, pause_s)
-                tries = min(tries + 1, 16)
-                if not self._wait(pause_s * random.uniform(0.7, 1.0), stop):
+                if not self._wait(pause_s, stop):
                     return False
             except _Stopped:
                 return False

@@ -115,7 +115,7 @@ def test_a_door_that_falls_again_and_again_is_not_kept_waiting() -> None:
             role.process.wait()
         assert one._reap() is None
     one._heard.close()
-    assert [role.pause_s for role in one._roles] == [1.0, 10.0]
+    assert [role.back_off.pause for role in one._roles] == [1.0, 10.0]
 
 
 def watched(
@@ -170,7 +170,7 @@ def test_pauses_of_such_a_role_grow(monkeypatch: pytest.MonkeyPatch) -> None:
         ("control", "link"), lambda _: [], {}, lambda _: None, lambda: None, lambda: True
     )
     role = supervisor._Role("link")
-    pauses = [role.pause_s for _ in range(8) if one._ended(role, 78) is None]
+    pauses = [role.back_off.pause for _ in range(8) if one._ended(role, 78) is None]
     one._heard.close()
     assert pauses == [4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -28,6 +29,21 @@ def test_a_message_is_acknowledged_only_after_the_store_has_it(bench: Bench) -> 
     bench.turn()
     assert seen == [[], [], []]
     assert bench.broker.acknowledged == [1]
+    assert bench.store.seqs() == [1]
+
+
+def test_a_store_is_not_asked_before_the_time_that_it_named(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The jitter of the pauses cut up to three tenths off a Retry-After."""
+    chance = SimpleNamespace(random=lambda: 0.0, uniform=lambda least, _most: least)
+    monkeypatch.setattr("gateway.recorder.recorder.random", chance)
+    pauses: list[float] = []
+    monkeypatch.setattr(bench.recorder, "_wait", lambda pause_s, _stop: not pauses.append(pause_s))
+    bench.store.troubles += [StoreDownError("HTTP 429", retry_after_s=5.0)]
+    bench.broker.event(event(1))
+    bench.turn()
+    assert pauses == [5.0]
     assert bench.store.seqs() == [1]
 
 

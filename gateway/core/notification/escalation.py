@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from gateway.backoff import pause_after
 from gateway.core.effects import Effect, Send
 from gateway.core.events import Delivered
 from gateway.core.facts import Fact, Json
@@ -284,8 +285,7 @@ class _Work:
         """The round has reached nobody: that is said, and the next one begins after a pause."""
         chain = self.chain
         most_ms = RETRY_PATIENT_MS if chain.patient else RETRY_MOST_MS
-        pause_ms = min(RETRY_FIRST_MS << min(chain.failed_rounds, 16), most_ms)
-        begin_ms = self.now + pause_ms
+        begin_ms = self.now + pause_after(chain.failed_rounds, RETRY_FIRST_MS, most_ms)
         self.chain = replace(
             chain,
             began_ms=begin_ms,
