@@ -11,22 +11,22 @@ empty retained message on a state that does not exist.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import ssl
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import mqtt5
 
 from gateway.app import broker, certificates, listening
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.link import discovery
-from gateway.link.topics import Topics
+from gateway.mqtt.reasons import refusal, words_of
+from gateway.mqtt.session import DisconnectedError, NotMqttError, Session
+from gateway.mqtt.settings import TlsFiles
+from gateway.mqtt.topics import Topics
 from gateway.settings.model import Settings
 from gateway.settings.model_link import Mqtt, Tls
 from gateway.settings.secrets import Secret, SecretError
@@ -37,11 +37,6 @@ KEEPALIVE_S = 10
 PACKET_LEAST_BYTES = 16_384
 """What the broker must take at least: the introduction to Home Assistant, a state with all of
 its alarms."""
-REFUSED_FROM = 0x80
-_MQTT_3_CONNACK = b"\x20\x02"
-"""In MQTT 5 the answer is longer."""
-_FIRST_ANSWERS = frozenset({0x20, 0xE0, 0xF0})
-"""CONNACK, DISCONNECT, AUTH: how an answer to CONNECT begins."""
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
 _WRONG_NAME = frozenset({62, 64})
@@ -119,18 +114,17 @@ def _of_link(link: Mapping[str, Any], settings: Settings, now_ms: int) -> list[F
 def _presented(mqtt: Mqtt, config: Path) -> Iterator[Finding]:
     """The broker's certificate, which it presents before any client is named: no session of
     ``link`` is touched."""
-    if not mqtt.encrypted or not isinstance(mqtt.tls, Tls):
+    if mqtt.tls is None or not mqtt.encrypted:
         return
-    trial = _Trial(mqtt.host, mqtt.port_number)
+    session = Session(mqtt.host, mqtt.port_number, WITHIN_S)
     try:
-        trial.open(_context(mqtt.tls, config))
-        yield from _certificate(trial)
+        session.open(_context(mqtt.tls, config))
+        yield from _certificate(session)
     except (_Trouble, OSError) as error:
-        what = error.what if isinstance(error, _Trouble) else _network(error, trial, mqtt).what
+        what = error.what if isinstance(error, _Trouble) else _why(error, session, mqtt).what
         yield unknown(f"broker: its certificate was not seen ({what})", "sudo portier doctor")
     finally:
-        if trial.sock is not None:
-            trial.sock.close()
+        session.close()
 
 
 # --- a connection of our own --------------------------------------------------------------
@@ -146,98 +140,6 @@ class _Trouble(Exception):
     unknown: bool = False
 
 
-@dataclass(slots=True)
-class _Trial:
-    """One connection in MQTT 5 that ends at ``deadline`` (monotonic seconds)."""
-
-    host: str
-    port: int
-    deadline: float = field(default_factory=lambda: time.monotonic() + WITHIN_S)
-    sock: socket.socket | None = None
-    came: bytearray = field(default_factory=bytearray)
-    understood: bool = False
-    """It has sent a packet of MQTT 5."""
-
-    @property
-    def where(self) -> str:
-        return f"{self.host}:{self.port}"
-
-    def left_s(self) -> float:
-        """Raises :class:`TimeoutError` when nothing is left."""
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
-        return left
-
-    def open(self, context: ssl.SSLContext | None) -> None:
-        """Connect. Raises :class:`OSError`, of which :class:`ssl.SSLError` is one."""
-        self.sock = socket.create_connection((self.host, self.port), min(3.0, self.left_s()))
-        if context is not None:
-            self.sock.settimeout(self.left_s())
-            self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
-
-    def close(self) -> None:
-        if self.sock is not None:
-            with contextlib.suppress(OSError):
-                self.sock.settimeout(0.5)
-                self.sock.sendall(mqtt5.DisconnectPacket().write())
-            self.sock.close()
-
-    def ask(self, packet: Any, answer: type[Any], number: int = 0) -> Any:
-        """Send a packet and wait for the answer to it. Raises :class:`OSError`,
-        :class:`_Trouble`."""
-        if self.sock is None:
-            raise ConnectionResetError("not connected")
-        self.sock.settimeout(self.left_s())
-        self.sock.sendall(packet.write())
-        while True:
-            for got in self._packets():
-                if isinstance(got, answer) and getattr(got, "packet_id", 0) == number:
-                    return got
-                if isinstance(got, mqtt5.DisconnectPacket):
-                    raise _Trouble(
-                        f"{self.where} ends the connection ({_words(got.reason_code)})",
-                        "look into the broker's log",
-                    )
-            self.sock.settimeout(self.left_s())
-            more = self.sock.recv(65_536)
-            if not more:
-                raise ConnectionResetError("it closes the connection without an answer")
-            self.came += more
-
-    def _packets(self) -> list[Any]:
-        if self.came[:2] == _MQTT_3_CONNACK:
-            raise _Trouble(
-                f"{self.where} does not speak MQTT 5",
-                "choose a listener for MQTT 5; Mosquitto speaks it from 1.6 on",
-                "it answers in MQTT 3.1.1",
-            )
-        packets = []
-        while self.came:
-            if not self.understood and self.came[0] not in _FIRST_ANSWERS:
-                raise self._stranger()
-            try:
-                packet, size = mqtt5.read(memoryview(self.came))
-            except IndexError:
-                break
-            except BaseException as error:
-                # Rust's panic is no Exception
-                if not isinstance(error, ValueError) and type(error).__name__ != "PanicException":
-                    raise
-                raise self._stranger() from None
-            self.understood = True
-            packets.append(packet)
-            self.came = self.came[size:]
-        return packets
-
-    def _stranger(self) -> _Trouble:
-        return _Trouble(
-            f"{self.where} does not speak MQTT",
-            "is it the right port? see mqtt: {host: …, port: …}",
-            f"it answers {bytes(self.came[:20])!r}",
-        )
-
-
 def _tried(settings: Settings, mqtt: Mqtt, config: Path, state: Path) -> Iterator[Finding]:
     host, port = mqtt.host, mqtt.port_number
     if mqtt.embedded:
@@ -245,48 +147,40 @@ def _tried(settings: Settings, mqtt: Mqtt, config: Path, state: Path) -> Iterato
             yield no("broker: the embedded one has never run on this folder", "portier run")
             return
         host, port = broker.HOST, broker.last(state).v5
-    trial = _Trial(host, port)
+    session = Session(host, port, WITHIN_S)
     try:
-        yield from _session(trial, settings, mqtt, config)
+        yield from _session(session, settings, mqtt, config)
     except _Trouble as trouble:
         make = unknown if trouble.unknown else no
         yield make(f"broker: {trouble.what}", trouble.remedy, trouble.evidence)
-    except OSError as error:
-        why = _network(error, trial, mqtt)
+    except (OSError, NotMqttError, DisconnectedError) as error:
+        why = _why(error, session, mqtt)
         yield no(f"broker: {why.what}", why.remedy, why.evidence)
     finally:
-        trial.close()
+        session.close()
 
 
-def _session(trial: _Trial, settings: Settings, mqtt: Mqtt, config: Path) -> Iterator[Finding]:
-    """Raises :class:`_Trouble`, :class:`OSError`."""
-    tls = mqtt.tls if mqtt.encrypted and isinstance(mqtt.tls, Tls) else None
+def _session(session: Session, settings: Settings, mqtt: Mqtt, config: Path) -> Iterator[Finding]:
+    """Raises :class:`_Trouble`, and as :class:`Session` does."""
+    tls = mqtt.tls if mqtt.encrypted else None
     password = _password(mqtt)
-    trial.open(None if tls is None else _context(tls, config))
-    yield from _certificate(trial)
+    session.open(None if tls is None else _context(tls, config))
+    yield from _certificate(session)
     link_id = mqtt.client or f"portier-{settings.gateway.id}"
     began = time.monotonic()
-    answer = trial.ask(
-        mqtt5.ConnectPacket(
-            f"{link_id}-doctor-{os.urandom(3).hex()}",
-            username=mqtt.user,
-            password=None if password is None else password.encode(),
-            clean_start=True,
-            keep_alive=KEEPALIVE_S,
-        ),
-        mqtt5.ConnAckPacket,
-    )
-    if int(answer.reason_code) >= REFUSED_FROM:
-        raise _refused(trial, answer, mqtt)
+    client_id = f"{link_id}-doctor-{os.urandom(3).hex()}"
+    answer = session.connect(client_id, mqtt.user, password, KEEPALIVE_S)
+    if refusal(answer.reason_code):
+        raise _refused(session, answer, mqtt)
     took_ms = (time.monotonic() - began) * 1000
     who = f" as {mqtt.user}" if mqtt.user else ""
     yield yes(
-        f"broker: {trial.where}", f"it accepted a connection{who} just now, in {took_ms:.0f} ms"
+        f"broker: {session.where}", f"it accepted a connection{who} just now, in {took_ms:.0f} ms"
     )
     most = answer.max_packet_size
     yield from _limits(bool(answer.retain_available), int(answer.max_qos), most)
-    yield from _subscribed(trial, settings)
-    yield from _published(trial, settings, answer)
+    yield from _subscribed(session, settings)
+    yield from _published(session, settings, answer)
 
 
 def _limits(retain: bool, qos: Any, most_bytes: int | None) -> Iterator[Finding]:
@@ -320,30 +214,20 @@ def _limits(retain: bool, qos: Any, most_bytes: int | None) -> Iterator[Finding]
         )
 
 
-def _subscribed(trial: _Trial, settings: Settings) -> Iterator[Finding]:
+def _subscribed(session: Session, settings: Settings) -> Iterator[Finding]:
     topics = Topics(settings.gateway.id)
     filters = [
-        topics.commands, topics.issuer_commands, topics.replays, topics.recorded, topics.info,
-        topics.availability, topics.states,
+        topics.commands, topics.issuer_commands, topics.replay("+"), topics.recorded("+"),
+        topics.info, topics.availability, topics.states,
     ]  # fmt: skip
     if settings.mqtt is not None and settings.mqtt.home_assistant:
         filters.append(discovery.BORN)
     filters += sorted({point.topic for point in listening.of(settings.points.values())})
-    wanted = [
-        mqtt5.TopicFilter(
-            one, max_qos=mqtt5.QoS.AT_LEAST_ONCE, retain_handling=mqtt5.RetainHandling.SEND_NEVER
-        )
-        for one in filters
-    ]
-    answer = trial.ask(mqtt5.SubscribePacket(1, wanted), mqtt5.SubAckPacket, 1)
-    refused = [
-        (name, code)
-        for name, code in zip(filters, answer.reason_codes, strict=False)
-        if int(code) >= REFUSED_FROM
-    ]
-    for name, code in refused:
+    answers = zip(filters, session.subscribe(filters), strict=False)
+    refused = [(name, reason) for name, reason in answers if reason]
+    for name, reason in refused:
         yield no(
-            f"broker: refuses the subscription of {name} ({_words(code)})",
+            f"broker: refuses the subscription of {name} ({reason})",
             f"allow it in the broker's access list: {_may(settings, 'read', name)}",
             "in its answer to SUBSCRIBE",
         )
@@ -355,7 +239,7 @@ def _subscribed(trial: _Trial, settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _published(trial: _Trial, settings: Settings, limits: Any) -> Iterator[Finding]:
+def _published(session: Session, settings: Settings, limits: Any) -> Iterator[Finding]:
     topics = Topics(settings.gateway.id)
     mark = f"doctor-{os.urandom(3).hex()}"
     trials = [(topics.response(mark), False), (f"{topics.root}/state/{mark}", True)]
@@ -366,15 +250,11 @@ def _published(trial: _Trial, settings: Settings, limits: Any) -> Iterator[Findi
         )
         return
     taken = []
-    for number, (topic, retain) in enumerate(trials, start=2):
+    for topic, retain in trials:
         if retain and not limits.retain_available:
             continue
-        packet = mqtt5.PublishPacket(
-            topic, b"", qos=mqtt5.QoS.AT_LEAST_ONCE, retain=retain, packet_id=number
-        )
-        code = trial.ask(packet, mqtt5.PubAckPacket, number).reason_code
-        if int(code) >= REFUSED_FROM:
-            yield _refused_topic(topic, _words(code), settings)
+        if reason := session.publish(topic, b"", retain=retain):
+            yield _refused_topic(topic, reason, settings)
         else:
             taken.append(topic.removesuffix(mark) + "…")
     if taken:
@@ -425,10 +305,8 @@ def _secret_place(mqtt: Mqtt) -> str:
 
 def _context(tls: Tls, config: Path) -> ssl.SSLContext:
     """As ``link`` has it. Raises :class:`_Trouble`."""
-    beside = config.absolute().parent
-    files = {name: getattr(tls, name) for name in ("ca", "cert", "key")}
-    at = {name: str(beside / file) for name, file in files.items() if file is not None}
-    for name, path in at.items():
+    files = TlsFiles.of(tls, config)
+    for name, path in files.named():
         try:
             with open(path, "rb"):
                 pass
@@ -441,24 +319,19 @@ def _context(tls: Tls, config: Path) -> ssl.SSLContext:
                 unknown=isinstance(error, PermissionError),
             ) from None
     try:
-        context = ssl.create_default_context(cafile=at.get("ca"))
-        if "cert" in at:
-            context.load_cert_chain(at["cert"], at.get("key"))
+        return files.context()
     except (OSError, ValueError) as error:
         raise _Trouble(
-            f"the certificates below mqtt: {{tls: …}} cannot be used ({_ssl_words(error)})",
+            f"the certificates below mqtt: {{tls: …}} cannot be used ({words_of(error)})",
             "deploy/tls.sh makes new ones; cert and key must belong together",
-            ", ".join(at.values()),
+            ", ".join(path for _, path in files.named()),
         ) from None
-    return context
 
 
-def _certificate(trial: _Trial) -> Iterator[Finding]:
+def _certificate(session: Session) -> Iterator[Finding]:
     """How long the broker's certificate is still valid."""
-    if not isinstance(trial.sock, ssl.SSLSocket):
-        return
-    until = (trial.sock.getpeercert() or {}).get("notAfter")
-    if not isinstance(until, str):
+    until = session.certificate_until()
+    if until is None:
         return
     yield certificates.lasts(
         "broker: its certificate",
@@ -468,10 +341,10 @@ def _certificate(trial: _Trial) -> Iterator[Finding]:
     )
 
 
-def _refused(trial: _Trial, answer: Any, mqtt: Mqtt) -> _Trouble:
+def _refused(session: Session, answer: Any, mqtt: Mqtt) -> _Trouble:
     """A refusal of the connection, in plain words."""
     code = answer.reason_code
-    evidence = f"its answer to CONNECT: {_words(code)}"
+    evidence = f"its answer to CONNECT: {refusal(code)}"
     if answer.reason_str:
         evidence += f" ({str(answer.reason_str)[:100]})"
     who = f"user {mqtt.user}" if mqtt.user else "a connection without a user"
@@ -485,7 +358,7 @@ def _refused(trial: _Trial, answer: Any, mqtt: Mqtt) -> _Trouble:
                 f"On the broker: mosquitto_passwd FILE {mqtt.user}"
             )
         what = "refuses" if name == "NOT_AUTHORIZED" else "refuses the password of"
-        return _Trouble(f"{trial.where} {what} {who}", remedy, evidence)
+        return _Trouble(f"{session.where} {what} {who}", remedy, evidence)
     remedy = {
         "CLIENT_ID_NOT_VALID": "allow client ids that begin with this: see mqtt: {client: …}",
         "UNSUPPORTED_PROTOCOL_VERSION": "choose a broker with MQTT 5; Mosquitto has it from 1.6",
@@ -495,14 +368,34 @@ def _refused(trial: _Trial, answer: Any, mqtt: Mqtt) -> _Trouble:
         "QUOTA_EXCEEDED": "the broker has too many clients (Mosquitto: max_connections)",
         "CONNECTION_RATE_EXCEEDED": "too many connections in a short time; try again later",
     }.get(name, "look into the broker's log")
-    return _Trouble(f"{trial.where} refuses the connection ({_words(code)})", remedy, evidence)
+    return _Trouble(f"{session.where} refuses the connection ({refusal(code)})", remedy, evidence)
 
 
-def _network(error: OSError, trial: _Trial, mqtt: Mqtt) -> _Trouble:  # noqa: PLR0911 - a table
-    """Why there is no connection, in plain words."""
-    where, evidence = trial.where, _ssl_words(error)
+def _why(error: Exception, session: Session, mqtt: Mqtt) -> _Trouble:
+    """Why there is no connection, or no more, in plain words."""
+    if isinstance(error, DisconnectedError):
+        return _Trouble(
+            f"{session.where} ends the connection ({error})", "look into the broker's log"
+        )
+    if isinstance(error, NotMqttError) and error.version_3:
+        return _Trouble(
+            f"{session.where} does not speak MQTT 5",
+            "choose a listener for MQTT 5; Mosquitto speaks it from 1.6 on",
+            "it answers in MQTT 3.1.1",
+        )
+    if isinstance(error, NotMqttError):
+        return _Trouble(
+            f"{session.where} does not speak MQTT",
+            "is it the right port? see mqtt: {host: …, port: …}",
+            f"it answers {error.answer!r}",
+        )
+    return _network(error, session, mqtt)
+
+
+def _network(error: Exception, session: Session, mqtt: Mqtt) -> _Trouble:  # noqa: PLR0911 - a table
+    where, evidence = session.where, words_of(error)
     if isinstance(error, ssl.SSLCertVerificationError):
-        return _verification(error, trial)
+        return _verification(error, session)
     ended = isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | ConnectionError)
     if isinstance(error, ssl.SSLError) and not ended:
         if "ALERT" in (error.reason or ""):
@@ -520,15 +413,15 @@ def _network(error: OSError, trial: _Trial, mqtt: Mqtt) -> _Trouble:  # noqa: PL
         return _Trouble(f"{where}: no agreement on TLS ({evidence})", "see mqtt: {tls: …}", "")
     if isinstance(error, socket.gaierror):
         return _Trouble(
-            f"the name {trial.host} is not known ({evidence})",
+            f"the name {session.host} is not known ({evidence})",
             "see mqtt: {host: …}; does this machine reach its name server?",
         )
     if isinstance(error, TimeoutError):
-        said = "accepts connections and does not answer" if trial.sock else "does not answer"
+        said = "accepts connections and does not answer" if session.sock else "does not answer"
         remedy = "is it a broker, does it expect TLS, does a firewall drop packets? see mqtt:"
         return _Trouble(f"{where} {said}", remedy, f"nothing within {WITHIN_S:g} s")
-    if ended and trial.sock is not None:
-        tls = isinstance(trial.sock, ssl.SSLSocket)
+    if ended and session.sock is not None:
+        tls = isinstance(session.sock, ssl.SSLSocket)
         remedy = (
             "does it want a certificate? see mqtt: {tls: {cert: …, key: …}} and the broker's log"
             if tls
@@ -539,8 +432,8 @@ def _network(error: OSError, trial: _Trial, mqtt: Mqtt) -> _Trouble:  # noqa: PL
     return _Trouble(f"{where}: {evidence}", remedy)
 
 
-def _verification(error: ssl.SSLCertVerificationError, trial: _Trial) -> _Trouble:
-    where, code, message = trial.where, error.verify_code, error.verify_message
+def _verification(error: ssl.SSLCertVerificationError, session: Session) -> _Trouble:
+    where, code, message = session.where, error.verify_code, error.verify_message
     now = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
     if code in _WRONG_NAME:
         return _Trouble(
@@ -562,15 +455,3 @@ def _verification(error: ssl.SSLCertVerificationError, trial: _Trial) -> _Troubl
         )
     remedy = "mqtt: {tls: {ca: FILE}} must be the authority that made the broker's certificate"
     return _Trouble(f"the certificate of {where} is not trusted ({message})", remedy, message)
-
-
-def _words(code: Any) -> str:
-    """A reason code as words: ``not authorized``."""
-    return str(code.name).lower().replace("_", " ")
-
-
-def _ssl_words(error: BaseException) -> str:
-    reason = getattr(error, "reason", None)
-    if isinstance(error, ssl.SSLError) and isinstance(reason, str):
-        return reason.lower().replace("_", " ")
-    return str(getattr(error, "strerror", None) or error or type(error).__name__)

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, MutableMapping
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from gateway import threads
 from gateway.app import broker, listening, people, plans
 from gateway.control.log import Repeats, cause
+from gateway.mqtt.settings import BrokerSettings, TlsFiles
 from gateway.settings.cache import lives_of
 from gateway.settings.model import Settings
 from gateway.settings.model_link import Mqtt, Tls
@@ -149,7 +151,6 @@ def _end_when_changed(state: Path, stop: threading.Event) -> None:
 def _link(settings: Settings, config: Path, state: Path) -> int:
     from gateway.link.commands import Issuer
     from gateway.link.main import LinkSettings, run
-    from gateway.link.mqtt import BrokerSettings
 
     mqtt = _mqtt(settings)
     client = mqtt.client or f"portier-{settings.gateway.id}"
@@ -160,7 +161,7 @@ def _link(settings: Settings, config: Path, state: Path) -> int:
     run(
         LinkSettings(
             settings.gateway.id,
-            BrokerSettings(client, **_broker(mqtt, config)),
+            _broker(client, mqtt, config),
             state,
             issuers,
             settings.gateway.languages[0] if mqtt.home_assistant else "",
@@ -176,7 +177,7 @@ def _record(settings: Settings, config: Path, state: Path) -> int:
     from gateway.journal.schema import DAMAGED
     from gateway.recorder.main import RecorderSettings, run
     from gateway.recorder.state import StateInUseError
-    from gateway.recorder.subscribe import BrokerSettings
+    from gateway.recorder.subscribe import KEEPALIVE_S
 
     record = settings.record
     if record is None:
@@ -185,7 +186,9 @@ def _record(settings: Settings, config: Path, state: Path) -> int:
     try:
         run(
             RecorderSettings(
-                BrokerSettings(client, **_broker(_mqtt(settings), config, record.tls)),
+                replace(
+                    _broker(client, _mqtt(settings), config, record.tls), keepalive_s=KEEPALIVE_S
+                ),
                 record.address,
                 state / "record",
                 record.name,
@@ -248,25 +251,19 @@ def _mqtt(settings: Settings) -> Mqtt:
     return settings.mqtt
 
 
-def _broker(mqtt: Mqtt, config: Path, own: Tls | None = None) -> dict[str, Any]:
+def _broker(client: str, mqtt: Mqtt, config: Path, own: Tls | None = None) -> BrokerSettings:
     """How to reach the broker, for both who speak to it; ``own``: another certificate."""
     if mqtt.embedded:
-        return {"host": broker.HOST, "port": ports().v5}
-    tls = own or (mqtt.tls if isinstance(mqtt.tls, Tls) else None)
-    beside = config.absolute().parent
-    files = {
-        name: str(beside / file)
-        for name in ("ca", "cert", "key")
-        if tls is not None and (file := getattr(tls, name)) is not None
-    }
-    return {
-        "host": mqtt.host,
-        "port": mqtt.port_number,
-        "username": mqtt.user,
-        "password": _secret(mqtt.password),
-        "tls": tls is not None,
-        **files,
-    }
+        return BrokerSettings(client, broker.HOST, ports().v5)
+    tls = own or mqtt.tls
+    return BrokerSettings(
+        client,
+        mqtt.host,
+        mqtt.port_number,
+        mqtt.user,
+        _secret(mqtt.password),
+        None if tls is None else TlsFiles.of(tls, config),
+    )
 
 
 def _secret(value: Any) -> str | None:

@@ -20,7 +20,7 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from gateway.core.events import MODES
-from gateway.link.topics import Topics
+from gateway.mqtt.topics import Topics
 
 BORN = "homeassistant/status"
 """Home Assistant says ``online`` here when it has started."""

@@ -21,9 +21,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.link import discovery
-from gateway.link.limits import Limits
 from gateway.link.state import encode
-from gateway.link.topics import Topics
+from gateway.mqtt.limits import Limits
+from gateway.mqtt.topics import Topics
 
 MIGRATION_MS = 2_000
 GONE_MOST = 500

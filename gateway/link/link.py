@@ -21,7 +21,6 @@ from gateway.link import discovery, saved, state
 from gateway.link.aside import Aside, Refusal
 from gateway.link.commands import Accepted, Desk, Issuer, Now
 from gateway.link.home_assistant import MIGRATE, HomeAssistant
-from gateway.link.limits import NO_QOS, NO_RETAIN, TOO_LARGE, Limits
 from gateway.link.mqtt import (
     Acknowledged,
     Connected,
@@ -36,7 +35,8 @@ from gateway.link.points import Listening, Points
 from gateway.link.presence import Presence
 from gateway.link.publisher import Publisher, Small
 from gateway.link.retained import Retained
-from gateway.link.topics import Topics
+from gateway.mqtt.limits import NO_QOS, NO_RETAIN, TOO_LARGE, Limits
+from gateway.mqtt.topics import Topics
 from gateway.wire import PUBLISHED, read_json
 
 log = structlog.get_logger("link")
@@ -116,8 +116,8 @@ def subscriptions(topics: Topics, *, home_assistant: bool = False) -> tuple[Subs
         *born,
         Subscribe(topics.commands, qos=1),
         Subscribe(topics.issuer_commands, qos=1),
-        Subscribe(topics.replays, qos=1),
-        Subscribe(topics.recorded, qos=1, retained=True),
+        Subscribe(topics.replay("+"), qos=1),
+        Subscribe(topics.recorded("+"), qos=1, retained=True),
         Subscribe(topics.info, qos=1, retained=True),
         # A last will of ours counts as our own: it is wanted back, it may come too late.
         Subscribe(topics.availability, qos=1, retained=True),

@@ -12,9 +12,10 @@ import structlog
 from gateway.journal.reader import Reader
 from gateway.link.commands import Issuer
 from gateway.link.link import Clocks, Link, subscriptions
-from gateway.link.mqtt import BrokerSettings, Connection, Inbox, Will
+from gateway.link.mqtt import Connection, Inbox, Will
 from gateway.link.points import Listening
-from gateway.link.topics import Topics
+from gateway.mqtt.settings import BrokerSettings
+from gateway.mqtt.topics import Topics
 from gateway.panel import time_service
 from gateway.panel.client import PanelClient
 

@@ -12,9 +12,7 @@ happens is put into ``inbox``.
 What is published between two pumps leaves together (``TCP_CORK``): one TCP segment for
 each small message costs both sides a third more.
 
-The connection comes back for ever, with growing pauses and jitter. A session that was taken
-over by another client of the same name has pauses of its own: two gateways with one id would
-otherwise throw each other out in a tight loop.
+The connection comes back for ever, after pauses that :mod:`gateway.mqtt.reconnection` names.
 """
 
 from __future__ import annotations
@@ -22,10 +20,8 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import random
 import select
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Iterable
@@ -40,9 +36,12 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from gateway.link.backoff import BACK_OFF_FIRST_S, BackOff
 from gateway.link.client import Client
-from gateway.link.limits import EVENT, JSON, NO_WILDCARD, TEXT, Limits, content_type
+from gateway.mqtt import reconnection
+from gateway.mqtt.limits import EVENT, JSON, NO_WILDCARD, TEXT, Limits, content_type
+from gateway.mqtt.reasons import words
+from gateway.mqtt.reconnection import Reconnection
+from gateway.mqtt.settings import ANSWER_WITHIN_S, CONNECT_WITHIN_S, PACKET_MOST, BrokerSettings
 
 log = structlog.get_logger("link.mqtt")
 
@@ -50,33 +49,15 @@ _TAKEN_OVER = 0x8E
 _NO_RETAIN, _NO_QOS = 0x9A, 0x9B
 _NOT_THE_WILL = {0x84, 0x85, 0x86, 0x88, 0x89, 0x8A, 0x9C, 0x9D, 0x9F}
 """Refusals of CONNECT that have nothing to do with a will: protocol, name, password, server."""
-ANSWER_WITHIN_S = 10.0
 MISC_EVERY_S = 0.5
 SUBSCRIBE_TRIES = 2
 AGAIN_AFTER_S = 60.0
-"""After a connection that held this long, every subscription is tried again."""
+"""After a connection that held this long, every subscription is tried again, and the next pause is
+the shortest."""
+WINDOW = 64
+"""Publications in flight; the broker may want fewer."""
 READ_MOST = 100
 """Messages of one pump."""
-PACKET_MOST = 1_048_576
-"""The broker is told to keep larger ones to itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerSettings:
-    """Where the broker is and who the gateway is there."""
-
-    client_id: str
-    host: str = "localhost"
-    port: int = 1883
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    tls: bool = False
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = None
-    keepalive_s: int = 10
-    window: int = 64
-    """Publications in flight; the broker may want fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +183,7 @@ class Connection:
         self._answer_by = 0.0
         self._misc_at = 0.0
         self._corked = False
-        self._back_off = BackOff()
+        self._reconnection = Reconnection()
         self._will_qos, self._will_retain, self._has_will = 1, True, True
         self._limits = Limits()
         self._no_will = ""
@@ -312,8 +293,8 @@ class Connection:
 
     def soon(self) -> None:
         """Why the connection ended is known and mended: the next one need not wait longer."""
-        self._back_off = BackOff()
-        self._next_at = min(self._next_at, time.monotonic() + BACK_OFF_FIRST_S)
+        self._reconnection = Reconnection()
+        self._next_at = min(self._next_at, time.monotonic() + reconnection.FIRST_S)
 
     def drop(self, reason: str) -> None:
         """Give this connection up: it is no use. Another one is made."""
@@ -408,12 +389,11 @@ class Connection:
             client.on_disconnect = None
             with contextlib.suppress(ValueError, OSError):
                 client.disconnect()
-        lived_s = 0.0 if self._up_at is None else now - self._up_at
-        if lived_s > AGAIN_AFTER_S:
+        steady = self._up_at is not None and now - self._up_at > AGAIN_AFTER_S
+        if steady:
             self._unanswered.clear()
-        wait_s = self._back_off.after(reason, lived_s, now)
-        # jitter, so that a fleet does not come back in one instant
-        self._next_at = now + wait_s * random.uniform(0.5, 1.0)
+        taken_over = reason == "taken_over"
+        self._next_at = now + self._reconnection.pause_s(now, taken_over=taken_over, steady=steady)
         self._inbox.put(Lost(self._generation, reason, detail, by_broker))
 
     def _make(self, generation: int) -> Client:
@@ -424,7 +404,7 @@ class Connection:
             protocol=mqtt.MQTTv5,
             reconnect_on_failure=False,
         )
-        client.connect_timeout = 5.0
+        client.connect_timeout = CONNECT_WITHIN_S
         client.max_inflight_messages_set(65_535)  # the window is ours, see outbox
         if self._has_will:
             client.will_set(
@@ -435,8 +415,8 @@ class Connection:
             )
         if settings.username is not None:
             client.username_pw_set(settings.username, settings.password)
-        if settings.tls:
-            client.tls_set_context(_tls(settings))
+        if settings.tls is not None:
+            client.tls_set_context(settings.tls.context())
         inbox = self._inbox
 
         def on_socket_open(_client: mqtt.Client, _data: Any, sock: Any) -> None:
@@ -451,9 +431,8 @@ class Connection:
                 self._end("refused", str(code))
                 return
             limits = self._limits = limits_of(properties)
-            broker_most = getattr(properties, "ReceiveMaximum", settings.window)
+            window = min(WINDOW, getattr(properties, "ReceiveMaximum", WINDOW))
             self._up, self._up_at = True, time.monotonic()
-            window = min(settings.window, broker_most)
             inbox.put(Connected(generation, window, limits, self._will_lacks(), False))
             self._answer_by = time.monotonic() + ANSWER_WITHIN_S
             self._subscribe_all(one, generation, limits)
@@ -476,7 +455,7 @@ class Connection:
         def on_publish(
             _client: mqtt.Client, _data: Any, mid: int, code: ReasonCode, _properties: Any
         ) -> None:
-            reason = _words(code) if code.is_failure else ""
+            reason = words(str(code)) if code.is_failure else ""
             inbox.put(Acknowledged(generation, mid, not reason, reason))
 
         def on_message(_client: mqtt.Client, _data: Any, got: mqtt.MQTTMessage) -> None:
@@ -528,7 +507,7 @@ class Connection:
         if asked is None:
             return
         if codes and codes[0].is_failure:
-            self._inbox.put(NotSubscribed(generation, asked.filter, _words(codes[0])))
+            self._inbox.put(NotSubscribed(generation, asked.filter, words(str(codes[0]))))
         else:
             self._unanswered.pop(asked.filter, None)
         if not self._asked:
@@ -543,7 +522,7 @@ class Connection:
         elif code.value not in _NOT_THE_WILL:
             # Nobody says whether the user or the will is not welcome: by turns.
             self._has_will = not self._has_will
-            self._no_will = _words(code)
+            self._no_will = words(str(code))
 
     def _will_lacks(self) -> str:
         if not self._has_will:
@@ -565,11 +544,6 @@ def limits_of(properties: Any) -> Limits:
         of("TopicAliasMaximum", 0),
         of("ServerKeepAlive", None),
     )
-
-
-def _words(code: ReasonCode) -> str:
-    """The protocol's name of a reason, such as ``not authorized``."""
-    return str(code).lower()
 
 
 class _Packed(Properties):
@@ -598,10 +572,3 @@ def _properties(packet: int) -> Properties:
     make: Any = Properties  # paho's class carries no types
     made: Properties = make(packet)
     return made
-
-
-def _tls(settings: BrokerSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.ca)
-    if settings.cert is not None:
-        context.load_cert_chain(settings.cert, settings.key)
-    return context

@@ -21,9 +21,9 @@ from typing import Protocol
 
 from gateway.core.facts import Lane
 from gateway.link.aside import RETRY_FACTS_MS, RETRY_MS, Aside, Refusal
-from gateway.link.limits import TOO_LARGE, Limits
 from gateway.link.outbox import Flight, Replay, Replays, is_late, missing
-from gateway.link.topics import Topics
+from gateway.mqtt.limits import TOO_LARGE, Limits
+from gateway.mqtt.topics import Topics
 from gateway.wire import PUBLISHED, Row, to_cloudevent
 
 READ_ROWS = 256

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gateway.link.topics import Topics
+from gateway.mqtt.topics import Topics
 from gateway.wire import read_json, rfc3339
 
 _DOOR = (

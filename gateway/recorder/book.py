@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from gateway.mqtt.topics import Topics
 from gateway.recorder.aside import FOREIGN_TEXT_MOST, Aside, decode_point, encode_point
 from gateway.recorder.claims import Claims, Held
 from gateway.recorder.points import Point, Series, fields_of, tags_of
@@ -288,7 +289,7 @@ class Book:
         raw = _object(payload)
         journal, lane, ranges = raw.get("journal"), raw.get("lane"), raw.get("ranges")
         if not isinstance(journal, str) or lane not in PUBLISHED or not isinstance(ranges, list):
-            topic = f"portier/{gateway}/absent"
+            topic = Topics(gateway).absent
             self.set_foreign_aside(batch, gateway, topic, "not understood", payload)
             return
         key = Key(gateway, journal, str(lane))
@@ -348,7 +349,7 @@ class Book:
         self._state.lower_marks(key, head)
         if self._state.aside_disown(key, head + 1, None):
             self.read_aside()
-        topic = f"portier/{key.gateway}/event"
+        topic = Topics(key.gateway).events
         self.set_foreign_aside(batch, key.gateway, topic, reason, b"")
 
     def _meet(self, key: Key) -> Known:
@@ -465,12 +466,11 @@ class Book:
             event = from_cloudevent(json.loads(one.event))
         except ValueError as error:  # written down by another version
             gateway = one.key.gateway
-            topic = f"portier/{gateway}/event"
-            batch.aside.append(Aside(topic, str(error), one.event, gateway))
+            batch.aside.append(Aside(Topics(gateway).events, str(error), one.event, gateway))
             return
         utc_ms = _instant(event.mono_ms, offset)
         at_ms = one.received_ms if utc_ms is None else utc_ms
-        topic = f"portier/{event.gateway}/event/{event.kind}/{event.subject.replace('.', '/')}"
+        topic = Topics(event.gateway).event(event.kind, event.subject)
         self._point(batch, one.key, event, at_ms, topic, one.event, time_known=utc_ms is not None)
 
     def _point(

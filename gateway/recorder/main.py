@@ -12,12 +12,13 @@ from pathlib import Path
 import structlog
 
 from gateway.journal.schema import DAMAGED
+from gateway.mqtt.settings import BrokerSettings
 from gateway.recorder import aside, damage
 from gateway.recorder import state as state_file
 from gateway.recorder.recorder import CALM_MS, Recorder, filters
 from gateway.recorder.state import RecorderState, StateLock
 from gateway.recorder.store import Store
-from gateway.recorder.subscribe import BrokerSettings, Subscription
+from gateway.recorder.subscribe import Subscription
 from gateway.settings.store_address import LIMIT_BYTES, StoreAddress
 
 log = structlog.get_logger("recorder")

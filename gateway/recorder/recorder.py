@@ -21,6 +21,8 @@ import structlog
 
 from gateway.backoff import BackOff, spread
 from gateway.core.facts import KINDS
+from gateway.mqtt.reasons import TAKEN_OVER
+from gateway.mqtt.topics import Topics
 from gateway.recorder import silent
 from gateway.recorder.aside import Aside, decode_point
 from gateway.recorder.book import UNKNOWN_KEPT_MS, Batch, Book
@@ -32,7 +34,6 @@ from gateway.recorder.state import GATEWAYS_MOST, RecorderState
 from gateway.recorder.store import Store, StoreDownError
 from gateway.recorder.subscribe import (
     ENDS_AT_ONCE,
-    TAKEN_OVER,
     Connected,
     Happening,
     Lost,
@@ -82,9 +83,14 @@ class Broker(Protocol):
 def filters(gateways: Iterable[str]) -> list[tuple[str, int]]:
     """What to subscribe, with QoS; no gateways named: all."""
     return [
-        (f"portier/{gateway}/{topic}", qos)
-        for gateway in (list(gateways) or ["+"])
-        for topic, qos in (("event/#", 1), ("absent", 1), ("availability", 1), ("health", 0))
+        (topic, qos)
+        for at in map(Topics, list(gateways) or ["+"])
+        for topic, qos in (
+            (f"{at.events}/#", 1),
+            (at.absent, 1),
+            (at.availability, 1),
+            (at.health, 0),
+        )
     ]
 
 
@@ -518,7 +524,7 @@ class Recorder:
                     "from": request[0],
                     "to": request[1],
                 }
-                topic = f"portier/{key.gateway}/replay/{self._name}"
+                topic = Topics(key.gateway).replay(self._name)
                 self._broker.publish(topic, json.dumps(payload).encode())
                 log.info("asked again", gateway=key.gateway, lane=key.lane, range=request)
 
@@ -526,7 +532,7 @@ class Recorder:
         """What it sent before we listened, it tells in its health message, which it then sends
         at once. Nothing of this is to be kept."""
         text = json.dumps({"journal": "", "lanes": {}}).encode()
-        self._broker.publish(f"portier/{gateway}/recorded/{self._name}", text)
+        self._broker.publish(Topics(gateway).recorded(self._name), text)
 
     def _say(self) -> None:
         now_ms = self._now_ms()
@@ -554,7 +560,7 @@ class Recorder:
                 payload["taken_over"] = self._taken_over
             text = json.dumps(payload).encode()
             if text != self._said.get(gateway) and self._broker.publish(
-                f"portier/{gateway}/recorded/{self._name}", text, retain=True
+                Topics(gateway).recorded(self._name), text, retain=True
             ):
                 self._said[gateway] = text
                 self._said_ms = now_ms

@@ -1,4 +1,4 @@
-"""The recorder's side of the broker: the only file that knows mqtt5, which codes the packets.
+"""The recorder's side of the broker: mqtt5 codes the packets, a socket of its own carries them.
 
 A persistent session (the broker queues while the recorder is away), acknowledged by hand:
 PUBACK goes out when :meth:`Subscription.acknowledge` is called and not before. How many
@@ -22,7 +22,6 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
-import random
 import select
 import socket
 import ssl
@@ -30,61 +29,39 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import mqtt5
 import structlog
 
+from gateway.backoff import BackOff
+from gateway.mqtt.limits import TOO_LARGE, Limits
+from gateway.mqtt.reasons import TAKEN_OVER, refusal, words
+from gateway.mqtt.reconnection import Reconnection
+from gateway.mqtt.session import read
+from gateway.mqtt.settings import ANSWER_WITHIN_S, CONNECT_WITHIN_S, PACKET_MOST, BrokerSettings
+
 log = structlog.get_logger("recorder.subscribe")
-BACK_OFF_FIRST_S = 0.5
-BACK_OFF_MOST_S = 60.0
 STEADY_S = 30.0
 """A connection that lasted so long is followed by the shortest pause."""
-TAKEN_OVER = "SESSION_TAKEN_OVER"
-"""The reason of :class:`Lost` where another client of the same name has connected."""
 ENDS_AT_ONCE = "connections end at once"
-"""The same, where the broker does not say so (Mosquitto 2.0 does not of a session that stays): the
-reason from the third short connection on."""
+"""The reason of :class:`Lost` from the third short connection on: perhaps another client of the
+same name, where the broker does not say so (Mosquitto 2.0 does not of a session that stays)."""
 SHORT_MOST = 2
-TAKEN_OVER_FIRST_S = 15.0
-TAKEN_OVER_MOST_S = 300.0
-TAKEN_OVER_FOR_S = 600.0
-"""For how long after the session was taken over the pauses grow."""
 REFUSED_FIRST_S = 5.0
 REFUSED_MOST_S = 300.0
 """Pauses before a subscription that was refused is tried again."""
-CONNECT_WITHIN_S = 5.0
-ANSWER_WITHIN_S = 10.0
 READ_BYTES = 262_144
 PUBLISH, PUBACK, SUBACK = 3, 4, 9
 """Types of packets: a message, and what the broker makes of one of ours or of a subscription."""
-REFUSED_FROM = 0x80
-"""Reason codes of MQTT from here on are failures."""
-PACKET_MOST = 1_048_576
-"""The broker is told to keep larger ones to itself."""
+RECEIVE_MOST = 4_000
+"""Messages that may wait for their acknowledgement at one time."""
+SESSION_S = 7 * 86_400
+"""How long the broker keeps the session of a recorder that is away."""
+KEEPALIVE_S = 20
 WAITING_MOST = 1_000
 """Publications of our own that wait for the broker; they are repeated anyway."""
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerSettings:
-    """Where the broker is and who the recorder is there."""
-
-    client_id: str
-    host: str = "localhost"
-    port: int = 1883
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-    tls: bool = False
-    ca: str | None = None
-    cert: str | None = None
-    key: str | None = None
-    keepalive_s: int = 20
-    receive_maximum: int = 4000
-    """Messages that may wait for their acknowledgement at one time."""
-    session_s: int = 7 * 86_400
-    """How long the broker keeps the session of a recorder that is away."""
 
 
 class Received(NamedTuple):
@@ -171,14 +148,12 @@ class _Wire:
             while True:
                 with view[used:] as rest:
                     try:
-                        packet, size = mqtt5.read(rest)
+                        found = read(rest)
+                        if found is None:
+                            break
+                        packet, size = found
                         packets.append(packet)
-                    except IndexError:  # the rest of it is still to come
-                        break
-                    except BaseException as error:
-                        panic = type(error).__name__ == "PanicException"  # Rust's is no Exception
-                        if not (panic or isinstance(error, ValueError)):
-                            raise
+                    except ValueError as error:
                         size = self._pass_over(rest, str(error))
                     used += size
         del self._in[:used]
@@ -254,15 +229,14 @@ class Subscription:
             for name, qos in filters
         }
         self._client_id = settings.client_id
-        self._limits = _Limits()
+        self._limits = Limits()
         self._asked: dict[int, list[str]] = {}
         """Subscriptions that wait for their answer, by number of the packet."""
         self._refused: set[str] = set()
         self._named: set[tuple[str, str]] = set()
-        self._refused_pause_s = REFUSED_FIRST_S
+        self._refused_back_off = BackOff(REFUSED_FIRST_S, REFUSED_MOST_S)
         self._subscribe_at: float | None = None
-        self._taken_over_at = float("-inf")
-        self._taken_over_pause_s = TAKEN_OVER_FIRST_S
+        self._reconnection = Reconnection()
         self._up_at = 0.0
         self._unreachable = ""
         self._short = 0
@@ -275,7 +249,6 @@ class Subscription:
         self._connecting = False
         self._next_at = 0.0
         self._answer_by = 0.0
-        self._pause_s = BACK_OFF_FIRST_S
         self._number = 0
         self._flying: dict[int, str] = {}
         self._flying_most = 0
@@ -346,7 +319,7 @@ class Subscription:
                 Received(self._generation, mid, packet.topic, packet.payload, packet.retain)
             )
         elif isinstance(packet, mqtt5.PubAckPacket):
-            self._answered(wire, packet.packet_id, _refusal(packet.reason_code))
+            self._answered(wire, packet.packet_id, refusal(packet.reason_code))
         elif isinstance(packet, mqtt5.ConnAckPacket):
             self._welcomed(wire, packet)
         elif isinstance(packet, mqtt5.SubAckPacket):
@@ -355,9 +328,9 @@ class Subscription:
             ):
                 if int(code) < int(self._filters[name].max_qos):
                     self._name_once(name, "sent with QoS 0 only; what is lost is asked for again")
-            self._granted(packet.packet_id, [_refusal(code) for code in packet.reason_codes])
+            self._granted(packet.packet_id, [refusal(code) for code in packet.reason_codes])
         elif isinstance(packet, mqtt5.DisconnectPacket):
-            raise _Broken(packet.reason_code.name)
+            raise _Broken(words(packet.reason_code.name))
 
     def _take_odd(self, wire: _Wire) -> None:
         while wire.odd_answers:
@@ -369,20 +342,21 @@ class Subscription:
 
     def _welcomed(self, wire: _Wire, packet: mqtt5.ConnAckPacket) -> None:
         """The broker lets us in, and says what it can. Raises :class:`_Broken`."""
-        if int(packet.reason_code) >= REFUSED_FROM:
-            log.warning("broker refuses", reason=packet.reason_code.name)
-            raise _Broken(packet.reason_code.name)
+        if reason := refusal(packet.reason_code):
+            log.warning("broker refuses", reason=reason)
+            raise _Broken(reason)
         if packet.server_keep_alive is not None:
             wire.keepalive_s = packet.server_keep_alive
         if packet.assigned_client_id:
             self._client_id = packet.assigned_client_id  # the session has this name from now on
-        self._limits = _Limits(packet.max_packet_size, int(packet.max_qos), packet.retain_available)
+        self._limits = Limits(packet.max_packet_size, int(packet.max_qos), packet.retain_available)
         self._flying.clear()
         self._waiting.clear()
         self._asked.clear()
         self._refused.clear()
         self._named.clear()
-        self._subscribe_at, self._refused_pause_s = None, REFUSED_FIRST_S
+        self._subscribe_at = None
+        self._refused_back_off.reset()
         self._flying_most = packet.receive_max
         self._up, self._up_at = True, time.monotonic()
         self._came.append(Connected(self._generation))
@@ -394,14 +368,14 @@ class Subscription:
         """In as few packets as the broker's limit allows."""
         number = self._next_number()
         data = mqtt5.SubscribePacket(number, [self._filters[name] for name in names]).write()
-        if not self._limits.takes(data):
+        if not self._limits.takes(len(data)):
             if len(names) > 1:
                 middle = len(names) // 2
                 self._subscribe(wire, names[:middle])
                 self._subscribe(wire, names[middle:])
                 return
             self._asked[number] = names
-            self._granted(number, ["PACKET_TOO_LARGE"])
+            self._granted(number, [TOO_LARGE])
             return
         self._asked[number] = names
         wire.send(data)
@@ -417,8 +391,7 @@ class Subscription:
                 self._refused.discard(name)
                 self._came.append(Refused(name, ""))
         if self._refused and self._subscribe_at is None:
-            self._subscribe_at = time.monotonic() + self._refused_pause_s
-            self._refused_pause_s = min(self._refused_pause_s * 2, REFUSED_MOST_S)
+            self._subscribe_at = time.monotonic() + self._refused_back_off.next()
 
     # --- publications of our own --------------------------------------------------------
 
@@ -438,16 +411,16 @@ class Subscription:
         limits = self._limits
         while self._waiting and len(self._flying) < self._flying_most:
             topic, payload, retain = self._waiting.popleft()
-            number = self._next_number() if limits.qos else None
+            number = self._next_number() if limits.maximum_qos else None
             data = mqtt5.PublishPacket(
                 topic,
                 payload,
-                qos=mqtt5.QoS.AT_LEAST_ONCE if limits.qos else mqtt5.QoS.AT_MOST_ONCE,
-                retain=retain and limits.retain,
+                qos=mqtt5.QoS.AT_LEAST_ONCE if limits.maximum_qos else mqtt5.QoS.AT_MOST_ONCE,
+                retain=retain and limits.retain_available,
                 packet_id=number,
             ).write()
-            if not limits.takes(data):
-                self._name_once(topic, "PACKET_TOO_LARGE")
+            if not limits.takes(len(data)):
+                self._name_once(topic, TOO_LARGE)
                 continue
             if number is not None:
                 self._flying[number] = topic
@@ -499,8 +472,8 @@ class Subscription:
             password=None if password is None else password.encode(),
             clean_start=False,
             keep_alive=settings.keepalive_s,
-            session_expiry_interval=settings.session_s,
-            receive_max=settings.receive_maximum,
+            session_expiry_interval=SESSION_S,
+            receive_max=RECEIVE_MOST,
             max_packet_size=PACKET_MOST,
         ).write()
 
@@ -511,8 +484,8 @@ class Subscription:
             sock = socket.create_connection((settings.host, settings.port), CONNECT_WITHIN_S)
             try:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if settings.tls:
-                    sock = _tls(settings).wrap_socket(sock, server_hostname=settings.host)
+                if settings.tls is not None:
+                    sock = settings.tls.context().wrap_socket(sock, server_hostname=settings.host)
             except BaseException:
                 sock.close()
                 raise
@@ -533,39 +506,7 @@ class Subscription:
         self._subscribe_at = None
         if wire is not None:
             wire.close()
-        if reason in {TAKEN_OVER, ENDS_AT_ONCE}:
-            again = now - self._taken_over_at < TAKEN_OVER_FOR_S
-            pause_s = min(self._taken_over_pause_s * 2, TAKEN_OVER_MOST_S)
-            self._taken_over_pause_s = pause_s if again else TAKEN_OVER_FIRST_S
-            self._taken_over_at = now
-            self._next_at = now + self._taken_over_pause_s
-        else:
-            self._pause_s = BACK_OFF_FIRST_S if steady else min(self._pause_s * 2, BACK_OFF_MOST_S)
-            # jitter, so that a fleet does not come back in one instant
-            self._next_at = now + self._pause_s * random.uniform(0.5, 1.0)
+        taken_over = reason in {TAKEN_OVER, ENDS_AT_ONCE}
+        self._next_at = now + self._reconnection.pause_s(now, taken_over=taken_over, steady=steady)
         if was_up:
             self._came.append(Lost(self._generation, reason))
-
-
-@dataclass(frozen=True, slots=True)
-class _Limits:
-    """What a broker can, as its CONNACK says."""
-
-    packet_bytes_most: int | None = None
-    qos: int = 2
-    retain: bool = True
-
-    def takes(self, data: bytes) -> bool:
-        return self.packet_bytes_most is None or len(data) <= self.packet_bytes_most
-
-
-def _refusal(code: mqtt5.PubAckReasonCode | mqtt5.SubAckReasonCode) -> str:
-    """The name of a code that is a failure, else nothing."""
-    return code.name if int(code) >= REFUSED_FROM else ""
-
-
-def _tls(settings: BrokerSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.ca)
-    if settings.cert is not None:
-        context.load_cert_chain(settings.cert, settings.key)
-    return context

@@ -12,7 +12,7 @@ from gateway.app import broker_files
 from gateway.app.broker_files import AccessList, Need, covers
 from gateway.link import discovery
 from gateway.link.link import subscriptions
-from gateway.link.topics import Topics
+from gateway.mqtt.topics import Topics
 from gateway.recorder.recorder import filters
 from tests.deploy.test_install import CHECKOUT, install
 

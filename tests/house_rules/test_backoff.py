@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
 from gateway.backoff import BackOff, pause_after, spread
+
+GATEWAY = Path(__file__).parents[2] / "gateway"
+GROWS = re.compile(r"(?i)(pause|wait|retry|back_?off|patience|again).*(\* 2\b|\* \(?2 ?\*\*|<<)")
 
 
 def test_each_pause_is_twice_the_one_before_up_to_the_longest() -> None:
@@ -30,3 +36,14 @@ def test_after_years_of_failures_a_pause_is_still_a_number() -> None:
 @pytest.mark.parametrize(("chance", "pause_s"), [(0.0, 4.0), (0.5, 6.0), (1.0, 8.0)])
 def test_a_pause_is_spread_over_its_second_half(chance: float, pause_s: float) -> None:
     assert spread(8.0, chance) == pause_s
+
+
+def test_no_other_file_makes_pauses_grow() -> None:
+    found = {
+        path.relative_to(GATEWAY).as_posix(): line.strip()
+        for path in sorted(GATEWAY.rglob("*.py"))
+        if path != GATEWAY / "backoff.py"
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if GROWS.search(line)
+    }
+    assert found == {}

@@ -21,8 +21,8 @@ from gateway.journal.store import Store as Journal
 from gateway.link import saved
 from gateway.link.aside import FACTS_MOST, Aside, Refusal
 from gateway.link.home_assistant import GONE_MOST, HomeAssistant
-from gateway.link.limits import Limits
-from gateway.link.topics import Topics
+from gateway.mqtt.limits import Limits
+from gateway.mqtt.topics import Topics
 from gateway.panel import tickets
 from gateway.recorder.state import StateLock
 from gateway.settings import overlay_edit, overlay_file

@@ -13,7 +13,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from gateway.core.events import MODES
 from gateway.link import discovery, state
 from gateway.link.commands import Accepted, Desk, Issuer, Now, Refused
-from gateway.link.topics import Topics
+from gateway.mqtt.topics import Topics
 from tests.page.fake import called, room
 from tests.page.fake import door as a_door
 

@@ -10,8 +10,8 @@ import pytest
 
 from gateway.link import discovery, state
 from gateway.link.home_assistant import MIGRATE, MIGRATION_MS, HomeAssistant
-from gateway.link.limits import Limits
-from gateway.link.topics import Topics
+from gateway.mqtt.limits import Limits
+from gateway.mqtt.topics import Topics
 from tests.link.test_discovery import snapshot
 
 TOPICS = Topics("csg")

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from gateway.link.mqtt import BrokerSettings, Connection, Inbox, Lost, Message, Subscribe, Will
+from gateway.link.mqtt import Connection, Inbox, Lost, Message, Subscribe, Will
+from gateway.mqtt.settings import BrokerSettings
 
 CONNACK = bytes([0x20, 3, 0, 0, 0])
 

@@ -12,9 +12,10 @@ import pytest
 
 from gateway.core.facts import Lane
 from gateway.link.link import Clocks, Link, subscriptions
-from gateway.link.mqtt import BrokerSettings, Connection, Inbox, Will
+from gateway.link.mqtt import Connection, Inbox, Will
 from gateway.link.points import Listening, Value
-from gateway.link.topics import Topics
+from gateway.mqtt.settings import BrokerSettings
+from gateway.mqtt.topics import Topics
 from gateway.wire import Row
 from tests.link.small_broker import SmallBroker, maximum_packet_size
 from tests.link.test_link import Journal, Panel

@@ -1,4 +1,4 @@
-"""What is shown of the building, the clock's mark, and the pauses between connections."""
+"""What is shown of the building, and the clock's mark."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from gateway.link import limits, state
-from gateway.link.backoff import BACK_OFF_FIRST_S, TAKEN_OVER_FIRST_S, TAKEN_OVER_MOST_S, BackOff
-from gateway.link.topics import Topics
+from gateway.link import state
+from gateway.mqtt import limits
+from gateway.mqtt.topics import Topics
 from gateway.panel import time_service
 from gateway.wire import asyncapi
 
@@ -167,23 +167,6 @@ def test_where_the_kernel_cannot_be_asked_a_mark_is_valid_for_as_long_as_its_fla
 
 def test_the_kernels_flag_is_read_and_changes_nothing() -> None:
     assert time_service.kernel_synchronized() in (True, False, None)
-
-
-def test_pauses_grow_and_start_anew_after_a_connection_that_held() -> None:
-    back_off = BackOff()
-    pauses = [back_off.after("unreachable", 0.0, now) for now in range(9)]
-    assert pauses == [0.5, 1, 2, 4, 8, 16, 32, 60, 60]
-    assert back_off.after("lost", 61.0, 100) == BACK_OFF_FIRST_S
-
-
-def test_who_is_thrown_out_again_and_again_waits_longer_and_longer() -> None:
-    back_off = BackOff()
-    pauses, now = [], 0.0
-    for _ in range(7):
-        pauses.append(back_off.after("taken_over", 0.1, now))
-        now += pauses[-1]
-    assert pauses == [TAKEN_OVER_FIRST_S, 30, 60, 120, 240, TAKEN_OVER_MOST_S, TAKEN_OVER_MOST_S]
-    assert back_off.after("taken_over", 9_000, now + 9_000) == TAKEN_OVER_FIRST_S
 
 
 def test_a_room_tells_its_call_and_neither_who_was_told_nor_who_is_inside() -> None:

@@ -9,10 +9,10 @@ import threading
 from pathlib import Path
 
 from gateway.link import main as link
-from gateway.link import mqtt
 from gateway.link.commands import Issuer
+from gateway.mqtt.settings import BrokerSettings
 from gateway.recorder import main as recorder
-from gateway.recorder import subscribe
+from gateway.recorder.subscribe import KEEPALIVE_S
 from gateway.settings.store_address import parse
 
 
@@ -32,7 +32,7 @@ def main() -> None:
         link.run(
             link.LinkSettings(
                 raw["gateway"],
-                mqtt.BrokerSettings(f"portier-{raw['gateway']}", **raw["broker"]),
+                BrokerSettings(f"portier-{raw['gateway']}", **raw["broker"]),
                 state,
                 issuers,
                 raw.get("language", ""),
@@ -44,7 +44,10 @@ def main() -> None:
     else:
         recorder.run(
             recorder.RecorderSettings(
-                subscribe.BrokerSettings(f"portier-recorder-{raw['name']}", **raw["broker"]),
+                BrokerSettings(
+                    f"portier-recorder-{raw['name']}",
+                    **{"keepalive_s": KEEPALIVE_S, **raw["broker"]},
+                ),
                 parse(raw["store"]),
                 state,
                 raw["name"],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.link.mqtt import BrokerSettings
+from gateway.mqtt.settings import BrokerSettings
 from tests.process.network import Cable
 from tests.process.parts_mqtt import Mosquitto, Role, eventually, running, sqlite_points
 from tests.process.stand_in import StandIn, links

@@ -11,9 +11,11 @@ from typing import TypeVar
 import mqtt5
 import pytest
 
+from gateway.mqtt import reconnection
+from gateway.mqtt.reasons import TAKEN_OVER
+from gateway.mqtt.settings import BrokerSettings
 from gateway.recorder import subscribe
 from gateway.recorder.subscribe import (
-    BrokerSettings,
     Connected,
     Happening,
     Lost,
@@ -119,7 +121,7 @@ class Bench:
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(subscribe, "BACK_OFF_FIRST_S", 0.02)
+    monkeypatch.setattr(reconnection, "FIRST_S", 0.02)
     made = Bench(keepalive_s=20)
     yield made
     made.subscription.close()
@@ -259,7 +261,7 @@ def test_a_session_that_somebody_else_takes_over_says_so(bench: Bench) -> None:
     reason = mqtt5.DisconnectReasonCode.SESSION_TAKEN_OVER
     bench.broker.send(mqtt5.DisconnectPacket(reason_code=reason).write())
     bench.until(lambda: bench.all_of(Lost))
-    assert bench.all_of(Lost)[0].reason == "SESSION_TAKEN_OVER"
+    assert bench.all_of(Lost)[0].reason == TAKEN_OVER
 
 
 def test_a_broker_that_does_not_answer_pings_is_given_up(bench: Bench) -> None:

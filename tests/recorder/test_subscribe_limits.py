@@ -10,8 +10,10 @@ import mqtt5
 import pytest
 from structlog.testing import capture_logs
 
+from gateway.mqtt import reconnection
+from gateway.mqtt.reasons import TAKEN_OVER
 from gateway.recorder import subscribe
-from gateway.recorder.subscribe import TAKEN_OVER, Connected, Lost, Refused
+from gateway.recorder.subscribe import Connected, Lost, Refused
 from tests.recorder.conftest import Bench as RecorderBench
 from tests.recorder.test_subscribe import Bench, event
 
@@ -20,8 +22,8 @@ TOPIC = "portier/a/recorded/main"
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
-    monkeypatch.setattr(subscribe, "BACK_OFF_FIRST_S", 0.02)
-    monkeypatch.setattr(subscribe, "BACK_OFF_MOST_S", 0.05)
+    monkeypatch.setattr(reconnection, "FIRST_S", 0.02)
+    monkeypatch.setattr(reconnection, "MOST_S", 0.05)
     made = Bench(keepalive_s=20)
     yield made
     made.subscription.close()
@@ -41,7 +43,7 @@ def test_a_message_larger_than_the_broker_takes_is_named_once_and_not_sent(bench
         bench.until(lambda: published(bench))
     assert [one.payload for one in published(bench)] == [b"small"]
     named = [one for one in logs if one.get("topic") == TOPIC]
-    assert [one["reason"] for one in named] == ["PACKET_TOO_LARGE"]
+    assert [one["reason"] for one in named] == ["packet too large"]
     assert bench.all_of(Lost) == []
 
 
@@ -107,7 +109,7 @@ def test_a_refused_subscription_is_said_and_asked_for_again_on_the_same_connecti
     ok, no = mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE, mqtt5.SubAckReasonCode.NOT_AUTHORIZED
     subscribed(bench, no, ok)
     bench.until(lambda: bench.all_of(Refused))
-    assert bench.all_of(Refused) == [Refused("portier/+/event/#", "NOT_AUTHORIZED")]
+    assert bench.all_of(Refused) == [Refused("portier/+/event/#", "not authorized")]
     bench.until(lambda: len(bench.broker.all_of(mqtt5.SubscribePacket)) == 2)
     again = subscribed(bench, no)
     assert [one.pattern for one in again.topic_filters] == ["portier/+/event/#"]
@@ -123,7 +125,7 @@ def test_while_a_subscription_is_refused_recorded_says_what_it_waits_for() -> No
     bench.broker.give("event/x", b"{}")
     bench.broker.give("health", b'{"journal": "j1", "sent": {"urgent": 0}}')
     bench.turn(1_500)
-    bench.broker.came.append(Refused("portier/+/event/#", "NOT_AUTHORIZED"))
+    bench.broker.came.append(Refused("portier/+/event/#", "not authorized"))
     bench.turn(1_500)
     assert bench.recorded()["waits_for"] == "subscription_refused"
     bench.broker.came.append(Refused("portier/+/event/#", ""))
@@ -217,7 +219,7 @@ def test_connections_that_end_at_once_are_made_ever_less_often(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Mosquitto 2.0 does not say that a session that stays was taken over."""
-    monkeypatch.setattr(subscribe, "BACK_OFF_MOST_S", 60.0)
+    monkeypatch.setattr(reconnection, "MOST_S", 60.0)
     clock = Clock()
     monkeypatch.setattr(subscribe, "time", clock)
     pauses = []
@@ -306,3 +308,15 @@ def test_whatever_is_in_a_message_it_ends_nothing_but_itself(
         "not understood: ArithmeticError('odd')"
     }
     bench.state.close()
+
+
+def test_the_first_attempt_after_an_end_comes_after_the_shortest_pause(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It came after twice as long."""
+    bench.welcome()
+    clock = Clock()
+    monkeypatch.setattr(subscribe, "time", clock)
+    bench.broker.hang_up()
+    bench.until(lambda: bench.all_of(Lost))
+    assert 0 < bench.subscription._next_at - clock.now <= reconnection.FIRST_S

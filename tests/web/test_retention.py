@@ -25,7 +25,7 @@ from gateway.journal.retention import Upkeep
 from gateway.journal.store import Store as Journal
 from gateway.link.aside import Aside, Refusal
 from gateway.link.home_assistant import HomeAssistant
-from gateway.link.topics import Topics
+from gateway.mqtt.topics import Topics
 from gateway.recorder import state as recorder
 from gateway.recorder.aside import RESOLVED_KEPT_MS
 from gateway.recorder.aside import Aside as Refused

@@ -62,12 +62,14 @@ class Topics:
         return f"{self.root}/{f'issuer/{issuer}/' if issuer else ''}command/{what}"
 
     @property
-    def replays(self) -> str:
-        return f"{self.root}/replay/+"
+    def events(self) -> str:
+        return f"{self.root}/event"
 
-    @property
-    def recorded(self) -> str:
-        return f"{self.root}/recorded/+"
+    def replay(self, recorder: str) -> str:
+        return f"{self.root}/replay/{recorder}"
+
+    def recorded(self, recorder: str) -> str:
+        return f"{self.root}/recorded/{recorder}"
 
     @staticmethod
     def commanded(parts: tuple[str, ...]) -> tuple[str, tuple[str, ...] | None]:
@@ -89,7 +91,7 @@ class Topics:
         return f"{self.root}/state/point/{slashes(point)}"
 
     def event(self, kind: str, subject: str) -> str:
-        return f"{self.root}/event/{kind}/{slashes(subject)}"
+        return f"{self.events}/{kind}/{slashes(subject)}"
 
     def response(self, command: str) -> str:
         return f"{self.root}/response/{slashes(command)}"

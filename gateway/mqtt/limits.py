@@ -28,10 +28,13 @@ class Limits:
     """Reported only: the gateway uses no aliases."""
     server_keep_alive_s: int | None = None
 
+    def takes(self, packet_bytes: int) -> bool:
+        """Whether the broker takes a packet of this size."""
+        return self.maximum_packet_size is None or packet_bytes <= self.maximum_packet_size
+
     def too_large(self, topic: str, payload: bytes, correlation: bytes | None = None) -> bool:
         """Whether the broker takes no packet of this size."""
-        most = self.maximum_packet_size
-        return most is not None and packet_bytes(topic, payload, correlation) > most
+        return not self.takes(packet_bytes(topic, payload, correlation))
 
     def shown(self) -> dict[str, object]:
         """For ``control``."""
