@@ -1,4 +1,5 @@
-# Portier. `make help` says what there is; everything lands in .venv and state/.
+# Portier. `make help` lists the targets; everything is written to .venv, .cache and state/.
+# A target has one line of help (`target: ## text`); `##@ title` begins a group of them.
 SHELL := /bin/sh
 PYTHON ?= python3
 PORT ?=
@@ -8,11 +9,8 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check unit lives process faults page system roots bench hil shots lighthouse soak mutants fuzz lock clean
-
-help: ## What there is
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1 \2/p' $(MAKEFILE_LIST) | awk '{printf "  make %-8s", $$2; $$1=$$2=""; print}'
-	@echo "  PORT=8081 make run takes another port; PYTHON=python3.13 another Python; ONLY=live make bench one bench."
+.PHONY: help setup run check unit process page system test bench lives faults hil lighthouse soak \
+  mutants fuzz generated shots roots lock clean
 
 # A virtual environment needs ensurepip, which Debian keeps in a package of its own.
 $(VENV)/bin/python:
@@ -31,11 +29,15 @@ $(VENV)/.test: requirements-test.lock $(VENV)/.run
 	@$(BIN)/python -m pip install --quiet --require-hashes -r requirements-test.lock
 	@touch $@
 
+##@ Run it
+
 setup: $(VENV)/.run ## Set up .venv; afterwards .venv/bin/portier is there
 
-run: setup ## Start the bench building: simulated points, broker, recorder, page
+run: setup ## Start the simulated building; PORT=8081 takes another port
 	@[ '$(STATE)$(PORT)' = state ] || echo 'In another terminal first: export PORTIER_STATE=$(STATE)$(if $(PORT), PORT=$(PORT))'
 	@exec env $(if $(PORT),PORT=$(PORT)) $(BIN)/portier run --config config/bench.yaml --state $(STATE)
+
+##@ Check a change
 
 check: $(VENV)/.test ## Lint, types, imports: seconds
 	@$(BIN)/ruff check --quiet .
@@ -44,68 +46,83 @@ check: $(VENV)/.test ## Lint, types, imports: seconds
 	@$(BIN)/lint-imports --no-cache > $(VENV)/.imports.log || { cat $(VENV)/.imports.log; exit 1; }
 	@echo "check: lint, types and imports are in order"
 
-unit: $(VENV)/.test ## The everyday tests: unit, stories, short simulation
+unit: $(VENV)/.test ## Unit tests, stories, a short simulation: minutes
 	@$(BIN)/coverage erase
 	@$(BIN)/coverage run -m pytest -q tests/core tests/stories
 	@$(BIN)/coverage report --skip-covered
 	@$(BIN)/python -m pytest -q -n 2 -m "not lives and not process and not page and not system and not hil" \
 	  --ignore tests/core --ignore tests/stories --ignore tests/benchmarks
 
-lives: $(VENV)/.test ## Eighteen more months of building life with every fault, a seed each
-	@$(BIN)/python -m pytest -q -n 2 -m lives tests/simulation
-
-process: $(VENV)/.test ## Real processes against a real Mosquitto, InfluxDB and VictoriaMetrics
+process: $(VENV)/.test ## Real processes, Mosquitto, InfluxDB and VictoriaMetrics
 	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd locales gcc libc6-dev
 	@$(BIN)/python -m pytest -q -m "process and not faults" --ignore tests/benchmarks
-
-faults: $(VENV)/.test ## Every process fault at length: 200 kills, each byte of the journal; an hour
-	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd locales gcc libc6-dev
-	@PORTIER_LONG=1 $(BIN)/python -m pytest -q --timeout 7200 -m faults tests/process
-	@PORTIER_LONG=1 $(BIN)/python -m pytest -q --timeout 7200 tests/journal/test_recovery.py tests/journal/test_faults.py
 
 page: $(VENV)/.test ## The page in a real Chromium
 	@sh tests/parts.sh chromium
 	@$(BIN)/python -m pytest -q -n 2 -m page
 
-system: $(VENV)/.test ## Installed on a real Debian 12 and 13 with systemd, in containers; needs root
+system: $(VENV)/.test ## Installed on real Debian 12 and 13 in containers; needs root
 	@sh tests/parts.sh debootstrap systemd-container
 	@$(BIN)/python -m pytest -q -n 2 -m system tests/system
 
-# They take a minute or two each, so they are built while the other tests run.
-roots:
-	@sh tests/parts.sh debootstrap systemd-container
-	@mkdir -p .cache/system
-	@nice $(PYTHON) tests/system/root.py >.cache/system/build.log 2>&1 </dev/null &
+test: roots check unit lives process page system ## All of the above and `make lives`: half an hour
 
-test: roots check unit lives process page system ## Everything, on real parts
+##@ Everything, at length
 
-bench: $(VENV)/.test ## The figures of the design, measured side by side with their floor
+lives: $(VENV)/.test ## Eighteen more simulated months with every fault
+	@$(BIN)/python -m pytest -q -n 2 -m lives tests/simulation
+
+faults: $(VENV)/.test ## Every process fault at length: 200 kills, each byte; an hour
 	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd locales gcc libc6-dev
-	@$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
+	@PORTIER_LONG=1 $(BIN)/python -m pytest -q --timeout 7200 -m faults tests/process
+	@PORTIER_LONG=1 $(BIN)/python -m pytest -q --timeout 7200 tests/journal/test_recovery.py tests/journal/test_faults.py
 
 hil: $(VENV)/.test ## The real drivers on a kernel's GPIO, in an emulated machine
 	@$(BIN)/python -m pytest -q -m hil tests/hil
+
+bench: $(VENV)/.test ## The figures of the design, measured; ONLY=live for one bench
+	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd locales gcc libc6-dev
+	@$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
+
+lighthouse: $(VENV)/.test ## Lighthouse on status and history pages; needs node
+	@sh tests/parts.sh chromium
+	@$(BIN)/python -m tests.page.lighthouse $(STATE)/lighthouse
+
+soak: $(VENV)/.test ## Simulated days for DAYS=1000 or HOURS=8, into state/soak.md
+	@$(BIN)/python -m tests.simulation.soak $(if $(DAYS),--days $(DAYS)) $(if $(HOURS),--hours $(HOURS)) \
+	  --report $(STATE)/soak.md
+
+mutants: $(VENV)/.test ## Deliberate bugs, one at a time: who catches each; hours
+	@$(BIN)/python -m tests.mutants --jobs 2
+
+fuzz: $(VENV)/.test ## Fuzzing for hours, EXAMPLES=20000 each; ONLY=panel one file
+	@PORTIER_FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(BIN)/python -m pytest -q -n 2 --timeout 36000 \
+	  --durations 0 $(if $(ONLY),tests/fuzz/test_$(ONLY).py,tests/fuzz)
+
+##@ Maintain
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "%s%s\n", (n++ ? "\n" : ""), substr($$0, 5)} \
+	  /^[a-z]+:.*## / {printf "  make %-10s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\nPYTHON=python3.13 takes another Python, STATE=… another folder than state/.\n'
+
+generated: $(VENV)/.test ## Write generated tables, pictures and the schema anew
+	@$(BIN)/python -m tests.house_rules.tables
+	@$(BIN)/python -m tests.house_rules.diagrams
+	@$(BIN)/python -m gateway schema > $(VENV)/.schema.json
+	@mv $(VENV)/.schema.json config/schema.json
 
 shots: $(VENV)/.test ## Pictures of every page in every state, into state/shots
 	@sh tests/parts.sh chromium
 	@$(BIN)/python -m tests.page.shots $(STATE)/shots
 
-lighthouse: $(VENV)/.test ## Lighthouse before status and history, phone and desktop; needs node
-	@sh tests/parts.sh chromium
-	@$(BIN)/python -m tests.page.lighthouse $(STATE)/lighthouse
+# They take a minute or two each, so they are built while the other tests run.
+roots: ## Build the Debian systems for `make system` in the background
+	@sh tests/parts.sh debootstrap systemd-container
+	@mkdir -p .cache/system
+	@nice $(PYTHON) tests/system/root.py >.cache/system/build.log 2>&1 </dev/null &
 
-soak: $(VENV)/.test ## Simulated lives for DAYS=1000 building-days or HOURS=8, into state/soak.md
-	@$(BIN)/python -m tests.simulation.soak $(if $(DAYS),--days $(DAYS)) $(if $(HOURS),--hours $(HOURS)) \
-	  --report $(STATE)/soak.md
-
-mutants: $(VENV)/.test ## Deliberate bugs, one at a time: who catches each (long)
-	@$(BIN)/python -m tests.mutants --jobs 2
-
-fuzz: $(VENV)/.test ## Long fuzzing: EXAMPLES=20000 of each property; ONLY=panel one file (hours)
-	@PORTIER_FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(BIN)/python -m pytest -q -n 2 --timeout 36000 \
-	  --durations 0 $(if $(ONLY),tests/fuzz/test_$(ONLY).py,tests/fuzz)
-
-lock: ## Lock the versions anew (needs uv)
+lock: ## Lock the newest versions; needs uv
 	@uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header pyproject.toml -o requirements.lock
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes \
