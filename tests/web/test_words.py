@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.control import guarantees
-from gateway.core import commands
+from gateway.core.building import commands
 from gateway.core.events import MODES
 from gateway.core.facts import KINDS
 from gateway.core.notification.alarms import ALARM_KINDS
