@@ -1,0 +1,1 @@
+"""The Unix socket between ``control`` and every other role: protocol, server and clients."""

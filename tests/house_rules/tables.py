@@ -1,4 +1,4 @@
-"""Tables of the documents that are generated from the code, so that none of them is out of date.
+"""Tables and pictures of the documents, generated from the code, so that none is out of date.
 
 To add one: write a function that returns Markdown, name it in ``TABLES``, and put the two
 marks (:func:`marks`) into the document. ``python -m tests.house_rules.tables`` writes all of
@@ -21,6 +21,7 @@ from gateway.settings.wiring_trust import LEAST, NOTES, ORDER, role_of
 from gateway.web import retention
 from gateway.web.options import Options
 from gateway.web.words import Words
+from tests.house_rules import architecture
 from tests.house_rules.test_files import DEPLOY, SEEN
 from tests.settings.test_wiring_trust import WHOLE, drawn
 from tests.web.test_retention import CONFIGURED
@@ -28,6 +29,7 @@ from tests.web.test_retention import CONFIGURED
 GATEWAY: Final = Path(__file__).parents[2] / "gateway"
 README: Final = GATEWAY / "README.md"
 STORED: Final = GATEWAY / "STORED.md"
+ARCHITECTURE: Final = GATEWAY / "ARCHITECTURE.md"
 
 
 class Table(NamedTuple):
@@ -121,11 +123,20 @@ def stored_files() -> str:
     return markdown(("file", "what", "limit", "at the limit", "held by", "tests"), rows)
 
 
+def parts(container: str) -> str:
+    """The parts of a package, with every import."""
+    return markdown(("part", "what", "imports"), architecture.table(container))
+
+
 TABLES: Final = (
     Table("guarantees", README, guarantees.table),
     Table("roles", README, roles),
     Table("files", STORED, stored_files),
     Table("lives", STORED, lives),
+    Table("rooms", ARCHITECTURE, architecture.rooms),
+    Table("imports", ARCHITECTURE, lambda: parts("gateway")),
+    Table("core", ARCHITECTURE, architecture.core),
+    Table("core_imports", ARCHITECTURE, lambda: parts("gateway.core")),
 )
 
 
