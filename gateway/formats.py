@@ -64,22 +64,22 @@ class Database:
         """The versions that are understood."""
         return tuple(range(self.version + 1))
 
-    def check(self, path: Path) -> int | None:
+    def check(self, path: Path, busy_s: float = BUSY_S) -> int | None:
         """The version of a file, ``None`` for one that is still to be made. Nothing is written.
+        ``busy_s``: how long to wait for one that another process has locked.
 
         :raises UnknownFormat: it is of another version, or of another program
         :raises sqlite3.Error: it cannot be read
         """
         if not any(_bytes(one) for one in (path, Path(f"{path}-wal"))):
             return None
-        with closing(sqlite3.connect(uri(path, "ro"), uri=True, timeout=BUSY_S)) as db:
+        with closing(sqlite3.connect(uri(path, "ro"), uri=True, timeout=busy_s)) as db:
             return self.version_of(path, db)
 
     def version_of(self, path: Path, db: sqlite3.Connection) -> int | None:
         """The same through an open connection."""
         (version,) = db.execute("PRAGMA user_version").fetchone()
-        if version not in self.known:
-            raise UnknownFormat(path, self.what, str(version), self.known)
+        self.understood(path, version)
         tables = {
             name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'")
         }
@@ -92,6 +92,14 @@ class Database:
         if not tables & set(self.tables):
             raise UnknownFormat(path, self.what, "unknown (none of its tables)", self.known)
         return int(version)
+
+    def understood(self, path: Path, version: int) -> None:
+        """Nothing, where this is a version that is understood.
+
+        :raises UnknownFormat: it is not
+        """
+        if version not in self.known:
+            raise UnknownFormat(path, self.what, str(version), self.known)
 
     def prepare(
         self, path: Path, db: sqlite3.Connection, migrate: Callable[[sqlite3.Connection], object]

@@ -104,7 +104,7 @@ def check(
             for problem in error.problems:
                 c.err.print(str(problem), markup=False, soft_wrap=True)
         raise typer.Exit(c.EXIT_CONFIGURATION) from error
-    unknown = [] if state is None else list(formats.unknown_files(state))
+    unknown, unread = ([], {}) if state is None else formats.unknown_files(state)
     if as_json:
         c.print_json(
             [
@@ -115,15 +115,21 @@ def check(
         )
     for one in unknown:
         c.err.print(f"{one.name}; {one.remedy}", markup=False, soft_wrap=True)
+    for path, reason in unread.items():
+        text = f"{path}: its version was not read ({reason}); run this with sudo, or portier doctor"
+        c.err.print(text, markup=False, soft_wrap=True)
     if unknown:
         raise typer.Exit(c.EXIT_CONFIGURATION)
     if as_json:
         return
     for hint in settings.hints:
         c.out.print(f"hint: {hint}", markup=False, soft_wrap=True)
+    missed = f"; not read: {_count(unread, 'file')} of {state}" if unread else ""
     c.out.print(
-        f"{file} is in order: {_count(settings.points, 'point')}, {_count(settings.doors, 'door')}",
+        f"{file} is in order: {_count(settings.points, 'point')}, {_count(settings.doors, 'door')}"
+        f"{missed}",
         markup=False,
+        soft_wrap=True,
     )
 
 

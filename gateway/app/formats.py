@@ -18,6 +18,7 @@ from gateway.core.building.kept import FORMAT as KEPT_FORMAT
 from gateway.core.building.kept import read as read_kept
 from gateway.formats import Database, UnknownFormat, uri
 from gateway.journal import recovery, schema, store
+from gateway.journal.pages import Pages
 from gateway.link import saved
 from gateway.recorder import aside, recent, sqlite, state
 from gateway.settings import cache
@@ -79,9 +80,25 @@ def _set_aside(path: Path) -> None:
 
 
 def _database(name: str, files: str, database: Database) -> Format:
-    return Format(
-        name, files, database.version, "PRAGMA user_version", MIGRATED, REFUSED, database.check
-    )
+    def check(path: Path) -> None:
+        try:
+            database.check(path, busy_s=0)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
+            database.understood(path, _version_in_use(path))
+
+    return Format(name, files, database.version, "PRAGMA user_version", MIGRATED, REFUSED, check)
+
+
+def _version_in_use(path: Path) -> int:
+    """The version in a file that is locked: the recorder keeps two of its files for itself while
+    it runs. It is in the head of the file, or in a newer one in its write-ahead log."""
+    with closing(Pages(path, recovery.side(path, "-wal"))) as pages:
+        head = pages.page(1)
+    if not head.startswith(b"SQLite format 3\0"):
+        raise ValueError("its head cannot be read")
+    return int.from_bytes(head[60:64], "big", signed=True)
 
 
 FORMATS: tuple[Format, ...] = (
@@ -191,11 +208,19 @@ def _looked(folder: Path) -> Iterator[tuple[Format, Path, Exception | None]]:
                 yield format, path, None
 
 
-def unknown_files(folder: Path) -> Iterator[UnknownFormat]:
-    """What is in use and this version does not understand. What cannot be read now is left out."""
-    for format, _, error in _looked(folder):
-        if format.in_use and isinstance(error, UnknownFormat):
-            yield error
+def unknown_files(folder: Path) -> tuple[list[UnknownFormat], dict[Path, str]]:
+    """What is in use and this version does not understand; and what cannot be read now, so that
+    nobody knows, with the reason."""
+    unknown: list[UnknownFormat] = []
+    unread: dict[Path, str] = {}
+    for format, path, error in _looked(folder):
+        if not format.in_use or error is None:
+            continue
+        if isinstance(error, UnknownFormat):
+            unknown.append(error)
+        else:
+            unread[path] = str(error)
+    return unknown, unread
 
 
 def examine(folder: Path) -> Iterator[Finding]:

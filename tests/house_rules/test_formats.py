@@ -102,7 +102,7 @@ def test_every_file_of_a_state_folder_is_in_the_table(archive: Path, tmp_path: P
         path.relative_to(state) for path in state.rglob("*") if path.is_file() and path not in known
     }
     assert [str(n) for n in names if not any(fnmatch.fnmatch(str(n), p) for p in NO_FORMAT)] == []
-    assert list(formats.unknown_files(state)) == []
+    assert formats.unknown_files(state) == ([], {})
 
 
 def test_the_versions_are_those_that_the_rooms_write() -> None:
@@ -120,10 +120,11 @@ def test_a_state_of_the_link_in_another_format_is_named_and_put_away(tmp_path: P
     folder.mkdir()
     for number in (7, 8):
         (folder / saved.FILE).write_text(f'{{"format": {number}}}', encoding="utf-8")
-        (named,) = formats.unknown_files(tmp_path)
+        ((named,), unread) = formats.unknown_files(tmp_path)
+        assert unread == {}
         assert (named.path, named.found) == (folder / saved.FILE, str(number))
         assert saved.read(folder) == {}
-        assert list(formats.unknown_files(tmp_path)) == []
+        assert formats.unknown_files(tmp_path) == ([], {})
     names = sorted(path.name for path in folder.iterdir())
     assert names == ["link.json.format-7", "link.json.format-8"]
 
