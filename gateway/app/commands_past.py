@@ -406,13 +406,22 @@ def backup(file: Path, state: State) -> None:
     c.out.print(f"{file}: {file.stat().st_size:,} bytes", markup=False)
 
 
-def restore(file: Path, state: State) -> None:
+def restore(
+    file: Path,
+    state: State,
+    keep_calls: Annotated[
+        bool, typer.Option("--keep-calls", help="Also while a call stands: it stands on.")
+    ] = False,
+) -> None:
     """Put a backup in the place of the journal. The gateway must be stopped.
 
-    The journal that was there is set aside, not deleted. Example: `portier restore portier.bak`
+    The journal that was there is set aside, not deleted. Alarms that stand now stand on. While a
+    call stands nothing is restored, unless it shall stand on as well.
+    Example: `portier restore portier.bak`
     """
     from gateway.app.outputs import held
-    from gateway.journal.backup import BackupError
+    from gateway.control.clock import Clock, boot
+    from gateway.journal.backup import BackupError, CallStands
     from gateway.journal.backup import restore as put_back
 
     target = state / "journal.sqlite"
@@ -420,8 +429,15 @@ def restore(file: Path, state: State) -> None:
         if held(state):
             c.fail(f"control runs on {state}; stop it first (systemctl stop portier-control)")
         state.mkdir(parents=True, exist_ok=True)
-        journal = put_back(file, target)
+        clock = Clock()
+        offset_ms = clock.utc_offset_ms()
+        journal = put_back(file, target, boot(clock), offset_ms, keep_calls=keep_calls)
         paths.give(target)
+    except CallStands as error:
+        c.fail(
+            f"nothing was restored: {error}. Start the gateway, which reads it again, and end the "
+            f"call in its room; or add --keep-calls: what stands now stands on"
+        )
     except (BackupError, OSError) as error:
         c.fail(f"nothing was restored: {error}")
     c.out.print(f"restored as journal {journal}", markup=False)

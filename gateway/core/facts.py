@@ -324,7 +324,7 @@ KINDS: Mapping[str, Kind] = _rows(
         "urgent",
         "gateway",
         {"reason": "str", "kept": "int", "lost": "int?"},
-        "The journal was torn or full and goes on; how many rows were kept.",
+        "The journal was torn, full or put back (a backup), and goes on; how many rows were kept.",
     ),
     Kind(
         "retention_ran",

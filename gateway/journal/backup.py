@@ -2,7 +2,8 @@
 
 A backup is a journal like any other, without the local lane: what never leaves the gateway
 does not leave it in a backup either. A restored journal goes on under a new id, because
-numbers after the backup were given before.
+numbers after the backup were given before. It says that it was restored, and what stands
+when it is put back stands on (:mod:`gateway.core.building.put_back`).
 """
 
 from __future__ import annotations
@@ -10,19 +11,30 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from gateway.core.building.put_back import put_back, standing, unreadable
+from gateway.core.facts import Fact, Json
 from gateway.formats import UnknownFormat, uri
 from gateway.journal import recovery
+from gateway.journal.audit import AuditEntry
+from gateway.journal.queue import Work
+from gateway.journal.reserve import Kept, Reserve
 from gateway.journal.schema import DAMAGED, LANE_INDEX, new_id
+from gateway.journal.store import UNREADABLE, Store, read_kept
 
 PAGES_PER_STEP = 256
 
 
 class BackupError(Exception):
     """The backup could not be made or put back; the text says why."""
+
+
+class CallStands(BackupError):
+    """A call stands, and only its room ends it; or nobody can read whether one does."""
 
 
 def backup(source: Path, target: Path, progress: Callable[[float], None] = lambda _: None) -> None:
@@ -84,12 +96,27 @@ def _without_local(copy: sqlite3.Connection) -> None:
     copy.execute("PRAGMA incremental_vacuum").fetchall()
 
 
-def restore(backup_file: Path, target: Path) -> str:
+def restore(
+    backup_file: Path,
+    target: Path,
+    boot: str,
+    utc_offset_ms: int | None = None,
+    *,
+    keep_calls: bool = False,
+) -> str:
     """Put a backup in the place of the journal at ``target``; returns its new journal id.
 
     The gateway must be stopped. The journal that was there is set aside, not deleted.
+    ``boot``: the name of this start, and how far UTC is from its clock, if that is known.
+    ``keep_calls``: also while a call stands, which stands on then.
     Raises :class:`BackupError`, and then nothing has changed.
     """
+    present = _present(target)
+    if not keep_calls:
+        if calls := standing(present.state):
+            raise CallStands(f"the call {', '.join(calls)} stands, and only its room ends it")
+        if unreadable(present.state):
+            raise CallStands(f"whether a call stands cannot be read in {target}")
     ready = recovery.side(target, ".restore")
     try:
         ready.unlink(missing_ok=True)
@@ -100,7 +127,8 @@ def restore(backup_file: Path, target: Path) -> str:
             closing(sqlite3.connect(ready, isolation_level=None)) as copy,
         ):
             old.backup(copy)
-            journal = _renew(backup_file, copy)
+            _renew(backup_file, copy)
+        journal = _go_on(ready, present, backup_file, boot, utc_offset_ms)
         recovery.sync(ready)
         ready.rename(recovery.side(target, ".salvaged"))
         recovery.finish(target)
@@ -108,11 +136,76 @@ def restore(backup_file: Path, target: Path) -> str:
         raise BackupError(str(error)) from error
     finally:
         with contextlib.suppress(OSError):
-            ready.unlink(missing_ok=True)
+            for ending in ("", *recovery.JOURNALS):
+                recovery.side(ready, ending).unlink(missing_ok=True)
     return journal
 
 
-def _renew(path: Path, copy: sqlite3.Connection) -> str:
+def _present(target: Path) -> Kept:
+    """What the journal that is to be replaced has kept last, or its reserve. Of a format that is
+    not known where it cannot be read."""
+    done = recovery.side(target, ".salvaged")  # takes its place at the next start
+    path = done if done.exists() else target
+    kept: dict[str, Json] | None = None
+    number: int | None = 0
+    journal = ""
+    try:
+        if path.exists():
+            with closing(sqlite3.connect(uri(path, "ro"), uri=True)) as db:
+                if db.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+                    kept, number = read_kept(db)
+                    (journal,) = db.execute(
+                        "SELECT value FROM meta WHERE key = 'journal'"
+                    ).fetchone() or ("",)
+    except (*DAMAGED, OSError):
+        kept, number = {"format": UNREADABLE}, None
+    held = Reserve(target).read()
+    if held is not None and journal in ("", held[0]):
+        newest = held[1]
+        if number is not None and newest.number > number:
+            return newest
+        if kept == {"format": UNREADABLE}:
+            return Kept(newest.number, {**newest.state, **kept})
+    return Kept(number or 0, kept or {})
+
+
+def _go_on(
+    ready: Path, present: Kept, backup_file: Path, boot: str, utc_offset_ms: int | None
+) -> str:
+    """Note in the copy that it was put back, and let what stands stand on; the journal's id."""
+    with closing(sqlite3.connect(ready)) as db:
+        found = db.execute(
+            "SELECT subject FROM series WHERE kind = 'gateway_started' ORDER BY id DESC"
+        ).fetchone()
+    gateway = found[0] if found else "gateway"
+    store = Store(ready, boot, gateway=gateway)
+    try:
+        backup, number = store.kept()
+        work = Work()
+        state = put_back(backup or {}, present.state)
+        if state != (backup or {}):
+            work.kept = Kept(1 + max(number or 0, present.number), state)
+        if store.utc_offset_ms is None:
+            work.utc_offset_ms = utc_offset_ms
+        now_ms = time.monotonic_ns() // 1_000_000
+        rows = store.one("SELECT count(*) FROM fact")
+        data: dict[str, Json] = {"reason": "restored", "kept": rows, "lost": 0}
+        work.facts.append((0, "urgent", Fact("journal_recovered", gateway, now_ms, data)))
+        calls = ", ".join(standing(present.state))
+        detail = f"{backup_file}; {rows} rows" + (f"; stands on: {calls}" if calls else "")
+        work.audit.append(AuditEntry("cli", "restore", gateway, "done", now_ms, detail))
+        store.write(work)
+        journal = store.journal
+    finally:
+        store.close(clean=True)
+    with closing(sqlite3.connect(ready)) as db:  # its log does not come along
+        mode = db.execute("PRAGMA journal_mode = DELETE").fetchone()
+        if mode != ("delete",):
+            raise sqlite3.OperationalError(f"{ready} is still in use")
+    return str(journal)
+
+
+def _renew(path: Path, copy: sqlite3.Connection) -> None:
     copy.execute("PRAGMA journal_mode = DELETE").fetchone()
     check = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
     if check != "ok":
@@ -120,7 +213,5 @@ def _renew(path: Path, copy: sqlite3.Connection) -> str:
     reason = recovery.wrong(path, copy)
     if reason:
         raise sqlite3.DatabaseError(reason)
-    journal = new_id()
-    copy.execute("UPDATE meta SET value = ? WHERE key = 'journal'", (journal,))
+    copy.execute("UPDATE meta SET value = ? WHERE key = 'journal'", (new_id(),))
     copy.execute("DELETE FROM meta WHERE key LIKE 'recorded.%'")
-    return journal

@@ -357,7 +357,7 @@ def test_a_copy_that_is_interrupted_leaves_nothing(
         backup.backup(state / "journal.sqlite", out / "copy", interrupted)
     monkeypatch.setattr(backup, "_renew", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        backup.restore(tmp_path / "good", state / "journal.sqlite")
+        backup.restore(tmp_path / "good", state / "journal.sqlite", "boot-1", keep_calls=True)
     monkeypatch.setattr("gateway.journal.export.plain_csv", interrupted)
     assert portier("export", "--out", out / "rows.csv", "--state", state).exit_code != 0
     assert list(out.iterdir()) == []

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.core.building.put_back import unreadable
 from gateway.core.facts import Fact
 from gateway.journal import backup
-from gateway.journal.backup import BackupError
+from gateway.journal.backup import BackupError, CallStands
+from gateway.journal.reserve import Kept, Reserve
 from gateway.journal.store import Store
 from tests.journal.journal_desk import Desk, answers, opened, read, reading, work
 
@@ -60,14 +62,16 @@ def test_a_restored_journal_goes_on_under_a_new_id(path: Path, tmp_path: Path) -
     store.write(work(opened(2)))
     old = store.journal
     store.close(clean=True)
-    new = backup.restore(tmp_path / "backup", path)
+    new = backup.restore(tmp_path / "backup", path, "boot-1.5")
     desk = Desk(path, "boot-2").start()
     assert desk.journal.kept(30.0) == {"a": 1}
     desk.append(opened(3))
     desk.until(lambda: desk.rows)
     desk.close()
     assert desk.commits[-1].journal == new != old
-    assert [row.mono_ms for row in read(path).lane("urgent", 1, 9)] == [1, 3]
+    rows = read(path).lane("urgent", 1, 9)
+    assert [row.kind for row in rows] == ["door_opened", "journal_recovered", "door_opened"]
+    assert [row.mono_ms for row in rows][::2] == [1, 3]
     assert len(list(path.parent.glob("*.broken-*"))) >= 1, "the old one is set aside"
 
 
@@ -80,7 +84,7 @@ def test_what_is_no_backup_is_refused_and_nothing_changes(
     store.close(clean=True)
     (tmp_path / "bad").write_bytes(content)
     with pytest.raises(BackupError):
-        backup.restore(tmp_path / "bad", path)
+        backup.restore(tmp_path / "bad", path, "boot-1.5")
     assert read(path).heads()["urgent"] == 1
 
 
@@ -88,3 +92,62 @@ def test_a_backup_of_nothing_is_an_error_and_leaves_nothing(path: Path, tmp_path
     with pytest.raises(BackupError):
         backup.backup(path, tmp_path / "backup")
     assert list(tmp_path.iterdir()) == []
+
+
+CALLS = {"format": 1, "calls": {"wc": {"number": 1, "call": {"id": "wc-1"}}}}
+
+
+def test_a_call_that_only_the_reserve_holds_stands(path: Path, tmp_path: Path) -> None:
+    store = Store(path, "boot-1")
+    store.write(work(opened(1), kept={"format": 1}))
+    backup.backup(path, tmp_path / "backup")
+    reserve = Reserve(path)
+    reserve.prepare()
+    reserve.save(store.journal, Kept(7, CALLS), durable=True)
+    store.close(clean=True)
+    with pytest.raises(CallStands, match="the call wc-1 stands"):
+        backup.restore(tmp_path / "backup", path, "boot-1.5")
+    backup.restore(tmp_path / "backup", path, "boot-1.5", keep_calls=True)
+    desk = Desk(path, "boot-2").start()
+    assert desk.journal.kept(30.0) == CALLS
+    desk.close()
+
+
+def test_a_journal_that_cannot_be_read_is_replaced_only_on_request(
+    path: Path, tmp_path: Path
+) -> None:
+    store = Store(path, "boot-1")
+    quiet = {"format": 1, "calls": {"wc": {"number": 3, "call": None}}}
+    store.write(work(opened(1), kept=quiet))
+    backup.backup(path, tmp_path / "backup")
+    store.close(clean=True)
+    path.write_bytes(b"garbage" * 1000)
+    with pytest.raises(CallStands, match="cannot be read"):
+        backup.restore(tmp_path / "backup", path, "boot-1.5")
+    assert path.read_bytes() == b"garbage" * 1000
+    backup.restore(tmp_path / "backup", path, "boot-1.5", keep_calls=True)
+    store = Store(path, "boot-2")
+    kept, _ = store.kept()
+    store.close(clean=True)
+    assert kept is not None
+    assert unreadable(kept), "somebody has to look into the room"
+
+
+def test_where_there_was_no_journal_the_call_of_the_backup_stands(
+    path: Path, tmp_path: Path
+) -> None:
+    store = Store(path, "boot-1")
+    store.write(work(opened(1), kept=CALLS))
+    backup.backup(path, tmp_path / "backup")
+    store.close(clean=True)
+    target = tmp_path / "new" / "journal.sqlite"
+    target.parent.mkdir()
+    backup.restore(tmp_path / "backup", target, "boot-1.5")
+    store = Store(target, "boot-2")
+    assert store.kept() == (CALLS, 1)
+    store.close(clean=True)
+    assert sorted(file.name for file in target.parent.iterdir()) == [
+        "journal.sqlite",
+        "journal.sqlite-shm",
+        "journal.sqlite-wal",
+    ]

@@ -190,7 +190,7 @@ def test_restore_and_readers_name_the_version_and_change_nothing(
     changed(other, *OTHERS["newer"])
     content = path.read_bytes()
     with pytest.raises(BackupError, match=r"backup: the journal in format 2.*understands 1"):
-        backup.restore(other, path)
+        backup.restore(other, path, "boot-1.5", keep_calls=True)
     assert path.read_bytes() == content
     assert set_aside(path) == []
     with pytest.raises(JournalUnavailable, match="in format 2"):
@@ -203,10 +203,10 @@ def test_what_was_set_aside_can_be_put_back_by_the_version_that_knows_it(path: P
     Desk(path, "boot-2").start().close()
     (aside,) = set_aside(path)
     changed(aside, "UPDATE meta SET value = '1' WHERE key = 'schema'")  # as a version that knows it
-    backup.restore(aside, path)
+    backup.restore(aside, path, "boot-2.5", keep_calls=True)
     store = Store(path, "boot-3")
     assert store.kept() == (KEPT, 1)
-    assert store.head.seq["urgent"] == 2
+    assert store.head.seq["urgent"] == 3, "it says itself that it was put back"
     store.close(clean=True)
 
 

@@ -1,0 +1,107 @@
+"""A backup that is put back: its state, over which what stands now goes on.
+
+A call is ended in its room, and by nothing else, so no older state may end one. What was kept last
+counts for each room whose numbers have gone on since the backup: no call gets a name twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.core.building.kept import read
+from gateway.core.facts import Json
+from gateway.core.room import call_kept
+
+Entry = Mapping[str, Json]
+
+
+def standing(kept: Entry) -> list[str]:
+    """The ids of the calls that stand in a saved state; those of tests are none."""
+    return [name for name in map(call_kept.standing, _part(kept, "calls").values()) if name]
+
+
+def unreadable(kept: Entry) -> bool:
+    """Whether a call may stand in a saved state and cannot be read."""
+    known = not read(kept).unknown_format
+    rooms = _part(kept, "calls").values()
+    return not known or any(call_kept.unreadable(entry, known=known) for entry in rooms)
+
+
+def put_back(backup: Entry, present: Entry) -> dict[str, Json]:
+    """The state of a backup with what stands at present. A room of which the present does not say
+    whether its call stands has a call that cannot be read, which a person ends by an alarm."""
+    was, now = _part(backup, "calls"), _part(present, "calls")
+    doubtful = bool(read(present).unknown_format)
+    calls: dict[str, Json] = {}
+    for room in {**was, **now}:
+        calls[room] = _call(_entry(was.get(room)), _entry(now.get(room)), doubtful=doubtful)
+    alarms = {**_alarms(backup), **_alarms(present)}
+    later = {room for room, entry in calls.items() if _record(entry) == _record(now.get(room))}
+    later |= _alarms(present).keys()
+    parts: dict[str, Json] = {
+        "calls": calls,
+        "alarms": [*alarms.values()],
+        "leaks": [*dict.fromkeys(map(str, [*_rows(backup, "leaks"), *_rows(present, "leaks")]))],
+        "escalations": _counted(backup, present, "escalations", later),
+        "mailings": _counted(backup, present, "mailings", set()),
+    }
+    return {**backup, **{name: part for name, part in parts.items() if part or name in backup}}
+
+
+def _call(was: Entry, now: Entry, *, doubtful: bool) -> Json:
+    if was == now:
+        return dict(was)
+    number = max(_whole(was.get("number")), _whole(now.get("number")))
+    entry = now if now and _whole(now.get("number")) == number else was
+    before, ended = call_kept.standing(dict(was)), {_id(one) for one in _rows(now, "last")}
+    record = entry.get("call")
+    if call_kept.standing(dict(now)) or (now and call_kept.unreadable(dict(now), known=True)):
+        record = now.get("call", {})
+    elif before and before not in ended:
+        record = was["call"]
+    elif doubtful:
+        record = {}
+    return {**entry, "number": number, "call": record}
+
+
+def _counted(backup: Entry, present: Entry, name: str, later: set[str]) -> dict[str, Json]:
+    """Chains or mailings. None of their messages gets a name twice: each counts on from the
+    higher number. ``later``: of these the present one goes on."""
+    was, now = _part(backup, name), _part(present, name)
+    merged: dict[str, Json] = {}
+    for key in {**was, **now}:
+        old, new = _entry(was.get(key)), _entry(now.get(key))
+        base = new if not old or (new and key in later) else old
+        count = max(_whole(old.get("count")), _whole(new.get("count")))
+        merged[key] = {**base, "count": count} if count else {**base}
+    return merged
+
+
+def _alarms(kept: Entry) -> dict[str, Json]:
+    found = (entry for entry in _rows(kept, "alarms") if isinstance(entry, dict))
+    return {f"{entry.get('subject')}/{entry.get('kind')}": entry for entry in found}
+
+
+def _part(kept: Entry, name: str) -> Entry:
+    return _entry(kept.get(name))
+
+
+def _rows(kept: Entry, name: str) -> list[Json]:
+    rows = kept.get(name)
+    return rows if isinstance(rows, list) else []
+
+
+def _entry(value: Json) -> Entry:
+    return value if isinstance(value, dict) else {}
+
+
+def _whole(value: Json) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def _record(entry: Json) -> Json:
+    return _entry(entry).get("call")
+
+
+def _id(record: Json) -> Json:
+    return _entry(record).get("id")

@@ -1,0 +1,100 @@
+"""What stands at present goes on over the state of a backup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gateway.core.building.put_back import put_back, standing, unreadable
+
+
+def room(number: int, call: Any = None, *last: str) -> dict[str, Any]:
+    return {"number": number, "call": call, "last": [{"id": name} for name in last]}
+
+
+def record(name: str, state: str = "raised", *, test: bool = False) -> dict[str, Any]:
+    return {"id": name, "state": state, "test": test}
+
+
+def wc(entry: Any) -> dict[str, Any]:
+    return {"format": 1, "calls": {"wc": entry}}
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "number", "stands"),
+    [
+        (room(3), room(4, record("wc-4")), 4, "wc-4"),
+        (room(3), room(4, record("wc-4", "attended")), 4, "wc-4"),
+        (room(3, record("wc-3")), room(4, record("wc-4")), 4, "wc-4"),
+        (room(3), room(4, None, "wc-4"), 4, ""),
+        (room(3, record("wc-3")), room(3, None, "wc-3"), 3, ""),
+        (room(3, record("wc-3")), room(0), 3, "wc-3"),
+        (room(3, record("wc-3")), None, 3, "wc-3"),
+        (None, room(1, record("wc-1")), 1, "wc-1"),
+        (room(9), room(2, record("wc-2")), 9, "wc-2"),
+        (room(3), room(4, record("wc-4", test=True)), 4, ""),
+    ],
+    ids=[
+        "raised since",
+        "attended since",
+        "another one since",
+        "raised and ended since",
+        "ended since",
+        "a gateway that is new",
+        "a gateway without the room",
+        "a room that is new",
+        "higher numbers in the backup",
+        "a test",
+    ],
+)
+def test_a_call_is_neither_ended_nor_named_twice(
+    was: Any, now: Any, number: int, stands: str
+) -> None:
+    present = wc(now) if now else {"format": 1}
+    merged = put_back(wc(was) if was else {"format": 1}, present)
+    entry: Any = merged["calls"]
+    assert entry["wc"]["number"] == number
+    assert standing(merged) == ([stands] if stands else [])
+    assert not unreadable(merged)
+
+
+@pytest.mark.parametrize("now", [{"format": "unreadable"}, wc({"number": 3, "call": {}})])
+def test_what_cannot_be_read_is_a_call_that_cannot_be_read(now: Any) -> None:
+    assert unreadable(now)
+    assert unreadable(put_back(wc(room(3)), now)), "an alarm is raised for it"
+
+
+def test_of_a_present_that_cannot_be_read_whole_the_calls_that_can_be_stand_on() -> None:
+    now = {**wc(room(4, record("wc-4"))), "format": "unreadable"}
+    assert standing(put_back(wc(room(3)), now)) == ["wc-4"]
+
+
+def test_alarms_and_water_stand_on_and_messages_count_on() -> None:
+    old = {"subject": "front", "kind": "forced", "count": 1}
+    was: Any = {
+        "format": 1,
+        "alarms": [old, {"subject": "a", "kind": "frost"}],
+        "leaks": ["wc"],
+        "escalations": {"front/forced": {"running": False, "count": 2}, "wc": {"count": 9}},
+        "mailings": {"caretaker": {"count": 1, "letters": [1]}},
+    }
+    now: Any = {
+        "format": 1,
+        "alarms": [{**old, "count": 5}],
+        "leaks": ["kitchen", "wc"],
+        "escalations": {"front/forced": {"running": True, "count": 1}, "wc": {"count": 11}},
+        "mailings": {"caretaker": {"count": 6, "letters": []}},
+    }
+    assert put_back(was, now) == {
+        "format": 1,
+        "alarms": [{**old, "count": 5}, {"subject": "a", "kind": "frost"}],
+        "leaks": ["wc", "kitchen"],
+        "escalations": {"front/forced": {"running": True, "count": 2}, "wc": {"count": 11}},
+        "mailings": {"caretaker": {"count": 6, "letters": [1]}},
+    }
+
+
+def test_an_empty_present_changes_nothing() -> None:
+    was: Any = {**wc(room(3, record("wc-3"))), "overrides": {"front": {"mode": "off"}}}
+    assert put_back(was, {}) == was
