@@ -34,8 +34,8 @@ CONSUMER = "portier"
 EVENT_BUFFER = 1024
 """Edges that the kernel keeps for a reader that is late; its own limit."""
 
-_NUMBER = re.compile(r"(?:GPIO|BCM)?(\d+)", re.ASCII)
-_PHYSICAL = re.compile(r"(?:BOARD|J8:)(\d+)", re.ASCII)
+_NUMBER = re.compile(r"(?:GPIO|BCM)?(\d+)", re.ASCII | re.IGNORECASE)
+_PHYSICAL = re.compile(r"(?:BOARD|J8:)(\d+)", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,7 @@ def check(draft: Draft) -> None:
     _conflicts(draft, found)
     _unused(draft, {use.point for use in found})
     _pins(draft)
+    _header_lines(draft)
     _simulated(draft)
     _references(draft)
 
@@ -250,6 +251,28 @@ def header_line(point: Point) -> str:
     return ""
 
 
+def _header_lines(draft: Draft) -> None:
+    """A pin without a chip is a line of the header, and which it has is known."""
+    for part in draft.points.values():
+        if part.value is None or part.value.driver.startswith("simulated"):
+            continue
+        settings = part.value.settings
+        for field, meaning in words(type(settings)).items():
+            own = "pin" in meaning and not getattr(settings, "chip", "")
+            text = str(getattr(settings, field)) if own or "shared pin" in meaning else ""
+            if field not in (part.node.entries or {}) or not (own or text):
+                continue
+            if _pin(text) in LINES or draft.may_stay("line of the header", part.value.name):
+                continue
+            other = "; a line of another chip needs chip: as well" if own else ""
+            draft.complain(
+                part,
+                (field,),
+                f"the header has no line {text[:60]!r}",
+                f"write GPIO2 to GPIO27, or its number on the header, such as J8:11{other}",
+            )
+
+
 def _bus_lines(draft: Draft) -> None:
     """A line of a bus cannot be a contact or relay as well."""
     lines = occupied(draft)
@@ -326,11 +349,13 @@ HEADER = {
     36: 16, 37: 26, 38: 20, 40: 21,
 }  # fmt: skip
 """The Raspberry Pi's 40 pins: the number on the header and the GPIO behind it."""
+LINES = frozenset(f"gpio{number}" for number in HEADER.values())
+"""The lines that the header has."""
 
 
 def _pin(text: str) -> str:
     """``GPIO17``, ``BCM17``, ``17``, ``J8:11`` and ``BOARD11`` are one line of the header."""
-    folded = text.strip().casefold()
+    folded = text.casefold()
     match = re.fullmatch(r"(gpio|bcm|j8:|board)?0*(\d{1,3})", folded, re.ASCII)
     if match is None:
         return folded

@@ -199,7 +199,7 @@ def test_the_header_is_found_whatever_its_number(machine: Machine, number: int, 
     assert gpiod_lines.find("GPIO17").path == f"/dev/gpiochip{number}"
 
 
-@pytest.mark.parametrize("pin", ["GPIO14", "BCM14", "14", 14, "J8:8", "BOARD8"])
+@pytest.mark.parametrize("pin", ["GPIO14", "gpio14", "BCM14", "14", 14, "J8:8", "j8:8", "BOARD8"])
 def test_a_header_pin_has_many_names(machine: Machine, pin: str | int) -> None:
     machine.plug(0, "pinctrl-bcm2711", TXD1=14)
     assert gpiod_lines.find(pin) == gpiod_lines.Line("/dev/gpiochip0", 14, "GPIO14")

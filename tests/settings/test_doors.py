@@ -386,7 +386,7 @@ def test_one_fire_contact_and_one_programme_switch_serve_several_doors(tmp_path:
 
 def test_all_errors_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> None:
     text = changed(
-        with_point("front.spare: {driver: gpio_contact, pin: GPIO99}"),
+        with_point("front.spare: {driver: gpio_contact, pin: GPIO4}"),
         ("id: small", "id: Small House"),
         ("pin: GPIO18", "pin: GPIO17"),
         ("leaf: front.leaf\n", "leaf: front.lief\n    left_open_after: 2\n    egres: never\n"),

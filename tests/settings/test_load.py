@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -453,6 +454,30 @@ def test_a_line_of_the_sensors_bus_is_no_terminal(tmp_path: Path, pin: str, sens
         ("doors:\n", f"  x.sensor: {{driver: {sensor}}}\ndoors:\n"),
     )
     assert "points.front.button.pin: is a line of I²C bus 1 of x.sensor" in said(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "pin", ["GPIO28", "GPIO99", "GPIO200", "-1", "28", "banana", "J8:1", "BOARD41", '" GPIO17"']
+)
+def test_a_line_that_the_header_does_not_have_is_refused(tmp_path: Path, pin: str) -> None:
+    found = said(tmp_path, changed(SMALL, ("pin: GPIO17", f"pin: {pin}")))
+    assert re.fullmatch(
+        r"portier.yaml:\d+:\d+: points\.front\.button\.pin: the header has no line '.+'; "
+        r"write GPIO2 to GPIO27, .*; a line of another chip needs chip: as well",
+        found,
+    )
+    chip = changed(SMALL, ("pin: GPIO17", f"chip: gpio-sim, pin: {pin}"))
+    assert loaded(tmp_path, chip).points["front.button"].settings.chip == "gpio-sim"
+    expander = with_point(f"{EXPANDER}, terminal: GPA3, interrupt: {pin}}}") + "fire: x.y\n"
+    found = said(tmp_path, expander)
+    assert "points.x.y.interrupt: the header has no line" in found
+    assert "chip: as well" not in found
+
+
+@pytest.mark.parametrize("pin", [*(f"GPIO{n}" for n in range(28)), "J8:11", "board11", "bcm017"])
+def test_a_line_that_the_header_has_is_accepted(tmp_path: Path, pin: str) -> None:
+    text = changed(SMALL, ("pin: GPIO27", "pin: A, chip: sim"), ("pin: GPIO18", "pin: B, chip: sim"), ("pin: GPIO17", f"pin: {pin}"))
+    assert loaded(tmp_path, text).points["front.button"].settings.pin == pin
 
 
 @pytest.mark.parametrize("port", ["/dev/serial0", "/dev/ttyAMA0"])
