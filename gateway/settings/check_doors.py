@@ -158,12 +158,10 @@ def _schedule(draft: Draft, part: Part[Door], door: Door, complain: Complain) ->
         )
     for line, message, hint in overlaps_of(door):
         complain(("exceptions", line), message, hint)
-    region = draft.gateway is not None and (
-        "holidays" in draft.gateway.bad
-        or (draft.gateway.value is not None and draft.gateway.value.holidays is not None)
-    )
+    gateway = draft.gateway
+    written: set[str] = set() if gateway is None else {*gateway.bad, *(gateway.node.entries or ())}
     for rule in whole.of("holiday"):
-        if not region:
+        if "holidays" not in written:
             complain(
                 ("schedule", rule.key),
                 said("whose holidays? gateway.holidays is not written"),

@@ -439,3 +439,18 @@ def test_a_timetable_that_never_changes_has_not_ended(tmp_path: Path) -> None:
     schedule = plan(settings, now_utc_ms=NOW).doors[0].schedule
     assert [transition.mode for transition in schedule] == ["automatic", "automatic"]
     assert schedule[-1].utc_ms - NOW == 399 * 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("id: small", "id: CSG Office/#"), ("id: small, ", ""), ("small,", "small, holiday: DE-SN,")],
+)
+def test_holidays_that_are_written_are_not_missed_where_another_key_is_wrong(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    lines = "schedule: {holiday: night, otherwise: automatic}"
+    text = changed(with_door(lines), ("Europe/Berlin", "Europe/Berlin, holidays: DE-SN"))
+    if "holiday:" in new:
+        text = changed(with_door(lines))
+    found = said(tmp_path, changed(text, (old, new))).splitlines()
+    assert [line.split(":")[3].strip().split(".")[0] for line in found] == ["gateway"]
