@@ -410,9 +410,9 @@ class Link:
                 log.error("a second gateway with this id", gateway=self.gateway)
                 self.broker.drop("taken_over")
             elif session is None:
-                self.retained.came(message.topic, message.payload, message.retained)
+                self.retained.came(message.topic, message.payload, message.retained, now_ms)
         elif parts == ("availability",) or parts[:1] == ("state",):
-            self.retained.came(message.topic, message.payload, message.retained)
+            self.retained.came(message.topic, message.payload, message.retained, now_ms)
         elif len(parts) == 2 and parts[0] == "recorded":
             self._recorded(parts[1], _object(message.payload))
 
@@ -486,7 +486,7 @@ class Link:
 
     def _put(self, topic: str, payload: bytes) -> None:
         """Publish a retained text."""
-        self.retained.shown[topic] = payload
+        self.retained.write(topic, payload, self.clocks.mono_ms())
         self.publisher.show(topic, payload)
 
     # --- commands -----------------------------------------------------------------------

@@ -476,7 +476,12 @@ def test_a_line_that_the_header_does_not_have_is_refused(tmp_path: Path, pin: st
 
 @pytest.mark.parametrize("pin", [*(f"GPIO{n}" for n in range(28)), "J8:11", "board11", "bcm017"])
 def test_a_line_that_the_header_has_is_accepted(tmp_path: Path, pin: str) -> None:
-    text = changed(SMALL, ("pin: GPIO27", "pin: A, chip: sim"), ("pin: GPIO18", "pin: B, chip: sim"), ("pin: GPIO17", f"pin: {pin}"))
+    text = changed(
+        SMALL,
+        ("pin: GPIO27", "pin: A, chip: sim"),
+        ("pin: GPIO18", "pin: B, chip: sim"),
+        ("pin: GPIO17", f"pin: {pin}"),
+    )
     assert loaded(tmp_path, text).points["front.button"].settings.pin == pin
 
 
