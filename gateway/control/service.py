@@ -30,7 +30,7 @@ from gateway.control.inbox import Inbox
 from gateway.control.log import Log, Repeats, cause
 from gateway.control.points import Points, Source
 from gateway.control.watchdog import Watchdog
-from gateway.core.building import deserted
+from gateway.core.building import deserted, tested
 from gateway.core.building.state import Building
 from gateway.core.effects import Send
 from gateway.core.events import Delivered, JournalState
@@ -217,7 +217,7 @@ class Service:
         from gateway.control.guarantees import Guarantees
 
         settings = self._settings
-        editor = Editor(self._edit or _no_edit, self._reload_now, self._audit_edit, self._log.say)
+        editor = Editor(self._edit_now, self._reload_now, self._audit_edit, self._log.say)
         editor.start()
         self._editor = editor
         if self._hung_up:  # meanwhile
@@ -401,6 +401,14 @@ class Service:
         ):
             time.sleep(DISK_LOOK_S)
 
+    def _edit_now(self, asked: Mapping[str, object]) -> Found:
+        """In the editor's thread. What is saved is taken over at once, and would end a test."""
+        from gateway.control.editor import READS
+
+        if asked["do"] not in READS and tested(self._controller.view[0]):
+            return {"status": "refused", "reason": "room_test"}
+        return (self._edit or _no_edit)(asked)
+
     def _reload_now(self, by: str) -> None:
         """In the editor's thread; whether a call stands is seen in the loop's."""
         read = self._reload()
@@ -408,6 +416,8 @@ class Service:
 
         def task(now: Ms) -> None:
             found = _unless_deserting(read, self._controller.view[0])
+            if by == BY_SIGNAL:  # else it is saved already
+                found = _unless_tested(found, self._controller.view[0])
             level = "error" if found.problems else "info"
             self._log.say(level, found.text, problems=found.problems)
             outcome = "refused" if found.problems else "accepted"
@@ -449,14 +459,35 @@ def _unless_deserting(found: Reload, building: Building) -> Reload:
     """A configuration without the room of a standing call is refused: nothing could end it."""
     if found.plan is None:
         return found
-    problems = tuple(
-        f"rooms: {room}: an emergency call stands there, and the new configuration has no such "
-        "room with a cord: go there and end the call first, then reload"
-        for room in deserted(building, found.plan)
+    return _refused(
+        found,
+        [
+            f"rooms: {room}: an emergency call stands there, and the new configuration has no such "
+            "room with a cord: go there and end the call first, then reload"
+            for room in deserted(building, found.plan)
+        ],
     )
-    if not problems:
+
+
+def _unless_tested(found: Reload, building: Building) -> Reload:
+    """Nobody's test of a room is ended without a word: the next pull there would be a real call."""
+    if found.plan is None:
         return found
-    return Reload("the new configuration is refused, the old one stays", found.digest, problems)
+    return _refused(
+        found,
+        [
+            f"rooms: {room}: a test of the room runs and would end: end it first (portier room test "
+            f"{room} --for 0s), or wait until it is over, then reload"
+            for room in tested(building)
+        ],
+    )
+
+
+def _refused(found: Reload, problems: Iterable[str]) -> Reload:
+    refused = tuple(problems)
+    if not refused:
+        return found
+    return Reload("the new configuration is refused, the old one stays", found.digest, refused)
 
 
 @dataclass(frozen=True, slots=True)

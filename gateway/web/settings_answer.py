@@ -9,6 +9,7 @@ from gateway.web.problems import Problem
 _STATUS = {
     "changed_meanwhile": 412,
     "unknown_version": 404,
+    "room_test": 409,
     "too_large": 413,
     "no_panel": 503,
     "no_answer": 503,

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from gateway.panel import client
-from tests.process.parts import BUILDING, House, roles_of, running, until
+from tests.process.parts import BUILDING, ROOT, House, roles_of, running, until
 from tests.process.sinks import Webhook, serving
 
 pytestmark = pytest.mark.process
+BENCH = (ROOT / "config" / "bench.yaml").read_text(encoding="utf-8").partition("\nmqtt:")[0]
+BENCH = BENCH.replace("    mode: automatic\n", "")
 NIGHT = {"doors": {"front": {"schedule": {"otherwise": "night"}}}}
 
 
@@ -41,6 +43,28 @@ def test_the_clock_of_a_bench_goes_on_when_settings_are_saved(
         assert after["now_ms"] >= before["now_ms"]
         assert abs(after["utc_offset_ms"] - begun["utc_offset_ms"]) < 1_000
         assert (after["clock_settled"], after["alarms"]) == (True, begun["alarms"])
+
+
+def test_no_save_and_no_reload_ends_a_test_of_a_room(tmp_path: Path) -> None:
+    """The next pull of whoever tests would be a real call."""
+    with running(tmp_path, config=BENCH) as house:
+        control = house.control()
+        before = house.snapshot()["gateway"]
+        assert house.command("test_room", room="wc", for_ms=600_000)["status"] == "accepted"
+        answer = ask(house, "put", version="none", sections=NIGHT)
+        assert (answer["status"], answer["reason"]) == ("refused", "room_test")
+        assert ask(house, "preview", version="none", sections=NIGHT)["status"] == "accepted"
+        house.config.write_text(
+            house.config.read_text().replace("(Werkbank)", "2"), encoding="utf-8"
+        )
+        control.popen.send_signal(signal.SIGHUP)
+        until(lambda: control.said("a test of the room runs and would end"))
+        shown = house.snapshot()
+        assert shown["rooms"]["wc"]["test_until_ms"] is not None
+        assert shown["gateway"]["boot"] == before["boot"]
+        assert house.command("test_room", room="wc", for_ms=0)["status"] == "accepted"
+        assert ask(house, "put", version="none", sections=NIGHT)["status"] == "accepted"
+        until(lambda: house.snapshot()["gateway"]["configuration"] != before["configuration"])
 
 
 def test_a_schedule_is_changed_survives_kill_and_is_taken_back(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from gateway.core.building import commands, routing
 from gateway.core.building.kept import kept
 from gateway.core.building.loop import Loop
 from gateway.core.building.registry import MACHINES
-from gateway.core.building.restore import deserted, doubts_over, restored
+from gateway.core.building.restore import deserted, doubts_over, restored, tested
 from gateway.core.building.state import Building
 from gateway.core.building.wiring import begun, noticed, reported
 from gateway.core.effects import Drive, Reply
@@ -40,7 +40,7 @@ from gateway.core.machine import Broken, Step
 from gateway.core.plan import BuildingPlan
 from gateway.core.signals.clock import Past
 
-__all__ = ["Building", "Past", "deserted", "kept", "restore", "start", "step", "wake_at"]
+__all__ = ["Building", "Past", "deserted", "kept", "restore", "start", "step", "tested", "wake_at"]
 
 UNKNOWN_PAST = Past()
 

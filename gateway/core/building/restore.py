@@ -155,6 +155,11 @@ def deserted(building: Building, after: BuildingPlan) -> list[str]:
     return [room for room in standing if room not in there]
 
 
+def tested(building: Building) -> list[str]:
+    """The rooms in test mode, which ends with this process."""
+    return [room for room, one in building.calls.items() if one.test_until_ms is not None]
+
+
 # --- what is seen to be over --------------------------------------------------------------
 
 

@@ -136,7 +136,7 @@ async def _answered(
             form.errors.setdefault(at, []).append(said)
     shown = await _show(request, site, who)
     note = "settings.wrong" if reason == "settings_wrong" else f"problem.{reason}"
-    status = 409 if reason == "changed_meanwhile" else 422
+    status = 409 if reason in ("changed_meanwhile", "room_test") else 422
     return _page(request, shown, form, note=note, others=others, status=status, entered=entered)
 
 
