@@ -71,18 +71,22 @@ def _no_alarms(shown: Mapping[str, Any]) -> str:
 
 
 def _doors(shown: Mapping[str, Any]) -> Listing:
-    found = Listing("door", "state", "since", "mode", "until", "last request")
+    found, now = Listing("door", "state", "since", "mode", "until", "last request"), shown["now_ms"]
     for name, it in shown["doors"].items():
         last = it.get("last_request")
         result = it.get("last_result")
-        said = f"{last['outcome']} {last['reason'] or ''}".strip() if last else "none"
+        said = (
+            f"{last['outcome']} {last['reason'] or ''}".strip() if last else "none since the start"
+        )
         if result:
             said += f", {result['result']}"
+        service_ms = it.get("service_until_ms")
+        service = "" if service_ms is None else f", in service for {c.ago_text(service_ms - now)}"
         found.add_row(
             name,
             it["state"] + (" (assumed)" if it.get("assumed") else ""),
-            c.ago_text(shown["now_ms"] - it["since_ms"]),
-            f"{it['mode']} ({it['mode_source']})",
+            c.since_text(shown, it["since_ms"]),
+            f"{it['mode']} ({it['mode_source']}){service}",
             c.clock_text(it["mode_until_utc_ms"]) if it["mode_until_utc_ms"] else "",
             said,
         )
@@ -99,7 +103,7 @@ def _guarantees(shown: Mapping[str, Any]) -> Listing:
         found.add_row(
             name.replace("_", " "),
             VALUES.get(value, VALUES["unknown"]),
-            "" if unset else c.ago_text(shown["now_ms"] - it["since_ms"]),
+            "" if unset else c.since_text(shown, it["since_ms"], 60_000),
             "" if evidence_ms is None else c.ago_text(max(0, shown["now_ms"] - evidence_ms)),
             "" if unset else escape(_why(it)),
         )
@@ -204,7 +208,7 @@ def _points(shown: Mapping[str, Any]) -> Listing:
             it["kind"],
             _level(it.get("raw")) if it["kind"] == "contact" else "",
             ", ".join(values) or _level(it["active"]),
-            "" if since_ms is None else c.ago_text(shown["now_ms"] - since_ms),
+            "" if since_ms is None else c.since_text(shown, since_ms),
             str(it.get("changes", "")),
             ", ".join(it["faults"]) or it.get("reason") or "",
         )

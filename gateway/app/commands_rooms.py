@@ -28,8 +28,9 @@ def rooms_table(shown: Mapping[str, Any]) -> Listing:
         said, since = "", ""
         if call is not None:
             said = call["state"] + (" (test)" if call["test"] else "")
-            since = c.ago_text(shown["now_ms"] - call["since_ms"])
+            since = c.since_text(shown, call["since_ms"])
             if call["state"] != "quiet":
+                since = c.ago_text(shown["now_ms"] - call["since_ms"])
                 said = f"[bold red]{said}[/]"
         wet = None if leak is None else leak["wet"]
         test = it.get("test_until_ms")

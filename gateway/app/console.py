@@ -219,8 +219,8 @@ def an_instant(text: str, *, ahead: bool = False) -> UtcMs:
     it is a time of the building's zone."""
     try:
         delta_ms = duration_ms(text)
-    except UnitError:
-        pass
+    except UnitError as error:
+        wrong = f"{error}; {error.hint}"
     else:
         return now_utc_ms() + (delta_ms if ahead else -delta_ms)
     here = zone()
@@ -229,10 +229,11 @@ def an_instant(text: str, *, ahead: bool = False) -> UtcMs:
         when = datetime.fromisoformat(text)
     except ValueError:
         try:
-            clock = datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 - only its time counts
+            form = "%H:%M:%S" if text.count(":") == 2 else "%H:%M"
+            clock = datetime.strptime(text, form).time()  # noqa: DTZ007 - only its time counts
         except ValueError:
             raise typer.BadParameter(
-                f"{text}: a time such as 18:00, 2026-11-22T18:00, or a duration such as 2 h"
+                f"{wrong}; or a time such as 18:00, 18:57:40 or 2026-11-22T18:00"
             ) from None
         when = datetime.combine(now.date(), clock)
         if ahead and when.replace(tzinfo=here) <= now:
@@ -253,6 +254,14 @@ def clock_text(utc_ms: UtcMs | None) -> str:
     if utc_ms is None:
         return "time unknown"
     return calendar_time(utc_ms, zone()).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def since_text(shown: Mapping[str, Any], since_ms: Ms, first_seen_ms: Ms = 10_000) -> str:
+    """For how long something has been so. What ``control`` saw within ``first_seen_ms`` of its
+    start may have been so for longer."""
+    started_ms = shown.get("gateway", {}).get("started_ms")
+    anew = started_ms is not None and 0 <= since_ms - started_ms <= first_seen_ms
+    return ("at least " if anew else "") + ago_text(shown["now_ms"] - since_ms)
 
 
 def ago_text(ms: Ms) -> str:

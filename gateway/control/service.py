@@ -476,7 +476,7 @@ def _unless_tested(found: Reload, building: Building) -> Reload:
     return _refused(
         found,
         [
-            f"rooms: {room}: a test of the room runs and would end: end it first (portier room test "
+            f"rooms: {room}: a test of the room runs and would end: end it (portier room test "
             f"{room} --for 0s), or wait until it is over, then reload"
             for room in tested(building)
         ],

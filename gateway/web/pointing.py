@@ -39,7 +39,7 @@ def point_scene(scene: Scene, id: str, point: Mapping[str, Any]) -> PointScene:
         level=level,
         active=point.get("active") is True,
         raw=raw,
-        since=scene.since(point.get("since_ms")),
+        since=scene.seen_since(point.get("since_ms")),
         changes=int(point.get("changes") or 0),
         faults="; ".join(faults),
         known=known,

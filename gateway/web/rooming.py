@@ -86,13 +86,14 @@ def room_scene(scene: Scene, id: str, room: Mapping[str, Any]) -> RoomScene:
     """A room of the snapshot as its card shows it."""
     w, call = scene.w, room.get("call")
     state = str(call["state"]) if call else ""
+    seen = scene.seen_since if state == "quiet" else scene.since
     tested = bool(call and call.get("test")) and state != "quiet"
     return RoomScene(
         id=id,
         name=str(room.get("name") or id),
         state="test" if tested else state,
         state_text=w("call_state.test") if tested else w.get(f"call_state.{state}", state),
-        since=scene.since(call.get("since_ms")) if call else "",
+        since=seen(call.get("since_ms")) if call else "",
         notes=tuple(_notes(scene, room)),
         cords=tuple(
             (scene.terminals.part(w, point), w.get(f"cord.{level}", level), level == "normal")
@@ -140,7 +141,7 @@ def _occupancy(scene: Scene, room: Mapping[str, Any]) -> str:
     if belief is None or not scene.private:
         return ""
     words = scene.w.get(f"occupancy.{belief}", str(belief))
-    return f"{words} {scene.since(room.get('occupancy_since_ms'))}".rstrip()
+    return f"{words} {scene.seen_since(room.get('occupancy_since_ms'))}".rstrip()
 
 
 def _climate(scene: Scene, room: Mapping[str, Any]) -> str:

@@ -26,6 +26,10 @@ SLOW_EVIDENCE_MS = 120_000
 """Evidence that lasts this long is shown with its time; all other is of the last minute."""
 SEVERITIES = ("emergency", "urgent", "fault", "notice")
 
+FIRST_SEEN_MS = 10_000
+"""After a start each contact has been read once within this time."""
+FIRST_EVIDENCE_MS = 60_000
+"""And there is evidence for each guarantee."""
 LATER_MS = 2_000
 """A state of the leaf that began so long after a result is not what the result speaks of."""
 
@@ -72,11 +76,22 @@ class Scene:
         return "" if utc_ms is None else self.w.clock(utc_ms, self.house.now_utc_ms)
 
     def since(self, ms: int | None) -> str:
+        """For an instant that is known also where it lies before the start of ``control``."""
         if ms is None:
             return ""
         if self.house.utc_offset_ms is None:
             return self.w("time.for", duration=self.w.ago(self.house.now_ms - ms))
         return self.w("state.since", time=self.at(ms))
+
+    def seen_since(self, ms: int | None, within_ms: int = FIRST_SEEN_MS) -> str:
+        """The same for what ``control`` sees anew at each start: what it saw within ``within_ms``
+        of it may have been so for longer."""
+        started_ms = (self._snapshot.get("gateway") or {}).get("started_ms")
+        if ms is None or started_ms is None or not 0 <= ms - started_ms <= within_ms:
+            return self.since(ms)
+        if self.house.utc_offset_ms is None:
+            return self.since(ms)
+        return self.w("state.since_at_least", time=self.at(ms))
 
     def who(self, actor: str | None) -> str:
         if not actor:
@@ -226,7 +241,7 @@ class Scene:
             name=str(door.get("name") or id),
             state=str(door["state"]),
             state_text=self.w.get(f"state.{door['state']}", str(door["state"])),
-            since=self.since(door.get("since_ms")),
+            since=self.seen_since(door.get("since_ms")),
             assumed=bool(door.get("assumed")),
             mode=str(door["mode"]),
             mode_text=self.w.get(f"mode.{door['mode']}", str(door["mode"])),
@@ -363,9 +378,10 @@ class Scene:
     def _guarantee_since(self, value: str, since_ms: int | None) -> str:
         if value == "not_configured":
             return ""
+        since = self.seen_since(since_ms, FIRST_EVIDENCE_MS)
         if value == "unknown":
-            return self.w("guarantee.unknown_since", since=self.since(since_ms)).rstrip()
-        return self.since(since_ms)
+            return self.w("guarantee.unknown_since", since=since).rstrip()
+        return since
 
     def why(self, reason: str) -> str:
         """Why a guarantee is not *yes*, in words."""

@@ -217,6 +217,15 @@ def test_instants(monkeypatch: pytest.MonkeyPatch) -> None:
     assert console.an_instant("1970-01-01T00:00:01+00:00") == 1000
     with pytest.raises(typer.BadParameter):
         console.an_instant("soon")
+    with pytest.raises(
+        typer.BadParameter, match=r"did you mean 2 min\?; or a time such as 18:00, "
+    ):
+        console.an_instant("2m")
+    late = console.an_instant("18:57:40") - console.an_instant("18:57")
+    assert late == 40_000
+    for text in ("18", "2026", "18:57:40.5"):
+        with pytest.raises(typer.BadParameter):
+            console.an_instant(text)
     for beyond in ("0001-01-01T00:00", "9999-12-31T23:59-23:59"):  # ended with a traceback
         with contextlib.suppress(typer.BadParameter):
             assert isinstance(console.an_instant(beyond), int)

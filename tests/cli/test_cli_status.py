@@ -6,8 +6,8 @@ from typing import Any
 
 from rich.console import Console
 
-from gateway.app.commands_live import _guarantees, _no_alarms
-from tests.page.fake import guarantee
+from gateway.app.commands_live import _doors, _guarantees, _no_alarms
+from tests.page.fake import door, guarantee
 
 NOW = 10_000_000
 
@@ -63,3 +63,23 @@ def test_a_call_is_named_where_there_are_no_alarms() -> None:
     assert _no_alarms({}) == "No alarms."
     assert _no_alarms({"rooms": {"wc": quiet, "hall": {"call": None}}}) == "No alarms."
     assert "a call from bath" in _no_alarms({"rooms": {"wc": quiet, "bath": calls}})
+
+
+def doors(started_ms: int, **values: Any) -> str:
+    console = Console(width=200, record=True)
+    with console.capture() as shown:
+        front = door("Front", since_ms=NOW - 3_600_000, **values)
+        gateway = {"id": "test", "started_ms": started_ms}
+        console.print(_doors({"now_ms": NOW, "gateway": gateway, "doors": {"front": front}}))
+    return shown.get().splitlines()[1]
+
+
+def test_what_was_read_anew_at_the_start_may_have_been_so_for_longer() -> None:
+    assert "at least 1 h" in doors(NOW - 3_600_400)
+    assert "at least" not in doors(NOW - 3_700_000)
+    assert "at least" not in doors(NOW - 60_000)
+
+
+def test_a_door_in_service_is_said_to_be() -> None:
+    assert ", in service for 59 min" in doors(0, service_until_ms=NOW + 59 * 60_000)
+    assert "service" not in doors(0, service_until_ms=None)

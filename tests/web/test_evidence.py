@@ -57,6 +57,21 @@ def test_a_tick_is_for_yes_only(web: Web) -> None:
     assert 'name="heartbeat"' not in numbers
 
 
+def test_what_control_has_seen_since_its_start_may_have_been_so_for_longer(web: Web) -> None:
+    """A restart of control, and so each saved setting, makes every level be read anew."""
+    now = now_ms()
+    started = now - 600_000
+    for since_ms, least in ((started + 400, 10), (started + 300_000, 0), (started - 60_000, 0)):
+        guarantees = {name: one | {"since_ms": since_ms} for name, one in all_of().items()}
+        shown = snapshot(guarantees=guarantees)
+        shown["gateway"] |= {"started_ms": started}
+        for one in shown["doors"].values():
+            one["since_ms"] = since_ms
+        web.see(shown)
+        page = web.as_("view").call("GET", "/").text
+        assert page.count("seit mindestens ") == (least and 9 + len(shown["doors"]))
+
+
 @pytest.mark.parametrize(
     ("one", "value"),
     [
