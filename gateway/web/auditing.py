@@ -58,8 +58,11 @@ def _subject(site: Site, words: Words, subject: str) -> str:
         return id
     if _CHECKSUM.fullmatch(subject):
         return subject[:8]  # of a configuration, as the events show it
-    door = site.house.door(subject)
-    return str(door["name"]) if door else site.options.terminals.name(words, subject)
+    rooms = (site.house.snapshot or {}).get("rooms") or {}
+    place = site.house.door(subject) or rooms.get(subject)
+    return (
+        str(place.get("name") or subject) if place else site.options.terminals.name(words, subject)
+    )
 
 
 def _detail(words: Words, detail: str) -> str:
@@ -78,7 +81,8 @@ def _detail(words: Words, detail: str) -> str:
     if isinstance(until := values.get("until_utc_ms"), int):
         parts.append(words("door.until", time=words.moment(until, ms=False)))
     if isinstance(lasts := values.get("for_ms"), int):
-        parts.append(words("audit.for", duration=_duration(words, lasts)))
+        ended = words("audit.ended")
+        parts.append(words("audit.for", duration=_duration(words, lasts)) if lasts else ended)
     if isinstance(count := values.get("count"), int):
         key = "audit.more" if "window_ms" in values else "audit.refusals"
         parts.append(words(key, count=words.number(count, 0)))

@@ -17,7 +17,8 @@ from gateway.journal.queue import Batch
 from gateway.journal.writer import Journal
 from gateway.web import records
 from gateway.web.words import LANGUAGES, catalogue
-from tests.web.conftest import Web
+from tests.page.fake import room
+from tests.web.conftest import Web, snapshot
 
 PATIENCE_S = 10
 
@@ -54,6 +55,30 @@ def chain(web: Web) -> Web:
         AuditEntry("mqtt:ha", "something_new", "front", "accepted", 5, "not json"),
     )
     return web
+
+
+@pytest.mark.parametrize(
+    ("language", "signed", "ended"),
+    [
+        ("de", "Seite des Prüfbuchs unterschrieben", "beendet"),
+        ("en", "Page of the test book signed", "ended"),
+    ],
+)
+def test_a_signature_the_end_of_a_test_and_rooms_are_said_in_words(
+    web: Web, language: str, signed: str, ended: str
+) -> None:
+    write(
+        web,
+        AuditEntry("cli:ada", "testbook_signed", "wc", "done", 1, '{"page": 1}'),
+        AuditEntry("cli:ada", "test_room", "wc", "accepted", 2, '{"for_ms": 0}'),
+        AuditEntry("cli:ada", "set_service", "front", "accepted", 3, '{"for_ms": 60000}'),
+    )
+    web.see(snapshot(rooms={"wc": room("Barrierefreies WC")}))
+    page = web.as_("admin").get("/audit", headers={"Accept-Language": language}).text
+    assert signed in page
+    assert page.count("Barrierefreies WC") == 2
+    assert len(re.findall(rf"<small>[^<]*{ended}", page)) == 1
+    assert " 0 s" not in page
 
 
 def tamper(file: Path, sql: str) -> None:
