@@ -63,6 +63,16 @@ class Factors(Sessions):
             )
         return secret
 
+    def begun_factor(self, user_id: int, secret: str) -> bool:
+        """Whether this is the secret that waits to be confirmed."""
+        return bool(
+            self._one(
+                "SELECT 1 FROM factors WHERE user = ? AND secret = ? AND confirmed = 0",
+                user_id,
+                secret,
+            )
+        )
+
     def confirm_factor(self, user_id: int, code: str) -> list[str] | None:
         """From now on it counts: the recovery codes, shown once. ``None`` for a wrong code."""
         with self._change() as db:

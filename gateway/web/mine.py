@@ -92,8 +92,19 @@ async def begin_factor(site: Site, who: Who, password: str) -> tuple[str, str]:
         raise Problem(422, "factor_there")
     await check_password(site, who, password)
     secret = await site.saver.run(site.users.begin_factor, user)
+    return secret, _address(site, who, secret)
+
+
+def begun_factor(site: Site, who: Who, secret: str) -> tuple[str, str]:
+    """The same again for whoever has seen this secret already; else two empty texts."""
+    if not site.users.begun_factor(_wanted(site, who), secret):
+        return "", ""
+    return secret, _address(site, who, secret)
+
+
+def _address(site: Site, who: Who, secret: str) -> str:
     issuer = f"Portier {site.options.name}"
-    return secret, pyotp.TOTP(secret).provisioning_uri(name=who.name, issuer_name=issuer)
+    return str(pyotp.TOTP(secret).provisioning_uri(name=who.name, issuer_name=issuer))
 
 
 async def confirm_factor(site: Site, who: Who, code: str) -> list[str] | None:

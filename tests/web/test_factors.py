@@ -145,6 +145,13 @@ def set_up(web: Web, client: Client, clock: Clock) -> tuple[pyotp.TOTP, list[str
     totp = pyotp.TOTP(found[1].replace(" ", ""))
     wrong = client.post("/account/factor", data={"do": "confirm", "code": "000000"})
     assert (wrong.status_code, found[1] in wrong.text) == (422, False)
+    hidden = re.search(r'name="secret" value="([A-Z2-7 ]+)"', shown.text)
+    assert hidden
+    entered = {"do": "confirm", "code": "000000", "secret": hidden[1]}
+    again = client.post("/account/factor", data=entered)  # a typing error costs no new picture
+    assert (again.status_code, found[1] in again.text, "<svg" in again.text) == (422, True, True)
+    other = client.post("/account/factor", data=entered | {"secret": "A" * 32})
+    assert "A" * 4 + " " + "A" * 4 not in other.text
     done = client.post("/account/factor", data={"do": "confirm", "code": totp.at(int(clock.now))})
     assert done.status_code == 200
     codes = re.findall(r"<li><code>([0-9a-f-]{19})</code>", done.text)

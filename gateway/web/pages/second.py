@@ -100,7 +100,11 @@ async def set_up(request: Request, who: HalfIn, site: TheSite) -> Response:
             raise
         return _page(request, who, site, target=target, note="limited", status=429)
     if codes is None:
-        return _page(request, who, site, target=target, note="wrong", status=422, confirming=True)
+        secret, uri = mine.begun_factor(site, who, form.get("secret", "").replace(" ", ""))
+        return _page(
+            request, who, site, target=target, note="wrong", status=422, secret=secret, uri=uri,
+            confirming=True,
+        )  # fmt: skip
     response = _page(request, who, site, target=target, codes=codes)
     know(response, request, site, who)
     return response
