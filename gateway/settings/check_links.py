@@ -11,6 +11,10 @@ from gateway.settings.model import Gateway, MeterOptions
 from gateway.settings.model_link import Tls, is_loopback
 from gateway.settings.problems import meant
 from gateway.settings.reading import Part
+from gateway.settings.units import say_ms
+
+RETENTION_LEAST_MS = 3_600_000
+JOURNAL_LEAST_BYTES = 1_000_000
 
 
 def check(draft: Draft) -> None:
@@ -21,6 +25,7 @@ def check(draft: Draft) -> None:
     _listening(draft)
     _web(draft)
     _record(draft)
+    _kept(draft)
     for part in draft.points.values():
         if part.value is None or not isinstance(part.value.options, MeterOptions):
             continue
@@ -56,6 +61,24 @@ def _gateway(draft: Draft, part: Part[Gateway], gateway: Gateway) -> None:
             )
     if not gateway.languages or len(set(gateway.languages)) != len(gateway.languages):
         draft.complain(part, ("languages",), "wants each language once", "write [de, en]")
+
+
+def _kept(draft: Draft) -> None:
+    """What would be removed as soon as it is written is a typing error."""
+    part = draft.retention
+    for name, value in vars(part.value).items() if part is not None and part.value else ():
+        if value < RETENTION_LEAST_MS:
+            draft.complain(
+                part,
+                (name.removesuffix("_ms"),),
+                f"{say_ms(value)} keeps nothing",
+                f"write at least {say_ms(RETENTION_LEAST_MS)}; a month is 30 d",
+            )
+    journal = draft.journal
+    if journal is not None and journal.value and journal.value.limit_bytes < JOURNAL_LEAST_BYTES:
+        draft.complain(
+            journal, ("limit",), "leaves no room for what happens", "write at least 1 MB"
+        )
 
 
 @cache

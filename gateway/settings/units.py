@@ -98,7 +98,7 @@ def _quantity(text: str, units: dict[str, int], most: int, what: str, fit: str) 
                 "write {number} followed by {units}, for example {number} {unit}",
                 number=number,
                 units=said(fit),
-                unit="s" if units is DURATION_MS else "MB",
+                unit=("ms" if Decimal(number) >= 100 else "s") if units is DURATION_MS else "MB",
             ),
         )
     if unit not in units:

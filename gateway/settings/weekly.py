@@ -72,6 +72,8 @@ class Rules:
 
 
 _TIMES = re.compile(r"(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})\Z", re.ASCII)
+_DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})\Z", re.ASCII)
+"""As people write a date in Germany."""
 _DATES = re.compile(r"(\d{4}-\d{2}-\d{2})(?:\.\.(\d{4}-\d{2}-\d{2}))?\Z", re.ASCII)
 _EXAMPLE = said("write for example mon-fri 07:00-18:00, holiday, or 2026-12-24 08:00-12:00")
 
@@ -163,6 +165,13 @@ def parse_rule(key: str, value: str) -> Rule:
             holiday = True
         elif word == "daily":
             days.update(range(7))
+        elif written := _DAY_FIRST.match(word):
+            raise _Bad(
+                said("{word!r} is not a date", word=word),
+                said(
+                    "write {date}", date=f"{written[3]}-{int(written[2]):02}-{int(written[1]):02}"
+                ),
+            )
         else:
             days.update(days_of(word))
     if (bool(days), bool(dates), holiday).count(True) > 1:

@@ -268,6 +268,10 @@ REFUSED = [
         "'mon' stands behind a time; write the days first, then the times",
     ),
     (
+        with_door("schedule: {24.12.2026 08:00-12:00: night, otherwise: off}"),
+        "'24.12.2026' is not a date; write 2026-12-24",
+    ),
+    (
         with_door("schedule: {holiday: night, otherwise: off}"),
         "schedule.holiday: whose holidays? gateway.holidays is not written; write holidays: DE-SN",
     ),

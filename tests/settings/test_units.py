@@ -41,7 +41,7 @@ def test_a_size_is_bytes(text: str, size: int) -> None:
         (
             "500",
             "500 has no unit",
-            "write 500 followed by ms, s, min, h, d, w or y, for example 500 s",
+            "write 500 followed by ms, s, min, h, d, w or y, for example 500 ms",
         ),
         ("2 minutes", "the unit 'minutes' is not known here", "did you mean 2 min?"),
         ("2 m", "the unit 'm' is not known here", "did you mean 2 min?"),
