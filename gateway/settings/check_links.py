@@ -66,8 +66,9 @@ def _gateway(draft: Draft, part: Part[Gateway], gateway: Gateway) -> None:
 def _kept(draft: Draft) -> None:
     """What would be removed as soon as it is written is a typing error."""
     part = draft.retention
-    for name, value in vars(part.value).items() if part is not None and part.value else ():
-        if value < RETENTION_LEAST_MS:
+    lives = vars(part.value) if part is not None and part.value is not None else {}
+    for name, value in lives.items():
+        if part is not None and value < RETENTION_LEAST_MS:
             draft.complain(
                 part,
                 (name.removesuffix("_ms"),),

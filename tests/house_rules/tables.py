@@ -20,10 +20,12 @@ from gateway.settings.check_points import uses
 from gateway.settings.wiring_trust import LEAST, NOTES, ORDER, role_of
 from gateway.web import retention
 from gateway.web.options import Options
+from gateway.web.users import ROLES
 from gateway.web.words import Words
 from tests.house_rules import architecture
 from tests.house_rules.test_files import DEPLOY, SEEN
 from tests.settings.test_wiring_trust import WHOLE, drawn
+from tests.web.test_access import needs, routes
 from tests.web.test_retention import CONFIGURED
 
 GATEWAY: Final = Path(__file__).parents[2] / "gateway"
@@ -112,6 +114,21 @@ def _path(test: str) -> str:
     return f"{module.replace('.', '/')}.py::{name}"
 
 
+def rights() -> str:
+    """What each role of the page adds to the role before it."""
+    words = Words("en", UTC)
+    rows = []
+    for role in ROLES:
+        wanted = [(m, r.path) for m, r in routes() if needs(r)[0].role == role]
+        pages = [(m, path) for m, path in wanted if "/api/" not in path]
+        cells = [
+            ", ".join(f"`{path}`" for m, path in pages if (m == "GET") == reads)
+            for reads in (True, False)
+        ]
+        rows.append((f"{words(f'role.{role}')} (`{role}`)", RIGHTS[role], *cells))
+    return markdown(("role", "may also", "pages", "does"), rows)
+
+
 def stored_files() -> str:
     """Every file, its limit, and what happens at it."""
     rows = []
@@ -128,7 +145,15 @@ def parts(container: str) -> str:
     return markdown(("part", "what", "imports"), architecture.table(container))
 
 
+RIGHTS: Final = {
+    "view": "see doors, rooms, calls, alarms and events, without names, occupancy and history",
+    "staff": "open doors and change their mode; take a call or an alarm; test the call system",
+    "maintenance": "see the history; put a door into service; test outputs; shelve; sign tests",
+    "admin": "change settings, users and tokens; read who changed what; confirm the time",
+}
+
 TABLES: Final = (
+    Table("rights", GATEWAY.parent / "deploy" / "README.md", rights),
     Table("guarantees", README, guarantees.table),
     Table("roles", README, roles),
     Table("files", STORED, stored_files),
