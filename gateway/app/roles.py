@@ -187,7 +187,8 @@ def _record(settings: Settings, config: Path, state: Path) -> int:
         run(
             RecorderSettings(
                 replace(
-                    _broker(client, _mqtt(settings), config, record.tls), keepalive_s=KEEPALIVE_S
+                    _broker(client, _mqtt(settings), config, record.tls),
+                    keepalive_s=KEEPALIVE_S,
                 ),
                 record.address,
                 state / "record",
