@@ -1,0 +1,1 @@
+"""What both clients of the broker have in common: settings, TLS, limits, topics, pauses, words."""
