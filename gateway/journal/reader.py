@@ -173,6 +173,8 @@ class Reader:
                 timeout=1.0,
             )
             self._connection.execute("PRAGMA query_only = ON")
+            # a flipped bit in one text shall not keep all others from being read
+            self._connection.text_factory = partial(str, encoding="utf-8", errors="replace")
             known_schema(self._path, self._connection)
             self._file = file
         self._clock = _Deadline(self._within_ms)

@@ -116,6 +116,18 @@ def test_data_that_a_flipped_bit_made_unreadable_does_not_stop_the_reader(
     assert read(path).after_row(0, 1)[0].data == {}
 
 
+def test_a_text_that_is_no_utf_8_any_more_does_not_stop_the_reader(
+    store: Store, path: Path
+) -> None:
+    """A lying disk, seed 5: nothing was forwarded any more, from that row on."""
+    before = read(path).after_row(0, 60)
+    flipped = """CAST(X'7B22636175FF65223A312C226F70656E223A317D' AS TEXT)"""
+    store.connection.execute(f"UPDATE fact SET data = {flipped} WHERE row = 1")
+    found = read(path).after_row(0, 60)
+    assert found[0].data == {"cau\N{REPLACEMENT CHARACTER}e": 1, "open": 1}
+    assert found[1:] == before[1:]
+
+
 def test_a_reader_notices_that_the_file_was_replaced(
     store: Store, path: Path, tmp_path: Path
 ) -> None:
