@@ -577,7 +577,7 @@ class Delivery:
             rows = aside.rows(db)
             marked = aside.mark(db, "retry", None)
         found = [one for one in rows if not self._is_foreign(one)]
-        asked = {serial_of(one.event.encode())[1] for one in found}
+        asked = {serial_of(one.event.encode())[1] if one.event else one.reason for one in found}
         wrong = sorted(str(serial) for serial in asked - self.store.refused)
         self.judge("aside_was_refused", not wrong, f"set aside, and never refused: {wrong[:9]}")
         self.judge("aside_is_counted", len(found) == len(marked), f"{len(marked)}")
@@ -586,7 +586,8 @@ class Delivery:
         """Whether its name was another event's before: a disk that lies had lost that one, and the
         journal learns only from the recorder that its numbers were used. Under its new name it
         sends both again."""
-        return one.standing == "foreign" and serial_of(one.event.encode())[0] in self.twice
+        known = one.standing == "foreign" and one.event
+        return bool(known) and serial_of(one.event.encode())[0] in self.twice
 
     def _arrived(self) -> bool:
         link, journal = self.link, self.journal
