@@ -125,9 +125,9 @@ def begin_beside(path: Path, found: UnknownFormat) -> None:
 
     Raises :class:`OSError` and :class:`sqlite3.Error`; the file is in its place then.
     """
-    from gateway.journal.store import UNREADABLE, kept_rows
+    from gateway.journal.store import UNREADABLE, encode, kept_rows
 
-    kept, uptimes = _saved(path)
+    kept, number, uptimes = _saved(path)
     aside = _aside(path)
     note: dict[str, Json] = {"format": UNREADABLE} if kept is None else dict(kept)
     note["journal_aside"] = f"{aside.name} (format {found.found}, understood: {found.known})"
@@ -137,7 +137,8 @@ def begin_beside(path: Path, found: UnknownFormat) -> None:
     connection = schema.connect(building)
     try:
         schema.create(connection, schema.new_id())
-        rows = [*kept_rows(Kept(0, note)), *([(uptime.KEY, uptimes)] if uptimes else [])]
+        rows = [("kept", encode(note))] if number is None else kept_rows(Kept(number, note))
+        rows += [(uptime.KEY, uptimes)] if uptimes else []
         connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except BaseException:
@@ -150,20 +151,21 @@ def begin_beside(path: Path, found: UnknownFormat) -> None:
     finish(path, aside)
 
 
-def _saved(path: Path) -> tuple[Mapping[str, Json] | None, str | None]:
-    """What a journal of another version has saved for a restart, and its uptimes, if it has them
-    where this version has."""
+def _saved(path: Path) -> tuple[Mapping[str, Json] | None, int | None, str | None]:
+    """What a journal of another version has saved for a restart, the number of that, and its
+    uptimes, if it has them where this version has."""
     from gateway.journal.store import read_kept
 
     kept: Mapping[str, Json] | None = None
+    number: int | None = None
     uptimes: object = None
     with contextlib.suppress(*schema.DAMAGED, OSError):
         connection = sqlite3.connect(uri(path, "ro"), uri=True, isolation_level=None)
         with contextlib.closing(connection):
-            kept, _ = read_kept(connection)
+            kept, number = read_kept(connection)
             sql = "SELECT value FROM meta WHERE key = ?"
             (uptimes,) = connection.execute(sql, (uptime.KEY,)).fetchone() or (None,)
-    return kept, uptimes if isinstance(uptimes, str) else None
+    return kept, number, uptimes if isinstance(uptimes, str) else None
 
 
 def _used_frames(shm: Path) -> int | None:

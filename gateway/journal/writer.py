@@ -423,15 +423,17 @@ class Journal:
 
         recovery.finish(self._path)
         reason = self._broken
+        begun = False
         if not reason and self._path.exists():
             try:
                 reason = recovery.inspect(self._path)
             except UnknownFormat as error:
                 self._tell("journal_unavailable")
                 recovery.begin_beside(self._path, error)  # an alarm says so: it is saved there
+                begun = True
         if not reason:
             try:
-                store = self._new_store()
+                store = self._new_store(mended=begun)
             except WRONG as error:
                 if not schema.damaged(error):
                     raise
@@ -523,10 +525,11 @@ class Journal:
             journal = journal or whose
             self._reserved = newest.number
             ours = mended or journal == whose
-            if ours and number is not None and newest.number > number:
-                kept = dict(newest.state)
-            elif ours and kept == {"format": UNREADABLE}:
+            if ours and kept is not None and kept.get("format") == UNREADABLE:
                 kept = {**newest.state, **kept}
+            elif ours and number is not None and newest.number > number:
+                aside = {name: kept[name] for name in ("journal_aside",) if kept and name in kept}
+                kept = {**newest.state, **aside}
             else:
                 self._taken = max(self._taken, newest.number)  # it is to be emptied
         self._reserve_of = journal

@@ -12,6 +12,7 @@ import pytest
 from gateway.journal import backup, recovery, schema
 from gateway.journal.backup import BackupError
 from gateway.journal.reader import JournalUnavailable
+from gateway.journal.reserve import Kept, Reserve
 from gateway.journal.store import Store
 from tests.journal.journal_desk import Desk, opened, read, work
 
@@ -80,6 +81,24 @@ def test_a_journal_of_another_version_is_set_aside_unchanged(
     assert again.journal.kept(10) == kept, "until the building has saved its own"
     again.close()
     assert set_aside(path) == [aside]
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_beside_a_journal_of_another_version_the_reserve_counts_where_it_is_newer(
+    path: Path, number: int
+) -> None:
+    journal = written(path)
+    changed(path, *OTHERS["newer"])
+    reserve = Reserve(path)
+    reserve.prepare()
+    newer = {"format": 1, "calls": {"wc": {"call": {"id": "wc-2"}}}}
+    reserve.save(journal, Kept(number, newer), durable=True)
+    desk = Desk(path, "boot-2").start()
+    kept = desk.journal.kept(10)
+    assert kept is not None
+    assert kept["calls"] == (newer if number > 1 else KEPT)["calls"]
+    assert "journal_aside" in kept
+    desk.close()
 
 
 @pytest.mark.parametrize(
