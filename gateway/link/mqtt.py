@@ -1,4 +1,4 @@
-"""The link's side of the broker: the only file of this room that knows paho.
+"""The link's side of the broker. Only this file and ``client`` know paho.
 
 Clean start, a last will on ``availability``, and a client of its own for every connection:
 nothing of an earlier connection (paho's queue, its message numbers) can reach a later one.
