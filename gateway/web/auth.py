@@ -172,9 +172,12 @@ async def _token_of(request: Request) -> str:
     header = request.headers.get(CSRF_HEADER)
     if header is not None:
         return header
-    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-        return (await form_of(request)).get("csrf", "")
-    return ""
+    return (await form_of(request)).get("csrf", "") if _has_form(request) else ""
+
+
+def _has_form(request: Request) -> bool:
+    kind = request.headers.get("content-type", "")
+    return request.method not in SAFE and kind.startswith("application/x-www-form-urlencoded")
 
 
 Proof = Literal["never", "login", "fresh"]
@@ -225,8 +228,12 @@ class Needs:
         self.proof = proof
         self.always = always
 
-    async def __call__(self, request: Request) -> Who | None:
+    async def __call__(self, request: Request) -> Who | None:  # noqa: PLR0912 - a table
+        """The body of a form comes first, however slowly it does: who asks is who may when it is
+        there."""
         site = request.app.state.site
+        if self.role is not None and _has_form(request) and identify(request) is not None:
+            await form_of(request)
         who = identify(request)
         if who is not None and not proved(site.users, site.options.second_factor, who, "login"):
             request.state.who = None  # whoever is half in sees nothing of the house

@@ -59,7 +59,7 @@ class BoundedProtocol(H11Protocol):
     head_s: ClassVar[float]
     peers: ClassVar[Counter[str]]
     silent: ClassVar[dict[BoundedProtocol, None]]
-    """Those that have to send a head, the one that waits for longest first."""
+    """Those that have to send a head or a body, the one that waits for longest first."""
 
     _peer = ""
     _refused = False
@@ -93,7 +93,7 @@ class BoundedProtocol(H11Protocol):
             return
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
-            self._head_is_there()
+            self._head_is_there(body=self.cycle.more_body)
         elif not self.transport.is_closing():
             self._wait_for_head()
 
@@ -116,10 +116,13 @@ class BoundedProtocol(H11Protocol):
             self._late = self.loop.call_later(self.head_s, self.transport.abort)
             self.silent[self] = None
 
-    def _head_is_there(self) -> None:
+    def _head_is_there(self, *, body: bool = False) -> None:
+        """``body``: it is still to come. It has a time of its own, but where all connections are
+        taken, this one may go for another."""
         if self._late is not None:
             self._late.cancel()
             self._late = None
+        if not body:
             self.silent.pop(self, None)
 
 

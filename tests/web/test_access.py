@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from fastapi.routing import APIRoute
 
 from gateway.web.app import ROUTERS
 from gateway.web.auth import Needs
-from gateway.web.users import ROLES
+from gateway.web.users import ROLES, hashed
 from tests.web.conftest import PASSWORD, Web
 
 OPEN = {
@@ -191,3 +193,34 @@ def test_fields_that_look_like_numbers_are_refused(web: Web) -> None:
     assert staff.post("/account", data={"armed": "²", "language": "de"}).status_code == 422
     found = staff.get("/api/v1/points/front.leaf/history?to=0001-01-01T00:00:00Z")
     assert found.status_code == 422
+
+
+@pytest.mark.parametrize("csrf", ["in the form", "in the head"])
+@pytest.mark.parametrize("lost", ["removed", "demoted", "logged out", "password"])
+def test_a_form_that_comes_slowly_is_asked_for_by_who_is_there_at_its_end(
+    web: Web, lost: str, csrf: str
+) -> None:
+    """Whoever lost the right had 20 seconds more, with the last letter of a form held back."""
+    admin = web.as_("admin")
+    web.add("other", "admin")
+    form = f"do=add&name=ghost&role=admin&password={quote(PASSWORD)}&csrf={admin.csrf}"
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield form[:-1].encode()
+        match lost:
+            case "removed":
+                await asyncio.to_thread(web.users.remove_user, "admin")
+            case "demoted":
+                await asyncio.to_thread(web.users.set_role, "admin", "staff")
+            case "logged out":
+                web.users.forget_session(hashed(admin.cookie.partition("=")[2]))
+            case _:
+                await asyncio.to_thread(web.users.set_password, "admin", PASSWORD + "!")
+        yield form[-1:].encode()
+
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    if csrf == "in the form":
+        admin.csrf = ""
+    answer = admin.call("POST", "/users", content=slowly(), headers=headers)
+    assert answer.status_code in (303, 401, 403)
+    assert "ghost" not in {user.name for user in web.users.list_users()}

@@ -240,6 +240,30 @@ def test_where_all_are_taken_the_oldest_silent_one_goes() -> None:
     asyncio.run(run())
 
 
+def test_where_all_are_taken_who_sends_no_body_goes_before_who_has_just_come() -> None:
+    """A head alone is no request: hundreds of them kept everybody else out."""
+
+    async def run() -> None:
+        place = Place(limit=5)
+        place.answers.clear()
+        waiting = [place.connect(f"203.0.113.{n}") for n in range(4)]
+        for _, one in waiting:
+            one.data_received(b"POST / HTTP/1.1\r\nHost: door\r\nContent-Length: 9\r\n\r\na")
+        waiting[0][1].data_received(b"b")  # a piece at a time is no better
+        line, mine = place.connect("192.0.2.1")
+        assert [one.aborted for one, _ in waiting] == [True] + [False] * 3
+        waiting[0][1].connection_lost(None)
+        waiting[1][1].data_received(b"12345678")  # whose body is there is answered
+        mine.data_received(REQUEST)
+        place.connect("192.0.2.2")
+        assert [one.aborted for one, _ in waiting] == [True, False, True, False]
+        place.answers.set()
+        await place.answered(line)
+        await place.answered(waiting[1][0])
+
+    asyncio.run(run())
+
+
 def test_the_server_runs_with_these_limits(web: Web) -> None:
     config = serve.config_of(web.site)
     config.load()
