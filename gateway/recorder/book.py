@@ -171,6 +171,7 @@ class Book:
         self, batch: Batch, key: Key, event: Event, topic: str, text: str, now_ms: int
     ) -> bool:
         """Whether this is new, and its gateway's."""
+        self.claims.came(key, event.seq)
         if self._has(batch, key, event.seq):
             self._repeated(batch, key, event, topic, text)
             return False

@@ -97,9 +97,15 @@ class Claims:
                 if now_ms - max(one.since_ms, heard_ms) >= UNHEARD_MS:
                     yield self.held.pop(name)
 
+    def came(self, key: Key, seq: int) -> None:
+        """An event has come, perhaps again. What was said before it and says less was sent before
+        it: the broker repeats old words, too."""
+        if key in self._tops and not self.covers(key, seq):
+            del self._tops[key]
+
     def is_beyond(self, key: Key, top: int, now_ms: int) -> bool:
         """Whether numbers of this lane, up to ``top``, are not the gateway's: it has said so
-        twice of the same ones."""
+        twice of the same ones, and none of them has come meanwhile."""
         reach = self.reach.get(key, 0)
         before = self._tops.get(key)
         if top <= reach:

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import structlog
 
-from gateway.backoff import BackOff, spread
+from gateway.backoff import BackOff
 from gateway.core.facts import KINDS
 from gateway.mqtt.reasons import TAKEN_OVER
 from gateway.mqtt.topics import Topics
@@ -349,7 +349,7 @@ class Recorder:
                     # nothing to write: what needs no store must not wait for it
                     rejected = []
                     break
-                pause_s = spread(back_off.next(), random.random())
+                pause_s = back_off.next() * random.uniform(0.7, 1.0)
                 pause_s = max(pause_s, down.retry_after_s or 0.0)
                 self._report(down.code, down.reason, pause_s)
                 if not self._wait(pause_s, stop):

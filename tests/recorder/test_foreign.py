@@ -259,6 +259,19 @@ def test_numbers_that_were_taken_by_somebody_else_are_the_gateways_again(bench: 
     assert recorded(bench)["lanes"]["routine"] == 6
 
 
+def test_old_words_of_the_gateway_that_the_broker_repeats_deny_nothing(bench: Bench) -> None:
+    """After a break it sends again what nobody acknowledged: the word, then what followed."""
+    started(bench)
+    for _ in range(3):
+        health(bench, 3)
+        bench.turn(2_000)
+        for seq in (4, 5, 6):
+            bench.broker.event(event(seq, mono_ms=seq))
+        bench.turn(2_000)
+    assert recorded(bench)["lanes"]["routine"] == 6
+    assert foreign(bench) == []
+
+
 def test_a_head_that_the_gateway_does_not_have_ends_the_asking(bench: Bench) -> None:
     """Whoever may write ``health`` can claim any number; the gateway says otherwise."""
     started(bench)
