@@ -98,3 +98,7 @@ def test_alarms_and_water_stand_on_and_messages_count_on() -> None:
 def test_an_empty_present_changes_nothing() -> None:
     was: Any = {**wc(room(3, record("wc-3"))), "overrides": {"front": {"mode": "off"}}}
     assert put_back(was, {}) == was
+
+
+def test_a_call_that_is_the_same_in_both_stays() -> None:
+    assert put_back(wc(room(3)), wc(room(3)))["calls"] == wc(room(3))["calls"]

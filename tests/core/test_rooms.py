@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.core import building
+from gateway.core.building import restore
 from gateway.core.events import (
     AcknowledgeCall,
     AnyCommand,
@@ -383,3 +384,10 @@ def test_an_extra_relay_is_no_matter_of_the_call() -> None:
     bench = RoomBench(replace(BATH, relays=(*BATH.relays, RelayPlan("hall.light", None))))
     bench.pull(1000)
     assert bench.building.relays["hall.light"].on is False
+
+
+def test_a_room_in_test_mode_is_known_to_be() -> None:
+    bench = RoomBench()
+    assert restore.tested(bench.building) == []
+    assert bench.test_mode(1_000) == "accepted"
+    assert restore.tested(bench.building) == ["wc"]

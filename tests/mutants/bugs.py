@@ -156,8 +156,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a late command is obeyed",
         COMMANDS,
-        "case _ if building.now_ms >= event.expires_ms:",
-        "case _ if building.now_ms >= event.expires_ms + 10**9:",
+        "late = building.now_ms >= event.expires_ms and",
+        "late = building.now_ms >= event.expires_ms + 10**9 and",
     ),
     Bug(
         "the timetable runs by an untrusted clock",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import assert_never
 
 from gateway.core.building import state, wiring_messages, wiring_rooms
 from gateway.core.building.state import Building
@@ -27,7 +28,7 @@ from gateway.core.events import (
 )
 from gateway.core.facts import Fact, Json
 from gateway.core.instant import Ms
-from gateway.core.machine import Broken, replace
+from gateway.core.machine import replace
 from gateway.core.notification import alarms
 from gateway.core.signals import clock, relay
 
@@ -51,14 +52,10 @@ _NAMES: Mapping[type, str] = {
 
 def taken(building: Building, event: AnyCommand | CommandRefused) -> list[Work]:
     """What carries a command out, or refuses it."""
-    match event:
-        case CommandRefused():
-            return _refused(building, event, None)
-        case OpenDoor():
-            return _open_door(building, event)
-        case _ if building.now_ms >= event.expires_ms:
-            return _refuse(building, event, "expired")
-    work = _judged(building, event)
+    if isinstance(event, CommandRefused):
+        return _refused(building, event, None)
+    late = building.now_ms >= event.expires_ms and not isinstance(event, OpenDoor)  # door judges it
+    work = "expired" if late else _judged(building, event)
     return _refuse(building, event, work) if isinstance(work, str) else work
 
 
@@ -96,13 +93,15 @@ def _judged(  # noqa: PLR0911, PLR0912 - a table
             if not 0 <= for_ms <= door.SERVICE_LIMIT_MS:
                 return "limit"
             return [Do(state.DOOR, name, door.ServiceSet(for_ms, event.issuer.name, event.id))]
+        case OpenDoor():
+            return _open_door(building, event)
         case _:
-            raise Broken(f"there is no such command: {event}")
+            assert_never(event)
 
 
-def _open_door(building: Building, event: OpenDoor) -> list[Work]:
+def _open_door(building: Building, event: OpenDoor) -> list[Work] | str:
     if event.door not in building.doors:
-        return _refuse(building, event, "unknown_door")
+        return "unknown_door"
     request = door.Requested(
         "staff",
         None,

@@ -90,7 +90,7 @@ class Loop:
                 self._keep(sort, name, step.state)
                 waiting += WIRING[sort](self.building, name, before, step)[::-1]
 
-    def _rarely(self, piece: Work) -> Sequence[Work]:
+    def _rarely(self, piece: Later | Put | At | Service | Journal) -> Sequence[Work]:
         match piece:
             case Later(ask, values):
                 return ask(self.building, *values)
@@ -100,8 +100,8 @@ class Loop:
                 self._fields["now_ms"] = self.present_ms if now is None else now
             case Service(doors):
                 self._fields["service"] = doors
-            case Journal(reason):
-                self._fields["journal"] = reason
+            case _:
+                self._fields["journal"] = piece.reason
         return ()
 
     def end(self) -> Step[Building]:

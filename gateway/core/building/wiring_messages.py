@@ -246,9 +246,7 @@ def clock_changed(building: Building) -> list[Work]:
 
 
 def _chains_clock(building: Building) -> list[Work]:
-    offset_ms = building.clock.offset_ms
-    if offset_ms is None:
-        return []
+    offset_ms = building.clock.offset_ms or 0  # it does not change to be unknown
     known = escalation.ClockKnown(offset_ms)
     return [
         Do(state.ESCALATION, about, known)

@@ -105,8 +105,6 @@ def clock_changed(building: Building) -> list[Work]:
 def call_stepped(building: Building, _: str, before: Call, step: Step[Call]) -> list[Work]:
     """Its relays first, then its facts, its cords' alarms, and who is told."""
     after = step.state
-    if after is before:
-        return []
     work: list[Work] = []
     flashes = call.flashes(before, after)
     for drive in (effect for effect in step.effects if isinstance(effect, Drive)):
