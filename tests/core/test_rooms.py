@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.core import building
-from gateway.core.building import restore
+from gateway.core.building.restore import tested as in_test_mode
 from gateway.core.events import (
     AcknowledgeCall,
     AnyCommand,
@@ -388,6 +388,6 @@ def test_an_extra_relay_is_no_matter_of_the_call() -> None:
 
 def test_a_room_in_test_mode_is_known_to_be() -> None:
     bench = RoomBench()
-    assert restore.tested(bench.building) == []
+    assert in_test_mode(bench.building) == []
     assert bench.test_mode(1_000) == "accepted"
-    assert restore.tested(bench.building) == ["wc"]
+    assert in_test_mode(bench.building) == ["wc"]
