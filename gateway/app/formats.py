@@ -121,6 +121,14 @@ FORMATS: tuple[Format, ...] = (
         _kept,
     ),
     Format(
+        "reserve of the saved state",
+        "journal.sqlite.reserve",
+        1,
+        "the first bytes of each slot",
+        NONE_BEFORE,
+        "not read: what the journal has saved counts; the file is written anew",
+    ),
+    Format(
         "journal set aside",
         "journal.sqlite.schema-*",
         None,
