@@ -251,8 +251,13 @@ def header_line(point: Point) -> str:
     return ""
 
 
+_NUMBERED = re.compile(r"\s*(?:GPIO|BCM|BOARD|J8:)?\s*-?\d+\s*", re.IGNORECASE)
+"""A pin that is meant to be one of the header: its number there, in one of the ways to write it."""
+
+
 def _header_lines(draft: Draft) -> None:
-    """A pin without a chip is a line of the header, and which it has is known."""
+    """A number without a chip is one of the header's lines, and which it has is known. A name may
+    be that of a line of any chip."""
     for part in draft.points.values():
         if part.value is None or part.value.driver.startswith("simulated"):
             continue
@@ -264,6 +269,8 @@ def _header_lines(draft: Draft) -> None:
                 continue
             if _pin(text) in LINES or draft.may_stay("line of the header", part.value.name):
                 continue
+            if own and not _NUMBERED.fullmatch(text):
+                continue  # the name of a line: whichever chip has it
             other = "; a line of another chip needs chip: as well" if own else ""
             draft.complain(
                 part,
