@@ -131,23 +131,12 @@ def begin_beside(path: Path, found: UnknownFormat) -> None:
     aside = _aside(path)
     note: dict[str, Json] = {"format": UNREADABLE} if kept is None else dict(kept)
     note["journal_aside"] = f"{aside.name} (format {found.found}, understood: {found.known})"
-    building = side(path, ".salvage")
-    for ending in ("", "-wal", "-shm", "-journal"):
-        side(building, ending).unlink(missing_ok=True)
-    connection = schema.connect(building)
-    try:
+    with _built(path) as building, contextlib.closing(schema.connect(building)) as connection:
         schema.create(connection, schema.new_id())
         rows = [("kept", encode(note))] if number is None else kept_rows(Kept(number, note))
         rows += [(uptime.KEY, uptimes)] if uptimes else []
         connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    except BaseException:
-        connection.close()
-        building.unlink(missing_ok=True)
-        raise
-    connection.close()
-    sync(building)
-    building.rename(side(path, ".salvaged"))
     finish(path, aside)
 
 
@@ -212,24 +201,13 @@ def salvage(
     ``pause`` is called every few pages: the thread shares its processor with the door.
     Raises :class:`OSError` and :class:`sqlite3.Error` when there is no room for it.
     """
-    building = side(path, ".salvage")
-    for ending in ("", *JOURNALS):
-        side(building, ending).unlink(missing_ok=True)
-    if path.is_dir():
-        schema.connect(building).close()
-        connection = sqlite3.connect(building, isolation_level=None)
-    else:
-        os.close(os.open(building, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640))
-        connection = sqlite3.connect(building, isolation_level=None)
-    try:
-        recovered = _build(path, connection, reason, boot, gateway, pause)
-    except BaseException:
-        connection.close()
-        building.unlink(missing_ok=True)
-        raise
-    connection.close()
-    sync(building)
-    building.rename(side(path, ".salvaged"))
+    with _built(path) as building:
+        if path.is_dir():
+            schema.connect(building).close()
+        else:
+            _make(building)
+        with contextlib.closing(sqlite3.connect(building, isolation_level=None)) as connection:
+            recovered = _build(path, connection, reason, boot, gateway, pause)
     finish(path)
     return recovered
 
@@ -240,17 +218,29 @@ def copy_out(path: Path, connection: sqlite3.Connection) -> None:
 
     Raises :class:`OSError` and :class:`sqlite3.Error` when there is no room for it.
     """
+    with _built(path) as building:
+        _make(building)
+        connection.execute("VACUUM INTO ?", (str(building),))
+
+
+@contextlib.contextmanager
+def _built(path: Path) -> Iterator[Path]:
+    """Where a new journal is built beside ``path``; it is complete, for :func:`finish`, after it
+    was left without an error."""
     building = side(path, ".salvage")
     for ending in ("", *JOURNALS):
         side(building, ending).unlink(missing_ok=True)
-    os.close(os.open(building, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640))
     try:
-        connection.execute("VACUUM INTO ?", (str(building),))
+        yield building
         sync(building)
         building.rename(side(path, ".salvaged"))
     except BaseException:
         building.unlink(missing_ok=True)
         raise
+
+
+def _make(building: Path) -> None:
+    os.close(os.open(building, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o640))
 
 
 def finish(path: Path, aside: Path | None = None) -> None:
