@@ -415,9 +415,7 @@ class Service:
         self._await_commit()
 
         def task(now: Ms) -> None:
-            found = _unless_deserting(read, self._controller.view[0])
-            if by == BY_SIGNAL:  # else it is saved already
-                found = _unless_tested(found, self._controller.view[0])
+            found = _judged(read, self._controller.view[0], saved=by != BY_SIGNAL)
             level = "error" if found.problems else "info"
             self._log.say(level, found.text, problems=found.problems)
             outcome = "refused" if found.problems else "accepted"
@@ -455,39 +453,25 @@ def _remedy(state: Path, error: OSError) -> str:
     )
 
 
-def _unless_deserting(found: Reload, building: Building) -> Reload:
-    """A configuration without the room of a standing call is refused: nothing could end it."""
+def _judged(found: Reload, building: Building, *, saved: bool) -> Reload:
+    """A configuration without the room of a standing call is refused: nothing could end it. A room
+    test is not ended without a word: the next pull there would be a real call. Of what is ``saved``
+    that was asked before."""
     if found.plan is None:
         return found
-    return _refused(
-        found,
-        [
-            f"rooms: {room}: an emergency call stands there, and the new configuration has no such "
-            "room with a cord: go there and end the call first, then reload"
-            for room in deserted(building, found.plan)
-        ],
-    )
-
-
-def _unless_tested(found: Reload, building: Building) -> Reload:
-    """Nobody's test of a room is ended without a word: the next pull there would be a real call."""
-    if found.plan is None:
+    problems = [
+        f"rooms: {room}: an emergency call stands there, and the new configuration has no such "
+        "room with a cord: go there and end the call first, then reload"
+        for room in deserted(building, found.plan)
+    ] or [
+        f"rooms: {room}: a test of the room runs and would end: end it (portier room test "
+        f"{room} --for 0s), or wait until it is over, then reload"
+        for room in (() if saved else tested(building))
+    ]
+    if not problems:
         return found
-    return _refused(
-        found,
-        [
-            f"rooms: {room}: a test of the room runs and would end: end it (portier room test "
-            f"{room} --for 0s), or wait until it is over, then reload"
-            for room in tested(building)
-        ],
-    )
-
-
-def _refused(found: Reload, problems: Iterable[str]) -> Reload:
-    refused = tuple(problems)
-    if not refused:
-        return found
-    return Reload("the new configuration is refused, the old one stays", found.digest, refused)
+    text = "the new configuration is refused, the old one stays"
+    return Reload(text, found.digest, tuple(problems))
 
 
 @dataclass(frozen=True, slots=True)
