@@ -19,7 +19,7 @@ from typing import Protocol
 
 import structlog
 
-from gateway.backoff import BackOff
+from gateway.backoff import BackOff, spread
 from gateway.core.facts import KINDS
 from gateway.mqtt.reasons import TAKEN_OVER
 from gateway.mqtt.topics import Topics
@@ -65,6 +65,8 @@ CHORES_MS = 60_000
 SETTLED = "settled_utc_ms"
 BACK_OFF_FIRST_S = 0.2
 BACK_OFF_MOST_S = 30.0
+LEAST_SHARE = 0.7
+"""Of a pause, that is waited in any case."""
 RETRY_AT_ONCE = 100
 """Points set aside that are sent again in one turn."""
 LOG_AGAIN_MS = 600_000
@@ -349,7 +351,7 @@ class Recorder:
                     # nothing to write: what needs no store must not wait for it
                     rejected = []
                     break
-                pause_s = back_off.next() * random.uniform(0.7, 1.0)
+                pause_s = spread(back_off.next(), random.random(), LEAST_SHARE)
                 pause_s = max(pause_s, down.retry_after_s or 0.0)
                 self._report(down.code, down.reason, pause_s)
                 if not self._wait(pause_s, stop):
