@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from gateway.journal.reader import Reader
 from gateway.panel import client
 from gateway.wire import Row
@@ -40,6 +42,12 @@ doors:
     left_open_after: 2 min
 """
 """The smallest building with a door. Sections such as ``mqtt:`` can be appended."""
+BENCH = (ROOT / "config" / "bench.yaml").read_text(encoding="utf-8").partition("\nmqtt:")[0] + "\n"
+"""The building of the bench, without broker, recorder and page."""
+CALLING_BENCH = BENCH.replace(
+    "    cord: [wc.cord]\n", "    cord: [wc.cord]\n    escalation: care\n"
+)
+"""The same, whose call goes the way ``care``, which is to be appended."""
 
 
 def until(true: Callable[[], Any], within_s: float = 60.0, what: str = "") -> Any:
@@ -192,6 +200,21 @@ def house(folder: Path, config: str = BUILDING, **environment: str) -> House:
         config += "\njournal: {commit_within: 50 ms}\n"
     file.write_text(config)
     return House(file, folder / "state", environment)
+
+
+@contextlib.contextmanager
+def small_house(folder: Path, config: str = BUILDING) -> Iterator[House]:
+    """A house whose state lies on a file system of 3 MB, which is on no disk at all."""
+    made = house(folder, config)
+    made.state.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("mounting a small tmpfs needs root")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(made.state)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("this machine does not let us mount")
+    yield made
+    made.end()
+    subprocess.run(["umount", str(made.state)], check=True)
 
 
 @contextlib.contextmanager

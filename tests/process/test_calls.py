@@ -12,15 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.process.parts import ROOT, House, Process, house, roles_of, until
+from tests.process.parts import BENCH, CALLING_BENCH, House, Process, house, roles_of, until
 from tests.process.parts_mqtt import free_port
 from tests.process.sinks import Webhook, serving
 
 pytestmark = pytest.mark.process
 
-BENCH = (ROOT / "config" / "bench.yaml").read_text()
-BUILDING = BENCH[: BENCH.index("\nmqtt:")]
-"""The bench building without anything that speaks over a network."""
 LAMPS = {
     "quiet": (False, False, False),
     "raised": (True, True, True),
@@ -32,7 +29,7 @@ LAMPS = {
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[House]:
-    made = house(tmp_path, BUILDING)
+    made = house(tmp_path, BENCH)
     yield made
     made.end()
 
@@ -142,11 +139,9 @@ def roles(supervisor: Process) -> dict[str, int]:
 def test_every_role_is_killed_in_every_state_and_the_call_stands(place: House) -> None:
     """The supervisor starts again what fell; whoever fell knows the call again."""
     hook = Webhook()
-    room = "    cord: [wc.cord]\n"
-    building = BUILDING.replace(room, f"{room}    escalation: care\n")
-    assert building != BUILDING
+    assert CALLING_BENCH != BENCH
     web = f"web: {{listen: 127.0.0.1:{free_port()}}}\n"
-    place.config.write_text(building + PEOPLE + web)
+    place.config.write_text(CALLING_BENCH + PEOPLE + web)
     secrets = place.config.parent / "secrets"
     secrets.mkdir()
     (secrets / "care").write_text(f"json://{hook.address}/care\n")

@@ -11,7 +11,6 @@ import re
 import resource
 import signal
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.parts import BUILDING, House, Process, alive, children, house, until
+from tests.process.parts import BUILDING, House, Process, alive, children, small_house, until
 from tests.process.parts_mqtt import free_port, http
 
 pytestmark = pytest.mark.process
@@ -54,17 +53,8 @@ def fill(ballast: Path) -> None:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[House]:
-    """A house whose state lies on a file system of 3 MB, which is on no disk at all."""
-    made = house(tmp_path)
-    made.state.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small tmpfs needs root")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(made.state)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("this machine does not let us mount")
-    yield made
-    made.end()
-    subprocess.run(["umount", str(made.state)], check=True)
+    with small_house(tmp_path) as made:
+        yield made
 
 
 def test_a_full_disk_stops_no_door_and_heals_with_every_fact(small: House) -> None:

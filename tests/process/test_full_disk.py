@@ -3,8 +3,6 @@ its chain, a door that staff switched off, a leak, a test that nobody has confir
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,17 +10,14 @@ from typing import Any
 import pytest
 
 from gateway.journal.reserve import Reserve
-from tests.process.parts import ROOT, House, house, until
+from tests.process.parts import CALLING_BENCH, House, small_house, until
 from tests.process.sinks import Webhook, serving
 from tests.process.test_faults_machine import each_number_once, fill, journal_ok
 
 pytestmark = pytest.mark.process
 
-BENCH = (ROOT / "config" / "bench.yaml").read_text(encoding="utf-8")
 BUILDING = (
-    BENCH[: BENCH.index("\nmqtt:")].replace(
-        "    cord: [wc.cord]\n", "    cord: [wc.cord]\n    escalation: care\n"
-    )
+    CALLING_BENCH
     + """
 contacts: {care: {channels: [!secret care]}}
 escalations: {care: [{after: 0 s, notify: care}, {every: 30 s, notify: care}]}
@@ -34,17 +29,8 @@ START = ("--bench-start", "2026-03-01T02:00:00+01:00")
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[House]:
-    """A house whose state lies on a file system of 3 MB."""
-    made = house(tmp_path, BUILDING)
-    made.state.mkdir()
-    if os.geteuid() != 0:
-        pytest.skip("mounting a small tmpfs needs root")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(made.state)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("this machine does not let us mount")
-    yield made
-    made.end()
-    subprocess.run(["umount", str(made.state)], check=True)
+    with small_house(tmp_path, BUILDING) as made:
+        yield made
 
 
 def alarms(place: House) -> dict[str, str]:

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from gateway.panel import client
-from tests.process.parts import BUILDING, ROOT, House, roles_of, running, until
+from tests.process.parts import BENCH, BUILDING, House, roles_of, running, until
 from tests.process.sinks import Webhook, serving
 
 pytestmark = pytest.mark.process
-BENCH = (ROOT / "config" / "bench.yaml").read_text(encoding="utf-8").partition("\nmqtt:")[0]
-BENCH = BENCH.replace("    mode: automatic\n", "")
+SCHEDULED = BENCH.replace("    mode: automatic\n", "")
 NIGHT = {"doors": {"front": {"schedule": {"otherwise": "night"}}}}
 
 
@@ -47,7 +46,7 @@ def test_the_clock_of_a_bench_goes_on_when_settings_are_saved(
 
 def test_no_save_and_no_reload_ends_a_test_of_a_room(tmp_path: Path) -> None:
     """The next pull of whoever tests would be a real call."""
-    with running(tmp_path, config=BENCH) as house:
+    with running(tmp_path, config=SCHEDULED) as house:
         control = house.control()
         before = house.snapshot()["gateway"]
         assert house.command("test_room", room="wc", for_ms=600_000)["status"] == "accepted"

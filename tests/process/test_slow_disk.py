@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from gateway.web.users import Users, users_file
-from tests.process.parts import ROOT, House, Process, house, roles_of, until
+from tests.process.parts import CALLING_BENCH, House, Process, house, roles_of, until
 from tests.process.parts_mqtt import free_port, sqlite_points
 from tests.process.sinks import Webhook, serving
 from tests.process.slow_disk import SlowDisk
@@ -26,11 +26,8 @@ from tests.process.test_faults_machine import each_number_once
 
 pytestmark = pytest.mark.process
 
-BENCH = (ROOT / "config" / "bench.yaml").read_text(encoding="utf-8")
 BUILDING = (
-    BENCH[: BENCH.index("\nmqtt:")].replace(
-        "    cord: [wc.cord]\n", "    cord: [wc.cord]\n    escalation: care\n"
-    )
+    CALLING_BENCH
     + """
 contacts: {care: {channels: [!secret care]}}
 escalations: {care: [{after: 0 s, notify: care}]}
