@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.parts import House, Process, house, until
-from tests.process.test_calls import BUILDING, LAMPS, call, committed, lamps, press
+from tests.process.parts import BENCH, House, Process, house, until
+from tests.process.test_calls import LAMPS, call, committed, lamps, press
 
 pytestmark = pytest.mark.process
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[House]:
-    made = house(tmp_path, BUILDING)
+    made = house(tmp_path, BENCH)
     yield made
     made.end()
 
