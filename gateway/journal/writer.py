@@ -451,13 +451,7 @@ class Journal:
         self._tell("journal_unavailable")
         self._unmended = True
         try:
-            found = recovery.salvage(
-                self._path,
-                reason,
-                self._boot,
-                lambda: time.sleep(0.0005),
-                gateway=self._gateway,
-            )
+            found = recovery.salvage(self._path, reason, self._boot, gateway=self._gateway)
         except (sqlite3.Error, OSError):
             self._not_before_ms = _now_ms() + SALVAGE_AGAIN_MS
             raise

@@ -5,17 +5,22 @@ home-assistant#47936, #117263: "database disk image is malformed" on SD cards.
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import json
 import os
 import random
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gateway.core.facts import Fact
-from gateway.journal import audit, recovery, schema
+from gateway.journal import audit, recovery, salvage, schema
 from gateway.journal.audit import AuditEntry
 from gateway.journal.pages import Pages
 from gateway.journal.reader import JournalUnavailable, Reader
@@ -85,7 +90,7 @@ def _opened(path: Path) -> tuple[Store, str]:
             if not reason:
                 return store, ""
             store.close(clean=False)
-    recovery.salvage(path, reason, "boot-2")
+    recovery.salvage(path, reason, "boot-2", build=salvage.build)
     return Store(path, "boot-2"), reason
 
 
@@ -206,7 +211,7 @@ def test_a_bad_byte_in_the_log_does_not_take_what_follows(whole: Path, tmp_path:
 
 def test_salvage_keeps_state_cursors_clock_and_roll_ups(whole: Path, tmp_path: Path) -> None:
     path = _broken(whole, tmp_path, lambda main, wal: (main, wal))
-    recovery.salvage(path, "test", "boot-2")
+    recovery.salvage(path, "test", "boot-2", build=salvage.build)
     store = Store(path, "boot-2")
     assert store.kept()[0] == {"at": 149}
     reader = read(path)
@@ -223,7 +228,7 @@ def test_roll_ups_are_made_again_where_their_page_is_gone(path: Path) -> None:
     store.connection.execute("DELETE FROM hour")
     store.checkpoint()
     store.close(clean=False)
-    recovery.salvage(path, "test", "boot-1")
+    recovery.salvage(path, "test", "boot-1", build=salvage.build)
     store = Store(path, "boot-1")
     hours = store.connection.execute("SELECT count, min, max FROM hour ORDER BY hour").fetchall()
     assert hours == [(60, 0.0, 59.0), (60, 60.0, 119.0)]
@@ -236,13 +241,13 @@ def test_a_clock_page_that_is_gone_is_made_again_from_the_facts(path: Path) -> N
     store.write(work(opened(1), trusted))
     store.connection.execute("DELETE FROM clock")
     store.close(clean=False)
-    recovery.salvage(path, "test", "boot-1")
+    recovery.salvage(path, "test", "boot-1", build=salvage.build)
     assert read(path).after_row(0, 1)[0].utc_ms == UTC_OFFSET_MS + 1
 
 
 def test_the_audit_chain_goes_on_with_a_note(whole: Path, tmp_path: Path) -> None:
     path = _broken(whole, tmp_path, lambda main, wal: (main, wal))
-    recovery.salvage(path, "test", "boot-2")
+    recovery.salvage(path, "test", "boot-2", build=salvage.build)
     store = Store(path, "boot-2")
     last = list(audit.entries(store.connection))[-1]
     assert last.action == "journal_recovered"
@@ -256,7 +261,7 @@ def test_absent_ranges_survive_and_lost_ones_join_them(path: Path) -> None:
     store.write(work(*(opened(at) for at in range(10)), lost={"urgent": 5}))
     store.connection.execute("DELETE FROM fact WHERE seq = 9")
     store.close(clean=False)
-    found = recovery.salvage(path, "test", "boot-1")
+    found = recovery.salvage(path, "test", "boot-1", build=salvage.build)
     assert (found.kept, found.lost) == (9, 1)
     assert read(path).absent("urgent", 1, 99) == [(1, 5, "lost"), (9, 9, "lost")]
 
@@ -331,7 +336,7 @@ def test_damage_that_is_found_while_running_is_mended_too(whole: Path, tmp_path:
 def test_at_most_three_broken_files_are_kept(whole: Path, tmp_path: Path) -> None:
     path = _broken(whole, tmp_path, lambda main, wal: (main, wal))
     for _ in range(5):
-        recovery.salvage(path, "test", "boot-1")
+        recovery.salvage(path, "test", "boot-1", build=salvage.build)
     names = [name for name in path.parent.glob("*.broken-*") if not name.name.endswith("-wal")]
     assert len(names) == 3
     store = Store(path, "boot-1")
@@ -344,7 +349,7 @@ def test_a_power_cut_while_putting_the_new_file_in_place_costs_nothing(
 ) -> None:
     path = _broken(whole, tmp_path, lambda main, wal: (main, wal))
     monkeypatch.setattr(recovery, "finish", lambda path: None)
-    recovery.salvage(path, "test", "boot-1")
+    recovery.salvage(path, "test", "boot-1", build=salvage.build)
     monkeypatch.undo()
     recovery.side(path, "-wal").rename(tmp_path / "moved")  # finish had come half-way
     store, reason = _opened(path)
@@ -353,7 +358,7 @@ def test_a_power_cut_while_putting_the_new_file_in_place_costs_nothing(
 
 
 def test_every_table_has_a_pattern_that_salvage_can_tell_apart(path: Path) -> None:
-    patterns = [(from_index, pattern.lower()) for from_index, pattern, _ in recovery._TABLES]
+    patterns = [(from_index, pattern.lower()) for from_index, pattern, _ in salvage._TABLES]
     assert len(set(patterns)) == len(patterns)
     store = Store(path, "boot-1")
     entry = AuditEntry("web:1", "open_door", "front", "accepted", 1)
@@ -369,7 +374,7 @@ def test_every_table_has_a_pattern_that_salvage_can_tell_apart(path: Path) -> No
         statement.split(" VALUES")[0].split(" (")[0].split()[-1]
         for number in range(1, pages.count + 1)
         for record in pages.records(number)
-        for statement, _ in recovery._placed(record)
+        for statement, _ in salvage._placed(record)
     }
     pages.close()
     names = {line.split()[2] for line in schema.SCHEMA.splitlines() if "CREATE TABLE" in line}
@@ -382,7 +387,7 @@ def test_long_texts_that_fill_several_pages_are_read_from_raw_pages(path: Path) 
     store.write(work(opened(1, note=note), kept={"long": note}))
     store.checkpoint()
     store.close(clean=False)
-    recovery.salvage(path, "test", "boot-1")
+    recovery.salvage(path, "test", "boot-1", build=salvage.build)
     store = Store(path, "boot-1")
     assert store.kept()[0] == {"long": note}
     assert read(path).after_row(0, 1)[0].data["note"] == note
@@ -415,7 +420,7 @@ def test_pages_of_each_size_are_read_whatever_is_left_of_the_headers(
         if is_torn:
             with file.open("r+b") as opened_file:
                 opened_file.write(b"\xa5" * 100)
-    recovery.salvage(path, "test", "boot-1")
+    recovery.salvage(path, "test", "boot-1", build=salvage.build)
     store = Store(path, "boot-1")
     assert store.one("PRAGMA page_size") == schema.PAGE_BYTES
     assert _facts(store) == 1_000
@@ -494,3 +499,73 @@ def test_a_schema_that_is_no_text_is_damage(tmp_path: Path) -> None:
     assert recovery.inspect(path) == "the schema is not text"
     with pytest.raises(JournalUnavailable):
         Reader(path).head_row()
+
+
+# --- the process that mends
+
+
+def test_the_process_that_mends_gives_what_the_function_does(whole: Path, tmp_path: Path) -> None:
+    """A path and a reason of any letters come over, whatever language the environment names."""
+    results = []
+    for build in (salvage.build, None):
+        path = _broken(whole, tmp_path / f"Büro {build is None}", lambda main, wal: (main, wal))
+        found = recovery.salvage(path, "zerrissen: \0 „€“", "boot-2", gateway="haus", build=build)
+        store = Store(path, "boot-2")
+        (entry,) = store.connection.execute(
+            "SELECT detail, subject FROM audit WHERE action = 'journal_recovered'"
+        ).fetchall()
+        results.append((found, _facts(store), entry))
+        store.close(clean=False)
+    assert results[0] == results[1]
+    assert results[0][0].kept == 1500
+
+
+@pytest.mark.parametrize("code", ["import os, signal; os.kill(os.getpid(), signal.SIGKILL)", ""])
+def test_a_process_that_ends_without_an_answer_changes_nothing(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    """Killed for its memory, or without a word: the file stays, and the writer tries again."""
+    path = _broken(whole, tmp_path, lambda main, wal: (main, wal))
+    stand_in = tmp_path / "python"
+    stand_in.write_text(f"#!{sys.executable}\n{code}\n")
+    stand_in.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(stand_in))
+    with pytest.raises(OSError, match="ended with"):
+        recovery.salvage(path, "test", "boot-2")
+    assert path.read_bytes() == whole.read_bytes()
+    assert not recovery.side(path, ".salvage").exists()
+    assert not recovery.side(path, ".salvaged").exists()
+
+
+def test_a_disk_without_room_for_the_mended_file_is_told_as_full(
+    whole: Path, tmp_path: Path, small_disk: Path
+) -> None:
+    path = _broken(whole, tmp_path, lambda main, wal: (main, wal))
+    target = Path(shutil.copy(path, small_disk))
+    with (small_disk / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    with pytest.raises(OSError, match="full") as told:
+        recovery.salvage(target, "test", "boot-2")
+    assert told.value.errno == errno.ENOSPC
+
+
+def test_the_process_that_mends_ends_with_whoever_started_it(whole: Path, tmp_path: Path) -> None:
+    """Else a killed gateway's one would write beside that of the next start."""
+    path = _broken(whole, tmp_path, lambda main, wal: (main, wal))
+    wal = recovery.side(path, "-wal")
+    wal.unlink()
+    os.mkfifo(wal)  # whoever reads it waits for ever
+    building = tmp_path / "building"
+    building.touch()
+    asked = {"path": str(path), "building": str(building), "reason": "", "boot": "b"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "gateway.journal.salvage"], stdin=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps({**asked, "gateway": "gw"}).encode() + b"\n")
+        process.stdin.flush()
+        with wal.open("wb"):  # opens as soon as it is read
+            assert process.poll() is None
+            process.stdin.close()
+            assert process.wait(30) == 1

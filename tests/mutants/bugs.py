@@ -37,8 +37,8 @@ SCHEDULE, OCCUPANCY = "gateway/core/door/schedule.py", "gateway/core/room/occupa
 COMMANDS, KEPT, RESTORE, LOOP = (
     f"gateway/core/building/{name}.py" for name in ("commands", "kept", "restore", "loop")
 )
-STORE, QUEUE, WRITER, RECOVERY = (
-    f"gateway/journal/{name}.py" for name in ("store", "queue", "writer", "recovery")
+STORE, QUEUE, WRITER, RECOVERY, SALVAGE = (
+    f"gateway/journal/{name}.py" for name in ("store", "queue", "writer", "recovery", "salvage")
 )
 OUTBOX, PUBLISHER, DESK = (
     f"gateway/link/{name}.py" for name in ("outbox", "publisher", "commands")
@@ -409,7 +409,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a mended journal keeps its name",
-        RECOVERY,
+        SALVAGE,
         "    schema.create(connection, schema.new_id())\n    connection.execute",
         '    schema.create(connection, "0" * 11 + "1")\n    connection.execute',
     ),

@@ -59,6 +59,23 @@ def test_everything_is_killed_at_once_and_boots_again(gateway: Gateway) -> None:
     assert gateway.restarts() == dict.fromkeys(gateway.restarts(), 0)
 
 
+def test_a_torn_journal_is_mended_by_a_process_that_the_sandbox_lets_run(gateway: Gateway) -> None:
+    machine = gateway.machine
+    gateway.opens()
+    until(lambda: len(openings(gateway)) == 1, what="it is on record")
+    machine.ok("systemctl", "stop", "portier-control")
+    journal = machine.inside("/var/lib/portier/journal.sqlite")
+    content = bytearray(journal.read_bytes())
+    content[8:100] = bytes(92)  # of the file's first page no more than its first word is left
+    journal.write_bytes(content)
+    machine.ok("systemctl", "start", "portier-control")
+    gateway.ready()
+    gateway.opens()
+    until(lambda: len(openings(gateway)) == 2, what="what was, and what is new")
+    kinds = machine.ok("portier", "events", "--json")
+    assert "journal_recovered" in kinds
+
+
 def test_the_guard_and_the_relays_of_a_real_building(gateway: Gateway) -> None:
     """With relays that are not simulated there is a guard; here it cannot find their chip, and
     says so when control is killed. Nothing of its work is refused to it."""
