@@ -21,7 +21,7 @@ from typing import Any
 from unittest.mock import patch
 
 from gateway.core.effects import Reply
-from gateway.core.facts import Fact
+from gateway.core.facts import Fact, Json, Lane
 from gateway.journal import schema, writer
 from gateway.journal.queue import Batch
 from gateway.journal.reader import Reader
@@ -34,7 +34,7 @@ from gateway.recorder.recorder import Recorder
 from gateway.recorder.sequences import Key
 from gateway.recorder.state import RecorderState
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda, Deed, often
-from gateway.wire import PUBLISHED
+from gateway.wire import PUBLISHED, Row
 from tests.journal.journal_desk import answers
 from tests.simulation.delivery_commands import Commands
 from tests.simulation.delivery_disk import Disk, Killed, Turned, cut_off, tear
@@ -394,8 +394,8 @@ class Delivery:
         subject = self.chance.choice(["front", "back"])
         if kind == "door_opened":
             self.lanes[serial] = "urgent"
-            data = {"cause": "request", "assumed": False, "press_to_open_ms": serial}
-            return Fact(kind, subject, at_ms, data)
+            data: dict[str, Json] = {"cause": "request", "assumed": False}
+            return Fact(kind, subject, at_ms, {**data, "press_to_open_ms": serial})
         if kind == "reading":
             self.lanes[serial] = "routine"
             return Fact(kind, subject, at_ms, {"quantity": "co2_ppm", "value": float(serial)})
@@ -409,7 +409,7 @@ class Delivery:
                 twice = serial in self.durable and not self.lying
                 self.judge("told_once", not twice, f"{serial} was told as written twice")
                 self.durable.add(serial)
-        rows = [fact for _, _, lane, fact in committed.rows if lane == PUBLISHED[0]]
+        rows = [fact for _, lane, _, fact in committed.rows if lane == PUBLISHED[0]]
         self.refusals.watch([s for s in map(_serial, rows) if s is not None])
         for reply, _ in committed.replies:
             self.judge("one_reply", reply.command in self.waits, f"{reply.command} again")
@@ -624,9 +624,7 @@ class Delivery:
             self.judge("every_number_once", False, str(error))
         self.judge("every_number_once", bool(found), "")
         rows = [row for lane in heads for row in _rows(reader, lane)]
-        written = Counter(
-            serial for row in rows if (serial := _serial(Fact(*row[-2:], 0, row.data))) is not None
-        )
+        written = Counter(serial for row in rows if (serial := _serial(row)) is not None)
         self._judge_written(written, found)
         self._judge_stored(written)
         digest = hashlib.sha256(repr(sorted(written.items())).encode())
@@ -673,13 +671,13 @@ class Delivery:
             self.state.close()
 
 
-def _serial(fact: Fact) -> int | None:
+def _serial(fact: Fact | Row) -> int | None:
     told = fact.data.get("press_to_open_ms", fact.data.get("value", fact.data.get("count")))
     return int(told) if isinstance(told, int | float) else None
 
 
-def _rows(reader: Reader, lane: Any) -> list[Any]:
-    found: list[Any] = []
+def _rows(reader: Reader, lane: Lane) -> list[Row]:
+    found: list[Row] = []
     while more := reader.lane(lane, found[-1].seq + 1 if found else 1, 500):
         found += more
     return found

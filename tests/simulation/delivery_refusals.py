@@ -108,6 +108,8 @@ class Refusals:
         calm = side.up and world.agenda.now - side.since_ms >= CALM_MS
         if not calm or side.hangs or world.lying or world.net.delay_ms > 50 or not self.rule:
             return
+        if not serials:
+            return  # or the oracle would count as asked, and have judged nothing
         generation, link = side.generation, world.link
 
         def judged() -> None:
