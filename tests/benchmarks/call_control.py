@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
 
     as_in_its_unit()
     pins = factory()
-    gpiod_pins.factory = lambda chip="": pins
+    gpiod_pins.factory = lambda chip: pins
     never_chattering()
 
     def measure() -> None:

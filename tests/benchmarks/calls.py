@@ -86,7 +86,7 @@ def _well(it: Whole) -> bool:
     """Whether everybody who has a part in a call is there."""
     guarantees = client.snapshot(it.state / "panel.sock")["guarantees"]
     there = guarantees["messages"]["reason"] != "notify_away"
-    return there and guarantees["forwarding"]["value"] == "yes"
+    return bool(there and guarantees["forwarding"]["value"] == "yes")
 
 
 def _rows(what: str, times: list[float], goal: float) -> list[Figure]:

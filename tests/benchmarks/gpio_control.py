@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
 
     as_in_its_unit()
     pins = factory()
-    gpiod_pins.factory = lambda chip="": pins
+    gpiod_pins.factory = lambda chip: pins
 
     never_chattering()
 
@@ -48,13 +48,13 @@ def main(arguments: list[str]) -> int:
     urgent_ms: list[float] = []
     committed = Service._committed
 
-    def noted(service: Service, what: Committed) -> None:
+    def noted(self: Service, done: Committed) -> None:
         now_ns = time.monotonic_ns()
-        for row, lane, _seq, fact in what.rows:
+        for row, lane, _seq, fact in done.rows:
             commits.append((row, now_ns))
             if lane == "urgent":
                 urgent_ms.append(now_ns / 1e6 - fact.at_ms)
-        committed(service, what)
+        committed(self, done)
 
     Service._committed = noted  # type: ignore[method-assign]
 

@@ -82,7 +82,7 @@ def _forget(path: Path) -> None:
 
 def measure(path: Path, query: Callable[[Reader], object]) -> tuple[float, float, float]:
     """Milliseconds: cold and warm, the medians; and the processor's share of a warm one."""
-    cold, warm, used = [], [], []
+    cold, warm, used = list[float](), list[float](), list[float]()
     for _ in range(ROUNDS):
         _forget(path)
         reader = Reader(path)
@@ -98,7 +98,7 @@ def measure(path: Path, query: Callable[[Reader], object]) -> tuple[float, float
 
 def _floor(path: Path) -> tuple[float, float]:
     """The same year by SQL alone, cold and warm: what SQLite needs for these rows."""
-    cold, warm = [], []
+    cold, warm = list[float](), list[float]()
     for _ in range(ROUNDS):
         _forget(path)
         db = sqlite3.connect(uri(path, "ro"), uri=True)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from gpiozero.pins.mock import MockFactory, MockPin
@@ -73,8 +74,8 @@ def never_chattering() -> None:
 
     known = plans.known
 
-    def patient(*args: object) -> plans.Plan:
-        made = known(*args)  # type: ignore[arg-type]
+    def patient(config: Path, state: Path, now_utc_ms: int) -> plans.Plan:
+        made = known(config, state, now_utc_ms)
         contacts = tuple(replace(c, chatter_window_ms=-1) for c in made.cached.plan.contacts)
         plan = replace(made.cached.plan, contacts=contacts)
         return replace(made, cached=replace(made.cached, plan=plan))

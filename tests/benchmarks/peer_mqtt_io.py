@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 import types
+from collections.abc import Callable
 
 BUTTON, RELAY = 1, 2
 HOLD_S = 0.03
@@ -38,39 +39,41 @@ def gateway(port: int, presses: int, per_second: float) -> None:
 
     on_at_ns = 0
     went_on = threading.Event()
-    pressed = []
+    pressed: list[Callable[[], object]] = []
 
-    class GPIO(GenericGPIO):
+    class GPIO(GenericGPIO):  # type: ignore[misc]  # in a venv of its own
         INTERRUPT_SUPPORT = InterruptSupport.SOFTWARE_CALLBACK
 
-        def setup_module(self):
+        def setup_module(self) -> None:
             pass
 
-        def setup_pin(self, pin, direction, pullup, pin_config, initial=None):
+        def setup_pin(self, *_settings: object, **_more: object) -> None:
             pass
 
-        def setup_interrupt_callback(self, pin, edge, in_conf, callback):
+        def setup_interrupt_callback(
+            self, pin: object, edge: object, in_conf: object, callback: Callable[[], object]
+        ) -> None:
             pressed.append(callback)
 
-        def get_interrupt_value(self, pin, *args, **kwargs):
+        def get_interrupt_value(self, *_which: object, **_more: object) -> bool:
             return True
 
-        def get_pin(self, pin):
+        def get_pin(self, pin: object) -> bool:
             return False
 
-        def set_pin(self, pin, value):
+        def set_pin(self, pin: object, value: bool) -> None:
             nonlocal on_at_ns
             if pin == RELAY and value:
                 on_at_ns = time.monotonic_ns()
                 went_on.set()
 
-    def press():
+    def press() -> float | None:
         went_on.clear()
         edge_ns = time.monotonic_ns()
         pressed[0]()
         return (on_at_ns - edge_ns) / 1e6 if went_on.wait(1.0) else None
 
-    def measure():
+    def measure() -> None:
         deadline = time.monotonic() + 20
         while not pressed or press() is None:  # until both are connected
             if time.monotonic() > deadline:
@@ -84,7 +87,7 @@ def gateway(port: int, presses: int, per_second: float) -> None:
         os._exit(0)
 
     module = types.ModuleType("mqtt_io.modules.gpio.bench")
-    module.GPIO = GPIO
+    vars(module)["GPIO"] = GPIO
     sys.modules[module.__name__] = module
     config = {
         "mqtt": {"host": "127.0.0.1", "port": port, "topic_prefix": "peer"},

@@ -39,7 +39,7 @@ def test_the_embedded_broker_is_where_the_supervisor_put_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PORTIER_BROKER_V5", "4711")
-    found = _broker("gw", Mqtt(embedded="yes"), Path("c"))
+    found = _broker("gw", Mqtt.model_validate({"embedded": "yes"}), Path("c"))
     assert found == BrokerSettings("gw", "127.0.0.1", 4711)
 
 

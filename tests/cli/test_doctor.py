@@ -166,7 +166,7 @@ def test_points_are_what_control_knows_of_them(config: Path) -> None:
     ((value, what),) = judged({"points": {"front.button": good}})
     assert (value, "front.activation" in what) == ("no", True)
     assert judged(None)[0][0] == "unknown"
-    meter = {"kind": "meter", "active": None, "raw": None, "faults": []}
+    meter: dict[str, Any] = {"kind": "meter", "active": None, "raw": None, "faults": []}
     for quantities, value in (
         ({"temperature_c": {"value": 20.4}}, "yes"),
         ({"temperature_c": {"value": 20.4}, "humidity_percent": {"value": None}}, "no"),

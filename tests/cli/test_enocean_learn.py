@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -15,9 +14,7 @@ from typer.testing import CliRunner, Result
 from gateway.app import commands_radio
 from gateway.app.load import drivers
 from gateway.settings.load import load
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "drivers"))
-from enocean_bench import BO_PRESSED, LEARN_A5, FakeStick, radio, rocker, window
+from tests.drivers.enocean_bench import BO_PRESSED, LEARN_A5, FakeStick, radio, rocker, window
 
 cli = typer.Typer()
 commands_radio.add(cli)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.control.clock import Clock
 from gateway.control.controller import Controller
@@ -44,7 +45,7 @@ class Time:
     mono_ms: int = 1_000_000
     utc_ms: int = 1_800_000_000_000
 
-    def clock(self, **options: int) -> Clock:
+    def clock(self, **options: Any) -> Clock:
         return Clock(
             monotonic_ns=lambda: self.mono_ms * 1_000_000,
             wall_ns=lambda: self.utc_ms * 1_000_000,

@@ -47,7 +47,8 @@ def test_trust_does_not_survive_a_reboot() -> None:
 def test_trust_is_remembered_also_where_the_journal_comes_late() -> None:
     first = trusted()
     late = rig(readable=False).start()
-    assert not late.controller.trust.trusted
+    before = late.controller.trust
+    assert not before.trusted
     late.journal.kept_state = kept_of(first)  # type: ignore[assignment]
     late.passes(1_100, 100)
     assert late.controller.trust.trusted

@@ -223,8 +223,13 @@ def test_commands_that_are_not_taken_are_seen_though_the_loop_turns() -> None:
 
 
 def test_one_question_at_a_time_is_asked_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    bench, asked = Bench().passes(10), []
-    monkeypatch.setattr(bench.rig.inbox, "offer", lambda item: asked.append(item) or True)
+    bench, asked = Bench().passes(10), list[Any]()
+
+    def offer(item: Any) -> bool:
+        asked.append(item)
+        return True
+
+    monkeypatch.setattr(bench.rig.inbox, "offer", offer)
     for _ in range(5):
         bench.rig.time.passes(ASK_EVERY_MS)
         bench.snapshot()

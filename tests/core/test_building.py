@@ -352,7 +352,7 @@ def test_a_mode_is_set_until_its_end_and_the_schedule_rules_again() -> None:
 def test_the_schedule_changes_the_mode_of_its_door_at_its_instant() -> None:
     bench = Bench()
     bench.until(3_599_999)
-    assert bench.building.doors["front"].mode == "automatic"
+    assert bench.shown()["doors"]["front"]["mode"] == "automatic"
     bench.until(3_600_000)
     assert bench.building.doors["front"].mode == "night"
 
@@ -513,7 +513,7 @@ def test_an_untrusted_clock_is_a_notice_and_the_safe_mode() -> None:
     bench = Bench(trusted=False)
     bench.until(70_000)
     assert bench.alarms()["gw/clock_untrusted"] == "active"
-    assert bench.building.doors["front"].mode_source == "safe"
+    assert bench.shown()["doors"]["front"]["mode_source"] == "safe"
     bench.at(80_000, CivilTime(OFFSET + 80_000, True))
     assert bench.alarms()["gw/clock_untrusted"] == "cleared"
     assert bench.building.doors["front"].mode_source == "schedule"

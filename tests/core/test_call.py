@@ -55,10 +55,8 @@ def test_acknowledged_and_nobody_comes_is_raised_again() -> None:
     bench = CallBench()
     bench.pull(1000)
     bench.acknowledge(21_000)
-    bench.until(320_999)
-    assert bench.call.state == "acknowledged"
-    bench.until(321_000)
-    assert bench.call.state == "raised"
+    assert bench.until(320_999).state == "acknowledged"
+    assert bench.until(321_000).state == "raised"
     assert bench.lamps() == "reassurance sounder unlock flashing"
     assert bench.told()[-1] == "raised wc-1 unattended 1"
     bench.acknowledge(330_000, "web:4")
@@ -145,12 +143,10 @@ def test_a_cord_that_is_still_pulled_when_the_call_ends_sticks() -> None:
     assert troubles(bench.call, "wc.cord") == (("cord_stuck", ""),)
     bench.cord(6000, "unknown")
     assert troubles(bench.call, "wc.cord") == ()
-    bench.cord(6500, "pulled")
-    assert bench.call.state == "quiet"
+    assert bench.cord(6500, "pulled").state == "quiet"
     bench.cord(7000, "normal")
     assert troubles(bench.call, "wc.cord") == ()
-    bench.cord(8000, "pulled")
-    assert bench.call.state == "raised"
+    assert bench.cord(8000, "pulled").state == "raised"
     assert bench.told()[-1] == "raised wc-2 cord 1"
 
 

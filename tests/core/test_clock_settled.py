@@ -57,7 +57,7 @@ class Wall:
 
 def test_the_first_clock_of_all_is_settled_once_it_is_trusted() -> None:
     wall = Wall()
-    assert not wall.settled
+    assert not clock.settled(wall.one)
     assert clock.mark_of(wall.one, 0) is None
     wall.shows(1_000)
     assert wall.settled
@@ -271,7 +271,12 @@ def test_a_clock_that_was_known_before_the_journal_is_judged_by_it() -> None:
 
 def test_a_journal_of_an_older_version_has_a_mark_all_the_same() -> None:
     past = Past("boot 2", 0, utc_ms=OFFSET)
-    for section in (None, {}, {"mark_utc_ms": "x", "offset_ms": True, "waited_ms": 2**60}):
+    sections: tuple[Json, ...] = (
+        None,
+        {},
+        {"mark_utc_ms": "x", "offset_ms": True, "waited_ms": 2**60},
+    )
+    for section in sections:
         one = clock.restored(clock.start(0, past), section, past, 0)
         assert clock.step(one, CivilTime(OFFSET + YEAR_MS, True), 0).state.doubt == "ahead"
 

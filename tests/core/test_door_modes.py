@@ -467,10 +467,9 @@ def test_a_leaf_that_opens_under_fire_is_not_forced() -> None:
 
 def test_service_ends_by_itself() -> None:
     bench = Bench()
-    bench.at(1000, door.ServiceSet(60_000, "web:7", "c1"))
-    assert bench.door.service_until_ms == 61_000
-    bench.until(61_000)
-    assert bench.door.service_until_ms is None
+    served = bench.at(1000, door.ServiceSet(60_000, "web:7", "c1"))
+    assert served.service_until_ms == 61_000
+    assert bench.until(61_000).service_until_ms is None
     assert [told["active"] for told in bench.told("door_service")] == [True, False]
     assert bench.replies == [Reply("c1", "accepted")]
 

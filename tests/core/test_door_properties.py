@@ -14,6 +14,7 @@ from gateway.core.door.door import Door, DoorEvent
 from gateway.core.effects import Drive, Reply
 from gateway.core.events import MODES
 from gateway.core.instant import Ms
+from gateway.core.machine import Step
 from gateway.core.plan import DoorPlan
 from tests.core.door_bench import BLIND, HOLD, LAMP, MAINTAINED, PLAN, STRIKE, TOGGLE, Bench, fire
 
@@ -63,8 +64,9 @@ often = settings(max_examples=80, deadline=None)
 def request(value: object, now: Ms, number: int) -> door.Requested:
     assert isinstance(value, tuple)
     kind, hold_ms = value
-    command, side = (f"c{number}", None) if kind == "staff" else (None, "outside")
-    return door.Requested(kind, side, None, hold_ms, now, command=command, note="x")
+    if kind == "staff":
+        return door.Requested(kind, None, None, hold_ms, now, command=f"c{number}", note="x")
+    return door.Requested(kind, "outside", None, hold_ms, now, note="x")
 
 
 EVENTS: dict[str, Callable[[Any, Ms, int], DoorEvent | None]] = {
@@ -101,13 +103,13 @@ class Watcher(Bench):
                 self.now = now  # whoever calls has been asleep
                 self._note(door.step(self.door, None, now))
 
-    def _note(self, step: door.Step[Door]) -> Door:
+    def _note(self, step: Step[Door]) -> Door:
         super()._note(step)
         self._check_effects(step)
         self._check_state(step.state)
         return self.door
 
-    def _check_effects(self, step: door.Step[Door]) -> None:
+    def _check_effects(self, step: Step[Door]) -> None:
         points = [effect.point for effect in step.effects if isinstance(effect, Drive)]
         assert len(points) == len(set(points)), "a relay is told one thing in a step"
         commands = [reply.command for reply in self.replies]

@@ -35,7 +35,7 @@ def test_when_a_door_was_last_open_survives_restarts_and_waits_for_the_clock() -
     opened_ms = bench.building.doors["front"].tally.last_opened_ms
     assert opened_ms is not None
 
-    def shown(of: Bench) -> Json:
+    def shown(of: Bench) -> Any:
         return cast("Any", snapshot(of.building, of.now))["doors"]["front"]["last_opened_ms"]
 
     again = bench.restarted(trusted=False, later_ms=60_000)
@@ -78,9 +78,9 @@ def test_an_override_of_a_boot_that_never_knew_the_time_survives_and_ends_with_i
     again = Bench(kept=bench.kept(), trusted=False)
     assert again.building.doors["front"].mode == "off"
     again.until(60_999)
-    assert again.building.doors["front"].mode == "off"
+    assert again.shown()["doors"]["front"]["mode"] == "off"
     again.until(61_000)
-    assert again.building.doors["front"].mode == "automatic"
+    assert again.shown()["doors"]["front"]["mode"] == "automatic"
 
 
 def test_service_goes_on_for_as_long_as_it_was_meant_to() -> None:
@@ -389,7 +389,8 @@ def test_a_state_of_an_unknown_format_opens_no_door_until_staff_decide(found: Js
     assert {door.mode for door in again.building.doors.values()} == {"night"}
     assert again.building.alarms.by_id["gw/state_unread"].detail == str(found)
     again.until(30 * 86_400_000)
-    assert again.building.doors["front"].mode == "night", "nobody has decided"
+    modes = {door.mode for door in again.building.doors.values()}
+    assert modes == {"night"}, "nobody has decided"
     reply = again.mode(30 * 86_400_000 + 1, "schedule")
     assert reply.status == "accepted"
     assert again.building.doors["front"].mode != "night"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.core import building
+from gateway.core.facts import Json
 from gateway.core.plan import RoomPlan
 from tests.core.building_bench import Bench
 from tests.core.sensor_bench import house_of, reset, room_of
@@ -29,7 +30,7 @@ def test_water_is_an_alarm_at_once_and_closes_the_valve(house: Bench) -> None:
 def test_dry_again_opens_nothing_until_somebody_has_looked(house: Bench) -> None:
     house.level(1000, "wc.leak", True)
     house.level(5000, "wc.leak", False)
-    assert house.levels["wc.valve"] is True
+    assert house.levels == {"wc.valve": True}
     assert house.alarms() == {"wc/leak": "active"}
     house.acknowledge(6000, "wc/leak")
     assert house.alarms() == {"wc/leak": "acknowledged"}
@@ -146,7 +147,9 @@ def test_a_leak_alarm_without_its_sensor_is_over() -> None:
 
 def test_a_kind_that_nothing_in_the_room_knows_is_over() -> None:
     """An alarm of another version."""
-    kept = {"alarms": [{"subject": "wc", "kind": "did_not_open", "severity": "fault"}]}
+    kept: dict[str, Json] = {
+        "alarms": [{"subject": "wc", "kind": "did_not_open", "severity": "fault"}]
+    }
     again = Bench(house_of(WC), kept)
     assert again.alarms() == {"wc/did_not_open": "cleared"}
 

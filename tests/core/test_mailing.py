@@ -93,12 +93,11 @@ def test_a_confirmed_test_is_no_condition() -> None:
 
 def test_who_does_not_confirm_is_named_until_they_do() -> None:
     bench = Bench().until(HOUR).arrives(HOUR).at(2 * HOUR, Confirmed("test#1", "c"))
-    bench.until(25 * HOUR - 1)
-    assert bench.state.conditions == ()
-    bench.until(25 * HOUR)
-    assert bench.state.conditions == (("test_unconfirmed", "care_service"),)
-    bench.until(WEEK + HOUR).arrives(WEEK + HOUR)
-    assert bench.state.conditions == (("test_unconfirmed", "care_service"),)  # a new one, as yet
+    assert bench.until(25 * HOUR - 1).state.conditions == ()
+    late = (("test_unconfirmed", "care_service"),)
+    assert bench.until(25 * HOUR).state.conditions == late
+    again = bench.until(WEEK + HOUR).arrives(WEEK + HOUR)
+    assert again.state.conditions == late  # a new one, as yet
     letter = next(one for one in bench.state.letters if one.receiver == "care_service")
     bench.at(WEEK + 2 * HOUR, Confirmed(letter.delivery, "c"))
     assert bench.state.conditions == ()

@@ -75,7 +75,7 @@ def test_the_same_value_for_too_long_is_frozen_until_it_moves() -> None:
     for minute in range(61):
         bench.read(20.0, minute * MINUTE)
     assert bench.faults() == ["meter_frozen"]
-    assert bench.told[-1] == (60 * MINUTE, None, "frozen")
+    assert bench.told[-1:] == [(60 * MINUTE, None, "frozen")]
     bench.read(20.1, 61 * MINUTE)
     assert bench.faults() == []
     assert bench.told[-1] == (61 * MINUTE, 20.1, None)

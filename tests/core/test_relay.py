@@ -25,11 +25,12 @@ class Bench:
         self.levels: list[tuple[Ms, bool]] = []
         self.told: list[tuple[Ms, object]] = []
 
-    def step(self, event: Drive | Blink | Test | RelayFault | None, now: Ms) -> None:
+    def step(self, event: Drive | Blink | Test | RelayFault | None, now: Ms) -> Relay:
         result = relay.step(self.relay, event, now)
         self.relay = result.state
         self.levels += [(now, e.on) for e in result.effects if isinstance(e, Drive)]
         self.told += [(fact.at_ms, fact.data["on"]) for fact in result.facts]
+        return self.relay
 
 
 def test_a_flashing_lamp_counts_each_time_that_its_contact_closes() -> None:
@@ -60,13 +61,10 @@ def test_the_limit_cuts_in_and_holds_until_the_asker_has_let_go() -> None:
     bench = Bench()
     bench.step(ON, 1000)
     assert relay.wake_at(bench.relay) == 2500
-    bench.step(None, 2499)
-    assert bench.relay.on
-    bench.step(None, 2500)
+    assert bench.step(None, 2499).on
+    assert bench.step(None, 2500).conditions == (("relay_limit", ""),)
     assert bench.levels == [(1000, True), (2500, False)]
-    assert bench.relay.conditions == (("relay_limit", ""),)
-    bench.step(ON, 2600)
-    assert not bench.relay.on
+    assert not bench.step(ON, 2600).on
     bench.step(OFF, 2700)
     assert bench.relay.conditions == ()
     bench.step(ON, 2800)
@@ -106,8 +104,8 @@ def test_a_machine_that_drives_takes_the_relay_over_from_a_test(drive: Drive) ->
 def test_a_fault_stands_until_it_works_again_and_is_then_told_what_it_shall_be() -> None:
     bench = Bench()
     bench.step(ON, 1000)
-    bench.step(RelayFault("front.activation", "no such line"), 1001)
-    assert bench.relay.conditions == (("relay_fault", "no such line"),)
+    fault = bench.step(RelayFault("front.activation", "no such line"), 1001)
+    assert fault.conditions == (("relay_fault", "no such line"),)
     bench.step(OFF, 1500)
     bench.step(RelayFault("front.activation", ""), 9000)
     assert bench.relay.conditions == ()

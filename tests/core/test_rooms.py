@@ -8,6 +8,7 @@ import pytest
 
 from gateway.core import building
 from gateway.core.building.restore import tested as in_test_mode
+from gateway.core.effects import Drive
 from gateway.core.events import (
     AcknowledgeCall,
     AnyCommand,
@@ -306,7 +307,7 @@ def test_lamps_are_lit_by_the_first_step_after_a_restart() -> None:
     before.seen(3000)
     kept = before.kept()
     step = building.start(BATH, kept, 0)
-    on = [effect.point for effect in step.effects if getattr(effect, "on", False)]
+    on = [effect.point for effect in step.effects if isinstance(effect, Drive) and effect.on]
     assert on == ["wc.reassurance", "wc.lamp", "wc.unlock"]
     assert [fact.kind for fact in step.facts] == ["relay_changed"] * 3
 

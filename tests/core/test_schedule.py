@@ -106,7 +106,7 @@ def test_before_its_first_row_a_timetable_says_nothing() -> None:
 def test_beyond_the_last_row_its_mode_stays_and_a_notice_says_so() -> None:
     bench = Bench()
     bench.at(29_999)
-    assert bench.schedule.conditions == ()
+    assert not list(bench.schedule.conditions)
     assert bench.at(10**9) == Ruling("night", "schedule")
     assert bench.schedule.conditions == (("schedule_ended", ""),)
     assert bench.next() is None

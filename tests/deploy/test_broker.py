@@ -67,10 +67,11 @@ class Client:
             reconnect_on_failure=False,
         )
         tls = self.broker.tls
-        self.client.tls_set(tls / "ca.pem", tls / f"{self.name}.pem", tls / f"{self.name}.key")
+        own = str(tls / self.name)
+        self.client.tls_set(str(tls / "ca.pem"), f"{own}.pem", f"{own}.key")
         self.client.on_connect = lambda *_: self.connected.set()
         self.client.on_disconnect = lambda *_: self.ended.set()
-        self.client.on_message = lambda _c, _u, m: self.received.append((m.topic, m.payload))
+        self.client.on_message = lambda _c, _u, m: self.received.append((m.topic, bytes(m.payload)))
         self.client.on_publish = lambda _c, _u, _mid, code, _p: self.answers.append(code)
         self.client.connect("localhost", self.broker.port)
         self.client.loop_start()

@@ -98,9 +98,9 @@ def test_a_relay_may_act_from_within_a_report(pins: MockFactory) -> None:
 def test_an_active_low_relay_is_high_from_its_first_instant(pins: MockFactory) -> None:
     pin: MockPin = pins.pin("GPIO27")
     relay = gpio_relay.open(gpio_relay.Settings("GPIO27", active="low"), print, name="r")
-    assert pin.state is True
+    assert pin.state
     relay.drive(True)
-    assert pin.state is False
+    assert not pin.state
     pin.clear_states()
     relay.close()
     assert [state.state for state in pin.states] == [False, True]

@@ -64,7 +64,7 @@ def parts(kind: Any, seen: set[Any]) -> Iterator[str]:
     """The fields of a dataclass and of those within it."""
     for inner in typing.get_args(kind):
         yield from parts(inner, seen)
-    if not dataclasses.is_dataclass(kind) or kind in seen:
+    if not isinstance(kind, type) or not dataclasses.is_dataclass(kind) or kind in seen:
         return
     seen.add(kind)
     hints = typing.get_type_hints(kind)

@@ -18,5 +18,5 @@ def test_no_fact_is_about_something_called_gateway() -> None:
                 and len(node.args) > 1
                 and isinstance(node.args[1], ast.Constant)
             ):
-                found.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.args[1].value}")
+                found.append(f"{path.relative_to(ROOT)}:{node.lineno} {node.args[1].value!r}")
     assert not found

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gateway.core.facts import Fact
+from gateway.core.facts import Fact, Lane
 from gateway.journal.queue import Work
 from gateway.journal.reader import Reader
 from gateway.journal.reserve import Kept
@@ -54,7 +54,7 @@ class Desk:
         self.journal.start()
         return self
 
-    def until(self, true: Callable[[], object], seconds: float = 30.0) -> None:
+    def until(self, true: Callable[..., object], seconds: float = 30.0) -> None:
         """Wait for something that a commit or a state brings about."""
         end = time.monotonic() + seconds
         with self._changed:
@@ -104,7 +104,11 @@ _arrivals = itertools.count(1)
 
 def work(*facts: Fact, kept: dict[str, Any] | None = None, **rest: Any) -> Work:
     """What the store writes in one transaction."""
-    lanes = {"reading": "routine", "contact_changed": "routine", "relay_changed": "routine"}
+    lanes: dict[str, Lane] = {
+        "reading": "routine",
+        "contact_changed": "routine",
+        "relay_changed": "routine",
+    }
     lanes |= {"clock_trusted": "routine", "clock_stepped": "routine", "motion": "local"}
     return Work(
         facts=[(next(_arrivals), lanes.get(fact.kind, "urgent"), fact) for fact in facts],

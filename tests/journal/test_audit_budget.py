@@ -300,7 +300,7 @@ def test_where_urgent_facts_fill_the_file_calls_and_alarms_go_last(path: Path) -
     assert found[1::2] == ["row"] * 400, "the calls"
     assert found[0] == "lost"
     assert found[-2] == "row"
-    assert "dropped_urgent" in house.notes[-1].data["detail"]
+    assert "dropped_urgent" in str(house.notes[-1].data["detail"])
     house.upkeep._limit_bytes = house.upkeep.used_bytes() // 8
     house.round()
     assert house.upkeep.used_bytes() <= house.upkeep._limit_bytes * 1.1

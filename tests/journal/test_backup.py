@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.building.put_back import unreadable
-from gateway.core.facts import Fact
+from gateway.core.facts import Fact, Json
 from gateway.journal import backup
 from gateway.journal.backup import BackupError, CallStands
 from gateway.journal.reserve import Kept, Reserve
@@ -94,7 +94,7 @@ def test_a_backup_of_nothing_is_an_error_and_leaves_nothing(path: Path, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-CALLS = {"format": 1, "calls": {"wc": {"number": 1, "call": {"id": "wc-1"}}}}
+CALLS: dict[str, Json] = {"format": 1, "calls": {"wc": {"number": 1, "call": {"id": "wc-1"}}}}
 
 
 def test_a_call_that_only_the_reserve_holds_stands(path: Path, tmp_path: Path) -> None:

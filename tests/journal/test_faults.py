@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,7 +34,7 @@ class Failing(sqlite3.Connection):
         Failing.calls += 1
         return 0 <= Failing.calls - Failing.at < Failing.times
 
-    def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
         failing = self._count()
         if failing and not Failing.after:
             raise sqlite3.OperationalError("disk I/O error")
@@ -42,7 +43,7 @@ class Failing(sqlite3.Connection):
             raise sqlite3.OperationalError("disk I/O error")
         return cursor
 
-    def executemany(self, sql: str, *values: object) -> sqlite3.Cursor:
+    def executemany(self, sql: str, *values: Any) -> sqlite3.Cursor:
         if self._count():
             raise sqlite3.OperationalError("disk I/O error")
         return super().executemany(sql, *values)
@@ -145,7 +146,7 @@ def test_a_journal_that_may_not_be_written_is_told(path: Path) -> None:
     desk.close()
 
     class ReadOnly(sqlite3.Connection):
-        def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
             if sql == "BEGIN IMMEDIATE":
                 super().execute("PRAGMA query_only = ON")
             return super().execute(sql, *values)
@@ -166,7 +167,7 @@ def test_where_even_the_doubt_cannot_be_read_it_stays_and_nothing_comes_twice(pa
     class Doubtful(sqlite3.Connection):
         failing = 0
 
-        def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
             cursor = super().execute(sql, *values)
             if Doubtful.failing == 4 and sql == "COMMIT":
                 Doubtful.failing -= 1

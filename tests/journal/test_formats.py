@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.core.facts import Json
 from gateway.journal import backup, recovery, schema
 from gateway.journal.backup import BackupError
 from gateway.journal.reader import JournalUnavailable
@@ -91,7 +92,7 @@ def test_beside_a_journal_of_another_version_the_reserve_counts_where_it_is_newe
     changed(path, *OTHERS["newer"])
     reserve = Reserve(path)
     reserve.prepare()
-    newer = {"format": 1, "calls": {"wc": {"call": {"id": "wc-2"}}}}
+    newer: dict[str, Json] = {"format": 1, "calls": {"wc": {"call": {"id": "wc-2"}}}}
     reserve.save(journal, Kept(number, newer), durable=True)
     desk = Desk(path, "boot-2").start()
     kept = desk.journal.kept(10)

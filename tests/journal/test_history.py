@@ -67,8 +67,14 @@ def test_wide_buckets_come_from_the_roll_ups_and_agree_with_the_facts(path: Path
 
 def test_thinned_readings_are_valid_for_as_long_as_they_say(path: Path) -> None:
     store = Store(path, "boot-1")
-    mean = {"quantity": "temperature", "value": 10.0, "min": 1.0, "max": 30.0, "count": 3}
-    lasts = {"covers": [1, 3], "lasts_s": 1.0, "covered_s": 0.5}
+    mean: dict[str, Json] = {
+        "quantity": "temperature",
+        "value": 10.0,
+        "min": 1.0,
+        "max": 30.0,
+        "count": 3,
+    }
+    lasts: dict[str, Json] = {"covers": [1, 3], "lasts_s": 1.0, "covered_s": 0.5}
     store.write(
         work(
             Fact("reading", "wc.climate", 1_000, {**mean, **lasts}),
@@ -85,7 +91,13 @@ def test_thinned_readings_are_valid_for_as_long_as_they_say(path: Path) -> None:
 
 def test_readings_thinned_by_an_older_version_are_their_hour_and_are_marked(path: Path) -> None:
     store = Store(path, "boot-1")
-    mean = {"quantity": "temperature", "value": 10.0, "min": 1.0, "max": 30.0, "count": 3}
+    mean: dict[str, Json] = {
+        "quantity": "temperature",
+        "value": 10.0,
+        "min": 1.0,
+        "max": 30.0,
+        "count": 3,
+    }
     fact = Fact("reading", "wc.climate", HOUR_MS // 2, {**mean, "covers": [1, 3]})
     store.write(work(fact, utc_offset_ms=T0))
     found = history.buckets(read(path), "wc.climate", "temperature", T0, T0 + 2 * HOUR_MS, 8)

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.journal.journal_desk import Desk, opened
 
@@ -14,7 +15,7 @@ def test_a_disk_that_does_not_answer_is_seen_from_another_thread(path: Path) -> 
     stuck, waits, free = threading.Event(), threading.Event(), threading.Event()
 
     class Stuck(sqlite3.Connection):
-        def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
             if sql == "COMMIT" and stuck.is_set():
                 waits.set()
                 free.wait(120)

@@ -7,15 +7,17 @@ import shutil
 import sqlite3
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from gateway.core.facts import Json
 from gateway.journal import writer
 from gateway.journal.reserve import SLOT_BYTES, Kept, Reserve
 from gateway.journal.store import Store
 from tests.journal.journal_desk import Desk, opened, work
 
-CALL = {"calls": {"wc": {"state": "raised"}}}
+CALL: dict[str, Json] = {"calls": {"wc": {"state": "raised"}}}
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +33,7 @@ class Card(sqlite3.Connection):
     read_only = False
     waits = threading.Event()
 
-    def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
         if Card.read_only and sql == "BEGIN IMMEDIATE":
             raise sqlite3.OperationalError("attempt to write a readonly database")
         if sql == "COMMIT":

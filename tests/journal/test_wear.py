@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ def product_queue() -> Queue:
     return Queue(20_000, writer.ROUTINE_WAIT_MS, writer.CURSOR_WAIT_MS)
 
 
-def waiting(path: Path, **settings: object) -> Desk:
+def waiting(path: Path, **settings: Any) -> Desk:
     """A journal in which routine facts and cursors wait for longer than any test."""
     return Desk(path, routine_wait_ms=HOUR_MS, cursor_wait_ms=HOUR_MS, **settings)
 
@@ -104,7 +105,7 @@ def test_no_routine_fact_is_late_on_the_wire_because_it_waited() -> None:
 
 def counted(commits: list[str]) -> type[sqlite3.Connection]:
     class Counted(sqlite3.Connection):
-        def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
             if sql == "COMMIT":
                 commits.append(sql)
             return super().execute(sql, *values)
@@ -167,7 +168,7 @@ def test_a_minute_of_climate_writes_few_pages(path: Path) -> None:
                     (n, "routine", reading(minute * 60_000, 20.0 + minute, f"point-{n}"))
                     for n in range(3)
                 ],
-                sent=dict(last),
+                sent={"routine": last["routine"]},
                 recorded={"main": (store.journal, last, True)},
             )
         )
@@ -316,7 +317,7 @@ def test_overdue_while_the_disk_takes_nothing(path: Path, fails: bool) -> None:
     stuck, free = threading.Event(), threading.Event()
 
     class Stuck(sqlite3.Connection):
-        def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
             if sql == "COMMIT" and stuck.is_set():
                 if fails:
                     raise sqlite3.OperationalError("disk I/O error")

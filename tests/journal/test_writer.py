@@ -6,11 +6,12 @@ import sqlite3
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from gateway.core.effects import Reply
-from gateway.core.facts import Fact
+from gateway.core.facts import Fact, Json
 from gateway.journal import writer
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch, Queue
@@ -88,7 +89,7 @@ def test_what_json_cannot_say_is_kept_as_well_as_it_can_be(desk: Desk) -> None:
 def test_no_text_and_no_number_ends_the_thread(desk: Desk) -> None:
     """Half a character in an audit entry did, and two readings that have no sum."""
     entry = AuditEntry("web:\ud800", "open_door", "front", "accepted", 5, "says \udfff")
-    huge = {"quantity": "t_c", "value": 1.7e308}
+    huge: dict[str, Json] = {"quantity": "t_c", "value": 1.7e308}
     desk.append(Fact("reading", "a", 5, huge), Fact("reading", "a", 6, huge), audit=(entry,))
     desk.append(Fact("reading", "a", 7, {"quantity": "t_c", "value": 10**400}))
     desk.append(opened(8))
@@ -311,7 +312,7 @@ def test_append_never_waits_for_the_disk_and_replies_come_without_it(path: Path)
     stuck, free = threading.Event(), threading.Event()
 
     class Stuck(sqlite3.Connection):
-        def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
             if sql == "COMMIT" and stuck.is_set():
                 free.wait(120)
             return super().execute(sql, *values)
@@ -339,7 +340,7 @@ def test_memory_is_bounded_and_what_is_dropped_is_lost_by_name(path: Path) -> No
     full = threading.Event()
 
     class Full(sqlite3.Connection):
-        def execute(self, sql: str, *values: object) -> sqlite3.Cursor:
+        def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
             if sql == "COMMIT" and full.is_set():
                 raise sqlite3.OperationalError("database or disk is full")
             return super().execute(sql, *values)

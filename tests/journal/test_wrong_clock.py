@@ -36,6 +36,8 @@ def boot(kernel: int, started_ms: int = 0) -> str:
 class Machine:
     """A journal over boots: in each of them facts, audit entries, and offsets of the clock."""
 
+    store: Store
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.kernel = 0

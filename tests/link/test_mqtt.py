@@ -82,7 +82,7 @@ def test_a_message_that_cannot_be_read_is_acknowledged_and_passed_over(
     connection, broker = connected
     inbox = connection._inbox
     broker.sendall(packed(properties, b"odd", 7, topic) + packed(b"", b"good", 8))
-    happened, deadline = [], time.monotonic() + 30
+    happened, deadline = list[object](), time.monotonic() + 30
     while not any(isinstance(one, Message) for one in happened):
         assert time.monotonic() < deadline
         connection.pump(0.05)

@@ -88,7 +88,7 @@ class Home:
 
     @property
     def aside(self) -> dict[str, str]:
-        return dict(map(tuple, self.panel.last("link")["aside"]))  # type: ignore[arg-type]  # pairs
+        return dict(map(tuple, self.panel.last("link")["aside"]))
 
     def cursors(self) -> dict[str, int]:
         found: dict[str, int] = {}

@@ -17,6 +17,7 @@ from gateway.notify.addresses import reader
 from gateway.notify.role import Notify
 from gateway.notify.texts import House, Text
 from gateway.panel.tickets import Instant, Tickets, make_key
+from gateway.panel.time_service import REPORT_EVERY_S
 from gateway.settings.secrets import Secret
 
 HOUSE = House("Office", ("de",), "Europe/Berlin", "https://door.example")
@@ -104,7 +105,7 @@ def test_it_reports_the_time_service_while_control_is_there(bench: Bench) -> Non
         return [one["trusted"] for one in bench.panel.said if one["type"] == "clock"]
 
     assert reports() == []  # it cannot be asked
-    bench.now += role.REPORT_EVERY_S
+    bench.now += REPORT_EVERY_S
     assert reports() == [True]
     assert reports() == [True]
     bench.panel.away = True
@@ -113,7 +114,7 @@ def test_it_reports_the_time_service_while_control_is_there(bench: Bench) -> Non
     assert reports() == [True]
     bench.panel.away = False
     assert reports() == [True, False]  # control may be another one
-    bench.now += role.REPORT_EVERY_S
+    bench.now += REPORT_EVERY_S
     assert reports() == [True, False, True]
 
 

@@ -158,12 +158,17 @@ def test_its_thread_beats_and_ends() -> None:
 def test_a_beat_whose_address_is_missing_has_failed_and_is_named(tmp_path: Path) -> None:
     file = tmp_path / "beat_url"
     told, beaten = list[str](), list[str]()
+
+    def beat(url: str) -> str:
+        beaten.append(url)
+        return ""
+
     heart = Heartbeat(
         reader(Secret("beat_url", (tmp_path,))),
         35.0,
         alive=lambda: True,
         told=told.append,
-        beat=lambda url: beaten.append(url) or "",
+        beat=beat,
     )
     with capture_logs() as logs:
         heart.turn()

@@ -24,7 +24,7 @@ from gateway.core.events import (
 from gateway.core.facts import Fact
 from gateway.journal.queue import Batch
 from gateway.journal.writer import Committed, Journal
-from gateway.panel.messages import AuditNote, Bench, CommandMessage, Message
+from gateway.panel.messages import AuditNote, Bench, CommandMessage, Message, SettingsAsked
 from gateway.panel.server import Server
 
 Snapshot = dict[str, Any]
@@ -208,6 +208,11 @@ class FakeControl:
     def bench(self, message: Bench, answer: Callable[[Mapping[str, object]], None]) -> None:
         self.benches.append(message)
         answer({"done": True})
+
+    def settings(
+        self, message: SettingsAsked, answer: Callable[[Mapping[str, object]], None]
+    ) -> None:
+        raise AssertionError("nobody asks the fake for settings")
 
     def gone(self, role: str) -> None:
         pass

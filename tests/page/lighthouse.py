@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.web.users import Users, users_file
-from tests.page.shots import PASSWORD, started, travel
+from tests.page.conftest import PASSWORD
+from tests.page.shots import started, travel
 
 VERSION = "12.8.2"
 GOALS = {"performance": 95, "accessibility": 100, "best-practices": 100}

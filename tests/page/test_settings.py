@@ -57,7 +57,7 @@ def test_an_exception_is_previewed_saved_and_taken_back(there: tuple[Whole, Page
     end = today + timedelta(days=13)
     expect(rows.last.locator("th")).to_contain_text(f"{end.day}.{end.month}.")
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of the two
+        page.emulate_media(color_scheme=scheme)
         assert barriers(page) == []
     assert overflow(page) == 0
     assert small(page) == []

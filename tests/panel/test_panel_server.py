@@ -447,7 +447,7 @@ def test_a_client_that_does_not_read_holds_nobody_up(
         while keen.hear("snapshot")["snapshot"]["n"] != number:
             pass
     # The lazy one now reads: what was on its way, and then the newest, not all of them.
-    seen = []
+    seen: list[int] = []
     while not seen or seen[-1] != 11:
         seen.append(lazy.hear("snapshot")["snapshot"]["n"])
     assert len(seen) <= 5

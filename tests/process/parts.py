@@ -50,7 +50,7 @@ CALLING_BENCH = BENCH.replace(
 """The same, whose call goes the way ``care``, which is to be appended."""
 
 
-def until(true: Callable[[], Any], within_s: float = 60.0, what: str = "") -> Any:
+def until(true: Callable[..., Any], within_s: float = 60.0, what: object = "") -> Any:
     """Wait until ``true`` gives something true; its value. Fails after ``within_s``."""
     deadline = time.monotonic() + within_s
     while True:

@@ -78,7 +78,7 @@ class _Smtp(socketserver.StreamRequestHandler):
                     self._say("354 go on")
                     lines = list(iter(self.rfile.readline, b".\r\n"))
                     mail = message_from_bytes(b"".join(lines), policy=policy.default)
-                    cast("Mailbox", self.server).mails.append(cast("EmailMessage", mail))
+                    cast("Mailbox", self.server).mails.append(mail)
                     self._say("250 taken")
                 case b"QUIT":
                     self._say("221 bye")

@@ -87,6 +87,11 @@ class StandIn:
     def bench(self, message: m.Bench, answer: Callable[[Mapping[str, object]], None]) -> None:
         answer({"error": "not_a_bench"})
 
+    def settings(
+        self, message: m.SettingsAsked, answer: Callable[[Mapping[str, object]], None]
+    ) -> None:
+        raise AssertionError("nobody asks the stand-in for settings")
+
     def gone(self, role: m.Role) -> None:
         pass
 

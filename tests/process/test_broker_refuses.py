@@ -36,7 +36,7 @@ class Listener:
         while not self.outside.got.empty():
             message = self.outside.got.get()
             name = message.topic.removeprefix(ROOT)
-            self.seen[name] = message.payload
+            self.seen[name] = bytes(message.payload)
             if name.startswith("event/"):
                 self.events.append(json.loads(message.payload)["id"])
         return self.seen
@@ -86,7 +86,7 @@ def place(tmp_path: Path, control: StandIn) -> Iterator[Place]:
 
 
 def sent(control: StandIn) -> dict[str, int]:
-    return dict(control.reader.cursors().sent)
+    return {str(lane): seq for lane, seq in control.reader.cursors().sent.items()}
 
 
 @pytest.mark.parametrize(

@@ -170,7 +170,10 @@ def test_pauses_of_such_a_role_grow(monkeypatch: pytest.MonkeyPatch) -> None:
         ("control", "link"), lambda _: [], {}, lambda _: None, lambda: None, lambda: True
     )
     role = supervisor._Role("link")
-    pauses = [role.back_off.pause for _ in range(8) if one._ended(role, 78) is None]
+    pauses = []
+    for _ in range(8):
+        one._ended(role, 78)
+        pauses.append(role.back_off.pause)
     one._heard.close()
     assert pauses == [4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0, 60.0]
 

@@ -148,7 +148,12 @@ def test_the_trial_leaves_nothing_behind(tmp_path: Path) -> None:
         asked, over = threading.Event(), threading.Event()
         client = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
         client.on_subscribe = lambda *_: asked.set()
-        client.on_message = lambda _c, _u, m: (heard.append(m.topic), over.set())  # type: ignore[func-returns-value]
+
+        def hears(_client: object, _data: object, message: mqtt.MQTTMessage) -> None:
+            heard.append(message.topic)
+            over.set()
+
+        client.on_message = hears
         client.connect("127.0.0.1", broker.port)
         client.loop_start()
         client.subscribe("#")
@@ -190,8 +195,22 @@ def signed(tls: Path, folder: Path, name: str, *, days: int, names: str) -> None
         check=True,
         capture_output=True,
     ).stdout
-    authority = ["-CA", tls / "ca.pem", "-CAkey", tls / "ca.key", "-set_serial", "7"]
-    wanted = ["-days", str(days), "-extfile", extensions, "-out", folder / f"{name}.pem"]
+    authority: list[str | Path] = [
+        "-CA",
+        tls / "ca.pem",
+        "-CAkey",
+        tls / "ca.key",
+        "-set_serial",
+        "7",
+    ]
+    wanted: list[str | Path] = [
+        "-days",
+        str(days),
+        "-extfile",
+        extensions,
+        "-out",
+        folder / f"{name}.pem",
+    ]
     subprocess.run(
         ["openssl", "x509", "-req", "-sha256", *authority, *wanted],
         input=request,

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.drivers.enocean_bench import BO_PRESSED, FakeStick, rocker
 from tests.process.parts import House, house, until
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "drivers"))
-from enocean_bench import BO_PRESSED, FakeStick, rocker
 
 pytestmark = pytest.mark.process
 

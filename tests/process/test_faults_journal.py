@@ -46,7 +46,7 @@ def cut(small: Path, folder: Path, lengths: list[int], *, log: bool) -> None:
         path = _broken(
             small,
             folder,
-            lambda main, wal, end=length: (main, wal[:end]) if log else (main[:end], wal),  # type: ignore[misc]  # its parameter has its value
+            lambda main, wal, end=length: (main, wal[:end]) if log else (main[:end], wal),
         )
         store, _ = _opened(path)
         found = _facts(store)

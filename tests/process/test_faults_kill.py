@@ -47,7 +47,7 @@ def rounds(place: House, whole: Process, count: int) -> None:
         began = time.monotonic()
         killed[role] = killed.get(role, 0) + 1
         until(
-            lambda role=role, pid=pid: roles_of(whole, ROLES).get(role, pid) != pid,  # type: ignore[misc]  # its parameters have their values
+            lambda role=role, pid=pid: roles_of(whole, ROLES).get(role, pid) != pid,
             what=f"{number}: {role} is back",
         )
         until(

@@ -79,7 +79,7 @@ ODD: dict[str, bytes] = {
     "no such property": b"\x7e\x05",
     "an alias": b"\x23\0\x05",
 }
-TOPICS = {
+TOPICS: dict[str, str | bytes] = {
     "60,000 characters": "portier/test/command/" + "a" * 60_000,
     "1,000 levels": "portier/test/command/door/" + "a/" * 1_000 + "open",
     "no text": OPEN.encode() + b"\xff",

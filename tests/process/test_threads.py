@@ -18,6 +18,7 @@ import pytest
 
 from gateway import threads
 from gateway.panel import client
+from gateway.panel.messages import encode
 from tests.process.parts import ROOT, House, Process, hear, until
 
 pytestmark = pytest.mark.process
@@ -269,7 +270,7 @@ def test_a_flood_of_questions_about_the_settings_makes_no_thread(place: House) -
         for number in range(100):
             args = {"sections": {}} if number % 2 else {"sections": {"doors": {}}, "n": number}
             sock.sendall(
-                client.encode(
+                encode(
                     {
                         "type": "settings", "id": f"q{number}", "actor": "web:7",
                         "do": "preview", "args": args,
@@ -300,9 +301,7 @@ def test_out_of_descriptors_the_door_works_and_the_panel_comes_back(place: House
         for sock in late:
             sock.connect(str(place.panel))
         old.sendall(
-            client.encode(
-                client.command("open_door", {"door": "front"}, id="a", actor="web:1", via="web")
-            )
+            encode(client.command("open_door", {"door": "front"}, id="a", actor="web:1", via="web"))
         )
         while (got := client._read(lines.readline()) or {})["type"] != "reply":
             pass

@@ -67,7 +67,7 @@ def journal(place: Office) -> tuple[str, dict[str, int], list[tuple[str, int]]]:
     with closing(Reader(place.state / "journal.sqlite")) as reader:
         rows = sorted((row.kind, row.seq) for row in reader.after_row(0, 100_000)
                       if row.lane != "local")  # fmt: skip
-        return reader.journal_id(), dict(reader.heads()), rows
+        return reader.journal_id(), {str(lane): seq for lane, seq in reader.heads().items()}, rows
 
 
 def test_what_was_there_is_there_after_the_update(before: Before) -> None:

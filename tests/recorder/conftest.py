@@ -12,7 +12,7 @@ import pytest
 from gateway.recorder.points import Point
 from gateway.recorder.recorder import Recorder
 from gateway.recorder.state import RecorderState
-from gateway.recorder.store import Rejected, StoreDownError
+from gateway.recorder.store import Rejected, StoreDownError, nothing
 from gateway.recorder.subscribe import Connected, Happening, Received
 from gateway.wire import Row, to_cloudevent
 
@@ -44,6 +44,7 @@ class FakeStore:
     forgets_ms = 0
 
     def __init__(self) -> None:
+        self.between = nothing
         self.points: dict[Any, Point] = {}
         self.troubles: deque[Exception] = deque()
         self.bad: set[int] = set()

@@ -39,7 +39,12 @@ def test_a_store_is_not_asked_before_the_time_that_it_named(
     chance = SimpleNamespace(random=lambda: 0.0, uniform=lambda least, _most: least)
     monkeypatch.setattr("gateway.recorder.recorder.random", chance)
     pauses: list[float] = []
-    monkeypatch.setattr(bench.recorder, "_wait", lambda pause_s, _stop: not pauses.append(pause_s))
+
+    def wait(pause_s: float, _stop: object) -> bool:
+        pauses.append(pause_s)
+        return True
+
+    monkeypatch.setattr(bench.recorder, "_wait", wait)
     bench.store.troubles += [StoreDownError("HTTP 429", retry_after_s=5.0)]
     bench.broker.event(event(1))
     bench.turn()

@@ -68,7 +68,8 @@ def test_ledger_and_store_are_cleaned_by_the_same_clock_and_not_while_it_is_in_d
     bench.store.expire = lambda now_ms, utc_ms: swept.append(utc_ms)  # type: ignore[attr-defined]
 
     def cleans(ms: int) -> bool:
-        deleted.clear(), swept.clear()
+        deleted.clear()
+        swept.clear()
         bench.turn(ms)
         assert deleted == [one for one in swept if one is not None]
         return deleted == [bench.utc_ms]

@@ -90,7 +90,7 @@ class Bench:
             [("portier/+/event/#", 1), ("portier/+/health", 0)],
         )
 
-    def until(self, wanted: Callable[[], object]) -> None:
+    def until(self, wanted: Callable[..., object]) -> None:
         deadline = time.monotonic() + WITHIN_S
         while not wanted():
             assert time.monotonic() < deadline, (self.came, self.broker.said)

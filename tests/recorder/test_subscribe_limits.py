@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -79,7 +81,7 @@ def test_a_broker_without_retained_messages_gets_none(bench: Bench) -> None:
 
 
 def test_a_broker_of_qos_0_gets_no_more_and_nothing_waits_for_its_answer(bench: Bench) -> None:
-    bench.welcome(max_qos=mqtt5.QoS.AT_MOST_ONCE, receive_max=1)  # type: ignore[arg-type]  # by name
+    bench.welcome(max_qos=mqtt5.QoS.AT_MOST_ONCE, receive_max=1)
     for number in range(3):
         bench.subscription.publish(TOPIC, b"%d" % number)
     bench.until(lambda: len(published(bench)) == 3)
@@ -263,7 +265,7 @@ def test_whatever_ends_one_attempt_to_connect_there_is_another(
 ) -> None:
     """A thread that died left the recorder waiting for it for ever."""
     with monkeypatch.context() as patch:
-        patch.setattr(subscribe.socket, "create_connection", raising(error))
+        patch.setattr(socket, "create_connection", raising(error))
         for _ in range(20):
             bench.subscription.pump(0.01)
     bench.welcome()
@@ -273,7 +275,7 @@ def test_a_machine_without_another_thread_is_tried_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(subscribe.threading.Thread, "start", raising(RuntimeError("no more")))
+        patch.setattr(threading.Thread, "start", raising(RuntimeError("no more")))
         for _ in range(20):
             bench.subscription.pump(0.01)
     bench.welcome()

@@ -8,13 +8,13 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gateway.core.facts import KINDS
 from gateway.recorder.main import open_store
 from gateway.recorder.recorder import CALM_MS, PROMPT, Recorder
+from gateway.recorder.sqlite import SqliteStore
 from gateway.recorder.state import RecorderState, StateInUseError, StateLock, is_recording
 from gateway.recorder.subscribe import Connected
 from gateway.settings.store_address import parse
@@ -34,10 +34,14 @@ class Counted(Bench):
         self.state.close()
         self.path = folder / "recorder-main.sqlite"
         self.state = RecorderState(self.path)
-        self.sqlite: Any = open_store(parse("sqlite"), folder)
+        store = open_store(parse("sqlite"), folder)
+        assert isinstance(store, SqliteStore)
+        self.sqlite = store
         self.sqlite.identity()
         self.statements: list[str] = []
-        for db in (self.state._db, self.sqlite._db, self.sqlite._recent._db):
+        assert store._recent is not None
+        for db in (self.state._db, store._db, store._recent._db):
+            assert db is not None
             db.set_trace_callback(self.statements.append)
         self.recorder = Recorder(
             "main", self.broker, self.sqlite, self.state, calm_ms=CALM_MS,

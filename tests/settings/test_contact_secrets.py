@@ -9,7 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.settings import contact_secrets
 from gateway.settings.contact_secrets import USER, faults, new_faults
 from gateway.settings.model import Settings
 from gateway.settings.problems import SettingsError
@@ -31,9 +30,9 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
     own = pwd.getpwuid(os.geteuid())
     role = SimpleNamespace(pw_name=USER, pw_uid=ROLE_UID, pw_gid=ROLE_GID)
     other = SimpleNamespace(pw_name="portier-control", pw_uid=own.pw_uid, pw_gid=own.pw_gid)
-    monkeypatch.setattr(contact_secrets.pwd, "getpwnam", lambda name: {USER: role}[name])
-    monkeypatch.setattr(contact_secrets.pwd, "getpwuid", lambda _uid: other)
-    monkeypatch.setattr(contact_secrets.os, "getgrouplist", lambda _name, gid: [gid])
+    monkeypatch.setattr(pwd, "getpwnam", lambda name: {USER: role}[name])
+    monkeypatch.setattr(pwd, "getpwuid", lambda _uid: other)
+    monkeypatch.setattr(os, "getgrouplist", lambda _name, gid: [gid])
 
 
 def settings(tmp_path: Path) -> Settings:

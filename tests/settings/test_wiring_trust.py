@@ -117,7 +117,7 @@ def test_a_contact_is_refused_where_it_is_easier_to_forge_than_its_role_allows(
         pin = f"gpio_contact, pin: {point.settings.pin}}}"
         line = f"  {use.point}: {{driver: "
         text = changed(WHOLE, (line + pin, line + driver.format(number) + "}"))
-        refused = ORDER.index(trust) > ORDER.index(LEAST[role])  # type: ignore[arg-type]
+        refused = ORDER.index(trust) > ORDER.index(LEAST[role])
         if refused:
             assert f"{use.point} is reported" in said(tmp_path, text), role
         else:

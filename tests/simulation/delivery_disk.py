@@ -143,8 +143,8 @@ def cut_off(path: Path, journal: Turned, chance: random.Random, *, power: bool) 
         (aside / f"{path.name}-shm").unlink(missing_ok=True)
         wal = aside / f"{path.name}-wal"
         if wal.exists() and chance.random() < 0.5:
-            with wal.open("ab") as file:
-                file.write(chance.randbytes(chance.randrange(1, 9_000)))
+            with wal.open("ab") as torn:
+                torn.write(chance.randbytes(chance.randrange(1, 9_000)))
     for ending in ("", "-wal", "-shm"):
         name = path.name + ending
         path.with_name(name).unlink(missing_ok=True)

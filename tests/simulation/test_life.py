@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from gateway.core.events import Mode
 from gateway.core.plan import BuildingPlan
 from gateway.simulation.agenda import HOUR, MINUTE
 from gateway.simulation.days import days
@@ -157,12 +158,13 @@ def test_hold_open_that_is_chosen_again_does_not_outlast_the_limit_of_its_relay(
     life = Life(plan, days(FIRST, 1, ZONE, ()), 1, Weather.fine())
     (door,) = life.doors.values()
     held = []
-    for at_min, mode in (
+    modes: tuple[tuple[int, Mode], ...] = (
         (10, "hold_open"),
         (80, "hold_open"),
         (90, "automatic"),
         (95, "hold_open"),
-    ):
+    )
+    for at_min, mode in modes:
         life.agenda.later(at_min * MINUTE, partial(door.staff_mode, mode, 4 * HOUR))
         life.agenda.later((at_min + 2) * MINUTE, lambda: held.append(life.host.lit["front.hold"]))
     life.host.start()

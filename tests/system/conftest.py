@@ -22,7 +22,7 @@ NO_SYSTEM = "PORTIER_NO_SYSTEM"
 WITHIN_S = 2 * root.SLOW_AFTER_S + 300
 
 
-class BySuite(LoadScopeScheduling):
+class BySuite(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
     """All tests of one Debian in one worker, so that each installation is made once."""
 
     def _split_scope(self, nodeid: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+import uvloop
 from pytest_mock import MockerFixture
 from uvicorn.server import ServerState
 
@@ -267,7 +268,7 @@ def test_where_all_are_taken_who_sends_no_body_goes_before_who_has_just_come() -
 def test_the_server_runs_with_these_limits(web: Web) -> None:
     config = serve.config_of(web.site)
     config.load()
-    assert issubclass(config.http_protocol_class, BoundedProtocol)  # type: ignore[arg-type]  # a class
+    assert issubclass(config.http_protocol_class, BoundedProtocol)
     assert config.get_loop_factory() is connections.Loop
     other = serve.config_of(web.site)
     assert other.http is not config.http  # each counts for itself
@@ -275,7 +276,7 @@ def test_the_server_runs_with_these_limits(web: Web) -> None:
 
 @pytest.mark.parametrize("tls", [True, False])
 def test_a_handshake_has_as_long_as_a_head(mocker: MockerFixture, tls: bool) -> None:
-    given = mocker.patch.object(connections.uvloop.Loop, "create_server", mocker.AsyncMock())
+    given = mocker.patch.object(uvloop.Loop, "create_server", mocker.AsyncMock())
     loop = connections.Loop()
     try:
         loop.run_until_complete(loop.create_server(None, ssl=object() if tls else None))

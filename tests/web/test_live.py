@@ -21,7 +21,7 @@ from gateway.journal.writer import Committed, Journal
 from gateway.web import live as live_module
 from gateway.web.auth import Who
 from gateway.web.live import CHANGES_EVERY_S, HELD, STUCK_S, Client, Hub, TooMany, View
-from gateway.web.parts import Parts
+from gateway.web.parts import Parts, fact_frame
 from tests.page.conftest import until
 from tests.page.fake import now_ms
 from tests.web.conftest import Web, snapshot
@@ -422,12 +422,10 @@ def test_a_view_that_cannot_be_shown_hides_no_other(
 def test_a_row_that_cannot_be_shown_is_left_out(
     web: Web, written: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    frame = live_module.fact_frame
-
     def fail(row: Any, scene: Any) -> bytes:
         if row.subject == "d1":
             raise KeyError("a mistake of ours")
-        return frame(row, scene)
+        return fact_frame(row, scene)
 
     monkeypatch.setattr(live_module, "fact_frame", fail)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -39,7 +40,7 @@ def ask(
 
     async def run() -> httpx.Response:
         transport = httpx.ASGITransport(app=web.app, client=(peer, 1234))
-        named = {name.replace("_", "-"): value.encode() for name, value in headers.items()}
+        named = {n.replace("_", "-").encode(): value.encode() for n, value in headers.items()}
         async with httpx.AsyncClient(transport=transport, base_url=web.base) as client:
             return await client.request(method, path, data=form, headers=named)
 
@@ -94,7 +95,7 @@ def test_https_at_the_proxy_makes_cookies_secure(behind: Web, sender: str) -> No
         assert "; Secure" in cookie
     assert answer.headers["strict-transport-security"].startswith("max-age=")
     sent = "; ".join(cookie.partition(";")[0] for cookie in cookies)
-    headers = {"cookie": sent, "x_forwarded_proto": "https"}
+    headers: dict[str, Any] = {"cookie": sent, "x_forwarded_proto": "https"}
     assert ask(behind, sender, "GET", "/api/v1/me", **headers).json()["name"] == "anna"
     assert ask(behind, sender, "GET", "/api/v1/me", cookie=sent).status_code == 401
 

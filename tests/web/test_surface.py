@@ -245,7 +245,7 @@ def test_every_operation_is_described_by_somebody(surface: Surface) -> None:
     for context in iter_route_contexts(app.routes):
         route = context.original_route
         if isinstance(route, APIRoute) and route.include_in_schema:
-            said = f"{sorted(route.methods)} {route.path}"
+            said = f"{sorted(route.methods or ())} {route.path}"
             assert route.summary, f"summary= of {said}"
             assert len(route.description.split()) > 3, said
             assert route.description != route.summary, said

@@ -13,8 +13,9 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Callable
 
-CASES = {}
+CASES: dict[str, Callable[[], dict[str, object]]] = {}
 
 
 def case(function):

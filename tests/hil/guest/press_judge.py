@@ -11,13 +11,15 @@ Instants are the kernel's stamps in whole milliseconds, as the gateway counts th
 from dataclasses import dataclass
 from itertools import pairwise
 
+Edge = tuple[int, bool]
 
-def presses(edges, settle_ms):
+
+def presses(edges: list[Edge], settle_ms: int) -> list[int]:
     """The instants of the edges that began a press: the line became active, stayed so for
     ``settle_ms``, and had been inactive for as long since the press before.
 
     ``edges``: (instant, active), oldest first. The line is inactive and quiet before them."""
-    found = []
+    found: list[int] = []
     settled = level = False
     since_ms = 0
     for at_ms, active in edges:
@@ -39,13 +41,13 @@ class Judgement:
     line was not quiet. ``missed``: not served. Both are instants of edges."""
 
     presses: int
-    twice: list
-    missed: list
+    twice: list[int]
+    missed: list[int]
 
 
-def judge(edges, served_ms, settle_ms):
+def judge(edges: list[Edge], served_ms: list[int], settle_ms: int) -> Judgement:
     """Compare the record with what was served, by the instant of the edge that began it."""
-    missed, twice = presses(edges, settle_ms), []
+    missed, twice = presses(edges, settle_ms), list[int]()
     there_were = len(missed)
     for at_ms in served_ms:
         if at_ms in missed:
@@ -55,7 +57,7 @@ def judge(edges, served_ms, settle_ms):
     return Judgement(there_were, twice, missed)
 
 
-def around(edges, at_ms):
+def around(edges: list[Edge], at_ms: int) -> str:
     """For people: how long the line kept each level before and after an edge."""
     near = [edge for edge in edges if abs(edge[0] - at_ms) < 250]
     return " ".join(

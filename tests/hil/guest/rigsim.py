@@ -41,7 +41,7 @@ class SimChip:
         self.names.update(names or {})
         self.label = label or default_label
         self.lines = lines or default_lines
-        self._dir = None
+        self._dir: pathlib.Path
         self._fds = {}
 
     def __enter__(self):

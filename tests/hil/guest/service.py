@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-lines = []
+lines: list[tuple[object, ...]] = []
 relays = {}
 points = [json.loads(argument) for argument in sys.argv[1:]]
 
