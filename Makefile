@@ -39,12 +39,13 @@ run: setup ## Start the simulated building; PORT=8081 takes another port
 
 ##@ Check a change
 
-check: $(VENV)/.test ## Lint, types, imports: seconds
+check: $(VENV)/.test ## Lint, types, imports, test files: half a minute
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy --no-error-summary
 	@$(BIN)/lint-imports --no-cache > $(VENV)/.imports.log || { cat $(VENV)/.imports.log; exit 1; }
-	@echo "check: lint, types and imports are in order"
+	@$(BIN)/python -m tests.house_rules.plan
+	@echo "check: lint, types, imports and test files are in order"
 
 unit: $(VENV)/.test ## Unit tests, stories, a short simulation: minutes
 	@$(BIN)/coverage erase
