@@ -15,6 +15,8 @@ from gateway.web.easy_passwords import is_easy
 
 Role = Literal["view", "staff", "maintenance", "admin"]
 ROLES: tuple[Role, ...] = ("view", "staff", "maintenance", "admin")
+SecondFactor = Literal["off", "doors", "login"]
+"""When a code is wanted: never, for what opens doors, or at the log-in."""
 
 # OWASP's second recommended setting: 19 MiB, so that several log-ins fit the role's memory cap.
 PASSWORDS = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1),))
@@ -37,6 +39,25 @@ class User:
     role: Role
     language: str
     armed_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """Somebody who is logged in. ``actor`` is how the journal and the audit chain know them."""
+
+    actor: str
+    name: str
+    role: Role
+    user_id: int | None = None
+    session: str = ""
+    """Hash of the session, or empty for an API token."""
+    token: str = ""
+    csrf: str = ""
+    language: str = ""
+    armed_s: int = 15
+
+    def may(self, role: Role) -> bool:
+        return ROLES.index(self.role) >= ROLES.index(role)
 
 
 @dataclass(frozen=True, slots=True)

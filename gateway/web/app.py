@@ -20,7 +20,7 @@ from gateway import threads
 from gateway.panel import time_service
 from gateway.panel.client import AsyncPanelClient
 from gateway.panel.tickets import preload as preload_links
-from gateway.web import outside, problems
+from gateway.web import answers, outside, refusals
 from gateway.web.api import account as api_account
 from gateway.web.api import bench as api_bench
 from gateway.web.api import building as api_building
@@ -57,10 +57,11 @@ from gateway.web.polling import Unchanged, on_unchanged
 from gateway.web.problems import Problem
 from gateway.web.proxies import Forwarded
 from gateway.web.records import Records
-from gateway.web.render import STATIC, digest, preload, static_files
+from gateway.web.render import STATIC, digest, environment, static_files
 from gateway.web.site import Site
 from gateway.web.upkeep_site import keep_weeks
 from gateway.web.users import UserError, Users
+from gateway.web.words import LANGUAGES, catalogue
 
 ROUTERS: tuple[APIRouter, ...] = (
     status.router,
@@ -168,18 +169,27 @@ def create_app(site: Site) -> FastAPI:
         openapi_url=None,
         redirect_slashes=False,
     )
-    app.state.site = site
+    app.state.site, app.state.identity = site, site.identity
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static", Static(directory=STATIC), name="static")
-    app.add_exception_handler(Problem, problems.on_problem)
+    app.add_exception_handler(Problem, answers.on_problem)
     app.add_exception_handler(UserError, on_user_error)
     app.add_exception_handler(Unchanged, on_unchanged)
-    app.add_exception_handler(HTTPException, problems.on_http)
-    app.add_exception_handler(RequestValidationError, problems.on_invalid)
-    app.add_exception_handler(Exception, problems.on_crash)
+    app.add_exception_handler(HTTPException, answers.on_http)
+    app.add_exception_handler(RequestValidationError, answers.on_invalid)
+    app.add_exception_handler(Exception, answers.on_crash)
     app.add_middleware(GZipMiddleware, minimum_size=600, compresslevel=6)
     return app
+
+
+def preload() -> None:
+    """Read all that pages are made of. Templates are compiled when they are first used."""
+    static_files()
+    environment()
+    for language in LANGUAGES:
+        catalogue(language)
+        refusals.templates(language)
 
 
 def create_server_app(site: Site) -> Forwarded:

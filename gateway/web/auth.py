@@ -10,43 +10,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from urllib.parse import parse_qs, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.web.options import SecondFactor
+from gateway.web.accounts import SecondFactor, Who
 from gateway.web.problems import CHANGE_NEEDED, NotLoggedIn, Problem
 from gateway.web.proxies import is_secure
-from gateway.web.users import ROLES, SESSION_LIFE_S, Role, User, Users, hashed
-
-if TYPE_CHECKING:
-    from gateway.web.site import Site
+from gateway.web.users import SESSION_LIFE_S, Role, User, Users, hashed
 
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "x-csrf-token"
 MOST_FIELDS = 600
 """Of one form; the longest are the rows of the settings."""
-
-
-@dataclass(frozen=True, slots=True)
-class Who:
-    """Somebody who is logged in. ``actor`` is how the journal and the audit chain know them."""
-
-    actor: str
-    name: str
-    role: Role
-    user_id: int | None = None
-    session: str = ""
-    """Hash of the session, or empty for an API token."""
-    token: str = ""
-    csrf: str = ""
-    language: str = ""
-    armed_s: int = 15
-
-    def may(self, role: Role) -> bool:
-        return ROLES.index(self.role) >= ROLES.index(role)
 
 
 SESSION, BROWSER = "session", "browser"
@@ -66,7 +44,7 @@ def _earlier_name(secure: bool) -> str:
 
 def set_cookie(response: Response, request: Request, what: str, value: str, life_s: int) -> None:
     """A cookie of this gateway that no script can read and no other site sends."""
-    gateway, secure = request.app.state.site.options.gateway, is_secure(request)
+    gateway, secure = identity_of(request).gateway, is_secure(request)
     response.set_cookie(
         cookie_name(what, gateway, secure),
         value,
@@ -79,7 +57,7 @@ def set_cookie(response: Response, request: Request, what: str, value: str, life
 
 
 def read_cookie(request: Request, what: str) -> str | None:
-    gateway = request.app.state.site.options.gateway
+    gateway = identity_of(request).gateway
     return request.cookies.get(cookie_name(what, gateway, is_secure(request)))
 
 
@@ -90,7 +68,7 @@ def set_session(response: Response, request: Request, secret: str) -> None:
 def clear_session(response: Response, request: Request, who: Who) -> None:
     """Remove the cookie of the log-in that ends. One of an earlier name may be another
     gateway's: it is removed where it is this log-in's."""
-    gateway, secure = request.app.state.site.options.gateway, is_secure(request)
+    gateway, secure = identity_of(request).gateway, is_secure(request)
     names = [cookie_name(SESSION, gateway, secure)]
     earlier = _earlier_name(secure)
     if hashed(request.cookies.get(earlier, "")) == who.session:
@@ -101,11 +79,11 @@ def clear_session(response: Response, request: Request, who: Who) -> None:
 
 def _session_of(request: Request) -> tuple[str, User] | None:
     """The hash of the session and its user; a cookie of the earlier name comes last."""
-    site = request.app.state.site
+    users = identity_of(request).users
     earlier = request.cookies.get(_earlier_name(is_secure(request)))
     for secret in (read_cookie(request, SESSION), earlier):
         session = hashed(secret) if secret else ""
-        user = site.users.session(session) if session else None
+        user = users.session(session) if session else None
         if user is not None:
             return session, user
     return None
@@ -117,11 +95,11 @@ def csrf_token(secret: bytes, session_hash: str) -> str:
 
 def identify(request: Request) -> Who | None:
     """Whoever the cookie or token names, or ``None``."""
-    site = request.app.state.site
+    identity = identity_of(request)
     scheme, _, value = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer" and value:
         token_hash = hashed(value.strip())
-        token = site.users.token(token_hash)
+        token = identity.users.token(token_hash)
         if token is None:
             return None
         return Who(f"web:token-{token.id}", token.name, token.role, token=token_hash)
@@ -135,7 +113,7 @@ def identify(request: Request) -> Who | None:
         user.role,
         user.id,
         session,
-        csrf=csrf_token(site.secret, session),
+        csrf=csrf_token(identity.secret, session),
         language=user.language,
         armed_s=user.armed_s,
     )
@@ -186,33 +164,46 @@ most, or given within :data:`PROOF_LIFE_S`."""
 PROOF_LIFE_S = 8 * 3600
 
 
-def proved(users: Users, level: SecondFactor, who: Who, proof: Proof) -> bool:
-    """Whether a session may go on without a code. API tokens never need one: they are made by
-    who had to give one, carry a role of their own, and run out."""
-    if level == "off" or not who.session or proof == "never":
-        return True
-    ago_s = users.proved_ago_s(who.session)
-    if proof == "fresh":
-        return ago_s is not None and ago_s < PROOF_LIFE_S
-    return level == "doors" or ago_s is not None
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom the page of ``gateway`` knows, and what it asks of them: ``request.app.state.identity``.
+    ``secret``: of the tokens that forms carry."""
+
+    users: Users
+    gateway: str
+    second_factor: SecondFactor
+    secret: bytes
+
+    def proved(self, who: Who, proof: Proof) -> bool:
+        """Whether a session may go on without a code. API tokens never need one: they are made by
+        who had to give one, carry a role of their own, and run out."""
+        if self.second_factor == "off" or not who.session or proof == "never":
+            return True
+        ago_s = self.users.proved_ago_s(who.session)
+        if proof == "fresh":
+            return ago_s is not None and ago_s < PROOF_LIFE_S
+        return self.second_factor == "doors" or ago_s is not None
+
+    def need_fresh_proof(self, who: Who) -> None:
+        """For a route of which only some requests need what opening a door needs. Raises
+        :class:`Problem` 403 ``second_factor``."""
+        if not self.proved(who, "fresh"):
+            raise Problem(403, "second_factor")
+
+    def has_first_password(self, who: Who) -> bool:
+        """Whether somebody still uses the password that was made at the first start."""
+        return who.user_id is not None and self.users.has_first_password(who.user_id)
 
 
-def need_fresh_proof(site: Site, who: Who) -> None:
-    """For a route of which only some requests need what opening a door needs. Raises
-    :class:`Problem` 403 ``second_factor``."""
-    if not proved(site.users, site.options.second_factor, who, "fresh"):
-        raise Problem(403, "second_factor")
-
-
-def has_first_password(users: Users, who: Who) -> bool:
-    """Whether somebody still uses the password that was made at the first start."""
-    return who.user_id is not None and users.has_first_password(who.user_id)
+def identity_of(request: Request) -> Identity:
+    found: Identity = request.app.state.identity
+    return found
 
 
 def seen(request: Request) -> Who | None:
     """Whom a page may show the house: nobody who has yet to give the second factor."""
-    site, who = request.app.state.site, identify(request)
-    if who is None or proved(site.users, site.options.second_factor, who, "login"):
+    who = identify(request)
+    if who is None or identity_of(request).proved(who, "login"):
         return who
     return None
 
@@ -231,11 +222,11 @@ class Needs:
     async def __call__(self, request: Request) -> Who | None:  # noqa: PLR0912 - a table
         """The body of a form comes first, however slowly it does: who asks is who may when it is
         there."""
-        site = request.app.state.site
+        identity = identity_of(request)
         if self.role is not None and _has_form(request) and identify(request) is not None:
             await form_of(request)
         who = identify(request)
-        if who is not None and not proved(site.users, site.options.second_factor, who, "login"):
+        if who is not None and not identity.proved(who, "login"):
             request.state.who = None  # whoever is half in sees nothing of the house
             if self.role is None:
                 who = None
@@ -255,8 +246,8 @@ class Needs:
                 raise Problem(403, "csrf")
         if not who.may(self.role):
             raise Problem(403, "role")
-        if not proved(site.users, site.options.second_factor, who, self.proof):
+        if not identity.proved(who, self.proof):
             raise Problem(403, "second_factor")
-        if not self.always and has_first_password(site.users, who):
+        if not self.always and identity.has_first_password(who):
             raise Problem(403, CHANGE_NEEDED)
         return who

@@ -11,8 +11,8 @@ from fastapi import Depends, Header
 
 from gateway.core.facts import Json
 from gateway.web.access import TheSite
+from gateway.web.accounts import Who
 from gateway.web.api.models import Accepted
-from gateway.web.auth import Who
 from gateway.web.house import NO_PANEL, Answer
 from gateway.web.limits import Reused
 from gateway.web.problems import Problem

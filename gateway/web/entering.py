@@ -7,8 +7,8 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.web.accounts import normal_name
-from gateway.web.auth import BROWSER, Who, read_cookie, set_cookie, set_session
+from gateway.web.accounts import Who, normal_name
+from gateway.web.auth import BROWSER, read_cookie, set_cookie, set_session
 from gateway.web.browsers import LIFE_S, Browser
 from gateway.web.login_limits import Attempt
 from gateway.web.problems import Problem

@@ -128,6 +128,11 @@ class House:
                 return id, room
         return None
 
+    def all(self, kind: Literal["doors", "rooms", "points"]) -> Mapping[str, Any]:
+        """Those of the newest snapshot by their id."""
+        found: Mapping[str, Any] = (self.snapshot or {}).get(kind) or {}
+        return found
+
     def door(self, door: str) -> Mapping[str, Any] | None:
         found = self.snapshot["doors"].get(door) if self.snapshot else None
         return found if isinstance(found, Mapping) else None

@@ -22,7 +22,7 @@ from gateway.web.parts import Parts, compact, fact_frame
 from gateway.web.records import Expired, Records, Unavailable
 
 if TYPE_CHECKING:
-    from gateway.web.auth import Who
+    from gateway.web.accounts import Who
     from gateway.web.house import House
     from gateway.web.scene import Scene
     from gateway.web.users import Users
@@ -212,7 +212,7 @@ class Hub:
     def _scene_of(self, view: View) -> Scene | None:
         if not view.language:
             return None
-        from gateway.web.auth import Who  # auth knows the site, which knows us
+        from gateway.web.accounts import Who
 
         return self._scene(view.language, Who("", "", view.role))  # type: ignore[arg-type]  # Role
 

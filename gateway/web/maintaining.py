@@ -13,7 +13,7 @@ from babel.dates import format_date
 from gateway.web.scene import Scene
 from gateway.web.upkeep import Gaps, Month
 from gateway.web.weeks import WEEKS, Week
-from gateway.web.words import NARROW, Words
+from gateway.web.words import Words
 
 ENOUGH = 5
 """A week with fewer openings says nothing about the drive."""
@@ -89,10 +89,10 @@ def picture(w: Words, weeks: Sequence[Week]) -> Picture | None:
             runs.append([])
         runs[-1].append((round(x, 1), round(y, 1)))
         before = monday
-    low, high = (seconds(w, pick(took for _, took in told)) for pick in (min, max))
+    low, high = (w.seconds(pick(took for _, took in told)) for pick in (min, max))
     begin = day(w, told[0][0])
     text = w.plural("maintenance.drift_alt", len(told), begin=begin, low=low, high=high,
-             last=seconds(w, told[-1][1]))  # fmt: skip
+             last=w.seconds(told[-1][1]))  # fmt: skip
     return Picture(
         tuple(" ".join(f"{x},{y}" for x, y in run) for run in runs if len(run) > 1),
         tuple(spot for run in runs for spot in run),
@@ -103,15 +103,6 @@ def picture(w: Words, weeks: Sequence[Week]) -> Picture | None:
 def day(w: Words, date: date) -> str:
     """A date as this language writes it."""
     return w.day(datetime.combine(date, time(12), UTC).timestamp())
-
-
-def seconds(w: Words, ms: int | None) -> str:
-    """A short span in seconds, a long one in minutes; a dash where there is none."""
-    if ms is None:
-        return "–"
-    if ms >= 120_000:
-        return f"{w.number(ms / 60_000, 1)}{NARROW}min"
-    return f"{w.number(ms / 1000, 1)}{NARROW}s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +139,7 @@ def door_upkeep(
         picture=picture(w, weeks),
         weeks=tuple(
             (day(w, week.monday), w.number(week.openings, 0),
-             seconds(w, week.median_ms))
+             w.seconds(week.median_ms))
             for week in reversed(weeks)
         ),
     )  # fmt: skip
@@ -208,5 +199,5 @@ def month_upkeep(w: Words, month: Month) -> MonthUpkeep:
         format_date(first, "LLLL yyyy", locale=w.language),
         w.number(month.calls, 0),
         w.number(month.tests, 0),
-        *(seconds(w, span) for span in spans),
+        *(w.seconds(span) for span in spans),
     )

@@ -10,8 +10,7 @@ import asyncio
 
 import pyotp
 
-from gateway.web.accounts import password_forms
-from gateway.web.auth import Who
+from gateway.web.accounts import Who, password_forms
 from gateway.web.people import on_people
 from gateway.web.problems import Problem
 from gateway.web.site import Site
@@ -80,7 +79,7 @@ async def end_other_sessions(site: Site, who: Who) -> None:
 
 def _wanted(site: Site, who: Who) -> int:
     """The user's id, where the owner wants second factors at all."""
-    if site.options.second_factor == "off":
+    if site.identity.second_factor == "off":
         raise Problem(404, "factor_off")
     return person(who)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.web.auth import Who
+from gateway.web.accounts import Who
 from gateway.web.commands import once
 from gateway.web.house import Answer
 from gateway.web.problems import Problem

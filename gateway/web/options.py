@@ -7,13 +7,14 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Literal
 from zoneinfo import ZoneInfo
 
+from gateway.web.accounts import SecondFactor
+from gateway.web.sessions import SESSION_LIFE_S
 from gateway.web.terminals import Terminals
 from gateway.web.users import users_file
 
-SecondFactor = Literal["off", "doors", "login"]
+YEAR_MS = 365 * 86_400_000
 
 
 class ListenError(Exception):
@@ -70,6 +71,11 @@ class Options:
     def url(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.tls else 'http'}://{host}:{self.port}/"
+
+    @property
+    def session_life_ms(self) -> int:
+        """The configured life of a log-in, at most that of its cookie."""
+        return min(self.retention.get("sessions", YEAR_MS), SESSION_LIFE_S * 1000)
 
     def check(self) -> None:
         """Raises :class:`ListenError` where plain HTTP would leave this machine."""

@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.core.facts import Json
-from gateway.web.accounts import known_role
-from gateway.web.auth import Who
-from gateway.web.problems import Problem, answer
-from gateway.web.render import language_of
+from gateway.web.accounts import Who, known_role
+from gateway.web.answers import answer
+from gateway.web.page import language_of
+from gateway.web.problems import Problem
 from gateway.web.site import Site
 from gateway.web.users import Token, User, UserError
 from gateway.web.words import Words

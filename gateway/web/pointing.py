@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gateway.web.house import NO_PANEL
+from gateway.web.sentences import Sentences
 from gateway.web.shown import PointScene
 
-if TYPE_CHECKING:
-    from gateway.web.scene import Scene
 
-
-def point_scene(scene: Scene, id: str, point: Mapping[str, Any]) -> PointScene:
+def point_scene(scene: Sentences, id: str, point: Mapping[str, Any]) -> PointScene:
     """A point of the snapshot as the pages show it; unknown while ``control`` is away."""
     if scene.house.stale:
         point = {**point, "active": None, "raw": None, "quantities": {}, "reason": NO_PANEL}
@@ -46,6 +44,6 @@ def point_scene(scene: Scene, id: str, point: Mapping[str, Any]) -> PointScene:
     )
 
 
-def _level(scene: Scene, kind: str, level: bool | None) -> str:
+def _level(scene: Sentences, kind: str, level: bool | None) -> str:
     name = "unknown" if level is None else ("on" if level else "off")
     return scene.w(f"level.{kind if kind == 'relay' else 'contact'}_{name}")

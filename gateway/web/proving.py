@@ -5,7 +5,8 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.web.auth import BROWSER, Who, read_cookie
+from gateway.web.accounts import Who
+from gateway.web.auth import BROWSER, read_cookie
 from gateway.web.entering import remember
 from gateway.web.mine import person
 from gateway.web.people import on_people

@@ -17,12 +17,11 @@ from gateway.core.facts import KINDS
 from gateway.journal.recovery import BROKEN_LIFE_MS
 from gateway.web.limits import Once
 from gateway.web.options import Options
-from gateway.web.sessions import SESSION_LIFE_S
 from gateway.web.testbook import UNSIGNED_MS
 from gateway.web.weeks import WEEKS
 
 if TYPE_CHECKING:
-    from gateway.web.site import Site
+    pass
 
 DAY_MS = 86_400_000
 YEAR_MS = 365 * DAY_MS
@@ -75,7 +74,7 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
         Retained("testbook", web + "testbook:TestBook.tidy", lives.get("testbook", 10 * YEAR_MS)),
         Retained("testbook_open", web + "testbook:TestBook.tidy", UNSIGNED_MS),
         Retained("door_weeks", web + "weeks:Weeks._keep", WEEKS * 7 * DAY_MS),
-        Retained("sessions", web + "sessions:Sessions.tidy_sessions", session_life_ms(options)),
+        Retained("sessions", web + "sessions:Sessions.tidy_sessions", options.session_life_ms),
         Retained("tokens", web + "tokens:Tokens.tidy_tokens", until="token"),
         Retained("users", web + "users:Users.forget", until="removed"),
         Retained("answers", web + "limits:Once.do", int(Once.LIFE_S * 1000)),
@@ -102,20 +101,6 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
         found.append(Retained("recorded", enforcer, until="classes" if is_ours else "store"))
     found.append(_logs(options, folders))
     return found
-
-
-def session_life_ms(options: Options) -> int:
-    """The configured life of a log-in, at most that of its cookie."""
-    return min(options.retention.get("sessions", YEAR_MS), SESSION_LIFE_S * 1000)
-
-
-def tidy(site: Site) -> None:
-    """Remove what is the page's own and has reached its life. Once a day, and never by a clock
-    that is in doubt: what is deleted is gone."""
-    settled = site.house.settled
-    site.users.tidy(settled=settled)
-    if settled:
-        site.testbook.tidy(site.house.now_utc_ms)
 
 
 def _logs(options: Options, folders: Iterable[Path]) -> Retained:

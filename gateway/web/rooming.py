@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from gateway.web.sentences import Sentences
 from gateway.web.shown import CallScene, MessageScene, RoomScene
-
-if TYPE_CHECKING:
-    from gateway.web.scene import Scene
 
 MESSAGES_SHOWN = 8
 
 
-def call_scene(scene: Scene, room_id: str, room: Mapping[str, Any]) -> CallScene | None:
+def call_scene(scene: Sentences, room_id: str, room: Mapping[str, Any]) -> CallScene | None:
     """The call that stands in a room; ``None`` where none does."""
     call = room.get("call")
     if not call or call["state"] == "quiet":
@@ -42,7 +40,7 @@ def call_scene(scene: Scene, room_id: str, room: Mapping[str, Any]) -> CallScene
     )
 
 
-def _text(scene: Scene, call: Mapping[str, Any]) -> str:
+def _text(scene: Sentences, call: Mapping[str, Any]) -> str:
     state = call["state"]
     if state == "raised":
         return scene.w("call.raised", time=_raised(scene, call))
@@ -52,12 +50,12 @@ def _text(scene: Scene, call: Mapping[str, Any]) -> str:
     return scene.w("call.attended", time=scene.at(call.get("attended_ms")))
 
 
-def _raised(scene: Scene, call: Mapping[str, Any]) -> str:
+def _raised(scene: Sentences, call: Mapping[str, Any]) -> str:
     raised_ms, raised_utc_ms = call.get("raised_ms"), call.get("raised_utc_ms")
     return scene.utc(raised_utc_ms) if raised_utc_ms is not None else scene.at(raised_ms)
 
 
-def _todo(scene: Scene, call: Mapping[str, Any]) -> str:
+def _todo(scene: Sentences, call: Mapping[str, Any]) -> str:
     w = scene.w
     if call.get("test"):
         return w("call.todo_test")
@@ -69,7 +67,7 @@ def _todo(scene: Scene, call: Mapping[str, Any]) -> str:
     return w("call.todo_acknowledged", time=scene.at(until))
 
 
-def _message(scene: Scene, message: Mapping[str, Any]) -> MessageScene:
+def _message(scene: Sentences, message: Mapping[str, Any]) -> MessageScene:
     w, result = scene.w, str(message["result"])
     at_utc_ms = message.get("at_utc_ms")
     reason, _, detail = str(message.get("reason") or "").replace(":", "").partition(" ")
@@ -82,7 +80,7 @@ def _message(scene: Scene, message: Mapping[str, Any]) -> MessageScene:
     )
 
 
-def room_scene(scene: Scene, id: str, room: Mapping[str, Any]) -> RoomScene:
+def room_scene(scene: Sentences, id: str, room: Mapping[str, Any]) -> RoomScene:
     """A room of the snapshot as its card shows it."""
     w, call = scene.w, room.get("call")
     state = str(call["state"]) if call else ""
@@ -109,13 +107,13 @@ def room_scene(scene: Scene, id: str, room: Mapping[str, Any]) -> RoomScene:
     )
 
 
-def _cords(scene: Scene, room: Mapping[str, Any]) -> Mapping[str, str]:
+def _cords(scene: Sentences, room: Mapping[str, Any]) -> Mapping[str, str]:
     """A cord is in order only while ``control`` says so."""
     cords: Mapping[str, str] = room.get("cords") or {}
     return dict.fromkeys(cords, "unknown") if scene.house.stale else cords
 
 
-def _notes(scene: Scene, room: Mapping[str, Any]) -> Iterator[str]:
+def _notes(scene: Sentences, room: Mapping[str, Any]) -> Iterator[str]:
     w = scene.w
     if room.get("test_until_ms") is not None:
         yield w("room.test_running", time=scene.at(room["test_until_ms"]))
@@ -125,7 +123,7 @@ def _notes(scene: Scene, room: Mapping[str, Any]) -> Iterator[str]:
         yield w("room.valve_closed")
 
 
-def _lamps(scene: Scene, room: Mapping[str, Any]) -> str:
+def _lamps(scene: Sentences, room: Mapping[str, Any]) -> str:
     lamps = room.get("lamps") or {}
     if all(level is None for level in lamps.values()):
         return ""
@@ -135,7 +133,7 @@ def _lamps(scene: Scene, room: Mapping[str, Any]) -> str:
     return ", ".join(scene.w(f"room.{name}") for name in lit) or scene.w("room.lamps_off")
 
 
-def _occupancy(scene: Scene, room: Mapping[str, Any]) -> str:
+def _occupancy(scene: Sentences, room: Mapping[str, Any]) -> str:
     """For staff only: who looks without a role to help has no need to know."""
     belief = room.get("occupancy")
     if belief is None or not scene.private:
@@ -144,7 +142,7 @@ def _occupancy(scene: Scene, room: Mapping[str, Any]) -> str:
     return f"{words} {scene.seen_since(room.get('occupancy_since_ms'))}".rstrip()
 
 
-def _climate(scene: Scene, room: Mapping[str, Any]) -> str:
+def _climate(scene: Sentences, room: Mapping[str, Any]) -> str:
     climate = room.get("climate")
     if not climate:
         return ""
@@ -163,7 +161,7 @@ def _climate(scene: Scene, room: Mapping[str, Any]) -> str:
     return scene.w("room.climate_line", **values)
 
 
-def _leak(scene: Scene, room: Mapping[str, Any]) -> str:
+def _leak(scene: Sentences, room: Mapping[str, Any]) -> str:
     leak = room.get("leak")
     if not leak:
         return ""
@@ -174,7 +172,7 @@ def _leak(scene: Scene, room: Mapping[str, Any]) -> str:
     return scene.w("room.leak_latched" if leak.get("latched") else "room.leak_dry")
 
 
-def _record(scene: Scene, record: Mapping[str, Any]) -> str:
+def _record(scene: Sentences, record: Mapping[str, Any]) -> str:
     w, time = scene.w, scene.utc(record.get("raised_utc_ms")) or "–"
     if record.get("test"):
         return w("call.record_test", time=time)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from gateway.web.words import Words
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,15 @@ class DoorScene:
     result: str
     now: str
     """Changes with everything that an answer to a request may speak of."""
+
+    def answer_to(self, note: Mapping[str, str], words: Words) -> str:
+        """What to say after a form: what the leaf did once that is known, else what we were told,
+        as long as nothing has changed since."""
+        if note.get("command") and note["command"] == self.command:
+            return self.answer
+        if note.get("now", self.now) != self.now:
+            return ""
+        return words.get(note.get("text", ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from functools import lru_cache
 
 from gateway.core.facts import Json
 from gateway.panel.tickets import Tickets
-from gateway.web.auth import Who
+from gateway.web.accounts import Who
+from gateway.web.auth import Identity
 from gateway.web.browsers import Browsers
 from gateway.web.house import Answer, House
 from gateway.web.limits import Buckets, Once, Signer
@@ -16,7 +17,6 @@ from gateway.web.login_audit import VISITOR, LoginAudit
 from gateway.web.login_limits import LoginLimits
 from gateway.web.options import Options
 from gateway.web.records import Records
-from gateway.web.retention import session_life_ms
 from gateway.web.saver import Saver
 from gateway.web.scene import Scene
 from gateway.web.testbook import TestBook
@@ -42,7 +42,8 @@ class Site:
         self.saver = Saver()
         users.later = self.saver.later
         self.records = records
-        self.secret = users.secret("csrf")
+        secret = users.secret("csrf")
+        self.identity = Identity(users, options.gateway, options.second_factor, secret)
         self.signer = Signer(users.secret("notes"))
         self.answers: Once[Answer] = Once()
         self.door_limit = Buckets(burst=6, every_s=2)
@@ -57,7 +58,7 @@ class Site:
         """Of one's own password, asked for by who is logged in; by session."""
         self.factor_limit = Buckets(burst=5, every_s=900)
         self.hub = Hub(house, records, users, self.scene, limit=options.max_live)
-        users.session_life_s = session_life_ms(options) / 1000
+        users.session_life_s = options.session_life_ms / 1000
         self.testbook = TestBook(options.users, options.retention.get("testbook"))
         self.weeks = Weeks(options.users, options.zone, self.saver.later)
         self._words = lru_cache(maxsize=4)(lambda language: Words(language, options.zone))

@@ -7,12 +7,11 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
 import structlog
 
 from gateway.journal.reader import Reader
-from gateway.web import retention, upkeep
+from gateway.web import upkeep
 from gateway.web.problems import Problem
 from gateway.web.records import Unavailable
 from gateway.web.site import Site
@@ -36,23 +35,17 @@ class Upkeep:
     months: Mapping[str, list[Month]] = field(default_factory=dict)
 
 
-def told(site: Site, kind: str) -> Mapping[str, Any]:
-    """Doors, rooms or points of the newest snapshot by their id."""
-    found: Mapping[str, Any] = (site.house.snapshot or {}).get(kind) or {}
-    return found
-
-
 async def upkeep_of(site: Site) -> Upkeep:
     """Ask the journal, in short reads. Raises :class:`gateway.web.records.Unavailable`."""
     now, ask = site.house.now_utc_ms, site.records.ask
-    doors, points = list(told(site, "doors")), told(site, "points")
+    doors, points = list(site.house.all("doors")), site.house.all("points")
     meters = [id for id, point in points.items() if point["kind"] == "meter"]
     missed = await ask(lambda r: upkeep.alarms_raised(r, "did_not_open", doors))
     gaps = await ask(lambda r: upkeep.gaps(r, meters, now))
     weeks, months = {}, {}
     for door in doors:
         weeks[door] = await ask(partial(_weeks, site=site, door=door, now_utc_ms=now))
-    for id, room in told(site, "rooms").items():
+    for id, room in site.house.all("rooms").items():
         if room.get("call"):
             months[id] = await ask(
                 partial(upkeep.months, room=id, now_utc_ms=now, zone=site.options.zone)
@@ -64,9 +57,9 @@ async def keep_weeks(site: Site) -> None:
     """Once a day, work out the weeks of all doors, so that none expires before it is kept and
     the page finds them ready, and remove what has reached its life. Runs until cancelled."""
     while True:
-        doors = list(told(site, "doors"))
+        doors = list(site.house.all("doors"))
         try:
-            await site.saver.run(retention.tidy, site)
+            await site.saver.run(tidy, site)
             for door in doors:
                 now = site.house.now_utc_ms
                 await site.records.ask(partial(_weeks, site=site, door=door, now_utc_ms=now))
@@ -78,6 +71,15 @@ async def keep_weeks(site: Site) -> None:
             doors = []
         pause_s = KEEP_EVERY_S if site.house.settled else KEEP_AGAIN_S
         await asyncio.sleep(pause_s if doors else SOON_S)
+
+
+def tidy(site: Site) -> None:
+    """Remove what is the page's own and has reached its life. Once a day, and never by a clock
+    that is in doubt: what is deleted is gone."""
+    settled = site.house.settled
+    site.users.tidy(settled=settled)
+    if settled:
+        site.testbook.tidy(site.house.now_utc_ms)
 
 
 def _weeks(reader: Reader, *, site: Site, door: str, now_utc_ms: int) -> list[Week]:

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 
 from gateway.core.facts import Json
 from gateway.journal.reader import Reader
-from gateway.web.auth import Who, need_fresh_proof
+from gateway.web.accounts import Who
 from gateway.web.problems import Problem
 from gateway.web.records import Unavailable
 from gateway.web.site import Site
 from gateway.web.testbook import EVERY_MS, KINDS, Answer, Kind, Page, Result, Step, TestBookFull
-from gateway.web.upkeep_site import told
 from gateway.wire import Row
 
 TEST_MS = 1_800_000
@@ -59,7 +58,7 @@ def due(site: Site) -> list[Due]:
     begun = {(page.kind, page.subject): page.id for page in site.testbook.open_pages()}
     found = []
     for kind in KINDS:
-        for id, subject in told(site, "rooms" if kind == "call" else "doors").items():
+        for id, subject in site.house.all("rooms" if kind == "call" else "doors").items():
             if kind == "call" and not subject.get("call"):
                 continue
             at = last.get((kind, id))
@@ -79,7 +78,7 @@ def _served(site: Site, owner: str) -> Iterator[tuple[str, str]]:
 
 def steps_of(site: Site, kind: Kind, subject: str) -> list[Step]:
     """The steps of a walk. Raises :class:`Problem` 404 where there is no such subject."""
-    found = told(site, "rooms" if kind == "call" else "doors").get(subject)
+    found = site.house.all("rooms" if kind == "call" else "doors").get(subject)
     if found is None or (kind == "call" and not found.get("call")):
         raise Problem(404, "unknown_room" if kind == "call" else "unknown_door")
     names = {
@@ -203,7 +202,7 @@ async def begin(site: Site, kind: Kind, subject: str) -> Page:
         head = await site.records.head()
     except Unavailable as error:
         raise Problem(503, "no_journal", str(error), Retry_After="1") from None
-    found = told(site, "rooms" if kind == "call" else "doors")[subject]
+    found = site.house.all("rooms" if kind == "call" else "doors")[subject]
     name = str(found.get("name") or subject)
     now = site.house.now_utc_ms
     try:
@@ -226,7 +225,7 @@ async def set_test(site: Site, who: Who, page: Page, for_ms: int) -> None:
     """Begin or end test mode of the room. Raises :class:`Problem` where it is refused, and
     where beginning needs a second factor that was not given lately."""
     if for_ms:
-        need_fresh_proof(site, who)
+        site.identity.need_fresh_proof(who)
     args: dict[str, Json] = {"room": page.subject, "for_ms": for_ms}
     answer = await site.house.ask("test_room", args, who)
     if answer.unanswered:
@@ -236,7 +235,7 @@ async def set_test(site: Site, who: Who, page: Page, for_ms: int) -> None:
 
 
 def in_test(site: Site, page: Page) -> bool:
-    room = told(site, "rooms").get(page.subject) or {}
+    room = site.house.all("rooms").get(page.subject) or {}
     return page.kind == "call" and room.get("test_until_ms") is not None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gateway.web.maintaining import seconds
 from gateway.web.scene import Scene
 from gateway.web.testbook import Page, Result, Step
 from gateway.web.walk import Due, Seen
@@ -69,7 +68,7 @@ def step_scene(scene: Scene, step: Step, result: Result | None) -> StepScene:
                          step.measured, "", False, "", "")  # fmt: skip
     said = w(f"testbook.{result.answer}")
     if result.took_ms is not None:
-        said = f"{said} ({seconds(w, result.took_ms)})"
+        said = f"{said} ({w.seconds(result.took_ms)})"
     return StepScene(
         id=step.id,
         word=step.word,
@@ -109,7 +108,7 @@ def page_scene(scene: Scene, page: Page, seen: Seen | None = None) -> PageScene:
     said = ""
     if seen is not None:
         time = w.moment(seen.utc_ms, ms=False) if seen.utc_ms else "–"
-        took = f" ({seconds(w, seen.took_ms)})" if seen.took_ms is not None else ""
+        took = f" ({w.seconds(seen.took_ms)})" if seen.took_ms is not None else ""
         said = w("testbook.seen", time=time) + took
     return PageScene(
         id=page.id,

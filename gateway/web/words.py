@@ -103,6 +103,14 @@ class Words:
         """A number with this language's comma, at most ``digits`` after it; never a minus zero."""
         return format_decimal(round(value, digits) + 0.0, locale=self._locale)
 
+    def seconds(self, ms: int | None) -> str:
+        """A short span in seconds, a long one in minutes; a dash where there is none."""
+        if ms is None:
+            return "–"
+        if ms >= 120_000:
+            return f"{self.number(ms / 60_000, 1)}{NARROW}min"
+        return f"{self.number(ms / 1000, 1)}{NARROW}s"
+
     def value(self, value: float, quantity: str) -> str:
         """A value of a quantity with the digits that all its values have, without a unit."""
         digits = DIGITS.get(quantity, 2)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from gateway.web.accounts import SecondFactor
 from gateway.web.app import make_site
-from gateway.web.options import Options, SecondFactor
+from gateway.web.options import Options
 from gateway.web.serve import Server, config_of
 from gateway.web.site import Site
 from gateway.web.terminals import Terminals

@@ -141,7 +141,7 @@ class Served:
         self._armour = Forwarded(Armour(self.inner), site.options.trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.inner.state.site = self._site
+        self.inner.state.site, self.inner.state.identity = self._site, self._site.identity
         await self._armour(scope, receive, send)
 
 
@@ -207,7 +207,7 @@ class Client:
         from gateway.web.users import hashed
 
         self.web = web
-        self.csrf = csrf_token(web.site.secret, hashed(secret))
+        self.csrf = csrf_token(web.site.identity.secret, hashed(secret))
         name = cookie_name(SESSION, web.options.gateway, web.options.tls)
         self.cookie = f"{name}={secret}"
 

@@ -362,7 +362,7 @@ def test_whoever_waits_for_an_answer_is_not_waited_for(
 
 def join(web: Web, client: Client, times: int) -> str:
     """Open so many streams; why the last one was refused, or nothing."""
-    from gateway.web.auth import Who
+    from gateway.web.accounts import Who
     from gateway.web.users import hashed
 
     session = hashed(client.cookie.partition("=")[2])
@@ -407,7 +407,7 @@ def test_the_refusal_says_why(
 
 
 def test_an_access_token_has_not_all_streams_either(web: Web) -> None:
-    from gateway.web.auth import Who
+    from gateway.web.accounts import Who
 
     async def run() -> None:
         tokens = [Who("web:token-1", "t", "view", token=f"hash-{n}") for n in range(2)]

@@ -130,7 +130,7 @@ def test_logging_out_stays_possible(web: Web, first: str) -> None:
 
 def test_a_missing_code_is_asked_for_first(web: Web, first: str) -> None:
     """One page after the other, not in a circle."""
-    object.__setattr__(web.site.options, "second_factor", "login")
+    object.__setattr__(web.site.identity, "second_factor", "login")
     admin = web.as_("admin")
     sent = admin.get("/users", headers=HTML)
     assert sent.headers["location"] == "/second-factor?next=/users"

@@ -19,7 +19,7 @@ from gateway.journal.queue import Batch
 from gateway.journal.reader import Reader
 from gateway.journal.writer import Committed, Journal
 from gateway.web import live as live_module
-from gateway.web.auth import Who
+from gateway.web.accounts import Who
 from gateway.web.live import CHANGES_EVERY_S, HELD, STUCK_S, Client, Hub, TooMany, View
 from gateway.web.parts import Parts, fact_frame
 from tests.page.conftest import until

@@ -40,8 +40,9 @@ from gateway.settings.store_address import parse
 from gateway.web import retention
 from gateway.web.limits import Once
 from gateway.web.options import Options
-from gateway.web.retention import Retained, rows, system_log_ms, tidy
+from gateway.web.retention import Retained, rows, system_log_ms
 from gateway.web.sessions import SESSION_IDLE_S
+from gateway.web.upkeep_site import tidy
 from gateway.web.users import hashed
 from gateway.web.weeks import Week, Weeks
 from gateway.wire import calendar_time

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
 from gateway.web import mine
 from gateway.web.access import HalfIn, Public, TheSite, ViewAlways, ViewAlwaysProved
-from gateway.web.api.models import Code, Me, SessionShape, Strict, problems
+from gateway.web.accounts import SecondFactor
+from gateway.web.api.models import Code, Me, Strict, problems
+from gateway.web.api.session_models import SessionId, SessionShape, session_shape
 from gateway.web.auth import PROOF_LIFE_S, clear_session, csrf_token
 from gateway.web.entering import let_in, log_in, log_out
-from gateway.web.options import SecondFactor
 from gateway.web.problems import Problem
 from gateway.web.proving import know, prove
-from gateway.web.sessions import Session, session_id
+from gateway.web.sessions import session_id
 from gateway.web.users import hashed
-from gateway.wire import calendar_time
 
 router = APIRouter(tags=["account"])
-SessionId = Annotated[str, Path(max_length=100)]
 
 
 class LogIn(Strict):
@@ -120,8 +119,8 @@ async def enter(
     user, secret = await log_in(site, request, wanted.name, wanted.password)
     let_in(response, request, site, user, secret)
     return Entered(
-        csrf=csrf_token(site.secret, hashed(secret)),
-        second_factor=site.options.second_factor == "login",
+        csrf=csrf_token(site.identity.secret, hashed(secret)),
+        second_factor=site.identity.second_factor == "login",
         password_change_needed=site.users.has_first_password(user.id),
     )
 
@@ -177,7 +176,7 @@ async def factor(who: HalfIn, site: TheSite) -> FactorShape:
     if ago_s is not None and ago_s < PROOF_LIFE_S:
         until = datetime.now(UTC) + timedelta(seconds=PROOF_LIFE_S - ago_s)
     return FactorShape(
-        wanted=site.options.second_factor,
+        wanted=site.identity.second_factor,
         enrolled=site.users.has_factor(mine.person(who)),
         proved_until=until,
     )
@@ -235,17 +234,6 @@ async def remove_factor(given: Password, who: ViewAlwaysProved, site: TheSite) -
     """Take one's own second factor away: it needs the password and a code given before."""
     await mine.remove_factor(site, who, given.password)
     return Response(status_code=204)
-
-
-def session_shape(found: Session, this: str) -> SessionShape:
-    """``this``: the id of the session that asks."""
-    return SessionShape(
-        id=found.id,
-        begun=calendar_time(found.begun * 1000),
-        seen=calendar_time(found.seen * 1000),
-        browser=found.browser,
-        this=found.id == this,
-    )
 
 
 @router.get("/api/v1/users/me/sessions", summary="One's own log-ins", responses=problems())

@@ -25,7 +25,6 @@ from gateway.web.api.building_models import (
     StatusTold,
 )
 from gateway.web.api.models import Accepted, ShelveRequest, TestRequest, problems
-from gateway.web.auth import need_fresh_proof
 from gateway.web.commands import Order
 from gateway.web.polling import RESPONSES as TAGGED
 from gateway.web.polling import Poll
@@ -133,7 +132,7 @@ async def shelve(
 ) -> Accepted:
     """Hide a fault or notice for a while; 0 minutes shows it again."""
     if wanted.minutes:
-        need_fresh_proof(site, who)
+        site.identity.need_fresh_proof(who)
     args: dict[str, Json] = {"alarm": alarm[:200], "for_ms": wanted.minutes * 60_000}
     return await order(who, "shelve_alarm", args)
 

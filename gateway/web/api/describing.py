@@ -9,7 +9,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from gateway.web.problems import MEDIA
+from gateway.web.answers import MEDIA
 
 EXAMPLES: dict[str, Any] = json.loads((Path(__file__).parent / "examples.json").read_text("utf-8"))
 """An answer for each operation (``get /api/v1/doors``), or where in which other one it stands

@@ -8,7 +8,6 @@ from gateway.core.facts import Json
 from gateway.web.access import Maintenance, StaffAlwaysProved, StaffProved, TheSite, ViewAlways
 from gateway.web.api.building_models import DoorTold
 from gateway.web.api.models import Accepted, ModeRequest, OpenRequest, ServiceRequest, problems
-from gateway.web.auth import need_fresh_proof
 from gateway.web.commands import Order, accepted
 from gateway.web.opening import open_door
 from gateway.web.polling import RESPONSES as TAGGED
@@ -79,6 +78,6 @@ async def service(
 ) -> Accepted:
     """Mute the fault alarms of a door while somebody works on it; the page shows it."""
     if wanted.minutes:
-        need_fresh_proof(site, who)
+        site.identity.need_fresh_proof(who)
     args: dict[str, Json] = {"door": door[:200], "for_ms": wanted.minutes * 60_000}
     return await order(who, "set_service", args)

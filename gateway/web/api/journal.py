@@ -17,9 +17,9 @@ from gateway.web.access import Maintenance, TheSite, View, lanes_for
 from gateway.web.api.building_models import FactTold
 from gateway.web.api.models import Bucket, Change, HistoryShape, Moment, problems
 from gateway.web.middleware import HEAD
+from gateway.web.page import language_of
 from gateway.web.problems import Problem
 from gateway.web.records import Expired, TooLong, Unavailable
-from gateway.web.render import language_of
 from gateway.web.searching import search, words_of
 from gateway.web.view import fact_json
 from gateway.wire import calendar_time

@@ -15,8 +15,8 @@ from gateway.web.api.models import problems
 from gateway.web.live import Client, Hub, TooMany, Wire
 from gateway.web.live import View as Seeing
 from gateway.web.middleware import DIRECT, HEAD
+from gateway.web.page import language_of
 from gateway.web.problems import Problem
-from gateway.web.render import language_of
 
 router = APIRouter(tags=["live"])
 

@@ -22,7 +22,7 @@ from gateway.web.maintaining import SIGNAL, drift
 from gateway.web.records import Unavailable
 from gateway.web.site import Site
 from gateway.web.upkeep import Gaps
-from gateway.web.upkeep_site import Upkeep, told, upkeep_of
+from gateway.web.upkeep_site import Upkeep, upkeep_of
 from gateway.wire import calendar_time
 
 router = APIRouter(tags=["maintenance"])
@@ -36,9 +36,9 @@ async def maintenance(who: Maintenance, site: TheSite) -> UpkeepShape:
         found = await upkeep_of(site)
     except Unavailable as error:
         raise unavailable(error) from None
-    points = told(site, "points")
+    points = site.house.all("points")
     return UpkeepShape(
-        doors=[_door(site, id, found) for id in told(site, "doors")],
+        doors=[_door(site, id, found) for id in site.house.all("doors")],
         points=[
             PointCounters(id=id, kind=point["kind"], changes=point["changes"])
             for id, point in points.items()
@@ -53,7 +53,7 @@ async def maintenance(who: Maintenance, site: TheSite) -> UpkeepShape:
 
 
 def _door(site: Site, id: str, found: Upkeep) -> DoorCounters:
-    door, weeks = told(site, "doors")[id], found.weeks.get(id, [])
+    door, weeks = site.house.all("doors")[id], found.weeks.get(id, [])
     counted, drifts = door.get("counters") or {}, drift(weeks)
     return DoorCounters(
         id=id,
@@ -69,7 +69,7 @@ def _door(site: Site, id: str, found: Upkeep) -> DoorCounters:
 
 
 def _meter(site: Site, gaps: Gaps) -> MeterGaps:
-    quantities = told(site, "points")[gaps.point].get("quantities") or {}
+    quantities = site.house.all("points")[gaps.point].get("quantities") or {}
     values = {name: q for name, q in quantities.items() if q.get("value") is not None}
     at_ms = max((q["at_ms"] for q in values.values()), default=None)
     offset = site.house.utc_offset_ms

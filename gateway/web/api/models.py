@@ -107,16 +107,6 @@ class Code(Strict):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "287082"}]})
 
 
-class SessionShape(BaseModel):
-    """``id`` names a log-in and logs nobody in. ``this``: the one that asks."""
-
-    id: str
-    begun: datetime
-    seen: datetime = Field(description="Last used, to the minute.")
-    browser: str = Field(description="Family and system, such as Firefox, Android.")
-    this: bool
-
-
 class VerdictShape(BaseModel):
     """``broken``: number of the first entry that is not as it was written, and why. ``removed``:
     refusals that the gateway has removed for lack of room, as entries say."""

@@ -9,19 +9,18 @@ from pydantic import ConfigDict, Field
 
 from gateway.web import people as changing
 from gateway.web.access import Admin, AdminProved, TheSite
-from gateway.web.api.account import SessionId, session_shape
 from gateway.web.api.building_models import AuditTold
 from gateway.web.api.models import (
     NewToken,
     NewUser,
     Role,
-    SessionShape,
     Strict,
     TokenShape,
     UserShape,
     VerdictShape,
     problems,
 )
+from gateway.web.api.session_models import SessionId, SessionShape, session_shape
 from gateway.web.problems import Problem
 from gateway.web.records import Unavailable
 from gateway.web.sessions import session_id

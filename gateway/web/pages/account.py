@@ -8,9 +8,10 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.web import mine
 from gateway.web.access import TheSite, ViewAlways
-from gateway.web.auth import Who, form_of, has_first_password
+from gateway.web.accounts import Who
+from gateway.web.auth import form_of
+from gateway.web.page import page
 from gateway.web.problems import Problem
-from gateway.web.render import page
 from gateway.web.sessions import session_id
 from gateway.web.users import UserError
 
@@ -33,7 +34,7 @@ def _account(
             "bad": status >= 400,
             "sessions": [] if who.user_id is None else site.users.list_sessions(who.user_id),
             "factor": who.user_id is not None and site.users.has_factor(who.user_id),
-            "first": has_first_password(site.users, who),
+            "first": site.identity.has_first_password(who),
             "this": session_id(who.session),
         },
         status=status,

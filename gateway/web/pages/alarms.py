@@ -17,13 +17,13 @@ from gateway.web.access import (
     TheSite,
     ViewAlways,
 )
-from gateway.web.auth import form_of, need_fresh_proof
+from gateway.web.auth import form_of
 from gateway.web.house import Answer
 from gateway.web.lives import KINDS as LIFE_KINDS
 from gateway.web.lives import Life, lives
+from gateway.web.page import language_of, page
 from gateway.web.problems import Problem
 from gateway.web.records import Unavailable
-from gateway.web.render import language_of, page
 
 router = APIRouter(include_in_schema=False)
 LIFE_FACTS = 400
@@ -95,6 +95,6 @@ async def shelve(request: Request, who: Maintenance, site: TheSite) -> Response:
     if not alarm or hours is None:
         raise Problem(422, "malformed")
     if hours:
-        need_fresh_proof(site, who)
+        site.identity.need_fresh_proof(who)
     args: dict[str, Json] = {"alarm": alarm, "for_ms": hours * 3_600_000}
     return _back(request, await site.house.ask("shelve_alarm", args, who))

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from gateway.journal.audit import ChainEntry, Verdict
 from gateway.web.access import Admin, TheSite
 from gateway.web.auditing import said
+from gateway.web.page import language_of, page
 from gateway.web.records import Unavailable
-from gateway.web.render import language_of, page
 
 router = APIRouter(include_in_schema=False)
 ENTRIES = 50

@@ -8,10 +8,10 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.facts import Json
 from gateway.web.access import Maintenance, MaintenanceProved, TheSite, View
-from gateway.web.auth import form_of, need_fresh_proof
+from gateway.web.auth import form_of
+from gateway.web.page import language_of, page
 from gateway.web.pages.status import HOURS, back
 from gateway.web.problems import Problem
-from gateway.web.render import language_of, page
 from gateway.web.shown import PointScene
 from gateway.web.site import Site
 
@@ -72,7 +72,7 @@ async def service(request: Request, door: str, who: Maintenance, site: TheSite) 
     if form.get("do") not in ("start", "end") or (starts and hours is None):
         raise Problem(422, "malformed")
     if starts:
-        need_fresh_proof(site, who)
+        site.identity.need_fresh_proof(who)
     args: dict[str, Json] = {"door": door, "for_ms": (hours or 0) * 3_600_000 if starts else 0}
     answer = await site.house.ask("set_service", args, who)
     done = "door.service_begun" if starts else "door.service_over"

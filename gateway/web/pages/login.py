@@ -11,9 +11,9 @@ from starlette.responses import RedirectResponse, Response
 from gateway.web.access import HalfIn, Public, TheSite
 from gateway.web.auth import clear_session, form_of
 from gateway.web.entering import let_in, log_in, log_out
+from gateway.web.page import LANGUAGE_COOKIE, language_of, page
 from gateway.web.problems import Problem
 from gateway.web.proxies import is_secure
-from gateway.web.render import LANGUAGE_COOKIE, language_of, page
 from gateway.web.site import Site
 
 router = APIRouter(include_in_schema=False)

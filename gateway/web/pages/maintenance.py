@@ -8,10 +8,10 @@ from starlette.responses import Response
 
 from gateway.web.access import Maintenance, TheSite
 from gateway.web.maintaining import door_upkeep, meter_upkeep, month_upkeep
+from gateway.web.page import language_of, page
 from gateway.web.records import Unavailable
-from gateway.web.render import language_of, page
 from gateway.web.upkeep import GAP_DAYS
-from gateway.web.upkeep_site import Upkeep, told, upkeep_of
+from gateway.web.upkeep_site import Upkeep, upkeep_of
 from gateway.web.walk import due
 from gateway.web.walking import due_scene, page_scene
 
@@ -30,10 +30,10 @@ async def maintenance(request: Request, who: Maintenance, site: TheSite) -> Resp
     except Unavailable as error:
         since = w.clock(int(error.since * 1000), site.house.now_utc_ms, seconds=True)
         problem = w("event.unavailable", since=since)
-    points, rooms = told(site, "points"), told(site, "rooms")
+    points, rooms = site.house.all("points"), site.house.all("rooms")
     doors = [
         door_upkeep(scene, id, door, found.missed.get(id, 0), found.weeks.get(id, ()))
-        for id, door in told(site, "doors").items()
+        for id, door in site.house.all("doors").items()
     ]
     counted = [
         (point.name, point.kind_text, w.number(points[point.id]["changes"], 0))

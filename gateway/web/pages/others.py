@@ -9,8 +9,8 @@ from starlette.responses import RedirectResponse, Response
 from gateway.web import benching, retention
 from gateway.web.access import Staff, TheSite, View
 from gateway.web.auth import form_of
+from gateway.web.page import page
 from gateway.web.problems import Problem
-from gateway.web.render import page
 
 router = APIRouter(include_in_schema=False)
 

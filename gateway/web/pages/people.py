@@ -8,9 +8,10 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.web import people
 from gateway.web.access import Admin, AdminProved, TheSite
-from gateway.web.auth import Who, form_of
+from gateway.web.accounts import Who
+from gateway.web.auth import form_of
+from gateway.web.page import language_of, page
 from gateway.web.problems import Problem
-from gateway.web.render import language_of, page
 from gateway.web.site import Site
 from gateway.web.users import ROLES, UserError
 

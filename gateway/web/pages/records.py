@@ -13,10 +13,10 @@ from starlette.responses import Response
 
 from gateway.core.facts import KINDS
 from gateway.web.access import Maintenance, TheSite, View, lanes_for
+from gateway.web.page import language_of, page
 from gateway.web.pages.charts import marks_of, series_of
 from gateway.web.pages.ranges import Range, unread
 from gateway.web.records import TooLong, Unavailable
-from gateway.web.render import language_of, page
 from gateway.web.scene import Scene
 from gateway.web.searching import search, words_of
 from gateway.web.site import Site

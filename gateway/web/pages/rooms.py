@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.facts import Json
 from gateway.web.access import Staff, StaffAlways, TheSite
-from gateway.web.auth import form_of, need_fresh_proof
+from gateway.web.auth import form_of
 from gateway.web.house import Answer
 from gateway.web.problems import Problem
 
@@ -48,6 +48,6 @@ async def test(request: Request, room: str, who: Staff, site: TheSite) -> Respon
     if minutes is None:
         raise Problem(422, "malformed")
     if minutes:  # a pull alarms nobody meanwhile; to end the test is always possible
-        need_fresh_proof(site, who)
+        site.identity.need_fresh_proof(who)
     args: dict[str, Json] = {"room": room[:200], "for_ms": minutes * 60_000}
     return _back(request, await site.house.ask("test_room", args, who))

@@ -10,11 +10,12 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.web import mine
 from gateway.web.access import HalfIn, TheSite, ViewAlwaysProved
-from gateway.web.auth import PROOF_LIFE_S, Who, form_of
+from gateway.web.accounts import Who
+from gateway.web.auth import PROOF_LIFE_S, form_of
+from gateway.web.page import page
 from gateway.web.pages.login import local_target
 from gateway.web.problems import Problem
 from gateway.web.proving import know, prove
-from gateway.web.render import page
 from gateway.web.site import Site
 
 router = APIRouter(include_in_schema=False)
@@ -33,7 +34,7 @@ def _page(
     uri: str = "",
     confirming: bool = False,
 ) -> Response:
-    if who.user_id is None or site.options.second_factor == "off":
+    if who.user_id is None or site.identity.second_factor == "off":
         raise Problem(404)
     return page(
         request,

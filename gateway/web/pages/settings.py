@@ -20,8 +20,8 @@ from gateway.web import settings_rows as rows
 from gateway.web.access import Admin, AdminProved, TheSite
 from gateway.web.auth import form_of
 from gateway.web.house import BUSY, NO_ANSWER, NO_PANEL
+from gateway.web.page import language_of, page
 from gateway.web.problems import Problem
-from gateway.web.render import language_of, page
 from gateway.web.settings_answer import RETRY_AFTER
 from gateway.web.settings_rows import Form
 from gateway.web.site import Site

@@ -12,11 +12,11 @@ from starlette.responses import RedirectResponse, Response
 from gateway.core.facts import Json
 from gateway.web.access import StaffAlwaysProved, StaffProved, TheSite, ViewAlways
 from gateway.web.api.models import LAST_YEAR
-from gateway.web.auth import form_of, has_first_password
+from gateway.web.auth import form_of
 from gateway.web.house import Answer
 from gateway.web.opening import open_door
+from gateway.web.page import language_of, page
 from gateway.web.problems import Problem
-from gateway.web.render import answer_for, language_of, page
 from gateway.web.shown import DoorScene
 from gateway.web.site import Site
 from gateway.web.walk import due
@@ -39,7 +39,7 @@ async def overview(
         arm = {}
     scene = site.scene(language_of(request), who)
     asked = scene.door(note.get("door", "")) if note.get("command") else None
-    answer = answer_for(asked, note, scene.w) if asked is not None else ""
+    answer = asked.answer_to(note, scene.w) if asked is not None else ""
     return page(
         request,
         "status.html",
@@ -51,7 +51,7 @@ async def overview(
             "said": said,
             "overdue": overdue_line(scene, due(site)) if who.may("staff") else "",
             "again_s": _again_s(asked, note) if asked is not None and answer else 0,
-            "first": has_first_password(site.users, who),
+            "first": site.identity.has_first_password(who),
             "door_points": {door.id: site.options.terminals.of(door.name) for door in scene.doors},
         },
     )

@@ -11,9 +11,9 @@ from starlette.responses import RedirectResponse, Response
 from gateway.web import walk
 from gateway.web.access import Maintenance, TheSite
 from gateway.web.auth import form_of
+from gateway.web.page import language_of, page
 from gateway.web.problems import Problem
 from gateway.web.records import Unavailable
-from gateway.web.render import language_of, page
 from gateway.web.testbook import KINDS
 from gateway.web.walking import page_scene
 

@@ -12,9 +12,9 @@ from starlette.responses import Response
 from gateway.panel.tickets import Ticket, TicketError
 from gateway.web.access import Public, TheSite
 from gateway.web.house import Answer
+from gateway.web.page import language_of, page
 from gateway.web.problems import Problem
 from gateway.web.proxies import peer
-from gateway.web.render import language_of, page
 from gateway.web.rooming import call_scene
 from gateway.web.site import Site
 
