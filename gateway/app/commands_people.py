@@ -18,7 +18,7 @@ from gateway.app.listing import Listing
 from gateway.formats import UnknownFormat
 
 if TYPE_CHECKING:
-    from gateway.web.users import Token, Users
+    from gateway.web.identity.users import Token, Users
 
 user = typer.Typer(no_args_is_help=True, help="People who log in to the page.")
 token = typer.Typer(no_args_is_help=True, help="Programs that use the API.")
@@ -27,7 +27,7 @@ ROLES = "view, staff, maintenance or admin"
 
 
 def _known(role: str) -> str:
-    from gateway.web.accounts import UserError, known_role
+    from gateway.web.identity.accounts import UserError, known_role
 
     try:
         return known_role(role)
@@ -47,7 +47,7 @@ def add(cli: typer.Typer) -> None:
 @contextmanager
 def _users(state: Path) -> Iterator[Users]:
     """The store of users; what it refuses is the end with its reason."""
-    from gateway.web.users import UserError, Users, users_file
+    from gateway.web.identity.users import UserError, Users, users_file
 
     if not state.is_dir():
         c.fail(f"there is no folder {state}: start Portier once, or choose another with --state")
@@ -136,7 +136,7 @@ def user_role(
 
     Example: `portier user role reception maintenance`
     """
-    from gateway.web.accounts import known_role
+    from gateway.web.identity.accounts import known_role
 
     with _users(state) as users:
         ends = users.tokens_above(users.by_name(name).id, known_role(role))

@@ -24,12 +24,12 @@ from gateway.settings.model import Journal
 from gateway.settings.model_link import Record
 from gateway.settings.overlay_file import BYTES_MOST as OVERLAY_BYTES
 from gateway.settings.overlay_file import VERSIONS_MOST
-from gateway.web.sessions import SESSIONS_MOST
-from gateway.web.store import WAL_BYTES
-from gateway.web.testbook import SIGNED_MOST
-from gateway.web.tokens import TOKENS_MOST
-from gateway.web.users import REMOVED_MOST, USERS_MOST
-from gateway.web.weeks import WEEKS
+from gateway.web.identity.sessions import SESSIONS_MOST
+from gateway.web.identity.tokens import TOKENS_MOST
+from gateway.web.identity.users import REMOVED_MOST, USERS_MOST
+from gateway.web.kept.store import WAL_BYTES
+from gateway.web.kept.testbook import SIGNED_MOST
+from gateway.web.kept.weeks import WEEKS
 
 DAY_MS = 86_400_000
 
@@ -117,7 +117,7 @@ def rows() -> tuple[StoredFile, ...]:
             f" {SESSIONS_MOST} log-ins of a user, {SIGNED_MOST:,} signed pages, {WEEKS} weeks",
             "a user, token or test more is refused; the log-in unused for longest ends; the oldest"
             " names of removed users and the oldest weeks go",
-            "gateway.web.users:Users",
+            "gateway.web.identity.users:Users",
         ),
         StoredFile(
             "users_log",
@@ -125,7 +125,7 @@ def rows() -> tuple[StoredFile, ...]:
             "its write-ahead log and index",
             f"{_size(WAL_BYTES)} after a checkpoint",
             "cut back",
-            "gateway.web.store:Store",
+            "gateway.web.kept.store:Store",
         ),
         StoredFile(
             "recorder_aside",

@@ -22,7 +22,7 @@ from gateway.journal.pages import Pages
 from gateway.link import saved
 from gateway.recorder import aside, recent, sqlite, state
 from gateway.settings import cache
-from gateway.web import store as users
+from gateway.web.kept import store as users
 
 DAMAGED = (*schema.DAMAGED, OSError, ValueError)
 

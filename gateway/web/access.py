@@ -8,8 +8,8 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from gateway.core.facts import LANES, Lane
-from gateway.web.accounts import Who
-from gateway.web.auth import Needs
+from gateway.web.identity.accounts import Who
+from gateway.web.identity.auth import Needs
 from gateway.web.site import Site
 from gateway.wire import PUBLISHED
 

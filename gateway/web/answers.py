@@ -14,8 +14,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from gateway.web.page import language_of, page
-from gateway.web.problems import CHANGE_NEEDED, NotLoggedIn, Problem, for_people, path_of
-from gateway.web.words import Words
+from gateway.web.shared.problems import CHANGE_NEEDED, NotLoggedIn, Problem, for_people, path_of
+from gateway.web.shared.words import Words
 
 MEDIA = "application/problem+json"
 

@@ -20,76 +20,75 @@ from gateway import threads
 from gateway.panel import time_service
 from gateway.panel.client import AsyncPanelClient
 from gateway.panel.tickets import preload as preload_links
-from gateway.web import answers, outside, refusals
-from gateway.web.api import account as api_account
-from gateway.web.api import bench as api_bench
-from gateway.web.api import building as api_building
-from gateway.web.api import doors as api_doors
-from gateway.web.api import journal as api_journal
-from gateway.web.api import live as api_live
-from gateway.web.api import maintenance as api_maintenance
-from gateway.web.api import people as api_people
-from gateway.web.api import rooms as api_rooms
-from gateway.web.api import settings as api_settings
-from gateway.web.api import testbook as api_testbook
-from gateway.web.house import House
+from gateway.web import answers
+from gateway.web.account import api as account_api
+from gateway.web.account import log_in_pages, second_factor_pages
+from gateway.web.account import pages as account_pages
+from gateway.web.alarms import pages as alarms_pages
+from gateway.web.bench import api as bench_api
+from gateway.web.bench import pages as bench_pages
+from gateway.web.commissioning import pages as commissioning_pages
+from gateway.web.doors import api as doors_api
+from gateway.web.history import api as history_api
+from gateway.web.history import pages as history_pages
+from gateway.web.house.house import House
+from gateway.web.house.records import Records
+from gateway.web.identity.users import UserError, Users
+from gateway.web.inspection import api as inspection_api
+from gateway.web.inspection import pages as inspection_pages
+from gateway.web.maintenance import api as maintenance_api
+from gateway.web.maintenance import pages as maintenance_pages
+from gateway.web.maintenance.upkeep import keep_weeks
 from gateway.web.middleware import Armour
 from gateway.web.options import Options
-from gateway.web.pages import (
-    account,
-    alarms,
-    audit,
-    commissioning,
-    login,
-    maintenance,
-    others,
-    people,
-    records,
-    rooms,
-    second,
-    settings,
-    status,
-    testbook,
-    tickets,
-)
-from gateway.web.people import on_user_error
-from gateway.web.polling import Unchanged, on_unchanged
-from gateway.web.problems import Problem
-from gateway.web.proxies import Forwarded
-from gateway.web.records import Records
-from gateway.web.render import STATIC, digest, environment, static_files
+from gateway.web.overview import pages as overview_pages
+from gateway.web.people import api as people_api
+from gateway.web.people import audit_pages
+from gateway.web.people import pages as people_pages
+from gateway.web.people.changes import on_user_error
+from gateway.web.programs import building, outside, stream
+from gateway.web.retention import pages as retention_pages
+from gateway.web.rooms import api as rooms_api
+from gateway.web.rooms import pages as rooms_pages
+from gateway.web.rooms import tickets
+from gateway.web.settings import api as settings_api
+from gateway.web.settings import pages as settings_pages
+from gateway.web.settings import refusals
+from gateway.web.shared.polling import Unchanged, on_unchanged
+from gateway.web.shared.problems import Problem
+from gateway.web.shared.proxies import Forwarded
+from gateway.web.shared.render import STATIC, digest, environment, static_files
+from gateway.web.shared.words import LANGUAGES, catalogue
 from gateway.web.site import Site
-from gateway.web.upkeep_site import keep_weeks
-from gateway.web.users import UserError, Users
-from gateway.web.words import LANGUAGES, catalogue
 
 ROUTERS: tuple[APIRouter, ...] = (
-    status.router,
-    rooms.router,
-    alarms.router,
-    records.router,
-    commissioning.router,
-    maintenance.router,
-    testbook.router,
-    others.router,
-    people.router,
-    settings.router,
-    account.router,
-    audit.router,
-    second.router,
-    login.router,
+    overview_pages.router,
+    rooms_pages.router,
+    alarms_pages.router,
+    history_pages.router,
+    commissioning_pages.router,
+    maintenance_pages.router,
+    inspection_pages.router,
+    retention_pages.router,
+    bench_pages.router,
+    people_pages.router,
+    settings_pages.router,
+    account_pages.router,
+    audit_pages.router,
+    second_factor_pages.router,
+    log_in_pages.router,
     tickets.router,
-    api_doors.router,
-    api_rooms.router,
-    api_building.router,
-    api_journal.router,
-    api_account.router,
-    api_people.router,
-    api_settings.router,
-    api_maintenance.router,
-    api_testbook.router,
-    api_live.router,
-    api_bench.router,
+    doors_api.router,
+    rooms_api.router,
+    building.router,
+    history_api.router,
+    account_api.router,
+    people_api.router,
+    settings_api.router,
+    maintenance_api.router,
+    inspection_api.router,
+    stream.router,
+    bench_api.router,
     outside.router,
 )
 

@@ -11,11 +11,11 @@ from fastapi import Depends, Header
 
 from gateway.core.facts import Json
 from gateway.web.access import TheSite
-from gateway.web.accounts import Who
-from gateway.web.api.models import Accepted
-from gateway.web.house import NO_PANEL, Answer
-from gateway.web.limits import Reused
-from gateway.web.problems import Problem
+from gateway.web.house.house import NO_PANEL, Answer
+from gateway.web.identity.accounts import Who
+from gateway.web.shared.limits import Reused
+from gateway.web.shared.models import Accepted
+from gateway.web.shared.problems import Problem
 from gateway.web.site import Site
 
 NOT_THERE = frozenset(

@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.web.answers import answer
-from gateway.web.auth import seen
-from gateway.web.problems import Problem
+from gateway.web.identity.auth import seen
+from gateway.web.shared.problems import Problem
 
 MAX_BODY = 64 * 1024
 BODY_S = 20.0

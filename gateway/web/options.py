@@ -9,10 +9,10 @@ from ipaddress import ip_address
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from gateway.web.accounts import SecondFactor
-from gateway.web.sessions import SESSION_LIFE_S
-from gateway.web.terminals import Terminals
-from gateway.web.users import users_file
+from gateway.web.identity.accounts import SecondFactor
+from gateway.web.identity.sessions import SESSION_LIFE_S
+from gateway.web.identity.users import users_file
+from gateway.web.scene.terminals import Terminals
 
 YEAR_MS = 365 * 86_400_000
 

@@ -7,11 +7,11 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from gateway.web.accounts import Who
-from gateway.web.render import fragment
+from gateway.web.identity.accounts import Who
+from gateway.web.identity.users import ROLES
+from gateway.web.shared.render import fragment
+from gateway.web.shared.words import best_language
 from gateway.web.site import Site
-from gateway.web.users import ROLES
-from gateway.web.words import best_language
 
 LANGUAGE_COOKIE = "portier-language"
 

@@ -17,13 +17,13 @@ import uvicorn
 from gateway.settings.model import Settings
 from gateway.settings.model_link import Web
 from gateway.web.app import create_server_app, make_site
-from gateway.web.connections import allow_files, protocol_for
+from gateway.web.identity.users import Users
 from gateway.web.options import ListenError, Options
-from gateway.web.proxies import Trusted
-from gateway.web.retention import under_systemd
+from gateway.web.retention.retention import under_systemd
+from gateway.web.scene.terminals import terminals_of
+from gateway.web.shared.connections import allow_files, protocol_for
+from gateway.web.shared.proxies import Trusted
 from gateway.web.site import Site
-from gateway.web.terminals import terminals_of
-from gateway.web.users import Users
 
 log = structlog.get_logger("web")
 KEEP_ALIVE_S = 20
@@ -76,7 +76,7 @@ def config_of(site: Site) -> uvicorn.Config:
         port=options.port,
         ssl_certfile=options.tls_cert,
         ssl_keyfile=options.tls_key,
-        loop="gateway.web.connections:Loop",
+        loop="gateway.web.shared.connections:Loop",
         http=protocol_for(Trusted(options.trusted_proxies)),
         lifespan="on",
         access_log=False,

@@ -7,22 +7,22 @@ from functools import lru_cache
 
 from gateway.core.facts import Json
 from gateway.panel.tickets import Tickets
-from gateway.web.accounts import Who
-from gateway.web.auth import Identity
-from gateway.web.browsers import Browsers
-from gateway.web.house import Answer, House
-from gateway.web.limits import Buckets, Once, Signer
-from gateway.web.live import Hub
-from gateway.web.login_audit import VISITOR, LoginAudit
-from gateway.web.login_limits import LoginLimits
+from gateway.web.house.house import Answer, House
+from gateway.web.house.records import Records
+from gateway.web.identity.accounts import Who
+from gateway.web.identity.auth import Identity
+from gateway.web.identity.browsers import Browsers
+from gateway.web.identity.login_audit import VISITOR, LoginAudit
+from gateway.web.identity.login_limits import LoginLimits
+from gateway.web.identity.users import Users
+from gateway.web.kept.saver import Saver
+from gateway.web.kept.testbook import TestBook
+from gateway.web.kept.weeks import Weeks
+from gateway.web.live.hub import Hub
 from gateway.web.options import Options
-from gateway.web.records import Records
-from gateway.web.saver import Saver
-from gateway.web.scene import Scene
-from gateway.web.testbook import TestBook
-from gateway.web.users import Users
-from gateway.web.weeks import Weeks
-from gateway.web.words import Words
+from gateway.web.scene.scene import Scene
+from gateway.web.shared.limits import Buckets, Once, Signer
+from gateway.web.shared.words import Words
 
 
 @dataclass(frozen=True, slots=True)

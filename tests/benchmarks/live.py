@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from gateway.web.users import Users, users_file
+from gateway.web.identity.users import Users, users_file
 from tests.benchmarks.figures import Figure, quantile
 from tests.benchmarks.whole import ROOT, Whole, whole
 from tests.process.parts_mqtt import free_port

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from gateway.app.console import an_instant
 from gateway.panel.tickets import LIFE_S, Instant, Ticket, TicketError, Tickets, make_key
-from gateway.web import settings_rows as rows
-from gateway.web.pages.ranges import Range
-from gateway.web.pages.status import mode_args
-from gateway.web.problems import Problem
-from gateway.web.users import Users
+from gateway.web.history.ranges import Range
+from gateway.web.identity.users import Users
+from gateway.web.overview.pages import mode_args
+from gateway.web.settings import rows
+from gateway.web.shared.problems import Problem
 from tests.fuzz.draws import HALF, ODD_NUMBERS, ODD_TEXTS, TREES, folder, fuzz
 
 NOW_S = 1_700_000_000.0

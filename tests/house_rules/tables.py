@@ -18,10 +18,10 @@ from gateway.app.load import drivers
 from gateway.control import guarantees
 from gateway.settings.check_points import uses
 from gateway.settings.wiring_trust import LEAST, NOTES, ORDER, role_of
-from gateway.web import retention
+from gateway.web.identity.users import ROLES
 from gateway.web.options import Options
-from gateway.web.users import ROLES
-from gateway.web.words import Words
+from gateway.web.retention import retention
+from gateway.web.shared.words import Words
 from tests.house_rules import architecture
 from tests.house_rules.test_files import DEPLOY, SEEN
 from tests.settings.test_wiring_trust import WHOLE, drawn

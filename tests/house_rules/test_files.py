@@ -27,13 +27,14 @@ from gateway.panel import tickets
 from gateway.recorder.state import StateLock
 from gateway.settings import overlay_edit, overlay_file
 from gateway.settings.overlay_file import Store as Overlay
-from gateway.web import store as web_store
-from gateway.web import testbook, users
-from gateway.web.accounts import UserError
-from gateway.web.sessions import SESSIONS_MOST
-from gateway.web.testbook import TestBook
-from gateway.web.tokens import TOKENS_MOST
-from gateway.web.users import Users
+from gateway.web.identity import users
+from gateway.web.identity.accounts import UserError
+from gateway.web.identity.sessions import SESSIONS_MOST
+from gateway.web.identity.tokens import TOKENS_MOST
+from gateway.web.identity.users import Users
+from gateway.web.kept import store as web_store
+from gateway.web.kept import testbook
+from gateway.web.kept.testbook import TestBook
 from tests.cli.test_cli_offline import portier
 from tests.journal.journal_desk import opened, work
 from tests.link.test_discovery import snapshot
@@ -145,7 +146,8 @@ def test_a_file_has_one_row_and_a_stranger_none(path: str, row: str | None) -> N
 def test_users_tokens_and_log_ins_have_a_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.web.users.good_password", lambda *_: "hash")  # which is slow
+    slow = "gateway.web.identity.users.good_password"
+    monkeypatch.setattr(slow, lambda *_: "hash")
     with closing(Users(tmp_path / "web.sqlite")) as store:
         for number in range(users.REMOVED_MOST + 5):
             store.add_user(f"gone {number}", "view", PASSWORD)

@@ -29,9 +29,9 @@ from gateway.link import saved
 from gateway.recorder.sqlite import SqliteStore
 from gateway.recorder.state import RecorderState
 from gateway.settings import cache
-from gateway.web import testbook, weeks
-from gateway.web.own_file import OwnFile
-from gateway.web.users import Users
+from gateway.web.identity.users import Users
+from gateway.web.kept import testbook, weeks
+from gateway.web.kept.own_file import OwnFile
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 PINNED = FIXTURES / "formats.txt"

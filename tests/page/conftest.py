@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from gateway.web.accounts import SecondFactor
 from gateway.web.app import make_site
+from gateway.web.identity.accounts import SecondFactor
+from gateway.web.identity.users import Users
 from gateway.web.options import Options
+from gateway.web.scene.terminals import Terminals
 from gateway.web.serve import Server, config_of
 from gateway.web.site import Site
-from gateway.web.terminals import Terminals
-from gateway.web.users import Users
 from tests.page.fake import FakeControl
 from tests.process.parts_mqtt import free_port
 

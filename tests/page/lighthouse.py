@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from gateway.web.users import Users, users_file
+from gateway.web.identity.users import Users, users_file
 from tests.page.conftest import PASSWORD
 from tests.page.shots import started, travel
 

@@ -21,7 +21,7 @@ from typing import Literal
 from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from gateway.panel.tickets import Ticket, Tickets, make_key
-from gateway.web.users import Users, users_file
+from gateway.web.identity.users import Users, users_file
 from tests.page.conftest import ARGS, PASSWORD, Gateway
 from tests.process.parts import ROOT, House, children, until
 from tests.process.parts_mqtt import free_port

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from gateway.journal.reader import Reader
-from gateway.web.terminals import Terminals
+from gateway.web.scene.terminals import Terminals
 from tests.page.conftest import Gateway, Open, is_live, until
 
 pytestmark = pytest.mark.page

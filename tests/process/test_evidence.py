@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from gateway.web.users import Users, users_file
+from gateway.web.identity.users import Users, users_file
 from tests.process.parts import BUILDING, House, until
 from tests.process.parts_mqtt import free_port
 from tests.process.sinks import Webhook, serving

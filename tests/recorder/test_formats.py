@@ -16,8 +16,8 @@ from gateway.recorder import state as recorder
 from gateway.recorder.recent import RecentReadings
 from gateway.recorder.state import RecorderState
 from gateway.recorder.store import StoreDownError
-from gateway.web import store
-from gateway.web.users import Users
+from gateway.web.identity.users import Users
+from gateway.web.kept import store
 
 
 def _embedded(path: Path) -> None:

@@ -16,16 +16,16 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.panel.client import AsyncPanelClient, ControlAway
 from gateway.web.app import create_app
-from gateway.web.house import House
+from gateway.web.house.house import House
+from gateway.web.house.records import Records
+from gateway.web.identity.tokens import TOKENS_MOST
+from gateway.web.identity.users import Users, users_file
+from gateway.web.kept.own_file import OwnFile
+from gateway.web.kept.store import Store
 from gateway.web.middleware import Armour
 from gateway.web.options import Options
-from gateway.web.own_file import OwnFile
-from gateway.web.proxies import Forwarded
-from gateway.web.records import Records
+from gateway.web.shared.proxies import Forwarded
 from gateway.web.site import Site
-from gateway.web.store import Store
-from gateway.web.tokens import TOKENS_MOST
-from gateway.web.users import Users, users_file
 from tests.page.fake import contact, door, guarantee, now_ms, room
 
 PASSWORD = "correct horse battery"
@@ -203,8 +203,8 @@ class Client:
     """A browser with a session; changes carry the token unless ``csrf`` is empty."""
 
     def __init__(self, web: Web, secret: str) -> None:
-        from gateway.web.auth import SESSION, cookie_name, csrf_token
-        from gateway.web.users import hashed
+        from gateway.web.identity.auth import SESSION, cookie_name, csrf_token
+        from gateway.web.identity.users import hashed
 
         self.web = web
         self.csrf = csrf_token(web.site.identity.secret, hashed(secret))

@@ -12,8 +12,8 @@ import pytest
 from fastapi.routing import APIRoute
 
 from gateway.web.app import ROUTERS
-from gateway.web.auth import Needs
-from gateway.web.users import ROLES, hashed
+from gateway.web.identity.auth import Needs
+from gateway.web.identity.users import ROLES, hashed
 from tests.web.conftest import PASSWORD, Web
 
 OPEN = {

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from gateway.core.reasons import REASONS
-from gateway.web import searching
-from gateway.web.limits import Once
+from gateway.web.history import searching
 from gateway.web.options import ListenError, Options
-from gateway.web.problems import Problem
-from gateway.web.render import STATIC
-from gateway.web.words import catalogue
+from gateway.web.shared.limits import Once
+from gateway.web.shared.problems import Problem
+from gateway.web.shared.render import STATIC
+from gateway.web.shared.words import catalogue
 from tests.page.fake import alarm
 from tests.web.conftest import Web, snapshot
 from tests.web.test_access import path_of, routes
@@ -258,7 +258,7 @@ def test_a_crash_is_a_problem_and_tells_nothing(web: Web, monkeypatch: pytest.Mo
     def crash(*_: object) -> None:
         raise RuntimeError("the secret inside")
 
-    monkeypatch.setattr("gateway.web.api.building.status_json", crash)
+    monkeypatch.setattr("gateway.web.programs.building.status_json", crash)
     answer = web.call("GET", "/api/v1/status", headers=web.token("view"))
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"

@@ -15,8 +15,8 @@ from gateway.core.facts import Fact
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch
 from gateway.journal.writer import Journal
-from gateway.web import records
-from gateway.web.words import LANGUAGES, catalogue
+from gateway.web.house import records
+from gateway.web.shared.words import LANGUAGES, catalogue
 from tests.page.fake import room
 from tests.web.conftest import Web, snapshot
 

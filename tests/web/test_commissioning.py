@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.web.terminals import Terminals, terminals_of
-from gateway.web.words import Words
+from gateway.web.scene.terminals import Terminals, terminals_of
+from gateway.web.shared.words import Words
 from tests.page.fake import alarm, contact
 from tests.web.conftest import Web, snapshot
 

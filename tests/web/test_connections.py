@@ -15,10 +15,12 @@ import uvloop
 from pytest_mock import MockerFixture
 from uvicorn.server import ServerState
 
-from gateway.web import connections, live, middleware, serve
-from gateway.web.connections import BoundedProtocol, protocol_for
-from gateway.web.live import TooMany, View
-from gateway.web.proxies import Trusted
+from gateway.web import middleware, serve
+from gateway.web.live import hub as live
+from gateway.web.live.hub import TooMany, View
+from gateway.web.shared import connections
+from gateway.web.shared.connections import BoundedProtocol, protocol_for
+from gateway.web.shared.proxies import Trusted
 from tests.web.conftest import Client, Web
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: door\r\n\r\n"
@@ -362,8 +364,8 @@ def test_whoever_waits_for_an_answer_is_not_waited_for(
 
 def join(web: Web, client: Client, times: int) -> str:
     """Open so many streams; why the last one was refused, or nothing."""
-    from gateway.web.accounts import Who
-    from gateway.web.users import hashed
+    from gateway.web.identity.accounts import Who
+    from gateway.web.identity.users import hashed
 
     session = hashed(client.cookie.partition("=")[2])
     user = web.users.session(session)
@@ -407,7 +409,7 @@ def test_the_refusal_says_why(
 
 
 def test_an_access_token_has_not_all_streams_either(web: Web) -> None:
-    from gateway.web.accounts import Who
+    from gateway.web.identity.accounts import Who
 
     async def run() -> None:
         tokens = [Who("web:token-1", "t", "view", token=f"hash-{n}") for n in range(2)]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.web.easy_passwords import COMMON, is_easy
-from gateway.web.users import UserError, Users
+from gateway.web.identity.easy_passwords import COMMON, is_easy
+from gateway.web.identity.users import UserError, Users
 
 NAMES = ("anna-lena", "office-door", "")
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from gateway.web import house as house_module
-from gateway.web.guarantees import GUARANTEES, value_of
-from gateway.web.house import House
-from gateway.web.records import Records
+from gateway.web.house import house as house_module
+from gateway.web.house.guarantees import GUARANTEES, value_of
+from gateway.web.house.house import House
+from gateway.web.house.records import Records
 from tests.page.fake import alarm, called, contact, door, guarantee, now_ms, room
 from tests.web.conftest import FakePanel, Web, snapshot
 

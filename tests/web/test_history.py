@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.journal.history import Bucket, grid
-from gateway.web import searching
-from gateway.web.pages import records
-from gateway.web.pages.charts import (
+from gateway.web.history import pages as records
+from gateway.web.history import searching
+from gateway.web.history.charts import (
     CHART_BUCKETS,
     Gap,
     Grid,
@@ -24,8 +24,8 @@ from gateway.web.pages.charts import (
     _summary,
     gaps,
 )
-from gateway.web.pages.ranges import Range
-from gateway.web.words import Words, catalogue
+from gateway.web.history.ranges import Range
+from gateway.web.shared.words import Words, catalogue
 from tests.page.fake import contact
 from tests.web.conftest import Web, snapshot
 from tests.web.years import DAY_MS, Years

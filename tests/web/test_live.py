@@ -18,10 +18,10 @@ from gateway.core.facts import Fact
 from gateway.journal.queue import Batch
 from gateway.journal.reader import Reader
 from gateway.journal.writer import Committed, Journal
-from gateway.web import live as live_module
-from gateway.web.accounts import Who
-from gateway.web.live import CHANGES_EVERY_S, HELD, STUCK_S, Client, Hub, TooMany, View
-from gateway.web.parts import Parts, fact_frame
+from gateway.web.identity.accounts import Who
+from gateway.web.live import hub as live_module
+from gateway.web.live.hub import CHANGES_EVERY_S, HELD, STUCK_S, Client, Hub, TooMany, View
+from gateway.web.live.parts import Parts, fact_frame
 from tests.page.conftest import until
 from tests.page.fake import now_ms
 from tests.web.conftest import Web, snapshot
@@ -63,7 +63,7 @@ class Stream:
     def __init__(self, web: Web, view: View = JSON, last: int | None = None) -> None:
         user = web.users.list_users()[0]
         session = web.users.start_session(user.id)
-        from gateway.web.users import hashed
+        from gateway.web.identity.users import hashed
 
         who = Who(f"web:{user.id}", user.name, user.role, user.id, hashed(session))
         self.client: Client = web.site.hub.join(view, who)

@@ -11,9 +11,9 @@ import pytest
 
 from gateway.core.facts import Json
 from gateway.journal.audit import AuditEntry
-from gateway.web.browsers import USERS_MOST, Browser, Browsers
-from gateway.web.login_audit import KEYS_MOST, LoginAudit
-from gateway.web.login_limits import Attempt, LoginLimits
+from gateway.web.identity.browsers import USERS_MOST, Browser, Browsers
+from gateway.web.identity.login_audit import KEYS_MOST, LoginAudit
+from gateway.web.identity.login_limits import Attempt, LoginLimits
 from tests.web.conftest import PASSWORD, Clock, Web
 from tests.web.test_audit import write
 

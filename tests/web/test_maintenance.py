@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.journal.reader import Reader
-from gateway.web.maintaining import Drift, drift, drift_text, picture
-from gateway.web.weeks import WEEKS, Week
-from gateway.web.words import Words
+from gateway.web.kept.weeks import WEEKS, Week
+from gateway.web.maintenance.view import Drift, drift, drift_text, picture
+from gateway.web.shared.words import Words
 from tests.page.fake import contact, door, now_ms
 from tests.web.conftest import Web, snapshot
 from tests.web.years import DAY_MS, Years, lines

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.web.accounts import PASSWORDS
-from gateway.web.users import UserError, Users, Verified
+from gateway.web.identity.accounts import PASSWORDS
+from gateway.web.identity.users import UserError, Users, Verified
 from tests.web.conftest import PASSWORD, Web
 
 COMPOSED, DECOMPOSED = "Jürgen", unicodedata.normalize("NFD", "Jürgen")

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from gateway.web.limits import Signer
+from gateway.web.shared.limits import Signer
 from tests.web.conftest import Clock, Web
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pyotp
 import pytest
 
-from gateway.web.users import hashed
+from gateway.web.identity.users import hashed
 from tests.page.fake import contact
 from tests.web.conftest import PASSWORD, Client, Web, snapshot
 from tests.web.test_access import routes

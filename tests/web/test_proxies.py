@@ -10,8 +10,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.web.login_limits import LoginLimits
-from gateway.web.proxies import Trusted
+from gateway.web.identity.login_limits import LoginLimits
+from gateway.web.shared.proxies import Trusted
 from tests.web.conftest import PASSWORD, Clock, Web
 
 PROXY, OTHER_PROXY, STRANGER = "127.0.0.1", "10.0.3.9", "203.0.113.9"

@@ -13,7 +13,7 @@ import pytest
 from gateway.settings.overlay_edit import edit
 from gateway.settings.overlay_file import Store
 from gateway.settings.problems import meant, parts, said
-from gateway.web import refusals
+from gateway.web.settings import refusals
 from tests.settings.house import DRIVERS, NOW, write
 from tests.web.conftest import Web
 from tests.web.test_settings import HOUSE, house

@@ -12,10 +12,13 @@ ROOT = Path(__file__).parents[2]
 ASK = """
 import sys
 from pathlib import Path
-from gateway.web import app, easy_passwords, refusals, render, words
+from gateway.web import app
+from gateway.web.identity import easy_passwords
+from gateway.web.settings import refusals
+from gateway.web.shared import render, words
 app.preload()
 app.preload_links()
-web = Path(render.__file__).parent
+web = Path(app.__file__).parent
 for file in [*web.rglob("*.html"), *web.rglob("*.toml"), *web.rglob("*.txt")]:
     file.write_text("{{ of_a_newer_version }}")
 for file in (web / "static").rglob("*.*"):

@@ -37,14 +37,14 @@ from gateway.settings.model import Retention
 from gateway.settings.overlay_file import VERSIONS_MOST
 from gateway.settings.overlay_file import Store as Overlay
 from gateway.settings.store_address import parse
-from gateway.web import retention
-from gateway.web.limits import Once
+from gateway.web.identity.sessions import SESSION_IDLE_S
+from gateway.web.identity.users import hashed
+from gateway.web.kept.weeks import Week, Weeks
+from gateway.web.maintenance.upkeep import tidy
 from gateway.web.options import Options
-from gateway.web.retention import Retained, rows, system_log_ms
-from gateway.web.sessions import SESSION_IDLE_S
-from gateway.web.upkeep_site import tidy
-from gateway.web.users import hashed
-from gateway.web.weeks import Week, Weeks
+from gateway.web.retention import retention
+from gateway.web.retention.retention import Retained, rows, system_log_ms
+from gateway.web.shared.limits import Once
 from gateway.wire import calendar_time
 from tests.house_rules import test_files
 from tests.recorder.conftest import Bench, event

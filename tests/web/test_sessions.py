@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.web.identity.sessions import browser_of
+from gateway.web.identity.users import Users, hashed
 from gateway.web.serve import announce
-from gateway.web.sessions import browser_of
-from gateway.web.users import Users, hashed
 from tests.web.conftest import PASSWORD, Client, Web
 
 FIREFOX = "Mozilla/5.0 (Android 14; Mobile; rv:131.0) Gecko/131.0 Firefox/131.0"

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.settings.overlay_edit import edit
 from gateway.settings.overlay_file import Store
-from gateway.web import settings_rows as rows
+from gateway.web.settings import rows
 from tests.settings.house import DRIVERS, NOW, SMALL, write
 from tests.web.conftest import FakePanel, Web, snapshot
 
@@ -214,7 +214,7 @@ def test_an_address_that_has_gone_missing_is_named_and_refuses_nothing_else(hous
 
 
 def test_without_control_the_page_says_so(house: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.web.house.SETTINGS_CONNECT_S", 0.0)
+    monkeypatch.setattr("gateway.web.house.house.SETTINGS_CONNECT_S", 0.0)
     house.away()
     answer = house.as_("admin").get("/api/v1/settings")
     assert answer.status_code == 503
@@ -253,7 +253,7 @@ def test_an_answer_that_shows_nothing_is_a_page_with_a_way_out(
 def test_with_the_panel_away_the_page_says_where_to_see_whether_doors_work(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.web.house.SETTINGS_CONNECT_S", 0.0)
+    monkeypatch.setattr("gateway.web.house.house.SETTINGS_CONNECT_S", 0.0)
     web.away()
     shown = web.as_("admin").get("/settings", headers=HTML)
     assert shown.status_code == 503
@@ -319,8 +319,8 @@ def test_who_finds_control_busy_is_asked_to_come_back(
 def test_a_control_that_is_dead_is_not_waited_for(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.web.house.SETTINGS_CONNECT_S", 0.01)
-    monkeypatch.setattr("gateway.web.house.SETTINGS_RESTART_S", 600)
+    monkeypatch.setattr("gateway.web.house.house.SETTINGS_CONNECT_S", 0.01)
+    monkeypatch.setattr("gateway.web.house.house.SETTINGS_RESTART_S", 600)
     web.away()
     answer = web.as_("admin").get("/settings", headers={"Accept": "text/html"})
     assert answer.status_code == 503

@@ -14,8 +14,8 @@ from pathlib import Path
 import pyotp
 import pytest
 
-from gateway.web import saver
-from gateway.web.users import Users, hashed
+from gateway.web.identity.users import Users, hashed
+from gateway.web.kept import saver
 from tests.web.conftest import PASSWORD, Client, Web
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from gateway.journal.reader import Reader, ReadTooLong
 from gateway.journal.store import Store
-from gateway.web.records import WAITING_MOST, Records, TooLong, Unavailable
-from gateway.web.searching import search
+from gateway.web.history.searching import search
+from gateway.web.house.records import WAITING_MOST, Records, TooLong, Unavailable
 from tests.journal.test_search import ENDLESS
 from tests.web.conftest import Web
 

@@ -17,9 +17,9 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from httpx import Response
 from starlette.routing import Mount, Route
 
-from gateway.web.api.describing import EXAMPLES
-from gateway.web.limits import Buckets
-from gateway.web.users import ROLES
+from gateway.web.identity.users import ROLES
+from gateway.web.programs.describing import EXAMPLES
+from gateway.web.shared.limits import Buckets
 from tests.web.conftest import Client, Web
 
 EVERYBODY = "everybody"

@@ -12,8 +12,8 @@ import pytest
 from gateway.core.facts import Fact
 from gateway.journal.queue import Batch
 from gateway.journal.writer import Journal
-from gateway.web.terminals import Terminals
-from gateway.web.testbook import EVERY_MS, Result, Step, TestBook
+from gateway.web.kept.testbook import EVERY_MS, Result, Step, TestBook
+from gateway.web.scene.terminals import Terminals
 from tests.page.fake import now_ms, room
 from tests.web.conftest import Client, Web, snapshot
 from tests.web.years import lines

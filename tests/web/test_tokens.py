@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.web.users import UserError, Users, hashed
+from gateway.web.identity.users import UserError, Users, hashed
 from tests.web.conftest import PASSWORD, Web
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.web.users import SESSION_IDLE_S, SESSION_LIFE_S, UserError, Users, hashed
+from gateway.web.identity.users import SESSION_IDLE_S, SESSION_LIFE_S, UserError, Users, hashed
 from tests.web.conftest import Clock
 
 PASSWORD = "correct horse battery"

@@ -1,0 +1,132 @@
+"""What people change about themselves: the same for the page and the API.
+
+All of it raises :class:`Problem`: 403 ``needs_person`` for an access token, which has neither
+a password nor preferences, and 429 for who guesses.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import pyotp
+
+from gateway.web.identity.accounts import Who, password_forms
+from gateway.web.identity.users import UserError
+from gateway.web.people.changes import on_people
+from gateway.web.shared.problems import Problem
+from gateway.web.site import Site
+
+
+def person(who: Who) -> int:
+    """The id of the user who asks."""
+    if who.user_id is None:
+        raise Problem(403, "needs_person")
+    return who.user_id
+
+
+async def _on_own(site: Site, who: Who, action: str) -> None:
+    """After a change that everybody can make again and again: once a minute into the audit chain,
+    where it would push out what others have done, and then with a count."""
+    site.hub.check()
+    await site.own_audit.note(action, "", person(who))
+
+
+async def check_password(site: Site, who: Who, password: str) -> None:
+    """Raises :class:`Problem` 422 ``wrong_password``; it may be tried as often as at the log-in.
+    Wrong passwords at the log-in do not count here: whoever asks is logged in."""
+    person(who)
+    key = who.session  # a stolen session does not lock the others out
+    if not site.password_limit.take(key):
+        raise Problem(429, "limit", Retry_After="30")
+    if await asyncio.to_thread(site.users.verify, who.name, password) is None:
+        raise Problem(422, "wrong_password")
+    site.password_limit.forget(key)
+
+
+async def change_password(site: Site, who: Who, old: str, new: str) -> None:
+    """Needs the old one; all other log-ins of this person end. Raises :class:`UserError` for
+    one that is too short, or the same again."""
+    await check_password(site, who, old)
+    if password_forms(new)[0] == password_forms(old)[0]:
+        raise UserError("same_password", "the new password is the one of before")
+    await site.saver.run(site.users.set_password, who.name, new, keep_session=who.session)
+    await _on_own(site, who, "password_changed")
+
+
+async def set_preferences(site: Site, who: Who, language: str, armed_s: int) -> None:
+    """``language``: empty, or not spoken here, as the browser wishes. Raises
+    :class:`UserError`."""
+    known = language if language in site.options.languages else ""
+    await site.saver.run(site.users.set_preferences, person(who), known, armed_s)
+
+
+async def end_session(site: Site, who: Who, session: str) -> None:
+    """End one log-in of one's own by its id. Raises :class:`Problem` 404."""
+    user = who.user_id
+    if user is None or not await site.saver.run(site.users.end_session_of, user, session):
+        raise Problem(404, "unknown_session")
+    await _on_own(site, who, "sessions_ended")
+
+
+async def end_other_sessions(site: Site, who: Who) -> None:
+    """End all log-ins of one's own but the one that asks."""
+    if await site.saver.run(site.users.end_sessions, person(who), keep=who.session):
+        await _on_own(site, who, "sessions_ended")
+
+
+# --- the second factor -------------------------------------------------------------------
+
+
+def _wanted(site: Site, who: Who) -> int:
+    """The user's id, where the owner wants second factors at all."""
+    if site.identity.second_factor == "off":
+        raise Problem(404, "factor_off")
+    return person(who)
+
+
+async def begin_factor(site: Site, who: Who, password: str) -> tuple[str, str]:
+    """The secret of a new factor and its address for an app; it counts once it is confirmed."""
+    user = _wanted(site, who)
+    if site.users.has_factor(user):
+        raise Problem(422, "factor_there")
+    await check_password(site, who, password)
+    secret = await site.saver.run(site.users.begin_factor, user)
+    return secret, _address(site, who, secret)
+
+
+def begun_factor(site: Site, who: Who, secret: str) -> tuple[str, str]:
+    """The same again for whoever has seen this secret already; else two empty texts."""
+    if not site.users.begun_factor(_wanted(site, who), secret):
+        return "", ""
+    return secret, _address(site, who, secret)
+
+
+def _address(site: Site, who: Who, secret: str) -> str:
+    issuer = f"Portier {site.options.name}"
+    return str(pyotp.TOTP(secret).provisioning_uri(name=who.name, issuer_name=issuer))
+
+
+async def confirm_factor(site: Site, who: Who, code: str) -> list[str] | None:
+    """With a first code the factor counts: its recovery codes, told once. ``None``: wrong."""
+    user = _wanted(site, who)
+    if site.users.has_factor(user):
+        raise Problem(422, "factor_there")
+    if not site.factor_limit.take(str(user)):
+        wait_s = int(site.factor_limit.wait_s(str(user))) + 1
+        raise Problem(429, "limit", Retry_After=str(wait_s))
+    codes = await site.saver.run(site.users.confirm_factor, user, code)
+    if codes is None:
+        return None
+    site.factor_limit.forget(str(user))
+    site.users.take_proof(who.session)
+    await site.saver.soon(site.users.save_codes)
+    await on_people(site, who, "factor_added", subject=who.actor)
+    return codes
+
+
+async def remove_factor(site: Site, who: Who, password: str) -> None:
+    """Needs the password, and of its route a code: the password alone does not get round it."""
+    user = person(who)
+    await check_password(site, who, password)
+    await site.saver.run(site.users.remove_factor, user)
+    await on_people(site, who, "factor_removed", subject=who.actor)

@@ -1,0 +1,93 @@
+"""Logging in and out."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gateway.web.access import HalfIn, Public, TheSite
+from gateway.web.account.log_in import let_in, log_in, log_out
+from gateway.web.identity.auth import clear_session, form_of
+from gateway.web.page import LANGUAGE_COOKIE, language_of, page
+from gateway.web.shared.problems import Problem
+from gateway.web.shared.proxies import is_secure
+from gateway.web.site import Site
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/login")
+async def show(request: Request, who: Public, next: str = "/") -> Response:
+    if who is not None:
+        return RedirectResponse("/", 303)
+    return page(request, "login.html", {"next": local_target(next), "note": ""})
+
+
+def local_target(target: str) -> str:
+    """Only our own pages; nobody is sent elsewhere after the log-in."""
+    good = target.startswith("/") and not target.startswith(("//", "/\\")) and target.isprintable()
+    return target if good and len(target) < 500 else "/"
+
+
+@router.post("/login")
+async def enter(request: Request, who: Public, site: TheSite) -> Response:
+    """Who still has the first password comes to where it is changed, and can go on from there."""
+    form = await form_of(request)
+    target = local_target(form.get("next", "/"))
+    try:
+        user, secret = await log_in(site, request, form.get("name", ""), form.get("password", ""))
+    except Problem as problem:
+        if not problem.reason.startswith("login_"):
+            raise
+        return _again(request, site, target, problem)
+    if site.users.has_first_password(user.id):
+        target = "/account"
+    response = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
+    let_in(response, request, site, user, secret)
+    return response
+
+
+def _again(request: Request, site: Site, target: str, problem: Problem) -> Response:
+    words, wait_s = site.words(language_of(request)), problem.headers.get("Retry-After", "")
+    note = words(problem.reason.replace("_", ".", 1), seconds=wait_s)
+    headers = {"Retry-After": wait_s} if wait_s else {}
+    return page(
+        request,
+        "login.html",
+        {"next": target, "note": note},
+        status=problem.status,
+        headers=headers,
+    )
+
+
+@router.post("/logout")
+async def leave(request: Request, who: HalfIn, site: TheSite) -> Response:
+    await log_out(site, who)
+    response = RedirectResponse("/login", 303, {"Cache-Control": "no-store"})
+    clear_session(response, request, who)
+    return response
+
+
+@router.post("/language")
+async def language(request: Request, who: Public, site: TheSite) -> Response:
+    """Choose a language, logged in or not."""
+    form = await form_of(request)
+    response = RedirectResponse(local_target(form.get("next", "/")), 303)
+    chosen = form.get("language", "")
+    if chosen in site.options.languages:
+        if who is not None and who.user_id is not None:
+            await site.saver.soon(
+                partial(site.users.set_preferences, who.user_id, chosen, who.armed_s)
+            )
+        response.set_cookie(
+            LANGUAGE_COOKIE,
+            chosen,
+            max_age=31_536_000,
+            secure=is_secure(request),
+            httponly=True,
+            samesite="strict",
+        )
+    return response

@@ -1,0 +1,82 @@
+"""My account: preferences, password, and where I am logged in."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gateway.web.access import TheSite, ViewAlways
+from gateway.web.account import changes
+from gateway.web.identity.accounts import Who
+from gateway.web.identity.auth import form_of
+from gateway.web.identity.sessions import session_id
+from gateway.web.identity.users import UserError
+from gateway.web.page import page
+from gateway.web.shared.problems import Problem
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/account")
+async def account(request: Request, who: ViewAlways, site: TheSite, done: str = "") -> Response:
+    return _account(request, who, site, note="account.done" if done else "")
+
+
+def _account(
+    request: Request, who: Who, site: TheSite, *, note: str = "", status: int = 200
+) -> Response:
+    return page(
+        request,
+        "account.html",
+        {
+            "note": note,
+            "bad": status >= 400,
+            "sessions": [] if who.user_id is None else site.users.list_sessions(who.user_id),
+            "factor": who.user_id is not None and site.users.has_factor(who.user_id),
+            "first": site.identity.has_first_password(who),
+            "this": session_id(who.session),
+        },
+        status=status,
+    )
+
+
+def _done() -> Response:
+    return RedirectResponse("/account?done=1", 303, {"Cache-Control": "no-store"})
+
+
+@router.post("/account")
+async def preferences(request: Request, who: ViewAlways, site: TheSite) -> Response:
+    """Language, and how long the open button stays armed."""
+    form = await form_of(request)
+    armed = form.get("armed", "")
+    if not armed.isdecimal():
+        raise Problem(422, "malformed")
+    await changes.set_preferences(site, who, form.get("language", ""), int(armed[:4]))
+    return _done()
+
+
+@router.post("/account/password")
+async def password(request: Request, who: ViewAlways, site: TheSite) -> Response:
+    """Needs the old one; all other log-ins of this person end."""
+    form = await form_of(request)
+    try:
+        await changes.change_password(site, who, form.get("old", ""), form.get("new", ""))
+    except UserError as error:
+        return _account(request, who, site, note=f"people.{error.key}", status=422)
+    except Problem as problem:
+        if problem.reason != "wrong_password":
+            raise
+        return _account(request, who, site, note="account.wrong", status=422)
+    return _done()
+
+
+@router.post("/account/sessions")
+async def end_sessions(request: Request, who: ViewAlways, site: TheSite) -> Response:
+    """End one log-in of one's own, or all others."""
+    form = await form_of(request)
+    if form.get("do") == "others":
+        await changes.end_other_sessions(site, who)
+    else:
+        await changes.end_session(site, who, form.get("session", ""))
+    return _done()

@@ -1,0 +1,1 @@
+"""Playing the people and the wires of a simulated building."""

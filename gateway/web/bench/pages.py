@@ -1,0 +1,45 @@
+"""The bench as a page: press simulated contacts, set simulated values."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gateway.web.access import Staff, TheSite
+from gateway.web.bench import play
+from gateway.web.identity.auth import form_of
+from gateway.web.page import page
+from gateway.web.shared.problems import Problem
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/bench")
+async def bench(request: Request, who: Staff, site: TheSite) -> Response:
+    play.on_bench(site)
+    return page(request, "bench.html", {"quantities_of": play.quantities(site)})
+
+
+@router.post("/bench")
+async def act(request: Request, who: Staff, site: TheSite) -> Response:
+    """Press a simulated contact or set a simulated value."""
+    play.on_bench(site)
+    form = await form_of(request)
+    point, do = form.get("point", ""), form.get("do", "")
+    if do == "press":
+        await play.press(site, point)
+    elif do in ("on", "off"):
+        await play.set_value(site, point, do == "on")
+    elif do == "value":
+        await play.set_value(site, point, _number(form), form.get("quantity", ""))
+    else:
+        raise Problem(422, "malformed")
+    return RedirectResponse("/bench", 303, {"Cache-Control": "no-store"})
+
+
+def _number(form: dict[str, str]) -> float:
+    try:
+        return float(form.get("value", "").replace(",", "."))
+    except ValueError:
+        raise Problem(422, "malformed") from None

@@ -1,0 +1,1 @@
+"""Every terminal live, tests of relays, and service mode."""

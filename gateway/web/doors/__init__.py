@@ -1,0 +1,1 @@
+"""Opening doors and setting their mode."""

@@ -1,0 +1,143 @@
+"""The building as JSON for programs: the snapshot with instants as RFC 3339 in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.web.house.guarantees import guarantees
+from gateway.web.house.house import NO_PANEL, House
+from gateway.wire import Row, calendar_time
+
+
+def iso(utc_ms: int | None) -> str | None:
+    """``2024-05-01T08:00:00.000Z``; ``None`` stays."""
+    if utc_ms is None:
+        return None
+    moment = calendar_time(utc_ms)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class _Times:
+    def __init__(self, house: House) -> None:
+        self._offset = house.utc_offset_ms
+
+    def __call__(self, ms: int | None) -> str | None:
+        return None if ms is None or self._offset is None else iso(ms + self._offset)
+
+
+def _instants(told: Mapping[str, Any], at: _Times) -> dict[str, Any]:
+    """A piece of the snapshot with every instant ``x_ms``/``x_utc_ms`` as ``x``."""
+    out: dict[str, Any] = {}
+    for key, value in told.items():
+        if key.endswith("_utc_ms") or key == "utc_ms":
+            name = "at" if key == "utc_ms" else key.removesuffix("_utc_ms")
+            out[name] = out.get(name) if value is None else iso(value)
+        elif key in _INSTANTS:
+            name = key.removesuffix("_ms")
+            out[name] = out.get(name) or at(value)
+        elif isinstance(value, Mapping):
+            out[key] = _instants(value, at)
+        elif isinstance(value, list):
+            out[key] = [_instants(v, at) if isinstance(v, Mapping) else v for v in value]
+        else:
+            out[key] = value
+    return out
+
+
+_INSTANTS = frozenset(
+    {
+        "since_ms", "at_ms", "last_opened_ms", "service_until_ms", "raised_ms",
+        "shelved_until_ms", "started_ms", "acknowledged_ms", "attended_ms", "attend_by_ms",
+        "next_message_ms", "test_until_ms", "occupancy_since_ms", "evidence_ms",
+    }
+)  # fmt: skip
+
+
+def doors_json(house: House) -> list[dict[str, Any]]:
+    """Nobody can open a door through a ``control`` that is away."""
+    doors = house.snapshot["doors"] if house.snapshot else {}
+    found = [{"id": id, **_instants(door, _Times(house))} for id, door in doors.items()]
+    for door in found if house.stale else ():
+        staff = {**(door.get("can_open") or {}).get("staff", {}), "ok": False, "reason": NO_PANEL}
+        door["can_open"] = {"staff": staff}
+    return found
+
+
+def rooms_json(house: House, *, private: bool = False) -> list[dict[str, Any]]:
+    """``private``: with what tells about the person inside."""
+    found = []
+    for id, room in ((house.snapshot or {}).get("rooms") or {}).items():
+        told = {"id": id, **_instants(room, _Times(house))}
+        if not private:
+            for key in [key for key in told if key.startswith("occupancy")]:
+                del told[key]
+        found.append(told)
+    return found
+
+
+def calls_json(house: House) -> list[dict[str, Any]]:
+    """The calls that stand."""
+    return [
+        {"room": room["id"], **room["call"]}
+        for room in rooms_json(house)
+        if room.get("call") and room["call"]["state"] != "quiet"
+    ]
+
+
+def points_json(house: House) -> list[dict[str, Any]]:
+    points = house.snapshot["points"] if house.snapshot else {}
+    return [{"id": id, **_instants(point, _Times(house))} for id, point in points.items()]
+
+
+def alarms_json(house: House) -> list[dict[str, Any]]:
+    alarms = house.snapshot["alarms"] if house.snapshot else []
+    found = []
+    for alarm in alarms:
+        told = _instants(alarm, _Times(house))
+        if told.get("raised") is None:
+            told["raised"] = iso(alarm.get("raised_utc_ms"))
+        found.append(told)
+    return found
+
+
+def guarantees_json(house: House) -> list[dict[str, Any]]:
+    return [
+        {"name": name, **_instants(one, _Times(house))} for name, one in guarantees(house).items()
+    ]
+
+
+def status_json(house: House) -> dict[str, Any]:
+    """Everything the page shows. ``stale``: ``control`` is away, since ``since``."""
+    snapshot = house.snapshot or {}
+    at = _Times(house)
+    return {
+        "gateway": _instants(snapshot.get("gateway") or {}, at),
+        "now": iso(house.now_utc_ms),
+        "clock_trusted": bool(snapshot.get("clock_trusted")) and not house.stale,
+        "clock_since": at(snapshot.get("clock_since_ms")),
+        "stale": house.stale,
+        "since": iso(house.since_utc_ms),
+        "fire": (snapshot.get("fire") or {}).get("active"),
+        "doors": doors_json(house),
+        "rooms": rooms_json(house),
+        "calls": calls_json(house),
+        "alarms": alarms_json(house),
+        "points": points_json(house),
+        "guarantees": guarantees_json(house),
+    }
+
+
+def fact_json(row: Row) -> dict[str, Any]:
+    """One event as the API gives it."""
+    return {
+        "row": row.row,
+        "lane": row.lane,
+        "sequence": row.seq,
+        "boot": row.boot,
+        "monotonic_ms": row.mono_ms,
+        "time": iso(row.utc_ms),
+        "kind": row.kind,
+        "subject": row.subject,
+        "data": dict(row.data),
+    }

@@ -1,0 +1,1 @@
+"""The test book: guided walks and their signed pages."""

@@ -1,0 +1,128 @@
+"""The test book in words: what is due, the step of the walk, and the page as a record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gateway.web.inspection.walk import Due, Seen
+from gateway.web.kept.testbook import Page, Result, Step
+from gateway.web.scene.scene import Scene
+
+
+@dataclass(frozen=True, slots=True)
+class DueScene:
+    kind: str
+    subject: str
+    title: str
+    text: str
+    overdue: bool
+    page: int | None
+
+
+def due_scene(scene: Scene, one: Due) -> DueScene:
+    """When a subject was tested last, and until when it is to be tested again."""
+    w = scene.w
+    if one.last_utc_ms is None or one.due_utc_ms is None:
+        text = w("testbook.never")
+    else:
+        key = "testbook.was_due" if one.overdue else "testbook.due"
+        text = w(key, last=w.day(one.last_utc_ms / 1000), due=w.day(one.due_utc_ms / 1000))
+    return DueScene(one.kind, one.subject, title(scene, one.kind, one.name), text, one.overdue,
+                    one.page)  # fmt: skip
+
+
+def overdue_line(scene: Scene, found: list[Due]) -> str:
+    """One sentence for the overview; empty where nothing is overdue."""
+    names = [one.name for one in found if one.overdue]
+    if not names:
+        return ""
+    shown = ", ".join(names[:4]) + (" …" if len(names) > 4 else "")
+    return scene.w("testbook.line", names=shown)
+
+
+def title(scene: Scene, kind: str, name: str) -> str:
+    return scene.w(f"testbook.title_{kind}", name=name)
+
+
+@dataclass(frozen=True, slots=True)
+class StepScene:
+    """``result`` is empty while there is none. ``by``: who saw it."""
+
+    id: str
+    word: str
+    text: str
+    help: str
+    measured: bool
+    result: str
+    good: bool
+    by: str
+    time: str
+
+
+def step_scene(scene: Scene, step: Step, result: Result | None) -> StepScene:
+    w = scene.w
+    point = (step.names or {}).get(w.language) or step.point
+    text = w(f"step.{step.word}", point=point)
+    if result is None:
+        return StepScene(step.id, step.word, text, w.get(f"step_help.{step.word}"),
+                         step.measured, "", False, "", "")  # fmt: skip
+    said = w(f"testbook.{result.answer}")
+    if result.took_ms is not None:
+        said = f"{said} ({w.seconds(result.took_ms)})"
+    return StepScene(
+        id=step.id,
+        word=step.word,
+        text=text,
+        help="",
+        measured=step.measured,
+        result=said,
+        good=result.answer == "ok",
+        by=w("testbook.by_gateway" if result.seen else "testbook.by_person"),
+        time=w.moment(result.at_utc_ms, ms=False),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PageScene:
+    """``current``: the step that is to be done now. ``seen``: what the gateway saw of it."""
+
+    id: int
+    kind: str
+    title: str
+    begun: str
+    steps: tuple[StepScene, ...]
+    done: int
+    current: StepScene | None
+    seen: str
+    signed: str
+    by: str
+    passed: bool
+    note: str
+    digest: str
+    whole: bool
+
+
+def page_scene(scene: Scene, page: Page, seen: Seen | None = None) -> PageScene:
+    """A page of the test book."""
+    w, current = scene.w, page.current
+    said = ""
+    if seen is not None:
+        time = w.moment(seen.utc_ms, ms=False) if seen.utc_ms else "–"
+        took = f" ({w.seconds(seen.took_ms)})" if seen.took_ms is not None else ""
+        said = w("testbook.seen", time=time) + took
+    return PageScene(
+        id=page.id,
+        kind=page.kind,
+        title=title(scene, page.kind, page.name),
+        begun=w.moment(page.begun_utc_ms, ms=False),
+        steps=tuple(step_scene(scene, step, page.results.get(step.id)) for step in page.steps),
+        done=len(page.results),
+        current=step_scene(scene, current, None) if current else None,
+        seen=said,
+        signed=w.moment(page.signed_utc_ms, ms=False) if page.signed_utc_ms else "",
+        by=scene.who(f"web:{page.signed_by}") if page.signed_by is not None else "",
+        passed=bool(page.passed),
+        note=page.note,
+        digest=page.digest,
+        whole=page.whole,
+    )

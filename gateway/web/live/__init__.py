@@ -1,0 +1,1 @@
+"""The live stream: what has changed, sent to everybody who looks."""

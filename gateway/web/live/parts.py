@@ -1,0 +1,112 @@
+"""What goes over the live stream: the pieces of the page, and facts, as frames."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.web.house.house import House
+from gateway.web.house.view import fact_json, status_json
+from gateway.web.identity.users import ROLES
+from gateway.web.scene.facts import tell
+from gateway.web.scene.scene import Scene
+from gateway.web.shared.render import fragment
+from gateway.wire import Row
+
+
+def compact(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """One state of the page: ``event`` is ``page`` (for pages) or ``status`` (for programs)."""
+
+    event: str
+    values: dict[str, Any]
+
+    @classmethod
+    def of(cls, house: House, scene: Scene | None, role: str) -> Parts:
+        if scene is None:
+            return cls("status", {"status": status_json(house)})
+        may = {name: ROLES.index(role) >= place for place, name in enumerate(ROLES)}
+        values: dict[str, Any] = {
+            "connection": scene.connection,
+            "html:connection": fragment("parts/connection.html", {"scene": scene}),
+            "html:alarms": fragment(
+                "parts/alarms.html", {"scene": scene, "w": scene.w, "may": may, "csrf": ""}
+            ),
+            "html:alarms-all": fragment(
+                "parts/alarms_all.html", {"scene": scene, "w": scene.w, "may": may, "csrf": ""}
+            ),
+            "html:calls": fragment(
+                "parts/calls.html", {"scene": scene, "w": scene.w, "may": may, "csrf": ""}
+            ),
+            "html:call-alert": fragment("parts/call_alert.html", {"scene": scene}),
+            "calls": {"ringing": any(call.ringing for call in scene.calls)},
+            "html:guarantees": fragment("parts/guarantees.html", {"scene": scene, "w": scene.w}),
+            "html:alarm-count": fragment("parts/alarm_count.html", {"scene": scene}),
+        }
+        for door in scene.doors:
+            values[f"html:door.{door.id}"] = fragment(
+                "parts/door.html", {"door": door, "w": scene.w}
+            )
+            values[f"door:{door.id}"] = {
+                "ok": door.ok,
+                "needs_reason": door.needs_reason,
+                "why": scene.w("door.cannot", reason=door.why) if door.why else "",
+                "command": door.command,
+                "answer": door.answer,
+                "settled": door.settled,
+                "result": door.result,
+                "now": door.now,
+            }
+        for room in scene.rooms:
+            values[f"html:room.{room.id}"] = fragment(
+                "parts/room.html", {"room": room, "w": scene.w}
+            )
+        for point in scene.points:
+            shown = {"point": point, "w": scene.w, "may": may}
+            values[f"html:point.{point.id}"] = fragment("parts/point.html", shown)
+            values[f"html:level.{point.id}"] = fragment("parts/level.html", shown)
+        return cls("page", values)
+
+    def _frame(self, values: dict[str, Any]) -> bytes:
+        data = values["status"] if self.event == "status" else values
+        return f"event: {self.event}\ndata: ".encode() + compact(data) + b"\n\n"
+
+    def whole(self) -> bytes:
+        return self._frame(self.values)
+
+    def since(self, before: Parts) -> bytes:
+        """The frame of what has changed; empty where nothing has."""
+        changed = {k: v for k, v in self.values.items() if before.values.get(k) != v}
+        changed |= {key: None for key in before.values if key not in self.values}
+        if self.event == "status":
+            now, then = dict(self.values["status"]), dict(before.values["status"])
+            changed = {"status": now} if _timeless(now) != _timeless(then) else {}
+        return self._frame(changed) if changed else b""
+
+
+def _timeless(status: dict[str, Any]) -> dict[str, Any]:
+    """Without what moves with every snapshot: the time, and the instants of evidence."""
+    found = {key: value for key, value in status.items() if key != "now"}
+    found["guarantees"] = [
+        {key: value for key, value in one.items() if key != "evidence"}
+        for one in status["guarantees"]
+    ]
+    return found
+
+
+def fact_frame(row: Row, scene: Scene | None) -> bytes:
+    """One fact; its id is the row number, from which a client resumes."""
+    fact = fact_json(row)
+    if scene is not None:
+        fact = {
+            "row": row.row,
+            "kind": row.kind,
+            "subject": row.subject,
+            "html": fragment("parts/event.html", {"event": tell(row, scene), "w": scene.w}),
+        }
+    return b"id: %d\nevent: fact\ndata: %s\n\n" % (row.row, compact(fact))

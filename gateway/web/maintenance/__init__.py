@@ -1,0 +1,1 @@
+"""Counters, drift, gaps, and what is removed once a day."""

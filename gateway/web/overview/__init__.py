@@ -1,0 +1,1 @@
+"""The first page: doors, rooms and guarantees, and what can be done there."""

@@ -1,1 +1,0 @@
-"""The pages for people. Every one works without JavaScript."""

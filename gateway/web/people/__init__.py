@@ -1,0 +1,1 @@
+"""Users and tokens for the administration, and the audit chain."""

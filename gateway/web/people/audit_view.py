@@ -1,0 +1,98 @@
+"""The audit chain in words: who did what, how it ended, and when."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+
+from gateway.journal.audit import ChainEntry
+from gateway.web.identity.login_audit import UNKNOWN
+from gateway.web.shared.words import Words
+from gateway.web.site import Site
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One entry as people read it."""
+
+    n: int
+    time: str
+    who: str
+    what: str
+    subject: str
+    outcome: str
+    refused: bool
+    detail: str
+
+
+def said(site: Site, words: Words, entry: ChainEntry) -> Said:
+    """An entry in the reader's language. What has no words yet stands as it was written."""
+    action = words.get(f"action.{entry.action}") or words.get(f"command.{entry.action}")
+    outcome, _, reason = entry.outcome.partition(": ")
+    told = words.get(f"outcome.{outcome}") or words.get(f"audit.{outcome}", outcome)
+    if reason:
+        told += f": {words.get(f'reason.{reason}') or words.get(f'problem.{reason}', reason)}"
+    return Said(
+        n=entry.n,
+        time=words("audit.no_time") if entry.utc_ms is None else words.moment(entry.utc_ms),
+        who=site.name_of(entry.actor, words).rstrip(": "),
+        what=action[:1].upper() + action[1:] or entry.action,
+        subject=_subject(site, words, entry.subject),
+        outcome=told,
+        refused=outcome == "refused",
+        detail=words("audit.forgotten") if entry.detail is None else _detail(words, entry.detail),
+    )
+
+
+_CHECKSUM = re.compile("[0-9a-f]{64}")
+
+
+def _subject(site: Site, words: Words, subject: str) -> str:
+    kind, _, id = subject.partition(":")
+    if subject == UNKNOWN:
+        return words("who.unknown")
+    if kind == "web":
+        return site.name_of(subject, words)
+    if kind == "token":
+        return id
+    if _CHECKSUM.fullmatch(subject):
+        return subject[:8]  # of a configuration, as the events show it
+    rooms = (site.house.snapshot or {}).get("rooms") or {}
+    place = site.house.door(subject) or rooms.get(subject)
+    return (
+        str(place.get("name") or subject) if place else site.options.terminals.name(words, subject)
+    )
+
+
+def _detail(words: Words, detail: str) -> str:
+    """What people want to know of it; the rest is in the API."""
+    try:
+        values = json.loads(detail or "{}")
+    except ValueError:
+        return detail[:500]
+    if not isinstance(values, dict):
+        return detail[:500]
+    parts = []
+    if mode := values.get("mode"):
+        parts.append(words.get(f"mode.{mode}", str(mode)))
+    if role := values.get("role"):
+        parts.append(words.get(f"role.{role}", str(role)))
+    if isinstance(until := values.get("until_utc_ms"), int):
+        parts.append(words("door.until", time=words.moment(until, ms=False)))
+    if isinstance(lasts := values.get("for_ms"), int):
+        ended = words("audit.ended")
+        parts.append(words("audit.for", duration=_duration(words, lasts)) if lasts else ended)
+    if isinstance(count := values.get("count"), int):
+        key = "audit.more" if "window_ms" in values else "audit.refusals"
+        parts.append(words(key, count=words.number(count, 0)))
+    if reason := values.get("reason"):
+        parts.append(f"„{reason}“" if words.language == "de" else f"“{reason}”")
+    return ", ".join(parts)
+
+
+def _duration(words: Words, ms: int) -> str:
+    """In seconds below a minute: a relay is tested for one or two."""
+    return (
+        f"{words.number(ms / 1000, 1)} s" if ms < 60_000 else f"{words.number(ms / 60_000, 1)} min"
+    )

@@ -1,0 +1,87 @@
+"""Users and tokens, for the administration."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gateway.web.access import Admin, AdminProved, TheSite
+from gateway.web.identity.accounts import Who
+from gateway.web.identity.auth import form_of
+from gateway.web.identity.users import ROLES, UserError
+from gateway.web.page import language_of, page
+from gateway.web.people import changes
+from gateway.web.shared.problems import Problem
+from gateway.web.site import Site
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/users")
+async def users(request: Request, who: Admin, site: TheSite) -> Response:
+    return _users(request, site)
+
+
+def _users(
+    request: Request, site: TheSite, *, note: str = "", secret: str = "", status: int = 200
+) -> Response:
+    words = site.words(language_of(request))
+    return page(
+        request,
+        "users.html",
+        {
+            "users": site.users.list_users(),
+            "sessions": {u.id: site.users.list_sessions(u.id) for u in site.users.list_users()},
+            "factors": {u.id for u in site.users.list_users() if site.users.has_factor(u.id)},
+            "tokens": [
+                (token, site.name_of(token.by, words), site.users.is_orphaned(token))
+                for token in site.users.list_tokens()
+            ],
+            "roles": ROLES,
+            "note": note,
+            "secret": secret,
+        },
+        status=status,
+    )  # fmt: skip
+
+
+@router.post("/users")
+async def change(request: Request, who: AdminProved, site: TheSite) -> Response:
+    """One form per action; the field ``do`` says which."""
+    form = await form_of(request)
+    try:
+        secret = await _do(site, who, form)
+    except UserError as error:
+        return _users(request, site, note=f"changes.{error.key}", status=422)
+    if secret:
+        return _users(request, site, secret=secret)
+    return RedirectResponse("/users", 303, {"Cache-Control": "no-store"})
+
+
+async def _do(site: Site, who: Who, form: dict[str, str]) -> str:
+    """The new token, where one was made. Raises :class:`UserError`, and :class:`Problem` for
+    what no form of ours says."""
+    name, role, password = (form.get(field, "") for field in ("name", "role", "password"))
+    days = form.get("days", "")
+    match form.get("do"):
+        case "add":
+            await changes.add_user(site, who, name, role, password)
+        case "role":
+            await changes.set_role(site, who, site.users.by_name(name), role)
+        case "password":
+            await changes.set_password(site, who, site.users.by_name(name), password)
+        case "sessions":
+            await changes.end_sessions(site, who, site.users.by_name(name))
+        case "factor":
+            await changes.remove_factor(site, who, site.users.by_name(name))
+        case "remove":
+            await changes.remove_user(site, who, site.users.by_name(name))
+        case "token":
+            lives = int(days[:5]) if days.isdecimal() else 0
+            return await changes.add_token(site, who, name, role, lives)
+        case "revoke":
+            await changes.revoke_token(site, who, name)
+        case _:
+            raise Problem(422, "malformed")
+    return ""

@@ -1,0 +1,1 @@
+"""The building for programs: status as JSON, live stream, health, metrics, description."""

@@ -1,0 +1,1 @@
+"""Rooms and their calls; the signed link of a message."""

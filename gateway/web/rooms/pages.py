@@ -1,0 +1,53 @@
+"""Calls and rooms: having seen a call, and test mode. Nothing here can end a call."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gateway.core.facts import Json
+from gateway.web.access import Staff, StaffAlways, TheSite
+from gateway.web.house.house import Answer
+from gateway.web.identity.auth import form_of
+from gateway.web.shared.problems import Problem
+
+router = APIRouter(include_in_schema=False)
+TEST_MIN = {"0": 0, "5": 5, "10": 10, "30": 30}
+PAGES = frozenset(
+    {"/", "/alarms", "/events", "/history", "/points", "/maintenance", "/kept", "/account"}
+)
+
+
+def _back(request: Request, answer: Answer) -> Response:
+    """To the page the form stood on. Raises :class:`Problem` where it was refused."""
+    if answer.unanswered:
+        raise Problem(503, answer.reason)
+    if not answer.done:
+        raise Problem(409, answer.reason or "unknown")
+    came_from = urlsplit(request.headers.get("referer", "")).path
+    target = came_from if came_from in PAGES else "/"
+    return RedirectResponse(target, 303, {"Cache-Control": "no-store"})
+
+
+@router.post("/calls/acknowledge")
+async def acknowledge(request: Request, who: StaffAlways, site: TheSite) -> Response:
+    form = await form_of(request)
+    call = form.get("call", "")[:200]
+    if not call:
+        raise Problem(422, "malformed")
+    return _back(request, await site.house.ask("acknowledge_call", {"call": call}, who))
+
+
+@router.post("/rooms/{room}/test")
+async def test(request: Request, room: str, who: Staff, site: TheSite) -> Response:
+    form = await form_of(request)
+    minutes = TEST_MIN.get(form.get("for", ""))
+    if minutes is None:
+        raise Problem(422, "malformed")
+    if minutes:  # a pull alarms nobody meanwhile; to end the test is always possible
+        site.identity.need_fresh_proof(who)
+    args: dict[str, Json] = {"room": room[:200], "for_ms": minutes * 60_000}
+    return _back(request, await site.house.ask("test_room", args, who))

@@ -1,0 +1,1 @@
+"""The building in words: what templates print."""

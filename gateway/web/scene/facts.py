@@ -1,0 +1,151 @@
+"""Facts as sentences, for the list of events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from gateway.web.house.view import iso
+from gateway.web.scene.details import detail
+from gateway.web.scene.scene import Scene
+from gateway.web.shared.words import NARROW
+from gateway.wire import Row
+
+AROUND_MS = 15 * 60_000
+"""How much of the history before and after an event is shown with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One event for people. ``time`` in full; how long after the start where none is known.
+    ``around``: the address of the history around it; empty where there is none to see."""
+
+    row: int
+    time: str
+    kind: str
+    kind_text: str
+    subject: str
+    text: str
+    around: str
+
+    @property
+    def searched(self) -> str:
+        """All its words, as a search looks through them."""
+        return f"{self.time} {self.kind_text} {self.subject} {self.text}".casefold()
+
+
+def tell(row: Row, scene: Scene) -> Told:
+    """A row of the journal in words. A kind or value we do not know is shown as it is."""
+    w, data = scene.w, row.data
+    if row.utc_ms is None:
+        time = w("event.no_time", duration=w.ago(row.mono_ms))
+    else:
+        time = w.moment(row.utc_ms, ms=False)
+    subject = scene.subject(row.subject)
+    if row.kind.startswith("alarm_"):
+        point, _, kind = row.subject.partition("/")
+        subject, text = scene.subject(point), scene.alarm_text(kind, point, "what")
+    else:
+        text = ""
+    details = [text] if text else []
+    if row.kind == "door_request":
+        details = [_asked(data, scene)]
+        data = {name: data[name] for name in ("reason", "note") if data.get(name)}
+    details += [words for name, value in data.items() if (words := _detail(name, value, scene))]
+    if row.kind == "reading":
+        details = [_reading(data, scene)]
+    return Told(
+        row.row,
+        time,
+        row.kind,
+        w.get(f"fact.{row.kind}", row.kind),
+        subject,
+        "; ".join(detail.rstrip(".") for detail in details),
+        around(row, scene),
+    )
+
+
+def around(row: Row, scene: Scene) -> str:
+    """The address of the history around a fact, if whoever looks may see it."""
+    if row.utc_ms is None or not scene.history:
+        return ""
+    subject = row.subject.partition("/")[0] if row.kind.startswith("alarm_") else row.subject
+    points = scene.points_about(subject)
+    if not points:
+        return ""
+    start, end = iso(row.utc_ms - AROUND_MS), iso(row.utc_ms + AROUND_MS)
+    asked = {"points": ",".join(points), "from": start, "to": end, "at": iso(row.utc_ms)}
+    return "/history?" + urlencode(asked)
+
+
+def _asked(data: Any, scene: Scene) -> str:
+    outcome = scene.w.get(f"asked.{data.get('outcome')}", str(data.get("outcome")))
+    origin = scene.origin(data)
+    return f"{origin}: {outcome}" if origin else outcome
+
+
+def _reading(data: Any, scene: Scene) -> str:
+    quantity = str(data.get("quantity", ""))
+    value = data.get("value")
+    if value is None:
+        reason = str(data.get("reason") or "")
+        said = scene.w.get(f"meter.{reason}", reason) or scene.w("level.contact_unknown")
+        return f"{scene.w.get(f'unit.{quantity}', quantity)}: {said}"
+    return scene.w.measured(float(value), quantity)
+
+
+def _detail(name: str, value: Any, scene: Scene) -> str:  # noqa: PLR0911, PLR0912  # a table in words
+    w = scene.w
+    if value is None or value == "" or name in ("command", "via", "initial", "assumed"):
+        if name == "active" and value is None:
+            return w("level.contact_unknown")
+        return w("event.assumed") if name == "assumed" and value else ""
+    match name:
+        case "by":
+            return scene.who(str(value))
+        case "reason":
+            return w.get(f"stop.{value}") or scene.reason(str(value))
+        case "detail":
+            return detail(w, str(value))
+        case "name":
+            return w.get(f"command.{value}", str(value))
+        case "outcome" | "mode" | "source" | "severity" | "cause":
+            return w.get(f"{name}.{value}", str(value))
+        case "activator_kind":
+            return w.get(f"who.{value}", str(value))
+        case "active":
+            return w("level.contact_on" if value else "level.contact_off")
+        case "on":
+            return w("level.relay_on" if value else "level.relay_off")
+        case "side":
+            return w.get(f"side.{value}", str(value))
+        case "configuration" | "digest":
+            return f"{w(f'field.{name}')}: {str(value)[:8]}"
+        case "activator":
+            return str(value)
+        case "point":
+            return f"{w('field.point')} {scene.terminals.name(w, str(value))}"
+        case "receiver":
+            return f"{w('field.receiver')} {scene.receiver(str(value))}"
+        case "message":
+            return w.get(f"occasion.{value}") or scene.alarm_text(str(value), "", "what")
+        case "result":
+            return w.get(f"message_result.{value}", str(value))
+        case "occupancy":
+            return w.get(f"occupancy.{value}", str(value))
+        case "call" | "delivery" | "about":
+            return ""
+        case "test":
+            return w("field.test") if value else ""
+        case "pulls" | "count" if value == 1:
+            return ""
+    label = w.get(f"field.{name}", name)
+    if name.endswith("_utc_ms") and isinstance(value, int):
+        return f"{label}: {scene.utc(value)}"
+    if name.endswith("_ms") and isinstance(value, int | float):
+        said = w.ago(int(value)) if value >= 120_000 else f"{w.number(value / 1000)}{NARROW}s"
+        return f"{label}: {said}"
+    if isinstance(value, bool):
+        return f"{label}: {w('event.yes' if value else 'event.no')}"
+    return f"{label}: {value}"

@@ -1,0 +1,187 @@
+"""Rooms and calls in words: what stands first on every page, and the card of a room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gateway.web.scene.sentences import Sentences
+from gateway.web.scene.shapes import CallScene, MessageScene, RoomScene
+
+MESSAGES_SHOWN = 8
+
+
+def call_scene(scene: Sentences, room_id: str, room: Mapping[str, Any]) -> CallScene | None:
+    """The call that stands in a room; ``None`` where none does."""
+    call = room.get("call")
+    if not call or call["state"] == "quiet":
+        return None
+    w, name, state = scene.w, str(room.get("name") or room_id), str(call["state"])
+    test, pulls = bool(call.get("test")), int(call.get("pulls") or 1)
+    real = state == "raised" and not test
+    again = call.get("cause") == "unattended"
+    alert = w("call.alert_again" if again else "call.alert", room=name) if real else ""
+    following = call.get("next_message_ms")
+    return CallScene(
+        id=str(call["id"]),
+        room=room_id,
+        room_name=name,
+        state=state,
+        test=test,
+        title=w("call.test_title" if test else "call.title", room=name),
+        text=_text(scene, call),
+        todo=_todo(scene, call),
+        again=w("call.again", count=pulls) if pulls > 1 else "",
+        alert=alert,
+        ringing=real,
+        can_acknowledge=state == "raised",
+        messages=tuple(_message(scene, m) for m in (call.get("messages") or [])[-MESSAGES_SHOWN:]),
+        next_message=w("call.next_message", time=scene.at(following)) if following else "",
+    )
+
+
+def _text(scene: Sentences, call: Mapping[str, Any]) -> str:
+    state = call["state"]
+    if state == "raised":
+        return scene.w("call.raised", time=_raised(scene, call))
+    if state == "acknowledged":
+        who = scene.who(call.get("acknowledged_by"))
+        return scene.w("call.acknowledged", who=who, time=scene.at(call.get("acknowledged_ms")))
+    return scene.w("call.attended", time=scene.at(call.get("attended_ms")))
+
+
+def _raised(scene: Sentences, call: Mapping[str, Any]) -> str:
+    raised_ms, raised_utc_ms = call.get("raised_ms"), call.get("raised_utc_ms")
+    return scene.utc(raised_utc_ms) if raised_utc_ms is not None else scene.at(raised_ms)
+
+
+def _todo(scene: Sentences, call: Mapping[str, Any]) -> str:
+    w = scene.w
+    if call.get("test"):
+        return w("call.todo_test")
+    if call["state"] != "acknowledged":
+        return w(f"call.todo_{call['state']}")
+    until = call.get("attend_by_ms")
+    if until is None:
+        return w("call.todo_acknowledged_plain")
+    return w("call.todo_acknowledged", time=scene.at(until))
+
+
+def _message(scene: Sentences, message: Mapping[str, Any]) -> MessageScene:
+    w, result = scene.w, str(message["result"])
+    at_utc_ms = message.get("at_utc_ms")
+    reason, _, detail = str(message.get("reason") or "").replace(":", "").partition(" ")
+    return MessageScene(
+        time=scene.utc(at_utc_ms) if at_utc_ms is not None else scene.at(message.get("at_ms")),
+        receiver=scene.receiver(str(message["receiver"])),
+        result=w.get(f"message_result.{result}", result),
+        reason=w.get(f"message_reason.{reason}", reason, detail=detail),
+        delivered=result == "delivered",
+    )
+
+
+def room_scene(scene: Sentences, id: str, room: Mapping[str, Any]) -> RoomScene:
+    """A room of the snapshot as its card shows it."""
+    w, call = scene.w, room.get("call")
+    state = str(call["state"]) if call else ""
+    seen = scene.seen_since if state == "quiet" else scene.since
+    tested = bool(call and call.get("test")) and state != "quiet"
+    return RoomScene(
+        id=id,
+        name=str(room.get("name") or id),
+        state="test" if tested else state,
+        state_text=w("call_state.test") if tested else w.get(f"call_state.{state}", state),
+        since=seen(call.get("since_ms")) if call else "",
+        notes=tuple(_notes(scene, room)),
+        cords=tuple(
+            (scene.terminals.part(w, point), w.get(f"cord.{level}", level), level == "normal")
+            for point, level in _cords(scene, room).items()
+        ),
+        lamps=_lamps(scene, room),
+        occupancy=_occupancy(scene, room),
+        climate=_climate(scene, room),
+        leak=_leak(scene, room),
+        records=tuple(_record(scene, one) for one in reversed(room.get("last_calls") or [])),
+        has_call=call is not None,
+        test=room.get("test_until_ms") is not None,
+    )
+
+
+def _cords(scene: Sentences, room: Mapping[str, Any]) -> Mapping[str, str]:
+    """A cord is in order only while ``control`` says so."""
+    cords: Mapping[str, str] = room.get("cords") or {}
+    return dict.fromkeys(cords, "unknown") if scene.house.stale else cords
+
+
+def _notes(scene: Sentences, room: Mapping[str, Any]) -> Iterator[str]:
+    w = scene.w
+    if room.get("test_until_ms") is not None:
+        yield w("room.test_running", time=scene.at(room["test_until_ms"]))
+    if (room.get("climate") or {}).get("fan"):
+        yield w("room.fan_on")
+    if (room.get("leak") or {}).get("valve_closed"):
+        yield w("room.valve_closed")
+
+
+def _lamps(scene: Sentences, room: Mapping[str, Any]) -> str:
+    lamps = room.get("lamps") or {}
+    if all(level is None for level in lamps.values()):
+        return ""
+    lit = [f"{name}_on" for name in ("reassurance", "sounder", "unlock") if lamps.get(name)]
+    if lamps.get("lamp") == "flashing":
+        lit.insert(0, "lamp_flashing")
+    return ", ".join(scene.w(f"room.{name}") for name in lit) or scene.w("room.lamps_off")
+
+
+def _occupancy(scene: Sentences, room: Mapping[str, Any]) -> str:
+    """For staff only: who looks without a role to help has no need to know."""
+    belief = room.get("occupancy")
+    if belief is None or not scene.private:
+        return ""
+    words = scene.w.get(f"occupancy.{belief}", str(belief))
+    return f"{words} {scene.seen_since(room.get('occupancy_since_ms'))}".rstrip()
+
+
+def _climate(scene: Sentences, room: Mapping[str, Any]) -> str:
+    climate = room.get("climate")
+    if not climate:
+        return ""
+    values = {
+        key: scene.w.value(climate[quantity], quantity)
+        if climate.get(quantity) is not None
+        else "–"
+        for key, quantity in (
+            ("temperature", "temperature_c"),
+            ("humidity", "humidity_percent"),
+            ("dew_point", "dew_point_c"),
+        )
+    }
+    if set(values.values()) == {"–"}:
+        return scene.w("room.no_value")
+    return scene.w("room.climate_line", **values)
+
+
+def _leak(scene: Sentences, room: Mapping[str, Any]) -> str:
+    leak = room.get("leak")
+    if not leak:
+        return ""
+    if leak.get("wet") is None or (scene.house.stale and not leak["wet"]):
+        return scene.w("cord.unknown")
+    if leak["wet"]:
+        return scene.w("room.leak_wet")
+    return scene.w("room.leak_latched" if leak.get("latched") else "room.leak_dry")
+
+
+def _record(scene: Sentences, record: Mapping[str, Any]) -> str:
+    w, time = scene.w, scene.utc(record.get("raised_utc_ms")) or "–"
+    if record.get("test"):
+        return w("call.record_test", time=time)
+    after = {
+        name: w(f"call.record_not_{name}") if record.get(f"{key}_after_ms") is None
+        # to the nearest second, as events and maintenance show it
+        else w(f"call.record_{name}", duration=w.ago(int(record[f"{key}_after_ms"]) + 500))
+        for name, key in (
+            ("seen", "acknowledged"), ("attended", "attended"), ("cancelled", "cancelled"),
+        )
+    }  # fmt: skip
+    return w("call.record_line", time=time, **after)

@@ -1,0 +1,302 @@
+"""The building in words: what the templates print, for one language and one role."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.web.house.guarantees import guarantees
+from gateway.web.scene.details import detail
+from gateway.web.scene.points import point_scene
+from gateway.web.scene.rooms import call_scene, room_scene
+from gateway.web.scene.sentences import Sentences
+from gateway.web.scene.shapes import (
+    AlarmScene,
+    CallScene,
+    DoorScene,
+    GuaranteeScene,
+    PointScene,
+    RoomScene,
+)
+
+SLOW_EVIDENCE_MS = 120_000
+"""Evidence that lasts this long is shown with its time; all other is of the last minute."""
+SEVERITIES = ("emergency", "urgent", "fault", "notice")
+FIRST_EVIDENCE_MS = 60_000
+"""And there is evidence for each guarantee."""
+LATER_MS = 2_000
+"""A state of the leaf that began so long after a result is not what the result speaks of."""
+
+
+class Scene(Sentences):
+    """What the templates print of the building, part by part."""
+
+    @property
+    def connection(self) -> dict[str, str]:
+        """``state``: ok, lost or never, with its sentence."""
+        if self.house.connected:
+            note = "" if self._snapshot.get("clock_trusted", True) else "status.clock_untrusted"
+            return {"state": "ok", "text": self.w(note) if note else ""}
+        if not self.known:
+            return {"state": "never", "text": self.w("status.control_never")}
+        if self.house.restarting:
+            return {"state": "lost", "text": self.w("status.control_restarts")}
+        since = self.w.clock(self.house.since_utc_ms, self.house.now_utc_ms, seconds=True)
+        return {"state": "lost", "text": self.w("status.control_lost", since=since)}
+
+    @property
+    def doors(self) -> list[DoorScene]:
+        return [self._door(id, door) for id, door in self._snapshot["doors"].items()]
+
+    def door(self, id: str) -> DoorScene | None:
+        found = self.house.door(id)
+        return self._door(id, found) if found is not None else None
+
+    @property
+    def rooms(self) -> list[RoomScene]:
+        return [room_scene(self, id, room) for id, room in self._rooms.items()]
+
+    @property
+    def calls(self) -> list[CallScene]:
+        """The calls that stand, real ones first."""
+        found = (call_scene(self, id, room) for id, room in self._rooms.items())
+        return sorted(filter(None, found), key=lambda call: (call.test, not call.ringing))
+
+    @property
+    def alert(self) -> str:
+        """What is said aloud once while nobody has reacted to a call."""
+        return " ".join(call.alert for call in self.calls if call.alert)
+
+    @property
+    def _rooms(self) -> Mapping[str, Any]:
+        rooms: Mapping[str, Any] = self._snapshot.get("rooms") or {}
+        return rooms
+
+    def _request(self, request: Mapping[str, Any] | None, *, refusal: bool = False) -> str:
+        """When, from where, and what came of it: "01:04, Taster außen: angenommen"."""
+        if not request:
+            return ""
+        words = self.reason(request.get("reason")) if refusal else ""
+        words = words or self.w.get(f"asked.{request['outcome']}", str(request["outcome"]))
+        origin = self.origin(request)
+        start = f"{self.at(request.get('at_ms'))}{f', {origin}' if origin else ''}"
+        return f"{start}: {words.rstrip('.')}"
+
+    def _result(self, door: Mapping[str, Any]) -> tuple[str, str, str]:
+        """Command, sentence and result of the last request: what the leaf did for it, never in
+        contradiction to what the leaf does now. Without a sentence it is of no interest any more;
+        ``over``: it was so, and is not now."""
+        last = door.get("last_result")
+        if not last:
+            return "", "", ""
+        command, result = str(last.get("command") or ""), str(last["result"])
+        state, since_ms = str(door["state"]), door.get("since_ms")
+        later = since_ms is not None and since_ms - int(last.get("at_ms") or 0) > LATER_MS
+        text, result = self._result_now(result, last.get("press_to_open_ms"), state, later=later)
+        if result == "over" and state == "closed" and text:
+            text = f"{text} {self.w('result.closed_again', since=self.since(since_ms))}"
+        return command, text, result
+
+    def _result_now(
+        self, result: str, took_ms: int | None, state: str, *, later: bool
+    ) -> tuple[str, str]:
+        """Sentence and result. ``later``: the leaf's state began after the result."""
+        seconds = "" if took_ms is None else self.w.number(took_ms / 1000, 1)
+        if result == "opened" and state == "open":
+            key = "result.opened" if seconds else "result.opened_plain"
+            return ("" if later else self.w(key, seconds=seconds)), result
+        if result == "opened":
+            key = "result.was_open" if seconds else "result.was_open_plain"
+            return self.w(key, seconds=seconds), "over"
+        if result == "did_not_open" and (later or state == "open"):
+            return "", "over"
+        if result == "assumed_open" and state == "closed":
+            return self.w("result.assumed_over"), "over"
+        return self.w.get(f"result.{result}"), result
+
+    def _mode_detail(self, door: Mapping[str, Any]) -> str:
+        source = self.w.get(f"source.{door['mode_source']}", str(door["mode_source"]))
+        who = self.who(door.get("mode_by")) if door["mode_source"] == "override" else ""
+        until = door.get("mode_until_utc_ms")
+        following = door.get("next_mode")
+        if until is None and following:
+            until = following["utc_ms"]
+        words = [source + (f" ({who})" if who else "")]
+        if until is not None:
+            words.append(self.w("door.until", time=self.utc(until)))
+        return ", ".join(words)
+
+    def _notes(self, door: Mapping[str, Any]) -> tuple[str, ...]:
+        notes = []
+        if door.get("fire"):
+            notes.append(self.w("door.fire_on"))
+        if door.get("operator_fault"):
+            notes.append(self.w("door.fault_on"))
+        if door.get("hold_open"):
+            notes.append(self.w("door.held"))
+        if door.get("service_until_ms"):
+            notes.append(self.w("door.service", time=self.at(door["service_until_ms"])))
+        return tuple(notes)
+
+    def _door(self, id: str, door: Mapping[str, Any]) -> DoorScene:
+        can = (door.get("can_open") or {}).get("staff") or {}
+        ok = bool(can.get("ok")) and self.house.connected
+        why = "" if ok else self.reason(can.get("reason") or "unknown")
+        if not self.house.connected:
+            why = self.reason("no_panel")
+        command, answer, result = self._result(door)
+        return DoorScene(
+            id=id,
+            name=str(door.get("name") or id),
+            state=str(door["state"]),
+            state_text=self.w.get(f"state.{door['state']}", str(door["state"])),
+            since=self.seen_since(door.get("since_ms")),
+            assumed=bool(door.get("assumed")),
+            mode=str(door["mode"]),
+            mode_text=self.w.get(f"mode.{door['mode']}", str(door["mode"])),
+            mode_detail=self._mode_detail(door),
+            last_request=self._request(door.get("last_request")),
+            last_refusal=self._request(door.get("last_refusal"), refusal=True),
+            last_opened=self.at(door.get("last_opened_ms")),
+            notes=self._notes(door),
+            ok=ok,
+            needs_reason=bool(can.get("needs_reason")),
+            why=why,
+            command=command,
+            answer=answer,
+            settled=result != "pending",
+            result=result,
+            now=f"{door['state']}|{door['mode']}|{can.get('reason') or ''}|{self.house.connected}",
+        )
+
+    def subject(self, subject: str) -> str:
+        """A door, room or point as people call it."""
+        if subject == (self._snapshot.get("gateway") or {}).get("id"):
+            return self.w("life.gateway")
+        found = self.house.door(subject) or self._rooms.get(subject)
+        if subject == "gateway" and not found and subject not in self._snapshot["points"]:
+            return self.w("life.gateway")  # older versions wrote this instead of the id
+        return str(found.get("name") or subject) if found else self.terminals.name(self.w, subject)
+
+    def points_about(self, subject: str) -> list[str]:
+        """The points that tell most of a door, a room, or a point itself; none of others."""
+        known = self._snapshot["points"]
+        if subject in known:
+            return [subject]
+        door = self.house.door(subject)
+        of = self.terminals.of(str(door.get("name") or subject)) if door else []
+        return [point for point in of or self.terminals.points_of(subject) if point in known][:4]
+
+    @property
+    def alarms(self) -> list[AlarmScene]:
+        found = [self._alarm(alarm) for alarm in self._snapshot["alarms"]]
+        life = ("active", "cleared", "acknowledged", "shelved")
+        return sorted(
+            found,
+            key=lambda a: (
+                a.state == "shelved",
+                SEVERITIES.index(a.severity) if a.severity in SEVERITIES else 9,
+                life.index(a.state) if a.state in life else 9,
+            ),
+        )
+
+    @property
+    def open_alarms(self) -> list[AlarmScene]:
+        return [alarm for alarm in self.alarms if alarm.state != "shelved"]
+
+    def alarm_text(self, kind: str, subject: str, text: str) -> str:
+        """``text``: what, means or todo."""
+        key, _, watch = kind.partition(":")
+        if watch and text == "what" and (said := self.terminals.watch(self.w, watch)):
+            return said
+        if f"kind.{key}.{text}" not in self.w.keys:
+            return self.w(f"kind.other.{text}", kind=kind, subject=self.subject(subject))
+        return self.w(f"kind.{key}.{text}", subject=self.subject(subject))
+
+    def _alarm(self, alarm: Mapping[str, Any]) -> AlarmScene:
+        kind, subject, state = str(alarm["kind"]), str(alarm["subject"]), str(alarm["state"])
+        severity, count = str(alarm["severity"]), int(alarm.get("count") or 1)
+        if alarm.get("raised_ms") is not None:
+            raised = self.since(alarm["raised_ms"])
+        elif alarm.get("raised_utc_ms") is not None:
+            raised = self.w("state.since", time=self.utc(alarm["raised_utc_ms"]))
+        else:
+            raised = ""
+        by = self.who(alarm.get("acknowledged_by"))
+        return AlarmScene(
+            id=str(alarm["id"]),
+            kind=kind,
+            severity=severity,
+            severity_text=self.w.get(f"severity.{severity}", severity),
+            state=state,
+            state_text=self.w.get(
+                f"alarm.state_{state}", state, time=self.at(alarm.get("shelved_until_ms"))
+            ),
+            what=self.alarm_text(kind, subject, "what"),
+            means=self.alarm_text(kind, subject, "means"),
+            todo=self.alarm_text(kind, subject, "todo"),
+            raised=raised,
+            count=self.w("alarm.count", count=count) if count > 1 else "",
+            detail=detail(self.w, str(alarm.get("detail") or "")),
+            seen_by=self.w("alarm.seen_by", who=by) if by else "",
+            can_acknowledge=state in ("active", "cleared"),
+            can_shelve=severity in ("fault", "notice") and state != "shelved",
+            can_reset=kind == "leak" and self._dry(subject),
+        )
+
+    def _dry(self, room: str) -> bool:
+        """The water is gone and only the reset is missing."""
+        leak = (self._rooms.get(room) or {}).get("leak") or {}
+        return bool(leak.get("latched")) and leak.get("wet") is False
+
+    @property
+    def guarantees(self) -> list[GuaranteeScene]:
+        if not self.known:
+            return []
+        return [self._guarantee(name, one) for name, one in guarantees(self.house).items()]
+
+    def _guarantee(self, name: str, told: Mapping[str, Any]) -> GuaranteeScene:
+        details = []
+        value, reason = str(told["value"]), str(told.get("reason") or "")
+        if reason:
+            about = str(told.get("subject") or "")
+            named = f"{self.subject(about)}: " if about in self._places else ""
+            details.append(named + self.why(reason))
+        if told.get("aside_count"):
+            topics = ", ".join(str(topic) for topic, *_ in told.get("aside") or ())
+            count = self.w.number(told["aside_count"], 0)
+            details.append(self.w("guarantee.aside_topics", count=count, topics=topics))
+        elif told.get("aside"):
+            details.append(self.w.plural("guarantee.aside_points", told["aside"]))
+        if value == "yes" and (told.get("void_after_ms") or 0) >= SLOW_EVIDENCE_MS:
+            time = self.at(told.get("evidence_ms"))
+            details.append(self.w("guarantee.evidence", time=time))
+        if told.get("backlog"):
+            details.append(self.w("guarantee.backlog", count=self.w.number(told["backlog"], 0)))
+        if told.get("recorded_until_utc_ms"):
+            until = self.utc(told["recorded_until_utc_ms"])
+            details.append(self.w("guarantee.recorded_until", time=until))
+        return GuaranteeScene(
+            name,
+            self.w.get(f"guarantee.{name}", name),
+            value,
+            self._guarantee_since(value, told.get("since_ms")),
+            "; ".join(detail.rstrip(".") for detail in details),
+        )
+
+    def _guarantee_since(self, value: str, since_ms: int | None) -> str:
+        if value == "not_configured":
+            return ""
+        since = self.seen_since(since_ms, FIRST_EVIDENCE_MS)
+        if value == "unknown":
+            return self.w("guarantee.unknown_since", since=since).rstrip()
+        return since
+
+    @property
+    def _places(self) -> set[str]:
+        """Doors and rooms: what a reason is about, where people have a name for it."""
+        return {*self._snapshot["doors"], *self._rooms}
+
+    @property
+    def points(self) -> list[PointScene]:
+        return [point_scene(self, id, point) for id, point in self._snapshot["points"].items()]

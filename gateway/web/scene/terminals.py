@@ -1,0 +1,112 @@
+"""What the points are called by people: "Haupteingang, Taster innen" for front.button_inside.
+
+The configuration says which door or room a point serves, and as what; from that come names
+in both languages. Watched points have texts of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from gateway.settings.model import Settings
+from gateway.settings.model_doors import Door
+from gateway.settings.model_rooms import Room
+from gateway.web.shared.words import Words
+
+
+@dataclass(frozen=True, slots=True)
+class Terminals:
+    """``served``: point -> (name of door or room, its part there), the part being a key of
+    the words. ``labels``: what the electrician wrote. ``watches``: id -> language -> text."""
+
+    served: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    watches: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    receivers: Mapping[str, str] = field(default_factory=dict)
+    """Contact -> what staff call it."""
+    owners: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Point -> ids of the doors and rooms it serves."""
+
+    def points_of(self, owner: str) -> list[str]:
+        """All points that serve a door or room, by its id."""
+        return [point for point, owners in self.owners.items() if owner in owners]
+
+    def of(self, owner: str) -> list[str]:
+        """The points that tell most of a door: its leaf and its activation."""
+        parts = {part: point for point, (name, part) in self.served.items() if name == owner}
+        return [parts[part] for part in ("leaf", "activation") if part in parts]
+
+    def name(self, words: Words, point: str) -> str:
+        """The point's name for people; what the electrician wrote, or its id, where it serves
+        nothing."""
+        if point not in self.served:
+            return self.labels.get(point, point)
+        owner, part = self.served[point]
+        return f"{owner}, {words.get(f'terminal.{part}', part)}"
+
+    def part(self, words: Words, point: str) -> str:
+        """What the point is where it serves, without the name of its door or room."""
+        if point not in self.served:
+            return self.name(words, point)
+        said = words.get(f"terminal.{self.served[point][1]}", point)
+        return f"{said} {self.labels[point]}" if point in self.labels else said
+
+    def watch(self, words: Words, id: str) -> str:
+        """What the configuration says when this watch trips; empty where it says nothing."""
+        texts = self.watches.get(id, {})
+        return texts.get(words.language) or next(iter(texts.values()), "")
+
+
+def terminals_of(settings: Settings) -> Terminals:
+    """The names of all points of a configuration; the first use of a point names it."""
+    served: dict[str, tuple[str, str]] = {}
+    owners: dict[str, tuple[str, ...]] = {}
+    for id, door in settings.doors.items():
+        for part, point in _door(door):
+            served.setdefault(point, (door.name or id, part))
+            owners[point] = (*owners.get(point, ()), id)
+    for id, room in settings.rooms.items():
+        for part, point in _room(room):
+            served.setdefault(point, (room.name or id, part))
+            owners[point] = (*owners.get(point, ()), id)
+    labels = {
+        name: label for name, point in settings.points.items() if (label := point.options.label)
+    }
+    watches: dict[str, dict[str, str]] = {
+        id: {str(language): text for language, text in watch.texts.items()}
+        for id, watch in settings.watch.items()
+        if watch.texts
+    }
+    receivers = {id: contact.name or id for id, contact in settings.contacts.items()}
+    return Terminals(served, labels, watches, receivers, owners)
+
+
+def _door(door: Door) -> Iterator[tuple[str, str]]:
+    for activator in door.activators:
+        yield f"{activator.kind}_{activator.side}", activator.point
+    yield "activation", door.activation.point
+    for part in (door.strike, door.indicator):
+        if part is not None:
+            yield type(part).__name__.lower(), part.point
+    for name in ("hold_open", "leaf", "bolt", "operator_fault", "presence"):
+        if point := getattr(door, name):
+            yield name, point
+    for point in door.mode_switch:
+        yield "mode_switch", point
+    if door.on_fire is not None and door.on_fire.point:
+        yield "fire", door.on_fire.point
+
+
+def _room(room: Room) -> Iterator[tuple[str, str]]:
+    for point in room.lines:
+        yield "room_cord", point
+    for name in ("cord", "motion", "taps"):
+        for point in getattr(room, name):
+            yield f"room_{name}", point
+    for name in (
+        "cancel", "presence", "reassurance", "lamp", "sounder", "unlock", "door", "bolt", "leak",
+        "valve", "climate", "fan",
+    ):  # fmt: skip
+        if point := getattr(room, name):
+            yield f"room_{name}", point
