@@ -151,7 +151,8 @@ def ask(state: Path, name: str, args: Mapping[str, Json], as_json: bool, done: s
     if as_json:
         print_json({key: reply.get(key) for key in ("status", "reason", "fact")})
     elif reply["status"] != "refused":
-        out.print(f"{reply['status']}: {done}", markup=False)
+        but = REASONS.get(str(reply["reason"]), "")
+        out.print(f"{reply['status']}: {done}{f' ({but})' if but else ''}", markup=False)
     if reply["status"] == "refused":
         reason = str(reply["reason"])
         if as_json:

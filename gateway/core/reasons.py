@@ -1,4 +1,5 @@
-"""Why something was refused: the keys that replies, facts and counters carry.
+"""Why something was refused, or taken and yet moves nothing now: the keys that replies, facts and
+counters carry.
 
 The page has words for each in both languages; people and scripts compare with them. So a
 reason is never renamed; a new one is one new line here.
@@ -14,10 +15,13 @@ REASONS: Final[dict[str, str]] = {
     "mode_exit_only": "Only the way out is free: outside buttons and remotes do not open.",
     "mode_night": "The door is locked: keys, readers and staff only.",
     "reason_needed": "Staff open a locked door with a reason only.",
-    "fire": "The fire alarm keeps this door closed.",
+    "fire": "The fire alarm decides what this door does.",
     "untrusted": "A button over radio or network opens in automatic mode only.",
     "stale": "The press is older than two seconds: whoever pressed may be gone.",
     "interlock": "Another door of the interlock is open.",
+    "relay_limit": "The time limit of a relay of this door has switched it off: set another mode"
+    " first, then this one.",
+    "relay_fault": "A relay that this takes cannot be switched at present.",
     "not_wired": "The door has neither a hold-open relay nor a maintained activation.",
     "switch": "The programme switch on site rules, nobody overrides it from here.",
     "stuck": "The contact has been active for too long and does not count.",

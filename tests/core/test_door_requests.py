@@ -320,7 +320,7 @@ def test_a_request_waits_for_the_other_door_of_the_interlock() -> None:
     bench.at(0, door.Interlocked(free=False, wait_ms=10_000))
     assert bench.staff(1000) == "waits"
     assert (bench.door.waits, bench.door.busy) == (True, False)
-    assert bench.press(2000) == "merged"
+    assert bench.press(2000) == "merged: interlock"
     bench.at(4000, door.Interlocked(free=True, wait_ms=10_000))
     assert bench.times("activation") == [4000]
     assert bench.replies == [Reply("c1", "accepted")]

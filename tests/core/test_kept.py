@@ -225,7 +225,7 @@ def test_silence_after_a_restart_is_no_proof_of_health() -> None:
     still = {name for name, state in again.alarms().items() if state == "active"}
     # A relay that is told to be off at every start is not on for too long.
     assert standing - still == {"front.activation/relay_limit"}
-    assert len(standing) == 11
+    assert len(standing) == 13
 
 
 def test_every_alarm_of_before_clears_once_its_thing_is_seen_to_be_well() -> None:

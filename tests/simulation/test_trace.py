@@ -32,8 +32,8 @@ CONFIG = HERE.parent.parent / "config"
 TRACES = {
     "office": (CONFIG / "office.yaml", 10, "271975f9eb7c8820"),
     "bench": (CONFIG / "bench.yaml", 5, "3477474a1be0093d"),
-    "simulated": (BUILDING, 5, "92c794668fe64bda"),
-    "lobby": (HERE / "lobby.yaml", 10, "eab0a4669a371bdd"),
+    "simulated": (BUILDING, 5, "8e7ae06ab913787e"),
+    "lobby": (HERE / "lobby.yaml", 10, "3053377af7656913"),
 }
 """Building -> (file, days lived, the first digits of the trace)."""
 

@@ -430,12 +430,16 @@ def add(plan: BuildingPlan, part: str) -> BuildingPlan:  # noqa: PLR0912 - a tab
     """One thing of ``with:``."""
     front = plan.doors[0]
     relay: str | None = None
+    limit_ms: Ms | None = None
     contact: ContactPlan | None = None
     match part.split():
         case ["strike"]:
             front, relay = replace(front, strike="front.strike"), "front.strike"
         case ["hold_open"]:
             front, relay = replace(front, hold_open="front.hold_open"), "front.hold_open"
+        case ["hold_open", "for", *length]:
+            front, relay = replace(front, hold_open="front.hold_open"), "front.hold_open"
+            limit_ms = duration(length)
         case ["lamp"]:
             front, relay = replace(front, indicator=IndicatorPlan("front.lamp")), "front.lamp"
         case ["bolt"]:
@@ -488,7 +492,7 @@ def add(plan: BuildingPlan, part: str) -> BuildingPlan:  # noqa: PLR0912 - a tab
         case _:
             raise ValueError(f"no such part: {part}")
     if relay is not None:
-        plan = replace(plan, relays=(*plan.relays, RelayPlan(relay, None)))
+        plan = replace(plan, relays=(*plan.relays, RelayPlan(relay, limit_ms)))
     if contact is not None:
         plan = replace(plan, contacts=(*plan.contacts, contact))
     return replace(plan, doors=(front, *plan.doors[1:]))

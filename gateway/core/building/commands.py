@@ -127,6 +127,8 @@ def _set_mode(building: Building, event: SetMode) -> list[Work] | str:
     if isinstance(wish, str):
         return wish
     after = schedule.step(before, wish, building.now_ms).state
+    if event.mode == "hold_open" and door.cannot_hold(building.doors[event.door]):
+        return "relay_limit"
     mode = replace(mode_of(after.ruling), by=event.issuer.name, command=event.id)
     work: list[Work] = [Do(state.DOOR, event.door, mode)]
     if rules.takes(building.doors[event.door].plan, mode.mode):
@@ -169,6 +171,8 @@ def _test_relay(building: Building, event: TestRelay) -> list[Work] | str:  # no
         return "call"
     if tested.on or tested.limited:
         return "in_use"
+    if tested.fault:  # it is opened anew again and again, whoever asks
+        return "relay_fault"
     if event.for_ms <= 0:
         return "past"
     if event.for_ms > min(tested.plan.max_on_ms or TEST_LIMIT_MS, TEST_LIMIT_MS):

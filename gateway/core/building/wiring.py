@@ -182,6 +182,10 @@ def _relay(
     work: list[Work] = [Tell(step.facts), Emit(step.effects)]
     if step.state.conditions is not before.conditions:
         work += conditions(building, point, before.conditions, step.state.conditions)
+    if step.state.limited != before.limited:
+        limited = door.RelayLimited(point, step.state.limited)
+        doors = building.index.relay_doors.get(point, ())
+        work += [Do(state.DOOR, name, limited) for name in doors]
     return work
 
 

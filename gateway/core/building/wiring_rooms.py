@@ -200,4 +200,16 @@ def reset(building: Building, event: ResetAlarm) -> list[Work] | str:
     if one.wet is not False:
         return "still_wet"
     by = leak.Reset(event.issuer.name)
-    return [Do(state.LEAK, alarm.subject, by), Emit((Reply(event.id, "accepted"),))]
+    reply = Reply(event.id, "accepted", _dry(building, alarm.subject))
+    return [Do(state.LEAK, alarm.subject, by), Emit((reply,))]
+
+
+def _dry(building: Building, room: str) -> str:
+    """Why the water stays off after the leak of this room is reset; empty where it runs again."""
+    valve = building.leaks[room].plan.valve
+    if valve is None:
+        return ""
+    others = (one for name, one in building.leaks.items() if name != room)
+    if any(one.latched and one.plan.valve == valve for one in others):
+        return "in_use"
+    return "relay_fault" if building.relays[valve].fault else ""

@@ -39,6 +39,10 @@ its last known level.
   would close on a pulse and gets none;
 * *refused*, with a key of ``reasons``.
 
+An answer is what happens: a relay that its time limit keeps off refuses what would take it. One
+that cannot be switched is tried all the same, a mode is taken while fire or an interlock keep it
+from acting, and a request may join one that waits; these answers carry the reason.
+
 Where another door of an interlock is open, a request waits (``Door.waits``) for
 :class:`Interlocked`, and is judged again by the table when its turn comes: its mode may
 have changed meanwhile. It is answered once, at the end of the wait.
@@ -70,6 +74,7 @@ from gateway.core.door.events import (
     OperatorFaultSeen,
     PresenceSeen,
     RelayFailed,
+    RelayLimited,
     RelayTested,
     Released,
     Requested,
@@ -78,7 +83,17 @@ from gateway.core.door.events import (
 from gateway.core.door.indicator import Pattern
 from gateway.core.door.leaf import Condition, Leaf
 from gateway.core.door.opening import Opening
-from gateway.core.door.state import CanOpen, Door, Waiting, can_open, forbidden, relays
+from gateway.core.door.state import (
+    CanOpen,
+    Door,
+    Waiting,
+    can_open,
+    cannot_hold,
+    delayed,
+    forbidden,
+    relays,
+    unsure,
+)
 from gateway.core.door.tally import Tally
 from gateway.core.effects import Drive, Effect, Reply, Status
 from gateway.core.facts import Fact, Json
@@ -98,11 +113,13 @@ __all__ = [
     "OperatorFaultSeen",
     "PresenceSeen",
     "RelayFailed",
+    "RelayLimited",
     "RelayTested",
     "Released",
     "Requested",
     "ServiceSet",
     "can_open",
+    "cannot_hold",
     "start",
     "step",
     "wake_at",
@@ -209,7 +226,7 @@ class _Turn:
                 self._mode(event)
             case ServiceSet():
                 self._service(event)
-            case RelayFailed() | RelayTested():
+            case RelayFailed() | RelayLimited() | RelayTested():
                 self._relay(event)
             case Interlocked(free=free, wait_ms=wait_ms):
                 self.door = replace(door, free=free, wait_ms=wait_ms)
@@ -223,8 +240,8 @@ class _Turn:
         self._miss_held_leaf()
         self._judge_waiting()
         door, plan, now = self.door, self.plan, self.now
-        kept = opening.kept_open(door.opening, plan)
-        driven = door.opening.driving or opening.hold_relay(door.opening, plan)
+        kept = opening.kept_open(door.opening, plan, door.limited)
+        driven = opening.driven(door.opening, plan, door.limited)
         self._learn(leaf.drive(door.leaf, plan, now, driven=driven, kept=kept))
         away = self.door.leaf.opened is not None or self.door.leaf.attempt is not None
         self._give(opening.secure(self.door.opening, plan, self.present_ms, leaf_away=away))
@@ -258,7 +275,7 @@ class _Turn:
     def _serve(self, request: Requested) -> None:
         """A request that may open the door: held open already, opened now, or in its turn."""
         door = self.door
-        if door.opening.held != "no" and door.leaf.opened is not None:
+        if door.opening.held != "no" and door.leaf.opened is not None and not door.stopped:
             self._answer(request, "extended", "already_open")
         elif door.free or door.busy:
             self._open(request)
@@ -266,7 +283,7 @@ class _Turn:
             hold_ms = max(door.waiting.request.hold_open_ms or 0, request.hold_open_ms or 0)
             first = replace(door.waiting.request, hold_open_ms=hold_ms)
             self.door = replace(door, waiting=replace(door.waiting, request=first))
-            self._answer(request, "merged")
+            self._answer(request, "merged", "interlock")
         elif door.wait_ms > 0:
             until_ms = self.now + door.wait_ms
             if request.expires_ms is not None:  # nothing that is void may move a relay
@@ -297,7 +314,7 @@ class _Turn:
         if drive and door.leaf.opened is None:
             pressed_ms, command = request.pressed_ms, request.command
             self._know(leaf.asked(door.leaf, "request", now, pressed_ms, command))
-        self._answer(request, outcome)
+        self._answer(request, outcome, unsure(door))
 
     def _answer(self, request: Requested, outcome: Status, reason: str = "") -> None:
         """One fact, one reply to a command, one pattern for the person who pressed."""
@@ -357,7 +374,7 @@ class _Turn:
         work: it is expected back in the time that an opening takes."""
         door = self.door
         lost = door.leaf.seen is False and door.leaf.attempt is None and not _proof_missing(door)
-        if lost and door.opening.held != "no":
+        if lost and door.opening.held != "no" and not door.stopped:
             self._ask_for_hold()
 
     def _ask_for_hold(self) -> None:
@@ -386,7 +403,7 @@ class _Turn:
             mode_until_utc_ms=event.until_utc_ms,
             mode_by=event.by,
         )
-        self._reply(event.command, "accepted")
+        self._reply(event.command, "accepted", delayed(self.door))
 
     def _service(self, event: ServiceSet) -> None:
         if event.for_ms > SERVICE_LIMIT_MS:
@@ -400,11 +417,23 @@ class _Turn:
         self._tell("door_service", active=active, for_ms=for_ms, by=by, command=command)
         self._reply(event.command, "accepted")
 
-    def _relay(self, event: RelayFailed | RelayTested) -> None:
+    def _relay(self, event: RelayFailed | RelayLimited | RelayTested) -> None:
+        door = self.door
         if isinstance(event, RelayTested):
-            tested = leaf.relay_tested(self.door.leaf, self.plan, self.now, event.for_ms, event.by)
+            tested = leaf.relay_tested(door.leaf, self.plan, self.now, event.for_ms, event.by)
             self._know(tested)
             return
+        if event.point not in (self.plan.strike, self.plan.hold_open, self.plan.activation):
+            return
+        if isinstance(event, RelayLimited):
+            limited = _with_or_without(door.limited, event.point, event.limited)
+            self.door = replace(door, limited=limited)
+            if event.limited:
+                now = self.present_ms
+                self._give(opening.limited(door.opening, self.plan, event.point, now))
+            return
+        faulty = _with_or_without(door.faulty, event.point, bool(event.reason))
+        self.door = replace(door, faulty=faulty)
         if event.point != self.plan.activation:
             return
         if event.reason:
@@ -468,6 +497,10 @@ def _forbidden(door: Door, request: Requested) -> str:
 
 def _trusted(door: Door, request: Requested) -> bool:
     return all(one.trusted for one in door.plan.activators if one.point == request.activator)
+
+
+def _with_or_without(points: frozenset[str], point: str, there: bool) -> frozenset[str]:
+    return points | {point} if there else points - {point}
 
 
 def _locked(door: Door) -> bool:

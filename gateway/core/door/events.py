@@ -103,6 +103,15 @@ class RelayFailed:
 
 
 @dataclass(frozen=True)
+class RelayLimited:
+    """The time limit of a relay of this door has switched it off, or whoever switched it on has
+    let go since (not ``limited``)."""
+
+    point: str
+    limited: bool
+
+
+@dataclass(frozen=True)
 class RelayTested:
     """Commissioning has switched a relay of this door on for so long."""
 
@@ -130,6 +139,7 @@ DoorEvent = (
     | ModeChanged
     | ServiceSet
     | RelayFailed
+    | RelayLimited
     | RelayTested
     | Interlocked
 )

@@ -40,6 +40,8 @@ class Opening:
     hold_until_ms: Ms | None = None
     """The end of an activator's own hold-open time on the hold-open relay."""
     held: Held = "no"
+    spent: bool = False
+    """The time limit of a relay has ended this hold; the next one begins anew."""
     strike: bool = False
     lock_at_ms: Ms | None = None
     """The end of the strike's tail."""
@@ -52,7 +54,8 @@ class Opening:
     @property
     def busy(self) -> bool:
         """Whether anything is given or about to be: what must end before the strike locks."""
-        kept = self.held != "no" or self.hold_until_ms is not None
+        held = self.held != "no" and not self.spent
+        kept = held or self.hold_until_ms is not None
         return kept or self.phase in ("lead", "driving") or self.due_ms is not None
 
 
@@ -74,7 +77,7 @@ def lengthen(opening: Opening, plan: DoorPlan, now: Ms, hold_ms: Ms) -> Opening:
 
 def hold(opening: Opening, plan: DoorPlan, now: Ms, held: Held) -> Opening:
     """Hold the door open until further notice, or no longer."""
-    opening = replace(opening, held=held)
+    opening = replace(opening, held=held, spent=False)
     if _constant(opening, plan):
         return _drive_at_once(opening, plan, now)
     if opening.driving and opening.until_ms is None:
@@ -86,7 +89,7 @@ def cut(opening: Opening, plan: DoorPlan, now: Ms) -> Opening:
     """Everything off at once, and nothing due any more. The strike locks when all is quiet."""
     if not opening.busy:
         return opening
-    opening = replace(opening, due_ms=None, hold_until_ms=None, held="no")
+    opening = replace(opening, due_ms=None, hold_until_ms=None, held="no", spent=False)
     if opening.driving:
         return _rest(opening, plan, now)
     return replace(opening, phase="idle", until_ms=None) if opening.phase == "lead" else opening
@@ -119,16 +122,43 @@ def wake_at(opening: Opening) -> Ms | None:
     return earliest(opening.until_ms, opening.hold_until_ms, opening.lock_at_ms)
 
 
+def limited(opening: Opening, plan: DoorPlan, point: str, now: Ms) -> Opening:
+    """The time limit of a relay has switched it off. A maintained activation is let go of, so that
+    the next request opens the door again, whatever it was on for; only fire goes on wanting it. The
+    hold-open relay stays wanted for as long as the mode is that: a request does without it."""
+    spent = opening.held == "mode" and point == holder(plan)
+    if point == plan.hold_open:
+        return replace(opening, hold_until_ms=None, spent=spent)
+    if point != plan.activation or plan.pulse_ms is not None or opening.held == "fire":
+        return opening
+    return replace(_rest(opening, plan, now), spent=spent)
+
+
+def holder(plan: DoorPlan) -> str:
+    """The relay that holds the door open in its mode for that."""
+    return plan.activation if plan.hold_open is None else plan.hold_open
+
+
+def driven(opening: Opening, plan: DoorPlan, cut: frozenset[str]) -> bool:
+    """Whether a relay that moves the leaf is on. ``cut``: relays that their limit keeps off."""
+    return (opening.driving and plan.activation not in cut) or (
+        hold_relay(opening, plan) and plan.hold_open not in cut
+    )
+
+
 def hold_relay(opening: Opening, plan: DoorPlan) -> bool:
     """Whether the hold-open relay is on: it waits for the strike, as the activation does."""
     wanted = opening.held != "no" or opening.hold_until_ms is not None
     return plan.hold_open is not None and wanted and opening.phase != "lead"
 
 
-def kept_open(opening: Opening, plan: DoorPlan) -> bool:
-    """Whether we hold the leaf open, other than by a pulse that the operator makes a time of."""
+def kept_open(opening: Opening, plan: DoorPlan, cut: frozenset[str]) -> bool:
+    """Whether we hold the leaf open, other than by a pulse that the operator makes a time of.
+    ``cut``: as above."""
+    if hold_relay(opening, plan) and plan.hold_open not in cut:
+        return True
     lasting = plan.pulse_ms is None or opening.until_ms is None
-    return hold_relay(opening, plan) or (opening.driving and lasting)
+    return opening.driving and lasting and plan.activation not in cut
 
 
 def pulsed_for_fire(opening: Opening, plan: DoorPlan) -> bool:
@@ -198,4 +228,5 @@ def _constant(opening: Opening, plan: DoorPlan) -> bool:
     would not understand a level: it gets pulses and looks at the leaf."""
     if opening.held == "fire":
         return plan.pulse_ms is None or not plan.toggle
-    return opening.held == "mode" and plan.pulse_ms is None and plan.hold_open is None
+    by_activation = plan.pulse_ms is None and plan.hold_open is None
+    return opening.held == "mode" and by_activation and not opening.spent

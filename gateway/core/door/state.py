@@ -63,6 +63,10 @@ class Door:
     wait_ms: Ms = 0
     waiting: Waiting | None = None
     service_until_ms: Ms | None = None
+    faulty: frozenset[str] = frozenset()
+    """Relays of this door that cannot be switched."""
+    limited: frozenset[str] = frozenset()
+    """Relays that their time limit keeps off until they are let go of."""
 
     @property
     def state(self) -> Position:
@@ -102,12 +106,21 @@ class Door:
     def busy(self) -> bool:
         """Open, about to open, or assumed so: no other door of an interlock may open."""
         away = self.leaf.opened is not None or self.leaf.attempt is not None
-        return away or self.opening.busy
+        return away or (self.opening.busy and not self.stopped)
+
+    @property
+    def stopped(self) -> bool:
+        """Shall be held open, and a time limit keeps off all that would do it."""
+        wanted = {point for point, on in opening.relays(self.opening, self.plan) if on}
+        wanted.discard(self.plan.strike or "")
+        kept_off = bool(wanted) and wanted <= self.limited
+        return self.opening.spent or (self.opening.held != "no" and kept_off)
 
     @property
     def waits(self) -> bool:
         """Wants to open and may not before another door of the interlock is closed."""
-        return self.waiting is not None or (self._mode_holds and not self.busy)
+        held = self._mode_holds and not self.stopped
+        return self.waiting is not None or (held and not self.busy)
 
     @property
     def fire_acts(self) -> Literal["open", "close"] | None:
@@ -146,9 +159,41 @@ def forbidden(
     door: Door, kind: RequestKind, side: Side | None, note: str, *, trusted: bool = True
 ) -> str:
     """Why the door does not open for this request at present, or an empty text."""
+    if door.fire_acts == "close":
+        return "fire"
+    reason = ""
+    if door.fire_acts is None:
+        reason = rules.refusal(door.plan, door.mode, kind, side, note, trusted=trusted)
+    return reason or ("" if door.limited.isdisjoint(_takes(door)) else "relay_limit")
+
+
+def unsure(door: Door) -> str:
+    """Why an opening that is tried may move nothing; empty where nothing speaks against it."""
+    return "" if door.faulty.isdisjoint(_takes(door)) else "relay_fault"
+
+
+def delayed(door: Door) -> str:
+    """Why the mode that was set moves nothing now; empty where it acts at once."""
     if door.fire_acts is not None:
-        return "fire" if door.fire_acts == "close" else ""
-    return rules.refusal(door.plan, door.mode, kind, side, note, trusted=trusted)
+        return "fire"
+    if door.mode != "hold_open" or not rules.can_hold(door.plan):
+        return ""
+    if cannot_hold(door):
+        return "relay_limit"
+    if not door.free and door.opening.held == "no":
+        return "interlock"
+    return "relay_fault" if opening.holder(door.plan) in door.faulty else ""
+
+
+def cannot_hold(door: Door) -> bool:
+    """Whether a time limit keeps the door from being held open until its mode is another one."""
+    return door.opening.spent or opening.holder(door.plan) in door.limited
+
+
+def _takes(door: Door) -> tuple[str, ...]:
+    """The relays that an opening takes: an open leaf needs no latch freed."""
+    strike = door.plan.strike if door.leaf.opened is None else None
+    return tuple(point for point in (strike, door.plan.activation) if point is not None)
 
 
 def relays(door: Door) -> tuple[tuple[str, bool], ...]:

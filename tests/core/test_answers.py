@@ -1,0 +1,228 @@
+"""The answer to a command is what happens: whatever stands in the way, a door that says that it
+opens is driven, and a mode that says that it holds the door holds it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.effects import Reply
+from gateway.core.events import RelayFault, ResetAlarm
+from gateway.core.plan import (
+    ActivatorPlan,
+    BuildingPlan,
+    ContactPlan,
+    DoorPlan,
+    FirePlan,
+    InterlockPlan,
+    OnFire,
+    RelayPlan,
+    RoomPlan,
+)
+from tests.core.building_bench import STAFF, Bench
+
+LIMIT_MS = 20_000
+HOUR_MS = 3_600_000
+SOON_MS = 3_000
+"""Lead of a strike and rest of a drive are over by then."""
+
+
+def door(name: str, **more: Any) -> DoorPlan:
+    activators = (ActivatorPlan(f"{name}.button", "button", "inside", more.pop("hold", None)),)
+    return DoorPlan(name, name, f"{name}.activation", leaf=f"{name}.leaf", activators=activators,
+                    **more)  # fmt: skip
+
+
+def building(*doors: DoorPlan, wait_ms: int = 0, on_fire: OnFire = "close") -> BuildingPlan:
+    fire = FirePlan("fire", on_fire)
+    doors = tuple(replace(one, fire=fire) for one in doors)
+    names = tuple(one.id for one in doors)
+    relays = {
+        point
+        for one in doors
+        for point in (one.activation, one.strike, one.hold_open)
+        if point is not None
+    }
+    contacts = (*(f"{name}.{end}" for name in names for end in ("button", "leaf")), "fire")
+    return BuildingPlan(
+        "gw",
+        contacts=tuple(ContactPlan(point) for point in contacts),
+        relays=tuple(RelayPlan(point, LIMIT_MS) for point in sorted(relays)),
+        doors=doors,
+        interlocks=(InterlockPlan("lobby", names, wait_ms),) if len(names) > 1 else (),
+    )
+
+
+HELD = building(door("a", hold_open="a.hold", hold=10_000))
+MAINTAINED = building(door("a", pulse_ms=None))
+LATCHED = building(door("a", strike="a.strike", hold_open="a.hold"))
+LOBBY = building(door("a", pulse_ms=None), door("b", hold_open="b.hold"), wait_ms=4_000)
+SHORT_LOBBY = building(door("a", hold_open="a.hold"), door("b", pulse_ms=None), on_fire="open")
+
+
+def driven(bench: Bench, name: str, *only: str) -> bool:
+    """Whether a relay that moves this door is on or comes on soon; lives on until then."""
+    plan = bench.building.index.doors[name]
+    points = only or (plan.activation, plan.hold_open or "")
+    on = any(bench.levels.get(point) for point in points)
+    since = len(bench.drives)
+    bench.until(bench.now + SOON_MS)
+    return on or any(is_on and point in points for _, point, is_on in bench.drives[since:])
+
+
+Deed = tuple[str, str, int]
+DEEDS = st.tuples(
+    st.sampled_from(["open", "press", "hold_open", "automatic", "leaf", "fire", "fault", "test"]),
+    st.sampled_from("ab"),
+    st.sampled_from([0, 700, 5_000, 15_000, 30_000]),
+)
+
+
+@pytest.mark.parametrize("plan", [HELD, MAINTAINED, LATCHED, LOBBY, SHORT_LOBBY])
+@given(deeds=st.lists(DEEDS, min_size=1, max_size=12))
+def test_an_answer_without_a_reason_is_what_happens(plan: BuildingPlan, deeds: list[Deed]) -> None:
+    bench = Bench(plan)
+    for deed, name, pause_ms in deeds:
+        if name not in bench.building.doors:
+            continue
+        bench.until(bench.now + 100 + pause_ms)
+        _judge(bench, deed, name)
+
+
+def _judge(bench: Bench, deed: str, name: str) -> None:
+    now, of = bench.now, bench.building.index.doors[name]
+    match deed:
+        case "open":
+            reply = bench.replies.get(bench.open(now, name))
+            if reply is not None and reply.status != "refused" and not reply.reason:
+                assert driven(bench, name), reply
+        case "press":
+            told = len(bench.told("door_request"))
+            bench.press(now, f"{name}.button")
+            answers = bench.told("door_request")[told:]
+            if answers and answers[0]["outcome"] != "refused" and not answers[0]["reason"]:
+                assert driven(bench, name), answers
+        case "hold_open":
+            reply = bench.mode(now, "hold_open", for_ms=HOUR_MS, door=name)
+            if reply.status != "refused" and not reply.reason:
+                assert driven(bench, name, of.hold_open or of.activation), reply
+        case "automatic":
+            bench.mode(now, "automatic", for_ms=HOUR_MS, door=name)
+        case "leaf":
+            bench.level(now, f"{name}.leaf", not bench.building.contacts[f"{name}.leaf"].active)
+        case "fire":
+            bench.level(now, "fire", not bench.building.contacts["fire"].active)
+        case "fault":
+            works = not bench.building.relays[of.activation].fault
+            bench.at(now, RelayFault(of.activation, "gone" if works else ""))
+        case _:
+            if bench.test_relay(now, of.activation, 1_000).status == "accepted":
+                assert bench.levels[of.activation]
+
+
+def held_to_its_limit(plan: BuildingPlan) -> Bench:
+    bench = Bench(plan)
+    assert bench.mode(1_000, "hold_open", for_ms=HOUR_MS, door="a") == Reply("c1", "accepted")
+    bench.level(2_000, "a.leaf", True)
+    bench.until(1_000 + LIMIT_MS)
+    bench.level(25_000, "a.leaf", False)
+    bench.until(60_000)
+    return bench
+
+
+@pytest.mark.parametrize("plan", [HELD, MAINTAINED, LATCHED])
+def test_a_door_held_to_its_relays_limit_is_not_said_to_be_held(plan: BuildingPlan) -> None:
+    """The answer was ``accepted`` and the door stayed shut; later it "did not open"."""
+    bench = held_to_its_limit(plan)
+    assert {name.partition("/")[2] for name in bench.alarms()} == {"relay_limit"}
+    again = bench.mode(60_000, "hold_open", for_ms=HOUR_MS, door="a")
+    assert (again.status, again.reason) == ("refused", "relay_limit")
+    back = bench.mode(61_000, "schedule", door="a")
+    assert (back.status, back.reason) == ("accepted", "")
+    assert bench.mode(62_000, "hold_open", for_ms=HOUR_MS, door="a").status == "accepted"
+    assert driven(bench, "a")
+
+
+@pytest.mark.parametrize("plan", [HELD, MAINTAINED, LATCHED])
+def test_a_press_opens_a_door_that_is_held_no_more(plan: BuildingPlan) -> None:
+    """It was ``merged`` with a hold that was over, or said to be open already."""
+    bench = held_to_its_limit(plan)
+    bench.press(60_000, "a.button")
+    assert bench.told("door_request")[-1]["outcome"] == "accepted"
+    assert driven(bench, "a")
+    bench.level(64_000, "a.leaf", True)
+    opened = bench.replies[bench.open(65_000, "a")]
+    assert (opened.status, opened.reason) == ("extended", "")
+    assert driven(bench, "a")
+
+
+def test_a_door_held_to_its_limit_leaves_the_interlock_to_the_other() -> None:
+    bench = Bench(LOBBY)
+    bench.mode(1_000, "hold_open", for_ms=HOUR_MS, door="b")
+    bench.level(2_000, "b.leaf", True)
+    bench.level(25_000, "b.leaf", False)
+    assert bench.replies[bench.open(60_000, "a")].status == "accepted"
+    assert driven(bench, "a")
+
+
+def test_a_mode_that_fire_an_interlock_or_a_fault_keeps_from_acting_says_so() -> None:
+    bench = Bench(LOBBY)
+    bench.open(1_000, "a")
+    bench.level(1_500, "a.leaf", True)
+    waits = bench.mode(3_000, "hold_open", for_ms=HOUR_MS, door="b")
+    assert (waits.status, waits.reason) == ("accepted", "interlock")
+    assert not bench.levels["b.hold"]
+    bench.level(10_000, "a.leaf", False)
+    assert bench.levels["b.hold"]
+    bench.mode(11_000, "automatic", for_ms=HOUR_MS, door="b")
+    bench.level(20_000, "fire", True)
+    burns = bench.mode(21_000, "hold_open", for_ms=HOUR_MS, door="b")
+    assert (burns.status, burns.reason) == ("accepted", "fire")
+    bench.mode(22_000, "automatic", for_ms=HOUR_MS, door="b")
+    bench.level(23_000, "fire", False)
+    bench.at(24_000, RelayFault("b.hold", "gone"))
+    broken = bench.mode(25_000, "hold_open", for_ms=HOUR_MS, door="b")
+    assert (broken.status, broken.reason) == ("accepted", "relay_fault")
+
+
+def test_a_request_is_tried_with_a_relay_that_cannot_be_switched_and_says_so() -> None:
+    """The driver may have come back just now: whoever stands there is not refused for an old
+    fault."""
+    bench = Bench(LATCHED)
+    bench.at(1_000, RelayFault("a.strike", "gone"))
+    opened = bench.replies[bench.open(2_000, "a")]
+    assert (opened.status, opened.reason) == ("accepted", "relay_fault")
+    assert driven(bench, "a")
+    bench.level(6_000, "a.leaf", True)  # an open leaf needs no latch
+    assert bench.replies[bench.open(8_000, "a")] == Reply("c2", "extended")
+
+
+def test_a_relay_that_cannot_be_switched_is_not_tested() -> None:
+    bench = Bench(HELD)
+    bench.at(1_000, RelayFault("a.hold", "gone"))
+    assert bench.test_relay(2_000, "a.hold", 1_000).reason == "relay_fault"
+    bench.at(3_000, RelayFault("a.hold", ""))
+    assert bench.test_relay(4_000, "a.hold", 1_000).status == "accepted"
+
+
+def test_a_reset_says_why_the_water_stays_off() -> None:
+    plan = BuildingPlan(
+        "gw",
+        contacts=(ContactPlan("x.leak"), ContactPlan("y.leak")),
+        relays=(RelayPlan("valve", None),),
+        rooms=tuple(RoomPlan(n, n, leak=f"{n}.leak", valve="valve") for n in "xy"),
+    )
+    bench = Bench(plan)
+    for name in "xy":
+        bench.level(1_000, f"{name}.leak", True)
+        bench.level(2_000, f"{name}.leak", False)
+    answers = []
+    for number, name in enumerate("xy"):
+        bench.at(3_000, ResetAlarm(f"r{number}", STAFF, 9_000, f"{name}/leak"))
+        reply = bench.replies[f"r{number}"]
+        answers.append((reply.status, reply.reason, bench.levels["valve"]))
+    assert answers == [("accepted", "in_use", True), ("accepted", "", False)]
