@@ -1,4 +1,5 @@
-"""Which guarantee each kind of alarm breaks. Every kind is decided; a test compares both lists."""
+"""Which guarantee each kind of alarm breaks or leaves open. Every kind is decided: a test brings
+each about and compares what the guarantees say."""
 
 from __future__ import annotations
 
@@ -9,10 +10,13 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class AlarmEffect:
     """``breaks``: the guarantees that are *no* while an alarm of this kind is active at a point or
-    door that they depend on. ``why``: for the documents."""
+    door that they depend on; ``doubts``: those that are *unknown* then; ``neighbours``: those that
+    are *no* at the other doors of an interlock. ``why``: for the documents."""
 
     breaks: tuple[str, ...]
     why: str
+    doubts: tuple[str, ...] = ()
+    neighbours: tuple[str, ...] = ()
 
 
 _DOORS = ("door_by_button", "door_by_staff")
@@ -23,8 +27,10 @@ WATCH = "watch"
 
 ALARM_EFFECTS: Mapping[str, AlarmEffect] = {
     "did_not_open": AlarmEffect(_DOORS, "the leaf stayed closed after an activation"),
-    "left_open": AlarmEffect(_NOTHING, "the door is open"),
-    "did_not_close": AlarmEffect(_NOTHING, "the door is open"),
+    "left_open": AlarmEffect(
+        _NOTHING, "the door is open; the others of its interlock stay shut", neighbours=_DOORS
+    ),
+    "did_not_close": AlarmEffect(_NOTHING, "the same", neighbours=_DOORS),
     "forced": AlarmEffect(_NOTHING, "the door opens; somebody has opened it"),
     "operator_fault": AlarmEffect(_DOORS, "the operator says that it may not move the leaf"),
     "bolt_mismatch": AlarmEffect(
@@ -50,7 +56,7 @@ ALARM_EFFECTS: Mapping[str, AlarmEffect] = {
     "meter_silent": AlarmEffect(("call",), "at a supervised line: its cord is not heard"),
     "implausible": AlarmEffect(("call",), "at a supervised line: its cord is not heard"),
     "meter_frozen": AlarmEffect(("call",), "at a supervised line: its cord may not be heard"),
-    "fire": AlarmEffect(_NOTHING, "doors do what is configured for a fire"),
+    "fire": AlarmEffect(_DOORS, "at a door that fire closes; others do what is configured for it"),
     "fire_contact_unknown": AlarmEffect(_NOTHING, "the last known level applies"),
     "clock_untrusted": AlarmEffect(("clock",), "the time service does not trust the clock"),
     "clock_jumped": AlarmEffect(
@@ -75,12 +81,18 @@ ALARM_EFFECTS: Mapping[str, AlarmEffect] = {
     "wiring_untrusted": AlarmEffect(_NOTHING, "the terminal works; its signal could be forged"),
     "overlay_broken": AlarmEffect(_NOTHING, "the configuration in the file applies"),
     "call_orphaned": AlarmEffect(
-        _NOTHING, "its room is configured no more; the alarm goes on telling people"
+        ("call",), "no lamp shows that call any more, and its room is configured no more"
     ),
-    "call_unread": AlarmEffect(_NOTHING, "the cord works; the alarm goes on telling people"),
-    "state_unread": AlarmEffect(_NOTHING, "doors are in night until somebody decides"),
+    "call_unread": AlarmEffect(
+        _NOTHING, "the cord works; whether an earlier pull is shown is not known", ("call",)
+    ),
+    "state_unread": AlarmEffect(
+        ("door_by_button",),
+        "at a door that is in night until somebody decides, for its activators"
+        " that do not open then",
+    ),
     "journal_set_aside": AlarmEffect(_NOTHING, "what happens is stored in a new journal"),
-    "journal_full": AlarmEffect(("journal",), "what happens is not stored"),
+    "journal_full": AlarmEffect(("journal", "recording"), "what happens is not stored"),
     WATCH: AlarmEffect(_NOTHING, "about what is watched, not about a promise"),
 }
 
@@ -89,3 +101,15 @@ def breaks(kind: str, guarantee: str) -> bool:
     """Whether an alarm of this kind breaks the guarantee where it depends on its subject."""
     effect = ALARM_EFFECTS.get(kind.partition(":")[0])
     return effect is None or guarantee in effect.breaks
+
+
+def doubts(kind: str, guarantee: str) -> bool:
+    """Whether it leaves the guarantee open there."""
+    effect = ALARM_EFFECTS.get(kind.partition(":")[0])
+    return effect is not None and guarantee in effect.doubts
+
+
+def shuts_neighbours(kind: str, guarantee: str) -> bool:
+    """Whether it breaks the guarantee at the other doors of its interlock."""
+    effect = ALARM_EFFECTS.get(kind.partition(":")[0])
+    return effect is not None and guarantee in effect.neighbours

@@ -17,8 +17,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from gateway.control.alarm_effects import ALARM_EFFECTS, breaks
+from gateway.control.alarm_effects import ALARM_EFFECTS, breaks, doubts, shuts_neighbours
 from gateway.core.building.state import Building
+from gateway.core.door import rules
 from gateway.core.facts import KINDS
 from gateway.core.instant import Ms, UtcMs
 from gateway.core.notification.deliveries import Way, latest, ways_of
@@ -228,11 +229,16 @@ def _present(*points: str | None) -> tuple[str, ...]:
     return tuple(point for point in points if point is not None)
 
 
-def _breaking_alarm(building: Building, guarantee: str, subjects: tuple[str, ...]) -> str:
-    """The first alarm about one of these that breaks the guarantee; empty where none does.
-    One that is muted or put aside breaks it all the same."""
+def _breaking_alarm(
+    building: Building,
+    guarantee: str,
+    subjects: tuple[str, ...],
+    does: Callable[[str, str], bool] = breaks,
+) -> str:
+    """The first alarm about one of these that breaks the guarantee, or ``does`` what is asked;
+    empty where none does. One that is muted or put aside breaks it all the same."""
     for alarm in building.alarms.by_id.values():
-        if alarm.standing and alarm.subject in subjects and breaks(alarm.kind, guarantee):
+        if alarm.standing and alarm.subject in subjects and does(alarm.kind, guarantee):
             return alarm.kind
     return ""
 
@@ -258,8 +264,12 @@ def _door(parts: _DoorParts, seen: Observed, guarantee: str) -> Finding:
     broken = _breaking_alarm(building, guarantee, (name, *parts.relays))
     if door.operator_fault:
         broken = "operator_fault"
-    elif door.mode == "off":
+    elif door.fire_acts == "close":
+        broken = "fire"
+    elif door.barred:
         broken = "mode_off"
+    elif not broken and not door.free and _kept_shut(building, name, guarantee):
+        broken = "interlock"
     elif not broken:
         faults = (building.relays[point].fault for point in parts.relays)
         broken = "relay_fault" if any(faults) else ""
@@ -272,17 +282,38 @@ def _door(parts: _DoorParts, seen: Observed, guarantee: str) -> Finding:
     return Finding("yes", evidence_ms=seen.turned_ms)
 
 
+def _kept_shut(building: Building, name: str, guarantee: str) -> bool:
+    """Whether another door of its interlock stays open, which is more than somebody passing."""
+    others = (other for lock in building.index.interlocks[name] for other in lock.doors)
+    neighbours = tuple(other for other in others if other != name)
+    return bool(_breaking_alarm(building, guarantee, neighbours, shuts_neighbours))
+
+
 def _button(parts: _DoorParts, seen: Observed) -> Finding:
     """*no* where none of its activators is heard; a single deaf one is an alarm."""
     found = _door(parts, seen, "door_by_button")
     if found.value == "no":
         return found
+    if _locked_in_doubt(seen.building, parts.door):
+        return Finding("no", "state_unread", parts.door, seen.turned_ms)
     heard = [_heard(point, seen) for point in parts.activators]
     if "" in heard:
         return found
     if NO_LEVEL_YET in heard:
         return found if found.reason else Finding("unknown", NO_LEVEL_YET, parts.door)
     return Finding("no", heard[0], parts.door, seen.turned_ms)
+
+
+def _locked_in_doubt(building: Building, name: str) -> bool:
+    """Whether an activator does not open because nobody knows which mode the door had: in *night*
+    by nobody's word (``schedule.restricted``)."""
+    door = building.doors[name]
+    if (door.mode, door.mode_source, door.mode_by) != ("night", "override", None):
+        return False
+    return door.fire_acts is None and any(
+        rules.refusal(door.plan, door.mode, one.kind, one.side, "", trusted=one.trusted)
+        for one in door.plan.activators
+    )
 
 
 def _heard(point: str, seen: Observed) -> str:
@@ -298,6 +329,10 @@ def _heard(point: str, seen: Observed) -> str:
 
 
 def _call(wiring: Wiring, seen: Observed) -> Finding:
+    for alarm in seen.building.alarms.by_id.values():
+        orphaned = alarm.subject not in seen.building.calls and alarm.kind == "call_orphaned"
+        if alarm.standing and orphaned:
+            return Finding("no", alarm.kind, alarm.subject, seen.turned_ms)
     return _worst(_call_of(parts, seen) for parts in wiring.calls)
 
 
@@ -316,11 +351,12 @@ def _call_of(parts: _CallParts, seen: Observed) -> Finding:
     faults = (building.relays[point].fault for point in parts.relays)
     if broken or any(faults):
         return Finding("no", broken or "relay_fault", room, seen.turned_ms)
+    doubt = _breaking_alarm(building, "call", (room,), doubts)
     if "unknown" in levels.values():
-        return Finding("unknown", "cord_unknown", room)
-    if not all(seen.is_open(point) for point in parts.relays):
-        return Finding("unknown", "relay_unknown", room)
-    return Finding("yes", evidence_ms=seen.turned_ms)
+        doubt = "cord_unknown"
+    elif not all(seen.is_open(point) for point in parts.relays):
+        doubt = "relay_unknown"
+    return Finding("unknown", doubt, room) if doubt else Finding("yes", evidence_ms=seen.turned_ms)
 
 
 def _messages(wiring: Wiring, seen: Observed) -> Finding:
@@ -475,6 +511,8 @@ _DOOR_BREAKS: Mapping[str, str] = {
     "relay_fault": "the activation or the strike relay cannot be switched",
     "relay_limit": "the time limit of one of these relays has switched it off",
     "mode_off": "the mode of the door is off",
+    "fire": "the fire alarm keeps the door closed",
+    "interlock": "another door of its interlock stays open",
 }
 _DOOR_DOUBTS: Mapping[str, str] = {
     "loop_stalled": _LOOP,
@@ -496,6 +534,8 @@ GUARANTEES: tuple[Guarantee, ...] = (
             "contact_unknown": "none of its activators is heard: the level is unknown",
             "contact_stuck": "none of its activators is heard: the contact is stuck",
             "contact_chattering": "none of its activators is heard: the contact chatters",
+            "state_unread": "what was saved cannot be read: the door is in night until somebody"
+            " chooses its mode",
         },
         {**_DOOR_DOUBTS, NO_LEVEL_YET: "no activator has reported a level since the start"},
         _door_by_button,
@@ -527,9 +567,13 @@ GUARANTEES: tuple[Guarantee, ...] = (
             "cord_unknown": "the driver of a cord does not answer, or its line is not plausible",
             "relay_fault": "a lamp, the sounder or the unlock relay cannot be switched",
             "relay_limit": "the time limit of one of these relays has switched it off",
+            "call_orphaned": "the room of a call was taken out of the configuration, and nobody has"
+            " acknowledged that",
         },
         {
             "loop_stalled": _LOOP,
+            "call_unread": "whether a call stood before the start cannot be read, and nobody has"
+            " looked yet",
             "cord_unknown": "a cord has reported no level since the start",
             "relay_unknown": "the driver does not have one of these relays open",
         },
@@ -692,7 +736,14 @@ def table() -> str:
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "| alarm | breaks | because |", "| --- | --- | --- |"]
     for kind, effect in ALARM_EFFECTS.items():
-        broken = ", ".join(f"`{name}`" for name in effect.breaks) or "nothing"
+        broken = ", ".join(
+            [
+                *(f"`{name}`" for name in effect.breaks),
+                *(f"`{name}` (unknown)" for name in effect.doubts),
+                *(f"`{name}` of neighbours" for name in effect.neighbours),
+            ]
+        )
+        broken = broken or "nothing"
         lines.append(f"| `{kind}` | {broken} | {effect.why} |")
     return "\n".join(lines)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,6 +10,8 @@ from gateway.control import guarantees as g
 from gateway.control.guarantees import Guarantees, LinkSeen, Observed
 from gateway.core import building as core
 from gateway.core.events import CivilTime, Delivered, Event, Level, Reading
+from gateway.core.facts import Json
+from gateway.core.instant import Ms
 from gateway.core.notification.alarms import Alarm
 from gateway.core.plan import (
     ActivatorPlan,
@@ -78,6 +81,7 @@ PLAN = BuildingPlan(
     alarm_escalations=(("urgent", "faults"),),
     mailings=(MailingPlan("test", ("reception", "night"), (UTC + 1_000,)),),
 )
+NOTHING: Mapping[str, Json] = {}
 BROKEN = frozenset({("reception", 0), ("reception", 1)})
 GOOD: dict[str, Any] = {
     "journal": "j",
@@ -99,9 +103,11 @@ GOOD: dict[str, Any] = {
 class World:
     """A building in order at ``NOW`` with everything that is promised observed just then."""
 
-    def __init__(self, plan: BuildingPlan = PLAN, **seen: Any) -> None:
+    def __init__(
+        self, plan: BuildingPlan = PLAN, kept: Mapping[str, Json] = NOTHING, **seen: Any
+    ) -> None:
         self.now = NOW - 60_000
-        self.building = core.start(plan, {}, self.now).state
+        self.building = core.start(plan, kept, self.now).state
         self.seen = GOOD | seen
         self.guarantees = Guarantees.of(plan)
         self.event(CivilTime(UTC, True))
@@ -117,15 +123,19 @@ class World:
 
     def event(self, *events: Event) -> World:
         for event in events:
-            self.building = core.step(self.building, event, self.now).state
+            self.step(event, self.now)
         return self
+
+    def step(self, event: Event | None, now: Ms) -> None:
+        """One step of the building, whose messages are left unanswered."""
+        self.building = core.step(self.building, event, now).state
 
     def passes(self, ms: int) -> World:
         """Time moves; what is observed from outside of the building stays as old as it is."""
         self.now += ms
         while (due := core.wake_at(self.building)) is not None and due <= self.now:
-            self.building = core.step(self.building, None, due).state
-        self.building = core.step(self.building, None, self.now).state
+            self.step(None, due)
+        self.step(None, self.now)
         return self
 
     def sees(self, **seen: Any) -> World:
@@ -143,6 +153,13 @@ class World:
         alarm = replace(Alarm(subject, kind, "fault"), **changes)
         by_id = {**self.building.alarms.by_id, alarm.id: alarm}
         self.building = replace(self.building, alarms=replace(self.building.alarms, by_id=by_id))
+        return self
+
+    def shut(self, door: str) -> World:
+        """The interlock leaves this door no turn."""
+        doors = self.building.doors
+        kept_shut = {**doors, door: replace(doors[door], free=False)}
+        self.building = replace(self.building, doors=kept_shut)
         return self
 
     def look(self, **seen: Any) -> dict[str, dict[str, Any]]:

@@ -10,13 +10,11 @@ from typing import Any
 import pytest
 
 from gateway.control import guarantees as g
-from gateway.control.alarm_effects import ALARM_EFFECTS, WATCH
 from gateway.control.guarantees import GUARANTEES, NAMES, LinkSeen, Observed
 from gateway.core import building as core
 from gateway.core.events import Event, Level, Reading, RelayFault
-from gateway.core.facts import Fact
-from gateway.core.notification.alarms import ALARM_KINDS
-from gateway.core.plan import BuildingPlan
+from gateway.core.facts import Fact, Json
+from gateway.core.plan import BuildingPlan, ContactPlan, DoorPlan, FirePlan, InterlockPlan
 from tests.control.guarantee_bench import BROKEN, NOW, PLAN, UTC, World
 
 
@@ -82,6 +80,17 @@ def no_such(plan: BuildingPlan, **changes: Any) -> Callable[[], World]:
 NO_TURN = {"turned_ms": NOW - 2_001}
 CLOSED = {"is_open": lambda point: point not in ("open", "strike", "lamp")}
 WIRED = replace(PLAN, doors=(replace(PLAN.doors[0], mode="off"),))
+FIRE = replace(
+    PLAN,
+    contacts=(*PLAN.contacts, ContactPlan("fire")),
+    doors=(replace(PLAN.doors[0], fire=FirePlan("fire", "close")),),
+)
+LOBBY = replace(
+    PLAN,
+    doors=(*PLAN.doors, DoorPlan("back", "Back", "open")),
+    interlocks=(InterlockPlan("lobby", ("front", "back")),),
+)
+QUIET: dict[str, Json] = {"wc": {"call": None}}
 
 CASES: dict[tuple[str, str, str], Callable[[], World]] = {
     **{
@@ -93,6 +102,8 @@ CASES: dict[tuple[str, str, str], Callable[[], World]] = {
             "relay_fault": lambda: World().event(RelayFault("strike", "dead")),
             "relay_limit": lambda: World().alarm("open", "relay_limit"),
             "mode_off": lambda: World(WIRED),
+            "fire": lambda: World(FIRE).event(Level("fire", True, NOW)).passes(100),
+            "interlock": lambda: World(LOBBY).alarm("back", "left_open").shut("front"),
         }.items()
     },
     **{
@@ -109,6 +120,7 @@ CASES: dict[tuple[str, str, str], Callable[[], World]] = {
     ),
     ("door_by_button", "no", "contact_stuck"): lambda: held(World(), "inside", "outside"),
     ("door_by_button", "no", "contact_chattering"): lambda: chattering(World()),
+    ("door_by_button", "no", "state_unread"): lambda: World(kept={"format": 99, "calls": QUIET}),
     ("door_by_button", "unknown", "no_level_yet"): lambda: unheard()
     .event(Level("fault", False, NOW))
     .passes(100),
@@ -119,6 +131,8 @@ CASES: dict[tuple[str, str, str], Callable[[], World]] = {
     ("call", "no", "cord_unknown"): lambda: World().event(deaf("cord")),
     ("call", "no", "relay_fault"): lambda: World().event(RelayFault("lamp", "dead")),
     ("call", "no", "relay_limit"): lambda: World().alarm("lamp", "relay_limit"),
+    ("call", "no", "call_orphaned"): lambda: World().alarm("gone", "call_orphaned"),
+    ("call", "unknown", "call_unread"): lambda: World().alarm("wc", "call_unread"),
     ("call", "unknown", "loop_stalled"): lambda: World().sees(**NO_TURN),
     ("call", "unknown", "cord_unknown"): lambda: unheard().passes(0),
     ("call", "unknown", "relay_unknown"): lambda: World().sees(**CLOSED),
@@ -338,44 +352,3 @@ def test_several_recorders_share_the_oldest_evidence() -> None:
     assert World().look(recorders=two)["recording"]["evidence_ms"] == NOW - 7_000
     behind = World().look(recorders=two, behind=g.BEHIND_MOST + 1)["recording"]
     assert (behind["value"], behind["reason"]) == ("no", "recorder_behind")
-
-
-# --- data -------------------------------------------------------------------------------------
-
-
-def test_every_kind_of_alarm_is_decided() -> None:
-    assert set(ALARM_EFFECTS) == {*ALARM_KINDS, WATCH}
-    assert {name for one in ALARM_EFFECTS.values() for name in one.breaks} <= set(NAMES)
-    assert all(one.why for one in ALARM_EFFECTS.values())
-
-
-SUBJECTS = {
-    "door_by_button": ("front", "open", "strike"),
-    "door_by_staff": ("front", "open", "strike"),
-    "call": ("cord", "line", "lamp"),
-    "messages": ("wc",),
-}
-AT_CONTACTS = ("contact_stuck", "contact_chattering", "contact_unknown")
-"""At a button these count where all buttons of a door are deaf: see the cases above."""
-
-
-@pytest.mark.parametrize(
-    ("kind", "name"),
-    [
-        (kind, name)
-        for kind, effect in ALARM_EFFECTS.items()
-        for name in effect.breaks
-        if name in SUBJECTS and not (name.startswith("door") and kind in AT_CONTACTS)
-    ],
-)
-def test_an_alarm_that_breaks_a_guarantee_does_so(kind: str, name: str) -> None:
-    broken = [World().alarm(subject, kind).values()[name] for subject in SUBJECTS[name]]
-    assert "no" in broken
-
-
-@pytest.mark.parametrize("kind", [k for k, effect in ALARM_EFFECTS.items() if not effect.breaks])
-def test_an_alarm_that_breaks_nothing_breaks_nothing(kind: str) -> None:
-    world = World()
-    for subject in ("office", "front", "open", "inside", "leaf", "wc", "cord", "line", "lamp"):
-        world.alarm(subject, kind)
-    assert world.values() == dict.fromkeys(NAMES, "yes")
