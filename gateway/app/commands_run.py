@@ -90,7 +90,7 @@ def check(
     try:
         if state is None and file == paths.config(None):
             state = paths.state(None)
-        settings = load.settings(file, state, judge=people.judge, strict=True)
+        settings = load.settings(file, state, judge=people.judge, strict=True, exact=True)
     except SettingsError as error:
         if as_json:
             c.print_json(

@@ -89,9 +89,11 @@ def main(options: Options) -> int:
     settings = _settings(known, state, clock)
     for problem in known.overlay_problems:
         sys.stderr.write(f"the changes of the page are left out: {problem}\n")
+    for _name, _wrong, text in known.adjusted:
+        sys.stderr.write(f"{text}\n")
     service = Service(
         settings,
-        lambda: _reload(options, settings, known.overlay_problems),
+        lambda: _reload(options, settings, known),
         lambda asked: _edit(options, clock, asked),
     )
     reason = service.run()
@@ -156,15 +158,20 @@ def sources(known: plans.Plan, clock: Clock) -> tuple[Source, ...]:
     )
 
 
-def _reload(options: Options, settings: Settings, left_out: tuple[str, ...]) -> Reload:
-    """Read the configuration again; in a thread beside the loop. ``left_out``: why the overlay
-    was left out at the start; while it is in use, one that is broken is refused."""
-    clock = settings.clock
+def _reload(options: Options, settings: Settings, known: plans.Plan) -> Reload:
+    """Read the configuration again; in a thread beside the loop. ``known``: what the start took.
+    While the overlay is in use, one that is broken is refused, and so are values that the start
+    did not have to replace."""
+    clock, left_out = settings.clock, known.overlay_problems
     now_utc_ms = clock.now_ms() + clock.utc_offset_ms()
     try:
         new = plans.made(options.config, options.state, now_utc_ms, strict=not left_out)
     except plans.ConfigurationWrong as error:
         return Reload("the new configuration is refused, the old one stays", "", error.problems)
+    taken = {name for name, _, _ in known.adjusted}
+    wrong = tuple(text for name, text, _ in new.adjusted if name not in taken)
+    if wrong:
+        return Reload("the new configuration is refused, the old one stays", "", wrong)
     same = new.cached.digest == settings.digest and new.overlay_problems == left_out
     if same and settings.fresh(now_utc_ms):
         return Reload("the configuration has not changed", settings.digest)

@@ -65,6 +65,7 @@ def examine(
         no(f"changes of the page are left out: {text}", f"portier check {config} --state {state}")
         for text in settings.overlay_problems
     ]
+    found += [no(str(one), f"portier check {config}") for one in settings.adjusted]
     looks: list[tuple[str, Look]] = [
         ("points", partial(doctor_machine.points, settings, shown)),
         ("broker", partial(doctor_broker.examine, settings, config, state, shown)),

@@ -38,13 +38,21 @@ def settings(
     judge: Judge | None = None,
     *,
     strict: bool = False,
+    exact: bool = False,
 ) -> Settings:
     """The configuration, with the overlay of the state folder; alone where the overlay cannot
     be used, unless ``strict``. ``need``: the sections whose secrets must be there; ``judge``
-    looks at each of those. Raises :class:`gateway.settings.problems.SettingsError`."""
+    looks at each of those. ``exact``: no value is replaced by the nearest one that is allowed.
+    Raises :class:`gateway.settings.problems.SettingsError`."""
     over = None if state is None else plans.overlay(state)
     read = partial(
-        load.load if strict else load_over, config, drivers(), overlay=over, need=need, judge=judge
+        load.load if strict else load_over,
+        config,
+        drivers(),
+        overlay=over,
+        need=need,
+        judge=judge,
+        adjust=not exact,
     )
     if state is None:
         return read()

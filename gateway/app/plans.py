@@ -37,14 +37,15 @@ class ConfigurationWrong(Exception):
 class Plan:
     """A cached plan, and what of the rest of the configuration ``control`` shows: whether there
     is a broker, the recorders that are expected to have everything, how often an
-    address outside is told that the gateway is alive (0: never), and why the overlay was left
-    out."""
+    address outside is told that the gateway is alive (0: never), why the overlay was left
+    out, and the values that were replaced (name, what is wrong, the same with what applies)."""
 
     cached: cache.Cached
     mqtt: bool
     recorders: tuple[str, ...]
     heartbeat_every_ms: Ms = 0
     overlay_problems: tuple[str, ...] = ()
+    adjusted: tuple[tuple[str, str, str], ...] = ()
 
     def to_text(self) -> str:
         more = {
@@ -52,6 +53,7 @@ class Plan:
             "recorders": self.recorders,
             "heartbeat_every_ms": self.heartbeat_every_ms,
             "overlay": self.overlay_problems,
+            "adjusted": self.adjusted,
         }
         rest = cache.plan_to_json(self.cached)
         return json.dumps({"checksum": _checksum(more, rest), **more}) + "\n" + rest
@@ -71,6 +73,7 @@ def from_text(text: str, now_utc_ms: UtcMs | None) -> Plan:
             tuple(more["recorders"]),
             int(more["heartbeat_every_ms"]),
             tuple(more["overlay"]),
+            tuple((str(name), str(wrong), str(text)) for name, wrong, text in more["adjusted"]),
         )
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise cache.CacheError(f"the cached plan is damaged ({error})") from None

@@ -26,6 +26,8 @@ def run(names: Sequence[str], config: Path, state: Path, bench_start: str | None
     end_with_parent()
     try:
         settings = load.settings(config, state, need=_need(names))
+        for one in settings.adjusted:
+            _say(str(one))
         if len(names) == 1:
             return roles.run(names[0], settings, config, state)
         return _supervise(names, settings, config, state, bench_start)
@@ -92,10 +94,12 @@ def _supervise(
             _say(f"the new configuration is refused, the old one stays:\n{error}")
             return False
         faults = contact_secrets.new_faults(contact_secrets.faults(new), known)
-        for fault in faults:
-            _say(f"the new configuration is refused, the old one stays:\n{fault}")
-        known = known if faults else new
-        return not faults
+        taken = {one.name for one in known.adjusted}
+        wrong = [*faults, *(one.problem for one in new.adjusted if one.name not in taken)]
+        for one in wrong:
+            _say(f"the new configuration is refused, the old one stays:\n{one}")
+        known = known if wrong else new
+        return not wrong
 
     def crashed() -> None:
         if any(not point.driver.startswith("simulated") for point in settings.points.values()):

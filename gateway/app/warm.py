@@ -31,6 +31,7 @@ def main(config: Path, state: Path, now_utc_ms: int, *, strict: bool = False) ->
         recorders=(record.expect or (record.name,)) if record is not None else (),
         heartbeat_every_ms=0 if settings.heartbeat is None else settings.heartbeat.every_ms,
         overlay_problems=settings.overlay_problems,
+        adjusted=tuple((one.name, str(one.problem), str(one)) for one in settings.adjusted),
     )
     with contextlib.suppress(OSError):  # a full disk: it is made again at the next start
         plans.accept_wiring(

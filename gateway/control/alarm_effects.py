@@ -79,6 +79,7 @@ ALARM_EFFECTS: Mapping[str, AlarmEffect] = {
     "egress_never": AlarmEffect(_NOTHING, "as configured, with its reason"),
     "egress_untrusted": AlarmEffect(_NOTHING, "as configured"),
     "wiring_untrusted": AlarmEffect(_NOTHING, "the terminal works; its signal could be forged"),
+    "setting_adjusted": AlarmEffect(_NOTHING, "the nearest value that is allowed applies"),
     "overlay_broken": AlarmEffect(_NOTHING, "the configuration in the file applies"),
     "call_orphaned": AlarmEffect(
         ("call",), "no lamp shows that call any more, and its room is configured no more"

@@ -6,6 +6,7 @@ import zoneinfo
 from functools import cache
 from typing import Any
 
+from gateway.settings import store_address
 from gateway.settings.draft import Draft
 from gateway.settings.model import Gateway, MeterOptions
 from gateway.settings.model_link import Tls, is_loopback
@@ -66,19 +67,18 @@ def _gateway(draft: Draft, part: Part[Gateway], gateway: Gateway) -> None:
 def _kept(draft: Draft) -> None:
     """What would be removed as soon as it is written is a typing error."""
     part = draft.retention
-    lives = vars(part.value) if part is not None and part.value is not None else {}
+    lives = dict(vars(part.value)) if part is not None and part.value is not None else {}
     for name, value in lives.items():
         if part is not None and value < RETENTION_LEAST_MS:
-            draft.complain(
-                part,
-                (name.removesuffix("_ms"),),
-                f"{say_ms(value)} keeps nothing",
-                f"write at least {say_ms(RETENTION_LEAST_MS)}; a month is 30 d",
-            )
+            least = say_ms(RETENTION_LEAST_MS)
+            message = f"{say_ms(value)} keeps nothing"
+            hint = f"write at least {least}; a month is 30 d"
+            draft.bound(part, name, RETENTION_LEAST_MS, least, message, hint)
     journal = draft.journal
     if journal is not None and journal.value and journal.value.limit_bytes < JOURNAL_LEAST_BYTES:
-        draft.complain(
-            journal, ("limit",), "leaves no room for what happens", "write at least 1 MB"
+        message = "leaves no room for what happens"
+        draft.bound(
+            journal, "limit_bytes", JOURNAL_LEAST_BYTES, "1 MB", message, "write at least 1 MB"
         )
 
 
@@ -179,6 +179,10 @@ def _record(draft: Draft) -> None:
     part = draft.record
     if part is None or part.value is None:
         return
+    problem = store_address.problem(part.value.store)
+    nearest = store_address.nearest(part.value.store)
+    if problem is not None and nearest is not None:
+        draft.bound(part, "store", nearest, nearest, problem.problem, problem.remedy)
     if part.value.store != "none" and draft.mqtt is None:
         draft.complain(
             part,

@@ -12,7 +12,8 @@ from gateway.settings.model_doors import Door, Interlock
 from gateway.settings.model_link import Heartbeat, Mqtt, Record, Web
 from gateway.settings.model_messages import Messages
 from gateway.settings.model_rooms import Contact, EscalationStep, Room
-from gateway.settings.reading import Loc, Part, Reading, place
+from gateway.settings.problems import Adjusted, Problem
+from gateway.settings.reading import Loc, Part, Reading, part_text, place
 from gateway.settings.types import Model
 
 
@@ -55,6 +56,10 @@ class Draft:
     before that was checked."""
     stays: list[tuple[str, str]] = field(default_factory=list)
     """(role, point) of those that do."""
+    adjust: bool = False
+    """Whether a value beyond a bound is replaced by the nearest one, instead of refused."""
+    adjusted: list[Adjusted] = field(default_factory=list)
+    """Those that were."""
     uncertain: set[str] = field(default_factory=set)
     """Texts in parts that could not be read whole: points named there may be used."""
 
@@ -62,6 +67,20 @@ class Draft:
         """A problem at a value of a part; where the value is not there, at the part."""
         mark, key = place(part, loc, at_key=False)
         self.reading.problem(mark, key, message, hint)
+
+    def bound(
+        self, part: Part[Any], field_name: str, nearest: Any, shown: str, message: str, hint: str
+    ) -> None:
+        """A value of a part is beyond what is allowed: a problem, or replaced by ``nearest``
+        (``shown``) where a start must not fail. For bounds that a version before did not have."""
+        key_in_part = field_name.removesuffix("_ms").removesuffix("_bytes")
+        if not self.adjust or part.value is None:
+            self.complain(part, (key_in_part,), message, hint)
+            return
+        mark, key = place(part, (key_in_part,), at_key=False)
+        problem = Problem(mark.file, mark.line, mark.column, key, message, hint)
+        self.adjusted.append(Adjusted(part_text(part, (key_in_part,)), shown, problem))
+        part.value = part.value.model_copy(update={field_name: nearest})
 
     def may_stay(self, role: str, point: str) -> bool:
         """Whether a terminal that breaks a rule of wiring was in use before; it is noted."""

@@ -75,13 +75,15 @@ def load(
     need: Collection[str] | None = None,
     judge: Judge | None = None,
     accepted: Collection[str] = (),
+    adjust: bool = False,
 ) -> Settings:
     """The configuration of ``path``, with ``overlay`` laid over it where that file exists.
 
     ``need``: the sections whose secrets must be there; ``None``: all. A role that sends no
     messages needs none of theirs. ``judge``: whether the address of a contact is understood.
     ``accepted``: names (:func:`gateway.settings.draft.wiring_name`) of terminals that may stay
-    although they break a rule of wiring.
+    although they break a rule of wiring. ``adjust``: a value beyond a bound that a version before
+    did not have is replaced by the nearest one (``Settings.adjusted``) instead of refused.
 
     :raises SettingsError: with ``problems``, everything that is wrong
     """
@@ -90,7 +92,7 @@ def load(
     if overlay is not None and overlay.exists():
         merge(root, parse(_bytes(overlay), str(overlay), reading.problems), reading)
     draft = read(root, reading, drivers)
-    draft.accepted = accepted
+    draft.accepted, draft.adjust = accepted, adjust
     for check in (wiring_trust, check_points, check_doors, check_rooms, check_links):
         check.check(draft)
     _secrets(reading, need, judge)
@@ -259,7 +261,11 @@ def _settings(draft: Draft, root: Node) -> Settings:
     for name in HOUSE:
         values[name] = getattr(house, name)
     return Settings.model_construct(
-        **values, digest=digest(root), hints=hints.hints(draft), tolerated=tuple(draft.stays)
+        **values,
+        digest=digest(root),
+        hints=hints.hints(draft),
+        tolerated=tuple(draft.stays),
+        adjusted=tuple(draft.adjusted),
     )
 
 

@@ -12,6 +12,7 @@ from gateway.settings.model_doors import Door, Interlock
 from gateway.settings.model_link import Heartbeat, MqttField, RecordField, Web
 from gateway.settings.model_messages import Messages
 from gateway.settings.model_rooms import Contact, EscalationStep, Room
+from gateway.settings.problems import Adjusted
 from gateway.settings.types import REGION_PATTERN as REGION
 from gateway.settings.types import (
     Bool,
@@ -219,6 +220,8 @@ class Settings(House):
     """What could be better; no unit, texts with file, line and column."""
     overlay_problems: tuple[str, ...] = ()
     """Why the page's overlay was left out; no unit, texts with file, line and column."""
+    adjusted: tuple[Adjusted, ...] = ()
+    """Values that are not allowed, and what applies instead; no unit, texts with their place."""
     tolerated: tuple[tuple[str, str], ...] = ()
     """(role, point) of terminals that break a rule of wiring and were in use before that was
     checked; no unit."""

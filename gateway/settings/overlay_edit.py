@@ -104,7 +104,7 @@ def _tried(
     trial = store.path.with_suffix(".trial")
     trial.write_text(made, encoding="utf-8")
     try:
-        settings = load(config, drivers, overlay=trial, need=(), accepted=ANY)
+        settings = load(config, drivers, overlay=trial, need=(), accepted=ANY, adjust=True)
     except SettingsError as error:
         return _refused("settings_wrong", error.problems)
     finally:
@@ -129,7 +129,7 @@ def _new_faults(
     """Addresses that come with this change and that no message can go to."""
     if not contact_secrets.faults(settings, judge):
         return []
-    before = load_over(config, drivers, overlay=store.path, need=())
+    before = load_over(config, drivers, overlay=store.path, need=(), accepted=ANY, adjust=True)
     found = contact_secrets.new_faults(contact_secrets.faults(settings, judge), before)
     return [Problem("", 0, 0, one.key, one.message, one.hint) for one in found]
 
@@ -138,7 +138,9 @@ def _shown(
     config: Path, store: Store, drivers: Mapping[str, DriverInfo], now_utc_ms: int
 ) -> Answer:
     try:
-        settings = load_over(config, drivers, overlay=store.path, need=(), accepted=ANY)
+        settings = load_over(
+            config, drivers, overlay=store.path, need=(), accepted=ANY, adjust=True
+        )
     except SettingsError as error:
         return _refused("settings_wrong", error.problems)
     data = store.data()

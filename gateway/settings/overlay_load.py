@@ -7,6 +7,7 @@ the door starts. The configuration then stands alone, and says so in ``overlay_p
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 
 from gateway.settings.contact_secrets import Judge
@@ -24,16 +25,18 @@ def load_over(
     need: Collection[str] | None = None,
     judge: Judge | None = None,
     accepted: Collection[str] = (),
+    adjust: bool = False,
 ) -> Settings:
     """The configuration of ``path`` with ``overlay``, or alone if that is what is wrong.
 
     :raises SettingsError: the configuration alone cannot be used
     """
+    read = partial(load, path, drivers, need=need, judge=judge, accepted=accepted, adjust=adjust)
     try:
-        return load(path, drivers, overlay=overlay, need=need, judge=judge, accepted=accepted)
+        return read(overlay=overlay)
     except SettingsError as error:
         problems = tuple(str(problem) for problem in error.problems)
     except OSError as error:  # a folder on the way to the overlay cannot be entered
         problems = (f"{overlay}: {error.strerror}",)
-    alone = load(path, drivers, need=need, judge=judge, accepted=accepted)
+    alone = read()
     return alone.model_copy(update={"overlay_problems": problems})

@@ -81,7 +81,8 @@ def plan(settings: Settings, *, now_utc_ms: int) -> BuildingPlan:
             and any(_untrusted_inside(settings, a) for a in door.activators)
         )
         + tuple((point, "wiring_untrusted") for role, point in settings.tolerated if role in LEAST)
-        + (((settings.gateway.id, "overlay_broken"),) if settings.overlay_problems else ()),
+        + (((settings.gateway.id, "overlay_broken"),) if settings.overlay_problems else ())
+        + tuple((one.problem.key, "setting_adjusted") for one in settings.adjusted),
     )
 
 

@@ -50,6 +50,23 @@ class Problem:
         return f"{self.file}:{self.line}:{self.column}: {key}{self.message}{hint}"
 
 
+@dataclass(frozen=True, slots=True)
+class Adjusted:
+    """A value that is not allowed and was replaced by the nearest one that is: ``applies``."""
+
+    written: str
+    applies: str
+    problem: Problem
+
+    @property
+    def name(self) -> str:
+        """The same value is the same name, wherever it stands in the file."""
+        return f"{self.problem.key} {self.written}"
+
+    def __str__(self) -> str:
+        return f"{self.problem}; until then {self.applies} applies"
+
+
 class SettingsError(Exception):
     """The configuration cannot be used; ``problems`` holds everything that is wrong with it,
     in the order of the file."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from gateway.settings.units import UnitError, duration_ms
 
@@ -102,6 +102,41 @@ def parse(text: str) -> StoreAddress:
         raise AddressError("influx1 takes nothing after ?", "leave it out")
     database = path[0] if path else "portier"
     return StoreAddress(text, "influx1", url=url, where=where, database=database, user=user)
+
+
+def problem(text: str) -> AddressError | None:
+    """Why this is no address; ``None``: it is one."""
+    try:
+        parse(text)
+    except AddressError as error:
+        return error
+    return None
+
+
+def nearest(text: str) -> str | None:
+    """What version 0.1 made of an address that it took and that is refused now, as an address
+    that is understood; ``None`` where there is no such."""
+    scheme = text.partition("://")[0]
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if scheme not in SCHEMES or not host or not text.isprintable() or " " in text:
+        return None
+    path = [quote(unquote(part), safe="") for part in parts.path.split("/") if part]
+    is_v2 = scheme in ("influx", "influxs")
+    user, at = ("", "") if parts.username is None else (parts.username, "@")
+    where = f"[{host}]:{port or PORT}" if ":" in host else f"{host}:{port or PORT}"
+    names = [path[0], path[-1]] if is_v2 and path else path[:1]
+    made = "/".join([f"{scheme}://{user}{at}{where}", *names])
+    forgets_s = next((value for name, value in parse_qsl(parts.query) if name == "forgets"), "")
+    if is_v2 and forgets_s:
+        if not (forgets_s.isascii() and forgets_s.isdecimal() and len(forgets_s) < 10):
+            return None
+        made += f"?forgets={min(int(forgets_s), FORGETS_MOST_MS // 1_000)}"
+    secret = parts.password is not None or _SECRET.search(text) is not None
+    return None if secret or problem(made) is not None else made
 
 
 def _sqlite(text: str) -> StoreAddress:

@@ -292,6 +292,7 @@ BROUGHT_ABOUT: Mapping[str, Callable[[], House]] = {
     "egress_never": noticed("front", "egress_never"),
     "egress_untrusted": noticed("front", "egress_untrusted"),
     "wiring_untrusted": noticed("front.outside", "wiring_untrusted"),
+    "setting_adjusted": noticed("retention.calls", "setting_adjusted"),
     "overlay_broken": noticed("office", "overlay_broken"),
     "call_orphaned": lambda: house({"calls": {"gone": {"call": {"id": "gone-1"}}}}),
     "call_unread": lambda: house({"calls": {"wc": {"call": {"state": "raised"}}}}),

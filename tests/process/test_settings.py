@@ -97,6 +97,31 @@ def test_a_schedule_is_changed_survives_kill_and_is_taken_back(tmp_path: Path) -
         assert changed == ["web:7", "web:7"]
 
 
+def test_a_value_that_is_allowed_no_more_stops_no_door_and_no_save(tmp_path: Path) -> None:
+    """It is in use since a version that had no such bound."""
+    config = BUILDING + "retention: {calls: 1 min}\njournal: {limit: 100 kB}\n"
+    with running(tmp_path, "control", "web", config=config) as house:
+        control = house.processes[0]
+        until(lambda: control.said("1 min keeps nothing; write at least 1 h"))
+        until(lambda: control.said("until then 1 MB applies"))
+        assert adjusted(house) == {"active"}
+        house.bench("press", point="front.button")
+        until(lambda: house.snapshot()["doors"]["front"]["leaf"] == "open", what="the door opens")
+        assert ask(house, "put", version="none", sections=NIGHT)["status"] == "accepted"
+        until(lambda: mode(house) == "night", what="a save takes over all the same")
+        house.config.write_text(config.replace("1 min", "2 min"), encoding="utf-8")
+        control.popen.send_signal(signal.SIGHUP)
+        until(lambda: control.said("2 min keeps nothing"), what="a new one is refused")
+        house.config.write_text(BUILDING, encoding="utf-8")
+        control.popen.send_signal(signal.SIGHUP)
+        until(lambda: adjusted(house) == {"cleared"}, what="a mended one takes over")
+
+
+def adjusted(house: House) -> set[str]:
+    alarms = house.snapshot()["alarms"]
+    return {alarm["state"] for alarm in alarms if alarm["kind"] == "setting_adjusted"}
+
+
 def test_a_broken_overlay_stops_no_door_and_is_named(tmp_path: Path) -> None:
     state = tmp_path / "state"
     state.mkdir()

@@ -60,6 +60,7 @@ ALARM_KINDS: Final[Mapping[str, Severity]] = {
     "egress_untrusted": "notice",
     "wiring_untrusted": "urgent",
     "overlay_broken": "fault",
+    "setting_adjusted": "notice",
     "call_orphaned": "emergency",
     "call_unread": "emergency",
     "state_unread": "urgent",
