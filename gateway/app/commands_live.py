@@ -75,9 +75,7 @@ def _doors(shown: Mapping[str, Any]) -> Listing:
     for name, it in shown["doors"].items():
         last = it.get("last_request")
         result = it.get("last_result")
-        said = (
-            f"{last['outcome']} {last['reason'] or ''}".strip() if last else "none since the start"
-        )
+        said = f"{last['outcome']} {last['reason'] or ''}".strip() if last else "none known"
         if result:
             said += f", {result['result']}"
         service_ms = it.get("service_until_ms")

@@ -12,7 +12,7 @@ from gateway.core import building
 from gateway.core.building.kept import read
 from gateway.core.building.snapshot import snapshot
 from gateway.core.events import CivilTime, JournalState, Level, Reading, RelayFault
-from gateway.core.facts import Json
+from gateway.core.facts import KINDS, Json
 from gateway.core.plan import BuildingPlan
 from tests.core.building_bench import FRONT, OFFSET, PLAN, SMALL, Bench
 
@@ -46,6 +46,64 @@ def test_when_a_door_was_last_open_survives_restarts_and_waits_for_the_clock() -
     assert cast("int", shown(again)) + offset_ms == OFFSET + opened_ms
     again.opening(again.now + 1000)
     assert shown(again) == again.building.doors["front"].tally.last_opened_ms
+
+
+def test_who_opened_a_door_last_is_known_after_a_restart() -> None:
+    """Each reload of ``control`` took it from the page."""
+
+    def asked(of: Bench) -> list[Any]:
+        shown = cast("Any", snapshot(of.building, of.now))["doors"]["front"]
+        return [shown["last_request"], shown["last_refusal"]]
+
+    bench = Bench()
+    bench.mode(500, "night")
+    bench.open(1_000)  # without a reason
+    bench.mode(1_500, "automatic")
+    bench.open(2_000)
+    bench.level(3_000, "front.leaf", True)
+    bench.level(9_000, "front.leaf", False)
+    request, refusal = asked(bench)
+    assert (request["outcome"], request["by"], request["at_ms"]) == ("accepted", "web:3", 2_000)
+    assert (refusal["reason"], refusal["at_ms"]) == ("reason_needed", 1_000)
+    again = bench.restarted(trusted=False)
+    assert asked(again) == [None, None]  # nobody can say yet when that was
+    again.at(again.now, CivilTime(OFFSET + 60_000, True))
+    since = 60_000 - again.now
+    assert asked(again) == [
+        request | {"at_ms": 2_000 - since},
+        refusal | {"at_ms": 1_000 - since},
+    ]
+    again = again.restarted(later_ms=60_000)
+    assert asked(again)[0] | {"at_ms": 0} == request | {"at_ms": 0}
+    again.press(again.now + 1_000)
+    assert asked(again)[0]["activator"] == "front.inside"
+
+
+@pytest.mark.parametrize(
+    "entry", [None, 3, "x", [], {}, {"outcome": 1}, {"outcome": "accepted", "by": ["x"]},
+              {"outcome": "accepted", "at_utc_ms": "now"}],
+)  # fmt: skip
+def test_a_last_request_that_cannot_be_read_is_none(entry: Json) -> None:
+    bench = Bench(kept={"counters": {"front": {"openings": 3, "last_request": entry}}})
+    shown = cast("Any", snapshot(bench.building, bench.now))["doors"]["front"]
+    assert (shown["last_request"], shown["counters"]["openings"]) == (None, 3)
+
+
+def test_what_is_kept_of_a_door_changes_with_what_is_written_at_once_only() -> None:
+    """The last request must cost no commit of its own."""
+    bench = Bench()
+    before, told = bench.kept()["counters"], len(bench.facts)
+    for now in range(1_000, 40_000, 250):
+        if now == 2_000:
+            bench.open(now)
+        elif now in (4_000, 12_000):
+            bench.level(now, "front.leaf", now == 4_000)
+        else:
+            bench.until(now)
+        after = bench.kept()["counters"]
+        lanes = {KINDS[fact.kind].lane for fact in bench.facts[told:]}
+        assert after == before or "urgent" in lanes
+        before, told = after, len(bench.facts)
 
 
 def test_an_override_survives_and_rules_whether_the_clock_is_known_or_not() -> None:

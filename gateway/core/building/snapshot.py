@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from gateway.core.building.state import Building
 from gateway.core.door import door, schedule
-from gateway.core.door.tally import counters, last_opened_ms
+from gateway.core.door.tally import counters, last_opened_ms, last_refusal, last_request
 from gateway.core.facts import Json
 from gateway.core.instant import Ms
 from gateway.core.machine import Conditions
@@ -80,8 +80,8 @@ def _door(building: Building, one: door.Door, now: Ms) -> Json:
         "service_until_ms": one.service_until_ms,
         "bolt": None if plan.bolt is None else building.contacts[plan.bolt].active,
         "operator_fault": one.operator_fault,
-        "last_request": _copy(one.tally.last_request),
-        "last_refusal": _copy(one.tally.last_refusal),
+        "last_request": last_request(one.tally, building.clock.offset_ms),
+        "last_refusal": last_refusal(one.tally, building.clock.offset_ms),
         "last_opened_ms": last_opened_ms(one.tally, building.clock.offset_ms),
         "press_to_open_ms": one.tally.press_to_open_ms,
         "last_result": None
@@ -265,7 +265,3 @@ def _on(building: Building, point: str | None) -> bool | None:
 
 def _kinds(conditions: Conditions) -> Json:
     return [kind for kind, _ in conditions]
-
-
-def _copy(data: object) -> Json:
-    return dict(data) if isinstance(data, dict) else None

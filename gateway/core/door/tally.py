@@ -21,7 +21,8 @@ class Tally:
 
     ``last_request`` and ``last_refusal`` are the data of the ``door_request`` fact and its
     ``at_ms``. ``open_ms``: the time the leaf was seen open, all openings together.
-    ``opened_utc_ms``: the last opening before this start."""
+    ``opened_utc_ms``, ``request_before`` and ``refusal_before`` (with ``at_utc_ms``): the last
+    before this start."""
 
     openings: int = 0
     requests: int = 0
@@ -31,6 +32,8 @@ class Tally:
     last_refusal: Mapping[str, Json] | None = None
     last_opened_ms: Ms | None = None
     opened_utc_ms: UtcMs | None = None
+    request_before: Mapping[str, Json] | None = None
+    refusal_before: Mapping[str, Json] | None = None
     press_to_open_ms: Ms | None = None
 
     def __add__(self, earlier: Tally) -> Tally:
@@ -46,6 +49,8 @@ class Tally:
             },
             open_ms=self.open_ms + earlier.open_ms,
             opened_utc_ms=earlier.opened_utc_ms,
+            request_before=earlier.request_before,
+            refusal_before=earlier.refusal_before,
         )
 
 
@@ -74,12 +79,50 @@ def last_opened_ms(tally: Tally, offset_ms: int | None) -> Ms | None:
     return tally.opened_utc_ms - offset_ms
 
 
+def last_request(tally: Tally, offset_ms: int | None) -> dict[str, Json] | None:
+    """The last request by the clock of this start, also one from before it. ``offset_ms``: as
+    above."""
+    return _last(tally.last_request, tally.request_before, offset_ms)
+
+
+def last_refusal(tally: Tally, offset_ms: int | None) -> dict[str, Json] | None:
+    """The last refusal, likewise."""
+    return _last(tally.last_refusal, tally.refusal_before, offset_ms)
+
+
+def _last(
+    since: Mapping[str, Json] | None, before: Mapping[str, Json] | None, offset_ms: int | None
+) -> dict[str, Json] | None:
+    if since is not None:
+        return dict(since)
+    at_utc_ms = None if before is None else before.get("at_utc_ms")
+    if before is None or offset_ms is None or not isinstance(at_utc_ms, int):
+        return None
+    return {name: before.get(name) for name in SHOWN} | {"at_ms": at_utc_ms - offset_ms}
+
+
 def kept(tally: Tally, offset_ms: int | None) -> dict[str, Json]:
-    """What is kept over a restart. ``offset_ms``: as above."""
+    """What is kept over a restart. ``offset_ms``: as above. It changes with what is told at once,
+    so that it costs no commit of its own."""
     opened_utc_ms = tally.opened_utc_ms
     if tally.last_opened_ms is not None:
         opened_utc_ms = None if offset_ms is None else tally.last_opened_ms + offset_ms
-    return {**counters(tally), "opened_utc_ms": opened_utc_ms}
+    return {
+        **counters(tally),
+        "opened_utc_ms": opened_utc_ms,
+        "last_request": _kept(tally.last_request, tally.request_before, offset_ms),
+        "last_refusal": _kept(tally.last_refusal, tally.refusal_before, offset_ms),
+    }
+
+
+def _kept(
+    since: Mapping[str, Json] | None, before: Mapping[str, Json] | None, offset_ms: int | None
+) -> Json:
+    if since is None:
+        return None if before is None else dict(before)
+    at_ms = since["at_ms"]
+    at_utc_ms = at_ms + offset_ms if isinstance(at_ms, int) and offset_ms is not None else None
+    return {name: since.get(name) for name in SHOWN} | {"at_utc_ms": at_utc_ms}
 
 
 def counters(tally: Tally) -> dict[str, Json]:
@@ -102,7 +145,19 @@ def restored(kept: Mapping[str, Json]) -> Tally:
         refusals={reason: _number(number) for reason, number in pairs},
         open_ms=_number(kept.get("open_ms")),
         opened_utc_ms=_number(kept.get("opened_utc_ms")) or None,
+        request_before=_read(kept.get("last_request")),
+        refusal_before=_read(kept.get("last_refusal")),
     )
+
+
+def _read(entry: Json) -> Mapping[str, Json] | None:
+    """A request as ``kept`` wrote it; ``None`` where it is not one whole."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("outcome"), str):
+        return None
+    words = {name: entry.get(name) for name in SHOWN}
+    if not all(word is None or isinstance(word, str) for word in words.values()):
+        return None
+    return {**words, "at_utc_ms": _number(entry.get("at_utc_ms")) or None}
 
 
 def _request(tally: Tally, fact: Fact) -> Tally:
