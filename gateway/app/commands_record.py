@@ -48,9 +48,10 @@ def aside(
     as_json: AsJson = False,
     name: Name = None,
 ) -> None:
-    """List the points that the store did not take, and why.
+    """List the points that the store did not take, and why; and second events of one number.
 
-    While one is neither sent again nor acknowledged, recording counts as incomplete. Needs to
+    While one is neither sent again nor acknowledged, recording counts as incomplete. Of two events
+    under one number (doubtful) the store has both, and one of them was forged. Needs to
     read and write the recorder's state, so run it as root. Exit status: 0 done, 1 no such ID, or
     the state cannot be read.
 

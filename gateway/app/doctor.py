@@ -237,7 +237,10 @@ def _guarantee(name: str, record: Mapping[str, Any], now_ms: int) -> Finding:
     aside = record.get("aside")
     if name == "recording" and isinstance(aside, int) and aside > 0:
         reason = f"{reason or 'set aside'}, {aside} points set aside"
-        remedy = "portier record aside shows them; portier record retry sends them again"
+        remedy = (
+            "portier record aside shows them; portier record retry sends them again, "
+            "portier record aside --acknowledge marks them as seen"
+        )
     if value == "yes":
         return yes(f"guarantee {name}: yes", evidence)
     if value == "not_configured":

@@ -19,7 +19,7 @@ from gateway.journal.schema import LOG_BYTES
 from gateway.link.aside import FACTS_MOST
 from gateway.link.saved import AWAY_MOST
 from gateway.link.saved import BYTES_MOST as LINK_BYTES
-from gateway.recorder import aside, recent, sqlite, state
+from gateway.recorder import aside, digests, recent, sqlite, state
 from gateway.settings.model import Journal
 from gateway.settings.model_link import Record
 from gateway.settings.overlay_file import BYTES_MOST as OVERLAY_BYTES
@@ -132,9 +132,10 @@ def rows() -> tuple[StoredFile, ...]:
             ("record/recorder-*.aside.sqlite", "record/recorder-*.aside.sqlite-journal"),
             "points that the store refuses",
             f"{aside.MOST:,} open ones and {_size(aside.BYTES_MOST)}; the same again of settled"
-            f" ones; {aside.FOREIGN_MOST:,} messages of strangers",
-            "the recorder waits until somebody looks, and loses nothing; of settled ones and"
-            " strangers the oldest go",
+            f" ones; {aside.FOREIGN_MOST:,} messages of strangers, {aside.DOUBTFUL_MOST:,} second"
+            " events of a number",
+            "the recorder waits until somebody looks, and loses nothing; of settled ones,"
+            " strangers and second events, which the store has, the oldest go",
             "gateway.recorder.aside:has_room",
         ),
         StoredFile(
@@ -148,7 +149,8 @@ def rows() -> tuple[StoredFile, ...]:
             "what the recorder has accounted for, and its log",
             f"{state.GATEWAYS_MOST:,} gateways, each {state.JOURNALS_MOST} earlier journals and"
             f" {state.BOOTS_MOST:,} starts; {state.RUNS_MOST:,} series, {state.MOVED_MOST:,} moved"
-            f" times, {state.MARKS_MOST:,} marks, {state.WAITING_MOST:,} facts without a time; log"
+            f" times, {state.MARKS_MOST:,} marks, {state.WAITING_MOST:,} facts without a time;"
+            f" {state.DIGESTS_MOST:,} rows of {digests.BLOCK} numbers that came last; log"
             f" {_size(state.WAL_BYTES)}",
             "another gateway is not recorded, and named; of the rest the oldest go; a fact without"
             " a time gets that of its receipt",

@@ -7,13 +7,15 @@ turn. (The state itself is the role's alone.)
 Standings: ``open`` (refused), ``retry`` (somebody wants it to be sent again), ``stored`` (the
 store has it now), ``acknowledged`` (somebody has seen it and leaves it), ``foreign`` (no fact of
 any gateway, or a number that its gateway does not have: a message from somebody else; it is
-listed, and no guarantee depends on it).
+listed, and no guarantee depends on it), ``doubtful`` (the second event of a number: the store has
+both, and one of them is somebody else's; it counts as incomplete until it is acknowledged).
 
 Limit: :data:`MOST` rows and :data:`BYTES_MOST` of those that are open or to be retried. Where
 it is reached, the recorder waits and acknowledges nothing more to the broker: the facts stay in
 the gateways' journals, and nothing is lost until somebody has looked. Exempt are points that
 the store refuses because they are older than it keeps anything: it would have deleted them by
-now, so the oldest of them make room.
+now, so the oldest of them make room. Doubtful events have a limit of their own, at which the
+oldest go from the list: the store has them.
 """
 
 from __future__ import annotations
@@ -35,10 +37,15 @@ BYTES_MOST = 64_000_000
 FOREIGN_MOST = 1_000
 """Messages that are no fact of any gateway; the oldest go first."""
 FOREIGN_TEXT_MOST = 4_000
+DOUBTFUL_MOST = 1_000
+"""Second events of a number; the oldest go first."""
 RESOLVED_KEPT_MS = 30 * 86_400_000
 """How long what was stored or acknowledged stays in the list; of that at most as many rows and
 bytes again, the oldest go first."""
-COUNTED = ("open", "retry")
+UNSENT = ("open", "retry")
+"""What the store does not have."""
+COUNTED = (*UNSENT, "doubtful")
+"""What keeps recording from counting as complete."""
 _RESOLVED = ("stored", "acknowledged")
 _COLUMNS = "id, at_ms, gateway, topic, reason, event, point, standing"
 _SCHEMA = """
@@ -146,16 +153,7 @@ def move(state: sqlite3.Connection, db: sqlite3.Connection) -> None:
 def add(db: sqlite3.Connection, new: Iterable[Aside]) -> None:
     """Put rows in, within the transaction of the caller. What is there already (the recorder was
     killed before it had accounted for it) is not put in twice."""
-    new = [
-        one
-        for one in new
-        if one.standing == "foreign"
-        or not db.execute(
-            "SELECT 1 FROM aside WHERE topic = ? AND event = ? AND point = ?"
-            " AND standing IN (?, ?)",
-            (one.topic, one.event, one.point, *COUNTED),
-        ).fetchone()
-    ]
+    new = [one for one in new if not _is_listed(db, one)]
     db.executemany(
         "INSERT INTO aside (at_ms, gateway, topic, reason, event, point, standing)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -164,12 +162,27 @@ def add(db: sqlite3.Connection, new: Iterable[Aside]) -> None:
             for one in new
         ],
     )
-    if any(one.standing == "foreign" for one in new):
-        db.execute(
-            "DELETE FROM aside WHERE standing = 'foreign' AND id <= (SELECT id FROM aside WHERE"
-            " standing = 'foreign' ORDER BY id DESC LIMIT 1 OFFSET ?)",
-            (FOREIGN_MOST,),
-        )
+    for standing, most in (("foreign", FOREIGN_MOST), ("doubtful", DOUBTFUL_MOST)):
+        if any(one.standing == standing for one in new):
+            db.execute(
+                "DELETE FROM aside WHERE standing = ?1 AND id <= (SELECT id FROM aside WHERE"
+                " standing = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+                (standing, most),
+            )
+
+
+def _is_listed(db: sqlite3.Connection, one: Aside) -> bool:
+    if one.standing == "foreign":
+        return False
+    where, standings = "event = ? AND point = ?", UNSENT
+    values: tuple[str, ...] = (one.event, one.point)
+    if one.standing == "doubtful":  # copies of it differ in being late; its reason names it
+        where, values, standings = "reason = ?", (one.reason,), ("doubtful", "acknowledged")
+    found = db.execute(
+        f"SELECT 1 FROM aside WHERE topic = ? AND {where} AND standing IN (?, ?)",
+        (one.topic, *values, *standings),
+    )
+    return found.fetchone() is not None
 
 
 def rows(db: sqlite3.Connection, standings: Sequence[str] = (), most: int = -1) -> list[Aside]:
@@ -184,7 +197,7 @@ def rows(db: sqlite3.Connection, standings: Sequence[str] = (), most: int = -1) 
 
 
 def counts(db: sqlite3.Connection, standings: Sequence[str] = COUNTED) -> dict[str, int]:
-    """Per gateway, rows with one of these standings: open or to be retried."""
+    """Per gateway, rows with one of these standings."""
     marks = ", ".join("?" * len(standings))
     return dict(
         db.execute(
@@ -202,16 +215,16 @@ def resolve(db: sqlite3.Connection, outcomes: Iterable[tuple[int, str, str]]) ->
     )
 
 
-def under(db: sqlite3.Connection, lane: str, low: int, high: int | None) -> list[int]:
-    """What is open under these numbers of ``lane`` (``GATEWAY/JOURNAL/LANE``). ``high``: ``None``
+def under(db: sqlite3.Connection, lane: str, low: int, high: int | None) -> list[Aside]:
+    """What counts under these numbers of ``lane`` (``GATEWAY/JOURNAL/LANE``). ``high``: ``None``
     without an end."""
-    ids = []
+    found = []
     for one in rows(db, COUNTED):
         with contextlib.suppress(ValueError, AttributeError):
             begins, _, seq = str(json.loads(one.event).get("id")).rpartition("/")
             if begins == lane and low <= int(seq) and (high is None or int(seq) <= high):
-                ids.append(one.id)
-    return ids
+                found.append(one)
+    return found
 
 
 def disown(db: sqlite3.Connection, ids: Iterable[int]) -> None:
@@ -221,13 +234,13 @@ def disown(db: sqlite3.Connection, ids: Iterable[int]) -> None:
 
 def has_room(db: sqlite3.Connection, new: Sequence[Aside]) -> bool:
     """Whether the limit allows these, too."""
-    counted = [one for one in new if one.standing in COUNTED]
+    counted = [one for one in new if one.standing in UNSENT]
     if not counted:
         return True
     count, size = db.execute(
         "SELECT count(*), coalesce(sum(length(event) + length(point)), 0) FROM aside"
         " WHERE standing IN (?, ?)",
-        COUNTED,
+        UNSENT,
     ).fetchone()
     size += sum(len(one.event) + len(one.point) for one in counted)
     # a batch that is too large by itself must pass once, or it would wait for ever
@@ -299,9 +312,9 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
 def mark(db: sqlite3.Connection, standing: str, ids: Sequence[int] | None) -> list[int]:
     """Mark open rows (``ids``; ``None``: all of them) as ``retry`` or ``acknowledged``; the
     numbers of those that were marked. What was acknowledged can be retried, too; a foreign
-    message cannot: it is a fact of nobody."""
-    allowed = {"retry": ("open", "retry", "acknowledged"), "acknowledged": COUNTED}
-    from_ = allowed[standing] if ids is not None else COUNTED
+    message cannot: it is a fact of nobody; nor can a doubtful one: the store has it."""
+    among = COUNTED if standing == "acknowledged" else UNSENT
+    from_ = among if ids is None or standing == "acknowledged" else (*among, "acknowledged")
     with transaction(db):
         found = [one.id for one in rows(db, from_) if ids is None or one.id in set(ids)]
         db.executemany("UPDATE aside SET standing = ? WHERE id = ?", [(standing, n) for n in found])

@@ -17,8 +17,19 @@ import structlog
 from gateway.mqtt.topics import Topics
 from gateway.recorder.aside import FOREIGN_TEXT_MOST, Aside, decode_point, encode_point
 from gateway.recorder.claims import Claims, Held
+from gateway.recorder.digests import UNKNOWN, UNREADABLE, Digests
 from gateway.recorder.points import Point, Series, fields_of, tags_of
-from gateway.recorder.sequences import Key, Lane, Range, as_ranges, covers, merged, without
+from gateway.recorder.sequences import (
+    Key,
+    Lane,
+    Range,
+    as_ranges,
+    covers,
+    is_of_another,
+    merged,
+    of_another,
+    without,
+)
 from gateway.recorder.stamps import SAVED_RUNS, Occupied, place
 from gateway.recorder.state import (
     JOURNALS_MOST,
@@ -39,10 +50,9 @@ OVER_EVERY_MS = 10_000
 """So often at most it is looked whether the boot of what waits for its time is over."""
 """A fact whose time nobody ever learns is stored after this, at the time of its receipt."""
 _OCCUPIED_MOST = 20_000
-RECENT_MOST = 1_000
-"""Numbers of a lane whose content is remembered, to notice another one under the same number."""
-UNREADABLE = 0
-"""Stands for the content of what cannot be read."""
+BELIEVED_MOST = 2_000
+"""Numbers in a row that are believed before their gateway has said that it has them: fewer than
+are remembered in :class:`Digests`, so that another event under one of them is noticed."""
 ABSENT_MOST = 1_000
 LEDGER_LAG_MS = 5_000
 """What is accounted for is saved with the next times, or this much later."""
@@ -53,7 +63,7 @@ class Batch:
     """One batch: what came in, and after :meth:`Book.prepare` what to write."""
 
     events: list[tuple[Key, Event, str, str]] = field(default_factory=list)
-    """Each with its lane, topic and text."""
+    """Each with the key of its time, topic and text."""
     numbers: dict[Key, set[int]] = field(default_factory=dict)
     tops: dict[Key, int] = field(default_factory=dict)
     """The highest of them."""
@@ -69,10 +79,8 @@ class Batch:
     """Topic and text behind each point, for those that are set aside."""
     seen: dict[Key, list[int]] = field(default_factory=dict)
     moved: list[tuple[Key, int, int]] = field(default_factory=list)
-    collided: set[tuple[Key, int]] = field(default_factory=set)
-    """Numbers under which two events have come in this batch."""
-    retimed: set[tuple[Key, int]] = field(default_factory=set)
-    """Numbers whose time in the store was another event's before."""
+    others: set[tuple[Key, int]] = field(default_factory=set)
+    """Further events of numbers that are taken."""
     wait: list[Waiting] = field(default_factory=list)
     done: list[Waiting] = field(default_factory=list)
 
@@ -100,10 +108,9 @@ class Book:
             self._waiting.setdefault(one.key, set()).add(one.seq)
         self._occupied: dict[Series, Occupied] = {}
         self.claims = Claims()
-        self._recent: dict[Key, dict[int, int]] = {}
-        """What has come under each of the newest numbers: a hash of its kind, subject and time."""
-        self._contested: dict[tuple[Key, int], int] = {}
-        """What came first under a number, refused by the store, that another event has, too."""
+        self._digests = Digests(state, self._ledger.digests)
+        self._given_back: dict[Key, Range] = {}
+        """Numbers that have come, and their gateway has said that it does not have them."""
         self._absent: dict[Key, tuple[Range, ...]] = {}
         """Numbers that were declared absent; what comes under one of them counts all the same."""
         self.aside_counts: dict[str, int] = {}
@@ -162,6 +169,9 @@ class Book:
             if again or not has:
                 batch.aside.append(Aside(topic, str(error), text, gateway))
                 self._account(batch, key, seq, UNREADABLE)
+            elif self._digests.get(key, seq) not in {UNKNOWN, UNREADABLE}:
+                reason = f"{error}; number {seq} of {key.lane} has come before, and could be read"
+                self.set_foreign_aside(batch, gateway, topic, reason, payload)
             return
         key = Key(event.gateway, event.journal, event.lane)
         if now_ms is None or self._is_its_own(batch, key, event, topic, text, now_ms):
@@ -178,7 +188,7 @@ class Book:
         if self._is_doubtful(batch, key, event.seq):
             self._hold(Held(key, event.seq, topic, text, now_ms))
             return False
-        return (key, event.seq) not in self._contested or self._decided(batch, key, event)
+        return True
 
     def _hold(self, new: Held) -> None:
         before = self.claims.held.get((new.key, new.seq))
@@ -189,15 +199,16 @@ class Book:
             self.claims.held[new.key, new.seq] = replace(before, reason="two events of one number")
 
     def _is_doubtful(self, batch: Batch, key: Key, seq: int) -> bool:
-        """Whether the gateway shall be heard first: a number that leaves a gap, or another
-        journal than the one that it says it writes."""
+        """Whether the gateway shall be heard first: a number that leaves a gap, or is far beyond
+        what it has said, or another journal than the one that it says it writes."""
         if not self.claims.is_known(key.gateway):
             return False
         known = self.lanes.get(key)
         if self.claims.journals[key.gateway] != key.journal:
             return known is None and key not in batch.tops
         top = max(0 if known is None else known.lane.head, batch.tops.get(key, 0))
-        return seq > top + 1 and not self.claims.covers(key, seq)
+        believed = min(top + 1, self.claims.reach.get(key, 0) + BELIEVED_MOST)
+        return seq > believed and not self.claims.covers(key, seq)
 
     def _is_confirmed(self, key: Key, seq: int, text: str) -> bool:
         """Whether a message that cannot be read is the gateway's: it has sent the number, and the
@@ -214,38 +225,45 @@ class Book:
 
     def _repeated(self, batch: Batch, key: Key, event: Event, topic: str, text: str) -> None:
         """A number that is accounted for has come again: with what it had before, as a rule."""
-        before = self._recent.get(key, {}).get(event.seq)
-        if before is None or before == _identity(event):
-            return
-        if event.seq in batch.numbers.get(key, ()):
-            batch.collided.add((key, event.seq))
-        elif self.aside_counts.get(key.gateway) and self._state.is_aside(key, event.seq):
-            # what came first is not in the store, and one of the two is the gateway's: it is
-            # missing again, and the gateway is asked
-            known = self._known(key)
-            known.lane = self._ledger.lanes[key] = known.lane.drop(event.seq)
-            self._state.lower_marks(key, event.seq - 1)
-            self._contested[key, event.seq] = before
-            return
-        reason = f"another event has come as number {event.seq} of {key.lane} before"
-        self.set_foreign_aside(batch, key.gateway, topic, reason, text.encode())
+        before, digest = self._digests.get(key, event.seq), self._digests.of(event)
+        if before == digest:
+            # of two events both are written again: the store may have forgotten either
+            if self._digests.is_contested(key, event.seq) and not self._is_in(batch, key, event):
+                batch.events.append((key, event, topic, text))
+        elif before == UNREADABLE:
+            listed = self._state.aside_under(key, event.seq)
+            if not any(_alike(one.event, text) for one in listed):
+                self._take_another(batch, key, event, topic, text)
+        elif before != UNKNOWN:
+            self._take_another(batch, key, event, topic, text)
 
-    def _decided(self, batch: Batch, key: Key, event: Event) -> bool:
-        """The gateway sends the event of a number that two have claimed; whether the store is
-        still to have it."""
-        if self._contested.pop((key, event.seq)) == _identity(event):
-            self._account(batch, key, event.seq, _identity(event))  # it stays open
-            return False
-        if self._state.aside_disown(key, event.seq, event.seq):
-            self.read_aside()
-        return True
+    def _is_in(self, batch: Batch, key: Key, event: Event) -> bool:
+        return event.seq in batch.numbers.get(key, ())
 
-    def _account(self, batch: Batch, key: Key, seq: int, identity: int) -> None:
+    def _take_another(self, batch: Batch, key: Key, event: Event, topic: str, text: str) -> None:
+        """Another event under a number that is taken. One of the two is not the gateway's, and
+        nobody here can tell which: the store gets both, and somebody has to look."""
+        self._digests.contest(key, event.seq)
+        self._add_another(batch, key, event, topic, text)
+        reason = (
+            f"another event has come as number {event.seq} of {key.lane}, journal {key.journal}"
+            f" (this one: boot {event.boot[:40]}, {event.mono_ms} ms), and one of them is not the"
+            " gateway's. Both are in the store. Whoever may publish such events can forge them: see"
+            " the broker's access list"
+        )
+        log.warning("two events under one number", topic=topic, reason=reason)
+        text = text[:FOREIGN_TEXT_MOST]
+        batch.aside.append(Aside(topic, reason, text, key.gateway, standing="doubtful"))
+
+    def _add_another(self, batch: Batch, key: Key, event: Event, topic: str, text: str) -> None:
+        another = of_another(key, self._digests.of(event))
+        if (another, event.seq) not in batch.others:
+            batch.others.add((another, event.seq))
+            batch.events.append((another, event, topic, text))
+
+    def _account(self, batch: Batch, key: Key, seq: int, digest: int) -> None:
         self._meet(key)
-        recent = self._recent.setdefault(key, {})
-        recent[seq] = identity
-        if len(recent) > RECENT_MOST:
-            del recent[next(iter(recent))]
+        self._digests.set(key, seq, digest)
         batch.numbers.setdefault(key, set()).add(seq)
         batch.tops[key] = max(batch.tops.get(key, 0), seq)
         if covers(self._absent.get(key, ()), seq):
@@ -254,13 +272,16 @@ class Book:
     def _take(self, batch: Batch, key: Key, event: Event, topic: str, text: str) -> None:
         """An event of its gateway."""
         gateway = key.gateway
-        identity = _identity(event)
-        if self._recent.get(key, {}).get(event.seq, identity) != identity:
-            # the time in the store was given to another event: this one gets its own
-            known = self._known(key)
-            known.seen = without(known.seen, event.seq)
-            batch.retimed.add((key, event.seq))
-        self._account(batch, key, event.seq, identity)
+        before, digest = self._digests.get(key, event.seq), self._digests.of(event)
+        if before in {UNKNOWN, UNREADABLE, digest}:
+            self._account(batch, key, event.seq, digest)
+            batch.events.append((key, event, topic, text))
+        elif covers([self._given_back.get(key, (0, 0))], event.seq):
+            self._account(batch, key, event.seq, digest)
+            self._add_another(batch, key, event, topic, text)  # at a time of its own
+        else:
+            self._account(batch, key, event.seq, before)
+            self._take_another(batch, key, event, topic, text)
         unread = self.claims.held.pop((key, event.seq), None) if self.claims.held else None
         if unread is not None:
             self._disown(batch, unread, "the gateway has sent another event under this number")
@@ -274,7 +295,6 @@ class Book:
             offset = event.utc_ms - event.mono_ms
             if abs(offset) <= LAST_UTC_MS:
                 batch.boots.setdefault(boot, offset)
-        batch.events.append((key, event, topic, text))
 
     def _has(self, batch: Batch, key: Key, seq: int) -> bool:
         if seq in batch.numbers.get(key, ()):
@@ -346,6 +366,7 @@ class Book:
             f"numbers up to {known.lane.head} of {key.lane} have come, and the gateway has {head}"
             f" of journal {key.journal}"
         )
+        self._given_back[key] = (head + 1, known.lane.head)
         known.lane = self._ledger.lanes[key] = known.lane.cut(head)
         self._state.lower_marks(key, head)
         if self._state.aside_disown(key, head + 1, None):
@@ -489,19 +510,30 @@ class Book:
         occupied = batch.runs.get(series)
         if occupied is None:
             occupied = batch.runs[series] = self._series(series)
-        seen = covers(self._known(key).seen, event.seq)
-        moved = self._state.moved(key, event.seq) if seen else None
+        moved, seen = self._placed(key, event)
         at = place(utc_ms, seen, moved, occupied)
         pinned = self._pinned.get(series, ())
         while not seen and at in pinned:  # the time of a point that may be sent again
             at = occupied.take(at + 1)
         if not seen:
-            batch.seen.setdefault(key, []).append(event.seq)
-            retimed = (key, event.seq) in batch.retimed
-            if at != utc_ms or retimed or not time_known:  # of its receipt; the next is another
+            another = is_of_another(key)
+            if not another:
+                batch.seen.setdefault(key, []).append(event.seq)
+            if at != utc_ms or another or not time_known:  # of its receipt; the next is another
                 batch.moved.append((key, event.seq, at))
         batch.points.append(Point(*series, fields_of(event, time_known), at))
         batch.texts.append((topic, text))
+
+    def _placed(self, key: Key, event: Event) -> tuple[int | None, bool]:
+        """Where the event was moved to in the store, and whether it has had a time before."""
+        if is_of_another(key):
+            moved = self._state.moved(key, event.seq)
+            return moved, moved is not None
+        if not covers(self._known(key).seen, event.seq):
+            return None, False
+        # the number may have been another event's before, which has its time
+        own = self._state.moved(of_another(key, self._digests.of(event)), event.seq)
+        return self._state.moved(key, event.seq) if own is None else own, True
 
     def _series(self, series: Series) -> Occupied:
         occupied = self._occupied.get(series)
@@ -515,13 +547,6 @@ class Book:
             topic, text = batch.texts[bad.index]
             point = batch.points[bad.index]
             gateway = dict(point.tags).get("gateway", "")
-            if batch.collided:
-                name = _named(_object(text.encode()), gateway)
-                if name in batch.collided:
-                    # one of the two is the gateway's, which is asked for it
-                    batch.numbers[name[0]].discard(name[1])
-                    self.set_foreign_aside(batch, gateway, topic, bad.reason, text.encode())
-                    continue
             batch.aside.append(Aside(topic, bad.reason, text, gateway, point=encode_point(point)))
 
     def commit(self, batch: Batch, now_ms: int, *, calm: bool = True) -> None:
@@ -534,7 +559,8 @@ class Book:
             self._waiting.setdefault(one.key, set()).add(one.seq)
         for one in batch.done:
             self._waiting.get(one.key, set()).discard(one.seq)
-        for key in {*batch.numbers, *batch.absent, *batch.heads, *(one.key for one in batch.done)}:
+        waited = {one.key for one in batch.done if not is_of_another(one.key)}
+        for key in {*batch.numbers, *batch.absent, *batch.heads, *waited}:
             known = self._known(key)
             new = known.lane.account(
                 (*as_ranges(batch.numbers.get(key, ())), *batch.absent.get(key, ()))
@@ -642,11 +668,6 @@ def _heads(raw: object) -> dict[str, int]:
         for lane, head in found.items()
         if lane in PUBLISHED and type(head) is int and 0 <= head < 2**63
     }
-
-
-def _identity(event: Event) -> int:
-    """The same for each copy of a fact, even where a person in it was forgotten meanwhile."""
-    return hash((event.kind, event.subject, event.boot, event.mono_ms))
 
 
 def _alike(one: str, other: str) -> bool:

@@ -22,6 +22,7 @@ from gateway.formats import Database, run_all
 from gateway.locks import is_locked
 from gateway.recorder import aside
 from gateway.recorder.aside import Aside, transaction
+from gateway.recorder.digests import BLOCKS_MOST
 from gateway.recorder.points import Series
 from gateway.recorder.sequences import Key, Lane, Range
 from gateway.recorder.stamps import Occupied
@@ -46,9 +47,12 @@ CREATE TABLE IF NOT EXISTS waiting (
     gateway TEXT, journal TEXT, lane TEXT, seq INTEGER, boot TEXT NOT NULL,
     received_ms INTEGER NOT NULL, event TEXT NOT NULL,
     PRIMARY KEY (gateway, journal, lane, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS digests (
+    gateway TEXT, journal TEXT, lane TEXT, block INTEGER, digests BLOB NOT NULL,
+    PRIMARY KEY (gateway, journal, lane, block));
 """
-# runs with row numbers: its rows change with each batch. In a tree of keys a row of over 230 bytes
-# has a page of its own, and each change frees one and takes another.
+# runs and digests with row numbers: their rows change with each batch. In a tree of keys a row of
+# over 230 bytes has a page of its own, and each change frees one and takes another.
 FORMAT = Database(
     "the recorder's state",
     1,
@@ -61,6 +65,7 @@ FORMAT = Database(
         "moved": ("gateway", "journal", "lane", "seq", "time_ms"),
         "boots": ("gateway", "boot", "offset_ms"),
         "waiting": ("gateway", "journal", "lane", "seq", "boot", "received_ms", "event"),
+        "digests": ("gateway", "journal", "lane", "block", "digests"),
         "aside": ("id", "at_ms", "topic", "reason", "event"),  # of 0.1, before it had its own file
     },
 )
@@ -80,6 +85,9 @@ WAITING_MOST = 50_000
 MOVED_MOST, MARKS_MOST, RUNS_MOST = 200_000, 100_000, 20_000
 """Rows; the oldest go. A fact that comes again later may then be stored twice, a millisecond
 apart."""
+DIGESTS_MOST = 50_000
+"""Rows of :data:`gateway.recorder.digests.BLOCK` numbers; the oldest go. Another event under one of
+their numbers is not noticed any more."""
 WAL_BYTES = 16_000_000
 """Of the write-ahead log, after a checkpoint."""
 _FIT = (
@@ -101,6 +109,7 @@ _FIT = (
             ("moved", "gateway, journal, lane, seq", "time_ms", MOVED_MOST),
             ("marks", "gateway, journal, lane, at_ms", "at_ms", MARKS_MOST),
             ("runs", "series", "json_extract(runs, '$[#-1][1]')", RUNS_MOST),
+            ("digests", "gateway, journal, lane, block", "rowid", DIGESTS_MOST),
         )
     ),
 )
@@ -175,12 +184,14 @@ class Ledger:
     done: list[Waiting] = field(default_factory=list)
     """Facts that have waited for their time and are stored."""
     aside: list[Aside] = field(default_factory=list)
+    digests: dict[tuple[Key, int], bytearray] = field(default_factory=dict)
+    """Rows of :class:`gateway.recorder.digests.Digests` that have changed."""
 
     def __bool__(self) -> bool:
         return any(
             (
                 self.lanes, self.marks, self.journals, self.boots,
-                self.wait, self.done, self.aside,
+                self.wait, self.done, self.aside, self.digests,
             )
         )  # fmt: skip
 
@@ -190,7 +201,7 @@ class Ledger:
 
     def clear(self) -> None:
         """Everything is saved."""
-        for part in (self.lanes, self.marks, self.journals, self.boots):
+        for part in (self.lanes, self.marks, self.journals, self.boots, self.digests):
             part.clear()
         for rows in (self.wait, self.done, self.aside):
             rows.clear()
@@ -224,6 +235,8 @@ class RecorderState:
         self._db.execute("PRAGMA synchronous=NORMAL")
         self._db.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
         FORMAT.prepare(Path(path), self._db, lambda db: run_all(db, _SCHEMA))
+        for create in (part for part in _SCHEMA.split(";\n") if "EXISTS digests " in part):
+            self._db.execute(create)  # files of before have none, and leave it alone
         self._renumber_runs()
         self._aside = sqlite3.connect(aside.path_of(path), isolation_level=None, timeout=5)
         aside.prepare(Path(aside.path_of(path)), self._aside)
@@ -381,6 +394,15 @@ class RecorderState:
         """Whether a fact waits for its time."""
         return bool(self._db.execute("SELECT EXISTS (SELECT 1 FROM waiting)").fetchone()[0])
 
+    def digests(self, key: Key, block: int) -> bytes | None:
+        """One saved row of digests, ``None`` where there is none."""
+        row = self._db.execute(
+            "SELECT digests FROM digests WHERE gateway = ? AND journal = ? AND lane = ?"
+            " AND block = ?",
+            (*key, block),
+        ).fetchone()
+        return row[0] if row is not None and isinstance(row[0], bytes) else None
+
     def mark_before(self, key: Key, at_ms: int) -> int:
         """Up to where the lane was stored at that instant; 0 where that is not known."""
         row = self._db.execute(
@@ -419,7 +441,7 @@ class RecorderState:
         return before != self._version
 
     def aside_counts(self) -> dict[str, int]:
-        """Per gateway, how many points are set aside that are neither retried nor acknowledged."""
+        """Per gateway, how much keeps its recording from counting as complete."""
         return aside.counts(self._aside)
 
     def foreign_counts(self) -> dict[str, int]:
@@ -428,7 +450,7 @@ class RecorderState:
 
     def aside_pinned(self) -> list[Aside]:
         """Those whose time in the store stays reserved for them."""
-        return aside.rows(self._aside, aside.COUNTED)
+        return aside.rows(self._aside, aside.UNSENT)
 
     def aside_asked(self, most: int) -> list[Aside]:
         """Those that somebody wants to be sent again."""
@@ -439,14 +461,14 @@ class RecorderState:
         with transaction(self._aside) as db:
             aside.resolve(db, outcomes)
 
-    def is_aside(self, key: Key, seq: int) -> bool:
-        """Whether something is open under this number."""
-        return bool(aside.under(self._aside, "/".join(key), seq, seq))
+    def aside_under(self, key: Key, seq: int) -> list[Aside]:
+        """What counts under this number."""
+        return aside.under(self._aside, "/".join(key), seq, seq)
 
     def aside_disown(self, key: Key, first: int, last: int | None) -> bool:
-        """What is open under these numbers is not the gateway's; whether there was anything.
+        """What counts under these numbers is not the gateway's; whether there was anything.
         ``last``: ``None`` without an end."""
-        ids = aside.under(self._aside, "/".join(key), first, last)
+        ids = [one.id for one in aside.under(self._aside, "/".join(key), first, last)]
         if ids:
             with transaction(self._aside) as db:
                 aside.disown(db, ids)
@@ -475,7 +497,7 @@ class RecorderState:
     def drop_lanes(self, keys: Sequence[Key]) -> None:
         """Forget these lanes for good."""
         with transaction(self._db) as db:
-            for table in ("lanes", "marks", "moved"):
+            for table in ("lanes", "marks", "moved", "digests"):
                 db.executemany(
                     f"DELETE FROM {table} WHERE gateway = ? AND journal = ? AND lane = ?", keys
                 )
@@ -539,4 +561,23 @@ def _save(db: sqlite3.Connection, ledger: Ledger) -> None:
     db.executemany(
         "DELETE FROM waiting WHERE gateway = ? AND journal = ? AND lane = ? AND seq = ?",
         [(*one.key, one.seq) for one in ledger.done],
+    )
+    _save_digests(db, ledger.digests)
+
+
+def _save_digests(
+    db: sqlite3.Connection, changed: Mapping[tuple[Key, int], bytes | bytearray]
+) -> None:
+    where = "WHERE gateway = ? AND journal = ? AND lane = ?"
+    grown = set()
+    for (key, block), row in changed.items():
+        found = db.execute(f"UPDATE digests SET digests = ? {where} AND block = ?",
+                           (row, *key, block))  # fmt: skip
+        if not found.rowcount:
+            db.execute("INSERT INTO digests VALUES (?, ?, ?, ?, ?)", (*key, block, row))
+            grown.add(key)
+    db.executemany(
+        f"DELETE FROM digests WHERE rowid IN (SELECT rowid FROM digests {where}"
+        f" ORDER BY rowid DESC LIMIT -1 OFFSET {BLOCKS_MOST})",
+        sorted(grown),
     )

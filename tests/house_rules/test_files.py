@@ -67,6 +67,8 @@ SEEN = {
         "tests.recorder.test_aside:"
         "test_at_the_limit_the_recorder_waits_and_says_so_until_somebody_has_looked",
         "tests.recorder.test_limits:test_what_was_settled_in_the_list_has_a_number_and_a_size",
+        "tests.recorder.test_doubtful:"
+        "test_a_flood_of_doubtful_events_neither_stops_the_recorder_nor_is_it_forgotten",
     ),
     "recorder": (
         "tests.recorder.test_limits:test_starts_that_told_their_time_are_forgotten_oldest_first",
@@ -74,6 +76,7 @@ SEEN = {
         "tests.recorder.test_limits:test_journals_that_a_gateway_writes_no_more_have_a_number",
         "tests.recorder.test_limits:test_beyond_a_number_another_gateway_is_not_recorded",
         "tests.recorder.test_limits:test_facts_that_wait_for_a_time_have_a_number",
+        "tests.recorder.test_doubtful:test_digests_of_a_lane_have_a_number_and_survive_a_restart",
     ),
     "recorder_lock": ("tests.house_rules.test_files:test_marks_and_notes_do_not_grow",),
     "recorded_recent": ("tests.recorder.test_recent:test_no_more_than_the_limit_wait",),
