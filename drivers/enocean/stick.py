@@ -4,6 +4,9 @@ A thread reads the port and tells each telegram to every listener. It also tells
 time, for presses whose release got lost and for devices that have gone silent. A stick that
 is pulled out, or that no longer answers, is lost: the listeners are told, and the thread
 opens the port again and again until it is back.
+
+A telegram that may have waited in the port, because this process hung, has the time at which the
+port was last seen empty: no door opens for a press of before. A late pull is a call all the same.
 """
 
 from __future__ import annotations
@@ -29,6 +32,10 @@ ANSWER_WITHIN_S = 5.0
 REPEATED_NS = 1_000_000_000
 """The same telegram over more repeaters within this time is the same telegram."""
 WAIT_MOST_S = 3600.0
+LOOK_EVERY_S = 0.5
+"""How often an open port is looked at, so that it is known since when it was empty."""
+LATE_NS = 1_000_000_000
+"""What has waited for less was heard now."""
 
 
 class Listener(Protocol):
@@ -128,6 +135,8 @@ class Stick:
         self._spoke = time.monotonic()
         self._asked: float | None = None
         self._again = 0.0
+        self._empty_ns = time.monotonic_ns()
+        """When nothing waited in the port."""
         self._thread = threading.Thread(target=self._run, name=f"enocean {path}", daemon=True)
 
     def listen(self, listener: Listener) -> None:
@@ -178,6 +187,9 @@ class Stick:
         wait_s = self._due_s(now)
         try:
             reads = [self._wake] if port is None else [self._wake, port.fileno()]
+            if port is not None and not select.select([port.fileno()], [], [], 0.0)[0]:
+                self._empty_ns = time.monotonic_ns()
+                wait_s = min(wait_s, LOOK_EVERY_S)
             readable, _, _ = select.select(reads, [], [], wait_s)
             if self._wake in readable:
                 os.eventfd_read(self._wake)
@@ -205,6 +217,8 @@ class Stick:
     def _take(self, data: bytes) -> None:
         packets, self._buffer = parse(self._buffer + data)
         now_ns = time.monotonic_ns()
+        if now_ns - self._empty_ns > LATE_NS:
+            now_ns = self._empty_ns
         for packet in packets:
             self._spoke, self._asked = time.monotonic(), None
             self._tell(packet, now_ns)
@@ -244,6 +258,7 @@ class Stick:
             self._again = time.monotonic() + OPEN_EVERY_S
             return
         self._spoke = time.monotonic()
+        self._empty_ns = time.monotonic_ns()
         with self._lock:
             self._port = port
             for listener in self._listeners:

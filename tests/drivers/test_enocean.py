@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,6 +77,34 @@ def test_a_press_and_its_release_are_told_with_their_times(
     assert down.edge_ns is not None
     assert up.edge_ns is not None
     assert before_ns <= down.edge_ns < up.edge_ns <= time.monotonic_ns()
+
+
+@pytest.mark.parametrize(("hung_ms", "aged_ms"), [(0, 0), (900, 0), (8_000, 8_000)])
+def test_a_telegram_that_waited_while_the_process_hung_is_not_of_now(
+    stick: FakeStick, monkeypatch: pytest.MonkeyPatch, hung_ms: int, aged_ms: int
+) -> None:
+    """A door would open for a press of before; a pull is told all the same, and calls."""
+    now_ns = [50_000_000_000]
+    clock = SimpleNamespace(monotonic=lambda: now_ns[0] / 1e9, monotonic_ns=lambda: now_ns[0])
+    monkeypatch.setattr(stick_file, "time", clock)
+    told: list[int] = []
+    listener = SimpleNamespace(
+        time=lambda _now_ns: None, heard=lambda _told, heard_ns: told.append(heard_ns)
+    )
+    one = stick_file.Stick(stick.path)
+    one._listeners.append(listener)  # its thread is not started: the test has its turns
+    os.eventfd_write(one._wake, 1)
+    one._turn()
+    now_ns[0] += hung_ms * 1_000_000
+    stick.says(BO_PRESSED)
+    one._turn()
+    assert told == [now_ns[0] - aged_ms * 1_000_000]
+    os.eventfd_write(one._wake, 1)
+    one._turn()  # nothing waits any more
+    stick.says(rocker(0))
+    one._turn()
+    assert told[1:] == [now_ns[0]]
+    one.close()
 
 
 def test_garbage_a_wrong_checksum_and_split_packets_lose_nothing(
