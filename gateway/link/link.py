@@ -19,6 +19,7 @@ from gateway.core.facts import Lane
 from gateway.journal.reader import JournalUnavailable, Reader
 from gateway.link import discovery, saved, state
 from gateway.link.aside import Aside, Refusal
+from gateway.link.client import boot_ms
 from gateway.link.commands import Accepted, Desk, Issuer, Now
 from gateway.link.home_assistant import MIGRATE, HomeAssistant
 from gateway.link.mqtt import (
@@ -107,6 +108,7 @@ class Clocks:
     mono_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
     utc_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000
     trusted: Callable[[], bool | None] = lambda: False
+    boot_ms: Callable[[], int] = boot_ms
 
 
 def subscriptions(topics: Topics, *, home_assistant: bool = False) -> tuple[Subscribe, ...]:
@@ -386,7 +388,10 @@ class Link:
             self._is_born = self._is_born or message.payload == b"online"
             return
         now_ms = self.clocks.mono_ms()
-        if self.points.message(message.topic, message.payload, message.retained, now_ms):
+        waited_ms = 0 if message.after_ms is None else self.clocks.boot_ms() - message.after_ms
+        if self.points.message(
+            message.topic, message.payload, message.retained, now_ms, waited_ms=waited_ms
+        ):
             return
         parts = self.topics.inside(message.topic)
         own, command = self.topics.commanded(parts)

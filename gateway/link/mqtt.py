@@ -24,7 +24,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -136,6 +136,9 @@ class Message:
     retained: bool
     response_topic: str | None = None
     correlation: bytes | None = None
+    after_ms: int | None = None
+    """It has reached the broker after this instant of :func:`gateway.link.client.boot_ms`; ``None``
+    where that is not watched."""
 
 
 Happening = Connected | Subscribed | Lost | Acknowledged | NotSubscribed | Message
@@ -192,10 +195,14 @@ class Connection:
         """Subscriptions that are not answered yet, by message number."""
         self._unanswered: dict[str, int] = {}
         """How often the broker ended the connection at this one."""
+        self._asks = False
+        """Whether the broker is asked again and again whether it works."""
         self._plain = {kind: _publish_properties(kind, None) for kind in (EVENT, JSON, TEXT)}
 
-    def subscribe(self, topics: Iterable[str]) -> None:
-        """Listen to these, too, and to what is kept there; from the next connection on."""
+    def subscribe(self, topics: Collection[str]) -> None:
+        """Listen to these, too, and to what is kept there; from the next connection on. Of their
+        messages it is known how long they may have waited."""
+        self._asks = bool(topics) or self._asks
         more = (Subscribe(topic, retained=True) for topic in sorted(topics))
         self._subscriptions = (*self._subscriptions, *more)
 
@@ -205,6 +212,8 @@ class Connection:
         if client is None:
             self._connect(wait_s)
             return
+        if self._asks and self._up:
+            wait_s = min(wait_s, client.ask())
         self._cork(False)
         sock: Any = client.socket()
         if sock is not None:
@@ -417,7 +426,7 @@ class Connection:
             client.username_pw_set(settings.username, settings.password)
         if settings.tls is not None:
             client.tls_set_context(settings.tls.context())
-        inbox = self._inbox
+        inbox, asks = self._inbox, self._asks
 
         def on_socket_open(_client: mqtt.Client, _data: Any, sock: Any) -> None:
             with contextlib.suppress(OSError):
@@ -466,6 +475,7 @@ class Connection:
                     got.retain,
                     getattr(got.properties, "ResponseTopic", None),
                     getattr(got.properties, "CorrelationData", None),
+                    client.worked_ms if asks else None,
                 )
             )
 

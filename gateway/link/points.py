@@ -3,6 +3,10 @@
 ``control`` has no network. What a message means is in the driver's ``read``; here is when it
 counts: a kept message is a level whose edge nobody saw, a press that is told ends by itself,
 and without the broker, or after a long silence, a value is not known.
+
+A press is lived in the present: what may have waited, in a broker or a process that hung, has the
+time at which it may have been sent. ``control`` opens no door for a press of before, and says so;
+a late pull of a cord is a call all the same.
 """
 
 from __future__ import annotations
@@ -11,6 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 NO_MESSAGE = "no message yet"
+LATE_MS = 1_000
+"""What has waited for less has come now."""
+LATE_MOST_MS = 5_000
+"""Beyond that nobody knows: old enough that no door opens for it, and not stuck for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +73,20 @@ class Points:
         """What is to be subscribed to."""
         return tuple(self._by_topic)
 
-    def message(self, topic: str, payload: bytes, retained: bool, now_ms: int) -> bool:
-        """A message has come; ``False`` where no point listens to this topic."""
+    def message(
+        self, topic: str, payload: bytes, retained: bool, now_ms: int, *, waited_ms: int = 0
+    ) -> bool:
+        """A message has come, which may have waited for so long; ``False`` where no point listens
+        to this topic."""
         points = self._by_topic.get(topic, ())
+        edge_ms = now_ms
+        if waited_ms > LATE_MS:
+            edge_ms = max(0, now_ms - min(waited_ms, LATE_MOST_MS))
         for heard in points:
             heard.silent_at_ms = now_ms + heard.of.alive_ms if heard.of.alive_ms else None
             values = heard.of.read(payload)
             for value in values:
-                self._value(heard, value, retained, now_ms)
+                self._value(heard, value, retained, now_ms, edge_ms)
             if not values and all(told.value is None for told in heard.told.values()):
                 self._unknown(heard, "the message does not speak of it", now_ms)
         return bool(points)
@@ -121,12 +135,14 @@ class Points:
                 minutes = heard.of.alive_ms / 60_000
                 self._unknown(heard, f"no message for {minutes:g} min", now_ms)
 
-    def _value(self, heard: _Heard, value: Value, retained: bool, now_ms: int) -> None:
+    def _value(
+        self, heard: _Heard, value: Value, retained: bool, now_ms: int, edge_ms: int
+    ) -> None:
         if not heard.of.release_ms:
-            self._tell(heard, value, now_ms, fresh=not retained)
+            self._tell(heard, value, edge_ms, fresh=not retained)
         elif not retained and value.value is not None:  # a press that was kept is none
             heard.release_at_ms = now_ms + heard.of.release_ms if value.value else None
-            self._tell(heard, value, now_ms, fresh=True)
+            self._tell(heard, value, edge_ms, fresh=True)
 
     def _unknown(self, heard: _Heard, reason: str, now_ms: int) -> None:
         for name in heard.of.quantities or ("",):

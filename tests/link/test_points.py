@@ -25,6 +25,7 @@ class House:
     def __init__(self) -> None:
         self.told: list[tuple[str, Any, bool]] = []
         self.reasons: dict[str, str] = {}
+        self.edges_ms: list[object] = []
         self.points = Points(
             (
                 Listening("leaf", "z/leaf", word, alive_ms=1000),
@@ -40,6 +41,7 @@ class House:
         value = message["value"] if "quantity" in message else message["active"]
         self.told.append((str(message["point"]), value, bool(message["fresh"])))
         self.reasons[str(message["point"])] = str(message["reason"])
+        self.edges_ms.append(message["monotonic_ms"])
         return True
 
     def news(self) -> list[tuple[str, Any, bool]]:
@@ -87,6 +89,31 @@ def test_a_press_that_is_told_ends_by_itself_and_a_kept_one_is_none(house: House
     assert house.news() == [("button", True, True)]
     house.points.time(510)
     assert house.news() == [("button", False, True)]
+
+
+@pytest.mark.parametrize(
+    ("waited_ms", "edge_ms"),
+    [(0, 9_000), (1_000, 9_000), (1_001, 7_999), (8_000, 4_000), (3_600_000, 4_000)],
+)
+def test_what_may_have_waited_has_the_time_at_which_it_may_have_been_sent(
+    house: House, waited_ms: int, edge_ms: int
+) -> None:
+    """``control`` then opens no door, as for any press of over two seconds ago, and says so."""
+    house.news()
+    house.points.message("z/button", b"on", False, 9_000, waited_ms=waited_ms)
+    assert house.news() == [("button", True, True)], "told all the same: a pull is a call"
+    assert house.edges_ms[-1] == edge_ms
+    house.points.time(9_500)
+    assert house.news() == [("button", False, True)], "it lasts as long as any press"
+    assert house.edges_ms[-1] == 9_500
+    house.points.message("z/leaf", b"on", False, 9_000, waited_ms=waited_ms)
+    assert house.news() == [("leaf", True, True), ("twin", True, True)]
+    assert house.edges_ms[-2:] == [edge_ms, edge_ms]
+
+
+def test_an_instant_before_the_start_of_the_machine_is_none(house: House) -> None:
+    house.points.message("z/button", b"on", False, 1_500, waited_ms=9_000)
+    assert house.edges_ms[-1] == 0
 
 
 def test_without_a_broker_nothing_is_known_and_the_reason_is_said_once(house: House) -> None:

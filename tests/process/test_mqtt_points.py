@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -51,6 +54,17 @@ class Sensors:
         one.loop_start()
         text = payload if isinstance(payload, str) else json.dumps(payload)
         one.publish(topic, text, qos=1, retain=retain).wait_for_publish(5)
+        one.disconnect()
+        one.loop_stop()
+
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[mqtt.Client]:
+        """A device that stays connected."""
+        one = mqtt.Client(CallbackAPIVersion.VERSION2)
+        one.connect("127.0.0.1", self._port)
+        one.loop_start()
+        until(one.is_connected)
+        yield one
         one.disconnect()
         one.loop_stop()
 
@@ -171,3 +185,29 @@ def test_only_link_may_tell_a_point_and_only_a_point_that_listens(
     with pytest.raises(panel.NotTaken, match="for link only"):
         panel.ask(home.panel, message, role="web")
     assert point(home, "wc.window")["active"] is None
+
+
+@pytest.mark.parametrize("hangs", ["broker", "link"])
+def test_a_press_that_has_waited_opens_no_door_by_surprise(
+    home: House, broker: Mosquitto, hangs: str
+) -> None:
+    """Whoever pressed may be gone, and somebody else may stand in the door."""
+    hears(home)
+    part = home.processes[1].popen if hangs == "link" else broker.process
+    assert part is not None
+    with Sensors(broker).connected() as sensor:
+        part.send_signal(signal.SIGSTOP)
+        try:
+            sensor.publish("zigbee2mqtt/button", json.dumps({"action": "single"}), qos=0)
+            stopped = time.monotonic()
+            until(lambda: time.monotonic() - stopped > 4)
+        finally:
+            part.send_signal(signal.SIGCONT)
+        until(lambda: home.rows("door_request"), what="the press")
+        (late,) = home.rows("door_request")
+        assert (late.data["outcome"], late.data["reason"]) == ("refused", "stale")
+        until(lambda: point(home, "front.button")["active"] is False, what="its end")
+        sensor.publish("zigbee2mqtt/button", json.dumps({"action": "single"}), qos=0)
+        until(lambda: len(home.rows("door_request")) == 2, what="a press of now")
+    assert home.rows("door_request")[1].data["outcome"] == "accepted"
+    assert accepted(home) == 1
