@@ -308,7 +308,7 @@ def test_an_alarm_about_something_else_breaks_nothing() -> None:
 
 
 def test_what_is_not_configured_is_shown_as_such() -> None:
-    nothing = {
+    nothing: dict[str, Any] = {
         "mqtt": False, "link": None, "recorders": (), "heartbeat_every_ms": 0, "notify": False,
     }  # fmt: skip
     world = World(BuildingPlan(gateway="office"), **nothing)

@@ -175,9 +175,9 @@ def test_a_mode_that_fire_an_interlock_or_a_fault_keeps_from_acting_says_so() ->
     bench.level(1_500, "a.leaf", True)
     waits = bench.mode(3_000, "hold_open", for_ms=HOUR_MS, door="b")
     assert (waits.status, waits.reason) == ("accepted", "interlock")
-    assert not bench.levels["b.hold"]
+    assert bench.levels["b.hold"] is False
     bench.level(10_000, "a.leaf", False)
-    assert bench.levels["b.hold"]
+    assert bench.levels.get("b.hold") is True
     bench.mode(11_000, "automatic", for_ms=HOUR_MS, door="b")
     bench.level(20_000, "fire", True)
     burns = bench.mode(21_000, "hold_open", for_ms=HOUR_MS, door="b")
