@@ -1,15 +1,12 @@
 """What must never be, and what must come: judged by the world's truth, never by what the core
 says of itself.
 
-Each oracle has a name; what it has seen broken is in ``Oracles.broken``. An oracle that was
-never asked proves nothing, so ``asked`` counts how often each had something to judge.
+Here are those of the whole building; those of a door, a room or a reload have a file each.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass
 
 from gateway.core.effects import Reply
 from gateway.core.facts import Fact
@@ -18,27 +15,18 @@ from gateway.core.plan import BuildingPlan
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda
 from gateway.simulation.doors import DoorWorld
 from gateway.simulation.host import Host
+from gateway.simulation.judgement import Judgement
 from gateway.simulation.oracles_calls import CallOracle
 from gateway.simulation.oracles_doors import SLACK_MS, DoorOracle
 from gateway.simulation.oracles_jams import JamOracle
 from gateway.simulation.rooms import RoomWorld
 from gateway.simulation.staff import Staff
 
-KEPT_MOST = 50
 ANSWERED_MS: Ms = MINUTE
 """A request that waits for an interlock has been served or refused by then."""
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """An invariant that did not hold."""
-
-    oracle: str
-    at_ms: Ms
-    text: str
-
-
-class Oracles:
+class Oracles(Judgement):
     """All of them, over one life."""
 
     def __init__(
@@ -50,19 +38,9 @@ class Oracles:
         rooms: dict[str, RoomWorld],
         staff: Staff,
     ) -> None:
+        super().__init__(agenda)
         self.plan = plan
         self.host = host
-        self.agenda = agenda
-        self.broken: list[Broken] = []
-        self.asked: Counter[str] = Counter()
-        self.excused_ms: Ms = -HOUR
-        """When a fire alarm or a change of mode last gave a door a reason of its own."""
-        self.clock_ms: Ms = -HOUR
-        """When the wall clock was last set."""
-        self.at_limit: set[str] = set()
-        """Relays that were on for as long as they may, and that nobody has let go of since."""
-        self.green: Callable[[str], bool] | None = None
-        """Whether people are shown that this guarantee holds, where somebody can tell."""
         self._on_since: dict[str, Ms] = {}
         self._limits = {r.point: r.max_on_ms for r in plan.relays if r.max_on_ms is not None}
         self._up_ms: Ms = 0
@@ -83,12 +61,6 @@ class Oracles:
         host.on_reply.append(self._replied)
         host.on_up.append(self._up)
         host.on_command.append(self._asked)
-
-    def judge(self, oracle: str, holds: bool, text: str) -> None:
-        """One thing that an oracle had to judge."""
-        self.asked[oracle] += 1
-        if not holds and len(self.broken) < KEPT_MOST:
-            self.broken.append(Broken(oracle, self.agenda.now, text))
 
     # --- relays ------------------------------------------------------------------
 

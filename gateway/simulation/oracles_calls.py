@@ -3,18 +3,14 @@ presses the button in the room."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from gateway.core.facts import Fact
 from gateway.core.instant import Ms
 from gateway.core.plan import EscalationPlan
 from gateway.simulation.agenda import MINUTE, SECOND, Agenda
 from gateway.simulation.host import BLOCKED_MOST_MS, Host
+from gateway.simulation.judgement import Judgement
 from gateway.simulation.rooms import RoomWorld
 from gateway.simulation.staff import Staff
-
-if TYPE_CHECKING:
-    from gateway.simulation.oracles import Oracles
 
 SETTLED_MS: Ms = BLOCKED_MOST_MS + 200
 ANSWER_MS: Ms = 15 * SECOND
@@ -25,7 +21,7 @@ class CallOracle:
     """``room`` is the truth."""
 
     def __init__(
-        self, room: RoomWorld, staff: Staff, host: Host, agenda: Agenda, all_: Oracles
+        self, room: RoomWorld, staff: Staff, host: Host, agenda: Agenda, all_: Judgement
     ) -> None:
         self.room = room
         self.staff = staff

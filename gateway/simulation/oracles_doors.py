@@ -4,7 +4,6 @@ comes to (one outcome, and a whole pulse)."""
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING
 
 from gateway.core.facts import Fact
 from gateway.core.instant import Ms
@@ -12,9 +11,7 @@ from gateway.core.plan import ActivatorPlan
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda
 from gateway.simulation.doors import DoorWorld
 from gateway.simulation.host import BLOCKED_MOST_MS, EXPIRES_MS, Host
-
-if TYPE_CHECKING:
-    from gateway.simulation.oracles import Oracles
+from gateway.simulation.judgement import Judgement
 
 SLACK_MS: Ms = BLOCKED_MOST_MS + 100
 FRESH_MS: Ms = 2_600 + SLACK_MS
@@ -30,7 +27,7 @@ class DoorOracle:
     """``door`` is the truth."""
 
     def __init__(
-        self, door: DoorWorld, wait_ms: Ms, host: Host, agenda: Agenda, all_: Oracles
+        self, door: DoorWorld, wait_ms: Ms, host: Host, agenda: Agenda, all_: Judgement
     ) -> None:
         self.door = door
         self.host = host

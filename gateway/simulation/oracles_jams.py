@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from gateway.core.facts import Fact
 from gateway.core.instant import Ms
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda
 from gateway.simulation.doors import DoorWorld
 from gateway.simulation.host import Host
+from gateway.simulation.judgement import Judgement
 from gateway.simulation.oracles_doors import SLACK_MS, SURE_MS
-
-if TYPE_CHECKING:
-    from gateway.simulation.oracles import Oracles
 
 LOOKS_MS: Ms = 10 * MINUTE
 MOVED_MS: Ms = 2 * SECOND
@@ -21,7 +17,7 @@ MOVED_MS: Ms = 2 * SECOND
 class JamOracle:
     """``door`` is the truth."""
 
-    def __init__(self, door: DoorWorld, host: Host, agenda: Agenda, all_: Oracles) -> None:
+    def __init__(self, door: DoorWorld, host: Host, agenda: Agenda, all_: Judgement) -> None:
         self.door = door
         self.host = host
         self.agenda = agenda

@@ -3,18 +3,14 @@ of a call away."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from gateway.core.effects import Send
 from gateway.core.instant import Ms
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda
 from gateway.simulation.host import Host
+from gateway.simulation.judgement import Judgement
 from gateway.simulation.oracles_calls import SETTLED_MS
 from gateway.simulation.reloads import Reloads
 from gateway.simulation.rooms import RoomWorld
-
-if TYPE_CHECKING:
-    from gateway.simulation.oracles import Oracles
 
 AT_REST_MS: Ms = 10 * SECOND
 """Nothing came from outside for so long: what moves then moves by itself."""
@@ -29,7 +25,7 @@ class ReloadOracle:
         rooms: dict[str, RoomWorld],
         host: Host,
         agenda: Agenda,
-        all_: Oracles,
+        all_: Judgement,
     ) -> None:
         self.reloads = reloads
         self.rooms = rooms

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from gateway.core.instant import Ms
 from gateway.simulation.agenda import HOUR, MINUTE, Agenda
+from gateway.simulation.judgement import Judgement
 from gateway.simulation.oracles_calls import SETTLED_MS
 from gateway.simulation.room_tests import RoomTests
-
-if TYPE_CHECKING:
-    from gateway.simulation.oracles import Oracles
 
 TEST_MOST_MS: Ms = 30 * MINUTE
 PAUSE_MS: Ms = 10 * MINUTE
@@ -20,7 +16,7 @@ AFTER_CALL_MS: Ms = 2 * MINUTE
 class TestModeOracle:
     """``tests`` is the truth. The limits are those of the domain, written down once more."""
 
-    def __init__(self, tests: RoomTests, agenda: Agenda, all_: Oracles) -> None:
+    def __init__(self, tests: RoomTests, agenda: Agenda, all_: Judgement) -> None:
         self.tests = tests
         self.agenda = agenda
         self.all = all_

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from gateway.core.facts import KINDS
 from gateway.journal.recovery import BROKEN_LIFE_MS
@@ -19,9 +18,6 @@ from gateway.web.kept.testbook import UNSIGNED_MS
 from gateway.web.kept.weeks import WEEKS
 from gateway.web.options import Options
 from gateway.web.shared.limits import Once
-
-if TYPE_CHECKING:
-    pass
 
 DAY_MS = 86_400_000
 YEAR_MS = 365 * DAY_MS
