@@ -37,11 +37,11 @@ def main() -> None:
 
         given = paths.options(arguments[2:], ("--config", "--state"))
         if given is not None:
-            from gateway.app import start
+            from gateway.app.running import start
 
             config, state = paths.config(given.get("--config")), paths.state(given.get("--state"))
             sys.exit(start.run(arguments[1:2], config, state, None))
-    from gateway.app.cli import cli
+    from gateway.app.cli.main import cli
 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

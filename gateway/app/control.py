@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway import threads
-from gateway.app import guard, outputs, paths, plans
+from gateway.app import guard, outputs, paths
+from gateway.app.configuration import plans
 from gateway.app.parent import end_with_parent
 from gateway.app.sources import Told, source
 from gateway.control.clock import Clock, Journey
@@ -29,7 +30,7 @@ from gateway.control.service import (
     lock,
 )
 from gateway.core.instant import UtcMs
-from gateway.settings import cache
+from gateway.settings.plan import cache
 
 JOURNEY = "PORTIER_BENCH_JOURNEY"
 """From a bench to itself over a reload: how far its clock has been moved."""
@@ -186,7 +187,7 @@ def _edit(options: Options, clock: Clock, asked: Mapping[str, object]) -> Mappin
     import subprocess
 
     now_utc_ms = clock.now_ms() + clock.utc_offset_ms()
-    command = [sys.executable, "-m", "gateway.app.overlaid", str(options.config)]
+    command = [sys.executable, "-m", "gateway.app.configuration.overlaid", str(options.config)]
     done = subprocess.run(
         [*command, str(options.state), str(now_utc_ms)],
         input=json.dumps(asked),

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import PurePath
 
-from gateway.app.plans import PLANS_MOST
+from gateway.app.configuration.plans import PLANS_MOST
 from gateway.journal.recovery import BROKEN_LIFE_MS, KEEP_BROKEN, KEEP_BROKEN_BYTES, MARKS
 from gateway.journal.reserve import SLOT_BYTES, SLOT_MOST
 from gateway.journal.retention import AUDIT_SHARE, DROP_FROM, THIN_FROM
@@ -20,10 +20,10 @@ from gateway.link.aside import FACTS_MOST
 from gateway.link.saved import AWAY_MOST
 from gateway.link.saved import BYTES_MOST as LINK_BYTES
 from gateway.recorder import aside, digests, recent, sqlite, state
-from gateway.settings.model import Journal
-from gateway.settings.model_link import Record
-from gateway.settings.overlay_file import BYTES_MOST as OVERLAY_BYTES
-from gateway.settings.overlay_file import VERSIONS_MOST
+from gateway.settings.editing.file import BYTES_MOST as OVERLAY_BYTES
+from gateway.settings.editing.file import VERSIONS_MOST
+from gateway.settings.model.configuration import Journal
+from gateway.settings.model.link import Record
 from gateway.web.identity.sessions import SESSIONS_MOST
 from gateway.web.identity.tokens import TOKENS_MOST
 from gateway.web.identity.users import REMOVED_MOST, USERS_MOST
@@ -201,7 +201,7 @@ def rows() -> tuple[StoredFile, ...]:
             "the configuration as `control` starts from it",
             f"{PLANS_MOST}, each {config}",
             "the oldest go",
-            "gateway.app.plans:keep",
+            "gateway.app.configuration.plans:keep",
         ),
         StoredFile(
             "overlay",
@@ -209,7 +209,7 @@ def rows() -> tuple[StoredFile, ...]:
             "what was set on the page",
             _size(OVERLAY_BYTES),
             "more is refused: `too_large`",
-            "gateway.settings.overlay_edit:edit",
+            "gateway.settings.editing.edit:edit",
         ),
         StoredFile(
             "versions",
@@ -217,7 +217,7 @@ def rows() -> tuple[StoredFile, ...]:
             "the versions of it before",
             f"{VERSIONS_MOST}, each {_size(OVERLAY_BYTES)}",
             "the oldest go",
-            "gateway.settings.overlay_file:Store.write",
+            "gateway.settings.editing.file:Store.write",
         ),
         StoredFile(
             "notes",

@@ -21,7 +21,7 @@ from gateway.journal import recovery, schema, store
 from gateway.journal.pages import Pages
 from gateway.link import saved
 from gateway.recorder import aside, recent, sqlite, state
-from gateway.settings import cache
+from gateway.settings.plan import cache
 from gateway.web.kept import store as users
 
 DAMAGED = (*schema.DAMAGED, OSError, ValueError)

@@ -115,7 +115,7 @@ def _noted(state: Path) -> dict[str, tuple[str, Any]] | None:
 def _configured(config: Path, state: Path) -> dict[str, tuple[str, Any]]:
     import time
 
-    from gateway.app import plans
+    from gateway.app.configuration import plans
 
     try:
         known = plans.known(config, state, time.time_ns() // 1_000_000)

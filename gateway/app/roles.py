@@ -13,13 +13,14 @@ from types import FrameType
 from typing import Any
 
 from gateway import threads
-from gateway.app import broker, listening, people, plans
+from gateway.app import broker
+from gateway.app.configuration import listening, people, plans
 from gateway.control.log import Repeats, cause
 from gateway.mqtt.settings import BrokerSettings, TlsFiles
-from gateway.settings.cache import lives_of
-from gateway.settings.model import Settings
-from gateway.settings.model_link import Mqtt, Tls
-from gateway.settings.secrets import Secret, SecretError
+from gateway.settings.model.configuration import Settings
+from gateway.settings.model.link import Mqtt, Tls
+from gateway.settings.plan.cache import lives_of
+from gateway.settings.values.secrets import Secret, SecretError
 
 ROLES = ("control", "broker", "record", "link", "notify", "web")
 """In the order in which they are started: a recorder that has not subscribed yet when ``link``

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway.core.facts import Lane
 from gateway.core.instant import Ms, UtcMs
-from gateway.journal.reader import JournalUnavailable, Reader
+from gateway.journal.past.reader import JournalUnavailable, Reader
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 from gateway.core.facts import KINDS, LANES, Fact, Lane
 from gateway.core.instant import Ms, UtcMs
-from gateway.journal import audit, means, recovery, schema, uptime
-from gateway.journal.reader import Boot, boots
+from gateway.journal import audit, recovery, schema, uptime
+from gateway.journal.past import means
+from gateway.journal.past.reader import Boot, boots
 from gateway.journal.schema import HOUR_MS, LANE_INDEX
 from gateway.journal.store import Numbered, Store, add_absent
 

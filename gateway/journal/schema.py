@@ -8,9 +8,9 @@ Instants are kept as (boot, monotonic ms); ``clock`` says which offset to UTC a 
 which instant on, so that facts are stamped later without being touched.
 
 ``hour`` (readings and gaps, plain sums) and ``hour_mean`` (means by time,
-:mod:`gateway.journal.means`) are written once, when an hour is over. ``hour_mean`` was added later,
-as a table of its own, so that older versions still read and write a file that has it; those wrote
-``hour`` with each reading, and charts of their hours are made of it.
+:mod:`gateway.journal.past.means`) are written once, when an hour is over. ``hour_mean`` was added
+later, as a table of its own, so that older versions still read and write a file that has it; those
+wrote ``hour`` with each reading, and charts of their hours are made of it.
 
 Every table and index has its own pattern of columns (see :data:`PATTERNS`): salvage tells
 the pages of a broken file apart by them, without trusting anything else in the file.

@@ -22,9 +22,10 @@ from gateway.core.facts import Fact, Json, Lane
 from gateway.core.instant import Ms
 from gateway.core.signals.clock import Past
 from gateway.formats import uri
-from gateway.journal import audit, means, schema, uptime
+from gateway.journal import audit, schema, uptime
 from gateway.journal.audit import AuditEntry
 from gateway.journal.machine import differs
+from gateway.journal.past import means
 from gateway.journal.queue import Work
 from gateway.journal.reserve import Kept
 from gateway.journal.schema import HOUR_MS, LANE_INDEX

@@ -485,7 +485,7 @@ class Journal:
     def _recall(self) -> None:
         """Hand that out though the journal cannot be opened for writing: a call stands on a disk
         that is full or read-only, too."""
-        from gateway.journal.reader import JournalUnavailable, Reader
+        from gateway.journal.past.reader import JournalUnavailable, Reader
 
         if self._readable.is_set():
             return

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import structlog
 
 from gateway.core.facts import Lane
-from gateway.journal.reader import JournalUnavailable, Reader
+from gateway.journal.past.reader import JournalUnavailable, Reader
 from gateway.link import discovery, saved, state
 from gateway.link.aside import Aside, Refusal
 from gateway.link.client import boot_ms

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from gateway.settings.model_link import Tls
+from gateway.settings.model.link import Tls
 
 CONNECT_WITHIN_S = 5.0
 ANSWER_WITHIN_S = 10.0

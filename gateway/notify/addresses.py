@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gateway.settings.secrets import Secret, SecretError, address
+from gateway.settings.values.secrets import Secret, SecretError, address
 
 Address = Callable[[], str]
 """Reads an address. Raises :class:`AddressError`."""

@@ -193,7 +193,7 @@ class Forget:
 class SettingsAsked:
     """The page asks for the settings that may be changed on it, or changes them.
 
-    ``args``: ``version``, ``sections`` and ``to``, see ``settings/overlay_edit.py``."""
+    ``args``: ``version``, ``sections`` and ``to``, see ``settings/editing/edit.py``."""
 
     id: str
     actor: str

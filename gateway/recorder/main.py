@@ -19,7 +19,7 @@ from gateway.recorder.recorder import CALM_MS, Recorder, filters
 from gateway.recorder.state import RecorderState, StateLock
 from gateway.recorder.store import Store
 from gateway.recorder.subscribe import Subscription
-from gateway.settings.store_address import LIMIT_BYTES, StoreAddress
+from gateway.settings.values.store_address import LIMIT_BYTES, StoreAddress
 
 log = structlog.get_logger("recorder")
 

@@ -30,7 +30,7 @@ from gateway.recorder.expiry import SWEEP_EVERY_MS, life_ms
 from gateway.recorder.points import Point, Series, probe_point
 from gateway.recorder.recent import RecentReadings, Row
 from gateway.recorder.store import BadPointsError, Rejected, StoreDownError, bisect, nothing
-from gateway.settings.store_address import LIMIT_BYTES
+from gateway.settings.values.store_address import LIMIT_BYTES
 
 log = structlog.get_logger("recorder")
 _SCHEMA = """

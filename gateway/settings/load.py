@@ -12,20 +12,14 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from gateway.settings import (
-    check_doors,
-    check_links,
-    check_points,
-    check_rooms,
-    contact_secrets,
-    hints,
-    wiring_trust,
-)
-from gateway.settings.contact_secrets import Judge
-from gateway.settings.draft import Draft, Escalation
-from gateway.settings.driver_models import model, split
-from gateway.settings.drivers import DriverInfo
-from gateway.settings.model import (
+from gateway.settings.checks import contact_secrets, hints, wiring_trust
+from gateway.settings.checks import doors as check_doors
+from gateway.settings.checks import links as check_links
+from gateway.settings.checks import points as check_points
+from gateway.settings.checks import rooms as check_rooms
+from gateway.settings.checks.contact_secrets import Judge
+from gateway.settings.checks.draft import Draft, Escalation
+from gateway.settings.model.configuration import (
     Gateway,
     House,
     Journal,
@@ -34,16 +28,18 @@ from gateway.settings.model import (
     Settings,
     Watch,
 )
-from gateway.settings.model_doors import Door, Interlock
-from gateway.settings.model_link import Heartbeat, MqttField, Record, RecordField, Web
-from gateway.settings.model_messages import Messages
-from gateway.settings.model_rooms import Contact, Room
+from gateway.settings.model.doors import Door, Interlock
+from gateway.settings.model.drivers import model, split
+from gateway.settings.model.link import Heartbeat, MqttField, Record, RecordField, Web
+from gateway.settings.model.messages import Messages
+from gateway.settings.model.rooms import Contact, Room
 from gateway.settings.overlay import merge
-from gateway.settings.problems import Problem, SettingsError, meant, near, said
-from gateway.settings.reading import Part, Reading
-from gateway.settings.secrets import SecretError, places
-from gateway.settings.tree import Mark, Node, parse
-from gateway.settings.types import ID_PATTERN, POINT_PATTERN, named
+from gateway.settings.values.drivers import DriverInfo
+from gateway.settings.values.problems import Problem, SettingsError, meant, near, said
+from gateway.settings.values.reading import Part, Reading
+from gateway.settings.values.secrets import SecretError, places
+from gateway.settings.values.tree import Mark, Node, parse
+from gateway.settings.values.types import ID_PATTERN, POINT_PATTERN, named
 
 ONE: Mapping[str, Any] = {
     "gateway": Gateway,
@@ -81,9 +77,9 @@ def load(
 
     ``need``: the sections whose secrets must be there; ``None``: all. A role that sends no
     messages needs none of theirs. ``judge``: whether the address of a contact is understood.
-    ``accepted``: names (:func:`gateway.settings.draft.wiring_name`) of terminals that may stay
-    although they break a rule of wiring. ``adjust``: a value beyond a bound that a version before
-    did not have is replaced by the nearest one (``Settings.adjusted``) instead of refused.
+    ``accepted``: names (:func:`gateway.settings.checks.draft.wiring_name`) of terminals that may
+    stay although they break a rule of wiring. ``adjust``: a value beyond a bound that a version
+    before did not have is replaced by the nearest one (``Settings.adjusted``), not refused.
 
     :raises SettingsError: with ``problems``, everything that is wrong
     """

@@ -7,9 +7,9 @@ those in the configuration and are judged with them; wiring stays in the configu
 
 from __future__ import annotations
 
-from gateway.settings.problems import meant, said
-from gateway.settings.reading import Reading
-from gateway.settings.tree import Node
+from gateway.settings.values.problems import meant, said
+from gateway.settings.values.reading import Reading
+from gateway.settings.values.tree import Node
 
 SECTIONS = ("doors", "contacts", "escalations")
 OF_A_DOOR = ("schedule", "exceptions")

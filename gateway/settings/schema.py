@@ -13,12 +13,12 @@ from typing import Any
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
-from gateway.settings.draft import Escalation
-from gateway.settings.driver_models import model
-from gateway.settings.drivers import DriverInfo
+from gateway.settings.checks.draft import Escalation
 from gateway.settings.load import HOUSE, MANY, ONE
-from gateway.settings.model import House
-from gateway.settings.types import ID_PATTERN, POINT_PATTERN
+from gateway.settings.model.configuration import House
+from gateway.settings.model.drivers import model
+from gateway.settings.values.drivers import DriverInfo
+from gateway.settings.values.types import ID_PATTERN, POINT_PATTERN
 
 REF = "#/$defs/{model}"
 

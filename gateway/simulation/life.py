@@ -16,9 +16,9 @@ from gateway.simulation.days import Day
 from gateway.simulation.doors import DoorWorld
 from gateway.simulation.host import BLOCKED_MOST_MS, Host
 from gateway.simulation.meters import Meters, coarse
-from gateway.simulation.oracles import Oracles
-from gateway.simulation.oracles_reload import ReloadOracle
-from gateway.simulation.oracles_tests import TestModeOracle
+from gateway.simulation.oracles.building import Oracles
+from gateway.simulation.oracles.reload import ReloadOracle
+from gateway.simulation.oracles.room_tests import TestModeOracle
 from gateway.simulation.pranks import prank
 from gateway.simulation.reloads import SPARE, Reloads, spare_room
 from gateway.simulation.report import Report

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gateway.settings.model import Settings
+    from gateway.settings.model.configuration import Settings
 
 
 def main(settings: Settings, state: Path, **overrides: Any) -> int:

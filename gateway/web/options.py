@@ -47,7 +47,7 @@ class Options:
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks whose ``X-Forwarded-*`` are believed."""
     second_factor: SecondFactor = "off"
-    """Where a code is asked for, see :class:`gateway.settings.model_link.Web`."""
+    """Where a code is asked for, see :class:`gateway.settings.model.link.Web`."""
     max_live: int = 500
     """Live streams at once; one more is answered 503."""
 

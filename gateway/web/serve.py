@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 import structlog
 import uvicorn
 
-from gateway.settings.model import Settings
-from gateway.settings.model_link import Web
+from gateway.settings.model.configuration import Settings
+from gateway.settings.model.link import Web
 from gateway.web.app import create_server_app, make_site
 from gateway.web.identity.users import Users
 from gateway.web.options import ListenError, Options

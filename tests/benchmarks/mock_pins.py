@@ -70,7 +70,7 @@ def toggle(
 
 def never_chattering() -> None:
     """Changes at these rates would be called chattering, which is not what is measured."""
-    from gateway.app import plans
+    from gateway.app.configuration import plans
 
     known = plans.known
 

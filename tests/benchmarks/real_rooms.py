@@ -19,14 +19,14 @@ from datetime import datetime
 from math import log
 from pathlib import Path
 
-from gateway.app import load
+from gateway.app.configuration import load
 from gateway.core import building
 from gateway.core.building.state import Building
 from gateway.core.events import CivilTime, Event, Level, Reading
 from gateway.core.facts import Fact
 from gateway.core.instant import Ms
 from gateway.core.plan import BuildingPlan
-from gateway.settings.plan import plan
+from gateway.settings.plan.building import plan
 from tests.benchmarks.figures import Figure
 from tests.conftest import SHARED
 

@@ -17,9 +17,10 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from gateway.app import broker, console, outputs
+from gateway.app import broker, outputs
 from gateway.app import control as control_role
-from gateway.app.cli import cli
+from gateway.app.cli import console
+from gateway.app.cli.main import cli
 from gateway.journal.store import Store
 from tests.journal.journal_desk import opened, work
 

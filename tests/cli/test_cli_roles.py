@@ -11,7 +11,7 @@ import pytest
 
 from gateway.app.roles import RoleError, _broker, web_port
 from gateway.mqtt.settings import BrokerSettings
-from gateway.settings.model_link import Mqtt, Tls
+from gateway.settings.model.link import Mqtt, Tls
 
 TLS = Tls(ca="ca.pem", cert="gw.pem", key="gw.key")
 

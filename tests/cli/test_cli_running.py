@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from gateway.app.cli import cli
+from gateway.app.cli.main import cli
 from tests.cli.test_cli_offline import words
 from tests.process.parts import BUILDING, House, running, until
 

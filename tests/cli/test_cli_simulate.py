@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from gateway.app.cli import cli
-from gateway.simulation.oracles import Oracles
+from gateway.app.cli.main import cli
+from gateway.simulation.oracles.building import Oracles
 
 BENCH = Path(__file__).resolve().parents[2] / "config" / "bench.yaml"
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from gateway.app.commands_live import _doors, _guarantees, _no_alarms
+from gateway.app.cli.live import _doors, _guarantees, _no_alarms
 from tests.page.fake import door, guarantee
 
 NOW = 10_000_000

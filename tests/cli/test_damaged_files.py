@@ -12,9 +12,10 @@ import pytest
 
 import drivers
 from drivers.gpio_relay import Settings
-from gateway.app import broker, load, outputs, plans
+from gateway.app import broker, outputs
+from gateway.app.configuration import load, plans
 from gateway.panel.tickets import KEY_FILE, Tickets, make_key
-from gateway.settings import cache
+from gateway.settings.plan import cache
 
 CONFIG = Path("config/bench.yaml").absolute()
 NOW = time.time_ns() // 1_000_000

@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
-from gateway.app import doctor, doctor_broker, doctor_machine, load
+from gateway.app.configuration import load
+from gateway.app.doctor import broker as doctor_broker
+from gateway.app.doctor import examination as doctor
+from gateway.app.doctor import machine as doctor_machine
 from gateway.app.findings import Finding, yes
 
 BUILDING = """
@@ -279,7 +282,7 @@ def test_an_address_that_is_not_there(tmp_path: Path) -> None:
 def test_json_holds_value_and_evidence(config: Path, tmp_path: Path) -> None:
     from typer.testing import CliRunner
 
-    from gateway.app.cli import cli
+    from gateway.app.cli.main import cli
 
     result = CliRunner().invoke(
         cli, ["doctor", "--json", "--config", str(config), "--state", str(tmp_path / "state")]

@@ -11,8 +11,8 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from gateway.app import commands_radio
-from gateway.app.load import drivers
+from gateway.app.cli import radio as commands_radio
+from gateway.app.configuration.load import drivers
 from gateway.settings.load import load
 from tests.drivers.enocean_bench import BO_PRESSED, LEARN_A5, FakeStick, radio, rocker, window
 
@@ -125,7 +125,7 @@ def test_silence_and_a_stick_that_is_pulled_out_are_told(stick: FakeStick) -> No
 
 
 def test_the_doctor_looks_for_the_stick(stick: FakeStick, tmp_path: Path) -> None:
-    from gateway.app.doctor import examine
+    from gateway.app.doctor.examination import examine
 
     file = tmp_path / "radio.yaml"
     file.write_text(

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from rich.markup import escape
 
-from gateway.app.listing import Listing
+from gateway.app.cli.listing import Listing
 
 
 def printed(table: Listing, width: int) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import people
-from gateway.app.load import settings
+from gateway.app.configuration import people
+from gateway.app.configuration.load import settings
 from tests.cli.test_cli_offline import portier
 from tests.process.parts import BUILDING
 from tests.process.sinks import Webhook, serving

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.app.readiness import CHECK_EVERY_S, NAMED_AFTER_S, WATCHED_S, Parts, Readiness
+from gateway.app.running.readiness import CHECK_EVERY_S, NAMED_AFTER_S, WATCHED_S, Parts, Readiness
 from gateway.panel import server
 from tests.panel.test_panel_server import Desk
 from tests.process.parts_mqtt import free_port

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import overlaid
-from gateway.app.supervisor import HANG_S, START_WITHIN_S, Supervisor, _Role
+from gateway.app.configuration import overlaid
+from gateway.app.running.supervisor import HANG_S, START_WITHIN_S, Supervisor, _Role
 from gateway.control.watchdog import Watchdog
 
 BENCH = Path(__file__).resolve().parents[2] / "config" / "bench.yaml"

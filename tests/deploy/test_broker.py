@@ -18,7 +18,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from gateway.app import doctor
+from gateway.app.doctor import examination as doctor
 from tests.deploy.test_install import CHECKOUT, install
 from tests.process.parts import BUILDING, running, until
 from tests.process.parts_mqtt import Mosquitto

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import broker_files
-from gateway.app.broker_files import AccessList, Need, covers
+from gateway.app.doctor import broker_files
+from gateway.app.doctor.broker_files import AccessList, Need, covers
 from gateway.link import discovery
 from gateway.link.link import subscriptions
 from gateway.mqtt.topics import Topics

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import certificates, doctor_files, doctor_page, load
-from gateway.app.broker_files import FOLDER
+from gateway.app.configuration import load
+from gateway.app.doctor import certificates
+from gateway.app.doctor import files as doctor_files
+from gateway.app.doctor import page as doctor_page
+from gateway.app.doctor.broker_files import FOLDER
 from gateway.app.findings import Finding
 from tests.deploy.test_install import CHECKOUT, install
 from tests.process.parts import BUILDING

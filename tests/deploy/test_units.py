@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import people, plans
+from gateway.app.configuration import people, plans
 
 UNITS = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
 LIMITS = {

@@ -10,7 +10,7 @@ from gateway.core.building.state import Building
 from gateway.core.events import CivilTime
 from gateway.core.plan import BuildingPlan
 from gateway.settings.load import load
-from gateway.settings.plan import plan
+from gateway.settings.plan.building import plan
 from tests.settings.house import DRIVERS, NOW, ROOT
 
 BENCH = ROOT / "config" / "bench.yaml"

@@ -15,7 +15,7 @@ import typer
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from gateway.app.console import an_instant
+from gateway.app.cli.console import an_instant
 from gateway.panel.tickets import LIFE_S, Instant, Ticket, TicketError, Tickets, make_key
 from gateway.web.history.ranges import Range
 from gateway.web.identity.users import Users

@@ -20,7 +20,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from drivers import mqtt_contact, mqtt_meter
-from gateway.app import listening
+from gateway.app.configuration import listening
 from gateway.core.building.snapshot import snapshot
 from gateway.core.facts import Lane
 from gateway.link.commands import Issuer

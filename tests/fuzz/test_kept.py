@@ -18,8 +18,8 @@ from gateway.core.events import AcknowledgeCall, CivilTime, Issuer, Level, OpenD
 from gateway.core.facts import KINDS, LANES, Fact
 from gateway.journal import audit, recovery
 from gateway.journal.audit import AuditEntry
+from gateway.journal.past.reader import Reader
 from gateway.journal.queue import Work
-from gateway.journal.reader import Reader
 from gateway.journal.reserve import Kept
 from gateway.journal.store import Store
 from gateway.wire import PUBLISHED, to_cloudevent

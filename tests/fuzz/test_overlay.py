@@ -12,11 +12,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.panel import messages as m
-from gateway.settings import overlay_edit
+from gateway.settings.editing import edit as overlay_edit
+from gateway.settings.editing.file import Store
+from gateway.settings.editing.with_overlay import load_over
 from gateway.settings.load import load
-from gateway.settings.overlay_file import Store
-from gateway.settings.overlay_load import load_over
-from gateway.settings.plan import plan
+from gateway.settings.plan.building import plan
 from tests.fuzz.draws import HALF, TREES, folder, fuzz, tampered
 from tests.fuzz.houses import OFFICE
 from tests.settings.house import DRIVERS, NOW, SMALL

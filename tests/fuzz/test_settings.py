@@ -24,11 +24,11 @@ from hypothesis import strategies as st
 from gateway.core import building
 from gateway.core.building.snapshot import snapshot
 from gateway.core.events import CivilTime, Level, Reading
-from gateway.settings import cache
+from gateway.settings.editing.preview import preview
 from gateway.settings.load import load
-from gateway.settings.overlay_preview import preview
-from gateway.settings.plan import plan
-from gateway.settings.problems import Problem, SettingsError
+from gateway.settings.plan import cache
+from gateway.settings.plan.building import plan
+from gateway.settings.values.problems import Problem, SettingsError
 from tests.fuzz.draws import ODD_TEXTS, folder, fuzz
 from tests.fuzz.houses import BENCH, OFFICE
 from tests.settings.house import DRIVERS, NOW

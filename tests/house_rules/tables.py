@@ -14,10 +14,10 @@ from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
 
 from gateway.app import files
-from gateway.app.load import drivers
+from gateway.app.configuration.load import drivers
 from gateway.control import guarantees
-from gateway.settings.check_points import uses
-from gateway.settings.wiring_trust import LEAST, NOTES, ORDER, role_of
+from gateway.settings.checks.points import uses
+from gateway.settings.checks.wiring_trust import LEAST, NOTES, ORDER, role_of
 from gateway.web.identity.users import ROLES
 from gateway.web.options import Options
 from gateway.web.retention import retention

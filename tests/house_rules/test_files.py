@@ -14,7 +14,8 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from gateway.app import files, outputs, plans
+from gateway.app import files, outputs
+from gateway.app.configuration import plans
 from gateway.core.facts import Fact
 from gateway.journal import backup, reserve, schema
 from gateway.journal.store import Store as Journal
@@ -25,8 +26,9 @@ from gateway.mqtt.limits import Limits
 from gateway.mqtt.topics import Topics
 from gateway.panel import tickets
 from gateway.recorder.state import StateLock
-from gateway.settings import overlay_edit, overlay_file
-from gateway.settings.overlay_file import Store as Overlay
+from gateway.settings.editing import edit as overlay_edit
+from gateway.settings.editing import file as overlay_file
+from gateway.settings.editing.file import Store as Overlay
 from gateway.web.identity import users
 from gateway.web.identity.accounts import UserError
 from gateway.web.identity.sessions import SESSIONS_MOST
@@ -363,7 +365,7 @@ def test_a_copy_that_is_interrupted_leaves_nothing(
     monkeypatch.setattr(backup, "_renew", interrupted)
     with pytest.raises(KeyboardInterrupt):
         backup.restore(tmp_path / "good", state / "journal.sqlite", "boot-1", keep_calls=True)
-    monkeypatch.setattr("gateway.journal.export.plain_csv", interrupted)
+    monkeypatch.setattr("gateway.journal.past.export.plain_csv", interrupted)
     assert portier("export", "--out", out / "rows.csv", "--state", state).exit_code != 0
     assert list(out.iterdir()) == []
     assert sorted(state.iterdir()) == before

@@ -23,12 +23,12 @@ from typing import Any
 import pytest
 
 from gateway.app import formats
-from gateway.app.plans import Plan
+from gateway.app.configuration.plans import Plan
 from gateway.journal.store import Store
 from gateway.link import saved
 from gateway.recorder.sqlite import SqliteStore
 from gateway.recorder.state import RecorderState
-from gateway.settings import cache
+from gateway.settings.plan import cache
 from gateway.web.identity.users import Users
 from gateway.web.kept import testbook, weeks
 from gateway.web.kept.own_file import OwnFile

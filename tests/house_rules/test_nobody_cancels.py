@@ -13,7 +13,7 @@ from typing import Any
 import typer
 from fastapi.routing import APIRoute
 
-from gateway.app.cli import cli
+from gateway.app.cli.main import cli
 from gateway.core import events
 from gateway.panel.commands import BY_LINK, COMMANDS
 from gateway.web.app import ROUTERS

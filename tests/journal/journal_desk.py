@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from gateway.core.facts import Fact, Lane
+from gateway.journal.past.reader import Reader
 from gateway.journal.queue import Work
-from gateway.journal.reader import Reader
 from gateway.journal.reserve import Kept
 from gateway.journal.writer import Batch, Committed, Journal
 

@@ -12,7 +12,7 @@ import pytest
 from gateway.core.facts import Json
 from gateway.journal import backup, recovery, schema
 from gateway.journal.backup import BackupError
-from gateway.journal.reader import JournalUnavailable
+from gateway.journal.past.reader import JournalUnavailable
 from gateway.journal.reserve import Kept, Reserve
 from gateway.journal.store import Store
 from tests.journal.journal_desk import Desk, opened, read, work

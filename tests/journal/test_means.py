@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from gateway.core.facts import Fact
-from gateway.journal import backup, history, means, recovery
-from gateway.journal.history import Bucket
-from gateway.journal.reader import boots
+from gateway.journal import backup, recovery
+from gateway.journal.past import history, means
+from gateway.journal.past.history import Bucket
+from gateway.journal.past.reader import boots
 from gateway.journal.retention import Upkeep
 from gateway.journal.schema import SCHEMA
 from gateway.journal.store import Store

@@ -14,13 +14,13 @@ from gateway.core import building
 from gateway.core.events import CivilTime, Event, Level
 from gateway.core.facts import KINDS, Fact
 from gateway.core.plan import BuildingPlan, ContactPlan, RoomPlan
-from gateway.journal import export, history
 from gateway.journal.backup import backup
-from gateway.journal.export import Wanted
+from gateway.journal.past import export, history
+from gateway.journal.past.export import Wanted
 from gateway.journal.queue import Work
 from gateway.journal.retention import Upkeep
 from gateway.journal.store import Store
-from gateway.settings.model import Retention
+from gateway.settings.model.configuration import Retention
 from tests.journal.journal_desk import UTC_OFFSET_MS, read
 
 HOUR_MS = 3_600_000

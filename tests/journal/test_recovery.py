@@ -24,7 +24,7 @@ from gateway.core.facts import Fact
 from gateway.journal import audit, recovery, salvage, schema
 from gateway.journal.audit import AuditEntry
 from gateway.journal.pages import Pages
-from gateway.journal.reader import JournalUnavailable, Reader
+from gateway.journal.past.reader import JournalUnavailable, Reader
 from gateway.journal.schema import PAGE_BYTES
 from gateway.journal.store import Store
 from tests.journal.journal_desk import UTC_OFFSET_MS, Desk, answers, opened, read, reading, work

@@ -18,7 +18,7 @@ from gateway.notify.role import Notify
 from gateway.notify.texts import House, Text
 from gateway.panel.tickets import Instant, Tickets, make_key
 from gateway.panel.time_service import REPORT_EVERY_S
-from gateway.settings.secrets import Secret
+from gateway.settings.values.secrets import Secret
 
 HOUSE = House("Office", ("de",), "Europe/Berlin", "https://door.example")
 

@@ -18,7 +18,7 @@ from gateway.notify.heartbeat import AWAY_S, RETRY_FIRST_S, Heartbeat, call
 from gateway.notify.main import NotifySettings
 from gateway.notify.texts import House, Text
 from gateway.panel.tickets import KEY_FILE, Instant, Ticket, TicketError, Tickets, make_key
-from gateway.settings.secrets import Secret
+from gateway.settings.values.secrets import Secret
 from tests.process.sinks import Mailbox, Webhook, serving
 
 TEXT = Text("NOTRUF: WC", "Zeile <1>\nhttps://door.example/m/a.b-c_d")

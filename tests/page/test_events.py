@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from gateway.journal.reader import Reader
+from gateway.journal.past.reader import Reader
 from gateway.web.scene.terminals import Terminals
 from tests.page.conftest import Gateway, Open, is_live, until
 

@@ -13,7 +13,7 @@ from gateway.link.commands import Issuer
 from gateway.mqtt.settings import BrokerSettings
 from gateway.recorder import main as recorder
 from gateway.recorder.subscribe import KEEPALIVE_S
-from gateway.settings.store_address import parse
+from gateway.settings.values.store_address import parse
 
 
 def main() -> None:

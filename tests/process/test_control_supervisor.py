@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import supervisor
+from gateway.app.running import supervisor
 from tests.process.parts import BUILDING, House, Process, alive, roles_of, until
 from tests.process.parts_mqtt import free_port
 

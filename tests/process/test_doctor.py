@@ -16,7 +16,7 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
-from gateway.app.doctor import examine
+from gateway.app.doctor.examination import examine
 from gateway.app.findings import Finding
 from tests.process.parts import ROOT, house, until
 from tests.process.parts_mqtt import Influx1, Mosquitto, Victoria, free_port, running
@@ -572,7 +572,7 @@ def test_a_full_disk_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     def full(_fd: int) -> None:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("gateway.app.doctor_machine.os.fsync", full)
+    monkeypatch.setattr("gateway.app.doctor.machine.os.fsync", full)
     (disk,) = found(tmp_path, about="disk")
     assert disk.value == "no"
     assert "No space left" in disk.what

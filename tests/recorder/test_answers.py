@@ -16,7 +16,7 @@ import pytest
 from gateway.recorder.main import open_store
 from gateway.recorder.points import Point
 from gateway.recorder.store import StoreDownError
-from gateway.settings.store_address import parse
+from gateway.settings.values.store_address import parse
 
 STORES = {"influx": "X-Influxdb-Version", "influx1": "X-Influxdb-Version"}
 PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"

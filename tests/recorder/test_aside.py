@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from gateway.app.cli import cli
+from gateway.app.cli.main import cli
 from gateway.recorder import aside
 from gateway.recorder.points import Point
 from gateway.recorder.state import RecorderState

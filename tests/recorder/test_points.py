@@ -14,7 +14,7 @@ from gateway.recorder.points import Point, fields_of, line, tags_of
 from gateway.recorder.recorder import filters
 from gateway.recorder.sqlite import SqliteStore
 from gateway.recorder.store import BadPointsError, StoreDownError, bisect
-from gateway.settings.store_address import parse
+from gateway.settings.values.store_address import parse
 from gateway.wire import from_cloudevent
 from tests.recorder.conftest import event
 

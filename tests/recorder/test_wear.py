@@ -17,7 +17,7 @@ from gateway.recorder.recorder import CALM_MS, PROMPT, Recorder
 from gateway.recorder.sqlite import SqliteStore
 from gateway.recorder.state import RecorderState, StateInUseError, StateLock, is_recording
 from gateway.recorder.subscribe import Connected
-from gateway.settings.store_address import parse
+from gateway.settings.values.store_address import parse
 from tests.recorder.conftest import T0, Bench, event
 
 PAGE = 1024 + 24

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 import drivers
 from drivers import DurationMs, Pin
-from gateway.settings.drivers import DriverInfo, info
 from gateway.settings.load import load
-from gateway.settings.model import Settings
-from gateway.settings.problems import Problem, SettingsError
+from gateway.settings.model.configuration import Settings
+from gateway.settings.values.drivers import DriverInfo, info
+from gateway.settings.values.problems import Problem, SettingsError
 
 ROOT = Path(__file__).resolve().parents[2]
 NOW = 1_795_215_600_000

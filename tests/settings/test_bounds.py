@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from gateway.app import control, load, plans, warm
-from gateway.app.cli import cli
-from gateway.app.doctor import examine
+from gateway.app import control
+from gateway.app.cli.main import cli
+from gateway.app.configuration import load, plans, warm
+from gateway.app.doctor.examination import examine
 from gateway.control.clock import Clock
-from gateway.settings import store_address
-from gateway.settings.model import Settings
-from gateway.settings.plan import plan
-from gateway.settings.problems import SettingsError
+from gateway.settings.model.configuration import Settings
+from gateway.settings.plan.building import plan
+from gateway.settings.values import store_address
+from gateway.settings.values.problems import SettingsError
 from tests.settings.house import NOW, SMALL, loaded, write
 
 BROKER = "mqtt: {host: localhost}\n"

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.settings import cache
 from gateway.settings.load import load
-from gateway.settings.plan import plan
+from gateway.settings.plan import cache
+from gateway.settings.plan.building import plan
 from tests.settings.house import DRIVERS, NOW, ROOT, loaded
 from tests.settings.test_doors import FULL
 
@@ -48,7 +48,7 @@ def test_a_door_with_everything_comes_back_as_it_was(tmp_path: Path) -> None:
 
 def test_reading_it_imports_nothing_heavy() -> None:
     code = (
-        "import sys, gateway.settings.cache\n"
+        "import sys, gateway.settings.plan.cache\n"
         "heavy = {'pydantic', 'yaml', 'holidays', 'zoneinfo', 'drivers'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

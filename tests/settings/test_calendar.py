@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.events import MODES
-from gateway.settings.calendar import holidays_of, instant, regions, transitions, years
-from gateway.settings.weekly import DAYS, Rules, parse
+from gateway.settings.values.calendar import holidays_of, instant, regions, transitions, years
+from gateway.settings.values.weekly import DAYS, Rules, parse
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NEVER: frozenset[date] = frozenset()

@@ -9,9 +9,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.settings.contact_secrets import USER, faults, new_faults
-from gateway.settings.model import Settings
-from gateway.settings.problems import SettingsError
+from gateway.settings.checks.contact_secrets import USER, faults, new_faults
+from gateway.settings.model.configuration import Settings
+from gateway.settings.values.problems import SettingsError
 from tests.settings.house import SMALL, loaded, said
 
 DESK = SMALL + "contacts: {desk: {channels: [!secret desk_url]}}\n"

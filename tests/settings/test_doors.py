@@ -16,7 +16,7 @@ from gateway.core.plan import (
     RelayPlan,
     Transition,
 )
-from gateway.settings.plan import plan
+from gateway.settings.plan.building import plan
 from tests.settings.house import NOW, SMALL, changed, loaded, said, with_door, with_point
 
 FULL = """

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.settings.load import load
-from gateway.settings.plan import plan
+from gateway.settings.plan.building import plan
 from tests.settings.house import DRIVERS, NOW, ROOT, SMALL, changed, loaded, write
 
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.settings.load import load
-from gateway.settings.plan import plan
-from gateway.settings.problems import Problem, SettingsError
+from gateway.settings.plan.building import plan
+from gateway.settings.values.problems import Problem, SettingsError
 from tests.settings.house import DRIVERS, NOW, ROOT, SMALL, write
 from tests.settings.test_doors import FULL
 from tests.settings.test_load import CONTRACT

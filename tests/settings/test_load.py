@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings.plan import plan
+from gateway.settings.plan.building import plan
 from tests.settings.house import (
     NOW,
     SMALL,

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings.overlay_load import load_over
-from gateway.settings.plan import plan
-from gateway.settings.problems import SettingsError
+from gateway.settings.editing.with_overlay import load_over
+from gateway.settings.plan.building import plan
+from gateway.settings.values.problems import SettingsError
 from tests.settings.house import DRIVERS, NOW, SMALL, loaded, said, write
 
 PEOPLE = SMALL + (

@@ -10,8 +10,8 @@ import pytest
 
 from gateway.core.plan import EscalationStepPlan, ReceiverPlan
 from gateway.settings.load import load
-from gateway.settings.plan import plan
-from gateway.settings.problems import SettingsError
+from gateway.settings.plan.building import plan
+from gateway.settings.values.problems import SettingsError
 from tests.settings.house import DRIVERS, NOW, SMALL, changed, loaded, said, write
 
 BERLIN = ZoneInfo("Europe/Berlin")

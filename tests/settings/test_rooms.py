@@ -8,10 +8,10 @@ import pytest
 
 from gateway.core.plan import RoomPlan
 from gateway.core.room.call import classified
-from gateway.settings.cache import of, plan_from_json, plan_to_json
-from gateway.settings.model_rooms import Line
-from gateway.settings.plan import plan
-from gateway.settings.plan_rooms import line
+from gateway.settings.model.rooms import Line
+from gateway.settings.plan.building import plan
+from gateway.settings.plan.cache import of, plan_from_json, plan_to_json
+from gateway.settings.plan.rooms import line
 from tests.settings.house import DRIVERS, NOW, loaded, said, with_point
 
 POINTS = (

@@ -12,12 +12,12 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from gateway.settings.driver_models import docs, model
 from gateway.settings.load import HOUSE, MANY, ONE, SECTIONS
-from gateway.settings.model import House
-from gateway.settings.problems import SettingsError
+from gateway.settings.model.configuration import House
+from gateway.settings.model.drivers import docs, model
 from gateway.settings.schema import schema, text
-from gateway.settings.types import Model
+from gateway.settings.values.problems import SettingsError
+from gateway.settings.values.types import Model
 from tests.settings import test_doors, test_load
 from tests.settings.house import DRIVERS, ROOT, SMALL, changed, loaded, real
 
@@ -85,7 +85,7 @@ def test_an_editor_sees_what_the_loader_refuses(tmp_path: Path, right: str, wron
 
 
 def _models(kind: Any, seen: set[type[Model]]) -> set[type[Model]]:
-    from gateway.settings.reading import model_in
+    from gateway.settings.values.reading import model_in
 
     found = model_in(kind)
     if found is not None and found not in seen:
@@ -122,7 +122,7 @@ def test_every_setting_of_a_driver_has_a_text_in_the_schema() -> None:
 
 
 def test_no_setting_of_a_driver_has_the_name_of_a_common_one() -> None:
-    from gateway.settings.driver_models import OPTIONS
+    from gateway.settings.model.drivers import OPTIONS
 
     for info in real().values():
         own = {field.name for field in dataclasses.fields(info.settings)}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings.problems import SettingsError
-from gateway.settings.secrets import Secret, SecretError, address
+from gateway.settings.values.problems import SettingsError
+from gateway.settings.values.secrets import Secret, SecretError, address
 from tests.settings.house import SMALL, changed, loaded, said, with_door, write
 
 # --- secrets -----------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.recorder.main import open_store
-from gateway.settings.store_address import AddressError, StoreAddress, parse
+from gateway.settings.values.store_address import AddressError, StoreAddress, parse
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.settings.units import DURATION_MS, UnitError, duration_ms, say_ms, size_bytes
+from gateway.settings.values.units import DURATION_MS, UnitError, duration_ms, say_ms, size_bytes
 
 
 @pytest.mark.parametrize(

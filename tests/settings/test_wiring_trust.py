@@ -8,18 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import load, plans
+from gateway.app.configuration import load, plans
 from gateway.core.notification.alarms import ALARM_KINDS
-from gateway.settings import wiring_trust
-from gateway.settings.check_points import uses
-from gateway.settings.draft import Draft, wiring_name
+from gateway.settings.checks import wiring_trust
+from gateway.settings.checks.draft import Draft, wiring_name
+from gateway.settings.checks.points import uses
+from gateway.settings.checks.wiring_trust import LEAST, ORDER, role_of
 from gateway.settings.load import read
-from gateway.settings.plan import plan
-from gateway.settings.problems import SettingsError
-from gateway.settings.reading import Reading
-from gateway.settings.secrets import places
-from gateway.settings.tree import parse
-from gateway.settings.wiring_trust import LEAST, ORDER, role_of
+from gateway.settings.plan.building import plan
+from gateway.settings.values.problems import SettingsError
+from gateway.settings.values.reading import Reading
+from gateway.settings.values.secrets import places
+from gateway.settings.values.tree import parse
 from tests.settings.house import DRIVERS, NOW, changed, loaded, said, write
 
 WHOLE = """

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.settings.problems import SettingsError
-from gateway.settings.tree import LARGEST_BYTES, parse
+from gateway.settings.values.problems import SettingsError
+from gateway.settings.values.tree import LARGEST_BYTES, parse
 from tests.settings.house import SMALL, changed, loaded, problems, said, with_door
 
 

@@ -23,8 +23,8 @@ from unittest.mock import patch
 from gateway.core.effects import Reply
 from gateway.core.facts import Fact, Json, Lane
 from gateway.journal import schema, writer
+from gateway.journal.past.reader import Reader
 from gateway.journal.queue import Batch
-from gateway.journal.reader import Reader
 from gateway.journal.writer import Committed
 from gateway.link.link import Clocks, Link
 from gateway.link.mqtt import Inbox

@@ -8,10 +8,10 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from gateway.app import load
+from gateway.app.configuration import load
 from gateway.control.guarantees import Guarantees, Observed
 from gateway.core.plan import BuildingPlan
-from gateway.settings.plan import plan
+from gateway.settings.plan.building import plan
 from gateway.simulation.days import days
 from gateway.simulation.life import Life
 from gateway.simulation.weather import Weather

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import commands_record
+from gateway.app.cli import record as commands_record
 from gateway.core.facts import Fact
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch

@@ -116,7 +116,7 @@ def test_a_door_leads_to_its_history_and_events(named: Web) -> None:
 
 
 def test_the_bench_names_every_point_for_people() -> None:
-    from gateway.app import load
+    from gateway.app.configuration import load
 
     settings = load.settings(Path(__file__).parents[2] / "config" / "office.yaml")
     german, english = Words("de", UTC), Words("en", UTC)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.journal.history import Bucket, grid
+from gateway.journal.past.history import Bucket, grid
 from gateway.web.history import pages as records
 from gateway.web.history import searching
 from gateway.web.history.charts import (

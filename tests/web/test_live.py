@@ -15,8 +15,8 @@ import pytest
 from pytest_mock import MockerFixture
 
 from gateway.core.facts import Fact
+from gateway.journal.past.reader import Reader
 from gateway.journal.queue import Batch
-from gateway.journal.reader import Reader
 from gateway.journal.writer import Committed, Journal
 from gateway.web.identity.accounts import Who
 from gateway.web.live import hub as live_module

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.journal.reader import Reader
+from gateway.journal.past.reader import Reader
 from gateway.web.kept.weeks import WEEKS, Week
 from gateway.web.maintenance.view import Drift, drift, drift_text, picture
 from gateway.web.shared.words import Words

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from gateway.settings.overlay_edit import edit
-from gateway.settings.overlay_file import Store
-from gateway.settings.problems import meant, parts, said
+from gateway.settings.editing.edit import edit
+from gateway.settings.editing.file import Store
+from gateway.settings.values.problems import meant, parts, said
 from gateway.web.settings import refusals
 from tests.settings.house import DRIVERS, NOW, write
 from tests.web.conftest import Web

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import plans
+from gateway.app.configuration import plans
 from gateway.core.facts import KINDS, LANES, Fact
 from gateway.journal import recovery
 from gateway.journal.audit import AuditEntry
+from gateway.journal.past.reader import Reader
 from gateway.journal.queue import Work
-from gateway.journal.reader import Reader
 from gateway.journal.reserve import Kept
 from gateway.journal.retention import Upkeep
 from gateway.journal.store import Store as Journal
@@ -33,10 +33,10 @@ from gateway.recorder.book import UNKNOWN_KEPT_MS
 from gateway.recorder.main import open_store
 from gateway.recorder.points import Point
 from gateway.recorder.recorder import CHORES_MS
-from gateway.settings.model import Retention
-from gateway.settings.overlay_file import VERSIONS_MOST
-from gateway.settings.overlay_file import Store as Overlay
-from gateway.settings.store_address import parse
+from gateway.settings.editing.file import VERSIONS_MOST
+from gateway.settings.editing.file import Store as Overlay
+from gateway.settings.model.configuration import Retention
+from gateway.settings.values.store_address import parse
 from gateway.web.identity.sessions import SESSION_IDLE_S
 from gateway.web.identity.users import hashed
 from gateway.web.kept.weeks import Week, Weeks

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from gateway.settings.overlay_edit import edit
-from gateway.settings.overlay_file import Store
+from gateway.settings.editing.edit import edit
+from gateway.settings.editing.file import Store
 from gateway.web.settings import rows
 from tests.settings.house import DRIVERS, NOW, SMALL, write
 from tests.web.conftest import FakePanel, Web, snapshot

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.journal.reader import Reader, ReadTooLong
+from gateway.journal.past.reader import Reader, ReadTooLong
 from gateway.journal.store import Store
 from gateway.web.history.searching import search
 from gateway.web.house.records import WAITING_MOST, Records, TooLong, Unavailable
@@ -107,7 +107,7 @@ def test_api_and_page_say_what_to_do(web: Web, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_search_goes_on_where_the_time_was_over() -> None:
-    from gateway.journal.reader import Found
+    from gateway.journal.past.reader import Found
 
     async def read(cursor: int | None, _size: int) -> Found:
         found = Found()

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from gateway.core.facts import KINDS
-from gateway.journal.export import Wanted, german_csv, jsonl, plain_csv
-from gateway.journal.reader import Reader
+from gateway.journal.past.export import Wanted, german_csv, jsonl, plain_csv
+from gateway.journal.past.reader import Reader
 from gateway.web.access import Maintenance, TheSite, View, lanes_for
 from gateway.web.history.searching import search, words_of
 from gateway.web.house.models import FactTold

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any, NamedTuple
 
-from gateway.journal.history import STEPS_MS, Bucket, grid
+from gateway.journal.past.history import STEPS_MS, Bucket, grid
 from gateway.web.history.ranges import Range
 from gateway.web.scene.facts import Told, tell
 from gateway.web.scene.scene import Scene

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from gateway.journal.reader import Found
+from gateway.journal.past.reader import Found
 from gateway.web.scene.facts import tell
 from gateway.web.scene.scene import Scene
 from gateway.wire import Row

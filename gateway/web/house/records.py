@@ -12,10 +12,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gateway.journal import history
 from gateway.journal.audit import Anchor, ChainEntry, Verdict, entries, entries_before, walk
-from gateway.journal.history import Count
-from gateway.journal.reader import CursorExpired, Found, JournalUnavailable, Reader, ReadTooLong
+from gateway.journal.past import history
+from gateway.journal.past.history import Count
+from gateway.journal.past.reader import (
+    CursorExpired,
+    Found,
+    JournalUnavailable,
+    Reader,
+    ReadTooLong,
+)
 from gateway.web.house.view import iso
 from gateway.wire import Row
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.core.facts import Json
-from gateway.journal.reader import Reader
+from gateway.journal.past.reader import Reader
 from gateway.web.house.records import Unavailable
 from gateway.web.identity.accounts import Who
 from gateway.web.kept.testbook import (

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from gateway.journal.reader import Reader, boots
+from gateway.journal.past.reader import Reader, boots
 from gateway.web.kept.own_file import OwnFile
 from gateway.wire import calendar_time
 
@@ -55,7 +55,7 @@ class Weeks:
         """The last :data:`WEEKS` weeks of a door up to the running one, in order; weeks from
         before anything was measured are absent. ``keep``: save them and delete older ones. Runs
         in a thread of the journal's readers; raises
-        :class:`gateway.journal.reader.JournalUnavailable`."""
+        :class:`gateway.journal.past.reader.JournalUnavailable`."""
         today = calendar_time(now_utc_ms, self._zone).date()
         running = today - timedelta(days=today.weekday())
         mondays = [running - timedelta(weeks=back) for back in reversed(range(WEEKS))]

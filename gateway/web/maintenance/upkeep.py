@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from gateway.journal.reader import Reader
+from gateway.journal.past.reader import Reader
 from gateway.web.house.records import Unavailable
 from gateway.web.kept.weeks import Week
 from gateway.web.maintenance import queries

@@ -75,9 +75,9 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
         Retained("tokens", web + "identity.tokens:Tokens.tidy_tokens", until="token"),
         Retained("users", web + "identity.users:Users.forget", until="removed"),
         Retained("answers", web + "shared.limits:Once.do", int(Once.LIFE_S * 1000)),
-        Retained("versions", "gateway.settings.overlay_file:Store._keep", until="versions"),
+        Retained("versions", "gateway.settings.editing.file:Store._keep", until="versions"),
         Retained("broken", "gateway.journal.recovery:remove_old", BROKEN_LIFE_MS),
-        Retained("plans", "gateway.app.plans:keep", until="plans"),
+        Retained("plans", "gateway.app.configuration.plans:keep", until="plans"),
     ]
     if options.broker:
         found += [

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from gateway.settings.model import Settings
-from gateway.settings.model_doors import Door
-from gateway.settings.model_rooms import Room
+from gateway.settings.model.configuration import Settings
+from gateway.settings.model.doors import Door
+from gateway.settings.model.rooms import Room
 from gateway.web.shared.words import Words
 
 

@@ -1,8 +1,8 @@
 """What the loader refuses on the page Settings, in the reader's language.
 
 The loader speaks English, as on the command line, and says what each text was made of
-(:func:`gateway.settings.problems.parts`). A template that has no translation stays English; a
-house rule sees to it that each one that the page can cause has one. Keys and words of the
+(:func:`gateway.settings.values.problems.parts`). A template that has no translation stays English;
+a house rule sees to it that each one that the page can cause has one. Keys and words of the
 configuration stay as they are in the file, in quotation marks, with their meaning behind them.
 """
 

@@ -1,0 +1,135 @@
+"""Commands for the bench: somebody plays the people and the wires (simulated points only)."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.app.cli import console as c
+from gateway.app.cli.console import AsJson, State
+from gateway.app.cli.listing import Listing
+
+bench = typer.Typer(
+    no_args_is_help=True,
+    help="Play the people and wires of a bench (simulated points only).",
+)
+
+
+def add(cli: typer.Typer) -> None:
+    cli.add_typer(bench, name="bench")
+
+
+@bench.command("press")
+def bench_press(
+    name: Annotated[str, typer.Argument(metavar="POINT")],
+    state: State,
+    for_: Annotated[str, typer.Option("--for", help="How long.")] = "200ms",
+    bounces: Annotated[int, typer.Option(min=0, max=100, help="Bounces on each end.")] = 0,
+) -> None:
+    """Press a simulated contact and let go.
+
+    Example: `portier bench press front.button_outside`
+    """
+    c.bench(state, "press", point=name, for_ms=c.a_duration(for_), bounces=bounces)
+    c.out.print(f"pressed {name} for {for_}", markup=False)
+
+
+@bench.command("set")
+def bench_set(
+    name: Annotated[str, typer.Argument(metavar="POINT")],
+    value: Annotated[str, typer.Argument(help="on, off, a number, or unknown.")],
+    state: State,
+    quantity: Annotated[str, typer.Option(help="Which one of a meter.")] = "",
+    at: Annotated[str | None, typer.Option(help="Travel there first; see travel --to.")] = None,
+) -> None:
+    """Set a simulated contact or meter.
+
+    Examples: `portier bench set front.leaf on` · `portier bench set wc.climate 3.5`
+    """
+    args: dict[str, Any] = {"point": name, "value": _bench_value(value), "quantity": quantity}
+    if at is not None:
+        args["at_ms"] = _bench_ms(state, at)
+    c.bench(state, "set", **args)
+    c.out.print(f"{name} is {value}", markup=False)
+
+
+def _bench_value(text: str) -> bool | float | None:
+    words = {"on": True, "true": True, "off": False, "false": False, "unknown": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        number = float(text)
+        if math.isfinite(number):
+            return number
+    except ValueError:
+        pass
+    raise typer.BadParameter(f"{text}: on, off, a number, or unknown")
+
+
+@bench.command("show")
+def bench_show(state: State, as_json: AsJson = False) -> None:
+    """Every simulated point as it truly is, whatever was reported of it."""
+    result = c.bench(state, "show")
+    if as_json:
+        c.print_json(result["points"])
+        return
+    found = Listing("point", "kind", "is")
+    for name, it in result["points"].items():
+        rest = ", ".join(f"{k} {v}" for k, v in it.items() if k != "kind" and v not in ("", None))
+        found.add_row(name, str(it.get("kind", "")), rest)
+    c.out.print(found)
+
+
+CHANGES = "stick, cut, break, mend, push, jam_shut, jam_open"
+
+
+@bench.command("world")
+def bench_world(
+    name: Annotated[str, typer.Argument(metavar="POINT")],
+    change: Annotated[str, typer.Argument(help=f"One of {CHANGES}.")],
+    state: State,
+    for_: Annotated[str | None, typer.Option("--for", help="How long, of a push.")] = None,
+) -> None:
+    """Let something go wrong in the simulated world, or mend it.
+
+    Example: `portier bench world front.leaf jam_shut`
+    """
+    if change not in CHANGES.split(", "):
+        raise typer.BadParameter(f"{change}: one of {CHANGES}")
+    args: dict[str, Any] = {"point": name, "change": change}
+    if for_ is not None:
+        args["for_ms"] = c.a_duration(for_)
+    c.bench(state, "world", **args)
+    c.out.print(f"{name}: {change}", markup=False)
+
+
+@bench.command("travel")
+def bench_travel(
+    state: State,
+    to: Annotated[str | None, typer.Option(help="2026-11-22T18:00, in the bench's time.")] = None,
+    by: Annotated[str | None, typer.Option(help="2h, 1d.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Move the bench's clock forward, living through everything on the way.
+
+    Examples: `portier bench travel --by 2h` · `portier bench travel --to 2026-11-23T07:00`
+    """
+    if (to is None) == (by is None):
+        raise typer.BadParameter("one of --to and --by")
+    if by is not None:
+        result = c.bench(state, "travel", by_ms=c.a_duration(by))
+    else:
+        result = c.bench(state, "travel", to_ms=_bench_ms(state, to or ""))
+    if as_json:
+        c.print_json(result)
+    else:
+        offset = c.snapshot(state)["utc_offset_ms"]
+        c.out.print(f"it is {c.clock_text(result['now_ms'] + offset)}", markup=False)
+
+
+def _bench_ms(state: Path, text: str) -> int:
+    """An instant of the bench's civil time, in its monotonic milliseconds."""
+    return c.an_instant(text, ahead=True) - int(c.snapshot(state)["utc_offset_ms"])

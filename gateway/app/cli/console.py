@@ -1,0 +1,274 @@
+"""What all commands share: options, output, and how they fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import typer
+from rich.console import Console
+
+from gateway.app import paths
+from gateway.app.configuration import plans
+from gateway.core.facts import Json
+from gateway.core.instant import Ms, UtcMs
+from gateway.core.reasons import REASONS
+from gateway.panel import client
+from gateway.panel.messages import encode
+from gateway.settings.values.units import UnitError, duration_ms
+from gateway.wire import calendar_time
+
+_zones: list[tzinfo] = []
+
+
+def _speak_for(state: Path) -> Path:
+    """Choose the zone of the building whose state folder this is, for every time that is read or
+    printed."""
+    _zones[:] = [_zone_of(state)]
+    return state
+
+
+def _zone_of(state: Path) -> tzinfo:
+    name = plans.timezone(state)
+    if name is None:
+        with suppress(client.ControlAway, client.NotTaken, OSError, KeyError):
+            name = str(client.snapshot(panel(state))["gateway"]["timezone"])
+    try:
+        return machine_zone() if name is None else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return machine_zone()
+
+
+def machine_zone() -> tzinfo:
+    """The zone of this machine, where no building is known."""
+    return datetime.now(UTC).astimezone().tzinfo or UTC
+
+
+def zone() -> tzinfo:
+    """The building's zone, or this machine's where no building is known."""
+    return _zones[0] if _zones else machine_zone()
+
+
+Config = Annotated[
+    Path,
+    typer.Option(
+        envvar="PORTIER_CONFIG",
+        default_factory=paths.default_config,
+        readable=False,  # whoever reads it says what is wrong
+        help="The configuration.",
+        show_default="/etc/portier/portier.yaml, else config/bench.yaml",
+    ),
+]
+State = Annotated[
+    Path,
+    typer.Option(
+        envvar="PORTIER_STATE",
+        default_factory=paths.default_state,
+        readable=False,  # the socket in it is for people who may not list it
+        callback=_speak_for,
+        help="The state folder.",
+        show_default="/var/lib/portier, else ./state",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON for scripts.")]
+Limit = Annotated[int, typer.Option(min=1, max=1_000_000, help="At most this many.")]
+
+EXIT_CONFIGURATION = 78
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def fail(text: str, status: int = 1) -> NoReturn:
+    """Say why, and end with ``status``."""
+    err.print(text, style="red", markup=False, soft_wrap=True)
+    raise typer.Exit(status)
+
+
+def typed(text: str) -> str:
+    """What somebody has typed, where this process has no language that could read it: those
+    bytes are UTF-8 then."""
+    return os.fsencode(text).decode("utf-8", "replace") if _has_bytes(text) else text
+
+
+def _has_bytes(text: str) -> bool:
+    """Whether Python has passed bytes through that are no text here (PEP 383)."""
+    return any("\udc80" <= character <= "\udcff" for character in text)
+
+
+def print_json(value: object, indent: int | None = None) -> None:
+    """One JSON value, on one line as scripts like it where it is not to be indented."""
+    ascii_only = not (sys.stdout.encoding or "").casefold().startswith("utf")
+    sys.stdout.write(json.dumps(value, indent=indent, ensure_ascii=ascii_only) + "\n")
+    sys.stdout.flush()
+
+
+def panel(state: Path) -> Path:
+    return state / "panel.sock"
+
+
+@contextmanager
+def needs_control(state: Path) -> Iterator[None]:
+    """Say how to start it when ``control`` does not answer, and what it did not take."""
+    try:
+        yield
+    except client.NotTaken as error:
+        fail(f"refused: {error}. {REASONS.get(str(error), '')}".rstrip())
+    except client.ControlAway as error:
+        if isinstance(error.__cause__, PermissionError):
+            fail(
+                f"you may not talk to control at {panel(state)}: "
+                "sudo adduser $USER portier, then log in again"
+            )
+        fail(
+            f"control does not answer at {panel(state)} ({error}). "
+            "Is it running? `systemctl status portier-control`, on the bench `make run`; "
+            "another folder is chosen with --state."
+        )
+
+
+def snapshot(state: Path) -> dict[str, Any]:
+    """The present snapshot of ``control``, or the end."""
+    with needs_control(state):
+        return client.snapshot(panel(state))
+
+
+def ask(state: Path, name: str, args: Mapping[str, Json], as_json: bool, done: str) -> None:
+    """Give one command and say what came of it; refused is the end with status 1."""
+    args = {key: typed(text) if isinstance(text, str) else text for key, text in args.items()}
+    message = client.command(name, args, id=f"cli-{uuid.uuid4()}", actor="cli", via="cli")
+    with needs_control(state):
+        reply = client.ask(panel(state), message)
+    if as_json:
+        print_json({key: reply.get(key) for key in ("status", "reason", "fact")})
+    elif reply["status"] != "refused":
+        but = REASONS.get(str(reply["reason"]), "")
+        out.print(f"{reply['status']}: {done}{f' ({but})' if but else ''}", markup=False)
+    if reply["status"] == "refused":
+        reason = str(reply["reason"])
+        if as_json:
+            raise typer.Exit(1)
+        fail(f"refused: {reason}. {REASONS.get(reason, '')}".rstrip())
+
+
+def bench(state: Path, do: str, **args: Json) -> dict[str, Any]:
+    """Do something on the bench and return its result, or the end."""
+    message = {"type": "bench", "id": f"cli-{uuid.uuid4()}", "do": do, **args}
+    with needs_control(state):
+        answer = client.ask(panel(state), message, timeout_s=3600)
+    result: dict[str, Any] = answer["result"]
+    if result.get("error") == "not_a_bench":
+        fail("refused: this gateway is no bench (its configuration does not say `bench: true`).")
+    if "error" in result:
+        fail(f"refused: {result['error']}")
+    return result
+
+
+def audit(state: Path, action: str, detail: Mapping[str, Json]) -> None:
+    """Put an entry into the audit chain, where ``control`` runs to take it."""
+    tell(state, {"type": "audit", "actor": "cli", "action": action, "detail": dict(detail)})
+
+
+def target(file: Path, state: Path) -> Path:
+    """Where to write what somebody wants in ``file``: through links, and not among the files of
+    the gateway. What is there and is no file of the disk (a terminal, a pipe) is returned as it
+    is: it is written to, and not replaced."""
+    try:
+        if file.exists() and not file.is_file():
+            return file
+        file = file.resolve()
+        inside = state.resolve() in file.parents
+    except (OSError, RuntimeError) as error:  # of links in a circle
+        fail(f"{file}: {getattr(error, 'strerror', None) or error}")
+    if inside:
+        fail(f"{file} lies in the state folder, which is the gateway's own; choose another place")
+    return file
+
+
+def tell(state: Path, message: Mapping[str, object]) -> None:
+    """Say something to ``control`` that needs no answer; a warning if it is not there."""
+    try:
+        with client.connect(panel(state), "cli", 2.0) as sock:
+            sock.sendall(encode(message))
+            sock.shutdown(socket.SHUT_WR)
+            while sock.recv(65_536):
+                pass  # until control has read it all, and closes
+    except (client.ControlAway, OSError):
+        err.print("control is not running: this change is not in the audit chain.", style="yellow")
+
+
+def a_duration(text: str) -> Ms:
+    """``2h``, ``30 min`` in milliseconds; wrong usage otherwise."""
+    try:
+        return duration_ms(text)
+    except UnitError as error:
+        raise typer.BadParameter(f"{error}; {error.hint}") from error
+
+
+def an_instant(text: str, *, ahead: bool = False) -> UtcMs:
+    """``2026-11-22T18:00`` or ``18:00`` (today, or with ``ahead`` the next time it is that
+    late), or ``2h`` (ago, or with ``ahead`` from now), as UTC milliseconds. Without an offset
+    it is a time of the building's zone."""
+    try:
+        delta_ms = duration_ms(text)
+    except UnitError as error:
+        wrong = f"{error}; {error.hint}"
+    else:
+        return now_utc_ms() + (delta_ms if ahead else -delta_ms)
+    here = zone()
+    now = datetime.now(here)
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            form = "%H:%M:%S" if text.count(":") == 2 else "%H:%M"
+            clock = datetime.strptime(text, form).time()  # noqa: DTZ007 - only its time counts
+        except ValueError:
+            raise typer.BadParameter(
+                f"{wrong}; or a time such as 18:00, 18:57:40 or 2026-11-22T18:00"
+            ) from None
+        when = datetime.combine(now.date(), clock)
+        if ahead and when.replace(tzinfo=here) <= now:
+            when += timedelta(days=1)
+    try:
+        when = when if when.tzinfo is not None else when.replace(tzinfo=here)
+        return int(when.timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"{text}: no calendar reaches there") from None
+
+
+def now_utc_ms() -> UtcMs:
+    return time.time_ns() // 1_000_000
+
+
+def clock_text(utc_ms: UtcMs | None) -> str:
+    """Date and time of the building with the name of its zone, or that it is not known."""
+    if utc_ms is None:
+        return "time unknown"
+    return calendar_time(utc_ms, zone()).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def since_text(shown: Mapping[str, Any], since_ms: Ms, first_seen_ms: Ms = 10_000) -> str:
+    """For how long something has been so. What ``control`` saw within ``first_seen_ms`` of its
+    start may have been so for longer."""
+    started_ms = shown.get("gateway", {}).get("started_ms")
+    anew = started_ms is not None and 0 <= since_ms - started_ms <= first_seen_ms
+    return ("at least " if anew else "") + ago_text(shown["now_ms"] - since_ms)
+
+
+def ago_text(ms: Ms) -> str:
+    """A duration as people say it, in one unit."""
+    for unit, length in (("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)):
+        if ms >= length:
+            return f"{ms // length} {unit}"
+    return "0 s"

@@ -1,0 +1,372 @@
+"""Commands that talk to the running ``control``: what is, doors, points and alarms."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.live import Live
+from rich.markup import escape
+
+from gateway.app.cli import console as c
+from gateway.app.cli.console import AsJson, State
+from gateway.app.cli.listing import Listing
+from gateway.app.cli.rooms import rooms_table
+from gateway.panel import client
+
+door = typer.Typer(no_args_is_help=True, help="Open a door, change its mode.")
+point = typer.Typer(no_args_is_help=True, help="One point: test a relay.")
+clock = typer.Typer(no_args_is_help=True, help="The time of day: confirm it.")
+alarm = typer.Typer(no_args_is_help=True, help="Alarms: list, acknowledge, shelve.")
+
+
+def add(cli: typer.Typer) -> None:
+    cli.command()(status)
+    cli.command()(points)
+    cli.add_typer(point, name="point")
+    cli.add_typer(door, name="door")
+    cli.add_typer(alarm, name="alarm")
+    cli.add_typer(clock, name="clock")
+
+
+# --- what is ----------------------------------------------------------------------------
+
+
+def status(state: State, as_json: AsJson = False) -> None:
+    """What the page shows: doors, rooms, alarms, guarantees.
+
+    Example: `portier status --json | jq .doors.front.state`
+    """
+    shown = c.snapshot(state)
+    if as_json:
+        c.print_json(shown)
+        return
+    gateway = shown["gateway"]
+    now = shown["now_ms"]
+    title = f"{gateway.get('name', gateway['id'])}, running for "
+    c.out.print(title + c.ago_text(now - gateway["started_ms"]), style="bold", markup=False)
+    c.out.print(_doors(shown))
+    if shown.get("rooms"):
+        c.out.print(rooms_table(shown))
+    c.out.print(_guarantees(shown))
+    if shown["alarms"]:
+        c.out.print(_alarms(shown))
+    else:
+        c.out.print(_no_alarms(shown))
+
+
+def _no_alarms(shown: Mapping[str, Any]) -> str:
+    """A call is no alarm, and who reads only the last line must not miss it."""
+    rooms: Mapping[str, Any] = shown.get("rooms") or {}
+    calling = [
+        name
+        for name, one in rooms.items()
+        if (one.get("call") or {}).get("state", "quiet") != "quiet"
+    ]
+    where = ", ".join(calling)
+    return f"No alarms, but a call from {where}: portier call list" if calling else "No alarms."
+
+
+def _doors(shown: Mapping[str, Any]) -> Listing:
+    found, now = Listing("door", "state", "since", "mode", "until", "last request"), shown["now_ms"]
+    for name, it in shown["doors"].items():
+        last = it.get("last_request")
+        result = it.get("last_result")
+        said = f"{last['outcome']} {last['reason'] or ''}".strip() if last else "none known"
+        if result:
+            said += f", {result['result']}"
+        service_ms = it.get("service_until_ms")
+        service = "" if service_ms is None else f", in service for {c.ago_text(service_ms - now)}"
+        found.add_row(
+            name,
+            it["state"] + (" (assumed)" if it.get("assumed") else ""),
+            c.since_text(shown, it["since_ms"]),
+            f"{it['mode']} ({it['mode_source']}){service}",
+            c.clock_text(it["mode_until_utc_ms"]) if it["mode_until_utc_ms"] else "",
+            said,
+        )
+    return found
+
+
+def _guarantees(shown: Mapping[str, Any]) -> Listing:
+    """The system status; *yes* only where fresh evidence says so."""
+    found = Listing("system status", "", "since", "evidence", "why")
+    for name, it in shown["guarantees"].items():
+        value = it.get("value", "unknown")
+        evidence_ms = it.get("evidence_ms")
+        unset = value == "not_configured"
+        found.add_row(
+            name.replace("_", " "),
+            VALUES.get(value, VALUES["unknown"]),
+            "" if unset else c.since_text(shown, it["since_ms"], 60_000),
+            "" if evidence_ms is None else c.ago_text(max(0, shown["now_ms"] - evidence_ms)),
+            "" if unset else escape(_why(it)),
+        )
+    return found
+
+
+VALUES = {
+    "yes": "[green]yes[/]",
+    "no": "[red]no[/]",
+    "unknown": "[yellow]unknown[/]",
+    "not_configured": "[dim]not configured[/]",
+}
+
+
+def _why(it: Mapping[str, Any]) -> str:
+    """The reason, what it is about, and what was set aside."""
+    words = [f"{it['reason']} ({it['subject']})" if it.get("subject") else it["reason"]]
+    aside = it.get("aside")
+    if isinstance(aside, int) and aside:
+        words.append(f"{aside} points set aside")
+    elif aside:
+        topics = ", ".join(f"{topic}: {reason}" for topic, reason in aside)
+        words.append(f"{it.get('aside_count', len(aside))} set aside: {topics}")
+    return ", ".join(word for word in words if word)
+
+
+def _alarms(shown: Mapping[str, Any]) -> Listing:
+    found = Listing("alarm", "severity", "state", "times", "raised", "detail")
+    for it in shown["alarms"]:
+        raised = it.get("raised_utc_ms")
+        found.add_row(
+            it["id"],
+            it["severity"],
+            it["state"],
+            str(it["count"]),
+            c.clock_text(raised),
+            it.get("detail") or "",
+        )
+    return found
+
+
+def points(
+    state: State,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on showing until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Every point with its raw and its settled level, for commissioning.
+
+    Example: `portier points --watch` beside the terminal strip, while somebody presses.
+    """
+    if not watch:
+        shown = c.snapshot(state)
+        if as_json:
+            c.print_json(shown["points"])
+        else:
+            c.out.print(_points(shown))
+        return
+    with c.needs_control(state), contextlib.suppress(KeyboardInterrupt):
+        if as_json:
+            for shown in _snapshots(state):
+                c.print_json(shown["points"])
+        elif c.out.is_terminal:
+            with Live(console=c.out, auto_refresh=False) as live:
+                for shown in _snapshots(state):
+                    live.update(_points(shown), refresh=True)
+        else:  # a file or another program: what is now, and then a line for each change
+            before: dict[str, str] = {}
+            for shown in _snapshots(state):
+                for name, text in _changed(shown, before):
+                    c.out.print(f"{name}: {text}", soft_wrap=True)
+
+
+SILENT_S = 5.0
+"""``control`` sends a snapshot every 2 s at least; without one it hangs, whatever is shown."""
+
+
+def _snapshots(state: Path) -> Iterator[dict[str, Any]]:
+    for message in client.messages(c.panel(state), timeout_s=SILENT_S):
+        if message["type"] == "snapshot":
+            yield message["snapshot"]
+
+
+def _changed(shown: Mapping[str, Any], before: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Each point that is not as ``before`` says, and how it is; ``before`` then says so too."""
+    for name, it in shown["points"].items():
+        values = [_value(quantity, v) for quantity, v in (it.get("quantities") or {}).items()]
+        text = ", ".join(values) or _level(it["active"])
+        if faults := ", ".join(it["faults"]) or it.get("reason"):
+            text += f" ({faults})"
+        if before.get(name) != text:
+            before[name] = text
+            yield name, text
+
+
+def _points(shown: Mapping[str, Any]) -> Listing:
+    found = Listing("point", "kind", "raw", "settled", "since", "changes", "faults")
+    for name, it in shown["points"].items():
+        since_ms = it.get("since_ms")
+        values = [_value(quantity, v) for quantity, v in (it.get("quantities") or {}).items()]
+        found.add_row(
+            name,
+            it["kind"],
+            _level(it.get("raw")) if it["kind"] == "contact" else "",
+            ", ".join(values) or _level(it["active"]),
+            "" if since_ms is None else c.since_text(shown, since_ms),
+            str(it.get("changes", "")),
+            ", ".join(it["faults"]) or it.get("reason") or "",
+        )
+    return found
+
+
+def _value(quantity: str, it: Mapping[str, Any]) -> str:
+    return f"{quantity} {'unknown' if it['value'] is None else it['value']}"
+
+
+def _level(active: bool | None) -> str:
+    return "[yellow]unknown[/]" if active is None else "[green]active[/]" if active else "inactive"
+
+
+# --- what shall be ----------------------------------------------------------------------
+
+
+@point.command("test")
+def point_test(
+    relay: str,
+    state: State,
+    for_: Annotated[str, typer.Option("--for", help="How long, such as 1s.")] = "1s",
+    as_json: AsJson = False,
+) -> None:
+    """Switch one relay on for a moment, to see what hangs on it. It is in the audit.
+
+    Example: `portier point test front.activation --for 1s`
+    """
+    args: dict[str, Any] = {"point": relay, "for_ms": c.a_duration(for_)}
+    c.ask(state, "test_relay", args, as_json, f"{relay} is on for {for_}")
+
+
+@door.command("open")
+def door_open(
+    name: Annotated[str, typer.Argument(metavar="DOOR")],
+    state: State,
+    reason: Annotated[str, typer.Option(help="Why; needed while the door is locked.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Open a door as staff may.
+
+    Example: `portier door open front --reason "delivery"`
+    """
+    c.ask(state, "open_door", {"door": name, "reason": reason}, as_json, f"{name} opens")
+
+
+@door.command("mode")
+def door_mode(
+    name: Annotated[str, typer.Argument(metavar="DOOR")],
+    mode: Annotated[
+        str, typer.Argument(help="automatic, exit_only, hold_open, night, off, or schedule.")
+    ],
+    state: State,
+    until: Annotated[str | None, typer.Option(help="18:00, or 2026-11-22T18:00.")] = None,
+    for_: Annotated[str | None, typer.Option("--for", help="2h, 30min.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Override the schedule of a door until a time; `schedule` ends the override.
+
+    Without --until and --for it ends after `override_for:` of the configuration, 4 h otherwise.
+
+    Examples: `portier door mode front hold_open --for 2h` · `portier door mode front schedule`
+    """
+    if until is not None and for_ is not None:
+        raise typer.BadParameter("one of --until and --for, not both")
+    modes = ("automatic", "exit_only", "hold_open", "night", "off", "schedule")
+    if mode not in modes:
+        raise typer.BadParameter(f"{mode}: one of {', '.join(modes)}")
+    if mode == "schedule" and (until is not None or for_ is not None):
+        raise typer.BadParameter("the schedule has no end: without --until and --for")
+    args: dict[str, Any] = {"door": name, "mode": mode}
+    if until is not None:
+        args["until_utc_ms"] = c.an_instant(until, ahead=True)
+    if for_ is not None:
+        args["for_ms"] = c.a_duration(for_)
+    done = f"{name} follows its schedule" if mode == "schedule" else f"{name} is {mode}"
+    if until is not None or for_ is not None:
+        done += f" until {until}" if until is not None else f" for {for_}"
+    c.ask(state, "set_mode", args, as_json, done)
+
+
+@door.command("service")
+def door_service(
+    name: Annotated[str, typer.Argument(metavar="DOOR")],
+    state: State,
+    for_: Annotated[str, typer.Option("--for", help="At most 8h; 0s ends it.")] = "1h",
+    as_json: AsJson = False,
+) -> None:
+    """Mute a door's fault alarms while somebody works on it; the page shows it.
+
+    Example: `portier door service front --for 2h`
+    """
+    args: dict[str, Any] = {"door": name, "for_ms": c.a_duration(for_)}
+    done = f"is in service for {for_}" if args["for_ms"] else "is in service no more"
+    c.ask(state, "set_service", args, as_json, f"{name} {done}")
+
+
+@alarm.command("list")
+def alarm_list(state: State, as_json: AsJson = False) -> None:
+    """The alarms that stand, and those that nobody has seen yet."""
+    shown = c.snapshot(state)
+    if as_json:
+        c.print_json(shown["alarms"])
+    elif shown["alarms"]:
+        c.out.print(_alarms(shown))
+    else:
+        c.out.print(_no_alarms(shown))
+
+
+@alarm.command("acknowledge")
+def alarm_acknowledge(
+    id_: Annotated[str, typer.Argument(metavar="ALARM", help="As `alarm list` shows it.")],
+    state: State,
+    as_json: AsJson = False,
+) -> None:
+    """Say that you have seen an alarm.
+
+    Example: `portier alarm acknowledge front/left_open`
+    """
+    c.ask(state, "acknowledge_alarm", {"alarm": id_}, as_json, f"{id_} is acknowledged")
+
+
+@alarm.command("reset")
+def alarm_reset(
+    id_: Annotated[str, typer.Argument(metavar="ALARM")],
+    state: State,
+    as_json: AsJson = False,
+) -> None:
+    """Let a latched alarm go, such as a leak that is dry again.
+
+    Example: `portier alarm reset wc/leak`
+    """
+    c.ask(state, "reset_alarm", {"alarm": id_}, as_json, f"{id_} is reset")
+
+
+@clock.command("confirm")
+def clock_confirm(state: State, as_json: AsJson = False) -> None:
+    """Say that the gateway's time is right, after comparing it with another clock.
+
+    After a jump of the clock, or a long time without power, nothing is deleted by it until then.
+
+    Example: `portier clock confirm`
+    """
+    shown = c.snapshot(state)
+    offset = shown.get("utc_offset_ms")
+    time = "the time" if offset is None else c.clock_text(shown["now_ms"] + offset)
+    c.ask(state, "confirm_clock", {}, as_json, f"{time} is confirmed")
+
+
+@alarm.command("shelve")
+def alarm_shelve(
+    id_: Annotated[str, typer.Argument(metavar="ALARM")],
+    state: State,
+    for_: Annotated[str, typer.Option("--for", help="How long; 0s takes it off the shelf.")],
+    as_json: AsJson = False,
+) -> None:
+    """Hide a fault or a notice for a while.
+
+    Example: `portier alarm shelve front/did_not_open --for 24h`
+    """
+    args: dict[str, Any] = {"alarm": id_, "for_ms": c.a_duration(for_)}
+    done = f"is shelved for {for_}" if args["for_ms"] else "is off the shelf"
+    c.ask(state, "shelve_alarm", args, as_json, f"{id_} {done}")

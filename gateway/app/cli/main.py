@@ -1,0 +1,78 @@
+"""The command line, put together from its parts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+import typer.core
+
+from gateway import __version__
+from gateway.app.cli import bench as commands_bench
+from gateway.app.cli import console as c
+from gateway.app.cli import live as commands_live
+from gateway.app.cli import messages as commands_messages
+from gateway.app.cli import past as commands_past
+from gateway.app.cli import people as commands_people
+from gateway.app.cli import radio as commands_radio
+from gateway.app.cli import record as commands_record
+from gateway.app.cli import rooms as commands_rooms
+from gateway.app.cli import run as commands_run
+from gateway.app.cli import simulate as commands_simulate
+
+
+class _Commands(typer.core.TyperGroup):
+    """Every command ends with status 78 where the configuration cannot be used."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            # Imported late: most commands need no settings.
+            from gateway.settings.values.problems import SettingsError
+
+            if not isinstance(error, SettingsError):
+                raise
+            c.fail(str(error), c.EXIT_CONFIGURATION)
+
+
+cli = typer.Typer(
+    cls=_Commands,
+    name="portier",
+    help="Runs the automatic door, watches over it, and records everything.",
+    epilog="Exit status: 0 done, 1 refused or failed, 2 wrong usage, 78 configuration.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    pretty_exceptions_show_locals=False,
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"portier {__version__}")
+        raise typer.Exit
+
+
+@cli.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="The version.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+for part in (
+    commands_run,
+    commands_live,
+    commands_rooms,
+    commands_past,
+    commands_people,
+    commands_messages,
+    commands_radio,
+    commands_record,
+    commands_bench,
+    commands_simulate,
+):
+    part.add(cli)

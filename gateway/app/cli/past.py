@@ -1,0 +1,472 @@
+"""Commands about what happened: events, history, export, audit, backup."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress
+
+from gateway.app import paths
+from gateway.app.cli import console as c
+from gateway.app.cli.console import AsJson, State
+from gateway.app.cli.listing import Listing
+from gateway.core.facts import KINDS
+from gateway.core.instant import UtcMs
+from gateway.journal.past.reader import CursorExpired, JournalUnavailable, Reader
+from gateway.settings.values.problems import meant
+from gateway.wire import Row
+
+audit = typer.Typer(no_args_is_help=True, help="The chain of who did what.")
+
+FOLLOW_EVERY_S = 0.25
+DAY_MS = 86_400_000
+PAGE_ROWS = 1_000
+LAST = 50
+
+
+def add(cli: typer.Typer) -> None:
+    cli.command()(events)
+    cli.command()(history)
+    cli.command()(export)
+    cli.add_typer(audit, name="audit")
+    cli.command()(backup)
+    cli.command()(restore)
+    cli.command()(forget)
+
+
+@contextmanager
+def _journal(state: Path) -> Iterator[Reader]:
+    reader = Reader(state / "journal.sqlite", patience_ms=None)  # somebody waits for all of it
+    try:
+        yield reader
+    except JournalUnavailable as error:
+        file = state / "journal.sqlite"
+        if not os.access(file, os.R_OK) and os.access(file, os.F_OK):
+            c.fail(f"you may not read {file}: sudo adduser $USER portier-read, then log in again")
+        c.fail(f"the journal in {state} cannot be read ({error}). Another folder: --state")
+    finally:
+        reader.close()
+
+
+def _kinds(names: list[str] | None) -> list[str] | None:
+    for name in names or ():
+        if name not in KINDS:
+            raise typer.BadParameter(f"there is no kind {name}; {meant(name, KINDS)}")
+    return names
+
+
+Kinds = Annotated[
+    list[str] | None, typer.Option("--kind", help="Only these kinds; repeatable.", callback=_kinds)
+]
+
+
+def _in_order(begin: UtcMs | None, end: UtcMs | None) -> None:
+    if begin is not None and end is not None and begin >= end:
+        raise typer.BadParameter("--from must be before --to")
+
+
+# --- events -----------------------------------------------------------------------------
+
+
+def events(
+    state: State,
+    since: Annotated[str | None, typer.Option(help="2h, 18:00, 2026-11-22T18:00.")] = None,
+    kind: Kinds = None,
+    subject: Annotated[str | None, typer.Option(help="Only of this point, door or alarm.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1_000_000,
+            help="At most so many, the last ones.",
+            show_default="50, with --since all",
+        ),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """What happened, oldest first: the last 50, or all since a time.
+
+    Example: `portier events --since 2h --kind door_request --follow`
+    """
+    with _journal(state) as reader:
+        head = reader.head_row()
+        wanted: dict[str, Any] = {"kinds": kind, "subject": subject}
+        if since is None or limit is not None:
+            begin = None if since is None else c.an_instant(since)
+            last = reader.before_row(head + 1, limit or LAST, from_utc_ms=begin, **wanted)
+            _show(last[::-1], as_json)
+        else:
+            for rows in _since(reader, c.an_instant(since), head, wanted):
+                _show(rows, as_json)
+        try:
+            while follow:
+                time.sleep(FOLLOW_EVERY_S)
+                head = _follow(reader, head, wanted, as_json)
+        except KeyboardInterrupt:
+            return
+
+
+def _since(
+    reader: Reader, from_utc_ms: int, head: int, wanted: dict[str, Any]
+) -> Iterator[list[Row]]:
+    row = 0
+    while rows := reader.after_row(row, PAGE_ROWS, from_utc_ms=from_utc_ms, **wanted):
+        yield [one for one in rows if one.row <= head]
+        row = rows[-1].row
+        if row >= head:
+            return
+
+
+def _follow(reader: Reader, row: int, wanted: dict[str, Any], as_json: bool) -> int:
+    """Show what came after ``row``; the newest row shown, or passed over."""
+    head = reader.head_row()
+    try:
+        while rows := reader.after_row(row, PAGE_ROWS, **wanted):
+            _show(rows, as_json)
+            row = rows[-1].row
+    except CursorExpired:
+        return head  # another journal, or retention was faster than we
+    return max(row, head) if not wanted["kinds"] and not wanted["subject"] else row
+
+
+def _show(rows: list[Row], as_json: bool) -> None:
+    for row in rows:
+        if as_json:
+            c.print_json(
+                {
+                    "row": row.row,
+                    "lane": row.lane,
+                    "sequence": row.seq,
+                    "boot": row.boot,
+                    "monotonic_ms": row.mono_ms,
+                    "utc_ms": row.utc_ms,
+                    "kind": row.kind,
+                    "subject": row.subject,
+                    "data": dict(row.data),
+                }
+            )
+        else:
+            data = "  ".join(f"{k}={v}" for k, v in row.data.items() if v is not None)
+            at = c.clock_text(row.utc_ms)
+            line = f"{at}  {row.kind:20} {row.subject:24} {data}".rstrip()
+            c.out.print(line, markup=False, soft_wrap=True)
+
+
+# --- history and export -----------------------------------------------------------------
+
+
+def history(
+    point: str,
+    state: State,
+    from_: Annotated[str, typer.Option("--from", help="2h, 18:00, 2026-11-22.")] = "24h",
+    to: Annotated[str | None, typer.Option(help="As --from; now if it is not written.")] = None,
+    buckets: Annotated[int, typer.Option(min=1, max=10_000, help="How many parts.")] = 24,
+    quantity: Annotated[str | None, typer.Option(help="Of a meter; all otherwise.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
+) -> None:
+    """The past of one point: minimum, mean by time, maximum per interval; gaps are gaps.
+
+    covered_s: for how long a value was known; empty where an older version has summed up some of
+    it, so that the mean is of the readings.
+
+    Example: `portier history wc.climate --from 7d --buckets 168 --format csv > climate.csv`
+    """
+    from gateway.journal.past import history as past
+
+    if format_ not in ("table", "csv", "json"):
+        raise typer.BadParameter(f"{format_}: table, csv or json")
+    begin = c.an_instant(from_)
+    end = c.now_utc_ms() if to is None else c.an_instant(to)
+    _in_order(begin, end)
+    if (end - begin) / buckets in past.STEPS_MS:  # parts of an hour begin at whole hours
+        begin, width, buckets = past.grid(begin, end, buckets, c.zone())
+        end = begin + buckets * width
+    with _journal(state) as reader:
+        known = past.series(reader)
+        quantities = [q for kind, name, q in known if kind == "reading" and name == point]
+        if quantity is not None and quantity not in quantities:
+            remedy = meant(quantity, quantities) if quantities else "it is no meter"
+            raise typer.BadParameter(f"{point} has no quantity {quantity}; {remedy}")
+        if quantity is not None:
+            quantities = [quantity]
+        if quantities:
+            rows: list[dict[str, Any]] = [
+                {
+                    "utc_ms": b.utc_ms,
+                    "quantity": name,
+                    "min": b.min,
+                    "mean": b.mean,
+                    "max": b.max,
+                    "count": b.count,
+                    "covered_s": None if b.covered_ms is None else b.covered_ms / 1000,
+                }
+                for name in quantities
+                for b in past.buckets(reader, point, name, begin, end, buckets, c.now_utc_ms())
+            ]
+        elif any(name == point for _, name, _ in known):
+            rows = [
+                {"utc_ms": at, "active": active}
+                for at, active in past.levels(reader, point, begin, end)
+            ]
+        else:
+            c.fail(f"there is no history of {point}; `portier points` lists the points")
+    _print_history(rows, format_)
+
+
+def _print_history(rows: list[dict[str, Any]], format_: str) -> None:
+    if format_ == "json":
+        c.print_json(rows)
+        return
+    columns = [*rows[0]] if rows else ["utc_ms"]
+    if format_ == "csv":
+        import csv
+
+        writer = csv.DictWriter(sys.stdout, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+        return
+    table = Listing("time", *columns[1:])
+    for row in rows:
+        table.add_row(c.clock_text(row["utc_ms"]), *(_cell(row[name]) for name in columns[1:]))
+    c.out.print(table if rows else "nothing in this time")
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.2f}" if isinstance(value, float) else str(value).lower()
+
+
+def export(
+    state: State,
+    out: Annotated[Path, typer.Option(help="The file to write; - is standard output.")],
+    from_: Annotated[str | None, typer.Option("--from", help="7d, 2026-11-22.")] = None,
+    to: Annotated[str | None, typer.Option(help="As --from.")] = None,
+    format_: Annotated[str, typer.Option("--format", help="csv, jsonl or parquet.")] = "csv",
+    kind: Kinds = None,
+) -> None:
+    """Every event of a time into a file, with a progress bar.
+
+    Example: `portier export --from 90d --format jsonl --out events.jsonl`
+    """
+    from gateway.journal.past import export as ways
+
+    if format_ not in ("csv", "jsonl", "parquet"):
+        raise typer.BadParameter(f"{format_}: csv, jsonl or parquet")
+    begin = None if from_ is None else c.an_instant(from_)
+    end = None if to is None else c.an_instant(to)
+    _in_order(begin, end)
+    wanted = ways.Wanted(begin, end, kind)
+    out = c.target(Path("/dev/stdout") if str(out) == "-" else out, state)
+    beside = not out.exists() or out.is_file()
+    if format_ == "parquet" and not beside:
+        raise typer.BadParameter("Parquet needs a file of its own: --out FILE")
+    new = out.with_name(out.name + ".part") if beside else out
+    with _journal(state) as reader, Progress(console=c.err, transient=True) as progress:
+        task = progress.add_task(out.name, total=1.0)
+        counted = _Counted(reader, lambda done: progress.update(task, completed=done))
+        try:
+            if format_ == "parquet":
+                _parquet(counted, wanted, new)
+            else:
+                write = ways.plain_csv if format_ == "csv" else ways.jsonl
+                with new.open("w", encoding="utf-8", newline="") as file:
+                    file.writelines(write(counted, wanted, c.zone()))
+            if beside:
+                new.replace(out)
+        except OSError as error:
+            c.fail(f"{out}: {error.strerror}")
+        finally:
+            if beside:
+                with suppress(OSError):
+                    new.unlink(missing_ok=True)
+    if beside:
+        c.err.print(f"{out}: {out.stat().st_size:,} bytes", markup=False)
+
+
+class _Counted(Reader):
+    """A reader that says how far an export has come."""
+
+    def __init__(self, reader: Reader, told: Any) -> None:
+        self._inner = reader
+        self._told = told
+        self._head = reader.head_row()
+
+    def head_row(self) -> int:
+        return self._head
+
+    def window(self, after: int, upto: int, **wanted: Any) -> list[Row]:
+        rows = self._inner.window(after, upto, **wanted)
+        self._told(upto / self._head if self._head else 1.0)
+        return rows
+
+
+def _parquet(reader: Reader, wanted: Any, file: Path) -> None:
+    try:
+        pa, pq = import_module("pyarrow"), import_module("pyarrow.parquet")
+    except ImportError:
+        c.fail("Parquet is an extra: pip install 'portier[parquet]', or use --format csv or jsonl.")
+    from gateway.journal.past import export as ways
+
+    schema = pa.schema(
+        [
+            ("row", pa.int64()),
+            ("time", pa.timestamp("ms", tz="UTC")),
+            ("lane", pa.string()),
+            ("sequence", pa.int64()),
+            ("boot", pa.string()),
+            ("monotonic_ms", pa.int64()),
+            ("kind", pa.string()),
+            ("subject", pa.string()),
+            ("data", pa.string()),
+        ]
+    )
+    with pq.ParquetWriter(file, schema) as writer:
+        for _, page in ways.pages(reader, wanted):
+            rows = [
+                (r.row, r.utc_ms, r.lane, r.seq, r.boot, r.mono_ms, r.kind, r.subject, _text(r))
+                for r in page
+            ]
+            columns = zip(*rows, strict=True) if rows else [()] * len(schema)
+            arrays = [pa.array(v, f.type) for v, f in zip(columns, schema, strict=True)]
+            writer.write_batch(pa.record_batch(arrays, schema=schema))
+
+
+def _text(row: Row) -> str:
+    return json.dumps(dict(row.data), ensure_ascii=False)
+
+
+# --- audit, backup, forget --------------------------------------------------------------
+
+
+@audit.command("verify")
+def audit_verify(state: State, as_json: AsJson = False) -> None:
+    """Walk the whole chain: nothing was changed, added or taken away since it was written.
+
+    Exit status 1 and the first broken entry, if something was.
+    """
+    from gateway.journal import audit as chain
+
+    with _journal(state) as reader:
+        verdict = reader.read(chain.verify)
+    if as_json:
+        c.print_json({name: getattr(verdict, name) for name in verdict.__slots__})
+    elif verdict.broken is None:
+        gone = f"; {verdict.removed} refusals were removed for lack of room"
+        text = f"{verdict.entries} entries, all as they were written"
+        c.out.print(text + (gone if verdict.removed else ""), markup=False)
+    if verdict.broken is not None:
+        if as_json:
+            raise typer.Exit(1)
+        c.fail(f"entry {verdict.broken} is broken: {verdict.reason}")
+
+
+@audit.command("list")
+def audit_list(state: State, limit: c.Limit = 50, as_json: AsJson = False) -> None:
+    """Who did what, oldest first: the last entries."""
+    from gateway.journal import audit as chain
+
+    with _journal(state) as reader:
+        found = reader.read(lambda db: list(chain.entries(db)))[-limit:]
+    for entry in found:
+        if as_json:
+            c.print_json({name: getattr(entry, name) for name in entry.__slots__})
+        else:
+            line = f"{c.clock_text(entry.utc_ms)}  {entry.actor:16} {entry.action} {entry.subject}"
+            c.out.print(f"{line}  {entry.outcome}  {entry.detail or ''}".rstrip(), markup=False)
+
+
+def backup(file: Path, state: State) -> None:
+    """Write a consistent copy of the journal, while everything goes on.
+
+    Without the numbers that never leave the gateway. Example: `portier backup /mnt/portier.bak`
+    """
+    from gateway.journal.backup import BackupError
+    from gateway.journal.backup import backup as copy
+
+    file = c.target(file, state)
+    if file.exists() and not file.is_file():
+        c.fail(f"no backup was made: {file} is no file, and would be replaced")
+    with Progress(console=c.err, transient=True) as progress:
+        task = progress.add_task(file.name, total=1.0)
+        try:
+            copy(state / "journal.sqlite", file, lambda done: progress.update(task, completed=done))
+        except BackupError as error:
+            c.fail(f"no backup was made: {error}")
+    c.out.print(f"{file}: {file.stat().st_size:,} bytes", markup=False)
+
+
+def restore(
+    file: Path,
+    state: State,
+    keep_calls: Annotated[
+        bool, typer.Option("--keep-calls", help="Also while a call stands: it stands on.")
+    ] = False,
+) -> None:
+    """Put a backup in the place of the journal. The gateway must be stopped.
+
+    The journal that was there is set aside, not deleted. Alarms that stand now stand on. While a
+    call stands nothing is restored, unless it shall stand on as well.
+    Example: `portier restore portier.bak`
+    """
+    from gateway.app.outputs import held
+    from gateway.control.clock import Clock, boot
+    from gateway.journal.backup import BackupError, CallStands
+    from gateway.journal.backup import restore as put_back
+
+    target = state / "journal.sqlite"
+    try:
+        if held(state):
+            c.fail(f"control runs on {state}; stop it first (systemctl stop portier-control)")
+        state.mkdir(parents=True, exist_ok=True)
+        clock = Clock()
+        offset_ms = clock.utc_offset_ms()
+        journal = put_back(file, target, boot(clock), offset_ms, keep_calls=keep_calls)
+        paths.give(target)
+    except CallStands as error:
+        c.fail(
+            f"nothing was restored: {error}. Start the gateway, which reads it again, and end the "
+            f"call in its room; or add --keep-calls: what stands now stands on"
+        )
+    except (BackupError, OSError) as error:
+        c.fail(f"nothing was restored: {error}")
+    c.out.print(f"restored as journal {journal}", markup=False)
+
+
+def forget(
+    user: Annotated[str, typer.Argument(metavar="USER")],
+    state: State,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove a user's traces: the name behind the number, and the details of what they did.
+
+    The audit chain stays verifiable. This cannot be undone.
+    """
+    from gateway.formats import UnknownFormat
+    from gateway.web.identity.users import UserError, Users, users_file
+
+    shown = c.snapshot(state)  # only control may write the journal, so it must be there
+    if not yes and not typer.confirm(f"Forget {user} for ever on {shown['gateway']['id']}?"):
+        raise typer.Exit(1)
+    try:
+        users = Users(users_file(state))
+    except UnknownFormat as error:
+        c.fail(str(error))
+    try:
+        number = users.forget(user)
+    except UserError as error:
+        c.fail(str(error))
+    finally:
+        users.close()
+    c.tell(state, {"type": "forget", "actor": "cli", "user": f"web:{number}"})
+    c.out.print(f"forgotten: web:{number} means nobody now", markup=False)

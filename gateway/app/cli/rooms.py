@@ -1,0 +1,120 @@
+"""Commands for rooms and their calls. None of them ends a call: that is done in the room."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import typer
+
+from gateway.app.cli import console as c
+from gateway.app.cli.console import AsJson, State
+from gateway.app.cli.listing import Listing
+
+call = typer.Typer(no_args_is_help=True, help="Emergency calls: list, acknowledge.")
+room = typer.Typer(no_args_is_help=True, help="Rooms: list, test the call system.")
+
+
+def add(cli: typer.Typer) -> None:
+    cli.add_typer(call, name="call")
+    cli.add_typer(room, name="room")
+
+
+def rooms_table(shown: Mapping[str, Any]) -> Listing:
+    """The rooms of a snapshot."""
+    found = Listing("room", "call", "since", "cords", "occupancy", "water", "test")
+    for name, it in shown["rooms"].items():
+        call, leak = it.get("call"), it.get("leak")
+        said, since = "", ""
+        if call is not None:
+            said = call["state"] + (" (test)" if call["test"] else "")
+            since = c.since_text(shown, call["since_ms"])
+            if call["state"] != "quiet":
+                since = c.ago_text(shown["now_ms"] - call["since_ms"])
+                said = f"[bold red]{said}[/]"
+        wet = None if leak is None else leak["wet"]
+        test = it.get("test_until_ms")
+        found.add_row(
+            name,
+            said,
+            since,
+            ", ".join(f"{cord} {level}" for cord, level in (it.get("cords") or {}).items()),
+            it.get("occupancy") or "",
+            "" if leak is None else {True: "wet", False: "dry", None: "unknown"}[wet],
+            "" if test is None else f"for {c.ago_text(test - shown['now_ms'])}",
+        )
+    return found
+
+
+@room.command("list")
+def room_list(state: State, as_json: AsJson = False) -> None:
+    """The rooms: call, cords, occupancy, water, climate."""
+    shown = c.snapshot(state)
+    if as_json:
+        c.print_json(shown["rooms"])
+    elif shown["rooms"]:
+        c.out.print(rooms_table(shown))
+    else:
+        c.out.print("The configuration has no rooms.")
+
+
+@room.command("test")
+def room_test(
+    name: Annotated[str, typer.Argument(metavar="ROOM")],
+    state: State,
+    for_: Annotated[str, typer.Option("--for", help="At most 30min; 0s ends it.")] = "10min",
+    as_json: AsJson = False,
+) -> None:
+    """Test the call system of a room: pulls light the lamps and alarm nobody.
+
+    A pull in the last minute of a test is a real call. The test ends by itself.
+
+    Example: `portier room test wc --for 10min`
+    """
+    args: dict[str, Any] = {"room": name, "for_ms": c.a_duration(for_)}
+    done = f"{name} is in test for {for_}" if args["for_ms"] else f"the test of {name} is over"
+    c.ask(state, "test_room", args, as_json, done)
+
+
+@call.command("list")
+def call_list(state: State, as_json: AsJson = False) -> None:
+    """The calls that stand, with whom was told."""
+    shown = c.snapshot(state)
+    calls = {
+        name: it["call"]
+        for name, it in shown["rooms"].items()
+        if it.get("call") and it["call"]["state"] != "quiet"
+    }
+    if as_json:
+        c.print_json(calls)
+        return
+    if not calls:
+        c.out.print("No call stands.")
+        return
+    found = Listing("room", "call", "state", "raised", "acknowledged by", "told")
+    for name, it in calls.items():
+        told = [f"{m['receiver']} {m['result']} {m['reason']}".strip() for m in it["messages"]]
+        found.add_row(
+            name,
+            it["id"],
+            it["state"] + (" (test)" if it["test"] else ""),
+            c.clock_text(it["raised_utc_ms"]),
+            it["acknowledged_by"] or "",
+            "; ".join(told),
+        )
+    c.out.print(found)
+
+
+@call.command("acknowledge")
+def call_acknowledge(
+    name: Annotated[str, typer.Argument(metavar="ROOM", help="The room, or the id of the call.")],
+    state: State,
+    as_json: AsJson = False,
+) -> None:
+    """Say that you take care of a call. The sounder falls silent, the light stays.
+
+    Only somebody in the room can end the call.
+
+    Example: `portier call acknowledge wc`
+    """
+    c.ask(state, "acknowledge_call", {"call": name}, as_json, f"the call of {name} is acknowledged")

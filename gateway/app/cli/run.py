@@ -1,0 +1,200 @@
+"""Commands that start things, or look at a configuration without a running gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Sized
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.app import paths
+from gateway.app.cli import console as c
+from gateway.app.cli.console import AsJson, Config, State
+
+outputs = typer.Typer(no_args_is_help=True, help="The relays, without a running gateway.")
+
+DOCTOR_MARKS = {
+    "yes": "[green]ok [/]",
+    "no": "[red]no [/]",
+    "unknown": "[yellow]?  [/]",
+    "not_configured": "[dim]-  [/]",
+}
+ROLE_NAMES = "control, broker, link, record, notify, web"
+
+
+def add(cli: typer.Typer) -> None:
+    cli.command()(run)
+    cli.command()(check)
+    cli.command()(doctor)
+    cli.command()(schema)
+    cli.command()(asyncapi)
+    cli.add_typer(outputs, name="outputs")
+
+
+def run(
+    config: Config,
+    state: State,
+    roles: Annotated[
+        list[str] | None, typer.Argument(metavar="[ROLE]…", help=f"Of {ROLE_NAMES}.")
+    ] = None,
+    bench_start: Annotated[
+        str | None, typer.Option(help="Wall time at the start, on a bench: 2026-11-22T08:00.")
+    ] = None,
+) -> None:
+    """Start the gateway: all that the configuration names, each a process of its own.
+
+    With one ROLE only that one, in this process (so systemd starts them). PORT= in the
+    environment chooses another port for the page. Ctrl-C ends everything within 2 s.
+
+    Examples: `portier run` · `portier run link --config /etc/portier/portier.yaml`
+    """
+    from gateway.app import control
+    from gateway.app.running import start
+
+    try:
+        control.utc_ms(bench_start)
+    except ValueError:
+        raise typer.BadParameter(f"--bench-start {bench_start}: such as 2026-11-22T08:00") from None
+    raise typer.Exit(start.run(roles or [], config, state, bench_start))
+
+
+def check(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            default_factory=lambda: paths.config(None),
+            readable=False,
+            show_default="PORTIER_CONFIG, else the usual place",
+            help="The configuration.",
+        ),
+    ],
+    as_json: AsJson = False,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            help="With what the page has changed in this state folder.",
+            show_default="the usual folder, where FILE is the usual file",
+        ),
+    ] = None,
+) -> None:
+    """Check a configuration: all errors at once, with file, line and column.
+
+    With a state folder also whether this version understands its files: run it before an update
+    starts anything.
+
+    Example: `portier check config/office.yaml`
+    """
+    from gateway.app import formats
+    from gateway.app.configuration import load, people
+    from gateway.settings.values.problems import SettingsError
+
+    try:
+        if state is None and file == paths.config(None):
+            state = paths.state(None)
+        settings = load.settings(file, state, judge=people.judge, strict=True, exact=True)
+    except SettingsError as error:
+        if as_json:
+            c.print_json(
+                [
+                    {name: getattr(p, name) for name in ("file", "line", "column", "key")}
+                    | {"message": p.message, "hint": p.hint}
+                    for p in error.problems
+                ]
+            )
+        else:
+            for problem in error.problems:
+                c.err.print(str(problem), markup=False, soft_wrap=True)
+        raise typer.Exit(c.EXIT_CONFIGURATION) from error
+    unknown, unread = ([], {}) if state is None else formats.unknown_files(state)
+    if as_json:
+        c.print_json(
+            [
+                {"file": str(one.path), "line": 0, "column": 0, "key": ""}
+                | {"message": one.name, "hint": one.remedy}
+                for one in unknown
+            ]
+        )
+    for one in unknown:
+        c.err.print(f"{one.name}; {one.remedy}", markup=False, soft_wrap=True)
+    for path, reason in unread.items():
+        text = f"{path}: its version was not read ({reason}); run this with sudo, or portier doctor"
+        c.err.print(text, markup=False, soft_wrap=True)
+    if unknown:
+        raise typer.Exit(c.EXIT_CONFIGURATION)
+    if as_json:
+        return
+    for hint in settings.hints:
+        c.out.print(f"hint: {hint}", markup=False, soft_wrap=True)
+    missed = f"; not read: {_count(unread, 'file')} of {state}" if unread else ""
+    c.out.print(
+        f"{file} is in order: {_count(settings.points, 'point')}, {_count(settings.doors, 'door')}"
+        f"{missed}",
+        markup=False,
+        soft_wrap=True,
+    )
+
+
+def _count(things: Sized, name: str) -> str:
+    return f"{len(things)} {name}" if len(things) == 1 else f"{len(things)} {name}s"
+
+
+def doctor(
+    config: Config,
+    state: State,
+    access_list: Annotated[
+        Path | None,
+        typer.Option(help="A copy of Mosquitto's access list, where the broker is elsewhere."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look for what keeps the gateway from working, and say what to do about it.
+
+    Terminals, broker and its files, certificates, store, messages, page, clock, disk, journal,
+    guarantees. Each line is what was observed just now: ok, no, ? (not observed), - (not
+    configured). What the broker's files lack is shown as a diff, and nothing is written. Exit
+    status 1 if something is wrong or could not be observed.
+    """
+    from gateway.app.doctor import examination as examine
+
+    findings = examine.examine(config, state, access_list=access_list)
+    if as_json:
+        fields = ("what", "ok", "value", "evidence", "remedy")
+        c.print_json([{name: getattr(f, name) for name in fields} for f in findings])
+    else:
+        for f in findings:
+            c.out.print(DOCTOR_MARKS[f.value], end=" ")
+            said = f" ({f.evidence})" if f.evidence else ""
+            c.out.print(f"{f.what}{said}", markup=False, soft_wrap=True)
+            if f.remedy:
+                c.out.print(f"     {f.remedy}", markup=False, soft_wrap=True)
+    if not all(f.ok for f in findings):
+        raise typer.Exit(1)
+
+
+def schema() -> None:
+    """Print the JSON Schema of the configuration, for editors.
+
+    Example: `portier schema > config/schema.json`
+    """
+    from gateway.app.configuration import load
+
+    c.print_json(load.schema(), indent=2)
+
+
+def asyncapi(config: Config) -> None:
+    """Print the AsyncAPI 3.0 document of what this gateway says and hears over MQTT."""
+    from gateway.app.configuration import load
+
+    c.print_json(load.asyncapi(config), indent=2)
+
+
+@outputs.command("off")
+def outputs_off(config: Config, state: State) -> None:
+    """Switch every configured relay to its safe level, without a running gateway.
+
+    For ExecStopPost: where the kernel keeps the outputs of a killed process.
+    """
+    from gateway.app import outputs
+
+    raise typer.Exit(outputs.main(["--config", str(config), "--state", str(state)]) or 0)

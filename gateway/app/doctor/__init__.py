@@ -1,0 +1,1 @@
+"""``portier doctor``: what keeps the gateway from working."""

@@ -1,0 +1,1 @@
+"""``portier run`` without systemd."""

@@ -1,0 +1,155 @@
+"""``portier run``: from the command line to processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from gateway.app import broker, control, outputs, roles
+from gateway.app.configuration import load, plans
+from gateway.app.parent import end_with_parent
+from gateway.app.running import readiness, supervisor
+from gateway.formats import UnknownFormat
+from gateway.settings.checks import contact_secrets
+from gateway.settings.model.configuration import Settings
+from gateway.settings.values.problems import SettingsError
+
+
+def run(names: Sequence[str], config: Path, state: Path, bench_start: str | None) -> int:
+    """Start the roles; the exit status."""
+    wrong = [name for name in names if name not in roles.ROLES]
+    if wrong:
+        _say(f"there is no role {wrong[0]}; the roles are {', '.join(roles.ROLES)}")
+        return 2
+    if list(names) == ["control"]:
+        return control.main(control.Options(config, state, bench_start))
+    end_with_parent()
+    try:
+        settings = load.settings(config, state, need=_need(names))
+        for one in settings.adjusted:
+            _say(str(one))
+        if len(names) == 1:
+            return roles.run(names[0], settings, config, state)
+        return _supervise(names, settings, config, state, bench_start)
+    except (SettingsError, UnknownFormat) as error:  # trying again does not help
+        _say(str(error))
+        return supervisor.CONFIGURATION
+    except roles.RoleError as error:
+        _say(str(error))
+    except OSError as error:
+        if error.filename is None:
+            raise  # not about a file: this needs its traceback
+        _say(f"{error.filename}: {error.strerror}; choose another folder with --state")
+    return 1
+
+
+EVERYTHING = ("mqtt", "record", "web")
+"""The sections whose secrets everything needs. Those of the contacts and of the heartbeat are read
+when they are used: one that has gone missing is named, and takes nothing else away."""
+
+
+def _need(names: Sequence[str]) -> tuple[str, ...]:
+    """Whose secrets a single role needs."""
+    if len(names) != 1:
+        return EVERYTHING
+    return {"link": ("mqtt",), "record": ("mqtt", "record")}.get(names[0], ())
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def _supervise(
+    names: Sequence[str], settings: Settings, config: Path, state: Path, bench_start: str | None
+) -> int:
+    state.mkdir(parents=True, exist_ok=True)
+    wanted = tuple(names) or roles.wanted(settings)
+    environment: dict[str, str] = {}
+    brokered = page = None
+    if "broker" in wanted:
+        ports = broker.choose()
+        environment = {roles.BROKER_V5: str(ports.v5), roles.BROKER_V3: str(ports.v3)}
+        _say(f"Broker: {ports}")
+        brokered = (broker.HOST, ports.v5)
+    if "web" in wanted:
+        page = _page(settings)
+    if outputs.held(state):
+        raise roles.RoleError(
+            f"control already runs on {state}; stop it, or choose another folder with --state"
+        )
+    options = ["--config", str(config), "--state", str(state)]
+
+    def command(role: str) -> Sequence[str]:
+        more = ["--bench-start", bench_start] if bench_start and role == "control" else []
+        return supervisor.command(role, [*options, *more])
+
+    known = settings
+
+    def valid() -> bool:
+        nonlocal known
+        try:
+            new = load.settings(config, state, EVERYTHING, strict=True)
+        except (SettingsError, OSError) as error:
+            _say(f"the new configuration is refused, the old one stays:\n{error}")
+            return False
+        faults = contact_secrets.new_faults(contact_secrets.faults(new), known)
+        taken = {one.name for one in known.adjusted}
+        wrong = [*faults, *(one.problem for one in new.adjusted if one.name not in taken)]
+        for one in wrong:
+            _say(f"the new configuration is refused, the old one stays:\n{one}")
+        known = known if wrong else new
+        return not wrong
+
+    def crashed() -> None:
+        if any(not point.driver.startswith("simulated") for point in settings.points.values()):
+            switch_off = [sys.executable, "-m", "gateway", "outputs", "off", *options]
+            try:
+                subprocess.run(switch_off, check=False)
+            except OSError as error:  # no process to be had: control itself comes first
+                _say(f"the outputs cannot be switched off by a process of its own: {error}")
+
+    changed = (lambda: None) if names else _changed(wanted, config, state)
+    one = supervisor.Supervisor(wanted, command, environment, _say, crashed, valid, changed=changed)
+    tls = settings.web is not None and settings.web.tls is not None
+    parts = readiness.Parts(wanted, state, one.runs, page, tls, brokered)
+    one.tick = readiness.Readiness(parts.check, _say).look
+    return one.run()
+
+
+def _changed(
+    wanted: Sequence[str], config: Path, state: Path
+) -> Callable[[], Sequence[str] | None]:
+    """The first contact that the page adds needs ``notify``, and the last one that it takes
+    away ends it: nothing runs, and takes memory, for nobody."""
+    written = plans.written(state)
+
+    def look() -> Sequence[str] | None:
+        nonlocal written
+        now = plans.written(state)
+        if now == written:
+            return None
+        written = now
+        try:
+            tells = "notify" in roles.wanted(load.settings(config, state, need=()))
+        except (SettingsError, OSError):
+            return None
+        rest = [role for role in wanted if role != "notify"]
+        return [*rest, "notify"] if tells else rest
+
+    return look
+
+
+def _page(settings: Settings) -> tuple[str, int]:
+    """Where the page will listen. Raises :class:`roles.RoleError` where something else does."""
+    web = settings.web
+    port = roles.web_port() or (web.port if web else 8080)
+    host = web.host if web else "127.0.0.1"
+    if not broker.free(host, port):
+        raise roles.RoleError(
+            f"port {port} on {host} is in use by another program. Choose another one: "
+            f"PORT={port + 1} make run (or PORT={port + 1} portier run), or stop that program."
+        )
+    return host, port

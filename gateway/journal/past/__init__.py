@@ -1,0 +1,1 @@
+"""Reading what happened, beside the writer and with no right to write."""

@@ -1,0 +1,1 @@
+"""What belongs together, what forbids each other, and what could be better."""

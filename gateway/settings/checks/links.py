@@ -1,0 +1,193 @@
+"""The gateway itself, broker, store and page: nothing leaves the machine in plain text."""
+
+from __future__ import annotations
+
+import zoneinfo
+from functools import cache
+from typing import Any
+
+from gateway.settings.checks.draft import Draft
+from gateway.settings.model.configuration import Gateway, MeterOptions
+from gateway.settings.model.link import Tls, is_loopback
+from gateway.settings.values import store_address
+from gateway.settings.values.problems import meant
+from gateway.settings.values.reading import Part
+from gateway.settings.values.units import say_ms
+
+RETENTION_LEAST_MS = 3_600_000
+JOURNAL_LEAST_BYTES = 1_000_000
+
+
+def check(draft: Draft) -> None:
+    """Report everything that is wrong with the gateway, broker, page and meters' limits."""
+    if draft.gateway is not None and draft.gateway.value is not None:
+        _gateway(draft, draft.gateway, draft.gateway.value)
+    _mqtt(draft)
+    _listening(draft)
+    _web(draft)
+    _record(draft)
+    _kept(draft)
+    for part in draft.points.values():
+        if part.value is None or not isinstance(part.value.options, MeterOptions):
+            continue
+        known = [name for name, _, _ in part.value.quantities]
+        for quantity in part.value.options.deadband:
+            if quantity not in known:
+                draft.complain(
+                    part,
+                    ("deadband", quantity),
+                    f"{part.value.driver} does not measure {quantity[:40]}",
+                    meant(quantity, known),
+                )
+
+
+def _gateway(draft: Draft, part: Part[Gateway], gateway: Gateway) -> None:
+    zones = zones_there_are()
+    if gateway.timezone not in zones:
+        draft.complain(
+            part,
+            ("timezone",),
+            f"there is no time zone {gateway.timezone[:40]}",
+            meant(gateway.timezone, zones, "write for example Europe/Berlin; known are"),
+        )
+    if gateway.holidays is not None:
+        from gateway.settings.values.calendar import regions
+
+        if gateway.holidays not in regions():
+            draft.complain(
+                part,
+                ("holidays",),
+                f"no holidays are known for {gateway.holidays}",
+                meant(gateway.holidays, near_regions(gateway.holidays), "possible are"),
+            )
+    if not gateway.languages or len(set(gateway.languages)) != len(gateway.languages):
+        draft.complain(part, ("languages",), "wants each language once", "write [de, en]")
+
+
+def _kept(draft: Draft) -> None:
+    """What would be removed as soon as it is written is a typing error."""
+    part = draft.retention
+    lives = dict(vars(part.value)) if part is not None and part.value is not None else {}
+    for name, value in lives.items():
+        if part is not None and value < RETENTION_LEAST_MS:
+            least = say_ms(RETENTION_LEAST_MS)
+            message = f"{say_ms(value)} keeps nothing"
+            hint = f"write at least {least}; a month is 30 d"
+            draft.bound(part, name, RETENTION_LEAST_MS, least, message, hint)
+    journal = draft.journal
+    if journal is not None and journal.value and journal.value.limit_bytes < JOURNAL_LEAST_BYTES:
+        message = "leaves no room for what happens"
+        draft.bound(
+            journal, "limit_bytes", JOURNAL_LEAST_BYTES, "1 MB", message, "write at least 1 MB"
+        )
+
+
+@cache
+def zones_there_are() -> tuple[str, ...]:
+    """Every time zone, in alphabetical order; found by walking through files, hence once."""
+    return tuple(sorted(zoneinfo.available_timezones()))
+
+
+def near_regions(region: str) -> list[str]:
+    """The regions of the same country, else the countries."""
+    from gateway.settings.values.calendar import regions
+
+    country = region.partition("-")[0]
+    same = [name for name in regions() if name.partition("-")[0] == country]
+    return same or [name for name in regions() if "-" not in name]
+
+
+def _mqtt(draft: Draft) -> None:
+    part = draft.mqtt
+    if part is None or part.value is None:
+        return
+    mqtt = part.value
+    if mqtt.embedded and not draft.bench():
+        draft.complain(
+            part,
+            (),
+            "the embedded broker keeps nothing over a restart and is for the bench",
+            "write mqtt: {host: …, tls: …}, or bench: true under gateway:",
+        )
+    if mqtt.tls is None and not is_loopback(mqtt.host) and "tls" not in part.bad:
+        draft.complain(
+            part,
+            ("host",),
+            f"{mqtt.host} is another machine, and the connection would be readable",
+            "add tls: {ca: ca.pem, cert: gw.pem, key: gw.key}, or tls: none if you must",
+        )
+    if (mqtt.user is None) != (mqtt.password is None) and not part.bad & {"user", "password"}:
+        key = "user" if mqtt.password is None else "password"
+        draft.complain(
+            part,
+            (key,),
+            "user and password come together",
+            "write user: NAME and password: !secret mqtt_password",
+        )
+    _pair(draft, part, mqtt.tls)
+
+
+def _listening(draft: Draft) -> None:
+    """Points whose values come over the broker."""
+    gateway = draft.gateway.value if draft.gateway is not None else None
+    own = "" if gateway is None else f"portier/{gateway.id}/"
+    for part in draft.points.values():
+        if part.value is None or not part.value.driver.startswith("mqtt_"):
+            continue
+        if draft.mqtt is None:
+            draft.complain(
+                part,
+                ("driver",),
+                "hears through the broker, and none is named",
+                "write mqtt: with its host (or mqtt: embedded on the bench)",
+            )
+        topic = part.value.settings.topic
+        if own and topic.startswith(own):
+            draft.complain(
+                part,
+                ("topic",),
+                f"{topic} is what this gateway says itself",
+                "name the topic of another device",
+            )
+
+
+def _pair(draft: Draft, part: Part[Any], tls: Tls | None) -> None:
+    if tls is not None and (tls.cert is None) != (tls.key is None):
+        draft.complain(
+            part,
+            ("tls", "cert" if tls.key is None else "key"),
+            "cert and key come together",
+            "write cert: gw.pem, key: gw.key",
+        )
+
+
+def _web(draft: Draft) -> None:
+    part = draft.web
+    if part is None or part.value is None:
+        return
+    web = part.value
+    if web.tls is None and not is_loopback(web.host) and "tls" not in part.bad:
+        draft.complain(
+            part,
+            ("listen",),
+            f"{web.host} is reachable from other machines, and log-ins would be readable",
+            "add tls: {cert: page.pem, key: page.key}, or listen on 127.0.0.1",
+        )
+
+
+def _record(draft: Draft) -> None:
+    part = draft.record
+    if part is None or part.value is None:
+        return
+    problem = store_address.problem(part.value.store)
+    nearest = store_address.nearest(part.value.store)
+    if problem is not None and nearest is not None:
+        draft.bound(part, "store", nearest, nearest, problem.problem, problem.remedy)
+    if part.value.store != "none" and draft.mqtt is None:
+        draft.complain(
+            part,
+            (),
+            "the recorder takes the events from a broker, and none is named",
+            "write mqtt: with its host (or mqtt: embedded on the bench), or remove record",
+        )
+    _pair(draft, part, part.value.tls)

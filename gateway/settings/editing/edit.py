@@ -1,0 +1,191 @@
+"""What the page asks of the overlay: show it, try it, write it, go back.
+
+Everything is judged by the loader that every role starts with. The answer holds all that is
+wrong, or what counts then and how the next days will be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gateway.settings.checks import contact_secrets
+from gateway.settings.checks.contact_secrets import Judge
+from gateway.settings.checks.wiring_trust import ANY
+from gateway.settings.editing.file import BYTES_MOST, SectionsWrong, Store, plain, text
+from gateway.settings.editing.preview import preview
+from gateway.settings.editing.with_overlay import load_over
+from gateway.settings.load import load
+from gateway.settings.model.configuration import Settings
+from gateway.settings.overlay import OF_A_DOOR, SECTIONS, merge
+from gateway.settings.plan.building import plan
+from gateway.settings.values.drivers import DriverInfo
+from gateway.settings.values.problems import Problem, SettingsError, parts, said
+from gateway.settings.values.reading import Reading
+from gateway.settings.values.secrets import places
+from gateway.settings.values.tree import Node, parse
+
+Answer = dict[str, Any]
+
+
+def edit(  # noqa: PLR0911 - one line for each way it can end
+    asked: Mapping[str, Any],
+    config: Path,
+    store: Store,
+    drivers: Mapping[str, DriverInfo],
+    now_utc_ms: int,
+    judge: Judge | None = None,
+) -> Answer:
+    """``asked``: ``do`` (show, preview, put, undo), ``actor``, ``version`` (that it is based
+    on), ``sections`` (of preview and put), ``to`` (of undo; the version before this one).
+    ``judge``: whether the address of a contact is understood."""
+    do = asked["do"]
+    try:
+        if do == "show":
+            return _shown(config, store, drivers, now_utc_ms)
+        data = store.data()
+        wanted = _wanted(asked, store)
+        made = text(wanted, str(asked.get("actor", "")), now_utc_ms)
+        if do != "preview":
+            if data is not None and store.sections(data) == wanted:
+                return _shown(config, store, drivers, now_utc_ms)  # said twice, done once
+            if asked.get("version") != store.version():
+                return _refused("changed_meanwhile", version=store.version())
+        return _tried(made, do, config, store, drivers, now_utc_ms, judge)
+    except SectionsWrong as error:
+        return _refused("malformed", [Problem("", 0, 0, "", error.args[0])])
+    except LookupError:
+        return _refused("unknown_version")
+    except OSError as error:
+        return _refused("not_written", [Problem("", 0, 0, "", error.strerror or str(error))])
+
+
+def _refused(reason: str, problems: Any = (), **more: str) -> Answer:
+    errors = [
+        {
+            "key": p.key,
+            "message": p.message,
+            "hint": p.hint,
+            "file": Path(p.file).name,
+            "parts": [parts(p.message), parts(p.hint)],
+        }
+        for p in problems
+    ]
+    return {"status": "refused", "reason": reason, "errors": errors, **more}
+
+
+def _wanted(asked: Mapping[str, Any], store: Store) -> Any:
+    if asked["do"] != "undo":
+        sections = asked.get("sections")
+        if not isinstance(sections, dict):
+            raise SectionsWrong(said("sections: an object"))
+        return sections
+    to = asked.get("to")
+    if to is None:
+        before = store.before()
+        if not before:
+            raise LookupError("nothing to go back to")
+        to = before[0].version
+    return store.sections(store.old(str(to)))
+
+
+def _tried(
+    made: str,
+    do: str,
+    config: Path,
+    store: Store,
+    drivers: Mapping[str, DriverInfo],
+    now_utc_ms: int,
+    judge: Judge | None,
+) -> Answer:
+    if len(made.encode()) > BYTES_MOST:
+        return _refused("too_large")
+    trial = store.path.with_suffix(".trial")
+    trial.write_text(made, encoding="utf-8")
+    try:
+        settings = load(config, drivers, overlay=trial, need=(), accepted=ANY, adjust=True)
+    except SettingsError as error:
+        return _refused("settings_wrong", error.problems)
+    finally:
+        trial.unlink(missing_ok=True)
+    faults = _new_faults(settings, config, store, drivers, judge)
+    if faults:
+        return _refused("settings_wrong", faults)
+    if do == "preview":
+        days = preview(settings, plan(settings, now_utc_ms=now_utc_ms), now_utc_ms)
+        return {"status": "accepted", "reason": "", "settings": {"preview": days}}
+    store.write(made, now_utc_ms)
+    return {**_shown(config, store, drivers, now_utc_ms), "changed": True}
+
+
+def _new_faults(
+    settings: Settings,
+    config: Path,
+    store: Store,
+    drivers: Mapping[str, DriverInfo],
+    judge: Judge | None,
+) -> list[Problem]:
+    """Addresses that come with this change and that no message can go to."""
+    if not contact_secrets.faults(settings, judge):
+        return []
+    before = load_over(config, drivers, overlay=store.path, need=(), accepted=ANY, adjust=True)
+    found = contact_secrets.new_faults(contact_secrets.faults(settings, judge), before)
+    return [Problem("", 0, 0, one.key, one.message, one.hint) for one in found]
+
+
+def _shown(
+    config: Path, store: Store, drivers: Mapping[str, DriverInfo], now_utc_ms: int
+) -> Answer:
+    try:
+        settings = load_over(
+            config, drivers, overlay=store.path, need=(), accepted=ANY, adjust=True
+        )
+    except SettingsError as error:
+        return _refused("settings_wrong", error.problems)
+    data = store.data()
+    broken = bool(settings.overlay_problems)
+    overlay = {} if broken else store.sections(data)
+    root = parse(config.read_bytes(), str(config), [])
+    file = plain(root)
+    if data is not None and not broken:
+        merge(root, parse(data, str(store.path), []), Reading(places(config)))
+    days = preview(settings, plan(settings, now_utc_ms=now_utc_ms), now_utc_ms)
+    shown = {
+        "version": store.version(),
+        "overlay": overlay,
+        "effective": _effective(root, settings),
+        "in_file": {
+            section: sorted(file.get(section) or {}) for section in ("contacts", "escalations")
+        },
+        "secrets": sorted(
+            {channel.name for contact in settings.contacts.values() for channel in contact.channels}
+        ),
+        "problems": list(settings.overlay_problems),
+        "addresses": [
+            {"key": one.key, "parts": [parts(one.message), parts(one.hint)], "text": str(one)}
+            for one in contact_secrets.faults(settings)
+        ],
+        "before": [
+            {"version": one.version, "by": one.by, "utc_ms": one.utc_ms} for one in store.before()
+        ],
+        "timezone": settings.gateway.timezone,
+        "holidays": settings.gateway.holidays,
+        "preview": days,
+    }
+    return {"status": "accepted", "reason": "", "settings": shown}
+
+
+def _effective(root: Node, settings: Settings) -> dict[str, Any]:
+    """The sections as they count now, in the words in which they are written."""
+    whole = plain(root)
+    found = {section: whole.get(section) or {} for section in SECTIONS}
+    found["doors"] = {
+        name: {key: door.get(key) or {} for key in OF_A_DOOR}
+        | {
+            "name": settings.doors[name].name or name,
+            "mode": settings.doors[name].mode or "automatic",
+        }
+        for name, door in found["doors"].items()
+    }
+    return found

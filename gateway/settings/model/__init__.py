@@ -1,0 +1,1 @@
+"""Everything that the file may say, typed, with its unit and its default."""

@@ -1,0 +1,255 @@
+"""Broker, store, page and heartbeat: everything that speaks over a network."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address, ip_network
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from gateway.settings.values import store_address
+from gateway.settings.values.problems import meant
+from gateway.settings.values.types import (
+    Bool,
+    Duration,
+    Id,
+    Label,
+    Model,
+    SecretUrl,
+    SecretValue,
+    Short,
+    Size,
+    WebUrl,
+    wrong,
+)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address never leaves this machine."""
+    if host.casefold() in {"localhost", "localhost.", "ip6-localhost"}:
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Tls(Model):
+    """Certificates for a connection; the files are looked for beside the configuration."""
+
+    off: Bool = False
+    """No TLS at all; no unit, written as tls: none."""
+    ca: Label | None = None
+    """Who is trusted; no unit, a file. The system's authorities if it is not written."""
+    cert: Label | None = None
+    """Our certificate; no unit, a file."""
+    key: Label | None = None
+    """Its key; no unit, a file."""
+
+
+class Issuer(Model):
+    """Somebody who may send commands over the broker."""
+
+    key: SecretValue | None = None
+    """The key that its commands are signed with; no unit, !secret NAME. Without one the broker's
+    access list alone admits it, on portier/GATEWAY/issuer/NAME/command/# and nowhere else: for
+    Home Assistant, which cannot sign."""
+
+
+def _port(value: object) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 5:
+        port = int(value)
+        if 1 <= port <= 65_535:
+            return port
+    raise wrong(f"{value!r} is not a port", "ports go from 1 to 65535, for example 8883")
+
+
+Port = Annotated[int, BeforeValidator(_port), WithJsonSchema({"type": "integer"})]
+
+
+class Mqtt(Model):
+    """The MQTT broker."""
+
+    embedded: Bool = False
+    """The broker inside this process, for the bench; no unit, written as mqtt: embedded."""
+    host: Label = "localhost"
+    """The broker; no unit, a name or address."""
+    port: Port | None = None
+    """Its port; no unit, 8883 with TLS and 1883 without if it is not written."""
+    tls: Annotated[Tls, Short("off", (("none", "yes"), ("system", "no")))] | None = None
+    """Its certificates; no unit, files, system for the system's authorities, or none."""
+    user: Label | None = None
+    """The user at the broker; no unit, a text."""
+    password: SecretValue | None = None
+    """The user's password; no unit, !secret NAME."""
+    client: Label | None = None
+    """The client id; no unit, portier-ID if it is not written."""
+    issuers: dict[Id, Issuer] = Field(default_factory=dict)
+    """Who must sign commands; no unit, names with their keys."""
+    home_assistant: Bool = True
+    """Whether Home Assistant is told what there is; no unit, yes or no."""
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the connection is under TLS."""
+        return self.tls is not None and not self.tls.off
+
+    @property
+    def port_number(self) -> int:
+        """The port, written or not."""
+        return self.port or (8883 if self.encrypted else 1883)
+
+
+MqttField = Annotated[Mqtt, Short("embedded", (("embedded", "yes"),))]
+"""``mqtt: embedded`` beside the mapping."""
+
+
+def _store(value: object) -> str:
+    if not isinstance(value, str):
+        raise wrong("a store is a text", store_address.HINT)
+    try:
+        return store_address.parse(value).text
+    except store_address.AddressError as error:
+        if store_address.nearest(value) is not None:
+            return value  # a bound that came later: see check_links
+        scheme, separator, _ = value.partition("://")
+        known = [*store_address.SCHEMES] if separator else ["sqlite"]
+        if error.problem.startswith(("the store ", f"{value[:60]!r} is no store")):
+            more = "" if separator else " (or …://)"
+            raise wrong(error.problem, meant(scheme, [*known, "sqlite"], "write") + more) from None
+        raise wrong(error.problem, error.remedy) from None
+
+
+class Record(Model):
+    """The time-series store, and who writes it."""
+
+    store: Annotated[
+        str,
+        BeforeValidator(_store),
+        WithJsonSchema(
+            {"type": "string", "pattern": r"^(sqlite(:[\w.-]+)?|none|influx1?s?://\S+)$"}
+        ),
+    ] = "sqlite"
+    """Where to; no unit, sqlite, none, influx://HOST:PORT/ORG/BUCKET or
+    influx1://HOST:PORT/DATABASE."""
+    token: SecretValue | None = None
+    """The store's token; no unit, !secret NAME."""
+    password: SecretValue | None = None
+    """The store's password, where it has no tokens; no unit, !secret NAME."""
+    name: Id = "recorder"
+    """The name of this recorder; no unit, each recorder has its own."""
+    gateways: tuple[Id, ...] = ()
+    """The gateways it records; no unit, this one if none is written."""
+    expect: tuple[Id, ...] = ()
+    """The recorders that must have everything; no unit, this one if none is written."""
+    limit_bytes: Size = store_address.LIMIT_BYTES
+    """How large the SQLite store may become, then its oldest points go; a size. Other stores have
+    limits of their own."""
+    silent_after_ms: Duration = 300_000
+    """A gateway that says nothing for this long is reported; a duration."""
+    tls: Tls | None = None
+    """The recorder's own certificate at the broker; no unit, files. That of mqtt if not written."""
+
+    @property
+    def address(self) -> store_address.StoreAddress:
+        """The store, read."""
+        return store_address.parse(self.store)
+
+
+RecordField = Annotated[Record, Short("store")]
+"""``record: sqlite`` beside the mapping."""
+
+
+class WebTls(Model):
+    """The certificate of the page."""
+
+    cert: Label
+    """The certificate with its chain; no unit, a file."""
+    key: Label
+    """Its key; no unit, a file."""
+
+
+def _listen(value: object) -> str:
+    text = value if isinstance(value, str) else ""
+    host, separator, port = text.rpartition(":")
+    if not separator or not host:
+        raise wrong(f"{text[:60]!r} is not ADDRESS:PORT", "write for example 127.0.0.1:8080")
+    try:
+        _port(port)
+    except PydanticCustomError as error:
+        context = error.context or {}
+        raise wrong(str(context["message"]), str(context["hint"])) from None
+    try:
+        bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+        if bare != "localhost":
+            ip_address(bare)
+    except ValueError:
+        raise wrong(
+            f"{host[:60]!r} is no address of this machine",
+            "write 127.0.0.1:8080 for this machine only, or 0.0.0.0:8443 for all networks",
+        ) from None
+    return text
+
+
+_PROXY_HINT = "write the proxy's address, such as 127.0.0.1, or its network, such as 10.0.3.0/28"
+
+
+def _proxy(value: object) -> str:
+    """An address or network in its usual form."""
+    text = value.strip() if isinstance(value, str) else ""
+    try:
+        network = ip_network(text.removeprefix("[").removesuffix("]"))
+    except ValueError:
+        try:
+            whole = str(ip_network(text, strict=False))
+        except ValueError:
+            raise wrong(f"{text[:60]!r} is no address or network", _PROXY_HINT) from None
+        raise wrong(
+            f"{text[:60]!r} is an address within a network", f"write {whole} or the address alone"
+        ) from None
+    if network.prefixlen < (8 if network.version == 4 else 16):
+        raise wrong(f"{text[:60]!r} is too many: each of them could claim any address", _PROXY_HINT)
+    return str(network.network_address) if network.num_addresses == 1 else str(network)
+
+
+Proxy = Annotated[str, BeforeValidator(_proxy), WithJsonSchema({"type": "string"})]
+
+
+class Web(Model):
+    """The page and the API."""
+
+    listen: Annotated[
+        str,
+        BeforeValidator(_listen),
+        WithJsonSchema({"type": "string", "pattern": r"^\S+:\d{1,5}$"}),
+    ] = "127.0.0.1:8080"
+    """Where it listens; no unit, ADDRESS:PORT."""
+    tls: WebTls | None = None
+    """Its certificate, a must on any address but loopback; no unit, two files."""
+    public_url: WebUrl | None = None
+    """The address that people reach it at, for links in messages; no unit, https://…"""
+    trusted_proxies: tuple[Proxy, ...] = ()
+    """Whose X-Forwarded-For, -Proto and -Host are believed; no unit, the addresses or networks of
+    reverse proxies, none if it is not written."""
+    second_factor: Literal["off", "doors", "login"] = "off"
+    """Where people give a code from an app beside their password; no unit, off, doors (for
+    opening, modes, tests of a call, service, shelving, users and tokens, every 8 h) or login
+    (that, and at every log-in). API tokens never do."""
+
+    @property
+    def host(self) -> str:
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.listen.rpartition(":")[2])
+
+
+class Heartbeat(Model):
+    """Somebody outside who notices that the gateway is silent."""
+
+    url: SecretUrl
+    """What is called; no unit, an address or !secret NAME."""
+    every_ms: Duration = 300_000
+    """How often; a duration."""
