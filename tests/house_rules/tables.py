@@ -17,7 +17,8 @@ from gateway.app import files
 from gateway.app.configuration.load import drivers
 from gateway.control import guarantees
 from gateway.settings.checks.points import uses
-from gateway.settings.checks.wiring_trust import LEAST, NOTES, ORDER, role_of
+from gateway.settings.checks.wiring_trust import ORDER, role_of
+from gateway.settings.model.point_roles import ALL
 from gateway.web.identity.users import ROLES
 from gateway.web.options import Options
 from gateway.web.retention import retention
@@ -65,11 +66,13 @@ def roles() -> str:
             found.setdefault(role_of(draft, use), (key, use.kinds))
     wiring = {"wired": "wired", "radio": "wired or radio", "network": "any"}
     rows = []
-    for role, least in LEAST.items():
+    for role, row in ALL.items():
+        if role == "activator":
+            continue  # its kinds have rows
         key, kinds = found[role]
         point = "meter" if role == "line" else kinds[0] if role == "cord" else " or ".join(kinds)
         name = role.replace("_", " ")
-        rows.append((name, f"`{key}`", point, wiring[least], NOTES.get(role, "")))
+        rows.append((name, f"`{key}`", point, wiring[row.trust], row.note))
     by_trust = [
         (trust, ", ".join(f"`{one.name}`" for one in drivers().values() if one.trust == trust))
         for trust in ORDER

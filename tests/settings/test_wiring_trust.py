@@ -13,8 +13,9 @@ from gateway.core.notification.alarms import ALARM_KINDS
 from gateway.settings.checks import wiring_trust
 from gateway.settings.checks.draft import Draft, wiring_name
 from gateway.settings.checks.points import uses
-from gateway.settings.checks.wiring_trust import LEAST, ORDER, role_of
+from gateway.settings.checks.wiring_trust import ORDER, role_of
 from gateway.settings.load import read
+from gateway.settings.model.point_roles import ALL
 from gateway.settings.plan.building import plan
 from gateway.settings.values.problems import SettingsError
 from gateway.settings.values.reading import Reading
@@ -96,8 +97,7 @@ def drawn(folder: Path, text: str) -> Draft:
 
 def test_every_role_of_a_terminal_says_how_hard_it_must_be_to_forge(tmp_path: Path) -> None:
     draft = drawn(tmp_path, WHOLE)
-    assert {role_of(draft, use) for use in uses(draft)} == LEAST.keys()
-    assert wiring_trust.NOTES.keys() <= LEAST.keys()
+    assert {role_of(draft, use) for use in uses(draft)} == ALL.keys() - {"activator"}
 
 
 @pytest.mark.parametrize("trust", ["radio", "network"])
@@ -117,7 +117,7 @@ def test_a_contact_is_refused_where_it_is_easier_to_forge_than_its_role_allows(
         pin = f"gpio_contact, pin: {point.settings.pin}}}"
         line = f"  {use.point}: {{driver: "
         text = changed(WHOLE, (line + pin, line + driver.format(number) + "}"))
-        refused = ORDER.index(trust) > ORDER.index(LEAST[role])
+        refused = ORDER.index(trust) > ORDER.index(ALL[role].trust)
         if refused:
             assert f"{use.point} is reported" in said(tmp_path, text), role
         else:

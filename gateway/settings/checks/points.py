@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.settings.checks.draft import Draft
 from gateway.settings.model.configuration import Point
-from gateway.settings.model.doors import Door
 from gateway.settings.model.drivers import words
+from gateway.settings.model.point_roles import (
+    ALL,
+    DOOR,
+    FIRE,
+    ROOM,
+    TOGETHER,
+    WATCHED,
+    PointRole,
+    points_of,
+)
 from gateway.settings.values.problems import meant, near
 from gateway.settings.values.reading import Loc, Part
 from gateway.settings.values.types import POINT_PATTERN
@@ -29,96 +38,22 @@ class Use:
     loc: Loc
 
 
-CONTACT, RELAY, METER = ("contact",), ("relay",), ("meter",)
-SHARED = frozenset(
-    {"activator", "fire", "mode switch", "presence in the doorway", "motion", "motion elsewhere"}
-)
-"""Roles in which one contact may serve several doors or rooms."""
-TOGETHER = (
-    frozenset({"leaf", "door of the room"}),
-    frozenset({"bolt", "bolt of the room"}),
-    frozenset({"motion", "motion elsewhere"}),
-)
-"""Pairs of roles that one contact may have."""
-
-
 def uses(draft: Draft) -> Iterator[Use]:
     """Every place where a point is named."""
-    for name, part in draft.doors.items():
-        if part.value is not None:
-            yield from _door(f"doors.{name}", part, part.value)
+    for name, door in draft.doors.items():
+        yield from _uses(f"doors.{name}", door, DOOR)
     for name, room in draft.rooms.items():
-        if room.value is not None:
-            yield from _room(f"rooms.{name}", room)
+        yield from _uses(f"rooms.{name}", room, ROOM)
     for name, watch in draft.watch.items():
-        if watch.value is not None:
-            yield Use(
-                watch.value.point,
-                "watched",
-                ("contact", "meter"),
-                f"watch.{name}",
-                watch,
-                ("point",),
-            )
-    if draft.house is not None and draft.house.value is not None and draft.house.value.fire:
-        yield Use(draft.house.value.fire, "fire", CONTACT, "fire", draft.house, ("fire",))
+        yield from _uses(f"watch.{name}", watch, (WATCHED,))
+    if draft.house is not None:
+        yield from _uses("fire", draft.house, (FIRE,))
 
 
-def _door(owner: str, part: Part[Any], door: Door) -> Iterator[Use]:
-    def use(point: str, role: str, kinds: tuple[str, ...], *loc: str | int) -> Use:
-        return Use(point, role, kinds, owner, part, loc)
-
-    yield use(door.activation.point, "activation", RELAY, "activation", "point")
-    if door.strike is not None:
-        yield use(door.strike.point, "strike", RELAY, "strike", "point")
-    if door.hold_open is not None:
-        yield use(door.hold_open, "hold_open", RELAY, "hold_open")
-    if door.indicator is not None:
-        yield use(door.indicator.point, "indicator", RELAY, "indicator", "point")
-    for key, role in (
-        ("leaf", "leaf"),
-        ("bolt", "bolt"),
-        ("operator_fault", "operator fault"),
-        ("presence", "presence in the doorway"),
-    ):
-        if (point := getattr(door, key)) is not None:
-            yield use(point, role, CONTACT, key)
-    for n, activator in enumerate(door.activators):
-        yield use(activator.point, "activator", CONTACT, "activators", n, "point")
-    for point in door.mode_switch:
-        yield use(point, "mode switch", CONTACT, "mode_switch", point)
-    if door.on_fire is not None and door.on_fire.point is not None:
-        yield use(door.on_fire.point, "fire", CONTACT, "on_fire", "point")
-
-
-ROOM: tuple[tuple[str, str, tuple[str, ...]], ...] = (
-    ("cord", "cord", ("contact", "meter")),
-    ("cancel", "cancel", CONTACT),
-    ("presence", "presence of staff", CONTACT),
-    ("reassurance", "reassurance lamp", RELAY),
-    ("lamp", "room lamp", RELAY),
-    ("sounder", "sounder", RELAY),
-    ("unlock", "unlock", RELAY),
-    ("motion", "motion", CONTACT),
-    ("elsewhere", "motion elsewhere", CONTACT),
-    ("door", "door of the room", CONTACT),
-    ("bolt", "bolt of the room", CONTACT),
-    ("taps", "tap", CONTACT),
-    ("leak", "leak", CONTACT),
-    ("valve", "valve", RELAY),
-    ("climate", "climate", METER),
-    ("fan", "fan", RELAY),
-)
-
-
-def _room(owner: str, part: Part[Any]) -> Iterator[Use]:
-    for key, role, kinds in ROOM:
-        value = getattr(part.value, key)
-        if isinstance(value, tuple):
-            for n, point in enumerate(value):
-                yield Use(point, role, kinds, owner, part, (key, n))
-        elif value is not None:
-            yield Use(value, role, kinds, owner, part, (key,))
+def _uses(owner: str, part: Part[Any], roles: Iterable[PointRole]) -> Iterator[Use]:
+    if part.value is not None:
+        for role, point, loc in points_of(part.value, roles):
+            yield Use(point, role.name, role.kinds, owner, part, loc)
 
 
 def check(draft: Draft) -> None:
@@ -170,7 +105,7 @@ def _conflicts(draft: Draft, found: list[Use]) -> None:
             continue
         for other in first.get(use.point, []):
             same = use.role == other.role
-            if same and use.role in SHARED and (use.owner != other.owner or use.role == "fire"):
+            if same and ALL[use.role].shared and (use.owner != other.owner or use.role == "fire"):
                 continue
             if frozenset({use.role, other.role}) in TOGETHER:
                 continue

@@ -6,13 +6,11 @@ from typing import Any
 
 from gateway.settings.checks.draft import Draft
 from gateway.settings.model.configuration import DAY, Point, RelayOptions, Watch
+from gateway.settings.model.point_roles import ROOM
 from gateway.settings.model.rooms import EscalationStep, Room
 from gateway.settings.values.problems import meant, said
 from gateway.settings.values.reading import Part
 
-LONG = ("reassurance", "lamp", "sounder", "unlock", "valve", "fan")
-"""Relays of a room that are on for as long as something lasts: their limit must be written."""
-CALL = ("cancel", "presence", "reassurance", "lamp", "sounder", "unlock")
 ATTEND_LEAST_MS = 30_000
 LINE_OHM = "line_ohm"
 LINE_RATIO = 1.5
@@ -69,7 +67,7 @@ def _room(draft: Draft, name: str, part: Part[Room], room: Room) -> None:
             "add cancel: with the button in the room; nobody can cancel from afar",
         )
     if not room.cord and "cord" not in part.bad:
-        for key in CALL:
+        for key in (role.key for role in ROOM if role.of_call):
             if getattr(room, key) is not None:
                 draft.complain(
                     part, (key,), "means nothing without a cord", "add cord: [POINT], or remove it"
@@ -86,7 +84,7 @@ def _room(draft: Draft, name: str, part: Part[Room], room: Room) -> None:
         draft.complain(part, ("fan",), "nothing tells it to run", "add climate: with a sensor")
     if room.escalation is not None:
         _known(draft, part, ("escalation",), "escalation", room.escalation)
-    for key in LONG:
+    for key in (role.key for role in ROOM if role.lasting):
         relay = getattr(room, key)
         point = draft.points.get(relay) if relay is not None else None
         options = point.value.options if point is not None and point.value is not None else None

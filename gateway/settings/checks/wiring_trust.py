@@ -14,51 +14,8 @@ from gateway.settings.checks.draft import Draft
 from gateway.settings.checks.points import Use, uses
 from gateway.settings.model.configuration import Point
 from gateway.settings.model.doors import Door
+from gateway.settings.model.point_roles import ALL
 from gateway.settings.values.drivers import Trust
-
-LEAST: Final[Mapping[str, Trust]] = {
-    "activation": "wired",
-    "strike": "wired",
-    "hold_open": "wired",
-    "indicator": "wired",
-    "leaf": "network",
-    "bolt": "wired",
-    "operator fault": "wired",
-    "presence in the doorway": "network",
-    "mode switch": "wired",
-    "fire": "wired",
-    "button": "network",
-    "remote": "radio",
-    "key_switch": "wired",
-    "reader": "wired",
-    "cord": "radio",
-    "line": "wired",
-    "cancel": "wired",
-    "presence of staff": "wired",
-    "reassurance lamp": "wired",
-    "room lamp": "wired",
-    "sounder": "wired",
-    "unlock": "wired",
-    "motion": "network",
-    "motion elsewhere": "network",
-    "door of the room": "network",
-    "bolt of the room": "wired",
-    "tap": "network",
-    "leak": "network",
-    "valve": "wired",
-    "climate": "network",
-    "fan": "wired",
-    "watched": "network",
-}
-"""Role -> the least trust that it needs: *network* takes any driver, *radio* takes radio and
-wires, *wired* only wires."""
-NOTES: Final[Mapping[str, str]] = {
-    "leaf": "one that is not wired raises no `forced`",
-    "button": "one that is not wired opens in *automatic* only; an inside one in *exit_only* and"
-    " *night*, too, where the door says `egress_untrusted: yes`",
-    "cord": "a radio one needs `alive_within`; a room without a wired one gets a hint",
-}
-"""What else a role means for a driver that could be forged, in Markdown."""
 
 
 class _Any(frozenset[str]):
@@ -79,11 +36,11 @@ OVER: Final[Mapping[Trust, str]] = {
 
 def suffices(trust: Trust, role: str) -> bool:
     """Whether a driver of this trust may have the role."""
-    return ORDER.index(trust) <= ORDER.index(LEAST[role])
+    return ORDER.index(trust) <= ORDER.index(ALL[role].trust)
 
 
 def role_of(draft: Draft, use: Use) -> str:
-    """The role of a use as :data:`LEAST` names it: an activator by its kind, a cord on a meter
+    """The role of a use as :data:`ALL` names it: an activator by its kind, a cord on a meter
     as a line."""
     if use.role == "activator":
         door: Door | None = use.part.value
@@ -106,7 +63,7 @@ def check(draft: Draft) -> None:
         if draft.may_stay(role, use.point):
             continue
         if not suffices(point.trust, role):
-            least = "wired" if LEAST[role] == "wired" else "wired or a radio device"
+            least = "wired" if ALL[role].trust == "wired" else "wired or a radio device"
             draft.complain(
                 use.part,
                 use.loc,

@@ -20,7 +20,6 @@ from gateway.core.plan import (
     WatchPlan,
 )
 from gateway.settings.checks.doors import together
-from gateway.settings.checks.wiring_trust import LEAST
 from gateway.settings.model.configuration import (
     DAY,
     ContactOptions,
@@ -32,6 +31,7 @@ from gateway.settings.model.configuration import (
 )
 from gateway.settings.model.doors import Activator, Door
 from gateway.settings.model.limits import door_relays, pulse_ms
+from gateway.settings.model.point_roles import ALL
 from gateway.settings.plan.people import escalations, mailings, receivers
 from gateway.settings.plan.rooms import private, rooms
 from gateway.settings.values.calendar import HORIZON_DAYS, holidays_of, transitions, years
@@ -80,7 +80,7 @@ def plan(settings: Settings, *, now_utc_ms: int) -> BuildingPlan:
             if door.egress_untrusted
             and any(_untrusted_inside(settings, a) for a in door.activators)
         )
-        + tuple((point, "wiring_untrusted") for role, point in settings.tolerated if role in LEAST)
+        + tuple((point, "wiring_untrusted") for role, point in settings.tolerated if role in ALL)
         + (((settings.gateway.id, "overlay_broken"),) if settings.overlay_problems else ())
         + tuple((one.problem.key, "setting_adjusted") for one in settings.adjusted),
     )

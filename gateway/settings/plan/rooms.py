@@ -8,6 +8,7 @@ from gateway.core.plan import (
     RoomPlan,
 )
 from gateway.settings.model.configuration import Settings
+from gateway.settings.model.point_roles import ROOM, points_of
 from gateway.settings.model.rooms import Line, Room
 
 
@@ -21,8 +22,8 @@ def private(settings: Settings) -> frozenset[str]:
     return frozenset(
         point
         for room in settings.rooms.values()
-        for point in (*room.motion, *room.elsewhere, *room.taps, room.door, room.bolt)
-        if point is not None
+        for role, point, _ in points_of(room, ROOM)
+        if role.private
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from gateway.settings.model.configuration import Settings
 from gateway.settings.model.doors import Door
+from gateway.settings.model.point_roles import DOOR, ROOM, points_of
 from gateway.settings.model.rooms import Room
 from gateway.web.shared.words import Words
 
@@ -85,28 +86,12 @@ def terminals_of(settings: Settings) -> Terminals:
 def _door(door: Door) -> Iterator[tuple[str, str]]:
     for activator in door.activators:
         yield f"{activator.kind}_{activator.side}", activator.point
-    yield "activation", door.activation.point
-    for part in (door.strike, door.indicator):
-        if part is not None:
-            yield type(part).__name__.lower(), part.point
-    for name in ("hold_open", "leaf", "bolt", "operator_fault", "presence"):
-        if point := getattr(door, name):
-            yield name, point
-    for point in door.mode_switch:
-        yield "mode_switch", point
-    if door.on_fire is not None and door.on_fire.point:
-        yield "fire", door.on_fire.point
+    for role, point, _ in points_of(door, DOOR):
+        if role.terminal:
+            yield role.terminal, point
 
 
 def _room(room: Room) -> Iterator[tuple[str, str]]:
-    for point in room.lines:
-        yield "room_cord", point
-    for name in ("cord", "motion", "taps"):
-        for point in getattr(room, name):
-            yield f"room_{name}", point
-    for name in (
-        "cancel", "presence", "reassurance", "lamp", "sounder", "unlock", "door", "bolt", "leak",
-        "valve", "climate", "fan",
-    ):  # fmt: skip
-        if point := getattr(room, name):
-            yield f"room_{name}", point
+    for role, point, _ in points_of(room, ROOM):
+        if role.terminal:
+            yield role.terminal, point
