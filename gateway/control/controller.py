@@ -201,10 +201,10 @@ class Controller:
 
     def _wait_s(self) -> float:
         due = core.wake_at(self._building)
-        turn_s = self._watchdog.turn_s
+        wait_s = self._watchdog.wait_s(time.monotonic())
         if due is None:
-            return turn_s
-        return min(turn_s, (due * 1_000_000 - self._clock.now_ns()) * 1e-9)
+            return wait_s
+        return min(wait_s, (due * 1_000_000 - self._clock.now_ns()) * 1e-9)
 
     def command(self, message: CommandMessage, now: Ms) -> None:
         """Step a command, as a task of the inbox."""

@@ -15,6 +15,10 @@ from collections.abc import Callable, MutableMapping
 
 TURN_MOST_S = 1.0
 """The loop turns at least this often, with or without a watchdog."""
+FEEDS = 3
+"""So many feedings fit into the manager's limit."""
+EARLY = 0.9
+"""A turn that comes in the last tenth of the time between two feedings feeds as well."""
 TAKEOVER_S = 30.0
 """A new configuration may take this long to take over, from the last turn of the old loop to
 the first of the new one. The unit's own second is too short for a Python that starts."""
@@ -32,15 +36,18 @@ class Watchdog:
         self._limit_usec = 0
         if microseconds.isdigit() and int(microseconds) > 0 and mine:
             self._limit_usec = int(microseconds)
-            self.feed_every_s = self._limit_usec / 1e6 / 3
+            self.feed_every_s = self._limit_usec / 1e6 / FEEDS
         self._fed_at = float("-inf")
         self.alive: Callable[[], bool] = lambda: True
         """Whether everything runs that has to, beside the loop."""
 
-    @property
-    def turn_s(self) -> float:
-        """The loop must turn at least this often."""
-        return min(TURN_MOST_S, self.feed_every_s or TURN_MOST_S)
+    def wait_s(self, now_s: float) -> float:
+        """The loop must turn within this time. It is counted from the last feeding, not from the
+        last turn: a turn just before a feeding is due would put that off by another wait."""
+        if self.feed_every_s is None:
+            return TURN_MOST_S
+        left_s = self._fed_at + self.feed_every_s - now_s
+        return min(TURN_MOST_S, left_s if left_s > 0 else self.feed_every_s)
 
     def starting(self) -> None:
         """The loop is about to turn while the rest of the start still needs the processor."""
@@ -68,8 +75,8 @@ class Watchdog:
 
     def turned(self, now_s: float) -> None:
         """One full turn of the loop is done."""
-        due = self.feed_every_s is not None and now_s - self._fed_at >= self.feed_every_s
-        if due and self.alive():
+        every_s = self.feed_every_s
+        if every_s is not None and now_s - self._fed_at >= every_s * EARLY and self.alive():
             self._fed_at = now_s
             self._say("WATCHDOG=1")
 

@@ -6,9 +6,12 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.control.watchdog import Watchdog
 from tests.control.control_bench import Rig
@@ -84,7 +87,36 @@ def test_a_turn_feeds_it_not_too_often(manager: socket.socket, tmp_path: Path) -
     for now_s in (0.0, 0.1, 0.2, 0.31, 0.4):
         watchdog.turned(now_s)
     assert heard(manager) == [b"WATCHDOG=1", b"WATCHDOG=1"]
-    assert watchdog.turn_s == pytest.approx(0.3)
+    assert watchdog.wait_s(0.4) == pytest.approx(0.21)
+
+
+@given(st.lists(st.floats(0.001, 0.5), min_size=5, max_size=60))
+def test_however_the_turns_fall_a_feeding_comes_in_its_time(pauses_s: list[float]) -> None:
+    """The loop waited a third of the limit from its last turn. One just before a feeding was due
+    put that off to two thirds, which left a third for a machine that is busy."""
+    watchdog = Watchdog({"WATCHDOG_USEC": "1000000"})
+    fed: list[float] = []
+    watchdog._say = lambda *lines: fed.append(now_s)  # type: ignore[method-assign]
+    now_s, next_s = 0.0, 0.0
+    watchdog.turned(now_s)
+    for pause_s in pauses_s:  # something happens, and the loop turns for it
+        next_s += pause_s
+        while (woken_s := now_s + watchdog.wait_s(now_s)) < next_s:
+            now_s = woken_s
+            watchdog.turned(now_s)
+        now_s = next_s
+        watchdog.turned(now_s)
+    gaps_s = [after - before for before, after in pairwise(fed)]
+    assert max(gaps_s, default=0.0) <= 1 / 3 + 1e-6
+    assert len(fed) <= 1 + now_s / (0.9 / 3)
+
+
+def test_a_loop_beside_something_dead_waits_all_the_same() -> None:
+    watchdog = Watchdog({"WATCHDOG_USEC": "900000"})
+    watchdog.alive = lambda: False
+    for now_s in (0.0, 5.0):
+        watchdog.turned(now_s)
+        assert watchdog.wait_s(now_s + 0.001) == pytest.approx(0.3)
 
 
 def test_no_turn_no_food(manager: socket.socket, tmp_path: Path) -> None:
