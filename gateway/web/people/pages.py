@@ -53,7 +53,7 @@ async def change(request: Request, who: AdminProved, site: TheSite) -> Response:
     try:
         secret = await _do(site, who, form)
     except UserError as error:
-        return _users(request, site, note=f"changes.{error.key}", status=422)
+        return _users(request, site, note=f"people.{error.key}", status=422)
     if secret:
         return _users(request, site, secret=secret)
     return RedirectResponse("/users", 303, {"Cache-Control": "no-store"})

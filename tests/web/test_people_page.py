@@ -1,0 +1,29 @@
+"""What cannot be done about users is said as a sentence on their page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.web.conftest import PASSWORD, Web
+
+REFUSED = {
+    "Diesen Namen gibt es schon.": {"do": "add", "name": "admin", "role": "view"},
+    "mindestens 10 Zeichen": {"do": "add", "name": "neu", "role": "view", "password": "kurz"},
+    "letzte": {"do": "role", "name": "admin", "role": "view"},
+}
+"""A word of the sentence -> the form."""
+
+
+@pytest.mark.parametrize("sentence", REFUSED)
+def test_a_refusal_is_a_sentence_on_the_page(tmp_path: Path, sentence: str) -> None:
+    web = Web(tmp_path)
+    try:
+        admin = web.as_("admin")
+        form = {"password": PASSWORD, **REFUSED[sentence]}
+        told = admin.post("/users", data=form, headers={"Accept-Language": "de"})
+        assert told.status_code == 422
+        assert sentence in told.text
+    finally:
+        web.close()
