@@ -26,6 +26,7 @@ from gateway.core.notification.deliveries import Way, latest, ways_of
 from gateway.core.plan import BuildingPlan
 from gateway.core.room.call_record import points_of
 from gateway.core.signals.contact import NO_LEVEL_YET
+from gateway.panel.messages import HEALTH_MS
 
 Value = Literal["yes", "no", "unknown", "not_configured"]
 
@@ -38,8 +39,6 @@ REPORT_MS: Ms = 10_000
 """How often ``link`` reports at least; what it hears between is known with its next report."""
 KEEPALIVE_MS: Ms = 60_000
 """Where ``link`` has not said which one it has agreed with the broker."""
-HEALTH_MS: Ms = 30_000
-"""How often ``link`` publishes its health."""
 NOTIFY_VOID_MS: Ms = 30_000
 """``notify`` says every 10 s that it works."""
 MESSAGES_VOID_MS: Ms = 8 * 86_400_000

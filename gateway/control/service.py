@@ -38,7 +38,7 @@ from gateway.core.facts import Lane
 from gateway.core.instant import Ms, UtcMs
 from gateway.core.plan import BuildingPlan
 from gateway.journal import machine
-from gateway.journal.writer import ROUTINE_WAIT_MS, AuditEntry, Committed, Journal
+from gateway.journal.writer import AuditEntry, Committed, Journal
 
 if TYPE_CHECKING:  # their imports wait until the door works
     from gateway.control.bench import World
@@ -74,7 +74,7 @@ class Settings:
     timezone: str
     journal_limit_bytes: int
     lives: Mapping[str, Ms]
-    journal_commit_within_ms: Ms = ROUTINE_WAIT_MS
+    journal_commit_within_ms: Ms
     made_utc_ms: UtcMs = 0
     fresh_ms: Ms = 0
     """The plan's schedule may be used for so long after it was made; 0: for ever."""

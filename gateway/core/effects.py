@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from gateway.core.facts import Json
+from gateway.core.instant import Ms
 from gateway.core.values import dataclass
 
 Status = Literal["accepted", "merged", "extended", "refused"]
@@ -26,6 +27,10 @@ class Reply:
     command: str
     status: Status
     reason: str = ""
+
+
+ANSWER_MS: Ms = 15_000
+"""A delivery that is not answered by then has failed (``no_answer``), and the next way is tried."""
 
 
 @dataclass(frozen=True)

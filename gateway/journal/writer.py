@@ -33,7 +33,6 @@ from gateway.journal.reserve import Kept, Reserve
 from gateway.journal.store import UNREADABLE, WRONG, Head, Numbered, Store, read_kept
 from gateway.wire import event_id
 
-ROUTINE_WAIT_MS = 50_000
 """Less than the minute after which ``link`` marks a fact as late."""
 CURSOR_WAIT_MS = 60_000
 HASTY_MS = 30_000
@@ -103,12 +102,12 @@ class Journal:
         boot: str,
         limit_bytes: int,
         lives: Mapping[str, Ms],
+        routine_wait_ms: Ms,
         on_commit: Callable[[Committed], None],
         on_state: Callable[[str], None],
         gateway: str = "gateway",
         memory_facts: int = 20_000,
         now_ms: Callable[[], Ms] = _now_ms,
-        routine_wait_ms: Ms = ROUTINE_WAIT_MS,
         cursor_wait_ms: Ms = CURSOR_WAIT_MS,
         machine: str = "",
         heartbeats: Mapping[str, Ms] | None = None,

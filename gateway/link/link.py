@@ -38,11 +38,11 @@ from gateway.link.publisher import Publisher, Small
 from gateway.link.retained import Retained
 from gateway.mqtt.limits import NO_QOS, NO_RETAIN, TOO_LARGE, Limits
 from gateway.mqtt.topics import Topics
+from gateway.panel.messages import HEALTH_MS
 from gateway.wire import PUBLISHED, read_json
 
 log = structlog.get_logger("link")
 
-HEALTH_MS = 30_000
 HEALTH_ASKED_MS = 1_000
 """How often at most, for recorders that ask."""
 CLOCK_MS = 10_000

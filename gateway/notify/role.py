@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from gateway.core.effects import ANSWER_MS
 from gateway.notify import texts
 from gateway.notify.addresses import Address, AddressError
 from gateway.notify.texts import House, Text
@@ -28,7 +29,7 @@ GIVE_UP_S = 10.0
 """After this time a delivery is answered for, whatever the process that has it does."""
 ANSWER_KEPT_S = 15.0
 """An answer that cannot be given is tried so long; after that ``control`` has gone on."""
-CONTROL_WAITS_S = 15.0
+CONTROL_WAITS_S = ANSWER_MS / 1000
 """``control`` has gone on by then, and sends what is still wanted again: a message that has waited
 longer, because this process stood still, is not handed over."""
 WAIT_S = 0.5

@@ -44,17 +44,41 @@ from gateway.panel.fields import (
 from gateway.wire import read_json
 
 __all__ = [
-    "CLOCK_ROLES", "COMMANDS", "MAX_LIFE_MS", "MAX_TEXT", "AuditNote", "Bench", "BrokerLimits",
-    "ClockTold", "CommandMessage", "DeliveredTold", "Forget", "HeartbeatTold", "Hello", "LinkTold",
-    "Malformed", "MalformedField", "Message", "NotifyTold", "PointTold", "Recorded", "Refused",
-    "Role", "Sent",
-    "SettingsAsked", "encode", "parse",
+    "CLOCK_ROLES",
+    "COMMANDS",
+    "HEALTH_MS",
+    "MAX_LIFE_MS",
+    "MAX_TEXT",
+    "AuditNote",
+    "Bench",
+    "BrokerLimits",
+    "ClockTold",
+    "CommandMessage",
+    "DeliveredTold",
+    "Forget",
+    "HeartbeatTold",
+    "Hello",
+    "LinkTold",
+    "Malformed",
+    "MalformedField",
+    "Message",
+    "NotifyTold",
+    "PointTold",
+    "Recorded",
+    "Refused",
+    "Role",
+    "Sent",
+    "SettingsAsked",
+    "encode",
+    "parse",
 ]  # fmt: skip
 
 MAX_LINE = 65_536
 """Bytes of one line from a client, its line feed included."""
 MAX_SNAPSHOT = 4 * 1024 * 1024
 """Bytes of one line from control that a client accepts."""
+HEALTH_MS = 30_000
+"""How often ``link`` publishes its health, and says on the panel that it does."""
 Role = Literal["web", "link", "notify", "record", "cli"]
 ROLES: tuple[Role, ...] = ("web", "link", "notify", "record", "cli")
 CLOCK_ROLES: tuple[Role, ...] = ("link", "web", "notify")

@@ -7,14 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from gateway.core.effects import Send
+from gateway.core.effects import ANSWER_MS, Send
 from gateway.core.events import Delivered
 from gateway.core.facts import Json
 from gateway.core.instant import Ms
 from gateway.core.notification import escalation
 from gateway.core.notification.escalation import AGAIN_MS, Begun, ClockKnown, Duty, Ended
 from gateway.core.notification.escalation_state import (
-    ANSWER_MS,
     NOBODY,
     SETTLE_MS,
     Chain,

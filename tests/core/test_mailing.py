@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.core.effects import Send
+from gateway.core.effects import ANSWER_MS, Send
 from gateway.core.events import CivilTime, Delivered
 from gateway.core.facts import Json
 from gateway.core.instant import Ms
 from gateway.core.notification import mailing
-from gateway.core.notification.mailing import ANSWER_MS, LATE_MS, Confirmed, Mailing, find
+from gateway.core.notification.mailing import LATE_MS, Confirmed, Mailing, find
 from gateway.core.plan import MailingPlan
 
 OFFSET = 1_700_000_000_000

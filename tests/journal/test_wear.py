@@ -19,14 +19,16 @@ from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch, Queue, Work
 from gateway.journal.schema import PAGE_BYTES
 from gateway.journal.store import Store
+from gateway.settings.model.configuration import Journal as JournalSettings
 from tests.journal.journal_desk import Desk, opened, read, reading, work
 
 HOUR_MS = 3_600_000
+COMMIT_WITHIN_MS = JournalSettings().commit_within_ms
 
 
 def product_queue() -> Queue:
     """With the product's waits."""
-    return Queue(20_000, writer.ROUTINE_WAIT_MS, writer.CURSOR_WAIT_MS)
+    return Queue(20_000, COMMIT_WITHIN_MS, writer.CURSOR_WAIT_MS)
 
 
 def waiting(path: Path, **settings: Any) -> Desk:
@@ -94,13 +96,13 @@ def test_what_a_start_finds_is_written_within_a_second() -> None:
     assert queue.due_ms() == 2_000
     queue.take(10)
     queue.add(Batch((reading(0),)), 30_000)
-    assert queue.due_ms() == 30_000 + writer.ROUTINE_WAIT_MS
+    assert queue.due_ms() == 30_000 + COMMIT_WITHIN_MS
 
 
 def test_no_routine_fact_is_late_on_the_wire_because_it_waited() -> None:
     from gateway.link.outbox import LATE_MS
 
-    assert writer.ROUTINE_WAIT_MS <= LATE_MS - 5_000
+    assert COMMIT_WITHIN_MS <= LATE_MS - 5_000
 
 
 def counted(commits: list[str]) -> type[sqlite3.Connection]:

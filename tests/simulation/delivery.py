@@ -33,6 +33,7 @@ from gateway.recorder import recorder as recording
 from gateway.recorder.recorder import Recorder
 from gateway.recorder.sequences import Key
 from gateway.recorder.state import RecorderState
+from gateway.settings.model.configuration import Journal as JournalSettings
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda, Deed, often
 from gateway.wire import PUBLISHED, Row
 from tests.journal.journal_desk import answers
@@ -148,7 +149,9 @@ class Delivery:
         self.memory_facts = self.chance.choice([60, 20_000])
         # A disk that lies loses what came since the last checkpoint, however long ago; lives with
         # one have short waits, so that what they lose is seconds. All others have the product's.
-        self.waits_ms = {"routine_wait_ms": 40, "cursor_wait_ms": 200} if self.lying else {}
+        self.waits_ms = {"routine_wait_ms": JournalSettings().commit_within_ms}
+        if self.lying:
+            self.waits_ms = {"routine_wait_ms": 40, "cursor_wait_ms": 200}
         self.journal: Turned | None = None
         self.link: Link | None = None
         self.recorder: Recorder | None = None

@@ -31,7 +31,7 @@ class Walk:
     def __init__(self, state: Path) -> None:
         self.web = Web(state, terminals=Terminals(SERVED), retention={"testbook": 10**12})
         self.journal = Journal(
-            self.web.options.journal, boot="b", limit_bytes=10**8, lives={},
+            self.web.options.journal, boot="b", limit_bytes=10**8, lives={}, routine_wait_ms=40,
             on_commit=lambda committed: None, on_state=lambda state: None,
         )  # fmt: skip
         self.journal.clock(int(time.time() * 1000) - now_ms())

@@ -19,13 +19,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from gateway.backoff import pause_after
-from gateway.core.effects import Effect, Send
+from gateway.core.effects import ANSWER_MS, Effect, Send
 from gateway.core.events import Delivered
 from gateway.core.facts import Fact, Json
 from gateway.core.instant import Ms, earliest
 from gateway.core.machine import Step, replace
 from gateway.core.notification.escalation_state import (
-    ANSWER_MS,
     NOBODY,
     Chain,
     Message,

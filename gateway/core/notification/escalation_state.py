@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal
 
+from gateway.core.effects import ANSWER_MS
 from gateway.core.facts import Json
 from gateway.core.instant import Ms, UtcMs, earliest
 from gateway.core.machine import Conditions, replace
@@ -16,8 +17,6 @@ from gateway.core.values import dataclass
 
 SETTLE_MS: Ms = 1_000
 """A restored chain waits so long at least: first the clock says who is on duty."""
-ANSWER_MS: Ms = 15_000
-"""A message that ``notify`` has not answered in this time has failed."""
 
 Result = Literal["sent", "delivered", "failed", "skipped"]
 _KEPT = ("delivery", "receiver", "channel", "kind", "step", "round", "result", "reason")

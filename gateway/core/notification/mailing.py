@@ -14,7 +14,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Literal
 
-from gateway.core.effects import Effect, Send
+from gateway.core.effects import ANSWER_MS, Effect, Send
 from gateway.core.events import CivilTime, Delivered
 from gateway.core.facts import Fact, Json
 from gateway.core.instant import Ms, UtcMs, clamped, earliest
@@ -22,8 +22,6 @@ from gateway.core.machine import Conditions, Step, replace
 from gateway.core.plan import MailingPlan
 from gateway.core.values import dataclass
 
-ANSWER_MS: Ms = 15_000
-"""A message that ``notify`` has not answered in this time has failed."""
 LATE_MS: Ms = 86_400_000
 """What fell due longer ago is not sent any more."""
 
