@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import PurePath
 
+from gateway import damage
 from gateway.app.configuration.plans import PLANS_MOST
 from gateway.journal.recovery import BROKEN_LIFE_MS, KEEP_BROKEN, KEEP_BROKEN_BYTES, MARKS
 from gateway.journal.reserve import SLOT_BYTES, SLOT_MOST
@@ -128,11 +129,19 @@ def rows() -> tuple[StoredFile, ...]:
             "gateway.web.kept.store:Store",
         ),
         StoredFile(
+            "recorder_broken",
+            tuple(f"record/*{damage.BROKEN}{ending}" for ending in ("", "-wal", "-journal")),
+            "files of the recorder that were damaged and set aside, with their logs",
+            f"one of each, as large as it was; {damage.LIFE_MS // DAY_MS} days",
+            "the one before goes",
+            "gateway.damage:set_aside",
+        ),
+        StoredFile(
             "recorder_aside",
             ("record/recorder-*.aside.sqlite", "record/recorder-*.aside.sqlite-journal"),
             "points that the store refuses",
             f"{aside.MOST:,} open ones and {_size(aside.BYTES_MOST)}; the same again of settled"
-            f" ones; {aside.FOREIGN_MOST:,} messages of strangers, {aside.DOUBTFUL_MOST:,} second"
+            f" ones; {aside.FOREIGN_MOST:,} messages of strangers, {aside.NOTICES_MOST:,} second"
             " events of a number",
             "the recorder waits until somebody looks, and loses nothing; of settled ones,"
             " strangers and second events, which the store has, the oldest go",

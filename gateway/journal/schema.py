@@ -22,6 +22,7 @@ import os
 import sqlite3
 from pathlib import Path
 
+from gateway import damage
 from gateway.core.facts import LANES, Lane
 from gateway.formats import UnknownFormat, uri
 
@@ -72,11 +73,8 @@ CREATE TABLE audit (
 """
 
 
-DAMAGED = (sqlite3.Error, UnicodeDecodeError)
-"""What reading a damaged file may raise: SQLite's words about a broken schema hold its bytes, and
-those need not be UTF-8."""
-DAMAGED_WORDS = ("no such", "Could not decode")
-"""In the text of an error that has no code of its own: a table is torn, or a text is none."""
+DAMAGED = damage.ERRORS
+DAMAGED_WORDS = damage.WORDS
 NUMBERS_MOST = 2**53
 """No number that was ever given is larger."""
 
@@ -91,15 +89,8 @@ class UnknownSchema(sqlite3.DatabaseError):
 
 def damaged(error: Exception) -> bool:
     """Whether the file itself is broken, so that waiting does not help."""
-    if isinstance(error, UnknownSchema | OSError):
-        return False  # it is set aside when it is opened again, or nobody knows
-    if not isinstance(error, sqlite3.Error):
-        return True  # what is read is none of the values that are written
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    # 11 is "malformed", 26 "not a database", 1 anything else, 0 an error of Python's module
-    return code in (11, 26) or (
-        code in (0, 1) and any(words in str(error) for words in DAMAGED_WORDS)
-    )
+    # one of another version is set aside when it is opened again
+    return not isinstance(error, UnknownSchema) and damage.is_damage(error)
 
 
 def unknown(path: Path, found: object) -> UnknownFormat:

@@ -8,14 +8,15 @@ Standings: ``open`` (refused), ``retry`` (somebody wants it to be sent again), `
 store has it now), ``acknowledged`` (somebody has seen it and leaves it), ``foreign`` (no fact of
 any gateway, or a number that its gateway does not have: a message from somebody else; it is
 listed, and no guarantee depends on it), ``doubtful`` (the second event of a number: the store has
-both, and one of them is somebody else's; it counts as incomplete until it is acknowledged).
+both, and one of them is somebody else's; it counts as incomplete until it is acknowledged),
+``damaged`` (a file that had to be set aside; the same).
 
 Limit: :data:`MOST` rows and :data:`BYTES_MOST` of those that are open or to be retried. Where
 it is reached, the recorder waits and acknowledges nothing more to the broker: the facts stay in
 the gateways' journals, and nothing is lost until somebody has looked. Exempt are points that
 the store refuses because they are older than it keeps anything: it would have deleted them by
-now, so the oldest of them make room. Doubtful events have a limit of their own, at which the
-oldest go from the list: the store has them.
+now, so the oldest of them make room. Doubtful events and damaged files have limits of their own, at
+which the oldest go from the list.
 """
 
 from __future__ import annotations
@@ -37,14 +38,15 @@ BYTES_MOST = 64_000_000
 FOREIGN_MOST = 1_000
 """Messages that are no fact of any gateway; the oldest go first."""
 FOREIGN_TEXT_MOST = 4_000
-DOUBTFUL_MOST = 1_000
-"""Second events of a number; the oldest go first."""
+NOTICES_MOST = 1_000
+"""Second events of a number, and damaged files; the oldest of each go first."""
 RESOLVED_KEPT_MS = 30 * 86_400_000
 """How long what was stored or acknowledged stays in the list; of that at most as many rows and
 bytes again, the oldest go first."""
 UNSENT = ("open", "retry")
 """What the store does not have."""
-COUNTED = (*UNSENT, "doubtful")
+_NOTICES = ("doubtful", "damaged")
+COUNTED = (*UNSENT, *_NOTICES)
 """What keeps recording from counting as complete."""
 _RESOLVED = ("stored", "acknowledged")
 _COLUMNS = "id, at_ms, gateway, topic, reason, event, point, standing"
@@ -162,7 +164,8 @@ def add(db: sqlite3.Connection, new: Iterable[Aside]) -> None:
             for one in new
         ],
     )
-    for standing, most in (("foreign", FOREIGN_MOST), ("doubtful", DOUBTFUL_MOST)):
+    for standing in ("foreign", *_NOTICES):
+        most = FOREIGN_MOST if standing == "foreign" else NOTICES_MOST
         if any(one.standing == standing for one in new):
             db.execute(
                 "DELETE FROM aside WHERE standing = ?1 AND id <= (SELECT id FROM aside WHERE"
@@ -172,7 +175,7 @@ def add(db: sqlite3.Connection, new: Iterable[Aside]) -> None:
 
 
 def _is_listed(db: sqlite3.Connection, one: Aside) -> bool:
-    if one.standing == "foreign":
+    if one.standing in {"foreign", "damaged"}:
         return False
     where, standings = "event = ? AND point = ?", UNSENT
     values: tuple[str, ...] = (one.event, one.point)
@@ -312,7 +315,7 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
 def mark(db: sqlite3.Connection, standing: str, ids: Sequence[int] | None) -> list[int]:
     """Mark open rows (``ids``; ``None``: all of them) as ``retry`` or ``acknowledged``; the
     numbers of those that were marked. What was acknowledged can be retried, too; a foreign
-    message cannot: it is a fact of nobody; nor can a doubtful one: the store has it."""
+    message cannot: it is a fact of nobody; nor can a notice: there is nothing to send."""
     among = COUNTED if standing == "acknowledged" else UNSENT
     from_ = among if ids is None or standing == "acknowledged" else (*among, "acknowledged")
     with transaction(db):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import structlog
 
-from gateway.journal.schema import DAMAGED
+from gateway.damage import ERRORS
 from gateway.mqtt.settings import BrokerSettings
 from gateway.recorder import aside, damage
 from gateway.recorder import state as state_file
@@ -89,20 +89,23 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
     settings.state.mkdir(parents=True, exist_ok=True)
     path = settings.state / f"recorder-{settings.name}.sqlite"
     lock = StateLock(path)
+    moved: list[Path | None] = []
     if settings.store.kind == "sqlite":
         from gateway.recorder import recent
         from gateway.recorder.sqlite import FORMAT
 
         file = settings.state / settings.store.file
-        FORMAT.check(file)
-        with contextlib.suppress(*DAMAGED):  # another recorder has it, or it is put aside
+        moved.append(damage.look(file, FORMAT))
+        with contextlib.suppress(*ERRORS):  # another recorder has it, or it is put aside
             recent.FORMAT.check(recent.path_of(file))
     store = open_store(
         settings.store, settings.state, settings.secret, settings.lives_ms, settings.limit_bytes
     )
-    damage.look(path, state_file.FORMAT)
-    damage.look(Path(aside.path_of(path)), aside.FORMAT)
+    damage.look(path, state_file.FORMAT, state_file.read_all)  # all of it can be asked for again
+    moved.append(damage.look(Path(aside.path_of(path)), aside.FORMAT, aside.counts))
     state = RecorderState(path, exclusive=settings.exclusive)
+    for one in filter(None, moved):
+        state.note_damage(one, state.journals() or settings.gateways)
     subscription = Subscription(settings.broker, filters(settings.gateways))
     recorder = Recorder(
         settings.name,

@@ -13,10 +13,10 @@ from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
+from gateway.damage import ERRORS, is_damage
 from gateway.formats import Database, run_all
-from gateway.journal.schema import DAMAGED, damaged
 from gateway.recorder.aside import transaction
-from gateway.recorder.damage import move_away
+from gateway.recorder.damage import set_aside
 
 Row = tuple[int, int, int, str]
 """Series, UTC ms, sequence, fields: a row of the store."""
@@ -111,13 +111,13 @@ def opened(store_path: Path, store: str) -> RecentReadings | None:
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
             return None
-        if not (damaged(error) or path.is_dir()):
+        if not (is_damage(error) or path.is_dir()):
             raise
         found = str(error)
-    except DAMAGED as error:
+    except ERRORS as error:
         found = str(error)
     try:
-        move_away(path, found)
+        set_aside(path, found)
     except OSError:
         return None
     return RecentReadings(path, store)

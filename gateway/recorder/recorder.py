@@ -444,6 +444,7 @@ class Recorder:
         if identity is None and before and name == self._store_name:
             return  # it does not tell this time, which says nothing
         now = f"{identity or ''} {self._store_name}"
+        self._note_damage()
         if known is not None and known != now:
             another = name != self._store_name or not self._store.forgets_ms
             last_ms = self._state.last_mark_ms()
@@ -453,6 +454,14 @@ class Recorder:
             log.warning("store restarted or replaced: asking again for what it may have lost")
         if known != now:
             self._state.set_meta("store", now)
+
+    def _note_damage(self) -> None:
+        """A store that is a file may have been damaged, and set aside."""
+        broken = getattr(self._store, "broken", None)
+        if broken is not None:
+            self._state.note_damage(broken, self._book.journals)
+            self._book.read_aside()
+            self._store.broken = None  # type: ignore[attr-defined]  # of those that are a file
 
     # --- what was set aside -------------------------------------------------------------
 

@@ -22,10 +22,11 @@ from pathlib import Path
 
 import structlog
 
+from gateway import damage
 from gateway.core.facts import KINDS
 from gateway.formats import Database, UnknownFormat, run_all
-from gateway.journal.schema import DAMAGED
 from gateway.recorder import recent
+from gateway.recorder.damage import set_aside
 from gateway.recorder.expiry import SWEEP_EVERY_MS, life_ms
 from gateway.recorder.points import Point, Series, probe_point
 from gateway.recorder.recent import RecentReadings, Row
@@ -102,6 +103,10 @@ class SqliteStore:
         self._series: dict[Series, int] = {}
         self._file: tuple[int, int] | None = None
         self._id = ""
+        self._suspect: set[str] = set()
+        """What has met damage, and is to be tried once more with the file opened anew."""
+        self.broken: Path | None = None
+        """Where the file is that was damaged, until somebody has said so."""
 
     def _open(self) -> sqlite3.Connection:
         if self._db is None:
@@ -146,9 +151,9 @@ class SqliteStore:
         except (OverflowError, UnicodeEncodeError) as error:
             self._drop()
             raise BadPointsError(f"sqlite: {error}") from error
-        except DAMAGED as error:
-            self._drop()
-            raise StoreDownError(f"sqlite: {error}") from error
+        except damage.ERRORS as error:
+            raise self._failed("write", error) from error
+        self._suspect.discard("write")
 
     def _may_wait(self, points: Sequence[Point], waiting: RecentReadings) -> bool:
         """Whether these are a few readings, of series that have their numbers."""
@@ -223,10 +228,10 @@ class SqliteStore:
                 next(self._sweep)
         except StopIteration:
             self._sweep = None
-        except sqlite3.Error as error:
+            self._suspect.discard("sweep")
+        except damage.ERRORS as error:
             self._next_sweep_ms = self._next_fit_ms = now_ms + AFTER_ERROR_MS
-            self._drop()
-            raise StoreDownError(f"sqlite: {error}") from error
+            raise self._failed("sweep", error) from error
 
     def _move_if_due(self, now_ms: int) -> None:
         if self._db is None or self._recent is None or not self._recent.rows:
@@ -236,9 +241,8 @@ class SqliteStore:
         elif now_ms - self._recent_since_ms >= recent.MOVE_MS:
             try:
                 self._store(self._db, ())
-            except DAMAGED as error:
-                self._drop()
-                raise StoreDownError(f"sqlite: {error}") from error
+            except damage.ERRORS as error:
+                raise self._failed("write", error) from error
 
     def _due(
         self, db: sqlite3.Connection, now_ms: int, utc_ms: int | None
@@ -252,6 +256,8 @@ class SqliteStore:
             return None
         self._next_sweep_ms = now_ms + SWEEP_EVERY_MS
         self._by_clock = True
+        for path in (self._path, recent.path_of(self._path)):
+            damage.remove_old(path, utc_ms)
         return self._expired(db, utc_ms)
 
     def used_bytes(self) -> int:
@@ -353,17 +359,33 @@ class SqliteStore:
             self._drop()
         try:
             self._open()
-        except DAMAGED as error:
-            self._drop()
-            raise StoreDownError(f"sqlite: {error}") from error
+        except damage.ERRORS as error:
+            raise self._failed("open", error) from error
+        self._suspect.discard("open")
         return self._id
 
     def close(self) -> None:
         """Move the readings that wait, and close the files."""
         if self._db is not None and self._recent is not None and self._recent.rows:
-            with contextlib.suppress(*DAMAGED):  # they are moved after the next start
+            with contextlib.suppress(*damage.ERRORS):  # they are moved after the next start
                 self._store(self._db, ())
         self._drop()
+
+    def _failed(self, what: str, error: Exception) -> StoreDownError:
+        """Close the files. One that is damaged, and is so again when it was opened anew, is set
+        aside: the next is another store, for which everything is asked again."""
+        self._drop()
+        if not damage.is_damage(error) and not self._path.is_dir():
+            return StoreDownError(f"sqlite: {error}")
+        if what not in self._suspect:
+            self._suspect.add(what)
+            return StoreDownError(f"sqlite: {error}")
+        self._suspect.clear()
+        try:
+            self.broken = set_aside(self._path, str(error))
+        except OSError as refused:
+            return StoreDownError(f"sqlite: {error}; it cannot be set aside: {refused}")
+        return StoreDownError(f"sqlite: {error}; it is set aside", lost=True)
 
     def _drop(self) -> None:
         """Close the files as they are; an open transaction is undone."""

@@ -14,10 +14,12 @@ import fcntl
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gateway import damage
 from gateway.formats import Database, run_all
 from gateway.locks import is_locked
 from gateway.recorder import aside
@@ -224,9 +226,9 @@ class RecorderState:
 
         :raises UnknownFormat: a file is of another version; nothing was changed
         """
-        if path != ":memory:":
-            FORMAT.check(Path(path))
-            aside.FORMAT.check(Path(aside.path_of(path)))
+        self._paths = [] if path == ":memory:" else [Path(path), Path(aside.path_of(path))]
+        for file, format in zip(self._paths, (FORMAT, aside.FORMAT), strict=False):
+            format.check(file)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=5)
         self._pages(Path(path))
         if exclusive:
@@ -307,7 +309,7 @@ class RecorderState:
         row = self._db.execute(
             "SELECT runs FROM runs WHERE series = ?", (json.dumps(series),)
         ).fetchone()
-        return Occupied([] if row is None else [(low, high) for low, high in json.loads(row[0])])
+        return Occupied([] if row is None else list(_ranges(row[0])))
 
     def moved(self, key: Key, seq: int) -> int | None:
         """Where a fact was moved to, if it was."""
@@ -341,15 +343,7 @@ class RecorderState:
 
     def lanes(self) -> dict[Key, Known]:
         """Every lane that was ever met."""
-        return {
-            Key(gateway, journal, lane): Known(
-                Lane(through, tuple((a, b) for a, b in json.loads(ahead)), head),
-                tuple((a, b) for a, b in json.loads(seen)),
-            )
-            for gateway, journal, lane, through, head, ahead, seen in self._db.execute(
-                "SELECT gateway, journal, lane, through, head, ahead, seen FROM lanes"
-            )
-        }
+        return _lanes(self._db)
 
     def journals(self) -> dict[str, str]:
         """The journal that each gateway writes now."""
@@ -452,6 +446,18 @@ class RecorderState:
         """Those whose time in the store stays reserved for them."""
         return aside.rows(self._aside, aside.UNSENT)
 
+    def note_damage(self, moved: Path, gateways: Iterable[str]) -> None:
+        """Of these gateways something may be missing, because this file had to be set aside:
+        somebody has to look."""
+        name = moved.name.removesuffix(damage.BROKEN)
+        reason = (
+            f"this file was damaged and was set aside as {moved}. What the gateways still have is"
+            " asked for again; what nobody else has any more is in that file"
+        )
+        now_ms = time.time_ns() // 1_000_000
+        rows = [Aside(name, reason, "", one, now_ms, standing="damaged") for one in gateways]
+        self.save_ledger(Ledger(aside=rows))
+
     def aside_asked(self, most: int) -> list[Aside]:
         """Those that somebody wants to be sent again."""
         return aside.rows(self._aside, ("retry",), most)
@@ -515,6 +521,8 @@ class RecorderState:
 
     def forget_old(self, now_ms: int) -> None:
         """Drop what cannot be asked for again."""
+        for path in self._paths:
+            damage.remove_old(path, now_ms)
         moved_ms, marks_ms = now_ms - MOVED_KEPT_MS, now_ms - MARKS_KEPT_MS
         (old,) = self._db.execute(
             "SELECT EXISTS (SELECT 1 FROM moved WHERE time_ms < ?)"
@@ -534,6 +542,29 @@ class RecorderState:
         if aside.has_old(self._aside, now_ms):
             with transaction(self._aside) as db:
                 aside.forget_old(db, now_ms)
+
+
+def read_all(db: sqlite3.Connection) -> None:
+    """Raises :class:`ValueError` or :class:`TypeError` where a saved text is none of ours."""
+    _lanes(db)
+    for (text,) in db.execute("SELECT runs FROM runs"):
+        _ranges(text)
+
+
+def _lanes(db: sqlite3.Connection) -> dict[Key, Known]:
+    return {
+        Key(gateway, journal, lane): Known(Lane(through, _ranges(ahead), head), _ranges(seen))
+        for gateway, journal, lane, through, head, ahead, seen in db.execute(
+            "SELECT gateway, journal, lane, through, head, ahead, seen FROM lanes"
+        )
+    }
+
+
+def _ranges(text: str) -> tuple[Range, ...]:
+    found = tuple((low, high) for low, high in json.loads(text))
+    if not all(type(low) is type(high) is int for low, high in found):
+        raise ValueError("a range is none")
+    return found
 
 
 def _save(db: sqlite3.Connection, ledger: Ledger) -> None:

@@ -65,6 +65,9 @@ SEEN = {
         "tests.web.test_retention:door_weeks",
     ),
     "users_log": ("tests.house_rules.test_files:test_write_ahead_logs_are_cut_back",),
+    "recorder_broken": (
+        "tests.recorder.test_damage:test_what_is_set_aside_goes_after_its_life_and_its_log_with_it",
+    ),
     "recorder_aside": (
         "tests.recorder.test_aside:"
         "test_at_the_limit_the_recorder_waits_and_says_so_until_somebody_has_looked",
@@ -134,6 +137,8 @@ def test_every_row_has_a_test_and_names_code_that_there_is() -> None:
         ("journal.sqlite.broken-20300101T000000Z-000-wal", "broken"),
         ("journal.sqlite.schema-9-20300101T000000Z-000", "broken"),
         ("record/recorder-main.aside.sqlite", "recorder_aside"),
+        ("record/recorder-main.aside.sqlite.broken", "recorder_broken"),
+        ("record/record.sqlite.broken-wal", "recorder_broken"),
         ("record/recorder-main.sqlite-wal", "recorder"),
         ("record/history.sqlite", "recorded"),
         ("record/history.sqlite-recent-wal", "recorded_recent"),

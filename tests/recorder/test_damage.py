@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import random
 import sqlite3
+import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+from gateway.settings.store_address import parse
 from structlog.testing import capture_logs
 
+from gateway import damage as whole
+from gateway.app import doctor_store
 from gateway.formats import UnknownFormat
+from gateway.mqtt.settings import BrokerSettings
 from gateway.recorder import aside, damage, state
+from gateway.recorder.book import Book
+from gateway.recorder.main import RecorderSettings, run
+from gateway.recorder.recorder import Recorder
+from gateway.recorder.sqlite import SqliteStore
 from gateway.recorder.state import RecorderState
+from gateway.recorder.subscribe import Connected
+from tests.recorder.conftest import T0, Bench, FakeStore, event
 
 
 @pytest.fixture
@@ -33,9 +45,11 @@ def files(path: Path) -> dict[Path, bytes]:
 
 
 def started(path: Path) -> None:
-    damage.look(path, state.FORMAT)
-    damage.look(Path(aside.path_of(path)), aside.FORMAT)
-    RecorderState(path).close()
+    damage.look(path, state.FORMAT, state.read_all)
+    damage.look(Path(aside.path_of(path)), aside.FORMAT, aside.counts)
+    one = RecorderState(path)
+    Book(one)
+    one.close()
 
 
 def test_whole_files_stay(files: dict[Path, bytes], path: Path) -> None:
@@ -78,8 +92,206 @@ def test_one_flipped_bit_keeps_no_recorder_from_starting(
             started_over += bool(logs)
         except UnknownFormat:  # tables of another name are another program's, and stay
             assert file.exists()
-        for old, whole in files.items():
-            old.write_bytes(whole)
+        for old, before in files.items():
+            old.write_bytes(before)
             for ending in ("-wal", "-shm"):
                 old.with_name(old.name + ending).unlink(missing_ok=True)
     assert started_over
+
+
+def closed(path: Path) -> None:
+    """Bring everything from the log into the file."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA journal_mode = DELETE").fetchone()
+
+
+def hit(path: Path, words: bytes, by: bytes) -> None:
+    """Write over what is stored in a closed file, as a dying card does."""
+    content = path.read_bytes()
+    assert words in content
+    path.write_bytes(content.replace(words, by, 1))
+
+
+@pytest.mark.parametrize(
+    ("words", "by"),
+    [
+        pytest.param(b'[["meter', b'{["meter', id="a text that is none of ours"),
+        pytest.param(b"routine", b"\xff" * 7, id="a text that is no text"),
+        pytest.param(b"\x0d\x00\x00\x00", b"\x77" * 4, id="a page that is none"),
+    ],
+)
+def test_damage_that_no_start_meets_is_found_before_the_file_is_used(
+    bench: Bench, path: Path, words: bytes, by: bytes
+) -> None:
+    """Deep in a table: the recorder ended at the first fact of a series, at every start."""
+    bench.state.close()
+    bench.state = RecorderState(path)
+    bench.again()
+    for seq in range(1, 400):
+        bench.broker.event(event(seq, subject=f"meter.{seq:03}", mono_ms=seq))
+    bench.turn()
+    bench.turn(6_000)
+    bench.state.close()
+    closed(path)
+    assert damage.look(path, state.FORMAT, state.read_all) is None
+    if words.startswith(b"[["):
+        words, by = b"[[17", b"{[17"  # the times of a series
+    hit(path, words, by)
+    with capture_logs() as logs:
+        assert damage.look(path, state.FORMAT, state.read_all) == Path(f"{path}.broken")
+    assert len(logs) == 1
+    bench.state = RecorderState(path)
+    assert bench.state.lanes() == {}
+
+
+def test_what_is_set_aside_goes_after_its_life_and_its_log_with_it(path: Path) -> None:
+    for number in range(2):
+        path.write_bytes(b"no database" * 100)
+        Path(f"{path}-wal").write_bytes(b"%d" % number)
+        Path(f"{path}-shm").write_bytes(b"x")
+        whole.set_aside(path)
+        names = sorted(one.name for one in path.parent.iterdir())
+        assert names == [f"{path.name}.broken", f"{path.name}.broken-wal"]
+        assert Path(f"{path}.broken-wal").read_bytes() == b"%d" % number, "the one before is gone"
+    written_ms = Path(f"{path}.broken").stat().st_mtime_ns // 1_000_000
+    whole.remove_old(path, written_ms + whole.LIFE_MS)
+    assert Path(f"{path}.broken").exists()
+    state_file = RecorderState(path)
+    state_file.forget_old(written_ms + whole.LIFE_MS + 1_000)
+    state_file.close()
+    assert not Path(f"{path}.broken").exists()
+    assert not Path(f"{path}.broken-wal").exists()
+
+
+class WithStore(Bench):
+    """A recorder on files, with the embedded store."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.state.close()
+        self.file = folder / "record.sqlite"
+        self.sqlite = SqliteStore(self.file)
+        self.state = RecorderState(folder / "recorder-main.sqlite")
+        self.again()
+
+    def again(self) -> None:
+        self.store = cast(FakeStore, getattr(self, "sqlite", self.store))
+        super().again()
+
+    def seqs(self) -> list[int]:
+        with closing(sqlite3.connect(f"file:{self.file}?mode=ro", uri=True)) as db:
+            return [seq for (seq,) in db.execute("SELECT seq FROM points ORDER BY seq")]
+
+
+def call(seq: int) -> dict[str, Any]:
+    data = {"call": f"wc/{seq}", "cause": "cord", "pulls": 1, "test": False}
+    return event(seq, kind="call_raised", subject="wc", lane="urgent", data=data, mono_ms=seq,
+                 utc_ms=T0 + seq)  # fmt: skip
+
+
+@pytest.mark.parametrize("when", ["at its start", "while it runs"])
+def test_a_damaged_history_is_set_aside_and_what_gateways_have_is_asked_for_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    waits = iter(range(10))
+
+    def no_time_passes(*_: object) -> bool:
+        return next(waits) >= 0
+
+    monkeypatch.setattr(Recorder, "_wait", no_time_passes)
+    bench = WithStore(tmp_path)
+    for seq in (1, 2, 3):
+        bench.broker.event(call(seq))
+    bench.turn()
+    assert bench.seqs() == [1, 2, 3]
+    bench.sqlite.close()
+    closed(bench.file)
+    if when == "at its start":
+        bench.again()
+    else:
+        bench.sqlite.identity()  # and now it is open
+    bench.file.write_bytes(b"\xa5" * 20_000)
+    bench.broker.came.append(Connected(2))
+    bench.broker.event(call(4))
+    for _ in range(3):
+        bench.turn(16_000)
+    assert bench.seqs() == [4]
+    away = Path(f"{bench.file}.broken")
+    assert away.read_bytes() == b"\xa5" * 20_000
+    assert bench.asked()[-1] == {"journal": "j1", "lane": "urgent", "from": 1, "to": 3}
+    for seq in (1, 2, 3):
+        bench.broker.event(call(seq) | {"late": True})
+    bench.turn(1_500)
+    bench.turn(1_500)
+    assert bench.seqs() == [1, 2, 3, 4]
+    assert bench.recorded()["lanes"]["urgent"] == 4
+    assert bench.recorded()["aside"] == 1, "somebody has to look: what is older is gone"
+    (one,) = bench.state.asides()
+    assert (one.standing, one.topic, one.gateway) == ("damaged", "record.sqlite", "csg")
+    assert str(away) in one.reason
+    bench.sqlite.close()
+    bench.state.close()
+
+
+def test_a_file_that_cannot_be_read_once_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = WithStore(tmp_path)
+    bench.broker.event(call(1))
+    bench.turn()
+    stores = SqliteStore._store
+    failures = [sqlite3.DatabaseError("database disk image is malformed")]
+    failures[0].sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+    def fails_once(self: SqliteStore, *arguments: Any) -> None:
+        if failures:
+            raise failures.pop()
+        stores(self, *arguments)
+
+    monkeypatch.setattr(SqliteStore, "_store", fails_once)
+    for seq in (2, 3):
+        bench.broker.event(call(seq))
+        bench.turn(1_500)
+    assert bench.seqs() == [1, 2, 3]
+    assert not Path(f"{bench.file}.broken").exists()
+    bench.sqlite.close()
+    bench.state.close()
+
+
+def test_a_list_that_was_damaged_turns_recording_red(path: Path, tmp_path: Path) -> None:
+    """It may have held facts that nobody sends again; the state, which holds numbers, has not."""
+    RecorderState(path).close()
+    Path(aside.path_of(path)).write_bytes(b"no database" * 100)
+    stop = threading.Event()
+    stop.set()
+    settings = RecorderSettings(BrokerSettings("x"), parse("sqlite"), tmp_path, gateways=("csg",))
+    run(settings, stop)
+    with closing(sqlite3.connect(aside.path_of(path))) as db:
+        assert aside.counts(db) == {"csg": 1}
+        assert aside.mark(db, "retry", None) == []
+        assert aside.mark(db, "acknowledged", None) == [1]
+    path.write_bytes(b"no database" * 100)
+    run(settings, stop)
+    with closing(sqlite3.connect(aside.path_of(path))) as db:
+        assert aside.counts(db) == {}
+
+
+def test_a_role_whose_history_is_damaged_starts_and_says_so_of_every_gateway(
+    tmp_path: Path,
+) -> None:
+    """It ended with exit status 1 at every start, and nothing was recorded any more."""
+    folder = tmp_path / "record"
+    folder.mkdir()
+    path = folder / "recorder-main.sqlite"
+    one = RecorderState(path)
+    one.save_ledger(state.Ledger(journals={"csg": "j1", "other": "j2"}))
+    one.close()
+    (folder / "record.sqlite").write_bytes(b"\xa5" * 20_000)
+    stop = threading.Event()
+    stop.set()
+    run(RecorderSettings(BrokerSettings("x"), parse("sqlite"), folder), stop)
+    assert (folder / "record.sqlite.broken").read_bytes() == b"\xa5" * 20_000
+    with closing(sqlite3.connect(aside.path_of(path))) as db:
+        assert aside.counts(db) == {"csg": 1, "other": 1}
+    (said,) = doctor_store._broken(tmp_path)
+    assert said.what == "store: record.sqlite was damaged and is set aside"

@@ -138,7 +138,7 @@ def test_what_is_doubtful_stays_red_until_it_is_acknowledged_and_then_for_good(
 def test_a_flood_of_doubtful_events_neither_stops_the_recorder_nor_is_it_forgotten(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aside, "DOUBTFUL_MOST", 10)
+    monkeypatch.setattr(aside, "NOTICES_MOST", 10)
     monkeypatch.setattr(aside, "MOST", 5)
     started(bench)
     for mono_ms in range(10_000, 10_050):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from gateway import damage
 from gateway.formats import UnknownFormat
 from gateway.recorder import recent
 from gateway.recorder.points import Point
@@ -234,10 +235,14 @@ def test_no_flipped_bit_keeps_readings_from_the_store(
     store.close()
 
 
-def test_where_it_cannot_be_put_aside_each_reading_is_stored_at_once(path: Path) -> None:
+def test_where_it_cannot_be_put_aside_each_reading_is_stored_at_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(file: Path) -> Path:
+        raise PermissionError(1, "not permitted", str(file))
+
+    monkeypatch.setattr(damage, "set_aside", refused)
     recent.path_of(path).write_bytes(b"no database" * 100)
-    away = Path(f"{recent.path_of(path)}.broken")
-    (away / "full").mkdir(parents=True)
     store = SqliteStore(path)
     store.write([point(1)])
     store.write([point(2)])

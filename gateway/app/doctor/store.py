@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+from gateway import damage
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.core.facts import KINDS
 from gateway.formats import uri
@@ -115,6 +116,7 @@ def examine(settings: Settings, state: Path) -> Iterator[Finding]:
     if record is None or record.store == "none":
         yield not_configured("store: none is configured")
         return
+    yield from _broken(state)
     address = record.address
     if address.kind == "sqlite":
         yield from _sqlite(record, state)
@@ -157,6 +159,18 @@ def _place(record: Record) -> str:
 # --- SQLite -------------------------------------------------------------------------------
 
 
+def _broken(state: Path) -> Iterator[Finding]:
+    """Files of the recorder that were damaged, until somebody removes them."""
+    for path in sorted((state / "record").glob(f"*{damage.BROKEN}")):
+        name = path.name.removesuffix(damage.BROKEN)
+        yield no(
+            f"store: {name} was damaged and is set aside",
+            f"look for disk errors (dmesg), and replace the card; what the gateways still have was"
+            f" asked for again, older facts are in it: sqlite3 {path} .recover; then remove it",
+            f"{path} is there",
+        )
+
+
 def _sqlite(record: Record, state: Path) -> Iterator[Finding]:
     path = state / "record" / record.address.file
     run = "systemctl status portier-record; on the bench: make run"
@@ -182,7 +196,9 @@ def _sqlite(record: Record, state: Path) -> Iterator[Finding]:
         make = unknown if denied else no
         yield make(
             f"store: SQLite cannot be read ({error})",
-            "sudo portier doctor" if denied else f"look for disk errors (dmesg); then move {path}",
+            "sudo portier doctor"
+            if denied
+            else "look for disk errors (dmesg); the recorder sets a damaged file aside by itself",
             str(path),
         )
         return
