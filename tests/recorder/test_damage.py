@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
-from gateway.settings.store_address import parse
 from structlog.testing import capture_logs
 
 from gateway import damage as whole
-from gateway.app import doctor_store
+from gateway.app.doctor import store as doctor_store
 from gateway.formats import UnknownFormat
 from gateway.mqtt.settings import BrokerSettings
 from gateway.recorder import aside, damage, state
@@ -24,6 +23,7 @@ from gateway.recorder.recorder import Recorder
 from gateway.recorder.sqlite import SqliteStore
 from gateway.recorder.state import RecorderState
 from gateway.recorder.subscribe import Connected
+from gateway.settings.values.store_address import parse
 from tests.recorder.conftest import T0, Bench, FakeStore, event
 
 
