@@ -18,6 +18,7 @@ from rich.progress import Progress
 from gateway.app import paths
 from gateway.app.cli import console as c
 from gateway.app.cli.console import AsJson, State
+from gateway.app.cli.issuers import Issuers
 from gateway.app.cli.listing import Listing
 from gateway.core.facts import KINDS
 from gateway.core.instant import UtcMs
@@ -98,20 +99,21 @@ def events(
 
     Example: `portier events --since 2h --kind door_request --follow`
     """
+    who = Issuers(state)
     with _journal(state) as reader:
         head = reader.head_row()
         wanted: dict[str, Any] = {"kinds": kind, "subject": subject}
         if since is None or limit is not None:
             begin = None if since is None else c.an_instant(since)
             last = reader.before_row(head + 1, limit or LAST, from_utc_ms=begin, **wanted)
-            _show(last[::-1], as_json)
+            _show(last[::-1], as_json, who)
         else:
             for rows in _since(reader, c.an_instant(since), head, wanted):
-                _show(rows, as_json)
+                _show(rows, as_json, who)
         try:
             while follow:
                 time.sleep(FOLLOW_EVERY_S)
-                head = _follow(reader, head, wanted, as_json)
+                head = _follow(reader, head, wanted, as_json, who)
         except KeyboardInterrupt:
             return
 
@@ -127,19 +129,19 @@ def _since(
             return
 
 
-def _follow(reader: Reader, row: int, wanted: dict[str, Any], as_json: bool) -> int:
+def _follow(reader: Reader, row: int, wanted: dict[str, Any], as_json: bool, who: Issuers) -> int:
     """Show what came after ``row``; the newest row shown, or passed over."""
     head = reader.head_row()
     try:
         while rows := reader.after_row(row, PAGE_ROWS, **wanted):
-            _show(rows, as_json)
+            _show(rows, as_json, who)
             row = rows[-1].row
     except CursorExpired:
         return head  # another journal, or retention was faster than we
     return max(row, head) if not wanted["kinds"] and not wanted["subject"] else row
 
 
-def _show(rows: list[Row], as_json: bool) -> None:
+def _show(rows: list[Row], as_json: bool, who: Issuers) -> None:
     for row in rows:
         if as_json:
             c.print_json(
@@ -156,7 +158,10 @@ def _show(rows: list[Row], as_json: bool) -> None:
                 }
             )
         else:
-            data = "  ".join(f"{k}={v}" for k, v in row.data.items() if v is not None)
+            said = {
+                k: who(str(v)) if k == "by" else v for k, v in row.data.items() if v is not None
+            }
+            data = "  ".join(f"{k}={v}" for k, v in said.items())
             at = c.clock_text(row.utc_ms)
             line = f"{at}  {row.kind:20} {row.subject:24} {data}".rstrip()
             c.out.print(line, markup=False, soft_wrap=True)
@@ -378,11 +383,14 @@ def audit_list(state: State, limit: c.Limit = 50, as_json: AsJson = False) -> No
 
     with _journal(state) as reader:
         found = reader.read(lambda db: list(chain.entries(db)))[-limit:]
+    who = Issuers(state)
     for entry in found:
         if as_json:
             c.print_json({name: getattr(entry, name) for name in entry.__slots__})
         else:
-            line = f"{c.clock_text(entry.utc_ms)}  {entry.actor:16} {entry.action} {entry.subject}"
+            actor, at = who(entry.actor), c.clock_text(entry.utc_ms)
+            subject = who(entry.subject) if ":" in entry.subject else entry.subject
+            line = f"{at}  {actor:16} {entry.action} {subject}"
             c.out.print(f"{line}  {entry.outcome}  {entry.detail or ''}".rstrip(), markup=False)
 
 

@@ -14,6 +14,7 @@ import typer
 from gateway.app import paths
 from gateway.app.cli import console as c
 from gateway.app.cli.console import AsJson, State
+from gateway.app.cli.issuers import Issuers
 from gateway.app.cli.listing import Listing
 from gateway.formats import UnknownFormat
 
@@ -72,9 +73,8 @@ def _users(state: Path) -> Iterator[Users]:
 def _maker(users: Users, token: Token) -> str:
     """Who made a token: a user's name, or where it was made."""
     via, _, id = token.by.partition(":")
-    if via == "web" and id.isdigit():
-        return users.name_of(int(id)) or token.by
-    return f"{id}, command line" if via == "cli" else token.by
+    name = users.name_of(int(id)) if via == "web" and id.isdigit() else None
+    return name or Issuers(Path())(token.by)
 
 
 def _say_ended(state: Path, ended: list[Token]) -> None:

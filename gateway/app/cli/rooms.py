@@ -9,6 +9,7 @@ import typer
 
 from gateway.app.cli import console as c
 from gateway.app.cli.console import AsJson, State
+from gateway.app.cli.issuers import Issuers
 from gateway.app.cli.listing import Listing
 
 call = typer.Typer(no_args_is_help=True, help="Emergency calls: list, acknowledge.")
@@ -91,7 +92,10 @@ def call_list(state: State, as_json: AsJson = False) -> None:
     if not calls:
         c.out.print("No call stands.")
         return
-    found = Listing("room", "call", "state", "raised", "acknowledged by", "told")
+    found, who = (
+        Listing("room", "call", "state", "raised", "acknowledged by", "told"),
+        Issuers(state),
+    )
     for name, it in calls.items():
         told = [f"{m['receiver']} {m['result']} {m['reason']}".strip() for m in it["messages"]]
         found.add_row(
@@ -99,7 +103,7 @@ def call_list(state: State, as_json: AsJson = False) -> None:
             it["id"],
             it["state"] + (" (test)" if it["test"] else ""),
             c.clock_text(it["raised_utc_ms"]),
-            it["acknowledged_by"] or "",
+            who(it["acknowledged_by"]),
             "; ".join(told),
         )
     c.out.print(found)
