@@ -35,11 +35,12 @@ from gateway.settings.model.messages import Messages
 from gateway.settings.model.rooms import Contact, Room
 from gateway.settings.overlay import merge
 from gateway.settings.values.drivers import DriverInfo
-from gateway.settings.values.problems import Problem, SettingsError, meant, near, said
+from gateway.settings.values.problems import Adjusted, Problem, SettingsError, meant, near, said
 from gateway.settings.values.reading import Part, Reading
 from gateway.settings.values.secrets import SecretError, places
 from gateway.settings.values.tree import Mark, Node, parse
 from gateway.settings.values.types import ID_PATTERN, POINT_PATTERN, named
+from gateway.settings.values.units import tidy
 
 ONE: Mapping[str, Any] = {
     "gateway": Gateway,
@@ -91,10 +92,23 @@ def load(
     draft.accepted, draft.adjust = accepted, adjust
     for check in (wiring_trust, check_points, check_doors, check_rooms, check_links):
         check.check(draft)
+    _blanks(draft)
     _secrets(reading, need, judge)
     if reading.problems:
         raise SettingsError(reading.problems)
     return _settings(draft, root)
+
+
+def _blanks(draft: Draft) -> None:
+    """Quantities with odd blanks, as a bound that came later (:meth:`Draft.bound`)."""
+    for key, mark, text in draft.reading.tidied:
+        message = said("{text} has blanks that do not belong there", text=repr(text[:40]))
+        hint = said("write {text}", text=tidy(text))
+        problem = Problem(mark.file, mark.line, mark.column, key, message, hint)
+        if draft.adjust:
+            draft.adjusted.append(Adjusted(repr(text), tidy(text), problem))
+        else:
+            draft.reading.problems.append(problem)
 
 
 def _bytes(path: Path) -> bytes:

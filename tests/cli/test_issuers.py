@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from gateway.app.cli import cli, console
+from gateway.app.cli import console
 from gateway.app.cli.issuers import Issuers
+from gateway.app.cli.main import cli
 from gateway.web.identity.users import Users, users_file
 
 PASSWORD = "korrekt pferd batterie"

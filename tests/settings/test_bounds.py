@@ -4,8 +4,9 @@ and says so. A gateway that ran before an update must not stay down over a numbe
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -15,16 +16,21 @@ from gateway.app.cli.main import cli
 from gateway.app.configuration import load, plans, warm
 from gateway.app.doctor.examination import examine
 from gateway.control.clock import Clock
+from gateway.settings.editing.edit import edit
+from gateway.settings.editing.file import Store
 from gateway.settings.model.configuration import Settings
 from gateway.settings.plan.building import plan
 from gateway.settings.values import store_address
 from gateway.settings.values.problems import SettingsError
-from tests.settings.house import NOW, SMALL, loaded, write
+from tests.settings.house import DRIVERS, NOW, SMALL, loaded, write
 
+DAY = 86_400_000
 BROKER = "mqtt: {host: localhost}\n"
 RAN_BEFORE: list[tuple[str, str, Callable[[Settings], object], object]] = [
     ("retention: {calls: 1 min}\n", "retention.calls", lambda s: s.retention.calls_ms, 3_600_000),
     ("retention: {doors: 0 s}\n", "retention.doors", lambda s: s.retention.doors_ms, 3_600_000),
+    ('retention: {calls: "30\\td"}\n', "retention.calls", lambda s: s.retention.calls_ms, 30 * DAY),
+    ('journal: {limit: "1  GB"}\n', "journal.limit", lambda s: s.journal.limit_bytes, 10**9),
     ("journal: {limit: 100 kB}\n", "journal.limit", lambda s: s.journal.limit_bytes, 1_000_000),
     *(
         (
@@ -115,6 +121,31 @@ def test_a_reload_refuses_a_new_one_and_lets_that_of_the_start_be(tmp_path: Path
     (refused,) = reloaded(options, known, SMALL + "retention: {calls: 2 min}\n")
     assert "2 min keeps nothing; write at least 1 h" in refused
     assert "applies" not in refused
+
+
+def test_a_save_of_the_page_wants_it_right_and_what_the_file_has_does_not_matter(
+    tmp_path: Path,
+) -> None:
+    config = write(tmp_path, SMALL + "retention: {calls: 1 min}\n")
+    people = (
+        "contacts: {{desk: {{channels: [!secret desk]}}}}\n"
+        "escalations: {{care: [{{after: 0 s, notify: desk}}, {{every: {every}, notify: desk}}]}}\n"
+    )
+    config.write_text(config.read_text(encoding="utf-8") + people.format(every="5 min") +
+                      "alarms: {urgent: care}\n", encoding="utf-8")  # fmt: skip
+    store = Store(tmp_path / "overlay.yaml")
+
+    def saved(every: str) -> Mapping[str, Any]:
+        steps = [{"after": "0 s", "notify": "desk"}, {"every": every, "notify": "desk"}]
+        sections = {"escalations": {"care": steps}}
+        asked = {"do": "put", "actor": "web:1", "version": store.version(), "sections": sections}
+        return edit(asked, config, store, DRIVERS, NOW, None)
+
+    refused = saved("5  min")
+    assert (refused["status"], refused["reason"]) == ("refused", "settings_wrong")
+    (error,) = refused["errors"]
+    assert "blanks that do not belong there" in error["message"]
+    assert saved("5 min")["status"] == "accepted"
 
 
 def test_every_start_says_it_also_from_the_cached_plan(

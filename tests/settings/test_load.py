@@ -306,6 +306,7 @@ REFUSED = [
     (SMALL + "retention: {calls: 1}\n", "retention.calls: 1 has no unit; write 1 followed by ms, s, min"),
     (SMALL + "retention: {calls: 0 s}\n", "retention.calls: 0 ms keeps nothing; write at least 1 h"),
     (SMALL + "retention: {calls: 1 min}\n", "1 min keeps nothing; write at least 1 h; a month is 30 d"),
+    (SMALL + "journal: {commit_within: 50 min}\n", "journal.commit_within: 50 min is too much; write at most 1 min"),
     (SMALL + "journal: {limit: 0 B}\n", "journal.limit: leaves no room for what happens; write at least 1 MB"),
     (SMALL + "retention: {calls: 500}\n", "and y, for example 500 ms".replace("and", "w or")),
     (SMALL + "journal: {limit: 100}\n", "100 has no unit; write 100 followed by B, KB, MB or GB"),

@@ -109,6 +109,9 @@ def _tried(
         return _refused("settings_wrong", error.problems)
     finally:
         trial.unlink(missing_ok=True)
+    own = [one.problem for one in settings.adjusted if one.problem.file == str(trial)]
+    if own:  # what the file has is in use; what is saved now is wanted right
+        return _refused("settings_wrong", own)
     faults = _new_faults(settings, config, store, drivers, judge)
     if faults:
         return _refused("settings_wrong", faults)

@@ -16,10 +16,11 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from gateway.settings.values.problems import Problem, meant, near
+from gateway.settings.values.problems import Problem, meant, near, said
 from gateway.settings.values.secrets import Secret
 from gateway.settings.values.tree import Mark, Node
 from gateway.settings.values.types import Model
+from gateway.settings.values.units import DURATION_MS, say_ms
 
 T = TypeVar("T")
 Loc = tuple[str | int, ...]
@@ -45,6 +46,8 @@ class Reading:
     places: tuple[Path, ...]
     problems: list[Problem] = field(default_factory=list)
     secrets: list[tuple[str, Mark, Secret]] = field(default_factory=list)
+    tidied: list[tuple[str, Mark, str]] = field(default_factory=list)
+    """Quantities with odd blanks, which were understood all the same: key, place and text."""
 
     def problem(self, mark: Mark, key: str, message: str, hint: str = "") -> None:
         self.problems.append(Problem(mark.file, mark.line, mark.column, key, message, hint))
@@ -98,11 +101,27 @@ class Reading:
             self.problem(node.mark, key, "has no value", "write one or remove the key")
             return part
         adapter = _adapter(kind)
+        tidied: set[str] = set()
+        part.value = self._valid(adapter, kind, part, data, gone, tidied)
+        for shown, child in _texts(node, key) if tidied else ():
+            if child.text in tidied and not child.secret:
+                self.tidied.append((shown, child.mark, child.text))
+        return part
+
+    def _valid(
+        self,
+        adapter: TypeAdapter[Any],
+        kind: Any,
+        part: Part[Any],
+        data: Any,
+        gone: set[Loc],
+        tidied: set[str],
+    ) -> Any:
+        """The value; ``None`` where it cannot be read at all, which is reported."""
         seen: set[tuple[Loc, str]] = set()
         for _ in range(ATTEMPTS):
             try:
-                part.value = adapter.validate_python(data)
-                return part
+                return adapter.validate_python(data, context=tidied)
             except ValidationError as error:
                 errors = error.errors(include_url=False, include_input=False)
                 for found in errors:
@@ -113,7 +132,7 @@ class Reading:
                         self._report(kind, part, found)
                 for found in errors:
                     gone |= self._mend(kind, part, data, found)
-        return part
+        return None
 
     def _mend(self, kind: Any, part: Part[Any], data: Any, found: Any) -> set[Loc]:
         """Take away what is wrong, as little as possible; a word that is nearly a known one
@@ -158,6 +177,11 @@ class Reading:
             for line, message, hint in context["complaints"]:
                 at, name = place(part, (*loc, line) if line else loc, at_key=True)
                 self.problem(at, name, message, hint)
+        elif sort in _BOUNDS:
+            bound, message, hint = _BOUNDS[sort]
+            text = part_text(part, loc).strip("'")
+            limit = _limit(context[bound], text)
+            self.problem(mark, shown, said(message, text=text), said(hint, limit=limit))
         elif sort == "literal_error":
             text = part_text(part, loc)
             hint = meant(text.strip("'"), _choices(found))
@@ -180,6 +204,19 @@ class Reading:
             self.problem(mark, shown, "is not a known key", meant(name, known))
 
 
+_BOUNDS: Mapping[str, tuple[str, str, str]] = {
+    "less_than_equal": ("le", "{text} is too much", "write at most {limit}"),
+    "greater_than_equal": ("ge", "{text} is too little", "write at least {limit}"),
+}
+"""pydantic's names -> where the limit is, what is wrong, and the remedy."""
+
+
+def _limit(limit: Any, text: str) -> str:
+    """A limit as one would write it, where ``text`` is what was written."""
+    unit = re.search(r"[A-Za-z]+\Z", text.strip())
+    return say_ms(int(limit)) if unit is not None and unit[0] in DURATION_MS else f"{limit}"
+
+
 _ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
 
 
@@ -194,6 +231,14 @@ def _children(node: Node) -> Iterator[tuple[str | int, Node]]:
         yield from enumerate(node.items)
     for name, (_, value) in (node.entries or {}).items():
         yield name, value
+
+
+def _texts(node: Node, key: str) -> Iterator[tuple[str, Node]]:
+    """Every value below a node, with its key."""
+    if node.text is not None:
+        yield key, node
+    for name, child in _children(node):
+        yield from _texts(child, _join(key, (name,)))
 
 
 def _at(data: Any, loc: Loc) -> Any:

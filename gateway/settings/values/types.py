@@ -18,6 +18,7 @@ from pydantic import (
     ConfigDict,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    ValidationInfo,
     WithJsonSchema,
 )
 from pydantic.json_schema import JsonSchemaValue
@@ -31,6 +32,7 @@ from gateway.settings.values.units import (
     UnitError,
     duration_ms,
     size_bytes,
+    tidy,
 )
 
 
@@ -69,14 +71,28 @@ def _text_of(value: object, what: str) -> str:
     return value
 
 
-def _quantity(parse: Callable[[str], int], what: str) -> Callable[[object], int]:
-    def check(value: object) -> int:
+def _quantity(parse: Callable[[str], int], what: str) -> Callable[[object, ValidationInfo], int]:
+    def check(value: object, info: ValidationInfo) -> int:
+        text = _text_of(value, what)
         try:
-            return parse(_text_of(value, what))
+            return _tidied(parse, text, info.context)
         except UnitError as error:
             raise wrong(error.message, error.hint) from None
 
     return check
+
+
+def _tidied(parse: Callable[[str], int], text: str, tidied: object) -> int:
+    """With odd blanks a quantity is understood, and noted in the set ``tidied`` where whoever
+    reads the file has given one: until version 0.2 they were taken."""
+    try:
+        return parse(text)
+    except UnitError:
+        if tidy(text) == text or not isinstance(tidied, set):
+            raise
+        value = parse(tidy(text))
+        tidied.add(text)
+        return value
 
 
 def _schema(kind: str, pattern: str = "", **more: object) -> WithJsonSchema:
@@ -255,11 +271,11 @@ I2cAddress = Annotated[
 """Written as ``0x44``, which some editors take for a text and some for a number."""
 
 
-def _limit(value: object) -> int | Literal["unlimited"]:
+def _limit(value: object, info: ValidationInfo) -> int | Literal["unlimited"]:
     if value == "unlimited":
         return "unlimited"
     try:
-        return _quantity(duration_ms, "a duration or unlimited")(value)
+        return _quantity(duration_ms, "a duration or unlimited")(value, info)
     except PydanticCustomError as error:
         context = error.context or {}
         raise wrong(str(context["message"]), f"{context['hint']}, or unlimited") from None

@@ -26,7 +26,7 @@ SIZE_PATTERN = r"^\d+(\.\d+)? ?(B|kB|KB|MB|GB)$"
 LONGEST_MS = 100 * DURATION_MS["y"]
 LARGEST_BYTES = 10**15
 
-_QUANTITY = re.compile(r"(\d+(?:\.\d{1,6})?)\s*([^\W\d]*)\Z")
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]{1,6})?) ?([^\W\d]*)\Z")
 _SPOKEN = {
     "sec": "s",
     "secs": "s",
@@ -82,8 +82,18 @@ def size_bytes(text: str) -> int:
     return _quantity(text, SIZE_BYTES, LARGEST_BYTES, "size", "B, KB, MB or GB")
 
 
+def tidy(text: str) -> str:
+    """The text without blanks at its ends, and with one space where it has any in between."""
+    return " ".join(text.split())
+
+
 def _quantity(text: str, units: dict[str, int], most: int, what: str, fit: str) -> int:
-    match = _QUANTITY.match(text.strip()) if len(text) <= 64 else None
+    match = _QUANTITY.match(text) if len(text) <= 64 else None
+    if match is None and len(text) <= 64 and _QUANTITY.match(tidy(text)):
+        raise UnitError(
+            said("{text} has blanks that do not belong there", text=_short(text)),
+            said("write {text}", text=tidy(text)),
+        )
     if match is None:
         example = "500 ms" if units is DURATION_MS else "1 GB"
         raise UnitError(
@@ -111,10 +121,10 @@ def _quantity(text: str, units: dict[str, int], most: int, what: str, fit: str) 
     value = Decimal(number) * units[unit]
     if value != int(value):
         finest = f"1 {next(iter(units))}"
-        message = said("{text} is finer than {finest}", text=text.strip(), finest=finest)
+        message = said("{text} is finer than {finest}", text=text, finest=finest)
         raise UnitError(message, said("round it"))
     if value > most:
-        raise UnitError(said("{text} is too large", text=text.strip()), said("check the unit"))
+        raise UnitError(said("{text} is too large", text=text), said("check the unit"))
     return int(value)
 
 
