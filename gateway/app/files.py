@@ -28,6 +28,7 @@ from gateway.settings.model.link import Record
 from gateway.web.identity.sessions import SESSIONS_MOST
 from gateway.web.identity.tokens import TOKENS_MOST
 from gateway.web.identity.users import REMOVED_MOST, USERS_MOST
+from gateway.web.kept.outbox import MOST as ENTRIES_MOST
 from gateway.web.kept.store import WAL_BYTES
 from gateway.web.kept.testbook import SIGNED_MOST
 from gateway.web.kept.weeks import WEEKS
@@ -113,11 +114,14 @@ def rows() -> tuple[StoredFile, ...]:
         StoredFile(
             "users",
             ("web/web.sqlite",),
-            "users, log-ins, tokens, second factors, test book, weeks of doors",
+            "users, log-ins, tokens, second factors, test book, weeks of doors, entries that the"
+            " audit chain does not have yet",
             f"{USERS_MOST} users and {REMOVED_MOST} removed ones, {TOKENS_MOST} tokens,"
-            f" {SESSIONS_MOST} log-ins of a user, {SIGNED_MOST:,} signed pages, {WEEKS} weeks",
-            "a user, token or test more is refused; the log-in unused for longest ends; the oldest"
-            " names of removed users and the oldest weeks go",
+            f" {SESSIONS_MOST} log-ins of a user, {SIGNED_MOST:,} signed pages, {WEEKS} weeks,"
+            f" {ENTRIES_MOST:,} entries",
+            "a user, token, test or change more is refused (what takes a right away is counted with"
+            " the newest of its kind); the log-in unused for longest ends; the oldest names of"
+            " removed users and the oldest weeks go",
             "gateway.web.identity.users:Users",
         ),
         StoredFile(

@@ -33,9 +33,10 @@ from gateway.web.history import api as history_api
 from gateway.web.history import pages as history_pages
 from gateway.web.house.house import House
 from gateway.web.house.records import Records
-from gateway.web.identity.users import UserError, Users
+from gateway.web.identity.users import Users
 from gateway.web.inspection import api as inspection_api
 from gateway.web.inspection import pages as inspection_pages
+from gateway.web.kept.errors import UserError
 from gateway.web.maintenance import api as maintenance_api
 from gateway.web.maintenance import pages as maintenance_pages
 from gateway.web.maintenance.upkeep import keep_weeks
@@ -145,6 +146,7 @@ def create_app(site: Site) -> FastAPI:
             for_life("panel", site.house.run()),
             for_life("live", site.hub.run()),
             for_life("weeks", keep_weeks(site)),
+            for_life("handover", site.handover.run()),
         ]
         if not site.options.bench:  # a bench trusts its own clock
             tasks.append(for_life("clock", site.house.report_clock(time_service.trusted)))

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 
-from gateway.core.facts import Json
 from gateway.panel.tickets import Tickets
 from gateway.web.house.house import Answer, House
 from gateway.web.house.records import Records
-from gateway.web.identity.accounts import Who
-from gateway.web.identity.auth import Identity
+from gateway.web.identity.accounts import Who, may
+from gateway.web.identity.auth import Identity, Proof
 from gateway.web.identity.browsers import Browsers
 from gateway.web.identity.login_audit import VISITOR, LoginAudit
 from gateway.web.identity.login_limits import LoginLimits
-from gateway.web.identity.users import Users
+from gateway.web.identity.users import Role, Token, User, Users
+from gateway.web.kept.handover import HandOver
 from gateway.web.kept.saver import Saver
+from gateway.web.kept.store import Author
 from gateway.web.kept.testbook import TestBook
 from gateway.web.kept.weeks import Weeks
 from gateway.web.live.hub import Hub
 from gateway.web.options import Options
 from gateway.web.scene.scene import Scene
 from gateway.web.shared.limits import Buckets, Once, Signer
+from gateway.web.shared.problems import NotLoggedIn, Problem
 from gateway.web.shared.words import Words
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Somebody of whom no more is known than how the journal calls them."""
-
-    actor: str
 
 
 class Site:
@@ -51,8 +45,9 @@ class Site:
         self.ticket_limit = Buckets(burst=20, every_s=3)
         self.browsers = Browsers(users.secret("browsers"))
         self.logins = LoginLimits()
-        self.login_audit = LoginAudit(self._audit)
-        self.own_audit = LoginAudit(self._audit)
+        self.handover = HandOver(users, house, records, self.saver, options.gateway)
+        self.login_audit = LoginAudit(self.handover.note)
+        self.own_audit = LoginAudit(self.handover.note)
         """What people change about themselves."""
         self.password_limit = Buckets(burst=5, every_s=30)
         """Of one's own password, asked for by who is logged in; by session."""
@@ -63,8 +58,24 @@ class Site:
         self.weeks = Weeks(options.users, options.zone, self.saver.later)
         self._words = lru_cache(maxsize=4)(lambda language: Words(language, options.zone))
 
-    async def _audit(self, actor: str, action: str, entry: dict[str, Json]) -> None:
-        await self.house.audit(Actor(actor), action, **entry)
+    def author(self, who: Who, role: Role = "view", proof: Proof = "never") -> Author:
+        """``who``, for a change that waits for the disk: whether they may is judged again when it
+        is made, as :class:`gateway.web.identity.auth.Needs` has judged it when they asked."""
+
+        def judge() -> None:
+            found: Token | User | None = (
+                self.users.token(who.token)
+                if who.token
+                else self.users.session(who.session, touch=False)
+            )
+            if found is None:
+                raise NotLoggedIn
+            if not may(found.role, role):
+                raise Problem(403, "role")
+            if not self.identity.proved(who, proof):
+                raise Problem(403, "second_factor")
+
+        return Author(who.actor, judge)
 
     def words(self, language: str) -> Words:
         return self._words(language)

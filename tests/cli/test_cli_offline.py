@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
 import os
 import subprocess
@@ -22,6 +23,7 @@ from gateway.app import control as control_role
 from gateway.app.cli import console
 from gateway.app.cli.main import cli
 from gateway.journal.store import Store
+from gateway.web.identity.users import Users, users_file
 from tests.journal.journal_desk import opened, work
 
 BENCH = Path(__file__).resolve().parents[2] / "config" / "bench.yaml"
@@ -178,8 +180,25 @@ def test_people_come_and_go(tmp_path: Path) -> None:
     assert portier("user", "password", "mia", *state, typed="even longer\n").exit_code == 0
     listed = json.loads(portier("user", "list", "--json", *state).stdout)
     assert [(u["name"], u["role"]) for u in listed] == [("boss", "admin"), ("mia", "maintenance")]
+    assert portier("token", "add", "hers", "--role", "view", *state).exit_code == 0
+    assert portier("token", "revoke", "hers", *state).exit_code == 0
+    assert portier("user", "remove-factor", "mia", *state).exit_code == 0
     assert portier("user", "remove", "mia", *state).exit_code == 0
     assert portier("user", "remove", "boss", *state).exit_code == 1  # the last admin
+    with contextlib.closing(Users(users_file(tmp_path))) as users:
+        kept = users.waiting_entries(99)
+    told = [(one.action, one.detail["subject"]) for one in kept]
+    assert told == [
+        ("user_add", "web:1"),
+        ("user_add", "web:2"),
+        ("user_role", "web:2"),
+        ("user_password", "web:2"),
+        ("token_add", "token:hers"),
+        ("token_revoke", "token:hers"),
+        ("user_factor", "web:2"),
+        ("user_remove", "web:2"),
+    ], "control is away: the page's role hands them over"
+    assert {one.actor for one in kept} == {f"cli:{getpass.getuser()}"}
 
 
 def test_a_token_is_alone_on_standard_output(tmp_path: Path) -> None:

@@ -30,12 +30,12 @@ from gateway.settings.editing import edit as overlay_edit
 from gateway.settings.editing import file as overlay_file
 from gateway.settings.editing.file import Store as Overlay
 from gateway.web.identity import users
-from gateway.web.identity.accounts import UserError
 from gateway.web.identity.sessions import SESSIONS_MOST
 from gateway.web.identity.tokens import TOKENS_MOST
 from gateway.web.identity.users import Users
 from gateway.web.kept import store as web_store
 from gateway.web.kept import testbook
+from gateway.web.kept.errors import UserError
 from gateway.web.kept.testbook import TestBook
 from tests.cli.test_cli_offline import portier
 from tests.journal.journal_desk import opened, work
@@ -63,6 +63,7 @@ SEEN = {
         "tests.house_rules.test_files:test_users_tokens_and_log_ins_have_a_number",
         "tests.house_rules.test_files:test_a_full_test_book_takes_no_more_and_loses_nothing",
         "tests.web.test_retention:door_weeks",
+        "tests.web.test_handover:test_at_the_limit_nobody_gets_a_right_and_rights_still_end",
     ),
     "users_log": ("tests.house_rules.test_files:test_write_ahead_logs_are_cut_back",),
     "recorder_broken": (

@@ -49,9 +49,9 @@ def _never_in_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
             _answering.reset(token)
 
     def guarded(change: Any) -> Any:
-        def checked(self: Any) -> Any:
+        def checked(self: Any, *args: Any) -> Any:
             assert not (_answering.get() and _in_a_loop()), "changed in the event loop"
-            return change(self)
+            return change(self, *args)
 
         return checked
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.web.identity.easy_passwords import COMMON, is_easy
-from gateway.web.identity.users import UserError, Users
+from gateway.web.identity.users import Users
+from gateway.web.kept.errors import UserError
 
 NAMES = ("anna-lena", "office-door", "")
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from gateway.web.identity.accounts import PASSWORDS
-from gateway.web.identity.users import UserError, Users, Verified
+from gateway.web.identity.users import Users, Verified
+from gateway.web.kept.errors import UserError
 from tests.web.conftest import PASSWORD, Web
 
 COMPOSED, DECOMPOSED = "Jürgen", unicodedata.normalize("NFD", "Jürgen")

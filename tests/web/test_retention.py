@@ -38,7 +38,7 @@ from gateway.settings.editing.file import Store as Overlay
 from gateway.settings.model.configuration import Retention
 from gateway.settings.values.store_address import parse
 from gateway.web.identity.sessions import SESSION_IDLE_S
-from gateway.web.identity.users import hashed
+from gateway.web.identity.users import Users, hashed
 from gateway.web.kept.weeks import Week, Weeks
 from gateway.web.maintenance.upkeep import tidy
 from gateway.web.options import Options
@@ -302,6 +302,14 @@ def unsent(tmp_path: Path) -> None:
     assert [row[0] for row in refused.saved()["urgent"]] == [2]
 
 
+def entries(tmp_path: Path) -> None:
+    with closing(Users(tmp_path / "web.sqlite")) as store:
+        for number in range(2):
+            store.keep_entry("cli:root", "user_role", {"subject": f"web:{number}"})
+        store.remove_entries([store.waiting_entries(1)[0].n])
+        assert [one.detail["subject"] for one in store.waiting_entries(9)] == ["web:1"]
+
+
 def published(tmp_path: Path) -> None:
     home = HomeAssistant(Topics("x"), "", {"homeassistant/device/x/config": {"door": "button"}})
     home.cleared("homeassistant/device/x/config")
@@ -360,6 +368,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "state": present_state,
     "starts": starts,
     "unsent": unsent,
+    "audit_outbox": entries,
     "published": published,
     "plans": configurations,
     "aside_done": settled_values,

@@ -347,6 +347,47 @@ def test_a_restart_that_was_announced_is_waited_for_and_shown(web: Web) -> None:
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/api/v1/settings", {}),
+        ("POST", "/api/v1/settings/undo", {}),
+        ("POST", "/settings", None),
+    ],
+)
+def test_who_lost_the_right_while_control_restarted_changes_nothing(
+    web: Web, method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    admin, house = web.as_("admin"), web.site.house
+    web.add("other", "admin")
+    web.panel.answer = {"status": "accepted", "settings": {"overlay": {}, "version": "1"}}
+    values: dict[str, Any] = {"json": body, "headers": {"If-Match": '"1"'}}
+    if body is None:
+        values = {"data": {"do": "undo:1", "version": "1"}}
+    headers = {"Cookie": admin.cookie, "Origin": web.base, "X-CSRF-Token": admin.csrf}
+    values["headers"] = {**values.get("headers", {}), **headers}
+
+    async def restart() -> int:
+        house._take({"type": "closing", "reason": "reload"})
+        house._take({"type": "away"})
+        waits = asyncio.Event()
+        back = house._back
+
+        async def noted(began: float) -> bool:
+            waits.set()
+            return await back(began)
+
+        house._back = noted  # type: ignore[method-assign]
+        asked = asyncio.ensure_future(web._call(method, path, **values))
+        await asyncio.wait_for(waits.wait(), 30)
+        web.users.set_role("admin", "staff")
+        house._take({"type": "snapshot", "snapshot": snapshot()})
+        return (await asked).status_code
+
+    assert web.runner.run(restart()) == 401
+    assert web.panel.sent == []
+
+
+@pytest.mark.parametrize(
     ("reason", "text"), [("reload", "is restarting"), ("stop", "has not answered since")]
 )
 def test_the_page_says_which_of_both_it_is(web: Web, reason: str, text: str) -> None:

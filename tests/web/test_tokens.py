@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.web.identity.users import UserError, Users, hashed
+from gateway.web.identity.users import Users, hashed
+from gateway.web.kept.errors import UserError
 from tests.web.conftest import PASSWORD, Web
 
 

@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
@@ -174,9 +174,23 @@ def bench(state: Path, do: str, **args: Json) -> dict[str, Any]:
     return result
 
 
-def audit(state: Path, action: str, detail: Mapping[str, Json]) -> None:
-    """Put an entry into the audit chain, where ``control`` runs to take it."""
-    tell(state, {"type": "audit", "actor": "cli", "action": action, "detail": dict(detail)})
+def audit(
+    state: Path,
+    action: str,
+    detail: Mapping[str, Json],
+    keep: Callable[[str, Mapping[str, Json]], object] | None = None,
+) -> None:
+    """Put an entry into the audit chain, where ``control`` runs to take it. ``keep`` takes it
+    otherwise: it is handed over later."""
+    message = {"type": "audit", "actor": "cli", "action": action, "detail": dict(detail)}
+    if keep is None:
+        tell(state, message)
+    elif not _told(state, message):
+        keep(action, detail)
+        err.print(
+            "control is not running: portier-web enters this into the audit chain when it is back.",
+            style="yellow",
+        )
 
 
 def target(file: Path, state: Path) -> Path:
@@ -197,6 +211,11 @@ def target(file: Path, state: Path) -> Path:
 
 def tell(state: Path, message: Mapping[str, object]) -> None:
     """Say something to ``control`` that needs no answer; a warning if it is not there."""
+    if not _told(state, message):
+        err.print("control is not running: this change is not in the audit chain.", style="yellow")
+
+
+def _told(state: Path, message: Mapping[str, object]) -> bool:
     try:
         with client.connect(panel(state), "cli", 2.0) as sock:
             sock.sendall(encode(message))
@@ -204,7 +223,8 @@ def tell(state: Path, message: Mapping[str, object]) -> None:
             while sock.recv(65_536):
                 pass  # until control has read it all, and closes
     except (client.ControlAway, OSError):
-        err.print("control is not running: this change is not in the audit chain.", style="yellow")
+        return False
+    return True
 
 
 def a_duration(text: str) -> Ms:

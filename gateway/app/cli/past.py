@@ -461,7 +461,8 @@ def forget(
     The audit chain stays verifiable. This cannot be undone.
     """
     from gateway.formats import UnknownFormat
-    from gateway.web.identity.users import UserError, Users, users_file
+    from gateway.web.identity.users import Users, users_file
+    from gateway.web.kept.errors import UserError
 
     shown = c.snapshot(state)  # only control may write the journal, so it must be there
     if not yes and not typer.confirm(f"Forget {user} for ever on {shown['gateway']['id']}?"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,6 +16,7 @@ from gateway.app.cli import console as c
 from gateway.app.cli.console import AsJson, State
 from gateway.app.cli.issuers import Issuers
 from gateway.app.cli.listing import Listing
+from gateway.core.facts import Json
 from gateway.formats import UnknownFormat
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ ROLES = "view, staff, maintenance or admin"
 
 
 def _known(role: str) -> str:
-    from gateway.web.identity.accounts import UserError, known_role
+    from gateway.web.identity.accounts import known_role
+    from gateway.web.kept.errors import UserError
 
     try:
         return known_role(role)
@@ -48,7 +50,8 @@ def add(cli: typer.Typer) -> None:
 @contextmanager
 def _users(state: Path) -> Iterator[Users]:
     """The store of users; what it refuses is the end with its reason."""
-    from gateway.web.identity.users import UserError, Users, users_file
+    from gateway.web.identity.users import Users, users_file
+    from gateway.web.kept.errors import UserError
 
     if not state.is_dir():
         c.fail(f"there is no folder {state}: start Portier once, or choose another with --state")
@@ -77,10 +80,19 @@ def _maker(users: Users, token: Token) -> str:
     return name or Issuers(Path())(token.by)
 
 
-def _say_ended(state: Path, ended: list[Token]) -> None:
+def keeping(users: Users) -> Callable[[str, Mapping[str, Json]], None]:
+    """Keeps entries for the audit chain beside the users while ``control`` is away."""
+
+    def keep(action: str, detail: Mapping[str, Json]) -> None:
+        users.keep_entry(f"cli:{getpass.getuser()}", action, detail)
+
+    return keep
+
+
+def _say_ended(state: Path, ended: list[Token], users: Users) -> None:
     """The tokens that ended with the rights of whoever made them."""
     for token in ended:
-        c.audit(state, "token_revoke", {"subject": f"token:{token.name}"})
+        c.audit(state, "token_revoke", {"subject": f"token:{token.name}"}, keeping(users))
         c.out.print(f"the token {token.name} ended with it", markup=False)
 
 
@@ -108,7 +120,7 @@ def user_add(name: Name, state: State, role: Role = "staff") -> None:
     """
     with _users(state) as users:
         made = users.add_user(name, role, _password(name))
-    c.audit(state, "user_add", {"subject": f"web:{made.id}", "role": role})
+        c.audit(state, "user_add", {"subject": f"web:{made.id}", "role": role}, keeping(users))
     c.out.print(f"{made.name} may log in as {made.role}", markup=False)
 
 
@@ -141,8 +153,8 @@ def user_role(
     with _users(state) as users:
         ends = users.tokens_above(users.by_name(name).id, known_role(role))
         changed = users.set_role(name, role)
-    c.audit(state, "user_role", {"subject": f"web:{changed.id}", "role": role})
-    _say_ended(state, ends)
+        c.audit(state, "user_role", {"subject": f"web:{changed.id}", "role": role}, keeping(users))
+        _say_ended(state, ends, users)
     c.out.print(f"{changed.name} is {changed.role}", markup=False)
 
 
@@ -152,7 +164,7 @@ def user_password(name: Name, state: State) -> None:
     with _users(state) as users:
         users.set_password(name, _password(name))
         changed = users.by_name(name)
-    c.audit(state, "user_password", {"subject": f"web:{changed.id}"})
+        c.audit(state, "user_password", {"subject": f"web:{changed.id}"}, keeping(users))
     c.out.print(f"{changed.name} has a new password", markup=False)
 
 
@@ -163,8 +175,8 @@ def user_remove(name: Name, state: State) -> None:
         gone = users.by_name(name)
         ends = users.tokens_above(gone.id, None)
         users.remove_user(name)
-    c.audit(state, "user_remove", {"subject": f"web:{gone.id}"})
-    _say_ended(state, ends)
+        c.audit(state, "user_remove", {"subject": f"web:{gone.id}"}, keeping(users))
+        _say_ended(state, ends, users)
     c.out.print(f"{gone.name} can no longer log in", markup=False)
 
 
@@ -174,7 +186,7 @@ def user_remove_factor(name: Name, state: State) -> None:
     with _users(state) as users:
         changed = users.by_name(name)
         users.remove_factor(changed.id)
-    c.audit(state, "user_factor", {"subject": f"web:{changed.id}"})
+        c.audit(state, "user_factor", {"subject": f"web:{changed.id}"}, keeping(users))
     c.out.print(f"{changed.name} has no second factor", markup=False)
 
 
@@ -191,7 +203,12 @@ def token_add(
     """
     with _users(state) as users:
         secret = users.add_token(name, role, days, f"cli:{getpass.getuser()}")
-    c.audit(state, "token_add", {"subject": f"token:{name}", "role": role, "days": days})
+        c.audit(
+            state,
+            "token_add",
+            {"subject": f"token:{name}", "role": role, "days": days},
+            keeping(users),
+        )
     sys.stdout.write(secret + "\n")
 
 
@@ -228,5 +245,5 @@ def token_revoke(name: Name, state: State) -> None:
     """Make a token worthless at once."""
     with _users(state) as users:
         users.revoke_token(name)
-    c.audit(state, "token_revoke", {"subject": f"token:{name}"})
+        c.audit(state, "token_revoke", {"subject": f"token:{name}"}, keeping(users))
     c.out.print(f"{name} is revoked", markup=False)

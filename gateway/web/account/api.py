@@ -17,6 +17,7 @@ from gateway.web.identity.accounts import SecondFactor
 from gateway.web.identity.auth import PROOF_LIFE_S, clear_session, csrf_token
 from gateway.web.identity.sessions import session_id
 from gateway.web.identity.users import hashed
+from gateway.web.people.ended import ENDED, ended
 from gateway.web.people.session_models import SessionId, SessionShape, session_shape
 from gateway.web.shared.models import Code, Me, Strict, problems
 from gateway.web.shared.problems import Problem
@@ -125,13 +126,15 @@ async def enter(
     )
 
 
-@router.delete("/api/v1/session", status_code=204, summary="Log out", responses=problems(404))
+@router.delete(
+    "/api/v1/session", status_code=204, summary="Log out", responses=problems(404) | ENDED
+)
 async def leave(request: Request, who: HalfIn, site: TheSite) -> Response:
-    """Log out: the session that asks counts no more. An access token has none: 404."""
+    """Log out: the session that asks is not valid any more. An access token has none: 404. 200
+    where the disk does not answer: it has ended, and a restart before it answers undoes that."""
     if not who.session:
         raise Problem(404, "unknown_session")
-    await log_out(site, who)
-    response = Response(status_code=204)
+    response = ended(request, site, await log_out(site, who))
     clear_session(response, request, who)
     return response
 
@@ -183,11 +186,13 @@ async def factor(who: HalfIn, site: TheSite) -> FactorShape:
 
 
 @router.post(
-    "/api/v1/me/second-factor", status_code=204, summary="Give a code", responses=problems()
+    "/api/v1/me/second-factor", status_code=204, summary="Give a code", responses=problems(503)
 )
 async def second_factor(given: Code, request: Request, who: HalfIn, site: TheSite) -> Response:
     """A code of the second factor, for this session. Where the owner wants one, requests are
-    answered 403 ``second_factor`` until then; those with an API token never are."""
+    answered 403 ``second_factor`` until then; those with an API token never are. 503
+    ``code_early``: the gateway has just started, and the next code of the app is accepted;
+    ``code_waits``: a recovery code that the disk does not take yet."""
     if not await prove(site, request, who, given.code):
         raise Problem(403, "wrong_code")
     response = Response(status_code=204)
@@ -247,22 +252,20 @@ async def sessions(who: ViewAlways, site: TheSite) -> list[SessionShape]:
     "/api/v1/users/me/sessions",
     summary="End one's other log-ins",
     status_code=204,
-    responses=problems(),
+    responses=problems() | ENDED,
 )
-async def end_others(who: ViewAlways, site: TheSite) -> Response:
-    """End all log-ins of one's own but the one that asks; their streams end."""
-    if who.user_id is not None:
-        await changes.end_other_sessions(site, who)
-    return Response(status_code=204)
+async def end_others(request: Request, who: ViewAlways, site: TheSite) -> Response:
+    """End all log-ins of one's own but the one that asks; their streams end. 200: see log out."""
+    durable = who.user_id is None or await changes.end_other_sessions(site, who)
+    return ended(request, site, durable)
 
 
 @router.delete(
     "/api/v1/users/me/sessions/{session}",
     summary="End one of one's own log-ins",
     status_code=204,
-    responses=problems(404),
+    responses=problems(404) | ENDED,
 )
-async def end_one(session: SessionId, who: ViewAlways, site: TheSite) -> Response:
-    """End one log-in of one's own."""
-    await changes.end_session(site, who, session)
-    return Response(status_code=204)
+async def end_one(request: Request, session: SessionId, who: ViewAlways, site: TheSite) -> Response:
+    """End one log-in of one's own. 200: see log out."""
+    return ended(request, site, await changes.end_session(site, who, session))

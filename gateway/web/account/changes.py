@@ -7,12 +7,15 @@ a password nor preferences, and 429 for who guesses.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pyotp
 
 from gateway.web.identity.accounts import Who, password_forms
-from gateway.web.identity.users import UserError
+from gateway.web.kept.errors import UserError
+from gateway.web.kept.store import Author
 from gateway.web.people.changes import on_people
+from gateway.web.people.ended import end_log_ins
 from gateway.web.shared.problems import Problem
 from gateway.web.site import Site
 
@@ -24,11 +27,17 @@ def person(who: Who) -> int:
     return who.user_id
 
 
-async def _on_own(site: Site, who: Who, action: str) -> None:
-    """After a change that everybody can make again and again: once a minute into the audit chain,
-    where it would push out what others have done, and then with a count."""
-    site.hub.check()
-    await site.own_audit.note(action, "", person(who))
+def _own(site: Site, who: Who, action: str) -> Author:
+    """For a change that everybody can make again and again: it leaves an entry once a minute, or
+    it would push out what others have done; the others are counted."""
+    noted = not site.own_audit.is_noted(action, "", person(who))
+    return replace(site.author(who), is_noted=noted)
+
+
+async def _on_own(site: Site, who: Who, action: str, author: Author) -> None:
+    """After such a change."""
+    await on_people(site)
+    await site.own_audit.note(action, "", person(who), is_written=author.is_noted)
 
 
 async def check_password(site: Site, who: Who, password: str) -> None:
@@ -49,29 +58,43 @@ async def change_password(site: Site, who: Who, old: str, new: str) -> None:
     await check_password(site, who, old)
     if password_forms(new)[0] == password_forms(old)[0]:
         raise UserError("same_password", "the new password is the one of before")
-    await site.saver.run(site.users.set_password, who.name, new, keep_session=who.session)
-    await _on_own(site, who, "password_changed")
+    author = _own(site, who, "password_changed")
+    await site.saver.run(
+        site.users.set_password, who.name, new, keep_session=who.session, author=author
+    )
+    await _on_own(site, who, "password_changed", author)
 
 
 async def set_preferences(site: Site, who: Who, language: str, armed_s: int) -> None:
     """``language``: empty, or not spoken here, as the browser wishes. Raises
     :class:`UserError`."""
     known = language if language in site.options.languages else ""
-    await site.saver.run(site.users.set_preferences, person(who), known, armed_s)
+    await site.saver.run(
+        site.users.set_preferences, person(who), known, armed_s, author=site.author(who)
+    )
 
 
-async def end_session(site: Site, who: Who, session: str) -> None:
-    """End one log-in of one's own by its id. Raises :class:`Problem` 404."""
-    user = who.user_id
-    if user is None or not await site.saver.run(site.users.end_session_of, user, session):
+async def end_session(site: Site, who: Who, session: str) -> bool:
+    """End one log-in of one's own by its id. Raises :class:`Problem` 404. Whether it is durable,
+    see :func:`end_log_ins`."""
+    if who.user_id is None:
         raise Problem(404, "unknown_session")
-    await _on_own(site, who, "sessions_ended")
+    author = _own(site, who, "sessions_ended")
+    if not site.users.forget_sessions(who.user_id, id=session, author=author):
+        raise Problem(404, "unknown_session")
+    durable = await end_log_ins(site)
+    await _on_own(site, who, "sessions_ended", author)
+    return durable
 
 
-async def end_other_sessions(site: Site, who: Who) -> None:
-    """End all log-ins of one's own but the one that asks."""
-    if await site.saver.run(site.users.end_sessions, person(who), keep=who.session):
-        await _on_own(site, who, "sessions_ended")
+async def end_other_sessions(site: Site, who: Who) -> bool:
+    """End all log-ins of one's own but the one that asks; the same."""
+    author = _own(site, who, "sessions_ended")
+    if not site.users.forget_sessions(person(who), keep=who.session, author=author):
+        return await end_log_ins(site)  # of those that were ended before
+    durable = await end_log_ins(site)
+    await _on_own(site, who, "sessions_ended", author)
+    return durable
 
 
 # --- the second factor -------------------------------------------------------------------
@@ -90,7 +113,7 @@ async def begin_factor(site: Site, who: Who, password: str) -> tuple[str, str]:
     if site.users.has_factor(user):
         raise Problem(422, "factor_there")
     await check_password(site, who, password)
-    secret = await site.saver.run(site.users.begin_factor, user)
+    secret = await site.saver.run(site.users.begin_factor, user, author=site.author(who))
     return secret, _address(site, who, secret)
 
 
@@ -114,13 +137,13 @@ async def confirm_factor(site: Site, who: Who, code: str) -> list[str] | None:
     if not site.factor_limit.take(str(user)):
         wait_s = int(site.factor_limit.wait_s(str(user))) + 1
         raise Problem(429, "limit", Retry_After=str(wait_s))
-    codes = await site.saver.run(site.users.confirm_factor, user, code)
+    codes = await site.saver.run(site.users.confirm_factor, user, code, author=site.author(who))
     if codes is None:
         return None
     site.factor_limit.forget(str(user))
     site.users.take_proof(who.session)
     await site.saver.soon(site.users.save_codes)
-    await on_people(site, who, "factor_added", subject=who.actor)
+    await on_people(site)
     return codes
 
 
@@ -128,5 +151,5 @@ async def remove_factor(site: Site, who: Who, password: str) -> None:
     """Needs the password, and of its route a code: the password alone does not get round it."""
     user = person(who)
     await check_password(site, who, password)
-    await site.saver.run(site.users.remove_factor, user)
-    await on_people(site, who, "factor_removed", subject=who.actor)
+    await site.saver.run(site.users.remove_factor, user, author=site.author(who, proof="fresh"))
+    await on_people(site)

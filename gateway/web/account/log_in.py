@@ -13,6 +13,7 @@ from gateway.web.identity.browsers import LIFE_S, Browser
 from gateway.web.identity.login_limits import Attempt
 from gateway.web.identity.sessions import browser_of
 from gateway.web.identity.users import User, Verified
+from gateway.web.people.ended import end_log_ins
 from gateway.web.shared.problems import Problem
 from gateway.web.shared.proxies import peer
 from gateway.web.site import Site
@@ -91,8 +92,7 @@ def remember(response: Response, request: Request, site: Site, browser: Browser)
     set_cookie(response, request, BROWSER, site.browsers.write(browser), LIFE_S)
 
 
-async def log_out(site: Site, who: Who) -> None:
-    """End the session that asks; its streams end."""
+async def log_out(site: Site, who: Who) -> bool:
+    """End the session that asks, see :func:`end_log_ins`."""
     site.users.forget_session(who.session)
-    site.hub.check()
-    await site.saver.soon(site.users.save_ended)
+    return await end_log_ins(site)

@@ -20,10 +20,14 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/login")
-async def show(request: Request, who: Public, next: str = "/") -> Response:
+async def show(
+    request: Request, who: Public, site: TheSite, next: str = "/", ended: str = ""
+) -> Response:
+    """``ended``: see :func:`leave`."""
     if who is not None:
         return RedirectResponse("/", 303)
-    return page(request, "login.html", {"next": local_target(next), "note": ""})
+    note = site.words(language_of(request))("session.until_restart") if ended else ""
+    return page(request, "login.html", {"next": local_target(next), "note": note})
 
 
 def local_target(target: str) -> str:
@@ -65,8 +69,9 @@ def _again(request: Request, site: Site, target: str, problem: Problem) -> Respo
 
 @router.post("/logout")
 async def leave(request: Request, who: HalfIn, site: TheSite) -> Response:
-    await log_out(site, who)
-    response = RedirectResponse("/login", 303, {"Cache-Control": "no-store"})
+    """Where the disk does not answer, the page of the log-in says what that means."""
+    target = "/login" if await log_out(site, who) else "/login?ended=until_restart"
+    response = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
     clear_session(response, request, who)
     return response
 

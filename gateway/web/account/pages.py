@@ -11,8 +11,9 @@ from gateway.web.account import changes
 from gateway.web.identity.accounts import Who
 from gateway.web.identity.auth import form_of
 from gateway.web.identity.sessions import session_id
-from gateway.web.identity.users import UserError
+from gateway.web.kept.errors import UserError
 from gateway.web.page import page
+from gateway.web.people.ended import NOTES
 from gateway.web.shared.problems import Problem
 
 router = APIRouter(include_in_schema=False)
@@ -20,18 +21,25 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/account")
 async def account(request: Request, who: ViewAlways, site: TheSite, done: str = "") -> Response:
-    return _account(request, who, site, note="account.done" if done else "")
+    note = "account.done" if done else ""
+    return _account(request, who, site, note=NOTES.get(done, note), warn=done in NOTES)
 
 
 def _account(
-    request: Request, who: Who, site: TheSite, *, note: str = "", status: int = 200
+    request: Request,
+    who: Who,
+    site: TheSite,
+    *,
+    note: str = "",
+    status: int = 200,
+    warn: bool = False,
 ) -> Response:
     return page(
         request,
         "account.html",
         {
             "note": note,
-            "bad": status >= 400,
+            "bad": warn or status >= 400,
             "sessions": [] if who.user_id is None else site.users.list_sessions(who.user_id),
             "factor": who.user_id is not None and site.users.has_factor(who.user_id),
             "first": site.identity.has_first_password(who),
@@ -41,8 +49,8 @@ def _account(
     )
 
 
-def _done() -> Response:
-    return RedirectResponse("/account?done=1", 303, {"Cache-Control": "no-store"})
+def _done(how: str = "1") -> Response:
+    return RedirectResponse(f"/account?done={how}", 303, {"Cache-Control": "no-store"})
 
 
 @router.post("/account")
@@ -76,7 +84,7 @@ async def end_sessions(request: Request, who: ViewAlways, site: TheSite) -> Resp
     """End one log-in of one's own, or all others."""
     form = await form_of(request)
     if form.get("do") == "others":
-        await changes.end_other_sessions(site, who)
+        durable = await changes.end_other_sessions(site, who)
     else:
-        await changes.end_session(site, who, form.get("session", ""))
-    return _done()
+        durable = await changes.end_session(site, who, form.get("session", ""))
+    return _done("1" if durable else "until_restart")

@@ -33,6 +33,7 @@ def _page(
     secret: str = "",
     uri: str = "",
     confirming: bool = False,
+    headers: dict[str, str] | None = None,
 ) -> Response:
     if who.user_id is None or site.identity.second_factor == "off":
         raise Problem(404)
@@ -53,6 +54,7 @@ def _page(
             "name": who.name,
         },
         status=status,
+        headers=headers,
     )
 
 
@@ -76,9 +78,15 @@ async def give(request: Request, who: HalfIn, site: TheSite) -> Response:
     try:
         right = await prove(site, request, who, form.get("code", ""))
     except Problem as problem:
-        if problem.status != 429:
+        note = {"code_early": "early", "code_waits": "waits", "limit": "limited"}.get(
+            problem.reason
+        )
+        if note is None:
             raise
-        return _page(request, who, site, target=target, note="limited", status=429)
+        return _page(
+            request, who, site, target=target, note=note, status=problem.status,
+            headers=problem.headers,
+        )  # fmt: skip
     if not right:
         return _page(request, who, site, target=target, note="wrong", status=422)
     response = RedirectResponse(target, 303, {"Cache-Control": "no-store"})

@@ -80,6 +80,8 @@ class House:
         self._received = monotonic()
         self.snapshot: Mapping[str, Any] | None = None
         self.connected = False
+        self.connections = 0
+        """How many connections have been lost."""
         self._restarts_until = float("-inf")
         self._showing: asyncio.Task[dict[str, Any]] | None = None
         self.since_utc_ms = int(wall() * 1000)
@@ -178,6 +180,7 @@ class House:
             if message.get("reason") == "reload":
                 self._restarts_until = self._monotonic() + RESTART_WITHIN_S
         elif kind == "away":
+            self.connections += 1
             self._connection(False)
             self._changed()
             if self.restarting:  # when that is over, it is shown that nobody answers
@@ -228,25 +231,36 @@ class House:
                     await self._panel.send(report(found))
             await asyncio.sleep(REPORT_EVERY_S if self._panel.connected else REPORT_SOON_S)
 
-    async def audit(self, who: Asker, action: str, **detail: Json) -> None:
-        """Leave an entry in the audit chain; ``control`` keeps it."""
-        entry = {"type": "audit", "actor": who.actor, "action": action, "detail": detail}
-        try:
-            await self._panel.send(entry)
-        except ControlAway:
-            log.warning("audit entry while control is away", **entry)
+    async def audit(self, actor: str, action: str, detail: Mapping[str, Json]) -> None:
+        """Send an entry for the audit chain, see :mod:`gateway.web.kept.handover`. Raises
+        :class:`ControlAway`."""
+        entry = {"type": "audit", "actor": actor, "action": action, "detail": dict(detail)}
+        await self._panel.send(entry)
 
-    async def settings(self, do: str, args: Mapping[str, Json], who: Asker) -> dict[str, Any]:
+    async def settings(
+        self,
+        do: str,
+        args: Mapping[str, Json],
+        who: Asker,
+        judge: Callable[[], object] = lambda: None,
+    ) -> dict[str, Any]:
         """Look at or change what the page may change. ``control`` starts anew after a change:
-        whoever asks then waits for it. Whoever asks what there is while somebody else does gets
-        the same answer. The answer has ``status`` and ``reason``."""
+        whoever asks then waits for it, and ``judge`` raises where they may not any more. Whoever
+        asks what there is while somebody else does gets the same answer. The answer has ``status``
+        and ``reason``."""
         if do != "show":
-            return await self._settings(do, args, who)
+            return await self._settings(do, args, who, judge)
         if self._showing is None or self._showing.done():
             self._showing = asyncio.ensure_future(self._settings(do, args, who))
         return copy.deepcopy(await asyncio.shield(self._showing))
 
-    async def _settings(self, do: str, args: Mapping[str, Json], who: Asker) -> dict[str, Any]:
+    async def _settings(
+        self,
+        do: str,
+        args: Mapping[str, Json],
+        who: Asker,
+        judge: Callable[[], object] = lambda: None,
+    ) -> dict[str, Any]:
         message: dict[str, Json] = {
             "type": "settings", "id": uuid4().hex, "actor": who.actor, "do": do, "args": dict(args)
         }  # fmt: skip
@@ -256,6 +270,7 @@ class House:
         while True:
             if not await self._back(began):
                 return {"status": "refused", "reason": NO_PANEL}
+            judge()
             try:
                 answer = dict(await self._panel.ask(message, SETTINGS_WITHIN_S))
             except ControlAway:

@@ -12,6 +12,7 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from gateway.web.identity.easy_passwords import is_easy
+from gateway.web.kept.errors import UserError
 
 Role = Literal["view", "staff", "maintenance", "admin"]
 ROLES: tuple[Role, ...] = ("view", "staff", "maintenance", "admin")
@@ -20,14 +21,6 @@ SecondFactor = Literal["off", "doors", "login"]
 
 # OWASP's second recommended setting: 19 MiB, so that several log-ins fit the role's memory cap.
 PASSWORDS = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1),))
-
-
-class UserError(Exception):
-    """A request about users that cannot be done; ``key`` names the text in the catalogue."""
-
-    def __init__(self, key: str, message: str) -> None:
-        super().__init__(message)
-        self.key = key
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +32,11 @@ class User:
     role: Role
     language: str
     armed_s: int
+
+
+def may(has: Role, needed: Role) -> bool:
+    """Whether a role has the rights of another."""
+    return ROLES.index(has) >= ROLES.index(needed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class Who:
     armed_s: int = 15
 
     def may(self, role: Role) -> bool:
-        return ROLES.index(self.role) >= ROLES.index(role)
+        return may(self.role, role)
 
 
 @dataclass(frozen=True, slots=True)

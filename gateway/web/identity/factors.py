@@ -2,11 +2,17 @@
 
 The secret of a factor is kept as it is, because codes are reckoned from it; alone it opens
 nothing. Recovery codes are kept as hashes of 64 random bits.
+
+No code is accepted twice, also where the disk does not answer and the process ends meanwhile. A
+code of the app is accepted from memory, because somebody stands at the door; a process that
+begins accepts none that one before it may have accepted. A recovery code has no time by which it
+could be told apart: it is accepted once the file has that it is used.
 """
 
 from __future__ import annotations
 
 import hmac
+import math
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -15,14 +21,18 @@ from typing import Literal
 
 import pyotp
 
-from gateway.web.identity.accounts import UserError, hashed
+from gateway.web.identity.accounts import hashed
 from gateway.web.identity.sessions import Sessions
-from gateway.web.kept.store import NEVER, Moment, Uptime, kernel_uptime
+from gateway.web.kept.errors import UserError
+from gateway.web.kept.store import NEVER, Author, Moment, Uptime, kernel_uptime
 
 STEP_S = 30
 SKEW_STEPS = 1
 """A telephone's clock may be this many steps off."""
 RECOVERY_CODES = 10
+Judged = Literal["", "code", "recovery", "early", "waits"]
+"""Of a code: wrong; right, of the app or of the list; right, but an earlier process may have
+accepted it; a recovery code that is being written down as used."""
 
 
 def _tidy(code: str) -> str:
@@ -34,8 +44,7 @@ def _recovery(user_id: int, code: str) -> str:
 
 
 class Factors(Sessions):
-    """At most one factor for each user; it counts once it has been confirmed with a code. A code
-    is used up, and a log-in proved, at once; the file has that a moment later."""
+    """At most one factor for each user; it applies once it has been confirmed with a code."""
 
     def __init__(
         self,
@@ -44,23 +53,27 @@ class Factors(Sessions):
         uptime: Callable[[], Uptime] = kernel_uptime,
     ) -> None:
         super().__init__(path, now, uptime)
+        self._began_s = uptime().s
+        self._own_factors: set[int] = set()
+        """Users whose secret was made here: no earlier process has seen a code of it."""
         self._steps: dict[int, int] = {}
         """User -> the newest step whose code was used, where the file does not have it yet."""
         self._used: set[tuple[int, str]] = set()
-        """(user, hash) of recovery codes that are used up and still in the file."""
+        """(user, hash) of recovery codes that are being written down as used."""
 
     def has_factor(self, user_id: int) -> bool:
         return bool(self._one("SELECT 1 FROM factors WHERE user = ? AND confirmed = 1", user_id))
 
-    def begin_factor(self, user_id: int) -> str:
+    def begin_factor(self, user_id: int, *, author: Author | None = None) -> str:
         """A new secret, to be confirmed. Raises :class:`UserError` where there is a factor."""
         secret = pyotp.random_base32()
-        with self._change() as db:
+        with self._change(author) as db:
             if self.has_factor(user_id):
                 raise UserError("factor_there", "there is a second factor already")
             db.execute(
                 "INSERT OR REPLACE INTO factors (user, secret) VALUES (?, ?)", (user_id, secret)
             )
+        self._own_factors.add(user_id)
         return secret
 
     def begun_factor(self, user_id: int, secret: str) -> bool:
@@ -73,11 +86,13 @@ class Factors(Sessions):
             )
         )
 
-    def confirm_factor(self, user_id: int, code: str) -> list[str] | None:
+    def confirm_factor(
+        self, user_id: int, code: str, *, author: Author | None = None
+    ) -> list[str] | None:
         """From now on it counts: the recovery codes, shown once. ``None`` for a wrong code."""
-        with self._change() as db:
-            step = self._step_of(user_id, code)
-            if self.has_factor(user_id) or step is None:
+        with self._change(author) as db:
+            step, kind = self._step_of(user_id, code)
+            if self.has_factor(user_id) or kind != "code":
                 return None
             db.execute("UPDATE factors SET step = ? WHERE user = ?", (step, user_id))
             codes = [secrets.token_hex(8) for _ in range(RECOVERY_CODES)]
@@ -87,72 +102,120 @@ class Factors(Sessions):
                 "INSERT INTO recovery VALUES (?, ?)",
                 [(user_id, _recovery(user_id, code)) for code in codes],
             )
+            self._leave(db, author, "factor_added", f"web:{user_id}")
         return ["-".join(code[i : i + 4] for i in range(0, 16, 4)) for code in codes]
 
-    def use_code(self, user_id: int, code: str) -> Literal["", "code", "recovery"]:
+    def use_code(self, user_id: int, code: str) -> Judged:
         """:meth:`take_code`, written at once."""
         kind = self.take_code(user_id, code)
+        if kind == "recovery":
+            self.spend(user_id, code)
         self.save_codes()
         return kind
 
-    def take_code(self, user_id: int, code: str) -> Literal["", "code", "recovery"]:
-        """Whether ``code`` is right, and of which kind; it is used up by that. To be followed by
-        :meth:`save_codes`; writes nothing itself."""
+    def take_code(self, user_id: int, code: str) -> Judged:
+        """Judge a code. One of the app (``code``) is used up and accepted by that, to be followed
+        by :meth:`save_codes`; a ``recovery`` code is reserved, and accepted by :meth:`spend`.
+        Writes nothing itself."""
         with self._memory:
             if not self.has_factor(user_id):
                 return ""
-            step = self._step_of(user_id, code)
-            if step is not None:
+            step, kind = self._step_of(user_id, code)
+            if kind == "code":
                 self._steps[user_id] = step
-                return "code"
+            if kind:
+                return kind
             one = (user_id, _recovery(user_id, code))
-            known = self._one("SELECT 1 FROM recovery WHERE user = ? AND hash = ?", *one)
-            if known is None or one in self._used:
+            if self._one("SELECT 1 FROM recovery WHERE user = ? AND hash = ?", *one) is None:
                 return ""
+            if one in self._used:
+                return "waits"
             self._used.add(one)
             return "recovery"
 
-    def save_codes(self) -> None:
-        """Write which codes are used up, and which log-ins have been proved by them."""
+    def spend(
+        self, user_id: int, code: str, session_hash: str = "", *, author: Author | None = None
+    ) -> bool:
+        """Write down that a recovery code is used and, in the same transaction, that a log-in is
+        proved by it. ``False``: somebody else has used or removed it meanwhile."""
+        one, now = (user_id, _recovery(user_id, code)), self._moment()
+        try:
+            with self._change(author) as db:
+                gone = db.execute("DELETE FROM recovery WHERE user = ? AND hash = ?", one)
+                spent = gone.rowcount > 0
+                if spent:
+                    self._leave(db, author, "recovery_used", f"web:{user_id}", takes_away=True)
+                    db.execute(
+                        "UPDATE sessions SET proved = ?, proved_up = ? WHERE hash = ?",
+                        (*now, session_hash),
+                    )
+        finally:
+            with self._memory:
+                self._used.discard(one)
         with self._memory:
-            steps, used, proved = dict(self._steps), set(self._used), dict(self._proved)
+            self._proved.pop(session_hash, None)
+            if spent and session_hash in self._unsaved:  # the file does not know it
+                self._prove(session_hash, now)
+        return spent
+
+    def release(self, user_id: int, code: str) -> None:
+        """Give back a reserved recovery code that nobody will write down as used."""
+        with self._memory:
+            self._used.discard((user_id, _recovery(user_id, code)))
+
+    def save_codes(self) -> None:
+        """Write which codes of the app are used up, and which log-ins have been proved."""
+        with self._memory:
+            steps, proved = dict(self._steps), dict(self._proved)
+        if not steps and not proved:
+            return
         with self._change() as db:
             db.executemany(
                 "UPDATE factors SET step = max(step, ?) WHERE user = ?",
                 [(step, user) for user, step in steps.items()],
             )
-            db.executemany("DELETE FROM recovery WHERE user = ? AND hash = ?", list(used))
             db.executemany(
                 "UPDATE sessions SET proved = ?, proved_up = ? WHERE hash = ?",
                 [(*at, session_hash) for session_hash, at in proved.items()],
             )
         with self._memory:
-            self._used -= used
             self._steps = {k: v for k, v in self._steps.items() if steps.get(k) != v}
             self._proved = {k: v for k, v in self._proved.items() if proved.get(k) != v}
 
-    def _step_of(self, user_id: int, code: str) -> int | None:
-        """The step of a right code. It counts once, and none that is older than the last one."""
+    def _step_of(self, user_id: int, code: str) -> tuple[int, Literal["", "code", "early"]]:
+        """The step of a right code. It is accepted once, and none that is older than the last
+        one; ``early``: see :meth:`_accepted_before`."""
         row = self._one("SELECT secret, step FROM factors WHERE user = ?", user_id)
         if row is None:
-            return None
+            return 0, ""
         totp, now = pyotp.TOTP(str(row[0])), int(self._now() // STEP_S)
         used = max(int(str(row[1])), self._steps.get(user_id, 0))
+        before = 0 if user_id in self._own_factors else self._accepted_before()
         for step in range(now - SKEW_STEPS, now + SKEW_STEPS + 1):
             right = hmac.compare_digest(totp.generate_otp(step).encode(), _tidy(code).encode())
             if right and step > used:
-                return step
-        return None
+                return step, "code" if step > before else "early"
+        return 0, ""
 
-    def remove_factor(self, user_id: int) -> None:
-        with self._change() as db:
+    def _accepted_before(self) -> int:
+        """The newest step whose code a process before this one may have accepted without writing
+        it down. By the clock of now, which may have been set right since this one began."""
+        began = self._now() - (self._uptime().s - self._began_s)
+        return int(began // STEP_S) + SKEW_STEPS
+
+    def early_s(self) -> int:
+        """Seconds until the code that the app shows is accepted by this process."""
+        return max(1, math.ceil((self._accepted_before() + 1) * STEP_S - self._now()))
+
+    def remove_factor(self, user_id: int, *, author: Author | None = None) -> None:
+        with self._change(author) as db:
             db.execute("DELETE FROM factors WHERE user = ?", (user_id,))
             db.execute("DELETE FROM recovery WHERE user = ?", (user_id,))
             sessions = db.execute("SELECT hash FROM sessions WHERE user = ?", (user_id,)).fetchall()
             db.execute("UPDATE sessions SET proved = 0 WHERE user = ?", (user_id,))
+            self._leave(db, author, "factor_removed", f"web:{user_id}")
         with self._memory:
             self._steps.pop(user_id, None)
-            self._used = {one for one in self._used if one[0] != user_id}
             for (session_hash,) in sessions:
                 self._proved.pop(session_hash, None)
             for one in self._unsaved.values():
@@ -167,10 +230,13 @@ class Factors(Sessions):
     def take_proof(self, session_hash: str) -> None:
         """This session has just given a right code. To be followed by :meth:`save_codes`."""
         with self._memory:
-            made = self._unsaved.get(session_hash)
-            if made is not None:
-                made.proved = self._moment()
-            self._proved[session_hash] = self._moment()
+            self._prove(session_hash, self._moment())
+
+    def _prove(self, session_hash: str, now: Moment) -> None:
+        made = self._unsaved.get(session_hash)
+        if made is not None:
+            made.proved = now
+        self._proved[session_hash] = now
 
     def proved_ago_s(self, session_hash: str) -> float | None:
         """Seconds since a session gave a right code, at least the uptime since; ``None``: never."""

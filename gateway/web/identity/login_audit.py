@@ -45,10 +45,22 @@ class LoginAudit:
         self._minutes: OrderedDict[tuple[str, str, str], _Minute] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def is_noted(self, action: str, peer: str, user: int) -> bool:
+        """Whether an entry of this kind was written within the minute: the next is counted."""
+        return (action, f"web:{user}", peer) in self._minutes
+
     async def note(
-        self, action: str, peer: str, user: int | None, *, outcome: str = "", **detail: Json
+        self,
+        action: str,
+        peer: str,
+        user: int | None,
+        *,
+        outcome: str = "",
+        is_written: bool = False,
+        **detail: Json,
     ) -> None:
-        """Write an entry now, or count it. ``outcome`` empty: it was done, by the user."""
+        """Write an entry now, or count it. ``outcome`` empty: it was done, by the user.
+        ``is_written``: this one is in the chain's outbox already."""
         subject = UNKNOWN if user is None else f"web:{user}"
         actor = VISITOR if outcome else subject
         entry: Entry = {"subject": subject, **detail}
@@ -60,11 +72,12 @@ class LoginAudit:
             actor, entry = VISITOR, {**entry, "subject": UNKNOWN}
         known = self._minutes.get(key)
         if known is not None:
-            known.more += 1
+            known.more += not is_written
             return
         self._minutes[key] = _Minute(actor, action, entry)
         self._later(WINDOW_S, lambda: self._end(key))
-        await self._write(actor, action, entry)
+        if not is_written:
+            await self._write(actor, action, entry)
 
     def _end(self, key: tuple[str, str, str]) -> None:
         minute = self._minutes.pop(key)

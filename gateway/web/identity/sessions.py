@@ -1,8 +1,9 @@
 """Log-ins that last: the sessions of users, in the file of :mod:`gateway.web.kept.store`.
 
-A log-in counts, and its end counts, from the moment it is made: what is not in the file yet is in
-memory, so that nobody waits for the disk at the door. A log-in that was never written ends with
-the process.
+A log-in is valid, and its end applies, from the moment it is made: what is not in the file yet is
+in memory, so that nobody waits for the disk at the door. A log-in that was never written ends with
+the process. An end that was never written does not outlast it: whoever ends a log-in is told so,
+see :func:`gateway.web.account.log_in.end_log_ins`.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from __future__ import annotations
 import re
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from time import time
 
 from gateway.web.identity.accounts import User, hashed
-from gateway.web.kept.store import NEVER, Moment, Store, Uptime, kernel_uptime
+from gateway.web.kept.store import NEVER, Author, Moment, Store, Uptime, kernel_uptime
 
 SESSION_LIFE_S = 30 * 86_400
 SESSION_IDLE_S = 7 * 86_400
@@ -72,7 +73,6 @@ def browser_of(agent: str) -> str:
 
 UNSAVED_MOST = 1_000
 """Log-ins that are not in the file yet; the oldest of more end."""
-_ENDED_MOST = 10_000
 
 
 @dataclass(slots=True)
@@ -105,8 +105,14 @@ class Sessions(Store):
         super().__init__(path, now, uptime)
         self._memory = threading.Lock()
         self._unsaved: dict[str, _Unsaved] = {}
-        self._ended: dict[str, None] = {}
-        """Hashes of log-ins that are over and still in the file, oldest first."""
+        self._being_saved: set[str] = set()
+        """Hashes of those of them that are being written right now."""
+        self._ended: set[str] = set()
+        """Hashes of log-ins that are over and still in the file. As many as the file has at most:
+        none is left out, or it would be valid again."""
+        self._notes: list[tuple[Author, int]] = []
+        """Who has ended log-ins of whom: entries that are to be left with that. At most one for
+        each log-in that ended."""
         self._seen: dict[str, Moment] = {}
         self._proved: dict[str, Moment] = {}
 
@@ -137,6 +143,18 @@ class Sessions(Store):
         self.tidy_sessions(settled=False)
         with self._memory:
             made = dict(self._unsaved)
+            self._being_saved |= made.keys()
+        saved = False
+        try:
+            self._insert_sessions(made)
+            saved = True
+        finally:
+            with self._memory:  # both at once: one that ends in between is in the file
+                self._being_saved -= made.keys()
+                for key in made if saved else ():
+                    self._unsaved.pop(key, None)
+
+    def _insert_sessions(self, made: Mapping[str, _Unsaved]) -> None:
         rows = [
             (key, one.user_id, one.browser, *one.created, *one.created, *one.proved, *one.known_by)
             for key, one in made.items()
@@ -155,21 +173,11 @@ class Sessions(Store):
                 " WHERE user = ?1 ORDER BY seen_up DESC, created_up DESC LIMIT ?2)",
                 [(user_id, SESSIONS_MOST) for user_id in {row[1] for row in rows}],
             )
-        with self._memory:
-            for key in made:
-                self._unsaved.pop(key, None)
 
     def _known_by(self, user_id: int) -> tuple[object, ...] | None:
         return self._one(
             "SELECT password, role FROM users WHERE id = ? AND removed IS NULL", user_id
         )
-
-    def _forget_unsaved(self, user_id: int, keep: str = "") -> None:
-        """Log-ins of a user whose others were just removed from the file."""
-        with self._memory:
-            for key in [k for k, one in self._unsaved.items() if one.user_id == user_id]:
-                if key != keep:
-                    del self._unsaved[key]
 
     def tidy_sessions(self, *, settled: bool) -> None:
         """Remove the log-ins that are over. ``settled``: the civil clock may decide, too."""
@@ -243,27 +251,29 @@ class Sessions(Store):
                 if self._seen.get(session_hash) == at:
                     del self._seen[session_hash]
 
-    def end_session(self, session_hash: str) -> None:
-        """End one, written at once."""
-        self.forget_session(session_hash)
-        self.save_ended()
-
     def forget_session(self, session_hash: str) -> None:
-        """It counts no more. To be followed by :meth:`save_ended`; writes nothing itself."""
+        """End one in memory. To be followed by :meth:`save_ended`; writes nothing itself."""
         with self._memory:
-            self._unsaved.pop(session_hash, None)
-            self._ended[session_hash] = None
-            while len(self._ended) > _ENDED_MOST:
-                del self._ended[next(iter(self._ended))]
+            self._forget(session_hash)
+
+    def _forget(self, session_hash: str) -> None:
+        made = self._unsaved.pop(session_hash, None)
+        if made is None or session_hash in self._being_saved:
+            self._ended.add(session_hash)
 
     def save_ended(self) -> None:
-        """Remove those that are over from the file."""
-        ended = list(self._ended)
+        """Remove those that are over from the file, and leave the entries about that."""
+        with self._memory:
+            ended, notes = set(self._ended), list(self._notes)
+        if not ended and not notes:
+            return
         with self._change() as db:
             db.executemany("DELETE FROM sessions WHERE hash = ?", [(one,) for one in ended])
+            for author, user_id in notes:
+                self._leave(db, author, "sessions_ended", f"web:{user_id}", takes_away=True)
         with self._memory:
-            for one in ended:
-                self._ended.pop(one, None)
+            self._ended -= ended
+            del self._notes[: len(notes)]
 
     def list_sessions(self, user_id: int) -> list[Session]:
         """Those of one user that still count, the last used first."""
@@ -279,31 +289,39 @@ class Sessions(Store):
             for key, one in reversed(self._unsaved.items())
             if one.user_id == user_id and not self._is_over(one.created, now, self.session_life_s)
         ]
-        known = {key for key, *_ in made} | set(self._ended)
+        known = {key for key, *_ in made} | self._ended
         made += [row for row in rows if row[0] not in known]
         return [Session(session_id(row[0]), *row[1:]) for row in made]
 
-    def end_session_of(self, user_id: int, id: str) -> bool:
-        """End one by its id (see :class:`Session`); ``False`` where the user has none such."""
-        with self._change() as db:
-            rows = db.execute("SELECT hash FROM sessions WHERE user = ?", (user_id,)).fetchall()
-            found = [row for row in rows if session_id(row[0]) == id]
-            db.executemany("DELETE FROM sessions WHERE hash = ?", found)
-        with self._memory:
-            for key in [
-                key
-                for key, one in self._unsaved.items()
-                if one.user_id == user_id and session_id(key) == id
-            ]:
-                del self._unsaved[key]
-                found.append((key,))
-        return bool(found)
+    def end_session(self, session_hash: str) -> None:
+        """:meth:`forget_session`, written at once."""
+        self.forget_session(session_hash)
+        self.save_ended()
 
     def end_sessions(self, user_id: int, *, keep: str = "") -> int:
-        """End all of a user but the one whose hash is ``keep``; how many those were."""
-        with self._change() as db:
-            ended = db.execute(
-                "DELETE FROM sessions WHERE user = ? AND hash != ?", (user_id, keep)
-            ).rowcount
-        self._forget_unsaved(user_id, keep)
+        """:meth:`forget_sessions`, written at once."""
+        ended = self.forget_sessions(user_id, keep=keep)
+        self.save_ended()
         return ended
+
+    def forget_sessions(
+        self,
+        user_id: int,
+        *,
+        keep: str = "",
+        id: str | None = None,
+        author: Author | None = None,
+    ) -> int:
+        """End all of a user in memory, but the one whose hash is ``keep``; ``id``: only the one
+        that is called so (see :class:`Session`). How many those were. To be followed by
+        :meth:`save_ended`; writes nothing itself."""
+        with self._memory:
+            hashes = {key for key, one in self._unsaved.items() if one.user_id == user_id}
+            rows = self._all("SELECT hash FROM sessions WHERE user = ?", user_id)
+            hashes |= {row[0] for row in rows} - self._ended
+            ends = {key for key in hashes - {keep} if id is None or session_id(key) == id}
+            for key in ends:
+                self._forget(key)
+            if ends and author is not None:
+                self._notes.append((author, user_id))
+        return len(ends)

@@ -9,13 +9,13 @@ from gateway.web.identity.accounts import (
     ROLES,
     Role,
     Token,
-    UserError,
     good_name,
     hashed,
     known_role,
     normal_name,
 )
-from gateway.web.kept.store import Store
+from gateway.web.kept.errors import UserError
+from gateway.web.kept.store import Author, Store
 
 TOKEN_DAYS_MAX = 3650
 TOKENS_MOST = 200
@@ -26,7 +26,9 @@ class Tokens(Store):
     """A token is kept as SHA-256 of 256 random bits. It has run out when its life is over by the
     civil clock, or by the summed uptime since it was made."""
 
-    def add_token(self, name: str, role: str, days: int, by: str) -> str:
+    def add_token(
+        self, name: str, role: str, days: int, by: str, *, author: Author | None = None
+    ) -> str:
         """The token itself, shown once. One that is made with a token belongs to whoever made
         that one, so that it ends with the same person."""
         if not 1 <= days <= TOKEN_DAYS_MAX:
@@ -39,12 +41,13 @@ class Tokens(Store):
         if len(self.list_tokens()) >= TOKENS_MOST:
             raise UserError("too_many_tokens", f"there are {TOKENS_MOST} tokens; revoke one first")
         try:
-            with self._change() as db:
+            with self._change(author) as db:
                 db.execute(
                     "INSERT INTO tokens (name, role, hash, created, expires, by, created_up)"
                     " VALUES (?, ?, ?, ?, ?, ?, ?)",
                     values,
                 )
+                self._leave(db, author, "token_added", f"token:{name}", role=role)
         except sqlite3.IntegrityError as error:
             raise UserError("name_taken", f"there is a token {name} already") from error
         return secret
@@ -98,11 +101,13 @@ class Tokens(Store):
         )
         return Token(*row) if row else None  # type: ignore[arg-type]  # SQL row
 
-    def revoke_token(self, name: str) -> None:
+    def revoke_token(self, name: str, *, author: Author | None = None) -> None:
         tokens, wanted = self.list_tokens(), normal_name(name)
-        exact = [token.id for token in tokens if token.name == name]
-        alike = [token.id for token in tokens if normal_name(token.name) == wanted]
+        exact = [token for token in tokens if token.name == name]
+        alike = [token for token in tokens if normal_name(token.name) == wanted]
         if not exact + alike:
             raise UserError("unknown_token", f"no such token: {name}")
-        with self._change() as db:
-            db.execute("DELETE FROM tokens WHERE id = ?", ((exact + alike)[0],))
+        token = (exact + alike)[0]
+        with self._change(author) as db:
+            db.execute("DELETE FROM tokens WHERE id = ?", (token.id,))
+            self._leave(db, author, "token_revoked", f"token:{token.name}", takes_away=True)

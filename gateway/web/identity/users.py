@@ -22,7 +22,6 @@ from gateway.web.identity.accounts import (
     Role,
     Token,
     User,
-    UserError,
     good_name,
     good_password,
     hashed,
@@ -33,10 +32,11 @@ from gateway.web.identity.accounts import (
 from gateway.web.identity.factors import Factors
 from gateway.web.identity.sessions import SESSION_IDLE_S, SESSION_LIFE_S
 from gateway.web.identity.tokens import Tokens
-from gateway.web.kept.store import Uptime, kernel_uptime
+from gateway.web.kept.errors import UserError
+from gateway.web.kept.store import Author, Uptime, kernel_uptime
 
 __all__ = [
-    "ROLES", "SESSION_IDLE_S", "SESSION_LIFE_S", "Role", "Token", "User", "UserError", "Users",
+    "ROLES", "SESSION_IDLE_S", "SESSION_LIFE_S", "Role", "Token", "User", "Users",
     "hashed",
 ]  # fmt: skip
 
@@ -88,6 +88,8 @@ class Users(Factors, Tokens):
         """Remove log-ins and tokens that are over: by the uptime since them, and where the clock
         is ``settled`` by civil time, too."""
         self.save_uptime()
+        self.save_ended()  # what could not be written when it was done
+        self.save_codes()
         self.tidy_sessions(settled=settled)
         self.tidy_tokens(settled=settled)
 
@@ -135,7 +137,9 @@ class Users(Factors, Tokens):
         row = self._one("SELECT name FROM users WHERE id = ?", user_id)
         return str(row[0]) if row else None
 
-    def add_user(self, name: str, role: str, password: str) -> User:
+    def add_user(
+        self, name: str, role: str, password: str, *, author: Author | None = None
+    ) -> User:
         """Raises :class:`UserError` for a name that is taken, a short password, an unknown role,
         and where there are :data:`USERS_MOST`."""
         if len(self.list_users()) >= USERS_MOST:
@@ -149,57 +153,69 @@ class Users(Factors, Tokens):
         if self._id_of(name) is not None:
             raise UserError("name_taken", f"there is a user {name} already")
         try:
-            with self._change() as db:
-                db.execute(
+            with self._change(author) as db:
+                made = db.execute(
                     "INSERT INTO users (name, role, password, created) VALUES (?, ?, ?, ?)", values
                 )
+                self._leave(db, author, "user_added", f"web:{made.lastrowid}", role=values[1])
         except sqlite3.IntegrityError as error:
             raise UserError("name_taken", f"there is a user {name} already") from error
         return self.by_name(name)
 
-    def set_role(self, name: str, role: str) -> User:
+    def set_role(self, name: str, role: str, *, author: Author | None = None) -> User:
         """Ends the user's sessions, and the tokens the user has made that may more than that:
         who lost a right loses it at once."""
         user, new = self.by_name(name), known_role(role)
-        with self._change() as db:
+        with self._change(author) as db:
             self._keep_an_admin(user, new)
-            self._end_tokens(db, user.id, new)
+            loses = ROLES.index(new) < ROLES.index(user.role)
+            subject = f"web:{user.id}"
+            self._leave(db, author, "role_changed", subject, takes_away=loses, role=new)
+            self._end_tokens(db, user.id, new, author)
             db.execute("UPDATE users SET role = ? WHERE id = ?", (new, user.id))
             db.execute("DELETE FROM sessions WHERE user = ?", (user.id,))
         return self.by_name(name)
 
-    def set_password(self, name: str, password: str, *, keep_session: str = "") -> None:
-        """Ends all sessions of the user but the one whose hash is ``keep_session``."""
-        user = self.by_name(name)
+    def set_password(
+        self, name: str, password: str, *, keep_session: str = "", author: Author | None = None
+    ) -> None:
+        """Ends all sessions of the user but the one whose hash is ``keep_session``: the one in
+        which somebody changes their own."""
+        user, own = self.by_name(name), bool(keep_session)
         password_hash = good_password(password, (user.name, *self._names))
-        with self._change() as db:
+        with self._change(author) as db:
             db.execute(
                 "UPDATE users SET password = ?, first_password = 0 WHERE id = ?",
                 (password_hash, user.id),
             )
             db.execute("DELETE FROM sessions WHERE user = ? AND hash != ?", (user.id, keep_session))
+            action = "password_changed" if own else "password_set"
+            self._leave(db, author, action, f"web:{user.id}", takes_away=own)
         with self._memory:
             kept = self._unsaved.get(keep_session)
             if kept is not None:
                 kept.known_by = self._known_by(user.id)
 
-    def set_preferences(self, user_id: int, language: str, armed_s: int) -> None:
+    def set_preferences(
+        self, user_id: int, language: str, armed_s: int, *, author: Author | None = None
+    ) -> None:
         if not 5 <= armed_s <= 150:
             raise UserError("bad_armed", "the armed time is 5 to 150 seconds")
-        with self._change() as db:
+        with self._change(author) as db:
             db.execute(
                 "UPDATE users SET language = ?, armed_s = ? WHERE id = ?",
                 (language, armed_s, user_id),
             )
 
-    def remove_user(self, name: str) -> None:
+    def remove_user(self, name: str, *, author: Author | None = None) -> None:
         """The user can no longer log in, and the tokens the user has made end; the name stays
         behind the id until :meth:`forget`, or until :data:`REMOVED_MOST` newer users were
         removed."""
         user = self.by_name(name)
-        with self._change() as db:
+        with self._change(author) as db:
             self._keep_an_admin(user, None)
-            self._end_tokens(db, user.id, None)
+            self._leave(db, author, "user_removed", f"web:{user.id}", takes_away=True)
+            self._end_tokens(db, user.id, None, author)
             db.execute("DELETE FROM factors WHERE user = ?", (user.id,))
             db.execute("DELETE FROM recovery WHERE user = ?", (user.id,))
             db.execute("DELETE FROM sessions WHERE user = ?", (user.id,))
@@ -229,9 +245,12 @@ class Users(Factors, Tokens):
             )
         return user_id
 
-    def _end_tokens(self, db: sqlite3.Connection, user_id: int, role: Role | None) -> None:
-        ends = [(token.id,) for token in self.tokens_above(user_id, role)]
-        db.executemany("DELETE FROM tokens WHERE id = ?", ends)
+    def _end_tokens(
+        self, db: sqlite3.Connection, user_id: int, role: Role | None, author: Author | None
+    ) -> None:
+        for token in self.tokens_above(user_id, role):
+            db.execute("DELETE FROM tokens WHERE id = ?", (token.id,))
+            self._leave(db, author, "token_revoked", f"token:{token.name}", takes_away=True)
 
     def _keep_an_admin(self, user: User, role: Role | None) -> None:
         if user.role == "admin" and role != "admin":

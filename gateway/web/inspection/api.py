@@ -146,7 +146,7 @@ async def book(
 )
 async def begin(wanted: NewPage, who: Maintenance, site: TheSite) -> PageShape:
     """Begin a walk; where one of this subject is open, go on with that."""
-    return _shape(await walk.begin(site, wanted.kind, wanted.subject))
+    return _shape(await walk.begin(site, who, wanted.kind, wanted.subject))
 
 
 @router.get(
@@ -174,7 +174,7 @@ async def answer(number: Number, said: StepAnswer, who: Maintenance, site: TheSi
 )
 async def again(number: Number, who: Maintenance, site: TheSite) -> PageShape:
     """Take the newest answer back, to do the step again. A signed page stays as it is."""
-    await site.saver.run(site.testbook.again, walk.page_of(site, number))
+    await walk.again(site, who, walk.page_of(site, number))
     return _shape(walk.page_of(site, number))
 
 

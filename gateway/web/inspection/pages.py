@@ -33,7 +33,7 @@ async def begin(request: Request, who: Maintenance, site: TheSite) -> Response:
     kind = next((kind for kind in KINDS if kind == form.get("kind")), None)
     if kind is None:
         raise Problem(422, "malformed")
-    begun = await walk.begin(site, kind, form.get("subject", "")[:200])
+    begun = await walk.begin(site, who, kind, form.get("subject", "")[:200])
     return _to(f"/maintenance/testbook/{begun.id}")
 
 
@@ -72,7 +72,7 @@ async def act(request: Request, number: Number, who: Maintenance, site: TheSite)
             case "ok" | "bad":
                 await walk.answer(site, who, found, form.get("step", "")[:250], do)
             case "again":
-                await site.saver.run(site.testbook.again, found)
+                await walk.again(site, who, found)
             case "test":
                 if found.kind == "call" and not found.signed:
                     await walk.set_test(site, who, found, walk.TEST_MS)

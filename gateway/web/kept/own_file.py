@@ -11,7 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from gateway.web.kept.store import WAL_BYTES, WRITE_WITHIN_S
+from gateway.web.kept.store import WAL_BYTES, WRITE_WITHIN_S, Author
 
 
 class OwnFile:
@@ -38,11 +38,14 @@ class OwnFile:
             return db.execute(sql, values).fetchall()
 
     @contextmanager
-    def change(self) -> Iterator[sqlite3.Connection]:
-        """One transaction; what fails leaves nothing behind."""
+    def change(self, author: Author | None = None) -> Iterator[sqlite3.Connection]:
+        """One transaction; what fails leaves nothing behind. Raises what ``author`` is answered who
+        may not change anything."""
         with closing(self._open()) as db:
             db.execute("BEGIN IMMEDIATE")
             try:
+                if author is not None:
+                    author.judge()
                 yield db
             except BaseException:
                 db.execute("ROLLBACK")

@@ -7,7 +7,6 @@ loop never does: whatever is changed is changed here, one after the other.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -24,6 +23,8 @@ T = TypeVar("T")
 log = structlog.get_logger("web")
 WAITING_MOST = 200
 SOON_S = 1.0
+ENDED_S = 2.0
+"""So long whoever ends a log-in waits, to be told that it is durable."""
 CLOSE_WITHIN_S = 1.0
 
 
@@ -47,13 +48,25 @@ class Saver:
         started = self._start(partial(change, *args, **kwargs))
         return await asyncio.shield(asyncio.wrap_future(started))
 
-    async def soon(self, change: Callable[[], object]) -> None:
+    async def within(
+        self, seconds: float, change: Callable[P, T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """:meth:`run`, waited for so long. Raises :class:`TimeoutError`; the change is made all
+        the same, once the disk lets it."""
+        async with asyncio.timeout(seconds):
+            return await self.run(change, *args, **kwargs)
+
+    async def soon(self, change: Callable[[], object], within_s: float | None = None) -> bool:
         """Write down what memory has already: durable after a moment, or as soon as the disk
-        lets it. Whoever asked goes on."""
-        with contextlib.suppress(Problem):  # whoever comes next writes it as well
+        lets it. Whoever asked goes on after ``within_s`` (:data:`SOON_S`); whether it is durable
+        by then."""
+        try:
             written = asyncio.wrap_future(self._start(change))
-            written.add_done_callback(_say_failure)
-            await asyncio.wait([written], timeout=SOON_S)
+        except Problem:  # whoever comes next writes it as well
+            return False
+        written.add_done_callback(_say_failure)
+        await asyncio.wait([written], timeout=SOON_S if within_s is None else within_s)
+        return written.done() and not written.cancelled() and written.exception() is None
 
     def later(self, change: Callable[[], object]) -> None:
         """The same for what nobody waits for. Any thread; never raises."""

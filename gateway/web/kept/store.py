@@ -14,12 +14,15 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gateway.core.facts import Json
 from gateway.formats import Database, run_all
+from gateway.web.kept import outbox
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (
@@ -75,6 +78,18 @@ class Moment(NamedTuple):
 
 
 NEVER = Moment(0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """In whose name something is changed. ``actor``: how the audit chain knows them, such as
+    ``web:3``. ``judge`` raises what they are answered where they may not (any more): a change may
+    have waited for the disk for long, and is judged again within its own transaction."""
+
+    actor: str
+    judge: Callable[[], object] = lambda: None
+    is_noted: bool = True
+    """Whether what they change leaves an entry for the audit chain."""
 
 
 def kernel_uptime() -> Uptime:
@@ -153,7 +168,11 @@ class Store:
         ]
 
     def _upgrade(self) -> None:
-        """Columns that a file of this version or an earlier one does not have yet."""
+        """Columns and a table that a file of this version or an earlier one does not have yet."""
+        named = "SELECT 1 FROM sqlite_master WHERE name = 'audit_outbox'"
+        if not self._db.execute(named).fetchone():
+            with self._change() as db:
+                run_all(db, outbox.SCHEMA)
         if self._missing(self._db):
             with self._change() as db:
                 for table, column, kind in self._missing(db):
@@ -204,11 +223,14 @@ class Store:
             self._db.close()
 
     @contextmanager
-    def _change(self) -> Iterator[sqlite3.Connection]:
+    def _change(self, author: Author | None = None) -> Iterator[sqlite3.Connection]:
+        """One transaction. Raises what ``author`` is answered who may not change anything."""
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             before = self._db.total_changes
             try:
+                if author is not None:
+                    author.judge()
                 yield self._db
                 if self._db.total_changes != before:
                     self._save_uptime(self._db)
@@ -216,6 +238,47 @@ class Store:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
+
+    def _leave(
+        self,
+        db: sqlite3.Connection,
+        author: Author | None,
+        action: str,
+        subject: str,
+        *,
+        takes_away: bool = False,
+        **detail: Json,
+    ) -> None:
+        """Leave an entry for the audit chain in the transaction of the change that it is about."""
+        if author is not None and author.is_noted:
+            outbox.leave(
+                db,
+                author.actor,
+                action,
+                {"subject": subject, **detail},
+                at=self._now(),
+                takes_away=takes_away,
+            )
+
+    def keep_entry(self, actor: str, action: str, detail: Mapping[str, Json]) -> None:
+        """Keep an entry of somebody else for the audit chain, about what they have done."""
+        with self._change() as db:
+            outbox.leave(db, actor, action, detail, at=self._now(), takes_away=True)
+
+    def waiting_entries(self, limit: int) -> list[outbox.Waiting]:
+        """The oldest ones that the audit chain does not have yet, in order."""
+        sql = f"SELECT {outbox.COLUMNS} FROM audit_outbox ORDER BY n LIMIT ?"
+        return outbox.entries(self._all(sql, limit))
+
+    def count_entries(self) -> tuple[int, int]:
+        """How many wait for the audit chain, and the number of the newest one (0: none)."""
+        ((count, newest),) = self._all("SELECT count(*), coalesce(max(n), 0) FROM audit_outbox")
+        return count, newest
+
+    def remove_entries(self, numbers: Iterable[int]) -> None:
+        """Those that the audit chain has."""
+        with self._change() as db:
+            db.executemany("DELETE FROM audit_outbox WHERE n = ?", [(n,) for n in numbers])
 
     def _one(self, sql: str, *values: object) -> tuple[object, ...] | None:
         with self._reading:

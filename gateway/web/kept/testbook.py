@@ -14,7 +14,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from gateway.core.facts import Json
+from gateway.web.kept import outbox
 from gateway.web.kept.own_file import OwnFile
+from gateway.web.kept.store import Author
 
 Kind = Literal["call", "door"]
 Answer = Literal["ok", "bad"]
@@ -136,6 +139,7 @@ class TestBook:
         *,
         after_row: int,
         now: int,
+        author: Author | None = None,
     ) -> Page:
         """A new page; the open one where there is one of this subject already. Raises
         :class:`TestBookFull`."""
@@ -144,7 +148,7 @@ class TestBook:
         ((signed,),) = self._file.rows("SELECT count(*) FROM testbook WHERE signed_ms IS NOT NULL")
         if signed >= SIGNED_MOST and not self._file.rows(opened, kind, subject):
             raise TestBookFull
-        with self._file.change() as db:
+        with self._file.change(author) as db:
             db.execute(
                 "INSERT OR IGNORE INTO testbook (kind, subject, name, begun_ms, after_row, steps) "
                 "VALUES (?, ?, ?, ?, ?, ?)",
@@ -198,38 +202,48 @@ class TestBook:
             )  # fmt: skip
         return pages
 
-    def answer(self, page: Page, step: str, result: Result) -> None:
+    def answer(
+        self, page: Page, step: str, result: Result, *, author: Author | None = None
+    ) -> None:
         """Keep the result of a step; the first one counts, and none after the signature."""
-        with self._file.change() as db:
+        with self._file.change(author) as db:
             db.execute(
                 "INSERT OR IGNORE INTO testbook_steps SELECT id, ?, ?, ?, ?, ? FROM testbook "
                 "WHERE id = ? AND signed_ms IS NULL",
                 (step, result.answer, result.seen, result.at_utc_ms, result.took_ms, page.id),
             )
 
-    def again(self, page: Page) -> None:
+    def again(self, page: Page, *, author: Author | None = None) -> None:
         """Take back the newest result of an unsigned page."""
         done = [step.id for step in page.steps if step.id in page.results]
         if done and not page.signed:
-            with self._file.change() as db:
+            with self._file.change(author) as db:
                 db.execute(
                     "DELETE FROM testbook_steps WHERE page = ? AND step = ?", (page.id, done[-1])
                 )
 
-    def sign(self, page: Page, user_id: int, note: str, now: int) -> Page:
-        """Sign a page whose steps all have a result. A signed page stays as it is."""
+    def sign(
+        self, page: Page, user_id: int, note: str, now: int, *, author: Author | None = None
+    ) -> Page:
+        """Sign a page whose steps all have a result, and leave the entry about it. A signed page
+        stays as it is. Raises :class:`gateway.web.identity.accounts.UserError` ``audit_waits``."""
+        digest = page.computed(now, user_id, note)
         passed = all(result.answer == "ok" for result in page.results.values())
-        with self._file.change() as db:
-            db.execute(
+        with self._file.change(author) as db:
+            signed = db.execute(
                 "UPDATE testbook SET signed_ms = ?, signed_by = ?, passed = ?, note = ?, "
                 "digest = ? WHERE id = ? AND signed_ms IS NULL",
-                (now, user_id, passed, note, page.computed(now, user_id, note), page.id),
-            )
+                (now, user_id, passed, note, digest, page.id),
+            ).rowcount
+            if signed and author is not None:
+                about: dict[str, Json] = {"page": page.id, "kind": page.kind, "passed": passed}
+                about |= {"subject": page.subject, "digest": digest}
+                outbox.leave(db, author.actor, "testbook_signed", about, at=now / 1000)
         return self.page(page.id) or self._gone(page.id)
 
-    def drop(self, page: Page) -> None:
+    def drop(self, page: Page, *, author: Author | None = None) -> None:
         """Take out a page that nobody has signed."""
-        with self._file.change() as db:
+        with self._file.change(author) as db:
             db.execute("DELETE FROM testbook WHERE id = ? AND signed_ms IS NULL", (page.id,))
 
     def tidy(self, now: int) -> None:

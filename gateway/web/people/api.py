@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import ConfigDict, Field
+from starlette.requests import Request
 
 from gateway.web.access import Admin, AdminProved, TheSite
 from gateway.web.house.models import AuditTold
@@ -13,6 +14,7 @@ from gateway.web.house.records import Unavailable
 from gateway.web.identity.sessions import session_id
 from gateway.web.identity.users import Token, User, hashed
 from gateway.web.people import changes
+from gateway.web.people.ended import ENDED, ended
 from gateway.web.people.session_models import SessionId, SessionShape, session_shape
 from gateway.web.shared.models import (
     NewToken,
@@ -118,24 +120,26 @@ async def sessions_of(user: UserId, who: Admin, site: TheSite) -> list[SessionSh
     "/api/v1/users/{user}/sessions",
     summary="End all log-ins of a user",
     status_code=204,
-    responses=problems(404),
+    responses=problems(404) | ENDED,
 )
-async def end_all_of(user: UserId, who: Admin, site: TheSite) -> Response:
-    """End all log-ins of a user, one's own included."""
-    await changes.end_sessions(site, who, site.users.by_id(user))
-    return Response(status_code=204)
+async def end_all_of(request: Request, user: UserId, who: Admin, site: TheSite) -> Response:
+    """End all log-ins of a user, one's own included. 200 where the disk does not answer: they
+    have ended, and a restart before it answers undoes that."""
+    return ended(request, site, await changes.end_sessions(site, who, site.users.by_id(user)))
 
 
 @router.delete(
     "/api/v1/users/{user}/sessions/{session}",
     summary="End one log-in of a user",
     status_code=204,
-    responses=problems(404),
+    responses=problems(404) | ENDED,
 )
-async def end_one_of(user: UserId, session: SessionId, who: Admin, site: TheSite) -> Response:
-    """End one log-in of a user."""
-    await changes.end_session(site, who, site.users.by_id(user), session)
-    return Response(status_code=204)
+async def end_one_of(
+    request: Request, user: UserId, session: SessionId, who: Admin, site: TheSite
+) -> Response:
+    """End one log-in of a user. 200: as with all of them."""
+    durable = await changes.end_session(site, who, site.users.by_id(user), session)
+    return ended(request, site, durable)
 
 
 @router.get("/api/v1/tokens", summary="All access tokens", responses=problems())

@@ -43,6 +43,7 @@ async def audit(
         {
             "entries": [said(site, words, entry) for entry in found],
             "verdict": verdict,
+            "waiting": site.handover.count(),
             "problem": problem,
             "older": found[-1].n if len(found) == ENTRIES else None,
             "paged": before is not None,

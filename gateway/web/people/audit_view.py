@@ -86,6 +86,10 @@ def _detail(words: Words, detail: str) -> str:
     if isinstance(count := values.get("count"), int):
         key = "audit.more" if "window_ms" in values else "audit.refusals"
         parts.append(words(key, count=words.number(count, 0)))
+    if isinstance(times := values.get("times"), int):
+        parts.append(words("audit.times", count=words.number(times, 0)))
+    if isinstance(done := values.get("done_utc_ms"), int):
+        parts.append(words("audit.done_at", time=words.moment(done, ms=False)))
     if reason := values.get("reason"):
         parts.append(f"„{reason}“" if words.language == "de" else f"“{reason}”")
     return ", ".join(parts)

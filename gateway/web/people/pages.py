@@ -9,9 +9,11 @@ from starlette.responses import RedirectResponse, Response
 from gateway.web.access import Admin, AdminProved, TheSite
 from gateway.web.identity.accounts import Who
 from gateway.web.identity.auth import form_of
-from gateway.web.identity.users import ROLES, UserError
+from gateway.web.identity.users import ROLES
+from gateway.web.kept.errors import UserError
 from gateway.web.page import language_of, page
 from gateway.web.people import changes
+from gateway.web.people.ended import NOTES
 from gateway.web.shared.problems import Problem
 from gateway.web.site import Site
 
@@ -19,8 +21,8 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/users")
-async def users(request: Request, who: Admin, site: TheSite) -> Response:
-    return _users(request, site)
+async def users(request: Request, who: Admin, site: TheSite, done: str = "") -> Response:
+    return _users(request, site, note=NOTES.get(done, ""))
 
 
 def _users(
@@ -54,14 +56,16 @@ async def change(request: Request, who: AdminProved, site: TheSite) -> Response:
         secret = await _do(site, who, form)
     except UserError as error:
         return _users(request, site, note=f"people.{error.key}", status=422)
+    if secret in NOTES:
+        return RedirectResponse(f"/users?done={secret}", 303, {"Cache-Control": "no-store"})
     if secret:
         return _users(request, site, secret=secret)
     return RedirectResponse("/users", 303, {"Cache-Control": "no-store"})
 
 
 async def _do(site: Site, who: Who, form: dict[str, str]) -> str:
-    """The new token, where one was made. Raises :class:`UserError`, and :class:`Problem` for
-    what no form of ours says."""
+    """The new token, where one was made, or a key of :data:`NOTES`. Raises :class:`UserError`,
+    and :class:`Problem` for what no form of ours says."""
     name, role, password = (form.get(field, "") for field in ("name", "role", "password"))
     days = form.get("days", "")
     match form.get("do"):
@@ -72,7 +76,8 @@ async def _do(site: Site, who: Who, form: dict[str, str]) -> str:
         case "password":
             await changes.set_password(site, who, site.users.by_name(name), password)
         case "sessions":
-            await changes.end_sessions(site, who, site.users.by_name(name))
+            if not await changes.end_sessions(site, who, site.users.by_name(name)):
+                return "until_restart"
         case "factor":
             await changes.remove_factor(site, who, site.users.by_name(name))
         case "remove":

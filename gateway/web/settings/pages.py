@@ -65,15 +65,18 @@ async def change(  # noqa: PLR0911 - one line for each way it can end
     fields = await form_of(request)
     do, _, which = fields.get("do", "").partition(":")
     part, version = fields.get("part", ""), fields.get("version", "")
+    judge = site.author(who, "admin", "fresh").judge
     if do == UNDO:
         to = {"to": which} if which else {}
-        answer = await site.house.settings("undo", {"version": version, **to}, who)
+        answer = await site.house.settings("undo", {"version": version, **to}, who, judge)
         return await _answered(request, site, who, answer, None, "settings.undone")
     shown = await _show(request, site, who)
     sections = copy.deepcopy(shown["overlay"])
     if do in (NEW, DROP):
         _whole(do, part, fields, sections, shown)
-        answer = await site.house.settings("put", {"version": version, "sections": sections}, who)
+        answer = await site.house.settings(
+            "put", {"version": version, "sections": sections}, who, judge
+        )
         entered = _entered(part, fields) if do == NEW else None
         return await _answered(request, site, who, answer, None, "settings.saved", entered)
     if not _PART.fullmatch(part):
@@ -99,7 +102,9 @@ async def change(  # noqa: PLR0911 - one line for each way it can end
         return await _answered(request, site, who, answer, form, "")
     if do != SAVE:
         raise Problem(422, "malformed")
-    answer = await site.house.settings("put", {"version": version, "sections": sections}, who)
+    answer = await site.house.settings(
+        "put", {"version": version, "sections": sections}, who, judge
+    )
     return await _answered(request, site, who, answer, form, "settings.saved")
 
 
