@@ -64,14 +64,21 @@ LOBBY = building(door("a", pulse_ms=None), door("b", hold_open="b.hold"), wait_m
 SHORT_LOBBY = building(door("a", hold_open="a.hold"), door("b", pulse_ms=None), on_fire="open")
 
 
-def driven(bench: Bench, name: str, *only: str) -> bool:
-    """Whether a relay that moves this door is on or comes on soon; lives on until then."""
+def driven(bench: Bench, name: str, *only: str, since_ms: int | None = None) -> bool:
+    """Whether a relay that moves this door is on at ``since_ms`` (otherwise now), or comes on
+    between then and soon; lives on until then."""
     plan = bench.building.index.doors[name]
     points = only or (plan.activation, plan.hold_open or "")
-    on = any(bench.levels.get(point) for point in points)
-    since = len(bench.drives)
+    since_ms = bench.now if since_ms is None else since_ms
     bench.until(bench.now + SOON_MS)
-    return on or any(is_on and point in points for _, point, is_on in bench.drives[since:])
+    before = {point: on for at_ms, point, on in bench.drives if at_ms <= since_ms}
+    after = {point for at_ms, point, on in bench.drives if on and at_ms > since_ms}
+    return any(before.get(point) or point in after for point in points)
+
+
+def served(bench: Bench, name: str, asked_ms: int, status: object) -> bool:
+    """The same for a request: one that is merged is served by a drive that may be over."""
+    return driven(bench, name, since_ms=asked_ms - (SOON_MS if status == "merged" else 0))
 
 
 Deed = tuple[str, str, int]
@@ -99,13 +106,13 @@ def _judge(bench: Bench, deed: str, name: str) -> None:
         case "open":
             reply = bench.replies.get(bench.open(now, name))
             if reply is not None and reply.status != "refused" and not reply.reason:
-                assert driven(bench, name), reply
+                assert served(bench, name, now, reply.status), reply
         case "press":
             told = len(bench.told("door_request"))
             bench.press(now, f"{name}.button")
             answers = bench.told("door_request")[told:]
             if answers and answers[0]["outcome"] != "refused" and not answers[0]["reason"]:
-                assert driven(bench, name), answers
+                assert served(bench, name, now, answers[0]["outcome"]), answers
         case "hold_open":
             reply = bench.mode(now, "hold_open", for_ms=HOUR_MS, door=name)
             if reply.status != "refused" and not reply.reason:
