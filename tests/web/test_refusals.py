@@ -21,13 +21,13 @@ from tests.web.test_settings import HOUSE, house
 __all__ = ["house"]
 SETTINGS = Path(__file__).parents[2] / "gateway" / "settings"
 OTHER_PEOPLE = {
-    "check_rooms.py": {"_known", "_escalation"},
-    "check_doors.py": {"_hold_open", "_schedule"},
+    "checks/rooms.py": {"_known", "_escalation"},
+    "checks/doors.py": {"_hold_open", "_schedule"},
 }
 """Of these files only what judges what the page can change; the others judge nothing else."""
 WHOLE = (
-    "weekly.py", "units.py", "contact_secrets.py", "overlay.py", "overlay_file.py",
-    "overlay_edit.py", "problems.py",
+    "values/weekly.py", "values/units.py", "checks/contact_secrets.py", "overlay.py", "editing/file.py",
+    "editing/edit.py", "values/problems.py",
 )  # fmt: skip
 
 
