@@ -21,7 +21,7 @@ ELSEWHERE = {
     "dist/uPlot.iife.min.js",  # of a package
     "dist/uPlot.min.css",
 }
-NAMED = re.compile(r"`([\w./-]+\.(?:py|md|yaml|toml|sh|json|css|js))(?:::([\w\[\]., =/-]+))?`")
+NAMED = re.compile(r"`([\w./*-]+\.(?:py|md|yaml|toml|sh|json|css|js))(?:::([\w\[\]., =/-]+))?`")
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
 
 
@@ -38,9 +38,10 @@ def documents() -> list[Path]:
 
 
 def file_of(document: Path, name: str) -> Path | None:
-    """The file that a document means by a name, as far as it says the folder at all."""
-    places = (document.parent, *ROOTS)
-    return next((place / name for place in places if (place / name).exists()), None)
+    """The file that a document means by a name, as far as it says the folder at all. A name with
+    ``*`` means at least one file."""
+    found = (file for place in (document.parent, *ROOTS) for file in place.glob(name))
+    return next(found, None)
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
