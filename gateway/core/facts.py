@@ -1,4 +1,4 @@
-"""Facts: what happened, in the words of the glossary. And the catalogue of their kinds.
+"""Facts: what happened, and the catalogue of their kinds.
 
 A fact's *subject* is a point, a door, a room, the gateway, or for ``alarm_*`` the alarm's
 id (``subject/kind``). Its *data* holds JSON values only.

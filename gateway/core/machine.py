@@ -10,8 +10,9 @@ forget: a deadline is a field of the state, and ``wake_at`` names the earliest o
 calls ``step`` later than ``wake_at`` asked for gets the same result, only later; who
 calls it earlier gets the unchanged state.
 
-``now`` is always a parameter: integer monotonic milliseconds of this boot. Civil time
-enters the core only as an event (:class:`gateway.core.events.CivilTime`).
+``now`` is always a parameter: integer monotonic milliseconds of this boot. No machine reads a
+clock: the wall clock comes as an event (:class:`gateway.core.events.CivilTime`), and other
+instants of civil time come with the plan, with commands and with the saved state.
 """
 
 from __future__ import annotations

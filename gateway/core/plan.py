@@ -36,7 +36,9 @@ class ContactPlan:
 
 @dataclass(frozen=True)
 class RelayPlan:
-    """A bool output. ``max_on_ms`` ``None``: unlimited, as the configuration says in words."""
+    """A bool output. ``max_on_ms``: the longest time that it is on; ``None``: unlimited. (In the
+    configuration *unlimited* is a word, and a limit that is not written gets its default when the
+    plan is made.)"""
 
     point: str
     max_on_ms: Ms | None

@@ -19,9 +19,7 @@ ON, OFF = Drive("front.activation", True), Drive("front.activation", False)
 
 class Bench:
     def __init__(self, plan: RelayPlan = PLAN) -> None:
-        started = relay.start(plan, 0)
-        assert started.effects == (Drive(plan.point, False),)
-        self.relay: Relay = started.state
+        self.relay: Relay = relay.start(plan, 0)
         self.levels: list[tuple[Ms, bool]] = []
         self.told: list[tuple[Ms, object]] = []
 

@@ -1,6 +1,6 @@
 """The building: every machine of the core, and how they come together.
 
-A step first lives through what is due, each deadline at its own time, and then takes the event.
+A step first processes the deadlines that are due, each at its own time, and then takes the event.
 Each part of that has a file:
 
 * ``state``: the building as it stands between two steps;
@@ -19,6 +19,30 @@ Each part of that has a file:
 
 Nothing is shared between two steps but the frozen state, so a step that raised leaves the
 building as it was, and the same events give the same building.
+
+How time runs within a step. The loop of the process may come late, but what happened happened at
+its own time. To *live* an instant is to process what was due then as if it were then: facts carry
+that instant, and the deadlines that follow count from it.
+
+==============  ======================================================================
+``edge_ms``     the instant of an edge as the kernel stamped it: part of the event
+``now``         of :func:`step`: the present, at which the loop has come
+``present_ms``  the same within the step (never before ``building.now_ms``)
+``until_ms``    how far time runs in this step: for a level to its edge, else to the present
+``now_ms``      the instant that is being lived: it moves from deadline to deadline up to
+                ``until_ms``; between two steps, how far the building has been lived
+==============  ======================================================================
+
+An edge at 10, a deadline at 15 (the level has settled), and a loop that comes at 40::
+
+    step(level, now=40)  until_ms 10, present_ms 40   deadlines up to 10; the level at 10
+    step(None, now=40)   until_ms 40, present_ms 40   the deadline at 15: its fact says 15
+
+Two things are of the present, whatever is lived. What is *switched* is switched now: a pulse that
+begins late is not shorter for it, so relays are given ``present_ms`` and a door is given both
+instants. A *press* is answered now: its edge tells how old it is, and one older than two seconds is
+stale. The piece of work :class:`At` moves ``now_ms`` to the present for these, and back. Which of
+the instants a machine is given is a column of ``registry`` (``instant``).
 """
 
 from __future__ import annotations
@@ -67,24 +91,24 @@ def restore(
     """The kept state became readable only after start."""
     present_ms = max(now, building.now_ms)
     loop = Loop(building, present_ms, present_ms)
-    loop.live()
+    loop.pass_deadlines()
     loop.do(restored(loop.building, kept, past))
     return _ended(loop)
 
 
 def step(building: Building, event: Event | None, now: Ms) -> Step[Building]:
-    """Live until ``now``, then take the event. Who comes with an earlier ``now`` than before
-    is taken to come at once.
+    """Process every deadline up to the event, then the event. An earlier ``now`` than that of the
+    step before counts as the same instant.
 
-    A level that comes late is lived at the time of its edge, before the deadlines that lie
-    between its edge and ``now``. Only a press is answered in the present (see ``Loop``)."""
+    A level that comes late is taken at the time of its edge; the deadlines between its edge and
+    ``now`` are left for the next step."""
     if event is None and (building.wake_ms is None or building.wake_ms > now):
         return Step(building)
     present_ms = until_ms = max(now, building.now_ms)
     if isinstance(event, Level):
         until_ms = min(present_ms, max(building.now_ms, event.edge_ms))
     loop = Loop(building, until_ms, present_ms)
-    loop.live()
+    loop.pass_deadlines()
     if isinstance(event, Reported):
         loop.do(reported(loop.building, event))
     elif event is not None:
@@ -110,6 +134,6 @@ def wake_at(building: Building) -> Ms | None:
 
 
 def _ended(loop: Loop) -> Step[Building]:
-    """What stood before the restart and is seen to stand no longer has gone."""
+    """Take back what was restored as standing and has been seen to be over since."""
     loop.do(doubts_over(loop.building))
     return loop.end()

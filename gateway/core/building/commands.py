@@ -103,11 +103,11 @@ def _open_door(building: Building, event: OpenDoor) -> list[Work] | str:
     if event.door not in building.doors:
         return "unknown_door"
     request = door.Requested(
-        "staff",
-        None,
-        None,
-        None,
-        building.now_ms,
+        kind="staff",
+        side=None,
+        activator=None,
+        hold_open_ms=None,
+        pressed_ms=building.now_ms,
         by=event.issuer.name,
         via=event.issuer.via,
         command=event.id,

@@ -9,7 +9,7 @@ in which things happen.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from gateway.core.building.registry import MACHINES
 from gateway.core.building.state import CONTACT, PRESS, Building
@@ -21,16 +21,17 @@ from gateway.core.instant import Ms
 from gateway.core.machine import Broken, Step, replace
 
 DEADLINES_PER_STEP = 1_000_000
-"""More than any building has in a step: beyond it a machine asks for the past again."""
+"""More than any building has in a step. It ends the endless loop of a machine that names a past
+deadline again and again, which is a bug."""
 
 
 class Loop:
     """One step of the building under way. ``building.now_ms`` moves through the deadlines up to
-    ``until_ms``; ``present_ms`` is later where the step is lived late: relays switch then, and a
-    press is answered then, whatever is lived.
+    ``until_ms``. ``present_ms`` is later than that where the loop comes late; relays switch, and
+    presses are answered, at ``present_ms`` (see :mod:`gateway.core.building`).
 
-    ``building`` is a copy that nobody else has before the step ends, so it is changed in place:
-    that is what a press waits for."""
+    ``building`` is a copy that nobody else has before the step ends. It is changed in place,
+    because a press has to wait for every copy."""
 
     __slots__ = ("_fields", "building", "effects", "facts", "present_ms", "until_ms", "wakes")
 
@@ -50,16 +51,16 @@ class Loop:
             for name, one in ({"": of_sort} if machine.single else of_sort).items():
                 self._wake(sort, name, machine.wake_at(one))
 
-    def live(self) -> None:
-        """Live through every deadline that is due, each at its own time."""
-        lived, due_ms = 0, self.building.wake_ms
+    def pass_deadlines(self) -> None:
+        """Process every deadline up to ``until_ms``, each at its own time."""
+        passed, due_ms = 0, self.building.wake_ms
         while due_ms is not None and due_ms <= self.until_ms:
             sort, name = min(key for key, at_ms in self.wakes.items() if at_ms == due_ms)
             self._fields["now_ms"] = max(due_ms, self.building.now_ms)
             self.do(woken(sort, name))
             due_ms = min(self.wakes.values(), default=None)
-            lived += 1
-            if lived > DEADLINES_PER_STEP:
+            passed += 1
+            if passed > DEADLINES_PER_STEP:
                 raise Broken("a machine asks to be woken in the past again and again")
         self._fields["now_ms"] = self.until_ms
 
@@ -74,15 +75,15 @@ class Loop:
                 elif isinstance(piece, Emit):
                     self.effects += piece.effects
                 else:
-                    waiting += self._rarely(piece)[::-1]
+                    waiting += self._do_other(piece)[::-1]
                 continue
             sort, name, event, start = piece
             machine = MACHINES[sort]
             of_sort = fields[machine.field]
             before = of_sort if machine.single else of_sort.get(name, start)
-            if machine.lived == "now":
+            if machine.instant == "now":
                 step = machine.step(before, event, fields["now_ms"])
-            elif machine.lived == "present":
+            elif machine.instant == "present":
                 step = machine.step(before, event, self.present_ms)
             else:
                 step = machine.step(before, event, fields["now_ms"], self.present_ms)
@@ -90,7 +91,8 @@ class Loop:
                 self._keep(sort, name, step.state)
                 waiting += WIRING[sort](self.building, name, before, step)[::-1]
 
-    def _rarely(self, piece: Later | Put | At | Service | Journal) -> Sequence[Work]:
+    def _do_other(self, piece: Later | Put | At | Service | Journal) -> Sequence[Work]:
+        """The kinds of work that are rare; what they ask for in turn."""
         match piece:
             case Later(ask, values):
                 return ask(self.building, *values)
@@ -100,8 +102,10 @@ class Loop:
                 self._fields["now_ms"] = self.present_ms if now is None else now
             case Service(doors):
                 self._fields["service"] = doors
+            case Journal(reason):
+                self._fields["journal"] = reason
             case _:
-                self._fields["journal"] = piece.reason
+                assert_never(piece)
         return ()
 
     def end(self) -> Step[Building]:

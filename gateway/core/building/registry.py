@@ -21,16 +21,23 @@ Start = Callable[[BuildingPlan, Ms, clock.Past], Any]
 
 class Machine(NamedTuple):
     """``field``: where the building has its state or states. ``start``: those at the start.
-    ``step(state, event, instant)``; ``lived``: the instant is that which is lived, the present
-    (what is switched is switched then), or both are given. ``single``: there is one, and its name
-    is empty. ``gone``: whether a state is not wanted any more."""
+    ``single``: there is one, and its name is empty. ``gone``: whether a state is not wanted any
+    more.
+
+    ``step(state, event, now)``, and ``instant`` says what it is given as ``now``:
+
+    * ``"now"``: the instant that is being lived, ``Building.now_ms``;
+    * ``"present"``: the present, for what switches;
+    * ``"both"``: both, in this order, as ``step(state, event, now, present_ms)``.
+
+    :mod:`gateway.core.building` says how the two differ."""
 
     field: str
     start: Start
     step: Callable[..., Step[Any]]
     wake_at: Callable[[Any], Ms | None]
     single: bool = False
-    lived: Literal["now", "present", "both"] = "now"
+    instant: Literal["now", "present", "both"] = "now"
     gone: Callable[[Any], bool] | None = None
 
 
@@ -41,20 +48,20 @@ def _never(_: object) -> None:
 MACHINES: Mapping[int, Machine] = {
     state.CLOCK: Machine(
         "clock",
-        lambda _, now, past: clock.start(now, past),
+        lambda _plan, now, past: clock.start(now, past),
         clock.step,
         clock.wake_at,
         single=True,
     ),
     state.CONTACT: Machine(
         "contacts",
-        lambda plan, now, _: {c.point: contact.start(c, now) for c in plan.contacts},
+        lambda plan, now, _past: {c.point: contact.start(c, now) for c in plan.contacts},
         contact.step,
         contact.wake_at,
     ),
     state.METER: Machine(
         "meters",
-        lambda plan, now, _: {m.point: meter.start(m, now) for m in plan.meters},
+        lambda plan, now, _past: {m.point: meter.start(m, now) for m in plan.meters},
         meter.step,
         meter.wake_at,
     ),
@@ -66,7 +73,7 @@ MACHINES: Mapping[int, Machine] = {
     ),
     state.SCHEDULE: Machine(
         "schedules",
-        lambda plan, now, _: {d.id: schedule.start(d, now) for d in plan.doors},
+        lambda plan, now, _past: {d.id: schedule.start(d, now) for d in plan.doors},
         schedule.step,
         schedule.wake_at,
     ),
@@ -78,20 +85,20 @@ MACHINES: Mapping[int, Machine] = {
     ),
     state.DOOR: Machine(
         "doors",
-        lambda plan, now, _: {d.id: door.start(d, now).state for d in plan.doors},
+        lambda plan, now, _past: {d.id: door.start(d, now).state for d in plan.doors},
         door.step,
         door.wake_at,
-        lived="both",
+        instant="both",
     ),
     state.CALL: Machine(
         "calls",
-        lambda plan, now, _: {r.id: call.start(r, now) for r in plan.rooms if points_of(r)},
+        lambda plan, now, _past: {r.id: call.start(r, now) for r in plan.rooms if points_of(r)},
         call.step,
         call.wake_at,
     ),
     state.OCCUPANCY: Machine(
         "occupancies",
-        lambda plan, now, _: {
+        lambda plan, now, _past: {
             # of a door alone nothing is seen
             r.id: occupancy.start(r, now)
             for r in plan.rooms
@@ -116,10 +123,10 @@ MACHINES: Mapping[int, Machine] = {
     ),
     state.RELAY: Machine(
         "relays",
-        lambda plan, now, _: {r.point: relay.start(r, now).state for r in plan.relays},
+        lambda plan, now, _past: {r.point: relay.start(r, now) for r in plan.relays},
         relay.step,
         relay.wake_at,
-        lived="present",
+        instant="present",
     ),
     state.ALARMS: Machine(
         "alarms",
@@ -152,7 +159,7 @@ MACHINES: Mapping[int, Machine] = {
     ),
     state.INTERLOCK: Machine(
         "interlocks",
-        lambda plan, now, _: {i.id: interlock.start(i, now).state for i in plan.interlocks},
+        lambda plan, now, _past: {i.id: interlock.start(i, now).state for i in plan.interlocks},
         interlock.step,
         interlock.wake_at,
     ),

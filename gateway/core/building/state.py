@@ -57,12 +57,13 @@ what is seen before who presses, and a door before the limit of its relays."""
 
 @dataclass(frozen=True)
 class Building:
-    """Every machine by its name. The mappings are never changed in place."""
+    """Every machine by its name. No mapping is changed in place, but for ``wakes`` within a step,
+    where the loop has a copy of its own."""
 
     plan: BuildingPlan
     index: Index
     now_ms: Ms
-    """The last instant that was lived."""
+    """How far time has been processed: nothing that was due up to here is left."""
     clock: Clock
     contacts: Mapping[str, Contact] = field(default_factory=dict)
     relays: Mapping[str, Relay] = field(default_factory=dict)
@@ -88,7 +89,7 @@ class Building:
     alarms: Alarms = field(default_factory=Alarms)
     limits: Limits = field(default_factory=Limits)
     journal: str | None = None
-    """Why the journal cannot keep what happens; empty: it can; ``None``: not told yet."""
+    """Why the journal cannot store what happens; empty: it can; ``None``: not known yet."""
     service: Mapping[str, UtcMs] = field(default_factory=dict)
     """Doors whose service mode stood before the restart, until the clock is known again."""
     wakes: Mapping[Key, Ms] = field(default_factory=dict)

@@ -49,7 +49,7 @@ class Emit(NamedTuple):
 
 
 class At(NamedTuple):
-    """What follows is lived at this instant; ``None``: in the present."""
+    """What follows is processed at this instant (``Building.now_ms``); ``None``: in the present."""
 
     now: Ms | None
 
@@ -68,7 +68,7 @@ class Service(NamedTuple):
 
 
 class Journal(NamedTuple):
-    """Why the journal cannot keep what happens: ``Building.journal``."""
+    """Why the journal cannot store what happens: ``Building.journal``."""
 
     reason: str
 

@@ -25,10 +25,10 @@ So no path through the code can forget to switch off: fire, a change of mode or 
 contact only change a field, and the levels of the relays follow from the fields. Effects
 are the difference of those levels before and after the turn.
 
-**Who wins.** Fire beats mode, mode beats requests, a running pulse beats nothing: it may be
-cut, and no request or mode lengthens it. Only fire, where the door has to open, holds the
-activation of a pulse drive for as long as it lasts. A fire contact that is unknown keeps
-its last known level.
+**Who wins.** Fire beats mode, and mode beats requests. Fire and mode may cut a running pulse
+short. No request and no mode makes it longer; only fire, where the door has to open, holds the
+activation of a pulse drive for as long as the fire alarm lasts. A fire contact that is unknown
+keeps its last known level.
 
 **Requests.** Each becomes one fact with its outcome, and each command gets one reply:
 
@@ -45,18 +45,20 @@ from acting, and a request may join one that waits; these answers carry the reas
 
 Where another door of an interlock is open, a request waits (``Door.waits``) for
 :class:`Interlocked`, and is judged again by the table when its turn comes: its mode may
-have changed meanwhile. It is answered once, at the end of the wait.
+have changed meanwhile. The waiting request is answered once, at the end of the wait; a request that
+joins it meanwhile is answered at once (*merged*).
 
 **Conditions** (``Door.conditions``) are what needs a person *now*; ``building`` turns their
 changes into alarms. Most stand as long as what they name. Two name a moment, and stand
 until the contrary is proved: ``did_not_open`` until the leaf opens because it was asked to
 (a later opening by hand proves nothing about the drive); ``forced`` until the leaf is seen
 closed (from then on the door is locked again, and the alarm stays listed until somebody has
-seen it). Nothing that is unknown raises or clears a condition.
+seen it). An unknown level neither raises nor clears a condition.
 
-**Time.** Every deadline is a field, ``wake_at`` is the least of them. What is *seen* is lived
-at the time when it was so; what is *given* is given in the present: a turn that comes late
-ends a pulse late by just as much, and no pulse that it begins is shorter for it.
+**Time.** Every deadline is a field, ``wake_at`` is the least of them. What the door *sees* counts
+at the time when it was so (``now``); what it *switches* is switched in the present
+(``present_ms``): a turn that comes late ends a pulse late by just as much, and no pulse that it
+begins is shorter for it.
 """
 
 from __future__ import annotations
@@ -149,8 +151,8 @@ def start(plan: DoorPlan, now: Ms, books: Tally | None = None) -> Step[Door]:
 
 
 def step(door: Door, event: DoorEvent | None, now: Ms, present_ms: Ms | None = None) -> Step[Door]:
-    """One turn: first whatever is due, then the event. ``present_ms``: when it is lived, where
-    that is later than ``now``, the time of what is lived."""
+    """One turn: first whatever is due, then the event. ``now``: the instant of what is processed;
+    ``present_ms``: the present, where the loop comes later than that (``None``: it is the same)."""
     turn = _Turn(door, now, now if present_ms is None else present_ms)
     if _due(wake_at(door), now):
         turn.pass_time()
@@ -187,7 +189,7 @@ class _Turn:
         self.replies: list[Reply] = []
 
     def pass_time(self) -> None:
-        """Live through every deadline that is due."""
+        """Process every deadline that is due."""
         door, plan, now = self.door, self.plan, self.now
         self._give(opening.pass_time(door.opening, plan, self.present_ms))
         self._learn(leaf.pass_time(door.leaf, plan, now))

@@ -32,8 +32,8 @@ class Requested:
 
 @dataclass(frozen=True)
 class Released:
-    """An activator was let go. A request is made by the press alone, so this changes nothing;
-    it is an event so that a door can be told every settled level of its activators."""
+    """An activator was let go. The door ignores it, as a request is made by the press alone. It is
+    an event so that a door is told every settled level of its activators."""
 
     activator: str
 

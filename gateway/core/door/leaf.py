@@ -218,7 +218,7 @@ def watch_bolt(leaf: Leaf, plan: DoorPlan, now: Ms, *, locked: bool) -> Leaf:
 
 
 def pass_time(leaf: Leaf, plan: DoorPlan, now: Ms) -> Step[Leaf]:
-    """Live through the deadlines that are due."""
+    """Process the deadlines that are due."""
     if _due(_answer_by(leaf), now):
         leaf = _no_answer(leaf, plan, now)
     if _due(leaf.close_by_ms, now):

@@ -104,7 +104,7 @@ def secure(opening: Opening, plan: DoorPlan, now: Ms, *, leaf_away: bool) -> Ope
 
 
 def pass_time(opening: Opening, plan: DoorPlan, now: Ms) -> Opening:
-    """Live through the deadlines that are due."""
+    """Process the deadlines that are due."""
     if opening.hold_until_ms is not None and opening.hold_until_ms <= now:
         opening = replace(opening, hold_until_ms=None)
     if opening.lock_at_ms is not None and opening.lock_at_ms <= now:

@@ -36,7 +36,8 @@ leave by the handle, in ``off`` the leaf is moved by hand: both are no burglary.
 
 
 def row_of(kind: RequestKind, side: Side | None) -> Row:
-    """Whose row counts. A remote has no side that means anything: it may be in any pocket."""
+    """The row of :data:`REQUESTS` for whoever asks. The side of a remote is ignored: people carry
+    it."""
     if kind == "staff":
         return "staff"
     if kind in ("key_switch", "reader"):

@@ -126,8 +126,8 @@ def _stepped(call: Call, event: CallEvent | None, now: Ms) -> tuple[Call, Facts]
             offset_ms, within_ms = event.offset_ms, call.plan.attend_within_ms
             record = call.record and call.record.placed(offset_ms, now, within_ms)
             last = tuple(one.placed(offset_ms, now, within_ms) for one in call.last)
-            ended = placed_end(call.test_ended, offset_ms, now)
-            return replace(call, record=record, last=last, test_ended=ended), ()
+            test_ended = placed_end(call.test_ended, offset_ms, now)
+            return replace(call, record=record, last=last, test_ended=test_ended), ()
 
 
 def _lamp(before: Call, after: Call, now: Ms) -> Call:

@@ -1,8 +1,11 @@
-"""A relay: the one gate that every switching of an output passes.
+"""A relay: the one gate that every drive of an output passes on its way out of the core.
 
 It knows the level, tells each change as a fact, and never leaves a relay on for longer
 than its limit, whatever asked for it. After the limit has cut in, the relay stays off
-until whoever switched it on has let go.
+until whoever switched it on has let go. How often it has switched is counted and not limited.
+
+Outside the core outputs are put off, too: by their drivers when they open and close, and by the
+guard and ``portier outputs off`` after the end of ``control``.
 """
 
 from __future__ import annotations
@@ -54,9 +57,10 @@ class Relay:
     conditions: Conditions = ()
 
 
-def start(plan: RelayPlan, now: Ms) -> Step[Relay]:
-    """Off, and told so: nobody knows how a relay was left."""
-    return Step(Relay(plan, since_ms=now), (), (Drive(plan.point, False),))
+def start(plan: RelayPlan, now: Ms) -> Relay:
+    """Off. The building's start drives every relay to that level, as nobody knows how it was
+    left."""
+    return Relay(plan, since_ms=now)
 
 
 def wake_at(relay: Relay) -> Ms | None:
