@@ -1,4 +1,4 @@
-"""The composition: the only room that knows every other one, and the drivers.
+"""The composition: the only package that knows every other one, and the drivers.
 
 Empty on purpose: ``control`` starts through here, and pays for each import.
 """

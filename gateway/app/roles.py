@@ -1,4 +1,4 @@
-"""Every role but ``control``: from the configuration to what each room wants to know."""
+"""Every role but ``control``: from the configuration to what the package of each needs."""
 
 from __future__ import annotations
 

@@ -120,8 +120,8 @@ def table(container: str) -> Sequence[tuple[str, str, str]]:
     return result
 
 
-def rooms() -> str:
-    """The picture of the gateway's rooms and the drivers."""
+def packages() -> str:
+    """The picture of the gateway's packages and the drivers."""
     return mermaid((*layers("gateway"), (DRIVERS,)), imports("gateway"))
 
 

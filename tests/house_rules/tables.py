@@ -161,7 +161,7 @@ TABLES: Final = (
     Table("roles", README, roles),
     Table("files", STORED, stored_files),
     Table("lives", STORED, lives),
-    Table("rooms", ARCHITECTURE, architecture.rooms),
+    Table("packages", ARCHITECTURE, architecture.packages),
     Table("imports", ARCHITECTURE, lambda: parts("gateway")),
     Table("core", ARCHITECTURE, architecture.core),
     Table("core_imports", ARCHITECTURE, lambda: parts("gateway.core")),

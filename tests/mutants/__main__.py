@@ -1,7 +1,7 @@
 """``python -m tests.mutants``: one deliberate bug after the other, and who caught it.
 
 Each is put into a copy of the package. First the oracles of the simulation have their say; only
-what they miss goes to the tests of its room. The report is written after each."""
+what they miss goes to the tests of its package. The report is written after each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TESTS = {
 INTRODUCTION = """# Deliberate bugs, and who catches them
 
 Written by `make mutants`. Each line of `bugs.py` is put into a copy of the package, one at a
-time. The oracles of the simulation are asked first; what they miss goes to the tests of the room.
+time. The oracles of the simulation are asked first; what they miss goes to the tests of the package.
 
 """
 
@@ -79,9 +79,9 @@ def report(found: dict[Bug, tuple[str, str]]) -> str:
     }
     lines = [
         f"{len(found)} bugs: {caught['oracle']} caught by an oracle of the simulation, "
-        f"{caught['test']} by a test of the room, **{caught['']} survived**.",
+        f"{caught['test']} by a test of the package, **{caught['']} survived**.",
         "",
-        "| room | bug | caught by | what it said |",
+        "| package | bug | caught by | what it said |",
         "| --- | --- | --- | --- |",
     ]
     for bug, (who, said) in found.items():
