@@ -154,6 +154,17 @@ def test_a_door_held_to_its_relays_limit_is_not_said_to_be_held(plan: BuildingPl
     assert driven(bench, "a")
 
 
+def test_a_schedule_that_holds_a_door_at_its_limit_says_why_the_door_stays_shut() -> None:
+    """Only random examples came here, so the coverage of the core was complete now and then."""
+    bench = Bench(building(door("a", hold_open="a.hold", mode="hold_open")))
+    bench.level(2_000, "a.leaf", True)
+    bench.until(30_000)
+    bench.level(31_000, "a.leaf", False)
+    back = bench.mode(60_000, "schedule", door="a")
+    assert (back.status, back.reason) == ("accepted", "relay_limit")
+    assert not driven(bench, "a")
+
+
 @pytest.mark.parametrize("plan", [HELD, MAINTAINED, LATCHED])
 def test_a_press_opens_a_door_that_is_held_no_more(plan: BuildingPlan) -> None:
     """It was ``merged`` with a hold that was over, or said to be open already."""
