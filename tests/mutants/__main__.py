@@ -32,7 +32,7 @@ TESTS = {
 INTRODUCTION = """# Deliberate bugs, and who catches them
 
 Written by `make mutants`. Each line of `bugs.py` is put into a copy of the package, one at a
-time. The oracles of the simulation are asked first; what they miss goes to the tests of the package.
+time. The oracles of the simulation are asked first; what they miss goes to the package's tests.
 
 """
 
