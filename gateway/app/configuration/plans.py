@@ -1,6 +1,21 @@
 """Plans in the state folder: what ``control`` starts from, so that it imports neither YAML nor
 pydantic nor a calendar. A plan that is missing is made by another process (:mod:`.warm`), whose
 memory goes away with it.
+
+The way of a setting into ``control``::
+
+    portier.yaml, overlay.yaml
+      | settings/load.py                 judged
+    settings.model Settings              all of it, with pydantic; roles but control start from it
+      |                |
+      | settings/plan/building.py        what the core needs, in numbers
+      v                v
+    cache.Cached     core.plan.BuildingPlan (a field of Cached: plan)
+      |
+    Plan             Cached, and what control only shows of the other roles
+      |               -- here warm.py ends: the text of Plan is the file in the state folder --
+      | app/control.py, _settings
+    control.service.Settings             what control is told
 """
 
 from __future__ import annotations

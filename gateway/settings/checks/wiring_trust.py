@@ -40,8 +40,8 @@ def suffices(trust: Trust, role: str) -> bool:
 
 
 def role_of(draft: Draft, use: Use) -> str:
-    """The role of a use as :data:`ALL` names it: an activator by its kind, a cord on a meter
-    as a line."""
+    """The role of a use, by its name in :data:`ALL`: of an activator its kind, of a cord that
+    is a meter ``line``, else the role of the use."""
     if use.role == "activator":
         door: Door | None = use.part.value
         return "" if door is None else door.activators[int(use.loc[1])].kind

@@ -68,7 +68,8 @@ class RelayOptions(Model):
     label: Label | None = None
     """What the electrician calls the terminal; no unit, a text."""
     max_on_ms: Limit | None = None
-    """Never on for longer, whatever is asked; a duration or unlimited."""
+    """Never on for longer, whatever is asked; a duration or unlimited. Not written: the limit of
+    its use, where it has one."""
 
 
 class MeterOptions(Model):
