@@ -3,7 +3,7 @@ far end.
 
 From the supply through ``series_ohm`` (at the gateway) to the input; from the input through the
 loop to ground. At the far end are 4.7 kΩ and 5.6 kΩ in a row, and the cord's contact bridges the
-second: the line has 10.3 kΩ in peace, 4.7 kΩ while it is pulled, nearly nothing when its wires
+second: the line has 10.3 kΩ at rest, 4.7 kΩ while it is pulled, nearly nothing when its wires
 touch, and no end when one is cut. What that means is said in the room, under ``lines``.
 """
 

@@ -23,7 +23,7 @@ class Settings:
     pin: Pin
     """The line; no unit, ``GPIO17``, a header pin (``J8:11``), a line's name or number."""
     wiring: Literal["normally_open", "normally_closed"] = "normally_open"
-    """What the contact does in peace; no unit, one of the two. Active is the other: a reed contact
+    """What the contact does at rest; no unit, one of the two. Active is the other: a reed contact
     that is closed while its leaf is closed is normally closed, and active while it is open."""
     pull: Literal["up", "down", "none"] = "up"
     """The resistor of the chip; no unit. ``up``: the contact leads to ground; ``down``: to the

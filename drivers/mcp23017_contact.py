@@ -40,7 +40,7 @@ class Settings:
     address: I2cAddress = 0x20
     """The chip's address; no unit, 0x20 to 0x27: it follows from its pins A0 to A2."""
     wiring: Literal["normally_open", "normally_closed"] = "normally_open"
-    """What the contact does in peace; no unit, one of the two. Active is the other."""
+    """What the contact does at rest; no unit, one of the two. Active is the other."""
     pull: Literal["up", "none"] = "up"
     """The resistor of the chip; no unit. ``none``: an external resistor pulls, and ``leads_to``
     says where the contact leads."""

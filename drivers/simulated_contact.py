@@ -20,7 +20,7 @@ TRUST = "wired"
 @dataclass(frozen=True, slots=True)
 class Settings:
     wiring: Literal["normally_open", "normally_closed"] = "normally_open"
-    """What the contact does in peace; no unit, one of the two. Decides what a cut wire means."""
+    """What the contact does at rest; no unit, one of the two. Decides what a cut wire means."""
     active: bool = False
     """Whether it is active at the start; no unit, yes or no."""
     follows: RelayName = ""

@@ -26,7 +26,7 @@ def prank(host: Host, plan: BuildingPlan, chance: random.Random) -> None:
     door = chance.choice(plan.doors).id if plan.doors else "attic"
     if deed == 0 and plan.rooms:
         standing = any(one.record is not None for one in host.building.calls.values())
-        if standing:  # a test of a room in peace would be a test, and no prank
+        if standing:  # in a room without a call it would be a test, and no prank
             host.tell(TestRoom(*host.envelope(BY), room, HOUR))
     elif deed == 1:
         alarms = sorted(host.building.alarms.by_id) or [f"{room}/call"]
