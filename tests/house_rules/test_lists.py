@@ -15,16 +15,11 @@ import pytest
 
 import drivers
 from gateway.app.configuration import plans
-from gateway.control import guarantees, service
+from gateway.control import service
 from gateway.core.building.wiring_messages import OF_CORD, OF_ROOM
 from gateway.core.facts import KINDS, Json
-from gateway.core.notification import escalation_state, mailing
 from gateway.core.notification.alarms import ALARM_KINDS, UNTIL_SEEN
-from gateway.journal import writer
-from gateway.link import link
 from gateway.notify import main as notify
-from gateway.notify import role
-from gateway.settings.model.configuration import Journal
 from gateway.settings.model.link import Heartbeat
 from gateway.settings.plan import cache
 from gateway.web.page import MENU
@@ -163,11 +158,7 @@ def test_all_that_control_can_be_told_it_is_told_and_all_that_is_cached_is_used(
     assert kept - read == set()
 
 
-def test_numbers_that_stand_twice_are_the_same() -> None:
-    """Packages that must not import each other, and code that is used without a configuration."""
-    assert guarantees.HEALTH_MS == link.HEALTH_MS
-    assert mailing.ANSWER_MS == escalation_state.ANSWER_MS == 1000 * role.CONTROL_WAITS_S
-    assert Journal().commit_within_ms == writer.ROUTINE_WAIT_MS
+def test_a_default_that_stands_twice_is_the_same() -> None:
     beats = inspect.signature(notify.NotifySettings).parameters["heartbeat_every_s"]
     assert Heartbeat.model_fields["every_ms"].default == 1000 * beats.default
 
