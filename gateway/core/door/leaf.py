@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from gateway.core import details
 from gateway.core.facts import Fact, Json
 from gateway.core.instant import Ms, earliest
 from gateway.core.machine import Step, replace
@@ -149,7 +150,7 @@ def failed(leaf: Leaf, plan: DoorPlan, now: Ms, reason: str) -> Step[Leaf]:
         step = _closed(leaf, plan, now, assumed=True)
     elif leaf.attempt is None:
         return step
-    return replace(step, state=_unproven(step.state, now, f"activation relay: {reason}"))
+    return replace(step, state=_unproven(step.state, now, details.write("relay", reason)))
 
 
 def works_again(leaf: Leaf) -> Leaf:
@@ -223,12 +224,12 @@ def pass_time(leaf: Leaf, plan: DoorPlan, now: Ms) -> Step[Leaf]:
         leaf = _no_answer(leaf, plan, now)
     if _due(leaf.close_by_ms, now):
         leaf = replace(leaf, close_by_ms=None, closing=False)
-        leaf = _with(leaf, "did_not_close", f"still open after {plan.closes_within_ms} ms")
+        leaf = _with(leaf, "did_not_close", details.write("still_open", plan.closes_within_ms))
     if _due(leaf.left_open_at_ms, now):
         leaf = replace(leaf, left_open_at_ms=None)
-        leaf = _with(leaf, "left_open", f"open for {plan.left_open_after_ms} ms")
+        leaf = _with(leaf, "left_open", details.write("open_for", plan.left_open_after_ms))
     if _due(leaf.mismatch_at_ms, now):
-        detail = "bolt out while open" if leaf.bolt else "bolt not out while locked"
+        detail = details.write("bolt_out" if leaf.bolt else "bolt_not_out")
         leaf = _with(replace(leaf, mismatch_at_ms=None), "bolt_mismatch", detail)
     if _due(leaf.assumed_until_ms, now):
         return _closed(leaf, plan, now, assumed=True)
@@ -303,7 +304,7 @@ def _open(leaf: Leaf, plan: DoorPlan, at_ms: Ms, cause: Cause, *, assumed: bool)
     elif cause in ("request", "hold_open", "fire"):
         leaf = _answered(leaf, at_ms, took_ms)
     if cause == "forced":
-        leaf = _with(leaf, "forced", "left closed with no request while the door is locked")
+        leaf = _with(leaf, "forced", details.write("no_request"))
     if not leaf.driven:
         leaf = _watch_closing(leaf, plan, at_ms)
     by = leaf.tested.by if leaf.tested is not None and cause == "test" else None
@@ -335,7 +336,7 @@ def _answer_by(leaf: Leaf) -> Ms | None:
 def _no_answer(leaf: Leaf, plan: DoorPlan, now: Ms) -> Leaf:
     if leaf.seen is None:
         return replace(leaf, attempt=None)
-    return _unproven(leaf, now, f"still closed {plan.opens_within_ms} ms after the activation")
+    return _unproven(leaf, now, details.write("still_closed", plan.opens_within_ms))
 
 
 def _unproven(leaf: Leaf, now: Ms, detail: str) -> Leaf:

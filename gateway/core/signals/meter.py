@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from math import isfinite
 
+from gateway.core import details
 from gateway.core.events import Reading
 from gateway.core.facts import Fact
 from gateway.core.instant import Ms, earliest
@@ -79,12 +80,12 @@ def _judge(plan: MeterPlan, event: Reading, before: Series, now: Ms) -> Series:
     value = event.value
     heard = replace(before, heard_ms=now, at_ms=now)
     if not _possible(plan, event.quantity, value):
-        detail = f"{event.quantity} {value!r}"
+        detail = details.write("reading", event.quantity, value)
         return replace(heard, value=None, reason="implausible", fault="implausible", detail=detail)
     if value != heard.same:
         heard = replace(heard, same=value, same_since_ms=now)
     if plan.frozen_after_ms is not None and now - heard.same_since_ms >= plan.frozen_after_ms:
-        detail = f"{event.quantity} {value!r}"
+        detail = details.write("reading", event.quantity, value)
         return replace(heard, value=None, reason="frozen", fault="meter_frozen", detail=detail)
     return replace(heard, value=value, reason="", fault="", detail="")
 

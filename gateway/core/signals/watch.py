@@ -7,6 +7,7 @@ what was only about to stand starts anew (that the point is unknown is an alarm 
 
 from __future__ import annotations
 
+from gateway.core import details
 from gateway.core.instant import Ms
 from gateway.core.machine import Conditions, Step, replace
 from gateway.core.plan import WatchPlan
@@ -70,4 +71,4 @@ def _wrong(plan: WatchPlan, value: bool | float, *, standing: bool) -> bool:
 
 
 def _detail(plan: WatchPlan, value: bool | float) -> str:
-    return "" if plan.quantity is None else f"{plan.quantity} {value}"
+    return "" if plan.quantity is None else details.write("reading", plan.quantity, value)
