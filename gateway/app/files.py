@@ -125,6 +125,27 @@ def rows() -> tuple[StoredFile, ...]:
             "gateway.web.identity.users:Users",
         ),
         StoredFile(
+            "users_broken",
+            ("web/web.sqlite.broken*",),
+            "a file of the users that was damaged, before and after an administrator has seen it",
+            f"one of each, {BROKEN_LIFE_MS // DAY_MS} days",
+            "a newer one takes its place",
+            "gateway.web.identity.repair:remove_old",
+        ),
+        StoredFile(
+            "users_repair",
+            (
+                "web/web.sqlite.damaged",
+                "web/web.sqlite.reading*",
+                "web/web.sqlite.building*",
+                "web/web.sqlite.repaired",
+            ),
+            "a file of the users while it is made anew, and that it has to be",
+            "one, as large as the damaged one",
+            "put in place; one that was cut short is removed at the next repair",
+            "gateway.web.identity.repair:repair",
+        ),
+        StoredFile(
             "users_log",
             ("web/web.sqlite-wal", "web/web.sqlite-shm"),
             "its write-ahead log and index",

@@ -38,7 +38,7 @@ MARKS = ("broken", "schema")
 """Within the names of files that were set aside: torn ones, and those of another version."""
 BROKEN_LIFE_MS = 90 * 86_400_000
 """A journal that was set aside holds what the new one has removed by its lives."""
-_PLAUSIBLE_S = 1_767_225_600
+PLAUSIBLE_S = 1_767_225_600
 """2026-01-01: no file of ours is older, unless the clock was wrong."""
 CHECK_WITHIN_S = 0.5
 _OURS = frozenset(
@@ -322,7 +322,7 @@ def remove_old(path: Path, now_utc_ms: int) -> int:
     for old in _set_aside(path):
         with contextlib.suppress(OSError):
             written_s = old.stat().st_mtime
-            if not _PLAUSIBLE_S <= written_s <= now_utc_ms / 1000 + 86_400:
+            if not PLAUSIBLE_S <= written_s <= now_utc_ms / 1000 + 86_400:
                 os.utime(old, (now_utc_ms / 1000, now_utc_ms / 1000))
             elif written_s * 1000 < now_utc_ms - BROKEN_LIFE_MS:
                 _remove(old)

@@ -7,6 +7,7 @@ import contextlib
 import socket
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,9 +15,11 @@ from zoneinfo import ZoneInfo
 import structlog
 import uvicorn
 
+from gateway.core.facts import Json
 from gateway.settings.model.configuration import Settings
 from gateway.settings.model.link import Web
 from gateway.web.app import create_server_app, make_site
+from gateway.web.identity.repair import Repaired, open_users, unseen
 from gateway.web.identity.users import Users
 from gateway.web.options import ListenError, Options
 from gateway.web.retention.retention import under_systemd
@@ -98,12 +101,29 @@ def serve(options: Options) -> int:
         print(error, file=sys.stderr)  # noqa: T201  # for the person who starts it
         return 78
     allow_files()
-    users = Users(options.users, gateway=options.gateway)
+    users, repaired = open_users(
+        options.users, options.gateway, wants_factors=options.second_factor != "off"
+    )
     password = users.first_admin()
+    if repaired is not None:
+        _say_repaired(options, users, repaired)
     site = make_site(options, users)
     announce(options, password)
     Server(config_of(site), site).run()
     return 0
+
+
+def _say_repaired(options: Options, users: Users, repaired: Repaired) -> None:
+    """In the log and in the audit chain; the page says it at the log-in."""
+    log.error(
+        "the file of the users was damaged and is made anew from what can be read",
+        damaged=str(unseen(options.users)),
+        **asdict(repaired),
+        remedy="portier user list shows who is there; portier user add NAME --role ROLE adds one",
+    )
+    detail: dict[str, Json] = {"subject": options.gateway, "users": repaired.users}
+    detail |= {"tokens": repaired.tokens, "lacks": list(repaired.incomplete)}
+    users.keep_entry("gateway", "users_repaired", detail)
 
 
 def announce(options: Options, password: str | None) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from gateway.app.configuration import load
 from gateway.app.doctor import broker as doctor_broker
 from gateway.app.doctor import examination as doctor
 from gateway.app.doctor import machine as doctor_machine
+from gateway.app.doctor import page as doctor_page
 from gateway.app.findings import Finding, yes
+from gateway.web.identity import repair
+from gateway.web.identity.users import Users, users_file
 
 BUILDING = """
 gateway: {id: test, name: Test}
@@ -292,3 +296,21 @@ def test_json_holds_value_and_evidence(config: Path, tmp_path: Path) -> None:
     assert all(set(it) == {"what", "ok", "value", "evidence", "remedy"} for it in findings)
     assert all(it["evidence"] for it in findings if it["value"] == "yes")
     assert {it["value"] for it in findings} <= {"yes", "no", "unknown", "not_configured"}
+
+
+def test_a_damaged_file_of_the_users_has_a_way_back(tmp_path: Path) -> None:
+    assert list(doctor_page.users(tmp_path)) == [], "there is none"
+    file = users_file(tmp_path)
+    with closing(Users(file)) as users:
+        users.add_user("anna", "admin", "a good password")
+    (whole,) = doctor_page.users(tmp_path)
+    assert whole.value == "yes"
+    file.write_bytes(b"what the card has left " * 4096)
+    (damaged,) = doctor_page.users(tmp_path)
+    assert (damaged.value, "restart portier-web" in damaged.remedy) == ("no", True)
+    assert repair.repair(file, wants_factors=False) is not None
+    (repaired,) = doctor_page.users(tmp_path)
+    assert (repaired.value, "portier user add" in repaired.remedy) == ("no", True)
+    repair.mark_seen(file)
+    (whole,) = doctor_page.users(tmp_path)
+    assert whole.value == "yes"

@@ -65,6 +65,8 @@ SEEN = {
         "tests.web.test_retention:door_weeks",
         "tests.web.test_handover:test_at_the_limit_nobody_gets_a_right_and_rights_still_end",
     ),
+    "users_broken": ("tests.web.test_repair:test_a_second_damage_takes_the_place_of_the_first",),
+    "users_repair": ("tests.web.test_repair:test_a_repair_that_is_cut_short_is_done_again",),
     "users_log": ("tests.house_rules.test_files:test_write_ahead_logs_are_cut_back",),
     "recorder_broken": (
         "tests.recorder.test_damage:test_what_is_set_aside_goes_after_its_life_and_its_log_with_it",

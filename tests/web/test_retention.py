@@ -129,6 +129,29 @@ def broken(tmp_path: Path) -> None:
     assert recovery.remove_old(journal, NOW_MS + life + DAY_MS) == 2
 
 
+def users_broken(tmp_path: Path) -> None:
+    web, life = page(tmp_path), life_ms(tmp_path, "users_broken")
+    now = web.site.house.now_utc_ms
+    for ending, since_ms in (
+        (".broken", now - life - DAY_MS),
+        (".broken-seen", now - life + DAY_MS),
+    ):
+        for side in ("", "-wal"):
+            old = Path(f"{web.options.users}{ending}{side}")
+            old.write_bytes(b"people")
+            os.utime(old, (since_ms / 1000,) * 2)
+    tidy(web.site)
+    assert [one.name for one in sorted(web.options.users.parent.glob("*.broken*"))] == [
+        "web.sqlite.broken-seen", "web.sqlite.broken-seen-wal",
+    ]  # fmt: skip
+    strange = Path(f"{web.options.users}.broken")
+    strange.write_bytes(b"people")
+    os.utime(strange, (60, 60))
+    tidy(web.site)
+    assert int(strange.stat().st_mtime) == now // 1000, "its age counts from now"
+    web.close()
+
+
 def page(tmp_path: Path) -> Web:
     return Web(tmp_path, retention=CONFIGURED)
 
@@ -355,6 +378,7 @@ CASES: dict[str, Callable[[Path], None]] = {
         for name in sorted({kind.life for kind in KINDS.values()} | {"audit"})
     },
     "broken": broken,
+    "users_broken": users_broken,
     "testbook": partial(book_of_tests, signed=True),
     "testbook_open": partial(book_of_tests, signed=False),
     "sessions": sessions,

@@ -20,6 +20,7 @@ from gateway.app.cli import console as c
 from gateway.app.cli.console import AsJson, State
 from gateway.app.cli.issuers import Issuers
 from gateway.app.cli.listing import Listing
+from gateway.app.cli.people import users_of
 from gateway.core.facts import KINDS
 from gateway.core.instant import UtcMs
 from gateway.journal.past.reader import CursorExpired, JournalUnavailable, Reader
@@ -460,22 +461,10 @@ def forget(
 
     The audit chain stays verifiable. This cannot be undone.
     """
-    from gateway.formats import UnknownFormat
-    from gateway.web.identity.users import Users, users_file
-    from gateway.web.kept.errors import UserError
-
     shown = c.snapshot(state)  # only control may write the journal, so it must be there
     if not yes and not typer.confirm(f"Forget {user} for ever on {shown['gateway']['id']}?"):
         raise typer.Exit(1)
-    try:
-        users = Users(users_file(state))
-    except UnknownFormat as error:
-        c.fail(str(error))
-    try:
+    with users_of(state) as users:
         number = users.forget(user)
-    except UserError as error:
-        c.fail(str(error))
-    finally:
-        users.close()
     c.tell(state, {"type": "forget", "actor": "cli", "user": f"web:{number}"})
     c.out.print(f"forgotten: web:{number} means nobody now", markup=False)

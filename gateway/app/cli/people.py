@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -48,8 +48,10 @@ def add(cli: typer.Typer) -> None:
 
 
 @contextmanager
-def _users(state: Path) -> Iterator[Users]:
+def users_of(state: Path) -> Iterator[Users]:
     """The store of users; what it refuses is the end with its reason."""
+    from gateway.journal.schema import DAMAGED
+    from gateway.web.identity.repair import unseen
     from gateway.web.identity.users import Users, users_file
     from gateway.web.kept.errors import UserError
 
@@ -65,12 +67,35 @@ def _users(state: Path) -> Iterator[Users]:
         c.fail(f"{file}: {error.strerror}. Run this as the page's user: sudo -u portier-web …")
     except UnknownFormat as error:
         c.fail(str(error))
+    except DAMAGED as error:
+        _fail_on_damage(file, error)
+    if (away := unseen(file)) is not None:
+        c.err.print(
+            f"The file of the users was damaged; {away} is what it was. Check who is missing, then"
+            " mark it as checked on the page, under Users.",
+            style="yellow",
+            markup=False,
+        )
     try:
         yield users
     except UserError as error:
         c.fail(str(error))
+    except DAMAGED as error:
+        _fail_on_damage(file, error)
     finally:
         users.close()
+
+
+def _fail_on_damage(file: Path, error: Exception) -> NoReturn:
+    from gateway.journal.schema import damaged
+    from gateway.web.kept.damage import reason_of
+
+    if not damaged(error) and not file.is_dir():
+        raise error
+    c.fail(
+        f"{file} is damaged ({reason_of(error)}). The page's role makes it anew from what can be"
+        " read when it starts: sudo systemctl restart portier-web; then ask again."
+    )
 
 
 def _maker(users: Users, token: Token) -> str:
@@ -118,7 +143,7 @@ def user_add(name: Name, state: State, role: Role = "staff") -> None:
 
     Example: `portier user add reception --role staff`
     """
-    with _users(state) as users:
+    with users_of(state) as users:
         made = users.add_user(name, role, _password(name))
         c.audit(state, "user_add", {"subject": f"web:{made.id}", "role": role}, keeping(users))
     c.out.print(f"{made.name} may log in as {made.role}", markup=False)
@@ -127,7 +152,7 @@ def user_add(name: Name, state: State, role: Role = "staff") -> None:
 @user.command("list")
 def user_list(state: State, as_json: AsJson = False) -> None:
     """Who may log in."""
-    with _users(state) as users:
+    with users_of(state) as users:
         found = users.list_users()
     if as_json:
         c.print_json([{"id": u.id, "name": u.name, "role": u.role} for u in found])
@@ -150,7 +175,7 @@ def user_role(
     """
     from gateway.web.identity.accounts import known_role
 
-    with _users(state) as users:
+    with users_of(state) as users:
         ends = users.tokens_above(users.by_name(name).id, known_role(role))
         changed = users.set_role(name, role)
         c.audit(state, "user_role", {"subject": f"web:{changed.id}", "role": role}, keeping(users))
@@ -161,7 +186,7 @@ def user_role(
 @user.command("password")
 def user_password(name: Name, state: State) -> None:
     """Set a new password; every session of the user ends."""
-    with _users(state) as users:
+    with users_of(state) as users:
         users.set_password(name, _password(name))
         changed = users.by_name(name)
         c.audit(state, "user_password", {"subject": f"web:{changed.id}"}, keeping(users))
@@ -171,7 +196,7 @@ def user_password(name: Name, state: State) -> None:
 @user.command("remove")
 def user_remove(name: Name, state: State) -> None:
     """Remove a user. The name stays behind the number until `portier forget`."""
-    with _users(state) as users:
+    with users_of(state) as users:
         gone = users.by_name(name)
         ends = users.tokens_above(gone.id, None)
         users.remove_user(name)
@@ -183,7 +208,7 @@ def user_remove(name: Name, state: State) -> None:
 @user.command("remove-factor")
 def user_remove_factor(name: Name, state: State) -> None:
     """Take away the second factor of a user who has lost it; they set up a new one."""
-    with _users(state) as users:
+    with users_of(state) as users:
         changed = users.by_name(name)
         users.remove_factor(changed.id)
         c.audit(state, "user_factor", {"subject": f"web:{changed.id}"}, keeping(users))
@@ -201,7 +226,7 @@ def token_add(
 
     Example: `TOKEN=$(portier token add grafana --role maintenance --days 90)`
     """
-    with _users(state) as users:
+    with users_of(state) as users:
         secret = users.add_token(name, role, days, f"cli:{getpass.getuser()}")
         c.audit(
             state,
@@ -215,7 +240,7 @@ def token_add(
 @token.command("list")
 def token_list(state: State, as_json: AsJson = False) -> None:
     """The tokens and how long they are good for; never the tokens themselves."""
-    with _users(state) as users:
+    with users_of(state) as users:
         found = [
             (token, _maker(users, token), users.is_orphaned(token)) for token in users.list_tokens()
         ]
@@ -243,7 +268,7 @@ def token_list(state: State, as_json: AsJson = False) -> None:
 @token.command("revoke")
 def token_revoke(name: Name, state: State) -> None:
     """Make a token worthless at once."""
-    with _users(state) as users:
+    with users_of(state) as users:
         users.revoke_token(name)
         c.audit(state, "token_revoke", {"subject": f"token:{name}"}, keeping(users))
     c.out.print(f"{name} is revoked", markup=False)

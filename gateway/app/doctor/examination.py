@@ -46,6 +46,7 @@ def examine(
         ("disk", partial(doctor_machine.disk, state)),
         ("journal", partial(_journal, state)),
         ("formats", partial(formats.examine, state)),
+        ("users", partial(doctor_page.users, state)),
     ]
     try:
         # Of contacts and heartbeat each address is a finding of its own.

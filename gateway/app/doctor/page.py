@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import sqlite3
 import ssl
 import time
 from collections.abc import Iterator
@@ -14,8 +15,11 @@ from gateway.app import roles
 from gateway.app.doctor import certificates as certificates_
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.app.running import readiness
+from gateway.formats import UnknownFormat
 from gateway.settings.model.configuration import Settings
 from gateway.settings.model.link import Tls
+from gateway.web.identity import repair
+from gateway.web.identity.users import users_file
 
 WITHIN_S = 3.0
 
@@ -84,6 +88,33 @@ def _asked(host: str, port: int, where: str, context: ssl.SSLContext | None) -> 
         "systemctl status portier-control portier-web; may its user read the journal?",
         said,
     )
+
+
+def users(state: Path) -> Iterator[Finding]:
+    """Whether the file of the users is whole."""
+    file = users_file(state)
+    try:
+        if not file.exists():
+            return
+        reason = repair.damage_of(file)
+    except UnknownFormat:
+        return  # a finding of its own
+    except (OSError, sqlite3.Error) as error:
+        yield unknown("users: their file cannot be read", "sudo portier doctor", str(error))
+        return
+    away = repair.unseen(file)
+    if reason:
+        remedy = "sudo systemctl restart portier-web makes it anew from what can be read"
+        yield no(f"users: {file} is damaged", remedy, reason)
+    elif away is not None:
+        remedy = (
+            "portier user list shows who is there, portier user add NAME --role ROLE adds one; then"
+            " mark it as checked on the page, under Users"
+        )
+        text = "users: their file was damaged and is made anew from what could be read"
+        yield no(text, remedy, f"{away} is there")
+    else:
+        yield yes(f"users: {file} is whole", "it was read just now")
 
 
 def certificates(settings: Settings, config: Path) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from gateway.web.access import HalfIn, Public, TheSite
 from gateway.web.account.log_in import let_in, log_in, log_out
 from gateway.web.identity.auth import clear_session, form_of
+from gateway.web.identity.repair import unseen
 from gateway.web.page import LANGUAGE_COOKIE, language_of, page
 from gateway.web.shared.problems import Problem
 from gateway.web.shared.proxies import is_secure
@@ -27,7 +28,25 @@ async def show(
     if who is not None:
         return RedirectResponse("/", 303)
     note = site.words(language_of(request))("session.until_restart") if ended else ""
-    return page(request, "login.html", {"next": local_target(next), "note": note})
+    return _login(request, site, local_target(next), note)
+
+
+def _login(
+    request: Request,
+    site: Site,
+    target: str,
+    note: str,
+    *,
+    status: int = 200,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """With what whoever cannot log in any more needs to know, where the users' file was damaged."""
+    repaired = ""
+    if unseen(site.options.users) is not None:
+        admins = any(user.role == "admin" for user in site.users.list_users())
+        repaired = "login.repaired" if admins else "login.nobody"
+    values = {"next": target, "note": note, "repaired": repaired}
+    return page(request, "login.html", values, status=status, headers=headers)
 
 
 def local_target(target: str) -> str:
@@ -58,13 +77,7 @@ def _again(request: Request, site: Site, target: str, problem: Problem) -> Respo
     words, wait_s = site.words(language_of(request)), problem.headers.get("Retry-After", "")
     note = words(problem.reason.replace("_", ".", 1), seconds=wait_s)
     headers = {"Retry-After": wait_s} if wait_s else {}
-    return page(
-        request,
-        "login.html",
-        {"next": target, "note": note},
-        status=problem.status,
-        headers=headers,
-    )
+    return _login(request, site, target, note, status=problem.status, headers=headers)
 
 
 @router.post("/logout")

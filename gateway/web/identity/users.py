@@ -259,8 +259,9 @@ class Users(Factors, Tokens):
                 raise UserError("last_admin", "the last admin cannot be removed or demoted")
 
     def first_admin(self) -> str | None:
-        """On the first start: makes the user ``admin`` and returns the password, once."""
-        if self._one("SELECT 1 FROM users LIMIT 1"):
+        """On the first start: makes the user ``admin`` and returns the password, once. A file that
+        had users, and lost them to a damage, is no first start."""
+        if self._one("SELECT 1 FROM sqlite_sequence WHERE name = 'users'"):
             return None
         password = secrets.token_urlsafe(12)
         made = self.add_user("admin", "admin", password)

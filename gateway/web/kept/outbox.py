@@ -78,6 +78,15 @@ def leave(
 def entries(rows: Iterable[tuple[Any, ...]]) -> list[Waiting]:
     """Of rows of :data:`COLUMNS`."""
     return [
-        Waiting(n, id, actor, action, json.loads(detail), at, times)
+        Waiting(n, id, actor, action, _detail(detail), at, times)
         for n, id, actor, action, detail, at, times in rows
     ]
+
+
+def _detail(text: str) -> dict[str, Json]:
+    """Of an entry; one that cannot be read holds up no other."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    return found if isinstance(found, dict) else {"unreadable": text[:200]}

@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from gateway.web.kept.damage import watched
 from gateway.web.kept.store import WAL_BYTES, WRITE_WITHIN_S, Author
 
 
@@ -22,7 +23,7 @@ class OwnFile:
 
     def __init__(self, path: Path, schema: str) -> None:
         self._path = path
-        with closing(self._open()) as db:
+        with watched(path), closing(self._open()) as db:
             db.executescript(schema)
 
     def _open(self) -> sqlite3.Connection:
@@ -34,14 +35,14 @@ class OwnFile:
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """All rows of one question."""
-        with closing(self._open()) as db:
+        with watched(self._path), closing(self._open()) as db:
             return db.execute(sql, values).fetchall()
 
     @contextmanager
     def change(self, author: Author | None = None) -> Iterator[sqlite3.Connection]:
         """One transaction; what fails leaves nothing behind. Raises what ``author`` is answered who
         may not change anything."""
-        with closing(self._open()) as db:
+        with watched(self._path), closing(self._open()) as db:
             db.execute("BEGIN IMMEDIATE")
             try:
                 if author is not None:

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 from gateway.core.facts import Json
 from gateway.formats import Database, run_all
 from gateway.web.kept import outbox
+from gateway.web.kept.damage import watched
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS users (
@@ -134,6 +135,7 @@ class Store:
         self._uptime = uptime
         self.later: Callable[[Callable[[], object]], object] = lambda change: change()
         """Makes a change that nobody waits for; at once where nothing else is set."""
+        self._path = path
         self._lock = threading.RLock()
         FORMAT.check(path)
         path.parent.mkdir(mode=0o750, exist_ok=True)
@@ -225,7 +227,7 @@ class Store:
     @contextmanager
     def _change(self, author: Author | None = None) -> Iterator[sqlite3.Connection]:
         """One transaction. Raises what ``author`` is answered who may not change anything."""
-        with self._lock:
+        with watched(self._path), self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             before = self._db.total_changes
             try:
@@ -260,9 +262,16 @@ class Store:
                 takes_away=takes_away,
             )
 
-    def keep_entry(self, actor: str, action: str, detail: Mapping[str, Json]) -> None:
-        """Keep an entry of somebody else for the audit chain, about what they have done."""
-        with self._change() as db:
+    def keep_entry(
+        self,
+        actor: str,
+        action: str,
+        detail: Mapping[str, Json],
+        *,
+        author: Author | None = None,
+    ) -> None:
+        """Keep an entry for the audit chain about what is no change of this file."""
+        with self._change(author) as db:
             outbox.leave(db, actor, action, detail, at=self._now(), takes_away=True)
 
     def waiting_entries(self, limit: int) -> list[outbox.Waiting]:
@@ -281,12 +290,12 @@ class Store:
             db.executemany("DELETE FROM audit_outbox WHERE n = ?", [(n,) for n in numbers])
 
     def _one(self, sql: str, *values: object) -> tuple[object, ...] | None:
-        with self._reading:
+        with watched(self._path), self._reading:
             row: tuple[object, ...] | None = self._read.execute(sql, values).fetchone()
         return row
 
     def _all(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._reading:
+        with watched(self._path), self._reading:
             return self._read.execute(sql, values).fetchall()
 
     def secret(self, name: str) -> bytes:

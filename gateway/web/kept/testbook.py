@@ -117,6 +117,15 @@ class Page:
         return self.digest == self.computed(self.signed_utc_ms, self.signed_by, self.note)
 
 
+def steps_from(text: str) -> tuple[Step, ...] | None:
+    """The steps of a page as they are stored. ``None`` where they cannot be read: a signed page is
+    then not as it was signed, and says so."""
+    try:
+        return tuple(Step(**step) for step in json.loads(text))
+    except (TypeError, ValueError):
+        return None
+
+
 class TestBookFull(Exception):
     """There are as many signed pages as there may be."""
 
@@ -194,7 +203,7 @@ class TestBook:
                     number,
                 )
             }
-            told = tuple(Step(**step) for step in json.loads(steps))
+            told = steps_from(steps) or ()
             verdict = None if passed is None else bool(passed)
             pages.append(
                 Page(number, kind, subject, name, begun, after, told, results, signed, by,

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from gateway.web.answers import answer
 from gateway.web.identity.accounts import Who
+from gateway.web.identity.repair import mark_seen
 from gateway.web.identity.users import User
 from gateway.web.kept.errors import UserError
 from gateway.web.kept.store import Author
@@ -93,6 +94,19 @@ async def remove_factor(site: Site, who: Who, user: User) -> None:
 async def remove_user(site: Site, who: Who, user: User) -> None:
     await site.saver.run(site.users.remove_user, user.name, author=_author(site, who))
     await on_people(site)
+
+
+async def see_repair(site: Site, who: Who) -> None:
+    """An administrator has looked after the users after their file was damaged."""
+    author = site.author(who, "admin", "fresh")
+    await site.saver.run(_see_repair, site, author)
+    await on_people(site)
+
+
+def _see_repair(site: Site, author: Author) -> None:
+    subject = {"subject": site.options.gateway}
+    site.users.keep_entry(author.actor, "repair_seen", subject, author=author)
+    mark_seen(site.options.users)
 
 
 async def add_token(site: Site, who: Who, name: str, role: str, days: int) -> str:

@@ -9,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from gateway.web.access import Admin, AdminProved, TheSite
 from gateway.web.identity.accounts import Who
 from gateway.web.identity.auth import form_of
+from gateway.web.identity.repair import unseen
 from gateway.web.identity.users import ROLES
 from gateway.web.kept.errors import UserError
 from gateway.web.page import language_of, page
@@ -43,6 +44,7 @@ def _users(
             "roles": ROLES,
             "note": note,
             "secret": secret,
+            "repaired": unseen(site.options.users) is not None,
         },
         status=status,
     )  # fmt: skip
@@ -87,6 +89,8 @@ async def _do(site: Site, who: Who, form: dict[str, str]) -> str:
             return await changes.add_token(site, who, name, role, lives)
         case "revoke":
             await changes.revoke_token(site, who, name)
+        case "seen":
+            await changes.see_repair(site, who)
         case _:
             raise Problem(422, "malformed")
     return ""

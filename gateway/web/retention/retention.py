@@ -14,6 +14,7 @@ from pathlib import Path
 
 from gateway.core.facts import KINDS
 from gateway.journal.recovery import BROKEN_LIFE_MS
+from gateway.web.identity import repair
 from gateway.web.kept.testbook import UNSIGNED_MS
 from gateway.web.kept.weeks import WEEKS
 from gateway.web.options import Options
@@ -79,6 +80,7 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
         Retained("versions", "gateway.settings.editing.file:Store._keep", until="versions"),
         Retained("broken", "gateway.journal.recovery:remove_old", BROKEN_LIFE_MS),
         Retained("plans", "gateway.app.configuration.plans:keep", until="plans"),
+        Retained("users_broken", web + "identity.repair:remove_old", repair.LIFE_MS),
     ]
     if options.broker:
         found += [
