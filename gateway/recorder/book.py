@@ -452,7 +452,7 @@ class Book:
             occupied.trim(whole)
         # of a row that is written again and again only what may still be met
         runs = {
-            series: Occupied(occupied.runs[-SAVED_RUNS:]) if whole else occupied
+            series: Occupied(occupied.last(SAVED_RUNS)) if whole else occupied
             for series, occupied in batch.runs.items()
         }
         self._state.save_stamps(seen, batch.moved, runs, self._ledger)

@@ -14,6 +14,8 @@ for that (by the recorder's state, *before* the store is written):
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import deque
 from dataclasses import dataclass, field
 
 from gateway.recorder.sequences import Range, covers
@@ -29,6 +31,8 @@ class Occupied:
     """Runs of milliseconds that the facts of one series occupy, ordered, newest last."""
 
     runs: list[Range] = field(default_factory=list)
+    given: deque[int] = field(default_factory=lambda: deque(maxlen=KEPT_RUNS), compare=False)
+    """The milliseconds that were given or held last, oldest first."""
 
     def take(self, ms: int) -> int:
         """The first free millisecond at or after ``ms``, from now on occupied."""
@@ -46,19 +50,33 @@ class Occupied:
         if at + 1 < len(runs) and runs[at + 1][0] == ms + 1:
             runs[at] = (runs[at][0], runs[at + 1][1])
             del runs[at + 1]
+        self.given.append(ms)
         return ms
 
     def hold(self, ms: int) -> None:
         """Occupied already, as the store knows; nothing changes where it is known."""
         if not covers(self.runs, ms):
             self.take(ms)
+        else:
+            self.given.append(ms)
 
     def trim(self, whole: bool) -> None:
         """Forget the oldest. While a lane has a gap or a fact waits for its time, what lies after
         it must stay known."""
-        most = KEPT_RUNS if whole else MOST_RUNS
-        if len(self.runs) > most:
-            del self.runs[:-most]
+        self.runs = self.last(KEPT_RUNS if whole else MOST_RUNS)
+
+    def last(self, most: int) -> list[Range]:
+        """So many of the newest runs, and those in which time was given last: facts of long ago may
+        be sent again under a new name, and the next of them is of the same millisecond."""
+        runs = self.runs
+        if len(runs) <= most:
+            return runs
+        keep = set(range(len(runs) - most, len(runs)))
+        for ms in list(self.given)[-most:]:
+            at = bisect_left(runs, (ms + 1,)) - 1
+            if at >= 0 and ms <= runs[at][1]:
+                keep.add(at)
+        return [runs[at] for at in sorted(keep)]
 
 
 def place(own_ms: int, seen: bool, moved_ms: int | None, occupied: Occupied) -> int:

@@ -40,3 +40,16 @@ def test_the_oldest_are_forgotten_only_while_nothing_is_missing() -> None:
     assert len(occupied.runs) == 200
     occupied.trim(whole=True)
     assert len(occupied.runs) == KEPT_RUNS
+
+
+def test_facts_of_long_ago_that_are_sent_again_do_not_take_each_others_place() -> None:
+    """A mended journal has a new name and sends everything: what was given last stays known,
+    however many runs are newer."""
+    occupied = Occupied([(ms, ms) for ms in range(10_000, 20_000, 10)])
+    assert occupied.take(500) == 500
+    occupied.trim(whole=True)
+    assert occupied.take(500) == 501
+    assert len(occupied.runs) == KEPT_RUNS + 1
+    saved = Occupied(occupied.last(4))
+    assert saved.runs == [(500, 501), *((ms, ms) for ms in range(19_960, 20_000, 10))]
+    assert saved.take(500) == 502
