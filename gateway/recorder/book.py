@@ -54,6 +54,8 @@ BELIEVED_MOST = 2_000
 """Numbers in a row that are believed before their gateway has said that it has them: fewer than
 are remembered in :class:`Digests`, so that another event under one of them is noticed."""
 ABSENT_MOST = 1_000
+OTHERS_MOST = 8
+"""Further messages of one number that are held back with the first; the newest."""
 LEDGER_LAG_MS = 5_000
 """What is accounted for is saved with the next times, or this much later."""
 
@@ -194,9 +196,13 @@ class Book:
         before = self.claims.held.get((new.key, new.seq))
         if before is None:
             self.claims.hold(new)
-        elif not before.reason and not _alike(before.text, new.text):
+        elif not any(_alike(text, new.text) for text in (before.text, *before.others)):
             # one of them is the gateway's: it is asked, and sends its own again
-            self.claims.held[new.key, new.seq] = replace(before, reason="two events of one number")
+            self.claims.held[new.key, new.seq] = replace(
+                before,
+                reason=before.reason or "two events of one number",
+                others=(*before.others, new.text)[-OTHERS_MOST:],
+            )
 
     def _is_doubtful(self, batch: Batch, key: Key, seq: int) -> bool:
         """Whether the gateway shall be heard first: a number that leaves a gap, or is far beyond
@@ -284,7 +290,8 @@ class Book:
             self._take_another(batch, key, event, topic, text)
         unread = self.claims.held.pop((key, event.seq), None) if self.claims.held else None
         if unread is not None:
-            self._disown(batch, unread, "the gateway has sent another event under this number")
+            reason = "the gateway has sent another event under this number"
+            self._disown(batch, unread, reason, its=text)
         if event.seq > self._newest.get(key, (0, ""))[0]:
             self._newest[key] = event.seq, kernel_boot(event.boot)
         boot = (gateway, event.boot)
@@ -350,13 +357,16 @@ class Book:
     def unheard(self, batch: Batch, now_ms: int) -> None:
         """What was held back for a gateway that does not say how far it is counts after all."""
         for one in self.claims.unheard(now_ms):
-            self._event(batch, one.key.gateway, one.topic, one.text.encode(), None)
+            for text in (one.text, *one.others):
+                self._event(batch, one.key.gateway, one.topic, text.encode(), None)
 
-    def _disown(self, batch: Batch, one: Held, reason: str) -> None:
-        """A message that is not its gateway's."""
+    def _disown(self, batch: Batch, one: Held, reason: str, its: str | None = None) -> None:
+        """What has come under this number is not its gateway's, but for the text ``its``."""
         if one.reason:
             reason = f"{one.reason}; {reason}"
-        self.set_foreign_aside(batch, one.key.gateway, one.topic, reason, one.text.encode())
+        for text in (one.text, *one.others):
+            if its is None or not _alike(text, its):
+                self.set_foreign_aside(batch, one.key.gateway, one.topic, reason, text.encode())
 
     def _cut(self, batch: Batch, key: Key, head: int) -> None:
         """Numbers beyond what the gateway has sent were somebody else's: what the gateway sends

@@ -26,7 +26,8 @@ UNREPEATED_MS = 600_000
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A message that waits for its gateway's word. ``reason``: why it cannot be read."""
+    """A message that waits for its gateway's word. ``reason``: why it cannot be read. ``others``:
+    what else has come under its number."""
 
     key: Key
     seq: int
@@ -35,6 +36,7 @@ class Held:
     since_ms: int
     reason: str = ""
     denials: int = 0
+    others: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

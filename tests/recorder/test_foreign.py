@@ -224,6 +224,37 @@ def test_old_words_of_the_gateway_that_the_broker_repeats_deny_nothing(bench: Be
     assert foreign(bench) == []
 
 
+def test_what_was_held_back_and_comes_again_in_its_turn_is_the_gateways(bench: Bench) -> None:
+    """Found by the simulation's lying disk 46: it was listed as somebody else's."""
+    started(bench)
+    bench.broker.event(event(6, mono_ms=6))
+    bench.turn(1_000)
+    for seq in (4, 5, 6):
+        bench.broker.event(event(seq, mono_ms=seq, late=True))
+    bench.turn(1_000)
+    assert bench.store.seqs() == [1, 2, 3, 4, 5, 6]
+    assert foreign(bench) == []
+
+
+@pytest.mark.parametrize("first", [77, 5])
+def test_of_two_events_that_are_held_back_the_one_that_the_gateway_sends_again_counts(
+    bench: Bench, first: int
+) -> None:
+    started(bench)
+    for mono_ms in (first, 82 - first):
+        bench.broker.event(event(5, mono_ms=mono_ms))
+    bench.turn(1_000)
+    bench.broker.event(event(4, mono_ms=4))
+    bench.turn(1_000)
+    bench.broker.event(event(5, mono_ms=5, late=True))
+    bench.turn(1_000)
+    (reason,) = foreign(bench)
+    assert "two events of one number" in reason
+    (named,) = [json.loads(one.event) for one in bench.state.asides()]
+    assert named["monotonicms"] == 77
+    assert bench.store.seqs() == [1, 2, 3, 4, 5]
+
+
 def test_a_head_that_the_gateway_does_not_have_ends_the_asking(bench: Bench) -> None:
     """Whoever may write ``health`` can claim any number; the gateway says otherwise."""
     started(bench)
