@@ -38,7 +38,7 @@ class BackOff(Generic[Pause]):
         self.pause = self._first
 
 
-def spread(pause_s: float, chance: float, least: float = 0.5) -> float:
-    """Between the share ``least`` and all of a pause: ``chance``, from 0 to 1, is drawn by each
-    client for itself, so that a fleet does not come back in one instant."""
-    return pause_s * (least + chance * (1 - least))
+def spread(pause_s: float, chance: float) -> float:
+    """Half to all of a pause: ``chance``, from 0 to 1, is drawn by each client for itself, so that
+    a fleet does not come back in one instant."""
+    return pause_s * (0.5 + chance / 2)

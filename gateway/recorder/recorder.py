@@ -61,12 +61,14 @@ SAY_MS = 1_000
 CLAIM_ASK_MS = 1_000
 """How often gateways are asked how far they are, while something is held back for that."""
 IDENTITY_MS = 15_000
+UNCONFIRMED_MS = 2 * IDENTITY_MS
+"""Longer than a recorder writes, as a rule, without having asked which store it is."""
 CHORES_MS = 60_000
 SETTLED = "settled_utc_ms"
+CONFIRMED = "store_confirmed_utc_ms"
+"""Saved while the store does not tell which one it is: when it last did."""
 BACK_OFF_FIRST_S = 0.2
 BACK_OFF_MOST_S = 30.0
-LEAST_SHARE = 0.7
-"""Of a pause, that is waited in any case."""
 RETRY_AT_ONCE = 100
 """Points set aside that are sent again in one turn."""
 LOG_AGAIN_MS = 600_000
@@ -139,6 +141,8 @@ class Recorder:
         self._silence: list[Point] = []
         self._checked_ms: int | None = None
         self._identity_not_before_ms = 0
+        self._confirmed_utc_ms: int | None = None
+        """When the store was last the one that is known."""
         self._chores_ms = -CHORES_MS
         saved = state.meta(SETTLED) or ""
         self._clock = SettledClock(int(saved) if saved.isdigit() else None)
@@ -351,7 +355,7 @@ class Recorder:
                     # nothing to write: what needs no store must not wait for it
                     rejected = []
                     break
-                pause_s = spread(back_off.next(), random.random(), LEAST_SHARE)
+                pause_s = spread(back_off.next(), random.random())
                 pause_s = max(pause_s, down.retry_after_s or 0.0)
                 self._report(down.code, down.reason, pause_s)
                 if not self._wait(pause_s, stop):
@@ -442,18 +446,33 @@ class Recorder:
         before, _, name = (known or "").partition(" ")
         self._checked_ms = now_ms
         if identity is None and before and name == self._store_name:
-            return  # it does not tell this time, which says nothing
+            # it does not tell this time, which says nothing; what is written now, another may take
+            if not self._state.meta(CONFIRMED):
+                self._state.set_meta(CONFIRMED, str(self._last_confirmed_ms()))
+            return
         now = f"{identity or ''} {self._store_name}"
         self._note_damage()
         if known is not None and known != now:
             another = name != self._store_name or not self._store.forgets_ms
-            last_ms = self._state.last_mark_ms()
-            self._book.go_back(
-                None if another else last_ms - self._store.forgets_ms, self._utc_ms()
-            )
+            since_ms = self._last_confirmed_ms() - self._store.forgets_ms
+            self._book.go_back(None if another else since_ms, self._utc_ms())
             log.warning("store restarted or replaced: asking again for what it may have lost")
         if known != now:
             self._state.set_meta("store", now)
+        if self._state.meta(CONFIRMED):
+            self._state.set_meta(CONFIRMED, "")
+        self._confirmed_utc_ms = self._utc_ms()
+
+    def _last_confirmed_ms(self) -> int:
+        """UTC ms until which the store certainly was the one that is known. What it has taken
+        since then may have gone to one that was killed, and forgot it."""
+        saved = self._state.meta(CONFIRMED) or ""
+        if saved.isdigit():
+            return int(saved)
+        last_ms = self._state.last_mark_ms()
+        if self._confirmed_utc_ms is None:  # of the run before nobody knows when it asked last
+            return max(0, last_ms - UNCONFIRMED_MS)
+        return min(last_ms, self._confirmed_utc_ms)
 
     def _note_damage(self) -> None:
         """A store that is a file may have been damaged, and set aside."""

@@ -38,11 +38,6 @@ def test_a_pause_is_spread_over_its_second_half(chance: float, pause_s: float) -
     assert spread(8.0, chance) == pause_s
 
 
-@pytest.mark.parametrize(("chance", "pause_s"), [(0.0, 6.0), (1.0, 8.0)])
-def test_a_larger_share_of_a_pause_may_be_certain(chance: float, pause_s: float) -> None:
-    assert spread(8.0, chance, 0.75) == pause_s
-
-
 def test_no_other_file_makes_pauses_grow() -> None:
     found = {
         path.relative_to(GATEWAY).as_posix(): line.strip()

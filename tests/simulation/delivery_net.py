@@ -57,9 +57,11 @@ class Broker:
         if what == "absent":
             for told in self.on_absent:
                 told(payload)
-        if what in ("event", "absent", "availability", "health"):
+        if what in ("event", "absent", "availability"):
             self.session.append((topic, payload))
             self.recorder.feed()
+        if what == "health":
+            self.recorder.hear(topic, payload)
         if what in ("command", "replay", "recorded", "info"):
             self.link.give(Message(topic, payload, False))
 
@@ -220,6 +222,11 @@ class RecorderSide:
         """Deliver what waits, in order, as far as the window allows."""
         while self.up and self.broker.session and len(self.open) < 4 * WINDOW:
             self._give(*self.broker.session.popleft())
+
+    def hear(self, topic: str, payload: bytes) -> None:
+        """What was sent with QoS 0: it waits for nobody, and never comes again."""
+        if self.up:
+            self.came.append(Received(self.generation, 0, topic, payload, False))
 
     def _give(self, topic: str, payload: bytes) -> None:
         self.mid += 1
