@@ -135,6 +135,8 @@ class Delivery:
         self.serials: dict[str, int] = {}
         """The same, refused or not."""
         self.refusals = Refusals(self)
+        self.flipped: set[int] = set()
+        """Serials that nobody has given: the disk has made them of others."""
         self.doubted: set[int] = set()
         self.kept_n = self.kept_now = 0
         self.kept_may: set[int] = {0}
@@ -426,9 +428,11 @@ class Delivery:
         if self.events.setdefault(name, event) != event:
             self.twice.add(name)
             self.judge("name_is_one_fact", self.lying, f"{name} is {event}")
-        if serial is not None:
+        if serial is not None and serial not in self.lanes and self.lying:
+            self.flipped.add(serial)  # a bit of the card, in the value itself: nothing tells
+        elif serial is not None:
             self.serials[name] = serial
-            same = self.names.setdefault(name, serial) == serial
+            same = self.names.setdefault(name, serial) == serial or self.lying
             self.judge("name_is_one_fact", same, f"{name} is {serial} and {self.names[name]}")
             self.judge("local_stays", self.lanes[serial] != "local", f"{name} left the house")
 
@@ -587,10 +591,13 @@ class Delivery:
 
     def _is_foreign(self, one: aside.Aside) -> bool:
         """Whether its name was another event's before: a disk that lies had lost that one, and the
-        journal learns only from the recorder that its numbers were used. Under its new name it
-        sends both again."""
-        known = one.standing == "foreign" and one.event
-        return bool(known) and serial_of(one.event.encode())[0] in self.twice
+        journal learns only from the recorder that its numbers were used. The store has both, and
+        under its new name the journal sends again what it has."""
+        if one.standing not in {"foreign", "doubtful"}:
+            return False
+        if not one.event:  # numbers that the gateway, asked, did not have any more
+            return self.lying
+        return serial_of(one.event.encode())[0] in self.twice
 
     def _arrived(self) -> bool:
         link, journal = self.link, self.journal
@@ -661,7 +668,7 @@ class Delivery:
         left = [one.id for one in asides if one.standing != "stored"]
         self.judge("none_left_aside", not left, f"set aside at the end: {left[:9]}")
         self.judge("none_doubled", not doubled, f"stored twice: {doubled[:9]}")
-        invented = sorted(stored.keys() - self.lanes.keys())
+        invented = sorted(stored.keys() - self.lanes.keys() - self.flipped)
         self.judge("none_invented", not invented, f"stored, and never happened: {invented[:9]}")
         local = [serial for serial in stored if self.lanes.get(serial) == "local"]
         self.judge("none_private", not local, f"stored, and nobody's business: {local[:9]}")
