@@ -64,7 +64,7 @@ IDENTITY_MS = 15_000
 UNCONFIRMED_MS = 2 * IDENTITY_MS
 """Longer than a recorder writes, as a rule, without having asked which store it is."""
 CHORES_MS = 60_000
-SETTLED = "settled_utc_ms"
+SETTLED, DOUBT = "settled_utc_ms", "clock_in_doubt"
 CONFIRMED = "store_confirmed_utc_ms"
 """Saved while the store does not tell which one it is: when it last did."""
 BACK_OFF_FIRST_S = 0.2
@@ -145,7 +145,7 @@ class Recorder:
         """When the store was last the one that is known."""
         self._chores_ms = -CHORES_MS
         saved = state.meta(SETTLED) or ""
-        self._clock = SettledClock(int(saved) if saved.isdigit() else None)
+        self._clock = SettledClock(int(saved) if saved.isdigit() else None, state.meta(DOUBT) or "")
         self._connected = False
         self._waits_for = ""
         self._logged_ms = -LOG_AGAIN_MS
@@ -165,6 +165,7 @@ class Recorder:
         while not stop.is_set():
             self.turn(stop)
         self._book.save()
+        self._save_doubt()
 
     def turn(self, stop: threading.Event) -> None:
         """One batch, which may be empty."""
@@ -181,6 +182,8 @@ class Recorder:
             if self._clock.due(utc_ms):
                 self._state.set_meta(SETTLED, str(utc_ms))
             self._state.forget_old(utc_ms)
+        if chores and (settled or self._clock.doubt_due(now_ms)):
+            self._save_doubt()
         self._book.unheard(batch, now_ms)
         self._book.prepare(
             batch, utc_ms, unknown_before_ms=utc_ms - UNKNOWN_KEPT_MS if chores and settled else 0
@@ -193,6 +196,12 @@ class Recorder:
         self._expire(now_ms, utc_ms if settled else None)
         self._ask()
         self._say()
+
+    def _save_doubt(self) -> None:
+        """For how long the clock is in doubt goes on with the next start."""
+        doubt = self._clock.doubt(self._now_ms(), self._utc_ms())
+        if doubt != (self._state.meta(DOUBT) or ""):
+            self._state.set_meta(DOUBT, doubt)
 
     def _fit(self) -> None:
         self._book.fit()

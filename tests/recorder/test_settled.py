@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
+from gateway.recorder.recorder import DOUBT
 from gateway.recorder.settled import SAVE_EVERY_MS, SettledClock
 from tests.recorder.conftest import Bench
 
@@ -43,6 +46,57 @@ def test_another_step_lets_the_day_begin_again() -> None:
 def test_the_first_time_of_a_start_has_to_follow_the_last_settled_one() -> None:
     for ahead_ms, follows in ((0, True), (7 * DAY_MS, True), (8 * DAY_MS, False), (-DAY_MS, False)):
         assert SettledClock(UTC_MS).is_settled(5, UTC_MS + ahead_ms) is follows
+
+
+@pytest.mark.parametrize(
+    ("off_ms", "goes_on"), [(0, True), (7 * DAY_MS, True), (8 * DAY_MS, False), (-DAY_MS, False)]
+)
+def test_the_day_is_summed_over_starts_that_follow_each_other(off_ms: int, goes_on: bool) -> None:
+    """A recorder that is started every few hours, with a clock that nobody confirms, never deleted
+    anything."""
+    doubt, utc_ms = "", UTC_MS
+    for _ in range(5):
+        clock = SettledClock(None, doubt)
+        assert not clock.is_settled(5, utc_ms)
+        utc_ms += 4 * HOUR_MS
+        assert not clock.is_settled(5 + 4 * HOUR_MS, utc_ms)
+        doubt = clock.doubt(5 + 4 * HOUR_MS, utc_ms)
+    clock = SettledClock(None, doubt)
+    utc_ms += off_ms
+    clock.is_settled(5, utc_ms)
+    assert clock.is_settled(5 + 4 * HOUR_MS, utc_ms + 4 * HOUR_MS) is goes_on
+    assert (clock.doubt(5 + 4 * HOUR_MS, utc_ms + 4 * HOUR_MS) == "") is goes_on
+
+
+def test_a_doubt_is_saved_once_an_hour_and_what_is_no_doubt_begins_anew() -> None:
+    for saved in ("", "x", "1", "1 x", "-5 7", f"{DAY_MS}"):
+        clock = SettledClock(None, saved)
+        assert not clock.is_settled(0, UTC_MS)
+        assert not clock.doubt_due(HOUR_MS - 1)
+        assert clock.doubt_due(HOUR_MS)
+        assert clock.doubt(HOUR_MS, UTC_MS + HOUR_MS) == f"{HOUR_MS} {UTC_MS + HOUR_MS}"
+        assert not clock.doubt_due(2 * HOUR_MS - 1)
+    assert not SettledClock(UTC_MS).doubt_due(DAY_MS)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_recorder_that_is_started_every_few_hours_sweeps_after_a_day(
+    bench: Bench, killed: bool
+) -> None:
+    swept: list[int | None] = []
+    bench.store.expire = lambda now_ms, utc_ms: swept.append(utc_ms)  # type: ignore[attr-defined]
+    stop = threading.Event()
+    stop.set()
+    for _ in range(8):
+        bench.turn(MINUTE_MS)
+        bench.turn(4 * HOUR_MS - MINUTE_MS)
+        if not killed:
+            bench.recorder.run(stop)  # it is told to stop
+        bench.again()
+        bench.now_ms = 5  # another boot
+    assert swept[0] is None
+    assert swept[-1] is not None
+    assert bench.state.meta(DOUBT) == ""
 
 
 def test_the_settled_time_is_saved_once_a_day() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.core.facts import KINDS
 from gateway.recorder.main import open_store
-from gateway.recorder.recorder import CALM_MS, PROMPT, Recorder
+from gateway.recorder.recorder import CALM_MS, PROMPT, SETTLED, Recorder
 from gateway.recorder.sqlite import SqliteStore
 from gateway.recorder.state import RecorderState, StateInUseError, StateLock, is_recording
 from gateway.recorder.subscribe import Connected
@@ -37,6 +37,8 @@ class Counted(Bench):
         store = open_store(parse("sqlite"), folder)
         assert isinstance(store, SqliteStore)
         self.sqlite = store
+        self.state.set_meta(SETTLED, str(T0))  # a clock in doubt is saved once an hour
+        self.sqlite: Any = open_store(parse("sqlite"), folder)
         self.sqlite.identity()
         self.statements: list[str] = []
         assert store._recent is not None
