@@ -38,7 +38,6 @@ class Counted(Bench):
         assert isinstance(store, SqliteStore)
         self.sqlite = store
         self.state.set_meta(SETTLED, str(T0))  # a clock in doubt is saved once an hour
-        self.sqlite: Any = open_store(parse("sqlite"), folder)
         self.sqlite.identity()
         self.statements: list[str] = []
         assert store._recent is not None
