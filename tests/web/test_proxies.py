@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 from structlog.testing import capture_logs
 
 from gateway.web.identity.login_limits import LoginLimits
-from gateway.web.shared.proxies import Trusted
+from gateway.web.shared.proxies import Forwarded, Trusted
 from tests.web.conftest import PASSWORD, Clock, Web
 
 PROXY, OTHER_PROXY, STRANGER = "127.0.0.1", "10.0.3.9", "203.0.113.9"
@@ -141,3 +144,109 @@ def test_the_link_of_a_message_is_guessed_at_per_client(behind: Web) -> None:
     assert last.status_code == 429
     other = ask(behind, PROXY, "GET", "/m/guess", x_forwarded_for="192.0.2.1")
     assert other.status_code == 404
+
+
+class Gate:
+    """An application whose answers wait until the test lets them go."""
+
+    def __init__(self) -> None:
+        self.opens = asyncio.Event()
+        self.running = 0
+        self.begun = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.running += 1
+        self.begun.set()
+        try:
+            await self.opens.wait()
+            await Response("ok")(scope, receive, send)
+        finally:
+            self.running -= 1
+
+
+async def answers(
+    app: Forwarded, gate: Gate, number: int, peer: str, forwarded: str
+) -> list[asyncio.Task[httpx.Response]]:
+    """So many requests, as soon as each has got as far as it gets."""
+    transport = httpx.ASGITransport(app=app, client=(peer, 1234))
+    headers = {"X-Forwarded-For": forwarded} if forwarded else {}
+    asked = []
+    for _ in range(number):
+        client = httpx.AsyncClient(transport=transport, base_url="http://door")
+        gate.begun.clear()
+        asked.append(asyncio.create_task(client.get("/", headers=headers)))
+        begun = asyncio.create_task(gate.begun.wait())
+        await asyncio.wait({asked[-1], begun}, return_when=asyncio.FIRST_COMPLETED)
+        begun.cancel()
+    return asked
+
+
+def codes(asked: list[asyncio.Task[httpx.Response]]) -> list[int]:
+    """Of those that are answered."""
+    return [task.result().status_code for task in asked if task.done()]
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "other", "refused"),
+    [
+        (lambda n: STRANGER, "192.0.2.1", [503]),
+        (lambda n: f"192.0.2.{n}, {STRANGER}", "192.0.2.1", [503]),
+        (lambda n: f"2001:db8:1:2::{n}", "2001:db8:1:3::1", [503]),
+        (lambda n: f"198.51.100.{n}", "192.0.2.1", []),
+        (lambda n: "", "192.0.2.1", []),
+    ],
+    ids=["one", "one that names others", "one network", "several", "nobody is named"],
+)
+def test_one_visitor_behind_a_proxy_has_not_everybodys_requests(
+    forwarded: Callable[[int], str], other: str, refused: list[int]
+) -> None:
+    """As a peer has not everybody's connections: live streams, bodies that come slowly."""
+
+    async def run() -> None:
+        gate = Gate()
+        app = Forwarded(gate, (PROXY,), per_visitor=3)
+        asked = []
+        for number in range(1, 5):
+            asked += await answers(app, gate, 1, PROXY, forwarded(number))
+        assert codes(asked) == refused
+        asked += await answers(app, gate, 3, PROXY, other)
+        assert codes(asked) == refused, "others have theirs"
+        gate.opens.set()
+        await asyncio.gather(*asked)
+        assert sorted(codes(asked)) == [200] * (7 - len(refused)) + refused
+        assert gate.running == 0
+        (again,) = await answers(app, gate, 1, PROXY, forwarded(1))
+        assert (await again).status_code == 200
+
+    asyncio.run(run())
+
+
+def test_a_request_that_fails_or_is_broken_off_counts_no_more() -> None:
+    async def run() -> None:
+        gate = Gate()
+        app = Forwarded(gate, (PROXY,), per_visitor=2)
+        for _ in range(5):
+            (asked,) = await answers(app, gate, 1, PROXY, STRANGER)
+            assert not asked.done()
+            asked.cancel()
+            await asyncio.wait({asked})
+        assert gate.running == 0
+        gate.opens.set()
+        (again,) = await answers(app, gate, 1, PROXY, STRANGER)
+        assert (await again).status_code == 200
+
+    asyncio.run(run())
+
+
+def test_a_proxy_that_is_not_trusted_is_bounded_by_its_connections() -> None:
+    """What it names is not believed, here neither."""
+
+    async def run() -> None:
+        gate = Gate()
+        app = Forwarded(gate, (PROXY,), per_visitor=2)
+        asked = await answers(app, gate, 4, STRANGER, "192.0.2.1")
+        assert codes(asked) == []
+        gate.opens.set()
+        await asyncio.gather(*asked)
+
+    asyncio.run(run())

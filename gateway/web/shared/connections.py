@@ -16,19 +16,17 @@ from typing import Any, ClassVar
 import uvloop
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from gateway.web.shared.proxies import Trusted, address_of, peer_of
+from gateway.web.shared.proxies import PER_PEER, TOO_MANY_TEXT, Trusted, address_of, peer_of
 
 HEAD_S = 10.0
 """So long a connection may take for the TLS handshake, and again for the whole head of each
 request."""
-PER_PEER = 100
-"""Connections of one peer. Browsers keep six at most, and several share an address."""
 FILES = 2048
 """File descriptors: the connections, and those that have not finished their handshake."""
 REFUSAL = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\n"
-    b"connection: close\r\nretry-after: 10\r\ncontent-length: 34\r\n\r\n"
-    b"Too many connections from one peer"
+    b"connection: close\r\nretry-after: 10\r\ncontent-length: %d\r\n\r\n%b"
+    % (len(TOO_MANY_TEXT), TOO_MANY_TEXT)
 )
 
 

@@ -7,6 +7,7 @@ there, since anybody may write them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, Any, cast
@@ -21,6 +22,15 @@ if TYPE_CHECKING:
 log = structlog.get_logger("web")
 FORWARDED = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"})
 LONGEST_HOST = 255
+PER_PEER = 100
+"""Connections of one peer; behind a trusted proxy, requests of one visitor. Browsers keep six at
+most, and several share an address."""
+TOO_MANY_TEXT = b"Too many connections from one peer"
+TOO_MANY = [
+    (b"content-type", b"text/plain; charset=utf-8"),
+    (b"content-length", str(len(TOO_MANY_TEXT)).encode()),
+    (b"retry-after", b"10"),
+]
 
 
 def address_of(host: str) -> IPv4Address | IPv6Address | None:
@@ -64,6 +74,36 @@ class Trusted:
         return found is not None and any(found in network for network in self._networks)
 
 
+class VisitorLimit:
+    """How many requests of one visitor behind a proxy may run at one time, live streams included.
+
+    A proxy has the connections of all its visitors, so that counting them says nothing
+    (:mod:`gateway.web.shared.connections`): behind it a visitor has as many requests as a peer has
+    connections. Where the proxy names nobody, nobody is counted: it would be all of them."""
+
+    def __init__(self, app: ASGIApp, trusted: Trusted, most: int) -> None:
+        self._app, self._trusted, self._most = app, trusted, most
+        self._running: Counter[str] = Counter()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        host = (scope.get("client") or ("", 0))[0]
+        if not host or host in self._trusted:
+            await self._app(scope, receive, send)
+            return
+        visitor = peer_of(host)
+        if self._running[visitor] >= self._most:
+            await send({"type": "http.response.start", "status": 503, "headers": TOO_MANY})
+            await send({"type": "http.response.body", "body": TOO_MANY_TEXT})
+            return
+        self._running[visitor] += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._running[visitor] -= 1
+            if not self._running[visitor]:
+                del self._running[visitor]
+
+
 class Forwarded:
     """Puts what trusted proxies report into the scope, around everything that reads it.
 
@@ -72,10 +112,13 @@ class Forwarded:
     ``Host``, which nginx rewrites unless told otherwise: browsers name the one they know in
     ``Origin``."""
 
-    def __init__(self, app: ASGIApp, proxies: Iterable[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, proxies: Iterable[str], *, per_visitor: int = PER_PEER
+    ) -> None:
         self._app = app
         self._trusted = Trusted(proxies)
-        self._inner = ProxyHeadersMiddleware(cast("Any", app), self._trusted.names)
+        limited = VisitorLimit(app, self._trusted, per_visitor)
+        self._inner = ProxyHeadersMiddleware(cast("Any", limited), self._trusted.names)
         self._warned = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
