@@ -20,7 +20,8 @@ from gateway.journal.schema import LOG_BYTES
 from gateway.link.aside import FACTS_MOST
 from gateway.link.saved import AWAY_MOST
 from gateway.link.saved import BYTES_MOST as LINK_BYTES
-from gateway.recorder import aside, digests, recent, sqlite, state
+from gateway.recorder import aside, digests, state
+from gateway.recorder.stores import recent, sqlite
 from gateway.settings.editing.file import BYTES_MOST as OVERLAY_BYTES
 from gateway.settings.editing.file import VERSIONS_MOST
 from gateway.settings.model.configuration import Journal
@@ -204,7 +205,7 @@ def rows() -> tuple[StoredFile, ...]:
             "readings that wait to be moved into it, where `record: store` is `sqlite`",
             f"{recent.MOST} readings; log {_size(sqlite.WAL_BYTES)}",
             "they are moved into the history",
-            "gateway.recorder.recent:RecentReadings",
+            "gateway.recorder.stores.recent:RecentReadings",
         ),
         StoredFile(
             "recorded",
@@ -212,7 +213,7 @@ def rows() -> tuple[StoredFile, ...]:
             "the history, where `record: store` is `sqlite`, and its log",
             f"`record: limit` ({_size(recorded)}); log {_size(sqlite.WAL_BYTES)}",
             "the oldest points go, calls and alarms last; their room is used again",
-            "gateway.recorder.sqlite:SqliteStore.expire",
+            "gateway.recorder.stores.sqlite:SqliteStore.expire",
         ),
         StoredFile(
             "link",

@@ -20,7 +20,8 @@ from gateway.formats import Database, UnknownFormat, uri
 from gateway.journal import recovery, schema, store
 from gateway.journal.pages import Pages
 from gateway.link import saved
-from gateway.recorder import aside, recent, sqlite, state
+from gateway.recorder import aside, state
+from gateway.recorder.stores import recent, sqlite
 from gateway.settings.plan import cache
 from gateway.web.kept import store as users
 

@@ -40,7 +40,7 @@ from gateway.recorder.state import (
     Waiting,
     kernel_boot,
 )
-from gateway.recorder.store import Rejected
+from gateway.recorder.stores.store import Rejected
 from gateway.wire import LAST_UTC_MS, PUBLISHED, Event, WireError, from_cloudevent, read_json
 
 log = structlog.get_logger("recorder")

@@ -17,7 +17,7 @@ from gateway.recorder import aside, damage
 from gateway.recorder import state as state_file
 from gateway.recorder.recorder import CALM_MS, Recorder, filters
 from gateway.recorder.state import RecorderState, StateLock
-from gateway.recorder.store import Store
+from gateway.recorder.stores.store import Store
 from gateway.recorder.subscribe import Subscription
 from gateway.settings.values.store_address import LIMIT_BYTES, StoreAddress
 
@@ -57,7 +57,7 @@ def open_store(
     each retention class is stored, and ``limit_bytes`` how large it may become, where the
     recorder itself removes what is over."""
     if address.kind == "influx":
-        from gateway.recorder.influx import InfluxStore
+        from gateway.recorder.stores.influx import InfluxStore
 
         return InfluxStore(
             address.url,
@@ -67,13 +67,13 @@ def open_store(
             forgets_ms=address.forgets_ms,
         )
     if address.kind == "influx1":
-        from gateway.recorder.influx1 import Influx1Store
+        from gateway.recorder.stores.influx1 import Influx1Store
 
         return Influx1Store(
             address.url, database=address.database, username=address.user, password=secret
         )
     if address.kind == "sqlite":
-        from gateway.recorder.sqlite import SqliteStore
+        from gateway.recorder.stores.sqlite import SqliteStore
 
         return SqliteStore(state / address.file, lives_ms, limit_bytes)
     raise ValueError(f"no store: {address.text}")
@@ -91,8 +91,8 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
     lock = StateLock(path)
     moved: list[Path | None] = []
     if settings.store.kind == "sqlite":
-        from gateway.recorder import recent
-        from gateway.recorder.sqlite import FORMAT
+        from gateway.recorder.stores import recent
+        from gateway.recorder.stores.sqlite import FORMAT
 
         file = settings.state / settings.store.file
         moved.append(damage.look(file, FORMAT))

@@ -31,7 +31,7 @@ from gateway.recorder.points import Point, fields_of, tags_of
 from gateway.recorder.sequences import Key
 from gateway.recorder.settled import SettledClock
 from gateway.recorder.state import GATEWAYS_MOST, RecorderState
-from gateway.recorder.store import Store, StoreDownError
+from gateway.recorder.stores.store import Store, StoreDownError
 from gateway.recorder.subscribe import (
     ENDS_AT_ONCE,
     Connected,

@@ -14,8 +14,8 @@ import pytest
 
 from gateway.app import formats
 from gateway.formats import BUSY_S
-from gateway.recorder.recent import RecentReadings
 from gateway.recorder.state import RecorderState
+from gateway.recorder.stores.recent import RecentReadings
 from tests.cli.test_cli_offline import portier
 from tests.process.parts import BUILDING
 
@@ -23,7 +23,7 @@ FILES = ("recorder-recorder.sqlite", "record.sqlite-recent")
 HOLD = """
 import sys
 from pathlib import Path
-from gateway.recorder.recent import RecentReadings
+from gateway.recorder.stores.recent import RecentReadings
 from gateway.recorder.state import RecorderState
 folder = Path(sys.argv[1])
 held = RecorderState(folder / "recorder-recorder.sqlite", exclusive=True)

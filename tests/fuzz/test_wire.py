@@ -16,8 +16,8 @@ from gateway import wire
 from gateway.core.facts import KINDS
 from gateway.recorder.points import Point, fields_of, line, tags_of
 from gateway.recorder.recorder import Recorder
-from gateway.recorder.sqlite import SqliteStore
 from gateway.recorder.state import RecorderState
+from gateway.recorder.stores.sqlite import SqliteStore
 from gateway.recorder.subscribe import Connected, Happening, Received
 from gateway.wire import Row, WireError
 from tests.fuzz.draws import HALF, TEXTS, TREES, deep, fuzz, tampered

@@ -26,8 +26,8 @@ from gateway.app import formats
 from gateway.app.configuration.plans import Plan
 from gateway.journal.store import Store
 from gateway.link import saved
-from gateway.recorder.sqlite import SqliteStore
 from gateway.recorder.state import RecorderState
+from gateway.recorder.stores.sqlite import SqliteStore
 from gateway.settings.plan import cache
 from gateway.web.identity.users import Users
 from gateway.web.kept import testbook, weeks

@@ -561,13 +561,13 @@ BUGS: tuple[Bug, ...] = (
     # --- recorder
     Bug(
         "the store is not asked whether it takes anything",
-        "gateway/recorder/http.py",
+        "gateway/recorder/stores/http.py",
         "        self._send([line(probe_point(self._utc_ms()))])",
         "        pass",
     ),
     Bug(
         "whatever answers is the store",
-        "gateway/recorder/http.py",
+        "gateway/recorder/stores/http.py",
         "        if not self._is_store(answer):",
         "        if False:",
     ),

@@ -12,7 +12,7 @@ import pytest
 from gateway.recorder.points import Point
 from gateway.recorder.recorder import Recorder
 from gateway.recorder.state import RecorderState
-from gateway.recorder.store import Rejected, StoreDownError, nothing
+from gateway.recorder.stores.store import Rejected, StoreDownError, nothing
 from gateway.recorder.subscribe import Connected, Happening, Received
 from gateway.wire import Row, to_cloudevent
 

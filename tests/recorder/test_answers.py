@@ -15,7 +15,7 @@ import pytest
 
 from gateway.recorder.main import open_store
 from gateway.recorder.points import Point
-from gateway.recorder.store import StoreDownError
+from gateway.recorder.stores.store import StoreDownError
 from gateway.settings.values.store_address import parse
 
 STORES = {"influx": "X-Influxdb-Version", "influx1": "X-Influxdb-Version"}
@@ -329,7 +329,7 @@ def test_credentials_and_points_stay_with_the_address_that_is_configured(
 )
 def test_a_server_that_drips_holds_nobody_for_long(tmp_path: Path, head: bytes) -> None:
     """A limit for each read is none for the whole: a byte now and then would hold the recorder."""
-    from gateway.recorder.http import Endpoint
+    from gateway.recorder.stores.http import Endpoint
 
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -17,7 +17,7 @@ from gateway.app.cli.main import cli
 from gateway.recorder import aside
 from gateway.recorder.points import Point
 from gateway.recorder.state import RecorderState
-from gateway.recorder.store import StoreDownError
+from gateway.recorder.stores.store import StoreDownError
 from tests.recorder.conftest import T0, Bench, event
 
 

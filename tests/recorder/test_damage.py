@@ -20,8 +20,8 @@ from gateway.recorder import aside, damage, state
 from gateway.recorder.book import Book
 from gateway.recorder.main import RecorderSettings, run
 from gateway.recorder.recorder import Recorder
-from gateway.recorder.sqlite import SqliteStore
 from gateway.recorder.state import RecorderState
+from gateway.recorder.stores.sqlite import SqliteStore
 from gateway.recorder.subscribe import Connected
 from gateway.settings.values.store_address import parse
 from tests.recorder.conftest import T0, Bench, FakeStore, event

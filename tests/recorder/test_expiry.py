@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.recorder import sqlite as module
-from gateway.recorder.expiry import SWEEP_EVERY_MS, life_ms
 from gateway.recorder.points import Point
-from gateway.recorder.sqlite import SqliteStore
-from gateway.recorder.store import StoreDownError
+from gateway.recorder.stores import sqlite as module
+from gateway.recorder.stores.expiry import SWEEP_EVERY_MS, life_ms
+from gateway.recorder.stores.sqlite import SqliteStore
+from gateway.recorder.stores.store import StoreDownError
 
 DAY_MS = 86_400_000
 NOW = 1_800_000_000_000

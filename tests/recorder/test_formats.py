@@ -11,11 +11,12 @@ import pytest
 
 from gateway import formats
 from gateway.formats import Database, UnknownFormat
-from gateway.recorder import aside, recent, sqlite
+from gateway.recorder import aside
 from gateway.recorder import state as recorder
-from gateway.recorder.recent import RecentReadings
 from gateway.recorder.state import RecorderState
-from gateway.recorder.store import StoreDownError
+from gateway.recorder.stores import recent, sqlite
+from gateway.recorder.stores.recent import RecentReadings
+from gateway.recorder.stores.store import StoreDownError
 from gateway.web.identity.users import Users
 from gateway.web.kept import store
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from gateway.recorder.main import open_store
 from gateway.recorder.points import Point, fields_of, line, tags_of
 from gateway.recorder.recorder import filters
-from gateway.recorder.sqlite import SqliteStore
-from gateway.recorder.store import BadPointsError, StoreDownError, bisect
+from gateway.recorder.stores.sqlite import SqliteStore
+from gateway.recorder.stores.store import BadPointsError, StoreDownError, bisect
 from gateway.settings.values.store_address import parse
 from gateway.wire import from_cloudevent
 from tests.recorder.conftest import event

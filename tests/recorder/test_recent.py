@@ -14,10 +14,10 @@ from structlog.testing import capture_logs
 
 from gateway import damage
 from gateway.formats import UnknownFormat
-from gateway.recorder import recent
 from gateway.recorder.points import Point
-from gateway.recorder.recent import RecentReadings
-from gateway.recorder.sqlite import SqliteStore
+from gateway.recorder.stores import recent
+from gateway.recorder.stores.recent import RecentReadings
+from gateway.recorder.stores.sqlite import SqliteStore
 
 T0 = 1_700_000_000_000
 

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.recorder.store import StoreDownError
+from gateway.recorder.stores.store import StoreDownError
 from gateway.recorder.subscribe import Connected
 from tests.recorder.conftest import T0, Bench, event
 

@@ -13,10 +13,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.recorder.http import Answer
-from gateway.recorder.influx import InfluxStore
 from gateway.recorder.points import Point, line
-from gateway.recorder.store import Rejected, StoreDownError
+from gateway.recorder.stores.http import Answer
+from gateway.recorder.stores.influx import InfluxStore
+from gateway.recorder.stores.store import Rejected, StoreDownError
 from gateway.simulation.agenda import Agenda
 from tests.simulation.delivery_disk import Killed
 

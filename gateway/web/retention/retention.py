@@ -97,7 +97,7 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
             Retained("waiting", "gateway.recorder.book:Book.prepare", WAITING_MS),
         ]
         is_ours = options.store.startswith("sqlite")
-        enforcer = "gateway.recorder.sqlite:SqliteStore.expire" if is_ours else ""
+        enforcer = "gateway.recorder.stores.sqlite:SqliteStore.expire" if is_ours else ""
         found.append(Retained("recorded", enforcer, until="classes" if is_ours else "store"))
     found.append(_logs(options, folders))
     return found

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from gateway.recorder.points import Point, line, probe_point
-from gateway.recorder.store import (
+from gateway.recorder.stores.store import (
     BadPointsError,
     Rejected,
     StoreDownError,

@@ -2,8 +2,8 @@
 
 Table ``points``: one row per point, unique by series and time. Series are numbered in
 ``series`` (measurement and tags). Readings reach it up to half an hour late
-(:mod:`gateway.recorder.recent`), everything else at once. Fields are JSON, which SQLite queries
-itself::
+(:mod:`gateway.recorder.stores.recent`), everything else at once. Fields are JSON, which SQLite
+queries itself::
 
     SELECT datetime(time_ms / 1000, 'unixepoch'), fields ->> 'value'
     FROM points JOIN series ON series.id = points.series
@@ -25,12 +25,12 @@ import structlog
 from gateway import damage
 from gateway.core.facts import KINDS
 from gateway.formats import Database, UnknownFormat, run_all
-from gateway.recorder import recent
 from gateway.recorder.damage import set_aside
-from gateway.recorder.expiry import SWEEP_EVERY_MS, life_ms
 from gateway.recorder.points import Point, Series, probe_point
-from gateway.recorder.recent import RecentReadings, Row
-from gateway.recorder.store import BadPointsError, Rejected, StoreDownError, bisect, nothing
+from gateway.recorder.stores import recent
+from gateway.recorder.stores.expiry import SWEEP_EVERY_MS, life_ms
+from gateway.recorder.stores.recent import RecentReadings, Row
+from gateway.recorder.stores.store import BadPointsError, Rejected, StoreDownError, bisect, nothing
 from gateway.settings.values.store_address import LIMIT_BYTES
 
 log = structlog.get_logger("recorder")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 from urllib.parse import urlencode
 
-from gateway.recorder.http import Answer, Endpoint, HttpStore
+from gateway.recorder.stores.http import Answer, Endpoint, HttpStore
 
 
 class Influx1Store(HttpStore):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlencode
 
-from gateway.recorder.http import Endpoint, HttpStore
-from gateway.recorder.store import StoreDownError
+from gateway.recorder.stores.http import Endpoint, HttpStore
+from gateway.recorder.stores.store import StoreDownError
 
 _STARTED = re.compile(
     rb"^(?:vm_app_start_timestamp|process_start_time_seconds)(?:\{[^}]*\})? ([0-9.eE+]+)",

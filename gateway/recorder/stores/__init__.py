@@ -1,0 +1,1 @@
+"""The time-series stores that the recorder writes into, and how it lives with a bad one."""
