@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import re
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import gateway
 from gateway.app.cli import record as commands_record
 from gateway.core.facts import Fact
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch
 from gateway.journal.writer import Journal
+from gateway.panel.commands import COMMANDS
 from gateway.web.house import records
 from gateway.web.shared.words import LANGUAGES, catalogue
 from tests.page.fake import room
@@ -168,3 +172,71 @@ def test_without_a_journal_it_says_so(web: Web) -> None:
     assert answer.status_code == 200
     assert "answer bad" in answer.text
     assert web.as_("admin").get("/api/v1/audit/verdict").status_code == 503
+
+
+WRITERS = {
+    "AuditEntry": 1, "audit": 1, "_audit": 1, "keep_entry": 1, "_leave": 2, "leave": 2, "note": 0,
+}  # fmt: skip
+"""Whatever writes an entry -> which of its arguments is the kind."""
+PASSED_ON = {
+    "audit: action", "commands_people: action", "controller: message.name", "desk: action",
+    "desk: message.name", "handover: action", "handover: one.action", "mine: action",
+    "refusals: last.action", "store: action",
+}  # fmt: skip
+"""Where a kind is passed on that somebody else has given; commands are in the table."""
+OTHERS = {"control: relays", "people: limit", "queue: now_ms"}
+"""Of the same name, and no entries."""
+
+
+def constants(value: ast.expr) -> Iterator[str]:
+    """The texts that an expression may be."""
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        yield value.value
+    elif isinstance(value, ast.IfExp):
+        yield from constants(value.body)
+        yield from constants(value.orelse)
+
+
+def kinds_of_entries() -> set[str]:
+    """All that may stand in the chain, as the sources have it."""
+    found, unknown = set(COMMANDS), set()
+    for path in sorted(Path(gateway.__file__).parent.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        named: dict[str, set[str]] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                named.setdefault(node.targets[0].id, set()).update(constants(node.value))
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call):
+                continue
+            name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            at = WRITERS.get(name)
+            if at is None or len(node.args) <= at:
+                continue
+            kind = node.args[at]
+            texts = set(constants(kind)) or named.get(getattr(kind, "id", ""), set())
+            found |= {text for text in texts if re.fullmatch("[a-z_]+", text)}
+            if not texts:
+                unknown.add(f"{path.stem}: {ast.unparse(kind)}")
+    assert unknown == PASSED_ON | OTHERS
+    return found
+
+
+def test_a_backup_that_was_put_back_is_said_in_words(web: Web) -> None:
+    write(
+        web,
+        AuditEntry("cli", "restore", "test", "done", 1, "backup.portier; 7 rows"),
+        AuditEntry("gateway", "journal_recovered", "test", "done", 2, "torn; 7 rows kept"),
+    )
+    page = web.as_("admin").get("/audit", headers={"Accept-Language": "de"}).text
+    assert "Sicherung zurückgespielt" in page
+    assert "Journal repariert" in page
+    assert "<td>Gateway</td>" in page
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_kind_of_entry_has_words(language: str) -> None:
+    kinds = kinds_of_entries()
+    assert {"restore", "journal_recovered", "reload", "user_added", "user_add", "open_door"} < kinds
+    words = catalogue(language)
+    assert {k for k in kinds if f"action.{k}" not in words and f"command.{k}" not in words} == set()

@@ -381,3 +381,29 @@ def test_the_administration_helps_who_has_lost_the_app(make: Make, clock: Clock)
     set_up(web, admin, clock)
     assert admin.post("/users", data=form).status_code == 303
     assert not web.users.has_factor(web.users.by_name("staff").id)
+
+
+@pytest.mark.parametrize(
+    ("level", "role", "enrolled", "said"),
+    [
+        ("doors", "staff", False, True),
+        ("doors", "admin", False, True),
+        ("doors", "staff", True, False),
+        ("doors", "view", False, False),
+        ("off", "staff", False, False),
+    ],
+)
+def test_whoever_needs_a_second_factor_for_a_door_learns_it_before_the_door(
+    make: Make, level: str, role: str, enrolled: bool, said: bool
+) -> None:
+    web = make(level)
+    person = web.as_(role)
+    if enrolled:
+        secret = web.users.begin_factor(1)
+        assert web.users.confirm_factor(1, pyotp.TOTP(secret).at(int(web.users._now())))
+    for language, text in (("de", "erst mit einem zweiten Faktor"), ("en", "second factor")):
+        page = person.get("/", headers={"Accept-Language": language}).text
+        assert ('<a href="/account#h-factor">' in page) == said
+        assert (text in page) == said
+    if said:
+        assert 'id="h-factor"' in person.get("/account").text

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from tests.page.fake import alarm, called, room
+from gateway.web.scene.terminals import Terminals
+from tests.page.fake import alarm, called, now_ms, room
 from tests.web.conftest import Web, snapshot
 from tests.web.test_access import routes
 
@@ -73,6 +77,53 @@ def test_test_mode_begins_and_ends(web: Web) -> None:
         {"room": "wc", "for_ms": 0},
     ]
     assert web.call("PUT", path, headers=headers, json={"minutes": 31}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [
+        ("de", ("Probe verlängern", "Dauer ab jetzt", "30 Minuten nach ihrem Beginn")),
+        ("en", ("Prolong test mode", "Duration from now", "30 minutes after it began")),
+    ],
+)
+def test_a_test_that_runs_can_be_prolonged_on_the_page(
+    web: Web, language: str, says: tuple[str, ...]
+) -> None:
+    """With the limits that ``control`` has: it says where there is no more of it."""
+    staff, headers = web.as_("staff"), {"Accept-Language": language}
+    assert says[0] not in staff.get("/", headers=headers).text
+    web.see(snapshot(rooms={"wc": room("WC", test_until_ms=now_ms() + 600_000)}))
+    page = staff.get("/", headers=headers).text
+    for text in says:
+        assert text in page
+    assert page.count('action="/rooms/wc/test"') == 2, "and it can be ended"
+    offered = re.findall(r'<option value="(\d+)"', page[page.index('id="test-wc"') :])
+    assert offered == ["5", "10", "15", "20"]
+    for minutes in offered:
+        form = {"for": minutes, "csrf": staff.csrf}
+        assert staff.post("/rooms/wc/test", data=form).status_code == 303
+    assert [c["args"]["for_ms"] for c in web.panel.commands] == [
+        int(minutes) * 60_000 for minutes in offered
+    ]
+    web.panel.answer = {"status": "refused", "reason": "test_limit", "fact": None}
+    refused = staff.post("/rooms/wc/test", data={"for": "20", "csrf": staff.csrf}, headers=headers)
+    assert refused.status_code == 409
+    assert "30" in refused.text
+
+
+@pytest.mark.parametrize(("role", "shown"), [("maintenance", True), ("staff", False)])
+def test_a_room_leads_to_the_history_of_its_climate(tmp_path: Path, role: str, shown: bool) -> None:
+    """Whoever may see the history; as a door does to that of its leaf."""
+    web = Web(tmp_path, terminals=Terminals(climates={"wc": "wc.climate"}))
+    web.see(snapshot(rooms={"wc": room("WC"), "bath": room("Bad")}))
+    page = web.as_(role).get("/", headers={"Accept-Language": "de"}).text
+    link = (
+        '<a href="/history?points=wc.climate">Verlauf von Temperatur und Feuchte'
+        '<span class="hidden">: WC</span></a>'
+    )
+    assert (link in page) == shown
+    assert page.count("/history?points=wc.climate") == shown
+    web.close()
 
 
 @pytest.mark.parametrize("page", ["/", "/alarms", "/events", "/kept", "/account"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import html
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -134,6 +136,40 @@ def test_a_refused_overlay_is_a_problem_with_all_errors(house: Web) -> None:
     assert {"doors.frnt", "doors.front.schedule.mo"} <= where
     assert any(place.startswith("contacts.new") for place in where)
     assert house.panel.store.version() == "none"  # type: ignore[attr-defined]  # a Control
+
+
+@pytest.mark.parametrize(
+    ("language", "limit", "none", "listed"),
+    [
+        ("de", "Feiertage danach stehen hier nicht", "Ausnahmen danach gibt es nicht",
+         ("Do. 24.12.2026, 08:00–24:00: front, Aus",
+          "Mo. 28.12.2026 – Fr. 1.1.2027: front, Nacht")),
+        ("en", "Public holidays after that are not listed", "There are no exceptions after that",
+         ("Thu 24 Dec 2026, 08:00–24:00: front, Off",
+          "Mon 28 Dec 2026 – Fri 1 Jan 2027: front, Night")),
+    ],
+)  # fmt: skip
+def test_what_comes_after_the_preview_is_said(
+    house: Web, language: str, limit: str, none: str, listed: tuple[str, ...]
+) -> None:
+    """Its limit in words, and the exceptions after it: also those that are only tried."""
+    admin, headers = house.as_("admin"), {"Accept-Language": language}
+    page = admin.get("/settings", headers=headers).text
+    assert limit in page
+    assert none in page
+    rows = [
+        {"first": "2026-12-28", "last": "2027-01-01", "from": "", "to": "", "mode": "night"},
+        {"first": "2026-12-24", "last": "", "from": "08:00", "to": "", "mode": "off"},
+        {"first": "2026-11-24", "last": "", "from": "", "to": "", "mode": "off"},
+        {"first": "2027-02-30", "last": "", "from": "", "to": "", "mode": "off"},
+    ]
+    for given, do in ((rows[:3], "preview"), (rows, "preview"), (rows[:3], "save")):
+        fields = {f"{name}.{n}": text for n, row in enumerate(given) for name, text in row.items()}
+        form = {"part": "doors.front.exceptions", "do": do, "version": "none", **fields}
+        page = admin.post("/settings", data=form, headers=headers).text
+        assert none not in page
+        found = re.findall(r"<li>([^<]*: front, [^<]*)</li>", page)
+        assert [html.unescape(one) for one in found] == list(listed)
 
 
 def test_the_preview_knows_holidays_exceptions_and_duty(house: Web) -> None:

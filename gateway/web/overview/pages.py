@@ -13,6 +13,7 @@ from gateway.core.facts import Json
 from gateway.web.access import StaffAlwaysProved, StaffProved, TheSite, ViewAlways
 from gateway.web.doors.opening import open_door
 from gateway.web.house.house import Answer
+from gateway.web.identity.accounts import Who
 from gateway.web.identity.auth import form_of
 from gateway.web.inspection.view import overdue_line
 from gateway.web.inspection.walk import due
@@ -52,9 +53,17 @@ async def overview(
             "overdue": overdue_line(scene, due(site)) if who.may("staff") else "",
             "again_s": _again_s(asked, note) if asked is not None and answer else 0,
             "first": site.identity.has_first_password(who),
+            "factor_missing": _lacks_factor(site, who),
+            "climates": site.options.terminals.climates,
             "door_points": {door.id: site.options.terminals.of(door.name) for door in scene.doors},
         },
     )
+
+
+def _lacks_factor(site: Site, who: Who) -> bool:
+    """Whether somebody may open doors once they have set up a second factor, and has none."""
+    wanted = site.identity.second_factor == "doors" and who.may("staff")
+    return wanted and who.user_id is not None and not site.users.has_factor(who.user_id)
 
 
 def _again_s(door: DoorScene, note: dict[str, str]) -> int:

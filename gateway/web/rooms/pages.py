@@ -15,7 +15,8 @@ from gateway.web.identity.auth import form_of
 from gateway.web.shared.problems import Problem
 
 router = APIRouter(include_in_schema=False)
-TEST_MIN = {"0": 0, "5": 5, "10": 10, "30": 30}
+TEST_MIN = {"0": 0, "5": 5, "10": 10, "15": 15, "20": 20, "30": 30}
+"""From now on, also where a test is prolonged; ``control`` knows how long it may last in all."""
 PAGES = frozenset(
     {"/", "/alarms", "/events", "/history", "/points", "/maintenance", "/kept", "/account"}
 )

@@ -28,6 +28,8 @@ class Terminals:
     """Contact -> what staff call it."""
     owners: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Point -> ids of the doors and rooms it serves."""
+    climates: Mapping[str, str] = field(default_factory=dict)
+    """Room -> the point that measures its climate."""
 
     def points_of(self, owner: str) -> list[str]:
         """All points that serve a door or room, by its id."""
@@ -80,7 +82,8 @@ def terminals_of(settings: Settings) -> Terminals:
         if watch.texts
     }
     receivers = {id: contact.name or id for id, contact in settings.contacts.items()}
-    return Terminals(served, labels, watches, receivers, owners)
+    climates = {id: room.climate for id, room in settings.rooms.items() if room.climate}
+    return Terminals(served, labels, watches, receivers, owners, climates)
 
 
 def _door(door: Door) -> Iterator[tuple[str, str]]:

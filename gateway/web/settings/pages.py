@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
+from datetime import date
 from itertools import groupby
 from typing import Any
 
@@ -210,6 +211,26 @@ def _alike(days: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{**run[0], "last": run[-1]["date"]} for run in runs]
 
 
+def _later(shown: dict[str, Any], forms: dict[str, Form]) -> list[dict[str, str]]:
+    """The exceptions after the last day of the preview, in order."""
+    last = max((day["date"] for day in shown["preview"]), default="")
+    found = [
+        {**row, "last": row["last"] or row["first"], "door": door["name"]}
+        for id, door in shown["effective"]["doors"].items()
+        for row in forms[f"doors.{id}.exceptions"].rows
+        if _is_date(row["first"]) and max(row["first"], row["last"]) > last
+        if not row["last"] or _is_date(row["last"])
+    ]
+    return sorted(found, key=lambda row: (row["first"], row["from"], row["door"]))
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
 def _address(request: Request, one: dict[str, Any]) -> str:
     """Of a contact that no message can go to: who, why, and the remedy."""
     contact = one["key"].split(".")[1]
@@ -231,13 +252,15 @@ def _page(
 ) -> Response:
     """``edited``: the form that was sent, as it was sent. ``version``: what it is based on.
     ``entered``: what was typed for a new contact or escalation that was refused."""
+    forms = _forms(shown, edited)
     return page(
         request,
         "settings.html",
         {
             "shown": shown,
             "days": _alike(shown["preview"]),
-            "forms": _forms(shown, edited),
+            "later": _later(shown, forms),
+            "forms": forms,
             "edited": edited.part if edited else "",
             "version": version or shown["version"],
             "modes": MODES,

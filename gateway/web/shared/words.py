@@ -141,9 +141,11 @@ class Words:
         offset = calendar_time(utc_ms, self.zone).utcoffset() or timedelta()
         return round(offset.total_seconds() * 1000)
 
-    def date(self, iso: str) -> str:
+    def date(self, iso: str, *, year: bool = False) -> str:
         """A day of the calendar with its weekday."""
         pattern = {"de": "EEE d.M.", "en": "EEE d MMM"}[self.language]
+        if year:
+            pattern += {"de": "y", "en": " y"}[self.language]
         return format_date(date.fromisoformat(iso), pattern, locale=self._locale)
 
     def lasting(self, ms: int) -> str:
