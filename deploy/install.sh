@@ -139,7 +139,7 @@ fi
 if [ $broker = yes ]; then
     once 644 "$here/mosquitto/portier.conf" /etc/mosquitto/conf.d/portier.conf
     once 644 "$here/mosquitto/portier.acl" /etc/mosquitto/portier.acl
-    python3 -I "$source/gateway/app/broker_files.py" --root "$root/" --gateway "$gateway"
+    python3 -I "$source/gateway/app/doctor/broker_files.py" --root "$root/" --gateway "$gateway"
     if live; then
         chgrp mosquitto /etc/portier/tls/broker.key
         chmod 640 /etc/portier/tls/broker.key
