@@ -15,6 +15,8 @@ import sys
 import threading
 from collections.abc import Callable
 
+from gateway.printable import in_a_text
+
 FAILED = 70
 """Exit status of a role that one of its own threads has ended (EX_SOFTWARE)."""
 END_WITHIN_S = 3.0
@@ -71,7 +73,7 @@ def _report(name: str, error: BaseException | None) -> None:
     if error is not None:
         lines += traceback.format_exception(error)
     try:
-        sys.stderr.write("".join(lines))
+        sys.stderr.write(in_a_text("".join(lines)))
         sys.stderr.flush()
     except (OSError, ValueError):
         return  # nobody reads it; the exit status says it all the same

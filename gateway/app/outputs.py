@@ -21,6 +21,7 @@ from typing import Any
 import drivers
 from gateway.app import paths
 from gateway.locks import is_locked
+from gateway.printable import in_a_line
 
 NOTE = "outputs.json"
 FAILED = 1
@@ -83,7 +84,7 @@ def main(arguments: list[str]) -> int | None:
             f"{error.filename}: {error.strerror}; sudo -u portier-control portier outputs off"
         ]
     for problem in problems:
-        sys.stderr.write(problem + "\n")
+        sys.stderr.write(in_a_line(problem) + "\n")
     if not problems and sys.stdout.isatty():
         sys.stdout.write("every relay is off\n")
     return FAILED if problems else 0

@@ -17,6 +17,7 @@ from gateway.app import broker
 from gateway.app.configuration import listening, people, plans
 from gateway.control.log import Repeats, cause
 from gateway.mqtt.settings import BrokerSettings, TlsFiles
+from gateway.printable import in_a_line, in_a_text
 from gateway.settings.model.configuration import Settings
 from gateway.settings.model.link import Mqtt, Tls
 from gateway.settings.plan.cache import lives_of
@@ -96,12 +97,24 @@ def _log(role: str) -> None:
             structlog.processors.add_log_level,
             once_per_cause(structlog.DropEvent),
             structlog.processors.format_exc_info,
+            *([printable] if terminal else []),  # JSON has escapes
             structlog.processors.TimeStamper("%H:%M:%S" if terminal else "iso", utc=not terminal),
             renderer or structlog.processors.JSONRenderer(),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     structlog.contextvars.bind_contextvars(role=role)
+
+
+def printable(_logger: Any, _level: str, line: Line) -> Line:
+    """A processor of structlog: no text of a line steers the terminal. A traceback keeps its
+    lines."""
+    for name, value in line.items():
+        if isinstance(value, str):
+            line[name] = in_a_text(value) if name == "exception" else in_a_line(value)
+        elif not isinstance(value, bool | int | float | None):
+            line[name] = in_a_line(str(value))
+    return line
 
 
 def once_per_cause(drop: type[BaseException]) -> Callable[[Any, str, Line], Line]:

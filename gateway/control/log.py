@@ -16,6 +16,8 @@ from collections.abc import Callable, Hashable
 from queue import SimpleQueue
 from typing import TextIO
 
+from gateway.printable import in_a_line, in_json
+
 LINES_MOST = 1_000
 Say = Callable[..., None]
 """``say(level, text, **fields)``."""
@@ -90,12 +92,13 @@ class Log:
     def _line(self, level: str, text: str, fields: dict[str, object]) -> str:
         if self._out.isatty():
             more = "".join(f"  {key}={value}" for key, value in fields.items())
-            return f"{time.strftime('%H:%M:%S')} {self._role:8} {level:7} {text}{more}\n"
+            line = f"{time.strftime('%H:%M:%S')} {self._role:8} {level:7} {text}{more}"
+            return in_a_line(line) + "\n"
         at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         entry = {"timestamp": at, "level": level, "role": self._role, "event": text, **fields}
         # In a language that is not UTF-8 the line would be no JSON for whoever collects it.
         utf_8 = (self._out.encoding or "").casefold().startswith("utf")
-        return json.dumps(entry, ensure_ascii=not utf_8, default=str) + "\n"
+        return in_json(json.dumps(entry, ensure_ascii=not utf_8, default=str)) + "\n"
 
     def _run(self) -> None:
         while (line := self._lines.get()) is not None:

@@ -54,6 +54,7 @@ from gateway.panel.messages import (
     encode,
     parse,
 )
+from gateway.printable import in_a_text
 
 CLIENTS_MOST = 32
 WAITING_MOST = 64
@@ -657,7 +658,7 @@ class Server:
             self._complained_at = self._clock()
             lines = "".join(traceback.format_exception(error))
             with contextlib.suppress(OSError, ValueError):
-                sys.stderr.write(f"{what} is closed\n{lines}")
+                sys.stderr.write(in_a_text(f"{what} is closed\n{lines}"))
 
     def _drop(self, client: _Client) -> None:
         fd = client.sock.fileno()

@@ -34,7 +34,7 @@ def bench_press(
     Example: `portier bench press front.button_outside`
     """
     c.bench(state, "press", point=name, for_ms=c.a_duration(for_), bounces=bounces)
-    c.out.print(f"pressed {name} for {for_}", markup=False)
+    c.out.print(f"pressed {name} for {for_}")
 
 
 @bench.command("set")
@@ -53,7 +53,7 @@ def bench_set(
     if at is not None:
         args["at_ms"] = _bench_ms(state, at)
     c.bench(state, "set", **args)
-    c.out.print(f"{name} is {value}", markup=False)
+    c.out.print(f"{name} is {value}")
 
 
 def _bench_value(text: str) -> bool | float | None:
@@ -103,7 +103,7 @@ def bench_world(
     if for_ is not None:
         args["for_ms"] = c.a_duration(for_)
     c.bench(state, "world", **args)
-    c.out.print(f"{name}: {change}", markup=False)
+    c.out.print(f"{name}: {change}")
 
 
 @bench.command("travel")
@@ -127,7 +127,7 @@ def bench_travel(
         c.print_json(result)
     else:
         offset = c.snapshot(state)["utc_offset_ms"]
-        c.out.print(f"it is {c.clock_text(result['now_ms'] + offset)}", markup=False)
+        c.out.print(f"it is {c.clock_text(result['now_ms'] + offset)}")
 
 
 def _bench_ms(state: Path, text: str) -> int:

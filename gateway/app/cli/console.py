@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from gateway.app import paths
 from gateway.app.configuration import plans
@@ -25,6 +27,7 @@ from gateway.core.instant import Ms, UtcMs
 from gateway.core.reasons import REASONS
 from gateway.panel import client
 from gateway.panel.messages import encode
+from gateway.printable import in_a_line, in_a_text, in_json
 from gateway.settings.values.units import UnitError, duration_ms
 from gateway.wire import calendar_time
 
@@ -85,13 +88,42 @@ Limit = Annotated[int, typer.Option(min=1, max=1_000_000, help="At most this man
 
 EXIT_CONFIGURATION = 78
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+class Terminal(Console):
+    """Where everything is printed. A string is text: it is never read as markup, and its control
+    characters are visible. Only a :class:`rich.text.Text` has a style; the command line makes one
+    from its own words, and from others by :func:`styled`."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        how |= {"markup": False, "emoji": False}
+        return super().render_str(in_a_text(text), **how)
+
+
+def styled(text: str, style: str) -> Text:
+    """A text in this style, as safe to print as a string."""
+    return Text(in_a_line(text), style)
+
+
+out = Terminal(highlight=False)
+err = Terminal(stderr=True, highlight=False)
+
+
+def line(text: str) -> None:
+    """Print one line, whatever is in what it is made of."""
+    out.print(in_a_line(text), soft_wrap=True)
+
+
+def progress() -> Progress:
+    """How far something has come, on standard error, until it is done. The name of a task is
+    text: see :func:`in_a_line`."""
+    name = TextColumn("{task.description}", markup=False)
+    columns = (name, BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    return Progress(*columns, console=err, transient=True)
 
 
 def fail(text: str, status: int = 1) -> NoReturn:
     """Say why, and end with ``status``."""
-    err.print(text, style="red", markup=False, soft_wrap=True)
+    err.print(text, style="red", soft_wrap=True)
     raise typer.Exit(status)
 
 
@@ -109,7 +141,7 @@ def _has_bytes(text: str) -> bool:
 def print_json(value: object, indent: int | None = None) -> None:
     """One JSON value, on one line as scripts like it where it is not to be indented."""
     ascii_only = not (sys.stdout.encoding or "").casefold().startswith("utf")
-    sys.stdout.write(json.dumps(value, indent=indent, ensure_ascii=ascii_only) + "\n")
+    sys.stdout.write(in_json(json.dumps(value, indent=indent, ensure_ascii=ascii_only)) + "\n")
     sys.stdout.flush()
 
 
@@ -153,7 +185,7 @@ def ask(state: Path, name: str, args: Mapping[str, Json], as_json: bool, done: s
         print_json({key: reply.get(key) for key in ("status", "reason", "fact")})
     elif reply["status"] != "refused":
         but = REASONS.get(str(reply["reason"]), "")
-        out.print(f"{reply['status']}: {done}{f' ({but})' if but else ''}", markup=False)
+        out.print(f"{reply['status']}: {done}{f' ({but})' if but else ''}")
     if reply["status"] == "refused":
         reason = str(reply["reason"])
         if as_json:

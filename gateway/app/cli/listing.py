@@ -1,5 +1,8 @@
 """Tables of the command line that fit the terminal: no word is cut in two. Where the columns do
-not fit side by side, each row is written below the other, a line for each of its cells."""
+not fit side by side, each row is written below the other, a line for each of its cells.
+
+A cell that is a string is text, whoever has written it; one that has a style is a
+:class:`rich.text.Text`."""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+
+from gateway.printable import in_a_line
 
 BETWEEN = 2
 """Spaces between two columns."""
@@ -20,6 +25,10 @@ class Listing(Table):
         for place, column in enumerate(columns):
             self.add_column(column, no_wrap=place == 0)
 
+    def add_row(self, *cells: str | Text) -> None:  # type: ignore[override]  # no other renderable
+        """A row; no string in it ends a line or is read as markup."""
+        super().add_row(*map(_text, cells))
+
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         widths = self._widths(console, options)
         if widths is None:
@@ -31,10 +40,7 @@ class Listing(Table):
 
     def _cells(self, console: Console) -> list[list[Text]]:
         """By column, the header first."""
-        return [
-            [console.render_str(str(cell)) for cell in (column.header, *column.cells)]
-            for column in self.columns
-        ]
+        return [[_text(cell) for cell in (column.header, *column.cells)] for column in self.columns]
 
     def _widths(self, console: Console, options: ConsoleOptions) -> list[int] | None:
         """Of each column; ``None`` where the longest words do not fit side by side."""
@@ -64,3 +70,7 @@ class Listing(Table):
                 if cells[row - 1].plain:
                     named = Text("  ").append_text(header).append(": " if header.plain else "")
                     yield named.append_text(cells[row - 1])
+
+
+def _text(cell: object) -> Text:
+    return cell.copy() if isinstance(cell, Text) else Text(in_a_line(str(cell)))

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.live import Live
-from rich.markup import escape
+from rich.text import Text
 
 from gateway.app.cli import console as c
 from gateway.app.cli.console import AsJson, State
@@ -47,7 +47,7 @@ def status(state: State, as_json: AsJson = False) -> None:
     gateway = shown["gateway"]
     now = shown["now_ms"]
     title = f"{gateway.get('name', gateway['id'])}, running for "
-    c.out.print(title + c.ago_text(now - gateway["started_ms"]), style="bold", markup=False)
+    c.out.print(title + c.ago_text(now - gateway["started_ms"]), style="bold")
     c.out.print(_doors(shown))
     if shown.get("rooms"):
         c.out.print(rooms_table(shown))
@@ -103,16 +103,16 @@ def _guarantees(shown: Mapping[str, Any]) -> Listing:
             VALUES.get(value, VALUES["unknown"]),
             "" if unset else c.since_text(shown, it["since_ms"], 60_000),
             "" if evidence_ms is None else c.ago_text(max(0, shown["now_ms"] - evidence_ms)),
-            "" if unset else escape(_why(it)),
+            "" if unset else _why(it),
         )
     return found
 
 
 VALUES = {
-    "yes": "[green]yes[/]",
-    "no": "[red]no[/]",
-    "unknown": "[yellow]unknown[/]",
-    "not_configured": "[dim]not configured[/]",
+    "yes": Text("yes", "green"),
+    "no": Text("no", "red"),
+    "unknown": Text("unknown", "yellow"),
+    "not_configured": Text("not configured", "dim"),
 }
 
 
@@ -171,7 +171,7 @@ def points(
             before: dict[str, str] = {}
             for shown in _snapshots(state):
                 for name, text in _changed(shown, before):
-                    c.out.print(f"{name}: {text}", soft_wrap=True)
+                    c.line(f"{name}: {text}")
 
 
 SILENT_S = 5.0
@@ -188,7 +188,7 @@ def _changed(shown: Mapping[str, Any], before: dict[str, str]) -> Iterator[tuple
     """Each point that is not as ``before`` says, and how it is; ``before`` then says so too."""
     for name, it in shown["points"].items():
         values = [_value(quantity, v) for quantity, v in (it.get("quantities") or {}).items()]
-        text = ", ".join(values) or _level(it["active"])
+        text = ", ".join(values) or _level(it["active"]).plain
         if faults := ", ".join(it["faults"]) or it.get("reason"):
             text += f" ({faults})"
         if before.get(name) != text:
@@ -217,8 +217,10 @@ def _value(quantity: str, it: Mapping[str, Any]) -> str:
     return f"{quantity} {'unknown' if it['value'] is None else it['value']}"
 
 
-def _level(active: bool | None) -> str:
-    return "[yellow]unknown[/]" if active is None else "[green]active[/]" if active else "inactive"
+def _level(active: bool | None) -> Text:
+    if active is None:
+        return Text("unknown", "yellow")
+    return Text("active", "green") if active else Text("inactive")
 
 
 # --- what shall be ----------------------------------------------------------------------

@@ -42,6 +42,6 @@ def test(
     for channel, reason in people.try_out(settings, receiver):
         failed = failed or bool(reason)
         outcome = f"failed: {reason}" if reason else "handed over"
-        c.out.print(f"{receiver}, channel {channel + 1}: {outcome}", markup=False)
+        c.out.print(f"{receiver}, channel {channel + 1}: {outcome}")
     if failed:
         raise typer.Exit(1)

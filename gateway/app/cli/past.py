@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.progress import Progress
 
 from gateway.app import paths
 from gateway.app.cli import console as c
@@ -24,6 +23,7 @@ from gateway.app.cli.people import users_of
 from gateway.core.facts import KINDS
 from gateway.core.instant import UtcMs
 from gateway.journal.past.reader import CursorExpired, JournalUnavailable, Reader
+from gateway.printable import in_a_line
 from gateway.settings.values.problems import meant
 from gateway.wire import Row
 
@@ -164,8 +164,7 @@ def _show(rows: list[Row], as_json: bool, who: Issuers) -> None:
             }
             data = "  ".join(f"{k}={v}" for k, v in said.items())
             at = c.clock_text(row.utc_ms)
-            line = f"{at}  {row.kind:20} {row.subject:24} {data}".rstrip()
-            c.out.print(line, markup=False, soft_wrap=True)
+            c.line(f"{at}  {row.kind:20} {row.subject:24} {data}".rstrip())
 
 
 # --- history and export -----------------------------------------------------------------
@@ -278,8 +277,8 @@ def export(
     if format_ == "parquet" and not beside:
         raise typer.BadParameter("Parquet needs a file of its own: --out FILE")
     new = out.with_name(out.name + ".part") if beside else out
-    with _journal(state) as reader, Progress(console=c.err, transient=True) as progress:
-        task = progress.add_task(out.name, total=1.0)
+    with _journal(state) as reader, c.progress() as progress:
+        task = progress.add_task(in_a_line(out.name), total=1.0)
         counted = _Counted(reader, lambda done: progress.update(task, completed=done))
         try:
             if format_ == "parquet":
@@ -297,7 +296,7 @@ def export(
                 with suppress(OSError):
                     new.unlink(missing_ok=True)
     if beside:
-        c.err.print(f"{out}: {out.stat().st_size:,} bytes", markup=False)
+        c.err.print(f"{out}: {out.stat().st_size:,} bytes")
 
 
 class _Counted(Reader):
@@ -370,7 +369,7 @@ def audit_verify(state: State, as_json: AsJson = False) -> None:
     elif verdict.broken is None:
         gone = f"; {verdict.removed} refusals were removed for lack of room"
         text = f"{verdict.entries} entries, all as they were written"
-        c.out.print(text + (gone if verdict.removed else ""), markup=False)
+        c.out.print(text + (gone if verdict.removed else ""))
     if verdict.broken is not None:
         if as_json:
             raise typer.Exit(1)
@@ -392,7 +391,7 @@ def audit_list(state: State, limit: c.Limit = 50, as_json: AsJson = False) -> No
             actor, at = who(entry.actor), c.clock_text(entry.utc_ms)
             subject = who(entry.subject) if ":" in entry.subject else entry.subject
             line = f"{at}  {actor:16} {entry.action} {subject}"
-            c.out.print(f"{line}  {entry.outcome}  {entry.detail or ''}".rstrip(), markup=False)
+            c.line(f"{line}  {entry.outcome}  {entry.detail or ''}".rstrip())
 
 
 def backup(file: Path, state: State) -> None:
@@ -406,13 +405,13 @@ def backup(file: Path, state: State) -> None:
     file = c.target(file, state)
     if file.exists() and not file.is_file():
         c.fail(f"no backup was made: {file} is no file, and would be replaced")
-    with Progress(console=c.err, transient=True) as progress:
-        task = progress.add_task(file.name, total=1.0)
+    with c.progress() as progress:
+        task = progress.add_task(in_a_line(file.name), total=1.0)
         try:
             copy(state / "journal.sqlite", file, lambda done: progress.update(task, completed=done))
         except BackupError as error:
             c.fail(f"no backup was made: {error}")
-    c.out.print(f"{file}: {file.stat().st_size:,} bytes", markup=False)
+    c.out.print(f"{file}: {file.stat().st_size:,} bytes")
 
 
 def restore(
@@ -449,7 +448,7 @@ def restore(
         )
     except (BackupError, OSError) as error:
         c.fail(f"nothing was restored: {error}")
-    c.out.print(f"restored as journal {journal}", markup=False)
+    c.out.print(f"restored as journal {journal}")
 
 
 def forget(
@@ -467,4 +466,4 @@ def forget(
     with users_of(state) as users:
         number = users.forget(user)
     c.tell(state, {"type": "forget", "actor": "cli", "user": f"web:{number}"})
-    c.out.print(f"forgotten: web:{number} means nobody now", markup=False)
+    c.out.print(f"forgotten: web:{number} means nobody now")

@@ -74,7 +74,6 @@ def users_of(state: Path) -> Iterator[Users]:
             f"The file of the users was damaged; {away} is what it was. Check who is missing, then"
             " mark it as checked on the page, under Users.",
             style="yellow",
-            markup=False,
         )
     try:
         yield users
@@ -118,7 +117,7 @@ def _say_ended(state: Path, ended: list[Token], users: Users) -> None:
     """The tokens that ended with the rights of whoever made them."""
     for token in ended:
         c.audit(state, "token_revoke", {"subject": f"token:{token.name}"}, keeping(users))
-        c.out.print(f"the token {token.name} ended with it", markup=False)
+        c.out.print(f"the token {token.name} ended with it")
 
 
 def _password(name: str) -> str:
@@ -146,7 +145,7 @@ def user_add(name: Name, state: State, role: Role = "staff") -> None:
     with users_of(state) as users:
         made = users.add_user(name, role, _password(name))
         c.audit(state, "user_add", {"subject": f"web:{made.id}", "role": role}, keeping(users))
-    c.out.print(f"{made.name} may log in as {made.role}", markup=False)
+    c.out.print(f"{made.name} may log in as {made.role}")
 
 
 @user.command("list")
@@ -180,7 +179,7 @@ def user_role(
         changed = users.set_role(name, role)
         c.audit(state, "user_role", {"subject": f"web:{changed.id}", "role": role}, keeping(users))
         _say_ended(state, ends, users)
-    c.out.print(f"{changed.name} is {changed.role}", markup=False)
+    c.out.print(f"{changed.name} is {changed.role}")
 
 
 @user.command("password")
@@ -190,7 +189,7 @@ def user_password(name: Name, state: State) -> None:
         users.set_password(name, _password(name))
         changed = users.by_name(name)
         c.audit(state, "user_password", {"subject": f"web:{changed.id}"}, keeping(users))
-    c.out.print(f"{changed.name} has a new password", markup=False)
+    c.out.print(f"{changed.name} has a new password")
 
 
 @user.command("remove")
@@ -202,7 +201,7 @@ def user_remove(name: Name, state: State) -> None:
         users.remove_user(name)
         c.audit(state, "user_remove", {"subject": f"web:{gone.id}"}, keeping(users))
         _say_ended(state, ends, users)
-    c.out.print(f"{gone.name} can no longer log in", markup=False)
+    c.out.print(f"{gone.name} can no longer log in")
 
 
 @user.command("remove-factor")
@@ -212,7 +211,7 @@ def user_remove_factor(name: Name, state: State) -> None:
         changed = users.by_name(name)
         users.remove_factor(changed.id)
         c.audit(state, "user_factor", {"subject": f"web:{changed.id}"}, keeping(users))
-    c.out.print(f"{changed.name} has no second factor", markup=False)
+    c.out.print(f"{changed.name} has no second factor")
 
 
 @token.command("add")
@@ -271,4 +270,4 @@ def token_revoke(name: Name, state: State) -> None:
     with users_of(state) as users:
         users.revoke_token(name)
         c.audit(state, "token_revoke", {"subject": f"token:{name}"}, keeping(users))
-    c.out.print(f"{name} is revoked", markup=False)
+    c.out.print(f"{name} is revoked")

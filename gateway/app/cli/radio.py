@@ -42,7 +42,7 @@ def learn(
         stick = Stick(port)
     except DriverFault as fault:
         c.fail(str(fault))
-    c.err.print(f"Listening at {port} for {for_}; Ctrl-C ends it.", markup=False)
+    c.err.print(f"Listening at {port} for {for_}; Ctrl-C ends it.")
     stick.listen(listener)
     try:
         listener.gone.wait(wait_s)
@@ -77,7 +77,7 @@ class _Learner:
 
     def heard(self, told: Telegram, now_ns: int) -> None:
         self.count += 1
-        c.out.print(line(told, self._port), markup=False, soft_wrap=True)
+        c.out.print(line(told, self._port), soft_wrap=True)
 
     def time(self, now_ns: int) -> int | None:
         return None

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from gateway.app.cli import console as c
 from gateway.app.cli.console import AsJson, State
@@ -90,8 +89,8 @@ def aside(
         c.out.print("Nothing is set aside.")
         return
     for one in rows:
-        when, topic, reason = c.clock_text(one.at_ms), _line(one.topic), _line(one.reason)
-        c.out.print(f"{one.id}  {when}  {one.standing}  {topic}: {reason}", soft_wrap=True)
+        when, topic, reason = c.clock_text(one.at_ms), _short(one.topic), _short(one.reason)
+        c.line(f"{one.id}  {when}  {one.standing}  {topic}: {reason}")
 
 
 @record.command("retry")
@@ -133,7 +132,7 @@ def retry(
     else:
         c.out.print(f"stored: {len(stored)}, refused again: {len(refused)}, waiting: {len(left)}")
         for number in refused:
-            c.out.print(f"{number}: {_line(outcome[number].reason)}", soft_wrap=True)
+            c.line(f"{number}: {_short(outcome[number].reason)}")
         if left and not running:
             c.out.print("The recorder is not running; they are sent when it starts.")
     if refused or (left and running):
@@ -184,9 +183,9 @@ def _numbers(texts: list[str]) -> list[int]:
     return found
 
 
-def _line(text: str) -> str:
-    """One line for a terminal; somebody else may have written it."""
-    return escape("".join(char if char.isprintable() else "·" for char in text[:300]))
+def _short(text: str) -> str:
+    """No more of it than a line has room for; somebody else may have written it."""
+    return text[:300]
 
 
 def _all_found(wanted: list[int] | None, marked: list[int]) -> None:

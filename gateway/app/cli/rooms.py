@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text
 
 from gateway.app.cli import console as c
 from gateway.app.cli.console import AsJson, State
@@ -26,13 +27,14 @@ def rooms_table(shown: Mapping[str, Any]) -> Listing:
     found = Listing("room", "call", "since", "cords", "occupancy", "water", "test")
     for name, it in shown["rooms"].items():
         call, leak = it.get("call"), it.get("leak")
-        said, since = "", ""
+        said: str | Text = ""
+        since = ""
         if call is not None:
-            said = call["state"] + (" (test)" if call["test"] else "")
+            said = text = call["state"] + (" (test)" if call["test"] else "")
             since = c.since_text(shown, call["since_ms"])
             if call["state"] != "quiet":
                 since = c.ago_text(shown["now_ms"] - call["since_ms"])
-                said = f"[bold red]{said}[/]"
+                said = c.styled(text, "bold red")
         wet = None if leak is None else leak["wet"]
         test = it.get("test_until_ms")
         found.add_row(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from gateway.app import paths
 from gateway.app.cli import console as c
@@ -15,10 +16,10 @@ from gateway.app.cli.console import AsJson, Config, State
 outputs = typer.Typer(no_args_is_help=True, help="The relays, without a running gateway.")
 
 DOCTOR_MARKS = {
-    "yes": "[green]ok [/]",
-    "no": "[red]no [/]",
-    "unknown": "[yellow]?  [/]",
-    "not_configured": "[dim]-  [/]",
+    "yes": Text("ok ", "green"),
+    "no": Text("no ", "red"),
+    "unknown": Text("?  ", "yellow"),
+    "not_configured": Text("-  ", "dim"),
 }
 ROLE_NAMES = "control, broker, link, record, notify, web"
 
@@ -104,7 +105,7 @@ def check(
             )
         else:
             for problem in error.problems:
-                c.err.print(str(problem), markup=False, soft_wrap=True)
+                c.err.print(str(problem), soft_wrap=True)
         raise typer.Exit(c.EXIT_CONFIGURATION) from error
     unknown, unread = ([], {}) if state is None else formats.unknown_files(state)
     if as_json:
@@ -116,21 +117,20 @@ def check(
             ]
         )
     for one in unknown:
-        c.err.print(f"{one.name}; {one.remedy}", markup=False, soft_wrap=True)
+        c.err.print(f"{one.name}; {one.remedy}", soft_wrap=True)
     for path, reason in unread.items():
         text = f"{path}: its version was not read ({reason}); run this with sudo, or portier doctor"
-        c.err.print(text, markup=False, soft_wrap=True)
+        c.err.print(text, soft_wrap=True)
     if unknown:
         raise typer.Exit(c.EXIT_CONFIGURATION)
     if as_json:
         return
     for hint in settings.hints:
-        c.out.print(f"hint: {hint}", markup=False, soft_wrap=True)
+        c.out.print(f"hint: {hint}", soft_wrap=True)
     missed = f"; not read: {_count(unread, 'file')} of {state}" if unread else ""
     c.out.print(
         f"{file} is in order: {_count(settings.points, 'point')}, {_count(settings.doors, 'door')}"
         f"{missed}",
-        markup=False,
         soft_wrap=True,
     )
 
@@ -165,9 +165,9 @@ def doctor(
         for f in findings:
             c.out.print(DOCTOR_MARKS[f.value], end=" ")
             said = f" ({f.evidence})" if f.evidence else ""
-            c.out.print(f"{f.what}{said}", markup=False, soft_wrap=True)
+            c.line(f"{f.what}{said}")
             if f.remedy:
-                c.out.print(f"     {f.remedy}", markup=False, soft_wrap=True)
+                c.out.print(f"     {f.remedy}", soft_wrap=True)
     if not all(f.ok for f in findings):
         raise typer.Exit(1)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo
 
 import typer
-from rich.progress import Progress
 
 from gateway.app.cli import console as c
 from gateway.app.cli.console import AsJson, Config
@@ -58,7 +57,7 @@ def simulate(
         raise typer.BadParameter(f"{start}: a date such as 2026-12-20") from None
     plan, calendar = _prepared(config, first, days)
     life = Life(plan, calendar, seed, Weather.fine() if fine else None)
-    with Progress(console=c.err, transient=True) as progress:
+    with c.progress() as progress:
         task = progress.add_task("days", total=days)
         life.live(lambda done: progress.update(task, completed=done))
     if as_json:
@@ -82,7 +81,7 @@ def _prepared(config: Path, first: date, count: int) -> tuple[BuildingPlan, list
         settings = load.settings(config, need=())
     except SettingsError as error:
         for problem in error.problems:
-            c.err.print(str(problem), markup=False, soft_wrap=True)
+            c.err.print(str(problem), soft_wrap=True)
         raise typer.Exit(c.EXIT_CONFIGURATION) from error
     region = settings.gateway.holidays
     free = holidays_of(region, range(first.year, first.year + 3)) if region else frozenset()
@@ -120,7 +119,7 @@ def _page(life: Life, config: Path, days: int, seed: int, start: str) -> None:
     """The page for who owns the building."""
 
     def say(text: str = "") -> None:
-        c.out.print(text, markup=False, soft_wrap=True)
+        c.out.print(text, soft_wrap=True)
 
     say(f"{config}: {days} days from {start}, seed {seed}")
     say()
@@ -182,4 +181,4 @@ def _complain(life: Life) -> None:
     c.err.print("This is an error of Portier, not of your configuration. Please report it", end="")
     c.err.print(f" with the seed {life.seed} and the configuration:")
     for one in life.oracles.broken[:10]:
-        c.err.print(f"  {one.oracle}, {c.ago_text(one.at_ms)}: {one.text}", markup=False)
+        c.err.print(f"  {one.oracle}, {c.ago_text(one.at_ms)}: {one.text}")

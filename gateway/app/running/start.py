@@ -12,6 +12,7 @@ from gateway.app.configuration import load, plans
 from gateway.app.parent import end_with_parent
 from gateway.app.running import readiness, supervisor
 from gateway.formats import UnknownFormat
+from gateway.printable import in_a_text
 from gateway.settings.checks import contact_secrets
 from gateway.settings.model.configuration import Settings
 from gateway.settings.values.problems import SettingsError
@@ -58,7 +59,7 @@ def _need(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(in_a_text(text) + "\n")
     sys.stderr.flush()
 
 

@@ -16,6 +16,7 @@ from gateway.core.facts import LANES, Lane
 from gateway.core.instant import UtcMs
 from gateway.journal.past import history
 from gateway.journal.past.reader import Reader
+from gateway.printable import in_json
 from gateway.wire import PUBLISHED, Row, calendar_time
 
 PAGE_ROWS = 5_000
@@ -33,7 +34,9 @@ COLUMNS = (
     "data",
 )
 _BOM = "\ufeff"
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""How a cell begins that some spreadsheet takes for a formula; the last four are the wide forms of
+the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,7 @@ def jsonl(reader: Reader, wanted: Wanted, zone: tzinfo = UTC) -> Iterator[str]:
     """JSON Lines, some lines at a time; ``time`` in ``zone``, null where it is not known."""
     for _, page in pages(reader, wanted):
         yield "".join(
-            json.dumps(
+            _json(
                 {
                     "row": row.row,
                     "time": local_time(row.utc_ms, zone),
@@ -94,8 +97,7 @@ def jsonl(reader: Reader, wanted: Wanted, zone: tzinfo = UTC) -> Iterator[str]:
                     "kind": row.kind,
                     "subject": row.subject,
                     "data": dict(row.data),
-                },
-                ensure_ascii=False,
+                }
             )
             + "\n"
             for row in page
@@ -134,13 +136,18 @@ def _csv(reader: Reader, wanted: Wanted, zone: tzinfo, *, german: bool) -> Itera
                     _safe(row.subject),
                     _safe(str(quantity)),
                     number.replace(".", ",") if german else number,
-                    json.dumps(data, ensure_ascii=False) if data else "",
+                    _json(data) if data else "",
                     *([_offset(row.utc_ms, zone)] if german else []),
                 )
             )
         yield text.getvalue()
         text.seek(0)
         text.truncate()
+
+
+def _json(value: object) -> str:
+    """Readable, and with escapes for what would steer the terminal that shows it."""
+    return in_json(json.dumps(value, ensure_ascii=False))
 
 
 def _safe(cell: str) -> str:
