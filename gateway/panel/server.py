@@ -9,9 +9,11 @@ ready for one, and none of those between.
 An answer to a command waits for its fact to be on disk so that it can name it, but no
 longer than :data:`ANSWER_WITHIN_S`: a full disk must not make the door look dead.
 
-Each client has a token bucket: one that floods is read more slowly, and its commands are
-refused. What goes wrong with one client, also by a mistake of ours, ends that client. What goes
-wrong with the server itself ends its thread, and :mod:`gateway.threads` the process.
+Each role has places of its own (:mod:`gateway.panel.places`). Each client has a token bucket: one
+that floods is read more slowly, and its commands are refused, by the client and by the person for
+whom it speaks (:mod:`gateway.panel.shares`). What goes wrong with one client, also by a mistake of
+ours, ends that client. What goes wrong with the server itself ends its thread, and
+:mod:`gateway.threads` the process.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ from typing import Literal, Protocol
 
 from gateway.core.effects import Reply, Send
 from gateway.core.events import Issuer
-from gateway.panel import rights
+from gateway.panel import places, rights
 from gateway.panel.address import short
 from gateway.panel.messages import (
     MAX_LIFE_MS,
@@ -54,11 +56,10 @@ from gateway.panel.messages import (
     encode,
     parse,
 )
+from gateway.panel.places import Place
+from gateway.panel.shares import Asked, Bucket, Shares
 from gateway.printable import in_a_text
 
-CLIENTS_MOST = 32
-WAITING_MOST = 64
-"""Commands of one client that have no answer yet."""
 OUT_MOST = 256
 """Answers that wait for one client to read them; with more it is closed."""
 SNAPSHOT_EVERY_S = 0.05
@@ -73,8 +74,6 @@ ACCEPT_AGAIN_S = 0.5
 """Where nobody can be let in (no descriptor, no memory), it is tried again after so long."""
 LINES_PER_S, LINES_BURST = 1_000.0, 2_000.0
 """What is read of one client; the rest waits in its socket."""
-COMMANDS_PER_S, COMMANDS_BURST = 100.0, 200.0
-"""Commands of one client; the rest is refused."""
 
 
 class Handler(Protocol):
@@ -101,46 +100,21 @@ class Handler(Protocol):
         """The last client of this role has closed its connection."""
 
 
-@dataclass(slots=True)
-class _Bucket:
-    """``burst`` tokens at once, then ``per_s`` of them each second."""
-
-    per_s: float
-    burst: float
-    at: float
-    tokens: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.tokens = self.burst
-
-    def fill(self, now: float) -> None:
-        self.tokens = min(self.burst, self.tokens + (now - self.at) * self.per_s)
-        self.at = now
-
-    def take(self, now: float) -> bool:
-        """Use one up; ``False`` where none is left."""
-        self.fill(now)
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
-
-
 @dataclass(slots=True, eq=False)
 class _Client:
     sock: socket.socket
     uid: int
     user: str
     since: float
-    lines: _Bucket
-    commands: _Bucket
+    place: Place
+    lines: Bucket
+    commands: Shares
     role: Role | None = None
     inbuf: bytearray = field(default_factory=bytearray)
     out: deque[bytes] = field(default_factory=deque)
     partial: memoryview = field(default_factory=lambda: memoryview(b""))
     snapshot: bytes | None = None
     rows: bytes | None = None
-    waiting: int = 0
     took: float = 0.0
     """When it last took a byte while there was something to take."""
     closing: bool = False
@@ -178,7 +152,7 @@ class Server:
         self._dirty = False
         self._snapshot_at = float("-inf")
         self._rows: bytes | None = None
-        self._asked: dict[str, _Client] = {}
+        self._asked: dict[str, tuple[_Client, Asked]] = {}
         self._answers: dict[str, tuple[Reply, float]] = {}
         self._listens = False
         self._stop = False
@@ -196,7 +170,7 @@ class Server:
         is stale. Raises :class:`OSError` where that is not possible; then this server is over."""
         try:
             self._bind()
-            self._listener.listen(CLIENTS_MOST)
+            self._listener.listen(places.ALL)
             self._listener.setblocking(False)
             self._selector.register(self._listener, selectors.EVENT_READ)
             self._selector.register(self._wake, selectors.EVENT_READ)
@@ -361,8 +335,7 @@ class Server:
 
     def _let_in(self, sock: socket.socket) -> None:
         sock.setblocking(False)
-        pid_uid_gid = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        _, uid, _ = struct.unpack("3i", pid_uid_gid)
+        uid = _uid_of(sock)
         user = rights.user_name(uid)
         now = self._clock()
         client = _Client(
@@ -370,14 +343,23 @@ class Server:
             uid,
             user,
             now,
-            _Bucket(LINES_PER_S, LINES_BURST, now),
-            _Bucket(COMMANDS_PER_S, COMMANDS_BURST, now),
+            places.place(uid, user, os.getuid(), None),
+            Bucket(LINES_PER_S, LINES_BURST, now),
+            Shares(now),
             took=now,
         )
+        free = self._is_free(client.place)
+        if not free and client.place.kind == places.NEW:
+            self._drop(next(one for one in self._clients.values() if one.place.kind == places.NEW))
+            free = True
         self._clients[sock.fileno()] = client
         self._watch(client)
-        if len(self._clients) > CLIENTS_MOST:
+        if not free:
             self._fail(client, "limit")
+
+    def _is_free(self, wanted: Place) -> bool:
+        taken = (one.place for one in self._clients.values() if not one.closing)
+        return places.is_free(wanted, taken)
 
     def _watch(self, client: _Client) -> None:
         """Tell the selector what is wanted of this client now. Raises :class:`OSError`."""
@@ -434,18 +416,7 @@ class Server:
 
     def _take(self, client: _Client, message: Message) -> None:
         if isinstance(message, Hello):
-            if not rights.may_be(message.role, client.uid, client.user, os.getuid()):
-                raise Malformed(f"{message.role}: not the role of the user {client.user}")
-            if client.role not in (None, message.role):
-                raise Malformed("hello: once")
-            client.role = message.role
-            if message.role == "notify":
-                self._handler.told(message)
-            self._dirty = True
-            self._snapshot_at = float("-inf")
-            client.rows = self._rows if client.listens else None
-            if self._farewell is not None:
-                self._queue(client, self._farewell)
+            self._greet(client, message)
         elif client.role is None:
             raise Malformed("say hello first")
         elif refusal := rights.refusal(
@@ -464,6 +435,23 @@ class Server:
             self._handler.told(_of_role(client, message))
             self._dirty = True
 
+    def _greet(self, client: _Client, message: Hello) -> None:
+        if not rights.may_be(message.role, client.uid, client.user, os.getuid()):
+            raise Malformed(f"{message.role}: not the role of the user {client.user}")
+        if client.role not in (None, message.role):
+            raise Malformed("hello: once")
+        wanted = places.place(client.uid, client.user, os.getuid(), message.role)
+        if wanted != client.place and not self._is_free(wanted):
+            raise Malformed("limit")
+        client.place, client.role = wanted, message.role
+        if message.role == "notify":
+            self._handler.told(message)
+        self._dirty = True
+        self._snapshot_at = float("-inf")
+        client.rows = self._rows if client.listens else None
+        if self._farewell is not None:
+            self._queue(client, self._farewell)
+
     def _command(self, client: _Client, message: CommandMessage) -> None:
         command = message.command
         issuer = command.issuer
@@ -471,18 +459,19 @@ class Server:
             issuer = Issuer(f"cli:{client.user}", "cli")
         latest = int(self._clock() * 1000) + MAX_LIFE_MS
         command = replace(command, issuer=issuer, expires_ms=min(command.expires_ms, latest))
-        refusal = ""
+        asked = None
         if command.id in self._asked:
             refusal = "duplicate"
-        elif client.waiting >= WAITING_MOST or not client.commands.take(self._clock()):
+        elif (asked := client.commands.ask(command, self._clock())) is None:
             refusal = "limit"
         else:
             refusal = self._handler.command(replace(message, command=command))
-        if refusal:
-            self._reply(client, Reply(command.id, "refused", refusal), None)
-        else:
-            client.waiting += 1
-            self._asked[command.id] = client
+        if asked is not None and not refusal:
+            self._asked[command.id] = (client, asked)
+            return
+        if asked is not None:
+            asked.end()
+        self._reply(client, Reply(command.id, "refused", refusal), None)
 
     def _bench(self, client: _Client, message: Bench) -> None:
         self._handler.bench(
@@ -509,9 +498,10 @@ class Server:
 
     def _release(self, command: str, fact: str | None) -> None:
         held = self._answers.pop(command, None)
-        client = self._asked.pop(command, None) if held else None
-        if held and client:
-            client.waiting -= 1
+        found = self._asked.pop(command, None) if held else None
+        if held and found:
+            client, asked = found
+            asked.end()
             self._reply(client, held[0], fact)
 
     def _release_late(self) -> None:
@@ -670,9 +660,15 @@ class Server:
         client.sock.close()
         if client.role and all(other.role != client.role for other in self._clients.values()):
             self._handler.gone(client.role)
-        for command in [key for key, who in self._asked.items() if who is client]:
+        for command in [key for key, (who, _) in self._asked.items() if who is client]:
             del self._asked[command]
             self._answers.pop(command, None)
+
+
+def _uid_of(sock: socket.socket) -> int:
+    """The user at the other end, as the kernel knows it."""
+    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(uid)
 
 
 def _of_role(client: _Client, message: Message) -> Message:

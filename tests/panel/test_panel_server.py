@@ -11,6 +11,7 @@ import socket
 import stat
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ import pytest
 from gateway.core.effects import Reply, Send
 from gateway.panel import client as c
 from gateway.panel import messages as m
-from gateway.panel import rights
+from gateway.panel import places, rights, shares
 from gateway.panel import server as s
 from gateway.panel.client import ControlAway, NotTaken, PanelClient, ask, command, snapshot
 
@@ -360,11 +361,19 @@ def test_a_full_inbox_refuses(desk: Desk, join: Callable[..., Peer]) -> None:
 
 
 def test_one_client_cannot_pile_up_commands(desk: Desk, join: Callable[..., Peer]) -> None:
-    peer = join()
-    for number in range(s.WAITING_MOST + 1):
-        opening(peer, f"c{number}")
+    peer = join("web")
+    for number in range(shares.WAITING_MOST + 1):
+        opening(peer, f"c{number}", actor=f"web:{number}")
     assert peer.hear("reply")["reason"] == "limit"
-    assert len(desk.commands) == s.WAITING_MOST
+    assert len(desk.commands) == shares.WAITING_MOST
+
+
+def test_nor_can_one_person_of_a_client(desk: Desk, join: Callable[..., Peer]) -> None:
+    peer = join("web")
+    for number in range(shares.PERSON_WAITING_MOST + 1):
+        opening(peer, f"c{number}", actor="web:1")
+    assert peer.hear("reply")["reason"] == "limit"
+    assert len(desk.commands) == shares.PERSON_WAITING_MOST
 
 
 @pytest.mark.parametrize(
@@ -406,8 +415,8 @@ def test_who_does_not_say_hello_gets_nothing(desk: Desk, join: Callable[..., Pee
     assert not desk.commands
 
 
-def test_the_thirty_third_client_is_turned_away(join: Callable[..., Peer]) -> None:
-    peers = [join() for _ in range(s.CLIENTS_MOST)]
+def test_one_more_client_than_there_are_places_is_turned_away(join: Callable[..., Peer]) -> None:
+    peers = [join() for _ in range(places.MOST[places.OWN])]
     for peer in peers:
         peer.hear("snapshot")
     assert join().hear() == {"type": "error", "reason": "limit"}
@@ -613,21 +622,138 @@ def test_a_client_that_floods_is_read_more_slowly_and_nobody_else_is(
 def test_commands_of_a_client_that_floods_are_refused(
     panel: s.Server, desk: Desk, join: Callable[..., Peer]
 ) -> None:
-    def serve(message: m.CommandMessage) -> None:
-        panel.answered(Reply(message.command.id, "accepted"))
-        panel.committed(message.command.id, None)
-
-    desk.on_command = serve
+    desk.on_command = partial(serve, panel)
     flood, other = join("web"), join("web")
     reasons = []
-    for number in range(int(s.COMMANDS_BURST) * 2):
-        opening(flood, f"f{number}")
+    for number in range(int(shares.BURST) * 2):
+        opening(flood, f"f{number}", actor=f"web:{number}")
         reasons.append(flood.hear("reply")["reason"])
         if reasons[-1]:
             break
     assert reasons[-1] == "limit"
     opening(other)
     assert other.hear("reply")["status"] == "accepted"
+
+
+def serve(panel: s.Server, message: m.CommandMessage) -> None:
+    panel.answered(Reply(message.command.id, "accepted"))
+    panel.committed(message.command.id, None)
+
+
+FLOODS = {
+    "open_door": {"door": "front"},
+    "acknowledge_call": {"call": "nope"},
+    "acknowledge_alarm": {"alarm": "nope"},
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_person_who_floods_starves_no_other_of_the_same_client(
+    panel: s.Server, desk: Desk, join: Callable[..., Peer], name: str
+) -> None:
+    """The page is one client for everybody who is logged in."""
+    desk.on_command = partial(serve, panel)
+    page = join("web")
+    refused = 0
+    for number in range(int(shares.BURST) * 2):
+        one = command(name, FLOODS[name], id=f"f{number}", actor="web:7", via="web")
+        page.say(one)
+        refused += page.hear("reply")["reason"] == "limit"
+    assert refused
+    for other, args in FLOODS.items():
+        page.say(command(other, args, id=f"good-{other}", actor="web:1", via="web"))
+        assert page.hear("reply")["status"] == "accepted"
+
+
+def test_many_who_flood_with_anything_else_leave_doors_and_calls_alone(
+    panel: s.Server, desk: Desk, join: Callable[..., Peer]
+) -> None:
+    """Nobody answers them, and all that the client may have is taken."""
+    page = join("web")
+    args = {"alarm": "nope"}
+    for number in range(shares.WAITING_MOST + 1):
+        who = f"web:{number}"
+        page.say(command("acknowledge_alarm", args, id=f"f{number}", actor=who, via="web"))
+    assert page.hear("reply")["reason"] == "limit"
+    desk.on_command = partial(serve, panel)
+    for name in ("open_door", "acknowledge_call"):
+        page.say(command(name, FLOODS[name], id=name, actor="web:1", via="web"))
+        assert page.hear("reply")["status"] == "accepted"
+
+
+# --- places -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def join_as(
+    join: Callable[..., Peer], monkeypatch: pytest.MonkeyPatch
+) -> Callable[[int, str, str | None], Peer]:
+    """Connects as another user, as the kernel would say it."""
+    names: dict[int, str] = {}
+    coming: deque[int] = deque()
+    monkeypatch.setattr(s, "_uid_of", lambda sock: coming.popleft())
+    monkeypatch.setattr(rights, "user_name", lambda uid: names.get(uid, ME))
+
+    def make(uid: int, name: str, role: str | None) -> Peer:
+        names[uid] = name
+        coming.append(uid)  # they are let in in the order in which they come
+        peer = join(role)
+        eventually(lambda: not coming)
+        return peer
+
+    return make
+
+
+@pytest.mark.parametrize("hello", ["cli", None])
+def test_no_person_takes_the_places_of_a_role_or_of_all_others(
+    panel: s.Server, join_as: Callable[[int, str, str | None], Peer], hello: str | None
+) -> None:
+    """Who grabs whatever place is free, with a word or without, has a few of those of people."""
+    for uid in (1001, 1002, 1003):
+        for _ in range(places.PERSON_MOST + 2):
+            join_as(uid, f"user{uid}", hello)
+    eventually(lambda: len(panel._clients) == places.MOST[places.PEOPLE])
+    of = [client.uid for client in panel._clients.values()]
+    assert {of.count(uid) for uid in of} == {places.PERSON_MOST}
+    for uid, (user, role) in enumerate(rights.USERS.items(), 2001):
+        peer = join_as(uid, user, role)
+        if role != "notify":
+            assert peer.hear()["type"] == "snapshot"
+            continue
+        eventually(lambda: any(one.role == "notify" for one in [*panel._clients.values()]))
+        panel.send(Send("d1", "caretaker", 0, "call", "wc", {}))
+        assert peer.hear("send")["delivery"] == "d1"
+    assert join_as(0, "root", "cli").hear()["type"] == "snapshot"
+
+
+@pytest.mark.parametrize("grabbed", ["cli", "web", "link", "record", None])
+def test_where_all_are_one_user_each_role_has_places_too(
+    panel: s.Server, desk: Desk, join: Callable[..., Peer], grabbed: str | None
+) -> None:
+    """Also those who never say what they are are in nobody's way: the first of them leaves."""
+    held = [join(grabbed) for _ in range(places.ALL)]
+    notify = join("notify")
+    eventually(lambda: any(isinstance(one, m.Hello) for one in desk.news))
+    panel.send(Send("d1", "caretaker", 0, "call", "wc", {}))
+    assert notify.hear("send")["delivery"] == "d1"
+    assert len(held) == places.ALL
+
+
+def test_who_says_nothing_is_closed_in_time(
+    tmp_path: Path, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    server = s.Server(tmp_path / "panel.sock", desk, clock=lambda: now[0])
+    server.start()
+    try:
+        silent = Peer(tmp_path / "panel.sock", None)
+        eventually(lambda: len(server._clients) == 1)
+        now[0] = s.HELLO_WITHIN_S + 1
+        server.changed()
+        assert silent.hear() == {"type": "closed"}
+        silent.close()
+    finally:
+        server.close()
 
 
 def test_a_mistake_that_one_client_finds_ends_that_client_only(
