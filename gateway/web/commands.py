@@ -27,7 +27,7 @@ NOT_THERE = frozenset(
 
 
 class _NotSent(Exception):
-    """Nobody was asked: the same key may be used again."""
+    """Nobody has judged it: the same key may be used again."""
 
     def __init__(self, answer: Answer) -> None:
         super().__init__(answer.reason)
@@ -45,17 +45,17 @@ async def once(
     """Ask ``control`` once per ``key`` of this person; whoever comes again gets that answer.
 
     ``first`` may refuse before anything is asked. Raises what it raises, and
-    :class:`Problem` 422 for a key that was used for something else."""
+    :class:`Problem`: 422 for a key that was used for something else, 429 for too many."""
 
     async def ask() -> Answer:
         first()
         answer = await site.house.ask(name, args, who)
-        if answer.reason == NO_PANEL:
+        if answer.reason in (NO_PANEL, "limit"):  # the panel had no room, or it is refused again
             raise _NotSent(answer)
         return answer
 
     try:
-        return await site.answers.do(f"{who.actor} {key}", json.dumps([name, args]), ask)
+        return await site.answers_of(who).do(key, json.dumps([name, args]), ask)
     except _NotSent as error:
         return error.answer
     except Reused:

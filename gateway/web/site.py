@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from functools import lru_cache
 
 from gateway.panel.tickets import Tickets
@@ -25,6 +26,9 @@ from gateway.web.shared.limits import Buckets, Once, Signer
 from gateway.web.shared.problems import NotLoggedIn, Problem
 from gateway.web.shared.words import Words
 
+PEOPLE_MOST, ANSWERS_MOST = 200, 300
+"""Whose answers are remembered, and how many of each."""
+
 
 class Site:
     """Made once at start."""
@@ -39,10 +43,11 @@ class Site:
         secret = users.secret("csrf")
         self.identity = Identity(users, options.gateway, options.second_factor, secret)
         self.signer = Signer(users.secret("notes"))
-        self.answers: Once[Answer] = Once()
+        self._answers: OrderedDict[str, Once[Answer]] = OrderedDict()
         self.door_limit = Buckets(burst=6, every_s=2)
         self.tickets = Tickets(options.state)
         self.ticket_limit = Buckets(burst=20, every_s=3)
+        """Of links that are none, by peer. A right one needs no patience."""
         self.browsers = Browsers(users.secret("browsers"))
         self.logins = LoginLimits()
         self.handover = HandOver(users, house, records, self.saver, options.gateway)
@@ -76,6 +81,14 @@ class Site:
                 raise Problem(403, "second_factor")
 
         return Author(who.actor, judge)
+
+    def answers_of(self, who: Who) -> Once[Answer]:
+        """The answers that this person has had: nobody's requests push out those of another."""
+        found = self._answers.pop(who.actor, None) or Once(keys=ANSWERS_MOST)
+        self._answers[who.actor] = found
+        while len(self._answers) > PEOPLE_MOST:
+            self._answers.popitem(last=False)
+        return found
 
     def words(self, language: str) -> Words:
         return self._words(language)

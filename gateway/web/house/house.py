@@ -21,6 +21,8 @@ from gateway.core.facts import Json
 from gateway.panel.client import AsyncPanelClient, ControlAway, command
 from gateway.panel.messages import MAX_LINE, encode
 from gateway.panel.time_service import REPORT_EVERY_S, report
+from gateway.web.shared.limits import Buckets
+from gateway.web.shared.problems import Problem
 
 REPLY_WITHIN_S = 2.0
 SETTINGS_WITHIN_S = 45.0
@@ -34,6 +36,9 @@ FRESH_S = 5.0
 """``control`` sends a snapshot every 2 s at least; without one for so long it hangs, whatever its
 socket says."""
 REPORT_SOON_S = 1.0
+COMMANDS_BURST, COMMAND_EVERY_S = 30, 0.25
+"""Of one person, for each sort of command: at once, and then one every so often. ``control`` has
+one limit for all people of the page together; this one keeps it from being one person's."""
 NO_PANEL, NO_ANSWER, BUSY = "no_panel", "no_answer", "busy"
 log = structlog.get_logger("web")
 
@@ -84,6 +89,7 @@ class House:
         """How many connections have been lost."""
         self._restarts_until = float("-inf")
         self._showing: asyncio.Task[dict[str, Any]] | None = None
+        self._limit = Buckets(COMMANDS_BURST, COMMAND_EVERY_S, monotonic=monotonic)
         self.since_utc_ms = int(wall() * 1000)
         """Since when it has been connected, or not, by this machine's clock."""
         self.changed_ms: int | None = None
@@ -206,12 +212,16 @@ class House:
         *,
         id: str | None = None,
         via: Literal["web", "link"] = "web",
+        share: str = "",
     ) -> Answer:
         """Send one command and wait for its answer, two seconds at most. ``via`` ``link``: by
-        the signed link of a message."""
+        the signed link of a message. ``share``: whose limit it counts in, where that is not the
+        asker's. Raises :class:`Problem` 429 for who asks too often."""
         key = id or uuid4().hex
         if not self.connected:
             return Answer(key, "refused", NO_PANEL)
+        if not self._limit.take(f"{name} {share or who.actor}"):
+            raise Problem(429, "limit", Retry_After="1")
         message = command(name, args, id=key, actor=who.actor, via=via)
         try:
             reply = await self._panel.ask(message, REPLY_WITHIN_S)

@@ -44,14 +44,14 @@ async def use(request: Request, token: str, who: Public, site: TheSite) -> Respo
     ticket = _read(request, site, token)
     if ticket is None:
         return _page(request, site, None, status=404)
-    holder = Holder(f"link:{ticket.receiver}")
+    holder, share = Holder(f"link:{ticket.receiver}"), f"link {ticket.delivery}"
     if ticket.kind == "call":
         answer = await site.house.ask(
-            "acknowledge_call", {"call": ticket.about}, holder, via="link"
+            "acknowledge_call", {"call": ticket.about}, holder, via="link", share=share
         )
     else:
         answer = await site.house.ask(
-            "confirm_message", {"delivery": ticket.delivery}, holder, via="link"
+            "confirm_message", {"delivery": ticket.delivery}, holder, via="link", share=share
         )
     if answer.unanswered:
         raise Problem(503, answer.reason, Retry_After="1")
@@ -61,11 +61,13 @@ async def use(request: Request, token: str, who: Public, site: TheSite) -> Respo
 
 
 def _read(request: Request, site: Site, token: str) -> Ticket | None:
-    if not site.ticket_limit.take(peer(request)):
-        raise Problem(429, "limit", Retry_After="3")
+    """``None`` for a link that is none, or is over. Only those are counted: whoever guesses from
+    the same address must not be in the way of who has a right one. Raises :class:`Problem`."""
     try:
         ticket = site.tickets.read(token)
     except TicketError:
+        if not site.ticket_limit.take(peer(request)):
+            raise Problem(429, "limit", Retry_After="3") from None
         return None
     if ticket.doubtful and ticket.kind == "call" and site.house.connected:
         return ticket if site.house.call(ticket.about) else None
