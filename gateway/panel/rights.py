@@ -58,8 +58,9 @@ def user_name(uid: int) -> str:
 
 
 def may_be(role: Role, uid: int, user: str, own_uid: int) -> bool:
-    """Whether a client of this user may take this role."""
-    return uid in (0, own_uid) or role in ("cli", USERS.get(user))
+    """Whether a client of this user may take this role. The user of a role has that one alone:
+    whoever got hold of a role's process would else have the rights of the command line."""
+    return uid in (0, own_uid) or role == USERS.get(user, "cli")
 
 
 def refusal(role: Role, message: m.Message, *, speaks_for_itself: bool) -> str:

@@ -260,7 +260,9 @@ def test_the_user_of_a_role_has_that_role(
 ) -> None:
     monkeypatch.setattr(rights, "user_name", lambda _uid: "portier-notify")
     monkeypatch.setattr(rights, "may_be", partial(as_uid, 991))
-    assert join("link").hear("error")["reason"] == "link: not the role of the user portier-notify"
+    for other in ("link", "web", "record", "cli"):
+        refused = join(other).hear("error")["reason"]
+        assert refused == f"{other}: not the role of the user portier-notify"
     join("notify")
     eventually(lambda: desk.news == [m.Hello("notify")])
 
