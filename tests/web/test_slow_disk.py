@@ -445,3 +445,20 @@ def test_a_page_of_the_test_book_is_signed_by_who_still_may(web: Web) -> None:
     with pytest.raises(NotLoggedIn):
         book.sign(found, 1, "", 2, author=web.site.author(who, "maintenance"))
     assert book.signed_pages(9) == []
+
+
+def test_whoever_was_removed_before_their_change_began_is_not_logged_in(
+    web: Web, asked: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The password's change looks for its user first, and may find none any more."""
+    change = web.users.set_password
+
+    def late(*args: Any, **kwargs: Any) -> None:
+        with contextlib.closing(sqlite3.connect(web.options.users)) as db, db:
+            db.execute(*ENDS["removed"])
+        change(*args, **kwargs)
+
+    monkeypatch.setattr(web.users, "set_password", late)
+    body = {"old": PASSWORD, "new": "another good password"}
+    told = asked.call("PUT", "/api/v1/me/password", json=body)
+    assert (told.status_code, told.json()["reason"]) == (401, "not_logged_in")

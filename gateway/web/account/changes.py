@@ -16,7 +16,7 @@ from gateway.web.kept.errors import UserError
 from gateway.web.kept.store import Author
 from gateway.web.people.changes import on_people
 from gateway.web.people.ended import end_log_ins
-from gateway.web.shared.problems import Problem
+from gateway.web.shared.problems import NotLoggedIn, Problem
 from gateway.web.site import Site
 
 
@@ -59,9 +59,14 @@ async def change_password(site: Site, who: Who, old: str, new: str) -> None:
     if password_forms(new)[0] == password_forms(old)[0]:
         raise UserError("same_password", "the new password is the one of before")
     author = _own(site, who, "password_changed")
-    await site.saver.run(
-        site.users.set_password, who.name, new, keep_session=who.session, author=author
-    )
+    try:
+        await site.saver.run(
+            site.users.set_password, who.name, new, keep_session=who.session, author=author
+        )
+    except UserError as error:
+        if error.key == "unknown_user":  # whoever asks was removed before their change's turn
+            raise NotLoggedIn from None
+        raise
     await _on_own(site, who, "password_changed", author)
 
 
