@@ -12,7 +12,7 @@ def is_locked(path: Path) -> bool:
 
     Raises :class:`OSError` where that cannot be told: no right to open it, no locks there."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:
         return False
     try:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import drivers
+from gateway import regular
 from gateway.app import paths
 from gateway.locks import is_locked
 from gateway.printable import in_a_line
@@ -45,9 +46,11 @@ def note(relays: Mapping[str, tuple[str, Any]], state: Path) -> None:
     raw = json.dumps({"checksum": _checksum(rows), "relays": rows}, indent=1).encode()
     file = state / NOTE
     with contextlib.suppress(OSError):
-        if file.exists() and file.read_bytes() == raw:
+        if regular.read(file) == raw:
             return
+    with contextlib.suppress(OSError):
         new = file.with_suffix(".new")
+        new.unlink(missing_ok=True)
         new.write_bytes(raw)  # not forced to the disk: one that is cut short is not believed
         new.replace(file)
 
@@ -93,7 +96,7 @@ def main(arguments: list[str]) -> int | None:
 def _noted(state: Path) -> dict[str, tuple[str, Any]] | None:
     """The relays of the last start; ``None`` where there was none, or the note is damaged."""
     try:
-        noted = json.loads((state / NOTE).read_text(encoding="utf-8"))
+        noted = json.loads(regular.read(state / NOTE))
         rows = noted["relays"]
         if noted["checksum"] != _checksum(rows):
             return None

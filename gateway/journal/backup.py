@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from gateway import regular
 from gateway.core.building.put_back import put_back, standing, unreadable
 from gateway.core.facts import Fact, Json
 from gateway.formats import UnknownFormat, uri
@@ -150,17 +151,20 @@ def _present(target: Path) -> Kept:
     number: int | None = 0
     journal = ""
     try:
-        if path.exists():
+        if not recovery.nothing_here(path):
+            regular.check(path)
             with closing(sqlite3.connect(uri(path, "ro"), uri=True)) as db:
-                if db.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
-                    kept, number = read_kept(db)
-                    (journal,) = db.execute(
-                        "SELECT value FROM meta WHERE key = 'journal'"
-                    ).fetchone() or ("",)
+                kept, number = read_kept(db)
+                (journal,) = db.execute(
+                    "SELECT value FROM meta WHERE key = 'journal'"
+                ).fetchone() or ("",)
     except (*DAMAGED, OSError):
         kept, number = {"format": UNREADABLE}, None
-    held = Reserve(target).read()
-    if held is not None and journal in ("", held[0]):
+    reserve = Reserve(target)
+    held = reserve.read()
+    if reserve.unread:
+        kept, number = {**(kept or {}), "format": UNREADABLE}, None
+    if held is not None and (not journal or held[0] in ("", journal)):
         newest = held[1]
         if number is not None and newest.number > number:
             return newest

@@ -106,7 +106,7 @@ def torn(path: Path, wal_path: Path, used_frames: int) -> bool:
 
     SQLite stops at the first bad frame and would write over what follows.
     """
-    if not wal_path.exists():
+    if not wal_path.is_file():
         return False
     with wal_path.open("rb") as file:
         header = file.read(_WAL_HEADER + 24)
@@ -136,7 +136,7 @@ class Pages:
     def __init__(self, path: Path, wal_path: Path) -> None:
         """Raises :class:`OSError` when the file cannot be read at all."""
         self._file = path.open("rb")
-        self._wal = wal_path.read_bytes() if wal_path.exists() else b""
+        self._wal = wal_path.read_bytes() if wal_path.is_file() else b""
         self.size = page_bytes(self._file, self._wal)
         self._map_every = self.size // 5 + 1
         self._images: dict[int, int] = {}

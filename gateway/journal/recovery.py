@@ -26,9 +26,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway import regular
 from gateway.core.facts import Json
 from gateway.formats import UnknownFormat, uri
-from gateway.journal import schema, uptime
+from gateway.journal import reserve, schema, uptime
 from gateway.journal.pages import torn
 from gateway.journal.reserve import Kept
 
@@ -73,15 +74,15 @@ def inspect(path: Path) -> str:
     :raises sqlite3.OperationalError: it cannot be read now (no rights, disk errors), as
         :class:`OSError`
     """
-    if path.is_dir():
-        return "a directory is in its place"
     wal = side(path, "-wal")
+    if found := _no_file(path) or _no_file(wal):
+        return found
     if path.stat().st_size == 0:
-        return "empty" if wal.exists() and wal.stat().st_size else ""
+        return "empty" if wal.exists() and wal.stat().st_size else _emptied(path)
     connection = sqlite3.connect(uri(path, "ro"), uri=True, isolation_level=None)
     try:
         if connection.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,):
-            return ""  # its creation was cut short: there is nothing in it yet
+            return _emptied(path)  # else its creation was cut short
         reason = wrong(path, connection)
     except schema.DAMAGED as error:
         known = any(words in str(error) for words in schema.DAMAGED_WORDS)
@@ -94,6 +95,47 @@ def inspect(path: Path) -> str:
     if reason:
         return reason
     return "the write-ahead log is torn" if used is not None and torn(path, wal, used) else ""
+
+
+def _no_file(path: Path) -> str:
+    """What lies at ``path`` instead of a file; to open a pipe may wait for ever."""
+    if path.is_dir():
+        return "a directory is in its place"
+    return f"{path.name} is no file" if path.exists() and not path.is_file() else ""
+
+
+def gone(path: Path) -> str:
+    """What became of a journal that was at ``path`` and is not there any more; an empty text where
+    there was none. Raises :class:`OSError`."""
+    return "missing" if not path.exists() and reserve.there(path) else ""
+
+
+def _emptied(path: Path) -> str:
+    return "empty" if reserve.there(path) else ""
+
+
+def is_new(path: Path) -> bool:
+    """Whether there is a folder for a journal, and none was ever in it."""
+    with contextlib.suppress(OSError):
+        return path.parent.is_dir() and nothing_here(path)
+    return False
+
+
+def nothing_here(path: Path) -> bool:
+    """Whether there is neither a journal nor a trace of one; one that cannot be read is one. Of a
+    file without tables and without a reserve the creation was cut short."""
+    try:
+        if reserve.there(path):
+            return False
+        path.lstat()
+        regular.check(path)
+        with contextlib.closing(sqlite3.connect(uri(path, "ro"), uri=True)) as db:
+            (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            return bool(tables == 0)
+    except FileNotFoundError:
+        return not path.is_symlink()
+    except (*schema.DAMAGED, OSError):
+        return False
 
 
 def wrong(path: Path, connection: sqlite3.Connection) -> str:
@@ -160,8 +202,7 @@ def _saved(path: Path) -> tuple[Mapping[str, Json] | None, int | None, str | Non
 def _used_frames(shm: Path) -> int | None:
     """How many frames of the -wal SQLite accepts: its index says so after the first read."""
     try:
-        with shm.open("rb") as file:
-            header = file.read(20)
+        header = regular.read(shm)[:20]
     except OSError:
         return None
     return int.from_bytes(header[16:20], "little") if len(header) == 20 else None

@@ -11,7 +11,6 @@ The file has two slots, written in turn, so that one that is torn leaves the oth
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import os
@@ -21,9 +20,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from gateway import regular
 from gateway.core.facts import Json
 
 ENDING = ".reserve"
+"""It is made with the first state of a journal, and stays: it tells that there has been one."""
 SLOT_BYTES = 64 * 1024
 """A state of 50 rooms has 8 KB; the file grows when one has more than half of a slot."""
 SLOT_MOST = 16 * 1024 * 1024
@@ -39,6 +40,16 @@ class Kept(NamedTuple):
     state: Mapping[str, Json]
 
 
+def there(path: Path) -> bool:
+    """Whether the journal at ``path`` has a reserve, be it readable or not. Raises
+    :class:`OSError`."""
+    try:
+        path.with_name(path.name + ENDING).lstat()
+    except FileNotFoundError:
+        return False
+    return True
+
+
 class Reserve:
     """``path``: the journal's. One thread uses it at a time. Raises :class:`OSError` where the
     disk fails."""
@@ -47,14 +58,19 @@ class Reserve:
         self._path = path.with_name(path.name + ENDING)
         self._slot = 0
         self._count = 0
+        self.unread = False
+        """Whether there is one that could not be read, so that nobody knows what it holds."""
 
     def read(self) -> tuple[str, Kept] | None:
         """What it holds, and of which journal; ``None``: nothing, or nothing to be understood."""
-        with contextlib.suppress(OSError):
-            found = self._newest(self._path.read_bytes())
-            if found:
-                return found
-        return None
+        self.unread = False
+        try:
+            return self._newest(regular.read(self._path))
+        except FileNotFoundError:
+            return None
+        except OSError:
+            self.unread = True
+            return None
 
     def prepare(self, length: int = 0) -> None:
         """Reserve room for a state of so many bytes. Does nothing where that is there already."""
@@ -62,14 +78,14 @@ class Reserve:
         while size < 2 * (length + _HEADER.size) and size < SLOT_MOST:
             size *= 2
         if self._slot == 0:
-            with contextlib.suppress(FileNotFoundError):
-                self._newest(self._path.read_bytes())
-        if self._slot >= size:
+            self.read()
+        if self._slot >= size and not self.unread:
             return
         held = self.read()
         new = self._path.with_name(self._path.name + ".new")
         try:
-            fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            new.unlink(missing_ok=True)
+            fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(fd, "wb", buffering=0) as file:
                 _put(file.fileno(), bytes(2 * size), 0)
                 if held is not None:
@@ -79,7 +95,7 @@ class Reserve:
         except OSError:
             new.unlink(missing_ok=True)
             raise
-        self._slot = size
+        self._slot, self.unread = size, False
 
     def save(self, journal: str, kept: Kept, *, durable: bool) -> None:
         """Hold this state. ``durable``: also over a loss of power, which takes an ``fsync``."""
@@ -98,7 +114,7 @@ class Reserve:
             self._write(record.ljust(self._slot, b"\0"), durable=False)
 
     def _write(self, record: bytes, *, durable: bool) -> None:
-        fd = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC)
+        fd = os.open(self._path, os.O_WRONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
             _put(fd, record, (self._count + 1) % 2 * self._slot)
             if durable:

@@ -62,7 +62,7 @@ def _end_with_parent() -> None:
 
 
 def build(path: Path, building: Path, reason: str, boot: str, gateway: str) -> tuple[int, int]:
-    """Write what can be read of the journal at ``path``, which may be a directory, into
+    """Write what can be read of the journal at ``path``, which need be no file, into
     ``building``, an empty file: how many rows are kept, and how many numbers have none any more.
 
     ``reason`` is kept in the audit chain with ``gateway``, the id of the gateway, as its subject.
@@ -82,7 +82,7 @@ def _filled(
     schema.create(connection, schema.new_id())
     connection.execute("CREATE TEMP TABLE number (lane INTEGER, seq INTEGER)")
     connection.execute("BEGIN")
-    if not path.is_dir():
+    if path.is_file():  # else nothing of a journal lies there
         _copy(path, connection)
     if not connection.execute("SELECT 1 FROM meta WHERE key = 'kept'").fetchone():
         # there was a journal, so there may have been a state

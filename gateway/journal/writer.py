@@ -143,6 +143,8 @@ class Journal:
         self._broken = ""
         self._unmended = False
         """The file is damaged, and could not be mended."""
+        self._new = False
+        """There has been no journal before this run, and what lies there is of its own making."""
         self._pages = 0
         self._answers = threading.Condition(threading.Lock())
         self._waiting: list[_Waiting] = []
@@ -399,7 +401,11 @@ class Journal:
             )
 
     def _open(self) -> None:
+        from gateway.journal import recovery
+
         store: Store | None = None
+        if not self._readable.is_set():
+            self._new = self._new or recovery.is_new(self._path)
         try:
             store = self._opened()
             self._settle(store)
@@ -423,9 +429,10 @@ class Journal:
         recovery.finish(self._path)
         reason = self._broken
         begun = False
-        if not reason and self._path.exists():
+        if not reason:
             try:
-                reason = recovery.inspect(self._path)
+                there = self._path.exists()
+                reason = recovery.inspect(self._path) if there else recovery.gone(self._path)
             except UnknownFormat as error:
                 self._tell("journal_unavailable")
                 recovery.begin_beside(self._path, error)  # an alarm says so: it is saved there
@@ -483,7 +490,9 @@ class Journal:
 
     def _recall(self) -> None:
         """Hand that out though the journal cannot be opened for writing: a call stands on a disk
-        that is full or read-only, too."""
+        that is full or read-only, too. Where it cannot even be read, the worst is assumed at once;
+        what it holds is not looked at any more when it can be."""
+        from gateway.journal import recovery
         from gateway.journal.past.reader import JournalUnavailable, Reader
 
         if self._readable.is_set():
@@ -493,10 +502,9 @@ class Journal:
             kept = reader.read(read_kept)
             self._adopt(*kept, reader.journal_id())
         except JournalUnavailable:
-            if self._unmended:
+            if self._unmended or not (self._new or recovery.nothing_here(self._path)):
+                self._queue.kept_number = time.time_ns() // 1_000_000  # more than it can have
                 self._adopt({"format": UNREADABLE}, None, "", mended=True)
-            elif self._reserve.read() is not None:
-                self._adopt(None, 0, "", mended=True)
         finally:
             reader.close()
 
@@ -510,14 +518,17 @@ class Journal:
     ) -> None:
         """Take what this journal has kept, or the reserve holds, whichever is newer. ``number``
         ``None``: a version without a reserve has kept it, and last; or it cannot be read. Then
-        the reserve's is the newest that can be, and nobody knows whether it was the last."""
+        the reserve's is the newest that can be, and nobody knows whether it was the last. A reserve
+        of no journal is of a start at which this one could not be read."""
         held = self._reserve.read()
+        if self._reserve.unread:
+            kept, number = {**(kept or {}), "format": UNREADABLE}, number or 0
         self._taken = number or 0
         if held is not None:
             whose, newest = held
             journal = journal or whose
             self._reserved = newest.number
-            ours = mended or journal == whose
+            ours = mended or whose in (journal, "")
             if ours and kept is not None and kept.get("format") == UNREADABLE:
                 kept = {**newest.state, **kept}
             elif ours and number is not None and newest.number > number:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from gateway import regular
 from gateway.settings.checks import contact_secrets, hints, wiring_trust
 from gateway.settings.checks import doors as check_doors
 from gateway.settings.checks import links as check_links
@@ -113,7 +114,7 @@ def _blanks(draft: Draft) -> None:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return regular.read(path)
     except OSError as error:
         problem = Problem(
             str(path), 1, 1, "", f"cannot be read ({error.strerror})", "check the path"

@@ -554,19 +554,16 @@ def test_a_disk_without_room_for_the_mended_file_is_told_as_full(
 def test_the_process_that_mends_ends_with_whoever_started_it(whole: Path, tmp_path: Path) -> None:
     """Else a killed gateway's one would write beside that of the next start."""
     path = _broken(whole, tmp_path, lambda main, wal: (main, wal))
-    wal = recovery.side(path, "-wal")
-    wal.unlink()
-    os.mkfifo(wal)  # whoever reads it waits for ever
     building = tmp_path / "building"
-    building.touch()
     asked = {"path": str(path), "building": str(building), "reason": "", "boot": "b"}
-    with subprocess.Popen(
-        [sys.executable, "-m", "gateway.journal.salvage"], stdin=subprocess.PIPE
-    ) as process:
+    with (
+        contextlib.closing(sqlite3.connect(building, isolation_level=None)) as lock,
+        subprocess.Popen(
+            [sys.executable, "-m", "gateway.journal.salvage"], stdin=subprocess.PIPE
+        ) as process,
+    ):
+        lock.execute("BEGIN EXCLUSIVE")  # it cannot come to its end
         assert process.stdin is not None
         process.stdin.write(json.dumps({**asked, "gateway": "gw"}).encode() + b"\n")
-        process.stdin.flush()
-        with wal.open("wb"):  # opens as soon as it is read
-            assert process.poll() is None
-            process.stdin.close()
-            assert process.wait(30) == 1
+        process.stdin.close()
+        assert process.wait(30) == 1

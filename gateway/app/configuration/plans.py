@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import drivers
-from gateway import __version__, durable
+from gateway import __version__, durable, regular
 from gateway.core.instant import Ms, UtcMs
 from gateway.settings.plan import cache
 
@@ -107,7 +107,7 @@ def accepted_wiring(state: Path) -> frozenset[str]:
     """The terminals that may stay although they are easier to forge than their role allows: they
     were in use before that was checked (:mod:`gateway.settings.checks.wiring_trust`)."""
     try:
-        names = json.loads(_accepted_file(state).read_text(encoding="utf-8"))
+        names = json.loads(regular.read(_accepted_file(state)))
     except (OSError, ValueError, RecursionError):
         return frozenset()
     listed = names if isinstance(names, list) else []
@@ -132,7 +132,7 @@ def ran_before(state: Path) -> frozenset[str]:
     found = set()
     for path in (state / "plan").glob("*.json"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
-            rest = path.read_text(encoding="utf-8").partition("\n")[2]
+            rest = regular.read(path).partition(b"\n")[2]
             found.add(str(json.loads(rest)["digest"]))
     return frozenset(found)
 
@@ -141,7 +141,7 @@ def timezone(state: Path) -> str | None:
     """The zone of the building that ``control`` ran last, as its newest plan names it."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         newest = max((state / "plan").glob("*.json"), key=lambda one: one.stat().st_mtime)
-        rest = newest.read_text(encoding="utf-8").partition("\n")[2]
+        rest = regular.read(newest).partition(b"\n")[2]
         return str(json.loads(rest)["timezone"])
     return None
 
@@ -170,7 +170,7 @@ def known(config: Path, state: Path, now_utc_ms: UtcMs) -> Plan:
     """The plan of the configuration as it is now, made if need be. Raises
     :class:`ConfigurationWrong`."""
     try:
-        return from_text(file(config, state).read_text(encoding="utf-8"), now_utc_ms)
+        return from_text(regular.read(file(config, state)).decode(), now_utc_ms)
     except (OSError, UnicodeDecodeError, cache.CacheError):
         return made(config, state, now_utc_ms)
 
@@ -198,6 +198,7 @@ def keep(plan: Plan, config: Path, state: Path) -> None:
     path = file(config, state)
     path.parent.mkdir(mode=0o750, exist_ok=True)
     new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
     new.write_text(plan.to_text(), encoding="utf-8")
     new.replace(path)
     # with those whose writing was cut short

@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gateway import regular
 from gateway.core.facts import KINDS, LANES, Json, Lane
 from gateway.core.instant import Ms, UtcMs
 from gateway.formats import uri
@@ -161,6 +162,7 @@ class Reader:
                 raise JournalUnavailable(str(error)) from error
 
     def _opened(self) -> sqlite3.Connection:
+        regular.check(self._path)
         status = os.stat(self._path)
         file = (status.st_dev, status.st_ino)
         if self._connection is None or file != self._file:

@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from gateway import regular
 from gateway.settings.values.problems import SettingsError, said
 from gateway.settings.values.tree import Node, parse
 
@@ -110,7 +111,7 @@ class Store:
 
     def data(self) -> bytes | None:
         try:
-            return self.path.read_bytes()
+            return regular.read(self.path)
         except OSError:
             return None
 
@@ -136,7 +137,7 @@ class Store:
             return None
         for file in self._files():
             if file.stem.partition("-")[2] == name:
-                return file.read_bytes()
+                return regular.read(file)
         raise LookupError(name)
 
     def write(self, made: str, now_utc_ms: int) -> None:

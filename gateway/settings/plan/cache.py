@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from gateway import regular
 from gateway.core.instant import UtcMs
 from gateway.core.plan import BuildingPlan
 
@@ -93,7 +94,7 @@ def key(files: Iterable[Path | None], version: str, drivers: Iterable[Path] = ()
     digest = hashlib.sha256(f"{FORMAT}\0{version}".encode())
     for path in (*files, *sorted(drivers)):
         there = path is not None and path.exists()
-        content = path.read_bytes() if path is not None and there else b""
+        content = regular.read(path) if path is not None and there else b""
         digest.update(f"\0{there}\0{len(content)}\0".encode())
         digest.update(content)
     return digest.hexdigest()
