@@ -7,6 +7,7 @@ another.
 
 from __future__ import annotations
 
+import json
 import os
 from hashlib import blake2b
 from typing import Protocol
@@ -23,7 +24,10 @@ BLOCKS_MOST = 64
 _BYTES = 4
 _CONTESTED = 1
 _CACHED_MOST = 10_000
-_KEY = "digest_key"
+_KEY = "digest_key_whole"
+"""Until it is there, the rows are of a version that looked at a part of each event only."""
+_PERSON = frozenset({"by", "note"})
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 class Saved(Protocol):
@@ -32,6 +36,7 @@ class Saved(Protocol):
     def meta(self, name: str) -> str | None: ...
     def set_meta(self, name: str, value: str) -> None: ...
     def digests(self, key: Key, block: int) -> bytes | None: ...
+    def forget_digests(self) -> None: ...
 
 
 class Digests:
@@ -43,13 +48,24 @@ class Digests:
         self._rows: dict[tuple[Key, int], bytearray] = {}
         secret = saved.meta(_KEY)
         if secret is None:
+            saved.forget_digests()  # each copy of what came under them would be another event
             secret = os.urandom(16).hex()
             saved.set_meta(_KEY, secret)
         self._secret = secret.encode()[:64]
 
     def of(self, event: Event) -> int:
-        """The same for each copy of a fact, even where a person in it was forgotten meanwhile."""
-        text = f"{event.kind}\n{event.subject}\n{event.boot}\n{event.mono_ms}"
+        """The same for each copy of a fact, and for no other event of its number.
+
+        Everything that is sent is in it, but what the gateway itself may send otherwise when it
+        sends a fact again: ``late``; ``time``, which is not known at first and follows each
+        correction of the clock; and who it was, with the note, which go when a person is
+        forgotten (:meth:`gateway.journal.retention.Upkeep.forget`). That there was somebody
+        stays."""
+        data = event.data
+        if data.get("by") is not None:
+            data = {name: value for name, value in data.items() if name not in _PERSON}
+            data["by"] = True
+        text = _encode([event.kind, event.subject, event.boot, event.mono_ms, data])
         made = blake2b(text.encode(), digest_size=_BYTES, key=self._secret).digest()
         return max(int.from_bytes(made, "little") >> 1, UNREADABLE + 1)
 

@@ -397,6 +397,11 @@ class RecorderState:
         ).fetchone()
         return row[0] if row is not None and isinstance(row[0], bytes) else None
 
+    def forget_digests(self) -> None:
+        """Remove all of them: nothing is known any more of the numbers they stand for."""
+        with transaction(self._db) as db:
+            db.execute("DELETE FROM digests")
+
     def mark_before(self, key: Key, at_ms: int) -> int:
         """Up to where the lane was stored at that instant; 0 where that is not known."""
         row = self._db.execute(

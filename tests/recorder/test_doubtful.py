@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.core.facts import Fact, Json
+from gateway.journal.past.reader import Reader
+from gateway.journal.queue import Work
+from gateway.journal.retention import Upkeep
+from gateway.journal.store import Store
 from gateway.recorder import aside, book
 from gateway.recorder.digests import BLOCK, BLOCKS_MOST, Digests
 from gateway.recorder.sequences import Key
 from gateway.recorder.state import RecorderState
 from gateway.recorder.subscribe import Connected
+from gateway.wire import Event, from_cloudevent, to_cloudevent
 from tests.recorder.conftest import T0, Bench, event
 from tests.recorder.test_aside import listed, portier
 
@@ -80,6 +88,122 @@ def test_a_forged_next_number_takes_no_real_call_out_of_the_store(
     assert one["standing"] == "doubtful"
     assert "number 4 of urgent" in one["reason"]
     assert json.loads(one["event"])["monotonicms"] == 4_000
+
+
+ALTERED: dict[str, dict[str, Any]] = {
+    **{f"data: {name}": {"data": DATA | {name: value}} for name, value in (
+        ("call", "FORGED"), ("cause", "FORGED"), ("pulls", 2), ("test", True), ("further", 1),
+        ("by", "web:1"), ("note", "FORGED"),
+    )},
+    "type": {"type": "portier.call_reminded.v1"},
+    "subject": {"subject": "hall"},
+    "bootid": {"bootid": "b2"},
+    "monotonicms": {"monotonicms": 4_001},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", ALTERED)
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_copy_that_was_altered_in_anything_takes_no_real_call_out_of_the_store(
+    bench: Bench, tmp_path: Path, what: str, restart: bool
+) -> None:
+    """A copy with the same kind, subject and instant, and other data, was taken for the call."""
+    started(bench)
+    forged, real = call(4, 4_000) | ALTERED[what], call(4, 4_000)
+    for one in (forged, real):
+        bench.broker.event(one)
+        bench.turn(1_500)
+        bench.turn(6_000)
+        if restart:
+            restarted(bench)
+    calls = [one for one in bench.store.points.values() if one.fields["seq"] == 4]
+    assert len(calls) == 2
+    assert any(
+        one.measurement == "call_raised"
+        and dict(one.tags)["subject"] == "wc"
+        and {name: one.fields.get(name) for name in DATA} == DATA
+        for one in calls
+    ), "the real one is there"
+    assert bench.recorded()["aside"] == 1
+    assert [one["standing"] for one in listed(tmp_path)] == ["doubtful"]
+
+
+def test_what_the_gateway_itself_sends_otherwise_again_is_no_other_event(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """Its time is known meanwhile, it is late, and a person in it was forgotten."""
+    health(bench, 3)
+    bench.turn()
+    opened: dict[str, Any] = {"kind": "door_request", "subject": "front", "lane": "urgent"}
+    data = {"outcome": "accepted", "by": "web:1", "note": "a parcel", "cause": "operator"}
+    forgotten = {"outcome": "accepted", "by": "forgotten", "cause": "operator"}
+    first = event(1, **opened, data=data, mono_ms=1_000, utc_ms=T0 + 1_000)
+    shuffled = dict(reversed(forgotten.items()))
+    for one in (
+        first,
+        event(1, **opened, data=data, mono_ms=1_000, utc_ms=T0 + 3_000, late=True),
+        event(1, **opened, data=data, mono_ms=1_000, utc_ms=None, late=True),
+        event(1, **opened, data=forgotten, mono_ms=1_000, utc_ms=T0 + 1_000, late=True),
+        event(1, **opened, data=shuffled, mono_ms=1_000, utc_ms=T0 + 1_000, late=True),
+    ):
+        bench.broker.event(one)
+        bench.turn(1_500)
+        bench.turn(6_000)
+        restarted(bench)
+    assert times(bench) == [1_000]
+    assert listed(tmp_path) == []
+
+
+def test_a_fact_that_was_forgotten_comes_out_of_the_journal_with_its_digest(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """What the journal changes when somebody is forgotten is what the digest leaves out."""
+    journal = Store(tmp_path / "journal.sqlite", "b1")
+    data: dict[str, Json] = {
+        "outcome": "accepted",
+        "by": "web:1",
+        "note": "a parcel",
+        "level": 0.1,
+        "cause": "x",
+    }
+    journal.write(
+        Work(facts=[(1, "urgent", Fact("door_request", "front", 1_000, data))], forget=["web:1"])
+    )
+    digests = Digests(bench.state, {})
+
+    def sent() -> Event:
+        with closing(Reader(journal.path)) as reader:
+            (row,) = reader.lane("urgent", 1, 10)
+        return from_cloudevent(to_cloudevent("csg", "j1", row, late=True))
+
+    before = sent()
+    upkeep = Upkeep(
+        journal, lives={}, limit_bytes=10**9, now_ms=lambda: 0, told=lambda _: None,
+        note=lambda _: None,
+    )  # fmt: skip
+    for _ in upkeep.forget():
+        pass
+    after = sent()
+    journal.close(clean=False)
+    assert (before.data["by"], after.data["by"]) == ("web:1", "forgotten")
+    assert digests.of(before) == digests.of(after)
+
+
+def test_what_a_version_before_remembered_of_an_event_makes_none_doubtful(
+    bench: Bench, tmp_path: Path
+) -> None:
+    """It looked at a part of each event: each copy that comes again would be another one."""
+    started(bench)
+    bench.turn(6_000)
+    with closing(sqlite3.connect(tmp_path / "record" / "recorder-main.sqlite")) as db:
+        db.execute("UPDATE meta SET name = 'digest_key' WHERE name = 'digest_key_whole'")
+        db.commit()
+    restarted(bench)
+    for seq in (1, 2, 3):
+        bench.broker.event(call(seq, 1_000 * seq, late=True))
+    bench.turn(1_500)
+    assert listed(tmp_path) == []
+    assert times(bench) == [1_000, 2_000, 3_000]
 
 
 def test_both_events_of_a_number_come_again_and_are_the_same_points(
