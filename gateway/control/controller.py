@@ -117,6 +117,11 @@ class Controller:
         return self._building, self._now
 
     @property
+    def remembers(self) -> bool:
+        """Whether what the last run has left is known, or known to be unreadable."""
+        return self._remembers
+
+    @property
     def trust(self) -> Trust:
         return self._trust
 

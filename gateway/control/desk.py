@@ -338,6 +338,7 @@ class Desk:
         return Observed(
             now_ms=now,
             building=building,
+            remembers=self._controller.remembers,
             turned_ms=at(self._controller.turned_kernel_ms),
             answered_ms=at(self._answered_at),
             is_open=self._points.is_open,

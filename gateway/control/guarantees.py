@@ -87,6 +87,7 @@ class RecorderSeen:
 class Observed:
     """What ``control`` knows at ``now_ms``. All instants are of the building's clock.
 
+    ``remembers``: whether it knows what stood before its start, or that this cannot be read.
     ``turned_ms``: the last full turn of the loop; ``answered_ms``: the loop answered a question
     that went the way of commands; ``is_open``: whether the driver has this point open;
     ``oldest_urgent_ms``: age of the oldest urgent fact that is not sent, ``None`` while that
@@ -95,6 +96,7 @@ class Observed:
 
     now_ms: Ms
     building: Building
+    remembers: bool = True
     turned_ms: Ms | None = None
     answered_ms: Ms | None = None
     is_open: Callable[[str], bool] = lambda point: True
@@ -351,6 +353,8 @@ def _call_of(parts: _CallParts, seen: Observed) -> Finding:
     if broken or any(faults):
         return Finding("no", broken or "relay_fault", room, seen.turned_ms)
     doubt = _breaking_alarm(building, "call", (room,), doubts)
+    if not seen.remembers:
+        doubt = "call_unread"
     if "unknown" in levels.values():
         doubt = "cord_unknown"
     elif not all(seen.is_open(point) for point in parts.relays):

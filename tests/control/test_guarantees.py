@@ -218,6 +218,12 @@ def test_without_evidence_nothing_is_yes(guarantee: g.Guarantee) -> None:
     assert world.guarantees._evaluate(ahead, seen)["value"] == "unknown"
 
 
+def test_while_nobody_knows_what_stood_before_the_start_the_call_is_in_doubt() -> None:
+    """A disk that does not answer tells neither that a call stood nor that none did."""
+    found = World().sees(remembers=False).look()["call"]
+    assert (found["value"], found["reason"]) == ("unknown", "call_unread")
+
+
 # --- what does not take a promise away --------------------------------------------------------
 
 
