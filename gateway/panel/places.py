@@ -21,7 +21,7 @@ ROLE_MOST = 3
 """Of each role: one, and those of a start before that have not ended yet."""
 PERSON_MOST = 4
 MOST: Final[Mapping[str, int]] = {
-    NEW: 6,
+    NEW: 12,
     OWN: 6,
     PEOPLE: 8,
     **dict.fromkeys(rights.USERS.values(), ROLE_MOST),
