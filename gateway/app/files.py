@@ -156,10 +156,11 @@ def rows() -> tuple[StoredFile, ...]:
         ),
         StoredFile(
             "recorder_broken",
-            tuple(f"record/*{damage.BROKEN}{ending}" for ending in ("", "-wal", "-journal")),
+            (f"record/*{damage.BROKEN}", f"record/*{damage.BROKEN}-*"),
             "files of the recorder that were damaged and set aside, with their logs",
-            f"one of each, as large as it was; {damage.LIFE_MS // DAY_MS} days",
-            "the one before goes",
+            f"{damage.KEEP_BROKEN} of each, together {_size(damage.KEEP_BROKEN_BYTES)} or as large"
+            f" as the newest and the largest; {damage.LIFE_MS // DAY_MS} days",
+            "the oldest go; the newest and the largest stay",
             "gateway.damage:set_aside",
         ),
         StoredFile(

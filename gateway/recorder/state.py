@@ -454,7 +454,7 @@ class RecorderState:
     def note_damage(self, moved: Path, gateways: Iterable[str]) -> None:
         """Of these gateways something may be missing, because this file had to be set aside:
         somebody has to look."""
-        name = moved.name.removesuffix(damage.BROKEN)
+        name = damage.name_of(moved)
         reason = (
             f"this file was damaged and was set aside as {moved}. What the gateways still have is"
             " asked for again; what nobody else has any more is in that file"

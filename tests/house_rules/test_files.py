@@ -69,6 +69,8 @@ SEEN = {
     "users_repair": ("tests.web.test_repair:test_a_repair_that_is_cut_short_is_done_again",),
     "users_log": ("tests.house_rules.test_files:test_write_ahead_logs_are_cut_back",),
     "recorder_broken": (
+        "tests.recorder.test_damage:test_a_second_damage_leaves_what_the_first_has_set_aside",
+        "tests.recorder.test_damage:test_what_is_set_aside_has_a_number_and_a_size_together",
         "tests.recorder.test_damage:test_what_is_set_aside_goes_after_its_life_and_its_log_with_it",
     ),
     "recorder_aside": (
@@ -142,6 +144,8 @@ def test_every_row_has_a_test_and_names_code_that_there_is() -> None:
         ("record/recorder-main.aside.sqlite", "recorder_aside"),
         ("record/recorder-main.aside.sqlite.broken", "recorder_broken"),
         ("record/record.sqlite.broken-wal", "recorder_broken"),
+        ("record/record.sqlite.broken-20300101T000000Z-000", "recorder_broken"),
+        ("record/record.sqlite-recent.broken-20300101T000000Z-000-wal", "recorder_broken"),
         ("record/recorder-main.sqlite-wal", "recorder"),
         ("record/history.sqlite", "recorded"),
         ("record/history.sqlite-recent-wal", "recorded_recent"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
@@ -72,7 +73,7 @@ def test_a_file_that_is_none_is_moved_away_and_named(
         file.write_bytes(content)
     with capture_logs() as logs:
         started(path)
-    away = file.with_name(f"{file.name}.broken")
+    (away,) = whole.found_aside(file)
     assert [log["moved"] for log in logs] == [str(away)]
     assert away.is_dir() if content is None else away.read_bytes() == content
 
@@ -138,29 +139,72 @@ def test_damage_that_no_start_meets_is_found_before_the_file_is_used(
         words, by = b"[[17", b"{[17"  # the times of a series
     hit(path, words, by)
     with capture_logs() as logs:
-        assert damage.look(path, state.FORMAT, state.read_all) == Path(f"{path}.broken")
+        moved = damage.look(path, state.FORMAT, state.read_all)
+    assert [moved] == whole.found_aside(path)
     assert len(logs) == 1
     bench.state = RecorderState(path)
     assert bench.state.lanes() == {}
 
 
+def damaged(path: Path, content: bytes) -> Path:
+    """Set aside, with a log."""
+    path.write_bytes(content)
+    Path(f"{path}-wal").write_bytes(b"log of " + content[:20])
+    Path(f"{path}-shm").write_bytes(b"x")
+    return whole.set_aside(path)
+
+
+def test_a_second_damage_leaves_what_the_first_has_set_aside(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was deleted, with all history in it; a card that dies damages more than once."""
+    history = b"all history" * 1_000
+    before = path.with_name(f"{path.name}.broken")  # as the version before has named it
+    before.write_bytes(b"old")
+    first = damaged(path, history)
+    monkeypatch.setattr("time.gmtime", lambda: time.struct_time((1970, 1, 1, 0, 0, 0, 3, 1, 0)))
+    later = [damaged(path, b"%d" % number) for number in range(5)]
+    left = whole.found_aside(path)
+    assert left == [first, *later[-2:]], "the largest, and the newest, whatever the clock says"
+    assert first.read_bytes() == history
+    assert Path(f"{first}-wal").read_bytes() == b"log of " + history[:20]
+    assert not before.exists()
+    assert sorted(one.name for one in path.parent.iterdir()) == sorted(
+        f"{one.name}{ending}" for one in left for ending in ("", "-wal")
+    ), "and no logs of the others"
+
+
+def test_what_is_set_aside_has_a_number_and_a_size_together(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(whole, "KEEP_BROKEN_BYTES", 5_000)
+    found = [damaged(path, b"x" * size) for size in (1_000, 4_000, 900, 10)]
+    assert whole.found_aside(path) == found[1:], "three"
+    found.append(damaged(path, b"x" * 3_000))
+    assert whole.found_aside(path) == [found[1], found[-1]], "no room for others beside these"
+    path.mkdir()
+    (path / "inside").write_bytes(b"x" * 6_000)
+    found.append(whole.set_aside(path))
+    assert whole.found_aside(path) == [found[1], found[-1]], "a folder counts with what is in it"
+    found.append(damaged(path, b"y"))
+    assert whole.found_aside(path) == found[-2:]
+    found.append(damaged(path, b"z" * 6_001))
+    assert whole.found_aside(path) == [found[-3], found[-1]]
+    other = damaged(path.with_name("recorder-main.sqlite-recent"), b"x")
+    assert other.exists()
+    assert whole.found_aside(path) == [found[-3], found[-1]], "each name has its own"
+
+
 def test_what_is_set_aside_goes_after_its_life_and_its_log_with_it(path: Path) -> None:
-    for number in range(2):
-        path.write_bytes(b"no database" * 100)
-        Path(f"{path}-wal").write_bytes(b"%d" % number)
-        Path(f"{path}-shm").write_bytes(b"x")
-        whole.set_aside(path)
-        names = sorted(one.name for one in path.parent.iterdir())
-        assert names == [f"{path.name}.broken", f"{path.name}.broken-wal"]
-        assert Path(f"{path}.broken-wal").read_bytes() == b"%d" % number, "the one before is gone"
-    written_ms = Path(f"{path}.broken").stat().st_mtime_ns // 1_000_000
+    away = damaged(path, b"no database" * 100)
+    written_ms = away.stat().st_mtime_ns // 1_000_000
     whole.remove_old(path, written_ms + whole.LIFE_MS)
-    assert Path(f"{path}.broken").exists()
+    assert away.exists()
     state_file = RecorderState(path)
     state_file.forget_old(written_ms + whole.LIFE_MS + 1_000)
     state_file.close()
-    assert not Path(f"{path}.broken").exists()
-    assert not Path(f"{path}.broken-wal").exists()
+    assert not away.exists()
+    assert not Path(f"{away}-wal").exists()
 
 
 class WithStore(Bench):
@@ -216,7 +260,7 @@ def test_a_damaged_history_is_set_aside_and_what_gateways_have_is_asked_for_agai
     for _ in range(3):
         bench.turn(16_000)
     assert bench.seqs() == [4]
-    away = Path(f"{bench.file}.broken")
+    (away,) = whole.found_aside(bench.file)
     assert away.read_bytes() == b"\xa5" * 20_000
     assert bench.asked()[-1] == {"journal": "j1", "lane": "urgent", "from": 1, "to": 3}
     for seq in (1, 2, 3):
@@ -253,7 +297,7 @@ def test_a_file_that_cannot_be_read_once_is_no_damage(
         bench.broker.event(call(seq))
         bench.turn(1_500)
     assert bench.seqs() == [1, 2, 3]
-    assert not Path(f"{bench.file}.broken").exists()
+    assert whole.found_aside(bench.file) == []
     bench.sqlite.close()
     bench.state.close()
 
@@ -290,7 +334,8 @@ def test_a_role_whose_history_is_damaged_starts_and_says_so_of_every_gateway(
     stop = threading.Event()
     stop.set()
     run(RecorderSettings(BrokerSettings("x"), parse("sqlite"), folder), stop)
-    assert (folder / "record.sqlite.broken").read_bytes() == b"\xa5" * 20_000
+    (away,) = whole.found_aside(folder / "record.sqlite")
+    assert away.read_bytes() == b"\xa5" * 20_000
     with closing(sqlite3.connect(aside.path_of(path))) as db:
         assert aside.counts(db) == {"csg": 1, "other": 1}
     (said,) = doctor_store._broken(tmp_path)

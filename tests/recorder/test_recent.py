@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway import damage
+from gateway.damage import found_aside
 from gateway.formats import UnknownFormat
 from gateway.recorder.points import Point
 from gateway.recorder.stores import recent
@@ -206,7 +207,7 @@ def test_a_damaged_file_is_put_aside_and_named_and_readings_are_stored(
     if damage == "empty":  # SQLite takes it for one that is still to be made
         assert logs == []
         return
-    away = path.with_name(f"{file.name}.broken")
+    (away,) = found_aside(file)
     assert away.is_dir() == (damage == "a folder")
     assert away.exists()
     assert [log["moved"] for log in logs] == [str(away)]

@@ -26,6 +26,7 @@ from gateway.journal.store import Store as Journal
 from gateway.link.aside import Aside, Refusal
 from gateway.link.home_assistant import HomeAssistant
 from gateway.mqtt.topics import Topics
+from gateway.recorder import aside
 from gateway.recorder import state as recorder
 from gateway.recorder.aside import RESOLVED_KEPT_MS
 from gateway.recorder.aside import Aside as Refused
@@ -33,6 +34,8 @@ from gateway.recorder.book import UNKNOWN_KEPT_MS
 from gateway.recorder.main import open_store
 from gateway.recorder.points import Point
 from gateway.recorder.recorder import CHORES_MS
+from gateway.recorder.stores import recent
+from gateway.recorder.stores.sqlite import SqliteStore
 from gateway.settings.editing.file import VERSIONS_MOST
 from gateway.settings.editing.file import Store as Overlay
 from gateway.settings.model.configuration import Retention
@@ -150,6 +153,33 @@ def users_broken(tmp_path: Path) -> None:
     tidy(web.site)
     assert int(strange.stat().st_mtime) == now // 1000, "its age counts from now"
     web.close()
+
+
+def recorder_broken(tmp_path: Path) -> None:
+    """Of the state, its list, the history and what waits beside it."""
+    life = life_ms(tmp_path, "recorder_broken")
+    state, store = tmp_path / "recorder-main.sqlite", tmp_path / "record.sqlite"
+    files = (state, Path(aside.path_of(state)), store, recent.path_of(store))
+    for file in files:
+        for number, age in enumerate((life + DAY_MS, life - DAY_MS)):
+            for side in ("", "-wal"):
+                old = Path(f"{file}.broken-20300101T000000Z-00{number}{side}")
+                old.write_bytes(b"people")
+                os.utime(old, ((NOW_MS - age) / 1000,) * 2)
+        Path(f"{file}.broken").write_bytes(b"people")  # of a version before
+        os.utime(f"{file}.broken", (60, 60))
+    one = recorder.RecorderState(state)
+    one.forget_old(NOW_MS)
+    one.close()
+    kept = SqliteStore(store)  # no class has a life here
+    kept.expire(0, NOW_MS)
+    kept.close()
+    assert {one.name for one in tmp_path.glob("*.broken*")} == {
+        f"{file.name}.broken{ending}"
+        for file in files
+        for ending in ("", "-20300101T000000Z-001", "-20300101T000000Z-001-wal")
+    }
+    assert Path(f"{store}.broken").stat().st_mtime == NOW_MS / 1000, "its age counts from now"
 
 
 def page(tmp_path: Path) -> Web:
@@ -379,6 +409,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     },
     "broken": broken,
     "users_broken": users_broken,
+    "recorder_broken": recorder_broken,
     "testbook": partial(book_of_tests, signed=True),
     "testbook_open": partial(book_of_tests, signed=False),
     "sessions": sessions,

@@ -161,8 +161,10 @@ def _place(record: Record) -> str:
 
 def _broken(state: Path) -> Iterator[Finding]:
     """Files of the recorder that were damaged, until somebody removes them."""
-    for path in sorted((state / "record").glob(f"*{damage.BROKEN}")):
-        name = path.name.removesuffix(damage.BROKEN)
+    folder = state / "record"
+    names = {damage.name_of(one) for one in folder.glob(f"*{damage.BROKEN}*")}
+    for path in (one for name in sorted(names) for one in damage.found_aside(folder / name)):
+        name = damage.name_of(path)
         yield no(
             f"store: {name} was damaged and is set aside",
             f"look for disk errors (dmesg), and replace the card; what the gateways still have was"

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway import damage
 from gateway.core.facts import KINDS
 from gateway.journal.recovery import BROKEN_LIFE_MS
 from gateway.web.identity import repair
@@ -95,6 +96,7 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
             Retained("aside", "gateway.recorder.aside:drop_expired", until="aside"),
             Retained("aside_done", "gateway.recorder.aside:forget_old", SETTLED_MS),
             Retained("waiting", "gateway.recorder.book:Book.prepare", WAITING_MS),
+            Retained("recorder_broken", "gateway.damage:remove_old", damage.LIFE_MS),
         ]
         is_ours = options.store.startswith("sqlite")
         enforcer = "gateway.recorder.stores.sqlite:SqliteStore.expire" if is_ours else ""
