@@ -1,19 +1,19 @@
 """What stands behind the panel: takes what clients say to where it belongs, and assembles
-the snapshot. All of it runs in the panel's thread, away from the loop."""
+the snapshot. All of it runs in the panel's thread, away from the loop, and nothing of it waits
+for the disk: messages of a call go through that thread."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any, Protocol
 
 from gateway.control.bench import Bench
 from gateway.control.clock import Clock
 from gateway.control.controller import Controller
-from gateway.control.eye import Cursors
+from gateway.control.eye import Cursors, Question, Seen
 from gateway.control.guarantees import Guarantees, LinkSeen, Observed, RecorderSeen
 from gateway.control.inbox import Inbox
 from gateway.control.points import Points
@@ -55,15 +55,14 @@ class Keeps(Protocol):
 
     def flush(self) -> None: ...
 
-    def look(self) -> None: ...
-
 
 class Looks(Protocol):
     """What the desk wants of :class:`gateway.control.eye.Eye`."""
 
-    def first_after(self, lane: Lane, seq: int) -> tuple[Ms | None, UtcMs | None]: ...
+    @property
+    def seen(self) -> Seen | None: ...
 
-    def cursors(self) -> Cursors: ...
+    def ask(self, question: Question) -> None: ...
 
 
 class Listeners(Protocol):
@@ -129,8 +128,10 @@ class Desk:
         self._reported_at: int | None = None
         self._asked_at: int | None = None
         self._answered_at: int | None = None
-        self._cursors_at: int | None = None
+        self._looked_at: int | None = None
         self._read_at: int | None = None
+        """When that was asked which was read last."""
+        self._seen: Seen | None = None
         self._began_at = clock.kernel_ms()
         self._recorder_at: dict[str, int] = {}
         """Recorder -> when its cursor last moved, or nothing was due."""
@@ -143,9 +144,10 @@ class Desk:
         self._sent: dict[Lane, int] = {}
         self._recorded: dict[str, tuple[str, Mapping[str, int]]] = {}
         self._knows_cursors = False
-        self._far: tuple[Ms, Ms, UtcMs | None] = (0, 0, None)
-        """Age of the oldest unsent fact, of the oldest unsent urgent one, and up to when
-        everything is recorded."""
+        self._unsent: dict[Lane, tuple[int, Ms, Ms]] = {}
+        """Lane -> the number after which nothing is sent, the instant of the fact that follows,
+        and how old that was when it was read."""
+        self._recorded_until: UtcMs | None = None
         self.journal_reason = ""
         self.journal_id = ""
         self._ask_path(self._began_at)
@@ -227,10 +229,14 @@ class Desk:
         elif role == "notify":
             self._notify, self._broken = False, frozenset()
 
+    def begin(self) -> None:
+        """Have the journal looked at, before somebody asks for the first snapshot."""
+        self._look_at_journal(self._clock.now_ms(), self._clock.kernel_ms())
+
     def snapshot(self) -> Mapping[str, object]:
         building, _ = self._controller.view
         now, kernel = self._clock.now_ms(), self._clock.kernel_ms()
-        self._look_at_cursors(now, kernel)
+        self._look_at_journal(now, kernel)
         made: dict[str, Any] = dict(snapshot(building, now))
         gateway = dict(made.get("gateway", {})) | dict(self._identity)
         gateway["journal"] = self.journal_id
@@ -334,7 +340,8 @@ class Desk:
 
         read = self._read_at is not None and kernel - self._read_at <= CURSORS_VOID_MS
         known = read or self._far_is_nothing()
-        overdue_ms = self._journal.overdue_ms(now)
+        overdue_ms = self._journal.overdue_ms(now)  # what is not stored is not sent
+        urgent_ms, routine_ms = (self._oldest_unsent(lane, now) for lane in LANES_OUT)
         return Observed(
             now_ms=now,
             building=building,
@@ -348,11 +355,11 @@ class Desk:
             mqtt=self._mqtt,
             link=self._link_seen(at),
             backlog=_behind(self._heads, self._sent) if self._mqtt else 0,
-            oldest_unsent_ms=max(self._far[0], overdue_ms),  # what is not stored is not sent
-            oldest_urgent_ms=max(self._far[1], overdue_ms) if known else None,
+            oldest_unsent_ms=max(urgent_ms, routine_ms, overdue_ms),
+            oldest_urgent_ms=max(urgent_ms, overdue_ms) if known else None,
             recorders=tuple(self._recorder(name, at, kernel) for name in self._recorders),
             behind=_behind(self._heads, self._least()),
-            recorded_until_utc_ms=self._far[2],
+            recorded_until_utc_ms=self._recorded_until,
             trusted=self._controller.trust.trusted,
             clock_seen_ms=now if self._own_clock else at(self._clock_at),
             notify=self._notify,
@@ -413,7 +420,7 @@ class Desk:
             self._recorder_at[name] = kernel  # nothing is due
         return RecorderSeen(
             name,
-            name in self._recorded,
+            name in self._recorded if self._knows_cursors else None,
             at(self._recorder_at.get(name)),
             at(self._began_at) or 0,
             self._aside.get(name, 0),
@@ -432,56 +439,88 @@ class Desk:
         have = [self._has(name) for name in self._recorders]
         return {lane: min((h.get(lane, 0) for h in have), default=0) for lane in LANES_OUT}
 
-    def _look_at_cursors(self, now: Ms, kernel: int) -> None:
-        if self._cursors_at is not None and kernel - self._cursors_at < CURSORS_EVERY_MS:
-            return
-        self._cursors_at = kernel
-        self._journal.look()
-        with _unreadable():
-            if not self._knows_cursors:
-                found = self._eye.cursors()
-                with self._growing:
-                    self.journal_id = self.journal_id or found.journal
-                    self._heads = {**found.heads, **self._heads}
-                self._sent = {**found.sent, **self._sent}
-                kept = {name: (found.journal, lanes) for name, lanes in found.recorded.items()}
-                self._recorded = {**kept, **self._recorded}
-                self._knows_cursors = True
-            urgent, routine = (self._oldest_unsent(lane, now) for lane in LANES_OUT)
-            self._far = (max(urgent, routine), urgent, self._recorded_until(now))
-            self._read_at = kernel
+    def _look_at_journal(self, now: Ms, kernel: int) -> None:
+        """Have it read now and then, and take what was read. The first look is for the cursors,
+        the next for what they leave open."""
+        self._take_seen(now)
+        while self._looked_at is None or kernel - self._looked_at >= CURSORS_EVERY_MS:
+            self._looked_at = kernel
+            self._eye.ask(self._question(now, kernel))
+            self._take_seen(now)
 
-    def _oldest_unsent(self, lane: Lane, now: Ms) -> Ms:
-        """The age of the first fact of a lane that is not sent; 0: there is none. One of an
-        earlier start whose time was never known is as old as this start at least."""
-        sent = self._sent.get(lane, 0)
-        if not self._mqtt or self._heads.get(lane, 0) <= sent:
-            return 0
-        mono_ms, utc_ms = self._eye.first_after(lane, sent)
+    def _question(self, now: Ms, kernel: int) -> Question:
+        trust = self._controller.trust
+        utc_ms = now + trust.offset_ms if trust.trusted else None
+        if not self._knows_cursors:
+            return Question(kernel, utc_ms, cursors=True)
+        unrecorded = None
+        if self._recorders and all(name in self._recorded for name in self._recorders):
+            unrecorded = self._missing(self._least())
+        unsent = self._missing(self._sent) if self._mqtt else {}
+        return Question(kernel, utc_ms, unsent=unsent, unrecorded=unrecorded)
+
+    def _missing(self, have: Mapping[Lane, int]) -> dict[Lane, int]:
+        """The lanes that reach farther than somebody has them, and how far that is."""
+        with self._growing:
+            heads = dict(self._heads)
+        return {
+            lane: have.get(lane, 0) for lane in LANES_OUT if heads.get(lane, 0) > have.get(lane, 0)
+        }
+
+    def _take_seen(self, now: Ms) -> None:
+        seen = self._eye.seen
+        if seen is None or seen is self._seen:
+            return
+        self._seen = seen
+        if seen.cursors is not None:
+            if not self._knows_cursors:
+                self._take_cursors(seen.cursors)
+            return
+        self._read_at = seen.asked.at_ms
+        self._unsent = {}
+        for lane, sent in seen.asked.unsent.items():
+            at_ms = self._instant(seen, lane, sent)
+            self._unsent[lane] = sent, at_ms, max(0, now - at_ms)
+        self._recorded_until = _recorded_until(seen)
+
+    def _take_cursors(self, found: Cursors) -> None:
+        with self._growing:
+            self.journal_id = self.journal_id or found.journal
+            if found.journal != self.journal_id:
+                return  # it is a new one meanwhile, and is to be looked at again
+            self._heads = {**found.heads, **self._heads}
+        self._sent = {**found.sent, **self._sent}
+        kept = {name: (found.journal, lanes) for name, lanes in found.recorded.items()}
+        self._recorded = {**kept, **self._recorded}
+        self._knows_cursors = True
+        self._looked_at = None  # what they leave open is read at once
+
+    def _instant(self, seen: Seen, lane: Lane, sent: int) -> Ms:
+        """When the first fact happened that was not sent. One of an earlier start whose time was
+        never known is as old as this start at least."""
+        mono_ms, utc_ms = seen.first[lane, sent]
         if mono_ms is None and utc_ms is not None:
             mono_ms = utc_ms - self._controller.trust.offset_ms
-        return max(0, now - (self._clock.started_ms if mono_ms is None else mono_ms))
+        return self._clock.started_ms if mono_ms is None else mono_ms
 
-    def _recorded_until(self, now: Ms) -> UtcMs | None:
-        trust = self._controller.trust
-        if not self._recorders or any(name not in self._recorded for name in self._recorders):
-            return None
-        until = now + trust.offset_ms if trust.trusted else None
-        for lane, have in self._least().items():
-            if self._heads.get(lane, 0) > have:
-                _, utc_ms = self._eye.first_after(lane, have)
-                if utc_ms is not None:
-                    until = utc_ms if until is None else min(until, utc_ms)
-        return until
+    def _oldest_unsent(self, lane: Lane, now: Ms) -> Ms:
+        """The age of the first fact of a lane that is not sent; 0: there is none."""
+        sent = self._sent.get(lane, 0)
+        if lane not in self._unsent or self._heads.get(lane, 0) <= sent:
+            return 0
+        after, at_ms, age_ms = self._unsent[lane]
+        # that one is sent meanwhile, where the number has moved: the next look finds the next
+        return max(0, now - at_ms) if after == sent else age_ms
 
 
-@contextmanager
-def _unreadable() -> Iterator[None]:
-    """The journal cannot be read just now: the old numbers stand until the next look."""
-    try:
-        yield
-    except OSError:
-        return
+def _recorded_until(seen: Seen) -> UtcMs | None:
+    """Up to when everything was recorded, when that was asked."""
+    missing = seen.asked.unrecorded
+    if missing is None:
+        return None
+    found = (seen.first[one][1] for one in missing.items())
+    known = [utc_ms for utc_ms in (seen.asked.utc_ms, *found) if utc_ms is not None]
+    return min(known, default=None)
 
 
 def _behind(heads: Mapping[Lane, int], have: Mapping[Lane, int]) -> int:

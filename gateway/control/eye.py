@@ -1,10 +1,16 @@
-"""A reading eye on the journal, for the few numbers of it that the snapshot shows."""
+"""A reading eye on the journal, for the few numbers of it that the snapshot shows.
+
+It has a thread of its own: a card whose reads hang holds up that thread and nobody else. Whoever
+asks gets no answer then, keeps what was read last, and knows when that was asked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from queue import SimpleQueue
 
 from gateway.core.facts import Lane
 from gateway.core.instant import Ms, UtcMs
@@ -22,33 +28,113 @@ class Cursors:
     recorded: Mapping[str, Mapping[str, int]]
 
 
-class Eye:
-    """Both methods raise :class:`OSError` while the journal cannot be read. ``boot``: the
-    present one, whose monotonic instants are comparable with now."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What the desk wants to know at ``at_ms`` of the kernel's clock, ``utc_ms`` of civil time
+    where that is known. ``cursors``: only those, all else follows from them. Else the first facts
+    after a number of a lane: what is not sent, and what not every recorder has (``None``: that
+    makes no difference)."""
 
-    def __init__(self, path: Path, boot: str) -> None:
+    at_ms: int
+    utc_ms: UtcMs | None = None
+    cursors: bool = False
+    unsent: Mapping[Lane, int] = field(default_factory=dict)
+    unrecorded: Mapping[Lane, int] | None = None
+
+
+First = tuple[Ms | None, UtcMs | None]
+"""Monotonic instant (of this boot only) and wall time of a fact, as far as known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was read for a question. It says what was so when that was asked."""
+
+    asked: Question
+    cursors: Cursors | None = None
+    first: Mapping[tuple[Lane, int], First] = field(default_factory=dict)
+
+
+class Eye:
+    """``boot``: the present one, whose monotonic instants are comparable with now. ``look``
+    notices a file that was moved, which is a question to the card, too. ``say`` writes to the log
+    without waiting."""
+
+    def __init__(
+        self, path: Path, boot: str, look: Callable[[], None], say: Callable[..., None]
+    ) -> None:
         self._reader = Reader(path)
         self._boot = boot
+        self._look = look
+        self._say = say
+        self._seen: Seen | None = None
+        self._asked: Question | None = None
+        self._wanted: SimpleQueue[Question] = SimpleQueue()
+        self._failing = False
+        self._thread = threading.Thread(target=self._run, name="eye", daemon=True)
 
-    def first_after(self, lane: Lane, seq: int) -> tuple[Ms | None, UtcMs | None]:
-        """Monotonic instant (of this boot only) and wall time of the first row of a lane after
-        ``seq``, as far as known."""
-        try:
-            rows = self._reader.lane(lane, seq + 1, 1)
-        except JournalUnavailable as error:
-            raise OSError(str(error)) from error
-        for row in rows:
+    def start(self) -> None:
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is being read just now."""
+        return self._asked is not None
+
+    @property
+    def seen(self) -> Seen | None:
+        """What was read last."""
+        return self._seen
+
+    def ask(self, question: Question) -> None:
+        """Read this soon. While another question is under way it is passed over: ask again. Never
+        waits."""
+        if self._asked is None:
+            self._asked = question
+            self._wanted.put(question)
+
+    # --- the thread -----------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            question = self._wanted.get()
+            try:
+                self._look()
+                self._seen = self._read(question)
+                self._failing = False
+            except (JournalUnavailable, OSError):
+                pass  # the old answer stays, and grows old
+            except Exception:  # noqa: BLE001 - what cannot be read is unknown, and no reason to end
+                self._failed()
+            self._asked = None
+
+    def _read(self, question: Question) -> Seen:
+        if question.cursors:
+            return Seen(question, self._cursors())
+        wanted = {*question.unsent.items(), *(question.unrecorded or {}).items()}
+        return Seen(question, None, {one: self._first_after(*one) for one in wanted})
+
+    def _first_after(self, lane: Lane, seq: int) -> First:
+        for row in self._reader.lane(lane, seq + 1, 1):
             return (row.mono_ms if row.boot == self._boot else None), row.utc_ms
         return None, None
 
-    def cursors(self) -> Cursors:
-        """How far everything has come."""
-        try:
-            found = self._reader.cursors()
-            journal, heads = self._reader.journal_id(), self._reader.heads()
-        except JournalUnavailable as error:
-            raise OSError(str(error)) from error
+    def _cursors(self) -> Cursors:
+        found = self._reader.cursors()
+        journal, heads = self._reader.journal_id(), self._reader.heads()
         recorded = {
             name: lanes for name, (where, lanes) in found.recorded.items() if where == journal
         }
         return Cursors(journal, heads, found.sent, recorded)
+
+    def _failed(self) -> None:
+        """Once for as long as it lasts."""
+        import traceback
+
+        if not self._failing:
+            self._say("error", "the journal cannot be looked at", reason=traceback.format_exc())
+        self._failing = True

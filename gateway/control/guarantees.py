@@ -70,13 +70,14 @@ class LinkSeen:
 
 @dataclass(frozen=True, slots=True)
 class RecorderSeen:
-    """One recorder that is expected. ``heard``: it has ever said how far it is. ``good_ms``: when
-    its cursor last moved or nothing was due; ``since_ms``: since when that is watched.
+    """One recorder that is expected. ``heard``: it has ever said how far it is, ``None`` while
+    that and what is due cannot be read. ``good_ms``: when its cursor last moved or nothing was
+    due; ``since_ms``: since when that is watched.
     ``aside``: points that it set aside and that nobody has retried or acknowledged. ``foreign``:
     messages on this gateway's topics that were somebody else's; they break nothing."""
 
     name: str
-    heard: bool
+    heard: bool | None
     good_ms: Ms | None = None
     since_ms: Ms = 0
     aside: int = 0
@@ -469,6 +470,8 @@ def _recording(_wiring: Wiring, seen: Observed) -> Finding:
 
 
 def _recorder(one: RecorderSeen, seen: Observed) -> Finding:
+    if one.heard is None:
+        return Finding("unknown", "journal", one.name, one.good_ms)
     if not one.heard:
         return Finding("no", "recorder_missing", one.name, one.good_ms)
     if one.aside:
@@ -667,7 +670,8 @@ GUARANTEES: tuple[Guarantee, ...] = (
         },
         {
             "recorder_silent": "facts are due, and `recorded` has not moved yet since the start,"
-            " which is less than 60 s ago"
+            " which is less than 60 s ago",
+            "journal": "the journal has not been read yet, so what is due is not known",
         },
         _recording,
     ),

@@ -44,12 +44,16 @@ if TYPE_CHECKING:  # their imports wait until the door works
     from gateway.control.bench import World
     from gateway.control.desk import Desk, Listeners
     from gateway.control.editor import Edit, Editor, Found
+    from gateway.control.eye import Eye
     from gateway.panel.messages import SettingsAsked
     from gateway.panel.server import Server
 
 KEPT_WITHIN_S = 0.5
 """How long the first press may wait to learn which modes the last run has left."""
 DISK_AGAIN_S = 1.0
+KEY_WITHIN_S = 2.0
+"""How long the panel waits for the key of the links. Without it messages go out without a link,
+without the panel not at all."""
 DISK_LOOK_S = 0.1
 COMMIT_WITHIN_S = 60.0
 """What waits for the disk is waited for at a takeover."""
@@ -157,6 +161,7 @@ class Service:
         self._panel: Server | None = None
         self._desk: Desk | None = None
         self._editor: Editor | None = None
+        self._eye: Eye | None = None
         self._journal_reason = ""
         self._repeats = Repeats()
         self._controller = Controller(
@@ -228,12 +233,20 @@ class Service:
                 settings.world, self._controller, self._inbox, self._clock, self._journal.flush
             )
         plan = settings.plan
+        eye = Eye(
+            settings.state / "journal.sqlite",
+            boot(self._clock),
+            self._journal.look,
+            self._log.say,
+        )
+        eye.start()
+        self._eye = eye
         self._desk = Desk(
             controller=self._controller,
             inbox=self._inbox,
             clock=self._clock,
             journal=self._journal,
-            eye=Eye(settings.state / "journal.sqlite", boot(self._clock)),
+            eye=eye,
             bench=bench,
             guarantees=Guarantees.of(plan),
             identity={
@@ -254,8 +267,11 @@ class Service:
             editor=editor.ask if self._edit is not None else None,
         )
         self._desk.journal_reason = self._journal_reason
+        self._desk.begin()
         if plan.receivers:
-            self._make_key()
+            key = threading.Thread(target=self._make_key, name="key", daemon=True)
+            key.start()
+            key.join(KEY_WITHIN_S)
         gc.collect()
         gc.freeze()
         gc.enable()  # the start went without
@@ -299,7 +315,8 @@ class Service:
         return panel
 
     def _make_key(self) -> None:
-        """The key of the links in messages; without it they go out without a link."""
+        """The key of the links in messages; without it they go out without a link. In a thread of
+        its own: a card that does not answer must not keep the panel from opening."""
         from gateway.panel.tickets import make_key
 
         try:
@@ -365,12 +382,13 @@ class Service:
 
     def _alive(self) -> bool:
         """Whether everything runs that has to; the loop itself asks."""
-        panel, editor = self._panel, self._editor
+        panel, editor, eye = self._panel, self._editor, self._eye
         return (
             self._journal.alive
             and self._points.alive
             and (panel is None or panel.alive)
             and (editor is None or editor.alive)
+            and (eye is None or eye.alive)
         )
 
     def _audit_edit(self, asked: SettingsAsked, found: Found, changed: bool) -> None:
@@ -392,11 +410,13 @@ class Service:
 
     def _await_commit(self) -> None:
         """What waits for a card that does not answer would be lost with this process's memory, and
-        a thread in the middle of an ``fsync`` would hold up the takeover with the outputs off."""
+        a thread in the middle of an ``fsync`` or a read would hold up the takeover with the outputs
+        off."""
+        eye = self._eye
         deadline_s = time.monotonic() + COMMIT_WITHIN_S
         while (
             not self._journal_reason
-            and self._journal.overdue_ms(self._clock.now_ms()) > 0
+            and (self._journal.overdue_ms(self._clock.now_ms()) > 0 or (eye and eye.busy))
             and time.monotonic() < deadline_s
         ):
             time.sleep(DISK_LOOK_S)

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from gateway.control.desk import ASK_EVERY_MS, Desk
-from gateway.control.eye import Cursors
+from gateway.control.eye import Cursors, Question, Seen
 from gateway.control.guarantees import Guarantees
 from gateway.core.events import CivilTime
 from gateway.core.plan import (
@@ -40,16 +40,17 @@ class Eye:
         self.recorded: dict[str, dict[str, int]] = {}
         self.first: tuple[int | None, int | None] = (None, None)
         self.broken = False
+        self.seen: Seen | None = None
 
-    def cursors(self) -> Cursors:
+    def ask(self, question: Question) -> None:
         if self.broken:
-            raise OSError("disk")
-        return Cursors("j", cast("Any", self.heads), cast("Any", self.sent), self.recorded)
-
-    def first_after(self, lane: str, seq: int) -> tuple[int | None, int | None]:
-        if self.broken:
-            raise OSError("disk")
-        return self.first
+            return
+        if question.cursors:
+            found = Cursors("j", cast("Any", self.heads), cast("Any", self.sent), self.recorded)
+            self.seen = Seen(question, found)
+        else:
+            wanted = {*question.unsent.items(), *(question.unrecorded or {}).items()}
+            self.seen = Seen(question, None, dict.fromkeys(wanted, self.first))
 
 
 class Bench:

@@ -7,7 +7,7 @@ import threading
 from typing import Any, cast
 
 from gateway.control.desk import Desk
-from gateway.control.eye import Cursors
+from gateway.control.eye import Cursors, Question, Seen
 from gateway.control.guarantees import Guarantees
 from gateway.core.events import Delivered
 from gateway.core.plan import BuildingPlan
@@ -18,11 +18,10 @@ from tests.control.control_bench import Rig
 class Eye:
     """A journal without anything in it."""
 
-    def cursors(self) -> Cursors:
-        return Cursors("j", {}, {}, {})
+    seen: Seen | None = None
 
-    def first_after(self, lane: str, seq: int) -> tuple[None, None]:
-        return None, None
+    def ask(self, question: Question) -> None:
+        self.seen = Seen(question, Cursors("j2", {}, {}, {}) if question.cursors else None)
 
 
 def desk(rig: Rig, *, recorders: tuple[str, ...] = ()) -> Desk:

@@ -167,6 +167,7 @@ CASES: dict[tuple[str, str, str], Callable[[], World]] = {
     ("recording", "no", "recorder_behind"): lambda: World().recorder(good_ms=NOW - 60_001),
     ("recording", "no", "recorder_aside"): lambda: World().recorder(aside=1),
     ("recording", "no", "journal"): lambda: World().sees(journal_reason="journal_full"),
+    ("recording", "unknown", "journal"): lambda: World().recorder(heard=None),
     ("recording", "unknown", "recorder_silent"): lambda: World().recorder(
         good_ms=None, since_ms=NOW - 59_000
     ),

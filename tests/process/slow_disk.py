@@ -1,6 +1,7 @@
 """A card that does not answer: ``fsync``, ``fdatasync`` and ``rename`` below a folder wait for as
-long as a file is there. Loaded into our processes before everything else (``LD_PRELOAD``), since
-SQLite calls these in C. Needs a C compiler."""
+long as a file is there, and ``read``, ``pread`` and ``stat`` of a journal there for as long as
+another one is. Loaded into our processes before everything else (``LD_PRELOAD``), since SQLite
+calls these in C. Needs a C compiler."""
 
 from __future__ import annotations
 
@@ -12,15 +13,17 @@ from pathlib import Path
 SOURCE = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-static void wait_for_the_card(const char *call, const char *path) {
-    const char *folder = getenv("SLOW_FOLDER"), *file = getenv("SLOW_FILE");
+static void wait_while(const char *file, const char *call, const char *path) {
+    const char *folder = getenv("SLOW_FOLDER");
     if (!folder || !file || strncmp(path, folder, strlen(folder)) || access(file, F_OK)) return;
     char line[PATH_MAX + 64];
     int length = snprintf(line, sizeof line, "%d %s %s\n", getpid(), call, path);
@@ -31,13 +34,65 @@ static void wait_for_the_card(const char *call, const char *path) {
     while (!access(file, F_OK)) usleep(5000);
 }
 
-static void wait_for_file(const char *call, int of) {
-    char name[64], path[PATH_MAX];
-    snprintf(name, sizeof name, "/proc/self/fd/%d", of);
-    ssize_t length = readlink(name, path, sizeof path - 1);
-    if (length < 0) return;
+static void wait_for_the_card(const char *call, const char *path) {
+    wait_while(getenv("SLOW_FILE"), call, path);
+}
+
+static int path_of(int fd, char *path) {
+    char name[64];
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    ssize_t length = readlink(name, path, PATH_MAX - 1);
+    if (length < 0) return 0;
     path[length] = 0;
-    wait_for_the_card(call, path);
+    return 1;
+}
+
+static void wait_for_file(const char *call, int fd) {
+    char path[PATH_MAX];
+    if (path_of(fd, path)) wait_for_the_card(call, path);
+}
+
+static void wait_to_read(const char *call, int fd) {
+    const char *file = getenv("SLOW_READS");
+    char path[PATH_MAX];
+    int before = errno;
+    if (file && !access(file, F_OK) && path_of(fd, path) && strstr(path, "journal.sqlite"))
+        wait_while(file, call, path);
+    errno = before;
+}
+
+ssize_t read(int fd, void *to, size_t most) {
+    wait_to_read("read", fd);
+    return ((ssize_t (*)(int, void *, size_t)) dlsym(RTLD_NEXT, "read"))(fd, to, most);
+}
+
+ssize_t pread(int fd, void *to, size_t most, off_t at) {
+    wait_to_read("pread", fd);
+    return ((ssize_t (*)(int, void *, size_t, off_t)) dlsym(RTLD_NEXT, "pread"))(fd, to, most, at);
+}
+
+ssize_t pread64(int fd, void *to, size_t most, off64_t at) {
+    wait_to_read("pread", fd);
+    return ((ssize_t (*)(int, void *, size_t, off64_t)) dlsym(RTLD_NEXT, "pread64"))(
+        fd, to, most, at);
+}
+
+static void wait_to_look(const char *path) {
+    const char *file = getenv("SLOW_READS");
+    int before = errno;
+    if (file && !access(file, F_OK) && strstr(path, "journal.sqlite"))
+        wait_while(file, "stat", path);
+    errno = before;
+}
+
+int stat64(const char *path, struct stat64 *to) {
+    wait_to_look(path);
+    return ((int (*)(const char *, struct stat64 *)) dlsym(RTLD_NEXT, "stat64"))(path, to);
+}
+
+int stat(const char *path, struct stat *to) {
+    wait_to_look(path);
+    return ((int (*)(const char *, struct stat *)) dlsym(RTLD_NEXT, "stat"))(path, to);
 }
 
 int fsync(int fd) {
@@ -83,15 +138,26 @@ class SlowDisk:
             "LD_PRELOAD": str(self.library),
             "SLOW_FOLDER": str(self.folder),
             "SLOW_FILE": str(self.file),
+            "SLOW_READS": str(self.reads),
         }
+
+    @property
+    def reads(self) -> Path:
+        return self.file.with_name("held_reads")
 
     def hold(self) -> None:
         self.file.touch()
 
+    def hold_reads(self) -> None:
+        """Of a journal, and nothing else."""
+        self.reads.touch()
+
     def release(self) -> None:
         self.file.unlink(missing_ok=True)
+        self.reads.unlink(missing_ok=True)
 
     def waits(self) -> list[str]:
         """``pid call path`` of each call that has waited, or waits."""
-        log = self.file.with_name("held.log")
-        return log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+        logs = [Path(f"{file}.log") for file in (self.file, self.reads)]
+        found = [log.read_text(encoding="utf-8").splitlines() for log in logs if log.exists()]
+        return [line for lines in found for line in lines]

@@ -102,9 +102,9 @@ def values(place: House) -> dict[str, tuple[str, str]]:
     return {name: (one["value"], one["reason"]) for name, one in shown.items()}
 
 
-def answers(browser: Browser) -> bool:
+def answers(browser: Browser, path: str = "/api/v1/status") -> bool:
     with contextlib.suppress(OSError):
-        return browser.ask("GET", "/api/v1/status")[0] == 200
+        return browser.ask("GET", path)[0] == 200
     return False
 
 
@@ -188,6 +188,76 @@ def test_while_the_card_does_not_answer_everything_goes_on(place: House, disk: S
         with contextlib.closing(Users(users_file(place.state))) as users:
             until(lambda: len(users.list_sessions(users.by_name("staff").id)) == 3)
         assert leaving.change("DELETE", "/api/v1/session", {})[0] == 204
+
+
+def test_while_reads_of_the_journal_hang_control_goes_on(place: House, disk: SlowDisk) -> None:
+    """The chain's step is due while they hang; only the thread that looks at the journal waits."""
+    port, hook = free_port(), Webhook()
+    text = place.config.read_text(encoding="utf-8").replace("after: 0 s", "after: 5 s")
+    place.config.write_text(f"{text}web: {{listen: 127.0.0.1:{port}}}\n", encoding="utf-8")
+    (place.config.parent / "secrets").mkdir()
+    (place.config.parent / "secrets" / "care").write_text(f"json://{hook.address}/care\n")
+    with serving(hook):
+        place.control()
+        place.environment = {}  # the others have a card that answers
+        for role in ("broker", "link", "notify", "web"):
+            place.run(role)
+        browser = Browser(port)
+        until(lambda: answers(browser, "/health/live"))
+        with contextlib.closing(Users(users_file(place.state))) as users:
+            users.add_user("staff", "staff", PASSWORD)
+        until(lambda: values(place)["messages"][1] != "notify_away")
+        until(lambda: values(place)["forwarding"] == ("yes", ""))
+        assert browser.log_in() == 201
+
+        disk.hold_reads()
+        place.bench("press", point="wc.cord", for_ms=500)
+        began = time.monotonic()
+        until(lambda: place.snapshot()["rooms"]["wc"]["lamps"]["reassurance"], AT_ONCE_S)
+        until(lambda: any("journal.sqlite" in one for one in disk.waits()), AT_ONCE_S)
+        until(lambda: hook.posted, 5 + AT_ONCE_S, what="the message of the step")
+        requests = place.snapshot()["doors"]["front"]["counters"]["requests"]
+        place.bench("press", point="front.button_inside", for_ms=200)
+        until(lambda: place.snapshot()["doors"]["front"]["state"] == "open", AT_ONCE_S)
+        assert browser.change("POST", "/api/v1/doors/front/open", {})[0] == 202
+        until(lambda: place.snapshot()["doors"]["front"]["counters"]["requests"] == requests + 2)
+        assert browser.ask("GET", "/api/v1/status")[0] == 200
+        while time.monotonic() - began < HELD_S:
+            found = values(place)
+            for name in ("door_by_button", "door_by_staff", "call"):
+                assert found[name] == ("yes", ""), name
+            time.sleep(0.5)  # between two looks
+        assert browser.change("POST", "/api/v1/calls/wc/acknowledge", {})[0] == 202
+
+        disk.release()
+        until(lambda: values(place)["journal"] == values(place)["forwarding"] == ("yes", ""))
+        until(lambda: place.rows("call_acknowledged"))
+        each_number_once(place)
+
+
+def test_a_start_while_reads_of_the_journal_hang_has_a_panel(place: House, disk: SlowDisk) -> None:
+    place.config.write_text(
+        BUILDING[: BUILDING.index("\ncontacts:")].replace("    escalation: care\n", "")
+        + "\nmqtt: embedded\nrecord: sqlite\n",
+        encoding="utf-8",
+    )
+    control = place.control()
+    control.stop()
+    disk.hold_reads()
+    place.control()
+    until(disk.waits)
+    place.bench("press", point="front.button_inside", for_ms=200)
+    until(lambda: place.snapshot()["doors"]["front"]["state"] == "open", AT_ONCE_S)
+    place.bench("press", point="wc.cord", for_ms=500)
+    until(lambda: place.snapshot()["rooms"]["wc"]["lamps"]["reassurance"], AT_ONCE_S)
+    found = values(place)
+    assert found["journal"][0] != "yes"
+    assert found["recording"] == ("unknown", "journal")
+    disk.release()
+    until(lambda: values(place)["journal"] == ("yes", ""))
+    until(lambda: values(place)["recording"][1] != "journal")
+    until(lambda: place.rows("call_raised"))
+    each_number_once(place)
 
 
 def test_a_call_of_a_card_that_hangs_survives_a_kill(place: House, disk: SlowDisk) -> None:
