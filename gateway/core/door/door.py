@@ -39,8 +39,9 @@ keeps its last known level.
   would close on a pulse and gets none;
 * *refused*, with a key of ``reasons``.
 
-An answer is what happens: a relay that its time limit keeps off refuses what would take it. One
-that cannot be switched is tried all the same, a mode is taken while fire or an interlock keep it
+An answer is what happens: a relay that its time limit keeps off refuses what would take it, and
+a strike or a maintained activation that was let go of at its limit is driven anew. One that cannot
+be switched is tried all the same, a mode is taken while fire or an interlock keep it
 from acting, and a request may join one that waits; these answers carry the reason.
 
 Where another door of an interlock is open, a request waits (``Door.waits``) for
@@ -94,6 +95,7 @@ from gateway.core.door.state import (
     delayed,
     forbidden,
     relays,
+    strike_locked,
     unsure,
 )
 from gateway.core.door.tally import Tally
@@ -278,6 +280,7 @@ class _Turn:
         """A request that may open the door: held open already, opened now, or in its turn."""
         door = self.door
         if door.opening.held != "no" and door.leaf.opened is not None and not door.stopped:
+            self._give(opening.free(door.opening, self.plan, self.present_ms))
             self._answer(request, "extended", "already_open")
         elif door.free or door.busy:
             self._open(request)
@@ -309,10 +312,14 @@ class _Turn:
 
     def _open(self, request: Requested) -> None:
         """Bring the leaf open, or keep it open, by the least that does it."""
-        door, plan, now = self.door, self.plan, self.now
+        plan, now = self.plan, self.now
+        if plan.activation in self.door.limited:
+            self._give(opening.renew(self.door.opening, plan, self.present_ms))
+        door = self.door
         outcome, drive = _answer_for(door)
         serve = opening.ask if drive else opening.lengthen
-        self._give(serve(door.opening, plan, self.present_ms, request.hold_open_ms or 0))
+        given = serve(door.opening, plan, self.present_ms, request.hold_open_ms or 0)
+        self._give(opening.free(given, plan, self.present_ms))
         if drive and door.leaf.opened is None:
             pressed_ms, command = request.pressed_ms, request.command
             self._know(leaf.asked(door.leaf, "request", now, pressed_ms, command))
@@ -486,7 +493,9 @@ def _answer_for(door: Door) -> tuple[Status, bool]:
     if seen.opened is not None:
         return "extended", not plan.toggle
     pulsed = plan.pulse_ms is not None
-    if seen.attempt is not None and ((pulsed and given.phase == "rest") or plan.toggle):
+    lost = strike_locked(door) or plan.activation in door.limited
+    resting = pulsed and given.phase == "rest" and not lost
+    if seen.attempt is not None and (resting or plan.toggle):
         return "merged", False
     return "accepted", True
 

@@ -123,15 +123,34 @@ def wake_at(opening: Opening) -> Ms | None:
 
 
 def limited(opening: Opening, plan: DoorPlan, point: str, now: Ms) -> Opening:
-    """The time limit of a relay has switched it off. A maintained activation is let go of, so that
-    the next request opens the door again, whatever it was on for; only fire goes on wanting it. The
-    hold-open relay stays wanted for as long as the mode is that: a request does without it."""
-    spent = opening.held == "mode" and point == holder(plan)
+    """The time limit of a relay has switched it off. A strike and a maintained activation are let
+    go of, so that the next request drives them again, whatever they were on for: behind a leaf
+    contact that says *open* for ever the door would otherwise be shut for ever. Fire goes on
+    wanting the activation, until a request takes it (``renew``). The hold-open relay stays wanted
+    for as long as the mode is that: a request does without it."""
+    if point == plan.strike:
+        return replace(opening, strike=False, lock_at_ms=None)
     if point == plan.hold_open:
-        return replace(opening, hold_until_ms=None, spent=spent)
-    if point != plan.activation or plan.pulse_ms is not None or opening.held == "fire":
+        return replace(opening, hold_until_ms=None, spent=opening.held == "mode")
+    if plan.pulse_ms is not None or opening.held == "fire":
         return opening
+    spent = opening.spent or (opening.held == "mode" and point == holder(plan))
     return replace(_rest(opening, plan, now), spent=spent)
+
+
+def renew(opening: Opening, plan: DoorPlan, now: Ms) -> Opening:
+    """Let go of an activation that fire wants and its limit keeps off: a request drives it anew."""
+    return _rest(opening, plan, now)
+
+
+def free(opening: Opening, plan: DoorPlan, now: Ms) -> Opening:
+    """Free the strike for a request that needs no drive: its limit may have locked it behind a leaf
+    that only seems to be open. What is due frees it by itself."""
+    if plan.strike is None or opening.strike or opening.due_ms is not None:
+        return opening
+    if hold_relay(opening, plan):  # it stays on: a leaf that it does hold open must not fall shut
+        return replace(opening, strike=True)
+    return _begin(opening, plan, now, due_ms=None)
 
 
 def holder(plan: DoorPlan) -> str:
@@ -178,8 +197,11 @@ def relays(opening: Opening, plan: DoorPlan) -> tuple[tuple[str, bool], ...]:
 
 
 def _begin(opening: Opening, plan: DoorPlan, now: Ms, due_ms: Ms | None) -> Opening:
-    """Free the strike where it is locked, then drive if that is due: a rest is always kept."""
+    """Free the strike where it is locked, then drive if that is due: a rest is always kept. A drive
+    that is on when the limit locks the strike is not broken off for a second lead."""
     if plan.strike is not None and not opening.strike:
+        if opening.driving:
+            return replace(opening, strike=True, due_ms=due_ms)
         ready_ms = max(now + plan.strike_lead_ms, opening.until_ms or now)
         return replace(opening, phase="lead", until_ms=ready_ms, strike=True, due_ms=due_ms)
     if opening.phase != "idle" or due_ms is None:
@@ -190,7 +212,7 @@ def _begin(opening: Opening, plan: DoorPlan, now: Ms, due_ms: Ms | None) -> Open
 def _drive_at_once(opening: Opening, plan: DoorPlan, now: Ms) -> Opening:
     """As ``_begin``, but a level that stays needs no rest between itself and the last pulse."""
     if opening.driving:
-        return replace(opening, until_ms=None)
+        return _begin(replace(opening, until_ms=None), plan, now, due_ms=opening.due_ms)
     if opening.phase == "rest":
         opening = replace(opening, phase="idle", until_ms=None)
     return _begin(opening, plan, now, due_ms=opening.due_ms or 0)

@@ -164,7 +164,9 @@ def forbidden(
     reason = ""
     if door.fire_acts is None:
         reason = rules.refusal(door.plan, door.mode, kind, side, note, trusted=trusted)
-    return reason or ("" if door.limited.isdisjoint(_takes(door)) else "relay_limit")
+    if reason or door.fire_acts == "open":  # a request under fire takes the relays anew
+        return reason
+    return "" if door.limited.isdisjoint(_takes(door)) else "relay_limit"
 
 
 def unsure(door: Door) -> str:
@@ -190,9 +192,15 @@ def cannot_hold(door: Door) -> bool:
     return door.opening.spent or opening.holder(door.plan) in door.limited
 
 
+def strike_locked(door: Door) -> bool:
+    """Whether there is a strike and it is locked, as after its time limit: even behind a leaf that
+    is seen open, because a contact may be wrong."""
+    return door.plan.strike is not None and not door.opening.strike
+
+
 def _takes(door: Door) -> tuple[str, ...]:
-    """The relays that an opening takes: an open leaf needs no latch freed."""
-    strike = door.plan.strike if door.leaf.opened is None else None
+    """The relays that an opening takes: an open leaf needs no latch freed that is free."""
+    strike = door.plan.strike if door.leaf.opened is None or strike_locked(door) else None
     return tuple(point for point in (strike, door.plan.activation) if point is not None)
 
 
