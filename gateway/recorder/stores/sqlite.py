@@ -217,7 +217,7 @@ class SqliteStore:
         self._move_if_due(now_ms)
         if utc_ms is None and self._by_clock:
             self._sweep = None
-        is_due = bool(self._lives_ms) and utc_ms is not None and now_ms >= self._next_sweep_ms
+        is_due = utc_ms is not None and now_ms >= self._next_sweep_ms
         if self._sweep is None and not is_due and now_ms < self._next_fit_ms:
             return
         try:
@@ -252,13 +252,13 @@ class SqliteStore:
             self._next_fit_ms = now_ms + FIT_EVERY_MS
             if self.used_bytes() > self._limit_bytes:
                 return self._fitted(db)
-        if not self._lives_ms or utc_ms is None or now_ms < self._next_sweep_ms:
+        if utc_ms is None or now_ms < self._next_sweep_ms:
             return None
         self._next_sweep_ms = now_ms + SWEEP_EVERY_MS
-        self._by_clock = True
         for path in (self._path, recent.path_of(self._path)):
-            damage.remove_old(path, utc_ms)
-        return self._expired(db, utc_ms)
+            damage.remove_old(path, utc_ms)  # also where points are stored for ever
+        self._by_clock = bool(self._lives_ms)
+        return self._expired(db, utc_ms) if self._lives_ms else None
 
     def used_bytes(self) -> int:
         """What the file holds, without its free pages."""
