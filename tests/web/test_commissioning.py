@@ -115,6 +115,17 @@ def test_a_door_leads_to_its_history_and_events(named: Web) -> None:
     named.close()
 
 
+def test_the_meter_of_a_room_is_known(tmp_path: Path) -> None:
+    from gateway.app.configuration import load
+
+    text = (Path(__file__).parents[2] / "config" / "office.yaml").read_text(encoding="utf-8")
+    for line in ("wc.climate:", "climate: wc.climate"):
+        text = text.replace(f"#+ {line}", line)
+    file = tmp_path / "office.yaml"
+    file.write_text(text, encoding="utf-8")
+    assert terminals_of(load.settings(file)).climates == {"wc": "wc.climate"}
+
+
 def test_the_bench_names_every_point_for_people() -> None:
     from gateway.app.configuration import load
 
