@@ -27,6 +27,7 @@ BROKEN = ".broken"
 KEEP_BROKEN, KEEP_BROKEN_BYTES = 3, 1_000_000_000
 """Files of one name that are set aside: how many, and how large together. The newest and the
 largest always are: a card that dies damages a file more than once, and the first has the most."""
+GONE = "it is empty or gone, where there was one before"
 LIFE_MS = 90 * 86_400_000
 """A file that was set aside holds what the new one removes by its lives."""
 PLAUSIBLE_S = 1_767_225_600
@@ -57,8 +58,11 @@ def find(
     read: Callable[[sqlite3.Connection], object] | None = None,
     *,
     busy_s: float = BUSY_S,
+    is_new: bool = True,
 ) -> str:
-    """Why a file is of no use; empty where it is whole, or there is none, or nobody can say now.
+    """Why a file is of no use; empty where it is whole, or nobody can say now, or it is still to be
+    made: ``is_new`` says whether that may be. Where there was one, an empty file or none is a loss;
+    it is in any case where its log is there.
 
     ``read``: reads what is in it, and raises :class:`ValueError` or :class:`TypeError` where that
     is nothing that anybody has written; then all pages and values are looked at as well. Without,
@@ -66,6 +70,12 @@ def find(
 
     :raises UnknownFormat: it is of another version
     """
+    if not path.exists() and path.is_symlink():
+        return ""  # to a disk that is not there now
+    if not _bytes(path) and not path.is_dir():
+        if _bytes(Path(f"{path}-wal")):
+            return f"{GONE}, and its log is there"
+        return "" if is_new else GONE
     try:
         if format.check(path, busy_s) is None or read is None:
             return ""
@@ -76,6 +86,13 @@ def find(
             return fault
     except (*ERRORS, ValueError, TypeError) as error:
         return (str(error) or repr(error)) if is_damage(error) or path.is_dir() else ""
+
+
+def _bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _fault(db: sqlite3.Connection, format: Database) -> str:

@@ -23,13 +23,17 @@ def set_aside(path: Path, reason: str) -> Path:
 
 
 def look(
-    path: Path, format: Database, read: Callable[[sqlite3.Connection], object] | None = None
+    path: Path,
+    format: Database,
+    read: Callable[[sqlite3.Connection], object] | None = None,
+    *,
+    is_new: bool = True,
 ) -> Path | None:
-    """Set the file aside where it is damaged; its new name then. ``read``: see
+    """Set the file aside where it is damaged; its new name then. ``read`` and ``is_new``: see
     :func:`gateway.damage.find`.
 
     :raises OSError: it cannot be set aside
     :raises UnknownFormat: it is of another version
     """
-    reason = damage.find(path, format, read)
+    reason = damage.find(path, format, read, is_new=is_new)
     return set_aside(path, reason) if reason else None

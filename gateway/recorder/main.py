@@ -89,23 +89,30 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
     settings.state.mkdir(parents=True, exist_ok=True)
     path = settings.state / f"recorder-{settings.name}.sqlite"
     lock = StateLock(path)
-    moved: list[Path | None] = []
+    history: Path | None = None
+    # first the state, which says what there was; of the state its list says that
+    list_file = Path(aside.path_of(path))
+    is_new = not (list_file.is_file() and list_file.stat().st_size)
+    damage.look(path, state_file.FORMAT, state_file.read_all, is_new=is_new)  # is asked for again
+    had = state_file.before(path)
+    refused = damage.look(list_file, aside.FORMAT, aside.counts, is_new=not had.list)
     if settings.store.kind == "sqlite":
         from gateway.recorder.stores import recent
         from gateway.recorder.stores.sqlite import FORMAT
 
         file = settings.state / settings.store.file
-        moved.append(damage.look(file, FORMAT))
+        is_new = had.store.partition(" ")[2] != settings.store.text
+        history = damage.look(file, FORMAT, is_new=is_new)
         with contextlib.suppress(*ERRORS):  # another recorder has it, or it is put aside
             recent.FORMAT.check(recent.path_of(file))
     store = open_store(
         settings.store, settings.state, settings.secret, settings.lives_ms, settings.limit_bytes
     )
-    damage.look(path, state_file.FORMAT, state_file.read_all)  # all of it can be asked for again
-    moved.append(damage.look(Path(aside.path_of(path)), aside.FORMAT, aside.counts))
     state = RecorderState(path, exclusive=settings.exclusive)
-    for one in filter(None, moved):
+    for one in filter(None, (history, refused)):
         state.note_damage(one, state.journals() or settings.gateways)
+    if history is not None:
+        state.set_meta("store", " ")  # said; the next one is another, for which all is asked again
     subscription = Subscription(settings.broker, filters(settings.gateways))
     recorder = Recorder(
         settings.name,

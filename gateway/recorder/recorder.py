@@ -30,7 +30,7 @@ from gateway.recorder.gaps import Asking, ask, reopened
 from gateway.recorder.points import Point, fields_of, tags_of
 from gateway.recorder.sequences import Key
 from gateway.recorder.settled import SettledClock
-from gateway.recorder.state import GATEWAYS_MOST, RecorderState
+from gateway.recorder.state import ANY_GATEWAY, GATEWAYS_MOST, RecorderState
 from gateway.recorder.stores.store import Store, StoreDownError
 from gateway.recorder.subscribe import (
     ENDS_AT_ONCE,
@@ -460,8 +460,13 @@ class Recorder:
                 self._state.set_meta(CONFIRMED, str(self._last_confirmed_ms()))
             return
         now = f"{identity or ''} {self._store_name}"
-        self._note_damage()
+        damaged = self._note_damage()
         if known is not None and known != now:
+            path = getattr(self._store, "path", None)
+            its = before and name == self._store_name and self._book.journals
+            if path is not None and its and not damaged:
+                self._state.note_replaced(path, self._book.journals)
+                self._book.read_aside()
             another = name != self._store_name or not self._store.forgets_ms
             since_ms = self._last_confirmed_ms() - self._store.forgets_ms
             self._book.go_back(None if another else since_ms, self._utc_ms())
@@ -483,13 +488,14 @@ class Recorder:
             return max(0, last_ms - UNCONFIRMED_MS)
         return min(last_ms, self._confirmed_utc_ms)
 
-    def _note_damage(self) -> None:
-        """A store that is a file may have been damaged, and set aside."""
+    def _note_damage(self) -> bool:
+        """A store that is a file may have been damaged, and set aside; whether that was new."""
         broken = getattr(self._store, "broken", None)
         if broken is not None:
             self._state.note_damage(broken, self._book.journals)
             self._book.read_aside()
             self._store.broken = None  # type: ignore[attr-defined]  # of those that are a file
+        return broken is not None
 
     # --- what was set aside -------------------------------------------------------------
 
@@ -585,7 +591,7 @@ class Recorder:
             payload: dict[str, object] = {
                 "journal": recorded[0],
                 "lanes": recorded[1],
-                "aside": self._book.aside_counts.get(gateway, 0),
+                "aside": sum(self._book.aside_counts.get(g, 0) for g in (gateway, ANY_GATEWAY)),
             }
             foreign = self._book.foreign_counts.get(gateway, 0)
             if foreign:

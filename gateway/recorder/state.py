@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway import damage
-from gateway.formats import Database, run_all
+from gateway.formats import Database, run_all, uri
 from gateway.locks import is_locked
 from gateway.recorder import aside
 from gateway.recorder.aside import Aside, transaction
@@ -118,6 +118,12 @@ _FIT = (
 """Whether there are too many rows, how they are removed, and how many there may be."""
 _OLD_MARKS_MOST = 1_000
 """Marks older than that which wait to be deleted together."""
+
+
+ANY_GATEWAY = ""
+"""In the list: it counts for each gateway. Which ones there were was in a file that is damaged."""
+_HAS_LIST, _STORE = "has_list", "store"
+"""What the state remembers: that its list was made, and which store it has recorded into."""
 
 
 class StateInUseError(Exception):
@@ -243,6 +249,8 @@ class RecorderState:
         self._aside = sqlite3.connect(aside.path_of(path), isolation_level=None, timeout=5)
         aside.prepare(Path(aside.path_of(path)), self._aside)
         aside.move(self._db, self._aside)
+        if self.meta(_HAS_LIST) is None:
+            self.set_meta(_HAS_LIST, "1")
         self._version = -1
 
     def _pages(self, path: Path) -> None:
@@ -453,14 +461,28 @@ class RecorderState:
 
     def note_damage(self, moved: Path, gateways: Iterable[str]) -> None:
         """Of these gateways something may be missing, because this file had to be set aside:
-        somebody has to look."""
-        name = damage.name_of(moved)
+        somebody has to look. None: of any that may come."""
         reason = (
-            f"this file was damaged and was set aside as {moved}. What the gateways still have is"
-            " asked for again; what nobody else has any more is in that file"
+            f"this file was damaged, empty or gone, and what was left is set aside as {moved}. What"
+            " the gateways still have is asked for again; what nobody else has any more is there,"
+            " if anywhere"
         )
+        self._note(damage.name_of(moved), reason, gateways)
+
+    def note_replaced(self, path: Path, gateways: Iterable[str]) -> None:
+        """The same, because this file is not the one that it was, and nobody has set that aside."""
+        reason = (
+            f"{path} was removed, emptied or replaced. What the gateways still have is asked for"
+            " again; what nobody else has any more is missing, unless there is a backup"
+        )
+        self._note(path.name, reason, gateways)
+
+    def _note(self, name: str, reason: str, gateways: Iterable[str]) -> None:
         now_ms = time.time_ns() // 1_000_000
-        rows = [Aside(name, reason, "", one, now_ms, standing="damaged") for one in gateways]
+        rows = [
+            Aside(name, reason, "", one, now_ms, standing="damaged")
+            for one in list(gateways) or [ANY_GATEWAY]
+        ]
         self.save_ledger(Ledger(aside=rows))
 
     def aside_asked(self, most: int) -> list[Aside]:
@@ -547,6 +569,26 @@ class RecorderState:
         if aside.has_old(self._aside, now_ms):
             with transaction(self._aside) as db:
                 aside.forget_old(db, now_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What a state file says that there was, before anything is opened."""
+
+    list: bool = False
+    store: str = ""
+    """Id and address of the store that was recorded into; empty before any gateway was heard."""
+
+
+def before(path: Path) -> Before:
+    """Read from a state file that was looked at; nothing is changed."""
+    try:
+        with contextlib.closing(sqlite3.connect(uri(path, "ro"), uri=True)) as db:
+            found = dict(db.execute("SELECT name, value FROM meta"))
+            (any_gateway,) = db.execute("SELECT EXISTS (SELECT 1 FROM gateways)").fetchone()
+    except sqlite3.Error:  # there is none yet
+        return Before()
+    return Before(_HAS_LIST in found, str(found.get(_STORE, "")) if any_gateway else "")
 
 
 def read_all(db: sqlite3.Connection) -> None:

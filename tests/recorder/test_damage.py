@@ -340,3 +340,123 @@ def test_a_role_whose_history_is_damaged_starts_and_says_so_of_every_gateway(
         assert aside.counts(db) == {"csg": 1, "other": 1}
     (said,) = doctor_store._broken(tmp_path)
     assert said.what == "store: record.sqlite was damaged and is set aside"
+
+
+def run_once(folder: Path) -> None:
+    """The role, with no broker: what it does before it records."""
+    stop = threading.Event()
+    stop.set()
+    run(RecorderSettings(BrokerSettings("x"), parse("sqlite"), folder), stop)
+
+
+def counts(folder: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(aside.path_of(folder / "recorder-main.sqlite"))) as db:
+        return aside.counts(db)
+
+
+def recorded(folder: Path) -> None:
+    """Three calls, in files that are closed in order."""
+    bench = WithStore(folder)
+    bench.recorder._store_name = "sqlite"
+    for seq in (1, 2, 3):
+        bench.broker.event(call(seq))
+    bench.turn()
+    bench.turn(6_000)
+    bench.sqlite.close()
+    bench.state.close()
+
+
+LOSSES = ("empty", "gone", "only its log is there")
+
+
+def lose(file: Path, how: str) -> None:
+    file.unlink()
+    for ending in ("-wal", "-shm"):
+        Path(f"{file}{ending}").unlink(missing_ok=True)
+    if how == "empty":
+        file.touch()
+    elif how == "only its log is there":
+        Path(f"{file}-wal").write_bytes(b"log" * 100)
+
+
+@pytest.mark.parametrize("how", LOSSES)
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("record.sqlite", {"csg": 1}),
+        ("recorder-main.aside.sqlite", {"csg": 1}),
+        ("recorder-main.sqlite", {}),  # all that was in it is asked for again
+    ],
+)
+def test_a_file_that_is_empty_or_gone_where_there_was_one_is_said_like_a_damage(
+    tmp_path: Path, name: str, said: dict[str, int], how: str
+) -> None:
+    """It was taken for a new one: history gone, recording green."""
+    recorded(tmp_path)
+    lose(tmp_path / name, how)
+    with capture_logs() as logs:
+        run_once(tmp_path)
+    assert [log["log_level"] for log in logs if "moved" in log] == ["error"]
+    assert len(whole.found_aside(tmp_path / name)) == 1, "doctor names it"
+    assert counts(tmp_path) == said
+    run_once(tmp_path)
+    assert counts(tmp_path) == said, "once"
+
+
+def test_a_link_to_a_disk_that_is_not_there_now_stays(path: Path) -> None:
+    path.symlink_to(path.parent / "unmounted" / "record.sqlite")
+    assert damage.look(path, state.FORMAT, is_new=False) is None
+    assert path.is_symlink()
+
+
+def test_a_new_recorder_and_one_that_nothing_has_come_to_say_nothing(tmp_path: Path) -> None:
+    for _ in range(2):
+        with capture_logs() as logs:
+            run_once(tmp_path)
+        assert [log for log in logs if log["log_level"] == "error"] == []
+        assert counts(tmp_path) == {}
+        assert list(tmp_path.glob("*.broken*")) == []
+        (tmp_path / "record.sqlite").unlink(missing_ok=True)
+        (tmp_path / "record.sqlite").touch()
+
+
+def test_a_recorder_of_another_name_beside_a_history_says_nothing(tmp_path: Path) -> None:
+    recorded(tmp_path)
+    stop = threading.Event()
+    stop.set()
+    run(RecorderSettings(BrokerSettings("x"), parse("sqlite"), tmp_path, name="second"), stop)
+    assert list(tmp_path.glob("*.broken*")) == []
+
+
+def test_where_the_state_is_damaged_too_the_loss_counts_for_every_gateway(tmp_path: Path) -> None:
+    """Which gateways there were was in it, so nobody was told."""
+    recorded(tmp_path)
+    for name in ("record.sqlite", "recorder-main.sqlite"):
+        (tmp_path / name).write_bytes(b"no database" * 2_000)
+    run_once(tmp_path)
+    assert counts(tmp_path) == {state.ANY_GATEWAY: 1}
+    bench = WithStore(tmp_path)
+    bench.broker.event(call(4))
+    bench.turn()
+    bench.turn(1_500)
+    assert bench.recorded()["aside"] == 1
+    bench.sqlite.close()
+    bench.state.close()
+
+
+@pytest.mark.parametrize("how", ["empty", "gone"])
+def test_a_history_that_is_lost_while_the_recorder_runs_is_said(tmp_path: Path, how: str) -> None:
+    bench = WithStore(tmp_path)
+    for seq in (1, 2, 3):
+        bench.broker.event(call(seq))
+    bench.turn()
+    bench.turn(6_000)
+    bench.sqlite.close()
+    lose(bench.file, how)
+    bench.turn(16_000)
+    bench.turn(16_000)
+    (one,) = bench.state.asides()
+    assert (one.standing, one.topic, one.gateway) == ("damaged", "record.sqlite", "csg")
+    assert bench.recorded()["aside"] == 1
+    bench.sqlite.close()
+    bench.state.close()

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
-from gateway.damage import ERRORS, is_damage
+from gateway.damage import ERRORS, find, is_damage
 from gateway.formats import Database, run_all
 from gateway.recorder.aside import transaction
 from gateway.recorder.damage import set_aside
@@ -102,22 +102,27 @@ def path_of(store_path: Path) -> Path:
     return store_path.with_name(f"{store_path.name}-recent")
 
 
-def opened(store_path: Path, store: str) -> RecentReadings | None:
-    """The file beside a store; ``None`` where another recorder that writes to it has the file, or
+def opened(
+    store_path: Path, store: str, *, is_new: bool = True
+) -> tuple[RecentReadings | None, Path | None]:
+    """The file beside a store, and where the one before is, if it was damaged or, unless this is
+    new, empty or gone. No file where another recorder that writes to the store has it, or
     it is damaged and cannot be put aside: then each reading goes into the store at once."""
     path = path_of(store_path)
     try:
-        return RecentReadings(path, store)
+        found = "" if is_new or path.is_dir() else find(path, FORMAT, busy_s=0, is_new=False)
+        if not found:
+            return RecentReadings(path, store), None
     except sqlite3.OperationalError as error:
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-            return None
+            return None, None
         if not (is_damage(error) or path.is_dir()):
             raise
         found = str(error)
     except ERRORS as error:
         found = str(error)
     try:
-        set_aside(path, found)
+        moved = set_aside(path, found)
     except OSError:
-        return None
-    return RecentReadings(path, store)
+        return None, None
+    return RecentReadings(path, store), moved

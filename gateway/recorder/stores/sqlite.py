@@ -105,6 +105,8 @@ class SqliteStore:
         self._id = ""
         self._suspect: set[str] = set()
         """What has met damage, and is to be tried once more with the file opened anew."""
+        self.path: Path | None = None if str(path) == ":memory:" else path
+        """The file, whose id says whether it still is the one that it was."""
         self.broken: Path | None = None
         """Where the file is that was damaged, until somebody has said so."""
 
@@ -124,16 +126,30 @@ class SqliteStore:
                 FORMAT.prepare(self._path, db, lambda db: run_all(db, _SCHEMA))
                 db.execute("INSERT OR IGNORE INTO meta VALUES ('store', ?)", (str(uuid.uuid4()),))
                 # once: even a read writes, into the index of the log that readers share
-                row = db.execute("SELECT value FROM meta WHERE name = 'store'").fetchone()
-                self._recent = recent.opened(self._path, str(row[0]))
+                self._id = _named(db)
+                had = db.execute("SELECT 1 FROM meta WHERE name = 'recent'").fetchone()
+                self._recent, moved = recent.opened(self._path, self._id, is_new=had is None)
+                if moved is not None:
+                    self._rename(db, moved)
+                if had is None and self._recent is not None:
+                    db.execute("INSERT OR IGNORE INTO meta VALUES ('recent', '1')")
             except UnknownFormat as error:
                 db.close()
                 raise StoreDownError(str(error)) from error
             except BaseException:
                 db.close()
                 raise
-            self._db, self._file, self._id = db, _inode(self._path), str(row[0])
+            self._db, self._file = db, _inode(self._path)
         return self._db
+
+    def _rename(self, db: sqlite3.Connection, moved: Path) -> None:
+        """Readings that were acknowledged, and waited beside this file, are lost: it is another
+        store now, for which everything is asked again, and somebody is told."""
+        if self._recent is not None:
+            self._recent.close()
+        db.execute("UPDATE meta SET value = ? WHERE name = 'store'", (str(uuid.uuid4()),))
+        self.broken, self._id = moved, _named(db)
+        self._recent, _ = recent.opened(self._path, self._id)
 
     def write(self, points: Sequence[Point]) -> list[Rejected]:
         """Store the points in one transaction."""
@@ -398,6 +414,10 @@ class SqliteStore:
         if self._db is not None:
             self._db.close()
             self._db = None
+
+
+def _named(db: sqlite3.Connection) -> str:
+    return str(db.execute("SELECT value FROM meta WHERE name = 'store'").fetchone()[0])
 
 
 def _inode(path: Path) -> tuple[int, int] | None:
