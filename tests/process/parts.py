@@ -51,14 +51,17 @@ CALLING_BENCH = BENCH.replace(
 
 
 def until(true: Callable[..., Any], within_s: float = 60.0, what: object = "") -> Any:
-    """Wait until ``true`` gives something true; its value. Fails after ``within_s``."""
+    """Wait until ``true`` gives something true; its value. Fails after ``within_s``, and says
+    ``what``; where that can be called, what it gives then."""
     deadline = time.monotonic() + within_s
     while True:
         with contextlib.suppress(client.ControlAway):
             found = true()
             if found:
                 return found
-        assert time.monotonic() < deadline, f"not within {within_s} s: {what}"
+        assert time.monotonic() < deadline, (
+            f"not within {within_s} s: {what() if callable(what) else what}"
+        )
         time.sleep(0.01)
 
 

@@ -245,7 +245,7 @@ def test_whoever_may_publish_events_turns_recording_red_only_where_two_claim_one
         watched.sendall(forged(seq) + forged(seq + 1, monotonicms="soon"))
     watched.recv(200)
     place.bench("press", point="front.button")
-    until(lambda: recording().get("foreign", 0) >= 4, 120, "they are not counted")
+    until(lambda: recording().get("foreign", 0) >= 4, 120, recording)
     now_ms = time.time_ns() // 1_000_000
     until(
         lambda: recording()["ok"] and (recording()["recorded_until_utc_ms"] or 0) >= now_ms,
