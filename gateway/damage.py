@@ -173,15 +173,21 @@ def _size(away: Path) -> int:
     return sum(one.stat().st_size for one in found if one.is_file())
 
 
+def is_over(away: Path, now_utc_ms: int) -> bool:
+    """Whether a file was set aside longer ago than :data:`LIFE_MS`. The age of one that was written
+    under a wrong clock counts from now. Raises :class:`OSError`."""
+    written_s = away.stat().st_mtime
+    if not PLAUSIBLE_S <= written_s <= now_utc_ms / 1000 + 86_400:
+        os.utime(away, (now_utc_ms / 1000, now_utc_ms / 1000))
+        return False
+    return written_s * 1000 < now_utc_ms - LIFE_MS
+
+
 def remove_old(path: Path, now_utc_ms: int) -> None:
-    """Remove what was set aside of this file longer ago than :data:`LIFE_MS`. The age of one that
-    was written under a wrong clock counts from now."""
+    """Remove what was set aside of this file and is over, see :func:`is_over`."""
     for away in found_aside(path):
         with contextlib.suppress(OSError):
-            written_s = away.stat().st_mtime
-            if not PLAUSIBLE_S <= written_s <= now_utc_ms / 1000 + 86_400:
-                os.utime(away, (now_utc_ms / 1000, now_utc_ms / 1000))
-            elif written_s * 1000 < now_utc_ms - LIFE_MS:
+            if is_over(away, now_utc_ms):
                 _remove(away)
 
 

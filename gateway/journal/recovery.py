@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway import regular
+from gateway import damage, regular
 from gateway.core.facts import Json
 from gateway.formats import UnknownFormat, uri
 from gateway.journal import reserve, schema, uptime
@@ -37,10 +37,7 @@ KEEP_BROKEN, KEEP_BROKEN_BYTES = 3, 1_000_000_000
 """Files that are set aside: how many, and how large together. The newest always is."""
 MARKS = ("broken", "schema")
 """Within the names of files that were set aside: torn ones, and those of another version."""
-BROKEN_LIFE_MS = 90 * 86_400_000
-"""A journal that was set aside holds what the new one has removed by its lives."""
-PLAUSIBLE_S = 1_767_225_600
-"""2026-01-01: no file of ours is older, unless the clock was wrong."""
+BROKEN_LIFE_MS = damage.LIFE_MS
 CHECK_WITHIN_S = 0.5
 _OURS = frozenset(
     line.split()[2] for line in schema.SCHEMA.splitlines() if line.startswith("CREATE TABLE")
@@ -357,15 +354,12 @@ def _size(file: Path) -> int:
 
 
 def remove_old(path: Path, now_utc_ms: int) -> int:
-    """Remove journals that were set aside longer ago than :data:`BROKEN_LIFE_MS`; how many.
-    The age of one that was written under a wrong clock counts from now."""
+    """Remove journals that were set aside and are over, see :func:`gateway.damage.is_over`; how
+    many."""
     removed = 0
     for old in _set_aside(path):
         with contextlib.suppress(OSError):
-            written_s = old.stat().st_mtime
-            if not PLAUSIBLE_S <= written_s <= now_utc_ms / 1000 + 86_400:
-                os.utime(old, (now_utc_ms / 1000, now_utc_ms / 1000))
-            elif written_s * 1000 < now_utc_ms - BROKEN_LIFE_MS:
+            if damage.is_over(old, now_utc_ms):
                 _remove(old)
                 side(old, "-wal").unlink(missing_ok=True)
                 removed += 1

@@ -25,8 +25,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gateway.damage import is_over
 from gateway.formats import UnknownFormat, uri
-from gateway.journal.recovery import BROKEN_LIFE_MS, PLAUSIBLE_S, check, sync
+from gateway.journal.recovery import check, sync
 from gateway.journal.schema import DAMAGED, damaged
 from gateway.web.identity.accounts import ROLES
 from gateway.web.identity.users import Users
@@ -35,8 +36,6 @@ from gateway.web.kept.damage import MARK, beside, reason_of
 from gateway.web.kept.own_file import OwnFile
 from gateway.web.kept.store import FORMAT, Store
 
-LIFE_MS = BROKEN_LIFE_MS
-"""Of a damaged file that was moved away; it holds names that may be forgotten meanwhile."""
 AWAY, SEEN, READ, BUILT, DONE = ".broken", ".broken-seen", ".reading", ".building", ".repaired"
 SIDES = ("", "-wal", "-shm", "-journal")
 _HEX = re.compile("[0-9a-f]{64}")
@@ -198,10 +197,7 @@ def remove_old(path: Path, now_utc_ms: int) -> None:
     for ending in (AWAY, SEEN):
         away = beside(path, ending)
         with suppress(FileNotFoundError):
-            since_ms = away.stat().st_mtime * 1000
-            if not PLAUSIBLE_S * 1000 <= since_ms <= now_utc_ms + 86_400_000:
-                os.utime(away, (now_utc_ms / 1000,) * 2)
-            elif since_ms < now_utc_ms - LIFE_MS:
+            if is_over(away, now_utc_ms):
                 for side in SIDES:
                     _remove(beside(away, side))
 

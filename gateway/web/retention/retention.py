@@ -15,7 +15,6 @@ from pathlib import Path
 from gateway import damage
 from gateway.core.facts import KINDS
 from gateway.journal.recovery import BROKEN_LIFE_MS
-from gateway.web.identity import repair
 from gateway.web.kept.testbook import UNSIGNED_MS
 from gateway.web.kept.weeks import WEEKS
 from gateway.web.options import Options
@@ -81,7 +80,7 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
         Retained("versions", "gateway.settings.editing.file:Store._keep", until="versions"),
         Retained("broken", "gateway.journal.recovery:remove_old", BROKEN_LIFE_MS),
         Retained("plans", "gateway.app.configuration.plans:keep", until="plans"),
-        Retained("users_broken", web + "identity.repair:remove_old", repair.LIFE_MS),
+        Retained("users_broken", web + "identity.repair:remove_old", damage.LIFE_MS),
     ]
     if options.broker:
         found += [
