@@ -7,7 +7,9 @@ twenty times a second. A client that reads slowly gets the newest snapshot when 
 ready for one, and none of those between.
 
 An answer to a command waits for its fact to be on disk so that it can name it, but no
-longer than :data:`ANSWER_WITHIN_S`: a full disk must not make the door look dead.
+longer than :data:`ANSWER_WITHIN_S`: a full disk must not make the door look dead. Just before
+the answer its client gets a snapshot of its own, however soon after the last: whoever looks
+once their command is answered sees what it did.
 
 Each role has places of its own (:mod:`gateway.panel.places`). Each client has a token bucket: one
 that floods is read more slowly, and its commands are refused, by the client and by the person for
@@ -265,7 +267,7 @@ class Server:
                     self._ready(key, mask)
                 self._do_notes()
                 self._release_late()
-                self._publish()
+                self._publish_when_due()
                 self._sweep()
             self._do_notes()  # a farewell may be the last of them
         finally:
@@ -502,7 +504,17 @@ class Server:
         if held and found:
             client, asked = found
             asked.end()
+            self._show_first(client)
             self._reply(client, held[0], fact)
+
+    def _show_first(self, client: _Client) -> None:
+        """Send what the building looks like now, before anything else that is queued later."""
+        if not client.listens:
+            return
+        self._publish()
+        if client.snapshot is not None:  # it reads slowly: an answer would overtake this
+            line, client.snapshot = client.snapshot, None
+            self._queue(client, line)
 
     def _release_late(self) -> None:
         now = self._clock()
@@ -557,13 +569,14 @@ class Server:
                 client.rows = self._rows
                 self._flush(client)
 
+    def _publish_when_due(self) -> None:
+        age_s = self._clock() - self._snapshot_at
+        if age_s >= (self._every_s() if self._dirty else SNAPSHOT_WITHIN_S):
+            self._publish()
+
     def _publish(self) -> None:
-        now = self._clock()
-        age_s = now - self._snapshot_at
-        if age_s < (self._every_s() if self._dirty else SNAPSHOT_WITHIN_S):
-            return
         self._dirty = False
-        self._snapshot_at = now
+        self._snapshot_at = self._clock()
         line = encode({"type": "snapshot", "snapshot": self._handler.snapshot()})
         for client in list(self._clients.values()):
             if client.listens:

@@ -223,6 +223,36 @@ def test_a_reply_does_not_wait_for_a_dead_disk(
     assert reply["status"] == "accepted"
 
 
+@pytest.mark.parametrize("padding", [0, 200_000], ids=["quick", "reads slowly"])
+def test_whoever_has_an_answer_has_seen_what_the_command_did(
+    panel: s.Server,
+    desk: Desk,
+    join: Callable[..., Peer],
+    monkeypatch: pytest.MonkeyPatch,
+    padding: int,
+) -> None:
+    """A page without a script is made once the answer is there, and never again."""
+    peer = join("web")
+    peer.hear("snapshot")
+    monkeypatch.setattr(s, "SNAPSHOT_EVERY_S", 3600.0)
+    monkeypatch.setattr(s, "SNAPSHOT_WITHIN_S", 3600.0)
+
+    def serve(message: m.CommandMessage) -> None:
+        desk.state = {"did": message.command.id, "padding": "x" * padding}
+        panel.answered(Reply(message.command.id, "accepted"))
+        panel.committed(message.command.id, None)
+
+    desk.on_command = serve
+    for id_ in ("c1", "c2", "c3"):
+        opening(peer, id_)
+    eventually(lambda: len(desk.commands) == 3)
+    for id_ in ("c1", "c2", "c3"):
+        shown = peer.hear()
+        assert shown["type"] == "snapshot"
+        assert shown["snapshot"]["did"] >= id_
+        assert peer.hear()["id"] == id_
+
+
 def test_the_page_may_name_its_user_and_the_terminal_may_not(
     desk: Desk, join: Callable[..., Peer]
 ) -> None:
