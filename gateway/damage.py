@@ -1,16 +1,13 @@
-"""SQLite files that are damaged: they are found, and set aside under a name that says so.
+"""SQLite files that are damaged: how that is found.
 
-Whoever has the file then makes a new one, and says what is missing in it. An unknown version is no
-damage (:mod:`gateway.formats`); the journal is salvaged instead (:mod:`gateway.journal.recovery`).
+Whoever has such a file sets it aside (:mod:`gateway.set_aside`), makes a new one, and says what is
+missing in it. An unknown version is no damage (:mod:`gateway.formats`); the journal is salvaged
+instead (:mod:`gateway.journal.recovery`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import shutil
 import sqlite3
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -22,17 +19,7 @@ ERRORS = (sqlite3.Error, UnicodeDecodeError)
 those need not be UTF-8."""
 WORDS = ("no such", "Could not decode")
 """In the text of an error that has no code of its own: a table is torn, or a text is none."""
-BROKEN = ".broken"
-"""Behind the name of a file that was set aside, before the time and a number that counts up."""
-KEEP_BROKEN, KEEP_BROKEN_BYTES = 3, 1_000_000_000
-"""Files of one name that are set aside: how many, and how large together. The newest and the
-largest always are: a card that dies damages a file more than once, and the first has the most."""
 GONE = "it is empty or gone, where there was one before"
-LIFE_MS = 90 * 86_400_000
-"""A file that was set aside holds what the new one removes by its lives."""
-PLAUSIBLE_S = 1_767_225_600
-"""2026-01-01: no file of ours is older, unless the clock was wrong."""
-_LOGS = ("-wal", "-journal")
 _KINDS = {
     "TEXT": ("text",),
     "INTEGER": ("integer",),
@@ -110,90 +97,3 @@ def _fault(db: sqlite3.Connection, format: Database) -> str:
             ).fetchone():
                 return f"table {table}, column {column}: a value that nobody has written"
     return ""
-
-
-def set_aside(path: Path) -> Path:
-    """Give a damaged file, with its logs, a name that says so; the new name. The oldest ones beyond
-    the limits go. A file that is not there leaves an empty one under that name.
-
-    Raises :class:`OSError`."""
-    before = found_aside(path)
-    if not path.exists():
-        path.touch()
-    # by a number: the clock may be wrong, and the newest has to be the last
-    number = 1 + max((_number(one) for one in before), default=-1)
-    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    away = path.with_name(f"{path.name}{BROKEN}-{stamp}-{number:03d}")
-    path.replace(away)
-    for ending in _LOGS:
-        with contextlib.suppress(FileNotFoundError):
-            Path(f"{path}{ending}").replace(f"{away}{ending}")
-    Path(f"{path}-shm").unlink(missing_ok=True)
-    _fit(before, away)
-    return away
-
-
-def _fit(before: list[Path], newest: Path) -> None:
-    """Remove what is beyond the limits; ``before``: oldest first."""
-    sizes = {one: _size(one) for one in before}
-    largest = max(before, key=sizes.__getitem__, default=newest)
-    room, left = KEEP_BROKEN_BYTES - _size(newest), KEEP_BROKEN - 1
-    for old in [largest, *(one for one in reversed(before) if one != largest)][: len(before)]:
-        room, left = room - sizes[old], left - 1
-        if old != largest and (room < 0 or left < 0):
-            _remove(old)
-
-
-def found_aside(path: Path) -> list[Path]:
-    """What was set aside of this file, oldest first. Before, there was one without a number."""
-    name = path.name + BROKEN
-    found = [
-        one
-        for one in (path.parent.iterdir() if path.parent.is_dir() else ())
-        if (one.name == name or one.name.startswith(f"{name}-"))
-        and not one.name.endswith(("-shm", *_LOGS))
-    ]
-    return sorted(found, key=lambda one: (_number(one), one.name))
-
-
-def name_of(away: Path) -> str:
-    """The name that a file had before it was set aside."""
-    return away.name.rpartition(BROKEN)[0] or away.name
-
-
-def _number(away: Path) -> int:
-    last = away.name.rpartition("-")[2]
-    return int(last) if last.isdecimal() else -1
-
-
-def _size(away: Path) -> int:
-    """Of a file and its logs, or of all that is in a folder, in bytes."""
-    logs = (Path(f"{away}{ending}") for ending in _LOGS)
-    found = [*logs, *(away.rglob("*") if away.is_dir() else [away])]
-    return sum(one.stat().st_size for one in found if one.is_file())
-
-
-def is_over(away: Path, now_utc_ms: int) -> bool:
-    """Whether a file was set aside longer ago than :data:`LIFE_MS`. The age of one that was written
-    under a wrong clock counts from now. Raises :class:`OSError`."""
-    written_s = away.stat().st_mtime
-    if not PLAUSIBLE_S <= written_s <= now_utc_ms / 1000 + 86_400:
-        os.utime(away, (now_utc_ms / 1000, now_utc_ms / 1000))
-        return False
-    return written_s * 1000 < now_utc_ms - LIFE_MS
-
-
-def remove_old(path: Path, now_utc_ms: int) -> None:
-    """Remove what was set aside of this file and is over, see :func:`is_over`."""
-    for away in found_aside(path):
-        with contextlib.suppress(OSError):
-            if is_over(away, now_utc_ms):
-                _remove(away)
-
-
-def _remove(away: Path) -> None:
-    if away.is_dir() and not away.is_symlink():
-        shutil.rmtree(away, ignore_errors=True)
-    for ending in ("", "-shm", *_LOGS):
-        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
-            Path(f"{away}{ending}").unlink()

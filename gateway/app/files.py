@@ -11,9 +11,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import PurePath
 
-from gateway import damage
 from gateway.app.configuration.plans import PLANS_MOST
-from gateway.journal.recovery import BROKEN_LIFE_MS, KEEP_BROKEN, KEEP_BROKEN_BYTES, MARKS
 from gateway.journal.reserve import SLOT_BYTES, SLOT_MOST
 from gateway.journal.retention import AUDIT_SHARE, DROP_FROM, THIN_FROM
 from gateway.journal.schema import LOG_BYTES
@@ -22,6 +20,7 @@ from gateway.link.saved import AWAY_MOST
 from gateway.link.saved import BYTES_MOST as LINK_BYTES
 from gateway.recorder import aside, digests, state
 from gateway.recorder.stores import recent, sqlite
+from gateway.set_aside import KEEP, KEEP_BYTES, LIFE_MS
 from gateway.settings.editing.file import BYTES_MOST as OVERLAY_BYTES
 from gateway.settings.editing.file import VERSIONS_MOST
 from gateway.settings.model.configuration import Journal
@@ -63,14 +62,17 @@ def rows() -> tuple[StoredFile, ...]:
     journal = Journal.model_fields["limit_bytes"].default
     recorded = Record.model_fields["limit_bytes"].default
     config = "as long as the configuration has parts"
+    few = f"{KEEP} of each, together {_size(KEEP_BYTES)}"
+    days = f"{LIFE_MS // DAY_MS} days"
+    set_aside = "gateway.set_aside:move"
     return (
         StoredFile(
             "broken",
-            tuple(f"journal.sqlite.{mark}-*" for mark in MARKS),
+            ("journal.sqlite.broken-*", "journal.sqlite.schema-*"),
             "journals that were set aside, torn or of another version, with their logs",
-            f"{KEEP_BROKEN}, together {_size(KEEP_BROKEN_BYTES)}, {BROKEN_LIFE_MS // DAY_MS} days",
+            f"{few}, {days}",
             "the oldest go; the newest stays",
-            "gateway.journal.recovery:finish",
+            set_aside,
         ),
         StoredFile(
             "repair",
@@ -127,11 +129,11 @@ def rows() -> tuple[StoredFile, ...]:
         ),
         StoredFile(
             "users_broken",
-            ("web/web.sqlite.broken*",),
-            "a file of the users that was damaged, before and after an administrator has seen it",
-            f"one of each, {BROKEN_LIFE_MS // DAY_MS} days",
-            "a newer one takes its place",
-            "gateway.web.identity.repair:remove_old",
+            ("web/web.sqlite.broken*", "web/web.sqlite.seen-*"),
+            "files of the users that were damaged, before and after an administrator has seen them",
+            f"{few}, {days}",
+            "the oldest go; the newest stays",
+            set_aside,
         ),
         StoredFile(
             "users_repair",
@@ -156,12 +158,11 @@ def rows() -> tuple[StoredFile, ...]:
         ),
         StoredFile(
             "recorder_broken",
-            (f"record/*{damage.BROKEN}", f"record/*{damage.BROKEN}-*"),
+            ("record/*.broken", "record/*.broken-*"),
             "files of the recorder that were damaged and set aside, with their logs",
-            f"{damage.KEEP_BROKEN} of each, together {_size(damage.KEEP_BROKEN_BYTES)} or as large"
-            f" as the newest and the largest; {damage.LIFE_MS // DAY_MS} days",
+            f"{few} or as large as the newest and the largest; {days}",
             "the oldest go; the newest and the largest stay",
-            "gateway.damage:set_aside",
+            set_aside,
         ),
         StoredFile(
             "recorder_aside",

@@ -22,6 +22,7 @@ from gateway.journal.pages import Pages
 from gateway.link import saved
 from gateway.recorder import aside, state
 from gateway.recorder.stores import recent, sqlite
+from gateway.set_aside import beside
 from gateway.settings.plan import cache
 from gateway.web.kept import store as users
 
@@ -95,7 +96,7 @@ def _database(name: str, files: str, database: Database) -> Format:
 def _version_in_use(path: Path) -> int:
     """The version in a file that is locked: the recorder keeps two of its files for itself while
     it runs. It is in the head of the file, or in a newer one in its write-ahead log."""
-    with closing(Pages(path, recovery.side(path, "-wal"))) as pages:
+    with closing(Pages(path, beside(path, "-wal"))) as pages:
         head = pages.page(1)
     if not head.startswith(b"SQLite format 3\0"):
         raise ValueError("its head cannot be read")

@@ -26,6 +26,7 @@ from gateway.journal.queue import Work
 from gateway.journal.reserve import Kept, Reserve
 from gateway.journal.schema import DAMAGED, LANE_INDEX, new_id
 from gateway.journal.store import UNREADABLE, Store, read_kept
+from gateway.set_aside import LOGS, beside
 
 PAGES_PER_STEP = 256
 
@@ -44,7 +45,7 @@ def backup(source: Path, target: Path, progress: Callable[[float], None] = lambd
     ``progress`` is told how far it is (0 to 1). ``target`` appears only when it is complete.
     Raises :class:`BackupError`.
     """
-    part = recovery.side(target, ".part")
+    part = beside(target, ".part")
     try:
         part.unlink(missing_ok=True)
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
@@ -118,7 +119,7 @@ def restore(
             raise CallStands(f"the call {', '.join(calls)} stands, and only its room ends it")
         if unreadable(present.state):
             raise CallStands(f"whether a call stands cannot be read in {target}")
-    ready = recovery.side(target, ".restore")
+    ready = beside(target, ".restore")
     try:
         ready.unlink(missing_ok=True)
         handle = os.open(ready, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o640)
@@ -131,21 +132,21 @@ def restore(
             _renew(backup_file, copy)
         journal = _go_on(ready, present, backup_file, boot, utc_offset_ms)
         recovery.sync(ready)
-        ready.rename(recovery.side(target, ".salvaged"))
+        ready.rename(beside(target, ".salvaged"))
         recovery.finish(target)
     except (*DAMAGED, UnknownFormat, OSError) as error:
         raise BackupError(str(error)) from error
     finally:
         with contextlib.suppress(OSError):
-            for ending in ("", *recovery.JOURNALS):
-                recovery.side(ready, ending).unlink(missing_ok=True)
+            for ending in ("", *LOGS):
+                beside(ready, ending).unlink(missing_ok=True)
     return journal
 
 
 def _present(target: Path) -> Kept:
     """What the journal that is to be replaced has kept last, or its reserve. Of a format that is
     not known where it cannot be read."""
-    done = recovery.side(target, ".salvaged")  # takes its place at the next start
+    done = beside(target, ".salvaged")  # takes its place at the next start
     path = done if done.exists() else target
     kept: dict[str, Json] | None = None
     number: int | None = 0

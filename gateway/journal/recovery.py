@@ -26,18 +26,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway import damage, regular
+from gateway import regular, set_aside
 from gateway.core.facts import Json
 from gateway.formats import UnknownFormat, uri
 from gateway.journal import reserve, schema, uptime
 from gateway.journal.pages import torn
 from gateway.journal.reserve import Kept
+from gateway.set_aside import beside
 
-KEEP_BROKEN, KEEP_BROKEN_BYTES = 3, 1_000_000_000
-"""Files that are set aside: how many, and how large together. The newest always is."""
-MARKS = ("broken", "schema")
-"""Within the names of files that were set aside: torn ones, and those of another version."""
-BROKEN_LIFE_MS = damage.LIFE_MS
 CHECK_WITHIN_S = 0.5
 _OURS = frozenset(
     line.split()[2] for line in schema.SCHEMA.splitlines() if line.startswith("CREATE TABLE")
@@ -55,15 +51,6 @@ class Recovered:
     lost: int
 
 
-JOURNALS = ("-wal", "-shm", "-journal")
-"""Files of SQLite beside one of its own."""
-
-
-def side(path: Path, ending: str) -> Path:
-    """The file beside ``path`` with this ending, such as ``-wal``."""
-    return path.with_name(path.name + ending)
-
-
 def inspect(path: Path) -> str:
     """What is plainly wrong with the file, or an empty text. Takes a moment, changes nothing.
 
@@ -71,7 +58,7 @@ def inspect(path: Path) -> str:
     :raises sqlite3.OperationalError: it cannot be read now (no rights, disk errors), as
         :class:`OSError`
     """
-    wal = side(path, "-wal")
+    wal = beside(path, "-wal")
     if found := _no_file(path) or _no_file(wal):
         return found
     if path.stat().st_size == 0:
@@ -87,7 +74,7 @@ def inspect(path: Path) -> str:
             raise
         return str(error) if isinstance(error, sqlite3.Error) else "the schema is not text"
     finally:
-        used = _used_frames(side(path, "-shm"))
+        used = _used_frames(beside(path, "-shm"))
         connection.close()
     if reason:
         return reason
@@ -167,7 +154,7 @@ def begin_beside(path: Path, found: UnknownFormat) -> None:
     from gateway.journal.store import UNREADABLE, encode, kept_rows
 
     kept, number, uptimes = _saved(path)
-    aside = _aside(path)
+    aside = set_aside.next_name(path, _mark(path))
     note: dict[str, Json] = {"format": UNREADABLE} if kept is None else dict(kept)
     note["journal_aside"] = f"{aside.name} (format {found.found}, understood: {found.known})"
     with _built(path) as building, contextlib.closing(schema.connect(building)) as connection:
@@ -285,13 +272,13 @@ def copy_out(path: Path, connection: sqlite3.Connection) -> None:
 def _built(path: Path) -> Iterator[Path]:
     """Where a new journal is built beside ``path``; it is complete, for :func:`finish`, after it
     was left without an error."""
-    building = side(path, ".salvage")
-    for ending in ("", *JOURNALS):
-        side(building, ending).unlink(missing_ok=True)
+    building = beside(path, ".salvage")
+    for ending in ("", *set_aside.LOGS):
+        beside(building, ending).unlink(missing_ok=True)
     try:
         yield building
         sync(building)
-        building.rename(side(path, ".salvaged"))
+        building.rename(beside(path, ".salvaged"))
     except BaseException:
         building.unlink(missing_ok=True)
         raise
@@ -306,33 +293,14 @@ def finish(path: Path, aside: Path | None = None) -> None:
     the name ``aside`` where there is one. What a salvage or restore that was cut short has left
     behind is removed."""
     for begun in (".salvage", ".restore"):
-        for ending in ("", *JOURNALS):
-            side(side(path, begun), ending).unlink(missing_ok=True)
-    done = side(path, ".salvaged")
+        for ending in ("", *set_aside.LOGS):
+            beside(beside(path, begun), ending).unlink(missing_ok=True)
+    done = beside(path, ".salvaged")
     if not done.exists():
         return
-    aside = aside or _aside(path)
-    for ending in ("", "-wal"):
-        with contextlib.suppress(FileNotFoundError):
-            side(path, ending).rename(side(aside, ending))
-    side(path, "-shm").unlink(missing_ok=True)
+    set_aside.move(path, aside or set_aside.next_name(path, _mark(path)), salvaged=True)
     done.rename(path)
     sync(path.parent)
-
-
-def _aside(path: Path) -> Path:
-    """The next name for a broken file; the oldest ones beyond the limit are removed."""
-    room, left = KEEP_BROKEN_BYTES - _size(path), KEEP_BROKEN - 1
-    for old in reversed(_set_aside(path)):
-        room, left = room - _size(old), left - 1
-        if room < 0 or left < 0:
-            _remove(old)
-            side(old, "-wal").unlink(missing_ok=True)
-    stamp = f"{_mark(path)}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}"
-    number = 0
-    while side(path, f".{stamp}-{number:03d}").exists():
-        number += 1
-    return side(path, f".{stamp}-{number:03d}")
 
 
 def _mark(path: Path) -> str:
@@ -344,42 +312,7 @@ def _mark(path: Path) -> str:
         return f"schema-{re.sub(r'[^0-9A-Za-z]+', '_', error.found)[:20]}"
     except (sqlite3.Error, OSError):
         pass
-    return "broken"
-
-
-def _size(file: Path) -> int:
-    """Of a file and its -wal, or of all that is in a folder, in bytes."""
-    found = [side(file, "-wal"), *(file.rglob("*") if file.is_dir() else [file])]
-    return sum(one.stat().st_size for one in found if one.is_file())
-
-
-def remove_old(path: Path, now_utc_ms: int) -> int:
-    """Remove journals that were set aside and are over, see :func:`gateway.damage.is_over`; how
-    many."""
-    removed = 0
-    for old in _set_aside(path):
-        with contextlib.suppress(OSError):
-            if damage.is_over(old, now_utc_ms):
-                _remove(old)
-                side(old, "-wal").unlink(missing_ok=True)
-                removed += 1
-    return removed
-
-
-def _set_aside(path: Path) -> list[Path]:
-    """The journals that were set aside, oldest first."""
-    found = [old for mark in MARKS for old in path.parent.glob(f"{path.name}.{mark}-*")]
-    found = [old for old in found if not old.name.endswith(("-wal", "-shm"))]
-    return sorted(found, key=lambda old: old.name.rpartition("-20")[2])
-
-
-def _remove(old: Path) -> None:
-    if old.is_dir():
-        import shutil
-
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        old.unlink(missing_ok=True)
+    return set_aside.BROKEN
 
 
 def sync(path: Path) -> None:

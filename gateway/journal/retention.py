@@ -18,9 +18,10 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
+from gateway import set_aside
 from gateway.core.facts import KINDS, LANES, Fact, Lane
 from gateway.core.instant import Ms, UtcMs
-from gateway.journal import audit, recovery, schema, uptime
+from gateway.journal import audit, schema, uptime
 from gateway.journal.past import means
 from gateway.journal.past.reader import Boot, boots
 from gateway.journal.schema import HOUR_MS, LANE_INDEX
@@ -202,7 +203,7 @@ class Upkeep:
         settled by civil time, too."""
         now_utc_ms = self._now_utc_ms()
         if now_utc_ms is not None:
-            self._gone["broken"] += recovery.remove_old(self._store.path, now_utc_ms)
+            self._gone["broken"] += set_aside.remove_old(self._store.path, now_utc_ms)
         known, self._bounds = boots(self._db), {}
         for count, (number, boot) in enumerate(known.items()):
             last_ms = uptime.last_of_start_ms(self._db, number)

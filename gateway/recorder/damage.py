@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from gateway import damage
+from gateway import set_aside as files
 from gateway.formats import Database
 
 log = structlog.get_logger("recorder")
@@ -17,7 +18,7 @@ log = structlog.get_logger("recorder")
 
 def set_aside(path: Path, reason: str) -> Path:
     """The new name of the file. Raises :class:`OSError` where that is not possible."""
-    away = damage.set_aside(path)
+    away = files.rename(path)
     log.error("a damaged file of the recorder was set aside", reason=reason, moved=str(away))
     return away
 

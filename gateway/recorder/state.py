@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gateway import damage
+from gateway import set_aside
 from gateway.formats import Database, run_all, uri
 from gateway.locks import is_locked
 from gateway.recorder import aside
@@ -467,7 +467,7 @@ class RecorderState:
             " the gateways still have is asked for again; what nobody else has any more is there,"
             " if anywhere"
         )
-        self._note(damage.name_of(moved), reason, gateways)
+        self._note(set_aside.original(moved), reason, gateways)
 
     def note_replaced(self, path: Path, gateways: Iterable[str]) -> None:
         """The same, because this file is not the one that it was, and nobody has set that aside."""
@@ -549,7 +549,7 @@ class RecorderState:
     def forget_old(self, now_ms: int) -> None:
         """Drop what cannot be asked for again."""
         for path in self._paths:
-            damage.remove_old(path, now_ms)
+            set_aside.remove_old(path, now_ms)
         moved_ms, marks_ms = now_ms - MOVED_KEPT_MS, now_ms - MARKS_KEPT_MS
         (old,) = self._db.execute(
             "SELECT EXISTS (SELECT 1 FROM moved WHERE time_ms < ?)"

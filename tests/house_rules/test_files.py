@@ -65,7 +65,9 @@ SEEN = {
         "tests.web.test_retention:door_weeks",
         "tests.web.test_handover:test_at_the_limit_nobody_gets_a_right_and_rights_still_end",
     ),
-    "users_broken": ("tests.web.test_repair:test_a_second_damage_takes_the_place_of_the_first",),
+    "users_broken": (
+        "tests.web.test_repair:test_a_second_damage_leaves_what_the_first_has_set_aside",
+    ),
     "users_repair": ("tests.web.test_repair:test_a_repair_that_is_cut_short_is_done_again",),
     "users_log": ("tests.house_rules.test_files:test_write_ahead_logs_are_cut_back",),
     "recorder_broken": (
@@ -141,6 +143,8 @@ def test_every_row_has_a_test_and_names_code_that_there_is() -> None:
         ("journal.sqlite-wal", "journal_log"),
         ("journal.sqlite.broken-20300101T000000Z-000-wal", "broken"),
         ("journal.sqlite.schema-9-20300101T000000Z-000", "broken"),
+        ("web/web.sqlite.broken-seen", "users_broken"),
+        ("web/web.sqlite.seen-20300101T000000Z-000-wal", "users_broken"),
         ("record/recorder-main.aside.sqlite", "recorder_aside"),
         ("record/recorder-main.aside.sqlite.broken", "recorder_broken"),
         ("record/record.sqlite.broken-wal", "recorder_broken"),

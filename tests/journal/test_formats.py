@@ -15,6 +15,7 @@ from gateway.journal.backup import BackupError
 from gateway.journal.past.reader import JournalUnavailable
 from gateway.journal.reserve import Kept, Reserve
 from gateway.journal.store import Store
+from gateway.set_aside import KEEP, LIFE_MS, found, remove_old
 from tests.journal.journal_desk import Desk, opened, read, work
 
 KEPT = {
@@ -41,12 +42,6 @@ def changed(path: Path, *statements: str) -> bytes:
     return path.read_bytes()
 
 
-def set_aside(path: Path) -> list[Path]:
-    """The journals that were set aside, without their logs."""
-    found = [one for mark in recovery.MARKS for one in path.parent.glob(f"{path.name}.{mark}-*")]
-    return [one for one in found if not one.name.endswith("-wal")]
-
-
 OTHERS = {
     "newer": ("UPDATE meta SET value = '2' WHERE key = 'schema'",),
     "much newer, other tables": (
@@ -67,7 +62,7 @@ def test_a_journal_of_another_version_is_set_aside_unchanged(
     desk = Desk(path, "boot-2").start()
     kept = desk.journal.kept(10)
     assert kept is not None
-    (aside,) = set_aside(path)
+    (aside,) = found(path)
     assert {**kept, "journal_aside": ""} == {**KEPT, "journal_aside": ""}
     assert str(kept["journal_aside"]).startswith(f"{aside.name} (format ")
     assert aside.read_bytes() == content
@@ -81,7 +76,7 @@ def test_a_journal_of_another_version_is_set_aside_unchanged(
     again = Desk(path, "boot-3").start()
     assert again.journal.kept(10) == kept, "until the building has saved its own"
     again.close()
-    assert set_aside(path) == [aside]
+    assert found(path) == [aside]
 
 
 @pytest.mark.parametrize("number", [1, 2])
@@ -123,7 +118,7 @@ def test_a_file_of_somebody_else_is_set_aside_and_its_state_is_none_that_is_know
     assert kept is not None
     assert kept["format"] == "unreadable"
     desk.close()
-    (aside,) = set_aside(path)
+    (aside,) = found(path)
     assert aside.read_bytes() == content
 
 
@@ -138,7 +133,7 @@ def test_a_journal_with_a_torn_table_is_damage_and_no_other_version(path: Path, 
     desk = Desk(path, "boot-2").start()
     desk.until(lambda: desk.facts("journal_recovered"))
     desk.close()
-    assert [".broken-" in one.name for one in set_aside(path)] == [True]
+    assert [".broken-" in one.name for one in found(path)] == [True]
     journal = read(path)
     assert journal.heads()["urgent"] == 3
     assert journal.journal_id() != before
@@ -163,7 +158,7 @@ def test_where_the_process_dies_between_the_two_names_nothing_is_lost(
     assert kept is not None
     assert kept["calls"] == KEPT["calls"]
     desk.close()
-    (aside,) = set_aside(path)
+    (aside,) = found(path)
     assert aside.read_bytes() == content
     assert ".schema-2-" in aside.name
 
@@ -181,7 +176,7 @@ def test_a_journal_that_is_replaced_by_one_of_another_version_is_not_salvaged(pa
     desk.append(opened(5))
     desk.until(lambda: any(fact.at_ms == 5 for _, _, _, fact in desk.rows))
     desk.close()
-    (aside,) = set_aside(path)
+    (aside,) = found(path)
     assert aside.read_bytes() == content, "whatever its name; the log beside it was another's"
     assert read(path).heads()["urgent"] >= 4
 
@@ -212,7 +207,7 @@ def test_restore_and_readers_name_the_version_and_change_nothing(
     with pytest.raises(BackupError, match=r"backup: the journal in format 2.*understands 1"):
         backup.restore(other, path, "boot-1.5", keep_calls=True)
     assert path.read_bytes() == content
-    assert set_aside(path) == []
+    assert found(path) == []
     with pytest.raises(JournalUnavailable, match="in format 2"):
         read(other).head_row()
 
@@ -221,7 +216,7 @@ def test_what_was_set_aside_can_be_put_back_by_the_version_that_knows_it(path: P
     written(path)
     changed(path, *OTHERS["newer"])
     Desk(path, "boot-2").start().close()
-    (aside,) = set_aside(path)
+    (aside,) = found(path)
     changed(aside, "UPDATE meta SET value = '1' WHERE key = 'schema'")  # as a version that knows it
     backup.restore(aside, path, "boot-2.5", keep_calls=True)
     store = Store(path, "boot-3")
@@ -236,10 +231,10 @@ def test_what_is_set_aside_counts_into_the_limit_and_is_removed_by_its_life(path
         changed(path, *OTHERS["newer"])
         recovery.begin_beside(path, schema.unknown(path, "2"))
         path.unlink()
-    assert len(set_aside(path)) == recovery.KEEP_BROKEN
-    later_ms = int(max(one.stat().st_mtime for one in set_aside(path)) * 1000)
-    assert recovery.remove_old(path, later_ms + recovery.BROKEN_LIFE_MS + 1000) == 3
-    assert set_aside(path) == []
+    assert len(found(path)) == KEEP
+    later_ms = int(max(one.stat().st_mtime for one in found(path)) * 1000)
+    assert remove_old(path, later_ms + LIFE_MS + 1000) == 3
+    assert found(path) == []
 
 
 @pytest.mark.parametrize("text", ["", "[1]", "{", "null", "3", "[" * 100_000])

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from gateway import set_aside
 from gateway.core.facts import Fact
 from gateway.journal import audit, recovery, salvage, schema
 from gateway.journal.audit import AuditEntry
@@ -27,6 +28,7 @@ from gateway.journal.pages import Pages
 from gateway.journal.past.reader import JournalUnavailable, Reader
 from gateway.journal.schema import PAGE_BYTES
 from gateway.journal.store import Store
+from gateway.set_aside import beside
 from tests.journal.journal_desk import UTC_OFFSET_MS, Desk, answers, opened, read, reading, work
 
 WORDS_END = 10 * PAGE_BYTES
@@ -68,10 +70,10 @@ def _broken(whole: Path, target: Path, edit: Callable[..., tuple[bytearray, byte
     target.mkdir(exist_ok=True)
     path = target / "journal.sqlite"
     for ending in ("", "-wal", "-shm"):
-        recovery.side(path, ending).unlink(missing_ok=True)
+        beside(path, ending).unlink(missing_ok=True)
     main, wal = edit(bytearray(whole.read_bytes()), bytearray(Path(f"{whole}-wal").read_bytes()))
     path.write_bytes(main)
-    recovery.side(path, "-wal").write_bytes(wal)
+    beside(path, "-wal").write_bytes(wal)
     return path
 
 
@@ -352,7 +354,7 @@ def test_a_power_cut_while_putting_the_new_file_in_place_costs_nothing(
     monkeypatch.setattr(recovery, "finish", lambda path: None)
     recovery.salvage(path, "test", "boot-1", build=salvage.build)
     monkeypatch.undo()
-    recovery.side(path, "-wal").rename(tmp_path / "moved")  # finish had come half-way
+    beside(path, "-wal").rename(tmp_path / "moved")  # finish had come half-way
     store, reason = _opened(path)
     assert (reason, _facts(store)) == ("", 1500)
     store.close(clean=False)
@@ -370,7 +372,7 @@ def test_every_table_has_a_pattern_that_salvage_can_tell_apart(path: Path) -> No
     store.connection.execute("INSERT INTO hour_mean VALUES (1,1,0,1,0,1000,20.5,20.0,21.0)")
     store.checkpoint()
     store.close(clean=False)
-    pages = Pages(path, recovery.side(path, "-wal"))
+    pages = Pages(path, beside(path, "-wal"))
     found = {
         statement.split(" VALUES")[0].split(" (")[0].split()[-1]
         for number in range(1, pages.count + 1)
@@ -417,7 +419,7 @@ def test_pages_of_each_size_are_read_whatever_is_left_of_the_headers(
     store.checkpoint()
     store.close(clean=False)
     monkeypatch.undo()
-    for file, is_torn in zip((path, recovery.side(path, "-wal")), torn, strict=True):
+    for file, is_torn in zip((path, beside(path, "-wal")), torn, strict=True):
         if is_torn:
             with file.open("r+b") as opened_file:
                 opened_file.write(b"\xa5" * 100)
@@ -447,15 +449,15 @@ def test_files_that_are_set_aside_have_a_size_together(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three of them were as large as three journals."""
-    monkeypatch.setattr(recovery, "KEEP_BROKEN_BYTES", 5_000)
+    monkeypatch.setattr(set_aside, "KEEP_BYTES", 5_000)
     for number in range(3):
         for ending in ("", "-wal"):
-            recovery.side(path, ending).write_bytes(b"x" * 1_000)
-        recovery.side(path, ".salvaged").write_bytes(b"mended")
+            beside(path, ending).write_bytes(b"x" * 1_000)
+        beside(path, ".salvaged").write_bytes(b"mended")
         recovery.finish(path)
         assert len(list(path.parent.glob("*.broken-*"))) == min(2 * (number + 1), 4)
     path.write_bytes(b"x" * 9_000)
-    recovery.side(path, ".salvaged").write_bytes(b"mended")
+    beside(path, ".salvaged").write_bytes(b"mended")
     recovery.finish(path)
     left = list(path.parent.glob("*.broken-*"))
     assert [file.stat().st_size for file in left] == [9_000]
@@ -467,7 +469,7 @@ def test_what_was_cut_short_leaves_nothing_behind(path: Path) -> None:
     before = sorted(path.parent.iterdir())
     for begun in (".salvage", ".restore"):
         for ending in ("", "-journal", "-wal", "-shm"):
-            recovery.side(path, begun + ending).write_bytes(b"x" * 1_000)
+            beside(path, begun + ending).write_bytes(b"x" * 1_000)
     recovery.finish(path)
     assert sorted(path.parent.iterdir()) == before
 
@@ -475,11 +477,11 @@ def test_what_was_cut_short_leaves_nothing_behind(path: Path) -> None:
 def test_a_folder_that_was_set_aside_counts_with_what_is_in_it(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recovery, "KEEP_BROKEN_BYTES", 5_000)
+    monkeypatch.setattr(set_aside, "KEEP_BYTES", 5_000)
     for _ in range(2):
         (path / "inner").mkdir(parents=True)
         (path / "inner" / "file").write_bytes(b"x" * 3_000)
-        recovery.side(path, ".salvaged").write_bytes(b"mended")
+        beside(path, ".salvaged").write_bytes(b"mended")
         recovery.finish(path)
         path.unlink()
     assert len(list(path.parent.glob("*.broken-*"))) == 1
@@ -534,8 +536,8 @@ def test_a_process_that_ends_without_an_answer_changes_nothing(
     with pytest.raises(OSError, match="ended with"):
         recovery.salvage(path, "test", "boot-2")
     assert path.read_bytes() == whole.read_bytes()
-    assert not recovery.side(path, ".salvage").exists()
-    assert not recovery.side(path, ".salvaged").exists()
+    assert not beside(path, ".salvage").exists()
+    assert not beside(path, ".salvaged").exists()
 
 
 def test_a_disk_without_room_for_the_mended_file_is_told_as_full(

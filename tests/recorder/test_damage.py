@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from gateway import damage as whole
+from gateway import set_aside
 from gateway.app.doctor import store as doctor_store
 from gateway.formats import UnknownFormat
 from gateway.mqtt.settings import BrokerSettings
@@ -73,7 +73,7 @@ def test_a_file_that_is_none_is_moved_away_and_named(
         file.write_bytes(content)
     with capture_logs() as logs:
         started(path)
-    (away,) = whole.found_aside(file)
+    (away,) = set_aside.found(file)
     assert [log["moved"] for log in logs] == [str(away)]
     assert away.is_dir() if content is None else away.read_bytes() == content
 
@@ -140,7 +140,7 @@ def test_damage_that_no_start_meets_is_found_before_the_file_is_used(
     hit(path, words, by)
     with capture_logs() as logs:
         moved = damage.look(path, state.FORMAT, state.read_all)
-    assert [moved] == whole.found_aside(path)
+    assert [moved] == set_aside.found(path)
     assert len(logs) == 1
     bench.state = RecorderState(path)
     assert bench.state.lanes() == {}
@@ -151,7 +151,7 @@ def damaged(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
     Path(f"{path}-wal").write_bytes(b"log of " + content[:20])
     Path(f"{path}-shm").write_bytes(b"x")
-    return whole.set_aside(path)
+    return set_aside.rename(path)
 
 
 def test_a_second_damage_leaves_what_the_first_has_set_aside(
@@ -164,7 +164,7 @@ def test_a_second_damage_leaves_what_the_first_has_set_aside(
     first = damaged(path, history)
     monkeypatch.setattr("time.gmtime", lambda: time.struct_time((1970, 1, 1, 0, 0, 0, 3, 1, 0)))
     later = [damaged(path, b"%d" % number) for number in range(5)]
-    left = whole.found_aside(path)
+    left = set_aside.found(path)
     assert left == [first, *later[-2:]], "the largest, and the newest, whatever the clock says"
     assert first.read_bytes() == history
     assert Path(f"{first}-wal").read_bytes() == b"log of " + history[:20]
@@ -177,31 +177,31 @@ def test_a_second_damage_leaves_what_the_first_has_set_aside(
 def test_what_is_set_aside_has_a_number_and_a_size_together(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whole, "KEEP_BROKEN_BYTES", 5_000)
+    monkeypatch.setattr(set_aside, "KEEP_BYTES", 5_000)
     found = [damaged(path, b"x" * size) for size in (1_000, 4_000, 900, 10)]
-    assert whole.found_aside(path) == found[1:], "three"
+    assert set_aside.found(path) == found[1:], "three"
     found.append(damaged(path, b"x" * 3_000))
-    assert whole.found_aside(path) == [found[1], found[-1]], "no room for others beside these"
+    assert set_aside.found(path) == [found[1], found[-1]], "no room for others beside these"
     path.mkdir()
     (path / "inside").write_bytes(b"x" * 6_000)
-    found.append(whole.set_aside(path))
-    assert whole.found_aside(path) == [found[1], found[-1]], "a folder counts with what is in it"
+    found.append(set_aside.rename(path))
+    assert set_aside.found(path) == [found[1], found[-1]], "a folder counts with what is in it"
     found.append(damaged(path, b"y"))
-    assert whole.found_aside(path) == found[-2:]
+    assert set_aside.found(path) == found[-2:]
     found.append(damaged(path, b"z" * 6_001))
-    assert whole.found_aside(path) == [found[-3], found[-1]]
+    assert set_aside.found(path) == [found[-3], found[-1]]
     other = damaged(path.with_name("recorder-main.sqlite-recent"), b"x")
     assert other.exists()
-    assert whole.found_aside(path) == [found[-3], found[-1]], "each name has its own"
+    assert set_aside.found(path) == [found[-3], found[-1]], "each name has its own"
 
 
 def test_what_is_set_aside_goes_after_its_life_and_its_log_with_it(path: Path) -> None:
     away = damaged(path, b"no database" * 100)
     written_ms = away.stat().st_mtime_ns // 1_000_000
-    whole.remove_old(path, written_ms + whole.LIFE_MS)
+    set_aside.remove_old(path, written_ms + set_aside.LIFE_MS)
     assert away.exists()
     state_file = RecorderState(path)
-    state_file.forget_old(written_ms + whole.LIFE_MS + 1_000)
+    state_file.forget_old(written_ms + set_aside.LIFE_MS + 1_000)
     state_file.close()
     assert not away.exists()
     assert not Path(f"{away}-wal").exists()
@@ -260,7 +260,7 @@ def test_a_damaged_history_is_set_aside_and_what_gateways_have_is_asked_for_agai
     for _ in range(3):
         bench.turn(16_000)
     assert bench.seqs() == [4]
-    (away,) = whole.found_aside(bench.file)
+    (away,) = set_aside.found(bench.file)
     assert away.read_bytes() == b"\xa5" * 20_000
     assert bench.asked()[-1] == {"journal": "j1", "lane": "urgent", "from": 1, "to": 3}
     for seq in (1, 2, 3):
@@ -297,7 +297,7 @@ def test_a_file_that_cannot_be_read_once_is_no_damage(
         bench.broker.event(call(seq))
         bench.turn(1_500)
     assert bench.seqs() == [1, 2, 3]
-    assert whole.found_aside(bench.file) == []
+    assert set_aside.found(bench.file) == []
     bench.sqlite.close()
     bench.state.close()
 
@@ -334,7 +334,7 @@ def test_a_role_whose_history_is_damaged_starts_and_says_so_of_every_gateway(
     stop = threading.Event()
     stop.set()
     run(RecorderSettings(BrokerSettings("x"), parse("sqlite"), folder), stop)
-    (away,) = whole.found_aside(folder / "record.sqlite")
+    (away,) = set_aside.found(folder / "record.sqlite")
     assert away.read_bytes() == b"\xa5" * 20_000
     with closing(sqlite3.connect(aside.path_of(path))) as db:
         assert aside.counts(db) == {"csg": 1, "other": 1}
@@ -397,7 +397,7 @@ def test_a_file_that_is_empty_or_gone_where_there_was_one_is_said_like_a_damage(
     with capture_logs() as logs:
         run_once(tmp_path)
     assert [log["log_level"] for log in logs if "moved" in log] == ["error"]
-    assert len(whole.found_aside(tmp_path / name)) == 1, "doctor names it"
+    assert len(set_aside.found(tmp_path / name)) == 1, "doctor names it"
     assert counts(tmp_path) == said
     run_once(tmp_path)
     assert counts(tmp_path) == said, "once"

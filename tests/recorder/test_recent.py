@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gateway import damage
-from gateway.damage import found_aside
+from gateway import set_aside
 from gateway.formats import UnknownFormat
 from gateway.recorder.points import Point
 from gateway.recorder.stores import recent
 from gateway.recorder.stores.recent import RecentReadings
 from gateway.recorder.stores.sqlite import SqliteStore
+from gateway.set_aside import found
 
 T0 = 1_700_000_000_000
 
@@ -207,9 +207,9 @@ def test_a_damaged_file_is_put_aside_and_named_and_readings_are_stored(
         again.write([point(4, "door_opened")])
     assert stored(path) == [1, 3, 4]
     assert again.identity() != store_id, "another store: the readings are asked for again"
-    assert again.broken == found_aside(file)[0], "and somebody is told"
+    assert again.broken == found(file)[0], "and somebody is told"
     again.close()
-    (away,) = found_aside(file)
+    (away,) = found(file)
     assert away.is_dir() == (damage == "a folder")
     assert away.exists()
     assert [log["moved"] for log in logs] == [str(away)]
@@ -244,7 +244,7 @@ def test_where_it_cannot_be_put_aside_each_reading_is_stored_at_once(
     def refused(file: Path) -> Path:
         raise PermissionError(1, "not permitted", str(file))
 
-    monkeypatch.setattr(damage, "set_aside", refused)
+    monkeypatch.setattr(set_aside, "rename", refused)
     recent.path_of(path).write_bytes(b"no database" * 100)
     store = SqliteStore(path)
     store.write([point(1)])

@@ -15,8 +15,9 @@ import pyotp
 import pytest
 from structlog.testing import capture_logs
 
-from gateway import threads
+from gateway import set_aside, threads
 from gateway.formats import UnknownFormat
+from gateway.set_aside import beside
 from gateway.web import serve
 from gateway.web.identity import repair
 from gateway.web.identity.users import Users, hashed
@@ -207,7 +208,7 @@ def used(path: Path, roles: dict[str, str], tokens: dict[str, str]) -> bool:
                     row = users._one("SELECT password FROM users WHERE id = ?", user_id)
                     assert row in (None, ("",)) or users.has_factor(user_id)
                 return True
-        assert damage.beside(path, damage.MARK).exists()
+        assert beside(path, damage.MARK).exists()
     pytest.fail("it does not start")
 
 
@@ -313,7 +314,7 @@ def test_all_that_uses_the_file_notices(path: Path, ended: list[str], part: str)
 
 def test_what_the_process_before_has_met_is_believed(path: Path) -> None:
     """The look at the start may end before it finds it."""
-    damage.beside(path, damage.MARK).write_text("row 7 missing from index")
+    beside(path, damage.MARK).write_text("row 7 missing from index")
     found = repair.repair(path, wants_factors=False)
     assert found is not None
     assert (found.reason, found.users, found.incomplete) == ("row 7 missing from index", 204, ())
@@ -358,22 +359,26 @@ def test_a_repair_that_is_cut_short_is_done_again(
         assert users.verify("anna", PASSWORD) is not None
         assert users.first_admin() is None
     names = {one.name for one in path.parent.iterdir() if not one.name.endswith(("-wal", "-shm"))}
-    assert names == {"web.sqlite", "web.sqlite.broken"}
+    (away,) = set_aside.found(path)
+    assert names == {"web.sqlite", away.name}
     assert repair.repair(path, wants_factors=False) is None
 
 
-def test_a_second_damage_takes_the_place_of_the_first(path: Path) -> None:
-    for table in ("tokens", "users"):
+def test_a_second_damage_leaves_what_the_first_has_set_aside(path: Path) -> None:
+    """It took the first one's place, and with it what the repair had not been able to read."""
+    torn = []
+    for table in ("tokens", "users", "factors", "testbook"):
         tear(path, table)
-        torn = path.read_bytes()
+        torn.append(path.read_bytes())
         assert repair.repair(path, wants_factors=False) is not None
-    away = repair.unseen(path)
-    assert away is not None
-    assert away.read_bytes() == torn
-    names = {one.name for one in path.parent.iterdir()}
-    assert {"web.sqlite", "web.sqlite.broken"} >= {
-        n for n in names if not n.endswith(("-wal", "-shm"))
-    }
+    assert [one.read_bytes() for one in set_aside.found(path)] == torn[1:]
+    assert repair.unseen(path) == set_aside.found(path)[-1]
+    repair.mark_seen(path)
+    assert repair.unseen(path) is None
+    assert [one.read_bytes() for one in set_aside.found(path)] == torn[1:]
+    tear(path, "tokens")
+    assert repair.repair(path, wants_factors=False) is not None
+    assert [set_aside.mark_of(one) for one in set_aside.found(path)] == ["seen", "seen", "broken"]
 
 
 def test_a_log_that_was_not_written_back_is_read_and_kept(path: Path) -> None:
@@ -385,11 +390,12 @@ def test_a_log_that_was_not_written_back_is_read_and_kept(path: Path) -> None:
             shutil.copy(f"{path}{side}", f"{copy}{side}")
     for side in ("", "-wal"):
         shutil.move(f"{copy}{side}", f"{path}{side}")
-    damage.beside(path, damage.MARK).write_text("found while it ran")
+    beside(path, damage.MARK).write_text("found while it ran")
     assert repair.repair(path, wants_factors=False) is not None
     with closing(Users(path)) as users:
         assert users.verify("late", PASSWORD) is not None
-    assert damage.beside(path, ".broken-wal").exists()
+    (away,) = set_aside.found(path)
+    assert beside(away, "-wal").exists()
 
 
 # --- what is said of it -------------------------------------------------------------------------
@@ -404,7 +410,7 @@ def test_it_is_said_in_the_log_in_the_chain_and_on_the_page_until_it_is_seen(
     web = Web(tmp_path)
     with capture_logs() as logs:
         serve._say_repaired(web.options, web.users, found)
-    assert logs[0]["damaged"].endswith("web.sqlite.broken")
+    assert logs[0]["damaged"] == str(set_aside.found(path)[0])
     assert "portier user add" in logs[0]["remedy"]
     assert "war beschädigt" in web.call("GET", "/login", headers={"Accept-Language": "de"}).text
     admin, staff = web.as_("admin"), web.as_("anna")
@@ -421,7 +427,7 @@ def test_it_is_said_in_the_log_in_the_chain_and_on_the_page_until_it_is_seen(
     _, repaired, seen = web.panel.audits
     assert (repaired["action"], repaired["detail"]["lacks"]) == ("users_repaired", ["tokens"])
     assert (seen["action"], seen["actor"]) == ("repair_seen", "web:1")
-    assert damage.beside(path, ".broken-seen").exists()
+    assert [set_aside.mark_of(one) for one in set_aside.found(path)] == ["seen"]
     web.close()
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway import set_aside
 from gateway.app.configuration import plans
 from gateway.core.facts import KINDS, LANES, Fact
-from gateway.journal import recovery
 from gateway.journal.audit import AuditEntry
 from gateway.journal.past.reader import Reader
 from gateway.journal.queue import Work
@@ -109,11 +109,11 @@ def broken(tmp_path: Path) -> None:
     store = Journal(journal, "boot-1")
     store.write(Work(facts=[], utc_offset_ms=NOW_MS))
     for number, age in enumerate((life + DAY_MS, life - DAY_MS)):
-        old = Path(f"{journal}.broken-2030{number}")
+        old = Path(f"{journal}.broken-20300101T000000Z-00{number}")
         for one in (old, Path(f"{old}-wal")):
             one.write_bytes(b"people")
             os.utime(one, ((NOW_MS - age) / 1000,) * 2)
-    strange = Path(f"{journal}.broken-1970")
+    strange = Path(f"{journal}.broken-19700101T000000Z-002")
     strange.write_bytes(b"people")
     os.utime(strange, (60, 60))
     upkeep = Upkeep(
@@ -125,11 +125,12 @@ def broken(tmp_path: Path) -> None:
     store.close(clean=False)
     left = {path.name for path in tmp_path.glob("*.broken-*")}
     assert left == {
-        "journal.sqlite.broken-20301", "journal.sqlite.broken-20301-wal",
-        "journal.sqlite.broken-1970",
+        "journal.sqlite.broken-20300101T000000Z-001",
+        "journal.sqlite.broken-20300101T000000Z-001-wal",
+        "journal.sqlite.broken-19700101T000000Z-002",
     }  # fmt: skip
     assert strange.stat().st_mtime == NOW_MS / 1000, "its age counts from now"
-    assert recovery.remove_old(journal, NOW_MS + life + DAY_MS) == 2
+    assert set_aside.remove_old(journal, NOW_MS + life + DAY_MS) == 2
 
 
 def users_broken(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from gateway import damage
+from gateway import set_aside
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.core.facts import KINDS
 from gateway.formats import uri
@@ -162,9 +162,9 @@ def _place(record: Record) -> str:
 def _broken(state: Path) -> Iterator[Finding]:
     """Files of the recorder that were damaged, until somebody removes them."""
     folder = state / "record"
-    names = {damage.name_of(one) for one in folder.glob(f"*{damage.BROKEN}*")}
-    for path in (one for name in sorted(names) for one in damage.found_aside(folder / name)):
-        name = damage.name_of(path)
+    names = {set_aside.original(one) for one in folder.glob("*")} - {""}
+    for path in (one for name in sorted(names) for one in set_aside.found(folder / name)):
+        name = set_aside.original(path)
         yield no(
             f"store: {name} was damaged and is set aside",
             f"look for disk errors (dmesg), and replace the card; what the gateways still have was"

@@ -31,6 +31,7 @@ from gateway.recorder.stores import recent
 from gateway.recorder.stores.expiry import SWEEP_EVERY_MS, life_ms
 from gateway.recorder.stores.recent import RecentReadings, Row
 from gateway.recorder.stores.store import BadPointsError, Rejected, StoreDownError, bisect, nothing
+from gateway.set_aside import remove_old
 from gateway.settings.values.store_address import LIMIT_BYTES
 
 log = structlog.get_logger("recorder")
@@ -272,7 +273,7 @@ class SqliteStore:
             return None
         self._next_sweep_ms = now_ms + SWEEP_EVERY_MS
         for path in (self._path, recent.path_of(self._path)):
-            damage.remove_old(path, utc_ms)  # also where points are stored for ever
+            remove_old(path, utc_ms)  # also where points are stored for ever
         self._by_clock = bool(self._lives_ms)
         return self._expired(db, utc_ms) if self._lives_ms else None
 

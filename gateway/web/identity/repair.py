@@ -25,18 +25,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.damage import is_over
+from gateway import set_aside
 from gateway.formats import UnknownFormat, uri
 from gateway.journal.recovery import check, sync
 from gateway.journal.schema import DAMAGED, damaged
+from gateway.set_aside import beside
 from gateway.web.identity.accounts import ROLES
 from gateway.web.identity.users import Users
 from gateway.web.kept import testbook, weeks
-from gateway.web.kept.damage import MARK, beside, reason_of
+from gateway.web.kept.damage import MARK, reason_of
 from gateway.web.kept.own_file import OwnFile
 from gateway.web.kept.store import FORMAT, Store
 
-AWAY, SEEN, READ, BUILT, DONE = ".broken", ".broken-seen", ".reading", ".building", ".repaired"
+READ, BUILT, DONE = ".reading", ".building", ".repaired"
 SIDES = ("", "-wal", "-shm", "-journal")
 _HEX = re.compile("[0-9a-f]{64}")
 _SECRET = re.compile("[A-Z2-7]{16,64}")
@@ -151,55 +152,34 @@ def repair(path: Path, *, wants_factors: bool) -> Repaired | None:
 
 
 def _finish(path: Path) -> None:
-    """Put a complete file in place, if there is one; the one before it goes."""
+    """Put a complete file in place, if there is one; the one before it is set aside."""
     done = beside(path, DONE)
     if not done.exists():
         return
     if path.exists():
-        away = beside(path, AWAY)
-        for side in SIDES:
-            _remove(beside(away, side))
-            with suppress(FileNotFoundError):
-                beside(path, side).rename(beside(away, side))
-        os.utime(away)  # its life begins
+        set_aside.rename(path, salvaged=True)
     done.rename(path)
     beside(path, MARK).unlink(missing_ok=True)
     sync(path.parent)
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path, ignore_errors=True)
-    else:
-        path.unlink(missing_ok=True)
 
 
 # --- what is said of it ---------------------------------------------------------------------
 
 
 def unseen(path: Path) -> Path | None:
-    """The damaged file that nobody has seen yet."""
-    away = beside(path, AWAY)
-    return away if away.exists() else None
+    """The newest damaged file that nobody has seen yet."""
+    found = _unseen(path)
+    return found[-1] if found else None
+
+
+def _unseen(path: Path) -> list[Path]:
+    return [one for one in set_aside.found(path) if set_aside.mark_of(one) == set_aside.BROKEN]
 
 
 def mark_seen(path: Path) -> None:
-    """An administrator has seen it; it stays for its life."""
-    for side in SIDES:
-        _remove(beside(beside(path, SEEN), side))
-        with suppress(FileNotFoundError):
-            beside(beside(path, AWAY), side).rename(beside(beside(path, SEEN), side))
-
-
-def remove_old(path: Path, now_utc_ms: int) -> None:
-    """Remove a damaged file whose life is over. That of one that was moved away under a wrong clock
-    begins now."""
-    for ending in (AWAY, SEEN):
-        away = beside(path, ending)
-        with suppress(FileNotFoundError):
-            if is_over(away, now_utc_ms):
-                for side in SIDES:
-                    _remove(beside(away, side))
+    """An administrator has seen them; they stay for their life. Raises :class:`OSError`."""
+    for away in _unseen(path):
+        set_aside.remark(away, set_aside.SEEN)
 
 
 # --- reading --------------------------------------------------------------------------------

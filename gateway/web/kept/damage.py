@@ -9,13 +9,10 @@ from pathlib import Path
 
 from gateway import threads
 from gateway.journal.schema import DAMAGED, damaged
+from gateway.set_aside import beside
 
 MARK = ".damaged"
 """Behind the name of a file that an error has called damaged."""
-
-
-def beside(path: Path, ending: str) -> Path:
-    return path.with_name(path.name + ending)
 
 
 def reason_of(error: Exception) -> str:

@@ -10,9 +10,9 @@ from functools import partial
 
 import structlog
 
+from gateway import set_aside
 from gateway.journal.past.reader import Reader
 from gateway.web.house.records import Unavailable
-from gateway.web.identity import repair
 from gateway.web.kept.weeks import Week
 from gateway.web.maintenance import queries
 from gateway.web.maintenance.queries import Gaps, Month
@@ -81,7 +81,7 @@ def tidy(site: Site) -> None:
     site.users.tidy(settled=settled)
     if settled:
         site.testbook.tidy(site.house.now_utc_ms)
-        repair.remove_old(site.options.users, site.house.now_utc_ms)
+        set_aside.remove_old(site.options.users, site.house.now_utc_ms)
 
 
 def _weeks(reader: Reader, *, site: Site, door: str, now_utc_ms: int) -> list[Week]:

@@ -12,9 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway import damage
 from gateway.core.facts import KINDS
-from gateway.journal.recovery import BROKEN_LIFE_MS
+from gateway.set_aside import LIFE_MS
 from gateway.web.kept.testbook import UNSIGNED_MS
 from gateway.web.kept.weeks import WEEKS
 from gateway.web.options import Options
@@ -23,6 +22,7 @@ from gateway.web.shared.limits import Once
 DAY_MS = 86_400_000
 YEAR_MS = 365 * DAY_MS
 JOURNAL = "gateway.journal.retention:Upkeep.expire"
+REMOVE_OLD = "gateway.set_aside:remove_old"
 RECORDED_MS = 30 * DAY_MS
 """See :data:`gateway.recorder.state.MOVED_KEPT_MS`."""
 SETTLED_MS = 30 * DAY_MS
@@ -78,9 +78,9 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
         Retained("audit_outbox", web + "kept.store:Store.remove_entries", until="entered"),
         Retained("answers", web + "shared.limits:Once.do", int(Once.LIFE_S * 1000)),
         Retained("versions", "gateway.settings.editing.file:Store._keep", until="versions"),
-        Retained("broken", "gateway.journal.recovery:remove_old", BROKEN_LIFE_MS),
+        Retained("broken", REMOVE_OLD, LIFE_MS),
         Retained("plans", "gateway.app.configuration.plans:keep", until="plans"),
-        Retained("users_broken", web + "identity.repair:remove_old", damage.LIFE_MS),
+        Retained("users_broken", REMOVE_OLD, LIFE_MS),
     ]
     if options.broker:
         found += [
@@ -95,7 +95,7 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
             Retained("aside", "gateway.recorder.aside:drop_expired", until="aside"),
             Retained("aside_done", "gateway.recorder.aside:forget_old", SETTLED_MS),
             Retained("waiting", "gateway.recorder.book:Book.prepare", WAITING_MS),
-            Retained("recorder_broken", "gateway.damage:remove_old", damage.LIFE_MS),
+            Retained("recorder_broken", REMOVE_OLD, LIFE_MS),
         ]
         is_ours = options.store.startswith("sqlite")
         enforcer = "gateway.recorder.stores.sqlite:SqliteStore.expire" if is_ours else ""
