@@ -472,6 +472,25 @@ def test_no_relay_is_tested_that_is_in_use_or_unknown_or_during_a_fire() -> None
     assert bench.test_relay(9100, "back.activation", 100).reason == "fire"
 
 
+def test_what_refuses_a_test_ends_one_that_runs() -> None:
+    """A hold-open relay under test held a door open for a minute after the fire alarm."""
+    bench = Bench()
+    assert bench.test_relay(1000, "back.activation", 1000).status == "accepted"
+    bench.level(1300, "house.fire", True)
+    (went_off,) = [at for at, point, on in bench.drives if point == "back.activation" and not on]
+    assert 1300 <= went_off < 1400, "with the fire contact, not with the test"
+
+
+def test_another_mode_ends_the_tests_of_that_door() -> None:
+    bench = Bench()
+    for point in ("back.activation", "front.activation"):
+        assert bench.test_relay(1000, point, 1000).status == "accepted"
+    bench.mode(1300, "off", door="back")
+    bench.until(5000)
+    off = {point: at for at, point, on in bench.drives if not on}
+    assert (off["back.activation"], off["front.activation"]) == (1300, 2000)
+
+
 def test_a_refusal_that_was_made_on_the_way_here_is_a_fact_and_limited() -> None:
     bench = Bench()
     for index in range(30):

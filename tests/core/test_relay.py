@@ -11,7 +11,7 @@ from gateway.core.events import RelayFault
 from gateway.core.instant import Ms
 from gateway.core.plan import RelayPlan
 from gateway.core.signals import relay
-from gateway.core.signals.relay import Blink, Relay, Test
+from gateway.core.signals.relay import Blink, Relay, Test, TestOver
 
 PLAN = RelayPlan("front.activation", 1500)
 ON, OFF = Drive("front.activation", True), Drive("front.activation", False)
@@ -23,7 +23,7 @@ class Bench:
         self.levels: list[tuple[Ms, bool]] = []
         self.told: list[tuple[Ms, object]] = []
 
-    def step(self, event: Drive | Blink | Test | RelayFault | None, now: Ms) -> Relay:
+    def step(self, event: relay.RelayEvent | None, now: Ms) -> Relay:
         result = relay.step(self.relay, event, now)
         self.relay = result.state
         self.levels += [(now, e.on) for e in result.effects if isinstance(e, Drive)]
@@ -88,6 +88,20 @@ def test_a_test_ends_by_itself() -> None:
     bench.step(None, 1800)
     assert bench.levels == [(1000, True), (1800, False)]
     assert relay.wake_at(bench.relay) is None
+
+
+def test_a_test_that_is_over_early_leaves_what_a_machine_drives() -> None:
+    bench = Bench()
+    bench.step(TestOver(), 500)
+    assert bench.levels == []
+    bench.step(Test(800), 1000)
+    bench.step(TestOver(), 1200)
+    assert bench.levels == [(1000, True), (1200, False)]
+    assert relay.wake_at(bench.relay) is None
+    bench.step(Test(800), 2000)
+    bench.step(ON, 2100)
+    bench.step(TestOver(), 2200)
+    assert bench.relay.on
 
 
 @pytest.mark.parametrize("drive", [ON, OFF])

@@ -19,7 +19,7 @@ from gateway.core.events import (
     ResetAlarm,
     TestRoom,
 )
-from gateway.core.plan import RelayPlan
+from gateway.core.plan import RelayPlan, RoomPlan
 from tests.core.building_bench import OFFSET, STAFF, Bench
 from tests.core.room_bench import BATH, LAMPS, WC, RoomBench
 
@@ -38,6 +38,24 @@ def test_what_is_not_there_is_refused_by_its_name(command: AnyCommand, reason: s
     bench.at(200, command)
     assert (bench.replies["c"].status, bench.replies["c"].reason) == ("refused", reason)
     assert [told["reason"] for told in bench.told("command_refused")] == [reason]
+
+
+def test_a_call_is_meant_before_a_room_of_the_same_name() -> None:
+    """The second call of the room wc is wc-2: the room wc-2 was seen in its place."""
+    other = RoomPlan("wc-2", "Other WC", cords=("wc.shower",), cancel="wc.presence")
+    wc = RoomPlan("wc", "Accessible WC", cords=("wc.cord",), cancel="wc.cancel")
+    bench = RoomBench(replace(BATH, rooms=(other, wc)))
+    bench.pull(1_000)
+    bench.press(10_000, "wc.cancel", 1_000)
+    bench.pull(20_000)
+    bench.pull(20_000, "wc.shower")
+    calls = bench.building.calls
+    assert [one.record.id for one in calls.values() if one.record] == ["wc-2-1", "wc-2"]
+    assert bench.seen(30_000, "wc-2") == "accepted"
+    assert (calls["wc-2"].state, bench.building.calls["wc"].state) == ("raised", "acknowledged")
+    assert bench.seen(31_000, "wc-2") == "merged"
+    assert bench.seen(32_000, "wc-2-1") == "accepted"
+    assert bench.building.calls["wc-2"].state == "acknowledged"
 
 
 # --- from the terminal strip to the call ---------------------------------------------------
@@ -245,8 +263,12 @@ def test_no_relay_is_tested_while_somebody_calls() -> None:
     assert bench.test_relay(3000, "wc.fan", 1000).reason == "call"
     bench.press(4000, "wc.cancel")
     assert bench.test_relay(5000, "wc.lamp", 1000).status == "accepted"
+    assert bench.test_relay(5000, "wc.fan", 3000).status == "accepted"
+    bench.drives.clear()
     bench.pull(5100)
-    bench.until(8000)
+    assert bench.building.relays["wc.lamp"].on
+    assert not bench.building.relays["wc.fan"].on, "no test goes on in a call"
+    bench.until(9000)
     assert bench.lit() == list(LAMPS)
 
 

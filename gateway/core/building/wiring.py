@@ -29,6 +29,7 @@ from gateway.core.events import (
 from gateway.core.facts import Fact
 from gateway.core.machine import Step
 from gateway.core.notification import alarms
+from gateway.core.room.call_record import Call
 from gateway.core.signals import clock, contact, relay, watch
 
 # --- what comes from outside --------------------------------------------------------------
@@ -125,7 +126,20 @@ def _changed(
         work.append(Do(state.WATCH, name, watch.Seen(change.active, change.edge_ms)))
     if point in index.rooms:
         work += wiring_rooms.changed(building, point, change)
+    if point in index.fire_points and change.active:
+        work += end_tests(building)  # fire beats every command at once, those of a test too
     return work
+
+
+def end_tests(building: Building, door: str = "") -> list[Work]:
+    """The relays that are being tested are put off: all, or those of one door. After what else is
+    driven: a relay that a machine drives on meanwhile stays on."""
+    doors = building.index.relay_doors
+    return [
+        Do(state.RELAY, point, relay.TestOver())
+        for point, one in building.relays.items()
+        if one.test_ends_ms is not None and (not door or door in doors.get(point, ()))
+    ]
 
 
 def _fire(building: Building, point: str, was: bool | None, active: bool | None) -> list[Work]:
@@ -189,6 +203,13 @@ def _relay(
     return work
 
 
+def _call(building: Building, room: str, before: Call, step: Step[Call]) -> list[Work]:
+    work = wiring_rooms.call_stepped(building, room, before, step)
+    if before.record is None and step.state.record is not None:
+        work += end_tests(building)
+    return work
+
+
 # --- doors --------------------------------------------------------------------------------
 
 
@@ -196,6 +217,8 @@ def _door(building: Building, name: str, before: door.Door, step: Step[door.Door
     """Its relays are switched before its facts are told; the interlock looks at it last."""
     after, index = step.state, building.index
     work = driven(step.effects) + told(step.facts)
+    if after.mode != before.mode:
+        work += end_tests(building, name)
     if after.conditions is not before.conditions:
         work += conditions(building, name, before.conditions, after.conditions)
     if before.service_until_ms is not None and after.service_until_ms is None:
@@ -308,7 +331,7 @@ WIRING: Mapping[int, Callable[[Building, str, Any, Any], Sequence[Work]]] = {
     state.SCHEDULE: _schedule,
     state.ROSTER: lambda *_: (),
     state.DOOR: _door,
-    state.CALL: wiring_rooms.call_stepped,
+    state.CALL: _call,
     state.OCCUPANCY: wiring_rooms.occupancy_stepped,
     state.LEAK: wiring_rooms.leak_stepped,
     state.CLIMATE: wiring_rooms.climate_stepped,

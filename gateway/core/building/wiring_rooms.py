@@ -165,16 +165,17 @@ def _wanted(building: Building, point: str) -> bool:
 
 
 def acknowledge(building: Building, event: AcknowledgeCall) -> list[Work] | str:
-    """By the room or by the id of its call. Who comes second is told that it is seen already.
+    """By the id of a call, or else by its room. Who comes second is told that it is seen already.
     A refusal is the key of its reason."""
-    for room, one in building.calls.items():
-        record = one.record
-        if record is not None and event.call in (room, record.id, record.was):
-            if record.state != "raised":
-                return [Emit((Reply(event.id, "merged"),))]
-            seen = call.Acknowledged(event.issuer.name, event.issuer.via, event.id)
-            return [Do(state.CALL, room, seen), Emit((Reply(event.id, "accepted"),))]
-    return "unknown_call"
+    records = {room: one.record for room, one in building.calls.items() if one.record is not None}
+    named = (room for room, record in records.items() if event.call in (record.id, record.was))
+    room = next(named, event.call)  # the second call of room "wc" is "wc-2", as a room may be
+    if room not in records:
+        return "unknown_call"
+    if records[room].state != "raised":
+        return [Emit((Reply(event.id, "merged"),))]
+    seen = call.Acknowledged(event.issuer.name, event.issuer.via, event.id)
+    return [Do(state.CALL, room, seen), Emit((Reply(event.id, "accepted"),))]
 
 
 def test(building: Building, event: TestRoom) -> list[Work] | str:

@@ -21,11 +21,18 @@ from gateway.core.values import dataclass
 
 @dataclass(frozen=True)
 class Test:
-    """Commissioning: on for ``for_ms``, or until a machine drives the relay."""
+    """Commissioning: on for ``for_ms``, until a machine drives it, or :class:`TestOver`."""
 
     __test__ = False  # not a test class, whatever its name says to pytest
 
     for_ms: Ms
+
+
+@dataclass(frozen=True)
+class TestOver:
+    """A test ends now: something began that no test may begin in, or the door's mode changed."""
+
+    __test__ = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ def wake_at(relay: Relay) -> Ms | None:
     return earliest(relay.limit_at_ms, relay.test_ends_ms)
 
 
-RelayEvent = Drive | Blink | Test | RelayFault
+RelayEvent = Drive | Blink | Test | TestOver | RelayFault
 
 
 def step(relay: Relay, event: RelayEvent | None, now: Ms) -> Step[Relay]:  # noqa: PLR0911 - a table
@@ -87,6 +94,8 @@ def step(relay: Relay, event: RelayEvent | None, now: Ms) -> Step[Relay]:  # noq
         case Test(for_ms=for_ms):
             tested = _switch(relay, True, now)
             return replace(tested, state=replace(tested.state, test_ends_ms=now + for_ms))
+        case TestOver():
+            return _end_test(relay, now) if relay.test_ends_ms is not None else Step(relay)
         case _:
             on = event.on
             free = replace(relay, test_ends_ms=None) if relay.test_ends_ms is not None else relay
@@ -99,11 +108,16 @@ def step(relay: Relay, event: RelayEvent | None, now: Ms) -> Step[Relay]:  # noq
 
 def _time(relay: Relay, now: Ms) -> Step[Relay]:
     if relay.test_ends_ms is not None and relay.test_ends_ms <= now:
-        return _switch(replace(relay, test_ends_ms=None), False, now)
+        return _end_test(relay, now)
     if relay.limit_at_ms is not None and relay.limit_at_ms <= now:
         forced = _switch(relay, False, now)
         return replace(forced, state=_conditions(replace(forced.state, limited=True)))
     return Step(relay)
+
+
+def _end_test(relay: Relay, now: Ms) -> Step[Relay]:
+    """Off, as it was before; a machine that has driven it since has ended the test."""
+    return _switch(replace(relay, test_ends_ms=None), False, now)
 
 
 def _switch(relay: Relay, on: bool, now: Ms) -> Step[Relay]:
