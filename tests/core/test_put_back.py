@@ -100,5 +100,35 @@ def test_an_empty_present_changes_nothing() -> None:
     assert put_back(was, {}) == was
 
 
+HOLD, NIGHT, OFF = ({"mode": mode, "by": "web:3"} for mode in ("hold_open", "night", "off"))
+OLD: Any = {
+    "format": 1,
+    "overrides": {"front": HOLD, "back": OFF},
+    "modes": {"front": {"mode": "automatic"}, "back": {"mode": "night"}},
+    "service": {"front": 5},
+    "clock": {"offset_ms": 1},
+}
+
+
+def test_staff_want_of_a_door_what_they_want_now() -> None:
+    """A door that staff had locked since the backup was held open after it."""
+    now: Any = {"format": 1, "overrides": {"front": NIGHT}, "modes": {}, "clock": {"offset_ms": 2}}
+    merged = put_back(OLD, now)
+    assert {name: merged.get(name) for name in ("overrides", "modes", "service", "clock")} == {
+        "overrides": {"front": NIGHT},
+        "modes": {},
+        "service": None,
+        "clock": {"offset_ms": 2},
+    }
+
+
+@pytest.mark.parametrize("now", [{}, {"format": "unreadable", "overrides": {"front": HOLD}}])
+def test_where_that_is_not_known_nothing_old_opens_a_door(now: Any) -> None:
+    merged = put_back(OLD, now)
+    assert merged["overrides"] == {"back": OFF}
+    assert merged["modes"] == {"back": {"mode": "night"}}
+    assert merged["service"] == {"front": 5}, "somebody may be at work there; it ends by itself"
+
+
 def test_a_call_that_is_the_same_in_both_stays() -> None:
     assert put_back(wc(room(3)), wc(room(3)))["calls"] == wc(room(3))["calls"]

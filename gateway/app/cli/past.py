@@ -423,8 +423,9 @@ def restore(
 ) -> None:
     """Put a backup in the place of the journal. The gateway must be stopped.
 
-    The journal that was there is set aside, not deleted. Alarms that stand now stand on. While a
-    call stands nothing is restored, unless it shall stand on as well.
+    The journal that was there is set aside, not deleted. Alarms that stand now stand on, and the
+    modes that staff have set count on; of a backup none opens a door. While a call stands nothing
+    is restored, unless it shall stand on as well.
     Example: `portier restore portier.bak`
     """
     from gateway.app.outputs import held

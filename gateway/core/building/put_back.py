@@ -2,6 +2,10 @@
 
 A call is ended in its room, and by nothing else, so no older state may end one. What was kept last
 counts for each room whose numbers have gone on since the backup: no call gets a name twice.
+
+What staff want of the doors is what they want now, also where that is nothing. Where the present
+cannot be read or there is none, a mode of the backup counts that keeps a door shut, and none that
+opens it.
 """
 
 from __future__ import annotations
@@ -9,10 +13,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.core.building.kept import read
+from gateway.core.door.schedule import RESTRICTIVE
 from gateway.core.facts import Json
 from gateway.core.room import call_kept
 
 Entry = Mapping[str, Json]
+WISHES = ("overrides", "modes", "service", "clock")
+"""What staff want of the doors, and the clock by which that ends."""
 
 
 def standing(kept: Entry) -> list[str]:
@@ -45,7 +52,21 @@ def put_back(backup: Entry, present: Entry) -> dict[str, Json]:
         "escalations": _counted(backup, present, "escalations", later),
         "mailings": _counted(backup, present, "mailings", set()),
     }
-    return {**backup, **{name: part for name, part in parts.items() if part or name in backup}}
+    merged = {**backup, **{name: part for name, part in parts.items() if part or name in backup}}
+    if present and not doubtful:
+        for name in WISHES:
+            merged.pop(name, None)
+            if name in present:
+                merged[name] = present[name]
+        return merged
+    for name in ("overrides", "modes"):
+        if name in backup:
+            merged[name] = {door: one for door, one in _part(backup, name).items() if _shuts(one)}
+    return merged
+
+
+def _shuts(entry: Json) -> bool:
+    return _entry(entry).get("mode") in RESTRICTIVE
 
 
 def _call(was: Entry, now: Entry, *, doubtful: bool) -> Json:
