@@ -48,8 +48,10 @@ def edit(  # noqa: PLR0911 - one line for each way it can end
         wanted = _wanted(asked, store)
         made = text(wanted, str(asked.get("actor", "")), now_utc_ms)
         if do != "preview":
-            if data is not None and store.sections(data) == wanted:
-                return _shown(config, store, drivers, now_utc_ms)  # said twice, done once
+            if data is not None and _says(store, data, wanted):
+                shown = _shown(config, store, drivers, now_utc_ms)
+                if not shown.get("settings", {}).get("problems"):
+                    return shown  # said twice, done once
             if asked.get("version") != store.version():
                 return _refused("changed_meanwhile", version=store.version())
         return _tried(made, do, config, store, drivers, now_utc_ms, judge)
@@ -57,6 +59,8 @@ def edit(  # noqa: PLR0911 - one line for each way it can end
         return _refused("malformed", [Problem("", 0, 0, "", error.args[0])])
     except LookupError:
         return _refused("unknown_version")
+    except SettingsError as error:  # of an earlier version, which was damaged since
+        return _refused("settings_wrong", error.problems)
     except OSError as error:
         return _refused("not_written", [Problem("", 0, 0, "", error.strerror or str(error))])
 
@@ -73,6 +77,14 @@ def _refused(reason: str, problems: Any = (), **more: str) -> Answer:
         for p in problems
     ]
     return {"status": "refused", "reason": reason, "errors": errors, **more}
+
+
+def _says(store: Store, data: bytes, wanted: Any) -> bool:
+    """Whether this is what is written already; a file that cannot be read says nothing."""
+    try:
+        return bool(store.sections(data) == wanted)
+    except SettingsError:
+        return False
 
 
 def _wanted(asked: Mapping[str, Any], store: Store) -> Any:

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from gateway import regular
-from gateway.settings.values.problems import SettingsError, said
+from gateway.settings.values.problems import said
 from gateway.settings.values.tree import Node, parse
 
 VERSIONS_MOST = 20
@@ -119,13 +119,8 @@ class Store:
         return version(self.data())
 
     def sections(self, data: bytes | None) -> Any:
-        """What a version says; nothing where it cannot be read."""
-        if data is None:
-            return {}
-        try:
-            return plain(parse(data, str(self.path), []))
-        except SettingsError:
-            return {}
+        """What a version says. Raises :class:`SettingsError` where it cannot be read."""
+        return {} if data is None else plain(parse(data, str(self.path), []))
 
     def before(self) -> list[Version]:
         """The earlier versions, newest first."""
