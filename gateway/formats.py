@@ -42,6 +42,22 @@ class UnknownFormat(Exception):
         )
 
 
+class Foreign(sqlite3.DatabaseError):
+    """A file that does something by itself which no version of Portier has told it to. What is in
+    its rows is read, as from a damaged file; the rest is left behind."""
+
+    sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+
+
+def foreign(db: sqlite3.Connection) -> str:
+    """The triggers and views of an SQLite file: Portier makes none, and one may drop what is
+    written or bring back what is over. An empty text without. Raises :class:`sqlite3.Error`."""
+    found = db.execute(
+        "SELECT type, name FROM sqlite_master WHERE type NOT IN ('table', 'index') LIMIT 1"
+    ).fetchone()
+    return "" if found is None else f"it has a {found[0]} that Portier has not made: {found[1]}"
+
+
 def uri(path: Path, mode: str) -> str:
     """The SQLite URI of a file; ``mode`` is ``ro``, ``rw`` or ``rwc``."""
     # by its bytes: the name of a folder need not be text in this process's language
@@ -77,7 +93,7 @@ class Database:
             return self.version_of(path, db)
 
     def version_of(self, path: Path, db: sqlite3.Connection) -> int | None:
-        """The same through an open connection."""
+        """The same through an open connection. Raises :class:`Foreign`, too."""
         (version,) = db.execute("PRAGMA user_version").fetchone()
         self.understood(path, version)
         tables = {
@@ -85,6 +101,8 @@ class Database:
         }
         if not tables:
             return None
+        if found := foreign(db):
+            raise Foreign(found)
         for name in tables & set(self.tables):
             columns = {row[1] for row in db.execute(f"PRAGMA table_info({name})")}
             if not columns >= set(self.tables[name]):

@@ -24,11 +24,18 @@ from gateway.journal import recovery
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Work
 from gateway.journal.reserve import Kept, Reserve
-from gateway.journal.schema import DAMAGED, LANE_INDEX, new_id
+from gateway.journal.schema import DAMAGED, LANE_INDEX, NUMBERS_MOST, new_id
 from gateway.journal.store import UNREADABLE, Store, read_kept
 from gateway.set_aside import LOGS, beside
 
 PAGES_PER_STEP = 256
+NUMBERS = (
+    *(("fact", column) for column in ("row", "seq")),
+    *(("absent", column) for column in ("first", "last")),
+    *((table, "id") for table in ("series", "boot", "clock")),
+    ("audit", "n"),
+)
+"""Columns that are counted up: behind the highest there must be room."""
 
 
 class BackupError(Exception):
@@ -212,11 +219,15 @@ def _go_on(
 
 def _renew(path: Path, copy: sqlite3.Connection) -> None:
     copy.execute("PRAGMA journal_mode = DELETE").fetchone()
-    check = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    if check != "ok":
-        raise sqlite3.DatabaseError(check)
     reason = recovery.wrong(path, copy)
     if reason:
         raise sqlite3.DatabaseError(reason)
+    check = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
+    if check != "ok":
+        raise sqlite3.DatabaseError(check)
+    for table, column in NUMBERS:
+        (highest,) = copy.execute(f"SELECT max({column}) FROM {table}").fetchone()
+        if highest is not None and not 0 < highest < NUMBERS_MOST:
+            raise sqlite3.DatabaseError(f"{table}.{column} is {highest}, which was never given")
     copy.execute("UPDATE meta SET value = ? WHERE key = 'journal'", (new_id(),))
     copy.execute("DELETE FROM meta WHERE key LIKE 'recorded.%'")

@@ -35,9 +35,6 @@ from gateway.journal.reserve import Kept
 from gateway.set_aside import beside
 
 CHECK_WITHIN_S = 0.5
-_OURS = frozenset(
-    line.split()[2] for line in schema.SCHEMA.splitlines() if line.startswith("CREATE TABLE")
-)
 Build = Callable[[Path, Path, str, str, str], tuple[int, int]]
 """See :func:`gateway.journal.salvage.build`."""
 
@@ -129,7 +126,9 @@ def wrong(path: Path, connection: sqlite3.Connection) -> str:
     :raises sqlite3.Error: it is damaged
     """
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-    ours = "fact" in tables or len(tables & _OURS) > len(_OURS) // 2
+    ours = "fact" in tables or len(tables & {*schema.TABLES}) > len(schema.TABLES) // 2
+    if ours and (foreign := schema.foreign(connection)):
+        return foreign  # before anything else of it is asked for: a view need not end
     meta: dict[object, object] = {}
     try:
         meta = dict(connection.execute("SELECT key, value FROM meta WHERE key <> 'kept'"))

@@ -31,7 +31,6 @@ from gateway.journal.pages import Pages, Record, Value
 from gateway.journal.schema import HOUR_MS, LANE_INDEX, REASONS
 from gateway.journal.store import KEPT_NUMBER
 
-_LARGEST = 2**53
 _BATCH = 500
 _ERRNO = {8: errno.EROFS, 13: errno.ENOSPC}
 """SQLite's code of an error -> the system's. Every other one is told as EIO."""
@@ -182,11 +181,13 @@ def _plausible(pattern: str, values: tuple[Value, ...]) -> bool:
         )
     if pattern == "tT":
         return values[0] not in ("schema", "journal", "clean")
+    if pattern in ("itiIttttTttt", "ittt", "iti", "iiii"):
+        return _number(values[0])
     return True
 
 
 def _number(value: Value) -> bool:
-    return isinstance(value, int) and 0 < value < _LARGEST
+    return isinstance(value, int) and 0 < value < schema.NUMBERS_MOST
 
 
 def _is_data(text: Value) -> bool:

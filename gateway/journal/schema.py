@@ -19,10 +19,11 @@ the pages of a broken file apart by them, without trusting anything else in the 
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from pathlib import Path
 
-from gateway import damage
+from gateway import damage, formats
 from gateway.core.facts import LANES, Lane
 from gateway.formats import UnknownFormat, uri
 
@@ -73,10 +74,13 @@ CREATE TABLE audit (
 """
 
 
+TABLES = tuple(line.split()[2] for line in SCHEMA.splitlines() if line.startswith("CREATE TABLE"))
 DAMAGED = damage.ERRORS
 DAMAGED_WORDS = damage.WORDS
-NUMBERS_MOST = 2**53
-"""No number that was ever given is larger."""
+NUMBERS_MOST = 2**52
+"""No number that was ever given is larger; JSON can hold twice as many behind it."""
+_RULES = re.compile(r"\b(AS|CHECK|COLLATE|CONFLICT|REFERENCES|VIRTUAL)\b", re.IGNORECASE)
+"""Words of rules that no table of ours has: one of them may make a table drop what is written."""
 
 
 WHAT = "the journal"
@@ -106,6 +110,21 @@ def known_schema(path: Path, connection: sqlite3.Connection) -> None:
     row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
     if row is None or row[0] != str(VERSION):
         raise UnknownSchema(unknown(path, row and row[0]).name)
+
+
+def foreign(connection: sqlite3.Connection) -> str:
+    """What the file does by itself that no version of Portier has told it to, or an empty text.
+    A later version may have added tables and columns.
+
+    Raises :class:`sqlite3.Error`."""
+    if found := formats.foreign(connection):
+        return found
+    names = ", ".join("?" * len(TABLES))
+    made = connection.execute(
+        f"SELECT name, sql FROM sqlite_master WHERE tbl_name IN ({names})", TABLES
+    )
+    wrong = (name for name, sql in made if sql is not None and _RULES.search(sql))
+    return next((f"{name} has a rule that Portier has not made" for name in wrong), "")
 
 
 def meta_number(db: sqlite3.Connection, key: str) -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from gateway import set_aside
 from gateway.core.building.put_back import unreadable
 from gateway.core.facts import Fact, Json
-from gateway.journal import backup
+from gateway.journal import backup, schema
 from gateway.journal.backup import BackupError, CallStands
 from gateway.journal.reserve import Kept, Reserve
 from gateway.journal.store import Store
@@ -151,3 +154,96 @@ def test_where_there_was_no_journal_the_call_of_the_backup_stands(
         "journal.sqlite-shm",
         "journal.sqlite-wal",
     ]
+
+
+KEEPS_NOTHING = "BEFORE INSERT ON fact BEGIN SELECT RAISE(IGNORE); END"
+FOREIGN = {
+    "a trigger": [f"CREATE TRIGGER quiet {KEEPS_NOTHING}"],
+    "a trigger on the saved state": [
+        "CREATE TRIGGER quiet AFTER UPDATE ON meta WHEN new.key = 'kept' BEGIN "
+        "UPDATE meta SET value = '{}' WHERE key = 'kept'; END"
+    ],
+    "a view without an end": [
+        "DROP TABLE clock",
+        "CREATE VIEW clock AS WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id FROM n) "
+        "SELECT id, id AS boot, 0 AS from_mono_ms, 0 AS utc_offset_ms FROM n",
+    ],
+    "a view of what is kept": [
+        "ALTER TABLE meta RENAME TO real",
+        "CREATE VIEW meta AS SELECT key, value FROM real WHERE key <> 'kept'",
+    ],
+    "a rule of a table": [
+        "ALTER TABLE fact RENAME TO old",
+        "CREATE TABLE fact (row INTEGER PRIMARY KEY ON CONFLICT IGNORE, lane INTEGER, seq INTEGER,"
+        " series INTEGER, boot INTEGER, mono_ms INTEGER, value REAL, count INTEGER, data TEXT)",
+        "INSERT INTO fact SELECT * FROM old",
+        "DROP TABLE old",
+    ],
+    "a column that is reckoned": [
+        "ALTER TABLE absent ADD COLUMN more INTEGER AS (abs(-9223372036854775808))"
+    ],
+    "a number without room behind it": ["UPDATE fact SET seq = 9007199254740990"],
+    "a row without room behind it": ["UPDATE fact SET row = 9007199254740990"],
+    "an entry without room behind it": [
+        "INSERT INTO audit VALUES (9007199254740990, 'b', 1, 1, '', '', '', '', '', '', '', '')"
+    ],
+    "a number before the first": ["UPDATE boot SET id = -5"],
+}
+"""Statements that make of a good journal one that does what Portier has not told it to."""
+
+
+def _start_and_write(path: Path, boot: str) -> None:
+    desk = Desk(path, boot).start()
+    desk.append(opened(3))
+    desk.until(lambda: desk.rows)
+    desk.close()
+
+
+def changed(path: Path, statements: list[str]) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        for statement in statements:
+            db.execute(statement)
+        db.execute("PRAGMA journal_mode = DELETE").fetchone()
+
+
+@pytest.mark.parametrize("statements", FOREIGN.values(), ids=FOREIGN.keys())
+def test_a_backup_that_does_something_by_itself_is_refused(
+    path: Path, tmp_path: Path, statements: list[str]
+) -> None:
+    """It was put back as it was: a call was lost over a restart, and everything was green."""
+    store = Store(path, "boot-1")
+    store.write(work(opened(1), kept={"a": 1}))
+    backup.backup(path, tmp_path / "backup")
+    store.close(clean=True)
+    before = path.read_bytes()
+    changed(tmp_path / "backup", statements)
+    with pytest.raises(BackupError):
+        backup.restore(tmp_path / "backup", path, "boot-1.5")
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("statements", FOREIGN.values(), ids=FOREIGN.keys())
+def test_a_journal_that_does_something_by_itself_is_mended_at_the_start(
+    path: Path, statements: list[str]
+) -> None:
+    store = Store(path, "boot-1")
+    store.write(work(opened(1), kept={"a": 1}))
+    store.close(clean=True)
+    changed(path, statements)
+    for boot in ("boot-2", "boot-3", "boot-4"):
+        _start_and_write(path, boot)
+    with closing(sqlite3.connect(path)) as db:
+        assert schema.foreign(db) == ""
+        assert db.execute("SELECT count(*) FROM fact WHERE lane = 0").fetchone()[0] >= 3
+    assert len(set_aside.found(path)) <= 1, "mended once"
+
+
+def test_what_a_later_version_adds_is_nothing_foreign(path: Path) -> None:
+    store = Store(path, "boot-1")
+    store.write(work(opened(1)))
+    store.close(clean=True)
+    more = "ADD COLUMN more TEXT NOT NULL DEFAULT ''"
+    changed(path, [f"ALTER TABLE {table} {more}" for table in schema.TABLES])
+    changed(path, ["CREATE TABLE later (a INTEGER)", "CREATE INDEX more ON fact (value)"])
+    with closing(sqlite3.connect(path)) as db:
+        assert schema.foreign(db) == ""

@@ -100,6 +100,19 @@ def test_one_flipped_bit_keeps_no_recorder_from_starting(
     assert started_over
 
 
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_file_that_does_something_by_itself_is_set_aside(
+    files: dict[Path, bytes], path: Path, number: int
+) -> None:
+    """A trigger could drop what is written, and nobody would know."""
+    file = list(files)[number]
+    with closing(sqlite3.connect(file)) as db:
+        (table,) = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchone()
+        db.execute(f"CREATE TRIGGER quiet BEFORE INSERT ON {table} BEGIN SELECT RAISE(IGNORE); END")
+    started(path)
+    assert len(set_aside.found(file)) == 1
+
+
 def closed(path: Path) -> None:
     """Bring everything from the log into the file."""
     with closing(sqlite3.connect(path)) as db:

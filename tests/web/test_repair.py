@@ -364,6 +364,18 @@ def test_a_repair_that_is_cut_short_is_done_again(
     assert repair.repair(path, wants_factors=False) is None
 
 
+def test_a_file_that_does_something_by_itself_is_made_anew(path: Path) -> None:
+    """A trigger could give rights back that an administrator has taken away."""
+    with closing(sqlite3.connect(path)) as db:
+        db.execute(
+            "CREATE TRIGGER back AFTER UPDATE OF role ON users BEGIN"
+            " UPDATE users SET role = 'admin' WHERE id = new.id; END"
+        )
+    assert "trigger" in repair.damage_of(path)
+    assert repair.repair(path, wants_factors=False) is not None
+    assert repair.damage_of(path) == ""
+
+
 def test_a_second_damage_leaves_what_the_first_has_set_aside(path: Path) -> None:
     """It took the first one's place, and with it what the repair had not been able to read."""
     torn = []
