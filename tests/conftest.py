@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gateway.journal.past import reader
+
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 """Recordings and the emulated machine lie beside the checkout; tests that want them skip
 with a reason where they are absent."""
@@ -22,6 +24,13 @@ NOT_SHIPPED = "not beside this checkout"
 emulated machine are no part of the project."""
 NO_SYSTEM = "PORTIER_NO_SYSTEM=1"
 """Nor for this one: somebody has asked for it, where no container can boot."""
+
+
+@pytest.fixture(autouse=True)
+def _reads_take_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How long one read of the journal may take is judged by the clock on the wall, so a busy
+    machine would decide what a test finds. Tests of that limit give their own."""
+    monkeypatch.setattr(reader, "READ_WITHIN_MS", 60_000)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -116,21 +116,22 @@ class Reader:
     """Read-only access to the journal at ``path``. May be shared by threads.
 
     Every method raises :class:`JournalUnavailable` when the file cannot be read now, and
-    :class:`ReadTooLong` when one transaction takes longer than ``within_ms``. Questions about
-    many rows take several transactions; after ``patience_ms`` they return what they have found
-    (``None``: they go on to the end).
+    :class:`ReadTooLong` when one transaction takes longer than ``within_ms``
+    (:data:`READ_WITHIN_MS` where it is not given). Questions about many rows take several
+    transactions; after ``patience_ms`` they return what they have found (``None``: they go on to
+    the end).
     """
 
     def __init__(
         self,
         path: Path,
-        within_ms: Ms = READ_WITHIN_MS,
+        within_ms: Ms | None = None,
         patience_ms: Ms | None = READ_WITHIN_MS,
     ) -> None:
         self._path = path
-        self._within_ms = within_ms
+        self._within_ms = READ_WITHIN_MS if within_ms is None else within_ms
         self._patience_ms = patience_ms
-        self._clock = _Deadline(within_ms)
+        self._clock = _Deadline(self._within_ms)
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._file: tuple[int, int] | None = None
