@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.control.clock import Clock, Reports, Trust
@@ -31,10 +32,12 @@ from gateway.core.plan import BuildingPlan
 from gateway.core.signals import clock as civil
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch
+from gateway.journal.store import UNREADABLE
 
 if TYPE_CHECKING:  # its import waits until the door works
     from gateway.panel.messages import CommandMessage
 
+Saved = Mapping[str, Json] | None
 CIVIL_EVERY_MS: Ms = 60_000
 LOOK_EVERY_MS: Ms = 1_000
 WAITING_MOST = 1_000
@@ -65,7 +68,8 @@ class JournalLike(Protocol):
 class Controller:
     """See the module. ``changed`` is called after each step that showed something new and
     ``answered`` with each reply, ``send`` with each message for people, ``looked`` about once a
-    second, all in this thread: they must return at once. ``bench``: its clock travels."""
+    second, ``unread`` with the error of a saved state that counts as unreadable, all in this
+    thread: they must return at once. ``bench``: its clock travels."""
 
     def __init__(
         self,
@@ -82,6 +86,7 @@ class Controller:
         answered: Callable[[Reply], None],
         send: Callable[[Send], None] = lambda message: None,
         looked: Callable[[Trust, Ms], None] = lambda trust, now: None,
+        unread: Callable[[Exception], None] = lambda error: None,
         bench: bool = False,
     ) -> None:
         self._plan = plan
@@ -95,6 +100,7 @@ class Controller:
         self._answered = answered
         self._send = send
         self._looked = looked
+        self._unread = unread
         self._now = clock.now_ms()
         self._building: core.Building
         self._trust = Trust(trusted, clock.utc_offset_ms(), self._now)
@@ -140,7 +146,7 @@ class Controller:
         if known and kept is None:
             kept = {}  # there is nothing to be read, which is something else than not yet
         self._now = max(self._now, self._clock.now_ms())
-        self._carry_out(core.start(self._plan, kept, self._now, self._past()), None)
+        self._carry_out(self._restored(kept, partial(core.start, self._plan)), None)
         for one in self._plan.relays:
             if self._points.is_open(one.point) and one.point not in self._faults:
                 self._step(RelayFault(one.point, ""), self._now)
@@ -285,10 +291,23 @@ class Controller:
         if not self._journal.readable:
             return
         kept = self._journal.kept(0.0)
-        self._carry_out(core.restore(self._building, kept or {}, self._now, self._past()), None)
+        self._carry_out(self._restored(kept or {}, partial(core.restore, self._building)), None)
         if not self._trust.trusted and self._adopt():
             self._trusted_fact()
         self._remember()
+
+    def _restored(
+        self, kept: Saved, restore: Callable[..., Step[core.Building]]
+    ) -> Step[core.Building]:
+        """A saved state that ends in an error would end every start in it, and the door with it. It
+        counts as one that cannot be read: alarms say so, and people look."""
+        try:
+            return restore(kept, self._now, self._past())
+        except Exception as error:
+            if not kept:
+                raise
+            self._unread(error)
+            return restore({"format": UNREADABLE}, self._now, civil.Past())
 
     def _past(self) -> civil.Past:
         past = self._journal.past if self._journal.readable else civil.Past()

@@ -178,6 +178,7 @@ class Service:
             answered=lambda reply: self._panel.answered(reply) if self._panel else None,
             send=self._send,
             looked=self._looked,
+            unread=self._unread,
         )
 
     def run(self) -> str:
@@ -336,6 +337,14 @@ class Service:
             self._panel.send(message)
         else:  # the panel is not up yet
             self._inbox.post(Delivered(message.delivery, False, "notify_away"))
+
+    def _unread(self, error: Exception) -> None:
+        """In the controller's thread."""
+        self._log.say(
+            "error",
+            "the saved state cannot be read; see the alarms for what to look at",
+            reason=repr(error)[:200],
+        )
 
     def _looked(self, trust: Trust, now: Ms) -> None:
         """A schedule does not reach for ever: the plan is made anew in time, or when the clock

@@ -151,6 +151,7 @@ class Rig:
         """Edges that happened and that the drivers' thread has not come to read."""
         self.journal = FakeJournal(self.log, (kept or {}) if readable else None)
         self.replies: list[Reply] = []
+        self.unreadable: list[Exception] = []
         self.points = Points(
             [
                 Source(BUTTON, "contact", self._opener(BUTTON), catch_up=self.read),
@@ -173,6 +174,7 @@ class Rig:
             started={"version": "1", "configuration": "c"},
             changed=lambda: None,
             answered=self.replies.append,
+            unread=self.unreadable.append,
         )
 
     def _opener(self, point: str) -> Callable[[Report], FakeContact]:

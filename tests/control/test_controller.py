@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import pytest
 
+from gateway.core import building as core
 from gateway.core.building.snapshot import snapshot
+from gateway.core.building.work import Work
 from gateway.core.door import door
 from gateway.core.events import JournalState, Level
 from gateway.core.facts import Json
 from gateway.core.plan import BuildingPlan
+from gateway.core.signals.clock import Past
 from tests.control.control_bench import BUTTON, LEAF, PLAN, RELAY, Rig
 
 
@@ -44,6 +47,29 @@ def test_a_short_press_that_nobody_looked_at_in_time_counts() -> None:
     rig.turn()
     (request,) = rig.journal.facts("door_request")
     assert request.data["outcome"] == "accepted"
+
+
+@pytest.mark.parametrize("readable", [True, False], ids=["at the start", "read later"])
+def test_a_saved_state_that_ends_in_an_error_ends_no_start(
+    monkeypatch: pytest.MonkeyPatch, readable: bool
+) -> None:
+    """It ended each start in the same error: no button, no cord, no page."""
+    state: dict[str, Json] = {"format": 1, "calls": {"wc": {}}}
+    whole: Callable[..., Sequence[Work]] = core.restored  # type: ignore[attr-defined]  # as imported
+
+    def restored(building: core.Building, kept: object, past: Past) -> Sequence[Work]:
+        if kept is state:
+            raise IndexError("tuple index out of range")
+        return whole(building, kept, past)
+
+    monkeypatch.setattr(core, "restored", restored)
+    rig = Rig(kept=state, readable=readable).start()
+    rig.journal.kept_state = state
+    rig.passes(3_000)
+    rig.command()
+    assert rig.replies[0].status == "accepted"
+    assert "state_unread" in {alarm.kind for alarm in rig.controller.view[0].alarms.by_id.values()}
+    assert [str(error) for error in rig.unreadable] == ["tuple index out of range"]
 
 
 def test_a_press_from_before_a_long_stall_is_stale() -> None:
