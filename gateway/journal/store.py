@@ -56,6 +56,12 @@ STEPS_MOST = 1_000
 KEPT_NUMBER = "kept.number"
 """Number of the kept state, and a checksum of both. Earlier versions write the state alone, without
 a blank behind it."""
+SECTIONS_OF_ALL = frozenset(
+    {
+        "alarms", "overrides", "service", "counters", "calls", "leaks", "escalations", "mailings",
+    }
+)  # fmt: skip
+"""What is in the saved state of each version."""
 UNREADABLE = "unreadable"
 """The format of a state that was kept and cannot be read."""
 _INSERT = "INSERT INTO fact VALUES (?,?,?,?,?,?,?,?,?)"
@@ -490,8 +496,9 @@ def read_kept(db: sqlite3.Connection) -> tuple[dict[str, Json] | None, int | Non
     number, _, checksum = (rows.get(KEPT_NUMBER) or b"").partition(b" ")
     if checksum and checksum == _checksum(number, text):
         return decode_kept(text), int(number)
-    before = not text.endswith(b" ")
-    return (decode_kept(text) if before else {"format": UNREADABLE}), None
+    state = decode_kept(text)
+    before = not text.endswith(b" ") and state.keys() >= SECTIONS_OF_ALL
+    return (state if before else {"format": UNREADABLE}), None
 
 
 def kept_rows(kept: Kept) -> list[tuple[str, str]]:

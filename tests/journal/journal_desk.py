@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from gateway.core.facts import Fact, Lane
+from gateway.core.facts import Fact, Json, Lane
 from gateway.journal.past.reader import Reader
 from gateway.journal.queue import Work
 from gateway.journal.reserve import Kept
+from gateway.journal.store import SECTIONS_OF_ALL
 from gateway.journal.writer import Batch, Committed, Journal
 
 YEAR_MS = 365 * 86_400_000
@@ -100,6 +101,11 @@ def opened(at_ms: int, door: str = "front", **data: Any) -> Fact:
 
 
 _arrivals = itertools.count(1)
+
+
+def earlier(**sections: Json) -> dict[str, Json]:
+    """A saved state with all that each version writes, an earlier one without its checksum."""
+    return {**{name: {} for name in sorted(SECTIONS_OF_ALL)}, **sections}
 
 
 def work(*facts: Fact, kept: dict[str, Any] | None = None, **rest: Any) -> Work:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import sqlite3
 import threading
@@ -15,7 +16,7 @@ from gateway.core.facts import Json
 from gateway.journal import writer
 from gateway.journal.reserve import SLOT_BYTES, Kept, Reserve
 from gateway.journal.store import Store
-from tests.journal.journal_desk import Desk, opened, work
+from tests.journal.journal_desk import Desk, earlier, opened, work
 
 CALL: dict[str, Json] = {"calls": {"wc": {"state": "raised"}}}
 
@@ -157,14 +158,15 @@ def test_a_state_that_an_earlier_version_has_kept_last_is_the_newest(path: Path)
     desk.close()
     store = Store(path, "boot-1")
     store.write(work(opened(2), kept={"calls": {"by": "number"}}))
+    before = earlier(calls={"by": "the version before"})
     with store.transaction():
-        store.put_meta("kept", '{"calls":{"by":"the version before"}}')
+        store.put_meta("kept", json.dumps(before))
     store.close(clean=True)
     reserve = Reserve(path)
     reserve.prepare()
     reserve.save(store.journal, Kept(99, CALL), durable=True)
     again = Desk(path).start()
-    assert again.journal.kept(30.0) == {"calls": {"by": "the version before"}}
+    assert again.journal.kept(30.0) == before
     again.until(lambda: held(path) is None)
     again.close()
 

@@ -3,6 +3,7 @@ was changed is unreadable, not none."""
 
 from __future__ import annotations
 
+import json
 import random
 import sqlite3
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from gateway.core.facts import Json
 from gateway.journal import recovery, writer
 from gateway.journal.reserve import Kept, Reserve
 from gateway.journal.store import KEPT_NUMBER, Store
-from tests.journal.journal_desk import Desk, opened, read, work
+from tests.journal.journal_desk import Desk, earlier, opened, read, work
 
 STATE: dict[str, Json] = {
     "format": 1,
@@ -144,6 +145,9 @@ def test_one_flipped_bit_hides_no_call_and_changes_no_state(whole: bytes, tmp_pa
         "UPDATE meta SET key = 'kept.nvmber' WHERE key = 'kept.number'",
         "UPDATE meta SET value = replace(value, 'wc', 'wb') WHERE key = 'kept'",
         "UPDATE meta SET value = replace(value, '1 ', '2 ') WHERE key = 'kept.number'",
+        "UPDATE meta SET value = '{}' WHERE key = 'kept'",
+        "UPDATE meta SET value = rtrim(value) WHERE key = 'kept'",
+        'UPDATE meta SET value = \'{"format":1,"alarms":[],"calls":{}}\' WHERE key = \'kept\'',
     ],
 )
 def test_a_state_that_is_missing_or_changed_is_unreadable(
@@ -153,6 +157,21 @@ def test_a_state_that_is_missing_or_changed_is_unreadable(
     with closing(sqlite3.connect(path)) as db, db:
         db.execute(statement)
     assert started(path) == UNREADABLE
+
+
+@pytest.mark.parametrize("format", [{}, {"format": 1}], ids=["0.1", "before the reserve"])
+def test_a_state_of_an_earlier_version_beside_the_number_of_this_one_is_read(
+    whole: bytes, path: Path, format: dict[str, Json]
+) -> None:
+    """After a way back: an earlier version writes the state, and leaves the number as it is."""
+    path.write_bytes(whole)
+    text = json.dumps({**format, **earlier(calls=STATE["calls"])}, separators=(",", ":"))
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE meta SET value = ? WHERE key = 'kept'", (text,))
+    kept = started(path)
+    assert kept is not None
+    assert kept["calls"] == STATE["calls"]
+    assert kept.get("format", 1) == 1
 
 
 def test_a_journal_that_is_new_has_no_state_and_that_is_none(path: Path) -> None:
