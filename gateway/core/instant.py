@@ -27,6 +27,19 @@ class At:
             return At(self.ms, self.ms + offset_ms)
         return self
 
+    def ms_by(self, offset_ms: int | None) -> Ms | None:
+        """The instant on the clock of this boot. ``offset_ms``: UTC minus monotonic, where it is
+        known."""
+        if self.ms is not None or self.utc_ms is None or offset_ms is None:
+            return self.ms
+        return self.utc_ms - offset_ms
+
+    def utc_by(self, offset_ms: int | None) -> UtcMs | None:
+        """The instant in civil time, likewise."""
+        if self.utc_ms is not None or self.ms is None or offset_ms is None:
+            return self.utc_ms
+        return self.ms + offset_ms
+
 
 NEVER = At()
 

@@ -9,12 +9,21 @@ from gateway.core.building.snapshot import snapshot
 from gateway.core.events import CivilTime, ConfirmClock
 from gateway.core.facts import Json
 from gateway.core.instant import Ms
+from gateway.core.saved_values import Times
 from gateway.core.signals import clock
-from gateway.core.signals.clock import AHEAD_MS, JUMP_MS, SETTLE_MS, Past
+from gateway.core.signals.clock import AHEAD_MS, JUMP_MS, SETTLE_MS, Clock, Past
 from tests.core.building_bench import OFFSET, PLAN, SMALL, STAFF, Bench
 
 YEAR_MS = 365 * 86_400_000
 HOUR_MS = 3_600_000
+
+
+def saved(one: Clock) -> Json:
+    return clock.SAVED.write(one, Times())
+
+
+def restored(one: Clock, section: Json, past: Past, now: Ms) -> Clock:
+    return clock.restored(one, clock.SAVED.read(section, Times()), past, now)
 
 
 class Wall:
@@ -37,14 +46,14 @@ class Wall:
 
     def restarted(self, *, power: bool, section: Json = None) -> None:
         """The process alone, or the whole machine; its newest fact is of just now."""
-        section = section if section is not None else clock.kept(self.one)
+        section = section if section is not None else saved(self.one)
         before, now = f"boot {self.boot}", self.now
         if power:
             self.boot += 1
             self.uptime_ms += self.now
             self.now = 10_000
         past = Past(f"boot {self.boot}", self.uptime_ms, before, now)
-        self.one = clock.restored(clock.start(self.now, past), section, past, self.now)
+        self.one = restored(clock.start(self.now, past), section, past, self.now)
 
     @property
     def kinds(self) -> list[str]:
@@ -245,7 +254,7 @@ def test_trust_does_not_survive_another_boot_nor_one_of_which_nothing_is_known()
     wall.shows(0)
     wall.restarted(power=True)
     assert (wall.one.trusted, wall.one.offset_ms) == (False, None)
-    wall.one = clock.restored(clock.start(0), clock.kept(wall.one), Past(), 0)
+    wall.one = restored(clock.start(0), saved(wall.one), Past(), 0)
     assert not wall.one.trusted
 
 
@@ -262,10 +271,10 @@ def test_trust_that_was_lost_stays_lost_over_a_restart_of_the_process() -> None:
 def test_a_clock_that_was_known_before_the_journal_is_judged_by_it() -> None:
     wall = Wall()
     wall.shows(0)
-    section, past = clock.kept(wall.one), Past("boot 2", 1_000, "boot 1", 1_000)
+    section, past = saved(wall.one), Past("boot 2", 1_000, "boot 1", 1_000)
     late = clock.step(clock.start(0, past), CivilTime(OFFSET + YEAR_MS, True), 0).state
     assert clock.settled(late)
-    after = clock.restored(late, section, past, 5_000)
+    after = restored(late, section, past, 5_000)
     assert (after.trusted, after.doubt) == (True, "ahead")
 
 
@@ -277,7 +286,7 @@ def test_a_journal_of_an_older_version_has_a_mark_all_the_same() -> None:
         {"mark_utc_ms": "x", "offset_ms": True, "waited_ms": 2**60},
     )
     for section in sections:
-        one = clock.restored(clock.start(0, past), section, past, 0)
+        one = restored(clock.start(0, past), section, past, 0)
         assert clock.step(one, CivilTime(OFFSET + YEAR_MS, True), 0).state.doubt == "ahead"
 
 
@@ -299,7 +308,7 @@ def test_the_clock_of_a_bench_is_its_own() -> None:
     one = clock.step(clock.start(0, past), CivilTime(OFFSET, True), 0).state
     one = clock.step(one, CivilTime(OFFSET + YEAR_MS, True), 0).state
     assert clock.settled(one)
-    after = clock.restored(clock.start(9, past), clock.kept(one), Past("boot 2", own=True), 9)
+    after = restored(clock.start(9, past), saved(one), Past("boot 2", own=True), 9)
     after = clock.step(after, CivilTime(OFFSET, True), 9).state
     assert (clock.settled(after), clock.mark_of(after, 9)) == (True, None)
 
@@ -308,7 +317,7 @@ def test_a_bench_that_travels_knows_steps_and_nothing_of_the_boot_before() -> No
     past = Past("boot 1", travels=True)
     one = clock.step(clock.start(0, past), CivilTime(OFFSET, True), 0).state
     past = Past("boot 2", 5, "boot 1", 5, travels=True)
-    one = clock.restored(clock.start(9), clock.kept(one), past, 9)
+    one = restored(clock.start(9), saved(one), past, 9)
     one = clock.step(one, CivilTime(OFFSET - YEAR_MS, True), 9).state
     assert (clock.settled(one), clock.mark_of(one, 9)) == (True, None)
     assert clock.step(one, CivilTime(OFFSET, True), 10).state.doubt == "jumped"

@@ -26,6 +26,7 @@ from gateway.core.notification.alarms import ALARM_KINDS, Alarm, listed
 from gateway.core.notification.escalation_state import Chain
 from gateway.core.plan import Severity
 from gateway.core.room import call_kept
+from gateway.core.saved_values import Times
 from gateway.core.signals import clock
 from gateway.core.values import dataclass
 
@@ -61,6 +62,7 @@ def kept(building: Building) -> dict[str, Json]:
     overrides: dict[str, Json] = {}
     modes: dict[str, Json] = {}
     before_ms = building.clock.past.uptime_ms
+    times = Times(offset_ms, before_ms)
     for name, one in building.schedules.items():
         override, carried = one.override, one.carried
         if override is not None:
@@ -82,7 +84,7 @@ def kept(building: Building) -> dict[str, Json]:
     return {
         "format": FORMAT,
         "alarms": [_alarm(alarm) for alarm in listed(building.alarms)],
-        "clock": clock.kept(building.clock),
+        "clock": clock.SAVED.write(building.clock, times),
         "overrides": overrides,
         "modes": modes,
         "service": service,

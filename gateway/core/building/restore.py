@@ -21,6 +21,7 @@ from gateway.core.notification.escalation_state import channels_of
 from gateway.core.plan import BuildingPlan
 from gateway.core.room import call, call_kept, leak
 from gateway.core.room.call_record import points_of
+from gateway.core.saved_values import Times
 from gateway.core.signals import clock
 from gateway.core.signals.clock import Past
 
@@ -35,7 +36,8 @@ def restored(building: Building, kept: Mapping[str, Json], past: Past) -> list[W
     was = read(kept)
     section = was.sections.get("leaks")
     leaks = section if isinstance(section, list) else []
-    after = clock.restored(building.clock, kept.get("clock"), past, building.now_ms)
+    civil = clock.SAVED.read(kept.get("clock"), Times())
+    after = clock.restored(building.clock, civil, past, building.now_ms)
     return [
         *_unread(building, was),
         Service({**building.service, **was.service}),

@@ -14,13 +14,12 @@ summed over boots, on one offset. The mark follows settled time only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from gateway.core.events import CivilTime
-from gateway.core.facts import Json
-from gateway.core.instant import Ms, UtcMs, earliest
+from gateway.core.instant import Ms, UtcMs, clamped, earliest
 from gateway.core.machine import Conditions, Step, replace
+from gateway.core.saved_values import FLAG, TEXT, WHOLE, Field, Kind, entry_of, one_of
 from gateway.core.values import dataclass
 
 STEP_MS = 500
@@ -33,7 +32,6 @@ SAME_MS: Ms = 60_000
 """Steps up to this are corrections of one offset, and no time before the mark."""
 
 Doubt = Literal["", "jumped", "behind", "ahead"]
-_DOUBTS: Mapping[str, Doubt] = {"jumped": "jumped", "behind": "behind", "ahead": "ahead"}
 
 
 @dataclass(frozen=True)
@@ -256,27 +254,33 @@ def _shown(clock: Clock) -> Clock:
 # --- over a restart -----------------------------------------------------------------------
 
 
-def kept(clock: Clock) -> Json:
-    """What survives a restart."""
-    return {
-        "boot": clock.past.boot,
-        "trusted": clock.trusted,
-        "offset_ms": clock.offset_ms,
-        "doubt": clock.doubt,
-        "settled_offset_ms": clock.settled_offset_ms,
-        "mark_utc_ms": clock.mark_utc_ms,
-        "trial_utc_ms": clock.trial_utc_ms,
-        "waited_ms": clock.waited_ms,
-        "counting_ms": clock.counting_ms,
-        "counted_offset_ms": clock.counted_offset_ms,
-    }
+def _of_before(boot: str, waited_ms: Ms, **rest: Any) -> Clock:
+    waited_ms = clamped(waited_ms, 0, SETTLE_MS)
+    return Clock(since_ms=0, past=Past(boot), waited_ms=waited_ms, **rest)
 
 
-def restored(clock: Clock, section: Json, past: Past, now: Ms) -> Clock:
-    """The clock of this run with what the last one has left (``kept``), where ``past`` tells
-    which boot that was. Whatever cannot be read is not known."""
-    found = _continued(clock, section, past) if isinstance(section, dict) else None
-    if found is None:
+SAVED: Kind[Clock] = entry_of(
+    _of_before,
+    Field("boot", TEXT, "", of="past.boot"),
+    Field("trusted", FLAG, False),
+    Field("offset_ms", WHOLE, None),
+    Field("doubt", one_of(get_args(Doubt)), ""),
+    Field("settled_offset_ms", WHOLE, None),
+    Field("mark_utc_ms", WHOLE, None),
+    Field("trial_utc_ms", WHOLE, None),
+    Field("waited_ms", WHOLE, 0),
+    Field("counting_ms", WHOLE, None),
+    Field("counted_offset_ms", WHOLE, 0),
+)
+"""What survives a restart. The monotonic instants are of the boot that it names."""
+
+
+def restored(clock: Clock, was: Clock | None, past: Past, now: Ms) -> Clock:
+    """The clock of this run with what the last one has left, where ``past`` tells which boot that
+    was. ``None``: it is not known."""
+    if was is not None:
+        found = _continued(clock, was, past)
+    else:
         found = replace(clock, trusted=False, offset_ms=None, past=past, mark_utc_ms=past.utc_ms)
     if clock.trusted and clock.offset_ms is not None:  # it was known before the journal was
         seen = CivilTime(now + clock.offset_ms, trusted=True)
@@ -284,50 +288,35 @@ def restored(clock: Clock, section: Json, past: Past, now: Ms) -> Clock:
     return _shown(found)
 
 
-def _continued(clock: Clock, section: Mapping[str, Json], past: Past) -> Clock | None:
-    offset_ms, mark = _whole(section, "offset_ms"), _whole(section, "mark_utc_ms")
-    settled_offset_ms = _whole(section, "settled_offset_ms")
-    trial, counting_ms = _whole(section, "trial_utc_ms"), _whole(section, "counting_ms")
-    doubt = _DOUBTS.get(str(section.get("doubt")), "")
-    waited_ms = min(max(_whole(section, "waited_ms") or 0, 0), SETTLE_MS)
-    boot = section.get("boot")
-    if past.boot and boot == past.boot:
-        trusted = section.get("trusted") is True and offset_ms is not None
+def _continued(clock: Clock, was: Clock, past: Past) -> Clock:
+    boot, offset_ms = was.past.boot, was.offset_ms
+    if boot and boot == past.boot:
+        trusted = was.trusted and offset_ms is not None
         return replace(
-            clock,
+            was,
             trusted=trusted,
+            since_ms=clock.since_ms,
             due_ms=None if trusted else clock.due_ms,
-            offset_ms=offset_ms,
+            conditions=clock.conditions,
             past=past,
-            doubt=doubt,
-            settled_offset_ms=settled_offset_ms,
-            mark_utc_ms=mark,
-            trial_utc_ms=trial,
-            waited_ms=waited_ms,
-            counting_ms=counting_ms if trusted else None,
-            counted_offset_ms=_whole(section, "counted_offset_ms") or 0,
+            counting_ms=was.counting_ms if trusted else None,
         )
+    mark, trial, waited_ms = was.mark_utc_ms, was.trial_utc_ms, was.waited_ms
     if boot and boot == past.last_boot and offset_ms is not None:
         last_utc_ms = past.last_ms + offset_ms
-        if doubt:
+        if was.doubt:
             trial = last_utc_ms
-        elif section.get("trusted") is True:
+        elif was.trusted:
             mark = last_utc_ms if mark is None else max(mark, last_utc_ms)
-        if counting_ms is not None:
-            waited_ms = min(waited_ms + max(0, past.last_ms - counting_ms), SETTLE_MS)
+        if was.counting_ms is not None:
+            waited_ms = min(waited_ms + max(0, past.last_ms - was.counting_ms), SETTLE_MS)
     return replace(
         clock,
         trusted=False,
         offset_ms=None,
         past=past,
-        doubt=doubt,
-        mark_utc_ms=mark if mark is not None or doubt else past.utc_ms,
+        doubt=was.doubt,
+        mark_utc_ms=mark if mark is not None or was.doubt else past.utc_ms,
         trial_utc_ms=trial,
         waited_ms=waited_ms,
     )
-
-
-def _whole(section: Mapping[str, Json], key: str) -> int | None:
-    value = section.get(key)
-    fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**53
-    return value if isinstance(value, int) and fits else None
