@@ -32,7 +32,7 @@ def levels(bench: Bench, **active: bool | None) -> None:
 def test_when_a_door_was_last_open_survives_restarts_and_waits_for_the_clock() -> None:
     bench = Bench()
     bench.opening(1000)
-    opened_ms = bench.building.doors["front"].tally.last_opened_ms
+    opened_ms = bench.building.doors["front"].tally.opened.ms
     assert opened_ms is not None
 
     def shown(of: Bench) -> Any:
@@ -45,7 +45,7 @@ def test_when_a_door_was_last_open_survives_restarts_and_waits_for_the_clock() -
     assert offset_ms is not None
     assert cast("int", shown(again)) + offset_ms == OFFSET + opened_ms
     again.opening(again.now + 1000)
-    assert shown(again) == again.building.doors["front"].tally.last_opened_ms
+    assert shown(again) == again.building.doors["front"].tally.opened.ms
 
 
 def test_who_opened_a_door_last_is_known_after_a_restart() -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from gateway.core.door import door, tally
 from gateway.core.door.tally import Tally
+from gateway.core.facts import Json
+from gateway.core.instant import At
+from gateway.core.saved_values import Times
 from tests.core.door_bench import BLIND, Bench
 
 
@@ -24,7 +27,7 @@ def test_openings_requests_and_times_are_counted() -> None:
         "open_ms": 7000,
     }
     assert bench.door.tally.press_to_open_ms == 1000
-    assert bench.door.tally.last_opened_ms == 2000
+    assert bench.door.tally.opened == At(2000)
 
 
 def test_the_last_request_and_the_last_refusal_are_kept_in_the_words_of_the_fact() -> None:
@@ -32,7 +35,7 @@ def test_the_last_request_and_the_last_refusal_are_kept_in_the_words_of_the_fact
     bench.press(1000, "reader", "inside")
     bench.staff(3000, expires_ms=2000)
     bench.press(9000, "reader", "inside")
-    assert bench.door.tally.last_request == {
+    assert tally.shown(bench.door.tally.last_request, None) == {
         "outcome": "accepted",
         "reason": None,
         "activator": "front.reader",
@@ -41,7 +44,7 @@ def test_the_last_request_and_the_last_refusal_are_kept_in_the_words_of_the_fact
         "by": None,
         "at_ms": 9000,
     }
-    assert bench.door.tally.last_refusal == {
+    assert tally.shown(bench.door.tally.last_refusal, None) == {
         "outcome": "refused",
         "reason": "expired",
         "activator": None,
@@ -70,18 +73,19 @@ def test_an_assumed_opening_counts_as_a_cycle_but_not_as_time() -> None:
 
 def test_the_books_survive_a_restart() -> None:
     books = Tally(openings=7, requests=9, refusals={"stale": 2}, open_ms=1234)
-    assert tally.restored(tally.counters(books)) == books
+    assert tally.SAVED.read(tally.counters(books), Times()) == books
     assert door.start(BLIND, 0, books).state.tally is books
 
 
 def test_books_that_cannot_be_read_begin_at_nought() -> None:
-    assert tally.restored({}) == Tally()
-    assert tally.restored({"openings": True, "requests": "9", "refusals": [1]}) == Tally()
+    assert tally.SAVED.read({}, Times()) == Tally()
+    odd: Json = {"openings": True, "requests": "9", "refusals": [1]}
+    assert tally.SAVED.read(odd, Times()) == Tally()
 
 
 def test_books_from_before_a_restart_are_added_to_those_since() -> None:
-    since = Tally(openings=1, requests=2, refusals={"stale": 1}, open_ms=5, last_opened_ms=77)
+    since = Tally(openings=1, requests=2, refusals={"stale": 1}, open_ms=5, opened=At(77))
     before = Tally(openings=7, requests=9, refusals={"stale": 2, "fire": 1}, open_ms=10)
     assert since + before == Tally(
-        openings=8, requests=11, refusals={"fire": 1, "stale": 3}, open_ms=15, last_opened_ms=77
+        openings=8, requests=11, refusals={"fire": 1, "stale": 3}, open_ms=15, opened=At(77)
     )

@@ -11,26 +11,24 @@ nothing here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import TypeVar, get_args
+from collections.abc import Mapping
+from typing import get_args
 
 from gateway.core.building.state import Building
 from gateway.core.door import schedule, tally
 from gateway.core.door.schedule import Carried, Override
 from gateway.core.door.tally import Tally
-from gateway.core.events import MODES
 from gateway.core.facts import Json
-from gateway.core.instant import Ms, UtcMs
+from gateway.core.instant import UtcMs
 from gateway.core.notification import deliveries, escalation_state, mailing
 from gateway.core.notification.alarms import ALARM_KINDS, Alarm, listed
 from gateway.core.notification.escalation_state import Chain
 from gateway.core.plan import Severity
 from gateway.core.room import call_kept
-from gateway.core.saved_values import Times
+from gateway.core.saved_values import WHOLE, Times, map_of
 from gateway.core.signals import clock
+from gateway.core.signals.clock import Past
 from gateway.core.values import dataclass
-
-T = TypeVar("T")
 
 FORMAT = 1
 """Counted up where the version before could not read it any more: what it reads by name and does
@@ -43,7 +41,6 @@ class Kept:
 
     alarms: tuple[Alarm, ...]
     overrides: Mapping[str, Override]
-    """With ``until_ms`` as summed uptime, as in ``modes``."""
     modes: Mapping[str, Carried]
     service: Mapping[str, UtcMs]
     tallies: Mapping[str, Tally]
@@ -59,25 +56,14 @@ def kept(building: Building) -> dict[str, Json]:
     """What must survive a restart. Equal to the last one as long as nothing of it changed."""
     offset_ms = building.clock.offset_ms
     service: dict[str, Json] = dict(building.service)
+    times = Times(offset_ms, building.clock.past.uptime_ms)
     overrides: dict[str, Json] = {}
     modes: dict[str, Json] = {}
-    before_ms = building.clock.past.uptime_ms
-    times = Times(offset_ms, before_ms)
     for name, one in building.schedules.items():
-        override, carried = one.override, one.carried
-        if override is not None:
-            overrides[name] = {
-                "mode": override.mode,
-                "until_utc_ms": override.until_utc_ms,
-                "until_uptime_ms": override.until_ms + before_ms,
-                "by": override.by,
-            }
-        if carried is not None:
-            until_ms = carried.until_ms
-            modes[name] = {
-                "mode": carried.mode,
-                "until_uptime_ms": None if until_ms is None else until_ms + before_ms,
-            }
+        if one.override is not None:
+            overrides[name] = schedule.SAVED_OVERRIDE.write(one.override, times)
+        if one.carried is not None:
+            modes[name] = schedule.SAVED_MODE.write(one.carried, times)
         until_ms = building.doors[name].service_until_ms
         if until_ms is not None and offset_ms is not None:
             service[name] = until_ms + offset_ms
@@ -88,7 +74,7 @@ def kept(building: Building) -> dict[str, Json]:
         "overrides": overrides,
         "modes": modes,
         "service": service,
-        "counters": {n: tally.kept(d.tally, offset_ms) for n, d in building.doors.items()},
+        "counters": {n: tally.SAVED.write(d.tally, times) for n, d in building.doors.items()},
         "calls": {room: call_kept.kept(one, offset_ms) for room, one in building.calls.items()},
         "leaks": [room for room, one in building.leaks.items() if one.latched],
         "escalations": {name: _chain(chain) for name, chain in building.escalations.items()},
@@ -105,16 +91,17 @@ def _chain(chain: Chain) -> Json:
     return {"escalation": chain.plan.id, "subject": chain.subject, "count": chain.count}
 
 
-def read(kept: Mapping[str, Json]) -> Kept:
-    """What ``kept`` wrote."""
+def read(kept: Mapping[str, Json], past: Past = Past()) -> Kept:  # noqa: B008 - frozen
+    """What ``kept`` wrote. ``past``: the boots before this one, where the instants of it matter."""
+    times = Times(uptime_ms=past.uptime_ms)
     alarms, found = kept.get("alarms"), kept.get("format", FORMAT)
     known = found == FORMAT and not isinstance(found, bool)
     return Kept(
         tuple(filter(None, map(_read_alarm, alarms if isinstance(alarms, list) else ()))),
-        dict(_entries(kept.get("overrides"), _read_override)),
-        dict(_entries(kept.get("modes"), _read_mode)),
-        dict(_entries(kept.get("service"), _integer)),
-        dict(_entries(kept.get("counters"), _read_tally)),
+        map_of(schedule.SAVED_OVERRIDE).read(kept.get("overrides"), times) or {},
+        map_of(schedule.SAVED_MODE).read(kept.get("modes"), times) or {},
+        map_of(WHOLE).read(kept.get("service"), times) or {},
+        map_of(tally.SAVED).read(kept.get("counters"), times) or {},
         kept,
         "" if known else str(found)[:40],
         _text(kept.get("journal_aside")) or "",
@@ -157,38 +144,6 @@ def _read_alarm(entry: Json) -> Alarm | None:
         shelved=shelved_until_utc_ms is not None,
         shelved_until_utc_ms=shelved_until_utc_ms,
     )
-
-
-def _read_override(entry: Json) -> Override | None:
-    if not isinstance(entry, dict):
-        return None
-    mode = next((known for known in MODES if known == entry.get("mode")), None)
-    until_utc_ms = _integer(entry.get("until_utc_ms"))
-    until_ms = _integer(entry.get("until_uptime_ms"))
-    if mode is None or (until_utc_ms is None and until_ms is None):
-        return None
-    # an older version saved the civil end only
-    ends_ms: Ms = schedule.NEVER_MS if until_ms is None else until_ms
-    by = _text(entry.get("by"))
-    return Override(mode, ends_ms, by, until_utc_ms, civil=until_utc_ms is not None)
-
-
-def _read_mode(entry: Json) -> Carried | None:
-    if not isinstance(entry, dict):
-        return None
-    mode = next((known for known in MODES if known == entry.get("mode")), None)
-    return None if mode is None else Carried(mode, _integer(entry.get("until_uptime_ms")))
-
-
-def _read_tally(entry: Json) -> Tally | None:
-    return tally.restored(entry) if isinstance(entry, dict) else None
-
-
-def _entries(section: Json, read_one: Callable[[Json], T | None]) -> Iterator[tuple[str, T]]:
-    for name, entry in section.items() if isinstance(section, dict) else ():
-        value = read_one(entry)
-        if value is not None:
-            yield name, value
 
 
 def _integer(value: Json) -> int | None:

@@ -33,7 +33,7 @@ def restored(building: Building, kept: Mapping[str, Json], past: Past) -> list[W
     Where it is in a format that is not known, what can be read of it is used, and what cannot is
     taken for the worst: each door is in *night* until staff decide, and a room whose call cannot
     be read has an alarm that a person has to end."""
-    was = read(kept)
+    was = read(kept, past)
     section = was.sections.get("leaks")
     leaks = section if isinstance(section, list) else []
     civil = clock.SAVED.read(kept.get("clock"), Times())
@@ -41,7 +41,7 @@ def restored(building: Building, kept: Mapping[str, Json], past: Past) -> list[W
     return [
         *_unread(building, was),
         Service({**building.service, **was.service}),
-        *_doors(building, was, past, settled=clock.settled(after)),
+        *_doors(building, was, settled=clock.settled(after)),
         *(work for alarm in was.alarms for work in _alarm(building, alarm)),
         *_messages(building, was),
         *_calls(building, was),
@@ -61,7 +61,7 @@ def _unread(building: Building, was: Kept) -> list[Work]:
     return [raised(building, gateway, kind, detail) for kind, detail in stands if detail]
 
 
-def _doors(building: Building, was: Kept, past: Past, *, settled: bool) -> list[Work]:
+def _doors(building: Building, was: Kept, *, settled: bool) -> list[Work]:
     """``settled``: whether the clock is. A first time that was taken before anything else was known
     may be in doubt now."""
     work: list[Work] = []
@@ -73,10 +73,6 @@ def _doors(building: Building, was: Kept, past: Past, *, settled: bool) -> list[
     for name, one in building.schedules.items():
         before = replace(one, settled=one.settled and settled)
         override, carried = was.overrides.get(name), was.modes.get(name)
-        if override is not None:
-            override = replace(override, until_ms=override.until_ms - past.uptime_ms)
-        if carried is not None and carried.until_ms is not None:
-            carried = replace(carried, until_ms=carried.until_ms - past.uptime_ms)
         if was.unknown_format:
             override = schedule.restricted(override)
         after = schedule.restored(before, override, carried, building.now_ms)

@@ -7,8 +7,7 @@ they are not known.
 from __future__ import annotations
 
 from gateway.core.building.state import Building
-from gateway.core.door import door, schedule
-from gateway.core.door.tally import counters, last_opened_ms, last_refusal, last_request
+from gateway.core.door import door, schedule, tally
 from gateway.core.facts import Json
 from gateway.core.instant import Ms
 from gateway.core.machine import Conditions
@@ -55,7 +54,7 @@ def snapshot(building: Building, now: Ms) -> dict[str, Json]:
 def _door(building: Building, one: door.Door, now: Ms) -> Json:
     plan, timetable, result = one.plan, building.schedules[one.plan.id], one.leaf.result
     following, staff = schedule.next_mode(timetable, now), door.can_open(one)
-    acts = one.fire_acts is not None
+    acts, offset_ms = one.fire_acts is not None, building.clock.offset_ms
     mine = building.index.subjects[plan.id]
     listed = [alarm for alarm in alarms.listed(building.alarms) if alarm.subject in mine]
     can: Json = {"ok": staff.ok, "reason": staff.reason, "needs_reason": staff.needs_reason}
@@ -80,9 +79,9 @@ def _door(building: Building, one: door.Door, now: Ms) -> Json:
         "service_until_ms": one.service_until_ms,
         "bolt": None if plan.bolt is None else building.contacts[plan.bolt].active,
         "operator_fault": one.operator_fault,
-        "last_request": last_request(one.tally, building.clock.offset_ms),
-        "last_refusal": last_refusal(one.tally, building.clock.offset_ms),
-        "last_opened_ms": last_opened_ms(one.tally, building.clock.offset_ms),
+        "last_request": tally.shown(one.tally.last_request, offset_ms),
+        "last_refusal": tally.shown(one.tally.last_refusal, offset_ms),
+        "last_opened_ms": one.tally.opened.ms_by(offset_ms),
         "press_to_open_ms": one.tally.press_to_open_ms,
         "last_result": None
         if result is None
@@ -93,7 +92,7 @@ def _door(building: Building, one: door.Door, now: Ms) -> Json:
             "press_to_open_ms": result.press_to_open_ms,
         },
         "can_open": {"staff": can},
-        "counters": counters(one.tally),
+        "counters": tally.counters(one.tally),
         "alarms": [alarm.id for alarm in listed],
     }
 

@@ -15,10 +15,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import Literal
 
-from gateway.core.events import CivilTime, Mode
-from gateway.core.instant import Ms, UtcMs, earliest
+from gateway.core.events import MODES, CivilTime, Mode
+from gateway.core.instant import Ms, UtcMs, clamped, earliest
 from gateway.core.machine import Conditions, Step, replace
 from gateway.core.plan import DoorPlan, Transition
+from gateway.core.saved_values import TEXT, UPTIME, WHOLE, Field, Kind, entry_of, one_of
 from gateway.core.values import dataclass
 
 Source = Literal["schedule", "override", "switch", "safe"]
@@ -114,17 +115,43 @@ def start(plan: DoorPlan, now: Ms) -> Schedule:
     return _rule(Schedule(plan.schedule, plan.mode, plan.safe_mode, fixed), now)
 
 
+def _override_of_before(
+    mode: Mode, until_utc_ms: UtcMs | None, until_ms: Ms | None, by: str | None
+) -> Override | None:
+    if until_ms is None:  # 0.1 saved the civil end only
+        until_ms = None if until_utc_ms is None else NEVER_MS
+    if until_ms is None:
+        return None
+    return Override(mode, until_ms, by, until_utc_ms, civil=until_utc_ms is not None)
+
+
+SAVED_OVERRIDE: Kind[Override] = entry_of(
+    _override_of_before,
+    Field("mode", one_of(MODES)),
+    Field("until_utc_ms", WHOLE, None),
+    Field("until_uptime_ms", UPTIME, None, of="until_ms"),
+    Field("by", TEXT, None),
+)
+SAVED_MODE: Kind[Carried] = entry_of(
+    Carried,
+    Field("mode", one_of(MODES)),
+    Field("until_uptime_ms", UPTIME, None, of="until_ms"),
+)
+"""What survives a restart of staff's word, and of the last mode by the timetable."""
+
+
 def restored(
     schedule: Schedule, override: Override | None, carried: Carried | None, now: Ms
 ) -> Schedule:
     """With the override that was in force before the restart, unless there is a newer one, and
     the last mode. Both have instants of this boot."""
     if schedule.override is None and override is not None:
-        ends_ms = min(override.until_ms, now + OVERRIDE_LIMIT_MS)
-        schedule = replace(schedule, override=replace(override, until_ms=ends_ms))
+        until_ms = clamped(override.until_ms, now, OVERRIDE_LIMIT_MS)
+        schedule = replace(schedule, override=replace(override, until_ms=until_ms))
     if schedule.carried is None and carried is not None:
-        until_ms = None if carried.until_ms is None else min(carried.until_ms, now + CARRIED_MS)
-        schedule = replace(schedule, carried=Carried(carried.mode, until_ms))
+        if carried.until_ms is not None:
+            carried = Carried(carried.mode, clamped(carried.until_ms, now, CARRIED_MS))
+        schedule = replace(schedule, carried=carried)
     return _rule(schedule, now)
 
 

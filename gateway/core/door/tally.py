@@ -8,32 +8,45 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import field
+from typing import Any
 
 from gateway.core.facts import Fact, Json
-from gateway.core.instant import Ms, UtcMs
+from gateway.core.instant import NEVER, At, Ms
 from gateway.core.machine import replace
+from gateway.core.saved_values import INSTANT, TEXT, WHOLE, Field, Kind, entry_of, map_of
 from gateway.core.values import dataclass
+
+
+@dataclass(frozen=True)
+class Request:
+    """The last request, or the last refusal: words of the ``door_request`` fact, and when."""
+
+    outcome: str
+    reason: str | None
+    activator: str | None
+    activator_kind: str | None
+    side: str | None
+    by: str | None
+    at: At = NEVER
+
+
+WORDS = ("outcome", "reason", "activator", "activator_kind", "side", "by")
 
 
 @dataclass(frozen=True)
 class Tally:
     """Counters since commissioning (they survive a restart) and the latest of each sort.
 
-    ``last_request`` and ``last_refusal`` are the data of the ``door_request`` fact and its
-    ``at_ms``. ``open_ms``: the time the leaf was seen open, all openings together.
-    ``opened_utc_ms``, ``request_before`` and ``refusal_before`` (with ``at_utc_ms``): the last
-    before this start."""
+    ``open_ms``: the time the leaf was seen open, all openings together. ``opened``: the last
+    opening. The latest of before a restart has no instant of this boot."""
 
     openings: int = 0
     requests: int = 0
     refusals: Mapping[str, int] = field(default_factory=dict)
     open_ms: Ms = 0
-    last_request: Mapping[str, Json] | None = None
-    last_refusal: Mapping[str, Json] | None = None
-    last_opened_ms: Ms | None = None
-    opened_utc_ms: UtcMs | None = None
-    request_before: Mapping[str, Json] | None = None
-    refusal_before: Mapping[str, Json] | None = None
+    opened: At = NEVER
+    last_request: Request | None = None
+    last_refusal: Request | None = None
     press_to_open_ms: Ms | None = None
 
     def __add__(self, earlier: Tally) -> Tally:
@@ -48,13 +61,30 @@ class Tally:
                 for reason in sorted(reasons)
             },
             open_ms=self.open_ms + earlier.open_ms,
-            opened_utc_ms=earlier.opened_utc_ms,
-            request_before=earlier.request_before,
-            refusal_before=earlier.refusal_before,
+            opened=earlier.opened if self.opened == NEVER else self.opened,
+            last_request=self.last_request or earlier.last_request,
+            last_refusal=self.last_refusal or earlier.last_refusal,
         )
 
 
-SHOWN = ("outcome", "reason", "activator", "activator_kind", "side", "by")
+_REQUEST: Kind[Request] = entry_of(
+    Request,
+    Field("outcome", TEXT),
+    *(Field(word, TEXT, None) for word in WORDS[1:]),
+    Field("at_utc_ms", INSTANT, NEVER, of="at"),
+)
+SAVED: Kind[Tally] = entry_of(
+    Tally,
+    Field("openings", WHOLE, 0),
+    Field("requests", WHOLE, 0),
+    Field("refusals", map_of(WHOLE), {}),
+    Field("open_ms", WHOLE, 0),
+    Field("opened_utc_ms", INSTANT, NEVER, of="opened"),
+    Field("last_request", _REQUEST, None),
+    Field("last_refusal", _REQUEST, None),
+)
+"""What survives a restart. It changes with what is told at once, so that it costs no commit of
+its own."""
 
 
 def count(tally: Tally, facts: Iterable[Fact]) -> Tally:
@@ -69,60 +99,13 @@ def count(tally: Tally, facts: Iterable[Fact]) -> Tally:
     return tally
 
 
-def last_opened_ms(tally: Tally, offset_ms: int | None) -> Ms | None:
-    """The last opening by the clock of this start, also one from before it. ``offset_ms``: UTC
-    minus monotonic, where it is known."""
-    if tally.last_opened_ms is not None:
-        return tally.last_opened_ms
-    if tally.opened_utc_ms is None or offset_ms is None:
+def shown(request: Request | None, offset_ms: int | None) -> Json:
+    """A request by the clock of this boot, ``null`` where it is not known when that was.
+    ``offset_ms``: UTC minus monotonic, where it is known."""
+    at_ms = None if request is None else request.at.ms_by(offset_ms)
+    if at_ms is None:
         return None
-    return tally.opened_utc_ms - offset_ms
-
-
-def last_request(tally: Tally, offset_ms: int | None) -> dict[str, Json] | None:
-    """The last request by the clock of this start, also one from before it. ``offset_ms``: as
-    above."""
-    return _last(tally.last_request, tally.request_before, offset_ms)
-
-
-def last_refusal(tally: Tally, offset_ms: int | None) -> dict[str, Json] | None:
-    """The last refusal, likewise."""
-    return _last(tally.last_refusal, tally.refusal_before, offset_ms)
-
-
-def _last(
-    since: Mapping[str, Json] | None, before: Mapping[str, Json] | None, offset_ms: int | None
-) -> dict[str, Json] | None:
-    if since is not None:
-        return dict(since)
-    at_utc_ms = None if before is None else before.get("at_utc_ms")
-    if before is None or offset_ms is None or not isinstance(at_utc_ms, int):
-        return None
-    return {name: before.get(name) for name in SHOWN} | {"at_ms": at_utc_ms - offset_ms}
-
-
-def kept(tally: Tally, offset_ms: int | None) -> dict[str, Json]:
-    """What is kept over a restart. ``offset_ms``: as above. It changes with what is told at once,
-    so that it costs no commit of its own."""
-    opened_utc_ms = tally.opened_utc_ms
-    if tally.last_opened_ms is not None:
-        opened_utc_ms = None if offset_ms is None else tally.last_opened_ms + offset_ms
-    return {
-        **counters(tally),
-        "opened_utc_ms": opened_utc_ms,
-        "last_request": _kept(tally.last_request, tally.request_before, offset_ms),
-        "last_refusal": _kept(tally.last_refusal, tally.refusal_before, offset_ms),
-    }
-
-
-def _kept(
-    since: Mapping[str, Json] | None, before: Mapping[str, Json] | None, offset_ms: int | None
-) -> Json:
-    if since is None:
-        return None if before is None else dict(before)
-    at_ms = since["at_ms"]
-    at_utc_ms = at_ms + offset_ms if isinstance(at_ms, int) and offset_ms is not None else None
-    return {name: since.get(name) for name in SHOWN} | {"at_utc_ms": at_utc_ms}
+    return {word: getattr(request, word) for word in WORDS} | {"at_ms": at_ms}
 
 
 def counters(tally: Tally) -> dict[str, Json]:
@@ -135,40 +118,15 @@ def counters(tally: Tally) -> dict[str, Json]:
     }
 
 
-def restored(kept: Mapping[str, Json]) -> Tally:
-    """The books as ``kept`` wrote them. What is missing or no number counts as zero."""
-    refusals = kept.get("refusals")
-    pairs = refusals.items() if isinstance(refusals, dict) else ()
-    return Tally(
-        openings=_number(kept.get("openings")),
-        requests=_number(kept.get("requests")),
-        refusals={reason: _number(number) for reason, number in pairs},
-        open_ms=_number(kept.get("open_ms")),
-        opened_utc_ms=_number(kept.get("opened_utc_ms")) or None,
-        request_before=_read(kept.get("last_request")),
-        refusal_before=_read(kept.get("last_refusal")),
-    )
-
-
-def _read(entry: Json) -> Mapping[str, Json] | None:
-    """A request as ``kept`` wrote it; ``None`` where it is not one whole."""
-    if not isinstance(entry, dict) or not isinstance(entry.get("outcome"), str):
-        return None
-    words = {name: entry.get(name) for name in SHOWN}
-    if not all(word is None or isinstance(word, str) for word in words.values()):
-        return None
-    return {**words, "at_utc_ms": _number(entry.get("at_utc_ms")) or None}
-
-
 def _request(tally: Tally, fact: Fact) -> Tally:
-    shown: dict[str, Json] = {name: fact.data.get(name) for name in SHOWN}
-    shown["at_ms"] = fact.at_ms
-    tally = replace(tally, requests=tally.requests + 1, last_request=shown)
-    if fact.data["outcome"] != "refused":
+    words: dict[str, Any] = {word: fact.data.get(word) for word in WORDS}
+    request = Request(**words, at=At(fact.at_ms))
+    tally = replace(tally, requests=tally.requests + 1, last_request=request)
+    if request.outcome != "refused":
         return tally
-    reason = str(fact.data["reason"])
+    reason = str(request.reason)
     refusals = {**tally.refusals, reason: tally.refusals.get(reason, 0) + 1}
-    return replace(tally, refusals=refusals, last_refusal=shown)
+    return replace(tally, refusals=refusals, last_refusal=request)
 
 
 def _opened(tally: Tally, fact: Fact) -> Tally:
@@ -176,15 +134,13 @@ def _opened(tally: Tally, fact: Fact) -> Tally:
     return replace(
         tally,
         openings=tally.openings + 1,
-        last_opened_ms=fact.at_ms,
+        opened=At(fact.at_ms),
         press_to_open_ms=took_ms if isinstance(took_ms, int) else tally.press_to_open_ms,
     )
 
 
 def _closed(tally: Tally, fact: Fact) -> Tally:
-    open_ms = 0 if fact.data["assumed"] else _number(fact.data["open_ms"])
+    open_ms = fact.data["open_ms"]
+    if fact.data["assumed"] or not isinstance(open_ms, int):
+        return tally
     return replace(tally, open_ms=tally.open_ms + open_ms)
-
-
-def _number(value: Json) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
