@@ -13,6 +13,7 @@ from gateway.core.facts import Fact, Json
 from gateway.core.instant import NEVER, At
 from gateway.core.notification import deliveries as d
 from gateway.core.plan import BuildingPlan, MailingPlan, ReceiverPlan
+from gateway.core.saved_values import Times
 
 UTC = 1_800_000_000_000
 PLAN = BuildingPlan(
@@ -89,15 +90,20 @@ def test_deliveries_survive_a_restart_and_get_their_place_in_the_new_boot() -> N
     assert late.deliveries == clocked.deliveries
 
 
+def read(rows: Json) -> d.Deliveries:
+    return d.SAVED.read(rows, Times()) or {}
+
+
 def test_an_attempt_since_the_start_is_newer_than_what_is_restored() -> None:
     failed = d.noted({}, [message("failed", 9, "x")], None)
     kept: Json = [["reception", 0, True, "", UTC, UTC], ["reception", 1, True, "", UTC, UTC]]
-    both = d.restored(PLAN, kept, failed)
+    was = read(kept)
+    both = d.restored(PLAN, was, failed)
     assert both["reception", 0] == d.Delivery(False, "x", At(9), At(None, UTC))
     assert both["reception", 1].ok
     arrived = d.noted({}, [message("delivered", 9)], None)
-    assert d.restored(PLAN, kept, arrived)["reception", 0] == arrived["reception", 0]
-    assert d.restored(PLAN, None, failed) == failed
+    assert d.restored(PLAN, was, arrived)["reception", 0] == arrived["reception", 0]
+    assert d.restored(PLAN, read(None), failed) == failed
 
 
 @pytest.mark.parametrize(
@@ -106,12 +112,13 @@ def test_an_attempt_since_the_start_is_newer_than_what_is_restored() -> None:
         ["reception", 2, True, "", UTC, UTC],
         ["left", 0, True, "", UTC, UTC],
         ["reception", 0, 1, "", UTC, UTC],
+        ["reception", False, True, "", UTC, UTC],
         ["reception", 0, True, "", "yesterday", UTC],
         "reception",
     ],
 )
 def test_a_row_that_cannot_be_read_or_is_of_nobody_is_left_out(row: Json) -> None:
-    assert d.restored(PLAN, [row], {}) == {}
+    assert d.restored(PLAN, read([row]), {}) == {}
 
 
 def test_nothing_that_is_kept_changes_at_rest() -> None:

@@ -15,15 +15,16 @@ from gateway.core.notification import escalation
 from gateway.core.notification.escalation import AGAIN_MS, Begun, ClockKnown, Duty, Ended
 from gateway.core.notification.escalation_state import (
     NOBODY,
+    SAVED,
     SETTLE_MS,
     Chain,
     due_ms,
-    kept,
     restored,
     waiting,
     with_clock,
 )
 from gateway.core.plan import EscalationPlan, EscalationStepPlan
+from gateway.core.saved_values import Times
 
 CARE = EscalationPlan(
     "care",
@@ -302,9 +303,21 @@ def test_a_fault_whose_last_step_is_off_duty_tries_the_others_again() -> None:
 # --- over a restart -----------------------------------------------------------------------
 
 
+def kept(chain: Chain) -> dict[str, Json]:
+    saved = SAVED.write(chain, Times())
+    assert isinstance(saved, dict)
+    return saved
+
+
+def read(plan: EscalationPlan, about: str, entry: Json, now: Ms = 0) -> Chain:
+    was = SAVED.read(entry, Times())
+    assert was is not None
+    return restored(plan, CHANNELS, about, was, now)
+
+
 def again(chain: Chain, now: Ms = 0) -> Chain:
     """As JSON has it."""
-    return restored(chain.plan, CHANNELS, chain.about, kept(chain), now)
+    return read(chain.plan, chain.about, kept(chain), now)
 
 
 def test_it_goes_on_where_it_was() -> None:
@@ -370,16 +383,29 @@ def test_the_end_of_a_chain_stays_its_end() -> None:
 def test_a_plan_that_became_shorter() -> None:
     bench = Bench().answer(100, True).until(60_000).answer(60_100, True)
     bench.until(180_000)
-    back = restored(ONCE, CHANNELS, "wc-1", kept(bench.chain), 0)
+    back = read(ONCE, "wc-1", kept(bench.chain))
     assert back.told == 1
 
 
 def test_of_a_strange_entry_the_rest_is_read() -> None:
     row: list[Json] = ["wc-1#1", "caretaker", 0, "call", 0, 1, "flown", "", None]
     entry: dict[str, Json] = {"told": "x", "messages": [row, 3], "data": 4, "count": 7}
-    back = restored(CARE, CHANNELS, "wc-1", entry, 0)
+    back = read(CARE, "wc-1", entry)
     assert (back.count, back.messages, back.told, back.running) == (7, (), -1, False)
-    assert restored(CARE, CHANNELS, "wc-1", {"messages": None}, 0).messages == ()
+    assert read(CARE, "wc-1", {"messages": None}).messages == ()
+
+
+def test_a_chain_that_stood_before_its_first_step_begins_with_it() -> None:
+    chain = read(CARE, "wc-1", {"told": -9, "running": True, "subject": "wc", "kind": "call"})
+    assert Bench(state=chain).until(SETTLE_MS).sent[0].receiver == "caretaker"
+
+
+@pytest.mark.parametrize("at", [2, 4, 5])
+def test_a_message_with_true_in_place_of_a_number_is_none(at: int) -> None:
+    row: list[Json] = ["wc-1#1", "caretaker", 0, "call", 0, 1, "delivered", "", None]
+    assert read(CARE, "wc-1", {"messages": [[*row]]}).messages
+    row[at] = True
+    assert read(CARE, "wc-1", {"messages": [row]}).messages == ()
 
 
 def test_messages_get_their_time_once_the_clock_is_known() -> None:

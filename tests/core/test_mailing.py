@@ -11,6 +11,7 @@ from gateway.core.instant import Ms
 from gateway.core.notification import mailing
 from gateway.core.notification.mailing import LATE_MS, Confirmed, Mailing, find
 from gateway.core.plan import MailingPlan
+from gateway.core.saved_values import Times
 
 OFFSET = 1_700_000_000_000
 WEEK = 7 * 86_400_000
@@ -139,9 +140,19 @@ def test_the_first_time_ever_nothing_was_missed() -> None:
 # --- over a restart -----------------------------------------------------------------------
 
 
+def read(mailing_: Mailing, entry: Json, now: Ms = 0) -> Mailing:
+    was = mailing.SAVED.read(entry, Times())
+    assert was is not None
+    return mailing.restored(mailing_, was, now)
+
+
+def kept(state: Mailing) -> Json:
+    return mailing.SAVED.write(state, Times())
+
+
 def again(state: Mailing, utc_ms: int) -> Bench:
     fresh = mailing.start(state.plan, CHANNELS, "office")
-    bench = Bench(state=mailing.restored(fresh, mailing.kept(state), 0))
+    bench = Bench(state=read(fresh, kept(state)))
     return bench.at(0, CivilTime(utc_ms, True))
 
 
@@ -157,9 +168,7 @@ def test_what_was_sent_is_not_sent_again_and_is_still_to_be_confirmed() -> None:
     assert later.sent == []
     later.until(23 * HOUR)  # 25 h after the beginning
     assert later.state.conditions == (("test_unconfirmed", "caretaker, care_service"),)
-    standing = mailing.restored(
-        mailing.start(TEST, CHANNELS, "office"), mailing.kept(later.state), 0
-    )
+    standing = read(mailing.start(TEST, CHANNELS, "office"), kept(later.state))
     assert standing.conditions == later.state.conditions
 
 
@@ -170,8 +179,8 @@ def test_what_was_under_way_is_waited_for_once_more() -> None:
 
 def test_kept_state_that_comes_late_finds_the_clock_known() -> None:
     running = Bench().state
-    sent = mailing.kept(Bench().until(HOUR).arrives(HOUR).state)
-    late = mailing.restored(running, sent, 2 * HOUR)
+    sent = kept(Bench().until(HOUR).arrives(HOUR).state)
+    late = read(running, sent, 2 * HOUR)
     assert late.letters[0].confirm_ms == HOUR + 24 * HOUR
 
 
@@ -189,17 +198,17 @@ def test_a_clock_that_was_ahead_delays_no_mailing_and_no_confirmation() -> None:
 
 
 @pytest.mark.parametrize(
-    "entry", [None, {}, {"letters": [3], "last_utc_ms": "x", "count": None}, {"letters": 5}]
+    "entry", [{}, {"letters": [3], "last_utc_ms": "x", "count": None}, {"letters": 5}]
 )
 def test_what_cannot_be_read_is_left_out(entry: Json) -> None:
     fresh = mailing.start(TEST, CHANNELS, "office")
-    assert mailing.restored(fresh, entry, 0) == fresh
+    assert read(fresh, entry) == fresh
 
 
 def test_who_is_not_told_any_more_is_forgotten() -> None:
-    kept = mailing.kept(Bench().until(HOUR).state)
+    saved = kept(Bench().until(HOUR).state)
     alone = MailingPlan("test", ("care_service",), DUE, 24 * HOUR)
-    fresh = mailing.restored(mailing.start(alone, CHANNELS, "office"), kept, 0)
+    fresh = read(mailing.start(alone, CHANNELS, "office"), saved)
     assert [letter.receiver for letter in fresh.letters] == ["care_service"]
 
 

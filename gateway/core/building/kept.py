@@ -12,7 +12,6 @@ nothing here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import get_args
 
 from gateway.core.building.state import Building
 from gateway.core.door import schedule, tally
@@ -20,12 +19,13 @@ from gateway.core.door.schedule import Carried, Override
 from gateway.core.door.tally import Tally
 from gateway.core.facts import Json
 from gateway.core.instant import UtcMs
-from gateway.core.notification import deliveries, escalation_state, mailing
-from gateway.core.notification.alarms import ALARM_KINDS, Alarm, listed
+from gateway.core.notification import alarms, deliveries, escalation_state, mailing
+from gateway.core.notification.alarms import Alarm, listed
+from gateway.core.notification.deliveries import Deliveries
 from gateway.core.notification.escalation_state import Chain
-from gateway.core.plan import Severity
+from gateway.core.notification.mailing import Mailing
 from gateway.core.room import call_kept
-from gateway.core.saved_values import WHOLE, Times, map_of
+from gateway.core.saved_values import WHOLE, Times, list_of, map_of
 from gateway.core.signals import clock
 from gateway.core.signals.clock import Past
 from gateway.core.values import dataclass
@@ -44,8 +44,11 @@ class Kept:
     modes: Mapping[str, Carried]
     service: Mapping[str, UtcMs]
     tallies: Mapping[str, Tally]
+    escalations: Mapping[str, Chain]
+    mailings: Mapping[str, Mailing]
+    deliveries: Deliveries
     sections: Mapping[str, Json]
-    """Everything as it was written: what calls, chains and mailings read back themselves."""
+    """Everything as it was written: what calls read back themselves."""
     unknown_format: str = ""
     """The format, where it is not :data:`FORMAT`."""
     journal_aside: str = ""
@@ -69,7 +72,7 @@ def kept(building: Building) -> dict[str, Json]:
             service[name] = until_ms + offset_ms
     return {
         "format": FORMAT,
-        "alarms": [_alarm(alarm) for alarm in listed(building.alarms)],
+        "alarms": [alarms.SAVED.write(one, times) for one in listed(building.alarms)],
         "clock": clock.SAVED.write(building.clock, times),
         "overrides": overrides,
         "modes": modes,
@@ -77,77 +80,30 @@ def kept(building: Building) -> dict[str, Json]:
         "counters": {n: tally.SAVED.write(d.tally, times) for n, d in building.doors.items()},
         "calls": {room: call_kept.kept(one, offset_ms) for room, one in building.calls.items()},
         "leaks": [room for room, one in building.leaks.items() if one.latched],
-        "escalations": {name: _chain(chain) for name, chain in building.escalations.items()},
-        "mailings": {name: mailing.kept(one) for name, one in building.mailings.items()},
-        "deliveries": deliveries.kept(building.deliveries),
+        "escalations": map_of(escalation_state.SAVED).write(building.escalations, times),
+        "mailings": map_of(mailing.SAVED).write(building.mailings, times),
+        "deliveries": deliveries.SAVED.write(building.deliveries, times),
     }
-
-
-def _chain(chain: Chain) -> Json:
-    """Of an alarm that nobody is told of now only how many messages there were: their names
-    are not used twice."""
-    if chain.running or "/" not in chain.about:
-        return escalation_state.kept(chain)
-    return {"escalation": chain.plan.id, "subject": chain.subject, "count": chain.count}
 
 
 def read(kept: Mapping[str, Json], past: Past = Past()) -> Kept:  # noqa: B008 - frozen
     """What ``kept`` wrote. ``past``: the boots before this one, where the instants of it matter."""
     times = Times(uptime_ms=past.uptime_ms)
-    alarms, found = kept.get("alarms"), kept.get("format", FORMAT)
+    found = kept.get("format", FORMAT)
     known = found == FORMAT and not isinstance(found, bool)
     return Kept(
-        tuple(filter(None, map(_read_alarm, alarms if isinstance(alarms, list) else ()))),
+        list_of(alarms.SAVED).read(kept.get("alarms"), times) or (),
         map_of(schedule.SAVED_OVERRIDE).read(kept.get("overrides"), times) or {},
         map_of(schedule.SAVED_MODE).read(kept.get("modes"), times) or {},
         map_of(WHOLE).read(kept.get("service"), times) or {},
         map_of(tally.SAVED).read(kept.get("counters"), times) or {},
+        map_of(escalation_state.SAVED).read(kept.get("escalations"), times) or {},
+        map_of(mailing.SAVED).read(kept.get("mailings"), times) or {},
+        deliveries.SAVED.read(kept.get("deliveries"), times) or {},
         kept,
         "" if known else str(found)[:40],
         _text(kept.get("journal_aside")) or "",
     )
-
-
-def _alarm(alarm: Alarm) -> Json:
-    return {
-        "subject": alarm.subject,
-        "kind": alarm.kind,
-        "severity": alarm.severity,
-        "detail": alarm.detail,
-        "standing": alarm.standing,
-        "raised_utc_ms": alarm.raised_utc_ms,
-        "count": alarm.count,
-        "acknowledged_by": alarm.acknowledged_by,
-        "shelved_until_utc_ms": alarm.shelved_until_utc_ms,
-    }
-
-
-def _read_alarm(entry: Json) -> Alarm | None:
-    if not isinstance(entry, dict):
-        return None
-    subject, kind, severity = entry.get("subject"), entry.get("kind"), entry.get("severity")
-    if not isinstance(subject, str) or not isinstance(kind, str):
-        return None
-    if severity not in get_args(Severity) or not (kind in ALARM_KINDS or kind[:6] == "watch:"):
-        return None
-    shelved_until_utc_ms = _integer(entry.get("shelved_until_utc_ms"))
-    return Alarm(
-        subject,
-        kind,
-        next(known for known in get_args(Severity) if known == severity),
-        str(entry.get("detail", "")),
-        standing=entry.get("standing") is not False,
-        confirmed=entry.get("standing") is False,
-        raised_utc_ms=_integer(entry.get("raised_utc_ms")),
-        count=_integer(entry.get("count")) or 1,
-        acknowledged_by=_text(entry.get("acknowledged_by")),
-        shelved=shelved_until_utc_ms is not None,
-        shelved_until_utc_ms=shelved_until_utc_ms,
-    )
-
-
-def _integer(value: Json) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _text(value: Json) -> str | None:

@@ -17,7 +17,7 @@ from gateway.core.facts import Json
 from gateway.core.machine import replace
 from gateway.core.notification import alarms, deliveries, escalation_state, mailing
 from gateway.core.notification.alarms import UNTIL_SEEN, Alarm
-from gateway.core.notification.escalation_state import channels_of
+from gateway.core.notification.escalation_state import Chain, channels_of
 from gateway.core.plan import BuildingPlan
 from gateway.core.room import call, call_kept, leak
 from gateway.core.room.call_record import points_of
@@ -91,32 +91,29 @@ def _alarm(building: Building, alarm: Alarm) -> list[Work]:
 
 
 def _messages(building: Building, was: Kept) -> list[Work]:
-    found = deliveries.restored(building.plan, was.sections.get("deliveries"), building.deliveries)
+    found = deliveries.restored(building.plan, was.deliveries, building.deliveries)
     known = deliveries.with_clock(found, building.clock.offset_ms, building.now_ms)
     work: list[Work] = [Put(state.DELIVERIES, "", known)]
-    chains, mails = was.sections.get("escalations"), was.sections.get("mailings")
-    for about, entry in chains.items() if isinstance(chains, dict) else ():
-        work.append(Later(_chain, (about, entry)))
-    for name, entry in mails.items() if isinstance(mails, dict) else ():
+    work += [Later(_chain, entry) for entry in was.escalations.items()]
+    for name, one in was.mailings.items():
         if name in building.mailings:
-            after = mailing.restored(building.mailings[name], entry, building.now_ms)
+            after = mailing.restored(building.mailings[name], one, building.now_ms)
             work.append(Put(state.MAILING, name, after))
     return work
 
 
-def _chain(building: Building, about: str, entry: Json) -> list[Work]:
+def _chain(building: Building, about: str, was: Chain) -> list[Work]:
     """A chain of before, where what it is about is still there and has still to be told."""
-    if not isinstance(entry, dict) or about in building.escalations:
+    if about in building.escalations:
         return []
-    subject = str(entry.get("subject", ""))
-    plan = plan_named(building.plan, str(entry.get("escalation", "")))
+    subject, plan = was.subject, plan_named(building.plan, was.plan.id)
     room = building.index.room_plans.get(subject)
     if plan is None and room is not None:
         plan = plan_named(building.plan, room.escalation)
     if plan is None or ("/" not in about and subject not in building.calls):
         return []
     channels = channels_of(building.plan)
-    chain = escalation_state.restored(plan, channels, about, entry, building.now_ms)
+    chain = escalation_state.restored(plan, channels, about, was, building.now_ms)
     chain = replace(chain, off=off_duty(building))
     if building.clock.offset_ms is not None:
         chain = escalation_state.with_clock(chain, building.clock.offset_ms)

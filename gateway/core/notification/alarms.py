@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from gateway.core.effects import Reply, Status
 from gateway.core.events import AcknowledgeAlarm, ShelveAlarm
@@ -23,6 +23,7 @@ from gateway.core.facts import Fact, Json
 from gateway.core.instant import Ms, UtcMs, earliest
 from gateway.core.machine import Step, replace
 from gateway.core.plan import Severity
+from gateway.core.saved_values import FLAG, TEXT, WHOLE, Field, Kind, entry_of, one_of
 from gateway.core.values import dataclass
 
 ALARM_KINDS: Final[Mapping[str, Severity]] = {
@@ -162,6 +163,36 @@ class Alarm:
     def seen(self) -> bool:
         """Nothing is left for a person to do about it."""
         return not self.standing and self.acknowledged_by is not None
+
+
+def _of_before(
+    kind: str, standing: bool, shelved_until_utc_ms: UtcMs | None, **rest: Any
+) -> Alarm | None:
+    if kind not in ALARM_KINDS and not kind.startswith("watch:"):
+        return None
+    return Alarm(
+        kind=kind,
+        standing=standing,
+        confirmed=not standing,
+        shelved=shelved_until_utc_ms is not None,
+        shelved_until_utc_ms=shelved_until_utc_ms,
+        **rest,
+    )
+
+
+SAVED: Kind[Alarm] = entry_of(
+    _of_before,
+    Field("subject", TEXT),
+    Field("kind", TEXT),
+    Field("severity", one_of(get_args(Severity))),
+    Field("detail", TEXT, ""),
+    Field("standing", FLAG, True),
+    Field("raised_utc_ms", WHOLE, None),
+    Field("count", WHOLE, 1),
+    Field("acknowledged_by", TEXT, None),
+    Field("shelved_until_utc_ms", WHOLE, None),
+)
+"""What survives a restart. That one is shelved follows from until when."""
 
 
 @dataclass(frozen=True)

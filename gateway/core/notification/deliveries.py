@@ -13,6 +13,16 @@ from gateway.core.facts import Fact, Json
 from gateway.core.instant import NEVER, At, Ms
 from gateway.core.machine import Step, replace
 from gateway.core.plan import BuildingPlan
+from gateway.core.saved_values import (
+    FLAG,
+    INSTANT,
+    TEXT,
+    WHOLE,
+    Field,
+    Kind,
+    Times,
+    row_of,
+)
 from gateway.core.values import dataclass
 
 Way = tuple[str, int]
@@ -101,36 +111,41 @@ def ways_of(plan: BuildingPlan) -> Mapping[str, tuple[Way, ...]]:
     }
 
 
-def kept(deliveries: Deliveries) -> Json:
-    """What must survive a restart: instants as civil time, ``null`` where it is not known."""
-    return [
-        [receiver, channel, one.ok, one.reason, one.at.utc_ms, one.delivered.utc_ms]
-        for (receiver, channel), one in deliveries.items()
-    ]
+_WAY: Kind[Way] = row_of(
+    lambda receiver, channel: (receiver, channel), Field("receiver", TEXT), Field("channel", WHOLE)
+)
+_DELIVERY: Kind[Delivery] = row_of(
+    Delivery,
+    Field("ok", FLAG),
+    Field("reason", TEXT),
+    Field("at", INSTANT, NEVER),
+    Field("delivered", INSTANT, NEVER),
+)
 
 
-def restored(plan: BuildingPlan, entry: Json, since: Deliveries) -> Deliveries:
-    """The deliveries of before the restart, and those ``since``. What cannot be read, and ways
-    that are no more, are left out."""
+def _read(value: Json, times: Times) -> Deliveries | None:
+    rows = [row for row in value if isinstance(row, list)] if isinstance(value, list) else []
+    read = [(_WAY.read(row[:2], times), _DELIVERY.read(row[2:], times)) for row in rows]
+    return {way: one for way, one in read if way is not None and one is not None}
+
+
+def _written(deliveries: Deliveries, times: Times) -> Json:
+    rows = [(way, _DELIVERY.write(one, times)) for way, one in deliveries.items()]
+    return [[*way, *row] for way, row in rows if isinstance(row, list)]
+
+
+SAVED: Kind[Deliveries] = Kind(_read, _written)
+"""What survives a restart: a row for each way."""
+
+
+def restored(plan: BuildingPlan, was: Deliveries, since: Deliveries) -> Deliveries:
+    """The deliveries of before the restart, and those ``since``, without ways that are no more."""
     known = {way for ways in ways_of(plan).values() for way in ways}
-    found: dict[Way, Delivery] = {}
-    for row in entry if isinstance(entry, list) else ():
-        match row:
-            case [
-                str(receiver),
-                int(channel),
-                bool(ok),
-                str(reason),
-                int() | None as at_utc_ms,
-                int() | None as delivered_utc_ms,
-            ] if (receiver, channel) in known:
-                found[receiver, channel] = Delivery(
-                    ok, reason, At(None, at_utc_ms), At(None, delivered_utc_ms)
-                )
+    found = {way: one for way, one in was.items() if way in known}
     for way, one in since.items():
-        was = found.get(way)
-        keeps = was is not None and one.delivered == NEVER
-        found[way] = replace(one, delivered=was.delivered) if was is not None and keeps else one
+        before = found.get(way)
+        keeps = before is not None and one.delivered == NEVER
+        found[way] = replace(one, delivered=before.delivered) if before and keeps else one
     return found
 
 

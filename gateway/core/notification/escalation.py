@@ -216,7 +216,7 @@ class _Work:
 
     def _send(self, receiver: str, channel: int, index: int) -> None:
         message = self._note(receiver, channel, index, "sent", "")
-        data = self.chain.data or {}
+        data = self.chain.data
         send = Send(message.delivery, receiver, channel, message.kind, self.chain.about, data)
         self.effects.append(send)
 

@@ -6,22 +6,34 @@ The machine itself is in :mod:`gateway.core.notification.escalation`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, Literal
+from dataclasses import field
+from typing import Any, Final, Literal, get_args
 
 from gateway.core.effects import ANSWER_MS
 from gateway.core.facts import Json
 from gateway.core.instant import Ms, UtcMs, earliest
 from gateway.core.machine import Conditions, replace
 from gateway.core.plan import BuildingPlan, EscalationPlan
+from gateway.core.saved_values import (
+    DATA,
+    FLAG,
+    TEXT,
+    WHOLE,
+    Field,
+    Kind,
+    Times,
+    entry_of,
+    list_of,
+    one_of,
+    row_of,
+)
 from gateway.core.values import dataclass
 
 SETTLE_MS: Ms = 1_000
 """A restored chain waits so long at least: first the clock says who is on duty."""
 
 Result = Literal["sent", "delivered", "failed", "skipped"]
-_KEPT = ("delivery", "receiver", "channel", "kind", "step", "round", "result", "reason")
 NOBODY: Final[Conditions] = (("nobody_told", ""),)
-RESULTS: Final[tuple[Result, ...]] = ("sent", "delivered", "failed", "skipped")
 
 
 @dataclass(frozen=True)
@@ -54,7 +66,7 @@ class Chain:
     off: frozenset[str] = frozenset()
     offset_ms: int | None = None
     kind: str = ""
-    data: Mapping[str, Json] | None = None
+    data: Mapping[str, Json] = field(default_factory=dict)
     running: bool = False
     began_ms: Ms = 0
     told: int = -1
@@ -116,66 +128,85 @@ def due_ms(chain: Chain, index: int, now: Ms) -> Ms | None:
     return None if every_ms is None else now + every_ms
 
 
-def kept(chain: Chain) -> dict[str, Json]:
-    """What must survive: where the chain is, and who was told."""
-    offset_ms = chain.offset_ms
-    began_utc_ms, due_utc_ms = chain.began_utc_ms, chain.due_utc_ms
-    if offset_ms is not None:
-        began_utc_ms = chain.began_ms + offset_ms
-        due_utc_ms = None if chain.next_ms is None else chain.next_ms + offset_ms
-    return {
-        "escalation": chain.plan.id,
-        "subject": chain.subject,
-        "kind": chain.kind,
-        "data": dict(chain.data or {}),
-        "running": chain.running,
-        "patient": chain.patient,
-        "told": chain.told,
-        "reached": chain.reached,
-        "round": chain.round,
-        "failed_rounds": chain.failed_rounds,
-        "count": chain.count,
-        "began_utc_ms": began_utc_ms,
-        "due_utc_ms": due_utc_ms,
-        "messages": [[*[getattr(m, name) for name in _KEPT], m.at_utc_ms] for m in chain.messages],
-    }
+_MESSAGE: Kind[Message] = row_of(
+    Message,
+    Field("delivery", TEXT),
+    Field("receiver", TEXT),
+    Field("channel", WHOLE),
+    Field("kind", TEXT),
+    Field("step", WHOLE),
+    Field("round", WHOLE),
+    Field("result", one_of(get_args(Result))),
+    Field("reason", TEXT),
+    Field("at_utc_ms", WHOLE, None),
+)
+
+
+def _of_before(escalation: str, **rest: Any) -> Chain:
+    return Chain(EscalationPlan(escalation, ()), {}, "", **rest)
+
+
+_ESCALATION = Field("escalation", TEXT, "", of="plan.id")
+_SUBJECT = Field("subject", TEXT, "")
+_COUNT = Field("count", WHOLE, 0)
+_WHOLE_CHAIN: Kind[Chain] = entry_of(
+    _of_before,
+    _ESCALATION,
+    _SUBJECT,
+    Field("kind", TEXT, ""),
+    Field("data", DATA, {}),
+    Field("running", FLAG, False),
+    Field("patient", FLAG, False),
+    Field("told", WHOLE, -1),
+    Field("reached", FLAG, False),
+    Field("round", WHOLE, 0),
+    Field("failed_rounds", WHOLE, 0),
+    _COUNT,
+    Field("began_utc_ms", WHOLE, None),
+    Field("due_utc_ms", WHOLE, None),
+    Field("messages", list_of(_MESSAGE), ()),
+)
+_OVER: Kind[Chain] = entry_of(_of_before, _ESCALATION, _SUBJECT, _COUNT)
+"""Of an alarm that nobody is told of now only how many messages there were: their names are not
+used twice."""
+
+
+def _written(chain: Chain, times: Times) -> Json:
+    if not chain.running and "/" in chain.about:
+        return _OVER.write(chain, times)
+    if chain.offset_ms is not None:
+        chain = replace(
+            chain,
+            began_utc_ms=chain.began_ms + chain.offset_ms,
+            due_utc_ms=None if chain.next_ms is None else chain.next_ms + chain.offset_ms,
+        )
+    return _WHOLE_CHAIN.write(chain, times)
+
+
+SAVED: Kind[Chain] = Kind(_WHOLE_CHAIN.read, _written)
+"""What survives a restart: where the chain is, and who was told. Of its plan only the name is
+read."""
 
 
 def restored(
-    plan: EscalationPlan,
-    channels: Mapping[str, int],
-    about: str,
-    entry: Mapping[str, Json],
-    now: Ms,
+    plan: EscalationPlan, channels: Mapping[str, int], about: str, was: Chain, now: Ms
 ) -> Chain:
-    """The chain as it was before the restart, as far as the entry can be read. What was under
-    way is waited for once more. Until the clock is known, the step that was told last counts
-    as told just now."""
-    data, told = entry.get("data"), _whole(entry.get("told"))
-    told = -1 if told is None else min(told, len(plan.steps) - 1)
-    rows = entry.get("messages")
-    read = (_message(row, now) for row in (rows if isinstance(rows, list) else ()))
-    chain = Chain(
-        plan,
-        channels,
-        about,
-        str(entry.get("subject", "")),
-        kind=str(entry.get("kind", "")),
-        data=data if isinstance(data, dict) else {},
-        running=entry.get("running") is True,
-        patient=entry.get("patient") is True,
+    """The chain as it was before the restart. What was under way is waited for once more. Until
+    the clock is known, the step that was told last counts as told just now."""
+    told = max(-1, min(was.told, len(plan.steps) - 1))
+    chain = replace(
+        was,
+        plan=plan,
+        channels=channels,
+        about=about,
         began_ms=now - (_offset_ms(plan, told) if told >= 0 else 0),
         told=told,
-        reached=entry.get("reached") is True,
-        round=_whole(entry.get("round")) or 0,
-        failed_rounds=_whole(entry.get("failed_rounds")) or 0,
-        count=_whole(entry.get("count")) or 0,
-        messages=tuple(message for message in read if message is not None),
-        began_utc_ms=_whole(entry.get("began_utc_ms")),
-        due_utc_ms=_whole(entry.get("due_utc_ms")),
+        messages=tuple(
+            replace(one, until_ms=now + ANSWER_MS if one.result == "sent" else None)
+            for one in was.messages
+        ),
+        conditions=NOBODY if was.running and was.failed_rounds and not was.reached else (),
     )
-    if chain.failed_rounds and not chain.reached:
-        chain = replace(chain, conditions=NOBODY if chain.running else ())
     due = now + (plan.steps[0].after_ms or 0) if told < 0 else due_ms(chain, told, now)
     return replace(chain, next_ms=None if due is None else max(due, now + SETTLE_MS))
 
@@ -197,37 +228,3 @@ def with_clock(chain: Chain, offset_ms: int) -> Chain:
         next_ms = earliest(chain.next_ms, chain.due_utc_ms - offset_ms)
         chain = replace(chain, next_ms=next_ms, due_utc_ms=None)
     return chain
-
-
-def _message(row: Json, now: Ms) -> Message | None:
-    match row:
-        case [
-            str(delivery),
-            str(receiver),
-            int(channel),
-            str(kind),
-            int(index),
-            int(round_),
-            str(word),
-            str(reason),
-            int() | None as utc_ms,
-        ] if word in RESULTS:
-            result = next(known for known in RESULTS if known == word)
-            until_ms = now + ANSWER_MS if result == "sent" else None
-            return Message(
-                delivery,
-                receiver,
-                channel,
-                kind,
-                index,
-                round_,
-                result,
-                reason,
-                at_utc_ms=utc_ms,
-                until_ms=until_ms,
-            )
-    return None
-
-
-def _whole(value: Json) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping
-from typing import Literal
+from functools import partial
+from typing import Literal, get_args
 
 from gateway.core.effects import ANSWER_MS, Effect, Send
 from gateway.core.events import CivilTime, Delivered
@@ -20,6 +21,17 @@ from gateway.core.facts import Fact, Json
 from gateway.core.instant import Ms, UtcMs, clamped, earliest
 from gateway.core.machine import Conditions, Step, replace
 from gateway.core.plan import MailingPlan
+from gateway.core.saved_values import (
+    FLAG,
+    TEXT,
+    WHOLE,
+    Field,
+    Kind,
+    entry_of,
+    list_of,
+    one_of,
+    row_of,
+)
 from gateway.core.values import dataclass
 
 LATE_MS: Ms = 86_400_000
@@ -246,63 +258,36 @@ def _next_ms(mailing: Mailing) -> Ms | None:
 # --- over a restart -----------------------------------------------------------------------
 
 
-def kept(mailing: Mailing) -> dict[str, Json]:
-    """What must survive: what was sent, and who has not confirmed it."""
-    return {
-        "last_utc_ms": mailing.last_utc_ms,
-        "count": mailing.count,
-        "letters": [
-            [
-                one.delivery,
-                one.receiver,
-                one.channel,
-                one.result,
-                one.confirm_utc_ms,
-                one.confirmed,
-                one.missed,
-            ]
-            for one in mailing.letters
-        ],
-    }
+_LETTER: Kind[Letter] = row_of(
+    Letter,
+    Field("delivery", TEXT),
+    Field("receiver", TEXT),
+    Field("channel", WHOLE),
+    Field("result", one_of(get_args(Result))),
+    Field("confirm_utc_ms", WHOLE, None),
+    Field("confirmed", FLAG),
+    Field("missed", FLAG),
+)
+SAVED: Kind[Mailing] = entry_of(
+    partial(Mailing, MailingPlan("test", (), ()), {}, ""),
+    Field("last_utc_ms", WHOLE, None),
+    Field("count", WHOLE, 0),
+    Field("letters", list_of(_LETTER), ()),
+)
+"""What survives a restart: what was sent, and who has not confirmed it. It is read without its
+plan."""
 
 
-def restored(mailing: Mailing, entry: Json, now: Ms) -> Mailing:
+def restored(mailing: Mailing, was: Mailing, now: Ms) -> Mailing:
     """The mailing with what the last run has left; what was under way is waited for once more."""
-    if not isinstance(entry, dict):
-        return mailing
-    last, count, rows = entry.get("last_utc_ms"), entry.get("count"), entry.get("letters")
-    read = (_letter(row, now) for row in (rows if isinstance(rows, list) else ()))
-    named = mailing.plan.receivers
-    letters = tuple(one for one in read if one is not None and one.receiver in named)
     mailing = replace(
         mailing,
-        last_utc_ms=last if isinstance(last, int) else None,
-        count=count if isinstance(count, int) else 0,
-        letters=letters,
+        last_utc_ms=was.last_utc_ms,
+        count=was.count,
+        letters=tuple(
+            replace(one, until_ms=now + ANSWER_MS if one.result == "sent" else None)
+            for one in was.letters
+            if one.receiver in mailing.plan.receivers
+        ),
     )
     return _Work(_with_clock(mailing, mailing.offset_ms, now), now).done().state
-
-
-def _letter(row: Json, now: Ms) -> Letter | None:
-    match row:
-        case [
-            str(delivery),
-            str(receiver),
-            int(channel),
-            "sent" | "delivered" | "failed" as result,
-            int() | None as confirm_utc_ms,
-            bool(confirmed),
-            bool(missed),
-        ]:
-            return Letter(
-                delivery,
-                receiver,
-                channel,
-                result,
-                now + ANSWER_MS if result == "sent" else None,
-                None,
-                confirm_utc_ms,
-                confirmed,
-                missed,
-            )
-    return None
