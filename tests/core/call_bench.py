@@ -21,6 +21,7 @@ from gateway.core.room.call import (
     TestSet,
 )
 from gateway.core.room.call_record import Call, Cord
+from gateway.core.saved_values import Times
 
 OFFSET = 1_700_000_000_000
 LINE = LinePlan("wc.line", 2_350.0, 2_350.0, 6_855.0, 20_000.0)
@@ -99,13 +100,17 @@ class CallBench:
         return self.at(now, TestSet(for_ms, "web:3", "c2"))
 
     def restore(self, now: Ms, kept: Mapping[str, Json]) -> Call:
-        return self.at(now, Restored(call_kept.read(self.call.plan, dict(kept))))
+        return self.at(
+            now, Restored(call_kept.SAVED.read(dict(kept), Times()) or call_kept.NONE_SAVED)
+        )
 
     def clock(self, now: Ms, offset_ms: int = OFFSET) -> Call:
         return self.at(now, ClockKnown(offset_ms))
 
     def kept(self, offset_ms: int | None = OFFSET) -> dict[str, Json]:
-        return call_kept.kept(self.call, offset_ms)
+        saved = call_kept.SAVED.write(self.call, Times(offset_ms))
+        assert isinstance(saved, dict)
+        return saved
 
     def restarted(self, *, offset_ms: int | None = OFFSET) -> CallBench:
         """Where it stood, in another boot."""

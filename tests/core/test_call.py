@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from gateway.core.instant import Ms
-from gateway.core.machine import replace
 from gateway.core.plan import RoomPlan
 from gateway.core.room import call, call_kept
 from gateway.core.room.call import CancelPressed, CordSeen, PresencePressed, classified, troubles
-from tests.core.call_bench import LINE, OFFSET, ROOM, CallBench
+from gateway.core.saved_values import Times
+from tests.core.call_bench import LINE, OFFSET, CallBench
 
 
 def test_a_pull_raises_the_call_with_lamps_and_sounder() -> None:
@@ -634,11 +634,12 @@ def test_a_cord_that_was_seen_since_is_believed_before_what_was_kept() -> None:
 
 
 def test_what_cannot_be_read_is_left_out() -> None:
-    assert call_kept.read(ROOM, None) == replace(call.start(ROOM, 0), number=0)
-    odd = call_kept.read(
-        ROOM,
+    assert call_kept.SAVED.read({}, Times()) == call_kept.NONE_SAVED
+    odd = call_kept.SAVED.read(
         {"number": "x", "call": {"id": 3}, "last": [{"id": "wc-1"}, 3], "pulled": 3, "calls": True},
+        Times(),
     )
+    assert odd is not None
     assert odd.record is None
     assert (odd.number, odd.calls, odd.pulled) == (0, 0, frozenset())
     assert [one.id for one in odd.last] == ["wc-1"]
@@ -740,5 +741,5 @@ def test_a_clock_that_was_ahead_delays_no_second_alarm_for_an_unattended_call() 
     after.clock(5, OFFSET - 86_400_000)
     record = after.call.record
     assert record is not None
-    assert record.attend_by_ms == 5 + after.call.plan.attend_within_ms
+    assert record.attend_by.ms == 5 + after.call.plan.attend_within_ms
     assert record.raised.ms == record.acknowledged.ms == record.since.ms == 5

@@ -236,7 +236,7 @@ def call_diagram() -> str:
 
     def same(one: Call) -> Hashable:
         record = one.record
-        at = record and (_set(record.attend_by_ms), record.test)
+        at = record and (_set(record.attend_by.ms), record.test)
         return one.state, at, one.pulled, one.stuck, _set(one.test_until_ms)
 
     return draw(call.start(plan, 0), alphabet, step, call.wake_at, view, same)

@@ -25,6 +25,7 @@ from gateway.core.notification.deliveries import Deliveries
 from gateway.core.notification.escalation_state import Chain
 from gateway.core.notification.mailing import Mailing
 from gateway.core.room import call_kept
+from gateway.core.room.call_record import Call
 from gateway.core.saved_values import WHOLE, Times, list_of, map_of
 from gateway.core.signals import clock
 from gateway.core.signals.clock import Past
@@ -44,6 +45,7 @@ class Kept:
     modes: Mapping[str, Carried]
     service: Mapping[str, UtcMs]
     tallies: Mapping[str, Tally]
+    calls: Mapping[str, Call]
     escalations: Mapping[str, Chain]
     mailings: Mapping[str, Mailing]
     deliveries: Deliveries
@@ -78,7 +80,7 @@ def kept(building: Building) -> dict[str, Json]:
         "modes": modes,
         "service": service,
         "counters": {n: tally.SAVED.write(d.tally, times) for n, d in building.doors.items()},
-        "calls": {room: call_kept.kept(one, offset_ms) for room, one in building.calls.items()},
+        "calls": map_of(call_kept.SAVED).write(building.calls, times),
         "leaks": [room for room, one in building.leaks.items() if one.latched],
         "escalations": map_of(escalation_state.SAVED).write(building.escalations, times),
         "mailings": map_of(mailing.SAVED).write(building.mailings, times),
@@ -97,6 +99,7 @@ def read(kept: Mapping[str, Json], past: Past = Past()) -> Kept:  # noqa: B008 -
         map_of(schedule.SAVED_MODE).read(kept.get("modes"), times) or {},
         map_of(WHOLE).read(kept.get("service"), times) or {},
         map_of(tally.SAVED).read(kept.get("counters"), times) or {},
+        map_of(call_kept.SAVED).read(kept.get("calls"), times) or {},
         map_of(escalation_state.SAVED).read(kept.get("escalations"), times) or {},
         map_of(mailing.SAVED).read(kept.get("mailings"), times) or {},
         deliveries.SAVED.read(kept.get("deliveries"), times) or {},

@@ -16,6 +16,7 @@ from gateway.core.building.kept import read
 from gateway.core.door.schedule import RESTRICTIVE
 from gateway.core.facts import Json
 from gateway.core.room import call_kept
+from gateway.core.saved_values import WHOLE, Times
 
 Entry = Mapping[str, Json]
 WISHES = ("overrides", "modes", "service", "clock")
@@ -24,7 +25,7 @@ WISHES = ("overrides", "modes", "service", "clock")
 
 def standing(kept: Entry) -> list[str]:
     """The ids of the calls that stand in a saved state; those of tests are none."""
-    return [name for name in map(call_kept.standing, _part(kept, "calls").values()) if name]
+    return [name for name in map(call_kept.standing, read(kept).calls.values()) if name]
 
 
 def unreadable(kept: Entry) -> bool:
@@ -74,15 +75,20 @@ def _call(was: Entry, now: Entry, *, doubtful: bool) -> Json:
         return dict(was)
     number = max(_whole(was.get("number")), _whole(now.get("number")))
     entry = now if now and _whole(now.get("number")) == number else was
-    before, ended = call_kept.standing(dict(was)), {_id(one) for one in _rows(now, "last")}
+    before, ended = _standing(was), {_id(one) for one in _rows(now, "last")}
     record = entry.get("call")
-    if call_kept.standing(dict(now)) or (now and call_kept.unreadable(dict(now), known=True)):
+    if _standing(now) or (now and call_kept.unreadable(dict(now), known=True)):
         record = now.get("call", {})
     elif before and before not in ended:
         record = was["call"]
     elif doubtful:
         record = {}
     return {**entry, "number": number, "call": record}
+
+
+def _standing(entry: Entry) -> str:
+    was = call_kept.SAVED.read(dict(entry), Times())
+    return "" if was is None else call_kept.standing(was)
 
 
 def _counted(backup: Entry, present: Entry, name: str, later: set[str]) -> dict[str, Json]:
@@ -117,7 +123,7 @@ def _entry(value: Json) -> Entry:
 
 
 def _whole(value: Json) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+    return WHOLE.read(value, Times()) or 0
 
 
 def _record(entry: Json) -> Json:

@@ -128,15 +128,15 @@ def _calls(building: Building, was: Kept) -> list[Work]:
     entries = section if isinstance(section, dict) else {}
     offset_ms = building.clock.offset_ms
     work: list[Work] = []
-    for room, one in building.calls.items():
+    for room in building.calls:
         if call_kept.unreadable(entries.get(room), known=not was.unknown_format):
             work.append(raised(building, room, "call_unread", ""))
-        before = call_kept.read(one.plan, entries.get(room))
+        before = was.calls.get(room, call_kept.NONE_SAVED)
         work.append(Do(state.CALL, room, call.Restored(before)))
         if offset_ms is not None:
             work.append(Do(state.CALL, room, call.ClockKnown(offset_ms)))
-    for room, entry in entries.items():
-        name = "" if room in building.calls else call_kept.standing(entry)
+    for room, one in was.calls.items():
+        name = "" if room in building.calls else call_kept.standing(one)
         if name:
             work.append(raised(building, room, "call_orphaned", name))
     return work

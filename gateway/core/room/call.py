@@ -82,7 +82,7 @@ def start(plan: RoomPlan, now: Ms) -> Call:
 
 def wake_at(call: Call) -> Ms | None:
     """When the lamp changes, nobody has attended in time, or a test is over."""
-    by_ms = None if call.record is None else call.record.attend_by_ms
+    by_ms = None if call.record is None else call.record.attend_by.ms
     return earliest(call.blink_at_ms, by_ms, call.test_until_ms)
 
 
@@ -141,9 +141,10 @@ def _lamp(before: Call, after: Call, now: Ms) -> Call:
 
 def _time(call: Call, now: Ms) -> tuple[Call, Facts]:
     record = call.record
+    by_ms = None if record is None else record.attend_by.ms
     if call.blink_at_ms is not None and call.blink_at_ms <= now:
         return replace(call, lit=not call.lit, blink_at_ms=call.blink_at_ms + BLINK_MS), ()
-    if record is not None and record.attend_by_ms is not None and record.attend_by_ms <= now:
+    if record is not None and by_ms is not None and by_ms <= now:
         anew = again(record, "unattended", now)
         return replace(call, record=anew), (raised_fact(call, anew, None, now),)
     if call.test_until_ms is not None and call.test_until_ms <= now:
@@ -237,8 +238,7 @@ def _acknowledge(call: Call, event: Acknowledged, now: Ms) -> tuple[Call, Facts]
         since=At(now),
         acknowledged=At(now),
         acknowledged_by=event.by,
-        attend_by_ms=now + call.plan.attend_within_ms,
-        attend_by_utc_ms=None,
+        attend_by=At(now + call.plan.attend_within_ms),
         acknowledged_after_ms=_first(record.acknowledged_after_ms, after_ms),
     )
     data: dict[str, Json] = {

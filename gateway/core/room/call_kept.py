@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import get_args
+from typing import Any, get_args
 
 from gateway.core.facts import Json
-from gateway.core.instant import NEVER, At, Ms
+from gateway.core.instant import NEVER
 from gateway.core.plan import RoomPlan
 from gateway.core.room.call_record import Call, CallState, Record, points_of
+from gateway.core.saved_values import (
+    FLAG,
+    INSTANT,
+    NAMES,
+    TEXT,
+    WHOLE,
+    Field,
+    Kind,
+    Times,
+    entry_of,
+    list_of,
+    one_of,
+)
 
 NO_CALL: Mapping[str, Json] = {
     "test_until_ms": None,
@@ -20,55 +33,63 @@ NO_CALL: Mapping[str, Json] = {
 """What is shown of a room without a cord."""
 
 
-def kept(call: Call, offset_ms: int | None) -> dict[str, Json]:
-    """What must survive. Instants as civil time, as far as it is known (``offset_ms``)."""
-    record = call.record
-    return {
-        "number": call.number or 0,
-        "calls": call.calls,
-        "tests": call.tests,
-        "pulled": [*sorted(call.pulled)],
-        "stuck": [*sorted(call.stuck)],
-        "test_by": call.test_by,
-        "test_ended_utc_ms": _utc(call.test_ended, offset_ms),
-        "call": None if record is None else _record(record, offset_ms),
-        "last": [_record(one, offset_ms) for one in call.last],
-    }
+def _record_of_before(points: tuple[str, ...], **rest: Any) -> Record:
+    return Record(points=tuple(sorted({*points})), **rest)
 
 
-def read(plan: RoomPlan, kept: Json) -> Call:
-    """What ``kept`` wrote; what is missing or cannot be read is left out."""
-    entry = kept if isinstance(kept, dict) else {}
-    last = entry.get("last")
-    record = _read_record(entry.get("call"))
-    return Call(
-        plan,
-        record=None if record is None or record.state == "quiet" else record,
-        number=_integer(entry.get("number")) or 0,
-        pulled=_points(entry.get("pulled")),
-        stuck=_points(entry.get("stuck")),
-        test_by=_text(entry.get("test_by")),
-        test_ended=_at(entry, "test_ended"),
-        last=tuple(filter(None, map(_read_record, last if isinstance(last, list) else ()))),
-        calls=_integer(entry.get("calls")) or 0,
-        tests=_integer(entry.get("tests")) or 0,
-    )
+_RECORD: Kind[Record] = entry_of(
+    _record_of_before,
+    Field("id", TEXT),
+    Field("was", TEXT, None),
+    Field("state", one_of(get_args(CallState)), "raised"),  # to be safe
+    Field("test", FLAG, False),
+    Field("cause", TEXT, "cord"),
+    Field("points", list_of(TEXT), ()),
+    Field("pulls", WHOLE, 1),
+    Field("since_utc_ms", INSTANT, NEVER, of="since"),
+    Field("raised_utc_ms", INSTANT, NEVER, of="raised"),
+    Field("acknowledged_utc_ms", INSTANT, NEVER, of="acknowledged"),
+    Field("acknowledged_by", TEXT, None),
+    Field("attended_utc_ms", INSTANT, NEVER, of="attended"),
+    Field("attend_by_utc_ms", INSTANT, NEVER, of="attend_by"),
+    Field("acknowledged_after_ms", WHOLE, None),
+    Field("attended_after_ms", WHOLE, None),
+    Field("cancelled_after_ms", WHOLE, None),
+)
 
 
-def standing(kept: Json) -> str:
-    """The id of the call that stood when this was kept; empty: none did, or it was a test."""
-    record = _read_record(kept.get("call")) if isinstance(kept, dict) else None
-    if record is None or record.test or record.state == "quiet":
-        return ""
-    return record.id
+def _of_before(record: Record | None, **rest: Any) -> Call:
+    stands = record is not None and record.state != "quiet"
+    return Call(RoomPlan("", ""), record=record if stands else None, **rest)
 
 
-def unreadable(kept: Json, *, known: bool) -> bool:
+SAVED: Kind[Call] = entry_of(
+    _of_before,
+    Field("number", WHOLE, 0),
+    Field("calls", WHOLE, 0),
+    Field("tests", WHOLE, 0),
+    Field("pulled", NAMES, frozenset()),
+    Field("stuck", NAMES, frozenset()),
+    Field("test_by", TEXT, None),
+    Field("test_ended_utc_ms", INSTANT, NEVER, of="test_ended"),
+    Field("call", _RECORD, None, of="record"),
+    Field("last", list_of(_RECORD), ()),
+)
+"""What survives a restart. It is read without its room."""
+NONE_SAVED = _of_before(None, number=0)
+
+
+def standing(was: Call) -> str:
+    """The id of the call that stood when this was saved; empty: none did, or it was a test."""
+    return "" if was.record is None or was.record.test else was.record.id
+
+
+def unreadable(entry: Json, *, known: bool) -> bool:
     """Whether a call may have stood and cannot be read. ``known``: the format is known, so that a
     room without an entry had none."""
-    if not isinstance(kept, dict) or "call" not in kept:
-        return not (known and kept is None)
-    return kept["call"] is not None and _read_record(kept["call"]) is None
+    if not isinstance(entry, dict) or "call" not in entry:
+        return not (known and entry is None)
+    return entry["call"] is not None and _RECORD.read(entry["call"], Times()) is None
 
 
 def shown(call: Call, offset_ms: int | None) -> dict[str, Json]:
@@ -97,14 +118,14 @@ def shown(call: Call, offset_ms: int | None) -> dict[str, Json]:
         "test": record.test,
         "since_ms": record.since.ms,
         "raised_ms": record.raised.ms,
-        "raised_utc_ms": _utc(record.raised, offset_ms),
+        "raised_utc_ms": record.raised.utc_by(offset_ms),
         "cause": record.cause,
         "points": list(record.points),
         "pulls": record.pulls,
         "acknowledged_by": record.acknowledged_by,
         "acknowledged_ms": record.acknowledged.ms,
         "attended_ms": record.attended.ms,
-        "attend_by_ms": record.attend_by_ms,
+        "attend_by_ms": record.attend_by.ms,
     }
 
 
@@ -122,82 +143,9 @@ def room_shown(call: Call, offset_ms: int | None) -> dict[str, Json]:
 def _past(record: Record, offset_ms: int | None) -> Json:
     return {
         "id": record.id,
-        "raised_utc_ms": _utc(record.raised, offset_ms),
+        "raised_utc_ms": record.raised.utc_by(offset_ms),
         "acknowledged_after_ms": record.acknowledged_after_ms,
         "attended_after_ms": record.attended_after_ms,
         "cancelled_after_ms": record.cancelled_after_ms,
         "test": record.test,
     }
-
-
-def _record(record: Record, offset_ms: int | None) -> dict[str, Json]:
-    attend_by_utc_ms = record.attend_by_utc_ms
-    if attend_by_utc_ms is None:
-        attend_by_utc_ms = _utc(At(record.attend_by_ms), offset_ms)
-    return {
-        "id": record.id,
-        "was": record.was,
-        "state": record.state,
-        "test": record.test,
-        "cause": record.cause,
-        "points": list(record.points),
-        "pulls": record.pulls,
-        "since_utc_ms": _utc(record.since, offset_ms),
-        "raised_utc_ms": _utc(record.raised, offset_ms),
-        "acknowledged_utc_ms": _utc(record.acknowledged, offset_ms),
-        "acknowledged_by": record.acknowledged_by,
-        "attended_utc_ms": _utc(record.attended, offset_ms),
-        "attend_by_utc_ms": attend_by_utc_ms,
-        "acknowledged_after_ms": record.acknowledged_after_ms,
-        "attended_after_ms": record.attended_after_ms,
-        "cancelled_after_ms": record.cancelled_after_ms,
-    }
-
-
-def _read_record(entry: Json) -> Record | None:
-    """A record without a name is none; a state that nobody knows is *raised*, to be safe."""
-    if not isinstance(entry, dict) or not isinstance(name := entry.get("id"), str):
-        return None
-    states: tuple[CallState, ...] = get_args(CallState)
-    return Record(
-        name,
-        next((known for known in states if known == entry.get("state")), "raised"),
-        _text(entry.get("cause")) or "cord",
-        since=_at(entry, "since"),
-        raised=_at(entry, "raised"),
-        was=_text(entry.get("was")),
-        test=entry.get("test") is True,
-        points=tuple(sorted(_points(entry.get("points")))),
-        pulls=_integer(entry.get("pulls")) or 1,
-        acknowledged=_at(entry, "acknowledged"),
-        acknowledged_by=_text(entry.get("acknowledged_by")),
-        attended=_at(entry, "attended"),
-        attend_by_utc_ms=_integer(entry.get("attend_by_utc_ms")),
-        acknowledged_after_ms=_integer(entry.get("acknowledged_after_ms")),
-        attended_after_ms=_integer(entry.get("attended_after_ms")),
-        cancelled_after_ms=_integer(entry.get("cancelled_after_ms")),
-    )
-
-
-def _at(entry: Mapping[str, Json], name: str) -> At:
-    utc_ms = _integer(entry.get(f"{name}_utc_ms"))
-    return NEVER if utc_ms is None else At(None, utc_ms)
-
-
-def _utc(at: At, offset_ms: int | None) -> Ms | None:
-    if at.utc_ms is not None:
-        return at.utc_ms
-    return None if at.ms is None or offset_ms is None else at.ms + offset_ms
-
-
-def _points(value: Json) -> frozenset[str]:
-    points = value if isinstance(value, list) else ()
-    return frozenset(point for point in points if isinstance(point, str))
-
-
-def _integer(value: Json) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _text(value: Json) -> str | None:
-    return value if isinstance(value, str) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gateway.core.facts import Fact, Json
-from gateway.core.instant import At, Ms
+from gateway.core.instant import NEVER, At, Ms
 from gateway.core.machine import replace
 from gateway.core.room.call_record import Call, Record, TestSet
 
@@ -19,7 +19,7 @@ def again(record: Record, cause: str, at_ms: Ms) -> Record:
 
 def without_deadline(record: Record) -> Record:
     """Nobody is waited for any more."""
-    return replace(record, attend_by_ms=None, attend_by_utc_ms=None)
+    return replace(record, attend_by=NEVER)
 
 
 def counted(call: Call, *, test: bool) -> Call:

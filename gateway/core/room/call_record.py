@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
 
-from gateway.core.instant import NEVER, At, Ms, UtcMs, clamped
+from gateway.core.instant import NEVER, At, Ms, clamped
 from gateway.core.machine import Conditions, replace
 from gateway.core.plan import LinePlan, RoomPlan
 from gateway.core.values import dataclass
@@ -110,10 +110,9 @@ class Record:
     acknowledged: At = NEVER
     acknowledged_by: str | None = None
     attended: At = NEVER
-    attend_by_ms: Ms | None = None
-    """An acknowledged call that nobody attends until then is raised again."""
-    attend_by_utc_ms: UtcMs | None = None
-    """The same in another boot, until the clock is known."""
+    attend_by: At = NEVER
+    """An acknowledged call that nobody attends until then is raised again. What another boot says
+    in civil time comes before ``ms`` as soon as the clock is known."""
     acknowledged_after_ms: Ms | None = None
     attended_after_ms: Ms | None = None
     cancelled_after_ms: Ms | None = None
@@ -126,17 +125,16 @@ class Record:
     def placed(self, offset_ms: int, now: Ms, attend_within_ms: Ms) -> Record:
         """The same with what follows from the clock. The deadline of another boot is at most
         ``attend_within_ms`` away."""
-        by_ms, by_utc_ms = self.attend_by_ms, self.attend_by_utc_ms
-        if by_utc_ms is not None:
-            by_ms = clamped(by_utc_ms - offset_ms, now, attend_within_ms)
+        attend_by = self.attend_by
+        if attend_by.utc_ms is not None:
+            attend_by = At(clamped(attend_by.utc_ms - offset_ms, now, attend_within_ms))
         return replace(
             self,
             since=self.since.placed(offset_ms, now),
             raised=self.raised.placed(offset_ms, now),
             acknowledged=self.acknowledged.placed(offset_ms, now),
             attended=self.attended.placed(offset_ms, now),
-            attend_by_ms=by_ms,
-            attend_by_utc_ms=None,
+            attend_by=attend_by,
         )
 
 

@@ -37,8 +37,9 @@ def restored(call: Call, was: Call, now: Ms) -> tuple[Call, Facts]:
     kept, since = was.record, call.record
     if kept is None:
         return after, facts
-    if kept.attend_by_ms is None and kept.state == "acknowledged":
-        kept = replace(kept, attend_by_ms=now + call.plan.attend_within_ms)
+    if kept.attend_by.ms is None and kept.state == "acknowledged":
+        by = replace(kept.attend_by, ms=now + call.plan.attend_within_ms)
+        kept = replace(kept, attend_by=by)
     if call.cancelled is not None:
         over, more = ended(after, kept, call.cancelled, now)
         return replace(over, record=since), facts + more
