@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+import tarfile
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from gateway.core import building
-from gateway.core.building.kept import read
+from gateway.core.building.kept import SAVED, read
 from gateway.core.building.snapshot import snapshot
 from gateway.core.events import CivilTime, JournalState, Level, Reading, RelayFault
 from gateway.core.facts import KINDS, Json
 from gateway.core.plan import BuildingPlan
+from gateway.core.saved_values import Times
 from tests.core.building_bench import FRONT, OFFSET, PLAN, SMALL, Bench
+
+STATES = Path(__file__).parents[1] / "fixtures"
 
 
 def levels(bench: Bench, **active: bool | None) -> None:
@@ -378,6 +385,30 @@ def test_names_that_the_plan_does_not_know_are_passed_over() -> None:
     bench.opening(2000)
     again = Bench(replace(SMALL, doors=()), kept=bench.kept())
     assert again.building.doors == {}
+
+
+@pytest.mark.parametrize("version", ["0.1", "0.2"])
+def test_what_each_version_has_written_is_read_and_written_the_same(
+    version: str, tmp_path: Path
+) -> None:
+    with tarfile.open(STATES / f"state-{version}.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    with closing(sqlite3.connect(tmp_path / "state" / "journal.sqlite")) as db:
+        (text,) = db.execute("SELECT value FROM meta WHERE key = 'kept'").fetchone()
+    state, times = json.loads(text), Times(uptime_ms=1_000)
+    was = SAVED.read(state, times)
+    assert was is not None
+    saved = SAVED.write(was, times)
+    assert among(state, {"format": 1, **cast("dict[str, Json]", saved)})
+    if version != "0.1":
+        assert json.dumps({"format": 1, **cast("dict[str, Json]", saved)}) == json.dumps(state)
+
+
+def among(was: Any, after: Any) -> bool:
+    """Whether everything that was is there; an earlier version has fewer keys."""
+    if not isinstance(was, dict):
+        return bool(was == after)
+    return was.keys() <= after.keys() and all(among(was[key], after[key]) for key in was)
 
 
 # --- restored late ------------------------------------------------------------------------

@@ -1,12 +1,11 @@
 """What survives a restart, as it is written: overrides, service mode, the alarm list, calls,
 leaks, messages and the doors' books. How it comes back is in ``restore``.
 
-``kept`` writes it as JSON, ``read`` reads it back. An entry that cannot be read (written by
-another version) is left out: the building starts with the rest. Of a state in a ``format`` that
-is not known nobody can say what was left out, so it opens no door and ends no call silently: see
-:meth:`gateway.core.building.restore.restored`. Instants are civil time or
-uptime summed over boots (``*_uptime_ms``), because the monotonic clock of another boot means
-nothing here.
+``kept`` writes it as JSON, ``read`` reads it back; the machines say how, in their tables ``SAVED``
+(see :mod:`gateway.core.saved_values`). An entry that cannot be read (written by another version)
+is left out: the building starts with the rest. Of a state in a ``format`` that is not known nobody
+can say what was left out, so it opens no door and ends no call silently: see
+:func:`gateway.core.building.restore.restored`.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from gateway.core.door.schedule import Carried, Override
 from gateway.core.door.tally import Tally
 from gateway.core.facts import Json
 from gateway.core.instant import UtcMs
+from gateway.core.machine import replace
 from gateway.core.notification import alarms, deliveries, escalation_state, mailing
 from gateway.core.notification.alarms import Alarm, listed
 from gateway.core.notification.deliveries import Deliveries
@@ -26,9 +26,9 @@ from gateway.core.notification.escalation_state import Chain
 from gateway.core.notification.mailing import Mailing
 from gateway.core.room import call_kept
 from gateway.core.room.call_record import Call
-from gateway.core.saved_values import WHOLE, Times, list_of, map_of
+from gateway.core.saved_values import TEXT, WHOLE, Field, Kind, Times, entry_of, list_of, map_of
 from gateway.core.signals import clock
-from gateway.core.signals.clock import Past
+from gateway.core.signals.clock import Clock, Past
 from gateway.core.values import dataclass
 
 FORMAT = 1
@@ -38,76 +38,76 @@ not find, it takes for nothing. Version 0.1 has written none: its format is this
 
 @dataclass(frozen=True)
 class Kept:
-    """The kept state, read."""
+    """What must survive a restart. What is read of plans is without them; instants of the
+    monotonic clock are of this boot."""
 
     alarms: tuple[Alarm, ...]
+    clock: Clock | None
     overrides: Mapping[str, Override]
     modes: Mapping[str, Carried]
     service: Mapping[str, UtcMs]
     tallies: Mapping[str, Tally]
     calls: Mapping[str, Call]
+    leaks: tuple[str, ...]
     escalations: Mapping[str, Chain]
     mailings: Mapping[str, Mailing]
     deliveries: Deliveries
-    sections: Mapping[str, Json]
-    """Everything as it was written: what calls read back themselves."""
     unknown_format: str = ""
     """The format, where it is not :data:`FORMAT`."""
     journal_aside: str = ""
     """The journal of another version that this state was found in, and where it is now."""
 
 
+SAVED: Kind[Kept] = entry_of(
+    Kept,
+    Field("alarms", list_of(alarms.SAVED), ()),
+    Field("clock", clock.SAVED, None),
+    Field("overrides", map_of(schedule.SAVED_OVERRIDE), {}),
+    Field("modes", map_of(schedule.SAVED_MODE), {}),
+    Field("service", map_of(WHOLE), {}),
+    Field("counters", map_of(tally.SAVED), {}, of="tallies"),
+    Field("calls", map_of(call_kept.SAVED), {}),
+    Field("leaks", list_of(TEXT), ()),
+    Field("escalations", map_of(escalation_state.SAVED), {}),
+    Field("mailings", map_of(mailing.SAVED), {}),
+    Field("deliveries", deliveries.SAVED, {}),
+)
+
+
 def kept(building: Building) -> dict[str, Json]:
     """What must survive a restart. Equal to the last one as long as nothing of it changed."""
     offset_ms = building.clock.offset_ms
-    service: dict[str, Json] = dict(building.service)
-    times = Times(offset_ms, building.clock.past.uptime_ms)
-    overrides: dict[str, Json] = {}
-    modes: dict[str, Json] = {}
-    for name, one in building.schedules.items():
-        if one.override is not None:
-            overrides[name] = schedule.SAVED_OVERRIDE.write(one.override, times)
-        if one.carried is not None:
-            modes[name] = schedule.SAVED_MODE.write(one.carried, times)
-        until_ms = building.doors[name].service_until_ms
-        if until_ms is not None and offset_ms is not None:
-            service[name] = until_ms + offset_ms
-    return {
-        "format": FORMAT,
-        "alarms": [alarms.SAVED.write(one, times) for one in listed(building.alarms)],
-        "clock": clock.SAVED.write(building.clock, times),
-        "overrides": overrides,
-        "modes": modes,
-        "service": service,
-        "counters": {n: tally.SAVED.write(d.tally, times) for n, d in building.doors.items()},
-        "calls": map_of(call_kept.SAVED).write(building.calls, times),
-        "leaks": [room for room, one in building.leaks.items() if one.latched],
-        "escalations": map_of(escalation_state.SAVED).write(building.escalations, times),
-        "mailings": map_of(mailing.SAVED).write(building.mailings, times),
-        "deliveries": deliveries.SAVED.write(building.deliveries, times),
-    }
+    schedules, doors = building.schedules, building.doors
+    service = dict(building.service)
+    if offset_ms is not None:
+        ends = ((name, doors[name].service_until_ms) for name in schedules)
+        service |= {name: until_ms + offset_ms for name, until_ms in ends if until_ms is not None}
+    state = Kept(
+        alarms=tuple(listed(building.alarms)),
+        clock=building.clock,
+        overrides={n: one.override for n, one in schedules.items() if one.override is not None},
+        modes={n: one.carried for n, one in schedules.items() if one.carried is not None},
+        service=service,
+        tallies={name: one.tally for name, one in doors.items()},
+        calls=building.calls,
+        leaks=tuple(room for room, one in building.leaks.items() if one.latched),
+        escalations=building.escalations,
+        mailings=building.mailings,
+        deliveries=building.deliveries,
+    )
+    saved = SAVED.write(state, Times(offset_ms, building.clock.past.uptime_ms))
+    assert isinstance(saved, dict)  # noqa: S101 - an entry is one
+    return {"format": FORMAT, **saved}
 
 
 def read(kept: Mapping[str, Json], past: Past = Past()) -> Kept:  # noqa: B008 - frozen
     """What ``kept`` wrote. ``past``: the boots before this one, where the instants of it matter."""
-    times = Times(uptime_ms=past.uptime_ms)
+    was = SAVED.read({**kept}, Times(uptime_ms=past.uptime_ms))
+    assert was is not None  # noqa: S101 - each section has a default
     found = kept.get("format", FORMAT)
     known = found == FORMAT and not isinstance(found, bool)
-    return Kept(
-        list_of(alarms.SAVED).read(kept.get("alarms"), times) or (),
-        map_of(schedule.SAVED_OVERRIDE).read(kept.get("overrides"), times) or {},
-        map_of(schedule.SAVED_MODE).read(kept.get("modes"), times) or {},
-        map_of(WHOLE).read(kept.get("service"), times) or {},
-        map_of(tally.SAVED).read(kept.get("counters"), times) or {},
-        map_of(call_kept.SAVED).read(kept.get("calls"), times) or {},
-        map_of(escalation_state.SAVED).read(kept.get("escalations"), times) or {},
-        map_of(mailing.SAVED).read(kept.get("mailings"), times) or {},
-        deliveries.SAVED.read(kept.get("deliveries"), times) or {},
-        kept,
-        "" if known else str(found)[:40],
-        _text(kept.get("journal_aside")) or "",
+    return replace(
+        was,
+        unknown_format="" if known else str(found)[:40],
+        journal_aside=TEXT.read(kept.get("journal_aside"), Times()) or "",
     )
-
-
-def _text(value: Json) -> str | None:
-    return value if isinstance(value, str) else None

@@ -21,7 +21,6 @@ from gateway.core.notification.escalation_state import Chain, channels_of
 from gateway.core.plan import BuildingPlan
 from gateway.core.room import call, call_kept, leak
 from gateway.core.room.call_record import points_of
-from gateway.core.saved_values import Times
 from gateway.core.signals import clock
 from gateway.core.signals.clock import Past
 
@@ -34,18 +33,15 @@ def restored(building: Building, kept: Mapping[str, Json], past: Past) -> list[W
     taken for the worst: each door is in *night* until staff decide, and a room whose call cannot
     be read has an alarm that a person has to end."""
     was = read(kept, past)
-    section = was.sections.get("leaks")
-    leaks = section if isinstance(section, list) else []
-    civil = clock.SAVED.read(kept.get("clock"), Times())
-    after = clock.restored(building.clock, civil, past, building.now_ms)
+    after = clock.restored(building.clock, was.clock, past, building.now_ms)
     return [
         *_unread(building, was),
         Service({**building.service, **was.service}),
         *_doors(building, was, settled=clock.settled(after)),
         *(work for alarm in was.alarms for work in _alarm(building, alarm)),
         *_messages(building, was),
-        *_calls(building, was),
-        *(Do(state.LEAK, r, leak.Restored()) for r in building.leaks if r in leaks),
+        *_calls(building, was, kept.get("calls")),
+        *(Do(state.LEAK, r, leak.Restored()) for r in building.leaks if r in was.leaks),
         Put(state.CLOCK, "", after),
         Later(_service),
     ]
@@ -123,8 +119,8 @@ def _chain(building: Building, about: str, was: Chain) -> list[Work]:
     return [Put(state.ESCALATION, about, chain)]
 
 
-def _calls(building: Building, was: Kept) -> list[Work]:
-    section = was.sections.get("calls")
+def _calls(building: Building, was: Kept, section: Json) -> list[Work]:
+    """``section``: as it was written, to tell a call that cannot be read from none."""
     entries = section if isinstance(section, dict) else {}
     offset_ms = building.clock.offset_ms
     work: list[Work] = []
