@@ -92,8 +92,9 @@ def _read_uptime(value: Json, times: Times) -> Ms | None:
 
 
 def _read_names(value: Json, _: Times) -> frozenset[str] | None:
-    names = value if isinstance(value, list) else None
-    return None if names is None else frozenset(name for name in names if isinstance(name, str))
+    if not isinstance(value, list):
+        return None
+    return frozenset(name for name in value if isinstance(name, str))
 
 
 TEXT: Kind[str] = Kind(lambda value, _: value if isinstance(value, str) else None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gateway.core.instant import Ms
@@ -635,6 +637,8 @@ def test_a_cord_that_was_seen_since_is_believed_before_what_was_kept() -> None:
 
 def test_what_cannot_be_read_is_left_out() -> None:
     assert call_kept.SAVED.read({}, Times()) == call_kept.NONE_SAVED
+    unread: Any = call_kept.SAVED.write(call.start(CallBench().call.plan, 0), Times())
+    assert unread["number"] == 0
     odd = call_kept.SAVED.read(
         {"number": "x", "call": {"id": 3}, "last": [{"id": "wc-1"}, 3], "pulled": 3, "calls": True},
         Times(),

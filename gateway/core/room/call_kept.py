@@ -58,14 +58,14 @@ _RECORD: Kind[Record] = entry_of(
 )
 
 
-def _of_before(record: Record | None, **rest: Any) -> Call:
+def _of_before(record: Record | None, last_number: int, **rest: Any) -> Call:
     stands = record is not None and record.state != "quiet"
-    return Call(RoomPlan("", ""), record=record if stands else None, **rest)
+    return Call(RoomPlan("", ""), record if stands else None, last_number, **rest)
 
 
 SAVED: Kind[Call] = entry_of(
     _of_before,
-    Field("number", WHOLE, 0),
+    Field("number", WHOLE, 0, of="last_number"),
     Field("calls", WHOLE, 0),
     Field("tests", WHOLE, 0),
     Field("pulled", NAMES, frozenset()),
@@ -76,7 +76,7 @@ SAVED: Kind[Call] = entry_of(
     Field("last", list_of(_RECORD), ()),
 )
 """What survives a restart. It is read without its room."""
-NONE_SAVED = _of_before(None, number=0)
+NONE_SAVED = _of_before(None, 0)
 
 
 def standing(was: Call) -> str:

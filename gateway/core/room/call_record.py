@@ -175,6 +175,11 @@ class Call:
     def state(self) -> CallState:
         return "quiet" if self.record is None else self.record.state
 
+    @property
+    def last_number(self) -> int:
+        """Of the last call; 0: none, or what was kept has not been read yet."""
+        return self.number or 0
+
     def cord(self, point: str) -> Cord:
         """What is known of a cord at present."""
         return self.cords.get(point, "unknown")
