@@ -216,6 +216,17 @@ def test_a_press_opens_a_door_that_is_held_no_more(plan: BuildingPlan) -> None:
     assert driven(bench, "a")
 
 
+def test_a_request_after_a_hold_for_fire_that_its_limit_ended_opens_the_door() -> None:
+    """It was merged with that hold, and nothing moved: relays off for 15 s count as no drive."""
+    bench = Bench(SHORT_LOBBY)
+    bench.level(9_100, "fire", True)
+    bench.mode(14_000, "hold_open", for_ms=HOUR_MS, door="a")
+    bench.level(44_330, "fire", False)
+    reply = bench.replies[bench.open(44_560, "a")]
+    assert (reply.status, reply.reason) == ("accepted", "")
+    assert driven(bench, "a")
+
+
 def test_a_door_held_to_its_limit_leaves_the_interlock_to_the_other() -> None:
     bench = Bench(LOBBY)
     bench.mode(1_000, "hold_open", for_ms=HOUR_MS, door="b")

@@ -495,9 +495,15 @@ def _answer_for(door: Door) -> tuple[Status, bool]:
     pulsed = plan.pulse_ms is not None
     lost = strike_locked(door) or plan.activation in door.limited
     resting = pulsed and given.phase == "rest" and not lost
-    if seen.attempt is not None and (resting or plan.toggle):
+    if seen.attempt is not None and (plan.toggle or (resting and _moves(door, seen.attempt))):
         return "merged", False
     return "accepted", True
+
+
+def _moves(door: Door, attempt: leaf.Attempt) -> bool:
+    """Whether what rests now has moved the leaf for this attempt: a pulse for a request, or a hold
+    that goes on. A hold that its limit has ended moves nothing."""
+    return attempt.cause == "request" or opening.driven(door.opening, door.plan, door.limited)
 
 
 def _forbidden(door: Door, request: Requested) -> str:
