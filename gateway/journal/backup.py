@@ -120,6 +120,10 @@ def restore(
     ``keep_calls``: also while a call stands, which stands on then.
     Raises :class:`BackupError`, and then nothing has changed.
     """
+    try:
+        regular.check(backup_file)
+    except OSError as error:
+        raise BackupError(str(error)) from error
     present = _present(target)
     if not keep_calls:
         if calls := standing(present.state):

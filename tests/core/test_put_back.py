@@ -33,6 +33,7 @@ def wc(entry: Any) -> dict[str, Any]:
         (room(3, record("wc-3")), None, 3, "wc-3"),
         (None, room(1, record("wc-1")), 1, "wc-1"),
         (room(9), room(2, record("wc-2")), 9, "wc-2"),
+        (room(3, record("wc-3")), room(9, None, *(f"wc-{n}" for n in range(5, 10))), 9, ""),
         (room(3), room(4, record("wc-4", test=True)), 4, ""),
     ],
     ids=[
@@ -45,6 +46,7 @@ def wc(entry: Any) -> dict[str, Any]:
         "a gateway without the room",
         "a room that is new",
         "higher numbers in the backup",
+        "ended long ago",
         "a test",
     ],
 )
@@ -76,21 +78,23 @@ def test_alarms_and_water_stand_on_and_messages_count_on() -> None:
         "format": 1,
         "alarms": [old, {"subject": "a", "kind": "frost"}],
         "leaks": ["wc"],
-        "escalations": {"front/forced": {"running": False, "count": 2}, "wc": {"count": 9}},
+        "escalations": {"front/forced": {"running": False, "count": 2}, "wc-1": {"count": 9}},
         "mailings": {"caretaker": {"count": 1, "letters": [1]}},
     }
     now: Any = {
         "format": 1,
         "alarms": [{**old, "count": 5}],
         "leaks": ["kitchen", "wc"],
-        "escalations": {"front/forced": {"running": True, "count": 1}, "wc": {"count": 11}},
+        "calls": {"wc": room(1, record("wc-1"))},
+        "escalations": {"front/forced": {"running": True, "count": 1}, "wc-1": {"count": 11}},
         "mailings": {"caretaker": {"count": 6, "letters": []}},
     }
     assert put_back(was, now) == {
         "format": 1,
         "alarms": [{**old, "count": 5}, {"subject": "a", "kind": "frost"}],
         "leaks": ["wc", "kitchen"],
-        "escalations": {"front/forced": {"running": True, "count": 2}, "wc": {"count": 11}},
+        "calls": {"wc": room(1, record("wc-1"))},
+        "escalations": {"front/forced": {"running": True, "count": 2}, "wc-1": {"count": 11}},
         "mailings": {"caretaker": {"count": 6, "letters": [1]}},
     }
 
@@ -98,6 +102,15 @@ def test_alarms_and_water_stand_on_and_messages_count_on() -> None:
 def test_an_empty_present_changes_nothing() -> None:
     was: Any = {**wc(room(3, record("wc-3"))), "overrides": {"front": {"mode": "off"}}}
     assert put_back(was, {}) == was
+
+
+def test_a_chain_goes_on_only_where_its_call_stands() -> None:
+    """People were messaged again and again of a call that had ended, and that nobody could
+    acknowledge."""
+    was = {**wc(room(3, record("wc-3"))), "escalations": {"wc-3": {"running": True}}}
+    assert put_back(was, wc(room(3, None, "wc-3")))["escalations"] == {}
+    assert put_back(was, wc(room(9, None)))["escalations"] == {}
+    assert put_back(was, {})["escalations"] == {"wc-3": {"running": True}}
 
 
 HOLD, NIGHT, OFF = ({"mode": mode, "by": "web:3"} for mode in ("hold_open", "night", "off"))

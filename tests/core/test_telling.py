@@ -330,6 +330,16 @@ def test_a_chain_goes_on_after_a_restart_and_tells_nobody_twice() -> None:
     assert sent(again) == ["care_service: call wc-1"]
 
 
+def test_a_chain_whose_call_does_not_stand_is_not_begun_again() -> None:
+    """Of a state that was put together: nobody could acknowledge it, and it told for ever."""
+    kept = answered(pulled(), 1_100).kept()
+    calls = cast("dict[str, dict[str, Json]]", kept["calls"])
+    again = Bench(PLAN, {**kept, "calls": {"wc": {**calls["wc"], "call": None}}})
+    again.until(HOUR)
+    assert again.building.escalations == {}
+    assert sent(again) == []
+
+
 def test_kept_state_that_is_readable_late_does_not_undo_what_was_told() -> None:
     kept = answered(pulled(), 1_100).kept()
     late = Bench(PLAN, {})

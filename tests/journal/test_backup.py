@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from contextlib import closing
@@ -154,6 +155,13 @@ def test_where_there_was_no_journal_the_call_of_the_backup_stands(
         "journal.sqlite-shm",
         "journal.sqlite-wal",
     ]
+
+
+def test_a_pipe_is_no_backup_and_nobody_waits_for_it(path: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BackupError):
+        backup.restore(tmp_path / "pipe", path, "boot-1.5")
+    assert not path.exists()
 
 
 KEEPS_NOTHING = "BEFORE INSERT ON fact BEGIN SELECT RAISE(IGNORE); END"

@@ -46,11 +46,16 @@ def put_back(backup: Entry, present: Entry) -> dict[str, Json]:
     alarms = {**_alarms(backup), **_alarms(present)}
     later = {room for room, entry in calls.items() if _record(entry) == _record(now.get(room))}
     later |= _alarms(present).keys()
+    names = {_standing(_entry(entry)) for entry in calls.values()}
     parts: dict[str, Json] = {
         "calls": calls,
         "alarms": [*alarms.values()],
         "leaks": [*dict.fromkeys(map(str, [*_rows(backup, "leaks"), *_rows(present, "leaks")]))],
-        "escalations": _counted(backup, present, "escalations", later),
+        "escalations": {
+            about: chain
+            for about, chain in _counted(backup, present, "escalations", later).items()
+            if "/" in about or about in names
+        },
         "mailings": _counted(backup, present, "mailings", set()),
     }
     merged = {**backup, **{name: part for name, part in parts.items() if part or name in backup}}
@@ -76,10 +81,11 @@ def _call(was: Entry, now: Entry, *, doubtful: bool) -> Json:
     number = max(_whole(was.get("number")), _whole(now.get("number")))
     entry = now if now and _whole(now.get("number")) == number else was
     before, ended = _standing(was), {_id(one) for one in _rows(now, "last")}
+    gone_on = bool(now) and not doubtful and number == _whole(now.get("number"))
     record = entry.get("call")
     if _standing(now) or (now and call_kept.unreadable(dict(now), known=True)):
         record = now.get("call", {})
-    elif before and before not in ended:
+    elif before and before not in ended and not gone_on:
         record = was["call"]
     elif doubtful:
         record = {}

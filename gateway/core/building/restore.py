@@ -90,7 +90,13 @@ def _messages(building: Building, was: Kept) -> list[Work]:
     found = deliveries.restored(building.plan, was.deliveries, building.deliveries)
     known = deliveries.with_clock(found, building.clock.offset_ms, building.now_ms)
     work: list[Work] = [Put(state.DELIVERIES, "", known)]
-    work += [Later(_chain, entry) for entry in was.escalations.items()]
+    records = [one.record for one in was.calls.values() if one.record is not None]
+    calls = {name for record in records for name in (record.id, record.was)}
+    work += [
+        Later(_chain, (about, chain))
+        for about, chain in was.escalations.items()
+        if "/" in about or about in calls  # else nobody could acknowledge it
+    ]
     for name, one in was.mailings.items():
         if name in building.mailings:
             after = mailing.restored(building.mailings[name], one, building.now_ms)
