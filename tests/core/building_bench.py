@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import count
-from typing import Any
 
 from gateway.core import building
+from gateway.core.building.shown import BuildingShown
 from gateway.core.building.snapshot import snapshot
 from gateway.core.building.state import Building
 from gateway.core.effects import Drive, Reply, Send
@@ -249,7 +249,7 @@ class Bench:
     def alarms(self) -> dict[str, str]:
         return {a.id: a.state for a in self.building.alarms.by_id.values() if not a.muted}
 
-    def shown(self) -> dict[str, Any]:
+    def shown(self) -> BuildingShown:
         return snapshot(self.building, self.now)
 
     def restarted(self, *, trusted: bool = True, levels: bool = True, later_ms: Ms = 0) -> Bench:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from gateway.core.building.shown import CallShown
+from gateway.core.building.snapshot_rooms import call_shown
 from gateway.core.effects import Drive
 from gateway.core.facts import KINDS, Fact, Json
 from gateway.core.instant import Ms
@@ -119,8 +120,8 @@ class CallBench:
     # --- what it says
 
     @property
-    def shown(self) -> dict[str, Any]:
-        return call_kept.shown(self.call, OFFSET)
+    def shown(self) -> CallShown:
+        return call_shown(self.call, OFFSET)
 
     def told(self) -> list[str]:
         """Each fact as one word, with what matters of it."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Mapping
 
 import pytest
 
+from gateway.core.building.shown import QuantityShown
 from gateway.core.events import Reading
 from gateway.core.facts import Json
 from gateway.core.instant import Ms
@@ -99,9 +100,8 @@ def test_a_meter_of_another_room_has_no_dew_point_of_this_one() -> None:
     assert "dew_point_c" not in shown_of(house, "b.climate")
 
 
-def shown_of(house: Bench, point: str = METER) -> dict[str, Json]:
-    points = cast("dict[str, dict[str, dict[str, Json]]]", house.shown()["points"])
-    return points[point]["quantities"]
+def shown_of(house: Bench, point: str = METER) -> Mapping[str, QuantityShown]:
+    return house.shown()["points"][point]["quantities"]
 
 
 def test_a_dew_point_is_told_when_it_has_moved_and_now_and_then(air: Air) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from gateway.core import building
 from gateway.core.building.restore import tested as in_test_mode
+from gateway.core.building.shown import CallShown
 from gateway.core.effects import Drive
 from gateway.core.events import (
     AcknowledgeCall,
@@ -22,6 +23,13 @@ from gateway.core.events import (
 from gateway.core.plan import RelayPlan, RoomPlan
 from tests.core.building_bench import OFFSET, STAFF, Bench
 from tests.core.room_bench import BATH, LAMPS, WC, RoomBench
+
+
+def shown_call(bench: Bench) -> CallShown:
+    """The call of the room that is pulled in these tests, as people are shown it."""
+    shown = bench.shown()["rooms"]["wc"]["call"]
+    assert shown is not None
+    return shown
 
 
 @pytest.mark.parametrize(
@@ -68,7 +76,7 @@ def test_a_pull_is_told_and_seen_at_once() -> None:
     assert bench.lit() == list(LAMPS)
     [raised] = [fact for fact in bench.facts if fact.kind == "call_raised"]
     assert (raised.subject, raised.at_ms) == ("wc", 1000)
-    assert bench.shown()["rooms"]["wc"]["call"]["state"] == "raised"
+    assert shown_call(bench)["state"] == "raised"
 
 
 def test_a_spike_on_the_line_of_a_cord_is_no_pull() -> None:
@@ -354,7 +362,7 @@ def test_what_was_kept_and_comes_late_finds_its_time() -> None:
     bench = RoomBench(kept=None, trusted=False)
     bench.at(1000, CivilTime(OFFSET + 61_000, True))
     bench.building = bench.note(building.restore(bench.building, before.kept(), 2000))
-    shown = bench.shown()["rooms"]["wc"]["call"]
+    shown = shown_call(bench)
     assert shown["state"] == "acknowledged"
     assert shown["raised_ms"] == -59_000
     assert shown["attend_by_ms"] == 243_000
@@ -367,7 +375,7 @@ def test_a_call_is_acknowledged_by_the_name_that_was_sent_before_its_own_was_kno
     late = RoomBench(kept=None, trusted=False)
     late.pull(1000)
     late.building = late.note(building.restore(late.building, before.kept(), 3000))
-    assert late.shown()["rooms"]["wc"]["call"]["id"] == "wc-1"
+    assert shown_call(late)["id"] == "wc-1"
     again = late.again()
     assert again.seen(100, "wc-0-1000") == "accepted"
 
@@ -388,11 +396,12 @@ def test_a_room_without_a_cord_has_no_call() -> None:
 
 
 def test_a_room_is_shown_quiet() -> None:
-    shown = RoomBench().shown()["rooms"]["wc"]
+    bench = RoomBench()
+    shown = bench.shown()["rooms"]["wc"]
     assert shown["name"] == WC.name
     assert shown["lamps"]["lamp"] == "off"
     assert shown["cords"] == {"wc.cord": "normal", "wc.shower": "normal", "wc.line": "normal"}
-    assert shown["call"]["messages"] == []
+    assert shown_call(bench)["messages"] == []
 
 
 def test_cancel_and_presence_of_a_room_without_a_cord_mean_nothing() -> None:

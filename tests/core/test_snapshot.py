@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from gateway.core.building.shown import RequestShown
+from gateway.core.door import tally
 from gateway.core.events import CivilTime, Reading, RelayFault
 from gateway.core.plan import RelayPlan
 from tests.core.building_bench import OFFSET, PLAN, SMALL, Bench
@@ -99,6 +101,11 @@ def test_a_quiet_building_is_shown_whole() -> None:
         "receivers": {},
         "messages": [],
     }
+
+
+def test_a_request_is_shown_as_it_was_counted() -> None:
+    """It comes from the data of a fact, whose keys the type checker does not see."""
+    assert {*tally.WORDS, "at_ms"} == RequestShown.__annotations__.keys()
 
 
 def test_before_anything_is_seen_everything_is_unknown() -> None:

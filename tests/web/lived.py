@@ -41,9 +41,7 @@ def states() -> tuple[dict[str, Any], ...]:
         if facts % EVERY:
             return
         now = life.host.mono_ms
-        told: dict[str, Any] = snapshot(life.host.building, now)
-        told["gateway"] = IDENTITY
-        told["guarantees"] = guarantees.evaluate(
+        evaluated = guarantees.evaluate(
             Observed(
                 now, life.host.building, turned_ms=now, answered_ms=now - facts % 9_000,
                 journal="j", mqtt=True, backlog=3, oldest_unsent_ms=20,
@@ -53,7 +51,8 @@ def states() -> tuple[dict[str, Any], ...]:
                 notify=True, heartbeat_every_ms=300_000, heartbeat_ok_ms=now,
             )
         )  # fmt: skip
-        found.append(told)
+        shown = snapshot(life.host.building, now)
+        found.append({**shown, "gateway": IDENTITY, "guarantees": evaluated})
 
     life.host.on_fact.append(look)
     life.live()

@@ -1,29 +1,40 @@
 """The building as one JSON object: what the page, the command line and MQTT states show.
 
-Instants are monotonic ms of this boot (``*_ms``) or civil time (``*_utc_ms``), ``null`` where
-they are not known.
+Its shape is in :mod:`gateway.core.building.shown`.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
+from gateway.core.building.snapshot_rooms import is_on, message_shown, room_shown
 from gateway.core.building.state import Building
 from gateway.core.door import door, schedule, tally
-from gateway.core.facts import Json
 from gateway.core.instant import Ms
 from gateway.core.machine import Conditions
 from gateway.core.notification import alarms
-from gateway.core.notification.escalation_state import Message
-from gateway.core.room import call_kept
 from gateway.core.room.climate import DEW_POINT
 from gateway.core.signals.clock import mark_of, settled, settles_in_ms, uptime_of, utc_of
 from gateway.core.signals.contact import Contact
 from gateway.core.signals.meter import Meter
 from gateway.core.signals.relay import Relay
 
+if TYPE_CHECKING:
+    from gateway.core.building.shown import (
+        AlarmMessageShown,
+        AlarmShown,
+        BuildingShown,
+        DoorShown,
+        FireShown,
+        PointShown,
+        QuantityShown,
+        RequestShown,
+    )
+
 MESSAGES_MOST = 20
 
 
-def snapshot(building: Building, now: Ms) -> dict[str, Json]:
+def snapshot(building: Building, now: Ms) -> BuildingShown:
     """Everything there is to show. Steps nothing: it is as true as the last step."""
     clock = building.clock
     return {
@@ -45,19 +56,18 @@ def snapshot(building: Building, now: Ms) -> dict[str, Json]:
         },
         "alarms": [_alarm(building, alarm) for alarm in alarms.listed(building.alarms)],
         "fire": _fire(building),
-        "rooms": {r.id: _room(building, r.id) for r in building.plan.rooms},
+        "rooms": {r.id: room_shown(building, r.id) for r in building.plan.rooms},
         "receivers": {name: {"on_duty": one.on_duty} for name, one in building.rosters.items()},
         "messages": _messages(building),
     }
 
 
-def _door(building: Building, one: door.Door, now: Ms) -> Json:
+def _door(building: Building, one: door.Door, now: Ms) -> DoorShown:
     plan, timetable, result = one.plan, building.schedules[one.plan.id], one.leaf.result
     following, staff = schedule.next_mode(timetable, now), door.can_open(one)
-    acts, offset_ms = one.fire_acts is not None, building.clock.offset_ms
+    acts, offset_ms, books = one.fire_acts is not None, building.clock.offset_ms, one.tally
     mine = building.index.subjects[plan.id]
     listed = [alarm for alarm in alarms.listed(building.alarms) if alarm.subject in mine]
-    can: Json = {"ok": staff.ok, "reason": staff.reason, "needs_reason": staff.needs_reason}
     return {
         "name": plan.name,
         "mode": one.mode,
@@ -72,17 +82,17 @@ def _door(building: Building, one: door.Door, now: Ms) -> Json:
         "since_ms": one.since_ms,
         "assumed": one.assumed,
         "leaf": one.leaf_seen,
-        "activation": _on(building, plan.activation),
-        "strike": _on(building, plan.strike),
-        "hold_open": _on(building, plan.hold_open),
+        "activation": is_on(building, plan.activation),
+        "strike": is_on(building, plan.strike),
+        "hold_open": is_on(building, plan.hold_open),
         "fire": None if plan.fire is None else building.contacts[plan.fire.point].active,
         "service_until_ms": one.service_until_ms,
         "bolt": None if plan.bolt is None else building.contacts[plan.bolt].active,
         "operator_fault": one.operator_fault,
-        "last_request": tally.shown(one.tally.last_request, offset_ms),
-        "last_refusal": tally.shown(one.tally.last_refusal, offset_ms),
-        "last_opened_ms": one.tally.opened.ms_by(offset_ms),
-        "press_to_open_ms": one.tally.press_to_open_ms,
+        "last_request": cast("RequestShown | None", tally.shown(books.last_request, offset_ms)),
+        "last_refusal": cast("RequestShown | None", tally.shown(books.last_refusal, offset_ms)),
+        "last_opened_ms": books.opened.ms_by(offset_ms),
+        "press_to_open_ms": books.press_to_open_ms,
         "last_result": None
         if result is None
         else {
@@ -91,16 +101,21 @@ def _door(building: Building, one: door.Door, now: Ms) -> Json:
             "at_ms": result.at_ms,
             "press_to_open_ms": result.press_to_open_ms,
         },
-        "can_open": {"staff": can},
-        "counters": tally.counters(one.tally),
+        "can_open": {
+            "staff": {"ok": staff.ok, "reason": staff.reason, "needs_reason": staff.needs_reason}
+        },
+        "counters": {
+            "openings": books.openings,
+            "requests": books.requests,
+            "refusals": dict(books.refusals),
+            "open_ms": books.open_ms,
+        },
         "alarms": [alarm.id for alarm in listed],
     }
 
 
-def _contact(building: Building, one: Contact) -> Json:
-    """``exported``, of those that tell about a person: they may be shown outside."""
-    export: dict[str, Json] = {"exported": "motion" in building.plan.export}
-    return {
+def _contact(building: Building, one: Contact) -> PointShown:
+    shown: PointShown = {
         "kind": "contact",
         "active": one.active,
         "raw": one.raw,
@@ -109,11 +124,13 @@ def _contact(building: Building, one: Contact) -> Json:
         "faults": _kinds(one.conditions),
         "changes": one.changes,
         "quantities": {},
-        **(export if one.plan.private else {}),
     }
+    if one.plan.private:
+        shown["exported"] = "motion" in building.plan.export
+    return shown
 
 
-def _relay(one: Relay) -> Json:
+def _relay(one: Relay) -> PointShown:
     return {
         "kind": "relay",
         "active": one.on,
@@ -126,9 +143,9 @@ def _relay(one: Relay) -> Json:
     }
 
 
-def _meter(building: Building, one: Meter) -> Json:
+def _meter(building: Building, one: Meter) -> PointShown:
     """With the dew point that a room makes of it, which has a history like any quantity."""
-    quantities: dict[str, Json] = {
+    quantities: dict[str, QuantityShown] = {
         name: {"value": series.value, "at_ms": series.at_ms, "reason": series.reason}
         for name, series in one.series.items()
     }
@@ -147,66 +164,7 @@ def _meter(building: Building, one: Meter) -> Json:
     }
 
 
-def _room(building: Building, room: str) -> Json:
-    """Its call, occupancy, leak and climate; ``None`` where there is none."""
-    plan, mine = building.index.room_plans[room], building.index.room_subjects[room]
-    seen = building.occupancies.get(room)
-    return {
-        "name": plan.name,
-        **_call(building, room),
-        "lamps": {
-            "reassurance": _on(building, plan.reassurance),
-            "lamp": {None: None, True: "flashing", False: "off"}[_on(building, plan.lamp)],
-            "sounder": _on(building, plan.sounder),
-            "unlock": _on(building, plan.unlock),
-        },
-        "occupancy": None if seen is None else seen.belief,
-        "occupancy_since_ms": None if seen is None else seen.since_ms,
-        "exported": seen is not None and "occupancy" in building.plan.export,
-        "leak": _leak(building, room),
-        "climate": _climate(building, room),
-        "alarms": [alarm.id for alarm in alarms.listed(building.alarms) if alarm.subject in mine],
-    }
-
-
-def _call(building: Building, room: str) -> dict[str, Json]:
-    """With who was told of it, and when the next one will be."""
-    one, offset_ms = building.calls.get(room), building.clock.offset_ms
-    if one is None:
-        return {"call": None, **call_kept.NO_CALL}
-    chain = None if one.record is None else building.escalations.get(one.record.id)
-    messages = () if chain is None else chain.messages
-    shown: dict[str, Json] = {
-        **call_kept.shown(one, offset_ms),
-        "messages": [_message(message) for message in messages],
-        "next_message_ms": chain.next_ms if chain is not None and chain.running else None,
-    }
-    return {"call": shown, **call_kept.room_shown(one, offset_ms)}
-
-
-def _leak(building: Building, room: str) -> Json:
-    one = building.leaks.get(room)
-    if one is None:
-        return None
-    closed = _on(building, one.plan.valve)
-    return {"wet": one.wet, "latched": one.latched, "valve_closed": closed}
-
-
-def _climate(building: Building, room: str) -> Json:
-    one = building.climates.get(room)
-    if one is None:
-        return None
-    return {
-        "point": one.plan.point,
-        "temperature_c": one.temperature_c,
-        "humidity_percent": one.humidity_percent,
-        "dew_point_c": one.dew_point_c,
-        "at_ms": one.at_ms,
-        "fan": _on(building, one.plan.fan),
-    }
-
-
-def _messages(building: Building) -> Json:
+def _messages(building: Building) -> list[AlarmMessageShown]:
     """The last messages about alarms."""
     messages = [
         (message, chain.about)
@@ -215,23 +173,12 @@ def _messages(building: Building) -> Json:
         for message in chain.messages
     ]
     messages.sort(key=lambda pair: (pair[0].at_ms or 0, pair[0].at_utc_ms or 0))
-    return [{**_message(message), "about": about} for message, about in messages[-MESSAGES_MOST:]]
+    return [
+        {**message_shown(message), "about": about} for message, about in messages[-MESSAGES_MOST:]
+    ]
 
 
-def _message(message: Message) -> dict[str, Json]:
-    return {
-        "delivery": message.delivery,
-        "receiver": message.receiver,
-        "channel": message.channel,
-        "kind": message.kind,
-        "result": message.result,
-        "reason": message.reason,
-        "at_ms": message.at_ms,
-        "at_utc_ms": message.at_utc_ms,
-    }
-
-
-def _alarm(building: Building, alarm: alarms.Alarm) -> Json:
+def _alarm(building: Building, alarm: alarms.Alarm) -> AlarmShown:
     raised_utc_ms = alarm.raised_utc_ms
     if raised_utc_ms is None:
         raised_utc_ms = utc_of(building.clock, alarm.raised_ms)
@@ -250,7 +197,7 @@ def _alarm(building: Building, alarm: alarms.Alarm) -> Json:
     }
 
 
-def _fire(building: Building) -> Json:
+def _fire(building: Building) -> FireShown | None:
     """Over all fire contacts: one that speaks counts, and one that cannot be read is not off."""
     levels = [building.contacts[point].active for point in building.index.fire_points]
     if not levels:
@@ -258,9 +205,5 @@ def _fire(building: Building) -> Json:
     return {"active": True if True in levels else None if None in levels else False}
 
 
-def _on(building: Building, point: str | None) -> bool | None:
-    return None if point is None else building.relays[point].on
-
-
-def _kinds(conditions: Conditions) -> Json:
+def _kinds(conditions: Conditions) -> list[str]:
     return [kind for kind, _ in conditions]

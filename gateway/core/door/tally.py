@@ -108,16 +108,6 @@ def shown(request: Request | None, offset_ms: int | None) -> Json:
     return {word: getattr(request, word) for word in WORDS} | {"at_ms": at_ms}
 
 
-def counters(tally: Tally) -> dict[str, Json]:
-    """The counters as JSON."""
-    return {
-        "openings": tally.openings,
-        "requests": tally.requests,
-        "refusals": dict(tally.refusals),
-        "open_ms": tally.open_ms,
-    }
-
-
 def _request(tally: Tally, fact: Fact) -> Tally:
     words: dict[str, Any] = {word: fact.data.get(word) for word in WORDS}
     request = Request(**words, at=At(fact.at_ms))

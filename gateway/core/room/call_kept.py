@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, get_args
 
 from gateway.core.facts import Json
 from gateway.core.instant import NEVER
 from gateway.core.plan import RoomPlan
-from gateway.core.room.call_record import Call, CallState, Record, points_of
+from gateway.core.room.call_record import Call, CallState, Record
 from gateway.core.saved_values import (
     FLAG,
     INSTANT,
@@ -22,15 +21,6 @@ from gateway.core.saved_values import (
     list_of,
     one_of,
 )
-
-NO_CALL: Mapping[str, Json] = {
-    "test_until_ms": None,
-    "test_by": None,
-    "cords": {},
-    "last_calls": [],
-    "counters": {"calls": 0, "tests": 0},
-}
-"""What is shown of a room without a cord."""
 
 
 def _record_of_before(points: tuple[str, ...], **rest: Any) -> Record:
@@ -90,62 +80,3 @@ def unreadable(entry: Json, *, known: bool) -> bool:
     if not isinstance(entry, dict) or "call" not in entry:
         return not (known and entry is None)
     return entry["call"] is not None and _RECORD.read(entry["call"], Times()) is None
-
-
-def shown(call: Call, offset_ms: int | None) -> dict[str, Json]:
-    """The call as people see it, without the messages about it."""
-    record = call.record
-    quiet: dict[str, Json] = {
-        "id": None,
-        "state": "quiet",
-        "test": False,
-        "since_ms": call.quiet_ms,
-        "raised_ms": None,
-        "raised_utc_ms": None,
-        "cause": "",
-        "points": [],
-        "pulls": 0,
-        "acknowledged_by": None,
-        "acknowledged_ms": None,
-        "attended_ms": None,
-        "attend_by_ms": None,
-    }
-    if record is None:
-        return quiet
-    return {
-        "id": record.id,
-        "state": record.state,
-        "test": record.test,
-        "since_ms": record.since.ms,
-        "raised_ms": record.raised.ms,
-        "raised_utc_ms": record.raised.utc_by(offset_ms),
-        "cause": record.cause,
-        "points": list(record.points),
-        "pulls": record.pulls,
-        "acknowledged_by": record.acknowledged_by,
-        "acknowledged_ms": record.acknowledged.ms,
-        "attended_ms": record.attended.ms,
-        "attend_by_ms": record.attend_by.ms,
-    }
-
-
-def room_shown(call: Call, offset_ms: int | None) -> dict[str, Json]:
-    """What belongs to the room beside the call itself."""
-    return {
-        "test_until_ms": call.test_until_ms,
-        "test_by": call.test_by,
-        "cords": {point: call.cord(point) for point in points_of(call.plan)},
-        "last_calls": [_past(one, offset_ms) for one in call.last],
-        "counters": {"calls": call.calls, "tests": call.tests},
-    }
-
-
-def _past(record: Record, offset_ms: int | None) -> Json:
-    return {
-        "id": record.id,
-        "raised_utc_ms": record.raised.utc_by(offset_ms),
-        "acknowledged_after_ms": record.acknowledged_after_ms,
-        "attended_after_ms": record.attended_after_ms,
-        "cancelled_after_ms": record.cancelled_after_ms,
-        "test": record.test,
-    }
