@@ -7,8 +7,8 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.control.bench import Bench
 from gateway.control.clock import Clock
@@ -26,6 +26,15 @@ from gateway.core.notification.deliveries import Way
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch
 from gateway.panel import messages as m
+
+if TYPE_CHECKING:
+    from gateway.panel.shown import (
+        BrokerShown,
+        GatewayShown,
+        IdentityShown,
+        LinkShown,
+        Snapshot,
+    )
 
 CURSORS_EVERY_MS: Ms = 1_000
 CURSORS_VOID_MS: Ms = 5_000
@@ -91,7 +100,7 @@ class Desk:
         eye: Looks,
         bench: Bench | None,
         guarantees: Guarantees,
-        identity: Mapping[str, Json],
+        identity: IdentityShown,
         mqtt: bool,
         recorders: tuple[str, ...],
         points: Points,
@@ -233,19 +242,23 @@ class Desk:
         """Have the journal looked at, before somebody asks for the first snapshot."""
         self._look_at_journal(self._clock.now_ms(), self._clock.kernel_ms())
 
-    def snapshot(self) -> Mapping[str, object]:
+    def snapshot(self) -> Snapshot:
         building, _ = self._controller.view
         now, kernel = self._clock.now_ms(), self._clock.kernel_ms()
         self._look_at_journal(now, kernel)
-        made: dict[str, Any] = dict(snapshot(building, now))
-        gateway = dict(made.get("gateway", {})) | dict(self._identity)
-        gateway["journal"] = self.journal_id
-        gateway["overflows"] = self._inbox.overflows
-        made["gateway"] = gateway
-        made["link"] = self._link_shown(now, kernel)
-        made["guarantees"] = self._guarantees.evaluate(self._observed(building, now, kernel))
+        gateway: GatewayShown = {
+            **self._identity,
+            "journal": self.journal_id,
+            "overflows": self._inbox.overflows,
+        }
+        shown: Snapshot = {
+            **snapshot(building, now),
+            "gateway": gateway,
+            "link": self._link_shown(now, kernel),
+            "guarantees": self._guarantees.evaluate(self._observed(building, now, kernel)),
+        }
         self._ask_path(kernel)
-        return made
+        return shown
 
     # --- inside ---------------------------------------------------------------------------
 
@@ -395,7 +408,7 @@ class Desk:
             at(self._reported_at),
         )
 
-    def _link_shown(self, now: Ms, kernel: int) -> dict[str, object] | None:
+    def _link_shown(self, now: Ms, kernel: int) -> LinkShown | None:
         """The connection to the broker as ``link`` reports it; ``None``: there shall be none."""
         if not self._mqtt:
             return None
@@ -409,7 +422,7 @@ class Desk:
             "keepalive_ms": None if link is None else link.keepalive_ms,
             "aside": [] if link is None else [list(one) for one in link.aside],
             "aside_count": 0 if link is None else link.aside_count,
-            "broker": None if broker is None else asdict(broker),
+            "broker": None if broker is None else _broker_shown(broker),
         }
 
     def _recorder(
@@ -537,3 +550,13 @@ def _entry(actor: str, action: str, detail: Mapping[str, Json], now: Ms) -> Audi
         now,
         json.dumps(rest, ensure_ascii=False, sort_keys=True) if rest else "",
     )
+
+
+def _broker_shown(limits: m.BrokerLimits) -> BrokerShown:
+    return {
+        "retain_available": limits.retain_available,
+        "maximum_qos": limits.maximum_qos,
+        "maximum_packet_size": limits.maximum_packet_size,
+        "topic_alias_maximum": limits.topic_alias_maximum,
+        "server_keep_alive_s": limits.server_keep_alive_s,
+    }

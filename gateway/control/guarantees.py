@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from gateway.control.alarm_effects import ALARM_EFFECTS, breaks, doubts, shuts_neighbours
 from gateway.core.building.state import Building
@@ -28,7 +28,9 @@ from gateway.core.room.call_record import points_of
 from gateway.core.signals.contact import NO_LEVEL_YET
 from gateway.panel.messages import HEALTH_MS
 
-Value = Literal["yes", "no", "unknown", "not_configured"]
+if TYPE_CHECKING:
+    from gateway.panel.shown import GuaranteeNumbers, GuaranteeShown
+    from gateway.panel.shown import GuaranteeValue as Value
 
 LOOP_VOID_MS: Ms = 2_000
 PATH_VOID_MS: Ms = 5_000
@@ -131,6 +133,10 @@ class Observed:
 # --- what is found ----------------------------------------------------------------------------
 
 
+def _no_numbers() -> GuaranteeNumbers:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """``subject``: the door, room, chain or recorder that ``reason`` is about.
@@ -141,7 +147,7 @@ class Finding:
     subject: str = ""
     evidence_ms: Ms | None = None
     void_after_ms: Ms | None = None
-    more: Mapping[str, object] = field(default_factory=dict)
+    more: GuaranteeNumbers = field(default_factory=_no_numbers)
 
 
 NOT_CONFIGURED = Finding("not_configured", "not_configured")
@@ -417,7 +423,7 @@ def _journal(_wiring: Wiring, seen: Observed) -> Finding:
 
 def _forwarding(_wiring: Wiring, seen: Observed) -> Finding:
     link = seen.link
-    more: dict[str, object] = {
+    more: GuaranteeNumbers = {
         "backlog": seen.backlog,
         "oldest_unsent_ms": seen.oldest_unsent_ms,
         "aside": [list(one) for one in link.aside] if link else [],
@@ -450,7 +456,7 @@ def _is_urgent(topic: str) -> bool:
 
 def _recording(_wiring: Wiring, seen: Observed) -> Finding:
     aside = sum(one.aside for one in seen.recorders)
-    more: dict[str, object] = {
+    more: GuaranteeNumbers = {
         "recorded_until_utc_ms": seen.recorded_until_utc_ms,
         "backlog": seen.behind,
         "aside": aside,
@@ -703,11 +709,11 @@ class Guarantees:
     def of(cls, plan: BuildingPlan) -> Guarantees:
         return cls(Wiring.of(plan))
 
-    def evaluate(self, seen: Observed) -> dict[str, dict[str, object]]:
+    def evaluate(self, seen: Observed) -> dict[str, GuaranteeShown]:
         """Each guarantee as the snapshot shows it."""
         return {one.name: self._evaluate(one, seen) for one in GUARANTEES}
 
-    def _evaluate(self, guarantee: Guarantee, seen: Observed) -> dict[str, object]:
+    def _evaluate(self, guarantee: Guarantee, seen: Observed) -> GuaranteeShown:
         found = guarantee.judge(self.wiring, seen)
         void_ms = found.void_after_ms or guarantee.void_after_ms
         value, reason = found.value, found.reason

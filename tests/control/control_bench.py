@@ -18,6 +18,7 @@ from gateway.core.plan import ActivatorPlan, BuildingPlan, ContactPlan, DoorPlan
 from gateway.core.signals.clock import Past
 from gateway.journal.queue import Batch
 from gateway.panel.messages import CommandMessage
+from gateway.panel.shown import IdentityShown
 
 BUTTON, LEAF, RELAY = "front.button", "front.leaf", "front.activation"
 
@@ -36,6 +37,11 @@ PLAN = BuildingPlan(
         ),
     ),
 )
+
+IDENTITY: IdentityShown = {
+    "id": "test", "name": "Test", "timezone": "Europe/Berlin", "version": "0", "boot": "b",
+    "started_ms": 0, "configuration": "c0ffee",
+}  # fmt: skip
 
 
 @dataclass

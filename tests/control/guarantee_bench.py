@@ -27,6 +27,7 @@ from gateway.core.plan import (
     RelayPlan,
     RoomPlan,
 )
+from gateway.panel.shown import GuaranteeShown
 
 NOW = 1_000_000
 UTC = 1_800_000_000_000
@@ -162,7 +163,7 @@ class World:
         self.building = replace(self.building, doors=kept_shut)
         return self
 
-    def look(self, **seen: Any) -> dict[str, dict[str, Any]]:
+    def look(self, **seen: Any) -> dict[str, GuaranteeShown]:
         observed = Observed(self.now, self.building, **(self.seen | seen))
         return self.guarantees.evaluate(observed)
 

@@ -19,7 +19,8 @@ from gateway.core.plan import (
     ReceiverPlan,
 )
 from gateway.panel import messages as m
-from tests.control.control_bench import PLAN, FakeJournal, Rig
+from gateway.panel.shown import GuaranteeShown, Snapshot
+from tests.control.control_bench import IDENTITY, PLAN, FakeJournal, Rig
 
 TOLD = replace(
     PLAN,
@@ -69,7 +70,7 @@ class Bench:
             eye=cast("Any", self.eye),
             bench=None,
             guarantees=Guarantees.of(plan),
-            identity={},
+            identity=IDENTITY,
             mqtt=options.pop("mqtt", True),
             recorders=options.pop("recorders", ()),
             points=self.rig.points,
@@ -87,11 +88,11 @@ class Bench:
         self.rig.turn()
         return self
 
-    def snapshot(self) -> dict[str, Any]:
-        return dict(self.one.snapshot())
+    def snapshot(self) -> Snapshot:
+        return self.one.snapshot()
 
-    def one_of(self, name: str) -> dict[str, Any]:
-        return cast("dict[str, Any]", self.snapshot()["guarantees"][name])
+    def one_of(self, name: str) -> GuaranteeShown:
+        return self.snapshot()["guarantees"][name]
 
     def says(self, name: str) -> tuple[str, str]:
         found = self.one_of(name)
@@ -331,7 +332,9 @@ def test_while_the_journal_cannot_be_read_what_is_unsent_is_unknown() -> None:
 
 def test_the_connection_is_shown_as_link_reports_it() -> None:
     bench = Bench()
-    assert bench.snapshot()["link"]["reason"] == "link_away"
+    before = bench.snapshot()["link"]
+    assert before is not None
+    assert before["reason"] == "link_away"
     limits = m.BrokerLimits(maximum_packet_size=1_000)
     bench.told(connected(bench, aside=(("t", "too large"),), aside_count=3, broker=limits))
     shown = bench.passes(50).snapshot()["link"]

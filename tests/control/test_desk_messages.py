@@ -12,7 +12,7 @@ from gateway.control.guarantees import Guarantees
 from gateway.core.events import Delivered
 from gateway.core.plan import BuildingPlan
 from gateway.panel import messages as m
-from tests.control.control_bench import Rig
+from tests.control.control_bench import IDENTITY, Rig
 
 
 class Eye:
@@ -34,7 +34,7 @@ def desk(rig: Rig, *, recorders: tuple[str, ...] = ()) -> Desk:
         eye=cast("Any", Eye()),
         bench=None,
         guarantees=Guarantees.of(BuildingPlan(gateway="test")),
-        identity={},
+        identity=IDENTITY,
         mqtt=False,
         recorders=recorders,
         points=rig.points,
@@ -95,12 +95,12 @@ def test_foreign_messages_are_counted_and_break_nothing() -> None:
     one = desk(rig, recorders=("main",))
     one.grown("j2", {"urgent": 50})
     one.told(m.Recorded("main", "j2", {"urgent": 50}, foreign=3))
-    held = cast("dict[str, dict[str, object]]", one.snapshot()["guarantees"])
+    held = one.snapshot()["guarantees"]
     assert (held["recording"]["reason"], held["recording"]["foreign"]) == ("", 3)
 
 
 def recording(one: Desk) -> object:
-    held = cast("dict[str, dict[str, object]]", one.snapshot()["guarantees"])
+    held = one.snapshot()["guarantees"]
     return held["recording"]["reason"]
 
 

@@ -17,7 +17,7 @@ from gateway.core.plan import BuildingPlan
 from gateway.journal.queue import Batch
 from gateway.journal.writer import Journal
 from gateway.panel import messages as m
-from tests.control.control_bench import Rig
+from tests.control.control_bench import IDENTITY, Rig
 
 ANSWERS_S = 20.0
 
@@ -84,13 +84,13 @@ def test_while_reads_hang_nobody_waits_and_what_rests_on_them_becomes_unknown(pa
     desk = Desk(
         controller=rig.controller, inbox=rig.inbox, clock=rig.clock,
         journal=cast("Any", rig.journal), eye=eye, bench=None,
-        guarantees=Guarantees.of(BuildingPlan(gateway="test")), identity={}, mqtt=True,
+        guarantees=Guarantees.of(BuildingPlan(gateway="test")), identity=IDENTITY, mqtt=True,
         recorders=("main",), points=rig.points,
     )  # fmt: skip
 
     def says(name: str) -> tuple[str, str]:
         desk.told(m.LinkTold(True, "", rig.time.mono_ms, 10_000))
-        shown = cast("dict[str, Any]", desk.snapshot()["guarantees"])[name]
+        shown = desk.snapshot()["guarantees"][name]
         return shown["value"], shown["reason"]
 
     def until(what: Callable[[], bool]) -> None:

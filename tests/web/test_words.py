@@ -20,6 +20,7 @@ from gateway.core.reasons import REASONS
 from gateway.core.signals.contact import NO_LEVEL_YET
 from gateway.journal import writer
 from gateway.link import link, mqtt
+from gateway.panel.shown import GuaranteeValue
 from gateway.web.house.guarantees import GUARANTEES, VALUES
 from gateway.web.house.house import NO_PANEL
 from gateway.web.identity.users import ROLES
@@ -89,7 +90,7 @@ def test_every_reason_why_a_guarantee_is_not_yes_has_words(language: str) -> Non
 
 def test_the_page_knows_every_guarantee_and_value() -> None:
     assert set(GUARANTEES) == set(guarantees.NAMES)
-    assert set(VALUES) == set(get_args(guarantees.Value))
+    assert set(VALUES) == set(get_args(GuaranteeValue))
 
 
 def test_every_key_that_is_used_exists() -> None:
