@@ -19,8 +19,10 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from gateway.core.building.shown import PointShown, RoomShown
 from gateway.core.events import MODES
 from gateway.mqtt.topics import Topics
+from gateway.panel.shown import Snapshot
 
 BORN = "homeassistant/status"
 """Home Assistant says ``online`` here when it has started."""
@@ -86,7 +88,7 @@ def _level(name: str) -> str:
 
 def devices(
     topics: Topics,
-    snapshot: Mapping[str, Any],
+    snapshot: Snapshot,
     language: str,
     known: Collection[str] = (),
     issuer: str = "",
@@ -125,7 +127,7 @@ def devices(
     for name, door in snapshot.get("doors", {}).items():
         device = part(f"door-{name}", str(door.get("name") or name), "Door")
         found[topic(topics.gateway, f"door-{name}")] = message(
-            device, _door(topics, name, door, names, issuer)
+            device, _door(topics, name, names, issuer)
         )
     for name, room in snapshot.get("rooms", {}).items():
         device = part(f"room-{name}", str(room.get("name") or name), "Room")
@@ -165,7 +167,7 @@ Found = Iterator[tuple[str, Component]]
 Names = Mapping[str, str]
 
 
-def _door(topics: Topics, id: str, door: Mapping[str, Any], names: Names, issuer: str) -> Found:
+def _door(topics: Topics, id: str, names: Names, issuer: str) -> Found:
     state = topics.door(id)
     command = topics.command(f"door/{topics.slashes(id)}", issuer)
     yield f"door-{id}", {
@@ -197,7 +199,7 @@ def _door(topics: Topics, id: str, door: Mapping[str, Any], names: Names, issuer
 def _room(
     topics: Topics,
     id: str,
-    room: Mapping[str, Any],
+    room: RoomShown,
     names: Names,
     known: Collection[str],
     issuer: str,
@@ -253,7 +255,7 @@ def _number(value: str, digits: int) -> str:
 
 
 def _meter(
-    topics: Topics, id: str, point: Mapping[str, Any], names: Names, known: Collection[str]
+    topics: Topics, id: str, point: PointShown, names: Names, known: Collection[str]
 ) -> Found:
     """A meter has the quantities that it has measured since ``control`` started."""
     head = f"meter-{id}-"

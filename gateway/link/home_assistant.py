@@ -24,6 +24,7 @@ from gateway.link import discovery
 from gateway.link.state import encode
 from gateway.mqtt.limits import Limits
 from gateway.mqtt.topics import Topics
+from gateway.panel.shown import Snapshot
 
 MIGRATION_MS = 2_000
 GONE_MOST = 500
@@ -84,7 +85,7 @@ class HomeAssistant:
         return max(0, self._migrated_ms + MIGRATION_MS - now_ms)
 
     def step(
-        self, snapshot: Mapping[str, Any], limits: Limits, now_ms: int
+        self, snapshot: Snapshot, limits: Limits, now_ms: int
     ) -> tuple[dict[str, bytes], bool]:
         """The retained messages that there shall be now, by topic, and whether Home Assistant
         shall unload what it has of the gateway's own topic first."""

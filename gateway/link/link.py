@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import structlog
 
@@ -39,6 +39,7 @@ from gateway.link.retained import Retained
 from gateway.mqtt.limits import NO_QOS, NO_RETAIN, TOO_LARGE, Limits
 from gateway.mqtt.topics import Topics
 from gateway.panel.messages import HEALTH_MS
+from gateway.panel.shown import GuaranteeShown, Snapshot
 from gateway.wire import PUBLISHED, read_json
 
 log = structlog.get_logger("link")
@@ -66,6 +67,10 @@ SAVE_WITHIN_S = 0.2
 WAIT_S = 0.5
 LOGGED_MOST = 1_000
 ONLINE, OFFLINE = b"online", b"offline"
+NO_SNAPSHOT = cast("Snapshot", {})
+"""While ``control`` is away: every key is missing, as new ones are in one of another version."""
+NO_EVIDENCE = cast("GuaranteeShown", {"ok": False, "value": "unknown", "reason": "control_away"})
+"""A guarantee that nobody vouches for."""
 
 
 class Broker(Protocol):
@@ -151,7 +156,7 @@ class Link:
     publisher: Publisher = field(init=False)
     desk: Desk = field(init=False)
     _writer: saved.Writer = field(init=False)
-    _snapshot: dict[str, Any] = field(default_factory=dict)
+    _snapshot: Snapshot = field(default_factory=lambda: NO_SNAPSHOT)
     _ahead_ms: int = 0
     """The clock of ``control`` minus this machine's monotonic clock: a bench may jump."""
     _generation: int | None = None
@@ -381,7 +386,7 @@ class Link:
         elif kind == "closing":
             self.presence.closing(message.get("reason"))
         elif kind == "away":
-            self._snapshot = {}
+            self._snapshot = NO_SNAPSHOT
 
     def _message(self, message: Message) -> None:
         if message.topic == discovery.BORN:
@@ -696,8 +701,7 @@ class Link:
         self._health_ms = now_ms
         shown = self._snapshot
         if not self._online:  # nobody vouches for them
-            unknown = {"ok": False, "value": "unknown", "reason": "control_away"}
-            shown = shown | {"guarantees": dict.fromkeys(self._names, unknown)}
+            shown = {**shown, "guarantees": dict.fromkeys(self._names, NO_EVIDENCE)}
         self._health_asked = self._health_asked and not self.publisher.journal
         oldest_ms = None
         try:

@@ -11,7 +11,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from gateway.core.building.shown import RequestShown, ResultShown, RoomShown
 from gateway.mqtt.topics import Topics
+from gateway.panel.shown import Snapshot
 from gateway.wire import read_json, rfc3339
 
 _DOOR = (
@@ -19,9 +21,14 @@ _DOOR = (
     "activation", "strike", "hold_open", "fire", "bolt", "operator_fault", "press_to_open_ms",
     "alarms",
 )  # fmt: skip
+_ROOM = ("name", "lamps", "cords", "leak", "alarms")
 _POINT = ("kind", "active", "reason", "faults")
 _CALL = ("id", "state", "test", "cause", "points", "pulls", "acknowledged_by")
 _ALARM = ("id", "subject", "kind", "severity", "state", "count", "acknowledged_by", "detail")
+_GUARANTEE = ("subject", "void_after_ms", "aside", "aside_count", "foreign")
+"""Keys of the snapshot that are shown as they are."""
+Instant = Callable[[object], str | None]
+"""RFC 3339 from monotonic ms, ``None`` where the clock is not trusted."""
 
 
 def encode(value: object) -> bytes:
@@ -37,8 +44,9 @@ def _iso(utc_ms: object) -> str | None:
 
 
 def _instant(mono_ms: object, offset: object) -> str | None:
-    known = isinstance(mono_ms, int) and isinstance(offset, int)
-    return _iso(mono_ms + offset) if known else None  # type: ignore[operator]
+    if not isinstance(mono_ms, int) or not isinstance(offset, int):
+        return None
+    return _iso(mono_ms + offset)
 
 
 def stale(payload: bytes) -> bytes:
@@ -55,37 +63,30 @@ def stale(payload: bytes) -> bytes:
     return payload
 
 
-def states(topics: Topics, snapshot: Mapping[str, Any]) -> dict[str, bytes]:
+def states(topics: Topics, snapshot: Snapshot) -> dict[str, bytes]:
     """Every retained state topic with its text."""
     offset = snapshot.get("utc_offset_ms")
 
     def instant(mono_ms: object) -> str | None:
-        if not isinstance(mono_ms, int) or not isinstance(offset, int):
-            return None
-        return _iso(mono_ms + offset)
+        return _instant(mono_ms, offset)
 
     found: dict[str, bytes] = {}
     for name, door in snapshot.get("doors", {}).items():
         shown: dict[str, Any] = {key: door.get(key) for key in _DOOR}
         shown["since"] = instant(door.get("since_ms"))
         shown["mode_until"] = _iso(door.get("mode_until_utc_ms"))
-        for key in ("last_request", "last_result"):
-            last = door.get(key)
-            if last is not None:
-                last = {k: v for k, v in last.items() if k != "at_ms"} | {
-                    "at": instant(last.get("at_ms"))
-                }
-            shown[key] = last
+        shown["last_request"] = _last(door.get("last_request"), instant)
+        shown["last_result"] = _last(door.get("last_result"), instant)
         found[topics.door(name)] = encode(shown)
     for name, room in snapshot.get("rooms", {}).items():
         found[topics.room(name)] = encode(_room(room, instant))
     for name, point in snapshot.get("points", {}).items():
         shown = {key: point.get(key) for key in _POINT}
         shown["since"] = instant(point.get("since_ms"))
-        if point.get("quantities"):
+        if quantities := point.get("quantities"):
             shown["quantities"] = {
                 quantity: {"value": one.get("value"), "at": instant(one.get("at_ms"))}
-                for quantity, one in point["quantities"].items()
+                for quantity, one in quantities.items()
             }
         # What tells about a person is shown nowhere; a text kept from before is taken back.
         found[topics.point(name)] = encode(shown) if point.get("exported", True) else b""
@@ -99,12 +100,17 @@ def states(topics: Topics, snapshot: Mapping[str, Any]) -> dict[str, bytes]:
     return found
 
 
-def _room(room: Mapping[str, Any], instant: Callable[[object], str | None]) -> dict[str, Any]:
+def _last(last: RequestShown | ResultShown | None, instant: Instant) -> dict[str, object] | None:
+    if last is None:
+        return None
+    rest = {key: value for key, value in last.items() if key != "at_ms"}
+    return rest | {"at": instant(last.get("at_ms"))}
+
+
+def _room(room: RoomShown, instant: Instant) -> dict[str, Any]:
     """A room. Who was told of a call stays on the gateway, and so does, unless the configuration
     exports it, whether somebody is in there."""
-    shown: dict[str, Any] = {
-        key: room.get(key) for key in ("name", "lamps", "cords", "leak", "alarms")
-    }
+    shown: dict[str, Any] = {key: room.get(key) for key in _ROOM}
     if room.get("exported"):
         shown["occupancy"] = room.get("occupancy")
         shown["occupancy_since"] = instant(room.get("occupancy_since_ms"))
@@ -120,7 +126,7 @@ def _room(room: Mapping[str, Any], instant: Callable[[object], str | None]) -> d
     return shown
 
 
-def info(snapshot: Mapping[str, Any], window: int, session: str, *, brief: bool = False) -> bytes:
+def info(snapshot: Snapshot, window: int, session: str, *, brief: bool = False) -> bytes:
     """What the gateway is and how it is commanded; ``brief``: without the lists."""
     gateway = snapshot.get("gateway", {})
     whole: dict[str, Any] = {
@@ -161,7 +167,7 @@ def info(snapshot: Mapping[str, Any], window: int, session: str, *, brief: bool 
 
 
 def health(
-    snapshot: Mapping[str, Any],
+    snapshot: Snapshot,
     *,
     journal: str,
     sent: Mapping[str, int],
@@ -176,20 +182,18 @@ def health(
     """How the gateway is. ``sent`` tells recorders how far each lane went out, so that they
     miss the last facts too when the broker has lost them."""
     offset = snapshot.get("utc_offset_ms")
-    guarantees = {}
+    guarantees: dict[str, dict[str, Any]] = {}
     for name, one in snapshot.get("guarantees", {}).items():
-        since = one.get("since_ms")
-        known = isinstance(since, int) and isinstance(offset, int)
         guarantees[name] = {
             "ok": one.get("ok"),
             "value": one.get("value", "unknown"),
             "reason": one.get("reason", ""),
-            "since": _iso(since + offset) if known else None,
+            "since": _instant(one.get("since_ms"), offset),
             "evidence": _instant(one.get("evidence_ms"), offset),
         }
-        for key in ("subject", "void_after_ms", "aside", "aside_count", "foreign"):
+        for key in _GUARANTEE:
             if one.get(key):
-                guarantees[name][key] = one[key]
+                guarantees[name][key] = one.get(key)
     return encode(
         {
             "guarantees": guarantees,

@@ -24,7 +24,7 @@ def now() -> Now:
     return Now(50_000, int(datetime.now(UTC).timestamp() * 1000), True, 0)
 
 
-def snapshot() -> dict[str, Any]:
+def snapshot() -> Any:
     return {
         "gateway": {"id": "csg", "name": "Office", "version": "1"},
         "now_ms": 5_000,
@@ -44,9 +44,7 @@ def snapshot() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def components(
-    told: dict[str, Any] | None = None, language: str = "de", issuer: str = ""
-) -> dict[str, Any]:
+def components(told: Any = None, language: str = "de", issuer: str = "") -> dict[str, Any]:
     """All of all messages, with what Home Assistant hands down to each."""
     return {
         key: {name: one[name] for name in ("avty", "avty_mode", "qos")} | component
@@ -63,13 +61,13 @@ def assistant(template: str, **values: Any) -> str:
     return environment.from_string(template).render(**values)
 
 
-def shown(component: dict[str, Any], told: dict[str, Any]) -> str:
+def shown(component: dict[str, Any], told: Any) -> str:
     """The state that an entity has while the building is as told."""
     text = state.states(TOPICS, told)[component["stat_t"]]
     return assistant(component["val_tpl"], value_json=json.loads(text))
 
 
-def available(component: dict[str, Any], told: dict[str, Any]) -> bool:
+def available(component: dict[str, Any], told: Any) -> bool:
     states = {TOPICS.availability: b"online"} | state.states(TOPICS, told)
     answers = []
     for one in component["avty"]:

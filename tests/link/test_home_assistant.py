@@ -78,7 +78,7 @@ class House:
         self.home.connected()
         self.shown: dict[str, bytes] = {}
 
-    def turn(self, told: dict[str, Any], ms: int = 0) -> None:
+    def turn(self, told: Any, ms: int = 0) -> None:
         """As ``Link._show`` does it."""
         self.now_ms += ms
         for _ in range(8):
@@ -98,12 +98,12 @@ class House:
                         self.home.cleared(topic)
                 self.home.answered(topic, "not authorized" if refused else "")
 
-    def settle(self, told: dict[str, Any]) -> None:
+    def settle(self, told: Any) -> None:
         self.turn(told)
         self.turn(told, ms=MIGRATION_MS)
 
 
-def before(told: dict[str, Any]) -> bytes:
+def before(told: Any) -> bytes:
     """One message for everything, as the version before published it."""
     messages = discovery.devices(TOPICS, told, "de")
     everything = {key: one for made in messages.values() for key, one in made["cmps"].items()}

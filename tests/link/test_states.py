@@ -20,7 +20,7 @@ TOPICS = Topics("csg")
 OFFSET = 1_700_000_000_000
 
 
-def snapshot(offset_ms: int | None = OFFSET) -> dict[str, Any]:
+def snapshot(offset_ms: int | None = OFFSET) -> Any:
     return {
         "gateway": {"id": "csg", "name": "Office", "version": "1", "boot": "b1"},
         "now_ms": 5_000,

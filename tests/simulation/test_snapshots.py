@@ -48,12 +48,12 @@ SHOWN = {
 
 
 @cache
-def moments(name: str) -> tuple[dict[str, Any], ...]:
+def moments(name: str) -> tuple[Any, ...]:
     """Snapshots of a day on which everything happens, as whoever reads the panel gets them."""
     plan = plan_of(TRACES[name][0])
     life = Life(plan, days(FIRST, 1, ZONE, ()), 3, STORM)
     guarantees = Guarantees.of(plan)
-    found: list[dict[str, Any]] = []
+    found: list[Any] = []
     facts = 0
 
     def look(_: Fact) -> None:
