@@ -19,8 +19,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from gateway.core.building.shown import PointShown, RoomShown
 from gateway.core.events import MODES
+from gateway.core.shown import PointShown, RoomShown
 from gateway.mqtt.topics import Topics
 from gateway.panel.shown import Snapshot
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gateway.core.building.shown import RequestShown, ResultShown, RoomShown
+from gateway.core.shown import RequestShown, ResultShown, RoomShown
 from gateway.mqtt.topics import Topics
 from gateway.panel.shown import Snapshot
 from gateway.wire import read_json, rfc3339

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypedDict
 
-from gateway.core.building.shown import EverythingShown
 from gateway.core.instant import Ms, UtcMs
+from gateway.core.shown import EverythingShown
 
 GuaranteeValue = Literal["yes", "no", "unknown", "not_configured"]
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from itertools import count
 
 from gateway.core import building
-from gateway.core.building.shown import BuildingShown
 from gateway.core.building.snapshot import snapshot
 from gateway.core.building.state import Building
 from gateway.core.effects import Drive, Reply, Send
@@ -38,6 +37,7 @@ from gateway.core.plan import (
     Transition,
     WatchPlan,
 )
+from gateway.core.shown import BuildingShown
 
 OFFSET = 1_700_000_000_000
 """UTC minus monotonic, where the clock is right."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.core.building.shown import CallShown
 from gateway.core.building.snapshot_rooms import call_shown
 from gateway.core.effects import Drive
 from gateway.core.facts import KINDS, Fact, Json
@@ -23,6 +22,7 @@ from gateway.core.room.call import (
 )
 from gateway.core.room.call_record import Call, Cord
 from gateway.core.saved_values import Times
+from gateway.core.shown import CallShown
 
 OFFSET = 1_700_000_000_000
 LINE = LinePlan("wc.line", 2_350.0, 2_350.0, 6_855.0, 20_000.0)

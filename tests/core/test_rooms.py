@@ -8,7 +8,6 @@ import pytest
 
 from gateway.core import building
 from gateway.core.building.restore import tested as in_test_mode
-from gateway.core.building.shown import CallShown
 from gateway.core.effects import Drive
 from gateway.core.events import (
     AcknowledgeCall,
@@ -21,6 +20,7 @@ from gateway.core.events import (
     TestRoom,
 )
 from gateway.core.plan import RelayPlan, RoomPlan
+from gateway.core.shown import CallShown
 from tests.core.building_bench import OFFSET, STAFF, Bench
 from tests.core.room_bench import BATH, LAMPS, WC, RoomBench
 

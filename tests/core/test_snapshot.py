@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from gateway.core.building.shown import RequestShown
 from gateway.core.door import tally
 from gateway.core.events import CivilTime, Reading, RelayFault
 from gateway.core.plan import RelayPlan
+from gateway.core.shown import RequestShown
 from tests.core.building_bench import OFFSET, PLAN, SMALL, Bench
 
 

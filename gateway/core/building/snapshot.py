@@ -1,6 +1,6 @@
 """The building as one JSON object: what the page, the command line and MQTT states show.
 
-Its shape is in :mod:`gateway.core.building.shown`.
+Its shape is in :mod:`gateway.core.shown`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gateway.core.signals.meter import Meter
 from gateway.core.signals.relay import Relay
 
 if TYPE_CHECKING:
-    from gateway.core.building.shown import (
+    from gateway.core.shown import (
         AlarmMessageShown,
         AlarmShown,
         BuildingShown,

@@ -3,7 +3,8 @@
 The core makes it in this shape and whoever shows it reads it in this shape, so that the type
 checker sees a wrong key on either side. It is JSON from the start: a value of its own for each
 part, written as JSON afterwards, costs twice the time with every snapshot. For the same reason
-the core imports this for the type checker alone. Nobody changes a snapshot that was made.
+the core imports this for the type checker alone, and this imports no machine for those who only
+read it. Nobody changes a snapshot that was made.
 
 An instant is ``…_ms``, monotonic of this boot, or ``…_utc_ms``, civil time; ``None`` where it is
 not known or never was. What a door or room does not have is ``None``.
@@ -12,18 +13,19 @@ not known or never was. What a door or room does not have is ``None``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
-from gateway.core.door.events import ModeSource
-from gateway.core.door.leaf import Outcome, Position
-from gateway.core.events import Mode
-from gateway.core.instant import Ms, UtcMs
-from gateway.core.notification.alarms import State as AlarmState
-from gateway.core.notification.escalation_state import Result
-from gateway.core.plan import Severity
-from gateway.core.room.call_record import CallState, Cord
-from gateway.core.room.occupancy import Belief
-from gateway.core.signals.clock import Doubt
+if TYPE_CHECKING:
+    from gateway.core.door.events import ModeSource
+    from gateway.core.door.leaf import Outcome, Position
+    from gateway.core.events import Mode
+    from gateway.core.instant import Ms, UtcMs
+    from gateway.core.notification.alarms import State as AlarmState
+    from gateway.core.notification.escalation_state import Result
+    from gateway.core.plan import Severity
+    from gateway.core.room.call_record import CallState, Cord
+    from gateway.core.room.occupancy import Belief
+    from gateway.core.signals.clock import Doubt
 
 # --- doors --------------------------------------------------------------------------------
 
