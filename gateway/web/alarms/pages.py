@@ -42,7 +42,7 @@ async def alarms(request: Request, who: ViewAlways, site: TheSite) -> Response:
         shown = lives(reversed(rows), scene)[:LIVES]
     except Unavailable:
         readable = False
-    doubt = (site.house.snapshot or {}).get("clock_doubt")
+    doubt = site.house.snapshot.get("clock_doubt") if site.house.snapshot else None
     told = {
         "lives": shown,
         "readable": readable,

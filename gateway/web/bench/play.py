@@ -25,8 +25,8 @@ def on_bench(site: Site) -> None:
 
 def quantities(site: Site) -> dict[str, list[str]]:
     """What every point measures; nothing, for contacts and relays."""
-    found = (site.house.snapshot or {"points": {}})["points"]
-    return {name: list(point.get("quantities") or {}) for name, point in found.items()}
+    points = site.house.points
+    return {name: list(point.get("quantities") or {}) for name, point in points.items()}
 
 
 async def press(site: Site, point: str, for_ms: int = PRESS_MS) -> None:

@@ -117,7 +117,7 @@ async def history(
     """The history of one point: per bucket least, mean and greatest value, the mean weighted by
     time, and the number of readings, or each change of a contact or relay. A value is valid until
     the next one, or until twice the heartbeat of its point; what lies beyond that is a gap."""
-    if site.house.snapshot is None or point not in site.house.snapshot["points"]:
+    if point not in site.house.points:
         raise Problem(404, "unknown_point")
     to = end or calendar_time(site.house.now_utc_ms)
     try:
@@ -128,7 +128,7 @@ async def history(
         raise Problem(422, "malformed")
     first, last = int(since.timestamp() * 1000), int(to.timestamp() * 1000)
     try:
-        told = site.house.snapshot["points"][point]
+        told = site.house.points[point]
         found = await site.records.history(point, told, first, last, buckets, site.house.now_utc_ms)
     except Unavailable as error:
         raise unavailable(error) from None

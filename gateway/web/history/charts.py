@@ -83,7 +83,7 @@ async def series_of(site: Site, scene: Scene, point: str, chosen: Range) -> list
     and the table that tells the same.
 
     Raises :class:`gateway.web.house.records.Unavailable`."""
-    told = (site.house.snapshot or {"points": {}})["points"][point]
+    told = site.house.points[point]
     now = site.house.now_utc_ms
     grid = Grid.of(chosen, now, site.options.zone)
     ends = (grid.begin_utc_ms, grid.end_utc_ms) if told["kind"] == "meter" else chosen.whole()

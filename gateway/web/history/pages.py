@@ -91,8 +91,7 @@ async def events(
 
 def _subjects(site: Site, scene: Scene) -> list[tuple[str, str]]:
     """Whatever events can be about, with its name: doors, rooms, points, standing alarms."""
-    known = site.house.snapshot or {"doors": {}, "points": {}, "alarms": []}
-    ids = [*known["doors"], *(known.get("rooms") or {}), *known["points"]]
+    ids = [*site.house.doors, *site.house.rooms, *site.house.points]
     named = [(id, scene.subject(id)) for id in ids]
     return named + [(alarm.id, alarm.what) for alarm in scene.alarms]
 
@@ -120,7 +119,7 @@ async def history(
     ``at``: the instant that somebody came for."""
     scene = site.scene(language_of(request), who)
     words, zone = scene.w, site.options.zone
-    known = list((site.house.snapshot or {"points": {}})["points"])
+    known = list(site.house.points)
     wanted = [name for part in points or [] for name in part.split(",") if name in known]
     wanted = list(dict.fromkeys(wanted))[:POINTS_MOST] or _first(site, known)
     now = calendar_time(site.house.now_utc_ms)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import cast
 
+from gateway.panel.shown import GuaranteeShown, GuaranteeValue
 from gateway.web.house.house import NO_PANEL, House
 
 GUARANTEES = (
@@ -12,10 +13,10 @@ GUARANTEES = (
     "recording", "clock",
 )  # fmt: skip
 """In the order of the page."""
-VALUES = ("yes", "no", "unknown", "not_configured")
+VALUES: tuple[GuaranteeValue, ...] = ("yes", "no", "unknown", "not_configured")
 
 
-def value_of(one: Mapping[str, Any]) -> str:
+def value_of(one: GuaranteeShown) -> GuaranteeValue:
     """``yes``, ``no``, ``unknown`` or ``not_configured``; anything else is unknown. A
     ``control`` before 0.2 reports ``ok`` and ``reason`` only."""
     value = one.get("value")
@@ -26,13 +27,13 @@ def value_of(one: Mapping[str, Any]) -> str:
     return value if value in VALUES else "unknown"
 
 
-def guarantees(house: House) -> dict[str, dict[str, Any]]:
+def guarantees(house: House) -> dict[str, GuaranteeShown]:
     """Each guarantee by its name, with ``value`` and ``ok``. Nothing that ``control`` reported
     before it went away is evidence of what is so now."""
-    reported: Mapping[str, Any] = (house.snapshot or {}).get("guarantees") or {}
+    reported = house.guarantees
     if not house.stale:
         return {name: _read(reported[name]) for name in _ordered(reported)}
-    unknown = {
+    unknown: dict[str, object] = {
         "ok": False,
         "value": "unknown",
         "since_ms": house.changed_ms,
@@ -40,16 +41,16 @@ def guarantees(house: House) -> dict[str, dict[str, Any]]:
         "subject": "",
     }
     return {
-        name: {**reported.get(name, {}), **unknown}
+        name: cast("GuaranteeShown", {**reported.get(name, {}), **unknown})
         for name in _ordered(reported if house.snapshot else dict.fromkeys(GUARANTEES))
     }
 
 
-def _read(one: Mapping[str, Any]) -> dict[str, Any]:
+def _read(one: GuaranteeShown) -> GuaranteeShown:
     value = value_of(one)
     return {**one, "value": value, "ok": value in ("yes", "not_configured")}
 
 
-def _ordered(reported: Mapping[str, Any]) -> list[str]:
+def _ordered(reported: Mapping[str, object]) -> list[str]:
     known = [name for name in GUARANTEES if name in reported]
     return known + [name for name in reported if name not in GUARANTEES]

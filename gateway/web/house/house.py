@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -18,8 +18,10 @@ from uuid import uuid4
 import structlog
 
 from gateway.core.facts import Json
+from gateway.core.shown import AlarmShown, DoorShown, PointShown, RoomShown
 from gateway.panel.client import AsyncPanelClient, ControlAway, command
 from gateway.panel.messages import MAX_LINE, encode
+from gateway.panel.shown import GatewayShown, GuaranteeShown, Snapshot
 from gateway.panel.time_service import REPORT_EVERY_S, report
 from gateway.web.shared.limits import Buckets
 from gateway.web.shared.problems import Problem
@@ -83,7 +85,7 @@ class House:
         self._monotonic = monotonic
         self._wall = wall
         self._received = monotonic()
-        self.snapshot: Mapping[str, Any] | None = None
+        self.snapshot: Snapshot | None = None
         self.connected = False
         self.connections = 0
         """How many connections have been lost."""
@@ -117,7 +119,8 @@ class House:
     @property
     def settled(self) -> bool:
         """Whether civil time may decide what is deleted: ``control`` says so, just now."""
-        return self.connected and (self.snapshot or {}).get("clock_settled") is True
+        settled = self.snapshot.get("clock_settled") if self.snapshot else None
+        return self.connected and settled is True
 
     @property
     def stale(self) -> bool:
@@ -128,22 +131,42 @@ class House:
         """``control`` has said that it goes to start again, and may still come back from it."""
         return not self.connected and self._monotonic() < self._restarts_until
 
-    def call(self, call: str) -> tuple[str, Mapping[str, Any]] | None:
+    def call(self, call: str) -> tuple[str, RoomShown] | None:
         """The room and the call of this id, while it stands."""
-        for id, room in ((self.snapshot or {}).get("rooms") or {}).items():
+        for id, room in self.rooms.items():
             found = room.get("call")
             if found and found["state"] != "quiet" and found["id"] == call:
                 return id, room
         return None
 
-    def all(self, kind: Literal["doors", "rooms", "points"]) -> Mapping[str, Any]:
-        """Those of the newest snapshot by their id."""
-        found: Mapping[str, Any] = (self.snapshot or {}).get(kind) or {}
-        return found
+    @property
+    def doors(self) -> Mapping[str, DoorShown]:
+        """Those of the newest snapshot by their id; likewise below."""
+        return self.snapshot.get("doors") or {} if self.snapshot else {}
 
-    def door(self, door: str) -> Mapping[str, Any] | None:
-        found = self.snapshot["doors"].get(door) if self.snapshot else None
-        return found if isinstance(found, Mapping) else None
+    @property
+    def rooms(self) -> Mapping[str, RoomShown]:
+        return self.snapshot.get("rooms") or {} if self.snapshot else {}
+
+    @property
+    def points(self) -> Mapping[str, PointShown]:
+        return self.snapshot.get("points") or {} if self.snapshot else {}
+
+    @property
+    def guarantees(self) -> Mapping[str, GuaranteeShown]:
+        """As ``control`` has evaluated them; see :mod:`gateway.web.house.guarantees`."""
+        return self.snapshot.get("guarantees") or {} if self.snapshot else {}
+
+    @property
+    def gateway(self) -> GatewayShown | None:
+        return self.snapshot.get("gateway") if self.snapshot else None
+
+    @property
+    def alarms(self) -> Sequence[AlarmShown]:
+        return self.snapshot.get("alarms") or () if self.snapshot else ()
+
+    def door(self, door: str) -> DoorShown | None:
+        return self.doors.get(door)
 
     async def run(self) -> None:
         """Follow ``control`` until cancelled."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from gateway.core.shown import PointShown
 from gateway.journal.audit import Anchor, ChainEntry, Verdict, entries, entries_before, walk
 from gateway.journal.past import history
 from gateway.journal.past.history import Count
@@ -142,7 +143,7 @@ class Records:
         return await self.ask(lambda reader: reader.before_row(row, limit, **filters))
 
     async def history(
-        self, id: str, point: Mapping[str, Any], first: int, last: int, buckets: int, now: int
+        self, id: str, point: PointShown, first: int, last: int, buckets: int, now: int
     ) -> History:
         """What a point (as the snapshot tells it) said between two instants of civil time; the
         newest value of a meter is valid up to ``now`` at most."""

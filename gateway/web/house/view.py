@@ -56,8 +56,7 @@ _INSTANTS = frozenset(
 
 def doors_json(house: House) -> list[dict[str, Any]]:
     """Nobody can open a door through a ``control`` that is away."""
-    doors = house.snapshot["doors"] if house.snapshot else {}
-    found = [{"id": id, **_instants(door, _Times(house))} for id, door in doors.items()]
+    found = [{"id": id, **_instants(door, _Times(house))} for id, door in house.doors.items()]
     for door in found if house.stale else ():
         staff = {**(door.get("can_open") or {}).get("staff", {}), "ok": False, "reason": NO_PANEL}
         door["can_open"] = {"staff": staff}
@@ -67,7 +66,7 @@ def doors_json(house: House) -> list[dict[str, Any]]:
 def rooms_json(house: House, *, private: bool = False) -> list[dict[str, Any]]:
     """``private``: with what tells about the person inside."""
     found = []
-    for id, room in ((house.snapshot or {}).get("rooms") or {}).items():
+    for id, room in house.rooms.items():
         told = {"id": id, **_instants(room, _Times(house))}
         if not private:
             for key in [key for key in told if key.startswith("occupancy")]:
@@ -86,14 +85,12 @@ def calls_json(house: House) -> list[dict[str, Any]]:
 
 
 def points_json(house: House) -> list[dict[str, Any]]:
-    points = house.snapshot["points"] if house.snapshot else {}
-    return [{"id": id, **_instants(point, _Times(house))} for id, point in points.items()]
+    return [{"id": id, **_instants(point, _Times(house))} for id, point in house.points.items()]
 
 
 def alarms_json(house: House) -> list[dict[str, Any]]:
-    alarms = house.snapshot["alarms"] if house.snapshot else []
     found = []
-    for alarm in alarms:
+    for alarm in house.alarms:
         told = _instants(alarm, _Times(house))
         if told.get("raised") is None:
             told["raised"] = iso(alarm.get("raised_utc_ms"))
@@ -109,16 +106,16 @@ def guarantees_json(house: House) -> list[dict[str, Any]]:
 
 def status_json(house: House) -> dict[str, Any]:
     """Everything the page shows. ``stale``: ``control`` is away, since ``since``."""
-    snapshot = house.snapshot or {}
-    at = _Times(house)
+    at, shown = _Times(house), house.snapshot
+    fire = shown.get("fire") if shown else None
     return {
-        "gateway": _instants(snapshot.get("gateway") or {}, at),
+        "gateway": _instants(house.gateway or {}, at),
         "now": iso(house.now_utc_ms),
-        "clock_trusted": bool(snapshot.get("clock_trusted")) and not house.stale,
-        "clock_since": at(snapshot.get("clock_since_ms")),
+        "clock_trusted": bool(shown and shown.get("clock_trusted")) and not house.stale,
+        "clock_since": at(shown.get("clock_since_ms") if shown else None),
         "stale": house.stale,
         "since": iso(house.since_utc_ms),
-        "fire": (snapshot.get("fire") or {}).get("active"),
+        "fire": fire.get("active") if fire else None,
         "doors": doors_json(house),
         "rooms": rooms_json(house),
         "calls": calls_json(house),

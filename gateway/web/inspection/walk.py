@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.core.facts import Json
+from gateway.core.shown import DoorShown, RoomShown
 from gateway.journal.past.reader import Reader
 from gateway.web.house.records import Unavailable
 from gateway.web.identity.accounts import Who
@@ -62,13 +63,17 @@ class Due:
     """The page that was begun and is not signed."""
 
 
+def _subjects(site: Site, kind: Kind) -> Mapping[str, RoomShown] | Mapping[str, DoorShown]:
+    return site.house.rooms if kind == "call" else site.house.doors
+
+
 def due(site: Site) -> list[Due]:
     """Every room with a call system and every door, what is overdue first."""
     now, last = site.house.now_utc_ms, site.testbook.last_passed()
     begun = {(page.kind, page.subject): page.id for page in site.testbook.open_pages()}
     found = []
     for kind in KINDS:
-        for id, subject in site.house.all("rooms" if kind == "call" else "doors").items():
+        for id, subject in _subjects(site, kind).items():
             if kind == "call" and not subject.get("call"):
                 continue
             at = last.get((kind, id))
@@ -88,7 +93,7 @@ def _served(site: Site, owner: str) -> Iterator[tuple[str, str]]:
 
 def steps_of(site: Site, kind: Kind, subject: str) -> list[Step]:
     """The steps of a walk. Raises :class:`Problem` 404 where there is no such subject."""
-    found = site.house.all("rooms" if kind == "call" else "doors").get(subject)
+    found = _subjects(site, kind).get(subject)
     if found is None or (kind == "call" and not found.get("call")):
         raise Problem(404, "unknown_room" if kind == "call" else "unknown_door")
     names = {
@@ -212,7 +217,7 @@ async def begin(site: Site, who: Who, kind: Kind, subject: str) -> Page:
         head = await site.records.head()
     except Unavailable as error:
         raise Problem(503, "no_journal", str(error), Retry_After="1") from None
-    found = site.house.all("rooms" if kind == "call" else "doors")[subject]
+    found = _subjects(site, kind)[subject]
     name = str(found.get("name") or subject)
     now = site.house.now_utc_ms
     try:
@@ -262,8 +267,8 @@ async def set_test(site: Site, who: Who, page: Page, for_ms: int) -> None:
 
 
 def in_test(site: Site, page: Page) -> bool:
-    room = site.house.all("rooms").get(page.subject) or {}
-    return page.kind == "call" and room.get("test_until_ms") is not None
+    room = site.house.rooms.get(page.subject) if page.kind == "call" else None
+    return room is not None and room.get("test_until_ms") is not None
 
 
 async def answer(site: Site, who: Who, page: Page, step_id: str, said: Answer) -> None:

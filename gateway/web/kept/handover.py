@@ -130,8 +130,8 @@ class HandOver:
         if chain is not None and one.id in chain:
             return True
         sent = self._sent.get(one.n)
-        guarantees = (self._house.snapshot or {}).get("guarantees") or {}
-        committed = (guarantees.get("journal") or {}).get("value") == "yes"
+        journal = self._house.guarantees.get("journal")
+        committed = journal is not None and journal.get("value") == "yes"
         if sent is None or not (self._house.connected and committed):
             return False
         passed_s = self._monotonic() - sent

@@ -36,9 +36,9 @@ async def maintenance(who: Maintenance, site: TheSite) -> UpkeepShape:
         found = await upkeep_of(site)
     except Unavailable as error:
         raise unavailable(error) from None
-    points = site.house.all("points")
+    points = site.house.points
     return UpkeepShape(
-        doors=[_door(site, id, found) for id in site.house.all("doors")],
+        doors=[_door(site, id, found) for id in site.house.doors],
         points=[
             PointCounters(id=id, kind=point["kind"], changes=point["changes"])
             for id, point in points.items()
@@ -53,14 +53,14 @@ async def maintenance(who: Maintenance, site: TheSite) -> UpkeepShape:
 
 
 def _door(site: Site, id: str, found: Upkeep) -> DoorCounters:
-    door, weeks = site.house.all("doors")[id], found.weeks.get(id, [])
+    door, weeks = site.house.doors[id], found.weeks.get(id, [])
     counted, drifts = door.get("counters") or {}, drift(weeks)
     return DoorCounters(
         id=id,
         name=str(door.get("name") or id),
         openings=counted.get("openings") or 0,
         requests=counted.get("requests") or 0,
-        refusals=counted.get("refusals") or {},
+        refusals=dict(counted.get("refusals") or {}),
         missed=found.missed.get(id, 0),
         weeks=[WeekShape(**week._asdict()) for week in weeks],
         drift_ms=drifts.than_ms,
@@ -69,9 +69,11 @@ def _door(site: Site, id: str, found: Upkeep) -> DoorCounters:
 
 
 def _meter(site: Site, gaps: Gaps) -> MeterGaps:
-    quantities = site.house.all("points")[gaps.point].get("quantities") or {}
-    values = {name: q for name, q in quantities.items() if q.get("value") is not None}
-    at_ms = max((q["at_ms"] for q in values.values()), default=None)
+    quantities = site.house.points[gaps.point].get("quantities") or {}
+    values = {
+        name: value for name, q in quantities.items() if (value := q.get("value")) is not None
+    }
+    at_ms = max((quantities[name]["at_ms"] for name in values), default=None)
     offset = site.house.utc_offset_ms
     heard = None
     if at_ms is not None and offset is not None:
@@ -83,5 +85,5 @@ def _meter(site: Site, gaps: Gaps) -> MeterGaps:
         empty_hours=gaps.empty_hours,
         hours=gaps.hours,
         heard=heard,
-        told={name: float(values[name]["value"]) for name in SIGNAL if name in values},
+        told={name: float(values[name]) for name in SIGNAL if name in values},
     )

@@ -30,10 +30,10 @@ async def maintenance(request: Request, who: Maintenance, site: TheSite) -> Resp
     except Unavailable as error:
         since = w.clock(int(error.since * 1000), site.house.now_utc_ms, seconds=True)
         problem = w("event.unavailable", since=since)
-    points, rooms = site.house.all("points"), site.house.all("rooms")
+    points, rooms = site.house.points, site.house.rooms
     doors = [
         door_upkeep(scene, id, door, found.missed.get(id, 0), found.weeks.get(id, ()))
-        for id, door in site.house.all("doors").items()
+        for id, door in site.house.doors.items()
     ]
     counted = [
         (point.name, point.kind_text, w.number(points[point.id]["changes"], 0))

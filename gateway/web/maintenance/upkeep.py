@@ -39,14 +39,14 @@ class Upkeep:
 async def upkeep_of(site: Site) -> Upkeep:
     """Ask the journal, in short reads. Raises :class:`gateway.web.house.records.Unavailable`."""
     now, ask = site.house.now_utc_ms, site.records.ask
-    doors, points = list(site.house.all("doors")), site.house.all("points")
+    doors, points = list(site.house.doors), site.house.points
     meters = [id for id, point in points.items() if point["kind"] == "meter"]
     missed = await ask(lambda r: queries.alarms_raised(r, "did_not_open", doors))
     gaps = await ask(lambda r: queries.gaps(r, meters, now))
     weeks, months = {}, {}
     for door in doors:
         weeks[door] = await ask(partial(_weeks, site=site, door=door, now_utc_ms=now))
-    for id, room in site.house.all("rooms").items():
+    for id, room in site.house.rooms.items():
         if room.get("call"):
             months[id] = await ask(
                 partial(queries.months, room=id, now_utc_ms=now, zone=site.options.zone)
@@ -58,7 +58,7 @@ async def keep_weeks(site: Site) -> None:
     """Once a day, work out the weeks of all doors, so that none expires before it is kept and
     the page finds them ready, and remove what has reached its life. Runs until cancelled."""
     while True:
-        doors = list(site.house.all("doors"))
+        doors = list(site.house.doors)
         try:
             await site.saver.run(tidy, site)
             for door in doors:

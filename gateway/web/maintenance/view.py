@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
-from typing import Any
 
 from babel.dates import format_date
 
+from gateway.core.shown import DoorShown, PointShown
 from gateway.web.kept.weeks import WEEKS, Week
 from gateway.web.maintenance.queries import Gaps, Month
 from gateway.web.scene.scene import Scene
@@ -122,7 +122,7 @@ class DoorUpkeep:
 
 
 def door_upkeep(
-    scene: Scene, id: str, door: Mapping[str, Any], missed: int, weeks: Sequence[Week]
+    scene: Scene, id: str, door: DoorShown, missed: int, weeks: Sequence[Week]
 ) -> DoorUpkeep:
     """A door of the snapshot with what the journal knows of it."""
     w, counters = scene.w, door.get("counters") or {}
@@ -157,12 +157,13 @@ class MeterUpkeep:
     gaps: tuple[tuple[str, str, bool], ...]
 
 
-def meter_upkeep(scene: Scene, point: Mapping[str, Any], gaps: Gaps) -> MeterUpkeep:
+def meter_upkeep(scene: Scene, point: PointShown, gaps: Gaps) -> MeterUpkeep:
     """A meter of the snapshot with its gaps."""
     w, told = scene.w, {"signal": "", "battery": ""}
     quantities = point.get("quantities") or {}
     for quantity, part in SIGNAL.items():
-        value = (quantities.get(quantity) or {}).get("value")
+        found = quantities.get(quantity)
+        value = found.get("value") if found else None
         if value is not None:
             told[part] = w.measured(value, quantity)
     heard = max((q["at_ms"] for q in quantities.values() if q.get("value") is not None), default=0)

@@ -58,8 +58,7 @@ def _subject(site: Site, words: Words, subject: str) -> str:
         return id
     if _CHECKSUM.fullmatch(subject):
         return subject[:8]  # of a configuration, as the events show it
-    rooms = (site.house.snapshot or {}).get("rooms") or {}
-    place = site.house.door(subject) or rooms.get(subject)
+    place = site.house.door(subject) or site.house.rooms.get(subject)
     return (
         str(place.get("name") or subject) if place else site.options.terminals.name(words, subject)
     )

@@ -17,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway import __version__
+from gateway.core.shown import DoorShown, RoomShown
+from gateway.panel.shown import GatewayShown
 from gateway.web.access import Public, TheSite, View
 from gateway.web.house.guarantees import guarantees
 from gateway.web.house.records import Unavailable
@@ -39,7 +41,8 @@ async def ready(who: Public, site: TheSite) -> Response:
     for 5 s does not, whatever its socket says; nor does a journal that can be read and takes
     nothing."""
     parts = {"panel": "ok" if site.house.connected else "failed"}
-    stores = guarantees(site.house).get("journal", {}).get("value") != "no"
+    stored = guarantees(site.house).get("journal")
+    stores = stored is None or stored["value"] != "no"
     try:
         await site.records.head()
     except Unavailable:
@@ -75,15 +78,15 @@ class _Numbers:
 
     def collect(self) -> Iterator[Metric]:
         house = self._site.house
-        snapshot: Mapping[str, Any] = {} if house.stale else house.snapshot or {}
-        yield InfoMetricFamily("portier_build", "versions", value=_build(house.snapshot))
+        now = None if house.stale else house.snapshot
+        yield InfoMetricFamily("portier_build", "versions", value=_build(house.gateway))
         yield _one("portier_connected", "1 while the controller answers", house.connected)
         yield _one("portier_live_clients", "open live streams", len(self._site.hub.clients))
-        trusted = snapshot.get("clock_trusted")
+        trusted = now.get("clock_trusted") if now else None
         if trusted is not None:
             yield _one("portier_clock_trusted", "1 while the clock is set", trusted)
-        yield from _doors(snapshot.get("doors") or {})
-        yield _calls(snapshot.get("rooms") or {})
+        yield from _doors(house.doors if now else {})
+        yield _calls(house.rooms if now else {})
         promises = GaugeMetricFamily(
             "portier_guarantee",
             "1 yes, 0 no; absent while unknown or not configured",
@@ -96,20 +99,20 @@ class _Numbers:
         alarms = GaugeMetricFamily(
             "portier_alarm", "1 per alarm listed", labels=["subject", "kind", "severity", "state"]
         )
-        for alarm in snapshot.get("alarms") or []:
+        for alarm in house.alarms if now else ():
             alarms.add_metric(
                 [alarm["subject"], alarm["kind"], alarm["severity"], alarm["state"]], 1
             )
         yield alarms
         values = GaugeMetricFamily("portier_reading", "last value", labels=["point", "quantity"])
-        for name, point in (snapshot.get("points") or {}).items():
-            for quantity, told in (point.get("quantities") or {}).items():
-                if told.get("value") is not None:
-                    values.add_metric([name, quantity], told["value"])
+        for name, point in house.points.items() if now else ():
+            for quantity, one in (point.get("quantities") or {}).items():
+                if (value := one.get("value")) is not None:
+                    values.add_metric([name, quantity], value)
         yield values
 
 
-def _doors(doors: Mapping[str, Any]) -> Iterator[Metric]:
+def _doors(doors: Mapping[str, DoorShown]) -> Iterator[Metric]:
     opened = CounterMetricFamily("portier_door_openings", "openings", labels=["door"])
     asked = CounterMetricFamily("portier_door_requests", "requests", labels=["door"])
     refused = CounterMetricFamily(
@@ -129,7 +132,7 @@ def _doors(doors: Mapping[str, Any]) -> Iterator[Metric]:
     yield from (opened, asked, refused, is_open)
 
 
-def _calls(rooms: Mapping[str, Any]) -> Metric:
+def _calls(rooms: Mapping[str, RoomShown]) -> Metric:
     active = GaugeMetricFamily(
         "portier_call_active", "1 while a call of this state stands", labels=["room", "state"]
     )
@@ -143,8 +146,8 @@ def _calls(rooms: Mapping[str, Any]) -> Metric:
     return active
 
 
-def _build(snapshot: Mapping[str, Any] | None) -> dict[str, str]:
-    control = ((snapshot or {}).get("gateway") or {}).get("version")
+def _build(gateway: GatewayShown | None) -> dict[str, str]:
+    control = gateway.get("version") if gateway else None
     return {"version": __version__, "control": str(control or "")}
 
 

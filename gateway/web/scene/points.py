@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from gateway.core.shown import PointShown
 from gateway.web.house.house import NO_PANEL
 from gateway.web.scene.sentences import Sentences
 from gateway.web.scene.shapes import PointScene
 
 
-def point_scene(scene: Sentences, id: str, point: Mapping[str, Any]) -> PointScene:
+def point_scene(scene: Sentences, id: str, point: PointShown) -> PointScene:
     """A point of the snapshot as the pages show it; unknown while ``control`` is away."""
     if scene.house.stale:
         point = {**point, "active": None, "raw": None, "quantities": {}, "reason": NO_PANEL}
     w, kind, raw = scene.w, str(point["kind"]), ""
     if kind == "meter":
         values = [
-            w.measured(q["value"], name)
+            w.measured(value, name)
             for name, q in (point.get("quantities") or {}).items()
-            if q.get("value") is not None
+            if (value := q.get("value")) is not None
         ]
         level, known = ", ".join(values) or w("level.contact_unknown"), bool(values)
     else:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
+from gateway.core.shown import CallShown, MessageShown, PastCallShown, RoomShown
 from gateway.web.scene.sentences import Sentences
 from gateway.web.scene.shapes import CallScene, MessageScene, RoomScene
 
 MESSAGES_SHOWN = 8
 
 
-def call_scene(scene: Sentences, room_id: str, room: Mapping[str, Any]) -> CallScene | None:
+def call_scene(scene: Sentences, room_id: str, room: RoomShown) -> CallScene | None:
     """The call that stands in a room; ``None`` where none does."""
     call = room.get("call")
     if not call or call["state"] == "quiet":
@@ -40,7 +40,7 @@ def call_scene(scene: Sentences, room_id: str, room: Mapping[str, Any]) -> CallS
     )
 
 
-def _text(scene: Sentences, call: Mapping[str, Any]) -> str:
+def _text(scene: Sentences, call: CallShown) -> str:
     state = call["state"]
     if state == "raised":
         return scene.w("call.raised", time=_raised(scene, call))
@@ -50,12 +50,12 @@ def _text(scene: Sentences, call: Mapping[str, Any]) -> str:
     return scene.w("call.attended", time=scene.at(call.get("attended_ms")))
 
 
-def _raised(scene: Sentences, call: Mapping[str, Any]) -> str:
+def _raised(scene: Sentences, call: CallShown) -> str:
     raised_ms, raised_utc_ms = call.get("raised_ms"), call.get("raised_utc_ms")
     return scene.utc(raised_utc_ms) if raised_utc_ms is not None else scene.at(raised_ms)
 
 
-def _todo(scene: Sentences, call: Mapping[str, Any]) -> str:
+def _todo(scene: Sentences, call: CallShown) -> str:
     w = scene.w
     if call.get("test"):
         return w("call.todo_test")
@@ -67,7 +67,7 @@ def _todo(scene: Sentences, call: Mapping[str, Any]) -> str:
     return w("call.todo_acknowledged", time=scene.at(until))
 
 
-def _message(scene: Sentences, message: Mapping[str, Any]) -> MessageScene:
+def _message(scene: Sentences, message: MessageShown) -> MessageScene:
     w, result = scene.w, str(message["result"])
     at_utc_ms = message.get("at_utc_ms")
     reason, _, detail = str(message.get("reason") or "").replace(":", "").partition(" ")
@@ -80,7 +80,7 @@ def _message(scene: Sentences, message: Mapping[str, Any]) -> MessageScene:
     )
 
 
-def room_scene(scene: Sentences, id: str, room: Mapping[str, Any]) -> RoomScene:
+def room_scene(scene: Sentences, id: str, room: RoomShown) -> RoomScene:
     """A room of the snapshot as its card shows it."""
     w, call = scene.w, room.get("call")
     state = str(call["state"]) if call else ""
@@ -107,23 +107,24 @@ def room_scene(scene: Sentences, id: str, room: Mapping[str, Any]) -> RoomScene:
     )
 
 
-def _cords(scene: Sentences, room: Mapping[str, Any]) -> Mapping[str, str]:
+def _cords(scene: Sentences, room: RoomShown) -> Mapping[str, str]:
     """A cord is in order only while ``control`` says so."""
     cords: Mapping[str, str] = room.get("cords") or {}
     return dict.fromkeys(cords, "unknown") if scene.house.stale else cords
 
 
-def _notes(scene: Sentences, room: Mapping[str, Any]) -> Iterator[str]:
+def _notes(scene: Sentences, room: RoomShown) -> Iterator[str]:
     w = scene.w
     if room.get("test_until_ms") is not None:
         yield w("room.test_running", time=scene.at(room["test_until_ms"]))
-    if (room.get("climate") or {}).get("fan"):
+    climate, leak = room.get("climate"), room.get("leak")
+    if climate and climate.get("fan"):
         yield w("room.fan_on")
-    if (room.get("leak") or {}).get("valve_closed"):
+    if leak and leak.get("valve_closed"):
         yield w("room.valve_closed")
 
 
-def _lamps(scene: Sentences, room: Mapping[str, Any]) -> str:
+def _lamps(scene: Sentences, room: RoomShown) -> str:
     lamps = room.get("lamps") or {}
     if all(level is None for level in lamps.values()):
         return ""
@@ -133,7 +134,7 @@ def _lamps(scene: Sentences, room: Mapping[str, Any]) -> str:
     return ", ".join(scene.w(f"room.{name}") for name in lit) or scene.w("room.lamps_off")
 
 
-def _occupancy(scene: Sentences, room: Mapping[str, Any]) -> str:
+def _occupancy(scene: Sentences, room: RoomShown) -> str:
     """For staff only: who looks without a role to help has no need to know."""
     belief = room.get("occupancy")
     if belief is None or not scene.private:
@@ -142,18 +143,16 @@ def _occupancy(scene: Sentences, room: Mapping[str, Any]) -> str:
     return f"{words} {scene.seen_since(room.get('occupancy_since_ms'))}".rstrip()
 
 
-def _climate(scene: Sentences, room: Mapping[str, Any]) -> str:
+def _climate(scene: Sentences, room: RoomShown) -> str:
     climate = room.get("climate")
     if not climate:
         return ""
     values = {
-        key: scene.w.value(climate[quantity], quantity)
-        if climate.get(quantity) is not None
-        else "–"
-        for key, quantity in (
-            ("temperature", "temperature_c"),
-            ("humidity", "humidity_percent"),
-            ("dew_point", "dew_point_c"),
+        key: "–" if value is None else scene.w.value(value, quantity)
+        for key, quantity, value in (
+            ("temperature", "temperature_c", climate.get("temperature_c")),
+            ("humidity", "humidity_percent", climate.get("humidity_percent")),
+            ("dew_point", "dew_point_c", climate.get("dew_point_c")),
         )
     }
     if set(values.values()) == {"–"}:
@@ -161,7 +160,7 @@ def _climate(scene: Sentences, room: Mapping[str, Any]) -> str:
     return scene.w("room.climate_line", **values)
 
 
-def _leak(scene: Sentences, room: Mapping[str, Any]) -> str:
+def _leak(scene: Sentences, room: RoomShown) -> str:
     leak = room.get("leak")
     if not leak:
         return ""
@@ -172,16 +171,18 @@ def _leak(scene: Sentences, room: Mapping[str, Any]) -> str:
     return scene.w("room.leak_latched" if leak.get("latched") else "room.leak_dry")
 
 
-def _record(scene: Sentences, record: Mapping[str, Any]) -> str:
+def _record(scene: Sentences, record: PastCallShown) -> str:
     w, time = scene.w, scene.utc(record.get("raised_utc_ms")) or "–"
     if record.get("test"):
         return w("call.record_test", time=time)
     after = {
-        name: w(f"call.record_not_{name}") if record.get(f"{key}_after_ms") is None
+        name: w(f"call.record_not_{name}") if after_ms is None
         # to the nearest second, as events and maintenance show it
-        else w(f"call.record_{name}", duration=w.ago(int(record[f"{key}_after_ms"]) + 500))
-        for name, key in (
-            ("seen", "acknowledged"), ("attended", "attended"), ("cancelled", "cancelled"),
+        else w(f"call.record_{name}", duration=w.ago(after_ms + 500))
+        for name, after_ms in (
+            ("seen", record.get("acknowledged_after_ms")),
+            ("attended", record.get("attended_after_ms")),
+            ("cancelled", record.get("cancelled_after_ms")),
         )
     }  # fmt: skip
     return w("call.record_line", time=time, **after)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
+from gateway.core.shown import AlarmShown, DoorShown, RequestShown
+from gateway.panel.shown import GuaranteeShown
 from gateway.web.house.guarantees import guarantees
 from gateway.web.scene.details import detail
 from gateway.web.scene.points import point_scene
@@ -35,7 +34,9 @@ class Scene(Sentences):
     def connection(self) -> dict[str, str]:
         """``state``: ok, lost or never, with its sentence."""
         if self.house.connected:
-            note = "" if self._snapshot.get("clock_trusted", True) else "status.clock_untrusted"
+            shown = self.house.snapshot
+            trusted = shown is None or shown.get("clock_trusted", True)
+            note = "" if trusted else "status.clock_untrusted"
             return {"state": "ok", "text": self.w(note) if note else ""}
         if not self.known:
             return {"state": "never", "text": self.w("status.control_never")}
@@ -46,7 +47,7 @@ class Scene(Sentences):
 
     @property
     def doors(self) -> list[DoorScene]:
-        return [self._door(id, door) for id, door in self._snapshot["doors"].items()]
+        return [self._door(id, door) for id, door in self.house.doors.items()]
 
     def door(self, id: str) -> DoorScene | None:
         found = self.house.door(id)
@@ -54,12 +55,12 @@ class Scene(Sentences):
 
     @property
     def rooms(self) -> list[RoomScene]:
-        return [room_scene(self, id, room) for id, room in self._rooms.items()]
+        return [room_scene(self, id, room) for id, room in self.house.rooms.items()]
 
     @property
     def calls(self) -> list[CallScene]:
         """The calls that stand, real ones first."""
-        found = (call_scene(self, id, room) for id, room in self._rooms.items())
+        found = (call_scene(self, id, room) for id, room in self.house.rooms.items())
         return sorted(filter(None, found), key=lambda call: (call.test, not call.ringing))
 
     @property
@@ -67,12 +68,7 @@ class Scene(Sentences):
         """What is said aloud once while nobody has reacted to a call."""
         return " ".join(call.alert for call in self.calls if call.alert)
 
-    @property
-    def _rooms(self) -> Mapping[str, Any]:
-        rooms: Mapping[str, Any] = self._snapshot.get("rooms") or {}
-        return rooms
-
-    def _request(self, request: Mapping[str, Any] | None, *, refusal: bool = False) -> str:
+    def _request(self, request: RequestShown | None, *, refusal: bool = False) -> str:
         """When, from where, and what came of it: "01:04, Taster außen: angenommen"."""
         if not request:
             return ""
@@ -82,7 +78,7 @@ class Scene(Sentences):
         start = f"{self.at(request.get('at_ms'))}{f', {origin}' if origin else ''}"
         return f"{start}: {words.rstrip('.')}"
 
-    def _result(self, door: Mapping[str, Any]) -> tuple[str, str, str]:
+    def _result(self, door: DoorShown) -> tuple[str, str, str]:
         """Command, sentence and result of the last request: what the leaf did for it, never in
         contradiction to what the leaf does now. Without a sentence it is of no interest any more;
         ``over``: it was so, and is not now."""
@@ -114,7 +110,7 @@ class Scene(Sentences):
             return self.w("result.assumed_over"), "over"
         return self.w.get(f"result.{result}"), result
 
-    def _mode_detail(self, door: Mapping[str, Any]) -> str:
+    def _mode_detail(self, door: DoorShown) -> str:
         source = self.w.get(f"source.{door['mode_source']}", str(door["mode_source"]))
         who = self.who(door.get("mode_by")) if door["mode_source"] == "override" else ""
         until = door.get("mode_until_utc_ms")
@@ -126,7 +122,7 @@ class Scene(Sentences):
             words.append(self.w("door.until", time=self.utc(until)))
         return ", ".join(words)
 
-    def _notes(self, door: Mapping[str, Any]) -> tuple[str, ...]:
+    def _notes(self, door: DoorShown) -> tuple[str, ...]:
         notes = []
         if door.get("fire"):
             notes.append(self.w("door.fire_on"))
@@ -138,7 +134,7 @@ class Scene(Sentences):
             notes.append(self.w("door.service", time=self.at(door["service_until_ms"])))
         return tuple(notes)
 
-    def _door(self, id: str, door: Mapping[str, Any]) -> DoorScene:
+    def _door(self, id: str, door: DoorShown) -> DoorScene:
         can = (door.get("can_open") or {}).get("staff") or {}
         ok = bool(can.get("ok")) and self.house.connected
         why = "" if ok else self.reason(can.get("reason") or "unknown")
@@ -171,16 +167,17 @@ class Scene(Sentences):
 
     def subject(self, subject: str) -> str:
         """A door, room or point as people call it."""
-        if subject == (self._snapshot.get("gateway") or {}).get("id"):
+        gateway = self.house.gateway
+        if gateway and subject == gateway.get("id"):
             return self.w("life.gateway")
-        found = self.house.door(subject) or self._rooms.get(subject)
-        if subject == "gateway" and not found and subject not in self._snapshot["points"]:
+        found = self.house.door(subject) or self.house.rooms.get(subject)
+        if subject == "gateway" and not found and subject not in self.house.points:
             return self.w("life.gateway")  # older versions wrote this instead of the id
         return str(found.get("name") or subject) if found else self.terminals.name(self.w, subject)
 
     def points_about(self, subject: str) -> list[str]:
         """The points that tell most of a door, a room, or a point itself; none of others."""
-        known = self._snapshot["points"]
+        known = self.house.points
         if subject in known:
             return [subject]
         door = self.house.door(subject)
@@ -189,7 +186,7 @@ class Scene(Sentences):
 
     @property
     def alarms(self) -> list[AlarmScene]:
-        found = [self._alarm(alarm) for alarm in self._snapshot["alarms"]]
+        found = [self._alarm(alarm) for alarm in self.house.alarms]
         life = ("active", "cleared", "acknowledged", "shelved")
         return sorted(
             found,
@@ -213,7 +210,7 @@ class Scene(Sentences):
             return self.w(f"kind.other.{text}", kind=kind, subject=self.subject(subject))
         return self.w(f"kind.{key}.{text}", subject=self.subject(subject))
 
-    def _alarm(self, alarm: Mapping[str, Any]) -> AlarmScene:
+    def _alarm(self, alarm: AlarmShown) -> AlarmScene:
         kind, subject, state = str(alarm["kind"]), str(alarm["subject"]), str(alarm["state"])
         severity, count = str(alarm["severity"]), int(alarm.get("count") or 1)
         if alarm.get("raised_ms") is not None:
@@ -246,8 +243,9 @@ class Scene(Sentences):
 
     def _dry(self, room: str) -> bool:
         """The water is gone and only the reset is missing."""
-        leak = (self._rooms.get(room) or {}).get("leak") or {}
-        return bool(leak.get("latched")) and leak.get("wet") is False
+        found = self.house.rooms.get(room)
+        leak = found.get("leak") if found else None
+        return leak is not None and bool(leak.get("latched")) and leak.get("wet") is False
 
     @property
     def guarantees(self) -> list[GuaranteeScene]:
@@ -255,19 +253,21 @@ class Scene(Sentences):
             return []
         return [self._guarantee(name, one) for name, one in guarantees(self.house).items()]
 
-    def _guarantee(self, name: str, told: Mapping[str, Any]) -> GuaranteeScene:
+    def _guarantee(self, name: str, told: GuaranteeShown) -> GuaranteeScene:
         details = []
         value, reason = str(told["value"]), str(told.get("reason") or "")
         if reason:
             about = str(told.get("subject") or "")
             named = f"{self.subject(about)}: " if about in self._places else ""
             details.append(named + self.why(reason))
+        aside = told.get("aside") or 0
         if told.get("aside_count"):
-            topics = ", ".join(str(topic) for topic, *_ in told.get("aside") or ())
+            messages = () if isinstance(aside, int) else aside
+            topics = ", ".join(str(topic) for topic, *_ in messages)
             count = self.w.number(told["aside_count"], 0)
             details.append(self.w("guarantee.aside_topics", count=count, topics=topics))
-        elif told.get("aside"):
-            details.append(self.w.plural("guarantee.aside_points", told["aside"]))
+        elif isinstance(aside, int) and aside:
+            details.append(self.w.plural("guarantee.aside_points", aside))
         if value == "yes" and (told.get("void_after_ms") or 0) >= SLOW_EVIDENCE_MS:
             time = self.at(told.get("evidence_ms"))
             details.append(self.w("guarantee.evidence", time=time))
@@ -295,8 +295,8 @@ class Scene(Sentences):
     @property
     def _places(self) -> set[str]:
         """Doors and rooms: what a reason is about, where people have a name for it."""
-        return {*self._snapshot["doors"], *self._rooms}
+        return {*self.house.doors, *self.house.rooms}
 
     @property
     def points(self) -> list[PointScene]:
-        return [point_scene(self, id, point) for id, point in self._snapshot["points"].items()]
+        return [point_scene(self, id, point) for id, point in self.house.points.items()]

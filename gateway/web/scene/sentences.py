@@ -42,10 +42,6 @@ class Sentences:
         """Whoever looks may know what tells about a person: staff, who are there to help."""
         return self._names
 
-    @property
-    def _snapshot(self) -> Mapping[str, Any]:
-        return self.house.snapshot or {"doors": {}, "points": {}, "alarms": []}
-
     # --- instants --------------------------------------------------------------------
 
     def at(self, ms: int | None) -> str:
@@ -71,7 +67,8 @@ class Sentences:
     def seen_since(self, ms: int | None, within_ms: int = FIRST_SEEN_MS) -> str:
         """The same for what ``control`` sees anew at each start: what it saw within ``within_ms``
         of it may have been so for longer."""
-        started_ms = (self._snapshot.get("gateway") or {}).get("started_ms")
+        gateway = self.house.gateway
+        started_ms = gateway.get("started_ms") if gateway else None
         if ms is None or started_ms is None or not 0 <= ms - started_ms <= within_ms:
             return self.since(ms)
         if self.house.utc_offset_ms is None:
