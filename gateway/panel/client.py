@@ -22,6 +22,7 @@ from gateway.backoff import BackOff
 from gateway.core.facts import Json
 from gateway.panel.address import short
 from gateway.panel.messages import MAX_SNAPSHOT, Role, encode
+from gateway.panel.shown import Snapshot
 
 COMMAND_LIFE_MS = 5_000
 """How long a command of the page or the command line is good for."""
@@ -214,11 +215,11 @@ def ask(
     raise ControlAway("control went away before it answered")
 
 
-def snapshot(path: Path, *, role: Role = "cli", timeout_s: float = 5.0) -> Received:
+def snapshot(path: Path, *, role: Role = "cli", timeout_s: float = 5.0) -> Snapshot:
     """The present snapshot. Raises :class:`ControlAway`."""
     for message in messages(path, role=role, timeout_s=timeout_s):
         if message.get("type") == "snapshot":
-            found: Received = message["snapshot"]
+            found: Snapshot = message["snapshot"]
             return found
     raise ControlAway("control went away before it answered")
 

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console
 
 from gateway.app.cli.live import _doors, _guarantees, _no_alarms
-from tests.page.fake import door, guarantee
+from gateway.app.cli.rooms import rooms_table
+from gateway.panel.shown import Snapshot
+from tests.page.fake import called, door, guarantee, room
 
 NOW = 10_000_000
+
+
+def part(**shown: Any) -> Snapshot:
+    """So much of a snapshot as a test is about."""
+    return cast("Snapshot", shown)
 
 
 def lines(**guarantees: dict[str, Any]) -> dict[str, str]:
     """The line of each guarantee, by its name."""
     console = Console(width=200, record=True)
     with console.capture() as shown:
-        console.print(_guarantees({"now_ms": NOW, "guarantees": guarantees}))
+        console.print(_guarantees(part(now_ms=NOW, guarantees=guarantees)))
     rows = shown.get().splitlines()[1:]
     return {name: next(row for row in rows if row.startswith(name.replace("_", " ")))
             for name in guarantees}  # fmt: skip
@@ -60,9 +67,17 @@ def test_what_was_set_aside_is_named() -> None:
 
 def test_a_call_is_named_where_there_are_no_alarms() -> None:
     quiet, calls = {"call": {"state": "quiet"}}, {"call": {"state": "raised"}}
-    assert _no_alarms({}) == "No alarms."
-    assert _no_alarms({"rooms": {"wc": quiet, "hall": {"call": None}}}) == "No alarms."
-    assert "a call from bath" in _no_alarms({"rooms": {"wc": quiet, "bath": calls}})
+    assert _no_alarms(part()) == "No alarms."
+    assert _no_alarms(part(rooms={"wc": quiet, "hall": {"call": None}})) == "No alarms."
+    assert "a call from bath" in _no_alarms(part(rooms={"wc": quiet, "bath": calls}))
+
+
+def test_a_call_from_before_the_start_without_a_clock_has_no_age() -> None:
+    console = Console(width=200, record=True)
+    wc = room("WC", call=called(since_ms=None))
+    with console.capture() as shown:
+        console.print(rooms_table(part(now_ms=NOW, gateway={"started_ms": 0}, rooms={"wc": wc})))
+    assert shown.get().splitlines()[1].split()[:4] == ["wc", "raised", "wc.cord", "normal"]
 
 
 def doors(started_ms: int, **values: Any) -> str:
@@ -70,7 +85,7 @@ def doors(started_ms: int, **values: Any) -> str:
     with console.capture() as shown:
         front = door("Front", since_ms=NOW - 3_600_000, **values)
         gateway = {"id": "test", "started_ms": started_ms}
-        console.print(_doors({"now_ms": NOW, "gateway": gateway, "doors": {"front": front}}))
+        console.print(_doors(part(now_ms=NOW, gateway=gateway, doors={"front": front})))
     return shown.get().splitlines()[1]
 
 

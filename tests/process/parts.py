@@ -154,7 +154,7 @@ class House:
         assert process.popen.poll() is None, process.lines
         return process
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> Any:
         return client.snapshot(self.panel)
 
     def bench(self, do: str, **args: Any) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def alarms(place: House) -> set[str]:
     return {f"{one['subject']}/{one['kind']}" for one in place.snapshot()["alarms"]}
 
 
-def in_doubt(place: House) -> dict[str, Any]:
+def in_doubt(place: House) -> Any:
     """What is shown once the worst is assumed."""
     kinds = {"state_unread", "call_unread"}
     until(lambda: {one.rpartition("/")[2] for one in alarms(place)} >= kinds, 30, "no alarm")

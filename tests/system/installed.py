@@ -71,7 +71,7 @@ class Gateway:
     def panel(self) -> Path:
         return self.machine.inside("/var/lib/portier/panel.sock")
 
-    def snapshot(self) -> dict[str, Any]:
+    def snapshot(self) -> Any:
         """The state as ``control`` reports it. Raises :class:`OSError` while it is away."""
         try:
             return client.snapshot(self.panel)

@@ -132,4 +132,7 @@ def bench_travel(
 
 def _bench_ms(state: Path, text: str) -> int:
     """An instant of the bench's civil time, in its monotonic milliseconds."""
-    return c.an_instant(text, ahead=True) - int(c.snapshot(state)["utc_offset_ms"])
+    offset_ms = c.snapshot(state)["utc_offset_ms"]
+    if offset_ms is None:
+        c.fail("the bench does not know its time of day: use --by")
+    return c.an_instant(text, ahead=True) - offset_ms

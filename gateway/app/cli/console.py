@@ -27,6 +27,7 @@ from gateway.core.instant import Ms, UtcMs
 from gateway.core.reasons import REASONS
 from gateway.panel import client
 from gateway.panel.messages import encode
+from gateway.panel.shown import Snapshot
 from gateway.printable import in_a_line, in_a_text, in_json
 from gateway.settings.values.units import UnitError, duration_ms
 from gateway.wire import calendar_time
@@ -169,7 +170,7 @@ def needs_control(state: Path) -> Iterator[None]:
         )
 
 
-def snapshot(state: Path) -> dict[str, Any]:
+def snapshot(state: Path) -> Snapshot:
     """The present snapshot of ``control``, or the end."""
     with needs_control(state):
         return client.snapshot(panel(state))
@@ -310,7 +311,7 @@ def clock_text(utc_ms: UtcMs | None) -> str:
     return calendar_time(utc_ms, zone()).strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
-def since_text(shown: Mapping[str, Any], since_ms: Ms, first_seen_ms: Ms = 10_000) -> str:
+def since_text(shown: Snapshot, since_ms: Ms, first_seen_ms: Ms = 10_000) -> str:
     """For how long something has been so. What ``control`` saw within ``first_seen_ms`` of its
     start may have been so for longer."""
     started_ms = shown.get("gateway", {}).get("started_ms")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +15,9 @@ from gateway.app.cli import console as c
 from gateway.app.cli.console import AsJson, State
 from gateway.app.cli.listing import Listing
 from gateway.app.cli.rooms import rooms_table
+from gateway.core.shown import QuantityShown
 from gateway.panel import client
+from gateway.panel.shown import GuaranteeShown, Snapshot
 
 door = typer.Typer(no_args_is_help=True, help="Open a door, change its mode.")
 point = typer.Typer(no_args_is_help=True, help="One point: test a relay.")
@@ -58,19 +60,18 @@ def status(state: State, as_json: AsJson = False) -> None:
         c.out.print(_no_alarms(shown))
 
 
-def _no_alarms(shown: Mapping[str, Any]) -> str:
+def _no_alarms(shown: Snapshot) -> str:
     """A call is no alarm, and who reads only the last line must not miss it."""
-    rooms: Mapping[str, Any] = shown.get("rooms") or {}
     calling = [
         name
-        for name, one in rooms.items()
-        if (one.get("call") or {}).get("state", "quiet") != "quiet"
+        for name, one in (shown.get("rooms") or {}).items()
+        if (call := one.get("call")) and call["state"] != "quiet"
     ]
     where = ", ".join(calling)
     return f"No alarms, but a call from {where}: portier call list" if calling else "No alarms."
 
 
-def _doors(shown: Mapping[str, Any]) -> Listing:
+def _doors(shown: Snapshot) -> Listing:
     found, now = Listing("door", "state", "since", "mode", "until", "last request"), shown["now_ms"]
     for name, it in shown["doors"].items():
         last = it.get("last_request")
@@ -91,7 +92,7 @@ def _doors(shown: Mapping[str, Any]) -> Listing:
     return found
 
 
-def _guarantees(shown: Mapping[str, Any]) -> Listing:
+def _guarantees(shown: Snapshot) -> Listing:
     """The system status; *yes* only where fresh evidence says so."""
     found = Listing("system status", "", "since", "evidence", "why")
     for name, it in shown["guarantees"].items():
@@ -116,7 +117,7 @@ VALUES = {
 }
 
 
-def _why(it: Mapping[str, Any]) -> str:
+def _why(it: GuaranteeShown) -> str:
     """The reason, what it is about, and what was set aside."""
     words = [f"{it['reason']} ({it['subject']})" if it.get("subject") else it["reason"]]
     aside = it.get("aside")
@@ -128,7 +129,7 @@ def _why(it: Mapping[str, Any]) -> str:
     return ", ".join(word for word in words if word)
 
 
-def _alarms(shown: Mapping[str, Any]) -> Listing:
+def _alarms(shown: Snapshot) -> Listing:
     found = Listing("alarm", "severity", "state", "times", "raised", "detail")
     for it in shown["alarms"]:
         raised = it.get("raised_utc_ms")
@@ -178,13 +179,13 @@ SILENT_S = 5.0
 """``control`` sends a snapshot every 2 s at least; without one it hangs, whatever is shown."""
 
 
-def _snapshots(state: Path) -> Iterator[dict[str, Any]]:
+def _snapshots(state: Path) -> Iterator[Snapshot]:
     for message in client.messages(c.panel(state), timeout_s=SILENT_S):
         if message["type"] == "snapshot":
             yield message["snapshot"]
 
 
-def _changed(shown: Mapping[str, Any], before: dict[str, str]) -> Iterator[tuple[str, str]]:
+def _changed(shown: Snapshot, before: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Each point that is not as ``before`` says, and how it is; ``before`` then says so too."""
     for name, it in shown["points"].items():
         values = [_value(quantity, v) for quantity, v in (it.get("quantities") or {}).items()]
@@ -196,7 +197,7 @@ def _changed(shown: Mapping[str, Any], before: dict[str, str]) -> Iterator[tuple
             yield name, text
 
 
-def _points(shown: Mapping[str, Any]) -> Listing:
+def _points(shown: Snapshot) -> Listing:
     found = Listing("point", "kind", "raw", "settled", "since", "changes", "faults")
     for name, it in shown["points"].items():
         since_ms = it.get("since_ms")
@@ -213,7 +214,7 @@ def _points(shown: Mapping[str, Any]) -> Listing:
     return found
 
 
-def _value(quantity: str, it: Mapping[str, Any]) -> str:
+def _value(quantity: str, it: QuantityShown) -> str:
     return f"{quantity} {'unknown' if it['value'] is None else it['value']}"
 
 

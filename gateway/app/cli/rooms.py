@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +11,7 @@ from gateway.app.cli import console as c
 from gateway.app.cli.console import AsJson, State
 from gateway.app.cli.issuers import Issuers
 from gateway.app.cli.listing import Listing
+from gateway.panel.shown import Snapshot
 
 call = typer.Typer(no_args_is_help=True, help="Emergency calls: list, acknowledge.")
 room = typer.Typer(no_args_is_help=True, help="Rooms: list, test the call system.")
@@ -22,7 +22,7 @@ def add(cli: typer.Typer) -> None:
     cli.add_typer(room, name="room")
 
 
-def rooms_table(shown: Mapping[str, Any]) -> Listing:
+def rooms_table(shown: Snapshot) -> Listing:
     """The rooms of a snapshot."""
     found = Listing("room", "call", "since", "cords", "occupancy", "water", "test")
     for name, it in shown["rooms"].items():
@@ -31,9 +31,11 @@ def rooms_table(shown: Mapping[str, Any]) -> Listing:
         since = ""
         if call is not None:
             said = text = call["state"] + (" (test)" if call["test"] else "")
-            since = c.since_text(shown, call["since_ms"])
+            since_ms = call["since_ms"]  # unknown of one from before a start, without a clock
+            if since_ms is not None:
+                since = c.since_text(shown, since_ms)
             if call["state"] != "quiet":
-                since = c.ago_text(shown["now_ms"] - call["since_ms"])
+                since = "" if since_ms is None else c.ago_text(shown["now_ms"] - since_ms)
                 said = c.styled(text, "bold red")
         wet = None if leak is None else leak["wet"]
         test = it.get("test_until_ms")
@@ -84,9 +86,9 @@ def call_list(state: State, as_json: AsJson = False) -> None:
     """The calls that stand, with whom was told."""
     shown = c.snapshot(state)
     calls = {
-        name: it["call"]
+        name: one
         for name, it in shown["rooms"].items()
-        if it.get("call") and it["call"]["state"] != "quiet"
+        if (one := it.get("call")) and one["state"] != "quiet"
     }
     if as_json:
         c.print_json(calls)
@@ -98,14 +100,14 @@ def call_list(state: State, as_json: AsJson = False) -> None:
         Listing("room", "call", "state", "raised", "acknowledged by", "told"),
         Issuers(state),
     )
-    for name, it in calls.items():
-        told = [f"{m['receiver']} {m['result']} {m['reason']}".strip() for m in it["messages"]]
+    for name, one in calls.items():
+        told = [f"{m['receiver']} {m['result']} {m['reason']}".strip() for m in one["messages"]]
         found.add_row(
             name,
-            it["id"],
-            it["state"] + (" (test)" if it["test"] else ""),
-            c.clock_text(it["raised_utc_ms"]),
-            who(it["acknowledged_by"]),
+            one["id"] or "",
+            one["state"] + (" (test)" if one["test"] else ""),
+            c.clock_text(one["raised_utc_ms"]),
+            who(one["acknowledged_by"]),
             "; ".join(told),
         )
     c.out.print(found)
