@@ -111,8 +111,8 @@ def test_every_file_of_a_rich_run_is_in_the_table(place: House, tmp_path: Path) 
 
         supervisor = started(place)
         used(place, supervisor)
-        rows = found(place.state)
-        assert rows.keys() == ALWAYS
+        until(lambda: found(place.state).keys() >= ALWAYS, what="each role has written its files")
+        assert found(place.state).keys() == ALWAYS
         assert supervisor.stop() == 0
         assert found(place.state).keys() <= ALWAYS
 
