@@ -7,9 +7,9 @@ twenty times a second. A client that reads slowly gets the newest snapshot when 
 ready for one, and none of those between.
 
 An answer to a command waits for its fact to be on disk so that it can name it, but no
-longer than :data:`ANSWER_WITHIN_S`: a full disk must not make the door look dead. Just before
-the answer its client gets a snapshot of its own, however soon after the last: whoever looks
-once their command is answered sees what it did.
+longer than :data:`ANSWER_WITHIN_S`: a full disk must not make the door look dead. It follows a
+snapshot that was made after it was given: whoever looks once their command is answered sees what
+it did.
 
 Each role has places of its own (:mod:`gateway.panel.places`). Each client has a token bucket: one
 that floods is read more slowly, and its commands are refused, by the client and by the person for
@@ -131,6 +131,16 @@ class _Client:
         return self.role not in (None, "notify") and not self.closing
 
 
+@dataclass(slots=True)
+class _Answer:
+    """To a command. ``made``: how many snapshots there had been when the building gave it."""
+
+    reply: Reply
+    since: float
+    made: int
+    fact: str | None = None
+
+
 class Server:
     """See the module. ``path``: the socket; its folder must exist. ``group``: the Unix group
     that may connect, where it exists."""
@@ -155,7 +165,10 @@ class Server:
         self._snapshot_at = float("-inf")
         self._rows: bytes | None = None
         self._asked: dict[str, tuple[_Client, Asked]] = {}
-        self._answers: dict[str, tuple[Reply, float]] = {}
+        self._answers: dict[str, _Answer] = {}
+        self._unshown: list[tuple[_Client, _Answer]] = []
+        self._made = 0
+        """How many snapshots there have been."""
         self._listens = False
         self._stop = False
         self._farewell: bytes | None = None
@@ -286,7 +299,7 @@ class Server:
         if self._dirty:
             due.append(self._snapshot_at + self._every_s())
         if self._answers:
-            due.append(next(iter(self._answers.values()))[1] + ANSWER_WITHIN_S)
+            due.append(next(iter(self._answers.values())).since + ANSWER_WITHIN_S)
         if self._accept_at is not None:
             due.append(self._accept_at)
         if any(client.slowed for client in self._clients.values()):
@@ -496,30 +509,32 @@ class Server:
 
     def _hold(self, reply: Reply) -> None:
         if reply.command in self._asked:
-            self._answers[reply.command] = (reply, self._clock())
+            self._answers[reply.command] = _Answer(reply, self._clock(), self._made)
 
     def _release(self, command: str, fact: str | None) -> None:
-        held = self._answers.pop(command, None)
-        found = self._asked.pop(command, None) if held else None
-        if held and found:
+        """It goes out at once where a snapshot shows what it is about, or else behind the next."""
+        answer = self._answers.pop(command, None)
+        found = self._asked.pop(command, None) if answer else None
+        if answer and found:
             client, asked = found
             asked.end()
-            self._show_first(client)
-            self._reply(client, held[0], fact)
+            answer.fact = fact
+            if self._made > answer.made:
+                self._show(client, answer)
+            else:
+                self._unshown.append((client, answer))
+                self._dirty = True
 
-    def _show_first(self, client: _Client) -> None:
-        """Send what the building looks like now, before anything else that is queued later."""
-        if not client.listens:
-            return
-        self._publish()
-        if client.snapshot is not None:  # it reads slowly: an answer would overtake this
+    def _show(self, client: _Client, answer: _Answer) -> None:
+        if client.snapshot is not None:  # it reads slowly: the answer would overtake this
             line, client.snapshot = client.snapshot, None
             self._queue(client, line)
+        self._reply(client, answer.reply, answer.fact)
 
     def _release_late(self) -> None:
         now = self._clock()
-        for command, (_, since) in list(self._answers.items()):
-            if now - since < ANSWER_WITHIN_S:
+        for command, answer in list(self._answers.items()):
+            if now - answer.since < ANSWER_WITHIN_S:
                 break  # in order of time
             self._release(command, None)
 
@@ -577,11 +592,15 @@ class Server:
     def _publish(self) -> None:
         self._dirty = False
         self._snapshot_at = self._clock()
+        self._made += 1
         line = encode({"type": "snapshot", "snapshot": self._handler.snapshot()})
         for client in list(self._clients.values()):
             if client.listens:
                 client.snapshot = line
                 self._flush(client)
+        unshown, self._unshown = self._unshown, []
+        for client, answer in unshown:
+            self._show(client, answer)
 
     def _every_s(self) -> float:
         """With nobody listening it is still made now and then: the handler notes since when its
