@@ -95,5 +95,10 @@ def accepted(answer: Answer) -> Accepted:
     if not answer.done:
         raise Problem(404 if answer.reason in NOT_THERE else 409, answer.reason or "unknown")
     return Accepted.model_validate(
-        {"status": answer.status, "command": answer.command, "fact": answer.fact}
+        {
+            "status": answer.status,
+            "command": answer.command,
+            "fact": answer.fact,
+            "reason": answer.reason,
+        }
     )

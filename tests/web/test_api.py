@@ -45,6 +45,22 @@ def test_a_refusal_is_409_with_its_reason_in_words(shared: Web, reason: str) -> 
     shared.panel.answer = {"status": "accepted", "reason": "", "fact": "g/j/u/1"}
 
 
+def test_a_mode_that_is_taken_and_does_not_act_yet_says_why(web: Web) -> None:
+    """The page said "Mode set" and nothing else, while the other door of the lobby was open."""
+    web.panel.answer = {"status": "accepted", "reason": "interlock", "fact": "g/j/u/1"}
+    answer = web.call(
+        "PUT",
+        "/api/v1/doors/front/mode",
+        headers=web.token("staff"),
+        json={"mode": "hold_open"},
+    )
+    assert (answer.status_code, answer.json()["reason"]) == (202, "interlock")
+    staff = web.as_("staff")
+    sent = staff.post("/doors/front/mode", data={"mode": "hold_open", "csrf": staff.csrf})
+    page = staff.get(sent.headers["location"], headers={"Accept-Language": "de"}).text
+    assert "bewegt sich deshalb noch nicht: Die andere Tür der Schleuse ist offen." in page
+
+
 def test_the_same_key_opens_once_and_gives_the_same_answer(web: Web) -> None:
     headers = {**web.token("staff"), "Idempotency-Key": "k1"}
     first = web.call("POST", "/api/v1/doors/front/open", headers=headers)

@@ -125,6 +125,8 @@ def _text_of(answer: Answer) -> str:
 async def mode(request: Request, door: str, who: StaffProved, site: TheSite) -> Response:
     form = await form_of(request)
     answer = await site.house.ask("set_mode", mode_args(door, form, site), who)
+    if answer.done and answer.reason:
+        return back(site, door, text="door.mode_waits", why=f"reason.{answer.reason}")
     return back(site, door, text="door.mode_done" if answer.done else _text_of(answer))
 
 

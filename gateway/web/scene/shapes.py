@@ -42,7 +42,7 @@ class DoorScene:
             return self.answer
         if note.get("now", self.now) != self.now:
             return ""
-        return words.get(note.get("text", ""))
+        return f"{words.get(note.get('text', ''))} {words.get(note.get('why', ''))}".strip()
 
 
 @dataclass(frozen=True, slots=True)

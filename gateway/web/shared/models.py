@@ -179,11 +179,13 @@ class HistoryShape(BaseModel):
 
 
 class Accepted(BaseModel):
-    """``fact``: event id of the fact that answers the command; null where the disk failed."""
+    """``fact``: event id of the fact that answers the command; null where the disk failed.
+    ``reason``: why the command does not take effect yet although it was taken; empty: it does."""
 
     status: Literal["accepted", "merged", "extended"]
     command: str
     fact: str | None
+    reason: str = ""
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
