@@ -133,7 +133,6 @@ class Desk:
         # Instants of this process and its peers, by the kernel's clock: a bench may travel.
         self._heartbeat_at: int | None = None
         self._clock_at: int | None = None
-        self._puback_at: int | None = None
         self._reported_at: int | None = None
         self._asked_at: int | None = None
         self._answered_at: int | None = None
@@ -185,7 +184,6 @@ class Desk:
         match message:
             case m.Sent(lane, seq):
                 self._sent[lane] = max(seq, self._sent.get(lane, 0))
-                self._puback_at = self._clock.kernel_ms()
                 self._journal.sent(lane, seq)
             case m.Recorded():
                 self._told_recorded(message)
@@ -318,13 +316,12 @@ class Desk:
         before = self._link
         if before is None or before.connected != told.connected:
             self._link_since_ms = self._clock.now_ms()
-            self._puback_at = None
         self._link, self._reported_at = told, self._clock.kernel_ms()
 
     def _on_link_left(self) -> None:
         if self._link is not None:
             self._link_since_ms = self._clock.now_ms()
-        self._link = self._puback_at = None
+        self._link = None
 
     def _ask_path(self, kernel: int) -> None:
         """Ask the loop something, the way commands go; the answer is seen at the next snapshot.
@@ -388,11 +385,9 @@ class Desk:
         return self._knows_cursors and self._heads.get("urgent", 0) <= self._sent.get("urgent", 0)
 
     def _heard_at(self) -> int | None:
-        """When the broker was last heard: as ``link`` says, or by a cursor that moved, which
-        takes a PUBACK."""
-        heard = None if self._link is None else self._link.heard_ms
-        known = [one for one in (heard, self._puback_at) if one is not None]
-        return max(known, default=None)
+        """When ``link`` last heard the broker. A cursor that moves is no evidence: it also passes
+        numbers that will never come, and messages that the broker refuses."""
+        return None if self._link is None else self._link.heard_ms
 
     def _link_seen(self, at: Callable[[int | None], Ms | None]) -> LinkSeen | None:
         link = self._link
