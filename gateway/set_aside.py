@@ -1,8 +1,9 @@
-"""Files that are of no use any more: they are set aside under a name that says so, for a while.
+"""Files that another one has replaced: they are set aside under a name that says so, for a while.
 
 The name is ``NAME.MARK-TIME-NUMBER``, with the file's logs beside it. The mark says why: ``broken``
-(damaged), ``seen`` (damaged, and somebody has looked at it) or ``schema-WHICH`` (of another
-version). The number counts up: the clock may be wrong, and the newest has to be the last.
+(damaged, or replaced by a backup), ``seen`` (damaged, and somebody has looked at it) or
+``schema-WHICH`` (of another version). The number counts up: the clock may be wrong, and the newest
+has to be the last.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from pathlib import Path
 
 BROKEN, SEEN = "broken", "seen"
 KEEP, KEEP_BYTES = 3, 1_000_000_000
-"""Of one file: how many are kept, and how large together. The newest always is. So is the largest,
-unless it was salvaged: a card that dies damages a file more than once, and the first has the most.
-"""
+"""Of one file, whatever the mark: how many are kept, and how large together. The newest always is.
+So is the largest, unless what was in the newest is in use again (``salvaged``): a card that dies
+damages a file more than once, and the first has the most."""
 LIFE_MS = 90 * 86_400_000
 """A file that was set aside holds what the new one removes by its lives."""
 LOGS = ("-wal", "-shm", "-journal")
@@ -35,7 +36,7 @@ _NAME = re.compile(
 def rename(path: Path, *, salvaged: bool = False) -> Path:
     """Give a damaged file, with its logs, a name that says so; the new name. The oldest ones beyond
     the limits go. A file that is not there leaves an empty one under that name. ``salvaged``: what
-    can be read of it is in a new file. Raises :class:`OSError`."""
+    can be read of it is in a new file, or a backup is in its place. Raises :class:`OSError`."""
     if not path.exists():
         path.touch()
     away = next_name(path)

@@ -62,7 +62,7 @@ def rows() -> tuple[StoredFile, ...]:
     journal = Journal.model_fields["limit_bytes"].default
     recorded = Record.model_fields["limit_bytes"].default
     config = "as long as the configuration has parts"
-    few = f"{KEEP} of each, together {_size(KEEP_BYTES)}"
+    few = f"{KEEP} of each file, together {_size(KEEP_BYTES)}"
     days = f"{LIFE_MS // DAY_MS} days"
     set_aside = "gateway.set_aside:move"
     return (

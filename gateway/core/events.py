@@ -1,8 +1,9 @@
 """What can happen to the building: everything that :func:`gateway.core.building.step` takes.
 
-Two sorts: what the terminal strip reports (:class:`Level`, :class:`Reading`,
-:class:`RelayFault`), and what people and other roles ask for (commands, which carry an
-``id``, an :class:`Issuer` and the monotonic instant after which they are void).
+Two sorts: what is reported (:data:`Reported`: the terminal strip, the clock, the journal, and
+``notify``), and what people and other roles ask for (commands, which carry an ``id``, an
+:class:`Issuer` and the monotonic instant after which they are void). :class:`CommandRefused` is a
+command that was refused on its way here.
 """
 
 from __future__ import annotations

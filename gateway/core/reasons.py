@@ -16,7 +16,7 @@ REASONS: Final[dict[str, str]] = {
     "mode_night": "The door is locked: keys, readers and staff only.",
     "reason_needed": "Staff open a locked door with a reason only.",
     "fire": "The fire alarm decides what this door does.",
-    "untrusted": "A button over radio or network opens in automatic mode only.",
+    "untrusted": "A button over radio or network opens in the modes automatic and hold_open only.",
     "stale": "The press is older than two seconds: whoever pressed may be gone.",
     "interlock": "Another door of the interlock is open.",
     "relay_limit": "The time limit of a relay of this door has switched it off: set another mode"

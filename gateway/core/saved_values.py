@@ -25,15 +25,15 @@ from gateway.core.values import dataclass
 T = TypeVar("T")
 
 WHOLE_LIMIT: Final = 2**53
-"""Beyond it not every reader of JSON has each whole number."""
+"""From here on some readers of JSON lose digits."""
 REQUIRED: Final = object()
 """No default: a value without this field cannot be read."""
 
 
 @dataclass(frozen=True)
 class Times:
-    """Where this boot lies. ``offset_ms``: UTC minus monotonic, where it is known; ``uptime_ms``:
-    of all boots before this one."""
+    """The offsets of this boot. ``offset_ms``: UTC minus monotonic, where it is known;
+    ``uptime_ms``: of all boots before this one."""
 
     offset_ms: int | None = None
     uptime_ms: Ms = 0
@@ -56,8 +56,8 @@ class Kind(Generic[T]):
 
 
 class Field:
-    """A field that is saved as ``key``. ``of``: its name, where that is another; with a dot it is
-    a field of a field, and ``make`` takes it by its key."""
+    """``key``: its name in JSON. ``of``: the attribute that is saved, where its name differs;
+    ``a.b`` is the attribute ``b`` of ``a``, and ``make`` takes it by its key."""
 
     def __init__(self, key: str, kind: Kind[Any], default: object = REQUIRED, of: str = "") -> None:
         self.key = key

@@ -1,8 +1,8 @@
 """The shape of the snapshot: what is shown of a building, as JSON.
 
 The core makes it in this shape and whoever shows it reads it in this shape, so that the type
-checker sees a wrong key on either side. It is JSON from the start: a value of its own for each
-part, written as JSON afterwards, costs twice the time with every snapshot. For the same reason
+checker sees a wrong key on either side. It is a dict from the start: objects of their own that are
+written as JSON afterwards take more than twice as long. For the same reason
 the core imports this for the type checker alone, and this imports no machine for those who only
 read it. Nobody changes a snapshot that was made.
 

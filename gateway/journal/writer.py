@@ -246,7 +246,8 @@ class Journal:
             self._look_at_reserve()
 
     def sent(self, lane: Lane, seq: int) -> None:
-        """The broker has acknowledged everything of ``lane`` up to ``seq``."""
+        """Everything of ``lane`` up to ``seq`` is done: acknowledged by the broker, set aside, or
+        absent."""
         self._queue.sent(lane, seq, _now_ms())
         self._if_ahead({lane: seq})
 

@@ -2,7 +2,7 @@
 
 A lane is sent in the order of its numbers, some of them in flight at a time. The cursor is
 the last number before which everything is acknowledged; it alone is kept (by the journal)
-and after a lost connection everything behind it is sent again. Numbers that the journal
+and after a lost connection all numbers above it are sent again. Numbers that the journal
 does not have (thinned, expired) are passed over: whoever misses them asks, and is told.
 """
 

@@ -3,19 +3,18 @@
 Nothing that a client does can hold up ``control``. The controller only sets a flag or puts
 a short note into a queue (:meth:`Server.changed`, :meth:`Server.answered`,
 :meth:`Server.committed`); this thread makes the snapshot, once for all clients, at most
-twenty times a second. A client that reads slowly gets the newest snapshot when it is
-ready for one, and none of those between.
+twenty times a second, besides one for each client that comes. A client that reads slowly gets
+the newest snapshot when it is ready for one, and none of those between.
 
 An answer to a command waits for its fact to be on disk so that it can name it, but no
-longer than :data:`ANSWER_WITHIN_S`: a full disk must not make the door look dead. It follows a
-snapshot that was made after it was given: whoever looks once their command is answered sees what
-it did.
+longer than :data:`ANSWER_WITHIN_S`: a full disk must not make the door look dead. It is sent after
+a snapshot that already shows what the command did.
 
 Each role has places of its own (:mod:`gateway.panel.places`). Each client has a token bucket: one
-that floods is read more slowly, and its commands are refused, by the client and by the person for
-whom it speaks (:mod:`gateway.panel.shares`). What goes wrong with one client, also by a mistake of
-ours, ends that client. What goes wrong with the server itself ends its thread, and
-:mod:`gateway.threads` the process.
+that floods is read more slowly. There is a limit of commands for each client and for each person it
+speaks for (:mod:`gateway.panel.shares`); commands beyond it are refused. An error in serving one
+client, even a bug of ours, closes only that client. An error of the server itself ends its thread,
+and :mod:`gateway.threads` the process.
 """
 
 from __future__ import annotations
@@ -495,7 +494,7 @@ class Server:
         )
 
     def _settings(self, client: _Client, message: SettingsAsked) -> None:
-        """The page has asked whether this is an admin; nobody else may speak for one."""
+        """``web`` has checked that the person is an admin; no other role may send this."""
         self._handler.settings(
             message, lambda result: self._answer(client, {"type": "reply", **result}, message.id)
         )

@@ -1,9 +1,9 @@
 """The recorder's books: from a batch of messages to points, and what that accounts for.
 
 No broker and no store in here. A batch is *prepared* (what to write), then written by the
-caller, and then *committed* (what is accounted for). The state file sees the times before
-the store does, and the accounts after it: with the times of the next batch, or at last after
-:data:`LEDGER_LAG_MS`.
+caller, and then *committed* (what is accounted for). Times are saved before the store is written,
+what is accounted for after it: with the times of the next batch, :data:`LEDGER_LAG_MS` later at
+the latest.
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ from gateway.wire import LAST_UTC_MS, PUBLISHED, Event, WireError, from_cloudeve
 log = structlog.get_logger("recorder")
 
 UNKNOWN_KEPT_MS = 86_400_000
-OVER_EVERY_MS = 10_000
-"""So often at most it is looked whether the boot of what waits for its time is over."""
 """A fact whose time nobody ever learns is stored after this, at the time of its receipt."""
+ENDED_CHECK_EVERY_MS = 10_000
+"""How often at most it is checked whether the boot of what waits for its time has ended."""
 _OCCUPIED_MOST = 20_000
 BELIEVED_MOST = 2_000
 """Numbers in a row that are believed before their gateway has said that it has them: fewer than
@@ -104,7 +104,7 @@ class Book:
         """Gateway and boot of the kernel -> the offset of its newest start."""
         self._newest: dict[Key, tuple[int, str]] = {}
         """The highest number that has come of each lane, and the kernel's boot that it is of."""
-        self._over_looked_ms = 0
+        self._ended_check_ms = 0
         self._waiting: dict[Key, set[int]] = {}
         for one in state.waiting():
             self._waiting.setdefault(one.key, set()).add(one.seq)
@@ -182,7 +182,7 @@ class Book:
     def _is_its_own(
         self, batch: Batch, key: Key, event: Event, topic: str, text: str, now_ms: int
     ) -> bool:
-        """Whether this is new, and its gateway's."""
+        """Whether the event is new and may be taken for the gateway's."""
         self.claims.came(key, event.seq)
         if self._has(batch, key, event.seq):
             self._repeated(batch, key, event, topic, text)
@@ -447,8 +447,11 @@ class Book:
             for one in self._state.waiting(oldest=over):
                 if (one.key, one.seq) not in done:
                     self._waited(batch, one, None)
-        if any(self._waiting.values()) and abs(now_ms - self._over_looked_ms) >= OVER_EVERY_MS:
-            self._over_looked_ms = now_ms
+        if (
+            any(self._waiting.values())
+            and abs(now_ms - self._ended_check_ms) >= ENDED_CHECK_EVERY_MS
+        ):
+            self._ended_check_ms = now_ms
             for one in self._state.waiting():
                 if one not in batch.done and self._is_over(one):
                     self._waited(batch, one, None)

@@ -1,7 +1,7 @@
-"""What survives a restart, as it is written: overrides, service mode, the alarm list, calls,
-leaks, messages and the doors' books. How it comes back is in ``restore``.
+"""What survives a restart, as it is written: modes and overrides, service mode, the alarm list,
+calls, leaks, messages, the doors' counters and the clock. How it comes back is in ``restore``.
 
-``kept`` writes it as JSON, ``read`` reads it back; the machines say how, in their tables ``SAVED``
+``kept`` writes it as JSON, ``read`` reads it back; machines say how in their tables ``SAVED…``
 (see :mod:`gateway.core.saved_values`). An entry that cannot be read (written by another version)
 is left out: the building starts with the rest. Of a state in a ``format`` that is not known nobody
 can say what was left out, so it opens no door and ends no call silently: see
@@ -32,13 +32,13 @@ from gateway.core.signals.clock import Clock, Past
 from gateway.core.values import dataclass
 
 FORMAT = 1
-"""Counted up where the version before could not read it any more: what it reads by name and does
-not find, it takes for nothing. Version 0.1 has written none: its format is this one."""
+"""Count it up when the version before can no longer read the state; that version takes a missing
+key for nothing. Version 0.1 wrote no format: it counts as 1."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What must survive a restart. What is read of plans is without them; instants of the
+    """What must survive a restart. Values that were read have no plan yet; instants of the
     monotonic clock are of this boot."""
 
     alarms: tuple[Alarm, ...]
@@ -101,7 +101,7 @@ def kept(building: Building) -> dict[str, Json]:
 
 
 def read(kept: Mapping[str, Json], past: Past = Past()) -> Kept:  # noqa: B008 - frozen
-    """What ``kept`` wrote. ``past``: the boots before this one, where the instants of it matter."""
+    """What ``kept`` wrote. ``past``: the boots before this one; saved uptimes count over them."""
     was = SAVED.read({**kept}, Times(uptime_ms=past.uptime_ms))
     assert was is not None  # noqa: S101 - each section has a default
     found = kept.get("format", FORMAT)

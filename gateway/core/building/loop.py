@@ -1,9 +1,9 @@
 """The loop: it lets the machines take their steps, one after the other.
 
-It knows neither doors nor calls. A piece of work names a machine and an event; the registry says
-how that machine takes it, and the wiring what its step asks of others. Work is done depth first:
-what a piece asks for comes before the piece that follows it, so the order of a list is the order
-in which things happen.
+It knows neither doors nor calls. Most pieces of work name a machine and an event: the registry
+says how that machine takes it, and the wiring what its step asks of others. Work is done depth
+first: what a piece asks for comes before the piece that follows it, so the order of a list is the
+order in which things happen.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Loop:
     presses are answered, at ``present_ms`` (see :mod:`gateway.core.building`).
 
     ``building`` is a copy that nobody else has before the step ends. It is changed in place,
-    because a press has to wait for every copy."""
+    because each copy would delay the press."""
 
     __slots__ = ("_fields", "building", "effects", "facts", "present_ms", "until_ms", "wakes")
 

@@ -1,11 +1,11 @@
 """A backup that is put back: its state, over which what stands now goes on.
 
-A call is ended in its room, and by nothing else, so no older state may end one. What was kept last
-counts for each room whose numbers have gone on since the backup: no call gets a name twice.
+A call is ended in its room, and by nothing else, so no older state may end one. If the call number
+of a room has grown since the backup, the present state counts: no call gets an id twice.
 
 What staff want of the doors is what they want now, also where that is nothing. Where the present
-cannot be read or there is none, a mode of the backup counts that keeps a door shut, and none that
-opens it.
+cannot be read or there is none, service mode and clock are those of the backup, and of its modes
+count those that keep a door shut.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""After a restart: what stood before stands again, beside what has happened since, until it is
-seen to be over."""
+"""After a restart: the saved state is put back and merged with what has happened since. An alarm is
+cleared only when its cause is seen to be gone."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def restored(building: Building, kept: Mapping[str, Json], past: Past) -> list[W
     """The alarm list comes before who was told, and that before the calls, so that nobody is told
     twice.
 
-    Where it is in a format that is not known, what can be read of it is used, and what cannot is
+    If the saved state has an unknown format, what can be read of it is used, and what cannot is
     taken for the worst: each door is in *night* until staff decide, and a room whose call cannot
     be read has an alarm that a person has to end."""
     was = read(kept, past)
@@ -58,8 +58,8 @@ def _unread(building: Building, was: Kept) -> list[Work]:
 
 
 def _doors(building: Building, was: Kept, *, settled: bool) -> list[Work]:
-    """``settled``: whether the clock is. A first time that was taken before anything else was known
-    may be in doubt now."""
+    """``settled``: whether the clock is, after it was put back. A time that was accepted before may
+    be in doubt now."""
     work: list[Work] = []
     for name, tally in was.tallies.items():
         if name in building.doors:

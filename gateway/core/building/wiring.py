@@ -132,8 +132,8 @@ def _changed(
 
 
 def end_tests(building: Building, door: str = "") -> list[Work]:
-    """The relays that are being tested are put off: all, or those of one door. After what else is
-    driven: a relay that a machine drives on meanwhile stays on."""
+    """Switch off the relays under test: all, or those of one door. Queue this after all other
+    drives; a relay that a machine has driven on meanwhile stays on."""
     doors = building.index.relay_doors
     return [
         Do(state.RELAY, point, relay.TestOver())
@@ -143,7 +143,7 @@ def end_tests(building: Building, door: str = "") -> list[Work]:
 
 
 def _fire(building: Building, point: str, was: bool | None, active: bool | None) -> list[Work]:
-    """The fire contact itself is told and is an alarm once, however many doors it moves."""
+    """One fact and one alarm for each fire contact, however many doors it moves."""
     work: list[Work] = []
     if active or was is not None:
         data = {"active": active, "door": None}

@@ -1,4 +1,4 @@
-"""What survives of a room's call, as JSON, and the call as people are shown it."""
+"""What survives of a room's call, as JSON."""
 
 from __future__ import annotations
 
