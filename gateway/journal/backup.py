@@ -3,7 +3,7 @@
 A backup is a journal like any other, without the local lane: what never leaves the gateway
 does not leave it in a backup either. A restored journal goes on under a new id, because
 numbers after the backup were given before. It says that it was restored, and what stands
-when it is put back stands on (:mod:`gateway.core.building.put_back`).
+when it is put back stands on (:mod:`gateway.core.building.merge_backup`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import closing
 from pathlib import Path
 
 from gateway import regular
-from gateway.core.building.put_back import put_back, standing, unreadable
+from gateway.core.building.merge_backup import merge_backup, standing, unreadable
 from gateway.core.facts import Fact, Json
 from gateway.formats import UnknownFormat, uri
 from gateway.journal import recovery
@@ -198,7 +198,7 @@ def _go_on(
     try:
         backup, number = store.kept()
         work = Work()
-        state = put_back(backup or {}, present.state)
+        state = merge_backup(backup or {}, present.state)
         if state != (backup or {}):
             work.kept = Kept(1 + max(number or 0, present.number), state)
         if store.utc_offset_ms is None:

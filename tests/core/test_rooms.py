@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gateway.core import building
-from gateway.core.building.restore import tested as in_test_mode
+from gateway.core.building.after_restart import tested as in_test_mode
 from gateway.core.effects import Drive
 from gateway.core.events import (
     AcknowledgeCall,

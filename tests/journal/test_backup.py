@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway import set_aside
-from gateway.core.building.put_back import unreadable
+from gateway.core.building.merge_backup import unreadable
 from gateway.core.facts import Fact, Json
 from gateway.journal import backup, schema
 from gateway.journal.backup import BackupError, CallStands

@@ -9,7 +9,7 @@ Each part of that has a file:
 * ``wiring`` (with ``wiring_rooms``, ``wiring_messages`` and ``conditions``): what the step of one
   machine means to the others;
 * ``commands``: what people ask for, and the one answer that each of them gets;
-* ``kept`` and ``restore``: what survives a restart;
+* ``kept`` and ``after_restart``: what survives a restart (``merge_backup``: of a backup);
 * ``routing``: the plan, read from the terminals' side.
 
     level -> contact -> settled change -> door -> drive -> relay -> effect
@@ -50,10 +50,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gateway.core.building import commands, routing
+from gateway.core.building.after_restart import deserted, doubts_over, restored, tested
 from gateway.core.building.kept import kept
 from gateway.core.building.loop import Loop
 from gateway.core.building.registry import MACHINES
-from gateway.core.building.restore import deserted, doubts_over, restored, tested
 from gateway.core.building.state import Building
 from gateway.core.building.wiring import begun, noticed, reported
 from gateway.core.effects import Drive, Reply

@@ -1,11 +1,11 @@
 """What survives a restart, as it is written: modes and overrides, service mode, the alarm list,
-calls, leaks, messages, the doors' counters and the clock. How it comes back is in ``restore``.
+calls, leaks, messages, the doors' counters and the clock. :mod:`.after_restart` puts it back.
 
 ``kept`` writes it as JSON, ``read`` reads it back; machines say how in their tables ``SAVED…``
 (see :mod:`gateway.core.saved_values`). An entry that cannot be read (written by another version)
 is left out: the building starts with the rest. Of a state in a ``format`` that is not known nobody
 can say what was left out, so it opens no door and ends no call silently: see
-:func:`gateway.core.building.restore.restored`.
+:func:`gateway.core.building.after_restart.restored`.
 """
 
 from __future__ import annotations

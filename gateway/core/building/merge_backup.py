@@ -35,7 +35,7 @@ def unreadable(kept: Entry) -> bool:
     return not known or any(call_kept.unreadable(entry, known=known) for entry in rooms)
 
 
-def put_back(backup: Entry, present: Entry) -> dict[str, Json]:
+def merge_backup(backup: Entry, present: Entry) -> dict[str, Json]:
     """The state of a backup with what stands at present. A room of which the present does not say
     whether its call stands has a call that cannot be read, which a person ends by an alarm."""
     was, now = _part(backup, "calls"), _part(present, "calls")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.core.building.put_back import put_back, standing, unreadable
+from gateway.core.building.merge_backup import merge_backup, standing, unreadable
 
 
 def room(number: int, call: Any = None, *last: str) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def test_a_call_is_neither_ended_nor_named_twice(
     was: Any, now: Any, number: int, stands: str
 ) -> None:
     present = wc(now) if now else {"format": 1}
-    merged = put_back(wc(was) if was else {"format": 1}, present)
+    merged = merge_backup(wc(was) if was else {"format": 1}, present)
     entry: Any = merged["calls"]
     assert entry["wc"]["number"] == number
     assert standing(merged) == ([stands] if stands else [])
@@ -64,12 +64,12 @@ def test_a_call_is_neither_ended_nor_named_twice(
 @pytest.mark.parametrize("now", [{"format": "unreadable"}, wc({"number": 3, "call": {}})])
 def test_what_cannot_be_read_is_a_call_that_cannot_be_read(now: Any) -> None:
     assert unreadable(now)
-    assert unreadable(put_back(wc(room(3)), now)), "an alarm is raised for it"
+    assert unreadable(merge_backup(wc(room(3)), now)), "an alarm is raised for it"
 
 
 def test_of_a_present_that_cannot_be_read_whole_the_calls_that_can_be_stand_on() -> None:
     now = {**wc(room(4, record("wc-4"))), "format": "unreadable"}
-    assert standing(put_back(wc(room(3)), now)) == ["wc-4"]
+    assert standing(merge_backup(wc(room(3)), now)) == ["wc-4"]
 
 
 def test_alarms_and_water_stand_on_and_messages_count_on() -> None:
@@ -89,7 +89,7 @@ def test_alarms_and_water_stand_on_and_messages_count_on() -> None:
         "escalations": {"front/forced": {"running": True, "count": 1}, "wc-1": {"count": 11}},
         "mailings": {"caretaker": {"count": 6, "letters": []}},
     }
-    assert put_back(was, now) == {
+    assert merge_backup(was, now) == {
         "format": 1,
         "alarms": [{**old, "count": 5}, {"subject": "a", "kind": "frost"}],
         "leaks": ["wc", "kitchen"],
@@ -101,16 +101,16 @@ def test_alarms_and_water_stand_on_and_messages_count_on() -> None:
 
 def test_an_empty_present_changes_nothing() -> None:
     was: Any = {**wc(room(3, record("wc-3"))), "overrides": {"front": {"mode": "off"}}}
-    assert put_back(was, {}) == was
+    assert merge_backup(was, {}) == was
 
 
 def test_a_chain_goes_on_only_where_its_call_stands() -> None:
     """People were messaged again and again of a call that had ended, and that nobody could
     acknowledge."""
     was = {**wc(room(3, record("wc-3"))), "escalations": {"wc-3": {"running": True}}}
-    assert put_back(was, wc(room(3, None, "wc-3")))["escalations"] == {}
-    assert put_back(was, wc(room(9, None)))["escalations"] == {}
-    assert put_back(was, {})["escalations"] == {"wc-3": {"running": True}}
+    assert merge_backup(was, wc(room(3, None, "wc-3")))["escalations"] == {}
+    assert merge_backup(was, wc(room(9, None)))["escalations"] == {}
+    assert merge_backup(was, {})["escalations"] == {"wc-3": {"running": True}}
 
 
 HOLD, NIGHT, OFF = ({"mode": mode, "by": "web:3"} for mode in ("hold_open", "night", "off"))
@@ -126,7 +126,7 @@ OLD: Any = {
 def test_staff_want_of_a_door_what_they_want_now() -> None:
     """A door that staff had locked since the backup was held open after it."""
     now: Any = {"format": 1, "overrides": {"front": NIGHT}, "modes": {}, "clock": {"offset_ms": 2}}
-    merged = put_back(OLD, now)
+    merged = merge_backup(OLD, now)
     assert {name: merged.get(name) for name in ("overrides", "modes", "service", "clock")} == {
         "overrides": {"front": NIGHT},
         "modes": {},
@@ -137,11 +137,11 @@ def test_staff_want_of_a_door_what_they_want_now() -> None:
 
 @pytest.mark.parametrize("now", [{}, {"format": "unreadable", "overrides": {"front": HOLD}}])
 def test_where_that_is_not_known_nothing_old_opens_a_door(now: Any) -> None:
-    merged = put_back(OLD, now)
+    merged = merge_backup(OLD, now)
     assert merged["overrides"] == {"back": OFF}
     assert merged["modes"] == {"back": {"mode": "night"}}
     assert merged["service"] == {"front": 5}, "somebody may be at work there; it ends by itself"
 
 
 def test_a_call_that_is_the_same_in_both_stays() -> None:
-    assert put_back(wc(room(3)), wc(room(3)))["calls"] == wc(room(3))["calls"]
+    assert merge_backup(wc(room(3)), wc(room(3)))["calls"] == wc(room(3))["calls"]
