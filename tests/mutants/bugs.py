@@ -34,8 +34,9 @@ DOOR, RULES, OPENING, LOCK = (
     f"gateway/core/door/{name}.py" for name in ("door", "rules", "opening", "interlock")
 )
 SCHEDULE, OCCUPANCY = "gateway/core/door/schedule.py", "gateway/core/room/occupancy.py"
+SAVED_VALUES = "gateway/core/saved_values.py"
 COMMANDS, KEPT, RESTORE, LOOP = (
-    f"gateway/core/building/{name}.py" for name in ("commands", "kept", "restore", "loop")
+    f"gateway/core/building/{name}.py" for name in ("commands", "kept", "after_restart", "loop")
 )
 STORE, QUEUE, WRITER, RECOVERY, SALVAGE = (
     f"gateway/journal/{name}.py" for name in ("store", "queue", "writer", "recovery", "salvage")
@@ -82,12 +83,17 @@ BUGS: tuple[Bug, ...] = (
         "    known = point in record.points\n",
         "    known = True\n",
     ),
-    Bug("a call does not survive a restart", RESTORE, "        *_calls(building, was),\n", ""),
+    Bug(
+        "a call does not survive a restart",
+        RESTORE,
+        '        *_calls(building, was, kept.get("calls")),\n',
+        "",
+    ),
     Bug(
         "alarms do not survive a restart",
         KEPT,
-        '"alarms": [_alarm(alarm) for alarm in listed(building.alarms)],',
-        '"alarms": [],',
+        "alarms=tuple(listed(building.alarms)),",
+        "alarms=(),",
     ),
     # --- core: messages
     Bug(
@@ -272,9 +278,9 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a restart has no uptime before it",
-        RESTORE,
-        "override = replace(override, until_ms=override.until_ms - past.uptime_ms)",
-        "override = replace(override, until_ms=override.until_ms - past.uptime_ms - 10_800_000)",
+        SAVED_VALUES,
+        "return None if uptime_ms is None else uptime_ms - times.uptime_ms",
+        "return None if uptime_ms is None else uptime_ms - times.uptime_ms - 10_800_000",
     ),
     Bug(
         "a button that is held at the start was pressed",
