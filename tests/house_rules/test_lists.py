@@ -137,7 +137,7 @@ RESTORED_BY_RULE: Final = frozenset(
 
 def test_every_alarm_says_what_proves_after_a_restart_that_it_is_over() -> None:
     """A new kind would be cleared at the start, whether or not it stands."""
-    proved = named_in(CORE / "building" / "restore.py") | UNTIL_SEEN
+    proved = named_in(CORE / "building" / "after_restart.py") | UNTIL_SEEN
     assert ALARM_KINDS.keys() - proved - RESTORED_BY_RULE == set()
     assert ALARM_KINDS.keys() >= RESTORED_BY_RULE
 
