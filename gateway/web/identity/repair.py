@@ -38,7 +38,7 @@ from gateway.web.kept.own_file import OwnFile
 from gateway.web.kept.store import FORMAT, Store
 
 READ, BUILT, DONE = ".reading", ".building", ".repaired"
-SIDES = ("", "-wal", "-shm", "-journal")
+SIDES = ("", *set_aside.LOGS)
 _HEX = re.compile("[0-9a-f]{64}")
 _SECRET = re.compile("[A-Z2-7]{16,64}")
 

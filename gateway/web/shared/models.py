@@ -180,7 +180,8 @@ class HistoryShape(BaseModel):
 
 class Accepted(BaseModel):
     """``fact``: event id of the fact that answers the command; null where the disk failed.
-    ``reason``: why the command does not take effect yet although it was taken; empty: it does."""
+    ``reason``: what the command has met although it was taken, such as the other door of a lobby
+    that is open, or a door that is open already; empty: nothing."""
 
     status: Literal["accepted", "merged", "extended"]
     command: str
