@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check unit process page system test bench lives faults hil lighthouse soak \
+.PHONY: help setup run check unit thorough process page system test bench lives faults hil lighthouse soak \
   mutants fuzz generated shots roots lock clean
 
 # A virtual environment needs ensurepip, which Debian keeps in a package of its own.
@@ -49,14 +49,20 @@ check: $(VENV)/.test ## Lint, types, imports, test files: half a minute
 
 unit: $(VENV)/.test ## Unit tests, stories, a short simulation: minutes
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -q tests/core tests/stories
+	@$(BIN)/coverage run -m pytest -q -n 2 tests/core tests/stories
+	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report --skip-covered
-	@$(BIN)/python -m pytest -q -n 2 -m "not lives and not process and not page and not system and not hil" \
+	@$(BIN)/python -m pytest -q -n 2 \
+	  -m "not thorough and not lives and not process and not page and not system and not hil" \
 	  --ignore tests/core --ignore tests/stories --ignore tests/benchmarks
+
+thorough: $(VENV)/.test ## Fuzzing, each damaged byte, servers that hang: minutes
+	@$(BIN)/python -m pytest -q -n 3 -m "thorough and not lives" --ignore tests/core \
+	  --ignore tests/stories --ignore tests/benchmarks
 
 process: $(VENV)/.test ## Real processes, Mosquitto, InfluxDB and VictoriaMetrics
 	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd locales gcc libc6-dev
-	@$(BIN)/python -m pytest -q -m "process and not faults" --ignore tests/benchmarks
+	@$(BIN)/python -m pytest -q -n 3 -m "process and not faults" --ignore tests/benchmarks
 
 page: $(VENV)/.test ## The page in a real Chromium
 	@sh tests/parts.sh chromium
@@ -66,7 +72,7 @@ system: $(VENV)/.test ## Installed on real Debian 12 and 13 in containers; needs
 	@sh tests/parts.sh debootstrap systemd-container
 	@$(BIN)/python -m pytest -q -n 2 -m system tests/system
 
-test: roots check unit lives process page system ## All of the above and `make lives`: half an hour
+test: roots check unit thorough lives process page system ## All of the above and `make lives`: half an hour
 
 ##@ Everything, at length
 

@@ -24,6 +24,8 @@ from gateway.web.settings import rows
 from gateway.web.shared.problems import Problem
 from tests.fuzz.draws import HALF, ODD_NUMBERS, ODD_TEXTS, TREES, folder, fuzz
 
+pytestmark = pytest.mark.thorough
+
 NOW_S = 1_700_000_000.0
 NOW = Instant(NOW_S, 500.0)
 TEXTS = st.sampled_from([text for text in ODD_TEXTS if text != HALF]) | st.text(max_size=30)

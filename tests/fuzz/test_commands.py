@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -31,6 +32,8 @@ from gateway.panel import messages as m
 from tests.fuzz.draws import HALF, TEXTS, TREES, fuzz, tampered
 from tests.fuzz.houses import house
 from tests.link import test_link as bench_of
+
+pytestmark = pytest.mark.thorough
 
 KEY = b"a key of the tablet"
 UTC_MS = 1_795_215_599_000

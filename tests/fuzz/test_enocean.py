@@ -17,6 +17,8 @@ from drivers.enocean.esp3 import RADIO_ERP1, Packet, encode, parse
 from tests.drivers.enocean_bench import ALIVE, LEARN_A5, ROCKER, radio, rocker, window
 from tests.fuzz.draws import fuzz
 
+pytestmark = pytest.mark.thorough
+
 OTHER = "0029A1B2"
 MOTION = radio(0xA5, bytes((150, 0, 200, 0x09)))
 CLIMATE = radio(0xA5, bytes((0, 125, 130, 0x0A)))

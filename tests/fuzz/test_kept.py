@@ -9,6 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -26,6 +27,8 @@ from gateway.wire import PUBLISHED, to_cloudevent
 from tests.fuzz.draws import HALF, TEXTS, TREES, folder, fuzz, tampered
 from tests.fuzz.houses import house, planned
 from tests.settings.house import NOW
+
+pytestmark = pytest.mark.thorough
 
 FOLDER = folder()
 STAFF = Issuer("web:3", "web")

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -21,6 +22,8 @@ from tests.fuzz.draws import HALF, TREES, folder, fuzz, tampered
 from tests.fuzz.houses import OFFICE
 from tests.settings.house import DRIVERS, NOW, SMALL
 from tests.settings.test_fuzz import LEAVES, PIECES, flow
+
+pytestmark = pytest.mark.thorough
 
 FOLDER = folder()
 CONFIG = FOLDER / "portier.yaml"

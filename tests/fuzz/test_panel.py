@@ -24,6 +24,8 @@ from gateway.panel import messages as m
 from tests.fuzz.draws import HALF, TREES, deep, fuzz, tampered
 from tests.fuzz.houses import house
 
+pytestmark = pytest.mark.thorough
+
 ISSUER = {"actor": "web:3", "via": "web"}
 COMMAND = {"type": "command", "id": "c1", **ISSUER, "expires_monotonic_ms": 5_000}
 """One good message of each sort; the tampering begins here."""

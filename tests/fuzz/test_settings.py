@@ -34,6 +34,8 @@ from tests.fuzz.houses import BENCH, OFFICE
 from tests.settings.house import DRIVERS, NOW
 from tests.settings.test_schema import VALIDATOR, edited
 
+pytestmark = pytest.mark.thorough
+
 FOLDER = folder()
 SLOWEST_S = 5.0
 """Of the processor, for one load; a good one takes 0.2 s. Others may use the machine, too."""

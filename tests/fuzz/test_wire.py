@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -21,6 +22,8 @@ from gateway.recorder.stores.sqlite import SqliteStore
 from gateway.recorder.subscribe import Connected, Happening, Received
 from gateway.wire import Row, WireError
 from tests.fuzz.draws import HALF, TEXTS, TREES, deep, fuzz, tampered
+
+pytestmark = pytest.mark.thorough
 
 VALUES: dict[str, Any] = {"str": "a", "int": 7, "float": 2.5, "bool": True, "range": [1, 4]}
 ROWS = [

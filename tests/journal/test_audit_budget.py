@@ -19,6 +19,8 @@ from tests.journal.journal_desk import UTC_OFFSET_MS, answers, opened, read, rea
 from tests.journal.test_retention import House
 from tests.journal.test_wear import settled, waiting
 
+pytestmark = pytest.mark.thorough
+
 
 def refused(
     at_ms: int = 5, actor: str = "web:3", reason: str = "unknown", detail: str = ""

@@ -16,6 +16,8 @@ from gateway.journal import recovery, writer
 from gateway.journal.audit import AuditEntry
 from tests.journal.journal_desk import Desk, answers, opened, read, reading
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:

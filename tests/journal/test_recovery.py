@@ -31,6 +31,8 @@ from gateway.journal.store import Store
 from gateway.set_aside import beside
 from tests.journal.journal_desk import UTC_OFFSET_MS, Desk, answers, opened, read, reading, work
 
+pytestmark = pytest.mark.thorough
+
 WORDS_END = 10 * PAGE_BYTES
 """Both copies of the words (kinds, subjects) of the test journal lie before this offset."""
 

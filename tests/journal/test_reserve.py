@@ -18,6 +18,8 @@ from gateway.journal.reserve import SLOT_BYTES, Kept, Reserve
 from gateway.journal.store import Store
 from tests.journal.journal_desk import Desk, earlier, opened, work
 
+pytestmark = pytest.mark.thorough
+
 CALL: dict[str, Json] = {"calls": {"wc": {"state": "raised"}}}
 
 

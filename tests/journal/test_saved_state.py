@@ -18,6 +18,8 @@ from gateway.journal.reserve import Kept, Reserve
 from gateway.journal.store import KEPT_NUMBER, Store
 from tests.journal.journal_desk import Desk, earlier, opened, read, work
 
+pytestmark = pytest.mark.thorough
+
 STATE: dict[str, Json] = {
     "format": 1,
     "calls": {"wc": {"call": {"id": "wc-1", "state": "raised"}}},

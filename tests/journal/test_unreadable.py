@@ -18,6 +18,8 @@ from gateway.journal import backup, writer
 from gateway.journal.reserve import Kept, Reserve
 from tests.journal.journal_desk import Desk, opened, read
 
+pytestmark = pytest.mark.thorough
+
 STATE: dict[str, Json] = {
     "format": 1,
     "calls": {"wc": {"call": {"id": "wc-1", "state": "raised"}}},

@@ -20,6 +20,8 @@ from gateway.wire import Row
 from tests.link.small_broker import SmallBroker, maximum_packet_size
 from tests.link.test_link import Journal, Panel
 
+pytestmark = pytest.mark.thorough
+
 TOPICS = Topics("csg")
 EVENT = "portier/csg/event/"
 

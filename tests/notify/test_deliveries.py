@@ -21,9 +21,11 @@ from gateway.notify.deliveries import Deliveries
 from gateway.notify.texts import Text
 from tests.process.sinks import Webhook, serving
 
+pytestmark = pytest.mark.thorough
+
 TEXT = Text("NOTRUF: WC", "In „WC“ ruft jemand um Hilfe.")
-SHORT_S = 4.0
-"""In the place of 10 s."""
+SHORT_S, LONG_S = 4.0, 50.0
+"""In the place of 10 s: to see the limit, and for a busy machine never to reach it."""
 Serve = Callable[[socket.socket, threading.Event], None]
 
 
@@ -79,28 +81,31 @@ def continues(sock: socket.socket, over: threading.Event) -> None:
         sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
 
+def limited(limit_s: float) -> list[str]:
+    """The command of a delivery process that ends a delivery after so long."""
+    code = f"""
+import sys
+from gateway.notify import delivery_process as process
+class Limited(process.DeliveryProcess):
+    def __init__(self, sock, work, rehearse):
+        super().__init__(sock, work, rehearse, {limit_s})
+process.DeliveryProcess = Limited
+sys.exit(process.main(["messages"]))
+"""
+    return [sys.executable, "-c", code]
+
+
 @pytest.fixture
 def short() -> Iterator[Deliveries]:
     """Deliveries that are ended sooner."""
-    made = Deliveries(command=[sys.executable, "-c", SHORTER])
+    made = Deliveries(command=limited(SHORT_S))
     yield made
     made.close()
 
 
-SHORTER = f"""
-import sys
-from gateway.notify import delivery_process as process
-class Short(process.DeliveryProcess):
-    def __init__(self, sock, work, rehearse):
-        super().__init__(sock, work, rehearse, {SHORT_S})
-process.DeliveryProcess = Short
-sys.exit(process.main(["messages"]))
-"""
-
-
 @pytest.fixture
 def usual() -> Iterator[Deliveries]:
-    made = Deliveries()
+    made = Deliveries(command=limited(LONG_S))
     yield made
     made.close()
 

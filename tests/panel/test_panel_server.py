@@ -675,6 +675,7 @@ def slowly_again(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("slowly_again")
+@pytest.mark.thorough
 def test_commands_of_a_client_that_floods_are_refused(
     panel: s.Server, desk: Desk, join: Callable[..., Peer]
 ) -> None:

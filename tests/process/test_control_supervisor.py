@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import socket
 import subprocess
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -123,20 +125,42 @@ def watched(
 ) -> tuple[int, list[str]]:
     """The status and the words of a supervisor whose roles are shell scripts, which is stopped
     when ``until`` says so. The scripts write their starts to ``starts``."""
-    said: list[str] = []
     starts = tmp_path / "starts"
     starts.touch()
 
-    def look() -> bool:
-        if until(one):
-            signal.raise_signal(signal.SIGTERM)
-        return False
+    def supervise() -> tuple[int, list[str]]:
+        said: list[str] = []
 
-    one = supervisor.Supervisor(
-        tuple(commands), lambda role: ["sh", "-c", f"echo {role} >> {starts}; {commands[role]}"],
-        {}, said.append, lambda: None, lambda: True, look,
-    )  # fmt: skip
-    return one.run(), said
+        def look() -> bool:
+            if until(one):
+                signal.raise_signal(signal.SIGTERM)
+            return False
+
+        one = supervisor.Supervisor(
+            tuple(commands),
+            lambda role: ["sh", "-c", f"echo {role} >> {starts}; {commands[role]}"],
+            {}, said.append, lambda: None, lambda: True, look,
+        )  # fmt: skip
+        return one.run(), said
+
+    return in_a_process(supervise)
+
+
+def in_a_process(supervise: Callable[[], tuple[int, list[str]]]) -> tuple[int, list[str]]:
+    """The status and the words of a supervisor in a process of one thread: the other thread that a
+    parallel test worker has would take the signals that the supervisor waits for."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=lambda: theirs.send(supervise()))
+    with warnings.catch_warnings():  # from 3.12 on: whoever forks may lack the other threads
+        warnings.simplefilter("ignore", DeprecationWarning)
+        process.start()
+    theirs.close()
+    try:
+        answer: tuple[int, list[str]] = ours.recv()
+    finally:
+        process.join()
+    return answer
 
 
 ALIVE = "exec sleep 60"
@@ -196,42 +220,50 @@ def test_control_that_has_run_is_started_again_whatever_its_configuration(tmp_pa
 
 def test_a_role_that_cannot_be_started_ends_no_other(tmp_path: Path) -> None:
     """No process to be had, no descriptor, no memory: it is tried again."""
-    said: list[str] = []
 
     def command(role: str) -> list[str]:
         return ["sleep", "60"] if role == "control" else [str(tmp_path / "nothing")]
 
-    def look() -> bool:
-        if len(said) >= 2:
-            signal.raise_signal(signal.SIGTERM)
-        return False
+    def supervise() -> tuple[int, list[str]]:
+        said: list[str] = []
 
-    one = supervisor.Supervisor(
-        ("control", "link"), command, {}, said.append, lambda: None, lambda: True, look
-    )
-    assert one.run() == 0
+        def look() -> bool:
+            if len(said) >= 2:
+                signal.raise_signal(signal.SIGTERM)
+            return False
+
+        one = supervisor.Supervisor(
+            ("control", "link"), command, {}, said.append, lambda: None, lambda: True, look
+        )
+        return one.run(), said
+
+    status, said = in_a_process(supervise)
+    assert status == 0
     assert said[0].startswith("link cannot be started")
 
 
 def test_a_role_that_ends_because_it_is_not_wanted_any_more_stays_away(tmp_path: Path) -> None:
     """The last contact is gone: ``notify`` may notice it before the supervisor does."""
     gone = tmp_path / "gone"
-    said: list[str] = []
 
     def command(role: str) -> list[str]:
         return ["sleep", "60"] if role == "control" else ["sh", "-c", f"touch {gone}; exit 69"]
 
-    def look() -> bool:
-        if len(one._roles) == 1:
-            signal.raise_signal(signal.SIGTERM)
-        return False
+    def supervise() -> tuple[int, list[str]]:
+        said: list[str] = []
 
-    one = supervisor.Supervisor(
-        ("control", "notify"), command, {}, said.append, lambda: None, lambda: True, look,
-        lambda: ("control",) if gone.exists() else None,
-    )  # fmt: skip
-    assert one.run() == 0
-    assert said == []
+        def look() -> bool:
+            if len(one._roles) == 1:
+                signal.raise_signal(signal.SIGTERM)
+            return False
+
+        one = supervisor.Supervisor(
+            ("control", "notify"), command, {}, said.append, lambda: None, lambda: True, look,
+            lambda: ("control",) if gone.exists() else None,
+        )  # fmt: skip
+        return one.run(), said
+
+    assert in_a_process(supervise) == (0, [])
 
 
 def test_a_port_in_use_is_said_with_the_remedy(place: House) -> None:

@@ -18,6 +18,8 @@ from gateway.recorder.points import Point
 from gateway.recorder.stores.store import StoreDownError
 from gateway.settings.values.store_address import parse
 
+pytestmark = pytest.mark.thorough
+
 STORES = {"influx": "X-Influxdb-Version", "influx1": "X-Influxdb-Version"}
 PAGE = b"<!DOCTYPE html><html><body>Please log in</body></html>"
 Reply = tuple[int, dict[str, str], bytes]

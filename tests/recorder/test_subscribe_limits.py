@@ -19,6 +19,8 @@ from gateway.recorder.subscribe import Connected, Lost, Refused
 from tests.recorder.conftest import Bench as RecorderBench
 from tests.recorder.test_subscribe import Bench, event
 
+pytestmark = pytest.mark.thorough
+
 TOPIC = "portier/a/recorded/main"
 
 

@@ -13,6 +13,8 @@ import structlog
 from gateway.simulation.agenda import MINUTE
 from tests.simulation.delivery import Delivery, Weather
 
+pytestmark = pytest.mark.thorough
+
 SEEDS = range(5)
 LASTS_MS = 6 * MINUTE
 

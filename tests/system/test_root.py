@@ -57,6 +57,7 @@ def skipped(tmp_path: Path, **environment: str) -> subprocess.CompletedProcess[s
     )
 
 
+@pytest.mark.thorough
 def test_without_containers_it_is_skipped_and_in_ci_a_failure(tmp_path: Path) -> None:
     assert skipped(tmp_path).returncode == 0
     failed = skipped(tmp_path, CI="true")

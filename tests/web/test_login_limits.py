@@ -17,6 +17,8 @@ from gateway.web.identity.login_limits import Attempt, LoginLimits
 from tests.web.conftest import PASSWORD, Clock, Web
 from tests.web.test_audit import write
 
+pytestmark = pytest.mark.thorough
+
 WRONG = "a wrong password"
 
 

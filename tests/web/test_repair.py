@@ -212,6 +212,7 @@ def used(path: Path, roles: dict[str, str], tokens: dict[str, str]) -> bool:
     pytest.fail("it does not start")
 
 
+@pytest.mark.thorough
 def test_one_flipped_bit_gives_nobody_a_right_and_keeps_no_page_from_starting(
     path: Path, rich: Path
 ) -> None:

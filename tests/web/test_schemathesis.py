@@ -30,6 +30,8 @@ from tests.web.conftest import FakePanel, Web
 from tests.web.lived import states
 from tests.web.test_audit import write
 
+pytestmark = pytest.mark.thorough
+
 Sent = Case[Any]
 Operation = APIOperation[Any, Any, Any, Any]
 ENDLESS = "GET /api/v1/live"
