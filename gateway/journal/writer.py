@@ -28,12 +28,12 @@ from gateway.core.signals.clock import Past
 from gateway.formats import UnknownFormat
 from gateway.journal import schema
 from gateway.journal.audit import AuditEntry
+from gateway.journal.pending_replies import PendingReplies
 from gateway.journal.queue import Batch, Queue, Work
-from gateway.journal.reserve import Kept, Reserve
+from gateway.journal.reserve_keeper import ReserveKeeper
 from gateway.journal.store import UNREADABLE, WRONG, Head, Numbered, Store, read_kept
 from gateway.wire import event_id
 
-"""Less than the minute after which ``link`` marks a fact as late."""
 CURSOR_WAIT_MS = 60_000
 HASTY_MS = 30_000
 """After the start routine facts wait a second only: people look then, and so do tests."""
@@ -42,10 +42,6 @@ SALVAGE_AGAIN_MS = 30_000
 CLOSE_WITHIN_MS = 2_000
 UPKEEP_AGAIN_MS = 60_000
 UPKEEP_FIRST_MS = 10_000
-REPLY_WITHIN_MS = 400
-RESERVE_AFTER_MS = 300
-"""A state that is to be kept and that the journal has not taken for so long goes to the reserve;
-at once while the journal takes nothing."""
 MOST_FACTS = 2_000
 """In one transaction; it bounds how long an urgent fact can wait behind a backlog."""
 _IDLE_CHECKPOINT_PAGES = 256
@@ -64,14 +60,6 @@ class Committed:
     journal: str
     rows: tuple[Numbered, ...]
     replies: tuple[tuple[Reply, str | None], ...]
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """A reply that waits for its fact to be durable, at most until ``until_ms``."""
-
-    reply: Reply
-    until_ms: Ms
 
 
 def _now_ms() -> Ms:
@@ -146,21 +134,11 @@ class Journal:
         self._new = False
         """There has been no journal before this run, and what lies there is of its own making."""
         self._pages = 0
-        self._answers = threading.Condition(threading.Lock())
-        self._waiting: list[_Waiting] = []
         self._head = 0
         self._journal = ""
-        self._reserve = Reserve(path)
-        self._reserving = threading.Condition(threading.Lock())
-        self._reserve_due = False
-        self._reserve_of = ""
-        self._reserved = 0
-        """The number of the state in the reserve; 0: none."""
-        self._taken = 0
-        """That of the newest state that the journal has."""
+        self._replies = PendingReplies(_now_ms, self._give_up)
+        self._reserve = ReserveKeeper(path, self._queue, _now_ms, lambda: bool(self._state))
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
-        self._keep = threading.Thread(target=self._watch_kept, name="reserve", daemon=True)
-        self._watch = threading.Thread(target=self._watch_replies, name="replies", daemon=True)
 
     # --- called from other threads
 
@@ -168,8 +146,8 @@ class Journal:
         """Start the thread; it opens the file, mending it first where it must."""
         self._queue.hasten(_now_ms() + HASTY_MS)
         self._thread.start()
-        self._watch.start()
-        self._keep.start()
+        self._replies.start()
+        self._reserve.start()
 
     def kept(self, timeout: float) -> Mapping[str, Json] | None:
         """The kept state of the run before; waits at most ``timeout`` seconds for the file.
@@ -201,7 +179,7 @@ class Journal:
     @property
     def alive(self) -> bool:
         """Whether its threads run; they never end by themselves."""
-        return all(one.is_alive() for one in (self._thread, self._watch, self._keep))
+        return self._thread.is_alive() and self._replies.alive and self._reserve.alive
 
     @property
     def backlog(self) -> int:
@@ -234,16 +212,11 @@ class Journal:
 
     def append(self, batch: Batch) -> None:
         """Hand over what one step left behind."""
-        now_ms = _now_ms()
         if batch.replies:
-            with self._answers:
-                self._waiting.extend(
-                    _Waiting(reply, now_ms + REPLY_WITHIN_MS) for reply in batch.replies
-                )
-                self._answers.notify_all()
-        self._queue.add(batch, now_ms)
+            self._replies.add(batch.replies)
+        self._queue.add(batch, _now_ms())
         if batch.kept is not None:
-            self._look_at_reserve()
+            self._reserve.wake()
 
     def sent(self, lane: Lane, seq: int) -> None:
         """Everything of ``lane`` up to ``seq`` is done: acknowledged by the broker, set aside, or
@@ -283,13 +256,8 @@ class Journal:
             self._queue.changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join(timeout)
-        with self._answers:
-            self._answers.notify_all()
-        if self._watch.ident is not None:
-            self._watch.join(timeout)
-        self._look_at_reserve()
-        if self._keep.ident is not None:
-            self._keep.join(timeout)
+        self._replies.close(timeout)
+        self._reserve.close(timeout)
 
     # --- the thread
 
@@ -372,7 +340,7 @@ class Journal:
             self._tell("journal_unavailable")
             recovery.copy_out(self._path, store.connection)
         except (sqlite3.Error, OSError) as error:
-            self._give_up_replies()
+            self._replies.give_up()
             self._tell(_reason(error))
             if not schema.damaged(error):  # else there is nothing to copy: begin anew
                 self._not_before_ms = _now_ms() + SALVAGE_AGAIN_MS
@@ -386,16 +354,18 @@ class Journal:
     def _done(self, store: Store, numbered: list[Numbered], work: Work) -> None:
         self._tell("")
         if work.kept is not None:
-            self._taken = work.kept.number
-            self._look_at_reserve()
+            self._reserve.taken(work.kept.number)
         renewed = store.journal != self._journal
-        self._head, self._journal = store.head.row, store.journal
+        self._head = store.head.row
+        self._journal = self._reserve.journal = store.journal
         answers = {
             command: event_id(self._gateway, store.journal, lane, seq)
             for _, lane, seq, fact in numbered
             if isinstance(command := fact.data.get("command"), str)
         }
-        replies = self._take_replies(answers, work)
+        replies = [
+            (reply, answers.get(reply.command)) for reply in self._replies.take(work.replies)
+        ]
         if numbered or replies or work.lost or renewed:
             self._on_commit(
                 Committed(store.head.row, store.journal, tuple(numbered), tuple(replies))
@@ -418,7 +388,8 @@ class Journal:
             self._recall()
             return
         self._store = store
-        self._head, self._journal = store.head.row, store.journal
+        self._head = store.head.row
+        self._journal = self._reserve.journal = store.journal
         self._upkeep = None
         self._upkeep_at_ms = _now_ms() + self._upkeep_first_ms
         self._tell("")
@@ -517,31 +488,10 @@ class Journal:
         *,
         mended: bool = False,
     ) -> None:
-        """Take what this journal has kept, or the reserve holds, whichever is newer. ``number``
-        ``None``: a version without a reserve has kept it, and last; or it cannot be read. Then
-        the reserve's is the newest that can be, and nobody knows whether it was the last. A reserve
-        of no journal is of a start at which this one could not be read."""
-        held = self._reserve.read()
-        if self._reserve.unread:
-            kept, number = {**(kept or {}), "format": UNREADABLE}, number or 0
-        self._taken = number or 0
-        if held is not None:
-            whose, newest = held
-            journal = journal or whose
-            self._reserved = newest.number
-            ours = mended or whose in (journal, "")
-            if ours and kept is not None and kept.get("format") == UNREADABLE:
-                kept = {**newest.state, **kept}
-            elif ours and number is not None and newest.number > number:
-                aside = {name: kept[name] for name in ("journal_aside",) if kept and name in kept}
-                kept = {**newest.state, **aside}
-            else:
-                self._taken = max(self._taken, newest.number)  # it is to be emptied
-        self._reserve_of = journal
-        self._queue.kept_number = max(self._queue.kept_number, self._taken, self._reserved)
-        self._kept = kept
+        """Take what this journal has kept, or the reserve holds, whichever is newer."""
+        self._kept = self._reserve.adopt(kept, number, journal, mended=mended)
         self._readable.set()
-        self._look_at_reserve()
+        self._reserve.wake()
 
     def _new_store(self, *, mended: bool = False) -> Store:
         return Store(
@@ -575,7 +525,7 @@ class Journal:
         """The disk did not take it. Look what the file has; open it again if that fails too."""
         self._not_before_ms = _now_ms() + (0 if schema.damaged(error) else RETRY_MS)
         self._tell(_reason(error))
-        self._give_up_replies()
+        self._replies.give_up()
         store = self._store
         try:
             if schema.damaged(error):
@@ -638,91 +588,9 @@ class Journal:
             gateway=self._gateway,
         ).run()
 
-    # --- the reserve
-
-    def _look_at_reserve(self) -> None:
-        with self._reserving:
-            self._reserve_due = True
-            self._reserving.notify_all()
-
-    def _watch_kept(self) -> None:
-        """A thread of its own: the journal's may be stuck in a disk that does not answer."""
-        waits_since_ms: Ms | None = None
-        not_before_ms: Ms = 0
-        prepared = False
-        while True:
-            ends = self._closing and not self._thread.is_alive()
-            now_ms = _now_ms()
-            newest = self._queue.newest_kept
-            waits = newest is not None and newest.number > max(self._taken, self._reserved)
-            if not waits:
-                waits_since_ms = None
-            elif waits_since_ms is None:
-                waits_since_ms = now_ms
-            due_ms: Ms | None = None
-            if waits_since_ms is not None:
-                due_ms = waits_since_ms + (0 if self._state or ends else RESERVE_AFTER_MS)
-            elif 0 < self._reserved <= self._taken or not (prepared or ends):
-                due_ms = 0
-            if due_ms is not None and self.readable and now_ms >= max(due_ms, not_before_ms):
-                try:
-                    self._use_reserve(newest if waits else None)
-                    prepared = True
-                except OSError:  # no room for it yet, or the disk fails altogether
-                    not_before_ms = now_ms + (RETRY_MS if prepared else UPKEEP_AGAIN_MS)
-                    if not ends:
-                        continue
-            if ends:
-                return
-            until_ms = None if due_ms is None else max(due_ms, not_before_ms)
-            with self._reserving:
-                if not self._reserve_due:
-                    wait_s = None if until_ms is None else max(0, until_ms - now_ms) / 1000
-                    self._reserving.wait(wait_s)
-                self._reserve_due = False
-
-    def _use_reserve(self, newest: Kept | None) -> None:
-        """Hold ``newest`` there, or nothing any more. Raises :class:`OSError`."""
-        self._reserve.prepare()
-        if newest is not None:
-            self._reserve.save(self._journal or self._reserve_of, newest, durable=bool(self._state))
-            self._reserved = newest.number
-        elif 0 < self._reserved <= self._taken:
-            self._reserve.empty()
-            self._reserved = 0
-
-    # --- replies
-
-    def _take_replies(
-        self, answers: Mapping[str, str], work: Work
-    ) -> list[tuple[Reply, str | None]]:
-        with self._answers:
-            written = {id(reply) for reply in work.replies}
-            taken = [one for one in self._waiting if id(one.reply) in written]
-            self._waiting = [one for one in self._waiting if id(one.reply) not in written]
-        return [(one.reply, answers.get(one.reply.command)) for one in taken]
-
-    def _give_up_replies(self, until_ms: Ms | None = None) -> None:
-        """Answer what waits (too long) without the name of a fact."""
-        with self._answers:
-            late = [w for w in self._waiting if until_ms is None or w.until_ms <= until_ms]
-            self._waiting = [w for w in self._waiting if until_ms and w.until_ms > until_ms]
-        if late:
-            self._on_commit(
-                Committed(self._head, self._journal, (), tuple((w.reply, None) for w in late))
-            )
-
-    def _watch_replies(self) -> None:
-        """A thread of its own: the journal's may be stuck in a disk that does not answer."""
-        while not (self._closing and not self._thread.is_alive()):
-            with self._answers:
-                first_ms = min((w.until_ms for w in self._waiting), default=None)
-                if first_ms is None:
-                    self._answers.wait(None if not self._closing else 0.05)
-                elif first_ms > _now_ms():
-                    self._answers.wait((first_ms - _now_ms()) / 1000)
-            self._give_up_replies(_now_ms())
-        self._give_up_replies()
+    def _give_up(self, late: list[Reply]) -> None:
+        """Answer them without the name of a fact."""
+        self._on_commit(Committed(self._head, self._journal, (), tuple((r, None) for r in late)))
 
 
 def _reason(error: Exception) -> str:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -84,11 +86,24 @@ def without_rights(*files: Path) -> Iterator[None]:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Somebody has the file for himself."""
-    with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        db.execute("PRAGMA locking_mode = EXCLUSIVE").fetchone()
-        db.execute("BEGIN EXCLUSIVE")
+    """Somebody has the file for himself: another process, since a process that opens and closes a
+    file gives up every lock that it has on it."""
+    code = """
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("PRAGMA locking_mode = EXCLUSIVE").fetchone()
+db.execute("BEGIN EXCLUSIVE")
+print("locked", flush=True)
+sys.stdin.read()
+db.close()
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"locked\n"
         yield
+        other.communicate()
 
 
 def begun(path: Path) -> tuple[Desk, dict[str, object] | None]:
@@ -267,7 +282,7 @@ def a_reserve_without_rights(path: Path) -> AbstractContextManager[None]:
 
 @contextmanager
 def a_reserve_that_is_a_pipe(path: Path) -> Iterator[None]:
-    reserve(path).unlink()
+    reserve(path).rename(path.with_name("before"))  # else a new file may get its inode number
     os.mkfifo(reserve(path))
     yield
 

@@ -22,7 +22,7 @@ from unittest.mock import patch
 
 from gateway.core.effects import Reply
 from gateway.core.facts import Fact, Json, Lane
-from gateway.journal import schema, writer
+from gateway.journal import pending_replies, schema, writer
 from gateway.journal.past.reader import Reader
 from gateway.journal.queue import Batch
 from gateway.journal.writer import Committed
@@ -50,7 +50,7 @@ UTC_MS = 1_767_225_600_000
 DAY_MS = 86_400_000
 HEALED_WITHIN_MS = 15 * MINUTE
 """A request that was lost is asked again after five minutes at the latest."""
-ANSWERED_MS = writer.REPLY_WITHIN_MS + 3 * TICK_MS
+ANSWERED_MS = pending_replies.WITHIN_MS + 3 * TICK_MS
 
 
 LATER = ("broker_refuses", "store_proxied")

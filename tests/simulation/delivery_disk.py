@@ -107,7 +107,7 @@ class Turned(Journal):
             self._turn()
             if not self._sleep():
                 break
-        self._give_up_replies(writer._now_ms())
+        self._replies.give_up(writer._now_ms())
 
     @property
     def rests(self) -> bool:
