@@ -2,42 +2,80 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from gateway.web.identity.accounts import Who
-from gateway.web.identity.users import ROLES
+from gateway.web.identity.users import ROLES, Role
 from gateway.web.shared.render import fragment
 from gateway.web.shared.words import best_language
 from gateway.web.site import Site
 
 LANGUAGE_COOKIE = "portier-language"
 
+THEME_COOKIE = "portier-theme"
+THEMES = ("light", "dark")
+
+
+class Place(NamedTuple):
+    """A page of the navigation. ``main``: it stands in the rail, not only under *More*."""
+
+    name: str
+    address: str
+    role: Role
+    icon: str
+    main: bool = False
+
+
 MENU = (
-    ("status", "/", "view"),
-    ("alarms", "/alarms", "view"),
-    ("events", "/events", "view"),
-    ("history", "/history", "maintenance"),
-    ("maintenance", "/maintenance", "maintenance"),
-    ("points", "/points", "view"),
-    ("kept", "/kept", "view"),
-    ("settings", "/settings", "admin"),
-    ("users", "/users", "admin"),
-    ("audit", "/audit", "admin"),
-    ("account", "/account", "view"),
-    ("bench", "/bench", "staff"),
+    Place("status", "/", "view", "house", main=True),
+    Place("alarms", "/alarms", "view", "bell", main=True),
+    Place("history", "/history", "maintenance", "history", main=True),
+    Place("events", "/events", "view", "list", main=True),
+    Place("testbook", "/maintenance#testbook", "maintenance", "book-check", main=True),
+    Place("maintenance", "/maintenance", "maintenance", "wrench", main=True),
+    Place("settings", "/settings", "admin", "settings", main=True),
+    Place("points", "/points", "view", "activity"),
+    Place("users", "/users", "admin", "users"),
+    Place("audit", "/audit", "admin", "pencil"),
+    Place("kept", "/kept", "view", "lock"),
+    Place("account", "/account", "view", "user"),
+    Place("bench", "/bench", "staff", "flask"),
 )
+HERE = {"/": "status", "/more": "more"}
+BAR_MOST = 3
+"""Places of the phone's bar, beside *More*."""
 
 
-MAIN = ("status", "alarms", "events", "history")
-"""What everybody needs stands in the page's head, the rest in its menu."""
+def menu(bench: bool) -> list[Place]:
+    """All places; that of the bench where there is one."""
+    return [place for place in MENU if bench or place.name != "bench"]
 
 
-def menu(bench: bool) -> list[tuple[str, str, str]]:
-    """The main menu: word, address, role."""
-    return [entry for entry in MENU if bench or entry[0] != "bench"]
+def bar(who: Who | None) -> list[str]:
+    """What the phone's bar leads to: the first places that somebody may see."""
+    may_see = [place.name for place in MENU if who is not None and who.may(place.role)]
+    return [*may_see[:BAR_MOST], "more"]
+
+
+def here(path: str) -> str:
+    """The place that a page belongs to; empty where it belongs to none."""
+    if path in HERE:
+        return HERE[path]
+    if path.startswith("/maintenance/testbook"):
+        return "testbook"
+    if path.startswith("/calls/"):
+        return "alarms"
+    found = (p.name for p in MENU if p.address != "/" and path.startswith(p.address))
+    return next(found, "")
+
+
+def theme_of(request: Request) -> str:
+    """``light`` or ``dark`` as chosen in this browser; empty: as the system says."""
+    chosen = request.cookies.get(THEME_COOKIE, "")
+    return chosen if chosen in THEMES else ""
 
 
 def language_of(request: Request) -> str:
@@ -67,7 +105,9 @@ def page(
     context: dict[str, Any] = {
         "w": words,
         "menu": menu(site.options.bench),
-        "MAIN": MAIN,
+        "bar": bar(who),
+        "here": here(request.url.path),
+        "theme": theme_of(request),
         "who": who,
         "options": site.options,
         "second_factor": site.identity.second_factor,

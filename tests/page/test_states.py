@@ -21,7 +21,7 @@ from tests.page.fake import alarm, contact, door, guarantee, now_ms, room
 pytestmark = pytest.mark.page
 PAGES = (
     "/", "/alarms", "/events", "/history?points=wc.climate,front.leaf", "/points", "/kept",
-    "/account", "/users", "/audit", "/bench", "/points/test?point=front.activation",
+    "/account", "/more", "/users", "/audit", "/bench", "/points/test?point=front.activation",
     "/maintenance",
 )  # fmt: skip
 Theme = Literal["light", "dark"]

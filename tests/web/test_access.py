@@ -17,7 +17,8 @@ from gateway.web.identity.users import ROLES, hashed
 from tests.web.conftest import PASSWORD, Web
 
 OPEN = {
-    ("GET", "/login"), ("POST", "/login"), ("POST", "/language"), ("POST", "/api/v1/session"),
+    ("GET", "/login"), ("POST", "/login"), ("POST", "/language"), ("POST", "/theme"),
+    ("POST", "/api/v1/session"),
     ("GET", "/m/{token}"), ("POST", "/m/{token}"),
     ("GET", "/health/live"), ("GET", "/health/ready"),
 }  # fmt: skip

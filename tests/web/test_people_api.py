@@ -19,6 +19,7 @@ SAME = {
     ("POST", "/login"): ["POST /api/v1/session"],
     ("POST", "/logout"): ["DELETE /api/v1/session"],
     ("POST", "/language"): ["PUT /api/v1/me/preferences"],
+    ("POST", "/theme"): [],  # of this browser alone
     ("POST", "/account"): ["PUT /api/v1/me/preferences"],
     ("POST", "/account/password"): ["PUT /api/v1/me/password"],
     ("POST", "/account/sessions"): [

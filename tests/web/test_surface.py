@@ -42,6 +42,7 @@ TABLE = """
 /maintenance                                        GET maintenance
 /maintenance/testbook                               POST maintenance
 /maintenance/testbook/{number}                      GET maintenance, POST maintenance
+/more                                               GET view
 /kept                                               GET view
 /bench                                              GET staff, POST staff
 /users                                              GET admin, POST admin
@@ -56,6 +57,7 @@ TABLE = """
 /login                                              GET everybody, POST everybody
 /logout                                             POST view
 /language                                           POST everybody
+/theme                                              POST everybody
 /m/{token}                                          GET everybody, POST everybody
 /static/{path}                                      GET everybody
 

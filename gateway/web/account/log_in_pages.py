@@ -12,7 +12,7 @@ from gateway.web.access import HalfIn, Public, TheSite
 from gateway.web.account.log_in import let_in, log_in, log_out
 from gateway.web.identity.auth import clear_session, form_of
 from gateway.web.identity.repair import unseen
-from gateway.web.page import LANGUAGE_COOKIE, language_of, page
+from gateway.web.page import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, language_of, page
 from gateway.web.shared.problems import Problem
 from gateway.web.shared.proxies import is_secure
 from gateway.web.site import Site
@@ -100,12 +100,30 @@ async def language(request: Request, who: Public, site: TheSite) -> Response:
             await site.saver.soon(
                 partial(site.users.set_preferences, who.user_id, chosen, who.armed_s)
             )
-        response.set_cookie(
-            LANGUAGE_COOKIE,
-            chosen,
-            max_age=31_536_000,
-            secure=is_secure(request),
-            httponly=True,
-            samesite="strict",
-        )
+        _remember(request, response, LANGUAGE_COOKIE, chosen)
     return response
+
+
+@router.post("/theme")
+async def theme(request: Request, who: Public) -> Response:
+    """Light, dark, or as the system says; remembered in this browser, not with the person."""
+    form = await form_of(request)
+    response = RedirectResponse(local_target(form.get("next", "/")), 303)
+    chosen = form.get("theme", "")
+    if chosen in THEMES:
+        _remember(request, response, THEME_COOKIE, chosen)
+    else:
+        response.delete_cookie(THEME_COOKIE, secure=is_secure(request), httponly=True)
+    return response
+
+
+def _remember(request: Request, response: Response, cookie: str, value: str) -> None:
+    """In this browser, for a year."""
+    response.set_cookie(
+        cookie,
+        value,
+        max_age=31_536_000,
+        secure=is_secure(request),
+        httponly=True,
+        samesite="strict",
+    )

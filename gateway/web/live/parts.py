@@ -34,6 +34,7 @@ class Parts:
         values: dict[str, Any] = {
             "connection": scene.connection,
             "html:connection": fragment("parts/connection.html", {"scene": scene}),
+            "html:pill": fragment("parts/pill.html", {"scene": scene}),
             "html:alarms": fragment(
                 "parts/alarms.html", {"scene": scene, "w": scene.w, "may": may, "csrf": ""}
             ),

@@ -60,6 +60,12 @@ async def overview(
     )
 
 
+@router.get("/more")
+async def more(request: Request, who: ViewAlways) -> Response:
+    """All places of the navigation, for the phone, and how the page looks."""
+    return page(request, "more.html")
+
+
 def _lacks_factor(site: Site, who: Who) -> bool:
     """Whether somebody may open doors once they have set up a second factor, and has none."""
     wanted = site.identity.second_factor == "doors" and who.may("staff")

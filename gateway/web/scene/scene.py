@@ -14,8 +14,10 @@ from gateway.web.scene.shapes import (
     CallScene,
     DoorScene,
     GuaranteeScene,
+    OverallScene,
     PointScene,
     RoomScene,
+    State,
 )
 
 SLOW_EVIDENCE_MS = 120_000
@@ -44,6 +46,44 @@ class Scene(Sentences):
             return {"state": "lost", "text": self.w("status.control_restarts")}
         since = self.w.clock(self.house.since_utc_ms, self.house.now_utc_ms, seconds=True)
         return {"state": "lost", "text": self.w("status.control_lost", since=since)}
+
+    @property
+    def overall(self) -> OverallScene:
+        """The gravest thing that is so now; that all is well only with evidence for everything."""
+        if (away := self._away()) is not None:
+            return away
+        severities = {alarm.severity for alarm in self.open_alarms}
+        if any(not call.test for call in self.calls):
+            return OverallScene("call", "siren", self.w("pill.call"))
+        if severities - {"notice"}:
+            faults = [alarm for alarm in self.open_alarms if alarm.severity != "notice"]
+            state: State = "bad" if {"emergency", "urgent"} & severities else "warn"
+            text = self.w.plural("pill.fault", len(faults))
+            return OverallScene(state, "triangle-alert", text)
+        return self._without_faults()
+
+    def _without_faults(self) -> OverallScene:
+        values = {one.value for one in self.guarantees}
+        if "no" in values:
+            return OverallScene("warn", "triangle-alert", self.w("pill.limited"))
+        if self.calls:
+            return OverallScene("info", "flask", self.w("pill.test"))
+        if notices := len(self.open_alarms):
+            return OverallScene("info", "info", self.w.plural("pill.notice", notices))
+        if "unknown" in values or not values:
+            return OverallScene("unknown", "clock", self.w("pill.unproven"))
+        return OverallScene("good", "check", self.w("pill.well"))
+
+    def _away(self) -> OverallScene | None:
+        """The same while ``control`` does not answer; ``None`` while it does."""
+        if self.house.connected:
+            return None
+        if not self.known:
+            return OverallScene("lost", "plug", self.w("pill.never"))
+        if self.house.restarting:
+            return OverallScene("unknown", "clock", self.w("pill.restarts"))
+        since = self.w.clock(self.house.since_utc_ms, self.house.now_utc_ms)
+        return OverallScene("lost", "wifi-off", self.w("pill.lost", since=since))
 
     @property
     def doors(self) -> list[DoorScene]:

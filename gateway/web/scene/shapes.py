@@ -4,8 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from gateway.web.shared.words import Words
+
+State = Literal["call", "lost", "bad", "warn", "info", "unknown", "good"]
+Icon = Literal[
+    "check", "clock", "flask", "info", "plug", "siren", "triangle-alert", "wifi-off",
+]  # fmt: skip
+"""Those of the page's icons that are chosen here."""
+
+
+@dataclass(frozen=True, slots=True)
+class OverallScene:
+    """How the whole building is, in two or three words."""
+
+    state: State
+    icon: Icon
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

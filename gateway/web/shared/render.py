@@ -43,7 +43,7 @@ def script_words(words: Words) -> str:
     """The few texts that the page's script says itself, as JSON."""
     keys = [key for key in words.keys if key.startswith("door.")]
     keys += ["status.lost", "result.pending", "outcome.extended", "call.heading"]
-    keys += ["guarantee.unknown"]
+    keys += ["guarantee.unknown", "pill.lost"]
     return json.dumps({key: words.raw(key) for key in keys}, ensure_ascii=False)
 
 

@@ -37,8 +37,17 @@ function doubt() {
   }
 }
 
+// The same for the pill; it says itself since when nothing is known.
+function doubtPill() {
+  const pill = document.querySelector(".pill");
+  pill.className = "pill lost";
+  pill.lastElementChild.textContent = say("pill.lost", { since: clock(lostSince, "short") });
+  pill.querySelector("use").setAttribute("href", pill.querySelector("use").getAttribute("href").replace(/#.*/, "#wifi-off"));
+  delete pill.parentNode.dataset.was;
+}
+
 function refresh() {
-  if (lostSince !== null) doubt();
+  if (lostSince !== null) doubt(), doubtPill();
   document.body.classList.toggle("is-lost", isDown());
   for (const button of document.querySelectorAll("[data-acts]")) {
     if (isDown()) button.setAttribute("aria-disabled", "true");
@@ -47,10 +56,12 @@ function refresh() {
   board.refresh();
 }
 
+const clock = (ms, timeStyle) => new Date(ms).toLocaleTimeString(document.documentElement.lang, { timeStyle });
+
 function lost(since) {
   lostSince = since;
   const box = document.getElementById("lost");
-  const time = since && new Date(since).toLocaleTimeString(document.documentElement.lang, { timeStyle: "medium" });
+  const time = since && clock(since, "medium");
   box.hidden = since === null;
   box.textContent = since === null ? "" : say("status.lost", { since: time });
   refresh();
@@ -67,6 +78,21 @@ function called(ringing) {
 
 const listeners = { page: [], fact: [] };
 export const on = (kind, listener) => listeners[kind].push(listener);
+
+// Menus close on Escape and when somebody goes elsewhere.
+const menus = () => document.querySelectorAll("details.menu[open]");
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of menus()) {
+    if (menu.contains(document.activeElement)) menu.firstElementChild.focus();
+    menu.open = false;
+  }
+});
+for (const kind of ["click", "focusin"]) {
+  document.addEventListener(kind, (event) => {
+    for (const menu of menus()) if (!menu.contains(event.target)) menu.open = false;
+  });
+}
 
 document.addEventListener("submit", (event) => {
   const button = event.submitter || event.target.querySelector("[data-acts]");
