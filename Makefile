@@ -34,8 +34,8 @@ $(VENV)/.test: requirements-test.lock $(VENV)/.run
 setup: $(VENV)/.run ## Set up .venv; afterwards .venv/bin/portier is there
 
 run: setup ## Start the simulated building; PORT=8081 takes another port
-	@[ '$(STATE)$(PORT)' = state ] || echo 'In another terminal first: export PORTIER_STATE=$(STATE)$(if $(PORT), PORT=$(PORT))'
-	@exec env $(if $(PORT),PORT=$(PORT)) $(BIN)/portier run --config config/bench.yaml --state $(STATE)
+	@exec env $(if $(PORT),PORT=$(PORT)) $(BIN)/portier run --config config/bench.yaml --state $(STATE) \
+	  --log $(STATE)/portier.log
 
 ##@ Check a change
 

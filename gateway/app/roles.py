@@ -238,6 +238,7 @@ def _embedded(state: Path) -> int:
 
 
 def _web(settings: Settings, config: Path, state: Path) -> int:
+    from gateway.app.running.welcome import announce
     from gateway.web.serve import options_of, serve
 
     overrides: dict[str, Any] = {}
@@ -247,7 +248,7 @@ def _web(settings: Settings, config: Path, state: Path) -> int:
         overrides["tls_key"] = beside / settings.web.tls.key
     if port := web_port():
         overrides["port"] = port
-    return serve(options_of(settings, state, overrides))
+    return serve(options_of(settings, state, overrides), announce)
 
 
 def web_port() -> int | None:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -93,8 +93,14 @@ def config_of(site: Site) -> uvicorn.Config:
     )
 
 
-def serve(options: Options) -> int:
-    """Serve until SIGTERM or SIGINT. Returns the exit code."""
+Announce = Callable[[str, str | None, bool], bool]
+"""Takes the page's address, the password of the first start where this is one, and whether that
+password still applies; says whether that was enough."""
+
+
+def serve(options: Options, announced: Announce = lambda url, password, initial: False) -> int:
+    """Serve until SIGTERM or SIGINT. Returns the exit code. What nobody takes in ``announced`` is
+    written to the log."""
     try:
         options.check()
     except ListenError as error:
@@ -108,7 +114,8 @@ def serve(options: Options) -> int:
     if repaired is not None:
         _say_repaired(options, users, repaired)
     site = make_site(options, users)
-    announce(options, password)
+    if not announced(options.url, password, users.anybody_has_first_password()):
+        announce(options, password)
     Server(config_of(site), site).run()
     return 0
 

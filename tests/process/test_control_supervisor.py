@@ -60,6 +60,26 @@ def test_it_stops_everything_and_says_so_by_its_status(all_roles: Process, numbe
     assert not [pid for pid in pids if alive(pid)]
 
 
+def test_with_a_log_the_terminal_shows_how_to_begin(place: House) -> None:
+    port = free_port()
+    place.config.write_text(BUILDING + f"mqtt: embedded\nweb: {{listen: 127.0.0.1:{port}}}\n")
+    log = place.state / "portier.log"
+    process = place.run("--log", str(log))
+    until(lambda: process.said("Ready after"))
+    assert process.said(f"http://127.0.0.1:{port}/")
+    assert process.said("admin, password ")
+    assert not process.said("control is ready")
+    reported = log.read_text(encoding="utf-8")
+    assert "control is ready" in reported
+    assert "password" not in reported  # it is shown on the terminal, and nowhere else
+    second = place.run("--log", str(log))
+    assert second.wait() == 1
+    assert second.said("control already runs on")
+    assert log.read_text(encoding="utf-8").startswith(reported)
+    assert process.stop() == 0
+    assert process.said("Stopped: every process has ended.")
+
+
 def test_it_leaves_no_orphans_when_it_is_killed(all_roles: Process) -> None:
     pids = list(roles(all_roles).values())
     os.kill(all_roles.pid, signal.SIGKILL)

@@ -54,7 +54,7 @@ def test_no_save_and_no_reload_ends_a_test_of_a_room(tmp_path: Path) -> None:
         assert (answer["status"], answer["reason"]) == ("refused", "room_test")
         assert ask(house, "preview", version="none", sections=NIGHT)["status"] == "accepted"
         house.config.write_text(
-            house.config.read_text().replace("(Werkbank)", "2"), encoding="utf-8"
+            house.config.read_text().replace("(Prüfstand)", "2"), encoding="utf-8"
         )
         control.popen.send_signal(signal.SIGHUP)
         until(lambda: control.said("a test of the room runs and would end"))

@@ -42,11 +42,20 @@ def run(
     bench_start: Annotated[
         str | None, typer.Option(help="Wall time at the start, on a bench: 2026-11-22T08:00.")
     ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write what the processes report to this file; the terminal shows how to begin.",
+        ),
+    ] = None,
 ) -> None:
     """Start the gateway: all that the configuration names, each a process of its own.
 
     With one ROLE only that one, in this process (so systemd starts them). PORT= in the
     environment chooses another port for the page. Ctrl-C ends everything within 2 s.
+
+    Without --log the reports appear here, as whoever sets up a gateway wants to see them.
 
     Examples: `portier run` · `portier run link --config /etc/portier/portier.yaml`
     """
@@ -57,7 +66,9 @@ def run(
         control.utc_ms(bench_start)
     except ValueError:
         raise typer.BadParameter(f"--bench-start {bench_start}: such as 2026-11-22T08:00") from None
-    raise typer.Exit(start.run(roles or [], config, state, bench_start))
+    if log is not None and len(roles or []) == 1:
+        raise typer.BadParameter("--log is for several roles; a single one writes to its terminal")
+    raise typer.Exit(start.run(roles or [], config, state, bench_start, log))
 
 
 def check(

@@ -42,6 +42,8 @@ class Readiness:
     check: Callable[[], Mapping[str, str]]
     say: Callable[[str], None]
     clock: Callable[[], float] = time.monotonic
+    ready: Callable[[str], None] | None = None
+    """Told, instead of ``say``, that everything works."""
     _began: float = field(init=False)
     _next: float = field(init=False)
     _named_at: float = field(init=False)
@@ -59,7 +61,7 @@ class Readiness:
         found = self.check()
         missing = {name: why for name, why in found.items() if why}
         if not missing:
-            self.say(
+            (self.ready or self.say)(
                 f"Ready after {now - self._began:.1f} s ({', '.join(found)}). "
                 "Ctrl-C stops everything."
             )

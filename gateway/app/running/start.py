@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gateway.app import broker, control, outputs, roles
+from gateway.app import broker, control, outputs, paths, roles
 from gateway.app.configuration import load, plans
 from gateway.app.parent import end_with_parent
-from gateway.app.running import readiness, supervisor
+from gateway.app.running import readiness, supervisor, welcome
 from gateway.formats import UnknownFormat
 from gateway.printable import in_a_text
 from gateway.settings.checks import contact_secrets
@@ -18,8 +19,15 @@ from gateway.settings.model.configuration import Settings
 from gateway.settings.values.problems import SettingsError
 
 
-def run(names: Sequence[str], config: Path, state: Path, bench_start: str | None) -> int:
-    """Start the roles; the exit status."""
+def run(
+    names: Sequence[str],
+    config: Path,
+    state: Path,
+    bench_start: str | None,
+    log: Path | None = None,
+) -> int:
+    """Start the roles; the exit status. ``log``: a file for what the roles write, the terminal then
+    shows how to begin instead."""
     wrong = [name for name in names if name not in roles.ROLES]
     if wrong:
         _say(f"there is no role {wrong[0]}; the roles are {', '.join(roles.ROLES)}")
@@ -33,7 +41,7 @@ def run(names: Sequence[str], config: Path, state: Path, bench_start: str | None
             _say(str(one))
         if len(names) == 1:
             return roles.run(names[0], settings, config, state)
-        return _supervise(names, settings, config, state, bench_start)
+        return _supervise(names, settings, config, state, bench_start, log)
     except (SettingsError, UnknownFormat) as error:  # trying again does not help
         _say(str(error))
         return supervisor.CONFIGURATION
@@ -64,23 +72,31 @@ def _say(text: str) -> None:
 
 
 def _supervise(
-    names: Sequence[str], settings: Settings, config: Path, state: Path, bench_start: str | None
+    names: Sequence[str],
+    settings: Settings,
+    config: Path,
+    state: Path,
+    bench_start: str | None,
+    log: Path | None,
 ) -> int:
     state.mkdir(parents=True, exist_ok=True)
     wanted = tuple(names) or roles.wanted(settings)
+    if outputs.held(state):
+        raise roles.RoleError(
+            f"control already runs on {state}: this building is running. Stop it with Ctrl-C in its "
+            "terminal, or start a second one: make run STATE=state/second PORT=8081 (or portier run "
+            "--state FOLDER)"
+        )
     environment: dict[str, str] = {}
     brokered = page = None
     if "broker" in wanted:
         ports = broker.choose()
         environment = {roles.BROKER_V5: str(ports.v5), roles.BROKER_V3: str(ports.v3)}
-        _say(f"Broker: {ports}")
+        if log is None:
+            _say(f"Broker: {ports}")
         brokered = (broker.HOST, ports.v5)
     if "web" in wanted:
         page = _page(settings)
-    if outputs.held(state):
-        raise roles.RoleError(
-            f"control already runs on {state}; stop it, or choose another folder with --state"
-        )
     options = ["--config", str(config), "--state", str(state)]
 
     def command(role: str) -> Sequence[str]:
@@ -116,8 +132,36 @@ def _supervise(
     one = supervisor.Supervisor(wanted, command, environment, _say, crashed, valid, changed=changed)
     tls = settings.web is not None and settings.web.tls is not None
     parts = readiness.Parts(wanted, state, one.runs, page, tls, brokered)
-    one.tick = readiness.Readiness(parts.check, _say).look
-    return one.run()
+    look = readiness.Readiness(parts.check, _say)
+    one.tick = look.look
+    if log is None:
+        return _stopped(one, state, config)
+    said = welcome.Announcement()
+    one.log = welcome.rotated(log)
+    one.inherits = {"web": said.fd}
+    environment[welcome.ANNOUNCE] = str(said.fd)
+    shown = welcome.Welcome(settings, state, log, str(ports) if "broker" in wanted else "")
+    look.ready = lambda sentence: shown.show(sentence, said.log_in())
+    _say(f"Starting {len(wanted)} processes: {', '.join(wanted)}. This takes some seconds.")
+    try:
+        return _stopped(one, state, config)
+    finally:
+        said.close()
+        os.close(one.log)
+
+
+def _stopped(one: supervisor.Supervisor, state: Path, config: Path) -> int:
+    """Run until the end, and say what the end was; the exit status."""
+    status = one.run()
+    if status == 0:
+        if sys.stderr.isatty():
+            sys.stderr.write("\r")  # the terminal has written ^C
+        again = "make run" if config == paths.BENCH_CONFIG else "portier run"
+        _say(
+            f"Stopped: every process has ended. {state} keeps what happened; "
+            f"{again} goes on from there."
+        )
+    return status
 
 
 def _changed(
@@ -149,8 +193,9 @@ def _page(settings: Settings) -> tuple[str, int]:
     port = roles.web_port() or (web.port if web else 8080)
     host = web.host if web else "127.0.0.1"
     if not broker.free(host, port):
+        other = next((p for p in range(port + 1, port + 100) if broker.free(host, p)), port + 1)
         raise roles.RoleError(
             f"port {port} on {host} is in use by another program. Choose another one: "
-            f"PORT={port + 1} make run (or PORT={port + 1} portier run), or stop that program."
+            f"make run PORT={other} (or PORT={other} portier run), or stop that program."
         )
     return host, port

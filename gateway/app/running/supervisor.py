@@ -75,6 +75,10 @@ class Supervisor:
     """Called a few times a second until it says ``True``."""
     changed: Callable[[], Sequence[str] | None] = lambda: None
     """Called every second: the roles that shall run from now on, ``None`` where they stay."""
+    log: int | None = None
+    """The descriptor of a file for what the roles write; ``None``: where this process writes."""
+    inherits: Mapping[str, int] = field(default_factory=dict)
+    """Role -> a descriptor that its process gets from this one."""
     _roles: list[_Role] = field(default_factory=list)
     _pipe: tuple[int, int] = (-1, -1)
     _heard: socket.socket = field(
@@ -149,14 +153,19 @@ class Supervisor:
             role.process = subprocess.Popen(
                 list(self.command(role.name)),
                 env={**self._environment(role), PARENT: str(self._pipe[0])},
-                pass_fds=(self._pipe[0],),
+                pass_fds=(self._pipe[0], *self._inherited(role)),
                 stdin=subprocess.DEVNULL,
+                stdout=self.log,
+                stderr=self.log,
                 start_new_session=True,  # Ctrl-C is for the supervisor, which ends all in order
                 preexec_fn=_unblock,  # noqa: PLW1509 - the supervisor has no threads
             )
         except (OSError, subprocess.SubprocessError) as error:  # no process, no memory for one
             self.say(f"{role.name} cannot be started ({error}); it is tried again")
             self._again(role)
+
+    def _inherited(self, role: _Role) -> tuple[int, ...]:
+        return (self.inherits[role.name],) if role.name in self.inherits else ()
 
     def _environment(self, role: _Role) -> dict[str, str]:
         """What a service manager says is meant for this process, not for its roles."""

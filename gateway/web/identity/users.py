@@ -273,6 +273,10 @@ class Users(Factors, Tokens):
         """Whether the password is still the one of :meth:`first_admin`, which a log has shown."""
         return self._one("SELECT 1 FROM users WHERE id = ? AND first_password", user_id) is not None
 
+    def anybody_has_first_password(self) -> bool:
+        """Whether the one of :meth:`first_admin` has not been replaced yet."""
+        return self._one("SELECT 1 FROM users WHERE first_password") is not None
+
     # --- logging in ------------------------------------------------------------------
 
     def verify(self, name: str, password: str) -> User | None:

@@ -1,0 +1,176 @@
+"""What ``portier run --log`` shows on the terminal once everything works: where the page is, how to
+log in, and what to try first. The lines of the roles are in the log meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.app import paths
+from gateway.printable import in_a_line
+from gateway.settings.model.configuration import Settings
+
+ANNOUNCE = "PORTIER_ANNOUNCE"
+"""The descriptor on which the page's role says how to log in, instead of in its log."""
+WIDEST = 100
+
+
+def command() -> str:
+    """How this program was called, for lines that somebody is to copy."""
+    called = Path(sys.argv[0])
+    if called.name != "portier":
+        return "portier"
+    with suppress(ValueError):
+        return str(called.absolute().relative_to(Path.cwd()))
+    return str(called)
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """``password``: only at the first start, never again."""
+
+    url: str = ""
+    password: str = ""
+    initial: bool = False
+    """Nobody has replaced the password of the first start yet."""
+
+
+class Announcement:
+    """A pipe from the page's role to this process."""
+
+    def __init__(self) -> None:
+        self._read, self.fd = os.pipe()
+        os.set_blocking(self._read, False)
+
+    def log_in(self) -> LogIn:
+        """What the role has said last; a password of any time."""
+        text = b""
+        with suppress(BlockingIOError):
+            while more := os.read(self._read, 65_536):
+                text += more
+        said = [json.loads(line) for line in text.splitlines()]
+        if not said:
+            return LogIn()
+        password = next((one["password"] for one in said if one["password"]), "")
+        return LogIn(said[-1]["url"], password, said[-1]["initial"])
+
+    def close(self) -> None:
+        os.close(self._read)
+        os.close(self.fd)
+
+
+def announce(url: str, password: str | None, initial: bool) -> bool:
+    """Say how to log in to whoever has started this process; whether somebody wanted to know."""
+    fd = os.environ.get(ANNOUNCE, "")
+    if not fd.isdecimal():
+        return False
+    said = {"url": url, "password": password or "", "initial": initial}
+    try:
+        os.write(int(fd), json.dumps(said).encode() + b"\n")
+    except OSError:
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """``broker``: where the embedded one listens; ``log``: the file with the lines of the roles."""
+
+    settings: Settings
+    state: Path
+    log: Path
+    broker: str = ""
+
+    def rows(self, log_in: LogIn) -> list[tuple[str, str]]:
+        """(word, text) of each line; a line without a word goes on with the one above."""
+        rows: list[tuple[str, str]] = []
+        if log_in.url:
+            rows.append(("Page", log_in.url))
+            rows += self._log_in_rows(log_in)
+        rows += self._try_rows()
+        if self.broker:
+            rows.append(("Broker", self.broker))
+        rows.append(("Log", f"{self.log}    to follow it: tail -f {shlex.quote(str(self.log))}"))
+        if self.state != paths.default_state():
+            rows.append(("Commands", f"export PORTIER_STATE={shlex.quote(str(self.state))}"))
+            rows.append(("", "first, in another terminal: they then find this building"))
+        rows.append(("Stop", "Ctrl-C"))
+        return rows
+
+    def _log_in_rows(self, log_in: LogIn) -> list[tuple[str, str]]:
+        if log_in.password:
+            return [
+                ("Log in", f"admin, password {log_in.password}"),
+                ("", "shown this once; the page asks for one of your own"),
+            ]
+        new = f"{command()} user password admin{self._folder()}"
+        if log_in.initial:
+            return [
+                ("Log in", "admin, with the password that the first start printed"),
+                ("", f"lost? {new}"),
+            ]
+        return [("Log in", "as before"), ("", f"forgotten? {new}")]
+
+    def _try_rows(self) -> list[tuple[str, str]]:
+        """Three things to do on a bench, each with the command for it."""
+        if not self.settings.gateway.bench:
+            return []
+        bench, folder = f"{command()} bench press", self._folder()
+        tries = []
+        doors, rooms = self.settings.doors.values(), self.settings.rooms.values()
+        button = next((a.point for door in doors for a in door.activators), None)
+        room = next((room for room in rooms if room.cord), None)
+        if button is not None:
+            tries.append(
+                ("Press a button at the door and see it open:", f"{bench} {button}{folder}")
+            )
+        if room is not None:
+            tries.append(("Pull the cord, then take the call on the page:",
+                          f"{bench} {room.cord[0]}{folder}"))  # fmt: skip
+            if room.cancel is not None:
+                tries.append(("End the call, as somebody in the room does:",
+                              f"{bench} {room.cancel}{folder}"))  # fmt: skip
+        rows = [("", "")]
+        for number, (what, how) in enumerate(tries, 1):
+            rows += [("Try" if number == 1 else "", f"{number}. {what}"), ("", f"   {how}")]
+        return [*rows, ("", "")] if tries else []
+
+    def _folder(self) -> str:
+        if self.state == paths.default_state():
+            return ""
+        return f" --state {shlex.quote(str(self.state))}"
+
+    def show(self, title: str, log_in: LogIn) -> None:
+        """Print the box on standard error, as all that the supervisor says."""
+        from rich.console import Console
+        from rich.panel import Panel
+        from rich.table import Table
+        from rich.text import Text
+
+        console = Console(stderr=True, highlight=False)
+        rows = self.rows(log_in)
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(no_wrap=True, style="bold")
+        grid.add_column(overflow="fold")
+        for word, text in rows:
+            grid.add_row(Text(word), Text(in_a_line(text)))
+        needed = max(len(text) for _, text in rows) + max(len(word) for word, _ in rows) + 8
+        width = min(max(needed, 60), console.width) if console.is_terminal else max(needed, 60)
+        wide = Console(stderr=True, highlight=False, width=width)
+        heading = Text(in_a_line(self.settings.gateway.name or self.settings.gateway.id))
+        wide.print(Panel(grid, title=heading, title_align="left", padding=(1, 2), width=width))
+        wide.print(Text(in_a_line(title)), soft_wrap=True)
+
+
+def rotated(log: Path) -> int:
+    """Open the log for a start, and leave that of the start before beside it; the descriptor.
+    Raises :class:`OSError`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.is_file():
+        log.replace(log.with_name(log.name + ".1"))
+    return os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
