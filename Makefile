@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check unit thorough process page system test bench lives faults hil lighthouse soak \
+.PHONY: help setup run demo check unit thorough process page system test bench lives faults hil lighthouse soak \
   mutants fuzz generated shots roots lock clean
 
 # A virtual environment needs ensurepip, which Debian keeps in a package of its own.
@@ -36,6 +36,9 @@ setup: $(VENV)/.run ## Set up .venv; afterwards .venv/bin/portier is there
 run: setup ## Start the simulated building; PORT=8081 takes another port
 	@exec env $(if $(PORT),PORT=$(PORT)) $(BIN)/portier run --config config/bench.yaml --state $(STATE) \
 	  --log $(STATE)/portier.log
+
+demo: setup ## Start a building with a year behind it; takes a minute once
+	@exec env $(if $(PORT),PORT=$(PORT)) $(BIN)/portier demo --state $(STATE)/demo
 
 ##@ Check a change
 

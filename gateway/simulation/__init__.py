@@ -7,5 +7,5 @@ knows what is true (the cord WAS pulled) and tells only what its terminals would
 wrong, and how often · ``host`` the process, its disk and its power · ``doors``, ``rooms`` and
 ``house`` the wires and the people at them · ``staff`` who is told and who comes · ``oracles``
 what must never be and what must come · ``report`` what an owner wants to know · ``life`` puts
-them together.
+them together · ``habits`` and ``calm`` a year in which hardly anything goes wrong, for the demo.
 """

@@ -93,9 +93,13 @@ class DoorWorld:
             if plan.toggle and self.open and point == plan.activation:
                 self.agenda.later(0, self._close_soon)
             else:
-                self.agenda.later(self.chance.randrange(400, 2_200), self._opens)
+                self.agenda.later(self._opens_in_ms(), self._opens)
         elif not on and self.open:
             self.agenda.later(0, self._close_soon)
+
+    def _opens_in_ms(self) -> Ms:
+        """From the activation until the leaf moves."""
+        return self.chance.randrange(400, 2_200)
 
     def _opens(self) -> None:
         locked = self.plan.strike is not None and not self.host.lit[self.plan.strike]
@@ -243,8 +247,11 @@ class DoorWorld:
             self._close_soon()
 
     def wedge(self) -> None:
+        self.wedge_for(about(self.chance, 10 * MINUTE))
+
+    def wedge_for(self, for_ms: Ms) -> None:
         self.wedged = True
-        self.agenda.later(about(self.chance, 10 * MINUTE), self._unwedge)
+        self.agenda.later(for_ms, self._unwedge)
 
     def _unwedge(self) -> None:
         self.wedged = False

@@ -1,4 +1,4 @@
-"""The box of ``portier run --log``: every line can be done as it stands, and a password is shown once."""
+"""The box of ``portier run --log``: each line can be copied, and a password is shown once."""
 
 from __future__ import annotations
 

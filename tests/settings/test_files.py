@@ -23,7 +23,7 @@ def test_the_digest_is_of_what_is_written_and_not_of_its_layout(tmp_path: Path) 
     assert len(one) == 64
 
 
-@pytest.mark.parametrize("name", ["office.yaml", "bench.yaml"])
+@pytest.mark.parametrize("name", ["office.yaml", "bench.yaml", "demo.yaml"])
 def test_the_files_of_the_project_are_in_order(name: str) -> None:
     settings = load(ROOT / "config" / name, DRIVERS)
     assert [hint for hint in settings.hints if "no escalation" not in hint] == []

@@ -51,7 +51,7 @@ def test_the_schema_that_is_shipped_is_fresh() -> None:
     assert shipped == json.loads(text(real()))
 
 
-@pytest.mark.parametrize("name", ["office.yaml", "bench.yaml"])
+@pytest.mark.parametrize("name", ["office.yaml", "bench.yaml", "demo.yaml"])
 def test_the_shipped_configurations_fit_the_shipped_schema(name: str) -> None:
     shipped = jsonschema_rs.validator_for(json.loads((ROOT / "config" / "schema.json").read_text()))
     errors = shipped.iter_errors(edited((ROOT / "config" / name).read_text()))

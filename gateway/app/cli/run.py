@@ -26,6 +26,7 @@ ROLE_NAMES = "control, broker, link, record, notify, web"
 
 def add(cli: typer.Typer) -> None:
     cli.command()(run)
+    cli.command()(demo)
     cli.command()(check)
     cli.command()(doctor)
     cli.command()(schema)
@@ -69,6 +70,60 @@ def run(
     if log is not None and len(roles or []) == 1:
         raise typer.BadParameter("--log is for several roles; a single one writes to its terminal")
     raise typer.Exit(start.run(roles or [], config, state, bench_start, log))
+
+
+DEMO_CONFIG = Path("config/demo.yaml")
+DEMO_STATE = Path("state/demo")
+
+
+def demo(
+    config: Annotated[
+        Path, typer.Option(readable=False, help="The configuration, of simulated points.")
+    ] = DEMO_CONFIG,
+    state: Annotated[Path, typer.Option(readable=False, help="The state folder.")] = DEMO_STATE,
+    days: Annotated[int, typer.Option(min=1, max=365, help="How many days lie behind it.")] = 365,
+    seed: Annotated[int, typer.Option(min=0, help="Another number, another year.")] = 1,
+    only: Annotated[bool, typer.Option("--only-build", help="Do not start it afterwards.")] = False,
+) -> None:
+    """Start a building with a year behind it: history, events, test book and charts are full.
+
+    People come and go, the climate follows the seasons, once a month something is wrong and is
+    mended, once a month somebody calls for help. One thing grows slowly worse: find it on the page
+    under History. The year is lived once, in under a minute; the next start goes on from there.
+
+    Example: `portier demo` · `PORT=8081 portier demo --state state/second --seed 2`
+    """
+    from gateway.app import demo as made
+    from gateway.app.running import start
+    from gateway.settings.values.problems import SettingsError
+
+    password = ""
+    if made.has_one(state):
+        said = f"{state} has its year behind it already, and goes on from there."
+        c.err.print(said, soft_wrap=True)
+    else:
+        try:
+            with c.progress() as progress:
+                task = progress.add_task("living a year", total=days)
+                now = c.now_utc_ms()
+                done = made.build(
+                    config, state, count=days, seed=seed, now_utc_ms=now,
+                    progress=lambda n: progress.update(task, completed=n),
+                )  # fmt: skip
+        except SettingsError as error:
+            c.fail(str(error), c.EXIT_CONFIGURATION)
+        except OSError as error:
+            c.fail(f"{error.filename}: {error.strerror}; choose another folder with --state")
+        password = done.password
+        c.err.print(
+            f"{days} days: {done.openings:,} openings, {done.calls} calls, {done.alarms} alarms. "
+            f"Seed {seed}.",
+            soft_wrap=True,
+        )
+        if only:
+            c.out.print(f"admin, password {password}")
+    if not only:
+        raise typer.Exit(start.run([], config, state, None, state / "portier.log", password))
 
 
 def check(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -25,9 +24,10 @@ def run(
     state: Path,
     bench_start: str | None,
     log: Path | None = None,
+    password: str = "",
 ) -> int:
     """Start the roles; the exit status. ``log``: a file for what the roles write, the terminal then
-    shows how to begin instead."""
+    shows how to begin instead. ``password``: of the user ``admin``, to be shown there."""
     wrong = [name for name in names if name not in roles.ROLES]
     if wrong:
         _say(f"there is no role {wrong[0]}; the roles are {', '.join(roles.ROLES)}")
@@ -41,7 +41,8 @@ def run(
             _say(str(one))
         if len(names) == 1:
             return roles.run(names[0], settings, config, state)
-        return _supervise(names, settings, config, state, bench_start, log)
+        to = None if log is None else welcome.Log(log, password)
+        return _supervise(names, settings, config, state, bench_start, to)
     except (SettingsError, UnknownFormat) as error:  # trying again does not help
         _say(str(error))
         return supervisor.CONFIGURATION
@@ -77,16 +78,11 @@ def _supervise(
     config: Path,
     state: Path,
     bench_start: str | None,
-    log: Path | None,
+    log: welcome.Log | None,
 ) -> int:
     state.mkdir(parents=True, exist_ok=True)
     wanted = tuple(names) or roles.wanted(settings)
-    if outputs.held(state):
-        raise roles.RoleError(
-            f"control already runs on {state}: this building is running. Stop it with Ctrl-C in its "
-            "terminal, or start a second one: make run STATE=state/second PORT=8081 (or portier run "
-            "--state FOLDER)"
-        )
+    _only_one(state)
     environment: dict[str, str] = {}
     brokered = page = None
     if "broker" in wanted:
@@ -136,18 +132,24 @@ def _supervise(
     one.tick = look.look
     if log is None:
         return _stopped(one, state, config)
+    shown = welcome.Welcome(settings, state, log.file, str(ports) if "broker" in wanted else "")
+    one.log = welcome.rotated(log.file)
     said = welcome.Announcement()
-    one.log = welcome.rotated(log)
     one.inherits = {"web": said.fd}
     environment[welcome.ANNOUNCE] = str(said.fd)
-    shown = welcome.Welcome(settings, state, log, str(ports) if "broker" in wanted else "")
-    look.ready = lambda sentence: shown.show(sentence, said.log_in())
+    look.ready = lambda sentence: shown.show(sentence, said.log_in(log.password))
     _say(f"Starting {len(wanted)} processes: {', '.join(wanted)}. This takes some seconds.")
-    try:
-        return _stopped(one, state, config)
-    finally:
-        said.close()
-        os.close(one.log)
+    return _stopped(one, state, config)
+
+
+def _only_one(state: Path) -> None:
+    """Raises :class:`roles.RoleError` where this building runs already."""
+    if outputs.held(state):
+        raise roles.RoleError(
+            f"control already runs on {state}: this building is running. Stop it with Ctrl-C in "
+            "its terminal, or start a second one: make run STATE=state/second PORT=8081 (or "
+            "portier run --state FOLDER)"
+        )
 
 
 def _stopped(one: supervisor.Supervisor, state: Path, config: Path) -> int:

@@ -40,6 +40,14 @@ class LogIn:
     """Nobody has replaced the password of the first start yet."""
 
 
+@dataclass(frozen=True, slots=True)
+class Log:
+    """Where the roles write. ``password``: of the user ``admin``, where it is known already."""
+
+    file: Path
+    password: str = ""
+
+
 class Announcement:
     """A pipe from the page's role to this process."""
 
@@ -47,8 +55,8 @@ class Announcement:
         self._read, self.fd = os.pipe()
         os.set_blocking(self._read, False)
 
-    def log_in(self) -> LogIn:
-        """What the role has said last; a password of any time."""
+    def log_in(self, password: str = "") -> LogIn:
+        """What the role has said last; a password of any time, or the one that is known here."""
         text = b""
         with suppress(BlockingIOError):
             while more := os.read(self._read, 65_536):
@@ -56,7 +64,7 @@ class Announcement:
         said = [json.loads(line) for line in text.splitlines()]
         if not said:
             return LogIn()
-        password = next((one["password"] for one in said if one["password"]), "")
+        password = next((one["password"] for one in said if one["password"]), password)
         return LogIn(said[-1]["url"], password, said[-1]["initial"])
 
     def close(self) -> None:

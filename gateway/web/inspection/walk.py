@@ -21,7 +21,9 @@ from gateway.web.kept.testbook import (
     Step,
     TestBookFull,
 )
+from gateway.web.scene.terminals import Terminals
 from gateway.web.shared.problems import Problem
+from gateway.web.shared.words import Words
 from gateway.web.site import Site
 from gateway.wire import Row
 
@@ -84,9 +86,9 @@ def due(site: Site) -> list[Due]:
     return sorted(found, key=lambda one: not one.overdue)
 
 
-def _served(site: Site, owner: str) -> Iterator[tuple[str, str]]:
+def _served(terminals: Terminals, owner: str) -> Iterator[tuple[str, str]]:
     """(point, part) of everything that serves a door or room of this name."""
-    for point, (name, part) in site.options.terminals.served.items():
+    for point, (name, part) in terminals.served.items():
         if name == owner:
             yield point, part
 
@@ -96,15 +98,27 @@ def steps_of(site: Site, kind: Kind, subject: str) -> list[Step]:
     found = _subjects(site, kind).get(subject)
     if found is None or (kind == "call" and not found.get("call")):
         raise Problem(404, "unknown_room" if kind == "call" else "unknown_door")
+    words = {language: site.words(language) for language in site.options.languages}
+    owner = str(found.get("name") or subject)
+    return steps_for(kind, found, owner, site.options.terminals, words)
+
+
+def steps_for(
+    kind: Kind,
+    subject: Mapping[str, object],
+    owner: str,
+    terminals: Terminals,
+    words: Mapping[str, Words],
+) -> list[Step]:
+    """The same for a room or door as ``control`` shows it, whose name is ``owner``."""
     names = {
-        point: {lang: site.options.terminals.name(site.words(lang), point)
-                for lang in site.options.languages}
-        for point in site.options.terminals.served
-    }  # fmt: skip
-    parts = list(_served(site, str(found.get("name") or subject)))
+        point: {language: terminals.name(said, point) for language, said in words.items()}
+        for point in terminals.served
+    }
+    parts = list(_served(terminals, owner))
     if kind == "door":
         return list(_door_steps(parts, names))
-    return list(_call_steps(found, parts, names))
+    return list(_call_steps(subject, parts, names))
 
 
 _Names = Mapping[str, Mapping[str, str]]
@@ -146,7 +160,7 @@ def _door_steps(parts: Sequence[tuple[str, str]], names: _Names) -> Iterator[Ste
 def relays(site: Site, page: Page) -> set[str]:
     """The outputs that a call of this room switches."""
     wanted = {f"room_{lamp}" for lamp in LAMPS}
-    return {point for point, part in _served(site, page.name) if part in wanted}
+    return {point for point, part in _served(site.options.terminals, page.name) if part in wanted}
 
 
 async def look(site: Site, page: Page, step: Step) -> Seen | None:
