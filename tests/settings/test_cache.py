@@ -29,7 +29,7 @@ def kept(folder: Path) -> cache.Cached:
     return cache.of(configuration, plan(configuration, now_utc_ms=NOW), NOW)
 
 
-@pytest.mark.parametrize("name", ["office.yaml", "bench.yaml", "demo.yaml"])
+@pytest.mark.parametrize("name", ["office.yaml", "bench.yaml"])
 def test_a_plan_comes_back_as_it_was(name: str) -> None:
     configuration = load(ROOT / "config" / name, DRIVERS)
     cached = cache.of(configuration, plan(configuration, now_utc_ms=NOW), NOW)
