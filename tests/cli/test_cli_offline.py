@@ -440,3 +440,37 @@ def test_without_a_configuration_every_command_says_so(tmp_path: Path, command: 
     assert result.exit_code == 78
     assert "cannot be read" in " ".join(result.output.split())
     assert isinstance(result.exception, SystemExit)
+
+
+def test_the_help_has_every_command_under_a_heading() -> None:
+    from gateway.app.cli.main import GROUPS, ORDER
+
+    text = portier("--help").output
+    for heading in GROUPS:
+        assert f"─ {heading} ─" in text
+    assert "─ Commands ─" not in text
+    places = [text.index(f"│ {name} ") for name in ORDER]
+    assert places == sorted(places)
+
+
+def test_a_mistyped_command_is_answered_with_the_one_that_was_meant() -> None:
+    result = portier("stauts")
+    assert result.exit_code == 2
+    assert "Did you mean 'status'" in words(result)
+
+
+def test_an_end_is_said_as_people_say_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from gateway.app.cli import console
+
+    monkeypatch.setattr(console, "_zones", [ZoneInfo("Europe/Berlin")])
+    now = int(datetime(2026, 11, 30, 15, 20, tzinfo=ZoneInfo("Europe/Berlin")).timestamp() * 1000)
+    hour = 3_600_000
+    assert console.end_text(now + 2 * hour, now) == "until 17:20 today (Europe/Berlin)"
+    assert console.end_text(now + 12 * hour, now) == "until 03:20 tomorrow (Europe/Berlin)"
+    assert console.end_text(now + 50 * hour, now) == "until 17:20 on Wed 2026-12-02 (Europe/Berlin)"
+
+
+def test_without_colours_and_without_a_terminal_there_are_no_escapes() -> None:
+    for variables in ({"NO_COLOR": "1"}, {}):
+        for arguments in (("--help",), ("check", str(BENCH)), ("door", "--help")):
+            assert "\x1b" not in CliRunner().invoke(cli, list(arguments), env=variables).output

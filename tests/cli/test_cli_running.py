@@ -6,6 +6,7 @@ import csv
 import getpass
 import io
 import json
+import re
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,6 +115,43 @@ def test_a_refusal_is_1_with_its_reason(place: House) -> None:
     assert "mode_off" in result.output
     said(portier(place, "door", "mode", "front", "schedule"))
     assert portier(place, "door", "open", "nowhere").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        (("door", "open", "fornt"), "Did you mean front?"),
+        (("point", "test", "front.activaton"), "Did you mean front.activation?"),
+        (("bench", "press", "front.buton"), "did you mean front.button?"),
+        (("alarm", "acknowledge", "front/left_opn"), "There is no alarm at all now."),
+        (("room", "test", "wc"), "There is no room at all now."),
+    ],
+)
+def test_a_name_that_is_not_there_is_refused_with_the_one_that_was_meant(
+    place: House, asked: tuple[str, ...], meant: str
+) -> None:
+    result = portier(place, *asked)
+    assert result.exit_code == 1
+    assert meant in words(result)
+
+
+def test_an_end_says_its_day_and_zone(place: House) -> None:
+    text = said(portier(place, "door", "mode", "front", "exit_only", "--for", "2h"))
+    assert re.search(r"front is exit_only until \d\d:\d\d (today|tomorrow) \(Europe/Berlin\)", text)
+    assert "follows its schedule" in said(portier(place, "door", "mode", "front", "schedule"))
+    text = said(portier(place, "door", "service", "front", "--for", "30min"))
+    assert "(Europe/Berlin)" in text
+    assert "service of front is over" in said(
+        portier(place, "door", "service", "front", "--for", "0s")
+    )
+
+
+def test_the_bench_shows_words(place: House) -> None:
+    text = said(portier(place, "bench", "show"))
+    assert not set("{}'_") & set(text.replace("hold_open", ""))
+    assert "temperature " in text
+    assert " °C" in text
+    assert "the leaf is " in text
 
 
 def test_an_alarm_is_acknowledged_and_shelved(place: House) -> None:
@@ -257,9 +295,11 @@ def test_an_end_that_has_passed_is_said_so(place: House) -> None:
     tested = portier(place, "point", "test", "front.activation", "--for", "0s")
     for result in (mode, tested):
         assert result.exit_code == 1
-        assert "past. Its end has to lie in the future." in words(result)
+        assert "Its end has to lie in the future. (past)" in words(result)
     assert "There is no relay of this name." in words(portier(place, "point", "test", "front.leaf"))
 
 
 def test_what_ends_with_no_time_is_said_to_end(place: House) -> None:
-    assert "in service no more" in said(portier(place, "door", "service", "front", "--for", "0s"))
+    assert "service of front is over" in said(
+        portier(place, "door", "service", "front", "--for", "0s")
+    )

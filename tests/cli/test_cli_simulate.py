@@ -26,6 +26,14 @@ def test_the_page_says_what_happened() -> None:
         assert part in result.stdout
 
 
+def test_people_read_words_and_programs_read_keys() -> None:
+    page = simulate("--seed", "3").stdout
+    told = page.partition("\n")[2]  # the first line names the file
+    assert "_" not in told
+    weeks = json.loads(simulate("--seed", "3", "--json").stdout)["weeks"]
+    assert any("_" in key for week in weeks for key in (*week["alarms"], *week["refusals"]))
+
+
 def test_the_same_seed_has_the_same_digest() -> None:
     one, two, other = (json.loads(simulate("--seed", s, "--json").stdout) for s in "778")
     assert one == two

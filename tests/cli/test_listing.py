@@ -39,8 +39,19 @@ def test_every_word_is_whole_and_every_line_fits(width: int) -> None:
             assert set(cell.split()) <= words, (cell, text)
 
 
+@pytest.mark.parametrize("width", [90, 80, 70])
+def test_a_time_is_never_broken_and_an_empty_column_is_left_out(width: int) -> None:
+    made = Listing("alarm", "raised", "detail", "note", whole=("raised",))
+    made.add_row("front/left_open", "2026-11-30 18:00:00 CET", "a bag lies in the door " * 3, "")
+    text = printed(made, width)
+    assert "2026-11-30 18:00:00 CET" in text
+    assert "front/left_open" in text
+    assert "note" not in text
+    assert max(map(len, text.splitlines())) <= width
+
+
 def test_side_by_side_where_it_fits_else_below_one_another() -> None:
-    short = rows(("a", "relay", "on", ""))
+    short = rows(("a", "relay", "on", "-"))
     assert printed(short, 60).splitlines()[0].split() == [
         "point",
         "kind",

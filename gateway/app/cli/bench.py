@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from gateway.app.cli.listing import Listing
 
 bench = typer.Typer(
     no_args_is_help=True,
-    help="Play the people and wires of a bench (simulated points only).",
+    help="Press, set and break simulated points; move a bench's clock.",
 )
 
 
@@ -29,12 +30,12 @@ def bench_press(
     for_: Annotated[str, typer.Option("--for", help="How long.")] = "200ms",
     bounces: Annotated[int, typer.Option(min=0, max=100, help="Bounces on each end.")] = 0,
 ) -> None:
-    """Press a simulated contact and let go.
+    """Press a simulated contact and let go, as a person does.
 
     Example: `portier bench press front.button_outside`
     """
     c.bench(state, "press", point=name, for_ms=c.a_duration(for_), bounces=bounces)
-    c.out.print(f"pressed {name} for {for_}")
+    c.out.print(f"{name} was pressed for {for_}", soft_wrap=True)
 
 
 @bench.command("set")
@@ -71,16 +72,34 @@ def _bench_value(text: str) -> bool | float | None:
 
 @bench.command("show")
 def bench_show(state: State, as_json: AsJson = False) -> None:
-    """Every simulated point as it truly is, whatever was reported of it."""
+    """Show every simulated point as it truly is, whatever was reported of it."""
     result = c.bench(state, "show")
     if as_json:
         c.print_json(result["points"])
         return
-    found = Listing("point", "kind", "is")
+    found = Listing("point", "is", "fault", "operations")
     for name, it in result["points"].items():
-        rest = ", ".join(f"{k} {v}" for k, v in it.items() if k != "kind" and v not in ("", None))
-        found.add_row(name, str(it.get("kind", "")), rest)
+        found.add_row(name, _is(it), _fault(it), str(it.get("operations", "")))
     c.out.print(found)
+
+
+def _is(it: Mapping[str, Any]) -> str:
+    """What a simulated point is now, in words."""
+    match it.get("kind"):
+        case "relay":
+            return "on" if it["on"] else "off"
+        case "meter":
+            return ", ".join(c.value_text(name, value) for name, value in it["values"].items())
+    level = {True: "active", False: "inactive"}.get(it["active"], "unknown")
+    leaf = it.get("leaf")
+    return f"{level}, the leaf is {leaf}" if leaf else level
+
+
+def _fault(it: Mapping[str, Any]) -> str:
+    """What somebody has broken, in words."""
+    jam = {"shut": "jammed shut", "open": "jammed open"}.get(str(it.get("jam") or ""), "")
+    broken = "does not switch" if it.get("broken") else ""
+    return ", ".join(part for part in (str(it.get("fault") or ""), jam, broken) if part)
 
 
 CHANGES = "stick, cut, break, mend, push, jam_shut, jam_open"

@@ -29,6 +29,7 @@ from gateway.panel import client
 from gateway.panel.messages import encode
 from gateway.panel.shown import Snapshot
 from gateway.printable import in_a_line, in_a_text, in_json
+from gateway.settings.values.problems import meant
 from gateway.settings.values.units import UnitError, duration_ms
 from gateway.wire import calendar_time
 
@@ -156,7 +157,7 @@ def needs_control(state: Path) -> Iterator[None]:
     try:
         yield
     except client.NotTaken as error:
-        fail(f"refused: {error}. {REASONS.get(str(error), '')}".rstrip())
+        fail(refusal(str(error)))
     except client.ControlAway as error:
         if isinstance(error.__cause__, PermissionError):
             fail(
@@ -176,7 +177,11 @@ def snapshot(state: Path) -> Snapshot:
         return client.snapshot(panel(state))
 
 
-def ask(state: Path, name: str, args: Mapping[str, Json], as_json: bool, done: str) -> None:
+Done = str | Callable[[Snapshot], str]
+"""What an accepted command has done, or how to say it from the snapshot that shows it."""
+
+
+def ask(state: Path, name: str, args: Mapping[str, Json], as_json: bool, done: Done) -> None:
     """Give one command and say what came of it; refused is the end with status 1."""
     args = {key: typed(text) if isinstance(text, str) else text for key, text in args.items()}
     message = client.command(name, args, id=f"cli-{uuid.uuid4()}", actor="cli", via="cli")
@@ -186,12 +191,50 @@ def ask(state: Path, name: str, args: Mapping[str, Json], as_json: bool, done: s
         print_json({key: reply.get(key) for key in ("status", "reason", "fact")})
     elif reply["status"] != "refused":
         but = REASONS.get(str(reply["reason"]), "")
-        out.print(f"{reply['status']}: {done}{f' ({but})' if but else ''}")
+        text = done if isinstance(done, str) else done(snapshot(state))
+        out.print(f"{reply['status']}: {text}{f' ({but})' if but else ''}", soft_wrap=True)
     if reply["status"] == "refused":
         reason = str(reply["reason"])
         if as_json:
             raise typer.Exit(1)
-        fail(f"refused: {reason}. {REASONS.get(reason, '')}".rstrip())
+        hint = names_hint(snapshot(state), reason, args) if reason in NAMED else ""
+        fail(" ".join(part for part in (refusal(reason), hint) if part))
+
+
+def refusal(reason: str) -> str:
+    """A sentence, and the key by which scripts and documents know it."""
+    return f"refused: {REASONS[reason]} ({reason})" if reason in REASONS else f"refused: {reason}."
+
+
+NAMED = {
+    "unknown_door": "door",
+    "unknown_room": "room",
+    "unknown_alarm": "alarm",
+    "unknown_call": "call",
+    "unknown_point": "point",
+}
+"""Reason -> the argument whose name is unknown."""
+
+
+def names_hint(shown: Snapshot, reason: str, args: Mapping[str, Json]) -> str:
+    """What was meant by a name that is not there, or which names there are."""
+    calling = {
+        name: call
+        for name, one in (shown.get("rooms") or {}).items()
+        if (call := one.get("call")) and call["state"] != "quiet"
+    }
+    known: dict[str, list[str]] = {
+        "door": [*shown["doors"]],
+        "room": [*(shown.get("rooms") or {})],
+        "alarm": [one["id"] for one in shown["alarms"]],
+        "call": [*calling, *(str(call["id"]) for call in calling.values() if call["id"])],
+        "point": [name for name, one in shown["points"].items() if one["kind"] == "relay"],
+    }
+    what = NAMED[reason]
+    if not known[what]:
+        return f"There is no {what} at all now."
+    text = meant(str(args.get(what, "")), known[what], "there are")
+    return text[:1].upper() + text[1:] + ("" if text.endswith("?") else ".")
 
 
 def bench(state: Path, do: str, **args: Json) -> dict[str, Any]:
@@ -203,8 +246,17 @@ def bench(state: Path, do: str, **args: Json) -> dict[str, Any]:
     if result.get("error") == "not_a_bench":
         fail("refused: this gateway is no bench (its configuration does not say `bench: true`).")
     if "error" in result:
-        fail(f"refused: {result['error']}")
+        fail(f"refused: {result['error']}{_point_hint(state, do, args)}")
     return result
+
+
+def _point_hint(state: Path, do: str, args: Mapping[str, Json]) -> str:
+    """Which simulated point was meant, where there is none of this name."""
+    name = args.get("point")
+    if do == "show" or not isinstance(name, str):
+        return ""
+    known = bench(state, "show")["points"]
+    return "" if name in known else f"; {meant(name, known, 'there are')}"
 
 
 def audit(
@@ -309,6 +361,52 @@ def clock_text(utc_ms: UtcMs | None) -> str:
     if utc_ms is None:
         return "time unknown"
     return calendar_time(utc_ms, zone()).strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+UNITS = {
+    "_c": "°C",
+    "_percent": "%",
+    "_hpa": "hPa",
+    "_ppm": "ppm",
+    "_v": "V",
+    "_lx": "lx",
+    "_dbm": "dBm",
+    "_ohm": "Ω",
+}
+"""End of a quantity's name -> its unit."""
+
+
+def value_text(quantity: str, value: float | None) -> str:
+    """A measured value for people: ``temperature 21.5 °C``."""
+    for ending, unit in UNITS.items():
+        if quantity.endswith(ending):
+            name = quantity.removesuffix(ending).replace("_", " ")
+            return f"{name} unknown" if value is None else f"{name} {value} {unit}"
+    return f"{quantity} {'unknown' if value is None else value}"
+
+
+def zone_name() -> str:
+    """As people know the building's zone: Europe/Berlin."""
+    return getattr(zone(), "key", "") or str(zone())
+
+
+def end_text(until_utc_ms: UtcMs, now_utc_ms: UtcMs) -> str:
+    """When something ends: ``until 18:00 today (Europe/Berlin)``."""
+    here = zone()
+    until, now = calendar_time(until_utc_ms, here), calendar_time(now_utc_ms, here)
+    days = (until.date() - now.date()).days
+    day = {0: "today", 1: "tomorrow"}.get(days, f"on {until:%a} {until:%Y-%m-%d}")
+    return f"until {until:%H:%M} {day} ({zone_name()})"
+
+
+def span_text(shown: Snapshot, for_ms: Ms, typed: str) -> str:
+    """The end of a span that begins now: by the building's clock, or as it was typed where that is
+    not known."""
+    offset_ms = shown.get("utc_offset_ms")
+    if offset_ms is None:
+        return f"for {typed}"
+    now_utc_ms = shown["now_ms"] + offset_ms
+    return end_text(now_utc_ms + for_ms, now_utc_ms)
 
 
 def since_text(shown: Snapshot, since_ms: Ms, first_seen_ms: Ms = 10_000) -> str:

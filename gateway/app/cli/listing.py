@@ -6,6 +6,8 @@ A cell that is a string is text, whoever has written it; one that has a style is
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
@@ -18,18 +20,24 @@ BETWEEN = 2
 
 
 class Listing(Table):
-    """``columns``: their headers; the first is never wrapped, so that a name can be copied."""
+    """``columns``: their headers; the first is never wrapped, so that a name can be copied, and
+    neither are those of ``whole``, such as times and ids. One without any text is left out."""
 
-    def __init__(self, *columns: str) -> None:
+    def __init__(self, *columns: str, whole: Collection[str] = ()) -> None:
         super().__init__(box=None, pad_edge=False, header_style="bold")
         for place, column in enumerate(columns):
-            self.add_column(column, no_wrap=place == 0)
+            self.add_column(column, no_wrap=place == 0 or column in whole)
 
     def add_row(self, *cells: str | Text) -> None:  # type: ignore[override]  # no other renderable
         """A row; no string in it ends a line or is read as markup."""
         super().add_row(*map(_text, cells))
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        self.columns = [
+            column
+            for place, column in enumerate(self.columns)
+            if place == 0 or any(_text(cell).plain for cell in column.cells)
+        ]
         widths = self._widths(console, options)
         if widths is None:
             yield from self._stacked(console)
@@ -51,7 +59,9 @@ class Listing(Table):
         ]
         most = [max(one.maximum for one in cells) for cells in measured]
         widths = [max(one.minimum for one in cells) for cells in measured]
-        widths[0] = most[0]
+        for place, column in enumerate(self.columns):
+            if column.no_wrap:
+                widths[place] = most[place]
         spare = options.max_width - sum(widths) - BETWEEN * (len(widths) - 1)
         if spare < 0:
             return None

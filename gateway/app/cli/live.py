@@ -19,10 +19,10 @@ from gateway.core.shown import QuantityShown
 from gateway.panel import client
 from gateway.panel.shown import GuaranteeShown, Snapshot
 
-door = typer.Typer(no_args_is_help=True, help="Open a door, change its mode.")
-point = typer.Typer(no_args_is_help=True, help="One point: test a relay.")
-clock = typer.Typer(no_args_is_help=True, help="The time of day: confirm it.")
-alarm = typer.Typer(no_args_is_help=True, help="Alarms: list, acknowledge, shelve.")
+door = typer.Typer(no_args_is_help=True, help="Open a door, set its mode, put it into service.")
+point = typer.Typer(no_args_is_help=True, help="Test a relay.")
+clock = typer.Typer(no_args_is_help=True, help="Confirm the time of day.")
+alarm = typer.Typer(no_args_is_help=True, help="List, acknowledge, reset or hide alarms.")
 
 
 def add(cli: typer.Typer) -> None:
@@ -38,7 +38,7 @@ def add(cli: typer.Typer) -> None:
 
 
 def status(state: State, as_json: AsJson = False) -> None:
-    """What the page shows: doors, rooms, alarms, guarantees.
+    """Show the doors, rooms, alarms and the system status, as the page does.
 
     Example: `portier status --json | jq .doors.front.state`
     """
@@ -49,7 +49,8 @@ def status(state: State, as_json: AsJson = False) -> None:
     gateway = shown["gateway"]
     now = shown["now_ms"]
     title = f"{gateway.get('name', gateway['id'])}, running for "
-    c.out.print(title + c.ago_text(now - gateway["started_ms"]), style="bold")
+    title += f"{c.ago_text(now - gateway['started_ms'])}; times of {c.zone_name()}"
+    c.out.print(title, style="bold", soft_wrap=True)
     c.out.print(_doors(shown))
     if shown.get("rooms"):
         c.out.print(rooms_table(shown))
@@ -72,7 +73,8 @@ def _no_alarms(shown: Snapshot) -> str:
 
 
 def _doors(shown: Snapshot) -> Listing:
-    found, now = Listing("door", "state", "since", "mode", "until", "last request"), shown["now_ms"]
+    columns = ("door", "state", "since", "mode", "until", "last request")
+    found, now = Listing(*columns, whole=("until",)), shown["now_ms"]
     for name, it in shown["doors"].items():
         last = it.get("last_request")
         result = it.get("last_result")
@@ -130,7 +132,7 @@ def _why(it: GuaranteeShown) -> str:
 
 
 def _alarms(shown: Snapshot) -> Listing:
-    found = Listing("alarm", "severity", "state", "times", "raised", "detail")
+    found = Listing("alarm", "severity", "state", "times", "raised", "detail", whole=("raised",))
     for it in shown["alarms"]:
         raised = it.get("raised_utc_ms")
         found.add_row(
@@ -149,7 +151,9 @@ def points(
     watch: Annotated[bool, typer.Option("--watch", help="Go on showing until Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Every point with its raw and its settled level, for commissioning.
+    """Show every point: its level or value, since when, and its faults.
+
+    Raw is what the terminal says at this moment, where the level has not settled yet.
 
     Example: `portier points --watch` beside the terminal strip, while somebody presses.
     """
@@ -198,15 +202,16 @@ def _changed(shown: Snapshot, before: dict[str, str]) -> Iterator[tuple[str, str
 
 
 def _points(shown: Snapshot) -> Listing:
-    found = Listing("point", "kind", "raw", "settled", "since", "changes", "faults")
+    found = Listing("point", "is", "raw", "since", "changes", "faults", whole=("since",))
     for name, it in shown["points"].items():
         since_ms = it.get("since_ms")
         values = [_value(quantity, v) for quantity, v in (it.get("quantities") or {}).items()]
+        level, raw = it["active"], it.get("raw")
+        unsettled = it["kind"] == "contact" and raw != level
         found.add_row(
             name,
-            it["kind"],
-            _level(it.get("raw")) if it["kind"] == "contact" else "",
-            ", ".join(values) or _level(it["active"]),
+            ", ".join(values) or (_level(level) if it["kind"] == "contact" else _switched(level)),
+            _level(raw) if unsettled else "",
             "" if since_ms is None else c.since_text(shown, since_ms),
             str(it.get("changes", "")),
             ", ".join(it["faults"]) or it.get("reason") or "",
@@ -215,13 +220,20 @@ def _points(shown: Snapshot) -> Listing:
 
 
 def _value(quantity: str, it: QuantityShown) -> str:
-    return f"{quantity} {'unknown' if it['value'] is None else it['value']}"
+    return c.value_text(quantity, it["value"])
 
 
 def _level(active: bool | None) -> Text:
     if active is None:
         return Text("unknown", "yellow")
     return Text("active", "green") if active else Text("inactive")
+
+
+def _switched(on: bool | None) -> Text:
+    """A relay is on or off; a meter without any value yet is unknown."""
+    if on is None:
+        return Text("unknown", "yellow")
+    return Text("on", "green") if on else Text("off")
 
 
 # --- what shall be ----------------------------------------------------------------------
@@ -234,7 +246,9 @@ def point_test(
     for_: Annotated[str, typer.Option("--for", help="How long, such as 1s.")] = "1s",
     as_json: AsJson = False,
 ) -> None:
-    """Switch one relay on for a moment, to see what hangs on it. It is in the audit.
+    """Switch one relay on for a moment, to see what it moves. The audit chain names you.
+
+    Refused during a call or a fire alarm. `portier points` lists the relays.
 
     Example: `portier point test front.activation --for 1s`
     """
@@ -249,7 +263,7 @@ def door_open(
     reason: Annotated[str, typer.Option(help="Why; needed while the door is locked.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Open a door as staff may.
+    """Open a door, as staff do on the page.
 
     Example: `portier door open front --reason "delivery"`
     """
@@ -267,9 +281,10 @@ def door_mode(
     for_: Annotated[str | None, typer.Option("--for", help="2h, 30min.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Override the schedule of a door until a time; `schedule` ends the override.
+    """Set another mode for some time; `schedule` goes back to the schedule at once.
 
-    Without --until and --for it ends after `override_for:` of the configuration, 4 h otherwise.
+    Without --until and --for it lasts as long as `override_for:` of the configuration says, which
+    is 4 h where nothing is written. The answer says when it ends.
 
     Examples: `portier door mode front hold_open --for 2h` · `portier door mode front schedule`
     """
@@ -285,10 +300,19 @@ def door_mode(
         args["until_utc_ms"] = c.an_instant(until, ahead=True)
     if for_ is not None:
         args["for_ms"] = c.a_duration(for_)
-    done = f"{name} follows its schedule" if mode == "schedule" else f"{name} is {mode}"
-    if until is not None or for_ is not None:
-        done += f" until {until}" if until is not None else f" for {for_}"
-    c.ask(state, "set_mode", args, as_json, done)
+    c.ask(state, "set_mode", args, as_json, lambda shown: _mode_text(shown, name, mode))
+
+
+def _mode_text(shown: Snapshot, name: str, mode: str) -> str:
+    """What a door does from now on, and until when."""
+    door = shown["doors"].get(name)
+    if mode == "schedule":
+        now = "" if door is None else f", which says {door['mode']} now"
+        return f"{name} follows its schedule{now}"
+    until, offset_ms = (door or {}).get("mode_until_utc_ms"), shown.get("utc_offset_ms")
+    if until is None or offset_ms is None:
+        return f"{name} is {mode}"
+    return f"{name} is {mode} {c.end_text(until, shown['now_ms'] + offset_ms)}"
 
 
 @door.command("service")
@@ -298,18 +322,23 @@ def door_service(
     for_: Annotated[str, typer.Option("--for", help="At most 8h; 0s ends it.")] = "1h",
     as_json: AsJson = False,
 ) -> None:
-    """Mute a door's fault alarms while somebody works on it; the page shows it.
+    """Mute the fault alarms of a door while somebody works on it. The page shows that.
 
     Example: `portier door service front --for 2h`
     """
     args: dict[str, Any] = {"door": name, "for_ms": c.a_duration(for_)}
-    done = f"is in service for {for_}" if args["for_ms"] else "is in service no more"
-    c.ask(state, "set_service", args, as_json, f"{name} {done}")
+
+    def done(shown: Snapshot) -> str:
+        if not args["for_ms"]:
+            return f"the service of {name} is over"
+        return f"{name} is in service {c.span_text(shown, args['for_ms'], for_)}"
+
+    c.ask(state, "set_service", args, as_json, done)
 
 
 @alarm.command("list")
 def alarm_list(state: State, as_json: AsJson = False) -> None:
-    """The alarms that stand, and those that nobody has seen yet."""
+    """List the alarms that stand, and those that are over and nobody has seen yet."""
     shown = c.snapshot(state)
     if as_json:
         c.print_json(shown["alarms"])
@@ -338,7 +367,7 @@ def alarm_reset(
     state: State,
     as_json: AsJson = False,
 ) -> None:
-    """Let a latched alarm go, such as a leak that is dry again.
+    """End an alarm that waits for somebody to look, such as a leak that is dry again.
 
     Example: `portier alarm reset wc/leak`
     """
@@ -347,9 +376,9 @@ def alarm_reset(
 
 @clock.command("confirm")
 def clock_confirm(state: State, as_json: AsJson = False) -> None:
-    """Say that the gateway's time is right, after comparing it with another clock.
+    """Confirm that the gateway's time is right, after comparing it with another clock.
 
-    After a jump of the clock, or a long time without power, nothing is deleted by it until then.
+    After a jump of the clock, or a long time without power, nothing old is removed until then.
 
     Example: `portier clock confirm`
     """
@@ -363,13 +392,18 @@ def clock_confirm(state: State, as_json: AsJson = False) -> None:
 def alarm_shelve(
     id_: Annotated[str, typer.Argument(metavar="ALARM")],
     state: State,
-    for_: Annotated[str, typer.Option("--for", help="How long; 0s takes it off the shelf.")],
+    for_: Annotated[str, typer.Option("--for", help="How long, such as 24h; 0s shows it again.")],
     as_json: AsJson = False,
 ) -> None:
-    """Hide a fault or a notice for a while.
+    """Hide a fault or a notice for a while. Emergencies cannot be hidden.
 
     Example: `portier alarm shelve front/did_not_open --for 24h`
     """
     args: dict[str, Any] = {"alarm": id_, "for_ms": c.a_duration(for_)}
-    done = f"is shelved for {for_}" if args["for_ms"] else "is off the shelf"
-    c.ask(state, "shelve_alarm", args, as_json, f"{id_} {done}")
+
+    def done(shown: Snapshot) -> str:
+        if not args["for_ms"]:
+            return f"{id_} is shown again"
+        return f"{id_} is hidden {c.span_text(shown, args['for_ms'], for_)}"
+
+    c.ask(state, "shelve_alarm", args, as_json, done)

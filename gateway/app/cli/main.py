@@ -20,9 +20,23 @@ from gateway.app.cli import rooms as commands_rooms
 from gateway.app.cli import run as commands_run
 from gateway.app.cli import simulate as commands_simulate
 
+GROUPS = {
+    "Look": ("status", "points", "events", "history"),
+    "Operate": ("door", "call", "room", "alarm", "clock", "point", "message"),
+    "People and programs": ("user", "token", "audit", "forget"),
+    "Keep and restore": ("export", "backup", "restore", "record"),
+    "Set up": ("check", "doctor", "run", "outputs", "enocean", "schema", "asyncapi"),
+    "Try out": ("demo", "bench", "simulate"),
+}
+"""Heading of the help -> its commands, in their order."""
+ORDER = [name for names in GROUPS.values() for name in names]
+
 
 class _Commands(typer.core.TyperGroup):
     """Every command ends with status 78 where the configuration cannot be used."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(super().list_commands(ctx), key=ORDER.index)
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -39,8 +53,10 @@ class _Commands(typer.core.TyperGroup):
 cli = typer.Typer(
     cls=_Commands,
     name="portier",
-    help="Runs the automatic door, watches over it, and records everything.",
-    epilog="Exit status: 0 done, 1 refused or failed, 2 wrong usage, 78 configuration.",
+    help="Runs the automatic doors and call systems of a building, and records what happens.\n\n"
+    "New here? `portier status` shows the building, `portier COMMAND --help` explains a command.",
+    epilog="Times are of the building's zone. Every list has --json for scripts. "
+    "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 78 configuration.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -76,3 +92,8 @@ for part in (
     commands_simulate,
 ):
     part.add(cli)
+for heading, names in GROUPS.items():
+    for one in (*cli.registered_commands, *cli.registered_groups):
+        name = one.name or getattr(getattr(one, "callback", None), "__name__", "")
+        if name in names:
+            one.rich_help_panel = heading

@@ -9,7 +9,7 @@ import typer
 from gateway.app.cli import console as c
 from gateway.app.cli.console import Config, State
 
-message = typer.Typer(no_args_is_help=True, help="Messages to people: try out the ways.")
+message = typer.Typer(no_args_is_help=True, help="Send a test message to somebody.")
 
 
 def add(cli: typer.Typer) -> None:
@@ -24,7 +24,7 @@ def test(
 ) -> None:
     """Send a test message now, over every channel of RECEIVER, and say what came of it.
 
-    Needs to read the addresses, so run it as root or as the user portier-notify. It goes past
+    It reads the addresses, so run it as root or as the user portier-notify. It does not go through
     the gateway: nothing is recorded, and nobody waits for a confirmation.
 
     Example: `sudo portier message test caretaker`

@@ -27,7 +27,9 @@ from gateway.printable import in_a_line
 from gateway.settings.values.problems import meant
 from gateway.wire import Row
 
-audit = typer.Typer(no_args_is_help=True, help="The chain of who did what.")
+audit = typer.Typer(
+    no_args_is_help=True, help="List who did what, and check that nobody has changed it."
+)
 
 FOLLOW_EVERY_S = 0.25
 DAY_MS = 86_400_000
@@ -96,7 +98,7 @@ def events(
     follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """What happened, oldest first: the last 50, or all since a time.
+    """List what happened, oldest first: the last 50 events, or all since a time.
 
     Example: `portier events --since 2h --kind door_request --follow`
     """
@@ -179,10 +181,11 @@ def history(
     quantity: Annotated[str | None, typer.Option(help="Of a meter; all otherwise.")] = None,
     format_: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
 ) -> None:
-    """The past of one point: minimum, mean by time, maximum per interval; gaps are gaps.
+    """List the past of one point: minimum, mean and maximum per interval of a meter, each change of
+    a contact.
 
-    covered_s: for how long a value was known; empty where an older version has summed up some of
-    it, so that the mean is of the readings.
+    The mean is weighted by time. An interval without a value is left out. covered_s: for how many
+    seconds of it a value was known; empty in what an older version has summed up.
 
     Example: `portier history wc.climate --from 7d --buckets 168 --format csv > climate.csv`
     """
@@ -260,7 +263,7 @@ def export(
     format_: Annotated[str, typer.Option("--format", help="csv, jsonl or parquet.")] = "csv",
     kind: Kinds = None,
 ) -> None:
-    """Every event of a time into a file, with a progress bar.
+    """Write every event of a time into a file, for a spreadsheet or a program.
 
     Example: `portier export --from 90d --format jsonl --out events.jsonl`
     """
@@ -356,9 +359,9 @@ def _text(row: Row) -> str:
 
 @audit.command("verify")
 def audit_verify(state: State, as_json: AsJson = False) -> None:
-    """Walk the whole chain: nothing was changed, added or taken away since it was written.
+    """Check that nobody has changed, added or removed an entry since it was written.
 
-    Exit status 1 and the first broken entry, if something was.
+    Exit status 1 and the first broken entry, if somebody has.
     """
     from gateway.journal import audit as chain
 
@@ -378,7 +381,7 @@ def audit_verify(state: State, as_json: AsJson = False) -> None:
 
 @audit.command("list")
 def audit_list(state: State, limit: c.Limit = 50, as_json: AsJson = False) -> None:
-    """Who did what, oldest first: the last entries."""
+    """List who did what, oldest first: the last entries."""
     from gateway.journal import audit as chain
 
     with _journal(state) as reader:
@@ -395,9 +398,9 @@ def audit_list(state: State, limit: c.Limit = 50, as_json: AsJson = False) -> No
 
 
 def backup(file: Path, state: State) -> None:
-    """Write a consistent copy of the journal, while everything goes on.
+    """Write a copy of the journal while everything goes on.
 
-    Without the numbers that never leave the gateway. Example: `portier backup /mnt/portier.bak`
+    What sensors see of people in rooms is not in it. Example: `portier backup /mnt/portier.bak`
     """
     from gateway.journal.backup import BackupError
     from gateway.journal.backup import backup as copy
@@ -421,11 +424,12 @@ def restore(
         bool, typer.Option("--keep-calls", help="Also while a call stands: it stands on.")
     ] = False,
 ) -> None:
-    """Put a backup in the place of the journal. The gateway must be stopped.
+    """Put a backup in the place of the journal. Stop the gateway first.
 
-    The journal that was there is set aside, not deleted. Alarms that stand now stand on, and the
-    modes that staff have set count on; of a backup none opens a door. While a call stands nothing
-    is restored, unless it shall stand on as well.
+    The journal that was there is set aside, not deleted. Alarms of now stay, and so do the modes
+    that staff have set; no mode of a backup opens a door. While a call stands nothing is restored,
+    unless you say --keep-calls: the call then stays, too.
+
     Example: `portier restore portier.bak`
     """
     from gateway.app.outputs import held
@@ -457,9 +461,11 @@ def forget(
     state: State,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
-    """Remove a user's traces: the name behind the number, and the details of what they did.
+    """Remove the name of a former user from the audit chain, with the details of what they did.
 
-    The audit chain stays verifiable. This cannot be undone.
+    The chain can still be verified. This cannot be undone.
+
+    Example: `portier forget reception`
     """
     shown = c.snapshot(state)  # only control may write the journal, so it must be there
     if not yes and not typer.confirm(f"Forget {user} for ever on {shown['gateway']['id']}?"):

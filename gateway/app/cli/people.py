@@ -22,8 +22,12 @@ from gateway.formats import UnknownFormat
 if TYPE_CHECKING:
     from gateway.web.identity.users import Token, Users
 
-user = typer.Typer(no_args_is_help=True, help="People who log in to the page.")
-token = typer.Typer(no_args_is_help=True, help="Programs that use the API.")
+user = typer.Typer(
+    no_args_is_help=True, help="Add, list, change or remove people who log in to the page."
+)
+token = typer.Typer(
+    no_args_is_help=True, help="Add, list or revoke tokens of programs that use the API."
+)
 
 ROLES = "view, staff, maintenance or admin"
 
@@ -150,7 +154,7 @@ def user_add(name: Name, state: State, role: Role = "staff") -> None:
 
 @user.command("list")
 def user_list(state: State, as_json: AsJson = False) -> None:
-    """Who may log in."""
+    """List who may log in."""
     with users_of(state) as users:
         found = users.list_users()
     if as_json:
@@ -219,7 +223,7 @@ def token_add(
     name: Name,
     state: State,
     role: Role,
-    days: Annotated[int, typer.Option(min=1, help="How many days it is good for.")] = 365,
+    days: Annotated[int, typer.Option(min=1, help="How many days it is valid.")] = 365,
 ) -> None:
     """Make a token for the API and print it, alone, on standard output. It is shown once.
 
@@ -238,7 +242,7 @@ def token_add(
 
 @token.command("list")
 def token_list(state: State, as_json: AsJson = False) -> None:
-    """The tokens and how long they are good for; never the tokens themselves."""
+    """List the tokens and until when they are valid; never the tokens themselves."""
     with users_of(state) as users:
         found = [
             (token, _maker(users, token), users.is_orphaned(token)) for token in users.list_tokens()
@@ -257,7 +261,7 @@ def token_list(state: State, as_json: AsJson = False) -> None:
             ]
         )
         return
-    table = Listing("name", "role", "expires", "made by")
+    table = Listing("name", "role", "expires", "made by", whole=("expires",))
     for t, maker, orphaned in found:
         by = f"{maker} (orphaned: no longer entitled; revoke it)" if orphaned else maker
         table.add_row(t.name, t.role, c.clock_text(int(t.expires * 1000)), by)
@@ -266,7 +270,10 @@ def token_list(state: State, as_json: AsJson = False) -> None:
 
 @token.command("revoke")
 def token_revoke(name: Name, state: State) -> None:
-    """Make a token worthless at once."""
+    """Revoke a token; it is refused from now on.
+
+    Example: `portier token revoke grafana`
+    """
     with users_of(state) as users:
         users.revoke_token(name)
         c.audit(state, "token_revoke", {"subject": f"token:{name}"}, keeping(users))

@@ -13,7 +13,7 @@ from drivers.enocean.esp3 import Telegram
 from drivers.enocean.stick import Stick
 from gateway.app.cli import console as c
 
-enocean = typer.Typer(no_args_is_help=True, help="EnOcean radio: learn which devices there are.")
+enocean = typer.Typer(no_args_is_help=True, help="Find EnOcean radio devices nearby.")
 
 
 def add(cli: typer.Typer) -> None:
@@ -22,7 +22,7 @@ def add(cli: typer.Typer) -> None:
 
 @enocean.callback()
 def _group() -> None:
-    """EnOcean radio: learn which devices there are."""
+    """Find EnOcean radio devices nearby."""
 
 
 @enocean.command()

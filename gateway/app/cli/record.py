@@ -15,7 +15,9 @@ from gateway.app.cli.console import AsJson, State
 from gateway.formats import UnknownFormat
 from gateway.journal.schema import DAMAGED
 
-record = typer.Typer(no_args_is_help=True, help="What the store did not take: list, send again.")
+record = typer.Typer(
+    no_args_is_help=True, help="List what the store did not take, and send it again."
+)
 
 Name = Annotated[
     str | None,

@@ -13,8 +13,8 @@ from gateway.app.cli.issuers import Issuers
 from gateway.app.cli.listing import Listing
 from gateway.panel.shown import Snapshot
 
-call = typer.Typer(no_args_is_help=True, help="Emergency calls: list, acknowledge.")
-room = typer.Typer(no_args_is_help=True, help="Rooms: list, test the call system.")
+call = typer.Typer(no_args_is_help=True, help="List or acknowledge emergency calls.")
+room = typer.Typer(no_args_is_help=True, help="List the rooms, test a call system.")
 
 
 def add(cli: typer.Typer) -> None:
@@ -53,7 +53,7 @@ def rooms_table(shown: Snapshot) -> Listing:
 
 @room.command("list")
 def room_list(state: State, as_json: AsJson = False) -> None:
-    """The rooms: call, cords, occupancy, water, climate."""
+    """List the rooms: call, cords, occupancy, water, test."""
     shown = c.snapshot(state)
     if as_json:
         c.print_json(shown["rooms"])
@@ -70,20 +70,25 @@ def room_test(
     for_: Annotated[str, typer.Option("--for", help="At most 30min; 0s ends it.")] = "10min",
     as_json: AsJson = False,
 ) -> None:
-    """Test the call system of a room: pulls light the lamps and alarm nobody.
+    """Begin a test of the call system of a room: a pull lights the lamps and calls nobody.
 
     A pull in the last minute of a test is a real call. The test ends by itself.
 
     Example: `portier room test wc --for 10min`
     """
     args: dict[str, Any] = {"room": name, "for_ms": c.a_duration(for_)}
-    done = f"{name} is in test for {for_}" if args["for_ms"] else f"the test of {name} is over"
+
+    def done(shown: Snapshot) -> str:
+        if not args["for_ms"]:
+            return f"the test of {name} is over"
+        return f"{name} is in test {c.span_text(shown, args['for_ms'], for_)}"
+
     c.ask(state, "test_room", args, as_json, done)
 
 
 @call.command("list")
 def call_list(state: State, as_json: AsJson = False) -> None:
-    """The calls that stand, with whom was told."""
+    """List the calls that stand, and what became of the messages about them."""
     shown = c.snapshot(state)
     calls = {
         name: one
@@ -97,7 +102,9 @@ def call_list(state: State, as_json: AsJson = False) -> None:
         c.out.print("No call stands.")
         return
     found, who = (
-        Listing("room", "call", "state", "raised", "acknowledged by", "told"),
+        Listing(
+            "room", "call", "state", "raised", "acknowledged by", "told", whole=("raised", "call")
+        ),
         Issuers(state),
     )
     for name, one in calls.items():
@@ -119,9 +126,9 @@ def call_acknowledge(
     state: State,
     as_json: AsJson = False,
 ) -> None:
-    """Say that you take care of a call. The sounder falls silent, the light stays.
+    """Say that you are going to a call. The sounder stops; the lamp stays on.
 
-    Only somebody in the room can end the call.
+    Only the button in the room ends the call.
 
     Example: `portier call acknowledge wc`
     """

@@ -13,7 +13,7 @@ from gateway.app import paths
 from gateway.app.cli import console as c
 from gateway.app.cli.console import AsJson, Config, State
 
-outputs = typer.Typer(no_args_is_help=True, help="The relays, without a running gateway.")
+outputs = typer.Typer(no_args_is_help=True, help="Switch the relays off without a running gateway.")
 
 DOCTOR_MARKS = {
     "yes": Text("ok ", "green"),
@@ -217,8 +217,8 @@ def doctor(
     """Look for what keeps the gateway from working, and say what to do about it.
 
     Terminals, broker and its files, certificates, store, messages, page, clock, disk, journal,
-    guarantees. Each line is what was observed just now: ok, no, ? (not observed), - (not
-    configured). What the broker's files lack is shown as a diff, and nothing is written. Exit
+    system status. Each line is what was observed just now: ok, no, ? (could not be observed),
+    - (not configured). What the broker's files lack is shown as a diff; nothing is written. Exit
     status 1 if something is wrong or could not be observed.
     """
     from gateway.app.doctor import examination as examine
@@ -249,7 +249,7 @@ def schema() -> None:
 
 
 def asyncapi(config: Config) -> None:
-    """Print the AsyncAPI 3.0 document of what this gateway says and hears over MQTT."""
+    """Print what this gateway sends and takes over MQTT, as an AsyncAPI 3.0 document."""
     from gateway.app.configuration import load
 
     c.print_json(load.asyncapi(config), indent=2)
@@ -259,7 +259,7 @@ def asyncapi(config: Config) -> None:
 def outputs_off(config: Config, state: State) -> None:
     """Switch every configured relay to its safe level, without a running gateway.
 
-    For ExecStopPost: where the kernel keeps the outputs of a killed process.
+    systemd does this after a stop (ExecStopPost): the kernel keeps the outputs of a killed process.
     """
     from gateway.app import outputs
 

@@ -35,16 +35,16 @@ def add(cli: typer.Typer) -> None:
 def simulate(
     config: Config,
     days: Annotated[int, typer.Option(min=1, max=DAYS_MOST, help="How many days.")] = 30,
-    seed: Annotated[int, typer.Option(min=0, help="Another number, another life.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Another number, other days.")] = 1,
     start: Annotated[str, typer.Option(help="The first day, as in 2026-12-20.")] = FIRST_DAY,
     fine: Annotated[bool, typer.Option("--fine", help="Nothing breaks: people only.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Let the building live for some days with people, wires and weather drawn from a seed.
+    """Try a configuration for some days in seconds: people, broken wires and power cuts.
 
-    Nothing real is touched. Try a schedule, or who is told of a call, before it counts. What the
-    world knows (the cord was pulled) is compared with what the building did; whatever does not
-    fit is an error of Portier and exit status 1. The same seed gives the same digest anywhere.
+    Nothing real is touched. Try a schedule, or who is told of a call, before it counts. What truly
+    happened (the cord was pulled) is compared with what the building did; where they differ, that
+    is an error of Portier, and the exit status is 1. The same seed gives the same days anywhere.
 
     Example: `portier simulate --config config/office.yaml --days 30 --seed 7`
     """
@@ -123,12 +123,12 @@ def _page(life: Life, config: Path, days: int, seed: int, start: str) -> None:
 
     say(f"{config}: {days} days from {start}, seed {seed}")
     say()
-    table = Listing("week", "openings", "refused", "calls", "told", "alarms", "visits")
+    table = Listing("week", "openings", "refused", "calls", "messages", "alarms", "visits")
     for number, week in enumerate(life.report.weeks):
         table.add_row(
             str(number + 1),
             f"{week.openings} ({week.by_hand} by hand)",
-            _most(week.refusals),
+            _most(week.refusals) or "none",
             f"{week.calls} (+{week.test_calls} tests)",
             str(week.messages["delivered"]),
             str(sum(week.alarms.values())),
@@ -169,8 +169,27 @@ def _most(counts: Mapping[str, int], most: int = REASONS_MOST) -> str:
     """The commonest, in words."""
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     rest = len(ranked) - most
-    words = ", ".join(f"{count} {name}" for name, count in ranked[:most])
+    words = ", ".join(f"{count} {_words(name)}" for name, count in ranked[:most])
     return words + (f", {rest} more kinds" if rest > 0 else "")
+
+
+WORDS = {
+    "mode_off": "switched off",
+    "mode_exit_only": "exit only",
+    "mode_night": "locked",
+    "reason_needed": "without a reason",
+    "untrusted": "by a radio button",
+    "stale": "too late",
+    "interlock": "other door open",
+    "fire": "fire alarm",
+    "expired": "too late",
+}
+"""Why a request was refused, in two or three words; other keys say it themselves."""
+
+
+def _words(key: str) -> str:
+    """A key of the facts for people. JSON has the key."""
+    return WORDS.get(key, key.replace("_", " "))
 
 
 def _time(ms: Any) -> str:
