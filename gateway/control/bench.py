@@ -8,17 +8,22 @@ same facts at the same instants every time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from gateway.control.clock import Clock
 from gateway.control.controller import Controller
 from gateway.control.inbox import Inbox
+from gateway.core.building.state import Building
 from gateway.core.facts import Json
-from gateway.core.instant import Ms
+from gateway.core.instant import Ms, UtcMs
 
 Answer = Callable[[Mapping[str, object]], None]
 BOUNCES_MOST = 100
+LIVE_MOST_MS = 86_400_000
+"""Of life that goes on in one go: others wait for the controller meanwhile."""
+Habits = Callable[[UtcMs, UtcMs], Sequence[tuple[UtcMs, str, bool]]]
+"""What people do after one instant and until another: (when, contact, active), in order."""
 MS_MOST = 10 * 366 * 86_400_000
 """Of a press and of a journey: ten years."""
 STEPS_MOST = 5_000_000
@@ -60,7 +65,8 @@ class Wrong(ValueError):
 
 class Bench:
     """``do`` is called in the panel's thread; journeys are made in the controller's. ``flush`` has
-    the journal written: by the bench's clock what waits there is due after a journey."""
+    the journal written: by the bench's clock what waits there is due after a journey. ``habits``:
+    of the people who come while life goes on."""
 
     def __init__(
         self,
@@ -69,7 +75,9 @@ class Bench:
         inbox: Inbox,
         clock: Clock,
         flush: Callable[[], None] = lambda: None,
+        habits: Habits = lambda _from, _until: (),
     ) -> None:
+        self._habits = habits
         self._flush = flush
         self._world = world
         self._controller = controller
@@ -78,7 +86,7 @@ class Bench:
 
     def do(self, what: str, args: Mapping[str, Json], answer: Answer) -> None:
         """Do it, and answer once: ``{"ok": true, …}`` or ``{"error": text}``."""
-        if what in ("travel", "play") or "at_ms" in args:
+        if what in ("travel", "play", "live") or "at_ms" in args:
             self._inbox.do(lambda _now: answer(self._safely(what, args)))
         else:
             answer(self._safely(what, args))
@@ -108,8 +116,10 @@ class Bench:
                 edges = _edges(args)
                 self._near(max(at_ms for at_ms, _ in edges))
                 return self._journey(edges)
+            case "live":
+                return self._live(args)
             case _:
-                raise Wrong(f"{what}: the bench knows press, set, show, world, travel, play")
+                raise Wrong(f"{what}: the bench knows press, set, show, world, travel, play, live")
         return {}
 
     def _set(self, args: Mapping[str, Json]) -> Mapping[str, object]:
@@ -149,6 +159,22 @@ class Bench:
         if to_ms < self._clock.now_ms():
             raise Wrong("that time has passed; the bench's clock goes forward only")
         return to_ms
+
+    def _live(self, args: Mapping[str, Json]) -> Mapping[str, object]:
+        """Go on for ``by_ms`` with people who come and go. Nobody who has called for help is left
+        alone for that; ``goes_on``: a call within the time before is one of these people's."""
+        by_ms = _int(args, "by_ms", most=LIVE_MOST_MS)
+        room = calling(self._controller.view[0])
+        if room and args.get("goes_on") is not True:
+            raise Wrong(f"a call stands in {room}; end it with the button in the room first")
+        now, offset_ms = self._clock.now_ms(), self._clock.utc_offset_ms()
+        simulated = self._world.show()
+        stops: list[tuple[Ms, tuple[str, bool] | None]] = [
+            (utc_ms - offset_ms, (point, active))
+            for utc_ms, point, active in self._habits(now + offset_ms, now + by_ms + offset_ms)
+            if point in simulated
+        ]
+        return self._journey([*stops, (now + by_ms, None)])
 
     def _near(self, at_ms: Ms) -> Ms:
         if at_ms - self._clock.now_ms() > MS_MOST:
@@ -191,6 +217,12 @@ class Bench:
             self._controller.turn(item)
             self._world.advance()
         self._controller.turn(None)
+
+
+def calling(building: Building) -> str:
+    """A room whose call stands, or empty."""
+    calls = building.calls.items()
+    return next((room for room, call in calls if call.record is not None), "")
 
 
 def _point(args: Mapping[str, Json]) -> str:

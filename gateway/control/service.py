@@ -17,8 +17,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -231,7 +232,12 @@ class Service:
         bench = None
         if settings.world is not None:
             bench = Bench(
-                settings.world, self._controller, self._inbox, self._clock, self._journal.flush
+                settings.world,
+                self._controller,
+                self._inbox,
+                self._clock,
+                self._journal.flush,
+                partial(_habits, settings),
             )
         plan = settings.plan
         eye = Eye(
@@ -462,6 +468,18 @@ RELOAD = "reload"
 """The reason of a stop after which the same process starts again."""
 THREAD_FAILED = "thread_failed"
 """The reason of a stop because a thread that lives as long as the process has failed."""
+
+
+def _habits(
+    settings: Settings, from_utc_ms: UtcMs, until_utc_ms: UtcMs
+) -> Sequence[tuple[UtcMs, str, bool]]:
+    """What people do on a bench while life goes on."""
+    from zoneinfo import ZoneInfo
+
+    from gateway.simulation import habits
+
+    zone = ZoneInfo(settings.timezone)
+    return habits.between(settings.plan, zone, from_utc_ms, until_utc_ms, seed=1)
 
 
 def _no_edit(_asked: Mapping[str, object]) -> Mapping[str, object]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import random
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
-from gateway.core.instant import Ms
+from gateway.core.instant import Ms, UtcMs
 from gateway.core.plan import BuildingPlan, DoorPlan, RoomPlan
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND
-from gateway.simulation.days import Day
+from gateway.simulation.days import Day, days
 
 OFFICE: Mapping[int, float] = {
     7: 2.5, 8: 5.0, 9: 3.5, 10: 4.0, 11: 3.5, 12: 5.0, 13: 3.5, 14: 4.0, 15: 3.5, 16: 4.0, 17: 2.5,
@@ -54,6 +55,22 @@ def edges(plan: BuildingPlan, day: Day, seed: int) -> list[Edge]:
     for room in plan.rooms:
         found += _in_room(room, crowd, busy, chance, calls=calls and bool(room.cords))
     return sorted(found)
+
+
+def between(
+    plan: BuildingPlan, zone: ZoneInfo, from_utc_ms: UtcMs, until_utc_ms: UtcMs, seed: int
+) -> list[tuple[UtcMs, str, bool]]:
+    """(when, contact, active) of everything that people do after the one instant and until the
+    other. Nobody has a holiday but on Saturday and Sunday."""
+    first, last = (
+        datetime.fromtimestamp(utc_ms / 1000, zone).date() for utc_ms in (from_utc_ms, until_utc_ms)
+    )
+    return [
+        (at_ms, edge.point, edge.active)
+        for day in days(first, (last - first).days + 1, zone, ())
+        for edge in edges(plan, day, seed)
+        if from_utc_ms < (at_ms := day.utc_ms + edge.at_ms) <= until_utc_ms
+    ]
 
 
 def date_in_month(day: Day, what: str, seed: int) -> str:

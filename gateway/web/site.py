@@ -6,6 +6,7 @@ from collections import OrderedDict
 from functools import lru_cache
 
 from gateway.panel.tickets import Tickets
+from gateway.web.bench.week import Week
 from gateway.web.house.house import Answer, House
 from gateway.web.house.records import Records
 from gateway.web.identity.accounts import Who, may
@@ -61,6 +62,7 @@ class Site:
         users.session_life_s = options.session_life_ms / 1000
         self.testbook = TestBook(options.users, options.retention.get("testbook"))
         self.weeks = Weeks(options.users, options.zone, self.saver.later)
+        self.week = Week()
         self._words = lru_cache(maxsize=4)(lambda language: Words(language, options.zone))
 
     def author(self, who: Who, role: Role = "view", proof: Proof = "never") -> Author:

@@ -303,3 +303,11 @@ def test_what_ends_with_no_time_is_said_to_end(place: House) -> None:
     assert "service of front is over" in said(
         portier(place, "door", "service", "front", "--for", "0s")
     )
+
+
+def test_days_pass_on_the_bench_with_people(place: House) -> None:
+    said(portier(place, "door", "mode", "front", "schedule"))
+    before = place.snapshot()["doors"]["front"]["counters"]["openings"]
+    text = said(portier(place, "bench", "week", "--days", "2"))
+    assert text.startswith("2 days have passed; it is ")
+    assert place.snapshot()["doors"]["front"]["counters"]["openings"] > before

@@ -98,3 +98,9 @@ def test_after_a_journey_what_waits_in_the_journal_is_written() -> None:
     task(0)
     assert answers[-1]["ok"]
     assert flushed == [True]
+
+
+@pytest.mark.parametrize("by_ms", [-1, 86_400_001, 10**30, "day"])
+def test_life_goes_on_for_a_day_at_most_in_one_go(by_ms: object) -> None:
+    """Others wait for the controller meanwhile."""
+    assert set(asked(World(), "live", by_ms=by_ms)) == {"error"}

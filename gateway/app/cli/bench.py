@@ -125,6 +125,34 @@ def bench_world(
     c.out.print(f"{name}: {change}")
 
 
+PORTION_MS = 3 * 3_600_000
+
+
+@bench.command("week")
+def bench_week(
+    state: State,
+    days: Annotated[int, typer.Option(min=1, max=60, help="How many days.")] = 7,
+    as_json: AsJson = False,
+) -> None:
+    """Let days pass with people who come and go, so that history and events have something.
+
+    Refused while a call stands: end it in the room first. Ctrl-C ends it where it is.
+
+    Examples: `portier bench week` · `portier bench week --days 2`
+    """
+    portions, result = days * 86_400_000 // PORTION_MS, {}
+    with c.progress() as progress:
+        task = progress.add_task("days pass", total=portions)
+        for number in range(portions):
+            result = c.bench(state, "live", by_ms=PORTION_MS, goes_on=number > 0)
+            progress.update(task, completed=number + 1)
+    if as_json:
+        c.print_json(result)
+    else:
+        offset = c.snapshot(state)["utc_offset_ms"]
+        c.out.print(f"{days} days have passed; it is {c.clock_text(result['now_ms'] + offset)}")
+
+
 @bench.command("travel")
 def bench_travel(
     state: State,
@@ -132,7 +160,7 @@ def bench_travel(
     by: Annotated[str | None, typer.Option(help="2h, 1d.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Move the bench's clock forward, living through everything on the way.
+    """Move the bench's clock forward; nobody comes meanwhile. `bench week` has people.
 
     Examples: `portier bench travel --by 2h` · `portier bench travel --to 2026-11-23T07:00`
     """

@@ -7,10 +7,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.web.access import Staff, TheSite
-from gateway.web.bench import play
+from gateway.web.bench import play, week
 from gateway.web.identity.auth import form_of
 from gateway.web.page import page
 from gateway.web.shared.problems import Problem
+from gateway.web.site import Site
 
 router = APIRouter(include_in_schema=False)
 
@@ -18,14 +19,18 @@ router = APIRouter(include_in_schema=False)
 @router.get("/bench")
 async def bench(request: Request, who: Staff, site: TheSite) -> Response:
     play.on_bench(site)
-    return page(request, "bench.html", {"quantities_of": play.quantities(site)})
+    values = {"quantities_of": play.quantities(site), "week": site.week, "week_days": week.DAYS}
+    return page(request, "bench.html", values)
 
 
 @router.post("/bench")
 async def act(request: Request, who: Staff, site: TheSite) -> Response:
-    """Press a simulated contact or set a simulated value."""
+    """Press a simulated contact, set a simulated value, let a week pass or stop it."""
     play.on_bench(site)
     form = await form_of(request)
+    if form.get("do") in ("week", "stop"):
+        _week(site, form["do"])
+        return RedirectResponse("/bench#week", 303, {"Cache-Control": "no-store"})
     point, do = form.get("point", ""), form.get("do", "")
     if do == "press":
         await play.press(site, point)
@@ -36,6 +41,13 @@ async def act(request: Request, who: Staff, site: TheSite) -> Response:
     else:
         raise Problem(422, "malformed")
     return RedirectResponse("/bench", 303, {"Cache-Control": "no-store"})
+
+
+def _week(site: Site, do: str) -> None:
+    if do == "week":
+        site.week.begin(site.house)
+    else:
+        site.week.stop()
 
 
 def _number(form: dict[str, str]) -> float:

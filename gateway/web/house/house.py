@@ -324,8 +324,10 @@ class House:
             await asyncio.sleep(0.1)
         return True
 
-    async def bench(self, do: str, args: Mapping[str, Json]) -> Mapping[str, Any]:
+    async def bench(
+        self, do: str, args: Mapping[str, Json], within_s: float = REPLY_WITHIN_S
+    ) -> Mapping[str, Any]:
         """Do something to simulated points. Raises :class:`ControlAway`."""
         return await self._panel.ask(
-            {"type": "bench", "id": uuid4().hex, "do": do, **args}, REPLY_WITHIN_S
+            {"type": "bench", "id": uuid4().hex, "do": do, **args}, within_s
         )
