@@ -47,13 +47,12 @@ class Whole:
         button = page.get_by_role("button", name="Anmelden")
         button.tap() if tap else button.click()
         if self.password != OWN_PASSWORD:
-            page.locator("#old").fill(self.password)
             page.locator("#new").fill(OWN_PASSWORD)
-            button = page.get_by_role("button", name="Kennwort ändern")
+            page.locator("#again").fill(OWN_PASSWORD)
+            button = page.get_by_role("button", name="Kennwort speichern")
             button.tap() if tap else button.click()
-            page.wait_for_url("**/account?done=1")
+            page.wait_for_url(self.url + "/")
             self.password = OWN_PASSWORD
-            page.goto(self.url)
         expect(page.locator("#door-front")).to_contain_text("Geschlossen")
 
     def portier(self, *arguments: str) -> list[str]:

@@ -152,7 +152,7 @@ def test_who_still_has_the_first_password_is_reminded(web: Web) -> None:
     assert first is not None
     html = {"Accept-Language": "en"}
     admin = web.as_("admin")
-    assert "still the first password" in admin.get("/account", headers=html).text
+    assert "Choose a new password" in admin.get("/account", headers=html).text
     assert "still the first password" not in web.as_("staff").get("/account", headers=html).text
     done = admin.post("/account/password", data={"old": first, "new": PASSWORD})
     assert done.status_code == 303

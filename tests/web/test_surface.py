@@ -51,6 +51,7 @@ TABLE = """
 /account                                            GET view, POST view
 /account/password                                   POST view
 /account/sessions                                   POST view
+/account/tour                                       POST view
 /account/factor                                     POST view
 /account/factor/remove                              POST view
 /second-factor                                      GET view, POST view

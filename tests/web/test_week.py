@@ -1,4 +1,4 @@
-"""A week that passes on the bench: it begins, shows how far it is, can be stopped, and has an end."""
+"""A week that passes on the bench: it begins, shows how far it is, is stopped, and has an end."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_the_page_shows_how_far_it_is(staff: Client, monkeypatch: pytest.MonkeyP
     week.done = PORTIONS
     assert "7 Tage sind vergangen." in staff.get("/bench", headers=HTML).text
     week.problem = "stopped"
-    assert "Angehalten nach 7" in staff.get("/bench", headers=HTML).text
+    assert "Angehalten. Auf dem Prüfstand ist es jetzt" in staff.get("/bench", headers=HTML).text
 
 
 def test_the_page_refuses_it_during_a_call_and_says_why(staff: Client) -> None:

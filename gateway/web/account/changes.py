@@ -58,6 +58,10 @@ async def change_password(site: Site, who: Who, old: str, new: str) -> None:
     await check_password(site, who, old)
     if password_forms(new)[0] == password_forms(old)[0]:
         raise UserError("same_password", "the new password is the one of before")
+    await _set_password(site, who, new)
+
+
+async def _set_password(site: Site, who: Who, new: str) -> None:
     author = _own(site, who, "password_changed")
     try:
         await site.saver.run(
@@ -68,6 +72,19 @@ async def change_password(site: Site, who: Who, old: str, new: str) -> None:
             raise NotLoggedIn from None
         raise
     await _on_own(site, who, "password_changed", author)
+
+
+async def replace_first_password(site: Site, who: Who, new: str) -> None:
+    """Replace the one that the first start printed, with which this person has logged in. Raises
+    :class:`Problem` 403 ``role`` once it is replaced, and as :func:`change_password` does."""
+    if not site.identity.has_first_password(who):
+        raise Problem(403, "role")
+    if not site.password_limit.take(who.session):
+        raise Problem(429, "limit", Retry_After="30")
+    if await asyncio.to_thread(site.users.verify, who.name, new) is not None:
+        raise UserError("same_password", "the new password is the one of before")
+    await _set_password(site, who, new)
+    site.password_limit.forget(who.session)
 
 
 async def set_preferences(site: Site, who: Who, language: str, armed_s: int) -> None:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.web.access import TheSite, ViewAlways
-from gateway.web.account import changes
+from gateway.web.account import changes, tour
 from gateway.web.identity.accounts import Who
 from gateway.web.identity.auth import form_of
 from gateway.web.identity.sessions import session_id
@@ -34,15 +34,16 @@ def _account(
     status: int = 200,
     warn: bool = False,
 ) -> Response:
+    first = site.identity.has_first_password(who)
     return page(
         request,
-        "account.html",
+        "first_password.html" if first else "account.html",
         {
             "note": note,
             "bad": warn or status >= 400,
             "sessions": [] if who.user_id is None else site.users.list_sessions(who.user_id),
             "factor": who.user_id is not None and site.users.has_factor(who.user_id),
-            "first": site.identity.has_first_password(who),
+            "tour": tour.exists(site, who),
             "this": session_id(who.session),
         },
         status=status,
@@ -66,9 +67,16 @@ async def preferences(request: Request, who: ViewAlways, site: TheSite) -> Respo
 
 @router.post("/account/password")
 async def password(request: Request, who: ViewAlways, site: TheSite) -> Response:
-    """Needs the old one; all other log-ins of this person end."""
+    """Needs the old one, or, in place of the one of the first start, the new one twice; all other
+    log-ins of this person end."""
     form = await form_of(request)
+    first = "again" in form
+    if first and form["again"] != form.get("new", ""):
+        return _account(request, who, site, note="account.differ", status=422)
     try:
+        if first:
+            await changes.replace_first_password(site, who, form.get("new", ""))
+            return RedirectResponse("/", 303, {"Cache-Control": "no-store"})
         await changes.change_password(site, who, form.get("old", ""), form.get("new", ""))
     except UserError as error:
         return _account(request, who, site, note=f"people.{error.key}", status=422)
@@ -77,6 +85,14 @@ async def password(request: Request, who: ViewAlways, site: TheSite) -> Response
             raise
         return _account(request, who, site, note="account.wrong", status=422)
     return _done()
+
+
+@router.post("/account/tour")
+async def move_tour(request: Request, who: ViewAlways, site: TheSite) -> Response:
+    """Go on with the tour, end it, or begin it again."""
+    form = await form_of(request)
+    await tour.move(site, who, form.get("do", ""), form.get("step", ""))
+    return RedirectResponse("/", 303, {"Cache-Control": "no-store"})
 
 
 @router.post("/account/sessions")

@@ -207,6 +207,15 @@ class Users(Factors, Tokens):
                 (language, armed_s, user_id),
             )
 
+    def tour(self, user_id: int) -> int:
+        """How many steps of the tour this person has behind them."""
+        row = self._one("SELECT tour FROM users WHERE id = ?", user_id)
+        return 0 if row is None else int(str(row[0]))
+
+    def set_tour(self, user_id: int, steps: int) -> None:
+        with self._change() as db:
+            db.execute("UPDATE users SET tour = ? WHERE id = ?", (steps, user_id))
+
     def remove_user(self, name: str, *, author: Author | None = None) -> None:
         """The user can no longer log in, and the tokens the user has made end; the name stays
         behind the id until :meth:`forget`, or until :data:`REMOVED_MOST` newer users were

@@ -55,6 +55,7 @@ ADDED = (
     ("sessions", "seen_up", "REAL NOT NULL DEFAULT 0"),
     ("sessions", "proved_up", "REAL NOT NULL DEFAULT 0"),
     ("tokens", "created_up", "REAL NOT NULL DEFAULT 0"),
+    ("users", "tour", "INTEGER NOT NULL DEFAULT 0"),
 )
 """Columns that files of earlier versions do not have yet. ``…_up``: seconds of summed uptime; 0
 where an earlier version has written the row, whose age then counts from the next start on."""

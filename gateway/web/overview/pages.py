@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.facts import Json
 from gateway.web.access import StaffAlwaysProved, StaffProved, TheSite, ViewAlways
+from gateway.web.account import tour
 from gateway.web.doors.opening import open_door
 from gateway.web.house.house import Answer
 from gateway.web.identity.accounts import Who
@@ -53,6 +54,7 @@ async def overview(
             "overdue": overdue_line(scene, due(site)) if who.may("staff") else "",
             "again_s": _again_s(asked, note) if asked is not None and answer else 0,
             "first": site.identity.has_first_password(who),
+            "tour": None if site.identity.has_first_password(who) else tour.step(site, who),
             "factor_missing": _lacks_factor(site, who),
             "climates": site.options.terminals.climates,
             "door_points": {door.id: site.options.terminals.of(door.name) for door in scene.doors},
