@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from gateway import threads
@@ -30,6 +31,7 @@ from gateway.control.service import (
     lock,
 )
 from gateway.core.instant import UtcMs
+from gateway.core.plan import BuildingPlan
 from gateway.settings.plan import cache
 
 JOURNEY = "PORTIER_BENCH_JOURNEY"
@@ -148,8 +150,20 @@ def _settings(known: plans.Plan, state: Path, clock: Clock) -> Settings:
         heartbeat_every_ms=known.heartbeat_every_ms,
         clock=clock,
         world=world,
+        habits=partial(_habits, cached.plan, cached.timezone),
         listeners=Told(),
     )
+
+
+def _habits(
+    plan: BuildingPlan, timezone: str, from_utc_ms: UtcMs, until_utc_ms: UtcMs
+) -> Sequence[tuple[UtcMs, str, bool]]:
+    """What people do on a bench while life goes on; imported when somebody asks."""
+    from zoneinfo import ZoneInfo
+
+    from gateway.simulation import habits
+
+    return habits.between(plan, ZoneInfo(timezone), from_utc_ms, until_utc_ms, seed=1)
 
 
 def sources(known: plans.Plan, clock: Clock) -> tuple[Source, ...]:

@@ -215,7 +215,7 @@ def _people(settings: Settings, state: Path, year: CalmYear, begin_utc_ms: UtcMs
     book = TestBook(file)
     zone = ZoneInfo(settings.gateway.timezone)
     languages = settings.gateway.languages
-    words = {language: Words(language, zone) for language in languages}
+    words: dict[str, Words] = {language: Words(language, zone) for language in languages}
     terminals = terminals_of(settings)
     user = int(CARETAKER.partition(":")[2])
     walks: list[tuple[Kind, str, UtcMs]] = []

@@ -17,9 +17,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -42,7 +41,7 @@ from gateway.journal import machine
 from gateway.journal.writer import AuditEntry, Committed, Journal
 
 if TYPE_CHECKING:  # their imports wait until the door works
-    from gateway.control.bench import World
+    from gateway.control.bench import Habits, World
     from gateway.control.desk import Desk, Listeners
     from gateway.control.editor import Edit, Editor, Found
     from gateway.control.eye import Eye
@@ -89,6 +88,8 @@ class Settings:
     """How often an address outside is told that the gateway is alive; 0: never."""
     clock: Clock = field(default_factory=Clock)
     world: World | None = None
+    habits: Habits = lambda _from, _until: ()
+    """Of the people who come while life goes on, on a bench."""
     listeners: Listeners | None = None
     """Points whose values ``link`` tells."""
 
@@ -237,7 +238,7 @@ class Service:
                 self._inbox,
                 self._clock,
                 self._journal.flush,
-                partial(_habits, settings),
+                settings.habits,
             )
         plan = settings.plan
         eye = Eye(
@@ -468,18 +469,6 @@ RELOAD = "reload"
 """The reason of a stop after which the same process starts again."""
 THREAD_FAILED = "thread_failed"
 """The reason of a stop because a thread that lives as long as the process has failed."""
-
-
-def _habits(
-    settings: Settings, from_utc_ms: UtcMs, until_utc_ms: UtcMs
-) -> Sequence[tuple[UtcMs, str, bool]]:
-    """What people do on a bench while life goes on."""
-    from zoneinfo import ZoneInfo
-
-    from gateway.simulation import habits
-
-    zone = ZoneInfo(settings.timezone)
-    return habits.between(settings.plan, zone, from_utc_ms, until_utc_ms, seed=1)
 
 
 def _no_edit(_asked: Mapping[str, object]) -> Mapping[str, object]:

@@ -6,9 +6,9 @@ from collections import OrderedDict
 from functools import lru_cache
 
 from gateway.panel.tickets import Tickets
-from gateway.web.bench.week import Week
 from gateway.web.house.house import Answer, House
 from gateway.web.house.records import Records
+from gateway.web.house.week import Week
 from gateway.web.identity.accounts import Who, may
 from gateway.web.identity.auth import Identity, Proof
 from gateway.web.identity.browsers import Browsers

@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 
 from gateway.panel.client import ControlAway
-from gateway.web.bench.week import PORTION_MS, PORTIONS, Week
 from gateway.web.house.house import House
+from gateway.web.house.week import PORTION_MS, PORTIONS, Week
 from tests.page.fake import called, room
 from tests.web.conftest import Client, Web, snapshot
 

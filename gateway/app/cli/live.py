@@ -309,7 +309,8 @@ def _mode_text(shown: Snapshot, name: str, mode: str) -> str:
     if mode == "schedule":
         now = "" if door is None else f", which says {door['mode']} now"
         return f"{name} follows its schedule{now}"
-    until, offset_ms = (door or {}).get("mode_until_utc_ms"), shown.get("utc_offset_ms")
+    until = None if door is None else door["mode_until_utc_ms"]
+    offset_ms = shown.get("utc_offset_ms")
     if until is None or offset_ms is None:
         return f"{name} is {mode}"
     return f"{name} is {mode} {c.end_text(until, shown['now_ms'] + offset_ms)}"

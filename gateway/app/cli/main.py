@@ -92,8 +92,14 @@ for part in (
     commands_simulate,
 ):
     part.add(cli)
-for heading, names in GROUPS.items():
-    for one in (*cli.registered_commands, *cli.registered_groups):
-        name = one.name or getattr(getattr(one, "callback", None), "__name__", "")
-        if name in names:
-            one.rich_help_panel = heading
+
+
+def _heading(name: str | None) -> str | None:
+    """Under which a command stands in the help."""
+    return next((heading for heading, names in GROUPS.items() if name in names), None)
+
+
+for command in cli.registered_commands:
+    command.rich_help_panel = _heading(command.name or getattr(command.callback, "__name__", ""))
+for group in cli.registered_groups:
+    group.rich_help_panel = _heading(group.name)

@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.web.access import Staff, TheSite
-from gateway.web.bench import play, week
+from gateway.web.bench import play
+from gateway.web.house.week import DAYS
 from gateway.web.identity.auth import form_of
 from gateway.web.page import page
 from gateway.web.shared.problems import Problem
@@ -19,7 +20,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/bench")
 async def bench(request: Request, who: Staff, site: TheSite) -> Response:
     play.on_bench(site)
-    values = {"quantities_of": play.quantities(site), "week": site.week, "week_days": week.DAYS}
+    values = {"quantities_of": play.quantities(site), "week": site.week, "week_days": DAYS}
     return page(request, "bench.html", values)
 
 
