@@ -238,7 +238,7 @@ def _embedded(state: Path) -> int:
 
 
 def _web(settings: Settings, config: Path, state: Path) -> int:
-    from gateway.app.running.welcome import announce
+    from gateway.app.announcement import announce
     from gateway.web.serve import options_of, serve
 
     overrides: dict[str, Any] = {}

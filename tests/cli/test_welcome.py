@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app import announcement
+from gateway.app.announcement import Announcement, LogIn
 from gateway.app.configuration import load
 from gateway.app.running import welcome
-from gateway.app.running.welcome import Announcement, LogIn, Welcome
+from gateway.app.running.welcome import Welcome
 
 BENCH = Path("config/bench.yaml")
 
@@ -74,15 +76,17 @@ def test_what_the_page_announces_reaches_the_terminal(monkeypatch: pytest.Monkey
     said = Announcement()
     try:
         assert said.log_in() == LogIn()
-        monkeypatch.setenv(welcome.ANNOUNCE, str(said.fd))
-        assert welcome.announce("http://x/", "secret", True)
-        assert welcome.announce("http://x/", None, True)  # the role has started again meanwhile
+        monkeypatch.setenv(announcement.ANNOUNCE, str(said.fd))
+        assert announcement.announce("http://x/", "secret", True)
+        assert announcement.announce(
+            "http://x/", None, True
+        )  # the role has started again meanwhile
         assert said.log_in() == LogIn("http://x/", "secret", True)
     finally:
         said.close()
-    assert not welcome.announce("http://x/", "secret", True)  # then it is said in the log
-    monkeypatch.delenv(welcome.ANNOUNCE)
-    assert not welcome.announce("http://x/", "secret", True)
+    assert not announcement.announce("http://x/", "secret", True)  # then it is said in the log
+    monkeypatch.delenv(announcement.ANNOUNCE)
+    assert not announcement.announce("http://x/", "secret", True)
 
 
 def test_the_log_of_the_start_before_is_kept(tmp_path: Path) -> None:

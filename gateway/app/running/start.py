@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gateway.app import broker, control, outputs, paths, roles
+from gateway.app import announcement, broker, control, outputs, paths, roles
 from gateway.app.configuration import load, plans
 from gateway.app.parent import end_with_parent
 from gateway.app.running import readiness, supervisor, welcome
@@ -134,9 +134,9 @@ def _supervise(
         return _stopped(one, state, config)
     shown = welcome.Welcome(settings, state, log.file, str(ports) if "broker" in wanted else "")
     one.log = welcome.rotated(log.file)
-    said = welcome.Announcement()
+    said = announcement.Announcement()
     one.inherits = {"web": said.fd}
-    environment[welcome.ANNOUNCE] = str(said.fd)
+    environment[announcement.ANNOUNCE] = str(said.fd)
     look.ready = lambda sentence: shown.show(sentence, said.log_in(log.password))
     _say(f"Starting {len(wanted)} processes: {', '.join(wanted)}. This takes some seconds.")
     return _stopped(one, state, config)

@@ -3,7 +3,6 @@ log in, and what to try first. The lines of the roles are in the log meanwhile."
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -12,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.app import paths
+from gateway.app.announcement import LogIn
 from gateway.printable import in_a_line
 from gateway.settings.model.configuration import Settings
 
-ANNOUNCE = "PORTIER_ANNOUNCE"
-"""The descriptor on which the page's role says how to log in, instead of in its log."""
 WIDEST = 100
 
 
@@ -31,58 +29,11 @@ def command() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class LogIn:
-    """``password``: only at the first start, never again."""
-
-    url: str = ""
-    password: str = ""
-    initial: bool = False
-    """Nobody has replaced the password of the first start yet."""
-
-
-@dataclass(frozen=True, slots=True)
 class Log:
     """Where the roles write. ``password``: of the user ``admin``, where it is known already."""
 
     file: Path
     password: str = ""
-
-
-class Announcement:
-    """A pipe from the page's role to this process."""
-
-    def __init__(self) -> None:
-        self._read, self.fd = os.pipe()
-        os.set_blocking(self._read, False)
-
-    def log_in(self, password: str = "") -> LogIn:
-        """What the role has said last; a password of any time, or the one that is known here."""
-        text = b""
-        with suppress(BlockingIOError):
-            while more := os.read(self._read, 65_536):
-                text += more
-        said = [json.loads(line) for line in text.splitlines()]
-        if not said:
-            return LogIn()
-        password = next((one["password"] for one in said if one["password"]), password)
-        return LogIn(said[-1]["url"], password, said[-1]["initial"])
-
-    def close(self) -> None:
-        os.close(self._read)
-        os.close(self.fd)
-
-
-def announce(url: str, password: str | None, initial: bool) -> bool:
-    """Say how to log in to whoever has started this process; whether somebody wanted to know."""
-    fd = os.environ.get(ANNOUNCE, "")
-    if not fd.isdecimal():
-        return False
-    said = {"url": url, "password": password or "", "initial": initial}
-    try:
-        os.write(int(fd), json.dumps(said).encode() + b"\n")
-    except OSError:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)
