@@ -20,6 +20,9 @@ from gateway.journal.store import Store
 from gateway.settings.plan.cache import lives_of
 from gateway.web.identity.users import Users, users_file
 from gateway.web.kept.testbook import TestBook
+from gateway.web.scene.terminals import terminals_of
+from tests.page.fake import door, room
+from tests.web.conftest import Web, snapshot
 
 CONFIG = Path("config/demo.yaml")
 DAY_MS = 86_400_000
@@ -137,3 +140,29 @@ def test_the_command_makes_it_once(tmp_path: Path) -> None:
     assert again.exit_code == 0
     assert "has its year behind it already" in again.output
     assert "password" not in again.output
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/events?kind=all", "Haupteingang"),
+        ("/maintenance", "Barrierefreies WC"),
+        ("/history?points=wc.climate,front.leaf", "wc.climate"),
+        ("/audit", "empfang"),
+        ("/alarms", "front"),
+    ],
+)
+def test_the_pages_open_on_it(
+    made: tuple[Path, demo.Demo, list[int]], path: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Users, "has_first_password", lambda *_: False)
+    settings = load.settings(CONFIG, need=())
+    web = Web(made[0], bench=True, terminals=terminals_of(settings))
+    try:
+        told = snapshot(doors={"front": door("Haupteingang")}, rooms={"wc": room("WC")})
+        web.see(told | {"utc_offset_ms": NOW - told["now_ms"]})
+        page = web.as_("admin").get(path, headers={"Accept": "text/html"})
+        assert page.status_code == 200
+        assert shown in page.text
+    finally:
+        web.close()
