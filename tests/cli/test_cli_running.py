@@ -309,5 +309,5 @@ def test_days_pass_on_the_bench_with_people(place: House) -> None:
     said(portier(place, "door", "mode", "front", "schedule"))
     before = place.snapshot()["doors"]["front"]["counters"]["openings"]
     text = said(portier(place, "bench", "week", "--days", "2"))
-    assert text.startswith("2 days have passed; it is ")
+    assert "2 days have passed; it is " in text
     assert place.snapshot()["doors"]["front"]["counters"]["openings"] > before

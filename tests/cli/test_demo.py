@@ -21,7 +21,7 @@ from gateway.settings.plan.cache import lives_of
 from gateway.web.identity.users import Users, users_file
 from gateway.web.kept.testbook import TestBook
 from gateway.web.scene.terminals import terminals_of
-from tests.page.fake import door, room
+from tests.page.fake import contact, door, room
 from tests.web.conftest import Web, snapshot
 
 CONFIG = Path("config/demo.yaml")
@@ -147,7 +147,7 @@ def test_the_command_makes_it_once(tmp_path: Path) -> None:
     [
         ("/events?kind=all", "Haupteingang"),
         ("/maintenance", "Barrierefreies WC"),
-        ("/history?points=wc.climate,front.leaf", "wc.climate"),
+        ("/history?points=wc.climate,front.leaf", "Barrierefreies WC, Raumklima"),
         ("/audit", "empfang"),
         ("/alarms", "front"),
     ],
@@ -159,7 +159,12 @@ def test_the_pages_open_on_it(
     settings = load.settings(CONFIG, need=())
     web = Web(made[0], bench=True, terminals=terminals_of(settings))
     try:
-        told = snapshot(doors={"front": door("Haupteingang")}, rooms={"wc": room("WC")})
+        climate = {**contact(), "kind": "meter", "quantities": {"temperature_c": {"value": 20.0}}}
+        told = snapshot(
+            doors={"front": door("Haupteingang")},
+            rooms={"wc": room("WC")},
+            points={"wc.climate": climate, "front.leaf": contact()},
+        )
         web.see(told | {"utc_offset_ms": NOW - told["now_ms"]})
         page = web.as_("admin").get(path, headers={"Accept": "text/html"})
         assert page.status_code == 200
