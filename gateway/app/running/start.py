@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gateway.app import announcement, broker, control, outputs, paths, roles
+from gateway.app import announcement, broker, control, outputs, roles
 from gateway.app.configuration import load, plans
 from gateway.app.parent import end_with_parent
 from gateway.app.running import readiness, supervisor, welcome
@@ -158,7 +158,7 @@ def _stopped(one: supervisor.Supervisor, state: Path, config: Path) -> int:
     if status == 0:
         if sys.stderr.isatty():
             sys.stderr.write("\r")  # the terminal has written ^C
-        again = "make run" if config == paths.BENCH_CONFIG else "portier run"
+        again = {"bench.yaml": "make run", "demo.yaml": "make demo"}.get(config.name, "portier run")
         _say(
             f"Stopped: every process has ended. {state} keeps what happened; "
             f"{again} goes on from there."
