@@ -264,6 +264,10 @@ class Controller:
         self._write((Fact(kind, self._plan.gateway, self._now, data),), ())
         self._changed()
 
+    def record(self, facts: Sequence[Fact]) -> None:
+        """Write facts that were observed outside the building. In the controller's thread."""
+        self._write(facts, ())
+
     def audit(self, entry: AuditEntry) -> None:
         """In the controller's thread."""
         self._journal.append(Batch(audit=(entry,)))

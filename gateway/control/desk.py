@@ -14,13 +14,14 @@ from gateway.control.bench import Bench
 from gateway.control.clock import Clock
 from gateway.control.controller import Controller
 from gateway.control.eye import Cursors, Question, Seen
+from gateway.control.guarantee_changes import GuaranteeChanges
 from gateway.control.guarantees import Guarantees, LinkSeen, Observed, RecorderSeen
 from gateway.control.inbox import Inbox
 from gateway.control.points import Points
 from gateway.core.building.snapshot import snapshot
 from gateway.core.building.state import Building
 from gateway.core.events import CommandRefused, Delivered, Issuer
-from gateway.core.facts import Json, Lane
+from gateway.core.facts import Fact, Json, Lane
 from gateway.core.instant import Ms, UtcMs
 from gateway.core.notification.deliveries import Way
 from gateway.journal.audit import AuditEntry
@@ -116,6 +117,7 @@ class Desk:
         self._eye = eye
         self._bench = bench
         self._guarantees = guarantees
+        self._changes = GuaranteeChanges()
         self._identity = identity
         self._mqtt = mqtt
         self._recorders = recorders
@@ -249,16 +251,22 @@ class Desk:
             "journal": self.journal_id,
             "overflows": self._inbox.overflows,
         }
+        guarantees = self._guarantees.evaluate(self._observed(building, now, kernel))
         shown: Snapshot = {
             **snapshot(building, now),
             "gateway": gateway,
             "link": self._link_shown(now, kernel),
-            "guarantees": self._guarantees.evaluate(self._observed(building, now, kernel)),
+            "guarantees": guarantees,
         }
+        self._record(self._changes.facts(guarantees, now))
         self._ask_path(kernel)
         return shown
 
     # --- inside ---------------------------------------------------------------------------
+
+    def _record(self, facts: list[Fact]) -> None:
+        if facts:
+            self._inbox.do(lambda _now: self._controller.record(facts))
 
     def _audit(self, actor: str, action: str, detail: Mapping[str, Json]) -> None:
         def task(now: Ms) -> None:

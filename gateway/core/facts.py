@@ -306,6 +306,15 @@ KINDS: Mapping[str, Kind] = _rows(
         "Another configuration rules.",
     ),
     Kind(
+        "guarantee_changed",
+        "routine",
+        "gateway",
+        {"value": "str", "before": "str?", "reason": "str?", "about": "str?", "changes": "int?"},
+        "A guarantee (its name is the subject) has another value, from this instant on: yes, no, "
+        "unknown, not_configured; before: null for the first one after a start; changes: how "
+        "often it came and went in between.",
+    ),
+    Kind(
         "clock_trusted",
         "routine",
         "gateway",

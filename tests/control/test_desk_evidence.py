@@ -437,3 +437,23 @@ def test_a_bench_that_travels_makes_nothing_older() -> None:
         assert bench.says(name) == ("yes", ""), name
     found = bench.one_of("heartbeat")
     assert found["evidence_ms"] == bench.rig.clock.now_ms()
+
+
+def test_a_guarantee_that_has_changed_for_good_is_a_fact() -> None:
+    """Whoever asks for snapshots has them judged; without a client the panel does so itself."""
+    bench = Bench(mqtt=False, heartbeat_every_ms=0)
+    for _ in range(40):
+        bench.one.snapshot()
+        bench.passes(1_000)
+    facts = bench.rig.journal.facts("guarantee_changed")
+    assert {fact.subject for fact in facts} == set(bench.one.snapshot()["guarantees"])
+    assert {fact.data["before"] for fact in facts} == {None}
+    assert ("forwarding", "not_configured") in [(f.subject, f.data["value"]) for f in facts]
+    bench.one.journal_reason = "journal_full"
+    for _ in range(40):
+        bench.one.snapshot()
+        bench.passes(1_000)
+    (last,) = bench.rig.journal.facts("guarantee_changed")[len(facts) :]
+    assert (last.subject, last.data["value"], last.data["reason"]) == (
+        "journal", "no", "journal_full",
+    )  # fmt: skip
