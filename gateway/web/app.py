@@ -30,6 +30,7 @@ from gateway.web.bench import pages as bench_pages
 from gateway.web.commissioning import pages as commissioning_pages
 from gateway.web.doors import api as doors_api
 from gateway.web.history import api as history_api
+from gateway.web.history import logbook_pages
 from gateway.web.history import pages as history_pages
 from gateway.web.house.house import House
 from gateway.web.house.records import Records
@@ -67,6 +68,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     rooms_pages.router,
     alarms_pages.router,
     history_pages.router,
+    logbook_pages.router,
     commissioning_pages.router,
     maintenance_pages.router,
     inspection_pages.router,

@@ -120,6 +120,10 @@ class Site:
             return words("who.unknown")
         if via == "web" and name.isdigit():
             return self.users.name_of(int(name)) or words("who.gone", name=name)
+        if via == "link":  # who has used the link of a message
+            return self.options.terminals.receivers.get(name, name)
+        if via == "system":
+            return words("who.gateway")
         if via == "web" and name.startswith("token-"):
             return words("who.token", name=name.removeprefix("token-"))
         return words.get(f"who.{via}", actor, name=name)

@@ -264,19 +264,17 @@ def test_logging_out_in_one_tab_ends_the_others(gateway: Gateway, visit: Open) -
 
 def test_events_follow_live(gateway: Gateway, visit: Open) -> None:
     page = visit("/events?kind=door_opened")
-    page.locator("#follow").check()
-    page.wait_for_url("**follow=1*")
-    expect(page.locator("#events")).to_contain_text("Keine Ereignisse")
+    expect(page.locator("#logbook")).to_contain_text("keinen Eintrag")
     is_live(page)
     gateway.control.fact("door_opened", "front", cause="hand", assumed=False)
-    expect(page.locator("#events tr").first).to_contain_text("Haupteingang")
-    expect(page.locator("#events tr")).to_have_count(1)
+    expect(page.locator("#logbook li").first).to_contain_text("Haupteingang")
+    expect(page.locator("#logbook ol > li")).to_have_count(1)
 
 
 def test_history_is_a_chart_with_a_summary_and_a_table(gateway: Gateway, visit: Open) -> None:
     for value in (20.5, 21.5, 22.5):
         gateway.control.fact("reading", "wc.climate", quantity="temperature_c", value=value)
-    until(lambda: "22,5" in visit("/events?kind=all").content())
+    until(lambda: "22,5" in visit("/events?kind=everything").content())
     page = visit("/history?points=wc.climate")
     chart = page.get_by_role("img", name=re.compile("3 Werte, kleinster 20,5, größter 22,5"))
     expect(chart.locator("canvas")).to_be_visible()

@@ -13,7 +13,6 @@ import pytest
 
 from gateway.journal.past.history import Bucket, grid
 from gateway.web.history import pages as records
-from gateway.web.history import searching
 from gateway.web.history.charts import (
     CHART_BUCKETS,
     Gap,
@@ -246,36 +245,6 @@ def written(web: Web, count: int) -> None:
     for number in range(count):
         years.fact(BEGIN + number * 1000, "door_opened", f"d{number % 7}", cause=f"c{number}")
     years.close()
-
-
-def rows(page: str) -> list[str]:
-    return re.findall(r"<td>(?:cause: |Ursache: )?(c\d+)", page)
-
-
-def test_a_search_looks_through_what_is_kept_and_goes_on(
-    web: Web, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    written(web, 900)
-    client = web.as_("view")
-    assert rows(client.get("/events?q=D3+c101").text) == ["c101"]
-    assert rows(client.get("/events?q=d4+c101").text) == []
-    monkeypatch.setattr(searching, "MOST", 500)
-    page = client.get("/events?q=c101").text
-    assert rows(page) == []
-    further = re.search(r'href="(/events\?[^"]*before=\d+)"', page)
-    assert further
-    assert rows(client.get(html.unescape(further[1])).text) == ["c101"]
-
-
-def test_paging_shows_every_event_once(web: Web) -> None:
-    written(web, 250)
-    client, address, seen = web.as_("view"), "/events", []
-    while address:
-        page = client.get(address).text
-        seen += rows(page)
-        found = re.search(r'href="(/events\?[^"]*before=\d+)"', page)
-        address = html.unescape(found[1]) if found else ""
-    assert seen == [f"c{number}" for number in range(249, -1, -1)]
 
 
 def test_a_life_tells_of_shelving_and_begins_anew_once_it_was_seen(web: Web) -> None:

@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from gateway.core.facts import KINDS
 from gateway.journal.schema import HOUR_MS, LANE_INDEX, connect, create
 
 DAY_MS = 86_400_000
@@ -37,7 +38,7 @@ class Years:
         self._row += 1
         self.db.execute(
             "INSERT INTO fact VALUES (?, ?, ?, ?, 1, ?, NULL, NULL, ?)",
-            (self._row, LANE_INDEX["urgent"], self._row, self.series(kind, subject),
+            (self._row, LANE_INDEX[KINDS[kind].lane], self._row, self.series(kind, subject),
              utc_ms - self.begin, json.dumps(data)),
         )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Events and history for people, with the choice in the address."""
+"""The history of points for people, with the choice in the address."""
 
 from __future__ import annotations
 
@@ -11,97 +11,20 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.core.facts import KINDS
-from gateway.web.access import Maintenance, TheSite, View, lanes_for
+from gateway.web.access import Maintenance, TheSite
 from gateway.web.history.charts import marks_of, series_of
+from gateway.web.history.logbook_pages import unreadable_since
 from gateway.web.history.ranges import Range, unread
-from gateway.web.history.searching import search, words_of
-from gateway.web.house.records import TooLong, Unavailable
+from gateway.web.house.records import Unavailable
 from gateway.web.page import language_of, page
-from gateway.web.scene.facts import Told, tell
-from gateway.web.scene.scene import Scene
 from gateway.web.site import Site
 from gateway.wire import calendar_time
 
 router = APIRouter(include_in_schema=False)
-EVENTS = 100
-IMPORTANT = [kind.name for kind in KINDS.values() if kind.lane == "urgent"]
-"""What people ask for first: doors, alarms, the gateway. Levels and readings are many."""
 POINTS_MOST = 8
 HOUR_MS = 3_600_000
 SPANS = {"hour": 1, "day": 24, "week": 168, "month": 720, "year": 8760}
 """Ranges that people ask for often, in hours."""
-
-
-@router.get("/events")
-async def events(
-    request: Request,
-    who: View,
-    site: TheSite,
-    kind: str = "",
-    subject: str = "",
-    q: Annotated[str, Query(max_length=100)] = "",
-    start: Annotated[str, Query(alias="from", max_length=40)] = "",
-    end: Annotated[str, Query(alias="to", max_length=40)] = "",
-    before: Annotated[int | None, Query(ge=1, le=2**53)] = None,
-) -> Response:
-    """The newest events first; ``before`` pages back."""
-    scene = site.scene(language_of(request), who)
-    chosen = Range.read(start, end, site.options.zone)
-    shown = [kind] if kind in KINDS else [k for k in KINDS if kind == "all" or k in IMPORTANT]
-    told: list[Told] = []
-    problem, older, head = scene.w("event.no_such_time") if unread(start, end) else "", None, 0
-    try:
-        head = await site.records.head()  # before the rows: what comes later is told live
-        filters: dict[str, Any] = {
-            "kinds": shown,
-            "subject": subject[:200] or None,
-            "lanes": lanes_for(who),
-            "from_utc_ms": chosen.from_utc_ms,
-            "to_utc_ms": chosen.to_utc_ms,
-        }
-        rows, older = await search(
-            lambda row, size: site.records.before(row, size, **filters),
-            scene, words_of(q), before, EVENTS,
-        )  # fmt: skip
-        told = [tell(row, scene) for row in rows]
-    except Unavailable as error:
-        problem = _since(site, error, request)
-    asked = {"kind": kind, "subject": subject, "q": q, "from": start, "to": end}
-    address = {name: value for name, value in asked.items() if value}
-    start_text, end_text = chosen.fields(site.options.zone)
-    return page(
-        request,
-        "events.html",
-        {
-            "events": told,
-            "head": max([head, *(event.row for event in told)]),
-            "kinds": list(KINDS),
-            "shown_kinds": shown,
-            "subjects": _subjects(site, scene),
-            "fields": {**asked, "from": start_text, "to": end_text},
-            "problem": problem,
-            "older": urlencode({**address, "before": older}) if older else "",
-            "newest": urlencode(address),
-            "paged": before is not None,
-            "zone": str(site.options.zone),
-        },
-    )
-
-
-def _subjects(site: Site, scene: Scene) -> list[tuple[str, str]]:
-    """Whatever events can be about, with its name: doors, rooms, points, standing alarms."""
-    ids = [*site.house.doors, *site.house.rooms, *site.house.points]
-    named = [(id, scene.subject(id)) for id in ids]
-    return named + [(alarm.id, alarm.what) for alarm in scene.alarms]
-
-
-def _since(site: Site, error: Unavailable, request: Request) -> str:
-    words = site.words(language_of(request))
-    if isinstance(error, TooLong):
-        return words("problem.too_long")
-    since = words.clock(int(error.since * 1000), site.house.now_utc_ms, seconds=True)
-    return words("event.unavailable", since=since)
 
 
 @router.get("/history")
@@ -132,7 +55,7 @@ async def history(
             series += await series_of(site, scene, point, chosen)
         marks |= await marks_of(site, scene, wanted, chosen)
     except Unavailable as error:
-        problem = _since(site, error, request)
+        problem = unreadable_since(site, error, language_of(request))
     first, last = chosen.whole()
     instant = Range.read(at, "", zone).from_utc_ms
     data = {

@@ -142,6 +142,13 @@ class Records:
         """Rows before a cursor, newest first; ``None``: from the newest."""
         return await self.ask(lambda reader: reader.before_row(row, limit, **filters))
 
+    async def around(self, row: int, before: int, after: int, **filters: Any) -> list[Row]:
+        """Rows with numbers up to ``before`` less than ``row``, and from it up to less than
+        ``after`` more."""
+        return await self.ask(
+            lambda reader: reader.window(max(0, row - before - 1), row + after - 1, **filters)
+        )
+
     async def history(
         self, id: str, point: PointShown, first: int, last: int, buckets: int, now: int
     ) -> History:

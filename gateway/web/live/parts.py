@@ -9,7 +9,6 @@ from typing import Any
 from gateway.web.house.house import House
 from gateway.web.house.view import fact_json, status_json
 from gateway.web.identity.users import ROLES
-from gateway.web.scene.facts import tell
 from gateway.web.scene.scene import Scene
 from gateway.web.shared.render import fragment
 from gateway.wire import Row
@@ -104,10 +103,5 @@ def fact_frame(row: Row, scene: Scene | None) -> bytes:
     """One fact; its id is the row number, from which a client resumes."""
     fact = fact_json(row)
     if scene is not None:
-        fact = {
-            "row": row.row,
-            "kind": row.kind,
-            "subject": row.subject,
-            "html": fragment("parts/event.html", {"event": tell(row, scene), "w": scene.w}),
-        }
+        fact = {"row": row.row, "kind": row.kind, "subject": row.subject}
     return b"id: %d\nevent: fact\ndata: %s\n\n" % (row.row, compact(fact))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -43,6 +44,10 @@ def tell(row: Row, scene: Scene) -> Told:
     else:
         time = w.moment(row.utc_ms, ms=False)
     subject = scene.subject(row.subject)
+    if row.kind == "guarantee_changed":
+        subject, data = w.get(f"guarantee.{row.subject}", row.subject), _guarantee(data, scene)
+    if row.kind in ("message", "message_confirmed") and data.get("reason"):
+        data = {**data, "reason": "", "detail": scene.message_reason(str(data["reason"]))}
     if row.kind.startswith("alarm_"):
         point, _, kind = row.subject.partition("/")
         subject, text = scene.subject(point), scene.alarm_text(kind, point, "what")
@@ -79,6 +84,17 @@ def around(row: Row, scene: Scene) -> str:
     return "/history?" + urlencode(asked)
 
 
+_UNTOLD = frozenset({"command", "via", "initial", "assumed", "configuration", "digest"})
+"""Of no use to people: how a thing came, and what it is called inside."""
+
+
+def _guarantee(data: Mapping[str, Any], scene: Scene) -> dict[str, Any]:
+    """The change as texts: its value and why."""
+    value = scene.w.get(f"guarantee.{data.get('value')}", str(data.get("value")))
+    reason = scene.guarantee_reason(data)
+    return {"outcome": value, "detail": reason, "changes": data.get("changes")}
+
+
 def _asked(data: Any, scene: Scene) -> str:
     outcome = scene.w.get(f"asked.{data.get('outcome')}", str(data.get("outcome")))
     origin = scene.origin(data)
@@ -97,7 +113,7 @@ def _reading(data: Any, scene: Scene) -> str:
 
 def _detail(name: str, value: Any, scene: Scene) -> str:  # noqa: PLR0911, PLR0912  # a table in words
     w = scene.w
-    if value is None or value == "" or name in ("command", "via", "initial", "assumed"):
+    if value is None or value == "" or name in _UNTOLD:
         if name == "active" and value is None:
             return w("level.contact_unknown")
         return w("event.assumed") if name == "assumed" and value else ""
@@ -120,10 +136,10 @@ def _detail(name: str, value: Any, scene: Scene) -> str:  # noqa: PLR0911, PLR09
             return w("level.relay_on" if value else "level.relay_off")
         case "side":
             return w.get(f"side.{value}", str(value))
-        case "configuration" | "digest":
-            return f"{w(f'field.{name}')}: {str(value)[:8]}"
         case "activator":
-            return str(value)
+            return scene.terminals.name(w, str(value))
+        case "channel":
+            return f"{w('field.channel')} {int(value) + 1}" if value else ""
         case "point":
             return f"{w('field.point')} {scene.terminals.name(w, str(value))}"
         case "receiver":

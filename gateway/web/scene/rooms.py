@@ -70,12 +70,11 @@ def _todo(scene: Sentences, call: CallShown) -> str:
 def _message(scene: Sentences, message: MessageShown) -> MessageScene:
     w, result = scene.w, str(message["result"])
     at_utc_ms = message.get("at_utc_ms")
-    reason, _, detail = str(message.get("reason") or "").replace(":", "").partition(" ")
     return MessageScene(
         time=scene.utc(at_utc_ms) if at_utc_ms is not None else scene.at(message.get("at_ms")),
         receiver=scene.receiver(str(message["receiver"])),
         result=w.get(f"message_result.{result}", result),
-        reason=w.get(f"message_reason.{reason}", reason, detail=detail),
+        reason=scene.message_reason(str(message.get("reason") or "")),
         delivered=result == "delivered",
     )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from gateway.core.shown import AlarmShown, DoorShown, RequestShown
 from gateway.panel.shown import GuaranteeShown
 from gateway.web.house.guarantees import guarantees
@@ -323,6 +326,14 @@ class Scene(Sentences):
             self._guarantee_since(value, told.get("since_ms")),
             "; ".join(detail.rstrip(".") for detail in details),
         )
+
+    def guarantee_reason(self, data: Mapping[str, Any]) -> str:
+        """Why a guarantee changed, as its fact says."""
+        reason, about = str(data.get("reason") or ""), str(data.get("about") or "")
+        if not reason:
+            return ""
+        named = f"{self.subject(about)}: " if about in self._places else ""
+        return named + self.why(reason)
 
     def _guarantee_since(self, value: str, since_ms: int | None) -> str:
         if value == "not_configured":

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 from gateway.core.events import MODES
 from gateway.web.house.house import House
 from gateway.web.scene.terminals import Terminals
+from gateway.web.shared.render import has_template
 from gateway.web.shared.words import Words
 
 FIRST_SEEN_MS = 10_000
@@ -90,7 +92,8 @@ class Sentences:
         """Where a request came from: the activator as people call it, or who asked."""
         kind, side = request.get("activator_kind"), request.get("side")
         if request.get("activator"):
-            return self.w.get(f"terminal.{kind}_{side}", str(request["activator"]))
+            name = self.terminals.part(self.w, str(request["activator"]))
+            return self.w.get(f"terminal.{kind}_{side}", name)
         return self.who(request.get("by"))
 
     def reason(self, reason: str | None) -> str:
@@ -98,6 +101,15 @@ class Sentences:
         if not reason:
             return ""
         return self.w.get(f"reason.{reason}") or self.w.get(f"why.{reason}", reason)
+
+    def call_address(self, call: str) -> str:
+        """The page with the timeline of a call; empty where there is no such page."""
+        return f"/calls/{quote(call, safe='')}" if has_template("call.html") else ""
+
+    def message_reason(self, reason: str) -> str:
+        """Why a message did not arrive, or was not sent, in words."""
+        key, _, detail = reason.replace(":", "").partition(" ")
+        return self.w.get(f"message_reason.{key}", key, detail=detail)
 
     def why(self, reason: str) -> str:
         """Why a guarantee is not *yes*, in words."""

@@ -8,7 +8,7 @@ raises :class:`KeyError`; keys that come from outside go through :meth:`Words.ge
 from __future__ import annotations
 
 import tomllib
-from datetime import date, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from functools import cache
 from pathlib import Path
 
@@ -84,16 +84,34 @@ class Words:
         date = format_date(moment, pattern if near else "medium", locale=self._locale)
         return f"{date}, {time}"
 
+    def time_of_day(self, utc_ms: int) -> str:
+        """Hours and minutes. In the hour that comes twice in autumn it says which one is meant."""
+        moment = calendar_time(utc_ms, self.zone)
+        time = format_time(moment, "short", tzinfo=self.zone, locale=self._locale)
+        return f"{time}{self._which(moment)}"
+
+    def heading(self, day: date, today: date) -> str:
+        """A day as a list is headed by it: today, yesterday, or in full."""
+        if day in (today, today - timedelta(days=1)):
+            return self("entry.today" if day == today else "entry.yesterday")
+        pattern = {"de": "EEEE, d. MMMM", "en": "EEEE, d MMMM"}[self.language]
+        if day.year != today.year:
+            pattern += " y"
+        return format_date(day, pattern, locale=self._locale)
+
+    def _which(self, moment: datetime) -> str:
+        """The zone's short name in the hour that comes twice in autumn, else nothing."""
+        if moment.replace(fold=0).utcoffset() == moment.replace(fold=1).utcoffset():
+            return ""
+        return " " + get_timezone_name(moment, "short", locale=self._locale)
+
     def moment(self, utc_ms: int, *, ms: bool = True) -> str:
         """An instant in full, to the millisecond or second, for tables. In the hour that comes
         twice in autumn it says which of the two is meant."""
         moment = calendar_time(utc_ms, self.zone)
         date = format_date(moment, "short", locale=self._locale)
         time = format_time(moment, "medium", tzinfo=self.zone, locale=self._locale)
-        if moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset():
-            zone = " " + get_timezone_name(moment, "short", locale=self._locale)
-        else:
-            zone = ""
+        zone = self._which(moment)
         if not ms:
             return f"{date} {time}{zone}"
         comma = {"de": ",", "en": "."}[self.language]

@@ -1,0 +1,438 @@
+"""Entries of the logbook as sentences: what the list shows, and the facts behind each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+
+from gateway.web.history.entries import Entry
+from gateway.web.house.view import iso
+from gateway.web.scene.facts import Told, tell
+from gateway.web.scene.scene import Scene
+from gateway.wire import Row, calendar_time
+
+SLOW_OPENING_MS = 3_000
+"""A door that takes longer from the press until it opens is worth a word."""
+DAY_MS = 86_400_000
+NOTES_MOST = 4
+_ICONS = {
+    "opening": "door-open", "refused": "hand", "mode": "clock", "service": "wrench",
+    "call": "siren", "room_test": "flask", "alarm": "bell", "fire": "triangle-alert",
+    "visit": "bath", "delivery": "message", "settings": "settings", "restart": "plug",
+    "guarantee": "activity",
+}  # fmt: skip
+_ICONS_OF_KINDS = {
+    "reading": "thermometer", "contact_changed": "plug", "contact_count": "plug",
+    "relay_changed": "zap", "relay_tested": "zap", "leak": "droplet", "clock_stepped": "clock",
+    "clock_trusted": "clock", "command_refused": "hand", "presence_changed": "user",
+    "occupancy_changed": "bath", "occupancy_hour": "bath",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class LogbookLine:
+    """One entry for people. ``id`` is the number of its first fact, ``version`` changes whenever
+    a fact joins it. ``tone``: ``bad``, ``warn`` or ``call``, or empty. ``address`` leads to the
+    entry's own page, where it has one."""
+
+    id: int
+    version: str
+    icon: str
+    tone: str
+    time: str
+    moment: str
+    title: str
+    place: str
+    notes: tuple[str, ...]
+    address: str
+    facts: tuple[Told, ...]
+
+    @property
+    def searched(self) -> str:
+        """All its words, as a search looks through them."""
+        own = " ".join((self.title, self.place, *self.notes)).casefold()
+        return " ".join((own, *(fact.searched for fact in self.facts)))
+
+
+def line(entry: Entry, scene: Scene) -> LogbookLine:
+    """An entry in words."""
+    title, tone, notes = _SAY.get(entry.sort, _single)(entry, scene)
+    kind = entry.first.kind
+    icon = _ICONS.get(entry.sort) or _ICONS_OF_KINDS.get(kind, "info")
+    if entry.sort == "opening" and entry.end is not None and not entry.begun:
+        icon = "door-closed"
+    address = scene.call_address(_call_of(entry)) if entry.sort == "call" else ""
+    utc_ms = entry.first.utc_ms
+    return LogbookLine(
+        id=entry.row,
+        version=f"{entry.last_row}.{len(entry.facts)}",
+        icon=icon,
+        tone=tone,
+        time=_time(entry.first, scene),
+        moment=iso(utc_ms) or "",
+        title=title,
+        place=_place(entry, scene),
+        notes=tuple(note.rstrip(".") for note in notes if note)[:NOTES_MOST],
+        address=address,
+        facts=tuple(tell(row, scene) for row in entry.facts),
+    )
+
+
+def days(
+    lines: list[tuple[Entry, LogbookLine]], scene: Scene
+) -> list[tuple[str, list[LogbookLine]]]:
+    """Lines below the heading of their day, in the building's zone; without a time, apart."""
+    today = calendar_time(scene.house.now_utc_ms, scene.w.zone).date()
+    lines = _by_time(lines)
+
+    def day(one: tuple[Entry, LogbookLine]) -> date | None:
+        utc_ms = one[0].first.utc_ms
+        return None if utc_ms is None else calendar_time(utc_ms, scene.w.zone).date()
+
+    return [
+        (scene.w.heading(when, today) if when else scene.w("entry.no_day"), [a for _, a in found])
+        for when, found in groupby(lines, day)
+    ]
+
+
+def _by_time(lines: list[tuple[Entry, LogbookLine]]) -> list[tuple[Entry, LogbookLine]]:
+    """The newest first by civil time. What has none stays beside its neighbours in the journal."""
+    timed, utc_ms = [], 2**62
+    for place, one in enumerate(lines):
+        own = one[0].first.utc_ms
+        utc_ms = utc_ms if own is None else own
+        timed.append((-utc_ms, place))
+    return [lines[place] for _, place in sorted(timed)]
+
+
+def _time(row: Row, scene: Scene) -> str:
+    if row.utc_ms is None:
+        return scene.w("event.no_time", duration=scene.w.ago(row.mono_ms))
+    return scene.w.time_of_day(row.utc_ms)
+
+
+def _place(entry: Entry, scene: Scene) -> str:
+    if entry.sort in ("settings", "restart", "guarantee", "alarm", "delivery"):
+        return ""
+    if entry.sort == "mode":
+        return ", ".join(dict.fromkeys(scene.subject(door) for door in entry.subjects))
+    return scene.subject(entry.subject.partition("/")[0])
+
+
+def _call_of(entry: Entry) -> str:
+    return str(entry.first.data.get("call"))
+
+
+def lasted(ms: int, scene: Scene) -> str:
+    """A span in one unit, up to days."""
+    if ms >= 2 * DAY_MS:
+        return scene.w.plural("lasting.days", round(ms / DAY_MS))
+    return scene.w.ago(ms)
+
+
+def _number(row: Row | None, name: str) -> int | None:
+    value = row.data.get(name) if row is not None else None
+    return int(value) if isinstance(value, int | float) else None
+
+
+def _between(first: Row, last: Row | None) -> int | None:
+    """The time between two facts, where it is known."""
+    if last is None or last is first:
+        return None
+    if first.boot == last.boot:
+        return last.mono_ms - first.mono_ms
+    if first.utc_ms is None or last.utc_ms is None:
+        return None
+    return last.utc_ms - first.utc_ms
+
+
+Said = tuple[str, str, list[str]]
+"""Title, tone, notes."""
+
+
+# --- doors
+
+
+def _opening(entry: Entry, scene: Scene) -> Said:
+    w = scene.w
+    requests = entry.of("door_request")
+    opened = entry.opened
+    origin = _origin(requests[0], scene) if requests else ""
+    cause = str(opened.data.get("cause") or "hand") if opened else ""
+    tone = "bad" if cause == "forced" else ""
+    if opened is None and requests:
+        failed = entry.outcome == "did_not_open" or (entry.lost and entry.end is None)
+        tone = "warn" if failed else tone
+        title = w("entry.not_opened" if failed else "entry.asked", who=origin)
+    elif opened is None:
+        title = w("entry.closed")
+    elif cause in ("request", "test") and (origin or opened.data.get("by")):
+        title = w("entry.opened_by", who=origin or scene.who(str(opened.data["by"])))
+    else:
+        title = w.get(f"entry.opened_{cause}") or w("entry.opened_request")
+    notes = [_open_for(entry, scene)]
+    took_ms = _number(opened, "press_to_open_ms")
+    if took_ms is not None and took_ms >= SLOW_OPENING_MS:
+        notes.append(w("entry.opened_late", duration=w.seconds(took_ms)))
+    if entry.outcome in ("left_open", "did_not_close"):
+        tone = tone or "warn"
+        notes.append(w(f"entry.{entry.outcome}"))
+    counted = sum(_number(one, "count") or 0 for one in entry.of("refusals_counted"))
+    more = len(requests) - 1 + counted
+    if requests and more > 0:
+        notes.append(w.plural("entry.more_requests", more))
+    if opened is not None and opened.data.get("assumed"):
+        notes.append(w("entry.assumed"))
+    notes += [str(note) for one in requests[:1] if (note := one.data.get("note"))]
+    return title, tone, [*notes, *_restarted(entry, scene)]
+
+
+def _origin(request: Row, scene: Scene) -> str:
+    """Who or what asked, at the beginning of a sentence."""
+    name = scene.origin(request.data)
+    return name[:1].upper() + name[1:] if request.data.get("activator") else name
+
+
+def _open_for(entry: Entry, scene: Scene) -> str:
+    w, opened = scene.w, entry.opened
+    if entry.end is not None:
+        open_ms = _number(entry.end, "open_ms")
+        if open_ms is None and opened is not None:
+            open_ms = _between(opened, entry.end)
+        return "" if open_ms is None else w("entry.open_for", duration=lasted(open_ms, scene))
+    if opened is None:
+        return ""
+    if entry.lost:
+        return w("entry.no_closing")
+    door = scene.house.door(entry.subject)
+    return w("entry.open_now") if door and door["state"] != "closed" else ""
+
+
+def _restarted(entry: Entry, scene: Scene) -> list[str]:
+    return [scene.w("entry.restarted")] if entry.restarted else []
+
+
+def _refused(entry: Entry, scene: Scene) -> Said:
+    w, data = scene.w, entry.first.data
+    counted = sum(_number(one, "count") or 0 for one in entry.of("refusals_counted"))
+    count = counted + len(entry.of("door_request"))
+    who = _origin(entry.first, scene) or w("entry.somebody")
+    outcome = str(data.get("outcome") or "refused")
+    key = "entry.refused" if outcome == "refused" else "entry.counted"
+    notes = [scene.reason(str(data.get("reason") or "")), _times(count, scene)]
+    return w(key, who=who), "warn", notes
+
+
+def _times(count: int, scene: Scene) -> str:
+    return scene.w("mark.number", count=scene.w.number(count, 0)) if count > 1 else ""
+
+
+def _mode(entry: Entry, scene: Scene) -> Said:
+    w, data = scene.w, entry.first.data
+    mode = w.get(f"mode.{data.get('mode')}", str(data.get("mode")))
+    source, by = str(data.get("source")), data.get("by")
+    if source == "override" and by:
+        title, notes = w("entry.mode_by", who=scene.who(str(by)), mode=mode), []
+    else:
+        title, notes = w("entry.mode", mode=mode), [w.get(f"source.{source}", source)]
+    until = _number(entry.first, "until_utc_ms")
+    if until is not None:
+        day = calendar_time(until, w.zone).date()
+        same = entry.first.utc_ms is not None and (
+            day == calendar_time(entry.first.utc_ms, w.zone).date()
+        )
+        time = w.time_of_day(until) if same else w.moment(until, ms=False)
+        notes.append(w("door.until", time=time))
+    return title, "", notes
+
+
+def _spell(entry: Entry, scene: Scene, key: str, tone: str = "") -> Said:
+    """What somebody began, and what ended it."""
+    w, by = scene.w, entry.first.data.get("by")
+    if not entry.begun:
+        return w(f"entry.{key}_over"), "", []
+    title = w(f"entry.{key}_by", who=scene.who(str(by))) if by else w(f"entry.{key}")
+    return title, tone, [_lasting(entry, scene), *_restarted(entry, scene)]
+
+
+def _lasting(entry: Entry, scene: Scene) -> str:
+    ms = _between(entry.first, entry.end)
+    return "" if ms is None else scene.w("entry.lasted", duration=lasted(ms, scene))
+
+
+def _service(entry: Entry, scene: Scene) -> Said:
+    return _spell(entry, scene, "service")
+
+
+def _room_test(entry: Entry, scene: Scene) -> Said:
+    return _spell(entry, scene, "room_test")
+
+
+def _fire(entry: Entry, scene: Scene) -> Said:
+    if entry.first.data.get("active") is None:
+        return scene.w("entry.fire_unknown"), "bad", [_lasting(entry, scene)]
+    return _spell(entry, scene, "fire", "bad")
+
+
+# --- calls, alarms, rooms
+
+
+def _call(entry: Entry, scene: Scene) -> Said:
+    w = scene.w
+    raised = entry.of("call_raised")
+    real = any(not row.data.get("test") for row in raised) or not raised
+    notes = []
+    for row in entry.of("call_acknowledged")[:1]:
+        who = scene.who(str(row.data.get("by") or ""))
+        notes.append(_after("entry.call_seen", row, scene, who=who))
+    for row in entry.of("call_attended")[:1]:
+        notes.append(_after("entry.call_attended", row, scene))
+    if entry.end is not None:
+        notes.append(_after("entry.call_over", entry.end, scene))
+    elif any(scene.house.call(str(row.data.get("call"))) for row in raised):
+        notes.append(w("entry.call_stands"))
+    messages = len({row.data.get("delivery") for row in entry.of("message")})
+    if messages:
+        notes.append(w.plural("entry.messages", messages))
+    title = w("entry.call" if real else "entry.call_test")
+    if not entry.begun and entry.end is not None:
+        title = w("entry.call_ended")
+    return title, "call" if real else "", [*notes, *_restarted(entry, scene)]
+
+
+def _after(key: str, row: Row, scene: Scene, **values: str) -> str:
+    after_ms = _number(row, "after_ms")
+    duration = "" if after_ms is None else scene.w("entry.after", duration=lasted(after_ms, scene))
+    return scene.w(key, **values, after=duration).strip()
+
+
+def _alarm(entry: Entry, scene: Scene) -> Said:
+    w = scene.w
+    subject, _, kind = entry.subject.partition("/")
+    what = scene.alarm_text(kind, subject, "what")
+    raised = entry.of("alarm_raised")
+    severity = str(raised[0].data.get("severity")) if raised else ""
+    notes: list[str] = []
+    if not entry.begun and entry.end is not None:
+        active_ms = _number(entry.end, "active_ms")
+        if active_ms is not None:
+            notes.append(w("entry.lasted", duration=lasted(active_ms, scene)))
+        return w("entry.alarm_over", what=what), "", notes
+    if entry.end is not None:
+        active_ms = _number(entry.end, "active_ms")
+        ms = _between(entry.first, entry.end) if active_ms is None else active_ms
+        notes.append("" if ms is None else w("entry.alarm_lasted", duration=lasted(ms, scene)))
+    elif any(alarm["id"] == entry.subject for alarm in scene.house.alarms):
+        notes.append(w("alarm_life.stands"))
+    for row in entry.of("alarm_acknowledged")[:1]:
+        notes.append(w("alarm.seen_by", who=scene.who(str(row.data.get("by") or ""))))
+    count = max((_number(row, "count") or 1 for row in raised), default=1)
+    notes.append(_times(count, scene))
+    messages = len({row.data.get("delivery") for row in entry.of("message")})
+    if messages:
+        notes.append(w.plural("entry.messages", messages))
+    tone = {"emergency": "bad", "urgent": "bad", "fault": "warn"}.get(severity, "")
+    return what, tone, notes
+
+
+def _visit(entry: Entry, scene: Scene) -> Said:
+    for_ms = _number(entry.end, "for_ms")
+    ms = _between(entry.first, entry.end) if for_ms is None else for_ms
+    notes = [] if ms is None else [scene.w("entry.lasted", duration=lasted(ms, scene))]
+    return scene.w("entry.visit"), "", [*notes, *_restarted(entry, scene)]
+
+
+def _delivery(entry: Entry, scene: Scene) -> Said:
+    w, last = scene.w, entry.facts[-1]
+    said = next((row for row in entry.facts if row.data.get("message")), None)
+    receiver = scene.receiver(str(last.data.get("receiver") or ""))
+    message = str(said.data["message"]) if said else ""
+    what = w.get(f"occasion.{message}") or scene.alarm_text(message, "", "what")
+    if said is None:
+        return w("entry.confirmed", who=receiver), "", []
+    result = str(last.data.get("result") or "confirmed")
+    notes = [w.get(f"message_result.{result}", w("entry.receipt")), _message_reason(last, scene)]
+    tone = "warn" if result == "failed" else ""
+    return w("entry.message", what=what, who=receiver), tone, notes
+
+
+def _message_reason(row: Row, scene: Scene) -> str:
+    return scene.message_reason(str(row.data.get("reason") or ""))
+
+
+# --- the gateway
+
+
+def _settings(entry: Entry, scene: Scene) -> Said:
+    by = str(entry.first.data.get("by") or "")
+    notes = [_pause(entry, scene)]
+    if not by or by.startswith("system:"):
+        return scene.w("entry.reloaded"), "", notes
+    return scene.w("entry.settings", who=scene.who(by)), "", notes
+
+
+def _pause(entry: Entry, scene: Scene) -> str:
+    stopped = next(iter(entry.of("gateway_stopped")), None)
+    ms = _between(stopped, entry.end) if stopped else None
+    return "" if ms is None else scene.w("entry.pause", duration=lasted(ms, scene))
+
+
+def _restart(entry: Entry, scene: Scene) -> Said:
+    w, first = scene.w, entry.first
+    if entry.end is None:
+        return w("entry.stopped"), "warn", [_stop_reason(first, scene)]
+    if first.kind == "gateway_stopped":
+        notes = [_stop_reason(first, scene), _pause(entry, scene)]
+        return w("entry.started_again"), "", notes
+    clean = bool(first.data.get("clean"))
+    return w("entry.started" if clean else "entry.started_dirty"), "" if clean else "warn", []
+
+
+def _stop_reason(row: Row, scene: Scene) -> str:
+    return scene.w.get(f"stop.{row.data.get('reason')}") or scene.w("entry.stop_other")
+
+
+def _guarantee(entry: Entry, scene: Scene) -> Said:
+    w, first = scene.w, entry.first
+    name = w.get(f"guarantee.{entry.subject}", entry.subject)
+    value = str(first.data.get("value"))
+    notes = [scene.guarantee_reason(first.data), _lasting(entry, scene)]
+    tone = {"no": "bad", "unknown": "warn"}.get(value, "")
+    return w(f"entry.guarantee_{value}", name=name), tone, notes
+
+
+def _single(entry: Entry, scene: Scene) -> Said:
+    told = tell(entry.first, scene)
+    if told.kind == "command_refused":
+        return _command_refused(entry, scene)
+    notes = [told.text, _times(len(entry.facts), scene)]
+    return told.kind_text, "warn" if told.kind == "journal_recovered" else "", notes
+
+
+def _command_refused(entry: Entry, scene: Scene) -> Said:
+    w, data = scene.w, entry.first.data
+    who = scene.who(str(data.get("by") or "")) or w("entry.somebody")
+    what = w.get(f"command.{data.get('name')}") or w("fact.command_refused")
+    notes = [scene.reason(str(data.get("reason") or "")), _times(len(entry.facts), scene)]
+    return w("entry.command_refused", who=who, what=what), "warn", notes
+
+
+_SAY: dict[str, Callable[[Entry, Scene], Said]] = {
+    "opening": _opening, "refused": _refused, "mode": _mode, "service": _service, "call": _call,
+    "room_test": _room_test, "alarm": _alarm, "fire": _fire, "visit": _visit,
+    "delivery": _delivery, "settings": _settings, "restart": _restart, "guarantee": _guarantee,
+}  # fmt: skip
+
+
+def matcher(words: list[str], scene: Scene) -> Callable[[Entry], bool] | None:
+    """Whether an entry has all these words, in any order; ``None`` where there are none."""
+    if not words:
+        return None
+
+    def says(entry: Entry) -> bool:
+        searched = line(entry, scene).searched
+        return all(word in searched for word in words)
+
+    return says
