@@ -62,6 +62,7 @@ from gateway.web.shared.proxies import Forwarded
 from gateway.web.shared.render import STATIC, digest, environment, static_files
 from gateway.web.shared.words import LANGUAGES, catalogue
 from gateway.web.site import Site
+from gateway.web.system import pages as system_pages
 
 ROUTERS: tuple[APIRouter, ...] = (
     overview_pages.router,
@@ -69,6 +70,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     alarms_pages.router,
     history_pages.router,
     logbook_pages.router,
+    system_pages.router,
     commissioning_pages.router,
     maintenance_pages.router,
     inspection_pages.router,

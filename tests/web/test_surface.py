@@ -37,6 +37,7 @@ TABLE = """
 /clock/confirm                                      POST admin
 /events                                             GET view
 /history                                            GET maintenance
+/system                                             GET view
 /points                                             GET view
 /points/test                                        GET maintenance, POST maintenance
 /maintenance                                        GET maintenance

@@ -68,6 +68,28 @@ def grid(from_utc_ms: UtcMs, to_utc_ms: UtcMs, most: int, zone: tzinfo) -> tuple
     return begin, width, max(1, -((begin - to_utc_ms) // width))
 
 
+def first_said(reader: Reader, points: Collection[str]) -> dict[str, UtcMs]:
+    """When each point first said anything that is still kept, where that time is known."""
+
+    def work(db: sqlite3.Connection) -> dict[str, UtcMs]:
+        known, found = boots(db), dict[str, UtcMs]()
+        for series, kind, point in db.execute("SELECT id, kind, subject FROM series").fetchall():
+            if point not in points or kind not in (*_LEVEL_KINDS, "reading"):
+                continue
+            row = db.execute(
+                "SELECT boot, mono_ms FROM fact INDEXED BY fact_series WHERE series = ?"
+                " ORDER BY boot, mono_ms LIMIT 1",
+                (series,),
+            ).fetchone()
+            boot = known.get(row[0]) if row else None
+            utc_ms = boot.utc_ms(row[1]) if boot else None
+            if utc_ms is not None:
+                found[point] = min(utc_ms, found.get(point, utc_ms))
+        return found
+
+    return reader.read(work)
+
+
 def buckets(
     reader: Reader,
     point: str,

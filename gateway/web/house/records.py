@@ -167,6 +167,10 @@ class Records:
             )  # fmt: skip
         return History(False, quantities=found)
 
+    async def first_said(self, points: Collection[str]) -> dict[str, int]:
+        """When each point first said anything that is still kept."""
+        return await self.ask(lambda reader: history.first_said(reader, points))
+
     async def counts(
         self, subjects: Collection[str], kinds: Collection[str], first: int, last: int, number: int
     ) -> list[Count]:
