@@ -408,7 +408,7 @@ _CHANNELS: tuple[tuple[str, str, tuple[str, ...], str, int, bool, str, dict[str,
         "send",
         0,
         False,
-        "guarantees with since, backlog, clock; every 30 s",
+        "guarantees with since, backlog, clock, places of the points; every 30 s",
         _object(),
     ),
     (

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from gateway import threads
-from gateway.app import broker
+from gateway.app import broker, places
 from gateway.app.configuration import listening, people, plans
 from gateway.control.log import Repeats, cause
 from gateway.mqtt.settings import BrokerSettings, TlsFiles
@@ -181,6 +181,7 @@ def _link(settings: Settings, config: Path, state: Path) -> int:
             settings.gateway.languages[0] if mqtt.home_assistant else "",
             settings.gateway.bench,
             listens=listening.of(settings.points.values()),
+            places=places.of(settings),
         ),
         _stop_event(),
     )

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -147,6 +148,8 @@ class Link:
     language: str = ""
     """Home Assistant is told what there is, in this language; empty: it is not."""
     keepalive_ms: int = 10_000
+    places: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Point -> the door or room that it is in."""
     topics: Topics = field(init=False)
     presence: Presence = field(init=False)
     home: HomeAssistant = field(init=False)
@@ -711,7 +714,8 @@ class Link:
         except JournalUnavailable:
             pass  # the guarantee says so already
         usage = shutil.disk_usage(self.folder)
-        payload = state.health(
+        tell = partial(
+            state.health,
             shown,
             journal=self.publisher.journal,
             sent={str(lane): flight.cursor for lane, flight in self.publisher.flights.items()},
@@ -723,6 +727,9 @@ class Link:
             aside=self.aside.named(),
             aside_count=self.aside.count,
         )
+        payload = tell(places=self.places)
+        if self._limits.too_large(self.topics.health, payload):
+            payload = tell()
         if self._limits.too_large(self.topics.health, payload):
             self._lacks(self.topics.health, TOO_LARGE)
         else:

@@ -38,6 +38,8 @@ class LinkSettings:
     """Nothing but simulated points: the clock is trusted without a time service."""
     listens: tuple[Listening, ...] = ()
     """Points whose values come over MQTT."""
+    places: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Point -> the door or room that it is in."""
 
 
 def run(
@@ -68,6 +70,7 @@ def run(
         settings.issuers,
         settings.language,
         settings.broker.keepalive_s * 1000,
+        settings.places,
     )
     link.listen(settings.listens)
     log.info("forwarding", gateway=settings.gateway, host=settings.broker.host)

@@ -27,6 +27,7 @@ _CALL = ("id", "state", "test", "cause", "points", "pulls", "acknowledged_by")
 _ALARM = ("id", "subject", "kind", "severity", "state", "count", "acknowledged_by", "detail")
 _GUARANTEE = ("subject", "void_after_ms", "aside", "aside_count", "foreign")
 """Keys of the snapshot that are shown as they are."""
+NOWHERE: Mapping[str, Mapping[str, str]] = {}
 Instant = Callable[[object], str | None]
 """RFC 3339 from monotonic ms, ``None`` where the clock is not trusted."""
 
@@ -178,9 +179,11 @@ def health(
     temperature_c: float | None,
     aside: Sequence[Sequence[str]] = (),
     aside_count: int = 0,
+    places: Mapping[str, Mapping[str, str]] = NOWHERE,
 ) -> bytes:
     """How the gateway is. ``sent`` tells recorders how far each lane went out, so that they
-    miss the last facts too when the broker has lost them."""
+    miss the last facts too when the broker has lost them; ``places`` where its points are, so that
+    a store can show them by room and door."""
     offset = snapshot.get("utc_offset_ms")
     guarantees: dict[str, dict[str, Any]] = {}
     for name, one in snapshot.get("guarantees", {}).items():
@@ -208,5 +211,6 @@ def health(
             "temperature_c": temperature_c,
             "aside": [list(one) for one in aside],
             "aside_count": aside_count,
+            "places": {point: dict(place) for point, place in places.items()},
         }
     )

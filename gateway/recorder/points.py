@@ -3,10 +3,16 @@
 Measurement = kind; tags ``gateway``, ``subject``, ``point``, ``quantity`` (nothing of high
 cardinality); fields numbers and short texts, always ``seq``. What may differ between the
 first sending and a replay (``late``) is no part of a point: writing twice changes nothing.
+
+Stores behind HTTP get a second point of some facts (:func:`counted`), in the measurement ``fact``:
+there what the fact says in words is a tag, so that it can be counted where texts are not stored.
+It has a measurement of its own because a tag is part of what a store knows a series by: in the
+series that exist, a fact that is sent again after an update would be a second one.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from sys import float_info
@@ -101,6 +107,46 @@ def fields_of(event: Event, time_known: bool) -> dict[str, Value]:
     if not time_known:
         fields["time_known"] = 0
     return fields
+
+
+COUNTED: Mapping[str, tuple[str, ...]] = {
+    "alarm_raised": ("severity",),
+    "call_cancelled": ("test",),
+    "call_raised": ("cause", "test"),
+    "command_refused": ("reason",),
+    "door_mode": ("mode", "source"),
+    "door_opened": ("cause",),
+    "door_request": ("activator_kind", "outcome", "reason", "side"),
+    "message": ("result",),
+    "refusals_counted": ("outcome", "reason"),
+}
+"""Kind -> the fields that are tags of its point in the measurement ``fact``: words of short lists."""
+_WORD = re.compile(r"[a-z0-9_:-]{1,40}")
+OTHER = "other"
+"""Instead of a word that is none."""
+
+
+def counted(point: Point) -> Point | None:
+    """The point by which a fact is counted, at the same time; ``None``: its kind has none.
+
+    ``count`` is 1, and of counted refusals their number. Besides the tags of the fact itself it
+    has ``kind``, what the fact says in words, and of alarms ``alarm``, their kind."""
+    names = COUNTED.get(point.measurement)
+    if names is None:
+        return None
+    tags = dict(point.tags) | {"kind": point.measurement}
+    for name in names:
+        if (value := point.fields.get(name)) is not None:
+            tags[name] = _word(value)
+    if point.measurement == "alarm_raised":
+        tags["alarm"] = _word(tags.get("subject", "").rpartition("/")[2])
+    count = point.fields.get("count", 1) if point.measurement == "refusals_counted" else 1
+    return Point("fact", tuple(sorted(tags.items())), {"count": count}, point.time_ms)
+
+
+def _word(value: Value) -> str:
+    text = str(value)
+    return text if _WORD.fullmatch(text) else OTHER
 
 
 _TAG = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ ", "\n": r"\ ", "\r": r"\ ", "\\": "/"})

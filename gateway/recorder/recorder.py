@@ -27,6 +27,7 @@ from gateway.recorder import silent
 from gateway.recorder.aside import Aside, decode_point
 from gateway.recorder.book import UNKNOWN_KEPT_MS, Batch, Book
 from gateway.recorder.gaps import Asking, ask, reopened
+from gateway.recorder.health import Health
 from gateway.recorder.points import Point, fields_of, tags_of
 from gateway.recorder.sequences import Key
 from gateway.recorder.settled import SettledClock
@@ -139,6 +140,7 @@ class Recorder:
         self._said_ms = -SAY_MS
         self._hearing: dict[str, silent.Hearing] = {}
         self._silence: list[Point] = []
+        self._health = Health()
         self._checked_ms: int | None = None
         self._identity_not_before_ms = 0
         self._confirmed_utc_ms: int | None = None
@@ -331,6 +333,8 @@ class Recorder:
             self._book.absent(batch, gateway, got.payload)
         elif what == "health":
             self._book.health(batch, gateway, got.payload, now_ms)
+            if getattr(self._store, "health", False):
+                self._health.take(gateway, got.payload, now_ms, self._utc_ms())
 
     def _listen(self, now_ms: int, utc_ms: int) -> None:
         for gateway, hearing in self._hearing.items():
@@ -350,7 +354,9 @@ class Recorder:
 
     def _write(self, batch: Batch, stop: threading.Event) -> bool:
         """Write until the store has it; ``False`` if stopped before."""
-        points = [*batch.points, *self._silence]
+        facts = [*batch.points, *self._silence]
+        health = self._health.due(self._now_ms())
+        points = [*facts, *health]
         back_off = BackOff(BACK_OFF_FIRST_S, BACK_OFF_MOST_S)
         while True:
             try:
@@ -360,7 +366,7 @@ class Recorder:
             except StoreDownError as down:
                 if down.lost:
                     self._checked_ms = None
-                if not points:
+                if not facts:
                     # nothing to write: what needs no store must not wait for it
                     rejected = []
                     break
@@ -372,9 +378,15 @@ class Recorder:
             except _Stopped:
                 return False
         self._store_is_known()
+        if health:
+            self._health.written(self._now_ms())
+            for bad in rejected[:]:
+                if bad.index >= len(facts):  # the next comes in a minute, and says the same
+                    rejected.remove(bad)
+                    log.error("the store refuses how a gateway is", reason=bad.reason)
         for bad in rejected:
             if bad.index >= len(batch.points):  # a point of the recorder's own
-                batch.points, own = points, len(points) - len(batch.points)
+                batch.points, own = facts, len(facts) - len(batch.points)
                 batch.texts += [("", "")] * own
             topic = batch.texts[bad.index][0]
             log.error("point set aside; see portier record aside", reason=bad.reason, topic=topic)

@@ -12,6 +12,7 @@ from gateway.core.facts import Lane
 from gateway.journal.past.reader import Cursors, JournalUnavailable
 from gateway.link.link import LOOK_MS, Clocks, Link
 from gateway.link.mqtt import Acknowledged, Connected, Inbox, Lost, Message
+from gateway.mqtt.limits import Limits
 from gateway.wire import Row
 
 
@@ -194,6 +195,17 @@ def test_a_recorder_that_is_new_is_told_at_once_how_far_we_are(bench: Bench) -> 
     bench.turn(ms=1_000)
     assert len([topic for topic, _ in bench.broker.sent if topic == "health"]) == 3
     assert not any(one["type"] == "recorded" for one in bench.panel.told)
+
+
+def test_health_tells_where_the_points_are_unless_that_makes_it_too_large(bench: Bench) -> None:
+    """Recorders need the rest of it more."""
+    bench.link.places = {f"p{n}": {"room": "wc"} for n in range(100)}
+    bench.link.handle({"type": "snapshot", "snapshot": {"gateway": {"id": "csg"}, "now_ms": 1}})
+    bench.turn(Connected(1, 20))
+    bench.turn(Lost(1, "lost"), Connected(2, 20, Limits(1_500)), ms=30_000)
+    told = [json.loads(payload) for topic, payload in bench.broker.sent if topic == "health"]
+    assert [len(one["places"]) for one in told] == [100, 0]
+    assert told[1]["journal"] == "j1"
 
 
 @pytest.mark.parametrize("payload", [b"", b"[]", b"\xff", b'{"lane": "local"}', b"[" * 100_000])

@@ -111,8 +111,10 @@ def test_health_tells_recorders_how_far_each_lane_was_sent() -> None:
             oldest_unsent_ms=1_500,
             disk={"free_bytes": 1},
             temperature_c=None,
+            places={"wc.climate": {"room": "wc"}},
         )
     )
+    assert told["places"] == {"wc.climate": {"room": "wc"}}
     assert (told["journal"], told["sent"], told["backlog"]) == ("j1", {"urgent": 5}, 4)
     assert told["oldest_unsent_s"] == 1.5
     assert told["guarantees"] == {

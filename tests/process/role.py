@@ -37,6 +37,7 @@ def main() -> None:
                 issuers,
                 raw.get("language", ""),
                 bench=raw.get("bench", True),
+                places=raw.get("places", {}),
             ),
             stop,
             *([lambda: Path(mark).exists()] if mark else []),

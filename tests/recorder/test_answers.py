@@ -275,6 +275,27 @@ def test_a_line_that_the_store_names_is_not_searched_for(
     assert len([path for path, _, _ in server.asked if "write" in path]) == 6
 
 
+@pytest.mark.parametrize("line", [3, 4, 5, 6])
+def test_a_named_line_is_of_its_point_where_some_points_have_two(
+    server: Server, tmp_path: Path, line: int
+) -> None:
+    """A fact is counted by a line of its own, below it."""
+    opened = {"seq": 3, "cause": "hand"}
+    points = [
+        *POINTS[:2],
+        *(Point("door_opened", (), {**opened, "seq": n}, 2_000 + n) for n in (3, 4)),
+    ]
+    seq = 3 if line < 5 else 4
+    body = json.dumps({"line": line}).encode()
+    server.reply = lambda path, text: (
+        (400, MARK | JSON, body) if f" seq={seq}i" in text else (204, MARK, b"")
+    )
+    with store_at(server, "influx", tmp_path) as store:
+        assert [one.index for one in store.write(points)] == [seq - 1]
+    assert len([path for path, _, _ in server.asked if "write" in path]) == 6
+    assert "fact,cause=hand,kind=door_opened count=1i 2" in "\n".join(server.facts())
+
+
 def test_a_way_that_takes_only_small_requests_is_used_in_small_ones(
     server: Server, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.recorder.main import open_store
-from gateway.recorder.points import Point, fields_of, line, tags_of
+from gateway.recorder.points import OTHER, Point, counted, fields_of, line, tags_of
 from gateway.recorder.recorder import filters
 from gateway.recorder.stores.sqlite import SqliteStore
 from gateway.recorder.stores.store import BadPointsError, StoreDownError, bisect
@@ -44,6 +44,56 @@ def test_the_contact_that_asked_is_a_tag_of_the_request() -> None:
     data = {"outcome": "accepted", "activator": "front.button"}
     point = point_of(kind="door_request", subject="front", lane="urgent", data=data)
     assert point.tags == (("gateway", "csg"), ("point", "front.button"), ("subject", "front"))
+
+
+# --- what is counted where texts are not stored -----------------------------------------------
+
+
+def count_of(**fields: object) -> str:
+    """The line by which a fact of a door is counted."""
+    found = counted(point_of(**{"subject": "front", "lane": "urgent", **fields}))
+    assert found is not None
+    return line(found)
+
+
+def test_what_a_fact_says_in_words_is_a_tag_of_the_point_that_counts_it() -> None:
+    refused = {"outcome": "refused", "reason": "mode_night", "activator": "front.button"}
+    assert count_of(kind="door_request", data=refused) == (
+        "fact,gateway=csg,kind=door_request,outcome=refused,point=front.button,reason=mode_night,"
+        "subject=front count=1i 1000"
+    )
+    assert count_of(kind="door_opened", data={"cause": "hand", "assumed": False}) == (
+        "fact,cause=hand,gateway=csg,kind=door_opened,subject=front count=1i 1000"
+    )
+    raised = {"severity": "fault", "count": 3}
+    assert count_of(kind="alarm_raised", subject="front/left_open", data=raised) == (
+        "fact,alarm=left_open,gateway=csg,kind=alarm_raised,severity=fault,subject=front/left_open"
+        " count=1i 1000"
+    )
+    call = {"call": "wc-1", "cause": "cord", "pulls": 1, "test": True}
+    assert "cause=cord,gateway=csg,kind=call_raised,subject=wc,test=1 count=1i" in count_of(
+        kind="call_raised", subject="wc", data=call
+    )
+
+
+def test_refusals_that_were_counted_count_as_many() -> None:
+    data = {"outcome": "refused", "reason": "stale", "by": "x", "count": 12, "window_ms": 1}
+    assert "reason=stale,subject=front count=12i" in count_of(kind="refusals_counted", data=data)
+
+
+def test_what_is_no_word_makes_no_series_of_its_own() -> None:
+    """Somebody who may publish could fill a store with series."""
+    for text in ("A sentence.", "x" * 41, "", "a,b=c"):
+        assert f"cause={OTHER}," in count_of(
+            kind="door_opened", data={"cause": text, "assumed": False}
+        )
+
+
+def test_the_points_that_exist_are_as_they_were_and_a_reading_is_counted_by_nobody() -> None:
+    """A tag more, and a fact that is sent again after an update would be in the store twice."""
+    assert counted(point_of()) is None
+    opened = point_of(kind="door_opened", subject="front", data={"cause": "hand", "assumed": False})
+    assert opened.tags == (("gateway", "csg"), ("subject", "front"))
 
 
 def test_a_gap_is_a_point_without_a_value() -> None:

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from gateway.recorder.points import Point, line, probe_point
+from gateway.recorder.points import Point, counted, line, probe_point
 from gateway.recorder.stores.store import (
     BadPointsError,
     Rejected,
@@ -172,6 +172,8 @@ class HttpStore:
     ) -> None:
         self.forgets_ms = forgets_ms
         self.between: Callable[[], None] = nothing
+        self.health = True
+        """Whether it takes the recorder's points about gateways: dashboards read this store."""
         self.marked = False
         """Whether this store has ever shown a header of InfluxDB or VictoriaMetrics; an answer
         without one is then not this store's."""
@@ -184,7 +186,7 @@ class HttpStore:
 
     def write(self, points: Sequence[Point]) -> list[Rejected]:
         """Write all points; refused ones are found, tried again after a probe, and returned."""
-        lines = [line(point) for point in points]
+        lines = [_lines_of(point) for point in points]
         if lines != self._before:  # what was suspected belongs to other points
             self._before, self._suspects = lines, set()
         rejected = bisect(lines, self._send, self._probe, self.between, self._suspects)
@@ -196,7 +198,9 @@ class HttpStore:
 
     def _send(self, lines: Sequence[str]) -> None:
         """Raises :class:`BadPointsError`, :class:`TooLargeError` or :class:`StoreDownError`."""
-        self._judge(self._post("\n".join(lines).encode()), len(lines))
+        single = [(text, index) for index, lot in enumerate(lines) for text in lot.split("\n")]
+        body = "\n".join(text for text, _ in single).encode()
+        self._judge(self._post(body), [index for _, index in single])
 
     def _post(self, body: bytes) -> Answer:
         return self._ask("POST", self._path, body)
@@ -208,7 +212,8 @@ class HttpStore:
             self._honest = False
             raise
 
-    def _judge(self, answer: Answer, count: int) -> None:
+    def _judge(self, answer: Answer, owners: Sequence[int]) -> None:
+        """``owners``: of each line that was sent, which point it is of."""
         status = answer.status
         if status == 413:
             if answer.is_marked and not answer.is_page:
@@ -224,7 +229,9 @@ class HttpStore:
         if status == 204:
             return
         if status in {400, 422} or status >= 500:
-            raise BadPointsError(answer.text, _lines(answer.body, count))
+            raise BadPointsError(
+                answer.text, {owners[at] for at in _lines(answer.body, len(owners))}
+            )
         code = "store_refuses" if 400 <= status < 500 else "not_the_store"
         raise StoreDownError(answer.text, code=code)
 
@@ -258,6 +265,12 @@ class HttpStore:
     def close(self) -> None:
         """Close the connection."""
         self._endpoint.close()
+
+
+def _lines_of(point: Point) -> str:
+    """A point in line protocol, and below it the one by which it is counted."""
+    more = counted(point)
+    return line(point) if more is None else f"{line(point)}\n{line(more)}"
 
 
 def _lines(body: bytes, count: int) -> list[int]:

@@ -1,0 +1,23 @@
+"""Where each point is: the door or room that names it, for those who read its values elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from gateway.settings.model.configuration import Settings
+from gateway.settings.model.point_roles import DOOR, ROOM, points_of
+
+Places = Mapping[str, Mapping[str, str]]
+"""Point -> ``door``, ``room`` or both, by id."""
+
+
+def of(settings: Settings) -> Places:
+    """Of all points but those that tell about a person or belong to the whole building; of several
+    doors or rooms the first."""
+    found: dict[str, dict[str, str]] = {}
+    for kind, owners, roles in (("door", settings.doors, DOOR), ("room", settings.rooms, ROOM)):
+        for id, owner in owners.items():
+            for role, point, _ in points_of(owner, roles):
+                if not role.private and role.name != "fire":
+                    found.setdefault(point, {}).setdefault(kind, id)
+    return found
