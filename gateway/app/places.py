@@ -12,12 +12,14 @@ Places = Mapping[str, Mapping[str, str]]
 
 
 def of(settings: Settings) -> Places:
-    """Of all points but those that tell about a person or belong to the whole building; of several
-    doors or rooms the first."""
-    found: dict[str, dict[str, str]] = {}
+    """Of all points but those that tell about a person; of several doors or rooms the first. A
+    point that is in none has an empty place."""
+    found: dict[str, dict[str, str]] = {point: {} for point in settings.points}
     for kind, owners, roles in (("door", settings.doors, DOOR), ("room", settings.rooms, ROOM)):
         for id, owner in owners.items():
             for role, point, _ in points_of(owner, roles):
-                if not role.private and role.name != "fire":
-                    found.setdefault(point, {}).setdefault(kind, id)
+                if role.private:
+                    found.pop(point, None)
+                elif point in found and role.name != "fire":  # which is the building's
+                    found[point].setdefault(kind, id)
     return found

@@ -240,6 +240,7 @@ def _embedded(state: Path) -> int:
 
 def _web(settings: Settings, config: Path, state: Path) -> int:
     from gateway.app.announcement import announce
+    from gateway.app.doctor.certificates import ends
     from gateway.web.serve import options_of, serve
 
     overrides: dict[str, Any] = {}
@@ -247,9 +248,23 @@ def _web(settings: Settings, config: Path, state: Path) -> int:
         beside = config.absolute().parent
         overrides["tls_cert"] = beside / settings.web.tls.cert
         overrides["tls_key"] = beside / settings.web.tls.key
+    files = _certificates(settings, config)
+    overrides["certificates"] = lambda: ends(files)
     if port := web_port():
         overrides["port"] = port
     return serve(options_of(settings, state, overrides), announce)
+
+
+def _certificates(settings: Settings, config: Path) -> dict[str, Path]:
+    """The certificates that end some day: of the page, of ``link`` and of the recorder."""
+    record = settings.record
+    used = {
+        "page": settings.web and settings.web.tls,
+        "broker_client": settings.mqtt and settings.mqtt.tls,
+        "recorder_client": record and record.tls,
+    }
+    beside = config.absolute().parent
+    return {name: beside / tls.cert for name, tls in used.items() if tls and tls.cert}
 
 
 def web_port() -> int | None:

@@ -100,15 +100,15 @@ def _guarantees(gateway: str, raw: Mapping[str, object], utc_ms: int) -> Iterato
 
 
 def _places(gateway: str, raw: Mapping[str, object], utc_ms: int) -> Iterator[Point]:
-    for point, one in sorted(_object(raw.get("places")).items())[:PLACES_MOST]:
-        place = _object(one)
+    for point, place in sorted(_object(raw.get("places")).items())[:PLACES_MOST]:
+        if not isinstance(place, dict) or not 0 < len(point) <= _TEXT_MOST:
+            continue
         tags = {"gateway": gateway, "point": point} | {
             name: value
             for name in ("door", "room")
             if isinstance(value := place.get(name), str) and 0 < len(value) <= _TEXT_MOST
         }
-        if len(tags) > 2 and 0 < len(point) <= _TEXT_MOST:
-            yield Point("place", tuple(sorted(tags.items())), {"present": 1}, utc_ms)
+        yield Point("place", tuple(sorted(tags.items())), {"present": 1}, utc_ms)
 
 
 def _object(value: object) -> Mapping[str, object]:

@@ -120,7 +120,7 @@ COUNTED: Mapping[str, tuple[str, ...]] = {
     "message": ("result",),
     "refusals_counted": ("outcome", "reason"),
 }
-"""Kind -> the fields that are tags of its point in the measurement ``fact``: words of short lists."""
+"""Kind -> the fields that are tags of its point in ``fact``: words of short lists."""
 _WORD = re.compile(r"[a-z0-9_:-]{1,40}")
 OTHER = "other"
 """Instead of a word that is none."""

@@ -32,7 +32,7 @@ from gateway.recorder.points import Point, fields_of, tags_of
 from gateway.recorder.sequences import Key
 from gateway.recorder.settled import SettledClock
 from gateway.recorder.state import ANY_GATEWAY, GATEWAYS_MOST, RecorderState
-from gateway.recorder.stores.store import Store, StoreDownError
+from gateway.recorder.stores.store import Rejected, Store, StoreDownError
 from gateway.recorder.subscribe import (
     ENDS_AT_ONCE,
     Connected,
@@ -332,9 +332,12 @@ class Recorder:
         elif what == "absent":
             self._book.absent(batch, gateway, got.payload)
         elif what == "health":
-            self._book.health(batch, gateway, got.payload, now_ms)
-            if getattr(self._store, "health", False):
-                self._health.take(gateway, got.payload, now_ms, self._utc_ms())
+            self._take_health(batch, gateway, got.payload, now_ms)
+
+    def _take_health(self, batch: Batch, gateway: str, payload: bytes, now_ms: int) -> None:
+        self._book.health(batch, gateway, payload, now_ms)
+        if getattr(self._store, "health", False):
+            self._health.take(gateway, payload, now_ms, self._utc_ms())
 
     def _listen(self, now_ms: int, utc_ms: int) -> None:
         for gateway, hearing in self._hearing.items():
@@ -379,11 +382,7 @@ class Recorder:
                 return False
         self._store_is_known()
         if health:
-            self._health.written(self._now_ms())
-            for bad in rejected[:]:
-                if bad.index >= len(facts):  # the next comes in a minute, and says the same
-                    rejected.remove(bad)
-                    log.error("the store refuses how a gateway is", reason=bad.reason)
+            rejected = self._without_health(rejected, len(facts))
         for bad in rejected:
             if bad.index >= len(batch.points):  # a point of the recorder's own
                 batch.points, own = facts, len(facts) - len(batch.points)
@@ -405,6 +404,15 @@ class Recorder:
         self._report("", "", 0.0)
         self._book.commit(batch, self._utc_ms(), calm=len(batch.events) < CALM_MOST)
         return True
+
+    def _without_health(self, rejected: list[Rejected], facts: int) -> list[Rejected]:
+        """Of what was refused, what has to be set aside. How a gateway is comes again in a
+        minute."""
+        self._health.written(self._now_ms())
+        for bad in rejected:
+            if bad.index >= facts:
+                log.error("the store refuses how a gateway is", reason=bad.reason)
+        return [bad for bad in rejected if bad.index < facts]
 
     def _expire(self, now_ms: int, settled_utc_ms: int | None) -> None:
         """One step of removing what has outlived its class, in a store that we clean ourselves."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from ipaddress import ip_address
@@ -48,6 +48,9 @@ class Options:
     """Addresses and networks whose ``X-Forwarded-*`` are believed."""
     second_factor: SecondFactor = "off"
     """Where a code is asked for, see :class:`gateway.settings.model.link.Web`."""
+    certificates: Callable[[], Mapping[str, float]] = dict
+    """Which certificates this gateway has, and until when (POSIX seconds); those that can be
+    read."""
     max_live: int = 500
     """Live streams at once; one more is answered 503."""
 

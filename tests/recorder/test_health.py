@@ -162,13 +162,24 @@ def test_the_embedded_store_gets_none_of_it(bench: Bench) -> None:
     [b"", b"[]", b"\xff", b'{"guarantees": 1, "places": [], "disk": null, "clock": "x"}',
      b'{"backlog": 1e400}', b'{"backlog": true, "temperature_c": "hot", "places": {"x": 1}}',
      b'{"guarantees": {"A B": {"value": "yes"}, "call": "yes"}}',
-     b'{"places": {"p": {"room": ""}, "q": {"room": 7}, "r": {}}}',
+     b'{"places": {"p": 1, "": {}, "q": ["room"]}}',
      b'{"backlog": ' + b"9" * 400 + b"}"],
 )  # fmt: skip
 def test_what_is_none_makes_no_point(payload: bytes) -> None:
     health = Health()
     health.take("csg", payload, 1, T0)
     assert health.due(EVERY_MS) == []
+
+
+def test_a_place_that_is_none_is_a_point_somewhere() -> None:
+    health = Health()
+    payload = b'{"places": {"p": {"room": ""}, "q": {"room": 7, "door": "front"}, "r": {}}}'
+    health.take("csg", payload, 1, T0)
+    assert [line(point).partition(" ")[0] for point in health.due(EVERY_MS)] == [
+        "place,gateway=csg,point=p",
+        "place,door=front,gateway=csg,point=q",
+        "place,gateway=csg,point=r",
+    ]
 
 
 def test_a_machine_that_has_no_time_yet_writes_none() -> None:

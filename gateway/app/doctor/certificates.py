@@ -6,9 +6,10 @@ fields are read from its DER: RFC 5280, section 4.1.
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +46,15 @@ def read(path: Path) -> Certificate:
         return Certificate(_seconds(kind, text_until.decode("ascii")), _common_name(subject))
     except (ValueError, IndexError) as error:
         raise ValueError("it is no certificate") from error
+
+
+def ends(files: Mapping[str, Path]) -> dict[str, float]:
+    """Name -> until when its certificate is valid, POSIX seconds; of those that can be read."""
+    found = {}
+    for name, path in files.items():
+        with contextlib.suppress(OSError, ValueError):
+            found[name] = read(path).until
+    return found
 
 
 def _parts(der: bytes) -> Iterator[tuple[int, bytes]]:

@@ -18,11 +18,12 @@ from starlette.responses import JSONResponse, Response
 
 from gateway import __version__
 from gateway.core.shown import DoorShown, RoomShown
-from gateway.panel.shown import GatewayShown
+from gateway.panel.shown import GatewayShown, GuaranteeShown
 from gateway.web.access import Public, TheSite, View
-from gateway.web.house.guarantees import guarantees
+from gateway.web.house.guarantees import VALUES, guarantees
 from gateway.web.house.records import Unavailable
 from gateway.web.programs.describing import describe
+from gateway.web.programs.machine import Machine
 from gateway.web.site import Site
 
 router = APIRouter(include_in_schema=False)
@@ -61,7 +62,7 @@ async def openapi(request: Request, who: View) -> dict[str, Any]:
 @router.get("/metrics")
 async def metrics(who: View, site: TheSite) -> Response:
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Numbers(site))
+    registry.register(_Numbers(site, await site.machine.read()))
     return Response(generate_latest(registry), media_type=METRICS)
 
 
@@ -73,8 +74,9 @@ class _Numbers:
     """The snapshot as metrics, made when it is asked for. What is not known now has no sample:
     a missing value is seen by whoever watches, a wrong one is not."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, machine: Machine) -> None:
         self._site = site
+        self._machine = machine
 
     def collect(self) -> Iterator[Metric]:
         house = self._site.house
@@ -86,7 +88,8 @@ class _Numbers:
         if trusted is not None:
             yield _one("portier_clock_trusted", "1 while the clock is set", trusted)
         yield from _doors(house.doors if now else {})
-        yield _calls(house.rooms if now else {})
+        yield from _calls(house.rooms if now else {})
+        yield from _machine(self._machine)
         promises = GaugeMetricFamily(
             "portier_guarantee",
             "1 yes, 0 no; absent while unknown or not configured",
@@ -96,6 +99,7 @@ class _Numbers:
             if told["value"] in ("yes", "no"):
                 promises.add_metric([name], told["value"] == "yes")
         yield promises
+        yield from _promises({} if house.stale else guarantees(house))
         alarms = GaugeMetricFamily(
             "portier_alarm", "1 per alarm listed", labels=["subject", "kind", "severity", "state"]
         )
@@ -104,7 +108,11 @@ class _Numbers:
                 [alarm["subject"], alarm["kind"], alarm["severity"], alarm["state"]], 1
             )
         yield alarms
-        values = GaugeMetricFamily("portier_reading", "last value", labels=["point", "quantity"])
+        values = GaugeMetricFamily(
+            "portier_reading",
+            "last value, in the unit of its quantity",
+            labels=["point", "quantity"],
+        )
         for name, point in house.points.items() if now else ():
             for quantity, one in (point.get("quantities") or {}).items():
                 if (value := one.get("value")) is not None:
@@ -132,10 +140,84 @@ def _doors(doors: Mapping[str, DoorShown]) -> Iterator[Metric]:
     yield from (opened, asked, refused, is_open)
 
 
-def _calls(rooms: Mapping[str, RoomShown]) -> Metric:
+def _promises(found: Mapping[str, GuaranteeShown]) -> Iterator[Metric]:
+    """Guarantees as a state set, and what forwarding and recording say beside their value. Where
+    the journal cannot be read nobody knows what is missing."""
+    states = GaugeMetricFamily(
+        "portier_guarantee_state",
+        "1 for the value that a guarantee has now",
+        labels=["name", "state"],
+    )
+    for name, one in found.items():
+        for value in VALUES:
+            states.add_metric([name, value], one["value"] == value)
+    yield states
+    known = {
+        name: one
+        for name, one in found.items()
+        if one["value"] != "not_configured" and one["reason"] != "journal"
+    }
+    sent, stored = known.get("forwarding"), known.get("recording")
+    if sent:
+        yield from _some("portier_unsent_facts", "facts the broker lacks", sent.get("backlog"))
+        oldest_ms = sent.get("oldest_unsent_ms")
+        oldest_s = None if oldest_ms is None else oldest_ms / 1000
+        yield from _some("portier_unsent_oldest_seconds", "age of the oldest of them", oldest_s)
+        refused = sent.get("aside_count")
+        yield from _some("portier_refused_messages", "messages the broker refuses", refused)
+    if stored:
+        text = "facts a recorder lacks"
+        yield from _some("portier_unrecorded_facts", text, stored.get("backlog"))
+        aside = stored.get("aside")
+        text = "points a recorder has set aside"
+        yield from _some("portier_set_aside_points", text, aside if type(aside) is int else None)
+        until_ms = stored.get("recorded_until_utc_ms")
+        until_s = None if until_ms is None else until_ms / 1000
+        text = "time of the newest fact up to which every recorder has everything"
+        yield from _some("portier_recorded_until_timestamp_seconds", text, until_s)
+
+
+def _machine(machine: Machine) -> Iterator[Metric]:
+    for name, text, value in (
+        ("size", "size of the file system of the state folder", machine.disk_size_bytes),
+        ("free", "free space there, for services", machine.disk_free_bytes),
+    ):
+        yield from _some(f"portier_state_filesystem_{name}_bytes", text, value)
+    if machine.device_written_bytes is not None:
+        yield CounterMetricFamily(
+            "portier_state_device_written_bytes",
+            "written to the device of the state folder since boot, by everybody",
+            value=machine.device_written_bytes,
+        )
+    written = CounterMetricFamily(
+        "portier_role_written_bytes", "written by a role since its start", labels=["role"]
+    )
+    for role, written_bytes in machine.written_bytes.items():
+        written.add_metric([role], written_bytes)
+    heat = GaugeMetricFamily(
+        "portier_board_temperature_celsius", "temperature of the board", labels=["sensor"]
+    )
+    for sensor, celsius in machine.temperatures_c.items():
+        heat.add_metric([sensor], celsius)
+    ends = GaugeMetricFamily(
+        "portier_certificate_not_after_timestamp_seconds",
+        "until when a certificate is valid",
+        labels=["certificate"],
+    )
+    for name, until_s in machine.certificates.items():
+        ends.add_metric([name], until_s)
+    yield from (written, heat, ends)
+
+
+def _calls(rooms: Mapping[str, RoomShown]) -> Iterator[Metric]:
     active = GaugeMetricFamily(
         "portier_call_active", "1 while a call of this state stands", labels=["room", "state"]
     )
+    raised = GaugeMetricFamily(
+        "portier_call_raised_timestamp_seconds", "when a call that stands began", labels=["room"]
+    )
+    calls = CounterMetricFamily("portier_calls", "calls, without tests", labels=["room"])
+    tests = CounterMetricFamily("portier_test_calls", "test calls", labels=["room"])
     for name, room in rooms.items():
         call = room.get("call")
         if not call:
@@ -143,12 +225,25 @@ def _calls(rooms: Mapping[str, RoomShown]) -> Metric:
         now = "test" if call.get("test") and call["state"] != "quiet" else call["state"]
         for state in CALL_STATES:
             active.add_metric([name, state], now == state)
-    return active
+        if (raised_utc_ms := call.get("raised_utc_ms")) is not None and call["state"] != "quiet":
+            raised.add_metric([name], raised_utc_ms / 1000)
+    for name, room in rooms.items():
+        counters = room.get("counters") or {}
+        for family, key in ((calls, "calls"), (tests, "tests")):
+            if isinstance(count := counters.get(key), int):
+                family.add_metric([name], count)
+    yield from (active, raised, calls, tests)
 
 
 def _build(gateway: GatewayShown | None) -> dict[str, str]:
     control = gateway.get("version") if gateway else None
     return {"version": __version__, "control": str(control or "")}
+
+
+def _some(name: str, text: str, value: float | None) -> Iterator[Metric]:
+    """What is not known has no sample."""
+    if value is not None:
+        yield _one(name, text, value)
 
 
 def _one(name: str, text: str, value: float) -> Metric:
