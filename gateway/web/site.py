@@ -22,9 +22,9 @@ from gateway.web.kept.testbook import TestBook
 from gateway.web.kept.weeks import Weeks
 from gateway.web.live.hub import Hub
 from gateway.web.options import Options
-from gateway.web.programs.machine import MachineReader, look
 from gateway.web.scene.scene import Scene
 from gateway.web.shared.limits import Buckets, Once, Signer
+from gateway.web.shared.machine import MachineReader, look
 from gateway.web.shared.problems import NotLoggedIn, Problem
 from gateway.web.shared.words import Words
 

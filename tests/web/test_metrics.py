@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from gateway.web.programs import machine
-from gateway.web.programs.machine import Machine, MachineReader
+from gateway.web.shared import machine
+from gateway.web.shared.machine import Machine, MachineReader
 from tests.page.fake import alarm, contact, door, guarantee, now_ms, room
 from tests.web.conftest import Web, snapshot
 

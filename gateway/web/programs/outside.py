@@ -23,7 +23,7 @@ from gateway.web.access import Public, TheSite, View
 from gateway.web.house.guarantees import VALUES, guarantees
 from gateway.web.house.records import Unavailable
 from gateway.web.programs.describing import describe
-from gateway.web.programs.machine import Machine
+from gateway.web.shared.machine import Machine
 from gateway.web.site import Site
 
 router = APIRouter(include_in_schema=False)
