@@ -240,7 +240,7 @@ def _embedded(state: Path) -> int:
 
 def _web(settings: Settings, config: Path, state: Path) -> int:
     from gateway.app.announcement import announce
-    from gateway.app.doctor.certificates import ends
+    from gateway.app.certificate_files import ends
     from gateway.web.serve import options_of, serve
 
     overrides: dict[str, Any] = {}

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.app import places, roles
+from gateway.app.certificate_files import ends
 from gateway.app.configuration import load
-from gateway.app.doctor.certificates import ends
 
 ROOT = Path(__file__).parents[2]
 
@@ -51,20 +51,8 @@ def test_a_certificate_that_cannot_be_read_has_no_end(tmp_path: Path) -> None:
     if openssl is None:
         pytest.skip("openssl is not installed")
     good, bad = tmp_path / "good.crt", tmp_path / "bad.crt"
-    words = [
-        "req",
-        "-x509",
-        "-newkey",
-        "ed25519",
-        "-nodes",
-        "-subj",
-        "/CN=x",
-        "-days",
-        "30",
-        "-keyout",
-        "key",
-        "-out",
-    ]
+    words = ["req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=x", "-days", "30"]
+    words += ["-keyout", "key", "-out"]
     subprocess.run([openssl, *words, good], check=True, capture_output=True, cwd=tmp_path)
     bad.write_text("nothing", encoding="utf-8")
     found = ends({"page": good, "bad": bad, "gone": tmp_path / "gone.crt"})

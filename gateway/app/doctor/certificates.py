@@ -1,88 +1,14 @@
-"""Until when a certificate is valid, and whose it is: read from its file, without its key.
-
-The standard library reads a certificate only when it is presented, or is an authority's. So the two
-fields are read from its DER: RFC 5280, section 4.1.
-"""
+"""What ``portier doctor`` says of how long a certificate is still valid."""
 
 from __future__ import annotations
 
-import contextlib
-import ssl
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from gateway.app.findings import Finding, no, soon, yes
 
 RED_DAYS = 14
 HINT_DAYS = 30
-_SEQUENCE, _SET, _VERSION, _UTC_TIME = 0x30, 0x31, 0xA0, 0x17
-_COMMON_NAME = bytes.fromhex("0603550403")
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """``until``: POSIX seconds; ``name``: the common name of its subject, or nothing."""
-
-    until: float
-    name: str
-
-
-def read(path: Path) -> Certificate:
-    """Of the first certificate of a file. Raises :class:`OSError`, :class:`ValueError`."""
-    text = path.read_text(encoding="ascii", errors="replace")
-    begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-    if begin not in text or end not in text:
-        raise ValueError("it is no certificate")
-    pem = begin + text.partition(begin)[2].partition(end)[0] + end
-    try:
-        (_, whole), *_ = _parts(ssl.PEM_cert_to_DER_cert(pem))
-        (_, signed), *_ = _parts(whole)
-        fields = [part for part in _parts(signed) if part[0] != _VERSION]
-        _serial, _algorithm, _issuer, (_, validity), (_, subject), *_ = fields
-        _, (kind, text_until) = _parts(validity)
-        return Certificate(_seconds(kind, text_until.decode("ascii")), _common_name(subject))
-    except (ValueError, IndexError) as error:
-        raise ValueError("it is no certificate") from error
-
-
-def ends(files: Mapping[str, Path]) -> dict[str, float]:
-    """Name -> until when its certificate is valid, POSIX seconds; of those that can be read."""
-    found = {}
-    for name, path in files.items():
-        with contextlib.suppress(OSError, ValueError):
-            found[name] = read(path).until
-    return found
-
-
-def _parts(der: bytes) -> Iterator[tuple[int, bytes]]:
-    """Tag and content of each element in a row."""
-    at = 0
-    while at < len(der):
-        tag, length = der[at], der[at + 1]
-        at += 2
-        if length & 0x80:
-            size = length & 0x7F
-            length, at = int.from_bytes(der[at : at + size]), at + size
-        yield tag, der[at : at + length]
-        at += length
-
-
-def _seconds(kind: int, text: str) -> float:
-    if kind == _UTC_TIME:  # two digits of the year, from 1950 on
-        text = ("19" if text >= "50" else "20") + text
-    return datetime.strptime(text, "%Y%m%d%H%M%SZ").replace(tzinfo=UTC).timestamp()
-
-
-def _common_name(subject: bytes) -> str:
-    for _, names in _parts(subject):
-        for _, pair in _parts(names):
-            if pair.startswith(_COMMON_NAME):
-                (_, _), (_, name) = _parts(pair)
-                return name.decode("utf-8", "replace")
-    return ""
 
 
 def lasts(what: str, until: float, remedy: str, evidence: str) -> Finding:

@@ -10,8 +10,9 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from gateway.app import certificate_files
 from gateway.app.configuration import listening
-from gateway.app.doctor import broker_files, certificates
+from gateway.app.doctor import broker_files
 from gateway.app.findings import Finding, no, unknown, yes
 from gateway.settings.model.configuration import Settings
 from gateway.settings.model.link import Mqtt, Tls, is_loopback
@@ -110,7 +111,7 @@ def _named(tls: Tls | None, config: Path) -> str | None:
     if tls is None or tls.cert is None:
         return None
     try:
-        return certificates.read(config.absolute().parent / tls.cert).name or None
+        return certificate_files.read(config.absolute().parent / tls.cert).name or None
     except (OSError, ValueError):
         return None  # that is a finding of its own
 
