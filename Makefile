@@ -64,7 +64,7 @@ thorough: $(VENV)/.test ## Fuzzing, each damaged byte, servers that hang: minute
 	  --ignore tests/stories --ignore tests/benchmarks
 
 process: $(VENV)/.test ## Real processes, Mosquitto, InfluxDB and VictoriaMetrics
-	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd locales gcc libc6-dev
+	@sh tests/parts.sh mosquitto influxdb victoria-metrics prometheus openssl systemd locales gcc libc6-dev
 	@$(BIN)/python -m pytest -q -n 3 -m "process and not faults" --ignore tests/benchmarks
 
 page: $(VENV)/.test ## The page in a real Chromium
@@ -83,7 +83,7 @@ lives: $(VENV)/.test ## Eighteen more simulated months with every fault
 	@$(BIN)/python -m pytest -q -n 2 -m lives tests/simulation
 
 faults: $(VENV)/.test ## Every process fault at length: 200 kills, each byte; an hour
-	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd locales gcc libc6-dev
+	@sh tests/parts.sh mosquitto influxdb victoria-metrics prometheus openssl systemd locales gcc libc6-dev
 	@PORTIER_LONG=1 $(BIN)/python -m pytest -q --timeout 7200 -m faults tests/process
 	@PORTIER_LONG=1 $(BIN)/python -m pytest -q --timeout 7200 tests/journal/test_recovery.py tests/journal/test_faults.py
 
@@ -91,7 +91,7 @@ hil: $(VENV)/.test ## The real drivers on a kernel's GPIO, in an emulated machin
 	@$(BIN)/python -m pytest -q -m hil tests/hil
 
 bench: $(VENV)/.test ## The figures of the design, measured; ONLY=live for one bench
-	@sh tests/parts.sh mosquitto influxdb victoria-metrics openssl systemd locales gcc libc6-dev
+	@sh tests/parts.sh mosquitto influxdb victoria-metrics prometheus openssl systemd locales gcc libc6-dev
 	@$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
 
 lighthouse: $(VENV)/.test ## Lighthouse on status and history pages; needs node
@@ -119,6 +119,7 @@ help: ## List the targets
 generated: $(VENV)/.test ## Write generated tables, pictures and the schema anew
 	@$(BIN)/python -m tests.house_rules.tables
 	@$(BIN)/python -m tests.house_rules.diagrams
+	@$(BIN)/python -m tests.deploy.dashboards
 	@$(BIN)/python -m gateway schema > $(VENV)/.schema.json
 	@mv $(VENV)/.schema.json config/schema.json
 
