@@ -19,6 +19,7 @@ from gateway.web.shared.machine import Machine, MachineReader
 from tests.page.fake import alarm, contact, door, guarantee, now_ms, room
 from tests.web.conftest import Web, snapshot
 
+ROOT = Path(__file__).parents[2]
 UNTIL_S = 1_800_000_000.0
 
 
@@ -215,20 +216,42 @@ def test_a_kernel_that_says_nothing_gives_no_numbers(tmp_path: Path) -> None:
 # --- conventions ------------------------------------------------------------------------------
 
 
-@pytest.mark.process
-def test_promtool_finds_nothing_to_say(web: Web, sees: Any) -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("promtool is not installed (Debian: prometheus)")
+@pytest.fixture
+def exposition(web: Web, sees: Any) -> str:
+    """Every metric once, as Prometheus reads it."""
     web.see(everything())
     sees(
         web, disk_size_bytes=1, disk_free_bytes=1, device_written_bytes=1,
         written_bytes={"web": 1}, temperatures_c={"cpu": 1.0},
         certificates={"page": time.time()},
     )  # fmt: skip
-    text = web.call("GET", "/metrics", headers=web.token("view")).text
-    assert text.count("# TYPE") >= 25
+    return str(web.call("GET", "/metrics", headers=web.token("view")).text)
+
+
+def test_the_document_names_every_metric_and_none_that_is_not_there(exposition: str) -> None:
+    text = (ROOT / "deploy" / "prometheus" / "README.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| `portier_")]
+    named = {name for row in rows for name in re.findall(r"`(portier_\w+)`", row.split("|")[1])}
+    assert named == set(re.findall(r"^# TYPE (portier_\w+)", exposition, re.M))
+
+
+def test_rules_ask_for_metrics_that_there_are(exposition: str) -> None:
+    rules = (ROOT / "deploy" / "prometheus" / "portier.rules.yml").read_text(encoding="utf-8")
+    asked = {name for line in re.findall(r"expr: (.*)", rules)
+             for name in re.findall(r"\bportier_\w+", line)}  # fmt: skip
+    assert asked <= set(re.findall(r"^# TYPE (portier_\w+)", exposition, re.M))
+
+
+@pytest.mark.process
+def test_promtool_finds_nothing_to_say(exposition: str) -> None:
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip("promtool is not installed (Debian: prometheus)")
     done = subprocess.run(
-        [promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False
+        [promtool, "check", "metrics"],
+        input=exposition,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, "")

@@ -152,29 +152,38 @@ def _promises(found: Mapping[str, GuaranteeShown]) -> Iterator[Metric]:
         for value in VALUES:
             states.add_metric([name, value], one["value"] == value)
     yield states
-    known = {
-        name: one
-        for name, one in found.items()
-        if one["value"] != "not_configured" and one["reason"] != "journal"
-    }
-    sent, stored = known.get("forwarding"), known.get("recording")
-    if sent:
-        yield from _some("portier_unsent_facts", "facts the broker lacks", sent.get("backlog"))
-        oldest_ms = sent.get("oldest_unsent_ms")
-        oldest_s = None if oldest_ms is None else oldest_ms / 1000
-        yield from _some("portier_unsent_oldest_seconds", "age of the oldest of them", oldest_s)
-        refused = sent.get("aside_count")
-        yield from _some("portier_refused_messages", "messages the broker refuses", refused)
-    if stored:
-        text = "facts a recorder lacks"
-        yield from _some("portier_unrecorded_facts", text, stored.get("backlog"))
-        aside = stored.get("aside")
-        text = "points a recorder has set aside"
-        yield from _some("portier_set_aside_points", text, aside if type(aside) is int else None)
-        until_ms = stored.get("recorded_until_utc_ms")
-        until_s = None if until_ms is None else until_ms / 1000
-        text = "time of the newest fact up to which every recorder has everything"
-        yield from _some("portier_recorded_until_timestamp_seconds", text, until_s)
+    for name, one in found.items():
+        if one["value"] == "not_configured" or one["reason"] == "journal":
+            continue
+        if name == "forwarding":
+            yield from _sent(one)
+        elif name == "recording":
+            yield from _recorded(one)
+
+
+def _sent(one: GuaranteeShown) -> Iterator[Metric]:
+    oldest_ms = one.get("oldest_unsent_ms")
+    oldest_s = None if oldest_ms is None else oldest_ms / 1000
+    for name, text, value in (
+        ("unsent_facts", "facts the broker lacks", one.get("backlog")),
+        ("unsent_oldest_seconds", "age of the oldest of them", oldest_s),
+        ("refused_messages", "messages the broker refuses", one.get("aside_count")),
+    ):
+        yield from _some(f"portier_{name}", text, value)
+
+
+def _recorded(one: GuaranteeShown) -> Iterator[Metric]:
+    aside, until_ms = one.get("aside"), one.get("recorded_until_utc_ms")
+    for name, text, value in (
+        ("unrecorded_facts", "facts a recorder lacks", one.get("backlog")),
+        ("set_aside_points", "points a store refuses", aside if isinstance(aside, int) else None),
+        (
+            "recorded_until_timestamp_seconds",
+            "time of the newest fact up to which every recorder has everything",
+            None if until_ms is None else until_ms / 1000,
+        ),
+    ):
+        yield from _some(f"portier_{name}", text, value)
 
 
 def _machine(machine: Machine) -> Iterator[Metric]:
