@@ -17,6 +17,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.events import MODES
@@ -29,19 +30,31 @@ BORN = "homeassistant/status"
 ISSUER = "homeassistant"
 """The name that its commands carry, and that an issuer of the configuration has."""
 
-_SENSORS: Mapping[str, tuple[str | None, str]] = {
-    "temperature_c": ("temperature", "°C"),
-    "dew_point_c": ("temperature", "°C"),
-    "humidity_percent": ("humidity", "%"),
-    "pressure_hpa": ("atmospheric_pressure", "hPa"),
-    "co2_ppm": ("carbon_dioxide", "ppm"),
-    "voltage_v": ("voltage", "V"),
-    "battery_percent": ("battery", "%"),
-    "battery_v": ("voltage", "V"),
-    "rssi_dbm": ("signal_strength", "dBm"),
-    "line_ohm": (None, "Ω"),
+_SENSORS: Mapping[str, tuple[str | None, str, int]] = {
+    "temperature_c": ("temperature", "°C", 1),
+    "dew_point_c": ("temperature", "°C", 1),
+    "humidity_percent": ("humidity", "%", 0),
+    "pressure_hpa": ("atmospheric_pressure", "hPa", 0),
+    "co2_ppm": ("carbon_dioxide", "ppm", 0),
+    "voltage_v": ("voltage", "V", 2),
+    "battery_percent": ("battery", "%", 0),
+    "battery_v": ("voltage", "V", 2),
+    "rssi_dbm": ("signal_strength", "dBm", 0),
+    "line_ohm": (None, "Ω", 0),
 }
-"""Quantity -> device class and unit of Home Assistant."""
+"""Quantity -> device class and unit of Home Assistant, and decimals that are shown."""
+_OF_THE_SENSOR = frozenset({"battery_percent", "battery_v", "rssi_dbm", "line_ohm"})
+"""Quantities that tell about the sensor and not about the building."""
+_CONTACTS: Mapping[str, tuple[str, str | None]] = {
+    "leaf": ("leaf", "door"),
+    "operator fault": ("operator_fault", "problem"),
+    "presence in the doorway": ("doorway", "occupancy"),
+    "fire": ("fire", "safety"),
+    "motion": ("motion", "motion"),
+    "watched": ("watched", None),
+}
+"""Role of a contact -> its name and device class. Those of others are no states: a button is a
+request at its door, a cord is the call of its room."""
 
 _NAMES: Mapping[str, Mapping[str, str]] = {
     "de": {
@@ -50,7 +63,13 @@ _NAMES: Mapping[str, Mapping[str, str]] = {
         "call": "Notruf", "seen": "Notruf gesehen", "leak": "Wasser",
         "occupancy": "Belegung", "alarms": "Meldungen", "trouble": "Störung",
         "temperature_c": "{0}: Temperatur", "humidity_percent": "{0}: Luftfeuchte",
-        "dew_point_c": "Taupunkt",
+        "dew_point_c": "Taupunkt", "pressure_hpa": "{0}: Luftdruck", "co2_ppm": "{0}: CO₂",
+        "voltage_v": "{0}: Spannung", "battery_percent": "{0}: Batterie",
+        "battery_v": "{0}: Batteriespannung", "rssi_dbm": "{0}: Empfang",
+        "line_ohm": "{0}: Widerstand der Leitung",
+        "leaf": "Türblatt", "operator_fault": "Störung des Antriebs",
+        "doorway": "Jemand steht in der Tür", "fire": "Brandmeldeanlage", "motion": "Bewegung",
+        "watched": "{0}",
     },
     "en": {
         "open": "Open", "mode": "Mode", "request": "Requests",
@@ -58,7 +77,13 @@ _NAMES: Mapping[str, Mapping[str, str]] = {
         "call": "Emergency call", "seen": "Call seen", "leak": "Water",
         "occupancy": "Occupancy", "alarms": "Alarms", "trouble": "Trouble",
         "temperature_c": "{0}: temperature", "humidity_percent": "{0}: humidity",
-        "dew_point_c": "Dew point",
+        "dew_point_c": "Dew point", "pressure_hpa": "{0}: air pressure", "co2_ppm": "{0}: CO₂",
+        "voltage_v": "{0}: voltage", "battery_percent": "{0}: battery",
+        "battery_v": "{0}: battery voltage", "rssi_dbm": "{0}: signal",
+        "line_ohm": "{0}: resistance of the line",
+        "leaf": "Leaf", "operator_fault": "Operator fault",
+        "doorway": "Somebody in the doorway", "fire": "Fire alarm", "motion": "Motion",
+        "watched": "{0}",
     },
 }  # fmt: skip
 """Home Assistant puts the name of the device before the name of an entity."""
@@ -69,6 +94,18 @@ Component = dict[str, Any]
 
 Devices = dict[str, dict[str, Any]]
 """Topic -> message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What the configuration says. ``points``: ``door`` or ``room``, ``role`` and ``label`` of each
+    point; ``page``: the address of the page, empty where there is none that others reach."""
+
+    points: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    page: str = ""
+
+
+UNDESCRIBED = Described()
 
 
 def topic(gateway: str, part: str = "") -> str:
@@ -92,6 +129,7 @@ def devices(
     language: str,
     known: Collection[str] = (),
     issuer: str = "",
+    described: Described = UNDESCRIBED,
 ) -> Devices:
     """Every message by its topic, the gateway's own first. ``language``: of the entities' names,
     ``de`` or ``en``. ``known``: components that were there before. One that depends on a value
@@ -106,6 +144,7 @@ def devices(
         "mf": "Portier",
         "mdl": "Door and room gateway",
         "sw": version,
+        **({"cu": described.page} if described.page else {}),
     }
 
     def message(device: Mapping[str, Any], components: Found) -> dict[str, Any]:
@@ -114,14 +153,32 @@ def devices(
             "o": {"name": "portier", "sw": version},
             "qos": 1,
             **_available(topics),
-            "cmps": {key: {"uniq_id": f"{id}-{key}", **one} for key, one in components},
+            "cmps": {
+                key: {
+                    "uniq_id": f"{id}-{key}",
+                    "def_ent_id": _entity_id(str(one["p"]), topics.gateway, key),
+                    **one,
+                }
+                for key, one in components
+            },
         }
 
     def part(key: str, name: str, model: str) -> dict[str, Any]:
         return {
             "ids": [f"{id}-{key}"], "name": name, "mf": "Portier", "mdl": model,
-            "via_device": id,
+            "via_device": id, "sa": name,
+            **({"cu": described.page} if described.page else {}),
         }  # fmt: skip
+
+    def owner(point: str) -> dict[str, Any]:
+        """The device of the door or room that a contact belongs to, else the gateway's."""
+        place = described.points.get(point, {})
+        doors, rooms = snapshot.get("doors", {}), snapshot.get("rooms", {})
+        if (door := doors.get(one := place.get("door", ""))) is not None:
+            return part(f"door-{one}", str(door.get("name") or one), "Door")
+        if (room := rooms.get(one := place.get("room", ""))) is not None:
+            return part(f"room-{one}", str(room.get("name") or one), "Room")
+        return own
 
     found = {topic(topics.gateway): message(own, _house(topics, names))}
     for name, door in snapshot.get("doors", {}).items():
@@ -135,7 +192,12 @@ def devices(
         if made["cmps"]:
             found[topic(topics.gateway, f"room-{name}")] = made
     for name, point in snapshot.get("points", {}).items():
-        made = message(own, _meter(topics, name, point, names, known))
+        told = described.points.get(name, {})
+        if point.get("kind") == "contact":
+            made = message(owner(name), _contact(topics, name, point, names, told))
+        else:
+            title = told.get("label") or name
+            made = message(own, _meter(topics, name, point, names, known, title))
         if made["cmps"]:
             found[topic(topics.gateway, f"point-{name}")] = made
     return found
@@ -241,11 +303,19 @@ def _room(
         }  # fmt: skip
 
 
+def _entity_id(platform: str, gateway: str, key: str) -> str:
+    """What an entity is called in automations when Home Assistant meets it first: English, and the
+    same in every language of the names."""
+    slug = re.sub(r"[^a-z0-9]+", "_", f"{gateway}_{key}".casefold()).strip("_")
+    return f"{platform}.{slug}"
+
+
 def _sensor(quantity: str) -> Component:
-    device_class, unit = _SENSORS.get(quantity, (None, ""))
-    kind: Component = {"stat_cla": "measurement", "unit_of_meas": unit or None}
-    if device_class:
-        kind["dev_cla"] = device_class
+    device_class, unit, decimals = _SENSORS.get(quantity, (None, "", None))
+    kind: Component = {
+        "stat_cla": "measurement", "unit_of_meas": unit or None, "dev_cla": device_class,
+        "sug_dsp_prc": decimals, "ent_cat": "diagnostic" if quantity in _OF_THE_SENSOR else None,
+    }  # fmt: skip
     return {key: value for key, value in kind.items() if value is not None}
 
 
@@ -255,9 +325,10 @@ def _number(value: str, digits: int) -> str:
 
 
 def _meter(
-    topics: Topics, id: str, point: PointShown, names: Names, known: Collection[str]
+    topics: Topics, id: str, point: PointShown, names: Names, known: Collection[str], title: str
 ) -> Found:
-    """A meter has the quantities that it has measured since ``control`` started."""
+    """A meter has the quantities that it has measured since ``control`` started. ``title``: its
+    label, or its id."""
     head = f"meter-{id}-"
     before = (key.removeprefix(head) for key in known if key.startswith(head))
     quantities = dict.fromkeys(point.get("quantities") or ())
@@ -268,12 +339,32 @@ def _meter(
             continue  # the room's
         state = topics.point(id)
         value = f"value_json.get('quantities', {{}}).get('{quantity}', {{}}).get('value')"
-        name = names.get(quantity, "{0}: " + quantity).format(id)
+        name = names.get(quantity, "{0}: " + quantity).format(title)
         yield f"meter-{id}-{quantity}", {
             "p": "sensor", "name": name, "stat_t": state,
             "val_tpl": _number(value, 2), **_sensor(quantity),
             **_available(topics, (state, f"{value} is not none")),
         }  # fmt: skip
+
+
+def _contact(
+    topics: Topics, id: str, point: PointShown, names: Names, told: Mapping[str, str]
+) -> Found:
+    """A contact whose level says how something is. What tells about a person is only there where
+    it is exported."""
+    role = _CONTACTS.get(told.get("role", ""))
+    if role is None or not point.get("exported", True):
+        return
+    name, device_class = role
+    state = topics.point(id)
+    component: Component = {
+        "p": "binary_sensor", "name": names[name].format(told.get("label") or id),
+        "dev_cla": device_class, "stat_t": state,
+        "val_tpl": "{{ 'ON' if value_json.active else 'OFF' }}",
+        "ent_cat": "diagnostic" if name == "operator_fault" else None,
+        **_available(topics, (state, "value_json.active is not none")),
+    }  # fmt: skip
+    yield f"contact-{id}", {key: one for key, one in component.items() if one is not None}
 
 
 def _house(topics: Topics, names: Names) -> Found:

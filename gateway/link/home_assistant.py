@@ -41,10 +41,16 @@ class HomeAssistant:
     go to, empty: the shared one."""
 
     def __init__(
-        self, topics: Topics, language: str, memory: object = None, issuer: str = ""
+        self,
+        topics: Topics,
+        language: str,
+        memory: object = None,
+        issuer: str = "",
+        described: discovery.Described = discovery.UNDESCRIBED,
     ) -> None:
         self._topics = topics
         self._issuer = issuer
+        self._described = described
         self.language = language
         self.own = discovery.topic(topics.gateway)
         self.memory = _read(memory)
@@ -93,7 +99,9 @@ class HomeAssistant:
         if not self.language:
             return dict.fromkeys(self.memory, b""), False
         before = {key for components in self.memory.values() for key in components}
-        messages = discovery.devices(self._topics, snapshot, self.language, before, self._issuer)
+        messages = discovery.devices(
+            self._topics, snapshot, self.language, before, self._issuer, self._described
+        )
         current = {key for one in messages.values() for key in one["cmps"]}
         gone = [topic for topic in self.memory if topic not in messages]
         for topic in gone[:-GONE_MOST]:

@@ -150,6 +150,8 @@ class Link:
     keepalive_ms: int = 10_000
     places: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Point -> the door or room that it is in."""
+    described: discovery.Described = discovery.UNDESCRIBED
+    """What Home Assistant is told of the configuration."""
     topics: Topics = field(init=False)
     presence: Presence = field(init=False)
     home: HomeAssistant = field(init=False)
@@ -212,6 +214,7 @@ class Link:
             self.language,
             known.get("home_assistant"),
             "" if assistant is None or assistant.key is not None else discovery.ISSUER,
+            self.described,
         )
         self.presence = Presence(now_ms)
         self.publisher = Publisher(

@@ -11,6 +11,7 @@ import structlog
 
 from gateway.journal.past.reader import Reader
 from gateway.link.commands import Issuer
+from gateway.link.discovery import UNDESCRIBED, Described
 from gateway.link.link import Clocks, Link, subscriptions
 from gateway.link.mqtt import Connection, Inbox, Will
 from gateway.link.points import Listening
@@ -40,6 +41,8 @@ class LinkSettings:
     """Points whose values come over MQTT."""
     places: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Point -> the door or room that it is in."""
+    described: Described = UNDESCRIBED
+    """What Home Assistant is told of the configuration."""
 
 
 def run(
@@ -71,6 +74,7 @@ def run(
         settings.language,
         settings.broker.keepalive_s * 1000,
         settings.places,
+        settings.described,
     )
     link.listen(settings.listens)
     log.info("forwarding", gateway=settings.gateway, host=settings.broker.host)

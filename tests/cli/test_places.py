@@ -58,3 +58,16 @@ def test_a_certificate_that_cannot_be_read_has_no_end(tmp_path: Path) -> None:
     found = ends({"page": good, "bad": bad, "gone": tmp_path / "gone.crt"})
     assert list(found) == ["page"]
     assert found["page"] - good.stat().st_mtime == pytest.approx(30 * 86_400, abs=120)
+
+
+def test_home_assistant_is_told_what_points_are_and_what_people_call_them(tmp_path: Path) -> None:
+    text = (ROOT / "config" / "bench.yaml").read_text(encoding="utf-8")
+    labelled = "front.leaf:           {driver: simulated_contact, label: Reed, "
+    text = text.replace("front.leaf:           {driver: simulated_contact, ", labelled)
+    file = tmp_path / "portier.yaml"
+    file.write_text(text + "watch: {wet: {point: wc.leak, delay: 1 h}}\n", encoding="utf-8")
+    found = places.described(load.settings(file))
+    assert found["front.leaf"] == {"door": "front", "role": "leaf", "label": "Reed"}
+    assert found["front.remote"] == {"door": "front", "role": "activator"}
+    assert found["wc.pir"] == {"role": "motion"}
+    assert found["wc.leak"] == {"room": "wc", "role": "leak"}

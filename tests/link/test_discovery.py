@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,7 +15,7 @@ from gateway.core.events import MODES
 from gateway.link import discovery, state
 from gateway.link.commands import Accepted, Desk, Issuer, Now, Refused
 from gateway.mqtt.topics import Topics
-from tests.page.fake import called, room
+from tests.page.fake import called, contact, room
 from tests.page.fake import door as a_door
 
 TOPICS = Topics("csg")
@@ -206,6 +207,118 @@ def test_doors_and_rooms_are_devices_behind_the_gateway_and_meters_belong_to_it(
         "homeassistant/device/csg/point-wc_climate-d2dde8/config": "portier-csg",
     }
     assert found["homeassistant/device/csg/room-wc/config"]["dev"]["via_device"] == "portier-csg"
+
+
+# --- what the configuration says --------------------------------------------------------------
+
+DESCRIBED = discovery.Described(
+    {
+        "front.leaf": {"door": "front", "role": "leaf", "label": "X1:4"},
+        "front.button": {"door": "front", "role": "activator"},
+        "wc.pir": {"role": "motion"},
+        "wc.window": {"role": "watched", "label": "Fenster im WC"},
+        "wc.climate": {"room": "wc", "role": "climate", "label": "Fühler im WC"},
+    },
+    "https://portier.example",
+)
+
+
+def described(*, exported: bool = False) -> dict[str, Any]:
+    """The messages of a building with contacts."""
+    told = snapshot()
+    told["points"] |= {
+        "front.leaf": contact(False),
+        "front.button": contact(False),
+        "wc.pir": contact(True) | {"exported": exported},
+        "wc.window": contact(None),
+    }
+    return discovery.devices(TOPICS, told, "de", described=DESCRIBED)
+
+
+def test_doors_and_rooms_suggest_an_area_and_everything_leads_to_the_page() -> None:
+    for topic, message in described().items():
+        device = message["dev"]
+        assert device["cu"] == "https://portier.example"
+        own = device["ids"] == ["portier-csg"]
+        assert ("sa" in device) is not own, topic
+    wc = described()["homeassistant/device/csg/room-wc/config"]["dev"]
+    assert (wc["sa"], wc["name"]) == ("WC", "WC")
+    assert "cu" not in discovery.devices(TOPICS, snapshot(), "de")[discovery.topic("csg")]["dev"]
+
+
+def contacts(messages: dict[str, Any]) -> dict[str, tuple[str, str, str | None]]:
+    """Of each contact: its device, name and class."""
+    return {
+        key: (message["dev"]["ids"][0], one["name"], one.get("dev_cla"))
+        for message in messages.values()
+        for key, one in message["cmps"].items()
+        if key.startswith("contact-")
+    }
+
+
+def test_a_contact_is_a_state_of_its_door_or_room_with_its_class() -> None:
+    """A button is none: it is a request at its door."""
+    assert contacts(described()) == {
+        "contact-front.leaf": ("portier-csg-door-front", "Türblatt", "door"),
+        "contact-wc.window": ("portier-csg", "Fenster im WC", None),
+    }
+
+
+def test_motion_is_there_only_where_it_is_exported() -> None:
+    assert "contact-wc.pir" in contacts(described(exported=True))
+    assert "contact-wc.pir" not in contacts(described())
+
+
+def test_a_contact_that_is_unknown_is_unavailable() -> None:
+    told = snapshot()
+    told["points"] |= {"front.leaf": contact(True), "wc.window": contact(None)}
+    found = {
+        key: {name: message[name] for name in ("avty", "avty_mode")} | one
+        for message in discovery.devices(TOPICS, told, "de", described=DESCRIBED).values()
+        for key, one in message["cmps"].items()
+    }
+    assert shown(found["contact-front.leaf"], told) == "ON"
+    assert available(found["contact-front.leaf"], told)
+    assert not available(found["contact-wc.window"], told)
+
+
+def test_a_meter_is_called_by_its_label() -> None:
+    message = described()["homeassistant/device/csg/point-wc_climate-d2dde8/config"]
+    names = [one["name"] for one in message["cmps"].values()]
+    assert names == ["Fühler im WC: Temperatur", "Fühler im WC: Luftfeuchte"]
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_an_entity_has_an_english_id_whatever_the_names_are(language: str) -> None:
+    found = {key: one["def_ent_id"] for key, one in components(language=language).items()}
+    assert found["door-front"] == "cover.csg_door_front"
+    assert found["door-side.west-mode"] == "select.csg_door_side_west_mode"
+    assert found["room-wc-call"] == "binary_sensor.csg_room_wc_call"
+    assert found["meter-wc.climate-temperature_c"] == "sensor.csg_meter_wc_climate_temperature_c"
+    assert all(re.fullmatch(r"[a-z_]+\.[a-z0-9_]+", one) for one in found.values())
+
+
+def test_numbers_have_as_many_decimals_as_they_are_worth() -> None:
+    told = snapshot()
+    quantities = told["points"]["wc.climate"]["quantities"]
+    quantities |= {name: {"value": 1.0, "at_ms": 1} for name in discovery._SENSORS}
+    found = components(told)
+    shown_digits = {
+        key.rpartition("-")[2]: (one.get("sug_dsp_prc"), one.get("ent_cat"))
+        for key, one in found.items()
+        if key.startswith("meter-")
+    }
+    assert shown_digits["temperature_c"] == (1, None)
+    assert shown_digits["humidity_percent"] == (0, None)
+    assert shown_digits["battery_percent"] == (0, "diagnostic")
+    assert shown_digits["battery_v"] == (2, "diagnostic")
+    assert shown_digits["rssi_dbm"] == (0, "diagnostic")
+    assert found["room-wc-dew_point"]["sug_dsp_prc"] == 1
+
+
+def test_every_quantity_has_a_name_in_both_languages() -> None:
+    for names in discovery._NAMES.values():
+        assert discovery._SENSORS.keys() <= names.keys()
 
 
 def test_a_building_may_grow_and_no_message_does() -> None:
