@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.core.facts import KINDS
 from gateway.recorder.main import open_store
-from gateway.recorder.points import OTHER, Point, counted, fields_of, line, tags_of
+from gateway.recorder.points import COUNTED, OTHER, Point, counted, fields_of, line, tags_of
 from gateway.recorder.recorder import filters
 from gateway.recorder.stores.sqlite import SqliteStore
 from gateway.recorder.stores.store import BadPointsError, StoreDownError, bisect
@@ -79,6 +80,12 @@ def test_what_a_fact_says_in_words_is_a_tag_of_the_point_that_counts_it() -> Non
 def test_refusals_that_were_counted_count_as_many() -> None:
     data = {"outcome": "refused", "reason": "stale", "by": "x", "count": 12, "window_ms": 1}
     assert "reason=stale,subject=front count=12i" in count_of(kind="refusals_counted", data=data)
+
+
+def test_what_is_counted_by_is_in_the_catalogue() -> None:
+    """A field that was renamed would be counted no more, silently."""
+    for kind, names in COUNTED.items():
+        assert set(names) <= KINDS[kind].fields.keys(), kind
 
 
 def test_what_is_no_word_makes_no_series_of_its_own() -> None:
