@@ -159,14 +159,21 @@ KINDS: Mapping[str, Kind] = _rows(
         "call_acknowledged",
         "urgent",
         "calls",
-        {"call": "str", "by": "str", "via": "str", "command": "str?", "after_ms": "int?"},
+        {
+            "call": "str",
+            "by": "str",
+            "via": "str",
+            "command": "str?",
+            "after_ms": "int?",
+            "test": "bool?",
+        },
         "A named person has seen the call; after_ms since it was raised.",
     ),
     Kind(
         "call_attended",
         "urgent",
         "calls",
-        {"call": "str", "point": "str", "after_ms": "int?"},
+        {"call": "str", "point": "str", "after_ms": "int?", "test": "bool?"},
         "Somebody stands in the room.",
     ),
     Kind(

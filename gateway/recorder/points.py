@@ -111,6 +111,8 @@ def fields_of(event: Event, time_known: bool) -> dict[str, Value]:
 
 COUNTED: Mapping[str, tuple[str, ...]] = {
     "alarm_raised": ("severity",),
+    "call_acknowledged": ("test",),
+    "call_attended": ("test",),
     "call_cancelled": ("test",),
     "call_raised": ("cause", "test"),
     "command_refused": ("reason",),
@@ -129,8 +131,9 @@ OTHER = "other"
 def counted(point: Point) -> Point | None:
     """The point by which a fact is counted, at the same time; ``None``: its kind has none.
 
-    ``count`` is 1, and of counted refusals their number. Besides the tags of the fact itself it
-    has ``kind``, what the fact says in words, and of alarms ``alarm``, their kind."""
+    ``count`` is 1, and of counted refusals their number; a time ``after_ms`` is there, too. Besides
+    the tags of the fact itself it has ``kind``, what the fact says in words, and of alarms
+    ``alarm``, their kind."""
     names = COUNTED.get(point.measurement)
     if names is None:
         return None
@@ -141,7 +144,10 @@ def counted(point: Point) -> Point | None:
     if point.measurement == "alarm_raised":
         tags["alarm"] = _word(tags.get("subject", "").rpartition("/")[2])
     count = point.fields.get("count", 1) if point.measurement == "refusals_counted" else 1
-    return Point("fact", tuple(sorted(tags.items())), {"count": count}, point.time_ms)
+    fields = {"count": count}
+    if (after_ms := point.fields.get("after_ms")) is not None:
+        fields["after_ms"] = after_ms
+    return Point("fact", tuple(sorted(tags.items())), fields, point.time_ms)
 
 
 def _word(value: Value) -> str:

@@ -83,7 +83,8 @@ def test_the_staff_may_come_without_a_word() -> None:
     bench.pull(1000)
     bench.attend(5000)
     assert bench.call.state == "attended"
-    assert bench.facts[-1].data == {"call": "wc-1", "point": "wc.presence", "after_ms": 4000}
+    data = {"call": "wc-1", "point": "wc.presence", "after_ms": 4000, "test": False}
+    assert bench.facts[-1].data == data
 
 
 @pytest.mark.parametrize("state", ["raised", "acknowledged", "attended"])
@@ -749,3 +750,18 @@ def test_a_clock_that_was_ahead_delays_no_second_alarm_for_an_unattended_call() 
     assert record is not None
     assert record.attend_by.ms == 5 + after.call.plan.attend_within_ms
     assert record.raised.ms == record.acknowledged.ms == record.since.ms == 5
+
+
+@pytest.mark.parametrize("is_test", [False, True])
+def test_what_was_done_about_a_call_says_whether_it_was_a_test(is_test: bool) -> None:
+    """Tests are answered at once, and would make every response time look good."""
+    bench = CallBench()
+    if is_test:
+        bench.test(500)
+    bench.pull(1000)
+    bench.acknowledge(3000)
+    bench.attend(4000)
+    bench.cancel(5000)
+    done = ("call_acknowledged", "call_attended", "call_cancelled")
+    told = {fact.kind: fact.data["test"] for fact in bench.facts if fact.kind in done}
+    assert told == dict.fromkeys(done, is_test)

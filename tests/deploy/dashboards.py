@@ -196,12 +196,12 @@ _METER: Final = {"point": "$point"}
 def _after(kind: str, what: str) -> Panel:
     """How long it takes until something happens to a call, per room."""
     queries = tuple(
-        Query(function, kind, "after_ms", _ROOM, ("subject",), function)
+        Query(function, "fact", "after_ms", {"kind": kind, **REAL, **_ROOM}, ("subject",), function)
         for function in ("p50", "p95")
     )
     return Panel(
         f"Time until {what}",
-        "From the pull of the cord, per room, never per person. Test calls are among them.",
+        "From the pull of the cord, per room, never per person; without tests.",
         "timeseries", queries, "ms", 8, every="1h",
     )  # fmt: skip
 
@@ -286,7 +286,8 @@ DASHBOARDS: Final = (
             total("Tests", "Test calls.",
                   facts("call_raised", where={"test": "1", **_ROOM}, whole=True)),
             total("Longest time until somebody was there", "In the time that is shown.",
-                  Query("max", "call_attended", "after_ms", _ROOM, whole=True), "ms"),
+                  Query("max", "fact", "after_ms", {"kind": "call_attended", **REAL, **_ROOM},
+                        whole=True), "ms"),
             _after("call_acknowledged", "somebody answers"),
             _after("call_attended", "somebody is there"),
             _after("call_cancelled", "the call is ended"),

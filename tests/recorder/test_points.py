@@ -77,6 +77,13 @@ def test_what_a_fact_says_in_words_is_a_tag_of_the_point_that_counts_it() -> Non
     )
 
 
+def test_how_long_a_call_took_is_counted_apart_from_tests() -> None:
+    data = {"call": "wc-1", "point": "wc.presence", "after_ms": 80_000, "test": False}
+    assert count_of(kind="call_attended", subject="wc", data=data) == (
+        "fact,gateway=csg,kind=call_attended,subject=wc,test=0 count=1i,after_ms=80000i 1000"
+    )
+
+
 def test_refusals_that_were_counted_count_as_many() -> None:
     data = {"outcome": "refused", "reason": "stale", "by": "x", "count": 12, "window_ms": 1}
     assert "reason=stale,subject=front count=12i" in count_of(kind="refusals_counted", data=data)

@@ -30,10 +30,10 @@ HERE = Path(__file__).parent
 CONFIG = HERE.parent.parent / "config"
 
 TRACES = {
-    "office": (CONFIG / "office.yaml", 10, "271975f9eb7c8820"),
-    "bench": (CONFIG / "bench.yaml", 5, "3477474a1be0093d"),
-    "simulated": (BUILDING, 5, "8e7ae06ab913787e"),
-    "lobby": (HERE / "lobby.yaml", 10, "3053377af7656913"),
+    "office": (CONFIG / "office.yaml", 10, "b498e8f8197398f8"),
+    "bench": (CONFIG / "bench.yaml", 5, "d1a15bee26e9d2ec"),
+    "simulated": (BUILDING, 5, "85727a627aeaee11"),
+    "lobby": (HERE / "lobby.yaml", 10, "bf9ec24796261b79"),
 }
 """Building -> (file, days lived, the first digits of the trace)."""
 

@@ -247,6 +247,7 @@ def _acknowledge(call: Call, event: Acknowledged, now: Ms) -> tuple[Call, Facts]
         "via": event.via,
         "command": event.command,
         "after_ms": after_ms,
+        "test": record.test,
     }
     return replace(call, record=after), (Fact("call_acknowledged", call.plan.id, now, data),)
 
@@ -263,7 +264,12 @@ def _attend(call: Call, event: PresencePressed) -> tuple[Call, Facts]:
         attended=At(at_ms),
         attended_after_ms=_first(record.attended_after_ms, after_ms),
     )
-    data: dict[str, Json] = {"call": record.id, "point": event.point, "after_ms": after_ms}
+    data: dict[str, Json] = {
+        "call": record.id,
+        "point": event.point,
+        "after_ms": after_ms,
+        "test": record.test,
+    }
     return replace(call, record=after), (Fact("call_attended", call.plan.id, at_ms, data),)
 
 
