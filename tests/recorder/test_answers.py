@@ -280,10 +280,9 @@ def test_a_named_line_is_of_its_point_where_some_points_have_two(
     server: Server, tmp_path: Path, line: int
 ) -> None:
     """A fact is counted by a line of its own, below it."""
-    opened = {"seq": 3, "cause": "hand"}
     points = [
         *POINTS[:2],
-        *(Point("door_opened", (), {**opened, "seq": n}, 2_000 + n) for n in (3, 4)),
+        *(Point("door_opened", (), {"seq": n, "cause": "hand"}, 2_000 + n) for n in (3, 4)),
     ]
     seq = 3 if line < 5 else 4
     body = json.dumps({"line": line}).encode()
