@@ -164,7 +164,7 @@ def _end_when_changed(state: Path, stop: threading.Event) -> None:
 
 def _link(settings: Settings, config: Path, state: Path) -> int:
     from gateway.link.commands import Issuer
-    from gateway.link.discovery import Described
+    from gateway.link.discovery import Described, DescribedPoint
     from gateway.link.main import LinkSettings, run
 
     mqtt = _mqtt(settings)
@@ -184,7 +184,11 @@ def _link(settings: Settings, config: Path, state: Path) -> int:
             listens=listening.of(settings.points.values()),
             places=places.of(settings),
             described=Described(
-                places.described(settings), (settings.web and settings.web.public_url) or ""
+                {
+                    point: DescribedPoint(**told)
+                    for point, told in places.described(settings).items()
+                },
+                (settings.web and settings.web.public_url) or "",
             ),
         ),
         _stop_event(),

@@ -97,11 +97,25 @@ Devices = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Described:
-    """What the configuration says. ``points``: ``door`` or ``room``, ``role`` and ``label`` of each
-    point; ``page``: the address of the page, empty where there is none that others reach."""
+class DescribedPoint:
+    """What the configuration says of a point: the door or room that names it, as what, and what
+    people call it. Empty: nothing."""
 
-    points: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    door: str = ""
+    room: str = ""
+    role: str = ""
+    label: str = ""
+
+
+NOT_DESCRIBED = DescribedPoint()
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What the configuration says. ``page``: the address of the page, empty where there is none
+    that others reach."""
+
+    points: Mapping[str, DescribedPoint] = field(default_factory=dict)
     page: str = ""
 
 
@@ -172,11 +186,11 @@ def devices(
 
     def owner(point: str) -> dict[str, Any]:
         """The device of the door or room that a contact belongs to, else the gateway's."""
-        place = described.points.get(point, {})
+        place = described.points.get(point, NOT_DESCRIBED)
         doors, rooms = snapshot.get("doors", {}), snapshot.get("rooms", {})
-        if (door := doors.get(one := place.get("door", ""))) is not None:
+        if (door := doors.get(one := place.door)) is not None:
             return part(f"door-{one}", str(door.get("name") or one), "Door")
-        if (room := rooms.get(one := place.get("room", ""))) is not None:
+        if (room := rooms.get(one := place.room)) is not None:
             return part(f"room-{one}", str(room.get("name") or one), "Room")
         return own
 
@@ -192,11 +206,11 @@ def devices(
         if made["cmps"]:
             found[topic(topics.gateway, f"room-{name}")] = made
     for name, point in snapshot.get("points", {}).items():
-        told = described.points.get(name, {})
+        told = described.points.get(name, NOT_DESCRIBED)
         if point.get("kind") == "contact":
             made = message(owner(name), _contact(topics, name, point, names, told))
         else:
-            title = told.get("label") or name
+            title = told.label or name
             made = message(own, _meter(topics, name, point, names, known, title))
         if made["cmps"]:
             found[topic(topics.gateway, f"point-{name}")] = made
@@ -348,17 +362,17 @@ def _meter(
 
 
 def _contact(
-    topics: Topics, id: str, point: PointShown, names: Names, told: Mapping[str, str]
+    topics: Topics, id: str, point: PointShown, names: Names, told: DescribedPoint
 ) -> Found:
     """A contact whose level says how something is. What tells about a person is only there where
     it is exported."""
-    role = _CONTACTS.get(told.get("role", ""))
+    role = _CONTACTS.get(told.role)
     if role is None or not point.get("exported", True):
         return
     name, device_class = role
     state = topics.point(id)
     component: Component = {
-        "p": "binary_sensor", "name": names[name].format(told.get("label") or id),
+        "p": "binary_sensor", "name": names[name].format(told.label or id),
         "dev_cla": device_class, "stat_t": state,
         "val_tpl": "{{ 'ON' if value_json.active else 'OFF' }}",
         "ent_cat": "diagnostic" if name == "operator_fault" else None,

@@ -14,6 +14,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from gateway.core.events import MODES
 from gateway.link import discovery, state
 from gateway.link.commands import Accepted, Desk, Issuer, Now, Refused
+from gateway.link.discovery import DescribedPoint
 from gateway.mqtt.topics import Topics
 from tests.page.fake import called, contact, room
 from tests.page.fake import door as a_door
@@ -213,11 +214,11 @@ def test_doors_and_rooms_are_devices_behind_the_gateway_and_meters_belong_to_it(
 
 DESCRIBED = discovery.Described(
     {
-        "front.leaf": {"door": "front", "role": "leaf", "label": "X1:4"},
-        "front.button": {"door": "front", "role": "activator"},
-        "wc.pir": {"role": "motion"},
-        "wc.window": {"role": "watched", "label": "Fenster im WC"},
-        "wc.climate": {"room": "wc", "role": "climate", "label": "Fühler im WC"},
+        "front.leaf": DescribedPoint(door="front", role="leaf", label="X1:4"),
+        "front.button": DescribedPoint(door="front", role="activator"),
+        "wc.pir": DescribedPoint(role="motion"),
+        "wc.window": DescribedPoint(role="watched", label="Fenster im WC"),
+        "wc.climate": DescribedPoint(room="wc", role="climate", label="Fühler im WC"),
     },
     "https://portier.example",
 )
