@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import html
 import json
+import random
 import re
-from datetime import UTC
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from gateway.journal.past.history import Bucket, grid
-from gateway.web.history import pages as records
+from gateway.journal.schema import HOUR_MS
+from gateway.web.history.bars import Event, counted, edges_of
 from gateway.web.history.charts import (
     CHART_BUCKETS,
     Gap,
     Grid,
     _drawn,
-    _lane_summary,
     _lines,
     _summary,
     gaps,
 )
+from gateway.web.history.lanes import SLOTS, Lane, Span, spans_of
+from gateway.web.history.lanes import drawn as drawn_lane
+from gateway.web.history.lanes import summary as lane_text
+from gateway.web.history.range_bar import shift_of
+from gateway.web.history.range_text import SPANS, Chosen, RangeError, read, say
 from gateway.web.history.ranges import Range
+from gateway.web.scene.terminals import terminals_of
 from gateway.web.shared.words import Words, catalogue
 from tests.page.fake import contact
 from tests.web.conftest import Web, snapshot
@@ -31,6 +41,13 @@ from tests.web.years import DAY_MS, Years
 
 BEGIN = 1_750_000_000_000 - 1_750_000_000_000 % DAY_MS
 MINUTE_MS = 60_000
+BERLIN = ZoneInfo("Europe/Berlin")
+
+
+def utc_ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
+
+
 METER = contact(None, kind="meter", quantities={"temperature_c": {"value": 1.0, "at_ms": 0}})
 
 
@@ -114,7 +131,7 @@ def test_lines_of_the_table_begin_at_whole_minutes_and_have_the_same_digits() ->
         for place in range(480)
     ]
     lines = _lines(buckets, [], grid_, "temperature_c", words)
-    assert [line["time"][-5:] for line in lines[1:]] == ["30:00", "00:00"] * 23 + ["30:00"]
+    assert [line["time"][-3:] for line in lines[1:]] == [":30", ":00"] * 23 + [":30"]
     assert {line["cells"][:3] for line in lines} == {("20,0", "20,0", "21,0")}
     odd = _lines(buckets, [], grid_, "odd", words)
     assert {line["cells"][0] for line in odd} == {"20,00"}
@@ -176,38 +193,334 @@ def test_the_hour_that_comes_twice_says_which_it_is() -> None:
     assert german.moment(first + 7_200_000, ms=False) == "25.10.26 03:30:00"
 
 
-def test_the_last_hour_is_the_last_hour_in_the_hour_that_comes_twice() -> None:
+@pytest.mark.parametrize("text", ["letzte Stunde", "last hour", "1 h", "60 min"])
+def test_the_last_hour_is_the_last_hour_in_the_hour_that_comes_twice(text: str) -> None:
     """Local times without an offset would mean the first of the two."""
-    from datetime import datetime
-    from urllib.parse import parse_qs
-
-    now = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
-    query = parse_qs(dict(records._quick(now, ["a"]))["hour"])
-    asked = Range.read(query["from"][0], query["to"][0], ZoneInfo("Europe/Berlin"))
-    assert asked.whole() == (1_792_888_200_000, 1_792_891_860_000)
+    now = utc_ms(datetime(2026, 10, 25, 1, 30, tzinfo=UTC))
+    assert read(text, now, BERLIN).range.whole() == (1_792_888_200_000, 1_792_891_800_000)
+    assert read("heute", now, BERLIN).range.to_utc_ms == now + HOUR_MS // 2
 
 
-def test_the_button_of_the_shown_span_says_so() -> None:
-    from datetime import datetime
-
-    now = datetime(2026, 6, 10, 8, tzinfo=UTC)
-    now_ms = int(now.timestamp() * 1000)
-    assert records._span(now, now_ms - DAY_MS, now_ms + MINUTE_MS) == "day"
-    assert records._span(now, now_ms - DAY_MS, now_ms) == "day"
-    assert records._span(now, now_ms - 2 * DAY_MS, now_ms) == ""
-    assert records._span(now, now_ms - 3 * DAY_MS, now_ms - 2 * DAY_MS) == ""
+NOW = datetime(2026, 11, 30, 15, 23, 17, tzinfo=BERLIN)
 
 
-def test_a_lane_says_how_much_of_the_time_it_was_active() -> None:
-    """Before the range it was active already, and what comes after now is not yet."""
-    words, now = Words("de", ZoneInfo("Europe/Berlin")), BEGIN + DAY_MS // 2
-    changes: list[tuple[int, bool | None]] = [
-        (BEGIN - 5000, True),
-        (BEGIN + DAY_MS // 4, False),
-        (now - DAY_MS // 8, True),
+def span(text: str) -> str:
+    """A range as this test writes it."""
+    first, last = read(text, utc_ms(NOW), BERLIN).range.whole()
+    ends = (datetime.fromtimestamp(ms / 1000, BERLIN) for ms in (first, last))
+    return " ".join(f"{moment:%y-%m-%d %H:%M}" for moment in ends)
+
+
+@pytest.mark.parametrize(
+    ("texts", "wanted"),
+    [
+        (("letzte 7 Tage", "last 7 days", "7d", "7 Tage"), "26-11-23 16:00 26-11-30 16:00"),
+        (("letzte 24 Stunden", "24h", "past 24 hours"), "26-11-29 15:30 26-11-30 15:30"),
+        (("heute", "Today"), "26-11-30 00:00 26-11-30 16:00"),
+        (("gestern", "yesterday", "29.11.", "Sonntag"), "26-11-29 00:00 26-11-30 00:00"),
+        (("letzte Woche", "last week", "KW 48", "week 48"), "26-11-23 00:00 26-11-30 00:00"),
+        (("letzter Monat", "October", "Okt 2026"), "26-10-01 00:00 26-11-01 00:00"),
+        (("letztes Jahr", "2025", "previous year"), "25-01-01 00:00 26-01-01 00:00"),
+        (("diese Woche", "this week"), "26-11-30 00:00 26-11-30 16:00"),
+        (("letzten Montag", "last Monday", "23/11/2026"), "26-11-23 00:00 26-11-24 00:00"),
+        (("letzte 12 Monate", "1y", "1 Jahr"), "25-12-01 00:00 26-12-01 00:00"),
+        (
+            (
+                "1.–7. Dezember", "1 Dec – 7 Dec", "1. bis 7. Dezember", "vom 1. bis 7.12.",
+                "1.12.-7.12.2025", "2025-12-01 - 2025-12-07", "1–7 Dec 2025",
+                "from 1 Dec to 7 Dec", "Dec 1 – Dec 7, 2025", "01/12/2025 to 07/12/2025",
+            ),
+            "25-12-01 00:00 25-12-08 00:00",
+        ),
+        (("28. November – 3. Januar", "28 Nov - 3 Jan"), "26-11-28 00:00 27-01-04 00:00"),
+        (("8:00-12:00", "8–12 Uhr", "heute 8:00 bis 12:00", "8 am - 12 pm"),
+         "26-11-30 08:00 26-11-30 12:00"),
+        (("22:00–4:00", "gestern 22:00 – heute 4:00"), "26-11-29 22:00 26-11-30 04:00"),
+        (("gestern 8:00", "29. November, 8 Uhr"), "26-11-29 08:00 26-11-29 09:00"),
+        (("seit gestern", "since yesterday"), "26-11-29 00:00 26-11-30 15:25"),
+        (("gestern – jetzt",), "26-11-29 00:00 26-11-30 15:24"),
+    ],
+)  # fmt: skip
+def test_a_range_is_read_in_both_languages(texts: tuple[str, ...], wanted: str) -> None:
+    assert {text: span(text) for text in texts} == dict.fromkeys(texts, wanted)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("gestern abend irgendwann", "unread"), ("", "unread"), ("jetzt", "unread"),
+        ("31. Juni", "no_such_day"), ("29. Februar 2025", "no_such_day"),
+        ("25:00", "no_such_day"), ("KW 54 2026", "no_such_day"), ("1.1.1890", "no_such_day"),
+        ("7. – 1. Dezember 2025", "turned"), ("jetzt - gestern", "turned"),
+        ("2027", "future"), ("999 Jahre", "too_long"), ("9999 Jahre", "too_long"),
+        ("1.1.1980 – 1.1.2026", "too_long"), ("0 Tage", "unread"),
+    ],
+)  # fmt: skip
+def test_what_is_no_range_says_why(text: str, why: str) -> None:
+    with pytest.raises(RangeError) as caught:
+        span(text)
+    assert caught.value.why == why
+
+
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_what_a_range_is_called_is_read_as_the_same_range(language: str) -> None:
+    words, drawn = Words(language, BERLIN), random.Random(7)
+    for _ in range(2_000):
+        day = drawn.random() < 0.5
+        clock = (0, 0) if day else (drawn.randrange(24), drawn.randrange(60))
+        first = datetime(drawn.choice((2025, 2026)), drawn.randint(1, 11), drawn.randint(1, 28),
+                         *clock, tzinfo=BERLIN)  # fmt: skip
+        length = timedelta(days=drawn.choice((1, 2, 7, 30, 365)))
+        if not day:
+            length = timedelta(minutes=drawn.randint(1, 9_000))
+        chosen = Chosen(Range(utc_ms(first), utc_ms(first + length)))
+        text = say(chosen, utc_ms(NOW), words)
+        assert read(text, utc_ms(NOW), BERLIN).range == chosen.range, text
+    assert say(Chosen(Range(utc_ms(NOW.replace(month=6, day=1, hour=0, minute=0, second=0)),
+                            utc_ms(NOW.replace(month=7, day=1, hour=0, minute=0, second=0)))),
+               utc_ms(NOW), words) in ("Juni 2026", "June 2026")  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SPANS)
+def test_spans_begin_and_end_at_whole_buckets(text: str) -> None:
+    chosen = read(text, utc_ms(NOW), BERLIN)
+    assert chosen.span == text
+    grid_ = Grid.of(chosen.range, utc_ms(NOW), BERLIN)
+    first, last = chosen.range.whole()
+    assert grid_.begin_utc_ms == first
+    assert (last - first) % grid_.width_ms == 0 or text == "today"
+    assert first % MINUTE_MS == last % MINUTE_MS == 0
+
+
+def test_a_range_that_is_not_understood_keeps_the_text_and_says_so(web: Web) -> None:
+    client = web.as_("maintenance")
+    german, english = ({"Accept-Language": language} for language in ("de", "en"))
+    asked = {"range": "vor dem Fest", "shown": "letzte 7 Tage", "view": "door"}
+    page = client.get("/history", params=asked, headers=german).text
+    assert 'value="vor dem Fest"' in page
+    assert 'aria-invalid="true"' in page
+    assert "versteht die Seite nicht" in page
+    assert "last 7 days" in client.get("/history", params=asked, headers=english).text
+    assert data_of(page)["to"] - data_of(page)["from"] == 7 * 86_400, "what was shown is shown"
+
+
+def test_a_form_that_nobody_changed_keeps_the_exact_range(web: Web) -> None:
+    asked = {
+        "range": "25. Oktober, 02:30–02:45", "shown": "25. Oktober, 02:30–02:45",
+        "from": "2025-10-26T01:30:00Z", "to": "2025-10-26T01:45:00Z",
+    }  # fmt: skip
+    data = data_of(web.as_("maintenance").get("/history", params=asked).text)
+    assert (data["from"], data["to"]) == (1_761_442_200, 1_761_443_100)
+
+
+def test_the_address_says_view_points_range_and_comparison(web: Web) -> None:
+    web.see(snapshot(points={"front.leaf": contact(), "wc.climate": METER}))
+    client = web.as_("maintenance")
+    asked = "/history?view=points&points=wc.climate,front.leaf&range=7d&compare=1"
+    page = client.get(asked, headers={"Accept-Language": "de"}).text
+    address = re.search(r'data-address="([^"]*)"', page)
+    assert address
+    assert parse_qs(html.unescape(address[1])) == {
+        "view": ["points"], "points": ["wc.climate,front.leaf"], "range": ["7d"], "compare": ["1"],
+    }  # fmt: skip
+    assert "Blass: 7 Tage früher" in page
+    for href in re.findall(r'id="span-[^"]*" href="/history\?([^"]*)"', page):
+        query = parse_qs(html.unescape(href))
+        assert query["compare"] == ["1"]
+        assert query["points"] == ["wc.climate,front.leaf"]
+
+
+def test_the_range_before_has_the_same_hours_where_clocks_change() -> None:
+    def local(month: int, day: int, hour: int = 0) -> int:
+        return utc_ms(datetime(2026, month, day, hour, tzinfo=BERLIN))
+
+    week = Range(local(10, 23), local(10, 30))
+    assert week.whole()[0] - shift_of(week, BERLIN) == local(10, 16)
+    after = Range(local(10, 26), local(11, 2))
+    assert after.whole()[0] - shift_of(after, BERLIN) == local(10, 19)
+    assert shift_of(Range(local(6, 10, 8), local(6, 10, 12)), BERLIN) == DAY_MS
+    assert shift_of(Range(local(6, 10), local(6, 10, 23)), BERLIN) == DAY_MS
+    assert shift_of(Range(31_536_000_000, 10**14), BERLIN) == 0, "there is nothing before"
+
+
+def a_lane(spans: list[Span]) -> Lane:
+    return Lane("Türkontakt", spans, {"on": "offen", "off": "zu"}, {}, "off", "front.leaf")
+
+
+def test_a_lane_says_how_often_it_changed_and_how_much_of_the_time() -> None:
+    """Before the range it was open already, and what comes after now is not yet."""
+    words, until = Words("de", BERLIN), BEGIN + DAY_MS // 2
+    spans = spans_of(
+        [
+            (BEGIN - 5000, "on"), (BEGIN + DAY_MS // 4, "off"), (BEGIN + DAY_MS // 4 + 1, "off"),
+            (until - DAY_MS // 8, "on"), (until + 1, "off"),
+        ], BEGIN, until,
+    )  # fmt: skip
+    assert spans == [
+        Span(BEGIN, BEGIN + DAY_MS // 4, "on"),
+        Span(BEGIN + DAY_MS // 4, until - DAY_MS // 8, "off"),
+        Span(until - DAY_MS // 8, until, "on"),
     ]
-    assert _lane_summary(changes, DAY, now, words) == "3 Wechsel, 37,5\u202f% der Zeit aktiv."
-    assert _lane_summary([], DAY, now, words) == words("history.empty")
+    assert lane_text(a_lane(spans), words) == "2 Wechsel; offen 9\u202fh (75\u202f%)."
+    assert lane_text(a_lane(spans[:1]), words) == "Durchgehend offen."
+    assert lane_text(a_lane([]), words) == words("history.empty")
+
+
+def test_what_is_not_known_is_no_span() -> None:
+    changes = [(BEGIN, "on"), (BEGIN + 10, None), (BEGIN + 20, "on")]
+    assert spans_of(changes, BEGIN, BEGIN + 30) == [
+        Span(BEGIN, BEGIN + 10, "on"), Span(BEGIN + 20, BEGIN + 30, "on")
+    ]  # fmt: skip
+
+
+def test_a_lane_with_many_spans_is_drawn_as_shares() -> None:
+    length = DAY_MS // 2_000
+    spans = [
+        Span(
+            BEGIN + place * length, BEGIN + (place + 1) * length, "on" if place % 4 == 0 else "off"
+        )
+        for place in range(2_000)
+    ]
+    lane = drawn_lane(a_lane(spans), DAY)
+    assert lane["spans"] == []
+    assert len(lane["slots"]) == SLOTS
+    assert sum(slot[2] for slot in lane["slots"]) / SLOTS == pytest.approx(0.25, abs=0.01)
+    assert sum(slot[3] for slot in lane["slots"]) == 500
+    assert lane["busy"] == "on"
+
+
+def test_the_mode_of_a_door_is_what_its_facts_say(web: Web) -> None:
+    """Also before the range; what the door shows now has been so since the last of them."""
+    begin = web.site.house.now_utc_ms - DAY_MS
+    years = Years(web.options.journal, begin - DAY_MS)
+    years.fact(begin - HOUR_MS, "door_mode", "front", mode="night", source="schedule")
+    years.fact(begin + HOUR_MS, "door_mode", "front", mode="automatic", source="schedule")
+    years.close()
+    lane = lane_data(web, "door", 1)
+    assert [span[2] for span in lane["spans"]] == ["night", "automatic"]
+    assert lane["words"]["night"] == "Nacht"
+
+
+def test_a_mode_without_a_fact_is_known_since_the_start(web: Web) -> None:
+    Years(web.options.journal, web.site.house.now_utc_ms - DAY_MS).close()
+    web.see(
+        snapshot(gateway={"id": "test", "name": "T", "started_ms": snapshot()["now_ms"] - 5000})
+    )
+    (one,) = lane_data(web, "door", 1)["spans"]
+    assert one[2] == "automatic"
+    assert one[0] == pytest.approx(web.site.house.now_utc_ms / 1000 - 5, abs=30)
+
+
+def lane_data(web: Web, view: str, place: int) -> Any:
+    answer = web.as_("maintenance").get(
+        "/history", params={"view": view, "range": "24h"}, headers={"Accept-Language": "de"}
+    )
+    return [one for one in data_of(answer.text)["series"] if one["kind"] == "lane"][place - 1]
+
+
+def test_a_call_is_a_lane_and_one_restart_ends_what_was_known(web: Web) -> None:
+    begin = web.site.house.now_utc_ms - 5 * HOUR_MS
+    years = Years(web.options.journal, begin)
+    years.fact(begin, "gateway_started", "test", version="1", configuration="c", clean=True)
+    years.fact(begin + HOUR_MS, "call_raised", "wc", call="a", cause="cord", pulls=1, test=False)
+    years.fact(begin + HOUR_MS + 1000, "call_acknowledged", "wc", call="a", by="web:1", via="web")
+    years.fact(begin + 2 * HOUR_MS, "call_cancelled", "wc", call="a", test=False)
+    years.fact(begin + 3 * HOUR_MS, "call_raised", "wc", call="b", cause="cord", pulls=1, test=True)
+    years.fact(begin + 3 * HOUR_MS + 9000, "gateway_stopped", "test", reason="update")
+    years.fact(begin + 4 * HOUR_MS, "gateway_started", "test", version="1", configuration="c",
+               clean=True)  # fmt: skip
+    years.close()
+    spans = lane_data(web, "calls", 1)["spans"]
+    assert [span[2] for span in spans] == [
+        "quiet", "raised", "acknowledged", "quiet", "test", "quiet",
+    ]  # fmt: skip
+    assert spans[5][0] - spans[4][1] == pytest.approx(3600 - 9, abs=1), "nobody knows"
+
+
+def test_openings_are_counted_per_day_and_by_weekday(web: Web) -> None:
+    monday = utc_ms(datetime(2025, 5, 5, tzinfo=BERLIN))
+    years = Years(web.options.journal, monday)
+    for day in range(28):
+        for number in range(3 if day % 7 == 0 else 1):
+            years.opening(monday + day * DAY_MS + 8 * HOUR_MS + number, "front", None)
+    years.close()
+    answer = web.as_("maintenance").get(
+        "/history", params={"view": "use", "range": "5.5.2025 - 1.6.2025"},
+        headers={"Accept-Language": "de"},
+    )  # fmt: skip
+    bars = next(one for one in data_of(answer.text)["series"] if one["kind"] == "bars")
+    assert [bin_[2] for bin_ in bars["bins"]] == ([3] + [1] * 6) * 4
+    assert "Am meisten: 8–9 Uhr mit 1,3." in answer.text
+    assert "Am meisten: Mo mit 3." in answer.text
+    assert "36 gesamt, am meisten 3" in answer.text
+
+
+def test_bins_are_days_of_the_building_where_clocks_change() -> None:
+    first = utc_ms(datetime(2026, 10, 24, tzinfo=BERLIN))
+    unit, edges = edges_of(first, first + 5 * DAY_MS, BERLIN)
+    assert unit == "day"
+    assert {(b - a) // HOUR_MS for a, b in pairwise(edges)} == {24, 25}
+    found = counted([Event(edges[1] - 1, 2), Event(edges[1], 5)], edges)
+    assert [one.number for one in found][:3] == [2, 5, 0]
+    assert [edges_of(first, first + days * DAY_MS, BERLIN)[0] for days in (1, 10, 365, 2000)] == [
+        "hour", "day", "week", "month",
+    ]  # fmt: skip
+
+
+def test_visits_are_counts_of_hours_and_no_person_is_in_them(web: Web) -> None:
+    begin = web.site.house.now_utc_ms // HOUR_MS * HOUR_MS - 60 * HOUR_MS
+    years = Years(web.options.journal, begin)
+    for hour in range(1, 61):
+        years.fact(begin + hour * HOUR_MS, "occupancy_hour", "wc", visits=2,
+                   occupied_ms=HOUR_MS // 2, known_ms=HOUR_MS)  # fmt: skip
+    years.close()
+    answer = web.as_("maintenance").get(
+        "/history", params={"view": "use", "range": "letzte 60 Stunden"},
+        headers={"Accept-Language": "de"},
+    )  # fmt: skip
+    bars = [one for one in data_of(answer.text)["series"] if one["kind"] == "bars"][1]
+    assert {bin_[2] for bin_ in bars["bins"][1:-1]} == {2}
+    assert "mit 50\u202f%." in answer.text
+
+
+def test_limits_of_the_configuration_have_their_names(tmp_path: Path) -> None:
+    from gateway.app.configuration import load
+
+    text = (Path(__file__).parents[2] / "config" / "bench.yaml").read_text(encoding="utf-8")
+    file = tmp_path / "bench.yaml"
+    file.write_text(
+        text + "\nwatch:\n  boiler: {point: wc.climate, quantity: temperature_c, below: 12,"
+        " texts: {de: Heizung aus, en: Heating off}}\n", encoding="utf-8",
+    )  # fmt: skip
+    web = Web(tmp_path, terminals=terminals_of(load.settings(file)))
+    Years(web.options.journal, BEGIN).close()
+    web.see(snapshot(points={"wc.climate": METER}))
+    answer = web.as_("maintenance").get("/history?view=climate", headers={"Accept-Language": "de"})
+    (series,) = [one for one in data_of(answer.text)["series"] if one["kind"] == "meter"]
+    assert series["limits"] == [[5.0, "Frost", False], [12.0, "Heizung aus", False]]
+    web.close()
+
+
+def test_a_building_without_rooms_has_no_view_of_calls(web: Web) -> None:
+    web.see(snapshot(rooms={}))
+    page = web.as_("maintenance").get("/history").text
+    assert 'id="view-door"' in page
+    assert 'id="view-calls"' not in page
+    assert 'id="view-climate"' not in page
+    fallen_back = web.as_("maintenance").get("/history?view=calls").text
+    assert 'id="view-door" href' in fallen_back
+
+
+def test_an_empty_range_says_what_will_appear_here(web: Web) -> None:
+    Years(web.options.journal, BEGIN).close()
+    web.see(snapshot(points={"wc.climate": METER}))
+    answer = web.as_("maintenance").get(
+        "/history",
+        params={"view": "climate", "range": "gestern"},
+        headers={"Accept-Language": "de"},
+    )
+    assert "sobald ein Fühler Werte meldet" in answer.text
+    assert "<figure" not in answer.text
 
 
 def data_of(page: str) -> Any:

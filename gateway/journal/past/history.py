@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import timedelta, tzinfo
 from typing import NamedTuple
 
+from gateway.core.facts import Json
 from gateway.core.instant import Ms, UtcMs
 from gateway.journal.past import means
 from gateway.journal.past.means import Part, Parts
@@ -316,6 +317,83 @@ def _changes(
                 found.append((last[0] + offset, None if last[1] is None else bool(last[1])))
                 break
     return sorted(found, key=lambda change: change[0])
+
+
+class StateFact(NamedTuple):
+    """A fact that may change a state. ``kind`` is empty where a run of the machine has ended."""
+
+    utc_ms: UtcMs
+    kind: str
+    data: Mapping[str, Json]
+
+
+RUN_KINDS = ("gateway_started", "gateway_stopped")
+"""Facts of the gateway after which what was known of a state is not known any more."""
+MOST_STATES = 5_000
+
+
+def states(
+    reader: Reader,
+    subject: str,
+    kinds: Collection[str],
+    from_utc_ms: UtcMs,
+    to_utc_ms: UtcMs,
+) -> list[StateFact]:
+    """Facts of these kinds about a subject, in order, with the starts and stops of the gateway
+    between them: at most the newest 5,000 of the range, and the last of each kind before it."""
+
+    def work(db: sqlite3.Connection) -> list[StateFact]:
+        wanted = [
+            number
+            for number, kind, whom in db.execute("SELECT id, kind, subject FROM series")
+            if kind in RUN_KINDS or (kind in kinds and whom == subject)
+        ]
+        known = boots(db)
+        within: list[StateFact] = []
+        before: list[StateFact] = []
+        for boot in known.values() if wanted else ():
+            for number in wanted:
+                within += _state_facts(
+                    db, known, number, boot, (from_utc_ms, to_utc_ms), MOST_STATES
+                )
+                before += _state_facts(db, known, number, boot, (-(2**61), from_utc_ms), 1)
+            if boot.id != max(known) and (end := _last_utc_ms(db, known, boot)) is not None:
+                ended = StateFact(end, "", {})
+                if end < from_utc_ms:
+                    before.append(ended)
+                elif end < to_utc_ms:
+                    within.append(ended)
+        within.sort(key=lambda one: one.utc_ms)
+        return [*sorted(before, key=lambda one: one.utc_ms), *within[-MOST_STATES:]]
+
+    return reader.read(work)
+
+
+def _state_facts(
+    db: sqlite3.Connection,
+    known: dict[int, Boot],
+    series: int,
+    boot: Boot,
+    within: tuple[UtcMs, UtcMs],
+    limit: int,
+) -> list[StateFact]:
+    found: list[StateFact] = []
+    for low, high, _ in reversed(boot.mono_ranges(*within)):
+        found += [
+            StateFact(row.utc_ms, row.kind, row.data)
+            for row in rows(
+                db.execute(
+                    f"{SELECT} WHERE fact.series = ? AND fact.boot = ? AND mono_ms >= ? "
+                    "AND mono_ms < ? ORDER BY mono_ms DESC LIMIT ?",
+                    (series, boot.id, low, high, limit),
+                ),
+                known,
+            )
+            if row.utc_ms is not None
+        ]
+        if limit == 1 and found:
+            break
+    return found
 
 
 def _last_utc_ms(db: sqlite3.Connection, known: dict[int, Boot], boot: Boot) -> UtcMs | None:

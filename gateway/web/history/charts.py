@@ -1,4 +1,4 @@
-"""What a chart and its table show of the chosen points: values, gaps, and what happened.
+"""What the charts and their tables show: values, gaps, states, counts, and what happened.
 
 Gaps are found here, once, so that the chart and the table beside it tell the same.
 """
@@ -6,15 +6,18 @@ Gaps are found here, once, so that the chart and the table beside it tell the sa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, NamedTuple
 
 from gateway.journal.past.history import STEPS_MS, Bucket, grid
+from gateway.web.history import bars, lanes
+from gateway.web.history.bars import Pattern
+from gateway.web.history.presets import Charts
 from gateway.web.history.ranges import Range
 from gateway.web.scene.facts import Told, tell
 from gateway.web.scene.scene import Scene
-from gateway.web.shared.words import DIGITS, Words
+from gateway.web.shared.words import DIGITS, NARROW, Words
 from gateway.web.site import Site
 
 CHART_BUCKETS = 600
@@ -25,7 +28,7 @@ MARKED = {
     "call_cancelled": "call", "leak": "alarm", "alarm_raised": "alarm",
     "alarm_acknowledged": "alarm", "alarm_cleared": "alarm",
 }  # fmt: skip
-"""Kinds of facts that stand as marks in a chart, and as what."""
+"""Kinds of facts that are ticks beside the charts, and of which sort."""
 
 
 class Gap(NamedTuple):
@@ -78,57 +81,162 @@ def gaps(buckets: list[Bucket], grid: Grid) -> list[Gap]:
     ]
 
 
-async def series_of(site: Site, scene: Scene, point: str, chosen: Range) -> list[dict[str, Any]]:
-    """One series per quantity of a meter, one lane for a contact or relay: what the chart draws,
-    and the table that tells the same.
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One chart with what stands beside it. ``data`` is what the script draws, ``table`` the same
+    for who does not see it; ``now`` the newest value, ``stats`` the line below it."""
+
+    kind: str
+    title: str
+    place: str
+    summary: str
+    now: str
+    stats: str
+    data: dict[str, Any]
+    table: dict[str, Any]
+    note: str = ""
+    patterns: list[Pattern] = field(default_factory=list)
+
+    @property
+    def filled(self) -> bool:
+        """Whether there is anything to see."""
+        return bool(self.table["rows"])
+
+
+async def meters_of(
+    site: Site, scene: Scene, point: str, chosen: Range, shift_ms: int = 0
+) -> list[Figure]:
+    """One chart for each quantity of a meter. ``shift_ms``: how much earlier the range lies that
+    it is compared with; 0 for none.
 
     Raises :class:`gateway.web.house.records.Unavailable`."""
     told = site.house.points[point]
     now = site.house.now_utc_ms
     grid = Grid.of(chosen, now, site.options.zone)
-    ends = (grid.begin_utc_ms, grid.end_utc_ms) if told["kind"] == "meter" else chosen.whole()
+    ends = (grid.begin_utc_ms, grid.end_utc_ms)
     found = await site.records.history(point, told, *ends, grid.number, now)
-    name, words = site.options.terminals.name(scene.w, point), scene.w
-    if found.lane:
-        kind = "relay" if told["kind"] == "relay" else "contact"
-        texts = {
-            level: words(f"level.{kind}_{key}")
-            for level, key in ((True, "on"), (False, "off"), (None, "unknown"))
-        }
-        lines = [(words.moment(at), texts[active]) for at, active in found.changes]
-        summary = _lane_summary(found.changes, chosen, site.house.now_utc_ms, words)
-        return [
-            {
-                "chart": {
-                    "title": name,
-                    "summary": summary,
-                    "on": texts[True],
-                    "off": texts[False],
-                    "changes": [[at / 1000, active] for at, active in found.changes],
-                },
-                "table": {"title": name, "name": point, "unit": "", "lane": True,
-                          "summary": summary, "rows": lines[-TABLE_ROWS:],
-                          "more": len(lines) > TABLE_ROWS},
-            }
-        ]  # fmt: skip
-    out = []
+    before: Mapping[str, list[Bucket]] = {}
+    if shift_ms:
+        first, last = ends[0] - shift_ms, ends[1] - shift_ms
+        past = await site.records.history(point, told, first, last, grid.number, now)
+        before = past.quantities
+    words, terminals = scene.w, site.options.terminals
+    place, part = terminals.served.get(point, ("", ""))
+    alone = part in ("room_climate", "") or not part
+    figures = []
     for quantity, buckets in found.quantities.items():
-        holes = gaps(buckets, grid)
         label = words.get(f"quantity.{quantity}", quantity)
-        title = f"{name}: {label}" if label else name
-        unit = words.get(f"unit.{quantity}", quantity)
+        name = place or terminals.name(words, point)
+        title = label if alone else f"{terminals.part(words, point)}: {label}"
+        unit = words.get(f"axis.{quantity}") or words.get(f"unit.{quantity}", quantity)
         summary = _summary(buckets, quantity, words)
         by_time = all(bucket.covered_ms is not None for bucket in buckets)
-        out.append(
-            {
-                "chart": {"title": title, "unit": unit, "summary": summary,
-                          "digits": DIGITS.get(quantity, 2), "buckets": _drawn(buckets, grid)},
-                "table": {"title": title, "name": point, "unit": unit, "lane": False,
-                          "summary": summary, "rows": _lines(buckets, holes, grid, quantity, words),
-                          "more": False, "by_time": by_time},
-            }
+        data: dict[str, Any] = {
+            "kind": "meter",
+            "unit": unit,
+            "digits": DIGITS.get(quantity, 2),
+            "least": LEAST_SPAN.get(quantity, 0),
+            "buckets": _drawn(buckets, grid),
+            "limits": _limits(site, scene, point, quantity),
+        }
+        if before.get(quantity):
+            moved = replace_times(before[quantity], shift_ms)
+            data["before"] = [row[:1] + row[2:3] for row in _drawn(moved, grid)]
+        table = {
+            "name": point, "kinds": (), "unit": unit, "sort": "meter", "by_time": by_time,
+            "more": False, "rows": _lines(buckets, gaps(buckets, grid), grid, quantity, words),
+        }  # fmt: skip
+        newest, stats = _stats(buckets, grid, quantity, words)
+        figures.append(
+            Figure(
+                "meter", title, name, summary,
+                f"{newest}{NARROW}{unit}" if newest else "", stats, data, table,
+            )
         )  # fmt: skip
-    return out
+    return figures
+
+
+LEAST_SPAN = {
+    "temperature_c": 2, "dew_point_c": 2, "humidity_percent": 10, "pressure_hpa": 4, "co2_ppm": 100,
+}  # fmt: skip
+"""What an axis shows at least, so that a steady value looks steady."""
+
+
+def replace_times(buckets: list[Bucket], shift_ms: int) -> list[Bucket]:
+    return [bucket._replace(utc_ms=bucket.utc_ms + shift_ms) for bucket in buckets]
+
+
+def _limits(site: Site, scene: Scene, point: str, quantity: str) -> list[list[Any]]:
+    """Where alarms of this meter begin: [value, its name, whether above it is wrong]."""
+    found = []
+    for limit in site.options.terminals.limits.get(point, ()):
+        if limit.quantity == quantity:
+            name = scene.w.get(f"history.limit_{limit.kind}") or scene.alarm_text(
+                limit.kind, limit.subject, "what"
+            )
+            found.append([limit.value, name, limit.above])
+    return found
+
+
+def _stats(buckets: list[Bucket], grid: Grid, quantity: str, words: Words) -> tuple[str, str]:
+    """The last value, empty where none is valid at the end, and the line below it."""
+    known = [bucket for bucket in buckets if bucket.mean is not None]
+    if not known:
+        return "", ""
+    _, cells = _cells(known, quantity, words)
+    valid = known[-1].utc_ms + grid.width_ms >= grid.until_utc_ms
+    last = words.value(known[-1].mean or 0.0, quantity) if valid else ""
+    return last, words("history.stats", min=cells[0], mean=cells[1], max=cells[2])
+
+
+async def lane_of(site: Site, scene: Scene, sort: str, id: str, chosen: Range) -> Figure:
+    """A lane of states. Raises :class:`gateway.web.house.records.Unavailable`."""
+    lane = await lanes.lane_of(site, scene, sort, id, chosen)
+    words, now = scene.w, site.house.now_utc_ms
+    rows = [
+        (
+            words.moment(span.from_utc_ms, ms=False),
+            lane.words.get(span.state or "", span.state),
+            lanes.lasting(span.to_utc_ms - span.from_utc_ms, words),
+        )
+        for span in lane.spans[-TABLE_ROWS:]
+    ]
+    table = {
+        "name": lane.subject, "kinds": lane.kinds, "unit": "", "sort": "lane", "rows": rows,
+        "more": lane.cut or len(lane.spans) > TABLE_ROWS,
+    }  # fmt: skip
+    return Figure(
+        "lane", lane.title, lane.place, lanes.summary(lane, words),
+        lanes.now_of(lane, chosen, now, words), "", lanes.drawn(lane, chosen), table,
+        words("history.lane_cut") if lane.cut else "",
+    )  # fmt: skip
+
+
+async def counts_of(
+    site: Site, scene: Scene, what: str, subjects: tuple[str, ...], chosen: Range, shift_ms: int
+) -> Figure:
+    """Counts as bars. Raises :class:`gateway.web.house.records.Unavailable`."""
+    words = scene.w
+    found = await bars.bars_of(site, scene, what, subjects, chosen, shift_ms)
+    data: dict[str, Any] = {
+        "kind": "bars",
+        "bins": [[one.from_utc_ms / 1000, one.to_utc_ms / 1000, one.number] for one in found.bins],
+        "before": found.before,
+    }
+    rows = [
+        (bars.label_of(one, found.unit, words), words.number(one.number, 0))
+        for one in found.bins
+        if one.number
+    ]
+    table = {
+        "name": subjects[0] if len(subjects) == 1 else "", "kinds": (found.kind,), "unit": "",
+        "sort": "bars", "rows": rows[-TABLE_ROWS:], "more": len(rows) > TABLE_ROWS,
+    }  # fmt: skip
+    return Figure(
+        "bars", found.title, found.place, bars.summary(found, words),
+        words("history.total", total=words.number(found.total, 0)), "", data, table,
+        found.note, found.patterns,
+    )  # fmt: skip
 
 
 def _summary(buckets: list[Bucket], quantity: str, words: Words) -> str:
@@ -145,22 +253,6 @@ def _summary(buckets: list[Bucket], quantity: str, words: Words) -> str:
     if not count:
         return words("history.summary_valid", **values)
     return words.plural("history.summary", count, **values)
-
-
-def _lane_summary(
-    changes: list[tuple[int, bool | None]], chosen: Range, now_utc_ms: int, words: Words
-) -> str:
-    if not changes:
-        return words("history.empty")
-    first, last = chosen.whole()
-    ends = [*(max(at, first) for at, _ in changes[1:]), min(last, now_utc_ms)]
-    active = sum(
-        max(0, end - max(at, first))
-        for (at, is_active), end in zip(changes, ends, strict=True)
-        if is_active
-    )
-    share = words.number(100 * active / (last - first))
-    return words.plural("history.lane_summary", len(changes), share=share)
 
 
 def _drawn(buckets: list[Bucket], grid: Grid) -> list[list[float | None]]:
@@ -205,45 +297,46 @@ def _lines(
         begin = max(group[0].utc_ms, grid.first_utc_ms)
         lines.append((begin, _line(begin, group, quantity, words)))
     for hole in long:
-        until = words.moment(hole.to_utc_ms, ms=False)
-        time = words.moment(hole.from_utc_ms, ms=False)
+        until = words.minute(hole.to_utc_ms)
+        time = words.minute(hole.from_utc_ms)
         lines.append((hole.from_utc_ms, {"time": time, "gap": words("history.gap", until=until)}))
     return [line for _, line in sorted(lines, key=lambda line: line[0])]
 
 
 def _line(begin: int, group: list[Bucket], quantity: str, words: Words) -> dict[str, Any]:
-    time = words.moment(begin, ms=False)
+    time = words.minute(begin)
     known = [bucket for bucket in group if bucket.mean is not None]
     if not known:
         return {"time": time, "gap": words("history.silent")}
+    by_time, cells = _cells(known, quantity, words)
+    count = words.number(sum(b.count for b in known), 0)
+    least, mean, most = cells
+    return {"time": time, "cells": (least, mean + ("" if by_time else "*"), most, count), "gap": ""}
+
+
+def _cells(known: list[Bucket], quantity: str, words: Words) -> tuple[bool, tuple[str, str, str]]:
+    """Whether the mean is one by time; least, mean and greatest value."""
     by_time = all(bucket.covered_ms is not None for bucket in known)
     weights = [(b.covered_ms or 0) if by_time else b.count for b in known]
     if not any(weights):
         weights = [1] * len(known)
     mean = sum((b.mean or 0.0) * w for b, w in zip(known, weights, strict=True)) / sum(weights)
-    cells = (
+    return by_time, (
         words.value(min(b.min for b in known if b.min is not None), quantity),
-        words.value(mean, quantity) + ("" if by_time else "*"),
+        words.value(mean, quantity),
         words.value(max(b.max for b in known if b.max is not None), quantity),
-        words.number(sum(b.count for b in known), 0),
     )
-    return {"time": time, "cells": cells, "gap": ""}
 
 
-def about(site: Site, points: list[str]) -> list[str]:
-    """The points themselves and the doors and rooms they serve: whose events are marks."""
-    owners = site.options.terminals.owners
-    return list(dict.fromkeys([*(o for p in points for o in owners.get(p, ())), *points]))
-
-
-async def marks_of(site: Site, scene: Scene, points: list[str], chosen: Range) -> Mapping[str, Any]:
-    """Marks of the whole range for the chart, and the newest ones as sentences.
+async def marks_of(site: Site, scene: Scene, charts: Charts, chosen: Range) -> Mapping[str, Any]:
+    """Ticks of the whole range for the chart, and the newest ones as sentences.
 
     Raises :class:`gateway.web.house.records.Unavailable`."""
     first, last = chosen.whole()
-    subjects = about(site, points)
-    found = await site.records.counts(subjects, MARKED, first, last, CHART_BUCKETS)
-    rows = await site.records.marks(subjects, MARKED, first, last, TABLE_ROWS)
+    subjects = charts.subjects
+    kinds = [kind for kind in MARKED if not charts.kinds or kind.startswith(charts.kinds)]
+    found = await site.records.counts(subjects, kinds, first, last, CHART_BUCKETS)
+    rows = await site.records.marks(subjects, kinds, first, last, TABLE_ROWS)
     texts: dict[tuple[str, str], int] = {}
     marks = [
         [m.utc_ms / 1000, texts.setdefault((m.kind, m.subject), len(texts)), m.number]
@@ -253,7 +346,7 @@ async def marks_of(site: Site, scene: Scene, points: list[str], chosen: Range) -
     return {
         "marks": marks,
         "texts": [[MARKED[kind], _text(kind, subject, scene)] for kind, subject in texts],
-        "subjects": subjects,
+        "subjects": list(subjects),
         "told": told,
         "total": sum(m.number for m in found),
     }

@@ -1,9 +1,8 @@
-"""The history of points for people, with the choice in the address."""
+"""Events and history for people, with the choice in the address."""
 
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -12,19 +11,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.web.access import Maintenance, TheSite
-from gateway.web.history.charts import marks_of, series_of
+from gateway.web.history.charts import Figure, counts_of, lane_of, marks_of, meters_of
 from gateway.web.history.logbook_pages import unreadable_since
+from gateway.web.history.presets import POINTS_MOST, VIEWS, Charts, charts_of, views
+from gateway.web.history.range_bar import DAY_MS, Asked, range_bar, shift_of
+from gateway.web.history.range_text import EDGES
 from gateway.web.history.ranges import Range, unread
 from gateway.web.house.records import Unavailable
 from gateway.web.page import language_of, page
 from gateway.web.site import Site
-from gateway.wire import calendar_time
 
 router = APIRouter(include_in_schema=False)
-POINTS_MOST = 8
-HOUR_MS = 3_600_000
-SPANS = {"hour": 1, "day": 24, "week": 168, "month": 720, "year": 8760}
-"""Ranges that people ask for often, in hours."""
+SCRIPT_TEXTS = (
+    "lasted", "lane_share", "min", "mean", "max", "readings", "before", "below", "above",
+    "unreachable", "unit_day", "time",
+)  # fmt: skip
 
 
 @router.get("/history")
@@ -32,28 +33,33 @@ async def history(
     request: Request,
     who: Maintenance,
     site: TheSite,
+    view: Annotated[str, Query(max_length=20)] = "",
     points: Annotated[list[str] | None, Query(max_length=50)] = None,
     start: Annotated[str, Query(alias="from", max_length=40)] = "",
     end: Annotated[str, Query(alias="to", max_length=40)] = "",
+    text: Annotated[str, Query(alias="range", max_length=100)] = "",
+    shown: Annotated[str, Query(max_length=100)] = "",
+    compare: bool = False,
     at: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
-    """Chosen points over a chosen time: as a chart with JavaScript, as a table always.
+    """One view of the building, or chosen points, over a time: as charts with JavaScript, as
+    words and tables always.
 
-    ``at``: the instant that somebody came for."""
+    ``text``: the range in words; ``shown``: those that the form had, so that the exact range
+    remains while nobody changes them. ``at``: the instant that somebody came for."""
     scene = site.scene(language_of(request), who)
-    words, zone = scene.w, site.options.zone
-    known = list(site.house.points)
-    wanted = [name for part in points or [] for name in part.split(",") if name in known]
-    wanted = list(dict.fromkeys(wanted))[:POINTS_MOST] or _first(site, known)
-    now = calendar_time(site.house.now_utc_ms)
-    chosen = Range.read(start, end, zone).filled(now, timedelta(days=1))
-    series: list[dict[str, Any]] = []
-    marks: dict[str, Any] = {"marks": [], "texts": [], "subjects": [], "told": [], "total": 0}
+    words, zone, now = scene.w, site.options.zone, site.house.now_utc_ms
+    charts = _charts(site, view, points)
+    asked = Asked(charts.view, charts.points, compare)
+    bar = range_bar(asked, (text, shown, start, end), now, charts.first_range, words)
+    chosen = bar.chosen.range
+    shift_ms = shift_of(chosen, zone) if compare else 0
     problem = words("event.no_such_time") if unread(start, end) else ""
+    figures: list[Figure] = []
+    marks: dict[str, Any] = {"marks": [], "texts": [], "subjects": [], "told": [], "total": 0}
     try:
-        for point in wanted:
-            series += await series_of(site, scene, point, chosen)
-        marks |= await marks_of(site, scene, wanted, chosen)
+        figures = await _figures(site, scene, charts, chosen, shift_ms)
+        marks |= await marks_of(site, scene, charts, chosen)
     except Unavailable as error:
         problem = unreadable_since(site, error, language_of(request))
     first, last = chosen.whole()
@@ -61,65 +67,77 @@ async def history(
     data = {
         "from": first / 1000,
         "to": last / 1000,
-        "now": site.house.now_utc_ms / 1000,
+        "now": now / 1000,
         "at": None if instant is None else instant / 1000,
         "zone": str(zone),
-        "series": [one["chart"] for one in series],
+        "offset": words.offset_ms(first) / 1000,
+        "edges": EDGES,
+        "follows": bool(bar.chosen.span),
+        "series": [figure.data for figure in figures],
         "marks": marks["marks"],
         "texts": marks["texts"],
         "subject": marks["subjects"][0] if len(marks["subjects"]) == 1 else "",
     }
-    start_text, end_text = chosen.fields(zone)
     return page(
         request,
         "history.html",
         {
-            "known": known,
-            "wanted": wanted,
-            "start": start_text,
-            "end": end_text,
-            "range": words(
-                "history.range",
-                start=words.moment(first, ms=False),
-                end=words.moment(last, ms=False),
+            "view": charts.view,
+            "views": [(name, asked.address(bar.query, view=name)) for name in views(site)],
+            "known": list(site.house.points),
+            "wanted": charts.points,
+            "range_bar": bar,
+            "compare": compare,
+            "compare_address": asked.address(bar.query, compare=not compare),
+            "compared": (
+                words.plural("history.compared", round(shift_ms / DAY_MS)) if shift_ms else ""
+            ),
+            "bar_address": asked.address(bar.query),
+            "filled": bool(marks["total"]) or any(figure.filled for figure in figures),
+            "script_texts": json.dumps(
+                {name: words.raw(f"history.{name}") for name in SCRIPT_TEXTS}
+                | {
+                    name: words.raw(f"mark.{name}")
+                    for name in ("number", "span", "events", "closer")
+                },
+                ensure_ascii=False,
             ),
             "problem": problem,
             "data": json.dumps(data, separators=(",", ":"), ensure_ascii=False),
-            "tables": [one["table"] for one in series],
+            "figures": figures,
             "marks": marks,
             "export": urlencode(chosen.query()),
-            "quick": _quick(now, wanted),
-            "span": _span(now, first, last),
             "zone": str(zone),
         },
     )
 
 
-def _first(site: Site, known: list[str]) -> list[str]:
+def _charts(site: Site, view: str, points: list[str] | None) -> Charts:
+    """The view that is asked for; chosen points, where the address names some; else the first."""
+    known = site.house.points
+    wanted = [name for part in points or [] for name in part.split(",") if name in known]
+    wanted = list(dict.fromkeys(wanted))[:POINTS_MOST]
+    offered = views(site)
+    chosen = next((name for name in VIEWS if name == view), "points" if wanted else offered[0])
+    if chosen not in offered:
+        chosen = offered[0]
+    if chosen == "points" and not wanted:
+        wanted = _first(list(known))
+    return charts_of(site, chosen, wanted)
+
+
+def _first(known: list[str]) -> list[str]:
     """With nothing chosen: the leaf contacts, or whatever comes first."""
     leaves = [name for name in known if name.endswith(".leaf")]
     return (leaves or known)[:2]
 
 
-def _span(now: datetime, first: int, last: int) -> str:
-    """Which of :data:`SPANS` is shown, to a minute or two; empty where it is another range."""
-    if abs(last - now.timestamp() * 1000) > 120_000:
-        return ""
-    return next((n for n, h in SPANS.items() if abs(last - first - h * HOUR_MS) <= 120_000), "")
-
-
-def _quick(now: datetime, wanted: list[str]) -> list[tuple[str, str]]:
-    """Ranges that people ask for often, as addresses."""
-    end = int(now.timestamp() * 1000)
-    return [
-        (
-            name,
-            urlencode(
-                {
-                    "points": ",".join(wanted),
-                    **Range(end - hours * HOUR_MS, end + 60_000).query(),
-                }
-            ),
-        )
-        for name, hours in SPANS.items()
-    ]
+async def _figures(
+    site: Site, scene: Scene, charts: Charts, chosen: Range, shift_ms: int
+) -> list[Figure]:
+    figures = [await lane_of(site, scene, sort, id, chosen) for sort, id in charts.lanes]
+    for point in charts.meters:
+        figures += await meters_of(site, scene, point, chosen, shift_ms)
+    for what, subjects in charts.bars:
+        figures.append(await counts_of(site, scene, what, subjects, chosen, shift_ms))
+    return figures

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from gateway.core.shown import PointShown
 from gateway.journal.audit import Anchor, ChainEntry, Verdict, entries, entries_before, walk
 from gateway.journal.past import history
-from gateway.journal.past.history import Count
+from gateway.journal.past.history import Count, StateFact
 from gateway.journal.past.reader import (
     CursorExpired,
     Found,
@@ -170,6 +170,12 @@ class Records:
     async def first_said(self, points: Collection[str]) -> dict[str, int]:
         """When each point first said anything that is still kept."""
         return await self.ask(lambda reader: history.first_said(reader, points))
+
+    async def states(
+        self, subject: str, kinds: Collection[str], first: int, last: int
+    ) -> list[StateFact]:
+        """Facts that may change a state of a subject, in order, and the last ones before."""
+        return await self.ask(lambda reader: history.states(reader, subject, kinds, first, last))
 
     async def counts(
         self, subjects: Collection[str], kinds: Collection[str], first: int, last: int, number: int

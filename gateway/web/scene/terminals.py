@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from gateway.settings.model.configuration import Settings
 from gateway.settings.model.doors import Door
 from gateway.settings.model.point_roles import DOOR, ROOM, points_of
 from gateway.settings.model.rooms import Room
 from gateway.web.shared.words import Words
+
+
+class Limit(NamedTuple):
+    """A value of a meter at which an alarm begins. ``kind``: the alarm, as in its id."""
+
+    quantity: str
+    value: float
+    above: bool
+    kind: str
+    subject: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +41,8 @@ class Terminals:
     """Point -> ids of the doors and rooms it serves."""
     climates: Mapping[str, str] = field(default_factory=dict)
     """Room -> the point that measures its climate."""
+    limits: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)
+    """Meter -> where its alarms begin."""
 
     def points_of(self, owner: str) -> list[str]:
         """All points that serve a door or room, by its id."""
@@ -83,7 +96,31 @@ def terminals_of(settings: Settings) -> Terminals:
     }
     receivers = {id: contact.name or id for id, contact in settings.contacts.items()}
     climates = {id: room.climate for id, room in settings.rooms.items() if room.climate}
-    return Terminals(served, labels, watches, receivers, owners, climates)
+    return Terminals(served, labels, watches, receivers, owners, climates, _limits(settings))
+
+
+def _limits(settings: Settings) -> dict[str, tuple[Limit, ...]]:
+    """What is watched, and the frost and mould of rooms."""
+    found: dict[str, tuple[Limit, ...]] = {}
+
+    def add(point: str, *limit: Limit) -> None:
+        found[point] = (*found.get(point, ()), *limit)
+
+    for id, room in settings.rooms.items():
+        if room.climate:
+            add(
+                room.climate,
+                Limit("temperature_c", room.frost_below_c, above=False, kind="frost", subject=id),
+                Limit(
+                    "humidity_percent", room.mould_above_percent, above=True, kind="mould",
+                    subject=id,
+                ),
+            )  # fmt: skip
+    for id, watch in settings.watch.items():
+        for value, above in ((watch.above, True), (watch.below, False)):
+            if watch.quantity and value is not None:
+                add(watch.point, Limit(watch.quantity, value, above, f"watch:{id}", watch.point))
+    return found
 
 
 def _door(door: Door) -> Iterator[tuple[str, str]]:

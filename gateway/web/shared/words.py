@@ -7,6 +7,7 @@ raises :class:`KeyError`; keys that come from outside go through :meth:`Words.ge
 
 from __future__ import annotations
 
+import re
 import tomllib
 from datetime import date, datetime, timedelta, tzinfo
 from functools import cache
@@ -116,6 +117,11 @@ class Words:
             return f"{date} {time}{zone}"
         comma = {"de": ",", "en": "."}[self.language]
         return f"{date} {time}{comma}{moment.microsecond // 1000:03d}{zone}"
+
+    def minute(self, utc_ms: int) -> str:
+        """An instant as :meth:`moment` says it, without seconds where it is a whole minute."""
+        text = self.moment(utc_ms, ms=False)
+        return re.sub(r"(\d\d:\d\d):00", r"\1", text)
 
     def number(self, value: float, digits: int = 2) -> str:
         """A number with this language's comma, at most ``digits`` after it; never a minus zero."""

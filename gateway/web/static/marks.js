@@ -1,8 +1,7 @@
-// What happened, as buttons over the charts: near ones are one, so that every one can be hit.
-import { fill, number } from "./charts.js";
+// What happened, as a lane of ticks below the charts: near ones are one, so that each can be hit.
+import { RIGHT, fill, left, number } from "./charts.js";
 
-const SIZE = 44;
-const SIGNS = { call: "!", alarm: "▲", door: "●" };
+const SIZE = 24;
 const GRAVE = ["call", "alarm", "door"];
 
 const make = (name, values = {}, ...children) => {
@@ -11,15 +10,14 @@ const make = (name, values = {}, ...children) => {
   return node;
 };
 
-export function marks(box, { data, said, words, range, selected }, plots) {
-  if (!data.marks.length) return { place() {} };
-  const total = data.marks.reduce((sum, mark) => sum + mark[2], 0);
-  const list = make("ol", { className: "marks" });
+export function marks(box, { data, said, words, range, selected, point }) {
+  const list = box.querySelector(".marks");
+  if (!list) return { place() {}, cursor() {} };
+  const figure = list.closest("figure");
   const panel = make("div", { className: "mark-panel", hidden: true, id: "mark-panel" });
-  const figure = make("figure", { className: "strip" }, make("figcaption", {
-    textContent: fill(words.strip, { count: number.format(total) }),
-  }), list, panel);
-  box.prepend(figure);
+  const line = make("li", { className: "at", hidden: true });
+  line.setAttribute("aria-hidden", "true");
+  figure.append(panel);
 
   // How often what happened, the gravest first.
   function summed(group) {
@@ -43,7 +41,7 @@ export function marks(box, { data, said, words, range, selected }, plots) {
       from: new Date(Math.floor(start) * 1000).toISOString(), to: new Date((Math.floor(end) + 1) * 1000).toISOString(),
       ...(data.subject && { subject: data.subject }),
     });
-    const closer = make("button", { type: "button", textContent: words.zoomMark });
+    const closer = make("button", { type: "button", textContent: words.closer });
     closer.addEventListener("click", () => {
       box.focus();
       const middle = (start + end) / 2;
@@ -59,12 +57,34 @@ export function marks(box, { data, said, words, range, selected }, plots) {
     panel.firstChild.setAttribute("role", "status");
   }
 
+  function tick(group, slot, step, width, span) {
+    const kind = GRAVE.find((name) => group.some(([, text]) => data.texts[text][0] === name));
+    const count = group.reduce((sum, mark) => sum + mark[2], 0);
+    const button = make("button", { type: "button", className: `of-${kind}` });
+    const middle = (slot + 0.5) * step;
+    if (count === 1) {
+      const sign = make("i");
+      sign.style.left = `${((group[0][0] - range().min) / span) * width - middle + SIZE / 2}px`;
+      button.append(sign);
+    } else {
+      button.append(make("span", { className: "many", textContent: count > 999 ? `${Math.round(count / 1000)}k` : number.format(count) }));
+    }
+    button.title = `${when(group)}\n${lines(group).slice(0, 5).join("\n")}`;
+    button.setAttribute("aria-label", `${when(group)}: ${lines(group).slice(0, 5).join("; ")}`);
+    button.setAttribute("aria-expanded", "false");
+    button.setAttribute("aria-controls", "mark-panel");
+    button.tabIndex = -1;
+    button.addEventListener("click", () => open(button, group, span));
+    const item = make("li", {}, button);
+    item.style.left = `${left() + middle - SIZE / 2}px`;
+    return item;
+  }
+
   function place() {
     const { min, max } = range();
-    const within = plots[0]?.over.getBoundingClientRect() ?? list.getBoundingClientRect();
-    if (!within.width) return;
-    const left = within.left - list.getBoundingClientRect().left;
-    const most = Math.max(1, Math.floor(within.width / SIZE));
+    const width = list.clientWidth - left() - RIGHT;
+    if (width <= 0) return;
+    const most = Math.max(1, Math.floor(width / SIZE));
     const groups = new Map();
     for (const mark of data.marks) {
       const share = (mark[0] - min) / (max - min);
@@ -74,22 +94,29 @@ export function marks(box, { data, said, words, range, selected }, plots) {
     }
     const had = list.contains(document.activeElement);
     panel.hidden = true;
-    list.replaceChildren(...[...groups].map(([slot, group]) => {
-      const kind = GRAVE.find((name) => group.some(([, text]) => data.texts[text][0] === name));
-      const count = group.reduce((sum, mark) => sum + mark[2], 0);
-      const button = make("button", { type: "button", className: `of-${kind}` });
-      button.append(make("span", { textContent: SIGNS[kind] }), count > 1 ? number.format(count) : "");
-      button.firstChild.setAttribute("aria-hidden", "true");
-      button.setAttribute("aria-label", `${when(group)}: ${lines(group).slice(0, 5).join("; ")}`);
-      button.setAttribute("aria-expanded", "false");
-      button.setAttribute("aria-controls", "mark-panel");
-      button.addEventListener("click", () => open(button, group, max - min));
-      const item = make("li", {}, button);
-      item.style.left = `${left + (slot + 0.5) * (within.width / most) - SIZE / 2}px`;
-      return item;
-    }));
+    list.replaceChildren(...[...groups].map(([slot, group]) => tick(group, slot, width / most, width, max - min)), line);
+    const first = list.querySelector("button");
+    if (first) first.tabIndex = 0;
     if (had) box.focus();
   }
+
+  // One stop of the tab key for all of them; arrows go from one to the next.
+  list.addEventListener("keydown", (event) => {
+    const way = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!way || event.shiftKey) return;
+    event.stopPropagation();
+    event.preventDefault();
+    const all = [...list.querySelectorAll("button")];
+    const next = all[all.indexOf(document.activeElement) + way];
+    if (!next) return;
+    for (const one of all) one.tabIndex = one === next ? 0 : -1;
+    next.focus();
+  });
+  list.addEventListener("mousemove", (event) => {
+    const share = (event.clientX - list.getBoundingClientRect().left - left()) / (list.clientWidth - left() - RIGHT);
+    point(share < 0 || share > 1 ? null : range().min + share * (range().max - range().min));
+  });
+  list.addEventListener("mouseleave", () => point(null));
 
   let width = 0;
   const observer = new ResizeObserver(() => {
@@ -98,5 +125,12 @@ export function marks(box, { data, said, words, range, selected }, plots) {
     place();
   });
   observer.observe(figure);
-  return { place, end: () => observer.disconnect() };
+  return {
+    place,
+    cursor(time) {
+      line.hidden = time === null;
+      if (time !== null) line.style.left = `${left() + ((time - range().min) / (range().max - range().min)) * (list.clientWidth - left() - RIGHT)}px`;
+    },
+    end: () => observer.disconnect(),
+  };
 }
