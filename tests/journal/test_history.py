@@ -159,6 +159,45 @@ def test_levels_begin_with_the_one_before_the_range(path: Path) -> None:
     ]
 
 
+def test_states_are_facts_with_the_starts_and_ends_of_the_gateway_between_them(
+    path: Path,
+) -> None:
+    def mode(at_ms: int, name: str, door: str = "front") -> Fact:
+        return Fact("door_mode", door, at_ms, {"mode": name, "source": "schedule"})
+
+    started = Fact(
+        "gateway_started", "g", 100, {"version": "0", "configuration": "", "clean": True}
+    )
+    store = Store(path, "boot-1")
+    store.write(work(started, mode(1_000, "night"), mode(5_000, "automatic"), utc_offset_ms=T0))
+    store.write(work(mode(7_000, "off"), mode(7_500, "night", "back"), opened(9_000)))
+    store.close(clean=True)
+    store = Store(path, "boot-2")
+    store.write(work(started, mode(500, "night"), utc_offset_ms=T0 + 20_000))
+    store.close(clean=True)
+    found = history.states(read(path), "front", ("door_mode",), T0 + 6_000, T0 + 60_000)
+    assert [(one.utc_ms - T0, one.kind, one.data.get("mode")) for one in found] == [
+        (100, "gateway_started", None),
+        (5_000, "door_mode", "automatic"),  # the last before the range, not all of them
+        (7_000, "door_mode", "off"),
+        (9_000, "", None),  # the last word of the first run: unknown from here
+        (20_100, "gateway_started", None),
+        (20_500, "door_mode", "night"),
+    ]
+
+
+def test_states_are_the_newest_where_there_are_too_many(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(history, "MOST_STATES", 3)
+    store = Store(path, "boot-1")
+    facts = [Fact("door_mode", "front", at, {"mode": str(at)}) for at in range(1, 9)]
+    store.write(work(*facts, utc_offset_ms=T0))
+    found = history.states(read(path), "front", ("door_mode",), T0 + 2, T0 + 60_000)
+    assert [one.data["mode"] for one in found] == ["1", "6", "7", "8"]
+    store.close(clean=False)
+
+
 def test_marks_are_the_facts_about_a_door(path: Path) -> None:
     store = Store(path, "boot-1")
     store.write(work(*(opened(at) for at in range(20)), opened(3, "back"), utc_offset_ms=T0))

@@ -128,10 +128,12 @@ def test_the_range_is_changed_by_keyboard_and_stands_in_the_address(visit: Open)
     charts.focus()
     page.keyboard.press("+")
     becomes(page, lambda at: at == (3600, 10_800))
-    expect(page.locator("#range-text")).to_have_text("10.06.26 11:00:00 bis 10.06.26 13:00:00")
-    expect(page.locator("#from")).to_have_value("2026-06-10T11:00")
-    expect(page.locator("#tables tbody tr").first).to_contain_text("11:00:00")
-    expect(charts.locator("figcaption").nth(1)).to_contain_text("120 Werte")
+    expect(page.locator("#range-text")).to_have_text("10.06.26 11:00 bis 10.06.26 13:00")
+    expect(page.locator("#range-field")).to_have_value("10. Juni, 11:00–13:00")
+    expect(page.locator("#tables tbody tr").first).to_contain_text("11:00")
+    expect(charts.get_by_role("img", name="Temperatur")).to_have_accessible_name(
+        re.compile("120 Werte")
+    )
     expect(charts).to_be_focused()
     page.keyboard.press("ArrowRight")
     becomes(page, lambda at: at == (3600 + 1440, 10_800 + 1440))
@@ -143,26 +145,31 @@ def test_the_range_is_changed_by_keyboard_and_stands_in_the_address(visit: Open)
 
 def test_back_in_the_browser_is_the_range_before(visit: Open) -> None:
     page = opened(visit)
-    page.get_by_role("button", name="Vergrößern").click()
+    page.get_by_role("link", name="Vergrößern").click()
     becomes(page, lambda at: at == (3600, 10_800))
-    page.get_by_role("button", name="Später").click()
-    becomes(page, lambda at: at == (7200, 14_400))
+    page.get_by_role("link", name="Früher", exact=True).click()
+    becomes(page, lambda at: at == (-3600, 3600))
     page.go_back()
     becomes(page, lambda at: at == (3600, 10_800))
-    expect(page.locator("#range-text")).to_have_text("10.06.26 11:00:00 bis 10.06.26 13:00:00")
+    expect(page.locator("#range-text")).to_have_text("10.06.26 11:00 bis 10.06.26 13:00")
     page.go_back()
     becomes(page, lambda at: at == (0, 14_400))
     page.reload()
-    expect(page.locator("#range-text")).to_have_text("10.06.26 10:00:00 bis 10.06.26 14:00:00")
+    expect(page.locator("#range-text")).to_have_text("10.06.26 10:00 bis 10.06.26 14:00")
 
 
 def test_every_button_is_big_enough(visit: Open) -> None:
     page = opened(visit, viewport={"width": 360, "height": 800})
     expect(page.locator(".marks button").first).to_be_visible()
-    for button in page.locator("#zoom button, .marks button").all():
-        box = button.bounding_box()
-        assert box
-        assert min(box["width"], box["height"]) >= 44
+    for least, buttons in (
+        (44, ".range .step, #range-field"),
+        (38, ".segmented a"),
+        (24, ".marks button"),
+    ):
+        for button in page.locator(buttons).all():
+            box = button.bounding_box()
+            assert box
+            assert min(box["width"], box["height"]) >= least
 
 
 def test_dragging_zooms_all_charts(visit: Open) -> None:
@@ -228,6 +235,7 @@ def test_what_happened_stands_over_the_charts_in_words(visit: Open) -> None:
     becomes(page, lambda at: at == (9000 - 1800, 9000 + 1800))
     expect(page.get_by_role("group", name="Diagramme")).to_be_focused()
     expect(marks).to_have_count(1)
+    expect(marks).to_have_attribute("tabindex", "0")
     marks.click()
     panel.get_by_role("link", name="Ereignisse dieser Zeit").click()
     expect(page.locator("#events tr")).to_have_count(1)
@@ -240,11 +248,19 @@ def test_the_same_marks_stand_in_a_table_without_a_script(visit: Open) -> None:
     table = page.get_by_role("table", name=re.compile("Ereignisse der gewählten"))
     expect(table.locator("tbody tr")).to_have_count(3)
     expect(table).to_contain_text("Haupteingang steht offen")
-    expect(page.locator("#zoom")).to_be_hidden()
-    page.get_by_text("Meldepunkte und Zeitraum wählen").click()
-    page.get_by_label("von").fill("2026-06-10T13:00")
-    page.get_by_role("button", name="Anzeigen").click()
-    expect(page.locator("#range-text")).to_have_text("10.06.26 13:00:00 bis 10.06.26 14:00:00")
+    expect(page.locator(".plot").first).to_be_hidden()
+    page.get_by_role("textbox", name="Zeitraum in Worten").fill("10. Juni 13–14 Uhr")
+    page.get_by_role("button", name="Anzeigen").first.click()
+    expect(page.locator("#range-text")).to_have_text("10.06.26 13:00 bis 10.06.26 14:00")
+    page.get_by_role("link", name="Früher", exact=True).click()
+    expect(page.locator("#range-text")).to_have_text("10.06.26 12:00 bis 10.06.26 13:00")
+    page.get_by_text("Meldepunkte wählen").click()
+    page.get_by_label("Haupteingang, Türkontakt").uncheck()
+    page.get_by_role("button", name="Anzeigen").last.click()
+    expect(page.locator("#range-text")).to_have_text("10.06.26 12:00 bis 10.06.26 13:00")
+    expect(page.locator("figure.lane")).to_have_count(0)
+    page.get_by_role("link", name="letzte 7 Tage").click()
+    expect(page.locator("#range-field")).to_have_value("letzte 7 Tage")
 
 
 WRITTEN = """
@@ -295,6 +311,174 @@ def test_gaps_are_gaps_in_chart_and_table(house: House, visit: Open) -> None:
     )
 
 
+RECTS = """
+() => [...document.querySelectorAll(".u-over")].map((over) => {
+  const { left, width } = over.getBoundingClientRect();
+  return [Math.round(left * 10), Math.round(width * 10)].join();
+})
+"""
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_lanes_curves_and_ticks_have_one_axis_and_zoom_together(visit: Open, width: int) -> None:
+    page = opened(visit, viewport={"width": width, "height": 800})
+    for step in range(2):
+        assert len(page.locator("#charts canvas").all()) == 2
+        assert len(set(page.evaluate(RECTS))) == 1, "the same pixels on the left and the right"
+        tick = page.locator(".marks i").first.bounding_box()
+        over = page.locator(".u-over").first.bounding_box()
+        assert tick
+        assert over
+        first, last = shown(page)
+        wanted = over["x"] + over["width"] * (3600 - first) / (last - first)
+        assert abs(tick["x"] + tick["width"] / 2 - wanted) <= 1, "the door opened at 11:00"
+        bar = page.evaluate(BAR)
+        assert bar is not None
+        assert abs(bar - wanted) <= 2, "and its lane says so at the same place"
+        if step == 0:
+            page.get_by_role("group", name="Diagramme").focus()
+            page.keyboard.press("+")
+            becomes(page, lambda at: at == (3600, 10_800))
+            page.keyboard.press("ArrowLeft")
+            becomes(page, lambda at: at == (3600 - 1440, 10_800 - 1440))
+
+
+BAR = """
+() => { // where the first bar of "open" begins, by the colour of its pixels
+  const over = document.querySelector(".lane .u-over").getBoundingClientRect();
+  const canvas = document.querySelector(".lane canvas");
+  const ratio = canvas.width / canvas.getBoundingClientRect().width;
+  const at = canvas.getBoundingClientRect();
+  const y = Math.round((over.top + over.height / 2 - at.top) * ratio);
+  const row = canvas.getContext("2d").getImageData(0, y, canvas.width, 1).data;
+  const wanted = getComputedStyle(document.documentElement).getPropertyValue("--act").trim();
+  const [r, g, b] = wanted.match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16));
+  for (let x = 0; x < canvas.width; x++) {
+    const near = (index, value) => Math.abs(row[4 * x + index] - value) < 60;
+    if (near(0, r) && near(1, g) && near(2, b)) return at.left + x / ratio;
+  }
+  return null;
+}
+"""
+
+
+def test_one_cursor_reads_every_chart(visit: Open) -> None:
+    page = opened(visit)
+    over = page.locator(".meter .u-over").bounding_box()
+    assert over
+    page.mouse.move(over["x"] + over["width"] / 4 + 2, over["y"] + 40)
+    expect(page.locator(".tip")).to_contain_text("Mi 10.6., 11:00")
+    expect(page.locator(".tip")).to_contain_text("21,0")
+    expect(page.locator(".meter .now")).to_have_text("21,0\u202f°C")
+    expect(page.locator(".lane .now")).to_have_text("offen")
+    lines = page.evaluate(
+        """[...document.querySelectorAll(".u-cursor-x, .marks .at")]
+           .map((line) => Math.round(line.getBoundingClientRect().left))"""
+    )
+    assert len(lines) == 3
+    assert max(lines) - min(lines) <= 2
+    lane = page.locator(".lane .u-over").bounding_box()
+    assert lane
+    page.mouse.move(lane["x"] + lane["width"] / 2, lane["y"] + lane["height"] / 2)
+    expect(page.locator(".tip")).to_contain_text("zu")
+    expect(page.locator(".tip")).to_contain_text("11:01 bis")
+    page.mouse.move(5, 5)
+    expect(page.locator(".tip")).to_be_hidden()
+    expect(page.locator(".lane .now")).to_have_text("zu")
+
+
+def test_the_cursor_goes_by_keyboard_and_is_spoken(visit: Open) -> None:
+    page = opened(visit)
+    page.get_by_role("group", name="Diagramme").focus()
+    for _ in range(15):
+        page.keyboard.press("Shift+ArrowRight")
+    expect(page.locator("#spoken")).to_contain_text("11:00")
+    expect(page.locator("#spoken")).to_contain_text("Temperatur: 21,0")
+    page.keyboard.press("Escape")
+    expect(page.locator(".lane .now")).to_have_text("zu")
+
+
+def test_the_wheel_zooms_with_ctrl_moves_with_shift_and_scrolls_alone(visit: Open) -> None:
+    page = opened(visit, viewport={"width": 1280, "height": 500})
+    over = page.locator(".meter .u-over").bounding_box()
+    assert over
+    page.mouse.move(over["x"] + over["width"] / 2, over["y"] + 40)
+    page.mouse.wheel(0, 40)
+    page.wait_for_function("scrollY > 0")
+    assert shown(page) == (0, 14_400)
+    page.keyboard.down("Control")
+    page.mouse.wheel(0, -60)
+    page.keyboard.up("Control")
+    becomes(page, lambda at: 10_000 < at[1] - at[0] < 12_500)
+    first, last = shown(page)
+    assert first % 60 == last % 60 == 0, "at whole minutes"
+    page.keyboard.down("Shift")
+    page.mouse.wheel(0, -100)
+    page.keyboard.up("Shift")
+    becomes(page, lambda at: at[0] < first and at[1] - at[0] == last - first)
+
+
+def test_the_range_in_words_is_taken_and_an_error_keeps_it(visit: Open) -> None:
+    page = opened(visit)
+    field = page.get_by_role("textbox", name="Zeitraum in Worten")
+    field.fill("10. Juni 11–13 Uhr")
+    field.press("Enter")
+    becomes(page, lambda at: at == (3600, 10_800))
+    expect(field).to_have_value("10. Juni, 11:00–13:00")
+    expect(field).to_be_focused()
+    field.fill("wann auch immer")
+    field.press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="versteht die Seite nicht")).to_be_visible()
+    expect(field).to_have_value("wann auch immer")
+    expect(page.locator("#charts canvas").first).to_be_visible()
+    page.get_by_role("link", name="letzte 24 Stunden").first.click()
+    expect(field).to_have_value("letzte 24 Stunden")
+    assert "range=24h" in page.url
+    page.go_back()
+    becomes(page, lambda at: at == (3600, 10_800))
+
+
+def test_the_first_chart_is_in_the_first_screen_of_a_phone(visit: Open) -> None:
+    page = opened(visit, viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
+    page.goto(re.sub("points=[^&]*", "view=climate", page.url))
+    box = page.locator("#charts figure").first.bounding_box()
+    bar = page.locator(".rail").bounding_box()
+    assert box
+    assert bar
+    assert box["y"] + box["height"] <= bar["y"]
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+
+
+def test_the_period_before_is_a_pale_line(house: House, visit: Open) -> None:
+    house.readings("2026-06-09T08:00:00Z", range(240))
+    house.write()
+    page = opened(visit)
+    page.get_by_role("link", name="Vergleichen").click()
+    expect(page.locator(".compared")).to_have_text("Blass: 1 Tag früher")
+    over = page.locator(".meter .u-over").bounding_box()
+    assert over
+    page.mouse.move(over["x"] + over["width"] / 2 + 2, over["y"] + 40)
+    expect(page.locator(".tip")).to_contain_text("davor: 22,0")
+    assert "compare=1" in page.url
+
+
+def test_views_show_doors_climate_use_and_calls(visit: Open) -> None:
+    page = visit("/history?view=door&range=10.6.2026")
+    views = page.get_by_role("navigation", name="Was gezeigt wird")
+    charts = page.locator("#charts figcaption strong")
+    expect(charts.filter(has_text="Türkontakt")).to_be_visible()
+    expect(charts.filter(has_text="Türöffnungen je Stunde")).to_be_visible()
+    views.get_by_role("link", name="Klima").click()
+    expect(charts.first).to_have_text("Temperatur")
+    views.get_by_role("link", name="Nutzung").click()
+    expect(charts.first).to_have_text("Belegung")
+    views.get_by_role("link", name="Notrufe").click()
+    expect(charts.first).to_have_text("Notruf")
+    expect(page.locator("#range-field")).to_have_value("10. Juni")
+    views.get_by_role("link", name="Mehr").click()
+    expect(page.get_by_text("Meldepunkte wählen")).to_be_visible()
+
+
 DRAWN = """
 globalThis.drawn = [];
 const stroke = CanvasRenderingContext2D.prototype.stroke;
@@ -322,7 +506,8 @@ def test_a_steady_meter_has_a_line_between_two_heartbeats(house: House, visit: O
     steady = "/history?points=wc.climate&from=2026-06-12T08:03:00Z&to=2026-06-12T08:12:00Z"
     page.goto(re.sub("/kept$", steady, page.url))
     expect(page.locator("#charts canvas")).to_be_visible()
-    expect(page.locator("#charts figcaption")).to_contain_text("Kein neuer Wert; gültig")
+    chart = page.get_by_role("img", name="Temperatur")
+    expect(chart).to_have_accessible_name(re.compile("Kein neuer Wert; gültig"))
     expect(page.locator("#charts figcaption")).to_contain_text("21,0")
     expect(page.locator("#tables tbody tr").first).to_contain_text("21,0")
     expect(page.locator("#tables .hole")).to_have_count(0)
@@ -347,10 +532,14 @@ def test_one_value_is_not_plural_and_no_line_begins_at_an_odd_second(
     page = opened(
         visit, "/history?points=wc.climate&from=2026-06-13T08:00:07Z&to=2026-06-13T12:00:07Z"
     )
-    expect(page.locator("#charts figcaption")).to_contain_text("1 Wert: 21,0")
+    expect(page.get_by_role("img", name="Temperatur")).to_have_accessible_name(
+        re.compile("1 Wert: 21,0")
+    )
     times = page.locator("#tables tbody th").all_inner_texts()
     assert times
-    assert {time[-3:] for time in times} <= {":00", ":30"}, "its steps are half a minute"
+    assert {time[-3:] for time in times} <= {f":{minute}5" for minute in range(6)} | {
+        f":{minute}0" for minute in range(6)
+    } | {":07"}, "its steps are five minutes"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -373,8 +562,8 @@ def test_charts_events_and_alarms_are_without_barriers(
 def test_a_range_that_cannot_be_had_is_said(gateway: Gateway, visit: Open) -> None:
     page = opened(visit, quiet=False)
     page.route("**/history?**", lambda route: route.abort())
-    page.get_by_role("button", name="Vergrößern").click()
+    page.get_by_role("link", name="Vergrößern").click()
     expect(page.locator("#range-text")).to_contain_text("waren nicht zu bekommen")
     page.unroute("**/history?**")
-    page.get_by_role("button", name="Verkleinern").click()
+    page.get_by_role("link", name="Verkleinern").click()
     becomes(page, lambda at: at == (0, 14_400))

@@ -279,6 +279,7 @@ def test_history_is_a_chart_with_a_summary_and_a_table(gateway: Gateway, visit: 
     chart = page.get_by_role("img", name=re.compile("3 Werte, kleinster 20,5, größter 22,5"))
     expect(chart.locator("canvas")).to_be_visible()
     expect(page.locator(".scroll table")).to_contain_text("22,5")
+    page.locator("#tables summary").first.click()
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV für Excel").click()
     text = download.value.path().read_text("utf-8")

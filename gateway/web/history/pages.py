@@ -19,6 +19,7 @@ from gateway.web.history.range_text import EDGES
 from gateway.web.history.ranges import Range, unread
 from gateway.web.house.records import Unavailable
 from gateway.web.page import language_of, page
+from gateway.web.scene.scene import Scene
 from gateway.web.site import Site
 
 router = APIRouter(include_in_schema=False)
