@@ -234,7 +234,7 @@ async def counts_of(
     }  # fmt: skip
     return Figure(
         "bars", found.title, found.place, bars.summary(found, words),
-        words("history.total", total=words.number(found.total, 0)), "", data, table,
+        words.number(found.total, 0), "", data, table,
         found.note, found.patterns,
     )  # fmt: skip
 

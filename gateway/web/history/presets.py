@@ -57,7 +57,13 @@ def charts_of(site: Site, view: View, points: list[str]) -> Charts:
         case "door":
             lanes = [lane for door in doors for lane in _door(site, door)]
             bars = [("openings", tuple(doors))]
-            return Charts(view, tuple(lanes[:LANES_MOST]), bars=tuple(bars), subjects=tuple(doors))
+            return Charts(
+                view,
+                tuple(lanes[:LANES_MOST]),
+                bars=tuple(bars),
+                subjects=tuple(doors),
+                kinds=("alarm_", "fire_", "door_service"),  # the rest is in lanes and bars
+            )
         case "climate":
             return Charts(
                 view,

@@ -34,17 +34,24 @@ export function times(zone) {
   };
 }
 
-// Where clocks change within the axis each side says which time it is in.
+// Where clocks change within the axis each side says which time it is in. A label that the edge
+// would cut off is left out.
 function ticks(said) {
-  return (_, splits, __, ___, step) => {
+  return (u, splits, __, ___, step) => {
     const changes = splits.length && said.zone(splits[0]) !== said.zone(splits.at(-1));
     const isNew = (index, text) => index === 0 || text(splits[index]) !== text(splits[index - 1]);
+    const room = u.bbox.width / devicePixelRatio + RIGHT;
     return splits.map((time, index) => {
-      if (step >= 28 * 86400) return said.month(time);
-      if (step >= 86400) return isNew(index, said.year) ? `${said.date(time)}\n${said.year(time)}` : said.date(time);
-      let text = step < 60 ? said.seconds(time) : said.clock(time);
-      if (changes && isNew(index, said.zone)) text += ` ${said.zone(time)}`;
-      return isNew(index, said.date) ? `${text}\n${innerWidth < 600 ? said.date(time) : said.day(time)}` : text;
+      const label = () => {
+        if (step >= 28 * 86400) return said.month(time);
+        if (step >= 86400) return isNew(index, said.year) ? `${said.date(time)}\n${said.year(time)}` : said.date(time);
+        let text = step < 60 ? said.seconds(time) : said.clock(time);
+        if (changes && isNew(index, said.zone)) text += ` ${said.zone(time)}`;
+        return isNew(index, said.date) ? `${text}\n${innerWidth < 600 ? said.date(time) : said.day(time)}` : text;
+      };
+      const text = label();
+      const longest = Math.max(...text.split("\n").map((line) => line.length));
+      return u.bbox.width && u.valToPos(time, "x") + longest * 3.3 > room ? "" : text;
     });
   };
 }
@@ -85,7 +92,7 @@ function plot(chart, context, { height, axis, last = true, scales, series, bands
     scales: { x: { time: true, range: () => [range().min, range().max] }, ...scales },
     series: [{}, ...series],
     axes: [
-      { show: last, stroke: css("--soft"), font, grid: line, ticks: line, size: 42, values: ticks(said) },
+      { show: last, stroke: css("--soft"), font, grid: line, ticks: line, size: 42, values: ticks(said), space: (u, _, min, max) => (max - min > 40 * 86400 ? 78 : 56) },
       { stroke: css("--soft"), font, grid: line, ticks: { show: false }, gap: 4, size: left(), ...axis },
     ],
     bands,
@@ -168,9 +175,9 @@ export function meter(chart, context, { unit, digits, buckets, before: earlier =
       return splits.map((value) => fixed(places).format(value));
     } },
     scales: { y: { range: () => [low - edge, high + edge] } },
-    bands: [{ series: [3, 1], fill: css("--info-back") }],
-    series: [{ ...shown }, { ...shown, stroke: css("--act"), width: 2 }, { ...shown }],
-    data: [0, 1, 2, 3].map((column) => buckets.map((row) => row[column])),
+    bands: [{ series: [1, 2], fill: css("--info-back") }], // drawn with its series, so below the mean
+    series: [{ ...shown }, { ...shown }, { ...shown, stroke: css("--act"), width: 2 }],
+    data: [0, 3, 1, 2].map((column) => buckets.map((row) => row[column])),
     under: (u, ctx, x) => {
       const y = (value) => u.valToPos(value, "y", true) / devicePixelRatio;
       if (!earlier.length) return;

@@ -112,11 +112,12 @@ export function marks(box, { data, said, words, range, selected, point }) {
     for (const one of all) one.tabIndex = one === next ? 0 : -1;
     next.focus();
   });
-  list.addEventListener("mousemove", (event) => {
+  list.addEventListener("pointermove", (event) => {
+    if (event.pointerType !== "mouse") return;
     const share = (event.clientX - list.getBoundingClientRect().left - left()) / (list.clientWidth - left() - RIGHT);
     point(share < 0 || share > 1 ? null : range().min + share * (range().max - range().min));
   });
-  list.addEventListener("mouseleave", () => point(null));
+  list.addEventListener("pointerleave", () => point(null));
 
   let width = 0;
   const observer = new ResizeObserver(() => {
