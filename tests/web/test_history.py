@@ -390,14 +390,19 @@ def test_a_lane_with_many_spans_is_drawn_as_shares() -> None:
 
 
 def test_the_mode_of_a_door_is_what_its_facts_say(web: Web) -> None:
-    """Also before the range; what the door shows now has been so since the last of them."""
-    begin = web.site.house.now_utc_ms - DAY_MS
+    """Also before the range; nothing is known of it while the gateway is stopped."""
+    begin = web.site.house.now_utc_ms - DAY_MS + HOUR_MS
     years = Years(web.options.journal, begin - DAY_MS)
-    years.fact(begin - HOUR_MS, "door_mode", "front", mode="night", source="schedule")
+    years.fact(begin - 3 * HOUR_MS, "door_mode", "front", mode="night", source="schedule")
     years.fact(begin + HOUR_MS, "door_mode", "front", mode="automatic", source="schedule")
+    years.fact(begin + 2 * HOUR_MS, "gateway_stopped", "test", reason="update")
+    years.fact(begin + 4 * HOUR_MS, "door_mode", "front", mode="off", source="override")
     years.close()
     lane = lane_data(web, "door", 1)
-    assert [span[2] for span in lane["spans"]] == ["night", "automatic"]
+    assert [span[2] for span in lane["spans"]] == ["night", "automatic", "off"]
+    ends = [[round(at - begin / 1000) for at in span[:2]] for span in lane["spans"]]
+    assert ends[1] == [3600, 7200]
+    assert ends[2][0] == 4 * 3600
     assert lane["words"]["night"] == "Nacht"
 
 
