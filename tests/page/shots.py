@@ -89,6 +89,10 @@ def go_through(album: Album, house: House, supervisor: int) -> None:
         album.take("door-open", "/", open_)
     travel(house)
     album.take("history", "/history?points=wc.climate,front.leaf", charts)
+    for view in ("door", "climate", "use", "calls"):
+        album.take(f"history-{view}", f"/history?view={view}&range=24h", charts)
+    album.take("history-error", "/history?range=irgendwann", charts)
+    album.take("history-empty", "/history?view=climate&range=gestern")
     album.take("events", "/events")
     album.take("menu", "/", lambda page: page.locator(".menu summary").click())
     album.take("relay-test", "/points/test?point=front.activation")

@@ -543,17 +543,18 @@ def test_one_value_is_not_plural_and_no_line_begins_at_an_odd_second(
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("width", [320, 1280])
 def test_charts_events_and_alarms_are_without_barriers(
     house: House, visit: Open, scheme: str, width: int
 ) -> None:
     page = opened(visit, color_scheme=scheme, viewport={"width": width, "height": 800})
     page.locator(".marks button").first.click()
     expect(page.locator("#mark-panel")).to_be_visible()
-    for path in ("", "/events?q=steht&follow=1", "/alarms"):
+    views = [f"/history?view={view}&range=10.6.2026" for view in ("door", "use", "calls")]
+    for path in ("", *views, "/history?range=bald", "/events?q=steht&follow=1", "/alarms"):
         if path:
             page.goto(house.gateway.url + path)
-            page.wait_for_function("document.readyState === 'complete'")
+            page.wait_for_function("() => document.readyState === 'complete'")
         found = Axe().run(page).response["violations"]
         assert [(path, one["id"], one["nodes"][0]["html"]) for one in found] == []
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0

@@ -5,7 +5,7 @@ import { again } from "./again.js";
 import { bars, lane, meter, times } from "./charts.js";
 import { marks } from "./marks.js";
 
-const LEAST_S = 60, MOST_S = 20 * 365 * 86400, PAUSE_MS = 300, FOLLOW_MS = 60_000;
+const LEAST_S = 60, MOST_S = 20 * 365 * 86400, PAUSE_MS = 300;
 const box = document.getElementById("charts");
 const words = JSON.parse(box.dataset.words);
 const make = { lane, meter, bars };
@@ -39,15 +39,18 @@ function draw() {
     plot.over.addEventListener("wheel", (event) => wheel(event, plot), { passive: false });
   }
   clearTimeout(follow);
-  if (data.follows) follow = setTimeout(refresh, FOLLOW_MS);
+  if (data.follows) follow = setTimeout(refresh, soon());
 }
 
 // What ends now goes on while nobody is busy with it.
 function refresh() {
   const idle = !document.hidden && !pending && !fingers.size && cursor === null && !box.contains(document.activeElement);
   if (idle && !document.getElementById("bar").contains(document.activeElement)) load(location.href, "stay");
-  else follow = setTimeout(refresh, FOLLOW_MS);
+  else follow = setTimeout(refresh, soon());
 }
+
+// A wide range has something new only once its next bucket is full.
+const soon = () => Math.max(60_000, ((data.to - data.from) / 600) * 1000);
 
 // --- one cursor
 
