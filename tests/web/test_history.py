@@ -453,6 +453,12 @@ def test_openings_are_counted_per_day_and_by_weekday(web: Web) -> None:
         "/history", params={"view": "use", "range": "5.5.2025 - 1.6.2025"},
         headers={"Accept-Language": "de"},
     )  # fmt: skip
+    assert "keine Türöffnung" not in answer.text
+    door = web.as_("maintenance").get(
+        "/history?view=door&range=5.5.2025", headers={"Accept-Language": "de"}
+    )
+    assert "3 gesamt" in door.text
+    assert "keine Türöffnung" not in door.text, "openings are bars there, and no ticks"
     bars = next(one for one in data_of(answer.text)["series"] if one["kind"] == "bars")
     assert [bin_[2] for bin_ in bars["bins"]] == ([3] + [1] * 6) * 4
     assert "Am meisten: 8–9 Uhr mit 1,3." in answer.text
