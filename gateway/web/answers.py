@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from gateway.web.identity.auth import seen
 from gateway.web.page import language_of, page
 from gateway.web.shared.problems import CHANGE_NEEDED, NotLoggedIn, Problem, for_people, path_of
 from gateway.web.shared.words import Words
@@ -38,6 +39,8 @@ def answer(request: Request, problem: Problem, extra: dict[str, Any] | None = No
     if problem.reason == CHANGE_NEEDED and for_people(request):
         return RedirectResponse("/account", 303, {"Cache-Control": "no-store"})
     if for_people(request):
+        if not hasattr(request.state, "who"):  # no route has asked: an address that is none
+            request.state.who = seen(request)
         return page(
             request,
             "error.html",

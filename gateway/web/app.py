@@ -149,12 +149,14 @@ def create_app(site: Site) -> FastAPI:
         tasks = [
             for_life("panel", site.house.run()),
             for_life("live", site.hub.run()),
+            for_life("today", site.today.run()),
             for_life("weeks", keep_weeks(site)),
             for_life("handover", site.handover.run()),
         ]
         if not site.options.bench:  # a bench trusts its own clock
             tasks.append(for_life("clock", site.house.report_clock(time_service.trusted)))
         yield
+        site.today.close()
         for task in tasks:
             task.cancel()
         for task in tasks:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from gateway.panel.tickets import Tickets
 from gateway.web.house.house import Answer, House
 from gateway.web.house.records import Records
+from gateway.web.house.today import Today
 from gateway.web.house.week import Week
 from gateway.web.identity.accounts import Who, may
 from gateway.web.identity.auth import Identity, Proof
@@ -59,6 +60,7 @@ class Site:
         self.password_limit = Buckets(burst=5, every_s=30)
         """Of one's own password, asked for by who is logged in; by session."""
         self.factor_limit = Buckets(burst=5, every_s=900)
+        self.today = Today(house, records, options.terminals.climates, options.zone)
         self.hub = Hub(house, records, users, self.scene, limit=options.max_live)
         users.session_life_s = options.session_life_ms / 1000
         self.testbook = TestBook(options.users, options.retention.get("testbook"))
@@ -113,6 +115,7 @@ class Site:
             self.options.terminals,
             names=names,
             history=history,
+            today=self.today.picture if history else None,
         )
 
     def name_of(self, actor: str, words: Words) -> str:

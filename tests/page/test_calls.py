@@ -40,12 +40,13 @@ def test_a_call_comes_first_is_said_once_and_stays_after_it_was_seen(
     expect(call).to_contain_text("2-mal gezogen")
     said = ["Notruf aus Barrierefreies WC. Bitte sofort hingehen."]
     assert page.evaluate("window.said") == said
-    call.get_by_role("button", name="Ich kümmere mich").click()
-    expect(page.locator(".call.acknowledged")).to_contain_text("Gesehen von staff")
-    expect(page).to_have_title("Übersicht – Testhaus")
+    call.get_by_role("button", name="Ich gehe hin").click()
+    expect(page.locator(".call.acknowledged")).to_contain_text("staff ist seit")
+    expect(page).to_have_title("(!) Notruf – Übersicht – Testhaus")
     expect(page.locator("#door-front .act")).to_be_visible()
     gateway.control.change(lambda s: s["rooms"]["bad"].update(call=quiet()))
     expect(page.locator(".call")).to_have_count(0)
+    expect(page).to_have_title("Übersicht – Testhaus")
 
 
 def test_a_call_rings_after_a_gesture_in_one_tab_until_it_was_seen(
@@ -83,7 +84,7 @@ def test_without_a_gesture_the_page_says_that_it_is_silent(gateway: Gateway, vis
 def test_a_call_is_seen_and_a_door_opened_without_javascript(gateway: Gateway, visit: Open) -> None:
     gateway.control.call()
     page = visit("/", "staff", java_script_enabled=False)
-    page.get_by_role("button", name="Ich kümmere mich").click()
+    page.get_by_role("button", name="Ich gehe hin").click()
     expect(page.locator(".call.acknowledged")).to_be_visible()
     page.locator("#open-front").click()
     expect(page.locator("#open-front.armed")).to_be_visible()

@@ -66,7 +66,7 @@ def test_both_walks_through_the_bench_building(page: tuple[Whole, Page]) -> None
     there.goto(whole.url + "/")
     expect(there.locator("#h-alarms")).to_be_visible()
     assert "überfällig" not in there.locator("main").inner_text()
-    expect(there.locator("#room-wc")).not_to_contain_text("Probe bis")
+    expect(there.locator("#room-wc")).not_to_contain_text("Test bis")
     told = there.request.get(whole.url + "/api/v1/testbook").json()
     assert [one["passed"] for one in told["pages"]] == [True, True]
     audit = there.request.get(whole.url + "/api/v1/audit?limit=1000").json()

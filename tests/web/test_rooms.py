@@ -63,8 +63,8 @@ def test_occupancy_is_told_to_staff_only(web: Web) -> None:
     assert told["occupancy"] == "vacant"
     for path in ("/api/v1/rooms/wc", "/api/v1/rooms", "/api/v1/status"):
         assert "occupancy" not in web.call("GET", path, headers=web.token("view")).text
-    assert "frei" not in web.as_("view").get("/").text
-    assert "frei seit" in web.as_("staff").get("/").text
+    assert "<b>frei</b>" not in web.as_("view").get("/").text
+    assert "<b>frei</b>" in web.as_("staff").get("/").text
 
 
 def test_test_mode_begins_and_ends(web: Web) -> None:
@@ -82,7 +82,7 @@ def test_test_mode_begins_and_ends(web: Web) -> None:
 @pytest.mark.parametrize(
     ("language", "says"),
     [
-        ("de", ("Probe verlängern", "Dauer ab jetzt", "30 Minuten nach ihrem Beginn")),
+        ("de", ("Test verlängern", "Dauer ab jetzt", "30 Minuten nach seinem Beginn")),
         ("en", ("Prolong test mode", "Duration from now", "30 minutes after it began")),
     ],
 )
@@ -118,8 +118,8 @@ def test_a_room_leads_to_the_history_of_its_climate(tmp_path: Path, role: str, s
     web.see(snapshot(rooms={"wc": room("WC"), "bath": room("Bad")}))
     page = web.as_(role).get("/", headers={"Accept-Language": "de"}).text
     link = (
-        '<a href="/history?points=wc.climate">Verlauf von Temperatur und Feuchte'
-        '<span class="hidden">: WC</span></a>'
+        '<a href="/history?points=wc.climate">Verlauf'
+        '<span class="hidden">: Verlauf von Temperatur und Feuchte, WC</span></a>'
     )
     assert (link in page) == shown
     assert page.count("/history?points=wc.climate") == shown
@@ -150,7 +150,7 @@ def test_a_seen_call_says_by_whom_and_until_when_somebody_must_come(web: Web) ->
     actor = f"web:{web.users.by_name('staff').id}"
     web.see(calling(state="acknowledged", acknowledged_by=actor, attend_by_ms=0))
     html = staff.get("/").text
-    assert "Gesehen von staff" in html
+    assert "staff ist seit" in html
     assert 'action="/calls/acknowledge"' not in html
     assert "wird wieder gerufen" in html
 
@@ -192,15 +192,17 @@ def test_a_test_does_not_look_like_a_call(web: Web) -> None:
     """The card of the room said so in red, beside a box that said that it is a test."""
     web.see(calling(test=True))
     page = web.as_("staff").get("/", headers={"Accept-Language": "de"}).text
-    assert '<p class="state test"><strong>Probe läuft</strong>' in page
-    assert "state raised" not in page
+    assert "<b>Test läuft</b>" in page
+    assert "tile of-call is-call" not in page
+    web.see(calling())
+    assert "tile of-call is-call" in web.as_("staff").get("/").text
 
 
 @pytest.mark.parametrize(
     ("language", "line"),
     [
-        ("de", "gesehen nach 10\u202fs, Anwesenheit nicht gemeldet, abgestellt nach 24\u202fs"),
-        ("en", "seen after 10\u202fs, presence not reported, ended after 24\u202fs"),
+        ("de", "unterwegs nach 10\u202fs, Anwesenheit nicht gemeldet, abgestellt nach 24\u202fs"),
+        ("en", "on the way after 10\u202fs, presence not reported, ended after 24\u202fs"),
     ],
 )
 def test_a_past_call_says_what_did_not_happen(web: Web, language: str, line: str) -> None:

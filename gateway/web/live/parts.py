@@ -30,28 +30,28 @@ class Parts:
         if scene is None:
             return cls("status", {"status": status_json(house)})
         may = {name: ROLES.index(role) >= place for place, name in enumerate(ROLES)}
+        shown = {"scene": scene, "w": scene.w, "may": may, "csrf": ""}
         values: dict[str, Any] = {
             "connection": scene.connection,
             "html:connection": fragment("parts/connection.html", {"scene": scene}),
             "html:pill": fragment("parts/pill.html", {"scene": scene}),
-            "html:alarms": fragment(
-                "parts/alarms.html", {"scene": scene, "w": scene.w, "may": may, "csrf": ""}
-            ),
-            "html:alarms-all": fragment(
-                "parts/alarms_all.html", {"scene": scene, "w": scene.w, "may": may, "csrf": ""}
-            ),
-            "html:calls": fragment(
-                "parts/calls.html", {"scene": scene, "w": scene.w, "may": may, "csrf": ""}
-            ),
+            "html:alarms": fragment("parts/alarms.html", shown),
+            "html:alarms-all": fragment("parts/alarms_all.html", shown),
+            "html:calls": fragment("parts/calls.html", {**shown, "live": True}),
             "html:call-alert": fragment("parts/call_alert.html", {"scene": scene}),
-            "calls": {"ringing": any(call.ringing for call in scene.calls)},
+            "calls": {
+                "ringing": any(call.ringing for call in scene.calls),
+                "standing": any(not call.test for call in scene.calls),
+            },
             "html:guarantees": fragment("parts/guarantees.html", {"scene": scene, "w": scene.w}),
+            "html:guarantees-summary": fragment("parts/guarantees_summary.html", shown),
+            "html:today": fragment("parts/today.html", shown),
             "html:alarm-count": fragment("parts/alarm_count.html", {"scene": scene}),
         }
         for door in scene.doors:
-            values[f"html:door.{door.id}"] = fragment(
-                "parts/door.html", {"door": door, "w": scene.w}
-            )
+            about = {"door": door, "w": scene.w, "may": may, "csrf": ""}
+            values[f"html:door.{door.id}"] = fragment("parts/door.html", about)
+            values[f"html:door-more.{door.id}"] = fragment("parts/door_more.html", about)
             values[f"door:{door.id}"] = {
                 "ok": door.ok,
                 "needs_reason": door.needs_reason,

@@ -37,6 +37,7 @@ async def overview(
 ) -> Response:
     """``armed`` and ``said`` are notes that we signed ourselves, for pages without JavaScript."""
     arm, note = site.signer.read(armed), site.signer.read(said)
+    await site.today.look()
     if arm.get("who") != who.actor:
         arm = {}
     scene = site.scene(language_of(request), who)
@@ -50,6 +51,7 @@ async def overview(
             "armed_door": arm.get("door", ""),
             "armed_reason": arm.get("reason", ""),
             "note": note,
+            "wanted": {name: note.get(name, "") for name in ("door", "mode", "until")},
             "said": said,
             "overdue": overdue_line(scene, due(site)) if who.may("staff") else "",
             "again_s": _again_s(asked, note) if asked is not None and answer else 0,
@@ -132,7 +134,11 @@ def _text_of(answer: Answer) -> str:
 @router.post("/doors/{door}/mode")
 async def mode(request: Request, door: str, who: StaffProved, site: TheSite) -> Response:
     form = await form_of(request)
-    answer = await site.house.ask("set_mode", mode_args(door, form, site), who)
+    args = mode_args(door, form, site)
+    until = args.get("until_utc_ms")
+    if isinstance(until, int) and until <= site.house.now_utc_ms:  # with all that was entered
+        return back(site, door, mode=form["mode"], until=form["until"])
+    answer = await site.house.ask("set_mode", args, who)
     if answer.done and answer.reason:
         return back(site, door, text="door.mode_waits", why=f"reason.{answer.reason}")
     return back(site, door, text="door.mode_done" if answer.done else _text_of(answer))

@@ -9,9 +9,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.facts import Json
-from gateway.web.access import Staff, StaffAlways, TheSite
+from gateway.web.access import Staff, StaffAlways, TheSite, ViewAlways
 from gateway.web.house.house import Answer
+from gateway.web.house.records import Unavailable
 from gateway.web.identity.auth import form_of
+from gateway.web.page import language_of, page
+from gateway.web.rooms.timeline import timeline
 from gateway.web.shared.problems import Problem
 
 router = APIRouter(include_in_schema=False)
@@ -31,6 +34,21 @@ def _back(request: Request, answer: Answer) -> Response:
     came_from = urlsplit(request.headers.get("referer", "")).path
     target = came_from if came_from in PAGES else "/"
     return RedirectResponse(target, 303, {"Cache-Control": "no-store"})
+
+
+@router.get("/calls/{call}")
+async def one_call(request: Request, call: str, who: ViewAlways, site: TheSite) -> Response:
+    """What happened during a call, to be read and printed afterwards. Names are for staff."""
+    scene = site.scene(language_of(request), who)
+    line, problem = None, ""
+    try:
+        line = await timeline(site.records, scene, call[:200])
+    except Unavailable as error:
+        since = scene.w.clock(int(error.since * 1000), site.house.now_utc_ms, seconds=True)
+        problem = scene.w("event.unavailable", since=since)
+    status = 200 if line is not None else 503 if problem else 404
+    values = {"id": call[:200], "line": line, "problem": problem}
+    return page(request, "call.html", values, status=status)
 
 
 @router.post("/calls/acknowledge")

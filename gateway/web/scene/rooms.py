@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gateway.core.shown import CallShown, MessageShown, PastCallShown, RoomShown
+from gateway.web.scene.pictures import spark
 from gateway.web.scene.sentences import Sentences
-from gateway.web.scene.shapes import CallScene, MessageScene, RoomScene
+from gateway.web.scene.shapes import (
+    CallScene,
+    Icon,
+    MessageScene,
+    RoomScene,
+    State,
+    TileScene,
+)
 
 MESSAGES_SHOWN = 8
+TONES: dict[str, State] = {"raised": "call", "acknowledged": "warn", "attended": "warn"}
+RESULTS: dict[str, tuple[Icon, State]] = {
+    "delivered": ("check", "good"), "sent": ("clock", "info"), "failed": ("x", "bad"),
+}  # fmt: skip
 
 
 def call_scene(scene: Sentences, room_id: str, room: RoomShown) -> CallScene | None:
@@ -21,7 +33,10 @@ def call_scene(scene: Sentences, room_id: str, room: RoomShown) -> CallScene | N
     real = state == "raised" and not test
     again = call.get("cause") == "unattended"
     alert = w("call.alert_again" if again else "call.alert", room=name) if real else ""
-    following = call.get("next_message_ms")
+    following, by = call.get("next_message_ms"), call.get("attend_by_ms")
+    begun = _begun(scene, call)
+    again_at = scene.civil(by) if state == "acknowledged" else None
+    now = scene.house.now_utc_ms
     return CallScene(
         id=str(call["id"]),
         room=room_id,
@@ -30,6 +45,10 @@ def call_scene(scene: Sentences, room_id: str, room: RoomShown) -> CallScene | N
         test=test,
         title=w("call.test_title" if test else "call.title", room=name),
         text=_text(scene, call),
+        raised_utc_ms=begun,
+        lasts="" if begun is None else w("call.lasts", duration=w.running(now - begun)),
+        again_utc_ms=again_at,
+        again_in="" if again_at is None else w("call.again_in", time=w.running(again_at - now)),
         todo=_todo(scene, call),
         again=w("call.again", count=pulls) if pulls > 1 else "",
         alert=alert,
@@ -55,16 +74,18 @@ def _raised(scene: Sentences, call: CallShown) -> str:
     return scene.utc(raised_utc_ms) if raised_utc_ms is not None else scene.at(raised_ms)
 
 
+def _begun(scene: Sentences, call: CallShown) -> int | None:
+    known = call.get("raised_utc_ms")
+    return known if known is not None else scene.civil(call.get("raised_ms"))
+
+
 def _todo(scene: Sentences, call: CallShown) -> str:
     w = scene.w
     if call.get("test"):
         return w("call.todo_test")
     if call["state"] != "acknowledged":
         return w(f"call.todo_{call['state']}")
-    until = call.get("attend_by_ms")
-    if until is None:
-        return w("call.todo_acknowledged_plain")
-    return w("call.todo_acknowledged", time=scene.at(until))
+    return w("call.todo_acknowledged")
 
 
 def _message(scene: Sentences, message: MessageShown) -> MessageScene:
@@ -76,6 +97,8 @@ def _message(scene: Sentences, message: MessageShown) -> MessageScene:
         result=w.get(f"message_result.{result}", result),
         reason=scene.message_reason(str(message.get("reason") or "")),
         delivered=result == "delivered",
+        icon=RESULTS.get(result, ("clock", "info"))[0],
+        tone=RESULTS[result][1] if result in RESULTS else "",
     )
 
 
@@ -92,15 +115,16 @@ def room_scene(scene: Sentences, id: str, room: RoomShown) -> RoomScene:
         state_text=w("call_state.test") if tested else w.get(f"call_state.{state}", state),
         since=seen(call.get("since_ms")) if call else "",
         notes=tuple(_notes(scene, room)),
+        tiles=tuple(_tiles(scene, room)),
         cords=tuple(
             (scene.terminals.part(w, point), w.get(f"cord.{level}", level), level == "normal")
             for point, level in _cords(scene, room).items()
         ),
         lamps=_lamps(scene, room),
-        occupancy=_occupancy(scene, room),
-        climate=_climate(scene, room),
-        leak=_leak(scene, room),
-        records=tuple(_record(scene, one) for one in reversed(room.get("last_calls") or [])),
+        records=tuple(
+            (str(one["id"]), _record(scene, one)) for one in reversed(room.get("last_calls") or [])
+        ),
+        spark=spark(w, scene.today.climates.get(id, ()) if scene.today else ()),
         has_call=call is not None,
         test=room.get("test_until_ms") is not None,
     )
@@ -133,19 +157,53 @@ def _lamps(scene: Sentences, room: RoomShown) -> str:
     return ", ".join(scene.w(f"room.{name}") for name in lit) or scene.w("room.lamps_off")
 
 
-def _occupancy(scene: Sentences, room: RoomShown) -> str:
-    """For staff only: who looks without a role to help has no need to know."""
+def _tiles(scene: Sentences, room: RoomShown) -> Iterator[TileScene]:
+    w = scene.w
+    if call := room.get("call"):
+        yield _call_tile(scene, room, call)
     belief = room.get("occupancy")
-    if belief is None or not scene.private:
-        return ""
-    words = scene.w.get(f"occupancy.{belief}", str(belief))
-    return f"{words} {scene.seen_since(room.get('occupancy_since_ms'))}".rstrip()
+    if belief is not None and scene.private:  # who cannot help has no need to know
+        yield TileScene(
+            "occupancy",
+            {"occupied": "user", "vacant": "door-open"}.get(belief, "help"),  # type: ignore[arg-type]  # icons
+            w("room.occupancy"),
+            w.get(f"occupancy.{belief}", str(belief)),
+            scene.seen_since(room.get("occupancy_since_ms")),
+            "info" if belief == "occupied" else "",
+        )
+    if room.get("climate"):
+        text, note = _climate(scene, room)
+        yield TileScene("climate", "thermometer", w("room.climate"), text, note)
+    if leak := room.get("leak"):
+        wet = bool(leak.get("wet") or leak.get("latched"))
+        tone: State = "bad" if leak.get("wet") else "warn"
+        yield TileScene(
+            "leak", "droplet", w("room.leak"), _leak(scene, room), "", tone if wet else ""
+        )
 
 
-def _climate(scene: Sentences, room: RoomShown) -> str:
+def _call_tile(scene: Sentences, room: RoomShown, call: CallShown) -> TileScene:
+    """The call system: what stands, else whether its cords are well."""
+    w, state = scene.w, str(call["state"])
+    since = scene.since(call.get("since_ms"))
+    if state != "quiet":
+        if call.get("test"):
+            return TileScene("call", "flask", w("room.call"), w("call_state.test"), since, "info")
+        words = w.get(f"call_state.{state}", state)
+        return TileScene("call", "siren", w("room.call"), words, since, TONES.get(state, "warn"))
+    broken = [level for level in _cords(scene, room).values() if level != "normal"]
+    if broken:
+        words = w.get(f"cord.{broken[0]}", broken[0])
+        return TileScene("call", "triangle-alert", w("room.call"), words, "", "warn")
+    since = scene.seen_since(call.get("since_ms"))
+    return TileScene("call", "bell", w("room.call"), w("call_state.quiet"), since)
+
+
+def _climate(scene: Sentences, room: RoomShown) -> tuple[str, str]:
+    """The temperature, and beside it the rest."""
     climate = room.get("climate")
     if not climate:
-        return ""
+        return "", ""
     values = {
         key: "–" if value is None else scene.w.value(value, quantity)
         for key, quantity, value in (
@@ -155,8 +213,11 @@ def _climate(scene: Sentences, room: RoomShown) -> str:
         )
     }
     if set(values.values()) == {"–"}:
-        return scene.w("room.no_value")
-    return scene.w("room.climate_line", **values)
+        return scene.w("room.no_value"), ""
+    return (
+        scene.w("room.climate_line", **values),
+        scene.w("room.climate_note", **values),
+    )
 
 
 def _leak(scene: Sentences, room: RoomShown) -> str:

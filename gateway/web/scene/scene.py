@@ -9,14 +9,18 @@ from gateway.core.shown import AlarmShown, DoorShown, RequestShown
 from gateway.panel.shown import GuaranteeShown
 from gateway.web.house.guarantees import guarantees
 from gateway.web.scene.details import detail
+from gateway.web.scene.pictures import bars
 from gateway.web.scene.points import point_scene
 from gateway.web.scene.rooms import call_scene, room_scene
 from gateway.web.scene.sentences import Sentences
 from gateway.web.scene.shapes import (
     AlarmScene,
+    BadgeScene,
+    BarsScene,
     CallScene,
     DoorScene,
     GuaranteeScene,
+    Icon,
     OverallScene,
     PointScene,
     RoomScene,
@@ -28,6 +32,18 @@ SLOW_EVIDENCE_MS = 120_000
 SEVERITIES = ("emergency", "urgent", "fault", "notice")
 FIRST_EVIDENCE_MS = 60_000
 """And there is evidence for each guarantee."""
+TONES: dict[str, State] = {"emergency": "bad", "urgent": "bad", "fault": "warn", "notice": "info"}
+"""How a severity looks."""
+LEAVES: dict[str, Icon] = {
+    "closed": "door-closed", "open": "door-open", "opening": "door-open", "closing": "door-open",
+}  # fmt: skip
+MODE_ICONS: dict[str, Icon] = {
+    "automatic": "sun", "exit_only": "lock", "hold_open": "lock-open", "night": "moon", "off": "x",
+}  # fmt: skip
+ALARM_ICONS: dict[str, Icon] = {
+    "leak": "droplet", "did_not_open": "door-closed", "left_open": "door-open",
+    "forced": "door-open",
+}  # fmt: skip
 LATER_MS = 2_000
 """A state of the leaf that began so long after a result is not what the result speaks of."""
 
@@ -42,13 +58,14 @@ class Scene(Sentences):
             shown = self.house.snapshot
             trusted = shown is None or shown.get("clock_trusted", True)
             note = "" if trusted else "status.clock_untrusted"
-            return {"state": "ok", "text": self.w(note) if note else ""}
+            return {"state": "ok", "text": self.w(note) if note else "", "advice": ""}
         if not self.known:
-            return {"state": "never", "text": self.w("status.control_never")}
+            return {"state": "never", "text": self.w("status.control_never"), "advice": ""}
         if self.house.restarting:
-            return {"state": "lost", "text": self.w("status.control_restarts")}
+            return {"state": "lost", "text": self.w("status.control_restarts"), "advice": ""}
         since = self.w.clock(self.house.since_utc_ms, self.house.now_utc_ms, seconds=True)
-        return {"state": "lost", "text": self.w("status.control_lost", since=since)}
+        text, advice = self.w("status.control_lost", since=since), self.w("status.lost_advice")
+        return {"state": "lost", "text": text, "advice": advice}
 
     @property
     def overall(self) -> OverallScene:
@@ -95,6 +112,17 @@ class Scene(Sentences):
     def door(self, id: str) -> DoorScene | None:
         found = self.house.door(id)
         return self._door(id, found) if found is not None else None
+
+    @property
+    def openings(self) -> list[BarsScene]:
+        """Today's openings of each door; none while nobody has read them, or may."""
+        if self.today is None:
+            return []
+        return [
+            bars(self.w, str(door.get("name") or id), self.today.openings[id], self.today.now)
+            for id, door in self.house.doors.items()
+            if id in self.today.openings
+        ]
 
     @property
     def rooms(self) -> list[RoomScene]:
@@ -156,26 +184,30 @@ class Scene(Sentences):
     def _mode_detail(self, door: DoorShown) -> str:
         source = self.w.get(f"source.{door['mode_source']}", str(door["mode_source"]))
         who = self.who(door.get("mode_by")) if door["mode_source"] == "override" else ""
+        return source + (f" ({who})" if who else "")
+
+    def _mode_until(self, door: DoorShown) -> str:
         until = door.get("mode_until_utc_ms")
         following = door.get("next_mode")
         if until is None and following:
             until = following["utc_ms"]
-        words = [source + (f" ({who})" if who else "")]
-        if until is not None:
-            words.append(self.w("door.until", time=self.utc(until)))
-        return ", ".join(words)
+        return "" if until is None else self.w("door.until", time=self.utc(until))
 
-    def _notes(self, door: DoorShown) -> tuple[str, ...]:
-        notes = []
+    def _badges(self, id: str, door: DoorShown) -> tuple[BadgeScene, ...]:
+        """What is not as usual, each thing once: an alarm says more than the signal behind it."""
+        found = [
+            BadgeScene(TONES.get(alarm.severity, "info"), alarm.icon, alarm.what, alarm.todo)
+            for alarm in self.open_alarms
+            if id == alarm.subject or id in self.terminals.owners.get(alarm.subject, ())
+        ]
+        kinds = {alarm.kind for alarm in self.open_alarms if alarm.subject == id}
         if door.get("fire"):
-            notes.append(self.w("door.fire_on"))
-        if door.get("operator_fault"):
-            notes.append(self.w("door.fault_on"))
-        if door.get("hold_open"):
-            notes.append(self.w("door.held"))
-        if door.get("service_until_ms"):
-            notes.append(self.w("door.service", time=self.at(door["service_until_ms"])))
-        return tuple(notes)
+            found.append(BadgeScene("bad", "triangle-alert", self.w("door.fire_on")))
+        if door.get("operator_fault") and "operator_fault" not in kinds:
+            found.append(BadgeScene("warn", "wrench", self.w("door.fault_on")))
+        if door.get("hold_open") and door["mode"] != "hold_open":
+            found.append(BadgeScene("info", "door-open", self.w("door.held")))
+        return tuple(found)
 
     def _door(self, id: str, door: DoorShown) -> DoorScene:
         can = (door.get("can_open") or {}).get("staff") or {}
@@ -189,15 +221,21 @@ class Scene(Sentences):
             name=str(door.get("name") or id),
             state=str(door["state"]),
             state_text=self.w.get(f"state.{door['state']}", str(door["state"])),
+            icon=LEAVES.get(str(door["state"]), "help"),
             since=self.seen_since(door.get("since_ms")),
             assumed=bool(door.get("assumed")),
             mode=str(door["mode"]),
             mode_text=self.w.get(f"mode.{door['mode']}", str(door["mode"])),
+            mode_icon=MODE_ICONS.get(str(door["mode"]), "clock"),
+            mode_until=self._mode_until(door),
             mode_detail=self._mode_detail(door),
+            by_hand=door["mode_source"] == "override",
+            override_for=self._override_for(id),
+            service=self.at(door.get("service_until_ms")),
             last_request=self._request(door.get("last_request")),
             last_refusal=self._request(door.get("last_refusal"), refusal=True),
             last_opened=self.at(door.get("last_opened_ms")),
-            notes=self._notes(door),
+            badges=self._badges(id, door),
             ok=ok,
             needs_reason=bool(can.get("needs_reason")),
             why=why,
@@ -207,6 +245,11 @@ class Scene(Sentences):
             result=result,
             now=f"{door['state']}|{door['mode']}|{can.get('reason') or ''}|{self.house.connected}",
         )
+
+    def _override_for(self, id: str) -> str:
+        """How long a mode set by hand lasts where nobody says for how long."""
+        for_ms = self.terminals.overrides.get(id)
+        return self.w.lasting(for_ms) if for_ms else self.w("until.default")
 
     def subject(self, subject: str) -> str:
         """A door, room or point as people call it."""
@@ -279,6 +322,8 @@ class Scene(Sentences):
             count=self.w("alarm.count", count=count) if count > 1 else "",
             detail=detail(self.w, str(alarm.get("detail") or "")),
             seen_by=self.w("alarm.seen_by", who=by) if by else "",
+            subject=subject,
+            icon=ALARM_ICONS.get(kind, "info" if severity == "notice" else "triangle-alert"),
             can_acknowledge=state in ("active", "cleared"),
             can_shelve=severity in ("fault", "notice") and state != "shelved",
             can_reset=kind == "leak" and self._dry(subject),
@@ -289,6 +334,11 @@ class Scene(Sentences):
         found = self.house.rooms.get(room)
         leak = found.get("leak") if found else None
         return leak is not None and bool(leak.get("latched")) and leak.get("wet") is False
+
+    @property
+    def failed(self) -> list[GuaranteeScene]:
+        """What is known not to work."""
+        return [one for one in self.guarantees if one.value == "no"]
 
     @property
     def guarantees(self) -> list[GuaranteeScene]:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from gateway.core.events import MODES
 from gateway.web.house.house import House
+from gateway.web.house.today import Picture
 from gateway.web.scene.terminals import Terminals
 from gateway.web.shared.render import has_template
 from gateway.web.shared.words import Words
@@ -28,10 +29,13 @@ class Sentences:
         *,
         names: bool,
         history: bool = False,
+        today: Picture | None = None,
     ) -> None:
         self.house, self.w, self._name_of, self._names = house, words, name_of, names
         self.history = history
         """Whoever looks may see the history, and is led to it."""
+        self.today = today
+        """What today looked like, for whoever may see the history."""
         self.terminals = terminals
         self.modes = MODES
 
@@ -54,6 +58,15 @@ class Sentences:
         if offset is None:
             return self.w("time.ago", duration=self.w.ago(self.house.now_ms - ms))
         return self.utc(ms + offset)
+
+    def civil(self, ms: int | None) -> int | None:
+        """An instant of the building's clock in milliseconds since 1970, to reckon with."""
+        if ms is None:
+            return None
+        offset = self.house.utc_offset_ms
+        if offset is None:
+            offset = (self.house.now_utc_ms - self.house.now_ms) // 10_000 * 10_000
+        return ms + offset
 
     def utc(self, utc_ms: int | None) -> str:
         return "" if utc_ms is None else self.w.clock(utc_ms, self.house.now_utc_ms)

@@ -10,7 +10,9 @@ from gateway.web.shared.words import Words
 
 State = Literal["call", "lost", "bad", "warn", "info", "unknown", "good"]
 Icon = Literal[
-    "check", "clock", "flask", "info", "plug", "siren", "triangle-alert", "wifi-off",
+    "activity", "bell", "check", "clock", "door-closed", "door-open", "droplet", "flask", "hand",
+    "help", "info", "lock", "lock-open", "message", "moon", "plug", "siren", "sun", "thermometer",
+    "triangle-alert", "user", "wifi-off", "wrench", "x",
 ]  # fmt: skip
 """Those of the page's icons that are chosen here."""
 
@@ -25,22 +27,82 @@ class OverallScene:
 
 
 @dataclass(frozen=True, slots=True)
+class BadgeScene:
+    """Something about a door or room that is not as usual, and what to do about it."""
+
+    tone: State
+    icon: Icon
+    text: str
+    todo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TileScene:
+    """One fact about a room. ``tone``: empty while it is as usual."""
+
+    name: str
+    icon: Icon
+    label: str
+    text: str
+    note: str = ""
+    tone: State | Literal[""] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SparkScene:
+    """A curve of the last 24 hours, in a box of 100 × 30: its lines, and the same in words."""
+
+    lines: tuple[str, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BarScene:
+    """One hour. ``now``: it is this one."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    now: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BarsScene:
+    """How often a door opened in each hour of today that has openings or is now: its bars, the
+    width of the picture, and the same in words."""
+
+    name: str
+    count: str
+    bars: tuple[BarScene, ...]
+    width: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class DoorScene:
-    """A door in sentences. ``why``: why staff cannot open it now, or empty."""
+    """A door in sentences. ``why``: why staff cannot open it now, or empty. ``icon`` shows the
+    leaf; ``by_hand``: somebody has set the mode, so there is a way back to the schedule."""
 
     id: str
     name: str
     state: str
     state_text: str
+    icon: Icon
     since: str
     assumed: bool
     mode: str
     mode_text: str
+    mode_icon: Icon
+    mode_until: str
     mode_detail: str
+    by_hand: bool
+    override_for: str
+    service: str
     last_request: str
     last_refusal: str
     last_opened: str
-    notes: tuple[str, ...]
+    badges: tuple[BadgeScene, ...]
     ok: bool
     needs_reason: bool
     why: str
@@ -70,6 +132,8 @@ class MessageScene:
     result: str
     reason: str
     delivered: bool
+    icon: Icon
+    tone: State | Literal[""]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +148,13 @@ class CallScene:
     test: bool
     title: str
     text: str
+    raised_utc_ms: int | None
+    """Its start, from which the page reckons how long it has lasted."""
+    lasts: str
+    """The same in words, when the page is made."""
+    again_utc_ms: int | None
+    """It is raised again then, if nobody has come."""
+    again_in: str
     todo: str
     again: str
     alert: str
@@ -103,13 +174,13 @@ class RoomScene:
     state_text: str
     since: str
     notes: tuple[str, ...]
+    tiles: tuple[TileScene, ...]
     cords: tuple[tuple[str, str, bool], ...]
     """Name of the cord, its state in words, whether it is well."""
     lamps: str
-    occupancy: str
-    climate: str
-    leak: str
-    records: tuple[str, ...]
+    records: tuple[tuple[str, str], ...]
+    """The id of a call that is over, and what became of it."""
+    spark: SparkScene | None
     has_call: bool
     test: bool
 
@@ -117,6 +188,7 @@ class RoomScene:
 @dataclass(frozen=True, slots=True)
 class AlarmScene:
     id: str
+    subject: str
     kind: str
     severity: str
     severity_text: str
@@ -129,6 +201,7 @@ class AlarmScene:
     count: str
     detail: str
     seen_by: str
+    icon: Icon
     can_acknowledge: bool
     can_shelve: bool
     can_reset: bool

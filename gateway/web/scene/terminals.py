@@ -39,6 +39,8 @@ class Terminals:
     """Contact -> what staff call it."""
     owners: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Point -> ids of the doors and rooms it serves."""
+    overrides: Mapping[str, int] = field(default_factory=dict)
+    """Door -> how long a mode lasts that staff set without an end, in ms."""
     climates: Mapping[str, str] = field(default_factory=dict)
     """Room -> the point that measures its climate."""
     limits: Mapping[str, tuple[Limit, ...]] = field(default_factory=dict)
@@ -96,7 +98,10 @@ def terminals_of(settings: Settings) -> Terminals:
     }
     receivers = {id: contact.name or id for id, contact in settings.contacts.items()}
     climates = {id: room.climate for id, room in settings.rooms.items() if room.climate}
-    return Terminals(served, labels, watches, receivers, owners, climates, _limits(settings))
+    overrides = {id: door.override_for_ms for id, door in settings.doors.items()}
+    return Terminals(
+        served, labels, watches, receivers, owners, overrides, climates, _limits(settings)
+    )
 
 
 def _limits(settings: Settings) -> dict[str, tuple[Limit, ...]]:

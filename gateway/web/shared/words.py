@@ -183,6 +183,14 @@ class Words:
             return self.plural("lasting.minutes", ms / 60_000, 1)
         return self.plural("lasting.hours", ms / 3_600_000, 1)
 
+    def running(self, ms: int) -> str:
+        """A duration to the second, for what people wait for: ``2 min 10 s``."""
+        seconds = max(0, ms) // 1000
+        hours, minutes, seconds = seconds // 3600, seconds // 60 % 60, seconds % 60
+        if hours:
+            return f"{hours}{NARROW}h {minutes}{NARROW}min"
+        return f"{minutes}{NARROW}min {seconds}{NARROW}s" if minutes else f"{seconds}{NARROW}s"
+
     def ago(self, ms: int) -> str:
         """A duration in one unit: how long something has lasted while no clock is set."""
         seconds = max(0, ms) // 1000

@@ -1,6 +1,7 @@
 // The two taps: the first arms this button, the second opens; then we say what the leaf did.
 export function doors(say, isLost) {
   const board = new Map();
+  const FADES_MS = 20000; // what is over has been read by then
   const armedMs = Number(document.body.dataset.armed) * 1000;
 
   for (const form of document.querySelectorAll("[data-open]")) {
@@ -97,6 +98,8 @@ export function doors(say, isLost) {
     if (!door.command || !answer) return false;
     if (door.answer.textContent !== answer) {
       tell(door, answer, { opened: "good", assumed_open: "good", did_not_open: "bad" }[result]);
+      clearTimeout(door.fading);
+      if (result === "over") door.fading = setTimeout(() => { door.command = ""; tell(door, ""); }, FADES_MS);
     }
     return true;
   }
@@ -118,6 +121,7 @@ export function doors(say, isLost) {
       for (const door of board.values()) {
         const works = door.state.ok && !isLost();
         if (!works && door.armed) disarm(door), tell(door, "");
+        if (isLost() && !door.busy && door.answer.textContent) door.command = "", tell(door, ""); // of a state that nobody sees
         if (works) door.button.removeAttribute("aria-disabled");
         else door.button.setAttribute("aria-disabled", "true");
       }

@@ -8,16 +8,46 @@ export const words = JSON.parse(document.body.dataset.words || "{}");
 const say = (key, values = {}) =>
   (words[key] || key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 
+// Folds stay as somebody has left them; who was told of a call is open where there is room.
+const wide = matchMedia("(min-width: 60rem)");
+
+function unfold(part, folds = new Map()) {
+  for (const fold of part.querySelectorAll("details[id]")) {
+    fold.open = folds.get(fold.id) ?? (fold.open || (wide.matches && part.matches(".calls")));
+  }
+}
+
 function put(values) {
   for (const [key, value] of Object.entries(values)) {
     if (!key.startsWith("html:")) continue;
     const part = document.querySelector(`[data-part="${CSS.escape(key.slice(5))}"]`);
     if (!part || part.dataset.was === value) continue;
     const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
+    const folds = [...part.querySelectorAll("details[id]")].map(({ id, open }) => [id, open]);
     part.innerHTML = value ?? "";
+    unfold(part, new Map(folds));
     part.dataset.was = value;
     for (const field of part.querySelectorAll("input[name=csrf]")) field.value = document.body.dataset.csrf;
     if (focused) (document.getElementById(focused) || document.getElementById("main")).focus();
+  }
+}
+
+// How long a call has lasted, and until it is raised again, by the building's clock.
+const ahead = Number(document.body.dataset.now) - Date.now();
+
+function lasting(ms) {
+  const all = Math.max(0, Math.floor(ms / 1000));
+  const [hours, minutes, seconds] = [Math.floor(all / 3600), Math.floor(all / 60) % 60, all % 60];
+  if (hours) return `${hours}\u202fh ${minutes}\u202fmin`;
+  return minutes ? `${minutes}\u202fmin ${seconds}\u202fs` : `${seconds}\u202fs`;
+}
+
+function tick() {
+  const now = Date.now() + ahead;
+  for (const one of document.querySelectorAll(".tick")) {
+    const { since, until } = one.dataset;
+    if (since) one.textContent = say("call.lasts", { duration: lasting(now - since) });
+    else one.textContent = until > now ? say("call.again_in", { time: lasting(until - now) }) : say("call.now");
   }
 }
 
@@ -40,7 +70,7 @@ function doubt() {
 // The same for the pill; it says itself since when nothing is known.
 function doubtPill() {
   const pill = document.querySelector(".pill");
-  pill.className = "pill lost";
+  pill.className = "pill is-lost";
   pill.lastElementChild.textContent = say("pill.lost", { since: clock(lostSince, "short") });
   pill.querySelector("use").setAttribute("href", pill.querySelector("use").getAttribute("href").replace(/#.*/, "#wifi-off"));
   delete pill.parentNode.dataset.was;
@@ -63,21 +93,34 @@ function lost(since) {
   const box = document.getElementById("lost");
   const time = since && clock(since, "medium");
   box.hidden = since === null;
-  box.textContent = since === null ? "" : say("status.lost", { since: time });
+  box.textContent = since === null ? "" : `${say("status.lost", { since: time })} ${say("status.lost_advice")}`;
   refresh();
 }
 
-// While nobody has reacted the page rings, and its tab says so.
+// While nobody has reacted the page rings; its tab says so until the call is over.
 const title = document.title;
-const ring = document.body.dataset.live ? bell(document.getElementById("ring"), document.getElementById("ring-note")) : null;
+const ring = document.body.dataset.live ? bell(document.getElementById("ring"), document.getElementById("ring-note"), say) : null;
 
-function called(ringing) {
+function called({ ringing, standing }) {
   ring(ringing);
-  document.title = ringing ? `(!) ${say("call.heading")} – ${title}` : title;
+  document.title = standing ? `(!) ${say("call.heading")} – ${title}` : title;
 }
 
 const listeners = { page: [], fact: [] };
 export const on = (kind, listener) => listeners[kind].push(listener);
+
+for (const button of document.querySelectorAll("[data-print]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
+}
+
+// What the pill leads to is folded away while all is well.
+function showSystem() {
+  const fold = location.hash === "#system" && document.getElementById("system")?.closest("details");
+  if (fold) fold.open = true, fold.scrollIntoView();
+}
+addEventListener("hashchange", showSystem);
+showSystem();
 
 // Menus close on Escape and when somebody goes elsewhere.
 const menus = () => document.querySelectorAll("details.menu[open]");
@@ -100,11 +143,15 @@ document.addEventListener("submit", (event) => {
 }, true);
 
 if (document.body.dataset.live) {
+  unfold(document.querySelector(".calls"));
+  setInterval(tick, 1000);
+  tick();
   start(document.body.dataset.live, {
     page(values) {
       if (values.connection) controlLost = values.connection.state === "lost" || values.connection.state === "never";
       put(values);
-      if (values.calls) called(values.calls.ringing);
+      tick();
+      if (values.calls) called(values.calls);
       board.update(values);
       refresh();
       for (const listener of listeners.page) listener(values);

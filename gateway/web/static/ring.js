@@ -2,7 +2,7 @@
 // then a button asks for it. Of several tabs the one that may play rings, and only one.
 const BEAT_MS = 1000;
 
-export function bell(button, note) {
+export function bell(button, note, say) {
   let sound = null, ringing = false, timer = 0, release = null, waiting = null;
 
   const allowed = () => sound?.state === "running";
@@ -31,7 +31,15 @@ export function bell(button, note) {
     tone(sound.currentTime + 0.4, 660);
   }
 
+  // The places where the sound can be tried before a call.
+  const places = document.querySelectorAll("[data-sound]");
+
   function refresh() {
+    for (const place of places) {
+      place.hidden = false;
+      place.classList.toggle("sounds", Boolean(allowed()));
+      place.querySelector("[data-sound-state]").textContent = say(allowed() ? "sound.on" : "sound.off");
+    }
     button.hidden = note.hidden = !ringing || allowed();
     document.body.classList.toggle("is-ringing", Boolean(timer));
     if (ringing && allowed() && !waiting) {
@@ -53,6 +61,13 @@ export function bell(button, note) {
   }
 
   button.addEventListener("click", allow);
+  for (const place of places) {
+    place.querySelector("button").addEventListener("click", async () => {
+      await allow();
+      if (allowed() && !timer) beat();
+    });
+  }
+  refresh();
   document.addEventListener("click", allow, { once: true }); // not at its beginning: the page would move below it
   document.addEventListener("keydown", allow, { once: true });
   return (on) => {

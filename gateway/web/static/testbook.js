@@ -20,8 +20,3 @@ async function look() {
   setTimeout(look, EVERY_MS);
 }
 setTimeout(look, EVERY_MS);
-
-for (const button of document.querySelectorAll("[data-print]")) {
-  button.hidden = false;
-  button.addEventListener("click", () => print());
-}

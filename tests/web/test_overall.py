@@ -1,0 +1,94 @@
+"""How the building is, in the pill and on the cards: the gravest thing first, each thing once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.web.scene.scene import Scene
+from gateway.web.scene.terminals import Terminals
+from tests.page.fake import alarm, called, door, guarantee, now_ms, room
+from tests.web.conftest import Web, snapshot
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[Web]:
+    made = Web(tmp_path, terminals=Terminals(owners={"front.leaf": ("front",)}))
+    yield made
+    made.close()
+
+
+def seen(web: Web, **values: Any) -> Scene:
+    holds = {"journal": guarantee(now_ms())}
+    web.see(snapshot(**{"guarantees": holds, "alarms": [], "rooms": {"wc": room("WC")}, **values}))
+    return web.site.scene_for("de", names=True)
+
+
+NOTICE = alarm("front", "egress_never", "notice")
+FAULT = alarm("front", "left_open", "fault")
+GRAVE = alarm("front", "forced", "emergency")
+SHELVED = alarm("front", "left_open", "fault", state="shelved", shelved_until_ms=10**12)
+
+
+@pytest.mark.parametrize(
+    ("values", "state", "text"),
+    [
+        ({}, "good", "Alles in Ordnung"),
+        ({"alarms": [SHELVED]}, "good", "Alles in Ordnung"),
+        ({"alarms": [NOTICE]}, "info", "1 Hinweis"),
+        ({"alarms": [NOTICE, FAULT]}, "warn", "1 Störung"),
+        ({"alarms": [GRAVE, FAULT]}, "bad", "2 Störungen"),
+        ({"guarantees": {"journal": guarantee(0, "no", "journal_full")}}, "warn", "Eingeschränkt"),
+        ({"guarantees": {"journal": guarantee(0, "unknown", "")}}, "unknown", "Wird noch geprüft"),
+        ({"guarantees": {}}, "unknown", "Wird noch geprüft"),
+        ({"rooms": {"wc": room("WC", call=called("wc-1", test=True))}}, "info",
+         "Test der Rufanlage"),
+        ({"alarms": [GRAVE], "rooms": {"wc": room("WC", call=called("wc-1"))}}, "call", "Notruf"),
+    ],
+)  # fmt: skip
+def test_the_gravest_thing_comes_first(
+    web: Web, values: dict[str, Any], state: str, text: str
+) -> None:
+    overall = seen(web, **values).overall
+    assert (overall.state, overall.text) == (state, text)
+
+
+def test_a_lost_controller_is_worse_than_anything_it_said(web: Web) -> None:
+    scene = seen(web)
+    web.site.house.connected = False
+    assert (scene.overall.state, scene.overall.text[:18]) == ("lost", "Verbindung verlore")
+
+
+def test_a_badge_says_each_thing_once(web: Web) -> None:
+    """The alarm about the operator says more than its signal, and the mode that it holds open."""
+    broken = door("Haupteingang", mode="hold_open", hold_open=True, operator_fault=True)
+    fault = alarm("front", "operator_fault", "fault")
+    leaf = alarm("front.leaf", "contact_stuck", "fault")
+    scene = seen(web, doors={"front": broken, "wc": door("WC")}, alarms=[fault, leaf])
+    front, wc = scene.doors
+    assert len(front.badges) == 2
+    assert wc.badges == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "text", "tone"),
+    [
+        ({}, "call", "Kein Notruf", ""),
+        ({"cords": {"wc.cord": "cut"}}, "call", "Leitung unterbrochen", "warn"),
+        ({"call": called("wc-1")}, "call", "Notruf", "call"),
+        ({"occupancy": "occupied"}, "occupancy", "belegt", "info"),
+        ({"leak": {"wet": True, "latched": True, "valve_closed": None}}, "leak", "Wasser erkannt",
+         "bad"),
+        ({"leak": {"wet": False, "latched": True, "valve_closed": None}}, "leak",
+         "wieder trocken, noch nicht zurückgesetzt", "warn"),
+    ],
+)  # fmt: skip
+def test_a_tile_that_is_not_as_usual_changes(
+    web: Web, values: dict[str, Any], name: str, text: str, tone: str
+) -> None:
+    (wc,) = seen(web, rooms={"wc": room("WC", **values)}).rooms
+    (tile,) = (tile for tile in wc.tiles if tile.name == name)
+    assert (tile.text, tile.tone) == (text, tone)

@@ -1,0 +1,114 @@
+"""The timeline of a call: what happened, to whom it was told, and how long it took."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.core.facts import Fact
+from gateway.journal.queue import Batch
+from gateway.journal.writer import Journal
+from tests.page.fake import room
+from tests.web.conftest import Web, snapshot
+
+BEGUN_UTC_MS = 1_764_500_000_000
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    made = Journal(
+        tmp_path / "journal.sqlite", boot="b", limit_bytes=100_000_000, routine_wait_ms=10,
+        cursor_wait_ms=20, lives={}, on_commit=lambda _: None, on_state=lambda _: None,
+    )  # fmt: skip
+    made.clock(BEGUN_UTC_MS)
+    made.start()
+    made.kept(30)
+    yield made
+    made.close(30)
+
+
+@pytest.fixture
+def web(tmp_path: Path, journal: Journal) -> Iterator[Web]:
+    made = Web(tmp_path)
+    made.see(snapshot(rooms={"wc": room("WC")}))
+    yield made
+    made.close()
+
+
+def tell(journal: Journal, *facts: tuple[str, int, dict[str, Any]]) -> None:
+    journal.append(Batch(facts=tuple(Fact(kind, "wc", at, data) for kind, at, data in facts)))
+    journal.kept(30)
+
+
+def message(delivery: str, receiver: str, result: str, reason: str = "") -> dict[str, Any]:
+    return {
+        "delivery": delivery, "receiver": receiver, "channel": 0, "about": "wc-7",
+        "message": "call", "result": result, "reason": reason or None, "step": 0,
+    }  # fmt: skip
+
+
+def a_call(journal: Journal, by: str) -> None:
+    tell(
+        journal,
+        ("call_raised", 0, {"call": "wc-6", "cause": "cord", "point": "wc.cord", "pulls": 1,
+                            "test": True, "was": None}),
+        ("call_raised", 1_000, {"call": "wc-7", "cause": "cord", "point": "wc.cord", "pulls": 1,
+                                "test": False, "was": None}),
+        ("message", 2_000, message("d1", "hausmeister", "skipped", "off_duty")),
+        ("message", 2_000, message("d2", "empfang", "sent")),
+        ("message", 4_000, message("d2", "empfang", "delivered")),
+        ("call_acknowledged", 13_000, {"call": "wc-7", "by": by, "via": "web", "command": None,
+                                       "after_ms": 12_000}),
+        ("call_attended", 96_000, {"call": "wc-7", "point": "wc.presence", "after_ms": 95_000}),
+        ("call_cancelled", 131_000, {"call": "wc-7", "point": "wc.cancel", "after_ms": 130_000,
+                                     "test": False}),
+    )  # fmt: skip
+
+
+def lines(html: str) -> list[str]:
+    return re.findall(r"<div><b>(.*?)</b>", html)
+
+
+def test_a_call_is_told_from_the_first_pull_to_its_end(web: Web, journal: Journal) -> None:
+    staff = web.as_("staff")
+    a_call(journal, f"web:{web.users.by_name('staff').id}")
+    html = staff.get("/calls/wc-7", headers={"Accept-Language": "de"}).text
+    assert [line.partition(":")[0] for line in lines(html)] == [
+        "Schnur gezogen", "hausmeister", "empfang", "staff ist unterwegs", "Personal im Raum",
+        "Im Raum beendet",
+    ]  # fmt: skip
+    assert "hausmeister: übersprungen (nicht im Dienst)" in html
+    assert "empfang: übergeben" in html, "not also that it was on its way"
+    assert "<dd>2\u202fmin 10\u202fs</dd>" in html
+    assert "nach 1\u202fmin 35\u202fs" in html
+
+
+def test_names_are_for_staff(web: Web, journal: Journal) -> None:
+    web.as_("staff")
+    a_call(journal, f"web:{web.users.by_name('staff').id}")
+    html = web.as_("view").get("/calls/wc-7", headers={"Accept-Language": "de"}).text
+    assert "Personal ist unterwegs" in html
+
+
+def test_a_call_that_stands_says_what_ends_it(web: Web, journal: Journal) -> None:
+    tell(journal, ("call_raised", 0, {"call": "wc-8", "cause": "cord", "point": "wc.cord",
+                                      "pulls": 1, "test": False, "was": None}))  # fmt: skip
+    html = web.as_("staff").get("/calls/wc-8", headers={"Accept-Language": "de"}).text
+    assert "Der Notruf endet mit dem Abstelltaster im Raum." in html
+    assert "noch nicht beendet" in html
+
+
+def test_a_call_that_nobody_knows_is_not_found(web: Web, journal: Journal) -> None:
+    answer = web.as_("staff").get("/calls/wc-99", headers={"Accept-Language": "de"})
+    assert answer.status_code == 404
+    assert "nichts mehr gespeichert" in answer.text
+
+
+def test_without_a_journal_it_says_so(tmp_path: Path) -> None:
+    web = Web(tmp_path)
+    assert web.as_("staff").get("/calls/wc-1").status_code == 503
+    web.close()
