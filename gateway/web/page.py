@@ -66,7 +66,7 @@ def here(path: str) -> str:
         return HERE[path]
     if path.startswith("/maintenance/testbook"):
         return "testbook"
-    if path.startswith("/calls/"):
+    if path.startswith("/timeline/"):
         return "alarms"
     found = (p.name for p in MENU if p.address != "/" and path.startswith(p.address))
     return next(found, "")

@@ -181,7 +181,7 @@ OF_THEIR_OWN: Final = {
     "/second-factor": "test_second.py",
     "/settings": "test_settings.py",
     "/maintenance/testbook/{number}": "test_testbook_whole.py",
-    "/calls/{call}": "test_calls.py",
+    "/timeline/{call}": "test_frame.py",
 }
 """Pages that are no row of ``PAGES``, and the file in ``tests/page`` that opens them."""
 NEVER: Final = frozenset({"/m/{token}"})

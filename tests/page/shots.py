@@ -174,7 +174,7 @@ def calls(album: Album, house: House) -> None:
     until(lambda: house.snapshot()["points"]["wc.cord"]["active"] is False)
     album.take("call-attended", "/alarms", lambda page: page.locator(".call.attended").wait_for())
     call = house.snapshot()["rooms"]["wc"]["call"]["id"]
-    album.take("timeline", f"/calls/{call}")
+    album.take("timeline", f"/timeline/{call}")
     house.bench("press", point="wc.cancel")
     is_("quiet")
     house.bench("set", point="wc.leak", value=False)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.page.conftest import Gateway, Open, is_live
+from tests.page.conftest import Gateway, Open, is_live, until
 from tests.page.fake import called, now_ms, room
 
 pytestmark = pytest.mark.page
@@ -267,11 +267,12 @@ def test_a_call_says_how_long_it_lasts_and_when_it_is_raised_again(
 def test_the_timeline_of_a_call_can_be_reached_from_its_card(gateway: Gateway, visit: Open) -> None:
     gateway.control.fact("call_raised", "bad", call="bad-2", cause="cord", point="wc.cord", pulls=1,
                          test=False, was=None)  # fmt: skip
-    gateway.control.journal.kept(30)
     gateway.control.call()
     page = visit("/", "staff")
     expect(page.locator("#told-bad[open]")).to_be_visible()
-    page.locator(".call").get_by_role("link", name="Ablauf dieses Notrufs").click()
+    link = page.locator(".call").get_by_role("link", name="Ablauf dieses Notrufs")
+    until(lambda: page.request.get(gateway.url + str(link.get_attribute("href"))).ok)
+    link.click()
     expect(page.locator("h1")).to_have_text("Notruf: Barrierefreies WC")
     expect(page.locator(".timeline li")).to_have_count(1)
     expect(page.locator("[data-print]")).to_be_visible()

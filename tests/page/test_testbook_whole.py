@@ -64,7 +64,7 @@ def test_both_walks_through_the_bench_building(page: tuple[Whole, Page]) -> None
     door = walk(whole, there, "door")
     assert sum("vom Gateway gemessen" in step for step in door) == 6, door
     there.goto(whole.url + "/")
-    expect(there.locator("#h-alarms")).to_be_visible()
+    expect(there.locator("#h-doors")).to_be_attached()
     assert "überfällig" not in there.locator("main").inner_text()
     expect(there.locator("#room-wc")).not_to_contain_text("Test bis")
     told = there.request.get(whole.url + "/api/v1/testbook").json()

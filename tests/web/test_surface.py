@@ -44,7 +44,7 @@ TABLE = """
 /maintenance/testbook                               POST maintenance
 /maintenance/testbook/{number}                      GET maintenance, POST maintenance
 /more                                               GET view
-/calls/{call}                                       GET view
+/timeline/{call}                                    GET view
 /kept                                               GET view
 /bench                                              GET staff, POST staff
 /users                                              GET admin, POST admin

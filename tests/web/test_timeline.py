@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,15 @@ from tests.web.conftest import Web, snapshot
 BEGUN_UTC_MS = 1_764_500_000_000
 
 
+written = threading.Semaphore(0)
+"""Released once for each commit."""
+
+
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
     made = Journal(
         tmp_path / "journal.sqlite", boot="b", limit_bytes=100_000_000, routine_wait_ms=10,
-        cursor_wait_ms=20, lives={}, on_commit=lambda _: None, on_state=lambda _: None,
+        cursor_wait_ms=20, lives={}, on_commit=lambda _: written.release(), on_state=lambda _: None,
     )  # fmt: skip
     made.clock(BEGUN_UTC_MS)
     made.start()
@@ -40,8 +45,11 @@ def web(tmp_path: Path, journal: Journal) -> Iterator[Web]:
 
 
 def tell(journal: Journal, *facts: tuple[str, int, dict[str, Any]]) -> None:
-    journal.append(Batch(facts=tuple(Fact(kind, "wc", at, data) for kind, at, data in facts)))
-    journal.kept(30)
+    for kind, at, data in facts:
+        while written.acquire(blocking=False):
+            pass
+        journal.append(Batch(facts=(Fact(kind, "wc", at, data),)))
+        assert written.acquire(timeout=30)
 
 
 def message(delivery: str, receiver: str, result: str, reason: str = "") -> dict[str, Any]:
@@ -76,7 +84,7 @@ def lines(html: str) -> list[str]:
 def test_a_call_is_told_from_the_first_pull_to_its_end(web: Web, journal: Journal) -> None:
     staff = web.as_("staff")
     a_call(journal, f"web:{web.users.by_name('staff').id}")
-    html = staff.get("/calls/wc-7", headers={"Accept-Language": "de"}).text
+    html = staff.get("/timeline/wc-7", headers={"Accept-Language": "de"}).text
     assert [line.partition(":")[0] for line in lines(html)] == [
         "Schnur gezogen", "hausmeister", "empfang", "staff ist unterwegs", "Personal im Raum",
         "Im Raum beendet",
@@ -90,25 +98,25 @@ def test_a_call_is_told_from_the_first_pull_to_its_end(web: Web, journal: Journa
 def test_names_are_for_staff(web: Web, journal: Journal) -> None:
     web.as_("staff")
     a_call(journal, f"web:{web.users.by_name('staff').id}")
-    html = web.as_("view").get("/calls/wc-7", headers={"Accept-Language": "de"}).text
+    html = web.as_("view").get("/timeline/wc-7", headers={"Accept-Language": "de"}).text
     assert "Personal ist unterwegs" in html
 
 
 def test_a_call_that_stands_says_what_ends_it(web: Web, journal: Journal) -> None:
     tell(journal, ("call_raised", 0, {"call": "wc-8", "cause": "cord", "point": "wc.cord",
                                       "pulls": 1, "test": False, "was": None}))  # fmt: skip
-    html = web.as_("staff").get("/calls/wc-8", headers={"Accept-Language": "de"}).text
+    html = web.as_("staff").get("/timeline/wc-8", headers={"Accept-Language": "de"}).text
     assert "Der Notruf endet mit dem Abstelltaster im Raum." in html
     assert "noch nicht beendet" in html
 
 
 def test_a_call_that_nobody_knows_is_not_found(web: Web, journal: Journal) -> None:
-    answer = web.as_("staff").get("/calls/wc-99", headers={"Accept-Language": "de"})
+    answer = web.as_("staff").get("/timeline/wc-99", headers={"Accept-Language": "de"})
     assert answer.status_code == 404
     assert "nichts mehr gespeichert" in answer.text
 
 
 def test_without_a_journal_it_says_so(tmp_path: Path) -> None:
     web = Web(tmp_path)
-    assert web.as_("staff").get("/calls/wc-1").status_code == 503
+    assert web.as_("staff").get("/timeline/wc-1").status_code == 503
     web.close()

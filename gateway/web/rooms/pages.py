@@ -36,7 +36,7 @@ def _back(request: Request, answer: Answer) -> Response:
     return RedirectResponse(target, 303, {"Cache-Control": "no-store"})
 
 
-@router.get("/calls/{call}")
+@router.get("/timeline/{call}")
 async def one_call(request: Request, call: str, who: ViewAlways, site: TheSite) -> Response:
     """What happened during a call, to be read and printed afterwards. Names are for staff."""
     scene = site.scene(language_of(request), who)
