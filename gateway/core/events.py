@@ -194,6 +194,15 @@ class ConfirmMessage(Command):
 
 
 @dataclass(frozen=True)
+class TestMessage(Command):
+    """A test message to ``receiver`` now, over each of their channels."""
+
+    __test__ = False
+
+    receiver: str
+
+
+@dataclass(frozen=True)
 class ConfirmClock(Command):
     """A person has compared the time with another clock: it is right."""
 
@@ -209,6 +218,7 @@ AnyCommand = (
     | AcknowledgeCall
     | TestRoom
     | ConfirmMessage
+    | TestMessage
     | ConfirmClock
 )
 Reported = Level | Reading | RelayFault | CivilTime | JournalState | Delivered

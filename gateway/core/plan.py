@@ -276,7 +276,7 @@ class MailingPlan:
     """A message that goes out by the clock: the weekly ``test`` (its receipt wants to be
     confirmed within ``confirm_within_ms``) or the ``summary`` of faults and notices."""
 
-    kind: Literal["test", "summary"]
+    kind: Literal["test", "summary", "by_hand"]
     receivers: tuple[str, ...]
     due: tuple[UtcMs, ...]
     """Every instant for 400 days, in order."""

@@ -33,6 +33,7 @@ REASONS: Final[dict[str, str]] = {
     "unknown_call": "No call of this name stands.",
     "unknown_room": "There is no room of this name.",
     "unknown_message": "No message of this name waits to be confirmed.",
+    "unknown_receiver": "There is no contact of this name.",
     "not_latched": "The alarm goes by itself when its cause is gone.",
     "still_wet": "The sensor still sees water.",
     "call": "A call stands, nothing is tested now.",

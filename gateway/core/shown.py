@@ -280,10 +280,24 @@ class FireShown(TypedDict):
     active: bool | None
 
 
+class WayShown(TypedDict):
+    """One channel of a receiver. ``ok``: whether the newest message was handed over, ``None``
+    where none was tried; ``reason``: why not. ``under_way``: one is being handed over now;
+    ``confirmed``: whoever got the last test by hand has said so."""
+
+    ok: bool | None
+    reason: str
+    at_utc_ms: UtcMs | None
+    delivered_utc_ms: UtcMs | None
+    under_way: bool
+    confirmed: bool
+
+
 class ReceiverShown(TypedDict):
-    """Somebody who gets messages."""
+    """Somebody who gets messages. ``ways``: in the order of their channels."""
 
     on_duty: bool | None
+    ways: Sequence[WayShown]
 
 
 class EverythingShown(TypedDict):

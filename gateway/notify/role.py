@@ -188,13 +188,14 @@ class Notify:
         kind, data = str(message["kind"]), message.get("data") or {}
         now_s = self.utc_s()
         link = None
+        by_hand = data.get("by_hand") is True
         if kind in texts.CALLS:
             link = self._link(message, receiver, "call", now_s + LIFE_S)
         elif kind == "test":
             within_ms = data.get("confirm_within_ms")
             life_s = within_ms / 1000 if isinstance(within_ms, int) else LIFE_S
             link = self._link(message, receiver, "test", now_s + life_s)
-        return texts.build(self.house, kind, data, link=link)
+        return texts.build(self.house, kind, data, link=link, by_hand=by_hand)
 
     def _link(
         self, message: Mapping[str, Any], receiver: str, kind: Kind, expires_s: float

@@ -98,7 +98,8 @@ class _Said:
     def test(self, link: str | None, by_hand: bool) -> Text:
         words, general = self.words["test"], self.words["words"]
         if by_hand:
-            return Text(words["title"], f"{words['what']}\n{general['by_hand']}")
+            receipt = f"\n{general['confirm'].format(link=link)}" if link else ""
+            return Text(words["title"], f"{words['by_hand']}\n{general['by_hand']}{receipt}")
         ask = general["confirm"].format(link=link) if link else general["confirm_page"]
         return Text(words["title"], f"{words['what']}\n{words['todo']}\n{ask}")
 

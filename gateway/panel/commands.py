@@ -23,6 +23,7 @@ from gateway.core.events import (
     SetMode,
     SetService,
     ShelveAlarm,
+    TestMessage,
     TestRelay,
     TestRoom,
 )
@@ -84,6 +85,7 @@ _COMMANDS: Mapping[str, tuple[type[AnyCommand], Mapping[str, _Reader]]] = {
     "acknowledge_call": (AcknowledgeCall, {"call": text}),
     "test_room": (TestRoom, {"room": text, "for_ms": duration}),
     "confirm_message": (ConfirmMessage, {"delivery": text}),
+    "test_message": (TestMessage, {"receiver": text}),
     "confirm_clock": (ConfirmClock, {}),
 }
 """Name -> the command, and how each of its arguments is read."""

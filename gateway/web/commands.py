@@ -21,7 +21,7 @@ from gateway.web.site import Site
 NOT_THERE = frozenset(
     {
         "unknown_door", "unknown_alarm", "unknown_point", "unknown_call", "unknown_room",
-        "unknown_message",
+        "unknown_message", "unknown_receiver",
     }
 )  # fmt: skip
 

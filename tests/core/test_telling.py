@@ -15,6 +15,7 @@ from gateway.core.events import (
     ConfirmMessage,
     Delivered,
     JournalState,
+    TestMessage,
     TestRoom,
 )
 from gateway.core.facts import Json
@@ -71,6 +72,10 @@ PLAN = replace(
         MailingPlan("summary", ("caretaker",), (OFFSET + 2 * HOUR,)),
     ),
 )
+
+
+def on_duty(bench: Bench) -> dict[str, bool | None]:
+    return {name: one["on_duty"] for name, one in bench.shown()["receivers"].items()}
 
 
 def sent(bench: Bench) -> list[str]:
@@ -158,10 +163,7 @@ def test_a_room_without_an_escalation_tells_nobody() -> None:
 def test_off_duty_is_known_with_the_clock() -> None:
     bench = Bench(PLAN, {})
     bench.until(HOUR)
-    assert bench.shown()["receivers"] == {
-        "caretaker": {"on_duty": False},
-        "care_service": {"on_duty": True},
-    }
+    assert on_duty(bench) == {"caretaker": False, "care_service": True}
     bench.level(HOUR, "wc.cord", True)
     assert sent(bench) == ["care_service: call wc-1"]
     assert bench.told("message")[0]["reason"] == "off_duty"
@@ -316,6 +318,66 @@ def test_a_test_that_nobody_confirms_is_a_fault() -> None:
     assert again.alarms() == {"gw/test_unconfirmed": "active"}
 
 
+# --- by hand ------------------------------------------------------------------------------
+
+
+def by_hand(bench: Bench, at_ms: int, receiver: str, key: str = "t") -> str:
+    bench.at(at_ms, TestMessage(key, STAFF, at_ms + 5_000, receiver))
+    reply = bench.replies[key]
+    return reply.reason or reply.status
+
+
+def ways(bench: Bench, receiver: str) -> list[tuple[bool | None, str, bool, bool]]:
+    shown = bench.shown()["receivers"][receiver]["ways"]
+    return [(way["ok"], way["reason"], way["under_way"], way["confirmed"]) for way in shown]
+
+
+def test_a_test_by_hand_tries_every_channel_and_says_what_came_of_each() -> None:
+    bench = Bench(PLAN, {})
+    assert ways(bench, "care_service") == [(None, "", False, False)] * 2
+    assert by_hand(bench, 1_000, "care_service") == "accepted"
+    assert [(one.kind, one.channel, one.data) for one in bench.sent] == [
+        ("test", 0, {"by_hand": True}), ("test", 1, {"by_hand": True}),
+    ]  # fmt: skip
+    assert by_hand(bench, 1_100, "care_service", "again") == "merged", "one is under way"
+    assert len(bench.sent) == 2
+    bench.at(1_200, Delivered("by_hand#1", True))
+    bench.at(1_300, Delivered("by_hand#2", False, "connection"))
+    assert ways(bench, "care_service") == [
+        (True, "", False, False),
+        (False, "connection", False, False),
+    ]
+    assert len(bench.sent) == 2, "another channel is no answer to what was asked"
+    assert bench.alarms() == {}, "who asked sees it; nobody else waits for it"
+    bench.at(1_400, ConfirmMessage("seen", STAFF, 9_000, "by_hand#1"))
+    assert ways(bench, "care_service")[0] == (True, "", False, True)
+
+
+def test_a_test_by_hand_that_nobody_answers_has_failed() -> None:
+    bench = Bench(PLAN, {})
+    by_hand(bench, 1_000, "caretaker")
+    assert ways(bench, "caretaker") == [(None, "", True, False)]
+    bench.until(17_000)
+    assert ways(bench, "caretaker") == [(False, "no_answer", False, False)]
+
+
+def test_a_test_by_hand_for_nobody_is_refused() -> None:
+    bench = Bench(PLAN, {})
+    assert by_hand(bench, 1_000, "stranger") == "unknown_receiver"
+    assert not bench.sent
+
+
+def test_a_confirmed_test_by_hand_proves_the_way_of_the_weekly_one() -> None:
+    bench = Bench(PLAN, {})
+    bench.until(2 * HOUR)
+    answered(bench, 2 * HOUR).until(3 * HOUR)
+    assert bench.alarms() == {"gw/test_unconfirmed": "active"}
+    by_hand(bench, 3 * HOUR + 1, "care_service")
+    bench.at(3 * HOUR + 2, Delivered("by_hand#1", True))
+    bench.at(3 * HOUR + 3, ConfirmMessage("seen", STAFF, 4 * HOUR, "by_hand#1"))
+    assert bench.alarms().get("gw/test_unconfirmed") != "active"
+
+
 # --- over a restart -----------------------------------------------------------------------
 
 
@@ -404,10 +466,7 @@ def test_what_cannot_be_read_is_left_out(section: Json) -> None:
 
 def test_without_a_clock_everybody_is_on_duty() -> None:
     bench = Bench(PLAN, {}, trusted=False)
-    assert bench.shown()["receivers"] == {
-        "caretaker": {"on_duty": None},
-        "care_service": {"on_duty": True},
-    }
+    assert on_duty(bench) == {"caretaker": None, "care_service": True}
     bench.level(1_000, "wc.cord", True)
     assert bench.sent[0].data["raised_utc_ms"] is None
     bench.at(2_000, CivilTime(OFFSET + HOUR, True))

@@ -23,6 +23,7 @@ from gateway.core.events import (
     SetMode,
     SetService,
     ShelveAlarm,
+    TestMessage,
     TestRelay,
     TestRoom,
 )
@@ -46,6 +47,7 @@ _NAMES: Mapping[type, str] = {
     AcknowledgeCall: "acknowledge_call",
     TestRoom: "test_room",
     ConfirmMessage: "confirm_message",
+    TestMessage: "test_message",
     ConfirmClock: "confirm_clock",
 }
 
@@ -83,6 +85,8 @@ def _judged(  # noqa: PLR0911, PLR0912 - a table
             return wiring_rooms.reset(building, event)
         case ConfirmMessage():
             return wiring_messages.confirm(building, event)
+        case TestMessage():
+            return wiring_messages.test(building, event)
         case ConfirmClock():
             return _confirm_clock(building, event)
         case SetMode() | SetService() if event.door not in building.doors:

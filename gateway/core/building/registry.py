@@ -145,7 +145,7 @@ MACHINES: Mapping[int, Machine] = {
     state.MAILING: Machine(
         "mailings",
         lambda plan, _now, _past: {
-            m.kind: mailing.start(m, channels_of(plan), plan.gateway) for m in plan.mailings
+            m.kind: mailing.start(m, channels_of(plan), plan.gateway) for m in mailing.plans(plan)
         },
         mailing.step,
         mailing.wake_at,

@@ -12,7 +12,8 @@ from gateway.core.building.state import Building
 from gateway.core.door import door, schedule, tally
 from gateway.core.instant import Ms
 from gateway.core.machine import Conditions
-from gateway.core.notification import alarms
+from gateway.core.notification import alarms, mailing
+from gateway.core.plan import ReceiverPlan
 from gateway.core.room.climate import DEW_POINT
 from gateway.core.signals.clock import mark_of, settled, settles_in_ms, uptime_of, utc_of
 from gateway.core.signals.contact import Contact
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         PointShown,
         QuantityShown,
         RequestShown,
+        WayShown,
     )
 
 MESSAGES_MOST = 20
@@ -57,7 +59,10 @@ def snapshot(building: Building, now: Ms) -> BuildingShown:
         "alarms": [_alarm(building, alarm) for alarm in alarms.listed(building.alarms)],
         "fire": _fire(building),
         "rooms": {r.id: room_shown(building, r.id) for r in building.plan.rooms},
-        "receivers": {name: {"on_duty": one.on_duty} for name, one in building.rosters.items()},
+        "receivers": {
+            one.id: {"on_duty": building.rosters[one.id].on_duty, "ways": _ways(building, one)}
+            for one in building.plan.receivers
+        },
         "messages": _messages(building),
     }
 
@@ -162,6 +167,30 @@ def _meter(building: Building, one: Meter) -> PointShown:
         "changes": 0,
         "quantities": quantities,
     }
+
+
+def _ways(building: Building, receiver: ReceiverPlan) -> list[WayShown]:
+    offset_ms, by_hand = building.clock.offset_ms, building.mailings.get(mailing.BY_HAND)
+    letters = {
+        one.channel: one
+        for one in (() if by_hand is None else by_hand.letters)
+        if one.receiver == receiver.id
+    }
+    ways: list[WayShown] = []
+    for channel in range(receiver.channels):
+        known = building.deliveries.get((receiver.id, channel))
+        letter = letters.get(channel)
+        ways.append(
+            {
+                "ok": None if known is None else known.ok,
+                "reason": "" if known is None else known.reason,
+                "at_utc_ms": None if known is None else known.at.utc_by(offset_ms),
+                "delivered_utc_ms": None if known is None else known.delivered.utc_by(offset_ms),
+                "under_way": letter is not None and letter.until_ms is not None,
+                "confirmed": letter is not None and letter.confirmed,
+            }
+        )
+    return ways
 
 
 def _messages(building: Building) -> list[AlarmMessageShown]:

@@ -13,7 +13,7 @@ from gateway.core.building.conditions import conditions
 from gateway.core.building.state import Building
 from gateway.core.building.work import Do, Emit, Later, Work, told
 from gateway.core.effects import Effect, Reply, Send, Status
-from gateway.core.events import CivilTime, ConfirmMessage, Delivered
+from gateway.core.events import CivilTime, ConfirmMessage, Delivered, TestMessage
 from gateway.core.facts import Fact, Json
 from gateway.core.machine import Conditions, Step
 from gateway.core.notification import alarms, deliveries, escalation, mailing
@@ -280,5 +280,22 @@ def confirm(building: Building, event: ConfirmMessage) -> list[Work] | str:
         if letter is not None:
             confirmed = mailing.Confirmed(event.delivery, event.id)
             status: Status = "merged" if letter.confirmed else "accepted"
-            return [Do(state.MAILING, name, confirmed), Emit((Reply(event.id, status),))]
+            heard = mailing.Heard(letter.receiver)
+            others = [other for other in building.mailings if other != name]
+            return [
+                Do(state.MAILING, name, confirmed),
+                *(Do(state.MAILING, other, heard) for other in others if name == mailing.BY_HAND),
+                Emit((Reply(event.id, status),)),
+            ]
     return "unknown_message"
+
+
+def test(building: Building, event: TestMessage) -> list[Work] | str:
+    """A test message now. One that is under way is the answer to who asks again."""
+    by_hand = building.mailings.get(mailing.BY_HAND)
+    if by_hand is None or event.receiver not in by_hand.plan.receivers:
+        return "unknown_receiver"
+    if mailing.under_way(by_hand, event.receiver):
+        return [Emit((Reply(event.id, "merged"),))]
+    asked = mailing.Asked(event.receiver)
+    return [Do(state.MAILING, mailing.BY_HAND, asked), Emit((Reply(event.id, "accepted"),))]

@@ -1,11 +1,14 @@
 """Messages by the clock: the weekly test, whose receipt wants to be confirmed, and the summary
-of what is on the alarm list.
+of what is on the alarm list. And the test message that somebody sends now.
 
 The instants come from the configuration as UTC. While the clock is not trusted nothing is
 sent; what fell due while the gateway was away is sent late, but not a day late. Everybody in
 the list is told, on duty or not: by the next channel where one fails. A test that reaches
 nobody, or that nobody confirms in time, is a condition (``test_unconfirmed``) that names the
 receivers; it goes with their confirmation.
+
+A test message by hand goes over every channel of one receiver, so that each is tried by itself.
+Its receipt can be confirmed, and nobody waits for that.
 """
 
 from __future__ import annotations
@@ -13,14 +16,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping
 from functools import partial
-from typing import Literal, get_args
+from typing import Final, Literal, get_args
 
 from gateway.core.effects import ANSWER_MS, Effect, Send
 from gateway.core.events import CivilTime, Delivered
 from gateway.core.facts import Fact, Json
 from gateway.core.instant import Ms, UtcMs, clamped, earliest
 from gateway.core.machine import Conditions, Step, replace
-from gateway.core.plan import MailingPlan
+from gateway.core.plan import BuildingPlan, MailingPlan
 from gateway.core.saved_values import (
     FLAG,
     TEXT,
@@ -38,6 +41,9 @@ LATE_MS: Ms = 86_400_000
 """What fell due longer ago is not sent any more."""
 
 Result = Literal["sent", "delivered", "failed"]
+
+BY_HAND: Final = "by_hand"
+"""The mailing that is never due by itself: test messages that somebody sends now."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,28 @@ class Confirmed:
     command: str
 
 
-Event = CivilTime | Delivered | Confirmed
+@dataclass(frozen=True)
+class Asked:
+    """Somebody wants a test message to go to ``receiver`` now."""
+
+    receiver: str
+
+
+@dataclass(frozen=True)
+class Heard:
+    """``receiver`` has confirmed a message of another mailing: their way works."""
+
+    receiver: str
+
+
+Event = CivilTime | Delivered | Confirmed | Asked | Heard
+
+
+def plans(plan: BuildingPlan) -> tuple[MailingPlan, ...]:
+    """The messages by the clock, and the test by hand where there is somebody to send it to."""
+    receivers = tuple(one.id for one in plan.receivers)
+    by_hand = (MailingPlan(BY_HAND, receivers, ()),) if receivers else ()
+    return (*plan.mailings, *by_hand)
 
 
 def start(plan: MailingPlan, channels: Mapping[str, int], gateway: str) -> Mailing:
@@ -106,6 +133,10 @@ def step(mailing: Mailing, event: Event | None, now: Ms) -> Step[Mailing]:
             for letter in mailing.letters:
                 if letter.delivery == event.delivery and letter.until_ms is not None:
                     work.answered(letter, event.ok, event.reason)
+        case Asked():
+            work.asked(event.receiver)
+        case Heard():
+            work.heard(event.receiver)
         case _:
             work.confirmed(event)
     return work.done()
@@ -114,7 +145,15 @@ def step(mailing: Mailing, event: Event | None, now: Ms) -> Step[Mailing]:
 def find(mailing: Mailing, delivery: str) -> Letter | None:
     """The letter of this name whose receipt is asked for."""
     of_name = (letter for letter in mailing.letters if letter.delivery == delivery)
-    return next(of_name, None) if mailing.plan.confirm_within_ms is not None else None
+    asked = mailing.plan.confirm_within_ms is not None or mailing.plan.kind == BY_HAND
+    return next(of_name, None) if asked else None
+
+
+def under_way(mailing: Mailing, receiver: str) -> bool:
+    """Whether a message to this receiver has not been answered yet."""
+    return any(
+        letter.receiver == receiver and letter.until_ms is not None for letter in mailing.letters
+    )
 
 
 class _Work:
@@ -122,6 +161,7 @@ class _Work:
 
     def __init__(self, mailing: Mailing, now: Ms) -> None:
         self.mailing = mailing
+        self.by_hand = mailing.plan.kind == BY_HAND
         self.now = now
         self.facts: list[Fact] = []
         self.effects: list[Effect] = []
@@ -172,14 +212,34 @@ class _Work:
             until_ms=now + ANSWER_MS,
             confirm_ms=None if within_ms is None else now + within_ms,
             confirm_utc_ms=None if within_ms is None else utc_ms + within_ms,
-            confirmed=within_ms is None,
+            confirmed=within_ms is None and not self.by_hand,
             missed=missed,
         )
         self.mailing = replace(mailing, count=count, letters=(*mailing.letters, letter))
         self._tell(letter, "")
         data: dict[str, Json] = {} if within_ms is None else {"confirm_within_ms": within_ms}
-        send = Send(letter.delivery, receiver, channel, mailing.plan.kind, "", data)
-        self.effects.append(send)
+        if self.by_hand:
+            data = {"by_hand": True}
+        self.effects.append(Send(letter.delivery, receiver, channel, self._kind, "", data))
+
+    @property
+    def _kind(self) -> str:
+        """What the message is to its receiver."""
+        return "test" if self.by_hand else self.mailing.plan.kind
+
+    def asked(self, receiver: str) -> None:
+        """A message over every channel; what became of the last ones is not asked any more."""
+        mailing = self.mailing
+        others = tuple(one for one in mailing.letters if one.receiver != receiver)
+        self.mailing = replace(mailing, letters=others)
+        for channel in range(mailing.channels.get(receiver, 1)):
+            self._send(receiver, channel, self.now + (mailing.offset_ms or 0), False)
+
+    def heard(self, receiver: str) -> None:
+        """Nobody has to confirm what was sent to them before."""
+        for letter in self.mailing.letters:
+            if letter.receiver == receiver and not letter.confirmed:
+                self._put(letter, replace(letter, confirmed=True, missed=False))
 
     def _tell(self, letter: Letter, reason: str) -> None:
         data: dict[str, Json] = {
@@ -187,7 +247,7 @@ class _Work:
             "receiver": letter.receiver,
             "channel": letter.channel,
             "about": "",
-            "message": self.mailing.plan.kind,
+            "message": self._kind,
             "result": letter.result,
             "reason": reason or None,
             "step": None,
@@ -198,7 +258,7 @@ class _Work:
         """What became of a letter; the next channel is tried where it failed."""
         after = replace(letter, result="delivered" if ok else "failed", until_ms=None)
         self._tell(after, reason)
-        if ok:
+        if ok or self.by_hand:
             self._put(letter, after)
         elif letter.channel + 1 < self.mailing.channels.get(letter.receiver, 1):
             others = tuple(one for one in self.mailing.letters if one is not letter)
