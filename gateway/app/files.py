@@ -21,6 +21,8 @@ from gateway.link.saved import BYTES_MOST as LINK_BYTES
 from gateway.recorder import aside, digests, state
 from gateway.recorder.stores import recent, sqlite
 from gateway.set_aside import KEEP, KEEP_BYTES, LIFE_MS
+from gateway.settings.editing.addresses import BYTES_MOST as ADDRESS_BYTES
+from gateway.settings.editing.addresses import MOST as ADDRESSES_MOST
 from gateway.settings.editing.file import BYTES_MOST as OVERLAY_BYTES
 from gateway.settings.editing.file import VERSIONS_MOST
 from gateway.settings.model.configuration import Journal
@@ -255,6 +257,15 @@ def rows() -> tuple[StoredFile, ...]:
             f"{VERSIONS_MOST}, each {_size(OVERLAY_BYTES)}",
             "the oldest go",
             "gateway.settings.editing.file:Store.write",
+        ),
+        StoredFile(
+            "addresses",
+            ("addresses/*",),
+            "addresses of people that were entered on the page; `control` writes them, `notify`"
+            " reads them, nobody else can, and no backup has them",
+            f"{ADDRESSES_MOST}, each {_size(ADDRESS_BYTES)}",
+            "one more is refused; one that no contact has goes with the contact",
+            "gateway.settings.editing.addresses:Addresses.add",
         ),
         StoredFile(
             "notes",

@@ -1,27 +1,77 @@
-"""Where messages go: each address is read from its secret when it is used, so that one that is
+"""Where messages go: each address is read from its file when it is used, so that one that is
 written or mended while the role runs is used without a restart."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from gateway.settings.values.recipients import OVER_ACCOUNT, RecipientError, read
 from gateway.settings.values.secrets import Secret, SecretError, address
+
+if TYPE_CHECKING:
+    from gateway.settings.model.messages import Messages
 
 Address = Callable[[], str]
 """Reads an address. Raises :class:`AddressError`."""
 
 
 class AddressError(Exception):
-    """An address cannot be read; the text names its file, never its content."""
+    """An address cannot be read or used; the text names its file, never its content. ``reason``:
+    what is said of a message to it."""
+
+    def __init__(self, text: str, reason: str = "address") -> None:
+        super().__init__(text)
+        self.reason = reason
 
 
-def reader(secret: Secret | str) -> Address:
+class PageAddress(str):
+    """An address that somebody entered on the page, and that says itself which machine is called:
+    never this one or a service of its network, but for ``hosts``."""
+
+    __slots__ = ("hosts",)
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """Over what addresses from the page are reached: secrets of the configuration, by kind."""
+
+    secrets: dict[str, Secret] = field(default_factory=dict)
+    hosts: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, messages: Messages) -> Accounts:
+        named = {kind: getattr(messages, kind) for kind in OVER_ACCOUNT}
+        return cls({k: one for k, one in named.items() if one is not None}, messages.page_hosts)
+
+
+def reader(secret: Secret | str, accounts: Accounts | None = None) -> Address:
     """The address that a secret holds; a text is the address itself."""
 
-    def read() -> str:
+    def read_now() -> str:
+        if not isinstance(secret, Secret):
+            return secret
         try:
-            return address(secret) if isinstance(secret, Secret) else secret
+            found = address(secret)
+            return _of_page(found, accounts or Accounts()) if secret.of_page else found
         except SecretError as error:
             raise AddressError(str(error)) from None
+        except RecipientError as error:
+            where = secret.places[0] / secret.name if secret.places else secret.name
+            raise AddressError(f"{where}: {error}", "forbidden") from None
 
-    return read
+    return read_now
+
+
+def _of_page(written: str, accounts: Accounts) -> str:
+    """Judged each time, whoever wrote the file. Raises :class:`RecipientError`."""
+    one = read(written, accounts.hosts)
+    account = accounts.secrets.get(one.kind)
+    made = one.address("" if account is None else address(account))
+    if not one.guarded:
+        return made
+    guarded = PageAddress(made)
+    guarded.hosts = accounts.hosts
+    return guarded

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from gateway.notify.addresses import PageAddress
 from gateway.notify.delivery_process import LONGEST_PACKET, WITHIN_S
 from gateway.notify.texts import Text
 
@@ -78,7 +79,10 @@ class Deliveries:
 
     def send(self, address: str, text: Text, done: Done) -> None:
         """Hand a message over; ``done`` hears what came of it within about 10 s."""
-        self._ask("send", address, done, title=text.title, body=text.body)
+        more: dict[str, object] = {"title": text.title, "body": text.body}
+        if isinstance(address, PageAddress):
+            more["hosts"] = list(address.hosts)
+        self._ask("send", address, done, **more)
 
     def check(self, address: str, done: Done) -> None:
         """Whether the address is understood."""
@@ -102,7 +106,7 @@ class Deliveries:
         except queue.Empty:
             return "timeout"
 
-    def _ask(self, do: str, address: str, done: Done, **more: str) -> None:
+    def _ask(self, do: str, address: str, done: Done, **more: object) -> None:
         failed, now = "", time.monotonic()
         with self._lock:
             self._end_hanging(now)

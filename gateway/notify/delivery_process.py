@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.notify import heartbeat
+from gateway.notify.guard import Guard
 from gateway.notify.texts import Text
 
 WITHIN_S = 10.0
@@ -271,7 +272,13 @@ def work(request: Request) -> str:
 
     if request["do"] == "check":
         return "" if channels.understood(request["address"]) else "address"
-    return channels.send(request["address"], Text(request["title"], request["body"]))
+    text = Text(request["title"], request["body"])
+    if "hosts" not in request:
+        return channels.send(request["address"], text)
+    guard = Guard(request["hosts"])  # this process makes one delivery and ends
+    guard.install()
+    reason = channels.send(request["address"], text)
+    return "forbidden" if reason and guard.refused else reason
 
 
 def main(names: list[str]) -> int:

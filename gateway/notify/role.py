@@ -161,9 +161,10 @@ class Notify:
         if isinstance(at_ms, int) and self.clock() - at_ms / 1000 > CONTROL_WAITS_S:
             self._answer(delivery, "timeout")
             return
-        address = self._address(receiver, int(message["channel"]))
-        if not address:
-            self._answer(delivery, "address")
+        try:
+            address = self._address(receiver, int(message["channel"]))
+        except AddressError as error:
+            self._answer(delivery, error.reason)
             return
         text = self._text(message, receiver)
         self._number += 1
@@ -172,17 +173,17 @@ class Notify:
         self.send(address, text, lambda reason: self.inbox.put(_Done(delivery, number, reason)))
 
     def _address(self, receiver: str, channel: int) -> str:
-        """Empty where it cannot be read."""
+        """Raises :class:`AddressError` where it cannot be read or used."""
         channels = self.addresses.get(receiver, ())
         if not 0 <= channel < len(channels):
-            return ""
+            raise AddressError(f"{receiver} has no channel {channel}")
         try:
             return channels[channel]()
         except AddressError as error:
             log.error(
                 "an address cannot be read", receiver=receiver, channel=channel, secret=str(error)
             )
-            return ""
+            raise
 
     def _text(self, message: Mapping[str, Any], receiver: str) -> Text:
         kind, data = str(message["kind"]), message.get("data") or {}

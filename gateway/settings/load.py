@@ -88,7 +88,8 @@ def load(
     reading = Reading(places(path))
     root = parse(_bytes(path), str(path), reading.problems)
     if overlay is not None and overlay.exists():
-        merge(root, parse(_bytes(overlay), str(overlay), reading.problems), reading)
+        laid = parse(_bytes(overlay), str(overlay), reading.problems, overlay=True)
+        merge(root, laid, reading)
     draft = read(root, reading, drivers)
     draft.accepted, draft.adjust = accepted, adjust
     for check in (wiring_trust, check_points, check_doors, check_rooms, check_links):
@@ -238,7 +239,7 @@ def _secrets(reading: Reading, need: Collection[str] | None, judge: Judge | None
     for key, mark, secret in reading.secrets:
         if need is not None and key.partition(".")[0] not in need:
             continue
-        if key.startswith(("contacts.", "heartbeat.")):
+        if key.startswith(("contacts.", "heartbeat.", "messages.")):
             wrong = contact_secrets.wrong(secret, judge if key.startswith("contacts.") else None)
             if wrong is not None:
                 reading.problem(mark, key, *wrong)
@@ -288,6 +289,8 @@ def digest(root: Node) -> str:
             return [plain(item) for item in node.items]
         if node.entries is not None:
             return {key: plain(value) for key, (_, value) in node.entries.items()}
+        if node.of_page:
+            return {"!address": node.text}
         return {"!secret": node.text} if node.secret else node.text
 
     canonical = json.dumps(plain(root), ensure_ascii=False, separators=(",", ":"))

@@ -1,5 +1,5 @@
-"""What may be changed on the page: schedules, exceptions, contacts, their hours, and who is
-told after whom.
+"""What may be changed on the page: schedules, exceptions, whose public holidays count, contacts,
+their hours, who is told after whom, and of which room or which alarms.
 
 The overlay is a file of the same form in the state folder. Its values take the place of
 those in the configuration and are judged with them; wiring stays in the configuration.
@@ -11,8 +11,10 @@ from gateway.settings.values.problems import meant, said
 from gateway.settings.values.reading import Reading
 from gateway.settings.values.tree import Node
 
-SECTIONS = ("doors", "contacts", "escalations")
+SECTIONS = ("gateway", "doors", "rooms", "contacts", "escalations", "alarms")
 OF_A_DOOR = ("schedule", "exceptions")
+OF_A_ROOM = ("escalation",)
+OF_THE_GATEWAY = ("holidays",)
 
 
 def merge(root: Node, overlay: Node, reading: Reading) -> None:
@@ -28,18 +30,26 @@ def merge(root: Node, overlay: Node, reading: Reading) -> None:
         elif node.entries is None:
             reading.problem(mark, section, said("must be a mapping"), said("write names below it"))
         elif section == "doors":
-            _doors(root, node, reading)
+            _parts(root, "doors", node, OF_A_DOOR, reading)
+        elif section == "rooms":
+            _parts(root, "rooms", node, OF_A_ROOM, reading)
+        elif section == "gateway":
+            _keys(root.child("gateway"), node, "gateway", OF_THE_GATEWAY, reading)
         else:
             _names(root, section, overlay)
 
 
 def _names(root: Node, section: str, overlay: Node) -> None:
     """Names are added or take the place of those that are there; of a contact each value by
-    itself, so that its channels can stay in the configuration while its hours change."""
-    there = root.child(section)
+    itself, so that its channels can stay in the configuration while its hours change. An alarm's
+    chain that is empty is none."""
     new = (overlay.entries or {})[section]
+    entries = root.entries if root.entries is not None else {}
+    if root.child(section) is None:
+        entries[section] = (new[0], Node(new[1].mark, entries={}))
+    there = root.child(section)
     if there is None or there.entries is None:
-        (root.entries or {})[section] = new
+        entries[section] = new
         return
     for name, (mark, node) in (new[1].entries or {}).items():
         old = there.child(name)
@@ -47,25 +57,44 @@ def _names(root: Node, section: str, overlay: Node) -> None:
             old.entries.update(node.entries)
         else:
             there.entries[name] = (mark, node)
+    for name in [n for n, (_, node) in there.entries.items() if section == "alarms" and _no(node)]:
+        del there.entries[name]
 
 
-def _doors(root: Node, doors: Node, reading: Reading) -> None:
-    known = root.child("doors")
+def _no(node: Node) -> bool:
+    """Whether an overlay says that there is none."""
+    return node.text == "" and not node.plain
+
+
+def _parts(
+    root: Node, section: str, parts: Node, allowed: tuple[str, ...], reading: Reading
+) -> None:
+    known = root.child(section)
     names = list((known.entries or {}) if known is not None else {})
-    for name, (mark, door) in (doors.entries or {}).items():
+    for name, (mark, part) in (parts.entries or {}).items():
         target = known.child(name) if known is not None else None
-        if target is None or target.entries is None or door.entries is None:
-            reading.problem(mark, f"doors.{name[:60]}", said("is not a door"), meant(name, names))
+        if target is None or target.entries is None or part.entries is None:
+            text = said("is not a door") if section == "doors" else said("is not a room")
+            reading.problem(mark, f"{section}.{name[:60]}", text, meant(name, names))
             continue
-        for key, (at, value) in door.entries.items():
-            if key in OF_A_DOOR:
-                target.entries[key] = (at, value)
-                if key == "schedule" and value.entries:
-                    target.entries.pop("mode", None)  # it counts only without a schedule
-            else:
-                reading.problem(
-                    at,
-                    f"doors.{name}.{key[:60]}",
-                    said("cannot be changed in the overlay"),
-                    meant(key, OF_A_DOOR),
-                )
+        _keys(target, part, f"{section}.{name}", allowed, reading)
+
+
+def _keys(
+    target: Node | None, part: Node, key: str, allowed: tuple[str, ...], reading: Reading
+) -> None:
+    """Values that take the place of those in the configuration; an empty one takes it away."""
+    for name, (at, value) in (part.entries or {}).items():
+        if name not in allowed:
+            reading.problem(
+                at,
+                f"{key}.{name[:60]}",
+                said("cannot be changed in the overlay"),
+                meant(name, allowed),
+            )
+        elif target is not None and target.entries is not None:
+            target.entries[name] = (at, value)
+            if _no(value):
+                del target.entries[name]
+            if name == "schedule" and value.entries:
+                target.entries.pop("mode", None)  # it counts only without a schedule

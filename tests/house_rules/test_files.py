@@ -103,6 +103,7 @@ SEEN = {
     ),
     "plans": ("tests.house_rules.test_files:test_the_newest_plans_stay",),
     "overlay": ("tests.house_rules.test_files:test_an_overlay_that_is_too_large_is_refused",),
+    "addresses": ("tests.settings.test_recipients:test_there_is_an_end_to_them",),
     "versions": ("tests.web.test_retention:versions",),
     "notes": ("tests.house_rules.test_files:test_marks_and_notes_do_not_grow",),
     "marks": ("tests.house_rules.test_files:test_marks_and_notes_do_not_grow",),

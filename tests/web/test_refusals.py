@@ -27,7 +27,8 @@ OTHER_PEOPLE = {
 """Of these files only what judges what the page can change; the others judge nothing else."""
 WHOLE = (
     "values/weekly.py", "values/units.py", "values/problems.py", "checks/contact_secrets.py",
-    "overlay.py", "editing/file.py", "editing/edit.py",
+    "overlay.py", "editing/file.py", "editing/edit.py", "editing/addresses.py",
+    "values/recipients.py",
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.notify.addresses import AddressError, reader
+from gateway.notify.addresses import Accounts, AddressError, reader
 from gateway.notify.texts import House
 from gateway.settings.model.configuration import Settings
 
@@ -57,12 +57,13 @@ def run(settings: Settings, state: Path, stop: threading.Event) -> int:
         calls = f"; nobody outside hears of a call in {rooms}" if rooms else ""
         sys.stderr.write(f"no messages are sent: there are no contacts: and no heartbeat:{calls}\n")
         return NOTHING_TO_DO
+    accounts = Accounts.of(settings.messages)
     tell(
         NotifySettings(
             house(settings),
             state,
             {
-                name: tuple(reader(secret) for secret in contact.channels)
+                name: tuple(reader(secret, accounts) for secret in contact.channels)
                 for name, contact in settings.contacts.items()
             },
             None if heartbeat is None else reader(heartbeat.url),
@@ -84,7 +85,7 @@ def try_out(settings: Settings, receiver: str) -> Iterator[tuple[int, str]]:
     try:
         for number, secret in enumerate(settings.contacts[receiver].channels):
             try:
-                address = reader(secret)()
+                address = reader(secret, Accounts.of(settings.messages))()
             except AddressError as error:
                 yield number, str(error)
             else:

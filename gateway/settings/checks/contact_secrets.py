@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.settings.model.configuration import Settings
+from gateway.settings.values import recipients
 from gateway.settings.values.problems import Said, said
+from gateway.settings.values.recipients import RecipientError
 from gateway.settings.values.secrets import Fault, Secret, SecretError, address
 
 USER = "portier-notify"
@@ -49,10 +51,29 @@ def faults(settings: Settings, judge: Judge | None = None) -> list[AddressFault]
     found = []
     for name, contact in settings.contacts.items():
         for number, secret in enumerate(contact.channels):
-            fault = wrong(secret, judge)
+            fault = wrong(secret, judge) or _of_page(secret, settings)
             if fault is not None:
                 found.append(AddressFault(name, number, secret.name, *fault))
     return found
+
+
+def _of_page(secret: Secret, settings: Settings) -> tuple[Said, Said] | None:
+    """What is wrong with an address that was entered on the page, as far as it can be read here."""
+    if not secret.of_page:
+        return None
+    messages = settings.messages
+    try:
+        found = recipients.read(secret.read(), messages.page_hosts)
+    except SecretError:
+        return None  # whether it is there is judged already
+    except RecipientError as error:
+        return error.message, error.hint
+    if found.kind in recipients.OVER_ACCOUNT and getattr(messages, found.kind) is None:
+        return (
+            said("the building has no account for {kind}", kind=found.kind),
+            said("an administrator writes messages: {{{kind}: !secret …}}", kind=found.kind),
+        )
+    return None
 
 
 def new_faults(found: Iterable[AddressFault], before: Settings) -> list[AddressFault]:
@@ -90,7 +111,7 @@ def wrong(secret: Secret, judge: Judge | None = None) -> tuple[Said, Said] | Non
         fault = "unreadable"
     if fault is not None:
         return _named(fault, secret, user, path)
-    if value and judge is not None and not judge(value):
+    if value and judge is not None and not secret.of_page and not judge(value):
         return (
             said("the secret {name} holds no address that Apprise knows", name=secret.name),
             said("write one line such as mailto://…, ntfys://… or json://…"),
@@ -108,6 +129,13 @@ def _find(secret: Secret) -> tuple[Path, os.stat_result]:
 
 def _named(fault: Fault, secret: Secret, user: str, path: Path) -> tuple[Said, Said]:
     name = secret.name
+    if secret.of_page:
+        if fault == "unreadable":
+            return (
+                said("the address cannot be read by {user}", user=user),
+                said("sudo systemd-tmpfiles --create portier.conf, then enter it again"),
+            )
+        return said("the address has been removed"), said("enter it again on the page Settings")
     message = {
         "missing": said("there is no secret {name}", name=name),
         "unreadable": said("the secret {name} cannot be read by {user}", name=name, user=user),

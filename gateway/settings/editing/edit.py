@@ -2,10 +2,14 @@
 
 Everything is judged by the loader that every role starts with. The answer holds all that is
 wrong, or what counts then and how the next days will be.
+
+Addresses of people come beside the sections and are saved by themselves (:mod:`.addresses`): the
+sections and the answer name each by its id.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,17 +17,19 @@ from typing import Any
 from gateway.settings.checks import contact_secrets
 from gateway.settings.checks.contact_secrets import Judge
 from gateway.settings.checks.wiring_trust import ANY
+from gateway.settings.editing.addresses import Addresses
 from gateway.settings.editing.file import BYTES_MOST, SectionsWrong, Store, plain, text
 from gateway.settings.editing.preview import preview
 from gateway.settings.editing.with_overlay import load_over
 from gateway.settings.load import load
 from gateway.settings.model.configuration import Settings
-from gateway.settings.overlay import OF_A_DOOR, SECTIONS, merge
+from gateway.settings.overlay import OF_A_DOOR, OF_THE_GATEWAY, SECTIONS, merge
 from gateway.settings.plan.building import plan
 from gateway.settings.values.drivers import DriverInfo
 from gateway.settings.values.problems import Problem, SettingsError, parts, said
 from gateway.settings.values.reading import Reading
-from gateway.settings.values.secrets import places
+from gateway.settings.values.recipients import KINDS, OVER_ACCOUNT
+from gateway.settings.values.secrets import Secret, places
 from gateway.settings.values.tree import Node, parse
 
 Answer = dict[str, Any]
@@ -38,7 +44,8 @@ def edit(  # noqa: PLR0911 - one line for each way it can end
     judge: Judge | None = None,
 ) -> Answer:
     """``asked``: ``do`` (show, preview, put, undo), ``actor``, ``version`` (that it is based
-    on), ``sections`` (of preview and put), ``to`` (of undo; the version before this one).
+    on), ``sections`` (of preview and put), ``to`` (of undo; the version before this one), and
+    ``addresses`` (of put: key in the sections -> ``kind`` and ``to`` of a new address).
     ``judge``: whether the address of a contact is understood."""
     do = asked["do"]
     try:
@@ -46,6 +53,8 @@ def edit(  # noqa: PLR0911 - one line for each way it can end
             return _shown(config, store, drivers, now_utc_ms)
         data = store.data()
         wanted = _wanted(asked, store)
+        if do == "put" and asked.get("addresses"):
+            return _with_addresses(asked, wanted, config, store, drivers, now_utc_ms, judge)
         made = text(wanted, str(asked.get("actor", "")), now_utc_ms)
         if do != "preview":
             if data is not None and _says(store, data, wanted):
@@ -102,6 +111,62 @@ def _wanted(asked: Mapping[str, Any], store: Store) -> Any:
     return store.sections(store.old(str(to)))
 
 
+def _with_addresses(
+    asked: Mapping[str, Any],
+    wanted: Any,
+    config: Path,
+    store: Store,
+    drivers: Mapping[str, DriverInfo],
+    now_utc_ms: int,
+    judge: Judge | None,
+) -> Answer:
+    """Save the addresses first, so that the overlay can be judged with them; they go again where
+    it is refused."""
+    entered = asked["addresses"]
+    if not isinstance(entered, dict):
+        raise SectionsWrong(said("addresses: an object"))
+    if asked.get("version") != store.version():
+        return _refused("changed_meanwhile", version=store.version())
+    addresses = _addresses(config, store, drivers)
+    ids = addresses.add(entered)
+    answer: Answer = {}
+    try:
+        made = text(_named(wanted, ids), str(asked.get("actor", "")), now_utc_ms)
+        answer = _tried(made, "put", config, store, drivers, now_utc_ms, judge)
+    finally:
+        if answer.get("status") != "accepted":
+            addresses.remove(ids.values())
+    return answer
+
+
+def _addresses(config: Path, store: Store, drivers: Mapping[str, DriverInfo]) -> Addresses:
+    """The folder beside the overlay, with what the configuration allows."""
+    settings = load_over(config, drivers, overlay=store.path, need=(), accepted=ANY, adjust=True)
+    return Addresses(store.path.parent, settings.messages.page_hosts)
+
+
+def _named(value: Any, ids: Mapping[str, str]) -> Any:
+    """The sections with the ids of addresses in place of their keys."""
+    if isinstance(value, list):
+        return [_named(one, ids) for one in value]
+    if isinstance(value, dict):
+        if set(value) == {"address"} and value["address"] in ids:
+            return {"address": ids[value["address"]]}
+        return {key: _named(one, ids) for key, one in value.items()}
+    return value
+
+
+def _ids(value: Any) -> set[str]:
+    """Every address that sections name."""
+    if isinstance(value, list):
+        return set().union(*map(_ids, value)) if value else set()
+    if isinstance(value, dict):
+        if set(value) == {"address"}:
+            return {str(value["address"])}
+        return set().union(*map(_ids, value.values())) if value else set()
+    return set()
+
+
 def _tried(
     made: str,
     do: str,
@@ -125,12 +190,15 @@ def _tried(
     if own:  # what the file has is in use; what is saved now is wanted right
         return _refused("settings_wrong", own)
     faults = _new_faults(settings, config, store, drivers, judge)
+    if do == "undo":  # what was removed stays removed, and whoever is meant is named
+        faults = [one for one in faults if not _removed(settings, one.key)]
     if faults:
         return _refused("settings_wrong", faults)
     if do == "preview":
         days = preview(settings, plan(settings, now_utc_ms=now_utc_ms), now_utc_ms)
         return {"status": "accepted", "reason": "", "settings": {"preview": days}}
     store.write(made, now_utc_ms)
+    Addresses(store.path.parent).keep(_ids(store.sections(store.data())))
     return {**_shown(config, store, drivers, now_utc_ms), "changed": True}
 
 
@@ -149,6 +217,15 @@ def _new_faults(
     return [Problem("", 0, 0, one.key, one.message, one.hint) for one in found]
 
 
+def _removed(settings: Settings, key: str) -> bool:
+    """Whether this is an address from the page that is not there any more."""
+    match = re.fullmatch(r"contacts\.([^.]+)\.channels\[(\d+)\]", key)
+    if match is None:
+        return False
+    secret = settings.contacts[match[1]].channels[int(match[2])]
+    return secret.of_page and not (secret.places[0] / secret.name).exists()
+
+
 def _shown(
     config: Path, store: Store, drivers: Mapping[str, DriverInfo], now_utc_ms: int
 ) -> Answer:
@@ -161,10 +238,11 @@ def _shown(
     data = store.data()
     broken = bool(settings.overlay_problems)
     overlay = {} if broken else store.sections(data)
+    addresses = Addresses(store.path.parent, settings.messages.page_hosts)
     root = parse(config.read_bytes(), str(config), [])
     file = plain(root)
     if data is not None and not broken:
-        merge(root, parse(data, str(store.path), []), Reading(places(config)))
+        merge(root, parse(data, str(store.path), [], overlay=True), Reading(places(config)))
     days = preview(settings, plan(settings, now_utc_ms=now_utc_ms), now_utc_ms)
     shown = {
         "version": store.version(),
@@ -174,8 +252,22 @@ def _shown(
             section: sorted(file.get(section) or {}) for section in ("contacts", "escalations")
         },
         "secrets": sorted(
-            {channel.name for contact in settings.contacts.values() for channel in contact.channels}
+            {
+                channel.name
+                for contact in settings.contacts.values()
+                for channel in contact.channels
+                if not channel.of_page
+            }
         ),
+        "ways": {
+            name: [_way(addresses, channel) for channel in contact.channels]
+            for name, contact in settings.contacts.items()
+        },
+        "kinds": [
+            kind
+            for kind in KINDS
+            if kind not in OVER_ACCOUNT or getattr(settings.messages, kind) is not None
+        ],
         "problems": list(settings.overlay_problems),
         "addresses": [
             {"key": one.key, "parts": [parts(one.message), parts(one.hint)], "text": str(one)}
@@ -191,10 +283,28 @@ def _shown(
     return {"status": "accepted", "reason": "", "settings": shown}
 
 
+def _way(addresses: Addresses, channel: Secret) -> dict[str, str]:
+    """How one channel is named: an address of the page by its kind and as much of it as may be
+    shown (both empty where it is gone), a secret of the configuration by its name."""
+    if not channel.of_page:
+        return {"kind": "secret", "shown": channel.name, "address": ""}
+    kind, shown = addresses.masked(channel.name)
+    return {"kind": kind, "shown": shown, "address": channel.name}
+
+
 def _effective(root: Node, settings: Settings) -> dict[str, Any]:
     """The sections as they count now, in the words in which they are written."""
     whole = plain(root)
     found = {section: whole.get(section) or {} for section in SECTIONS}
+    found["gateway"] = {key: found["gateway"].get(key, "") for key in OF_THE_GATEWAY}
+    found["rooms"] = {
+        name: {
+            "name": room.name or name,
+            "escalation": room.escalation or "",
+            "cord": bool(room.cord),
+        }
+        for name, room in settings.rooms.items()
+    }
     found["doors"] = {
         name: {key: door.get(key) or {} for key in OF_A_DOOR}
         | {

@@ -39,6 +39,10 @@ class _Secret(str):
     __slots__ = ()
 
 
+class _Address(str):
+    __slots__ = ()
+
+
 class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -48,11 +52,17 @@ def _represent_secret(dumper: yaml.SafeDumper, value: _Secret) -> yaml.Node:
     return dumper.represent_scalar("!secret", str(value), style='"')
 
 
+def _represent_address(dumper: yaml.SafeDumper, value: _Address) -> yaml.Node:
+    return dumper.represent_scalar("!address", str(value), style='"')
+
+
 _Dumper.add_representer(_Secret, _represent_secret)
+_Dumper.add_representer(_Address, _represent_address)
 
 
 def _checked(value: object) -> Any:
-    """``value`` as it is written; ``{"secret": name}`` becomes a reference."""
+    """``value`` as it is written; ``{"secret": name}`` and ``{"address": id}`` become
+    references."""
     if isinstance(value, str) and len(value) <= LONGEST_TEXT:
         return value
     if isinstance(value, list):
@@ -60,6 +70,8 @@ def _checked(value: object) -> Any:
     if isinstance(value, Mapping):
         if set(value) == {"secret"} and isinstance(value["secret"], str):
             return _Secret(value["secret"][:LONGEST_TEXT])
+        if set(value) == {"address"} and isinstance(value["address"], str):
+            return _Address(value["address"][:LONGEST_TEXT])
         return {_checked(key): _checked(item) for key, item in value.items()}
     raise SectionsWrong(said("texts, lists, mappings and {{secret: name}} only"))
 
@@ -76,13 +88,15 @@ def text(sections: Mapping[str, Any], by: str, now_utc_ms: int) -> str:
 
 
 def plain(node: Node | None) -> Any:
-    """A tree as texts, lists, mappings and ``{"secret": name}``."""
+    """A tree as texts, lists, mappings, ``{"secret": name}`` and ``{"address": id}``."""
     if node is None:
         return None
     if node.items is not None:
         return [plain(item) for item in node.items]
     if node.entries is not None:
         return {key: plain(value) for key, (_, value) in node.entries.items()}
+    if node.of_page:
+        return {"address": node.text}
     return {"secret": node.text} if node.secret else node.text
 
 
@@ -120,7 +134,7 @@ class Store:
 
     def sections(self, data: bytes | None) -> Any:
         """What a version says. Raises :class:`SettingsError` where it cannot be read."""
-        return {} if data is None else plain(parse(data, str(self.path), []))
+        return {} if data is None else plain(parse(data, str(self.path), [], overlay=True))
 
     def before(self) -> list[Version]:
         """The earlier versions, newest first."""

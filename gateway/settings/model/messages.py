@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from gateway.settings.values.problems import meant
-from gateway.settings.values.types import Duration, Id, Model, wrong
+from gateway.settings.values.types import Duration, Id, Label, Model, SecretValue, wrong
 from gateway.settings.values.weekly import DAYS, days_of
 
 _AT = re.compile(r"([a-z,\s-]+?)\s+([0-9]{1,2}):([0-9]{2})\Z")
@@ -69,9 +69,20 @@ class Summary(Model):
 
 
 class Messages(Model):
-    """The messages by the clock."""
+    """The messages by the clock, and over which accounts of the building they go to addresses
+    that were entered on the page."""
 
     test: TestMessage | None = Field(default=None)
     """The weekly test; no unit. None: no test."""
     summary: Summary | None = Field(default=None)
     """The weekly summary; no unit. None: no summary."""
+    mail: SecretValue | None = None
+    """The account that sends e-mail; no unit, !secret and the name of a file with an address of
+    Apprise that has {to} where the recipient goes."""
+    sms: SecretValue | None = None
+    """The gateway or provider that sends SMS; no unit, likewise."""
+    telegram: SecretValue | None = None
+    """The bot that sends to Telegram; no unit, likewise."""
+    page_hosts: tuple[Label, ...] = ()
+    """Machines that an address from the page may name although they are this one or a service of
+    its network; no unit, names or numbers. Nothing if it is not written."""

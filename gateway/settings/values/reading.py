@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from gateway.settings.values.problems import Problem, meant, near, said
-from gateway.settings.values.secrets import Secret
+from gateway.settings.values.secrets import Secret, of_page
 from gateway.settings.values.tree import Mark, Node
 from gateway.settings.values.types import Model
 from gateway.settings.values.units import DURATION_MS, say_ms
@@ -55,8 +55,10 @@ class Reading:
     def data(self, node: Node, key: str) -> Any:
         """The tree as mappings, lists, texts and secrets. Values that are not written are
         reported and left out."""
-        if node.secret:
+        if node.secret or node.of_page:
             secret = Secret(str(node.text), self.places)
+            if node.of_page:
+                secret = of_page(str(node.text), Path(node.mark.file).parent)
             self.secrets.append((key, node.mark, secret))
             return secret
         if node.items is not None:
@@ -73,7 +75,7 @@ class Reading:
         found: set[Loc] = set()
         for name, child in list(_children(node)):
             below = _join(key, (name,))
-            if child.plain and child.text == "" and not child.secret:
+            if child.plain and child.text == "" and not (child.secret or child.of_page):
                 comma = "; in { } a key with a comma needs quotes" if child.in_braces else ""
                 self.problem(
                     child.mark, below, "has no value", f"write one or remove the key{comma}"
@@ -104,7 +106,7 @@ class Reading:
         tidied: set[str] = set()
         part.value = self._valid(adapter, kind, part, data, gone, tidied)
         for shown, child in _texts(node, key) if tidied else ():
-            if child.text in tidied and not child.secret:
+            if child.text in tidied and not (child.secret or child.of_page):
                 self.tidied.append((shown, child.mark, child.text))
         return part
 

@@ -15,6 +15,8 @@ from typing import Literal
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 LONGEST_BYTES = 65_536
+ADDRESSES = "addresses"
+"""The folder of the state with the addresses that were entered on the page."""
 
 
 Fault = Literal["missing", "unreadable", "no_file", "too_long", "no_text", "empty", "lines"]
@@ -37,10 +39,13 @@ def places(configuration: Path) -> tuple[Path, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret by its name. ``places``: the folders it is looked for in, in this order."""
+    """A secret by its name. ``places``: the folders it is looked for in, in this order.
+    ``of_page``: the address of a person that was entered on the page
+    (:mod:`gateway.settings.values.recipients`), no secret of an administrator."""
 
     name: str
     places: tuple[Path, ...] = ()
+    of_page: bool = False
 
     def read(self) -> str:
         """The value, without white space at its end.
@@ -72,6 +77,11 @@ class Secret:
             return text
         looked = " and ".join(str(place) for place in self.places) or "no folder"
         raise SecretError(f"there is no secret {self.name} (looked for in {looked})", "missing")
+
+
+def of_page(id: str, state: Path) -> Secret:
+    """The address of this id that was entered on the page. ``state``: the state folder."""
+    return Secret(id, (state / ADDRESSES,), of_page=True)
 
 
 def address(secret: Secret) -> str:

@@ -38,6 +38,8 @@ class Node:
     mark: Mark
     text: str | None = None
     secret: bool = False
+    of_page: bool = False
+    """``!address ID``: the id of an address that was entered on the page."""
     plain: bool = False
     in_braces: bool = False
     items: list[Node] | None = None
@@ -67,6 +69,7 @@ class _Builder:
     file: str
     events: Iterator[yaml.Event]
     problems: list[Problem]
+    overlay: bool = False
     anchors: dict[str, Node | None] = field(default_factory=dict)
     nodes: int = 0
 
@@ -139,6 +142,10 @@ class _Builder:
         tag: str | None = getattr(event, "tag", None)
         if tag is None:
             return
+        if tag == "!address" and self.overlay:
+            node.of_page = isinstance(event, yaml.ScalarEvent) and bool(NAME.match(event.value))
+            if node.of_page:
+                return
         if tag != "!secret":
             self.problem(
                 node.mark,
@@ -171,7 +178,7 @@ class _Builder:
             below = f"{key}.{text}" if key else str(text)
             value = self.node(next(self.events), below, depth + 1, braces)
             node.size += name.size + value.size
-            if text is None or name.secret:
+            if text is None or name.secret or name.of_page:
                 self.problem(
                     name.mark,
                     key,
@@ -189,8 +196,8 @@ class _Builder:
                 node.entries[text] = (name.mark, value)
 
 
-def parse(data: bytes, file: str, problems: list[Problem]) -> Node:
-    """The tree of one document.
+def parse(data: bytes, file: str, problems: list[Problem], *, overlay: bool = False) -> Node:
+    """The tree of one document. ``overlay``: one that the page has written, beside its addresses.
 
     What is wrong but leaves the rest readable (a key twice, an unknown tag) is added to
     ``problems``.
@@ -219,7 +226,7 @@ def parse(data: bytes, file: str, problems: list[Problem]) -> Node:
         column = error.start - (before.rfind(b"\n") + 1) + 1
         problems.append(Problem(file, line, column, "", "is not UTF-8", "save the file as UTF-8"))
         raise SettingsError(problems) from None
-    builder = _Builder(file, iter(()), problems)
+    builder = _Builder(file, iter(()), problems, overlay)
     try:
         builder.events = iter(yaml.parse(text, Loader=yaml.SafeLoader))
         return _document(builder, top)
