@@ -11,7 +11,12 @@ from gateway.settings.values.problems import meant, said
 from gateway.settings.values.reading import Reading
 from gateway.settings.values.tree import Node
 
+NOTE_LONGEST = 120
 SECTIONS = ("gateway", "doors", "rooms", "contacts", "escalations", "alarms")
+NOTES = "notes"
+"""Door -> why there is an exception, by its line: for people, and no part of the configuration."""
+DEEP = ("doors", "rooms", "contacts", NOTES)
+"""Sections in which each value below a name is changed by itself."""
 OF_A_DOOR = ("schedule", "exceptions")
 OF_A_ROOM = ("escalation",)
 OF_THE_GATEWAY = ("holidays",)
@@ -20,7 +25,9 @@ OF_THE_GATEWAY = ("holidays",)
 def merge(root: Node, overlay: Node, reading: Reading) -> None:
     """Lay ``overlay`` over ``root``, which is changed; what it may not change is reported."""
     for section, (mark, node) in (overlay.entries or {}).items():
-        if section not in SECTIONS:
+        if section == NOTES and node.entries is not None:
+            _notes(node, reading)
+        elif section not in SECTIONS:
             reading.problem(
                 mark,
                 section[:60],
@@ -59,6 +66,18 @@ def _names(root: Node, section: str, overlay: Node) -> None:
             there.entries[name] = (mark, node)
     for name in [n for n, (_, node) in there.entries.items() if section == "alarms" and _no(node)]:
         del there.entries[name]
+
+
+def _notes(notes: Node, reading: Reading) -> None:
+    for name, (mark, of_door) in (notes.entries or {}).items():
+        for line, (at, text) in (of_door.entries or {}).items():
+            if text.text is None or not text.text.isprintable() or len(text.text) > NOTE_LONGEST:
+                key = f"{NOTES}.{name[:60]}.{line[:60]}"
+                reading.problem(
+                    at, key, said("is too long or not printable"), said("write one line")
+                )
+        if of_door.entries is None:
+            reading.problem(mark, f"{NOTES}.{name[:60]}", said("must be a mapping"))
 
 
 def _no(node: Node) -> bool:

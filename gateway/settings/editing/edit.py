@@ -16,10 +16,12 @@ from typing import Any
 
 from gateway.settings.checks import contact_secrets
 from gateway.settings.checks.contact_secrets import Judge
+from gateway.settings.checks.links import near_regions
 from gateway.settings.checks.wiring_trust import ANY
 from gateway.settings.editing.addresses import Addresses
+from gateway.settings.editing.changes import changes, taken_back
 from gateway.settings.editing.file import BYTES_MOST, SectionsWrong, Store, plain, text
-from gateway.settings.editing.preview import preview
+from gateway.settings.editing.preview import coming, preview
 from gateway.settings.editing.with_overlay import load_over
 from gateway.settings.load import load
 from gateway.settings.model.configuration import Settings
@@ -45,7 +47,8 @@ def edit(  # noqa: PLR0911 - one line for each way it can end
 ) -> Answer:
     """``asked``: ``do`` (show, preview, put, undo), ``actor``, ``version`` (that it is based
     on), ``sections`` (of preview and put), ``to`` (of undo; the version before this one), and
-    ``addresses`` (of put: key in the sections -> ``kind`` and ``to`` of a new address).
+    ``addresses`` (of put: key in the sections -> ``kind`` and ``to`` of a new address), and
+    ``forget`` (of put: a contact whose name goes from the earlier versions, too).
     ``judge``: whether the address of a contact is understood."""
     do = asked["do"]
     try:
@@ -63,7 +66,8 @@ def edit(  # noqa: PLR0911 - one line for each way it can end
                     return shown  # said twice, done once
             if asked.get("version") != store.version():
                 return _refused("changed_meanwhile", version=store.version())
-        return _tried(made, do, config, store, drivers, now_utc_ms, judge)
+        forget = str(asked.get("forget") or "")
+        return _tried(made, do, config, store, drivers, now_utc_ms, judge, forget)
     except SectionsWrong as error:
         return _refused("malformed", [Problem("", 0, 0, "", error.args[0])])
     except LookupError:
@@ -175,6 +179,7 @@ def _tried(
     drivers: Mapping[str, DriverInfo],
     now_utc_ms: int,
     judge: Judge | None,
+    forget: str = "",
 ) -> Answer:
     if len(made.encode()) > BYTES_MOST:
         return _refused("too_large")
@@ -198,6 +203,8 @@ def _tried(
         days = preview(settings, plan(settings, now_utc_ms=now_utc_ms), now_utc_ms)
         return {"status": "accepted", "reason": "", "settings": {"preview": days}}
     store.write(made, now_utc_ms)
+    if forget:
+        store.forget(forget)
     Addresses(store.path.parent).keep(_ids(store.sections(store.data())))
     return {**_shown(config, store, drivers, now_utc_ms), "changed": True}
 
@@ -276,6 +283,11 @@ def _shown(
         "before": [
             {"version": one.version, "by": one.by, "utc_ms": one.utc_ms} for one in store.before()
         ],
+        "changes": changes(store, file),
+        "taken_back": taken_back(store),
+        "notes": overlay.get("notes", {}),
+        "coming": coming(settings, now_utc_ms),
+        "regions": near_regions(settings.gateway.holidays or "DE"),
         "timezone": settings.gateway.timezone,
         "holidays": settings.gateway.holidays,
         "preview": days,

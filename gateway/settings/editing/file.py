@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from gateway import regular
-from gateway.settings.values.problems import said
+from gateway.settings.values.problems import SettingsError, said
 from gateway.settings.values.tree import Node, parse
 
 VERSIONS_MOST = 20
@@ -132,13 +132,17 @@ class Store:
     def version(self) -> str:
         return version(self.data())
 
+    def describe(self) -> Version:
+        """Who wrote the present version, and when."""
+        return _described(self.path, self.version())
+
     def sections(self, data: bytes | None) -> Any:
         """What a version says. Raises :class:`SettingsError` where it cannot be read."""
         return {} if data is None else plain(parse(data, str(self.path), [], overlay=True))
 
     def before(self) -> list[Version]:
         """The earlier versions, newest first."""
-        return [_described(file) for file in reversed(self._files())]
+        return [_described(file, file.stem.partition("-")[2]) for file in reversed(self._files())]
 
     def old(self, name: str) -> bytes | None:
         """An earlier version. Raises :class:`LookupError`."""
@@ -148,6 +152,16 @@ class Store:
             if file.stem.partition("-")[2] == name:
                 return regular.read(file)
         raise LookupError(name)
+
+    def forget(self, contact: str) -> None:
+        """Remove every earlier version that names this contact. Raises :class:`OSError`."""
+        for file in self._files():
+            try:
+                known = self.sections(regular.read(file) or None).get("contacts") or {}
+            except SettingsError:
+                continue
+            if contact in known:
+                file.unlink(missing_ok=True)
 
     def write(self, made: str, now_utc_ms: int) -> None:
         """Take the place of the present version, which is kept. Raises :class:`OSError`."""
@@ -170,13 +184,13 @@ class Store:
         return sorted(self.folder.glob("[0-9]*-*.yaml"))
 
 
-def _described(file: Path) -> Version:
+def _described(file: Path, name: str) -> Version:
     with contextlib.suppress(OSError), file.open("rb") as lines:
         match = _HEAD.match(lines.readline(200).decode(errors="replace"))
         if match is not None:
             when = datetime.fromisoformat(match[2]).replace(tzinfo=UTC)
-            return Version(file.stem.partition("-")[2], match[1], int(when.timestamp() * 1000))
-    return Version(file.stem.partition("-")[2], "", None)
+            return Version(name, match[1], int(when.timestamp() * 1000))
+    return Version(name, "", None)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -15,10 +15,11 @@ from gateway.core.notification import roster
 from gateway.core.plan import BuildingPlan
 from gateway.settings.checks.doors import together
 from gateway.settings.model.configuration import Settings
-from gateway.settings.values.calendar import holidays_of, instant, years
+from gateway.settings.values.calendar import holidays_of, instant, names_of, years
 
 DAYS = 14
 DAY_MS = 86_400_000
+HOLIDAYS_DAYS = 365
 
 
 def preview(settings: Settings, plan: BuildingPlan, now_utc_ms: int) -> list[dict[str, Any]]:
@@ -49,6 +50,21 @@ def preview(settings: Settings, plan: BuildingPlan, now_utc_ms: int) -> list[dic
             }
         )
     return found
+
+
+def coming(settings: Settings, now_utc_ms: int) -> list[dict[str, Any]]:
+    """The public holidays of the next twelve months: ``date``, and their ``names`` by language."""
+    region = settings.gateway.holidays
+    if not region:
+        return []
+    today = datetime.fromtimestamp(now_utc_ms / 1000, ZoneInfo(settings.gateway.timezone)).date()
+    end = today + timedelta(days=HOLIDAYS_DAYS)
+    names = {language: names_of(region, years(now_utc_ms), language) for language in ("de", "en")}
+    return [
+        {"date": day.isoformat(), "names": {one: names[one].get(day, "") for one in names}}
+        for day in sorted(names["de"])
+        if today <= day < end
+    ]
 
 
 def _dated(settings: Settings, door: str, day: date) -> bool:

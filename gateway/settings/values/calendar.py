@@ -35,6 +35,25 @@ def holidays_of(region: str, years: range) -> frozenset[date]:
         raise LookupError(region) from None
 
 
+def names_of(region: str, years: range, language: str) -> dict[date, str]:
+    """The public holidays of a region with their names, in the country's own language where that
+    one is not known. Raises :class:`LookupError`."""
+    import holidays
+
+    country, _, land = region.partition("-")
+    wanted = {"en": "en_US"}.get(language, language)
+    for name in (wanted, None):
+        try:
+            found = holidays.country_holidays(
+                country, subdiv=land or None, years=years, language=name
+            )
+            return dict(found.items())
+        except (NotImplementedError, ValueError) as error:
+            if name is None:
+                raise LookupError(region) from error
+    return {}
+
+
 @lru_cache(maxsize=1)
 def regions() -> tuple[str, ...]:
     """Every region that has holidays, such as ``DE-SN``."""
