@@ -54,8 +54,8 @@ from gateway.web.rooms import api as rooms_api
 from gateway.web.rooms import pages as rooms_pages
 from gateway.web.rooms import tickets
 from gateway.web.settings import api as settings_api
+from gateway.web.settings import contact_pages, refusals
 from gateway.web.settings import pages as settings_pages
-from gateway.web.settings import refusals
 from gateway.web.shared.polling import Unchanged, on_unchanged
 from gateway.web.shared.problems import Problem
 from gateway.web.shared.proxies import Forwarded
@@ -78,6 +78,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     bench_pages.router,
     people_pages.router,
     settings_pages.router,
+    contact_pages.router,
     account_pages.router,
     audit_pages.router,
     second_factor_pages.router,

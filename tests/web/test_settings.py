@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import html
-import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +24,9 @@ HOUSE = SMALL.replace("timezone: Europe/Berlin", "timezone: Europe/Berlin, holid
 )
 
 
+GERMAN = {"Accept-Language": "de"}
+
+
 class Control(FakePanel):
     """Answers questions about the settings as ``control`` does, in the same process."""
 
@@ -35,6 +37,8 @@ class Control(FakePanel):
 
     async def ask(self, message: Any, timeout_s: float = 6.0) -> dict[str, Any]:
         self.sent.append(message)
+        if message["type"] == "command":
+            return {"type": "reply", "id": message["id"], "status": "accepted", "reason": ""}
         asked = {**message["args"], "do": message["do"], "actor": message["actor"]}
         return edit(asked, self.config, self.store, DRIVERS, NOW)
 
@@ -50,43 +54,80 @@ def house(web: Web, tmp_path: Path) -> Web:
 def test_only_admins_see_or_change_settings(house: Web, role: str) -> None:
     who = house.as_(role)
     assert who.get("/settings").status_code == 403
-    assert who.post("/settings", data={"do": "undo"}).status_code == 403
+    assert who.post("/settings/changes", data={"to": ""}).status_code == 403
+    assert who.get("/settings/contacts/desk").status_code == 403
+    assert who.post("/settings/contacts/desk", data={"do": "test"}).status_code == 403
     assert who.get("/api/v1/settings").status_code == 403
     assert who.call("PUT", "/api/v1/settings", json={}).status_code == 403
     assert house.panel.sent == []
 
 
-def test_the_page_shows_what_counts_and_no_address(house: Web) -> None:
+def test_the_list_says_what_applies_in_sentences(house: Web) -> None:
     page = house.as_("admin").get("/settings", headers={"Accept-Language": "de"}).text
-    assert "desk_url" in page
-    assert 'value="07:00"' in page
-    assert 'value="13:00"' in page
-    assert "Die nächsten 14 Tage" in page
+    assert "Mo–Fr 07:00–12:00 Automatik, Mo–Fr 13:00–18:00 Automatik, Feiertag Aus" in page
+    assert "Sachsen, nächster Feiertag: Fr. 25.12.2026, Erster Weihnachtstag." in page
+    assert "care: sofort desk" in page
     english = house.as_("admin").get("/settings", headers={"Accept-Language": "en"}).text
-    assert "The next 14 days" in english
+    assert "Saxony, next public holiday: Fri 25 Dec 2026, Christmas Day." in english
+
+
+def test_the_week_is_drawn_and_can_be_changed(house: Web) -> None:
+    page = house.as_("admin").get("/settings/doors/front").text
+    assert 'value="07:00"' in page
+    assert '<rect class="m-automatic" x="420" y="0" width="300" height="24"/>' in page
+    assert "style=" not in page.split("<main")[1].split("</main")[0]
 
 
 def test_a_form_without_the_token_changes_nothing(house: Web) -> None:
     who = house.as_("admin")
     who.csrf = ""
-    assert who.post("/settings", data={"do": "undo", "version": "none"}).status_code == 403
+    assert who.post("/settings/changes", data={"version": "none"}).status_code == 403
     assert house.panel.sent == []
 
 
 def saved(house: Web, **fields: str) -> Any:
-    given = {"part": "doors.front.exceptions", "do": "save", "version": "none", **fields}
-    return house.as_("admin").post("/settings", data=given)
+    given = {"door": "front", "do": "save", "version": "none", **fields}
+    return house.as_("admin").post("/settings/days", data=given)
 
 
-def test_an_exception_is_saved_by_a_plain_form(house: Web) -> None:
-    answer = saved(house, **{"first.0": "2026-12-24", "from.0": "08:00", "mode.0": "off"})
-    assert answer.status_code == 200
-    overlay = house.as_("admin").get("/api/v1/settings").json()["overlay"]
-    assert overlay == {"doors": {"front": {"exceptions": {"2026-12-24 08:00-24:00": "off"}}}}
+def test_an_exception_is_saved_with_its_reason_by_a_plain_form(house: Web) -> None:
+    answer = saved(
+        house, **{"first.0": "2026-12-24", "from.0": "08:00", "mode.0": "off", "note.0": "Umzug"}
+    )
+    assert answer.status_code == 303
+    shown = house.as_("admin").get("/api/v1/settings").json()
+    assert shown["overlay"] == {
+        "doors": {"front": {"exceptions": {"2026-12-24 08:00-24:00": "off"}}},
+        "notes": {"front": {"2026-12-24 08:00-24:00": "Umzug"}},
+    }
+    page = house.as_("admin").get(answer.headers["location"], headers=GERMAN).text
+    assert "Gespeichert." in page
+    assert "front: Neu: Do. 24.12.2026 08:00–24:00 Aus" in page
+    assert "Do. 24.12.2026, 08:00–24:00: „front“ öffnet sich nicht (Aus) (Umzug)" in page
+    other = house.as_("admin").get("/settings/days?done=none", headers=GERMAN).text
+    assert "Gespeichert." not in other, "that version is not what applies"
+
+
+def test_a_preview_says_what_will_be_different_and_saves_nothing(house: Web) -> None:
+    form = {"first.0": "2026-11-24", "mode.0": "off", "do": "preview"}
+    given = {"door": "front", "version": "none", **form}
+    page = house.as_("admin").post("/settings/days", data=given, headers=GERMAN).text
+    assert "Noch ist nichts gespeichert" in page
+    assert "Di. 24.11., front: Aus (bisher 00:00 Nacht, 07:00 Automatik" in page
+    assert house.as_("admin").get("/api/v1/settings").json()["version"] == "none"
+
+
+def test_the_region_of_holidays_can_be_changed(house: Web) -> None:
+    given = {"do": "region", "region": "DE-BY", "version": "none"}
+    assert house.as_("admin").post("/settings/days", data=given).status_code == 303
+    page = house.as_("admin").get("/settings/days", headers=GERMAN).text
+    assert "Heilige Drei Könige" in page
+    assert house.as_("admin").get("/api/v1/settings").json()["holidays"] == "DE-BY"
 
 
 def test_what_is_wrong_stands_at_its_row(house: Web) -> None:
-    answer = saved(house, **{"first.0": "2026-12-24", "last.0": "2026-12-01", "mode.0": "off"})
+    wrong = {"first.0": "2026-12-24", "last.0": "2026-12-01", "mode.0": "off"}
+    answer = saved(house, **wrong)
     assert answer.status_code == 422
     assert "endet, bevor es beginnt" in answer.text
     assert 'aria-describedby="e-doors-front-exceptions-0"' in answer.text
@@ -99,7 +140,7 @@ def test_two_rows_about_the_same_time_are_refused(house: Web) -> None:
 
 
 def test_two_admins_do_not_overwrite_each_other(house: Web) -> None:
-    assert saved(house, **{"first.0": "2026-12-24", "mode.0": "off"}).status_code == 200
+    assert saved(house, **{"first.0": "2026-12-24", "mode.0": "off"}).status_code == 303
     late = saved(house, **{"first.0": "2026-12-25", "mode.0": "off"})
     assert late.status_code == 409
     assert house.as_("admin").get("/api/v1/settings").json()["before"][0]["version"] == "none"
@@ -138,40 +179,6 @@ def test_a_refused_overlay_is_a_problem_with_all_errors(house: Web) -> None:
     assert house.panel.store.version() == "none"  # type: ignore[attr-defined]  # a Control
 
 
-@pytest.mark.parametrize(
-    ("language", "limit", "none", "listed"),
-    [
-        ("de", "Feiertage danach stehen hier nicht", "Ausnahmen danach gibt es nicht",
-         ("Do. 24.12.2026, 08:00–24:00: front, Aus",
-          "Mo. 28.12.2026 – Fr. 1.1.2027: front, Nacht")),
-        ("en", "Public holidays after that are not listed", "There are no exceptions after that",
-         ("Thu 24 Dec 2026, 08:00–24:00: front, Off",
-          "Mon 28 Dec 2026 – Fri 1 Jan 2027: front, Night")),
-    ],
-)  # fmt: skip
-def test_what_comes_after_the_preview_is_said(
-    house: Web, language: str, limit: str, none: str, listed: tuple[str, ...]
-) -> None:
-    """Its limit in words, and the exceptions after it: also those that are only tried."""
-    admin, headers = house.as_("admin"), {"Accept-Language": language}
-    page = admin.get("/settings", headers=headers).text
-    assert limit in page
-    assert none in page
-    rows = [
-        {"first": "2026-12-28", "last": "2027-01-01", "from": "", "to": "", "mode": "night"},
-        {"first": "2026-12-24", "last": "", "from": "08:00", "to": "", "mode": "off"},
-        {"first": "2026-11-24", "last": "", "from": "", "to": "", "mode": "off"},
-        {"first": "2027-02-30", "last": "", "from": "", "to": "", "mode": "off"},
-    ]
-    for given, do in ((rows[:3], "preview"), (rows, "preview"), (rows[:3], "save")):
-        fields = {f"{name}.{n}": text for n, row in enumerate(given) for name, text in row.items()}
-        form = {"part": "doors.front.exceptions", "do": do, "version": "none", **fields}
-        page = admin.post("/settings", data=form, headers=headers).text
-        assert none not in page
-        found = re.findall(r"<li>([^<]*: front, [^<]*)</li>", page)
-        assert [html.unescape(one) for one in found] == list(listed)
-
-
 def test_the_preview_knows_holidays_exceptions_and_duty(house: Web) -> None:
     wanted = {"doors": {"front": {"exceptions": {"2026-11-24": "off"}}}}
     days = house.as_("admin").post("/api/v1/settings/preview", json=wanted).json()["preview"]
@@ -190,63 +197,213 @@ def test_the_preview_knows_holidays_exceptions_and_duty(house: Web) -> None:
     assert house.panel.store.version() == "none"  # type: ignore[attr-defined]  # a Control
 
 
-def test_a_contact_is_added_and_taken_away_but_not_one_of_the_file(house: Web) -> None:
+# --- people -------------------------------------------------------------------------------
+
+OWN = "jsons://hooks.example.org/secretpath"
+
+
+def post(house: Web, path: str, **fields: str) -> Any:
     admin = house.as_("admin")
-
-    def post(**fields: str) -> int:
-        version = admin.get("/api/v1/settings").json()["version"]
-        return admin.post("/settings", data={"version": version, **fields}).status_code
-
-    (house.panel.store.path.parent / "secrets").mkdir()  # type: ignore[attr-defined]
-    (house.panel.store.path.parent / "secrets" / "night_url").write_text("json://localhost\n")  # type: ignore[attr-defined]
-    assert post(do="new", part="contacts", name="night_watch", secret="night_url") == 200
-    effective = admin.get("/api/v1/settings").json()["effective"]
-    assert effective["contacts"]["night_watch"] == {"channels": [{"secret": "night_url"}]}
-    assert post(do="drop", part="contacts.night_watch") == 200
-    assert post(do="drop", part="contacts.desk") == 422
+    version = admin.get("/api/v1/settings").json()["version"]
+    return admin.post(path, data={"version": version, "do": "save", **fields}, headers=GERMAN)
 
 
-def test_a_contact_whose_secret_is_not_there_is_refused_with_the_remedy(house: Web) -> None:
-    """It was saved with a green message, and no message ever went out."""
-    admin = house.as_("admin")
-    new = {"do": "new", "part": "contacts", "name": "night", "secret": "night_url"}
-    answer = admin.post(
-        "/settings", data={"version": "none", **new}, headers={"Accept-Language": "de"}
-    )
+def test_a_contact_is_added_and_its_address_shown_by_its_end(house: Web) -> None:
+    added = post(house, "/settings/contacts/new", name="Frau Müller", kind="own", to=OWN)
+    assert added.status_code == 303
+    assert added.headers["location"].startswith("/settings/contacts/frau_mueller?done=")
+    page = house.as_("admin").get(added.headers["location"], headers=GERMAN).text
+    assert "Gespeichert." in page
+    assert "Frau Müller angelegt" in page or "Frau Müller: Adresse" in page
+    assert "jsons://…" in page
+    assert "noch nicht versucht" in page
+    everything = [page] + [
+        house.as_("admin").get(path).text
+        for path in ("/settings", "/settings/contacts", "/settings/changes", "/api/v1/settings",
+                     "/api/v1/contacts")
+    ]  # fmt: skip
+    assert not any("secretpath" in text for text in everything)
+    state = house.panel.store.path.parent  # type: ignore[attr-defined]  # a Control
+    found = [f for f in state.rglob("*") if f.is_file() and b"secretpath" in f.read_bytes()]
+    assert [file.parent.name for file in found] == ["addresses"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "to", "said"),
+    [
+        ("own", "file:///etc/passwd", "Adressen dieses Dienstes lassen sich hier nicht angeben"),
+        ("own", "json://127.0.0.1/", "diese Adresse führt auf dieses Gerät"),
+        ("mail", "a@example.org", "für mail ist kein Zugang eingerichtet"),
+        ("ntfy", "kein thema!", "das ist kein Thema von ntfy"),
+    ],
+)
+def test_a_wrong_address_is_refused_beside_its_field_and_nothing_is_lost(
+    house: Web, kind: str, to: str, said: str
+) -> None:
+    entered = {"days.0": "mon-fri", "from.0": "08:00", "to.0": "16:00"}
+    answer = post(house, "/settings/contacts/new", name="Nacht", kind=kind, to=to, **entered)
     assert answer.status_code == 422
-    assert "die Ablage „night_url“ gibt es nicht; bitte die Adresse in" in answer.text
-    assert "/secrets/night_url schreiben" in answer.text
-    assert 'name="name" type="text" value="night"' in answer.text  # nobody types it twice
-    assert 'name="secret" type="text" value="night_url"' in answer.text
-    assert admin.get("/api/v1/settings").json()["version"] == "none"
-    sections = {"contacts": {"desk": {"channels": [{"secret": "desk_url"}, {"secret": "b_url"}]}}}
-    for way, tag in (("put", '"none"'), ("preview", "")):
-        refused = admin.call(
-            way.upper() if way == "put" else "POST",
-            "/api/v1/settings" + ("" if way == "put" else "/preview"),
-            json=sections,
-            headers={"If-Match": tag},
-        )
-        assert refused.status_code == 422
-        (error,) = refused.json()["errors"]
-        assert error["where"] == "contacts.desk.channels[1]"
-        assert error["what"] == "there is no secret b_url"
-        assert "write the address into" in error["hint"]
+    assert said in answer.text
+    assert 'value="Nacht"' in answer.text
+    assert html.escape(to) in answer.text
+    assert 'value="08:00"' in answer.text
+    assert house.as_("admin").get("/api/v1/settings").json()["version"] == "none"
+
+
+def test_a_contact_of_the_page_is_removed_with_its_address_and_its_name(house: Web) -> None:
+    post(house, "/settings/contacts/new", name="Nacht", kind="own", to=OWN)
+    gone = post(house, "/settings/contacts/nacht", do="drop", forget="on")
+    assert gone.status_code == 303
+    state = house.panel.store.path.parent  # type: ignore[attr-defined]  # a Control
+    assert list((state / "addresses").iterdir()) == []
+    assert not any("nacht" in file.read_text() for file in state.rglob("*.yaml"))
+    assert post(house, "/settings/contacts/desk", do="drop").status_code == 422
+
+
+def test_hours_and_name_of_a_contact_of_the_file_are_changed_alone(house: Web) -> None:
+    fields = {"name": "Empfang", "days.0": "mon-fri", "from.0": "07:00", "to.0": "16:00"}
+    assert post(house, "/settings/contacts/desk", to="", **fields).status_code == 303
+    shown = house.as_("admin").get("/api/v1/settings").json()
+    assert shown["overlay"] == {
+        "contacts": {"desk": {"name": "Empfang", "hours": ["mon-fri 07:00-16:00"]}}
+    }
+    page = house.as_("admin").get("/settings/changes", headers=GERMAN).text
+    assert "Empfang: Mo–Fr 07:00–16:00 statt Mo–Fr 08:00–16:00" in page
+
+
+def test_what_is_saved_twice_is_one_change(house: Web) -> None:
+    fields = {"name": "desk", "days.0": "mon-fri", "from.0": "08:00", "to.0": "16:00"}
+    post(house, "/settings/contacts/desk", to="", **fields)
+    assert house.as_("admin").get("/api/v1/settings").json()["overlay"] == {}
+
+
+def results(house: Web, *ways: dict[str, Any]) -> None:
+    empty = {"ok": None, "reason": "", "at_utc_ms": None, "delivered_utc_ms": None,
+             "under_way": False, "confirmed": False}  # fmt: skip
+    receivers = {"desk": {"on_duty": True, "ways": [{**empty, **way} for way in ways]}}
+    house.site.house._take({"type": "snapshot", "snapshot": snapshot(receivers=receivers)})
+
+
+@pytest.mark.parametrize(
+    ("way", "said"),
+    [
+        ({}, "noch nicht versucht"),
+        ({"under_way": True}, "wird gerade übergeben"),
+        ({"ok": True, "at_utc_ms": 1_795_000_000_000}, "übergeben "),
+        ({"ok": True, "at_utc_ms": 1_795_000_000_000, "confirmed": True}, "Empfang bestätigt"),
+        ({"ok": False, "reason": "connection"}, "keine Verbindung"),
+        ({"ok": False, "reason": "http 500"}, "abgewiesen (500)"),
+        ({"ok": False, "reason": "forbidden"}, "diese Adresse ist nicht erlaubt"),
+        ({"ok": False, "reason": "timeout"}, "Bisher wurde hier keine Nachricht übergeben."),
+        (
+            {"ok": False, "reason": "timeout", "delivered_utc_ms": 1_795_000_000_000},
+            "Zuletzt übergeben: ",
+        ),
+    ],
+)
+def test_the_page_says_what_became_of_the_last_message(
+    house: Web, way: dict[str, Any], said: str
+) -> None:
+    results(house, way)
+    page = house.as_("admin").get("/settings/contacts/desk", headers=GERMAN).text
+    assert said in page
+
+
+def test_a_test_message_is_a_command_and_its_result_is_shown(house: Web) -> None:
+    results(house, {})
+    asked = house.site.house.ask
+
+    async def ask(name: str, *args: Any, **more: Any) -> Any:
+        answer = await asked(name, *args, **more)
+        results(house, {"ok": True, "at_utc_ms": 1_795_000_000_000})
+        return answer
+
+    house.site.house.ask = ask  # type: ignore[method-assign]
+    sent = post(house, "/settings/contacts/desk", do="test")
+    assert sent.status_code == 303
+    (command,) = house.panel.commands
+    assert (command["name"], command["args"]) == ("test_message", {"receiver": "desk"})
+    page = house.as_("admin").get(sent.headers["location"].split("#")[0], headers=GERMAN).text
+    assert "steht für jede Adresse, was daraus wurde" in page
+    assert "übergeben " in page
+
+
+def test_a_test_message_that_nobody_tried_is_not_said_to_be_sent(
+    house: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.web.settings.contact_pages.TEST_WITHIN_S", 0.05)
+    results(house, {})
+    sent = post(house, "/settings/contacts/desk", do="test")
+    page = house.as_("admin").get(sent.headers["location"].split("#")[0], headers=GERMAN).text
+    assert "noch nicht versucht" in page
+    assert "abgeschickt" not in page
+
+
+# --- chains -------------------------------------------------------------------------------
+
+
+def test_a_chain_is_previewed_in_words_saved_and_attached(house: Web) -> None:
+    post(house, "/settings/contacts/new", name="Pflegedienst", kind="own", to=OWN)
+    steps = {
+        "kind.0": "after", "count.0": "0", "unit.0": "s", "notify.0": "desk",
+        "kind.1": "every", "count.1": "5", "unit.1": "min", "notify.1": "pflegedienst",
+    }  # fmt: skip
+    tried = post(house, "/settings/chains/new", name="Nachts", do="preview", **steps)
+    assert "sofort desk, danach alle 5 min Pflegedienst" in tried.text
+    done = post(house, "/settings/chains/new", name="Nachts", **steps, **{"alarm.fault": "on"})
+    assert done.status_code == 303
+    effective = house.as_("admin").get("/api/v1/settings").json()["effective"]
+    assert effective["alarms"] == {"urgent": "care", "fault": "nachts"}
+    page = house.as_("admin").get("/settings/chains", headers=GERMAN).text
+    assert "Meldungen: Störung" in page
+    assert post(house, "/settings/chains/nachts", do="drop").status_code == 303
+    effective = house.as_("admin").get("/api/v1/settings").json()["effective"]
+    assert effective["alarms"] == {"urgent": "care"}
+
+
+def test_a_chain_that_cannot_work_is_refused_at_its_step(house: Web) -> None:
+    steps = {"kind.0": "every", "count.0": "5", "unit.0": "min", "notify.0": "desk"}
+    refused = post(house, "/settings/chains/care", **steps)
+    assert refused.status_code == 422
+    assert 'aria-describedby="e-escalations-care-0"' in refused.text
+
+
+# --- what was changed ---------------------------------------------------------------------
+
+
+def test_changes_are_sentences_with_undo_and_redo(house: Web) -> None:
+    week = {
+        "days.0": "mon-fri", "from.0": "06:30", "to.0": "12:00", "mode.0": "automatic",
+        "days.1": "mon-fri", "from.1": "13:00", "to.1": "18:00", "mode.1": "automatic",
+        "days.2": "holiday", "mode.2": "off", "otherwise": "night",
+    }  # fmt: skip
+    assert post(house, "/settings/doors/front", **week).status_code == 303
+    page = house.as_("admin").get("/settings/changes", headers=GERMAN).text
+    assert "front: Mo–Fr ab 06:30 statt 07:00" in page
+    assert "Zurücknehmen" in page
+    back = post(house, "/settings/changes", to="none")
+    assert back.status_code == 303
+    page = house.as_("admin").get("/settings/changes", headers=GERMAN).text
+    assert "front: Mo–Fr ab 07:00 statt 06:30" in page
+    assert "Wiederholen" in page
+    assert post(house, "/settings/changes").status_code == 303
+    shown = house.as_("admin").get("/api/v1/settings").json()
+    assert "mon-fri 06:30-12:00" in shown["effective"]["doors"]["front"]["schedule"]
 
 
 def test_an_address_that_has_gone_missing_is_named_and_refuses_nothing_else(house: Web) -> None:
     admin = house.as_("admin")
-    page = admin.get("/settings", headers={"Accept-Language": "de"}).text
+    page = admin.get("/settings/contacts", headers={"Accept-Language": "de"}).text
     assert "An diese Kontakte kann keine Nachricht gehen:" in page
     assert "desk: die Ablage „desk_url“ gibt es nicht" in page
     (said,) = admin.get("/api/v1/settings").json()["addresses"]
     assert said.startswith("contacts.desk.channels[0]: there is no secret desk_url; write the")
-    assert saved(house, **{"first.0": "2026-12-24", "mode.0": "off"}).status_code == 200
+    assert saved(house, **{"first.0": "2026-12-24", "mode.0": "off"}).status_code == 303
     secrets = house.panel.store.path.parent / "secrets"  # type: ignore[attr-defined]
     secrets.mkdir()
     (secrets / "desk_url").write_text("json://localhost\n")
     assert admin.get("/api/v1/settings").json()["addresses"] == []
-    assert "keine Nachricht gehen" not in admin.get("/settings").text
+    assert "keine Nachricht gehen" not in admin.get("/settings/contacts").text
 
 
 def test_without_control_the_page_says_so(house: Web, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,7 +436,8 @@ def test_an_answer_that_shows_nothing_is_a_page_with_a_way_out(
 ) -> None:
     if answer == "none":
         web.panel.answer = None
-    shown = web.as_("admin").call(method, "/settings", data={"do": "undo"}, headers=HTML)
+    path = "/settings" if method == "GET" else "/settings/changes"
+    shown = web.as_("admin").call(method, path, data={"version": "none"}, headers=HTML)
     assert shown.status_code == 503
     assert "is on the overview. Please try again" in shown.text
     assert "not affected" not in shown.text  # that is not known while control is silent
@@ -344,7 +502,7 @@ def test_who_finds_control_busy_is_asked_to_come_back(
     for answer in (
         admin.get("/settings", headers=headers),
         admin.get("/api/v1/settings", headers={"Accept-Language": language}),
-        admin.post("/settings", data={"do": "undo", "version": "none"}, headers=headers),
+        admin.post("/settings/changes", data={"version": "none"}, headers=headers),
     ):
         assert answer.status_code == 503
         assert answer.headers["Retry-After"] == "5"
@@ -387,7 +545,7 @@ def test_a_restart_that_was_announced_is_waited_for_and_shown(web: Web) -> None:
     [
         ("PUT", "/api/v1/settings", {}),
         ("POST", "/api/v1/settings/undo", {}),
-        ("POST", "/settings", None),
+        ("POST", "/settings/changes", None),
     ],
 )
 def test_who_lost_the_right_while_control_restarted_changes_nothing(
@@ -398,7 +556,7 @@ def test_who_lost_the_right_while_control_restarted_changes_nothing(
     web.panel.answer = {"status": "accepted", "settings": {"overlay": {}, "version": "1"}}
     values: dict[str, Any] = {"json": body, "headers": {"If-Match": '"1"'}}
     if body is None:
-        values = {"data": {"do": "undo:1", "version": "1"}}
+        values = {"data": {"to": "1", "version": "1"}}
     headers = {"Cookie": admin.cookie, "Origin": web.base, "X-CSRF-Token": admin.csrf}
     values["headers"] = {**values.get("headers", {}), **headers}
 
@@ -420,7 +578,49 @@ def test_who_lost_the_right_while_control_restarted_changes_nothing(
         return (await asked).status_code
 
     assert web.runner.run(restart()) == 401
-    assert web.panel.sent == []
+    assert [one for one in web.panel.sent if one["do"] != "show"] == []
+
+
+def test_while_a_save_is_taken_over_the_page_shows_it_and_asks_nobody(house: Web) -> None:
+    """No "does not answer" for a restart that was announced."""
+    answer = saved(house, **{"first.0": "2026-12-24", "mode.0": "off"})
+
+    async def restart() -> None:
+        house.site.house._take({"type": "closing", "reason": "reload"})
+        house.site.house._take({"type": "away"})
+
+    house.runner.run(restart())
+    house.panel.sent.clear()
+    page = house.as_("admin").get(answer.headers["location"], headers=GERMAN)
+    assert page.status_code == 200
+    assert "Die Steuerung startet gerade neu und übernimmt" in page.text
+    assert "Gespeichert." in page.text
+    assert house.panel.sent == []
+
+
+def test_with_control_dead_the_page_says_so_at_once_and_shows_what_was_known(house: Web) -> None:
+    admin = house.as_("admin")
+    admin.get("/settings")
+    house.away()
+    house.panel.sent.clear()
+    page = admin.get("/settings", headers=GERMAN)
+    assert page.status_code == 200
+    assert "Die Steuerung antwortet nicht. Hier steht, was zuletzt bekannt war" in page.text
+    assert house.panel.sent == []
+
+
+def test_nobody_waits_for_a_control_that_begins_to_hang(web: Web) -> None:
+    web.site.house._panel = Slow()
+    who = SimpleNamespace(actor="web:1")
+
+    async def hang() -> dict[str, Any]:
+        asked = asyncio.ensure_future(web.site.house.settings("put", {}, who))
+        for _ in range(5):  # until it is asked
+            await asyncio.sleep(0)
+        web.site.house.silent()
+        return await asked
+
+    assert web.runner.run(hang())["reason"] == "no_answer"
 
 
 @pytest.mark.parametrize(

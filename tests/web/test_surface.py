@@ -48,7 +48,14 @@ TABLE = """
 /kept                                               GET view
 /bench                                              GET staff, POST staff
 /users                                              GET admin, POST admin
-/settings                                           GET admin, POST admin
+/settings                                           GET admin
+/settings/doors/{door}                              GET admin, POST admin
+/settings/days                                      GET admin, POST admin
+/settings/contacts                                  GET admin
+/settings/contacts/{contact}                        GET admin, POST admin
+/settings/chains                                    GET admin
+/settings/chains/{chain}                            GET admin, POST admin
+/settings/changes                                   GET admin, POST admin
 /audit                                              GET admin
 /account                                            GET view, POST view
 /account/password                                   POST view
@@ -122,6 +129,8 @@ TABLE = """
 /api/v1/settings                                    GET admin, PUT admin
 /api/v1/settings/preview                            POST admin
 /api/v1/settings/undo                               POST admin
+/api/v1/contacts                                    GET admin
+/api/v1/contacts/{contact}/test                     POST admin
 
 /health/live                                        GET everybody
 /health/ready                                       GET everybody

@@ -91,6 +91,11 @@ class House:
         """How many connections have been lost."""
         self._restarts_until = float("-inf")
         self._showing: asyncio.Task[dict[str, Any]] | None = None
+        self._asking: set[asyncio.Future[Any]] = set()
+        self._lost_at = monotonic()
+        self._takes_over_until = float("-inf")
+        self.settings_seen: dict[str, Any] | None = None
+        """The settings as ``control`` has said last."""
         self._limit = Buckets(COMMANDS_BURST, COMMAND_EVERY_S, monotonic=monotonic)
         self.since_utc_ms = int(wall() * 1000)
         """Since when it has been connected, or not, by this machine's clock."""
@@ -125,6 +130,11 @@ class House:
     @property
     def stale(self) -> bool:
         return not self.connected
+
+    @property
+    def taking_over(self) -> bool:
+        """Whether settings were saved just now, for which ``control`` starts again."""
+        return self.restarting or self._monotonic() < self._takes_over_until
 
     @property
     def restarting(self) -> bool:
@@ -192,6 +202,8 @@ class House:
         if self.connected:
             log.warning("control sends no snapshots", for_s=FRESH_S)
             self._connection(False)
+            for asked in self._asking:
+                asked.cancel()  # it hangs: nobody waits for what it may still say
             self._changed()
 
     def _take(self, message: Mapping[str, Any]) -> None:
@@ -220,6 +232,8 @@ class House:
             self._restarts_until = float("-inf")
         if connected != self.connected:
             self.connected = connected
+            self._lost_at = self._monotonic()
+            self._takes_over_until = float("-inf") if connected else self._takes_over_until
             self.since_utc_ms = int(self._wall() * 1000)
             self.changed_ms = None if self.snapshot is None else self.now_ms
 
@@ -305,7 +319,7 @@ class House:
                 return {"status": "refused", "reason": NO_PANEL}
             judge()
             try:
-                answer = dict(await self._panel.ask(message, SETTINGS_WITHIN_S))
+                answer = await self._asked(message)
             except ControlAway:
                 if do in ("show", "preview") and self.restarting:
                     continue  # it changes nothing: the next one may be asked
@@ -313,16 +327,49 @@ class House:
             break
         if answer.get("status") == "accepted" and not isinstance(answer.get("settings"), dict):
             return {"status": "refused", "reason": NO_ANSWER}  # of another version than this one
+        if answer.get("status") == "accepted" and do != "preview":
+            before = (self.settings_seen or {}).get("version")
+            self.settings_seen = copy.deepcopy(answer["settings"])
+            if do != "show" and answer["settings"].get("version") != before:
+                self._takes_over_until = self._monotonic() + RESTART_WITHIN_S
         return answer
+
+    async def _asked(self, message: Mapping[str, Json]) -> dict[str, Any]:
+        """Raises :class:`ControlAway`, also where ``control`` begins to hang meanwhile."""
+        asked = asyncio.ensure_future(self._panel.ask(message, SETTINGS_WITHIN_S))
+        self._asking.add(asked)
+        try:
+            return dict(await asked)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                asked.cancel()
+                raise
+            raise ControlAway("control hangs") from None
+        finally:
+            self._asking.discard(asked)
 
     async def _back(self, began: float) -> bool:
         """Whether ``control`` is there; waits for one that starts again."""
         while not self.connected:
-            within_s = SETTINGS_RESTART_S if self.restarting else SETTINGS_CONNECT_S
-            if self._monotonic() - began >= within_s:
+            restarts = self.restarting
+            within_s = SETTINGS_RESTART_S if restarts else SETTINGS_CONNECT_S
+            since = began if restarts else min(began, self._lost_at)
+            if self._monotonic() - since >= within_s:
                 return False
             await asyncio.sleep(0.1)
         return True
+
+    async def change(self, within_s: float) -> None:
+        """Wait for the next snapshot or change of the connection, and no longer than that."""
+        changed = asyncio.Event()
+        self.on_change.append(changed.set)
+        try:
+            await asyncio.wait_for(changed.wait(), max(0.0, within_s))
+        except TimeoutError:
+            pass
+        finally:
+            self.on_change.remove(changed.set)
 
     async def bench(
         self, do: str, args: Mapping[str, Json], within_s: float = REPLY_WITHIN_S

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.web.access import Admin, AdminProved, TheSite
+from gateway.web.commands import Order
 from gateway.web.settings.answers import settled
-from gateway.web.shared.models import Strict, problems
+from gateway.web.shared.models import Accepted, Strict, problems
 from gateway.web.shared.problems import Problem
 
 router = APIRouter(tags=["settings"])
@@ -27,9 +28,23 @@ class DoorSections(Strict):
     exceptions: Lines | None = None
 
 
-class ContactSections(Strict):
-    """``channels``: names of secrets, never addresses."""
+class RoomSections(Strict):
+    """``escalation``: the chain of its calls; empty: none."""
 
+    escalation: str | None = None
+
+
+class GatewaySections(Strict):
+    """``holidays``: whose public holidays count, such as DE-SN; empty: nobody's."""
+
+    holidays: str | None = None
+
+
+class ContactSections(Strict):
+    """``channels``: ``{"secret": name}`` of the configuration, or ``{"address": …}`` with the id of
+    a saved address or a key of ``addresses``; never an address itself."""
+
+    name: str | None = None
     channels: list[dict[str, str]] | None = None
     hours: list[str] | None = None
 
@@ -40,12 +55,33 @@ class Sections(Strict):
     doors: dict[str, DoorSections] = Field(default_factory=dict)
     contacts: dict[str, ContactSections] = Field(default_factory=dict)
     escalations: dict[str, Steps] = Field(default_factory=dict)
+    rooms: dict[str, RoomSections] = Field(default_factory=dict)
+    alarms: dict[str, str] = Field(
+        default_factory=dict, description="Severity -> the chain of such alarms; empty: none."
+    )
+    gateway: GatewaySections | None = None
+    notes: dict[str, dict[str, str]] = Field(
+        default_factory=dict, description="Door -> line of an exception -> its reason."
+    )
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
             "examples": [{"doors": {"front": {"exceptions": {"2026-12-24": "night"}}}}]
         },
     )
+
+
+class NewAddress(Strict):
+    """An address of a person. It is saved apart, and nothing ever answers with it."""
+
+    kind: Literal["mail", "sms", "telegram", "ntfy", "own"]
+    to: str = Field(min_length=1, max_length=500)
+
+
+class NewSections(Sections):
+    """All that the overlay shall say, and the addresses that come with it."""
+
+    addresses: dict[str, NewAddress] = Field(default_factory=dict)
 
 
 class Back(Strict):
@@ -65,6 +101,17 @@ class SettingsShape(PreviewShape):
 
     version: str
     overlay: dict[str, Any]
+    ways: dict[str, list[dict[str, str]]] = Field(
+        default_factory=dict,
+        description="Contact -> its addresses: kind, as much as may be shown, id.",
+    )
+    kinds: list[str] = Field(default_factory=list, description="Of addresses that can be added.")
+    changes: list[dict[str, Any]] = Field(
+        default_factory=list, description="What each saved change has changed, the newest first."
+    )
+    coming: list[dict[str, Any]] = Field(
+        default_factory=list, description="The public holidays of the next twelve months."
+    )
     effective: dict[str, Any]
     problems: list[str]
     addresses: list[str]
@@ -80,7 +127,7 @@ def _based_on(if_match: str | None) -> str:
 
 
 def _plain(sections: Sections) -> dict[str, Any]:
-    return sections.model_dump(exclude_none=True, exclude_defaults=True)
+    return sections.model_dump(exclude_none=True, exclude_defaults=True, exclude={"addresses"})
 
 
 def _shape(answer: dict[str, Any], response: Response) -> SettingsShape:
@@ -99,7 +146,7 @@ async def settings(who: Admin, site: TheSite, response: Response) -> SettingsSha
     "/api/v1/settings", summary="Change the settings", responses=problems(412, 413, 422, 428, 503)
 )
 async def put_settings(
-    sections: Sections,
+    sections: NewSections,
     who: AdminProved,
     site: TheSite,
     response: Response,
@@ -107,6 +154,8 @@ async def put_settings(
 ) -> SettingsShape:
     """Write all of the overlay. Said twice, it is done once."""
     args: dict[str, Any] = {"version": _based_on(if_match), "sections": _plain(sections)}
+    if sections.addresses:
+        args["addresses"] = {key: one.model_dump() for key, one in sections.addresses.items()}
     answer = await site.house.settings("put", args, who, site.author(who, "admin", "fresh").judge)
     return _shape(settled(answer), response)
 
@@ -140,3 +189,59 @@ async def undo(
         args["to"] = wanted.to
     answer = await site.house.settings("undo", args, who, site.author(who, "admin", "fresh").judge)
     return _shape(settled(answer), response)
+
+
+class WayShape(BaseModel):
+    """One address of a contact. ``shown``: as much of it as may be shown; ``ok``: whether the
+    newest message was handed over, ``null`` where none was tried, and else why not;
+    ``confirmed``: whoever got the last test message by hand has said so."""
+
+    kind: str
+    shown: str
+    ok: bool | None = None
+    reason: str = ""
+    at_utc_ms: int | None = None
+    delivered_utc_ms: int | None = None
+    under_way: bool = False
+    confirmed: bool = False
+
+
+class ContactShape(BaseModel):
+    id: str
+    name: str
+    on_duty: bool | None
+    ways: list[WayShape]
+
+
+@router.get("/api/v1/contacts", summary="Who can be notified", responses=problems(503))
+async def contacts(who: Admin, site: TheSite) -> list[ContactShape]:
+    """Every contact with its addresses, masked, and what became of the newest message to each."""
+    shown = settled(await site.house.settings("show", {}, who))
+    snapshot: Any = site.house.snapshot or {}
+    found = []
+    for id, one in shown["effective"]["contacts"].items():
+        known = (snapshot.get("receivers") or {}).get(id) or {}
+        results = known.get("ways", ())
+        ways = [
+            WayShape(
+                kind=way["kind"],
+                shown=way["shown"],
+                **(results[number] if number < len(results) else {}),
+            )
+            for number, way in enumerate(shown["ways"].get(id, ()))
+        ]
+        on_duty = known.get("on_duty")
+        found.append(ContactShape(id=id, name=one.get("name") or id, on_duty=on_duty, ways=ways))
+    return found
+
+
+@router.post(
+    "/api/v1/contacts/{contact}/test",
+    summary="Send a test message",
+    status_code=202,
+    responses=problems(404, 409, 503),
+)
+async def test_contact(contact: str, who: AdminProved, order: Order) -> Accepted:
+    """Send a test message now, over every address of a contact. What becomes of it is in
+    `GET /api/v1/contacts`."""
+    return await order(who, "test_message", {"receiver": contact[:200]})

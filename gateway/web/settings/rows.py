@@ -15,7 +15,7 @@ MOST_ROWS = 100
 Row = dict[str, str]
 FIELDS: Mapping[str, tuple[str, ...]] = {
     "schedule": ("days", "from", "to", "mode"),
-    "exceptions": ("first", "last", "from", "to", "mode"),
+    "exceptions": ("first", "last", "from", "to", "mode", "note"),
     "hours": ("days", "from", "to"),
     "channels": ("secret",),
     "steps": ("kind", "count", "unit", "notify"),
@@ -67,8 +67,10 @@ def _lines(keys: Iterable[tuple[str, str]]) -> Iterable[tuple[list[str], str, st
             yield days, _clock(start), _clock(end), value
 
 
-def weekly(part: str, kind: str, lines: Mapping[str, str]) -> Form:
-    """Of a schedule or its exceptions."""
+def weekly(
+    part: str, kind: str, lines: Mapping[str, str], notes: Mapping[str, str] | None = None
+) -> Form:
+    """Of a schedule or its exceptions. ``notes``: why, by line."""
     form = Form(part, kind, otherwise=lines.get("otherwise", ""))
     keys = [(key, value) for key, value in lines.items() if key != "otherwise"]
     for days, start, end, mode in _lines(keys):
@@ -76,6 +78,7 @@ def weekly(part: str, kind: str, lines: Mapping[str, str]) -> Form:
             for one in days:
                 first, _, last = one.partition("..")
                 row = {"first": first, "last": last, "from": start, "to": end, "mode": mode}
+                row["note"] = (notes or {}).get(key_of(kind, row), "")
                 form.rows.append(row)
         else:
             named = ",".join(days) or "daily"
@@ -154,6 +157,12 @@ def value(form: Form) -> Any:
         return [key for key, _ in keys] or ["daily"]
     lines = {key: row["mode"] for key, row in keys}
     return {**lines, "otherwise": form.otherwise} if form.otherwise else lines
+
+
+def notes(form: Form) -> dict[str, str]:
+    """Why there is an exception, by its line."""
+    found = {key_of(form.kind, row): row.get("note", "") for row in form.rows}
+    return {key: note for key, note in found.items() if key and note}
 
 
 def place(form: Form, key: str) -> int | None:
