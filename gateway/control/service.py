@@ -449,6 +449,7 @@ class Service:
         """In the editor's thread; whether a call stands is seen in the loop's."""
         read = self._reload()
         self._await_commit()
+        decided, restarts = threading.Event(), threading.Event()
 
         def task(now: Ms) -> None:
             found = _judged(read, self._controller.view[0], saved=by != BY_SIGNAL)
@@ -459,9 +460,15 @@ class Service:
             self._controller.audit(AuditEntry(by, "reload", found.digest, outcome, now, detail))
             if found.plan is not None:
                 self._controller.fact("configuration_changed", {"digest": found.digest, "by": by})
+                restarts.set()
                 self._controller.stop(RELOAD)
+            decided.set()
 
         self._inbox.do(task)
+        decided.wait()
+        if restarts.is_set():
+            # The process starts again: another question would be carried out, and its answer lost.
+            threading.Event().wait()
 
 
 BY_SIGNAL = "system:reload"

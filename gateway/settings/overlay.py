@@ -77,7 +77,8 @@ def _notes(notes: Node, reading: Reading) -> None:
                     at, key, said("is too long or not printable"), said("write one line")
                 )
         if of_door.entries is None:
-            reading.problem(mark, f"{NOTES}.{name[:60]}", said("must be a mapping"))
+            text_wrong = said("must be a mapping")
+            reading.problem(mark, f"{NOTES}.{name[:60]}", text_wrong, said("write names below it"))
 
 
 def _no(node: Node) -> bool:

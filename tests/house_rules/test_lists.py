@@ -180,6 +180,13 @@ OF_THEIR_OWN: Final = {
     "/login": "test_states.py",
     "/second-factor": "test_second.py",
     "/settings": "test_settings.py",
+    "/settings/doors/{door}": "test_settings.py",
+    "/settings/days": "test_settings.py",
+    "/settings/contacts": "test_settings.py",
+    "/settings/contacts/{contact}": "test_settings.py",
+    "/settings/chains": "test_settings.py",
+    "/settings/chains/{chain}": "test_settings.py",
+    "/settings/changes": "test_settings.py",
     "/maintenance/testbook/{number}": "test_testbook_whole.py",
     "/timeline/{call}": "test_frame.py",
 }

@@ -27,3 +27,10 @@ def test_a_refusal_is_a_sentence_on_the_page(tmp_path: Path, sentence: str) -> N
         assert sentence in told.text
     finally:
         web.close()
+
+
+def test_a_wrong_password_keeps_the_name(web: Web) -> None:
+    web.add("admin", "admin")
+    answer = web.call("POST", "/login", data={"name": "admin", "password": "wrong"})
+    assert answer.status_code == 401
+    assert 'value="admin"' in answer.text

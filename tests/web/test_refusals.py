@@ -166,11 +166,11 @@ def test_a_translation_says_the_same_values() -> None:
 def test_the_page_says_it_in_the_language_of_the_reader(house: Web) -> None:
     fields = {"first.0": "2026-12-24", "last.0": "2026-12-01", "mode.0": "off"}
     admin = house.as_("admin")
-    given = {"part": "doors.front.exceptions", "do": "save", "version": "none", **fields}
-    german = admin.post("/settings", data=given, headers={"Accept-Language": "de"}).text
+    given = {"door": "front", "do": "save", "version": "none", **fields}
+    german = admin.post("/settings/days", data=given, headers={"Accept-Language": "de"}).text
     assert "endet, bevor es beginnt; bitte die beiden Tage tauschen" in german
     assert "ends before" not in german
-    english = admin.post("/settings", data=given, headers={"Accept-Language": "en"}).text
+    english = admin.post("/settings/days", data=given, headers={"Accept-Language": "en"}).text
     assert "ends before it begins; turn the dates round" in english
 
 

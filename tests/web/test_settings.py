@@ -217,12 +217,13 @@ def test_a_contact_is_added_and_its_address_shown_by_its_end(house: Web) -> None
     assert "Frau Müller angelegt" in page or "Frau Müller: Adresse" in page
     assert "jsons://…" in page
     assert "noch nicht versucht" in page
-    everything = [page] + [
-        house.as_("admin").get(path).text
+    answers = [
+        house.as_("admin").get(path)
         for path in ("/settings", "/settings/contacts", "/settings/changes", "/api/v1/settings",
                      "/api/v1/contacts")
     ]  # fmt: skip
-    assert not any("secretpath" in text for text in everything)
+    assert [answer.status_code for answer in answers] == [200] * 5
+    assert not any("secretpath" in text for text in [page, *(one.text for one in answers)])
     state = house.panel.store.path.parent  # type: ignore[attr-defined]  # a Control
     found = [f for f in state.rglob("*") if f.is_file() and b"secretpath" in f.read_bytes()]
     assert [file.parent.name for file in found] == ["addresses"]
@@ -389,6 +390,24 @@ def test_changes_are_sentences_with_undo_and_redo(house: Web) -> None:
     assert post(house, "/settings/changes").status_code == 303
     shown = house.as_("admin").get("/api/v1/settings").json()
     assert "mon-fri 06:30-12:00" in shown["effective"]["doors"]["front"]["schedule"]
+
+
+def test_a_contact_whose_secret_is_not_there_is_refused_with_the_remedy(house: Web) -> None:
+    """It was saved with a green message, and no message ever went out."""
+    admin = house.as_("admin")
+    sections = {"contacts": {"desk": {"channels": [{"secret": "desk_url"}, {"secret": "b_url"}]}}}
+    for way, tag in (("put", '"none"'), ("preview", "")):
+        refused = admin.call(
+            way.upper() if way == "put" else "POST",
+            "/api/v1/settings" + ("" if way == "put" else "/preview"),
+            json=sections,
+            headers={"If-Match": tag},
+        )
+        assert refused.status_code == 422
+        (error,) = refused.json()["errors"]
+        assert error["where"] == "contacts.desk.channels[1]"
+        assert error["what"] == "there is no secret b_url"
+        assert "write the address into" in error["hint"]
 
 
 def test_an_address_that_has_gone_missing_is_named_and_refuses_nothing_else(house: Web) -> None:

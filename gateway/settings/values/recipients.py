@@ -36,6 +36,7 @@ SCHEMES: Final = frozenset(
     }
 )  # fmt: skip
 """Services of Apprise that an own address may name; none of them reads files or runs programs."""
+USUAL: Final = ("ntfys", "gotifys", "mailtos", "matrixs", "signals", "slack", "jsons")
 FORBIDDEN_OPTIONS: Final = frozenset(
     {"attach", "config", "file", "include", "keyfile", "pgp", "pgpkey", "redirect", "template"}
 )
@@ -196,7 +197,7 @@ def _own(text: str, hosts: tuple[str, ...]) -> str:
     if scheme not in SCHEMES:
         raise RecipientError(
             said("addresses of this service cannot be entered here"),
-            said("possible are {choices}", choices=", ".join(sorted(SCHEMES))),
+            said("possible are for example {choices}", choices=", ".join(USUAL)),
         )
     names = [name.lstrip("+-:").casefold() for name, _ in parse_qsl(query, True)]
     wrong = sorted(FORBIDDEN_OPTIONS & set(names))

@@ -18,6 +18,7 @@ from gateway.web.shared.proxies import is_secure
 from gateway.web.site import Site
 
 router = APIRouter(include_in_schema=False)
+NAME_LONGEST = 40
 
 
 @router.get("/login")
@@ -37,6 +38,7 @@ def _login(
     target: str,
     note: str,
     *,
+    name: str = "",
     status: int = 200,
     headers: dict[str, str] | None = None,
 ) -> Response:
@@ -45,7 +47,7 @@ def _login(
     if unseen(site.options.users) is not None:
         admins = any(user.role == "admin" for user in site.users.list_users())
         repaired = "login.repaired" if admins else "login.nobody"
-    values = {"next": target, "note": note, "repaired": repaired}
+    values = {"next": target, "note": note, "name": name, "repaired": repaired}
     return page(request, "login.html", values, status=status, headers=headers)
 
 
@@ -65,7 +67,7 @@ async def enter(request: Request, who: Public, site: TheSite) -> Response:
     except Problem as problem:
         if not problem.reason.startswith("login_"):
             raise
-        return _again(request, site, target, problem)
+        return _again(request, site, target, problem, form.get("name", ""))
     if site.users.has_first_password(user.id):
         target = "/account"
     response = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
@@ -73,11 +75,20 @@ async def enter(request: Request, who: Public, site: TheSite) -> Response:
     return response
 
 
-def _again(request: Request, site: Site, target: str, problem: Problem) -> Response:
+def _again(request: Request, site: Site, target: str, problem: Problem, name: str) -> Response:
+    """The name stays: mostly the password was mistyped."""
     words, wait_s = site.words(language_of(request)), problem.headers.get("Retry-After", "")
     note = words(problem.reason.replace("_", ".", 1), seconds=wait_s)
     headers = {"Retry-After": wait_s} if wait_s else {}
-    return _login(request, site, target, note, status=problem.status, headers=headers)
+    return _login(
+        request,
+        site,
+        target,
+        note,
+        name=name[:NAME_LONGEST],
+        status=problem.status,
+        headers=headers,
+    )
 
 
 @router.post("/logout")

@@ -315,14 +315,16 @@ class House:
             return {"status": "refused", "reason": "too_large"}
         began = self._monotonic()
         while True:
+            if do in ("put", "undo"):
+                await self._taken_over()
             if not await self._back(began):
                 return {"status": "refused", "reason": NO_PANEL}
             judge()
             try:
                 answer = await self._asked(message)
             except ControlAway:
-                if do in ("show", "preview") and self.restarting:
-                    continue  # it changes nothing: the next one may be asked
+                if self.restarting:
+                    continue  # it was not begun; said twice, it is done once
                 return {"status": "refused", "reason": NO_ANSWER}
             break
         if answer.get("status") == "accepted" and not isinstance(answer.get("settings"), dict):
@@ -348,6 +350,12 @@ class House:
             raise ControlAway("control hangs") from None
         finally:
             self._asking.discard(asked)
+
+    async def _taken_over(self) -> None:
+        """Wait until what was saved last applies: a change that came meanwhile could be written and
+        its answer lost."""
+        while (left_s := self._takes_over_until - self._monotonic()) > 0:
+            await self.change(left_s)
 
     async def _back(self, began: float) -> bool:
         """Whether ``control`` is there; waits for one that starts again."""

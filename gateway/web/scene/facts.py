@@ -57,6 +57,9 @@ def tell(row: Row, scene: Scene) -> Told:
     if row.kind == "door_request":
         details = [_asked(data, scene)]
         data = {name: data[name] for name in ("reason", "note") if data.get(name)}
+    if row.kind == "message" and data.get("reason"):
+        data = {name: value for name, value in data.items() if name != "reason"}
+        details.append(_why_not_sent(str(row.data["reason"]), scene))
     details += [words for name, value in data.items() if (words := _detail(name, value, scene))]
     if row.kind == "reading":
         details = [_reading(data, scene)]
@@ -69,6 +72,12 @@ def tell(row: Row, scene: Scene) -> Told:
         "; ".join(detail.rstrip(".") for detail in details),
         around(row, scene),
     )
+
+
+def _why_not_sent(reason: str, scene: Scene) -> str:
+    """Why a message was not handed over: other words than for a command."""
+    head, _, more = reason.partition(" ")
+    return scene.w.get(f"message_reason.{head.rstrip(':')}", reason, detail=more)
 
 
 def around(row: Row, scene: Scene) -> str:
@@ -152,6 +161,8 @@ def _detail(name: str, value: Any, scene: Scene) -> str:  # noqa: PLR0911, PLR09
             return w.get(f"occupancy.{value}", str(value))
         case "call" | "delivery" | "about":
             return ""
+        case "channel":
+            return w("field.way", number=int(value) + 1)
         case "test":
             return w("field.test") if value else ""
         case "pulls" | "count" if value == 1:

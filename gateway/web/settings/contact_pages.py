@@ -24,8 +24,9 @@ from gateway.web.site import Site
 router = APIRouter(include_in_schema=False)
 NEW = "new"
 ADD, REMOVE, SAVE, TEST, DROP = "add", "remove", "save", "test", "drop"
-TEST_WITHIN_S = 14.0
-"""How long the page waits for what becomes of a test message; a delivery is given up after 10 s."""
+TEST_WITHIN_S = 20.0
+"""How long the page waits for what becomes of a test message: a delivery is given up after 10 s,
+and ``control`` may just take over what was saved."""
 AGAIN_S = 2.0
 NAME_LONGEST = 60
 SEVERITIES = ("urgent", "fault", "notice")
@@ -181,6 +182,9 @@ async def _save(
     if contact == NEW and not entered["name"]:
         seen.others.append(seen.text.w("settings.name_missing"))
         return _contact(seen, contact, form, entered, note="settings.wrong", status=422)
+    if entered["name"] in {seen.text.contact(one) for one in taken if one != contact}:
+        seen.others.append(seen.text.w("settings.name_taken"))
+        return _contact(seen, contact, form, entered, note="settings.wrong", status=422)
     made = sections.setdefault("contacts", {}).setdefault(id, {})
     before = taken.get(id) or {}
     if entered["name"][:NAME_LONGEST] != (before.get("name") or id):
@@ -241,7 +245,7 @@ async def send_test(site: Site, who: Admin, contact: str) -> str:
     until = loop.time() + TEST_WITHIN_S
     site.author(who, "admin", "fresh").judge()
     while (left_s := until - loop.time()) > 0:
-        if not house.connected:
+        if not house.connected or house.taking_over:
             await house.change(left_s)
             continue
         before = _results(site, contact)

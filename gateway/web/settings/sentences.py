@@ -131,8 +131,18 @@ class SettingsText:
         if change["parts"] is None:
             return [self.w("settings.changed_unknown")]
         found: list[str] = []
+        whole = {
+            one["part"].split(".")[1]
+            for one in change["parts"]
+            if one["part"].startswith("contacts.")
+            and one["part"].endswith(".channels")
+            and None in (one["before"], one["after"])
+        }
         for one in change["parts"]:
-            found += self._part(one["part"].split("."), one["before"], one["after"])
+            part = one["part"].split(".")
+            if part[0] == "contacts" and part[1] in whole and part[-1] != "channels":
+                continue  # of a contact that is new or gone no more is said
+            found += self._part(part, one["before"], one["after"])
         return found or [self.w("settings.changed_nothing")]
 
     def _part(self, part: list[str], was: Any, now: Any) -> list[str]:  # noqa: PLR0911 - a table
@@ -151,16 +161,10 @@ class SettingsText:
             case ["rooms", room, "escalation"]:
                 rooms = self.shown["effective"]["rooms"]
                 at = (rooms.get(room) or {}).get("name", room)
-                return [
-                    f"{at}: "
-                    + self._instead("settings.chain_is", self._chain(now), self._chain(was))
-                ]
+                return [f"{at}: {self._bound(now, was)}"]
             case ["alarms", severity]:
                 at = self.w.get(f"severity.{severity}", severity)
-                return [
-                    f"{at}: "
-                    + self._instead("settings.chain_is", self._chain(now), self._chain(was))
-                ]
+                return [f"{at}: {self._bound(now, was)}"]
             case ["contacts", _] | ["escalations", _] if now is None or was is None:
                 key = "removed" if now is None else "added"
                 return [self.w(f"settings.{part[0]}_{key}", name=self.contact(name))]
@@ -191,8 +195,12 @@ class SettingsText:
         doors = self.shown["effective"]["doors"]
         return str((doors.get(door) or {}).get("name", door))
 
-    def _chain(self, chain: Any) -> str:
-        return str(chain) if chain else self.w("settings.no_chain")
+    def _bound(self, now: Any, was: Any) -> str:
+        """To which chain something is attached now."""
+        if not now:
+            return self.w("settings.no_chain_any_more", was=was)
+        said = self.w("settings.chain_is", what=now)
+        return self.w("settings.instead", now=said, was=was) if was else said
 
     def _region(self, region: Any) -> str:
         return (

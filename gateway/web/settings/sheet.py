@@ -84,12 +84,11 @@ class Look:
         )  # fmt: skip
 
     def take(self, answer: Mapping[str, Any], form: Form | None = None) -> tuple[str, int]:
-        """Note what was refused, beside the row that it is about; the text and status of it.
-        Raises :class:`Problem` where it may be tried again at once."""
+        """Note what was refused, beside the row that it is about; the text and status of it. What
+        was entered stays on the page, whatever ``control`` does."""
         reason = str(answer["reason"])
         if reason in (BUSY, "limit", NO_PANEL, NO_ANSWER):
-            said = _away(self.site, self.request) if reason in (NO_PANEL, NO_ANSWER) else ""
-            raise Problem(503, reason, said, Retry_After=RETRY_AFTER)
+            return f"settings_kept.{'busy' if reason == 'limit' else reason}", 503
         for error in answer.get("errors", ()):
             message, hint = (refusals.text(self.language, part) for part in error["parts"])
             said = f"{message}; {hint}" if hint else message
@@ -144,13 +143,22 @@ async def look(request: Request, site: Site, who: Admin) -> Look:
 async def put(
     site: Site, who: Admin, version: str, sections: Mapping[str, Any], **more: Any
 ) -> dict[str, Any]:
-    """Save all of the overlay, as whoever asks still may."""
+    """Save all of the overlay, as whoever asks still may. What is saved already changes nothing."""
+    seen = site.house.settings_seen
+    wanted = {name: one for name, one in sections.items() if one}
+    same = seen is not None and not more and version == seen["version"]
+    if (
+        seen is not None
+        and same
+        and wanted == {k: one for k, one in seen["overlay"].items() if one}
+    ):
+        return {"status": "accepted", "settings": seen, "unchanged": True}
     judge = site.author(who, "admin", "fresh").judge
-    args = {"version": version, "sections": dict(sections), **more}
+    args = {"version": version, "sections": wanted, **more}
     return await site.house.settings("put", args, who, judge)
 
 
 def saved(answer: Mapping[str, Any], to: str) -> Response:
     """Lead to a page that says what was saved, if it still is what applies."""
-    address = f"{to}?done={answer['settings']['version']}"
+    address = to if "unchanged" in answer else f"{to}?done={answer['settings']['version']}"
     return RedirectResponse(address, 303, {"Cache-Control": "no-store"})
