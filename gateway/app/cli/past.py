@@ -400,7 +400,10 @@ def audit_list(state: State, limit: c.Limit = 50, as_json: AsJson = False) -> No
 def backup(file: Path, state: State) -> None:
     """Write a copy of the journal while everything goes on.
 
-    What sensors see of people in rooms is not in it. Example: `portier backup /mnt/portier.bak`
+    What sensors see of people in rooms is not in it, and no address that was entered on the page:
+    on another machine addresses are entered again.
+
+    Example: `portier backup /mnt/portier.bak`
     """
     from gateway.journal.backup import BackupError
     from gateway.journal.backup import backup as copy

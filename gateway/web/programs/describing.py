@@ -30,6 +30,7 @@ NAMES = {
     "call": ("Id of a call, or of its room.", "wc-7"),
     "alarm": ("Id of an alarm: what it is about, a slash, its kind.", "front/left_open"),
     "point": ("Id of a point.", "wc.climate"),
+    "contact": ("Id of a contact.", "caretaker"),
     "user": ("Number of a user.", 2),
     "session": ("Id of a log-in.", "5b1f0c2e9a7d"),
     "name": ("Name of an access token.", "prometheus"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header, Response
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.web.access import Admin, AdminProved, TheSite
 from gateway.web.commands import Order
+from gateway.web.house.view import iso
 from gateway.web.settings.answers import settled
 from gateway.web.shared.models import Accepted, Strict, problems
 from gateway.web.shared.problems import Problem
@@ -200,10 +202,22 @@ class WayShape(BaseModel):
     shown: str
     ok: bool | None = None
     reason: str = ""
-    at_utc_ms: int | None = None
-    delivered_utc_ms: int | None = None
+    at: str | None = None
+    delivered: str | None = None
     under_way: bool = False
     confirmed: bool = False
+
+
+def _result(way: Mapping[str, Any]) -> dict[str, Any]:
+    at, delivered = way["at_utc_ms"], way["delivered_utc_ms"]
+    return {
+        "ok": way["ok"],
+        "reason": way["reason"],
+        "at": None if at is None else iso(at),
+        "delivered": None if delivered is None else iso(delivered),
+        "under_way": way["under_way"],
+        "confirmed": way["confirmed"],
+    }
 
 
 class ContactShape(BaseModel):
@@ -226,7 +240,7 @@ async def contacts(who: Admin, site: TheSite) -> list[ContactShape]:
             WayShape(
                 kind=way["kind"],
                 shown=way["shown"],
-                **(results[number] if number < len(results) else {}),
+                **(_result(results[number]) if number < len(results) else {}),
             )
             for number, way in enumerate(shown["ways"].get(id, ()))
         ]
