@@ -25,7 +25,7 @@ PAGES = ("", "/doors/front", "/days", "/contacts", "/contacts/new", "/chains", "
 def there(browser: Browser, tmp_path: Path) -> Iterator[tuple[Whole, Page]]:
     whole = Whole(tmp_path)
     context = browser.new_context(
-        locale="de-DE", viewport={"width": 360, "height": 740}, java_script_enabled=True
+        locale="de-DE", viewport={"width": 360, "height": 740}, reduced_motion="reduce"
     )
     context.set_default_timeout(2 * SLOW)
     page = context.new_page()
