@@ -131,6 +131,11 @@ class House:
     def stale(self) -> bool:
         return not self.connected
 
+    def contact_name(self, id: str) -> str:
+        """What people call a contact, as the settings that were seen last say; else empty."""
+        contacts = (self.settings_seen or {}).get("effective", {}).get("contacts", {})
+        return str((contacts.get(id) or {}).get("name") or "")
+
     @property
     def taking_over(self) -> bool:
         """Whether settings were saved just now, for which ``control`` starts again."""

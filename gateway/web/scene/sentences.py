@@ -99,8 +99,7 @@ class Sentences:
 
     def receiver(self, id: str) -> str:
         """Whom a message went to, as staff call them; also those who were added since the start."""
-        seen = (self.house.settings_seen or {}).get("effective", {}).get("contacts", {})
-        return str((seen.get(id) or {}).get("name") or self.terminals.receivers.get(id, id))
+        return self.house.contact_name(id) or self.terminals.receivers.get(id, id)
 
     def origin(self, request: Mapping[str, Any]) -> str:
         """Where a request came from: the activator as people call it, or who asked."""
