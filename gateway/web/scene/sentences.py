@@ -10,7 +10,6 @@ from gateway.core.events import MODES
 from gateway.web.house.house import House
 from gateway.web.house.today import Picture
 from gateway.web.scene.terminals import Terminals
-from gateway.web.shared.render import has_template
 from gateway.web.shared.words import Words
 
 FIRST_SEEN_MS = 10_000
@@ -116,8 +115,8 @@ class Sentences:
         return self.w.get(f"reason.{reason}") or self.w.get(f"why.{reason}", reason)
 
     def call_address(self, call: str) -> str:
-        """The page with the timeline of a call; empty where there is no such page."""
-        return f"/calls/{quote(call, safe='')}" if has_template("call.html") else ""
+        """The page with the timeline of a call."""
+        return f"/timeline/{quote(call, safe='')}"
 
     def message_reason(self, reason: str) -> str:
         """Why a message did not arrive, or was not sent, in words."""

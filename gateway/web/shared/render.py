@@ -72,10 +72,6 @@ def environment() -> Environment:
 
 
 @cache
-def has_template(name: str) -> bool:
-    return name in environment().list_templates()
-
-
 def fragment(template: str, values: dict[str, Any]) -> str:
     """A part of a page, as it also goes over the live stream."""
     return environment().get_template(template).render(values)
