@@ -37,6 +37,7 @@ from gateway.web.house.records import Records
 from gateway.web.identity.users import Users
 from gateway.web.inspection import api as inspection_api
 from gateway.web.inspection import pages as inspection_pages
+from gateway.web.install import pages as install_pages
 from gateway.web.kept.errors import UserError
 from gateway.web.maintenance import api as maintenance_api
 from gateway.web.maintenance import pages as maintenance_pages
@@ -84,6 +85,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     second_factor_pages.router,
     log_in_pages.router,
     tickets.router,
+    install_pages.router,
     doors_api.router,
     rooms_api.router,
     building.router,

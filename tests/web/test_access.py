@@ -20,6 +20,7 @@ OPEN = {
     ("GET", "/login"), ("POST", "/login"), ("POST", "/language"), ("POST", "/theme"),
     ("POST", "/api/v1/session"),
     ("GET", "/m/{token}"), ("POST", "/m/{token}"),
+    ("GET", "/manifest.webmanifest"), ("GET", "/sw.js"), ("GET", "/offline"),
     ("GET", "/health/live"), ("GET", "/health/ready"),
 }  # fmt: skip
 

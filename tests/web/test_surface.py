@@ -70,6 +70,9 @@ TABLE = """
 /theme                                              POST everybody
 /m/{token}                                          GET everybody, POST everybody
 /static/{path}                                      GET everybody
+/manifest.webmanifest                               GET everybody
+/sw.js                                              GET everybody
+/offline                                            GET everybody
 
 /api/v1/status                                      GET view
 /api/v1/live                                        GET view
