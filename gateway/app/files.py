@@ -18,6 +18,8 @@ from gateway.journal.schema import LOG_BYTES
 from gateway.link.aside import FACTS_MOST
 from gateway.link.saved import AWAY_MOST
 from gateway.link.saved import BYTES_MOST as LINK_BYTES
+from gateway.push.subscriptions import BYTES_MOST as DEVICE_BYTES
+from gateway.push.subscriptions import DEVICES_MOST, OF_ONE_MOST
 from gateway.recorder import aside, digests, state
 from gateway.recorder.stores import recent, sqlite
 from gateway.set_aside import KEEP, KEEP_BYTES, LIFE_MS
@@ -233,6 +235,22 @@ def rows() -> tuple[StoredFile, ...]:
             "the lane waits, and is named; one file that cannot be read is put away; of those of"
             " other versions the oldest go",
             "gateway.link.aside:Aside.add_fact",
+        ),
+        StoredFile(
+            "devices",
+            ("push/*",),
+            "devices that take push messages, with their addresses: for `notify` alone",
+            f"{OF_ONE_MOST} of a user, {DEVICES_MOST} in all, each {_size(DEVICE_BYTES)}",
+            "another one is refused",
+            "gateway.push.subscriptions:Subscriptions.add",
+        ),
+        StoredFile(
+            "push_keys",
+            ("notify/*",),
+            "key for push messages; which devices take none any more",
+            f"1 kB; {DEVICES_MOST} devices",
+            "written once; devices that `web` has removed go",
+            "gateway.notify.devices:Devices.result",
         ),
         StoredFile(
             "plans",

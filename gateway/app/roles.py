@@ -74,7 +74,7 @@ def run(role: str, settings: Settings, config: Path, state: Path) -> int:
         if role == "notify":
             stop = _stop_event()
             _end_when_changed(state, stop)
-            return people.run(settings, state, stop)
+            return people.run(settings, config, state, stop)
         return (
             _link(settings, config, state) if role == "link" else _record(settings, config, state)
         )

@@ -33,12 +33,14 @@ Done = Callable[[str], None]
 
 class Deliveries:
     """The process and what was asked of it. ``messages``: whether any will be sent; a heartbeat
-    alone needs no library."""
+    alone needs no library. ``push``: whether any goes to a device."""
 
-    def __init__(self, *, messages: bool = True, command: Sequence[str] = ()) -> None:
+    def __init__(
+        self, *, messages: bool = True, push: bool = False, command: Sequence[str] = ()
+    ) -> None:
         self._command = list(command) or [
             sys.executable, "-m", "gateway.notify.delivery_process",
-            *(["messages"] if messages else []),
+            *(["messages"] if messages else []), *(["push"] if push else []),
         ]  # fmt: skip
         self._lock = threading.Lock()
         self._sock: socket.socket | None = None
@@ -83,6 +85,10 @@ class Deliveries:
         if isinstance(address, PageAddress):
             more["hosts"] = list(address.hosts)
         self._ask("send", address, done, **more)
+
+    def push(self, address: str, payload: str, done: Done) -> None:
+        """The same to a device, see :func:`gateway.notify.push.send`."""
+        self._ask("push", address, done, body=payload)
 
     def check(self, address: str, done: Done) -> None:
         """Whether the address is understood."""

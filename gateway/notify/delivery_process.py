@@ -7,7 +7,8 @@ next delivery is always there, because forking takes longer than most deliveries
 
 Requests and answers are JSON, one for each packet of the socket that is standard input:
 ``{number, do, address, title, body}`` and ``{number, reason}``. ``do``: ``send`` a message,
-``check`` that the address is understood, or ``beat`` (fetch a heartbeat's address). Addresses may
+``push`` one to a device, ``check`` that the address is understood, or ``beat`` (fetch a
+heartbeat's address). Addresses may
 hold passwords: they come over this socket only, and never reach a command line, the environment or
 a log. The process ends when the other end of the socket is closed.
 """
@@ -268,6 +269,10 @@ def work(request: Request) -> str:
     """Do what is asked; what failed, or nothing."""
     if request["do"] == "beat":
         return heartbeat.call(request["address"])
+    if request["do"] == "push":
+        from gateway.notify import push
+
+        return push.send(request["address"], request["body"])
     from gateway.notify import channels
 
     if request["do"] == "check":
@@ -282,8 +287,8 @@ def work(request: Request) -> str:
 
 
 def main(names: list[str]) -> int:
-    """``names``: ``messages`` where messages will be sent, so that what they need is imported
-    before the first one."""
+    """``names``: ``messages`` where messages will be sent, ``push`` where some go to devices, so
+    that what they need is imported before the first one."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # it ends with the process that has started it
     rehearse = None
@@ -292,6 +297,10 @@ def main(names: list[str]) -> int:
 
         channels.rehearse()
         rehearse = channels.rehearse
+    if "push" in names:
+        from gateway.notify import push
+
+        push.warm()
     gc.collect()
     gc.freeze()  # pages that no collection touches stay shared with every delivery
     with socket.socket(fileno=os.dup(0)) as sock:

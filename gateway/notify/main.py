@@ -12,12 +12,14 @@ import structlog
 from gateway.notify import texts
 from gateway.notify.addresses import Address, AddressError
 from gateway.notify.deliveries import Deliveries
+from gateway.notify.devices import Devices, PushWay
 from gateway.notify.heartbeat import Heartbeat
 from gateway.notify.role import Notify
 from gateway.notify.texts import House
 from gateway.panel import time_service
 from gateway.panel.client import PanelClient
 from gateway.panel.tickets import Tickets, preload
+from gateway.push.keys import make_key
 
 log = structlog.get_logger("notify")
 
@@ -33,6 +35,8 @@ class NotifySettings:
     """Of each contact, by channel; read at each attempt."""
     heartbeat: Address | None = field(default=None, repr=False)
     heartbeat_every_s: float = 300.0
+    devices: Devices | None = field(default=None, repr=False)
+    """Where push messages go; ``None``: nothing here takes any."""
     bench: bool = False
     """Nothing but simulated points: the clock is trusted without a time service."""
 
@@ -47,8 +51,12 @@ def run(settings: NotifySettings, stop: threading.Event) -> None:
 
     panel = PanelClient(settings.state / "panel.sock", "notify", received)
     tickets = Tickets(settings.state)
-    deliveries = Deliveries(messages=bool(settings.addresses))
+    devices = settings.devices
+    if devices is not None:
+        _make_key(settings.state)
+    deliveries = Deliveries(messages=bool(settings.addresses), push=devices is not None)
     notify = Notify(settings.house, settings.addresses, tickets, panel, deliveries.send)
+    notify.push, notify.devices = deliveries.push, devices
     if not settings.bench:
         notify.trusted = time_service.trusted
     if settings.heartbeat is not None:
@@ -79,6 +87,14 @@ def run(settings: NotifySettings, stop: threading.Event) -> None:
         deliveries.close()
 
 
+def _make_key(state: Path) -> None:
+    """Without it no device can register; all other messages go out."""
+    try:
+        make_key(state)
+    except OSError as error:
+        log.error("no key for push messages", reason=error.strerror)
+
+
 def _examine(addresses: Mapping[str, tuple[Address, ...]], deliveries: Deliveries) -> None:
     """Name every address that no message can go to, before there is one."""
 
@@ -93,6 +109,8 @@ def _examine(addresses: Mapping[str, tuple[Address, ...]], deliveries: Deliverie
         for number, read in enumerate(channels):
             try:
                 address = read()
+                if isinstance(read, PushWay):
+                    continue
             except AddressError as error:
                 log.error(
                     "an address cannot be read",

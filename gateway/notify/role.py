@@ -19,9 +19,11 @@ import structlog
 from gateway.core.effects import ANSWER_MS
 from gateway.notify import texts
 from gateway.notify.addresses import Address, AddressError
+from gateway.notify.devices import Devices, PushWay
 from gateway.notify.texts import House, Text
 from gateway.panel.tickets import LIFE_S, Instant, Kind, Ticket, TicketError, Tickets
 from gateway.panel.time_service import REPORT_EVERY_S, report
+from gateway.push.subscriptions import Subscription
 
 log = structlog.get_logger("notify")
 
@@ -41,6 +43,14 @@ Sender = Callable[[str, Text, Callable[[str], None]], None]
 """Hands a text over to an address and calls back, from any thread, with what failed or nothing."""
 
 
+Pusher = Callable[[str, str, Callable[[str], None]], None]
+"""The same with the message for a device, see :func:`gateway.notify.texts.push`."""
+
+
+def _no_pusher(_address: str, _payload: str, done: Callable[[str], None]) -> None:
+    done("address")
+
+
 class Panel(Protocol):
     """The way back to ``control``."""
 
@@ -55,6 +65,15 @@ class _Done:
     delivery: str
     number: int
     reason: str
+    device: Subscription | None = None
+
+
+@dataclass(slots=True)
+class _Parts:
+    """A message to several devices. ``test``: the id of whoever asked for a test of one."""
+
+    left: int
+    test: str = ""
 
 
 @dataclass(slots=True)
@@ -74,9 +93,13 @@ class Notify:
     """Whether the time service trusts the clock; ``None``: it cannot be asked."""
     heartbeat: Callable[[], Mapping[str, object]] = dict
     """What is known of the heartbeat."""
+    push: Pusher = _no_pusher
+    devices: Devices | None = None
     inbox: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
     _under_way: dict[int, tuple[str, float]] = field(default_factory=dict)
     """Number -> (delivery, when it is given up)."""
+    _parts: dict[int, _Parts] = field(default_factory=dict)
+    """Number -> how many devices of a message have not been answered for."""
     _unanswered: list[tuple[float, dict[str, object]]] = field(default_factory=list)
     _number: int = 0
     _alive_at: float = float("-inf")
@@ -107,6 +130,8 @@ class Notify:
                 self._done(item)
             case {"type": "send"}:
                 self._begin(item)
+            case {"type": "device_test", "id": str(id), "device": str(device)}:
+                self._test_device(id, device)
             case {"type": "error", "reason": reason}:
                 log.error("control does not take us", reason=reason)
             case {"type": "away"}:
@@ -115,8 +140,7 @@ class Notify:
         now = self.clock()
         for number, (delivery, until) in list(self._under_way.items()):
             if until <= now:
-                del self._under_way[number]
-                self._answer(delivery, "timeout")
+                self._end(number, delivery, "timeout")
         self._repeat(now)
         self._report_clock(now)
         if now - self._alive_at >= ALIVE_EVERY_S and self.panel.send(
@@ -161,8 +185,13 @@ class Notify:
         if isinstance(at_ms, int) and self.clock() - at_ms / 1000 > CONTROL_WAITS_S:
             self._answer(delivery, "timeout")
             return
+        channel = int(message["channel"])
+        way = self._way(receiver, channel)
+        if isinstance(way, PushWay):
+            self._begin_push(way, delivery, message, receiver)
+            return
         try:
-            address = self._address(receiver, int(message["channel"]))
+            address = self._address(receiver, channel)
         except AddressError as error:
             self._answer(delivery, error.reason)
             return
@@ -172,13 +201,60 @@ class Notify:
         self._under_way[number] = (delivery, self.clock() + GIVE_UP_S)
         self.send(address, text, lambda reason: self.inbox.put(_Done(delivery, number, reason)))
 
+    def _begin_push(
+        self, way: PushWay, delivery: str, message: Mapping[str, Any], receiver: str
+    ) -> None:
+        """To every device of the way at once. One that takes it is enough."""
+        devices = way.devices.to(way.whom)
+        if not devices:
+            self._answer(delivery, "no_device")
+            return
+        kind, data = str(message["kind"]), message.get("data") or {}
+        link = self._link_of(message, receiver)
+        about = str(message.get("about") or "")
+        payload = texts.push(self.house, kind, data, about=about, link=link)
+        self._push(devices, payload, delivery, _Parts(len(devices)))
+
+    def _test_device(self, id: str, device: str) -> None:
+        """A test message to one device, for who asks on the page."""
+        found = self.devices.find(device) if self.devices is not None else None
+        if found is None:
+            self._answer_test(id, "no_device")
+            return
+        self._push([found], texts.push(self.house, "test", {}), "", _Parts(1, id))
+
+    def _push(
+        self, devices: list[Subscription], payload: str, delivery: str, parts: _Parts
+    ) -> None:
+        self._number += 1
+        number = self._number
+        self._under_way[number] = (delivery, self.clock() + GIVE_UP_S)
+        self._parts[number] = parts
+        for device in devices:
+            self._push_to(device, payload, delivery, number)
+
+    def _push_to(self, device: Subscription, payload: str, delivery: str, number: int) -> None:
+        def done(reason: str) -> None:
+            self.inbox.put(_Done(delivery, number, reason, device))
+
+        try:
+            address = self.devices.address(device) if self.devices is not None else ""
+        except AddressError:
+            done("address")
+        else:
+            self.push(address, payload, done)
+
+    def _way(self, receiver: str, channel: int) -> Address | None:
+        channels = self.addresses.get(receiver, ())
+        return channels[channel] if 0 <= channel < len(channels) else None
+
     def _address(self, receiver: str, channel: int) -> str:
         """Raises :class:`AddressError` where it cannot be read or used."""
-        channels = self.addresses.get(receiver, ())
-        if not 0 <= channel < len(channels):
+        way = self._way(receiver, channel)
+        if way is None:
             raise AddressError(f"{receiver} has no channel {channel}")
         try:
-            return channels[channel]()
+            return way()
         except AddressError as error:
             log.error(
                 "an address cannot be read", receiver=receiver, channel=channel, secret=str(error)
@@ -187,16 +263,21 @@ class Notify:
 
     def _text(self, message: Mapping[str, Any], receiver: str) -> Text:
         kind, data = str(message["kind"]), message.get("data") or {}
-        now_s = self.utc_s()
-        link = None
+        link = self._link_of(message, receiver)
         by_hand = data.get("by_hand") is True
+        return texts.build(self.house, kind, data, link=link, by_hand=by_hand)
+
+    def _link_of(self, message: Mapping[str, Any], receiver: str) -> str | None:
+        """Where its receiver acknowledges or confirms it."""
+        kind, data = str(message["kind"]), message.get("data") or {}
+        now_s = self.utc_s()
         if kind in texts.CALLS:
-            link = self._link(message, receiver, "call", now_s + LIFE_S)
-        elif kind == "test":
+            return self._link(message, receiver, "call", now_s + LIFE_S)
+        if kind == "test":
             within_ms = data.get("confirm_within_ms")
             life_s = within_ms / 1000 if isinstance(within_ms, int) else LIFE_S
-            link = self._link(message, receiver, "test", now_s + life_s)
-        return texts.build(self.house, kind, data, link=link, by_hand=by_hand)
+            return self._link(message, receiver, "test", now_s + life_s)
+        return None
 
     def _link(
         self, message: Mapping[str, Any], receiver: str, kind: Kind, expires_s: float
@@ -216,8 +297,28 @@ class Notify:
     # --- answers --------------------------------------------------------------------------
 
     def _done(self, done: _Done) -> None:
-        if self._under_way.pop(done.number, None) is not None:
-            self._answer(done.delivery, done.reason)
+        if done.device is not None and self.devices is not None:
+            self.devices.result(done.device, done.reason)
+        parts = self._parts.get(done.number)
+        if parts is not None and done.reason:
+            parts.left -= 1
+            if parts.left:
+                return  # another device may take it
+        if done.number in self._under_way:
+            self._end(done.number, done.delivery, done.reason)
+
+    def _end(self, number: int, delivery: str, reason: str) -> None:
+        del self._under_way[number]
+        parts = self._parts.pop(number, None)
+        if parts is not None and parts.test:
+            self._answer_test(parts.test, reason)
+        else:
+            self._answer(delivery, reason)
+
+    def _answer_test(self, id: str, reason: str) -> None:
+        """Nobody waits longer than the page does: it is not repeated."""
+        log.info("test of a device", result=reason or "taken")
+        self.panel.send({"type": "device_tested", "id": id, "reason": reason})
 
     def _answer(self, delivery: str, reason: str) -> None:
         log.info("message", delivery=delivery, result=reason or "delivered")

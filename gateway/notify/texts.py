@@ -7,6 +7,7 @@ than that somebody should look: neither how long nor since when.
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -74,6 +75,37 @@ def build(
             parts.append(said.alarm(kind, data))
     title = f"{parts[0].title} – {house.name}"
     return Text(title, BETWEEN.join(part.body for part in parts))
+
+
+def push(
+    house: House,
+    kind: str,
+    data: Mapping[str, Any],
+    *,
+    about: str = "",
+    link: str | None = None,
+) -> str:
+    """The same for a device (JSON), in the building's first language: what, where and when, in one
+    line each. A lock screen shows it to whoever is near. ``about``: a later message about the same
+    replaces this one there."""
+    said = _Said(house, house.languages[0])
+    title, what = said.short(kind, data)
+    raised = data.get("raised_utc_ms")
+    body = f"{what} ({house.name})" if what else house.name
+    if isinstance(raised, int) and kind not in DISCREET:
+        body = f"{body} · {said.short_time(raised)}"
+    path = link.removeprefix(house.page) if link and house.page else None
+    return json.dumps(
+        {
+            "kind": "call" if kind in CALLS else kind if kind == "test" else "alarm",
+            "title": title,
+            "body": body,
+            "tag": about or kind,
+            "path": path or ("/" if kind in {*CALLS, "test"} else "/alarms"),
+            "language": house.languages[0],
+        },
+        ensure_ascii=False,
+    )
 
 
 class _Said:
@@ -144,6 +176,23 @@ class _Said:
             return str(known["what"].format(name=name))
         written = self.house.watches.get(kind.removeprefix("watch:"), {})
         return written.get(self.language) or str(self.words["words"]["watched"].format(name=name))
+
+    def short(self, kind: str, data: Mapping[str, Any]) -> tuple[str, str]:
+        """What a lock screen says: the title, and a line where the title is not enough."""
+        words, name = self.words["push"], str(data.get("name") or data.get("room") or "")
+        if kind in CALLS or kind in DISCREET:
+            return words[kind if kind in CALLS else "look"].format(name=name), ""
+        if kind == "test":
+            return self.words["test"]["title"], words["test"]
+        if kind == "summary":
+            count = len(data.get("alarms") or [])
+            return self.words["summary"]["title"], words["summary"].format(count=count)
+        severity = self.words["severity"].get(data.get("severity"), "")
+        return f"{severity}: {self.what(kind, name)}", ""
+
+    def short_time(self, utc_ms: int) -> str:
+        at = calendar_time(utc_ms, ZoneInfo(self.house.timezone))
+        return at.strftime(str(self.words["push"]["time"]))
 
     def more(self) -> list[str]:
         page = self.house.page

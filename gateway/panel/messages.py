@@ -3,9 +3,9 @@
 A client says ``hello`` with its role first. Then it may send commands, what became of
 events (``sent``, ``recorded``), what it knows of the clock and the broker, audit entries,
 and on a bench what a person at the terminal strip would do. ``control`` answers with
-``snapshot``, ``rows``, ``reply`` and ``bench``. ``notify`` hears of messages only (``send``)
-says what became of each (``delivered``) and of the heartbeat, and every 10 s that it works
-(``notify``).
+``snapshot``, ``rows``, ``reply`` and ``bench``. ``notify`` hears of messages only (``send``, and
+``device_test`` for the page), says what became of each (``delivered``, ``device_tested``) and of
+the heartbeat, and every 10 s that it works (``notify``).
 
 :func:`parse` takes one line of a client and gives a typed message. It raises
 :class:`MalformedField` for a field that is not as it should be, which is answered with an error,
@@ -55,6 +55,8 @@ __all__ = [
     "ClockTold",
     "CommandMessage",
     "DeliveredTold",
+    "DeviceTestAsked",
+    "DeviceTested",
     "Forget",
     "HeartbeatTold",
     "Hello",
@@ -180,6 +182,22 @@ class DeliveredTold:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceTestAsked:
+    """The page asks for a test message to one device. ``device``: its name, never its address."""
+
+    id: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceTested:
+    """What became of it: ``reason`` empty where the push service has taken it."""
+
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class HeartbeatTold:
     """Whether the address outside heard that the gateway lives."""
 
@@ -244,6 +262,8 @@ Message = (
     | LinkTold
     | PointTold
     | DeliveredTold
+    | DeviceTestAsked
+    | DeviceTested
     | HeartbeatTold
     | NotifyTold
     | AuditNote
@@ -400,6 +420,8 @@ _READERS: Mapping[str, Callable[[Raw], Message]] = {
     "delivered": lambda raw: DeliveredTold(
         text(raw, "delivery"), boolean(raw, "ok"), text(raw, "reason", "")
     ),
+    "device_test": lambda raw: DeviceTestAsked(text(raw, "id"), text(raw, "device")),
+    "device_tested": lambda raw: DeviceTested(text(raw, "id"), text(raw, "reason", "")),
     "heartbeat": lambda raw: HeartbeatTold(boolean(raw, "ok"), text(raw, "reason", "")),
     "notify": lambda raw: NotifyTold(
         numbered(raw, "broken", BROKEN_MOST),

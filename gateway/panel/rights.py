@@ -30,6 +30,8 @@ SENDERS: Final[Mapping[type, frozenset[Role]]] = {
     m.PointTold: frozenset({"link"}),
     m.ClockTold: frozenset(m.CLOCK_ROLES),
     m.DeliveredTold: frozenset({"notify"}),
+    m.DeviceTested: frozenset({"notify"}),
+    m.DeviceTestAsked: frozenset({"web"}),
     m.HeartbeatTold: frozenset({"notify"}),
     m.NotifyTold: frozenset({"notify"}),
     m.AuditNote: frozenset({"web", "cli"}),

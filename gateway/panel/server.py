@@ -34,7 +34,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Literal, Protocol
 
-from gateway.core.effects import Reply, Send
+from gateway.core.effects import Reply, Send, Status
 from gateway.core.events import Issuer
 from gateway.panel import places, rights
 from gateway.panel.address import short
@@ -46,6 +46,8 @@ from gateway.panel.messages import (
     ClockTold,
     CommandMessage,
     DeliveredTold,
+    DeviceTestAsked,
+    DeviceTested,
     Forget,
     Hello,
     Malformed,
@@ -73,6 +75,8 @@ READ_WITHIN_S = 30.0
 """A client that takes nothing for this long is closed; its place is free again."""
 ACCEPT_AGAIN_S = 0.5
 """Where nobody can be let in (no descriptor, no memory), it is tried again after so long."""
+TESTS_MOST = 20
+"""Tests of devices under way."""
 LINES_PER_S, LINES_BURST = 1_000.0, 2_000.0
 """What is read of one client; the rest waits in its socket."""
 
@@ -165,6 +169,8 @@ class Server:
         self._rows: bytes | None = None
         self._asked: dict[str, tuple[_Client, Asked]] = {}
         self._answers: dict[str, _Answer] = {}
+        self._device_tests: dict[str, _Client] = {}
+        """Id -> who has asked for a test of a device."""
         self._unshown: list[tuple[_Client, _Answer]] = []
         self._made = 0
         """How many snapshots there have been."""
@@ -443,6 +449,10 @@ class Server:
             self._bench(client, message)
         elif isinstance(message, SettingsAsked):
             self._settings(client, message)
+        elif isinstance(message, DeviceTestAsked):
+            self._test_device(client, message)
+        elif isinstance(message, DeviceTested):
+            self._answer_test(message.id, message.reason)
         elif isinstance(message, AuditNote | Forget | Refused) and client.role == "cli":
             self._handler.told(replace(message, actor=f"cli:{client.user}"))
         else:
@@ -498,6 +508,22 @@ class Server:
         self._handler.settings(
             message, lambda result: self._answer(client, {"type": "reply", **result}, message.id)
         )
+
+    def _test_device(self, client: _Client, message: DeviceTestAsked) -> None:
+        """The page asks, ``notify`` answers; control only passes it on."""
+        if len(self._device_tests) >= TESTS_MOST:
+            self._reply(client, Reply(message.id, "refused", "limit"), None)
+            return
+        self._device_tests[message.id] = client
+        told = {"type": "device_test", "id": message.id, "device": message.device}
+        if not self._to_notify(encode(told)):
+            self._answer_test(message.id, "notify_away")
+
+    def _answer_test(self, id: str, reason: str) -> None:
+        client = self._device_tests.pop(id, None)
+        if client is not None:
+            status: Status = "refused" if reason else "accepted"
+            self._reply(client, Reply(id, status, reason), None)
 
     def _answer(self, client: _Client, answer: Mapping[str, object], id: str) -> None:
         """What took its time, from any thread."""
@@ -564,11 +590,16 @@ class Server:
                 "monotonic_ms": at_ms,
             }
         )
+        if not self._to_notify(line):
+            self._handler.told(DeliveredTold(message.delivery, False, "notify_away"))
+
+    def _to_notify(self, line: bytes) -> bool:
+        """Whether there is anybody."""
         for client in list(self._clients.values()):
             if client.role == "notify" and not client.closing:
                 self._queue(client, line)
-                return
-        self._handler.told(DeliveredTold(message.delivery, False, "notify_away"))
+                return True
+        return False
 
     def _say_farewell(self, line: bytes) -> None:
         self._farewell = line
@@ -691,6 +722,11 @@ class Server:
         client.sock.close()
         if client.role and all(other.role != client.role for other in self._clients.values()):
             self._handler.gone(client.role)
+        for id, asker in list(self._device_tests.items()):
+            if asker is client:
+                del self._device_tests[id]
+            elif client.role == "notify":
+                self._answer_test(id, "notify_away")
         for command in [key for key, (who, _) in self._asked.items() if who is client]:
             del self._asked[command]
             self._answers.pop(command, None)

@@ -31,7 +31,7 @@ from gateway.settings.model.configuration import (
 )
 from gateway.settings.model.doors import Door, Interlock
 from gateway.settings.model.drivers import model, split
-from gateway.settings.model.link import Heartbeat, MqttField, Record, RecordField, Web
+from gateway.settings.model.link import Heartbeat, MqttField, Push, Record, RecordField, Web
 from gateway.settings.model.messages import Messages
 from gateway.settings.model.rooms import Contact, Room
 from gateway.settings.overlay import merge
@@ -51,6 +51,7 @@ ONE: Mapping[str, Any] = {
     "web": Web,
     "retention": Retention,
     "journal": Journal,
+    "push": Push,
     "heartbeat": Heartbeat,
 }
 MANY: Mapping[str, Any] = {

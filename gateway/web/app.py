@@ -28,6 +28,8 @@ from gateway.web.alarms import pages as alarms_pages
 from gateway.web.bench import api as bench_api
 from gateway.web.bench import pages as bench_pages
 from gateway.web.commissioning import pages as commissioning_pages
+from gateway.web.devices import api as devices_api
+from gateway.web.devices import pages as devices_pages
 from gateway.web.doors import api as doors_api
 from gateway.web.history import api as history_api
 from gateway.web.history import logbook_pages
@@ -81,6 +83,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     settings_pages.router,
     contact_pages.router,
     account_pages.router,
+    devices_pages.router,
     audit_pages.router,
     second_factor_pages.router,
     log_in_pages.router,
@@ -91,6 +94,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     building.router,
     history_api.router,
     account_api.router,
+    devices_api.router,
     people_api.router,
     settings_api.router,
     maintenance_api.router,
@@ -99,6 +103,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     bench_api.router,
     outside.router,
 )
+
+
+TIDY_EVERY_S = 60.0
 
 
 class Static(StaticFiles):
@@ -132,6 +139,15 @@ def for_life(name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
     return task
 
 
+async def tidy_devices(site: Site) -> None:
+    """Remove the devices that take no push messages any more, again and again: ``notify`` says
+    which. Runs until cancelled."""
+    while True:
+        with suppress(OSError, Problem):
+            await site.saver.run(site.users.tidy_devices)
+        await asyncio.sleep(TIDY_EVERY_S)
+
+
 def make_site(options: Options, users: Users | None = None) -> Site:
     """The shared parts, from what is in the state folder."""
     house = House(AsyncPanelClient(options.panel, "web"))
@@ -155,6 +171,7 @@ def create_app(site: Site) -> FastAPI:
             for_life("today", site.today.run()),
             for_life("weeks", keep_weeks(site)),
             for_life("handover", site.handover.run()),
+            for_life("devices", tidy_devices(site)),
         ]
         if not site.options.bench:  # a bench trusts its own clock
             tasks.append(for_life("clock", site.house.report_clock(time_service.trusted)))

@@ -51,6 +51,10 @@ class Options:
     certificates: Callable[[], Mapping[str, float]] = dict
     """Which certificates this gateway has, and until when (POSIX seconds); those that can be
     read."""
+    push_hosts: tuple[str, ...] = ()
+    """Push services of the configuration, beside those of the browsers."""
+    push_to: tuple[str, ...] = ()
+    """The roles and users whose devices contacts name."""
     max_live: int = 500
     """Live streams at once; one more is answered 503."""
 

@@ -171,5 +171,7 @@ def options_of(settings: Settings, state: Path, overrides: Mapping[str, Any]) ->
         "store": "" if record is None else record.store,
         "broker": broker,
         "terminals": terminals_of(settings),
+        "push_hosts": settings.push.hosts,
+        "push_to": tuple(one.push for one in settings.contacts.values() if one.push is not None),
     }
     return Options(**(values | dict(overrides)))

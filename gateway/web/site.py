@@ -61,6 +61,8 @@ class Site:
         """Of one's own password, asked for by who is logged in; by session."""
         self.factor_limit = Buckets(burst=5, every_s=900)
         self.today = Today(house, records, options.terminals.climates, options.zone)
+        self.device_limit = Buckets(burst=10, every_s=10)
+        """Of one's own devices: registering and testing; by session."""
         self.hub = Hub(house, records, users, self.scene, limit=options.max_live)
         users.session_life_s = options.session_life_ms / 1000
         self.testbook = TestBook(options.users, options.retention.get("testbook"))

@@ -65,5 +65,6 @@ def test_a_room_whose_call_reaches_nobody_is_named(
     (place / "portier.yaml").write_text(text)
     made = settings(place / "portier.yaml", need=())
     assert people.unheard(made) == ["wc"]
-    assert people.run(made, place, threading.Event()) == people.NOTHING_TO_DO
+    stop = threading.Event()
+    assert people.run(made, place / "portier.yaml", place, stop) == people.NOTHING_TO_DO
     assert "nobody outside hears of a call in wc" in capsys.readouterr().err

@@ -355,6 +355,58 @@ def test_a_message_is_taken_from_its_own_role_only(
         assert not any(type(news) is type(message) for news in desk.news)
 
 
+def test_a_test_of_a_device_is_answered_to_who_asked(join: Callable[..., Peer]) -> None:
+    notify, asks, other = join("notify"), join("web"), join("web")
+    for number, peer in enumerate((other, asks)):
+        peer.say({"type": "device_test", "id": f"t{number}", "device": "d"})
+    heard = [notify.hear("device_test") for _ in range(2)]
+    assert {one["id"] for one in heard} == {"t0", "t1"}
+    assert all(one["device"] == "d" for one in heard)
+    notify.say({"type": "device_tested", "id": "t1", "reason": "http 410"})
+    notify.say({"type": "device_tested", "id": "unknown", "reason": ""})
+    notify.say({"type": "device_tested", "id": "t0", "reason": ""})
+    answer = asks.hear("reply")
+    assert (answer["id"], answer["status"], answer["reason"]) == ("t1", "refused", "http 410")
+    answer = other.hear("reply")
+    assert (answer["id"], answer["status"]) == ("t0", "accepted")
+
+
+def test_a_test_of_a_device_is_answered_where_nobody_can_send_it(
+    join: Callable[..., Peer],
+) -> None:
+    asks = join("web")
+    asks.say({"type": "device_test", "id": "t1", "device": "d"})
+    assert asks.hear("reply")["reason"] == "notify_away"
+    notify = join("notify")
+    asks.say({"type": "device_test", "id": "t2", "device": "d"})
+    assert notify.hear("device_test")["id"] == "t2"
+    notify.close()
+    assert asks.hear("reply")["reason"] == "notify_away"
+
+
+def test_not_more_tests_of_devices_wait_than_are_allowed(join: Callable[..., Peer]) -> None:
+    join("notify")
+    asks = join("web")
+    for number in range(s.TESTS_MOST + 1):
+        asks.say({"type": "device_test", "id": f"t{number}", "device": "d"})
+    answer = asks.hear("reply")
+    assert (answer["id"], answer["reason"]) == (f"t{s.TESTS_MOST}", "limit")
+
+
+@pytest.mark.parametrize("role", ["link", "notify", "record", "cli"])
+def test_only_the_page_asks_for_a_test_of_a_device(join: Callable[..., Peer], role: str) -> None:
+    peer = join(role)
+    peer.say({"type": "device_test", "id": "t", "device": "d"})
+    assert peer.hear("error")["reason"] == "for web only"
+
+
+@pytest.mark.parametrize("role", ["link", "web", "record", "cli"])
+def test_only_notify_answers_a_test_of_a_device(join: Callable[..., Peer], role: str) -> None:
+    peer = join(role)
+    peer.say({"type": "device_tested", "id": "t", "reason": ""})
+    assert peer.hear("error")["reason"] == "for notify only"
+
+
 def test_a_person_may_speak_for_nobody_else(desk: Desk, join: Callable[..., Peer]) -> None:
     peer = join("cli")
     opening(peer, "c1")

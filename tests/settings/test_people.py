@@ -165,3 +165,32 @@ def test_an_hour_without_anybody_is_hinted_at(tmp_path: Path) -> None:
     assert "escalations.care: has nobody on duty at mon 00:00" in hints(tmp_path, once)
     repeats = changed(once, ("after: 2 min", "every: 2 min"))
     assert "nobody on duty" not in hints(tmp_path, repeats)
+
+
+def test_push_is_a_way_of_a_contact_behind_its_channels(tmp_path: Path) -> None:
+    text = (
+        SMALL + "contacts: {phones: {push: staff}, desk: {channels: [!secret one], push: anna}}\n"
+    )
+    made = loaded(tmp_path, text)
+    assert [one.channels for one in plan(made, now_utc_ms=NOW).receivers] == [1, 2]
+    assert [one.ways for one in made.contacts.values()] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("push", "wrong"),
+    [
+        ("hosts: [https://push.example]", "is no host"),
+        ("hosts: [push.example:99999]", "is not a port"),
+        ("hosts: [a..b]", "is no host"),
+        ("mail: nobody", "is no mail address"),
+    ],
+)
+def test_a_push_service_is_named_by_its_host(tmp_path: Path, push: str, wrong: str) -> None:
+    with pytest.raises(SettingsError, match=wrong):
+        loaded(tmp_path, SMALL + f"push: {{{push}}}\n")
+
+
+def test_a_push_service_of_ones_own(tmp_path: Path) -> None:
+    hosts = "push: {hosts: [Push.Example, 127.0.0.1:8443], ca: ca.pem, mail: it@example.org}\n"
+    made = loaded(tmp_path, SMALL + hosts).push
+    assert (made.hosts, made.ca) == (("push.example", "127.0.0.1:8443"), "ca.pem")

@@ -8,6 +8,7 @@ import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -26,6 +27,7 @@ from gateway.journal.store import Store as Journal
 from gateway.link.aside import Aside, Refusal
 from gateway.link.home_assistant import HomeAssistant
 from gateway.mqtt.topics import Topics
+from gateway.push.subscriptions import Subscription
 from gateway.recorder import aside
 from gateway.recorder import state as recorder
 from gateway.recorder.aside import RESOLVED_KEPT_MS
@@ -403,6 +405,22 @@ def waiting(tmp_path: Path) -> None:
     bench.state.close()
 
 
+def devices(tmp_path: Path) -> None:
+    """They have no life; each way in which one ends is in tests/web/test_devices.py."""
+    web = page(tmp_path)
+    web.add("anna", "staff")
+    user = web.users.by_name("anna")
+    address = "https://fcm.googleapis.com/fcm/send/x"
+    made = Subscription(user.id, "anna", "staff", "s", "Chrome", 0.0, address, "p", "a")
+    web.users.devices.add(made)
+    assert web.users.tidy_devices() == []
+    web.users.devices.add(replace(made, role="admin", endpoint=f"{address}2"))
+    web.users.devices.add(replace(made, user_id=99, endpoint=f"{address}3"))
+    assert len(web.users.tidy_devices()) == 2
+    assert web.users.devices.all() == [made]
+    web.close()
+
+
 CASES: dict[str, Callable[[Path], None]] = {
     **{
         name: partial(in_the_journal, name)
@@ -416,6 +434,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "sessions": sessions,
     "tokens": tokens,
     "users": users,
+    "devices": devices,
     "answers": answers,
     "door_weeks": door_weeks,
     "versions": versions,

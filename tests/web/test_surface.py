@@ -61,6 +61,7 @@ TABLE = """
 /account/password                                   POST view
 /account/sessions                                   POST view
 /account/tour                                       POST view
+/account/devices                                    POST view
 /account/factor                                     POST view
 /account/factor/remove                              POST view
 /second-factor                                      GET view, POST view
@@ -112,6 +113,9 @@ TABLE = """
 /api/v1/me                                          GET view
 /api/v1/me/preferences                              GET view, PUT view
 /api/v1/me/password                                 PUT view
+/api/v1/me/devices                                  GET view, POST view
+/api/v1/me/devices/{device}                         DELETE view
+/api/v1/me/devices/{device}/test                    POST view
 /api/v1/me/second-factor                            GET view, POST view
 /api/v1/me/second-factor/enrolment                  POST view
 /api/v1/me/second-factor/confirmation               POST view

@@ -39,7 +39,7 @@ def test(
     if receiver not in settings.contacts:
         c.fail(f"there is no contact {receiver}; {meant(receiver, settings.contacts)}", 2)
     failed = False
-    for channel, reason in people.try_out(settings, receiver):
+    for channel, reason in people.try_out(settings, config, state, receiver):
         failed = failed or bool(reason)
         outcome = f"failed: {reason}" if reason else "handed over"
         c.out.print(f"{receiver}, channel {channel + 1}: {outcome}")

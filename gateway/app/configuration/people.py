@@ -5,11 +5,19 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from gateway.notify.addresses import Accounts, AddressError, reader
+from gateway.notify.addresses import Accounts, Address, AddressError, reader
+from gateway.notify.devices import Devices, PushSettings, PushWay
 from gateway.notify.texts import House
 from gateway.settings.model.configuration import Settings
+from gateway.settings.model.rooms import Contact
+
+if TYPE_CHECKING:
+    from gateway.notify.deliveries import Deliveries
 
 NOTHING_TO_DO = 69
 """Exit status of the role where nobody is to be told anything (EX_UNAVAILABLE)."""
@@ -46,7 +54,24 @@ def unheard(settings: Settings) -> list[str]:
     ]
 
 
-def run(settings: Settings, state: Path, stop: threading.Event) -> int:
+def devices(settings: Settings, config: Path, state: Path) -> Devices:
+    """Where push messages go."""
+    push, web = settings.push, settings.web
+    host = urlsplit(web.public_url).hostname if web is not None and web.public_url else None
+    mail = push.mail or f"portier@{host or 'portier.invalid'}"
+    ca = config.absolute().parent / push.ca if push.ca else None
+    return Devices(state, PushSettings(push.hosts, ca, mail))
+
+
+def ways(contact: Contact, accounts: Accounts, push: Devices) -> tuple[Address, ...]:
+    """How a contact is reached, by channel."""
+    found: list[Address] = [reader(secret, accounts) for secret in contact.channels]
+    if contact.push is not None:
+        found.append(PushWay(push, contact.push))
+    return tuple(found)
+
+
+def run(settings: Settings, config: Path, state: Path, stop: threading.Event) -> int:
     """Be ``notify`` until ``stop`` is set; the exit status."""
     from gateway.notify.main import NotifySettings
     from gateway.notify.main import run as tell
@@ -57,17 +82,16 @@ def run(settings: Settings, state: Path, stop: threading.Event) -> int:
         calls = f"; nobody outside hears of a call in {rooms}" if rooms else ""
         sys.stderr.write(f"no messages are sent: there are no contacts: and no heartbeat:{calls}\n")
         return NOTHING_TO_DO
+    push = devices(settings, config, state)
     accounts = Accounts.of(settings.messages)
     tell(
         NotifySettings(
             house(settings),
             state,
-            {
-                name: tuple(reader(secret, accounts) for secret in contact.channels)
-                for name, contact in settings.contacts.items()
-            },
+            {name: ways(one, accounts, push) for name, one in settings.contacts.items()},
             None if heartbeat is None else reader(heartbeat.url),
             300.0 if heartbeat is None else heartbeat.every_ms / 1000,
+            devices=push if settings.contacts and settings.web is not None else None,
             bench=settings.gateway.bench,
         ),
         stop,
@@ -75,20 +99,36 @@ def run(settings: Settings, state: Path, stop: threading.Event) -> int:
     return 0
 
 
-def try_out(settings: Settings, receiver: str) -> Iterator[tuple[int, str]]:
+def try_out(
+    settings: Settings, config: Path, state: Path, receiver: str
+) -> Iterator[tuple[int, str]]:
     """Send a test message by hand over every channel of a contact: (channel, what failed)."""
     from gateway.notify import texts
     from gateway.notify.deliveries import Deliveries
 
     text = texts.build(house(settings), "test", {}, by_hand=True)
-    deliveries = Deliveries()
+    deliveries, push = Deliveries(), devices(settings, config, state)
     try:
-        for number, secret in enumerate(settings.contacts[receiver].channels):
+        accounts = Accounts.of(settings.messages)
+        for number, way in enumerate(ways(settings.contacts[receiver], accounts, push)):
             try:
-                address = reader(secret, Accounts.of(settings.messages))()
+                address = way()
+                if isinstance(way, PushWay):
+                    payload = texts.push(house(settings), "test", {})
+                    yield number, _try_push(deliveries, push, way.whom, payload)
+                    continue
             except AddressError as error:
                 yield number, str(error)
             else:
                 yield number, deliveries.send_and_wait(address, text)
     finally:
         deliveries.close()
+
+
+def _try_push(deliveries: Deliveries, push: Devices, whom: str, payload: str) -> str:
+    """To each device; what failed, where none has taken it."""
+    reasons = []
+    for device in push.to(whom):
+        address = push.address(device)
+        reasons.append(deliveries.wait(partial(deliveries.push, address, payload)))
+    return "" if "" in reasons else ", ".join(reasons)

@@ -127,7 +127,7 @@ def _people(settings: Settings) -> Iterator[Finding]:
         faults = contact_secrets.faults(settings, people.judge)
         for fault in faults:
             yield no(f"messages: {fault.key}: {fault.message}", str(fault.hint), fault.secret)
-        count = sum(len(contact.channels) for contact in settings.contacts.values())
+        count = sum(contact.ways for contact in settings.contacts.values())
         if not faults:
             yield yes(
                 f"messages: {len(settings.contacts)} contacts, {count} addresses",

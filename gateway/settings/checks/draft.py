@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.settings.model.configuration import Gateway, House, Journal, Point, Retention, Watch
 from gateway.settings.model.doors import Door, Interlock
-from gateway.settings.model.link import Heartbeat, Mqtt, Record, Web
+from gateway.settings.model.link import Heartbeat, Mqtt, Push, Record, Web
 from gateway.settings.model.messages import Messages
 from gateway.settings.model.rooms import Contact, EscalationStep, Room
 from gateway.settings.values.drivers import DriverInfo
@@ -50,6 +50,7 @@ class Draft:
     web: Part[Web] | None = None
     retention: Part[Retention] | None = None
     journal: Part[Journal] | None = None
+    push: Part[Push] | None = None
     heartbeat: Part[Heartbeat] | None = None
     accepted: Collection[str] = ()
     """Names of terminals that may stay although they break a rule of wiring: they were in use

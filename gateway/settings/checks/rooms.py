@@ -26,12 +26,13 @@ def check(draft: Draft) -> None:
         if part_watch.value is not None:
             _watch(draft, part_watch, part_watch.value)
     for contact in draft.contacts.values():
-        if contact.value is not None and not contact.value.channels:
+        written = {"channels", "push"} - contact.bad
+        if contact.value is not None and len(written) == 2 and not contact.value.ways:
             draft.complain(
                 contact,
                 ("channels",),
                 said("has no channel"),
-                said("write channels: [!secret caretaker_url]"),
+                said("write channels: [!secret caretaker_url], or push: staff"),
             )
     for escalation in draft.escalations.values():
         if escalation.value is not None:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from gateway.core.plan import Severity
 from gateway.settings.model.doors import Door, Interlock
-from gateway.settings.model.link import Heartbeat, MqttField, RecordField, Web
+from gateway.settings.model.link import Heartbeat, MqttField, Push, RecordField, Web
 from gateway.settings.model.messages import Messages
 from gateway.settings.model.rooms import Contact, EscalationStep, Room
 from gateway.settings.values.drivers import Kind, Trust
@@ -213,6 +213,8 @@ class Settings(House):
     """How long facts are kept; no unit."""
     journal: Journal = Journal()
     """The journal; no unit."""
+    push: Push = Push()
+    """Messages to browsers and phones; no unit."""
     heartbeat: Heartbeat | None = None
     """Where to tell that the gateway lives; no unit."""
     digest: str = ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address, ip_network
 from typing import Annotated, Literal
 
@@ -244,6 +245,45 @@ class Web(Model):
     @property
     def port(self) -> int:
         return int(self.listen.rpartition(":")[2])
+
+
+_PUSH_HOST = re.compile(r"([a-z0-9]([a-z0-9.-]{0,250}[a-z0-9])?)(:[0-9]{1,5})?\Z")
+_MAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9.-]{1,190}\Z")
+
+
+def _push_host(value: object) -> str:
+    text = value.strip().lower() if isinstance(value, str) else ""
+    match = _PUSH_HOST.match(text)
+    if match is None or ".." in text:
+        raise wrong(f"{text[:60]!r} is no host", "write push.example.org, or push.example.org:8443")
+    if match[3]:
+        _port(match[3][1:])
+    return text
+
+
+def _mail(value: object) -> str:
+    text = value.strip() if isinstance(value, str) else ""
+    if not _MAIL.match(text):
+        raise wrong(f"{text[:60]!r} is no mail address", "write for example it@example.org")
+    return text
+
+
+PushHost = Annotated[str, BeforeValidator(_push_host), WithJsonSchema({"type": "string"})]
+MailAddress = Annotated[str, BeforeValidator(_mail), WithJsonSchema({"type": "string"})]
+
+
+class Push(Model):
+    """Messages to browsers and phones (Web Push)."""
+
+    hosts: tuple[PushHost, ...] = ()
+    """Push services of your own, beside those of Google, Mozilla, Apple and Microsoft; no unit,
+    HOST or HOST:PORT. They may be in the building's network."""
+    ca: Label | None = None
+    """Who signs the certificates of these hosts; no unit, a file. The system's authorities if it is
+    not written."""
+    mail: MailAddress | None = None
+    """Whom a push service may write to when messages make trouble; no unit, a mail address. Apple
+    wants one that exists. portier@ and the host of web.public_url if it is not written."""
 
 
 class Heartbeat(Model):

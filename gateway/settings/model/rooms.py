@@ -129,10 +129,20 @@ class Contact(Model):
 
     name: Label | None = None
     """What staff call them; no unit, a function such as care service, not a person."""
-    channels: tuple[SecretValue, ...]
+    channels: tuple[SecretValue, ...] = ()
     """How they are reached, in this order; no unit, !secret names of files with an address."""
+    push: Label | None = None
+    """Whose phones and browsers get a push message, when no channel has taken it; no unit, a role
+    (view, staff, maintenance, admin) or the name of a user of the page. That a push service has
+    taken a message does not say that a device is on: give push a contact of its own and a step
+    beside the others."""
     hours: HoursField = Rules()
     """When they are on duty; no unit, such as mon-fri 08:00-16:00. Always if not written."""
+
+    @property
+    def ways(self) -> int:
+        """How many channels there are, push messages included."""
+        return len(self.channels) + (self.push is not None)
 
 
 class EscalationStep(Model):

@@ -26,7 +26,7 @@ def receivers(settings: Settings, now_utc_ms: int) -> tuple[ReceiverPlan, ...]:
     timed = any(contact.hours for contact in settings.contacts.values())
     free = holidays_of(region, years(now_utc_ms)) if timed and region else frozenset()
     return tuple(
-        ReceiverPlan(name, len(contact.channels), _duty(contact.hours, zone, free, now_utc_ms))
+        ReceiverPlan(name, contact.ways, _duty(contact.hours, zone, free, now_utc_ms))
         for name, contact in settings.contacts.items()
     )
 

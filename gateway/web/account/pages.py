@@ -8,6 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.web.access import TheSite, ViewAlways
 from gateway.web.account import changes, tour
+from gateway.web.devices import pages as devices
 from gateway.web.identity.accounts import Who
 from gateway.web.identity.auth import form_of
 from gateway.web.identity.sessions import session_id
@@ -22,7 +23,9 @@ router = APIRouter(include_in_schema=False)
 @router.get("/account")
 async def account(request: Request, who: ViewAlways, site: TheSite, done: str = "") -> Response:
     note = "account.done" if done else ""
-    return _account(request, who, site, note=NOTES.get(done, note), warn=done in NOTES)
+    texts = NOTES | devices.NOTES
+    warn = done in NOTES or done == "device_failed"
+    return _account(request, who, site, note=texts.get(done, note), warn=warn)
 
 
 def _account(
@@ -45,6 +48,7 @@ def _account(
             "factor": who.user_id is not None and site.users.has_factor(who.user_id),
             "tour": tour.exists(site, who),
             "this": session_id(who.session),
+            **devices.values(site, who),
         },
         status=status,
     )

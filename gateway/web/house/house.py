@@ -26,6 +26,8 @@ from gateway.panel.time_service import REPORT_EVERY_S, report
 from gateway.web.shared.limits import Buckets
 from gateway.web.shared.problems import Problem
 
+DEVICE_WITHIN_S = 13.0
+"""For a test message to a device: ``notify`` answers for it within 10 s."""
 REPLY_WITHIN_S = 2.0
 SETTINGS_WITHIN_S = 45.0
 SETTINGS_CONNECT_S = 1.0
@@ -372,6 +374,18 @@ class House:
                 return False
             await asyncio.sleep(0.1)
         return True
+
+    async def test_device(self, device: str) -> str:
+        """Have ``notify`` send a test message to a device. Empty where the push service has taken
+        it, else why not."""
+        if not self.connected:
+            return NO_PANEL
+        message: dict[str, Json] = {"type": "device_test", "id": uuid4().hex, "device": device}
+        try:
+            reply = await self._panel.ask(message, DEVICE_WITHIN_S)
+        except ControlAway:
+            return NO_ANSWER
+        return str(reply.get("reason") or "")
 
     async def change(self, within_s: float) -> None:
         """Wait for the next snapshot or change of the connection, and no longer than that."""

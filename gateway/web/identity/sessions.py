@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import time
 
+from gateway.push.subscriptions import Subscriptions
 from gateway.web.identity.accounts import User, hashed
 from gateway.web.kept.store import NEVER, Author, Moment, Store, Uptime, kernel_uptime
 
@@ -110,6 +111,11 @@ class Sessions(Store):
         self._ended: set[str] = set()
         """Hashes of log-ins that are over and still in the file. As many as the file has at most:
         none is left out, or it would be valid again."""
+        self._left: set[str] = set()
+        """Hashes of log-ins that somebody has ended, whose devices are still to be removed."""
+        self.devices = Subscriptions(path.parent.parent if path.parent.name == "web" else path)
+        """Those that take push messages. One belongs to the log-in that made it and goes when
+        somebody ends that; a log-in that runs out by itself takes nobody's messages away."""
         self._notes: list[tuple[Author, int]] = []
         """Who has ended log-ins of whom: entries that are to be left with that. At most one for
         each log-in that ended."""
@@ -257,12 +263,15 @@ class Sessions(Store):
             self._forget(session_hash)
 
     def _forget(self, session_hash: str) -> None:
+        self._left.add(session_hash)
         made = self._unsaved.pop(session_hash, None)
         if made is None or session_hash in self._being_saved:
             self._ended.add(session_hash)
 
     def save_ended(self) -> None:
-        """Remove those that are over from the file, and leave the entries about that."""
+        """Remove those that are over from the file with their devices, and leave the entries about
+        that."""
+        self._remove_left()
         with self._memory:
             ended, notes = set(self._ended), list(self._notes)
         if not ended and not notes:
@@ -274,6 +283,14 @@ class Sessions(Store):
         with self._memory:
             self._ended -= ended
             del self._notes[: len(notes)]
+
+    def _remove_left(self) -> None:
+        with self._memory:
+            left = set(self._left)
+        if left:
+            self.devices.remove(lambda one: one.session in left)
+            with self._memory:
+                self._left -= left
 
     def list_sessions(self, user_id: int) -> list[Session]:
         """Those of one user that still count, the last used first."""

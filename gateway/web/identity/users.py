@@ -16,6 +16,7 @@ from pathlib import Path
 from time import time
 from typing import NamedTuple
 
+from gateway.push.subscriptions import Subscription
 from gateway.web.identity.accounts import (
     PASSWORDS,
     ROLES,
@@ -90,8 +91,15 @@ class Users(Factors, Tokens):
         self.save_uptime()
         self.save_ended()  # what could not be written when it was done
         self.save_codes()
+        self.tidy_devices()
         self.tidy_sessions(settled=settled)
         self.tidy_tokens(settled=settled)
+
+    def tidy_devices(self) -> list[Subscription]:
+        """Remove the devices that take no push messages any more, and those of somebody who was
+        removed or has another role now, where that could not be done at once; those."""
+        roles = {user.id: user.role for user in self.list_users()}
+        return self.devices.tidy(lambda one: roles.get(one.user_id) == one.role)
 
     # --- users -----------------------------------------------------------------------
 
@@ -174,6 +182,7 @@ class Users(Factors, Tokens):
             self._end_tokens(db, user.id, new, author)
             db.execute("UPDATE users SET role = ? WHERE id = ?", (new, user.id))
             db.execute("DELETE FROM sessions WHERE user = ?", (user.id,))
+        self.devices.remove(lambda one: one.user_id == user.id)
         return self.by_name(name)
 
     def set_password(
@@ -191,6 +200,7 @@ class Users(Factors, Tokens):
             db.execute("DELETE FROM sessions WHERE user = ? AND hash != ?", (user.id, keep_session))
             action = "password_changed" if own else "password_set"
             self._leave(db, author, action, f"web:{user.id}", takes_away=own)
+        self.devices.remove(lambda one: one.user_id == user.id and one.session != keep_session)
         with self._memory:
             kept = self._unsaved.get(keep_session)
             if kept is not None:
@@ -236,6 +246,7 @@ class Users(Factors, Tokens):
                 " WHERE removed IS NOT NULL ORDER BY id DESC LIMIT ?)",
                 (REMOVED_MOST,),
             )
+        self.devices.remove(lambda one: one.user_id == user.id)
 
     def forget(self, name: str) -> int:
         """Replaces the name behind the id, so that the id in the journal means nobody.

@@ -67,7 +67,8 @@ async def worker(request: Request, who: Public, site: TheSite) -> Response:
     html = _notice(site)
     stored = [NOTICE, asset("offline.css"), asset("offline.js")]
     digest = hashlib.sha256("\n".join([html, *stored]).encode()).hexdigest()[:12]
-    values = {"cache": f"portier-offline-{digest}", "stored": stored, "notice": NOTICE}
+    values: dict[str, object] = {"name": site.options.name}
+    values |= {"cache": f"portier-offline-{digest}", "stored": stored, "notice": NOTICE}
     values["icon"] = asset("icons/icon-192.png")
     values["badge"] = asset("icons/badge-96.png")
     script = f"const SETTINGS = {json.dumps(values)};\n{static_files()[WORKER].decode()}"

@@ -74,6 +74,7 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
         Retained("door_weeks", web + "kept.weeks:Weeks._keep", WEEKS * 7 * DAY_MS),
         Retained("sessions", web + sessions, options.session_life_ms),
         Retained("tokens", web + "identity.tokens:Tokens.tidy_tokens", until="token"),
+        Retained("devices", web + "identity.users:Users.tidy_devices", until="device"),
         Retained("users", web + "identity.users:Users.forget", until="removed"),
         Retained("audit_outbox", web + "kept.store:Store.remove_entries", until="entered"),
         Retained("answers", web + "shared.limits:Once.do", int(Once.LIFE_S * 1000)),

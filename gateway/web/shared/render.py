@@ -48,6 +48,13 @@ def script_words(words: Words) -> str:
     return json.dumps({key: words.raw(key) for key in keys}, ensure_ascii=False)
 
 
+def device_words(words: Words) -> str:
+    """Those of the script that registers a device."""
+    keys = [key for key in words.keys if key.startswith("device_script.")]
+    found = {key.removeprefix("device_script."): words.raw(key) for key in keys}
+    return json.dumps(found, ensure_ascii=False)
+
+
 @cache
 def environment() -> Environment:
     made = Environment(
@@ -67,6 +74,7 @@ def environment() -> Environment:
     made.globals |= {
         "asset": asset,
         "script_words": script_words,
+        "device_words": device_words,
     }
     return made
 

@@ -27,3 +27,28 @@ self.addEventListener("fetch", (event) => {
 async function find(what) {
   return (await (await caches.open(SETTINGS.cache)).match(what)) || Response.error();
 }
+
+self.addEventListener("push", (event) => {
+  let told = {};
+  try { told = event.data.json(); } catch { /* without content it is shown all the same: something has happened */ }
+  const { title = SETTINGS.name, body = "", tag, path = "/", kind = "alarm", language } = told;
+  event.waitUntil((async () => {
+    await self.registration.showNotification(title, {
+      body, tag, lang: language, icon: SETTINGS.icon, badge: SETTINGS.badge, data: { path },
+      renotify: Boolean(tag), requireInteraction: kind === "call", vibrate: kind === "call" ? [400, 150, 400, 150, 400] : [200],
+    });
+    for (const page of await self.clients.matchAll({ type: "window" })) page.postMessage({ kind: "push", of: kind });
+  })());
+});
+
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  const path = new URL(event.notification.data?.path || "/", location.origin);
+  if (path.origin !== location.origin) return;
+  event.waitUntil((async () => {
+    const [page] = await self.clients.matchAll({ type: "window" });
+    if (!page) return self.clients.openWindow(path.href);
+    await page.focus();
+    if (new URL(page.url).pathname !== path.pathname) await page.navigate(path.href).catch(() => self.clients.openWindow(path.href));
+  })());
+});
