@@ -30,6 +30,7 @@ from gateway.web.bench import pages as bench_pages
 from gateway.web.commissioning import pages as commissioning_pages
 from gateway.web.devices import api as devices_api
 from gateway.web.devices import pages as devices_pages
+from gateway.web.display import pages as display_pages
 from gateway.web.doors import api as doors_api
 from gateway.web.history import api as history_api
 from gateway.web.history import logbook_pages
@@ -89,6 +90,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     log_in_pages.router,
     tickets.router,
     install_pages.router,
+    display_pages.router,
     doors_api.router,
     rooms_api.router,
     building.router,

@@ -16,6 +16,7 @@ from gateway.web.identity.browsers import Browsers
 from gateway.web.identity.login_audit import VISITOR, LoginAudit
 from gateway.web.identity.login_limits import LoginLimits
 from gateway.web.identity.users import Role, Token, User, Users
+from gateway.web.kept.displays import Displays
 from gateway.web.kept.handover import HandOver
 from gateway.web.kept.saver import Saver
 from gateway.web.kept.store import Author
@@ -66,6 +67,9 @@ class Site:
         self.hub = Hub(house, records, users, self.scene, limit=options.max_live)
         users.session_life_s = options.session_life_ms / 1000
         self.testbook = TestBook(options.users, options.retention.get("testbook"))
+        self.displays = Displays(options.users)
+        self.pair_limit = Buckets(burst=10, every_s=20)
+        """Of codes that somebody types to pair a display; by peer, and all together."""
         self.weeks = Weeks(options.users, options.zone, self.saver.later)
         self.week = Week()
         self.machine = MachineReader(lambda: look(options.state, options.certificates))
@@ -133,4 +137,7 @@ class Site:
             return words("who.gateway")
         if via == "web" and name.startswith("token-"):
             return words("who.token", name=name.removeprefix("token-"))
+        if via == "display":
+            known = self.options.terminals.receivers.get(name) or words.get(f"role.{name}", name)
+            return words("who.display", name=known)
         return words.get(f"who.{via}", actor, name=name)

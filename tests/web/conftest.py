@@ -20,8 +20,9 @@ from gateway.web.house.house import House
 from gateway.web.house.records import Records
 from gateway.web.identity.tokens import TOKENS_MOST
 from gateway.web.identity.users import Users, users_file
+from gateway.web.kept.displays import DISPLAYS_MOST
 from gateway.web.kept.own_file import OwnFile
-from gateway.web.kept.store import Store
+from gateway.web.kept.store import Author, Store
 from gateway.web.middleware import Armour
 from gateway.web.options import Options
 from gateway.web.shared.proxies import Forwarded
@@ -222,6 +223,30 @@ class Client:
 
     def post(self, path: str, **values: Any) -> httpx.Response:
         return self.call("POST", path, **values)
+
+
+class Screen:
+    """A screen that is paired as a display; its changes carry its token."""
+
+    def __init__(self, web: Web, name: str = "Empfang") -> None:
+        from gateway.web.display.access import COOKIE
+        from gateway.web.identity.auth import cookie_name, csrf_token
+
+        self.web = web
+        if len(web.site.displays.all()) >= DISPLAYS_MOST:  # of tests before this one
+            web.site.displays.remove(web.site.displays.all()[0].id)
+        paired = web.site.displays.pair(web.site.displays.make_code(name, Author("web:1")))
+        assert paired is not None
+        self.display, secret = paired
+        self.csrf = csrf_token(web.site.identity.secret, f"display:{self.display.hash}")
+        cookie = cookie_name(COOKIE, web.options.gateway, web.options.tls)
+        self.cookie = f"{cookie}={secret}"
+
+    def call(self, method: str, path: str, **values: Any) -> httpx.Response:
+        headers = {"Cookie": self.cookie, "Origin": self.web.base, **values.pop("headers", {})}
+        if method not in ("GET", "HEAD"):
+            values["data"] = {"csrf": self.csrf, **values.get("data", {})}
+        return self.web.call(method, path, headers=headers, **values)
 
 
 @pytest.fixture

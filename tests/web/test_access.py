@@ -12,14 +12,16 @@ import pytest
 from fastapi.routing import APIRoute
 
 from gateway.web.app import ROUTERS
+from gateway.web.display.access import NeedsDisplay
 from gateway.web.identity.auth import Needs
 from gateway.web.identity.users import ROLES, hashed
-from tests.web.conftest import PASSWORD, Web
+from tests.web.conftest import PASSWORD, Screen, Web
 
 OPEN = {
     ("GET", "/login"), ("POST", "/login"), ("POST", "/language"), ("POST", "/theme"),
     ("POST", "/api/v1/session"),
     ("GET", "/m/{token}"), ("POST", "/m/{token}"),
+    ("GET", "/display"), ("POST", "/display/pair"),
     ("GET", "/manifest.webmanifest"), ("GET", "/sw.js"), ("GET", "/offline"),
     ("GET", "/health/live"), ("GET", "/health/ready"),
 }  # fmt: skip
@@ -33,8 +35,9 @@ def routes() -> Iterator[tuple[str, APIRoute]]:
                 yield method, route
 
 
-def needs(route: APIRoute) -> list[Needs]:
-    return [d.call for d in route.dependant.dependencies if isinstance(d.call, Needs)]
+def needs(route: APIRoute) -> list[Needs | NeedsDisplay]:
+    kinds = (Needs, NeedsDisplay)
+    return [d.call for d in route.dependant.dependencies if isinstance(d.call, kinds)]
 
 
 ALL = [pytest.param(m, r, id=f"{m} {r.path}") for m, r in routes()]
@@ -52,6 +55,10 @@ def test_every_route_declares_its_role(method: str, route: APIRoute) -> None:
 
 
 CLOSED = [pytest.param(m, r, id=f"{m} {r.path}") for m, r in routes() if needs(r)[0].role]
+FOR_DISPLAYS = [
+    pytest.param(m, r, id=f"{m} {r.path}") for m, r in routes() if needs(r)[0].role == "display"
+]
+FOR_USERS = [param for param in CLOSED if param.id not in {one.id for one in FOR_DISPLAYS}]
 
 
 @pytest.mark.parametrize(("method", "route"), CLOSED)
@@ -61,17 +68,17 @@ def test_nobody_gets_in_without_logging_in(shared: Web, method: str, route: APIR
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize(("method", "route"), CLOSED)
+@pytest.mark.parametrize(("method", "route"), FOR_USERS)
 def test_every_role_below_is_refused(shared: Web, method: str, route: APIRoute) -> None:
     role = needs(route)[0].role
-    assert role is not None
+    assert role in ROLES
     for below in ROLES[: ROLES.index(role)]:
         answer = shared.call(method, path_of(route), headers=shared.token(below))
         assert (below, answer.status_code) == (below, 403)
 
 
 @pytest.mark.parametrize(
-    ("method", "route"), [p for p in CLOSED if p.values[0] not in ("GET", "HEAD")]
+    ("method", "route"), [p for p in FOR_USERS if p.values[0] not in ("GET", "HEAD")]
 )
 def test_a_change_needs_the_token_and_the_origin(shared: Web, method: str, route: APIRoute) -> None:
     client = shared.as_("admin")
@@ -85,6 +92,42 @@ def test_a_change_needs_the_token_and_the_origin(shared: Web, method: str, route
         answer = client.call(method, path_of(route), headers=headers)
         assert (headers, answer.status_code) == (headers, 403)
         assert answer.json()["reason"] in ("csrf", "other_origin")
+
+
+@pytest.mark.parametrize(("method", "route"), FOR_USERS)
+def test_a_display_may_nothing_that_a_user_may(shared: Web, method: str, route: APIRoute) -> None:
+    """Whatever a route is for: to it a display is nobody."""
+    screen = Screen(shared)
+    headers = {"Accept": "application/json", "X-CSRF-Token": screen.csrf}
+    answer = screen.call(method, path_of(route), headers=headers)
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(("method", "route"), FOR_DISPLAYS)
+def test_nobody_but_a_display_may_what_it_may(shared: Web, method: str, route: APIRoute) -> None:
+    for role in ROLES:
+        for answer in (
+            shared.as_(role).call(method, path_of(route)),
+            shared.call(method, path_of(route), headers=shared.token(role)),
+        ):
+            assert (role, answer.status_code) == (role, 401)
+    assert Screen(shared).call(method, path_of(route)).status_code in (200, 303, 422)
+
+
+@pytest.mark.parametrize(
+    ("method", "route"), [p for p in FOR_DISPLAYS if p.values[0] not in ("GET", "HEAD")]
+)
+def test_a_change_of_a_display_needs_its_token_and_the_origin(
+    shared: Web, method: str, route: APIRoute
+) -> None:
+    screen = Screen(shared)
+    screen.csrf, right = "0" * 32, screen.csrf
+    assert screen.call(method, path_of(route)).status_code == 403
+    screen.csrf = Screen(shared).csrf  # of another display
+    assert screen.call(method, path_of(route)).status_code == 403
+    screen.csrf = right
+    for forged in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+        assert screen.call(method, path_of(route), headers=forged).status_code == 403
 
 
 def test_logging_in_from_another_site_is_refused(web: Web) -> None:

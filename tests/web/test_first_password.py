@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from fastapi.routing import APIRoute
 
+from gateway.web.identity.auth import Needs
 from tests.page.fake import alarm, room
 from tests.web.conftest import PASSWORD, Web, snapshot
 from tests.web.test_access import needs, path_of, routes
@@ -39,7 +40,10 @@ def own(path: str) -> bool:
 WITHHELD = [
     pytest.param(m, r, id=f"{m} {r.path}")
     for m, r in routes()
-    if needs(r)[0].role and (m, r.path) not in NEVER_WITHHELD and not own(r.path)
+    if isinstance(found := needs(r)[0], Needs)
+    and found.role
+    and (m, r.path) not in NEVER_WITHHELD
+    and not own(r.path)
 ]
 
 
@@ -51,7 +55,11 @@ def first(web: Web) -> str:
 
 
 def test_exactly_these_wait_for_nobody() -> None:
-    waiting = {(m, r.path) for m, r in routes() if needs(r)[0].role and needs(r)[0].always}
+    waiting = {
+        (m, r.path)
+        for m, r in routes()
+        if isinstance(found := needs(r)[0], Needs) and found.role and found.always
+    }
     assert {route for route in waiting if not own(route[1])} == NEVER_WITHHELD
 
 

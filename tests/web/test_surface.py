@@ -23,6 +23,8 @@ from gateway.web.shared.limits import Buckets
 from tests.web.conftest import Client, Web
 
 EVERYBODY = "everybody"
+DISPLAY = "display"
+"""Least role of what is for displays alone: no user may, whatever their role."""
 TABLE = """
 /                                                   GET view
 /doors/{door}/open                                  POST staff
@@ -74,6 +76,10 @@ TABLE = """
 /manifest.webmanifest                               GET everybody
 /sw.js                                              GET everybody
 /offline                                            GET everybody
+/display                                            GET everybody
+/display/pair                                       POST everybody
+/display/acknowledge                                POST display
+/display/sound                                      POST display
 
 /api/v1/status                                      GET view
 /api/v1/live                                        GET view
@@ -133,6 +139,7 @@ TABLE = """
 /api/v1/tokens/{name}                               DELETE admin
 /api/v1/audit                                       GET admin
 /api/v1/audit/verdict                               GET admin
+/api/v1/display                                     GET display
 /api/v1/settings                                    GET admin, PUT admin
 /api/v1/settings/preview                            POST admin
 /api/v1/settings/undo                               POST admin
@@ -251,7 +258,7 @@ def test_the_table_and_the_router_name_the_same(tmp_path: Path) -> None:
     assert not new, f"routes without a line in TABLE of {__file__}; add for each: {new}"
     gone = sorted(f"{path}  {method}" for method, path in TOLD.keys() - found)
     assert not gone, f"lines of TABLE in {__file__} without a route; take away: {gone}"
-    assert set(TOLD.values()) <= {EVERYBODY, *ROLES}
+    assert set(TOLD.values()) <= {EVERYBODY, DISPLAY, *ROLES}
 
 
 def operations(told: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -384,6 +391,9 @@ def test_every_role_may_do_what_the_table_says(surface: Surface, path: str, mean
     for role in ROLES:
         for method, least in methods.items():
             said = f"{method} {path} as {role} by {means}"
+            if least == DISPLAY:
+                check_refused(surface.ask(method, path, role, means, HTML), path, 401, said)
+                continue
             below = least != EVERYBODY and ROLES.index(role) < ROLES.index(least)
             accept = HTML if below and is_page(path) else JSON
             answer = surface.ask(method, path, role, means, accept)

@@ -121,3 +121,18 @@ async def add_token(site: Site, who: Who, name: str, role: str, days: int) -> st
 async def revoke_token(site: Site, who: Who, name: str) -> None:
     await site.saver.run(site.users.revoke_token, name, author=site.author(who, "admin"))
     await on_people(site)
+
+
+def make_display_code(site: Site, who: Who, name: str) -> str:
+    """A code that pairs one screen within ten minutes. Raises :class:`UserError`."""
+    return site.displays.make_code(name, _author(site, who))
+
+
+async def remove_display(site: Site, who: Who, id: str) -> None:
+    """Take its rights from a display. Raises :class:`Problem` 404."""
+    number = int(id[:9]) if id.isdecimal() else 0
+    found = await site.saver.run(site.displays.remove, number, site.author(who, "admin"))
+    if found is None:
+        raise Problem(404, "unknown_display")
+    subject = {"subject": found.actor}
+    await site.handover.note(who.actor, "display_removed", dict(subject))

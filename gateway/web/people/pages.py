@@ -27,7 +27,13 @@ async def users(request: Request, who: Admin, site: TheSite, done: str = "") -> 
 
 
 def _users(
-    request: Request, site: TheSite, *, note: str = "", secret: str = "", status: int = 200
+    request: Request,
+    site: Site,
+    *,
+    note: str = "",
+    secret: str = "",
+    code: str = "",
+    status: int = 200,
 ) -> Response:
     words = site.words(language_of(request))
     return page(
@@ -41,6 +47,9 @@ def _users(
                 (token, site.name_of(token.by, words), site.users.is_orphaned(token))
                 for token in site.users.list_tokens()
             ],
+            "displays": site.displays.all(),
+            "code": code,
+            "display_address": f"{str(request.base_url).rstrip('/')}/display",
             "roles": ROLES,
             "note": note,
             "secret": secret,
@@ -55,6 +64,9 @@ async def change(request: Request, who: AdminProved, site: TheSite) -> Response:
     """One form per action; the field ``do`` says which."""
     form = await form_of(request)
     try:
+        if form.get("do") == "display":
+            code = changes.make_display_code(site, who, form.get("name", ""))
+            return _users(request, site, code=code)
         secret = await _do(site, who, form)
     except UserError as error:
         return _users(request, site, note=f"people.{error.key}", status=422)
@@ -89,6 +101,8 @@ async def _do(site: Site, who: Who, form: dict[str, str]) -> str:
             return await changes.add_token(site, who, name, role, lives)
         case "revoke":
             await changes.revoke_token(site, who, name)
+        case "remove_display":
+            await changes.remove_display(site, who, form.get("id", ""))
         case "seen":
             await changes.see_repair(site, who)
         case _:
