@@ -53,7 +53,7 @@ from gateway.web.shared.limits import Once
 from gateway.wire import calendar_time
 from tests.house_rules import test_files
 from tests.recorder.conftest import Bench, event
-from tests.web.conftest import Clock, Web, snapshot
+from tests.web.conftest import Clock, Screen, Web, snapshot
 
 DAY_MS = 86_400_000
 NOW_MS = 1_900_000_000_000
@@ -421,6 +421,15 @@ def devices(tmp_path: Path) -> None:
     web.close()
 
 
+def displays(tmp_path: Path) -> None:
+    web = page(tmp_path)
+    screen = Screen(web)
+    web.site.displays.remove(screen.display.id)
+    with closing(sqlite3.connect(web.options.users)) as db:
+        assert db.execute("SELECT count(*) FROM displays").fetchone() == (0,)
+    web.close()
+
+
 CASES: dict[str, Callable[[Path], None]] = {
     **{
         name: partial(in_the_journal, name)
@@ -435,6 +444,7 @@ CASES: dict[str, Callable[[Path], None]] = {
     "tokens": tokens,
     "users": users,
     "devices": devices,
+    "displays": displays,
     "answers": answers,
     "door_weeks": door_weeks,
     "versions": versions,

@@ -75,6 +75,7 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
         Retained("sessions", web + sessions, options.session_life_ms),
         Retained("tokens", web + "identity.tokens:Tokens.tidy_tokens", until="token"),
         Retained("devices", web + "identity.users:Users.tidy_devices", until="device"),
+        Retained("displays", web + "kept.displays:Displays.remove", until="display"),
         Retained("users", web + "identity.users:Users.forget", until="removed"),
         Retained("audit_outbox", web + "kept.store:Store.remove_entries", until="entered"),
         Retained("answers", web + "shared.limits:Once.do", int(Once.LIFE_S * 1000)),
