@@ -72,7 +72,7 @@ def test_a_call_rings_and_who_goes_says_in_which_function(
     deadline = time.monotonic() + 30
     while not page.evaluate("window.started"):
         assert time.monotonic() < deadline, "it does not ring"
-    page.get_by_text("Ich gehe hin").click()
+    page.get_by_text("Ich gehe hin", exact=True).click()
     page.get_by_role("button", name="Personal").click()
     expect(page.get_by_text("Personal ist unterwegs")).to_be_visible()
 

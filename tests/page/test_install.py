@@ -57,7 +57,7 @@ def test_the_notice_without_a_gateway_has_its_stylesheet(gateway: Gateway, visit
     gateway.stop_serving()
     page.goto(gateway.url + "/")
     colour = "getComputedStyle(document.querySelector('.again')).backgroundColor"
-    assert page.evaluate(colour) == "rgb(11, 79, 108)"
+    assert page.evaluate(colour) == "rgb(23, 95, 176)"
     gateway.serve()
 
 

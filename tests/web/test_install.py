@@ -7,6 +7,9 @@ import re
 import struct
 from pathlib import Path
 
+import pytest
+
+from gateway.web.install.pages import DARK, LIGHT
 from gateway.web.shared.render import STATIC
 from tests.web.conftest import Web
 
@@ -91,9 +94,19 @@ def test_the_notice_says_nothing_of_the_building_but_its_name(tmp_path: Path) ->
     web.close()
 
 
-def test_the_notice_has_the_colours_of_the_page() -> None:
-    """It stands alone, so they are written twice."""
+@pytest.mark.parametrize("alone", ["offline.css", "display.css"])
+def test_what_stands_alone_has_the_colours_of_the_page(alone: str) -> None:
+    """They are written twice."""
     page = (STATIC / "portier.css").read_text(encoding="utf-8")
-    notice = (STATIC / "offline.css").read_text(encoding="utf-8")
-    for name, value in re.findall(r"(--\w[\w-]*): (#\w+)", notice):
+    for name, value in re.findall(
+        r"(--\w[\w-]*): (#\w+)", (STATIC / alone).read_text(encoding="utf-8")
+    ):
         assert f"{name}: {value}" in page, name
+
+
+def test_the_bar_of_the_phone_has_the_colour_of_the_page(shared: Web) -> None:
+    page = (STATIC / "portier.css").read_text(encoding="utf-8")
+    html = shared.call("GET", "/login").text
+    for colour in (LIGHT, DARK):
+        assert f"--page: {colour}" in page
+        assert f'content="{colour}"' in html

@@ -20,7 +20,7 @@ from gateway.web.shared.words import LANGUAGES
 from gateway.web.site import Site
 
 router = APIRouter(include_in_schema=False)
-LIGHT, DARK = "#f4f6f7", "#10171b"
+LIGHT, DARK = "#f2f5f8", "#0f151b"
 """``--page`` of the stylesheet."""
 ICONS = (
     ("icons/icon-192.png", 192, "any"),
