@@ -127,17 +127,18 @@ class Site:
     def name_of(self, actor: str, words: Words) -> str:
         """``web:3`` as a person's name, other issuers as what they are."""
         via, _, name = actor.partition(":")
+        receivers = self.options.terminals.receivers
         if actor == VISITOR:
             return words("who.unknown")
-        if via == "web" and name.isdigit():
-            return self.users.name_of(int(name)) or words("who.gone", name=name)
-        if via == "link":  # who has used the link of a message
-            return self.options.terminals.receivers.get(name, name)
-        if via == "system":
-            return words("who.gateway")
-        if via == "web" and name.startswith("token-"):
-            return words("who.token", name=name.removeprefix("token-"))
-        if via == "display":
-            known = self.options.terminals.receivers.get(name) or words.get(f"role.{name}", name)
-            return words("who.display", name=known)
+        match via:
+            case "web" if name.isdigit():
+                return self.users.name_of(int(name)) or words("who.gone", name=name)
+            case "web" if name.startswith("token-"):
+                via, name = "token", name.removeprefix("token-")
+            case "link":  # who has used the link of a message
+                return receivers.get(name, name)
+            case "system":
+                via = "gateway"
+            case "display":
+                name = receivers.get(name) or words.get(f"role.{name}", name)
         return words.get(f"who.{via}", actor, name=name)

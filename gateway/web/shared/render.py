@@ -79,7 +79,6 @@ def environment() -> Environment:
     return made
 
 
-@cache
 def fragment(template: str, values: dict[str, Any]) -> str:
     """A part of a page, as it also goes over the live stream."""
     return environment().get_template(template).render(values)
