@@ -1,15 +1,16 @@
 #!/bin/sh
-# Install Portier on Raspberry Pi OS or Debian (64 bit), or bring an installation up to date.
+# Install Portier on Raspberry Pi OS or Debian (64 bit). For an update alone: portier-update.
 #
 #   sudo deploy/install.sh                 # control, link, web, record, notify, and Mosquitto here
 #   sudo deploy/install.sh --no-broker     # the broker is another machine's
 #   sudo deploy/install.sh --store influx1 # InfluxDB 1.x from Debian as the store
 #   sudo deploy/install.sh --store victoria-metrics
+#   sudo deploy/install.sh --wheelhouse FOLDER   # Python packages from here, without a network
 #
 # The store is written into a new configuration; in one that exists, the line to change is named.
 # It can run twice: what exists is kept (configuration, certificates, data, and the broker's files,
-# of which it prints what they lack), what is older is replaced (program, units). Nothing is
-# started that has no valid configuration.
+# of which it prints what they lack), what is older is replaced (program, units; with the way back
+# of portier-update). Nothing is started that has no valid configuration.
 #   --root FOLDER   lay everything out below FOLDER instead, touching nothing of this system
 #   --no-program    leave the program and its virtual environment out (with --root, for tests)
 set -eu
@@ -20,13 +21,16 @@ root=
 broker=yes
 store=sqlite
 program=yes
+wheelhouse=
+[ ! -d "$source/wheelhouse" ] || wheelhouse=$source/wheelhouse
 while [ $# -gt 0 ]; do
     case $1 in
         --root) root=$2; shift ;;
         --no-broker) broker=no ;;
         --no-program) program=no ;;
+        --wheelhouse) wheelhouse=$2; shift ;;
         --store) store=$2; shift ;;
-        -h | --help) sed -n '2,17s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        -h | --help) sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 0 ;;
         *) echo "install.sh: $1 is not known; see --help" >&2; exit 2 ;;
     esac
     shift
@@ -87,26 +91,6 @@ if live; then
     systemd-tmpfiles --create portier.conf
 else
     mkdir -p "$root/etc/portier/tls" "$root/etc/portier/secrets" "$root/var/lib/portier"
-fi
-
-if [ $program = yes ]; then
-    say "program in /opt/portier"
-    mkdir -p "$root/opt/portier"
-    for part in gateway drivers config pyproject.toml requirements.lock README.md LICENSE CHANGELOG.md; do
-        rm -rf "$root/opt/portier/$part"
-        cp -R "$source/$part" "$root/opt/portier/$part"
-    done
-    find "$root/opt/portier/gateway" "$root/opt/portier/drivers" -name __pycache__ -prune -exec rm -rf {} +
-    if live; then
-        [ -x /opt/portier/.venv/bin/python ] || python3 -m venv /opt/portier/.venv
-        /opt/portier/.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes \
-            -r /opt/portier/requirements.lock
-        /opt/portier/.venv/bin/python -m pip install -q --disable-pip-version-check --no-deps \
-            --no-build-isolation --config-settings editable_mode=compat --editable /opt/portier
-        # Compiled once, here: the services may not write, and start six times slower without.
-        /opt/portier/.venv/bin/python -m compileall -q /opt/portier/gateway /opt/portier/drivers
-        ln -sf /opt/portier/.venv/bin/portier /usr/local/bin/portier
-    fi
 fi
 
 config=/etc/portier/portier.yaml
@@ -182,26 +166,29 @@ for boot in /boot/firmware/config.txt /boot/config.txt; do
     fi
 done
 
-for unit in "$here"/systemd/*; do
-    put 644 "$unit" "/etc/systemd/system/$(basename "$unit")"
-done
 if [ ! -e "$root/etc/systemd/journald.conf.d/50-portier.conf" ]; then
     once 644 "$here/system/journald.conf" /etc/systemd/journald.conf.d/50-portier.conf
     if live; then systemctl try-restart systemd-journald; fi
 fi
 if live; then
-    systemctl daemon-reload
     if udevadm control --reload 2>/dev/null; then udevadm trigger --subsystem-match=gpio; fi
-    if /opt/portier/.venv/bin/portier check /etc/portier/portier.yaml; then
-        units="portier-control portier-link portier-web portier-record portier-notify"
-        paths="portier-notify.path portier-corrected.path"
-        # shellcheck disable=SC2086
-        systemctl enable -q $units $paths
-        # shellcheck disable=SC2086
-        systemctl restart $units $paths
-        say "running; the first log-in: journalctl -u portier-web | grep -i password"
-    else
-        fail "installed, not started: mend what is named above, then run this again"
+    if [ $program = yes ]; then
+        python3 -I "$here/portier-update" "$source" --restart ${wheelhouse:+--wheelhouse "$wheelhouse"}
+        say "the first log-in: journalctl -u portier-web | grep -i password"
     fi
+else
+    version=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' "$source/gateway/__init__.py")
+    release=$root/opt/portier/releases/$version
+    mkdir -p "$release" "$root/etc/systemd/system"
+    if [ $program = yes ]; then
+        for part in gateway drivers config deploy pyproject.toml requirements.lock README.md LICENSE CHANGELOG.md; do
+            rm -rf "${release:?}/$part"
+            cp -R "$source/$part" "$release/$part"
+        done
+    fi
+    ln -sfn "releases/$version" "$root/opt/portier/current"
+    for unit in "$here"/systemd/*; do
+        ln -sfn "/opt/portier/current/deploy/systemd/$(basename "$unit")" "$root/etc/systemd/system/"
+    done
 fi
 say "done"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.app.configuration import people, plans
+from gateway.update import services
 
 UNITS = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
 LIMITS = {
@@ -19,6 +20,7 @@ LIMITS = {
     "portier-link.service": 2.0,
     "portier-notify.service": 2.0,
     "portier-record.service": 2.0,
+    "portier-update-finish.service": 2.0,
     "portier-web.service": 2.0,
 }
 pytestmark = pytest.mark.process
@@ -76,7 +78,7 @@ def test_those_who_report_the_clock_may_read_its_flag_and_cannot_set_it(role: st
     assert unit["DevicePolicy"] == "closed"
 
 
-@pytest.mark.parametrize("unit", [name for name in LIMITS if "corrected" not in name])
+@pytest.mark.parametrize("unit", services.ROLES)
 def test_a_refused_configuration_is_not_tried_again_and_again(unit: str) -> None:
     assert "78" in settings(unit)["RestartPreventExitStatus"].split()
 
@@ -105,6 +107,12 @@ def test_the_first_contact_of_the_page_starts_notify() -> None:
     text = (UNITS / "portier-notify.path").read_text()
     assert f"PathChanged={plans.overlay(Path('/var/lib/portier'))}\n" in text
     assert "Unit=portier-notify.service" in text
-    installer = (UNITS.parent / "install.sh").read_text()
-    assert 'paths="portier-notify.path ' in installer
-    assert installer.count("$units $paths") == 2, "enabled and started"
+    assert "WantedBy=multi-user.target\n" in text, "enabled by the update that brings it"
+
+
+def test_every_unit_starts_from_the_release_that_runs() -> None:
+    """And its path is the same in every release: one rename changes all of them."""
+    for unit in LIMITS:
+        for key, value in settings(unit).items():
+            if key.startswith("Exec") and "/opt/portier" in value:
+                assert value.startswith("/opt/portier/current/"), unit

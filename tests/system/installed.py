@@ -24,6 +24,7 @@ PARTS = (
 )
 """What of the checkout is copied to the machine."""
 WHEELS = "/var/local/wheels"
+OFFLINE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": WHEELS}
 ADMIN, PASSWORD = "chief", "correct horse battery"
 
 
@@ -50,15 +51,17 @@ class Gateway:
     def install(self, *options: str) -> Done:
         """Run the installer. Its downloads come from what lies on the machine."""
         return self.machine.run(
-            f"{SOURCE}/deploy/install.sh",
-            *options,
-            environment={"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": WHEELS},
-            timeout_s=600,
+            f"{SOURCE}/deploy/install.sh", *options, environment=OFFLINE, timeout_s=600
         )
 
-    def bring_source(self) -> None:
+    def update(self, *options: str, text: str = "") -> Done:
+        """Run the update that is installed."""
+        command = ("portier-update", *options)
+        return self.machine.run(*command, environment=OFFLINE, timeout_s=600, text=text)
+
+    def bring_source(self, to: str = SOURCE) -> None:
         """Copy the checkout to the machine, as somebody with a USB stick does."""
-        target = self.machine.inside(SOURCE)
+        target = self.machine.inside(to)
         ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
         for part in PARTS:
             source = root.CHECKOUT / part

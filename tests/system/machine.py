@@ -199,14 +199,7 @@ class Machine:
     ) -> Done:
         """Run a command as root and wait for it; both of its outputs."""
         done = subprocess.run(
-            [
-                *("nsenter", "-t", str(self._leader), "-a", "setpriv"),
-                *("--bounding-set=-sys_time,-sys_module,-sys_boot", "--inh-caps=-all"),
-                *("env", "-i", "HOME=/root", "LANG=C.UTF-8"),
-                "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                *(f"{name}={value}" for name, value in (environment or {}).items()),
-                *command,
-            ],
+            self._entered(command, environment),
             input=text,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -216,6 +209,35 @@ class Machine:
             check=False,
         )
         return Done(done.returncode, done.stdout)
+
+    @contextlib.contextmanager
+    def running(
+        self, *command: str, environment: Mapping[str, str] | None = None
+    ) -> Iterator[subprocess.Popen[str]]:
+        """A command as root that runs meanwhile; its output is for the test to read."""
+        process = subprocess.Popen(
+            self._entered(command, environment),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+    def _entered(self, command: Sequence[str], environment: Mapping[str, str] | None) -> list[str]:
+        return [
+            *("nsenter", "-t", str(self._leader), "-a", "setpriv"),
+            *("--bounding-set=-sys_time,-sys_module,-sys_boot", "--inh-caps=-all"),
+            *("env", "-i", "HOME=/root", "LANG=C.UTF-8"),
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            *(f"{name}={value}" for name, value in (environment or {}).items()),
+            *command,
+        ]
 
     def ok(self, *command: str, **more: Any) -> str:
         """Run a command that has to succeed; its output."""

@@ -11,7 +11,7 @@ from tests.system.machine import until
 
 pytestmark = pytest.mark.system
 ASK = """[Service]
-ExecStartPre=/opt/portier/.venv/bin/python -c \\
+ExecStartPre=/opt/portier/current/.venv/bin/python -c \\
   "from gateway.panel import time_service as t; print('the kernel says', t.kernel_synchronized())"
 """
 STEP = "/etc/portier/clock-of-the-tests"

@@ -80,7 +80,9 @@ def test_the_guard_and_the_relays_of_a_real_building(gateway: Gateway) -> None:
     """With relays that are not simulated there is a guard; here it cannot find their chip, and
     says so when control is killed. Nothing of its work is refused to it."""
     machine = gateway.machine
-    machine.write("/etc/portier/portier.yaml", machine.read("/opt/portier/config/office.yaml"))
+    machine.write(
+        "/etc/portier/portier.yaml", machine.read("/opt/portier/current/config/office.yaml")
+    )
     machine.ok("systemctl", "restart", "portier-control")
     pid = gateway.pid("control")
     guard = machine.ok("pgrep", "-P", str(pid)).split()

@@ -31,7 +31,7 @@ def prop(name):
 
 def set_up():
     """As deploy/install.sh does it, without packages."""
-    install()
+    install("/opt/portier/current")
     for folder in ("/etc/sysusers.d", "/etc/tmpfiles.d", "/etc/portier"):
         pathlib.Path(folder).mkdir(exist_ok=True)
     shutil.copy("system/sysusers.conf", "/etc/sysusers.d/portier.conf")
@@ -183,7 +183,7 @@ def units():
         seen["processes_after"] = [n for n in sh("ps -e -o comm=").split() if "portier" in n]
         seen["guard_said"] = sh(f'journalctl -u {UNIT} -o cat | grep \'"role": "guard"\'')
         where = ["--config", "/etc/portier/portier.yaml", "--state", "/var/lib/portier"]
-        command = ["/opt/portier/.venv/bin/portier", "outputs", "off", *where]
+        command = ["/opt/portier/current/.venv/bin/portier", "outputs", "off", *where]
         times = []
         for _ in range(3):
             began = time.monotonic()
