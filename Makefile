@@ -10,7 +10,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run demo check unit thorough process page system test bench lives faults hil lighthouse soak \
-  mutants fuzz generated shots roots lock clean
+  mutants fuzz generated shots roots lock release clean
 
 # A virtual environment needs ensurepip, which Debian keeps in a package of its own.
 $(VENV)/bin/python:
@@ -64,7 +64,7 @@ thorough: $(VENV)/.test ## Fuzzing, each damaged byte, servers that hang: minute
 	  --ignore tests/stories --ignore tests/benchmarks
 
 process: $(VENV)/.test ## Real processes, Mosquitto, InfluxDB and VictoriaMetrics
-	@sh tests/parts.sh mosquitto influxdb victoria-metrics prometheus openssl systemd locales gcc libc6-dev
+	@sh tests/parts.sh mosquitto influxdb victoria-metrics prometheus openssl openssh-client systemd locales gcc libc6-dev
 	@$(BIN)/python -m pytest -q -n 3 -m "process and not faults" --ignore tests/benchmarks
 
 page: $(VENV)/.test ## The page in a real Chromium
@@ -139,6 +139,9 @@ lock: ## Lock the newest versions; needs uv
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header -c requirements.lock --group test pyproject.toml \
 	  -o requirements-test.lock
+
+release: $(VENV)/.run ## Pack wheel, archive and checksums into dist/; KEY=… signs it
+	@$(BIN)/python -m gateway.update.pack dist $(if $(KEY),--key $(KEY))
 
 clean: ## Remove .venv and the bench building's state
 	@rm -rf $(VENV) $(STATE)
