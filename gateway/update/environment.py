@@ -196,22 +196,29 @@ def dry_start(release: Release) -> None:
             os.chown(folder, user.pw_uid, user.pw_gid)
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
+        (folder / "state").mkdir()
+        if user is not None:
+            os.chown(folder / "state", user.pw_uid, user.pw_gid)
         options = ["--config", str(release.folder / "config/bench.yaml"), "--state"]
-        process = subprocess.Popen(
-            [str(release.portier), "run", "control", "web", *options, str(folder / "state")],
-            env={"PATH": os.defpath, "HOME": name, "LANG": "C.UTF-8", "PORT": str(port)},
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - there are no threads
-            **_as(user),
-        )
+        roles = [
+            subprocess.Popen(
+                [str(release.portier), "run", role, *options, str(folder / "state")],
+                env={"PATH": os.defpath, "HOME": name, "LANG": "C.UTF-8", "PORT": str(port)},
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_end_with_parent,  # noqa: PLW1509 - there are no threads
+                **_as(user),
+            )
+            for role in ("control", "web")
+        ]
         try:
             deadline = time.monotonic() + DRY_WITHIN_S
             while not _answers(folder / "state/panel.sock", port):
-                if process.poll() is not None or time.monotonic() > deadline:
+                ended = any(role.poll() is not None for role in roles)
+                if ended or time.monotonic() > deadline:
                     log.seek(0)
                     said = log.read().decode(errors="replace").strip().splitlines()[-8:]
                     raise UpdateError(
@@ -221,12 +228,14 @@ def dry_start(release: Release) -> None:
                     )
                 time.sleep(0.1)
         finally:
-            process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(10)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            for role in roles:
+                role.terminate()
+            for role in roles:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    role.wait(10)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(role.pid, signal.SIGKILL)
+                role.wait()
     say(f"Portier {release.version} opens simulated points and shows its page")
 
 

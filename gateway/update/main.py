@@ -20,6 +20,12 @@ from gateway.update.layout import INCOMING, Layout, Pending, Release, order, ver
 
 LOCK = Path("/run/portier-update.lock")
 DATA = (Path("/etc/portier"), Path("/var/lib/portier"))
+LAID_DOWN = (
+    "/etc/mosquitto/conf.d/portier.conf",
+    "/etc/mosquitto/portier.acl",
+    "/etc/systemd/journald.conf.d/50-portier.conf",
+)
+"""By the installer, to be edited; the broker's file names certificates in ``DATA``."""
 USERS = tuple(f"portier-{role}" for role in ("control", "link", "web", "notify", "record"))
 GROUPS = ("portier", "portier-read", "portier-ticket")
 PURGE = "remove everything"
@@ -274,8 +280,9 @@ def _finish(layout: Layout) -> int:
 
 
 def _start(layout: Layout, release: Release) -> None:
-    services.enable(services.lay_units(layout, release), release)
-    services.start(release, all_of_them=False)
+    new = services.lay_units(layout, release)
+    services.enable(new, release)
+    services.start(release, new)
 
 
 def _settle(layout: Layout, pending: Pending) -> int:
@@ -341,28 +348,29 @@ def _list(layout: Layout) -> int:
 def _uninstall(layout: Layout, *, purge: bool) -> int:
     if purge and not _confirmed():
         raise UpdateError("Nothing was removed.", f"Type exactly: {PURGE}")
-    units = sorted(unit.name for unit in services.UNITS.glob("portier-*") if not unit.is_dir())
+    units = services.linked(layout)
     if units:
-        services.systemctl("disable", "-q", "--now", *units)
-    for name in units:
-        (services.UNITS / name).unlink(missing_ok=True)
+        services.systemctl("disable", "-q", "--now", *(unit.name for unit in units))
+    for unit in units:
+        unit.unlink(missing_ok=True)
     for file in (*services.COMMANDS, *services.SYSTEM_FILES.values()):
         Path(file).unlink(missing_ok=True)
     services.systemctl("daemon-reload")
     shutil.rmtree(layout.home, ignore_errors=True)
     say(f"the program is removed from {layout.home}")
     if not purge:
-        say("/etc/portier and /var/lib/portier are kept; --uninstall --purge removes them, too")
+        say("/etc/portier, /var/lib/portier and the broker's files are kept; with --purge they go")
     else:
         for folder in DATA:
             shutil.rmtree(folder, ignore_errors=True)
+        for file in LAID_DOWN:
+            Path(file).unlink(missing_ok=True)
+        services.systemctl("try-restart", "mosquitto", "systemd-journald")
         for user in USERS:
             subprocess.run(["userdel", user], capture_output=True, check=False)
         for group in GROUPS:
             subprocess.run(["groupdel", group], capture_output=True, check=False)
         say("configuration, certificates, journal, users and recordings are removed")
-    if Path("/etc/mosquitto/conf.d/portier.conf").exists():
-        say("the broker is yours: /etc/mosquitto/conf.d/portier.conf and portier.acl stay")
     return 0
 
 
@@ -370,6 +378,7 @@ def _confirmed() -> bool:
     folders = " and ".join(str(one) for one in DATA)
     sys.stdout.write(
         f"This removes {folders}: configuration, certificates, journal, users, recordings.\n"
+        "The broker on this machine no longer lets anybody in with these certificates.\n"
         f"There is no way back. Type: {PURGE}\n> "
     )
     sys.stdout.flush()

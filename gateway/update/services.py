@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import os
 import shutil
 import subprocess
 import time
@@ -19,6 +20,7 @@ UNITS = Path("/etc/systemd/system")
 PANEL = Path("/var/lib/portier/panel.sock")
 ROLES = tuple(f"portier-{role}.service" for role in ("control", "link", "web", "record", "notify"))
 CONTROL, *OTHERS = ROLES
+FINISH = "portier-update-finish.service"
 MAY_END = "portier-notify.service"
 """It ends by itself where nobody is to be informed."""
 WITHIN_S = 60.0
@@ -82,6 +84,12 @@ def keep_units(folder: Path) -> None:
             (target / unit.name).write_text(text, encoding="utf-8")
 
 
+def linked(layout: Layout) -> list[Path]:
+    """The units that are ours; one that its owner has written is not."""
+    places = [one for one in UNITS.glob("portier-*") if one.is_symlink()]
+    return sorted(one for one in places if os.readlink(one).startswith(f"{layout.home}/"))
+
+
 def lay_units(layout: Layout, release: Release) -> list[str]:
     """Link the units of this release, through ``current``, so that one rename changes program
     and units. The names of those that were not there before."""
@@ -92,9 +100,11 @@ def lay_units(layout: Layout, release: Release) -> list[str]:
         if not place.is_symlink() and not place.exists():
             new.append(name)
         link(place, layout.home / "current/deploy/systemd" / name)
-    for place in UNITS.glob("portier-*"):
-        if place.is_symlink() and place.name not in wanted:
-            place.unlink()
+    for place in linked(layout):
+        # The one that finishes an update may be what runs this.
+        if place.name not in wanted and place.name != FINISH:
+            systemctl("disable", "-q", "--now", place.name)
+            place.unlink(missing_ok=True)
     Path(PORTIER).parent.mkdir(parents=True, exist_ok=True)
     link(Path(PORTIER), layout.home / "current/.venv/bin/portier")
     # A release of before this command has none: then that of another one is used.
@@ -163,25 +173,22 @@ def sound() -> tuple[str, ...]:
     return tuple(sorted(name for name, one in guarantees().items() if one["ok"]))
 
 
-def start(release: Release, *, all_of_them: bool) -> None:
-    """Start what runs now anew, the door first. A role that somebody has stopped stays stopped,
-    unless ``all_of_them``."""
+def start(release: Release, new: Sequence[str] = (), *, all_of_them: bool = False) -> None:
+    """Start what runs now anew, the door first, and what is ``new``. A role that somebody has
+    stopped stays stopped, unless ``all_of_them``."""
     systemctl("daemon-reload")
     now = states()
-    wanted = [
-        name
-        for name in ROLES
-        if all_of_them or (now[name].state != "inactive" and not now[name].runs(release))
-    ]
+    stale = [n for n in ROLES if now[n].state != "inactive" and not now[n].runs(release)]
+    wanted = [name for name in ROLES if all_of_them or name in new or name in stale]
     if CONTROL in wanted:
         systemctl("restart", CONTROL)
         say(f"the door's process was away for {_away_ms()} ms")
     others = [name for name in wanted if name != CONTROL]
     if others:
         systemctl("restart", *others)
-    paths = [one.name for one in (release.folder / "deploy/systemd").glob("*.path")]
-    if paths:
-        systemctl("restart" if all_of_them else "try-restart", *paths)
+    for path in (release.folder / "deploy/systemd").glob("*.path"):
+        fresh = all_of_them or path.name in new
+        systemctl("restart" if fresh else "try-restart", path.name)
 
 
 def _away_ms() -> int:

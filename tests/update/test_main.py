@@ -11,7 +11,7 @@ import pytest
 
 from gateway.update import archive, environment, main, services
 from gateway.update.errors import UpdateError
-from gateway.update.layout import Layout, Release
+from gateway.update.layout import Layout, Release, version_of
 
 
 class Killed(BaseException):
@@ -55,9 +55,9 @@ class Machine:
             raise UpdateError("no", "do this")
         if name == "build":
             _, source, digest, _ = arguments
-            folder = self.layout.folder_for(main.version_of(source), digest)
+            folder = self.layout.folder_for(version_of(source), digest)
             folder.mkdir()
-            return self.layout.complete(folder, main.version_of(source), digest)
+            return self.layout.complete(folder, version_of(source), digest)
         if name == "start":
             self.runs = arguments[0].version
         return []

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.panel import client
-from gateway.update import environment, services
+from gateway.update import services
 from gateway.update.layout import Layout, Release
 from gateway.update.services import Unit, worse
 
@@ -120,6 +119,52 @@ def test_the_process_says_which_version_it_is_of() -> None:
     assert not Unit(WEB, "inactive", 0, "success", 0).runs(NEW)
 
 
+def test_the_door_starts_first_and_what_somebody_has_stopped_stays_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, ...]] = []
+
+    def systemctl(*words: str) -> subprocess.CompletedProcess[str]:
+        asked.append(words)
+        times = "ActiveExitTimestampMonotonic=5000000\nActiveEnterTimestampMonotonic=5700000\n"
+        return subprocess.CompletedProcess(words, 0, times)
+
+    monkeypatch.setattr(services, "systemctl", systemctl)
+    inactive = ("portier-record.service", "portier-notify.service")
+    monkeypatch.setattr(
+        services,
+        "states",
+        lambda: {
+            name: Unit(name, "inactive" if name in inactive else "active", 0, "success", 0)
+            for name in services.ROLES
+        },
+    )
+    (tmp_path / "deploy/systemd").mkdir(parents=True)
+    (tmp_path / "deploy/systemd/portier-corrected.path").touch()
+    release = Release(tmp_path, "0.2.0", "d")
+
+    def started() -> list[tuple[str, ...]]:
+        found = [words for words in asked if words[0] in ("restart", "try-restart")]
+        asked.clear()
+        return found
+
+    services.start(release, ["portier-record.service"])
+    assert started() == [
+        ("restart", "portier-control.service"),
+        ("restart", "portier-link.service", "portier-web.service", "portier-record.service"),
+        ("try-restart", "portier-corrected.path"),
+    ]
+    services.start(release, all_of_them=True)
+    assert started() == [
+        ("restart", "portier-control.service"),
+        ("restart", *services.OTHERS),
+        ("restart", "portier-corrected.path"),
+    ]
+    monkeypatch.setattr(Unit, "runs", lambda *_: True)
+    services.start(release)
+    assert started() == [("try-restart", "portier-corrected.path")], "it runs already"
+
+
 def test_units_go_through_the_link_and_those_of_before_go(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,31 +183,22 @@ def test_units_go_through_the_link_and_those_of_before_go(
     (units / "portier-web.service").write_text("[Unit]\n")
     (units / "portier-gone.service").symlink_to(layout.home / "current/deploy/x")
     (units / "portier-mine.service").write_text("of its owner\n")
+    (units / "portier-alias.service").symlink_to("/lib/systemd/system/other.service")
     release = layout.complete(folder, "0.2.0", "d")
     assert services.lay_units(layout, release) == ["portier-new.path"], "to be enabled"
     services.enable(["portier-new.path"], release)
-    assert asked == [("daemon-reload",), ("enable", "-q", "portier-new.path")]
+    assert asked == [
+        ("disable", "-q", "--now", "portier-gone.service"),
+        ("daemon-reload",),
+        ("enable", "-q", "portier-new.path"),
+    ]
     assert os.readlink(units / "portier-web.service") == (
         f"{layout.home}/current/deploy/systemd/portier-web.service"
     )
     assert sorted(one.name for one in units.iterdir()) == [
+        "portier-alias.service",
         "portier-mine.service",
         "portier-new.path",
         "portier-web.service",
     ]
     assert services.lay_units(layout, release) == []
-
-
-def test_packages_are_taken_over_only_where_each_file_is_what_it_was(tmp_path: Path) -> None:
-    info = tmp_path / "thing-1.dist-info"
-    info.mkdir()
-    assert not environment.intact(tmp_path), "there are none"
-    (tmp_path / "thing.py").write_bytes(b"x = 1\n")
-    digest = base64.urlsafe_b64encode(hashlib.sha256(b"x = 1\n").digest()).rstrip(b"=").decode()
-    record = f"thing.py,sha256={digest},6\n../../../bin/thing,sha256=other,1\nthing.pyc,,\n"
-    (info / "RECORD").write_text(record)
-    assert environment.intact(tmp_path)
-    (tmp_path / "thing.py").write_bytes(b"x = 2\n")
-    assert not environment.intact(tmp_path)
-    (tmp_path / "thing.py").unlink()
-    assert not environment.intact(tmp_path)
