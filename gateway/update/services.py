@@ -182,7 +182,9 @@ def start(release: Release, new: Sequence[str] = (), *, all_of_them: bool = Fals
     wanted = [name for name in ROLES if all_of_them or name in new or name in stale]
     if CONTROL in wanted:
         systemctl("restart", CONTROL)
-        say(f"the door's process was away for {_away_ms()} ms")
+        away_ms = _away_ms()
+        if away_ms is not None:
+            say(f"the door's process was away for {away_ms} ms")
     others = [name for name in wanted if name != CONTROL]
     if others:
         systemctl("restart", *others)
@@ -191,13 +193,14 @@ def start(release: Release, new: Sequence[str] = (), *, all_of_them: bool = Fals
         systemctl("restart" if fresh else "try-restart", path.name)
 
 
-def _away_ms() -> int:
-    """From the beginning of the stop to the word that it is ready, by systemd's clock."""
+def _away_ms() -> int | None:
+    """From the beginning of the stop to the word that it is ready, by systemd's clock; ``None``:
+    it is not back, or was not there."""
     names = ("ActiveExitTimestampMonotonic", "ActiveEnterTimestampMonotonic")
     out = systemctl("show", "-p", ",".join(names), CONTROL).stdout
     fields = dict(line.partition("=")[::2] for line in out.splitlines())
     stopped, started = (int(fields.get(name) or 0) for name in names)
-    return max(0, started - stopped) // 1000 if stopped else 0
+    return (started - stopped) // 1000 if 0 < stopped < started else None
 
 
 def wait_until_served(

@@ -120,13 +120,14 @@ def test_the_process_says_which_version_it_is_of() -> None:
 
 
 def test_the_door_starts_first_and_what_somebody_has_stopped_stays_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked: list[tuple[str, ...]] = []
+    stopped_us = 5_000_000
 
     def systemctl(*words: str) -> subprocess.CompletedProcess[str]:
         asked.append(words)
-        times = "ActiveExitTimestampMonotonic=5000000\nActiveEnterTimestampMonotonic=5700000\n"
+        times = f"ActiveExitTimestampMonotonic={stopped_us}\nActiveEnterTimestampMonotonic=5700000"
         return subprocess.CompletedProcess(words, 0, times)
 
     monkeypatch.setattr(services, "systemctl", systemctl)
@@ -154,7 +155,10 @@ def test_the_door_starts_first_and_what_somebody_has_stopped_stays_stopped(
         ("restart", "portier-link.service", "portier-web.service", "portier-record.service"),
         ("try-restart", "portier-corrected.path"),
     ]
+    assert "was away for 700 ms" in capsys.readouterr().out
+    stopped_us = 5_800_000
     services.start(release, all_of_them=True)
+    assert capsys.readouterr().out == "", "it is not back: nothing is claimed"
     assert started() == [
         ("restart", "portier-control.service"),
         ("restart", *services.OTHERS),
