@@ -157,6 +157,7 @@ def killed(gateway: Gateway, moment: str) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             said.append(line)
+            print(line, end="")
             if moment in line:
                 pid = gateway.machine.read("/run/portier-update.lock").strip()
                 gateway.machine.ok("kill", "-9", pid)
