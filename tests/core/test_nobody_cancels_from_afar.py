@@ -47,6 +47,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "mode": st.sampled_from([*MODES, "schedule"]),
     "until_utc_ms": st.none() | st.integers(0, 2 * 10**12),
     "for_ms": SPANS,
+    "receiver": st.sampled_from(["caretaker", "reception", "nobody", ""]),
     "reason": st.sampled_from(["", "gone"]),
     "command": st.just("c"),
     "name": st.sampled_from(["open_door", "cancel"]),

@@ -38,8 +38,9 @@ SAVED_VALUES = "gateway/core/saved_values.py"
 COMMANDS, KEPT, RESTORE, LOOP = (
     f"gateway/core/building/{name}.py" for name in ("commands", "kept", "after_restart", "loop")
 )
-STORE, QUEUE, WRITER, RECOVERY, SALVAGE = (
-    f"gateway/journal/{name}.py" for name in ("store", "queue", "writer", "recovery", "salvage")
+STORE, QUEUE, PENDING_REPLIES, RECOVERY, SALVAGE = (
+    f"gateway/journal/{name}.py"
+    for name in ("store", "queue", "pending_replies", "recovery", "salvage")
 )
 OUTBOX, PUBLISHER, DESK = (
     f"gateway/link/{name}.py" for name in ("outbox", "publisher", "commands")
@@ -409,9 +410,9 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a reply waits for the disk for ever",
-        WRITER,
-        "late = [w for w in self._waiting if until_ms is None or w.until_ms <= until_ms]",
-        "late = [w for w in self._waiting if until_ms is None]",
+        PENDING_REPLIES,
+        "late = [one for one in self._pending if until_ms is None or one.until_ms <= until_ms]",
+        "late = [one for one in self._pending if until_ms is None]",
     ),
     Bug(
         "a mended journal keeps its name",
