@@ -32,6 +32,8 @@ from gateway.web.devices import api as devices_api
 from gateway.web.devices import pages as devices_pages
 from gateway.web.display import pages as display_pages
 from gateway.web.doors import api as doors_api
+from gateway.web.help import pages as help_pages
+from gateway.web.help.manuals import PICTURES
 from gateway.web.history import api as history_api
 from gateway.web.history import logbook_pages
 from gateway.web.history import pages as history_pages
@@ -79,6 +81,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     maintenance_pages.router,
     inspection_pages.router,
     retention_pages.router,
+    help_pages.router,
     bench_pages.router,
     people_pages.router,
     settings_pages.router,
@@ -202,6 +205,7 @@ def create_app(site: Site) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static", Static(directory=STATIC), name="static")
+    app.mount("/help/pictures", StaticFiles(directory=PICTURES), name="pictures")
     app.add_exception_handler(Problem, answers.on_problem)
     app.add_exception_handler(UserError, on_user_error)
     app.add_exception_handler(Unchanged, on_unchanged)

@@ -41,6 +41,7 @@ MENU = (
     Place("users", "/users", "admin", "users"),
     Place("audit", "/audit", "admin", "pencil"),
     Place("kept", "/kept", "view", "lock"),
+    Place("help", "/help", "view", "help"),
     Place("account", "/account", "view", "user"),
     Place("bench", "/bench", "staff", "flask"),
 )

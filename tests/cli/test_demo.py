@@ -159,7 +159,11 @@ def test_the_pages_open_on_it(
     settings = load.settings(CONFIG, need=())
     web = Web(made[0], bench=True, terminals=terminals_of(settings))
     try:
-        climate = {**contact(), "kind": "meter", "quantities": {"temperature_c": {"value": 20.0}}}
+        climate = {
+            **contact(),
+            "kind": "meter",
+            "quantities": {"temperature_c": {"value": 20.0, "at_ms": 1}},
+        }
         told = snapshot(
             doors={"front": door("Haupteingang")},
             rooms={"wc": room("WC")},

@@ -22,7 +22,7 @@ ELSEWHERE = {
     "dist/uPlot.min.css",
 }
 NAMED = re.compile(r"`([\w./*-]+\.(?:py|md|yaml|toml|sh|json|css|js))(?:::([\w\[\]., =/-]+))?`")
-LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)")
+LINK = re.compile(r"\]\((?!https?:|mailto:|#|/)([^)#\s]+)")
 
 
 def documents() -> list[Path]:

@@ -168,7 +168,15 @@ def test_a_default_that_stands_twice_is_the_same() -> None:
 LED_TO: Final = frozenset({"/login", "/second-factor", "/m/{token}", "/offline", "/display"})
 """Addresses to which a redirect, the link in a message the service worker or an administrator
 leads; they need no entry anywhere."""
-NO_PAGES: Final = ("/api/", "/health/", "/metrics", "/static/", "/manifest.webmanifest", "/sw.js")
+NO_PAGES: Final = (
+    "/api/",
+    "/health/",
+    "/metrics",
+    "/help/pictures/",
+    "/static/",
+    "/manifest.webmanifest",
+    "/sw.js",
+)
 
 
 def pages() -> list[str]:
@@ -191,6 +199,7 @@ OF_THEIR_OWN: Final = {
     "/maintenance/testbook/{number}": "test_testbook_whole.py",
     "/timeline/{call}": "test_frame.py",
     "/offline": "test_install.py",
+    "/help/{name}": "test_help.py",
     "/display": "test_display.py",
 }
 """Pages that are no row of ``PAGES``, and the file in ``tests/page`` that opens them."""

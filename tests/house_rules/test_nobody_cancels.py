@@ -49,6 +49,7 @@ def test_no_route_ends_a_call() -> None:
     about_calls = {path for path in paths if "call" in path}
     assert about_calls == {
         "GET /api/v1/calls",
+        "GET /timeline/{call}",
         "POST /api/v1/calls/{call}/acknowledge",
         "POST /calls/acknowledge",
     }

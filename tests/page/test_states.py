@@ -22,7 +22,7 @@ pytestmark = pytest.mark.page
 PAGES = (
     "/", "/alarms", "/events", "/history?points=wc.climate,front.leaf", "/points", "/kept",
     "/account", "/more", "/users", "/audit", "/bench", "/points/test?point=front.activation",
-    "/system", "/maintenance",
+    "/system", "/maintenance", "/help", "/help/signs",
 )  # fmt: skip
 Theme = Literal["light", "dark"]
 WIDTHS = (320, 360, 768, 1280)

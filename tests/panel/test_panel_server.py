@@ -372,12 +372,13 @@ def test_a_test_of_a_device_is_answered_to_who_asked(join: Callable[..., Peer]) 
 
 
 def test_a_test_of_a_device_is_answered_where_nobody_can_send_it(
-    join: Callable[..., Peer],
+    desk: Desk, join: Callable[..., Peer]
 ) -> None:
     asks = join("web")
     asks.say({"type": "device_test", "id": "t1", "device": "d"})
     assert asks.hear("reply")["reason"] == "notify_away"
     notify = join("notify")
+    eventually(lambda: m.Hello("notify") in desk.news)
     asks.say({"type": "device_test", "id": "t2", "device": "d"})
     assert notify.hear("device_test")["id"] == "t2"
     notify.close()

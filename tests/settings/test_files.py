@@ -39,7 +39,14 @@ def office(tmp_path: Path) -> Path:
         text, ("pin: GPIO27,", "pin: GPIO27, max_on: unlimited,"), ("action: close", "action: open")
     )
     (tmp_path / "secrets").mkdir()
-    for name in ("caretaker_url", "reception_url", "care_service_url", "heartbeat_url"):
+    for name in (
+        "caretaker_url",
+        "reception_url",
+        "care_service_url",
+        "heartbeat_url",
+        "mail_account",
+        "sms_account",
+    ):
         (tmp_path / "secrets" / name).write_text("x")
     return write(tmp_path, text)
 

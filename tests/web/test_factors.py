@@ -226,7 +226,10 @@ MOVES = {
     ("DELETE", "/api/v1/users/{user}/second-factor"),
     ("PUT", "/api/v1/rooms/{room}/test"),
     ("POST", "/clock/confirm"), ("POST", "/api/v1/clock/confirm"),
-    ("POST", "/settings"), ("PUT", "/api/v1/settings"), ("POST", "/api/v1/settings/undo"),
+    ("POST", "/settings/doors/{door}"), ("POST", "/settings/days"), ("POST", "/settings/changes"),
+    ("POST", "/settings/chains/{chain}"), ("POST", "/settings/contacts/{contact}"),
+    ("POST", "/api/v1/contacts/{contact}/test"), ("PUT", "/api/v1/settings"),
+    ("POST", "/api/v1/settings/undo"),
 }  # fmt: skip
 
 

@@ -91,7 +91,7 @@ def test_the_door_opens_and_the_call_is_answered_before(web: Web, first: str) ->
     overview = admin.get("/", headers=HTML)
     assert overview.status_code == 200
     assert 'action="/doors/front/open"' in overview.text
-    assert "please choose your own now" in overview.text
+    assert "Please choose your own" in overview.text
     armed = admin.post("/doors/front/open", headers=HTML).headers["location"]
     arm = armed.partition("armed=")[2].partition("#")[0]
     assert "said=" in admin.post("/doors/front/open", data={"arm": arm}).headers["location"]
@@ -111,13 +111,13 @@ def test_logging_in_leads_to_the_change_and_the_change_leads_on(web: Web, first:
     assert (entered.status_code, entered.headers["location"]) == (303, "/account")
     admin = web.as_("admin")
     account = admin.get("/account", headers=HTML).text
-    assert "still the first password" in account
+    assert "Choose a new password" in account
     assert "/account/password" in account
     assert admin.get("/users", headers=HTML).headers["location"] == "/account"
     done = admin.post("/account/password", data={"old": first, "new": PASSWORD})
     assert done.headers["location"] == "/account?done=1"
     assert admin.get("/users", headers=HTML).status_code == 200
-    assert "please choose your own now" not in admin.get("/", headers=HTML).text
+    assert "Please choose your own" not in admin.get("/", headers=HTML).text
     form = {"name": "admin", "password": PASSWORD, "next": "/events"}
     assert web.call("POST", "/login", data=form).headers["location"] == "/events"
 
@@ -148,4 +148,4 @@ def test_a_missing_code_is_asked_for_first(web: Web, first: str) -> None:
 def test_others_are_never_asked(web: Web, first: str) -> None:
     web.see(snapshot(rooms={"wc": room("WC")}))
     assert web.as_("maintenance").get("/maintenance", headers=HTML).status_code == 200
-    assert "please choose your own now" not in web.as_("view").get("/", headers=HTML).text
+    assert "Please choose your own" not in web.as_("view").get("/", headers=HTML).text

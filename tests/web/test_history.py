@@ -530,7 +530,7 @@ def test_an_empty_range_says_what_will_appear_here(web: Web) -> None:
         params={"view": "climate", "range": "gestern"},
         headers={"Accept-Language": "de"},
     )
-    assert "sobald ein Fühler Werte meldet" in answer.text
+    assert "sobald ein Sensor Werte meldet" in answer.text
     assert "<figure" not in answer.text
 
 

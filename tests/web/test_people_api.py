@@ -49,9 +49,21 @@ SAME = {
     ("POST", "/alarms/reset"): ["POST /api/v1/alarms/{alarm:path}/reset"],
     ("POST", "/clock/confirm"): ["POST /api/v1/clock/confirm"],
     ("POST", "/alarms/shelve"): ["POST /api/v1/alarms/{alarm:path}/shelve"],
-    ("POST", "/settings"): [
-        "PUT /api/v1/settings", "POST /api/v1/settings/preview", "POST /api/v1/settings/undo",
+    ("POST", "/settings/doors/{door}"): ["PUT /api/v1/settings", "POST /api/v1/settings/preview"],
+    ("POST", "/settings/days"): ["PUT /api/v1/settings", "POST /api/v1/settings/preview"],
+    ("POST", "/settings/chains/{chain}"): ["PUT /api/v1/settings"],
+    ("POST", "/settings/contacts/{contact}"): [
+        "PUT /api/v1/settings", "POST /api/v1/contacts/{contact}/test",
     ],
+    ("POST", "/settings/changes"): ["PUT /api/v1/settings", "POST /api/v1/settings/undo"],
+    ("POST", "/account/devices"): [
+        "POST /api/v1/me/devices", "DELETE /api/v1/me/devices/{device}",
+        "POST /api/v1/me/devices/{device}/test",
+    ],
+    ("POST", "/account/tour"): [],  # it leads a person over the page
+    ("POST", "/display/pair"): [],  # a display is a browser and nothing else
+    ("POST", "/display/acknowledge"): [],
+    ("POST", "/display/sound"): [],
     ("POST", "/maintenance/testbook"): ["POST /api/v1/testbook"],
     ("POST", "/maintenance/testbook/{number}"): [
         "POST /api/v1/testbook/{number}/steps", "DELETE /api/v1/testbook/{number}/steps/last",

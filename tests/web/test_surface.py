@@ -48,6 +48,9 @@ TABLE = """
 /more                                               GET view
 /timeline/{call}                                    GET view
 /kept                                               GET view
+/help                                               GET view
+/help/signs                                         GET view
+/help/{name}                                        GET view
 /bench                                              GET staff, POST staff
 /users                                              GET admin, POST admin
 /settings                                           GET admin
@@ -73,6 +76,7 @@ TABLE = """
 /theme                                              POST everybody
 /m/{token}                                          GET everybody, POST everybody
 /static/{path}                                      GET everybody
+/help/pictures/{path}                               GET everybody
 /manifest.webmanifest                               GET everybody
 /sw.js                                              GET everybody
 /offline                                            GET everybody

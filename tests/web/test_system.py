@@ -138,7 +138,7 @@ def test_a_sensor_is_judged_by_its_alarms(web: Web) -> None:
     )
     text = status(web)
     assert summary(text, "wc.climate").endswith(", 1 Störung")
-    assert "schweigt" in text
+    assert "meldet sich nicht" in text
 
 
 def test_while_control_is_away_nothing_is_said_to_be_well(web: Web) -> None:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway.notify.addresses import Accounts, Address, AddressError, reader
-from gateway.notify.devices import Devices, PushSettings, PushWay
 from gateway.notify.texts import House
 from gateway.settings.model.configuration import Settings
 from gateway.settings.model.rooms import Contact
 
 if TYPE_CHECKING:
     from gateway.notify.deliveries import Deliveries
+    from gateway.notify.devices import Devices
 
 NOTHING_TO_DO = 69
 """Exit status of the role where nobody is to be told anything (EX_UNAVAILABLE)."""
@@ -56,6 +56,9 @@ def unheard(settings: Settings) -> list[str]:
 
 def devices(settings: Settings, config: Path, state: Path) -> Devices:
     """Where push messages go."""
+    # Late: each role imports this file, and its log would come before the settings of logs.
+    from gateway.notify.devices import Devices, PushSettings
+
     push, web = settings.push, settings.web
     host = urlsplit(web.public_url).hostname if web is not None and web.public_url else None
     mail = push.mail or f"portier@{host or 'portier.invalid'}"
@@ -65,6 +68,8 @@ def devices(settings: Settings, config: Path, state: Path) -> Devices:
 
 def ways(contact: Contact, accounts: Accounts, push: Devices) -> tuple[Address, ...]:
     """How a contact is reached, by channel."""
+    from gateway.notify.devices import PushWay
+
     found: list[Address] = [reader(secret, accounts) for secret in contact.channels]
     if contact.push is not None:
         found.append(PushWay(push, contact.push))
@@ -105,6 +110,7 @@ def try_out(
     """Send a test message by hand over every channel of a contact: (channel, what failed)."""
     from gateway.notify import texts
     from gateway.notify.deliveries import Deliveries
+    from gateway.notify.devices import PushWay
 
     text = texts.build(house(settings), "test", {}, by_hand=True)
     deliveries, push = Deliveries(), devices(settings, config, state)

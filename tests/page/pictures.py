@@ -1,0 +1,78 @@
+"""The pictures of the manuals: ``python -m tests.page.pictures`` takes them anew.
+
+Starts the demo building, with sixty days behind it, and takes what the manuals show, in both
+languages and in the light theme.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from gateway.app.cli.main import cli
+from gateway.web.help.manuals import PICTURES
+from gateway.web.identity.users import Users, users_file
+from tests.page.conftest import ARGS
+from tests.process.parts import ROOT, House, until
+from tests.process.parts_mqtt import free_port
+
+LOCALES = {"de": "de-DE", "en": "en-GB"}
+DAYS = "60"
+
+
+def take(page: Page, language: str, name: str) -> None:
+    page.evaluate("document.fonts.ready")
+    page.screenshot(path=PICTURES / language / f"{name}.png")
+    page.close()
+
+
+def opened(browser: Browser, secret: str, url: str, language: str, width: int, height: int) -> Page:
+    """A page of somebody who is logged in, with nothing on it that only the demo has."""
+    context = browser.new_context(
+        viewport={"width": width, "height": height}, locale=LOCALES[language], color_scheme="light"
+    )
+    context.add_cookies([{"name": "portier-session", "value": secret, "url": url}])
+    return context.new_page()
+
+
+def main() -> None:
+    config = ROOT / "config" / "demo.yaml"
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        state, port = Path(folder) / "state", free_port()
+        options = ["--config", str(config), "--state", str(state), "--days", DAYS, "--only-build"]
+        cli(["demo", *options], standalone_mode=False)
+        house = House(config, state, {"PORT": str(port)})
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=ARGS)
+        try:
+            process = house.run()
+            until(lambda: process.said("Ready after"), 60)
+            url = f"http://127.0.0.1:{port}"
+            users = Users(users_file(state))
+            users.set_password("admin", "a good password")
+            secret = users.start_session(users.by_name("admin").id)
+            users.close()
+            for language in LOCALES:
+                (PICTURES / language).mkdir(parents=True, exist_ok=True)
+                page = opened(browser, secret, url, language, 1280, 900)
+                page.goto(url)
+                page.locator(".door, .board").first.wait_for()
+                take(page, language, "overview")
+                page = opened(browser, secret, url, language, 1280, 900)
+                page.goto(f"{url}/history?view=climate&range=7d")
+                page.locator("canvas").first.wait_for()
+                take(page, language, "history")
+            house.bench("press", point="wc.cord", for_ms=100)
+            for language in LOCALES:
+                page = opened(browser, secret, url, language, 390, 780)
+                page.goto(url)
+                page.locator(".call.raised").wait_for()
+                take(page, language, "call-phone")
+        finally:
+            browser.close()
+            house.end()
+
+
+if __name__ == "__main__":
+    main()
