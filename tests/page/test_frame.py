@@ -107,6 +107,42 @@ def test_the_pill_says_how_the_building_is_and_opens_the_system_status(
     expect(page.locator("#system li").first).to_be_visible()
 
 
+BROKEN_WORDS = """
+    (pill) => {
+        const text = pill.querySelector("span").firstChild, range = new Range();
+        return [...text.data.matchAll(/\\S+/g)].filter((word) => {
+            range.setStart(text, word.index);
+            range.setEnd(text, word.index + word[0].length);
+            return range.getClientRects().length > 1;
+        }).map(String);
+    }
+"""
+
+
+@pytest.mark.parametrize("width", [320, 360])
+def test_beside_a_long_name_of_the_building_no_word_of_the_pill_breaks(
+    visit: Open, width: int
+) -> None:
+    page = visit("/", viewport={"width": width, "height": 740})
+    is_live(page)
+    long = "Wohngenossenschaft Donaudampfschifffahrtsgasse Haus 4"
+    page.locator(".brand span").evaluate("(name, text) => name.textContent = text", long)
+    pill = page.locator(".pill")
+    box = "(n) => n.getBoundingClientRect().toJSON()"
+    for text in (
+        "Eingeschränkt",
+        "Limited",
+        "Test der Rufanlage",
+        "Verbindung verloren seit 23:59",
+    ):
+        pill.locator("span").evaluate("(said, text) => said.textContent = text", text)
+        assert pill.evaluate(BROKEN_WORDS) == [], text
+        name, said = page.locator(".brand").evaluate(box), pill.evaluate(box)
+        assert name["right"] <= said["left"] <= said["right"] <= width, text
+        assert said["bottom"] <= 56, text
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
 def test_the_pill_says_since_when_the_connection_is_lost(gateway: Gateway, visit: Open) -> None:
     page = visit("/", quiet=False)
     is_live(page)
