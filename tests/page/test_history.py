@@ -238,8 +238,8 @@ def test_what_happened_stands_over_the_charts_in_words(visit: Open) -> None:
     expect(marks).to_have_attribute("tabindex", "0")
     marks.click()
     panel.get_by_role("link", name="Ereignisse dieser Zeit").click()
-    expect(page.locator("#events tr")).to_have_count(1)
-    expect(page.locator("#events")).to_contain_text("Barrierefreies WC")
+    expect(page.locator("#logbook ol > li")).to_have_count(1)
+    expect(page.locator("#logbook")).to_contain_text("Barrierefreies WC")
 
 
 def test_the_same_marks_stand_in_a_table_without_a_script(visit: Open) -> None:
