@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import itertools
+import re
 import signal
 import socketserver
 import threading
@@ -222,6 +223,11 @@ class Troubled(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 
 
+def of(series: str) -> str:
+    """The measurement of a series."""
+    return re.split("[, ]", series, maxsplit=1)[0]
+
+
 @contextlib.contextmanager
 def troubled() -> Iterator[tuple[int, dict[str, str]]]:
     lines: dict[str, str] = {}
@@ -245,6 +251,7 @@ def test_a_store_that_is_slow_or_answers_429_and_5xx_gets_everything_but_what_it
     tmp_path: Path, control: StandIn, scheme: str
 ) -> None:
     from gateway.core.facts import Fact
+    from gateway.recorder.points import COUNTED
     from gateway.recorder.state import RecorderState
     from tests.process.stand_in import mono_ms
 
@@ -260,12 +267,21 @@ def test_a_store_that_is_slow_or_answers_429_and_5xx_gets_everything_but_what_it
             eventually(lambda: control.settled(stream.count + 1))
             wanted = len(control.rows()) - 1
 
-            def facts() -> int:
-                """What is stored, but for the recorder's own probes."""
-                return sum(not line.startswith("recorder ") for line in list(lines.values()))
+            counts = sum(row.kind in COUNTED for row in control.rows())
 
-            eventually(lambda: facts() >= wanted, 60, lambda: record.log()[-2000:])
-            assert facts() == wanted
+            def facts() -> int:
+                """What is stored, but for counts, health and the recorder's own probes."""
+                return sum(of(line) not in {"fact", "health", "recorder"} for line in [*lines])
+
+            def counted() -> int:
+                return sum(of(line) == "fact" for line in [*lines])
+
+            eventually(
+                lambda: facts() >= wanted and counted() >= counts,
+                60,
+                lambda: record.log()[-2000:],
+            )
+            assert (facts(), counted()) == (wanted, counts)
             heads = control.reader.heads()
             eventually(
                 lambda: control.reader.cursors().recorded["main"][1]["urgent"] == heads["urgent"]
