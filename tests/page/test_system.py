@@ -39,6 +39,7 @@ def test_what_breaks_is_shown_at_once_and_what_is_open_stays_open(
 
 def test_everything_is_there_as_text_without_a_script(gateway: Gateway, visit: Open) -> None:
     page = visit("/", java_script_enabled=False)
+    page.locator("details:has(a[href='/system']) > summary").click()
     page.locator("a[href='/system']").first.click()
     page.locator("#status-journal summary").first.click()
     expect(page.locator("#status-journal")).to_contain_text("Was geschieht, wird gespeichert.")
