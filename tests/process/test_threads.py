@@ -127,13 +127,13 @@ def look_after(self):
 writer.Journal._look_after = look_after
 """,
     "replies": """
-from gateway.journal import writer
-old = writer.Journal._give_up_replies
+from gateway.journal import pending_replies
+old = pending_replies.PendingReplies.give_up
 def give_up(self, until_ms=None):
     if FAULT.exists():
         raise RuntimeError("a mistake")
     old(self, until_ms)
-writer.Journal._give_up_replies = give_up
+pending_replies.PendingReplies.give_up = give_up
 """,
     "points": """
 from gateway.control import points
