@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from gateway.journal import raw_files
 from gateway.journal.schema import PAGE_SIZES
 
 Value = None | int | float | str | bytes
@@ -108,9 +109,9 @@ def torn(path: Path, wal_path: Path, used_frames: int) -> bool:
     """
     if not wal_path.is_file():
         return False
-    with wal_path.open("rb") as file:
+    with raw_files.opened(wal_path) as file:
         header = file.read(_WAL_HEADER + 24)
-        with path.open("rb") as main:
+        with raw_files.opened(path) as main:
             page = page_bytes(main, header)
         length = _FRAME_HEADER + page
         salts = header[16:24] if header[:4] == b"\x37\x7f\x06\x82" else header[40:48]

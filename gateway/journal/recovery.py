@@ -29,7 +29,7 @@ from pathlib import Path
 from gateway import regular, set_aside
 from gateway.core.facts import Json
 from gateway.formats import UnknownFormat, uri
-from gateway.journal import reserve, schema, uptime
+from gateway.journal import raw_files, reserve, schema, uptime
 from gateway.journal.pages import torn
 from gateway.journal.reserve import Kept
 from gateway.set_aside import beside
@@ -185,7 +185,8 @@ def _saved(path: Path) -> tuple[Mapping[str, Json] | None, int | None, str | Non
 def _used_frames(shm: Path) -> int | None:
     """How many frames of the -wal SQLite accepts: its index says so after the first read."""
     try:
-        header = regular.read(shm)[:20]
+        with raw_files.opened(shm) as file:
+            header = file.read(20)
     except OSError:
         return None
     return int.from_bytes(header[16:20], "little") if len(header) == 20 else None
