@@ -27,7 +27,7 @@ LAID_DOWN = (
 )
 """By the installer, to be edited; the broker's file names certificates in ``DATA``."""
 USERS = tuple(f"portier-{role}" for role in ("control", "link", "web", "notify", "record"))
-GROUPS = ("portier", "portier-read", "portier-ticket")
+GROUPS = ("portier", "portier-read", "portier-ticket", "portier-address")
 PURGE = "remove everything"
 """What has to be typed before the data go."""
 

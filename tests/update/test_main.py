@@ -13,6 +13,8 @@ from gateway.update import archive, environment, main, services
 from gateway.update.errors import UpdateError
 from gateway.update.layout import Layout, Release, version_of
 
+SYSUSERS = Path(__file__).parents[2] / "deploy" / "system" / "sysusers.conf"
+
 
 class Killed(BaseException):
     """The process ended here."""
@@ -264,3 +266,11 @@ def test_the_data_go_only_after_the_exact_words(
         monkeypatch.setattr("sys.stdin.readline", lambda typed=typed: typed)
         assert main._confirmed() is confirmed
     assert "There is no way back. Type: remove everything" in capsys.readouterr().out
+
+
+def test_a_purge_removes_every_user_and_group_that_was_created() -> None:
+    lines = [line.split() for line in SYSUSERS.read_text(encoding="utf-8").splitlines()]
+    users = {line[1] for line in lines if line[:1] == ["u"]}
+    groups = {line[1] for line in lines if line[:1] == ["g"] and line[1].startswith("portier")}
+    assert set(main.USERS) == users
+    assert set(main.GROUPS) == groups
