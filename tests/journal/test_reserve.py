@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gateway.core.facts import Json
-from gateway.journal import writer
+from gateway.journal import reserve_keeper, writer
 from gateway.journal.reserve import SLOT_BYTES, Kept, Reserve
 from gateway.journal.store import Store
 from tests.journal.journal_desk import Desk, earlier, opened, work
@@ -223,7 +223,7 @@ def test_a_large_state_has_room_as_well(path: Path) -> None:
 def test_without_room_for_the_reserve_it_is_tried_again(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(writer, "UPKEEP_AGAIN_MS", 20)
+    monkeypatch.setattr(reserve_keeper, "RETRY_FIRST_MS", 20)
     blocker = path.with_name("journal.sqlite.reserve.new")
     blocker.mkdir()
     desk = Desk(path).start()

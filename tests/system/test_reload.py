@@ -120,19 +120,20 @@ def test_settings_are_saved_through_the_api(gateway: Gateway) -> None:
 def test_settings_are_saved_on_the_page(gateway: Gateway) -> None:
     pid = gateway.pid("control")
     gateway.log_in()
-    status, _, text = gateway.page.ask("GET", "/settings")
+    path = "/settings/doors/front"
+    status, _, text = gateway.page.ask("GET", path)
     assert status == 200, text
     form: dict[str, Any] = dict.fromkeys(("csrf", "version"), "")
     for name in form:
         found = re.search(rf'name="{name}" value="([^"]*)"', text)
         assert found is not None, name
         form[name] = html.unescape(found[1])
-    form.update({"do": "save", "part": "doors.front.schedule", "otherwise": "exit_only"})
-    status, _, text = gateway.page.ask("POST", "/settings", form)
+    form.update({"do": "save", "otherwise": "exit_only"})
+    status, _, text = gateway.page.ask("POST", path, form)
     assert status == 200, text
     until(lambda: mode(gateway) == "exit_only", what="the new schedule")
     taken_over(gateway, pid)
-    assert gateway.page.ask("GET", "/settings")[0] == 200
+    assert gateway.page.ask("GET", path)[0] == 200
 
 
 def mode(gateway: Gateway) -> str:

@@ -47,8 +47,8 @@ VALID, BROKEN = GenerationMode.POSITIVE, GenerationMode.NEGATIVE
 EXAMPLES = {"visitor": {VALID: 1}, "staff": {VALID: 2, BROKEN: 2}, "admin": {VALID: 4, BROKEN: 3}}
 """How many requests of each sort per operation. A visitor is refused before they are read."""
 SETTINGS: dict[str, Any] = {
-    "version": "1", "overlay": {}, "effective": {}, "problems": [], "before": [],
-    "timezone": "Europe/Berlin", "holidays": None, "preview": [],
+    "version": "1", "overlay": {}, "effective": {"contacts": {}}, "ways": {}, "problems": [],
+    "before": [], "timezone": "Europe/Berlin", "holidays": None, "preview": [],
 }  # fmt: skip
 
 
