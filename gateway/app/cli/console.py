@@ -283,6 +283,8 @@ def target(file: Path, state: Path) -> Path:
     the gateway. What is there and is no file of the disk (a terminal, a pipe) is returned as it
     is: it is written to, and not replaced."""
     try:
+        if os.geteuid() == 0:
+            _refuse_links_of_others(file)
         if file.exists() and not file.is_file():
             return file
         file = file.resolve()
@@ -292,6 +294,14 @@ def target(file: Path, state: Path) -> Path:
     if inside:
         fail(f"{file} lies in the state folder, which is the gateway's own; choose another place")
     return file
+
+
+def _refuse_links_of_others(file: Path) -> None:
+    """Root follows no link that another user has made: it may lead to any file."""
+    file = file.absolute()
+    for one in (file, *file.parents):
+        if one.is_symlink() and one.lstat().st_uid != 0:
+            fail(f"{one} is a link that another user has made; name the file that it leads to")
 
 
 def tell(state: Path, message: Mapping[str, object]) -> None:
