@@ -280,10 +280,28 @@ def rows() -> tuple[StoredFile, ...]:
             "addresses",
             ("addresses/*",),
             "addresses of people that were entered on the page; `control` writes them, `notify`"
-            " reads them, nobody else can, and no backup has them",
+            " reads them, nobody else can; in backups only encrypted",
             f"{ADDRESSES_MOST}, each {_size(ADDRESS_BYTES)}",
             "one more is refused; one that no contact has goes with the contact",
             "gateway.settings.editing.addresses:Addresses.add",
+        ),
+        StoredFile(
+            "backup_work",
+            ("backup/work-*",),
+            "copies of the databases while a backup is made, and what is in an archive while it is"
+            " put back",
+            "one, as large as the archive; 200 MB of the disk stay free",
+            "removed at the end; what was cut short at the next backup or restore",
+            "gateway.backup.own_folder:OwnFolder.locked",
+        ),
+        StoredFile(
+            "backup_notes",
+            ("backup/*",),
+            "the key for which backups are encrypted (not the one that reads them), when the last"
+            " one was and when the recovery key was at hand: for root alone",
+            "1 kB each",
+            "written anew",
+            "gateway.backup.own_folder:OwnFolder.store_last",
         ),
         StoredFile(
             "notes",
@@ -320,10 +338,12 @@ def rows() -> tuple[StoredFile, ...]:
         StoredFile(
             "copies",
             ("/wherever --out or FILE says",),
-            "exports and backups that somebody asks for, with `.part` while they are written",
-            "one, at most as large as the journal or three times that as text",
-            "one that is not finished is removed",
-            "gateway.journal.backup:backup",
+            "exports and backups that somebody asks for, with `.part` while they are written;"
+            " backups of every night in the folder `backup: to`",
+            "one, at most as large as the databases together, as text three times the journal;"
+            " of those of every night `backup: keep` (14)",
+            "one that is not finished is removed; the oldest of every night go",
+            "gateway.backup.make:to_folder",
         ),
     )
 

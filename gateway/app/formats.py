@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.app.findings import Finding, no, unknown, yes
+from gateway.backup import archive
 from gateway.core.building.kept import FORMAT as KEPT_FORMAT
 from gateway.core.building.kept import read as read_kept
 from gateway.formats import Database, UnknownFormat, uri
@@ -143,10 +144,26 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "backup",
         "",
-        schema.VERSION,
-        "as the journal",
-        NONE_BEFORE,
+        archive.FORMAT,
+        "manifest.json, the first member of the archive: format",
+        "a journal alone, as 0.1 wrote it: put back, with the version of the journal",
         "portier restore refuses it and names it; nothing is changed",
+    ),
+    Format(
+        "key of the backups",
+        "backup/key.json",
+        None,
+        "none",
+        NONE_BEFORE,
+        "no backup is made; portier backup --new-key makes another key",
+    ),
+    Format(
+        "notes of the backups",
+        "backup/[lpr]*.json",
+        None,
+        "none",
+        NONE_BEFORE,
+        "portier doctor says that they cannot be read, and what to do",
     ),
     _database("users", "web/web.sqlite", users.FORMAT),
     _database("recorder", "record/recorder-*.sqlite", state.FORMAT),

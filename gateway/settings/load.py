@@ -20,6 +20,7 @@ from gateway.settings.checks import points as check_points
 from gateway.settings.checks import rooms as check_rooms
 from gateway.settings.checks.contact_secrets import Judge
 from gateway.settings.checks.draft import Draft, Escalation
+from gateway.settings.model.backup import Backup
 from gateway.settings.model.configuration import (
     Gateway,
     House,
@@ -52,6 +53,7 @@ ONE: Mapping[str, Any] = {
     "retention": Retention,
     "journal": Journal,
     "push": Push,
+    "backup": Backup,
     "heartbeat": Heartbeat,
 }
 MANY: Mapping[str, Any] = {

@@ -298,7 +298,7 @@ def test_what_root_makes_belongs_to_whom_the_folder_belongs(
     assert portier("user", "add", "mia", *state, typed="long enough\n").exit_code == 0
     journal(tmp_path)
     backup = tmp_path.with_name("portier.bak")
-    assert portier("backup", backup, *state).exit_code == 0
+    assert portier("backup", backup, "--journal", *state).exit_code == 0
     assert portier("restore", backup, *state).exit_code == 0
     there = (folder.st_uid, folder.st_gid)
     assert given == {"web": there, "web.sqlite": there, "journal.sqlite": there}

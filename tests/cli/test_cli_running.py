@@ -222,7 +222,7 @@ def test_parquet_is_an_extra(place: House, tmp_path: Path) -> None:
 
 def test_a_backup_is_restored_only_when_control_is_stopped(place: House, tmp_path: Path) -> None:
     file = tmp_path / "portier.bak"
-    said(portier(place, "backup", file))
+    said(portier(place, "backup", file, "--unencrypted"))
     assert portier(place, "restore", file).exit_code == 1
     elsewhere = ["restore", str(file), "--state", str(tmp_path / "state")]
     assert "restored as journal" in said(CliRunner().invoke(cli, elsewhere))

@@ -110,6 +110,12 @@ SEEN = {
     "overlay": ("tests.house_rules.test_files:test_an_overlay_that_is_too_large_is_refused",),
     "addresses": ("tests.settings.test_recipients:test_there_is_an_end_to_them",),
     "versions": ("tests.web.test_retention:versions",),
+    "backup_notes": ("tests.backup.test_make:test_the_notes_do_not_grow",),
+    "backup_work": (
+        "tests.backup.test_make:"
+        "test_a_kill_at_any_moment_leaves_the_older_ones_whole_and_the_next_one_works",
+        "tests.backup.test_make:test_a_full_disk_costs_no_older_one",
+    ),
     "notes": ("tests.house_rules.test_files:test_marks_and_notes_do_not_grow",),
     "marks": ("tests.house_rules.test_files:test_marks_and_notes_do_not_grow",),
     "logs": (
@@ -118,7 +124,10 @@ SEEN = {
     "broker": (
         "tests.house_rules.test_files:test_what_others_store_for_us_has_the_limit_we_install",
     ),
-    "copies": ("tests.house_rules.test_files:test_a_copy_that_is_interrupted_leaves_nothing",),
+    "copies": (
+        "tests.house_rules.test_files:test_a_copy_that_is_interrupted_leaves_nothing",
+        "tests.backup.test_make:test_the_oldest_go_and_nothing_else_does",
+    ),
 }
 """Row -> the tests that let it grow beyond its limit."""
 
@@ -162,6 +171,8 @@ def test_every_row_has_a_test_and_names_code_that_there_is() -> None:
         ("plan/0a.json", "plans"),
         ("push/5f1c2a9e5d1b4c6e9d430a5f6f0f7b11.json", "devices"),
         ("notify/vapid.key", "push_keys"),
+        ("backup/last.json", "backup_notes"),
+        ("backup/work-abc/web.sqlite", "backup_work"),
         ("journal.sqlite.copy", None),
         ("notes.txt", None),
         ("web/cache/picture.png", None),

@@ -34,7 +34,7 @@ ALWAYS = {
     "journal", "journal_log", "reserve",
     "users", "users_log", "recorder", "recorder_aside", "recorder_lock",
     "recorded", "recorded_recent", "link", "plans", "notes", "marks", "overlay", "versions",
-    "push_keys",
+    "push_keys", "backup_notes",
 }  # fmt: skip
 
 

@@ -156,7 +156,7 @@ def test_names_survive_every_language(tmp_path: Path, locales: Path, name: str) 
         assert one.cli("export", "--out", str(out), *on).returncode == 0
         assert "für Müller" in out.read_text(encoding="utf-8")
         saved = tmp_path / "für später.zip"
-        assert one.cli("backup", str(saved), *on).returncode == 0
+        assert one.cli("backup", str(saved), "--unencrypted", *on).returncode == 0
         assert saved.exists()
         _settings(one)
         assert control.stop() == 0

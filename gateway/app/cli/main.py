@@ -8,6 +8,7 @@ import typer
 import typer.core
 
 from gateway import __version__
+from gateway.app.cli import backup as commands_backup
 from gateway.app.cli import bench as commands_bench
 from gateway.app.cli import console as c
 from gateway.app.cli import live as commands_live
@@ -84,6 +85,7 @@ for part in (
     commands_live,
     commands_rooms,
     commands_past,
+    commands_backup,
     commands_people,
     commands_messages,
     commands_radio,

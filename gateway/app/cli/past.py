@@ -1,4 +1,4 @@
-"""Commands about what happened: events, history, export, audit, backup."""
+"""Commands about what happened: events, history, export, audit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.app import paths
 from gateway.app.cli import console as c
 from gateway.app.cli.console import AsJson, State
 from gateway.app.cli.issuers import Issuers
@@ -42,8 +41,6 @@ def add(cli: typer.Typer) -> None:
     cli.command()(history)
     cli.command()(export)
     cli.add_typer(audit, name="audit")
-    cli.command()(backup)
-    cli.command()(restore)
     cli.command()(forget)
 
 
@@ -354,7 +351,7 @@ def _text(row: Row) -> str:
     return json.dumps(dict(row.data), ensure_ascii=False)
 
 
-# --- audit, backup, forget --------------------------------------------------------------
+# --- audit, forget --------------------------------------------------------------
 
 
 @audit.command("verify")
@@ -395,68 +392,6 @@ def audit_list(state: State, limit: c.Limit = 50, as_json: AsJson = False) -> No
             subject = who(entry.subject) if ":" in entry.subject else entry.subject
             line = f"{at}  {actor:16} {entry.action} {subject}"
             c.line(f"{line}  {entry.outcome}  {entry.detail or ''}".rstrip())
-
-
-def backup(file: Path, state: State) -> None:
-    """Write a copy of the journal while everything goes on.
-
-    What sensors see of people in rooms is not in it, and no address that was entered on the page:
-    on another machine addresses are entered again.
-
-    Example: `portier backup /mnt/portier.bak`
-    """
-    from gateway.journal.backup import BackupError
-    from gateway.journal.backup import backup as copy
-
-    file = c.target(file, state)
-    if file.exists() and not file.is_file():
-        c.fail(f"no backup was made: {file} is no file, and would be replaced")
-    with c.progress() as progress:
-        task = progress.add_task(in_a_line(file.name), total=1.0)
-        try:
-            copy(state / "journal.sqlite", file, lambda done: progress.update(task, completed=done))
-        except BackupError as error:
-            c.fail(f"no backup was made: {error}")
-    c.out.print(f"{file}: {file.stat().st_size:,} bytes")
-
-
-def restore(
-    file: Path,
-    state: State,
-    keep_calls: Annotated[
-        bool, typer.Option("--keep-calls", help="Also while a call stands: it stands on.")
-    ] = False,
-) -> None:
-    """Put a backup in the place of the journal. Stop the gateway first.
-
-    The journal that was there is set aside, not deleted. Alarms of now stay, and so do the modes
-    that staff have set; no mode of a backup opens a door. While a call stands nothing is restored,
-    unless you say --keep-calls: the call then stays, too.
-
-    Example: `portier restore portier.bak`
-    """
-    from gateway.app.outputs import held
-    from gateway.control.clock import Clock, boot
-    from gateway.journal.backup import BackupError, CallStands
-    from gateway.journal.backup import restore as put_back
-
-    target = state / "journal.sqlite"
-    try:
-        if held(state):
-            c.fail(f"control runs on {state}; stop it first (systemctl stop portier-control)")
-        state.mkdir(parents=True, exist_ok=True)
-        clock = Clock()
-        offset_ms = clock.utc_offset_ms()
-        journal = put_back(file, target, boot(clock), offset_ms, keep_calls=keep_calls)
-        paths.give(target)
-    except CallStands as error:
-        c.fail(
-            f"nothing was restored: {error}. Start the gateway, which reads it again, and end the "
-            f"call in its room; or add --keep-calls: what stands now stands on"
-        )
-    except (BackupError, OSError) as error:
-        c.fail(f"nothing was restored: {error}")
-    c.out.print(f"restored as journal {journal}")
 
 
 def forget(

@@ -16,6 +16,7 @@ from typing import Any
 
 from gateway.app import formats
 from gateway.app.configuration import load, people
+from gateway.app.doctor import backup as doctor_backup
 from gateway.app.doctor import broker as doctor_broker
 from gateway.app.doctor import files as doctor_files
 from gateway.app.doctor import machine as doctor_machine
@@ -72,6 +73,7 @@ def examine(
         ("store", partial(doctor_store.examine, settings, state)),
         ("messages", partial(_people, settings)),
         ("page", partial(doctor_page.page, settings, config)),
+        ("backup", partial(doctor_backup.examine, settings, state)),
         ("clock", partial(doctor_machine.clock, settings, shown)),
         *alone,
     ]

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gateway.settings.model.backup import Backup
 from gateway.settings.model.configuration import Gateway, House, Journal, Point, Retention, Watch
 from gateway.settings.model.doors import Door, Interlock
 from gateway.settings.model.link import Heartbeat, Mqtt, Push, Record, Web
@@ -51,6 +52,7 @@ class Draft:
     retention: Part[Retention] | None = None
     journal: Part[Journal] | None = None
     push: Part[Push] | None = None
+    backup: Part[Backup] | None = None
     heartbeat: Part[Heartbeat] | None = None
     accepted: Collection[str] = ()
     """Names of terminals that may stay although they break a rule of wiring: they were in use

@@ -27,6 +27,7 @@ def check(draft: Draft) -> None:
     _web(draft)
     _record(draft)
     _kept(draft)
+    _backup(draft)
     for part in draft.points.values():
         if part.value is None or not isinstance(part.value.options, MeterOptions):
             continue
@@ -39,6 +40,20 @@ def check(draft: Draft) -> None:
                     f"{part.value.driver} does not measure {quantity[:40]}",
                     meant(quantity, known),
                 )
+
+
+def _backup(draft: Draft) -> None:
+    part = draft.backup
+    if part is None or part.value is None or part.value.mount is None:
+        return
+    mount, to = part.value.mount, part.value.to
+    if to != mount and mount not in to.parents:
+        draft.complain(
+            part,
+            ("to",),
+            f"{to} does not lie in the mount {mount}",
+            f"write to: {mount}/portier, or another mount:",
+        )
 
 
 def _gateway(draft: Draft, part: Part[Gateway], gateway: Gateway) -> None:

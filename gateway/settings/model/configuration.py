@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from gateway.core.plan import Severity
+from gateway.settings.model.backup import Backup
 from gateway.settings.model.doors import Door, Interlock
 from gateway.settings.model.link import Heartbeat, MqttField, Push, RecordField, Web
 from gateway.settings.model.messages import Messages
@@ -215,6 +216,8 @@ class Settings(House):
     """The journal; no unit."""
     push: Push = Push()
     """Messages to browsers and phones; no unit."""
+    backup: Backup | None = None
+    """The backup that is made every night; no unit. None: none is."""
     heartbeat: Heartbeat | None = None
     """Where to tell that the gateway lives; no unit."""
     digest: str = ""

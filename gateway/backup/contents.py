@@ -1,0 +1,266 @@
+"""What belongs into a backup, and where each part lies on the machine."""
+
+from __future__ import annotations
+
+import errno
+import grp
+import os
+import pwd
+import re
+import shutil
+import sqlite3
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway import regular
+from gateway.backup.archive import FILES_MOST, OWNERS, ROOM_LEFT, SMALL_MOST, Source
+from gateway.formats import uri
+from gateway.journal import backup as journal_backup
+from gateway.journal.backup import BackupError
+
+BROKER = {"portier.acl": "portier.acl", "portier.conf": "conf.d/portier.conf"}
+"""Name in the archive -> below the folder of Mosquitto."""
+PARTS = ("journal", "users", "settings", "configuration", "store")
+"""What can be put back by itself."""
+_SECRET = ("secrets", "environment")
+"""Below the folder of the configuration, beside private keys."""
+_PRIVATE = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+PAGES_PER_STEP = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things lie. ``config``: the file of the configuration."""
+
+    config: Path
+    state: Path
+
+    @property
+    def broker(self) -> Path:
+        """The folder of Mosquitto: beside that of the configuration, which is /etc/portier."""
+        return self.config.absolute().parent.parent / "mosquitto"
+
+    @property
+    def has_own_folder(self) -> bool:
+        """Whether the folder of the configuration is ours alone, as /etc/portier is. That of a
+        checkout is not: its files are in no backup and are never replaced."""
+        return self.config.parent.name == "portier" and self.config.name == "portier.yaml"
+
+    @property
+    def has_broker(self) -> bool:
+        return self.has_own_folder and self.broker.is_dir()
+
+
+def part_of(name: str) -> str:
+    """To which of :data:`PARTS` a member belongs."""
+    if name.startswith(("config/", "broker/", "state/backup/")):
+        return "configuration"
+    if name == "state/journal.sqlite":
+        return "journal"
+    if name.startswith("state/web/"):
+        return "users"
+    return "store" if name.startswith("state/record/") else "settings"
+
+
+class Contents:
+    """``secret``: with what must not be read by others: addresses, secrets and private keys.
+    What is not taken is named in ``left_out``."""
+
+    def __init__(self, places: Places, work: Path, *, secret: bool, store: bool) -> None:
+        self._places, self._work = places, work
+        self._secret, self._store = secret, store
+        self.left_out: list[str] = []
+        self.gateway = "gateway"
+
+    def collect(self, progress: Callable[[float], None] = lambda _: None) -> list[Source]:
+        """Copies of all databases, and the small files. Raises :class:`BackupError`."""
+        try:
+            self._check_room()
+            # Users first: what they leave for the audit chain is in one of the two at least.
+            found = [*self._users(), *self._journal(progress), *self._history()]
+            found += [*self._settings(), *self._configuration()]
+        except (OSError, sqlite3.Error) as error:
+            raise BackupError(_because(error)) from error
+        if len(found) > FILES_MOST:
+            raise BackupError(
+                f"there are {len(found):,} files, and an archive takes {FILES_MOST:,}: look what "
+                f"lies in {self._places.config.parent}"
+            )
+        return found
+
+    # --- databases ------------------------------------------------------------------------
+
+    def _databases(self) -> list[Path]:
+        state = self._places.state
+        found = [state / "journal.sqlite", state / "web/web.sqlite"]
+        return [one for one in [*found, *self._stores()] if one.exists()]
+
+    def _stores(self) -> list[Path]:
+        if not self._store:
+            return []
+        files = sorted((self._places.state / "record").glob("*.sqlite"))
+        return [one for one in files if not one.name.startswith("recorder-")]
+
+    def _check_room(self) -> None:
+        needed = sum(one.stat().st_size for one in self._databases()) + ROOM_LEFT
+        free = shutil.disk_usage(self._work).free
+        if needed > free:
+            raise BackupError(
+                f"a copy of the databases needs {needed // 1_000_000:,} MB at {self._work.parent}, "
+                f"and {free // 1_000_000:,} MB are free; make room (df -h)"
+            )
+
+    def _journal(self, progress: Callable[[float], None]) -> Iterator[Source]:
+        copy = self._work / "journal.sqlite"
+        path = self._places.state / "journal.sqlite"
+        if not path.exists():
+            raise BackupError(
+                f"there is no {path}: start the gateway once, or name its folder with --state"
+            )
+        try:
+            journal_backup.backup(path, copy, progress)
+        except BackupError as error:
+            cause = error.__cause__
+            raise BackupError(_because(cause if isinstance(cause, Exception) else error)) from cause
+        with closing(sqlite3.connect(copy)) as db:
+            row = db.execute(
+                "SELECT subject FROM series WHERE kind = 'gateway_started' ORDER BY id DESC"
+            ).fetchone()
+        self.gateway = str(row[0]) if row else "gateway"
+        yield Source("state/journal.sqlite", copy)
+
+    def _users(self) -> Iterator[Source]:
+        path = self._places.state / "web/web.sqlite"
+        if not path.exists():
+            self.left_out.append("users and test book: there are none yet")
+            return
+        copy = self._work / "web.sqlite"
+        copied(path, copy)
+        with closing(sqlite3.connect(copy, isolation_level=None)) as db:
+            remove_sessions(db)
+            if not self._secret:
+                db.execute("DELETE FROM secrets")  # made anew where they are missing
+                self.left_out.append("the keys that sign what the page hands out")
+        yield Source("state/web/web.sqlite", copy)
+
+    def _history(self) -> Iterator[Source]:
+        if not self._store:
+            self.left_out.append("the history of the recorder (--store takes that of SQLite along)")
+        for path in self._stores():
+            copy = self._work / f"store-{path.name}"
+            copied(path, copy)
+            yield Source(f"state/record/{path.name}", copy)
+
+    # --- files ----------------------------------------------------------------------------
+
+    def _settings(self) -> Iterator[Source]:
+        state = self._places.state
+        paths = [state / "overlay.yaml", state / "accepted-wiring.json"]
+        addresses = sorted(
+            one for one in _listed(state / "addresses") if re.fullmatch("[0-9a-f]{16}", one.name)
+        )
+        if self._secret:
+            paths += [*addresses, state / "backup/key.json"]
+        elif addresses:
+            self.left_out.append(f"{len(addresses)} addresses of people, which were entered here")
+        for path in paths:
+            if path.exists():
+                yield self._small(f"state/{path.relative_to(state)}", path)
+
+    def _configuration(self) -> Iterator[Source]:
+        folder = self._places.config.parent
+        if not self._places.has_own_folder:
+            self.left_out.append(f"the configuration: {folder} is not its own folder")
+            return
+        for path in sorted(folder.rglob("*")):
+            inside = path.relative_to(folder)
+            name = f"config/{inside}"
+            if path.is_dir() and not path.is_symlink():
+                continue
+            if not path.is_file():  # a socket, a pipe, a link to nothing or to a folder
+                self.left_out.append(f"{path}: no file")
+            elif len(inside.parts) > 6 or ".before-restore" in path.name:
+                self.left_out.append(str(path))
+            elif not self._secret and _is_secret(inside, path):
+                self.left_out.append(f"{path}: secret")
+            else:
+                yield self._small(name, path)
+        for name, below in BROKER.items():
+            path = self._places.broker / below
+            if path.is_file():
+                yield self._small(f"broker/{name}", path)
+
+    @staticmethod
+    def _small(name: str, path: Path) -> Source:
+        found = path.stat()
+        if found.st_size > SMALL_MOST:
+            raise BackupError(
+                f"{path} has {found.st_size:,} bytes, and is no part of a configuration: move it "
+                "elsewhere"
+            )
+        data = regular.read(path)
+        owner, group = user_name(found.st_uid), group_name(found.st_gid)
+        return Source(name, data, stat.S_IMODE(found.st_mode) & 0o755, owner, group)
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except FileNotFoundError:
+        return []
+
+
+def _is_secret(inside: Path, path: Path) -> bool:
+    return inside.parts[0] in _SECRET or bool(
+        _PRIVATE.search(regular.read(path)[:SMALL_MOST].decode("ascii", "replace"))
+    )
+
+
+def copied(path: Path, to: Path) -> None:
+    """A consistent copy of an SQLite file, beside whoever writes it, without its log."""
+    os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    with (
+        closing(sqlite3.connect(uri(path, "ro"), uri=True, isolation_level=None)) as reading,
+        closing(sqlite3.connect(to, isolation_level=None)) as copy,
+    ):
+        reading.backup(copy, pages=PAGES_PER_STEP, sleep=0.0)
+        copy.execute("PRAGMA journal_mode = DELETE").fetchone()
+
+
+def remove_sessions(db: sqlite3.Connection) -> None:
+    """A backup makes no log-in valid again that was ended since."""
+    db.execute("PRAGMA secure_delete = ON").fetchone()
+    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sessions'").fetchone():
+        db.execute("DELETE FROM sessions")
+
+
+def user_name(uid: int) -> str:
+    """Its name, where a backup gives files to this user; else root's."""
+    try:
+        name = pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return "root"
+    return name if OWNERS.fullmatch(name) else "root"
+
+
+def group_name(gid: int) -> str:
+    try:
+        name = grp.getgrgid(gid).gr_name
+    except KeyError:
+        return "root"
+    return name if OWNERS.fullmatch(name) else "root"
+
+
+def _because(error: Exception) -> str:
+    """What is wrong, and what to do."""
+    text = str(error)
+    if isinstance(error, PermissionError):
+        return f"{text}: run this with sudo"
+    if getattr(error, "errno", None) == errno.ENOSPC or "disk is full" in text:
+        return f"{text}: make room (df -h)"
+    if isinstance(error, sqlite3.Error):
+        return f"{text}: sudo portier doctor says what is wrong with the databases"
+    return f"{text}: sudo portier doctor looks at the disk"

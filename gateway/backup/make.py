@@ -1,0 +1,244 @@
+"""Making a backup: collect, pack, encrypt, and only then take the place of an older one."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from gateway import __version__
+from gateway.backup import key, target
+from gateway.backup.archive import Manifest, Packed, Source
+from gateway.backup.contents import Contents, Places
+from gateway.backup.own_folder import Last, OwnFolder
+from gateway.journal.backup import BackupError
+
+Progress = Callable[[float], None]
+"""Is told how far it has come, 0 to 1."""
+PLAUSIBLE_S = 1_767_225_600
+"""2026-01-01: no backup is older, unless the clock was wrong."""
+_CHUNK = 1 << 20
+_STAMP = "%Y%m%dT%H%M%SZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """``public``: whose key encrypts it, ``None`` for an archive that anybody can read. ``store``:
+    with the history. ``by_itself``: the timer has asked."""
+
+    public: key.PublicKey | None
+    store: bool = False
+    by_itself: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    file: Path
+    bytes: int
+    files: int
+    left_out: tuple[str, ...]
+    removed: tuple[str, ...] = ()
+    """Older ones that have gone."""
+    kept_because: str = ""
+    """Why no older one has gone although there are more than shall be kept."""
+
+
+def to_file(
+    file: Path,
+    places: Places,
+    wanted: Wanted,
+    progress: Progress = lambda _: None,
+) -> Made:
+    """Write an archive to ``file``. Raises :class:`BackupError`, and then ``file`` is as before."""
+    own = OwnFolder(places.state)
+    own.prepare()
+    with own.locked():
+        return _write(file, places, wanted, own, progress)
+
+
+def to_folder(
+    folder: Path,
+    gateway: str,
+    keep: int,
+    places: Places,
+    wanted: Wanted,
+    progress: Progress = lambda _: None,
+) -> Made:
+    """Write an archive of the present time into ``folder``, and then remove the oldest of this
+    gateway until ``keep`` are left. Raises :class:`BackupError`, and then all of them stay."""
+    own = OwnFolder(places.state)
+    own.prepare()
+    with own.locked():
+        name = f"portier-{gateway}-{time.strftime(_STAMP, time.gmtime())}.age"
+        made = _write(folder / name, places, wanted, own, progress)
+        fd = _open(folder)
+        try:
+            removed, because = _rotate(fd, gateway, name, keep)
+        except OSError as error:
+            removed, because = [], f"{error.strerror}: look at the rights of {folder}"
+        finally:
+            os.close(fd)
+        return Made(made.file, made.bytes, made.files, made.left_out, tuple(removed), because)
+
+
+def _pattern(gateway: str) -> re.Pattern[str]:
+    return re.compile(rf"portier-{re.escape(gateway)}-[0-9]{{8}}T[0-9]{{6}}Z\.age")
+
+
+def _rotate(fd: int, gateway: str, newest: str, keep: int) -> tuple[list[str], str]:
+    """What was removed, and why nothing was."""
+    found = [one for one in target.matching(fd, _pattern(gateway)) if target.is_own_file(fd, one)]
+    if len(found) <= keep:
+        return [], ""
+    if found[-1] != newest or time.time() < PLAUSIBLE_S:
+        return [], (
+            "the clock of this machine is behind the newest of them: set the clock (timedatectl), "
+            "or remove files with a date of the future by hand"
+        )
+    old = found[:-keep]
+    for name in old:
+        os.unlink(name, dir_fd=fd)
+    target.sync(fd)
+    return old, ""
+
+
+def _open(folder: Path) -> int:
+    try:
+        return target.open_folder(folder)
+    except FileNotFoundError:
+        raise BackupError(f"there is no folder {folder}: make it, or mount the disk") from None
+    except PermissionError:
+        raise BackupError(f"{folder} may not be entered by this user: run this with sudo") from None
+    except OSError as error:
+        raise BackupError(
+            f"{folder} cannot be used ({error.strerror}): choose another folder"
+        ) from error
+
+
+def check_mount(mount: Path) -> None:
+    """Nothing, where something is mounted there. Raises :class:`BackupError`: without its disk the
+    folder would be one of this machine's own card."""
+    try:
+        there = target.is_mounted(mount)
+    except OSError as error:
+        raise BackupError(f"which disks are mounted cannot be read ({error.strerror})") from error
+    if not there:
+        raise BackupError(
+            f"nothing is mounted at {mount}, and backup: names it as a mount: plug the disk in, or "
+            f"`sudo mount {mount}`; `findmnt {mount}` shows it then"
+        )
+
+
+def _check(fd: int, file: Path, places: Places, wanted: Wanted) -> None:
+    """Whether an archive may be written there."""
+    real, state = target.real_path(fd), places.state.resolve()
+    if real == state or state in real.parents:
+        raise BackupError(
+            f"{file} lies in the state folder, which is the gateway's own; choose another place"
+        )
+    target.check_replaceable(fd, file)
+    if wanted.public is None:
+        kind = target.file_system(fd)
+        if kind not in target.LOCAL:
+            raise BackupError(
+                f"{real} lies on a file system ({kind or 'not known'}) that may lead over a "
+                "network, and there only encrypted backups are written: leave --unencrypted out"
+            )
+
+
+def _write(
+    file: Path,
+    places: Places,
+    wanted: Wanted,
+    own: OwnFolder,
+    progress: Progress,
+) -> Made:
+    fd = _open(file.parent)
+    try:
+        _check(fd, file, places, wanted)
+        target.remove_parts(fd, _siblings(file.name))
+        with own.work() as work:
+            contents = Contents(places, work, secret=wanted.public is not None, store=wanted.store)
+            sources = contents.collect(lambda done: progress(done / 2))
+            members = [one.member() for one in sources]
+            at_s = time.time()
+            manifest = Manifest(
+                contents.gateway,
+                __version__,
+                at_s,
+                places.config.name if places.has_own_folder else "",
+                wanted.public is not None,
+                tuple(contents.left_out),
+                tuple(members),
+            )
+            _check_room(fd, file)
+            packed = Packed(
+                manifest.to_bytes(wanted.public),
+                sources,
+                members,
+                lambda done: progress(0.5 + done / 2),
+            )
+            with target.replacing(fd, file) as out:
+                _pack(packed, out, wanted.public)
+                size = out.tell()
+        real = target.real_path(fd) / file.name
+        own.store_last(Last(str(real), at_s, size, wanted.public is not None, wanted.by_itself))
+    except OSError as error:
+        raise BackupError(_because(error, file)) from error
+    finally:
+        os.close(fd)
+    return Made(real, size, len(members), tuple(contents.left_out))
+
+
+def _siblings(name: str) -> re.Pattern[str]:
+    """What may have been cut short before: this name, or that of an earlier one of the timer."""
+    stamped = re.fullmatch(r"portier-(.+)-[0-9]{8}T[0-9]{6}Z\.age", name)
+    return _pattern(stamped[1]) if stamped else re.compile(re.escape(name))
+
+
+def _check_room(fd: int, file: Path) -> None:
+    if os.statvfs(fd).f_flag & os.ST_RDONLY:
+        raise BackupError(
+            f"{file.parent} is read-only: sudo mount -o remount,rw it, or choose another folder"
+        )
+
+
+def _pack(packed: Packed, out: BinaryIO, public: key.PublicKey | None) -> None:
+    if public is not None:
+        key.encrypt(packed, out, public)
+        return
+    while chunk := packed.read(_CHUNK):
+        out.write(chunk)
+
+
+def of_journal(file: Path, places: Places, progress: Progress) -> int:
+    """Write a copy of the journal alone, as people may who may read it; how many bytes."""
+    import tempfile
+
+    from gateway.journal import backup as journal_backup
+
+    fd = _open(file.parent)
+    try:
+        _check(fd, file, places, Wanted(None))
+        with tempfile.TemporaryDirectory(prefix="portier-backup-") as work:
+            copy = Path(work) / "journal.sqlite"
+            journal_backup.backup(places.state / "journal.sqlite", copy, progress)
+            with target.replacing(fd, file) as out:
+                for chunk in Source("state/journal.sqlite", copy).chunks():
+                    out.write(chunk)
+                return out.tell()
+    except OSError as error:
+        raise BackupError(_because(error, file)) from error
+    finally:
+        os.close(fd)
+
+
+def _because(error: OSError, file: Path) -> str:
+    text = error.strerror or str(error)
+    if isinstance(error, PermissionError):
+        return f"{file}: {text}: choose a folder that you may write, or run this with sudo"
+    return f"{file}: {text}: make room there (df -h), or choose another folder"

@@ -1,0 +1,157 @@
+"""``STATE/backup``: what the machine knows of its backups; for root alone where it is installed."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gateway import durable, regular
+from gateway.backup import key
+from gateway.journal.backup import BackupError
+
+FOLDER = "backup"
+KEY, LAST, PROVED, RESTORING, LOCK = (
+    "key.json",
+    "last.json",
+    "proved.json",
+    "restoring.json",
+    "lock",
+)
+_WORK = "work-"
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The last backup that was made. ``at_s``: seconds since 1970; ``by_itself``: by the timer."""
+
+    file: str
+    at_s: float
+    bytes: int
+    encrypted: bool
+    by_itself: bool
+
+
+class OwnFolder:
+    """Of this state folder. Reading raises :class:`OSError`, and :class:`ValueError` for what is
+    damaged."""
+
+    def __init__(self, state: Path) -> None:
+        self.path = state / FOLDER
+
+    def prepare(self) -> None:
+        """Make it, or check that nobody else may write here. Raises :class:`BackupError`."""
+        try:
+            with contextlib.suppress(FileExistsError):
+                self.path.mkdir(mode=0o700, parents=True)
+            found = self.path.lstat()
+        except OSError as error:
+            raise BackupError(
+                f"{self.path} cannot be made ({error.strerror}): run this with sudo"
+            ) from error
+        if found.st_uid != os.geteuid():
+            raise BackupError(f"{self.path} belongs to another user: run this with sudo")
+        if not stat.S_ISDIR(found.st_mode) or stat.S_IMODE(found.st_mode) & 0o022:
+            raise BackupError(
+                f"others may write {self.path}, which holds the key of the backups: look who did "
+                f"that, then: sudo chmod 700 {self.path}"
+            )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Alone with it. Raises :class:`BackupError` where another backup or restore runs."""
+        fd = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BackupError(
+                    "another backup or restore runs on this machine: wait until it has ended"
+                ) from None
+            for left in self.path.glob(f"{_WORK}*"):  # of one that was killed
+                shutil.rmtree(left, ignore_errors=True)
+            yield
+        finally:
+            os.close(fd)
+
+    @contextmanager
+    def work(self) -> Iterator[Path]:
+        """An empty folder that is removed afterwards."""
+        folder = Path(tempfile.mkdtemp(prefix=_WORK, dir=self.path))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def public_key(self) -> key.PublicKey | None:
+        data = self._bytes(KEY)
+        return None if data is None else key.stored(data)
+
+    def store_key(self, public: key.PublicKey) -> None:
+        self.remove(PROVED)
+        self._write(KEY, public.to_json())
+
+    def last(self) -> Last | None:
+        found = self._read(LAST)
+        try:
+            return None if found is None else Last(**found)
+        except TypeError as error:
+            raise ValueError(str(error)) from error
+
+    def store_last(self, last: Last) -> None:
+        self._write(LAST, asdict(last))
+
+    def proved_at_s(self) -> float | None:
+        """When somebody last had the recovery key at hand, in seconds since 1970."""
+        found = self._read(PROVED)
+        return None if found is None else float(found["at"])
+
+    def store_proved(self, at_s: float) -> None:
+        self._write(PROVED, {"at": at_s})
+
+    def restoring(self) -> str:
+        """The file whose restore was cut short; empty: none was."""
+        found = self._read(RESTORING)
+        return "" if found is None else str(found["file"])
+
+    def begin_restore(self, file: Path) -> None:
+        self._write(RESTORING, {"file": str(file)})
+
+    def remove(self, name: str) -> None:
+        (self.path / name).unlink(missing_ok=True)
+        self._sync()
+
+    def _bytes(self, name: str) -> bytes | None:
+        try:
+            return regular.read(self.path / name)
+        except FileNotFoundError:
+            return None
+
+    def _read(self, name: str) -> Mapping[str, Any] | None:
+        data = self._bytes(name)
+        found = None if data is None else json.loads(data)
+        if found is not None and not isinstance(found, Mapping):
+            raise ValueError(f"{self.path / name} is no mapping")
+        return found
+
+    def _write(self, name: str, value: Mapping[str, object]) -> None:
+        new = self.path / f"{name}.new"
+        durable.write(new, json.dumps(value).encode() + b"\n", 0o600)
+        new.replace(self.path / name)
+        self._sync()
+
+    def _sync(self) -> None:
+        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

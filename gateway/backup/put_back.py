@@ -1,0 +1,340 @@
+"""Putting a backup back: unpack and check all of it beside, and only then replace anything.
+
+What is replaced stays: the journal and the users are set aside as damaged ones are, a file of the
+configuration gets the ending ``.before-restore``. A restore that was cut short is done again from
+the beginning, with the same result.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+import pwd
+import sqlite3
+import tempfile
+from collections.abc import Callable, Collection, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from gateway import regular, set_aside
+from gateway.backup import key, target
+from gateway.backup.archive import ROOM_LEFT, Manifest, Member, unpack
+from gateway.backup.contents import BROKER, Places, part_of, remove_sessions
+from gateway.backup.own_folder import KEY, RESTORING, OwnFolder
+from gateway.journal import backup as journal_backup
+from gateway.journal.backup import BackupError
+from gateway.settings.editing.file import Store, version
+
+
+class CutShort(BackupError):
+    """Some of it is put back, and some is not."""
+
+
+GZIP_HEAD, SQLITE_HEAD = b"\x1f\x8b", b"SQLite format 3\0"
+BEFORE = ".before-restore"
+_DATABASES = ("state/web/", "state/record/")
+_OVERLAY = "state/overlay.yaml"
+
+
+def head_of(file: Path) -> bytes:
+    """The first bytes of a file. Raises :class:`BackupError`."""
+    try:
+        with _opened(file) as opened:
+            return opened.read(len(key.HEAD))
+    except OSError as error:
+        raise BackupError(
+            f"{file} cannot be read ({error.strerror}): is it the right one?"
+        ) from error
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[BinaryIO]:
+    regular.check(file)
+    with file.open("rb") as opened:
+        yield opened
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """All of an archive, checked. ``folder`` has its members below their names."""
+
+    file: Path
+    folder: Path
+    manifest: Manifest
+    key: key.RecoveryKey | None
+
+    @property
+    def config(self) -> Path | None:
+        """The configuration in it, with its secrets beside."""
+        name = self.manifest.config
+        return self.folder / "config" / name if name else None
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "state"
+
+    def wanted(self, only: Collection[str]) -> list[Member]:
+        """The members of these parts; of all where none is named."""
+        return [one for one in self.manifest.members if not only or part_of(one.name) in only]
+
+
+@contextmanager
+def unpacked(
+    file: Path,
+    places: Places,
+    recovery: key.RecoveryKey | None,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Iterator[Unpacked]:
+    """An archive in a folder of its own, until the end of the block. One backup or restore runs at
+    a time. Raises :class:`BackupError`; nothing has changed then."""
+    own = OwnFolder(places.state)
+    own.prepare()
+    with own.locked(), own.work() as work:
+        try:
+            manifest = _unpack(file, work, recovery, progress)
+        except OSError as error:
+            text = error.strerror or str(error)
+            raise BackupError(f"it cannot be unpacked in {own.path} ({text}): df -h") from error
+        yield Unpacked(file, work, manifest, recovery)
+
+
+def _unpack(
+    file: Path, work: Path, recovery: key.RecoveryKey | None, progress: Callable[[float], None]
+) -> Manifest:
+    with _opened(file) as source:
+        size = os.fstat(source.fileno()).st_size
+        if recovery is None:
+            manifest = unpack(source, work, None, progress)
+        else:
+            if size + ROOM_LEFT > _free(work):
+                raise BackupError(
+                    f"there is no room to decrypt it: it needs {(size + ROOM_LEFT) // 1_000_000:,} "
+                    f"MB at {work.parent}; make room (df -h)"
+                )
+            # All of it before any of it is used: only its end says that it is whole.
+            with tempfile.TemporaryFile(dir=work) as plain:
+                key.decrypt(source, plain, recovery)
+                plain.seek(0)
+                manifest = unpack(plain, work, recovery.public, progress)
+    if manifest.encrypted != (recovery is not None):
+        raise BackupError("it says of itself what it is not: somebody else has packed it")
+    return manifest
+
+
+def _free(folder: Path) -> int:
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
+def check_databases(found: Unpacked, only: Collection[str]) -> None:
+    """Whether each database in it is whole. Raises :class:`BackupError`."""
+    for member in found.wanted(only):
+        if not member.name.endswith(".sqlite"):
+            continue
+        path = found.folder / member.name
+        try:
+            with closing(sqlite3.connect(path)) as db:
+                said = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        except sqlite3.Error as error:
+            said = str(error)
+        if said != "ok":
+            raise BackupError(f"{member.name} in it is damaged ({said}): take another backup")
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """This start, as the journal notes it."""
+
+    boot: str
+    utc_offset_ms: int | None
+    keep_calls: bool
+
+
+def put_back(
+    found: Unpacked, places: Places, start: Start, only: Collection[str] = ()
+) -> list[str]:
+    """Replace what is here by what is in the archive; what was done, a line for each. Every role is
+    stopped. The journal comes first: it refuses while a call stands, and nothing has changed then.
+    Raises :class:`BackupError`, and :class:`CutShort` where something has changed already."""
+    own = OwnFolder(places.state)
+    members = found.wanted(only)
+    said = []
+    own.begin_restore(found.file)
+    try:
+        for member in members:
+            if part_of(member.name) == "journal":
+                said.append(_journal(found, places, start))
+    except BackupError:
+        own.remove(RESTORING)  # nothing has changed
+        raise
+    try:
+        said += _all_but_journal(found, places, members, only)
+    except (OSError, sqlite3.Error, BackupError) as error:
+        raise CutShort(f"{error}: mend that, and run the same command again") from error
+    own.remove(RESTORING)
+    return said
+
+
+def _all_but_journal(
+    found: Unpacked, places: Places, members: Collection[Member], only: Collection[str]
+) -> list[str]:
+    said = []
+    for member in members:
+        if member.name.startswith(_DATABASES):
+            said.append(_database(found.folder / member.name, _place(member.name, places), member))
+    if not only or "settings" in only:
+        said += _overlay(found, places)
+    count = 0
+    for member in members:
+        if part_of(member.name) not in ("settings", "configuration") or member.name == _OVERLAY:
+            continue
+        place = _place(member.name, places)
+        if place is None:
+            said.append(f"left out: {member.name}, which has no place on this machine")
+            continue
+        count += 1
+        _small(found.folder / member.name, place, member)
+    if count:
+        said.append(f"files: {count}")
+    return said
+
+
+def _place(name: str, places: Places) -> Path | None:
+    """Where a member belongs; ``None``: this machine has no place for it."""
+    top, _, rest = name.partition("/")
+    if top == "state":
+        return places.state / rest
+    if top == "config":
+        return places.config.parent / rest if places.has_own_folder else None
+    return places.broker / BROKER[rest] if places.has_broker else None
+
+
+def _journal(found: Unpacked, places: Places, start: Start) -> str:
+    journal = places.state / "journal.sqlite"
+    id = journal_backup.restore(
+        found.folder / "state/journal.sqlite",
+        journal,
+        start.boot,
+        start.utc_offset_ms,
+        keep_calls=start.keep_calls,
+        named=found.file,
+    )
+    _give(journal)
+    return f"journal: restored as journal {id}"
+
+
+def _give(path: Path) -> None:
+    """What root has made in a folder belongs to whom the folder belongs."""
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def _folder(path: Path, mode: int) -> int:
+    """The folder of a file, made where it is missing."""
+    if not path.parent.exists():
+        path.parent.mkdir(mode=mode, parents=True)
+        _give(path.parent)
+    return target.open_folder(path.parent)
+
+
+def _database(source: Path, place: Path | None, member: Member) -> str:
+    assert place is not None  # noqa: S101 - it lies in the state folder
+    if member.name.startswith("state/web/"):
+        with closing(sqlite3.connect(source, isolation_level=None)) as db:
+            remove_sessions(db)
+    fd = _folder(place, 0o750)
+    try:
+        owner = os.fstat(fd)
+        with source.open("rb") as data, target.replacing(fd, place) as out:
+            while chunk := data.read(1 << 20):
+                out.write(chunk)
+            _give_open(out, 0o600, owner.st_uid, owner.st_gid)
+            if place.exists():
+                away = set_aside.next_name(place, set_aside.SEEN)
+                set_aside.move(place, away, salvaged=True)
+    finally:
+        os.close(fd)
+    return f"{member.name.removeprefix('state/')}: {member.size:,} bytes"
+
+
+def _overlay(found: Unpacked, places: Places) -> list[str]:
+    """What the page has set. The version of here stays among those before it: undo brings it
+    back."""
+    file = Store(places.state / "overlay.yaml")
+    source = found.folder / _OVERLAY
+    data = source.read_bytes() if source.exists() else b""
+    present = file.data()
+    if data == (present or b""):
+        return ["settings of the page: as they are here"]
+    last = max((int(name.partition("-")[0]) for name in _versions(file.folder)), default=0)
+    _write(file.folder / f"{last + 1:08}-{version(present)}.yaml", present or b"", 0o644)
+    _write(file.path, data, 0o644)
+    return ["settings of the page: put back; `undo` on the page brings those of before back"]
+
+
+def _versions(folder: Path) -> list[str]:
+    return [one.name for one in folder.glob("[0-9]*-*.yaml") if one.name.split("-")[0].isdigit()]
+
+
+def _write(path: Path, data: bytes, mode: int) -> None:
+    """A file that belongs to whom its folder belongs."""
+    fd = _folder(path, 0o750)
+    try:
+        owner = os.fstat(fd)
+        with target.replacing(fd, path) as out:
+            out.write(data)
+            _give_open(out, mode, owner.st_uid, owner.st_gid)
+    finally:
+        os.close(fd)
+
+
+def _give_open(out: BinaryIO, mode: int, uid: int, gid: int) -> None:
+    os.fchmod(out.fileno(), mode)
+    if os.geteuid() == 0:
+        os.fchown(out.fileno(), uid, gid)
+
+
+def _small(source: Path, place: Path, member: Member) -> None:
+    data = source.read_bytes()
+    if member.name == f"state/backup/{KEY}":
+        if not place.exists():  # else this machine has a key already, which its backups are for
+            _write(place, data, 0o600)
+    elif member.name.startswith("state/"):
+        _write(place, data, member.mode)
+    else:
+        fd = _folder(place, 0o755)
+        try:
+            _keep_before(fd, place, data)
+            with target.replacing(fd, place) as out:
+                out.write(data)
+                _give_open(out, member.mode, _uid(member.owner), _gid(member.group))
+        finally:
+            os.close(fd)
+
+
+def _keep_before(fd: int, place: Path, data: bytes) -> None:
+    """The file that is replaced by another one stays beside it. One that a restore before has
+    replaced is the one that counts: it stays."""
+    with contextlib.suppress(OSError):
+        if regular.read(place) == data:
+            return
+    with contextlib.suppress(FileNotFoundError, FileExistsError):
+        os.link(place.name, f"{place.name}{BEFORE}", src_dir_fd=fd, dst_dir_fd=fd)
+
+
+def _uid(name: str) -> int:
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return 0
+
+
+def _gid(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return 0
