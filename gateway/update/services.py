@@ -188,9 +188,10 @@ def start(release: Release, new: Sequence[str] = (), *, all_of_them: bool = Fals
     others = [name for name in wanted if name != CONTROL]
     if others:
         systemctl("restart", *others)
-    for path in (release.folder / "deploy/systemd").glob("*.path"):
-        fresh = all_of_them or path.name in new
-        systemctl("restart" if fresh else "try-restart", path.name)
+    folder = release.folder / "deploy/systemd"
+    for unit in sorted((*folder.glob("*.path"), *folder.glob("*.timer"))):
+        fresh = all_of_them or unit.name in new
+        systemctl("restart" if fresh else "try-restart", unit.name)
 
 
 def _away_ms() -> int | None:
