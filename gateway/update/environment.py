@@ -83,7 +83,7 @@ def _environment(layout: Layout, folder: Path, wheelhouse: Path | None) -> None:
     else:
         say("its packages are installed (minutes on a Raspberry Pi)")
         shutil.rmtree(venv, ignore_errors=True)
-        _run("make an environment", sys.executable, "-m", "venv", str(venv))
+        _run("make an environment", _python(), "-m", "venv", str(venv))
         where = ["--no-index", f"--find-links={wheelhouse}"] if wheelhouse else []
         _pip(venv, *where, "--require-hashes", "-r", str(folder / "requirements.lock"))
     _pip(
@@ -99,6 +99,12 @@ def _environment(layout: Layout, folder: Path, wheelhouse: Path | None) -> None:
 PROGRAM = ("gateway", "drivers")
 
 
+def _python() -> str:
+    """The Python of this version by its own name: ``python3`` may lead to another one after an
+    upgrade of the system, and an environment of before would be empty for it."""
+    return str(Path(sys.executable).resolve())
+
+
 def _take_over(there: Path, venv: Path) -> bool:
     """Copy the packages of another release. ``False``: they are of another Python, or a file is
     not what its package says."""
@@ -106,7 +112,7 @@ def _take_over(there: Path, venv: Path) -> bool:
     name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     if len(found) != 1 or found[0].parent.name != name or not intact(found[0]):
         return False
-    _run("make an environment", sys.executable, "-m", "venv", "--without-pip", str(venv))
+    _run("make an environment", _python(), "-m", "venv", "--without-pip", str(venv))
     target = venv / "lib" / name / "site-packages"
     shutil.copytree(found[0], target, dirs_exist_ok=True, ignore=_OWN)
     return True

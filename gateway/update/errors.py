@@ -15,6 +15,10 @@ class UpdateError(Exception):
         self.remedy = remedy
 
 
+class PackError(Exception):
+    """The release cannot be packed; the text says why and what to do."""
+
+
 def say(text: str) -> None:
     """One line of progress. A terminal that is gone stops nothing."""
     with contextlib.suppress(OSError):

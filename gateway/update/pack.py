@@ -1,8 +1,8 @@
 """Pack a release: ``python -m gateway.update.pack FOLDER [--key FILE]``, or ``make release``.
 
 Into FOLDER go wheel and source distribution, the archive that ``portier-update`` takes, with the
-packages for every machine that Portier supports, its part of the changelog, and checksums. With a
-key the archive is signed.
+packages for every machine that Portier supports, a Debian package for each of them, its part of the
+changelog, and checksums. With a key the archive is signed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.update import archive
+from gateway.update import archive, deb
+from gateway.update.errors import PackError
 from gateway.update.layout import version_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -30,10 +31,6 @@ MACHINES = ("aarch64", "x86_64")
 GLIBC = (17, 24, 26, 27, 28, 31, 34, 35, 36)
 """Of the wheels: Debian 12 has 2.36."""
 SDIST = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"
-
-
-class PackError(Exception):
-    """The release cannot be packed; the text says why and what to do."""
 
 
 def platforms(machine: str) -> list[str]:
@@ -138,13 +135,9 @@ def pack(source: Path, into: Path, key: Path | None, *, wheels: bool = True) -> 
         _must(python, "-c", SDIST, str(into.resolve()), cwd=building)
         options = ("--no-deps", "--no-build-isolation", "-w", str(into.resolve()), ".")
         _must(python, "-m", "pip", "wheel", "-q", *options, cwd=building)
-        if wheels:
-            lock = (source / "requirements.lock").read_text(encoding="utf-8")
-            for version_, machine in [(p, m) for p in PYTHONS for m in MACHINES]:
-                missing = download(lock, version_, machine, top / archive.WHEELHOUSE)
-                if missing:
-                    said.append(f"no wheel for Python {version_} on {machine}: {missing}")
         made_s = int(max(file.stat().st_mtime for file in archive.files(source)))
+        if wheels:
+            said += _with_packages(source, top, into, made_s)
         target = into / f"portier-{version}-release.tar.gz"
         write_tar(top, target, made_s)
     notes = changes((source / "CHANGELOG.md").read_text(encoding="utf-8"), version)
@@ -158,6 +151,28 @@ def pack(source: Path, into: Path, key: Path | None, *, wheels: bool = True) -> 
     for file in sorted(into.iterdir()):
         sums.append(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n")
     (into / "SHA256SUMS").write_text("".join(sums), encoding="utf-8")
+    return said
+
+
+def _with_packages(source: Path, top: Path, into: Path, made_s: int) -> list[str]:
+    """Download the Python packages, make a Debian package for each machine, and add them to the
+    release in ``top``; what there is to say about it."""
+    lock = (source / "requirements.lock").read_text(encoding="utf-8")
+    said = []
+    debian = shutil.which("dpkg-deb") is not None
+    if not debian:
+        said.append("no Debian packages: dpkg-deb is not installed here")
+    with tempfile.TemporaryDirectory() as scratch:
+        for machine in MACHINES:
+            wheels = Path(scratch, machine)
+            for python in PYTHONS:
+                missing = download(lock, python, machine, wheels)
+                if missing:
+                    said.append(f"no wheel for Python {python} on {machine}: {missing}")
+            if debian:
+                deb.pack(top, wheels, machine, version_of(source), into, made_s)
+        for machine in MACHINES:
+            shutil.copytree(Path(scratch, machine), top / archive.WHEELHOUSE, dirs_exist_ok=True)
     return said
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from gateway import __version__
 from gateway.update import archive, pack
+from gateway.update.errors import PackError
 from gateway.update.layout import version_of
 
 CHECKOUT = Path(__file__).parents[2]
@@ -52,7 +53,7 @@ def test_a_missing_wheel_is_named_and_the_others_are_downloaded(
     monkeypatch.setattr(
         pack, "_run", lambda *c, cwd=None: subprocess.CompletedProcess(c, 1, "no network")
     )
-    with pytest.raises(pack.PackError, match="no network"):
+    with pytest.raises(PackError, match="no network"):
         pack.download(lock, "3.11", "aarch64", tmp_path)
 
 
