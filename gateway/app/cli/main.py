@@ -11,6 +11,7 @@ from gateway import __version__
 from gateway.app.cli import backup as commands_backup
 from gateway.app.cli import bench as commands_bench
 from gateway.app.cli import console as c
+from gateway.app.cli import init as commands_init
 from gateway.app.cli import live as commands_live
 from gateway.app.cli import messages as commands_messages
 from gateway.app.cli import past as commands_past
@@ -26,7 +27,7 @@ GROUPS = {
     "Operate": ("door", "call", "room", "alarm", "clock", "point", "message"),
     "People and programs": ("user", "token", "audit", "forget"),
     "Keep and restore": ("export", "backup", "restore", "record"),
-    "Set up": ("check", "doctor", "run", "outputs", "enocean", "schema", "asyncapi"),
+    "Set up": ("init", "check", "doctor", "run", "outputs", "enocean", "schema", "asyncapi"),
     "Try out": ("demo", "bench", "simulate"),
 }
 """Heading of the help -> its commands, in their order."""
@@ -81,6 +82,7 @@ def options(
 
 
 for part in (
+    commands_init,
     commands_run,
     commands_live,
     commands_rooms,
