@@ -118,8 +118,8 @@ class World:
             self.event(Reading(meter.point, "line_ohm", 2_000.0))
         self.passes(2_000)
         for mailing in self.building.mailings.values():
-            for letter in mailing.letters:
-                self.event(Delivered(letter.delivery, True))
+            for message in mailing.messages:
+                self.event(Delivered(message.delivery, True))
         self.passes(NOW - self.now)
 
     def event(self, *events: Event) -> World:

@@ -72,8 +72,10 @@ def delivered(building: Building, now: int, *, ok: bool = True) -> Building:
     """The weekly test is sent and answered."""
     building = core.step(building, CivilTime(UTC + now, True), now).state
     building = core.step(building, None, now + 1_000).state
-    letter = building.mailings["test"].letters[-1]
-    return core.step(building, Delivered(letter.delivery, ok, "" if ok else "x"), now + 1_010).state
+    message = building.mailings["test"].messages[-1]
+    return core.step(
+        building, Delivered(message.delivery, ok, "" if ok else "x"), now + 1_010
+    ).state
 
 
 def test_deliveries_survive_a_restart_and_get_their_place_in_the_new_boot() -> None:

@@ -12,6 +12,7 @@ from gateway.core.events import Delivered
 from gateway.core.facts import Json
 from gateway.core.instant import Ms
 from gateway.core.notification import escalation
+from gateway.core.notification.delivery import under_way
 from gateway.core.notification.escalation import AGAIN_MS, Begun, ClockKnown, Duty, Ended
 from gateway.core.notification.escalation_state import (
     NOBODY,
@@ -20,7 +21,6 @@ from gateway.core.notification.escalation_state import (
     Chain,
     due_ms,
     restored,
-    waiting,
     with_clock,
 )
 from gateway.core.plan import EscalationPlan, EscalationStepPlan
@@ -189,7 +189,7 @@ def test_when_everything_fails_that_is_said_and_it_begins_anew_ever_more_slowly(
     bench = Bench(ONCE, patient=patient)
     pauses = []
     for _ in range(11):
-        while waiting(bench.chain):
+        while under_way(bench.chain.messages):
             bench.answer(bench.now, False, "connection")
         assert bench.chain.conditions == NOBODY
         pauses.append((escalation.wake_at(bench.chain) or 0) - bench.now)
@@ -304,7 +304,7 @@ def test_a_fault_whose_last_step_is_off_duty_tries_the_others_again() -> None:
 
 
 def kept(chain: Chain) -> dict[str, Json]:
-    saved = SAVED.write(chain, Times())
+    saved = SAVED.write(chain, Times(chain.offset_ms))
     assert isinstance(saved, dict)
     return saved
 
@@ -324,7 +324,7 @@ def test_it_goes_on_where_it_was() -> None:
     bench = Bench().answer(100, True)
     chain = with_clock(again(bench.chain), OFFSET + 40_000)  # the other boot began 40 s later
     assert [m.result for m in chain.messages] == ["delivered"]
-    assert chain.messages[0].at_utc_ms == OFFSET
+    assert chain.messages[0].at.utc_ms == OFFSET
     assert kept(chain) == kept(bench.chain)
     later = Bench(state=chain)
     later.until(20_000)
@@ -356,7 +356,7 @@ def test_before_its_first_message_it_waits_for_the_clock() -> None:
     late = EscalationPlan("late", (EscalationStepPlan("caretaker", 30_000),))
     chain = again(replace(Bench(late).chain, offset_ms=None))
     assert escalation.wake_at(chain) == 30_000
-    first = again(replace(Bench(CARE).chain, told=-1, messages=()))
+    first = again(replace(Bench(CARE).chain, last_step=-1, messages=()))
     assert escalation.wake_at(first) == SETTLE_MS
 
 
@@ -384,14 +384,14 @@ def test_a_plan_that_became_shorter() -> None:
     bench = Bench().answer(100, True).until(60_000).answer(60_100, True)
     bench.until(180_000)
     back = read(ONCE, "wc-1", kept(bench.chain))
-    assert back.told == 1
+    assert back.last_step == 1
 
 
 def test_of_a_strange_entry_the_rest_is_read() -> None:
     row: list[Json] = ["wc-1#1", "caretaker", 0, "call", 0, 1, "flown", "", None]
     entry: dict[str, Json] = {"told": "x", "messages": [row, 3], "data": 4, "count": 7}
     back = read(CARE, "wc-1", entry)
-    assert (back.count, back.messages, back.told, back.running) == (7, (), -1, False)
+    assert (back.count, back.messages, back.last_step, back.running) == (7, (), -1, False)
     assert read(CARE, "wc-1", {"messages": None}).messages == ()
 
 
@@ -414,7 +414,7 @@ def test_messages_get_their_time_once_the_clock_is_known() -> None:
     bench.chain = replace(bench.chain, offset_ms=None)
     bench.at(6, Ended(seen=True)).at(7, Begun("call_again", {}))
     bench.at(8, ClockKnown(OFFSET))
-    assert [m.at_utc_ms for m in bench.chain.messages] == [OFFSET + 5, OFFSET + 7]
+    assert [m.at.utc_ms for m in bench.chain.messages] == [OFFSET + 5, OFFSET + 7]
 
 
 def test_a_chain_that_only_repeats_begins_at_once() -> None:

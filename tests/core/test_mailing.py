@@ -57,8 +57,8 @@ class Bench:
 
     def arrives(self, now: Ms) -> Bench:
         """Everything that is under way is delivered."""
-        for letter in self.state.letters:
-            self.at(now, Delivered(letter.delivery, True))
+        for message in self.state.messages:
+            self.at(now, Delivered(message.delivery, True))
         return self
 
     def told(self) -> list[str]:
@@ -83,8 +83,8 @@ def test_everybody_is_told_at_the_instant() -> None:
 
 def test_a_confirmed_test_is_no_condition() -> None:
     bench = Bench().until(HOUR).arrives(HOUR)
-    for letter in bench.state.letters:
-        bench.at(2 * HOUR, Confirmed(letter.delivery, "c"))
+    for message in bench.state.messages:
+        bench.at(2 * HOUR, Confirmed(message.delivery, "c"))
     assert bench.told()[4:] == ["caretaker message_confirmed", "care_service message_confirmed"]
     bench.until(WEEK)
     assert bench.state.conditions == ()
@@ -99,8 +99,8 @@ def test_who_does_not_confirm_is_named_until_they_do() -> None:
     assert bench.until(25 * HOUR).state.conditions == late
     again = bench.until(WEEK + HOUR).arrives(WEEK + HOUR)
     assert again.state.conditions == late  # a new one, as yet
-    letter = next(one for one in bench.state.letters if one.receiver == "care_service")
-    bench.at(WEEK + 2 * HOUR, Confirmed(letter.delivery, "c"))
+    message = next(one for one in bench.state.messages if one.receiver == "care_service")
+    bench.at(WEEK + 2 * HOUR, Confirmed(message.delivery, "c"))
     assert bench.state.conditions == ()
 
 
@@ -181,14 +181,14 @@ def test_kept_state_that_comes_late_finds_the_clock_known() -> None:
     running = Bench().state
     sent = kept(Bench().until(HOUR).arrives(HOUR).state)
     late = read(running, sent, 2 * HOUR)
-    assert late.letters[0].confirm_ms == HOUR + 24 * HOUR
+    assert late.messages[0].confirm_ms == HOUR + 24 * HOUR
 
 
 def test_a_clock_that_was_ahead_delays_no_mailing_and_no_confirmation() -> None:
     """The other boot believed that it was a month later."""
     month_ms = 30 * 24 * HOUR
     after = again(Bench().until(HOUR).arrives(HOUR).state, DUE[0] - month_ms)
-    assert {letter.confirm_ms for letter in after.state.letters} == {24 * HOUR}
+    assert {message.confirm_ms for message in after.state.messages} == {24 * HOUR}
     after.until(24 * HOUR)
     assert after.state.conditions == (("test_unconfirmed", "caretaker, care_service"),)
     after.until(month_ms - 1)
@@ -209,12 +209,12 @@ def test_who_is_not_told_any_more_is_forgotten() -> None:
     saved = kept(Bench().until(HOUR).state)
     alone = MailingPlan("test", ("care_service",), DUE, 24 * HOUR)
     fresh = read(mailing.start(alone, CHANNELS, "office"), saved)
-    assert [letter.receiver for letter in fresh.letters] == ["care_service"]
+    assert [message.receiver for message in fresh.messages] == ["care_service"]
 
 
 def test_a_letter_is_found_by_its_name() -> None:
     bench = Bench().until(HOUR)
-    letter = find(bench.state, "test#2")
-    assert letter is not None
-    assert letter.receiver == "care_service"
+    message = find(bench.state, "test#2")
+    assert message is not None
+    assert message.receiver == "care_service"
     assert find(bench.state, "test#9") is None

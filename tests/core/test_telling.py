@@ -470,7 +470,7 @@ def test_without_a_clock_everybody_is_on_duty() -> None:
     bench.level(1_000, "wc.cord", True)
     assert bench.sent[0].data["raised_utc_ms"] is None
     bench.at(2_000, CivilTime(OFFSET + HOUR, True))
-    assert bench.building.escalations["wc-1"].messages[0].at_utc_ms == OFFSET + HOUR - 970
+    assert bench.building.escalations["wc-1"].messages[0].at.utc_ms == OFFSET + HOUR - 970
 
 
 # --- a call whose room is configured no more ----------------------------------------------

@@ -29,7 +29,8 @@ CALL, MOVES, CONTACT = (
     "gateway/core/signals/contact.py",
 )
 TESTING, LEAF = "gateway/core/room/call_testing.py", "gateway/core/door/leaf.py"
-RELAY, CHAIN = "gateway/core/signals/relay.py", "gateway/core/notification/escalation.py"
+RELAY = "gateway/core/signals/relay.py"
+CHAIN, DELIVERY = (f"gateway/core/notification/{name}.py" for name in ("escalation", "delivery"))
 DOOR, RULES, OPENING, LOCK = (
     f"gateway/core/door/{name}.py" for name in ("door", "rules", "opening", "interlock")
 )
@@ -100,19 +101,19 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "who could not be told is waited for",
         CHAIN,
-        "            self.chain = replace(chain, next_ms=self.now)\n"
-        "        elif not has_hope(chain):",
-        "            pass\n        elif not has_hope(chain):",
+        "                self.chain = replace(chain, due=At(self.now))\n"
+        "            elif not self._reached_or_waiting():",
+        "                pass\n            elif not self._reached_or_waiting():",
     ),
     Bug(
         "the chain ends after its first step",
         CHAIN,
-        "            next_ms = due_ms(self.chain, index, self.now)",
-        "            next_ms = None",
+        "        next_ms = due_ms(chain, index, self.now) if",
+        "        next_ms = None if",
     ),
     Bug(
         "a message that failed counts as read",
-        CHAIN,
+        DELIVERY,
         'result: Result = "delivered" if ok else "failed"',
         'ok = True\n        result: Result = "delivered"',
     ),

@@ -17,7 +17,8 @@ from gateway.core.facts import Json
 from gateway.core.machine import replace
 from gateway.core.notification import alarms, deliveries, escalation_state, mailing
 from gateway.core.notification.alarms import UNTIL_SEEN, Alarm
-from gateway.core.notification.escalation_state import Chain, channels_of
+from gateway.core.notification.delivery import channels_of
+from gateway.core.notification.escalation_state import Chain
 from gateway.core.plan import BuildingPlan
 from gateway.core.room import call, call_kept, leak
 from gateway.core.room.call_record import points_of

@@ -10,7 +10,7 @@ from gateway.core.door import door, interlock, schedule
 from gateway.core.instant import Ms
 from gateway.core.machine import Step
 from gateway.core.notification import alarms, deliveries, escalation, limits, mailing, roster
-from gateway.core.notification.escalation_state import channels_of
+from gateway.core.notification.delivery import channels_of
 from gateway.core.plan import BuildingPlan
 from gateway.core.room import call, climate, leak, occupancy
 from gateway.core.room.call_record import points_of

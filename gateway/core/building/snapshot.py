@@ -171,23 +171,23 @@ def _meter(building: Building, one: Meter) -> PointShown:
 
 def _ways(building: Building, receiver: ReceiverPlan) -> list[WayShown]:
     offset_ms, by_hand = building.clock.offset_ms, building.mailings.get(mailing.BY_HAND)
-    letters = {
+    tests = {
         one.channel: one
-        for one in (() if by_hand is None else by_hand.letters)
+        for one in (() if by_hand is None else by_hand.messages)
         if one.receiver == receiver.id
     }
     ways: list[WayShown] = []
     for channel in range(receiver.channels):
         known = building.deliveries.get((receiver.id, channel))
-        letter = letters.get(channel)
+        test = tests.get(channel)
         ways.append(
             {
                 "ok": None if known is None else known.ok,
                 "reason": "" if known is None else known.reason,
                 "at_utc_ms": None if known is None else known.at.utc_by(offset_ms),
                 "delivered_utc_ms": None if known is None else known.delivered.utc_by(offset_ms),
-                "under_way": letter is not None and letter.until_ms is not None,
-                "confirmed": letter is not None and letter.confirmed,
+                "under_way": test is not None and test.until_ms is not None,
+                "confirmed": test is not None and test.confirmed,
             }
         )
     return ways
@@ -201,7 +201,7 @@ def _messages(building: Building) -> list[AlarmMessageShown]:
         if "/" in chain.about
         for message in chain.messages
     ]
-    messages.sort(key=lambda pair: (pair[0].at_ms or 0, pair[0].at_utc_ms or 0))
+    messages.sort(key=lambda pair: (pair[0].at.ms or 0, pair[0].at.utc_ms or 0))
     return [
         {**message_shown(message), "about": about} for message, about in messages[-MESSAGES_MOST:]
     ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from gateway.core.building.state import Building
 from gateway.core.notification import alarms
-from gateway.core.notification.escalation_state import Message
+from gateway.core.notification.escalation_state import ChainMessage
 from gateway.core.room.call_record import Call, Record, points_of
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _call(building: Building, call: Call) -> CallShown:
     shown = call_shown(call, building.clock.offset_ms)
     if chain is not None:
         shown["messages"] = [message_shown(message) for message in chain.messages]
-        shown["next_message_ms"] = chain.next_ms if chain.running else None
+        shown["next_message_ms"] = chain.due.ms if chain.running else None
     return shown
 
 
@@ -111,7 +111,7 @@ def call_shown(call: Call, offset_ms: int | None) -> CallShown:
     }
 
 
-def message_shown(message: Message) -> MessageShown:
+def message_shown(message: ChainMessage) -> MessageShown:
     return {
         "delivery": message.delivery,
         "receiver": message.receiver,
@@ -119,8 +119,8 @@ def message_shown(message: Message) -> MessageShown:
         "kind": message.kind,
         "result": message.result,
         "reason": message.reason,
-        "at_ms": message.at_ms,
-        "at_utc_ms": message.at_utc_ms,
+        "at_ms": message.at.ms,
+        "at_utc_ms": message.at.utc_ms,
     }
 
 

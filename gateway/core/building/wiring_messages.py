@@ -18,7 +18,8 @@ from gateway.core.facts import Fact, Json
 from gateway.core.machine import Conditions, Step
 from gateway.core.notification import alarms, deliveries, escalation, mailing
 from gateway.core.notification.alarms import Alarm, Alarms
-from gateway.core.notification.escalation_state import NOBODY, Chain, channels_of
+from gateway.core.notification.delivery import channels_of
+from gateway.core.notification.escalation_state import NOBODY, Chain
 from gateway.core.notification.mailing import Mailing
 from gateway.core.plan import BuildingPlan, EscalationPlan
 from gateway.core.room.call_record import Call
@@ -276,15 +277,15 @@ def delivered(building: Building, event: Delivered) -> list[Work]:
 def confirm(building: Building, event: ConfirmMessage) -> list[Work] | str:
     """The receiver of a test message has it. A refusal is the key of its reason."""
     for name, one in building.mailings.items():
-        letter = mailing.find(one, event.delivery)
-        if letter is not None:
+        message = mailing.find(one, event.delivery)
+        if message is not None:
             confirmed = mailing.Confirmed(event.delivery, event.id)
-            status: Status = "merged" if letter.confirmed else "accepted"
-            heard = mailing.Heard(letter.receiver)
-            others = [other for other in building.mailings if other != name]
+            status: Status = "merged" if message.confirmed else "accepted"
+            elsewhere = mailing.ConfirmedElsewhere(message.receiver)
+            others = [*building.mailings] if name == mailing.BY_HAND else []
             return [
                 Do(state.MAILING, name, confirmed),
-                *(Do(state.MAILING, other, heard) for other in others if name == mailing.BY_HAND),
+                *(Do(state.MAILING, other, elsewhere) for other in others if other != name),
                 Emit((Reply(event.id, status),)),
             ]
     return "unknown_message"
@@ -295,7 +296,7 @@ def test(building: Building, event: TestMessage) -> list[Work] | str:
     by_hand = building.mailings.get(mailing.BY_HAND)
     if by_hand is None or event.receiver not in by_hand.plan.receivers:
         return "unknown_receiver"
-    if mailing.under_way(by_hand, event.receiver):
+    if mailing.under_way_to(by_hand, event.receiver):
         return [Emit((Reply(event.id, "merged"),))]
-    asked = mailing.Asked(event.receiver)
+    asked = mailing.TestAsked(event.receiver)
     return [Do(state.MAILING, mailing.BY_HAND, asked), Emit((Reply(event.id, "accepted"),))]

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 
-from gateway.core.effects import ANSWER_MS
 from gateway.core.facts import Json
-from gateway.core.instant import Ms, UtcMs, earliest
+from gateway.core.instant import NEVER, At, Ms, earliest
 from gateway.core.machine import Conditions, replace
-from gateway.core.plan import BuildingPlan, EscalationPlan
+from gateway.core.notification.delivery import Message, Result, awaited_again
+from gateway.core.plan import EscalationPlan
 from gateway.core.saved_values import (
     DATA,
     FLAG,
+    INSTANT,
     TEXT,
     WHOLE,
     Field,
@@ -32,32 +33,22 @@ from gateway.core.values import dataclass
 SETTLE_MS: Ms = 1_000
 """A restored chain waits so long at least: first the clock says who is on duty."""
 
-Result = Literal["sent", "delivered", "failed", "skipped"]
 NOBODY: Final[Conditions] = (("nobody_told", ""),)
 
 
 @dataclass(frozen=True)
-class Message:
-    """One message of the record. ``at_ms``: handed over (``None``: in another boot);
-    ``until_ms``: its answer is waited for; ``round``: since which beginning."""
+class ChainMessage(Message):
+    """One message of the record. ``round``: since which beginning; ``at``: when it was sent or
+    skipped."""
 
-    delivery: str
-    receiver: str
-    channel: int
-    kind: str
-    step: int
-    round: int
-    result: Result
-    reason: str = ""
-    at_ms: Ms | None = None
-    at_utc_ms: UtcMs | None = None
-    until_ms: Ms | None = None
+    round: int = 0
+    at: At = NEVER
 
 
 @dataclass(frozen=True)
 class Chain:
     """The chain of one call or alarm. ``channels``: how many each receiver has; ``off``: who is
-    off duty; ``told``: the step that was told or skipped last, -1 before the first."""
+    off duty; ``last_step``: the step that was taken last, -1 before the first."""
 
     plan: EscalationPlan
     channels: Mapping[str, int]
@@ -68,19 +59,18 @@ class Chain:
     kind: str = ""
     data: Mapping[str, Json] = field(default_factory=dict)
     running: bool = False
-    began_ms: Ms = 0
-    told: int = -1
-    next_ms: Ms | None = None
+    began: At = NEVER
+    last_step: int = -1
+    due: At = NEVER
+    """When the next step is due. Its civil time, and that of ``began``, are of before a restart,
+    until the clock is known."""
     reached: bool = False
     round: int = 0
     failed_rounds: int = 0
     count: int = 0
-    messages: tuple[Message, ...] = ()
+    messages: tuple[ChainMessage, ...] = ()
     ended_ms: Ms | None = None
     """When the condition went, unseen by anybody."""
-    began_utc_ms: UtcMs | None = None
-    due_utc_ms: UtcMs | None = None
-    """Of before a restart, until the clock is known."""
     conditions: Conditions = ()
     patient: bool = False
     """It can wait for working hours: with nobody on duty, nobody is woken."""
@@ -88,26 +78,6 @@ class Chain:
     """It does so now."""
     over: bool = False
     """The call has ended; the record goes when nothing is under way any more."""
-
-
-def channels_of(plan: BuildingPlan) -> Mapping[str, int]:
-    """Receiver -> how many channels it has."""
-    return {one.id: one.channels for one in plan.receivers}
-
-
-def waiting(chain: Chain) -> bool:
-    """Whether a message is under way."""
-    return any(message.result == "sent" for message in chain.messages)
-
-
-def in_round(message: Message, chain: Chain) -> bool:
-    return message.round == chain.round
-
-
-def has_hope(chain: Chain) -> bool:
-    """Somebody has been reached since the beginning, or a message is under way."""
-    waits = any(m.result == "sent" and in_round(m, chain) for m in chain.messages)
-    return chain.reached or waits
 
 
 def _offset_ms(plan: EscalationPlan, index: int) -> Ms:
@@ -120,16 +90,16 @@ def _offset_ms(plan: EscalationPlan, index: int) -> Ms:
 
 
 def due_ms(chain: Chain, index: int, now: Ms) -> Ms | None:
-    """When the step behind ``index``, which is told now, is due; ``None``: there is none."""
+    """When the step behind ``index``, which is taken now, is due; ``None``: there is none."""
     steps = chain.plan.steps
     if index < len(steps) - 1:
-        return chain.began_ms + _offset_ms(chain.plan, index + 1)
+        return (chain.began.ms or 0) + _offset_ms(chain.plan, index + 1)
     every_ms = steps[index].every_ms
     return None if every_ms is None else now + every_ms
 
 
-_MESSAGE: Kind[Message] = row_of(
-    Message,
+_MESSAGE: Kind[ChainMessage] = row_of(
+    ChainMessage,
     Field("delivery", TEXT),
     Field("receiver", TEXT),
     Field("channel", WHOLE),
@@ -138,7 +108,7 @@ _MESSAGE: Kind[Message] = row_of(
     Field("round", WHOLE),
     Field("result", one_of(get_args(Result))),
     Field("reason", TEXT),
-    Field("at_utc_ms", WHOLE, None),
+    Field("at_utc_ms", INSTANT, NEVER, of="at"),
 )
 
 
@@ -157,74 +127,66 @@ _WHOLE_CHAIN: Kind[Chain] = entry_of(
     Field("data", DATA, {}),
     Field("running", FLAG, False),
     Field("patient", FLAG, False),
-    Field("told", WHOLE, -1),
+    Field("told", WHOLE, -1, of="last_step"),
     Field("reached", FLAG, False),
     Field("round", WHOLE, 0),
     Field("failed_rounds", WHOLE, 0),
     _COUNT,
-    Field("began_utc_ms", WHOLE, None),
-    Field("due_utc_ms", WHOLE, None),
+    Field("began_utc_ms", INSTANT, NEVER, of="began"),
+    Field("due_utc_ms", INSTANT, NEVER, of="due"),
     Field("messages", list_of(_MESSAGE), ()),
 )
-_OVER: Kind[Chain] = entry_of(_of_before, _ESCALATION, _SUBJECT, _COUNT)
-"""Of an alarm that nobody is told of now only how many messages there were: their names are not
-used twice."""
+_STOPPED: Kind[Chain] = entry_of(_of_before, _ESCALATION, _SUBJECT, _COUNT)
+"""Of a chain that has stopped, for an alarm: how many messages there were, so that no name is used
+twice."""
 
 
 def _written(chain: Chain, times: Times) -> Json:
-    if not chain.running and "/" in chain.about:
-        return _OVER.write(chain, times)
-    if chain.offset_ms is not None:
-        chain = replace(
-            chain,
-            began_utc_ms=chain.began_ms + chain.offset_ms,
-            due_utc_ms=None if chain.next_ms is None else chain.next_ms + chain.offset_ms,
-        )
-    return _WHOLE_CHAIN.write(chain, times)
+    stopped = not chain.running and "/" in chain.about
+    return (_STOPPED if stopped else _WHOLE_CHAIN).write(chain, times)
 
 
 SAVED: Kind[Chain] = Kind(_WHOLE_CHAIN.read, _written)
-"""What survives a restart: where the chain is, and who was told. Of its plan only the name is
+"""What survives a restart: where the chain is, and its messages. Of its plan only the name is
 read."""
 
 
 def restored(
     plan: EscalationPlan, channels: Mapping[str, int], about: str, was: Chain, now: Ms
 ) -> Chain:
-    """The chain as it was before the restart. What was under way is waited for once more. Until
-    the clock is known, the step that was told last counts as told just now."""
-    told = max(-1, min(was.told, len(plan.steps) - 1))
+    """The chain as it was before the restart; answers that were awaited are awaited once more.
+    Until the clock is known, the last step counts as taken just now."""
+    last = max(-1, min(was.last_step, len(plan.steps) - 1))
+    began_ms = now - (_offset_ms(plan, last) if last >= 0 else 0)
     chain = replace(
         was,
         plan=plan,
         channels=channels,
         about=about,
-        began_ms=now - (_offset_ms(plan, told) if told >= 0 else 0),
-        told=told,
-        messages=tuple(
-            replace(one, until_ms=now + ANSWER_MS if one.result == "sent" else None)
-            for one in was.messages
-        ),
+        began=At(began_ms, was.began.utc_ms),
+        last_step=last,
+        messages=awaited_again(was.messages, now),
         conditions=NOBODY if was.running and was.failed_rounds and not was.reached else (),
     )
-    due = now + (plan.steps[0].after_ms or 0) if told < 0 else due_ms(chain, told, now)
-    return replace(chain, next_ms=None if due is None else max(due, now + SETTLE_MS))
+    next_ms = now + (plan.steps[0].after_ms or 0) if last < 0 else due_ms(chain, last, now)
+    next_ms = None if next_ms is None else max(next_ms, now + SETTLE_MS)
+    return replace(chain, due=At(next_ms, was.due.utc_ms))
 
 
 def with_clock(chain: Chain, offset_ms: int) -> Chain:
     """Instants of this boot get their time, those of another boot their place in this one. What
     :func:`restored` assumed is the latest: a clock that was ahead must not delay a message."""
-    messages = tuple(
-        replace(m, at_utc_ms=m.at_ms + offset_ms)
-        if m.at_ms is not None and m.at_utc_ms is None
-        else m
-        for m in chain.messages
+    return replace(
+        chain,
+        offset_ms=offset_ms,
+        messages=tuple(
+            replace(one, at=At(one.at.ms, one.at.utc_by(offset_ms))) for one in chain.messages
+        ),
+        began=_earlier(chain.began, offset_ms),
+        due=_earlier(chain.due, offset_ms),
     )
-    chain = replace(chain, offset_ms=offset_ms, messages=messages)
-    if chain.began_utc_ms is not None:
-        began_ms = min(chain.began_ms, chain.began_utc_ms - offset_ms)
-        chain = replace(chain, began_ms=began_ms, began_utc_ms=None)
-    if chain.due_utc_ms is not None:
-        next_ms = earliest(chain.next_ms, chain.due_utc_ms - offset_ms)
-        chain = replace(chain, next_ms=next_ms, due_utc_ms=None)
-    return chain
+
+
+def _earlier(at: At, offset_ms: int) -> At:
+    """The earlier of two: as assumed, and as saved."""
+    return At(earliest(at.ms, None if at.utc_ms is None else at.utc_ms - offset_ms))

@@ -17,7 +17,7 @@ from gateway.core.door.leaf import Outcome, Position
 from gateway.core.events import Mode
 from gateway.core.facts import Lane
 from gateway.core.notification.alarms import State as AlarmState
-from gateway.core.notification.escalation_state import Result
+from gateway.core.notification.delivery import Result
 from gateway.core.plan import Severity
 from gateway.core.room.call_record import CallState, Cord
 from gateway.core.room.occupancy import Belief

@@ -1,0 +1,165 @@
+"""How a message gets to its receiver: what chains and mailings share.
+
+A message goes out over one channel of its receiver (the effect ``Send``), and ``notify`` answers
+with :class:`gateway.core.events.Delivered`. No answer in time is a failure. After a failure the
+receiver's next channel is tried; after the last channel the chain or mailing decides what comes
+next. Each attempt and each result is a fact ``message``.
+
+A chain (:mod:`gateway.core.notification.escalation`) or mailing
+(:mod:`gateway.core.notification.mailing`) has its messages in its own state. For each of its steps
+it makes a :class:`Sender`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Generic, Literal, TypeVar
+
+from gateway.core.effects import ANSWER_MS, Effect, Send
+from gateway.core.events import Delivered
+from gateway.core.facts import Fact, Json
+from gateway.core.instant import Ms, earliest
+from gateway.core.machine import replace
+from gateway.core.plan import BuildingPlan
+from gateway.core.values import dataclass
+
+Result = Literal["sent", "delivered", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message. ``delivery``: its name; ``until_ms``: so long its answer is awaited; ``step``:
+    of the chain."""
+
+    receiver: str
+    channel: int
+    kind: str = ""
+    step: int | None = None
+    delivery: str = ""
+    result: Result = "sent"
+    reason: str = ""
+    until_ms: Ms | None = None
+
+
+M = TypeVar("M", bound=Message)
+
+
+class Sender(ABC, Generic[M]):
+    """The messages of one chain or mailing during one step.
+
+    ``name``: its messages are called ``name#1``, ``name#2`` and so on, and ``count`` is the last
+    number. ``subject``: of its facts. ``channels``: receiver -> how many."""
+
+    about = ""
+    """The call or alarm that the messages are about, where there is one."""
+    late_success = False
+    """Whether it counts that a message arrived after it was taken to have failed."""
+
+    def __init__(
+        self,
+        name: str,
+        subject: str,
+        channels: Mapping[str, int],
+        messages: tuple[M, ...],
+        count: int,
+        now: Ms,
+    ) -> None:
+        self.name = name
+        self.subject = subject
+        self.channels = channels
+        self.messages = messages
+        self.count = count
+        self.now = now
+        self.facts: list[Fact] = []
+        self.effects: list[Effect] = []
+
+    # --- what a chain and a mailing do differently
+
+    def arrived(self, message: M) -> None:
+        """What follows from a message that has arrived."""
+
+    @abstractmethod
+    def failed(self, message: M, *, last_channel: bool) -> None:
+        """What follows from a message that has failed. ``last_channel``: its receiver has no
+        other one."""
+
+    # --- what they do alike
+
+    def send(self, message: M, data: Mapping[str, Json]) -> None:
+        """Hand a message over and wait for its answer."""
+        sent = self.add(replace(message, result="sent", until_ms=self.now + ANSWER_MS))
+        name, receiver, channel = sent.delivery, sent.receiver, sent.channel
+        self.effects.append(Send(name, receiver, channel, sent.kind, self.about, data))
+
+    def add(self, message: M) -> M:
+        """The message with its name. It is recorded and reported."""
+        self.count += 1
+        named = replace(message, delivery=f"{self.name}#{self.count}")
+        self.messages = (*self.messages, named)
+        self._report(named)
+        return named
+
+    def change(self, before: M, after: M) -> None:
+        """A message is recorded differently from now on."""
+        self.messages = tuple(after if one is before else one for one in self.messages)
+
+    def expire(self) -> None:
+        """What has not been answered by now has failed."""
+        for message in self.messages:
+            if message.until_ms is not None and message.until_ms <= self.now:
+                self._answered(message, False, "no_answer")
+
+    def answered(self, event: Delivered) -> None:
+        """``notify`` says what became of a message."""
+        for message in self.messages:
+            late = self.late_success and event.ok and message.result == "failed"
+            if message.delivery == event.delivery and (message.result == "sent" or late):
+                self._answered(message, event.ok, event.reason)
+
+    def _answered(self, message: M, ok: bool, reason: str) -> None:
+        result: Result = "delivered" if ok else "failed"
+        after = replace(message, result=result, reason=reason, until_ms=None)
+        self.change(message, after)
+        self._report(after)
+        if ok:
+            self.arrived(after)
+        else:
+            last = after.channel + 1 >= self.channels.get(after.receiver, 1)
+            self.failed(after, last_channel=last)
+
+    def _report(self, message: Message) -> None:
+        data: dict[str, Json] = {
+            "delivery": message.delivery,
+            "receiver": message.receiver,
+            "channel": message.channel,
+            "about": self.about,
+            "message": message.kind,
+            "result": message.result,
+            "reason": message.reason or None,
+            "step": message.step,
+        }
+        self.facts.append(Fact("message", self.subject, self.now, data))
+
+
+def channels_of(plan: BuildingPlan) -> Mapping[str, int]:
+    """Receiver -> how many channels it has."""
+    return {one.id: one.channels for one in plan.receivers}
+
+
+def under_way(messages: Iterable[Message]) -> bool:
+    """Whether an answer is still awaited."""
+    return any(message.result == "sent" for message in messages)
+
+
+def answers_end_ms(messages: Iterable[Message]) -> Ms | None:
+    """When the first of the answers that are awaited counts as a failure."""
+    return earliest(*[message.until_ms for message in messages])
+
+
+def awaited_again(messages: Iterable[M], now: Ms) -> tuple[M, ...]:
+    """The messages of before a restart. An answer that was awaited then is awaited once more."""
+    until_ms = now + ANSWER_MS
+    return tuple(
+        replace(one, until_ms=until_ms if one.result == "sent" else None) for one in messages
+    )
