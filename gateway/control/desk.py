@@ -23,7 +23,7 @@ from gateway.core.building.state import Building
 from gateway.core.events import CommandRefused, Delivered, Issuer
 from gateway.core.facts import Fact, Json, Lane
 from gateway.core.instant import Ms, UtcMs
-from gateway.core.notification.deliveries import Way
+from gateway.core.notification.ways import Way
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch
 from gateway.panel import messages as m

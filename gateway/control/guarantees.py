@@ -22,7 +22,7 @@ from gateway.core.building.state import Building
 from gateway.core.door import rules
 from gateway.core.facts import KINDS
 from gateway.core.instant import Ms, UtcMs
-from gateway.core.notification.deliveries import Way, latest, ways_of
+from gateway.core.notification.ways import Way, latest, ways_of
 from gateway.core.plan import BuildingPlan
 from gateway.core.room.call_record import points_of
 from gateway.core.signals.contact import NO_LEVEL_YET
@@ -391,8 +391,8 @@ def _chain(name: str, ways: tuple[Way, ...], seen: Observed) -> Finding:
     ways = tuple(way for way in ways if way not in seen.broken)
     if not ways:
         return Finding("no", "no_address", name)
-    tried = [seen.building.deliveries.get(way) for way in ways]
-    evidence_ms = latest(seen.building.deliveries, ways)
+    tried = [seen.building.ways.get(way) for way in ways]
+    evidence_ms = latest(seen.building.ways, ways)
     if any(one is not None and one.ok for one in tried):
         if seen.fresh(evidence_ms, MESSAGES_VOID_MS):
             return Finding("yes", "", name, evidence_ms)

@@ -231,10 +231,10 @@ def unheard() -> House:
     one.arrives = False
     one.level("wc.leak").after(10 * MINUTE)
     one.arrives = True  # and later a test arrives again
-    for way in one.building.deliveries:
+    for way in one.building.ways:
         assert way == ("reception", 0)
-    good = {way: replace(was, ok=True) for way, was in one.building.deliveries.items()}
-    one.building = replace(one.building, deliveries=good)
+    good = {way: replace(was, ok=True) for way, was in one.building.ways.items()}
+    one.building = replace(one.building, ways=good)
     return one
 
 

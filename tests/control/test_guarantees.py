@@ -42,10 +42,10 @@ def failing(world: World, *receivers: str) -> World:
         for receiver, channel in (("reception", 0), ("reception", 1), ("night", 0))
         if receiver in receivers
     ]  # fmt: skip
-    from gateway.core.notification.deliveries import noted
+    from gateway.core.notification.ways import noted
 
-    now = noted(world.building.deliveries, facts, UTC)
-    world.building = replace(world.building, deliveries=now)
+    now = noted(world.building.ways, facts, UTC)
+    world.building = replace(world.building, ways=now)
     return world
 
 
@@ -268,7 +268,7 @@ def test_a_way_whose_address_cannot_be_read_is_none() -> None:
 
 def test_a_way_that_was_never_tried_says_nothing() -> None:
     world = World()
-    world.building = replace(world.building, deliveries={})
+    world.building = replace(world.building, ways={})
     found = world.look()["messages"]
     assert (found["value"], found["reason"], found["evidence_ms"]) == (
         "unknown", "no_delivery", None,

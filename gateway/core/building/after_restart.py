@@ -15,7 +15,7 @@ from gateway.core.building.work import Do, Later, Put, Service, Work
 from gateway.core.door import schedule
 from gateway.core.facts import Json
 from gateway.core.machine import replace
-from gateway.core.notification import alarms, deliveries, escalation_state, mailing
+from gateway.core.notification import alarms, escalation_state, mailing, ways
 from gateway.core.notification.alarms import UNTIL_SEEN, Alarm
 from gateway.core.notification.delivery import channels_of
 from gateway.core.notification.escalation_state import Chain
@@ -88,9 +88,9 @@ def _alarm(building: Building, alarm: Alarm) -> list[Work]:
 
 
 def _messages(building: Building, was: Kept) -> list[Work]:
-    found = deliveries.restored(building.plan, was.deliveries, building.deliveries)
-    known = deliveries.with_clock(found, building.clock.offset_ms, building.now_ms)
-    work: list[Work] = [Put(state.DELIVERIES, "", known)]
+    found = ways.restored(building.plan, was.ways, building.ways)
+    known = ways.with_clock(found, building.clock.offset_ms, building.now_ms)
+    work: list[Work] = [Put(state.WAYS, "", known)]
     records = [one.record for one in was.calls.values() if one.record is not None]
     calls = {name for record in records for name in (record.id, record.was)}
     work += [

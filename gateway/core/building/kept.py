@@ -19,11 +19,11 @@ from gateway.core.door.tally import Tally
 from gateway.core.facts import Json
 from gateway.core.instant import UtcMs
 from gateway.core.machine import replace
-from gateway.core.notification import alarms, deliveries, escalation_state, mailing
+from gateway.core.notification import alarms, escalation_state, mailing, ways
 from gateway.core.notification.alarms import Alarm, listed
-from gateway.core.notification.deliveries import Deliveries
 from gateway.core.notification.escalation_state import Chain
 from gateway.core.notification.mailing import Mailing
+from gateway.core.notification.ways import WayStates
 from gateway.core.room import call_kept
 from gateway.core.room.call_record import Call
 from gateway.core.saved_values import TEXT, WHOLE, Field, Kind, Times, entry_of, list_of, map_of
@@ -51,7 +51,7 @@ class Kept:
     leaks: tuple[str, ...]
     escalations: Mapping[str, Chain]
     mailings: Mapping[str, Mailing]
-    deliveries: Deliveries
+    ways: WayStates
     unknown_format: str = ""
     """The format, where it is not :data:`FORMAT`."""
     journal_aside: str = ""
@@ -70,7 +70,7 @@ SAVED: Kind[Kept] = entry_of(
     Field("leaks", list_of(TEXT), ()),
     Field("escalations", map_of(escalation_state.SAVED), {}),
     Field("mailings", map_of(mailing.SAVED), {}),
-    Field("deliveries", deliveries.SAVED, {}),
+    Field("deliveries", ways.SAVED, {}, of="ways"),
 )
 
 
@@ -97,7 +97,7 @@ def kept(building: Building) -> dict[str, Json]:
             for name, one in building.mailings.items()
             if name != mailing.BY_HAND or one.count
         },
-        deliveries=building.deliveries,
+        ways=building.ways,
     )
     saved = SAVED.write(state, Times(offset_ms, building.clock.past.uptime_ms))
     assert isinstance(saved, dict)  # noqa: S101 - an entry is one

@@ -9,7 +9,7 @@ from gateway.core.building import state
 from gateway.core.door import door, interlock, schedule
 from gateway.core.instant import Ms
 from gateway.core.machine import Step
-from gateway.core.notification import alarms, deliveries, escalation, limits, mailing, roster
+from gateway.core.notification import alarms, escalation, limits, mailing, roster, ways
 from gateway.core.notification.delivery import channels_of
 from gateway.core.plan import BuildingPlan
 from gateway.core.room import call, climate, leak, occupancy
@@ -163,10 +163,10 @@ MACHINES: Mapping[int, Machine] = {
         interlock.step,
         interlock.wake_at,
     ),
-    state.DELIVERIES: Machine(
-        "deliveries",
+    state.WAYS: Machine(
+        "ways",
         lambda _plan, _now, _past: {},
-        deliveries.step,
+        ways.step,
         _never,
         single=True,
     ),

@@ -178,7 +178,7 @@ def _ways(building: Building, receiver: ReceiverPlan) -> list[WayShown]:
     }
     ways: list[WayShown] = []
     for channel in range(receiver.channels):
-        known = building.deliveries.get((receiver.id, channel))
+        known = building.ways.get((receiver.id, channel))
         test = tests.get(channel)
         ways.append(
             {

@@ -11,11 +11,11 @@ from gateway.core.door.interlock import Interlock
 from gateway.core.door.schedule import Schedule
 from gateway.core.instant import Ms, UtcMs
 from gateway.core.notification.alarms import Alarms
-from gateway.core.notification.deliveries import Deliveries
 from gateway.core.notification.escalation_state import Chain
 from gateway.core.notification.limits import Limits
 from gateway.core.notification.mailing import Mailing
 from gateway.core.notification.roster import Roster
+from gateway.core.notification.ways import WayStates
 from gateway.core.plan import BuildingPlan
 from gateway.core.room.call_record import Call
 from gateway.core.room.climate import Climate
@@ -51,7 +51,7 @@ what is seen before who presses, and a door before the limit of its relays."""
     MAILING,
     LIMITS,
     INTERLOCK,
-    DELIVERIES,
+    WAYS,
 ) = range(19)
 
 
@@ -84,7 +84,7 @@ class Building:
     """What it is about (a call's or an alarm's id) -> the chain of messages that runs."""
     mailings: Mapping[str, Mailing] = field(default_factory=dict)
     """Kind -> the messages by the clock."""
-    deliveries: Deliveries = field(default_factory=dict)
+    ways: WayStates = field(default_factory=dict)
     """What became of the newest message by each way."""
     alarms: Alarms = field(default_factory=Alarms)
     limits: Limits = field(default_factory=Limits)

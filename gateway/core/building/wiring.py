@@ -341,6 +341,6 @@ WIRING: Mapping[int, Callable[[Building, str, Any, Any], Sequence[Work]]] = {
     state.MAILING: wiring_messages.mailing_stepped,
     state.LIMITS: _limits,
     state.INTERLOCK: _interlock,
-    state.DELIVERIES: lambda *_: (),
+    state.WAYS: lambda *_: (),
 }
 """Sort -> what its steps mean: ``(building, name, before, step)``."""

@@ -16,7 +16,7 @@ from gateway.core.effects import Effect, Reply, Send, Status
 from gateway.core.events import CivilTime, ConfirmMessage, Delivered, TestMessage
 from gateway.core.facts import Fact, Json
 from gateway.core.machine import Conditions, Step
-from gateway.core.notification import alarms, deliveries, escalation, mailing
+from gateway.core.notification import alarms, escalation, mailing, ways
 from gateway.core.notification.alarms import Alarm, Alarms
 from gateway.core.notification.delivery import channels_of
 from gateway.core.notification.escalation_state import NOBODY, Chain
@@ -80,8 +80,8 @@ def _nobody(chains: Iterable[Chain], subject: str) -> Conditions:
 def _noted(building: Building, facts: tuple[Fact, ...]) -> list[Work]:
     if not facts:
         return []
-    event = deliveries.Told(facts, building.clock.offset_ms)
-    return [Do(state.DELIVERIES, "", event), *told(facts)]
+    event = ways.MessageFacts(facts, building.clock.offset_ms)
+    return [Do(state.WAYS, "", event), *told(facts)]
 
 
 def mailing_stepped(building: Building, _: str, before: Mailing, step: Step[Mailing]) -> list[Work]:
@@ -240,7 +240,7 @@ def clock_changed(building: Building) -> list[Work]:
     return [
         *(Do(state.ROSTER, name, seen) for name in building.rosters),
         Later(duty),
-        Do(state.DELIVERIES, "", deliveries.ClockKnown(offset_ms)),
+        Do(state.WAYS, "", ways.ClockKnown(offset_ms)),
         Later(_chains_clock),
         *(Do(state.MAILING, name, seen) for name in building.mailings),
     ]

@@ -33,7 +33,7 @@ NOT_TRIED = "notify_away"
 
 
 @dataclass(frozen=True)
-class Delivery:
+class WayState:
     """What is known of one way. ``ok``: the newest attempt has arrived, else ``reason`` says why
     not. ``delivered``: when a message last arrived."""
 
@@ -43,11 +43,11 @@ class Delivery:
     delivered: At = NEVER
 
 
-Deliveries = Mapping[Way, Delivery]
+WayStates = Mapping[Way, WayState]
 
 
 @dataclass(frozen=True)
-class Told:
+class MessageFacts:
     """Facts have been told. ``offset_ms``: UTC minus monotonic, where it is known."""
 
     facts: tuple[Fact, ...]
@@ -61,15 +61,15 @@ class ClockKnown:
     offset_ms: int | None
 
 
-def step(before: Deliveries, event: Told | ClockKnown, now: Ms) -> Step[Deliveries]:
+def step(before: WayStates, event: MessageFacts | ClockKnown, now: Ms) -> Step[WayStates]:
     """Take note of messages, or of the clock."""
-    if isinstance(event, Told):
+    if isinstance(event, MessageFacts):
         return Step(noted(before, event.facts, event.offset_ms))
     return Step(with_clock(before, event.offset_ms, now))
 
 
-def noted(before: Deliveries, facts: Iterable[Fact], offset_ms: int | None) -> Deliveries:
-    """The deliveries after these facts; the very same mapping where none is of a message that
+def noted(before: WayStates, facts: Iterable[Fact], offset_ms: int | None) -> WayStates:
+    """The ways after these facts; the very same mapping where none is of a message that
     was delivered or has failed. ``offset_ms``: UTC minus monotonic, where it is known."""
     after = before
     for fact in facts:
@@ -83,12 +83,12 @@ def noted(before: Deliveries, facts: Iterable[Fact], offset_ms: int | None) -> D
         was = after.get((receiver, channel))
         delivered = NEVER if was is None else was.delivered
         ok = result == "delivered"
-        one = Delivery(ok, reason, at, at if ok else delivered)
+        one = WayState(ok, reason, at, at if ok else delivered)
         after = {**after, (receiver, channel): one}
     return after
 
 
-def with_clock(before: Deliveries, offset_ms: int | None, now: Ms) -> Deliveries:
+def with_clock(before: WayStates, offset_ms: int | None, now: Ms) -> WayStates:
     """Instants of this boot get their time, those of another boot their place in this one, once
     the clock is known."""
     if offset_ms is None:
@@ -114,8 +114,8 @@ def ways_of(plan: BuildingPlan) -> Mapping[str, tuple[Way, ...]]:
 _WAY: Kind[Way] = row_of(
     lambda receiver, channel: (receiver, channel), Field("receiver", TEXT), Field("channel", WHOLE)
 )
-_DELIVERY: Kind[Delivery] = row_of(
-    Delivery,
+_STATE: Kind[WayState] = row_of(
+    WayState,
     Field("ok", FLAG),
     Field("reason", TEXT),
     Field("at", INSTANT, NEVER),
@@ -123,23 +123,23 @@ _DELIVERY: Kind[Delivery] = row_of(
 )
 
 
-def _read(value: Json, times: Times) -> Deliveries | None:
+def _read(value: Json, times: Times) -> WayStates | None:
     rows = [row for row in value if isinstance(row, list)] if isinstance(value, list) else []
-    read = [(_WAY.read(row[:2], times), _DELIVERY.read(row[2:], times)) for row in rows]
+    read = [(_WAY.read(row[:2], times), _STATE.read(row[2:], times)) for row in rows]
     return {way: one for way, one in read if way is not None and one is not None}
 
 
-def _written(deliveries: Deliveries, times: Times) -> Json:
-    rows = [(way, _DELIVERY.write(one, times)) for way, one in deliveries.items()]
+def _written(states: WayStates, times: Times) -> Json:
+    rows = [(way, _STATE.write(one, times)) for way, one in states.items()]
     return [[*way, *row] for way, row in rows if isinstance(row, list)]
 
 
-SAVED: Kind[Deliveries] = Kind(_read, _written)
+SAVED: Kind[WayStates] = Kind(_read, _written)
 """What survives a restart: a row for each way."""
 
 
-def restored(plan: BuildingPlan, was: Deliveries, since: Deliveries) -> Deliveries:
-    """The deliveries of before the restart, and those ``since``, without ways that are no more."""
+def restored(plan: BuildingPlan, was: WayStates, since: WayStates) -> WayStates:
+    """The states of before the restart, and those ``since``, without ways that no longer exist."""
     known = {way for ways in ways_of(plan).values() for way in ways}
     found = {way: one for way, one in was.items() if way in known}
     for way, one in since.items():
@@ -149,8 +149,8 @@ def restored(plan: BuildingPlan, was: Deliveries, since: Deliveries) -> Deliveri
     return found
 
 
-def latest(deliveries: Deliveries, ways: Iterable[Way]) -> Ms | None:
+def latest(states: WayStates, ways: Iterable[Way]) -> Ms | None:
     """When a message last arrived by one of these ways, as far as its instant is known in this
     boot."""
-    known = (one.delivered.ms for way in ways if (one := deliveries.get(way)) is not None)
+    known = (one.delivered.ms for way in ways if (one := states.get(way)) is not None)
     return max((ms for ms in known if ms is not None), default=None)

@@ -11,7 +11,7 @@ from gateway.core.building.state import Building
 from gateway.core.events import CivilTime, Delivered
 from gateway.core.facts import Fact, Json
 from gateway.core.instant import NEVER, At
-from gateway.core.notification import deliveries as d
+from gateway.core.notification import ways as w
 from gateway.core.plan import BuildingPlan, MailingPlan, ReceiverPlan
 from gateway.core.saved_values import Times
 
@@ -31,11 +31,11 @@ def message(result: str, at_ms: int = 5, reason: str | None = None, channel: int
 
 
 def test_the_newest_attempt_and_the_last_that_arrived_are_remembered() -> None:
-    one = d.noted({}, [message("delivered")], UTC)["reception", 0]
-    assert one == d.Delivery(True, "", At(5, UTC + 5), At(5, UTC + 5))
-    then = d.noted({("reception", 0): one}, [message("failed", 9, "http 500")], UTC)
-    assert then["reception", 0] == d.Delivery(False, "http 500", At(9, UTC + 9), At(5, UTC + 5))
-    never = d.noted({}, [message("failed", 9, "http 500", channel=1)], None)["reception", 1]
+    one = w.noted({}, [message("delivered")], UTC)["reception", 0]
+    assert one == w.WayState(True, "", At(5, UTC + 5), At(5, UTC + 5))
+    then = w.noted({("reception", 0): one}, [message("failed", 9, "http 500")], UTC)
+    assert then["reception", 0] == w.WayState(False, "http 500", At(9, UTC + 9), At(5, UTC + 5))
+    never = w.noted({}, [message("failed", 9, "http 500", channel=1)], None)["reception", 1]
     assert (never.at, never.delivered) == (At(9), NEVER)
 
 
@@ -49,19 +49,19 @@ def test_the_newest_attempt_and_the_last_that_arrived_are_remembered() -> None:
     ],
 )
 def test_what_is_no_attempt_changes_nothing(fact: Fact) -> None:
-    before: d.Deliveries = {}
-    assert d.noted(before, [fact], UTC) is before
+    before: w.WayStates = {}
+    assert w.noted(before, [fact], UTC) is before
 
 
 def test_the_last_arrival_of_several_ways_counts() -> None:
-    both = d.noted({}, [message("delivered", 5), message("delivered", 9, channel=1)], None)
-    ways = d.ways_of(PLAN)["reception"]
-    assert d.latest(both, ways) == 9
-    assert d.latest(both, ways[:1]) == 5
-    assert d.latest({}, ways) is None
-    elsewhere = {("reception", 0): d.Delivery(True, "", At(None, UTC), At(None, UTC))}
-    assert d.latest(elsewhere, ways) is None
-    assert d.latest(d.with_clock(elsewhere, UTC - 7, 100), ways) == 7
+    both = w.noted({}, [message("delivered", 5), message("delivered", 9, channel=1)], None)
+    ways = w.ways_of(PLAN)["reception"]
+    assert w.latest(both, ways) == 9
+    assert w.latest(both, ways[:1]) == 5
+    assert w.latest({}, ways) is None
+    elsewhere = {("reception", 0): w.WayState(True, "", At(None, UTC), At(None, UTC))}
+    assert w.latest(elsewhere, ways) is None
+    assert w.latest(w.with_clock(elsewhere, UTC - 7, 100), ways) == 7
 
 
 def run(kept: dict[str, Json], now: int = 0) -> Building:
@@ -81,31 +81,31 @@ def delivered(building: Building, now: int, *, ok: bool = True) -> Building:
 def test_deliveries_survive_a_restart_and_get_their_place_in_the_new_boot() -> None:
     first = delivered(run({}), 0)
     again = run(core.kept(first), 50)
-    assert again.deliveries == {
-        ("reception", 0): d.Delivery(True, "", At(None, UTC + 1_010), At(None, UTC + 1_010))
+    assert again.ways == {
+        ("reception", 0): w.WayState(True, "", At(None, UTC + 1_010), At(None, UTC + 1_010))
     }
     clocked = core.step(again, CivilTime(UTC + 60_000, True), 60).state
-    assert d.latest(clocked.deliveries, d.ways_of(PLAN)["reception"]) == 60 - 60_000 + 1_010
+    assert w.latest(clocked.ways, w.ways_of(PLAN)["reception"]) == 60 - 60_000 + 1_010
     late = core.start(PLAN, None, 50).state
     late = core.step(late, CivilTime(UTC + 60_000, True), 60).state
     late = core.restore(late, core.kept(first), 70).state
-    assert late.deliveries == clocked.deliveries
+    assert late.ways == clocked.ways
 
 
-def read(rows: Json) -> d.Deliveries:
-    return d.SAVED.read(rows, Times()) or {}
+def read(rows: Json) -> w.WayStates:
+    return w.SAVED.read(rows, Times()) or {}
 
 
 def test_an_attempt_since_the_start_is_newer_than_what_is_restored() -> None:
-    failed = d.noted({}, [message("failed", 9, "x")], None)
+    failed = w.noted({}, [message("failed", 9, "x")], None)
     kept: Json = [["reception", 0, True, "", UTC, UTC], ["reception", 1, True, "", UTC, UTC]]
     was = read(kept)
-    both = d.restored(PLAN, was, failed)
-    assert both["reception", 0] == d.Delivery(False, "x", At(9), At(None, UTC))
+    both = w.restored(PLAN, was, failed)
+    assert both["reception", 0] == w.WayState(False, "x", At(9), At(None, UTC))
     assert both["reception", 1].ok
-    arrived = d.noted({}, [message("delivered", 9)], None)
-    assert d.restored(PLAN, was, arrived)["reception", 0] == arrived["reception", 0]
-    assert d.restored(PLAN, read(None), failed) == failed
+    arrived = w.noted({}, [message("delivered", 9)], None)
+    assert w.restored(PLAN, was, arrived)["reception", 0] == arrived["reception", 0]
+    assert w.restored(PLAN, read(None), failed) == failed
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_an_attempt_since_the_start_is_newer_than_what_is_restored() -> None:
     ],
 )
 def test_a_row_that_cannot_be_read_or_is_of_nobody_is_left_out(row: Json) -> None:
-    assert d.restored(PLAN, read([row]), {}) == {}
+    assert w.restored(PLAN, read([row]), {}) == {}
 
 
 def test_nothing_that_is_kept_changes_at_rest() -> None:
@@ -131,4 +131,4 @@ def test_nothing_that_is_kept_changes_at_rest() -> None:
         building = core.step(building, CivilTime(UTC + now, True), now).state
         kept = core.kept(building)
         assert kept["deliveries"] == before["deliveries"]
-    assert replace(building, deliveries={}).deliveries == {}
+    assert replace(building, ways={}).ways == {}
