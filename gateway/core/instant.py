@@ -44,6 +44,13 @@ class At:
 NEVER = At()
 
 
+@dataclass(frozen=True)
+class ClockKnown:
+    """An event of machines: UTC minus monotonic of this boot is known, or has changed."""
+
+    offset_ms: int
+
+
 def clamped(instant_ms: Ms, now: Ms, span_ms: Ms) -> Ms:
     """A deadline that was computed from civil time, at most ``span_ms`` away and never in the
     past: the clock that wrote it may have been wrong."""

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from gateway.core.building.snapshot_rooms import call_shown
 from gateway.core.effects import Drive
 from gateway.core.facts import KINDS, Fact, Json
-from gateway.core.instant import Ms
+from gateway.core.instant import ClockKnown, Ms
 from gateway.core.plan import LinePlan, RoomPlan
 from gateway.core.room import call, call_kept
 from gateway.core.room.call import (
     Acknowledged,
     CallEvent,
     CancelPressed,
-    ClockKnown,
     CordSeen,
     PresencePressed,
     Restored,

@@ -8,13 +8,12 @@ import pytest
 
 from gateway.core.effects import Reply
 from gateway.core.events import AcknowledgeAlarm, Issuer, ShelveAlarm
-from gateway.core.instant import Ms
+from gateway.core.instant import ClockKnown, Ms
 from gateway.core.notification import alarms
 from gateway.core.notification.alarms import (
     Alarm,
     Alarms,
     Cleared,
-    ClockKnown,
     Raised,
     Restored,
     Unmuted,

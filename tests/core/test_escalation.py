@@ -10,10 +10,10 @@ import pytest
 from gateway.core.effects import ANSWER_MS, Send
 from gateway.core.events import Delivered
 from gateway.core.facts import Json
-from gateway.core.instant import Ms
+from gateway.core.instant import ClockKnown, Ms
 from gateway.core.notification import escalation
 from gateway.core.notification.delivery import under_way
-from gateway.core.notification.escalation import AGAIN_MS, Begun, ClockKnown, Duty, Ended
+from gateway.core.notification.escalation import AGAIN_MS, Begun, Duty, Ended
 from gateway.core.notification.escalation_state import (
     NOBODY,
     SAVED,

@@ -9,10 +9,10 @@ from typing import Literal
 import pytest
 
 from gateway.core.facts import Fact, Json
-from gateway.core.instant import Ms
+from gateway.core.instant import ClockKnown, Ms
 from gateway.core.plan import RoomPlan
 from gateway.core.room import occupancy
-from gateway.core.room.occupancy import HOUR_MS, NO_CALL, ClockKnown, Role, Seen
+from gateway.core.room.occupancy import HOUR_MS, NO_CALL, Role, Seen
 from tests.core.building_bench import OFFSET, Bench
 from tests.core.sensor_bench import house_of, room_of
 

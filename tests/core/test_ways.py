@@ -30,11 +30,17 @@ def message(result: str, at_ms: int = 5, reason: str | None = None, channel: int
     return Fact("message", "office", at_ms, data)
 
 
+def state(ok: bool, reason: str, at: At, delivered: At) -> w.WayState:
+    return w.WayState("reception", 0, ok, reason, at, delivered)
+
+
 def test_the_newest_attempt_and_the_last_that_arrived_are_remembered() -> None:
     one = w.noted({}, [message("delivered")], UTC)["reception", 0]
-    assert one == w.WayState(True, "", At(5, UTC + 5), At(5, UTC + 5))
+    assert one == state(True, "", At(5, UTC + 5), At(5, UTC + 5))
     then = w.noted({("reception", 0): one}, [message("failed", 9, "http 500")], UTC)
-    assert then["reception", 0] == w.WayState(False, "http 500", At(9, UTC + 9), At(5, UTC + 5))
+    assert then["reception", 0] == w.WayState(
+        "reception", 0, False, "http 500", At(9, UTC + 9), At(5, UTC + 5)
+    )
     never = w.noted({}, [message("failed", 9, "http 500", channel=1)], None)["reception", 1]
     assert (never.at, never.delivered) == (At(9), NEVER)
 
@@ -59,7 +65,7 @@ def test_the_last_arrival_of_several_ways_counts() -> None:
     assert w.latest(both, ways) == 9
     assert w.latest(both, ways[:1]) == 5
     assert w.latest({}, ways) is None
-    elsewhere = {("reception", 0): w.WayState(True, "", At(None, UTC), At(None, UTC))}
+    elsewhere = {("reception", 0): state(True, "", At(None, UTC), At(None, UTC))}
     assert w.latest(elsewhere, ways) is None
     assert w.latest(w.with_clock(elsewhere, UTC - 7, 100), ways) == 7
 
@@ -82,7 +88,9 @@ def test_deliveries_survive_a_restart_and_get_their_place_in_the_new_boot() -> N
     first = delivered(run({}), 0)
     again = run(core.kept(first), 50)
     assert again.ways == {
-        ("reception", 0): w.WayState(True, "", At(None, UTC + 1_010), At(None, UTC + 1_010))
+        ("reception", 0): w.WayState(
+            "reception", 0, True, "", At(None, UTC + 1_010), At(None, UTC + 1_010)
+        )
     }
     clocked = core.step(again, CivilTime(UTC + 60_000, True), 60).state
     assert w.latest(clocked.ways, w.ways_of(PLAN)["reception"]) == 60 - 60_000 + 1_010
@@ -101,7 +109,7 @@ def test_an_attempt_since_the_start_is_newer_than_what_is_restored() -> None:
     kept: Json = [["reception", 0, True, "", UTC, UTC], ["reception", 1, True, "", UTC, UTC]]
     was = read(kept)
     both = w.restored(PLAN, was, failed)
-    assert both["reception", 0] == w.WayState(False, "x", At(9), At(None, UTC))
+    assert both["reception", 0] == state(False, "x", At(9), At(None, UTC))
     assert both["reception", 1].ok
     arrived = w.noted({}, [message("delivered", 9)], None)
     assert w.restored(PLAN, was, arrived)["reception", 0] == arrived["reception", 0]

@@ -14,6 +14,7 @@ from gateway.core.building.wiring_messages import off_duty, plan_named, wanted
 from gateway.core.building.work import Do, Later, Put, Service, Work
 from gateway.core.door import schedule
 from gateway.core.facts import Json
+from gateway.core.instant import ClockKnown
 from gateway.core.machine import replace
 from gateway.core.notification import alarms, escalation_state, mailing, ways
 from gateway.core.notification.alarms import UNTIL_SEEN, Alarm
@@ -137,7 +138,7 @@ def _calls(building: Building, was: Kept, section: Json) -> list[Work]:
         before = was.calls.get(room, call_kept.NONE_SAVED)
         work.append(Do(state.CALL, room, call.Restored(before)))
         if offset_ms is not None:
-            work.append(Do(state.CALL, room, call.ClockKnown(offset_ms)))
+            work.append(Do(state.CALL, room, ClockKnown(offset_ms)))
     for room, one in was.calls.items():
         name = "" if room in building.calls else call_kept.standing(one)
         if name:

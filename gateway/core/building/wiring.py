@@ -27,6 +27,7 @@ from gateway.core.events import (
     Reported,
 )
 from gateway.core.facts import Fact
+from gateway.core.instant import ClockKnown
 from gateway.core.machine import Step
 from gateway.core.notification import alarms
 from gateway.core.room.call_record import Call
@@ -310,7 +311,7 @@ def _alarms_clock(building: Building) -> list[Work]:
     offset_ms = building.clock.offset_ms
     if offset_ms is None or offset_ms == building.alarms.offset_ms:
         return []
-    return [Do(state.ALARMS, "", alarms.ClockKnown(offset_ms))]
+    return [Do(state.ALARMS, "", ClockKnown(offset_ms))]
 
 
 def resume_service(building: Building) -> list[Work]:

@@ -15,6 +15,7 @@ from gateway.core.building.work import Do, Emit, Later, Work, told
 from gateway.core.effects import Effect, Reply, Send, Status
 from gateway.core.events import CivilTime, ConfirmMessage, Delivered, TestMessage
 from gateway.core.facts import Fact, Json
+from gateway.core.instant import ClockKnown
 from gateway.core.machine import Conditions, Step
 from gateway.core.notification import alarms, escalation, mailing, ways
 from gateway.core.notification.alarms import Alarm, Alarms
@@ -235,12 +236,12 @@ def _name(plan: BuildingPlan, subject: str) -> str:
 
 def clock_changed(building: Building) -> list[Work]:
     """The civil time is known, is trusted, is not trusted any more, or jumped."""
-    offset_ms = building.clock.offset_ms
-    seen = CivilTime(building.now_ms + (offset_ms or 0), building.clock.trusted)
+    offset_ms = building.clock.offset_ms or 0  # it does not change to be unknown
+    seen = CivilTime(building.now_ms + offset_ms, building.clock.trusted)
     return [
         *(Do(state.ROSTER, name, seen) for name in building.rosters),
         Later(duty),
-        Do(state.WAYS, "", ways.ClockKnown(offset_ms)),
+        Do(state.WAYS, "", ClockKnown(offset_ms)),
         Later(_chains_clock),
         *(Do(state.MAILING, name, seen) for name in building.mailings),
     ]
@@ -248,9 +249,8 @@ def clock_changed(building: Building) -> list[Work]:
 
 def _chains_clock(building: Building) -> list[Work]:
     offset_ms = building.clock.offset_ms or 0  # it does not change to be unknown
-    known = escalation.ClockKnown(offset_ms)
     return [
-        Do(state.ESCALATION, about, known)
+        Do(state.ESCALATION, about, ClockKnown(offset_ms))
         for about, chain in building.escalations.items()
         if chain.offset_ms != offset_ms
     ]

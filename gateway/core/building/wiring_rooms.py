@@ -13,6 +13,7 @@ from gateway.core.building.state import Building
 from gateway.core.building.work import Do, Emit, Tell, Work
 from gateway.core.effects import Drive, Effect, Reply
 from gateway.core.events import AcknowledgeCall, ResetAlarm, TestRoom
+from gateway.core.instant import ClockKnown
 from gateway.core.machine import Step
 from gateway.core.notification import alarms
 from gateway.core.room import call, climate, leak, occupancy
@@ -92,10 +93,10 @@ def clock_changed(building: Building) -> list[Work]:
     """The civil time is known, is trusted, is not trusted any more, or jumped. (Its offset is
     the last that was trusted.)"""
     offset_ms = building.clock.offset_ms or 0
-    known, seen = call.ClockKnown(offset_ms), occupancy.ClockKnown(offset_ms)
+    known = ClockKnown(offset_ms)
     return [
         *(Do(state.CALL, room, known) for room in building.calls),
-        *(Do(state.OCCUPANCY, room, seen) for room in building.occupancies),
+        *(Do(state.OCCUPANCY, room, known) for room in building.occupancies),
     ]
 
 

@@ -20,7 +20,7 @@ from typing import Any, Final, Literal, get_args
 from gateway.core.effects import Reply, Status
 from gateway.core.events import AcknowledgeAlarm, ShelveAlarm
 from gateway.core.facts import Fact, Json
-from gateway.core.instant import Ms, UtcMs, earliest
+from gateway.core.instant import ClockKnown, Ms, UtcMs, earliest
 from gateway.core.machine import Step, replace
 from gateway.core.plan import Severity
 from gateway.core.saved_values import FLAG, TEXT, WHOLE, Field, Kind, entry_of, one_of
@@ -112,13 +112,6 @@ class Unmuted:
     """These subjects are no longer in service: what stands there is raised now."""
 
     subjects: frozenset[str]
-
-
-@dataclass(frozen=True)
-class ClockKnown:
-    """UTC minus monotonic of this boot is known (again)."""
-
-    offset_ms: int
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from typing import Final
 from gateway.backoff import pause_after
 from gateway.core.events import Delivered
 from gateway.core.facts import Json
-from gateway.core.instant import NEVER, At, Ms, earliest
+from gateway.core.instant import NEVER, At, ClockKnown, Ms, earliest
 from gateway.core.machine import Step, replace
 from gateway.core.notification.delivery import Sender, answers_end_ms, under_way
 from gateway.core.notification.escalation_state import (
@@ -70,13 +70,6 @@ class Duty:
     """Who is off duty now."""
 
     off: frozenset[str]
-
-
-@dataclass(frozen=True)
-class ClockKnown:
-    """UTC minus monotonic of this boot is known (again)."""
-
-    offset_ms: int
 
 
 Event = Begun | Ended | Duty | ClockKnown | Delivered

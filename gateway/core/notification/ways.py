@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from gateway.core.facts import Fact, Json
-from gateway.core.instant import NEVER, At, Ms
+from gateway.core.instant import NEVER, At, ClockKnown, Ms
 from gateway.core.machine import Step, replace
 from gateway.core.plan import BuildingPlan
 from gateway.core.saved_values import (
@@ -21,6 +21,7 @@ from gateway.core.saved_values import (
     Field,
     Kind,
     Times,
+    list_of,
     row_of,
 )
 from gateway.core.values import dataclass
@@ -37,6 +38,8 @@ class WayState:
     """What is known of one way. ``ok``: the newest attempt has arrived, else ``reason`` says why
     not. ``delivered``: when a message last arrived."""
 
+    receiver: str
+    channel: int
     ok: bool
     reason: str
     at: At
@@ -48,16 +51,9 @@ WayStates = Mapping[Way, WayState]
 
 @dataclass(frozen=True)
 class MessageFacts:
-    """Facts have been told. ``offset_ms``: UTC minus monotonic, where it is known."""
+    """Facts of messages. ``offset_ms``: UTC minus monotonic, where it is known."""
 
     facts: tuple[Fact, ...]
-    offset_ms: int | None
-
-
-@dataclass(frozen=True)
-class ClockKnown:
-    """UTC minus monotonic of this boot is known (again), or ``None``."""
-
     offset_ms: int | None
 
 
@@ -79,11 +75,10 @@ def noted(before: WayStates, facts: Iterable[Fact], offset_ms: int | None) -> Wa
             continue
         receiver, channel = data["receiver"], data["channel"]
         assert isinstance(receiver, str) and isinstance(channel, int)  # noqa: S101, PT018 - ours
-        at = At(fact.at_ms, None if offset_ms is None else fact.at_ms + offset_ms)
-        was = after.get((receiver, channel))
-        delivered = NEVER if was is None else was.delivered
+        at, was = At(fact.at_ms, At(fact.at_ms).utc_by(offset_ms)), after.get((receiver, channel))
         ok = result == "delivered"
-        one = WayState(ok, reason, at, at if ok else delivered)
+        delivered = at if ok else NEVER if was is None else was.delivered
+        one = WayState(receiver, channel, ok, reason, at, delivered)
         after = {**after, (receiver, channel): one}
     return after
 
@@ -111,30 +106,26 @@ def ways_of(plan: BuildingPlan) -> Mapping[str, tuple[Way, ...]]:
     }
 
 
-_WAY: Kind[Way] = row_of(
-    lambda receiver, channel: (receiver, channel), Field("receiver", TEXT), Field("channel", WHOLE)
+_ROWS: Kind[tuple[WayState, ...]] = list_of(
+    row_of(
+        WayState,
+        Field("receiver", TEXT),
+        Field("channel", WHOLE),
+        Field("ok", FLAG),
+        Field("reason", TEXT),
+        Field("at", INSTANT, NEVER),
+        Field("delivered", INSTANT, NEVER),
+    )
 )
-_STATE: Kind[WayState] = row_of(
-    WayState,
-    Field("ok", FLAG),
-    Field("reason", TEXT),
-    Field("at", INSTANT, NEVER),
-    Field("delivered", INSTANT, NEVER),
+
+
+def _read(value: Json, times: Times) -> WayStates:
+    return {(one.receiver, one.channel): one for one in _ROWS.read(value, times) or ()}
+
+
+SAVED: Kind[WayStates] = Kind(
+    _read, lambda states, times: _ROWS.write(tuple(states.values()), times)
 )
-
-
-def _read(value: Json, times: Times) -> WayStates | None:
-    rows = [row for row in value if isinstance(row, list)] if isinstance(value, list) else []
-    read = [(_WAY.read(row[:2], times), _STATE.read(row[2:], times)) for row in rows]
-    return {way: one for way, one in read if way is not None and one is not None}
-
-
-def _written(states: WayStates, times: Times) -> Json:
-    rows = [(way, _STATE.write(one, times)) for way, one in states.items()]
-    return [[*way, *row] for way, row in rows if isinstance(row, list)]
-
-
-SAVED: Kind[WayStates] = Kind(_read, _written)
 """What survives a restart: a row for each way."""
 
 

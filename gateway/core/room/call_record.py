@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Literal
 
-from gateway.core.instant import NEVER, At, Ms, clamped
+from gateway.core.instant import NEVER, At, ClockKnown, Ms, clamped
 from gateway.core.machine import Conditions, replace
 from gateway.core.plan import LinePlan, RoomPlan
 from gateway.core.values import dataclass
@@ -61,13 +61,6 @@ class TestSet:
     for_ms: Ms
     by: str
     command: str
-
-
-@dataclass(frozen=True)
-class ClockKnown:
-    """UTC minus monotonic of this boot is known (again)."""
-
-    offset_ms: int
 
 
 @dataclass(frozen=True)

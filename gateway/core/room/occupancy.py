@@ -23,7 +23,7 @@ from dataclasses import field
 from typing import Literal
 
 from gateway.core.facts import Fact
-from gateway.core.instant import Ms, earliest
+from gateway.core.instant import ClockKnown, Ms, earliest
 from gateway.core.machine import Conditions, Step, replace
 from gateway.core.plan import RoomPlan
 from gateway.core.values import dataclass
@@ -48,13 +48,6 @@ class Seen:
     role: Role
     point: str
     active: bool | None
-
-
-@dataclass(frozen=True)
-class ClockKnown:
-    """UTC minus monotonic of this boot: hours are those of the clock from now on."""
-
-    offset_ms: int
 
 
 @dataclass(frozen=True)
