@@ -88,7 +88,7 @@ class Sender(ABC, Generic[M]):
 
     def send(self, message: M, data: Mapping[str, Json]) -> None:
         """Hand a message over and wait for its answer."""
-        sent = self.add(replace(message, result="sent", until_ms=self.now + ANSWER_MS))
+        sent = self.add(replace(message, until_ms=self.now + ANSWER_MS))
         name, receiver, channel = sent.delivery, sent.receiver, sent.channel
         self.effects.append(Send(name, receiver, channel, sent.kind, self.about, data))
 
