@@ -140,6 +140,15 @@ REFUSED = [
         with_point(f"{POINT}, wirng: normally_open}}") + "fire: x.y\n",
         "points.x.y.wirng: is not a known key; did you mean wiring?",
     ),
+    (
+        changed(SMALL, ("gpio_contact, pin: GPIO17", "gpio_contact, pni: GPIO17")),
+        "portier.yaml:4:40: points.front.button.pni: is not a known key; did you mean pin?",
+    ),
+    (
+        changed(SMALL, ("kind: button", "knid: button")),
+        "doors.front.activators[0].knid: is not a known key; did you mean kind?",
+    ),
+    (changed(SMALL, ("activation: front", "activaton: front")), "doors.front.activaton: is not a known key; did you"),
     (with_point(f"{POINT}, settle: 30}}") + "fire: x.y\n", "points.x.y.settle: 30 has no unit; write 30"),
     (with_point("x.y: {driver: gpio_contact}") + "fire: x.y\n", "points.x.y: pin is missing; write pin: …"),
     (
@@ -325,6 +334,25 @@ def test_what_is_wrong_is_told_once_and_with_a_remedy(
     assert message in found
     assert "; " in found
     assert len(found.splitlines()) == 1, found
+
+
+def test_what_is_wrong_behind_a_misspelt_key_is_found_at_its_place(tmp_path: Path) -> None:
+    text = changed(
+        SMALL, ("leaf: front.leaf", "laef: front.lief"), ("side: outside", "sdie: outsde")
+    )
+    keys = [(problem.line, problem.key) for problem in problems(tmp_path, text)]
+    assert keys == [
+        (10, "doors.front.laef"),
+        (10, "doors.front.leaf"),
+        (12, "doors.front.activators[0].sdie"),
+        (12, "doors.front.activators[0].side"),
+    ]
+
+
+def test_what_is_beside_a_word_that_is_not_possible_is_checked(tmp_path: Path) -> None:
+    text = changed(SMALL, ("point: front.button, kind: button", "point: front.buton, kind: x"))
+    keys = [problem.key.rpartition(".")[2] for problem in problems(tmp_path, text)]
+    assert keys == ["point", "kind"]
 
 
 def test_sections_that_must_be_there(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """From the tree to the models: each part on its own, so that all errors come at once.
 
-A part that is wrong is reported, mended as far as one can guess what was meant, and read
-again: what depends on it can then be judged, too. The mended part is never used for more.
+What is wrong in a part is reported and left out, and the rest is read: so what depends on the part
+can be checked, too. Nothing starts from it, because a configuration with a problem is refused.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from gateway.settings.values.units import DURATION_MS, say_ms
 
 T = TypeVar("T")
 Loc = tuple[str | int, ...]
-ATTEMPTS = 6
+PASSES = 6
 
 
 @dataclass(slots=True)
 class Part(Generic[T]):
     """A part of the file: ``value`` is ``None`` where it cannot be read at all; ``bad`` are its
-    keys that are there but wrong, so that nobody complains that they are missing."""
+    keys that are there but wrong, so that no check reports them as missing."""
 
     key: str
     node: Node
@@ -102,65 +102,35 @@ class Reading:
         elif node.text == "" and node.plain:
             self.problem(node.mark, key, "has no value", "write one or remove the key")
             return part
-        adapter = _adapter(kind)
         tidied: set[str] = set()
-        part.value = self._valid(adapter, kind, part, data, gone, tidied)
+        part.value = self._valid(kind, part, data, gone, tidied)
         for shown, child in _texts(node, key) if tidied else ():
             if child.text in tidied and not (child.secret or child.of_page):
                 self.tidied.append((shown, child.mark, child.text))
         return part
 
     def _valid(
-        self,
-        adapter: TypeAdapter[Any],
-        kind: Any,
-        part: Part[Any],
-        data: Any,
-        gone: set[Loc],
-        tidied: set[str],
+        self, kind: Any, part: Part[Any], data: Any, gone: set[Loc], tidied: set[str]
     ) -> Any:
-        """The value; ``None`` where it cannot be read at all, which is reported."""
-        seen: set[tuple[Loc, str]] = set()
-        for _ in range(ATTEMPTS):
+        """The value without what is wrong, which is reported; ``None`` where nothing is left.
+        ``gone``: the ways to what was left out, whose absence is no news."""
+        reported: set[tuple[Loc, str]] = set()
+        for _ in range(PASSES):
             try:
-                return adapter.validate_python(data, context=tidied)
+                return _adapter(kind).validate_python(data, context=tidied)
             except ValidationError as error:
                 errors = error.errors(include_url=False, include_input=False)
-                for found in errors:
-                    loc = tuple(found["loc"])
-                    known = any(loc[: len(way)] == way for way in gone)
-                    if not known and (loc, found["type"]) not in seen:
-                        seen.add((loc, found["type"]))
-                        self._report(kind, part, found)
-                for found in errors:
-                    gone |= self._mend(kind, part, data, found)
+            # unknown keys first: one that is misspelt is not missing as well
+            errors = [one for one in errors if one["type"] == "extra_forbidden"] or errors
+            for found in errors:
+                loc, sort = tuple(found["loc"]), found["type"]
+                known = any(loc[: len(way)] == way for way in gone) or (loc, sort) in reported
+                reported.add((loc, sort))
+                if not known:
+                    self._report(kind, part, found)
+            for found in errors:
+                gone |= _leave_out(kind, part, data, found)
         return None
-
-    def _mend(self, kind: Any, part: Part[Any], data: Any, found: Any) -> set[Loc]:
-        """Take away what is wrong, as little as possible; a word that is nearly a known one
-        becomes it. The way to what was taken away, whose absence is no news."""
-        loc, sort, choices = tuple(found["loc"]), str(found["type"]), _choices(found)
-        if not loc or not isinstance(data, dict):
-            return set()
-        if sort == "extra_forbidden":
-            parent, last = _at(data, loc[:-1]), str(loc[-1])
-            if isinstance(parent, dict) and last in parent:
-                value = parent.pop(last)
-                best = near(last, fields(kind, loc))
-                if best is not None and best not in parent:
-                    parent[best] = value
-                    part.bad.add(str(loc[0]) if len(loc) > 1 else best)
-            return set()
-        part.bad.add(str(loc[0]))
-        parent, last = _at(data, loc[:-1]), loc[-1]
-        if sort == "literal_error" and isinstance(parent, dict) and last in parent:
-            parent[last] = near(str(parent[last]), choices) or choices[0]
-        elif sort != "missing" and isinstance(parent, dict) and last in parent:
-            del parent[last]
-        else:
-            data.pop(str(loc[0]), None)
-            return {loc[:1]}
-        return {loc} if last not in parent else set()
 
     def _report(self, kind: Any, part: Part[Any], found: Any) -> None:
         loc: Loc = tuple(found["loc"])
@@ -275,11 +245,43 @@ def place(part: Part[Any], loc: Loc, *, at_key: bool = False) -> tuple[Mark, str
     return mark, shown
 
 
-def part_text(part: Part[Any], loc: Loc) -> str:
+def _node(part: Part[Any], loc: Loc) -> Node:
+    """The node at ``loc``; steps that the file leaves out are skipped."""
     node = part.node
     for step in loc:
         node = node.child(step) or node
+    return node
+
+
+def part_text(part: Part[Any], loc: Loc) -> str:
+    node = _node(part, loc)
     return repr(node.text[:60]) if node.text is not None else "a list or mapping"
+
+
+def _leave_out(kind: Any, part: Part[Any], data: Any, found: Any) -> set[Loc]:
+    """Leave out what is wrong, as little as possible: a key or word that is nearly a known one is
+    taken for that one, also in the tree, so that it keeps its place. The way to what was left
+    out."""
+    loc: Loc = tuple(found["loc"])
+    if not loc or not isinstance(data, dict):
+        return set()
+    part.bad.add(str(loc[0]))
+    parent, last = _at(data, loc[:-1]), loc[-1]
+    if not isinstance(parent, dict) or last not in parent:
+        data.pop(str(loc[0]), None)
+        return {loc[:1]}
+    value = parent.pop(last)
+    if found["type"] == "extra_forbidden":
+        best = near(str(last), fields(kind, loc))
+        entries = _node(part, loc[:-1]).entries
+        if best is not None and best not in parent and entries is not None:
+            parent[best] = value
+            entries[best] = entries.pop(str(last))
+            part.bad.add(best)
+    elif found["type"] == "literal_error":
+        words = _choices(found)
+        parent[last] = near(str(value), words) or words[0]  # so that what is beside it is checked
+    return set() if last in parent else {loc}
 
 
 def _choices(found: Any) -> list[str]:
