@@ -160,9 +160,9 @@ def test_an_overlay_is_judged_like_the_file(tmp_path: Path, text: str, message: 
 
 
 def test_an_activator_named_like_a_person_is_hinted_at(tmp_path: Path) -> None:
-    text = changed(SMALL, ("front.button", "front.remote_sabine"))
+    text = changed(SMALL, ("front.button", "front.remote_frau_nowak"))
     (hint,) = loaded(tmp_path, text).hints
-    assert ":4:3: points.front.remote_sabine: is an activator and sounds like a person" in hint
+    assert ":4:3: points.front.remote_frau_nowak: is an activator and sounds like a person" in hint
     label = changed(SMALL, ("pin: GPIO17", "pin: GPIO17, label: Fernbedienung Herr Nowak"))
     assert "sounds like a person" in loaded(tmp_path, label).hints[0]
     assert loaded(tmp_path, SMALL).hints == ()

@@ -13,24 +13,8 @@ from gateway.settings.model.rooms import Room
 from gateway.settings.values.reading import Loc, Part, place
 from gateway.settings.values.store_address import LIMIT_BYTES
 
-_NAMES = """
-alexander alina andrea andreas angelika anja anke anna anne antje anton astrid axel barbara
-beate bernd bernhard birgit brigitte carina carsten charles christa christian christina
-christine christoph clara claudia daniel daniela david dieter doris elena elisabeth elke emil
-emma erika ernst eva felix finn florian frank franz franziska friedrich fritz gabi gabriele
-georg gerda gerhard gisela guenter günter günther hanna hannah hans harald heike heinz helga
-helmut herbert horst ines ingrid james jan jana jennifer jens jessica joachim johanna johannes
-john jonas josef joseph juergen julia julian jürgen karen karin karl katharina katja katrin
-kerstin klaus kurt lars laura lea lena leon linda lisa ludwig lukas manfred manuela maria
-marie marion mark markus martin martina mary matthias max maximilian mia michael michaela
-monika nadine nancy nicole nils norbert olaf oliver otto paul paula peter petra philipp rainer
-ralf regina reiner renate richard robert roland rolf rosa ruth sabine sandra sarah sebastian
-sigrid silke simon simone sophie stefan stefanie steffen stephan susan susanne sven sylvia
-tanja thomas thorsten tim tobias tom torsten udo ulrich ulrike ursula ute uwe vera verena
-volker walter werner wilhelm william wolfgang yvonne
-"""
-GIVEN_NAMES = frozenset(_NAMES.split())
 TITLES = frozenset({"herr", "frau", "mr", "mrs", "ms", "dr"})
+"""Words that stand before a person's name."""
 
 
 def hints(draft: Draft) -> tuple[str, ...]:
@@ -120,7 +104,7 @@ def _hint(part: Part[Any], loc: Loc, text: str, *, at_key: bool = False) -> Hint
 
 def _person(*names: str | None) -> bool:
     words = [w for name in names for w in re.split(r"[\W_\d]+", (name or "").casefold())]
-    return any(word in GIVEN_NAMES | TITLES for word in words)
+    return any(word in TITLES for word in words)
 
 
 def _people(draft: Draft) -> list[Hint]:
