@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.settings.values.problems import meant
+from gateway.settings.values.problems import suggest
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,7 @@ class Plan:
             raise ListError(f'write: {where} front.button_outside "X1:2 Taster außen"')
         owner, role = rest[0].split(".")
         if role not in ALL:
-            remedy = meant(role, ALL, "known are")
+            remedy = suggest(role, ALL, "known are")
             raise ListError(f"{role!r} is no role of a terminal; {remedy}")
         for one in self.terminals:
             if one.pin == where:

@@ -37,7 +37,7 @@ from gateway.settings.model.messages import Messages
 from gateway.settings.model.rooms import Contact, Room
 from gateway.settings.overlay import merge
 from gateway.settings.values.drivers import DriverInfo
-from gateway.settings.values.problems import Adjusted, Problem, SettingsError, meant, near, said
+from gateway.settings.values.problems import Adjusted, Problem, SettingsError, near, phrase, suggest
 from gateway.settings.values.reading import Part, Reading
 from gateway.settings.values.secrets import SecretError, places
 from gateway.settings.values.tree import Mark, Node, parse
@@ -107,8 +107,8 @@ def load(
 def _blanks(draft: Draft) -> None:
     """Quantities with odd blanks, as a bound that came later (:meth:`Draft.bound`)."""
     for key, mark, text in draft.reading.tidied:
-        message = said("{text} has blanks that do not belong there", text=repr(text[:40]))
-        hint = said("write {text}", text=tidy(text))
+        message = phrase("{text} has blanks that do not belong there", text=repr(text[:40]))
+        hint = phrase("write {text}", text=tidy(text))
         problem = Problem(mark.file, mark.line, mark.column, key, message, hint)
         if draft.adjust:
             draft.adjusted.append(Adjusted(repr(text), tidy(text), problem))
@@ -162,7 +162,7 @@ def _sections(root: Node, reading: Reading, draft: Draft) -> dict[str, tuple[Mar
         if name in SECTIONS:
             nodes[name] = (mark, node)
             continue
-        reading.problem(mark, name[:60], "is not a known section", meant(name, SECTIONS))
+        reading.problem(mark, name[:60], "is not a known section", suggest(name, SECTIONS))
         best = near(name, SECTIONS)
         if best is not None and best not in entries:
             nodes.setdefault(best, (mark, node))
@@ -188,10 +188,10 @@ def _entries(
             reading.problem(
                 at,
                 f"{name}.{key[:60]}",
-                said("is not a name that can stand in a topic"),
-                said("use a-z, 0-9, _ and - with dots between")
+                phrase("is not a name that can stand in a topic"),
+                phrase("use a-z, 0-9, _ and - with dots between")
                 if name == "points"
-                else said("use a-z, 0-9, _ and -"),
+                else phrase("use a-z, 0-9, _ and -"),
             )
     return list(node.entries.items())
 
@@ -205,7 +205,7 @@ def _point(name: str, node: Node, mark: Mark, draft: Draft) -> Part[Point]:
         return part
     info = draft.drivers.get(driver.text)
     if info is None:
-        hint = meant(driver.text, draft.drivers)
+        hint = suggest(driver.text, draft.drivers)
         reading.problem(
             driver.mark, f"{key}.driver", f"there is no driver {driver.text[:40]!r}", hint
         )

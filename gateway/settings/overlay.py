@@ -7,7 +7,7 @@ those in the configuration and are judged with them; wiring stays in the configu
 
 from __future__ import annotations
 
-from gateway.settings.values.problems import meant, said
+from gateway.settings.values.problems import phrase, suggest
 from gateway.settings.values.reading import Reading
 from gateway.settings.values.tree import Node
 
@@ -31,11 +31,13 @@ def merge(root: Node, overlay: Node, reading: Reading) -> None:
             reading.problem(
                 mark,
                 section[:60],
-                said("cannot be changed in the overlay"),
-                meant(section, SECTIONS),
+                phrase("cannot be changed in the overlay"),
+                suggest(section, SECTIONS),
             )
         elif node.entries is None:
-            reading.problem(mark, section, said("must be a mapping"), said("write names below it"))
+            reading.problem(
+                mark, section, phrase("must be a mapping"), phrase("write names below it")
+            )
         elif section == "doors":
             _parts(root, "doors", node, OF_A_DOOR, reading)
         elif section == "rooms":
@@ -74,11 +76,13 @@ def _notes(notes: Node, reading: Reading) -> None:
             if text.text is None or not text.text.isprintable() or len(text.text) > NOTE_LONGEST:
                 key = f"{NOTES}.{name[:60]}.{line[:60]}"
                 reading.problem(
-                    at, key, said("is too long or not printable"), said("write one line")
+                    at, key, phrase("is too long or not printable"), phrase("write one line")
                 )
         if of_door.entries is None:
-            text_wrong = said("must be a mapping")
-            reading.problem(mark, f"{NOTES}.{name[:60]}", text_wrong, said("write names below it"))
+            text_wrong = phrase("must be a mapping")
+            reading.problem(
+                mark, f"{NOTES}.{name[:60]}", text_wrong, phrase("write names below it")
+            )
 
 
 def _no(node: Node) -> bool:
@@ -94,8 +98,8 @@ def _parts(
     for name, (mark, part) in (parts.entries or {}).items():
         target = known.child(name) if known is not None else None
         if target is None or target.entries is None or part.entries is None:
-            text = said("is not a door") if section == "doors" else said("is not a room")
-            reading.problem(mark, f"{section}.{name[:60]}", text, meant(name, names))
+            text = phrase("is not a door") if section == "doors" else phrase("is not a room")
+            reading.problem(mark, f"{section}.{name[:60]}", text, suggest(name, names))
             continue
         _keys(target, part, f"{section}.{name}", allowed, reading)
 
@@ -109,8 +113,8 @@ def _keys(
             reading.problem(
                 at,
                 f"{key}.{name[:60]}",
-                said("cannot be changed in the overlay"),
-                meant(name, allowed),
+                phrase("cannot be changed in the overlay"),
+                suggest(name, allowed),
             )
         elif target is not None and target.entries is not None:
             target.entries[name] = (at, value)

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.settings.editing.edit import edit
 from gateway.settings.editing.file import Store
-from gateway.settings.values.problems import meant, parts, said
+from gateway.settings.values.problems import parts, phrase, suggest
 from gateway.web.settings import refusals
 from tests.settings.house import DRIVERS, NOW, write
 from tests.web.conftest import Web
@@ -142,11 +142,11 @@ def _calls(file: str) -> Iterator[tuple[str, ast.Call]]:
 
 @pytest.mark.parametrize("file", [*WHOLE, *OTHER_PEOPLE])
 def test_nothing_is_refused_without_german_words(file: str) -> None:
-    """A new complaint about what the page can change is made with ``said`` and translated."""
+    """A new problem with what the page can change is made with ``phrase`` and translated."""
     known, bare = refusals.templates("de"), []
     for name, call in _calls(file):
         first = call.args[0] if call.args else None
-        if name == "said" and isinstance(first, ast.Constant):
+        if name == "phrase" and isinstance(first, ast.Constant):
             assert first.value in known
         if name in ("_Bad", "UnitError", "SectionsWrong"):
             bare += [a for a in call.args if isinstance(a, ast.Constant | ast.JoinedStr)]
@@ -175,8 +175,8 @@ def test_the_page_says_it_in_the_language_of_the_reader(house: Web) -> None:
 
 
 def test_a_text_without_a_translation_stays_english() -> None:
-    assert refusals.text("de", parts(said("{a} is odd", a="it"))) == "it is odd"
-    assert refusals.text("de", parts(meant("x", ["one"]))) == "möglich sind „one“"
+    assert refusals.text("de", parts(phrase("{a} is odd", a="it"))) == "it is odd"
+    assert refusals.text("de", parts(suggest("x", ["one"]))) == "möglich sind „one“"
 
 
 def test_words_of_the_file_are_marked_and_explained(tmp_path: Path) -> None:

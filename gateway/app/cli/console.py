@@ -29,7 +29,7 @@ from gateway.panel import client
 from gateway.panel.messages import encode
 from gateway.panel.shown import Snapshot
 from gateway.printable import in_a_line, in_a_text, in_json
-from gateway.settings.values.problems import meant
+from gateway.settings.values.problems import suggest
 from gateway.settings.values.units import UnitError, duration_ms
 from gateway.wire import calendar_time
 
@@ -233,7 +233,7 @@ def names_hint(shown: Snapshot, reason: str, args: Mapping[str, Json]) -> str:
     what = NAMED[reason]
     if not known[what]:
         return f"There is no {what} at all now."
-    text = meant(str(args.get(what, "")), known[what], "there are")
+    text = suggest(str(args.get(what, "")), known[what], "there are")
     return text[:1].upper() + text[1:] + ("" if text.endswith("?") else ".")
 
 
@@ -256,7 +256,7 @@ def _point_hint(state: Path, do: str, args: Mapping[str, Json]) -> str:
     if do == "show" or not isinstance(name, str):
         return ""
     known = bench(state, "show")["points"]
-    return "" if name in known else f"; {meant(name, known, 'there are')}"
+    return "" if name in known else f"; {suggest(name, known, 'there are')}"
 
 
 def audit(

@@ -30,14 +30,14 @@ def test(
     Example: `sudo portier message test caretaker`
     """
     from gateway.app.configuration import load, people
-    from gateway.settings.values.problems import SettingsError, meant
+    from gateway.settings.values.problems import SettingsError, suggest
 
     try:
         settings = load.settings(config, state, need=())
     except SettingsError as error:
         c.fail(str(error), c.EXIT_CONFIGURATION)
     if receiver not in settings.contacts:
-        c.fail(f"there is no contact {receiver}; {meant(receiver, settings.contacts)}", 2)
+        c.fail(f"there is no contact {receiver}; {suggest(receiver, settings.contacts)}", 2)
     failed = False
     for channel, reason in people.try_out(settings, config, state, receiver):
         failed = failed or bool(reason)

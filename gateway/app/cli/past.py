@@ -23,7 +23,7 @@ from gateway.core.facts import KINDS
 from gateway.core.instant import UtcMs
 from gateway.journal.past.reader import CursorExpired, JournalUnavailable, Reader
 from gateway.printable import in_a_line
-from gateway.settings.values.problems import meant
+from gateway.settings.values.problems import suggest
 from gateway.wire import Row
 
 audit = typer.Typer(
@@ -61,7 +61,7 @@ def _journal(state: Path) -> Iterator[Reader]:
 def _kinds(names: list[str] | None) -> list[str] | None:
     for name in names or ():
         if name not in KINDS:
-            raise typer.BadParameter(f"there is no kind {name}; {meant(name, KINDS)}")
+            raise typer.BadParameter(f"there is no kind {name}; {suggest(name, KINDS)}")
     return names
 
 
@@ -200,7 +200,7 @@ def history(
         known = past.series(reader)
         quantities = [q for kind, name, q in known if kind == "reading" and name == point]
         if quantity is not None and quantity not in quantities:
-            remedy = meant(quantity, quantities) if quantities else "it is no meter"
+            remedy = suggest(quantity, quantities) if quantities else "it is no meter"
             raise typer.BadParameter(f"{point} has no quantity {quantity}; {remedy}")
         if quantity is not None:
             quantities = [quantity]

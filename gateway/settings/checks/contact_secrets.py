@@ -16,7 +16,7 @@ from pathlib import Path
 
 from gateway.settings.model.configuration import Settings
 from gateway.settings.values import recipients
-from gateway.settings.values.problems import Said, said
+from gateway.settings.values.problems import Phrase, phrase
 from gateway.settings.values.recipients import RecipientError
 from gateway.settings.values.secrets import Fault, Secret, SecretError, address
 
@@ -33,8 +33,8 @@ class AddressFault:
     contact: str
     channel: int
     secret: str
-    message: Said
-    hint: Said
+    message: Phrase
+    hint: Phrase
 
     @property
     def key(self) -> str:
@@ -57,7 +57,7 @@ def faults(settings: Settings, judge: Judge | None = None) -> list[AddressFault]
     return found
 
 
-def _of_page(secret: Secret, settings: Settings) -> tuple[Said, Said] | None:
+def _of_page(secret: Secret, settings: Settings) -> tuple[Phrase, Phrase] | None:
     """What is wrong with an address that was entered on the page, as far as it can be read here."""
     if not secret.of_page:
         return None
@@ -70,8 +70,8 @@ def _of_page(secret: Secret, settings: Settings) -> tuple[Said, Said] | None:
         return error.message, error.hint
     if found.kind in recipients.OVER_ACCOUNT and getattr(messages, found.kind) is None:
         return (
-            said("the building has no account for {kind}", kind=found.kind),
-            said("an administrator writes messages: {{{kind}: !secret …}}", kind=found.kind),
+            phrase("the building has no account for {kind}", kind=found.kind),
+            phrase("an administrator writes messages: {{{kind}: !secret …}}", kind=found.kind),
         )
     return None
 
@@ -87,7 +87,7 @@ def new_faults(found: Iterable[AddressFault], before: Settings) -> list[AddressF
     return [fault for fault in found if (fault.contact, fault.secret) not in known]
 
 
-def wrong(secret: Secret, judge: Judge | None = None) -> tuple[Said, Said] | None:
+def wrong(secret: Secret, judge: Judge | None = None) -> tuple[Phrase, Phrase] | None:
     """What is wrong with a secret that ``notify`` reads, and the remedy."""
     user = _reader()
     try:
@@ -113,8 +113,8 @@ def wrong(secret: Secret, judge: Judge | None = None) -> tuple[Said, Said] | Non
         return _named(fault, secret, user, path)
     if value and judge is not None and not secret.of_page and not judge(value):
         return (
-            said("the secret {name} holds no address that Apprise knows", name=secret.name),
-            said("write one line such as mailto://…, ntfys://… or json://…"),
+            phrase("the secret {name} holds no address that Apprise knows", name=secret.name),
+            phrase("write one line such as mailto://…, ntfys://… or json://…"),
         )
     return None
 
@@ -127,27 +127,27 @@ def _find(secret: Secret) -> tuple[Path, os.stat_result]:
     raise FileNotFoundError
 
 
-def _named(fault: Fault, secret: Secret, user: str, path: Path) -> tuple[Said, Said]:
+def _named(fault: Fault, secret: Secret, user: str, path: Path) -> tuple[Phrase, Phrase]:
     name = secret.name
     if secret.of_page:
         if fault == "unreadable":
             return (
-                said("the address cannot be read by {user}", user=user),
-                said("sudo systemd-tmpfiles --create portier.conf, then enter it again"),
+                phrase("the address cannot be read by {user}", user=user),
+                phrase("sudo systemd-tmpfiles --create portier.conf, then enter it again"),
             )
-        return said("the address has been removed"), said("enter it again on the page Settings")
+        return phrase("the address has been removed"), phrase("enter it again on the page Settings")
     message = {
-        "missing": said("there is no secret {name}", name=name),
-        "unreadable": said("the secret {name} cannot be read by {user}", name=name, user=user),
-        "no_file": said("the secret {name} is no file", name=name),
-        "empty": said("the secret {name} is empty", name=name),
-        "too_long": said("the secret {name} is too long", name=name),
-        "no_text": said("the secret {name} is not text in UTF-8", name=name),
-        "lines": said("the secret {name} has several lines, an address is one", name=name),
+        "missing": phrase("there is no secret {name}", name=name),
+        "unreadable": phrase("the secret {name} cannot be read by {user}", name=name, user=user),
+        "no_file": phrase("the secret {name} is no file", name=name),
+        "empty": phrase("the secret {name} is empty", name=name),
+        "too_long": phrase("the secret {name} is too long", name=name),
+        "no_text": phrase("the secret {name} is not text in UTF-8", name=name),
+        "lines": phrase("the secret {name} has several lines, an address is one", name=name),
     }[fault]
     if user != USER:
-        return message, said("write the address into {path}", path=path)
-    remedy = said(
+        return message, phrase("write the address into {path}", path=path)
+    remedy = phrase(
         "write the address into {path}, then: sudo chown root:{user} {path}; sudo chmod 640 {path}",
         path=path,
         user=user,

@@ -8,12 +8,12 @@ from gateway.settings.checks.draft import Draft
 from gateway.settings.model.configuration import RelayOptions
 from gateway.settings.model.doors import Door
 from gateway.settings.model.limits import LONGEST_PULSE_MS, SHORTEST_PULSE_MS, door_relays
-from gateway.settings.values.problems import meant, said
+from gateway.settings.values.problems import phrase, suggest
 from gateway.settings.values.reading import Loc, Part
 from gateway.settings.values.units import say_ms
 from gateway.settings.values.weekly import Rules, gap
 
-Complain = Callable[[Loc, str, str], None]
+Report = Callable[[Loc, str, str], None]
 
 
 def check(draft: Draft) -> None:
@@ -26,20 +26,20 @@ def check(draft: Draft) -> None:
 
 
 def _door(draft: Draft, part: Part[Door], door: Door) -> None:
-    def complain(loc: Loc, message: str, hint: str) -> None:
-        draft.complain(part, loc, message, hint)
+    def report(loc: Loc, message: str, hint: str) -> None:
+        draft.report(part, loc, message, hint)
 
     def lacks(key: str) -> bool:
         return not getattr(door, key) and key not in part.bad
 
     if door.left_open_after_ms is not None and lacks("leaf"):
-        complain(
+        report(
             ("left_open_after",),
             "nobody can tell that the door is open without a leaf contact",
             "add leaf: with the reed contact of the leaf, or remove left_open_after",
         )
     if door.egress == "never" and lacks("egress_reason") and "egress" not in part.bad:
-        complain(
+        report(
             ("egress",),
             "never locks people in at night",
             "write egress: always, or egress_reason: with who allowed it and which other way out "
@@ -50,122 +50,124 @@ def _door(draft: Draft, part: Part[Door], door: Door) -> None:
     if fire is not None and fire.point is None and fire.action != "ignore" and house is not None:
         there = (house.value is not None and house.value.fire) or "fire" in house.bad
         if not there and "on_fire" not in part.bad:
-            complain(
+            report(
                 ("on_fire",),
                 "there is no fire alarm contact",
                 "write on_fire: {point: fire.alarm, action: open}, or fire: fire.alarm at the "
                 "left margin, with that point in the list",
             )
-    _activation(part, door, complain)
-    _hold_open(part, door, complain)
-    _schedule(draft, part, door, complain)
+    _activation(part, door, report)
+    _hold_open(part, door, report)
+    _schedule(draft, part, door, report)
 
 
-def _activation(part: Part[Door], door: Door, complain: Complain) -> None:
+def _activation(part: Part[Door], door: Door, report: Report) -> None:
     activation = door.activation
     if activation.pulse_ms is not None:
         if activation.maintained_ms is not None:
-            complain(
+            report(
                 ("activation", "maintained"),
                 "pulse and maintained exclude each other",
                 "keep pulse for an operator that wants a push, maintained for one that opens as "
                 "long as the contact is closed",
             )
         if not SHORTEST_PULSE_MS <= activation.pulse_ms <= LONGEST_PULSE_MS:
-            complain(
+            report(
                 ("activation", "pulse"),
                 f"{say_ms(activation.pulse_ms)} is no pulse",
                 f"a pulse lasts {say_ms(SHORTEST_PULSE_MS)} to {say_ms(LONGEST_PULSE_MS)}; for "
                 "longer write maintained",
             )
     if activation.maintained_ms == 0:
-        complain(("activation", "maintained"), "0 s opens nothing", "write for example 5 s")
+        report(("activation", "maintained"), "0 s opens nothing", "write for example 5 s")
     indicator = door.indicator
     for key in ("accepted", "refused", "fault"):
         if indicator is not None and sum(getattr(indicator, f"{key}_ms")) > 10_000:
-            complain(
+            report(
                 ("indicator", key), "the pattern is longer than 10 s", "keep it short: people wait"
             )
     if door.toggle and door.leaf is None and "leaf" not in part.bad:
-        complain(
+        report(
             ("toggle",),
             "without a leaf contact nobody knows whether a pulse would close the door",
             "add leaf: with the reed contact of the leaf",
         )
 
 
-def _hold_open(part: Part[Door], door: Door, complain: Complain) -> None:
+def _hold_open(part: Part[Door], door: Door, report: Report) -> None:
     """Who may hold the door open needs something that holds it."""
     if door.hold_open or door.activation.maintained_ms is not None:
         return
     if part.bad & {"hold_open", "activation"}:
         return
-    remedy = said(
+    remedy = phrase(
         "add hold_open: with a relay, or let the activation be maintained instead of pulse"
     )
     for n, activator in enumerate(door.activators):
         if activator.hold_open_ms is not None:
-            complain(("activators", n, "hold_open"), said("nothing can hold the door open"), remedy)
+            report(("activators", n, "hold_open"), phrase("nothing can hold the door open"), remedy)
     for key in ("mode", "safe_mode"):
         if getattr(door, key) == "hold_open":
-            complain((key,), said("nothing can hold the door open"), remedy)
+            report((key,), phrase("nothing can hold the door open"), remedy)
     for key in ("schedule", "exceptions"):
         rules: Rules = getattr(door, key)
         lines = [rule.key for rule in rules.rules if rule.value == "hold_open"]
         lines += ["otherwise"] if rules.otherwise == "hold_open" else []
         for line in lines:
-            complain((key, line), said("nothing can hold the door open"), remedy)
+            report((key, line), phrase("nothing can hold the door open"), remedy)
     for point, mode in door.mode_switch.items():
         if mode == "hold_open":
-            complain(("mode_switch", point), said("nothing can hold the door open"), remedy)
+            report(("mode_switch", point), phrase("nothing can hold the door open"), remedy)
 
 
-def _schedule(draft: Draft, part: Part[Door], door: Door, complain: Complain) -> None:
+def _schedule(draft: Draft, part: Part[Door], door: Door, report: Report) -> None:
     if door.mode is not None and door.schedule:
-        complain(
+        report(
             ("mode",),
-            said("counts only without a schedule"),
-            said("write it as otherwise: there"),
+            phrase("counts only without a schedule"),
+            phrase("write it as otherwise: there"),
         )
     for rule in door.exceptions.rules:
         if rule.sort != "dates":
-            complain(
+            report(
                 ("exceptions", rule.key),
-                said("is no date"),
-                said("exceptions are for dates; write days of the week under schedule"),
+                phrase("is no date"),
+                phrase("exceptions are for dates; write days of the week under schedule"),
             )
     if door.exceptions.otherwise is not None:
-        complain(
+        report(
             ("exceptions", "otherwise"),
-            said("belongs to the schedule"),
-            said("write it under schedule"),
+            phrase("belongs to the schedule"),
+            phrase("write it under schedule"),
         )
     if door.exceptions and not door.schedule and "schedule" not in part.bad:
-        complain(
+        report(
             ("exceptions",),
-            said("there is no schedule to except from"),
-            said("write a schedule: as well"),
+            phrase("there is no schedule to except from"),
+            phrase("write a schedule: as well"),
         )
     if part.bad & {"schedule", "exceptions"}:
         return
     whole = together(door)
     missing = gap(whole) if door.schedule else None
     if missing is not None:
-        complain(
+        report(
             ("schedule",),
-            said("says nothing about {when}", when=missing),
-            said("add otherwise: with the mode for all other times, for example otherwise: night"),
+            phrase("says nothing about {when}", when=missing),
+            phrase(
+                "add otherwise: with the mode for all other times, for example otherwise: night"
+            ),
         )
     for line, message, hint in overlaps_of(door):
-        complain(("exceptions", line), message, hint)
+        report(("exceptions", line), message, hint)
     gateway = draft.gateway
     written: set[str] = set() if gateway is None else {*gateway.bad, *(gateway.node.entries or ())}
     for rule in whole.of("holiday"):
         if "holidays" not in written:
-            complain(
+            report(
                 ("schedule", rule.key),
-                said("whose holidays? gateway.holidays is not written"),
-                said("write holidays: DE-SN (your country and Land) under gateway:"),
+                phrase("whose holidays? gateway.holidays is not written"),
+                phrase("write holidays: DE-SN (your country and Land) under gateway:"),
             )
 
 
@@ -189,16 +191,16 @@ def _interlocks(draft: Draft) -> None:
         doors = part.value.doors
         for n, door in enumerate(doors):
             if door not in draft.doors:
-                draft.complain(
+                draft.report(
                     part,
                     ("doors", n),
                     f"there is no door {door}",
-                    meant(door, draft.doors, "the doors are"),
+                    suggest(door, draft.doors, "the doors are"),
                 )
             elif door in doors[:n]:
-                draft.complain(part, ("doors", n), f"{door} is here twice", "keep one of the two")
+                draft.report(part, ("doors", n), f"{door} is here twice", "keep one of the two")
         if len(doors) < 2:
-            draft.complain(
+            draft.report(
                 part, ("doors",), "one door alone needs no interlock", "name at least two doors"
             )
 
@@ -215,7 +217,7 @@ def _relays(draft: Draft) -> None:
             options = point.value.options
             limit = options.max_on_ms if isinstance(options, RelayOptions) else None
             if limit is None and relay.default_ms is None:
-                draft.complain(
+                draft.report(
                     point,
                     ("max_on",),
                     f"{relay.role} of {name} may be on for long ({relay.why}), and no limit is "
@@ -223,7 +225,7 @@ def _relays(draft: Draft) -> None:
                     f"write max_on: {relay.example} (never on for longer) or max_on: unlimited",
                 )
             elif isinstance(limit, int) and limit < relay.longest_ms:
-                draft.complain(
+                draft.report(
                     point,
                     ("max_on",),
                     f"{say_ms(limit)} is shorter than the {say_ms(relay.longest_ms)} that "

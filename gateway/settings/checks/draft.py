@@ -66,7 +66,7 @@ class Draft:
     uncertain: set[str] = field(default_factory=set)
     """Texts in parts that could not be read whole: points named there may be used."""
 
-    def complain(self, part: Part[Any], loc: Loc, message: str, hint: str) -> None:
+    def report(self, part: Part[Any], loc: Loc, message: str, hint: str) -> None:
         """A problem at a value of a part; where the value is not there, at the part."""
         mark, key = place(part, loc, at_key=False)
         self.reading.problem(mark, key, message, hint)
@@ -78,7 +78,7 @@ class Draft:
         (``shown``) where a start must not fail. For bounds that a version before did not have."""
         key_in_part = field_name.removesuffix("_ms").removesuffix("_bytes")
         if not self.adjust or part.value is None:
-            self.complain(part, (key_in_part,), message, hint)
+            self.report(part, (key_in_part,), message, hint)
             return
         mark, key = place(part, (key_in_part,), at_key=False)
         problem = Problem(mark.file, mark.line, mark.column, key, message, hint)

@@ -10,7 +10,7 @@ from gateway.settings.checks.draft import Draft
 from gateway.settings.model.configuration import Gateway, MeterOptions
 from gateway.settings.model.link import Tls, is_loopback
 from gateway.settings.values import store_address
-from gateway.settings.values.problems import meant
+from gateway.settings.values.problems import suggest
 from gateway.settings.values.reading import Part
 from gateway.settings.values.units import say_ms
 
@@ -34,11 +34,11 @@ def check(draft: Draft) -> None:
         known = [name for name, _, _ in part.value.quantities]
         for quantity in part.value.options.deadband:
             if quantity not in known:
-                draft.complain(
+                draft.report(
                     part,
                     ("deadband", quantity),
                     f"{part.value.driver} does not measure {quantity[:40]}",
-                    meant(quantity, known),
+                    suggest(quantity, known),
                 )
 
 
@@ -48,7 +48,7 @@ def _backup(draft: Draft) -> None:
         return
     mount, to = part.value.mount, part.value.to
     if to != mount and mount not in to.parents:
-        draft.complain(
+        draft.report(
             part,
             ("to",),
             f"{to} does not lie in the mount {mount}",
@@ -59,24 +59,24 @@ def _backup(draft: Draft) -> None:
 def _gateway(draft: Draft, part: Part[Gateway], gateway: Gateway) -> None:
     zones = zones_there_are()
     if gateway.timezone not in zones:
-        draft.complain(
+        draft.report(
             part,
             ("timezone",),
             f"there is no time zone {gateway.timezone[:40]}",
-            meant(gateway.timezone, zones, "write for example Europe/Berlin; known are"),
+            suggest(gateway.timezone, zones, "write for example Europe/Berlin; known are"),
         )
     if gateway.holidays is not None:
         from gateway.settings.values.calendar import regions
 
         if gateway.holidays not in regions():
-            draft.complain(
+            draft.report(
                 part,
                 ("holidays",),
                 f"no holidays are known for {gateway.holidays}",
-                meant(gateway.holidays, near_regions(gateway.holidays), "possible are"),
+                suggest(gateway.holidays, near_regions(gateway.holidays), "possible are"),
             )
     if not gateway.languages or len(set(gateway.languages)) != len(gateway.languages):
-        draft.complain(part, ("languages",), "wants each language once", "write [de, en]")
+        draft.report(part, ("languages",), "wants each language once", "write [de, en]")
 
 
 def _kept(draft: Draft) -> None:
@@ -118,14 +118,14 @@ def _mqtt(draft: Draft) -> None:
         return
     mqtt = part.value
     if mqtt.embedded and not draft.bench():
-        draft.complain(
+        draft.report(
             part,
             (),
             "the embedded broker keeps nothing over a restart and is for the bench",
             "write mqtt: {host: …, tls: …}, or bench: true under gateway:",
         )
     if mqtt.tls is None and not is_loopback(mqtt.host) and "tls" not in part.bad:
-        draft.complain(
+        draft.report(
             part,
             ("host",),
             f"{mqtt.host} is another machine, and the connection would be readable",
@@ -133,7 +133,7 @@ def _mqtt(draft: Draft) -> None:
         )
     if (mqtt.user is None) != (mqtt.password is None) and not part.bad & {"user", "password"}:
         key = "user" if mqtt.password is None else "password"
-        draft.complain(
+        draft.report(
             part,
             (key,),
             "user and password come together",
@@ -150,7 +150,7 @@ def _listening(draft: Draft) -> None:
         if part.value is None or not part.value.driver.startswith("mqtt_"):
             continue
         if draft.mqtt is None:
-            draft.complain(
+            draft.report(
                 part,
                 ("driver",),
                 "hears through the broker, and none is named",
@@ -158,7 +158,7 @@ def _listening(draft: Draft) -> None:
             )
         topic = part.value.settings.topic
         if own and topic.startswith(own):
-            draft.complain(
+            draft.report(
                 part,
                 ("topic",),
                 f"{topic} is what this gateway says itself",
@@ -168,7 +168,7 @@ def _listening(draft: Draft) -> None:
 
 def _pair(draft: Draft, part: Part[Any], tls: Tls | None) -> None:
     if tls is not None and (tls.cert is None) != (tls.key is None):
-        draft.complain(
+        draft.report(
             part,
             ("tls", "cert" if tls.key is None else "key"),
             "cert and key come together",
@@ -182,7 +182,7 @@ def _web(draft: Draft) -> None:
         return
     web = part.value
     if web.tls is None and not is_loopback(web.host) and "tls" not in part.bad:
-        draft.complain(
+        draft.report(
             part,
             ("listen",),
             f"{web.host} is reachable from other machines, and log-ins would be readable",
@@ -199,7 +199,7 @@ def _record(draft: Draft) -> None:
     if problem is not None and nearest is not None:
         draft.bound(part, "store", nearest, nearest, problem.problem, problem.remedy)
     if part.value.store != "none" and draft.mqtt is None:
-        draft.complain(
+        draft.report(
             part,
             (),
             "the recorder takes the events from a broker, and none is named",

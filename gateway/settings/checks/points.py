@@ -21,7 +21,7 @@ from gateway.settings.model.point_roles import (
     PointRole,
     points_of,
 )
-from gateway.settings.values.problems import meant, near
+from gateway.settings.values.problems import near, suggest
 from gateway.settings.values.reading import Loc, Part
 from gateway.settings.values.types import POINT_PATTERN
 
@@ -76,18 +76,18 @@ def _existing(draft: Draft, found: list[Use]) -> None:
                 for name, part in draft.points.items()
                 if part.value is None or part.value.kind in use.kinds
             ]
-            draft.complain(
+            draft.report(
                 use.part,
                 use.loc,
                 f"there is no point {use.point}",
-                meant(use.point, fitting or draft.points, "the points are")
+                suggest(use.point, fitting or draft.points, "the points are")
                 + " (points are listed under points:)",
             )
             continue
         point = draft.points[use.point].value
         if point is not None and point.kind not in use.kinds:
             wanted = " or ".join(use.kinds)
-            draft.complain(
+            draft.report(
                 use.part,
                 use.loc,
                 f"{use.point} is a {point.kind}, {use.role} wants a {wanted}",
@@ -109,7 +109,7 @@ def _conflicts(draft: Draft, found: list[Use]) -> None:
                 continue
             if frozenset({use.role, other.role}) in TOGETHER:
                 continue
-            draft.complain(
+            draft.report(
                 use.part,
                 use.loc,
                 f"{use.point} is {other.role} of {other.owner} already",
@@ -146,7 +146,7 @@ def _pins(draft: Draft) -> None:
         if key is None:
             continue
         if key in taken:
-            draft.complain(
+            draft.report(
                 part,
                 (_terminal_field(part),),
                 f"is the terminal of {taken[key]} already",
@@ -207,7 +207,7 @@ def _header_lines(draft: Draft) -> None:
             if own and not _NUMBERED.fullmatch(text):
                 continue  # the name of a line: whichever chip has it
             other = "; a line of another chip needs chip: as well" if own else ""
-            draft.complain(
+            draft.report(
                 part,
                 (field,),
                 f"the header has no line {text[:60]!r}",
@@ -223,7 +223,7 @@ def _bus_lines(draft: Draft) -> None:
             continue
         user = lines.get(header_line(part.value))
         if user is not None and not draft.may_stay("line of a bus", part.value.name):
-            draft.complain(
+            draft.report(
                 part,
                 (_terminal_field(part),),
                 f"is a line of {user}",
@@ -254,7 +254,7 @@ def _shared_pins(draft: Draft, taken: Mapping[object, str]) -> None:
             elif other != line:
                 message = f"is another line than that of {first}, which is on the same chip"
             if message:
-                draft.complain(
+                draft.report(
                     part, (field,), message, "each chip has one line of its own: check the wiring"
                 )
 
@@ -312,7 +312,7 @@ def _simulated(draft: Draft) -> None:
         return
     for part in draft.points.values():
         if part.value is not None and part.value.driver.startswith("simulated"):
-            draft.complain(
+            draft.report(
                 part,
                 ("driver",),
                 "is simulated, but this is no bench",
@@ -333,8 +333,8 @@ def _references(draft: Draft) -> None:
             there = draft.points.get(target)
             relays = [n for n, p in draft.points.items() if p.value and p.value.kind == "relay"]
             if there is None:
-                draft.complain(part, (name,), f"there is no point {target}", meant(target, relays))
+                draft.report(part, (name,), f"there is no point {target}", suggest(target, relays))
             elif "relay" in meaning and there.value is not None and there.value.kind != "relay":
-                draft.complain(
-                    part, (name,), f"{target} is a {there.value.kind}", meant(target, relays)
+                draft.report(
+                    part, (name,), f"{target} is a {there.value.kind}", suggest(target, relays)
                 )

@@ -8,7 +8,7 @@ from gateway.settings.checks.draft import Draft
 from gateway.settings.model.configuration import DAY, Point, RelayOptions, Watch
 from gateway.settings.model.point_roles import ROOM
 from gateway.settings.model.rooms import EscalationStep, Room
-from gateway.settings.values.problems import meant, said
+from gateway.settings.values.problems import phrase, suggest
 from gateway.settings.values.reading import Part
 
 ATTEND_LEAST_MS = 30_000
@@ -28,11 +28,11 @@ def check(draft: Draft) -> None:
     for contact in draft.contacts.values():
         written = {"channels", "push"} - contact.bad
         if contact.value is not None and len(written) == 2 and not contact.value.ways:
-            draft.complain(
+            draft.report(
                 contact,
                 ("channels",),
-                said("has no channel"),
-                said("write channels: [!secret caretaker_url], or push: staff"),
+                phrase("has no channel"),
+                phrase("write channels: [!secret caretaker_url], or push: staff"),
             )
     for escalation in draft.escalations.values():
         if escalation.value is not None:
@@ -47,13 +47,13 @@ def check(draft: Draft) -> None:
 def _known(draft: Draft, part: Part[Any], loc: tuple[str | int, ...], kind: str, name: str) -> None:
     names = draft.choices(f"{kind}s")
     if name not in names:
-        draft.complain(
+        draft.report(
             part,
             loc,
-            said("there is no {kind} {name}", kind=said(kind), name=name),
-            said(
+            phrase("there is no {kind} {name}", kind=phrase(kind), name=name),
+            phrase(
                 "{meant} ({kind}s are listed under {kind}s:)",
-                meant=meant(name, names, f"the {kind}s are"),
+                meant=suggest(name, names, f"the {kind}s are"),
                 kind=kind,
             ),
         )
@@ -61,7 +61,7 @@ def _known(draft: Draft, part: Part[Any], loc: tuple[str | int, ...], kind: str,
 
 def _room(draft: Draft, name: str, part: Part[Room], room: Room) -> None:
     if room.cord and room.cancel is None and "cancel" not in part.bad:
-        draft.complain(
+        draft.report(
             part,
             ("cord",),
             "a call could never be ended",
@@ -70,19 +70,19 @@ def _room(draft: Draft, name: str, part: Part[Room], room: Room) -> None:
     if not room.cord and "cord" not in part.bad:
         for key in (role.key for role in ROOM if role.of_call):
             if getattr(room, key) is not None:
-                draft.complain(
+                draft.report(
                     part, (key,), "means nothing without a cord", "add cord: [POINT], or remove it"
                 )
     _call(draft, name, part, room)
     _climate(draft, part, room)
     if room.no_motion_after_ms is not None and not room.motion and "motion" not in part.bad:
-        draft.complain(
+        draft.report(
             part, ("no_motion_after",), "nothing sees motion", "add motion: [POINT], or remove it"
         )
     if room.valve is not None and room.leak is None and "leak" not in part.bad:
-        draft.complain(part, ("valve",), "nothing tells it to close", "add leak: with a sensor")
+        draft.report(part, ("valve",), "nothing tells it to close", "add leak: with a sensor")
     if room.fan is not None and room.climate is None and "climate" not in part.bad:
-        draft.complain(part, ("fan",), "nothing tells it to run", "add climate: with a sensor")
+        draft.report(part, ("fan",), "nothing tells it to run", "add climate: with a sensor")
     if room.escalation is not None:
         _known(draft, part, ("escalation",), "escalation", room.escalation)
     for key in (role.key for role in ROOM if role.lasting):
@@ -90,7 +90,7 @@ def _room(draft: Draft, name: str, part: Part[Room], room: Room) -> None:
         point = draft.points.get(relay) if relay is not None else None
         options = point.value.options if point is not None and point.value is not None else None
         if point is not None and isinstance(options, RelayOptions) and options.max_on_ms is None:
-            draft.complain(
+            draft.report(
                 point,
                 ("max_on",),
                 f"the {key} of {name} is on for as long as it takes, and no limit is written",
@@ -101,7 +101,7 @@ def _room(draft: Draft, name: str, part: Part[Room], room: Room) -> None:
 def _call(draft: Draft, name: str, part: Part[Room], room: Room) -> None:
     """What would let a call be missed."""
     if room.attend_within_ms < ATTEND_LEAST_MS:
-        draft.complain(
+        draft.report(
             part,
             ("attend_within",),
             "calls again before anybody can be there",
@@ -113,7 +113,7 @@ def _call(draft: Draft, name: str, part: Part[Room], room: Room) -> None:
         if point is None or point.kind != "meter":
             continue
         if LINE_OHM not in [quantity for quantity, _, _ in point.quantities]:
-            draft.complain(
+            draft.report(
                 part,
                 ("cord", n),
                 f"{cord} measures no {LINE_OHM}",
@@ -122,11 +122,11 @@ def _call(draft: Draft, name: str, part: Part[Room], room: Room) -> None:
     for cord, line in room.lines.items():
         kind = point.kind if (there := draft.points.get(cord)) and (point := there.value) else ""
         if cord not in room.cord and "cord" not in part.bad:
-            draft.complain(
+            draft.report(
                 part, ("lines", cord), "is no cord of this room", f"add it: cord: [{cord}]"
             )
         elif kind == "contact":
-            draft.complain(
+            draft.report(
                 part,
                 ("lines", cord),
                 f"{cord} is a contact, it measures nothing",
@@ -134,7 +134,7 @@ def _call(draft: Draft, name: str, part: Part[Room], room: Room) -> None:
             )
         low, high = sorted((line.rest_ohm, line.pulled_ohm))
         if high < low * LINE_RATIO:
-            draft.complain(
+            draft.report(
                 part,
                 ("lines", cord),
                 f"{line.rest_ohm:g} Ohm at rest and {line.pulled_ohm:g} Ohm pulled are too near",
@@ -144,7 +144,7 @@ def _call(draft: Draft, name: str, part: Part[Room], room: Room) -> None:
 
 def _climate(draft: Draft, part: Part[Room], room: Room) -> None:
     if room.fan_below_percent >= room.fan_above_percent:
-        draft.complain(
+        draft.report(
             part,
             ("fan_below_percent",),
             "the fan would never rest",
@@ -152,9 +152,9 @@ def _climate(draft: Draft, part: Part[Room], room: Room) -> None:
         )
     for key in ("mould_above_percent", "fan_above_percent", "fan_below_percent"):
         if not 0 <= getattr(room, key) <= 100:
-            draft.complain(part, (key,), "is no humidity", "write a value from 0 to 100")
+            draft.report(part, (key,), "is no humidity", "write a value from 0 to 100")
     if not -40 <= room.frost_below_c <= 20:
-        draft.complain(part, ("frost_below_c",), "is no limit for frost", "5 is usual")
+        draft.report(part, ("frost_below_c",), "is no limit for frost", "5 is usual")
 
 
 def _messages(draft: Draft) -> None:
@@ -167,51 +167,51 @@ def _messages(draft: Draft) -> None:
         for n, name in enumerate(one.notify):
             _known(draft, part, (kind, "notify", n), "contact", name)
         if len(set(one.notify)) != len(one.notify):
-            draft.complain(part, (kind, "notify"), "names somebody twice", "write each once")
+            draft.report(part, (kind, "notify"), "names somebody twice", "write each once")
         if not one.notify and kind not in part.bad:
-            draft.complain(part, (kind, "notify"), "names nobody", "write notify: [caretaker]")
+            draft.report(part, (kind, "notify"), "names nobody", "write notify: [caretaker]")
     test = part.value.test
     if test is not None and test.confirm_within_ms > DAY * 6:
         message = "is longer than until the next test"
-        draft.complain(part, ("test", "confirm_within"), message, "write 24 h, for example")
+        draft.report(part, ("test", "confirm_within"), message, "write 24 h, for example")
 
 
 def _escalation(draft: Draft, part: Part[Any], steps: tuple[EscalationStep, ...]) -> None:
     last = -1
     if not steps:
-        hint = said("write [{{after: 0 s, notify: caretaker}}]")
-        draft.complain(part, (), said("has no steps"), hint)
+        hint = phrase("write [{{after: 0 s, notify: caretaker}}]")
+        draft.report(part, (), phrase("has no steps"), hint)
     for n, step in enumerate(steps):
         _known(draft, part, ("steps", n, "notify"), "contact", step.notify)
         if (step.after_ms is None) == (step.every_ms is None):
-            draft.complain(
+            draft.report(
                 part,
                 ("steps", n),
-                said("wants either after or every"),
-                said("write after: 60 s, for example"),
+                phrase("wants either after or every"),
+                phrase("write after: 60 s, for example"),
             )
         elif step.every_ms is not None:
             if n != len(steps) - 1 or n == 0:
-                draft.complain(
+                draft.report(
                     part,
                     ("steps", n, "every"),
-                    said("repeats for ever and must be the last of several steps"),
-                    said("move it to the end, behind a step with after"),
+                    phrase("repeats for ever and must be the last of several steps"),
+                    phrase("move it to the end, behind a step with after"),
                 )
             if step.every_ms < 10_000:
-                draft.complain(
+                draft.report(
                     part,
                     ("steps", n, "every"),
-                    said("floods the phone"),
-                    said("write at least 10 s"),
+                    phrase("floods the phone"),
+                    phrase("write at least 10 s"),
                 )
         elif step.after_ms is not None:
             if step.after_ms <= last:
-                draft.complain(
+                draft.report(
                     part,
                     ("steps", n, "after"),
-                    said("is not later than the step before it"),
-                    said("sort the steps; after counts from the call, not from the step before"),
+                    phrase("is not later than the step before it"),
+                    phrase("sort the steps; after counts from the call, not from the step before"),
                 )
             last = step.after_ms
 
@@ -225,7 +225,7 @@ def _watch(draft: Draft, part: Part[Watch], watch: Watch) -> None:
         for key in ("quantity", "above", "below"):
             if getattr(watch, key) is not None:
                 message = f"{watch.point} is a contact, it has no values"
-                draft.complain(part, (key,), message, "write active: yes")
+                draft.report(part, (key,), message, "write active: yes")
     elif point.kind == "meter":
         _watched_meter(draft, part, watch, point)
 
@@ -234,21 +234,21 @@ def _watched_meter(draft: Draft, part: Part[Any], watch: Watch, point: Point) ->
     known = [name for name, _, _ in point.quantities]
     if watch.active is not None:
         hint = "write quantity: and above: or below:"
-        draft.complain(part, ("active",), f"{watch.point} is a meter", hint)
+        draft.report(part, ("active",), f"{watch.point} is a meter", hint)
     if watch.quantity is None and "quantity" not in part.bad:
-        draft.complain(part, (), "quantity is missing", f"write quantity: {' or '.join(known)}")
+        draft.report(part, (), "quantity is missing", f"write quantity: {' or '.join(known)}")
     if watch.quantity is not None and watch.quantity not in known:
         message = f"{watch.point} has no {watch.quantity}"
-        draft.complain(part, ("quantity",), message, meant(watch.quantity, known))
+        draft.report(part, ("quantity",), message, suggest(watch.quantity, known))
     if watch.above is None and watch.below is None and not part.bad & {"above", "below"}:
-        draft.complain(part, (), "has no limit", "write above: or below: with a value")
+        draft.report(part, (), "has no limit", "write above: or below: with a value")
     if watch.hysteresis < 0:
-        draft.complain(part, ("hysteresis",), "is negative", "write a value above 0")
+        draft.report(part, ("hysteresis",), "is negative", "write a value above 0")
     for key in (k for k in ("below", "above") if getattr(watch, k) is not None):
         value = getattr(watch, key)
         for name, lowest, highest in point.quantities:
             if name == watch.quantity and not lowest <= value <= highest:
-                draft.complain(
+                draft.report(
                     part,
                     (key,),
                     f"{value:g} can never be measured",

@@ -64,14 +64,14 @@ def check(draft: Draft) -> None:
             continue
         if not suffices(point.trust, role):
             least = "wired" if ALL[role].trust == "wired" else "wired or a radio device"
-            draft.complain(
+            draft.report(
                 use.part,
                 use.loc,
                 f"{use.point} is reported {OVER[point.trust]} ({point.driver}) and could be forged",
                 f"{role.replace('_', ' ')} of {use.owner} must be {least}",
             )
         else:
-            draft.complain(
+            draft.report(
                 use.part,
                 use.loc,
                 f"{use.point} is a radio cord without life signals: nobody notices when it is dead",

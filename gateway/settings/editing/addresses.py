@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway import durable
-from gateway.settings.values.problems import Problem, SettingsError, said
+from gateway.settings.values.problems import Problem, SettingsError, phrase
 from gateway.settings.values.recipients import LONGEST, Recipient, RecipientError, read, recipient
 from gateway.settings.values.secrets import ADDRESSES, SecretError, of_page
 
@@ -51,8 +51,8 @@ class Addresses:
                 at = f"addresses.{key[:60]}"
                 problems.append(Problem("", 0, 0, at, error.message, error.hint))
         if not problems and len(self._ids()) + len(wanted) > MOST:
-            text = said("there are more than {most} addresses", most=MOST)
-            problems.append(Problem("", 0, 0, "addresses", text, said("remove some first")))
+            text = phrase("there are more than {most} addresses", most=MOST)
+            problems.append(Problem("", 0, 0, "addresses", text, phrase("remove some first")))
         if problems:
             raise SettingsError(problems)
         if wanted:

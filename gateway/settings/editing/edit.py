@@ -28,7 +28,7 @@ from gateway.settings.model.configuration import Settings
 from gateway.settings.overlay import OF_A_DOOR, OF_THE_GATEWAY, SECTIONS, merge
 from gateway.settings.plan.building import plan
 from gateway.settings.values.drivers import DriverInfo
-from gateway.settings.values.problems import Problem, SettingsError, parts, said
+from gateway.settings.values.problems import Problem, SettingsError, parts, phrase
 from gateway.settings.values.reading import Reading
 from gateway.settings.values.recipients import KINDS, OVER_ACCOUNT
 from gateway.settings.values.secrets import Secret, places
@@ -104,7 +104,7 @@ def _wanted(asked: Mapping[str, Any], store: Store) -> Any:
     if asked["do"] != "undo":
         sections = asked.get("sections")
         if not isinstance(sections, dict):
-            raise SectionsWrong(said("sections: an object"))
+            raise SectionsWrong(phrase("sections: an object"))
         return sections
     to = asked.get("to")
     if to is None:
@@ -128,7 +128,7 @@ def _with_addresses(
     it is refused."""
     entered = asked["addresses"]
     if not isinstance(entered, dict):
-        raise SectionsWrong(said("addresses: an object"))
+        raise SectionsWrong(phrase("addresses: an object"))
     if asked.get("version") != store.version():
         return _refused("changed_meanwhile", version=store.version())
     addresses = _addresses(config, store, drivers)

@@ -19,7 +19,7 @@ from typing import Any
 import yaml
 
 from gateway import regular
-from gateway.settings.values.problems import SettingsError, said
+from gateway.settings.values.problems import SettingsError, phrase
 from gateway.settings.values.tree import Node, parse
 
 VERSIONS_MOST = 20
@@ -73,7 +73,7 @@ def _checked(value: object) -> Any:
         if set(value) == {"address"} and isinstance(value["address"], str):
             return _Address(value["address"][:LONGEST_TEXT])
         return {_checked(key): _checked(item) for key, item in value.items()}
-    raise SectionsWrong(said("texts, lists, mappings and {{secret: name}} only"))
+    raise SectionsWrong(phrase("texts, lists, mappings and {{secret: name}} only"))
 
 
 def text(sections: Mapping[str, Any], by: str, now_utc_ms: int) -> str:

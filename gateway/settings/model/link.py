@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from gateway.settings.values import store_address
-from gateway.settings.values.problems import meant
+from gateway.settings.values.problems import suggest
 from gateway.settings.values.types import (
     Bool,
     Duration,
@@ -118,7 +118,9 @@ def _store(value: object) -> str:
         known = [*store_address.SCHEMES] if separator else ["sqlite"]
         if error.problem.startswith(("the store ", f"{value[:60]!r} is no store")):
             more = "" if separator else " (or …://)"
-            raise wrong(error.problem, meant(scheme, [*known, "sqlite"], "write") + more) from None
+            raise wrong(
+                error.problem, suggest(scheme, [*known, "sqlite"], "write") + more
+            ) from None
         raise wrong(error.problem, error.remedy) from None
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from gateway.settings.values.problems import meant
+from gateway.settings.values.problems import suggest
 from gateway.settings.values.types import Duration, Id, Label, Model, SecretValue, wrong
 from gateway.settings.values.weekly import DAYS, days_of
 
@@ -32,7 +32,7 @@ def _moments(value: object) -> Moments:
         try:
             days |= days_of(word)
         except ValueError as error:
-            raise wrong(str(error), meant(word, (*DAYS, "daily"))) from None
+            raise wrong(str(error), suggest(word, (*DAYS, "daily"))) from None
     minute = int(match[2]) * 60 + int(match[3])
     if int(match[3]) > 59 or minute >= 1440:
         raise wrong(f"{match[2]}:{match[3]} is no time of day", "times go from 00:00 to 23:59")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 
-class Said(str):
+class Phrase(str):
     """A text in English that knows what it was made of, so that a page can say it in another
     language: ``template`` and, by their names in it, ``values``."""
 
@@ -17,9 +17,9 @@ class Said(str):
     values: dict[str, object]
 
 
-def said(template: str, **values: object) -> Said:
-    """``template`` with ``values``, of which some may be :class:`Said` themselves."""
-    made = Said(template.format(**values))
+def phrase(template: str, **values: object) -> Phrase:
+    """``template`` with ``values``, of which some may be :class:`Phrase` themselves."""
+    made = Phrase(template.format(**values))
     made.template, made.values = template, values
     return made
 
@@ -27,7 +27,7 @@ def said(template: str, **values: object) -> Said:
 def parts(text: object) -> Any:
     """What a text was made of, for JSON: ``[template, values]`` with the same inside, or a text
     as it is."""
-    if isinstance(text, Said):
+    if isinstance(text, Phrase):
         return [text.template, {name: parts(value) for name, value in text.values.items()}]
     return str(text)
 
@@ -88,17 +88,17 @@ def near(word: str, choices: Iterable[str]) -> str | None:
     return folded[found[0]] if found else None
 
 
-def meant(word: str, choices: Iterable[str], otherwise: str = "possible are") -> str:
+def suggest(word: str, choices: Iterable[str], otherwise: str = "possible are") -> str:
     """The remedy for a word that is not among ``choices``."""
     known = list(choices)
     best = near(word, known)
     if best is not None:
-        return said("did you mean {best}?", best=best)
+        return phrase("did you mean {best}?", best=best)
     if not known:
-        return said("there are none")
+        return phrase("there are none")
     shown = ", ".join(known[:MOST_CHOICES])
     if len(known) > MOST_CHOICES:
         more = len(known) - MOST_CHOICES
-        return said("{head} {choices} and {more} more", head=said(otherwise), choices=shown,
+        return phrase("{head} {choices} and {more} more", head=phrase(otherwise), choices=shown,
                     more=more)  # fmt: skip
-    return said("{head} {choices}", head=said(otherwise), choices=shown)
+    return phrase("{head} {choices}", head=phrase(otherwise), choices=shown)

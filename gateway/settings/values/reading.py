@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from gateway.settings.values.problems import Problem, meant, near, said
+from gateway.settings.values.problems import Problem, near, phrase, suggest
 from gateway.settings.values.secrets import Secret, of_page
 from gateway.settings.values.tree import Mark, Node
 from gateway.settings.values.types import Model
@@ -146,17 +146,17 @@ class Reading:
         elif sort == "setting":
             self.problem(mark, shown, context["message"], context["hint"])
         elif sort == "lines":
-            for line, message, hint in context["complaints"]:
+            for line, message, hint in context["problems"]:
                 at, name = place(part, (*loc, line) if line else loc, at_key=True)
                 self.problem(at, name, message, hint)
         elif sort in _BOUNDS:
             bound, message, hint = _BOUNDS[sort]
             text = part_text(part, loc).strip("'")
             limit = _limit(context[bound], text)
-            self.problem(mark, shown, said(message, text=text), said(hint, limit=limit))
+            self.problem(mark, shown, phrase(message, text=text), phrase(hint, limit=limit))
         elif sort == "literal_error":
             text = part_text(part, loc)
-            hint = meant(text.strip("'"), _choices(found))
+            hint = suggest(text.strip("'"), _choices(found))
             self.problem(mark, shown, f"{text} is not possible", hint)
         else:
             message, hint = _plain(sort, str(found["msg"]))
@@ -173,7 +173,7 @@ class Reading:
                 "put the secret into a file in the folder secrets and write !secret NAME",
             )
         else:
-            self.problem(mark, shown, "is not a known key", meant(name, known))
+            self.problem(mark, shown, "is not a known key", suggest(name, known))
 
 
 _BOUNDS: Mapping[str, tuple[str, str, str]] = {

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, get_args
 from urllib.parse import parse_qsl, quote, urlsplit
 
-from gateway.settings.values.problems import Said, said
+from gateway.settings.values.problems import Phrase, phrase
 
 Kind = Literal["mail", "sms", "telegram", "ntfy", "own"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -55,7 +55,7 @@ class RecipientError(ValueError):
     """An address that is not allowed or not understood. ``message`` and ``hint`` say why, and
     never hold the address."""
 
-    def __init__(self, message: Said, hint: Said) -> None:
+    def __init__(self, message: Phrase, hint: Phrase) -> None:
         super().__init__(str(message))
         self.message = message
         self.hint = hint
@@ -102,10 +102,10 @@ class Recipient:
             return f"ntfys://{host}/{topic}"
         if TO not in account:
             raise RecipientError(
-                said(
+                phrase(
                     "the building has no account for {kind} with {to} in it", kind=self.kind, to=TO
                 ),
-                said("write it into the secret of messages: {kind}", kind=self.kind),
+                phrase("write it into the secret of messages: {kind}", kind=self.kind),
             )
         return account.replace(TO, quote(self.to, safe=""))
 
@@ -120,13 +120,13 @@ def recipient(kind: str, to: str, hosts: tuple[str, ...] = ()) -> Recipient:
     those that the configuration allows. Raises :class:`RecipientError`."""
     if kind not in KINDS:
         raise RecipientError(
-            said("this is no kind of address"),
-            said("possible are {choices}", choices=", ".join(KINDS)),
+            phrase("this is no kind of address"),
+            phrase("possible are {choices}", choices=", ".join(KINDS)),
         )
     text = to.strip()
     if not text or len(text) > LONGEST or not text.isprintable():
         raise RecipientError(
-            said("the address is missing, too long or not printable"), said("write one line")
+            phrase("the address is missing, too long or not printable"), phrase("write one line")
         )
     check = {"mail": _mail, "sms": _phone, "telegram": _telegram, "ntfy": _ntfy, "own": _own}[kind]
     return Recipient(kind, check(text, hosts))
@@ -147,14 +147,14 @@ def read(written: str, hosts: tuple[str, ...] = ()) -> Recipient:
 
 def _not_saved() -> RecipientError:
     return RecipientError(
-        said("the saved address cannot be read"), said("enter it again on the page Settings")
+        phrase("the saved address cannot be read"), phrase("enter it again on the page Settings")
     )
 
 
 def _mail(text: str, _hosts: tuple[str, ...]) -> str:
     if not _MAIL.match(text) or len(text) > 254:
         raise RecipientError(
-            said("this is no e-mail address"), said("write for example name@example.org")
+            phrase("this is no e-mail address"), phrase("write for example name@example.org")
         )
     return text
 
@@ -165,7 +165,7 @@ def _phone(text: str, _hosts: tuple[str, ...]) -> str:
         number = f"+{number[2:]}"
     if not _PHONE.match(number):
         raise RecipientError(
-            said("this is no telephone number"), said("write for example +49 341 1234567")
+            phrase("this is no telephone number"), phrase("write for example +49 341 1234567")
         )
     return number
 
@@ -173,8 +173,8 @@ def _phone(text: str, _hosts: tuple[str, ...]) -> str:
 def _telegram(text: str, _hosts: tuple[str, ...]) -> str:
     if not _TELEGRAM.match(text):
         raise RecipientError(
-            said("this is no chat of Telegram"),
-            said("write the number of the chat, or the name of a channel such as @house"),
+            phrase("this is no chat of Telegram"),
+            phrase("write the number of the chat, or the name of a channel such as @house"),
         )
     return text
 
@@ -185,8 +185,8 @@ def _ntfy(text: str, hosts: tuple[str, ...]) -> str:
     parts = _split(text)
     if parts[0] != "https" or not _TOPIC.match(parts[2].strip("/")) or parts[3]:
         raise RecipientError(
-            said("this is no topic of ntfy"),
-            said("write the topic, or https://SERVER/TOPIC for a server of your own"),
+            phrase("this is no topic of ntfy"),
+            phrase("write the topic, or https://SERVER/TOPIC for a server of your own"),
         )
     _reachable(parts[1], hosts)
     return text
@@ -196,15 +196,15 @@ def _own(text: str, hosts: tuple[str, ...]) -> str:
     scheme, host, _, query = _split(text)
     if scheme not in SCHEMES:
         raise RecipientError(
-            said("addresses of this service cannot be entered here"),
-            said("possible are for example {choices}", choices=", ".join(USUAL)),
+            phrase("addresses of this service cannot be entered here"),
+            phrase("possible are for example {choices}", choices=", ".join(USUAL)),
         )
     names = [name.lstrip("+-:").casefold() for name, _ in parse_qsl(query, True)]
     wrong = sorted(FORBIDDEN_OPTIONS & set(names))
     if wrong:
         raise RecipientError(
-            said("the option {name} is not allowed here", name=wrong[0]),
-            said("leave it out, or write the address into a secret of the configuration"),
+            phrase("the option {name} is not allowed here", name=wrong[0]),
+            phrase("leave it out, or write the address into a secret of the configuration"),
         )
     _reachable(host, hosts)
     return text
@@ -217,7 +217,7 @@ def _split(text: str) -> tuple[str, str, str, str]:
         return parts.scheme.casefold(), parts.hostname or "", parts.path, parts.query
     except ValueError:
         raise RecipientError(
-            said("this is no address"), said("write for example ntfys://SERVER/TOPIC")
+            phrase("this is no address"), phrase("write for example ntfys://SERVER/TOPIC")
         ) from None
 
 
@@ -240,8 +240,8 @@ def _reachable(host: str, hosts: tuple[str, ...]) -> None:
         local = local or _ODD_NUMBER.match(folded) is not None
     if local:
         raise RecipientError(
-            said("this address leads to this machine or to a service of its network"),
-            said("an administrator can allow the machine: messages: {{page_hosts: […]}}"),
+            phrase("this address leads to this machine or to a service of its network"),
+            phrase("an administrator can allow the machine: messages: {{page_hosts: […]}}"),
         )
 
 

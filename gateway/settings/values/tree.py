@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import yaml
 from yaml.reader import ReaderError
 
-from gateway.settings.values.problems import Problem, SettingsError, said
+from gateway.settings.values.problems import Problem, SettingsError, phrase
 from gateway.settings.values.secrets import NAME
 
 LARGEST_BYTES = 256 * 1024
@@ -91,8 +91,8 @@ class _Builder:
             raise self.stop(
                 mark,
                 key,
-                said("there are more than {most} values here, aliases counted", most=MOST_NODES),
-                said("write a smaller file, or use fewer aliases"),
+                phrase("there are more than {most} values here, aliases counted", most=MOST_NODES),
+                phrase("write a smaller file, or use fewer aliases"),
             )
 
     def node(self, event: yaml.Event, key: str, depth: int, braces: bool) -> Node:
@@ -113,8 +113,8 @@ class _Builder:
             node.text = event.value
             if any("\ud800" <= char <= "\udfff" or char == "\0" for char in event.value):
                 node.text = ""
-                said_half = said("holds half a character")
-                self.problem(node.mark, key, said_half, said("check its \\u escapes"))
+                said_half = phrase("holds half a character")
+                self.problem(node.mark, key, said_half, phrase("check its \\u escapes"))
             node.plain = event.style is None
         elif isinstance(event, yaml.SequenceStartEvent):
             self.sequence(node, key, depth)
@@ -157,8 +157,8 @@ class _Builder:
             self.problem(
                 node.mark,
                 key,
-                said("!secret wants the name of a file"),
-                said("write for example !secret mqtt_password (letters, digits, _ . -)"),
+                phrase("!secret wants the name of a file"),
+                phrase("write for example !secret mqtt_password (letters, digits, _ . -)"),
             )
         else:
             node.secret = True
@@ -213,8 +213,8 @@ def parse(data: bytes, file: str, problems: list[Problem], *, overlay: bool = Fa
                 1,
                 1,
                 "",
-                said("larger than {size}", size=f"{LARGEST_BYTES // 1024} KB"),
-                said("this is probably not the configuration"),
+                phrase("larger than {size}", size=f"{LARGEST_BYTES // 1024} KB"),
+                phrase("this is probably not the configuration"),
             )
         )
         raise SettingsError(problems)

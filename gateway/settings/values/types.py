@@ -24,7 +24,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import PydanticCustomError, core_schema
 
-from gateway.settings.values.problems import meant, said
+from gateway.settings.values.problems import phrase, suggest
 from gateway.settings.values.secrets import Secret
 from gateway.settings.values.units import (
     DURATION_PATTERN,
@@ -62,11 +62,13 @@ class Model(BaseModel):
 
 def _text_of(value: object, what: str) -> str:
     if isinstance(value, Secret):
-        raise wrong(said("{what} is no secret", what=said(what)), said("write the value itself"))
+        raise wrong(
+            phrase("{what} is no secret", what=phrase(what)), phrase("write the value itself")
+        )
     if not isinstance(value, str):
         raise wrong(
-            said("this must be {what}, not a list or mapping", what=said(what)),
-            said("write it behind the colon"),
+            phrase("this must be {what}, not a list or mapping", what=phrase(what)),
+            phrase("write it behind the colon"),
         )
     return value
 
@@ -123,8 +125,8 @@ def named(pattern: str, what: str, example: str) -> BeforeValidator:
         if len(text) > 64 or not match(text):
             shown = text if len(text) <= 40 else text[:37] + "…"
             raise wrong(
-                said("{text!r} is not {what}", text=shown, what=said(what)),
-                said("write for example {example}", example=said(example)),
+                phrase("{text!r} is not {what}", text=shown, what=phrase(what)),
+                phrase("write for example {example}", example=phrase(example)),
             )
         return text
 
@@ -161,8 +163,10 @@ Label = Annotated[
 def _secret(value: object) -> Secret:
     if not isinstance(value, Secret):
         raise wrong(
-            said("a secret must not stand in the configuration"),
-            said("put it into a file in the folder secrets and write !secret and the file's name"),
+            phrase("a secret must not stand in the configuration"),
+            phrase(
+                "put it into a file in the folder secrets and write !secret and the file's name"
+            ),
         )
     return value
 
@@ -308,7 +312,9 @@ class Short:
             return {self.key: value}
         known = dict(self.words)
         if value not in known:
-            raise wrong(f"{value[:40]!r} is not understood", meant(value, known) + ", or a mapping")
+            raise wrong(
+                f"{value[:40]!r} is not understood", suggest(value, known) + ", or a mapping"
+            )
         return {self.key: known[value]}
 
     def __get_pydantic_core_schema__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from gateway.settings.values.problems import near, said
+from gateway.settings.values.problems import near, phrase
 
 DURATION_MS = {
     "ms": 1,
@@ -91,40 +91,40 @@ def _quantity(text: str, units: dict[str, int], most: int, what: str, fit: str) 
     match = _QUANTITY.match(text) if len(text) <= 64 else None
     if match is None and len(text) <= 64 and _QUANTITY.match(tidy(text)):
         raise UnitError(
-            said("{text} has blanks that do not belong there", text=_short(text)),
-            said("write {text}", text=tidy(text)),
+            phrase("{text} has blanks that do not belong there", text=_short(text)),
+            phrase("write {text}", text=tidy(text)),
         )
     if match is None:
         example = "500 ms" if units is DURATION_MS else "1 GB"
         raise UnitError(
-            said("{text} is not a {what}", text=_short(text), what=said(what)),
-            said("write for example {example}", example=example),
+            phrase("{text} is not a {what}", text=_short(text), what=phrase(what)),
+            phrase("write for example {example}", example=example),
         )
     number, unit = match.groups()
     if not unit:
         raise UnitError(
-            said("{number} has no unit", number=number),
-            said(
+            phrase("{number} has no unit", number=number),
+            phrase(
                 "write {number} followed by {units}, for example {number} {unit}",
                 number=number,
-                units=said(fit),
+                units=phrase(fit),
                 unit=("ms" if Decimal(number) >= 100 else "s") if units is DURATION_MS else "MB",
             ),
         )
     if unit not in units:
         best = _SPOKEN.get(unit.casefold()) if units is DURATION_MS else None
         best = best or near(unit, units)
-        remedy = said("the units are {units}", units=said(fit))
+        remedy = phrase("the units are {units}", units=phrase(fit))
         if best:
-            remedy = said("did you mean {best}?", best=f"{number} {best}")
-        raise UnitError(said("the unit {unit} is not known here", unit=_short(unit)), remedy)
+            remedy = phrase("did you mean {best}?", best=f"{number} {best}")
+        raise UnitError(phrase("the unit {unit} is not known here", unit=_short(unit)), remedy)
     value = Decimal(number) * units[unit]
     if value != int(value):
         finest = f"1 {next(iter(units))}"
-        message = said("{text} is finer than {finest}", text=text, finest=finest)
-        raise UnitError(message, said("round it"))
+        message = phrase("{text} is finer than {finest}", text=text, finest=finest)
+        raise UnitError(message, phrase("round it"))
     if value > most:
-        raise UnitError(said("{text} is too large", text=text), said("check the unit"))
+        raise UnitError(phrase("{text} is too large", text=text), phrase("check the unit"))
     return int(value)
 
 

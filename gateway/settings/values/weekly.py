@@ -18,7 +18,7 @@ from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from gateway.core.events import MODES
-from gateway.settings.values.problems import meant, said
+from gateway.settings.values.problems import phrase, suggest
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MIN = 1440
@@ -29,7 +29,7 @@ MOST_RULES = 200
 Sort = Literal["days", "holiday", "dates"]
 RANK: Mapping[Sort, int] = {"days": 0, "holiday": 1, "dates": 2}
 
-Complaint = tuple[str, str, str]
+LineProblem = tuple[str, str, str]
 """(key of the mapping, what is wrong, remedy)."""
 
 
@@ -75,7 +75,7 @@ _TIMES = re.compile(r"(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})\Z", re.ASCII)
 _DAY_FIRST = re.compile(r"(\d{1,2})\.(\d{1,2})\.(\d{4})\Z", re.ASCII)
 """As people write a date in Germany."""
 _DATES = re.compile(r"(\d{4}-\d{2}-\d{2})(?:\.\.(\d{4}-\d{2}-\d{2}))?\Z", re.ASCII)
-_EXAMPLE = said("write for example mon-fri 07:00-18:00, holiday, or 2026-12-24 08:00-12:00")
+_EXAMPLE = phrase("write for example mon-fri 07:00-18:00, holiday, or 2026-12-24 08:00-12:00")
 
 
 class _Bad(ValueError):
@@ -88,8 +88,8 @@ def _minute(hours: str, minutes: str) -> int:
     value = int(hours) * 60 + int(minutes)
     if int(minutes) > 59 or value > DAY_MIN:
         raise _Bad(
-            said("{time} is no time of day", time=f"{hours}:{minutes}"),
-            said("times go from 00:00 to 24:00"),
+            phrase("{time} is no time of day", time=f"{hours}:{minutes}"),
+            phrase("times go from 00:00 to 24:00"),
         )
     return value
 
@@ -98,7 +98,7 @@ def _range(match: re.Match[str]) -> tuple[int, int]:
     start, end = _minute(match[1], match[2]), _minute(match[3], match[4])
     if start in (end, DAY_MIN):
         raise _Bad(
-            said("{range} covers nothing", range=match[0]), said("the whole day is 00:00-24:00")
+            phrase("{range} covers nothing", range=match[0]), phrase("the whole day is 00:00-24:00")
         )
     return (start, end if end > start else end + DAY_MIN)
 
@@ -109,16 +109,17 @@ def _span(match: re.Match[str]) -> tuple[date, date]:
         last = date.fromisoformat(match[2] or match[1])
     except ValueError:
         raise _Bad(
-            said("{date} is no date", date=match[0]), said("check day and month (YEAR-MONTH-DAY)")
+            phrase("{date} is no date", date=match[0]),
+            phrase("check day and month (YEAR-MONTH-DAY)"),
         ) from None
     if last < first:
         raise _Bad(
-            said("{dates} ends before it begins", dates=match[0]), said("turn the dates round")
+            phrase("{dates} ends before it begins", dates=match[0]), phrase("turn the dates round")
         )
     if (last - first).days >= LONGEST_DATES or not 2000 <= first.year <= 2200:
         raise _Bad(
-            said("{dates} is longer than a year or far away", dates=match[0]),
-            said("check the years"),
+            phrase("{dates} is longer than a year or far away", dates=match[0]),
+            phrase("check the years"),
         )
     return (first, last)
 
@@ -129,13 +130,13 @@ def days_of(word: str) -> frozenset[int]:
     for name in ends:
         if name not in DAYS:
             raise _Bad(
-                said("{word!r} is not a day", word=name[:40]),
-                meant(name, (*DAYS, "holiday", "daily")),
+                phrase("{word!r} is not a day", word=name[:40]),
+                suggest(name, (*DAYS, "holiday", "daily")),
             )
     if len(ends) > 2:
         raise _Bad(
-            said("{word!r} is not a range of days", word=word[:40]),
-            said("write for example mon-fri"),
+            phrase("{word!r} is not a range of days", word=word[:40]),
+            phrase("write for example mon-fri"),
         )
     first, last = DAYS.index(ends[0]), DAYS.index(ends[-1])
     return frozenset((first + n) % 7 for n in range((last - first) % 7 + 1))
@@ -156,8 +157,8 @@ def parse_rule(key: str, value: str) -> Rule:
             ranges.append(_range(times))
         elif ranges:
             raise _Bad(
-                said("{word!r} stands behind a time", word=word[:40]),
-                said("write the days first, then the times"),
+                phrase("{word!r} stands behind a time", word=word[:40]),
+                phrase("write the days first, then the times"),
             )
         elif span := _DATES.match(word):
             dates.append(_span(span))
@@ -167,48 +168,48 @@ def parse_rule(key: str, value: str) -> Rule:
             days.update(range(7))
         elif written := _DAY_FIRST.match(word):
             raise _Bad(
-                said("{word!r} is not a date", word=word),
-                said(
+                phrase("{word!r} is not a date", word=word),
+                phrase(
                     "write {date}", date=f"{written[3]}-{int(written[2]):02}-{int(written[1]):02}"
                 ),
             )
         else:
             days.update(days_of(word))
     if (bool(days), bool(dates), holiday).count(True) > 1:
-        raise _Bad(said("mixes days, dates and holiday"), said("write one line for each"))
+        raise _Bad(phrase("mixes days, dates and holiday"), phrase("write one line for each"))
     if not words or not (days or dates or holiday or ranges):
-        raise _Bad(said("is not a day or date"))
+        raise _Bad(phrase("is not a day or date"))
     sort: Sort = "dates" if dates else "holiday" if holiday else "days"
     if sort == "days" and not days:
         days.update(range(7))
     return Rule(key, sort, value, frozenset(days), tuple(dates), tuple(ranges) or ((0, DAY_MIN),))
 
 
-def parse(entries: Mapping[str, object], values: Iterable[str]) -> tuple[Rules, list[Complaint]]:
+def parse(entries: Mapping[str, object], values: Iterable[str]) -> tuple[Rules, list[LineProblem]]:
     """The plan, and everything that is wrong with its lines one by one and together."""
     known = tuple(values)
-    complaints: list[Complaint] = []
+    problems: list[LineProblem] = []
     rules: list[Rule] = []
     otherwise: str | None = None
     if len(entries) > MOST_RULES:
-        message = said("more than {most} lines", most=MOST_RULES)
-        return Rules(), [("", message, said("use ranges of days and dates"))]
+        message = phrase("more than {most} lines", most=MOST_RULES)
+        return Rules(), [("", message, phrase("use ranges of days and dates"))]
     for key, value in entries.items():
         if not isinstance(value, str) or value not in known:
-            shown = repr(value) if isinstance(value, str) else said("a list or mapping")
-            remedy = meant(value if isinstance(value, str) else "", known)
-            complaints.append((key, said("{word} is not one of the modes", word=shown), remedy))
+            shown = repr(value) if isinstance(value, str) else phrase("a list or mapping")
+            remedy = suggest(value if isinstance(value, str) else "", known)
+            problems.append((key, phrase("{word} is not one of the modes", word=shown), remedy))
         elif key == "otherwise":
             otherwise = value
         else:
             try:
                 rules.append(parse_rule(key, value))
             except _Bad as error:
-                complaints.append((key, error.message, error.hint))
+                problems.append((key, error.message, error.hint))
     plan = Rules(tuple(rules), otherwise)
-    if not complaints:
-        complaints = overlaps(plan)
-    return plan, complaints
+    if not problems:
+        problems = overlaps(plan)
+    return plan, problems
 
 
 Span = tuple[int, int, Rule]
@@ -246,14 +247,14 @@ def _when(minute: int, sort: Sort) -> str:
     if sort == "dates":
         return f"{date.fromordinal(minute // DAY_MIN)} {clock(minute)}"
     if sort == "days":
-        day = said(DAYS[minute // DAY_MIN % 7])
-        return said("{day} {time}", day=day, time=clock(minute))
+        day = phrase(DAYS[minute // DAY_MIN % 7])
+        return phrase("{day} {time}", day=day, time=clock(minute))
     return clock(minute)
 
 
-def overlaps(plan: Rules) -> list[Complaint]:
+def overlaps(plan: Rules) -> list[LineProblem]:
     """Lines of the same sort that rule the same minute."""
-    found: dict[tuple[str, str], Complaint] = {}
+    found: dict[tuple[str, str], LineProblem] = {}
     holiday = [(a, b, rule) for rule in plan.of("holiday") for a, b in rule.ranges]
     for spans, sort in (
         (_week(plan.of("days")), "days"),
@@ -268,12 +269,12 @@ def overlaps(plan: Rules) -> list[Complaint]:
                     (one, other),
                     (
                         other,
-                        said(
+                        phrase(
                             "overlaps {other!r} at {when}",
                             other=one,
                             when=_when(span[0], sort),  # type: ignore[arg-type]  # a Sort
                         ),
-                        said("let one end where the other begins"),
+                        phrase("let one end where the other begins"),
                     ),
                 )
             if reach is None or span[1] > reach[1]:
@@ -301,9 +302,9 @@ def gap(plan: Rules) -> str | None:
     special = (*plan.of("holiday"), *plan.of("dates"))
     for rule in special:
         if rule.ranges != ((0, DAY_MIN),):
-            return said("the rest of {day}", day=rule.key.split()[0])
+            return phrase("the rest of {day}", day=rule.key.split()[0])
     if special and any(b > DAY_MIN for rule in plan.of("days") for _, b in rule.ranges):
-        return said("the night after a holiday or a date")
+        return phrase("the night after a holiday or a date")
     return None
 
 
@@ -319,12 +320,12 @@ def _field(values: tuple[str, ...]) -> BeforeValidator:
         elif isinstance(value, Mapping) and values != ("on",):
             entries = value
         else:
-            message = said("is not a weekly plan")
-            context = {"complaints": [("", message, _EXAMPLE)]}
+            message = phrase("is not a weekly plan")
+            context = {"problems": [("", message, _EXAMPLE)]}
             raise PydanticCustomError("lines", "wrong", context)
-        plan, complaints = parse(entries, values)
-        if complaints:
-            raise PydanticCustomError("lines", "wrong", {"complaints": complaints})
+        plan, problems = parse(entries, values)
+        if problems:
+            raise PydanticCustomError("lines", "wrong", {"problems": problems})
         return plan
 
     return BeforeValidator(check)
