@@ -111,7 +111,13 @@ class RecoveryCodes(BaseModel):
     )
 
 
-@router.post("/api/v1/session", status_code=201, summary="Log in", responses=problems(503))
+@router.post(
+    "/api/v1/session",
+    operation_id="log_in",
+    status_code=201,
+    summary="Log in",
+    responses=problems(503),
+)
 async def enter(
     wanted: LogIn, request: Request, response: Response, who: Public, site: TheSite
 ) -> Entered:
@@ -127,7 +133,11 @@ async def enter(
 
 
 @router.delete(
-    "/api/v1/session", status_code=204, summary="Log out", responses=problems(404) | ENDED
+    "/api/v1/session",
+    operation_id="log_out",
+    status_code=204,
+    summary="Log out",
+    responses=problems(404) | ENDED,
 )
 async def leave(request: Request, who: HalfIn, site: TheSite) -> Response:
     """Log out: the session that asks is not valid any more. An access token has none: 404. 200
@@ -139,20 +149,30 @@ async def leave(request: Request, who: HalfIn, site: TheSite) -> Response:
     return response
 
 
-@router.get("/api/v1/me", summary="Who is asking", responses=problems())
+@router.get("/api/v1/me", operation_id="get_me", summary="Who is asking", responses=problems())
 async def me(who: ViewAlways) -> Me:
     """Who is asking, as the audit chain knows them."""
     return Me(actor=who.actor, name=who.name, role=who.role)
 
 
-@router.get("/api/v1/me/preferences", summary="One's own preferences", responses=problems())
+@router.get(
+    "/api/v1/me/preferences",
+    operation_id="get_preferences",
+    summary="One's own preferences",
+    responses=problems(),
+)
 async def preferences(who: ViewAlways, site: TheSite) -> Preferences:
     """One's own preferences, as they count on the page."""
     user = site.users.by_id(changes.person(who))
     return Preferences.model_validate({"language": user.language, "armed_s": user.armed_s})
 
 
-@router.put("/api/v1/me/preferences", summary="Change one's own preferences", responses=problems())
+@router.put(
+    "/api/v1/me/preferences",
+    operation_id="set_preferences",
+    summary="Change one's own preferences",
+    responses=problems(),
+)
 async def set_preferences(wanted: Preferences, who: ViewAlways, site: TheSite) -> Preferences:
     """Choose one's own language and how long the open button stays armed."""
     await changes.set_preferences(site, who, wanted.language, wanted.armed_s)
@@ -161,6 +181,7 @@ async def set_preferences(wanted: Preferences, who: ViewAlways, site: TheSite) -
 
 @router.put(
     "/api/v1/me/password",
+    operation_id="change_password",
     summary="Change one's own password",
     status_code=204,
     responses=problems(),
@@ -171,7 +192,12 @@ async def set_password(wanted: NewPassword, who: ViewAlways, site: TheSite) -> R
     return Response(status_code=204)
 
 
-@router.get("/api/v1/me/second-factor", summary="Second factor", responses=problems())
+@router.get(
+    "/api/v1/me/second-factor",
+    operation_id="get_second_factor",
+    summary="Second factor",
+    responses=problems(),
+)
 async def factor(who: HalfIn, site: TheSite) -> FactorShape:
     """Whether a second factor is wanted, set up, and given for this session."""
     ago_s = site.users.proved_ago_s(who.session)
@@ -186,7 +212,11 @@ async def factor(who: HalfIn, site: TheSite) -> FactorShape:
 
 
 @router.post(
-    "/api/v1/me/second-factor", status_code=204, summary="Give a code", responses=problems(503)
+    "/api/v1/me/second-factor",
+    operation_id="prove_second_factor",
+    status_code=204,
+    summary="Give a code",
+    responses=problems(503),
 )
 async def second_factor(given: Code, request: Request, who: HalfIn, site: TheSite) -> Response:
     """A code of the second factor, for this session. Where the owner wants one, requests are
@@ -202,6 +232,7 @@ async def second_factor(given: Code, request: Request, who: HalfIn, site: TheSit
 
 @router.post(
     "/api/v1/me/second-factor/enrolment",
+    operation_id="begin_second_factor",
     summary="Begin to set up a second factor",
     status_code=201,
     responses=problems(404),
@@ -215,6 +246,7 @@ async def begin_factor(given: Password, who: HalfIn, site: TheSite) -> Enrolment
 
 @router.post(
     "/api/v1/me/second-factor/confirmation",
+    operation_id="confirm_second_factor",
     summary="Confirm a second factor",
     responses=problems(404),
 )
@@ -231,6 +263,7 @@ async def confirm_factor(
 
 @router.post(
     "/api/v1/me/second-factor/removal",
+    operation_id="remove_second_factor",
     summary="Remove one's own second factor",
     status_code=204,
     responses=problems(),
@@ -241,7 +274,12 @@ async def remove_factor(given: Password, who: ViewAlwaysProved, site: TheSite) -
     return Response(status_code=204)
 
 
-@router.get("/api/v1/users/me/sessions", summary="One's own log-ins", responses=problems())
+@router.get(
+    "/api/v1/users/me/sessions",
+    operation_id="list_own_sessions",
+    summary="One's own log-ins",
+    responses=problems(),
+)
 async def sessions(who: ViewAlways, site: TheSite) -> list[SessionShape]:
     """One's own log-ins, the last used first. None for an API token: it has no session."""
     found = [] if who.user_id is None else site.users.list_sessions(who.user_id)
@@ -250,6 +288,7 @@ async def sessions(who: ViewAlways, site: TheSite) -> list[SessionShape]:
 
 @router.delete(
     "/api/v1/users/me/sessions",
+    operation_id="end_other_sessions",
     summary="End one's other log-ins",
     status_code=204,
     responses=problems() | ENDED,
@@ -262,6 +301,7 @@ async def end_others(request: Request, who: ViewAlways, site: TheSite) -> Respon
 
 @router.delete(
     "/api/v1/users/me/sessions/{session}",
+    operation_id="end_own_session",
     summary="End one of one's own log-ins",
     status_code=204,
     responses=problems(404) | ENDED,

@@ -35,6 +35,7 @@ class Value(Strict):
 
 @router.post(
     "/api/v1/bench/points/{point}/press",
+    operation_id="press_point",
     summary="Press a simulated contact",
     status_code=204,
     responses=problems(404, 409, 503),
@@ -47,6 +48,7 @@ async def press(point: Point, who: Staff, site: TheSite, wanted: Press | None = 
 
 @router.put(
     "/api/v1/bench/points/{point}",
+    operation_id="set_point",
     summary="Set a simulated point",
     status_code=204,
     responses=problems(404, 409, 503),

@@ -75,7 +75,12 @@ def shape(site: Site, one: Subscription) -> DeviceShape:
     )
 
 
-@router.get("/api/v1/me/devices", summary="One's own devices", responses=problems())
+@router.get(
+    "/api/v1/me/devices",
+    operation_id="list_devices",
+    summary="One's own devices",
+    responses=problems(),
+)
 async def devices(who: View, site: TheSite) -> list[DeviceShape]:
     """One's own phones and browsers that take push messages, the newest first."""
     return [shape(site, one) for one in changes.own(site, who)]
@@ -83,6 +88,7 @@ async def devices(who: View, site: TheSite) -> list[DeviceShape]:
 
 @router.post(
     "/api/v1/me/devices",
+    operation_id="add_device",
     status_code=201,
     summary="Take push messages on a device",
     responses=problems(409),
@@ -97,6 +103,7 @@ async def add(wanted: NewDevice, request: Request, who: View, site: TheSite) -> 
 
 @router.delete(
     "/api/v1/me/devices/{device}",
+    operation_id="remove_device",
     status_code=204,
     summary="Take no more push messages on a device",
     responses=problems(404),
@@ -109,6 +116,7 @@ async def remove(device: DeviceId, who: View, site: TheSite) -> Response:
 
 @router.post(
     "/api/v1/me/devices/{device}/test",
+    operation_id="test_device",
     summary="Send a test message to a device",
     responses=problems(404),
 )

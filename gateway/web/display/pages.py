@@ -127,7 +127,12 @@ async def pair(request: Request, who: Public, site: TheSite) -> Response:
     return answer
 
 
-@router.get("/api/v1/display", summary="What the display shows", responses=problems())
+@router.get(
+    "/api/v1/display",
+    operation_id="get_display",
+    summary="What the display shows",
+    responses=problems(),
+)
 async def state(request: Request, screen: AsDisplay, site: TheSite) -> DisplayState:
     """What a paired display shows now. For displays alone: no user and no access token."""
     values = _values(site, language_of(request), screen)

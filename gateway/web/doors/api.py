@@ -18,14 +18,18 @@ from gateway.web.shared.problems import Problem
 router = APIRouter(tags=["doors"])
 
 
-@router.get("/api/v1/doors", summary="All doors", responses=problems() | TAGGED)
+@router.get(
+    "/api/v1/doors", operation_id="list_doors", summary="All doors", responses=problems() | TAGGED
+)
 async def doors(who: ViewAlways, site: TheSite, poll: Poll) -> list[DoorTold]:
     """All doors in the order of the configuration, each with its mode, what its leaf does, and
     whether it can be opened right now."""
     return poll(doors_json(site.house))
 
 
-@router.get("/api/v1/doors/{door}", summary="One door", responses=problems(404))
+@router.get(
+    "/api/v1/doors/{door}", operation_id="get_door", summary="One door", responses=problems(404)
+)
 async def one_door(door: str, who: ViewAlways, site: TheSite) -> DoorTold:
     """One door, as in the list of all."""
     for found in doors_json(site.house):
@@ -36,6 +40,7 @@ async def one_door(door: str, who: ViewAlways, site: TheSite) -> DoorTold:
 
 @router.post(
     "/api/v1/doors/{door}/open",
+    operation_id="open_door",
     summary="Open a door",
     status_code=202,
     responses=problems(404, 409, 503),
@@ -55,6 +60,7 @@ async def open_(
 
 @router.put(
     "/api/v1/doors/{door}/mode",
+    operation_id="set_door_mode",
     summary="Set the mode of a door",
     status_code=202,
     responses=problems(404, 409, 503),
@@ -69,6 +75,7 @@ async def mode(door: str, wanted: ModeRequest, who: StaffProved, order: Order) -
 
 @router.put(
     "/api/v1/doors/{door}/service",
+    operation_id="set_door_service",
     summary="Begin or end service at a door",
     status_code=202,
     responses=problems(404, 409, 503),

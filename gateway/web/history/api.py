@@ -55,7 +55,10 @@ LINK: dict[int | str, dict[str, Any]] = {
 
 
 @router.get(
-    "/api/v1/events", summary="Events, and search in them", responses=problems(410, 503) | LINK
+    "/api/v1/events",
+    operation_id="list_events",
+    summary="Events, and search in them",
+    responses=problems(410, 503) | LINK,
 )
 async def events(
     request: Request,
@@ -104,7 +107,10 @@ async def events(
 
 
 @router.get(
-    "/api/v1/points/{point}/history", summary="The history of a point", responses=problems(404, 503)
+    "/api/v1/points/{point}/history",
+    operation_id="get_point_history",
+    summary="The history of a point",
+    responses=problems(404, 503),
 )
 async def history(
     point: str,
@@ -174,6 +180,7 @@ FILES: dict[int | str, dict[str, Any]] = {
 
 @router.get(
     "/api/v1/export",
+    operation_id="export_events",
     summary="Events of a period as a file",
     response_class=Response,
     responses=problems(501, 503) | FILES,

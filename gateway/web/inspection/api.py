@@ -118,7 +118,9 @@ def _shape(page: Page) -> PageShape:
     )
 
 
-@router.get("/api/v1/testbook", summary="The test book", responses=problems())
+@router.get(
+    "/api/v1/testbook", operation_id="get_test_book", summary="The test book", responses=problems()
+)
 async def book(
     who: Maintenance,
     site: TheSite,
@@ -140,6 +142,7 @@ async def book(
 
 @router.post(
     "/api/v1/testbook",
+    operation_id="begin_test",
     summary="Begin a test, or go on with it",
     status_code=201,
     responses=problems(404, 409, 503),
@@ -150,7 +153,10 @@ async def begin(wanted: NewPage, who: Maintenance, site: TheSite) -> PageShape:
 
 
 @router.get(
-    "/api/v1/testbook/{number}", summary="One page of the test book", responses=problems(404)
+    "/api/v1/testbook/{number}",
+    operation_id="get_test",
+    summary="One page of the test book",
+    responses=problems(404),
 )
 async def one(number: Number, who: Maintenance, site: TheSite) -> PageShape:
     """One page, open or signed."""
@@ -159,6 +165,7 @@ async def one(number: Number, who: Maintenance, site: TheSite) -> PageShape:
 
 @router.post(
     "/api/v1/testbook/{number}/steps",
+    operation_id="answer_test_step",
     summary="Answer the next step",
     responses=problems(404, 409, 503),
 )
@@ -170,7 +177,10 @@ async def answer(number: Number, said: StepAnswer, who: Maintenance, site: TheSi
 
 
 @router.delete(
-    "/api/v1/testbook/{number}/steps/last", summary="Take an answer back", responses=problems(404)
+    "/api/v1/testbook/{number}/steps/last",
+    operation_id="undo_test_step",
+    summary="Take an answer back",
+    responses=problems(404),
 )
 async def again(number: Number, who: Maintenance, site: TheSite) -> PageShape:
     """Take the newest answer back, to do the step again. A signed page stays as it is."""
@@ -179,7 +189,10 @@ async def again(number: Number, who: Maintenance, site: TheSite) -> PageShape:
 
 
 @router.post(
-    "/api/v1/testbook/{number}/signature", summary="Sign a page", responses=problems(404, 409, 503)
+    "/api/v1/testbook/{number}/signature",
+    operation_id="sign_test",
+    summary="Sign a page",
+    responses=problems(404, 409, 503),
 )
 async def sign(number: Number, wanted: Signature, who: Maintenance, site: TheSite) -> PageShape:
     """Sign a page whose steps all have a result, in the name of the user who is logged in."""
@@ -188,6 +201,7 @@ async def sign(number: Number, wanted: Signature, who: Maintenance, site: TheSit
 
 @router.delete(
     "/api/v1/testbook/{number}",
+    operation_id="drop_test",
     summary="Drop an unsigned page",
     status_code=204,
     responses=problems(404, 409, 503),

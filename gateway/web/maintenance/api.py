@@ -28,7 +28,12 @@ from gateway.wire import calendar_time
 router = APIRouter(tags=["maintenance"])
 
 
-@router.get("/api/v1/maintenance", summary="How the building wears", responses=problems(503))
+@router.get(
+    "/api/v1/maintenance",
+    operation_id="get_maintenance",
+    summary="How the building wears",
+    responses=problems(503),
+)
 async def maintenance(who: Maintenance, site: TheSite) -> UpkeepShape:
     """How the building wears: cycles, refusals and drift of doors, gaps of meters, and response
     times of rooms per month."""

@@ -50,20 +50,29 @@ def shape(user: User) -> UserShape:
     return UserShape(id=user.id, name=user.name, role=user.role)
 
 
-@router.get("/api/v1/users", summary="All users", responses=problems())
+@router.get("/api/v1/users", operation_id="list_users", summary="All users", responses=problems())
 async def users(who: Admin, site: TheSite) -> list[UserShape]:
     """All users that can log in."""
     return [shape(user) for user in site.users.list_users()]
 
 
-@router.post("/api/v1/users", summary="Add a user", status_code=201, responses=problems(409))
+@router.post(
+    "/api/v1/users",
+    operation_id="add_user",
+    summary="Add a user",
+    status_code=201,
+    responses=problems(409),
+)
 async def add_user(wanted: NewUser, who: AdminProved, site: TheSite) -> UserShape:
     """A new user, who chooses nothing yet: the password is the one given here."""
     return shape(await changes.add_user(site, who, wanted.name, wanted.role, wanted.password))
 
 
 @router.put(
-    "/api/v1/users/{user}/role", summary="Give a user another role", responses=problems(404, 409)
+    "/api/v1/users/{user}/role",
+    operation_id="set_user_role",
+    summary="Give a user another role",
+    responses=problems(404, 409),
 )
 async def set_role(user: UserId, wanted: NewRole, who: AdminProved, site: TheSite) -> UserShape:
     """Give a user another role; their log-ins end, and the tokens they have made that may more
@@ -73,6 +82,7 @@ async def set_role(user: UserId, wanted: NewRole, who: AdminProved, site: TheSit
 
 @router.put(
     "/api/v1/users/{user}/password",
+    operation_id="set_user_password",
     summary="Set the password of a user",
     status_code=204,
     responses=problems(404),
@@ -86,7 +96,11 @@ async def set_password(
 
 
 @router.delete(
-    "/api/v1/users/{user}", summary="Remove a user", status_code=204, responses=problems(404, 409)
+    "/api/v1/users/{user}",
+    operation_id="remove_user",
+    summary="Remove a user",
+    status_code=204,
+    responses=problems(404, 409),
 )
 async def remove_user(user: UserId, who: AdminProved, site: TheSite) -> Response:
     """The user can log in no more, and the tokens the user has made end; the journal keeps the
@@ -97,6 +111,7 @@ async def remove_user(user: UserId, who: AdminProved, site: TheSite) -> Response
 
 @router.delete(
     "/api/v1/users/{user}/second-factor",
+    operation_id="remove_user_second_factor",
     summary="Remove the second factor of a user",
     status_code=204,
     responses=problems(404),
@@ -108,7 +123,10 @@ async def remove_factor(user: UserId, who: AdminProved, site: TheSite) -> Respon
 
 
 @router.get(
-    "/api/v1/users/{user}/sessions", summary="The log-ins of a user", responses=problems(404)
+    "/api/v1/users/{user}/sessions",
+    operation_id="list_user_sessions",
+    summary="The log-ins of a user",
+    responses=problems(404),
 )
 async def sessions_of(user: UserId, who: Admin, site: TheSite) -> list[SessionShape]:
     """Where a user is logged in, the last used first."""
@@ -118,6 +136,7 @@ async def sessions_of(user: UserId, who: Admin, site: TheSite) -> list[SessionSh
 
 @router.delete(
     "/api/v1/users/{user}/sessions",
+    operation_id="end_user_sessions",
     summary="End all log-ins of a user",
     status_code=204,
     responses=problems(404) | ENDED,
@@ -130,6 +149,7 @@ async def end_all_of(request: Request, user: UserId, who: Admin, site: TheSite) 
 
 @router.delete(
     "/api/v1/users/{user}/sessions/{session}",
+    operation_id="end_user_session",
     summary="End one log-in of a user",
     status_code=204,
     responses=problems(404) | ENDED,
@@ -142,7 +162,9 @@ async def end_one_of(
     return ended(request, site, durable)
 
 
-@router.get("/api/v1/tokens", summary="All access tokens", responses=problems())
+@router.get(
+    "/api/v1/tokens", operation_id="list_tokens", summary="All access tokens", responses=problems()
+)
 async def tokens(who: Admin, site: TheSite) -> list[TokenShape]:
     """All tokens that have not run out, without their secret."""
     return [_token_shape(site, token) for token in site.users.list_tokens()]
@@ -160,7 +182,11 @@ def _token_shape(site: Site, token: Token, secret: str | None = None) -> TokenSh
 
 
 @router.post(
-    "/api/v1/tokens", summary="Make an access token", status_code=201, responses=problems(409)
+    "/api/v1/tokens",
+    operation_id="add_token",
+    summary="Make an access token",
+    status_code=201,
+    responses=problems(409),
 )
 async def add_token(wanted: NewToken, who: AdminProved, site: TheSite) -> TokenShape:
     """A new token; this answer is the only one that holds it."""
@@ -173,6 +199,7 @@ async def add_token(wanted: NewToken, who: AdminProved, site: TheSite) -> TokenS
 
 @router.delete(
     "/api/v1/tokens/{name}",
+    operation_id="revoke_token",
     summary="Revoke an access token",
     status_code=204,
     responses=problems(404),
@@ -183,7 +210,12 @@ async def revoke_token(name: str, who: Admin, site: TheSite) -> Response:
     return Response(status_code=204)
 
 
-@router.get("/api/v1/audit", summary="The audit chain", responses=problems(503))
+@router.get(
+    "/api/v1/audit",
+    operation_id="list_audit_entries",
+    summary="The audit chain",
+    responses=problems(503),
+)
 async def audit(
     who: Admin,
     site: TheSite,
@@ -197,7 +229,12 @@ async def audit(
         raise Problem(503, "no_journal", str(error), Retry_After="1") from None
 
 
-@router.get("/api/v1/audit/verdict", summary="Verify the audit chain", responses=problems(503))
+@router.get(
+    "/api/v1/audit/verdict",
+    operation_id="verify_audit_chain",
+    summary="Verify the audit chain",
+    responses=problems(503),
+)
 async def verdict(who: Admin, site: TheSite) -> VerdictShape:
     """Whether the whole chain is as it was written."""
     try:

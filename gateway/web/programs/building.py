@@ -40,7 +40,12 @@ from gateway.web.shared.problems import Problem
 router = APIRouter(tags=["building"])
 
 
-@router.get("/api/v1/status", summary="Everything at once", responses=problems() | TAGGED)
+@router.get(
+    "/api/v1/status",
+    operation_id="get_status",
+    summary="Everything at once",
+    responses=problems() | TAGGED,
+)
 async def status(who: ViewAlways, site: TheSite, poll: Poll) -> StatusTold:
     """Everything the page shows. ``stale``: the controller is away, ``since`` then.
 
@@ -51,13 +56,20 @@ async def status(who: ViewAlways, site: TheSite, poll: Poll) -> StatusTold:
     return poll(status_json(site.house))
 
 
-@router.get("/api/v1/points", summary="All points", responses=problems() | TAGGED)
+@router.get(
+    "/api/v1/points",
+    operation_id="list_points",
+    summary="All points",
+    responses=problems() | TAGGED,
+)
 async def points(who: View, site: TheSite, poll: Poll) -> list[PointTold]:
     """All points in the order of the configuration: contacts, relays and meters."""
     return poll(points_json(site.house))
 
 
-@router.get("/api/v1/points/{point}", summary="One point", responses=problems(404))
+@router.get(
+    "/api/v1/points/{point}", operation_id="get_point", summary="One point", responses=problems(404)
+)
 async def one_point(point: str, who: View, site: TheSite) -> PointTold:
     """One point, as in the list of all."""
     for found in points_json(site.house):
@@ -68,6 +80,7 @@ async def one_point(point: str, who: View, site: TheSite) -> PointTold:
 
 @router.post(
     "/api/v1/points/{point}/test",
+    operation_id="test_relay",
     summary="Switch a relay on to try it",
     status_code=202,
     responses=problems(404, 409, 503),
@@ -81,7 +94,12 @@ async def try_relay(
     return await order(who, "test_relay", args)
 
 
-@router.get("/api/v1/alarms", summary="All alarms that matter now", responses=problems() | TAGGED)
+@router.get(
+    "/api/v1/alarms",
+    operation_id="list_alarms",
+    summary="All alarms that matter now",
+    responses=problems() | TAGGED,
+)
 async def alarms(who: ViewAlways, site: TheSite, poll: Poll) -> list[AlarmTold]:
     """All alarms that are active, or over and not yet seen, or shelved."""
     return poll(alarms_json(site.house))
@@ -89,6 +107,7 @@ async def alarms(who: ViewAlways, site: TheSite, poll: Poll) -> list[AlarmTold]:
 
 @router.post(
     "/api/v1/alarms/{alarm:path}/acknowledge",
+    operation_id="acknowledge_alarm",
     summary="Mark an alarm as seen",
     status_code=202,
     responses=problems(404, 409, 503),
@@ -100,6 +119,7 @@ async def acknowledge(alarm: str, who: StaffAlways, order: Order) -> Accepted:
 
 @router.post(
     "/api/v1/alarms/{alarm:path}/reset",
+    operation_id="reset_alarm",
     summary="Let a latched alarm go",
     status_code=202,
     responses=problems(404, 409, 503),
@@ -111,6 +131,7 @@ async def reset(alarm: str, who: Staff, order: Order) -> Accepted:
 
 @router.post(
     "/api/v1/clock/confirm",
+    operation_id="confirm_clock",
     summary="Confirm the time of day",
     status_code=202,
     responses=problems(409, 503),
@@ -123,6 +144,7 @@ async def confirm_clock(who: AdminProved, order: Order) -> Accepted:
 
 @router.post(
     "/api/v1/alarms/{alarm:path}/shelve",
+    operation_id="shelve_alarm",
     summary="Put an alarm aside for a while",
     status_code=202,
     responses=problems(404, 409, 503),
@@ -137,7 +159,12 @@ async def shelve(
     return await order(who, "shelve_alarm", args)
 
 
-@router.get("/api/v1/counters", summary="Counters for maintenance", responses=problems())
+@router.get(
+    "/api/v1/counters",
+    operation_id="get_counters",
+    summary="Counters for maintenance",
+    responses=problems(),
+)
 async def counters(who: View, site: TheSite) -> CountersTold:
     """What is counted for maintenance, per door and point."""
     return {
@@ -146,13 +173,23 @@ async def counters(who: View, site: TheSite) -> CountersTold:
     }
 
 
-@router.get("/api/v1/guarantees", summary="What works right now", responses=problems())
+@router.get(
+    "/api/v1/guarantees",
+    operation_id="list_guarantees",
+    summary="What works right now",
+    responses=problems(),
+)
 async def guarantees(who: View, site: TheSite) -> list[GuaranteeTold]:
     """What works right now and what does not, each since when."""
     return guarantees_json(site.house)
 
 
-@router.get("/api/v1/kept", summary="What is stored, and how long", responses=problems())
+@router.get(
+    "/api/v1/kept",
+    operation_id="get_retention",
+    summary="What is stored, and how long",
+    responses=problems(),
+)
 async def kept(who: View, site: TheSite) -> KeptTold:
     """What is stored and for how long (seconds), from the running configuration."""
     found = retention.rows(site.options)

@@ -75,6 +75,7 @@ EXAMPLE = (
 
 @router.get(
     "/api/v1/live",
+    operation_id="follow_live",
     summary="Everything as it happens",
     response_class=Response,
     responses=problems(503)

@@ -17,13 +17,17 @@ from gateway.web.shared.problems import Problem
 router = APIRouter(tags=["rooms"])
 
 
-@router.get("/api/v1/rooms", summary="All rooms", responses=problems() | TAGGED)
+@router.get(
+    "/api/v1/rooms", operation_id="list_rooms", summary="All rooms", responses=problems() | TAGGED
+)
 async def rooms(who: ViewAlways, site: TheSite, poll: Poll) -> list[RoomTold]:
     """All rooms. Whether one is occupied is told to staff only."""
     return poll(rooms_json(site.house, private=who.may("staff")))
 
 
-@router.get("/api/v1/rooms/{room}", summary="One room", responses=problems(404))
+@router.get(
+    "/api/v1/rooms/{room}", operation_id="get_room", summary="One room", responses=problems(404)
+)
 async def one_room(room: str, who: ViewAlways, site: TheSite) -> RoomTold:
     """One room, as in the list of all."""
     for found in rooms_json(site.house, private=who.may("staff")):
@@ -34,6 +38,7 @@ async def one_room(room: str, who: ViewAlways, site: TheSite) -> RoomTold:
 
 @router.put(
     "/api/v1/rooms/{room}/test",
+    operation_id="begin_room_test",
     summary="Begin a test of the call system",
     status_code=202,
     responses=problems(404, 409, 503),
@@ -50,6 +55,7 @@ async def begin_test(
 
 @router.delete(
     "/api/v1/rooms/{room}/test",
+    operation_id="end_room_test",
     summary="End a test of the call system",
     status_code=202,
     responses=problems(404, 409, 503),
@@ -60,7 +66,12 @@ async def end_test(room: str, who: Staff, order: Order) -> Accepted:
     return await order(who, "test_room", args)
 
 
-@router.get("/api/v1/calls", summary="The calls that stand", responses=problems() | TAGGED)
+@router.get(
+    "/api/v1/calls",
+    operation_id="list_calls",
+    summary="The calls that stand",
+    responses=problems() | TAGGED,
+)
 async def calls(who: ViewAlways, site: TheSite, poll: Poll) -> list[CallTold]:
     """The calls that stand. Calls of the past are events of the kinds ``call_*``."""
     return poll(calls_json(site.house))
@@ -68,6 +79,7 @@ async def calls(who: ViewAlways, site: TheSite, poll: Poll) -> list[CallTold]:
 
 @router.post(
     "/api/v1/calls/{call}/acknowledge",
+    operation_id="acknowledge_call",
     summary="Answer a call",
     status_code=202,
     responses=problems(404, 409, 503),

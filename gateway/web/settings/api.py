@@ -138,14 +138,19 @@ def _shape(answer: dict[str, Any], response: Response) -> SettingsShape:
     return SettingsShape(**{**answer, "addresses": addresses})
 
 
-@router.get("/api/v1/settings", summary="The settings", responses=problems(503))
+@router.get(
+    "/api/v1/settings", operation_id="get_settings", summary="The settings", responses=problems(503)
+)
 async def settings(who: Admin, site: TheSite, response: Response) -> SettingsShape:
     """What may be changed, what counts now, and the next 14 days."""
     return _shape(settled(await site.house.settings("show", {}, who)), response)
 
 
 @router.put(
-    "/api/v1/settings", summary="Change the settings", responses=problems(412, 413, 422, 428, 503)
+    "/api/v1/settings",
+    operation_id="change_settings",
+    summary="Change the settings",
+    responses=problems(412, 413, 422, 428, 503),
 )
 async def put_settings(
     sections: NewSections,
@@ -164,6 +169,7 @@ async def put_settings(
 
 @router.post(
     "/api/v1/settings/preview",
+    operation_id="preview_settings",
     summary="Try a change of the settings",
     responses=problems(413, 422, 503),
 )
@@ -175,6 +181,7 @@ async def preview(sections: Sections, who: Admin, site: TheSite) -> PreviewShape
 
 @router.post(
     "/api/v1/settings/undo",
+    operation_id="undo_settings",
     summary="Go back to earlier settings",
     responses=problems(404, 412, 422, 428, 503),
 )
@@ -227,7 +234,12 @@ class ContactShape(BaseModel):
     ways: list[WayShape]
 
 
-@router.get("/api/v1/contacts", summary="Who can be notified", responses=problems(503))
+@router.get(
+    "/api/v1/contacts",
+    operation_id="list_contacts",
+    summary="Who can be notified",
+    responses=problems(503),
+)
 async def contacts(who: Admin, site: TheSite) -> list[ContactShape]:
     """Every contact with its addresses, masked, and what became of the newest message to each."""
     shown = settled(await site.house.settings("show", {}, who))
@@ -251,6 +263,7 @@ async def contacts(who: Admin, site: TheSite) -> list[ContactShape]:
 
 @router.post(
     "/api/v1/contacts/{contact}/test",
+    operation_id="test_contact",
     summary="Send a test message",
     status_code=202,
     responses=problems(404, 409, 503),
