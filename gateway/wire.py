@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from itertools import chain
-from typing import NamedTuple, TypeGuard
+from typing import Literal, NamedTuple, TypeGuard
 
 from gateway.core.events import MODES
 from gateway.core.facts import KINDS, LANES, Json, Kind, Lane
@@ -572,7 +572,59 @@ _OWN = tuple(
 """The topics of issuers without a key: the broker's access list says who writes there."""
 
 
-def asyncapi(gateway: str = "{gateway}", version: str = "1") -> dict[str, Json]:
+ShownBy = Literal["certificate", "password", "nothing"]
+
+
+class Broker(NamedTuple):
+    """Where the broker is, and how a client shows who it is. ``host`` and ``port``: empty and 0
+    where only whoever reads the document knows."""
+
+    host: str = ""
+    port: int = 0
+    encrypted: bool = True
+    shown_by: ShownBy = "certificate"
+
+
+_CREDENTIALS: dict[str, Json] = {
+    "certificate": {
+        "type": "X509",
+        "description": "A certificate of the client's own; its common name is the user of the"
+        " broker's access list.",
+    },
+    "password": {"type": "userPassword", "description": "Name and password of the broker's user."},
+}
+
+
+def _server(broker: Broker) -> dict[str, Json]:
+    host = f"[{broker.host}]" if ":" in broker.host else broker.host
+    server: dict[str, Json] = {
+        "host": f"{host}:{broker.port}",
+        "protocol": "secure-mqtt" if broker.encrypted else "mqtt",
+        "protocolVersion": "5.0",
+        "description": "The broker between gateways and everybody else.",
+    }
+    if not broker.host:
+        where: Json = {
+            "default": f"localhost:{broker.port or 8883}",
+            "description": "name and port",
+        }
+        server |= {"host": "{broker}", "variables": {"broker": where}}
+    if broker.shown_by != "nothing":
+        scheme: dict[str, Json] = {"$ref": f"#/components/securitySchemes/{broker.shown_by}"}
+        server["security"] = [scheme]
+    return server
+
+
+def _how(action: str, qos: int, retained: bool) -> str:
+    """How a message of a channel goes over the broker."""
+    if action == "send":
+        return f"The gateway sends it with QoS {qos}, {'retained' if retained else 'not retained'}."
+    return f"The gateway takes it with QoS 0 or 1{'' if retained else ', never retained'}."
+
+
+def asyncapi(
+    gateway: str = "{gateway}", version: str = "1", broker: Broker | None = None
+) -> dict[str, Json]:
     """The AsyncAPI 3.0 document of the MQTT interface of one gateway (or of any)."""
     channels: dict[str, Json] = {}
     operations: dict[str, Json] = {}
@@ -597,6 +649,7 @@ def asyncapi(gateway: str = "{gateway}", version: str = "1") -> dict[str, Json]:
             "action": action,
             "channel": {"$ref": f"#/channels/{name}"},
             "summary": doc,
+            "description": _how(action, qos, retained),
             "bindings": {"mqtt": {"qos": qos, "retain": retained, "bindingVersion": "0.2.0"}},
         }
 
@@ -627,19 +680,28 @@ def asyncapi(gateway: str = "{gateway}", version: str = "1") -> dict[str, Json]:
             "title": "Portier over MQTT",
             "version": version,
             "description": "What a Portier gateway sends and takes. MQTT 5; 3.1.1 is understood.",
+            "license": {"name": "Apache-2.0", "url": "https://www.apache.org/licenses/LICENSE-2.0"},
+            "tags": [{"name": "doors"}, {"name": "rooms"}, {"name": "recording"}],
         },
         "defaultContentType": "application/json",
+        "servers": {"broker": _server(broker or Broker())},
         "channels": channels,
         "operations": operations,
-        "components": {"messages": messages, "schemas": schemas},
+        "components": {
+            "messages": messages,
+            "schemas": schemas,
+            "securitySchemes": _CREDENTIALS,
+        },
     }
 
 
 __all__ = [
     "LANES",
     "PUBLISHED",
+    "Broker",
     "Event",
     "Row",
+    "ShownBy",
     "WireError",
     "asyncapi",
     "calendar_time",

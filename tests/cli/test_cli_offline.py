@@ -135,6 +135,30 @@ def test_the_documents_are_json() -> None:
     assert json.loads(portier("asyncapi", "--config", BENCH).stdout)["asyncapi"] == "3.0.0"
 
 
+@pytest.mark.parametrize(
+    ("mqtt", "host", "security"),
+    [
+        ("mqtt: embedded\n", "{broker}", None),
+        ("", "{broker}", ["certificate"]),
+        ("mqtt: {host: mqtt.example.org, tls: {ca: c.pem, cert: g.pem, key: g.key}}\n",
+         "mqtt.example.org:8883", ["certificate"]),
+        ("mqtt: {host: \"::1\", tls: none, user: office, password: !secret mqtt}\n", "[::1]:1883",
+         ["password"]),
+        ("mqtt: {host: 127.0.0.1, tls: none}\n", "127.0.0.1:1883", None),
+    ],
+)  # fmt: skip
+def test_the_description_of_mqtt_names_the_configured_broker(
+    tmp_path: Path, mqtt: str, host: str, security: list[str] | None
+) -> None:
+    text = BENCH.read_text(encoding="utf-8").replace("mqtt: embedded\n", mqtt)
+    config = tmp_path / "portier.yaml"
+    config.write_text(text if mqtt else text.replace("record: sqlite\n", ""), encoding="utf-8")
+    server = json.loads(portier("asyncapi", "--config", config).stdout)["servers"]["broker"]
+    assert server["host"] == host
+    found = [one["$ref"].rpartition("/")[2] for one in server.get("security", ())]
+    assert found == (security or [])
+
+
 def test_without_control_it_says_how_to_start_it(tmp_path: Path) -> None:
     for arguments in (
         ("status",),

@@ -242,6 +242,41 @@ def test_the_asyncapi_document_is_whole(gateway: str) -> None:
         assert set(operation["bindings"]["mqtt"]) == {"qos", "retain", "bindingVersion"}
 
 
+@pytest.mark.parametrize(
+    ("broker", "host", "protocol", "shown_by"),
+    [
+        (None, "{broker}", "secure-mqtt", ["certificate"]),
+        (wire.Broker("mqtt.example.org", 8884), "mqtt.example.org:8884", "secure-mqtt",
+         ["certificate"]),
+        (wire.Broker("10.0.0.2", 1883, False, "password"), "10.0.0.2:1883", "mqtt", ["password"]),
+        (wire.Broker("", 1883, False, "nothing"), "{broker}", "mqtt", []),
+    ],
+)  # fmt: skip
+def test_the_asyncapi_document_says_where_the_broker_is(
+    broker: wire.Broker | None, host: str, protocol: str, shown_by: list[str]
+) -> None:
+    document: Any = wire.asyncapi(broker=broker)
+    server = document["servers"]["broker"]
+    assert (server["host"], server["protocol"]) == (host, protocol)
+    assert server.get("security", []) == [
+        {"$ref": f"#/components/securitySchemes/{name}"} for name in shown_by
+    ]
+    assert set(shown_by) <= document["components"]["securitySchemes"].keys()
+    if host == "{broker}":
+        assert server["variables"]["broker"]["default"].startswith("localhost:")
+
+
+def test_the_asyncapi_document_has_what_linters_ask_for() -> None:
+    document: Any = wire.asyncapi()
+    assert {"license", "tags", "description"} <= document["info"].keys()
+    for name, operation in document["operations"].items():
+        quality = operation["bindings"]["mqtt"]
+        assert operation["description"].endswith("."), name
+        if operation["action"] == "send":
+            assert ("not retained" not in operation["description"]) == quality["retain"], name
+            assert f"QoS {quality['qos']}," in operation["description"], name
+
+
 def test_every_published_kind_is_a_message_of_the_asyncapi_document() -> None:
     document: Any = wire.asyncapi()
     messages = set(document["channels"]["event"]["messages"])

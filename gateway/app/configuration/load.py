@@ -78,6 +78,17 @@ def schema() -> Mapping[str, Any]:
 def asyncapi(config: Path) -> Mapping[str, Any]:
     """The AsyncAPI document of this gateway. Raises
     :class:`gateway.settings.values.problems.SettingsError`."""
-    from gateway.wire import asyncapi
+    from gateway.wire import Broker, ShownBy, asyncapi
 
-    return asyncapi(settings(config, need=()).gateway.id)
+    found = settings(config, need=())
+    broker, mqtt = Broker(), found.mqtt
+    if mqtt is not None and mqtt.embedded:  # its port is chosen when it starts
+        broker = Broker(port=1883, encrypted=False, shown_by="nothing")
+    elif mqtt is not None:
+        shown_by: ShownBy = "nothing"
+        if mqtt.tls is not None and mqtt.tls.cert is not None:
+            shown_by = "certificate"
+        elif mqtt.user is not None:
+            shown_by = "password"
+        broker = Broker(mqtt.host, mqtt.port_number, mqtt.encrypted, shown_by)
+    return asyncapi(found.gateway.id, broker=broker)
