@@ -91,6 +91,7 @@ if live; then
     systemd-tmpfiles --create portier.conf
 else
     mkdir -p "$root/etc/portier/tls" "$root/etc/portier/secrets" "$root/var/lib/portier"
+    ln -sfn /opt/portier/current/config/schema.json "$root/etc/portier/schema.json"
 fi
 
 config=/etc/portier/portier.yaml

@@ -56,6 +56,18 @@ def test_your_configuration_and_certificates_are_kept(tmp_path: Path) -> None:
     assert (tmp_path / "etc/portier/tls/ca.pem").read_bytes() == authority
 
 
+def test_an_editor_finds_the_schema_of_the_running_version(tmp_path: Path) -> None:
+    """Also after an update or a way back: the link leads through the version that runs."""
+    assert install(tmp_path).returncode == 0
+    folder = tmp_path / "etc/portier"
+    first, _, _ = (folder / "portier.yaml").read_text(encoding="utf-8").partition("\n")
+    name = first.removeprefix("# yaml-language-server: $schema=")
+    schema = (folder / name).readlink()
+    lines = (CHECKOUT / "deploy/system/tmpfiles.conf").read_text(encoding="utf-8").splitlines()
+    assert f"L+ /etc/portier/{name} - - - - {schema}" in lines
+    assert schema == Path("/opt/portier/current/config/schema.json")
+
+
 def test_private_keys_are_private(tmp_path: Path) -> None:
     install(tmp_path)
     keys = list((tmp_path / "etc/portier/tls").glob("*.key"))

@@ -58,6 +58,14 @@ def test_the_shipped_configurations_fit_the_shipped_schema(name: str) -> None:
     assert [error.message for error in errors] == []
 
 
+@pytest.mark.parametrize("name", ["office.yaml", "bench.yaml", "demo.yaml"])
+def test_an_editor_is_told_of_the_schema_in_the_first_line(name: str) -> None:
+    """The same line is right here and in ``/etc/portier``: the schema lies beside the file."""
+    first, _, _ = (ROOT / "config" / name).read_text(encoding="utf-8").partition("\n")
+    assert first == "# yaml-language-server: $schema=schema.json"
+    assert (ROOT / "config" / "schema.json").is_file()
+
+
 @pytest.mark.parametrize("content", [test_doors.FULL, test_load.CONTRACT, SMALL])
 def test_what_can_be_loaded_fits_the_schema(content: str) -> None:
     errors = VALIDATOR.iter_errors(edited(content))
