@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo check unit thorough process page system test bench lives faults hil lighthouse soak \
+.PHONY: help setup run demo check unit thorough process page system test bench lives faults hil api lighthouse soak \
   mutants fuzz generated shots roots lock release clean
 
 # A virtual environment needs ensurepip, which Debian keeps in a package of its own.
@@ -93,6 +93,9 @@ hil: $(VENV)/.test ## The real drivers on a kernel's GPIO, in an emulated machin
 bench: $(VENV)/.test ## The figures of the design, measured; ONLY=live for one bench
 	@sh tests/parts.sh mosquitto influxdb victoria-metrics prometheus openssl systemd locales gcc libc6-dev
 	@$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
+
+api: $(VENV)/.test ## Lint what programs read, use a generated client; needs node
+	@sh tests/api/lint.sh $(BIN)/python .cache/api
 
 lighthouse: $(VENV)/.test ## Lighthouse on status and history pages; needs node
 	@sh tests/parts.sh chromium
