@@ -2,7 +2,7 @@
 
 Into FOLDER go wheel and source distribution, the archive that ``portier-update`` takes, with the
 packages for every machine that Portier supports, a Debian package for each of them, its part of the
-changelog, and checksums. With a key the archive is signed.
+changelog, its bill of materials (CycloneDX), and checksums. With a key the archive is signed.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import gzip
 import hashlib
+import json
 import re
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.update import archive, deb
+from gateway.update import archive, deb, sbom
 from gateway.update.errors import PackError
 from gateway.update.layout import version_of
 
@@ -140,6 +141,13 @@ def pack(source: Path, into: Path, key: Path | None, *, wheels: bool = True) -> 
             said += _with_packages(source, top, into, made_s)
         target = into / f"portier-{version}-release.tar.gz"
         write_tar(top, target, made_s)
+        packed = {
+            one.name: hashlib.sha256(one.read_bytes()).hexdigest()
+            for one in (top / archive.WHEELHOUSE).glob("*.whl")
+        }
+    lock = (source / "requirements.lock").read_text(encoding="utf-8")
+    materials = json.dumps(sbom.bom(version, lock, made_s, packed), indent=1)
+    (into / f"portier-{version}.cdx.json").write_text(materials, encoding="utf-8")
     notes = changes((source / "CHANGELOG.md").read_text(encoding="utf-8"), version)
     (into / f"CHANGES-{version}.md").write_text(notes, encoding="utf-8")
     if key is None:

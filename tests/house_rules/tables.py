@@ -19,6 +19,7 @@ from gateway.control import guarantees
 from gateway.settings.checks.points import uses
 from gateway.settings.checks.wiring_trust import ORDER, role_of
 from gateway.settings.model.point_roles import ALL
+from gateway.update import sbom
 from gateway.web.identity.users import ROLES
 from gateway.web.options import Options
 from gateway.web.retention import retention
@@ -33,6 +34,8 @@ GATEWAY: Final = Path(__file__).parents[2] / "gateway"
 README: Final = GATEWAY / "README.md"
 STORED: Final = GATEWAY / "STORED.md"
 ARCHITECTURE: Final = GATEWAY / "ARCHITECTURE.md"
+DEPENDENCIES: Final = GATEWAY / "DEPENDENCIES.md"
+LOCK: Final = GATEWAY.parent / "requirements.lock"
 
 
 class Table(NamedTuple):
@@ -148,6 +151,27 @@ def parts(container: str) -> str:
     return markdown(("part", "what", "imports"), architecture.table(container))
 
 
+def dependencies() -> str:
+    """What Portier imports, and what for."""
+    said = sbom.known()
+    named = {**said["packages"], **said["optional"], **said["vendored"]}
+    rows = [
+        (f"`{name}`", one["why"], one["licence"]) for name, one in named.items() if "why" in one
+    ]
+    return markdown(("package", "what for", "licence"), sorted(rows))
+
+
+def indirect_dependencies() -> str:
+    """What comes with it, and with what."""
+    said = sbom.known()["packages"]
+    rows = [
+        (f"`{one.name}`", ", ".join(f"`{by}`" for by in one.needed_by), said[one.name]["licence"])
+        for one in sbom.locked(LOCK.read_text(encoding="utf-8"))
+        if "why" not in said[one.name]
+    ]
+    return markdown(("package", "needed by", "licence"), rows)
+
+
 RIGHTS: Final = {
     "view": "see doors, rooms, calls, alarms and events, without names, occupancy and history",
     "staff": "open doors and change their mode; take a call or an alarm; test the call system",
@@ -164,6 +188,8 @@ TABLES: Final = (
     Table("packages", ARCHITECTURE, architecture.packages),
     Table("imports", ARCHITECTURE, lambda: parts("gateway")),
     Table("core", ARCHITECTURE, architecture.core),
+    Table("dependencies", DEPENDENCIES, dependencies),
+    Table("indirect", DEPENDENCIES, indirect_dependencies),
     Table("core_imports", ARCHITECTURE, lambda: parts("gateway.core")),
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import subprocess
 import sys
@@ -83,8 +85,13 @@ def test_a_release_has_everything_inside(tmp_path: Path) -> None:
         "SHA256SUMS",
         f"portier-{version}-py3-none-any.whl",
         f"portier-{version}-release.tar.gz",
+        f"portier-{version}.cdx.json",
         f"portier-{version}.tar.gz",
     ]
+    sums = (tmp_path / "SHA256SUMS").read_text(encoding="utf-8")
+    materials = (tmp_path / f"portier-{version}.cdx.json").read_bytes()
+    assert f"{hashlib.sha256(materials).hexdigest()}  portier-{version}.cdx.json\n" in sums
+    assert json.loads(materials)["metadata"]["component"]["version"] == version
     wanted = [
         *("config/office.yaml", "config/schema.json", "deploy/portier-update"),
         "deploy/systemd/portier-control.service",
