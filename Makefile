@@ -64,7 +64,7 @@ thorough: $(VENV)/.test ## Fuzzing, each damaged byte, servers that hang: minute
 	  --ignore tests/stories --ignore tests/benchmarks
 
 process: $(VENV)/.test ## Real processes, Mosquitto, InfluxDB and VictoriaMetrics
-	@sh tests/parts.sh mosquitto influxdb victoria-metrics prometheus openssl openssh-client systemd locales gcc libc6-dev
+	@sh tests/parts.sh mosquitto influxdb victoria-metrics prometheus openssl openssh-client nftables systemd locales gcc libc6-dev
 	@$(BIN)/python -m pytest -q -n 3 -m "process and not faults" --ignore tests/benchmarks
 
 page: $(VENV)/.test ## The page in a real Chromium

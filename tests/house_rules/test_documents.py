@@ -23,6 +23,7 @@ ELSEWHERE = {
 }
 NAMED = re.compile(r"`([\w./*-]+\.(?:py|md|yaml|toml|sh|json|css|js))(?:::([\w\[\]., =/-]+))?`")
 LINK = re.compile(r"\]\((?!https?:|mailto:|#|/)([^)#\s]+)")
+TO_A_HEADING = re.compile(r"\]\((?!https?:|mailto:|/)([^)#\s]*)#([^)\s]+)\)")
 
 
 def documents() -> list[Path]:
@@ -42,6 +43,23 @@ def file_of(document: Path, name: str) -> Path | None:
     ``*`` means at least one file."""
     found = (file for place in (document.parent, *ROOTS) for file in place.glob(name))
     return next(found, None)
+
+
+def anchors(document: Path) -> set[str]:
+    """Where links to headings lead: small letters, no punctuation, hyphens for spaces."""
+    text = re.sub(r"(?ms)^```.*?^```", "", document.read_text(encoding="utf-8"))
+    headings = re.findall(r"(?m)^#+ (.*)$", text)
+    return {re.sub(r"[^\w\- ]", "", one.lower()).strip().replace(" ", "-") for one in headings}
+
+
+@pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_link_to_a_heading_leads_to_one(document: Path) -> None:
+    missing = []
+    for name, anchor in TO_A_HEADING.findall(document.read_text(encoding="utf-8")):
+        target = file_of(document, name) if name else document
+        if target is None or anchor not in anchors(target):
+            missing.append(f"{name}#{anchor}")
+    assert missing == []
 
 
 @pytest.mark.parametrize("document", documents(), ids=lambda path: str(path.relative_to(ROOT)))

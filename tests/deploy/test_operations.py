@@ -1,0 +1,142 @@
+"""What the operations guide ships and shows can be used as it is written."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+import yaml
+
+from tests.settings.house import SMALL, loaded
+
+ROOT = Path(__file__).parents[2]
+GUIDE = ROOT / "docs/operations"
+SERVER = ROOT / "deploy/server"
+RULES = ROOT / "deploy/network/portier.nft"
+NFT = shutil.which("nft", path=f"{os.environ['PATH']}:/usr/sbin")
+OWN = {"tls/broker", "tls/store", "tls/grafana", "server.env"}
+"""What the guide lets somebody make before the first start."""
+
+
+@pytest.fixture(scope="module")
+def compose() -> Any:
+    return yaml.safe_load((SERVER / "compose.yaml").read_text(encoding="utf-8"))
+
+
+def example() -> set[str]:
+    """The names of the passwords."""
+    text = (SERVER / "server.env.example").read_text(encoding="utf-8")
+    return set(re.findall(r"(?m)^(\w+)=$", text))
+
+
+def test_the_compose_file_fits_its_specification(compose: Any) -> None:
+    with lzma.open(ROOT / "tests/fixtures/compose-spec.json.xz") as file:
+        validator = jsonschema_rs.validator_for(json.load(file))
+    assert [error.message for error in validator.iter_errors(compose)] == []
+    compose["services"]["broker"]["imag"] = "x"
+    assert not validator.is_valid(compose)
+    del compose["services"]["broker"]["imag"]
+
+
+def test_every_file_that_a_container_sees_is_there(compose: Any) -> None:
+    asked = set()
+    for name, service in compose["services"].items():
+        for volume in service["volumes"]:
+            source, _, rest = volume.partition(":")
+            if not source.startswith("."):
+                assert source in compose["volumes"], (name, volume)
+                continue
+            assert rest.endswith(":ro"), (name, volume)
+            path = Path(os.path.normpath(source))
+            if str(path) in OWN:
+                asked.add(str(path))
+            else:
+                assert (SERVER / path).exists(), (name, volume)
+        asked |= set(service.get("env_file", ()))
+    text = (GUIDE / "server.md").read_text(encoding="utf-8")
+    assert asked == OWN
+    assert all(f"deploy/server/{one}" in text for one in OWN)
+
+
+def test_each_image_has_a_version_and_each_port_stands_in_the_guide(compose: Any) -> None:
+    text = (GUIDE / "server.md").read_text(encoding="utf-8")
+    for service in compose["services"].values():
+        assert re.fullmatch(r"[\w/-]+:\d+\.\d+\.\d+", service["image"])
+        for port in service["ports"]:
+            assert port.partition(":")[0] in text
+
+
+def test_grafana_knows_the_store_by_the_name_that_the_dashboards_use(compose: Any) -> None:
+    text = (SERVER / "grafana-datasource.yaml").read_text(encoding="utf-8")
+    (source,) = yaml.safe_load(text)["datasources"]
+    shipped = ROOT / "deploy/grafana/provisioning/datasources/portier-influxdb.yaml"
+    (elsewhere,) = yaml.safe_load(shipped.read_text(encoding="utf-8"))["datasources"]
+    assert source["uid"] == elsewhere["uid"]
+    store = compose["services"]["store"]["environment"]
+    assert source["jsonData"]["dbName"] == store["INFLUXDB_DB"]
+    assert source["user"] == store["INFLUXDB_READ_USER"]
+    assert set(re.findall(r"\$(\w+_\w+)\b(?!{)", text)) <= example()
+    assert example() == {
+        "INFLUXDB_ADMIN_PASSWORD", "INFLUXDB_USER_PASSWORD", "INFLUXDB_READ_USER_PASSWORD",
+        "GF_SECURITY_ADMIN_PASSWORD",
+    }  # fmt: skip
+
+
+def blocks() -> list[tuple[str, str]]:
+    """The pieces of configuration that the guide shows."""
+    found = [
+        (file.name, text)
+        for file in sorted(GUIDE.glob("*.md"))
+        for text in re.findall(r"(?ms)^```yaml\n(.*?)^```", file.read_text(encoding="utf-8"))
+    ]
+    assert len(found) == 2
+    return found
+
+
+@pytest.mark.parametrize(("page", "text"), blocks())
+def test_a_configuration_of_the_guide_is_accepted(tmp_path: Path, page: str, text: str) -> None:
+    if text.startswith("points:\n"):
+        text = (
+            SMALL.replace("points:\n", text.partition("watch:")[0]) + text[text.index("watch:") :]
+        )
+    else:
+        text = SMALL + text
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets/store_password").write_text("one of its own", encoding="utf-8")
+    settings = loaded(tmp_path, text)
+    assert settings.watch if page == "machine.md" else settings.mqtt
+
+
+def test_the_guide_opens_the_ports_that_its_plan_names() -> None:
+    rules = re.sub(r"(?m)#.*", "", RULES.read_text(encoding="utf-8"))
+    plan = (
+        (GUIDE / "network.md").read_text(encoding="utf-8").partition("## How does the firewall")[0]
+    )
+    for port in ("22", "8443", "8883"):
+        assert f"{port}/tcp" in plan
+        assert re.search(rf"tcp dport [^\n]*\b{port}\b[^\n]* accept", rules), port
+    for port in ("8080", "8086", "8428"):  # page, stores: on loopback, or the server's
+        assert port not in rules
+
+
+@pytest.mark.process
+@pytest.mark.skipif(NFT is None, reason="nftables is not installed")
+def test_nftables_accepts_the_rules() -> None:
+    """In a network namespace of its own: it would look at this machine's otherwise."""
+    for what, status in (("", 0), ("nonsense\n", 1)):
+        done = subprocess.run(
+            ["unshare", "--map-root-user", "--net", str(NFT), "--check", "--file", "/dev/stdin"],
+            input=RULES.read_text(encoding="utf-8") + what,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == status, done.stderr
