@@ -115,6 +115,18 @@ def test_a_configuration_of_the_guide_is_accepted(tmp_path: Path, page: str, tex
     assert settings.watch if page == "machine.md" else settings.mqtt
 
 
+def test_both_languages_have_the_same_commands_in_the_same_steps() -> None:
+    """Whoever replaces a gateway reads one of them, with a screwdriver in the other hand."""
+    pages = [(GUIDE / name).read_text(encoding="utf-8") for name in ("replace.md", "ersetzen.md")]
+    blocks = [re.findall(r"(?m)^ {6,}(sudo [^#\n]*?) *(?:#.*)?$", page) for page in pages]
+    steps = [re.findall(r"(?m)^\d\. ", page) for page in pages]
+    inline = [set(re.findall(r"`((?:sudo )?portier [^`]+)`", page)) for page in pages]
+    assert blocks[0] == blocks[1]
+    assert len(blocks[0]) == 7
+    assert steps[0] == steps[1]
+    assert inline[0] == inline[1]
+
+
 def test_the_guide_opens_the_ports_that_its_plan_names() -> None:
     rules = re.sub(r"(?m)#.*", "", RULES.read_text(encoding="utf-8"))
     plan = (
