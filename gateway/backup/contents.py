@@ -28,6 +28,8 @@ PARTS = ("journal", "users", "settings", "configuration", "store")
 _SECRET = ("secrets", "environment")
 """Below the folder of the configuration, beside private keys."""
 _PRIVATE = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
+PROGRAM = Path("/opt/portier")
+"""Where versions of the program are installed."""
 PAGES_PER_STEP = 256
 
 
@@ -180,6 +182,8 @@ class Contents:
             name = f"config/{inside}"
             if path.is_dir() and not path.is_symlink():
                 continue
+            if path.is_symlink() and path.readlink().is_relative_to(PROGRAM):
+                continue  # the schema: the installation lays it down with each version
             if not path.is_file():  # a socket, a pipe, a link to nothing or to a folder
                 self.left_out.append(f"{path}: no file")
             elif len(inside.parts) > 6 or ".before-restore" in path.name:

@@ -148,6 +148,17 @@ def test_what_is_no_file_is_named_and_a_link_of_the_administrator_is_followed(
     assert f"{there}/pipe: no file" in made.left_out
 
 
+def test_what_leads_into_the_program_is_none_of_the_configuration(
+    places: Places, recovery: RecoveryKey, folder: Path
+) -> None:
+    """A restore would put the schema of an older version in the place of the link."""
+    schema = places.config.parent / "schema.json"
+    schema.symlink_to("/opt/portier/current/config/schema.json")
+    made = make.to_file(folder / "office.age", places, Wanted(recovery.public))
+    assert "config/schema.json" not in unpacked(made.file, places, recovery)
+    assert not any("schema.json" in text for text in made.left_out)
+
+
 def test_the_configuration_of_a_checkout_is_not_taken(
     places: Places, recovery: RecoveryKey, folder: Path
 ) -> None:

@@ -122,7 +122,7 @@ def test_both_languages_have_the_same_commands_in_the_same_steps() -> None:
     steps = [re.findall(r"(?m)^\d\. ", page) for page in pages]
     inline = [set(re.findall(r"`((?:sudo )?portier [^`]+)`", page)) for page in pages]
     assert blocks[0] == blocks[1]
-    assert len(blocks[0]) == 7
+    assert len(blocks[0]) == 6
     assert steps[0] == steps[1]
     assert inline[0] == inline[1]
 
