@@ -64,11 +64,12 @@ thorough: $(VENV)/.test ## Fuzzing, each damaged byte, servers that hang: minute
 	  --ignore tests/stories --ignore tests/benchmarks
 
 process: $(VENV)/.test ## Real processes, Mosquitto, InfluxDB and VictoriaMetrics
-	@sh tests/parts.sh mosquitto influxdb victoria-metrics prometheus openssl openssh-client nftables systemd locales gcc libc6-dev
+	@sh tests/parts.sh mosquitto influxdb victoria-metrics prometheus openssl openssh-client nftables systemd locales gcc libc6-dev \
+	  nginx caddy certbot python3-certbot-nginx avahi-daemon libxml2-utils
 	@$(BIN)/python -m pytest -q -n 3 -m "process and not faults" --ignore tests/benchmarks
 
 page: $(VENV)/.test ## The page in a real Chromium
-	@sh tests/parts.sh chromium
+	@sh tests/parts.sh chromium libnss3-tools openssl
 	@$(BIN)/python -m pytest -q -n 2 -m page
 
 system: $(VENV)/.test ## Installed on real Debian 12 and 13 in containers; needs root

@@ -5,9 +5,12 @@
 #   sudo deploy/install.sh --no-broker     # the broker is another machine's
 #   sudo deploy/install.sh --store influx1 # InfluxDB 1.x from Debian as the store
 #   sudo deploy/install.sh --store victoria-metrics
+#   sudo deploy/install.sh --page lan      # phones in the house reach the page: https, port 8443
+#   sudo deploy/install.sh --page lan --host door.example --ip 192.168.178.20   # called so, too
 #   sudo deploy/install.sh --wheelhouse FOLDER   # Python packages from here, without a network
 #
-# The store is written into a new configuration; in one that exists, the line to change is named.
+# Store and page are written into a new configuration; in one that exists, the lines to change
+# are named.
 # It can run twice: what exists is kept (configuration, certificates, data, and the broker's files,
 # of which it prints what they lack), what is older is replaced (program, units; with the way back
 # of portier-update). Nothing is started that has no valid configuration.
@@ -21,6 +24,8 @@ root=
 broker=yes
 store=sqlite
 program=yes
+page=local
+names=
 wheelhouse=
 [ ! -d "$source/wheelhouse" ] || wheelhouse=$source/wheelhouse
 while [ $# -gt 0 ]; do
@@ -30,7 +35,9 @@ while [ $# -gt 0 ]; do
         --no-program) program=no ;;
         --wheelhouse) wheelhouse=$2; shift ;;
         --store) store=$2; shift ;;
-        -h | --help) sed -n '2,18s/^# \{0,1\}//p' "$0"; exit 0 ;;
+        --page) page=$2; shift ;;
+        --host | --ip | --lan) names="$names $1 $2"; shift ;;
+        -h | --help) sed -n '2,21s/^# \{0,1\}//p' "$0"; exit 0 ;;
         *) echo "install.sh: $1 is not known; see --help" >&2; exit 2 ;;
     esac
     shift
@@ -40,6 +47,11 @@ case $store in
     influx1) store_url=influx1://127.0.0.1:8086/portier ;;
     victoria-metrics) store_url=influx://127.0.0.1:8428 ;;
     *) echo "install.sh: --store takes sqlite, influx1 or victoria-metrics" >&2; exit 2 ;;
+esac
+
+case $page in
+    local | lan) ;;
+    *) echo "install.sh: --page takes local or lan" >&2; exit 2 ;;
 esac
 
 say() { printf '%s\n' "- $*"; }
@@ -66,7 +78,7 @@ Install the 64-bit Raspberry Pi OS (Raspberry Pi 3 or later)." ;;
         fail "needs Python 3.11 or later (Debian 12, Raspberry Pi OS Bookworm, or newer)"
 fi
 
-packages="python3-venv openssl"
+packages="python3-venv python3-cryptography"
 [ $broker = no ] || packages="$packages mosquitto mosquitto-clients"
 case $store in
     influx1) packages="$packages influxdb influxdb-client" ;;
@@ -98,10 +110,18 @@ config=/etc/portier/portier.yaml
 if [ ! -e "$root$config" ]; then
     once 640 "$source/config/office.yaml" $config
     sed -i "s#^  store: sqlite\$#  store: $store_url#" "$root$config"
+    [ $page = local ] ||
+        sed -i 's/^  listen: 127.0.0.1:8080$/  listen: 0.0.0.0:8443/; s/^  #+ \(tls: {cert: tls.web\)/  \1/' "$root$config"
 elif [ $store != sqlite ] && ! grep -v '^ *#' "$root$config" | grep -qF "$store_url"; then
     say "$config is yours and names another store; to use this one, write below record:"
     say "  store: $store_url"
     say "and then: sudo systemctl reload portier-control; sudo systemctl restart portier-record portier-web"
+fi
+if [ $page = lan ] && ! grep -q '^  tls: *{cert:' "$root$config"; then
+    say "$config is yours and names another page; for phones in the house write below web:"
+    say "  listen: 0.0.0.0:8443"
+    say "  tls: {cert: tls/web.pem, key: tls/web.key}"
+    say "and then: sudo systemctl restart portier-web"
 fi
 if live; then chgrp portier /etc/portier/portier.yaml; fi
 # Readable by every role, each of which has a user of its own; secrets are not in it.
@@ -111,23 +131,16 @@ gateway=$(sed -n 's/^gateway:.*[{ ]id: *\([A-Za-z0-9_-]*\).*/\1/p; s/^  id: *\([
     "$root/etc/portier/portier.yaml" | head -n 1)
 [ -n "$gateway" ] || fail "/etc/portier/portier.yaml names no gateway id"
 say "certificates for $gateway in /etc/portier/tls"
-sh "$here/tls.sh" "$root/etc/portier/tls" "$gateway"
-if live; then
-    # Each key is readable by the one role that uses it.
-    chgrp portier-link /etc/portier/tls/gateway.key
-    chgrp portier-record /etc/portier/tls/recorder.key
-    chgrp portier-web /etc/portier/tls/web.key
-    chmod 640 /etc/portier/tls/gateway.key /etc/portier/tls/recorder.key /etc/portier/tls/web.key
-    chmod 755 /etc/portier/tls
-fi
+# Each key is readable by the one role that uses it (see READERS in gateway/app/certificates).
+# shellcheck disable=SC2086
+sh "$here/tls.sh" "$root/etc/portier/tls" "$gateway" $names
+if live; then chmod 755 /etc/portier/tls; fi
 
 if [ $broker = yes ]; then
     once 644 "$here/mosquitto/portier.conf" /etc/mosquitto/conf.d/portier.conf
     once 644 "$here/mosquitto/portier.acl" /etc/mosquitto/portier.acl
     python3 -I "$source/gateway/app/doctor/broker_files.py" --root "$root/" --gateway "$gateway"
     if live; then
-        chgrp mosquitto /etc/portier/tls/broker.key
-        chmod 640 /etc/portier/tls/broker.key
         # Debian's own file sets these again; Mosquitto refuses what is said twice.
         sed -i 's/^\(persistence\|persistence_location\|log_dest\) /# Portier sets this in conf.d: &/' \
             /etc/mosquitto/mosquitto.conf

@@ -19,28 +19,57 @@ _COMMON_NAME = bytes.fromhex("0603550403")
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """``until``: POSIX seconds; ``name``: the common name of its subject, or nothing."""
+    """``until``: POSIX seconds; ``name``: the common name of its subject, or nothing; ``der``:
+    the whole of it; ``subject`` and ``issuer``: whose it is and who has signed it, in DER."""
 
     until: float
     name: str
+    der: bytes
+    subject: bytes
+    issuer: bytes
 
 
 def read(path: Path) -> Certificate:
     """Of the first certificate of a file. Raises :class:`OSError`, :class:`ValueError`."""
+    return read_all(path)[0]
+
+
+def read_all(path: Path) -> list[Certificate]:
+    """All certificates of a file, at least one. Raises :class:`OSError`, :class:`ValueError`."""
     text = path.read_text(encoding="ascii", errors="replace")
     begin, end = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
-    if begin not in text or end not in text:
+    parts = [part.partition(end) for part in text.split(begin)[1:]]
+    if not parts or not all(found for _, found, _ in parts):
         raise ValueError("it is no certificate")
-    pem = begin + text.partition(begin)[2].partition(end)[0] + end
+    return [_of(begin + inside + end) for inside, _, _ in parts]
+
+
+def _of(pem: str) -> Certificate:
     try:
-        (_, whole), *_ = _parts(ssl.PEM_cert_to_DER_cert(pem))
+        der = ssl.PEM_cert_to_DER_cert(pem)
+        (_, whole), *_ = _parts(der)
         (_, signed), *_ = _parts(whole)
         fields = [part for part in _parts(signed) if part[0] != _VERSION]
-        _serial, _algorithm, _issuer, (_, validity), (_, subject), *_ = fields
+        _serial, _algorithm, (_, issuer), (_, validity), (_, subject), *_ = fields
         _, (kind, text_until) = _parts(validity)
-        return Certificate(_seconds(kind, text_until.decode("ascii")), _common_name(subject))
+        until = _seconds(kind, text_until.decode("ascii"))
+        return Certificate(until, _common_name(subject), der, subject, issuer)
     except (ValueError, IndexError) as error:
         raise ValueError("it is no certificate") from error
+
+
+def roots(page: Path) -> dict[str, bytes]:
+    """What is to be trusted so that a phone trusts the page, as DER: the authority beside the
+    page's certificate that has signed it (``root``), and the one that will (``next-root``). Nothing
+    where somebody else has signed it, such as a public authority."""
+    found = {}
+    with contextlib.suppress(OSError, ValueError):
+        issuer = read(page).issuer
+        signers = [one for one in read_all(page.with_name("ca.pem")) if one.subject == issuer]
+        if signers:
+            found["root"] = signers[0].der
+            found["next-root"] = read(page.with_name("next-ca.pem")).der
+    return found
 
 
 def ends(files: Mapping[str, Path]) -> dict[str, float]:

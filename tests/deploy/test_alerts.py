@@ -95,7 +95,7 @@ CASES: Final[dict[str, Case]] = {
         {'portier_board_temperature_celsius{sensor="cpu"}': "80x30"}, "20m", {"sensor": "cpu"},
     ),
     "PortierCertificateEnds": Case(
-        {ENDS: f"{20 * DAY_S}x120"}, {ENDS: f"{22 * DAY_S}x120"}, "90m", {"certificate": "page"}
+        {ENDS: f"{29 * DAY_S}x120"}, {ENDS: f"{31 * DAY_S}x120"}, "90m", {"certificate": "page"}
     ),
     "PortierCertificateEnded": Case(
         {ENDS: f"{DAY_S}x120"}, {ENDS: f"{3 * DAY_S}x120"}, "20m", {"certificate": "page"}

@@ -112,11 +112,13 @@ def test_of_a_broker_elsewhere_a_copy_of_its_list_is_compared(machine: Machine) 
 
 def test_every_certificate_says_how_long_it_is_valid(machine: Machine) -> None:
     found = machine.certificates()
-    assert set(found) == {"ca", "broker", "gateway", "homeassistant", "recorder", "web"}
+    assert set(found) == {
+        "ca", "clients", "broker", "gateway", "homeassistant", "recorder", "web",
+    }  # fmt: skip
     assert {one.value for one in found.values()} == {"yes"}
     assert "certificate of the authority" in found["ca"].what
     for one in found.values():
-        days = 7_300 if one is found["ca"] else 3_650
+        days = 7_300 if one in (found["ca"], found["clients"]) else 800
         assert f"valid for {days} more days" in one.what or f"{days - 1} more" in one.what
         assert not one.remedy
 
@@ -130,7 +132,9 @@ def test_every_certificate_says_how_long_it_is_valid(machine: Machine) -> None:
         (40, "yes", "valid for 40 more days"),
     ],
 )
-@pytest.mark.parametrize("name", ["ca", "broker", "gateway", "recorder", "homeassistant"])
+@pytest.mark.parametrize(
+    "name", ["ca", "clients", "broker", "gateway", "recorder", "homeassistant"]
+)
 def test_a_certificate_that_ends(
     machine: Machine, name: str, days: int, value: str, words: str
 ) -> None:
@@ -184,10 +188,17 @@ def test_a_missing_authority_key_makes_no_second_one(tmp_path: Path) -> None:
     tls, script = tmp_path / "tls", str(CHECKOUT / "deploy/tls.sh")
     make = ["sh", script, str(tls), "test", "host"]
     subprocess.run(make, check=True, capture_output=True)
-    (tls / "ca.key").unlink()
+    keys = tmp_path / "stick"
+    keys.mkdir()
+    for name in ("ca.key", "clients.key"):
+        (tls / name).rename(keys / name)
     assert subprocess.run(make, check=False, capture_output=True).returncode == 0
     assert not (tls / "ca.key").exists()
     (tls / "recorder.pem").unlink()
     refused = subprocess.run(make, check=False, capture_output=True, text=True)
     assert refused.returncode == 1
-    assert "ca.key, which signs it, is not in" in refused.stderr
+    assert "clients.key is not there, which signs: portier certificate" in refused.stderr
+    assert not (tls / "recorder.pem").exists()
+    subprocess.run([*make, "--keys", str(keys)], check=True, capture_output=True)
+    assert (tls / "recorder.pem").exists()
+    assert not (tls / "ca.key").exists()

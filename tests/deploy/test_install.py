@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from gateway.app.certificates.folder import Folder
+from gateway.app.configuration import load
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 pytestmark = [
     pytest.mark.process,
@@ -78,13 +81,37 @@ def test_private_keys_are_private(tmp_path: Path) -> None:
 def test_certificates_are_signed_by_the_own_authority(tmp_path: Path) -> None:
     install(tmp_path)
     tls = tmp_path / "etc/portier/tls"
-    done = subprocess.run(
-        ["openssl", "verify", "-CAfile", str(tls / "ca.pem"), str(tls / "gateway.pem")],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.endswith(": OK\n"), done.stderr
+    for authority, name in (("ca", "web"), ("ca", "broker"), ("clients", "gateway")):
+        done = subprocess.run(
+            ["openssl", "verify", "-CAfile", str(tls / f"{authority}.pem"), tls / f"{name}.pem"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stdout.endswith(": OK\n"), done.stderr
+
+
+def test_the_page_for_phones_is_one_option(tmp_path: Path) -> None:
+    """With it, the page over TLS takes no line that somebody writes."""
+    done = install(tmp_path, "--page", "lan", "--host", "door.example", "--ip", "192.168.178.20")
+    assert done.returncode == 0, done.stderr
+    config = tmp_path / "etc/portier/portier.yaml"
+    web = load.settings(config, need=()).web
+    assert web is not None
+    assert web.listen == "0.0.0.0:8443"
+    assert web.tls is not None
+    shown = {one.name: one for one in Folder(config.parent / "tls").entries()}
+    assert {"door.example", "192.168.178.20"} < set(shown["web"].names)
+    assert shown["web"].days < 825
+
+
+def test_the_page_of_an_older_configuration_is_yours(tmp_path: Path) -> None:
+    install(tmp_path)
+    config = tmp_path / "etc/portier/portier.yaml"
+    before = config.read_text()
+    done = install(tmp_path, "--page", "lan")
+    assert config.read_text() == before
+    assert "listen: 0.0.0.0:8443" in done.stdout
 
 
 def test_an_unknown_option_is_refused_with_the_remedy(tmp_path: Path) -> None:

@@ -181,7 +181,11 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Certificates of an installation whose broker is called broker.test."""
     folder = tmp_path_factory.mktemp("tls")
     script = str(ROOT / "deploy/tls.sh")
-    subprocess.run(["sh", script, str(folder), "test", "broker.test"], check=True, timeout=60)
+    subprocess.run(
+        ["sh", script, str(folder), "test", "broker.test", "--host", "elsewhere.test"],
+        check=True,
+        timeout=60,
+    )
     return folder
 
 
@@ -222,7 +226,7 @@ def signed(tls: Path, folder: Path, name: str, *, days: int, names: str) -> None
 def secure(folder: Path, tls: Path, cert: Path, *, clients: bool = True) -> Mosquitto:
     return Mosquitto(
         folder,
-        extra=f"cafile {tls}/ca.pem\ncertfile {cert}\nkeyfile {tls}/broker.key\nuser root\n"
+        extra=f"cafile {tls}/clients.pem\ncertfile {cert}\nkeyfile {tls}/broker.key\nuser root\n"
         + ("require_certificate true\nuse_identity_as_username true\n" if clients else ""),
     )
 

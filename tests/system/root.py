@@ -29,7 +29,7 @@ SYSTEM = ("systemd", "systemd-sysv", "dbus", "udev", "procps", "python3", "faket
 """What is there before the installer runs."""
 OFFERED = (
     "python3-venv",
-    "openssl",
+    "python3-cryptography",
     "mosquitto",
     "mosquitto-clients",
     "influxdb",

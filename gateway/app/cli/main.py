@@ -10,6 +10,7 @@ import typer.core
 from gateway import __version__
 from gateway.app.cli import backup as commands_backup
 from gateway.app.cli import bench as commands_bench
+from gateway.app.cli import certificates as commands_certificates
 from gateway.app.cli import console as c
 from gateway.app.cli import init as commands_init
 from gateway.app.cli import live as commands_live
@@ -27,9 +28,11 @@ GROUPS = {
     "Operate": ("door", "call", "room", "alarm", "clock", "point", "message"),
     "People and programs": ("user", "token", "audit", "forget"),
     "Keep and restore": ("export", "backup", "restore", "record"),
-    "Set up": ("init", "check", "doctor", "run", "outputs", "enocean", "schema", "asyncapi"),
+    "Set up": (
+        "init", "check", "doctor", "run", "outputs", "certificate", "enocean", "schema", "asyncapi",
+    ),
     "Try out": ("demo", "bench", "simulate"),
-}
+}  # fmt: skip
 """Heading of the help -> its commands, in their order."""
 ORDER = [name for names in GROUPS.values() for name in names]
 
@@ -90,6 +93,7 @@ for part in (
     commands_backup,
     commands_people,
     commands_messages,
+    commands_certificates,
     commands_radio,
     commands_record,
     commands_bench,

@@ -317,7 +317,8 @@ def _context(tls: Tls, config: Path) -> ssl.SSLContext:
                 f"{path} cannot be read ({error.strerror})",
                 "sudo portier doctor"
                 if isinstance(error, PermissionError)
-                else f"see mqtt: {{tls: {{{name}: …}}}}; deploy/tls.sh makes certificates",
+                else f"see mqtt: {{tls: {{{name}: …}}}}; sudo portier certificate new"
+                " makes what is missing",
                 unknown=isinstance(error, PermissionError),
             ) from None
     try:
@@ -325,7 +326,7 @@ def _context(tls: Tls, config: Path) -> ssl.SSLContext:
     except (OSError, ValueError) as error:
         raise _Trouble(
             f"the certificates below mqtt: {{tls: …}} cannot be used ({words_of(error)})",
-            "deploy/tls.sh makes new ones; cert and key must belong together",
+            "sudo portier certificate renew makes new ones; cert and key must belong together",
             ", ".join(path for _, path in files.named()),
         ) from None
 
@@ -338,7 +339,7 @@ def _certificate(session: Session) -> Iterator[Finding]:
     yield certificates.lasts(
         "broker: its certificate",
         ssl.cert_time_to_seconds(until),
-        "move broker.pem away and make a new one: deploy/tls.sh",
+        "sudo portier certificate renew broker",
         "presented just now",
     )
 
@@ -404,7 +405,7 @@ def _network(error: Exception, session: Session, mqtt: Mqtt) -> _Trouble:  # noq
             return _Trouble(
                 f"{where} refuses our certificate ({evidence})",
                 "see mqtt: {tls: {cert: …, key: …}}: the broker must know its authority, and it "
-                "must not be expired; deploy/tls.sh makes a new one",
+                "must not be expired; sudo portier certificate renew makes a new one",
                 evidence,
             )
         if error.reason in {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE"}:
@@ -452,7 +453,8 @@ def _verification(error: ssl.SSLCertVerificationError, session: Session) -> _Tro
     if code == _EXPIRED:
         return _Trouble(
             f"the certificate of {where} has expired",
-            f"make a new one (deploy/tls.sh), if this machine's clock is right: {now} UTC",
+            "make a new one (sudo portier certificate renew), if this machine's clock is right: "
+            f"{now} UTC",
             message,
         )
     remedy = "mqtt: {tls: {ca: FILE}} must be the authority that made the broker's certificate"

@@ -22,6 +22,8 @@ from gateway.web.identity import repair
 from gateway.web.identity.users import users_file
 
 WITHIN_S = 3.0
+_AUTHORITIES = ("ca", "clients", "next-ca", "next-clients")
+_MAKE = "sudo portier certificate new makes what is missing"
 
 
 def page(settings: Settings, config: Path) -> Iterator[Finding]:
@@ -138,7 +140,8 @@ def certificates(settings: Settings, config: Path) -> Iterator[Finding]:
     if (beside / authority).is_relative_to(beside):  # and not the system's hundreds
         files |= set((beside / authority).parent.glob("*.pem"))
     for file in sorted(files - named):
-        found = _beside(file, file == beside / authority)
+        is_authority = file == beside / authority or file.stem in _AUTHORITIES
+        found = _beside(file, is_authority)
         if found is not None:
             yield found
 
@@ -150,17 +153,16 @@ def _beside(file: Path, is_authority: bool) -> Finding | None:
     except PermissionError as error:
         return unknown(f"certificate {file}: cannot be read", "sudo portier doctor", str(error))
     except OSError as error:
-        return no(f"certificate {file}: {error.strerror}", "deploy/tls.sh makes certificates")
+        return no(f"certificate {file}: {error.strerror}", _MAKE)
     except ValueError as error:
         if is_authority:
-            return no(f"certificate {file}: {error}", "deploy/tls.sh makes an authority")
+            return no(f"certificate {file}: {error}", _MAKE)
         return None  # a list of revocations, a chain's text
     what = f"certificate of the authority: {file}" if is_authority else f"certificate {file}"
     remedy = (
-        "all certificates are made anew with a new authority: move the old folder away, run "
-        "deploy/tls.sh, and give each client its own"
+        "sudo portier certificate replace-root makes another one, and says what comes then"
         if is_authority
-        else f"move {file.name} away, run deploy/tls.sh again, and give it to {found.name}"
+        else f"sudo portier certificate renew {file.stem}, and give it to {found.name}"
     )
     return certificates_.lasts(what, found.until, remedy, "the file was read just now")
 
@@ -177,21 +179,22 @@ def certificate(name: str, cert: Path, key: Path, *, of_server: bool) -> Finding
                 f"{what}: {file} cannot be read by this user", "sudo portier doctor", str(error)
             )
         except OSError as error:
-            return no(f"{what}: {file}: {error.strerror}", "deploy/tls.sh makes certificates")
+            return no(f"{what}: {file}: {error.strerror}", _MAKE)
     try:
         until = _valid_until(cert, key, of_server=of_server)
     except ssl.SSLCertVerificationError as error:
         now = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
         return no(
             f"{what}: {error.verify_message}",
-            f"deploy/tls.sh makes a new one, if this machine's clock is right: {now} UTC",
+            f"sudo portier certificate renew {cert.stem}, if this machine's clock is right: "
+            f"{now} UTC",
             "the file was read just now",
         )
     except (OSError, ValueError) as error:
         text = getattr(error, "reason", None) or str(error)
         return no(f"{what}: cannot be used ({text})", "cert and key must belong together")
     seconds = ssl.cert_time_to_seconds(until)
-    remedy = "move it away and make a new one: deploy/tls.sh"
+    remedy = f"sudo portier certificate renew {cert.stem}"
     return certificates_.lasts(f"{what}:", seconds, remedy, "the file was read just now")
 
 
