@@ -16,6 +16,7 @@ from gateway.update import services
 UNITS = Path(__file__).resolve().parents[2] / "deploy" / "systemd"
 LIMITS = {
     "portier-backup.service": 2.0,
+    "portier-certificates.service": 2.0,
     "portier-control.service": 1.2,
     "portier-corrected.service": 2.0,
     "portier-link.service": 2.0,

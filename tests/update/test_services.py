@@ -142,6 +142,7 @@ def test_the_door_starts_first_and_what_somebody_has_stopped_stays_stopped(
     )
     (tmp_path / "deploy/systemd").mkdir(parents=True)
     (tmp_path / "deploy/systemd/portier-corrected.path").touch()
+    (tmp_path / "deploy/systemd/portier-certificates.timer").touch()
     release = Release(tmp_path, "0.2.0", "d")
 
     def started() -> list[tuple[str, ...]]:
@@ -153,6 +154,7 @@ def test_the_door_starts_first_and_what_somebody_has_stopped_stays_stopped(
     assert started() == [
         ("restart", "portier-control.service"),
         ("restart", "portier-link.service", "portier-web.service", "portier-record.service"),
+        ("try-restart", "portier-certificates.timer"),
         ("try-restart", "portier-corrected.path"),
     ]
     assert "was away for 700 ms" in capsys.readouterr().out
@@ -162,11 +164,15 @@ def test_the_door_starts_first_and_what_somebody_has_stopped_stays_stopped(
     assert started() == [
         ("restart", "portier-control.service"),
         ("restart", *services.OTHERS),
+        ("restart", "portier-certificates.timer"),
         ("restart", "portier-corrected.path"),
     ]
     monkeypatch.setattr(Unit, "runs", lambda *_: True)
     services.start(release)
-    assert started() == [("try-restart", "portier-corrected.path")], "it runs already"
+    assert started() == [
+        ("try-restart", "portier-certificates.timer"),
+        ("try-restart", "portier-corrected.path"),
+    ], "they run already"
 
 
 def test_units_go_through_the_link_and_those_of_before_go(
