@@ -248,7 +248,7 @@ def _embedded(state: Path) -> int:
 
 def _web(settings: Settings, config: Path, state: Path) -> int:
     from gateway.app.announcement import announce
-    from gateway.app.certificate_files import ends
+    from gateway.app.certificate_files import ends, roots
     from gateway.web.serve import options_of, serve
 
     overrides: dict[str, Any] = {}
@@ -258,9 +258,20 @@ def _web(settings: Settings, config: Path, state: Path) -> int:
         overrides["tls_key"] = beside / settings.web.tls.key
     files = _certificates(settings, config)
     overrides["certificates"] = lambda: ends(files)
+    page = _page_certificate(settings, config)
+    if page is not None:
+        overrides["roots"] = lambda: roots(page)
     if port := web_port():
         overrides["port"] = port
     return serve(options_of(settings, state, overrides), announce)
+
+
+def _page_certificate(settings: Settings, config: Path) -> Path | None:
+    """What browsers are shown: ours, or that of a proxy, which may use the one made for it."""
+    web, beside = settings.web, config.absolute().parent
+    if web is not None and web.tls is not None:
+        return beside / web.tls.cert
+    return beside / "tls" / "web.pem" if web is not None and web.trusted_proxies else None
 
 
 def _certificates(settings: Settings, config: Path) -> dict[str, Path]:

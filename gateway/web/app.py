@@ -177,6 +177,7 @@ def create_app(site: Site) -> FastAPI:
             for_life("weeks", keep_weeks(site)),
             for_life("handover", site.handover.run()),
             for_life("devices", tidy_devices(site)),
+            for_life("certificates", site.certificates.run()),
         ]
         if not site.options.bench:  # a bench trusts its own clock
             tasks.append(for_life("clock", site.house.report_clock(time_service.trusted)))

@@ -51,6 +51,9 @@ class Options:
     certificates: Callable[[], Mapping[str, float]] = dict
     """Which certificates this gateway has, and until when (POSIX seconds); those that can be
     read."""
+    roots: Callable[[], Mapping[str, bytes]] = dict
+    """What phones are to trust so that they trust the page, in DER: ``root``, and ``next-root``
+    while the root is being changed. Nothing where they trust it already."""
     push_hosts: tuple[str, ...] = ()
     """Push services of the configuration, beside those of the browsers."""
     push_to: tuple[str, ...] = ()

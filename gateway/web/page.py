@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
@@ -90,6 +91,13 @@ def language_of(request: Request) -> str:
     return best_language(request.headers.get("accept-language", ""), offered)
 
 
+def _ending(site: Site, who: Who | None) -> list[tuple[str, float]]:
+    """The certificates that end soon, for those who see to that."""
+    if who is None or not who.may("maintenance"):
+        return []
+    return site.certificates.soon(time.time())
+
+
 def page(
     request: Request,
     template: str,
@@ -118,6 +126,7 @@ def page(
         "live": False,
         "path": request.url.path,
         "csrf": who.csrf if who else "",
+        "ending": _ending(site, who),
         "may": {role: who is not None and who.may(role) for role in ROLES},
     }
     html = fragment(template, context | (values or {}))

@@ -24,6 +24,7 @@ from gateway.web.identity.users import Users
 from gateway.web.options import ListenError, Options
 from gateway.web.retention.retention import under_systemd
 from gateway.web.scene.terminals import terminals_of
+from gateway.web.shared.certificate_reload import CertificateReload
 from gateway.web.shared.connections import allow_files, protocol_for
 from gateway.web.shared.proxies import Trusted
 from gateway.web.site import Site
@@ -58,12 +59,24 @@ class Server(uvicorn.Server):
 
     async def main_loop(self) -> None:
         self._loop = asyncio.get_running_loop()
+        certificate = self._certificate()
         try:
             while not await self.on_tick(0):  # 0: with the headers
+                if certificate is not None:
+                    certificate.look()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._end.wait(), TICK_S)
         finally:
             self._loop = None
+
+    def _certificate(self) -> CertificateReload | None:
+        context = self.config.ssl
+        if context is None:
+            return None
+        options = self._site.options
+        assert options.tls_cert is not None  # noqa: S101  # else there is no context
+        assert options.tls_key is not None  # noqa: S101
+        return CertificateReload(context, options.tls_cert, options.tls_key)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._site.hub.end_all()

@@ -25,6 +25,7 @@ from gateway.web.kept.weeks import Weeks
 from gateway.web.live.hub import Hub
 from gateway.web.options import Options
 from gateway.web.scene.scene import Scene
+from gateway.web.shared.certificate_ends import CertificateEnds
 from gateway.web.shared.limits import Buckets, Once, Signer
 from gateway.web.shared.machine import MachineReader, look
 from gateway.web.shared.problems import NotLoggedIn, Problem
@@ -73,6 +74,7 @@ class Site:
         self.weeks = Weeks(options.users, options.zone, self.saver.later)
         self.week = Week()
         self.machine = MachineReader(lambda: look(options.state, options.certificates))
+        self.certificates = CertificateEnds(options.certificates, options.roots)
         self._words = lru_cache(maxsize=4)(lambda language: Words(language, options.zone))
 
     def author(self, who: Who, role: Role = "view", proof: Proof = "never") -> Author:

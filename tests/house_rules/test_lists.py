@@ -173,6 +173,8 @@ NO_PAGES: Final = (
     "/health/",
     "/metrics",
     "/help/pictures/",
+    "/help/root.crt",
+    "/help/next-root.crt",
     "/static/",
     "/manifest.webmanifest",
     "/sw.js",
@@ -200,6 +202,7 @@ OF_THEIR_OWN: Final = {
     "/timeline/{call}": "test_frame.py",
     "/offline": "test_install.py",
     "/help/{name}": "test_help.py",
+    "/help/certificate": "test_help.py",
     "/display": "test_display.py",
 }
 """Pages that are no row of ``PAGES``, and the file in ``tests/page`` that opens them."""

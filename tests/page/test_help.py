@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
 from gateway.web.help.manuals import NAMES
-from tests.page.conftest import Open
+from tests.page.conftest import Gateway, Open
 from tests.page.test_states import barriers, overflow
 
 pytestmark = pytest.mark.page
@@ -22,6 +22,17 @@ def test_a_manual_is_readable_on_a_phone(visit: Open, name: str, locale: str) ->
         assert picture.evaluate("(one) => one.naturalWidth") > 300
     assert overflow(page) <= 0
     assert barriers(page) == []
+
+
+def test_the_page_of_the_certificate_needs_no_log_in(browser: Browser, gateway: Gateway) -> None:
+    """Whoever is warned by the browser must not be asked for a password first."""
+    page = browser.new_page(locale="de-DE", viewport={"width": 360, "height": 740})
+    page.goto(f"{gateway.url}/help/certificate")
+    expect(page.locator("h1")).to_have_text("Damit Telefone dieser Seite vertrauen")
+    expect(page.get_by_text("Hier ist nichts zu tun")).to_be_visible()
+    assert overflow(page) <= 0
+    assert barriers(page) == []
+    page.close()
 
 
 def test_on_paper_there_are_only_the_signs(visit: Open) -> None:

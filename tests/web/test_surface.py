@@ -50,6 +50,9 @@ TABLE = """
 /kept                                               GET view
 /help                                               GET view
 /help/signs                                         GET view
+/help/certificate                                   GET everybody
+/help/root.crt                                      GET everybody
+/help/next-root.crt                                 GET everybody
 /help/{name}                                        GET view
 /bench                                              GET staff, POST staff
 /users                                              GET admin, POST admin

@@ -47,7 +47,13 @@ def _login(
     if unseen(site.options.users) is not None:
         admins = any(user.role == "admin" for user in site.users.list_users())
         repaired = "login.repaired" if admins else "login.nobody"
-    values = {"next": target, "note": note, "name": name, "repaired": repaired}
+    values = {
+        "next": target,
+        "note": note,
+        "name": name,
+        "repaired": repaired,
+        "offers_root": bool(site.certificates.roots),
+    }
     return page(request, "login.html", values, status=status, headers=headers)
 
 

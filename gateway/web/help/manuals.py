@@ -10,9 +10,9 @@ from typing import NamedTuple
 HERE = Path(__file__).parent
 TEXTS = HERE / "texts"
 PICTURES = HERE / "pictures"
-NAMES = ("caretaker", "maintenance", "stored")
+NAMES = ("caretaker", "maintenance", "certificate", "stored")
 """In the order of the list; each is a file of every language."""
-ICONS = {"caretaker": "house", "maintenance": "wrench", "stored": "lock"}
+ICONS = {"caretaker": "house", "maintenance": "wrench", "certificate": "phone", "stored": "lock"}
 
 
 class Manual(NamedTuple):
