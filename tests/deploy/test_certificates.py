@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import socket
 import ssl
 import subprocess
 from datetime import datetime, timedelta
@@ -17,8 +19,11 @@ from gateway.app.certificates import names as names_module
 from gateway.app.certificates import signing
 from gateway.app.certificates.folder import Folder
 from gateway.app.certificates.names import CertificateError, Names
+from gateway.app.configuration import load
 from tests.deploy.test_broker import Client, Installed
 from tests.deploy.test_install import CHECKOUT, install
+from tests.process.parts import BUILDING, running, until
+from tests.process.parts_mqtt import free_port, port_open
 
 pytestmark = pytest.mark.process
 BEFORE = CHECKOUT / "tests/fixtures/tls_before_authorities.sh"
@@ -325,3 +330,46 @@ def test_times_have_a_zone_also_with_the_library_of_debian_12() -> None:
 
     found = folder_module._utc(Certificate(), "not_valid_after")
     assert found.utcoffset() == timedelta()
+
+
+def commands_of(heading: str) -> list[list[str]]:
+    """The blocks of commands below a heading of the instructions."""
+    text = (CHECKOUT / "deploy/README.md").read_text(encoding="utf-8")
+    part = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"(?:^    .+\n)+", part, re.MULTILINE)
+    return [[line.strip() for line in block.splitlines()] for block in blocks]
+
+
+def test_from_nothing_to_a_page_over_tls_takes_at_most_three_commands(tmp_path: Path) -> None:
+    """As the instructions have it, counted there: the first block is for a new installation, the
+    second for one that exists. Both give the same page, which a phone accepts."""
+    new, existing, *_ = commands_of("The page on phones, over TLS")
+    assert new == ["sudo deploy/install.sh --page lan"]
+    assert len(existing) == 3
+    assert install(tmp_path / "new", "--page", "lan").returncode == 0
+    fresh = tmp_path / "new/etc/portier/portier.yaml"
+    assert install(tmp_path / "old").returncode == 0
+    config = tmp_path / "old/etc/portier/portier.yaml"
+    certificate, edit, restart = existing
+    assert certificate == "sudo portier certificate renew web"
+    assert restart == "sudo systemctl restart portier-web"
+    assert Folder(config.parent / "tls").renew(["web"]) == ["web"]
+    shell = edit.removeprefix("sudo ").replace("/etc/portier/portier.yaml", str(config))
+    subprocess.run(["sh", "-c", shell], check=True)
+    for file in (fresh, config):
+        web = load.settings(file, need=()).web
+        assert web is not None
+        assert web.tls is not None
+        assert web.listen == "0.0.0.0:8443"
+        port = free_port()
+        pair = f"{{cert: {web.tls.cert}, key: {web.tls.key}}}"
+        own = f"web: {{listen: '127.0.0.1:{port}', tls: {pair}}}"
+        with running(file.parent, "control", "web", config=BUILDING + own) as house:
+            until(lambda port=port: port_open(port), 60, str(house.processes[-1].lines))
+            context = ssl.create_default_context(cafile=file.parent / "tls/ca.pem")
+            with (
+                socket.create_connection(("127.0.0.1", port), timeout=60) as plain,
+                context.wrap_socket(plain, server_hostname="localhost") as secured,
+            ):
+                secured.sendall(b"GET /help/certificate HTTP/1.0\r\nHost: localhost\r\n\r\n")
+                assert secured.recv(100).startswith(b"HTTP/1.1 200 OK")
