@@ -122,6 +122,16 @@ def test_nothing_jumps_when_the_charts_are_drawn(visit: Open, width: int) -> Non
     assert page.evaluate(SHIFTS) < 0.05
 
 
+@pytest.mark.parametrize("width", [360, 1280])
+def test_every_chart_stays_within_its_card(visit: Open, width: int) -> None:
+    size = {"width": width, "height": 800}
+    page = opened(visit, "/history?view=door&range=10.6.2026", viewport=size)
+    expect(page.locator("#charts .bars canvas")).to_be_visible()
+    for card in page.locator("#charts figure").all():
+        outside = card.evaluate("(one) => one.scrollHeight - one.clientHeight")
+        assert outside <= 0, card.inner_text()
+
+
 def test_the_range_is_changed_by_keyboard_and_stands_in_the_address(visit: Open) -> None:
     page = opened(visit)
     charts = page.get_by_role("group", name="Diagramme")
@@ -461,6 +471,7 @@ def test_the_period_before_is_a_pale_line(house: House, visit: Open) -> None:
     assert over
     page.mouse.move(over["x"] + over["width"] / 2 + 2, over["y"] + 40)
     expect(page.locator(".tip")).to_contain_text("davor: 22,0")
+    expect(page.locator(".meter .stats").first).to_contain_text("Mittel davor 22,0")
     assert "compare=1" in page.url
 
 

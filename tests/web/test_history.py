@@ -363,6 +363,10 @@ def test_a_lane_says_how_often_it_changed_and_how_much_of_the_time() -> None:
     ]
     assert lane_text(a_lane(spans), words) == "2 Wechsel; offen 9\u202fh (75\u202f%)."
     assert lane_text(a_lane(spans[:1]), words) == "Durchgehend offen."
+    hour = [Span(BEGIN, BEGIN + HOUR_MS, "on")]
+    assert lane_text(a_lane(hour), words, HOUR_MS) == "Durchgehend offen."
+    partly = "offen; bekannt sind nur 1\u202fh dieser Zeit."
+    assert lane_text(a_lane(hour), words, DAY_MS) == partly
     assert lane_text(a_lane([]), words) == words("history.empty")
 
 

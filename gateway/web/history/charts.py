@@ -147,6 +147,8 @@ async def meters_of(
             "more": False, "rows": _lines(buckets, gaps(buckets, grid), grid, quantity, words),
         }  # fmt: skip
         newest, stats = _stats(buckets, grid, quantity, words)
+        if stats and (mean := _mean_before(before.get(quantity, []), quantity, words)):
+            stats += words("history.stats_before", mean=mean)
         figures.append(
             Figure(
                 "meter", title, name, summary,
@@ -189,6 +191,12 @@ def _stats(buckets: list[Bucket], grid: Grid, quantity: str, words: Words) -> tu
     return last, words("history.stats", min=cells[0], mean=cells[1], max=cells[2])
 
 
+def _mean_before(buckets: list[Bucket], quantity: str, words: Words) -> str:
+    """The mean of the period that is compared with; empty where nothing is known of it."""
+    known = [bucket for bucket in buckets if bucket.mean is not None]
+    return _cells(known, quantity, words)[1][1] if known else ""
+
+
 async def lane_of(site: Site, scene: Scene, sort: str, id: str, chosen: Range) -> Figure:
     """A lane of states. Raises :class:`gateway.web.house.records.Unavailable`."""
     lane = await lanes.lane_of(site, scene, sort, id, chosen)
@@ -205,8 +213,9 @@ async def lane_of(site: Site, scene: Scene, sort: str, id: str, chosen: Range) -
         "name": lane.subject, "kinds": lane.kinds, "unit": "", "sort": "lane", "rows": rows,
         "more": lane.cut or len(lane.spans) > TABLE_ROWS,
     }  # fmt: skip
+    first, last = chosen.whole()
     return Figure(
-        "lane", lane.title, lane.place, lanes.summary(lane, words),
+        "lane", lane.title, lane.place, lanes.summary(lane, words, min(last, now) - first),
         lanes.now_of(lane, chosen, now, words), "", lanes.drawn(lane, chosen), table,
         words("history.lane_cut") if lane.cut else "",
     )  # fmt: skip

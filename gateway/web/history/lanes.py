@@ -204,8 +204,13 @@ def _beliefs(facts: Sequence[StateFact]) -> Changes:
 # --- in words -----------------------------------------------------------------------------
 
 
-def summary(lane: Lane, words: Words) -> str:
-    """How often it changed and how much of the known time each state had."""
+MOSTLY = 0.98
+"""A state that is known for less of the time was not so throughout."""
+
+
+def summary(lane: Lane, words: Words, whole_ms: int = 0) -> str:
+    """How often it changed and how much of the known time each state had. ``whole_ms``: how long
+    the range lasts, up to now at most; 0 where that is of no interest."""
     if not lane.spans:
         return words("history.empty")
     known = sum(span.to_utc_ms - span.from_utc_ms for span in lane.spans)
@@ -216,7 +221,10 @@ def summary(lane: Lane, words: Words) -> str:
     ranked = sorted(times.items(), key=lambda item: (item[0] == lane.resting, -item[1]))
     changes = words.plural("history.lane_changes", len(lane.spans) - 1)
     if len(ranked) == 1:
-        return words("history.lane_always", state=lane.words.get(ranked[0][0], ranked[0][0]))
+        state = lane.words.get(ranked[0][0], ranked[0][0])
+        if known < MOSTLY * whole_ms:
+            return words("history.lane_partly", state=state, duration=lasting(known, words))
+        return words("history.lane_always", state=state)
     if lane.resting in times:
         ranked = ranked[:-1]
     shares = "; ".join(
