@@ -46,7 +46,39 @@ def test_a_call_comes_first_is_said_once_and_stays_after_it_was_seen(
     expect(page.locator("#door-front .act")).to_be_visible()
     gateway.control.change(lambda s: s["rooms"]["bad"].update(call=quiet()))
     expect(page.locator(".call")).to_have_count(0)
+    expect(page.locator("#call-over")).to_have_text("Der Notruf ist beendet.")
     expect(page).to_have_title("Übersicht – Testhaus")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_whoever_has_scrolled_is_led_to_the_call(gateway: Gateway, visit: Open, width: int) -> None:
+    page = visit("/", "staff", viewport={"width": width, "height": 740})
+    page.locator("footer").scroll_into_view_if_needed()
+    gateway.control.call()
+    bar, take = page.locator(".to-call"), page.get_by_role("button", name="Ich gehe hin")
+    expect(bar).to_be_in_viewport()
+    expect(bar).to_contain_text("Notruf: Barrierefreies WC")
+    expect(take).not_to_be_in_viewport()
+    bar.click()
+    expect(take).to_be_in_viewport(ratio=1)
+    expect(bar).to_be_hidden()
+    page.locator("footer").scroll_into_view_if_needed()
+    page.locator(".pill").click()
+    expect(take).to_be_in_viewport(ratio=1)
+    gateway.control.change(lambda s: s["rooms"]["bad"].update(call=quiet()))
+    expect(bar).to_have_count(0)
+
+
+def test_the_call_of_a_room_without_a_chain_says_that_nobody_gets_a_message(
+    gateway: Gateway, visit: Open
+) -> None:
+    gateway.control.call(messages=[])
+    page = visit("/", "staff")
+    expect(page.locator(".call")).to_contain_text("Noch niemand.")
+    expect(page.locator(".unreachable")).to_have_count(0)
+    wrong = {"value": "no", "since_ms": 0, "reason": "no_contact", "subject": "bad"}
+    gateway.control.change(lambda s: s["guarantees"].update(messages=wrong))
+    expect(page.locator(".unreachable")).to_contain_text("Es geht keine Nachricht hinaus")
 
 
 def test_a_call_rings_after_a_gesture_in_one_tab_until_it_was_seen(

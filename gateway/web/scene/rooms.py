@@ -37,6 +37,7 @@ def call_scene(scene: Sentences, room_id: str, room: RoomShown) -> CallScene | N
     begun = _begun(scene, call)
     again_at = scene.civil(by) if state == "acknowledged" else None
     now = scene.house.now_utc_ms
+    unreachable = "" if test or _has_chain(scene, room_id) else w("call.unreachable")
     return CallScene(
         id=str(call["id"]),
         room=room_id,
@@ -55,8 +56,18 @@ def call_scene(scene: Sentences, room_id: str, room: RoomShown) -> CallScene | N
         ringing=real,
         can_acknowledge=state == "raised",
         messages=tuple(_message(scene, m) for m in (call.get("messages") or [])[-MESSAGES_SHOWN:]),
+        no_message=w("call.told_nobody"),
+        unreachable=unreachable,
         next_message=w("call.next_message", time=scene.at(following)) if following else "",
     )
+
+
+def _has_chain(scene: Sentences, room_id: str) -> bool:
+    """Whether somebody is named to be notified; ``control`` says so of one room where not."""
+    messages = scene.house.guarantees.get("messages")
+    if messages is None or messages.get("reason") != "no_contact":
+        return True
+    return messages.get("subject") not in (None, "", room_id)
 
 
 def _text(scene: Sentences, call: CallShown) -> str:

@@ -161,6 +161,10 @@ class CallScene:
     ringing: bool
     can_acknowledge: bool
     messages: tuple[MessageScene, ...]
+    no_message: str
+    """What is said while there is no message."""
+    unreachable: str
+    """That nobody will get one, or empty."""
     next_message: str
 
 

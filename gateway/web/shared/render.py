@@ -42,7 +42,7 @@ def asset(name: str) -> str:
 def script_words(words: Words) -> str:
     """The few texts that the page's script says itself, as JSON."""
     keys = [key for key in words.keys if key.startswith("door.")]
-    keys += ["status.lost", "result.pending", "outcome.extended", "call.heading"]
+    keys += ["status.lost", "result.pending", "outcome.extended", "call.heading", "call.over"]
     keys += ["guarantee.unknown", "pill.lost", "status.lost_advice"]
     keys += ["call.lasts", "call.again_in", "call.now", "sound.on", "sound.off"]
     return json.dumps({key: words.raw(key) for key in keys}, ensure_ascii=False)

@@ -101,8 +101,32 @@ function lost(since) {
 const title = document.title;
 const ring = document.body.dataset.live ? bell(document.getElementById("ring"), document.getElementById("ring-note"), say) : null;
 
+const OVER_MS = 60_000;
+let isCalled = document.querySelector(".call:not(.test)") !== null, overUntil = null;
+
+// A card that goes without a word would leave open whether somebody has been there.
+function over(standing) {
+  const box = document.getElementById("call-over");
+  if (isCalled && !standing) {
+    box.textContent = say("call.over");
+    clearTimeout(overUntil);
+    overUntil = setTimeout(() => { box.hidden = true; box.textContent = ""; }, OVER_MS);
+  }
+  box.hidden = standing || !box.textContent;
+  isCalled = standing;
+}
+
+// Whoever has scrolled does not see the card that comes above; a bar leads there.
+if (document.body.dataset.live) {
+  const seen = new IntersectionObserver(([calls]) => document.body.classList.toggle("call-away", !calls.isIntersecting), {
+    rootMargin: "-120px 0px -120px 0px",
+  });
+  seen.observe(document.getElementById("calls"));
+}
+
 function called({ ringing, standing }) {
   ring(ringing);
+  over(standing);
   document.title = standing ? `(!) ${say("call.heading")} – ${title}` : title;
 }
 
