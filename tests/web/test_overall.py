@@ -92,3 +92,15 @@ def test_a_tile_that_is_not_as_usual_changes(
     (wc,) = seen(web, rooms={"wc": room("WC", **values)}).rooms
     (tile,) = (tile for tile in wc.tiles if tile.name == name)
     assert (tile.text, tile.tone) == (text, tone)
+
+
+def test_what_does_not_work_is_a_sentence_with_its_reason_and_a_way_to_mend_it(web: Web) -> None:
+    wrong = {**guarantee(now_ms(), "no", "no_contact"), "subject": "wc"}
+    scene = seen(web, guarantees={"messages": wrong})
+    assert [one.fails for one in scene.failed] == ["Nachrichten kommen nicht an"]
+    german = {"Accept-Language": "de", "Accept": "text/html"}
+    text = web.as_("admin").get("/", headers=german).text
+    row = text[text.index('id="failed-messages"') :].partition("</article>")[0]
+    assert "Es ist niemand eingetragen" in row.partition("</summary>")[0]
+    assert 'href="/settings"' in row
+    assert 'href="/settings"' not in web.as_("staff").get("/", headers=german).text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,15 @@ def test_a_wrong_password_keeps_the_name(web: Web) -> None:
     answer = web.call("POST", "/login", data={"name": "admin", "password": "wrong"})
     assert answer.status_code == 401
     assert 'value="admin"' in answer.text
+
+
+def test_a_user_is_removed_by_a_second_step_that_names_them(web: Web) -> None:
+    admin, german = web.as_("admin"), {"Accept-Language": "de", "Accept": "text/html"}
+    web.add("anna", "staff")
+    page = admin.get("/users", headers=german).text
+    assert re.search(r"(?s)<details><summary>(?:(?!</details>).)*anna endgültig entfernen", page)
+    answer = admin.post("/users", data={"do": "remove", "name": "anna"})
+    assert answer.headers["location"] == "/users?done=remove"
+    after = admin.get("/users?done=remove", headers=german).text
+    assert "Der Benutzer ist entfernt." in after
+    assert "anna" not in after

@@ -617,6 +617,18 @@ def test_while_a_save_is_taken_over_the_page_shows_it_and_asks_nobody(house: Web
     assert house.panel.sent == []
 
 
+def test_a_restart_for_what_was_saved_is_no_fault_where_it_was_not_announced(house: Web) -> None:
+    saved(house, **{"first.0": "2026-12-24", "mode.0": "off"})
+
+    async def restart() -> None:
+        house.site.house._take({"type": "away"})
+
+    house.runner.run(restart())
+    page = house.as_("admin").get("/", headers=GERMAN).text
+    assert "Die Steuerung startet mit den neuen Einstellungen." in page
+    assert "antwortet nicht" not in page
+
+
 def test_with_control_dead_the_page_says_so_at_once_and_shows_what_was_known(house: Web) -> None:
     admin = house.as_("admin")
     admin.get("/settings")

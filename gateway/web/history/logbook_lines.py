@@ -400,7 +400,8 @@ def _guarantee(entry: Entry, scene: Scene) -> Said:
     value = str(first.data.get("value"))
     notes = [scene.guarantee_reason(first.data), _lasting(entry, scene)]
     tone = {"no": "bad", "unknown": "warn"}.get(value, "")
-    return w(f"entry.guarantee_{value}", name=name), tone, notes
+    text = scene.fails(entry.subject) if value == "no" else w(f"entry.guarantee_{value}", name=name)
+    return text, tone, notes
 
 
 def _single(entry: Entry, scene: Scene) -> Said:

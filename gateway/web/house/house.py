@@ -145,8 +145,10 @@ class House:
 
     @property
     def restarting(self) -> bool:
-        """``control`` has said that it goes to start again, and may still come back from it."""
-        return not self.connected and self._monotonic() < self._restarts_until
+        """``control`` has said that it goes to start again, or was given new settings, and may
+        still come back from it."""
+        until = max(self._restarts_until, self._takes_over_until)
+        return not self.connected and self._monotonic() < until
 
     def call(self, call: str) -> tuple[str, RoomShown] | None:
         """The room and the call of this id, while it stands."""

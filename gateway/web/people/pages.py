@@ -19,11 +19,16 @@ from gateway.web.shared.problems import Problem
 from gateway.web.site import Site
 
 router = APIRouter(include_in_schema=False)
+DONE = {
+    "add": "people.added", "role": "people.role_is_set", "password": "people.password_is_set",
+    "remove": "people.removed",
+}  # fmt: skip
+"""What a form has done -> what the page says of it."""
 
 
 @router.get("/users")
 async def users(request: Request, who: Admin, site: TheSite, done: str = "") -> Response:
-    return _users(request, site, note=NOTES.get(done, ""))
+    return _users(request, site, note=NOTES.get(done, ""), done=DONE.get(done, ""))
 
 
 def _users(
@@ -31,6 +36,7 @@ def _users(
     site: Site,
     *,
     note: str = "",
+    done: str = "",
     secret: str = "",
     code: str = "",
     status: int = 200,
@@ -52,6 +58,7 @@ def _users(
             "display_address": f"{str(request.base_url).rstrip('/')}/display",
             "roles": ROLES,
             "note": note,
+            "done": done,
             "secret": secret,
             "repaired": unseen(site.options.users) is not None,
         },
@@ -74,7 +81,9 @@ async def change(request: Request, who: AdminProved, site: TheSite) -> Response:
         return RedirectResponse(f"/users?done={secret}", 303, {"Cache-Control": "no-store"})
     if secret:
         return _users(request, site, secret=secret)
-    return RedirectResponse("/users", 303, {"Cache-Control": "no-store"})
+    did = form.get("do", "")
+    address = f"/users?done={did}" if did in DONE else "/users"
+    return RedirectResponse(address, 303, {"Cache-Control": "no-store"})
 
 
 async def _do(site: Site, who: Who, form: dict[str, str]) -> str:

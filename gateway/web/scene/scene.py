@@ -44,6 +44,8 @@ ALARM_ICONS: dict[str, Icon] = {
     "leak": "droplet", "did_not_open": "door-closed", "left_open": "door-open",
     "forced": "door-open",
 }  # fmt: skip
+REMEDIES = {"no_contact": "/settings"}
+"""Where what takes a guarantee away is mended on the page."""
 LATER_MS = 2_000
 """A state of the leaf that began so long after a result is not what the result speaks of."""
 
@@ -375,7 +377,14 @@ class Scene(Sentences):
             value,
             self._guarantee_since(value, told.get("since_ms")),
             "; ".join(detail.rstrip(".") for detail in details),
+            self.fails(name),
+            REMEDIES.get(reason, ""),
         )
+
+    def fails(self, name: str) -> str:
+        """What does not work while a guarantee is *no*: not "Messages arrive" with a cross."""
+        text = self.w.get(f"guarantee_fails.{name}")
+        return text or self.w("status.fails", what=self.w.get(f"guarantee.{name}", name))
 
     def guarantee_reason(self, data: Mapping[str, Any]) -> str:
         """Why a guarantee changed, as its fact says."""

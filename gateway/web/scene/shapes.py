@@ -219,6 +219,10 @@ class GuaranteeScene:
     """``yes``, ``no``, ``unknown`` or ``not_configured``."""
     since: str
     detail: str
+    fails: str
+    """What does not work where it is ``no``, as a sentence."""
+    remedy: str
+    """The page where an administrator mends that, or empty."""
 
 
 @dataclass(frozen=True, slots=True)
