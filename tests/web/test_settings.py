@@ -24,6 +24,12 @@ HOUSE = SMALL.replace("timezone: Europe/Berlin", "timezone: Europe/Berlin, holid
 )
 
 
+WC_POINTS = (
+    "  wc.cord: {driver: gpio_contact, pin: GPIO22, wiring: normally_closed}\n"
+    "  wc.cancel: {driver: gpio_contact, pin: GPIO23}\n"
+    "  wc.lamp: {driver: gpio_relay, pin: GPIO24, max_on: unlimited}\n"
+)
+WC = "rooms: {wc: {cord: [wc.cord], cancel: wc.cancel, reassurance: wc.lamp}}\n"
 GERMAN = {"Accept-Language": "de"}
 
 
@@ -115,6 +121,20 @@ def test_a_preview_says_what_will_be_different_and_saves_nothing(house: Web) -> 
     assert "Noch ist nichts gespeichert" in page
     assert "Di. 24.11., front: Aus (bisher 00:00 Nacht, 07:00 Automatik" in page
     assert house.as_("admin").get("/api/v1/settings").json()["version"] == "none"
+
+
+def test_the_preview_says_also_what_lies_after_its_days(house: Web) -> None:
+    form = {"first.0": "2026-12-24", "mode.0": "night", "do": "preview"}
+    given = {"door": "front", "version": "none", **form}
+    page = house.as_("admin").post("/settings/days", data=given, headers=GERMAN).text
+    preview = page[page.index('id="preview"') :].partition("</section>")[0]
+    assert "Do. 24.12.2026: „front“ bleibt verriegelt" in preview
+    assert "ändert sich nichts" not in page
+
+
+def test_a_new_exception_is_suggested_as_a_day_off(house: Web) -> None:
+    page = house.as_("admin").get("/settings/days", headers=GERMAN).text
+    assert '<option value="night" selected>' in page
 
 
 def test_the_region_of_holidays_can_be_changed(house: Web) -> None:
@@ -360,6 +380,22 @@ def test_a_chain_is_previewed_in_words_saved_and_attached(house: Web) -> None:
     assert post(house, "/settings/chains/nachts", do="drop").status_code == 303
     effective = house.as_("admin").get("/api/v1/settings").json()["effective"]
     assert effective["alarms"] == {"urgent": "care"}
+
+
+def test_a_chain_for_nothing_says_so(house: Web) -> None:
+    steps = {"kind.0": "after", "count.0": "0", "unit.0": "s", "notify.0": "desk"}
+    post(house, "/settings/chains/new", name="Nachts", **steps)
+    idle = house.as_("admin").get("/settings/chains/nachts", headers=GERMAN).text
+    assert "Diese Kette gilt noch für nichts" in idle
+    care = house.as_("admin").get("/settings/chains/care", headers=GERMAN).text
+    assert "gilt noch für nichts" not in care
+
+
+def test_a_new_chain_is_for_the_rooms_that_have_none(house: Web, tmp_path: Path) -> None:
+    write(tmp_path, HOUSE.replace("doors:\n", WC_POINTS + "doors:\n", 1) + WC)
+    new = house.as_("admin").get("/settings/chains/new", headers=GERMAN).text
+    assert 'name="room.wc" checked' in new
+    assert 'name="alarm.urgent" checked' not in new
 
 
 def test_a_chain_that_cannot_work_is_refused_at_its_step(house: Web) -> None:

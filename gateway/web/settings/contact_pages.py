@@ -317,6 +317,9 @@ def _steps_form(seen: Look, chain: str) -> Form:
 def _bound(seen: Look, chain: str) -> set[str]:
     """The rooms and alarms that a chain is for, as the form names them."""
     effective = seen.shown["effective"]
+    if chain == NEW:  # a tick that nobody sets would leave calls unheard
+        known = effective["rooms"].items()
+        return {f"room.{id}" for id, one in known if one["cord"] and not one["escalation"]}
     rooms = {f"room.{id}" for id, one in effective["rooms"].items() if one["escalation"] == chain}
     return rooms | {f"alarm.{one}" for one, name in effective["alarms"].items() if name == chain}
 

@@ -138,9 +138,23 @@ async def _tried(seen: Look, who: Admin, sections: Any, form: Form, show: Any) -
         found: Response = show(note=note, status=status, version=version)
         return found
     after = answer["settings"]["preview"]
-    becomes = effects(seen.shown["preview"], after, seen.text)
+    becomes = effects(seen.shown["preview"], after, seen.text) + _later(seen, form, after)
     shown: Response = show(note="settings.only_preview", becomes=becomes, version=version)
     return shown
+
+
+def _later(seen: Look, form: Form, after: list[dict[str, Any]]) -> list[str]:
+    """The new exceptions that begin after the days of the preview."""
+    if form.kind != "exceptions":
+        return []
+    door = seen.shown["effective"]["doors"][form.part.split(".")[1]]
+    last = after[-1]["date"] if after else ""
+    return [
+        seen.text.exception(row, door["name"], row.get("note", ""))
+        for row in form.rows
+        if is_date(row["first"]) and row["first"] > last and row["mode"]
+        if door["exceptions"].get(rows.key_of(form.kind, row)) != row["mode"]
+    ]
 
 
 # --- public holidays and exceptions -------------------------------------------------------

@@ -49,8 +49,9 @@ class Form:
         return self.part.replace(".", "-")
 
     def more(self) -> None:
-        """An empty row."""
-        self.rows.append(dict.fromkeys(FIELDS[self.kind], ""))
+        """An empty row. Of an exception with the mode that is wanted nearly always: a day off."""
+        row = dict.fromkeys(FIELDS[self.kind], "")
+        self.rows.append(row | {"mode": "night"} if self.kind == "exceptions" else row)
 
 
 def _clock(text: str) -> str:

@@ -226,7 +226,9 @@ class SettingsText:
                 gone.remove(other)
                 said.append(self._line_changed(other, row))
         said += [self.w("settings.line_gone", line=self._line(row)) for row in gone]
-        if before.otherwise != after.otherwise:
+        if before.otherwise != after.otherwise and not before.otherwise:
+            said.append(self.w("settings.else_is", what=self.mode(after.otherwise)))
+        elif before.otherwise != after.otherwise:
             modes = [
                 self.mode(form.otherwise) if form.otherwise else "–" for form in (after, before)
             ]
