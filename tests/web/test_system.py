@@ -81,6 +81,13 @@ def test_a_fault_is_counted_named_and_seen_however_short(web: Web) -> None:
     assert len(re.findall(r'<path class="no"', text)) in (1, 2)
 
 
+def test_a_few_known_minutes_are_no_hundred_percent(web: Web) -> None:
+    told(web, started(10 * MINUTE), changed(10 * MINUTE - 5_000, "yes"))
+    text = summary(status(web))
+    assert "100 %" not in text
+    assert text.endswith("% nicht bekannt")
+
+
 def test_the_time_without_control_is_not_known(web: Web) -> None:
     told(
         web,

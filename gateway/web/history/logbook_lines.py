@@ -243,7 +243,7 @@ def _mode(entry: Entry, scene: Scene) -> Said:
         same = entry.first.utc_ms is not None and (
             day == calendar_time(entry.first.utc_ms, w.zone).date()
         )
-        time = w.time_of_day(until) if same else w.moment(until, ms=False)
+        time = w.time_of_day(until) if same else w.minute(until)
         notes.append(w("door.until", time=time))
     return title, "", notes
 

@@ -36,6 +36,8 @@ LEAST = 5
 """So much of a bar a fault has at least, however short it was."""
 TROUBLES_MOST = 10
 RESTART_MS = 60_000
+REST_MOST = 0.9
+"""Where more is not known than this, a share of the rest would say more than is known."""
 REST_LEAST = 0.0005
 """A smaller share that is counted neither way (some minutes) is named day by day only."""
 
@@ -183,13 +185,15 @@ class _Drawing:
         by_day = days(found, self._limits, self._now)
         ms = total(found)
         whole, rest = share(ms), uncounted(ms)
-        share_text = "" if whole is None else percent(whole, self._scene)
+        tells = whole is not None and rest < REST_MOST
+        share_text = percent(whole, self._scene) if whole is not None and tells else ""
         rest_text = w("system.rest", share=percent(rest, self._scene, up=True))
         if rest < REST_LEAST or (whole is None and value[0] == "not_configured"):
             rest_text = ""
         troubles = [self._trouble(span) for span in found if span.state == "no"]
         more = len(troubles) - TROUBLES_MOST
-        said = [share_text or w("system.nothing_known"), "" if whole is None else rest_text]
+        said = [share_text if whole is not None else w("system.nothing_known")]
+        said.append("" if whole is None else rest_text)
         if troubles:
             said.append(w.plural("system.troubles", len(troubles)))
         return Watched(
