@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import html
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -135,6 +136,18 @@ def test_the_preview_says_also_what_lies_after_its_days(house: Web) -> None:
 def test_a_new_exception_is_suggested_as_a_day_off(house: Web) -> None:
     page = house.as_("admin").get("/settings/days", headers=GERMAN).text
     assert '<option value="night" selected>' in page
+
+
+def test_each_public_holiday_says_what_the_door_does_then(house: Web, tmp_path: Path) -> None:
+    def holidays() -> list[str]:
+        page = house.as_("admin").get("/settings/days", headers=GERMAN).text
+        return re.findall(r"<small>(\w\w\. \d+\.\d+\.2026 · front: [^<]*)</small>", page)
+
+    assert "Fr. 25.12.2026 · front: Aus" in holidays()
+    write(tmp_path, HOUSE.replace("holiday: off, ", ""))
+    assert "Fr. 25.12.2026 · front: wie sonst an diesem Wochentag" in holidays()
+    saved(house, **{"first.0": "2026-12-25", "from.0": "08:00", "mode.0": "night"})
+    assert "Fr. 25.12.2026 · front: 08:00–24:00 Nacht" in holidays()
 
 
 def test_the_region_of_holidays_can_be_changed(house: Web) -> None:

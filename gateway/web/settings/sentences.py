@@ -90,6 +90,21 @@ class SettingsText:
         )
         return f"{said} ({note})" if note else said
 
+    def on_holiday(self, day: str, door: Mapping[str, Any]) -> str:
+        """What a door does on a public holiday, in a few words."""
+        found = [
+            row
+            for row in rows.weekly("", "exceptions", door["exceptions"]).rows
+            if row["first"] <= day <= (row["last"] or row["first"])
+        ]
+        if not found and not door["schedule"]:
+            return self.mode(str(door["mode"]))
+        if not found:
+            lines = rows.weekly("", "schedule", door["schedule"]).rows
+            found = [row for row in lines if "holiday" in row["days"].split(",")]
+        said = [" ".join(filter(None, [self._times(row), self.mode(row["mode"])])) for row in found]
+        return ", ".join(said) or self.w("settings.as_weekday")
+
     # --- people ---------------------------------------------------------------------------
 
     def contact(self, id: str) -> str:
