@@ -674,6 +674,7 @@ def test_a_restart_for_what_was_saved_is_no_fault_where_it_was_not_announced(hou
 
     house.runner.run(restart())
     page = house.as_("admin").get("/", headers=GERMAN).text
+    assert '<p class="restarts">' in page
     assert "Die Steuerung startet mit den neuen Einstellungen." in page
     assert "antwortet nicht" not in page
 

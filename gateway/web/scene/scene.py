@@ -55,7 +55,7 @@ class Scene(Sentences):
 
     @property
     def connection(self) -> dict[str, str]:
-        """``state``: ok, lost or never, with its sentence."""
+        """``state``: ok, lost, restarts or never, with its sentence."""
         if self.house.connected:
             shown = self.house.snapshot
             trusted = shown is None or shown.get("clock_trusted", True)
@@ -64,7 +64,7 @@ class Scene(Sentences):
         if not self.known:
             return {"state": "never", "text": self.w("status.control_never"), "advice": ""}
         if self.house.restarting:
-            return {"state": "lost", "text": self.w("status.control_restarts"), "advice": ""}
+            return {"state": "restarts", "text": self.w("status.control_restarts"), "advice": ""}
         since = self.w.clock(self.house.since_utc_ms, self.house.now_utc_ms, seconds=True)
         text, advice = self.w("status.control_lost", since=since), self.w("status.lost_advice")
         return {"state": "lost", "text": text, "advice": advice}

@@ -172,7 +172,7 @@ if (document.body.dataset.live) {
   tick();
   start(document.body.dataset.live, {
     page(values) {
-      if (values.connection) controlLost = values.connection.state === "lost" || values.connection.state === "never";
+      if (values.connection) controlLost = values.connection.state !== "ok";
       put(values);
       tick();
       if (values.calls) called(values.calls);
