@@ -268,3 +268,9 @@ def test_a_table_leaves_what_it_was_given_as_it_is() -> None:
     console.Terminal(width=2, file=io.StringIO()).print(table)
     assert str(live.VALUES["yes"].style) == "green"
     assert not live.VALUES["yes"].spans
+
+
+def test_a_refusal_that_an_option_would_prevent_names_it() -> None:
+    assert console.refusal("reason_needed").endswith("(reason_needed) Give one with --reason TEXT.")
+    assert console.refusal("mode_off").endswith("(mode_off)")
+    assert console.refusal("new_one") == "refused: new_one."

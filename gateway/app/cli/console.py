@@ -203,7 +203,13 @@ def ask(state: Path, name: str, args: Mapping[str, Json], as_json: bool, done: D
 
 def refusal(reason: str) -> str:
     """A sentence, and the key by which scripts and documents know it."""
-    return f"refused: {REASONS[reason]} ({reason})" if reason in REASONS else f"refused: {reason}."
+    if reason not in REASONS:
+        return f"refused: {reason}."
+    return " ".join(filter(None, [f"refused: {REASONS[reason]} ({reason})", REMEDIES.get(reason)]))
+
+
+REMEDIES = {"reason_needed": "Give one with --reason TEXT."}
+"""Reason -> the option that it takes."""
 
 
 NAMED = {

@@ -200,5 +200,5 @@ def month_upkeep(w: Words, month: Month) -> MonthUpkeep:
         format_date(first, "LLLL yyyy", locale=w.language),
         w.number(month.calls, 0),
         w.number(month.tests, 0),
-        *(w.seconds(span) for span in spans),
+        *("–" if span is None else w.running(span) for span in spans),
     )
