@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 from gateway.core.facts import Fact
 from gateway.journal.queue import Batch
 from gateway.journal.writer import Journal
+from gateway.web.inspection.view import overdue_line
+from gateway.web.inspection.walk import Due
 from gateway.web.kept.testbook import EVERY_MS, Result, Step, TestBook
 from gateway.web.scene.terminals import Terminals
 from tests.page.fake import now_ms, room
@@ -253,8 +256,13 @@ def test_who_was_forgotten_is_a_number_under_the_signature(walk: Walk) -> None:
 
 
 def test_overdue_tests_stand_on_the_overview_for_those_who_help(walk: Walk) -> None:
-    assert "Die Prüfung ist überfällig für WC, Haupteingang" in walk.web.as_("staff").get("/").text
-    assert "überfällig" not in walk.web.as_("view").get("/").text
+    new = "Die erste Prüfung steht noch aus für WC, Haupteingang"
+    assert new in walk.web.as_("staff").get("/").text
+    assert "Prüfung" not in walk.web.as_("view").get("/").text
+    scene = walk.web.site.scene_for("de", names=True)
+    old = Due("call", "wc", "WC", 1, 2, overdue=True, page=None)
+    assert overdue_line(scene, [old]) == "Prüfbuch: Die Prüfung ist überfällig für WC."
+    assert overdue_line(scene, [replace(old, overdue=False)]) == ""
     assert 'href="/maintenance#testbook"' not in walk.web.as_("staff").get("/").text
 
 

@@ -32,12 +32,15 @@ def due_scene(scene: Scene, one: Due) -> DueScene:
 
 
 def overdue_line(scene: Scene, found: list[Due]) -> str:
-    """One sentence for the overview; empty where nothing is overdue."""
-    names = [one.name for one in found if one.overdue]
-    if not names:
-        return ""
-    shown = ", ".join(names[:4]) + (" …" if len(names) > 4 else "")
-    return scene.w("testbook.line", names=shown)
+    """A sentence for the overview, empty where nothing is overdue; another one for what was never
+    tested, as in a building that is new."""
+    said = []
+    for key, is_new in (("testbook.line", False), ("testbook.line_never", True)):
+        names = [one.name for one in found if one.overdue and (one.last_utc_ms is None) == is_new]
+        if names:
+            shown = ", ".join(names[:4]) + (" …" if len(names) > 4 else "")
+            said.append(scene.w(key, names=shown))
+    return " ".join(said)
 
 
 def title(scene: Scene, kind: str, name: str) -> str:
