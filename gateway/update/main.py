@@ -356,6 +356,8 @@ def _uninstall(layout: Layout, *, purge: bool) -> int:
     for file in (*services.COMMANDS, *services.SYSTEM_FILES.values()):
         Path(file).unlink(missing_ok=True)
     services.systemctl("daemon-reload")
+    # A unit that had failed would be listed until the machine starts anew.
+    services.systemctl("reset-failed", "portier-*")
     shutil.rmtree(layout.home, ignore_errors=True)
     say(f"the program is removed from {layout.home}")
     if not purge:
