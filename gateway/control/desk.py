@@ -195,8 +195,8 @@ class Desk:
                 self._point(message)
             case m.Hello("notify") | m.NotifyTold():
                 self._notify_works(message)
-            case m.DeliveredTold(delivery, ok, reason):
-                self._inbox.post(Delivered(delivery, ok, reason))
+            case m.DeliveredTold(delivery, ok, reason, medium):
+                self._inbox.post(Delivered(delivery, ok, reason, medium))
             case m.HeartbeatTold(ok):
                 self._heart(ok)
             case m.ClockTold(trusted, role=role):

@@ -73,11 +73,13 @@ class JournalState:
 @dataclass(frozen=True)
 class Delivered:
     """What became of a message (:class:`gateway.core.effects.Send`). ``ok``: the channel has
-    taken it; else ``reason`` says why not."""
+    taken it; else ``reason`` says why not. ``medium``: such as ``mail``; empty where nobody has
+    looked at the address."""
 
     delivery: str
     ok: bool
     reason: str = ""
+    medium: str = ""
 
 
 @dataclass(frozen=True)

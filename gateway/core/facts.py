@@ -203,8 +203,10 @@ KINDS: Mapping[str, Kind] = _rows(
             "result": "str",
             "reason": "str?",
             "step": "int?",
+            "medium": "str?",
         },
-        "A message to a receiver; result: sent (handed to notify), delivered, failed, skipped.",
+        "A message to a receiver; result: sent (handed to notify), delivered, failed, skipped;"
+        " medium: mail, sms, telegram, ntfy, push or other, once it was tried.",
     ),
     Kind(
         "message_confirmed",

@@ -145,7 +145,8 @@ class PointShown(TypedDict):
 
 
 class MessageShown(TypedDict):
-    """A message. ``channel``: which of the receiver's, from 0."""
+    """A message. ``channel``: which of the receiver's, from 0; ``medium``: what it went by, such as
+    ``mail``; empty where that is not known (yet)."""
 
     delivery: str
     receiver: str
@@ -155,6 +156,7 @@ class MessageShown(TypedDict):
     reason: str
     at_ms: Ms | None
     at_utc_ms: UtcMs | None
+    medium: str
 
 
 class AlarmMessageShown(MessageShown):

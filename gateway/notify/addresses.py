@@ -7,7 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway.settings.values.recipients import OVER_ACCOUNT, RecipientError, read
+from gateway.settings.values.recipients import (
+    MEDIUM_OF_SCHEME,
+    OTHER,
+    OVER_ACCOUNT,
+    Kind,
+    RecipientError,
+    read,
+)
 from gateway.settings.values.secrets import Secret, SecretError, address
 
 if TYPE_CHECKING:
@@ -27,11 +34,21 @@ class AddressError(Exception):
 
 
 class PageAddress(str):
-    """An address that somebody entered on the page, and that says itself which machine is called:
-    never this one or a service of its network, but for ``hosts``."""
+    """An address that somebody entered on the page. ``guarded``: it says itself which machine is
+    called: never this one or a service of its network, but for ``hosts``."""
 
-    __slots__ = ("hosts",)
+    __slots__ = ("guarded", "hosts", "kind")
+    kind: Kind
+    guarded: bool
     hosts: tuple[str, ...]
+
+
+def medium(address: str) -> str:
+    """What a message to this address goes by: one of :data:`gateway.settings.values.recipients
+    .MEDIA`, never a part of the address."""
+    if isinstance(address, PageAddress) and address.kind != "own":
+        return address.kind
+    return MEDIUM_OF_SCHEME.get(address.partition("://")[0].casefold(), OTHER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +86,6 @@ def _of_page(written: str, accounts: Accounts) -> str:
     """Judged each time, whoever wrote the file. Raises :class:`RecipientError`."""
     one = read(written, accounts.hosts)
     account = accounts.secrets.get(one.kind)
-    made = one.address("" if account is None else address(account))
-    if not one.guarded:
-        return made
-    guarded = PageAddress(made)
-    guarded.hosts = accounts.hosts
-    return guarded
+    made = PageAddress(one.address("" if account is None else address(account)))
+    made.kind, made.guarded, made.hosts = one.kind, one.guarded, accounts.hosts
+    return made

@@ -82,7 +82,7 @@ class Deliveries:
     def send(self, address: str, text: Text, done: Done) -> None:
         """Hand a message over; ``done`` hears what came of it within about 10 s."""
         more: dict[str, object] = {"title": text.title, "body": text.body}
-        if isinstance(address, PageAddress):
+        if isinstance(address, PageAddress) and address.guarded:
             more["hosts"] = list(address.hosts)
         self._ask("send", address, done, **more)
 

@@ -18,12 +18,13 @@ import structlog
 
 from gateway.core.effects import ANSWER_MS
 from gateway.notify import texts
-from gateway.notify.addresses import Address, AddressError
+from gateway.notify.addresses import Address, AddressError, medium
 from gateway.notify.devices import Devices, PushWay
 from gateway.notify.texts import House, Text
 from gateway.panel.tickets import LIFE_S, Instant, Kind, Ticket, TicketError, Tickets
 from gateway.panel.time_service import REPORT_EVERY_S, report
 from gateway.push.subscriptions import Subscription
+from gateway.settings.values.recipients import PUSH
 
 log = structlog.get_logger("notify")
 
@@ -62,10 +63,19 @@ class Panel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    delivery: str
     number: int
     reason: str
     device: Subscription | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A message that is being handed over. ``medium``: see :func:`gateway.notify.addresses.medium`;
+    ``until_s``: when it is given up."""
+
+    delivery: str
+    medium: str
+    until_s: float
 
 
 @dataclass(slots=True)
@@ -96,8 +106,8 @@ class Notify:
     push: Pusher = _no_pusher
     devices: Devices | None = None
     inbox: queue.SimpleQueue[Any] = field(default_factory=queue.SimpleQueue)
-    _under_way: dict[int, tuple[str, float]] = field(default_factory=dict)
-    """Number -> (delivery, when it is given up)."""
+    _under_way: dict[int, _Attempt] = field(default_factory=dict)
+    """By number."""
     _parts: dict[int, _Parts] = field(default_factory=dict)
     """Number -> how many devices of a message have not been answered for."""
     _unanswered: list[tuple[float, dict[str, object]]] = field(default_factory=list)
@@ -138,9 +148,9 @@ class Notify:
                 self._clock_at = self._alive_at = float("-inf")
                 log.warning("control is away")
         now = self.clock()
-        for number, (delivery, until) in list(self._under_way.items()):
-            if until <= now:
-                self._end(number, delivery, "timeout")
+        for number, attempt in list(self._under_way.items()):
+            if attempt.until_s <= now:
+                self._end(number, "timeout")
         self._repeat(now)
         self._report_clock(now)
         if now - self._alive_at >= ALIVE_EVERY_S and self.panel.send(
@@ -155,7 +165,7 @@ class Notify:
         return min(
             max(self._alive_at + ALIVE_EVERY_S, now),
             max(self._clock_at + REPORT_EVERY_S, now),
-            *(until for _, until in self._under_way.values()),
+            *(attempt.until_s for attempt in self._under_way.values()),
         )
 
     def _broken(self) -> list[list[str | int]]:
@@ -196,10 +206,14 @@ class Notify:
             self._answer(delivery, error.reason)
             return
         text = self._text(message, receiver)
+        number = self._attempt(delivery, medium(address))
+        self.send(address, text, lambda reason: self.inbox.put(_Done(number, reason)))
+
+    def _attempt(self, delivery: str, medium: str) -> int:
+        """Its number."""
         self._number += 1
-        number = self._number
-        self._under_way[number] = (delivery, self.clock() + GIVE_UP_S)
-        self.send(address, text, lambda reason: self.inbox.put(_Done(delivery, number, reason)))
+        self._under_way[self._number] = _Attempt(delivery, medium, self.clock() + GIVE_UP_S)
+        return self._number
 
     def _begin_push(
         self, way: PushWay, delivery: str, message: Mapping[str, Any], receiver: str
@@ -207,7 +221,7 @@ class Notify:
         """To every device of the way at once. One that takes it is enough."""
         devices = way.devices.to(way.whom)
         if not devices:
-            self._answer(delivery, "no_device")
+            self._answer(delivery, "no_device", PUSH)
             return
         kind, data = str(message["kind"]), message.get("data") or {}
         link = self._link_of(message, receiver)
@@ -226,16 +240,14 @@ class Notify:
     def _push(
         self, devices: list[Subscription], payload: str, delivery: str, parts: _Parts
     ) -> None:
-        self._number += 1
-        number = self._number
-        self._under_way[number] = (delivery, self.clock() + GIVE_UP_S)
+        number = self._attempt(delivery, PUSH)
         self._parts[number] = parts
         for device in devices:
-            self._push_to(device, payload, delivery, number)
+            self._push_to(device, payload, number)
 
-    def _push_to(self, device: Subscription, payload: str, delivery: str, number: int) -> None:
+    def _push_to(self, device: Subscription, payload: str, number: int) -> None:
         def done(reason: str) -> None:
-            self.inbox.put(_Done(delivery, number, reason, device))
+            self.inbox.put(_Done(number, reason, device))
 
         try:
             address = self.devices.address(device) if self.devices is not None else ""
@@ -305,28 +317,29 @@ class Notify:
             if parts.left:
                 return  # another device may take it
         if done.number in self._under_way:
-            self._end(done.number, done.delivery, done.reason)
+            self._end(done.number, done.reason)
 
-    def _end(self, number: int, delivery: str, reason: str) -> None:
-        del self._under_way[number]
+    def _end(self, number: int, reason: str) -> None:
+        attempt = self._under_way.pop(number)
         parts = self._parts.pop(number, None)
         if parts is not None and parts.test:
             self._answer_test(parts.test, reason)
         else:
-            self._answer(delivery, reason)
+            self._answer(attempt.delivery, reason, attempt.medium)
 
     def _answer_test(self, id: str, reason: str) -> None:
         """Nobody waits longer than the page does: it is not repeated."""
         log.info("test of a device", result=reason or "taken")
         self.panel.send({"type": "device_tested", "id": id, "reason": reason})
 
-    def _answer(self, delivery: str, reason: str) -> None:
+    def _answer(self, delivery: str, reason: str, medium: str = "") -> None:
         log.info("message", delivery=delivery, result=reason or "delivered")
         answer: dict[str, object] = {
             "type": "delivered",
             "delivery": delivery,
             "ok": not reason,
             "reason": reason,
+            "medium": medium,
         }
         if not self.panel.send(answer):
             self._unanswered.append((self.clock() + ANSWER_KEPT_S, answer))

@@ -179,6 +179,7 @@ class DeliveredTold:
     delivery: str
     ok: bool
     reason: str
+    medium: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -418,7 +419,7 @@ _READERS: Mapping[str, Callable[[Raw], Message]] = {
     "link": _link,
     "point": _point,
     "delivered": lambda raw: DeliveredTold(
-        text(raw, "delivery"), boolean(raw, "ok"), text(raw, "reason", "")
+        text(raw, "delivery"), boolean(raw, "ok"), text(raw, "reason", ""), text(raw, "medium", "")
     ),
     "device_test": lambda raw: DeviceTestAsked(text(raw, "id"), text(raw, "device")),
     "device_tested": lambda raw: DeviceTested(text(raw, "id"), text(raw, "reason", "")),

@@ -109,6 +109,14 @@ def test_each_step_at_its_time_and_the_last_again_and_again() -> None:
     assert (bench.sent[0].kind, bench.sent[0].about) == ("call", "wc-1")
 
 
+def test_a_message_that_was_tried_says_by_what_it_went() -> None:
+    chain = Bench().chain
+    sent = chain.messages[-1].delivery
+    step = escalation.step(chain, Delivered(sent, False, "http 500", "sms"), 100)
+    assert [fact.data.get("medium") for fact in step.facts] == ["sms", None], "the next is unknown"
+    assert [one.medium for one in step.state.messages] == ["sms", ""]
+
+
 def test_a_chain_without_a_step_that_repeats_ends() -> None:
     bench = Bench(ONCE).answer(100, True).until(60_000).answer(60_100, True)
     assert escalation.wake_at(bench.chain) is None

@@ -81,6 +81,14 @@ def test_everybody_is_told_at_the_instant() -> None:
     assert send.data == {"confirm_within_ms": 24 * HOUR}
 
 
+def test_a_message_that_was_tried_says_by_what_it_went() -> None:
+    bench = Bench(SUMMARY)
+    bench.until(HOUR)
+    (letter,) = bench.state.messages
+    step = mailing.step(bench.state, Delivered(letter.delivery, True, "", "mail"), HOUR + 1)
+    assert [fact.data["medium"] for fact in step.facts] == ["mail"]
+
+
 def test_a_confirmed_test_is_no_condition() -> None:
     bench = Bench().until(HOUR).arrives(HOUR)
     for message in bench.state.messages:

@@ -353,7 +353,7 @@ def test_a_message_goes_to_every_device_of_the_role(
     send(notify)
     assert sorted(path for path, _ in service.heard) == ["/push/a", "/push/b"]
     assert panel.of("delivered") == [
-        {"type": "delivered", "delivery": "d1", "ok": True, "reason": ""}
+        {"type": "delivered", "delivery": "d1", "ok": True, "reason": "", "medium": "push"}
     ]
 
 
@@ -379,8 +379,11 @@ def test_a_device_that_is_gone_is_not_sent_to_again_and_the_way_is_broken(
     assert panel.of("notify")[-1]["broken"] == []
     send(notify)
     assert panel.of("delivered") == [
-        {"type": "delivered", "delivery": "d1", "ok": False, "reason": f"http {status}"}
-    ]
+        {
+            "type": "delivered", "delivery": "d1", "ok": False, "reason": f"http {status}",
+            "medium": "push",
+        }
+    ]  # fmt: skip
     notify._alive_at = float("-inf")
     notify.turn(0)
     assert panel.of("notify")[-1]["broken"] == [["desk", 0]]

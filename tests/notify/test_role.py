@@ -13,12 +13,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from gateway.notify import role
-from gateway.notify.addresses import reader
+from gateway.notify.addresses import Accounts, reader
 from gateway.notify.role import Notify
 from gateway.notify.texts import House, Text
 from gateway.panel.tickets import Instant, Tickets, make_key
 from gateway.panel.time_service import REPORT_EVERY_S
-from gateway.settings.values.secrets import Secret
+from gateway.settings.values.recipients import MEDIA, recipient
+from gateway.settings.values.secrets import Secret, of_page
 
 HOUSE = House("Office", ("de",), "Europe/Berlin", "https://door.example")
 
@@ -124,6 +125,42 @@ def test_what_the_other_side_takes_is_delivered(bench: Bench) -> None:
     ((address, text),) = bench.post.taken
     assert address == "good:secret"
     assert text.title == "NOTRUF: WC – Office"
+
+
+@pytest.mark.parametrize(
+    ("address", "medium"),
+    [
+        ("mailtos://u:p@smtp.example.org", "mail"),
+        ("tgram://token/1", "telegram"),
+        ("ntfys://ntfy.sh/house", "ntfy"),
+        ("seven://key/+49341", "sms"),
+        ("json://127.0.0.1:1/token", "other"),
+        ("fails", "other"),
+    ],
+)
+def test_it_says_by_what_a_message_went_and_nothing_of_the_address(
+    bench: Bench, address: str, medium: str
+) -> None:
+    bench.notify.addresses = {"caretaker": (reader(address),)}
+    bench.given("wc-1#1", "caretaker")
+    bench.until_answered(1)
+    (said,) = (one for one in bench.panel.said if one["type"] == "delivered")
+    assert said["medium"] == medium
+    assert medium in MEDIA
+
+
+def test_an_address_of_the_page_says_its_own_kind(bench: Bench, tmp_path: Path) -> None:
+    """SMS over a gateway of the house may have the address of a web service."""
+    (tmp_path / "sms").write_text("json://gateway.example.org/?to={to}", encoding="utf-8")
+    (tmp_path / "addresses").mkdir()
+    saved = tmp_path / "addresses" / "0123456789abcdef"
+    saved.write_bytes(recipient("sms", "+49 341 1234567").written())
+    accounts = Accounts({"sms": Secret("sms", (tmp_path,))})
+    read = reader(of_page("0123456789abcdef", tmp_path), accounts)
+    bench.notify.addresses = {"caretaker": (read,)}
+    bench.given("wc-1#1", "caretaker")
+    bench.until_answered(1)
+    assert [one["medium"] for one in bench.panel.said if one["type"] == "delivered"] == ["sms"]
 
 
 def test_what_it_refuses_has_failed_with_its_reason(bench: Bench) -> None:
@@ -300,7 +337,7 @@ def test_at_rest_it_wakes_for_its_reports_only(bench: Bench) -> None:
         bench.notify.turn()
     assert waits == [0.0] + [role.ALIVE_EVERY_S] * 6
     bench.given("wc-1#1", "home")
-    bench.notify._under_way[1] = ("wc-1#1", bench.now + 3.0)
+    bench.notify._under_way[1] = role._Attempt("wc-1#1", "mail", bench.now + 3.0)
     bench.notify.turn()
     assert waits[-1] == pytest.approx(3.0)
     bench.panel.away = True

@@ -93,9 +93,9 @@ def called(call: str = "bad-2", **values: Any) -> Snapshot:
         "points": ["wc.cord"], "pulls": 1, "next_message_ms": now_ms() + 60_000,
         "messages": [
             {"delivery": f"{call}#1", "receiver": "hausmeister", "channel": 0, "result": "skipped",
-             "reason": "off_duty", "at_ms": now_ms(), "at_utc_ms": None},
+             "reason": "off_duty", "at_ms": now_ms(), "at_utc_ms": None, "medium": ""},
             {"delivery": f"{call}#2", "receiver": "empfang", "channel": 0, "result": "delivered",
-             "reason": "", "at_ms": now_ms(), "at_utc_ms": None},
+             "reason": "", "at_ms": now_ms(), "at_utc_ms": None, "medium": "sms"},
         ], **values,
     }  # fmt: skip
 

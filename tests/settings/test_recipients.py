@@ -126,7 +126,8 @@ def test_mail_goes_over_the_account_of_the_building(tmp_path: Path) -> None:
     secret = saved(tmp_path, json.dumps({"kind": "mail", "to": "o'neil+x@example.org"}))
     made = reader(secret, accounts)()
     assert made == "mailtos://u:p@smtp.example.org/?to=o%27neil%2Bx%40example.org"
-    assert not isinstance(made, PageAddress), "the configuration says which machine is called"
+    assert isinstance(made, PageAddress)
+    assert not made.guarded, "the configuration says which machine is called"
     with pytest.raises(AddressError, match="no account"):
         reader(secret)()
 
@@ -135,6 +136,7 @@ def test_an_own_address_is_guarded_when_it_is_called(tmp_path: Path) -> None:
     secret = saved(tmp_path, json.dumps({"kind": "own", "to": "jsons://example.org/x"}))
     made = reader(secret, Accounts(hosts=("127.0.0.1",)))()
     assert isinstance(made, PageAddress)
+    assert made.guarded
     assert made.hosts == ("127.0.0.1",)
 
 

@@ -155,6 +155,15 @@ def test_a_seen_call_says_by_whom_and_until_when_somebody_must_come(web: Web) ->
     assert "wird wieder gerufen" in html
 
 
+def test_a_call_says_by_what_each_message_went(web: Web) -> None:
+    web.see(calling())
+    page = web.as_("staff").get("/", headers={"Accept-Language": "de"}).text
+    assert re.search(r"hausmeister</b>: übersprungen \(nicht im Dienst\)", page)
+    assert "empfang</b>: SMS übergeben" in page
+    (call,) = web.call("GET", "/api/v1/calls", headers=web.token("staff")).json()
+    assert [one["medium"] for one in call["messages"]] == ["", "sms"]
+
+
 def test_a_test_call_rings_nowhere(web: Web) -> None:
     web.see(calling(test=True))
     scene = web.site.scene_for("de", names=True)

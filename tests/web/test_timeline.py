@@ -52,10 +52,13 @@ def tell(journal: Journal, *facts: tuple[str, int, dict[str, Any]]) -> None:
         assert written.acquire(timeout=30)
 
 
-def message(delivery: str, receiver: str, result: str, reason: str = "") -> dict[str, Any]:
+def message(
+    delivery: str, receiver: str, result: str, reason: str = "", medium: str = ""
+) -> dict[str, Any]:
     return {
         "delivery": delivery, "receiver": receiver, "channel": 0, "about": "wc-7",
         "message": "call", "result": result, "reason": reason or None, "step": 0,
+        **({"medium": medium} if medium else {}),
     }  # fmt: skip
 
 
@@ -93,6 +96,23 @@ def test_a_call_is_told_from_the_first_pull_to_its_end(web: Web, journal: Journa
     assert "empfang: übergeben" in html, "not also that it was on its way"
     assert "<dd>2\u202fmin 10\u202fs</dd>" in html
     assert "nach 1\u202fmin 35\u202fs" in html
+
+
+def test_a_message_says_by_what_it_went(web: Web, journal: Journal) -> None:
+    a_call(journal, "web:1")
+    tell(
+        journal,
+        ("message", 5_000, message("d3", "pflege", "failed", "http 500", "sms")),
+        ("message", 6_000, message("d4", "pflege", "delivered", medium="push")),
+        ("message", 7_000, message("d5", "pflege", "delivered", medium="pigeon")),
+    )
+    staff = web.as_("staff")
+    html = staff.get("/timeline/wc-7", headers={"Accept-Language": "de"}).text
+    assert "pflege: SMS nicht übergeben (abgewiesen (500))" in html
+    assert "pflege: Push-Nachricht an den Push-Dienst übergeben" in html
+    assert "pflege: übergeben" in html, "of a medium that this version does not know"
+    english = staff.get("/timeline/wc-7", headers={"Accept-Language": "en"}).text
+    assert "pflege: text message not handed over (rejected (500))" in english
 
 
 def test_names_are_for_staff(web: Web, journal: Journal) -> None:

@@ -121,6 +121,7 @@ def message_shown(message: ChainMessage) -> MessageShown:
         "reason": message.reason,
         "at_ms": message.at.ms,
         "at_utc_ms": message.at.utc_ms,
+        "medium": message.medium,
     }
 
 

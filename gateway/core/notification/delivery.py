@@ -30,7 +30,8 @@ Result = Literal["sent", "delivered", "failed", "skipped"]
 @dataclass(frozen=True)
 class Message:
     """One message. ``delivery``: its name; ``until_ms``: so long its answer is awaited; ``step``:
-    of the chain."""
+    of the chain. ``medium``: what it went by, once it was tried; it is not saved, after a restart
+    the fact still has it."""
 
     receiver: str
     channel: int
@@ -40,6 +41,7 @@ class Message:
     result: Result = "sent"
     reason: str = ""
     until_ms: Ms | None = None
+    medium: str = ""
 
 
 M = TypeVar("M", bound=Message)
@@ -115,11 +117,11 @@ class Sender(ABC, Generic[M]):
         for message in self.messages:
             late = self.late_success and event.ok and message.result == "failed"
             if message.delivery == event.delivery and (message.result == "sent" or late):
-                self._answered(message, event.ok, event.reason)
+                self._answered(message, event.ok, event.reason, event.medium)
 
-    def _answered(self, message: M, ok: bool, reason: str) -> None:
+    def _answered(self, message: M, ok: bool, reason: str, medium: str = "") -> None:
         result: Result = "delivered" if ok else "failed"
-        after = replace(message, result=result, reason=reason, until_ms=None)
+        after = replace(message, result=result, reason=reason, until_ms=None, medium=medium)
         self.change(message, after)
         self._report(after)
         if ok:
@@ -139,6 +141,8 @@ class Sender(ABC, Generic[M]):
             "reason": message.reason or None,
             "step": message.step,
         }
+        if message.medium:
+            data["medium"] = message.medium
         self.facts.append(Fact("message", self.subject, self.now, data))
 
 

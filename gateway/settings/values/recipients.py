@@ -36,6 +36,23 @@ SCHEMES: Final = frozenset(
     }
 )  # fmt: skip
 """Services of Apprise that an own address may name; none of them reads files or runs programs."""
+_SMS: Final = (
+    "bulksms", "bulkvs", "burstsms", "clicksend", "d7sms", "kavenegar", "msg91", "msgbird", "nexmo",
+    "plivo", "seven", "sinch", "smseagle", "smseagles", "smsmanager", "smsmgr", "sns", "twilio",
+    "voipms", "vonage",
+)  # fmt: skip
+MEDIUM_OF_SCHEME: Final = {
+    "mailto": "mail",
+    "mailtos": "mail",
+    "tgram": "telegram",
+    "ntfy": "ntfy",
+    "ntfys": "ntfy",
+    **dict.fromkeys(_SMS, "sms"),
+}
+"""What an address of Apprise goes by, where people have a word of their own for it."""
+PUSH, OTHER = "push", "other"
+MEDIA: Final = ("mail", "sms", "telegram", "ntfy", PUSH, OTHER)
+"""What a message can go by, as facts and the page name it."""
 USUAL: Final = ("ntfys", "gotifys", "mailtos", "matrixs", "signals", "slack", "jsons")
 FORBIDDEN_OPTIONS: Final = frozenset(
     {"attach", "config", "file", "include", "keyfile", "pgp", "pgpkey", "redirect", "template"}

@@ -353,7 +353,9 @@ def _delivery(entry: Entry, scene: Scene) -> Said:
     if said is None:
         return w("entry.confirmed", who=receiver), "", []
     result = str(last.data.get("result") or "confirmed")
-    notes = [w.get(f"message_result.{result}", w("entry.receipt")), _message_reason(last, scene)]
+    medium = str(last.data.get("medium") or "")
+    known = "" if result == "confirmed" else scene.message_result(result, medium)
+    notes = [known or w("entry.receipt"), _message_reason(last, scene)]
     tone = "warn" if result == "failed" else ""
     return w("entry.message", what=what, who=receiver), tone, notes
 

@@ -116,7 +116,8 @@ class DoorShape(BaseModel):
 
 
 class MessageShape(BaseModel):
-    """A message about a call. ``channel``: which of the receiver's, from 0."""
+    """A message about a call. ``channel``: which of the receiver's, from 0; ``medium``: what it
+    went by (mail, sms, telegram, ntfy, push, other), empty where that is not known (yet)."""
 
     delivery: str
     receiver: str
@@ -125,6 +126,7 @@ class MessageShape(BaseModel):
     result: Result
     reason: str
     at: Time
+    medium: str = ""
 
 
 class CallShape(BaseModel):

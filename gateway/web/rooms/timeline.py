@@ -113,12 +113,11 @@ def _step(row: Row, first: Row, scene: Scene) -> Step:
     if row.kind == "message":
         result = str(data.get("result"))
         icon, tone = RESULTS.get(result, ("clock", "info"))
-        reason, _, detail = str(data.get("reason") or "").replace(":", "").partition(" ")
-        why = w.get(f"message_reason.{reason}", reason, detail=detail)
+        why = scene.message_reason(str(data.get("reason") or ""))
         text = w(
             "timeline.message",
             receiver=scene.receiver(str(data.get("receiver"))),
-            result=w.get(f"message_result.{result}", result),
+            result=scene.message_result(result, str(data.get("medium") or "")),
         )
         text = f"{text} ({why})" if why else text
     elif row.kind == "call_raised":

@@ -48,6 +48,9 @@ def tell(row: Row, scene: Scene) -> Told:
         subject, data = w.get(f"guarantee.{row.subject}", row.subject), _guarantee(data, scene)
     if row.kind in ("message", "message_confirmed") and data.get("reason"):
         data = {**data, "reason": "", "detail": scene.message_reason(str(data["reason"]))}
+    if row.kind == "message":
+        said = scene.message_result(str(data.get("result")), str(data.get("medium") or ""))
+        data = {**data, "result": said}
     if row.kind.startswith("alarm_"):
         point, _, kind = row.subject.partition("/")
         subject, text = scene.subject(point), scene.alarm_text(kind, point, "what")
@@ -148,7 +151,7 @@ def _detail(name: str, value: Any, scene: Scene) -> str:  # noqa: PLR0911, PLR09
         case "activator":
             return scene.terminals.name(w, str(value))
         case "channel":
-            return f"{w('field.channel')} {int(value) + 1}" if value else ""
+            return w("field.way", number=int(value) + 1) if value else ""
         case "point":
             return f"{w('field.point')} {scene.terminals.name(w, str(value))}"
         case "receiver":
@@ -156,13 +159,11 @@ def _detail(name: str, value: Any, scene: Scene) -> str:  # noqa: PLR0911, PLR09
         case "message":
             return w.get(f"occasion.{value}") or scene.alarm_text(str(value), "", "what")
         case "result":
-            return w.get(f"message_result.{value}", str(value))
+            return str(value)
         case "occupancy":
             return w.get(f"occupancy.{value}", str(value))
-        case "call" | "delivery" | "about":
+        case "call" | "delivery" | "about" | "medium":  # the last is a part of the result
             return ""
-        case "channel":
-            return w("field.way", number=int(value) + 1)
         case "test":
             return w("field.test") if value else ""
         case "pulls" | "count" if value == 1:

@@ -100,12 +100,12 @@ def _todo(scene: Sentences, call: CallShown) -> str:
 
 
 def _message(scene: Sentences, message: MessageShown) -> MessageScene:
-    w, result = scene.w, str(message["result"])
+    result = str(message["result"])
     at_utc_ms = message.get("at_utc_ms")
     return MessageScene(
         time=scene.utc(at_utc_ms) if at_utc_ms is not None else scene.at(message.get("at_ms")),
         receiver=scene.receiver(str(message["receiver"])),
-        result=w.get(f"message_result.{result}", result),
+        result=scene.message_result(result, str(message.get("medium") or "")),
         reason=scene.message_reason(str(message.get("reason") or "")),
         delivered=result == "delivered",
         icon=RESULTS.get(result, ("clock", "info"))[0],

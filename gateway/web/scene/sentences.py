@@ -118,6 +118,11 @@ class Sentences:
         """The page with the timeline of a call."""
         return f"/timeline/{quote(call, safe='')}"
 
+    def message_result(self, result: str, medium: str = "") -> str:
+        """What became of a message, and by what it went where that is known."""
+        said = self.w.get(f"message_by.{medium}_{result}") if medium else ""
+        return said or self.w.get(f"message_result.{result}", result)
+
     def message_reason(self, reason: str) -> str:
         """Why a message did not arrive, or was not sent, in words."""
         key, _, detail = reason.replace(":", "").partition(" ")
