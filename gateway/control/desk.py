@@ -386,6 +386,7 @@ class Desk:
             heartbeat_every_ms=self._heartbeat_every_ms,
             heartbeat_ok_ms=at(self._heartbeat_at),
             heartbeat_failed=self._heartbeat_failed,
+            bench=self._bench is not None,
         )
 
     def _far_is_nothing(self) -> bool:

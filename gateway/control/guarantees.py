@@ -122,6 +122,8 @@ class Observed:
     heartbeat_every_ms: Ms = 0
     heartbeat_ok_ms: Ms | None = None
     heartbeat_failed: bool = False
+    bench: bool = False
+    """Nothing but simulated points: nobody is in need behind a cord."""
 
     def fresh(self, evidence_ms: Ms | None, void_after_ms: Ms) -> bool:
         """Whether evidence of this instant still counts."""
@@ -151,6 +153,8 @@ class Finding:
 
 
 NOT_CONFIGURED = Finding("not_configured", "not_configured")
+NOBODY_ON_BENCH = Finding("not_configured", "bench")
+"""A bench without contacts is complete; shown as such, and never as a tick."""
 _WORST: tuple[Value, ...] = ("no", "unknown", "yes")
 
 
@@ -370,6 +374,8 @@ def _call_of(parts: _CallParts, seen: Observed) -> Finding:
 
 
 def _messages(wiring: Wiring, seen: Observed) -> Finding:
+    if seen.bench and not wiring.chains:
+        return NOBODY_ON_BENCH
     for call in wiring.calls:
         if not wiring.chains.get(call.chain or ""):
             return Finding("no", "no_contact", call.room)

@@ -336,6 +336,23 @@ def test_a_room_whose_chain_is_not_there_is_not_announced() -> None:
     assert (found["value"], found["reason"], found["subject"]) == ("no", "no_contact", "wc")
 
 
+def test_a_bench_without_contacts_is_no_fault_and_no_promise() -> None:
+    alone = replace(
+        PLAN, receivers=(), escalations=(), alarm_escalations=(), mailings=(),
+        rooms=(replace(PLAN.rooms[0], escalation=None),),
+    )  # fmt: skip
+    found = World(alone, bench=True).look()["messages"]
+    assert (found["value"], found["reason"]) == ("not_configured", "bench")
+    found = World(alone).look()["messages"]
+    assert (found["value"], found["reason"]) == ("no", "no_contact"), "a real building"
+
+
+def test_a_bench_with_contacts_is_judged_as_every_building() -> None:
+    unattached = replace(PLAN, rooms=(replace(PLAN.rooms[0], escalation=None),))
+    assert World(unattached, bench=True).look()["messages"]["reason"] == "no_contact"
+    assert World(bench=True).look()["messages"]["value"] == "yes"
+
+
 # --- over time --------------------------------------------------------------------------------
 
 

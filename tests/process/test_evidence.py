@@ -71,8 +71,18 @@ def test_a_door_that_stays_closed_is_no_door_that_opens(place: House) -> None:
 # --- messages ---------------------------------------------------------------------------------
 
 
-def test_a_call_that_nobody_is_told_of_is_not_announced(place: House) -> None:
+def test_a_bench_without_contacts_says_that_nobody_is_told_and_is_no_fault(place: House) -> None:
     place.config.write_text(ROOM.replace("@CHAIN@", ""))
+    place.control()
+    until(lambda: value(place, "call") == ("yes", ""))
+    assert value(place, "messages") == ("not_configured", "bench")
+
+
+def test_a_call_that_nobody_is_told_of_is_not_announced(place: House) -> None:
+    """Also on a bench, as soon as somebody there has a chain."""
+    secret(place, "json://127.0.0.1:1/")
+    config = ROOM.replace("@CHAIN@", "") + CONTACT + "alarms: {fault: care}\n"
+    place.config.write_text(config)
     place.control()
     until(lambda: value(place, "call") == ("yes", ""))
     assert value(place, "messages") == ("no", "no_contact")

@@ -57,6 +57,19 @@ def test_a_tick_is_for_yes_only(web: Web) -> None:
     assert 'portier_guarantee{name="heartbeat"}' not in numbers
 
 
+def test_a_bench_that_tells_nobody_is_calm_and_says_so(web: Web) -> None:
+    told = all_of(messages="not_configured")
+    told["messages"]["reason"] = "bench"
+    web.see(snapshot(guarantees=told))
+    page = web.as_("view").get("/", headers={"Accept-Language": "de"}).text
+    assert "8 von 8 bestätigt · Prüfstand: niemand wird benachrichtigt" in page
+    assert "Prüfstand: Es wird niemand benachrichtigt." in page
+    assert "Eingeschränkt" not in page
+    web.see(snapshot(guarantees=all_of(messages="not_configured")))
+    page = web.as_("view").get("/", headers={"Accept-Language": "de"}).text
+    assert "niemand" not in page.partition("h-guarantees")[2].partition("</summary>")[0]
+
+
 def test_what_control_has_seen_since_its_start_may_have_been_so_for_longer(web: Web) -> None:
     """A restart of control, and so each saved setting, makes every level be read anew."""
     now = now_ms()

@@ -106,7 +106,7 @@ def _guarantees(shown: Snapshot) -> Listing:
             VALUES.get(value, VALUES["unknown"]),
             "" if unset else c.since_text(shown, it["since_ms"], 60_000),
             "" if evidence_ms is None else c.ago_text(max(0, shown["now_ms"] - evidence_ms)),
-            "" if unset else _why(it),
+            "" if it["reason"] == "not_configured" else _why(it),
         )
     return found
 

@@ -343,6 +343,11 @@ class Scene(Sentences):
         return [one for one in self.guarantees if one.value == "no"]
 
     @property
+    def nobody_is_told(self) -> bool:
+        """A bench without contacts: no fault, but whoever tries a call there should know."""
+        return self.house.guarantees.get("messages", {}).get("reason") == "bench"
+
+    @property
     def guarantees(self) -> list[GuaranteeScene]:
         if not self.known:
             return []
