@@ -51,7 +51,7 @@ def merge(root: Node, overlay: Node, reading: Reading) -> None:
 def _names(root: Node, section: str, overlay: Node) -> None:
     """Names are added or take the place of those that are there; of a contact each value by
     itself, so that its channels can stay in the configuration while its hours change. An alarm's
-    chain that is empty is none."""
+    chain that is empty is none, and so is whose devices get push messages."""
     new = (overlay.entries or {})[section]
     entries = root.entries if root.entries is not None else {}
     if root.child(section) is None:
@@ -64,6 +64,8 @@ def _names(root: Node, section: str, overlay: Node) -> None:
         old = there.child(name)
         if section == "contacts" and old is not None and old.entries and node.entries is not None:
             old.entries.update(node.entries)
+            if (push := old.child("push")) is not None and _no(push):
+                del old.entries["push"]
         else:
             there.entries[name] = (mark, node)
     for name in [n for n, (_, node) in there.entries.items() if section == "alarms" and _no(node)]:

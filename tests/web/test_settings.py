@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from gateway.push.subscriptions import Subscription
 from gateway.settings.editing.edit import edit
 from gateway.settings.editing.file import Store
 from gateway.web.settings import rows
@@ -282,6 +283,70 @@ def test_a_wrong_address_is_refused_beside_its_field_and_nothing_is_lost(
     assert html.escape(to) in answer.text
     assert 'value="08:00"' in answer.text
     assert house.as_("admin").get("/api/v1/settings").json()["version"] == "none"
+
+
+def test_whose_devices_get_push_messages_is_chosen_and_kept(house: Web) -> None:
+    house.as_("staff")
+    kept = {"name": "desk", "days.0": "mon-fri", "from.0": "08:00", "to.0": "16:00"}
+    page = house.as_("admin").get("/settings/contacts/desk", headers=GERMAN).text
+    assert '<option value="staff">Personal (0 Geräte)</option>' in page
+    assert '<option value="maintenance">Wartung (0 Geräte)</option>' in page
+    saved = post(house, "/settings/contacts/desk", push="staff", **kept)
+    assert saved.status_code == 303
+    shown = house.as_("admin").get("/api/v1/settings").json()
+    assert shown["overlay"] == {"contacts": {"desk": {"push": "staff"}}}
+    assert shown["effective"]["contacts"]["desk"]["push"] == "staff"
+    assert shown["effective"]["contacts"]["desk"]["channels"] == [{"secret": "desk_url"}]
+    page = house.as_("admin").get(saved.headers["location"], headers=GERMAN).text
+    assert "desk: Push-Nachrichten an Personal" in page
+    assert '<option value="staff" selected>' in page
+    assert "remove_way.1" not in page, "it is no address that can be removed"
+    (desk,) = house.as_("admin").get("/api/v1/contacts").json()
+    assert [(way["kind"], way["shown"]) for way in desk["ways"]] == [
+        ("secret", "desk_url"), ("push", "staff"),
+    ]  # fmt: skip
+
+
+def test_push_goes_to_one_person_and_to_nobody_again(house: Web) -> None:
+    device = Subscription(
+        house.users.add_user("berta", "staff", "correct horse battery staple").id, "berta", "staff",
+        "s", "Firefox", NOW / 1000, "https://fcm.googleapis.com/x", "k", "a",
+    )  # fmt: skip
+    house.users.devices.add(device)
+    kept = {"name": "desk", "days.0": "mon-fri", "from.0": "08:00", "to.0": "16:00"}
+    assert post(house, "/settings/contacts/desk", push="berta", **kept).status_code == 303
+    page = house.as_("admin").get("/settings/contacts/desk", headers=GERMAN).text
+    assert '<option value="berta" selected>berta (1 Gerät)</option>' in page
+    assert post(house, "/settings/contacts/desk", **kept).status_code == 303  # an older form
+    effective = house.as_("admin").get("/api/v1/settings").json()["effective"]
+    assert effective["contacts"]["desk"]["push"] == "berta"
+    saved = post(house, "/settings/contacts/desk", push="", **kept)
+    page = house.as_("admin").get(saved.headers["location"], headers=GERMAN).text
+    assert "desk: keine Push-Nachrichten mehr an berta" in page
+    effective = house.as_("admin").get("/api/v1/settings").json()["effective"]
+    assert "push" not in effective["contacts"]["desk"]
+    refused = post(house, "/settings/contacts/desk", push="nobody-here", **kept)
+    assert refused.status_code == 422
+
+
+def test_push_of_the_configuration_can_be_taken_away(house: Web) -> None:
+    config = house.panel.config  # type: ignore[attr-defined]  # a Control
+    config.write_text(HOUSE.replace("[!secret desk_url],", "[!secret desk_url], push: admin,"))
+    kept = {"name": "desk", "days.0": "mon-fri", "from.0": "08:00", "to.0": "16:00"}
+    assert post(house, "/settings/contacts/desk", push="", **kept).status_code == 303
+    shown = house.as_("admin").get("/api/v1/settings").json()
+    assert shown["overlay"] == {"contacts": {"desk": {"push": ""}}}
+    assert [one["kind"] for one in shown["ways"]["desk"]] == ["secret"]
+
+
+def test_a_contact_with_push_alone_is_added_and_said_to_be_new(house: Web) -> None:
+    added = post(house, "/settings/contacts/new", name="Empfang", push="staff")
+    page = house.as_("admin").get(added.headers["location"], headers=GERMAN).text
+    assert "Empfang angelegt" in page
+    assert "statt empfang" not in page
+    post(house, "/settings/contacts/empfang", do="drop")
+    changes = house.as_("admin").get("/settings/changes", headers=GERMAN).text
+    assert "empfang entfernt" in changes
 
 
 def test_a_contact_of_the_page_is_removed_with_its_address_and_its_name(house: Web) -> None:

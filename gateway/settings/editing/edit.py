@@ -30,7 +30,7 @@ from gateway.settings.plan.building import plan
 from gateway.settings.values.drivers import DriverInfo
 from gateway.settings.values.problems import Problem, SettingsError, parts, phrase
 from gateway.settings.values.reading import Reading
-from gateway.settings.values.recipients import KINDS, OVER_ACCOUNT
+from gateway.settings.values.recipients import KINDS, OVER_ACCOUNT, PUSH
 from gateway.settings.values.secrets import Secret, places
 from gateway.settings.values.tree import Node, parse
 
@@ -267,7 +267,10 @@ def _shown(
             }
         ),
         "ways": {
-            name: [_way(addresses, channel) for channel in contact.channels]
+            name: [
+                *(_way(addresses, channel) for channel in contact.channels),
+                *([{"kind": PUSH, "shown": contact.push, "address": ""}] if contact.push else []),
+            ]
             for name, contact in settings.contacts.items()
         },
         "kinds": [

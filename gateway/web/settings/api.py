@@ -44,10 +44,12 @@ class GatewaySections(Strict):
 
 class ContactSections(Strict):
     """``channels``: ``{"secret": name}`` of the configuration, or ``{"address": …}`` with the id of
-    a saved address or a key of ``addresses``; never an address itself."""
+    a saved address or a key of ``addresses``; never an address itself. ``push``: whose devices get
+    push messages, a role or the name of a user; empty: nobody's."""
 
     name: str | None = None
     channels: list[dict[str, str]] | None = None
+    push: str | None = None
     hours: list[str] | None = None
 
 
@@ -201,7 +203,8 @@ async def undo(
 
 
 class WayShape(BaseModel):
-    """One address of a contact. ``shown``: as much of it as may be shown; ``ok``: whether the
+    """One address of a contact. ``shown``: as much of it as may be shown, of ``push`` the role or
+    the user whose devices it leads to; ``ok``: whether the
     newest message was handed over, ``null`` where none was tried, and else why not;
     ``confirmed``: whoever got the last test message by hand has said so."""
 

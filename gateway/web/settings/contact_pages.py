@@ -12,7 +12,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from gateway.settings.values.recipients import PUSH
 from gateway.web.access import Admin, AdminProved, TheSite
+from gateway.web.identity.accounts import ROLES
 from gateway.web.identity.auth import form_of
 from gateway.web.settings import rows, sheet
 from gateway.web.settings.rows import Form
@@ -36,7 +38,7 @@ SEVERITIES = ("urgent", "fault", "notice")
 @dataclass(frozen=True, slots=True)
 class WayText:
     """One address of a contact. ``state``: good, bad or none (not tried); ``reference``: how the
-    form names it."""
+    form names it; ``whom``: of push messages, a role or the name of a user."""
 
     kind: str
     shown: str
@@ -44,6 +46,15 @@ class WayText:
     said: str
     last: str
     reference: str
+    whom: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PushChoice:
+    """A role or a user, and how many of their devices are registered."""
+
+    whom: str
+    text: str
 
 
 def ways(seen: Look, contact: str) -> list[WayText]:
@@ -54,11 +65,29 @@ def ways(seen: Look, contact: str) -> list[WayText]:
     for number, way in enumerate(seen.shown["ways"].get(contact, ())):
         result = results[number] if number < len(results) else None
         reference = f"address:{way['address']}" if way["address"] else f"secret:{way['shown']}"
+        shown, whom = way["shown"], ""
         state, said, last = _result(seen, result)
+        if way["kind"] == PUSH:
+            whom, reference = shown, ""
+            shown = _with_devices(seen, whom)
         if not way["kind"]:
             state, said = "bad", seen.text.w("settings.address_gone")
-        found.append(WayText(way["kind"], way["shown"], state, said, last, reference))
+        found.append(WayText(way["kind"], shown, state, said, last, reference, whom))
     return found
+
+
+def _with_devices(seen: Look, whom: str) -> str:
+    """Whose devices get push messages, and how many are registered now."""
+    w = seen.text.w
+    count = sum(one.is_for(whom) for one in seen.site.users.devices.all())
+    return f"{seen.text.whom(whom)} ({w.plural('settings.devices', count)})"
+
+
+def push_choices(seen: Look) -> tuple[list[PushChoice], list[PushChoice]]:
+    """Roles and users whose devices can be named."""
+    roles = [PushChoice(one, _with_devices(seen, one)) for one in ROLES]
+    users = sorted(one.name for one in seen.site.users.list_users() if one.name not in ROLES)
+    return roles, [PushChoice(one, _with_devices(seen, one)) for one in users]
 
 
 def _result(seen: Look, result: Any) -> tuple[str, str, str]:
@@ -117,6 +146,7 @@ def _contact(
 ) -> Response:
     known = seen.shown["effective"]["contacts"].get(contact) or {}
     kinds = seen.shown.get("kinds", [])
+    roles, users = push_choices(seen)
     values = {
         "contact": contact,
         "is_new": contact == NEW,
@@ -128,6 +158,9 @@ def _contact(
         "wrong": wrong,
         "kinds": kinds,
         "ways": ways(seen, contact),
+        "push": (entered or {}).get("push", known.get("push") or ""),
+        "push_roles": roles,
+        "push_users": users,
         "form": form,
         "day_choices": rows.DAYS,
         "used": [
@@ -156,6 +189,8 @@ async def change_contact(
         return await _drop(seen, who, contact, fields)
     form = rows.posted(fields, f"contacts.{contact}.hours", "hours")
     entered = {name: fields.get(name, "").strip() for name in ("name", "kind", "to")}
+    if "push" in fields:
+        entered["push"] = fields["push"].strip()
     version = fields.get("version", "")
     if do in (ADD, REMOVE):
         if do == ADD:
@@ -199,6 +234,7 @@ async def _save(
         more["addresses"] = {NEW: {"kind": entered["kind"], "to": entered["to"]}}
     if channels != (before.get("channels") or []):
         made["channels"] = channels
+    _push(seen, contact, made, entered.get("push"))
     if not made:
         del sections["contacts"][id]
     answer = await sheet.put(seen.site, who, version, sections, **more)
@@ -213,11 +249,23 @@ async def _save(
     return _contact(seen, contact, form, entered, wrong, note=note, status=status, version=version)
 
 
+def _push(seen: Look, contact: str, made: dict[str, Any], whom: str | None) -> None:
+    """Whose devices get push messages; a form without the field changes nothing."""
+    before = (seen.shown["effective"]["contacts"].get(contact) or {}).get("push") or ""
+    if whom is None or whom == before:
+        return
+    if whom and whom not in {one.whom for of in push_choices(seen) for one in of}:
+        raise Problem(422, "malformed")
+    made["push"] = whom
+    if not whom and contact not in seen.shown["in_file"]["contacts"]:
+        del made["push"]
+
+
 def _channels(seen: Look, contact: str, fields: dict[str, str]) -> list[dict[str, str]]:
     """The addresses that stay, in their order: a box beside each takes it away."""
     found = []
     for number, way in enumerate(ways(seen, contact)):
-        if f"remove_way.{number}" not in fields:
+        if way.reference and f"remove_way.{number}" not in fields:
             kind, _, name = way.reference.partition(":")
             found.append({kind: name})
     return found

@@ -112,6 +112,10 @@ class SettingsText:
         known = self.shown["effective"]["contacts"].get(id) or {}
         return str(known.get("name") or id)
 
+    def whom(self, push: str) -> str:
+        """Whose devices get push messages: a role, or a user by name."""
+        return self.w.get(f"role.{push}", push)
+
     def hours(self, lines: Any) -> str:
         if not lines or lines == ["daily"]:
             return self.w("settings.always_on_duty")
@@ -153,12 +157,32 @@ class SettingsText:
             and one["part"].endswith(".channels")
             and None in (one["before"], one["after"])
         }
+        by_push = self._whole_by_push(change) - whole
+        for name in sorted(by_push):
+            gone = all(one["after"] is None for one in _parts_of(change, name))
+            key = "settings.contacts_removed" if gone else "settings.contacts_added"
+            found.append(self.w(key, name=self.contact(name)))
         for one in change["parts"]:
             part = one["part"].split(".")
             if part[0] == "contacts" and part[1] in whole and part[-1] != "channels":
                 continue  # of a contact that is new or gone no more is said
+            if part[0] == "contacts" and part[1] in by_push:
+                continue
             found += self._part(part, one["before"], one["after"])
         return found or [self.w("settings.changed_nothing")]
+
+    def _whole_by_push(self, change: Mapping[str, Any]) -> set[str]:
+        """Contacts that came or went and are reached by push messages only. The page gives a
+        contact its name when it adds it, and one of the configuration has one there already."""
+        named = {one["part"].split(".")[1] for one in change["parts"] if _is(one, "name")}
+        pushed = {one["part"].split(".")[1] for one in change["parts"] if _is(one, "push")}
+        in_file = set((self.shown.get("in_file") or {}).get("contacts", ()))
+        return {
+            name
+            for name in (named & pushed) - in_file
+            if all(one["before"] is None for one in _parts_of(change, name))
+            or all(one["after"] is None for one in _parts_of(change, name))
+        }
 
     def _part(self, part: list[str], was: Any, now: Any) -> list[str]:  # noqa: PLR0911 - a table
         name = part[1] if len(part) > 1 else ""
@@ -194,9 +218,17 @@ class SettingsText:
                 ]
             case ["contacts", _, "name"]:
                 return [self._instead("settings.is", str(now or name), str(was or name))]
+            case ["contacts", _, "push"]:
+                return [f"{self.contact(name)}: {self._push(now, was)}"]
             case ["contacts", _, "channels"]:
                 return self._channels(name, was, now)
         return [self.w("settings.changed_part", name=".".join(part))]
+
+    def _push(self, now: Any, was: Any) -> str:
+        if not now:
+            return self.w("settings.push_no_more", was=self.whom(str(was)))
+        said = self.w("settings.push_to", whom=self.whom(str(now)))
+        return self.w("settings.instead", now=said, was=self.whom(str(was))) if was else said
 
     def _channels(self, name: str, was: Any, now: Any) -> list[str]:
         if was is None or now is None:
@@ -274,6 +306,15 @@ class SettingsText:
         if was["to"] != now["to"]:
             said.append(self._instead("settings.ends", now["to"] or "24:00", was["to"] or "24:00"))
         return f"{days} {', '.join(said)}"
+
+
+def _is(one: Mapping[str, Any], key: str) -> bool:
+    section, _, rest = str(one["part"]).partition(".")
+    return section == "contacts" and rest.endswith(f".{key}")
+
+
+def _parts_of(change: Mapping[str, Any], contact: str) -> list[Mapping[str, Any]]:
+    return [one for one in change["parts"] if one["part"].startswith(f"contacts.{contact}.")]
 
 
 def effects(
