@@ -373,7 +373,7 @@ def _call_of(parts: _CallParts, seen: Observed) -> Finding:
     return Finding("unknown", doubt, room) if doubt else Finding("yes", evidence_ms=seen.turned_ms)
 
 
-def _messages(wiring: Wiring, seen: Observed) -> Finding:
+def _messages(wiring: Wiring, seen: Observed) -> Finding:  # noqa: PLR0911 - one line a reason
     if seen.bench and not wiring.chains:
         return NOBODY_ON_BENCH
     for call in wiring.calls:

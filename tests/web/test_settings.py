@@ -17,6 +17,7 @@ from gateway.settings.editing.file import Store
 from gateway.web.settings import rows
 from tests.settings.house import DRIVERS, NOW, SMALL, write
 from tests.web.conftest import FakePanel, Web, snapshot
+from tests.web.years import Years
 
 HOUSE = SMALL.replace("timezone: Europe/Berlin", "timezone: Europe/Berlin, holidays: DE-SN") + (
     "    schedule: {mon-fri 07:00-12:00 13:00-18:00: automatic, holiday: off, otherwise: night}\n"
@@ -504,6 +505,38 @@ def test_changes_are_sentences_with_undo_and_redo(house: Web) -> None:
     assert post(house, "/settings/changes").status_code == 303
     shown = house.as_("admin").get("/api/v1/settings").json()
     assert "mon-fri 06:30-12:00" in shown["effective"]["doors"]["front"]["schedule"]
+
+
+def test_the_logbook_says_to_admins_what_a_change_has_changed(house: Web) -> None:
+    kept = {"name": "Empfang", "days.0": "mon-fri", "from.0": "07:00", "to.0": "16:00"}
+    assert post(house, "/settings/contacts/desk", **kept).status_code == 303
+    by = f"web:{house.users.by_name('admin').id}"
+    years = Years(house.options.journal, NOW - 60_000)
+    years.fact(NOW - 50_000, "configuration_changed", "office", digest="a", by=by)
+    years.fact(NOW + 1_000, "configuration_changed", "office", digest="b", by="web:77")
+    years.fact(NOW + 2_000, "configuration_changed", "office", digest="c", by=by)
+    years.fact(NOW + 90_000, "configuration_changed", "office", digest="d", by=by)
+    years.close()
+    page = html.unescape(house.as_("admin").get("/events", headers=GERMAN).text)
+    lines = re.findall(r'(?s)<summary class="log-row">.*?</summary>', page)
+    saying = [
+        line for line in lines if "Empfang: Mo–Fr 07:00–16:00 statt Mo–Fr 08:00–16:00" in line
+    ]
+    assert len(lines) == 4
+    assert saying == [lines[1]], "the first one by the same person that came after it"
+    assert "Empfang statt desk" in saying[0]
+    assert "statt" not in house.as_("staff").get("/events", headers=GERMAN).text
+
+
+def test_without_the_saved_versions_the_logbook_says_who(house: Web) -> None:
+    by = f"web:{house.users.add_user('berta', 'admin', 'correct horse battery staple').id}"
+    years = Years(house.options.journal, NOW)
+    years.fact(NOW + 2_000, "configuration_changed", "office", digest="a", by=by)
+    years.close()
+    house.site.house.connected = False
+    assert (
+        "berta änderte die Einstellungen" in house.as_("admin").get("/events", headers=GERMAN).text
+    )
 
 
 def test_a_contact_whose_secret_is_not_there_is_refused_with_the_remedy(house: Web) -> None:

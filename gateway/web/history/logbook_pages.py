@@ -17,6 +17,7 @@ from gateway.web.history.logbook import Chosen, LogbookPage, newer_page, older_p
 from gateway.web.history.logbook_lines import days, line, matcher
 from gateway.web.history.ranges import Range, unread
 from gateway.web.history.searching import words_of
+from gateway.web.history.setting_changes import with_changes
 from gateway.web.house.records import TooLong, Unavailable
 from gateway.web.identity.accounts import Who
 from gateway.web.page import language_of, page
@@ -95,6 +96,7 @@ async def logbook(
     except Unavailable as error:
         problem, readable = unreadable_since(site, error, language_of(request)), False
     lines = [(entry, line(entry, scene)) for entry in found.entries]
+    lines = await with_changes(lines, site, who, scene.w)
     kinds = chosen.read
     start_text, end_text = within.fields(site.options.zone)
     return page(

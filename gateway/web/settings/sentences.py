@@ -184,7 +184,7 @@ class SettingsText:
             or all(one["after"] is None for one in _parts_of(change, name))
         }
 
-    def _part(self, part: list[str], was: Any, now: Any) -> list[str]:  # noqa: PLR0911 - a table
+    def _part(self, part: list[str], was: Any, now: Any) -> list[str]:  # noqa: PLR0911, PLR0912 - a table
         name = part[1] if len(part) > 1 else ""
         if any(isinstance(one, Mapping) and one.get("long") is True for one in (was, now)):
             return [self.w("settings.changed_part", name=".".join(part))]
