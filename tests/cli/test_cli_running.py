@@ -179,10 +179,11 @@ def test_a_relay_is_tested(place: House) -> None:
 
 
 def test_events_are_listed_and_filtered(place: House) -> None:
-    assert "gateway_started" in said(portier(place, "events", "--limit", "100000"))
+    assert "Control started" in said(portier(place, "events", "--limit", "100000"))
+    assert "gateway_started" in said(portier(place, "events", "--facts", "--limit", "100000"))
     lines = said(portier(place, "events", "--kind", "gateway_started", "--json")).splitlines()
     assert [json.loads(line)["kind"] for line in lines] == ["gateway_started"]
-    assert "gateway_started" in said(portier(place, "events", "--since", "1h"))
+    assert "gateway_started" in said(portier(place, "events", "--facts", "--since", "1h"))
 
 
 def test_history_in_three_forms(place: House) -> None:
@@ -258,9 +259,9 @@ def test_what_control_does_not_take_is_said_so(place: House) -> None:
 
 
 def test_events_since_a_time_are_as_many_as_wanted(place: House) -> None:
-    everything = said(portier(place, "events", "--since", "1h")).splitlines()
+    everything = said(portier(place, "events", "--facts", "--since", "1h")).splitlines()
     assert len(everything) > 2
-    shown = said(portier(place, "events", "--since", "1h", "--limit", "2"))
+    shown = said(portier(place, "events", "--facts", "--since", "1h", "--limit", "2"))
     assert len(shown.splitlines()) == 2
 
 

@@ -79,7 +79,10 @@ def test_every_control_character_is_visible_and_no_other_is_changed() -> None:
 
 
 def test_a_note_steers_no_terminal_and_makes_no_line_of_its_own(state: Path) -> None:
-    shown = portier("events", "--state", state)
+    entry = portier("events", "--state", state)
+    assert_harmless(entry)
+    assert len(entry.splitlines()) == 3
+    shown = portier("events", "--facts", "--state", state)
     assert_harmless(shown)
     assert len(shown.splitlines()) == 1
     assert "\\x1b[2J" in shown

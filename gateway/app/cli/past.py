@@ -82,7 +82,9 @@ def events(
     state: State,
     since: Annotated[str | None, typer.Option(help="2h, 18:00, 2026-11-22T18:00.")] = None,
     kind: Kinds = None,
-    subject: Annotated[str | None, typer.Option(help="Only of this point, door or alarm.")] = None,
+    subject: Annotated[
+        str | None, typer.Option(help="Only of this door, room, point or alarm.")
+    ] = None,
     limit: Annotated[
         int | None,
         typer.Option(
@@ -92,15 +94,31 @@ def events(
             show_default="50, with --since all",
         ),
     ] = None,
-    follow: Annotated[bool, typer.Option("--follow", help="Go on until Ctrl-C.")] = False,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on until Ctrl-C, fact by fact.")
+    ] = False,
+    facts: Annotated[
+        bool, typer.Option("--facts", help="Every fact in a line, with its values.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List what happened, oldest first: the last 50 events, or all since a time.
+    """List what happened, oldest first, as the page's logbook does: one opening, one call or one
+    alarm is one entry. The last 50 entries, or all since a time.
 
-    Example: `portier events --since 2h --kind door_request --follow`
+    With --facts, --kind, --follow or --json each fact is listed by itself, as the journal has it.
+
+    Example: `portier events --since 2h`, `portier events --kind door_request --follow`
     """
     who = Issuers(state)
     with _journal(state) as reader:
+        if not (facts or kind or follow or as_json):
+            from gateway.app.cli import logbook
+
+            begin = None if since is None else c.an_instant(since)
+            logbook.show(
+                reader, state, begin, subject, limit if since is not None else limit or LAST
+            )
+            return
         head = reader.head_row()
         wanted: dict[str, Any] = {"kinds": kind, "subject": subject}
         if since is None or limit is not None:
