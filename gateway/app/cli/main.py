@@ -12,6 +12,7 @@ from gateway.app.cli import backup as commands_backup
 from gateway.app.cli import bench as commands_bench
 from gateway.app.cli import certificates as commands_certificates
 from gateway.app.cli import console as c
+from gateway.app.cli import forget as commands_forget
 from gateway.app.cli import init as commands_init
 from gateway.app.cli import live as commands_live
 from gateway.app.cli import messages as commands_messages
@@ -92,6 +93,7 @@ for part in (
     commands_past,
     commands_backup,
     commands_people,
+    commands_forget,
     commands_messages,
     commands_certificates,
     commands_radio,

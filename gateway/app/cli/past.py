@@ -18,7 +18,6 @@ from gateway.app.cli import console as c
 from gateway.app.cli.console import AsJson, State
 from gateway.app.cli.issuers import Issuers
 from gateway.app.cli.listing import Listing
-from gateway.app.cli.people import users_of
 from gateway.core.facts import KINDS
 from gateway.core.instant import UtcMs
 from gateway.journal.past.reader import CursorExpired, JournalUnavailable, Reader
@@ -41,7 +40,6 @@ def add(cli: typer.Typer) -> None:
     cli.command()(history)
     cli.command()(export)
     cli.add_typer(audit, name="audit")
-    cli.command()(forget)
 
 
 @contextmanager
@@ -369,7 +367,7 @@ def _text(row: Row) -> str:
     return json.dumps(dict(row.data), ensure_ascii=False)
 
 
-# --- audit, forget --------------------------------------------------------------
+# --- audit --------------------------------------------------------------------------------
 
 
 @audit.command("verify")
@@ -410,23 +408,3 @@ def audit_list(state: State, limit: c.Limit = 50, as_json: AsJson = False) -> No
             subject = who(entry.subject) if ":" in entry.subject else entry.subject
             line = f"{at}  {actor:16} {entry.action} {subject}"
             c.line(f"{line}  {entry.outcome}  {entry.detail or ''}".rstrip())
-
-
-def forget(
-    user: Annotated[str, typer.Argument(metavar="USER")],
-    state: State,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
-    """Remove the name of a former user from the audit chain, with the details of what they did.
-
-    The chain can still be verified. This cannot be undone.
-
-    Example: `portier forget reception`
-    """
-    shown = c.snapshot(state)  # only control may write the journal, so it must be there
-    if not yes and not typer.confirm(f"Forget {user} for ever on {shown['gateway']['id']}?"):
-        raise typer.Exit(1)
-    with users_of(state) as users:
-        number = users.forget(user)
-    c.tell(state, {"type": "forget", "actor": "cli", "user": f"web:{number}"})
-    c.out.print(f"forgotten: web:{number} means nobody now")

@@ -48,7 +48,8 @@ def edit(  # noqa: PLR0911 - one line for each way it can end
     """``asked``: ``do`` (show, preview, put, undo), ``actor``, ``version`` (that it is based
     on), ``sections`` (of preview and put), ``to`` (of undo; the version before this one), and
     ``addresses`` (of put: key in the sections -> ``kind`` and ``to`` of a new address), and
-    ``forget`` (of put: a contact whose name goes from the earlier versions, too).
+    ``forget`` (of put: names of contacts, or of users who get push messages, that go from the
+    earlier versions, too).
     ``judge``: whether the address of a contact is understood."""
     do = asked["do"]
     try:
@@ -61,13 +62,18 @@ def edit(  # noqa: PLR0911 - one line for each way it can end
         made = text(wanted, str(asked.get("actor", "")), now_utc_ms)
         if do != "preview":
             if data is not None and _says(store, data, wanted):
+                _forget(asked, store)
                 shown = _shown(config, store, drivers, now_utc_ms)
                 if not shown.get("settings", {}).get("problems"):
                     return shown  # said twice, done once
             if asked.get("version") != store.version():
                 return _refused("changed_meanwhile", version=store.version())
-        forget = str(asked.get("forget") or "")
-        return _tried(made, do, config, store, drivers, now_utc_ms, judge, forget)
+        answer = _tried(made, do, config, store, drivers, now_utc_ms, judge)
+        if do == "put" and answer["status"] == "accepted" and asked.get("forget"):
+            _forget(asked, store)
+            shown = _shown(config, store, drivers, now_utc_ms)
+            return {**shown, "changed": True} if shown["status"] == "accepted" else answer
+        return answer
     except SectionsWrong as error:
         return _refused("malformed", [Problem("", 0, 0, "", error.args[0])])
     except LookupError:
@@ -76,6 +82,13 @@ def edit(  # noqa: PLR0911 - one line for each way it can end
         return _refused("settings_wrong", error.problems)
     except OSError as error:
         return _refused("not_written", [Problem("", 0, 0, "", error.strerror or str(error))])
+
+
+def _forget(asked: Mapping[str, Any], store: Store) -> None:
+    """Raises :class:`OSError`."""
+    names = asked.get("forget") or ()
+    for name in [names] if isinstance(names, str) else names:
+        store.forget(str(name))
 
 
 def _refused(reason: str, problems: Any = (), **more: str) -> Answer:
@@ -179,7 +192,6 @@ def _tried(
     drivers: Mapping[str, DriverInfo],
     now_utc_ms: int,
     judge: Judge | None,
-    forget: str = "",
 ) -> Answer:
     if len(made.encode()) > BYTES_MOST:
         return _refused("too_large")
@@ -203,8 +215,6 @@ def _tried(
         days = preview(settings, plan(settings, now_utc_ms=now_utc_ms), now_utc_ms)
         return {"status": "accepted", "reason": "", "settings": {"preview": days}}
     store.write(made, now_utc_ms)
-    if forget:
-        store.forget(forget)
     Addresses(store.path.parent).keep(_ids(store.sections(store.data())))
     return {**_shown(config, store, drivers, now_utc_ms), "changed": True}
 

@@ -153,14 +153,15 @@ class Store:
                 return regular.read(file)
         raise LookupError(name)
 
-    def forget(self, contact: str) -> None:
-        """Remove every earlier version that names this contact. Raises :class:`OSError`."""
+    def forget(self, name: str) -> None:
+        """Remove every earlier version with a contact of this id or name, or with a contact that
+        leads to the devices of a user of this name. Raises :class:`OSError`."""
         for file in self._files():
             try:
                 known = self.sections(regular.read(file) or None).get("contacts") or {}
             except SettingsError:
                 continue
-            if contact in known:
+            if any(name in (id, one.get("name"), one.get("push")) for id, one in known.items()):
                 file.unlink(missing_ok=True)
 
     def write(self, made: str, now_utc_ms: int) -> None:

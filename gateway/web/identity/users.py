@@ -134,6 +134,10 @@ class Users(Factors, Tokens):
         found = [id for id, known in rows if normal_name(known) == normal_name(name)]
         return found[0] if found else None
 
+    def knows(self, name: str) -> bool:
+        """Whether there is, or was, a user of this name whom nobody has asked to forget."""
+        return self._id_of(name) is not None
+
     def by_id(self, user_id: int) -> User:
         """Raises :class:`UserError` where there is no such user, or none any more."""
         for user in self.list_users():

@@ -345,7 +345,8 @@ class Scene(Sentences):
     @property
     def nobody_is_told(self) -> bool:
         """A bench without contacts: no fault, but whoever tries a call there should know."""
-        return self.house.guarantees.get("messages", {}).get("reason") == "bench"
+        found = self.house.guarantees.get("messages")
+        return found is not None and found.get("reason") == "bench"
 
     @property
     def guarantees(self) -> list[GuaranteeScene]:
