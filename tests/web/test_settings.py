@@ -80,6 +80,13 @@ def test_the_list_says_what_applies_in_sentences(house: Web) -> None:
     assert "Saxony, next public holiday: Fri 25 Dec 2026, Christmas Day." in english
 
 
+def test_the_list_says_where_language_and_time_zone_are_set(house: Web) -> None:
+    page = house.as_("admin").get("/settings", headers=GERMAN).text
+    assert "Zeitzone des Hauses: Europe/Berlin." in page
+    assert "Sprachen der Seite und der Nachrichten: Deutsch, English." in page
+    assert "Konfigurationsdatei unter „gateway:“" in page
+
+
 def test_the_week_is_drawn_and_can_be_changed(house: Web) -> None:
     page = house.as_("admin").get("/settings/doors/front").text
     assert 'value="07:00"' in page
