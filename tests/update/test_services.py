@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,10 +113,11 @@ def test_a_role_that_ends_again_and_again_is_not_waited_for(
 
 
 def test_the_process_says_which_version_it_is_of() -> None:
-    mine = Unit(WEB, "active", os.getpid(), "success", 0)
-    command = Path("/proc/self/cmdline").read_bytes().split(b"\0")[0].decode()
-    assert mine.runs(Release(Path(command).parent, "0.2.0", "d"))
-    assert not mine.runs(NEW)
+    # Its command line is written once exec has happened, which Popen waits for.
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        running = Unit(WEB, "active", process.pid, "success", 0)
+        assert running.runs(Release(Path(sys.executable).parent, "0.2.0", "d"))
+        assert not running.runs(NEW)
     assert not Unit(WEB, "inactive", 0, "success", 0).runs(NEW)
 
 
