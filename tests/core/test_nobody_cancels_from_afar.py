@@ -58,6 +58,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "trusted": st.booleans(),
     "settled": st.booleans(),
     "ok": st.booleans(),
+    "medium": st.sampled_from(["", "sms"]),
 }
 """Field of an event -> what may stand in it; ``id``, ``expires_ms``, ``edge_ms`` are made."""
 
