@@ -113,8 +113,11 @@ def test_a_role_that_ends_again_and_again_is_not_waited_for(
 
 
 def test_the_process_says_which_version_it_is_of() -> None:
-    # Its command line is written once exec has happened, which Popen waits for.
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+    command = [sys.executable, "-c", "input(0)"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe) as process:
+        assert process.stdout is not None
+        process.stdout.read(1)  # the kernel shows a command line once the program runs
         running = Unit(WEB, "active", process.pid, "success", 0)
         assert running.runs(Release(Path(sys.executable).parent, "0.2.0", "d"))
         assert not running.runs(NEW)
