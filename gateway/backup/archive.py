@@ -1,9 +1,9 @@
 """The archive: a tar file with gzip, encrypted by age or not.
 
 The first member is a manifest that names every other one in order, with its size and checksum; in
-an encrypted archive it bears the seal of the recovery key. ``age -d -i KEY FILE | tar -xz`` reads
-it without Portier. This reader takes less than that: regular files alone, under names that Portier
-gives, exactly those of the manifest, and no more bytes than it says.
+an encrypted archive it has the seal of the recovery key. ``age -d -i KEY FILE | tar -xz`` reads
+it without Portier. This reader accepts less than tar does: regular files only, with names from
+:data:`NAMES`, exactly those of the manifest, and as many bytes as the manifest says.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ FILES_MOST = 2_000
 SMALL_MOST = 16_000_000
 """Bytes of a file of the configuration and the like."""
 DATABASE_MOST = 8 * 1024**3 - 1
-"""Bytes of a database: what the size in the head of a tar member can say."""
+"""Bytes of a database: the largest size that the head of a tar member can have."""
 ROOM_LEFT = 200_000_000
-"""Bytes on the disk that neither a backup nor a restore takes: the journal needs them."""
+"""Bytes on the disk that a backup or restore leaves free: the journal needs them."""
 NAME_MOST = 200
 _BLOCK: Final = 512
 _CHUNK: Final = 1 << 20
@@ -49,13 +49,13 @@ NAMES: Final = (
     (re.compile(r"broker/portier\.(acl|conf)"), SMALL_MOST),
     (re.compile(rf"config/{_PART}(/{_PART}){{0,5}}"), SMALL_MOST),
 )
-"""Names of members -> bytes at most."""
+"""The names that members of an archive may have -> how many bytes at most."""
 OWNERS: Final = re.compile(r"root|mosquitto|portier(-[a-z]{1,20})?")
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file of the archive. ``owner`` and ``group``: names, root where they are nobody's."""
+    """A file of the archive. ``owner`` and ``group``: names, ``root`` where they are not ours."""
 
     name: str
     size: int
@@ -140,7 +140,7 @@ class Source:
 
 
 def limit_of(name: str) -> int | None:
-    """How many bytes a member of this name may have; ``None``: no archive of ours has it."""
+    """How many bytes a member of this name may have; ``None``: no archive has such a member."""
     if any(part in ("", ".", "..") for part in name.split("/")):
         return None
     return next((most for pattern, most in NAMES if pattern.fullmatch(name)), None)
@@ -150,7 +150,7 @@ def limit_of(name: str) -> int | None:
 
 
 class Packed:
-    """The archive as a stream that is read, before it is encrypted."""
+    """The archive before it is encrypted, as a stream to read from."""
 
     def __init__(
         self,
@@ -217,7 +217,7 @@ def _fill(data: bytes) -> bytes:
 
 
 class _Unzipped:
-    """Reads exactly as much as it is asked for."""
+    """A gzip file of which exactly as many bytes are read as are asked for."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -235,7 +235,7 @@ class _Unzipped:
         return bytes(found)
 
     def end(self) -> None:
-        """Nothing but the end follows, and its checksum is right."""
+        """Check that the file ends here and that its checksum is right."""
         while not self._zip.eof:
             data = self._rest or self._file.read(1 << 16)
             if not data or self._zip.decompress(data, 1):
@@ -251,14 +251,14 @@ def unpack(
     public: PublicKey | None,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Manifest:
-    """Unpack an archive into an empty folder, and check all of it. ``public``: whose seal it must
-    bear, where it was encrypted. Raises :class:`BackupError`; what was unpacked until then is not
-    to be used."""
+    """Unpack an archive into an empty folder, and check all of it. ``public``: the key whose seal
+    it must have, where it was encrypted. Raises :class:`BackupError`; what was unpacked until then
+    must not be used."""
     stream = _Unzipped(file)
     try:
         name, size = _next(stream)
         if name != MANIFEST or size > MANIFEST_MOST:
-            raise BackupError("it does not begin as a backup of Portier; choose another file")
+            raise BackupError("it is no backup of Portier; choose another file")
         manifest = read_manifest(_content(stream, size), public)
         _check_room(into, manifest)
         total, done = max(1, manifest.bytes), 0
@@ -334,7 +334,7 @@ def read_manifest(data: bytes, public: PublicKey | None) -> Manifest:
     seal = value.pop("seal", "")
     if public is not None and not hmac.compare_digest(str(seal), public.sign(_canonical(value))):
         raise BackupError(
-            "it does not bear the seal of this recovery key: somebody else has packed it; take "
+            "it does not have the seal of this recovery key: somebody else has packed it; take "
             "another backup"
         )
     try:

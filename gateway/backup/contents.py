@@ -1,4 +1,4 @@
-"""What belongs into a backup, and where each part lies on the machine."""
+"""What belongs in a backup, and where each part is on the machine."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from gateway.journal.backup import BackupError
 BROKER = {"portier.acl": "portier.acl", "portier.conf": "conf.d/portier.conf"}
 """Name in the archive -> below the folder of Mosquitto."""
 PARTS = ("journal", "users", "settings", "configuration", "store")
-"""What can be put back by itself."""
+"""Parts of a backup, each of which can be put back alone."""
 _SECRET = ("secrets", "environment")
-"""Below the folder of the configuration, beside private keys."""
+"""Names in the folder of the configuration that are secret; files with private keys are, too."""
 _PRIVATE = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 PROGRAM = Path("/opt/portier")
 """Where versions of the program are installed."""
@@ -35,7 +35,7 @@ PAGES_PER_STEP = 256
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where things lie. ``config``: the file of the configuration."""
+    """Where things are on this machine. ``config``: the file of the configuration."""
 
     config: Path
     state: Path
@@ -47,8 +47,8 @@ class Places:
 
     @property
     def has_own_folder(self) -> bool:
-        """Whether the folder of the configuration is ours alone, as /etc/portier is. That of a
-        checkout is not: its files are in no backup and are never replaced."""
+        """Whether the configuration has a folder of its own, as in /etc/portier. That of a checkout
+        has other files beside it: it is in no backup and is never replaced."""
         return self.config.parent.name == "portier" and self.config.name == "portier.yaml"
 
     @property
@@ -57,7 +57,7 @@ class Places:
 
 
 def part_of(name: str) -> str:
-    """To which of :data:`PARTS` a member belongs."""
+    """The one of :data:`PARTS` that a member of the archive belongs to."""
     if name.startswith(("config/", "broker/", "state/backup/")):
         return "configuration"
     if name == "state/journal.sqlite":
@@ -68,8 +68,9 @@ def part_of(name: str) -> str:
 
 
 class Contents:
-    """``secret``: with what must not be read by others: addresses, secrets and private keys.
-    What is not taken is named in ``left_out``."""
+    """Collects the files of a backup. ``secret``: with what others must not read: addresses,
+    secrets and private keys. ``store``: with the history of the recorder. ``left_out`` names what
+    is not taken."""
 
     def __init__(self, places: Places, work: Path, *, secret: bool, store: bool) -> None:
         self._places, self._work = places, work
@@ -88,8 +89,8 @@ class Contents:
             raise BackupError(_because(error)) from error
         if len(found) > FILES_MOST:
             raise BackupError(
-                f"there are {len(found):,} files, and an archive takes {FILES_MOST:,}: look what "
-                f"lies in {self._places.config.parent}"
+                f"there are {len(found):,} files, and an archive takes {FILES_MOST:,}; move what "
+                f"does not belong to the configuration out of {self._places.config.parent}"
             )
         return found
 
@@ -140,7 +141,7 @@ class Contents:
             self.left_out.append("users and test book: there are none yet")
             return
         copy = self._work / "web.sqlite"
-        copied(path, copy)
+        copy_database(path, copy)
         with closing(sqlite3.connect(copy, isolation_level=None)) as db:
             remove_sessions(db)
             if not self._secret:
@@ -153,7 +154,7 @@ class Contents:
             self.left_out.append("the history of the recorder (--store takes that of SQLite along)")
         for path in self._stores():
             copy = self._work / f"store-{path.name}"
-            copied(path, copy)
+            copy_database(path, copy)
             yield Source(f"state/record/{path.name}", copy)
 
     # --- files ----------------------------------------------------------------------------
@@ -167,7 +168,9 @@ class Contents:
         if self._secret:
             paths += [*addresses, state / "backup/key.json"]
         elif addresses:
-            self.left_out.append(f"{len(addresses)} addresses of people, which were entered here")
+            self.left_out.append(
+                f"{len(addresses)} addresses of people that were entered on the page"
+            )
         for path in paths:
             if path.exists():
                 yield self._small(f"state/{path.relative_to(state)}", path)
@@ -175,7 +178,7 @@ class Contents:
     def _configuration(self) -> Iterator[Source]:
         folder = self._places.config.parent
         if not self._places.has_own_folder:
-            self.left_out.append(f"the configuration: {folder} is not its own folder")
+            self.left_out.append(f"the configuration: {folder} is no folder of an installation")
             return
         for path in sorted(folder.rglob("*")):
             inside = path.relative_to(folder)
@@ -183,9 +186,9 @@ class Contents:
             if path.is_dir() and not path.is_symlink():
                 continue
             if path.is_symlink() and path.readlink().is_relative_to(PROGRAM):
-                continue  # the schema: the installation lays it down with each version
+                continue  # schema.json: each version brings its own
             if not path.is_file():  # a socket, a pipe, a link to nothing or to a folder
-                self.left_out.append(f"{path}: no file")
+                self.left_out.append(f"{path}: not a file")
             elif len(inside.parts) > 6 or ".before-restore" in path.name:
                 self.left_out.append(str(path))
             elif not self._secret and _is_secret(inside, path):
@@ -202,8 +205,8 @@ class Contents:
         found = path.stat()
         if found.st_size > SMALL_MOST:
             raise BackupError(
-                f"{path} has {found.st_size:,} bytes, and is no part of a configuration: move it "
-                "elsewhere"
+                f"{path} has {found.st_size:,} bytes, too many for a file of a configuration; "
+                "move it elsewhere"
             )
         data = regular.read(path)
         owner, group = user_name(found.st_uid), group_name(found.st_gid)
@@ -223,8 +226,8 @@ def _is_secret(inside: Path, path: Path) -> bool:
     )
 
 
-def copied(path: Path, to: Path) -> None:
-    """A consistent copy of an SQLite file, beside whoever writes it, without its log."""
+def copy_database(path: Path, to: Path) -> None:
+    """Make a consistent copy of an SQLite file, without its log, while others go on writing it."""
     os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     with (
         closing(sqlite3.connect(uri(path, "ro"), uri=True, isolation_level=None)) as reading,
@@ -235,14 +238,14 @@ def copied(path: Path, to: Path) -> None:
 
 
 def remove_sessions(db: sqlite3.Connection) -> None:
-    """A backup makes no log-in valid again that was ended since."""
+    """Remove the log-ins: one that was ended after the backup must not be valid again."""
     db.execute("PRAGMA secure_delete = ON").fetchone()
     if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'sessions'").fetchone():
         db.execute("DELETE FROM sessions")
 
 
 def user_name(uid: int) -> str:
-    """Its name, where a backup gives files to this user; else root's."""
+    """The name of this user, where a restore may give files to it; else ``root``."""
     try:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:

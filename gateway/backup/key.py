@@ -1,8 +1,8 @@
 """The recovery key: whoever has it can read every backup, and nobody else can.
 
-It is shown once, when it is made. The machine stores its public half, which encrypts, and a seal
-that follows from the key: an archive that bears the seal was made by who had the key or this
-machine's file of it. The public half alone, which encrypts for anybody, makes no such archive.
+It is shown once, when it is made. The machine stores its public half, with which anybody can
+encrypt, and a seal that is derived from the key. Only someone who has the key, or the file in which
+this machine stores the seal, can make an archive with that seal; the public half does not suffice.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any, BinaryIO, Protocol
 from gateway.journal.backup import BackupError
 
 HEAD = b"age-encryption.org/v1\n"
-"""How every file begins that age has encrypted."""
+"""The first bytes of every file that age has encrypted."""
 _SEAL = b"portier backup seal 1"
 WRONG_KEY = (
     "this recovery key does not open it; take the one that was shown when the first backup was made"
 )
-DAMAGED = "it was cut short or changed; take another backup"
+DAMAGED = "it is not complete, or was changed; take another backup"
 
 
 class Reader(Protocol):
@@ -43,8 +43,8 @@ class PublicKey:
         return {"recipient": self.recipient, "seal": self.seal.hex()}
 
 
-def stored(data: bytes) -> PublicKey:
-    """Of the bytes of the file in which it is stored. Raises :class:`ValueError`."""
+def read_public(data: bytes) -> PublicKey:
+    """Read it from the content of its file. Raises :class:`ValueError`."""
     found: Any = json.loads(data)
     fields = found if isinstance(found, Mapping) else {}
     recipient, seal = str(fields.get("recipient", "")), str(fields.get("seal", ""))
@@ -62,14 +62,15 @@ class RecoveryKey:
 
 
 def new() -> RecoveryKey:
-    import pyrage  # large: where it is needed only
+    """Make a key."""
+    import pyrage  # large, so imported only where it is needed
 
     return read(str(pyrage.x25519.Identity.generate()))
 
 
 def read(text: str) -> RecoveryKey:
-    """As somebody has typed or stored it: blanks and lines beginning with # do not count. Raises
-    :class:`BackupError`."""
+    """Read a key as somebody has typed or stored it. Blanks and lines that begin with # are
+    ignored. Raises :class:`BackupError`."""
     import pyrage
 
     lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
@@ -86,7 +87,7 @@ def read(text: str) -> RecoveryKey:
 
 
 class _Writer:
-    """Keeps the error that its file has raised: the library replaces it."""
+    """Remembers the error that its file has raised: the library raises another one instead."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -119,7 +120,7 @@ class _Reader:
 
 
 def encrypt(source: Reader, target: BinaryIO, public: PublicKey) -> None:
-    """Raises what ``source`` and ``target`` raise, and :class:`BackupError`."""
+    """Encrypt a stream. Raises what ``source`` and ``target`` raise, and :class:`BackupError`."""
     import pyrage
 
     reader, writer = _Reader(source), _Writer(target)
@@ -134,8 +135,8 @@ def encrypt(source: Reader, target: BinaryIO, public: PublicKey) -> None:
 
 
 def decrypt(source: BinaryIO, target: BinaryIO, key: RecoveryKey) -> None:
-    """Raises what ``source`` and ``target`` raise, and :class:`BackupError`. What was written until
-    then is not to be used."""
+    """Decrypt a stream. Raises what ``source`` and ``target`` raise, and :class:`BackupError`; what
+    was written until then must not be used."""
     import pyrage
 
     reader, writer = _Reader(source), _Writer(target)

@@ -1,4 +1,4 @@
-"""Making a backup: collect, pack, encrypt, and only then take the place of an older one."""
+"""Making a backup: collect, pack and encrypt it, and only then replace an older file."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from gateway.backup.own_folder import Last, OwnFolder
 from gateway.journal.backup import BackupError
 
 Progress = Callable[[float], None]
-"""Is told how far it has come, 0 to 1."""
+"""Called with how much is done, 0 to 1."""
 PLAUSIBLE_S = 1_767_225_600
-"""2026-01-01: no backup is older, unless the clock was wrong."""
+"""2026-01-01: a time before this one is that of a wrong clock."""
 _CHUNK = 1 << 20
 _STAMP = "%Y%m%dT%H%M%SZ"
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """``public``: whose key encrypts it, ``None`` for an archive that anybody can read. ``store``:
-    with the history. ``by_itself``: the timer has asked."""
+    """What backup to make. ``public``: the key to encrypt it for, ``None`` for an archive that
+    anybody can read. ``store``: with the history. ``by_itself``: the timer has asked for it."""
 
     public: key.PublicKey | None
     store: bool = False
@@ -42,9 +42,9 @@ class Made:
     files: int
     left_out: tuple[str, ...]
     removed: tuple[str, ...] = ()
-    """Older ones that have gone."""
+    """Older archives that were removed."""
     kept_because: str = ""
-    """Why no older one has gone although there are more than shall be kept."""
+    """Why no older archive was removed although there are more than ``keep``."""
 
 
 def to_file(
@@ -53,7 +53,7 @@ def to_file(
     wanted: Wanted,
     progress: Progress = lambda _: None,
 ) -> Made:
-    """Write an archive to ``file``. Raises :class:`BackupError`, and then ``file`` is as before."""
+    """Write an archive to ``file``. Raises :class:`BackupError`; then ``file`` is as before."""
     own = OwnFolder(places.state)
     own.prepare()
     with own.locked():
@@ -68,8 +68,9 @@ def to_folder(
     wanted: Wanted,
     progress: Progress = lambda _: None,
 ) -> Made:
-    """Write an archive of the present time into ``folder``, and then remove the oldest of this
-    gateway until ``keep`` are left. Raises :class:`BackupError`, and then all of them stay."""
+    """Write an archive with the present time in its name into ``folder``, and then remove the
+    oldest archives of this gateway until ``keep`` are left. Raises :class:`BackupError`; then all
+    stay."""
     own = OwnFolder(places.state)
     own.prepare()
     with own.locked():
@@ -90,14 +91,14 @@ def _pattern(gateway: str) -> re.Pattern[str]:
 
 
 def _rotate(fd: int, gateway: str, newest: str, keep: int) -> tuple[list[str], str]:
-    """What was removed, and why nothing was."""
+    """Returns the names that were removed, and why none was removed where there are too many."""
     found = [one for one in target.matching(fd, _pattern(gateway)) if target.is_own_file(fd, one)]
     if len(found) <= keep:
         return [], ""
     if found[-1] != newest or time.time() < PLAUSIBLE_S:
         return [], (
-            "the clock of this machine is behind the newest of them: set the clock (timedatectl), "
-            "or remove files with a date of the future by hand"
+            "the clock of this machine is behind the newest archive: set the clock (timedatectl), "
+            "or remove archives whose name has a date in the future"
         )
     old = found[:-keep]
     for name in old:
@@ -112,7 +113,7 @@ def _open(folder: Path) -> int:
     except FileNotFoundError:
         raise BackupError(f"there is no folder {folder}: make it, or mount the disk") from None
     except PermissionError:
-        raise BackupError(f"{folder} may not be entered by this user: run this with sudo") from None
+        raise BackupError(f"this user may not open {folder}: run this with sudo") from None
     except OSError as error:
         raise BackupError(
             f"{folder} cannot be used ({error.strerror}): choose another folder"
@@ -120,21 +121,21 @@ def _open(folder: Path) -> int:
 
 
 def check_mount(mount: Path) -> None:
-    """Nothing, where something is mounted there. Raises :class:`BackupError`: without its disk the
-    folder would be one of this machine's own card."""
+    """Check that something is mounted there: without its disk the folder is on this machine's own
+    card. Raises :class:`BackupError`."""
     try:
         there = target.is_mounted(mount)
     except OSError as error:
         raise BackupError(f"which disks are mounted cannot be read ({error.strerror})") from error
     if not there:
         raise BackupError(
-            f"nothing is mounted at {mount}, and backup: names it as a mount: plug the disk in, or "
-            f"`sudo mount {mount}`; `findmnt {mount}` shows it then"
+            f"nothing is mounted at {mount}, the mount in backup: {{…}}; plug the disk in, or run "
+            f"`sudo mount {mount}`; `findmnt {mount}` then shows it"
         )
 
 
 def _check(fd: int, file: Path, places: Places, wanted: Wanted) -> None:
-    """Whether an archive may be written there."""
+    """Check that an archive may be written there. Raises :class:`BackupError`."""
     real, state = target.real_path(fd), places.state.resolve()
     if real == state or state in real.parents:
         raise BackupError(
@@ -195,7 +196,7 @@ def _write(
 
 
 def _siblings(name: str) -> re.Pattern[str]:
-    """What may have been cut short before: this name, or that of an earlier one of the timer."""
+    """The names whose unfinished files may be removed: this one, or all of this gateway's timer."""
     stamped = re.fullmatch(r"portier-(.+)-[0-9]{8}T[0-9]{6}Z\.age", name)
     return _pattern(stamped[1]) if stamped else re.compile(re.escape(name))
 
@@ -215,8 +216,9 @@ def _pack(packed: Packed, out: BinaryIO, public: key.PublicKey | None) -> None:
         out.write(chunk)
 
 
-def of_journal(file: Path, places: Places, progress: Progress) -> int:
-    """Write a copy of the journal alone, as people may who may read it; how many bytes."""
+def journal_to_file(file: Path, places: Places, progress: Progress) -> int:
+    """Write a copy of the journal alone, which everybody may do who may read the journal. Returns
+    how many bytes it has."""
     import tempfile
 
     from gateway.journal import backup as journal_backup

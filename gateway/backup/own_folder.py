@@ -1,4 +1,5 @@
-"""``STATE/backup``: what the machine knows of its backups; for root alone where it is installed."""
+"""``STATE/backup``: what the machine knows of its backups. In an installation only root reads
+it."""
 
 from __future__ import annotations
 
@@ -42,14 +43,14 @@ class Last:
 
 
 class OwnFolder:
-    """Of this state folder. Reading raises :class:`OSError`, and :class:`ValueError` for what is
-    damaged."""
+    """The folder below this state folder. Reading raises :class:`OSError`, and :class:`ValueError`
+    for a damaged file."""
 
     def __init__(self, state: Path) -> None:
         self.path = state / FOLDER
 
     def prepare(self) -> None:
-        """Make it, or check that nobody else may write here. Raises :class:`BackupError`."""
+        """Make the folder, or check that nobody else may write it. Raises :class:`BackupError`."""
         try:
             with contextlib.suppress(FileExistsError):
                 self.path.mkdir(mode=0o700, parents=True)
@@ -62,13 +63,13 @@ class OwnFolder:
             raise BackupError(f"{self.path} belongs to another user: run this with sudo")
         if not stat.S_ISDIR(found.st_mode) or stat.S_IMODE(found.st_mode) & 0o022:
             raise BackupError(
-                f"others may write {self.path}, which holds the key of the backups: look who did "
-                f"that, then: sudo chmod 700 {self.path}"
+                f"others may write {self.path}, which has the key of the backups: find out who "
+                f"changed its rights, then: sudo chmod 700 {self.path}"
             )
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Alone with it. Raises :class:`BackupError` where another backup or restore runs."""
+        """Lock the folder. Raises :class:`BackupError` where another backup or restore runs."""
         fd = os.open(self.path / LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             try:
@@ -94,7 +95,7 @@ class OwnFolder:
 
     def public_key(self) -> key.PublicKey | None:
         data = self._bytes(KEY)
-        return None if data is None else key.stored(data)
+        return None if data is None else key.read_public(data)
 
     def store_key(self, public: key.PublicKey) -> None:
         self.remove(PROVED)
@@ -111,7 +112,7 @@ class OwnFolder:
         self._write(LAST, asdict(last))
 
     def proved_at_s(self) -> float | None:
-        """When somebody last had the recovery key at hand, in seconds since 1970."""
+        """When the recovery key last opened a backup, in seconds since 1970."""
         found = self._read(PROVED)
         return None if found is None else float(found["at"])
 
@@ -119,7 +120,7 @@ class OwnFolder:
         self._write(PROVED, {"at": at_s})
 
     def restoring(self) -> str:
-        """The file whose restore was cut short; empty: none was."""
+        """The archive whose restore was interrupted; empty: none was."""
         found = self._read(RESTORING)
         return "" if found is None else str(found["file"])
 

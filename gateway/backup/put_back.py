@@ -1,7 +1,8 @@
-"""Putting a backup back: unpack and check all of it beside, and only then replace anything.
+"""Putting a backup back: unpack all of it into a folder of its own, check it, and only then replace
+anything.
 
-What is replaced stays: the journal and the users are set aside as damaged ones are, a file of the
-configuration gets the ending ``.before-restore``. A restore that was cut short is done again from
+What is replaced stays: the journal and the users are set aside as damaged files are, a file of the
+configuration gets the ending ``.before-restore``. A restore that was interrupted is run again from
 the beginning, with the same result.
 """
 
@@ -30,7 +31,7 @@ from gateway.settings.editing.file import Store, version
 
 
 class CutShort(BackupError):
-    """Some of it is put back, and some is not."""
+    """The restore was interrupted: some files are put back, and others are not."""
 
 
 GZIP_HEAD, SQLITE_HEAD = b"\x1f\x8b", b"SQLite format 3\0"
@@ -46,7 +47,7 @@ def head_of(file: Path) -> bytes:
             return opened.read(len(key.HEAD))
     except OSError as error:
         raise BackupError(
-            f"{file} cannot be read ({error.strerror}): is it the right one?"
+            f"{file} cannot be read ({error.strerror}); check its name and its rights"
         ) from error
 
 
@@ -59,7 +60,8 @@ def _opened(file: Path) -> Iterator[BinaryIO]:
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """All of an archive, checked. ``folder`` has its members below their names."""
+    """A whole archive that was unpacked and checked. ``folder`` has its members, each under its
+    name."""
 
     file: Path
     folder: Path
@@ -88,8 +90,8 @@ def unpacked(
     recovery: key.RecoveryKey | None,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Iterator[Unpacked]:
-    """An archive in a folder of its own, until the end of the block. One backup or restore runs at
-    a time. Raises :class:`BackupError`; nothing has changed then."""
+    """Unpack an archive into a folder of its own, which is removed at the end of the block. One
+    backup or restore runs at a time. Raises :class:`BackupError`; then nothing has changed."""
     own = OwnFolder(places.state)
     own.prepare()
     with own.locked(), own.work() as work:
@@ -97,7 +99,9 @@ def unpacked(
             manifest = _unpack(file, work, recovery, progress)
         except OSError as error:
             text = error.strerror or str(error)
-            raise BackupError(f"it cannot be unpacked in {own.path} ({text}): df -h") from error
+            raise BackupError(
+                f"it cannot be unpacked in {own.path} ({text}); make room (df -h)"
+            ) from error
         yield Unpacked(file, work, manifest, recovery)
 
 
@@ -114,13 +118,16 @@ def _unpack(
                     f"there is no room to decrypt it: it needs {(size + ROOM_LEFT) // 1_000_000:,} "
                     f"MB at {work.parent}; make room (df -h)"
                 )
-            # All of it before any of it is used: only its end says that it is whole.
+            # Decrypted to its end before any of it is used: only the end shows that it is complete.
             with tempfile.TemporaryFile(dir=work) as plain:
                 key.decrypt(source, plain, recovery)
                 plain.seek(0)
                 manifest = unpack(plain, work, recovery.public, progress)
     if manifest.encrypted != (recovery is not None):
-        raise BackupError("it says of itself what it is not: somebody else has packed it")
+        raise BackupError(
+            "its manifest and the file do not agree whether it is encrypted: somebody else has "
+            "packed it; take another backup"
+        )
     return manifest
 
 
@@ -130,7 +137,7 @@ def _free(folder: Path) -> int:
 
 
 def check_databases(found: Unpacked, only: Collection[str]) -> None:
-    """Whether each database in it is whole. Raises :class:`BackupError`."""
+    """Check each database in it. Raises :class:`BackupError` where one is damaged."""
     for member in found.wanted(only):
         if not member.name.endswith(".sqlite"):
             continue
@@ -146,7 +153,7 @@ def check_databases(found: Unpacked, only: Collection[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """This start, as the journal notes it."""
+    """This start of the machine, as the journal notes it."""
 
     boot: str
     utc_offset_ms: int | None
@@ -156,9 +163,9 @@ class Start:
 def put_back(
     found: Unpacked, places: Places, start: Start, only: Collection[str] = ()
 ) -> list[str]:
-    """Replace what is here by what is in the archive; what was done, a line for each. Every role is
-    stopped. The journal comes first: it refuses while a call stands, and nothing has changed then.
-    Raises :class:`BackupError`, and :class:`CutShort` where something has changed already."""
+    """Replace what is here by what is in the archive. Returns a line for each thing that was done.
+    Every role must be stopped. The journal comes first: while a call stands it is refused, and
+    nothing has changed. Raises :class:`BackupError`, and :class:`CutShort` where something has."""
     own = OwnFolder(places.state)
     members = found.wanted(only)
     said = []
@@ -173,7 +180,7 @@ def put_back(
     try:
         said += _all_but_journal(found, places, members, only)
     except (OSError, sqlite3.Error, BackupError) as error:
-        raise CutShort(f"{error}: mend that, and run the same command again") from error
+        raise CutShort(f"{error}: correct that, and run the same command again") from error
     own.remove(RESTORING)
     return said
 
@@ -220,21 +227,21 @@ def _journal(found: Unpacked, places: Places, start: Start) -> str:
         start.boot,
         start.utc_offset_ms,
         keep_calls=start.keep_calls,
-        named=found.file,
+        source=found.file,
     )
     _give(journal)
     return f"journal: restored as journal {id}"
 
 
 def _give(path: Path) -> None:
-    """What root has made in a folder belongs to whom the folder belongs."""
+    """Give a file that root has made to the owner of its folder."""
     if os.geteuid() == 0:
         owner = path.parent.stat()
         os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def _folder(path: Path, mode: int) -> int:
-    """The folder of a file, made where it is missing."""
+    """A descriptor of the folder of a file, which is made where it is missing."""
     if not path.parent.exists():
         path.parent.mkdir(mode=mode, parents=True)
         _give(path.parent)
@@ -262,18 +269,18 @@ def _database(source: Path, place: Path | None, member: Member) -> str:
 
 
 def _overlay(found: Unpacked, places: Places) -> list[str]:
-    """What the page has set. The version of here stays among those before it: undo brings it
+    """Put the settings of the page back. The present version becomes an earlier one: undo brings it
     back."""
     file = Store(places.state / "overlay.yaml")
     source = found.folder / _OVERLAY
     data = source.read_bytes() if source.exists() else b""
     present = file.data()
     if data == (present or b""):
-        return ["settings of the page: as they are here"]
+        return ["settings of the page: the same as here"]
     last = max((int(name.partition("-")[0]) for name in _versions(file.folder)), default=0)
     _write(file.folder / f"{last + 1:08}-{version(present)}.yaml", present or b"", 0o644)
     _write(file.path, data, 0o644)
-    return ["settings of the page: put back; `undo` on the page brings those of before back"]
+    return ["settings of the page: put back; undo on the page brings the ones before back"]
 
 
 def _versions(folder: Path) -> list[str]:
@@ -281,7 +288,7 @@ def _versions(folder: Path) -> list[str]:
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    """A file that belongs to whom its folder belongs."""
+    """Write a file and give it to the owner of its folder."""
     fd = _folder(path, 0o750)
     try:
         owner = os.fstat(fd)
@@ -301,7 +308,7 @@ def _give_open(out: BinaryIO, mode: int, uid: int, gid: int) -> None:
 def _small(source: Path, place: Path, member: Member) -> None:
     data = source.read_bytes()
     if member.name == f"state/backup/{KEY}":
-        if not place.exists():  # else this machine has a key already, which its backups are for
+        if not place.exists():  # the backups of this machine are encrypted for the key it has
             _write(place, data, 0o600)
     elif member.name.startswith("state/"):
         _write(place, data, member.mode)
@@ -317,8 +324,8 @@ def _small(source: Path, place: Path, member: Member) -> None:
 
 
 def _keep_before(fd: int, place: Path, data: bytes) -> None:
-    """The file that is replaced by another one stays beside it. One that a restore before has
-    replaced is the one that counts: it stays."""
+    """Keep the file that is replaced beside the new one. Where an earlier restore has kept one,
+    that one stays: it is the file from before both."""
     with contextlib.suppress(OSError):
         if regular.read(place) == data:
             return

@@ -1,8 +1,8 @@
-"""Writing a file into a folder that may belong to somebody else, or may not be there.
+"""Writing a file into a folder that may belong to somebody else, or may not exist.
 
 Root writes backups where others may write, too. So every folder on the way is opened by itself, a
-link is followed only where root or this user has made it, and what is written has a new name of its
-own until it is whole.
+link is followed only where root or this user has made it, and a file has a new name of its own
+until it is complete.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ LOCAL = frozenset(
         *("ntfs", "ntfs3", "overlay", "tmpfs", "ubifs", "vfat", "xfs", "zfs"),
     }
 )
-"""File systems that lie on this machine; any other one may lead over a network."""
+"""Types of file systems on a disk of this machine; any other one may be on a network."""
 _LINKS_MOST = 40
 _MOUNTS = Path("/proc/self/mountinfo")
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
 def open_folder(folder: Path) -> int:
-    """A descriptor of a folder. Raises :class:`OSError`, and :class:`BackupError` for a link that
-    another user has made."""
+    """Open a folder; returns its descriptor. Raises :class:`OSError`, and :class:`BackupError` for
+    a link that another user has made."""
     rest = list(reversed(folder.absolute().parts[1:]))
     links = 0
     fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -75,7 +75,7 @@ def open_folder(folder: Path) -> int:
 
 
 def real_path(fd: int) -> Path:
-    """Where an open folder lies."""
+    """The path of an open folder, without links."""
     return Path(os.readlink(f"/proc/self/fd/{fd}"))
 
 
@@ -90,7 +90,7 @@ def sync(fd: int) -> None:
 
 
 def state_of(fd: int, name: str) -> os.stat_result | None:
-    """Of a file in a folder, of a link itself; ``None``: there is none."""
+    """The state of a file in a folder, of a link itself; ``None``: there is no such file."""
     try:
         return os.stat(name, dir_fd=fd, follow_symlinks=False)
     except FileNotFoundError:
@@ -98,19 +98,18 @@ def state_of(fd: int, name: str) -> os.stat_result | None:
 
 
 def check_replaceable(fd: int, path: Path) -> None:
-    """Nothing, where ``path`` may be written. Raises :class:`BackupError`."""
+    """Check that ``path`` is a file or nothing. Raises :class:`BackupError`."""
     found = state_of(fd, path.name)
     if found is not None and stat.S_ISLNK(found.st_mode):
         raise BackupError(f"{path} is a link; name the file that it leads to, or remove it")
     if found is not None and not stat.S_ISREG(found.st_mode):
-        raise BackupError(f"{path} is no file, and would be replaced; choose another name")
+        raise BackupError(f"{path} is not a file, and is not replaced; choose another name")
 
 
 @contextmanager
 def replacing(fd: int, path: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
-    """A new file that takes the place of ``path``, whose folder is ``fd``, when the block ends
-    without an error; otherwise nothing of it stays. Raises :class:`OSError`,
-    :class:`BackupError`."""
+    """A new file that replaces ``path``, whose folder is ``fd``, when the block ends without an
+    error; otherwise it is removed. Raises :class:`OSError`, :class:`BackupError`."""
     part = f".{path.name}.{secrets.token_hex(4)}.part"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     written = os.open(part, flags, mode, dir_fd=fd)
@@ -124,7 +123,7 @@ def replacing(fd: int, path: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
             here, mine = state_of(fd, path.name), os.fstat(file.fileno())
         if here is None or (here.st_dev, here.st_ino) != (mine.st_dev, mine.st_ino):
             raise BackupError(
-                f"{path}: another user has exchanged it while it was written; choose a folder that "
+                f"{path}: another user has replaced it while it was written; choose a folder that "
                 "only you may write"
             )
         sync(fd)
@@ -135,7 +134,7 @@ def replacing(fd: int, path: Path, mode: int = 0o600) -> Iterator[BinaryIO]:
 
 
 def remove_parts(fd: int, name: re.Pattern[str]) -> None:
-    """Remove what was cut short of files whose name matches, where it is this user's own."""
+    """Remove this user's unfinished files of names that match."""
     for entry in _names(fd):
         found = re.fullmatch(r"\.(.+)\.[0-9a-f]{8}\.part", entry)
         if found is not None and name.fullmatch(found[1]) and is_own_file(fd, entry):
@@ -165,8 +164,8 @@ def _names(fd: int) -> list[str]:
 
 
 def mounts() -> list[tuple[Path, str]]:
-    """Where something is mounted, and the type of its file system; what was mounted last comes
-    last. Raises :class:`OSError`."""
+    """Each mount point and the type of its file system, the newest last. Raises
+    :class:`OSError`."""
     found = []
     for line in _MOUNTS.read_text(encoding="utf-8", errors="surrogateescape").splitlines():
         before, _, after = line.partition(" - ")
@@ -178,14 +177,14 @@ def mounts() -> list[tuple[Path, str]]:
 def is_mounted(mount: Path) -> bool:
     """Whether something is mounted at this very folder. Raises :class:`OSError`."""
     with contextlib.suppress(OSError):
-        os.listdir(mount)  # what is mounted when it is used
+        os.listdir(mount)  # an automount is mounted by this
     real = mount.resolve()
     kinds = [kind for place, kind in mounts() if place == real]
     return bool(kinds) and kinds[-1] != "autofs"
 
 
 def file_system(fd: int) -> str:
-    """The type of the file system of an open folder; empty where that is not known."""
+    """The type of the file system that an open folder is on; empty where that is not known."""
     real = real_path(fd)
     with contextlib.suppress(OSError):
         inside = [one for one in mounts() if one[0] == real or one[0] in real.parents]

@@ -112,14 +112,14 @@ def restore(
     utc_offset_ms: int | None = None,
     *,
     keep_calls: bool = False,
-    named: Path | None = None,
+    source: Path | None = None,
 ) -> str:
     """Put a backup in the place of the journal at ``target``; returns its new journal id.
 
     The gateway must be stopped. The journal that was there is set aside, not deleted.
     ``boot``: the name of this start, and how far UTC is from its clock, if that is known.
-    ``keep_calls``: also while a call stands, which stands on then. ``named``: what the audit chain
-    says that it came from, where that is another file.
+    ``keep_calls``: also while a call stands, which then stays. ``source``: the file that the audit
+    chain names, where that is another one.
     Raises :class:`BackupError`, and then nothing has changed.
     """
     try:
@@ -143,7 +143,7 @@ def restore(
         ):
             old.backup(copy)
             _renew(backup_file, copy)
-        journal = _go_on(ready, present, named or backup_file, boot, utc_offset_ms)
+        journal = _go_on(ready, present, source or backup_file, boot, utc_offset_ms)
         recovery.sync(ready)
         ready.rename(beside(target, ".salvaged"))
         recovery.finish(target)

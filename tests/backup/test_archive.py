@@ -117,10 +117,10 @@ def test_an_archive_in_which_a_byte_was_changed_is_refused(
 
 
 def test_what_follows_the_end_is_refused(tmp_path: Path) -> None:
-    assert "cut short or changed" in refused(packed() + b"x", tmp_path / "a")
-    assert "cut short or changed" in refused(packed() * 2, tmp_path / "b")
+    assert "not complete, or was changed" in refused(packed() + b"x", tmp_path / "a")
+    assert "not complete, or was changed" in refused(packed() * 2, tmp_path / "b")
     inner = gzip.decompress(packed())
-    assert "cut short or changed" in refused(gzip.compress(inner + b"\0"), tmp_path / "c")
+    assert "not complete, or was changed" in refused(gzip.compress(inner + b"\0"), tmp_path / "c")
 
 
 def test_another_key_opens_nothing_and_the_remedy_is_named(recovery: key.RecoveryKey) -> None:
@@ -135,10 +135,10 @@ def test_a_key_is_read_as_people_write_it(recovery: key.RecoveryKey) -> None:
     text = recovery.text
     written = f"# office\n{text[:30].lower()} \n  {text[30:].lower()}\n"
     assert key.read(written) == recovery
-    assert key.stored(json.dumps(recovery.public.to_json()).encode()) == recovery.public
+    assert key.read_public(json.dumps(recovery.public.to_json()).encode()) == recovery.public
     for damaged in (b"", b"[]", b"{}", b'{"recipient": "age1x", "seal": "00"}'):
         with pytest.raises(ValueError):  # noqa: PT011 - whichever it is
-            key.stored(damaged)
+            key.read_public(damaged)
 
 
 def test_who_knows_only_the_public_half_cannot_make_an_archive(
@@ -148,7 +148,7 @@ def test_who_knows_only_the_public_half_cannot_make_an_archive(
     for number, seal in enumerate((None, key.new().public)):
         data = decrypted(recovery, encrypted(recovery, packed(seal)))
         said = refused(data, tmp_path / str(number), recovery.public)
-        assert "does not bear the seal of this recovery key" in said
+        assert "does not have the seal of this recovery key" in said
 
 
 # --- archives that somebody has made ------------------------------------------------------
@@ -273,7 +273,7 @@ def test_it_begins_with_the_manifest(tmp_path: Path) -> None:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz") as tar:
         tar.addfile(tarfile.TarInfo("x"), io.BytesIO())
-    assert "does not begin as a backup" in refused(out.getvalue(), tmp_path / "in")
+    assert "is no backup of Portier" in refused(out.getvalue(), tmp_path / "in")
 
 
 def test_no_more_is_unpacked_than_the_manifest_says(tmp_path: Path) -> None:
@@ -281,10 +281,10 @@ def test_no_more_is_unpacked_than_the_manifest_says(tmp_path: Path) -> None:
     info = tarfile.TarInfo("config/portier.yaml")
     bomb = made(manifest_of(listed(info.name)).to_bytes(None), (info, b"\0" * 20_000_000))
     assert len(bomb) < 100_000
-    assert "cut short or changed" in refused(bomb, tmp_path / "in")
+    assert "not complete, or was changed" in refused(bomb, tmp_path / "in")
     assert [one for one in (tmp_path / "in").rglob("*") if one.is_file()] == []
     said = made(b" " * 3_000_000)
-    assert "does not begin as a backup" in refused(said, tmp_path / "other")
+    assert "is no backup of Portier" in refused(said, tmp_path / "other")
 
 
 def test_an_archive_for_which_there_is_no_room_is_refused_at_once(

@@ -145,7 +145,7 @@ def test_what_is_no_file_is_named_and_a_link_of_the_administrator_is_followed(
     found = unpacked(made.file, places, recovery)
     assert found["config/tls/web.pem"] == b"live"
     assert {"config/pipe", "config/tls/lost.pem"}.isdisjoint(found)
-    assert f"{there}/pipe: no file" in made.left_out
+    assert f"{there}/pipe: not a file" in made.left_out
 
 
 def test_what_leads_into_the_program_is_none_of_the_configuration(
@@ -166,7 +166,7 @@ def test_the_configuration_of_a_checkout_is_not_taken(
     made = make.to_file(folder / "office.age", bench, Wanted(recovery.public))
     found = unpacked(made.file, places, recovery)
     assert not [name for name in found if name.startswith(("config/", "broker/"))]
-    assert any("is not its own folder" in text for text in made.left_out)
+    assert any("is no folder of an installation" in text for text in made.left_out)
 
 
 # --- where it is written ------------------------------------------------------------------
@@ -179,7 +179,7 @@ def test_the_place_has_to_be_one_for_it(
     (folder / "link").symlink_to(places.config)
     for file, why in (
         (folder / "none/office.age", "there is no folder"),
-        (folder / "pipe", "is no file"),
+        (folder / "pipe", "is not a file"),
         (folder / "link", "is a link"),
         (places.state / "office.age", "lies in the state folder"),
         (places.state / "web/office.age", "lies in the state folder"),

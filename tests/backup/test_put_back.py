@@ -222,11 +222,11 @@ def test_an_archive_has_to_be_what_it_says(
 ) -> None:
     """One that was packed as unencrypted, and then encrypted by somebody, or the other way."""
     (tmp_path / "a").write_bytes(packed(None))
-    with pytest.raises(BackupError, match="says of itself what it is not"):
+    with pytest.raises(BackupError, match="do not agree whether it is encrypted"):
         put(tmp_path / "a", new, None)
     wrapped = encrypted(recovery, packed(recovery.public, encrypted=False))
     (tmp_path / "b").write_bytes(wrapped)
-    with pytest.raises(BackupError, match="says of itself what it is not"):
+    with pytest.raises(BackupError, match="do not agree whether it is encrypted"):
         put(tmp_path / "b", new, recovery)
     assert not new.config.exists()
 

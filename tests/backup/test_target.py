@@ -110,7 +110,7 @@ def test_who_exchanges_the_file_while_it_is_written_is_found_out(
         replace(part, name, src_dir_fd=src_dir_fd, dst_dir_fd=dst_dir_fd)
 
     monkeypatch.setattr(os, "replace", exchanged)
-    with pytest.raises(BackupError, match="another user has exchanged it"):
+    with pytest.raises(BackupError, match="another user has replaced it"):
         write(tmp_path / "office.age")
     assert victim.read_bytes() == b"root"
 

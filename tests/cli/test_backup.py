@@ -65,10 +65,12 @@ def test_the_first_backup_shows_the_key_once_and_a_dry_run_proves_it(
 ) -> None:
     first = run(places, "backup", file)
     key = shown_key(first)
-    assert f"Prove it, which changes nothing: portier restore {file} --dry-run" in words(first)
+    assert f"Show it with a check that changes nothing: portier restore {file} --dry-run" in words(
+        first
+    )
     again = run(places, "backup", file)
     assert KEY.search(again.output) is None
-    assert "Prove it" in words(again)
+    assert "Nobody has shown yet" in words(again)
     stored = b"".join(
         one.read_bytes() for one in (places.state / "backup").iterdir() if one.is_file()
     )
@@ -84,7 +86,7 @@ def test_the_first_backup_shows_the_key_once_and_a_dry_run_proves_it(
                  "its configuration: read and checked", "The recovery key is proved",
                  "Nothing was changed"):  # fmt: skip
         assert part in said, said
-    assert "Prove it" not in words(run(places, "backup", file))
+    assert "Nobody has shown yet" not in words(run(places, "backup", file))
 
 
 def test_a_dry_run_changes_nothing(places: Places, file: Path, tmp_path: Path) -> None:
@@ -127,7 +129,7 @@ def test_another_key_and_a_cut_archive_are_refused_with_the_remedy(
     file.write_bytes(data[:-1])
     cut = run(places, "restore", file, typed=f"{key}\n")
     assert cut.exit_code == 1
-    assert "it was cut short or changed; take another backup" in words(cut)
+    assert "it is not complete, or was changed; take another backup" in words(cut)
     file.write_bytes(b"hello")
     assert "is no backup of Portier" in words(run(places, "restore", file))
     missing = run(places, "restore", file.with_name("none"))
@@ -141,7 +143,7 @@ def test_unencrypted_is_said_loudly_and_is_put_back_without_a_key(
     assert done.exit_code == 0, done.output
     assert KEY.search(done.output) is None
     assert "WARNING: not encrypted." in words(done)
-    assert "not in it: 1 addresses of people, which were entered here" in done.output
+    assert "not in it: 1 addresses of people that were entered on the page" in done.output
     new = places_in(tmp_path / "new")
     put = run(new, "restore", file)
     assert put.exit_code == 0, put.output
@@ -249,12 +251,12 @@ def test_without_its_disk_the_timer_fails_and_says_so(places: Places, tmp_path: 
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{to: nas}", "is no folder from the top"),
-        ("{to: /mnt/../etc}", "is no folder from the top"),
+        ("{to: nas}", "is no absolute path"),
+        ("{to: /mnt/../etc}", "is no absolute path"),
         ("{keep: 3}", "backup: to is missing"),
         ("{to: /mnt/nas, keep: 0}", "backup.keep"),
-        ("{to: /srv/x, mount: /mnt/nas}", "does not lie in the mount /mnt/nas"),
-        ("{to: /mnt/nas2, mount: /mnt/nas}", "does not lie in the mount /mnt/nas"),
+        ("{to: /srv/x, mount: /mnt/nas}", "is not in the mount /mnt/nas"),
+        ("{to: /mnt/nas2, mount: /mnt/nas}", "is not in the mount /mnt/nas"),
     ],
 )
 def test_what_the_configuration_cannot_mean_is_named(tmp_path: Path, text: str, said: str) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 UNITS = tuple(f"portier-{role}.service" for role in ("control", "link", "web", "record", "notify"))
 MAY_END = "portier-notify.service"
-"""It ends by itself where nobody is to be informed; after a restore somebody may be."""
+"""It ends by itself where there is nobody to notify; after a restore there may be."""
 BROKER_UNIT = "mosquitto.service"
 STARTS_WITHIN_S = 120
 _INTERRUPTS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
@@ -104,7 +104,7 @@ def backup(
             c.out.print(f"{config} has no backup: section, so none was made")
             return
         c.fail(
-            "where to? Name a file (portier backup /media/stick/office.age), or write backup: "
+            "no file is named. Name one (portier backup /media/stick/office.age), or write backup: "
             f"{{to: FOLDER}} into {config} for one every night"
         )
     try:
@@ -160,7 +160,7 @@ def _public_key(places: Places, *, new: bool, may_show: bool) -> PublicKey:
         )
     made = recovery_key.new()
     with own.locked():
-        # First shown, then stored: nothing is ever encrypted for a key that nobody has seen.
+        # Shown before it is stored, so that nothing is encrypted for a key that nobody has seen.
         c.out.print(
             "The recovery key, which is shown now and never again:\n\n"
             f"    {made.text}\n\n"
@@ -199,8 +199,8 @@ def _remind(own: OwnFolder, file: Path) -> None:
         proved = None
     if proved is None:
         c.err.print(
-            "Nobody has shown yet that the recovery key is at hand. Prove it, which changes "
-            f"nothing: portier restore {file} --dry-run\n"
+            "Nobody has shown yet that the recovery key is at hand. Show it with a check that "
+            f"changes nothing: portier restore {file} --dry-run\n"
             "Is it lost? `portier backup --new-key` makes another one.",
             style="yellow",
             soft_wrap=True,
@@ -210,7 +210,7 @@ def _remind(own: OwnFolder, file: Path) -> None:
 def _journal_alone(file: Path, places: Places) -> None:
     try:
         with _progress(file.name) as progress:
-            size = make.of_journal(file, places, progress)
+            size = make.journal_to_file(file, places, progress)
     except BackupError as error:
         c.fail(f"no backup was made: {error}")
     c.out.print(f"{file}: {size:,} bytes", soft_wrap=True)
@@ -306,7 +306,7 @@ def restore(
 
 
 def _disk(error: Exception) -> str:
-    """The remedy for what the disk does not take; others name theirs."""
+    """The remedy for an error of the disk; other errors name their own."""
     return ": sudo portier doctor looks at the disk" if isinstance(error, OSError) else ""
 
 
@@ -326,7 +326,7 @@ def _recovery_key(file: Path | None) -> RecoveryKey:
 
 
 def _judge(found: put_back.Unpacked, parts: Collection[str]) -> None:
-    """Whether this version can use what is in it. Raises :class:`BackupError`."""
+    """Check that this version can use what is in it. Raises :class:`BackupError`."""
     from gateway.app import formats
 
     put_back.check_databases(found, parts)
@@ -358,7 +358,7 @@ def _show(found: put_back.Unpacked, places: Places, parts: Collection[str]) -> N
 
 
 def _configuration(found: put_back.Unpacked, places: Places) -> None:
-    """What this version says of the configuration in it; a fault there is no reason to stop."""
+    """Say what is wrong with the configuration in it; that does not stop the restore."""
     from gateway.app.configuration import load, people
 
     if found.config is None:
@@ -384,7 +384,7 @@ def _configuration(found: put_back.Unpacked, places: Places) -> None:
 
 
 def _prove(own: OwnFolder, recovery: RecoveryKey | None) -> None:
-    """The key is at hand: noted where it is the one of this machine's own backups."""
+    """Note that the recovery key is at hand, if it is the one of this machine's backups."""
     try:
         if recovery is None or own.public_key() != recovery.public:
             return
@@ -404,8 +404,8 @@ def _start(*, keep_calls: bool) -> put_back.Start:
 
 @contextmanager
 def _stopped(places: Places) -> Iterator[None]:
-    """While no role runs. Those that systemd runs are stopped, and started again whatever comes of
-    it; others have to be ended by whoever has started them."""
+    """Run the block while no role runs. Services are stopped before and started again after it,
+    even after an error. Raises :class:`BackupError` where ``control`` runs without systemd."""
     from gateway.app.outputs import held
 
     running = _active() if _is_installed(places) else []
@@ -419,7 +419,7 @@ def _stopped(places: Places) -> Iterator[None]:
         try:
             held_here = held(places.state)
         except OSError as error:
-            raise BackupError(f"whether control runs cannot be seen ({error})") from error
+            raise BackupError(f"it cannot be checked whether control runs ({error})") from error
         if held_here:
             raise BackupError(
                 f"control runs on {places.state}; stop it first (systemctl stop portier-control)"
@@ -428,7 +428,7 @@ def _stopped(places: Places) -> Iterator[None]:
     finally:
         if running:
             if _systemctl("is-active", BROKER_UNIT).returncode == 0:
-                _systemctl("restart", BROKER_UNIT)  # its certificates may be other ones
+                _systemctl("restart", BROKER_UNIT)  # its certificates may have changed
             wanted = sorted({*running, MAY_END})
             _systemctl("reset-failed", *wanted)
             done = _systemctl("start", "--no-block", *wanted)
@@ -472,12 +472,12 @@ def _systemctl(*arguments: str) -> subprocess.CompletedProcess[str]:
 def _call_stands(error: CallStands) -> str:
     return (
         f"nothing was restored: {error}. Start the gateway, which reads it again, and end the "
-        "call in its room; or add --keep-calls: what stands now stands on"
+        "call in its room; or add --keep-calls: the present call then stays"
     )
 
 
 def _restore_journal(file: Path, places: Places, *, dry_run: bool, keep_calls: bool) -> None:
-    """A journal alone, in the place of the present one."""
+    """Put a journal alone in the place of the present one."""
     from gateway.app.outputs import held
     from gateway.journal.backup import restore as put_journal_back
 

@@ -1,5 +1,5 @@
-"""What ``portier doctor`` says of the backups: when the last one was, and whether it is still there
-and the recovery key at hand."""
+"""What ``portier doctor`` says about backups: when the last one was made, whether it is still
+there, and when the recovery key was last at hand."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ from gateway.settings.model.configuration import Settings
 
 HOUR_S, DAY_S = 3_600.0, 86_400.0
 LATE_S = 36 * HOUR_S
-"""After this time a backup of every night is missing."""
+"""A nightly backup that is older is reported as missing."""
 PROVED_S = 400 * DAY_S
-"""A key that was at hand once may be lost by now."""
+"""A recovery key that was at hand longer ago may be lost by now."""
 NOW = "portier backup"
 
 
 def examine(settings: Settings, state: Path) -> Iterator[Finding]:
-    """The archive is opened and measured; nobody but who has the key can read it."""
+    """Check the notes, the mount and the last archive, whose size and first bytes are looked at:
+    only the recovery key could read it."""
     own = OwnFolder(state)
     try:
         last, proved_s = own.last(), own.proved_at_s()
@@ -82,7 +83,7 @@ def _last(last: Last | None, wanted: Backup | None) -> Finding:
     evidence = f"{last.file}, opened just now: {last.bytes:,} bytes, as it was written"
     if age_s < -HOUR_S:
         return unknown(
-            f"backup: the last one is of {at}, which is to come",
+            f"backup: the last one is of {at}, which is in the future",
             "set the clock: timedatectl",
             evidence,
         )
@@ -97,7 +98,7 @@ def _last(last: Last | None, wanted: Backup | None) -> Finding:
 
 
 def _wrong(last: Last) -> str:
-    """What is wrong with the archive; empty: it is there as it was written."""
+    """What is wrong with the archive; empty: it is as it was written."""
     path = Path(last.file)
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -110,7 +111,7 @@ def _wrong(last: Last) -> str:
         if not stat.S_ISREG(found.st_mode) or found.st_size != last.bytes:
             return f"has {found.st_size:,} bytes and had {last.bytes:,}"
         if last.encrypted and os.read(fd, len(key.HEAD)) != key.HEAD:
-            return "is not encrypted any more: it was exchanged"
+            return "is not encrypted any more: it was replaced"
     except OSError as error:
         return f"cannot be read ({error.strerror})"
     finally:

@@ -51,7 +51,7 @@ def _backup(draft: Draft) -> None:
         draft.report(
             part,
             ("to",),
-            f"{to} does not lie in the mount {mount}",
+            f"{to} is not in the mount {mount}",
             f"write to: {mount}/portier, or another mount:",
         )
 

@@ -1,4 +1,4 @@
-"""The settings of the backup that is made every day."""
+"""The settings of the nightly backup."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ def _folder(value: object) -> Path:
     text = value if isinstance(value, str) else ""
     path = PurePosixPath(text)
     if not path.is_absolute() or ".." in path.parts or not text.isprintable() or len(text) > 200:
-        raise wrong(
-            f"{text[:60]!r} is no folder from the top", "write for example /mnt/nas/portier"
-        )
+        raise wrong(f"{text[:60]!r} is no absolute path", "write for example /mnt/nas/portier")
     return Path(path)
 
 
@@ -30,14 +28,14 @@ Folder = Annotated[
 
 
 class Backup(Model):
-    """The backup of the whole gateway that is made every night, encrypted."""
+    """The nightly backup of the whole gateway, encrypted."""
 
     to: Folder
-    """Where the archives go; no unit, a folder from the top."""
+    """The folder that the archives are written to; no unit, an absolute path."""
     mount: Folder | None = None
-    """Where a disk or share must be mounted, or nothing is written; no unit, a folder from the top
-    that ``to`` lies in. None if it is not written."""
+    """Where a disk or share must be mounted, or nothing is written; no unit, an absolute path that
+    ``to`` is in. None: it is not checked."""
     keep: Whole = Field(default=KEEP, ge=1, le=1_000)
-    """How many archives stay there; a number from 1 to 1000."""
+    """How many archives of this gateway stay there; a number from 1 to 1000."""
     store: Bool = False
     """With the history of the recorder, where its store is sqlite; no unit, yes or no."""

@@ -217,7 +217,7 @@ class Settings(House):
     push: Push = Push()
     """Messages to browsers and phones; no unit."""
     backup: Backup | None = None
-    """The backup that is made every night; no unit. None: none is."""
+    """The nightly backup; no unit. None: none is made."""
     heartbeat: Heartbeat | None = None
     """Where to tell that the gateway lives; no unit."""
     digest: str = ""
