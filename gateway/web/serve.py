@@ -63,7 +63,7 @@ class Server(uvicorn.Server):
         try:
             while not await self.on_tick(0):  # 0: with the headers
                 if certificate is not None:
-                    certificate.look()
+                    certificate.check()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._end.wait(), TICK_S)
         finally:

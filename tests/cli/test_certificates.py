@@ -78,7 +78,7 @@ def test_a_client_of_the_broker_comes_and_goes(config: Path) -> None:
     assert certificate(config, "client", "tablet").exit_code == 0
     refused = certificate(config, "revoke", "web")
     assert refused.exit_code == 1
-    assert "has not made it" in words(refused)
+    assert "has not signed it" in words(refused)
     assert "is no certificate that can be read" in words(certificate(config, "revoke", "nobody"))
 
 

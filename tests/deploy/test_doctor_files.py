@@ -197,7 +197,10 @@ def test_a_missing_authority_key_makes_no_second_one(tmp_path: Path) -> None:
     (tls / "recorder.pem").unlink()
     refused = subprocess.run(make, check=False, capture_output=True, text=True)
     assert refused.returncode == 1
-    assert "clients.key is not there, which signs: portier certificate" in refused.stderr
+    assert (
+        "clients.key is missing, and nothing can be signed without it: name its folder"
+        in refused.stderr
+    )
     assert not (tls / "recorder.pem").exists()
     subprocess.run([*make, "--keys", str(keys)], check=True, capture_output=True)
     assert (tls / "recorder.pem").exists()

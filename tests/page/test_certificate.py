@@ -168,13 +168,13 @@ def test_a_renewal_ends_no_live_page(
     """The stream that shows a call goes on over the old certificate; whoever comes new gets the
     new one. A pair that does not fit changes nothing."""
     looks: list[int] = []
-    look = CertificateReload.look
+    check = CertificateReload.check
 
     def counted(self: CertificateReload) -> None:
-        look(self)
+        check(self)
         looks.append(1)
 
-    monkeypatch.setattr(CertificateReload, "look", counted)
+    monkeypatch.setattr(CertificateReload, "check", counted)
 
     def looked() -> None:
         before = len(looks)

@@ -120,26 +120,26 @@ def test_the_server_reads_a_renewed_certificate_and_never_half_a_pair(tls: Folde
     context.load_cert_chain(cert, key)
     reload = CertificateReload(context, cert, key)
     first = handshake(context)
-    reload.look()
+    reload.check()
     assert handshake(context) == first
     tls.renew(["web"])
     assert handshake(context) == first
-    reload.look()
+    reload.check()
     second = handshake(context)
     assert second == certificate_files.read(cert).der != first
 
     own, renewed = key.read_bytes(), cert.read_bytes()
     cert.write_bytes(tls.file("broker").read_bytes())
     with capture_logs() as lines:
-        reload.look()
-        reload.look()
+        reload.check()
+        reload.check()
     assert [line["log_level"] for line in lines] == ["warning"], "once"
     assert handshake(context) == second
     key.unlink()
-    reload.look()
+    reload.check()
     assert handshake(context) == second
     key.write_bytes(own)
     cert.write_bytes(renewed)
     tls.renew(["web"])
-    reload.look()
+    reload.check()
     assert handshake(context) not in (first, second)

@@ -1,5 +1,5 @@
-"""What ``deploy/tls.sh`` runs: make what is missing, or revoke a client. For everything else there
-is ``portier certificate``."""
+"""The program behind ``deploy/tls.sh``: make what is missing, or revoke a client. Everything else
+is done by ``portier certificate``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("machine", nargs="?", default="", help="its host name, if not this one's")
     parser.add_argument("--host", action="append", default=[], help="one more name of the page")
     parser.add_argument("--ip", action="append", default=[], help="an address of the page")
-    parser.add_argument("--lan", action="append", default=[], help="a network it may get one in")
+    parser.add_argument(
+        "--lan", action="append", default=[], help="a network in which it may get another address"
+    )
     parser.add_argument("--keys", type=Path, help="where ca.key and clients.key are")
     given = parser.parse_args(arguments)
     try:

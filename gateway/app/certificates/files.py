@@ -1,4 +1,4 @@
-"""Files of certificates and keys, replaced at once and for good."""
+"""Writing files of certificates and keys: each is replaced as a whole, and survives a power cut."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from gateway import durable
 
 
 def put(file: Path, data: bytes, mode: int) -> None:
-    """Write a file at once and for good. One that exists keeps its owner and its rights."""
+    """Replace a file as a whole. One that exists keeps its owner and its rights; ``mode``: of a new
+    one."""
     fresh = file.with_name(f"{file.name}.new")
     durable.write(fresh, data, 0o600)
     try:
@@ -25,7 +26,7 @@ def put(file: Path, data: bytes, mode: int) -> None:
             try:
                 os.chown(fresh, before.st_uid, before.st_gid)
             except PermissionError:
-                if not before.st_mode & 0o004:  # else whoever used it can go on
+                if not before.st_mode & 0o004:  # else everybody can still read it
                     fresh.unlink()
                     raise
     os.replace(fresh, file)

@@ -1,9 +1,9 @@
-"""The folder of certificates of one installation: what is in it, and what is made, renewed or
-revoked there.
+"""The folder of certificates of one installation: list, make, renew and revoke them.
 
 ``ca.pem`` is the root of the servers (page, broker); ``clients.pem`` is the authority of those who
-log in at the broker. Their keys may lie in another folder, such as one on a stick. Where both files
-are the same, ``ca.key`` signs for clients, too: so it was before there were two authorities.
+log in at the broker. Their keys may be in another folder, such as one on a stick. Where both files
+are the same, ``ca.key`` signs for clients, too, as in installations from before there were two
+authorities.
 A file with two certificates (after a change of the root) has the present one first.
 """
 
@@ -26,7 +26,7 @@ from gateway.app.certificates.signing import Authority
 INSTALLED = Path("/etc/portier/tls")
 ROOT, CLIENTS, REVOKED = "ca", "clients", "revoked"
 NEXT = "next-"
-"""Before the names of authorities that are made and not used yet."""
+"""Prefix of authorities that are made and not used yet."""
 SERVERS = ("web", "broker")
 OWN_CLIENTS = {"gateway": "", "recorder": "recorder", "homeassistant": "homeassistant"}
 """Name of the file -> common name; empty: the gateway's id."""
@@ -38,7 +38,7 @@ READERS = {
 }
 """Name of the file -> the group whose role uses its key."""
 RENEW_DAYS = 60
-"""So long before its end a certificate is renewed."""
+"""A certificate is renewed this long before its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Folder:
         return Found(name, found[0], tuple(found)) if found else None
 
     def all(self) -> Iterator[Found]:
-        """Everything that can be read, in the order of names."""
+        """Every certificate that can be read, in the order of names."""
         for file in sorted(self.path.glob("*.pem")):
             with contextlib.suppress(CertificateError):
                 found = self.read(file.stem)
@@ -102,7 +102,7 @@ class Folder:
                     yield found
 
     def entries(self) -> list[Entry]:
-        """Everything, for people."""
+        """Every certificate, as it is shown to people."""
         found = list(self.all())
         authorities = [one for one in found if signing.is_authority(one.certificate)]
         return [self._entry(one, authorities) for one in found]
@@ -137,8 +137,8 @@ class Folder:
         addresses: Sequence[str] = (),
         networks: Sequence[str] = (),
     ) -> list[str]:
-        """Make what is missing, and the servers' certificates anew where they lack a name that
-        is asked for. ``host``: what this machine is called. The names of the files made."""
+        """Make what is missing, and make a server's certificate anew where it lacks a name that is
+        asked for. ``host``: the name of this machine. Returns the names of the files made."""
         wanted = names.of_machine(host, hosts, addresses)
         lan = [names.network(text) for text in networks]
         self.path.mkdir(parents=True, exist_ok=True)
@@ -167,7 +167,8 @@ class Folder:
         return made
 
     def _make_authorities(self, gateway: str, permitted: Permitted, prefix: str = "") -> list[str]:
-        """Both, where there is no root; where there is one, its clients' authority is itself."""
+        """Make both authorities where there is no root. An existing root without an authority for
+        clients becomes that authority itself."""
         if self.file(prefix + ROOT).exists():
             if not self.file(prefix + CLIENTS).exists():
                 self._write(prefix + CLIENTS, self.file(prefix + ROOT).read_bytes())
@@ -193,8 +194,8 @@ class Folder:
         self._make_leaf(name, name, None)
 
     def renew(self, only: Iterable[str] = ()) -> list[str]:
-        """Sign again what ends soon, or what lasts longer than phones take; ``only``: these,
-        whenever they end. Keys stay as they are, so that one file alone changes. The names."""
+        """Sign again what ends soon, or lasts longer than phones accept; ``only``: these, whenever
+        they end. Keys stay, so that only one file changes. Returns the names."""
         asked = set(only)
         if missing := sorted(asked - {one.name for one in self.all()}):
             raise CertificateError(
@@ -216,7 +217,7 @@ class Folder:
         return renewed
 
     def revoke(self, file: Path) -> None:
-        """Let a client in no more, whose certificate this is."""
+        """Revoke the certificate of a client, so that the broker no longer accepts it."""
         try:
             certificate = signing.from_pem(file.read_bytes())[0]
         except (OSError, ValueError, IndexError) as error:
@@ -226,15 +227,16 @@ class Folder:
         authority = self._authority(self._client_signer())
         if not signing.has_signed(authority.certificate, certificate):
             raise CertificateError(
-                f"{file} is not revoked: {self._client_signer()}.key in {self.keys} has not made it"
+                f"{file} is not revoked: {self._client_signer()}.key in {self.keys} has not "
+                "signed it"
             )
         revoked = self._revoked()
         if any(certificate.serial_number == one for one, _ in revoked):
-            raise CertificateError(f"{file} is not revoked: it is already")
+            raise CertificateError(f"{file} is already revoked")
         self._list_revoked([*revoked, (certificate.serial_number, signing.now())])
 
     def set_aside(self, name: str) -> None:
-        """Free the names of a certificate and its key for new ones."""
+        """Rename a certificate and its key, so that new ones can take their names."""
         for file in (self.file(name), self._key_file(name)):
             if file.exists():
                 os.replace(file, file.with_suffix(f"{file.suffix}.revoked"))
@@ -249,7 +251,8 @@ class Folder:
         addresses: Sequence[str] = (),
         networks: Sequence[str] = (),
     ) -> Path:
-        """Make the next authorities beside the present ones, which go on. The next root."""
+        """Make the next authorities beside the present ones, which stay in use. Returns the file of
+        the next root."""
         if self.read(ROOT) is None:
             raise CertificateError(
                 f"{self.path} has no ca.pem to replace: portier certificate new makes one"
@@ -269,9 +272,9 @@ class Folder:
         return self.file(NEXT + ROOT)
 
     def switch_root(self) -> list[str]:
-        """Sign with the next authorities from now on. The ones before stay trusted by what runs
-        here, and clients that they have made get in until they are revoked. The names of the
-        certificates made anew."""
+        """Sign with the next authorities from now on. Programs here still trust the earlier ones,
+        so that clients with old certificates get in until these end or are revoked. Returns the
+        names of the certificates made anew."""
         if not self.file(NEXT + ROOT).exists():
             raise CertificateError(
                 f"{self.path} has no next-ca.pem: portier certificate replace-root makes it"
@@ -279,7 +282,7 @@ class Folder:
         leaves = [one for one in self.all() if self._is_used_here(one) and self._is_ours(one)]
         before = self.file(REVOKED).read_bytes() if self.file(REVOKED).exists() else b""
         which = [name for name in (CLIENTS, ROOT) if self.file(NEXT + name).exists()]
-        for name in which:  # all keys first: nothing is half done where one is away
+        for name in which:  # check all keys first, so that a missing one leaves nothing half done
             self._authority(NEXT + name)
         for name in which:
             pair = [one for file in (NEXT + name, name) if (one := self.read(file)) is not None]
@@ -307,16 +310,19 @@ class Folder:
             return signing.key_from_pem(file.read_bytes())
         except FileNotFoundError:
             hint = (
-                "portier certificate … --keys FOLDER says where it is, such as on a stick"
+                "name its folder, such as one on a stick, with portier certificate … --keys FOLDER"
                 if name.removeprefix(NEXT) in (ROOT, CLIENTS)
                 else f"move {name}.pem away, and portier certificate new makes both"
             )
-            raise CertificateError(f"{file} is not there, which signs: {hint}") from None
+            raise CertificateError(
+                f"{file} is missing, and nothing can be signed without it: {hint}"
+            ) from None
         except ValueError as error:
             raise CertificateError(f"{file} cannot be used: {error}") from error
 
     def _client_signer(self) -> str:
-        """Who signs for clients: where ``clients.pem`` is the root itself, the root."""
+        """The name of the authority that signs for clients: the root, where ``clients.pem`` is the
+        root itself."""
         root, clients = self.read(ROOT), self.read(CLIENTS)
         if clients is None or (root is not None and root.certificate == clients.certificate):
             return ROOT
@@ -329,7 +335,7 @@ class Folder:
         key = self._key(name)
         if _public(key) != _public_of(found.certificate):
             raise CertificateError(
-                f"{self._key_file(name)} is not the key of {self.file(name)}: both must be of one"
+                f"{self._key_file(name)} is not the key of {self.file(name)}: use the files of one"
                 " authority"
             )
         return Authority(found.certificate, key)
@@ -347,7 +353,7 @@ class Folder:
         )
 
     def _is_used_here(self, found: Found) -> bool:
-        """Whether a program of this machine uses it: what others have a copy of stays valid."""
+        """Whether a program of this machine uses it; other machines have their own copies."""
         return found.name in READERS and self._key_file(found.name).exists()
 
     def _make_leaf(self, name: str, common_name: str, called: Names | None) -> None:
@@ -398,7 +404,7 @@ def end_of(certificate: x509.Certificate) -> datetime:
 
 
 def _utc(one: object, name: str) -> datetime:
-    """A time of the library, which gives it a zone since version 42 and under another name."""
+    """A time of the library; since version 42 it has a zone, and another name."""
     found = getattr(one, f"{name}_utc", None) or getattr(one, name)
     if not isinstance(found, datetime):
         raise TypeError(name)

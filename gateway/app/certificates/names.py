@@ -1,4 +1,4 @@
-"""What a server is called, and for which names a root may sign."""
+"""The names of a server, and the names for which a root may sign."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _HOST = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)(\.(?!-)[a-z0-9_-]{1,63}(?<!-))*
 
 
 class CertificateError(Exception):
-    """Something is not made. The text says what is wrong and what to do."""
+    """A certificate cannot be made, read or revoked. The text says what is wrong and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a server is called: host names, lower case, and addresses."""
+    """The names of a server: host names in lower case, and addresses."""
 
     hosts: tuple[str, ...]
     addresses: tuple[Address, ...]
@@ -30,7 +30,7 @@ class Names:
         return [*self.hosts, *map(str, self.addresses)]
 
     def and_also(self, others: Names) -> Names:
-        """With those of another that are not among these."""
+        """These names, and the others that are not among them."""
         return Names(
             tuple(dict.fromkeys([*self.hosts, *others.hosts])),
             tuple(dict.fromkeys([*self.addresses, *others.addresses])),
@@ -46,13 +46,13 @@ class Permitted:
 
     @classmethod
     def around(cls, names: Names, networks: Iterable[Network] = ()) -> Permitted:
-        """These names, and the networks that their addresses are probably in: an address
-        that the router gives anew then needs no new root."""
+        """These names, and the networks that their addresses are probably in: another address from
+        the router then needs no new root."""
         found = [_network_of(address) for address in names.addresses]
         return cls(names.hosts, tuple(dict.fromkeys([*found, *networks])))
 
     def lacks(self, names: Names) -> list[str]:
-        """Those of the names that are not permitted."""
+        """The names that are not permitted."""
         hosts = [
             host
             for host in names.hosts
@@ -70,8 +70,8 @@ class Permitted:
 
 
 def of_machine(host: str, hosts: Sequence[str], addresses: Sequence[str]) -> Names:
-    """The names of this machine, and those that are asked for. Without an address, the one that
-    this machine has in its network."""
+    """The names of this machine, and those that are asked for. Where no address is asked for: the
+    one that this machine has in its network."""
     own = host_name(host or socket.gethostname())
     local = f"{own.partition('.')[0]}.local"
     asked = [host_name(one) for one in hosts]
@@ -111,7 +111,8 @@ def address(text: str) -> Address:
         return ip_address(text.strip())
     except ValueError:
         raise CertificateError(
-            f"{text[:60]!r} is no address: write for example 192.168.178.20 (a name: --host)"
+            f"{text[:60]!r} is no address: write for example 192.168.178.20 (a name goes "
+            "with --host)"
         ) from None
 
 
@@ -126,7 +127,7 @@ def network(text: str) -> Network:
 
 
 def _network_of(one: Address) -> Network:
-    """The usual size of a network in a building; of a loopback address it alone."""
+    """The network around an address, in the size usual in a building; a loopback address alone."""
     if one.is_loopback:
         return ip_network(str(one))
     return ip_network(f"{one}/{24 if one.version == 4 else 64}", strict=False)

@@ -1,7 +1,7 @@
 """Make certificates with the library ``cryptography``: no file is read or written here.
 
-What phones want of a certificate that somebody has trusted by hand is Apple's list, the longest
-one: names in subjectAltName, at most 825 days, serverAuth, SHA-256
+Phones demand most of a certificate whose root was trusted by hand. The longest list of demands is
+Apple's: names in subjectAltName, at most 825 days, serverAuth, SHA-256
 (https://support.apple.com/en-us/103769). Name constraints are RFC 5280, section 4.2.1.10.
 """
 
@@ -25,16 +25,16 @@ Key = ec.EllipticCurvePrivateKey
 
 LEAF_DAYS = 800
 LEAF_DAYS_MOST = 825
-"""What lasts longer is refused by phones, whoever has signed it."""
+"""Phones refuse what lasts longer, whoever has signed it."""
 AUTHORITY_DAYS = 7300
 BACKDATED = timedelta(days=1)
-"""A phone whose clock is slow takes a new certificate at once."""
+"""So that a phone whose clock is slow accepts a new certificate at once."""
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Who signs: its certificate and its key."""
+    """An authority that signs: its certificate and its key."""
 
     certificate: x509.Certificate
     key: Key
@@ -45,8 +45,8 @@ def make_key() -> Key:
 
 
 def make_root(name: str, permitted: Permitted, now: datetime) -> Authority:
-    """The authority of the servers. Whoever trusts it trusts it for ``permitted`` alone, so
-    that its key opens nothing else where it is stolen."""
+    """Make the authority of the servers. Name constraints limit it to ``permitted``, so that a
+    stolen key cannot sign for any other name."""
     subtrees: list[x509.GeneralName] = [x509.DNSName(host) for host in permitted.hosts]
     subtrees += [x509.IPAddress(network) for network in permitted.networks]
     constraints = x509.NameConstraints(permitted_subtrees=subtrees, excluded_subtrees=None)
@@ -54,7 +54,8 @@ def make_root(name: str, permitted: Permitted, now: datetime) -> Authority:
 
 
 def make_client_authority(name: str, now: datetime) -> Authority:
-    """The authority of those who log in at the broker. No server is trusted through it."""
+    """Make the authority of clients of the broker. Extended key usage keeps it from signing for a
+    server."""
     usage = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
     return _make_authority(name, usage, critical=False, now=now)
 
@@ -77,7 +78,8 @@ def _make_authority(
 
 
 def sign_server(authority: Authority, key: Key, names: Names, now: datetime) -> x509.Certificate:
-    """Raises :class:`CertificateError` where the authority may not sign for a name."""
+    """Sign for a server. Raises :class:`CertificateError` where the authority may not sign for a
+    name."""
     may = permitted(authority.certificate)
     if may is not None and (lacks := may.lacks(names)):
         raise CertificateError(
@@ -97,7 +99,7 @@ def sign_server(authority: Authority, key: Key, names: Names, now: datetime) -> 
 
 
 def sign_client(authority: Authority, key: Key, name: str, now: datetime) -> x509.Certificate:
-    """``name``: who it is at the broker."""
+    """Sign for a client. ``name``: its user at the broker."""
     return _sign(authority, key, name, ExtendedKeyUsageOID.CLIENT_AUTH, now)
 
 
@@ -185,7 +187,7 @@ def sign_revocations(
 
 
 def has_signed(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
-    """Whether this authority's key has made a certificate."""
+    """Whether this authority's key has signed a certificate."""
     key = authority.public_key()
     algorithm = certificate.signature_hash_algorithm
     if not isinstance(key, ec.EllipticCurvePublicKey) or algorithm is None:
@@ -198,7 +200,7 @@ def has_signed(authority: x509.Certificate, certificate: x509.Certificate) -> bo
 
 
 def permitted(certificate: x509.Certificate) -> Permitted | None:
-    """What an authority may sign for; ``None``: for everything."""
+    """The names that an authority may sign for; ``None``: all names."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.NameConstraints).value
     except x509.ExtensionNotFound:
@@ -215,7 +217,7 @@ def permitted(certificate: x509.Certificate) -> Permitted | None:
 
 
 def names(certificate: x509.Certificate) -> Names:
-    """What a server's certificate is for."""
+    """The names in a server's certificate."""
     try:
         found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
@@ -252,7 +254,7 @@ def common_name(certificate: x509.Certificate) -> str:
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
-    """SHA-256, as systems show it."""
+    """SHA-256, in the form that phones and computers show."""
     return certificate.fingerprint(hashes.SHA256()).hex(":").upper()
 
 

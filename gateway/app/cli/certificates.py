@@ -1,4 +1,4 @@
-"""Commands about certificates: of the page, of the broker, and of its clients."""
+"""Commands for the certificates of the page, the broker and its clients."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ SERVICES = {
     "gateway": ("try-restart", "portier-link"),
     "recorder": ("try-restart", "portier-record"),
 }
-"""Certificate -> how the program that uses it takes a new one. The page does so by itself."""
+"""Certificate -> how systemd makes its program read a new one. The page does so by itself."""
 
 
 def add(cli: typer.Typer) -> None:
@@ -55,16 +55,16 @@ def add(cli: typer.Typer) -> None:
 
 @certificate.callback()
 def _group() -> None:
-    """Certificates of page and broker, made by an authority of this building's own.
+    """Certificates of page and broker, signed by an authority of this building.
 
-    The page over TLS on phones takes two steps: `portier certificate new`, and trusting the root
-    on each phone, as the page /help/certificate shows.
+    For the page on phones two steps are needed: `portier certificate new`, and trusting the root on
+    each phone, as the page /help/certificate shows.
     """
 
 
 @contextmanager
 def _folder(where: Path | None, keys: Path | None, config: Path) -> Iterator[Folder]:
-    """The folder; what cannot be done there is the end with its reason."""
+    """The folder. Ends the command with the reason where something cannot be done there."""
     from gateway.app.certificates.folder import Folder
     from gateway.app.certificates.names import CertificateError
 
@@ -74,7 +74,7 @@ def _folder(where: Path | None, keys: Path | None, config: Path) -> Iterator[Fol
     except CertificateError as error:
         c.fail(str(error))
     except PermissionError as error:
-        c.fail(f"{error.filename}: only its owner may do that. Run this as root: sudo portier …")
+        c.fail(f"{error.filename}: this user may not use it. Run this as root: sudo portier …")
     except OSError as error:
         c.fail(f"{error.filename}: {error.strerror}")
 
@@ -153,7 +153,7 @@ def renew(
 
 
 def _hand_over(done: Sequence[str], *, reload: bool) -> None:
-    """Let programs take their new certificates, or say how."""
+    """Make programs read their new certificates, or say how."""
     for name in done:
         verb, unit = SERVICES.get(name, ("", ""))
         if not unit:
@@ -192,12 +192,15 @@ def revoke(
     *,
     config: Config,
 ) -> None:
-    """Let a client of the broker in no more, such as one that was stolen."""
+    """Revoke the certificate of a client of the broker, such as one that was stolen."""
     with _folder(folder, keys, config) as found:
         found.revoke(found.file(name))
         found.set_aside(name)
         c.line(f"revoked {name}; then: sudo systemctl restart mosquitto")
-        c.line(f"a new one: portier certificate client {name}")
+        c.line(
+            f"a new one: portier certificate client {name}; for gateway, recorder or "
+            "homeassistant: portier certificate new"
+        )
 
 
 @certificate.command("replace-root")
@@ -219,8 +222,8 @@ def replace_root(
 ) -> None:
     """Change to another root in two steps: make it, and once it is trusted on the phones, use it.
 
-    For other names or networks, and for a root of before it had limits. The clients of the
-    broker get in with their old certificates until those end or are revoked.
+    Needed for names or networks beyond the limits of the root, and to replace a root that has no
+    limits. Clients of the broker get in with their old certificates until these end or are revoked.
     """
     with _folder(folder, keys, config) as found:
         if switch:
@@ -238,16 +241,16 @@ def replace_root(
 
 
 def _check_broker(folder: Folder) -> None:
-    """A broker of before there was an authority for clients would let nobody new in."""
+    """A broker that still trusts the root for clients would refuse new clients."""
     try:
         text = BROKER.read_text(encoding="utf-8")
     except OSError:
-        return  # it is another machine's
+        return  # the broker is on another machine
     old, new = f"cafile {folder.file('ca')}", f"cafile {folder.file('clients')}"
     if old in text.splitlines():
         c.fail(
-            f"{BROKER} trusts clients by the root itself, and would refuse the new ones. First "
-            f"write {new} there instead of {old}, and then: sudo systemctl restart mosquitto"
+            f"{BROKER} trusts clients by the root itself, and would refuse new ones. First write "
+            f"{new} there instead of {old}, and then: sudo systemctl restart mosquitto"
         )
 
 

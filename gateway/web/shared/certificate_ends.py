@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 NOTICE_S = 30 * 86_400.0
-"""So long before the end people are told. A renewal comes by itself 60 days before."""
+"""People see the notice this long before the end. The timer renews 60 days before it."""
 EVERY_S = 60.0
 
 
 class CertificateEnds:
-    """``ends``: name -> POSIX seconds; ``roots``: what phones are to trust. Both read files, and
-    so are asked in a thread: a disk that hangs holds up no page."""
+    """``ends`` returns name -> POSIX seconds, ``roots`` the certificates that phones should trust.
+    Both read files, so they are called in a thread: a disk that hangs delays no page."""
 
     def __init__(
         self, ends: Callable[[], Mapping[str, float]], roots: Callable[[], Mapping[str, bytes]]
@@ -22,12 +22,12 @@ class CertificateEnds:
         self.roots: Mapping[str, bytes] = {}
 
     async def read(self) -> None:
-        """Look at the files now."""
+        """Read the files now."""
         self._until = await asyncio.to_thread(self._ends)
         self.roots = await asyncio.to_thread(self._roots)
 
     async def run(self) -> None:
-        """Look again and again. Runs until cancelled."""
+        """Read the files every :data:`EVERY_S`, until cancelled."""
         while True:
             await self.read()
             await asyncio.sleep(EVERY_S)
