@@ -73,8 +73,8 @@ class JournalState:
 @dataclass(frozen=True)
 class Delivered:
     """What became of a message (:class:`gateway.core.effects.Send`). ``ok``: the channel has
-    taken it; else ``reason`` says why not. ``medium``: such as ``mail``; empty where nobody has
-    looked at the address."""
+    taken it; else ``reason`` says why not. ``medium``: such as ``mail``; empty where the address
+    was not read."""
 
     delivery: str
     ok: bool

@@ -145,8 +145,8 @@ class PointShown(TypedDict):
 
 
 class MessageShown(TypedDict):
-    """A message. ``channel``: which of the receiver's, from 0; ``medium``: what it went by, such as
-    ``mail``; empty where that is not known (yet)."""
+    """A message. ``channel``: which of the receiver's, from 0; ``medium``: such as ``mail``;
+    empty where it is not known (yet)."""
 
     delivery: str
     receiver: str

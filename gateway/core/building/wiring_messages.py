@@ -236,7 +236,7 @@ def _name(plan: BuildingPlan, subject: str) -> str:
 
 def clock_changed(building: Building) -> list[Work]:
     """The civil time is known, is trusted, is not trusted any more, or jumped."""
-    offset_ms = building.clock.offset_ms or 0  # it does not change to be unknown
+    offset_ms = building.clock.offset_ms or 0  # once known, it stays known
     seen = CivilTime(building.now_ms + offset_ms, building.clock.trusted)
     return [
         *(Do(state.ROSTER, name, seen) for name in building.rosters),
@@ -248,7 +248,7 @@ def clock_changed(building: Building) -> list[Work]:
 
 
 def _chains_clock(building: Building) -> list[Work]:
-    offset_ms = building.clock.offset_ms or 0  # it does not change to be unknown
+    offset_ms = building.clock.offset_ms or 0  # once known, it stays known
     return [
         Do(state.ESCALATION, about, ClockKnown(offset_ms))
         for about, chain in building.escalations.items()

@@ -1,9 +1,9 @@
 """How a message gets to its receiver: what chains and mailings share.
 
 A message goes out over one channel of its receiver (the effect ``Send``), and ``notify`` answers
-with :class:`gateway.core.events.Delivered`. No answer in time is a failure. After a failure the
-receiver's next channel is tried; after the last channel the chain or mailing decides what comes
-next. Each attempt and each result is a fact ``message``.
+with :class:`gateway.core.events.Delivered`. No answer in time is a failure. After a failure
+``failed`` of the chain or mailing tries the receiver's next channel, or decides what follows the
+last one. Each attempt and each result is a fact ``message``.
 
 A chain (:mod:`gateway.core.notification.escalation`) or mailing
 (:mod:`gateway.core.notification.mailing`) has its messages in its own state. For each of its steps
@@ -29,9 +29,9 @@ Result = Literal["sent", "delivered", "failed", "skipped"]
 
 @dataclass(frozen=True)
 class Message:
-    """One message. ``delivery``: its name; ``until_ms``: so long its answer is awaited; ``step``:
-    of the chain. ``medium``: what it went by, once it was tried; it is not saved, after a restart
-    the fact still has it."""
+    """One message. ``delivery``: its name; ``until_ms``: when its answer is overdue; ``step``: of
+    the chain. ``medium``: such as ``mail``, once it was tried. It is not saved: after a restart
+    only the fact has it."""
 
     receiver: str
     channel: int
@@ -50,13 +50,13 @@ M = TypeVar("M", bound=Message)
 class Sender(ABC, Generic[M]):
     """The messages of one chain or mailing during one step.
 
-    ``name``: its messages are called ``name#1``, ``name#2`` and so on, and ``count`` is the last
-    number. ``subject``: of its facts. ``channels``: receiver -> how many."""
+    ``name``: its messages are called ``name#1``, ``name#2`` and so on; ``count`` is the last
+    number. ``subject``: of its facts. ``channels``: receiver -> how many channels."""
 
     about = ""
     """The call or alarm that the messages are about, where there is one."""
     late_success = False
-    """Whether it counts that a message arrived after it was taken to have failed."""
+    """Whether a message that arrives after it was recorded as failed is recorded as delivered."""
 
     def __init__(
         self,
@@ -76,17 +76,17 @@ class Sender(ABC, Generic[M]):
         self.facts: list[Fact] = []
         self.effects: list[Effect] = []
 
-    # --- what a chain and a mailing do differently
+    # --- what chains and mailings do each in their own way
 
     def arrived(self, message: M) -> None:
-        """What follows from a message that has arrived."""
+        """Called when a message has arrived."""
 
     @abstractmethod
     def failed(self, message: M, *, last_channel: bool) -> None:
-        """What follows from a message that has failed. ``last_channel``: its receiver has no
-        other one."""
+        """Called when a message has failed; tries the next channel, if there is one.
+        ``last_channel``: its receiver has no further one."""
 
-    # --- what they do alike
+    # --- what both do in the same way
 
     def send(self, message: M, data: Mapping[str, Json]) -> None:
         """Hand a message over and wait for its answer."""
@@ -95,7 +95,7 @@ class Sender(ABC, Generic[M]):
         self.effects.append(Send(name, receiver, channel, sent.kind, self.about, data))
 
     def add(self, message: M) -> M:
-        """The message with its name. It is recorded and reported."""
+        """Give a message its name, record and report it. Returns it with its name."""
         self.count += 1
         named = replace(message, delivery=f"{self.name}#{self.count}")
         self.messages = (*self.messages, named)
@@ -103,17 +103,17 @@ class Sender(ABC, Generic[M]):
         return named
 
     def change(self, before: M, after: M) -> None:
-        """A message is recorded differently from now on."""
+        """Replace a message in the record."""
         self.messages = tuple(after if one is before else one for one in self.messages)
 
     def expire(self) -> None:
-        """What has not been answered by now has failed."""
+        """Record messages whose answer is overdue as failed."""
         for message in self.messages:
             if message.until_ms is not None and message.until_ms <= self.now:
                 self._answered(message, False, "no_answer")
 
     def answered(self, event: Delivered) -> None:
-        """``notify`` says what became of a message."""
+        """Take an answer of ``notify``."""
         for message in self.messages:
             late = self.late_success and event.ok and message.result == "failed"
             if message.delivery == event.delivery and (message.result == "sent" or late):
@@ -157,12 +157,12 @@ def under_way(messages: Iterable[Message]) -> bool:
 
 
 def answers_end_ms(messages: Iterable[Message]) -> Ms | None:
-    """When the first of the answers that are awaited counts as a failure."""
+    """When the first of the awaited answers is overdue."""
     return earliest(*[message.until_ms for message in messages])
 
 
 def awaited_again(messages: Iterable[M], now: Ms) -> tuple[M, ...]:
-    """The messages of before a restart. An answer that was awaited then is awaited once more."""
+    """The messages from before a restart. Answers that were awaited then are awaited once more."""
     until_ms = now + ANSWER_MS
     return tuple(
         replace(one, until_ms=until_ms if one.result == "sent" else None) for one in messages

@@ -1,10 +1,10 @@
-"""The service chain (*Servicekette*): who gets a message about a call or an alarm, after whom,
-until somebody has seen it.
+"""The service chain (*Servicekette*): who gets a message about a call or an alarm, and in which
+order, until somebody has seen it.
 
-The steps of the plan are due so long after the beginning. A receiver who is off duty is
+Each step of the plan is due a certain time after the beginning. A receiver who is off duty is
 skipped. A message that fails over the last channel of its receiver is followed by the next step at
-once. The last step is for whoever is left: it is taken off duty too when nobody has been reached,
-or everybody is off duty; with ``every`` it is repeated. A round that has reached nobody is a
+once. The receiver of the last step gets a message even when off duty, if nobody has been reached or
+everybody is off duty; with ``every`` the step is repeated. A round that has reached nobody is a
 condition (``nobody_told``), and the next round begins after a pause that grows. Only what is
 ``patient`` (a fault, a notice) waits for working hours instead.
 
@@ -42,12 +42,12 @@ RETRY_PATIENT_MS: Ms = 3_600_000
 """The pause after a round that reached nobody doubles from the first to the most: a minute, an
 hour for what can wait."""
 MESSAGES_MOST: Final = 40
-"""So many of the last messages are kept; the journal has them all."""
+"""How many of the last messages a chain records; the journal has all of them."""
 
 
 @dataclass(frozen=True)
 class Begun:
-    """The call or alarm is raised. ``resume``: one that was over and comes back goes on.
+    """The call or alarm is raised. ``resume``: where it comes back soon, its chain goes on.
     ``patient``: whether it can wait for working hours; ``None``: as before."""
 
     kind: str
@@ -58,8 +58,8 @@ class Begun:
 
 @dataclass(frozen=True)
 class Ended:
-    """Nobody needs a message any more: it was ``seen``, or its cause has gone by itself.
-    ``over``: the record is not wanted any more."""
+    """Nobody needs a message any more: it was ``seen``, or its cause has ended by itself.
+    ``over``: the record is not needed any more."""
 
     seen: bool
     over: bool = False
@@ -81,7 +81,7 @@ def wake_at(chain: Chain) -> Ms | None:
 
 
 def gone(chain: Chain) -> bool:
-    """Whether its record is not wanted any more, and no message is under way."""
+    """Whether the chain can be removed: its record is not needed, and no message is under way."""
     return chain.over and not under_way(chain.messages)
 
 
@@ -184,19 +184,19 @@ class _Work(Sender[ChainMessage]):
         self.chain = replace(chain, due=At(next_ms))
 
     def _wait(self) -> None:
-        """For somebody who comes on duty; or once more for who could not be reached."""
+        """Wait until somebody comes on duty; where somebody is who was not reached, begin again."""
         if _nobody_on_duty(self.chain):
             self.chain = replace(self.chain, waits=True, due=NEVER)
         else:
             self._begin_again()
 
     def _off_duty_too(self, index: int) -> bool:
-        """The last step is for whoever is left, on duty or not."""
+        """Whether the receiver of this step gets a message even when off duty."""
         last = index == len(self.chain.plan.steps) - 1 and not self.chain.patient
         return last and (_nobody_on_duty(self.chain) or not self._reached_or_waiting())
 
     def _skipped(self, index: int) -> bool:
-        """A step that repeats and is skipped each time is reported once."""
+        """Whether this step was skipped the last time, too: that is reported once only."""
         of_step = [one for one in self._of_round() if one.step == index]
         return bool(of_step) and of_step[-1].result == "skipped"
 
@@ -208,7 +208,7 @@ class _Work(Sender[ChainMessage]):
         return [one for one in self.messages if self._in_round(one)]
 
     def _reached_or_waiting(self) -> bool:
-        """Somebody has been reached since the beginning, or a message is under way."""
+        """Whether somebody has been reached since the beginning, or a message is under way."""
         return self.chain.reached or under_way(self._of_round())
 
     def _message(self, receiver: str, channel: int, index: int | None) -> ChainMessage:

@@ -1,4 +1,4 @@
-"""What a service chain is: its state, the record of its messages, and both over a restart.
+"""The state of a service chain, with the record of its messages, and how both survive a restart.
 
 The machine itself is in :mod:`gateway.core.notification.escalation`.
 """
@@ -31,15 +31,14 @@ from gateway.core.saved_values import (
 from gateway.core.values import dataclass
 
 SETTLE_MS: Ms = 1_000
-"""A restored chain waits so long at least: first the clock says who is on duty."""
+"""The shortest wait of a restored chain: first the clock has to show who is on duty."""
 
 NOBODY: Final[Conditions] = (("nobody_told", ""),)
 
 
 @dataclass(frozen=True)
 class ChainMessage(Message):
-    """One message of the record. ``round``: since which beginning; ``at``: when it was sent or
-    skipped."""
+    """One message of the record. ``round``: of which round; ``at``: when it was sent or skipped."""
 
     round: int = 0
     at: At = NEVER
@@ -70,14 +69,14 @@ class Chain:
     count: int = 0
     messages: tuple[ChainMessage, ...] = ()
     ended_ms: Ms | None = None
-    """When the condition went, unseen by anybody."""
+    """When the condition ended before anybody had seen it."""
     conditions: Conditions = ()
     patient: bool = False
     """It can wait for working hours: with nobody on duty, nobody is woken."""
     waits: bool = False
     """It does so now."""
     over: bool = False
-    """The call has ended; the record goes when nothing is under way any more."""
+    """The call has ended; the record is removed when no message is under way any more."""
 
 
 def _offset_ms(plan: EscalationPlan, index: int) -> Ms:
@@ -112,7 +111,7 @@ _MESSAGE: Kind[ChainMessage] = row_of(
 )
 
 
-def _of_before(escalation: str, **rest: Any) -> Chain:
+def _saved_chain(escalation: str, **rest: Any) -> Chain:
     return Chain(EscalationPlan(escalation, ()), {}, "", **rest)
 
 
@@ -120,7 +119,7 @@ _ESCALATION = Field("escalation", TEXT, "", of="plan.id")
 _SUBJECT = Field("subject", TEXT, "")
 _COUNT = Field("count", WHOLE, 0)
 _WHOLE_CHAIN: Kind[Chain] = entry_of(
-    _of_before,
+    _saved_chain,
     _ESCALATION,
     _SUBJECT,
     Field("kind", TEXT, ""),
@@ -136,17 +135,17 @@ _WHOLE_CHAIN: Kind[Chain] = entry_of(
     Field("due_utc_ms", INSTANT, NEVER, of="due"),
     Field("messages", list_of(_MESSAGE), ()),
 )
-_STOPPED: Kind[Chain] = entry_of(_of_before, _ESCALATION, _SUBJECT, _COUNT)
+_STOPPED: Kind[Chain] = entry_of(_saved_chain, _ESCALATION, _SUBJECT, _COUNT)
 """Of a chain that has stopped, for an alarm: how many messages there were, so that no name is used
 twice."""
 
 
-def _written(chain: Chain, times: Times) -> Json:
+def _write(chain: Chain, times: Times) -> Json:
     stopped = not chain.running and "/" in chain.about
     return (_STOPPED if stopped else _WHOLE_CHAIN).write(chain, times)
 
 
-SAVED: Kind[Chain] = Kind(_WHOLE_CHAIN.read, _written)
+SAVED: Kind[Chain] = Kind(_WHOLE_CHAIN.read, _write)
 """What survives a restart: where the chain is, and its messages. Of its plan only the name is
 read."""
 

@@ -1,9 +1,9 @@
-"""Messages by the clock: the weekly test, whose receipt is to be confirmed, and the summary of the
-alarm list. And the test message that somebody sends now.
+"""Messages at set times: the weekly test, whose receipt is to be confirmed, and the summary of the
+alarm list. And the test message that somebody sends by hand.
 
-The instants come from the configuration as UTC. While the clock is not trusted nothing is
-sent; what fell due while the gateway was off is sent late, but not a day late. Everybody in
-the list gets a message, on duty or not. A test that is not delivered, or not confirmed in time, is
+The times come from the configuration as UTC. While the clock is not trusted nothing is sent; what
+fell due while the gateway was off is sent late, but not after a day. Everybody in the list gets a
+message, on duty or not. A test that is not delivered, or not confirmed in time, is
 a condition (``test_unconfirmed``) that names the receivers; it ends with their confirmation.
 
 A test message by hand goes over every channel of one receiver, so that each is tried by itself.
@@ -45,7 +45,7 @@ from gateway.core.saved_values import (
 from gateway.core.values import dataclass
 
 LATE_MS: Ms = 86_400_000
-"""What fell due longer ago is not sent any more."""
+"""A message that fell due longer ago is not sent any more."""
 
 BY_HAND: Final = "by_hand"
 """The mailing that is never due by itself: test messages that somebody sends now."""
@@ -65,7 +65,7 @@ class MailingMessage(Message):
 
 @dataclass(frozen=True)
 class Mailing:
-    """One sort of message. ``last_utc_ms``: up to here nothing is due any more."""
+    """One sort of message. ``last_utc_ms``: what was due up to here is done."""
 
     plan: MailingPlan
     channels: Mapping[str, int]
@@ -84,7 +84,7 @@ class Mailing:
 
 @dataclass(frozen=True)
 class Confirmed:
-    """A receiver has the message of this name."""
+    """A receiver confirms the message of this name."""
 
     delivery: str
     command: str
@@ -110,7 +110,7 @@ Event = CivilTime | Delivered | Confirmed | TestAsked | ConfirmedElsewhere
 
 
 def plans(plan: BuildingPlan) -> tuple[MailingPlan, ...]:
-    """The messages by the clock, and the test by hand where there is somebody to send it to."""
+    """The messages at set times, and the test by hand where there is somebody to send it to."""
     receivers = tuple(one.id for one in plan.receivers)
     by_hand = (MailingPlan(BY_HAND, receivers, ()),) if receivers else ()
     return (*plan.mailings, *by_hand)
@@ -206,7 +206,7 @@ class _Work(Sender[MailingMessage]):
             self.send(message, {"confirm_within_ms": within_ms})
 
     def send_test(self, receiver: str) -> None:
-        """A message over every channel; what became of the last ones is not asked any more."""
+        """Send a message over every channel; the earlier tests to this receiver are dropped."""
         self.messages = tuple(one for one in self.messages if one.receiver != receiver)
         for channel in range(self.channels.get(receiver, 1)):
             self._send(receiver, channel)
@@ -261,7 +261,7 @@ def _with_clock(mailing: Mailing, offset_ms: int | None, now: Ms) -> Mailing:
 
 
 def _confirm_end_ms(message: MailingMessage) -> Ms | None:
-    """Until when the confirmation is waited for."""
+    """When the confirmation is overdue; ``None``: none is awaited."""
     return None if message.confirmed or message.missed else message.confirm_ms
 
 
@@ -302,7 +302,7 @@ plan."""
 
 
 def restored(mailing: Mailing, was: Mailing, now: Ms) -> Mailing:
-    """The mailing with what the last run has left; what was under way is waited for once more."""
+    """The mailing with its saved state; answers that were awaited are awaited once more."""
     plan = mailing.plan
     known = (one for one in was.messages if one.receiver in plan.receivers)
     messages = tuple(replace(one, kind=_kind(plan)) for one in awaited_again(known, now))
