@@ -1,6 +1,6 @@
-"""The text of a first configuration, from a list of terminals.
+"""Writes the text of a first configuration from a list of terminals.
 
-A list has one line for each thing; what follows ``#`` is a remark:
+A list has one line for each thing; what follows ``#`` is a comment:
 
     gateway csg-office "Geschäftsstelle"
     door front "Haupteingang"
@@ -9,8 +9,8 @@ A list has one line for each thing; what follows ``#`` is a remark:
     GPIO27 front.activation
     GPIO22 wc.cord
 
-Only gateway and terminals are needed: a door or room without a line of its own is called like its
-id. The text that comes of it is judged by the same checks as every configuration.
+Only the gateway and terminals are needed: a door or room without a line of its own has its id as
+name. The written text passes the same checks as every configuration.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from gateway.settings.values.problems import suggest
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """What a terminal does. ``key``: its place in the door or room; empty: an activator, as
-    ``activator`` describes it. ``wiring``: of a contact; empty: it is a relay."""
+    """What a terminal is used for. ``question``: how it is asked for. ``key``: its key in the door
+    or room; empty: it is an activator with the settings ``activator``. ``wiring``: of a contact;
+    empty: it is a relay with the further settings ``relay``. ``many``: the key takes a list."""
 
     question: str
     key: str
@@ -51,7 +52,7 @@ DOOR: Final[Mapping[str, Use]] = {
     ),
     "key_switch": Use("the key switch", "", OPEN, "kind: key_switch, side: outside"),
 }
-"""Roles of a door in the order in which they are asked for."""
+"""Name of a role of a terminal at a door -> its use, in the order in which they are asked for."""
 ROOM: Final[Mapping[str, Use]] = {
     "cord": Use("the emergency pull cord, closed at rest", "cord", CLOSED, many=True),
     "cancel": Use("the button in the room that ends a call", "cancel", OPEN),
@@ -63,12 +64,10 @@ ROOM: Final[Mapping[str, Use]] = {
     "door": Use("the reed contact of the room's door, closed while it is closed", "door", CLOSED),
     "leak": Use("the water sensor", "leak", OPEN),
 }
-"""Roles of a room, in the same way."""
+"""The same for a room."""
 ALL: Final[Mapping[str, Use]] = {**DOOR, **ROOM}
-
-
 LAST_PIN = 27
-"""Of the 40-pin header of a Raspberry Pi."""
+"""The highest GPIO number of the 40-pin header of a Raspberry Pi."""
 
 
 class ListError(ValueError):
@@ -77,7 +76,8 @@ class ListError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """``pin``: ``GPIO17``. ``role``: a name in :data:`DOOR` or :data:`ROOM`."""
+    """One line about a terminal. ``pin``: such as ``GPIO17``; ``owner``: the id of its door or
+    room; ``role``: a name in :data:`DOOR` or :data:`ROOM`."""
 
     pin: str
     owner: str
@@ -87,7 +87,7 @@ class Terminal:
 
 @dataclass(slots=True)
 class Plan:
-    """What a list says. ``names``: what people call a door or room, by its id."""
+    """The content of a list. ``names``: id of a door or room -> what people call it."""
 
     id: str = ""
     name: str = ""
@@ -136,7 +136,7 @@ class Plan:
         self.terminals.append(Terminal(where, owner, role, label))
 
     def check(self) -> None:
-        """Whether it is whole. Raises :class:`ListError`."""
+        """Check that nothing is missing. Raises :class:`ListError`."""
         if not self.id:
             raise ListError('no line names the gateway; write: gateway csg-office "Office"')
         if not self.terminals:
@@ -161,7 +161,7 @@ _OF_GATEWAY = {"timezone": "Europe/Berlin", "holidays": "DE-SN"}
 
 
 def read(lines: Iterable[str]) -> Plan:
-    """What a list of terminals says. Raises :class:`ListError`."""
+    """Read a list of terminals. Raises :class:`ListError`."""
     plan = Plan()
     for number, line in enumerate(lines, 1):
         try:
@@ -173,7 +173,7 @@ def read(lines: Iterable[str]) -> Plan:
 
 
 def pin(text: str) -> str:
-    """``GPIO17`` of ``17``, ``gpio17`` or ``GPIO17``. Raises :class:`ListError`."""
+    """``GPIO17`` for ``17``, ``gpio17`` or ``GPIO17``. Raises :class:`ListError`."""
     number = text.upper().removeprefix("GPIO")
     if not re.fullmatch("[0-9]{1,2}", number) or int(number) > LAST_PIN:
         raise ListError(f"{text!r} is no terminal; write GPIO2 to GPIO{LAST_PIN}, as on the board")
@@ -181,14 +181,14 @@ def pin(text: str) -> str:
 
 
 def text(plan: Plan) -> str:
-    """The configuration as YAML, with remarks for whoever goes on from here."""
-    parts = [_HEAD, f"gateway:\n  id: {plan.id}\n  name: {_said(plan.name)}\n"]
+    """The configuration as YAML, with comments for whoever edits it next."""
+    parts = [_HEAD, f"gateway:\n  id: {plan.id}\n  name: {_quoted(plan.name)}\n"]
     parts.append(f"  timezone: {plan.timezone}\n")
     parts.append(f"  holidays: {plan.holidays}\n" if plan.holidays else _HOLIDAYS)
     parts.append("  languages: [de, en]\n\npoints:\n")
     for one in plan.terminals:
         use = ALL[one.role]
-        label = f", label: {_said(one.label)}" if one.label else ""
+        label = f", label: {_quoted(one.label)}" if one.label else ""
         driver = f"gpio_contact, pin: {one.pin}, wiring: {use.wiring}"
         if not use.wiring:
             driver = f"gpio_relay, pin: {one.pin}{use.relay}"
@@ -203,7 +203,7 @@ def text(plan: Plan) -> str:
 
 
 def _owner(plan: Plan, owner: str, roles: Mapping[str, Use]) -> list[str]:
-    parts = [f"  {owner}:\n    name: {_said(plan.names.get(owner, owner))}\n"]
+    parts = [f"  {owner}:\n    name: {_quoted(plan.names.get(owner, owner))}\n"]
     has = plan.roles(owner)
     for role, use in roles.items():
         point = f"{owner}.{role}"
@@ -221,15 +221,15 @@ def _owner(plan: Plan, owner: str, roles: Mapping[str, Use]) -> list[str]:
     return parts + ([_SCHEDULE] if roles is DOOR else [])
 
 
-def _said(text: str) -> str:
-    """A text as YAML has it; JSON's form is valid there."""
+def _quoted(text: str) -> str:
+    """A text in quotation marks, as in JSON, which YAML reads, too."""
     return json.dumps(text, ensure_ascii=False)
 
 
 _HEAD = """\
 # yaml-language-server: $schema=schema.json
-# Written by `portier init`. Try every change before it counts: portier check FILE
-# All that can be set, with remarks: config/office.yaml of the release.
+# Written by `portier init`. Check every change before you start it: portier check FILE
+# Everything that can be set, with comments: config/office.yaml of the release.
 #
 # Portier is supplementary: the door operator keeps its own safety sensors, a certified call
 # system its own wires. Contacts are potential-free; never connect a voltage.

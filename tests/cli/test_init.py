@@ -102,7 +102,7 @@ def test_a_file_that_is_there_stays(tmp_path: Path) -> None:
     file = tmp_path / "x.yaml"
     file.write_text("mine", encoding="utf-8")
     code, said = run(str(file), "--terminals", "-", text=LIST)
-    assert (code, "stays as it is" in said) == (1, True)
+    assert (code, "was not changed" in said) == (1, True)
     assert file.read_text(encoding="utf-8") == "mine"
 
 

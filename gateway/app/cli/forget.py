@@ -1,4 +1,4 @@
-"""``portier forget``: take the name of a user or a contact away, and say what stays."""
+"""``portier forget``: remove the name of a user or a contact, and say what stays."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ def add(cli: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class _Traces:
-    """What the settings know of a name. ``contacts``: ids of contacts that have it; ``pushed``: of
-    those whose push messages go to a user of this name. ``stays``: what only an editor of the
-    configuration can remove."""
+    """Where the settings have a name. ``contacts``: ids of contacts that have it; ``pushed``: ids
+    of those whose push messages go to a user of this name; ``removed``: what is removed, in words;
+    ``stays``: what only whoever edits the configuration file can remove; ``sections``: the overlay
+    without the name."""
 
     contacts: tuple[str, ...] = ()
     pushed: tuple[str, ...] = ()
@@ -91,7 +92,7 @@ def _of_user(name: str, is_user: bool) -> Iterator[str]:
 
 
 def _traces(name: str, settings: Shown) -> _Traces:
-    """Ends the command where a contact is still told by a chain."""
+    """Ends the command where a chain still notifies a contact."""
     effective, in_file = settings["effective"], settings["in_file"]["contacts"]
     overlay: Mapping[str, Any] = settings["overlay"].get("contacts", {})
     known: Mapping[str, Any] = effective["contacts"]
@@ -138,7 +139,7 @@ def _chains_of(contact: str, effective: Shown) -> list[str]:
 
 
 def _elsewhere(traces: _Traces) -> Iterator[str]:
-    """What no command of this machine can take back."""
+    """What no command on this machine can remove."""
     for id in traces.contacts:
         yield f"messages to {id} in the journal, until their life is over (retention: deliveries)"
     yield "what recorders, brokers, backups and exports have got"
@@ -151,8 +152,8 @@ def _settings(state: Path) -> Shown:
 
 
 def _ask(state: Path, do: str, args: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Ask ``control`` for the settings, as the page does: it takes that from root and from its own
-    user. The end where it is refused."""
+    """Ask ``control`` for the settings, as the page does; it accepts that from root and from its
+    own user. Ends the command where it is refused."""
     message = {
         "type": "settings", "id": uuid4().hex, "actor": f"cli:{getpass.getuser()}", "do": do,
         "args": args,

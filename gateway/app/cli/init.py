@@ -1,4 +1,4 @@
-"""The command that writes a first configuration, by asking or from a list of terminals."""
+"""The command that writes a first configuration, from answers or from a list of terminals."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def init(
         ),
     ] = None,
 ) -> None:
-    """Write a first configuration: asks for the building and what is at which terminal.
+    """Write a first configuration: asks for the building and what is connected to which terminal.
 
-    With a list of terminals it asks nothing. The lines of a list look like these:
+    With a list of terminals it asks nothing. A list has lines like these:
 
         gateway office "Town hall"
 
@@ -50,11 +50,13 @@ def init(
     from gateway.settings import first
 
     if file.exists():
-        c.fail(f"{file} is there already and stays as it is. Name another file, or move it away.")
+        c.fail(
+            f"{file} exists already and was not changed. Name another file, or move this one away."
+        )
     if not file.parent.is_dir():
         c.fail(f"There is no folder {file.parent}. Make it, or name another file.")
     try:
-        plan = _asked() if terminals is None else first.read(_lines(terminals))
+        plan = _ask() if terminals is None else first.read(_lines(terminals))
     except first.ListError as error:
         c.fail(f"Nothing was written. {terminals or 'Your answers'}: {error}")
     _write(file, first.text(plan))
@@ -63,7 +65,8 @@ def init(
 
 
 def _write(file: Path, text: str) -> None:
-    """Write what the check finds nothing wrong in; a file that appears meanwhile stays."""
+    """Write the file if the check finds nothing wrong; one that appears meanwhile is not
+    replaced."""
     from gateway.app.configuration import load, people
     from gateway.settings.values.problems import SettingsError
 
@@ -78,7 +81,9 @@ def _write(file: Path, text: str) -> None:
     except SettingsError as error:
         for problem in error.problems:
             c.err.print(f"{problem.key}: {problem.message}; {problem.hint}", soft_wrap=True)
-        c.fail("Nothing was written: what is named above does not fit.", c.EXIT_CONFIGURATION)
+        c.fail(
+            "Nothing was written. Correct what is named above, and try again.", c.EXIT_CONFIGURATION
+        )
     except OSError as error:
         c.fail(f"{file} cannot be written: {error.strerror}.")
 
@@ -94,12 +99,14 @@ def _lines(terminals: Path) -> list[str]:
         c.fail(f"{terminals} is not text in UTF-8. Save it as UTF-8.")
 
 
-def _asked() -> first.Plan:
-    """What somebody answers, one question at a time; a wrong answer is asked for again."""
+def _ask() -> first.Plan:
+    """Ask one question after another; where an answer is wrong, ask again."""
     from gateway.settings import first
 
     plan = first.Plan()
-    c.line("A part that is not there: just Enter. Terminals are called as on the board: GPIO17.")
+    c.line(
+        "Press Enter to skip a part that you do not have. Name terminals as on the board: GPIO17."
+    )
     plan.name = typer.prompt("What is the building called?", default="Office")
     plan.id = _id(plan.name, "-")
     plan.timezone = typer.prompt("In which time zone is it?", default="Europe/Berlin")
@@ -135,7 +142,7 @@ def _ask_for(plan: first.Plan, owner: str, role: str, use: first.Use) -> None:
 
 
 def _id(name: str, between: str) -> str:
-    """An id out of a name: ``Geschäftsstelle Süd`` becomes ``geschaeftsstelle-sued``."""
+    """The id for a name: ``Geschäftsstelle Süd`` becomes ``geschaeftsstelle-sued``."""
     for letter, plain in (("ä", "ae"), ("ö", "oe"), ("ü", "ue"), ("ß", "ss")):
         name = name.replace(letter, plain).replace(letter.upper(), plain)
     return re.sub("[^a-z0-9]+", between, name.lower()).strip(between)[:30] or "a"

@@ -9,8 +9,8 @@ from typing import Any
 
 
 class Phrase(str):
-    """A text in English that knows what it was made of, so that a page can say it in another
-    language: ``template`` and, by their names in it, ``values``."""
+    """An English text with the ``template`` and the ``values`` that it was made from, so that the
+    page can say it in another language."""
 
     __slots__ = ("template", "values")
     template: str
@@ -18,15 +18,15 @@ class Phrase(str):
 
 
 def phrase(template: str, **values: object) -> Phrase:
-    """``template`` with ``values``, of which some may be :class:`Phrase` themselves."""
+    """Make a text from ``template`` and ``values``, which may be :class:`Phrase` themselves."""
     made = Phrase(template.format(**values))
     made.template, made.values = template, values
     return made
 
 
 def parts(text: object) -> Any:
-    """What a text was made of, for JSON: ``[template, values]`` with the same inside, or a text
-    as it is."""
+    """A text for JSON: ``[template, values]`` for a :class:`Phrase`, whose values are given in the
+    same way, else the text itself."""
     if isinstance(text, Phrase):
         return [text.template, {name: parts(value) for name, value in text.values.items()}]
     return str(text)

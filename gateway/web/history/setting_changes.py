@@ -1,4 +1,4 @@
-"""What a change of the settings has changed, for its entry in the logbook.
+"""Adds to the logbook's entries about settings what was changed.
 
 The journal knows who saved when; the sentences come from the saved versions, which only
 administrators may read.
@@ -18,7 +18,7 @@ from gateway.web.shared.words import Words
 from gateway.web.site import Site
 
 TAKEN_OVER_MS = 120_000
-"""A change is taken over within this time after it was saved."""
+"""A change takes effect within this time after it was saved."""
 SAID_MOST = 3
 """Sentences in one line; the history of the settings has all of them."""
 
@@ -26,8 +26,8 @@ Lines = list[tuple[Entry, LogbookLine]]
 
 
 async def with_changes(lines: Lines, site: Site, who: Who, words: Words) -> Lines:
-    """The lines, those about settings with what was changed, where ``who`` may know it and it is
-    still saved."""
+    """The lines; those about settings get what was changed, if ``who`` may know it and the version
+    is still saved."""
     saved = [entry for entry, _ in lines if entry.sort == "settings"]
     if not saved or not who.may("admin"):
         return lines
@@ -37,8 +37,8 @@ async def with_changes(lines: Lines, site: Site, who: Who, words: Words) -> Line
 
 
 async def _shown(site: Site, who: Who, saved: Sequence[Entry]) -> Mapping[str, Any]:
-    """The settings as ``control`` has shown them last; it is asked once more where it has saved
-    something since, or was never asked."""
+    """The settings as ``control`` last sent them; it is asked again where something was saved
+    since, or where it was never asked."""
     house = site.house
     seen = house.settings_seen
     newest = max((entry.first.utc_ms or 0 for entry in saved), default=0)
@@ -58,8 +58,8 @@ async def _ask(site: Site, who: Who) -> Mapping[str, Any]:
 def _sentences(
     saved: Sequence[Entry], shown: Mapping[str, Any], text: SettingsText
 ) -> dict[int, tuple[str, ...]]:
-    """By the row of the entry. A change belongs to the first time after it that the same person's
-    settings were taken over."""
+    """Row of an entry -> its sentences. A change belongs to the first entry after it of the same
+    person, within :data:`TAKEN_OVER_MS`."""
     said: dict[int, tuple[str, ...]] = {}
     oldest = sorted(saved, key=lambda entry: entry.row)
     for change in reversed(shown.get("changes") or ()):
