@@ -131,7 +131,7 @@ gateway=$(sed -n 's/^gateway:.*[{ ]id: *\([A-Za-z0-9_-]*\).*/\1/p; s/^  id: *\([
     "$root/etc/portier/portier.yaml" | head -n 1)
 [ -n "$gateway" ] || fail "/etc/portier/portier.yaml names no gateway id"
 say "certificates for $gateway in /etc/portier/tls"
-# Each key is readable by the one role that uses it (see READERS in gateway/app/certificates).
+# Each key is readable by the one role that uses it (see READERS in gateway/app/certificates/folder.py).
 # shellcheck disable=SC2086
 sh "$here/tls.sh" "$root/etc/portier/tls" "$gateway" $names
 if live; then chmod 755 /etc/portier/tls; fi

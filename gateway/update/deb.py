@@ -1,8 +1,8 @@
 """Pack a release as a Debian package: the release as a folder, with its Python packages.
 
 dpkg unpacks it to ``/usr/share/portier/release`` and never touches what runs; the package's scripts
-(``deploy/debian``) hand it to ``portier-update``. No code of the package's machine is run here, so
-a package for arm64 is made anywhere.
+(``deploy/debian``) hand it to the installer or to ``portier-update``. Nothing of the release is run
+here, so any machine can make the package for arm64.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def pack(tree: Path, wheels: Path, machine: str, version: str, into: Path, made_
         top = Path(scratch, "package")
         shutil.copytree(tree, top / RELEASE)
         shutil.copytree(wheels, top / RELEASE / archive.WHEELHOUSE)
-        told = {
+        fields = {
             "version": debian_version(version),
             "architecture": architecture,
             "installed_kb": str(sum(f.stat().st_size for f in top.rglob("*")) // 1024),
@@ -51,10 +51,10 @@ def pack(tree: Path, wheels: Path, machine: str, version: str, into: Path, made_
         source = tree / "deploy/debian"
         control = top / "DEBIAN"
         control.mkdir()
-        _fill(source / "control.in", control / "control", told)
+        _fill(source / "control.in", control / "control", fields)
         shutil.copyfile(source / "triggers", control / "triggers")
         for script in SCRIPTS:
-            _fill(source / script, control / script, told)
+            _fill(source / script, control / script, fields)
         for path in [top, *top.rglob("*")]:
             executable = path.is_dir() or path.stat().st_mode & 0o100 or path.name in SCRIPTS
             path.chmod(0o755 if executable else 0o644)

@@ -13,13 +13,13 @@ from uuid import NAMESPACE_URL, uuid5
 
 KNOWN = Path(__file__).with_name("dependencies.toml")
 LICENCE = "Apache-2.0"
-ELSEWHERE = ("win32",)
-"""What a marker of the lock names that Portier does not run on."""
+OTHER_PLATFORMS = ("win32",)
+"""Platforms in the markers of the lock file that Portier does not run on."""
 
 
 class Locked(NamedTuple):
-    """A package of the lock file. ``needed_by``: the packages that want it, ``portier`` itself
-    among them."""
+    """A package of the lock file. ``needed_by``: the packages that need it, which may be
+    ``portier`` itself."""
 
     name: str
     version: str
@@ -27,12 +27,12 @@ class Locked(NamedTuple):
 
 
 def locked(lock: str) -> list[Locked]:
-    """The packages of a lock file that an installation has."""
+    """The packages of a lock file, without those for other platforms."""
     found = []
     for block in re.split(r"(?m)^(?=[A-Za-z0-9])", lock):
         head, _, rest = block.partition("\n")
         match = re.match(r"([\w.-]+)==([^\s;]+)(.*)", head)
-        if match is None or any(f"sys_platform == '{one}'" in match[3] for one in ELSEWHERE):
+        if match is None or any(f"sys_platform == '{one}'" in match[3] for one in OTHER_PLATFORMS):
             continue
         comments = re.findall(r"(?m)^ +# +(?:via )?([\w.-]+)", rest)
         found.append(Locked(match[1], match[2], tuple(one for one in comments if one != "via")))
@@ -40,7 +40,7 @@ def locked(lock: str) -> list[Locked]:
 
 
 def known() -> dict[str, Any]:
-    """What is said of packages: licence, and why Portier has them."""
+    """The content of ``dependencies.toml``: of each package the licence, and why Portier has it."""
     return tomllib.loads(KNOWN.read_text(encoding="utf-8"))
 
 
