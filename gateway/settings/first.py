@@ -66,8 +66,8 @@ ROOM: Final[Mapping[str, Use]] = {
 }
 """The same for a room."""
 ALL: Final[Mapping[str, Use]] = {**DOOR, **ROOM}
-LAST_PIN = 27
-"""The highest GPIO number of the 40-pin header of a Raspberry Pi."""
+FIRST_PIN, LAST_PIN = 2, 27
+"""Of the 40-pin header of a Raspberry Pi; GPIO0 and GPIO1 are for the chip of an add-on board."""
 
 
 class ListError(ValueError):
@@ -175,8 +175,10 @@ def read(lines: Iterable[str]) -> Plan:
 def pin(text: str) -> str:
     """``GPIO17`` for ``17``, ``gpio17`` or ``GPIO17``. Raises :class:`ListError`."""
     number = text.upper().removeprefix("GPIO")
-    if not re.fullmatch("[0-9]{1,2}", number) or int(number) > LAST_PIN:
-        raise ListError(f"{text!r} is no terminal; write GPIO2 to GPIO{LAST_PIN}, as on the board")
+    if not re.fullmatch("[0-9]{1,2}", number) or not FIRST_PIN <= int(number) <= LAST_PIN:
+        raise ListError(
+            f"{text!r} is no terminal; write GPIO{FIRST_PIN} to GPIO{LAST_PIN}, as on the board"
+        )
     return f"GPIO{int(number)}"
 
 

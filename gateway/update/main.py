@@ -126,8 +126,10 @@ def _update(layout: Layout, asked: argparse.Namespace) -> int:
             )
         there = next((one for one in layout.all() if one.digest == digest), None)
         if there is not None and running == there and not (asked.restart or asked.dry_run):
-            say(f"Portier {version} runs already; nothing to do")
-            return 0
+            if services.serves(there):
+                say(f"Portier {version} runs already; nothing to do")
+                return 0
+            say(f"Portier {version} is installed and does not serve; it is started anew")
         wheels = asked.wheelhouse or _wheels(source)
         release = there or environment.build(layout, source, digest, wheels)
     if running is None and not asked.dry_run:

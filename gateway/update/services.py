@@ -204,6 +204,11 @@ def _away_ms() -> int | None:
     return (started - stopped) // 1000 if 0 < stopped < started else None
 
 
+def serves(release: Release) -> bool:
+    """Whether the door's process is of this release and answers now."""
+    return not (_wrong(release, (CONTROL,), states()) or _wrong_of_control(release, ()))
+
+
 def wait_until_served(
     release: Release, wanted: Sequence[str], before: Sequence[str], within_s: float = WITHIN_S
 ) -> list[str]:

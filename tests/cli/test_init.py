@@ -46,7 +46,7 @@ def test_a_list_of_terminals_becomes_a_configuration(tmp_path: Path) -> None:
 
 def test_every_role_can_be_used(tmp_path: Path) -> None:
     plan = first.Plan(id="gw", name="A: # 'b' \"c\"")
-    pins = iter(range(28))
+    pins = iter(range(first.FIRST_PIN, first.LAST_PIN + 1))
     for owner, roles in (("front", first.DOOR), ("wc", first.ROOM)):
         for role in roles:
             plan.add(f"GPIO{next(pins)} {owner}.{role}")
@@ -71,6 +71,7 @@ def test_every_role_can_be_used(tmp_path: Path) -> None:
         ("gateway gw", "no line names a terminal; write: GPIO17 "),
         ("gateway", 'line 1: write: gateway ID "NAME"'),
         ("gateway gw\nGPIO28 a.cord", "line 2: 'GPIO28' is no terminal; write GPIO2 to GPIO27"),
+        ("gateway gw\nGPIO1 a.cord", "line 2: 'GPIO1' is no terminal"),
         ("gateway gw\nGPIO٣ a.cord", "is no terminal"),
         ("gateway gw\nGPIO9 a.crd", "'crd' is no role of a terminal; did you mean cord?"),
         ("gateway gw\nGPIO9 cord", "line 2: write: GPIO9 front.button_outside"),

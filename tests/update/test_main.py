@@ -44,6 +44,7 @@ class Machine:
             for name in names:
                 monkeypatch.setattr(module, name, pretended(name))
         monkeypatch.setattr(services, "wait_until_served", self.wait)
+        monkeypatch.setattr(services, "serves", lambda one: self.serves(one.version))
         monkeypatch.setattr(services, "active", lambda: ("portier-web.service",))
         monkeypatch.setattr(services, "sound", lambda: ("call",))
         monkeypatch.setattr(main, "_not_interrupted", lambda: None)
@@ -67,7 +68,10 @@ class Machine:
     def wait(self, release: Release, *_: Any) -> list[str]:
         self.step("wait")
         assert self.runs == release.version
-        return ["it is broken"] if release.version in self.broken else []
+        return [] if self.serves(release.version) else ["it is broken"]
+
+    def serves(self, version: str) -> bool:
+        return self.runs == version and version not in self.broken
 
     def source(self, version: str) -> Path:
         folder = self.layout.home.parent / f"source-{version}"
@@ -274,3 +278,20 @@ def test_a_purge_removes_every_user_and_group_that_was_created() -> None:
     groups = {line[1] for line in lines if line[:1] == ["g"] and line[1].startswith("portier")}
     assert set(main.USERS) == users
     assert set(main.GROUPS) == groups
+
+
+def test_what_is_installed_and_does_not_serve_is_never_called_fine(machine: Machine) -> None:
+    """A first installation that failed was called done by the second try of apt."""
+    assert machine.update("0.1.0") == 0
+    assert machine.steps == [], "it runs already"
+    machine.broken = {"0.1.0"}
+    with pytest.raises(UpdateError, match="was started and does not serve"):
+        machine.update("0.1.0")
+    assert "start" in machine.steps
+    machine.refused_at = "check"
+    with pytest.raises(UpdateError, match="no"):
+        machine.update("0.1.0")
+    machine.broken, machine.refused_at = set(), ""
+    machine.runs = ""
+    assert machine.update("0.1.0") == 0
+    assert machine.runs == "0.1.0"
