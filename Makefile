@@ -72,9 +72,9 @@ page: $(VENV)/.test ## The page in a real Chromium
 	@sh tests/parts.sh chromium libnss3-tools openssl
 	@$(BIN)/python -m pytest -q -n 2 -m page
 
-system: $(VENV)/.test ## Installed on real Debian 12 and 13 in containers; needs root
+system: $(VENV)/.test ## Installed on Debian 12 and 13; needs root; BOTH=1 at length
 	@sh tests/parts.sh debootstrap systemd-container
-	@$(BIN)/python -m pytest -q -n 2 -m system tests/system
+	@$(if $(BOTH),PORTIER_BOTH=1 )$(BIN)/python -m pytest -q -n 2 --durations 10 -m system tests/system
 
 test: roots check unit thorough lives process page system ## All of the above and `make lives`: half an hour
 

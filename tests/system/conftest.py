@@ -18,7 +18,7 @@ from tests.system import root
 from tests.system.installed import ADMIN, PASSWORD, WHEELS, Gateway, simulated
 from tests.system.machine import Done, Machine, MachineError, booted
 
-NO_SYSTEM = "PORTIER_NO_SYSTEM"
+NO_SYSTEM, BOTH = "PORTIER_NO_SYSTEM", "PORTIER_BOTH"
 WITHIN_S = 2 * root.SLOW_AFTER_S + 300
 
 
@@ -35,9 +35,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> BySuite:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Every test that uses an installation runs on both."""
+    """Every test that uses an installation runs on both; a long one on the Debian that it names
+    with ``on``, unless ``make system BOTH=1``."""
     if "suite" in metafunc.fixturenames:
-        metafunc.parametrize("suite", list(root.SUITES), scope="session")
+        on = metafunc.definition.get_closest_marker("on")
+        both = on is None or os.environ.get(BOTH) == "1"
+        suites = list(root.SUITES) if both or on is None else [on.args[0]]
+        metafunc.parametrize("suite", suites, scope="session")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

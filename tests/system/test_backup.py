@@ -87,6 +87,7 @@ def backed_up(gateway: Gateway) -> tuple[str, bytes]:
     return key, machine.inside(file).read_bytes()
 
 
+@pytest.mark.on("bookworm")
 def test_a_fresh_machine_becomes_the_gateway_that_has_died(
     gateway: Gateway, image: Image, scratch: Path
 ) -> None:

@@ -22,6 +22,7 @@ SURVIVES = ("var/lib/portier", "var/lib/mosquitto", "var/log/journal")
 """As ``docs/operations/machine.md`` has it in ``/etc/fstab``."""
 
 
+@pytest.mark.on("trixie")
 def test_only_the_folders_of_the_guide_have_to_survive(image: Image, scratch: Path) -> None:
     """What else the system writes lies in memory, and is gone with the power."""
     first, second = (Path(tempfile.mkdtemp(dir=scratch)) for _ in range(2))
@@ -48,6 +49,7 @@ def test_only_the_folders_of_the_guide_have_to_survive(image: Image, scratch: Pa
         machine.ok("runuser", "-u", "portier-control", "--", "portier", "audit", "verify")
 
 
+@pytest.mark.on("bookworm")
 def test_the_state_lies_where_the_guide_mounts_it_and_the_door_opens_without(
     image: Image, scratch: Path
 ) -> None:

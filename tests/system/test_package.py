@@ -67,6 +67,7 @@ def empty(suite: str, scratch: Path) -> Iterator[Machine]:
         yield machine
 
 
+@pytest.mark.on("trixie")
 def test_a_package_is_installed_updated_taken_back_and_removed(
     empty: Machine, packages: Packages
 ) -> None:

@@ -81,6 +81,7 @@ def in_place(gateway: Gateway) -> None:
     gateway.machine.ok("sh", "-euc", IN_PLACE, environment=OFFLINE)
 
 
+@pytest.mark.on("bookworm")
 def test_an_installation_of_before_releases_is_updated_and_goes_back_and_nothing_is_lost(
     gateway: Gateway,
 ) -> None:
@@ -111,6 +112,7 @@ def test_an_installation_of_before_releases_is_updated_and_goes_back_and_nothing
     assert "runs already" in gateway.update(NEW).check()
 
 
+@pytest.mark.on("trixie")
 def test_a_version_that_does_not_serve_is_taken_back_by_itself(gateway: Gateway) -> None:
     old, pid = runs(gateway), gateway.pid("control")
     new_version(gateway, broken=NEVER)
@@ -132,6 +134,7 @@ def test_a_version_that_does_not_serve_is_taken_back_by_itself(gateway: Gateway)
     gateway.opens()
 
 
+@pytest.mark.on("bookworm")
 def test_an_update_that_is_killed_at_any_moment_leaves_one_that_runs(gateway: Gateway) -> None:
     machine = gateway.machine
     old = runs(gateway)
@@ -167,6 +170,7 @@ def killed(gateway: Gateway, moment: str) -> None:
         process.wait(60)
 
 
+@pytest.mark.on("trixie")
 def test_the_program_goes_and_the_data_stay_until_somebody_says_so(gateway: Gateway) -> None:
     machine = gateway.machine
     gateway.opens()
