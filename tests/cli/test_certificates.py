@@ -65,6 +65,25 @@ def test_a_renewal_says_what_is_to_be_done_then(
     result = certificate(config, "renew", "broker", "recorder", "--reload")
     assert asked == [["reload", "mosquitto"], ["try-restart", "portier-record"]]
     assert "systemctl reload mosquitto failed" in words(result)
+    assert result.exit_code == 1, "the timer's unit has failed, too"
+
+
+def test_what_was_renewed_is_handed_over_though_another_one_was_not(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate(config, "new")
+    (config.parent / "tls/homeassistant.key").unlink()  # it was moved to where it is used
+    asked: list[list[str]] = []
+
+    def systemctl(words: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        asked.append(words[1:])
+        return subprocess.CompletedProcess(words, 0, "")
+
+    monkeypatch.setattr(subprocess, "run", systemctl)
+    result = certificate(config, "renew", "broker", "homeassistant", "recorder", "--reload")
+    assert asked == [["reload", "mosquitto"], ["try-restart", "portier-record"]]
+    assert result.exit_code == 1
+    assert "homeassistant.key is missing" in words(result)
 
 
 def test_a_client_of_the_broker_comes_and_goes(config: Path) -> None:

@@ -7,8 +7,11 @@ import re
 import socket
 import ssl
 import subprocess
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from ipaddress import ip_address
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -136,19 +139,19 @@ def test_nothing_is_renewed_before_its_time_and_then_the_key_stays(
     made: Folder, later: list[timedelta]
 ) -> None:
     key = (made.path / "web.key").read_bytes()
-    assert made.renew() == []
+    assert list(made.renew()) == []
     later[0] = timedelta(days=800 - 61)
-    assert made.renew() == []
+    assert list(made.renew()) == []
     later[0] = timedelta(days=800 - 59)
     os.chmod(made.path / "web.pem", 0o640)
-    assert made.renew() == ["broker", "gateway", "homeassistant", "recorder", "web"]
+    assert list(made.renew()) == ["broker", "gateway", "homeassistant", "recorder", "web"]
     assert (made.path / "web.key").read_bytes() == key
     assert (made.path / "web.pem").stat().st_mode & 0o777 == 0o640
     assert {one.days for one in made.entries() if not one.is_authority} <= {799, 800}
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
         made.path / "web.pem", made.path / "web.key"
     )
-    assert made.renew() == []
+    assert list(made.renew()) == []
     assert list(made.path.glob("*.new")) == []
 
 
@@ -174,8 +177,8 @@ def test_keys_of_the_authorities_may_be_elsewhere(tmp_path: Path, later: list[ti
     assert Folder(here).make("office", "gate") == []
     later[0] = timedelta(days=790)
     with pytest.raises(CertificateError, match="--keys FOLDER"):
-        Folder(here).renew()
-    assert len(Folder(here, stick).renew()) == 5
+        list(Folder(here).renew())
+    assert len(list(Folder(here, stick).renew())) == 5
 
 
 def test_certificates_of_others_are_left_alone(made: Folder, old: Folder) -> None:
@@ -183,11 +186,11 @@ def test_certificates_of_others_are_left_alone(made: Folder, old: Folder) -> Non
     for end in ("pem", "key"):
         (made.path / f"web.{end}").write_bytes((old.path / f"web.{end}").read_bytes())
     before = made.file("web").read_bytes()
-    assert made.renew() == []
+    assert list(made.renew()) == []
     assert made.make("office", "gate", ["www.door.example"]) == ["broker"]
     assert made.file("web").read_bytes() == before
     with pytest.raises(CertificateError, match="whoever made it renews it"):
-        made.renew(["web"])
+        list(made.renew(["web"]))
 
 
 def test_what_is_damaged_says_so(made: Folder) -> None:
@@ -195,10 +198,10 @@ def test_what_is_damaged_says_so(made: Folder) -> None:
     with pytest.raises(CertificateError, match="is damaged"):
         made.read("web")
     with pytest.raises(CertificateError, match=r"has no web\.pem|is damaged"):
-        made.renew(["web"])
+        list(made.renew(["web"]))
     (made.path / "ca.key").write_bytes((made.path / "clients.key").read_bytes())
     with pytest.raises(CertificateError, match=r"is not the key of .*ca\.pem"):
-        made.renew(["broker"])
+        list(made.renew(["broker"]))
 
 
 def test_an_installation_of_before_goes_on(old: Folder) -> None:
@@ -206,7 +209,7 @@ def test_an_installation_of_before_goes_on(old: Folder) -> None:
     root, client = old.file("ca").read_bytes(), old.file("gateway").read_bytes()
     assert old.make("office", "gate") == ["clients"]
     assert old.file("clients").read_bytes() == root
-    assert old.renew() == ["broker", "web"]
+    assert list(old.renew()) == ["broker", "web"]
     assert (old.file("ca").read_bytes(), old.file("gateway").read_bytes()) == (root, client)
     assert {one.name: one.days for one in old.entries()}["web"] in (799, 800)
     assert verify(old.path, "ca", "web.pem", "-purpose", "sslserver") == "OK"
@@ -281,6 +284,113 @@ def test_a_change_of_the_root_locks_nobody_out(tmp_path: Path, old: Folder) -> N
     assert (old.path / "ca.key.before").exists()
 
 
+class CutShort(BaseException):
+    """As a power cut: nothing is tidied up."""
+
+
+def cut_short(monkeypatch: pytest.MonkeyPatch, step: int, work: Callable[[], object]) -> bool:
+    """Do this work until a file changes for this time, and say whether it came so far."""
+    seen = iter(range(step))
+
+    def counted(change: Callable[..., object]) -> Callable[..., object]:
+        def changed(*arguments: object, **named: object) -> object:
+            if next(seen, None) is None:
+                raise CutShort
+            return change(*arguments, **named)
+
+        return changed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", counted(os.replace))
+        patch.setattr(Path, "unlink", counted(Path.unlink))
+        try:
+            work()
+        except CutShort:
+            return True
+    return False
+
+
+def replaced(folder: Folder) -> None:
+    folder.make("office", "gate", ["door.example"], ["192.168.178.20"])
+    folder.prepare_root("office", "gate")
+
+
+def takes_clients(folder: Path) -> str:
+    """Of the broker, which asks whether a client is revoked."""
+    revoked = ("-crl_check", "-CRLfile", str(folder / "revoked.pem"))
+    return verify(folder, "clients", "gateway.pem", "-purpose", "sslclient", *revoked)
+
+
+def test_two_authorities_are_two_wherever_their_making_is_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in count():
+        folder = Folder(tmp_path / str(step))
+        again = partial(folder.make, "office", "gate", ["door.example"], ["192.168.178.20"])
+        if not cut_short(monkeypatch, step, again):
+            break
+        again()
+        assert (folder.file("ca").read_bytes()) != folder.file("clients").read_bytes(), step
+        assert takes_clients(folder.path) == "OK", step
+        assert verify(folder.path, "ca", "web.pem", "-purpose", "sslserver") == "OK", step
+    assert step > 10
+
+
+def test_a_change_of_the_root_goes_on_wherever_it_is_cut_short(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in count():
+        folder = Folder(tmp_path / str(step))
+        replaced(folder)
+        if not cut_short(monkeypatch, step, folder.switch_root):
+            break
+        assert folder.switch_root() == ["broker", "gateway", "recorder", "web"], step
+        assert list(folder.renew(["gateway"])) == ["gateway"]
+        assert takes_clients(folder.path) == "OK", step
+        assert verify(folder.path, "ca", "web.pem", "-purpose", "sslserver") == "OK", step
+        assert not list(folder.path.glob("next-*")), step
+        assert folder.file("revoked").read_text().count("BEGIN X509 CRL") == 2, step
+    assert step > 10
+
+
+def test_one_that_cannot_be_renewed_keeps_no_other_one_from_it(
+    made: Folder, later: list[timedelta]
+) -> None:
+    (made.path / "gateway.key").unlink()  # it was moved to where it is used
+    later[0] = timedelta(days=750)
+    renewed: list[str] = []
+    with pytest.raises(CertificateError, match=r"gateway\.key is missing"):
+        renewed.extend(made.renew())
+    assert renewed == ["broker", "homeassistant", "recorder", "web"]
+    assert {one.name for one in made.entries() if one.days < 60} == {"gateway"}
+
+
+def test_what_was_made_by_a_clock_that_was_ahead_is_made_again(
+    made: Folder, later: list[timedelta]
+) -> None:
+    later[0] = timedelta(days=14 * 365)
+    list(made.renew())
+    assert "not yet valid" in verify(made.path, "ca", "web.pem")
+    later[0] = timedelta()
+    assert list(made.renew()) == ["broker", "gateway", "homeassistant", "recorder", "web"]
+    assert verify(made.path, "ca", "web.pem") == "OK"
+
+
+@pytest.mark.parametrize("days", [-365, -56 * 365, 73 * 365], ids=["before", "1970", "2100"])
+def test_by_a_clock_that_is_wrong_nothing_valid_is_replaced(
+    made: Folder, later: list[timedelta], tmp_path: Path, days: int
+) -> None:
+    later[0] = timedelta(days=days)
+    before = made.file("web").read_bytes()
+    with pytest.raises(CertificateError, match="set the clock"):
+        list(made.renew(["web"]))
+    assert made.file("web").read_bytes() == before
+    if days < -400:
+        with pytest.raises(CertificateError, match="set the clock"):
+            Folder(tmp_path / "new").make("office", "gate")
+        assert not list((tmp_path / "new").iterdir())
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -328,7 +438,7 @@ def test_times_have_a_zone_also_with_the_library_of_debian_12() -> None:
     class Certificate:
         not_valid_after = datetime(2029, 2, 7)  # noqa: DTZ001 - as that version does
 
-    found = folder_module._utc(Certificate(), "not_valid_after")
+    found = signing.utc(Certificate(), "not_valid_after")
     assert found.utcoffset() == timedelta()
 
 
@@ -353,7 +463,7 @@ def test_from_nothing_to_a_page_over_tls_takes_at_most_three_commands(tmp_path: 
     certificate, edit, restart = existing
     assert certificate == "sudo portier certificate renew web"
     assert restart == "sudo systemctl restart portier-web"
-    assert Folder(config.parent / "tls").renew(["web"]) == ["web"]
+    assert list(Folder(config.parent / "tls").renew(["web"])) == ["web"]
     shell = edit.removeprefix("sudo ").replace("/etc/portier/portier.yaml", str(config))
     subprocess.run(["sh", "-c", shell], check=True)
     for file in (fresh, config):

@@ -14,7 +14,7 @@ SHORT = f"""
 from pathlib import Path
 from gateway.app.certificates import folder, signing
 signing.LEAF_DAYS = 40
-print(folder.Folder(Path("{TLS}")).renew(["web", "broker", "gateway", "recorder"]))
+print(list(folder.Folder(Path("{TLS}")).renew(["web", "broker", "gateway", "recorder"])))
 """
 
 

@@ -13,7 +13,7 @@ import contextlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
@@ -167,8 +167,8 @@ class Folder:
         return made
 
     def _make_authorities(self, gateway: str, permitted: Permitted, prefix: str = "") -> list[str]:
-        """Make both authorities where there is no root. An existing root without an authority for
-        clients becomes that authority itself."""
+        """Both, where there is no root; where there is one, its clients' authority is itself. The
+        root is written last: while it is missing, both are made anew."""
         if self.file(prefix + ROOT).exists():
             if not self.file(prefix + CLIENTS).exists():
                 self._write(prefix + CLIENTS, self.file(prefix + ROOT).read_bytes())
@@ -179,7 +179,7 @@ class Folder:
         root = signing.make_root(title, permitted, now)
         clients = signing.make_client_authority(f"{title} clients", now)
         self.keys.mkdir(parents=True, exist_ok=True)
-        for name, authority in ((prefix + ROOT, root), (prefix + CLIENTS, clients)):
+        for name, authority in ((prefix + CLIENTS, clients), (prefix + ROOT, root)):
             files.put(self.keys / f"{name}.key", signing.key_to_pem(authority.key), 0o600)
             self._write(name, signing.to_pem(authority.certificate))
         return [prefix + ROOT, prefix + CLIENTS]
@@ -193,28 +193,41 @@ class Folder:
             )
         self._make_leaf(name, name, None)
 
-    def renew(self, only: Iterable[str] = ()) -> list[str]:
-        """Sign again what ends soon, or lasts longer than phones accept; ``only``: these, whenever
-        they end. Keys stay, so that only one file changes. Returns the names."""
+    def renew(self, only: Iterable[str] = ()) -> Iterator[str]:
+        """Sign again what ends soon, or what lasts longer than phones take; ``only``: these,
+        whenever they end. Keys stay as they are, so that one file alone changes. The names, each
+        once it is done. What cannot be renewed keeps no other one from it, and is raised last."""
         asked = set(only)
         if missing := sorted(asked - {one.name for one in self.all()}):
             raise CertificateError(
                 f"{self.path} has no {', '.join(f'{one}.pem' for one in missing)}: "
                 "portier certificate show lists what it has"
             )
-        renewed = []
-        for found in self.all():
-            if signing.is_authority(found.certificate) or not self._is_ours(found):
-                if found.name in asked:
-                    raise CertificateError(
-                        f"{found.name}.pem was not made by ca.pem or clients.pem in {self.path}: "
-                        "whoever made it renews it"
-                    )
+        refused: list[str] = []
+        for found in list(self.all()):
+            if found.name not in asked and (asked or not self._is_due(found)):
                 continue
-            if found.name in asked or (not asked and _is_due(found)):
-                self._renew(found, signing.names(found.certificate))
-                renewed.append(found.name)
-        return renewed
+            try:
+                self._renew_own(found)
+            except CertificateError as error:
+                refused += [str(error)] if str(error) not in refused else []
+            else:
+                yield found.name
+        if refused:
+            raise CertificateError("; ".join(refused))
+
+    def _is_due(self, found: Found) -> bool:
+        return (
+            not signing.is_authority(found.certificate) and self._is_ours(found) and _is_due(found)
+        )
+
+    def _renew_own(self, found: Found) -> None:
+        if signing.is_authority(found.certificate) or not self._is_ours(found):
+            raise CertificateError(
+                f"{found.name}.pem was not made by ca.pem or clients.pem in {self.path}: "
+                "whoever made it renews it"
+            )
+        self._renew(found, signing.names(found.certificate))
 
     def revoke(self, file: Path) -> None:
         """Revoke the certificate of a client, so that the broker no longer accepts it."""
@@ -280,23 +293,41 @@ class Folder:
                 f"{self.path} has no next-ca.pem: portier certificate replace-root makes it"
             )
         leaves = [one for one in self.all() if self._is_used_here(one) and self._is_ours(one)]
-        before = self.file(REVOKED).read_bytes() if self.file(REVOKED).exists() else b""
         which = [name for name in (CLIENTS, ROOT) if self.file(NEXT + name).exists()]
-        for name in which:  # check all keys first, so that a missing one leaves nothing half done
-            self._authority(NEXT + name)
+        for name in which:  # all keys first: nothing is half done where one is away
+            if not self._has_key_of_next(name):
+                self._authority(NEXT + name)
         for name in which:
             pair = [one for file in (NEXT + name, name) if (one := self.read(file)) is not None]
             both = dict.fromkeys(each for one in pair for each in one.certificates)
             self._write(name, signing.to_pem(*both))
-            with contextlib.suppress(FileNotFoundError):
-                os.replace(self._key_file(name), self._key_file(name).with_suffix(".key.before"))
-            os.replace(self._key_file(NEXT + name), self._key_file(name))
-            self.file(NEXT + name).unlink()
-        authority = self._authority(CLIENTS)
-        self._write(REVOKED, signing.sign_revocations(authority, [], signing.now()) + before)
+            if not self._has_key_of_next(name):
+                with contextlib.suppress(FileNotFoundError):
+                    before = self._key_file(name).with_suffix(".key.before")
+                    os.replace(self._key_file(name), before)
+                os.replace(self._key_file(NEXT + name), self._key_file(name))
+        self._revoke_by_next()
         for found in leaves:
             self._renew(found, signing.names(found.certificate))
+        for name in which:  # the root last: while it is there, a switch that was cut short goes on
+            self.file(NEXT + name).unlink()
         return [one.name for one in leaves]
+
+    def _has_key_of_next(self, name: str) -> bool:
+        """Whether a switch that was cut short has put the key of the next authority in place."""
+        found = self.read(NEXT + name)
+        if found is None or self._key_file(NEXT + name).exists():
+            return False
+        return _public(self._key(name)) == _public_of(found.certificate)
+
+    def _revoke_by_next(self) -> None:
+        """The list of what is revoked begins with one of the present authority, which has revoked
+        nothing yet; those of earlier ones stay behind it."""
+        authority = self._authority(self._client_signer())
+        before = self.file(REVOKED).read_bytes() if self.file(REVOKED).exists() else b""
+        if not before or not signing.has_listed(authority.certificate, before):
+            mine = signing.sign_revocations(authority, [], signing.now())
+            self._write(REVOKED, mine + before)
 
     # --- inside
 
@@ -364,9 +395,9 @@ class Folder:
         else:
             made = signing.sign_client(authority, key, common_name, signing.now())
         files.put(self._key_file(name), signing.key_to_pem(key), 0o600)
-        self._write(name, signing.to_pem(made))
         if self.path == INSTALLED:
             files.share(self._key_file(name), READERS.get(name, ""))
+        self._write(name, signing.to_pem(made))  # last: while it is missing, both are made anew
 
     def _renew(self, found: Found, called: Names) -> None:
         authority, key = self._authority(self._signer(found)), self._key(found.name)
@@ -382,7 +413,7 @@ class Folder:
         if not self.file(REVOKED).exists():
             return []
         found = x509.load_pem_x509_crl(self.file(REVOKED).read_bytes())
-        return [(one.serial_number, _utc(one, "revocation_date")) for one in found]
+        return [(one.serial_number, signing.utc(one, "revocation_date")) for one in found]
 
     def _list_revoked(self, revoked: Sequence[tuple[int, datetime]]) -> None:
         """Write the list of the present authority; those of earlier ones stay behind it."""
@@ -400,21 +431,16 @@ class Folder:
 
 def end_of(certificate: x509.Certificate) -> datetime:
     """Until when it is valid."""
-    return _utc(certificate, "not_valid_after")
-
-
-def _utc(one: object, name: str) -> datetime:
-    """A time of the library; since version 42 it has a zone, and another name."""
-    found = getattr(one, f"{name}_utc", None) or getattr(one, name)
-    if not isinstance(found, datetime):
-        raise TypeError(name)
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    return signing.utc(certificate, "not_valid_after")
 
 
 def _is_due(found: Found) -> bool:
-    until, begin = end_of(found.certificate), _utc(found.certificate, "not_valid_before")
+    """Also one that nobody takes yet: the clock was ahead when it was made."""
+    now, until = signing.now(), end_of(found.certificate)
+    begin = signing.utc(found.certificate, "not_valid_before")
     too_long = until - begin > timedelta(days=signing.LEAF_DAYS_MOST)
-    return until - signing.now() < timedelta(days=RENEW_DAYS) or (too_long and not found.is_client)
+    ends_soon = until - now < timedelta(days=RENEW_DAYS)
+    return ends_soon or begin > now or (too_long and not found.is_client)
 
 
 def _public(key: signing.Key) -> object:

@@ -29,6 +29,8 @@ LEAF_DAYS_MOST = 825
 AUTHORITY_DAYS = 7300
 BACKDATED = timedelta(days=1)
 """So that a phone whose clock is slow accepts a new certificate at once."""
+EARLIEST = datetime(2026, 1, 1, tzinfo=UTC)
+"""Before this time no authority is made: the clock is wrong."""
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n?", re.DOTALL)
 
 
@@ -63,6 +65,11 @@ def make_client_authority(name: str, now: datetime) -> Authority:
 def _make_authority(
     name: str, limit: x509.ExtensionType, *, critical: bool, now: datetime
 ) -> Authority:
+    if now < EARLIEST:
+        raise CertificateError(
+            f"the clock of this machine says {now:%Y-%m-%d}, and what is made by it is no longer "
+            "valid once it is right: set the clock (timedatectl)"
+        )
     key = make_key()
     subject = _name(name)
     public = key.public_key()
@@ -112,6 +119,7 @@ def _sign(
     *more: x509.ExtensionType,
 ) -> x509.Certificate:
     public, issuer = key.public_key(), authority.certificate
+    _check_clock(issuer, now)
     made = (
         _builder(_name(name), issuer.subject, public, LEAF_DAYS, now)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
@@ -126,6 +134,17 @@ def _sign(
     for extension in more:
         made = made.add_extension(extension, critical=False)
     return made.sign(authority.key, hashes.SHA256())
+
+
+def _check_clock(authority: x509.Certificate, now: datetime) -> None:
+    """By a wrong clock a certificate would replace one that is valid, and be taken by nobody."""
+    begin, end = utc(authority, "not_valid_before"), utc(authority, "not_valid_after")
+    if now < EARLIEST or not begin <= now <= end:
+        raise CertificateError(
+            f"the clock of this machine says {now:%Y-%m-%d}, and {common_name(authority)} signs "
+            f"from {begin:%Y-%m-%d} until {end:%Y-%m-%d}: set the clock (timedatectl), or where it "
+            "is right, make another authority: portier certificate replace-root"
+        )
 
 
 def _name(text: str) -> x509.Name:
@@ -184,6 +203,14 @@ def sign_revocations(
         builder = builder.add_revoked_certificate(one)
     made = builder.sign(authority.key, hashes.SHA256())
     return made.public_bytes(serialization.Encoding.PEM)
+
+
+def has_listed(authority: x509.Certificate, pem: bytes) -> bool:
+    """Whether this authority has made a list of what is revoked. Raises :class:`ValueError`."""
+    key = authority.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        return False
+    return x509.load_pem_x509_crl(pem).is_signature_valid(key)
 
 
 def has_signed(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
@@ -284,6 +311,14 @@ def key_to_pem(key: Key) -> bytes:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
+
+
+def utc(one: object, name: str) -> datetime:
+    """A time of the library, which gives it a zone since version 42 and under another name."""
+    found = getattr(one, f"{name}_utc", None) or getattr(one, name)
+    if not isinstance(found, datetime):
+        raise TypeError(name)
+    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
 
 def now() -> datetime:

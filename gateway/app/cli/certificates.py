@@ -144,16 +144,22 @@ def renew(
     Keys stay, and so does the root: nothing is done on any phone. A timer runs this each day.
     """
     with _folder(folder, keys, config) as found:
-        done = found.renew(names or ())
-        for name in done:
-            c.line(f"renewed {found.file(name)}")
-        if not done:
-            c.line("nothing ends soon")
-        _hand_over(done, reload=reload)
+        done = []
+        try:
+            for name in found.renew(names or ()):
+                done.append(name)
+                c.line(f"renewed {found.file(name)}")
+            if not done:
+                c.line("nothing ends soon")
+        finally:  # what is done is due no more: nobody would hand it over later
+            handed_over = _hand_over(done, reload=reload)
+    if not handed_over:
+        raise typer.Exit(1)
 
 
-def _hand_over(done: Sequence[str], *, reload: bool) -> None:
-    """Make programs read their new certificates, or say how."""
+def _hand_over(done: Sequence[str], *, reload: bool) -> bool:
+    """Make programs read their new certificates, or say how. Whether none has failed to."""
+    all_well = True
     for name in done:
         verb, unit = SERVICES.get(name, ("", ""))
         if not unit:
@@ -163,8 +169,10 @@ def _hand_over(done: Sequence[str], *, reload: bool) -> None:
             command = ["systemctl", verb, unit]
             if subprocess.run(command, check=False).returncode:
                 c.err.print(f"{' '.join(command)} failed: see systemctl status {unit}")
+                all_well = False
         else:
             c.line(f"then: sudo systemctl {verb} {unit}")
+    return all_well
 
 
 @certificate.command()
@@ -232,7 +240,8 @@ def replace_root(
             for name in done:
                 c.line(f"renewed {found.file(name)}")
             c.line("keep ca.key.before off this machine; clients elsewhere need the new ca.pem")
-            _hand_over(done, reload=reload)
+            if not _hand_over(done, reload=reload):
+                raise typer.Exit(1)
             return
         gateway_id = _gateway(gateway, config)
         root = found.prepare_root(gateway_id, "", host or (), ip or (), lan or ())
