@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import math
 import os
 import re
 import shutil
@@ -37,6 +36,8 @@ DATABASE_MOST = 8 * 1024**3 - 1
 ROOM_LEFT = 200_000_000
 """Bytes on the disk that a backup or restore leaves free: the journal needs them."""
 NAME_MOST = 200
+_LAST_S: Final = 253_370_764_800
+"""The year 9999 begins: later times have no date in every zone."""
 _BLOCK: Final = 512
 _CHUNK: Final = 1 << 20
 _PART = r"[^/\x00-\x1f\x7f]+"
@@ -348,7 +349,7 @@ def read_manifest(data: bytes, public: PublicKey | None) -> Manifest:
             tuple(map(str, value["left_out"])),
             members,
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise BackupError(DAMAGED) from error
     names = {one.name for one in members}
     folders = {str(folder) for name in names for folder in PurePosixPath(name).parents}
@@ -356,7 +357,7 @@ def read_manifest(data: bytes, public: PublicKey | None) -> Manifest:
         len(members) > FILES_MOST
         or len(names) < len(members)
         or names & folders
-        or not math.isfinite(manifest.at_s)
+        or not 0 <= manifest.at_s < _LAST_S
         or "/" in manifest.config
         or (manifest.config and f"config/{manifest.config}" not in names)
     ):

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway import regular
+from gateway.backup import target
 from gateway.backup.archive import FILES_MOST, OWNERS, ROOM_LEFT, SMALL_MOST, Source
 from gateway.formats import uri
 from gateway.journal import backup as journal_backup
@@ -124,7 +125,8 @@ class Contents:
                 f"there is no {path}: start the gateway once, or name its folder with --state"
             )
         try:
-            journal_backup.backup(path, copy, progress)
+            with target.found(path) as fd:
+                journal_backup.backup(target.real_path(fd), copy, progress)
         except BackupError as error:
             cause = error.__cause__
             raise BackupError(_because(cause if isinstance(cause, Exception) else error)) from cause
@@ -202,13 +204,14 @@ class Contents:
 
     @staticmethod
     def _small(name: str, path: Path) -> Source:
-        found = path.stat()
-        if found.st_size > SMALL_MOST:
-            raise BackupError(
-                f"{path} has {found.st_size:,} bytes, too many for a file of a configuration; "
-                "move it elsewhere"
-            )
-        data = regular.read(path)
+        with target.found(path) as fd:
+            found = os.fstat(fd)
+            if found.st_size > SMALL_MOST:
+                raise BackupError(
+                    f"{path} has {found.st_size:,} bytes, too many for a file of a configuration; "
+                    "move it elsewhere"
+                )
+            data = regular.read(target.path_of(fd))
         owner, group = user_name(found.st_uid), group_name(found.st_gid)
         return Source(name, data, stat.S_IMODE(found.st_mode) & 0o755, owner, group)
 
@@ -230,7 +233,10 @@ def copy_database(path: Path, to: Path) -> None:
     """Make a consistent copy of an SQLite file, without its log, while others go on writing it."""
     os.close(os.open(to, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
     with (
-        closing(sqlite3.connect(uri(path, "ro"), uri=True, isolation_level=None)) as reading,
+        target.found(path) as fd,
+        closing(
+            sqlite3.connect(uri(target.real_path(fd), "ro"), uri=True, isolation_level=None)
+        ) as reading,
         closing(sqlite3.connect(to, isolation_level=None)) as copy,
     ):
         reading.backup(copy, pages=PAGES_PER_STEP, sleep=0.0)

@@ -237,7 +237,7 @@ def _give(path: Path) -> None:
     """Give a file that root has made to the owner of its folder."""
     if os.geteuid() == 0:
         owner = path.parent.stat()
-        os.chown(path, owner.st_uid, owner.st_gid)
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 
 
 def _folder(path: Path, mode: int) -> int:
@@ -274,13 +274,22 @@ def _overlay(found: Unpacked, places: Places) -> list[str]:
     file = Store(places.state / "overlay.yaml")
     source = found.folder / _OVERLAY
     data = source.read_bytes() if source.exists() else b""
-    present = file.data()
+    present = _read(file.path)
     if data == (present or b""):
         return ["settings of the page: the same as here"]
     last = max((int(name.partition("-")[0]) for name in _versions(file.folder)), default=0)
     _write(file.folder / f"{last + 1:08}-{version(present)}.yaml", present or b"", 0o644)
     _write(file.path, data, 0o644)
     return ["settings of the page: put back; undo on the page brings the ones before back"]
+
+
+def _read(path: Path) -> bytes | None:
+    """``None``: there is no such file, or none that can be read."""
+    try:
+        with target.found(path) as fd:
+            return regular.read(target.path_of(fd))
+    except OSError:
+        return None
 
 
 def _versions(folder: Path) -> list[str]:

@@ -1,4 +1,5 @@
-"""Writing a file into a folder that may belong to somebody else, or may not exist.
+"""Writing a file into a folder that may belong to somebody else, or may not exist, and reading one
+there.
 
 Root writes backups where others may write, too. So every folder on the way is opened by itself, a
 link is followed only where root or this user has made it, and a file has a new name of its own
@@ -35,6 +36,31 @@ _ESCAPED = re.compile(r"\\([0-7]{3})")
 def open_folder(folder: Path) -> int:
     """Open a folder; returns its descriptor. Raises :class:`OSError`, and :class:`BackupError` for
     a link that another user has made."""
+    fd = _open(folder)
+    if not stat.S_ISDIR(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    return fd
+
+
+@contextmanager
+def found(file: Path) -> Iterator[int]:
+    """A descriptor of a file that is read, by which :func:`path_of` names it. Raises as
+    :func:`open_folder`: roles write in the state folder, and root must not read for them where a
+    link of theirs leads."""
+    fd = _open(file)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def path_of(fd: int) -> Path:
+    """Leads to what is open, whatever takes its place meanwhile."""
+    return Path(f"/proc/self/fd/{fd}")
+
+
+def _open(folder: Path) -> int:
     rest = list(reversed(folder.absolute().parts[1:]))
     links = 0
     fd = os.open("/", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -63,8 +89,6 @@ def open_folder(folder: Path) -> int:
                 continue
             os.close(fd)
             fd = inner
-            if not stat.S_ISDIR(state.st_mode):
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
         return fd
     except FileNotFoundError as error:
         os.close(fd)

@@ -230,6 +230,9 @@ def changes() -> list[tuple[str, Callable[[dict[str, Any]], object]]]:
         ("below a file", lambda value: value["members"].append(
             {**value["members"][0], "name": "config/portier.yaml/x"})),
         ("infinite", lambda value: value.update(at=float("inf"))),
+        ("no number of seconds", lambda value: value.update(at=10**400)),
+        ("no date", lambda value: value.update(at=1e300)),
+        ("before there were computers", lambda value: value.update(at=-1e300)),
         ("no time", lambda value: value.update(at="x")),
         ("no mapping", lambda value: value.update(members=["x"])),
         ("too many", lambda value: value.update(

@@ -20,6 +20,7 @@ from gateway.backup.make import Wanted
 from gateway.backup.own_folder import OwnFolder
 from gateway.journal.backup import BackupError
 from tests.backup.installed import ADDRESS, PRIVATE, SECRET, files_below, filled, with_key
+from tests.backup.test_target import MALLORY, needs_root
 from tests.journal.journal_desk import Desk, opened
 
 NEEDLES = (b"needle", ADDRESS.encode(), SECRET.encode(), PRIVATE.encode())
@@ -146,6 +147,24 @@ def test_what_is_no_file_is_named_and_a_link_of_the_administrator_is_followed(
     assert found["config/tls/web.pem"] == b"live"
     assert {"config/pipe", "config/tls/lost.pem"}.isdisjoint(found)
     assert f"{there}/pipe: not a file" in made.left_out
+
+
+@needs_root
+@pytest.mark.parametrize(
+    "name", ["overlay.yaml", "journal.sqlite", "web/web.sqlite", "addresses", "web"]
+)
+def test_root_reads_nothing_where_a_link_of_a_role_leads(
+    places: Places, recovery: RecoveryKey, folder: Path, tmp_path: Path, name: str
+) -> None:
+    """Roles own their folders. What a link of theirs leads to would be theirs after a restore."""
+    link = places.state / name
+    os.rename(link, tmp_path / "there")
+    link.symlink_to(tmp_path / "there")
+    make.to_file(folder / "office.age", places, Wanted(recovery.public))
+    os.chown(link, MALLORY, MALLORY, follow_symlinks=False)
+    with pytest.raises(BackupError, match=f"{link.name} is a link to .* another user has made"):
+        make.to_file(folder / "second.age", places, Wanted(recovery.public))
+    assert [one.name for one in folder.iterdir()] == ["office.age"]
 
 
 def test_what_leads_into_the_program_is_none_of_the_configuration(

@@ -34,6 +34,7 @@ from tests.backup.installed import (
     with_key,
 )
 from tests.backup.test_archive import encrypted, packed
+from tests.backup.test_target import MALLORY, needs_root
 from tests.journal.journal_desk import opened, read, work
 
 CALLS: dict[str, Json] = {"format": 1, "calls": {"wc": {"number": 1, "call": {"id": "wc-1"}}}}
@@ -204,6 +205,21 @@ def test_one_that_is_cut_short_says_so_and_is_done_again(
     there = files_below(new.config.parent)
     assert there.pop("portier.yaml.before-restore") == b"another"
     assert there == files_below(old.config.parent)
+
+
+@needs_root
+def test_root_keeps_nothing_to_which_a_link_of_a_role_leads(
+    new: Places, recovery: key.RecoveryKey, file: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "shadow").write_text("needle")
+    link = new.state / "overlay.yaml"
+    link.symlink_to(tmp_path / "shadow")
+    os.chown(link, MALLORY, MALLORY, follow_symlinks=False)
+    with pytest.raises(put_back.CutShort, match=r"overlay.yaml is a link to .* another user"):
+        put(file, new, recovery)
+    assert not any("needle" in one.read_text() for one in new.state.glob("overlay.before/*"))
+    link.unlink()
+    put(file, new, recovery)
 
 
 def test_a_database_that_is_damaged_is_found_before_anything_changes(
