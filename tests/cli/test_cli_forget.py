@@ -93,6 +93,27 @@ def test_a_contact_goes_with_its_address_and_the_earlier_versions(place: House) 
     assert "frau_mueller" not in show(place)["effective"]["contacts"]
 
 
+def test_a_contact_that_was_removed_before_goes_from_the_earlier_versions(place: House) -> None:
+    put(place, {"contacts": MADE}, addresses={"new": OWN})
+    put(place, {"contacts": {"desk": {"name": "Frau Meier"}}})
+    done = forget(place, "Frau Müller", "--yes")
+    assert done.exit_code == 0, done.output
+    assert "the page knows nothing of the contact frau_mueller any more" in done.output
+    assert traces(place, "frau_mueller", "Müller") == []
+    assert show(place)["overlay"] == {"contacts": {"desk": {"name": "Frau Meier"}}}
+
+
+def test_a_name_of_before_goes_and_the_contact_stays(place: House) -> None:
+    put(place, {"contacts": {"desk": {"name": "Frau Muster"}}})
+    put(place, {"contacts": {"desk": {"name": "Frau Meier"}}})
+    done = forget(place, "Frau Muster", "--yes")
+    assert done.exit_code == 0, done.output
+    assert "earlier versions of the settings that name them" in done.output
+    assert "the contact desk" not in done.output
+    assert traces(place, "Muster") == []
+    assert show(place)["overlay"] == {"contacts": {"desk": {"name": "Frau Meier"}}}
+
+
 def test_what_the_file_says_stays_and_is_said(place: House) -> None:
     put(place, {"contacts": {"desk": {"name": "Frau Muster", **MADE["desk"]}}})
     done = forget(place, "Frau Muster", "--yes")

@@ -16,6 +16,7 @@ from gateway.app.cli import console as c
 from gateway.app.cli.console import State
 from gateway.app.cli.people import users_of
 from gateway.panel import client
+from gateway.settings.editing.file import Store
 
 Shown = Mapping[str, Any]
 
@@ -26,13 +27,15 @@ def add(cli: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class _Traces:
-    """Where the settings have a name. ``contacts``: ids of contacts that have it; ``pushed``: ids
-    of those whose push messages go to a user of this name; ``removed``: what is removed, in words;
+    """Where the settings have a name. ``contacts``: ids of contacts that have it, or had it until
+    they were removed; ``pushed``: ids of those whose push messages go to a user of this name;
+    ``earlier``: whether earlier versions name it; ``removed``: what is removed, in words;
     ``stays``: what only whoever edits the configuration file can remove; ``sections``: the overlay
     without the name."""
 
     contacts: tuple[str, ...] = ()
     pushed: tuple[str, ...] = ()
+    earlier: bool = False
     removed: tuple[str, ...] = ()
     stays: tuple[str, ...] = ()
     sections: Mapping[str, Any] = field(default_factory=dict)
@@ -56,8 +59,8 @@ def forget(
     settings = _settings(state)
     with users_of(state) as users:
         is_user = users.knows(name)
-        traces = _traces(name, settings)
-        if not is_user and not traces.contacts and not traces.pushed:
+        traces = _traces(name, settings, _before(state, name))
+        if not is_user and not traces.contacts and not traces.pushed and not traces.earlier:
             c.fail(f"nobody is called {name}: there is no such user and no such contact")
         _say("Removed", [*_of_user(name, is_user), *traces.removed])
         _say("Stays", [*traces.stays, *_elsewhere(traces)])
@@ -75,6 +78,8 @@ def forget(
         c.out.print(f"forgotten: web:{number} means nobody now")
     for id in traces.contacts:
         c.out.print(f"forgotten: the page knows nothing of the contact {id} any more")
+    if traces.earlier:
+        c.out.print("forgotten: earlier versions of the settings that name them")
     for id in traces.pushed:
         c.out.print(f"forgotten: push messages of the contact {id} to {name}")
 
@@ -91,12 +96,23 @@ def _of_user(name: str, is_user: bool) -> Iterator[str]:
         yield f"the user {name}: name, log-ins, devices, and the details in the audit chain"
 
 
-def _traces(name: str, settings: Shown) -> _Traces:
-    """Ends the command where a chain still notifies a contact."""
+def _before(state: Path, name: str) -> list[set[str]]:
+    """Of each earlier version of the settings that names it, the ids of contacts that are called
+    so."""
+    try:
+        return Store(state / "overlay.yaml").named_before(name)
+    except OSError as error:
+        c.fail(f"{error.filename}: {error.strerror}; run this with sudo")
+
+
+def _traces(name: str, settings: Shown, before: list[set[str]]) -> _Traces:
+    """``before``: see :func:`_before`. Ends the command where a chain still notifies a
+    contact."""
     effective, in_file = settings["effective"], settings["in_file"]["contacts"]
     overlay: Mapping[str, Any] = settings["overlay"].get("contacts", {})
     known: Mapping[str, Any] = effective["contacts"]
-    contacts = tuple(id for id, one in known.items() if name in (id, one.get("name")))
+    present = [id for id, one in known.items() if name in (id, one.get("name"))]
+    contacts = (*present, *sorted(set().union(*before) - known.keys()))
     pushed = tuple(
         id for id, one in known.items() if one.get("push") == name and id not in contacts
     )
@@ -125,9 +141,9 @@ def _traces(name: str, settings: Shown) -> _Traces:
             stays.append(f"push: {name} of the contact {id}, in the configuration file")
     if "contacts" in sections and not of_page:
         del sections["contacts"]
-    if contacts or pushed:
+    if contacts or pushed or before:
         removed.append("earlier versions of the settings that name them")
-    return _Traces(contacts, pushed, tuple(removed), tuple(stays), sections)
+    return _Traces(contacts, pushed, bool(before), tuple(removed), tuple(stays), sections)
 
 
 def _chains_of(contact: str, effective: Shown) -> list[str]:

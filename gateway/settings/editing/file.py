@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -156,13 +156,23 @@ class Store:
     def forget(self, name: str) -> None:
         """Remove every earlier version with a contact of this id or name, or with a contact that
         leads to the devices of a user of this name. Raises :class:`OSError`."""
+        for file, _ in self._naming(name):
+            file.unlink(missing_ok=True)
+
+    def named_before(self, name: str) -> list[set[str]]:
+        """Of each version that :meth:`forget` would remove, the ids of contacts that are called
+        so. Raises :class:`OSError`."""
+        return [ids for _, ids in self._naming(name)]
+
+    def _naming(self, name: str) -> Iterator[tuple[Path, set[str]]]:
         for file in self._files():
             try:
                 known = self.sections(regular.read(file) or None).get("contacts") or {}
             except SettingsError:
                 continue
-            if any(name in (id, one.get("name"), one.get("push")) for id, one in known.items()):
-                file.unlink(missing_ok=True)
+            ids = {id for id, one in known.items() if name in (id, one.get("name"))}
+            if ids or any(name == one.get("push") for one in known.values()):
+                yield file, ids
 
     def write(self, made: str, now_utc_ms: int) -> None:
         """Take the place of the present version, which is kept. Raises :class:`OSError`."""
