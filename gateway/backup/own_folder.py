@@ -124,8 +124,15 @@ class OwnFolder:
         found = self._read(RESTORING)
         return "" if found is None else str(found["file"])
 
-    def begin_restore(self, file: Path) -> None:
-        self._write(RESTORING, {"file": str(file)})
+    def journal_put_back(self) -> tuple[str, str]:
+        """Of the restore that was cut short: the checksum of the journal that it has put back, and
+        its new id; empty where it has not come so far."""
+        found = self._read(RESTORING) or {}
+        return str(found.get("sha256", "")), str(found.get("journal", ""))
+
+    def begin_restore(self, file: Path, sha256: str = "", journal: str = "") -> None:
+        """``sha256`` and ``journal``: see :meth:`journal_put_back`."""
+        self._write(RESTORING, {"file": str(file), "sha256": sha256, "journal": journal})
 
     def remove(self, name: str) -> None:
         (self.path / name).unlink(missing_ok=True)

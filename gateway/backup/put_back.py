@@ -3,12 +3,14 @@ anything.
 
 What is replaced stays: the journal and the users are set aside as damaged files are, a file of the
 configuration gets the ending ``.before-restore``. A restore that was interrupted is run again from
-the beginning, with the same result.
+the beginning, with the same result. What it has put back already stays, so that no further run
+costs the files of before.
 """
 
 from __future__ import annotations
 
 import contextlib
+import filecmp
 import grp
 import os
 import pwd
@@ -25,6 +27,7 @@ from gateway.backup import key, target
 from gateway.backup.archive import ROOM_LEFT, Manifest, Member, unpack
 from gateway.backup.contents import BROKER, Places, part_of, remove_sessions
 from gateway.backup.own_folder import KEY, RESTORING, OwnFolder
+from gateway.formats import uri
 from gateway.journal import backup as journal_backup
 from gateway.journal.backup import BackupError
 from gateway.settings.editing.file import Store, version
@@ -169,13 +172,22 @@ def put_back(
     own = OwnFolder(places.state)
     members = found.wanted(only)
     said = []
-    own.begin_restore(found.file)
+    sha256, journal = _put_back_before(own)
+    if not sha256:
+        own.begin_restore(found.file)
     try:
         for member in members:
-            if part_of(member.name) == "journal":
-                said.append(_journal(found, places, start))
+            if part_of(member.name) != "journal":
+                continue
+            if member.sha256 == sha256 and journal == _id_of(places.state / "journal.sqlite"):
+                said.append(f"journal: put back already, as journal {journal}")
+                continue
+            journal = _journal(found, places, start)
+            own.begin_restore(found.file, member.sha256, journal)
+            said.append(f"journal: restored as journal {journal}")
     except BackupError:
-        own.remove(RESTORING)  # nothing has changed
+        if not sha256:
+            own.remove(RESTORING)  # nothing has changed
         raise
     try:
         said += _all_but_journal(found, places, members, only)
@@ -219,7 +231,25 @@ def _place(name: str, places: Places) -> Path | None:
     return places.broker / BROKER[rest] if places.has_broker else None
 
 
+def _put_back_before(own: OwnFolder) -> tuple[str, str]:
+    try:
+        return own.journal_put_back()
+    except (OSError, ValueError):
+        return "", ""
+
+
+def _id_of(journal: Path) -> str:
+    """Empty where it cannot be read."""
+    try:
+        with closing(sqlite3.connect(uri(journal, "ro"), uri=True)) as db:
+            (id,) = db.execute("SELECT value FROM meta WHERE key = 'journal'").fetchone() or ("",)
+    except sqlite3.Error:
+        return ""
+    return str(id)
+
+
 def _journal(found: Unpacked, places: Places, start: Start) -> str:
+    """Its new id."""
     journal = places.state / "journal.sqlite"
     id = journal_backup.restore(
         found.folder / "state/journal.sqlite",
@@ -230,7 +260,7 @@ def _journal(found: Unpacked, places: Places, start: Start) -> str:
         source=found.file,
     )
     _give(journal)
-    return f"journal: restored as journal {id}"
+    return id
 
 
 def _give(path: Path) -> None:
@@ -254,7 +284,10 @@ def _database(source: Path, place: Path | None, member: Member) -> str:
         with closing(sqlite3.connect(source, isolation_level=None)) as db:
             remove_sessions(db)
     fd = _folder(place, 0o750)
+    said = f"{member.name.removeprefix('state/')}: {member.size:,} bytes"
     try:
+        if _is_there(source, place):
+            return said
         owner = os.fstat(fd)
         with source.open("rb") as data, target.replacing(fd, place) as out:
             while chunk := data.read(1 << 20):
@@ -265,7 +298,18 @@ def _database(source: Path, place: Path | None, member: Member) -> str:
                 set_aside.move(place, away, salvaged=True)
     finally:
         os.close(fd)
-    return f"{member.name.removeprefix('state/')}: {member.size:,} bytes"
+    return said
+
+
+def _is_there(source: Path, place: Path) -> bool:
+    """Whether a restore that was cut short has put it back, and nothing has changed since."""
+    log = set_aside.beside(place, "-wal")
+    try:
+        return filecmp.cmp(source, place, shallow=False) and not (
+            log.exists() and log.stat().st_size
+        )
+    except OSError:
+        return False
 
 
 def _overlay(found: Unpacked, places: Places) -> list[str]:

@@ -116,7 +116,7 @@ def test_what_is_replaced_stays_beside_it(
     with closing(Users(users_file(old.state))) as users:
         assert [one.name for one in users.list_users()] == ["anna"]
     away = set_aside.found(users_file(old.state))
-    assert [set_aside.mark_of(one) for one in away] == [set_aside.SEEN] * 2
+    assert [set_aside.mark_of(one) for one in away] == [set_aside.SEEN], "the second is the same"
     assert overlay.version() != version
     assert overlay.old(version) == b"# cli 2026-12-01T00:00:00Z\n", "undo on the page"
 
@@ -205,6 +205,33 @@ def test_one_that_is_cut_short_says_so_and_is_done_again(
     there = files_below(new.config.parent)
     assert there.pop("portier.yaml.before-restore") == b"another"
     assert there == files_below(old.config.parent)
+
+
+def test_no_try_costs_what_was_there_before(
+    old: Places, recovery: key.RecoveryKey, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full stays so for some tries, and only three of a file are kept aside."""
+    places = old
+    for name in ("journal.sqlite", "web/web.sqlite"):
+        with closing(sqlite3.connect(places.state / name)) as db:
+            db.execute("CREATE TABLE before (x)")
+            db.commit()
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(put_back, "_small", full)
+        for _ in range(5):
+            with pytest.raises(put_back.CutShort):
+                put(file, places, recovery)
+    assert any("put back already" in text for text in put(file, places, recovery))
+    for folder, name in (("", "journal.sqlite"), ("web", "web.sqlite")):
+        kept = set_aside.found(places.state / folder / name)
+        assert len(kept) == 1
+        with closing(sqlite3.connect(kept[0])) as db:
+            assert db.execute("SELECT * FROM before").fetchall() == []
+    assert any("restored as journal" in text for text in put(file, places, recovery)), "asked anew"
 
 
 @needs_root
