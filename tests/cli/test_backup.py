@@ -385,6 +385,19 @@ def test_the_services_are_stopped_meanwhile_and_started_again_whatever_comes(
     assert systemd == []
 
 
+def test_after_one_that_was_killed_it_says_that_nothing_runs(
+    places: Places, file: Path, systemd: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it had stopped is stopped, and the next one finds nothing to start again."""
+    key = backed_up(places, file)
+    monkeypatch.setattr(commands, "_active", list)
+    done = run(places, "restore", file, typed=f"{key}\n")
+    assert done.exit_code == 0
+    assert "Portier was stopped already" in words(done)
+    assert "sudo systemctl start portier-control portier-link" in words(done)
+    assert systemd == []
+
+
 def test_a_lost_connection_leaves_no_service_stopped(
     places: Places, file: Path, systemd: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

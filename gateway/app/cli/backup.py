@@ -408,7 +408,8 @@ def _stopped(places: Places) -> Iterator[None]:
     even after an error. Raises :class:`BackupError` where ``control`` runs without systemd."""
     from gateway.app.outputs import held
 
-    running = _active() if _is_installed(places) else []
+    installed = _is_installed(places)
+    running = _active() if installed else []
     if running:
         c.out.print("stopping Portier; the doors' own buttons go on working")
     # A lost connection must not leave the services stopped.
@@ -438,6 +439,13 @@ def _stopped(places: Places) -> Iterator[None]:
                     style="yellow",
                     soft_wrap=True,
                 )
+        elif installed:  # by hand, or a restore before was killed
+            c.err.print(
+                "Portier was stopped already, and nobody starts it now: sudo systemctl start "
+                f"{' '.join(unit.removesuffix('.service') for unit in UNITS)}",
+                style="yellow",
+                soft_wrap=True,
+            )
         for one, handler in before.items():
             signal.signal(one, handler)
 
