@@ -357,6 +357,8 @@ def test_one_that_cannot_be_renewed_keeps_no_other_one_from_it(
     made: Folder, later: list[timedelta]
 ) -> None:
     (made.path / "gateway.key").unlink()  # it was moved to where it is used
+    (made.path / "archive.pem").mkdir()
+    (made.path / "gone.pem").symlink_to("nowhere")
     later[0] = timedelta(days=750)
     renewed: list[str] = []
     with pytest.raises(CertificateError, match=r"gateway\.key is missing"):

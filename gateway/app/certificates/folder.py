@@ -85,7 +85,7 @@ class Folder:
         """``None``: there is no such file, or no certificate in it."""
         try:
             found = signing.from_pem(self.file(name).read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, IsADirectoryError):
             return None
         except ValueError as error:
             raise CertificateError(
