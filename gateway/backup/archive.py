@@ -319,6 +319,17 @@ def _unpack_one(stream: _Unzipped, path: Path, member: Member) -> None:
         raise BackupError(f"{member.name} is not as it was packed: {DAMAGED}")
 
 
+def check_head(data: bytes, public: PublicKey | None) -> None:
+    """Whether the reader takes this manifest: no archive is written that nobody can put back.
+    Raises :class:`BackupError`."""
+    if len(data) > MANIFEST_MOST:
+        raise BackupError(
+            f"the list of what belongs into it has {len(data):,} bytes, and an archive takes "
+            f"{MANIFEST_MOST:,}: move files that are no configuration elsewhere"
+        )
+    read_manifest(data, public)
+
+
 def read_manifest(data: bytes, public: PublicKey | None) -> Manifest:
     """Raises :class:`BackupError`, :class:`ValueError`."""
     try:

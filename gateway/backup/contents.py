@@ -182,6 +182,8 @@ class Contents:
         if not self._places.has_own_folder:
             self.left_out.append(f"the configuration: {folder} is no folder of an installation")
             return
+        if not self._places.config.exists():
+            self.left_out.append(f"{self._places.config}: there is none")
         for path in sorted(folder.rglob("*")):
             inside = path.relative_to(folder)
             name = f"config/{inside}"

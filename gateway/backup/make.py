@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from gateway import __version__
 from gateway.backup import key, target
-from gateway.backup.archive import Manifest, Packed, Source
+from gateway.backup.archive import Manifest, Packed, Source, check_head
 from gateway.backup.contents import Contents, Places
 from gateway.backup.own_folder import Last, OwnFolder
 from gateway.journal.backup import BackupError
@@ -167,18 +167,23 @@ def _write(
             sources = contents.collect(lambda done: progress(done / 2))
             members = [one.member() for one in sources]
             at_s = time.time()
+            config = places.config.name if places.has_own_folder else ""
+            if f"config/{config}" not in {one.name for one in members}:
+                config = ""
             manifest = Manifest(
                 contents.gateway,
                 __version__,
                 at_s,
-                places.config.name if places.has_own_folder else "",
+                config,
                 wanted.public is not None,
                 tuple(contents.left_out),
                 tuple(members),
             )
+            head = manifest.to_bytes(wanted.public)
+            check_head(head, wanted.public)
             _check_room(fd, file)
             packed = Packed(
-                manifest.to_bytes(wanted.public),
+                head,
                 sources,
                 members,
                 lambda done: progress(0.5 + done / 2),

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from gateway.backup import contents, make, put_back, target
+from gateway.backup import archive, contents, make, put_back, target
 from gateway.backup.contents import Places
 from gateway.backup.key import RecoveryKey
 from gateway.backup.make import Wanted
@@ -176,6 +176,33 @@ def test_what_leads_into_the_program_is_none_of_the_configuration(
     made = make.to_file(folder / "office.age", places, Wanted(recovery.public))
     assert "config/schema.json" not in unpacked(made.file, places, recovery)
     assert not any("schema.json" in text for text in made.left_out)
+
+
+@pytest.mark.parametrize("kind", ["missing", "secret", "of the program"])
+def test_what_is_made_can_be_put_back_also_without_a_configuration(
+    places: Places, recovery: RecoveryKey, folder: Path, kind: str
+) -> None:
+    if kind == "secret":
+        places.config.write_text(f"# {PRIVATE}", encoding="utf-8")
+    else:
+        places.config.unlink()
+    if kind == "of the program":
+        places.config.symlink_to("/opt/portier/current/config/office.yaml")
+    for public in (recovery.public, None):
+        made = make.to_file(folder / "office.age", places, Wanted(public))
+        found = unpacked(made.file, places, recovery if public else None)
+        assert "state/journal.sqlite" in found
+        if "config/portier.yaml" not in found:
+            assert any(str(places.config) in text for text in made.left_out)
+
+
+def test_a_list_that_the_reader_does_not_take_is_refused_when_it_is_made(
+    places: Places, recovery: RecoveryKey, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "MANIFEST_MOST", 1_000)
+    with pytest.raises(BackupError, match="an archive takes 1,000"):
+        make.to_file(folder / "office.age", places, Wanted(recovery.public))
+    assert list(folder.iterdir()) == []
 
 
 def test_the_configuration_of_a_checkout_is_not_taken(
