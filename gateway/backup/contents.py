@@ -130,6 +130,7 @@ class Contents:
         except BackupError as error:
             cause = error.__cause__
             raise BackupError(_because(cause if isinstance(cause, Exception) else error)) from cause
+        _check_whole(path, copy)
         with closing(sqlite3.connect(copy)) as db:
             row = db.execute(
                 "SELECT subject FROM series WHERE kind = 'gateway_started' ORDER BY id DESC"
@@ -144,6 +145,7 @@ class Contents:
             return
         copy = self._work / "web.sqlite"
         copy_database(path, copy)
+        _check_whole(path, copy)
         with closing(sqlite3.connect(copy, isolation_level=None)) as db:
             remove_sessions(db)
             if not self._secret:
@@ -157,6 +159,7 @@ class Contents:
         for path in self._stores():
             copy = self._work / f"store-{path.name}"
             copy_database(path, copy)
+            _check_whole(path, copy)
             yield Source(f"state/record/{path.name}", copy)
 
     # --- files ----------------------------------------------------------------------------
@@ -243,6 +246,25 @@ def copy_database(path: Path, to: Path) -> None:
     ):
         reading.backup(copy, pages=PAGES_PER_STEP, sleep=0.0)
         copy.execute("PRAGMA journal_mode = DELETE").fetchone()
+
+
+def damage_of(database: Path) -> str:
+    """What SQLite finds wrong in it; empty: it is whole."""
+    try:
+        with closing(sqlite3.connect(database)) as db:
+            said = str(db.execute("PRAGMA integrity_check(1)").fetchone()[0])
+    except sqlite3.Error as error:
+        return str(error)
+    return "" if said == "ok" else said.splitlines()[-1]
+
+
+def _check_whole(path: Path, copy: Path) -> None:
+    """A restore refuses what is damaged, so it must not push out older ones that are whole."""
+    if found := damage_of(copy):
+        raise BackupError(
+            f"{path} is damaged ({found}), and older backups are kept: restart Portier, which "
+            "mends it as far as it can; sudo portier doctor says more"
+        )
 
 
 def remove_sessions(db: sqlite3.Connection) -> None:

@@ -25,7 +25,7 @@ from typing import BinaryIO
 from gateway import regular, set_aside
 from gateway.backup import key, target
 from gateway.backup.archive import ROOM_LEFT, Manifest, Member, unpack
-from gateway.backup.contents import BROKER, Places, part_of, remove_sessions
+from gateway.backup.contents import BROKER, Places, damage_of, part_of, remove_sessions
 from gateway.backup.own_folder import KEY, RESTORING, OwnFolder
 from gateway.formats import uri
 from gateway.journal import backup as journal_backup
@@ -144,13 +144,7 @@ def check_databases(found: Unpacked, only: Collection[str]) -> None:
     for member in found.wanted(only):
         if not member.name.endswith(".sqlite"):
             continue
-        path = found.folder / member.name
-        try:
-            with closing(sqlite3.connect(path)) as db:
-                said = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
-        except sqlite3.Error as error:
-            said = str(error)
-        if said != "ok":
+        if said := damage_of(found.folder / member.name):
             raise BackupError(f"{member.name} in it is damaged ({said}): take another backup")
 
 

@@ -178,6 +178,28 @@ def test_what_leads_into_the_program_is_none_of_the_configuration(
     assert not any("schema.json" in text for text in made.left_out)
 
 
+@pytest.mark.parametrize("name", ["journal.sqlite", "web/web.sqlite", "record/record.sqlite"])
+def test_what_is_damaged_pushes_out_no_older_one(
+    places: Places, recovery: RecoveryKey, folder: Path, name: str
+) -> None:
+    """Nobody notices a page that is not read, and a restore would refuse every archive with it."""
+    path = places.state / name
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("CREATE TABLE rarely_read (x)")
+        db.commit()
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        (page,) = db.execute("SELECT max(rootpage) FROM sqlite_master").fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    wanted = Wanted(recovery.public, store=True)
+    whole = make.to_folder(folder, "office", 1, places, wanted).file.name
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xa5" * size)
+    with pytest.raises(BackupError, match=f"{path.name} is damaged .* restart Portier"):
+        make.to_folder(folder, "office", 1, places, wanted)
+    assert [one.name for one in folder.iterdir()] == [whole]
+
+
 @pytest.mark.parametrize("kind", ["missing", "secret", "of the program"])
 def test_what_is_made_can_be_put_back_also_without_a_configuration(
     places: Places, recovery: RecoveryKey, folder: Path, kind: str
