@@ -335,7 +335,10 @@ def test_a_backup_replaces_no_device_and_nothing_in_the_state_folder(tmp_path: P
     before = (state / "journal.sqlite").read_bytes()
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    for target, why in ((pipe, "is not a file"), (state / "journal.sqlite", "choose another place")):
+    for target, why in (
+        (pipe, "is not a file"),
+        (state / "journal.sqlite", "choose another place"),
+    ):
         result = portier("backup", target, "--state", state)
         assert result.exit_code == 1
         assert why in words(result)

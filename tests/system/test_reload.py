@@ -129,8 +129,8 @@ def test_settings_are_saved_on_the_page(gateway: Gateway) -> None:
         assert found is not None, name
         form[name] = html.unescape(found[1])
     form.update({"do": "save", "otherwise": "exit_only"})
-    status, _, text = gateway.page.ask("POST", path, form)
-    assert status == 200, text
+    status, headers, text = gateway.page.ask("POST", path, form)
+    assert (status, headers["location"].partition("?")[0]) == (303, path), text
     until(lambda: mode(gateway) == "exit_only", what="the new schedule")
     taken_over(gateway, pid)
     assert gateway.page.ask("GET", path)[0] == 200
