@@ -47,6 +47,14 @@ def files(source: Path) -> Iterator[Path]:
                 yield Path(folder, name)
 
 
+def copy(source: Path, into: Path) -> None:
+    """Copy the files of a release, and nothing else, into a folder. Raises :class:`UpdateError`."""
+    for file in files(source):
+        place = into / file.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, place)
+
+
 def digest(source: Path) -> str:
     """Of all files of a release, and of the version of the Python that its environment is for."""
     found = hashlib.sha256(f"{sys.version_info[0]}.{sys.version_info[1]}".encode())

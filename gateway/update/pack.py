@@ -126,10 +126,7 @@ def pack(source: Path, into: Path, key: Path | None, *, wheels: bool = True) -> 
     said = []
     with tempfile.TemporaryDirectory() as scratch:
         top = Path(scratch, f"portier-{version}")
-        for file in archive.files(source):
-            place = top / file.relative_to(source)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(file, place)
+        archive.copy(source, top)
         building = Path(scratch, "build")
         shutil.copytree(top, building)
         python = sys.executable

@@ -32,10 +32,7 @@ class Packages:
     def make(self, version: str, *, broken: bool = False) -> Path:
         """A package of this version; a ``broken`` one serves on simulated points elsewhere only."""
         tree = self._folder / f"tree-{version}"
-        for file in archive.files(root.CHECKOUT):
-            place = tree / file.relative_to(root.CHECKOUT)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(file, place)
+        archive.copy(root.CHECKOUT, tree)
         change(tree / "gateway/__init__.py", '"[0-9.]+"\n', f'"{version}"\n')
         if broken:
             start = r'(?m)^(def main\(options: Options\) -> int:\n(?:    """.*?"""\n)?)'

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -21,10 +20,7 @@ def packed(folder: Path, machine: str = "aarch64") -> Path:
     """A package of this checkout with one wheel that is none."""
     tree, wheels, into = (folder / name for name in ("tree", "wheels", "into"))
     if not tree.exists():
-        for file in archive.files(CHECKOUT):
-            place = tree / file.relative_to(CHECKOUT)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(file, place)
+        archive.copy(CHECKOUT, tree)
         wheels.mkdir()
         (wheels / "some-1-py3-none-any.whl").write_text("x", encoding="utf-8")
         into.mkdir()
