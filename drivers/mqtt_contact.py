@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drivers import ContactReport, Device, DurationMs, Emit, MeterReport, Report
-from drivers.mqtt import payload, told
+from drivers.mqtt import payload, subscribers
 
 KIND = "contact"
 TRUST = "network"
@@ -62,7 +62,7 @@ class MqttContact:
     def __init__(self, point: str, emit: Emit) -> None:
         self._emit = emit
         self._active: bool | None = None
-        self._leave = told.join(point, self)
+        self._leave = subscribers.join(point, self)
 
     def close(self) -> None:
         self._leave()

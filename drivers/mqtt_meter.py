@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from drivers import ContactReport, Device, DurationMs, Emit, MeterReport, Quantity, Report
-from drivers.mqtt import payload, told
+from drivers.mqtt import payload, subscribers
 
 KIND = "meter"
 TRUST = "network"
@@ -80,7 +80,7 @@ def quantities(settings: Settings) -> tuple[Quantity, ...]:
 
 def read(settings: Settings, message: bytes) -> Sequence[Report]:
     """What a message says, quantity by quantity. Never raises."""
-    told: list[Report] = []
+    reports: list[Report] = []
     for name, path in settings.values.items():
         try:
             found = payload.at(payload.content(message), path)
@@ -89,14 +89,14 @@ def read(settings: Settings, message: bytes) -> Sequence[Report]:
             value = float(found)
             if not abs(value) < LARGEST:
                 raise payload.Unreadable(f"{path or 'the message'} is no number")
-            told.append(MeterReport(name, value))
+            reports.append(MeterReport(name, value))
         except payload.Missing:
             continue
         except (ValueError, OverflowError) as error:
             known = isinstance(error, payload.Unreadable)
             reason = str(error) if known else f"{path or 'the message'} is no number"
-            told.append(MeterReport(name, None, reason))
-    return told
+            reports.append(MeterReport(name, None, reason))
+    return reports
 
 
 class MqttMeter:
@@ -105,7 +105,7 @@ class MqttMeter:
     def __init__(self, settings: Settings, point: str, emit: Emit) -> None:
         self._names = tuple(quantity.name for quantity in quantities(settings))
         self._emit = emit
-        self._leave = told.join(point, self)
+        self._leave = subscribers.join(point, self)
 
     def close(self) -> None:
         self._leave()

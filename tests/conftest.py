@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.journal.past import reader
+from gateway.journal.queries import reader
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 """Recordings and the emulated machine lie beside the checkout; tests that want them skip

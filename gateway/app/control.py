@@ -201,7 +201,7 @@ def _edit(options: Options, clock: Clock, asked: Mapping[str, object]) -> Mappin
     import subprocess
 
     now_utc_ms = clock.now_ms() + clock.utc_offset_ms()
-    command = [sys.executable, "-m", "gateway.app.configuration.overlaid", str(options.config)]
+    command = [sys.executable, "-m", "gateway.app.configuration.edit_overlay", str(options.config)]
     done = subprocess.run(
         [*command, str(options.state), str(now_utc_ms)],
         input=json.dumps(asked),

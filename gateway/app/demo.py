@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.app import paths
 from gateway.app.configuration import load
-from gateway.core.building import kept
+from gateway.core.building import state_to_save
 from gateway.core.facts import KINDS, Fact, Json, Lane
 from gateway.core.instant import Ms, UtcMs
 from gateway.journal.audit import AuditEntry
@@ -37,7 +37,7 @@ from gateway.simulation.calm import CARETAKER, CalmYear, Command
 from gateway.simulation.days import Day, days
 
 if TYPE_CHECKING:
-    from gateway.web.kept.testbook import Kind
+    from gateway.web.storage.testbook import Kind
 
 AT_ONCE = 5_000
 """Facts in one transaction."""
@@ -123,7 +123,7 @@ def _build(
     year.on_command.append(journal.audit)
     store.put_heartbeats({meter.point: meter.heartbeat_ms for meter in building.meters})
     year.live(progress)
-    journal.write(Kept(1, kept(year.host.building)))
+    journal.write(Kept(1, state_to_save(year.host.building)))
     _roll_up(settings, store, year.until_ms)
     store.close(clean=True)
     paths.give(state / "journal.sqlite")
@@ -200,10 +200,10 @@ def _people(settings: Settings, state: Path, year: CalmYear, begin_utc_ms: UtcMs
     """The users and the test book; the password of the administrator."""
     from gateway.web.identity.users import Users, users_file
     from gateway.web.inspection.walk import steps_for
-    from gateway.web.kept.store import Author
-    from gateway.web.kept.testbook import Result, TestBook
-    from gateway.web.scene.terminals import terminals_of
+    from gateway.web.presenter.terminals import terminals_of
     from gateway.web.shared.words import Words
+    from gateway.web.storage.store import Author
+    from gateway.web.storage.testbook import Result, TestBook
 
     file = users_file(state)
     file.parent.mkdir(exist_ok=True)

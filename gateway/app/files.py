@@ -15,12 +15,12 @@ from gateway.app.configuration.plans import PLANS_MOST
 from gateway.journal.reserve import SLOT_BYTES, SLOT_MOST
 from gateway.journal.retention import AUDIT_SHARE, DROP_FROM, THIN_FROM
 from gateway.journal.schema import LOG_BYTES
-from gateway.link.aside import FACTS_MOST
+from gateway.link.refused_messages import FACTS_MOST
 from gateway.link.saved import AWAY_MOST
 from gateway.link.saved import BYTES_MOST as LINK_BYTES
 from gateway.push.subscriptions import BYTES_MOST as DEVICE_BYTES
 from gateway.push.subscriptions import DEVICES_MOST, OF_ONE_MOST
-from gateway.recorder import aside, digests, state
+from gateway.recorder import digests, rejects, state
 from gateway.recorder.stores import recent, sqlite
 from gateway.set_aside import KEEP, KEEP_BYTES, LIFE_MS
 from gateway.settings.editing.addresses import BYTES_MOST as ADDRESS_BYTES
@@ -32,10 +32,10 @@ from gateway.settings.model.link import Record
 from gateway.web.identity.sessions import SESSIONS_MOST
 from gateway.web.identity.tokens import TOKENS_MOST
 from gateway.web.identity.users import REMOVED_MOST, USERS_MOST
-from gateway.web.kept.outbox import MOST as ENTRIES_MOST
-from gateway.web.kept.store import WAL_BYTES
-from gateway.web.kept.testbook import SIGNED_MOST
-from gateway.web.kept.weeks import WEEKS
+from gateway.web.storage.outbox import MOST as ENTRIES_MOST
+from gateway.web.storage.store import WAL_BYTES
+from gateway.web.storage.testbook import SIGNED_MOST
+from gateway.web.storage.weeks import WEEKS
 
 DAY_MS = 86_400_000
 
@@ -158,7 +158,7 @@ def rows() -> tuple[StoredFile, ...]:
             "its write-ahead log and index",
             f"{_size(WAL_BYTES)} after a checkpoint",
             "cut back",
-            "gateway.web.kept.store:Store",
+            "gateway.web.storage.store:Store",
         ),
         StoredFile(
             "recorder_broken",
@@ -172,12 +172,12 @@ def rows() -> tuple[StoredFile, ...]:
             "recorder_aside",
             ("record/recorder-*.aside.sqlite", "record/recorder-*.aside.sqlite-journal"),
             "points that the store refuses",
-            f"{aside.MOST:,} open ones and {_size(aside.BYTES_MOST)}; the same again of settled"
-            f" ones; {aside.FOREIGN_MOST:,} messages of strangers, {aside.NOTICES_MOST:,} second"
-            " events of a number",
+            f"{rejects.MOST:,} open ones and {_size(rejects.BYTES_MOST)}; the same again of settled"
+            f" ones; {rejects.FOREIGN_MOST:,} messages of strangers, {rejects.NOTICES_MOST:,}"
+            " second events of a number",
             "the recorder waits until somebody looks, and loses nothing; of settled ones,"
             " strangers and second events, which the store has, the oldest go",
-            "gateway.recorder.aside:has_room",
+            "gateway.recorder.rejects:has_room",
         ),
         StoredFile(
             "recorder",
@@ -234,7 +234,7 @@ def rows() -> tuple[StoredFile, ...]:
             " versions",
             "the lane waits, and is named; one file that cannot be read is put away; of those of"
             " other versions the oldest go",
-            "gateway.link.aside:Aside.add_fact",
+            "gateway.link.refused_messages:RefusedMessages.add_fact",
         ),
         StoredFile(
             "devices",

@@ -15,17 +15,17 @@ from pathlib import Path
 
 from gateway.app.findings import Finding, no, unknown, yes
 from gateway.backup import archive
-from gateway.core.building.kept import FORMAT as KEPT_FORMAT
-from gateway.core.building.kept import read as read_kept
+from gateway.core.building.saved_state import FORMAT as KEPT_FORMAT
+from gateway.core.building.saved_state import read as read_kept
 from gateway.formats import Database, UnknownFormat, uri
 from gateway.journal import recovery, schema, store
 from gateway.journal.pages import Pages
 from gateway.link import saved
-from gateway.recorder import aside, state
+from gateway.recorder import rejects, state
 from gateway.recorder.stores import recent, sqlite
 from gateway.set_aside import beside
 from gateway.settings.plan import cache
-from gateway.web.kept import store as users
+from gateway.web.storage import store as users
 
 DAMAGED = (*schema.DAMAGED, OSError, ValueError)
 
@@ -167,7 +167,7 @@ FORMATS: tuple[Format, ...] = (
     ),
     _database("users", "web/web.sqlite", users.FORMAT),
     _database("recorder", "record/recorder-*.sqlite", state.FORMAT),
-    _database("not taken by the store", "record/recorder-*.aside.sqlite", aside.FORMAT),
+    _database("not taken by the store", "record/recorder-*.aside.sqlite", rejects.FORMAT),
     _database("embedded store", "record/record*.sqlite", sqlite.FORMAT),
     _database("readings that wait", "record/*-recent", recent.FORMAT),
     Format(

@@ -14,7 +14,7 @@ from typing import Any
 
 from gateway import threads
 from gateway.app import broker, places
-from gateway.app.configuration import listening, people, plans
+from gateway.app.configuration import mqtt_points, people, plans
 from gateway.control.log import Repeats, cause
 from gateway.mqtt.settings import BrokerSettings, TlsFiles
 from gateway.printable import in_a_line, in_a_text
@@ -181,7 +181,7 @@ def _link(settings: Settings, config: Path, state: Path) -> int:
             issuers,
             settings.gateway.languages[0] if mqtt.home_assistant else "",
             settings.gateway.bench,
-            listens=listening.of(settings.points.values()),
+            listens=mqtt_points.of(settings.points.values()),
             places=places.of(settings),
             described=Described(
                 {

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from drivers import ContactReport, Device, DriverFault, MeterReport, Relay, quantities
-from drivers.mqtt import told as listeners
+from drivers.mqtt import subscribers as listeners
 from gateway.control.clock import Clock
 from gateway.control.points import Opened, OpenedRelay, PointFault, Report, Source
 from gateway.core.events import Level, Reading

@@ -281,7 +281,7 @@ class Controller:
             self._answered(reply)
         kept: dict[str, Json] | None = None
         if self._remembers:  # else what the last run has left is not read yet, and must stay
-            kept = core.kept(self._building)
+            kept = core.state_to_save(self._building)
             if kept == self._kept:
                 kept = None
             else:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from gateway.core.facts import Fact
 from gateway.core.instant import Ms
-from gateway.panel.shown import GuaranteeShown, GuaranteeValue
+from gateway.panel.snapshot_types import GuaranteeShown, GuaranteeValue
 
 KIND = "guarantee_changed"
 SETTLE_MS: Ms = 30_000

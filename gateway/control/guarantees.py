@@ -29,8 +29,8 @@ from gateway.core.signals.contact import NO_LEVEL_YET
 from gateway.panel.messages import HEALTH_MS
 
 if TYPE_CHECKING:
-    from gateway.panel.shown import GuaranteeNumbers, GuaranteeShown
-    from gateway.panel.shown import GuaranteeValue as Value
+    from gateway.panel.snapshot_types import GuaranteeNumbers, GuaranteeShown
+    from gateway.panel.snapshot_types import GuaranteeValue as Value
 
 LOOP_VOID_MS: Ms = 2_000
 PATH_VOID_MS: Ms = 5_000

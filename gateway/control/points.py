@@ -1,8 +1,8 @@
-"""The terminal strip as the controller has it: points that are open, and those that are not.
+"""The controller's points: those that are open, and those that are not.
 
-Relays are opened first, and off; then contacts. Meters, and whatever failed, are opened in
-a helper thread, again and again with a growing pause: the door works with what is there,
-and a point that is not there is unknown.
+Relays are opened first, and off; then contacts. Meters, and whatever failed, are opened in a
+helper thread, again and again with a growing pause: the door works with the points that are there;
+a missing one is unknown.
 """
 
 from __future__ import annotations

@@ -42,9 +42,9 @@ from gateway.journal.writer import AuditEntry, Committed, Journal
 
 if TYPE_CHECKING:  # their imports wait until the door works
     from gateway.control.bench import Habits, World
-    from gateway.control.desk import Desk, Listeners
     from gateway.control.editor import Edit, Editor, Found
-    from gateway.control.eye import Eye
+    from gateway.control.journal_cursors import JournalCursors
+    from gateway.control.panel_handler import Listeners, PanelHandler
     from gateway.panel.messages import SettingsAsked
     from gateway.panel.server import Server
 
@@ -161,9 +161,9 @@ class Service:
         self._renewing = False
         self._hung_up = False
         self._panel: Server | None = None
-        self._desk: Desk | None = None
+        self._desk: PanelHandler | None = None
         self._editor: Editor | None = None
-        self._eye: Eye | None = None
+        self._journal_cursors: JournalCursors | None = None
         self._journal_reason = ""
         self._repeats = Repeats()
         self._controller = Controller(
@@ -219,10 +219,10 @@ class Service:
 
     def _rest(self) -> None:
         from gateway.control.bench import Bench
-        from gateway.control.desk import Desk
         from gateway.control.editor import Editor
-        from gateway.control.eye import Eye
         from gateway.control.guarantees import Guarantees
+        from gateway.control.journal_cursors import JournalCursors
+        from gateway.control.panel_handler import PanelHandler
 
         settings = self._settings
         editor = Editor(self._edit_now, self._reload_now, self._audit_edit, self._log.say)
@@ -241,20 +241,20 @@ class Service:
                 settings.habits,
             )
         plan = settings.plan
-        eye = Eye(
+        cursors = JournalCursors(
             settings.state / "journal.sqlite",
             boot(self._clock),
             self._journal.look,
             self._log.say,
         )
-        eye.start()
-        self._eye = eye
-        self._desk = Desk(
+        cursors.start()
+        self._journal_cursors = cursors
+        self._desk = PanelHandler(
             controller=self._controller,
             inbox=self._inbox,
             clock=self._clock,
             journal=self._journal,
-            eye=eye,
+            journal_cursors=cursors,
             bench=bench,
             guarantees=Guarantees.of(plan),
             identity={
@@ -292,14 +292,14 @@ class Service:
             after_ms=self._clock.now_ms() - self._clock.started_ms,
         )
 
-    def _open_panel(self, desk: Desk) -> None:
+    def _open_panel(self, handler: PanelHandler) -> None:
         """Without a disk, or room on it, there is no socket. The door works all the same, and
         that is what the service manager waits for: a door that is started again and again
         because nobody can ask it would be none. Page and commands come with the socket."""
         problem = ""
         while self._panel is None:
             try:
-                panel = self._listening(desk)
+                panel = self._listening(handler)
             except OSError as error:
                 if not problem:
                     self._watchdog.ready()
@@ -315,10 +315,10 @@ class Service:
         else:
             self._watchdog.ready()
 
-    def _listening(self, desk: Desk) -> Server:
+    def _listening(self, handler: PanelHandler) -> Server:
         from gateway.panel.server import Server
 
-        panel = Server(self._settings.state / "panel.sock", desk)
+        panel = Server(self._settings.state / "panel.sock", handler)
         panel.listen()
         return panel
 
@@ -398,13 +398,13 @@ class Service:
 
     def _alive(self) -> bool:
         """Whether everything runs that has to; the loop itself asks."""
-        panel, editor, eye = self._panel, self._editor, self._eye
+        panel, editor, cursors = self._panel, self._editor, self._journal_cursors
         return (
             self._journal.alive
             and self._points.alive
             and (panel is None or panel.alive)
             and (editor is None or editor.alive)
-            and (eye is None or eye.alive)
+            and (cursors is None or cursors.alive)
         )
 
     def _audit_edit(self, asked: SettingsAsked, found: Found, changed: bool) -> None:
@@ -428,11 +428,11 @@ class Service:
         """What waits for a card that does not answer would be lost with this process's memory, and
         a thread in the middle of an ``fsync`` or a read would hold up the takeover with the outputs
         off."""
-        eye = self._eye
+        cursors = self._journal_cursors
         deadline_s = time.monotonic() + COMMIT_WITHIN_S
         while (
             not self._journal_reason
-            and (self._journal.overdue_ms(self._clock.now_ms()) > 0 or (eye and eye.busy))
+            and (self._journal.overdue_ms(self._clock.now_ms()) > 0 or (cursors and cursors.busy))
             and time.monotonic() < deadline_s
         ):
             time.sleep(DISK_LOOK_S)

@@ -1,5 +1,4 @@
-"""The detail of an alarm: a short text with its values in it, and the only place that knows how it
-is written.
+"""The detail of an alarm: a short text with values in it. Only this file knows how it is written.
 
 Facts, saved state and API carry the text, as it has been seen from outside since the first version.
 A machine writes it with :func:`write`; who shows it to people reads its kind and values back with

@@ -22,8 +22,8 @@ from gateway import set_aside
 from gateway.core.facts import KINDS, LANES, Fact, Lane
 from gateway.core.instant import Ms, UtcMs
 from gateway.journal import audit, schema, uptime
-from gateway.journal.past import means
-from gateway.journal.past.reader import Boot, boots
+from gateway.journal.queries import means
+from gateway.journal.queries.reader import Boot, boots
 from gateway.journal.schema import HOUR_MS, LANE_INDEX
 from gateway.journal.store import Numbered, Store, add_absent
 

@@ -8,7 +8,7 @@ Instants are kept as (boot, monotonic ms); ``clock`` says which offset to UTC a 
 which instant on, so that facts are stamped later without being touched.
 
 ``hour`` (readings and gaps, plain sums) and ``hour_mean`` (means by time,
-:mod:`gateway.journal.past.means`) are written once, when an hour is over. ``hour_mean`` was added
+:mod:`gateway.journal.queries.means`) are written once, when an hour is over. ``hour_mean`` came
 later, as a table of its own, so that older versions still read and write a file that has it; those
 wrote ``hour`` with each reading, and charts of their hours are made of it.
 

@@ -25,7 +25,7 @@ from gateway.formats import uri
 from gateway.journal import audit, schema, uptime
 from gateway.journal.audit import AuditEntry
 from gateway.journal.machine import differs
-from gateway.journal.past import means
+from gateway.journal.queries import means
 from gateway.journal.queue import Work
 from gateway.journal.reserve import Kept
 from gateway.journal.schema import HOUR_MS, LANE_INDEX

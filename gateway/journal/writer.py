@@ -465,7 +465,7 @@ class Journal:
         that is full or read-only, too. Where it cannot even be read, the worst is assumed at once;
         what it holds is not looked at any more when it can be."""
         from gateway.journal import recovery
-        from gateway.journal.past.reader import JournalUnavailable, Reader
+        from gateway.journal.queries.reader import JournalUnavailable, Reader
 
         if self._readable.is_set():
             return

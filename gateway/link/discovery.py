@@ -21,9 +21,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.events import MODES
-from gateway.core.shown import PointShown, RoomShown
+from gateway.core.snapshot_types import PointShown, RoomShown
 from gateway.mqtt.topics import Topics
-from gateway.panel.shown import Snapshot
+from gateway.panel.snapshot_types import Snapshot
 
 BORN = "homeassistant/status"
 """Home Assistant says ``online`` here when it has started."""

@@ -24,7 +24,7 @@ from gateway.link import discovery
 from gateway.link.state import encode
 from gateway.mqtt.limits import Limits
 from gateway.mqtt.topics import Topics
-from gateway.panel.shown import Snapshot
+from gateway.panel.snapshot_types import Snapshot
 
 MIGRATION_MS = 2_000
 GONE_MOST = 500

@@ -17,9 +17,8 @@ from typing import Any, Protocol, cast
 import structlog
 
 from gateway.core.facts import Lane
-from gateway.journal.past.reader import JournalUnavailable, Reader
+from gateway.journal.queries.reader import JournalUnavailable, Reader
 from gateway.link import discovery, saved, state
-from gateway.link.aside import Aside, Refusal
 from gateway.link.client import boot_ms
 from gateway.link.commands import Accepted, Desk, Issuer, Now
 from gateway.link.home_assistant import MIGRATE, HomeAssistant
@@ -36,11 +35,12 @@ from gateway.link.mqtt import (
 from gateway.link.points import Listening, Points
 from gateway.link.presence import Presence
 from gateway.link.publisher import Publisher, Small
+from gateway.link.refused_messages import Refusal, RefusedMessages
 from gateway.link.retained import Retained
 from gateway.mqtt.limits import NO_QOS, NO_RETAIN, TOO_LARGE, Limits
 from gateway.mqtt.topics import Topics
 from gateway.panel.messages import HEALTH_MS
-from gateway.panel.shown import GuaranteeShown, Snapshot
+from gateway.panel.snapshot_types import GuaranteeShown, Snapshot
 from gateway.wire import PUBLISHED, read_json
 
 log = structlog.get_logger("link")
@@ -155,7 +155,7 @@ class Link:
     topics: Topics = field(init=False)
     presence: Presence = field(init=False)
     home: HomeAssistant = field(init=False)
-    aside: Aside = field(default_factory=Aside)
+    aside: RefusedMessages = field(default_factory=RefusedMessages)
     retained: Retained = field(default_factory=Retained)
     points: Points = field(init=False)
     publisher: Publisher = field(init=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from gateway.journal.past.reader import Reader
+from gateway.journal.queries.reader import Reader
 from gateway.link.commands import Issuer
 from gateway.link.discovery import UNDESCRIBED, Described
 from gateway.link.link import Clocks, Link, subscriptions

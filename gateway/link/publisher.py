@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.core.facts import Lane
-from gateway.link.aside import RETRY_FACTS_MS, RETRY_MS, Aside, Refusal
 from gateway.link.outbox import Flight, Replay, Replays, is_late, missing
+from gateway.link.refused_messages import RETRY_FACTS_MS, RETRY_MS, Refusal, RefusedMessages
 from gateway.mqtt.limits import TOO_LARGE, Limits
 from gateway.mqtt.topics import Topics
 from gateway.wire import PUBLISHED, Row, to_cloudevent
@@ -137,7 +137,7 @@ class Publisher:
         reader: JournalReader,
         publish: Publish,
         on_cursor: Callable[[Lane, int], None],
-        aside: Aside | None = None,
+        aside: RefusedMessages | None = None,
         on_aside: Callable[[str, str], None] = lambda _topic, _reason: None,
         on_retained: Callable[[str, str], None] = lambda _topic, _reason: None,
     ) -> None:
@@ -150,7 +150,7 @@ class Publisher:
         self._on_cursor = on_cursor
         self._on_aside = on_aside
         self._on_retained = on_retained
-        self.aside = Aside() if aside is None else aside
+        self.aside = RefusedMessages() if aside is None else aside
         self.limits = Limits()
         self.journal = ""
         self.flights: dict[Lane, Flight] = {}

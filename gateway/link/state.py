@@ -11,9 +11,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gateway.core.shown import RequestShown, ResultShown, RoomShown
+from gateway.core.snapshot_types import RequestShown, ResultShown, RoomShown
 from gateway.mqtt.topics import Topics
-from gateway.panel.shown import Snapshot
+from gateway.panel.snapshot_types import Snapshot
 from gateway.wire import read_json, rfc3339
 
 _DOOR = (

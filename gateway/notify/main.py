@@ -15,7 +15,7 @@ from gateway.notify.deliveries import Deliveries
 from gateway.notify.devices import Devices, PushWay
 from gateway.notify.heartbeat import Heartbeat
 from gateway.notify.role import Notify
-from gateway.notify.texts import House
+from gateway.notify.texts import Sender
 from gateway.panel import time_service
 from gateway.panel.client import PanelClient
 from gateway.panel.tickets import Tickets, preload
@@ -28,7 +28,7 @@ log = structlog.get_logger("notify")
 class NotifySettings:
     """What the configuration says about who is told, and how."""
 
-    house: House
+    sender: Sender
     state: Path
     """The folder of ``panel.sock`` and of the key of the links."""
     addresses: Mapping[str, tuple[Address, ...]] = field(default_factory=dict, repr=False)
@@ -55,7 +55,7 @@ def run(settings: NotifySettings, stop: threading.Event) -> None:
     if devices is not None:
         _make_key(settings.state)
     deliveries = Deliveries(messages=bool(settings.addresses), push=devices is not None)
-    notify = Notify(settings.house, settings.addresses, tickets, panel, deliveries.send)
+    notify = Notify(settings.sender, settings.addresses, tickets, panel, deliveries.send)
     notify.push, notify.devices = deliveries.push, devices
     if not settings.bench:
         notify.trusted = time_service.trusted
@@ -70,7 +70,7 @@ def run(settings: NotifySettings, stop: threading.Event) -> None:
         )
         notify.heartbeat = heartbeat.report
     preload()
-    for language in settings.house.languages:
+    for language in settings.sender.languages:
         texts.locale(language)
     log.info("telling", receivers=len(settings.addresses), heartbeat=heartbeat is not None)
     deliveries.start()

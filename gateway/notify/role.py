@@ -20,7 +20,7 @@ from gateway.core.effects import ANSWER_MS
 from gateway.notify import texts
 from gateway.notify.addresses import Address, AddressError, medium
 from gateway.notify.devices import Devices, PushWay
-from gateway.notify.texts import House, Text
+from gateway.notify.texts import Sender, Text
 from gateway.panel.tickets import LIFE_S, Instant, Kind, Ticket, TicketError, Tickets
 from gateway.panel.time_service import REPORT_EVERY_S, report
 from gateway.push.subscriptions import Subscription
@@ -40,7 +40,7 @@ WAIT_S = 0.5
 ALIVE_EVERY_S = 10.0
 """How often ``control`` is told that this loop turns, and which addresses cannot be read."""
 
-Sender = Callable[[str, Text, Callable[[str], None]], None]
+Send = Callable[[str, Text, Callable[[str], None]], None]
 """Hands a text over to an address and calls back, from any thread, with what failed or nothing."""
 
 
@@ -91,11 +91,11 @@ class Notify:
     """See the module. ``addresses``: of each receiver, by channel; read at each attempt, so that
     one that is written or mended while the role runs is used."""
 
-    house: House
+    sender: Sender
     addresses: Mapping[str, tuple[Address, ...]] = field(repr=False)
     tickets: Tickets
     panel: Panel
-    send: Sender
+    send: Send
     clock: Callable[[], float] = time.monotonic
     utc_s: Callable[[], float] = time.time
     uptime_s: Callable[[], float] = lambda: Instant.now().uptime_s
@@ -226,7 +226,7 @@ class Notify:
         kind, data = str(message["kind"]), message.get("data") or {}
         link = self._link_of(message, receiver)
         about = str(message.get("about") or "")
-        payload = texts.push(self.house, kind, data, about=about, link=link)
+        payload = texts.push(self.sender, kind, data, about=about, link=link)
         self._push(devices, payload, delivery, _Parts(len(devices)))
 
     def _test_device(self, id: str, device: str) -> None:
@@ -235,7 +235,7 @@ class Notify:
         if found is None:
             self._answer_test(id, "no_device")
             return
-        self._push([found], texts.push(self.house, "test", {}), "", _Parts(1, id))
+        self._push([found], texts.push(self.sender, "test", {}), "", _Parts(1, id))
 
     def _push(
         self, devices: list[Subscription], payload: str, delivery: str, parts: _Parts
@@ -277,7 +277,7 @@ class Notify:
         kind, data = str(message["kind"]), message.get("data") or {}
         link = self._link_of(message, receiver)
         by_hand = data.get("by_hand") is True
-        return texts.build(self.house, kind, data, link=link, by_hand=by_hand)
+        return texts.build(self.sender, kind, data, link=link, by_hand=by_hand)
 
     def _link_of(self, message: Mapping[str, Any], receiver: str) -> str | None:
         """Where its receiver acknowledges or confirms it."""
@@ -295,7 +295,7 @@ class Notify:
         self, message: Mapping[str, Any], receiver: str, kind: Kind, expires_s: float
     ) -> str | None:
         """Without the page's address, or without a key, the message goes out all the same."""
-        if self.house.page is None:
+        if self.sender.page is None:
             return None
         about, delivery = str(message["about"]), str(message["delivery"])
         try:
@@ -304,7 +304,7 @@ class Notify:
         except TicketError as error:
             log.error("no link in the message", reason=error.reason)
             return None
-        return f"{self.house.page}/m/{token}"
+        return f"{self.sender.page}/m/{token}"
 
     # --- answers --------------------------------------------------------------------------
 

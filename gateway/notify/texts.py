@@ -26,8 +26,8 @@ BETWEEN = "\n\n---\n\n"
 
 
 @dataclass(frozen=True, slots=True)
-class House:
-    """What every message needs to know of the building."""
+class Sender:
+    """The building, as far as its messages name it."""
 
     name: str
     languages: tuple[str, ...]
@@ -53,7 +53,7 @@ def locale(language: str) -> Mapping[str, Any]:
 
 
 def build(
-    house: House,
+    sender: Sender,
     kind: str,
     data: Mapping[str, Any],
     *,
@@ -63,8 +63,8 @@ def build(
     """The message of ``kind`` (see :class:`gateway.core.effects.Send`). ``link``: where its
     receiver acknowledges or confirms it; ``by_hand``: a test that nobody waits for."""
     parts = []
-    for language in house.languages:
-        said = _Said(house, language)
+    for language in sender.languages:
+        said = _Said(sender, language)
         if kind in CALLS:
             parts.append(said.call(kind, data, link))
         elif kind == "test":
@@ -73,12 +73,12 @@ def build(
             parts.append(said.summary(data))
         else:
             parts.append(said.alarm(kind, data))
-    title = f"{parts[0].title} – {house.name}"
+    title = f"{parts[0].title} – {sender.name}"
     return Text(title, BETWEEN.join(part.body for part in parts))
 
 
 def push(
-    house: House,
+    sender: Sender,
     kind: str,
     data: Mapping[str, Any],
     *,
@@ -88,13 +88,13 @@ def push(
     """The same for a device (JSON), in the building's first language: what, where and when, in one
     line each. A lock screen shows it to whoever is near. ``about``: a later message about the same
     replaces this one there."""
-    said = _Said(house, house.languages[0])
+    said = _Said(sender, sender.languages[0])
     title, what = said.short(kind, data)
     raised = data.get("raised_utc_ms")
-    body = f"{what} ({house.name})" if what else house.name
+    body = f"{what} ({sender.name})" if what else sender.name
     if isinstance(raised, int) and kind not in DISCREET:
         body = f"{body} · {said.short_time(raised)}"
-    path = link.removeprefix(house.page) if link and house.page else None
+    path = link.removeprefix(sender.page) if link and sender.page else None
     return json.dumps(
         {
             "kind": "call" if kind in CALLS else kind if kind == "test" else "alarm",
@@ -102,7 +102,7 @@ def push(
             "body": body,
             "tag": about or kind,
             "path": path or ("/" if kind in {*CALLS, "test"} else "/alarms"),
-            "language": house.languages[0],
+            "language": sender.languages[0],
         },
         ensure_ascii=False,
     )
@@ -111,8 +111,8 @@ def push(
 class _Said:
     """Messages in one language."""
 
-    def __init__(self, house: House, language: str) -> None:
-        self.house = house
+    def __init__(self, sender: Sender, language: str) -> None:
+        self.sender = sender
         self.language = language
         self.words = locale(language)
 
@@ -174,7 +174,7 @@ class _Said:
         known = self.words["alarm"].get(kind)
         if known is not None:
             return str(known["what"].format(name=name))
-        written = self.house.watches.get(kind.removeprefix("watch:"), {})
+        written = self.sender.watches.get(kind.removeprefix("watch:"), {})
         return written.get(self.language) or str(self.words["words"]["watched"].format(name=name))
 
     def short(self, kind: str, data: Mapping[str, Any]) -> tuple[str, str]:
@@ -191,14 +191,14 @@ class _Said:
         return f"{severity}: {self.what(kind, name)}", ""
 
     def short_time(self, utc_ms: int) -> str:
-        at = calendar_time(utc_ms, ZoneInfo(self.house.timezone))
+        at = calendar_time(utc_ms, ZoneInfo(self.sender.timezone))
         return at.strftime(str(self.words["push"]["time"]))
 
     def more(self) -> list[str]:
-        page = self.house.page
+        page = self.sender.page
         return [self.words["words"]["page_at"].format(link=f"{page}/alarms")] if page else []
 
     def time(self, utc_ms: int) -> str:
         """An instant as the building's clocks show it."""
-        at = calendar_time(utc_ms, ZoneInfo(self.house.timezone))
+        at = calendar_time(utc_ms, ZoneInfo(self.sender.timezone))
         return at.strftime(str(self.words["words"]["time"]))

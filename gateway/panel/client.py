@@ -22,7 +22,7 @@ from gateway.backoff import BackOff
 from gateway.core.facts import Json
 from gateway.panel.address import short
 from gateway.panel.messages import MAX_SNAPSHOT, Role, encode
-from gateway.panel.shown import Snapshot
+from gateway.panel.snapshot_types import Snapshot
 
 COMMAND_LIFE_MS = 5_000
 """How long a command of the page or the command line is good for."""

@@ -13,7 +13,7 @@ import structlog
 
 from gateway.damage import ERRORS
 from gateway.mqtt.settings import BrokerSettings
-from gateway.recorder import aside, damage
+from gateway.recorder import damage, rejects
 from gateway.recorder import state as state_file
 from gateway.recorder.recorder import CALM_MS, Recorder, filters
 from gateway.recorder.state import RecorderState, StateLock
@@ -91,11 +91,11 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
     lock = StateLock(path)
     history: Path | None = None
     # first the state, which says what there was; of the state its list says that
-    list_file = Path(aside.path_of(path))
+    list_file = Path(rejects.path_of(path))
     is_new = not (list_file.is_file() and list_file.stat().st_size)
     damage.look(path, state_file.FORMAT, state_file.read_all, is_new=is_new)  # is asked for again
     had = state_file.before(path)
-    refused = damage.look(list_file, aside.FORMAT, aside.counts, is_new=not had.list)
+    refused = damage.look(list_file, rejects.FORMAT, rejects.counts, is_new=not had.list)
     if settings.store.kind == "sqlite":
         from gateway.recorder.stores import recent
         from gateway.recorder.stores.sqlite import FORMAT

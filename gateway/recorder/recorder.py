@@ -23,14 +23,14 @@ from gateway.backoff import BackOff, spread
 from gateway.core.facts import KINDS
 from gateway.mqtt.reasons import TAKEN_OVER
 from gateway.mqtt.topics import Topics
-from gateway.recorder import silent
-from gateway.recorder.aside import Aside, decode_point
-from gateway.recorder.book import UNKNOWN_KEPT_MS, Batch, Book
+from gateway.recorder import gateway_liveness
+from gateway.recorder.deletion_clock import DeletionClock
 from gateway.recorder.gaps import Asking, ask, reopened
 from gateway.recorder.health import Health
+from gateway.recorder.ingest import UNKNOWN_KEPT_MS, Batch, Ingest
 from gateway.recorder.points import Point, fields_of, tags_of
+from gateway.recorder.rejects import SetAside, decode_point
 from gateway.recorder.sequences import Key
-from gateway.recorder.settled import SettledClock
 from gateway.recorder.state import ANY_GATEWAY, GATEWAYS_MOST, RecorderState
 from gateway.recorder.stores.store import Rejected, Store, StoreDownError
 from gateway.recorder.subscribe import (
@@ -129,7 +129,7 @@ class Recorder:
         self._broker = broker
         self._store = store
         self._state = state
-        self._book = Book(state, marks=store.forgets_ms > 0)
+        self._book = Ingest(state, marks=store.forgets_ms > 0)
         self._store_name = store_name
         self._silent_after_ms = silent_after_ms
         self._now_ms = now_ms
@@ -138,7 +138,7 @@ class Recorder:
         self._claim_asked_ms = -CLAIM_ASK_MS
         self._said: dict[str, bytes] = {}
         self._said_ms = -SAY_MS
-        self._hearing: dict[str, silent.Hearing] = {}
+        self._hearing: dict[str, gateway_liveness.GatewayLiveness] = {}
         self._silence: list[Point] = []
         self._health = Health()
         self._checked_ms: int | None = None
@@ -147,7 +147,9 @@ class Recorder:
         """When the store was last the one that is known."""
         self._chores_ms = -CHORES_MS
         saved = state.meta(SETTLED) or ""
-        self._clock = SettledClock(int(saved) if saved.isdigit() else None, state.meta(DOUBT) or "")
+        self._clock = DeletionClock(
+            int(saved) if saved.isdigit() else None, state.meta(DOUBT) or ""
+        )
         self._connected = False
         self._waits_for = ""
         self._logged_ms = -LOG_AGAIN_MS
@@ -309,7 +311,9 @@ class Recorder:
             raise LookupError(f"more than {GATEWAYS_MOST} gateways")
         if what == "availability":
             online = got.payload == b"online"
-            self._hearing[gateway] = silent.available(self._hearing.get(gateway), online, now_ms)
+            self._hearing[gateway] = gateway_liveness.available(
+                self._hearing.get(gateway), online, now_ms
+            )
             if online:
                 self._said.pop(gateway, None)  # a broker need not have kept it
                 if not self._book.claims.is_known(gateway):
@@ -326,7 +330,7 @@ class Recorder:
         before = self._hearing.get(gateway)
         if before is not None and before.silent_since_ms is not None:
             self._silent_point(gateway, 0, self._utc_ms())
-        self._hearing[gateway] = silent.heard(before, now_ms)
+        self._hearing[gateway] = gateway_liveness.heard(before, now_ms)
         if what == "event":
             self._book.event(batch, gateway, got.topic, got.payload, now_ms)
         elif what == "absent":
@@ -341,7 +345,7 @@ class Recorder:
 
     def _listen(self, now_ms: int, utc_ms: int) -> None:
         for gateway, hearing in self._hearing.items():
-            after = silent.listen(hearing, self._silent_after_ms, now_ms)
+            after = gateway_liveness.listen(hearing, self._silent_after_ms, now_ms)
             if after is not hearing:
                 self._hearing[gateway] = after
                 log.error("gateway silent", gateway=gateway, for_ms=now_ms - hearing.heard_ms)
@@ -544,7 +548,7 @@ class Recorder:
             stored = sum(standing == "stored" for _, standing, _ in outcomes)
             log.info("sent again", stored=stored, refused=len(outcomes) - stored)
 
-    def _send_again(self, asked: list[Aside]) -> list[tuple[int, str, str]]:
+    def _send_again(self, asked: list[SetAside]) -> list[tuple[int, str, str]]:
         """Number, standing and reason of each. Raises :class:`StoreDownError`."""
         outcomes: list[tuple[int, str, str]] = []
         sent = [one for one in asked if one.point]
@@ -635,7 +639,7 @@ class _Stopped(Exception):
     """Told to stop in the middle of a write."""
 
 
-def _point_again(one: Aside) -> Point:
+def _point_again(one: SetAside) -> Point:
     """The point of something that was set aside, as this version makes it, at the same time."""
     before = decode_point(one.point)
     try:

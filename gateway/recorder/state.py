@@ -22,12 +22,12 @@ from pathlib import Path
 from gateway import set_aside
 from gateway.formats import Database, run_all, uri
 from gateway.locks import is_locked
-from gateway.recorder import aside
-from gateway.recorder.aside import Aside, transaction
+from gateway.recorder import rejects
 from gateway.recorder.digests import BLOCKS_MOST
 from gateway.recorder.points import Series
+from gateway.recorder.rejects import SetAside, transaction
 from gateway.recorder.sequences import Key, Lane, Range
-from gateway.recorder.stamps import Occupied
+from gateway.recorder.used_timestamps import UsedTimestamps
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -191,7 +191,7 @@ class Ledger:
     wait: list[Waiting] = field(default_factory=list)
     done: list[Waiting] = field(default_factory=list)
     """Facts that have waited for their time and are stored."""
-    aside: list[Aside] = field(default_factory=list)
+    aside: list[SetAside] = field(default_factory=list)
     digests: dict[tuple[Key, int], bytearray] = field(default_factory=dict)
     """Rows of :class:`gateway.recorder.digests.Digests` that have changed."""
 
@@ -232,8 +232,8 @@ class RecorderState:
 
         :raises UnknownFormat: a file is of another version; nothing was changed
         """
-        self._paths = [] if path == ":memory:" else [Path(path), Path(aside.path_of(path))]
-        for file, format in zip(self._paths, (FORMAT, aside.FORMAT), strict=False):
+        self._paths = [] if path == ":memory:" else [Path(path), Path(rejects.path_of(path))]
+        for file, format in zip(self._paths, (FORMAT, rejects.FORMAT), strict=False):
             format.check(file)
         self._db = sqlite3.connect(path, isolation_level=None, timeout=5)
         self._pages(Path(path))
@@ -246,9 +246,9 @@ class RecorderState:
         for create in (part for part in _SCHEMA.split(";\n") if "EXISTS digests " in part):
             self._db.execute(create)  # files of before have none, and leave it alone
         self._renumber_runs()
-        self._aside = sqlite3.connect(aside.path_of(path), isolation_level=None, timeout=5)
-        aside.prepare(Path(aside.path_of(path)), self._aside)
-        aside.move(self._db, self._aside)
+        self._aside = sqlite3.connect(rejects.path_of(path), isolation_level=None, timeout=5)
+        rejects.prepare(Path(rejects.path_of(path)), self._aside)
+        rejects.move(self._db, self._aside)
         if self.meta(_HAS_LIST) is None:
             self.set_meta(_HAS_LIST, "1")
         self._version = -1
@@ -287,7 +287,7 @@ class RecorderState:
         self,
         seen: Mapping[Key, tuple[Range, ...]],
         moved: Iterable[tuple[Key, int, int]],
-        runs: Mapping[Series, Occupied],
+        runs: Mapping[Series, UsedTimestamps],
         ledger: Ledger | None = None,
     ) -> None:
         """The times that are about to be written, and in the same commit what of earlier batches
@@ -312,12 +312,12 @@ class RecorderState:
             if ledger:
                 _save(db, ledger)
 
-    def occupied(self, series: Series) -> Occupied:
+    def occupied(self, series: Series) -> UsedTimestamps:
         """The milliseconds that the last facts of a series occupy."""
         row = self._db.execute(
             "SELECT runs FROM runs WHERE series = ?", (json.dumps(series),)
         ).fetchone()
-        return Occupied([] if row is None else list(_ranges(row[0])))
+        return UsedTimestamps([] if row is None else list(_ranges(row[0])))
 
     def moved(self, key: Key, seq: int) -> int | None:
         """Where a fact was moved to, if it was."""
@@ -341,7 +341,7 @@ class RecorderState:
         if ledger.aside:
             # first: what is accounted for must be somewhere. Killed here, it comes again.
             with transaction(self._aside) as db:
-                aside.add(db, ledger.aside)
+                rejects.add(db, ledger.aside)
             ledger.aside.clear()
         if ledger:
             with transaction(self._db) as db:
@@ -436,9 +436,9 @@ class RecorderState:
 
     # --- what was set aside -------------------------------------------------------------
 
-    def asides(self) -> list[Aside]:
+    def asides(self) -> list[SetAside]:
         """Everything that was set aside, oldest first, whatever became of it."""
-        return aside.rows(self._aside)
+        return rejects.rows(self._aside)
 
     def changed_outside(self) -> bool:
         """Whether somebody else has written into the list since this was asked last (and at the
@@ -449,15 +449,15 @@ class RecorderState:
 
     def aside_counts(self) -> dict[str, int]:
         """Per gateway, how much keeps its recording from counting as complete."""
-        return aside.counts(self._aside)
+        return rejects.counts(self._aside)
 
     def foreign_counts(self) -> dict[str, int]:
         """Per gateway, how many messages came that were not its own."""
-        return aside.counts(self._aside, ("foreign",))
+        return rejects.counts(self._aside, ("foreign",))
 
-    def aside_pinned(self) -> list[Aside]:
+    def aside_pinned(self) -> list[SetAside]:
         """Those whose time in the store stays reserved for them."""
-        return aside.rows(self._aside, aside.UNSENT)
+        return rejects.rows(self._aside, rejects.UNSENT)
 
     def note_damage(self, moved: Path, gateways: Iterable[str]) -> None:
         """Of these gateways something may be missing, because this file had to be set aside:
@@ -480,42 +480,42 @@ class RecorderState:
     def _note(self, name: str, reason: str, gateways: Iterable[str]) -> None:
         now_ms = time.time_ns() // 1_000_000
         rows = [
-            Aside(name, reason, "", one, now_ms, standing="damaged")
+            SetAside(name, reason, "", one, now_ms, standing="damaged")
             for one in list(gateways) or [ANY_GATEWAY]
         ]
         self.save_ledger(Ledger(aside=rows))
 
-    def aside_asked(self, most: int) -> list[Aside]:
+    def aside_asked(self, most: int) -> list[SetAside]:
         """Those that somebody wants to be sent again."""
-        return aside.rows(self._aside, ("retry",), most)
+        return rejects.rows(self._aside, ("retry",), most)
 
     def aside_resolve(self, outcomes: Iterable[tuple[int, str, str]]) -> None:
         """Number, standing and reason of each that was sent again."""
         with transaction(self._aside) as db:
-            aside.resolve(db, outcomes)
+            rejects.resolve(db, outcomes)
 
-    def aside_under(self, key: Key, seq: int) -> list[Aside]:
+    def aside_under(self, key: Key, seq: int) -> list[SetAside]:
         """What counts under this number."""
-        return aside.under(self._aside, "/".join(key), seq, seq)
+        return rejects.under(self._aside, "/".join(key), seq, seq)
 
     def aside_disown(self, key: Key, first: int, last: int | None) -> bool:
         """What counts under these numbers is not the gateway's; whether there was anything.
         ``last``: ``None`` without an end."""
-        ids = [one.id for one in aside.under(self._aside, "/".join(key), first, last)]
+        ids = [one.id for one in rejects.under(self._aside, "/".join(key), first, last)]
         if ids:
             with transaction(self._aside) as db:
-                aside.disown(db, ids)
+                rejects.disown(db, ids)
         return bool(ids)
 
-    def aside_room(self, new: Iterable[Aside]) -> bool:
+    def aside_room(self, new: Iterable[SetAside]) -> bool:
         """Whether these can be kept, too, within the limit. What the store refused only because
         it is older than the store keeps anything makes room."""
         new = list(new)
-        if aside.has_room(self._aside, new):
+        if rejects.has_room(self._aside, new):
             return True
         with transaction(self._aside) as db:
-            aside.drop_expired(db, new)
-        return aside.has_room(self._aside, new)
+            rejects.drop_expired(db, new)
+        return rejects.has_room(self._aside, new)
 
     def meta(self, name: str) -> str | None:
         """One remembered value."""
@@ -542,9 +542,9 @@ class RecorderState:
             if self._db.execute(too_many, (most,)).fetchone()[0]:
                 with transaction(self._db) as db:
                     db.execute(drop, (most,))
-        if aside.has_too_many(self._aside):
+        if rejects.has_too_many(self._aside):
             with transaction(self._aside) as db:
-                aside.fit(db)
+                rejects.fit(db)
 
     def forget_old(self, now_ms: int) -> None:
         """Drop what cannot be asked for again."""
@@ -566,9 +566,9 @@ class RecorderState:
                     " marks.journal AND other.lane = marks.lane AND other.at_ms < ?1)",
                     (marks_ms,),
                 )
-        if aside.has_old(self._aside, now_ms):
+        if rejects.has_old(self._aside, now_ms):
             with transaction(self._aside) as db:
-                aside.forget_old(db, now_ms)
+                rejects.forget_old(db, now_ms)
 
 
 @dataclass(frozen=True, slots=True)

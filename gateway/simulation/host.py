@@ -101,7 +101,7 @@ class Host:
         self.blocked_until_ms = 0
         self._readable = late_ms == 0
         self.ready_ms = self.agenda.now + late_ms
-        kept = building.kept(self._written) if self._written is not None else {}
+        kept = building.state_to_save(self._written) if self._written is not None else {}
         readable = kept if self._readable else None
         self.take(building.start(self.plan, readable, self.mono_ms, self.past))
         for point, level in self.levels.items():

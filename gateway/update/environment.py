@@ -276,7 +276,7 @@ def make_plan(release: Release, config: Path = CONFIG, state: Path = STATE) -> N
     for as long as that takes. Where it fails, ``control`` makes it at its start."""
     made = subprocess.run(
         [
-            *(str(release.python), "-m", "gateway.app.configuration.warm"),
+            *(str(release.python), "-m", "gateway.app.configuration.compile_plan"),
             *(str(config), str(state), str(time.time_ns() // 1_000_000)),
         ],
         cwd="/",

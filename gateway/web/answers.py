@@ -1,4 +1,4 @@
-"""Problems as answers: one shape for all that goes wrong (RFC 9457), and a page for people."""
+"""Turns errors into answers: problem details for programs (RFC 9457), a page for people."""
 
 from __future__ import annotations
 

@@ -27,6 +27,8 @@ from gateway.web.account import pages as account_pages
 from gateway.web.alarms import pages as alarms_pages
 from gateway.web.bench import api as bench_api
 from gateway.web.bench import pages as bench_pages
+from gateway.web.building.control_client import ControlClient
+from gateway.web.building.records import Records
 from gateway.web.commissioning import pages as commissioning_pages
 from gateway.web.devices import api as devices_api
 from gateway.web.devices import pages as devices_pages
@@ -37,13 +39,10 @@ from gateway.web.help.manuals import PICTURES
 from gateway.web.history import api as history_api
 from gateway.web.history import logbook_pages
 from gateway.web.history import pages as history_pages
-from gateway.web.house.house import House
-from gateway.web.house.records import Records
 from gateway.web.identity.users import Users
 from gateway.web.inspection import api as inspection_api
 from gateway.web.inspection import pages as inspection_pages
 from gateway.web.install import pages as install_pages
-from gateway.web.kept.errors import UserError
 from gateway.web.maintenance import api as maintenance_api
 from gateway.web.maintenance import pages as maintenance_pages
 from gateway.web.maintenance.upkeep import keep_weeks
@@ -54,7 +53,7 @@ from gateway.web.people import api as people_api
 from gateway.web.people import audit_pages
 from gateway.web.people import pages as people_pages
 from gateway.web.people.changes import on_user_error
-from gateway.web.programs import building, outside, stream
+from gateway.web.programs import building, health, stream
 from gateway.web.retention import pages as retention_pages
 from gateway.web.rooms import api as rooms_api
 from gateway.web.rooms import pages as rooms_pages
@@ -68,6 +67,7 @@ from gateway.web.shared.proxies import Forwarded
 from gateway.web.shared.render import STATIC, digest, environment, static_files
 from gateway.web.shared.words import LANGUAGES, catalogue
 from gateway.web.site import Site
+from gateway.web.storage.errors import UserError
 from gateway.web.system import pages as system_pages
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -106,7 +106,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     inspection_api.router,
     stream.router,
     bench_api.router,
-    outside.router,
+    health.router,
 )
 
 
@@ -155,10 +155,10 @@ async def tidy_devices(site: Site) -> None:
 
 def make_site(options: Options, users: Users | None = None) -> Site:
     """The shared parts, from what is in the state folder."""
-    house = House(AsyncPanelClient(options.panel, "web"))
+    control = ControlClient(AsyncPanelClient(options.panel, "web"))
     return Site(
         options,
-        house,
+        control,
         users or Users(options.users, gateway=options.gateway),
         Records(options.journal),
     )
@@ -171,7 +171,7 @@ def create_app(site: Site) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await site.hub.start()
         tasks = [
-            for_life("panel", site.house.run()),
+            for_life("panel", site.control.run()),
             for_life("live", site.hub.run()),
             for_life("today", site.today.run()),
             for_life("weeks", keep_weeks(site)),
@@ -180,7 +180,7 @@ def create_app(site: Site) -> FastAPI:
             for_life("certificates", site.certificates.run()),
         ]
         if not site.options.bench:  # a bench trusts its own clock
-            tasks.append(for_life("clock", site.house.report_clock(time_service.trusted)))
+            tasks.append(for_life("clock", site.control.report_clock(time_service.trusted)))
         yield
         site.today.close()
         for task in tasks:

@@ -11,7 +11,7 @@ from fastapi import Depends, Header
 
 from gateway.core.facts import Json
 from gateway.web.access import TheSite
-from gateway.web.house.house import NO_PANEL, Answer
+from gateway.web.building.control_client import NO_PANEL, Answer
 from gateway.web.identity.accounts import Who
 from gateway.web.shared.limits import Reused
 from gateway.web.shared.models import Accepted
@@ -49,7 +49,7 @@ async def once(
 
     async def ask() -> Answer:
         first()
-        answer = await site.house.ask(name, args, who)
+        answer = await site.control.ask(name, args, who)
         if answer.reason in (NO_PANEL, "limit"):  # the panel had no room, or it is refused again
             raise _NotSent(answer)
         return answer

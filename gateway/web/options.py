@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from gateway.web.identity.accounts import SecondFactor
 from gateway.web.identity.sessions import SESSION_LIFE_S
 from gateway.web.identity.users import users_file
-from gateway.web.scene.terminals import Terminals
+from gateway.web.presenter.terminals import Terminals
 
 YEAR_MS = 365 * 86_400_000
 

@@ -1,4 +1,4 @@
-"""A whole page for whoever asks: in one language, with its menu and what the person may do."""
+"""Renders a whole page in one language, with the menu and the rights of whoever asks."""
 
 from __future__ import annotations
 
@@ -121,8 +121,8 @@ def page(
         "who": who,
         "options": site.options,
         "second_factor": site.identity.second_factor,
-        "house": site.house,
-        "scene": site.scene(language, who),
+        "control": site.control,
+        "presenter": site.presenter(language, who),
         "live": False,
         "path": request.url.path,
         "csrf": who.csrf if who else "",

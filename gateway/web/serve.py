@@ -22,8 +22,8 @@ from gateway.web.app import create_server_app, make_site
 from gateway.web.identity.repair import Repaired, open_users, unseen
 from gateway.web.identity.users import Users
 from gateway.web.options import ListenError, Options
+from gateway.web.presenter.terminals import terminals_of
 from gateway.web.retention.retention import under_systemd
-from gateway.web.scene.terminals import terminals_of
 from gateway.web.shared.certificate_reload import CertificateReload
 from gateway.web.shared.connections import allow_files, protocol_for
 from gateway.web.shared.proxies import Trusted

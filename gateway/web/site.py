@@ -6,30 +6,30 @@ from collections import OrderedDict
 from functools import lru_cache
 
 from gateway.panel.tickets import Tickets
-from gateway.web.house.house import Answer, House
-from gateway.web.house.records import Records
-from gateway.web.house.today import Today
-from gateway.web.house.week import Week
+from gateway.web.building.control_client import Answer, ControlClient
+from gateway.web.building.records import Records
+from gateway.web.building.today import Today
+from gateway.web.building.week import Week
 from gateway.web.identity.accounts import Who, may
 from gateway.web.identity.auth import Identity, Proof
 from gateway.web.identity.browsers import Browsers
 from gateway.web.identity.login_audit import VISITOR, LoginAudit
 from gateway.web.identity.login_limits import LoginLimits
 from gateway.web.identity.users import Role, Token, User, Users
-from gateway.web.kept.displays import Displays
-from gateway.web.kept.handover import HandOver
-from gateway.web.kept.saver import Saver
-from gateway.web.kept.store import Author
-from gateway.web.kept.testbook import TestBook
-from gateway.web.kept.weeks import Weeks
 from gateway.web.live.hub import Hub
 from gateway.web.options import Options
-from gateway.web.scene.scene import Scene
+from gateway.web.presenter.presenter import Presenter
 from gateway.web.shared.certificate_ends import CertificateEnds
 from gateway.web.shared.limits import Buckets, Once, Signer
 from gateway.web.shared.machine import MachineReader, look
 from gateway.web.shared.problems import NotLoggedIn, Problem
 from gateway.web.shared.words import Words
+from gateway.web.storage.displays import Displays
+from gateway.web.storage.handover import HandOver
+from gateway.web.storage.saver import Saver
+from gateway.web.storage.store import Author
+from gateway.web.storage.testbook import TestBook
+from gateway.web.storage.weeks import Weeks
 
 PEOPLE_MOST, ANSWERS_MOST = 200, 300
 """Whose answers are remembered, and how many of each."""
@@ -38,9 +38,11 @@ PEOPLE_MOST, ANSWERS_MOST = 200, 300
 class Site:
     """Made once at start."""
 
-    def __init__(self, options: Options, house: House, users: Users, records: Records) -> None:
+    def __init__(
+        self, options: Options, control: ControlClient, users: Users, records: Records
+    ) -> None:
         self.options = options
-        self.house = house
+        self.control = control
         self.users = users
         self.saver = Saver()
         users.later = self.saver.later
@@ -55,17 +57,17 @@ class Site:
         """Of links that are none, by peer. A right one needs no patience."""
         self.browsers = Browsers(users.secret("browsers"))
         self.logins = LoginLimits()
-        self.handover = HandOver(users, house, records, self.saver, options.gateway)
+        self.handover = HandOver(users, control, records, self.saver, options.gateway)
         self.login_audit = LoginAudit(self.handover.note)
         self.own_audit = LoginAudit(self.handover.note)
         """What people change about themselves."""
         self.password_limit = Buckets(burst=5, every_s=30)
         """Of one's own password, asked for by who is logged in; by session."""
         self.factor_limit = Buckets(burst=5, every_s=900)
-        self.today = Today(house, records, options.terminals.climates, options.zone)
+        self.today = Today(control, records, options.terminals.climates, options.zone)
         self.device_limit = Buckets(burst=10, every_s=10)
         """Of one's own devices: registering and testing; by session."""
-        self.hub = Hub(house, records, users, self.scene, limit=options.max_live)
+        self.hub = Hub(control, records, users, self.presenter, limit=options.max_live)
         users.session_life_s = options.session_life_ms / 1000
         self.testbook = TestBook(options.users, options.retention.get("testbook"))
         self.displays = Displays(options.users)
@@ -107,17 +109,17 @@ class Site:
     def words(self, language: str) -> Words:
         return self._words(language)
 
-    def scene(self, language: str, who: Who | None) -> Scene:
+    def presenter(self, language: str, who: Who | None) -> Presenter:
         return self.scene_for(
             language,
             names=who is not None and who.may("staff"),
             history=who is not None and who.may("maintenance"),
         )
 
-    def scene_for(self, language: str, *, names: bool, history: bool = False) -> Scene:
+    def scene_for(self, language: str, *, names: bool, history: bool = False) -> Presenter:
         words = self.words(language)
-        return Scene(
-            self.house,
+        return Presenter(
+            self.control,
             words,
             lambda actor: self.name_of(actor, words),
             self.options.terminals,

@@ -10,7 +10,7 @@ from pathlib import Path
 from gateway.app.configuration import load
 from gateway.web.app import create_app, make_site
 from gateway.web.options import Options
-from gateway.web.programs.describing import describe
+from gateway.web.programs.openapi import describe
 
 CONFIG = Path(__file__).parents[2] / "config"
 

@@ -12,7 +12,7 @@ from gateway.core.facts import Fact
 from gateway.journal.store import Store
 from gateway.settings.editing.addresses import Addresses
 from gateway.web.identity.users import Users, users_file
-from gateway.web.kept.testbook import TestBook
+from gateway.web.storage.testbook import TestBook
 from tests.journal.journal_desk import opened, work
 from tests.settings.house import SMALL
 

@@ -24,7 +24,7 @@ from gateway.journal.store import Store
 from gateway.settings.editing.addresses import Addresses
 from gateway.settings.editing.file import Store as Overlay
 from gateway.web.identity.users import Users, users_file
-from gateway.web.kept.testbook import TestBook
+from gateway.web.storage.testbook import TestBook
 from tests.backup.installed import (
     ADDRESS,
     PASSWORD,

@@ -9,7 +9,7 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from gateway.journal.past.reader import JournalUnavailable, Reader
+from gateway.journal.queries.reader import JournalUnavailable, Reader
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.record import sample
 from tests.benchmarks.whole import whole

@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from gateway.formats import uri
-from gateway.journal.past import history
-from gateway.journal.past.reader import Reader
+from gateway.journal.queries import history
+from gateway.journal.queries.reader import Reader
 from gateway.journal.schema import HOUR_MS
 from gateway.journal.store import Store
 from tests.benchmarks.figures import Figure, Missing

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from gateway.app.cli.live import _doors, _guarantees, _no_alarms
 from gateway.app.cli.rooms import rooms_table
-from gateway.panel.shown import Snapshot
+from gateway.panel.snapshot_types import Snapshot
 from tests.page.fake import called, door, guarantee, room
 
 NOW = 10_000_000

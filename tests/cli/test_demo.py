@@ -13,14 +13,14 @@ from gateway.app import demo
 from gateway.app.cli.main import cli
 from gateway.app.configuration import load
 from gateway.journal import audit
-from gateway.journal.past import history
-from gateway.journal.past.reader import Reader
+from gateway.journal.queries import history
+from gateway.journal.queries.reader import Reader
 from gateway.journal.retention import Upkeep
 from gateway.journal.store import Store
 from gateway.settings.plan.cache import lives_of
 from gateway.web.identity.users import Users, users_file
-from gateway.web.kept.testbook import TestBook
-from gateway.web.scene.terminals import terminals_of
+from gateway.web.presenter.terminals import terminals_of
+from gateway.web.storage.testbook import TestBook
 from tests.page.fake import contact, door, room
 from tests.web.conftest import Web, snapshot
 

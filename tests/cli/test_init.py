@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from gateway.app.cli.main import cli
 from gateway.app.configuration import load, people
-from gateway.settings import first
+from gateway.settings import first_configuration
 from gateway.settings.model.configuration import Settings
 
 LIST = """
@@ -45,20 +45,20 @@ def test_a_list_of_terminals_becomes_a_configuration(tmp_path: Path) -> None:
 
 
 def test_every_role_can_be_used(tmp_path: Path) -> None:
-    plan = first.Plan(id="gw", name="A: # 'b' \"c\"")
-    pins = iter(range(first.FIRST_PIN, first.LAST_PIN + 1))
-    for owner, roles in (("front", first.DOOR), ("wc", first.ROOM)):
+    plan = first_configuration.Plan(id="gw", name="A: # 'b' \"c\"")
+    pins = iter(range(first_configuration.FIRST_PIN, first_configuration.LAST_PIN + 1))
+    for owner, roles in (("front", first_configuration.DOOR), ("wc", first_configuration.ROOM)):
         for role in roles:
             plan.add(f"GPIO{next(pins)} {owner}.{role}")
     plan.check()
     file = tmp_path / "all.yaml"
-    file.write_text(first.text(plan), encoding="utf-8")
+    file.write_text(first_configuration.text(plan), encoding="utf-8")
     found = settings(file)
     assert found.gateway.name == plan.name
-    assert len(found.points) == len(first.DOOR) + len(first.ROOM)
+    assert len(found.points) == len(first_configuration.DOOR) + len(first_configuration.ROOM)
     door, room = found.doors["front"], found.rooms["wc"]
     used = {one.point for one in door.activators} | {door.leaf, door.hold_open}
-    assert len(used) == len(first.DOOR) - 1, "each but the activation"
+    assert len(used) == len(first_configuration.DOOR) - 1, "each but the activation"
     for name in ("cord", "cancel", "presence", "reassurance", "lamp", "sounder", "motion", "door"):
         assert getattr(room, name), name
     assert room.leak == "wc.leak"
@@ -84,8 +84,8 @@ def test_every_role_can_be_used(tmp_path: Path) -> None:
     ],
 )
 def test_what_a_list_gets_wrong_is_named_with_its_line(lines: str, wrong: str) -> None:
-    with pytest.raises(first.ListError) as caught:
-        first.read(lines.splitlines())
+    with pytest.raises(first_configuration.ListError) as caught:
+        first_configuration.read(lines.splitlines())
     assert wrong in str(caught.value)
 
 

@@ -19,15 +19,15 @@ from typer.testing import CliRunner
 
 from gateway import printable
 from gateway.app import roles
-from gateway.app.cli import console, live, past, rooms, run
+from gateway.app.cli import console, history, live, rooms, run
 from gateway.app.cli.listing import Listing
 from gateway.app.cli.main import cli
 from gateway.app.doctor import examination
 from gateway.app.findings import Finding
 from gateway.control.log import Log
 from gateway.core.facts import Fact
-from gateway.journal.past import export
-from gateway.journal.past.reader import Reader
+from gateway.journal.queries import export
+from gateway.journal.queries.reader import Reader
 from gateway.journal.store import Store
 from gateway.web.identity.users import Users, users_file
 from tests.journal.journal_desk import work
@@ -189,7 +189,7 @@ def test_a_refusal_and_the_bar_of_a_file_are_text(
         console.fail(EVIL)
     assert_harmless(capsys.readouterr().err)
     file = tmp_path.parent / "[red]x \x1b[2J.csv"
-    past.export(state, file)
+    history.export(state, file)
     assert_harmless(capsys.readouterr().err.replace("\r", ""))
 
 

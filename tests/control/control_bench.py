@@ -18,7 +18,7 @@ from gateway.core.plan import ActivatorPlan, BuildingPlan, ContactPlan, DoorPlan
 from gateway.core.signals.clock import Past
 from gateway.journal.queue import Batch
 from gateway.panel.messages import CommandMessage
-from gateway.panel.shown import IdentityShown
+from gateway.panel.snapshot_types import IdentityShown
 
 BUTTON, LEAF, RELAY = "front.button", "front.leaf", "front.activation"
 

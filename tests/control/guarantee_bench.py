@@ -27,7 +27,7 @@ from gateway.core.plan import (
     RelayPlan,
     RoomPlan,
 )
-from gateway.panel.shown import GuaranteeShown
+from gateway.panel.snapshot_types import GuaranteeShown
 
 NOW = 1_000_000
 UTC = 1_800_000_000_000

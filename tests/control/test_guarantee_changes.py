@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from gateway.control.guarantee_changes import SETTLE_MS, GuaranteeChanges
 from gateway.core.facts import KINDS, Fact
-from gateway.panel.shown import GuaranteeShown, GuaranteeValue
+from gateway.panel.snapshot_types import GuaranteeShown, GuaranteeValue
 
 SECOND = 1_000
 HOUR = 3_600_000

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app.configuration import overlaid
+from gateway.app.configuration import edit_overlay
 from gateway.app.running.supervisor import HANG_S, START_WITHIN_S, Supervisor, _Role
 from gateway.control.watchdog import Watchdog
 
@@ -30,7 +30,7 @@ def test_the_settings_are_answered_where_niceness_is_refused(
     monkeypatch.setattr(
         sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"do": "show", "actor": "web:1"}'), "utf-8")
     )
-    assert overlaid.main(BENCH, tmp_path, 1_795_215_600_000) == 0
+    assert edit_overlay.main(BENCH, tmp_path, 1_795_215_600_000) == 0
     assert json.loads(capsysbinary.readouterr().out)["status"] == "accepted"
 
 

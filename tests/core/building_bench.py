@@ -37,7 +37,7 @@ from gateway.core.plan import (
     Transition,
     WatchPlan,
 )
-from gateway.core.shown import BuildingShown
+from gateway.core.snapshot_types import BuildingShown
 
 OFFSET = 1_700_000_000_000
 """UTC minus monotonic, where the clock is right."""
@@ -260,7 +260,7 @@ class Bench:
         return again
 
     def kept(self) -> dict[str, Json]:
-        return building.kept(self.building)
+        return building.state_to_save(self.building)
 
 
 __all__ = ["FRONT", "OFFSET", "PLAN", "SMALL", "STAFF", "Bench", "Drive"]

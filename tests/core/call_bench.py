@@ -9,7 +9,7 @@ from gateway.core.effects import Drive
 from gateway.core.facts import KINDS, Fact, Json
 from gateway.core.instant import ClockKnown, Ms
 from gateway.core.plan import LinePlan, RoomPlan
-from gateway.core.room import call, call_kept
+from gateway.core.room import call, call_saved
 from gateway.core.room.call import (
     Acknowledged,
     CallEvent,
@@ -21,7 +21,7 @@ from gateway.core.room.call import (
 )
 from gateway.core.room.call_record import Call, Cord
 from gateway.core.saved_values import Times
-from gateway.core.shown import CallShown
+from gateway.core.snapshot_types import CallShown
 
 OFFSET = 1_700_000_000_000
 LINE = LinePlan("wc.line", 2_350.0, 2_350.0, 6_855.0, 20_000.0)
@@ -101,14 +101,14 @@ class CallBench:
 
     def restore(self, now: Ms, kept: Mapping[str, Json]) -> Call:
         return self.at(
-            now, Restored(call_kept.SAVED.read(dict(kept), Times()) or call_kept.NONE_SAVED)
+            now, Restored(call_saved.SAVED.read(dict(kept), Times()) or call_saved.NONE_SAVED)
         )
 
     def clock(self, now: Ms, offset_ms: int = OFFSET) -> Call:
         return self.at(now, ClockKnown(offset_ms))
 
     def kept(self, offset_ms: int | None = OFFSET) -> dict[str, Json]:
-        saved = call_kept.SAVED.write(self.call, Times(offset_ms))
+        saved = call_saved.SAVED.write(self.call, Times(offset_ms))
         assert isinstance(saved, dict)
         return saved
 

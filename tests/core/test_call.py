@@ -9,7 +9,7 @@ import pytest
 from gateway.core.building.snapshot_rooms import cords_shown
 from gateway.core.instant import Ms
 from gateway.core.plan import RoomPlan
-from gateway.core.room import call, call_kept
+from gateway.core.room import call, call_saved
 from gateway.core.room.call import CancelPressed, CordSeen, PresencePressed, classified, troubles
 from gateway.core.saved_values import Times
 from tests.core.call_bench import LINE, OFFSET, CallBench
@@ -638,10 +638,10 @@ def test_a_cord_that_was_seen_since_is_believed_before_what_was_kept() -> None:
 
 
 def test_what_cannot_be_read_is_left_out() -> None:
-    assert call_kept.SAVED.read({}, Times()) == call_kept.NONE_SAVED
-    unread: Any = call_kept.SAVED.write(call.start(CallBench().call.plan, 0), Times())
+    assert call_saved.SAVED.read({}, Times()) == call_saved.NONE_SAVED
+    unread: Any = call_saved.SAVED.write(call.start(CallBench().call.plan, 0), Times())
     assert unread["number"] == 0
-    odd = call_kept.SAVED.read(
+    odd = call_saved.SAVED.read(
         {"number": "x", "call": {"id": 3}, "last": [{"id": "wc-1"}, 3], "pulled": 3, "calls": True},
         Times(),
     )

@@ -11,7 +11,7 @@ from gateway.core.facts import Json
 from gateway.core.instant import Ms
 from gateway.core.plan import ClimatePlan, RoomPlan
 from gateway.core.room.climate import dew_point_c
-from gateway.core.shown import QuantityShown
+from gateway.core.snapshot_types import QuantityShown
 from tests.core.building_bench import Bench
 from tests.core.sensor_bench import house_of, room_of
 

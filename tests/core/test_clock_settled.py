@@ -389,7 +389,7 @@ def test_the_time_of_the_last_mode_is_summed_over_restarts() -> None:
     first = building.start(PLAN, bench.kept(), 10_000, past).state
     assert (first.doors["front"].mode, first.doors["front"].mode_source) == ("night", "safe")
     later = Past("boot 3", past.uptime_ms + 11 * HOUR_MS, "boot 2", 11 * HOUR_MS)
-    second = building.start(PLAN, building.kept(first), 10_000, later).state
+    second = building.start(PLAN, building.state_to_save(first), 10_000, later).state
     assert second.doors["front"].mode == "night"
     end_ms = 10_000 + HOUR_MS
     assert building.step(second, None, end_ms - 1).state.doors["front"].mode == "night"

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.core import details
-from gateway.web.scene.details import detail
+from gateway.web.presenter.details import detail
 from gateway.web.shared.words import Words
 
 VALUES = {

@@ -20,7 +20,7 @@ from gateway.core.events import (
     TestRoom,
 )
 from gateway.core.plan import RelayPlan, RoomPlan
-from gateway.core.shown import CallShown
+from gateway.core.snapshot_types import CallShown
 from tests.core.building_bench import OFFSET, STAFF, Bench
 from tests.core.room_bench import BATH, LAMPS, WC, RoomBench
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from gateway.core.door import tally
+from gateway.core.door import counters
 from gateway.core.events import CivilTime, Reading, RelayFault
 from gateway.core.plan import RelayPlan
-from gateway.core.shown import RequestShown
+from gateway.core.snapshot_types import RequestShown
 from tests.core.building_bench import OFFSET, PLAN, SMALL, Bench
 
 
@@ -105,7 +105,7 @@ def test_a_quiet_building_is_shown_whole() -> None:
 
 def test_a_request_is_shown_as_it_was_counted() -> None:
     """It comes from the data of a fact, whose keys the type checker does not see."""
-    assert {*tally.WORDS, "at_ms"} == RequestShown.__annotations__.keys()
+    assert {*counters.WORDS, "at_ms"} == RequestShown.__annotations__.keys()
 
 
 def test_before_anything_is_seen_everything_is_unknown() -> None:

@@ -86,7 +86,7 @@ def delivered(building: Building, now: int, *, ok: bool = True) -> Building:
 
 def test_deliveries_survive_a_restart_and_get_their_place_in_the_new_boot() -> None:
     first = delivered(run({}), 0)
-    again = run(core.kept(first), 50)
+    again = run(core.state_to_save(first), 50)
     assert again.ways == {
         ("reception", 0): w.WayState(
             "reception", 0, True, "", At(None, UTC + 1_010), At(None, UTC + 1_010)
@@ -96,7 +96,7 @@ def test_deliveries_survive_a_restart_and_get_their_place_in_the_new_boot() -> N
     assert w.latest(clocked.ways, w.ways_of(PLAN)["reception"]) == 60 - 60_000 + 1_010
     late = core.start(PLAN, None, 50).state
     late = core.step(late, CivilTime(UTC + 60_000, True), 60).state
-    late = core.restore(late, core.kept(first), 70).state
+    late = core.restore(late, core.state_to_save(first), 70).state
     assert late.ways == clocked.ways
 
 
@@ -133,10 +133,10 @@ def test_a_row_that_cannot_be_read_or_is_of_nobody_is_left_out(row: Json) -> Non
 
 def test_nothing_that_is_kept_changes_at_rest() -> None:
     building = delivered(run({}), 0)
-    before = core.kept(building)
+    before = core.state_to_save(building)
     for minute in range(1, 60):
         now = 2_000 + minute * 60_000
         building = core.step(building, CivilTime(UTC + now, True), now).state
-        kept = core.kept(building)
+        kept = core.state_to_save(building)
         assert kept["deliveries"] == before["deliveries"]
     assert replace(building, ways={}).ways == {}

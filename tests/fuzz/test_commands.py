@@ -21,7 +21,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from drivers import mqtt_contact, mqtt_meter
-from gateway.app.configuration import listening
+from gateway.app.configuration import mqtt_points
 from gateway.core.building.snapshot import snapshot
 from gateway.core.facts import Lane
 from gateway.link.commands import Issuer
@@ -333,7 +333,7 @@ def test_whatever_is_told_of_a_point_is_a_message_and_a_kept_one_is_no_edge(
     happened: list[Any],
 ) -> None:
     control, now_ms = Control(), 0
-    points = Points(listening.of(POINTS), control.send)
+    points = Points(mqtt_points.of(POINTS), control.send)
     points.connected(now_ms)
     for one in happened:
         told = len(control.told)

@@ -19,7 +19,7 @@ from gateway.core.events import AcknowledgeCall, CivilTime, Issuer, Level, OpenD
 from gateway.core.facts import KINDS, LANES, Fact
 from gateway.journal import audit, recovery
 from gateway.journal.audit import AuditEntry
-from gateway.journal.past.reader import Reader
+from gateway.journal.queries.reader import Reader
 from gateway.journal.queue import Work
 from gateway.journal.reserve import Kept
 from gateway.journal.store import Store
@@ -49,7 +49,7 @@ def kept() -> dict[str, Any]:
         (60_000, None),
     ):
         state = building.step(state, event, at_ms).state
-    found: dict[str, Any] = json.loads(json.dumps(building.kept(state)))
+    found: dict[str, Any] = json.loads(json.dumps(building.state_to_save(state)))
     return found
 
 
@@ -76,7 +76,7 @@ def test_whatever_was_kept_the_house_starts_and_keeps_what_can_be_written(tree: 
     step = building.start(planned(), tree, 0)
     state = building.step(step.state, CivilTime(NOW, True), 1_000).state
     state = building.step(state, None, 120_000).state
-    json.dumps([building.kept(state), snapshot(state, 120_000)])
+    json.dumps([building.state_to_save(state), snapshot(state, 120_000)])
     again = building.restore(house(), tree, 2_000).state
     building.step(again, CivilTime(NOW + 60_000, True), 62_000)
 

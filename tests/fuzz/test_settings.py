@@ -245,7 +245,7 @@ def lived(settings: Any) -> None:
             state = building.step(state, Reading(meter.point, quantity, 20.0), 1_200).state
     for later_ms in (10_000, 600_000):
         state = building.step(state, CivilTime(NOW + later_ms, True), later_ms).state
-    kept = building.kept(state)
+    kept = building.state_to_save(state)
     json.dumps([snapshot(state, 600_000), kept], allow_nan=False).encode()
     building.start(made, json.loads(json.dumps(kept)), 0)
 

@@ -259,7 +259,7 @@ def _relays_on(one: Door) -> str:
 
 
 def _without_time(one: Door) -> Hashable:
-    """A door with every instant reduced to whether it is set, and no books."""
+    """A door with every instant reduced to whether it is set, and no counters."""
     opening, leaf = one.opening, one.leaf
     given = replace(
         opening,

@@ -20,8 +20,8 @@ from gateway.core.facts import Fact
 from gateway.journal import backup, reserve, schema
 from gateway.journal.store import Store as Journal
 from gateway.link import saved
-from gateway.link.aside import FACTS_MOST, Aside, Refusal
 from gateway.link.home_assistant import GONE_MOST, HomeAssistant
+from gateway.link.refused_messages import FACTS_MOST, Refusal, RefusedMessages
 from gateway.mqtt.limits import Limits
 from gateway.mqtt.topics import Topics
 from gateway.panel import tickets
@@ -33,10 +33,10 @@ from gateway.web.identity import users
 from gateway.web.identity.sessions import SESSIONS_MOST
 from gateway.web.identity.tokens import TOKENS_MOST
 from gateway.web.identity.users import Users
-from gateway.web.kept import store as web_store
-from gateway.web.kept import testbook
-from gateway.web.kept.errors import UserError
-from gateway.web.kept.testbook import TestBook
+from gateway.web.storage import store as web_store
+from gateway.web.storage import testbook
+from gateway.web.storage.errors import UserError
+from gateway.web.storage.testbook import TestBook
 from tests.cli.test_cli_offline import portier
 from tests.journal.journal_desk import opened, work
 from tests.link.test_discovery import snapshot
@@ -76,7 +76,7 @@ SEEN = {
         "tests.recorder.test_damage:test_what_is_set_aside_goes_after_its_life_and_its_log_with_it",
     ),
     "recorder_aside": (
-        "tests.recorder.test_aside:"
+        "tests.recorder.test_rejects:"
         "test_at_the_limit_the_recorder_waits_and_says_so_until_somebody_has_looked",
         "tests.recorder.test_limits:test_what_was_settled_in_the_list_has_a_number_and_a_size",
         "tests.recorder.test_doubtful:"
@@ -283,7 +283,7 @@ def test_write_ahead_logs_are_cut_back(tmp_path: Path, monkeypatch: pytest.Monke
 
 def test_the_state_of_the_link_fits_its_file_at_its_largest(tmp_path: Path) -> None:
     """What is written is read back whole: a broker's reason may have 65,535 bytes."""
-    aside = Aside(journal="j1")
+    aside = RefusedMessages(journal="j1")
     for lane in aside.facts:
         for seq in range(1, FACTS_MOST + 1):
             refusal = Refusal(f"portier/x/event/{seq}/" + "\x01" * 60_000, "\x01" * 60_000)
@@ -291,7 +291,7 @@ def test_the_state_of_the_link_fits_its_file_at_its_largest(tmp_path: Path) -> N
         assert not aside.add_fact(lane, FACTS_MOST + 1, Refusal("t", "r")), "the lane waits"
     saved.write(tmp_path, {"aside": aside.saved()})
     assert (tmp_path / saved.FILE).stat().st_size < saved.BYTES_MOST
-    again = Aside()
+    again = RefusedMessages()
     again.restore(saved.read(tmp_path)["aside"], 0)
     assert again.count_facts == aside.count_facts
     with pytest.raises(OSError, match="larger than"):
@@ -400,7 +400,7 @@ def test_a_copy_that_is_interrupted_leaves_nothing(
     monkeypatch.setattr(backup, "_renew", interrupted)
     with pytest.raises(KeyboardInterrupt):
         backup.restore(tmp_path / "good", state / "journal.sqlite", "boot-1", keep_calls=True)
-    monkeypatch.setattr("gateway.journal.past.export.plain_csv", interrupted)
+    monkeypatch.setattr("gateway.journal.queries.export.plain_csv", interrupted)
     assert portier("export", "--out", out / "rows.csv", "--state", state).exit_code != 0
     assert list(out.iterdir()) == []
     assert sorted(state.iterdir()) == before

@@ -30,8 +30,8 @@ from gateway.recorder.state import RecorderState
 from gateway.recorder.stores.sqlite import SqliteStore
 from gateway.settings.plan import cache
 from gateway.web.identity.users import Users
-from gateway.web.kept import testbook, weeks
-from gateway.web.kept.own_file import OwnFile
+from gateway.web.storage import testbook, weeks
+from gateway.web.storage.page_tables import PageTables
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 PINNED = FIXTURES / "formats.txt"
@@ -44,8 +44,8 @@ def made(folder: Path) -> None:
     Store(folder / "journal.sqlite", "boot-1").close(clean=True)
     users = folder / "web" / "web.sqlite"
     Users(users).close()
-    OwnFile(users, testbook.SCHEMA)
-    OwnFile(users, weeks.SCHEMA)
+    PageTables(users, testbook.SCHEMA)
+    PageTables(users, weeks.SCHEMA)
     (folder / "record").mkdir()
     RecorderState(folder / "record" / "recorder-main.sqlite").close()
     store = SqliteStore(folder / "record" / "record.sqlite")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from gateway.web.page import MENU
-from gateway.web.scene.shapes import Icon
+from gateway.web.presenter.view_models import Icon
 from tests.house_rules.icons import ICONS, SPRITE, symbol
 
 WEB = Path(__file__).parents[2] / "gateway" / "web"

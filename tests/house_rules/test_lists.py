@@ -23,8 +23,8 @@ from gateway.notify import main as notify
 from gateway.settings.model.link import Heartbeat
 from gateway.settings.plan import cache
 from gateway.web.page import MENU
-from gateway.web.scene.facts import _detail
-from gateway.web.scene.scene import Scene
+from gateway.web.presenter.facts import _detail
+from gateway.web.presenter.presenter import Presenter
 from gateway.web.shared.words import LANGUAGES, Words
 from tests.page.test_states import PAGES
 from tests.web.test_surface import table
@@ -80,8 +80,8 @@ class _Asked(Words):
 def test_every_detail_of_a_fact_has_words(language: str) -> None:
     words = _Asked(language)
     named = SimpleNamespace(name=lambda _, point: point)
-    scene = cast(
-        Scene,
+    presenter = cast(
+        Presenter,
         SimpleNamespace(
             w=words, who=str, reason=str, receiver=str, utc=str, terminals=named,
             alarm_text=lambda kind, *_: kind,
@@ -90,7 +90,7 @@ def test_every_detail_of_a_fact_has_words(language: str) -> None:
     for kind in KINDS.values():
         if kind.name != "reading":  # which is told as one value
             for name, sort in kind.fields.items():
-                _detail(name, SAMPLES[sort.rstrip("?")], scene)
+                _detail(name, SAMPLES[sort.rstrip("?")], presenter)
     assert words.missing == WITHOUT_WORDS
 
 

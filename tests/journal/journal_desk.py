@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.core.facts import Fact, Json, Lane
-from gateway.journal.past.reader import Reader
+from gateway.journal.queries.reader import Reader
 from gateway.journal.queue import Work
 from gateway.journal.reserve import Kept
 from gateway.journal.store import SECTIONS_OF_ALL

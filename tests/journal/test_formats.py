@@ -12,7 +12,7 @@ import pytest
 from gateway.core.facts import Json
 from gateway.journal import backup, recovery, schema
 from gateway.journal.backup import BackupError
-from gateway.journal.past.reader import JournalUnavailable
+from gateway.journal.queries.reader import JournalUnavailable
 from gateway.journal.reserve import Kept, Reserve
 from gateway.journal.store import Store
 from gateway.set_aside import KEEP, LIFE_MS, found, remove_old

@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gateway.core.facts import Fact, Json
-from gateway.journal.past import export, history, means
-from gateway.journal.past.export import Wanted
-from gateway.journal.past.history import Bucket
+from gateway.journal.queries import export, history, means
+from gateway.journal.queries.export import Wanted
+from gateway.journal.queries.history import Bucket
 from gateway.journal.store import Store
 from tests.journal.journal_desk import UTC_OFFSET_MS, opened, read, reading, work
 

@@ -12,9 +12,9 @@ import pytest
 
 from gateway.core.facts import Fact
 from gateway.journal import backup, recovery
-from gateway.journal.past import history, means
-from gateway.journal.past.history import Bucket
-from gateway.journal.past.reader import boots
+from gateway.journal.queries import history, means
+from gateway.journal.queries.history import Bucket
+from gateway.journal.queries.reader import boots
 from gateway.journal.retention import Upkeep
 from gateway.journal.schema import SCHEMA
 from gateway.journal.store import Store

@@ -15,8 +15,8 @@ from gateway.core.events import CivilTime, Event, Level
 from gateway.core.facts import KINDS, Fact
 from gateway.core.plan import BuildingPlan, ContactPlan, RoomPlan
 from gateway.journal.backup import backup
-from gateway.journal.past import export, history
-from gateway.journal.past.export import Wanted
+from gateway.journal.queries import export, history
+from gateway.journal.queries.export import Wanted
 from gateway.journal.queue import Work
 from gateway.journal.retention import Upkeep
 from gateway.journal.store import Store

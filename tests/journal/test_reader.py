@@ -13,7 +13,7 @@ import pytest
 
 from gateway.core.facts import Fact
 from gateway.journal import backup
-from gateway.journal.past.reader import CursorExpired, JournalUnavailable, Reader
+from gateway.journal.queries.reader import CursorExpired, JournalUnavailable, Reader
 from gateway.journal.store import Store
 from tests.journal.journal_desk import UTC_OFFSET_MS, Desk, opened, read, reading, work
 
@@ -142,7 +142,7 @@ def test_a_reader_notices_that_the_file_was_replaced(
 def test_a_read_that_takes_too_long_is_broken_off(
     store: Store, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.journal.past.reader.READ_WITHIN_MS", 50)
+    monkeypatch.setattr("gateway.journal.queries.reader.READ_WITHIN_MS", 50)
     endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
     with pytest.raises(JournalUnavailable, match="interrupted"):
         read(path).read(lambda db: db.execute(endless).fetchone())
@@ -158,7 +158,7 @@ _OTHER = """
 import os, sys
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
-from gateway.journal.past.reader import Reader
+from gateway.journal.queries.reader import Reader
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 try:
     os.open(sys.argv[1], os.O_RDWR)

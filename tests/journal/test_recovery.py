@@ -25,7 +25,7 @@ from gateway.core.facts import Fact
 from gateway.journal import audit, recovery, salvage, schema
 from gateway.journal.audit import AuditEntry
 from gateway.journal.pages import Pages
-from gateway.journal.past.reader import JournalUnavailable, Reader
+from gateway.journal.queries.reader import JournalUnavailable, Reader
 from gateway.journal.schema import PAGE_BYTES
 from gateway.journal.store import Store
 from gateway.set_aside import beside

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from gateway.core.facts import LANES
-from gateway.journal.past import reader as module
-from gateway.journal.past.reader import JournalUnavailable, Reader, ReadTooLong, _Wanted
+from gateway.journal.queries import reader as module
+from gateway.journal.queries.reader import JournalUnavailable, Reader, ReadTooLong, _Wanted
 from gateway.journal.store import Store
 from gateway.wire import Row
 from tests.benchmarks.history import END_UTC_MS, UTC_OFFSET_MS, YEAR_MS, generate

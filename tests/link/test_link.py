@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from gateway.core.facts import Lane
-from gateway.journal.past.reader import Cursors, JournalUnavailable
+from gateway.journal.queries.reader import Cursors, JournalUnavailable
 from gateway.link.link import LOOK_MS, Clocks, Link
 from gateway.link.mqtt import Acknowledged, Connected, Inbox, Lost, Message
 from gateway.mqtt.limits import Limits

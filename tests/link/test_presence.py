@@ -13,11 +13,11 @@ import pytest
 from gateway.core.facts import Lane
 from gateway.link import link as link_module
 from gateway.link import saved, state
-from gateway.link.aside import FACTS_MOST, NAMED_MOST, Aside, Refusal
 from gateway.link.link import Link
 from gateway.link.mqtt import Acknowledged, Connected, Lost, Message
 from gateway.link.presence import FRESH_MS, RELOAD_MS
 from gateway.link.publisher import Publisher
+from gateway.link.refused_messages import FACTS_MOST, NAMED_MOST, Refusal, RefusedMessages
 from gateway.link.retained import AGAIN_MS
 from tests.link.test_link import Bench, bench
 from tests.link.test_outbox import FakeJournal, Sending
@@ -236,7 +236,7 @@ def test_what_the_journal_has_no_more_is_tried_no_more() -> None:
 
 
 def test_numbers_of_another_journal_are_forgotten() -> None:
-    aside = Aside()
+    aside = RefusedMessages()
     aside.restore({"journal": "j0", "urgent": [[1, "t", "r", False]]}, 0)
     publisher = Publisher("csg", FakeJournal(), Sending(FakeJournal()), lambda *_: None, aside)
     publisher.begin("j1", {}, {})
@@ -248,13 +248,13 @@ def test_numbers_of_another_journal_are_forgotten() -> None:
     "raw", [None, 3, [], {"urgent": 3}, {"urgent": [3, [], [0, "t", "r", False], ["1", 2, 3, 4]]}]
 )
 def test_a_list_that_is_not_understood_is_none(raw: object) -> None:
-    aside = Aside()
+    aside = RefusedMessages()
     aside.restore(raw, 0)
     assert aside.count == 0
 
 
 def test_names_are_few_and_each_is_there_once() -> None:
-    aside = Aside()
+    aside = RefusedMessages()
     lane: Lane = "urgent"
     for number in range(1, 200):
         aside.add_fact(lane, number, Refusal("one topic", "not authorized"))

@@ -25,7 +25,7 @@ class Bug(NamedTuple):
 
 CALL, MOVES, CONTACT = (
     "gateway/core/room/call.py",
-    "gateway/core/room/call_moves.py",
+    "gateway/core/room/call_changes.py",
     "gateway/core/signals/contact.py",
 )
 TESTING, LEAF = "gateway/core/room/call_testing.py", "gateway/core/door/leaf.py"
@@ -262,7 +262,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a test call is a test after a restart, too",
-        "gateway/core/room/call_restored.py",
+        "gateway/core/room/call_restart.py",
         "    if kept.test:\n",
         "    if False:\n",
     ),

@@ -20,7 +20,7 @@ from gateway.notify.addresses import AddressError
 from gateway.notify.deliveries import Deliveries
 from gateway.notify.devices import Devices, PushSettings, PushWay
 from gateway.notify.role import Notify
-from gateway.notify.texts import House
+from gateway.notify.texts import Sender
 from gateway.panel.tickets import Tickets
 from gateway.push import endpoints, keys
 from gateway.push.endpoints import EndpointError
@@ -35,7 +35,7 @@ from gateway.push.subscriptions import (
 )
 from tests.notify.push_service import PushService, serving
 
-HOUSE = House("Rathaus", ("de", "en"), "Europe/Berlin", page="https://door.example")
+SENDER = Sender("Rathaus", ("de", "en"), "Europe/Berlin", page="https://door.example")
 RAISED = 1_714_557_600_000
 GOOD = "https://fcm.googleapis.com/fcm/send/abc:def-_1"
 
@@ -203,7 +203,7 @@ def test_a_name_that_leads_into_the_building_is_not_called(
 
 def test_the_other_side_can_read_what_was_sent(devices: Devices, service: PushService) -> None:
     device = service.device("a")
-    payload = texts.push(HOUSE, "call", {"room": "WC EG", "raised_utc_ms": RAISED})
+    payload = texts.push(SENDER, "call", {"room": "WC EG", "raised_utc_ms": RAISED})
     assert push.send(devices.address(device), payload) == ""
     [(path, told)] = service.heard
     assert path == "/push/a"
@@ -269,14 +269,14 @@ def test_a_delivery_that_hangs_is_ended(devices: Devices, service: PushService) 
 
 def test_a_lock_screen_says_what_where_and_when_and_nothing_else() -> None:
     told = json.loads(
-        texts.push(HOUSE, "call_again", {"room": "WC EG", "raised_utc_ms": RAISED}, about="wc-1")
+        texts.push(SENDER, "call_again", {"room": "WC EG", "raised_utc_ms": RAISED}, about="wc-1")
     )
     assert told == {
         "kind": "call", "title": "Notruf weiter offen: WC EG", "tag": "wc-1", "path": "/",
         "body": "Rathaus · 01.05., 12:00 Uhr", "language": "de",
     }  # fmt: skip
     alarm = {"name": "Haupteingang", "severity": "fault", "detail": "seit 3 h", "raised_utc_ms": 0}
-    told = json.loads(texts.push(HOUSE, "left_open", alarm))
+    told = json.loads(texts.push(SENDER, "left_open", alarm))
     assert told["title"] == "Störung: Haupteingang steht offen"
     assert "3 h" not in told["body"]
 
@@ -286,16 +286,16 @@ def test_a_lock_screen_says_what_where_and_when_and_nothing_else() -> None:
 def test_a_long_stay_says_neither_that_somebody_is_there_nor_since_when(
     kind: str, language: str
 ) -> None:
-    house = House("Rathaus", (language,), "Europe/Berlin")
+    sender = Sender("Rathaus", (language,), "Europe/Berlin")
     data = {"name": "WC EG", "severity": "notice", "detail": "45 min", "raised_utc_ms": RAISED}
-    told = json.loads(texts.push(house, kind, data))
+    told = json.loads(texts.push(sender, kind, data))
     assert told["body"] == "Rathaus"
     assert told["title"] in ("Bitte nachsehen: WC EG", "Please have a look: WC EG")
 
 
 def test_the_link_leads_to_this_page_only() -> None:
     told = json.loads(
-        texts.push(HOUSE, "call", {"room": "WC"}, link="https://door.example/m/a.b-c")
+        texts.push(SENDER, "call", {"room": "WC"}, link="https://door.example/m/a.b-c")
     )
     assert told["path"] == "/m/a.b-c"
 
@@ -326,7 +326,7 @@ def role(devices: Devices, tmp_path: Path) -> tuple[Notify, Panel]:
         done(push.send(address, payload))
 
     notify = Notify(
-        HOUSE, {"desk": (PushWay(devices, "staff"),)}, Tickets(tmp_path), panel, lambda *_: None
+        SENDER, {"desk": (PushWay(devices, "staff"),)}, Tickets(tmp_path), panel, lambda *_: None
     )
     notify.push, notify.devices = at_once, devices
     return notify, panel

@@ -15,13 +15,13 @@ from structlog.testing import capture_logs
 from gateway.notify import role
 from gateway.notify.addresses import Accounts, reader
 from gateway.notify.role import Notify
-from gateway.notify.texts import House, Text
+from gateway.notify.texts import Sender, Text
 from gateway.panel.tickets import Instant, Tickets, make_key
 from gateway.panel.time_service import REPORT_EVERY_S
 from gateway.settings.values.recipients import MEDIA, recipient
 from gateway.settings.values.secrets import Secret, of_page
 
-HOUSE = House("Office", ("de",), "Europe/Berlin", "https://door.example")
+SENDER = Sender("Office", ("de",), "Europe/Berlin", "https://door.example")
 
 
 class Panel:
@@ -61,11 +61,11 @@ class Post:
 
 
 class Bench:
-    def __init__(self, state: Path, house: House = HOUSE) -> None:
+    def __init__(self, state: Path, sender: Sender = SENDER) -> None:
         self.panel, self.post, self.now = Panel(), Post(), 100.0
         self.secret = Secret("caretaker_url", (state / "secrets",))
         self.notify = Notify(
-            house,
+            sender,
             {
                 "caretaker": (reader("good:secret"), reader(self.secret)),
                 "reception": (reader("fails:secret"),),
@@ -132,7 +132,7 @@ def test_what_the_other_side_takes_is_delivered(bench: Bench) -> None:
     [
         ("mailtos://u:p@smtp.example.org", "mail"),
         ("tgram://token/1", "telegram"),
-        ("ntfys://ntfy.sh/house", "ntfy"),
+        ("ntfys://ntfy.sh/sender", "ntfy"),
         ("seven://key/+49341", "sms"),
         ("json://127.0.0.1:1/token", "other"),
         ("fails", "other"),
@@ -150,7 +150,7 @@ def test_it_says_by_what_a_message_went_and_nothing_of_the_address(
 
 
 def test_an_address_of_the_page_says_its_own_kind(bench: Bench, tmp_path: Path) -> None:
-    """SMS over a gateway of the house may have the address of a web service."""
+    """SMS over a gateway of the sender may have the address of a web service."""
     (tmp_path / "sms").write_text("json://gateway.example.org/?to={to}", encoding="utf-8")
     (tmp_path / "addresses").mkdir()
     saved = tmp_path / "addresses" / "0123456789abcdef"
@@ -256,8 +256,8 @@ def test_the_link_of_a_test_lives_as_long_as_it_is_waited_for(bench: Bench) -> N
 
 
 def test_without_a_key_or_a_page_it_goes_out_without_a_link(tmp_path: Path) -> None:
-    for house in (HOUSE, House("Office", ("de",), "Europe/Berlin")):
-        bench = Bench(tmp_path, house)
+    for sender in (SENDER, Sender("Office", ("de",), "Europe/Berlin")):
+        bench = Bench(tmp_path, sender)
         bench.given("wc-1#1", "caretaker")
         assert bench.until_answered(1) == [("wc-1#1", True, "")]
         assert "/m/" not in bench.post.taken[0][1].body

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from gateway.core.notification.alarms import ALARM_KINDS
-from gateway.notify.texts import CALLS, DISCREET, House, build, locale
+from gateway.notify.texts import CALLS, DISCREET, Sender, build, locale
 
-HOUSE = House(
+SENDER = Sender(
     "Geschäftsstelle",
     ("de", "en"),
     "Europe/Berlin",
@@ -35,7 +35,7 @@ def alarm(kind: str, **more: Any) -> dict[str, Any]:
 
 
 def text_of(kind: str, data: Mapping[str, Any], **more: Any) -> tuple[str, str]:
-    built = build(HOUSE, kind, data, **more)
+    built = build(SENDER, kind, data, **more)
     return built.title, built.body
 
 
@@ -118,9 +118,9 @@ def test_an_alarm_says_its_detail_and_where_there_is_more() -> None:
 
 
 def test_a_watched_point_says_what_its_configuration_says() -> None:
-    title, body = text_of("watch:mains", alarm("watch:mains", name="house.mains"))
+    title, body = text_of("watch:mains", alarm("watch:mains", name="sender.mains"))
     assert title == "Störung: Netz fehlt – Geschäftsstelle"
-    assert "house.mains has spoken" in body  # nobody has written it in English
+    assert "sender.mains has spoken" in body  # nobody has written it in English
 
 
 def test_the_summary_lists_what_is_on_the_alarm_list() -> None:
@@ -141,7 +141,7 @@ def test_a_test_asks_for_its_receipt_one_by_hand_does_not() -> None:
 
 
 def test_one_language_alone() -> None:
-    english = House("Office", ("en",), "Europe/Berlin")
+    english = Sender("Office", ("en",), "Europe/Berlin")
     built = build(english, "frost", alarm("frost"))
     assert "---" not in built.body
     assert built.title == "Fault: Danger of frost: WC – Office"

@@ -16,7 +16,7 @@ from gateway.notify import channels
 from gateway.notify.addresses import reader
 from gateway.notify.heartbeat import AWAY_S, RETRY_FIRST_S, Heartbeat, call
 from gateway.notify.main import NotifySettings
-from gateway.notify.texts import House, Text
+from gateway.notify.texts import Sender, Text
 from gateway.panel.tickets import KEY_FILE, Instant, Ticket, TicketError, Tickets, make_key
 from gateway.settings.values.secrets import Secret
 from tests.process.sinks import Mailbox, Webhook, serving
@@ -86,9 +86,9 @@ def test_addresses_reach_no_log(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_settings_do_not_show_addresses(tmp_path: Path) -> None:
-    house = House("Office", ("de",), "Europe/Berlin")
+    sender = Sender("Office", ("de",), "Europe/Berlin")
     read, url = reader("json://secret"), reader("https://secret")
-    shown = repr(NotifySettings(house, tmp_path, {"a": (read,)}, url))
+    shown = repr(NotifySettings(sender, tmp_path, {"a": (read,)}, url))
     assert "secret" not in shown
 
 

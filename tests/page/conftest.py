@@ -14,7 +14,7 @@ from gateway.web.app import make_site
 from gateway.web.identity.accounts import SecondFactor
 from gateway.web.identity.users import Users
 from gateway.web.options import Options
-from gateway.web.scene.terminals import Terminals
+from gateway.web.presenter.terminals import Terminals
 from gateway.web.serve import Server, config_of
 from gateway.web.site import Site
 from tests.page.fake import FakeControl
@@ -71,7 +71,7 @@ class Gateway:
         self.server = Server(config_of(self.site), self.site)
         self.thread = threading.Thread(target=self.server.run, daemon=True)
         self.thread.start()
-        until(lambda: self.server.started and self.site.house.connected)
+        until(lambda: self.server.started and self.site.control.connected)
 
     def stop_serving(self) -> None:
         self.server.should_exit = True

@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from gateway.notify import texts
-from gateway.notify.texts import House
+from gateway.notify.texts import Sender
 from gateway.panel.client import PanelClient
 from gateway.push import keys
 from tests.notify.push_service import Browser as Keys
@@ -25,7 +25,7 @@ from tests.notify.push_service import text_of
 from tests.page.conftest import Gateway, until
 
 pytestmark = pytest.mark.page
-HOUSE = House("Testhaus", ("de",), "Europe/Berlin")
+HOUSE = Sender("Testhaus", ("de",), "Europe/Berlin")
 ADDRESS = "https://fcm.googleapis.com/fcm/send/here"
 SUBSCRIBE = """
     PushManager.prototype.subscribe = async function (options) {

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from gateway.web.display.access import COOKIE
 from gateway.web.identity.auth import cookie_name
-from gateway.web.kept.store import Author
+from gateway.web.storage.store import Author
 from tests.page.conftest import Gateway, until
 from tests.page.fake import called
 
@@ -127,5 +127,5 @@ def test_while_control_is_away_it_is_blind(gateway: Gateway, context: BrowserCon
     page = pair(gateway, context)
     expect(page.get_by_text("Kein Notruf")).to_be_visible()
     gateway.control.close()
-    until(lambda: not gateway.site.house.connected)
+    until(lambda: not gateway.site.control.connected)
     expect(page.get_by_role("heading", name="Keine Verbindung")).to_be_visible()

@@ -16,7 +16,7 @@ from playwright.sync_api import CDPSession, Page, expect
 
 from gateway.core.facts import Fact
 from gateway.journal.queue import Batch
-from gateway.web.scene.terminals import Terminals
+from gateway.web.presenter.terminals import Terminals
 from tests.page.conftest import Gateway, Open, until
 
 pytestmark = pytest.mark.page

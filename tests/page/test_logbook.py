@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from gateway.journal.past.reader import Reader
-from gateway.web.scene.terminals import Terminals
+from gateway.journal.queries.reader import Reader
+from gateway.web.presenter.terminals import Terminals
 from tests.page.conftest import Gateway, Open, is_live, until
 
 pytestmark = pytest.mark.page

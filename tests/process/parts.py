@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from gateway.journal.past.reader import Reader
+from gateway.journal.queries.reader import Reader
 from gateway.panel import client
 from gateway.wire import Row
 

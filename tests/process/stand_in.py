@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.core.facts import Fact, Lane
-from gateway.journal.past.reader import Reader
+from gateway.journal.queries.reader import Reader
 from gateway.journal.queue import Batch
 from gateway.journal.writer import Committed, Journal
 from gateway.panel import messages as m

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.journal.audit import entries, verify
-from gateway.journal.past.reader import Reader
+from gateway.journal.queries.reader import Reader
 from gateway.web.identity.users import Users, users_file
 from tests.process.parts import BUILDING, House, Process, until
 from tests.process.parts_mqtt import free_port

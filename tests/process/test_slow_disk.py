@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from gateway.journal.past.reader import JournalUnavailable
+from gateway.journal.queries.reader import JournalUnavailable
 from gateway.web.identity.users import Users, users_file
 from tests.process.parts import CALLING_BENCH, House, Process, house, roles_of, until
 from tests.process.parts_mqtt import free_port, sqlite_points

@@ -18,7 +18,7 @@ from typing import Any
 import pyotp
 import pytest
 
-from gateway.journal.past.reader import Reader
+from gateway.journal.queries.reader import Reader
 from tests.fixtures.make_state import (
     PASSWORD,
     Office,

@@ -17,8 +17,8 @@ from gateway import set_aside
 from gateway.app.doctor import store as doctor_store
 from gateway.formats import UnknownFormat
 from gateway.mqtt.settings import BrokerSettings
-from gateway.recorder import aside, damage, state
-from gateway.recorder.book import Book
+from gateway.recorder import damage, rejects, state
+from gateway.recorder.ingest import Ingest
 from gateway.recorder.main import RecorderSettings, run
 from gateway.recorder.recorder import Recorder
 from gateway.recorder.state import RecorderState
@@ -38,7 +38,7 @@ def files(path: Path) -> dict[Path, bytes]:
     """The recorder's files, closed in order."""
     RecorderState(path).close()
     found = {}
-    for file in (path, Path(aside.path_of(path))):
+    for file in (path, Path(rejects.path_of(path))):
         with closing(sqlite3.connect(file)) as db:
             db.execute("PRAGMA journal_mode = DELETE").fetchone()
         found[file] = file.read_bytes()
@@ -47,9 +47,9 @@ def files(path: Path) -> dict[Path, bytes]:
 
 def started(path: Path) -> None:
     damage.look(path, state.FORMAT, state.read_all)
-    damage.look(Path(aside.path_of(path)), aside.FORMAT, aside.counts)
+    damage.look(Path(rejects.path_of(path)), rejects.FORMAT, rejects.counts)
     one = RecorderState(path)
-    Book(one)
+    Ingest(one)
     one.close()
 
 
@@ -318,19 +318,19 @@ def test_a_file_that_cannot_be_read_once_is_no_damage(
 def test_a_list_that_was_damaged_turns_recording_red(path: Path, tmp_path: Path) -> None:
     """It may have held facts that nobody sends again; the state, which holds numbers, has not."""
     RecorderState(path).close()
-    Path(aside.path_of(path)).write_bytes(b"no database" * 100)
+    Path(rejects.path_of(path)).write_bytes(b"no database" * 100)
     stop = threading.Event()
     stop.set()
     settings = RecorderSettings(BrokerSettings("x"), parse("sqlite"), tmp_path, gateways=("csg",))
     run(settings, stop)
-    with closing(sqlite3.connect(aside.path_of(path))) as db:
-        assert aside.counts(db) == {"csg": 1}
-        assert aside.mark(db, "retry", None) == []
-        assert aside.mark(db, "acknowledged", None) == [1]
+    with closing(sqlite3.connect(rejects.path_of(path))) as db:
+        assert rejects.counts(db) == {"csg": 1}
+        assert rejects.mark(db, "retry", None) == []
+        assert rejects.mark(db, "acknowledged", None) == [1]
     path.write_bytes(b"no database" * 100)
     run(settings, stop)
-    with closing(sqlite3.connect(aside.path_of(path))) as db:
-        assert aside.counts(db) == {}
+    with closing(sqlite3.connect(rejects.path_of(path))) as db:
+        assert rejects.counts(db) == {}
 
 
 def test_a_role_whose_history_is_damaged_starts_and_says_so_of_every_gateway(
@@ -349,8 +349,8 @@ def test_a_role_whose_history_is_damaged_starts_and_says_so_of_every_gateway(
     run(RecorderSettings(BrokerSettings("x"), parse("sqlite"), folder), stop)
     (away,) = set_aside.found(folder / "record.sqlite")
     assert away.read_bytes() == b"\xa5" * 20_000
-    with closing(sqlite3.connect(aside.path_of(path))) as db:
-        assert aside.counts(db) == {"csg": 1, "other": 1}
+    with closing(sqlite3.connect(rejects.path_of(path))) as db:
+        assert rejects.counts(db) == {"csg": 1, "other": 1}
     (said,) = doctor_store._broken(tmp_path)
     assert said.what == "store: record.sqlite was damaged and is set aside"
 
@@ -363,8 +363,8 @@ def run_once(folder: Path) -> None:
 
 
 def counts(folder: Path) -> dict[str, int]:
-    with closing(sqlite3.connect(aside.path_of(folder / "recorder-main.sqlite"))) as db:
-        return aside.counts(db)
+    with closing(sqlite3.connect(rejects.path_of(folder / "recorder-main.sqlite"))) as db:
+        return rejects.counts(db)
 
 
 def recorded(folder: Path) -> None:

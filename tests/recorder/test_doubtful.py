@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 
 from gateway.core.facts import Fact, Json
-from gateway.journal.past.reader import Reader
+from gateway.journal.queries.reader import Reader
 from gateway.journal.queue import Work
 from gateway.journal.retention import Upkeep
 from gateway.journal.store import Store
-from gateway.recorder import aside, book
+from gateway.recorder import ingest, rejects
 from gateway.recorder.digests import BLOCK, BLOCKS_MOST, Digests
 from gateway.recorder.sequences import Key
 from gateway.recorder.state import RecorderState
 from gateway.recorder.subscribe import Connected
 from gateway.wire import Event, from_cloudevent, to_cloudevent
 from tests.recorder.conftest import T0, Bench, event
-from tests.recorder.test_aside import listed, portier
+from tests.recorder.test_rejects import listed, portier
 
 RAISED: dict[str, Any] = {"kind": "call_raised", "subject": "wc", "lane": "urgent"}
 DATA = {"call": "wc/1", "cause": "cord", "pulls": 1, "test": False}
@@ -262,8 +262,8 @@ def test_what_is_doubtful_stays_red_until_it_is_acknowledged_and_then_for_good(
 def test_a_flood_of_doubtful_events_neither_stops_the_recorder_nor_is_it_forgotten(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(aside, "NOTICES_MOST", 10)
-    monkeypatch.setattr(aside, "MOST", 5)
+    monkeypatch.setattr(rejects, "NOTICES_MOST", 10)
+    monkeypatch.setattr(rejects, "MOST", 5)
     started(bench)
     for mono_ms in range(10_000, 10_050):
         bench.broker.event(call(3, mono_ms))
@@ -317,7 +317,7 @@ def test_a_flood_of_next_numbers_waits_before_it_is_beyond_what_is_remembered(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever sends more numbers in a row than are remembered would hide that one came twice."""
-    monkeypatch.setattr(book, "BELIEVED_MOST", 10)
+    monkeypatch.setattr(ingest, "BELIEVED_MOST", 10)
     started(bench)
     for seq in range(4, 40):
         bench.broker.event(call(seq, 50_000 + seq))

@@ -11,14 +11,14 @@ import pytest
 
 from gateway import formats
 from gateway.formats import Database, UnknownFormat
-from gateway.recorder import aside
+from gateway.recorder import rejects
 from gateway.recorder import state as recorder
 from gateway.recorder.state import RecorderState
 from gateway.recorder.stores import recent, sqlite
 from gateway.recorder.stores.recent import RecentReadings
 from gateway.recorder.stores.store import StoreDownError
 from gateway.web.identity.users import Users
-from gateway.web.kept import store
+from gateway.web.storage import store
 
 
 def _embedded(path: Path) -> None:
@@ -29,13 +29,13 @@ def _embedded(path: Path) -> None:
 
 def _list(path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as db:
-        aside.prepare(path, db)
+        rejects.prepare(path, db)
 
 
 FILES: dict[str, tuple[Database, Callable[[Path], object]]] = {
     "users": (store.FORMAT, lambda path: Users(path).close()),
     "state": (recorder.FORMAT, lambda path: RecorderState(path).close()),
-    "aside": (aside.FORMAT, _list),
+    "aside": (rejects.FORMAT, _list),
     "store": (sqlite.FORMAT, _embedded),
     "recent": (recent.FORMAT, lambda path: RecentReadings(path, "one").close()),
 }

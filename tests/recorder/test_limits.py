@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from gateway.recorder import aside, book, recorder, state
-from gateway.recorder.aside import Aside
+from gateway.recorder import ingest, recorder, rejects, state
+from gateway.recorder.rejects import SetAside
 from gateway.recorder.sequences import Key
-from gateway.recorder.stamps import Occupied
 from gateway.recorder.subscribe import Connected, Received
+from gateway.recorder.used_timestamps import UsedTimestamps
 from tests.recorder.conftest import T0, Bench, event
 
 
@@ -39,7 +39,7 @@ def test_moved_times_marks_and_series_have_a_number(
     bench.state.save_stamps(
         {},
         [(key, seq, T0 + seq) for seq in range(1, 31)],
-        {(f"kind-{n}", (("subject", "x"),)): Occupied([(T0, T0), (T0 + n, T0 + n)])
+        {(f"kind-{n}", (("subject", "x"),)): UsedTimestamps([(T0, T0), (T0 + n, T0 + n)])
          for n in range(1, 31)},
     )  # fmt: skip
     for n in range(30):
@@ -59,7 +59,7 @@ def test_journals_that_a_gateway_writes_no_more_have_a_number(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The one that it writes now stays, and those with the most facts."""
-    monkeypatch.setattr(book, "JOURNALS_MOST", 5)
+    monkeypatch.setattr(ingest, "JOURNALS_MOST", 5)
     for number in range(20):
         for seq in (1, 2) if number in (3, 4) else (1,):
             bench.broker.event(event(seq, journal=f"j{number:02}", utc_ms=T0 + number * 10 + seq))
@@ -96,7 +96,7 @@ def test_facts_that_wait_for_a_time_have_a_number(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The oldest are stored at the time of their receipt."""
-    monkeypatch.setattr(book, "WAITING_MOST", 10)
+    monkeypatch.setattr(ingest, "WAITING_MOST", 10)
     for seq in range(1, 31):
         bench.broker.event(event(seq, utc_ms=None))
     bench.turn()
@@ -114,13 +114,13 @@ def test_what_was_settled_in_the_list_has_a_number_and_a_size(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each row is open, then acknowledged: a month of them was without a limit."""
-    monkeypatch.setattr(aside, "MOST", 10)
-    monkeypatch.setattr(aside, "BYTES_MOST", 1_000)
+    monkeypatch.setattr(rejects, "MOST", 10)
+    monkeypatch.setattr(rejects, "BYTES_MOST", 1_000)
     for number in range(40):
         size = 900 if number == 30 else 10
-        one = Aside("t", "HTTP 400", f"{number:02}" + "x" * size, "csg", standing="acknowledged")
+        one = SetAside("t", "HTTP 400", f"{number:02}" + "x" * size, "csg", standing="acknowledged")
         bench.state.save_ledger(state.Ledger(aside=[one]))
-    bench.state.save_ledger(state.Ledger(aside=[Aside("t", "HTTP 400", "open", "csg")]))
+    bench.state.save_ledger(state.Ledger(aside=[SetAside("t", "HTTP 400", "open", "csg")]))
     bench.state.fit()
     left = [one.event[:2] for one in bench.state.asides()]
     assert left == [*(str(number) for number in range(31, 40)), "op"]

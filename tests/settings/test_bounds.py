@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from gateway.app import control
 from gateway.app.cli.main import cli
-from gateway.app.configuration import load, plans, warm
+from gateway.app.configuration import compile_plan, load, plans
 from gateway.app.doctor.examination import examine
 from gateway.control.clock import Clock
 from gateway.settings.editing.edit import edit
@@ -158,7 +158,7 @@ def test_every_start_says_it_also_from_the_cached_plan(
     ((name, problem, text),) = again.adjusted
     assert name == "retention.calls '1 min'"
     assert text == f"{problem}; until then 1 h applies"
-    assert warm.main(options.config, options.state, NOW) == 0
+    assert compile_plan.main(options.config, options.state, NOW) == 0
 
 
 def test_doctor_names_it(tmp_path: Path) -> None:

@@ -99,7 +99,7 @@ class Bath:
             self.kinds[fact.kind] += 1
         written = step.facts or any(isinstance(effect, Reply) for effect in step.effects)
         if self.readable and written:
-            self.disk = building.kept(self.building)
+            self.disk = building.state_to_save(self.building)
 
     def pass_by(self, for_ms: Ms) -> None:
         until = self.now + for_ms

@@ -23,13 +23,13 @@ from unittest.mock import patch
 from gateway.core.effects import Reply
 from gateway.core.facts import Fact, Json, Lane
 from gateway.journal import pending_replies, schema, writer
-from gateway.journal.past.reader import Reader
+from gateway.journal.queries.reader import Reader
 from gateway.journal.queue import Batch
 from gateway.journal.writer import Committed
 from gateway.link.link import Clocks, Link
 from gateway.link.mqtt import Inbox
-from gateway.recorder import aside
 from gateway.recorder import recorder as recording
+from gateway.recorder import rejects
 from gateway.recorder.recorder import Recorder
 from gateway.recorder.sequences import Key
 from gateway.recorder.state import RecorderState
@@ -580,16 +580,16 @@ class Delivery:
     def _send_again(self) -> None:
         """The store is mended, and somebody wants what was set aside to be sent again."""
         self.store.picky = 0
-        with aside.opened(Path(aside.path_of(self.state_path))) as db:
-            rows = aside.rows(db)
-            marked = aside.mark(db, "retry", None)
+        with rejects.opened(Path(rejects.path_of(self.state_path))) as db:
+            rows = rejects.rows(db)
+            marked = rejects.mark(db, "retry", None)
         found = [one for one in rows if not self._is_foreign(one)]
         asked = {serial_of(one.event.encode())[1] if one.event else one.reason for one in found}
         wrong = sorted(str(serial) for serial in asked - self.store.refused)
         self.judge("aside_was_refused", not wrong, f"set aside, and never refused: {wrong[:9]}")
         self.judge("aside_is_counted", len(found) == len(marked), f"{len(marked)}")
 
-    def _is_foreign(self, one: aside.Aside) -> bool:
+    def _is_foreign(self, one: rejects.SetAside) -> bool:
         """Whether its name was another event's before: a disk that lies had lost that one, and the
         journal learns only from the recorder that its numbers were used. The store has both, and
         under its new name the journal sends again what it has."""

@@ -24,8 +24,8 @@ from gateway.panel.client import AsyncPanelClient
 from gateway.panel.messages import encode
 from gateway.simulation.days import days
 from gateway.simulation.life import Life
-from gateway.web.house import view
-from gateway.web.house.house import House
+from gateway.web.building import view
+from gateway.web.building.control_client import ControlClient
 from tests.simulation.lived import FIRST, ZONE, plan_of
 from tests.simulation.test_trace import TRACES
 from tests.web.lived import IDENTITY, STORM
@@ -86,7 +86,7 @@ def panel(name: str) -> Iterator[bytes]:
 
 def api(name: str) -> Iterator[bytes]:
     """What the API makes of them, with and without ``control``."""
-    house = House(
+    house = ControlClient(
         AsyncPanelClient(Path("/nowhere"), "web"), monotonic=lambda: 1.0, wall=lambda: 1_700_000_000
     )
     for number, shown in enumerate(moments(name)):

@@ -124,7 +124,7 @@ class Replay:
         self.powered = True
         self.flashing.clear()
         raw = {point: contact.raw for point, contact in self.building.contacts.items()}
-        started = building.start(self.plan, building.kept(self.building), self.now)
+        started = building.start(self.plan, building.state_to_save(self.building), self.now)
         self.building = started.state
         self.note(started.facts, started.effects)
         self.levels(raw)

@@ -16,17 +16,17 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.panel.client import AsyncPanelClient, ControlAway
 from gateway.web.app import create_app
-from gateway.web.house.house import House
-from gateway.web.house.records import Records
+from gateway.web.building.control_client import ControlClient
+from gateway.web.building.records import Records
 from gateway.web.identity.tokens import TOKENS_MOST
 from gateway.web.identity.users import Users, users_file
-from gateway.web.kept.displays import DISPLAYS_MOST
-from gateway.web.kept.own_file import OwnFile
-from gateway.web.kept.store import Author, Store
 from gateway.web.middleware import Armour
 from gateway.web.options import Options
 from gateway.web.shared.proxies import Forwarded
 from gateway.web.site import Site
+from gateway.web.storage.displays import DISPLAYS_MOST
+from gateway.web.storage.page_tables import PageTables
+from gateway.web.storage.store import Author, Store
 from tests.page.fake import contact, door, guarantee, now_ms, room
 
 PASSWORD = "correct horse battery"
@@ -57,7 +57,7 @@ def _never_in_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
         return checked
 
     monkeypatch.setattr(Forwarded, "__call__", answer)
-    for owner, name in ((Store, "_change"), (OwnFile, "change")):
+    for owner, name in ((Store, "_change"), (PageTables, "change")):
         monkeypatch.setattr(owner, name, guarded(getattr(owner, name)))
 
 
@@ -161,13 +161,13 @@ class Web:
 
     async def _site(self) -> Site:
         records = Records(self.options.journal)
-        return Site(self.options, House(self.panel), self.users, records)
+        return Site(self.options, ControlClient(self.panel), self.users, records)
 
     def see(self, told: dict[str, Any]) -> None:
-        self.site.house._take({"type": "snapshot", "snapshot": told})
+        self.site.control._take({"type": "snapshot", "snapshot": told})
 
     def away(self) -> None:
-        self.site.house._take({"type": "away"})
+        self.site.control._take({"type": "away"})
 
     def add(self, name: str, role: str) -> None:
         self.users.add_user(name, role, PASSWORD)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.core.reasons import REASONS
-from gateway.web.history import searching
+from gateway.web.history import search
 from gateway.web.options import ListenError, Options
 from gateway.web.shared.limits import Once
 from gateway.web.shared.problems import Problem
@@ -399,7 +399,7 @@ def test_events_are_searched_as_the_page_searches_them(
     headers["Accept-Language"] = "en"
     assert ask("/api/v1/events?q=ging+c101")[0] == []
     assert ask("/api/v1/events?q=opened+c101")[0] == ["c101"]
-    monkeypatch.setattr(searching, "MOST", 500)
+    monkeypatch.setattr(search, "MOST", 500)
     found, link = ask("/api/v1/events?q=c888")
     assert found == []
     assert ask(link)[0] == ["c888"]

@@ -19,7 +19,7 @@ from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Batch
 from gateway.journal.writer import Journal
 from gateway.panel.commands import COMMANDS
-from gateway.web.house import records
+from gateway.web.building import records
 from gateway.web.shared.words import LANGUAGES, catalogue
 from tests.page.fake import room
 from tests.web.conftest import Web, snapshot
@@ -182,14 +182,14 @@ PASSED_ON = {
     "app/cli/people.py: action",
     "app/demo.py: done.action",
     "control/controller.py: message.name",
-    "control/desk.py: action",
-    "control/desk.py: message.name",
+    "control/panel_handler.py: action",
+    "control/panel_handler.py: message.name",
     "journal/audit.py: action",
     "journal/refusals.py: last.action",
     "web/account/changes.py: action",
-    "web/kept/handover.py: action",
-    "web/kept/handover.py: one.action",
-    "web/kept/store.py: action",
+    "web/storage/handover.py: action",
+    "web/storage/handover.py: one.action",
+    "web/storage/store.py: action",
 }
 """Where a kind is passed on that somebody else has given; commands are in the table."""
 OTHERS = {

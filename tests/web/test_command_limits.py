@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gateway.panel.tickets import Ticket, Tickets, make_key
-from gateway.web.house.house import COMMANDS_BURST
+from gateway.web.building.control_client import COMMANDS_BURST
 from gateway.web.site import ANSWERS_MOST
 from tests.page.fake import called, room
 from tests.web.conftest import Client, Clock, Web, snapshot
@@ -21,7 +21,7 @@ EVERY = COMMANDS_OF_THE_API | {"page": "/calls/acknowledge"}
 @pytest.fixture
 def calling(web: Web) -> Web:
     """With a clock that stands still: what is used up stays used up."""
-    web.site.house._limit._now = Clock(1_000.0)
+    web.site.control._limit._now = Clock(1_000.0)
     web.see(snapshot(rooms={"wc": room("WC", call=called("wc-7"))}))
     return web
 
@@ -60,7 +60,7 @@ def test_nobodys_keys_push_out_those_of_another(
     calling: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A door that is asked for once more with the same key does not open once more."""
-    calling.site.house._limit._burst = ANSWERS_MOST * 3
+    calling.site.control._limit._burst = ANSWERS_MOST * 3
     admin, staff = calling.as_("admin"), calling.as_("staff")
     key = {"Idempotency-Key": "k1"}
     assert admin.post("/api/v1/doors/front/open", headers=key).status_code == 202

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.web.scene.terminals import Terminals, terminals_of
+from gateway.web.presenter.terminals import Terminals, terminals_of
 from gateway.web.shared.words import Words
 from tests.page.fake import alarm, contact
 from tests.web.conftest import Web, snapshot

@@ -165,7 +165,7 @@ def test_every_operation_says_who_may_ask(described: dict[str, Any]) -> None:
 @pytest.mark.parametrize("tls", [False, True])
 def test_the_cookie_is_called_as_it_is(tmp_path: Path, tls: bool) -> None:
     from gateway.web.app import create_app
-    from gateway.web.programs.describing import describe
+    from gateway.web.programs.openapi import describe
 
     pem = tmp_path / "web.pem"
     web = Web(tmp_path, gateway="office", **({"tls_cert": pem, "tls_key": pem} if tls else {}))

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from gateway.web.kept.displays import CODE_LIFE_S, CODES_MOST, DISPLAYS_MOST, Displays
-from gateway.web.kept.errors import UserError
-from gateway.web.kept.store import Author
 from gateway.web.options import Options
-from gateway.web.scene.terminals import Terminals
+from gateway.web.presenter.terminals import Terminals
+from gateway.web.storage.displays import CODE_LIFE_S, CODES_MOST, DISPLAYS_MOST, Displays
+from gateway.web.storage.errors import UserError
+from gateway.web.storage.store import Author
 from tests.page.fake import alarm, called, door, now_ms, quiet, room
 from tests.web.conftest import Clock, Screen, Web, snapshot
 

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.web.identity.easy_passwords import COMMON, is_easy
 from gateway.web.identity.users import Users
-from gateway.web.kept.errors import UserError
+from gateway.web.storage.errors import UserError
 
 NAMES = ("anna-lena", "office-door", "")
 

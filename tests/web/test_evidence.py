@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from gateway.web.house import house as house_module
-from gateway.web.house.guarantees import GUARANTEES, value_of
-from gateway.web.house.house import House
-from gateway.web.house.records import Records
+from gateway.web.building import control_client as house_module
+from gateway.web.building.control_client import ControlClient
+from gateway.web.building.guarantees import GUARANTEES, value_of
+from gateway.web.building.records import Records
 from tests.page.fake import alarm, called, contact, door, guarantee, now_ms, room
 from tests.web.conftest import FakePanel, Web, snapshot
 
@@ -138,7 +138,7 @@ def away(web: Web) -> None:
 
 def hanging(web: Web) -> None:
     """The socket is there and says nothing."""
-    web.site.house.silent()
+    web.site.control.silent()
 
 
 @pytest.mark.parametrize("gone", [away, hanging])
@@ -180,9 +180,9 @@ def test_without_control_no_cord_and_no_point_is_in_order(web: Web, gone: Any) -
     assert "<b>Kein Notruf</b>" not in page
     assert "in Ordnung" not in page
     assert "trocken" not in page
-    scene = web.site.scene("de", None)
-    assert [(point.known, point.active) for point in scene.points] == [(False, False)]
-    assert not any(good for one in scene.rooms for *_, good in one.cords)
+    presenter = web.site.presenter("de", None)
+    assert [(point.known, point.active) for point in presenter.points] == [(False, False)]
+    assert not any(good for one in presenter.rooms for *_, good in one.cords)
 
 
 @pytest.mark.parametrize("path", ["/", "/alarms"])
@@ -220,7 +220,7 @@ def test_a_journal_that_can_be_read_and_takes_nothing_is_not_ready(
 
 
 def test_before_control_was_heard_the_api_says_unknown(web: Web) -> None:
-    web.site.house.snapshot = None
+    web.site.control.snapshot = None
     web.away()
     told = {one["name"]: one["value"] for one in api(web, "guarantees")}
     assert told == dict.fromkeys(GUARANTEES, "unknown")
@@ -239,7 +239,7 @@ def test_a_control_that_sends_no_snapshots_is_found_out(monkeypatch: pytest.Monk
     async def follow() -> list[bool]:
         seen: list[bool] = []
         lost = asyncio.Event()
-        house = House(Hanging())
+        house = ControlClient(Hanging())
 
         def changed() -> None:
             seen.append(house.connected)
@@ -303,7 +303,7 @@ def test_the_page_reports_the_time_service_and_says_nothing_where_it_cannot_ask(
     async def follow() -> None:
         monkeypatch.setattr(house_module, "REPORT_EVERY_S", 0)
         with pytest.raises(IndexError):
-            await House(panel).report_clock(lambda: said.pop(0))
+            await ControlClient(panel).report_clock(lambda: said.pop(0))
 
     asyncio.run(follow())
     assert [one["trusted"] for one in panel.sent if one["type"] == "clock"] == [True, False]

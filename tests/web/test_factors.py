@@ -15,7 +15,7 @@ import pytest
 from gateway.journal.store import Store
 from gateway.web.identity.auth import Needs
 from gateway.web.identity.users import Users, hashed
-from gateway.web.kept.store import Uptime
+from gateway.web.storage.store import Uptime
 from tests.web.conftest import PASSWORD, Client, Clock, Web
 from tests.web.test_access import routes
 

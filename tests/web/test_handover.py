@@ -14,11 +14,11 @@ import pyotp
 import pytest
 
 from gateway.journal.audit import AuditEntry, entries
-from gateway.journal.past.reader import Reader
+from gateway.journal.queries.reader import Reader
 from gateway.web.identity.users import Users
-from gateway.web.kept import handover, outbox
-from gateway.web.kept.handover import GIVEN_UP_S, MEMORY_MOST, SURE_S, HandOver
-from gateway.web.kept.testbook import Result, Step
+from gateway.web.storage import handover, outbox
+from gateway.web.storage.handover import GIVEN_UP_S, MEMORY_MOST, SURE_S, HandOver
+from gateway.web.storage.testbook import Result, Step
 from tests.page.fake import guarantee, now_ms
 from tests.web.conftest import PASSWORD, Client, Clock, Web, snapshot
 from tests.web.test_audit import write
@@ -220,7 +220,7 @@ def test_what_a_process_before_has_sent_is_not_entered_twice(
         chain.commit()
     chain.taken = len(chain.sent)
     site = web.site
-    begun = HandOver(web.users, site.house, site.records, site.saver, "test")
+    begun = HandOver(web.users, site.control, site.records, site.saver, "test")
     web.runner.run(begun.send())
     assert len(chain.sent) == 2, "it looks at the chain first"
     chain.turn(begun)

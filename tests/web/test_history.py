@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.journal.past.history import Bucket, grid
+from gateway.journal.queries.history import Bucket, grid
 from gateway.journal.schema import HOUR_MS
 from gateway.web.history.bars import Event, counted, edges_of
 from gateway.web.history.charts import (
@@ -33,7 +33,7 @@ from gateway.web.history.lanes import summary as lane_text
 from gateway.web.history.range_bar import shift_of
 from gateway.web.history.range_text import SPANS, Chosen, RangeError, read, say
 from gateway.web.history.ranges import Range
-from gateway.web.scene.terminals import terminals_of
+from gateway.web.presenter.terminals import terminals_of
 from gateway.web.shared.words import Words, catalogue
 from tests.page.fake import contact
 from tests.web.conftest import Web, snapshot
@@ -395,7 +395,7 @@ def test_a_lane_with_many_spans_is_drawn_as_shares() -> None:
 
 def test_the_mode_of_a_door_is_what_its_facts_say(web: Web) -> None:
     """Also before the range; nothing is known of it while the gateway is stopped."""
-    begin = web.site.house.now_utc_ms - DAY_MS + HOUR_MS
+    begin = web.site.control.now_utc_ms - DAY_MS + HOUR_MS
     years = Years(web.options.journal, begin - DAY_MS)
     years.fact(begin - 3 * HOUR_MS, "door_mode", "front", mode="night", source="schedule")
     years.fact(begin + HOUR_MS, "door_mode", "front", mode="automatic", source="schedule")
@@ -411,13 +411,13 @@ def test_the_mode_of_a_door_is_what_its_facts_say(web: Web) -> None:
 
 
 def test_a_mode_without_a_fact_is_known_since_the_start(web: Web) -> None:
-    Years(web.options.journal, web.site.house.now_utc_ms - DAY_MS).close()
+    Years(web.options.journal, web.site.control.now_utc_ms - DAY_MS).close()
     web.see(
         snapshot(gateway={"id": "test", "name": "T", "started_ms": snapshot()["now_ms"] - 5000})
     )
     (one,) = lane_data(web, "door", 1)["spans"]
     assert one[2] == "automatic"
-    assert one[0] == pytest.approx(web.site.house.now_utc_ms / 1000 - 5, abs=30)
+    assert one[0] == pytest.approx(web.site.control.now_utc_ms / 1000 - 5, abs=30)
 
 
 def lane_data(web: Web, view: str, place: int) -> Any:
@@ -428,7 +428,7 @@ def lane_data(web: Web, view: str, place: int) -> Any:
 
 
 def test_a_call_is_a_lane_and_one_restart_ends_what_was_known(web: Web) -> None:
-    begin = web.site.house.now_utc_ms - 5 * HOUR_MS
+    begin = web.site.control.now_utc_ms - 5 * HOUR_MS
     years = Years(web.options.journal, begin)
     years.fact(begin, "gateway_started", "test", version="1", configuration="c", clean=True)
     years.fact(begin + HOUR_MS, "call_raised", "wc", call="a", cause="cord", pulls=1, test=False)
@@ -483,7 +483,7 @@ def test_bins_are_days_of_the_building_where_clocks_change() -> None:
 
 
 def test_visits_are_counts_of_hours_and_no_person_is_in_them(web: Web) -> None:
-    begin = web.site.house.now_utc_ms // HOUR_MS * HOUR_MS - 60 * HOUR_MS
+    begin = web.site.control.now_utc_ms // HOUR_MS * HOUR_MS - 60 * HOUR_MS
     years = Years(web.options.journal, begin)
     for hour in range(1, 61):
         years.fact(begin + hour * HOUR_MS, "occupancy_hour", "wc", visits=2,

@@ -15,13 +15,13 @@ import pytest
 from pytest_mock import MockerFixture
 
 from gateway.core.facts import Fact
-from gateway.journal.past.reader import Reader
+from gateway.journal.queries.reader import Reader
 from gateway.journal.queue import Batch
 from gateway.journal.writer import Committed, Journal
 from gateway.web.identity.accounts import Who
 from gateway.web.live import hub as live_module
+from gateway.web.live.fragments import Fragments, fact_frame
 from gateway.web.live.hub import CHANGES_EVERY_S, HELD, STUCK_S, Client, Hub, TooMany, View
-from gateway.web.live.parts import Parts, fact_frame
 from tests.page.conftest import until
 from tests.page.fake import now_ms
 from tests.web.conftest import Web, snapshot
@@ -391,15 +391,15 @@ def test_a_view_that_cannot_be_shown_hides_no_other(
     web: Web, written: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One snapshot that one language could not show ended the stream of everybody."""
-    of = Parts.of
+    of = Fragments.of
 
-    def fail(house: Any, scene: Any, role: str) -> Parts:
-        if scene is not None and broken:
+    def fail(house: Any, presenter: Any, role: str) -> Fragments:
+        if presenter is not None and broken:
             raise KeyError("a mistake of ours")
-        return of(house, scene, role)
+        return of(house, presenter, role)
 
     broken = False
-    monkeypatch.setattr(Parts, "of", fail)
+    monkeypatch.setattr(Fragments, "of", fail)
 
     async def work() -> None:
         nonlocal broken
@@ -422,10 +422,10 @@ def test_a_view_that_cannot_be_shown_hides_no_other(
 def test_a_row_that_cannot_be_shown_is_left_out(
     web: Web, written: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(row: Any, scene: Any) -> bytes:
+    def fail(row: Any, presenter: Any) -> bytes:
         if row.subject == "d1":
             raise KeyError("a mistake of ours")
-        return fact_frame(row, scene)
+        return fact_frame(row, presenter)
 
     monkeypatch.setattr(live_module, "fact_frame", fail)
 

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.web.history import logbook
 from gateway.web.history.entries import SPAN_ROWS
-from gateway.web.scene.terminals import Terminals
+from gateway.web.presenter.terminals import Terminals
 from tests.page.fake import alarm, called, door, now_ms, room
 from tests.web.conftest import Client, Web, snapshot
 from tests.web.years import DAY_MS, Years

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.journal.past.reader import Reader
-from gateway.web.kept.weeks import WEEKS, Week
+from gateway.journal.queries.reader import Reader
 from gateway.web.maintenance.view import Drift, drift, drift_text, picture
 from gateway.web.shared.words import Words
+from gateway.web.storage.weeks import WEEKS, Week
 from tests.page.fake import contact, door, now_ms
 from tests.web.conftest import Web, snapshot
 from tests.web.years import DAY_MS, Years, lines

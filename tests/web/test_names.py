@@ -13,7 +13,7 @@ import pytest
 
 from gateway.web.identity.accounts import PASSWORDS
 from gateway.web.identity.users import Users, Verified
-from gateway.web.kept.errors import UserError
+from gateway.web.storage.errors import UserError
 from tests.web.conftest import PASSWORD, Web
 
 COMPOSED, DECOMPOSED = "Jürgen", unicodedata.normalize("NFD", "Jürgen")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.web.scene.scene import Scene
-from gateway.web.scene.terminals import Terminals
+from gateway.web.presenter.presenter import Presenter
+from gateway.web.presenter.terminals import Terminals
 from tests.page.fake import alarm, called, door, guarantee, now_ms, room
 from tests.web.conftest import Web, snapshot
 
@@ -21,7 +21,7 @@ def web(tmp_path: Path) -> Iterator[Web]:
     made.close()
 
 
-def seen(web: Web, **values: Any) -> Scene:
+def seen(web: Web, **values: Any) -> Presenter:
     holds = {"journal": guarantee(now_ms())}
     web.see(snapshot(**{"guarantees": holds, "alarms": [], "rooms": {"wc": room("WC")}, **values}))
     return web.site.scene_for("de", names=True)
@@ -57,9 +57,9 @@ def test_the_gravest_thing_comes_first(
 
 
 def test_a_lost_controller_is_worse_than_anything_it_said(web: Web) -> None:
-    scene = seen(web)
-    web.site.house.connected = False
-    assert (scene.overall.state, scene.overall.text[:18]) == ("lost", "Verbindung verlore")
+    presenter = seen(web)
+    web.site.control.connected = False
+    assert (presenter.overall.state, presenter.overall.text[:18]) == ("lost", "Verbindung verlore")
 
 
 def test_a_badge_says_each_thing_once(web: Web) -> None:
@@ -67,8 +67,8 @@ def test_a_badge_says_each_thing_once(web: Web) -> None:
     broken = door("Haupteingang", mode="hold_open", hold_open=True, operator_fault=True)
     fault = alarm("front", "operator_fault", "fault")
     leaf = alarm("front.leaf", "contact_stuck", "fault")
-    scene = seen(web, doors={"front": broken, "wc": door("WC")}, alarms=[fault, leaf])
-    front, wc = scene.doors
+    presenter = seen(web, doors={"front": broken, "wc": door("WC")}, alarms=[fault, leaf])
+    front, wc = presenter.doors
     assert len(front.badges) == 2
     assert wc.badges == ()
 
@@ -96,8 +96,8 @@ def test_a_tile_that_is_not_as_usual_changes(
 
 def test_what_does_not_work_is_a_sentence_with_its_reason_and_a_way_to_mend_it(web: Web) -> None:
     wrong = {**guarantee(now_ms(), "no", "no_contact"), "subject": "wc"}
-    scene = seen(web, guarantees={"messages": wrong})
-    assert [one.fails for one in scene.failed] == ["Nachrichten kommen nicht an"]
+    presenter = seen(web, guarantees={"messages": wrong})
+    assert [one.fails for one in presenter.failed] == ["Nachrichten kommen nicht an"]
     german = {"Accept-Language": "de", "Accept": "text/html"}
     text = web.as_("admin").get("/", headers=german).text
     row = text[text.index('id="failed-messages"') :].partition("</article>")[0]

@@ -29,7 +29,7 @@ class Poller:
 @pytest.fixture
 def told(web: Web) -> dict[str, Any]:
     """The building with a recorder, a broker and a meter, all of them well."""
-    since = web.site.house.now_ms
+    since = web.site.control.now_ms
     meter = {"value": 20.5, "at_ms": since}
     values = snapshot(
         points={

@@ -21,9 +21,9 @@ from gateway.set_aside import beside
 from gateway.web import serve
 from gateway.web.identity import repair
 from gateway.web.identity.users import Users, hashed
-from gateway.web.kept import damage, outbox, store, testbook, weeks
-from gateway.web.kept.own_file import OwnFile
-from gateway.web.kept.testbook import Result, Step, TestBook
+from gateway.web.storage import damage, outbox, store, testbook, weeks
+from gateway.web.storage.page_tables import PageTables
+from gateway.web.storage.testbook import Result, Step, TestBook
 from tests.web.conftest import PASSWORD, Web
 
 FLIPS = 200
@@ -55,7 +55,7 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> Path:
     found = book.page(page.id)
     assert found is not None
     book.sign(found, 1, "", 2)
-    OwnFile(path, weeks.SCHEMA)
+    PageTables(path, weeks.SCHEMA)
     with closing(sqlite3.connect(path)) as db:
         db.execute("INSERT INTO door_weeks VALUES ('front', '2030-01-07', 3, 900)")
         db.commit()

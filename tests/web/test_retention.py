@@ -19,23 +19,23 @@ from gateway import set_aside
 from gateway.app.configuration import plans
 from gateway.core.facts import KINDS, LANES, Fact
 from gateway.journal.audit import AuditEntry
-from gateway.journal.past.reader import Reader
+from gateway.journal.queries.reader import Reader
 from gateway.journal.queue import Work
 from gateway.journal.reserve import Kept
 from gateway.journal.retention import Upkeep
 from gateway.journal.store import Store as Journal
-from gateway.link.aside import Aside, Refusal
 from gateway.link.home_assistant import HomeAssistant
+from gateway.link.refused_messages import Refusal, RefusedMessages
 from gateway.mqtt.topics import Topics
 from gateway.push.subscriptions import Subscription
-from gateway.recorder import aside
+from gateway.recorder import rejects
 from gateway.recorder import state as recorder
-from gateway.recorder.aside import RESOLVED_KEPT_MS
-from gateway.recorder.aside import Aside as Refused
-from gateway.recorder.book import UNKNOWN_KEPT_MS
+from gateway.recorder.ingest import UNKNOWN_KEPT_MS
 from gateway.recorder.main import open_store
 from gateway.recorder.points import Point
 from gateway.recorder.recorder import CHORES_MS
+from gateway.recorder.rejects import RESOLVED_KEPT_MS
+from gateway.recorder.rejects import SetAside as Refused
 from gateway.recorder.stores import recent
 from gateway.recorder.stores.sqlite import SqliteStore
 from gateway.settings.editing.file import VERSIONS_MOST
@@ -44,12 +44,12 @@ from gateway.settings.model.configuration import Retention
 from gateway.settings.values.store_address import parse
 from gateway.web.identity.sessions import SESSION_IDLE_S
 from gateway.web.identity.users import Users, hashed
-from gateway.web.kept.weeks import Week, Weeks
 from gateway.web.maintenance.upkeep import tidy
 from gateway.web.options import Options
 from gateway.web.retention import retention
 from gateway.web.retention.retention import Retained, rows, system_log_ms
 from gateway.web.shared.limits import Once
+from gateway.web.storage.weeks import Week, Weeks
 from gateway.wire import calendar_time
 from tests.house_rules import test_files
 from tests.recorder.conftest import Bench, event
@@ -137,7 +137,7 @@ def broken(tmp_path: Path) -> None:
 
 def users_broken(tmp_path: Path) -> None:
     web, life = page(tmp_path), life_ms(tmp_path, "users_broken")
-    now = web.site.house.now_utc_ms
+    now = web.site.control.now_utc_ms
     for ending, since_ms in (
         (".broken", now - life - DAY_MS),
         (".broken-seen", now - life + DAY_MS),
@@ -162,7 +162,7 @@ def recorder_broken(tmp_path: Path) -> None:
     """Of the state, its list, the history and what waits beside it."""
     life = life_ms(tmp_path, "recorder_broken")
     state, store = tmp_path / "recorder-main.sqlite", tmp_path / "record.sqlite"
-    files = (state, Path(aside.path_of(state)), store, recent.path_of(store))
+    files = (state, Path(rejects.path_of(state)), store, recent.path_of(store))
     for file in files:
         for number, age in enumerate((life + DAY_MS, life - DAY_MS)):
             for side in ("", "-wal"):
@@ -192,7 +192,7 @@ def page(tmp_path: Path) -> Web:
 def book_of_tests(tmp_path: Path, *, signed: bool) -> None:
     web = page(tmp_path)
     name = "testbook" if signed else "testbook_open"
-    life, now = life_ms(tmp_path, name), web.site.house.now_utc_ms
+    life, now = life_ms(tmp_path, name), web.site.control.now_utc_ms
     with sqlite3.connect(web.options.users) as db:
         for subject, age in (("old", life + DAY_MS), ("new", life - DAY_MS)):
             db.execute(
@@ -351,7 +351,7 @@ def starts(tmp_path: Path) -> None:
 
 
 def unsent(tmp_path: Path) -> None:
-    refused = Aside(journal="j1")
+    refused = RefusedMessages(journal="j1")
     for seq in (1, 2):
         assert refused.add_fact("urgent", seq, Refusal("portier/x/event", "not authorised"))
     refused.drop_fact("urgent", 1)
@@ -462,7 +462,7 @@ CASES: dict[str, Callable[[Path], None]] = {
 NOT_OURS = {"logs"}
 """Nothing of ours removes them, and the page says so."""
 ELSEWHERE = {"aside"}
-"""A number of rows and no life; tests/recorder/test_aside.py shows that there are never more."""
+"""A number of rows and no life; tests/recorder/test_rejects.py shows that there are never more."""
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -566,8 +566,8 @@ def test_a_clock_in_doubt_removes_nothing_of_the_page(tmp_path: Path, doubt: str
     web.see(shown)
     if doubt == "control is away":
         web.see(snapshot())
-        web.site.house._take({"type": "away"})
-    now = web.site.house.now_utc_ms
+        web.site.control._take({"type": "away"})
+    now = web.site.control.now_utc_ms
     with sqlite3.connect(web.options.users) as db:
         db.execute(
             "INSERT INTO testbook (kind, subject, name, begun_ms, after_row, steps, signed_ms)"
@@ -577,7 +577,7 @@ def test_a_clock_in_doubt_removes_nothing_of_the_page(tmp_path: Path, doubt: str
     db.close()
     clock.now += 3650 * 86_400
     tidy(web.site)
-    assert not web.site.house.settled
+    assert not web.site.control.settled
     with closing(sqlite3.connect(web.options.users)) as db:
         for kept in ("testbook", "sessions", "tokens"):
             assert db.execute(f"SELECT count(*) FROM {kept}").fetchone() == (1,), kept

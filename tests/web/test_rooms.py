@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.web.scene.terminals import Terminals
+from gateway.web.presenter.terminals import Terminals
 from tests.page.fake import alarm, called, now_ms, room
 from tests.web.conftest import Web, snapshot
 from tests.web.test_access import routes
@@ -166,11 +166,11 @@ def test_a_call_says_by_what_each_message_went(web: Web) -> None:
 
 def test_a_test_call_rings_nowhere(web: Web) -> None:
     web.see(calling(test=True))
-    scene = web.site.scene_for("de", names=True)
-    assert (scene.alert, [call.ringing for call in scene.calls]) == ("", [False])
+    presenter = web.site.scene_for("de", names=True)
+    assert (presenter.alert, [call.ringing for call in presenter.calls]) == ("", [False])
     web.see(calling())
-    scene = web.site.scene_for("de", names=True)
-    assert scene.alert == "Notruf aus WC. Bitte sofort hingehen."
+    presenter = web.site.scene_for("de", names=True)
+    assert presenter.alert == "Notruf aus WC. Bitte sofort hingehen."
 
 
 def test_a_leak_that_is_dry_again_can_be_reset(web: Web) -> None:

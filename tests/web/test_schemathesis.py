@@ -73,7 +73,7 @@ class Asker:
 
     def __init__(self, state: Path, role: str) -> None:
         self.web, self.role = Web(state, bench=True), role
-        self.web.site.house._panel = self.web.panel = Willing()
+        self.web.site.control._panel = self.web.panel = Willing()
         self.web.see(states()[-1])
         self.web.add("root", "admin")
         write(self.web)

@@ -55,7 +55,7 @@ class Control(FakePanel):
 @pytest.fixture
 def house(web: Web, tmp_path: Path) -> Web:
     web.panel = Control(tmp_path)
-    web.site.house._panel = web.panel
+    web.site.control._panel = web.panel
     return web
 
 
@@ -388,7 +388,7 @@ def results(house: Web, *ways: dict[str, Any]) -> None:
     empty = {"ok": None, "reason": "", "at_utc_ms": None, "delivered_utc_ms": None,
              "under_way": False, "confirmed": False}  # fmt: skip
     receivers = {"desk": {"on_duty": True, "ways": [{**empty, **way} for way in ways]}}
-    house.site.house._take({"type": "snapshot", "snapshot": snapshot(receivers=receivers)})
+    house.site.control._take({"type": "snapshot", "snapshot": snapshot(receivers=receivers)})
 
 
 @pytest.mark.parametrize(
@@ -418,14 +418,14 @@ def test_the_page_says_what_became_of_the_last_message(
 
 def test_a_test_message_is_a_command_and_its_result_is_shown(house: Web) -> None:
     results(house, {})
-    asked = house.site.house.ask
+    asked = house.site.control.ask
 
     async def ask(name: str, *args: Any, **more: Any) -> Any:
         answer = await asked(name, *args, **more)
         results(house, {"ok": True, "at_utc_ms": 1_795_000_000_000})
         return answer
 
-    house.site.house.ask = ask  # type: ignore[method-assign]
+    house.site.control.ask = ask  # type: ignore[method-assign]
     sent = post(house, "/settings/contacts/desk", do="test")
     assert sent.status_code == 303
     (command,) = house.panel.commands
@@ -540,7 +540,7 @@ def test_without_the_saved_versions_the_logbook_says_who(house: Web) -> None:
     years = Years(house.options.journal, NOW)
     years.fact(NOW + 2_000, "configuration_changed", "office", digest="a", by=by)
     years.close()
-    house.site.house.connected = False
+    house.site.control.connected = False
     assert (
         "berta änderte die Einstellungen" in house.as_("admin").get("/events", headers=GERMAN).text
     )
@@ -580,7 +580,7 @@ def test_an_address_that_has_gone_missing_is_named_and_refuses_nothing_else(hous
 
 
 def test_without_control_the_page_says_so(house: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.web.house.house.SETTINGS_CONNECT_S", 0.0)
+    monkeypatch.setattr("gateway.web.building.control_client.SETTINGS_CONNECT_S", 0.0)
     house.away()
     answer = house.as_("admin").get("/api/v1/settings")
     assert answer.status_code == 503
@@ -620,7 +620,7 @@ def test_an_answer_that_shows_nothing_is_a_page_with_a_way_out(
 def test_with_the_panel_away_the_page_says_where_to_see_whether_doors_work(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.web.house.house.SETTINGS_CONNECT_S", 0.0)
+    monkeypatch.setattr("gateway.web.building.control_client.SETTINGS_CONNECT_S", 0.0)
     web.away()
     shown = web.as_("admin").get("/settings", headers=HTML)
     assert shown.status_code == 503
@@ -645,13 +645,13 @@ class Slow(FakePanel):
 
 
 def test_a_hundred_who_ask_at_once_are_one_question(house: Web) -> None:
-    house.site.house._panel = slow = Slow()
+    house.site.control._panel = slow = Slow()
     slow.answer = {"status": "accepted", "settings": {"overlay": {}, "version": "none"}}
     who = SimpleNamespace(actor="web:1")
 
     async def ask() -> list[dict[str, Any]]:
         asked = [
-            asyncio.ensure_future(house.site.house.settings("show", {}, who)) for _ in range(100)
+            asyncio.ensure_future(house.site.control.settings("show", {}, who)) for _ in range(100)
         ]
         await asyncio.sleep(0)
         slow.go_on.set()
@@ -686,8 +686,8 @@ def test_who_finds_control_busy_is_asked_to_come_back(
 def test_a_control_that_is_dead_is_not_waited_for(
     web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gateway.web.house.house.SETTINGS_CONNECT_S", 0.01)
-    monkeypatch.setattr("gateway.web.house.house.SETTINGS_RESTART_S", 600)
+    monkeypatch.setattr("gateway.web.building.control_client.SETTINGS_CONNECT_S", 0.01)
+    monkeypatch.setattr("gateway.web.building.control_client.SETTINGS_RESTART_S", 600)
     web.away()
     answer = web.as_("admin").get("/settings", headers={"Accept": "text/html"})
     assert answer.status_code == 503
@@ -696,7 +696,7 @@ def test_a_control_that_is_dead_is_not_waited_for(
 
 
 def test_a_restart_that_was_announced_is_waited_for_and_shown(web: Web) -> None:
-    house, who = web.site.house, SimpleNamespace(actor="web:1")
+    house, who = web.site.control, SimpleNamespace(actor="web:1")
     web.panel.answer = {"status": "accepted", "settings": {"overlay": {}}}
 
     async def restart() -> dict[str, Any]:
@@ -724,7 +724,7 @@ def test_a_restart_that_was_announced_is_waited_for_and_shown(web: Web) -> None:
 def test_who_lost_the_right_while_control_restarted_changes_nothing(
     web: Web, method: str, path: str, body: dict[str, Any] | None
 ) -> None:
-    admin, house = web.as_("admin"), web.site.house
+    admin, house = web.as_("admin"), web.site.control
     web.add("other", "admin")
     web.panel.answer = {"status": "accepted", "settings": {"overlay": {}, "version": "1"}}
     values: dict[str, Any] = {"json": body, "headers": {"If-Match": '"1"'}}
@@ -759,8 +759,8 @@ def test_while_a_save_is_taken_over_the_page_shows_it_and_asks_nobody(house: Web
     answer = saved(house, **{"first.0": "2026-12-24", "mode.0": "off"})
 
     async def restart() -> None:
-        house.site.house._take({"type": "closing", "reason": "reload"})
-        house.site.house._take({"type": "away"})
+        house.site.control._take({"type": "closing", "reason": "reload"})
+        house.site.control._take({"type": "away"})
 
     house.runner.run(restart())
     house.panel.sent.clear()
@@ -775,7 +775,7 @@ def test_a_restart_for_what_was_saved_is_no_fault_where_it_was_not_announced(hou
     saved(house, **{"first.0": "2026-12-24", "mode.0": "off"})
 
     async def restart() -> None:
-        house.site.house._take({"type": "away"})
+        house.site.control._take({"type": "away"})
 
     house.runner.run(restart())
     page = house.as_("admin").get("/", headers=GERMAN).text
@@ -796,14 +796,14 @@ def test_with_control_dead_the_page_says_so_at_once_and_shows_what_was_known(hou
 
 
 def test_nobody_waits_for_a_control_that_begins_to_hang(web: Web) -> None:
-    web.site.house._panel = Slow()
+    web.site.control._panel = Slow()
     who = SimpleNamespace(actor="web:1")
 
     async def hang() -> dict[str, Any]:
-        asked = asyncio.ensure_future(web.site.house.settings("put", {}, who))
+        asked = asyncio.ensure_future(web.site.control.settings("put", {}, who))
         for _ in range(5):  # until it is asked
             await asyncio.sleep(0)
-        web.site.house.silent()
+        web.site.control.silent()
         return await asked
 
     assert web.runner.run(hang())["reason"] == "no_answer"
@@ -813,7 +813,7 @@ def test_nobody_waits_for_a_control_that_begins_to_hang(web: Web) -> None:
     ("reason", "text"), [("reload", "is restarting"), ("stop", "has not answered since")]
 )
 def test_the_page_says_which_of_both_it_is(web: Web, reason: str, text: str) -> None:
-    house = web.site.house
+    house = web.site.control
 
     async def go() -> None:
         house._take({"type": "closing", "reason": reason})

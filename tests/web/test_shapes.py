@@ -113,7 +113,7 @@ def test_before_the_controller_was_heard_and_when_it_is_away(tmp_path: Path) -> 
     web = Web(tmp_path)
     described, headers = Description(web), web.token("view")
     for snapshot in (None, states()[0]):
-        web.site.house.snapshot = snapshot
+        web.site.control.snapshot = snapshot
         web.away()
         for name in BUILDING:
             answer = web.call("GET", f"/api/v1/{name}", headers=headers)

@@ -21,10 +21,10 @@ import pytest
 
 from gateway.web.identity.accounts import Who
 from gateway.web.identity.users import Users, hashed
-from gateway.web.kept import saver
-from gateway.web.kept.store import kernel_uptime
-from gateway.web.kept.testbook import Result, Step
 from gateway.web.shared.problems import NotLoggedIn
+from gateway.web.storage import saver
+from gateway.web.storage.store import kernel_uptime
+from gateway.web.storage.testbook import Result, Step
 from tests.web.conftest import PASSWORD, Client, Web
 
 

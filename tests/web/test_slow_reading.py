@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from gateway.journal.past.reader import Reader, ReadTooLong
+from gateway.journal.queries.reader import Reader, ReadTooLong
 from gateway.journal.store import Store
-from gateway.web.history.searching import search
-from gateway.web.house.records import WAITING_MOST, Records, TooLong, Unavailable
+from gateway.web.building.records import WAITING_MOST, Records, TooLong, Unavailable
+from gateway.web.history.search import search
 from tests.journal.test_search import ENDLESS
 from tests.web.conftest import Web
 
@@ -107,7 +107,7 @@ def test_api_and_page_say_what_to_do(web: Web, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_search_goes_on_where_the_time_was_over() -> None:
-    from gateway.journal.past.reader import Found
+    from gateway.journal.queries.reader import Found
 
     async def read(cursor: int | None, _size: int) -> Found:
         found = Found()
@@ -115,8 +115,8 @@ def test_a_search_goes_on_where_the_time_was_over() -> None:
         return found
 
     async def ask() -> None:
-        scene: Any = None
-        assert await search(read, scene, [], None, 10) == ([], 40)
-        assert await search(read, scene, [], 40, 10) == ([], None)
+        presenter: Any = None
+        assert await search(read, presenter, [], None, 10) == ([], 40)
+        assert await search(read, presenter, [], 40, 10) == ([], None)
 
     asyncio.run(ask())

@@ -18,7 +18,7 @@ from httpx import Response
 from starlette.routing import Mount, Route
 
 from gateway.web.identity.users import ROLES
-from gateway.web.programs.describing import EXAMPLES
+from gateway.web.programs.openapi import EXAMPLES
 from gateway.web.shared.limits import Buckets
 from tests.web.conftest import Client, Web
 

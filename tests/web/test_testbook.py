@@ -15,8 +15,8 @@ from gateway.journal.queue import Batch
 from gateway.journal.writer import Journal
 from gateway.web.inspection.view import overdue_line
 from gateway.web.inspection.walk import Due
-from gateway.web.kept.testbook import EVERY_MS, Result, Step, TestBook
-from gateway.web.scene.terminals import Terminals
+from gateway.web.presenter.terminals import Terminals
+from gateway.web.storage.testbook import EVERY_MS, Result, Step, TestBook
 from tests.page.fake import now_ms, room
 from tests.web.conftest import Client, Web, snapshot
 from tests.web.years import lines
@@ -40,7 +40,7 @@ class Walk:
         self.journal.clock(int(time.time() * 1000) - now_ms())
         self.journal.start()
         self.journal.kept(30)
-        self.web.site.house.connected = True
+        self.web.site.control.connected = True
         self.web.see(snapshot())
         self.client: Client = self.web.as_("maintenance")
 
@@ -259,10 +259,10 @@ def test_overdue_tests_stand_on_the_overview_for_those_who_help(walk: Walk) -> N
     new = "Die erste Prüfung steht noch aus für WC, Haupteingang"
     assert new in walk.web.as_("staff").get("/").text
     assert "Prüfung" not in walk.web.as_("view").get("/").text
-    scene = walk.web.site.scene_for("de", names=True)
+    presenter = walk.web.site.scene_for("de", names=True)
     old = Due("call", "wc", "WC", 1, 2, overdue=True, page=None)
-    assert overdue_line(scene, [old]) == "Prüfbuch: Die Prüfung ist überfällig für WC."
-    assert overdue_line(scene, [replace(old, overdue=False)]) == ""
+    assert overdue_line(presenter, [old]) == "Prüfbuch: Die Prüfung ist überfällig für WC."
+    assert overdue_line(presenter, [replace(old, overdue=False)]) == ""
     assert 'href="/maintenance#testbook"' not in walk.web.as_("staff").get("/").text
 
 

@@ -10,11 +10,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.journal.past.history import Bucket, Count
-from gateway.web.house import today
-from gateway.web.house.records import History, Unavailable
-from gateway.web.house.today import CURVE, EVERY_S, Picture, Today
-from gateway.web.scene.pictures import BAR_MOST, bars, spark
+from gateway.journal.queries.history import Bucket, Count
+from gateway.web.building import today
+from gateway.web.building.records import History, Unavailable
+from gateway.web.building.today import CURVE, EVERY_S, Picture, Today
+from gateway.web.presenter.pictures import BAR_MOST, bars, spark
 from gateway.web.shared.words import Words
 
 NOON_MS = 1_764_500_400_000  # 2025-11-30 12:00 in Berlin

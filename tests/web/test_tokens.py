@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.web.identity.users import Users, hashed
-from gateway.web.kept.errors import UserError
+from gateway.web.storage.errors import UserError
 from tests.web.conftest import PASSWORD, Web
 
 

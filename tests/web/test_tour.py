@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.web.scene.terminals import Terminals
+from gateway.web.presenter.terminals import Terminals
 from tests.page.fake import called, contact, room
 from tests.web.conftest import Client, Web, snapshot
 

@@ -13,7 +13,7 @@ import pytest
 from gateway.web.identity.auth import PROOF_LIFE_S
 from gateway.web.identity.sessions import SESSION_IDLE_S, SESSION_LIFE_S
 from gateway.web.identity.users import Users, hashed
-from gateway.web.kept.store import Uptime
+from gateway.web.storage.store import Uptime
 
 DAY_S = 86_400.0
 NOW_S = 1_900_000_000.0

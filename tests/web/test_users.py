@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.web.identity.users import SESSION_IDLE_S, SESSION_LIFE_S, Users, hashed
-from gateway.web.kept.errors import UserError
+from gateway.web.storage.errors import UserError
 from tests.web.conftest import Clock
 
 PASSWORD = "correct horse battery"

@@ -10,8 +10,8 @@ from typing import Any, cast
 import pytest
 
 from gateway.panel.client import ControlAway
-from gateway.web.house.house import House
-from gateway.web.house.week import PORTION_MS, PORTIONS, Week
+from gateway.web.building.control_client import ControlClient
+from gateway.web.building.week import PORTION_MS, PORTIONS, Week
 from tests.page.fake import called, room
 from tests.web.conftest import Client, Web, snapshot
 
@@ -37,8 +37,8 @@ class Bench:
         return self.answer
 
     @property
-    def house(self) -> House:
-        return cast("House", self)
+    def house(self) -> ControlClient:
+        return cast("ControlClient", self)
 
 
 async def over(week: Week) -> None:

@@ -20,11 +20,11 @@ from gateway.core.reasons import REASONS
 from gateway.core.signals.contact import NO_LEVEL_YET
 from gateway.journal import writer
 from gateway.link import link, mqtt
-from gateway.panel.shown import GuaranteeValue
-from gateway.web.house.guarantees import GUARANTEES, VALUES
-from gateway.web.house.house import NO_PANEL
+from gateway.panel.snapshot_types import GuaranteeValue
+from gateway.web.building.control_client import NO_PANEL
+from gateway.web.building.guarantees import GUARANTEES, VALUES
 from gateway.web.identity.users import ROLES
-from gateway.web.scene.scene import SEVERITIES
+from gateway.web.presenter.presenter import SEVERITIES
 from gateway.web.shared.words import LANGUAGES, Words, best_language, catalogue
 
 USED = re.compile(r"""\b(?:w|words|say|raw)\(\s*["']([a-z_]+\.[a-z0-9_]*[a-z0-9])["']""")

@@ -27,7 +27,7 @@ from gateway.core.instant import Ms, UtcMs
 from gateway.core.reasons import REASONS
 from gateway.panel import client
 from gateway.panel.messages import encode
-from gateway.panel.shown import Snapshot
+from gateway.panel.snapshot_types import Snapshot
 from gateway.printable import in_a_line, in_a_text, in_json
 from gateway.settings.values.problems import suggest
 from gateway.settings.values.units import UnitError, duration_ms

@@ -15,7 +15,7 @@ from gateway import durable
 from gateway.app.cli import console as c
 
 if TYPE_CHECKING:
-    from gateway.settings import first
+    from gateway.settings import first_configuration
 
 
 def add(cli: typer.Typer) -> None:
@@ -47,7 +47,7 @@ def init(
 
     Example: `portier init office.yaml --terminals terminals.txt`
     """
-    from gateway.settings import first
+    from gateway.settings import first_configuration
 
     if file.exists():
         c.fail(
@@ -56,10 +56,10 @@ def init(
     if not file.parent.is_dir():
         c.fail(f"There is no folder {file.parent}. Make it, or name another file.")
     try:
-        plan = _ask() if terminals is None else first.read(_lines(terminals))
-    except first.ListError as error:
+        plan = _ask() if terminals is None else first_configuration.read(_lines(terminals))
+    except first_configuration.ListError as error:
         c.fail(f"Nothing was written. {terminals or 'Your answers'}: {error}")
-    _write(file, first.text(plan))
+    _write(file, first_configuration.text(plan))
     c.line(f"{file} is written, and the check finds nothing wrong in it.")
     c.line(f"Read it, and after each change type: portier check {file}")
 
@@ -99,11 +99,11 @@ def _lines(terminals: Path) -> list[str]:
         c.fail(f"{terminals} is not text in UTF-8. Save it as UTF-8.")
 
 
-def _ask() -> first.Plan:
+def _ask() -> first_configuration.Plan:
     """Ask one question after another; where an answer is wrong, ask again."""
-    from gateway.settings import first
+    from gateway.settings import first_configuration
 
-    plan = first.Plan()
+    plan = first_configuration.Plan()
     c.line(
         "Press Enter to skip a part that you do not have. Name terminals as on the board: GPIO17."
     )
@@ -112,8 +112,8 @@ def _ask() -> first.Plan:
     plan.timezone = typer.prompt("In which time zone is it?", default="Europe/Berlin")
     plan.holidays = _answer("Public holidays of which country or state, such as DE-SN?")
     for kind, roles, example in (
-        ("door", first.DOOR, "Main entrance"),
-        ("room", first.ROOM, "Accessible bathroom"),
+        ("door", first_configuration.DOOR, "Main entrance"),
+        ("room", first_configuration.ROOM, "Accessible bathroom"),
     ):
         more = "a"
         while name := _answer(f"\nName of {more} {kind}, such as {example}"):
@@ -129,13 +129,15 @@ def _answer(question: str) -> str:
     return str(typer.prompt(question, default="", show_default=False)).strip()
 
 
-def _ask_for(plan: first.Plan, owner: str, role: str, use: first.Use) -> None:
-    from gateway.settings import first
+def _ask_for(
+    plan: first_configuration.Plan, owner: str, role: str, use: first_configuration.Use
+) -> None:
+    from gateway.settings import first_configuration
 
     while pin := _answer(f"  Terminal of {use.question}"):
         try:
             plan.add(f"{shlex.quote(pin)} {owner}.{role}")
-        except first.ListError as error:
+        except first_configuration.ListError as error:
             c.err.print(f"  {error}", soft_wrap=True)
         else:
             return

@@ -15,9 +15,9 @@ from gateway.app.cli import console as c
 from gateway.app.cli.console import AsJson, State
 from gateway.app.cli.listing import Listing
 from gateway.app.cli.rooms import rooms_table
-from gateway.core.shown import QuantityShown
+from gateway.core.snapshot_types import QuantityShown
 from gateway.panel import client
-from gateway.panel.shown import GuaranteeShown, Snapshot
+from gateway.panel.snapshot_types import GuaranteeShown, Snapshot
 
 door = typer.Typer(no_args_is_help=True, help="Open a door, set its mode, put it into service.")
 point = typer.Typer(no_args_is_help=True, help="Test a relay.")

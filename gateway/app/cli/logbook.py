@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from gateway.app.cli import console as c
 from gateway.app.cli.issuers import Issuers
 from gateway.core.instant import UtcMs
-from gateway.journal.past.reader import Reader
+from gateway.journal.queries.reader import Reader
 from gateway.panel import client
 from gateway.wire import Row
 
 if TYPE_CHECKING:
     from gateway.web.history.entries import Entry
-    from gateway.web.scene.scene import Scene
+    from gateway.web.presenter.presenter import Presenter
 
 PIECE = 1_000
 MOST = 1_000_000
@@ -29,10 +29,10 @@ def show(
     """Print the last ``limit`` entries, or all since a time, below the headings of their days."""
     from gateway.web.history.logbook_lines import days, line
 
-    scene = _scene(state)
+    presenter = _scene(state)
     found = _newest(reader, since_utc_ms, subject, limit)
-    lines = [(entry, line(entry, scene)) for entry in reversed(found)]
-    for day, of_day in reversed(days(lines, scene)):
+    lines = [(entry, line(entry, presenter)) for entry in reversed(found)]
+    for day, of_day in reversed(days(lines, presenter)):
         c.out.print(c.styled(day, "bold"))
         for one in reversed(of_day):
             what = c.styled(f"  {one.time:5}  {one.title}", STYLES.get(one.tone, ""))
@@ -73,16 +73,16 @@ def _newest(
     return found if limit is None else found[-limit:]
 
 
-def _scene(state: Path) -> Scene:
+def _scene(state: Path) -> Presenter:
     """The building in words; with ids in place of names where ``control`` does not answer."""
     from gateway.panel.client import AsyncPanelClient
-    from gateway.web.house.house import House
-    from gateway.web.scene.scene import Scene
-    from gateway.web.scene.terminals import Terminals
+    from gateway.web.building.control_client import ControlClient
+    from gateway.web.presenter.presenter import Presenter
+    from gateway.web.presenter.terminals import Terminals
     from gateway.web.shared.words import Words
 
-    house = House(AsyncPanelClient(c.panel(state), "cli"))
+    control = ControlClient(AsyncPanelClient(c.panel(state), "cli"))
     with suppress(client.ControlAway, client.NotTaken, OSError):
-        house.snapshot = client.snapshot(c.panel(state))
+        control.snapshot = client.snapshot(c.panel(state))
     who = Issuers(state)
-    return Scene(house, Words("en", c.zone()), who, Terminals(), names=True)
+    return Presenter(control, Words("en", c.zone()), who, Terminals(), names=True)

@@ -13,10 +13,10 @@ from gateway.app.cli import bench as commands_bench
 from gateway.app.cli import certificates as commands_certificates
 from gateway.app.cli import console as c
 from gateway.app.cli import forget as commands_forget
+from gateway.app.cli import history as commands_past
 from gateway.app.cli import init as commands_init
 from gateway.app.cli import live as commands_live
 from gateway.app.cli import messages as commands_messages
-from gateway.app.cli import past as commands_past
 from gateway.app.cli import people as commands_people
 from gateway.app.cli import radio as commands_radio
 from gateway.app.cli import record as commands_record

@@ -34,7 +34,7 @@ ROLES = "view, staff, maintenance or admin"
 
 def _known(role: str) -> str:
     from gateway.web.identity.accounts import known_role
-    from gateway.web.kept.errors import UserError
+    from gateway.web.storage.errors import UserError
 
     try:
         return known_role(role)
@@ -57,7 +57,7 @@ def users_of(state: Path) -> Iterator[Users]:
     from gateway.journal.schema import DAMAGED
     from gateway.web.identity.repair import unseen
     from gateway.web.identity.users import Users, users_file
-    from gateway.web.kept.errors import UserError
+    from gateway.web.storage.errors import UserError
 
     if not state.is_dir():
         c.fail(f"there is no folder {state}: start Portier once, or choose another with --state")
@@ -91,7 +91,7 @@ def users_of(state: Path) -> Iterator[Users]:
 
 def _fail_on_damage(file: Path, error: Exception) -> NoReturn:
     from gateway.journal.schema import damaged
-    from gateway.web.kept.damage import reason_of
+    from gateway.web.storage.damage import reason_of
 
     if not damaged(error) and not file.is_dir():
         raise error

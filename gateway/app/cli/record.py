@@ -58,7 +58,7 @@ def aside(
 
     Examples: `portier record aside` · `portier record aside --acknowledge 12,13`
     """
-    from gateway.recorder import aside as recorded
+    from gateway.recorder import rejects as recorded
 
     path = _path(state, name)
     with _needs_state(path), recorded.opened(path) as db:
@@ -110,7 +110,7 @@ def retry(
 
     Examples: `portier record retry 12 13` · `portier record retry --all`
     """
-    from gateway.recorder import aside as recorded
+    from gateway.recorder import rejects as recorded
     from gateway.recorder.state import is_recording
 
     if bool(ids) == all_:

@@ -11,7 +11,7 @@ from gateway.app.cli import console as c
 from gateway.app.cli.console import AsJson, State
 from gateway.app.cli.issuers import Issuers
 from gateway.app.cli.listing import Listing
-from gateway.panel.shown import Snapshot
+from gateway.panel.snapshot_types import Snapshot
 
 call = typer.Typer(no_args_is_help=True, help="List or acknowledge emergency calls.")
 room = typer.Typer(no_args_is_help=True, help="List the rooms, test a call system.")

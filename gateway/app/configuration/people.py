@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from gateway.notify.addresses import Accounts, Address, AddressError, reader
-from gateway.notify.texts import House
+from gateway.notify.texts import Sender
 from gateway.settings.model.configuration import Settings
 from gateway.settings.model.rooms import Contact
 
@@ -23,10 +23,10 @@ NOTHING_TO_DO = 69
 """Exit status of the role where nobody is to be told anything (EX_UNAVAILABLE)."""
 
 
-def house(settings: Settings) -> House:
+def sender(settings: Settings) -> Sender:
     """What messages say of the building."""
     gateway, web = settings.gateway, settings.web
-    return House(
+    return Sender(
         name=gateway.name,
         languages=tuple(gateway.languages),
         timezone=gateway.timezone,
@@ -91,7 +91,7 @@ def run(settings: Settings, config: Path, state: Path, stop: threading.Event) ->
     accounts = Accounts.of(settings.messages)
     tell(
         NotifySettings(
-            house(settings),
+            sender(settings),
             state,
             {name: ways(one, accounts, push) for name, one in settings.contacts.items()},
             None if heartbeat is None else reader(heartbeat.url),
@@ -112,7 +112,7 @@ def try_out(
     from gateway.notify.deliveries import Deliveries
     from gateway.notify.devices import PushWay
 
-    text = texts.build(house(settings), "test", {}, by_hand=True)
+    text = texts.build(sender(settings), "test", {}, by_hand=True)
     deliveries, push = Deliveries(), devices(settings, config, state)
     try:
         accounts = Accounts.of(settings.messages)
@@ -120,7 +120,7 @@ def try_out(
             try:
                 address = way()
                 if isinstance(way, PushWay):
-                    payload = texts.push(house(settings), "test", {})
+                    payload = texts.push(sender(settings), "test", {})
                     yield number, _try_push(deliveries, push, way.whom, payload)
                     continue
             except AddressError as error:

@@ -180,7 +180,13 @@ def made(config: Path, state: Path, now_utc_ms: UtcMs, *, strict: bool = False) 
     is broken is not left out. Raises :class:`ConfigurationWrong`."""
     import subprocess
 
-    arguments = [sys.executable, "-m", "gateway.app.configuration.warm", str(config), str(state)]
+    arguments = [
+        sys.executable,
+        "-m",
+        "gateway.app.configuration.compile_plan",
+        str(config),
+        str(state),
+    ]
     done = subprocess.run(
         [*arguments, str(now_utc_ms), *(["strict"] if strict else [])],
         stdout=subprocess.PIPE,

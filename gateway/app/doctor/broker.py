@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.app import broker
-from gateway.app.configuration import listening
+from gateway.app.configuration import mqtt_points
 from gateway.app.doctor import certificates
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.link import discovery
@@ -224,7 +224,7 @@ def _subscribed(session: Session, settings: Settings) -> Iterator[Finding]:
     ]  # fmt: skip
     if settings.mqtt is not None and settings.mqtt.home_assistant:
         filters.append(discovery.BORN)
-    filters += sorted({point.topic for point in listening.of(settings.points.values())})
+    filters += sorted({point.topic for point in mqtt_points.of(settings.points.values())})
     answers = zip(filters, session.subscribe(filters), strict=False)
     refused = [(name, reason) for name, reason in answers if reason]
     for name, reason in refused:

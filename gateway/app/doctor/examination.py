@@ -23,7 +23,7 @@ from gateway.app.doctor import machine as doctor_machine
 from gateway.app.doctor import page as doctor_page
 from gateway.app.doctor import store as doctor_store
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
-from gateway.journal.past.reader import JournalUnavailable, Reader
+from gateway.journal.queries.reader import JournalUnavailable, Reader
 from gateway.panel import client
 from gateway.settings.checks import contact_secrets
 from gateway.settings.model.configuration import Settings

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.app import certificate_files
-from gateway.app.configuration import listening
+from gateway.app.configuration import mqtt_points
 from gateway.app.doctor import broker_files
 from gateway.app.findings import Finding, no, unknown, yes
 from gateway.settings.model.configuration import Settings
@@ -127,5 +127,5 @@ def needs(settings: Settings, config: Path) -> list[broker_files.Need]:
         recorded=() if record is None else record.gateways or (settings.gateway.id,),
         home_assistant=mqtt is not None and mqtt.home_assistant,
         issuers=[] if mqtt is None else [n for n, one in mqtt.issuers.items() if one.key is None],
-        topics=sorted({point.topic for point in listening.of(settings.points.values())}),
+        topics=sorted({point.topic for point in mqtt_points.of(settings.points.values())}),
     )

@@ -9,7 +9,7 @@ Each part of that has a file:
 * ``wiring`` (with ``wiring_rooms``, ``wiring_messages`` and ``conditions``): what the step of one
   machine means to the others;
 * ``commands``: what people ask for, and the one answer that each of them gets;
-* ``kept`` and ``after_restart``: what survives a restart (``merge_backup``: of a backup);
+* ``saved_state`` and ``after_restart``: what survives a restart (``merge_backup``: of a backup);
 * ``routing``: the plan, read from the terminals' side.
 
     level -> contact -> settled change -> door -> drive -> relay -> effect
@@ -51,9 +51,9 @@ from collections.abc import Mapping
 
 from gateway.core.building import commands, routing
 from gateway.core.building.after_restart import deserted, doubts_over, restored, tested
-from gateway.core.building.kept import kept
 from gateway.core.building.loop import Loop
 from gateway.core.building.registry import MACHINES
+from gateway.core.building.saved_state import state_to_save
 from gateway.core.building.state import Building
 from gateway.core.building.wiring import begun, noticed, reported
 from gateway.core.effects import Drive, Reply
@@ -64,35 +64,45 @@ from gateway.core.machine import Broken, Step
 from gateway.core.plan import BuildingPlan
 from gateway.core.signals.clock import Past
 
-__all__ = ["Building", "Past", "deserted", "kept", "restore", "start", "step", "tested", "wake_at"]
+__all__ = [
+    "Building",
+    "Past",
+    "deserted",
+    "restore",
+    "start",
+    "state_to_save",
+    "step",
+    "tested",
+    "wake_at",
+]
 
 UNKNOWN_PAST = Past()
 
 
 def start(
-    plan: BuildingPlan, kept: Mapping[str, Json] | None, now: Ms, past: Past = UNKNOWN_PAST
+    plan: BuildingPlan, saved: Mapping[str, Json] | None, now: Ms, past: Past = UNKNOWN_PAST
 ) -> Step[Building]:
-    """Every relay off, everything unknown. ``kept``: what :func:`kept` gave before the restart;
-    ``None`` where it is not readable (yet). ``past``: what is known of the boots before."""
+    """Every relay off, everything unknown. ``saved``: what :func:`state_to_save` gave before the
+    restart; ``None`` where it is not readable (yet). ``past``: what is known of earlier boots."""
     fields = {one.field: one.start(plan, now, past) for one in MACHINES.values()}
     loop = Loop(Building(plan, routing.index(plan), now, **fields), now, now)
     loop.begin()
     loop.effects += [Drive(relay.point, False) for relay in plan.relays]
     loop.do(begun(loop.building))
-    if kept is not None:
-        loop.do(restored(loop.building, kept, past))
+    if saved is not None:
+        loop.do(restored(loop.building, saved, past))
     loop.do(noticed(loop.building))
     return _ended(loop)
 
 
 def restore(
-    building: Building, kept: Mapping[str, Json], now: Ms, past: Past = UNKNOWN_PAST
+    building: Building, saved: Mapping[str, Json], now: Ms, past: Past = UNKNOWN_PAST
 ) -> Step[Building]:
-    """The kept state became readable only after start."""
+    """Put the saved state back, which became readable only after the start."""
     present_ms = max(now, building.now_ms)
     loop = Loop(building, present_ms, present_ms)
     loop.pass_deadlines()
-    loop.do(restored(loop.building, kept, past))
+    loop.do(restored(loop.building, saved, past))
     return _ended(loop)
 
 

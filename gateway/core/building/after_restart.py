@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from gateway.core.building import state
 from gateway.core.building.conditions import raised
-from gateway.core.building.kept import Kept, read
+from gateway.core.building.saved_state import SavedState, read
 from gateway.core.building.state import Building
 from gateway.core.building.wiring import resume_service
 from gateway.core.building.wiring_messages import off_duty, plan_named, wanted
@@ -21,20 +21,20 @@ from gateway.core.notification.alarms import UNTIL_SEEN, Alarm
 from gateway.core.notification.delivery import channels_of
 from gateway.core.notification.escalation_state import Chain
 from gateway.core.plan import BuildingPlan
-from gateway.core.room import call, call_kept, leak
+from gateway.core.room import call, call_saved, leak
 from gateway.core.room.call_record import points_of
 from gateway.core.signals import clock
 from gateway.core.signals.clock import Past
 
 
-def restored(building: Building, kept: Mapping[str, Json], past: Past) -> list[Work]:
+def restored(building: Building, saved: Mapping[str, Json], past: Past) -> list[Work]:
     """The alarm list comes before who was told, and that before the calls, so that nobody is told
     twice.
 
     If the saved state has an unknown format, what can be read of it is used, and what cannot is
     taken for the worst: each door is in *night* until staff decide, and a room whose call cannot
     be read has an alarm that a person has to end."""
-    was = read(kept, past)
+    was = read(saved, past)
     after = clock.restored(building.clock, was.clock, past, building.now_ms)
     return [
         *_unread(building, was),
@@ -42,7 +42,7 @@ def restored(building: Building, kept: Mapping[str, Json], past: Past) -> list[W
         *_doors(building, was, settled=clock.settled(after)),
         *(work for alarm in was.alarms for work in _alarm(building, alarm)),
         *_messages(building, was),
-        *_calls(building, was, kept.get("calls")),
+        *_calls(building, was, saved.get("calls")),
         *(Do(state.LEAK, r, leak.Restored()) for r in building.leaks if r in was.leaks),
         Put(state.CLOCK, "", after),
         Later(_service),
@@ -53,21 +53,21 @@ def _service(building: Building) -> list[Work]:
     return resume_service(building) if building.clock.trusted else []
 
 
-def _unread(building: Building, was: Kept) -> list[Work]:
+def _unread(building: Building, was: SavedState) -> list[Work]:
     stands = (("state_unread", was.unknown_format), ("journal_set_aside", was.journal_aside))
     gateway = building.plan.gateway
     return [raised(building, gateway, kind, detail) for kind, detail in stands if detail]
 
 
-def _doors(building: Building, was: Kept, *, settled: bool) -> list[Work]:
+def _doors(building: Building, was: SavedState, *, settled: bool) -> list[Work]:
     """``settled``: whether the clock is, after it was put back. A time that was accepted before may
     be in doubt now."""
     work: list[Work] = []
-    for name, tally in was.tallies.items():
+    for name, counted in was.counters.items():
         if name in building.doors:
             now = building.doors[name]
-            books = replace(now, tally=now.tally + tally)
-            work.append(Put(state.DOOR, name, books, known=True))
+            summed = replace(now, counters=now.counters + counted)
+            work.append(Put(state.DOOR, name, summed, known=True))
     for name, one in building.schedules.items():
         before = replace(one, settled=one.settled and settled)
         override, carried = was.overrides.get(name), was.modes.get(name)
@@ -88,7 +88,7 @@ def _alarm(building: Building, alarm: Alarm) -> list[Work]:
     return work
 
 
-def _messages(building: Building, was: Kept) -> list[Work]:
+def _messages(building: Building, was: SavedState) -> list[Work]:
     found = ways.restored(building.plan, was.ways, building.ways)
     known = ways.with_clock(found, building.clock.offset_ms, building.now_ms)
     work: list[Work] = [Put(state.WAYS, "", known)]
@@ -127,20 +127,20 @@ def _chain(building: Building, about: str, was: Chain) -> list[Work]:
     return [Put(state.ESCALATION, about, chain)]
 
 
-def _calls(building: Building, was: Kept, section: Json) -> list[Work]:
+def _calls(building: Building, was: SavedState, section: Json) -> list[Work]:
     """``section``: as it was written, to tell a call that cannot be read from none."""
     entries = section if isinstance(section, dict) else {}
     offset_ms = building.clock.offset_ms
     work: list[Work] = []
     for room in building.calls:
-        if call_kept.unreadable(entries.get(room), known=not was.unknown_format):
+        if call_saved.unreadable(entries.get(room), known=not was.unknown_format):
             work.append(raised(building, room, "call_unread", ""))
-        before = was.calls.get(room, call_kept.NONE_SAVED)
+        before = was.calls.get(room, call_saved.NONE_SAVED)
         work.append(Do(state.CALL, room, call.Restored(before)))
         if offset_ms is not None:
             work.append(Do(state.CALL, room, ClockKnown(offset_ms)))
     for room, one in was.calls.items():
-        name = "" if room in building.calls else call_kept.standing(one)
+        name = "" if room in building.calls else call_saved.standing(one)
         if name:
             work.append(raised(building, room, "call_orphaned", name))
     return work
@@ -226,7 +226,7 @@ def _room_healed(building: Building, room: str, kind: str) -> bool:
             seen = building.occupancies.get(room)
             return seen is None or seen.belief == "vacant"
         case "leak":
-            # Latched again by what was kept; without a sensor there is nothing to wait for.
+            # Latched again by what was saved; without a sensor there is nothing to wait for.
             water = building.leaks.get(room)
             return water is None or (water.wet is False and not water.latched)
         case "frost" | "mould":

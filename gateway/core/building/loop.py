@@ -126,7 +126,7 @@ class Loop:
         machine = MACHINES[sort]
         if machine.single:
             self._fields[machine.field] = after
-        elif machine.gone is not None and machine.gone(after):
+        elif machine.finished is not None and machine.finished(after):
             of_sort = self._fields[machine.field]
             self._fields[machine.field] = {one: of_sort[one] for one in of_sort if one != name}
             self._wake(sort, name, None)

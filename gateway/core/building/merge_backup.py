@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.core.building.kept import read
+from gateway.core.building.saved_state import read
 from gateway.core.door.schedule import RESTRICTIVE
 from gateway.core.facts import Json
-from gateway.core.room import call_kept
+from gateway.core.room import call_saved
 from gateway.core.saved_values import WHOLE, Times
 
 Entry = Mapping[str, Json]
@@ -23,16 +23,16 @@ WISHES = ("overrides", "modes", "service", "clock")
 """What staff want of the doors, and the clock by which that ends."""
 
 
-def standing(kept: Entry) -> list[str]:
+def standing(saved: Entry) -> list[str]:
     """The ids of the calls that stand in a saved state; those of tests are none."""
-    return [name for name in map(call_kept.standing, read(kept).calls.values()) if name]
+    return [name for name in map(call_saved.standing, read(saved).calls.values()) if name]
 
 
-def unreadable(kept: Entry) -> bool:
+def unreadable(saved: Entry) -> bool:
     """Whether a call may stand in a saved state and cannot be read."""
-    known = not read(kept).unknown_format
-    rooms = _part(kept, "calls").values()
-    return not known or any(call_kept.unreadable(entry, known=known) for entry in rooms)
+    known = not read(saved).unknown_format
+    rooms = _part(saved, "calls").values()
+    return not known or any(call_saved.unreadable(entry, known=known) for entry in rooms)
 
 
 def merge_backup(backup: Entry, present: Entry) -> dict[str, Json]:
@@ -83,7 +83,7 @@ def _call(was: Entry, now: Entry, *, doubtful: bool) -> Json:
     before, ended = _standing(was), {_id(one) for one in _rows(now, "last")}
     gone_on = bool(now) and not doubtful and number == _whole(now.get("number"))
     record = entry.get("call")
-    if _standing(now) or (now and call_kept.unreadable(dict(now), known=True)):
+    if _standing(now) or (now and call_saved.unreadable(dict(now), known=True)):
         record = now.get("call", {})
     elif before and before not in ended and not gone_on:
         record = was["call"]
@@ -93,8 +93,8 @@ def _call(was: Entry, now: Entry, *, doubtful: bool) -> Json:
 
 
 def _standing(entry: Entry) -> str:
-    was = call_kept.SAVED.read(dict(entry), Times())
-    return "" if was is None else call_kept.standing(was)
+    was = call_saved.SAVED.read(dict(entry), Times())
+    return "" if was is None else call_saved.standing(was)
 
 
 def _counted(backup: Entry, present: Entry, name: str, later: set[str]) -> dict[str, Json]:
@@ -110,17 +110,17 @@ def _counted(backup: Entry, present: Entry, name: str, later: set[str]) -> dict[
     return merged
 
 
-def _alarms(kept: Entry) -> dict[str, Json]:
-    found = (entry for entry in _rows(kept, "alarms") if isinstance(entry, dict))
+def _alarms(saved: Entry) -> dict[str, Json]:
+    found = (entry for entry in _rows(saved, "alarms") if isinstance(entry, dict))
     return {f"{entry.get('subject')}/{entry.get('kind')}": entry for entry in found}
 
 
-def _part(kept: Entry, name: str) -> Entry:
-    return _entry(kept.get(name))
+def _part(saved: Entry, name: str) -> Entry:
+    return _entry(saved.get(name))
 
 
-def _rows(kept: Entry, name: str) -> list[Json]:
-    rows = kept.get(name)
+def _rows(saved: Entry, name: str) -> list[Json]:
+    rows = saved.get(name)
     return rows if isinstance(rows, list) else []
 
 

@@ -9,7 +9,7 @@ from gateway.core.building import state
 from gateway.core.door import door, interlock, schedule
 from gateway.core.instant import Ms
 from gateway.core.machine import Step
-from gateway.core.notification import alarms, escalation, limits, mailing, roster, ways
+from gateway.core.notification import alarms, duty_roster, escalation, limits, mailing, ways
 from gateway.core.notification.delivery import channels_of
 from gateway.core.plan import BuildingPlan
 from gateway.core.room import call, climate, leak, occupancy
@@ -21,7 +21,7 @@ Start = Callable[[BuildingPlan, Ms, clock.Past], Any]
 
 class Machine(NamedTuple):
     """``field``: where the building has its state or states. ``start``: those at the start.
-    ``single``: there is one, and its name is empty. ``gone``: whether a state is not wanted any
+    ``single``: there is one, and its name is empty. ``finished``: whether a state is not needed any
     more.
 
     ``step(state, event, now)``, and ``instant`` says what it is given as ``now``:
@@ -38,7 +38,7 @@ class Machine(NamedTuple):
     wake_at: Callable[[Any], Ms | None]
     single: bool = False
     instant: Literal["now", "present", "both"] = "now"
-    gone: Callable[[Any], bool] | None = None
+    finished: Callable[[Any], bool] | None = None
 
 
 def _never(_: object) -> None:
@@ -79,9 +79,9 @@ MACHINES: Mapping[int, Machine] = {
     ),
     state.ROSTER: Machine(
         "rosters",
-        lambda plan, _now, _past: {one.id: roster.start(one) for one in plan.receivers},
-        roster.step,
-        roster.wake_at,
+        lambda plan, _now, _past: {one.id: duty_roster.start(one) for one in plan.receivers},
+        duty_roster.step,
+        duty_roster.wake_at,
     ),
     state.DOOR: Machine(
         "doors",
@@ -140,7 +140,7 @@ MACHINES: Mapping[int, Machine] = {
         lambda _plan, _now, _past: {},
         escalation.step,
         escalation.wake_at,
-        gone=escalation.gone,
+        finished=escalation.finished,
     ),
     state.MAILING: Machine(
         "mailings",

@@ -1,7 +1,6 @@
-"""Who is meant by a point: the plan of the building, read from the terminals' side.
+"""Which doors and rooms a point belongs to.
 
-Made once from the plan. ``building`` looks here what a contact means to which door, so
-that a step touches only the machines it concerns.
+Made once from the plan, so that a step touches only the machines that a contact concerns.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The building as one JSON object: what the page, the command line and MQTT states show.
 
-Its shape is in :mod:`gateway.core.shown`.
+Its shape is in :mod:`gateway.core.snapshot_types`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from gateway.core.building.snapshot_rooms import is_on, message_shown, room_shown
 from gateway.core.building.state import Building
-from gateway.core.door import door, schedule, tally
+from gateway.core.door import counters, door, schedule
 from gateway.core.instant import Ms
 from gateway.core.machine import Conditions
 from gateway.core.notification import alarms, mailing
@@ -21,7 +21,7 @@ from gateway.core.signals.meter import Meter
 from gateway.core.signals.relay import Relay
 
 if TYPE_CHECKING:
-    from gateway.core.shown import (
+    from gateway.core.snapshot_types import (
         AlarmMessageShown,
         AlarmShown,
         BuildingShown,
@@ -70,7 +70,7 @@ def snapshot(building: Building, now: Ms) -> BuildingShown:
 def _door(building: Building, one: door.Door, now: Ms) -> DoorShown:
     plan, timetable, result = one.plan, building.schedules[one.plan.id], one.leaf.result
     following, staff = schedule.next_mode(timetable, now), door.can_open(one)
-    acts, offset_ms, books = one.fire_acts is not None, building.clock.offset_ms, one.tally
+    acts, offset_ms, counted = one.fire_acts is not None, building.clock.offset_ms, one.counters
     mine = building.index.subjects[plan.id]
     listed = [alarm for alarm in alarms.listed(building.alarms) if alarm.subject in mine]
     return {
@@ -94,10 +94,14 @@ def _door(building: Building, one: door.Door, now: Ms) -> DoorShown:
         "service_until_ms": one.service_until_ms,
         "bolt": None if plan.bolt is None else building.contacts[plan.bolt].active,
         "operator_fault": one.operator_fault,
-        "last_request": cast("RequestShown | None", tally.shown(books.last_request, offset_ms)),
-        "last_refusal": cast("RequestShown | None", tally.shown(books.last_refusal, offset_ms)),
-        "last_opened_ms": books.opened.ms_by(offset_ms),
-        "press_to_open_ms": books.press_to_open_ms,
+        "last_request": cast(
+            "RequestShown | None", counters.shown(counted.last_request, offset_ms)
+        ),
+        "last_refusal": cast(
+            "RequestShown | None", counters.shown(counted.last_refusal, offset_ms)
+        ),
+        "last_opened_ms": counted.opened.ms_by(offset_ms),
+        "press_to_open_ms": counted.press_to_open_ms,
         "last_result": None
         if result is None
         else {
@@ -110,10 +114,10 @@ def _door(building: Building, one: door.Door, now: Ms) -> DoorShown:
             "staff": {"ok": staff.ok, "reason": staff.reason, "needs_reason": staff.needs_reason}
         },
         "counters": {
-            "openings": books.openings,
-            "requests": books.requests,
-            "refusals": dict(books.refusals),
-            "open_ms": books.open_ms,
+            "openings": counted.openings,
+            "requests": counted.requests,
+            "refusals": dict(counted.refusals),
+            "open_ms": counted.open_ms,
         },
         "alarms": [alarm.id for alarm in listed],
     }

@@ -10,7 +10,7 @@ from gateway.core.notification.escalation_state import ChainMessage
 from gateway.core.room.call_record import Call, Record, points_of
 
 if TYPE_CHECKING:
-    from gateway.core.shown import (
+    from gateway.core.snapshot_types import (
         CallShown,
         ClimateShown,
         CordsShown,

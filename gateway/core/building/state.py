@@ -11,10 +11,10 @@ from gateway.core.door.interlock import Interlock
 from gateway.core.door.schedule import Schedule
 from gateway.core.instant import Ms, UtcMs
 from gateway.core.notification.alarms import Alarms
+from gateway.core.notification.duty_roster import Roster
 from gateway.core.notification.escalation_state import Chain
 from gateway.core.notification.limits import Limits
 from gateway.core.notification.mailing import Mailing
-from gateway.core.notification.roster import Roster
 from gateway.core.notification.ways import WayStates
 from gateway.core.plan import BuildingPlan
 from gateway.core.room.call_record import Call

@@ -11,7 +11,7 @@ One door is a few small parts, each with its own file, and this file that puts t
 * ``opening``: the giving side. Strike, activation and hold-open relay, one phase.
 * ``leaf``: the seeing side. What the reed contact tells, against what was asked.
 * ``indicator``: the lamp or tone that answers the person who pressed.
-* ``tally``: the books for maintenance, kept from the facts that the door tells.
+* ``counters``: what maintenance wants to count, from the facts that the door gives.
 
 The parts know nothing of each other. They meet in ``_Turn.settle``, at the end of every
 turn, where the door asks three questions anew instead of remembering to act:
@@ -66,7 +66,8 @@ from __future__ import annotations
 
 from typing import Final, assert_never
 
-from gateway.core.door import indicator, leaf, opening, rules, tally
+from gateway.core.door import counters, indicator, leaf, opening, rules
+from gateway.core.door.counters import Counters
 from gateway.core.door.events import (
     BoltSeen,
     DoorEvent,
@@ -98,7 +99,6 @@ from gateway.core.door.state import (
     strike_locked,
     unsure,
 )
-from gateway.core.door.tally import Tally
 from gateway.core.effects import Drive, Effect, Reply, Status
 from gateway.core.facts import Fact, Json
 from gateway.core.instant import Ms, earliest
@@ -136,8 +136,8 @@ SERVICE_LIMIT_MS: Final[Ms] = 8 * 3_600_000
 """Service mode mutes alarms, so it may not be forgotten for longer than a working day."""
 
 
-def start(plan: DoorPlan, now: Ms, books: Tally | None = None) -> Step[Door]:
-    """Every relay off, everything unknown. ``books``: the counters from before the restart.
+def start(plan: DoorPlan, now: Ms, counted: Counters | None = None) -> Step[Door]:
+    """Every relay off, everything unknown. ``counted``: the counters from before the restart.
 
     The mode is the safe one where a schedule exists, until :class:`ModeChanged` says more;
     nothing is driven before the first event, so a start alone never moves a door."""
@@ -147,7 +147,7 @@ def start(plan: DoorPlan, now: Ms, books: Tally | None = None) -> Step[Door]:
         mode,
         "safe" if plan.schedule else "schedule",
         now,
-        tally=Tally() if books is None else books,
+        counters=Counters() if counted is None else counted,
     )
     return Step(door, effects=tuple(Drive(point, on=False) for point, _ in relays(door)))
 
@@ -193,8 +193,8 @@ class _Turn:
     def pass_time(self) -> None:
         """Process every deadline that is due."""
         door, plan, now = self.door, self.plan, self.now
-        self._give(opening.pass_time(door.opening, plan, self.present_ms))
-        self._learn(leaf.pass_time(door.leaf, plan, now))
+        self._set_opening(opening.pass_time(door.opening, plan, self.present_ms))
+        self._set_leaf_and_facts(leaf.pass_time(door.leaf, plan, now))
         if _due(indicator.wake_at(door.indicator), now):
             self.door = replace(self.door, indicator=indicator.pass_time(door.indicator, now))
         if door.waiting is not None and door.waiting.until_ms <= now:
@@ -202,7 +202,7 @@ class _Turn:
             self._answer(door.waiting.request, "refused", "interlock")
         if _due(door.service_until_ms, now):
             self.door = replace(self.door, service_until_ms=None)
-            self._tell("door_service", active=False, for_ms=None, by=None, command=None)
+            self._add_fact("door_service", active=False, for_ms=None, by=None, command=None)
 
     def take(self, event: DoorEvent) -> None:
         """Take note of an event. What follows from it for the relays is left to ``settle``."""
@@ -215,11 +215,11 @@ class _Turn:
             case LeafSeen(open=is_open, edge_ms=edge_ms):
                 locked = _locked(door)
                 seen = leaf.see(door.leaf, self.plan, is_open, edge_ms=edge_ms, locked=locked)
-                self._learn(seen)
+                self._set_leaf_and_facts(seen)
             case BoltSeen(locked=locked_now):
-                self._know(replace(door.leaf, bolt=locked_now))
+                self._set_leaf(replace(door.leaf, bolt=locked_now))
             case PresenceSeen(active=active):
-                self._know(leaf.see_presence(door.leaf, self.plan, self.now, active))
+                self._set_leaf(leaf.see_presence(door.leaf, self.plan, self.now, active))
             case OperatorFaultSeen(active=active):
                 fault = door.fault if active is None else active
                 self.door = replace(door, operator_fault=active, fault=fault)
@@ -246,13 +246,13 @@ class _Turn:
         door, plan, now = self.door, self.plan, self.now
         kept = opening.kept_open(door.opening, plan, door.limited)
         driven = opening.driven(door.opening, plan, door.limited)
-        self._learn(leaf.drive(door.leaf, plan, now, driven=driven, kept=kept))
+        self._set_leaf_and_facts(leaf.drive(door.leaf, plan, now, driven=driven, kept=kept))
         away = self.door.leaf.opened is not None or self.door.leaf.attempt is not None
-        self._give(opening.secure(self.door.opening, plan, self.present_ms, leaf_away=away))
-        self._know(leaf.watch_bolt(self.door.leaf, plan, now, locked=_locked(self.door)))
+        self._set_opening(opening.secure(self.door.opening, plan, self.present_ms, leaf_away=away))
+        self._set_leaf(leaf.watch_bolt(self.door.leaf, plan, now, locked=_locked(self.door)))
 
     def end(self) -> Step[Door]:
-        """Close the books, and name the relays whose level is another than before."""
+        """Count the facts, and name the relays whose level is another than before."""
         before, facts = self.before, tuple(self.facts)
         if _proof_missing(self.door) and not _proof_missing(before):
             self._show("fault")
@@ -262,7 +262,7 @@ class _Turn:
         after = replace(
             self.door,
             since_ms=before.since_ms if self.door.state == before.state else self.now,
-            tally=tally.count(self.door.tally, facts),
+            counters=counters.count(self.door.counters, facts),
             conditions=before.conditions if conditions == before.conditions else conditions,
         )
         return Step(after, facts, (*_drives(before, after), *self.replies))
@@ -280,7 +280,7 @@ class _Turn:
         """A request that may open the door: held open already, opened now, or in its turn."""
         door = self.door
         if door.opening.held != "no" and door.leaf.opened is not None and not door.stopped:
-            self._give(opening.free(door.opening, self.plan, self.present_ms))
+            self._set_opening(opening.free(door.opening, self.plan, self.present_ms))
             self._answer(request, "extended", "already_open")
         elif door.free or door.busy:
             self._open(request)
@@ -314,15 +314,15 @@ class _Turn:
         """Bring the leaf open, or keep it open, by the least that does it."""
         plan, now = self.plan, self.now
         if plan.activation in self.door.limited:
-            self._give(opening.renew(self.door.opening, plan, self.present_ms))
+            self._set_opening(opening.renew(self.door.opening, plan, self.present_ms))
         door = self.door
         outcome, drive = _answer_for(door)
         serve = opening.ask if drive else opening.lengthen
         given = serve(door.opening, plan, self.present_ms, request.hold_open_ms or 0)
-        self._give(opening.free(given, plan, self.present_ms))
+        self._set_opening(opening.free(given, plan, self.present_ms))
         if drive and door.leaf.opened is None:
             pressed_ms, command = request.pressed_ms, request.command
-            self._know(leaf.asked(door.leaf, "request", now, pressed_ms, command))
+            self._set_leaf(leaf.asked(door.leaf, "request", now, pressed_ms, command))
         self._answer(request, outcome, unsure(door))
 
     def _answer(self, request: Requested, outcome: Status, reason: str = "") -> None:
@@ -348,13 +348,13 @@ class _Turn:
     def _cut_or_hold(self) -> None:
         door, plan, now = self.door, self.plan, self.present_ms
         if door.barred:
-            self._give(opening.cut(door.opening, plan, now))
+            self._set_opening(opening.cut(door.opening, plan, now))
             self._withdraw("request", "hold_open", "fire")
             return
         held = door.holds
         if held == door.opening.held:
             return
-        self._give(opening.hold(door.opening, plan, now, held))
+        self._set_opening(opening.hold(door.opening, plan, now, held))
         if held == "no":
             self._withdraw("hold_open", "fire")
         elif door.leaf.opened is None:
@@ -364,7 +364,7 @@ class _Turn:
         """Nobody waits for the leaf any more, where it was asked for one of these causes."""
         attempt = self.door.leaf.attempt
         if attempt is not None and attempt.cause in causes:
-            self._know(leaf.unanswered(self.door.leaf, self.now))
+            self._set_leaf(leaf.unanswered(self.door.leaf, self.now))
 
     def _pulse_toggle_for_fire(self) -> None:
         """A toggle drive does not understand a level that stays. Under fire it is brought open
@@ -375,8 +375,8 @@ class _Turn:
         if not opening.pulsed_for_fire(door.opening, plan) or door.leaf.opened is not None:
             return
         if begins or shut:
-            self._give(opening.ask(door.opening, plan, self.present_ms, 0))
-            self._know(leaf.asked(door.leaf, "fire", self.now))
+            self._set_opening(opening.ask(door.opening, plan, self.present_ms, 0))
+            self._set_leaf(leaf.asked(door.leaf, "fire", self.now))
 
     def _miss_held_leaf(self) -> None:
         """A leaf that is held open and yet closes was closed by somebody, or the hold does not
@@ -388,7 +388,7 @@ class _Turn:
 
     def _ask_for_hold(self) -> None:
         cause: leaf.Wish = "fire" if self.door.opening.held == "fire" else "hold_open"
-        self._know(leaf.asked(self.door.leaf, cause, self.now))
+        self._set_leaf(leaf.asked(self.door.leaf, cause, self.now))
 
     def _mode(self, event: ModeChanged) -> None:
         door = self.door
@@ -397,7 +397,7 @@ class _Turn:
             return
         now_rules = (event.mode, event.source, event.until_utc_ms)
         if event.command or (door.mode, door.mode_source, door.mode_until_utc_ms) != now_rules:
-            self._tell(
+            self._add_fact(
                 "door_mode",
                 mode=event.mode,
                 source=event.source,
@@ -423,14 +423,14 @@ class _Turn:
         self.door = replace(self.door, service_until_ms=until_ms)
         active = for_ms is not None
         by, command = event.by, event.command
-        self._tell("door_service", active=active, for_ms=for_ms, by=by, command=command)
+        self._add_fact("door_service", active=active, for_ms=for_ms, by=by, command=command)
         self._reply(event.command, "accepted")
 
     def _relay(self, event: RelayFailed | RelayLimited | RelayTested) -> None:
         door = self.door
         if isinstance(event, RelayTested):
             tested = leaf.relay_tested(door.leaf, self.plan, self.now, event.for_ms, event.by)
-            self._know(tested)
+            self._set_leaf(tested)
             return
         if event.point not in (self.plan.strike, self.plan.hold_open, self.plan.activation):
             return
@@ -439,32 +439,32 @@ class _Turn:
             self.door = replace(door, limited=limited)
             if event.limited:
                 now = self.present_ms
-                self._give(opening.limited(door.opening, self.plan, event.point, now))
+                self._set_opening(opening.limited(door.opening, self.plan, event.point, now))
             return
         faulty = _with_or_without(door.faulty, event.point, bool(event.reason))
         self.door = replace(door, faulty=faulty)
         if event.point != self.plan.activation:
             return
         if event.reason:
-            self._learn(leaf.failed(self.door.leaf, self.plan, self.now, event.reason))
+            self._set_leaf_and_facts(leaf.failed(self.door.leaf, self.plan, self.now, event.reason))
         else:
-            self._know(leaf.works_again(self.door.leaf))
+            self._set_leaf(leaf.works_again(self.door.leaf))
 
-    # --- the pad itself
+    # --- the state and the facts of this turn
 
-    def _give(self, given: Opening) -> None:
+    def _set_opening(self, given: Opening) -> None:
         if given is not self.door.opening:
             self.door = replace(self.door, opening=given)
 
-    def _know(self, known: Leaf) -> None:
+    def _set_leaf(self, known: Leaf) -> None:
         if known is not self.door.leaf:
             self.door = replace(self.door, leaf=known)
 
-    def _learn(self, seen: Step[Leaf]) -> None:
-        self._know(seen.state)
+    def _set_leaf_and_facts(self, seen: Step[Leaf]) -> None:
+        self._set_leaf(seen.state)
         self.facts.extend(seen.facts)
 
-    def _tell(self, kind: str, **data: Json) -> None:
+    def _add_fact(self, kind: str, **data: Json) -> None:
         self.facts.append(Fact(kind, self.plan.id, self.now, data))
 
     def _reply(self, command: str | None, status: Status, reason: str = "") -> None:
@@ -473,7 +473,9 @@ class _Turn:
 
     def _refuse_command(self, event: ModeChanged | ServiceSet, name: str, reason: str) -> None:
         by, command = event.by, event.command
-        self._tell("command_refused", reason=reason, by=by, via=None, command=command, name=name)
+        self._add_fact(
+            "command_refused", reason=reason, by=by, via=None, command=command, name=name
+        )
         self._reply(command, "refused", reason)
 
     def _show(self, pattern: Pattern) -> None:

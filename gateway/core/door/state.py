@@ -6,12 +6,12 @@ from dataclasses import field
 from typing import Literal
 
 from gateway.core.door import indicator, leaf, opening, rules
+from gateway.core.door.counters import Counters
 from gateway.core.door.events import ModeSource, Requested
 from gateway.core.door.indicator import Indicator
 from gateway.core.door.leaf import Condition, Leaf, Position
 from gateway.core.door.opening import Held, Opening
 from gateway.core.door.rules import RequestKind
-from gateway.core.door.tally import Tally
 from gateway.core.events import Mode
 from gateway.core.instant import Ms, UtcMs
 from gateway.core.plan import DoorPlan, Side
@@ -49,7 +49,7 @@ class Door:
     opening: Opening = field(default_factory=Opening)
     leaf: Leaf = field(default_factory=Leaf)
     indicator: Indicator = indicator.DARK
-    tally: Tally = field(default_factory=Tally)
+    counters: Counters = field(default_factory=Counters)
     fire: bool = False
     """The last known level of the fire contact: what counts."""
     fire_seen: bool | None = None

@@ -80,7 +80,7 @@ def wake_at(chain: Chain) -> Ms | None:
     return earliest(chain.due.ms if chain.running else None, answers_end_ms(chain.messages))
 
 
-def gone(chain: Chain) -> bool:
+def finished(chain: Chain) -> bool:
     """Whether the chain can be removed: its record is not needed, and no message is under way."""
     return chain.over and not under_way(chain.messages)
 

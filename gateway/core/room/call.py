@@ -24,7 +24,7 @@ from gateway.core.facts import Fact, Json
 from gateway.core.instant import NEVER, At, Ms, earliest
 from gateway.core.machine import Step, replace
 from gateway.core.plan import RoomPlan
-from gateway.core.room.call_moves import (
+from gateway.core.room.call_changes import (
     Facts,
     again,
     counted,
@@ -46,7 +46,7 @@ from gateway.core.room.call_record import (
     outputs,
     troubles,
 )
-from gateway.core.room.call_restored import restored
+from gateway.core.room.call_restart import restored
 from gateway.core.room.call_testing import end_test, in_test, placed_end, refusal, set_test
 
 __all__ = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from gateway.core.instant import At, Ms
 from gateway.core.machine import replace
-from gateway.core.room.call_moves import Facts, fact_of_test, made_real
+from gateway.core.room.call_changes import Facts, fact_of_test, made_real
 from gateway.core.room.call_record import Call, TestSet, points_of
 
 TEST_LIMIT_MS: Ms = 1_800_000

@@ -1,8 +1,8 @@
-"""A watched point: any contact or meter that becomes an alarm when it is not as it should be.
+"""A watched point: a contact or meter that raises an alarm when it is not as it should be.
 
-It must be so for ``delay_ms`` without a break before it counts, and a value must come back
-by the hysteresis before it is well again. Unknown is neither: what stood goes on standing,
-what was only about to stand starts anew (that the point is unknown is an alarm of its own).
+It must be so for ``delay_ms`` without a break, and a value must come back by the hysteresis before
+the alarm clears. An unknown value changes nothing: an alarm stays, a delay that was running starts
+anew (that the point is unknown is an alarm of its own).
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from gateway.damage import ERRORS, find, is_damage
 from gateway.formats import Database, run_all
-from gateway.recorder.aside import transaction
 from gateway.recorder.damage import set_aside
+from gateway.recorder.rejects import transaction
 
 Row = tuple[int, int, int, str]
 """Series, UTC ms, sequence, fields: a row of the store."""

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.core.door import schedule
 from gateway.core.events import CivilTime
-from gateway.core.notification import roster
+from gateway.core.notification import duty_roster
 from gateway.core.plan import BuildingPlan
 from gateway.settings.checks.doors import together
 from gateway.settings.model.configuration import Settings
@@ -88,7 +88,7 @@ def _duty(receiver: Any, start: int, end: int, zone: ZoneInfo) -> list[dict[str,
     moments = [start, *(d.utc_ms for d in receiver.duty if start < d.utc_ms < end)]
     for utc_ms in moments:
         civil = CivilTime(utc_ms, trusted=True)
-        on_duty = roster.step(roster.start(receiver), civil, 0).state.on_duty
+        on_duty = duty_roster.step(duty_roster.start(receiver), civil, 0).state.on_duty
         if on_duty and (not found or found[-1]["to"] != "24:00"):
             found.append({"from": _clock(utc_ms, zone), "to": "24:00"})
         elif not on_duty and found and found[-1]["to"] == "24:00":

@@ -17,7 +17,7 @@ from gateway.web.identity.accounts import SecondFactor
 from gateway.web.identity.auth import PROOF_LIFE_S, clear_session, csrf_token
 from gateway.web.identity.sessions import session_id
 from gateway.web.identity.users import hashed
-from gateway.web.people.ended import ENDED, ended
+from gateway.web.people.ended_logins import ENDED, ended
 from gateway.web.people.session_models import SessionId, SessionShape, session_shape
 from gateway.web.shared.models import Code, Me, Strict, problems
 from gateway.web.shared.problems import Problem

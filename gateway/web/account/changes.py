@@ -12,12 +12,12 @@ from dataclasses import replace
 import pyotp
 
 from gateway.web.identity.accounts import Who, password_forms
-from gateway.web.kept.errors import UserError
-from gateway.web.kept.store import Author
 from gateway.web.people.changes import on_people
-from gateway.web.people.ended import end_log_ins
+from gateway.web.people.ended_logins import end_log_ins
 from gateway.web.shared.problems import NotLoggedIn, Problem
 from gateway.web.site import Site
+from gateway.web.storage.errors import UserError
+from gateway.web.storage.store import Author
 
 
 def person(who: Who) -> int:

@@ -13,7 +13,7 @@ from gateway.web.identity.browsers import LIFE_S, Browser
 from gateway.web.identity.login_limits import Attempt
 from gateway.web.identity.sessions import browser_of
 from gateway.web.identity.users import User, Verified
-from gateway.web.people.ended import end_log_ins
+from gateway.web.people.ended_logins import end_log_ins
 from gateway.web.shared.problems import Problem
 from gateway.web.shared.proxies import peer
 from gateway.web.site import Site

@@ -12,10 +12,10 @@ from gateway.web.devices import pages as devices
 from gateway.web.identity.accounts import Who
 from gateway.web.identity.auth import form_of
 from gateway.web.identity.sessions import session_id
-from gateway.web.kept.errors import UserError
 from gateway.web.page import page
-from gateway.web.people.ended import NOTES
+from gateway.web.people.ended_logins import NOTES
 from gateway.web.shared.problems import Problem
+from gateway.web.storage.errors import UserError
 
 router = APIRouter(include_in_schema=False)
 

@@ -9,11 +9,11 @@ from gateway.web.account.changes import person
 from gateway.web.account.log_in import remember
 from gateway.web.identity.accounts import Who
 from gateway.web.identity.auth import BROWSER, read_cookie
-from gateway.web.kept import saver
 from gateway.web.people.changes import on_people
 from gateway.web.shared.problems import Problem
 from gateway.web.shared.proxies import peer
 from gateway.web.site import Site
+from gateway.web.storage import saver
 
 
 async def prove(site: Site, request: Request, who: Who, code: str) -> bool:

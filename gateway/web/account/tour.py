@@ -30,7 +30,7 @@ class Step:
 
 def _steps(site: Site, who: Who) -> list[tuple[str, str]]:
     """(word, address) of what this building and this person have."""
-    points = site.house.points
+    points = site.control.points
     served = site.options.terminals.served
     steps = []
     button = next((p for p in points if served.get(p, ("", ""))[1].startswith("button")), "")
@@ -51,7 +51,7 @@ def exists(site: Site, who: Who) -> bool:
 
 def step(site: Site, who: Who) -> Step | None:
     """The step that is shown to this person now."""
-    if not exists(site, who) or who.user_id is None or not site.house.points:
+    if not exists(site, who) or who.user_id is None or not site.control.points:
         return None
     at, steps = site.users.tour(who.user_id), _steps(site, who)
     return None if at >= len(steps) else Step(*steps[at], at + 1, len(steps))

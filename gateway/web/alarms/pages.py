@@ -17,10 +17,10 @@ from gateway.web.access import (
     TheSite,
     ViewAlways,
 )
-from gateway.web.alarms.lives import KINDS as LIFE_KINDS
-from gateway.web.alarms.lives import Life, lives
-from gateway.web.house.house import Answer
-from gateway.web.house.records import Unavailable
+from gateway.web.alarms.history import KINDS as LIFE_KINDS
+from gateway.web.alarms.history import Life, lives
+from gateway.web.building.control_client import Answer
+from gateway.web.building.records import Unavailable
 from gateway.web.identity.auth import form_of
 from gateway.web.page import language_of, page
 from gateway.web.shared.problems import Problem
@@ -34,20 +34,20 @@ SHELF_H = {"0": 0, "1": 1, "8": 8, "24": 24}
 @router.get("/alarms")
 async def alarms(request: Request, who: ViewAlways, site: TheSite) -> Response:
     """The alarms that stand, and the lives of all of the last time."""
-    scene = site.scene(language_of(request), who)
+    presenter = site.presenter(language_of(request), who)
     shown: list[Life] = []
     readable = True
     try:
         rows = await site.records.before(None, LIFE_FACTS, kinds=LIFE_KINDS)
-        shown = lives(reversed(rows), scene)[:LIVES]
+        shown = lives(reversed(rows), presenter)[:LIVES]
     except Unavailable:
         readable = False
-    doubt = site.house.snapshot.get("clock_doubt") if site.house.snapshot else None
+    doubt = site.control.snapshot.get("clock_doubt") if site.control.snapshot else None
     told = {
         "lives": shown,
         "readable": readable,
         "zone": str(site.options.zone),
-        "clock_time": scene.w.moment(site.house.now_utc_ms, ms=False) if doubt else "",
+        "clock_time": presenter.w.moment(site.control.now_utc_ms, ms=False) if doubt else "",
     }
     return page(request, "alarms.html", told)
 
@@ -69,7 +69,7 @@ async def acknowledge(request: Request, who: StaffAlways, site: TheSite) -> Resp
     alarm = form.get("alarm", "")[:200]
     if not alarm:
         raise Problem(422, "malformed")
-    return _back(request, await site.house.ask("acknowledge_alarm", {"alarm": alarm}, who))
+    return _back(request, await site.control.ask("acknowledge_alarm", {"alarm": alarm}, who))
 
 
 @router.post("/alarms/reset")
@@ -79,13 +79,13 @@ async def reset(request: Request, who: Staff, site: TheSite) -> Response:
     alarm = form.get("alarm", "")[:200]
     if not alarm:
         raise Problem(422, "malformed")
-    return _back(request, await site.house.ask("reset_alarm", {"alarm": alarm}, who))
+    return _back(request, await site.control.ask("reset_alarm", {"alarm": alarm}, who))
 
 
 @router.post("/clock/confirm")
 async def confirm_clock(request: Request, who: AdminProved, site: TheSite) -> Response:
     """An admin has compared the time with another clock."""
-    return _back(request, await site.house.ask("confirm_clock", {}, who))
+    return _back(request, await site.control.ask("confirm_clock", {}, who))
 
 
 @router.post("/alarms/shelve")
@@ -97,4 +97,4 @@ async def shelve(request: Request, who: Maintenance, site: TheSite) -> Response:
     if hours:
         site.identity.need_fresh_proof(who)
     args: dict[str, Json] = {"alarm": alarm, "for_ms": hours * 3_600_000}
-    return _back(request, await site.house.ask("shelve_alarm", args, who))
+    return _back(request, await site.control.ask("shelve_alarm", args, who))

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Response
 from pydantic import ConfigDict, Field, StrictBool, StrictFloat
 
 from gateway.web.access import Staff, TheSite
-from gateway.web.bench import play
+from gateway.web.bench import actions
 from gateway.web.shared.models import Strict, problems
 
 router = APIRouter(tags=["bench"])
@@ -16,7 +16,7 @@ Point = Annotated[str, Path(max_length=200)]
 
 
 class Press(Strict):
-    for_ms: int = Field(play.PRESS_MS, ge=1, le=60_000)
+    for_ms: int = Field(actions.PRESS_MS, ge=1, le=60_000)
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"for_ms": 300}]})
 
 
@@ -42,7 +42,7 @@ class Value(Strict):
 )
 async def press(point: Point, who: Staff, site: TheSite, wanted: Press | None = None) -> Response:
     """Press a simulated contact, and let it go again after a while."""
-    await play.press(site, point, (wanted or Press.model_validate({})).for_ms)
+    await actions.press(site, point, (wanted or Press.model_validate({})).for_ms)
     return Response(status_code=204)
 
 
@@ -55,5 +55,5 @@ async def press(point: Point, who: Staff, site: TheSite, wanted: Press | None = 
 )
 async def set_value(point: Point, wanted: Value, who: Staff, site: TheSite) -> Response:
     """Hold a simulated contact on or off, or let a simulated meter measure something."""
-    await play.set_value(site, point, wanted.value, wanted.quantity)
+    await actions.set_value(site, point, wanted.value, wanted.quantity)
     return Response(status_code=204)

@@ -7,8 +7,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.web.access import Staff, TheSite
-from gateway.web.bench import play
-from gateway.web.house.week import DAYS
+from gateway.web.bench import actions
+from gateway.web.building.week import DAYS
 from gateway.web.identity.auth import form_of
 from gateway.web.page import page
 from gateway.web.shared.problems import Problem
@@ -19,26 +19,26 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/bench")
 async def bench(request: Request, who: Staff, site: TheSite) -> Response:
-    play.on_bench(site)
-    values = {"quantities_of": play.quantities(site), "week": site.week, "week_days": DAYS}
+    actions.on_bench(site)
+    values = {"quantities_of": actions.quantities(site), "week": site.week, "week_days": DAYS}
     return page(request, "bench.html", values)
 
 
 @router.post("/bench")
 async def act(request: Request, who: Staff, site: TheSite) -> Response:
     """Press a simulated contact, set a simulated value, let a week pass or stop it."""
-    play.on_bench(site)
+    actions.on_bench(site)
     form = await form_of(request)
     if form.get("do") in ("week", "stop"):
         _week(site, form["do"])
         return RedirectResponse("/bench#week", 303, {"Cache-Control": "no-store"})
     point, do = form.get("point", ""), form.get("do", "")
     if do == "press":
-        await play.press(site, point)
+        await actions.press(site, point)
     elif do in ("on", "off"):
-        await play.set_value(site, point, do == "on")
+        await actions.set_value(site, point, do == "on")
     elif do == "value":
-        await play.set_value(site, point, _number(form), form.get("quantity", ""))
+        await actions.set_value(site, point, _number(form), form.get("quantity", ""))
     else:
         raise Problem(422, "malformed")
     return RedirectResponse("/bench", 303, {"Cache-Control": "no-store"})
@@ -46,7 +46,7 @@ async def act(request: Request, who: Staff, site: TheSite) -> Response:
 
 def _week(site: Site, do: str) -> None:
     if do == "week":
-        site.week.begin(site.house)
+        site.week.begin(site.control)
     else:
         site.week.stop()
 

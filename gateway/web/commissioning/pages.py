@@ -11,7 +11,7 @@ from gateway.web.access import Maintenance, MaintenanceProved, TheSite, View
 from gateway.web.identity.auth import form_of
 from gateway.web.overview.pages import HOURS, back
 from gateway.web.page import language_of, page
-from gateway.web.scene.shapes import PointScene
+from gateway.web.presenter.view_models import PointView
 from gateway.web.shared.problems import Problem
 from gateway.web.site import Site
 
@@ -35,9 +35,9 @@ async def points(request: Request, who: View, site: TheSite, said: str = "") -> 
     )
 
 
-def _relay(request: Request, site: Site, id: str) -> PointScene:
-    scene = site.scene(language_of(request), None)
-    for point in scene.points:
+def _relay(request: Request, site: Site, id: str) -> PointView:
+    presenter = site.presenter(language_of(request), None)
+    for point in presenter.points:
         if point.id == id and point.kind == "relay":
             return point
     raise Problem(404, "unknown_point")
@@ -55,7 +55,7 @@ async def try_relay(request: Request, who: MaintenanceProved, site: TheSite) -> 
     form = await form_of(request)
     point = _relay(request, site, form.get("point", ""))
     args: dict[str, Json] = {"point": point.id, "for_ms": TEST_MS}
-    answer = await site.house.ask("test_relay", args, who)
+    answer = await site.control.ask("test_relay", args, who)
     text = "points.tested" if answer.done else f"reason.{answer.reason or 'unknown'}"
     said = site.signer.sign(SAID_FOR_S, text=text, mood="good" if answer.done else "bad")
     return RedirectResponse(f"/points?said={said}", 303, {"Cache-Control": "no-store"})
@@ -65,7 +65,7 @@ async def try_relay(request: Request, who: MaintenanceProved, site: TheSite) -> 
 async def service(request: Request, door: str, who: Maintenance, site: TheSite) -> Response:
     """Begin or end service mode: the door's fault alarms are muted meanwhile."""
     form = await form_of(request)
-    if site.house.door(door) is None:
+    if site.control.door(door) is None:
         raise Problem(404, "unknown_door")
     hours = HOURS.get(form.get("for", ""))
     starts = form.get("do") == "start"
@@ -74,6 +74,6 @@ async def service(request: Request, door: str, who: Maintenance, site: TheSite) 
     if starts:
         site.identity.need_fresh_proof(who)
     args: dict[str, Json] = {"door": door, "for_ms": (hours or 0) * 3_600_000 if starts else 0}
-    answer = await site.house.ask("set_service", args, who)
+    answer = await site.control.ask("set_service", args, who)
     done = "door.service_begun" if starts else "door.service_over"
     return back(site, door, text=done if answer.done else f"reason.{answer.reason or 'unknown'}")

@@ -76,7 +76,7 @@ async def test(site: Site, who: Who, id: str) -> str:
     found = _find(site, who, id)
     if not site.device_limit.take(who.session):
         raise Problem(429, "limit", Retry_After="30")
-    reason = await site.house.test_device(found.id)
+    reason = await site.control.test_device(found.id)
     await site.saver.run(site.users.tidy_devices)
     return reason
 

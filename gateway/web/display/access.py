@@ -10,9 +10,9 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from gateway.web.identity.auth import SAFE, csrf_token, form_of, read_cookie, same_origin
-from gateway.web.kept.displays import Display
 from gateway.web.shared.problems import NotLoggedIn, Problem
 from gateway.web.site import Site
+from gateway.web.storage.displays import Display
 
 COOKIE = "display"
 COOKIE_LIFE_S = 400 * 86_400

@@ -91,7 +91,7 @@ def _page(
 
 
 def _values(site: Site, language: str, screen: Screen) -> dict[str, Any]:
-    now = site.house.now_utc_ms if site.house.connected else int(time() * 1000)
+    now = site.control.now_utc_ms if site.control.connected else int(time() * 1000)
     return {
         **view.values(site, language, time(), screen.display.heard),
         "csrf": screen.csrf,
@@ -155,7 +155,7 @@ async def acknowledge(request: Request, screen: AsDisplay, site: TheSite) -> Res
     call = form.get("call", "")[:200]
     asker = Asker(f"display:{function}")
     share = f"display {screen.display.id}"
-    answer = await site.house.ask("acknowledge_call", {"call": call}, asker, share=share)
+    answer = await site.control.ask("acknowledge_call", {"call": call}, asker, share=share)
     if answer.unanswered:
         raise Problem(503, answer.reason, Retry_After="1")
     return RedirectResponse("/display", 303, {"Cache-Control": "no-store"})

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.web.house.guarantees import guarantees
-from gateway.web.scene.rooms import call_scene
+from gateway.web.building.guarantees import guarantees
+from gateway.web.presenter.rooms import call_scene
 from gateway.web.site import Site
 
 STAFF = "staff"
@@ -31,10 +31,10 @@ class DisplayCall:
 
 def calls(site: Site, language: str) -> list[DisplayCall]:
     """The calls that stand, those that nobody has answered first."""
-    scene, w = site.scene_for(language, names=False), site.words(language)
+    presenter, w = site.scene_for(language, names=False), site.words(language)
     found = []
-    for id, room in site.house.rooms.items():
-        shown, call = call_scene(scene, id, room), room.get("call")
+    for id, room in site.control.rooms.items():
+        shown, call = call_scene(presenter, id, room), room.get("call")
         if shown is None or not call:
             continue
         text = shown.todo if shown.state == "attended" else w("display.todo")
@@ -71,17 +71,17 @@ def going(site: Site, language: str, actor: str | None) -> str:
 
 def values(site: Site, language: str, now_s: float, heard: float) -> dict[str, Any]:
     """For the part of the page that changes."""
-    house = site.house
-    told = guarantees(house).get("call")
+    control = site.control
+    told = guarantees(control).get("call")
     found = calls(site, language)
     return {
         "w": site.words(language),
-        "connected": house.connected,
+        "connected": control.connected,
         "calls": found,
         "doors": site.scene_for(language, names=False).doors,
         "functions": functions(site, language),
         "doubt": told is not None and told["value"] not in ("yes", "not_configured"),
-        "has_calls": any(room.get("call") for room in house.rooms.values()),
+        "has_calls": any(room.get("call") for room in control.rooms.values()),
         "unheard": now_s - heard > SOUND_LIFE_S,
         "ringing": any(call.ringing for call in found),
     }

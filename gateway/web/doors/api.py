@@ -6,10 +6,10 @@ from fastapi import APIRouter
 
 from gateway.core.facts import Json
 from gateway.web.access import Maintenance, StaffAlwaysProved, StaffProved, TheSite, ViewAlways
+from gateway.web.building.models import DoorTold
+from gateway.web.building.view import doors_json
 from gateway.web.commands import Order, accepted
 from gateway.web.doors.opening import open_door
-from gateway.web.house.models import DoorTold
-from gateway.web.house.view import doors_json
 from gateway.web.shared.models import Accepted, ModeRequest, OpenRequest, ServiceRequest, problems
 from gateway.web.shared.polling import RESPONSES as TAGGED
 from gateway.web.shared.polling import Poll
@@ -24,7 +24,7 @@ router = APIRouter(tags=["doors"])
 async def doors(who: ViewAlways, site: TheSite, poll: Poll) -> list[DoorTold]:
     """All doors in the order of the configuration, each with its mode, what its leaf does, and
     whether it can be opened right now."""
-    return poll(doors_json(site.house))
+    return poll(doors_json(site.control))
 
 
 @router.get(
@@ -32,7 +32,7 @@ async def doors(who: ViewAlways, site: TheSite, poll: Poll) -> list[DoorTold]:
 )
 async def one_door(door: str, who: ViewAlways, site: TheSite) -> DoorTold:
     """One door, as in the list of all."""
-    for found in doors_json(site.house):
+    for found in doors_json(site.control):
         if found["id"] == door:
             return found
     raise Problem(404, "unknown_door")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from gateway.web.building.control_client import Answer
 from gateway.web.commands import once
-from gateway.web.house.house import Answer
 from gateway.web.identity.accounts import Who
 from gateway.web.shared.problems import Problem
 from gateway.web.site import Site
@@ -14,7 +14,7 @@ async def open_door(site: Site, who: Who, door: str, reason: str, key: str) -> A
 
     Raises :class:`Problem`: 404 for a door that is not there, 422 for a key used before for
     something else, 429 for too many."""
-    if site.house.snapshot is not None and site.house.door(door) is None:
+    if site.control.snapshot is not None and site.control.door(door) is None:
         raise Problem(404, "unknown_door")
 
     def limited() -> None:

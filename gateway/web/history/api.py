@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from gateway.core.facts import KINDS
-from gateway.journal.past.export import Wanted, german_csv, jsonl, plain_csv
-from gateway.journal.past.reader import Reader
+from gateway.journal.queries.export import Wanted, german_csv, jsonl, plain_csv
+from gateway.journal.queries.reader import Reader
 from gateway.web.access import Maintenance, TheSite, View, lanes_for
-from gateway.web.history.searching import search, words_of
-from gateway.web.house.models import FactTold
-from gateway.web.house.records import Expired, TooLong, Unavailable
-from gateway.web.house.view import fact_json
+from gateway.web.building.models import FactTold
+from gateway.web.building.records import Expired, TooLong, Unavailable
+from gateway.web.building.view import fact_json
+from gateway.web.history.search import search, words_of
 from gateway.web.middleware import HEAD
 from gateway.web.page import language_of
 from gateway.web.shared.models import Bucket, Change, HistoryShape, Moment, problems
@@ -94,7 +94,7 @@ async def events(
                 row or 0, size, kinds=kind, subject=subject, lanes=lanes_for(who),
                 from_utc_ms=utc_ms(start), to_utc_ms=utc_ms(end),
             ),
-            site.scene(language_of(request), who), words_of(q), after, limit,
+            site.presenter(language_of(request), who), words_of(q), after, limit,
         )  # fmt: skip
     except Expired:
         raise Problem(410, "expired_cursor") from None
@@ -123,9 +123,9 @@ async def history(
     """The history of one point: per bucket least, mean and greatest value, the mean weighted by
     time, and the number of readings, or each change of a contact or relay. A value is valid until
     the next one, or until twice the heartbeat of its point; what lies beyond that is a gap."""
-    if point not in site.house.points:
+    if point not in site.control.points:
         raise Problem(404, "unknown_point")
-    to = end or calendar_time(site.house.now_utc_ms)
+    to = end or calendar_time(site.control.now_utc_ms)
     try:
         since = start or to - timedelta(days=1)
     except OverflowError:  # the day before the first of all
@@ -134,8 +134,10 @@ async def history(
         raise Problem(422, "malformed")
     first, last = int(since.timestamp() * 1000), int(to.timestamp() * 1000)
     try:
-        told = site.house.points[point]
-        found = await site.records.history(point, told, first, last, buckets, site.house.now_utc_ms)
+        told = site.control.points[point]
+        found = await site.records.history(
+            point, told, first, last, buckets, site.control.now_utc_ms
+        )
     except Unavailable as error:
         raise unavailable(error) from None
     return HistoryShape(

@@ -13,7 +13,7 @@ from babel.dates import format_date, get_day_names
 from gateway.core.instant import UtcMs
 from gateway.journal.schema import HOUR_MS
 from gateway.web.history.ranges import Range
-from gateway.web.scene.scene import Scene
+from gateway.web.presenter.presenter import Presenter
 from gateway.web.shared.words import NARROW, Words
 from gateway.web.site import Site
 from gateway.wire import calendar_time
@@ -73,13 +73,18 @@ class Bars:
 
 
 async def bars_of(
-    site: Site, scene: Scene, what: str, subjects: Sequence[str], chosen: Range, shift_ms: int
+    site: Site,
+    presenter: Presenter,
+    what: str,
+    subjects: Sequence[str],
+    chosen: Range,
+    shift_ms: int,
 ) -> Bars:
     """Bars of a range; ``shift_ms``: how much earlier the range lies that they are compared with,
-    0 for none. Raises :class:`gateway.web.house.records.Unavailable`."""
-    words, zone = scene.w, site.options.zone
+    0 for none. Raises :class:`gateway.web.building.records.Unavailable`."""
+    words, zone = presenter.w, site.options.zone
     first, last = chosen.whole()
-    now = site.house.now_utc_ms
+    now = site.control.now_utc_ms
     unit, edges = edges_of(first, last, zone)
     found = await _events(site, what, subjects, edges[0], edges[-1])
     begin = begin_of(site, what, found, first)
@@ -91,7 +96,7 @@ async def bars_of(
         past = await _events(site, what, subjects, earlier[0], earlier[-1])
         before = [one.number for one in counted(past, earlier)][: len(shown)]
     kind = "occupancy_hour" if what == "visits" else COUNTED[what][0]
-    named = scene.subject(subjects[0]) if len(subjects) == 1 else ""
+    named = presenter.subject(subjects[0]) if len(subjects) == 1 else ""
     return Bars(
         words(f"history.bars_{what}_{unit}"),
         named,
@@ -173,14 +178,14 @@ def counted(events: Sequence[Event], edges: list[UtcMs]) -> list[Bin]:
 def begin_of(site: Site, what: str, found: Sequence[Event], first: UtcMs) -> UtcMs:
     """From when on counts are known: the first one, and what retention keeps."""
     life = site.options.retention.get("counts" if what == "visits" else COUNTED[what][1])
-    kept = site.house.now_utc_ms - life if life else first
+    kept = site.control.now_utc_ms - life if life else first
     return max(first, kept, min((event.utc_ms for event in found), default=first))
 
 
 def _life(site: Site, what: str, first: UtcMs, words: Words) -> str:
     """That the range reaches further back than such facts are kept."""
     life = site.options.retention.get("counts" if what == "visits" else COUNTED[what][1])
-    if life is None or first >= site.house.now_utc_ms - life:
+    if life is None or first >= site.control.now_utc_ms - life:
         return ""
     return words("history.kept_for", time=words.lasting(life))
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, NamedTuple
 
-from gateway.journal.past.history import STEPS_MS, Bucket, grid
+from gateway.journal.queries.history import STEPS_MS, Bucket, grid
 from gateway.web.history import bars, lanes
 from gateway.web.history.bars import Pattern
 from gateway.web.history.presets import Charts
 from gateway.web.history.ranges import Range
-from gateway.web.scene.facts import Told, tell
-from gateway.web.scene.scene import Scene
+from gateway.web.presenter.facts import Told, tell
+from gateway.web.presenter.presenter import Presenter
 from gateway.web.shared.words import DIGITS, NARROW, Words
 from gateway.web.site import Site
 
@@ -104,14 +104,14 @@ class Figure:
 
 
 async def meters_of(
-    site: Site, scene: Scene, point: str, chosen: Range, shift_ms: int = 0
+    site: Site, presenter: Presenter, point: str, chosen: Range, shift_ms: int = 0
 ) -> list[Figure]:
     """One chart for each quantity of a meter. ``shift_ms``: how much earlier the range lies that
     it is compared with; 0 for none.
 
-    Raises :class:`gateway.web.house.records.Unavailable`."""
-    told = site.house.points[point]
-    now = site.house.now_utc_ms
+    Raises :class:`gateway.web.building.records.Unavailable`."""
+    told = site.control.points[point]
+    now = site.control.now_utc_ms
     grid = Grid.of(chosen, now, site.options.zone)
     ends = (grid.begin_utc_ms, grid.end_utc_ms)
     found = await site.records.history(point, told, *ends, grid.number, now)
@@ -120,7 +120,7 @@ async def meters_of(
         first, last = ends[0] - shift_ms, ends[1] - shift_ms
         past = await site.records.history(point, told, first, last, grid.number, now)
         before = past.quantities
-    words, terminals = scene.w, site.options.terminals
+    words, terminals = presenter.w, site.options.terminals
     place, part = terminals.served.get(point, ("", ""))
     alone = part in ("room_climate", "") or not part
     figures = []
@@ -137,7 +137,7 @@ async def meters_of(
             "digits": DIGITS.get(quantity, 2),
             "least": LEAST_SPAN.get(quantity, 0),
             "buckets": _drawn(buckets, grid),
-            "limits": _limits(site, scene, point, quantity),
+            "limits": _limits(site, presenter, point, quantity),
         }
         if before.get(quantity):
             moved = replace_times(before[quantity], shift_ms)
@@ -168,12 +168,12 @@ def replace_times(buckets: list[Bucket], shift_ms: int) -> list[Bucket]:
     return [bucket._replace(utc_ms=bucket.utc_ms + shift_ms) for bucket in buckets]
 
 
-def _limits(site: Site, scene: Scene, point: str, quantity: str) -> list[list[Any]]:
+def _limits(site: Site, presenter: Presenter, point: str, quantity: str) -> list[list[Any]]:
     """Where alarms of this meter begin: [value, its name, whether above it is wrong]."""
     found = []
     for limit in site.options.terminals.limits.get(point, ()):
         if limit.quantity == quantity:
-            name = scene.w.get(f"history.limit_{limit.kind}") or scene.alarm_text(
+            name = presenter.w.get(f"history.limit_{limit.kind}") or presenter.alarm_text(
                 limit.kind, limit.subject, "what"
             )
             found.append([limit.value, name, limit.above])
@@ -197,10 +197,10 @@ def _mean_before(buckets: list[Bucket], quantity: str, words: Words) -> str:
     return _cells(known, quantity, words)[1][1] if known else ""
 
 
-async def lane_of(site: Site, scene: Scene, sort: str, id: str, chosen: Range) -> Figure:
-    """A lane of states. Raises :class:`gateway.web.house.records.Unavailable`."""
-    lane = await lanes.lane_of(site, scene, sort, id, chosen)
-    words, now = scene.w, site.house.now_utc_ms
+async def lane_of(site: Site, presenter: Presenter, sort: str, id: str, chosen: Range) -> Figure:
+    """A lane of states. Raises :class:`gateway.web.building.records.Unavailable`."""
+    lane = await lanes.lane_of(site, presenter, sort, id, chosen)
+    words, now = presenter.w, site.control.now_utc_ms
     rows = [
         (
             words.moment(span.from_utc_ms, ms=False),
@@ -222,11 +222,16 @@ async def lane_of(site: Site, scene: Scene, sort: str, id: str, chosen: Range) -
 
 
 async def counts_of(
-    site: Site, scene: Scene, what: str, subjects: tuple[str, ...], chosen: Range, shift_ms: int
+    site: Site,
+    presenter: Presenter,
+    what: str,
+    subjects: tuple[str, ...],
+    chosen: Range,
+    shift_ms: int,
 ) -> Figure:
-    """Counts as bars. Raises :class:`gateway.web.house.records.Unavailable`."""
-    words = scene.w
-    found = await bars.bars_of(site, scene, what, subjects, chosen, shift_ms)
+    """Counts as bars. Raises :class:`gateway.web.building.records.Unavailable`."""
+    words = presenter.w
+    found = await bars.bars_of(site, presenter, what, subjects, chosen, shift_ms)
     data: dict[str, Any] = {
         "kind": "bars",
         "bins": [[one.from_utc_ms / 1000, one.to_utc_ms / 1000, one.number] for one in found.bins],
@@ -337,10 +342,12 @@ def _cells(known: list[Bucket], quantity: str, words: Words) -> tuple[bool, tupl
     )
 
 
-async def marks_of(site: Site, scene: Scene, charts: Charts, chosen: Range) -> Mapping[str, Any]:
+async def marks_of(
+    site: Site, presenter: Presenter, charts: Charts, chosen: Range
+) -> Mapping[str, Any]:
     """Ticks of the whole range for the chart, and the newest ones as sentences.
 
-    Raises :class:`gateway.web.house.records.Unavailable`."""
+    Raises :class:`gateway.web.building.records.Unavailable`."""
     first, last = chosen.whole()
     subjects = charts.subjects
     kinds = [kind for kind in MARKED if not charts.kinds or kind.startswith(charts.kinds)]
@@ -351,19 +358,19 @@ async def marks_of(site: Site, scene: Scene, charts: Charts, chosen: Range) -> M
         [m.utc_ms / 1000, texts.setdefault((m.kind, m.subject), len(texts)), m.number]
         for m in found
     ]
-    told: list[Told] = [tell(row, scene) for row in reversed(rows)]
+    told: list[Told] = [tell(row, presenter) for row in reversed(rows)]
     return {
         "marks": marks,
-        "texts": [[MARKED[kind], _text(kind, subject, scene)] for kind, subject in texts],
+        "texts": [[MARKED[kind], _text(kind, subject, presenter)] for kind, subject in texts],
         "subjects": list(subjects),
         "told": told,
         "total": sum(m.number for m in found),
     }
 
 
-def _text(kind: str, subject: str, scene: Scene) -> str:
-    word = scene.w.get(f"fact.{kind}", kind)
+def _text(kind: str, subject: str, presenter: Presenter) -> str:
+    word = presenter.w.get(f"fact.{kind}", kind)
     if kind.startswith("alarm_"):
         whom, _, alarm = subject.partition("/")
-        return f"{word}: {scene.alarm_text(alarm, whom, 'what')}"
-    return f"{scene.subject(subject)}: {word}"
+        return f"{word}: {presenter.alarm_text(alarm, whom, 'what')}"
+    return f"{presenter.subject(subject)}: {word}"

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from gateway.core.instant import UtcMs
-from gateway.journal.past.history import StateFact
+from gateway.journal.queries.history import StateFact
 from gateway.web.history.ranges import Range
-from gateway.web.scene.scene import Scene
+from gateway.web.presenter.presenter import Presenter
 from gateway.web.shared.words import NARROW, Words
 from gateway.web.site import Site
 
@@ -59,19 +59,19 @@ class Lane:
     """The door or room it belongs to, which the title does not say."""
 
 
-async def lane_of(site: Site, scene: Scene, sort: str, id: str, chosen: Range) -> Lane:
-    """One lane. Raises :class:`gateway.web.house.records.Unavailable`."""
+async def lane_of(site: Site, presenter: Presenter, sort: str, id: str, chosen: Range) -> Lane:
+    """One lane. Raises :class:`gateway.web.building.records.Unavailable`."""
     if sort == "point":
-        return await _point(site, scene, id, chosen)
+        return await _point(site, presenter, id, chosen)
     first, last = chosen.whole()
-    now, words = site.house.now_utc_ms, scene.w
-    name = scene.subject(id)
+    now, words = site.control.now_utc_ms, presenter.w
+    name = presenter.subject(id)
     if sort == "mode":
         kinds: tuple[str, ...] = ("door_mode",)
         facts = await site.records.states(id, kinds, first, max(last, now))
         changes = _modes(facts)
-        door = site.house.door(id)
-        if door is not None and site.house.connected:
+        door = site.control.door(id)
+        if door is not None and site.control.connected:
             changes = _with_now(changes, str(door["mode"]), _started(site, first), now)
         states = {mode: words(f"mode.{mode}") for mode in MODES}
         title, tones, resting = words("history.lane_mode"), MODES, "automatic"
@@ -93,10 +93,10 @@ async def lane_of(site: Site, scene: Scene, sort: str, id: str, chosen: Range) -
     )  # fmt: skip
 
 
-async def _point(site: Site, scene: Scene, id: str, chosen: Range) -> Lane:
-    told = site.house.points[id]
+async def _point(site: Site, presenter: Presenter, id: str, chosen: Range) -> Lane:
+    told = site.control.points[id]
     first, last = chosen.whole()
-    now, words = site.house.now_utc_ms, scene.w
+    now, words = site.control.now_utc_ms, presenter.w
     found = await site.records.history(id, told, first, last, 1, now)
     place, part = site.options.terminals.served.get(id, ("", ""))
     kind = "relay" if told["kind"] == "relay" else "contact"
@@ -164,7 +164,7 @@ def _with_now(changes: Changes, state: str, started: UtcMs, now: UtcMs) -> Chang
 
 def _started(site: Site, otherwise: UtcMs) -> UtcMs:
     """When the gateway was started."""
-    gateway, offset = site.house.gateway, site.house.utc_offset_ms
+    gateway, offset = site.control.gateway, site.control.utc_offset_ms
     started = gateway.get("started_ms") if gateway else None
     if not isinstance(started, int) or offset is None:
         return otherwise

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.facts import Lane
+from gateway.web.building.records import Expired, Records
 from gateway.web.history.entries import (
     CONTEXT,
     FAMILIES,
@@ -17,7 +18,6 @@ from gateway.web.history.entries import (
     Family,
     entries,
 )
-from gateway.web.house.records import Expired, Records
 from gateway.wire import Row
 
 PIECE = 400

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 
+from gateway.web.building.view import iso
 from gateway.web.history.entries import Entry
-from gateway.web.house.view import iso
-from gateway.web.scene.facts import Told, tell
-from gateway.web.scene.scene import Scene
+from gateway.web.presenter.facts import Told, tell
+from gateway.web.presenter.presenter import Presenter
 from gateway.wire import Row, calendar_time
 
 SLOW_OPENING_MS = 3_000
@@ -56,43 +56,46 @@ class LogbookLine:
         return " ".join((own, *(fact.searched for fact in self.facts)))
 
 
-def line(entry: Entry, scene: Scene) -> LogbookLine:
+def line(entry: Entry, presenter: Presenter) -> LogbookLine:
     """An entry in words."""
-    title, tone, notes = _SAY.get(entry.sort, _single)(entry, scene)
+    title, tone, notes = _SAY.get(entry.sort, _single)(entry, presenter)
     kind = entry.first.kind
     icon = _ICONS.get(entry.sort) or _ICONS_OF_KINDS.get(kind, "info")
     if entry.sort == "opening" and entry.end is not None and not entry.begun:
         icon = "door-closed"
-    address = scene.call_address(_call_of(entry)) if entry.sort == "call" else ""
+    address = presenter.call_address(_call_of(entry)) if entry.sort == "call" else ""
     utc_ms = entry.first.utc_ms
     return LogbookLine(
         id=entry.row,
         version=f"{entry.last_row}.{len(entry.facts)}",
         icon=icon,
         tone=tone,
-        time=_time(entry.first, scene),
+        time=_time(entry.first, presenter),
         moment=iso(utc_ms) or "",
         title=title,
-        place=_place(entry, scene),
+        place=_place(entry, presenter),
         notes=tuple(note.rstrip(".") for note in notes if note)[:NOTES_MOST],
         address=address,
-        facts=tuple(tell(row, scene) for row in entry.facts),
+        facts=tuple(tell(row, presenter) for row in entry.facts),
     )
 
 
 def days(
-    lines: list[tuple[Entry, LogbookLine]], scene: Scene
+    lines: list[tuple[Entry, LogbookLine]], presenter: Presenter
 ) -> list[tuple[str, list[LogbookLine]]]:
     """Lines below the heading of their day, in the building's zone; without a time, apart."""
-    today = calendar_time(scene.house.now_utc_ms, scene.w.zone).date()
+    today = calendar_time(presenter.control.now_utc_ms, presenter.w.zone).date()
     lines = _by_time(lines)
 
     def day(one: tuple[Entry, LogbookLine]) -> date | None:
         utc_ms = one[0].first.utc_ms
-        return None if utc_ms is None else calendar_time(utc_ms, scene.w.zone).date()
+        return None if utc_ms is None else calendar_time(utc_ms, presenter.w.zone).date()
 
     return [
-        (scene.w.heading(when, today) if when else scene.w("entry.no_day"), [a for _, a in found])
+        (
+            presenter.w.heading(when, today) if when else presenter.w("entry.no_day"),
+            [a for _, a in found],
+        )
         for when, found in groupby(lines, day)
     ]
 
@@ -107,29 +110,29 @@ def _by_time(lines: list[tuple[Entry, LogbookLine]]) -> list[tuple[Entry, Logboo
     return [lines[place] for _, place in sorted(timed)]
 
 
-def _time(row: Row, scene: Scene) -> str:
+def _time(row: Row, presenter: Presenter) -> str:
     if row.utc_ms is None:
-        return scene.w("event.no_time", duration=scene.w.ago(row.mono_ms))
-    return scene.w.time_of_day(row.utc_ms)
+        return presenter.w("event.no_time", duration=presenter.w.ago(row.mono_ms))
+    return presenter.w.time_of_day(row.utc_ms)
 
 
-def _place(entry: Entry, scene: Scene) -> str:
+def _place(entry: Entry, presenter: Presenter) -> str:
     if entry.sort in ("settings", "restart", "guarantee", "alarm", "delivery"):
         return ""
     if entry.sort == "mode":
-        return ", ".join(dict.fromkeys(scene.subject(door) for door in entry.subjects))
-    return scene.subject(entry.subject.partition("/")[0])
+        return ", ".join(dict.fromkeys(presenter.subject(door) for door in entry.subjects))
+    return presenter.subject(entry.subject.partition("/")[0])
 
 
 def _call_of(entry: Entry) -> str:
     return str(entry.first.data.get("call"))
 
 
-def lasted(ms: int, scene: Scene) -> str:
+def lasted(ms: int, presenter: Presenter) -> str:
     """A span in one unit, up to days."""
     if ms >= 2 * DAY_MS:
-        return scene.w.plural("lasting.days", round(ms / DAY_MS))
-    return scene.w.ago(ms)
+        return presenter.w.plural("lasting.days", round(ms / DAY_MS))
+    return presenter.w.ago(ms)
 
 
 def _number(row: Row | None, name: str) -> int | None:
@@ -155,11 +158,11 @@ Said = tuple[str, str, list[str]]
 # --- doors
 
 
-def _opening(entry: Entry, scene: Scene) -> Said:
-    w = scene.w
+def _opening(entry: Entry, presenter: Presenter) -> Said:
+    w = presenter.w
     requests = entry.of("door_request")
     opened = entry.opened
-    origin = _origin(requests[0], scene) if requests else ""
+    origin = _origin(requests[0], presenter) if requests else ""
     cause = str(opened.data.get("cause") or "hand") if opened else ""
     tone = "bad" if cause == "forced" else ""
     if opened is None and requests:
@@ -169,10 +172,10 @@ def _opening(entry: Entry, scene: Scene) -> Said:
     elif opened is None:
         title = w("entry.closed")
     elif cause in ("request", "test") and (origin or opened.data.get("by")):
-        title = w("entry.opened_by", who=origin or scene.who(str(opened.data["by"])))
+        title = w("entry.opened_by", who=origin or presenter.who(str(opened.data["by"])))
     else:
         title = w.get(f"entry.opened_{cause}") or w("entry.opened_request")
-    notes = [_open_for(entry, scene)]
+    notes = [_open_for(entry, presenter)]
     took_ms = _number(opened, "press_to_open_ms")
     if took_ms is not None and took_ms >= SLOW_OPENING_MS:
         notes.append(w("entry.opened_late", duration=w.seconds(took_ms)))
@@ -186,55 +189,55 @@ def _opening(entry: Entry, scene: Scene) -> Said:
     if opened is not None and opened.data.get("assumed"):
         notes.append(w("entry.assumed"))
     notes += [str(note) for one in requests[:1] if (note := one.data.get("note"))]
-    return title, tone, [*notes, *_restarted(entry, scene)]
+    return title, tone, [*notes, *_restarted(entry, presenter)]
 
 
-def _origin(request: Row, scene: Scene) -> str:
+def _origin(request: Row, presenter: Presenter) -> str:
     """Who or what asked, at the beginning of a sentence."""
-    name = scene.origin(request.data)
+    name = presenter.origin(request.data)
     return name[:1].upper() + name[1:] if request.data.get("activator") else name
 
 
-def _open_for(entry: Entry, scene: Scene) -> str:
-    w, opened = scene.w, entry.opened
+def _open_for(entry: Entry, presenter: Presenter) -> str:
+    w, opened = presenter.w, entry.opened
     if entry.end is not None:
         open_ms = _number(entry.end, "open_ms")
         if open_ms is None and opened is not None:
             open_ms = _between(opened, entry.end)
-        return "" if open_ms is None else w("entry.open_for", duration=lasted(open_ms, scene))
+        return "" if open_ms is None else w("entry.open_for", duration=lasted(open_ms, presenter))
     if opened is None:
         return ""
     if entry.lost:
         return w("entry.no_closing")
-    door = scene.house.door(entry.subject)
+    door = presenter.control.door(entry.subject)
     return w("entry.open_now") if door and door["state"] != "closed" else ""
 
 
-def _restarted(entry: Entry, scene: Scene) -> list[str]:
-    return [scene.w("entry.restarted")] if entry.restarted else []
+def _restarted(entry: Entry, presenter: Presenter) -> list[str]:
+    return [presenter.w("entry.restarted")] if entry.restarted else []
 
 
-def _refused(entry: Entry, scene: Scene) -> Said:
-    w, data = scene.w, entry.first.data
+def _refused(entry: Entry, presenter: Presenter) -> Said:
+    w, data = presenter.w, entry.first.data
     counted = sum(_number(one, "count") or 0 for one in entry.of("refusals_counted"))
     count = counted + len(entry.of("door_request"))
-    who = _origin(entry.first, scene) or w("entry.somebody")
+    who = _origin(entry.first, presenter) or w("entry.somebody")
     outcome = str(data.get("outcome") or "refused")
     key = "entry.refused" if outcome == "refused" else "entry.counted"
-    notes = [scene.reason(str(data.get("reason") or "")), _times(count, scene)]
+    notes = [presenter.reason(str(data.get("reason") or "")), _times(count, presenter)]
     return w(key, who=who), "warn", notes
 
 
-def _times(count: int, scene: Scene) -> str:
-    return scene.w("mark.number", count=scene.w.number(count, 0)) if count > 1 else ""
+def _times(count: int, presenter: Presenter) -> str:
+    return presenter.w("mark.number", count=presenter.w.number(count, 0)) if count > 1 else ""
 
 
-def _mode(entry: Entry, scene: Scene) -> Said:
-    w, data = scene.w, entry.first.data
+def _mode(entry: Entry, presenter: Presenter) -> Said:
+    w, data = presenter.w, entry.first.data
     mode = w.get(f"mode.{data.get('mode')}", str(data.get("mode")))
     source, by = str(data.get("source")), data.get("by")
     if source == "override" and by:
-        title, notes = w("entry.mode_by", who=scene.who(str(by)), mode=mode), []
+        title, notes = w("entry.mode_by", who=presenter.who(str(by)), mode=mode), []
     else:
         title, notes = w("entry.mode", mode=mode), [w.get(f"source.{source}", source)]
     until = _number(entry.first, "until_utc_ms")
@@ -248,50 +251,50 @@ def _mode(entry: Entry, scene: Scene) -> Said:
     return title, "", notes
 
 
-def _spell(entry: Entry, scene: Scene, key: str, tone: str = "") -> Said:
+def _spell(entry: Entry, presenter: Presenter, key: str, tone: str = "") -> Said:
     """What somebody began, and what ended it."""
-    w, by = scene.w, entry.first.data.get("by")
+    w, by = presenter.w, entry.first.data.get("by")
     if not entry.begun:
         return w(f"entry.{key}_over"), "", []
-    title = w(f"entry.{key}_by", who=scene.who(str(by))) if by else w(f"entry.{key}")
-    return title, tone, [_lasting(entry, scene), *_restarted(entry, scene)]
+    title = w(f"entry.{key}_by", who=presenter.who(str(by))) if by else w(f"entry.{key}")
+    return title, tone, [_lasting(entry, presenter), *_restarted(entry, presenter)]
 
 
-def _lasting(entry: Entry, scene: Scene) -> str:
+def _lasting(entry: Entry, presenter: Presenter) -> str:
     ms = _between(entry.first, entry.end)
-    return "" if ms is None else scene.w("entry.lasted", duration=lasted(ms, scene))
+    return "" if ms is None else presenter.w("entry.lasted", duration=lasted(ms, presenter))
 
 
-def _service(entry: Entry, scene: Scene) -> Said:
-    return _spell(entry, scene, "service")
+def _service(entry: Entry, presenter: Presenter) -> Said:
+    return _spell(entry, presenter, "service")
 
 
-def _room_test(entry: Entry, scene: Scene) -> Said:
-    return _spell(entry, scene, "room_test")
+def _room_test(entry: Entry, presenter: Presenter) -> Said:
+    return _spell(entry, presenter, "room_test")
 
 
-def _fire(entry: Entry, scene: Scene) -> Said:
+def _fire(entry: Entry, presenter: Presenter) -> Said:
     if entry.first.data.get("active") is None:
-        return scene.w("entry.fire_unknown"), "bad", [_lasting(entry, scene)]
-    return _spell(entry, scene, "fire", "bad")
+        return presenter.w("entry.fire_unknown"), "bad", [_lasting(entry, presenter)]
+    return _spell(entry, presenter, "fire", "bad")
 
 
 # --- calls, alarms, rooms
 
 
-def _call(entry: Entry, scene: Scene) -> Said:
-    w = scene.w
+def _call(entry: Entry, presenter: Presenter) -> Said:
+    w = presenter.w
     raised = entry.of("call_raised")
     real = any(not row.data.get("test") for row in raised) or not raised
     notes = []
     for row in entry.of("call_acknowledged")[:1]:
-        who = scene.who(str(row.data.get("by") or ""))
-        notes.append(_after("entry.call_seen", row, scene, who=who))
+        who = presenter.who(str(row.data.get("by") or ""))
+        notes.append(_after("entry.call_seen", row, presenter, who=who))
     for row in entry.of("call_attended")[:1]:
-        notes.append(_after("entry.call_attended", row, scene))
+        notes.append(_after("entry.call_attended", row, presenter))
     if entry.end is not None:
-        notes.append(_after("entry.call_over", entry.end, scene))
-    elif any(scene.house.call(str(row.data.get("call"))) for row in raised):
+        notes.append(_after("entry.call_over", entry.end, presenter))
+    elif any(presenter.control.call(str(row.data.get("call"))) for row in raised):
         notes.append(w("entry.call_stands"))
     messages = len({row.data.get("delivery") for row in entry.of("message")})
     if messages:
@@ -299,37 +302,39 @@ def _call(entry: Entry, scene: Scene) -> Said:
     title = w("entry.call" if real else "entry.call_test")
     if not entry.begun and entry.end is not None:
         title = w("entry.call_ended")
-    return title, "call" if real else "", [*notes, *_restarted(entry, scene)]
+    return title, "call" if real else "", [*notes, *_restarted(entry, presenter)]
 
 
-def _after(key: str, row: Row, scene: Scene, **values: str) -> str:
+def _after(key: str, row: Row, presenter: Presenter, **values: str) -> str:
     after_ms = _number(row, "after_ms")
-    duration = "" if after_ms is None else scene.w("entry.after", duration=lasted(after_ms, scene))
-    return scene.w(key, **values, after=duration).strip()
+    duration = (
+        "" if after_ms is None else presenter.w("entry.after", duration=lasted(after_ms, presenter))
+    )
+    return presenter.w(key, **values, after=duration).strip()
 
 
-def _alarm(entry: Entry, scene: Scene) -> Said:
-    w = scene.w
+def _alarm(entry: Entry, presenter: Presenter) -> Said:
+    w = presenter.w
     subject, _, kind = entry.subject.partition("/")
-    what = scene.alarm_text(kind, subject, "what")
+    what = presenter.alarm_text(kind, subject, "what")
     raised = entry.of("alarm_raised")
     severity = str(raised[0].data.get("severity")) if raised else ""
     notes: list[str] = []
     if not entry.begun and entry.end is not None:
         active_ms = _number(entry.end, "active_ms")
         if active_ms is not None:
-            notes.append(w("entry.lasted", duration=lasted(active_ms, scene)))
+            notes.append(w("entry.lasted", duration=lasted(active_ms, presenter)))
         return w("entry.alarm_over", what=what), "", notes
     if entry.end is not None:
         active_ms = _number(entry.end, "active_ms")
         ms = _between(entry.first, entry.end) if active_ms is None else active_ms
-        notes.append("" if ms is None else w("entry.alarm_lasted", duration=lasted(ms, scene)))
-    elif any(alarm["id"] == entry.subject for alarm in scene.house.alarms):
+        notes.append("" if ms is None else w("entry.alarm_lasted", duration=lasted(ms, presenter)))
+    elif any(alarm["id"] == entry.subject for alarm in presenter.control.alarms):
         notes.append(w("alarm_life.stands"))
     for row in entry.of("alarm_acknowledged")[:1]:
-        notes.append(w("alarm.seen_by", who=scene.who(str(row.data.get("by") or ""))))
+        notes.append(w("alarm.seen_by", who=presenter.who(str(row.data.get("by") or ""))))
     count = max((_number(row, "count") or 1 for row in raised), default=1)
-    notes.append(_times(count, scene))
+    notes.append(_times(count, presenter))
     messages = len({row.data.get("delivery") for row in entry.of("message")})
     if messages:
         notes.append(w.plural("entry.messages", messages))
@@ -337,105 +342,109 @@ def _alarm(entry: Entry, scene: Scene) -> Said:
     return what, tone, notes
 
 
-def _visit(entry: Entry, scene: Scene) -> Said:
+def _visit(entry: Entry, presenter: Presenter) -> Said:
     for_ms = _number(entry.end, "for_ms")
     ms = _between(entry.first, entry.end) if for_ms is None else for_ms
-    notes = [] if ms is None else [scene.w("entry.lasted", duration=lasted(ms, scene))]
-    return scene.w("entry.visit"), "", [*notes, *_restarted(entry, scene)]
+    notes = [] if ms is None else [presenter.w("entry.lasted", duration=lasted(ms, presenter))]
+    return presenter.w("entry.visit"), "", [*notes, *_restarted(entry, presenter)]
 
 
-def _delivery(entry: Entry, scene: Scene) -> Said:
-    w, last = scene.w, entry.facts[-1]
+def _delivery(entry: Entry, presenter: Presenter) -> Said:
+    w, last = presenter.w, entry.facts[-1]
     said = next((row for row in entry.facts if row.data.get("message")), None)
-    receiver = scene.receiver(str(last.data.get("receiver") or ""))
+    receiver = presenter.receiver(str(last.data.get("receiver") or ""))
     message = str(said.data["message"]) if said else ""
-    what = w.get(f"occasion.{message}") or scene.alarm_text(message, "", "what")
+    what = w.get(f"occasion.{message}") or presenter.alarm_text(message, "", "what")
     if said is None:
         return w("entry.confirmed", who=receiver), "", []
     result = str(last.data.get("result") or "confirmed")
     medium = str(last.data.get("medium") or "")
-    known = "" if result == "confirmed" else scene.message_result(result, medium)
-    notes = [known or w("entry.receipt"), _message_reason(last, scene)]
+    known = "" if result == "confirmed" else presenter.message_result(result, medium)
+    notes = [known or w("entry.receipt"), _message_reason(last, presenter)]
     tone = "warn" if result == "failed" else ""
     return w("entry.message", what=what, who=receiver), tone, notes
 
 
-def _message_reason(row: Row, scene: Scene) -> str:
-    return scene.message_reason(str(row.data.get("reason") or ""))
+def _message_reason(row: Row, presenter: Presenter) -> str:
+    return presenter.message_reason(str(row.data.get("reason") or ""))
 
 
 # --- the gateway
 
 
-def _settings(entry: Entry, scene: Scene) -> Said:
+def _settings(entry: Entry, presenter: Presenter) -> Said:
     by = str(entry.first.data.get("by") or "")
-    notes = [_pause(entry, scene)]
+    notes = [_pause(entry, presenter)]
     if not by or by.startswith("system:"):
-        return scene.w("entry.reloaded"), "", notes
-    return scene.w("entry.settings", who=scene.who(by)), "", notes
+        return presenter.w("entry.reloaded"), "", notes
+    return presenter.w("entry.settings", who=presenter.who(by)), "", notes
 
 
-def _pause(entry: Entry, scene: Scene) -> str:
+def _pause(entry: Entry, presenter: Presenter) -> str:
     stopped = next(iter(entry.of("gateway_stopped")), None)
     ms = _between(stopped, entry.end) if stopped else None
-    return "" if ms is None else scene.w("entry.pause", duration=lasted(ms, scene))
+    return "" if ms is None else presenter.w("entry.pause", duration=lasted(ms, presenter))
 
 
-def _restart(entry: Entry, scene: Scene) -> Said:
-    w, first = scene.w, entry.first
+def _restart(entry: Entry, presenter: Presenter) -> Said:
+    w, first = presenter.w, entry.first
     if entry.end is None:
-        return w("entry.stopped"), "warn", [_stop_reason(first, scene)]
+        return w("entry.stopped"), "warn", [_stop_reason(first, presenter)]
     if first.kind == "gateway_stopped":
-        notes = [_stop_reason(first, scene), _pause(entry, scene)]
+        notes = [_stop_reason(first, presenter), _pause(entry, presenter)]
         return w("entry.started_again"), "", notes
     clean = bool(first.data.get("clean"))
     return w("entry.started" if clean else "entry.started_dirty"), "" if clean else "warn", []
 
 
-def _stop_reason(row: Row, scene: Scene) -> str:
-    return scene.w.get(f"stop.{row.data.get('reason')}") or scene.w("entry.stop_other")
+def _stop_reason(row: Row, presenter: Presenter) -> str:
+    return presenter.w.get(f"stop.{row.data.get('reason')}") or presenter.w("entry.stop_other")
 
 
-def _guarantee(entry: Entry, scene: Scene) -> Said:
-    w, first = scene.w, entry.first
+def _guarantee(entry: Entry, presenter: Presenter) -> Said:
+    w, first = presenter.w, entry.first
     name = w.get(f"guarantee.{entry.subject}", entry.subject)
     value = str(first.data.get("value"))
-    notes = [scene.guarantee_reason(first.data), _lasting(entry, scene)]
+    notes = [presenter.guarantee_reason(first.data), _lasting(entry, presenter)]
     tone = {"no": "bad", "unknown": "warn"}.get(value, "")
-    text = scene.fails(entry.subject) if value == "no" else w(f"entry.guarantee_{value}", name=name)
+    text = (
+        presenter.fails(entry.subject)
+        if value == "no"
+        else w(f"entry.guarantee_{value}", name=name)
+    )
     return text, tone, notes
 
 
-def _single(entry: Entry, scene: Scene) -> Said:
-    told = tell(entry.first, scene)
+def _single(entry: Entry, presenter: Presenter) -> Said:
+    told = tell(entry.first, presenter)
     if told.kind == "command_refused":
-        return _command_refused(entry, scene)
-    notes = [told.text, _times(len(entry.facts), scene)]
+        return _command_refused(entry, presenter)
+    notes = [told.text, _times(len(entry.facts), presenter)]
     return told.kind_text, "warn" if told.kind == "journal_recovered" else "", notes
 
 
-def _command_refused(entry: Entry, scene: Scene) -> Said:
-    w, data = scene.w, entry.first.data
-    who = scene.who(str(data.get("by") or "")) or w("entry.somebody")
+def _command_refused(entry: Entry, presenter: Presenter) -> Said:
+    w, data = presenter.w, entry.first.data
+    who = presenter.who(str(data.get("by") or "")) or w("entry.somebody")
     what = w.get(f"command.{data.get('name')}") or w("fact.command_refused")
-    notes = [scene.reason(str(data.get("reason") or "")), _times(len(entry.facts), scene)]
+    notes = [presenter.reason(str(data.get("reason") or "")), _times(len(entry.facts), presenter)]
     return w("entry.command_refused", who=who, what=what), "warn", notes
 
 
-_SAY: dict[str, Callable[[Entry, Scene], Said]] = {
+_SAY: dict[str, Callable[[Entry, Presenter], Said]] = {
     "opening": _opening, "refused": _refused, "mode": _mode, "service": _service, "call": _call,
     "room_test": _room_test, "alarm": _alarm, "fire": _fire, "visit": _visit,
     "delivery": _delivery, "settings": _settings, "restart": _restart, "guarantee": _guarantee,
 }  # fmt: skip
 
 
-def matcher(words: list[str], scene: Scene) -> Callable[[Entry], bool] | None:
+def matcher(words: list[str], presenter: Presenter) -> Callable[[Entry], bool] | None:
     """Whether an entry has all these words, in any order; ``None`` where there are none."""
     if not words:
         return None
 
     def says(entry: Entry) -> bool:
-        searched = line(entry, scene).searched
+        searched = line(entry, presenter).searched
         return all(word in searched for word in words)
 
     return says

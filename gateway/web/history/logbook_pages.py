@@ -12,16 +12,16 @@ from starlette.responses import Response
 
 from gateway.core.facts import KINDS
 from gateway.web.access import TheSite, View, lanes_for
+from gateway.web.building.records import TooLong, Unavailable
 from gateway.web.history.entries import FAMILIES, Family
 from gateway.web.history.logbook import Chosen, LogbookPage, newer_page, older_page
 from gateway.web.history.logbook_lines import days, line, matcher
 from gateway.web.history.ranges import Range, unread
-from gateway.web.history.searching import words_of
+from gateway.web.history.search import words_of
 from gateway.web.history.setting_changes import with_changes
-from gateway.web.house.records import TooLong, Unavailable
 from gateway.web.identity.accounts import Who
 from gateway.web.page import language_of, page
-from gateway.web.scene.scene import Scene
+from gateway.web.presenter.presenter import Presenter
 from gateway.web.site import Site
 
 router = APIRouter(include_in_schema=False)
@@ -51,7 +51,7 @@ class Asked:
         query = urlencode({name: value for name, value in values.items() if value})
         return f"/events?{query}" if query else "/events"
 
-    def chosen(self, who: Who, scene: Scene, within: Range) -> Chosen:
+    def chosen(self, who: Who, presenter: Presenter, within: Range) -> Chosen:
         return Chosen(
             families=self.show,
             kinds=(self.kind,) if self.kind in KINDS else None,
@@ -60,7 +60,7 @@ class Asked:
             lanes=lanes_for(who),
             from_utc_ms=within.from_utc_ms,
             to_utc_ms=within.to_utc_ms,
-            says=matcher(words_of(self.q), scene),
+            says=matcher(words_of(self.q), presenter),
         )
 
 
@@ -79,12 +79,12 @@ async def logbook(
     after: Annotated[int | None, Query(ge=0, le=2**53)] = None,
 ) -> Response:
     """The newest entries first; ``before`` and ``after`` name the row where a page begins."""
-    scene = site.scene(language_of(request), who)
+    presenter = site.presenter(language_of(request), who)
     families = tuple(family for family in FAMILIES if family in show.split(","))
     asked = Asked(families, "" if kind == "all" else kind, subject, q, start, end)
     within = Range.read(start, end, site.options.zone)
-    chosen = asked.chosen(who, scene, within)
-    problem = scene.w("event.no_such_time") if unread(start, end) else ""
+    chosen = asked.chosen(who, presenter, within)
+    problem = presenter.w("event.no_such_time") if unread(start, end) else ""
     found, head = LogbookPage(), 0
     readable = True
     try:
@@ -95,21 +95,21 @@ async def logbook(
             found = await older_page(site.records, chosen, before, ENTRIES)
     except Unavailable as error:
         problem, readable = unreadable_since(site, error, language_of(request)), False
-    lines = [(entry, line(entry, scene)) for entry in found.entries]
-    lines = await with_changes(lines, site, who, scene.w)
+    lines = [(entry, line(entry, presenter)) for entry in found.entries]
+    lines = await with_changes(lines, site, who, presenter.w)
     kinds = chosen.read
     start_text, end_text = within.fields(site.options.zone)
     return page(
         request,
         "logbook.html",
         {
-            "days": days(lines, scene),
+            "days": days(lines, presenter),
             "head": max([head, *(entry.last_row for entry in found.entries)]),
             "kinds": " ".join(kinds or ()),
             "asked": asked,
-            "families": _families(asked, scene),
-            "filters": _filters(asked, within, scene),
-            "subjects": _subjects(site, scene),
+            "families": _families(asked, presenter),
+            "filters": _filters(asked, within, presenter),
+            "subjects": _subjects(site, presenter),
             "fields": {"from": start_text, "to": end_text},
             "everything": kind == EVERYTHING,
             "problem": problem,
@@ -128,29 +128,29 @@ def unreadable_since(site: Site, error: Unavailable, language: str) -> str:
     words = site.words(language)
     if isinstance(error, TooLong):
         return words("problem.too_long")
-    since = words.clock(int(error.since * 1000), site.house.now_utc_ms, seconds=True)
+    since = words.clock(int(error.since * 1000), site.control.now_utc_ms, seconds=True)
     return words("event.unavailable", since=since)
 
 
-def _families(asked: Asked, scene: Scene) -> list[tuple[str, str, bool]]:
+def _families(asked: Asked, presenter: Presenter) -> list[tuple[str, str, bool]]:
     """Each chip: its word, the address with it switched over, and whether it is on."""
-    chips = [(scene.w("logbook.family_all"), asked.address(show=""), not asked.show)]
+    chips = [(presenter.w("logbook.family_all"), asked.address(show=""), not asked.show)]
     for family in FAMILIES:
         on = family in asked.show
         after = [one for one in FAMILIES if (one in asked.show) != (one == family)]
         all_of_them = len(after) == len(FAMILIES)
         address = asked.address(show="" if all_of_them else ",".join(after))
-        chips.append((scene.w(f"logbook.family_{family}"), address, on))
+        chips.append((presenter.w(f"logbook.family_{family}"), address, on))
     return chips
 
 
-def _filters(asked: Asked, within: Range, scene: Scene) -> list[tuple[str, str]]:
+def _filters(asked: Asked, within: Range, presenter: Presenter) -> list[tuple[str, str]]:
     """The filters that hold beside chips and words: each with the address without it."""
-    w = scene.w
+    w = presenter.w
     found = []
     if asked.subject:
         point, _, kind = asked.subject.partition("/")
-        name = scene.alarm_text(kind, point, "what") if kind else scene.subject(point)
+        name = presenter.alarm_text(kind, point, "what") if kind else presenter.subject(point)
         found.append((name, asked.address(subject="")))
     if asked.kind in KINDS:
         said = w("logbook.only_kind", kind=w.get(f"fact.{asked.kind}", asked.kind))
@@ -166,11 +166,11 @@ def _filters(asked: Asked, within: Range, scene: Scene) -> list[tuple[str, str]]
     return found
 
 
-def _subjects(site: Site, scene: Scene) -> list[tuple[str, str]]:
+def _subjects(site: Site, presenter: Presenter) -> list[tuple[str, str]]:
     """Whatever entries can be about, with its name: doors, rooms, points, standing alarms."""
-    ids = [*site.house.doors, *site.house.rooms, *site.house.points]
-    named = [(id, scene.subject(id)) for id in ids]
-    return named + [(alarm.id, alarm.what) for alarm in scene.alarms]
+    ids = [*site.control.doors, *site.control.rooms, *site.control.points]
+    named = [(id, presenter.subject(id)) for id in ids]
+    return named + [(alarm.id, alarm.what) for alarm in presenter.alarms]
 
 
 def _export(asked: Asked, within: Range) -> dict[str, Any]:

@@ -11,15 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.web.access import Maintenance, TheSite
+from gateway.web.building.records import Unavailable
 from gateway.web.history.charts import Figure, counts_of, lane_of, marks_of, meters_of
 from gateway.web.history.logbook_pages import unreadable_since
 from gateway.web.history.presets import POINTS_MOST, VIEWS, Charts, charts_of, views
 from gateway.web.history.range_bar import DAY_MS, Asked, range_bar, shift_of
 from gateway.web.history.range_text import EDGES
 from gateway.web.history.ranges import Range, unread
-from gateway.web.house.records import Unavailable
 from gateway.web.page import language_of, page
-from gateway.web.scene.scene import Scene
+from gateway.web.presenter.presenter import Presenter
 from gateway.web.site import Site
 
 router = APIRouter(include_in_schema=False)
@@ -48,8 +48,8 @@ async def history(
 
     ``text``: the range in words; ``shown``: those that the form had, so that the exact range
     remains while nobody changes them. ``at``: the instant that somebody came for."""
-    scene = site.scene(language_of(request), who)
-    words, zone, now = scene.w, site.options.zone, site.house.now_utc_ms
+    presenter = site.presenter(language_of(request), who)
+    words, zone, now = presenter.w, site.options.zone, site.control.now_utc_ms
     charts = _charts(site, view, points)
     asked = Asked(charts.view, charts.points, compare)
     bar = range_bar(asked, (text, shown, start, end), now, charts.first_range, words)
@@ -59,8 +59,8 @@ async def history(
     figures: list[Figure] = []
     marks: dict[str, Any] = {"marks": [], "texts": [], "subjects": [], "told": [], "total": 0}
     try:
-        figures = await _figures(site, scene, charts, chosen, shift_ms)
-        marks |= await marks_of(site, scene, charts, chosen)
+        figures = await _figures(site, presenter, charts, chosen, shift_ms)
+        marks |= await marks_of(site, presenter, charts, chosen)
     except Unavailable as error:
         problem = unreadable_since(site, error, language_of(request))
     first, last = chosen.whole()
@@ -85,7 +85,7 @@ async def history(
         {
             "view": charts.view,
             "views": [(name, asked.address(bar.query, view=name)) for name in views(site)],
-            "known": list(site.house.points),
+            "known": list(site.control.points),
             "wanted": charts.points,
             "range_bar": bar,
             "compare": compare,
@@ -115,7 +115,7 @@ async def history(
 
 def _charts(site: Site, view: str, points: list[str] | None) -> Charts:
     """The view that is asked for; chosen points, where the address names some; else the first."""
-    known = site.house.points
+    known = site.control.points
     wanted = [name for part in points or [] for name in part.split(",") if name in known]
     wanted = list(dict.fromkeys(wanted))[:POINTS_MOST]
     offered = views(site)
@@ -134,11 +134,11 @@ def _first(known: list[str]) -> list[str]:
 
 
 async def _figures(
-    site: Site, scene: Scene, charts: Charts, chosen: Range, shift_ms: int
+    site: Site, presenter: Presenter, charts: Charts, chosen: Range, shift_ms: int
 ) -> list[Figure]:
-    figures = [await lane_of(site, scene, sort, id, chosen) for sort, id in charts.lanes]
+    figures = [await lane_of(site, presenter, sort, id, chosen) for sort, id in charts.lanes]
     for point in charts.meters:
-        figures += await meters_of(site, scene, point, chosen, shift_ms)
+        figures += await meters_of(site, presenter, point, chosen, shift_ms)
     for what, subjects in charts.bars:
-        figures.append(await counts_of(site, scene, what, subjects, chosen, shift_ms))
+        figures.append(await counts_of(site, presenter, what, subjects, chosen, shift_ms))
     return figures

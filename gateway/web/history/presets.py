@@ -39,11 +39,11 @@ class Charts:
 
 def views(site: Site) -> list[View]:
     """Those that this building has something for."""
-    house = site.house
-    found: list[View] = ["door"] if house.doors else []
+    control = site.control
+    found: list[View] = ["door"] if control.doors else []
     if _climates(site):
         found.append("climate")
-    if house.doors or _occupied(site):
+    if control.doors or _occupied(site):
         found.append("use")
     if _calling(site):
         found.append("calls")
@@ -51,8 +51,8 @@ def views(site: Site) -> list[View]:
 
 
 def charts_of(site: Site, view: View, points: list[str]) -> Charts:
-    house = site.house
-    doors, rooms = list(house.doors), list(house.rooms)
+    control = site.control
+    doors, rooms = list(control.doors), list(control.rooms)
     match view:
         case "door":
             lanes = [lane for door in doors for lane in _door(site, door)]
@@ -85,7 +85,7 @@ def charts_of(site: Site, view: View, points: list[str]) -> Charts:
             counts = (("calls", tuple(calling)),)
             return Charts(view, tuple(lanes), bars=counts, subjects=tuple(calling))
         case _:
-            kinds = {point: house.points[point]["kind"] for point in points}
+            kinds = {point: control.points[point]["kind"] for point in points}
             return Charts(
                 view,
                 tuple(("point", point) for point in points if kinds[point] != "meter"),
@@ -105,7 +105,7 @@ def _door(site: Site, door: str) -> list[tuple[str, str]]:
     served, owners = site.options.terminals.served, site.options.terminals.owners
     leaves = [
         point
-        for point in site.house.points
+        for point in site.control.points
         if served.get(point, ("", ""))[1] == "leaf" and door in owners.get(point, ())
     ]
     return [*(("point", leaf) for leaf in leaves[:1]), ("mode", door)]
@@ -115,7 +115,7 @@ def _climates(site: Site) -> list[str]:
     """Meters, those of rooms first."""
     found = [
         point
-        for point, told in site.house.points.items()
+        for point, told in site.control.points.items()
         if told["kind"] == "meter" and any(q not in _RADIO for q in told.get("quantities") or {})
     ]
     rooms = list(site.options.terminals.climates.values())
@@ -124,9 +124,9 @@ def _climates(site: Site) -> list[str]:
 
 def _occupied(site: Site) -> list[str]:
     """Rooms of which it is known whether somebody is in them."""
-    return [id for id, room in site.house.rooms.items() if room.get("occupancy") is not None]
+    return [id for id, room in site.control.rooms.items() if room.get("occupancy") is not None]
 
 
 def _calling(site: Site) -> list[str]:
     """Rooms that somebody can call from."""
-    return [id for id, room in site.house.rooms.items() if room.get("call") is not None]
+    return [id for id, room in site.control.rooms.items() if room.get("call") is not None]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 
-from gateway.web.house.view import iso
+from gateway.web.building.view import iso
 from gateway.web.shared.models import FIRST_YEAR, LAST_YEAR
 from gateway.wire import calendar_time
 

@@ -39,18 +39,18 @@ async def with_changes(lines: Lines, site: Site, who: Who, words: Words) -> Line
 async def _shown(site: Site, who: Who, saved: Sequence[Entry]) -> Mapping[str, Any]:
     """The settings as ``control`` last sent them; it is asked again where something was saved
     since, or where it was never asked."""
-    house = site.house
-    seen = house.settings_seen
+    control = site.control
+    seen = control.settings_seen
     newest = max((entry.first.utc_ms or 0 for entry in saved), default=0)
     known = (seen or {}).get("changes") or [{}]
     if seen is None or newest - (known[0].get("utc_ms") or 0) > TAKEN_OVER_MS:
-        asked = {} if house.taking_over or not house.connected else await _ask(site, who)
+        asked = {} if control.taking_over or not control.connected else await _ask(site, who)
         return asked or seen or {}
     return seen
 
 
 async def _ask(site: Site, who: Who) -> Mapping[str, Any]:
-    answer = await site.house.settings("show", {}, who)
+    answer = await site.control.settings("show", {}, who)
     found: Mapping[str, Any] = answer["settings"] if answer["status"] == "accepted" else {}
     return found
 

@@ -12,7 +12,7 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from gateway.web.identity.easy_passwords import is_easy
-from gateway.web.kept.errors import UserError
+from gateway.web.storage.errors import UserError
 
 Role = Literal["view", "staff", "maintenance", "admin"]
 ROLES: tuple[Role, ...] = ("view", "staff", "maintenance", "admin")

@@ -201,7 +201,7 @@ def identity_of(request: Request) -> Identity:
 
 
 def seen(request: Request) -> Who | None:
-    """Whom a page may show the house: nobody who has yet to give the second factor."""
+    """Whom a page may show the building: nobody who has yet to give the second factor."""
     who = identify(request)
     if who is None or identity_of(request).proved(who, "login"):
         return who
@@ -212,7 +212,7 @@ class Needs:
     """The dependency by which a route says who may call it. ``None``: everybody.
 
     ``always``: also who has yet to change the first password, which a log has shown. To see
-    the house, open its doors and answer its calls is never withheld from who is logged in."""
+    the building, open its doors and answer its calls is never withheld from who is logged in."""
 
     def __init__(self, role: Role | None, proof: Proof = "login", *, always: bool = False) -> None:
         self.role = role
@@ -227,7 +227,7 @@ class Needs:
             await form_of(request)
         who = identify(request)
         if who is not None and not identity.proved(who, "login"):
-            request.state.who = None  # whoever is half in sees nothing of the house
+            request.state.who = None  # whoever is half in sees nothing of the building
             if self.role is None:
                 who = None
         else:

@@ -23,8 +23,8 @@ import pyotp
 
 from gateway.web.identity.accounts import hashed
 from gateway.web.identity.sessions import Sessions
-from gateway.web.kept.errors import UserError
-from gateway.web.kept.store import NEVER, Author, Moment, Uptime, kernel_uptime
+from gateway.web.storage.errors import UserError
+from gateway.web.storage.store import NEVER, Author, Moment, Uptime, kernel_uptime
 
 STEP_S = 30
 SKEW_STEPS = 1

@@ -32,10 +32,10 @@ from gateway.journal.schema import DAMAGED, damaged
 from gateway.set_aside import beside
 from gateway.web.identity.accounts import ROLES
 from gateway.web.identity.users import Users
-from gateway.web.kept import testbook, weeks
-from gateway.web.kept.damage import MARK, reason_of
-from gateway.web.kept.own_file import OwnFile
-from gateway.web.kept.store import FORMAT, Store
+from gateway.web.storage import testbook, weeks
+from gateway.web.storage.damage import MARK, reason_of
+from gateway.web.storage.page_tables import PageTables
+from gateway.web.storage.store import FORMAT, Store
 
 READ, BUILT, DONE = ".reading", ".building", ".repaired"
 SIDES = ("", *set_aside.LOGS)
@@ -142,7 +142,7 @@ def repair(path: Path, *, wants_factors: bool) -> Repaired | None:
         beside(building, side).unlink(missing_ok=True)
     Store(building).close()
     for schema in (testbook.SCHEMA, weeks.SCHEMA):
-        OwnFile(building, schema)
+        PageTables(building, schema)
     repaired = _fill(path, building, reason, wants_factors)
     sync(building)
     building.rename(beside(path, DONE))

@@ -1,4 +1,4 @@
-"""Log-ins that last: the sessions of users, in the file of :mod:`gateway.web.kept.store`.
+"""Log-ins that last: the sessions of users, in the file of :mod:`gateway.web.storage.store`.
 
 A log-in is valid, and its end applies, from the moment it is made: what is not in the file yet is
 in memory, so that nobody waits for the disk at the door. A log-in that was never written ends with
@@ -18,7 +18,7 @@ from time import time
 
 from gateway.push.subscriptions import Subscriptions
 from gateway.web.identity.accounts import User, hashed
-from gateway.web.kept.store import NEVER, Author, Moment, Store, Uptime, kernel_uptime
+from gateway.web.storage.store import NEVER, Author, Moment, Store, Uptime, kernel_uptime
 
 SESSION_LIFE_S = 30 * 86_400
 SESSION_IDLE_S = 7 * 86_400

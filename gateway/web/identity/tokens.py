@@ -1,4 +1,4 @@
-"""Programs that use the API: their tokens, in the file of :mod:`gateway.web.kept.store`."""
+"""Programs that use the API: their tokens, in the file of :mod:`gateway.web.storage.store`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from gateway.web.identity.accounts import (
     known_role,
     normal_name,
 )
-from gateway.web.kept.errors import UserError
-from gateway.web.kept.store import Author, Store
+from gateway.web.storage.errors import UserError
+from gateway.web.storage.store import Author, Store
 
 TOKEN_DAYS_MAX = 3650
 TOKENS_MOST = 200

@@ -33,8 +33,8 @@ from gateway.web.identity.accounts import (
 from gateway.web.identity.factors import Factors
 from gateway.web.identity.sessions import SESSION_IDLE_S, SESSION_LIFE_S
 from gateway.web.identity.tokens import Tokens
-from gateway.web.kept.errors import UserError
-from gateway.web.kept.store import Author, Uptime, kernel_uptime
+from gateway.web.storage.errors import UserError
+from gateway.web.storage.store import Author, Uptime, kernel_uptime
 
 __all__ = [
     "ROLES", "SESSION_IDLE_S", "SESSION_LIFE_S", "Role", "Token", "User", "Users",

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.web.access import Maintenance, TheSite
 from gateway.web.inspection import walk
-from gateway.web.kept.testbook import Kind, Page
 from gateway.web.shared.models import Strict, problems
+from gateway.web.storage.testbook import Kind, Page
 from gateway.wire import calendar_time
 
 router = APIRouter(tags=["maintenance"])

@@ -9,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.web.access import Maintenance, TheSite
-from gateway.web.house.records import Unavailable
+from gateway.web.building.records import Unavailable
 from gateway.web.identity.auth import form_of
 from gateway.web.inspection import walk
 from gateway.web.inspection.view import page_scene
-from gateway.web.kept.testbook import KINDS
 from gateway.web.page import language_of, page
 from gateway.web.shared.problems import Problem
+from gateway.web.storage.testbook import KINDS
 
 router = APIRouter(include_in_schema=False)
 Number = Annotated[int, Path(ge=1, le=2**53)]
@@ -43,7 +43,7 @@ async def one(
 ) -> Response:
     """A page: its next step while it is open, the record when it is signed."""
     found = walk.page_of(site, number)
-    scene, words = site.scene(language_of(request), who), site.words(language_of(request))
+    presenter, words = site.presenter(language_of(request), who), site.words(language_of(request))
     seen, problem = None, words.get(site.signer.read(said).get("text", ""))
     if found.current is not None:
         try:
@@ -54,7 +54,7 @@ async def one(
         request,
         "testbook.html",
         {
-            "page": page_scene(scene, found, seen),
+            "page": page_scene(presenter, found, seen),
             "problem": problem,
             "in_test": walk.in_test(site, found),
             "can_sign": who.user_id is not None,

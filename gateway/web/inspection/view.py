@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.web.inspection.walk import Due, Seen
-from gateway.web.kept.testbook import Page, Result, Step
-from gateway.web.scene.scene import Scene
+from gateway.web.presenter.presenter import Presenter
+from gateway.web.storage.testbook import Page, Result, Step
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +19,19 @@ class DueScene:
     page: int | None
 
 
-def due_scene(scene: Scene, one: Due) -> DueScene:
+def due_scene(presenter: Presenter, one: Due) -> DueScene:
     """When a subject was tested last, and until when it is to be tested again."""
-    w = scene.w
+    w = presenter.w
     if one.last_utc_ms is None or one.due_utc_ms is None:
         text = w("testbook.never")
     else:
         key = "testbook.was_due" if one.overdue else "testbook.due"
         text = w(key, last=w.day(one.last_utc_ms / 1000), due=w.day(one.due_utc_ms / 1000))
-    return DueScene(one.kind, one.subject, title(scene, one.kind, one.name), text, one.overdue,
+    return DueScene(one.kind, one.subject, title(presenter, one.kind, one.name), text, one.overdue,
                     one.page)  # fmt: skip
 
 
-def overdue_line(scene: Scene, found: list[Due]) -> str:
+def overdue_line(presenter: Presenter, found: list[Due]) -> str:
     """A sentence for the overview, empty where nothing is overdue; another one for what was never
     tested, as in a building that is new."""
     said = []
@@ -39,12 +39,12 @@ def overdue_line(scene: Scene, found: list[Due]) -> str:
         names = [one.name for one in found if one.overdue and (one.last_utc_ms is None) == is_new]
         if names:
             shown = ", ".join(names[:4]) + (" …" if len(names) > 4 else "")
-            said.append(scene.w(key, names=shown))
+            said.append(presenter.w(key, names=shown))
     return " ".join(said)
 
 
-def title(scene: Scene, kind: str, name: str) -> str:
-    return scene.w(f"testbook.title_{kind}", name=name)
+def title(presenter: Presenter, kind: str, name: str) -> str:
+    return presenter.w(f"testbook.title_{kind}", name=name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,8 @@ class StepScene:
     time: str
 
 
-def step_scene(scene: Scene, step: Step, result: Result | None) -> StepScene:
-    w = scene.w
+def step_scene(presenter: Presenter, step: Step, result: Result | None) -> StepScene:
+    w = presenter.w
     point = (step.names or {}).get(w.language) or step.point
     text = w(f"step.{step.word}", point=point)
     if result is None:
@@ -105,9 +105,9 @@ class PageScene:
     whole: bool
 
 
-def page_scene(scene: Scene, page: Page, seen: Seen | None = None) -> PageScene:
+def page_scene(presenter: Presenter, page: Page, seen: Seen | None = None) -> PageScene:
     """A page of the test book."""
-    w, current = scene.w, page.current
+    w, current = presenter.w, page.current
     said = ""
     if seen is not None:
         time = w.moment(seen.utc_ms, ms=False) if seen.utc_ms else "–"
@@ -116,14 +116,14 @@ def page_scene(scene: Scene, page: Page, seen: Seen | None = None) -> PageScene:
     return PageScene(
         id=page.id,
         kind=page.kind,
-        title=title(scene, page.kind, page.name),
+        title=title(presenter, page.kind, page.name),
         begun=w.moment(page.begun_utc_ms, ms=False),
-        steps=tuple(step_scene(scene, step, page.results.get(step.id)) for step in page.steps),
+        steps=tuple(step_scene(presenter, step, page.results.get(step.id)) for step in page.steps),
         done=len(page.results),
-        current=step_scene(scene, current, None) if current else None,
+        current=step_scene(presenter, current, None) if current else None,
         seen=said,
         signed=w.moment(page.signed_utc_ms, ms=False) if page.signed_utc_ms else "",
-        by=scene.who(f"web:{page.signed_by}") if page.signed_by is not None else "",
+        by=presenter.who(f"web:{page.signed_by}") if page.signed_by is not None else "",
         passed=bool(page.passed),
         note=page.note,
         digest=page.digest,

@@ -6,12 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.core.facts import Json
-from gateway.core.shown import DoorShown, RoomShown
-from gateway.journal.past.reader import Reader
-from gateway.web.house.records import Unavailable
+from gateway.core.snapshot_types import DoorShown, RoomShown
+from gateway.journal.queries.reader import Reader
+from gateway.web.building.records import Unavailable
 from gateway.web.identity.accounts import Who
-from gateway.web.kept.store import Author
-from gateway.web.kept.testbook import (
+from gateway.web.presenter.terminals import Terminals
+from gateway.web.shared.problems import Problem
+from gateway.web.shared.words import Words
+from gateway.web.site import Site
+from gateway.web.storage.store import Author
+from gateway.web.storage.testbook import (
     EVERY_MS,
     KINDS,
     Answer,
@@ -21,10 +25,6 @@ from gateway.web.kept.testbook import (
     Step,
     TestBookFull,
 )
-from gateway.web.scene.terminals import Terminals
-from gateway.web.shared.problems import Problem
-from gateway.web.shared.words import Words
-from gateway.web.site import Site
 from gateway.wire import Row
 
 TEST_MS = 1_800_000
@@ -66,12 +66,12 @@ class Due:
 
 
 def _subjects(site: Site, kind: Kind) -> Mapping[str, RoomShown] | Mapping[str, DoorShown]:
-    return site.house.rooms if kind == "call" else site.house.doors
+    return site.control.rooms if kind == "call" else site.control.doors
 
 
 def due(site: Site) -> list[Due]:
     """Every room with a call system and every door, what is overdue first."""
-    now, last = site.house.now_utc_ms, site.testbook.last_passed()
+    now, last = site.control.now_utc_ms, site.testbook.last_passed()
     begun = {(page.kind, page.subject): page.id for page in site.testbook.open_pages()}
     found = []
     for kind in KINDS:
@@ -166,7 +166,7 @@ def relays(site: Site, page: Page) -> set[str]:
 async def look(site: Site, page: Page, step: Step) -> Seen | None:
     """What the gateway saw of a step since the page was begun; ``None``: nothing yet.
 
-    Raises :class:`gateway.web.house.records.Unavailable`."""
+    Raises :class:`gateway.web.building.records.Unavailable`."""
     kinds = SEEN_IN.get(step.word) if step.measured else None
     if kinds is None:
         return None
@@ -224,8 +224,8 @@ def _switched(rows: Sequence[Row], lamps: set[str], on: bool) -> Seen | None:
 
 async def begin(site: Site, who: Who, kind: Kind, subject: str) -> Page:
     """A page for this subject: the open one, or a new one. Raises :class:`Problem`."""
-    if site.house.settled:
-        await site.saver.run(site.testbook.tidy, site.house.now_utc_ms)
+    if site.control.settled:
+        await site.saver.run(site.testbook.tidy, site.control.now_utc_ms)
     steps = steps_of(site, kind, subject)
     try:
         head = await site.records.head()
@@ -233,7 +233,7 @@ async def begin(site: Site, who: Who, kind: Kind, subject: str) -> Page:
         raise Problem(503, "no_journal", str(error), Retry_After="1") from None
     found = _subjects(site, kind)[subject]
     name = str(found.get("name") or subject)
-    now = site.house.now_utc_ms
+    now = site.control.now_utc_ms
     try:
         return await site.saver.run(
             site.testbook.begin,
@@ -273,7 +273,7 @@ async def set_test(site: Site, who: Who, page: Page, for_ms: int) -> None:
     if for_ms:
         site.identity.need_fresh_proof(who)
     args: dict[str, Json] = {"room": page.subject, "for_ms": for_ms}
-    answer = await site.house.ask("test_room", args, who)
+    answer = await site.control.ask("test_room", args, who)
     if answer.unanswered:
         raise Problem(503, answer.reason, Retry_After="1")
     if not answer.done:
@@ -281,7 +281,7 @@ async def set_test(site: Site, who: Who, page: Page, for_ms: int) -> None:
 
 
 def in_test(site: Site, page: Page) -> bool:
-    room = site.house.rooms.get(page.subject) if page.kind == "call" else None
+    room = site.control.rooms.get(page.subject) if page.kind == "call" else None
     return room is not None and room.get("test_until_ms") is not None
 
 
@@ -296,7 +296,7 @@ async def answer(site: Site, who: Who, page: Page, step_id: str, said: Answer) -
         return
     if page.current is not step:
         raise Problem(409, "step_order")
-    now, seen = site.house.now_utc_ms, None
+    now, seen = site.control.now_utc_ms, None
     if step.word == "begin" and said == "ok":
         await set_test(site, who, page, TEST_MS)
         seen = Seen(now)
@@ -324,7 +324,7 @@ async def sign(site: Site, who: Who, page: Page, note: str) -> Page:
         raise Problem(409, "needs_user")
     if page.current is not None:
         raise Problem(409, "steps_open")
-    if not site.house.connected:
+    if not site.control.connected:
         raise Problem(503, "no_panel", Retry_After="1")  # the entry would come late
     if in_test(site, page):
         await set_test(site, who, page, 0)
@@ -333,7 +333,7 @@ async def sign(site: Site, who: Who, page: Page, note: str) -> Page:
         page,
         who.user_id,
         note.strip()[:500],
-        site.house.now_utc_ms,
+        site.control.now_utc_ms,
         author=_author(site, who),
     )
     await site.handover.send()

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
-from gateway.web.house.records import Expired, Records, Unavailable
-from gateway.web.live.parts import Parts, compact, fact_frame
+from gateway.web.building.records import Expired, Records, Unavailable
+from gateway.web.live.fragments import Fragments, compact, fact_frame
 
 if TYPE_CHECKING:
-    from gateway.web.house.house import House
+    from gateway.web.building.control_client import ControlClient
     from gateway.web.identity.accounts import Who
     from gateway.web.identity.users import Users
-    from gateway.web.scene.scene import Scene
+    from gateway.web.presenter.presenter import Presenter
     from gateway.wire import Row
 
 HELD = 400
@@ -115,7 +115,7 @@ class Channel:
 
     def __init__(self, view: View) -> None:
         self.view = view
-        self.parts: Parts | None = None
+        self.parts: Fragments | None = None
         self.clients: set[Client] = set()
         self._news: list[bytes] = []
 
@@ -140,18 +140,18 @@ def chunk_of(plain: bytes) -> bytes:
 
 
 class Hub:
-    """All open streams. ``scene`` makes the building's words for a language and a role."""
+    """All open streams. ``presenter`` makes the building's words for a language and a role."""
 
     def __init__(
         self,
-        house: House,
+        control: ControlClient,
         records: Records,
         users: Users,
-        scene: Callable[[str, Who | None], Scene],
+        presenter: Callable[[str, Who | None], Presenter],
         *,
         limit: int = 500,
     ) -> None:
-        self._house, self._records, self._users, self._scene = house, records, users, scene
+        self._house, self._records, self._users, self._scene = control, records, users, presenter
         self._limit = limit
         self._channels: dict[View, Channel] = {}
         self.clients: set[Client] = set()
@@ -161,8 +161,8 @@ class Hub:
         self._known_head = 0
         self._changed = asyncio.Event()
         self._rows = asyncio.Event()
-        house.on_change.append(self._changed.set)
-        house.on_rows.append(self._on_rows)
+        control.on_change.append(self._changed.set)
+        control.on_rows.append(self._on_rows)
 
     def _on_rows(self, journal: str, head: int) -> None:
         self._known_head = head
@@ -204,12 +204,12 @@ class Hub:
             client.over.set()
 
     def _refresh(self, channel: Channel) -> None:
-        now = Parts.of(self._house, self._scene_of(channel.view), channel.view.role)
+        now = Fragments.of(self._house, self._scene_of(channel.view), channel.view.role)
         if channel.parts is not None and (change := now.since(channel.parts)):
             channel.put(change)
         channel.parts = now
 
-    def _scene_of(self, view: View) -> Scene | None:
+    def _scene_of(self, view: View) -> Presenter | None:
         if not view.language:
             return None
         from gateway.web.identity.accounts import Who
@@ -239,8 +239,8 @@ class Hub:
             if not rows:
                 return
             for channel in list(self._channels.values()):
-                scene = self._scene_of(channel.view)
-                channel.put(_frames(rows, scene))
+                presenter = self._scene_of(channel.view)
+                channel.put(_frames(rows, presenter))
             self.row = rows[-1].row
 
     def _begin_anew(self) -> None:
@@ -336,26 +336,26 @@ class Hub:
             if last > until or last < oldest - 1 or until - last > RESUME_MOST:
                 yield reset
                 return
-            scene = self._scene_of(client.channel.view)
+            presenter = self._scene_of(client.channel.view)
             while last < until:
                 rows = [r for r in await self._records.after(last, PAGE) if r.row <= until]
                 if not rows:
                     return
-                yield _frames(rows, scene)
+                yield _frames(rows, presenter)
                 last = rows[-1].row
         except (Unavailable, Expired):
             yield reset
 
 
-def _frames(rows: list[Row], scene: Scene | None) -> bytes:
+def _frames(rows: list[Row], presenter: Presenter | None) -> bytes:
     """What sensors see of people is not for everybody who has a page open."""
-    return b"".join(_frame(row, scene) for row in rows if row.lane != "local")
+    return b"".join(_frame(row, presenter) for row in rows if row.lane != "local")
 
 
-def _frame(row: Row, scene: Scene | None) -> bytes:
+def _frame(row: Row, presenter: Presenter | None) -> bytes:
     """A row that cannot be shown is left out, or nobody would see what comes after it."""
     try:
-        return fact_frame(row, scene)
+        return fact_frame(row, presenter)
     except Exception:
         log.exception("row cannot be shown", row=row.row)
         return b""

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from fastapi import APIRouter
 
 from gateway.web.access import Maintenance, TheSite
+from gateway.web.building.records import Unavailable
 from gateway.web.history.api import unavailable
-from gateway.web.house.records import Unavailable
 from gateway.web.maintenance.models import (
     DoorCounters,
     MeterGaps,
@@ -41,9 +41,9 @@ async def maintenance(who: Maintenance, site: TheSite) -> UpkeepShape:
         found = await upkeep_of(site)
     except Unavailable as error:
         raise unavailable(error) from None
-    points = site.house.points
+    points = site.control.points
     return UpkeepShape(
-        doors=[_door(site, id, found) for id in site.house.doors],
+        doors=[_door(site, id, found) for id in site.control.doors],
         points=[
             PointCounters(id=id, kind=point["kind"], changes=point["changes"])
             for id, point in points.items()
@@ -58,7 +58,7 @@ async def maintenance(who: Maintenance, site: TheSite) -> UpkeepShape:
 
 
 def _door(site: Site, id: str, found: Upkeep) -> DoorCounters:
-    door, weeks = site.house.doors[id], found.weeks.get(id, [])
+    door, weeks = site.control.doors[id], found.weeks.get(id, [])
     counted, drifts = door.get("counters") or {}, drift(weeks)
     return DoorCounters(
         id=id,
@@ -74,12 +74,12 @@ def _door(site: Site, id: str, found: Upkeep) -> DoorCounters:
 
 
 def _meter(site: Site, gaps: Gaps) -> MeterGaps:
-    quantities = site.house.points[gaps.point].get("quantities") or {}
+    quantities = site.control.points[gaps.point].get("quantities") or {}
     values = {
         name: value for name, q in quantities.items() if (value := q.get("value")) is not None
     }
     at_ms = max((quantities[name]["at_ms"] for name in values), default=None)
-    offset = site.house.utc_offset_ms
+    offset = site.control.utc_offset_ms
     heard = None
     if at_ms is not None and offset is not None:
         heard = calendar_time(at_ms + offset)

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.web.access import Maintenance, TheSite
-from gateway.web.house.records import Unavailable
+from gateway.web.building.records import Unavailable
 from gateway.web.inspection.view import due_scene, page_scene
 from gateway.web.inspection.walk import due
 from gateway.web.maintenance.queries import GAP_DAYS
@@ -23,21 +23,21 @@ RECORDS = 40
 async def maintenance(request: Request, who: Maintenance, site: TheSite) -> Response:
     """How the building wears, in counters, small pictures and plain sentences."""
     language = language_of(request)
-    scene, w, problem = site.scene(language, who), site.words(language), ""
+    presenter, w, problem = site.presenter(language, who), site.words(language), ""
     found = Upkeep()
     try:
         found = await upkeep_of(site)
     except Unavailable as error:
-        since = w.clock(int(error.since * 1000), site.house.now_utc_ms, seconds=True)
+        since = w.clock(int(error.since * 1000), site.control.now_utc_ms, seconds=True)
         problem = w("event.unavailable", since=since)
-    points, rooms = site.house.points, site.house.rooms
+    points, rooms = site.control.points, site.control.rooms
     doors = [
-        door_upkeep(scene, id, door, found.missed.get(id, 0), found.weeks.get(id, ()))
-        for id, door in site.house.doors.items()
+        door_upkeep(presenter, id, door, found.missed.get(id, 0), found.weeks.get(id, ()))
+        for id, door in site.control.doors.items()
     ]
     counted = [
         (point.name, point.kind_text, w.number(points[point.id]["changes"], 0))
-        for point in scene.points
+        for point in presenter.points
         if point.kind != "meter"
     ]
     return page(
@@ -47,13 +47,15 @@ async def maintenance(request: Request, who: Maintenance, site: TheSite) -> Resp
             "problem": problem,
             "doors": doors,
             "counted": counted,
-            "meters": [meter_upkeep(scene, points[id], gaps) for id, gaps in found.gaps.items()],
+            "meters": [
+                meter_upkeep(presenter, points[id], gaps) for id, gaps in found.gaps.items()
+            ],
             "rooms": [
                 (str(rooms[id].get("name") or id), [month_upkeep(w, m) for m in months])
                 for id, months in found.months.items()
             ],
             "days": GAP_DAYS,
-            "due": [due_scene(scene, one) for one in due(site)],
-            "records": [page_scene(scene, p) for p in site.testbook.signed_pages(RECORDS)],
+            "due": [due_scene(presenter, one) for one in due(site)],
+            "records": [page_scene(presenter, p) for p in site.testbook.signed_pages(RECORDS)],
         },
     )

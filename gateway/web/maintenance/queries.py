@@ -1,7 +1,7 @@
 """What maintenance asks of the journal: missed openings, gaps of meters, calls per month.
 
 Every function here is one short read in a thread of the journal's readers; it raises
-:class:`gateway.journal.past.reader.JournalUnavailable`.
+:class:`gateway.journal.queries.reader.JournalUnavailable`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from datetime import timedelta, tzinfo
 from statistics import median
 from typing import Any
 
-from gateway.journal.past import means
-from gateway.journal.past.reader import Boot, Reader, boots
+from gateway.journal.queries import means
+from gateway.journal.queries.reader import Boot, Reader, boots
 from gateway.journal.schema import HOUR_MS
 from gateway.wire import calendar_time
 

@@ -9,11 +9,11 @@ from statistics import median
 
 from babel.dates import format_date
 
-from gateway.core.shown import DoorShown, PointShown
-from gateway.web.kept.weeks import WEEKS, Week
+from gateway.core.snapshot_types import DoorShown, PointShown
 from gateway.web.maintenance.queries import Gaps, Month
-from gateway.web.scene.scene import Scene
+from gateway.web.presenter.presenter import Presenter
 from gateway.web.shared.words import Words
+from gateway.web.storage.weeks import WEEKS, Week
 
 ENOUGH = 5
 """A week with fewer openings says nothing about the drive."""
@@ -122,17 +122,17 @@ class DoorUpkeep:
 
 
 def door_upkeep(
-    scene: Scene, id: str, door: DoorShown, missed: int, weeks: Sequence[Week]
+    presenter: Presenter, id: str, door: DoorShown, missed: int, weeks: Sequence[Week]
 ) -> DoorUpkeep:
     """A door of the snapshot with what the journal knows of it."""
-    w, counters = scene.w, door.get("counters") or {}
+    w, counters = presenter.w, door.get("counters") or {}
     refusals = sorted((counters.get("refusals") or {}).items(), key=lambda item: -item[1])
     return DoorUpkeep(
         id=id,
         name=str(door.get("name") or id),
         openings=w.number(counters.get("openings") or 0, 0),
         requests=w.number(counters.get("requests") or 0, 0),
-        refusals=tuple((scene.reason(r).rstrip("."), w.number(n, 0)) for r, n in refusals),
+        refusals=tuple((presenter.reason(r).rstrip("."), w.number(n, 0)) for r, n in refusals),
         missed=w.number(missed, 0),
         sentence=drift_text(w, drift(weeks)),
         compared=drift(weeks).since is not None,
@@ -157,9 +157,9 @@ class MeterUpkeep:
     gaps: tuple[tuple[str, str, bool], ...]
 
 
-def meter_upkeep(scene: Scene, point: PointShown, gaps: Gaps) -> MeterUpkeep:
+def meter_upkeep(presenter: Presenter, point: PointShown, gaps: Gaps) -> MeterUpkeep:
     """A meter of the snapshot with its gaps."""
-    w, told = scene.w, {"signal": "", "battery": ""}
+    w, told = presenter.w, {"signal": "", "battery": ""}
     quantities = point.get("quantities") or {}
     for quantity, part in SIGNAL.items():
         found = quantities.get(quantity)
@@ -171,8 +171,8 @@ def meter_upkeep(scene: Scene, point: PointShown, gaps: Gaps) -> MeterUpkeep:
     empty = w("maintenance.of_hours", **hours) if gaps.hours else "–"
     return MeterUpkeep(
         id=gaps.point,
-        name=scene.terminals.name(w, gaps.point),
-        heard=scene.at(heard or None) or w("maintenance.never"),
+        name=presenter.terminals.name(w, gaps.point),
+        heard=presenter.at(heard or None) or w("maintenance.never"),
         battery=told["battery"],
         signal=told["signal"],
         gaps=(

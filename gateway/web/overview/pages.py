@@ -12,14 +12,14 @@ from starlette.responses import RedirectResponse, Response
 from gateway.core.facts import Json
 from gateway.web.access import StaffAlwaysProved, StaffProved, TheSite, ViewAlways
 from gateway.web.account import tour
+from gateway.web.building.control_client import Answer
 from gateway.web.doors.opening import open_door
-from gateway.web.house.house import Answer
 from gateway.web.identity.accounts import Who
 from gateway.web.identity.auth import form_of
 from gateway.web.inspection.view import overdue_line
 from gateway.web.inspection.walk import due
 from gateway.web.page import language_of, page
-from gateway.web.scene.shapes import DoorScene
+from gateway.web.presenter.view_models import DoorView
 from gateway.web.shared.models import LAST_YEAR
 from gateway.web.shared.problems import Problem
 from gateway.web.shared.words import LANGUAGES
@@ -40,9 +40,9 @@ async def overview(
     await site.today.look()
     if arm.get("who") != who.actor:
         arm = {}
-    scene = site.scene(language_of(request), who)
-    asked = scene.door(note.get("door", "")) if note.get("command") else None
-    answer = asked.answer_to(note, scene.w) if asked is not None else ""
+    presenter = site.presenter(language_of(request), who)
+    asked = presenter.door(note.get("door", "")) if note.get("command") else None
+    answer = asked.answer_to(note, presenter.w) if asked is not None else ""
     return page(
         request,
         "status.html",
@@ -53,13 +53,15 @@ async def overview(
             "note": note,
             "wanted": {name: note.get(name, "") for name in ("door", "mode", "until")},
             "said": said,
-            "overdue": overdue_line(scene, due(site)) if who.may("staff") else "",
+            "overdue": overdue_line(presenter, due(site)) if who.may("staff") else "",
             "again_s": _again_s(asked, note) if asked is not None and answer else 0,
             "first": site.identity.has_first_password(who),
             "tour": None if site.identity.has_first_password(who) else tour.step(site, who),
             "factor_missing": _lacks_factor(site, who),
             "climates": site.options.terminals.climates,
-            "door_points": {door.id: site.options.terminals.of(door.name) for door in scene.doors},
+            "door_points": {
+                door.id: site.options.terminals.of(door.name) for door in presenter.doors
+            },
         },
     )
 
@@ -76,7 +78,7 @@ def _lacks_factor(site: Site, who: Who) -> bool:
     return wanted and who.user_id is not None and not site.users.has_factor(who.user_id)
 
 
-def _again_s(door: DoorScene, note: dict[str, str]) -> int:
+def _again_s(door: DoorView, note: dict[str, str]) -> int:
     """Without a script the page is asked for again while its answer may soon be another one, at
     most for :data:`SAID_FOR_S`; 0: it is final."""
     if note["command"] == door.command and door.settled:
@@ -94,7 +96,7 @@ def back(site: Site, door: str, **note: str) -> Response:
 async def open_(request: Request, door: str, who: StaffAlwaysProved, site: TheSite) -> Response:
     """The first tap arms, the second opens. The armed note is also the idempotency key."""
     form = await form_of(request)
-    if site.house.door(door) is None:
+    if site.control.door(door) is None:
         raise Problem(404, "unknown_door")
     reason = form.get("reason", "").strip()[:200]
     armed = form.get("arm", "")
@@ -118,7 +120,7 @@ async def open_(request: Request, door: str, who: StaffAlwaysProved, site: TheSi
 
 def _now(site: Site, door: str) -> str:
     """What the door does now: an answer is shown as long as this is the same."""
-    found = site.scene(LANGUAGES[0], None).door(door)
+    found = site.presenter(LANGUAGES[0], None).door(door)
     return "" if found is None else found.now
 
 
@@ -136,9 +138,9 @@ async def mode(request: Request, door: str, who: StaffProved, site: TheSite) -> 
     form = await form_of(request)
     args = mode_args(door, form, site)
     until = args.get("until_utc_ms")
-    if isinstance(until, int) and until <= site.house.now_utc_ms:  # with all that was entered
+    if isinstance(until, int) and until <= site.control.now_utc_ms:  # with all that was entered
         return back(site, door, mode=form["mode"], until=form["until"])
-    answer = await site.house.ask("set_mode", args, who)
+    answer = await site.control.ask("set_mode", args, who)
     if answer.done and answer.reason:
         return back(site, door, text="door.mode_waits", why=f"reason.{answer.reason}")
     return back(site, door, text="door.mode_done" if answer.done else _text_of(answer))

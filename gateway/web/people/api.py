@@ -9,12 +9,12 @@ from pydantic import ConfigDict, Field
 from starlette.requests import Request
 
 from gateway.web.access import Admin, AdminProved, TheSite
-from gateway.web.house.models import AuditTold
-from gateway.web.house.records import Unavailable
+from gateway.web.building.models import AuditTold
+from gateway.web.building.records import Unavailable
 from gateway.web.identity.sessions import session_id
 from gateway.web.identity.users import Token, User, hashed
 from gateway.web.people import changes
-from gateway.web.people.ended import ENDED, ended
+from gateway.web.people.ended_logins import ENDED, ended
 from gateway.web.people.session_models import SessionId, SessionShape, session_shape
 from gateway.web.shared.models import (
     NewToken,

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from gateway.journal.audit import ChainEntry, Verdict
 from gateway.web.access import Admin, TheSite
-from gateway.web.house.records import Unavailable
+from gateway.web.building.records import Unavailable
 from gateway.web.page import language_of, page
 from gateway.web.people.audit_view import said
 
@@ -35,7 +35,7 @@ async def audit(
         if before is None:
             verdict = await site.records.verify()
     except Unavailable as error:
-        since = words.clock(int(error.since * 1000), site.house.now_utc_ms, seconds=True)
+        since = words.clock(int(error.since * 1000), site.control.now_utc_ms, seconds=True)
         problem = words("event.unavailable", since=since)
     return page(
         request,

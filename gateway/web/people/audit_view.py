@@ -58,7 +58,7 @@ def _subject(site: Site, words: Words, subject: str) -> str:
         return id
     if _CHECKSUM.fullmatch(subject):
         return subject[:8]  # of a configuration, as the events show it
-    place = site.house.door(subject) or site.house.rooms.get(subject)
+    place = site.control.door(subject) or site.control.rooms.get(subject)
     return (
         str(place.get("name") or subject) if place else site.options.terminals.name(words, subject)
     )

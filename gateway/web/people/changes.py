@@ -14,13 +14,13 @@ from gateway.web.answers import answer
 from gateway.web.identity.accounts import Who
 from gateway.web.identity.repair import mark_seen
 from gateway.web.identity.users import User
-from gateway.web.kept.errors import UserError
-from gateway.web.kept.store import Author
 from gateway.web.page import language_of
-from gateway.web.people.ended import end_log_ins
+from gateway.web.people.ended_logins import end_log_ins
 from gateway.web.shared.problems import Problem
 from gateway.web.shared.words import Words
 from gateway.web.site import Site
+from gateway.web.storage.errors import UserError
+from gateway.web.storage.store import Author
 
 _STATUS = {
     "unknown_user": 404, "unknown_token": 404, "name_taken": 409, "last_admin": 409,

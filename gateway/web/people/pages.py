@@ -11,12 +11,12 @@ from gateway.web.identity.accounts import Who
 from gateway.web.identity.auth import form_of
 from gateway.web.identity.repair import unseen
 from gateway.web.identity.users import ROLES
-from gateway.web.kept.errors import UserError
 from gateway.web.page import language_of, page
 from gateway.web.people import changes
-from gateway.web.people.ended import NOTES
+from gateway.web.people.ended_logins import NOTES
 from gateway.web.shared.problems import Problem
 from gateway.web.site import Site
+from gateway.web.storage.errors import UserError
 
 router = APIRouter(include_in_schema=False)
 DONE = {

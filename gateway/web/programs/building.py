@@ -15,8 +15,7 @@ from gateway.web.access import (
     View,
     ViewAlways,
 )
-from gateway.web.commands import Order
-from gateway.web.house.models import (
+from gateway.web.building.models import (
     AlarmTold,
     CountersTold,
     GuaranteeTold,
@@ -24,13 +23,14 @@ from gateway.web.house.models import (
     PointTold,
     StatusTold,
 )
-from gateway.web.house.view import (
+from gateway.web.building.view import (
     alarms_json,
     doors_json,
     guarantees_json,
     points_json,
     status_json,
 )
+from gateway.web.commands import Order
 from gateway.web.retention import retention
 from gateway.web.shared.models import Accepted, ShelveRequest, TestRequest, problems
 from gateway.web.shared.polling import RESPONSES as TAGGED
@@ -53,7 +53,7 @@ async def status(who: ViewAlways, site: TheSite, poll: Poll) -> StatusTold:
     says that it is all still true, the times that move by themselves aside. A reading of a
     meter, a press, and that the controller is away are changes. For everything at once there
     is the live stream."""
-    return poll(status_json(site.house))
+    return poll(status_json(site.control))
 
 
 @router.get(
@@ -64,7 +64,7 @@ async def status(who: ViewAlways, site: TheSite, poll: Poll) -> StatusTold:
 )
 async def points(who: View, site: TheSite, poll: Poll) -> list[PointTold]:
     """All points in the order of the configuration: contacts, relays and meters."""
-    return poll(points_json(site.house))
+    return poll(points_json(site.control))
 
 
 @router.get(
@@ -72,7 +72,7 @@ async def points(who: View, site: TheSite, poll: Poll) -> list[PointTold]:
 )
 async def one_point(point: str, who: View, site: TheSite) -> PointTold:
     """One point, as in the list of all."""
-    for found in points_json(site.house):
+    for found in points_json(site.control):
         if found["id"] == point:
             return found
     raise Problem(404, "unknown_point")
@@ -102,7 +102,7 @@ async def try_relay(
 )
 async def alarms(who: ViewAlways, site: TheSite, poll: Poll) -> list[AlarmTold]:
     """All alarms that are active, or over and not yet seen, or shelved."""
-    return poll(alarms_json(site.house))
+    return poll(alarms_json(site.control))
 
 
 @router.post(
@@ -168,8 +168,10 @@ async def shelve(
 async def counters(who: View, site: TheSite) -> CountersTold:
     """What is counted for maintenance, per door and point."""
     return {
-        "doors": {door["id"]: door["counters"] for door in doors_json(site.house)},
-        "points": {point["id"]: {"changes": point["changes"]} for point in points_json(site.house)},
+        "doors": {door["id"]: door["counters"] for door in doors_json(site.control)},
+        "points": {
+            point["id"]: {"changes": point["changes"]} for point in points_json(site.control)
+        },
     }
 
 
@@ -181,7 +183,7 @@ async def counters(who: View, site: TheSite) -> CountersTold:
 )
 async def guarantees(who: View, site: TheSite) -> list[GuaranteeTold]:
     """What works right now and what does not, each since when."""
-    return guarantees_json(site.house)
+    return guarantees_json(site.control)
 
 
 @router.get(

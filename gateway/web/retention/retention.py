@@ -14,10 +14,10 @@ from pathlib import Path
 
 from gateway.core.facts import KINDS
 from gateway.set_aside import LIFE_MS
-from gateway.web.kept.testbook import UNSIGNED_MS
-from gateway.web.kept.weeks import WEEKS
 from gateway.web.options import Options
 from gateway.web.shared.limits import Once
+from gateway.web.storage.testbook import UNSIGNED_MS
+from gateway.web.storage.weeks import WEEKS
 
 DAY_MS = 86_400_000
 YEAR_MS = 365 * DAY_MS
@@ -26,9 +26,9 @@ REMOVE_OLD = "gateway.set_aside:remove_old"
 RECORDED_MS = 30 * DAY_MS
 """See :data:`gateway.recorder.state.MOVED_KEPT_MS`."""
 SETTLED_MS = 30 * DAY_MS
-"""See :data:`gateway.recorder.aside.RESOLVED_KEPT_MS`."""
+"""See :data:`gateway.recorder.rejects.RESOLVED_KEPT_MS`."""
 WAITING_MS = DAY_MS
-"""See :data:`gateway.recorder.book.UNKNOWN_KEPT_MS`."""
+"""See :data:`gateway.recorder.ingest.UNKNOWN_KEPT_MS`."""
 LOG_FOLDERS = (Path("/usr/lib/systemd"), Path("/run/systemd"), Path("/etc/systemd"))
 """Where the settings of the system's journal are, the last one wins."""
 _SPANS_MS = {
@@ -60,7 +60,7 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
     for kind in KINDS.values():
         classes.setdefault(kind.life, []).append(kind.name)
     web = "gateway.web."
-    book, sessions = "kept.testbook:TestBook.tidy", "identity.sessions:Sessions.tidy_sessions"
+    book, sessions = "storage.testbook:TestBook.tidy", "identity.sessions:Sessions.tidy_sessions"
     found = [
         Retained(name, JOURNAL, lives.get(name), "" if name in lives else "full", tuple(kinds))
         for name, kinds in classes.items()
@@ -71,13 +71,13 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
         Retained("starts", "gateway.journal.retention:Upkeep.drop_boots", until="starts"),
         Retained("testbook", web + book, lives.get("testbook", 10 * YEAR_MS)),
         Retained("testbook_open", web + book, UNSIGNED_MS),
-        Retained("door_weeks", web + "kept.weeks:Weeks._keep", WEEKS * 7 * DAY_MS),
+        Retained("door_weeks", web + "storage.weeks:Weeks._keep", WEEKS * 7 * DAY_MS),
         Retained("sessions", web + sessions, options.session_life_ms),
         Retained("tokens", web + "identity.tokens:Tokens.tidy_tokens", until="token"),
         Retained("devices", web + "identity.users:Users.tidy_devices", until="device"),
-        Retained("displays", web + "kept.displays:Displays.remove", until="display"),
+        Retained("displays", web + "storage.displays:Displays.remove", until="display"),
         Retained("users", web + "identity.users:Users.forget", until="removed"),
-        Retained("audit_outbox", web + "kept.store:Store.remove_entries", until="entered"),
+        Retained("audit_outbox", web + "storage.store:Store.remove_entries", until="entered"),
         Retained("answers", web + "shared.limits:Once.do", int(Once.LIFE_S * 1000)),
         Retained("versions", "gateway.settings.editing.file:Store._keep", until="versions"),
         Retained("broken", REMOVE_OLD, LIFE_MS),
@@ -86,7 +86,9 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
     ]
     if options.broker:
         found += [
-            Retained("unsent", "gateway.link.aside:Aside.drop_fact", until="unsent"),
+            Retained(
+                "unsent", "gateway.link.refused_messages:RefusedMessages.drop_fact", until="unsent"
+            ),
             Retained(
                 "published", "gateway.link.home_assistant:HomeAssistant.cleared", until="taken"
             ),
@@ -94,9 +96,9 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
     if options.store:
         found += [
             Retained("recorder", "gateway.recorder.state:RecorderState.forget_old", RECORDED_MS),
-            Retained("aside", "gateway.recorder.aside:drop_expired", until="aside"),
-            Retained("aside_done", "gateway.recorder.aside:forget_old", SETTLED_MS),
-            Retained("waiting", "gateway.recorder.book:Book.prepare", WAITING_MS),
+            Retained("aside", "gateway.recorder.rejects:drop_expired", until="aside"),
+            Retained("aside_done", "gateway.recorder.rejects:forget_old", SETTLED_MS),
+            Retained("waiting", "gateway.recorder.ingest:Ingest.prepare", WAITING_MS),
             Retained("recorder_broken", REMOVE_OLD, LIFE_MS),
         ]
         is_ours = options.store.startswith("sqlite")

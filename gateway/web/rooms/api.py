@@ -6,9 +6,9 @@ from fastapi import APIRouter
 
 from gateway.core.facts import Json
 from gateway.web.access import Staff, StaffAlways, StaffProved, TheSite, ViewAlways
+from gateway.web.building.models import CallTold, RoomTold
+from gateway.web.building.view import calls_json, rooms_json
 from gateway.web.commands import Order
-from gateway.web.house.models import CallTold, RoomTold
-from gateway.web.house.view import calls_json, rooms_json
 from gateway.web.shared.models import Accepted, RoomTestRequest, problems
 from gateway.web.shared.polling import RESPONSES as TAGGED
 from gateway.web.shared.polling import Poll
@@ -22,7 +22,7 @@ router = APIRouter(tags=["rooms"])
 )
 async def rooms(who: ViewAlways, site: TheSite, poll: Poll) -> list[RoomTold]:
     """All rooms. Whether one is occupied is told to staff only."""
-    return poll(rooms_json(site.house, private=who.may("staff")))
+    return poll(rooms_json(site.control, private=who.may("staff")))
 
 
 @router.get(
@@ -30,7 +30,7 @@ async def rooms(who: ViewAlways, site: TheSite, poll: Poll) -> list[RoomTold]:
 )
 async def one_room(room: str, who: ViewAlways, site: TheSite) -> RoomTold:
     """One room, as in the list of all."""
-    for found in rooms_json(site.house, private=who.may("staff")):
+    for found in rooms_json(site.control, private=who.may("staff")):
         if found["id"] == room:
             return found
     raise Problem(404, "unknown_room")
@@ -74,7 +74,7 @@ async def end_test(room: str, who: Staff, order: Order) -> Accepted:
 )
 async def calls(who: ViewAlways, site: TheSite, poll: Poll) -> list[CallTold]:
     """The calls that stand. Calls of the past are events of the kinds ``call_*``."""
-    return poll(calls_json(site.house))
+    return poll(calls_json(site.control))
 
 
 @router.post(

@@ -10,8 +10,8 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.facts import Json
 from gateway.web.access import Staff, StaffAlways, TheSite, ViewAlways
-from gateway.web.house.house import Answer
-from gateway.web.house.records import Unavailable
+from gateway.web.building.control_client import Answer
+from gateway.web.building.records import Unavailable
 from gateway.web.identity.auth import form_of
 from gateway.web.page import language_of, page
 from gateway.web.rooms.timeline import timeline
@@ -39,13 +39,13 @@ def _back(request: Request, answer: Answer) -> Response:
 @router.get("/timeline/{call}")
 async def one_call(request: Request, call: str, who: ViewAlways, site: TheSite) -> Response:
     """What happened during a call, to be read and printed afterwards. Names are for staff."""
-    scene = site.scene(language_of(request), who)
+    presenter = site.presenter(language_of(request), who)
     line, problem = None, ""
     try:
-        line = await timeline(site.records, scene, call[:200])
+        line = await timeline(site.records, presenter, call[:200])
     except Unavailable as error:
-        since = scene.w.clock(int(error.since * 1000), site.house.now_utc_ms, seconds=True)
-        problem = scene.w("event.unavailable", since=since)
+        since = presenter.w.clock(int(error.since * 1000), site.control.now_utc_ms, seconds=True)
+        problem = presenter.w("event.unavailable", since=since)
     status = 200 if line is not None else 503 if problem else 404
     values = {"id": call[:200], "line": line, "problem": problem}
     return page(request, "call.html", values, status=status)
@@ -57,7 +57,7 @@ async def acknowledge(request: Request, who: StaffAlways, site: TheSite) -> Resp
     call = form.get("call", "")[:200]
     if not call:
         raise Problem(422, "malformed")
-    return _back(request, await site.house.ask("acknowledge_call", {"call": call}, who))
+    return _back(request, await site.control.ask("acknowledge_call", {"call": call}, who))
 
 
 @router.post("/rooms/{room}/test")
@@ -69,4 +69,4 @@ async def test(request: Request, room: str, who: Staff, site: TheSite) -> Respon
     if minutes:  # a pull alarms nobody meanwhile; to end the test is always possible
         site.identity.need_fresh_proof(who)
     args: dict[str, Json] = {"room": room[:200], "for_ms": minutes * 60_000}
-    return _back(request, await site.house.ask("test_room", args, who))
+    return _back(request, await site.control.ask("test_room", args, who))

@@ -11,9 +11,9 @@ from starlette.responses import Response
 
 from gateway.panel.tickets import Ticket, TicketError
 from gateway.web.access import Public, TheSite
-from gateway.web.house.house import Answer
+from gateway.web.building.control_client import Answer
 from gateway.web.page import language_of, page
-from gateway.web.scene.rooms import call_scene
+from gateway.web.presenter.rooms import call_scene
 from gateway.web.shared.problems import Problem
 from gateway.web.shared.proxies import peer
 from gateway.web.site import Site
@@ -46,11 +46,11 @@ async def use(request: Request, token: str, who: Public, site: TheSite) -> Respo
         return _page(request, site, None, status=404)
     holder, share = Holder(f"link:{ticket.receiver}"), f"link {ticket.delivery}"
     if ticket.kind == "call":
-        answer = await site.house.ask(
+        answer = await site.control.ask(
             "acknowledge_call", {"call": ticket.about}, holder, via="link", share=share
         )
     else:
-        answer = await site.house.ask(
+        answer = await site.control.ask(
             "confirm_message", {"delivery": ticket.delivery}, holder, via="link", share=share
         )
     if answer.unanswered:
@@ -69,8 +69,8 @@ def _read(request: Request, site: Site, token: str) -> Ticket | None:
         if not site.ticket_limit.take(peer(request)):
             raise Problem(429, "limit", Retry_After="3") from None
         return None
-    if ticket.doubtful and ticket.kind == "call" and site.house.connected:
-        return ticket if site.house.call(ticket.about) else None
+    if ticket.doubtful and ticket.kind == "call" and site.control.connected:
+        return ticket if site.control.call(ticket.about) else None
     return ticket  # of a test message control knows whether it is still waited for
 
 
@@ -82,11 +82,11 @@ def _page(
     *,
     status: int = 200,
 ) -> Response:
-    scene = site.scene_for(language_of(request), names=True)
+    presenter = site.scene_for(language_of(request), names=True)
     call = None
     if ticket is not None and ticket.kind == "call":
-        found = site.house.call(ticket.about)
-        call = call_scene(scene, *found) if found else None
+        found = site.control.call(ticket.about)
+        call = call_scene(presenter, *found) if found else None
     done = answer is not None and answer.done
-    values = {"ticket": ticket, "call": call, "done": done, "scene": scene}
+    values = {"ticket": ticket, "call": call, "done": done, "presenter": presenter}
     return page(request, "ticket.html", values, status=status)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from gateway.web.house.records import Records
-from gateway.web.scene.rooms import RESULTS
-from gateway.web.scene.scene import Scene
-from gateway.web.scene.shapes import Icon, State
+from gateway.web.building.records import Records
+from gateway.web.presenter.presenter import Presenter
+from gateway.web.presenter.rooms import RESULTS
+from gateway.web.presenter.view_models import Icon, State
 from gateway.wire import Row
 
 CALL_KINDS = ("call_raised", "call_acknowledged", "call_attended", "call_cancelled")
@@ -47,9 +47,9 @@ class Timeline:
     spans: tuple[tuple[str, str], ...]
 
 
-async def timeline(records: Records, scene: Scene, call: str) -> Timeline | None:
+async def timeline(records: Records, presenter: Presenter, call: str) -> Timeline | None:
     """The timeline of the call of this id; ``None`` where the journal knows none (any more).
-    Raises :class:`gateway.web.house.records.Unavailable`."""
+    Raises :class:`gateway.web.building.records.Unavailable`."""
     rows = await records.before(None, ROWS_MOST, kinds=CALL_KINDS)
     own = sorted((row for row in rows if row.data.get("call") == call), key=lambda row: row.row)
     if not own:
@@ -62,7 +62,7 @@ async def timeline(records: Records, scene: Scene, call: str) -> Timeline | None
         None, ROWS_MOST, kinds=("message",), subject=own[0].subject, **period
     )
     messages = [row for row in told if row.data.get("about") == call]
-    return _made(own, _last_words(messages), scene)
+    return _made(own, _last_words(messages), presenter)
 
 
 def _last_words(messages: Iterable[Row]) -> list[Row]:
@@ -73,51 +73,51 @@ def _last_words(messages: Iterable[Row]) -> list[Row]:
     return list(last.values())
 
 
-def _made(own: list[Row], messages: list[Row], scene: Scene) -> Timeline:
-    w, first = scene.w, own[0]
+def _made(own: list[Row], messages: list[Row], presenter: Presenter) -> Timeline:
+    w, first = presenter.w, own[0]
     kinds = {row.kind: row for row in reversed(own)}  # the first of each
-    steps = [_step(row, first, scene) for row in sorted([*own, *messages], key=lambda r: r.row)]
+    steps = [_step(row, first, presenter) for row in sorted([*own, *messages], key=lambda r: r.row)]
     spans = [
-        (w(f"timeline.{kind}_span"), _after(kinds[kind], first, scene) or "–")
+        (w(f"timeline.{kind}_span"), _after(kinds[kind], first, presenter) or "–")
         for kind in CALL_KINDS[1:]
         if kind in kinds
     ]
     return Timeline(
-        room=scene.subject(first.subject),
+        room=presenter.subject(first.subject),
         test=all(bool(row.data.get("test")) for row in own if row.kind == "call_raised"),
-        begun=_time(first, scene),
+        begun=_time(first, presenter),
         over="call_cancelled" in kinds,
         steps=tuple(steps),
         spans=tuple(spans),
     )
 
 
-def _time(row: Row, scene: Scene) -> str:
+def _time(row: Row, presenter: Presenter) -> str:
     if row.utc_ms is None:
-        return scene.w("event.no_time", duration=scene.w.ago(row.mono_ms))
-    return scene.w.moment(row.utc_ms, ms=False)
+        return presenter.w("event.no_time", duration=presenter.w.ago(row.mono_ms))
+    return presenter.w.moment(row.utc_ms, ms=False)
 
 
-def _after(row: Row, first: Row, scene: Scene) -> str:
+def _after(row: Row, first: Row, presenter: Presenter) -> str:
     """From the first pull on; empty where the two cannot be compared."""
     if row is first:
         return ""
     if row.utc_ms is not None and first.utc_ms is not None:
-        return scene.w.running(max(0, row.utc_ms - first.utc_ms))
-    return scene.w.running(row.mono_ms - first.mono_ms) if row.boot == first.boot else ""
+        return presenter.w.running(max(0, row.utc_ms - first.utc_ms))
+    return presenter.w.running(row.mono_ms - first.mono_ms) if row.boot == first.boot else ""
 
 
-def _step(row: Row, first: Row, scene: Scene) -> Step:
-    w, data = scene.w, row.data
+def _step(row: Row, first: Row, presenter: Presenter) -> Step:
+    w, data = presenter.w, row.data
     icon, tone = LOOKS.get(row.kind, ("message", "info"))
     if row.kind == "message":
         result = str(data.get("result"))
         icon, tone = RESULTS.get(result, ("clock", "info"))
-        why = scene.message_reason(str(data.get("reason") or ""))
+        why = presenter.message_reason(str(data.get("reason") or ""))
         text = w(
             "timeline.message",
-            receiver=scene.receiver(str(data.get("receiver"))),
-            result=scene.message_result(result, str(data.get("medium") or "")),
+            receiver=presenter.receiver(str(data.get("receiver"))),
+            result=presenter.message_result(result, str(data.get("medium") or "")),
         )
         text = f"{text} ({why})" if why else text
     elif row.kind == "call_raised":
@@ -125,7 +125,7 @@ def _step(row: Row, first: Row, scene: Scene) -> Step:
         text = w.get(f"timeline.cause_{cause}", w("timeline.cause_cord"))
         point = str(data.get("point") or "")
         if point and cause in ("cord", "line"):
-            text = f"{text}: {scene.terminals.part(w, point)}"
+            text = f"{text}: {presenter.terminals.part(w, point)}"
     else:
-        text = w(f"timeline.{row.kind}", who=scene.who(str(data.get("by") or "")))
-    return Step(_time(row, scene), _after(row, first, scene), icon, tone, text)
+        text = w(f"timeline.{row.kind}", who=presenter.who(str(data.get("by") or "")))
+    return Step(_time(row, presenter), _after(row, first, presenter), icon, tone, text)

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.web.access import Admin, AdminProved, TheSite
+from gateway.web.building.view import iso
 from gateway.web.commands import Order
-from gateway.web.house.view import iso
 from gateway.web.settings.answers import settled
 from gateway.web.shared.models import Accepted, Strict, problems
 from gateway.web.shared.problems import Problem
@@ -145,7 +145,7 @@ def _shape(answer: dict[str, Any], response: Response) -> SettingsShape:
 )
 async def settings(who: Admin, site: TheSite, response: Response) -> SettingsShape:
     """What may be changed, what counts now, and the next 14 days."""
-    return _shape(settled(await site.house.settings("show", {}, who)), response)
+    return _shape(settled(await site.control.settings("show", {}, who)), response)
 
 
 @router.put(
@@ -165,7 +165,7 @@ async def put_settings(
     args: dict[str, Any] = {"version": _based_on(if_match), "sections": _plain(sections)}
     if sections.addresses:
         args["addresses"] = {key: one.model_dump() for key, one in sections.addresses.items()}
-    answer = await site.house.settings("put", args, who, site.author(who, "admin", "fresh").judge)
+    answer = await site.control.settings("put", args, who, site.author(who, "admin", "fresh").judge)
     return _shape(settled(answer), response)
 
 
@@ -178,7 +178,7 @@ async def put_settings(
 async def preview(sections: Sections, who: Admin, site: TheSite) -> PreviewShape:
     """The next 14 days as they would be; nothing is changed."""
     args = {"sections": _plain(sections)}
-    return PreviewShape(**settled(await site.house.settings("preview", args, who)))
+    return PreviewShape(**settled(await site.control.settings("preview", args, who)))
 
 
 @router.post(
@@ -198,7 +198,9 @@ async def undo(
     args: dict[str, Any] = {"version": _based_on(if_match)}
     if wanted.to is not None:
         args["to"] = wanted.to
-    answer = await site.house.settings("undo", args, who, site.author(who, "admin", "fresh").judge)
+    answer = await site.control.settings(
+        "undo", args, who, site.author(who, "admin", "fresh").judge
+    )
     return _shape(settled(answer), response)
 
 
@@ -245,8 +247,8 @@ class ContactShape(BaseModel):
 )
 async def contacts(who: Admin, site: TheSite) -> list[ContactShape]:
     """Every contact with its addresses, masked, and what became of the newest message to each."""
-    shown = settled(await site.house.settings("show", {}, who))
-    snapshot: Any = site.house.snapshot or {}
+    shown = settled(await site.control.settings("show", {}, who))
+    snapshot: Any = site.control.snapshot or {}
     found = []
     for id, one in shown["effective"]["contacts"].items():
         known = (snapshot.get("receivers") or {}).get(id) or {}

@@ -59,7 +59,7 @@ class PushChoice:
 
 def ways(seen: Look, contact: str) -> list[WayText]:
     """The addresses of a contact, each with what became of the newest message by it."""
-    snapshot: Any = seen.site.house.snapshot or {}
+    snapshot: Any = seen.site.control.snapshot or {}
     results = ((snapshot.get("receivers") or {}).get(contact) or {}).get("ways", ())
     found = []
     for number, way in enumerate(seen.shown["ways"].get(contact, ())):
@@ -92,13 +92,13 @@ def push_choices(seen: Look) -> tuple[list[PushChoice], list[PushChoice]]:
 
 def _result(seen: Look, result: Any) -> tuple[str, str, str]:
     """State, sentence, and when a message last went by this way, where that is not the newest."""
-    w, house = seen.text.w, seen.site.house
+    w, control = seen.text.w, seen.site.control
     if result is None or (result["ok"] is None and not result["under_way"]):
         return "none", w("settings.way_untried"), ""
     if result["under_way"]:
         return "none", w("settings.way_under_way"), ""
     at = result["at_utc_ms"]
-    when = w.clock(at, house.now_utc_ms) if at is not None else ""
+    when = w.clock(at, control.now_utc_ms) if at is not None else ""
     if result["ok"]:
         key = "settings.way_confirmed" if result["confirmed"] else "settings.way_handed_over"
         return "good", w(key, when=when).strip(), ""
@@ -108,7 +108,7 @@ def _result(seen: Look, result: Any) -> tuple[str, str, str]:
     last = (
         w("settings.way_never")
         if delivered is None
-        else w("settings.way_last", when=w.clock(delivered, house.now_utc_ms))
+        else w("settings.way_last", when=w.clock(delivered, control.now_utc_ms))
     )
     return "bad", w("settings.way_failed", when=when, why=why), last
 
@@ -289,33 +289,33 @@ async def _drop(seen: Look, who: Admin, contact: str, fields: dict[str, str]) ->
 async def send_test(site: Site, who: Admin, contact: str) -> str:
     """Send a test message over every way of a contact, and wait for what becomes of it: a key of
     what to say. Where ``notify`` just starts again with what was saved, it is tried once more."""
-    house, loop = site.house, asyncio.get_running_loop()
+    control, loop = site.control, asyncio.get_running_loop()
     until = loop.time() + TEST_WITHIN_S
     site.author(who, "admin", "fresh").judge()
     while (left_s := until - loop.time()) > 0:
-        if not house.connected or house.taking_over:
-            await house.change(left_s)
+        if not control.connected or control.taking_over:
+            await control.change(left_s)
             continue
         before = _results(site, contact)
-        answer = await house.ask("test_message", {"receiver": contact}, who, id=uuid4().hex)
+        answer = await control.ask("test_message", {"receiver": contact}, who, id=uuid4().hex)
         if not answer.done and not answer.unanswered:
             return answer.reason
         while (left_s := until - loop.time()) > 0 and _under_way(site, contact):
-            await house.change(left_s)
+            await control.change(left_s)
         if answer.done and _results(site, contact) != before:
             return "done"
-        await house.change(min(AGAIN_S, left_s))
+        await control.change(min(AGAIN_S, left_s))
     return "not_yet"
 
 
 def _results(site: Site, contact: str) -> list[Any]:
-    shown: Any = site.house.snapshot or {}
+    shown: Any = site.control.snapshot or {}
     known = ((shown.get("receivers") or {}).get(contact) or {}).get("ways", ())
     return [(way["ok"], way["reason"], way["at_utc_ms"]) for way in known]
 
 
 def _under_way(site: Site, contact: str) -> bool:
-    shown: Any = site.house.snapshot or {}
+    shown: Any = site.control.snapshot or {}
     known = ((shown.get("receivers") or {}).get(contact) or {}).get("ways", ())
     return any(way["under_way"] for way in known)
 

@@ -42,7 +42,7 @@ async def settings(request: Request, who: Admin, site: TheSite) -> Response:
 
 
 def _ways(seen: Look, contact: str) -> list[Any]:
-    shown: Any = seen.site.house.snapshot or {}
+    shown: Any = seen.site.control.snapshot or {}
     receivers: Any = shown.get("receivers") or {}
     return list((receivers.get(contact) or {}).get("ways", ()))
 
@@ -131,7 +131,7 @@ def _edited(form: Form, fields: dict[str, str]) -> bool:
 
 async def _tried(seen: Look, who: Admin, sections: Any, form: Form, show: Any) -> Response:
     """The same page with what would be different in the next days."""
-    answer = await seen.site.house.settings("preview", {"sections": sections}, who)
+    answer = await seen.site.control.settings("preview", {"sections": sections}, who)
     version = (await form_of(seen.request)).get("version", "")
     if answer["status"] != "accepted":
         note, status = seen.take(answer, form)
@@ -258,7 +258,7 @@ async def undo(request: Request, who: AdminProved, site: TheSite) -> Response:
     if fields.get("to"):
         args["to"] = fields["to"]
     judge = site.author(who, "admin", "fresh").judge
-    answer = await site.house.settings("undo", args, who, judge)
+    answer = await site.control.settings("undo", args, who, judge)
     if answer["status"] == "accepted":
         return sheet.saved(answer, "/settings/changes")
     note, status = seen.take(answer)

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.web.access import Admin
-from gateway.web.house.house import BUSY, NO_ANSWER, NO_PANEL
+from gateway.web.building.control_client import BUSY, NO_ANSWER, NO_PANEL
 from gateway.web.page import language_of, page
 from gateway.web.settings import refusals, rows
 from gateway.web.settings.answers import RETRY_AFTER
@@ -117,16 +117,16 @@ def _away(site: Site, request: Request) -> str:
 async def look(request: Request, site: Site, who: Admin) -> Look:
     """The settings now; those of the last answer while ``control`` starts again, or is away.
     Raises :class:`Problem` where none are known."""
-    words, house = site.words(language_of(request)), site.house
-    seen, waits = house.settings_seen, ""
-    if seen is not None and house.taking_over:
+    words, control = site.words(language_of(request)), site.control
+    seen, waits = control.settings_seen, ""
+    if seen is not None and control.taking_over:
         waits = "settings.taking_over"
-    elif seen is not None and not house.connected:
+    elif seen is not None and not control.connected:
         waits = "settings.away_since"
     if seen is not None and waits:
         seen = copy.deepcopy(seen)
         return Look(site, request, seen, SettingsText(words, seen), waits)
-    answer = await house.settings("show", {}, who)
+    answer = await control.settings("show", {}, who)
     if answer["status"] != "accepted":
         language = language_of(request)
         said = "; ".join(
@@ -144,7 +144,7 @@ async def put(
     site: Site, who: Admin, version: str, sections: Mapping[str, Any], **more: Any
 ) -> dict[str, Any]:
     """Save all of the overlay, as whoever asks still may. What is saved already changes nothing."""
-    seen = site.house.settings_seen
+    seen = site.control.settings_seen
     wanted = {name: one for name, one in sections.items() if one}
     same = seen is not None and not more and version == seen["version"]
     if (
@@ -155,7 +155,7 @@ async def put(
         return {"status": "accepted", "settings": seen, "unchanged": True}
     judge = site.author(who, "admin", "fresh").judge
     args = {"version": version, "sections": wanted, **more}
-    return await site.house.settings("put", args, who, judge)
+    return await site.control.settings("put", args, who, judge)
 
 
 def saved(answer: Mapping[str, Any], to: str) -> Response:

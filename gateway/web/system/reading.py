@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from gateway.core.instant import UtcMs
-from gateway.web.house.records import Records
+from gateway.web.building.records import Records
 from gateway.web.system.availability import Change, Run, State, faults
 from gateway.wire import Row
 
@@ -44,7 +44,7 @@ async def read_past(
     until_utc_ms: UtcMs,
 ) -> Past:
     """What is known from ``begin_utc_ms`` on. ``until_utc_ms``: when control was last heard.
-    Raises :class:`gateway.web.house.records.Unavailable`."""
+    Raises :class:`gateway.web.building.records.Unavailable`."""
     starts = await _newest(records, RUN_KINDS)
     past = Past(await _runs(records, starts, begin_utc_ms, until_utc_ms))
     told = await _newest(records, ("guarantee_changed",))

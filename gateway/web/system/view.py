@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import date
 
 from gateway.core.instant import Ms, UtcMs
+from gateway.web.building.guarantees import guarantees
 from gateway.web.history.logbook_lines import lasted
-from gateway.web.house.guarantees import guarantees
-from gateway.web.scene.scene import Scene
-from gateway.web.scene.shapes import GuaranteeScene, PointScene
+from gateway.web.presenter.presenter import Presenter
+from gateway.web.presenter.view_models import GuaranteeView, PointView
 from gateway.web.system.availability import (
     STATES,
     Change,
@@ -94,25 +94,25 @@ class SystemView:
     last: str
 
 
-def begin_of(scene: Scene) -> UtcMs:
+def begin_of(presenter: Presenter) -> UtcMs:
     """The first instant that the picture shows."""
-    return borders(_today(scene), DAYS, scene.w.zone)[0][1]
+    return borders(_today(presenter), DAYS, presenter.w.zone)[0][1]
 
 
-def system_view(scene: Scene, past: Past, now_utc_ms: UtcMs) -> SystemView:
+def system_view(presenter: Presenter, past: Past, now_utc_ms: UtcMs) -> SystemView:
     """Everything that is promised or watched, over the last :data:`DAYS` days."""
-    limits = borders(_today(scene), DAYS, scene.w.zone)
-    drawing = _Drawing(scene, past, limits, now_utc_ms)
+    limits = borders(_today(presenter), DAYS, presenter.w.zone)
+    drawing = _Drawing(presenter, past, limits, now_utc_ms)
     return SystemView(
-        tuple(drawing.guarantee(one) for one in scene.guarantees),
-        tuple(drawing.sensor(point) for point in scene.points),
-        scene.w.heading(limits[0][0], limits[-1][0]),
-        scene.w.heading(limits[-1][0], limits[-1][0]),
+        tuple(drawing.guarantee(one) for one in presenter.guarantees),
+        tuple(drawing.sensor(point) for point in presenter.points),
+        presenter.w.heading(limits[0][0], limits[-1][0]),
+        presenter.w.heading(limits[-1][0], limits[-1][0]),
     )
 
 
-def _today(scene: Scene) -> date:
-    return calendar_time(scene.house.now_utc_ms, scene.w.zone).date()
+def _today(presenter: Presenter) -> date:
+    return calendar_time(presenter.control.now_utc_ms, presenter.w.zone).date()
 
 
 class _Drawing:
@@ -120,16 +120,16 @@ class _Drawing:
 
     def __init__(
         self,
-        scene: Scene,
+        presenter: Presenter,
         past: Past,
         limits: Sequence[tuple[date, UtcMs, UtcMs]],
         now_utc_ms: UtcMs,
     ) -> None:
-        self._scene, self._past, self._limits = scene, past, limits
+        self._scene, self._past, self._limits = presenter, past, limits
         self._now = now_utc_ms
-        self._reported = guarantees(scene.house)
+        self._reported = guarantees(presenter.control)
 
-    def guarantee(self, one: GuaranteeScene) -> Watched:
+    def guarantee(self, one: GuaranteeView) -> Watched:
         w = self._scene.w
         found = self._spans(self._past.changes.get(one.name, ()), survives=False)
         off = one.value == "not_configured"
@@ -142,11 +142,11 @@ class _Drawing:
             one.name, one.text, (one.value, said), detail, found, self._record(one)
         )
 
-    def sensor(self, point: PointScene) -> Watched:
+    def sensor(self, point: PointView) -> Watched:
         w = self._scene.w
         found = self._spans(self._past.sensors.get(point.id, ()), survives=True)
         value = "yes" if point.known and not point.faults else "no" if point.faults else "unknown"
-        if self._scene.house.stale:
+        if self._scene.control.stale:
             value = "unknown"
         words = w(f"system.sensor_{value}")
         said = self._since(words, value, found) or words
@@ -156,7 +156,7 @@ class _Drawing:
         """Since when it is as it is now, where the journal says more of it than ``control`` does,
         which looks anew at each start. A restart of less than a minute is passed over."""
         state = "off" if value == "not_configured" else value
-        if self._scene.house.stale or not found or found[-1].state != state or state == "unknown":
+        if self._scene.control.stale or not found or found[-1].state != state or state == "unknown":
             return ""
         begin = found[-1].from_utc_ms
         for span in reversed(found):
@@ -212,18 +212,20 @@ class _Drawing:
             record=record,
         )
 
-    def _record(self, one: GuaranteeScene) -> Record:
-        scene, w = self._scene, self._scene.w
+    def _record(self, one: GuaranteeView) -> Record:
+        presenter, w = self._scene, self._scene.w
         told = self._reported[one.name]
         evidence_ms, void_ms = told.get("evidence_ms"), told.get("void_after_ms")
-        known = evidence_ms is not None and not scene.house.stale
-        age_ms = scene.house.now_ms - evidence_ms if known and evidence_ms is not None else None
+        known = evidence_ms is not None and not presenter.control.stale
+        age_ms = (
+            presenter.control.now_ms - evidence_ms if known and evidence_ms is not None else None
+        )
         return Record(
             promise=w.get(f"system.promise_{one.name}", one.text),
             evidence=w.get(f"system.evidence_{one.name}"),
             age=w("system.no_evidence") if age_ms is None else w.ago(age_ms),
-            void_after=lasted(void_ms, scene) if void_ms else "",
-            breaks=tuple(scene.why(reason) for reason in BREAKS.get(one.name, ())),
+            void_after=lasted(void_ms, presenter) if void_ms else "",
+            breaks=tuple(presenter.why(reason) for reason in BREAKS.get(one.name, ())),
         )
 
     def _bar(self, place: int, day: Day) -> Bar:
@@ -243,7 +245,7 @@ class _Drawing:
         return w("system.day", day=w.date(day.day.isoformat()), text=text)
 
     def _trouble(self, span: Span) -> str:
-        scene, w = self._scene, self._scene.w
+        presenter, w = self._scene, self._scene.w
         begin = w.clock(span.from_utc_ms, self._now)
         same = calendar_time(span.from_utc_ms, w.zone).date() == (
             calendar_time(span.to_utc_ms, w.zone).date()
@@ -251,7 +253,7 @@ class _Drawing:
         end = w.time_of_day(span.to_utc_ms) if same else w.clock(span.to_utc_ms, self._now)
         if span.to_utc_ms >= self._now:
             end = w("system.until_now")
-        reason = w.get(f"point_fault.{span.reason}") or scene.guarantee_reason(
+        reason = w.get(f"point_fault.{span.reason}") or presenter.guarantee_reason(
             {"reason": span.reason, "about": span.about}
         )
         return w(
@@ -263,7 +265,7 @@ class _Drawing:
         return lasted(ms, self._scene)
 
 
-def percent(share: float, scene: Scene, *, up: bool = False) -> str:
+def percent(share: float, presenter: Presenter, *, up: bool = False) -> str:
     """A share with one decimal, two near the whole: what was not always so is never 100 %, and
     what was so at times is never 0 (``up``)."""
     digits = 2 if 0.999 <= share < 1 else 1
@@ -272,7 +274,7 @@ def percent(share: float, scene: Scene, *, up: bool = False) -> str:
     steps = math.ceil(scaled - 1e-6) if up else math.floor(scaled + 1e-6)
     if share < 1:
         steps = min(steps, 100 * 10**digits - 1)
-    return f"{scene.w.number(steps / 10**digits, digits)}\u202f%"
+    return f"{presenter.w.number(steps / 10**digits, digits)}\u202f%"
 
 
 def _incomplete(day: Day) -> bool:

@@ -48,7 +48,7 @@ def journal():
     of each press the instant of its edge. ``limited``: presses that were only counted."""
     done = python(
         "import collections, json, pathlib\n"
-        "from gateway.journal.past.reader import Reader\n"
+        "from gateway.journal.queries.reader import Reader\n"
         f"reader = Reader(pathlib.Path('{STATE}/journal.sqlite'))\n"
         "counts, served, limited, row = collections.Counter(), [], 0, 0\n"
         "while rows := reader.after_row(row, 1000):\n"

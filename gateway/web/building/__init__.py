@@ -1,0 +1,1 @@
+"""What the page knows of the building: the newest snapshot, the journal, and their API models."""

@@ -1,0 +1,1 @@
+"""Puts the building into words for the templates."""

@@ -1,1 +1,0 @@
-"""The building in words: what templates print."""

@@ -1,0 +1,1 @@
+"""The database of the page, ``STATE/web/web.sqlite``, and the thread that writes it."""
