@@ -53,8 +53,8 @@ class BrokerSettings:
     """Where the broker is and who we are there. ``tls`` ``None``: without."""
 
     client_id: str
-    host: str = "localhost"
-    port: int = 1883
+    host: str
+    port: int
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: TlsFiles | None = None

@@ -33,8 +33,8 @@ class NotifySettings:
     """The folder of ``panel.sock`` and of the key of the links."""
     addresses: Mapping[str, tuple[Address, ...]] = field(default_factory=dict, repr=False)
     """Of each contact, by channel; read at each attempt."""
-    heartbeat: Address | None = field(default=None, repr=False)
-    heartbeat_every_s: float = 300.0
+    heartbeat: tuple[Address, float] | None = field(default=None, repr=False)
+    """Where to tell that the gateway lives, and how often in seconds."""
     devices: Devices | None = field(default=None, repr=False)
     """Where push messages go; ``None``: nothing here takes any."""
     bench: bool = False
@@ -60,10 +60,10 @@ def run(settings: NotifySettings, stop: threading.Event) -> None:
     if not settings.bench:
         notify.trusted = time_service.trusted
     if settings.heartbeat is not None:
-        url = settings.heartbeat
+        url, every_s = settings.heartbeat
         heartbeat = Heartbeat(
             url,
-            settings.heartbeat_every_s,
+            every_s,
             alive=lambda: panel.connected,
             told=lambda reason: _tell(panel, reason),
             beat=deliveries.beat,

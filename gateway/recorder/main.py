@@ -32,10 +32,10 @@ class RecorderSettings:
     store: StoreAddress
     state: Path
     """The folder of ``recorder.sqlite`` and, for ``sqlite``, ``record.sqlite``."""
-    name: str = "main"
+    name: str
+    silent_after_ms: int
     gateways: tuple[str, ...] = ()
     """Which gateways; empty: all. Several recorders divide them by list."""
-    silent_after_ms: int = 300_000
     exclusive: bool = True
     """Nobody else can read the state file meanwhile; see :class:`RecorderState`."""
     secret: str | None = field(default=None, repr=False)

@@ -22,7 +22,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from gateway.settings.model.configuration import Gateway
+from gateway.settings.model.limits import PULSE_MS
 from gateway.settings.values.problems import suggest
+
+TIMEZONE: Final[str] = Gateway.model_fields["timezone"].default
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,7 @@ class Plan:
 
     id: str = ""
     name: str = ""
-    timezone: str = "Europe/Berlin"
+    timezone: str = TIMEZONE
     holidays: str = ""
     names: dict[str, str] = field(default_factory=dict)
     terminals: list[Terminal] = field(default_factory=list)
@@ -157,7 +161,7 @@ class Plan:
         return list(dict.fromkeys(one.owner for one in self.terminals if one.role in roles))
 
 
-_OF_GATEWAY = {"timezone": "Europe/Berlin", "holidays": "DE-SN"}
+_OF_GATEWAY = {"timezone": TIMEZONE, "holidays": "DE-SN"}
 
 
 def read(lines: Iterable[str]) -> Plan:
@@ -212,7 +216,7 @@ def _owner(plan: Plan, owner: str, roles: Mapping[str, Use]) -> list[str]:
         if role not in has or not use.key:
             continue
         if role == "activation":
-            parts.append(f"    activation: {{point: {point}, pulse: 500 ms}}\n")
+            parts.append(f"    activation: {{point: {point}, pulse: {PULSE_MS} ms}}\n")
         else:
             parts.append(f"    {use.key}: {f'[{point}]' if use.many else point}\n")
     activators = [role for role, use in roles.items() if role in has and use.activator]

@@ -7,13 +7,19 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
+from gateway.settings.model.configuration import Gateway
+from gateway.settings.model.link import Web
 from gateway.web.identity.accounts import SecondFactor
 from gateway.web.identity.sessions import SESSION_LIFE_S
 from gateway.web.identity.users import users_file
 from gateway.web.presenter.terminals import Terminals
 
+_GATEWAY: Final = Gateway(id="portier")
+_PAGE: Final = Web()
+"""As they are where the file says nothing of them."""
 YEAR_MS = 365 * 86_400_000
 
 
@@ -26,12 +32,12 @@ class Options:
     """``state`` is the folder of journal, panel socket and users."""
 
     state: Path
-    gateway: str = "portier"
-    name: str = "Portier"
-    zone: tzinfo = field(default_factory=lambda: ZoneInfo("Europe/Berlin"))
-    languages: tuple[str, ...] = ("de", "en")
-    host: str = "127.0.0.1"
-    port: int = 8080
+    gateway: str = _GATEWAY.id
+    name: str = _GATEWAY.name
+    zone: tzinfo = field(default_factory=lambda: ZoneInfo(_GATEWAY.timezone))
+    languages: tuple[str, ...] = _GATEWAY.languages
+    host: str = _PAGE.host
+    port: int = _PAGE.port
     tls_cert: Path | None = None
     tls_key: Path | None = None
     bench: bool = False
@@ -46,7 +52,7 @@ class Options:
     """What the points are called."""
     trusted_proxies: tuple[str, ...] = ()
     """Addresses and networks whose ``X-Forwarded-*`` are believed."""
-    second_factor: SecondFactor = "off"
+    second_factor: SecondFactor = _PAGE.second_factor
     """Where a code is asked for, see :class:`gateway.settings.model.link.Web`."""
     certificates: Callable[[], Mapping[str, float]] = dict
     """Which certificates this gateway has, and until when (POSIX seconds); those that can be

@@ -207,8 +207,9 @@ def test_nothing_that_comes_in_keeps_a_recorder_from_storing_the_next_good_event
     broker = Broker([Connected(1), *noise, event(good)])
     store, state = SqliteStore(Path(":memory:")), RecorderState(":memory:")
     recorder = Recorder(
-        "r", broker, store, state, now_ms=lambda: broker.now_ms, utc_ms=lambda: 1_700_000_100_000
-    )
+        "r", broker, store, state, silent_after_ms=300_000, now_ms=lambda: broker.now_ms,
+        utc_ms=lambda: 1_700_000_100_000,
+    )  # fmt: skip
     for _ in range(3):
         recorder.turn(threading.Event())
         broker.now_ms += 60_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-import inspect
 import re
 from datetime import UTC
 from pathlib import Path
@@ -19,8 +18,6 @@ from gateway.control import service
 from gateway.core.building.wiring_messages import OF_CORD, OF_ROOM
 from gateway.core.facts import KINDS, Json
 from gateway.core.notification.alarms import ALARM_KINDS, UNTIL_SEEN
-from gateway.notify import main as notify
-from gateway.settings.model.link import Heartbeat
 from gateway.settings.plan import cache
 from gateway.web.page import MENU
 from gateway.web.presenter.facts import _detail
@@ -156,11 +153,6 @@ def test_all_that_control_can_be_told_it_is_told_and_all_that_is_cached_is_used(
     read = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     kept = {field.name for kind in (plans.Plan, cache.Cached) for field in dataclasses.fields(kind)}
     assert kept - read == set()
-
-
-def test_a_default_that_stands_twice_is_the_same() -> None:
-    beats = inspect.signature(notify.NotifySettings).parameters["heartbeat_every_s"]
-    assert Heartbeat.model_fields["every_ms"].default == 1000 * beats.default
 
 
 # --- a page -------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ def connected() -> Iterator[tuple[Connection, socket.socket]]:
     """A connection that is up, and the broker's end of it."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         connection = Connection(
-            BrokerSettings("gw", port=server.getsockname()[1]),
+            BrokerSettings("gw", "localhost", server.getsockname()[1]),
             Will("portier/gw/availability", b"offline"),
             (Subscribe("portier/gw/command/#"),),
             Inbox(),
@@ -105,7 +105,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched]:
     monkeypatch.setattr(client, "boot_ms", lambda: one.now_ms)
     with socket.create_server(("127.0.0.1", 0)) as server:
         one.connection = Connection(
-            BrokerSettings("gw", port=server.getsockname()[1]),
+            BrokerSettings("gw", "localhost", server.getsockname()[1]),
             Will("portier/gw/availability", b"offline"),
             (),
             Inbox(),

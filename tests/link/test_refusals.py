@@ -52,7 +52,7 @@ class Home:
         self.panel, self.journal, self.broker = Panel(), Facts(), broker
         inbox = Inbox()
         self.connection = Connection(
-            BrokerSettings("gw", port=broker.port, keepalive_s=1),
+            BrokerSettings("gw", "localhost", broker.port, keepalive_s=1),
             Will(TOPICS.availability, b"offline"),
             subscriptions(TOPICS, home_assistant=bool(language)),
             inbox,

@@ -88,7 +88,7 @@ def test_addresses_reach_no_log(caplog: pytest.LogCaptureFixture) -> None:
 def test_settings_do_not_show_addresses(tmp_path: Path) -> None:
     sender = Sender("Office", ("de",), "Europe/Berlin")
     read, url = reader("json://secret"), reader("https://secret")
-    shown = repr(NotifySettings(sender, tmp_path, {"a": (read,)}, url))
+    shown = repr(NotifySettings(sender, tmp_path, {"a": (read,)}, (url, 60.0)))
     assert "secret" not in shown
 
 

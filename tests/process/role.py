@@ -13,6 +13,7 @@ from gateway.link.commands import Issuer
 from gateway.mqtt.settings import BrokerSettings
 from gateway.recorder import main as recorder
 from gateway.recorder.subscribe import KEEPALIVE_S
+from gateway.settings.model.link import Record
 from gateway.settings.values.store_address import parse
 
 
@@ -52,8 +53,8 @@ def main() -> None:
                 parse(raw["store"]),
                 state,
                 raw["name"],
+                raw.get("silent_after_ms", Record().silent_after_ms),
                 tuple(raw.get("gateways", ())),
-                raw.get("silent_after_ms", 300_000),
                 raw.get("exclusive", True),
             ),
             stop,

@@ -92,7 +92,7 @@ def test_two_seconds_each_way_are_no_frozen_broker(
 ) -> None:
     """A handshake takes eight seconds then; nothing gives up before its answer can be there."""
     cable.delay_s = 2.0
-    broker, link, record = parts(tmp_path, cable, keepalive_s=BrokerSettings("", "").keepalive_s)
+    broker, link, record = parts(tmp_path, cable, keepalive_s=BrokerSettings("", "", 0).keepalive_s)
     with running(broker, link, record):
         eventually(lambda: last_told(control) == (True, ""), 60, link.log)
         with Stream(control) as stream:

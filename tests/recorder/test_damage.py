@@ -24,6 +24,7 @@ from gateway.recorder.recorder import Recorder
 from gateway.recorder.state import RecorderState
 from gateway.recorder.stores.sqlite import SqliteStore
 from gateway.recorder.subscribe import Connected
+from gateway.settings.model.link import Record
 from gateway.settings.values.store_address import parse
 from tests.recorder.conftest import T0, Bench, FakeStore, event
 
@@ -321,7 +322,7 @@ def test_a_list_that_was_damaged_turns_recording_red(path: Path, tmp_path: Path)
     Path(rejects.path_of(path)).write_bytes(b"no database" * 100)
     stop = threading.Event()
     stop.set()
-    settings = RecorderSettings(BrokerSettings("x"), parse("sqlite"), tmp_path, gateways=("csg",))
+    settings = settings_in(tmp_path, "main", "csg")
     run(settings, stop)
     with closing(sqlite3.connect(rejects.path_of(path))) as db:
         assert rejects.counts(db) == {"csg": 1}
@@ -346,7 +347,7 @@ def test_a_role_whose_history_is_damaged_starts_and_says_so_of_every_gateway(
     (folder / "record.sqlite").write_bytes(b"\xa5" * 20_000)
     stop = threading.Event()
     stop.set()
-    run(RecorderSettings(BrokerSettings("x"), parse("sqlite"), folder), stop)
+    run(settings_in(folder), stop)
     (away,) = set_aside.found(folder / "record.sqlite")
     assert away.read_bytes() == b"\xa5" * 20_000
     with closing(sqlite3.connect(rejects.path_of(path))) as db:
@@ -355,11 +356,17 @@ def test_a_role_whose_history_is_damaged_starts_and_says_so_of_every_gateway(
     assert said.what == "store: record.sqlite was damaged and is set aside"
 
 
+def settings_in(folder: Path, name: str = "main", *gateways: str) -> RecorderSettings:
+    broker = BrokerSettings("x", "localhost", 1883)
+    silent_after_ms = Record().silent_after_ms
+    return RecorderSettings(broker, parse("sqlite"), folder, name, silent_after_ms, gateways)
+
+
 def run_once(folder: Path) -> None:
     """The role, with no broker: what it does before it records."""
     stop = threading.Event()
     stop.set()
-    run(RecorderSettings(BrokerSettings("x"), parse("sqlite"), folder), stop)
+    run(settings_in(folder), stop)
 
 
 def counts(folder: Path) -> dict[str, int]:
@@ -437,7 +444,7 @@ def test_a_recorder_of_another_name_beside_a_history_says_nothing(tmp_path: Path
     recorded(tmp_path)
     stop = threading.Event()
     stop.set()
-    run(RecorderSettings(BrokerSettings("x"), parse("sqlite"), tmp_path, name="second"), stop)
+    run(settings_in(tmp_path, "second"), stop)
     assert list(tmp_path.glob("*.broken*")) == []
 
 

@@ -17,6 +17,7 @@ from gateway.recorder.recorder import CALM_MS, PROMPT, SETTLED, Recorder
 from gateway.recorder.state import RecorderState, StateInUseError, StateLock, is_recording
 from gateway.recorder.stores.sqlite import SqliteStore
 from gateway.recorder.subscribe import Connected
+from gateway.settings.model.link import Record
 from gateway.settings.values.store_address import parse
 from tests.recorder.conftest import T0, Bench, event
 
@@ -46,6 +47,7 @@ class Counted(Bench):
             db.set_trace_callback(self.statements.append)
         self.recorder = Recorder(
             "main", self.broker, self.sqlite, self.state, calm_ms=CALM_MS,
+            silent_after_ms=Record().silent_after_ms,
             now_ms=lambda: self.now_ms, utc_ms=lambda: T0 + self.now_ms,
         )  # fmt: skip
         self.broker.pump = self.pump  # type: ignore[method-assign]  # the clock of this test

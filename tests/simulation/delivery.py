@@ -34,6 +34,7 @@ from gateway.recorder.recorder import Recorder
 from gateway.recorder.sequences import Key
 from gateway.recorder.state import RecorderState
 from gateway.settings.model.configuration import Journal as JournalSettings
+from gateway.settings.model.link import Record
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda, Deed, often
 from gateway.wire import PUBLISHED, Row
 from tests.journal.journal_desk import answers
@@ -223,6 +224,7 @@ class Delivery:
         self.state = RecorderState(self.state_path)
         self.recorder = Recorder(
             "main", self.net.recorder, self.store, self.state,
+            silent_after_ms=Record().silent_after_ms,
             calm_ms=self.calm_ms, now_ms=lambda: self.agenda.now, utc_ms=lambda: self.utc_ms,
         )  # fmt: skip
         self.net.recorder.connects()

@@ -109,7 +109,7 @@ def _ask() -> first_configuration.Plan:
     )
     plan.name = typer.prompt("What is the building called?", default="Office")
     plan.id = _id(plan.name, "-")
-    plan.timezone = typer.prompt("In which time zone is it?", default="Europe/Berlin")
+    plan.timezone = typer.prompt("In which time zone is it?", default=plan.timezone)
     plan.holidays = _answer("Public holidays of which country or state, such as DE-SN?")
     for kind, roles, example in (
         ("door", first_configuration.DOOR, "Main entrance"),

@@ -82,8 +82,8 @@ def asyncapi(config: Path) -> Mapping[str, Any]:
 
     found = settings(config, need=())
     broker, mqtt = Broker(), found.mqtt
-    if mqtt is not None and mqtt.embedded:  # its port is chosen when it starts
-        broker = Broker(port=1883, encrypted=False, shown_by="nothing")
+    if mqtt is not None and mqtt.embedded:  # its port is chosen when it starts; this is the usual
+        broker = Broker(port=mqtt.port_number, encrypted=False, shown_by="nothing")
     elif mqtt is not None:
         shown_by: ShownBy = "nothing"
         if mqtt.tls is not None and mqtt.tls.cert is not None:

@@ -29,6 +29,7 @@ from gateway.journal.schema import DAMAGED
 from gateway.settings.model.configuration import Settings
 from gateway.settings.model.link import Record
 from gateway.settings.values.secrets import Secret, SecretError
+from gateway.settings.values.store_address import PORT
 from gateway.wire import PUBLISHED
 
 WITHIN_S = 3.0
@@ -83,7 +84,7 @@ class _Http:
     def __init__(self, url: str, headers: Mapping[str, str]) -> None:
         parts = urlsplit(url)
         self.where = f"{parts.hostname}:{parts.port}"
-        self._host, self._port = parts.hostname or "", parts.port or 8086
+        self._host, self._port = parts.hostname or "", parts.port or PORT
         self._tls = parts.scheme == "https"
         self._headers = dict(headers)
 

@@ -15,6 +15,7 @@ from gateway.formats import UnknownFormat
 from gateway.printable import in_a_text
 from gateway.settings.checks import contact_secrets
 from gateway.settings.model.configuration import Settings
+from gateway.settings.model.link import Web
 from gateway.settings.values.problems import SettingsError
 
 
@@ -191,9 +192,8 @@ def _changed(
 
 def _page(settings: Settings) -> tuple[str, int]:
     """Where the page will listen. Raises :class:`roles.RoleError` where something else does."""
-    web = settings.web
-    port = roles.web_port() or (web.port if web else 8080)
-    host = web.host if web else "127.0.0.1"
+    web = settings.web or Web()
+    host, port = web.host, roles.web_port() or web.port
     if not broker.free(host, port):
         other = next((p for p in range(port + 1, port + 100) if broker.free(host, p)), port + 1)
         raise roles.RoleError(

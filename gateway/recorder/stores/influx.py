@@ -25,7 +25,7 @@ class InfluxStore(HttpStore):
         bucket: str,
         token: str = "",
         timeout_s: float = 10.0,
-        forgets_ms: int = 300_000,
+        forgets_ms: int,
     ) -> None:
         headers = {"Content-Type": "text/plain; charset=utf-8", "Accept": "application/json"}
         if token:

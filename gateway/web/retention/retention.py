@@ -14,13 +14,13 @@ from pathlib import Path
 
 from gateway.core.facts import KINDS
 from gateway.set_aside import LIFE_MS
+from gateway.settings.model.configuration import Retention
 from gateway.web.options import Options
 from gateway.web.shared.limits import Once
 from gateway.web.storage.testbook import UNSIGNED_MS
 from gateway.web.storage.weeks import WEEKS
 
 DAY_MS = 86_400_000
-YEAR_MS = 365 * DAY_MS
 JOURNAL = "gateway.journal.retention:Upkeep.expire"
 REMOVE_OLD = "gateway.set_aside:remove_old"
 RECORDED_MS = 30 * DAY_MS
@@ -69,7 +69,7 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
         Retained("audit", JOURNAL, lives.get("audit"), "" if "audit" in lives else "full"),
         Retained("state", "gateway.journal.store:Store.write", until="over"),
         Retained("starts", "gateway.journal.retention:Upkeep.drop_boots", until="starts"),
-        Retained("testbook", web + book, lives.get("testbook", 10 * YEAR_MS)),
+        Retained("testbook", web + book, lives.get("testbook", Retention().testbook_ms)),
         Retained("testbook_open", web + book, UNSIGNED_MS),
         Retained("door_weeks", web + "storage.weeks:Weeks._keep", WEEKS * 7 * DAY_MS),
         Retained("sessions", web + sessions, options.session_life_ms),
