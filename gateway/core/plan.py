@@ -2,11 +2,17 @@
 
 Made once by ``settings`` (names checked, units turned into milliseconds) and never
 changed while running. Every list keeps the order of the configuration.
+
+What applies where the configuration is silent is decided in one place, in
+``gateway/settings/model``: the plan gets every value. So the only defaults here say that there is
+none of a part: ``None`` for a terminal or for a plan within this one, ``()`` for a list of them.
+No time, limit, number, word of the configuration, or yes and no has a default
+(``tests/house_rules/test_defaults.py``).
 """
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import KW_ONLY
 from typing import Literal
 
 from gateway.core.events import Mode
@@ -25,12 +31,12 @@ class ContactPlan:
     """A bool input. ``stuck_after_ms`` only for contacts that people press (else ``None``)."""
 
     point: str
-    settle_ms: Ms = 30
-    stuck_after_ms: Ms | None = None
-    chatter_changes: int = 100
-    chatter_window_ms: Ms = 60_000
-    fault_severity: Severity = "fault"
-    private: bool = False
+    settle_ms: Ms
+    stuck_after_ms: Ms | None
+    chatter_changes: int
+    chatter_window_ms: Ms
+    fault_severity: Severity
+    private: bool
     """It tells about a person (motion, a bathroom's door): its changes stay on the gateway."""
 
 
@@ -51,13 +57,13 @@ class MeterPlan:
     point: str
     quantities: tuple[str, ...]
     silent_after_ms: Ms
-    limits: tuple[tuple[str, float, float], ...] = ()
+    limits: tuple[tuple[str, float, float], ...]
     """(quantity, lowest, highest) that the sensor can physically mean."""
-    dead_bands: tuple[tuple[str, float], ...] = ()
+    dead_bands: tuple[tuple[str, float], ...]
     """(quantity, smallest change that is told)."""
-    heartbeat_ms: Ms = 900_000
+    heartbeat_ms: Ms
     """Told at least this often, changed or not."""
-    frozen_after_ms: Ms | None = None
+    frozen_after_ms: Ms | None
     """The very same value for this long is a fault; ``None``: not watched."""
 
 
@@ -66,8 +72,8 @@ class ActivatorPlan:
     point: str
     kind: ActivatorKind
     side: Side
-    hold_open_ms: Ms | None = None
-    trusted: bool = True
+    hold_open_ms: Ms | None
+    trusted: bool
     """Wired, or allowed to open a locked door all the same; else *automatic* only."""
 
 
@@ -90,9 +96,9 @@ class IndicatorPlan:
     """The relay of the feedback lamp or tone; one pattern of on/off times per outcome."""
 
     point: str
-    accepted: tuple[Ms, ...] = (400,)
-    refused: tuple[Ms, ...] = (100, 100, 100, 100, 100)
-    fault: tuple[Ms, ...] = (1000, 300, 1000)
+    accepted: tuple[Ms, ...]
+    refused: tuple[Ms, ...]
+    fault: tuple[Ms, ...]
 
 
 @dataclass(frozen=True)
@@ -102,17 +108,19 @@ class DoorPlan:
     id: str
     name: str
     activation: str
-    pulse_ms: Ms | None = 500
+    _: KW_ONLY
+    pulse_ms: Ms | None
     """``None``: a maintained activation, closed for ``open_for_ms`` or longer."""
-    rest_ms: Ms = 1000
-    open_for_ms: Ms = 5000
-    """How long a maintained activation stays closed for a request without a time of its own."""
+    rest_ms: Ms
+    open_for_ms: Ms
+    """How long a maintained activation stays closed for a request without a time of its own; 0
+    where it is a pulse."""
     strike: str | None = None
-    strike_lead_ms: Ms = 200
-    strike_tail_ms: Ms = 500
+    strike_lead_ms: Ms
+    strike_tail_ms: Ms
     hold_open: str | None = None
     leaf: str | None = None
-    leaf_trusted: bool = True
+    leaf_trusted: bool
     """Wired: a leaf contact over radio or network proves no burglary (``forced``)."""
     bolt: str | None = None
     operator_fault: str | None = None
@@ -120,24 +128,24 @@ class DoorPlan:
     mode_switch: tuple[tuple[str, Mode], ...] = ()
     """Contacts of a programme switch on site, each with the mode it selects; first active wins."""
     activators: tuple[ActivatorPlan, ...] = ()
-    opens_within_ms: Ms = 5000
-    closes_within_ms: Ms = 20_000
+    opens_within_ms: Ms
+    closes_within_ms: Ms
     """From the end of the activation (or of the hold-open time) until ``did_not_close``."""
-    left_open_after_ms: Ms | None = None
-    assumed_open_ms: Ms = 8000
+    left_open_after_ms: Ms | None
+    assumed_open_ms: Ms
     """How long a door without a leaf contact is assumed to be open after an activation."""
-    toggle: bool = False
+    toggle: bool
     """The operator toggles: a pulse on an open door closes it, so none is sent then."""
     fire: FirePlan | None = None
-    egress: Literal["always", "never"] = "always"
+    egress: Literal["always", "never"]
     indicator: IndicatorPlan | None = None
     schedule: tuple[Transition, ...] = ()
     """Ordered by time; empty: always ``mode``."""
-    mode: Mode = "automatic"
+    mode: Mode
     """The mode where there is no schedule."""
-    safe_mode: Mode = "automatic"
+    safe_mode: Mode
     """The mode while the clock is not trusted and the schedule therefore unknown."""
-    override_for_ms: Ms = 14_400_000
+    override_for_ms: Ms
 
 
 @dataclass(frozen=True)
@@ -147,7 +155,7 @@ class InterlockPlan:
 
     id: str
     doors: tuple[str, ...]
-    wait_ms: Ms = 0
+    wait_ms: Ms
 
 
 @dataclass(frozen=True)
@@ -158,11 +166,11 @@ class WatchPlan:
     point: str
     severity: Severity
     delay_ms: Ms
-    active: bool | None = None
-    quantity: str | None = None
-    above: float | None = None
-    below: float | None = None
-    hysteresis: float = 0.0
+    active: bool | None
+    quantity: str | None
+    above: float | None
+    below: float | None
+    hysteresis: float
 
 
 @dataclass(frozen=True)
@@ -185,15 +193,16 @@ class ClimatePlan:
     percent. ``None`` for a limit: it is not watched."""
 
     point: str
-    frost_below_c: float | None = 5.0
-    mould_above_percent: float | None = 75.0
-    mould_after_ms: Ms = 6 * 3_600_000
+    _: KW_ONLY
+    frost_below_c: float | None
+    mould_above_percent: float | None
+    mould_after_ms: Ms
     """Humid for so long without a break is a notice."""
     fan: str | None = None
-    fan_above_percent: float = 65.0
-    fan_below_percent: float = 58.0
+    fan_above_percent: float
+    fan_below_percent: float
     """The fan runs from the one on and until the other is reached."""
-    fan_run_on_ms: Ms = 600_000
+    fan_run_on_ms: Ms
     """And for this long after that."""
 
 
@@ -203,6 +212,7 @@ class RoomPlan:
 
     id: str
     name: str
+    _: KW_ONLY
     cords: tuple[str, ...] = ()
     """Contacts; a cut wire of a normally closed one is a pull."""
     lines: tuple[LinePlan, ...] = ()
@@ -214,7 +224,7 @@ class RoomPlan:
     unlock: str | None = None
     escalation: str | None = None
     """Who is told of a call, a long stay, a cord that sticks and a line that is cut."""
-    attend_within_ms: Ms = 300_000
+    attend_within_ms: Ms
     """An acknowledged call that nobody attends in this time is raised again."""
     motion: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
@@ -222,17 +232,17 @@ class RoomPlan:
     door: str | None = None
     bolt: str | None = None
     taps: tuple[str, ...] = ()
-    vacant_after_ms: Ms = 10_000
+    vacant_after_ms: Ms
     """A sign of a person counts for as long as it lasts, and at least this long from its
     beginning."""
-    lingers_ms: Ms = 120_000
+    lingers_ms: Ms
     """With a door contact: a sensor may go on seeing for so long who has left. And signs that
     are no further apart are of one stay."""
-    doubt_after_ms: Ms = 1_800_000
+    doubt_after_ms: Ms
     """A sign without any pause for this long is no proof of a long stay: it may be a sensor
     that sticks."""
-    long_stay_after_ms: Ms | None = 2_700_000
-    no_motion_after_ms: Ms | None = None
+    long_stay_after_ms: Ms | None
+    no_motion_after_ms: Ms | None
     leak: str | None = None
     valve: str | None = None
     climate: ClimatePlan | None = None
@@ -261,8 +271,8 @@ class EscalationStepPlan:
     """Tell ``receiver`` so long after the beginning, or (the last step) every so often."""
 
     receiver: str
-    after_ms: Ms | None = None
-    every_ms: Ms | None = None
+    after_ms: Ms | None
+    every_ms: Ms | None
 
 
 @dataclass(frozen=True)
@@ -280,7 +290,7 @@ class MailingPlan:
     receivers: tuple[str, ...]
     due: tuple[UtcMs, ...]
     """Every instant for 400 days, in order."""
-    confirm_within_ms: Ms | None = None
+    confirm_within_ms: Ms | None
 
 
 @dataclass(frozen=True)
@@ -300,6 +310,6 @@ class BuildingPlan:
     mailings: tuple[MailingPlan, ...] = ()
     export: tuple[Literal["motion", "occupancy"], ...] = ()
     """What of people in rooms may leave the gateway as a state."""
-    notices: tuple[tuple[str, str], ...] = field(default=())
+    notices: tuple[tuple[str, str], ...] = ()
     """(subject, kind) of notices that stand because the configuration says so, such as
     ``("front", "egress_never")``."""

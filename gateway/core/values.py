@@ -36,7 +36,9 @@ def _init(fields: tuple[dataclasses.Field[object], ...]) -> object:
     """The ``__init__`` that takes these fields, as a dataclass compiles it, but for its body."""
     unset = dataclasses.MISSING
     known: dict[str, object] = {"unset": unset, "set_": object.__setattr__}
-    taken, values = ["self"], []
+    taken: list[str] = ["self"]
+    named: list[str] = []
+    values: list[str] = []
     for field in fields:
         name, value = field.name, field.name
         if field.default_factory is not unset:
@@ -45,16 +47,16 @@ def _init(fields: tuple[dataclasses.Field[object], ...]) -> object:
         elif field.default is not unset:
             known[f"default_{name}"] = field.default
             name = f"{name}=default_{name}"
-        taken.append(name)
+        (named if field.kw_only else taken).append(name)
         values.append(f"{field.name!r}: {value}")
+    if named:
+        taken += ["*", *named]
     made = f"def __init__({', '.join(taken)}): set_(self, '__dict__', {{{', '.join(values)}}})"
     exec(made, known)  # noqa: S102 - of names in our own classes, as dataclasses does it
     return known["__init__"]
 
 
 def _shown(value: object) -> str:
-    kind = type(value)
-    # dataclass has put the names of its fields there, in order
-    names: tuple[str, ...] = getattr(kind, "__match_args__", ())
+    names = [field.name for field in dataclasses.fields(value)]  # type: ignore[arg-type]  # it is one
     shown = ", ".join([f"{name}={getattr(value, name)!r}" for name in names])
-    return f"{kind.__qualname__}({shown})"
+    return f"{type(value).__qualname__}({shown})"

@@ -14,7 +14,7 @@ from functools import partial
 
 from gateway.core.instant import Ms
 from gateway.core.machine import replace
-from gateway.core.plan import BuildingPlan, ContactPlan, RelayPlan, RoomPlan
+from gateway.core.plan import BuildingPlan, RelayPlan, RoomPlan
 from gateway.simulation.agenda import MINUTE, SECOND, Agenda, about
 from gateway.simulation.host import Host
 from gateway.simulation.rooms import LOOKS_IN_MS, RoomWorld
@@ -25,7 +25,8 @@ LASTS_MS: tuple[Ms, Ms] = (300, 3 * SECOND)
 
 
 def spare_room(plan: BuildingPlan) -> RoomPlan:
-    """The room that comes and goes; its calls are told as those of the first room."""
+    """The room that comes and goes; its calls are told as those of the first room. It has no
+    sensors, so none of their times matters."""
     escalation = next((room.escalation for room in plan.rooms if room.escalation), None)
     return RoomPlan(
         SPARE,
@@ -34,13 +35,22 @@ def spare_room(plan: BuildingPlan) -> RoomPlan:
         cancel=f"{SPARE}.cancel",
         reassurance=f"{SPARE}.lamp",
         escalation=escalation,
+        attend_within_ms=5 * MINUTE,
+        vacant_after_ms=0,
+        lingers_ms=0,
+        doubt_after_ms=0,
+        long_stay_after_ms=None,
+        no_motion_after_ms=None,
     )
 
 
 def with_room(plan: BuildingPlan, room: RoomPlan) -> BuildingPlan:
-    """The plan with this room and its terminals."""
-    presses = (ContactPlan(room.cancel, stuck_after_ms=30 * SECOND),) if room.cancel else ()
-    cords = tuple(ContactPlan(point, fault_severity="urgent") for point in room.cords)
+    """The plan with this room and its terminals, which settle as the first contact does."""
+    wired = replace(plan.contacts[0], private=False)
+    pressed = replace(wired, stuck_after_ms=30 * SECOND, fault_severity="fault")
+    pulled = replace(wired, stuck_after_ms=None, fault_severity="urgent")
+    presses = (replace(pressed, point=room.cancel),) if room.cancel else ()
+    cords = tuple(replace(pulled, point=point) for point in room.cords)
     lamps = (RelayPlan(room.reassurance, None),) if room.reassurance else ()
     return replace(
         plan,

@@ -14,25 +14,26 @@ from gateway.control.watchdog import Watchdog
 from gateway.core.effects import Reply
 from gateway.core.events import Issuer, Level, OpenDoor
 from gateway.core.facts import Fact, Json
-from gateway.core.plan import ActivatorPlan, BuildingPlan, ContactPlan, DoorPlan, RelayPlan
+from gateway.core.plan import BuildingPlan, RelayPlan
 from gateway.core.signals.clock import Past
 from gateway.journal.queue import Batch
 from gateway.panel.messages import CommandMessage
 from gateway.panel.snapshot_types import IdentityShown
+from tests import plans
 
 BUTTON, LEAF, RELAY = "front.button", "front.leaf", "front.activation"
 
 PLAN = BuildingPlan(
     gateway="test",
-    contacts=(ContactPlan(BUTTON, settle_ms=30, stuck_after_ms=30_000), ContactPlan(LEAF)),
+    contacts=(plans.button(BUTTON), plans.contact(LEAF)),
     relays=(RelayPlan(RELAY, max_on_ms=1500),),
     doors=(
-        DoorPlan(
+        plans.door(
             id="front",
             name="Front",
             activation=RELAY,
             leaf=LEAF,
-            activators=(ActivatorPlan(BUTTON, "button", "outside"),),
+            activators=(plans.activator(BUTTON, "button", "outside"),),
             left_open_after_ms=120_000,
         ),
     ),

@@ -14,20 +14,15 @@ from gateway.core.facts import Json
 from gateway.core.instant import Ms
 from gateway.core.notification.alarms import Alarm
 from gateway.core.plan import (
-    ActivatorPlan,
     BuildingPlan,
-    ContactPlan,
-    DoorPlan,
     EscalationPlan,
-    EscalationStepPlan,
     LinePlan,
     MailingPlan,
-    MeterPlan,
     ReceiverPlan,
     RelayPlan,
-    RoomPlan,
 )
 from gateway.panel.snapshot_types import GuaranteeShown
+from tests import plans
 
 NOW = 1_000_000
 UTC = 1_800_000_000_000
@@ -35,21 +30,21 @@ UTC = 1_800_000_000_000
 PLAN = BuildingPlan(
     gateway="office",
     contacts=(
-        ContactPlan("inside", stuck_after_ms=30_000),
-        ContactPlan("outside", stuck_after_ms=30_000),
-        ContactPlan("fault"),
-        ContactPlan("leaf"),
-        ContactPlan("cord"),
-        ContactPlan("cancel"),
+        plans.button("inside"),
+        plans.button("outside"),
+        plans.contact("fault"),
+        plans.contact("leaf"),
+        plans.contact("cord"),
+        plans.contact("cancel"),
     ),
     relays=(
         RelayPlan("open", 3_600_000),
         RelayPlan("strike", 3_600_000),
         RelayPlan("lamp", 600_000),
     ),
-    meters=(MeterPlan("line", ("line_ohm",), 30 * 86_400_000),),
+    meters=(plans.meter("line", ("line_ohm",), 30 * 86_400_000),),
     doors=(
-        DoorPlan(
+        plans.door(
             "front",
             "Front",
             activation="open",
@@ -57,13 +52,13 @@ PLAN = BuildingPlan(
             leaf="leaf",
             operator_fault="fault",
             activators=(
-                ActivatorPlan("inside", "button", "inside"),
-                ActivatorPlan("outside", "button", "outside"),
+                plans.activator("inside", "button", "inside"),
+                plans.activator("outside", "button", "outside"),
             ),
         ),
     ),
     rooms=(
-        RoomPlan(
+        plans.room(
             "wc",
             "WC",
             cords=("cord",),
@@ -75,12 +70,12 @@ PLAN = BuildingPlan(
     ),
     receivers=(ReceiverPlan("reception", 2), ReceiverPlan("night", 1)),
     escalations=(
-        EscalationPlan("day", (EscalationStepPlan("reception", 0),)),
-        EscalationPlan("faults", (EscalationStepPlan("night", 0),)),
-        EscalationPlan("unused", (EscalationStepPlan("night", 0),)),
+        EscalationPlan("day", (plans.step("reception", 0),)),
+        EscalationPlan("faults", (plans.step("night", 0),)),
+        EscalationPlan("unused", (plans.step("night", 0),)),
     ),
     alarm_escalations=(("urgent", "faults"),),
-    mailings=(MailingPlan("test", ("reception", "night"), (UTC + 1_000,)),),
+    mailings=(MailingPlan("test", ("reception", "night"), (UTC + 1_000,), None),),
 )
 NOTHING: Mapping[str, Json] = {}
 BROKEN = frozenset({("reception", 0), ("reception", 1)})

@@ -31,24 +31,18 @@ from gateway.core.facts import Json
 from gateway.core.instant import Ms
 from gateway.core.notification.alarms import ALARM_KINDS
 from gateway.core.plan import (
-    ActivatorPlan,
     BuildingPlan,
-    ClimatePlan,
-    ContactPlan,
     DoorPlan,
     EscalationPlan,
-    EscalationStepPlan,
     FirePlan,
     InterlockPlan,
     LinePlan,
     MailingPlan,
-    MeterPlan,
     ReceiverPlan,
     RelayPlan,
-    RoomPlan,
     Transition,
-    WatchPlan,
 )
+from tests import plans
 from tests.control.guarantee_bench import NOTHING, UTC, World
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
@@ -57,26 +51,26 @@ BUTTONS = ("front.inside", "front.outside", "back.inside")
 
 
 def _door(name: str, **more: Any) -> DoorPlan:
-    return DoorPlan(
+    return plans.door(
         name,
         name,
         f"{name}.activation",
         leaf=f"{name}.leaf",
         left_open_after_ms=2 * MINUTE,
-        activators=(ActivatorPlan(f"{name}.inside", "button", "inside"), *more.pop("also", ())),
+        activators=(plans.activator(f"{name}.inside", "button", "inside"), *more.pop("also", ())),
         **more,
     )
 
 
 FRONT = _door(
     "front",
-    also=(ActivatorPlan("front.outside", "button", "outside"),),
+    also=(plans.activator("front.outside", "button", "outside"),),
     bolt="front.bolt",
     strike="front.strike",
     operator_fault="front.fault",
     fire=FirePlan("fire", "close"),
 )
-WC = RoomPlan(
+WC = plans.room(
     "wc",
     "WC",
     cords=("wc.cord",),
@@ -88,16 +82,16 @@ WC = RoomPlan(
     door="wc.door",
     no_motion_after_ms=30 * MINUTE,
     leak="wc.leak",
-    climate=ClimatePlan("wc.climate"),
+    climate=plans.climate("wc.climate"),
 )
-TEST = MailingPlan("test", ("reception",), (UTC + 1_000,))
+TEST = MailingPlan("test", ("reception",), (UTC + 1_000,), None)
 CONTACTS = ("front.leaf", "front.bolt", "front.fault", "back.leaf", "wc.cord", "wc.cancel",
             "wc.pir", "wc.door", "wc.leak", "fire", "mains")  # fmt: skip
 PLAN = BuildingPlan(
     "office",
     contacts=(
-        *(ContactPlan(point, stuck_after_ms=30_000) for point in BUTTONS),
-        *(ContactPlan(point) for point in CONTACTS),
+        *(plans.button(point) for point in BUTTONS),
+        *(plans.contact(point) for point in CONTACTS),
     ),
     relays=(
         *(RelayPlan(f"{door}.activation", 1_500) for door in ("front", "back")),
@@ -105,15 +99,15 @@ PLAN = BuildingPlan(
         RelayPlan("wc.lamp", 20 * MINUTE),
     ),
     meters=(
-        MeterPlan("wc.line", ("line_ohm",), 30 * DAY, frozen_after_ms=DAY),
-        MeterPlan("wc.climate", ("temperature_c", "humidity_percent"), 30 * DAY),
+        plans.meter("wc.line", ("line_ohm",), 30 * DAY, frozen_after_ms=DAY),
+        plans.meter("wc.climate", ("temperature_c", "humidity_percent"), 30 * DAY),
     ),
     doors=(FRONT, _door("back")),
     interlocks=(InterlockPlan("lobby", ("front", "back"), 5_000),),
-    watches=(WatchPlan("mains", "mains", "urgent", 1_000, active=True),),
+    watches=(plans.watch("mains", "mains", "urgent", 1_000, active=True),),
     rooms=(WC,),
     receivers=(ReceiverPlan("reception", 1),),
-    escalations=(EscalationPlan("day", (EscalationStepPlan("reception", 0),)),),
+    escalations=(EscalationPlan("day", (plans.step("reception", 0),)),),
     alarm_escalations=(("urgent", "day"), ("fault", "day")),
     mailings=(TEST,),
 )

@@ -14,7 +14,8 @@ from gateway.control.guarantees import GUARANTEES, NAMES, LinkSeen, Observed
 from gateway.core import building as core
 from gateway.core.events import Event, Level, Reading, RelayFault
 from gateway.core.facts import Fact, Json
-from gateway.core.plan import BuildingPlan, ContactPlan, DoorPlan, FirePlan, InterlockPlan
+from gateway.core.plan import BuildingPlan, FirePlan, InterlockPlan
+from tests import plans
 from tests.control.guarantee_bench import BROKEN, NOW, PLAN, UTC, World
 
 
@@ -82,13 +83,13 @@ CLOSED = {"is_open": lambda point: point not in ("open", "strike", "lamp")}
 WIRED = replace(PLAN, doors=(replace(PLAN.doors[0], mode="off"),))
 FIRE = replace(
     PLAN,
-    contacts=(*PLAN.contacts, ContactPlan("fire")),
+    contacts=(*PLAN.contacts, plans.contact("fire")),
     doors=(replace(PLAN.doors[0], fire=FirePlan("fire", "close")),),
 )
 LOBBY = replace(
     PLAN,
-    doors=(*PLAN.doors, DoorPlan("back", "Back", "open")),
-    interlocks=(InterlockPlan("lobby", ("front", "back")),),
+    doors=(*PLAN.doors, plans.door("back", "Back", "open")),
+    interlocks=(InterlockPlan("lobby", ("front", "back"), 0),),
 )
 QUIET: dict[str, Json] = {"wc": {"call": None}}
 

@@ -14,20 +14,20 @@ from gateway.core.events import CivilTime
 from gateway.core.plan import (
     BuildingPlan,
     EscalationPlan,
-    EscalationStepPlan,
     MailingPlan,
     ReceiverPlan,
 )
 from gateway.panel import messages as m
 from gateway.panel.snapshot_types import GuaranteeShown, Snapshot
+from tests import plans
 from tests.control.control_bench import IDENTITY, PLAN, FakeJournal, Rig
 
 TOLD = replace(
     PLAN,
     receivers=(ReceiverPlan("reception", 1),),
-    escalations=(EscalationPlan("day", (EscalationStepPlan("reception", 0),)),),
+    escalations=(EscalationPlan("day", (plans.step("reception", 0),)),),
     alarm_escalations=(("urgent", "day"),),
-    mailings=(MailingPlan("test", ("reception",), (1_800_000_001_000,)),),
+    mailings=(MailingPlan("test", ("reception",), (1_800_000_001_000,), None),),
 )
 EVERY_MS = 300_000
 

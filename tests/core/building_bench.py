@@ -26,25 +26,21 @@ from gateway.core.facts import KINDS, Fact, Json
 from gateway.core.instant import Ms, UtcMs
 from gateway.core.machine import Step
 from gateway.core.plan import (
-    ActivatorPlan,
     BuildingPlan,
-    ContactPlan,
-    DoorPlan,
     FirePlan,
     InterlockPlan,
-    MeterPlan,
     RelayPlan,
     Transition,
-    WatchPlan,
 )
 from gateway.core.snapshot_types import BuildingShown
+from tests import plans
 
 OFFSET = 1_700_000_000_000
 """UTC minus monotonic, where the clock is right."""
 
 STAFF = Issuer("web:3", "web")
 
-FRONT = DoorPlan(
+FRONT = plans.door(
     "front",
     "Front door",
     "front.activation",
@@ -54,8 +50,8 @@ FRONT = DoorPlan(
     presence="front.presence",
     left_open_after_ms=120_000,
     activators=(
-        ActivatorPlan("front.inside", "button", "inside"),
-        ActivatorPlan("front.outside", "button", "outside"),
+        plans.activator("front.inside", "button", "inside"),
+        plans.activator("front.outside", "button", "outside"),
     ),
     mode_switch=(("front.switch_off", "off"), ("front.switch_night", "night")),
     fire=FirePlan("house.fire", "open"),
@@ -68,16 +64,16 @@ FRONT = DoorPlan(
 
 SMALL = BuildingPlan(
     "gw",
-    contacts=(ContactPlan("front.inside"), ContactPlan("front.leaf")),
+    contacts=(plans.contact("front.inside"), plans.contact("front.leaf")),
     relays=(RelayPlan("front.activation", 1500),),
     doors=(
-        DoorPlan(
+        plans.door(
             "front",
             "Front door",
             "front.activation",
             leaf="front.leaf",
             left_open_after_ms=120_000,
-            activators=(ActivatorPlan("front.inside", "button", "inside"),),
+            activators=(plans.activator("front.inside", "button", "inside"),),
         ),
     ),
 )
@@ -87,33 +83,33 @@ PLAN = BuildingPlan(
     "gw",
     contacts=(
         *(
-            ContactPlan(f"front.{name}", stuck_after_ms=30_000)
+            plans.button(f"front.{name}")
             for name in ("inside", "outside", "switch_off", "switch_night")
         ),
-        *(ContactPlan(f"front.{name}") for name in ("leaf", "bolt", "fault", "presence")),
-        ContactPlan("back.inside", stuck_after_ms=30_000),
-        ContactPlan("back.leaf"),
-        ContactPlan("house.fire", fault_severity="urgent"),
-        ContactPlan("house.mains"),
+        *(plans.contact(f"front.{name}") for name in ("leaf", "bolt", "fault", "presence")),
+        plans.button("back.inside"),
+        plans.contact("back.leaf"),
+        plans.emergency("house.fire"),
+        plans.contact("house.mains"),
     ),
     relays=(RelayPlan("front.activation", 1500), RelayPlan("back.activation", 1500)),
-    meters=(MeterPlan("wc.climate", ("temperature_c",), 180_000),),
+    meters=(plans.meter("wc.climate", ("temperature_c",), 180_000),),
     doors=(
         FRONT,
-        DoorPlan(
+        plans.door(
             "back",
             "Back door",
             "back.activation",
             leaf="back.leaf",
             left_open_after_ms=120_000,
-            activators=(ActivatorPlan("back.inside", "button", "inside"),),
+            activators=(plans.activator("back.inside", "button", "inside"),),
             override_for_ms=600_000,
         ),
     ),
     interlocks=(InterlockPlan("lobby", ("front", "back"), 5_000),),
     watches=(
-        WatchPlan("mains", "house.mains", "urgent", 1000, active=False),
-        WatchPlan("frost", "wc.climate", "notice", 0, quantity="temperature_c", below=5.0),
+        plans.watch("mains", "house.mains", "urgent", 1000, active=False),
+        plans.watch("frost", "wc.climate", "notice", 0, quantity="temperature_c", below=5.0),
     ),
 )
 """Two doors that interlock, with everything on the front one."""

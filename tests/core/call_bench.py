@@ -8,7 +8,7 @@ from gateway.core.building.snapshot_rooms import call_shown
 from gateway.core.effects import Drive
 from gateway.core.facts import KINDS, Fact, Json
 from gateway.core.instant import ClockKnown, Ms
-from gateway.core.plan import LinePlan, RoomPlan
+from gateway.core.plan import RoomPlan
 from gateway.core.room import call, call_saved
 from gateway.core.room.call import (
     Acknowledged,
@@ -22,10 +22,11 @@ from gateway.core.room.call import (
 from gateway.core.room.call_record import Call, Cord
 from gateway.core.saved_values import Times
 from gateway.core.snapshot_types import CallShown
+from tests import plans
 
 OFFSET = 1_700_000_000_000
-LINE = LinePlan("wc.line", 2_350.0, 2_350.0, 6_855.0, 20_000.0)
-ROOM = RoomPlan(
+LINE = plans.line("wc.line")
+ROOM = plans.room(
     "wc",
     "Accessible WC",
     cords=("wc.cord", "wc.shower"),

@@ -10,18 +10,19 @@ from gateway.core.events import Mode
 from gateway.core.facts import KINDS, Fact, Json
 from gateway.core.instant import Ms
 from gateway.core.machine import Step
-from gateway.core.plan import DoorPlan, FirePlan, IndicatorPlan, OnFire, Side
+from gateway.core.plan import DoorPlan, FirePlan, OnFire, Side
+from tests import plans
 
-PLAN = DoorPlan("front", "Front", "activation", leaf="leaf", left_open_after_ms=120_000)
+PLAN = plans.door("front", "Front", "activation", leaf="leaf", left_open_after_ms=120_000)
 """A pulse drive with a leaf contact and nothing else."""
 
-STRIKE = DoorPlan("front", "Front", "activation", leaf="leaf", strike="strike")
-MAINTAINED = DoorPlan("front", "Front", "activation", leaf="leaf", pulse_ms=None)
-HOLD = DoorPlan("front", "Front", "activation", leaf="leaf", hold_open="hold")
-BLIND = DoorPlan("front", "Front", "activation")
+STRIKE = plans.door("front", "Front", "activation", leaf="leaf", strike="strike")
+MAINTAINED = plans.maintained_door("front", "Front", "activation", leaf="leaf")
+HOLD = plans.door("front", "Front", "activation", leaf="leaf", hold_open="hold")
+BLIND = plans.door("front", "Front", "activation")
 """No leaf contact."""
-TOGGLE = DoorPlan("front", "Front", "activation", leaf="leaf", toggle=True)
-LAMP = DoorPlan("front", "Front", "activation", leaf="leaf", indicator=IndicatorPlan("lamp"))
+TOGGLE = plans.door("front", "Front", "activation", leaf="leaf", toggle=True)
+LAMP = plans.door("front", "Front", "activation", leaf="leaf", indicator=plans.indicator("lamp"))
 
 
 def fire(action: OnFire) -> FirePlan:

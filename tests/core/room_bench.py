@@ -9,24 +9,19 @@ from gateway.core.facts import Json
 from gateway.core.instant import Ms
 from gateway.core.plan import (
     BuildingPlan,
-    ClimatePlan,
-    ContactPlan,
     EscalationPlan,
-    EscalationStepPlan,
-    LinePlan,
     MailingPlan,
-    MeterPlan,
     ReceiverPlan,
     RelayPlan,
-    RoomPlan,
 )
+from tests import plans
 from tests.core.building_bench import STAFF, Bench
 
-WC = RoomPlan(
+WC = plans.room(
     "wc",
     "Accessible WC",
     cords=("wc.cord", "wc.shower"),
-    lines=(LinePlan("wc.line", 2_350.0, 2_350.0, 6_855.0, 20_000.0),),
+    lines=(plans.line("wc.line"),),
     cancel="wc.cancel",
     presence="wc.presence",
     reassurance="wc.reassurance",
@@ -38,37 +33,31 @@ WC = RoomPlan(
     door="wc.door",
     leak="wc.leak",
     valve="wc.valve",
-    climate=ClimatePlan("wc.climate", fan="wc.fan"),
+    climate=plans.climate("wc.climate", fan="wc.fan"),
 )
 LAMPS = ("wc.reassurance", "wc.lamp", "wc.sounder", "wc.unlock")
 BATH = BuildingPlan(
     "gw",
     contacts=(
-        *(
-            ContactPlan(f"wc.{name}", fault_severity="urgent", chatter_changes=30)
-            for name in ("cord", "shower")
-        ),
-        *(
-            ContactPlan(f"wc.{name}", stuck_after_ms=30_000, chatter_changes=30)
-            for name in ("cancel", "presence")
-        ),
-        *(ContactPlan(f"wc.{name}", private=True) for name in ("pir", "door")),
-        ContactPlan("wc.leak"),
-        ContactPlan("store.leak"),
+        *(plans.emergency(f"wc.{name}", chatter_changes=30) for name in ("cord", "shower")),
+        *(plans.button(f"wc.{name}", chatter_changes=30) for name in ("cancel", "presence")),
+        *(plans.contact(f"wc.{name}", private=True) for name in ("pir", "door")),
+        plans.contact("wc.leak"),
+        plans.contact("store.leak"),
     ),
     relays=tuple(RelayPlan(point, None) for point in (*LAMPS, "wc.valve", "wc.fan")),
     meters=(
-        MeterPlan("wc.line", ("line_ohm",), 60_000, (("line_ohm", 0.0, 1_000_000.0),)),
-        MeterPlan("wc.climate", ("temperature_c", "humidity_percent"), 600_000),
+        plans.meter("wc.line", ("line_ohm",), 60_000, (("line_ohm", 0.0, 1_000_000.0),)),
+        plans.meter("wc.climate", ("temperature_c", "humidity_percent"), 600_000),
     ),
-    rooms=(WC, RoomPlan("store", "Store room", leak="store.leak")),
+    rooms=(WC, plans.room("store", "Store room", leak="store.leak")),
     receivers=(ReceiverPlan("caretaker", 2), ReceiverPlan("reception", 1)),
     escalations=(
         EscalationPlan(
             "care",
             (
-                EscalationStepPlan("caretaker", after_ms=0),
-                EscalationStepPlan("reception", every_ms=120_000),
+                plans.step("caretaker", 0),
+                plans.last_step("reception", 120_000),
             ),
         ),
     ),

@@ -8,7 +8,8 @@ from gateway.core.effects import Reply
 from gateway.core.events import ResetAlarm
 from gateway.core.facts import Json
 from gateway.core.instant import Ms
-from gateway.core.plan import BuildingPlan, ContactPlan, MeterPlan, RelayPlan, RoomPlan
+from gateway.core.plan import BuildingPlan, RelayPlan, RoomPlan
+from tests import plans
 from tests.core.building_bench import STAFF, Bench
 
 CLIMATE = ("temperature_c", "humidity_percent")
@@ -29,9 +30,9 @@ def house_of(*rooms: RoomPlan) -> BuildingPlan:
             relays += [room.climate.fan] if room.climate.fan else []
     return BuildingPlan(
         "gw",
-        contacts=tuple(ContactPlan(point, private=one) for point, one in private.items()),
+        contacts=tuple(plans.contact(point, private=one) for point, one in private.items()),
         relays=tuple(RelayPlan(point, None) for point in dict.fromkeys(relays)),
-        meters=tuple(MeterPlan(point, CLIMATE, 180_000) for point in meters),
+        meters=tuple(plans.meter(point, CLIMATE, 180_000) for point in meters),
         rooms=rooms,
     )
 

@@ -12,17 +12,16 @@ from hypothesis import strategies as st
 
 from gateway.core.effects import Reply
 from gateway.core.events import RelayFault, ResetAlarm
+from gateway.core.instant import Ms
 from gateway.core.plan import (
-    ActivatorPlan,
     BuildingPlan,
-    ContactPlan,
     DoorPlan,
     FirePlan,
     InterlockPlan,
     OnFire,
     RelayPlan,
-    RoomPlan,
 )
+from tests import plans
 from tests.core.building_bench import STAFF, Bench
 
 LIMIT_MS = 20_000
@@ -31,10 +30,11 @@ SOON_MS = 3_000
 """Lead of a strike and rest of a drive are over by then."""
 
 
-def door(name: str, **more: Any) -> DoorPlan:
-    activators = (ActivatorPlan(f"{name}.button", "button", "inside", more.pop("hold", None)),)
-    return DoorPlan(name, name, f"{name}.activation", leaf=f"{name}.leaf", activators=activators,
-                    **more)  # fmt: skip
+def door(name: str, *, hold: Ms | None = None, maintained: bool = False, **more: Any) -> DoorPlan:
+    make = plans.maintained_door if maintained else plans.door
+    button = plans.activator(f"{name}.button", "button", "inside", hold_open_ms=hold)
+    leaf = f"{name}.leaf"
+    return make(name, name, f"{name}.activation", leaf=leaf, activators=(button,), **more)
 
 
 def building(
@@ -53,7 +53,7 @@ def building(
     contacts = (*(f"{name}.{end}" for name in names for end in ("button", "leaf")), "fire")
     return BuildingPlan(
         "gw",
-        contacts=tuple(ContactPlan(point) for point in contacts),
+        contacts=tuple(plans.contact(point) for point in contacts),
         relays=tuple(
             RelayPlan(point, HOUR_MS if point == longer else LIMIT_MS) for point in sorted(relays)
         ),
@@ -63,16 +63,16 @@ def building(
 
 
 HELD = building(door("a", hold_open="a.hold", hold=10_000))
-MAINTAINED = building(door("a", pulse_ms=None))
+MAINTAINED = building(door("a", maintained=True))
 LATCHED = building(door("a", strike="a.strike", hold_open="a.hold"))
-LOBBY = building(door("a", pulse_ms=None), door("b", hold_open="b.hold"), wait_ms=4_000)
-SHORT_LOBBY = building(door("a", hold_open="a.hold"), door("b", pulse_ms=None), on_fire="open")
+LOBBY = building(door("a", maintained=True), door("b", hold_open="b.hold"), wait_ms=4_000)
+SHORT_LOBBY = building(door("a", hold_open="a.hold"), door("b", maintained=True), on_fire="open")
 STRIKE = building(door("a", strike="a.strike"))
-STRIKE_MAINTAINED = building(door("a", strike="a.strike", pulse_ms=None, hold=30_000),
+STRIKE_MAINTAINED = building(door("a", strike="a.strike", maintained=True, hold=30_000),
                              longer="a.activation")  # fmt: skip
 STRIKE_HELD = building(door("a", strike="a.strike", hold_open="a.hold"), longer="a.hold")
 STRIKE_TOGGLE = building(door("a", strike="a.strike", toggle=True))
-STRIKE_FIRE = building(door("a", strike="a.strike", pulse_ms=None), on_fire="open")
+STRIKE_FIRE = building(door("a", strike="a.strike", maintained=True), on_fire="open")
 STRIKES = [STRIKE, STRIKE_MAINTAINED, STRIKE_HELD, STRIKE_FIRE]
 
 
@@ -279,9 +279,9 @@ def test_a_relay_that_cannot_be_switched_is_not_tested() -> None:
 def test_a_reset_says_why_the_water_stays_off() -> None:
     plan = BuildingPlan(
         "gw",
-        contacts=(ContactPlan("x.leak"), ContactPlan("y.leak")),
+        contacts=(plans.contact("x.leak"), plans.contact("y.leak")),
         relays=(RelayPlan("valve", None),),
-        rooms=tuple(RoomPlan(n, n, leak=f"{n}.leak", valve="valve") for n in "xy"),
+        rooms=tuple(plans.room(n, n, leak=f"{n}.leak", valve="valve") for n in "xy"),
     )
     bench = Bench(plan)
     for name in "xy":
@@ -373,8 +373,8 @@ def test_fire_frees_a_strike_that_its_limit_has_locked() -> None:
 
 
 @pytest.mark.parametrize("leaf", [True, False, None])
-@pytest.mark.parametrize("more", [{"pulse_ms": None}, {}, {"hold_open": "a.hold"},
-                                  {"pulse_ms": None, "strike": "a.strike"}])  # fmt: skip
+@pytest.mark.parametrize("more", [{"maintained": True}, {}, {"hold_open": "a.hold"},
+                                  {"maintained": True, "strike": "a.strike"}])  # fmt: skip
 def test_a_request_opens_a_door_whose_limit_has_ended_what_fire_holds(
     more: dict[str, Any], leaf: bool | None
 ) -> None:
@@ -437,7 +437,7 @@ def test_a_mode_that_holds_a_door_frees_a_strike_that_is_locked_in_a_pulse() -> 
 
 def test_a_hold_that_is_over_stays_so_when_another_relay_reaches_its_limit() -> None:
     """The door counted as held again, and its strike stayed free behind a leaf that was shut."""
-    latched = door("a", strike="a.strike", hold_open="a.hold", pulse_ms=None)
+    latched = door("a", strike="a.strike", hold_open="a.hold", maintained=True)
     bench = Bench(building(latched, longer="a.strike"))
     bench.mode(1_000, "hold_open", for_ms=HOUR_MS, door="a")
     bench.level(2_000, "a.leaf", True)

@@ -32,8 +32,9 @@ from gateway.core.facts import Json
 from gateway.core.instant import Ms
 from gateway.core.machine import Broken
 from gateway.core.notification.alarms import ALARM_KINDS
-from gateway.core.plan import BuildingPlan, DoorPlan, FirePlan, RelayPlan
+from gateway.core.plan import BuildingPlan, FirePlan, RelayPlan
 from gateway.core.reasons import REASONS
+from tests import plans
 from tests.core.building_bench import FRONT, OFFSET, PLAN, SMALL, STAFF, Bench
 
 # --- start and time -----------------------------------------------------------------------
@@ -620,7 +621,9 @@ def test_whatever_happens_no_relay_is_on_beyond_its_limit_and_every_command_is_a
 
 def test_one_fire_contact_may_move_several_doors_and_one_button_too() -> None:
     fire = FirePlan("house.fire", "open")
-    other = DoorPlan("side", "Side", "side.activation", activators=FRONT.activators[:1], fire=fire)
+    other = plans.door(
+        "side", "Side", "side.activation", activators=FRONT.activators[:1], fire=fire
+    )
     plan = BuildingPlan(
         "gw",
         contacts=PLAN.contacts,

@@ -8,10 +8,10 @@ import pytest
 
 from gateway.core.building.snapshot_rooms import cords_shown
 from gateway.core.instant import Ms
-from gateway.core.plan import RoomPlan
 from gateway.core.room import call, call_saved
 from gateway.core.room.call import CancelPressed, CordSeen, PresencePressed, classified, troubles
 from gateway.core.saved_values import Times
+from tests import plans
 from tests.core.call_bench import LINE, OFFSET, CallBench
 
 
@@ -731,7 +731,7 @@ def test_what_waits_for_the_clock_is_kept_as_it_was() -> None:
 
 
 def test_a_room_with_one_cord_and_nothing_else_works() -> None:
-    bench = CallBench(RoomPlan("wc", "WC", cords=("wc.cord",), cancel="wc.cancel"))
+    bench = CallBench(plans.room("wc", "WC", cords=("wc.cord",), cancel="wc.cancel"))
     bench.pull(1000)
     assert bench.call.state == "raised"
     assert call.wake_at(bench.call) is None

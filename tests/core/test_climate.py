@@ -9,9 +9,10 @@ import pytest
 from gateway.core.events import Reading
 from gateway.core.facts import Json
 from gateway.core.instant import Ms
-from gateway.core.plan import ClimatePlan, RoomPlan
+from gateway.core.plan import ClimatePlan
 from gateway.core.room.climate import dew_point_c
 from gateway.core.snapshot_types import QuantityShown
+from tests import plans
 from tests.core.building_bench import Bench
 from tests.core.sensor_bench import house_of, room_of
 
@@ -24,7 +25,7 @@ class Air(Bench):
     """A room with a climate meter."""
 
     def __init__(self, plan: ClimatePlan, kept: dict[str, Json] | None = None) -> None:
-        super().__init__(house_of(RoomPlan("wc", "WC", climate=plan)), kept)
+        super().__init__(house_of(plans.room("wc", "WC", climate=plan)), kept)
 
     def reads(self, now: Ms, cold: float | None = None, humid: float | None = None) -> None:
         """Both values, once a minute from the last time on."""
@@ -43,7 +44,7 @@ class Air(Bench):
 
 @pytest.fixture
 def air() -> Air:
-    return Air(ClimatePlan(METER, fan="wc.fan", mould_after_ms=2 * HOUR))
+    return Air(plans.climate(METER, fan="wc.fan", mould_after_ms=2 * HOUR))
 
 
 # --- dew point ----------------------------------------------------------------------------
@@ -93,7 +94,7 @@ def test_the_dew_point_is_shown_beside_what_the_meter_measures(air: Air) -> None
 
 
 def test_a_meter_of_another_room_has_no_dew_point_of_this_one() -> None:
-    rooms = (RoomPlan(n, n, climate=ClimatePlan(f"{n}.climate")) for n in ("a", "b"))
+    rooms = (plans.room(n, n, climate=plans.climate(f"{n}.climate")) for n in ("a", "b"))
     house = Bench(house_of(*rooms))
     house.at(1000, Reading("a.climate", "temperature_c", 20.0))
     assert "dew_point_c" in shown_of(house, "a.climate")
@@ -127,7 +128,7 @@ def test_without_one_of_its_values_the_dew_point_is_a_gap(air: Air) -> None:
 
 
 def test_a_meter_without_humidity_has_no_dew_point() -> None:
-    house = Bench(house_of(RoomPlan("wc", "WC", climate=ClimatePlan(METER))))
+    house = Bench(house_of(plans.room("wc", "WC", climate=plans.climate(METER))))
     house.at(1000, Reading(METER, "temperature_c", 20.0))
     shown = room_of(house)["climate"]
     assert isinstance(shown, dict)
@@ -184,7 +185,7 @@ def test_what_is_not_known_is_neither_cold_nor_humid(air: Air) -> None:
 
 
 def test_limits_that_are_left_out_are_not_watched() -> None:
-    air = Air(ClimatePlan(METER, frost_below_c=None, mould_above_percent=None))
+    air = Air(plans.climate(METER, frost_below_c=None, mould_above_percent=None))
     air.reads(MINUTE, -20.0, 100.0)
     air.reads(12 * HOUR, -20.0, 100.0)
     assert air.alarms() == {}
@@ -204,7 +205,7 @@ def test_a_notice_of_before_the_restart_ends_when_it_is_seen_to(
     air.reads(MINUTE, 4.0, 80.0)
     air.reads(3 * HOUR, 4.0, 80.0)
     kept = air.kept()
-    again = Air(ClimatePlan(METER, fan="wc.fan"), kept)
+    again = Air(plans.climate(METER, fan="wc.fan"), kept)
     assert set(again.alarms().values()) == {"active"}
     again.reads(MINUTE, cold, humid)
     assert [name for name, state in again.alarms().items() if state == "active"] == left
@@ -213,7 +214,7 @@ def test_a_notice_of_before_the_restart_ends_when_it_is_seen_to(
 def test_a_notice_that_nobody_watches_any_more_is_over(air: Air) -> None:
     air.reads(MINUTE, 4.0, 80.0)
     air.reads(3 * HOUR, 4.0, 80.0)
-    off = ClimatePlan(METER, frost_below_c=None, mould_above_percent=None)
+    off = plans.climate(METER, frost_below_c=None, mould_above_percent=None)
     assert set(Air(off, air.kept()).alarms().values()) == {"cleared"}
 
 
@@ -248,7 +249,9 @@ def test_a_silent_meter_stops_the_fan_after_its_run_on_time(air: Air) -> None:
 
 def test_a_fan_of_two_rooms_runs_for_either() -> None:
     rooms = [
-        RoomPlan(name, name, climate=ClimatePlan(f"{name}.climate", fan="fan", fan_run_on_ms=1000))
+        plans.room(
+            name, name, climate=plans.climate(f"{name}.climate", fan="fan", fan_run_on_ms=1000)
+        )
         for name in ("a", "b")
     ]
     house = Bench(house_of(*rooms))

@@ -14,9 +14,10 @@ from gateway.core.instant import Ms
 from gateway.core.plan import ContactPlan
 from gateway.core.signals import contact
 from gateway.core.signals.contact import Change, Contact
+from tests import plans
 
-PLAN = ContactPlan("front.button")
-STUCK = ContactPlan("front.button", stuck_after_ms=30_000)
+PLAN = plans.contact("front.button")
+STUCK = plans.button("front.button")
 
 
 class Bench:
@@ -117,7 +118,7 @@ def test_edges_stamped_in_the_future_or_in_the_wrong_order_are_clamped() -> None
 
 
 def test_without_settling_every_edge_counts_at_once() -> None:
-    bench = Bench(ContactPlan("front.button", settle_ms=0))
+    bench = Bench(plans.contact("front.button", settle_ms=0))
     bench.edge(True, 1000)
     bench.edge(False, 1000)
     assert bench.levels() == [(True, 1000), (False, 1000)]
@@ -289,7 +290,7 @@ def test_a_contact_without_a_limit_may_be_active_for_ever() -> None:
 
 # --- chattering ---------------------------------------------------------------------------
 
-CHATTER = ContactPlan("front.button", chatter_changes=4, chatter_window_ms=60_000)
+CHATTER = plans.contact("front.button", chatter_changes=4, chatter_window_ms=60_000)
 
 
 def chatter(bench: Bench, changes: int, at_ms: Ms, every_ms: Ms = 1000) -> None:
@@ -349,7 +350,7 @@ def test_time_alone_changes_nothing_before_a_deadline() -> None:
 
 
 def test_a_private_contact_says_what_it_sees_in_the_local_lane_only() -> None:
-    bench = Bench(ContactPlan("front.button", private=True))
+    bench = Bench(plans.contact("front.button", private=True))
     bench.edge(True, 1000)
     bench.until(2000)
     assert bench.told("presence_changed") == [
@@ -360,7 +361,7 @@ def test_a_private_contact_says_what_it_sees_in_the_local_lane_only() -> None:
 
 def test_a_hundred_changes_in_a_minute_are_a_busy_door_and_no_fault() -> None:
     """An entrance with fifty people in a minute is not broken."""
-    bench = Bench(ContactPlan("front.button"))
+    bench = Bench(plans.contact("front.button"))
     chatter(bench, 100, 1000, every_ms=600)
     assert bench.faults() == []
     chatter(bench, 1, 61_000)

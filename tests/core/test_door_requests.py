@@ -12,8 +12,9 @@ from gateway.core.door import door
 from gateway.core.door.rules import REQUESTS, RequestKind
 from gateway.core.effects import Reply
 from gateway.core.events import MODES, Mode
-from gateway.core.plan import ActivatorKind, ActivatorPlan, DoorPlan, Side
+from gateway.core.plan import ActivatorKind, DoorPlan, Side
 from gateway.core.reasons import REASONS
+from tests import plans
 from tests.core.door_bench import BLIND, HOLD, MAINTAINED, PLAN, TOGGLE, Bench, fire
 
 ASKS: list[tuple[RequestKind, Side | None]] = [
@@ -410,7 +411,7 @@ def test_a_release_of_an_activator_changes_nothing() -> None:
 @pytest.mark.parametrize("mode", MODES)
 def test_a_button_that_can_be_forged_opens_where_everybody_may(mode: Mode, side: Side) -> None:
     """A replayed telegram of a radio button must not open a locked door."""
-    forged = ActivatorPlan("front.button", "button", side, trusted=False)
+    forged = plans.activator("front.button", "button", side, trusted=False)
     bench = in_mode(mode, replace(HOLD, activators=(forged,)))
     expected = EXPECTED[("button", side)][MODES.index(mode)]
     if expected == "yes" and mode != "automatic":

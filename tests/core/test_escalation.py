@@ -23,15 +23,16 @@ from gateway.core.notification.escalation_state import (
     restored,
     with_clock,
 )
-from gateway.core.plan import EscalationPlan, EscalationStepPlan
+from gateway.core.plan import EscalationPlan
 from gateway.core.saved_values import Times
+from tests import plans
 
 CARE = EscalationPlan(
     "care",
     (
-        EscalationStepPlan("caretaker", after_ms=0),
-        EscalationStepPlan("reception", after_ms=60_000),
-        EscalationStepPlan("care_service", every_ms=120_000),
+        plans.step("caretaker", 0),
+        plans.step("reception", 60_000),
+        plans.last_step("care_service", 120_000),
     ),
 )
 ONCE = EscalationPlan("once", CARE.steps[:2])
@@ -217,7 +218,7 @@ def test_a_last_step_that_fails_is_told_again_in_its_time_where_somebody_was_rea
 def test_an_older_step_that_fails_last_moves_on_as_well() -> None:
     quick = EscalationPlan(
         "quick",
-        (EscalationStepPlan("reception", 0), EscalationStepPlan("care_service", 10_000)),
+        (plans.step("reception", 0), plans.step("care_service", 10_000)),
     )
     bench = Bench(quick).until(10_000).answer(10_100, False)
     assert bench.chain.conditions == ()  # the first is still under way
@@ -229,9 +230,9 @@ def test_an_older_step_that_fails_while_another_is_under_way_changes_nothing() -
     quick = EscalationPlan(
         "quick",
         (
-            EscalationStepPlan("reception", 0),
-            EscalationStepPlan("care_service", 10_000),
-            EscalationStepPlan("caretaker", 60_000),
+            plans.step("reception", 0),
+            plans.step("care_service", 10_000),
+            plans.step("caretaker", 60_000),
         ),
     )
     bench = Bench(quick).until(10_000).at(10_100, Delivered("wc-1#1", False, "connection"))
@@ -361,7 +362,7 @@ def test_a_clock_that_was_ahead_delays_no_message(ahead_ms: int) -> None:
 
 
 def test_before_its_first_message_it_waits_for_the_clock() -> None:
-    late = EscalationPlan("late", (EscalationStepPlan("caretaker", 30_000),))
+    late = EscalationPlan("late", (plans.step("caretaker", 30_000),))
     chain = again(replace(Bench(late).chain, offset_ms=None))
     assert escalation.wake_at(chain) == 30_000
     first = again(replace(Bench(CARE).chain, last_step=-1, messages=()))
@@ -426,7 +427,7 @@ def test_messages_get_their_time_once_the_clock_is_known() -> None:
 
 
 def test_a_chain_that_only_repeats_begins_at_once() -> None:
-    only = EscalationPlan("only", (EscalationStepPlan("care_service", every_ms=60_000),))
+    only = EscalationPlan("only", (plans.last_step("care_service", 60_000),))
     bench = Bench(only).answer(100, True).until(60_000)
     assert [at for at, words in bench.told() if "sent" in words] == [0, 60_000]
     assert due_ms(again(bench.chain), 0, 0) == 60_000

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gateway.core.door import indicator
-from gateway.core.plan import IndicatorPlan
+from tests import plans
 from tests.core.door_bench import LAMP, Bench
 
-PLAN = IndicatorPlan("lamp", accepted=(400,), refused=(100, 50, 100), fault=())
+PLAN = plans.indicator("lamp", accepted=(400,), refused=(100, 50, 100), fault=())
 
 
 def test_a_pattern_goes_on_and_off_at_its_own_times() -> None:

@@ -6,12 +6,12 @@ import pytest
 
 from gateway.core import building
 from gateway.core.facts import Json
-from gateway.core.plan import RoomPlan
+from tests import plans
 from tests.core.building_bench import Bench
 from tests.core.sensor_bench import house_of, reset, room_of
 
-WC = RoomPlan("wc", "WC", leak="wc.leak", valve="wc.valve")
-BARE = RoomPlan("wc", "WC", leak="wc.leak")
+WC = plans.room("wc", "WC", leak="wc.leak", valve="wc.valve")
+BARE = plans.room("wc", "WC", leak="wc.leak")
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_a_sensor_that_cannot_be_read_is_neither_wet_nor_dry(house: Bench) -> No
 
 def test_a_valve_of_two_rooms_stays_closed_until_both_are_reset() -> None:
     house = Bench(
-        house_of(WC, RoomPlan("bath", "Bath", leak="bath.leak", valve="wc.valve")),
+        house_of(WC, plans.room("bath", "Bath", leak="bath.leak", valve="wc.valve")),
     )
     for at, point in ((1000, "wc.leak"), (2000, "bath.leak")):
         house.level(at, point, True)
@@ -141,7 +141,7 @@ def test_a_leak_alarm_without_its_sensor_is_over() -> None:
     house = Bench(house_of(WC))
     house.level(1000, "wc.leak", True)
     kept = house.kept()
-    again = Bench(house_of(RoomPlan("wc", "WC", bolt="bolt")), kept)
+    again = Bench(house_of(plans.room("wc", "WC", bolt="bolt")), kept)
     assert again.alarms() == {"wc/leak": "cleared"}
 
 

@@ -18,7 +18,7 @@ WEEK = 7 * 86_400_000
 HOUR = 3_600_000
 DUE = tuple(OFFSET + HOUR + n * WEEK for n in range(4))
 TEST = MailingPlan("test", ("caretaker", "care_service"), DUE, 24 * HOUR)
-SUMMARY = MailingPlan("summary", ("caretaker",), DUE)
+SUMMARY = MailingPlan("summary", ("caretaker",), DUE, None)
 CHANNELS = {"caretaker": 2, "care_service": 1}
 
 

@@ -12,8 +12,9 @@ from gateway.core.instant import Ms
 from gateway.core.plan import MeterPlan
 from gateway.core.signals import meter
 from gateway.core.signals.meter import Meter
+from tests import plans
 
-PLAN = MeterPlan(
+PLAN = plans.meter(
     "wc.climate",
     ("temperature_c", "humidity_percent"),
     180_000,
@@ -82,7 +83,7 @@ def test_the_same_value_for_too_long_is_frozen_until_it_moves() -> None:
 
 
 def test_a_meter_that_is_not_watched_for_it_is_never_frozen() -> None:
-    bench = Bench(MeterPlan("wc.climate", ("temperature_c",), 10**9))
+    bench = Bench(plans.meter("wc.climate", ("temperature_c",), 10**9))
     for hour in range(48):
         bench.read(20.0, hour * 60 * MINUTE)
     assert bench.faults() == []
@@ -105,7 +106,7 @@ def test_silence_is_a_state_with_one_gap_and_ends_with_the_next_value() -> None:
 
 
 def test_one_failed_look_is_a_gap_and_becomes_silence_only_when_it_lasts() -> None:
-    bench = Bench(MeterPlan("wc.climate", ("temperature_c",), 180_000))
+    bench = Bench(plans.meter("wc.climate", ("temperature_c",), 180_000))
     bench.read(20.0, 0)
     bench.read(None, MINUTE, "no answer on the bus")
     bench.read(None, 2 * MINUTE)

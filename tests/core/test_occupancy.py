@@ -13,12 +13,13 @@ from gateway.core.instant import ClockKnown, Ms
 from gateway.core.plan import RoomPlan
 from gateway.core.room import occupancy
 from gateway.core.room.occupancy import HOUR_MS, NO_CALL, Role, Seen
+from tests import plans
 from tests.core.building_bench import OFFSET, Bench
 from tests.core.sensor_bench import house_of, room_of
 
-OPEN = RoomPlan("wc", "WC", motion=("pir", "pir2"), taps=("tap",), elsewhere=("hall",))
+OPEN = plans.room("wc", "WC", motion=("pir", "pir2"), taps=("tap",), elsewhere=("hall",))
 """No contact at the door."""
-BOX = RoomPlan("wc", "WC", motion=("pir",), taps=("tap",), door="door", bolt="bolt")
+BOX = plans.room("wc", "WC", motion=("pir",), taps=("tap",), door="door", bolt="bolt")
 SECOND: Ms = 1000
 MINUTE: Ms = 60_000
 POINT: Mapping[Role, str] = {
@@ -272,7 +273,7 @@ def test_a_bolt_is_a_person_and_one_who_unlocks_is_still_inside() -> None:
 
 
 def test_a_bolt_alone_tells_everything() -> None:
-    room = Room(RoomPlan("wc", "WC", bolt="bolt"))
+    room = Room(plans.room("wc", "WC", bolt="bolt"))
     assert room.see(2 * MINUTE, "bolt", True) == "occupied"
     assert room.see(3 * MINUTE, "bolt", False) == "vacant"
     assert room.see(4 * MINUTE, "bolt", None) == "unknown"
@@ -456,14 +457,14 @@ def test_the_hours_of_the_building_are_those_of_the_clock(house: Bench) -> None:
 
 
 def test_a_room_of_which_nothing_is_seen_has_no_belief() -> None:
-    house = Bench(house_of(RoomPlan("wc", "WC", door="door")))
+    house = Bench(house_of(plans.room("wc", "WC", door="door")))
     house.level(MINUTE, "door", True)
     room = room_of(house)
     assert (room["occupancy"], room["leak"], room["climate"]) == (None, None, None)
 
 
 def test_a_sensor_that_stuck_before_the_restart_is_not_believed() -> None:
-    plan = house_of(RoomPlan("wc", "WC", motion=("pir",)))
+    plan = house_of(plans.room("wc", "WC", motion=("pir",)))
     stuck = replace(plan.contacts[0], stuck_after_ms=2 * HOUR_MS)
     house = Bench(replace(plan, contacts=(stuck,)))
     house.level(MINUTE, "pir", True)

@@ -19,8 +19,9 @@ from gateway.core.events import (
     ResetAlarm,
     TestRoom,
 )
-from gateway.core.plan import RelayPlan, RoomPlan
+from gateway.core.plan import RelayPlan
 from gateway.core.snapshot_types import CallShown
+from tests import plans
 from tests.core.building_bench import OFFSET, STAFF, Bench
 from tests.core.room_bench import BATH, LAMPS, WC, RoomBench
 
@@ -50,8 +51,8 @@ def test_what_is_not_there_is_refused_by_its_name(command: AnyCommand, reason: s
 
 def test_a_call_is_meant_before_a_room_of_the_same_name() -> None:
     """The second call of the room wc is wc-2: the room wc-2 was seen in its place."""
-    other = RoomPlan("wc-2", "Other WC", cords=("wc.shower",), cancel="wc.presence")
-    wc = RoomPlan("wc", "Accessible WC", cords=("wc.cord",), cancel="wc.cancel")
+    other = plans.room("wc-2", "Other WC", cords=("wc.shower",), cancel="wc.presence")
+    wc = plans.room("wc", "Accessible WC", cords=("wc.cord",), cancel="wc.cancel")
     bench = RoomBench(replace(BATH, rooms=(other, wc)))
     bench.pull(1_000)
     bench.press(10_000, "wc.cancel", 1_000)

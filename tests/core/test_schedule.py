@@ -15,11 +15,12 @@ from gateway.core.door.schedule import (
 from gateway.core.events import CivilTime, Mode
 from gateway.core.instant import Ms
 from gateway.core.plan import DoorPlan, Transition
+from tests import plans
 
 OFFSET = 1_000_000
 """UTC minus monotonic, where the clock is right."""
 
-PLAN = DoorPlan(
+PLAN = plans.door(
     "front",
     "Front",
     "front.activation",
@@ -72,7 +73,7 @@ def test_what_comes_next_is_the_next_change_and_not_the_next_row() -> None:
 
 
 def test_a_door_without_a_timetable_needs_no_clock() -> None:
-    bench = Bench(DoorPlan("back", "Back", "back.activation", mode="night"), trusted=False)
+    bench = Bench(plans.door("back", "Back", "back.activation", mode="night"), trusted=False)
     assert bench.at(0) == Ruling("night", "schedule")
     bench.at(1, CivilTime(OFFSET, True))
     assert bench.next() is None

@@ -22,25 +22,22 @@ from gateway.core.facts import Json
 from gateway.core.instant import Ms
 from gateway.core.plan import (
     BuildingPlan,
-    ContactPlan,
     DutyPlan,
     EscalationPlan,
-    EscalationStepPlan,
     MailingPlan,
     ReceiverPlan,
     RelayPlan,
-    RoomPlan,
-    WatchPlan,
 )
+from tests import plans
 from tests.core.building_bench import OFFSET, SMALL, STAFF, Bench
 
 HOUR = 3_600_000
 CARE = EscalationPlan(
     "care",
-    (EscalationStepPlan("caretaker", 0), EscalationStepPlan("care_service", every_ms=120_000)),
+    (plans.step("caretaker", 0), plans.last_step("care_service", 120_000)),
 )
-HOUSE = EscalationPlan("house", (EscalationStepPlan("caretaker", 0),))
-ROOM = RoomPlan(
+HOUSE = EscalationPlan("house", (plans.step("caretaker", 0),))
+ROOM = plans.room(
     "wc",
     "Accessible WC",
     cords=("wc.cord",),
@@ -53,14 +50,14 @@ PLAN = replace(
     SMALL,
     contacts=(
         *SMALL.contacts,
-        ContactPlan("wc.cord", fault_severity="urgent"),
-        ContactPlan("wc.cancel"),
-        ContactPlan("wc.presence"),
-        ContactPlan("house.mains"),
+        plans.emergency("wc.cord"),
+        plans.contact("wc.cancel"),
+        plans.contact("wc.presence"),
+        plans.contact("house.mains"),
     ),
     relays=(*SMALL.relays, RelayPlan("wc.lamp", None)),
     rooms=(ROOM,),
-    watches=(WatchPlan("mains", "house.mains", "urgent", 0, active=False),),
+    watches=(plans.watch("mains", "house.mains", "urgent", 0, active=False),),
     receivers=(
         ReceiverPlan("caretaker", 1, (DutyPlan(OFFSET - 1, True), DutyPlan(OFFSET + HOUR, False))),
         ReceiverPlan("care_service", 2),
@@ -69,7 +66,7 @@ PLAN = replace(
     alarm_escalations=(("urgent", "house"), ("fault", "house")),
     mailings=(
         MailingPlan("test", ("care_service",), (OFFSET + 2 * HOUR,), HOUR),
-        MailingPlan("summary", ("caretaker",), (OFFSET + 2 * HOUR,)),
+        MailingPlan("summary", ("caretaker",), (OFFSET + 2 * HOUR,), None),
     ),
 )
 

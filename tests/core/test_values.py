@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import KW_ONLY
 
 import pytest
 
@@ -38,6 +39,26 @@ def test_a_value_is_equal_to_its_copy_and_can_be_a_key() -> None:
     assert one == same
     assert {one: 1}[same] == 1
     assert one != dataclasses.replace(one, edge_ms=6)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A value with fields that are given by name, in the order in which they are thought of."""
+
+    id: str
+    _: KW_ONLY
+    lamp: str | None = None
+    stays_ms: int
+
+
+def test_fields_that_are_given_by_name_may_follow_those_with_a_default() -> None:
+    place = Place("wc", stays_ms=5)
+    assert place == dataclasses.replace(place, lamp=None)
+    assert repr(place) == "Place(id='wc', lamp=None, stays_ms=5)"
+    with pytest.raises(TypeError):
+        Place("wc", "lamp", 5)  # type: ignore[call-arg]  # that is what is tested
+    with pytest.raises(TypeError):
+        Place("wc")  # type: ignore[call-arg]  # that, too
 
 
 def test_what_is_not_said_of_a_value_is_its_default_and_each_has_its_own() -> None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from gateway.core.instant import Ms
-from gateway.core.plan import WatchPlan
 from gateway.core.signals import watch
 from gateway.core.signals.watch import Seen, Watch
+from tests import plans
 
-MAINS = WatchPlan("mains", "house.mains", "urgent", 10_000, active=False)
-FROST = WatchPlan(
+MAINS = plans.watch("mains", "house.mains", "urgent", 10_000, active=False)
+FROST = plans.watch(
     "frost", "wc.climate", "notice", 60_000, quantity="temperature_c", below=5.0, hysteresis=1.0
 )
-HOT = WatchPlan(
+HOT = plans.watch(
     "hot", "wc.climate", "notice", 0, quantity="temperature_c", above=30.0, hysteresis=1.0
 )
 

@@ -19,7 +19,7 @@ UTC = 1_800_000_000_000
 PLAN = BuildingPlan(
     gateway="office",
     receivers=(ReceiverPlan("reception", 2),),
-    mailings=(MailingPlan("test", ("reception",), (UTC + 1_000,)),),
+    mailings=(MailingPlan("test", ("reception",), (UTC + 1_000,), None),),
 )
 
 

@@ -25,11 +25,12 @@ from gateway.core.instant import Ms
 from gateway.core.machine import Step
 from gateway.core.notification import alarms
 from gateway.core.notification.alarms import Alarms
-from gateway.core.plan import ContactPlan, DoorPlan, FirePlan, InterlockPlan, RoomPlan
+from gateway.core.plan import FirePlan, InterlockPlan
 from gateway.core.room import call
 from gateway.core.room.call_record import Call
 from gateway.core.signals import contact
 from gateway.core.signals.contact import Contact
+from tests import plans
 
 FILE: Final = Path(__file__).parents[2] / "gateway" / "core" / "DIAGRAMS.md"
 LIMIT: Final = 20_000
@@ -96,7 +97,7 @@ def _mermaid(first: str, arrows: Mapping[Arrow, None]) -> str:
 
 # --- the door -----------------------------------------------------------------------------
 
-DOOR: Final = DoorPlan(
+DOOR: Final = plans.door(
     "front",
     "Front",
     "activation",
@@ -158,7 +159,7 @@ def interlock_diagram() -> str:
 
 def contact_diagram() -> str:
     """What is made of the edges of a button: the level that counts, and what is not believed."""
-    plan = ContactPlan("button", stuck_after_ms=30_000, chatter_changes=3)
+    plan = plans.button("button", chatter_changes=3)
     alphabet: dict[str, Callable[[Ms], Level]] = {
         "pressed": lambda now: Level("button", True, now),
         "released": lambda now: Level("button", False, now),
@@ -212,7 +213,7 @@ def alarm_diagram() -> str:
 def call_diagram() -> str:
     """The call of a room with one cord (*test*: in test mode). *Cancelled*: in the room."""
     # Without a room lamp: its flashing is time that leads nowhere.
-    plan = RoomPlan("wc", "WC", cords=("cord",), cancel="cancel", presence="presence")
+    plan = plans.room("wc", "WC", cords=("cord",), cancel="cancel", presence="presence")
     alphabet: dict[str, Callable[[Ms], call.CallEvent]] = {
         "pull": lambda now: call.CordSeen("cord", "pulled", now),
         "let go": lambda now: call.CordSeen("cord", "normal", now),

@@ -13,7 +13,7 @@ import pytest
 from gateway.core import building
 from gateway.core.events import CivilTime, Event, Level
 from gateway.core.facts import KINDS, Fact
-from gateway.core.plan import BuildingPlan, ContactPlan, RoomPlan
+from gateway.core.plan import BuildingPlan
 from gateway.journal.backup import backup
 from gateway.journal.queries import export, history
 from gateway.journal.queries.export import Wanted
@@ -21,14 +21,15 @@ from gateway.journal.queue import Work
 from gateway.journal.retention import Upkeep
 from gateway.journal.store import Store
 from gateway.settings.model.configuration import Retention
+from tests import plans
 from tests.journal.journal_desk import UTC_OFFSET_MS, read
 
 HOUR_MS = 3_600_000
 MARK = "seen by nobody else 5f1c"
 PLAN = BuildingPlan(
     "gw",
-    contacts=(ContactPlan("wc.pir", private=True),),
-    rooms=(RoomPlan("wc", "WC", motion=("wc.pir",)),),
+    contacts=(plans.contact("wc.pir", private=True),),
+    rooms=(plans.room("wc", "WC", motion=("wc.pir",)),),
 )
 PRIVATE = ("presence_changed", "occupancy_changed")
 

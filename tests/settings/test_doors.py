@@ -7,16 +7,13 @@ from pathlib import Path
 import pytest
 
 from gateway.core.plan import (
-    ActivatorPlan,
-    ContactPlan,
-    DoorPlan,
     FirePlan,
-    IndicatorPlan,
     InterlockPlan,
     RelayPlan,
     Transition,
 )
 from gateway.settings.plan.building import plan
+from tests import plans
 from tests.settings.house import NOW, SMALL, changed, loaded, said, with_door, with_point
 
 FULL = """
@@ -80,10 +77,10 @@ def test_every_setting_of_a_door_arrives_in_the_plan(tmp_path: Path) -> None:
     building = plan(loaded(tmp_path, FULL), now_utc_ms=NOW)
     front, back = building.doors
     hour = 3_600_000
-    assert front == DoorPlan(
-        id="front",
-        name="Haupteingang",
-        activation="front.activation",
+    assert front == plans.door(
+        "front",
+        "Haupteingang",
+        "front.activation",
         pulse_ms=300,
         rest_ms=2000,
         strike="front.strike",
@@ -96,10 +93,10 @@ def test_every_setting_of_a_door_arrives_in_the_plan(tmp_path: Path) -> None:
         presence="front.mat",
         mode_switch=(("front.switch_off", "off"), ("front.switch_night", "night")),
         activators=(
-            ActivatorPlan("front.button", "button", "outside", 20_000),
-            ActivatorPlan("front.inside", "button", "inside"),
-            ActivatorPlan("front.key", "key_switch", "outside"),
-            ActivatorPlan("front.reader", "reader", "outside"),
+            plans.activator("front.button", "button", "outside", hold_open_ms=20_000),
+            plans.activator("front.inside", "button", "inside"),
+            plans.activator("front.key", "key_switch", "outside"),
+            plans.activator("front.reader", "reader", "outside"),
         ),
         opens_within_ms=4000,
         closes_within_ms=15_000,
@@ -108,7 +105,7 @@ def test_every_setting_of_a_door_arrives_in_the_plan(tmp_path: Path) -> None:
         toggle=True,
         fire=FirePlan("fire.alarm", "open"),
         egress="never",
-        indicator=IndicatorPlan("front.lamp", accepted=(1000,)),
+        indicator=plans.indicator("front.lamp", accepted=(1000,)),
         schedule=front.schedule,
         safe_mode="exit_only",
         override_for_ms=hour,
@@ -120,13 +117,8 @@ def test_every_setting_of_a_door_arrives_in_the_plan(tmp_path: Path) -> None:
         Transition(NOW, "off"),
         Transition(NOW + 24 * hour, "night"),
     )
-    assert back == DoorPlan(
-        id="back",
-        name="back",
-        activation="back.activation",
-        pulse_ms=None,
-        open_for_ms=6000,
-        mode="night",
+    assert back == plans.maintained_door(
+        "back", "back", "back.activation", open_for_ms=6000, mode="night"
     )
     assert building.interlocks == (InterlockPlan("lobby", ("front", "back"), 10_000),)
     assert building.notices == (("front", "egress_never"),)
@@ -136,12 +128,12 @@ def test_every_setting_of_a_door_arrives_in_the_plan(tmp_path: Path) -> None:
 def test_points_arrive_in_the_plan_with_what_their_use_makes_of_them(tmp_path: Path) -> None:
     building = plan(loaded(tmp_path, FULL), now_utc_ms=NOW)
     contacts = {contact.point: contact for contact in building.contacts}
-    assert contacts["front.button"] == ContactPlan("front.button", 10, 60_000)
-    assert contacts["front.inside"] == ContactPlan("front.inside", 30, 30_000)
-    assert contacts["front.leaf"] == ContactPlan("front.leaf", 30, None)
-    assert contacts["front.key"] == ContactPlan(
-        "front.key", stuck_after_ms=30_000, fault_severity="notice"
+    assert contacts["front.button"] == plans.contact(
+        "front.button", settle_ms=10, stuck_after_ms=60_000
     )
+    assert contacts["front.inside"] == plans.contact("front.inside", stuck_after_ms=30_000)
+    assert contacts["front.leaf"] == plans.contact("front.leaf", settle_ms=30)
+    assert contacts["front.key"] == plans.button("front.key", fault_severity="notice")
     assert contacts["fire.alarm"].fault_severity == "urgent"
     assert building.relays == (
         RelayPlan("front.activation", None),

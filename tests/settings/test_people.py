@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.core.plan import EscalationStepPlan, ReceiverPlan
+from gateway.core.plan import ReceiverPlan
 from gateway.settings.load import load
 from gateway.settings.plan.building import plan
 from gateway.settings.values.problems import SettingsError
+from tests import plans
 from tests.settings.house import DRIVERS, NOW, SMALL, changed, loaded, said, write
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -54,9 +55,9 @@ def test_everything_reaches_the_plan(tmp_path: Path) -> None:
     ]
     (care,) = made.escalations
     assert care.steps == (
-        EscalationStepPlan("caretaker", after_ms=0),
-        EscalationStepPlan("craftsman", after_ms=60_000),
-        EscalationStepPlan("care_service", every_ms=120_000),
+        plans.step("caretaker", 0),
+        plans.step("craftsman", 60_000),
+        plans.last_step("care_service", 120_000),
     )
     assert made.alarm_escalations == (("urgent", "care"),)
     test, summary = made.mailings

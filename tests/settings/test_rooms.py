@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from gateway.core.plan import RoomPlan
 from gateway.core.room.call import classified
 from gateway.settings.model.rooms import Line
 from gateway.settings.plan.building import plan
@@ -45,14 +44,6 @@ def test_what_may_leave_the_gateway_is_written(tmp_path: Path) -> None:
     assert plan(loaded(tmp_path, room()), now_utc_ms=NOW).export == ()
     text = room() + "export: [motion, occupancy]\n"
     assert plan(loaded(tmp_path, text), now_utc_ms=NOW).export == ("motion", "occupancy")
-
-
-def test_a_sign_of_a_person_counts_as_long_as_the_core_says(tmp_path: Path) -> None:
-    """The defaults stand in two places: the core's own and those of the file."""
-    wc = plan(loaded(tmp_path, room()), now_utc_ms=NOW).rooms[0]
-    usual = RoomPlan("wc", "wc")
-    for name in ("vacant_after_ms", "lingers_ms", "doubt_after_ms", "long_stay_after_ms"):
-        assert getattr(wc, name) == getattr(usual, name)
 
 
 def test_a_climate_meter_has_dead_bands_that_can_be_written_otherwise(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from gateway.core import building
 from gateway.core.effects import Drive, Reply
@@ -18,23 +19,23 @@ from gateway.core.events import AcknowledgeCall, CivilTime, Event, Issuer, Level
 from gateway.core.facts import Json
 from gateway.core.instant import Ms
 from gateway.core.machine import Step
-from gateway.core.plan import BuildingPlan, ContactPlan, RelayPlan, RoomPlan
+from gateway.core.plan import BuildingPlan, RelayPlan
+from tests import plans
 
 SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
 OFFSET = 1_767_225_600_000
-SETTLE_MS: Ms = 30
 CORDS = ("wc.cord", "wc.shower")
 BUTTONS = ("wc.cancel", "wc.presence")
 LAMP, ROOM_LAMP, SOUNDER = "wc.lamp", "wc.room_lamp", "wc.sounder"
 PLAN = BuildingPlan(
     "town",
     contacts=(
-        *(ContactPlan(point, fault_severity="urgent") for point in CORDS),
-        *(ContactPlan(point, stuck_after_ms=30 * SECOND) for point in BUTTONS),
+        *(plans.emergency(point) for point in CORDS),
+        *(plans.button(point) for point in BUTTONS),
     ),
     relays=tuple(RelayPlan(point, None) for point in (LAMP, ROOM_LAMP, SOUNDER)),
     rooms=(
-        RoomPlan(
+        plans.room(
             "wc",
             "WC",
             cords=CORDS,
@@ -46,6 +47,7 @@ PLAN = BuildingPlan(
         ),
     ),
 )
+SETTLE_MS: Final = PLAN.contacts[0].settle_ms
 
 
 @dataclass

@@ -55,26 +55,19 @@ from gateway.core.facts import Fact
 from gateway.core.instant import Ms
 from gateway.core.plan import (
     ActivatorKind,
-    ActivatorPlan,
     BuildingPlan,
     ContactPlan,
-    DoorPlan,
     DutyPlan,
     EscalationPlan,
-    EscalationStepPlan,
     FirePlan,
-    IndicatorPlan,
     InterlockPlan,
-    LinePlan,
-    MeterPlan,
     OnFire,
     ReceiverPlan,
     RelayPlan,
-    RoomPlan,
     Side,
     Transition,
-    WatchPlan,
 )
+from tests import plans
 
 BEFORE_MS: Ms = 60_000
 """The building has been running for this long when the story begins, all quiet."""
@@ -401,13 +394,13 @@ def plan_of(settings: dict[str, str], day: str) -> BuildingPlan:
     assert settings.keys() <= known, f"unknown setting in {settings}"
     parts = [part.strip() for part in settings.get("with", "").split(",") if part.strip()]
     schedule = tuple(transitions(settings.get("schedule", ""), day))
-    door = DoorPlan(
+    door = plans.door(
         "front",
         "Front door",
         "front.activation",
         leaf="front.leaf",
         left_open_after_ms=120_000,
-        activators=tuple(ActivatorPlan(f"front.{n}", kind, side) for n, kind, side in ACTIVATORS),
+        activators=tuple(plans.activator(f"front.{n}", kind, side) for n, kind, side in ACTIVATORS),
         mode=cast("Mode", settings.get("mode", "automatic")),
         safe_mode=cast("Mode", settings.get("safe mode", "automatic")),
         schedule=schedule,
@@ -415,8 +408,8 @@ def plan_of(settings: dict[str, str], day: str) -> BuildingPlan:
     plan = BuildingPlan(
         "office",
         contacts=(
-            *(ContactPlan(a.point, stuck_after_ms=30_000) for a in door.activators),
-            ContactPlan("front.leaf"),
+            *(plans.button(a.point) for a in door.activators),
+            plans.contact("front.leaf"),
         ),
         relays=(RelayPlan("front.activation", 30_000),),
         doors=(door,),
@@ -441,28 +434,28 @@ def add(plan: BuildingPlan, part: str) -> BuildingPlan:  # noqa: PLR0912 - a tab
             front, relay = replace(front, hold_open="front.hold_open"), "front.hold_open"
             limit_ms = duration(length)
         case ["lamp"]:
-            front, relay = replace(front, indicator=IndicatorPlan("front.lamp")), "front.lamp"
+            front, relay = replace(front, indicator=plans.indicator("front.lamp")), "front.lamp"
         case ["bolt"]:
-            front, contact = replace(front, bolt="front.bolt"), ContactPlan("front.bolt")
+            front, contact = replace(front, bolt="front.bolt"), plans.contact("front.bolt")
         case ["operator_fault"]:
             front = replace(front, operator_fault="front.operator_fault")
-            contact = ContactPlan("front.operator_fault")
+            contact = plans.contact("front.operator_fault")
         case ["presence"]:
             front = replace(front, presence="front.presence")
-            contact = ContactPlan("front.presence")
+            contact = plans.contact("front.presence")
         case ["switch"]:
             front = replace(front, mode_switch=(("front.switch_night", "night"),))
-            contact = ContactPlan("front.switch_night")
+            contact = plans.contact("front.switch_night")
         case ["fire", "open"]:
             # The activation is held for as long as the alarm lasts, so it has no limit.
             plan = replace(plan, relays=(RelayPlan("front.activation", None), *plan.relays[1:]))
             front = replace(front, fire=FirePlan("house.fire", "open"))
-            contact = ContactPlan("house.fire", fault_severity="urgent")
+            contact = plans.emergency("house.fire")
         case ["fire", action]:
             front = replace(front, fire=FirePlan("house.fire", cast("OnFire", action)))
-            contact = ContactPlan("house.fire", fault_severity="urgent")
+            contact = plans.emergency("house.fire")
         case ["maintained"]:
-            front = replace(front, pulse_ms=None)
+            front = replace(front, pulse_ms=None, open_for_ms=5_000)
         case ["toggle"]:
             front = replace(front, toggle=True)
         case ["no", "leaf"]:
@@ -470,16 +463,16 @@ def add(plan: BuildingPlan, part: str) -> BuildingPlan:  # noqa: PLR0912 - a tab
         case ["egress", "never"]:
             front = replace(front, egress="never")
         case ["wheelchair"]:
-            button = ActivatorPlan("front.wheelchair", "button", "outside", 20_000)
+            button = plans.activator("front.wheelchair", "button", "outside", hold_open_ms=20_000)
             front = replace(front, activators=(*front.activators, button))
-            contact = ContactPlan("front.wheelchair", stuck_after_ms=30_000)
+            contact = plans.button("front.wheelchair")
         case ["mains"]:
-            watch = WatchPlan("mains", "house.mains", "urgent", 10_000, active=True)
+            watch = plans.watch("mains", "house.mains", "urgent", 10_000, active=True)
             plan = replace(plan, watches=(watch,))
-            contact = ContactPlan("house.mains")
+            contact = plans.contact("house.mains")
         case ["climate"]:
             limits = (("temperature_c", -40.0, 80.0),)
-            meter = MeterPlan("wc.climate", ("temperature_c",), 180_000, limits)
+            meter = plans.meter("wc.climate", ("temperature_c",), 180_000, limits)
             plan = replace(plan, meters=(*plan.meters, meter))
         case ["bathroom"]:
             return bathroom(plan)
@@ -500,9 +493,9 @@ def add(plan: BuildingPlan, part: str) -> BuildingPlan:  # noqa: PLR0912 - a tab
 
 def sensed(plan: BuildingPlan) -> BuildingPlan:
     """A room with motion, a contact at its door, a water sensor and a valve."""
-    private, room = ("wc.pir", "wc.door"), next(iter(plan.rooms), RoomPlan("wc", "WC"))
+    private, room = ("wc.pir", "wc.door"), next(iter(plan.rooms), plans.room("wc", "WC"))
     room = replace(room, motion=("wc.pir",), door="wc.door", leak="wc.leak", valve="wc.valve")
-    contacts = [ContactPlan(point, private=point in private) for point in (*private, "wc.leak")]
+    contacts = [plans.contact(point, private=point in private) for point in (*private, "wc.leak")]
     return replace(
         plan,
         contacts=(*plan.contacts, *contacts),
@@ -524,9 +517,9 @@ def with_people(plan: BuildingPlan, day: str) -> BuildingPlan:
         duty = (night, DutyPlan(on, True), DutyPlan(off, False))
         receivers.append(ReceiverPlan(name, channels, duty))
     steps = (
-        EscalationStepPlan("caretaker", after_ms=0),
-        EscalationStepPlan("reception", after_ms=60_000),
-        EscalationStepPlan("care_service", every_ms=120_000),
+        plans.step("caretaker", 0),
+        plans.step("reception", 60_000),
+        plans.last_step("care_service", 120_000),
     )
     return replace(
         plan,
@@ -538,20 +531,20 @@ def with_people(plan: BuildingPlan, day: str) -> BuildingPlan:
 
 def interlocked(plan: BuildingPlan, wait_ms: Ms) -> BuildingPlan:
     """A second door of which only one may be open."""
-    inner = DoorPlan(
+    inner = plans.door(
         "inner",
         "Inner door",
         "inner.activation",
         leaf="inner.leaf",
         left_open_after_ms=120_000,
-        activators=(ActivatorPlan("inner.button_inside", "button", "inside"),),
+        activators=(plans.activator("inner.button_inside", "button", "inside"),),
     )
     return replace(
         plan,
         contacts=(
             *plan.contacts,
-            ContactPlan("inner.button_inside", stuck_after_ms=30_000),
-            ContactPlan("inner.leaf"),
+            plans.button("inner.button_inside"),
+            plans.contact("inner.leaf"),
         ),
         relays=(*plan.relays, RelayPlan("inner.activation", 30_000)),
         doors=(*plan.doors, inner),
@@ -562,7 +555,7 @@ def interlocked(plan: BuildingPlan, wait_ms: Ms) -> BuildingPlan:
 def bathroom(plan: BuildingPlan) -> BuildingPlan:
     """An accessible bathroom with a cord, two buttons and three lamps; the cord's wire is
     normally closed."""
-    room = RoomPlan(
+    room = plans.room(
         "wc",
         "Accessible WC",
         cords=("wc.cord",),
@@ -572,11 +565,11 @@ def bathroom(plan: BuildingPlan) -> BuildingPlan:
         lamp="wc.room_lamp",
         sounder="wc.sounder",
     )
-    buttons = tuple(ContactPlan(f"wc.{n}", stuck_after_ms=30_000) for n in ("cancel", "presence"))
+    buttons = tuple(plans.button(f"wc.{n}") for n in ("cancel", "presence"))
     lamps = tuple(RelayPlan(f"wc.{n}", None) for n in ("lamp", "room_lamp", "sounder"))
     return replace(
         plan,
-        contacts=(*plan.contacts, ContactPlan("wc.cord", fault_severity="urgent"), *buttons),
+        contacts=(*plan.contacts, plans.emergency("wc.cord"), *buttons),
         relays=(*plan.relays, *lamps),
         rooms=(*plan.rooms, room),
     )
@@ -584,8 +577,8 @@ def bathroom(plan: BuildingPlan) -> BuildingPlan:
 
 def supervised(plan: BuildingPlan) -> BuildingPlan:
     """The bathroom has a second cord, on a line with resistors: 10 kOhm at rest, 4.7 pulled."""
-    line = LinePlan("wc.line", 2_350.0, 2_350.0, 6_855.0, 20_000.0)
-    meter = MeterPlan("wc.line", ("line_ohm",), 86_400_000)
+    line = plans.line("wc.line")
+    meter = plans.meter("wc.line", ("line_ohm",), 86_400_000)
     room = replace(plan.rooms[0], lines=(line,))
     return replace(plan, meters=(*plan.meters, meter), rooms=(room, *plan.rooms[1:]))
 

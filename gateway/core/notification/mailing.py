@@ -112,7 +112,7 @@ Event = CivilTime | Delivered | Confirmed | TestAsked | ConfirmedElsewhere
 def plans(plan: BuildingPlan) -> tuple[MailingPlan, ...]:
     """The messages at set times, and the test by hand where there is somebody to send it to."""
     receivers = tuple(one.id for one in plan.receivers)
-    by_hand = (MailingPlan(BY_HAND, receivers, ()),) if receivers else ()
+    by_hand = (MailingPlan(BY_HAND, receivers, (), None),) if receivers else ()
     return (*plan.mailings, *by_hand)
 
 
@@ -292,7 +292,7 @@ _MESSAGE: Kind[MailingMessage] = row_of(
     Field("missed", FLAG),
 )
 SAVED: Kind[Mailing] = entry_of(
-    partial(Mailing, MailingPlan("test", (), ()), {}, ""),
+    partial(Mailing, MailingPlan("test", (), (), None), {}, ""),
     Field("last_utc_ms", WHOLE, None),
     Field("count", WHOLE, 0),
     Field("letters", list_of(_MESSAGE), (), of="messages"),

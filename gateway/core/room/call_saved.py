@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from gateway.core.facts import Json
 from gateway.core.instant import NEVER
@@ -48,9 +48,13 @@ _RECORD: Kind[Record] = entry_of(
 )
 
 
+_NO_ROOM = cast(RoomPlan, None)
+"""A saved call has no plan. Of it ``call_restart`` reads what was saved, and nothing else."""
+
+
 def _of_before(record: Record | None, last_number: int, **rest: Any) -> Call:
     stands = record is not None and record.state != "quiet"
-    return Call(RoomPlan("", ""), record if stands else None, last_number, **rest)
+    return Call(_NO_ROOM, record if stands else None, last_number, **rest)
 
 
 SAVED: Kind[Call] = entry_of(

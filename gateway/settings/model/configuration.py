@@ -130,6 +130,11 @@ class Watch(Model):
     texts: dict[Literal["de", "en"], Label] = Field(default_factory=dict)
     """What the alarm says, per language; no unit, texts."""
 
+    @property
+    def alarm_level(self) -> bool:
+        """Which level of a contact is the alarm, written or not."""
+        return self.active is None or self.active
+
 
 class Retention(Model):
     """How long each class of facts is kept."""

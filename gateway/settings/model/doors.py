@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -35,6 +35,10 @@ class Strike(Model):
     """How long before the activation it is released; a duration."""
     tail_ms: Duration = 500
     """How long it stays released after the activation; a duration."""
+
+
+UNWRITTEN_STRIKE: Final = Strike.model_construct(point="")
+"""Gives a door without a strike its times: after closing, a leaf may bounce for ``tail_ms``."""
 
 
 class Activator(Model):
@@ -126,6 +130,11 @@ class Door(Model):
     """The mode while the clock cannot be trusted; no unit, one of the modes."""
     override_for_ms: Duration = 14_400_000
     """How long an override by staff lasts that names no end; a duration."""
+
+    @property
+    def unscheduled_mode(self) -> Mode:
+        """The mode where there is no schedule, written or not."""
+        return self.mode or "automatic"
 
 
 class Interlock(Model):

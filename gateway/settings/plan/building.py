@@ -1,4 +1,7 @@
-"""From checked settings to the plan of the building: names to numbers, nothing decided."""
+"""From checked settings to the plan of the building: names to numbers, nothing decided.
+
+What applies where the file is silent is decided in ``gateway/settings/model``.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ from gateway.core.plan import (
     WatchPlan,
 )
 from gateway.settings.checks.doors import together
+from gateway.settings.model import by_use
 from gateway.settings.model.configuration import (
     DAY,
     ContactOptions,
@@ -29,21 +33,12 @@ from gateway.settings.model.configuration import (
     Settings,
     Watch,
 )
-from gateway.settings.model.doors import Activator, Door
+from gateway.settings.model.doors import UNWRITTEN_STRIKE, Activator, Door
 from gateway.settings.model.limits import door_relays, pulse_ms
 from gateway.settings.model.point_roles import ALL
 from gateway.settings.plan.people import escalations, mailings, receivers
 from gateway.settings.plan.rooms import private, rooms
 from gateway.settings.values.calendar import HORIZON_DAYS, holidays_of, transitions, years
-
-STUCK_AFTER_MS = 30_000
-MOTION_STUCK_AFTER_MS = 7_200_000
-"""Nobody moves for two hours without any pause."""
-READINGS_TO_SILENCE = 10
-DEAD_BANDS = {"temperature_c": 0.1, "humidity_percent": 0.5, "pressure_hpa": 0.5, "co2_ppm": 25.0}
-"""Above the noise of the usual sensors, and finer than anybody looks: in a real room one value
-in twelve is told then, most of them for the heartbeat."""
-SILENT_AFTER_MS = 600_000
 
 
 def plan(settings: Settings, *, now_utc_ms: int) -> BuildingPlan:
@@ -99,17 +94,16 @@ def _contacts(settings: Settings) -> tuple[ContactPlan, ...]:
         options = point.options
         if not isinstance(options, ContactOptions):
             continue
-        stuck_ms = options.stuck_after_ms
-        if stuck_ms is None and name in pressed:
-            stuck_ms = STUCK_AFTER_MS
-        elif stuck_ms is None and name in moved:
-            stuck_ms = MOTION_STUCK_AFTER_MS
         plans.append(
             ContactPlan(
                 point=name,
                 settle_ms=options.settle_ms,
-                stuck_after_ms=stuck_ms,
-                fault_severity=options.fault_severity or ("urgent" if name in urgent else "fault"),
+                stuck_after_ms=by_use.stuck_after_ms(
+                    options, pressed=name in pressed, moved=name in moved
+                ),
+                chatter_changes=by_use.CHATTER_CHANGES,
+                chatter_window_ms=by_use.CHATTER_WINDOW_MS,
+                fault_severity=by_use.fault_severity(options, urgent=name in urgent),
                 private=name in about_people,
             )
         )
@@ -132,18 +126,13 @@ def _relays(settings: Settings) -> tuple[RelayPlan, ...]:
 
 
 def _meter(point: Point, options: MeterOptions) -> MeterPlan:
-    silent_ms = options.silent_after_ms or getattr(point.settings, "alive_within_ms", None)
-    if silent_ms is None:
-        every_ms = getattr(point.settings, "every_ms", None)
-        silent_ms = READINGS_TO_SILENCE * every_ms if every_ms else SILENT_AFTER_MS
     quantities = tuple(name for name, _, _ in point.quantities)
-    known = {name: band for name, band in DEAD_BANDS.items() if name in quantities}
     return MeterPlan(
         point=point.name,
         quantities=quantities,
-        silent_after_ms=silent_ms,
+        silent_after_ms=by_use.silent_after_ms(point, options),
         limits=point.quantities,
-        dead_bands=tuple({**known, **options.deadband}.items()),
+        dead_bands=by_use.dead_bands(options, quantities),
         heartbeat_ms=options.heartbeat_ms,
         frozen_after_ms=options.frozen_after_ms,
     )
@@ -187,19 +176,18 @@ def _untrusted_inside(settings: Settings, activator: Activator) -> bool:
 
 
 def _door(settings: Settings, name: str, door: Door, schedule: tuple[Transition, ...]) -> DoorPlan:
-    base = DoorPlan(id=name, name=door.name or name, activation=door.activation.point)
-    strike, indicator = door.strike, door.indicator
+    strike, indicator = door.strike or UNWRITTEN_STRIKE, door.indicator
     fire = _fire_point(settings, door)
     return DoorPlan(
-        id=base.id,
-        name=base.name,
-        activation=base.activation,
+        id=name,
+        name=door.name or name,
+        activation=door.activation.point,
         pulse_ms=pulse_ms(door),
         rest_ms=door.activation.rest_ms,
-        open_for_ms=door.activation.maintained_ms or base.open_for_ms,
-        strike=strike.point if strike else None,
-        strike_lead_ms=strike.lead_ms if strike else base.strike_lead_ms,
-        strike_tail_ms=strike.tail_ms if strike else base.strike_tail_ms,
+        open_for_ms=door.activation.maintained_ms or 0,
+        strike=door.strike.point if door.strike else None,
+        strike_lead_ms=strike.lead_ms,
+        strike_tail_ms=strike.tail_ms,
         hold_open=door.hold_open,
         leaf=door.leaf,
         leaf_trusted=door.leaf is None or settings.points[door.leaf].trust == "wired",
@@ -224,7 +212,7 @@ def _door(settings: Settings, name: str, door: Door, schedule: tuple[Transition,
         if indicator
         else None,
         schedule=schedule,
-        mode=door.mode or base.mode,
+        mode=door.unscheduled_mode,
         safe_mode=door.safe_mode,
         override_for_ms=door.override_for_ms,
     )
@@ -237,7 +225,7 @@ def _watch(settings: Settings, name: str, watch: Watch) -> WatchPlan:
         point=watch.point,
         severity=watch.severity,
         delay_ms=watch.delay_ms,
-        active=(True if watch.active is None else watch.active) if contact else None,
+        active=watch.alarm_level if contact else None,
         quantity=watch.quantity,
         above=watch.above,
         below=watch.below,

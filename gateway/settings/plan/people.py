@@ -67,7 +67,8 @@ def mailings(settings: Settings, now_utc_ms: int) -> tuple[MailingPlan, ...]:
         due = _due(test.at, zone, now_utc_ms)
         made.append(MailingPlan("test", test.notify, due, test.confirm_within_ms))
     if summary is not None:
-        made.append(MailingPlan("summary", summary.notify, _due(summary.at, zone, now_utc_ms)))
+        due = _due(summary.at, zone, now_utc_ms)
+        made.append(MailingPlan("summary", summary.notify, due, None))
     return tuple(made)
 
 
