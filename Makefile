@@ -52,36 +52,36 @@ check: $(VENV)/.test ## Lint, types, imports, test files: half a minute
 
 unit: $(VENV)/.test ## Unit tests, stories, a short simulation: minutes
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -q -n 2 tests/core tests/stories
+	@$(BIN)/coverage run -m pytest -q -n 2 --dist worksteal tests/core tests/stories
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report --skip-covered
-	@$(BIN)/python -m pytest -q -n 2 \
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal \
 	  -m "not thorough and not lives and not process and not page and not system and not hil" \
 	  --ignore tests/core --ignore tests/stories --ignore tests/benchmarks
 
 thorough: $(VENV)/.test ## Fuzzing, each damaged byte, servers that hang: minutes
-	@$(BIN)/python -m pytest -q -n 3 -m "thorough and not lives" --ignore tests/core \
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "thorough and not lives" --ignore tests/core \
 	  --ignore tests/stories --ignore tests/benchmarks
 
 process: $(VENV)/.test ## Real processes, Mosquitto, InfluxDB and VictoriaMetrics
 	@sh tests/parts.sh mosquitto influxdb victoria-metrics prometheus openssl openssh-client nftables systemd locales gcc libc6-dev \
 	  nginx caddy certbot python3-certbot-nginx avahi-daemon libxml2-utils
-	@$(BIN)/python -m pytest -q -n 3 -m "process and not faults" --ignore tests/benchmarks
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "process and not faults" --ignore tests/benchmarks
 
 page: $(VENV)/.test ## The page in a real Chromium
 	@sh tests/parts.sh chromium libnss3-tools openssl
-	@$(BIN)/python -m pytest -q -n 2 -m page
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m page
 
 system: $(VENV)/.test ## Installed on Debian 12 and 13; needs root; BOTH=1 at length
 	@sh tests/parts.sh debootstrap systemd-container
-	@$(if $(BOTH),PORTIER_BOTH=1 )$(BIN)/python -m pytest -q -n 2 --durations 10 -m system tests/system
+	@$(if $(BOTH),PORTIER_BOTH=1 )$(BIN)/python -m pytest -q -n 3 --dist worksteal --durations 10 -m system tests/system
 
 test: roots check unit thorough lives process page system ## All of the above and `make lives`: half an hour
 
 ##@ Everything, at length
 
 lives: $(VENV)/.test ## Eighteen more simulated months with every fault
-	@$(BIN)/python -m pytest -q -n 2 -m lives tests/simulation
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m lives tests/simulation
 
 faults: $(VENV)/.test ## Every process fault at length: 200 kills, each byte; an hour
 	@sh tests/parts.sh mosquitto influxdb victoria-metrics prometheus openssl systemd locales gcc libc6-dev
@@ -110,7 +110,7 @@ mutants: $(VENV)/.test ## Deliberate bugs, one at a time: who catches each; hour
 	@$(BIN)/python -m tests.mutants --jobs 2
 
 fuzz: $(VENV)/.test ## Fuzzing for hours, EXAMPLES=20000 each; ONLY=panel one file
-	@PORTIER_FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(BIN)/python -m pytest -q -n 2 --timeout 36000 \
+	@PORTIER_FUZZ_EXAMPLES=$(or $(EXAMPLES),20000) $(BIN)/python -m pytest -q -n 2 --dist worksteal --timeout 36000 \
 	  --durations 0 $(if $(ONLY),tests/fuzz/test_$(ONLY).py,tests/fuzz)
 
 ##@ Maintain
