@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gateway.journal.queries import reader
 
@@ -18,6 +19,11 @@ with a reason where they are absent."""
 # that they start would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Hypothesis measures how long an example takes and how long it is to draw one, by the clock on the
+# wall. Beside a busy core that would decide what a test finds; make bench measures times.
+settings.register_profile("portier", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("portier")
 
 NOT_SHIPPED = "not beside this checkout"
 """A skip for this reason is no failure in continuous integration: the recordings and the
