@@ -18,11 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from gateway import __version__
 from gateway.app import paths
 from gateway.app.configuration import load
+from gateway.control.guarantees import Guarantees, Observed
 from gateway.core.building import state_to_save
 from gateway.core.facts import KINDS, Fact, Json, Lane
 from gateway.core.instant import Ms, UtcMs
+from gateway.core.plan import BuildingPlan
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Work
 from gateway.journal.reserve import Kept
@@ -32,7 +35,7 @@ from gateway.settings.model.configuration import Settings
 from gateway.settings.plan.building import plan
 from gateway.settings.plan.cache import lives_of
 from gateway.settings.values.calendar import holidays_of
-from gateway.simulation.agenda import HOUR
+from gateway.simulation.agenda import HOUR, MINUTE
 from gateway.simulation.calm import CARETAKER, CalmYear, Command
 from gateway.simulation.days import Day, days
 
@@ -119,10 +122,12 @@ def _build(
     boot = f"{uuid.uuid5(uuid.NAMESPACE_OID, f'portier demo {seed}')}-0"
     store = Store(state / "journal.sqlite", boot, gateway=settings.gateway.id)
     journal = _Journal(store, lives_of(settings), year.until_ms, begin_utc_ms)
-    year.host.on_fact.append(journal.take)
+    status = _Status(building, year, journal.take, settings.gateway.id)
+    year.host.on_fact.append(status.take)
     year.on_command.append(journal.audit)
     store.put_heartbeats({meter.point: meter.heartbeat_ms for meter in building.meters})
     year.live(progress)
+    status.end(year.until_ms)
     journal.write(Kept(1, state_to_save(year.host.building)))
     _roll_up(settings, store, year.until_ms)
     store.close(clean=True)
@@ -133,6 +138,54 @@ def _build(
         store.head.row, journal.left_out, counts.get("alarm_raised", 0), journal.calls,
         counts.get("door_opened", 0), year.digest, password,
     )  # fmt: skip
+
+
+class _Status:
+    """What ``control`` enters of itself beside the facts of the building: its start and stop, the
+    mode that each door has from the beginning, and how its guarantees change with the alarms."""
+
+    def __init__(
+        self, building: BuildingPlan, year: CalmYear, put: Callable[[Fact], None], gateway: str
+    ) -> None:
+        self._guarantees = Guarantees.of(building)
+        self._year = year
+        self._put = put
+        self._gateway = gateway
+        self._values: dict[str, str] = {}
+        self._changed_ms: Ms | None = MINUTE
+        """When something came or went that the building has not taken in yet: an alarm, or the
+        first levels of its contacts."""
+        begun: dict[str, Json] = {"version": __version__, "configuration": "", "clean": True}
+        put(Fact("gateway_started", gateway, 0, begun))
+        for door in building.doors:
+            put(Fact("door_mode", door.id, 0, {"mode": door.mode, "source": "schedule"}))
+
+    def take(self, fact: Fact) -> None:
+        if self._changed_ms is not None and fact.at_ms > self._changed_ms:
+            self._evaluate(self._changed_ms)
+            self._changed_ms = None
+        if fact.kind in ("alarm_raised", "alarm_cleared"):
+            self._changed_ms = fact.at_ms
+        self._put(fact)
+
+    def end(self, now: Ms) -> None:
+        self._put(Fact("gateway_stopped", self._gateway, now, {"reason": "stop"}))
+
+    def _evaluate(self, now: Ms) -> None:
+        """Everything that the year does not play works: loop, command path, journal and clock."""
+        seen = Observed(
+            now, self._year.host.building, turned_ms=now, answered_ms=now, journal=self._gateway,
+            trusted=True, clock_seen_ms=now, bench=True,
+        )  # fmt: skip
+        for name, one in self._guarantees.evaluate(seen).items():
+            before, value = self._values.get(name), one["value"]
+            if value == before:
+                continue
+            self._values[name] = value
+            why: dict[str, Json] = {"reason": one["reason"], "about": one["subject"]}
+            self._put(
+                Fact("guarantee_changed", name, now, {"value": value, "before": before} | why)
+            )
 
 
 class _Journal:

@@ -90,6 +90,26 @@ def test_the_people_and_the_test_book_are_there(
     assert all(page.whole and page.passed for page in pages)
 
 
+def test_what_worked_and_in_which_mode_is_known_from_the_first_day_on(
+    made: tuple[Path, demo.Demo, list[int]],
+) -> None:
+    """Else the system status and the history begin with a year of which nothing is known."""
+    reader = Reader(made[0] / "journal.sqlite", patience_ms=None)
+    try:
+        own = ["gateway_started", "door_mode", "guarantee_changed", "gateway_stopped"]
+        facts = reader.before_row(2**52, 1_000, kinds=own)[::-1]
+    finally:
+        reader.close()
+    assert [fact.kind for fact in facts[:2]] == ["gateway_started", "door_mode"]
+    assert facts[-1].kind == "gateway_stopped"
+    values: dict[str, list[object]] = {}
+    for fact in facts[2:-1]:
+        values.setdefault(fact.subject, []).append(fact.data["value"])
+    assert values["call"] == values["journal"] == values["clock"] == ["yes"]
+    assert values["messages"] == ["not_configured"]
+    assert values["door_by_button"][0] == values["door_by_button"][-1] == "yes"
+
+
 def test_the_next_start_keeps_all_of_it(
     made: tuple[Path, demo.Demo, list[int]], tmp_path: Path
 ) -> None:
@@ -117,7 +137,9 @@ def test_the_next_start_keeps_all_of_it(
 
 def test_a_year_of_door_events_is_longer_than_a_year() -> None:
     lives = lives_of(load.settings(CONFIG, need=()))
-    for name in ("doors", "points", "alarms", "calls", "climate", "counts", "audit", "testbook"):
+    for name in (
+        "doors", "points", "alarms", "calls", "climate", "counts", "audit", "testbook", "gateway",
+    ):  # fmt: skip
         assert lives[name] >= 366 * DAY_MS, name
 
 
