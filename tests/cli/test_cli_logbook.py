@@ -11,13 +11,14 @@ from typer.testing import CliRunner
 
 from gateway.app.cli import logbook
 from gateway.app.cli.main import cli
-from gateway.app.configuration import plans
+from gateway.app.configuration import load, plans
 from tests.web.years import DAY_MS, Years
 
 BEGIN = 1_750_000_000_000 - 1_750_000_000_000 % DAY_MS
 """02:00 on 15 June 2025 in Berlin."""
 BUTTON = {"activator": "front.button", "activator_kind": "button", "side": "outside"}
 Portier = Callable[..., str]
+BENCH = Path(__file__).resolve().parents[2] / "config" / "bench.yaml"
 
 
 @pytest.fixture
@@ -96,3 +97,24 @@ def test_an_entry_that_began_before_the_time_is_not_cut(tmp_path: Path, portier:
 def test_an_empty_journal_has_no_entry(tmp_path: Path, portier: Portier) -> None:
     Years(tmp_path / "journal.sqlite", BEGIN).close()
     assert portier("events") == "nothing yet\n"
+
+
+def test_points_and_contacts_have_the_names_of_the_configuration_that_ran_here(
+    tmp_path: Path, portier: Portier
+) -> None:
+    years = Years(tmp_path / "journal.sqlite", BEGIN)
+    years.fact(
+        BEGIN, "alarm_raised", "front.leaf/contact_stuck", severity="fault", detail="", count=1
+    )
+    years.close()
+    config = tmp_path / "portier.yaml"
+    config.write_text(BENCH.read_text())
+    assert "Contact stuck: front.leaf" in portier("events", "--config", str(config))
+    digest = load.settings(config, tmp_path, need=()).digest
+    ran = tmp_path / "plan" / "one.json"
+    ran.parent.mkdir()
+    ran.write_text("{}\n" + json.dumps({"digest": digest, "timezone": "Europe/Berlin"}))
+    said = portier("events", "--config", str(config))
+    assert "Contact stuck: Haupteingang, leaf contact" in said
+    config.write_text("not a configuration")
+    assert "Contact stuck: front.leaf" in portier("events", "--config", str(config))

@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 
 from gateway.app import broker, outputs
 from gateway.app import control as control_role
-from gateway.app.cli import console
+from gateway.app.cli import console, history
 from gateway.app.cli.main import cli
 from gateway.journal.store import Store
 from gateway.web.identity.users import Users, users_file
@@ -177,6 +177,30 @@ def test_without_a_journal_it_says_so(tmp_path: Path) -> None:
         result = portier(*arguments, "--state", tmp_path)
         assert result.exit_code == 1
         assert "cannot be read" in result.output
+
+
+def at(text: str) -> int:
+    return int(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+@pytest.mark.parametrize(
+    ("begin", "buckets", "first", "width_min"),
+    [
+        ("2026-12-01T17:03:27.250+00:00", None, "2026-12-01T17:00:00+00:00", 60),  # 24 h
+        ("2026-12-01T17:03:27.251+00:00", 24, "2026-12-01T17:00:00+00:00", 60),  # now went on
+        ("2026-11-25T17:03:27.250+00:00", None, "2026-11-25T11:00:00+00:00", 12 * 60),  # 7 d
+        ("2026-12-01T17:03:27.250+00:00", 10, "2026-12-01T17:03:00+00:00", 144.1),
+    ],
+)
+def test_the_parts_of_a_history_begin_at_times_that_people_write(
+    begin: str, buckets: int | None, first: str, width_min: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console, "zone", lambda: ZoneInfo("Europe/Berlin"))
+    now = at("2026-12-02T17:03:27.250+00:00")
+    found, end, count = history._parts(at(begin), now, buckets)
+    assert found == at(first)
+    assert end >= now
+    assert (end - found) / count == pytest.approx(width_min * 60_000)
 
 
 def test_the_doctor_gives_remedies(tmp_path: Path) -> None:

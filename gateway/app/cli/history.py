@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.app.cli import console as c
-from gateway.app.cli.console import AsJson, State
+from gateway.app.cli.console import AsJson, Config, State
 from gateway.app.cli.issuers import Issuers
 from gateway.app.cli.listing import Listing
 from gateway.core.facts import KINDS
@@ -33,6 +33,9 @@ FOLLOW_EVERY_S = 0.25
 DAY_MS = 86_400_000
 PAGE_ROWS = 1_000
 LAST = 50
+MINUTE_MS = 60_000
+PARTS = 24
+"""Of a history, where nobody says how many."""
 
 
 def add(cli: typer.Typer) -> None:
@@ -78,6 +81,7 @@ def _in_order(begin: UtcMs | None, end: UtcMs | None) -> None:
 
 def events(
     state: State,
+    config: Config,
     since: Annotated[str | None, typer.Option(help="2h, 18:00, 2026-11-22T18:00.")] = None,
     kind: Kinds = None,
     subject: Annotated[
@@ -114,7 +118,11 @@ def events(
 
             begin = None if since is None else c.an_instant(since)
             logbook.show(
-                reader, state, begin, subject, limit if since is not None else limit or LAST
+                reader,
+                (config, state),
+                begin,
+                subject,
+                limit if since is not None else limit or LAST,
             )
             return
         head = reader.head_row()
@@ -190,7 +198,12 @@ def history(
     state: State,
     from_: Annotated[str, typer.Option("--from", help="2h, 18:00, 2026-11-22.")] = "24h",
     to: Annotated[str | None, typer.Option(help="As --from; now if it is not written.")] = None,
-    buckets: Annotated[int, typer.Option(min=1, max=10_000, help="How many parts.")] = 24,
+    buckets: Annotated[
+        int | None,
+        typer.Option(
+            min=1, max=10_000, help="How many parts.", show_default="about 24, in even steps"
+        ),
+    ] = None,
     quantity: Annotated[str | None, typer.Option(help="Of a meter; all otherwise.")] = None,
     format_: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
 ) -> None:
@@ -206,12 +219,10 @@ def history(
 
     if format_ not in ("table", "csv", "json"):
         raise typer.BadParameter(f"{format_}: table, csv or json")
-    begin = c.an_instant(from_)
     end = c.now_utc_ms() if to is None else c.an_instant(to)
+    begin = c.an_instant(from_)
     _in_order(begin, end)
-    if (end - begin) / buckets in past.STEPS_MS:  # parts of an hour begin at whole hours
-        begin, width, buckets = past.grid(begin, end, buckets, c.zone())
-        end = begin + buckets * width
+    begin, end, buckets = _parts(begin, end, buckets)
     with _journal(state) as reader:
         known = past.series(reader)
         quantities = [q for kind, name, q in known if kind == "reading" and name == point]
@@ -242,6 +253,21 @@ def history(
         else:
             c.fail(f"there is no history of {point}; `portier points` lists the points")
     _print_history(rows, format_)
+
+
+def _parts(begin: UtcMs, end: UtcMs, buckets: int | None) -> tuple[UtcMs, UtcMs, int]:
+    """The range and the number of its parts: in steps that people can read (parts of an hour begin
+    at whole hours), unless another number is asked for; then at least from whole minutes."""
+    from gateway.journal.queries import history as past
+
+    least = (end - begin) / (buckets or PARTS)
+    step = next((step for step in past.STEPS_MS if step >= least), 0)
+    if buckets is None or 0 <= step - least < 1:  # "now" has gone on by some ms meanwhile
+        begin, width, buckets = past.grid(begin, end, buckets or PARTS, c.zone())
+        end = begin + buckets * width
+    elif least >= MINUTE_MS:
+        begin, end = begin // MINUTE_MS * MINUTE_MS, -(-end // MINUTE_MS) * MINUTE_MS
+    return begin, end, buckets
 
 
 def _print_history(rows: list[dict[str, Any]], format_: str) -> None:

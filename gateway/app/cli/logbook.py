@@ -11,11 +11,13 @@ from gateway.app.cli.issuers import Issuers
 from gateway.core.instant import UtcMs
 from gateway.journal.queries.reader import Reader
 from gateway.panel import client
+from gateway.settings.values.problems import SettingsError
 from gateway.wire import Row
 
 if TYPE_CHECKING:
     from gateway.web.history.entries import Entry
     from gateway.web.presenter.presenter import Presenter
+    from gateway.web.presenter.terminals import Terminals
 
 PIECE = 1_000
 MOST = 1_000_000
@@ -24,12 +26,17 @@ STYLES = {"bad": "red", "call": "bold red", "warn": "yellow"}
 
 
 def show(
-    reader: Reader, state: Path, since_utc_ms: UtcMs | None, subject: str | None, limit: int | None
+    reader: Reader,
+    places: tuple[Path, Path],
+    since_utc_ms: UtcMs | None,
+    subject: str | None,
+    limit: int | None,
 ) -> None:
-    """Print the last ``limit`` entries, or all since a time, below the headings of their days."""
+    """Print the last ``limit`` entries, or all since a time, below the headings of their days.
+    ``places``: configuration and state folder."""
     from gateway.web.history.logbook_lines import days, line
 
-    presenter = _scene(state)
+    presenter = _scene(*places)
     found = _newest(reader, since_utc_ms, subject, limit)
     lines = [(entry, line(entry, presenter)) for entry in reversed(found)]
     for day, of_day in reversed(days(lines, presenter)):
@@ -73,16 +80,28 @@ def _newest(
     return found if limit is None else found[-limit:]
 
 
-def _scene(state: Path) -> Presenter:
+def _scene(config: Path, state: Path) -> Presenter:
     """The building in words; with ids in place of names where ``control`` does not answer."""
     from gateway.panel.client import AsyncPanelClient
     from gateway.web.building.control_client import ControlClient
     from gateway.web.presenter.presenter import Presenter
-    from gateway.web.presenter.terminals import Terminals
     from gateway.web.shared.words import Words
 
     control = ControlClient(AsyncPanelClient(c.panel(state), "cli"))
     with suppress(client.ControlAway, client.NotTaken, OSError):
         control.snapshot = client.snapshot(c.panel(state))
     who = Issuers(state)
-    return Presenter(control, Words("en", c.zone()), who, Terminals(), names=True)
+    return Presenter(control, Words("en", c.zone()), who, _terminals(config, state), names=True)
+
+
+def _terminals(config: Path, state: Path) -> Terminals:
+    """What points and contacts are called; nothing where the configuration cannot be read, or is
+    not one that ``control`` has run on this state folder."""
+    from gateway.app.configuration import load, plans
+    from gateway.web.presenter.terminals import Terminals, terminals_of
+
+    try:
+        settings = load.settings(config, state, need=())
+    except (SettingsError, OSError):
+        return Terminals()
+    return terminals_of(settings) if settings.digest in plans.ran_before(state) else Terminals()
