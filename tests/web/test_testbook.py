@@ -266,6 +266,13 @@ def test_overdue_tests_stand_on_the_overview_for_those_who_help(walk: Walk) -> N
     assert 'href="/maintenance#testbook"' not in walk.web.as_("staff").get("/").text
 
 
+def test_what_was_never_tested_is_not_late(walk: Walk) -> None:
+    page = walk.web.as_("maintenance").get("/maintenance", headers={"Accept-Language": "de"}).text
+    assert "Noch nie geprüft: Die erste Prüfung steht noch aus." in page
+    assert "überfällig" not in page
+    assert 'class="card overdue"' not in page
+
+
 def test_nobody_tests_what_there_is_not(walk: Walk) -> None:
     for kind, subject, reason in (
         ("call", "attic", "unknown_room"), ("door", "attic", "unknown_door"),

@@ -11,11 +11,14 @@ from gateway.web.storage.testbook import Page, Result, Step
 
 @dataclass(frozen=True, slots=True)
 class DueScene:
+    """``is_new``: never tested here, so that nothing is late yet."""
+
     kind: str
     subject: str
     title: str
     text: str
     overdue: bool
+    is_new: bool
     page: int | None
 
 
@@ -28,7 +31,7 @@ def due_scene(presenter: Presenter, one: Due) -> DueScene:
         key = "testbook.was_due" if one.overdue else "testbook.due"
         text = w(key, last=w.day(one.last_utc_ms / 1000), due=w.day(one.due_utc_ms / 1000))
     return DueScene(one.kind, one.subject, title(presenter, one.kind, one.name), text, one.overdue,
-                    one.page)  # fmt: skip
+                    one.last_utc_ms is None, one.page)  # fmt: skip
 
 
 def overdue_line(presenter: Presenter, found: list[Due]) -> str:
