@@ -75,7 +75,7 @@ def test_the_list_says_what_applies_in_sentences(house: Web) -> None:
     page = house.as_("admin").get("/settings", headers={"Accept-Language": "de"}).text
     assert "Mo–Fr 07:00–12:00 Automatik, Mo–Fr 13:00–18:00 Automatik, Feiertag Aus" in page
     assert "Sachsen, nächster Feiertag: Fr. 25.12.2026, Erster Weihnachtstag." in page
-    assert "care: sofort desk" in page
+    assert "<small>sofort desk</small>" in page
     english = house.as_("admin").get("/settings", headers={"Accept-Language": "en"}).text
     assert "Saxony, next public holiday: Fri 25 Dec 2026, Christmas Day." in english
 
@@ -435,6 +435,13 @@ def test_a_test_message_is_a_command_and_its_result_is_shown(house: Web) -> None
     assert "übergeben " in page
 
 
+def test_a_test_message_that_went_out_by_no_way_is_no_success(house: Web) -> None:
+    results(house, {"ok": False, "reason": "connection", "at_utc_ms": 1_795_000_000_000})
+    page = house.as_("admin").get("/settings/contacts/desk?tested=done", headers=GERMAN).text
+    assert "kam nicht auf jedem Weg hinaus" in page
+    assert "ist abgeschickt" not in page
+
+
 def test_a_test_message_that_nobody_tried_is_not_said_to_be_sent(
     house: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -475,6 +482,25 @@ def test_a_chain_for_nothing_says_so(house: Web) -> None:
     assert "Diese Kette gilt noch für nichts" in idle
     care = house.as_("admin").get("/settings/chains/care", headers=GERMAN).text
     assert "gilt noch für nichts" not in care
+
+
+def test_a_chain_is_called_by_what_it_is_for(house: Web) -> None:
+    """Its id is what the configuration calls it, and stands beside it."""
+    who = house.as_("admin")
+    chain = who.get("/settings/chains/care", headers=GERMAN).text
+    assert "<h1>Meldungen: Dringend</h1>" in chain
+    assert "Kette care" in chain
+    assert "<b>Meldungen: Dringend</b>" in who.get("/settings/chains", headers=GERMAN).text
+    contact = who.get("/settings/contacts/desk", headers=GERMAN).text
+    assert '<a href="/settings/chains/care">Meldungen: Dringend</a>' in contact
+    assert "in keiner Kette" not in contact
+
+
+def test_a_contact_in_no_chain_says_that_it_is_told_nothing(house: Web) -> None:
+    post(house, "/settings/contacts/new", name="Nacht", kind="own", to=OWN)
+    assert (
+        "in keiner Kette" in house.as_("admin").get("/settings/contacts/nacht", headers=GERMAN).text
+    )
 
 
 def test_a_new_chain_is_for_the_rooms_that_have_none(house: Web, tmp_path: Path) -> None:

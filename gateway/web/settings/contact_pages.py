@@ -164,7 +164,7 @@ def _contact(
         "form": form,
         "day_choices": rows.DAYS,
         "used": [
-            name
+            (name, chain_title(seen, name))
             for name, steps in seen.shown["effective"]["escalations"].items()
             if any(step.get("notify") == contact for step in steps or ())
         ],
@@ -330,6 +330,11 @@ async def chains(request: Request, who: Admin, site: TheSite) -> Response:
     return seen.page("settings_chains.html", {"used": {name: uses(seen, name) for name in known}})
 
 
+def chain_title(seen: Look, chain: str) -> str:
+    """What people know a chain by: what it is for. Its id where it is for nothing."""
+    return ", ".join(uses(seen, chain)) or seen.text.w("settings.chain_called", name=chain)
+
+
 def uses(seen: Look, chain: str) -> list[str]:
     """What a chain is for, in words."""
     effective, w = seen.shown["effective"], seen.text.w
@@ -378,6 +383,7 @@ def _chain(
     effective = seen.shown["effective"]
     values = {
         "chain": chain,
+        "title": chain_title(seen, chain),
         "is_new": chain == NEW,
         "in_file": chain in seen.shown["in_file"]["escalations"],
         "name": name,
