@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -93,6 +94,51 @@ def test_newer_pages_lead_back_to_the_newest(web: Web) -> None:
     assert entries(page(client, newer(third))) == entries(second)
     assert entries(page(client, newer(second))) == entries(first)
     assert newer(first) == ""
+
+
+def test_a_door_that_did_not_open_is_found_by_what_people_say(web: Web) -> None:
+    years = Years(web.options.journal, BEGIN)
+    years.fact(BEGIN, "door_request", "front", outcome="refused", reason="mode_night", **BUTTON)
+    opened(years, BEGIN + DAY_MS)
+    years.fact(BEGIN + 2 * DAY_MS, "door_request", "front", outcome="accepted", **BUTTON)
+    years.fact(
+        BEGIN + 2 * DAY_MS + 5_000, "alarm_raised", "front/did_not_open", severity="fault",
+        detail="", count=1,
+    )  # fmt: skip
+    years.close()
+    client = web.as_("view")
+    for words in ("nicht geöffnet", "ging nicht auf", "öffnete nicht"):
+        assert len(entries(page(client, f"/events?q={words}"))) == 3, words  # one is the alarm
+    assert len(entries(page(client, "/events?q=offen"))) == 1
+
+
+def test_a_file_has_the_facts_of_the_entries_that_are_shown(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of an entry that begins in one piece and ends in another; never what is private."""
+    years = Years(web.options.journal, BEGIN)
+    opened(years, BEGIN)
+    years.fact(BEGIN + 60 * SECOND, "occupancy_changed", "wc", occupancy="occupied")
+    opened(years, BEGIN + 100 * SECOND, note="Lieferung Hof")
+    years.fact(BEGIN + 200 * SECOND, "door_mode", "front", mode="night", source="schedule")
+    years.close()
+    client = web.as_("maintenance")
+    for piece in (1, 2, 400):
+        monkeypatch.setattr(logbook, "PIECE", piece)
+
+        def kinds(query: str) -> list[str]:
+            found = re.search(r'href="(/api/v1/export\?format=jsonl[^"]*)"', page(client, query))
+            assert found
+            lines = client.get(found[1].replace("&amp;", "&"), headers=GERMAN).text.splitlines()
+            return [json.loads(line)["kind"] for line in lines]
+
+        opening = ["door_request", "door_opened", "door_closed"]
+        assert kinds("/events?q=taster öffnete") == opening * 2
+        assert kinds("/events?show=operation,door&q=nacht") == ["door_mode"]
+        assert kinds("/events?q=gibt+es+nicht") == []
+        assert kinds("/events?show=room") == []
+        assert "occupancy_changed" not in kinds("/events")
+    assert client.get("/api/v1/export?show=mode").status_code == 422
 
 
 def test_what_is_refused_says_why_and_how_often(web: Web) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
@@ -51,6 +51,8 @@ class Wanted:
     subject: str | None = None
     local: bool = False
     before: bool = False
+    rows: Callable[[Reader], Iterator[list[Row]]] | None = None
+    """Reads these instead, some at a time."""
 
 
 def pages(reader: Reader, wanted: Wanted) -> Iterator[tuple[float, list[Row]]]:
@@ -58,6 +60,10 @@ def pages(reader: Reader, wanted: Wanted) -> Iterator[tuple[float, list[Row]]]:
 
     Raises :class:`gateway.journal.queries.reader.JournalUnavailable`; what was yielded stays right.
     """
+    if wanted.rows is not None:
+        for rows in wanted.rows(reader):
+            yield 0.0, rows
+        return
     lanes: tuple[Lane, ...] = LANES if wanted.local else PUBLISHED
     if wanted.before and wanted.subject is not None and wanted.from_utc_ms is not None:
         found = history.before(reader, wanted.subject, wanted.from_utc_ms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -17,12 +18,15 @@ from gateway.web.access import Maintenance, TheSite, View, lanes_for
 from gateway.web.building.models import FactTold
 from gateway.web.building.records import Expired, TooLong, Unavailable
 from gateway.web.building.view import fact_json
+from gateway.web.history.entries import FAMILIES
+from gateway.web.history.logbook import Chosen, entry_rows
+from gateway.web.history.logbook_lines import matcher
 from gateway.web.history.search import search, words_of
 from gateway.web.middleware import HEAD
 from gateway.web.page import language_of
 from gateway.web.shared.models import Bucket, Change, HistoryShape, Moment, problems
 from gateway.web.shared.problems import Problem
-from gateway.wire import calendar_time
+from gateway.wire import PUBLISHED, calendar_time
 
 router = APIRouter(tags=["journal"])
 WRITERS = {"csv": plain_csv, "csv-de": german_csv, "jsonl": jsonl}
@@ -197,14 +201,28 @@ async def export_(
     subject: Annotated[str | None, Query(max_length=200)] = None,
     format: Literal["csv", "csv-de", "jsonl", "parquet"] = "csv",
     before: bool = False,
+    q: Annotated[
+        str,
+        Query(
+            max_length=100, description="words of the logbook's entries, in the language asked for"
+        ),
+    ] = "",
+    show: Annotated[
+        str,
+        Query(max_length=100, description="families of the logbook's entries, with commas between"),
+    ] = "",
 ) -> Response:
     """All facts of a period as a file, streamed. ``csv-de``: semicolons and decimal commas,
     as Excel in German opens it. Parquet is written by the command line. ``before``: begin with
-    the newest value of ``subject`` before the period, which applies at its begin."""
+    the newest value of ``subject`` before the period, which applies at its begin. With ``q`` or
+    ``show``: the facts of the entries that the page's logbook shows for these."""
     if format == "parquet":
         raise Problem(501, "parquet")
     if kind and not set(kind) <= set(KINDS):
         raise Problem(422, "unknown_kind")
+    families = tuple(show.split(",")) if show else ()
+    if not set(families) <= set(FAMILIES):
+        raise Problem(422, "malformed")
     try:
         await site.records.head()
     except Unavailable as error:
@@ -216,5 +234,17 @@ async def export_(
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     if request.scope.get(HEAD):  # a year of facts is read for nobody
         return Response(media_type=media, headers=headers)
+    if words_of(q) or families:
+        presenter = site.presenter(language_of(request), who)
+        chosen = Chosen(
+            families=tuple(family for family in FAMILIES if family in families),
+            kinds=tuple(kind) if kind else None,
+            subject=subject or "",
+            lanes=PUBLISHED,
+            from_utc_ms=wanted.from_utc_ms,
+            to_utc_ms=wanted.to_utc_ms,
+            says=matcher(words_of(q), presenter),
+        )
+        wanted = Wanted(rows=partial(entry_rows, chosen))
     lines = WRITERS[format](Reader(site.records.path), wanted, site.options.zone)
     return StreamingResponse(lines, media_type=media, headers=headers)

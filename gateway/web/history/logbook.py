@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.facts import Lane
+from gateway.journal.queries.reader import Reader
 from gateway.web.building.records import Expired, Records
 from gateway.web.history.entries import (
     CONTEXT,
@@ -156,3 +157,31 @@ async def _left_out(
         return []
     found = await records.around(first, 0, last - first + 1, **filters)
     return [row for row in found if row.row not in own]
+
+
+def entry_rows(chosen: Chosen, reader: Reader) -> Iterator[list[Row]]:
+    """The facts of all chosen entries, oldest first, some at a time. Reads in the thread that asks:
+    an export takes as long as it takes."""
+    filters = _filters(chosen)
+    around = {"kinds": filters["kinds"], "lanes": filters["lanes"]}
+    head = reader.head_row()
+    for at in range(0, head, PIECE):
+        upto = min(at + PIECE, head)
+        rows = reader.window(at, upto, **filters)
+        own = {row.row for row in rows}
+        if not own:
+            continue
+        inner = [row for row in reader.window(at, upto, **around) if row.row not in own]
+        earlier = reader.window(max(0, at - SPAN_ROWS), at, **around)
+        later = reader.window(upto, upto + SPAN_ROWS, **around)
+        found = [
+            fact
+            for entry in entries([*earlier, *sorted([*rows, *inner], key=_row), *later])
+            if entry.row in own and chosen.takes(entry)
+            for fact in entry.facts
+        ]
+        yield sorted(found, key=_row)
+
+
+def _row(row: Row) -> int:
+    return row.row

@@ -48,11 +48,13 @@ class LogbookLine:
     notes: tuple[str, ...]
     address: str
     facts: tuple[Told, ...]
+    also: str = ""
+    """Words that people look for it with and that it does not show."""
 
     @property
     def searched(self) -> str:
         """All its words, as a search looks through them."""
-        own = " ".join((self.title, self.place, *self.notes)).casefold()
+        own = " ".join((self.title, self.place, *self.notes, self.also)).casefold()
         return " ".join((own, *(fact.searched for fact in self.facts)))
 
 
@@ -77,7 +79,14 @@ def line(entry: Entry, presenter: Presenter) -> LogbookLine:
         notes=tuple(note.rstrip(".") for note in notes if note)[:NOTES_MOST],
         address=address,
         facts=tuple(tell(row, presenter) for row in entry.facts),
+        also=presenter.w("logbook.not_opened_words") if _did_not_open(entry) else "",
     )
+
+
+def _did_not_open(entry: Entry) -> bool:
+    """Whether it says that a door stayed closed for whoever wanted to pass."""
+    alarm = entry.sort == "alarm" and entry.subject.endswith("/did_not_open")
+    return entry.sort == "refused" or entry.outcome == "did_not_open" or alarm
 
 
 def days(

@@ -180,4 +180,8 @@ def _export(asked: Asked, within: Range) -> dict[str, Any]:
         found["subject"] = asked.subject
     if asked.kind in KINDS:
         found["kind"] = asked.kind
+    if asked.q:
+        found["q"] = asked.q
+    if asked.show:
+        found["show"] = ",".join(asked.show)
     return found
