@@ -167,14 +167,24 @@ def test_any_text_is_an_instant_on_the_command_line_or_is_explained(text: str, a
 
 
 @fuzz(150)
-@given(TEXTS | st.sampled_from(["off", "schedule"]), TIMES, st.sampled_from(["", "4", "x"]), ZONES)
-@example("off", "0001-01-01T00:00", "", ZoneInfo("Europe/Berlin"))
+@given(
+    TEXTS | st.sampled_from(["off", "schedule"]),
+    TIMES | st.sampled_from(["18:00", "24:00"]),
+    TEXTS | st.sampled_from(["", "2026-12-01", "0001-01-01", "9999-12-31"]),
+    TEXTS | st.sampled_from(["", "4h", "until:1", "until:²", "until:9999999999999999"]),
+    ZONES,
+)
+@example("off", "0001-01-01T00:00", "", "", ZoneInfo("Europe/Berlin"))
+@example("off", "00:00", "0001-01-01", "", ZoneInfo("Europe/Berlin"))
 def test_any_form_of_a_door_is_a_command_or_malformed(
-    mode: str, until: str, hours: str, zone: Any
+    mode: str, until: str, day: str, span: str, zone: Any
 ) -> None:
-    site: Any = SimpleNamespace(options=SimpleNamespace(zone=zone))
+    site: Any = SimpleNamespace(
+        options=SimpleNamespace(zone=zone), control=SimpleNamespace(now_utc_ms=1_796_000_000_000)
+    )
+    form = {"mode": mode, "until": until, "day": day, "for": span}
     with contextlib.suppress(Problem):
-        args = mode_args("front", {"mode": mode, "until": until, "for": hours}, site)
+        args = mode_args("front", form, site)
         assert args["door"] == "front"
 
 

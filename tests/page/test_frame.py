@@ -41,7 +41,7 @@ def test_the_phone_has_four_places_at_the_bottom(visit: Open, role: str, shown: 
     assert box["y"] + box["height"] == 740
     page.locator(".rail").get_by_text("Mehr").tap()
     expect(page.locator(".list a").first).to_be_visible()
-    expect(page.locator(".rail [aria-current=page]")).to_have_text("Mehr")
+    expect(page.locator(".rail [aria-current=page]")).to_contain_text("Mehr")
 
 
 def test_the_rail_names_every_main_place_and_marks_the_one_that_is_shown(visit: Open) -> None:
@@ -242,10 +242,10 @@ def test_an_end_that_is_past_keeps_what_was_entered(gateway: Gateway, visit: Ope
     page = visit("/", "staff")
     page.locator("#change-front summary").click()
     page.locator("#mode-front").select_option("hold_open")
-    page.locator("#until-front").fill("2020-01-01T08:00")
+    page.locator("#until-front").fill("00:00")
     page.locator("#change-front").get_by_role("button", name="Betriebsart setzen").click()
     expect(page.locator("#wrong-front")).to_contain_text("schon vorbei")
-    expect(page.locator("#until-front")).to_have_value("2020-01-01T08:00")
+    expect(page.locator("#until-front")).to_have_value("00:00")
     expect(page.locator("#mode-front")).to_have_value("hold_open")
     assert gateway.control.commands == []
 

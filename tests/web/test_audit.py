@@ -85,6 +85,13 @@ def test_a_signature_the_end_of_a_test_and_rooms_are_said_in_words(
     assert " 0 s" not in page
 
 
+def test_an_alarm_is_named_as_on_the_list_of_alarms(web: Web) -> None:
+    write(web, AuditEntry("cli:ada", "acknowledge_alarm", "front/left_open", "accepted", 1))
+    page = web.as_("admin").get("/audit", headers={"Accept-Language": "de"}).text
+    assert "Haupteingang steht offen" in page
+    assert "left_open" not in page
+
+
 def tamper(file: Path, sql: str) -> None:
     with contextlib.closing(sqlite3.connect(file)) as db, db:
         db.execute(sql)

@@ -94,6 +94,34 @@ def test_a_tile_that_is_not_as_usual_changes(
     assert (tile.text, tile.tone) == (text, tone)
 
 
+@pytest.mark.parametrize(
+    ("value", "reason", "subject", "unheard"),
+    [
+        ("yes", "", "", False),
+        ("no", "no_contact", "wc", True),
+        ("no", "no_contact", "bath", False),
+        ("not_configured", "bench", "", True),  # it has no contact at all
+    ],
+)
+def test_a_call_of_which_nobody_is_notified_says_so(
+    web: Web, value: str, reason: str, subject: str, unheard: bool
+) -> None:
+    told = {**guarantee(now_ms(), value, reason), "subject": subject}
+    presenter = seen(
+        web, guarantees={"messages": told}, rooms={"wc": room("WC", call=called("wc-1"))}
+    )
+    assert bool(presenter.calls[0].unreachable) == unheard
+
+
+def test_nothing_waits_for_what_is_not_set_up(web: Web) -> None:
+    off = guarantee(now_ms(), "not_configured", "not_configured", backlog=195_789)
+    presenter = seen(web, guarantees={"recording": off})
+    assert [one.detail for one in presenter.guarantees if "195" in one.detail] == []
+    late = guarantee(now_ms(), "no", "recorder_behind", backlog=195_789)
+    presenter = seen(web, guarantees={"recording": late})
+    assert any("195.789" in one.detail for one in presenter.guarantees)
+
+
 def test_what_does_not_work_is_a_sentence_with_its_reason_and_a_way_to_mend_it(web: Web) -> None:
     wrong = {**guarantee(now_ms(), "no", "no_contact"), "subject": "wc"}
     presenter = seen(web, guarantees={"messages": wrong})

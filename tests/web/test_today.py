@@ -13,7 +13,7 @@ import pytest
 from gateway.journal.queries.history import Bucket, Count
 from gateway.web.building import today
 from gateway.web.building.records import History, Unavailable
-from gateway.web.building.today import CURVE, EVERY_S, Picture, Today
+from gateway.web.building.today import CURVE, EVERY_S, SOON_S, Picture, Today
 from gateway.web.presenter.pictures import BAR_MOST, bars, spark
 from gateway.web.shared.words import Words
 
@@ -63,7 +63,8 @@ class Clock:
 def made(journal: Journal, clock: Clock) -> tuple[Today, list[str]]:
     told: list[str] = []
     house = SimpleNamespace(
-        now_utc_ms=NOON_MS, doors={"front": {}}, points={"wc.climate": {"kind": "meter"}},
+        now_utc_ms=NOON_MS, doors={"front": {"counters": {"openings": 3}}},
+        points={"wc.climate": {"kind": "meter"}},
         on_change=[lambda: told.append("changed")],
     )  # fmt: skip
     found = Today(house, journal, {"wc": "wc.climate"}, BERLIN, monotonic=clock)  # type: ignore[arg-type]  # as far as it is used
@@ -94,6 +95,23 @@ def test_it_is_read_again_only_when_it_is_old() -> None:
         clock.now_s += EVERY_S
         await found.look()
         await asyncio.sleep(0)
+        assert journal.asked == 2
+
+    asyncio.run(work())
+
+
+def test_after_an_opening_it_is_read_again_soon() -> None:
+    async def work() -> None:
+        journal, clock = Journal(), Clock()
+        found, _ = made(journal, clock)
+        await found.look()
+        found._house.doors["front"]["counters"]["openings"] = 4
+        await found.look()
+        assert journal.asked == 1, "not with every press"
+        clock.now_s += SOON_S
+        for _ in range(2):
+            await found.look()
+            await asyncio.sleep(0)
         assert journal.asked == 2
 
     asyncio.run(work())

@@ -56,7 +56,7 @@ def _tell(life: Life, row: Row, presenter: Presenter) -> None:
     w, data = presenter.w, row.data
     when = w("event.no_time", duration=w.ago(row.mono_ms))
     if row.utc_ms is not None:
-        when = w.moment(row.utc_ms, ms=False)
+        when = w.short(row.utc_ms)
     who = presenter.who(str(data.get("by") or ""))
     match row.kind:
         case "alarm_raised":

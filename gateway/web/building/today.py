@@ -15,6 +15,8 @@ from gateway.wire import calendar_time
 
 EVERY_S = 300.0
 """So old a picture may be."""
+SOON_S = 20.0
+"""So old at most once a door has opened since."""
 WAIT_S = 0.15
 """So long the overview waits for its first one."""
 ASKED_S = 3600.0
@@ -51,6 +53,7 @@ class Today:
         self._zone, self._monotonic = zone, monotonic
         self.picture: Picture | None = None
         self._read_at = self._asked_at = float("-inf")
+        self._openings: dict[str, int] = {}
         self._reading: asyncio.Task[None] | None = None
 
     async def look(self) -> None:
@@ -58,8 +61,10 @@ class Today:
         :data:`WAIT_S` at most, and only where there is none yet."""
         self._asked_at = self._monotonic()
         reads = self._reading is not None and not self._reading.done()
-        if not reads and self._asked_at - self._read_at >= EVERY_S:
-            self._read_at = self._asked_at
+        openings = self._counted()
+        every_s = EVERY_S if openings == self._openings else SOON_S
+        if not reads and self._asked_at - self._read_at >= every_s:
+            self._read_at, self._openings = self._asked_at, openings
             self._reading = asyncio.create_task(self._read())
             if self.picture is None:
                 await asyncio.wait([self._reading], timeout=WAIT_S)
@@ -72,11 +77,15 @@ class Today:
     async def run(self) -> None:
         """Keep it new for pages that stay open, until cancelled."""
         while True:
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(SOON_S)
             if self._monotonic() - self._asked_at < ASKED_S:
                 asked = self._asked_at
                 await self.look()
                 self._asked_at = asked
+
+    def _counted(self) -> dict[str, int]:
+        """Door -> how often it has opened, as its snapshot counts."""
+        return {id: door["counters"]["openings"] for id, door in self._house.doors.items()}
 
     async def _read(self) -> None:
         with suppress(Unavailable):

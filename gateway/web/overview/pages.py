@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import date, datetime, time
 from uuid import uuid4
 
 from fastapi import APIRouter
@@ -24,11 +25,16 @@ from gateway.web.shared.models import LAST_YEAR
 from gateway.web.shared.problems import Problem
 from gateway.web.shared.words import LANGUAGES
 from gateway.web.site import Site
+from gateway.wire import calendar_time
 
 router = APIRouter(include_in_schema=False)
 SAID_FOR_S = 60
 PENDING_AGAIN_S, OPEN_AGAIN_S = 2, 5
 HOURS = {"1h": 1, "2h": 2, "4h": 4, "8h": 8}
+UNTIL = "until:"
+"""Before the civil ms of the schedule's next change, as the form offers it."""
+CIVIL_MS = re.compile(r"[0-9]{1,15}")
+ENTERED_LONGEST = 40
 
 
 @router.get("/")
@@ -51,7 +57,9 @@ async def overview(
             "armed_door": arm.get("door", ""),
             "armed_reason": arm.get("reason", ""),
             "note": note,
-            "wanted": {name: note.get(name, "") for name in ("door", "mode", "until")},
+            "wanted": {
+                name: note.get(name, "") for name in ("door", "mode", "until", "day", "wrong")
+            },
             "said": said,
             "overdue": overdue_line(presenter, due(site)) if who.may("staff") else "",
             "again_s": _again_s(asked, note) if asked is not None and answer else 0,
@@ -136,10 +144,14 @@ def _text_of(answer: Answer) -> str:
 @router.post("/doors/{door}/mode")
 async def mode(request: Request, door: str, who: StaffProved, site: TheSite) -> Response:
     form = await form_of(request)
-    args = mode_args(door, form, site)
+    wrong = "door.mode_no_time" if form.get("day") and not form.get("until") else ""
+    args = {} if wrong else mode_args(door, form, site)
     until = args.get("until_utc_ms")
-    if isinstance(until, int) and until <= site.control.now_utc_ms:  # with all that was entered
-        return back(site, door, mode=form["mode"], until=form["until"])
+    if isinstance(until, int) and until <= site.control.now_utc_ms:
+        wrong = "door.mode_past"
+    if wrong:  # with all that was entered
+        entered = {name: form.get(name, "")[:ENTERED_LONGEST] for name in ("mode", "until", "day")}
+        return back(site, door, wrong=wrong, **entered)
     answer = await site.control.ask("set_mode", args, who)
     if answer.done and answer.reason:
         return back(site, door, text="door.mode_waits", why=f"reason.{answer.reason}")
@@ -149,17 +161,34 @@ async def mode(request: Request, door: str, who: StaffProved, site: TheSite) -> 
 def mode_args(door: str, form: dict[str, str], site: Site) -> dict[str, Json]:
     """The fields of the form as the command's arguments. Raises :class:`Problem` 422."""
     args: dict[str, Json] = {"door": door, "mode": form.get("mode", "")}
-    if until := form.get("until", ""):
-        try:
-            moment = datetime.fromisoformat(until)
-        except ValueError:
-            raise Problem(422, "malformed") from None
-        if moment.year > LAST_YEAR:
-            raise Problem(422, "malformed")
-        local = moment if moment.tzinfo else moment.replace(tzinfo=site.options.zone)
-        args["until_utc_ms"] = int(local.timestamp() * 1000)
-    elif hours := HOURS.get(form.get("for", "")):
+    span = form.get("for", "")
+    if form.get("until", ""):
+        args["until_utc_ms"] = _until(form, site)
+    elif hours := HOURS.get(span):
         args["for_ms"] = hours * 3_600_000
+    elif span.startswith(UNTIL):
+        if not CIVIL_MS.fullmatch(end := span.removeprefix(UNTIL)):
+            raise Problem(422, "malformed")
+        args["until_utc_ms"] = int(end)
     if args["mode"] not in ("automatic", "exit_only", "hold_open", "night", "off", "schedule"):
         raise Problem(422, "malformed")
     return args
+
+
+def _until(form: dict[str, str], site: Site) -> int:
+    """The end that was entered, in civil ms: a time of day, today where no day is given; or both in
+    one, as forms of earlier versions have it. Raises :class:`Problem` 422."""
+    until, day, zone = form["until"], form.get("day", ""), site.options.zone
+    try:
+        if "-" in until:
+            moment = datetime.fromisoformat(until)
+        else:
+            today = calendar_time(site.control.now_utc_ms, zone).date()
+            on = date.fromisoformat(day) if day else today
+            moment = datetime.combine(on, time.fromisoformat(until))
+    except ValueError:
+        raise Problem(422, "malformed") from None
+    if moment.year > LAST_YEAR:
+        raise Problem(422, "malformed")
+    local = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    return int(local.timestamp() * 1000)

@@ -58,10 +58,9 @@ def _subject(site: Site, words: Words, subject: str) -> str:
         return id
     if _CHECKSUM.fullmatch(subject):
         return subject[:8]  # of a configuration, as the events show it
-    place = site.control.door(subject) or site.control.rooms.get(subject)
-    return (
-        str(place.get("name") or subject) if place else site.options.terminals.name(words, subject)
-    )
+    about, _, alarm = subject.partition("/")
+    presenter = site.scene_for(words.language, names=True)
+    return presenter.alarm_text(alarm, about, "what") if alarm else presenter.subject(subject)
 
 
 def _detail(words: Words, detail: str) -> str:

@@ -185,6 +185,8 @@ class Presenter(Sentences):
 
     def _mode_detail(self, door: DoorShown) -> str:
         source = self.w.get(f"source.{door['mode_source']}", str(door["mode_source"]))
+        if door["mode_source"] == "schedule" and not door.get("next_mode") and self._clock_set:
+            source = self.w("source.no_change")
         who = self.who(door.get("mode_by")) if door["mode_source"] == "override" else ""
         return source + (f" ({who})" if who else "")
 
@@ -194,6 +196,18 @@ class Presenter(Sentences):
         if until is None and following:
             until = following["utc_ms"]
         return "" if until is None else self.w("door.until", time=self.utc(until))
+
+    @property
+    def _clock_set(self) -> bool:
+        """Without a clock no change is foreseen, whatever the schedule says."""
+        snapshot = self.control.snapshot
+        return snapshot is not None and bool(snapshot.get("clock_trusted"))
+
+    def _next_change(self, door: DoorShown) -> tuple[int, str] | None:
+        following = door.get("next_mode")
+        if following is None or door["mode_source"] != "schedule":
+            return None
+        return following["utc_ms"], self.utc(following["utc_ms"])
 
     def _badges(self, id: str, door: DoorShown) -> tuple[BadgeView, ...]:
         """What is not as usual, each thing once: an alarm says more than the signal behind it."""
@@ -233,6 +247,7 @@ class Presenter(Sentences):
             mode_detail=self._mode_detail(door),
             by_hand=door["mode_source"] == "override",
             override_for=self._override_for(id),
+            next_change=self._next_change(door),
             service=self.at(door.get("service_until_ms")),
             last_request=self._request(door.get("last_request")),
             last_refusal=self._request(door.get("last_refusal"), refusal=True),
@@ -374,7 +389,7 @@ class Presenter(Sentences):
         if value == "yes" and (told.get("void_after_ms") or 0) >= SLOW_EVIDENCE_MS:
             time = self.at(told.get("evidence_ms"))
             details.append(self.w("guarantee.evidence", time=time))
-        if told.get("backlog"):
+        if told.get("backlog") and value != "not_configured":  # what waits for nobody does not wait
             details.append(self.w("guarantee.backlog", count=self.w.number(told["backlog"], 0)))
         if told.get("recorded_until_utc_ms"):
             until = self.utc(told["recorded_until_utc_ms"])

@@ -67,6 +67,8 @@ def call_scene(presenter: Sentences, room_id: str, room: RoomShown) -> CallView 
 def _has_chain(presenter: Sentences, room_id: str) -> bool:
     """Whether somebody is named to be notified; ``control`` says so of one room where not."""
     messages = presenter.control.guarantees.get("messages")
+    if messages is not None and messages.get("reason") == "bench":  # it has no contact at all
+        return False
     if messages is None or messages.get("reason") != "no_contact":
         return True
     return messages.get("subject") not in (None, "", room_id)

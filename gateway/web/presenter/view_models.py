@@ -82,7 +82,9 @@ class BarsView:
 @dataclass(frozen=True, slots=True)
 class DoorView:
     """A door in sentences. ``why``: why staff cannot open it now, or empty. ``icon`` shows the
-    leaf; ``by_hand``: somebody has set the mode, so there is a way back to the schedule."""
+    leaf; ``by_hand``: somebody has set the mode, so there is a way back to the schedule.
+    ``next_change``: when the schedule changes the mode next (civil ms and in words), or ``None``
+    while it does not rule or nothing is foreseen."""
 
     id: str
     name: str
@@ -98,6 +100,7 @@ class DoorView:
     mode_detail: str
     by_hand: bool
     override_for: str
+    next_change: tuple[int, str] | None
     service: str
     last_request: str
     last_refusal: str

@@ -118,6 +118,11 @@ class Words:
         comma = {"de": ",", "en": "."}[self.language]
         return f"{date} {time}{comma}{moment.microsecond // 1000:03d}{zone}"
 
+    def short(self, utc_ms: int) -> str:
+        """Date, hours and minutes, for lists of what happened long ago."""
+        day = format_date(calendar_time(utc_ms, self.zone), "short", locale=self._locale)
+        return f"{day} {self.time_of_day(utc_ms)}"
+
     def minute(self, utc_ms: int) -> str:
         """An instant as :meth:`moment` says it, without seconds where it is a whole minute."""
         text = self.moment(utc_ms, ms=False)

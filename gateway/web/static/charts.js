@@ -47,7 +47,8 @@ function ticks(said) {
         if (step >= 86400) return isNew(index, said.year) ? `${said.date(time)}\n${said.year(time)}` : said.date(time);
         let text = step < 60 ? said.seconds(time) : said.clock(time);
         if (changes && isNew(index, said.zone)) text += ` ${said.zone(time)}`;
-        return isNew(index, said.date) ? `${text}\n${innerWidth < 600 ? said.date(time) : said.day(time)}` : text;
+        const crowded = index === 0 && step < 86400 && splits.length > 1 && isNew(1, said.date) && u.valToPos(splits[1], "x") - u.valToPos(time, "x") < 76;
+        return isNew(index, said.date) && !crowded ? `${text}\n${innerWidth < 600 ? said.date(time) : said.day(time)}` : text;
       };
       const text = label();
       const longest = Math.max(...text.split("\n").map((line) => line.length));

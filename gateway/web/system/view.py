@@ -190,6 +190,8 @@ class _Drawing:
         rest_text = w("system.rest", share=percent(rest, self._scene, up=True))
         if rest < REST_LEAST or (whole is None and value[0] == "not_configured"):
             rest_text = ""
+        elif whole is not None and not tells:
+            rest_text = w("system.known_only", duration=w.ago(ms["yes"] + ms["no"]))
         troubles = [self._trouble(span) for span in found if span.state == "no"]
         more = len(troubles) - TROUBLES_MOST
         said = [share_text if whole is not None else w("system.nothing_known")]
