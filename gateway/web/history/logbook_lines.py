@@ -371,7 +371,8 @@ def _delivery(entry: Entry, presenter: Presenter) -> Said:
     known = "" if result == "confirmed" else presenter.message_result(result, medium)
     notes = [known or w("entry.receipt"), _message_reason(last, presenter)]
     tone = "warn" if result == "failed" else ""
-    return w("entry.message", what=what, who=receiver), tone, notes
+    title = w("entry.message", what=what, who=receiver)
+    return title[:1].upper() + title[1:], tone, notes
 
 
 def _message_reason(row: Row, presenter: Presenter) -> str:
