@@ -7,7 +7,9 @@ languages and in the light theme.
 from __future__ import annotations
 
 import tempfile
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -20,6 +22,8 @@ from tests.process.parts_mqtt import free_port
 
 LOCALES = {"de": "de-DE", "en": "en-GB"}
 DAYS = "60"
+OPENINGS = {8: 9, 9: 3, 10: 5, 11: 4, 12: 7, 13: 3, 14: 5}
+"""Hour of the day the pictures show -> how often the door opens in it."""
 
 
 def take(page: Page, language: str, name: str) -> None:
@@ -35,6 +39,24 @@ def opened(browser: Browser, secret: str, url: str, language: str, width: int, h
     )
     context.add_cookies([{"name": "portier-session", "value": secret, "url": url}])
     return context.new_page()
+
+
+def live_until_three(house: House) -> None:
+    """People at the door until 15:00 by the building's clock, whatever time it is here."""
+    zone = ZoneInfo("Europe/Berlin")
+    for hour, openings in OPENINGS.items():
+        now = datetime.fromtimestamp(now_utc_ms(house) / 1000, zone)
+        ahead = now.replace(hour=hour, minute=5, second=0) - now
+        if ahead > timedelta():
+            house.bench("travel", by_ms=int(ahead.total_seconds() * 1000))
+            for _ in range(openings):
+                house.bench("press", point="front.button_outside", for_ms=200)
+                house.bench("travel", by_ms=120_000)
+
+
+def now_utc_ms(house: House) -> int:
+    told = house.snapshot()
+    return int(told["now_ms"]) + int(told["utc_offset_ms"])
 
 
 def main() -> None:
@@ -53,11 +75,15 @@ def main() -> None:
             users.set_password("admin", "a good password")
             secret = users.start_session(users.by_name("admin").id)
             users.close()
+            live_until_three(house)
             for language in LOCALES:
                 (PICTURES / language).mkdir(parents=True, exist_ok=True)
                 page = opened(browser, secret, url, language, 1280, 900)
                 page.goto(url)
                 page.locator(".door, .board").first.wait_for()
+                if (skip := page.locator(".tour [value=skip]")).count():
+                    skip.click()
+                    page.locator(".tour").wait_for(state="detached")
                 take(page, language, "overview")
                 page = opened(browser, secret, url, language, 1280, 900)
                 page.goto(f"{url}/history?view=climate&range=7d")
