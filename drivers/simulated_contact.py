@@ -7,11 +7,8 @@ the leaf leaves closed, and inactive when it has closed again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from drivers import Device, DurationMs, Emit, RelayName
-from drivers.simulated import Runtime, runtime
-from drivers.simulated import world as w
+from drivers import Device, DurationMs, Emit, RelayName, simulated
 
 KIND = "contact"
 TRUST = "wired"
@@ -19,7 +16,7 @@ TRUST = "wired"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    wiring: Literal["normally_open", "normally_closed"] = "normally_open"
+    wiring: simulated.Wiring = "normally_open"
     """What the contact does at rest; no unit, one of the two. Decides what a cut wire means."""
     active: bool = False
     """Whether it is active at the start; no unit, yes or no."""
@@ -42,7 +39,7 @@ class Settings:
 
 
 class SimulatedContact:
-    def __init__(self, world: Runtime, name: str) -> None:
+    def __init__(self, world: simulated.World, name: str) -> None:
         self._world = world
         self._name = name
 
@@ -52,23 +49,24 @@ class SimulatedContact:
 
 def catch_up() -> None:
     """Live through everything that is due, where the thread that plays the world is late."""
-    runtime().advance()
+    simulated.world().advance()
 
 
 def open(settings: Settings, emit: Emit, *, name: str) -> Device:
     """Wire the contact to the world of this process."""
-    world = runtime()
-    part: w.Part = w.Contact(settings.wiring, pressed=settings.active)
-    if settings.follows:
-        part = w.Leaf(
-            settings.follows,
-            settings.held_by,
-            settings.strike,
-            settings.toggles,
-            settings.starts_in_ms * w.MS,
-            settings.opens_in_ms * w.MS,
-            settings.stays_ms * w.MS,
-            settings.closes_in_ms * w.MS,
-        )
-    world.wire(name, part, emit)
+    world = simulated.world()
+    if not settings.follows:
+        world.wire_contact(name, settings.wiring, settings.active, emit)
+        return SimulatedContact(world, name)
+    operator = simulated.Operator(
+        settings.follows,
+        settings.held_by,
+        settings.strike,
+        settings.toggles,
+        settings.starts_in_ms,
+        settings.opens_in_ms,
+        settings.stays_ms,
+        settings.closes_in_ms,
+    )
+    world.wire_leaf(name, operator, emit)
     return SimulatedContact(world, name)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from drivers import Device, DurationMs, Emit
-from drivers.simulated import Runtime, runtime
-from drivers.simulated import world as w
+from drivers import Device, DurationMs, Emit, Quantity, simulated
 
 KIND = "meter"
 TRUST = "wired"
-QUANTITIES = tuple(w.CLIMATE)
+QUANTITIES = (
+    Quantity("temperature_c", -40.0, 125.0),
+    Quantity("humidity_percent", 0.0, 100.0),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Settings:
 
 
 class SimulatedMeter:
-    def __init__(self, world: Runtime, name: str) -> None:
+    def __init__(self, world: simulated.World, name: str) -> None:
         self._world = world
         self._name = name
 
@@ -32,6 +33,6 @@ class SimulatedMeter:
 
 def open(settings: Settings, emit: Emit, *, name: str) -> Device:
     """Wire the meter to the world of this process; its first values are reported at once."""
-    world = runtime()
-    world.wire(name, w.Meter(settings.every_ms * w.MS, settings.seed), emit)
+    world = simulated.world()
+    world.wire_meter(name, QUANTITIES, settings.every_ms, settings.seed, emit)
     return SimulatedMeter(world, name)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 from dataclasses import dataclass
 
-from drivers import DriverFault, Emit, Relay
-from drivers.simulated import Runtime, runtime
-from drivers.simulated import world as w
+from drivers import DriverFault, Emit, Relay, simulated
 
 KIND = "relay"
 TRUST = "wired"
@@ -19,7 +17,7 @@ class Settings:
 
 
 class SimulatedRelay:
-    def __init__(self, world: Runtime, name: str) -> None:
+    def __init__(self, world: simulated.World, name: str) -> None:
         self._world = world
         self._name = name
         self._closed = False
@@ -37,8 +35,8 @@ class SimulatedRelay:
 
 def open(settings: Settings, emit: Emit, *, name: str) -> Relay:
     """Wire the relay to the world of this process; it is off."""
-    world = runtime()
-    world.wire(name, w.Relay(), emit)
+    world = simulated.world()
+    world.wire_relay(name, emit)
     return SimulatedRelay(world, name)
 
 

@@ -129,9 +129,10 @@ def _settings(known: plans.Plan, state: Path, clock: Clock) -> Settings:
     cached = known.cached
     world = None
     if cached.bench:
-        from drivers.simulated import Runtime, use
+        from drivers.simulated import use
+        from gateway.app.simulated_world import SimulatedWorld
 
-        world = Runtime(clock.now_ns)
+        world = SimulatedWorld(clock.now_ns)
         use(world)
     return Settings(
         plan=cached.plan,

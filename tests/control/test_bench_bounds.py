@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from drivers import simulated
-from drivers.simulated.world import Meter
+from drivers.simulated_meter import QUANTITIES
+from gateway.app.simulated_world import SimulatedWorld
 from gateway.control.bench import Bench
 from gateway.control.controller import Controller
 from gateway.control.inbox import Inbox
@@ -60,8 +60,8 @@ def test_a_press_has_a_length_that_a_clock_can_wait_for(for_ms: int) -> None:
 
 def test_a_value_that_is_no_number_of_a_computer_is_refused() -> None:
     """Nobody in the panel's thread caught the error of `float`."""
-    world = simulated.Runtime(plays=False)
-    world.wire("m", Meter(60_000_000_000), lambda _: None)
+    world = SimulatedWorld(plays=False)
+    world.wire_meter("m", QUANTITIES, 60_000, 1, lambda _: None)
     answer = asked(world, "set", point="m", value=10**400)
     assert set(answer) == {"error"}
 
@@ -84,7 +84,7 @@ def test_after_a_journey_what_waits_in_the_journal_is_written() -> None:
     flushed: list[bool] = []
     rig = Rig()
     rig.controller.begin(0)
-    world = simulated.Runtime(rig.clock.now_ns, plays=False)
+    world = SimulatedWorld(rig.clock.now_ns, plays=False)
     bench = Bench(
         cast("Any", world), rig.controller, rig.inbox, rig.clock, lambda: flushed.append(True)
     )

@@ -14,7 +14,7 @@ from gpiozero.pins.mock import MockFactory
 
 from drivers import i2c, simulated
 from drivers.i2c import expander
-from drivers.simulated import Runtime
+from gateway.app.simulated_world import SimulatedWorld
 from tests.drivers.driver_bench import Clock, Heard, wait_until
 from tests.drivers.i2c_chips import Ads1115, Bme280, Bus, Buses, Mcp23017, Sht
 
@@ -38,10 +38,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def world(clock: Clock) -> Iterator[Runtime]:
-    runtime = Runtime(clock, plays=False)
-    simulated.use(runtime)
-    yield runtime
+def world(clock: Clock) -> Iterator[SimulatedWorld]:
+    world = SimulatedWorld(clock, plays=False)
+    simulated.use(world)
+    yield world
     simulated.use(None)
 
 

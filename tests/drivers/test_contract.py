@@ -19,7 +19,7 @@ from gpiozero.pins.mock import MockFactory
 
 import drivers
 from drivers import ContactReport, DriverFault, MeterReport
-from drivers.simulated import Runtime
+from gateway.app.simulated_world import SimulatedWorld
 from tests.drivers.conftest import Board
 from tests.drivers.driver_bench import Heard
 from tests.drivers.enocean_bench import FakeStick
@@ -77,7 +77,9 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def driver(name: str, pins: MockFactory, world: Runtime, board: Board, w1: Path) -> ModuleType:
+def driver(
+    name: str, pins: MockFactory, world: SimulatedWorld, board: Board, w1: Path
+) -> ModuleType:
     return importlib.import_module(f"drivers.{name}")
 
 
@@ -163,7 +165,7 @@ def test_a_second_close_does_nothing(device: Any) -> None:
 
 
 def test_nothing_is_reported_after_close(
-    name: str, device: Any, heard: Heard, pins: MockFactory, world: Runtime
+    name: str, device: Any, heard: Heard, pins: MockFactory, world: SimulatedWorld
 ) -> None:
     pin = pins.pin("GPIO17")
     device.close()
@@ -190,7 +192,7 @@ def test_what_goes_wrong_is_a_fault_with_a_remedy(driver: ModuleType, name: str)
 
 @pytest.mark.parametrize("name", RELAYS)
 def test_a_relay_is_off_at_start_and_off_at_close(
-    driver: ModuleType, name: str, pins: MockFactory, world: Runtime, board: Board
+    driver: ModuleType, name: str, pins: MockFactory, world: SimulatedWorld, board: Board
 ) -> None:
     """mqtt-io#131, GarageQTPi#13: gates that move when the program starts or ends."""
     pin = pins.pin("GPIO27")

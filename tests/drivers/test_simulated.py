@@ -1,4 +1,4 @@
-"""The simulated drivers and the runtime that plays their world."""
+"""The simulated drivers, and the world that they are wired to as a bench plays it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from drivers import (
     simulated_meter,
     simulated_relay,
 )
-from drivers.simulated import Runtime
+from gateway.app.simulated_world import SimulatedWorld
 from tests.drivers.driver_bench import Clock, Heard
 
 
@@ -29,7 +29,9 @@ def door(heard: Heard) -> simulated_relay.SimulatedRelay:
     return relay
 
 
-def test_a_relay_moves_the_leaf_that_follows_it(world: Runtime, clock: Clock, heard: Heard) -> None:
+def test_a_relay_moves_the_leaf_that_follows_it(
+    world: SimulatedWorld, clock: Clock, heard: Heard
+) -> None:
     relay = door(heard)
     relay.drive(True)
     began_ns = clock.now_ns
@@ -47,7 +49,7 @@ def test_a_relay_moves_the_leaf_that_follows_it(world: Runtime, clock: Clock, he
     assert edges == [(True, 300), (False, 7600)]
 
 
-def test_a_broken_relay_is_a_fault_until_it_is_mended(world: Runtime, heard: Heard) -> None:
+def test_a_broken_relay_is_a_fault_until_it_is_mended(world: SimulatedWorld, heard: Heard) -> None:
     relay = door(heard)
     world.break_("act")
     with pytest.raises(DriverFault, match="mend"):
@@ -59,7 +61,9 @@ def test_a_broken_relay_is_a_fault_until_it_is_mended(world: Runtime, heard: Hea
     relay.close()
 
 
-def test_an_emit_may_drive_and_reports_keep_their_order(world: Runtime, clock: Clock) -> None:
+def test_an_emit_may_drive_and_reports_keep_their_order(
+    world: SimulatedWorld, clock: Clock
+) -> None:
     seen: list[Report] = []
     relay = simulated_relay.open(simulated_relay.Settings(), print, name="act")
 
@@ -78,7 +82,7 @@ def test_an_emit_may_drive_and_reports_keep_their_order(world: Runtime, clock: C
 
 
 def test_a_bench_clock_jumps_from_deadline_to_deadline(
-    world: Runtime, clock: Clock, heard: Heard
+    world: SimulatedWorld, clock: Clock, heard: Heard
 ) -> None:
     relay = door(heard)
     relay.drive(True)
@@ -91,7 +95,7 @@ def test_a_bench_clock_jumps_from_deadline_to_deadline(
     assert visited == [300, 1500, 5500, 7500]
 
 
-def test_catching_up_reports_what_is_due(world: Runtime, clock: Clock, heard: Heard) -> None:
+def test_catching_up_reports_what_is_due(world: SimulatedWorld, clock: Clock, heard: Heard) -> None:
     """The thread that plays the world may be late; what happened in it is not."""
     simulated_contact.open(simulated_contact.Settings(), heard, name="b")
     world.press("b", 200, bounces=4)
@@ -103,7 +107,7 @@ def test_catching_up_reports_what_is_due(world: Runtime, clock: Clock, heard: He
     assert max(edge for edge in edges if edge is not None) < began + 300_000_000
 
 
-def test_a_fed_edge_carries_its_own_time(world: Runtime, heard: Heard) -> None:
+def test_a_fed_edge_carries_its_own_time(world: SimulatedWorld, heard: Heard) -> None:
     simulated_contact.open(simulated_contact.Settings(), heard, name="b")
     world.feed("b", True, 42)
     world.feed("b", True, 43)
@@ -111,7 +115,7 @@ def test_a_fed_edge_carries_its_own_time(world: Runtime, heard: Heard) -> None:
     assert heard == [ContactReport(False), ContactReport(True, 42), ContactReport(False, 44)]
 
 
-def test_a_meter_shows_what_was_set(world: Runtime, clock: Clock, heard: Heard) -> None:
+def test_a_meter_shows_what_was_set(world: SimulatedWorld, clock: Clock, heard: Heard) -> None:
     simulated_meter.open(simulated_meter.Settings(every_ms=1000), heard, name="m")
     heard.clear()
     world.set("m", 35.5)
@@ -128,7 +132,7 @@ def test_a_meter_shows_what_was_set(world: Runtime, clock: Clock, heard: Heard) 
     }
 
 
-def test_a_point_that_is_not_simulated_is_a_key_error(world: Runtime) -> None:
+def test_a_point_that_is_not_simulated_is_a_key_error(world: SimulatedWorld) -> None:
     for act in (world.press, world.cut, world.stick, world.push, world.mend):
         with pytest.raises(KeyError):
             act("nobody")
@@ -142,12 +146,12 @@ def test_it_plays_in_real_time_and_is_closed(heard: Heard) -> None:
         if len(heard) == 3:
             released.set()
 
-    runtime = Runtime()
-    simulated.use(runtime)
+    world = SimulatedWorld()
+    simulated.use(world)
     try:
         simulated_contact.open(simulated_contact.Settings(), emit, name="b")
         before_ns = time.monotonic_ns()
-        runtime.press("b", 20)
+        world.press("b", 20)
         assert released.wait(30)
         down, up = heard[1:]
         assert isinstance(down, ContactReport)
@@ -156,12 +160,12 @@ def test_it_plays_in_real_time_and_is_closed(heard: Heard) -> None:
         assert up.edge_ns == down.edge_ns + 20_000_000
         assert before_ns <= down.edge_ns <= time.monotonic_ns()
     finally:
-        runtime.close()
-        runtime.close()
+        world.close()
+        world.close()
         simulated.use(None)
 
 
-def test_many_threads_may_act_at_once(world: Runtime, heard: Heard) -> None:
+def test_many_threads_may_act_at_once(world: SimulatedWorld, heard: Heard) -> None:
     simulated_contact.open(simulated_contact.Settings(), heard, name="b")
 
     def flip() -> None:

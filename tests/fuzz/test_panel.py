@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from drivers import simulated
-from drivers.simulated import world as w
+from drivers.simulated_meter import QUANTITIES
+from gateway.app.simulated_world import SimulatedWorld
 from gateway.control.bench import Bench
 from gateway.control.clock import Clock
 from gateway.control.controller import Controller
@@ -168,9 +168,9 @@ def test_a_press_that_bounces_for_ever_is_refused(bounces: int) -> None:
 def ask(do: str, tree: Any) -> Mapping[str, Any]:
     """What a small world without a building answers, as it goes out; then its time passes."""
     now_ns = 1_000_000_000
-    world = simulated.Runtime(lambda: now_ns, plays=False)
-    world.wire("p", w.Contact(), lambda _: None)
-    world.wire("m", w.Meter(60_000 * w.MS), lambda _: None)
+    world = SimulatedWorld(lambda: now_ns, plays=False)
+    world.wire_contact("p", "normally_open", False, lambda _: None)
+    world.wire_meter("m", QUANTITIES, 60_000, 0, lambda _: None)
     clock, nobody = Clock(monotonic_ns=lambda: now_ns), cast("Controller", None)
     answers: list[Mapping[str, Any]] = []
     args = tree if isinstance(tree, dict) else {}

@@ -1,4 +1,4 @@
-"""The simulated world: pure, deterministic, and with the faults that real wires have."""
+"""The simulated terminal strip: pure, deterministic, and with the faults that real wires have."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import pytest
 
-from drivers import ContactReport, MeterReport, Report
-from drivers.simulated import world as w
-from drivers.simulated.world import MS
+from gateway.simulation.world import terminals as w
+from gateway.simulation.world.terminals import MS, ContactReport, MeterReport, Report
 
 SECOND = 1000 * MS
+QUANTITIES = (("temperature_c", -40.0, 125.0), ("humidity_percent", 0.0, 100.0))
 At = tuple[int, w.Event | None]
 """Something that happens at a millisecond."""
 
@@ -31,7 +31,7 @@ def live(world: w.World, *events: At, until_ms: int = 60_000) -> list[str]:
         world = step.world
         for point, report in step.reports:
             assert isinstance(report, ContactReport)
-            at = "start" if report.edge_ns is None else report.edge_ns // MS
+            at = "start" if report.edge is None else report.edge // MS
             level = {True: "on", False: "off", None: "unknown"}[report.active]
             seen.append(f"{at} {point} {level}")
     return seen
@@ -140,7 +140,7 @@ def test_a_broken_relay_does_not_switch() -> None:
 
 
 def climate(seed: int, hours: int = 24) -> list[MeterReport]:
-    world = w.step(w.World(), w.Wire("m", w.Meter(600 * SECOND, seed)), 0).world
+    world = w.step(w.World(), w.Wire("m", w.Meter(QUANTITIES, 600 * SECOND, seed)), 0).world
     reports = w.step(world, None, hours * 3600 * SECOND).reports
     return [report for _, report in reports if isinstance(report, MeterReport)]
 
@@ -157,7 +157,7 @@ def test_climate_is_the_same_for_the_same_seed_and_plausible() -> None:
 
 
 def test_a_silent_meter_says_why_and_speaks_again_when_mended() -> None:
-    world = w.step(w.World(), w.Wire("m", w.Meter(10 * SECOND)), 0).world
+    world = w.step(w.World(), w.Wire("m", w.Meter(QUANTITIES, 10 * SECOND)), 0).world
     step = w.step(world, w.SetMeter("m", "temperature_c", None), SECOND)
     silent = step.reports[0][1]
     assert isinstance(silent, MeterReport)

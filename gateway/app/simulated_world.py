@@ -1,19 +1,23 @@
-"""Plays the simulated world: the only part of it that has a clock, a thread and a lock."""
+"""The simulated world of a bench, being played.
+
+The world itself is pure (:mod:`gateway.simulation.world`). Here it has a clock, a thread and a
+lock; the simulated drivers are wired to it, and the bench acts on it.
+"""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Condition, RLock, Thread
 
-from drivers import DriverFault, Emit, Report
-from drivers.simulated import world as w
+from drivers import ContactReport, DriverFault, Emit, MeterReport, Quantity, Report
+from drivers.simulated import Operator, Wiring
+from gateway.core.facts import Json
+from gateway.simulation.world import terminals as w
 
-Json = None | bool | int | float | str | dict[str, "Json"]
 
-
-class Runtime:
+class SimulatedWorld:
     """A world that is being lived.
 
     ``clock_ns`` tells its instants. With ``plays`` a thread wakes when something is due;
@@ -30,14 +34,40 @@ class Runtime:
         self._plays = plays
         self._world = w.World()
         self._emits: dict[str, Emit] = {}
-        self._told: deque[tuple[str, Report]] = deque()
+        self._told: deque[tuple[str, w.Report]] = deque()
         self._telling = False
         self._changed = Condition(RLock())
         self._thread: Thread | None = None
 
     # --- the drivers' side
 
-    def wire(self, point: str, part: w.Part, emit: Emit) -> None:
+    def wire_contact(self, point: str, wiring: Wiring, active: bool, emit: Emit) -> None:
+        self._wire(point, w.Contact(wiring, pressed=active), emit)
+
+    def wire_leaf(self, point: str, operator: Operator, emit: Emit) -> None:
+        """The contact of a leaf, active unless the leaf is closed."""
+        leaf = w.Leaf(
+            operator.follows,
+            operator.held_by,
+            operator.strike,
+            operator.toggles,
+            operator.starts_in_ms * w.MS,
+            operator.opens_in_ms * w.MS,
+            operator.stays_ms * w.MS,
+            operator.closes_in_ms * w.MS,
+        )
+        self._wire(point, leaf, emit)
+
+    def wire_relay(self, point: str, emit: Emit) -> None:
+        self._wire(point, w.Relay(), emit)
+
+    def wire_meter(
+        self, point: str, quantities: Sequence[Quantity], every_ms: int, seed: int, emit: Emit
+    ) -> None:
+        measures = tuple((one.name, one.lowest, one.highest) for one in quantities)
+        self._wire(point, w.Meter(measures, every_ms * w.MS, seed), emit)
+
+    def _wire(self, point: str, part: w.Part, emit: Emit) -> None:
         """Connect a point; its first level or value is reported before this returns."""
         with self._changed:
             self._emits[point] = emit
@@ -69,8 +99,9 @@ class Runtime:
         """A contact is active or not, a meter's quantity (the first, if not named) has a value.
         ``None``: unknown, silent. Raises :class:`ValueError` for a value that it cannot have."""
         with self._changed:
-            if point in self._world.meters:
-                known = [one.name for one in w.CLIMATE]
+            meter = self._world.meters.get(point)
+            if meter is not None:
+                known = [name for name, _, _ in meter.quantities]
                 name = quantity or known[0]
                 if name not in known:
                     raise ValueError(f"{point} has no {quantity}; it has {', '.join(known)}")
@@ -134,10 +165,8 @@ class Runtime:
             for name, meter in world.meters.items():
                 now = self._clock_ns()
                 values: dict[str, Json] = {
-                    quantity.name: meter.held.get(
-                        quantity.name, w.sample(meter.seed, name, quantity, now)
-                    )
-                    for quantity in w.CLIMATE
+                    quantity[0]: w.measured(name, meter, quantity, now)
+                    for quantity in meter.quantities
                 }
                 points[name] = {"kind": "meter", "values": values}
             return points
@@ -180,7 +209,7 @@ class Runtime:
             while self._told:
                 point, report = self._told.popleft()
                 if point in self._emits:
-                    self._emits[point](report)
+                    self._emits[point](_of_a_driver(report))
         finally:
             self._telling = False
 
@@ -194,3 +223,9 @@ class Runtime:
                     self._changed.wait(left_ns / 1e9)
                 else:
                     self._step(None)
+
+
+def _of_a_driver(report: w.Report) -> Report:
+    if isinstance(report, w.ContactReport):
+        return ContactReport(report.active, report.edge, report.reason)
+    return MeterReport(report.quantity, report.value, report.reason)

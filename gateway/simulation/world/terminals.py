@@ -1,4 +1,4 @@
-"""The simulated world: what the electrician's wires lead to, when nobody has wired any.
+"""A terminal strip: what the electrician's wires lead to, when nobody has wired any.
 
 Pure, and of the same shape as the machines of the core: :func:`step` takes the world, an
 event (or ``None``: time has passed) and the instant, and gives the next world and what the
@@ -20,8 +20,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from drivers import ContactReport, MeterReport, Quantity, Report
-
 Ns = int
 MS: Ns = 1_000_000
 DAY: Ns = 86_400_000 * MS
@@ -31,11 +29,14 @@ BOUNCE_GAP: Ns = MS
 Wiring = Literal["normally_open", "normally_closed"]
 Position = Literal["closed", "opening", "open", "closing"]
 
-CLIMATE: Mapping[Quantity, tuple[float, float, float]] = {
-    Quantity("temperature_c", -40.0, 125.0): (21.0, 1.5, 0.8),
-    Quantity("humidity_percent", 0.0, 100.0): (45.0, -6.0, 5.0),
+Quantity = tuple[str, float, float]
+"""Its name with the unit, and the least and the most that a sensor gives."""
+
+CLIMATE: Mapping[str, tuple[float, float, float]] = {
+    "temperature_c": (21.0, 1.5, 0.8),
+    "humidity_percent": (45.0, -6.0, 5.0),
 }
-"""(mean, swing of the day, wander) of each quantity that a simulated meter has."""
+"""(mean, swing of the day, wander) of each quantity that a meter can have."""
 
 
 # --- what is wired ----------------------------------------------------------------------
@@ -90,6 +91,7 @@ class Leaf:
 class Meter:
     """``held`` are values that somebody set; ``None`` among them: the sensor is silent."""
 
+    quantities: tuple[Quantity, ...]
     every: Ns
     seed: int = 0
     due: Ns | None = None
@@ -222,6 +224,27 @@ Event = (
 
 
 @dataclass(frozen=True, slots=True)
+class ContactReport:
+    """What a contact reports; ``edge``: the instant of the change, ``None`` for the first level."""
+
+    active: bool | None
+    edge: Ns | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MeterReport:
+    """One value of one quantity; ``None``: no value, with the reason."""
+
+    quantity: str
+    value: float | None
+    reason: str = ""
+
+
+Report = ContactReport | MeterReport
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """What one step comes to: the next world, and (point, report) in the order they happened."""
 
@@ -258,13 +281,19 @@ def step(world: World, event: Event | None, now: Ns) -> Step:
 
 def sample(seed: int, point: str, quantity: Quantity, at: Ns) -> float:
     """The value of a simulated quantity at an instant: a warm afternoon and three slow waves."""
-    mean, swing, wander = CLIMATE[quantity]
-    phase = zlib.crc32(f"{seed}/{point}/{quantity.name}".encode()) / 2**32
+    name, lowest, highest = quantity
+    mean, swing, wander = CLIMATE[name]
+    phase = zlib.crc32(f"{seed}/{point}/{name}".encode()) / 2**32
     day = at / DAY + phase
     value = mean + swing * math.sin(2 * math.pi * day)
     for turns in (3.7, 11.3, 41.9):
         value += wander / 3 * math.sin(2 * math.pi * (turns * day + phase * turns**2))
-    return round(min(max(value, quantity.lowest), quantity.highest), 2)
+    return round(min(max(value, lowest), highest), 2)
+
+
+def measured(point: str, meter: Meter, quantity: Quantity, at: Ns) -> float | None:
+    """What a meter measures, whether it reports it now or not."""
+    return meter.held.get(quantity[0], sample(meter.seed, point, quantity, at))
 
 
 # --- time passes ------------------------------------------------------------------------
@@ -301,12 +330,12 @@ def _go_on(world: World, point: str, leaf: Leaf, at: Ns) -> Step:
 
 
 def _read(point: str, meter: Meter, at: Ns) -> tuple[tuple[str, Report], ...]:
-    return tuple((point, _reading(point, meter, quantity, at)) for quantity in CLIMATE)
+    return tuple((point, _reading(point, meter, quantity, at)) for quantity in meter.quantities)
 
 
 def _reading(point: str, meter: Meter, quantity: Quantity, at: Ns) -> MeterReport:
-    value = meter.held.get(quantity.name, sample(meter.seed, point, quantity, at))
-    return MeterReport(quantity.name, value, "" if value is not None else "the sensor is silent")
+    value = measured(point, meter, quantity, at)
+    return MeterReport(quantity[0], value, "" if value is not None else "the sensor is silent")
 
 
 # --- something happens ------------------------------------------------------------------
