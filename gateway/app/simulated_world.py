@@ -15,6 +15,7 @@ from drivers import ContactReport, DriverFault, Emit, MeterReport, Quantity, Rep
 from drivers.simulated import Operator, Wiring
 from gateway.core.facts import Json
 from gateway.simulation.world import terminals as w
+from gateway.simulation.world.leaf import Leaf
 
 
 class SimulatedWorld:
@@ -46,15 +47,15 @@ class SimulatedWorld:
 
     def wire_leaf(self, point: str, operator: Operator, emit: Emit) -> None:
         """The contact of a leaf, active unless the leaf is closed."""
-        leaf = w.Leaf(
+        opens_in_ms = max(operator.opens_in_ms - operator.starts_in_ms, 0)
+        leaf = w.DrivenLeaf(
             operator.follows,
             operator.held_by,
             operator.strike,
             operator.toggles,
             operator.starts_in_ms * w.MS,
-            operator.opens_in_ms * w.MS,
             operator.stays_ms * w.MS,
-            operator.closes_in_ms * w.MS,
+            Leaf(opens_in_ms * w.MS, operator.closes_in_ms * w.MS),
         )
         self._wire(point, leaf, emit)
 
@@ -153,8 +154,8 @@ class SimulatedWorld:
                     "pressed": contact.pressed,
                     "fault": contact.fault,
                 }
-            for name, leaf in world.leaves.items():
-                points[name] |= {"leaf": leaf.position, "jam": leaf.jam}
+            for name, driven in world.leaves.items():
+                points[name] |= {"leaf": driven.leaf.position, "jam": driven.leaf.jam}
             for name, relay in world.relays.items():
                 points[name] = {
                     "kind": "relay",

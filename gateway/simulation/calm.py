@@ -196,9 +196,9 @@ class CalmYear:
                 door.wedge_for(door.plan.left_open_after_ms + 12 * MINUTE)
                 door.by_hand()
             case "did_not_open" if door is not None:
-                door.dead = True
+                door.stop_operator(True)
                 door.press(door.plan.activators[0], 400)
-                again(25 * MINUTE, lambda: setattr(door, "dead", False))
+                again(25 * MINUTE, lambda: door.stop_operator(False))
                 again(26 * MINUTE, lambda: door.press(door.plan.activators[0], 400))
             case "stuck" if door is not None:
                 door.press(door.plan.activators[-1], 18 * MINUTE)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -19,9 +19,12 @@ from gateway.core.instant import Ms
 from gateway.core.plan import ActivatorPlan, DoorPlan
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda, about
 from gateway.simulation.host import Host
+from gateway.simulation.world.leaf import Leaf, asked, let_go, passed, pushed
 
 PATIENCE_MS: Ms = 6_000
 """Who has pressed looks at the door for so long."""
+TRIES_AGAIN_MS: Ms = 20 * SECOND
+"""An operator tries again to close a leaf that something holds open."""
 Bounces = tuple[Ms, ...]
 """An even number of durations, so that the contact ends as it began."""
 PRESSES_MS: tuple[Ms, ...] = (10, 29, 30, 60, 150, 250, 400, 400, 900, 2_000)
@@ -44,7 +47,7 @@ class DoorWorld:
         self.host = host
         self.agenda = agenda
         self.chance = random.Random(f"{seed}/door/{plan.id}")
-        self.open = False
+        self.leaf = Leaf(tries_again=TRIES_AGAIN_MS)
         self.mode: str = plan.mode
         self.pressed: list[tuple[Ms, ActivatorPlan]] = []
         """True presses."""
@@ -62,9 +65,6 @@ class DoorWorld:
         self.openings = 0
         self.passed = 0
         self.gave_up = 0
-        self.dead = False
-        self.jammed: Literal["", "closed", "open"] = ""
-        """Where the leaf stays, whatever the relays do; the operator reports nothing."""
         self.jammed_ms: Ms = 0
         self.on_jam: list[Callable[[], None]] = []
         self.moved_ms: Ms = -HOUR
@@ -75,7 +75,6 @@ class DoorWorld:
         self.wedged = False
         self.broken: set[str] = set()
         """Relays that cannot be switched."""
-        self._close_at: Ms = 0
         self._held: dict[str, Ms] = {}
         host.on_drive.append(self._driven)
         host.on_fact.append(self._told)
@@ -85,53 +84,59 @@ class DoorWorld:
 
     # --- operator and leaf -----------------------------------------------------------------
 
+    @property
+    def open(self) -> bool:
+        """Whether the leaf is."""
+        return self.leaf.is_open
+
     def _driven(self, point: str, on: bool) -> None:
         plan = self.plan
         if point not in (plan.activation, plan.hold_open) or point in self.broken:
             return
-        if on and not self.dead:
-            if plan.toggle and self.open and point == plan.activation:
-                self.agenda.later(0, self._close_soon)
-            else:
-                self.agenda.later(self._opens_in_ms(), self._opens)
-        elif not on and self.open:
-            self.agenda.later(0, self._close_soon)
+        if not on:
+            if self.open:
+                self.agenda.later(0, self._let_go)
+        elif not self.leaf.dead:
+            toggles = plan.toggle and point == plan.activation and not self.wedged
+            starts_in_ms = self._opens_in_ms()
+            self._become(asked(self.leaf, self.agenda.now, starts_in_ms, toggles=toggles))
 
     def _opens_in_ms(self) -> Ms:
         """From the activation until the leaf moves."""
         return self.chance.randrange(400, 2_200)
 
-    def _opens(self) -> None:
-        locked = self.plan.strike is not None and not self.host.lit[self.plan.strike]
-        if not self.dead and (self.open or not locked):
-            self._move(True)
-            self._close_soon()
+    def _stays_ms(self) -> Ms:
+        """How long the leaf stays open."""
+        return self.chance.randrange(3_500, 7_000)
 
-    def _close_soon(self) -> None:
-        wait_ms = self.chance.randrange(3_500, 7_000)
-        self._close_at = self.agenda.now + wait_ms
-        self.agenda.later(wait_ms, self._closes)
+    def _let_go(self) -> None:
+        self._become(let_go(self.leaf, self.agenda.now, self._stays_ms()))
 
-    def _closes(self) -> None:
-        if not self.open or self.agenda.now < self._close_at:
-            return
-        if self.wedged or self.jammed == "open" or self._driven_open():
-            self._close_at = self.agenda.now + 20 * SECOND
-            self.agenda.later(20 * SECOND, self._closes)
-        else:
-            self._move(False)
+    def _become(self, leaf: Leaf) -> None:
+        """The leaf is like this now. What happens of itself does so when it is due."""
+        now, was, self.leaf = self.agenda.now, self.leaf, leaf
+        if leaf.is_open is not was.is_open:
+            self._moved()
+        for at_ms in leaf.instants:
+            if at_ms > now and at_ms not in was.instants:
+                self.agenda.later(at_ms - now, self._pass)
+
+    def _pass(self) -> None:
+        strike = self.plan.strike
+        while (due_ms := self.leaf.wake_at) is not None and due_ms <= self.agenda.now:
+            locked = strike is not None and not self.host.lit[strike]
+            held = self.wedged or self._driven_open()
+            self._become(passed(self.leaf, due_ms, self._stays_ms, locked=locked, held=held))
 
     def _driven_open(self) -> bool:
         relays = [self.plan.hold_open, *([self.plan.activation] if not self.plan.pulse_ms else [])]
         return any(p is not None and p not in self.broken and self.host.lit[p] for p in relays)
 
-    def _move(self, is_open: bool) -> None:
-        if self.open is is_open or self.jammed == "closed":
-            return
-        self.open, self.moved_ms = is_open, self.agenda.now
-        self.openings += is_open
+    def _moved(self) -> None:
+        self.moved_ms = self.agenda.now
+        self.openings += self.open
         if self.plan.leaf is not None:
-            self._bounce(self.plan.leaf, is_open)
+            self._bounce(self.plan.leaf, self.open)
         self._follow_bolt()
 
     def _bounce(self, point: str, active: bool) -> None:
@@ -243,8 +248,8 @@ class DoorWorld:
     def by_hand(self) -> None:
         """Wind or a hand pushes the leaf; a bolted one does not give way."""
         if self.plan.bolt is None or not self.host.levels[self.plan.bolt]:
-            self._move(True)
-            self._close_soon()
+            self._become(pushed(self.leaf))
+            self._let_go()
 
     def wedge(self) -> None:
         self.wedge_for(about(self.chance, 10 * MINUTE))
@@ -256,31 +261,35 @@ class DoorWorld:
     def _unwedge(self) -> None:
         self.wedged = False
 
-    def jams(self, where: Literal["closed", "open"], for_ms: Ms) -> bool:
+    def jams(self, where: Literal["shut", "open"], for_ms: Ms) -> bool:
         """The operator sticks where the leaf is, and reports nothing; whether it is there."""
-        if self.jammed or self.dead or self.open is not (where == "open"):
+        if self.leaf.jam or self.leaf.dead or self.open is not (where == "open"):
             return False
-        self.jammed, self.jammed_ms = where, self.agenda.now
+        self.leaf, self.jammed_ms = replace(self.leaf, jam=where), self.agenda.now
         for told in self.on_jam:
             told()
 
         def freed() -> None:
-            self.jammed = ""
+            self.leaf = replace(self.leaf, jam="")
 
         self.agenda.later(for_ms, freed)
         return True
 
+    def stop_operator(self, stops: bool) -> None:
+        """It does not move, and reports nothing; or it does again."""
+        self.leaf = replace(self.leaf, dead=stops)
+
     def operator_dies(self) -> None:
         """It does not move for some hours; where there is a contact for it, it says so."""
-        if self.dead:
+        if self.leaf.dead:
             return
-        self.dead = True
+        self.stop_operator(True)
         point = self.plan.operator_fault
         if point is not None:
             self._edge(point, True)
 
         def mended() -> None:
-            self.dead = False
+            self.stop_operator(False)
             if point is not None:
                 self._edge(point, False)
 

@@ -48,7 +48,7 @@ class Troubles:
         """The operator sticks: closed at once, or open the next time that the leaf is."""
         for_ms = about(self.chance, 2 * HOUR)
         if self.chance.random() < 0.5:
-            self.faults["operator stays closed"] += door.jams("closed", for_ms)
+            self.faults["operator stays closed"] += door.jams("shut", for_ms)
             if self.chance.random() < 0.3:
                 wait_ms, down_ms = (
                     about(self.chance, 40 * MINUTE),

@@ -8,12 +8,19 @@ from itertools import pairwise
 import pytest
 
 from gateway.simulation.world import terminals as w
+from gateway.simulation.world.leaf import Leaf
 from gateway.simulation.world.terminals import MS, ContactReport, MeterReport, Report
 
 SECOND = 1000 * MS
 QUANTITIES = (("temperature_c", -40.0, 125.0), ("humidity_percent", 0.0, 100.0))
 At = tuple[int, w.Event | None]
 """Something that happens at a millisecond."""
+
+
+def driven(held_by: str = "", strike: str = "", *, toggles: bool = False) -> w.DrivenLeaf:
+    """It starts in 0.3 s, is open after 1.5 s, stays so for 4 s, and closes in 2 s."""
+    leaf = Leaf(opens_in=1200 * MS, closes_in=2000 * MS)
+    return w.DrivenLeaf("act", held_by, strike, toggles, 300 * MS, 4000 * MS, leaf)
 
 
 def wired(**parts: w.Part) -> w.World:
@@ -37,12 +44,11 @@ def live(world: w.World, *events: At, until_ms: int = 60_000) -> list[str]:
     return seen
 
 
-DOOR = wired(act=w.Relay(), hold=w.Relay(), leaf=w.Leaf("act", held_by="hold"))
+DOOR = wired(act=w.Relay(), hold=w.Relay(), leaf=driven("hold"))
 PULSE: list[At] = [(0, w.Drive("act", True)), (500, w.Drive("act", False))]
 
 
 def test_a_pulse_opens_the_leaf_for_a_while() -> None:
-    # starts in 0.3 s, open after 1.5 s, stays 4 s, closes in 2 s
     assert live(DOOR, *PULSE) == ["300 leaf on", "7500 leaf off"]
 
 
@@ -67,21 +73,39 @@ def test_the_hold_open_relay_keeps_it_open() -> None:
 
 
 def test_a_locked_strike_keeps_the_leaf_shut() -> None:
-    door = wired(act=w.Relay(), strike=w.Relay(), leaf=w.Leaf("act", strike="strike"))
+    door = wired(act=w.Relay(), strike=w.Relay(), leaf=driven(strike="strike"))
     assert live(door, *PULSE) == []
     released: list[At] = [(0, w.Drive("strike", True)), (200, PULSE[0][1])]
     assert live(door, *released, until_ms=1000) == ["500 leaf on"]
 
 
+def test_the_strike_must_be_released_when_the_operator_acts() -> None:
+    door = wired(act=w.Relay(), strike=w.Relay(), leaf=driven(strike="strike"))
+    after: At = (200, w.Drive("strike", True))
+    assert live(door, PULSE[0], after, PULSE[1], until_ms=1000) == ["300 leaf on"]
+    locked: At = (250, w.Drive("strike", False))
+    assert live(door, (0, w.Drive("strike", True)), PULSE[0], locked, PULSE[1]) == []
+
+
 def test_a_toggle_operator_closes_an_open_leaf() -> None:
     """konnected-esphome#13: "close" on a closed toggle drive opens it."""
-    door = wired(act=w.Relay(), leaf=w.Leaf("act", toggles=True))
+    door = wired(act=w.Relay(), leaf=driven(toggles=True))
     again: list[At] = [(3000, w.Drive("act", True)), (3500, w.Drive("act", False))]
     assert live(door, *PULSE, *again) == ["300 leaf on", "5000 leaf off"]
 
 
 def test_a_leaf_jammed_shut_does_not_open() -> None:
     assert live(DOOR, (0, w.Jam("leaf", "shut")), *PULSE) == []
+
+
+def test_holding_an_open_leaf_does_not_toggle_it() -> None:
+    door = wired(act=w.Relay(), hold=w.Relay(), leaf=driven("hold", toggles=True))
+    held: At = (3000, w.Drive("hold", True))
+    assert live(door, *PULSE, held) == ["300 leaf on"]
+
+
+def test_a_leaf_jammed_shut_is_not_pushed_open_either() -> None:
+    assert live(DOOR, (0, w.Jam("leaf", "shut")), (10, w.Push("leaf", MS))) == []
 
 
 def test_a_leaf_jammed_open_closes_when_it_is_mended() -> None:

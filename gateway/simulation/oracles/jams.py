@@ -40,7 +40,7 @@ class JamOracle:
         if point not in (plan.activation, plan.hold_open):
             return
         self._driven_ms = self.agenda.now
-        if on and point == plan.activation and door.jammed == "closed" and self._readable():
+        if on and point == plan.activation and door.leaf.jam == "shut" and self._readable():
             began_ms, driven_ms = door.jammed_ms, self.agenda.now
             wait_ms = plan.opens_within_ms + SLACK_MS + SECOND
             self.agenda.later(wait_ms, lambda: self._closed(began_ms, driven_ms))
@@ -76,7 +76,7 @@ class JamOracle:
     def _closed(self, began_ms: Ms, driven_ms: Ms) -> None:
         """Asked, and it did not open."""
         door = self.door
-        if door.jammed != "closed" or door.jammed_ms != began_ms or not self._readable():
+        if door.leaf.jam != "shut" or door.jammed_ms != began_ms or not self._readable():
             return
         if not self._undisturbed(driven_ms):
             return
@@ -90,7 +90,7 @@ class JamOracle:
     def _stays(self, began_ms: Ms) -> None:
         """Until it has opened for somebody, nothing else ends the alarm: no restart either."""
         door, host, now = self.door, self.host, self.agenda.now
-        if door.jammed != "closed" or door.jammed_ms != began_ms:
+        if door.leaf.jam != "shut" or door.jammed_ms != began_ms:
             return
         if host.readable and now >= max(host.ready_ms + SURE_MS, host.blocked_until_ms):
             self._judge("jam_stays_seen", self._alarm("did_not_open"), "the alarm ended by itself")
@@ -111,7 +111,7 @@ class JamOracle:
     def _open(self, began_ms: Ms) -> None:
         """Open for too long, with nothing that holds it."""
         door, plan, now = self.door, self.door.plan, self.agenda.now
-        if door.jammed != "open" or door.jammed_ms != began_ms:
+        if door.leaf.jam != "open" or door.jammed_ms != began_ms:
             return
         since_ms = max(self._driven_ms, door.moved_ms)
         held = any(p is not None and self.host.lit[p] for p in (plan.activation, plan.hold_open))

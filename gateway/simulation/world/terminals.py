@@ -20,6 +20,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from gateway.simulation.world.leaf import Jammed, Leaf, asked, let_go, passed, pushed
+
 Ns = int
 MS: Ns = 1_000_000
 DAY: Ns = 86_400_000 * MS
@@ -27,7 +29,6 @@ BOUNCE_GAP: Ns = MS
 """Between two edges of a contact that bounces."""
 
 Wiring = Literal["normally_open", "normally_closed"]
-Position = Literal["closed", "opening", "open", "closing"]
 
 Quantity = tuple[str, float, float]
 """Its name with the unit, and the least and the most that a sensor gives."""
@@ -68,23 +69,20 @@ class Relay:
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
-    """A leaf and its operator. The contact of the same name is active unless it is closed.
+class DrivenLeaf:
+    """A leaf whose operator follows relays. The contact of the same name is active unless it is
+    closed.
 
-    ``follows`` asks for an opening, ``held_by`` keeps it open, ``strike`` must be released
-    (on) for it to move; all three are names of relays, or empty."""
+    ``follows`` asks for an opening, ``held_by`` keeps it open, ``strike`` must be released (on)
+    for it to move; all three are names of relays, or empty."""
 
     follows: str
-    held_by: str = ""
-    strike: str = ""
-    toggles: bool = False
-    starts_in: Ns = 300 * MS
-    opens_in: Ns = 1500 * MS
-    stays: Ns = 4000 * MS
-    closes_in: Ns = 2000 * MS
-    position: Position = "closed"
-    until: Ns | None = None
-    jam: Literal["", "shut", "open"] = ""
+    held_by: str
+    strike: str
+    toggles: bool
+    starts_in: Ns
+    stays: Ns
+    leaf: Leaf
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,7 @@ class Meter:
     held: Mapping[str, float | None] = field(default_factory=dict)
 
 
-Part = Contact | Relay | Leaf | Meter
+Part = Contact | Relay | DrivenLeaf | Meter
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +112,7 @@ class Edge:
 class World:
     contacts: Mapping[str, Contact] = field(default_factory=dict)
     relays: Mapping[str, Relay] = field(default_factory=dict)
-    leaves: Mapping[str, Leaf] = field(default_factory=dict)
+    leaves: Mapping[str, DrivenLeaf] = field(default_factory=dict)
     meters: Mapping[str, Meter] = field(default_factory=dict)
     edges: tuple[Edge, ...] = ()
     """In the order of their instants."""
@@ -215,7 +213,7 @@ class Jam:
     """A leaf is blocked: it stays shut, or it stays open once it is."""
 
     point: str
-    how: Literal["shut", "open"]
+    how: Jammed
 
 
 Event = (
@@ -258,7 +256,7 @@ class Step:
 def wake_at(world: World) -> Ns | None:
     """The first instant at which something happens of itself."""
     instants = [edge.at for edge in world.edges[:1]]
-    instants += [leaf.until for leaf in world.leaves.values() if leaf.until is not None]
+    instants += [due for one in world.leaves.values() if (due := one.leaf.wake_at) is not None]
     instants += [meter.due for meter in world.meters.values() if meter.due is not None]
     return min(instants, default=None)
 
@@ -269,9 +267,9 @@ def step(world: World, event: Event | None, now: Ns) -> Step:
     Raises :class:`KeyError` for a point that is not wired."""
     reports: list[tuple[str, Report]] = []
     while (due := wake_at(world)) is not None and due <= now:
-        passed = _pass(world, due)
-        world = passed.world
-        reports += passed.reports
+        lived = _pass(world, due)
+        world = lived.world
+        reports += lived.reports
     if event is not None:
         happened = _happen(world, event, now)
         world = happened.world
@@ -303,9 +301,9 @@ def _pass(world: World, at: Ns) -> Step:
     if world.edges and world.edges[0].at == at:
         edge, *rest = world.edges
         return _move(replace(world, edges=tuple(rest)), edge.point, edge.pressed, at)
-    for point, leaf in world.leaves.items():
-        if leaf.until == at:
-            return _go_on(world, point, leaf, at)
+    for point, driven in world.leaves.items():
+        if driven.leaf.wake_at == at:
+            return _go_on(world, point, driven, at)
     for point, meter in world.meters.items():
         if meter.due == at:
             meters = {**world.meters, point: replace(meter, due=at + meter.every)}
@@ -313,20 +311,11 @@ def _pass(world: World, at: Ns) -> Step:
     raise AssertionError("wake_at named an instant at which nothing is due")
 
 
-def _go_on(world: World, point: str, leaf: Leaf, at: Ns) -> Step:
-    """The leaf has come to the end of what it was doing."""
-    match leaf.position:
-        case "opening":
-            stays = None if _asked(world, leaf) else at + leaf.stays
-            return _leave(world, point, replace(leaf, position="open", until=stays))
-        case "open" if leaf.jam == "open":
-            return _leave(world, point, replace(leaf, until=None))
-        case "open":
-            closing = replace(leaf, position="closing", until=at + leaf.closes_in)
-            return _leave(world, point, closing)
-        case _:
-            closed = replace(leaf, position="closed", until=None)
-            return _move(_leave(world, point, closed).world, point, False, at)
+def _go_on(world: World, point: str, driven: DrivenLeaf, at: Ns) -> Step:
+    locked = bool(driven.strike) and not _on(world, driven.strike)
+    held = _held(world, driven)
+    leaf = passed(driven.leaf, at, lambda: driven.stays, locked=locked, held=held)
+    return _leave(world, point, leaf, at)
 
 
 def _read(point: str, meter: Meter, at: Ns) -> tuple[tuple[str, Report], ...]:
@@ -375,12 +364,11 @@ def _happen(  # noqa: PLR0911, PLR0912 - one short case for each thing that can 
         case Drive(point, on):
             return _drive(world, point, on, now)
         case Push(point, length):
-            leaf = world.leaves[point]
-            until = now + (leaf.stays if length is None else length)
-            pushed = _leave(world, point, replace(leaf, position="open", until=until)).world
-            return _move(_still(pushed, point), point, True, now)
+            driven = world.leaves[point]
+            stays = driven.stays if length is None else length
+            return _leave(_still(world, point), point, let_go(pushed(driven.leaf), now, stays), now)
         case Jam(point, how):
-            return _leave(world, point, replace(world.leaves[point], jam=how))
+            return _leave(world, point, replace(world.leaves[point].leaf, jam=how), now)
 
 
 def _wire(world: World, point: str, part: Part, now: Ns) -> Step:
@@ -390,9 +378,9 @@ def _wire(world: World, point: str, part: Part, now: Ns) -> Step:
             return Step(world, ((point, ContactReport(part.active)),))
         case Relay():
             return Step(replace(world, relays={**world.relays, point: part}))
-        case Leaf():
-            wired = _wire(world, point, Contact("normally_closed"), now)
-            return Step(_leave(wired.world, point, part).world, wired.reports)
+        case DrivenLeaf():
+            world = replace(world, leaves={**world.leaves, point: part})
+            return _wire(world, point, Contact("normally_closed"), now)
         case Meter():
             return _meter(world, point, part, now)
 
@@ -428,44 +416,22 @@ def _drive(world: World, point: str, on: bool, now: Ns) -> Step:
     switched = replace(relay, on=on, operations=relay.operations + on)
     world = replace(world, relays={**world.relays, point: switched})
     reports: list[tuple[str, Report]] = []
-    for name, leaf in world.leaves.items():
-        if point in (leaf.follows, leaf.held_by):
-            moved = _ask(world, name, leaf, now) if on else _let(world, name, leaf, now)
-            world = moved.world
-            reports += moved.reports
+    for name, driven in world.leaves.items():
+        if point not in (driven.follows, driven.held_by):
+            continue
+        if on:
+            toggles = driven.toggles and point == driven.follows
+            leaf = asked(driven.leaf, now, driven.starts_in, toggles=toggles)
+        else:
+            leaf = let_go(driven.leaf, now, driven.stays)
+        moved = _leave(world, name, leaf, now)
+        world = moved.world
+        reports += moved.reports
     return Step(world, tuple(reports))
 
 
-def _ask(world: World, point: str, leaf: Leaf, now: Ns) -> Step:
-    """The operator is asked to open."""
-    locked = bool(leaf.strike) and not _on(world, leaf.strike)
-    opening = replace(leaf, position="opening", until=now + leaf.opens_in)
-    match leaf.position:
-        case "closed" if leaf.jam == "shut" or locked:
-            return Step(world)
-        case "closed":
-            world = _later(world, Edge(now + leaf.starts_in, point, True))
-            return _leave(world, point, opening)
-        case "closing":
-            return _leave(world, point, opening)
-        case "open" if leaf.toggles:
-            closing = replace(leaf, position="closing", until=now + leaf.closes_in)
-            return _leave(world, point, closing)
-        case "open":
-            return _leave(world, point, replace(leaf, until=None))
-        case _:
-            return Step(world)
-
-
-def _let(world: World, point: str, leaf: Leaf, now: Ns) -> Step:
-    """The operator is asked no more: an open leaf begins to count down."""
-    if leaf.position != "open" or _asked(world, leaf) or leaf.until is not None:
-        return Step(world)
-    return _leave(world, point, replace(leaf, until=now + leaf.stays))
-
-
-def _asked(world: World, leaf: Leaf) -> bool:
-    return _on(world, leaf.follows) or _on(world, leaf.held_by)
+def _held(world: World, driven: DrivenLeaf) -> bool:
+    return _on(world, driven.follows) or _on(world, driven.held_by)
 
 
 def _on(world: World, relay: str) -> bool:
@@ -479,13 +445,13 @@ def _mend(world: World, point: str, now: Ns) -> Step:
     if point in world.meters:
         return _meter(world, point, replace(world.meters[point], held={}), now)
     contact = replace(world.contacts[point], fault="")
-    leaf = world.leaves.get(point)
-    if leaf is not None:
-        contact = replace(contact, pressed=leaf.position != "closed")
-        until = leaf.until
-        if leaf.jam == "open" and leaf.position == "open" and not _asked(world, leaf):
-            until = now + leaf.stays
-        world = _leave(world, point, replace(leaf, jam="", until=until)).world
+    driven = world.leaves.get(point)
+    if driven is not None:
+        contact = replace(contact, pressed=driven.leaf.is_open)
+        leaf = replace(driven.leaf, jam="")
+        if driven.leaf.jam == "open" and not _held(world, driven):
+            leaf = let_go(leaf, now, driven.stays)
+        world = _leave(world, point, leaf, now).world
     elif world.contacts[point].fault == "stuck" and not any(e.point == point for e in world.edges):
         contact = replace(contact, pressed=False)  # the finger has long been gone
     return _change(world, point, contact, now)
@@ -513,8 +479,13 @@ def _change(world: World, point: str, contact: Contact, at: Ns) -> Step:
     return Step(world, ((point, ContactReport(contact.active, at, reason)),))
 
 
-def _leave(world: World, point: str, leaf: Leaf) -> Step:
-    return Step(replace(world, leaves={**world.leaves, point: leaf}))
+def _leave(world: World, point: str, leaf: Leaf, at: Ns) -> Step:
+    """The leaf is like this now, and its contact says so where it has left closed or closes."""
+    driven = world.leaves[point]
+    world = replace(world, leaves={**world.leaves, point: replace(driven, leaf=leaf)})
+    if leaf.is_open == driven.leaf.is_open:
+        return Step(world)
+    return _move(world, point, leaf.is_open, at)
 
 
 def _meter(world: World, point: str, meter: Meter, now: Ns) -> Step:
