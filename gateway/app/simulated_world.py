@@ -15,6 +15,7 @@ from drivers import ContactReport, DriverFault, Emit, MeterReport, Quantity, Rep
 from drivers.simulated import Operator, Wiring
 from gateway.core.facts import Json
 from gateway.simulation.world import terminals as w
+from gateway.simulation.world.contact import Contact
 from gateway.simulation.world.leaf import Leaf
 
 
@@ -43,7 +44,7 @@ class SimulatedWorld:
     # --- the drivers' side
 
     def wire_contact(self, point: str, wiring: Wiring, active: bool, emit: Emit) -> None:
-        self._wire(point, w.Contact(wiring, pressed=active), emit)
+        self._wire(point, Contact(wiring, pressed=active), emit)
 
     def wire_leaf(self, point: str, operator: Operator, emit: Emit) -> None:
         """The contact of a leaf, active unless the leaf is closed."""

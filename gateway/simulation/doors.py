@@ -19,12 +19,15 @@ from gateway.core.instant import Ms
 from gateway.core.plan import ActivatorPlan, DoorPlan
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda, about
 from gateway.simulation.host import Host
+from gateway.simulation.world.contact import bouncing
 from gateway.simulation.world.leaf import Leaf, asked, let_go, passed, pushed
 
 PATIENCE_MS: Ms = 6_000
 """Who has pressed looks at the door for so long."""
 TRIES_AGAIN_MS: Ms = 20 * SECOND
 """An operator tries again to close a leaf that something holds open."""
+BOUNCE_MS: Ms = 2
+"""Between two edges of a leaf's contact that bounces."""
 Bounces = tuple[Ms, ...]
 """An even number of durations, so that the contact ends as it began."""
 PRESSES_MS: tuple[Ms, ...] = (10, 29, 30, 60, 150, 250, 400, 400, 900, 2_000)
@@ -143,10 +146,9 @@ class DoorWorld:
         """A contact of metal: a few edges within ten milliseconds."""
         if self.host.levels[point] is None:
             return
-        edges = 2 * self.chance.randrange(0, 3)
-        for n in range(edges):
-            self.agenda.later(2 * n, partial(self._edge, point, active ^ bool(n % 2)))
-        self.agenda.later(2 * edges, lambda: self._edge(point, active))
+        bounces = [BOUNCE_MS] * (2 * self.chance.randrange(0, 3))
+        for after_ms, level in bouncing(active, bounces):
+            self.agenda.later(after_ms, partial(self._edge, point, level))
 
     def _edge(self, point: str, active: bool) -> None:
         if self.host.levels[point] is not None:
@@ -181,12 +183,9 @@ class DoorWorld:
         self.agenda.later(for_ms, lambda: self._edge(point, False))
         for bounced in self.on_bounce if bounces and self.host.running else ():
             bounced(activator)
-        for start_ms, first in ((0, True), (for_ms, False)) if bounces else ():
-            at_ms = start_ms
-            for number, lasts_ms in enumerate(bounces):
-                at_ms += lasts_ms
-                level = first if number % 2 else not first
-                self.agenda.later(at_ms, partial(self._edge, point, level))
+        for start_ms, first in ((0, True), (for_ms, False)):
+            for after_ms, level in bouncing(first, bounces)[1:]:
+                self.agenda.later(start_ms + after_ms, partial(self._edge, point, level))
         return True
 
     # --- people ----------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from gateway.simulation.agenda import DAY, HOUR, MINUTE, SECOND, Agenda, about
 from gateway.simulation.doors import Bounces, DoorWorld
 from gateway.simulation.host import Host
 from gateway.simulation.rooms import LOOKS_IN_MS, RoomWorld
+from gateway.simulation.world.contact import bouncing
 
 BOUNCE_MS = (1, 9)
 STEPS_MS: tuple[Ms, ...] = (8 * DAY, 40 * DAY, 400 * DAY, 3_650 * DAY, -2 * HOUR, -3 * DAY,
@@ -97,9 +98,8 @@ class Troubles:
         self.faults["pull that bounces"] += 1
         at_ms, point = 0, self.chance.choice(room.plan.cords)
         if self.host.levels[point] is False:
-            for number, lasts_ms in enumerate((0, *self._bounces()[:-1])):
-                at_ms += lasts_ms
-                self.agenda.later(at_ms, partial(self._edge, point, number % 2 == 0))
+            for at_ms, level in bouncing(True, self._bounces()[:-1]):
+                self.agenda.later(at_ms, partial(self._edge, point, level))
         self.agenda.later(at_ms + 5, lambda: room.pull(self.chance.choice((60, 300, 2_000))))
         self.agenda.later(about(self.chance, LOOKS_IN_MS), room.found)
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from gateway.simulation.world import terminals as w
+from gateway.simulation.world.contact import Contact
 from gateway.simulation.world.leaf import Leaf
 from gateway.simulation.world.terminals import MS, ContactReport, MeterReport, Report
 
@@ -118,8 +119,8 @@ def test_a_leaf_pushed_by_hand_falls_closed() -> None:
     assert live(DOOR, (1000, w.Push("leaf", 3 * SECOND))) == ["1000 leaf on", "6000 leaf off"]
 
 
-BUTTON = wired(b=w.Contact())
-CORD = wired(c=w.Contact("normally_closed"))
+BUTTON = wired(b=Contact())
+CORD = wired(c=Contact("normally_closed"))
 
 
 def test_a_press_bounces_on_both_ends_and_settles() -> None:
@@ -192,7 +193,7 @@ def test_a_silent_meter_says_why_and_speaks_again_when_mended() -> None:
 
 
 def test_the_order_of_edges_is_the_order_of_their_instants() -> None:
-    world = wired(a=w.Contact(), b=w.Contact())
+    world = wired(a=Contact(), b=Contact())
     seen = live(world, (0, w.Press("a", 100 * MS)), (10, w.Press("b", 20 * MS)))
     assert seen == ["0 a on", "10 b on", "30 b off", "100 a off"]
 

@@ -18,8 +18,8 @@ import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
+from gateway.simulation.world.contact import Contact, bouncing
 from gateway.simulation.world.leaf import Jammed, Leaf, asked, let_go, passed, pushed
 
 Ns = int
@@ -28,7 +28,6 @@ DAY: Ns = 86_400_000 * MS
 BOUNCE_GAP: Ns = MS
 """Between two edges of a contact that bounces."""
 
-Wiring = Literal["normally_open", "normally_closed"]
 
 Quantity = tuple[str, float, float]
 """Its name with the unit, and the least and the most that a sensor gives."""
@@ -41,24 +40,6 @@ CLIMATE: Mapping[str, tuple[float, float, float]] = {
 
 
 # --- what is wired ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Contact:
-    """A bool input. ``pressed`` is the mechanics, :attr:`active` what the wires let through."""
-
-    wiring: Wiring = "normally_open"
-    pressed: bool = False
-    fault: Literal["", "stuck", "cut", "unknown"] = ""
-
-    @property
-    def active(self) -> bool | None:
-        """A cut wire is an open circuit: active where the contact is normally closed."""
-        if self.fault == "unknown":
-            return None
-        if self.fault == "cut":
-            return self.wiring == "normally_closed"
-        return self.pressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,11 +379,13 @@ def _without(world: World, point: str) -> World:
 def _press(world: World, press: Press, now: Ns) -> Step:
     """The first edge is now, the others are to come."""
     _ = world.contacts[press.point]
-    closes = [now + i * BOUNCE_GAP for i in range(1 + 2 * press.bounces)]
-    release = max(now + press.length, closes[-1] + BOUNCE_GAP)
-    opens = [release + i * BOUNCE_GAP for i in range(1 + 2 * press.bounces)]
-    edges = [Edge(at, press.point, i % 2 == 0) for i, at in enumerate(closes)]
-    edges += [Edge(at, press.point, i % 2 == 1) for i, at in enumerate(opens)]
+    bounces = [BOUNCE_GAP] * (2 * press.bounces)
+    release = max(press.length, sum(bounces) + BOUNCE_GAP)
+    edges = [
+        Edge(now + start + after, press.point, level)
+        for start, pressed in ((0, True), (release, False))
+        for after, level in bouncing(pressed, bounces)
+    ]
     world = _still(world, press.point)
     for edge in edges[1:]:
         world = _later(world, edge)
