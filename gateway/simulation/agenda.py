@@ -56,3 +56,12 @@ def often(agenda: Agenda, chance: random.Random, per_day: float, do: Deed) -> No
 def about(chance: random.Random, typical_ms: Ms) -> Ms:
     """A time that people take: mostly near ``typical_ms``, seldom three times as long."""
     return round(typical_ms * (0.4 + 0.8 * chance.random() + 1.8 * chance.random() ** 8))
+
+
+def drawn(chance: random.Random, mean: float) -> int:
+    """A number of people, ``mean`` on average."""
+    count, rest = 0, chance.expovariate(1)
+    while rest < mean:
+        count += 1
+        rest += chance.expovariate(1)
+    return count

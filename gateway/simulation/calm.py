@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from gateway.core.effects import Reply
-from gateway.core.events import AcknowledgeAlarm, AcknowledgeCall, Reading, ResetAlarm, TestRoom
+from gateway.core.events import AcknowledgeAlarm, AcknowledgeCall, ResetAlarm, TestRoom
 from gateway.core.facts import Fact
 from gateway.core.instant import Ms
 from gateway.core.plan import BuildingPlan
@@ -24,7 +24,8 @@ from gateway.simulation.days import Day
 from gateway.simulation.doors import DoorWorld
 from gateway.simulation.habits import Edge, date_in_month, edges
 from gateway.simulation.host import Host
-from gateway.simulation.meters import EVERY_MS, MIDDLE, coarse
+from gateway.simulation.meters import Meters, coarse
+from gateway.simulation.world.climate import USUAL
 
 OPENS_MS: Ms = 650
 """From the activation until the leaf moves, of a door in order."""
@@ -82,13 +83,13 @@ class CalmYear:
         self.doors = {door.id: CalmDoor(door, self.host, self.agenda, seed) for door in plan.doors}
         for door in list(self.doors.values())[:1]:
             door.slower = self._drift
+        self.meters = Meters(plan, self.host, self.agenda, seed, self._measured)
         self.faults: Counter[str] = Counter()
         self.commands: list[Command] = []
         self.on_command: list[Callable[[Command], None]] = []
         self.tests: list[tuple[str, Ms]] = []
         """(room, when) of each walk through its call system."""
         self._asked: dict[str, Command] = {}
-        self._silent: dict[str, Ms] = {}
         self._noise: dict[tuple[str, str], float] = {}
         self.host.on_fact.append(self._told)
         self.host.on_reply.append(self._replied)
@@ -103,27 +104,12 @@ class CalmYear:
     def live(self, progress: Callable[[int], None] | None = None) -> None:
         """All the days; ``progress`` is told each day that is over."""
         self.host.start()
-        for number, meter in enumerate(self.plan.meters):
-            self.agenda.later(1 + SECOND * number, partial(self._read, meter.point))
         for number, day in enumerate(self.days):
             self._plan_day(day)
             begins_ms = day.utc_ms - self.days[0].utc_ms
-            self._run(min(begins_ms + DAY, self.until_ms))
+            self.host.live_until(min(begins_ms + DAY, self.until_ms))
             if progress is not None:
                 progress(number + 1)
-
-    def _run(self, until_ms: Ms) -> None:
-        agenda, host = self.agenda, self.host
-        while True:
-            due, first = host.wake_ms(), agenda.next_ms()
-            if first is not None and first <= until_ms and (due is None or first <= due):
-                agenda.do_next()
-            elif due is not None and due <= until_ms:
-                agenda.now = max(agenda.now, due)
-                host.tell(None)
-            else:
-                agenda.now = max(agenda.now, until_ms)
-                return
 
     def _plan_day(self, day: Day) -> None:
         begins_ms = day.utc_ms - self.days[0].utc_ms - self.agenda.now
@@ -147,18 +133,7 @@ class CalmYear:
         begins = DRIFT_FROM * self.until_ms
         return max(0.0, (self.agenda.now - begins) / (self.until_ms - begins))
 
-    def _read(self, point: str) -> None:
-        self.agenda.later(EVERY_MS, partial(self._read, point))
-        meter = next(m for m in self.plan.meters if m.point == point)
-        if self._silent.get(point, -1) > self.agenda.now:
-            return
-        limits = {quantity: (low, high) for quantity, low, high in meter.limits}
-        for quantity in meter.quantities:
-            low, high = limits.get(quantity, (-1e9, 1e9))
-            value = self._value(point, quantity)
-            self.host.tell(Reading(point, quantity, round(min(max(value, low), high), 2)))
-
-    def _value(self, point: str, quantity: str) -> float:
+    def _measured(self, point: str, quantity: str, _low: float, _high: float) -> float:
         """What it is at this time of the year and of the day, and a little noise that lasts."""
         utc_ms = self.host.start_utc_ms + self.agenda.now
         year = math.sin(2 * math.pi * (utc_ms / (365.25 * DAY) - 0.31))  # highest in late July
@@ -171,8 +146,8 @@ class CalmYear:
             case "humidity_percent":
                 return 46.0 + 8.0 * year - 2.5 * day + 2.0 * noise
             case "voltage_v":
-                return MIDDLE[quantity][0] - BATTERY_FALLS_V * self._drift() + 0.01 * noise
-        middle, swing = MIDDLE.get(quantity, (50.0, 0.0))
+                return USUAL[quantity][0] - BATTERY_FALLS_V * self._drift() + 0.01 * noise
+        middle, swing = USUAL.get(quantity, (50.0, 0.0))
         return middle + swing * (0.4 * day + 0.3 * noise)
 
     # --- once a month ----------------------------------------------------------------------
@@ -206,8 +181,7 @@ class CalmYear:
                 self.host.edge(leaky, True)
                 again(35 * MINUTE, lambda: self.host.edge(leaky, False))
             case "silent" if self.plan.meters:
-                point = self.plan.meters[0].point
-                self._silent[point] = self.agenda.now + 90 * MINUTE
+                self.meters.silence(self.plan.meters[0].point, 90 * MINUTE)
             case _:
                 return False
         return True

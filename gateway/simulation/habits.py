@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.core.instant import Ms, UtcMs
 from gateway.core.plan import BuildingPlan, DoorPlan, RoomPlan
-from gateway.simulation.agenda import HOUR, MINUTE, SECOND
+from gateway.simulation.agenda import HOUR, MINUTE, SECOND, drawn
 from gateway.simulation.days import Day, days
 
 OFFICE: Mapping[int, float] = {
@@ -83,15 +83,6 @@ def date_in_month(day: Day, what: str, seed: int) -> str:
     while chosen.weekday() > FRIDAY:
         chosen += timedelta(days=1)
     return chosen.isoformat()
-
-
-def drawn(chance: random.Random, mean: float) -> int:
-    """A number of people, ``mean`` on average."""
-    count, rest = 0, chance.expovariate(1)
-    while rest < mean:
-        count += 1
-        rest += chance.expovariate(1)
-    return count
 
 
 def _instants(crowd: Mapping[int, float], share: float, chance: random.Random) -> Iterator[Ms]:

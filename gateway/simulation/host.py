@@ -92,6 +92,21 @@ class Host:
         due = building.wake_at(self.building) if self.running else None
         return None if due is None else max(due + self.boot_ms, self.blocked_until_ms)
 
+    def live_until(self, until_ms: Ms) -> None:
+        """Live until this instant, in the world's time: from one thing that happens to the next,
+        and what people do comes before what is due in the building."""
+        agenda = self.agenda
+        while True:
+            due, first = self.wake_ms(), agenda.next_ms()
+            if first is not None and first <= until_ms and (due is None or first <= due):
+                agenda.do_next()
+            elif due is not None and due <= until_ms:
+                agenda.now = max(agenda.now, due)
+                self.tell(None)
+            else:
+                agenda.now = max(agenda.now, until_ms)
+                return
+
     # --- the process -----------------------------------------------------------------------
 
     def start(self, late_ms: Ms = 0) -> None:

@@ -11,7 +11,7 @@ from gateway.core.events import CivilTime, Mode, RelayFault
 from gateway.core.facts import Fact
 from gateway.core.instant import Ms
 from gateway.core.plan import BuildingPlan
-from gateway.simulation.agenda import DAY, HOUR, MINUTE, SECOND, Agenda, Deed, about, often
+from gateway.simulation.agenda import DAY, HOUR, MINUTE, SECOND, Agenda, Deed, about, drawn, often
 from gateway.simulation.days import Day
 from gateway.simulation.doors import DoorWorld
 from gateway.simulation.host import BLOCKED_MOST_MS, Host
@@ -96,23 +96,9 @@ class Life:
         self._begin()
         for number, day in enumerate(self.days):
             self._plan_day(day)
-            self.run((number + 1) * DAY)
+            self.host.live_until((number + 1) * DAY)
             if progress is not None:
                 progress(number + 1)
-
-    def run(self, until: Ms) -> None:
-        """Live until this instant."""
-        agenda, host = self.agenda, self.host
-        while True:
-            due, first = host.wake_ms(), agenda.next_ms()
-            if first is not None and first <= until and (due is None or first <= due):
-                agenda.do_next()
-            elif due is not None and due <= until:
-                agenda.now = max(agenda.now, due)
-                host.tell(None)
-            else:
-                agenda.now = until
-                return
 
     @property
     def digest(self) -> str:
@@ -131,11 +117,11 @@ class Life:
         for hour, people in CROWD:
             share = 1.0 if day.works else 0.04
             for door in self.doors.values():
-                for _ in range(_drawn(chance, people * share)):
+                for _ in range(drawn(chance, people * share)):
                     side = "outside" if chance.random() < (0.7 if hour < 12 else 0.4) else "inside"
                     self._at(begins_ms, hour, partial(self._passes, door, side))
             for room in self.rooms.values():
-                for _ in range(_drawn(chance, people * share * 0.4)):
+                for _ in range(drawn(chance, people * share * 0.4)):
                     self._at(begins_ms, hour, room.visit)
         if day.works:
             self.agenda.later(begins_ms + 7 * HOUR, lambda: self._work(True))
@@ -325,12 +311,3 @@ class Life:
     def _clock_told(self) -> None:
         self._clock_seen()
         self.host.tell(CivilTime(self.host.utc_ms, self.host.clock_trusted))
-
-
-def _drawn(chance: random.Random, mean: float) -> int:
-    """A number of people, ``mean`` on average."""
-    count, rest = 0, chance.expovariate(1)
-    while rest < mean:
-        count += 1
-        rest += chance.expovariate(1)
-    return count

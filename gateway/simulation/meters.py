@@ -7,28 +7,21 @@ temperatures: the plan's patience with silent meters is stretched to that (:func
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 from gateway.core.events import Reading
 from gateway.core.instant import Ms
 from gateway.core.plan import BuildingPlan
-from gateway.simulation.agenda import HOUR, MINUTE, Agenda, about
+from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda, about
 from gateway.simulation.host import Host
+from gateway.simulation.world.climate import USUAL, within
 
 EVERY_MS: Ms = 10 * MINUTE
 SILENT_MS: Ms = 31 * MINUTE
-MIDDLE = {
-    "temperature_c": (21.0, 3.0),
-    "humidity_percent": (48.0, 12.0),
-    "pressure_hpa": (1013.0, 8.0),
-    "co2_ppm": (650.0, 200.0),
-    "voltage_v": (13.2, 0.4),
-    "rssi_dbm": (-70.0, 6.0),
-    "illuminance_lx": (300.0, 250.0),
-    "line_ohm": (4_700.0, 0.0),
-}
-"""Quantity -> the middle of a day, and how far it wanders from there."""
+Measure = Callable[[str, str, float, float], float]
+"""What a point measures of a quantity now, between its limits."""
 
 
 def coarse(plan: BuildingPlan) -> BuildingPlan:
@@ -41,18 +34,27 @@ def coarse(plan: BuildingPlan) -> BuildingPlan:
 
 
 class Meters:
-    """Every meter of the plan."""
+    """Every meter of the plan. ``measure``: what they measure, if not values that wander by
+    chance."""
 
-    def __init__(self, plan: BuildingPlan, host: Host, agenda: Agenda, seed: int) -> None:
+    def __init__(
+        self,
+        plan: BuildingPlan,
+        host: Host,
+        agenda: Agenda,
+        seed: int,
+        measure: Measure | None = None,
+    ) -> None:
         self.plan = plan
         self.host = host
         self.agenda = agenda
         self.chance = random.Random(f"{seed}/meters")
+        self._measure = self._wandering if measure is None else measure
         self._held: dict[tuple[str, str], float] = {}
         self._last: dict[tuple[str, str], float] = {}
         self._silent: dict[str, Ms] = {}
         for number in range(len(plan.meters)):
-            agenda.later(1 + 1_000 * number, partial(self._read, number))
+            agenda.later(1 + SECOND * number, partial(self._read, number))
 
     def hold(self, point: str, quantity: str, value: float) -> None:
         """From now on it measures this, and says so at once."""
@@ -65,11 +67,16 @@ class Meters:
         lines = {line.point for room in self.plan.rooms for line in room.lines}
         points = [m.point for m in self.plan.meters if m.point not in lines]
         if points:
-            self._silent[self.chance.choice(points)] = self.agenda.now + about(self.chance, HOUR)
+            for_ms = about(self.chance, HOUR)
+            self.silence(self.chance.choice(points), for_ms)
+
+    def silence(self, point: str, for_ms: Ms) -> None:
+        """This sensor does not answer for so long."""
+        self._silent[point] = self.agenda.now + for_ms
 
     def _read(self, number: int) -> None:
         meter = self.plan.meters[number]
-        self.agenda.later(EVERY_MS, lambda: self._read(number))
+        self.agenda.later(EVERY_MS, partial(self._read, number))
         if self._silent.get(meter.point, 0) > self.agenda.now:
             return
         limits = {quantity: (low, high) for quantity, low, high in meter.limits}
@@ -77,9 +84,13 @@ class Meters:
             value = self._held.get((meter.point, quantity))
             if value is None:
                 low, high = limits.get(quantity, (-1e9, 1e9))
-                middle, swing = MIDDLE.get(quantity, (min(max(50.0, low), high), 0.0))
-                was = self._last.get((meter.point, quantity), middle)
-                step = (middle - was) / 50 + swing * 0.1 * (self.chance.random() - 0.5)
-                value = round(min(max(was + step, low), high), 2)
+                value = within(self._measure(meter.point, quantity, low, high), low, high)
                 self._last[meter.point, quantity] = value
             self.host.tell(Reading(meter.point, quantity, value))
+
+    def _wandering(self, point: str, quantity: str, low: float, high: float) -> float:
+        """The last value and a step, which leads back to the middle."""
+        middle, swing = USUAL.get(quantity, (min(max(50.0, low), high), 0.0))
+        was = self._last.get((point, quantity), middle)
+        step = (middle - was) / 50 + swing * 0.1 * (self.chance.random() - 0.5)
+        return was + step

@@ -168,7 +168,7 @@ def test_hold_open_that_is_chosen_again_does_not_outlast_the_limit_of_its_relay(
         life.agenda.later(at_min * MINUTE, partial(door.staff_mode, mode, 4 * HOUR))
         life.agenda.later((at_min + 2) * MINUTE, lambda: held.append(life.host.lit["front.hold"]))
     life.host.start()
-    life.run(2 * HOUR)
+    life.host.live_until(2 * HOUR)
     assert held == [True, False, False, True]
     assert life.oracles.broken == []
     assert life.oracles.asked["override_holds"] == 2
@@ -185,5 +185,5 @@ def test_a_door_that_is_not_held_open_is_seen(
     )
     life.agenda.later(10 * MINUTE, partial(door.staff_mode, "hold_open", 4 * HOUR))
     life.host.start()
-    life.run(HOUR)
+    life.host.live_until(HOUR)
     assert [one.oracle for one in life.oracles.broken] == ["override_holds"]

@@ -14,11 +14,10 @@ it: a value depends on the seed and the instant only.
 
 from __future__ import annotations
 
-import math
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from gateway.simulation.world.climate import Quantity, sample
 from gateway.simulation.world.contact import Contact, bouncing
 from gateway.simulation.world.leaf import Jammed, Leaf, asked, let_go, passed, pushed
 
@@ -27,16 +26,6 @@ MS: Ns = 1_000_000
 DAY: Ns = 86_400_000 * MS
 BOUNCE_GAP: Ns = MS
 """Between two edges of a contact that bounces."""
-
-
-Quantity = tuple[str, float, float]
-"""Its name with the unit, and the least and the most that a sensor gives."""
-
-CLIMATE: Mapping[str, tuple[float, float, float]] = {
-    "temperature_c": (21.0, 1.5, 0.8),
-    "humidity_percent": (45.0, -6.0, 5.0),
-}
-"""(mean, swing of the day, wander) of each quantity that a meter can have."""
 
 
 # --- what is wired ----------------------------------------------------------------------
@@ -258,21 +247,9 @@ def step(world: World, event: Event | None, now: Ns) -> Step:
     return Step(world, tuple(reports))
 
 
-def sample(seed: int, point: str, quantity: Quantity, at: Ns) -> float:
-    """The value of a simulated quantity at an instant: a warm afternoon and three slow waves."""
-    name, lowest, highest = quantity
-    mean, swing, wander = CLIMATE[name]
-    phase = zlib.crc32(f"{seed}/{point}/{name}".encode()) / 2**32
-    day = at / DAY + phase
-    value = mean + swing * math.sin(2 * math.pi * day)
-    for turns in (3.7, 11.3, 41.9):
-        value += wander / 3 * math.sin(2 * math.pi * (turns * day + phase * turns**2))
-    return round(min(max(value, lowest), highest), 2)
-
-
 def measured(point: str, meter: Meter, quantity: Quantity, at: Ns) -> float | None:
     """What a meter measures, whether it reports it now or not."""
-    return meter.held.get(quantity[0], sample(meter.seed, point, quantity, at))
+    return meter.held.get(quantity[0], sample(meter.seed, point, quantity, at / DAY))
 
 
 # --- time passes ------------------------------------------------------------------------
