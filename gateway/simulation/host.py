@@ -139,19 +139,23 @@ class Host:
         """The process is killed (``power``: with the whole machine) and comes back."""
         if not self.running:
             return
+        self.stop()
+
+        def back() -> None:
+            if power:
+                self.boot()
+            late = self.chance.random() < self.disk_late
+            self.start(self.chance.randrange(SECOND, MINUTE) if late else 0)
+
+        self.agenda.later(for_ms, back)
+
+    def stop(self) -> None:
+        """The process is gone, and every relay is off."""
         self.running, self.ended_ms = False, self.agenda.now
         self._inbox.clear()
         for point, on in self.lit.items():
             if on:
                 self._drive(point, False)
-
-        def back() -> None:
-            if power:
-                self._boot()
-            late = self.chance.random() < self.disk_late
-            self.start(self.chance.randrange(SECOND, MINUTE) if late else 0)
-
-        self.agenda.later(for_ms, back)
 
     def reload(self, plan: BuildingPlan, for_ms: Ms) -> bool:
         """Another configuration takes over, as SIGHUP makes it; ``False``: it is refused."""
@@ -169,7 +173,7 @@ class Host:
         for relay in plan.relays:
             self.lit.setdefault(relay.point, False)
 
-    def _boot(self) -> None:
+    def boot(self) -> None:
         """The machine has power again. Its monotonic clock begins anew."""
         before, self._boots = self.past, self._boots + 1
         self.past = Past(

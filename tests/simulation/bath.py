@@ -1,29 +1,24 @@
 """A bathroom with a pull cord and the people who use, clean and repair it, drawn from a seed.
 
-The world knows who pulled and who pressed; it carries relays out and keeps what a killed
-process would find on its disk: what was written after the last step that had anything to
-write. The oracle asks the world only.
+Process, disk, power and terminals are the simulated lives'. The people are harder, and so is the
+oracle: it looks at the lamp after each deed, and asks the world only.
 """
 
 from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Final
 
-from gateway.core import building
-from gateway.core.effects import Drive, Reply
-from gateway.core.events import AcknowledgeCall, CivilTime, Event, Issuer, Level, TestRoom
-from gateway.core.facts import Json
+from gateway.core.events import AcknowledgeCall, TestRoom
+from gateway.core.facts import Fact
 from gateway.core.instant import Ms
-from gateway.core.machine import Step
 from gateway.core.plan import BuildingPlan, RelayPlan
+from gateway.simulation.agenda import DAY, HOUR, MINUTE, SECOND, Agenda
+from gateway.simulation.host import Host
 from tests import plans
 
-SECOND, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
-OFFSET = 1_767_225_600_000
+START_UTC_MS = 1_767_225_600_000
 CORDS = ("wc.cord", "wc.shower")
 BUTTONS = ("wc.cancel", "wc.presence")
 LAMP, ROOM_LAMP, SOUNDER = "wc.lamp", "wc.room_lamp", "wc.sounder"
@@ -50,97 +45,69 @@ PLAN = BuildingPlan(
 SETTLE_MS: Final = PLAN.contacts[0].settle_ms
 
 
-@dataclass
 class Bath:
     """The truth, and the building that lives in it."""
 
-    seed: int
-    now: Ms = 0
-    wanted: bool = False
-    """Somebody has pulled who is no tester, and nobody has pressed the button since."""
-    tested_until: Ms = -1
-    """Until then nobody can say from outside whether a pull is a test."""
-    lit: dict[str, bool] = field(default_factory=dict)
-    seen: Counter[str] = field(default_factory=Counter)
-    kinds: Counter[str] = field(default_factory=Counter)
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.chance = random.Random(seed)
+        self.wanted = False
+        """Somebody has pulled who is no tester, and nobody has pressed the button since."""
+        self.tested_until: Ms = -1
+        """Until then nobody can say from outside whether a pull is a test."""
+        self.seen = Counter[str]()
+        self.kinds = Counter[str]()
+        self.agenda = Agenda()
+        self.host = Host(PLAN, self.agenda, seed, START_UTC_MS)
+        self.host.on_fact.append(self._told)
+        self.lit = self.host.lit
+        self.start(late_ms=0)
 
-    def __post_init__(self) -> None:
-        self.chance = random.Random(self.seed)
-        self.levels: dict[str, bool | None] = dict.fromkeys((*CORDS, *BUTTONS), False)
-        self.disk: Mapping[str, Json] | None = None
-        self.readable = True
-        self.commands = 0
-        self.power_on(late_ms=0)
+    @property
+    def now(self) -> Ms:
+        return self.agenda.now
+
+    def _told(self, fact: Fact) -> None:
+        self.kinds[fact.kind] += 1
 
     # --- the process -----------------------------------------------------------------------
 
-    def power_on(self, late_ms: Ms) -> None:
-        """The process starts; its disk can be read at once or ``late_ms`` later. What it does
-        not write in between is not what it found."""
-        self.lit = dict.fromkeys((LAMP, ROOM_LAMP, SOUNDER), False)
-        self.readable = late_ms == 0
-        self.carry_out(building.start(PLAN, (self.disk or {}) if self.readable else None, self.now))
-        for point, level in self.levels.items():
-            self.tell(Level(point, level, self.now, "" if level is not None else "wire cut"))
-        self.tell(CivilTime(self.now + OFFSET, self.chance.random() < 0.8))
-        if not self.readable:
-            self.pass_by(late_ms)
-            self.readable = True
-            self.carry_out(building.restore(self.building, self.disk or {}, self.now))
-        self.pass_by(SECOND)
-
-    def tell(self, event: Event | None) -> None:
-        self.carry_out(building.step(self.building, event, self.now))
-
-    def carry_out(self, step: Step[building.Building]) -> None:
-        self.building = step.state
-        for effect in step.effects:
-            if isinstance(effect, Drive):
-                self.lit[effect.point] = effect.on
-        for fact in step.facts:
-            self.kinds[fact.kind] += 1
-        written = step.facts or any(isinstance(effect, Reply) for effect in step.effects)
-        if self.readable and written:
-            self.disk = building.state_to_save(self.building)
+    def start(self, late_ms: Ms) -> None:
+        """The process starts; its disk can be read at once or ``late_ms`` later."""
+        self.host.clock_trusted = self.chance.random() < 0.8
+        self.host.start(late_ms)
+        self.pass_by(late_ms + SECOND)
 
     def pass_by(self, for_ms: Ms) -> None:
-        until = self.now + for_ms
-        while (due := building.wake_at(self.building)) is not None and due <= until:
-            self.now = max(due, self.now)
-            self.tell(None)
-        self.now = until
+        self.host.live_until(self.now + for_ms)
 
     # --- people and wires ------------------------------------------------------------------
 
-    def edge(self, point: str, active: bool | None) -> None:
-        self.levels[point] = active
-        self.tell(Level(point, active, self.now, "" if active is not None else "wire cut"))
-
     def pull(self) -> None:
         point, for_ms = self.chance.choice(CORDS), self.chance.choice([10, 29, 30, 60, 900, 4000])
-        if self.levels[point] is not False:
+        if self.host.levels[point] is not False:
             return
-        self.edge(point, True)
+        self.host.edge(point, True)
         if for_ms >= SETTLE_MS and self.now > self.tested_until:
             self.wanted = True
             self.seen["pull"] += 1
         self.pass_by(for_ms)
         if self.chance.random() < 0.8:
-            self.edge(point, False)  # else it hangs
+            self.host.edge(point, False)  # else it hangs
         self.pass_by(100)
 
     def let_go(self) -> None:
         for point in CORDS:
-            if self.levels[point] is not False:
-                self.edge(point, False)
+            if self.host.levels[point] is not False:
+                self.host.edge(point, False)
         self.pass_by(100)
 
     def press(self, point: str) -> None:
-        if self.levels[point] is not False:
+        if self.host.levels[point] is not False:
             return
-        self.edge(point, True)
+        self.host.edge(point, True)
         self.pass_by(200)
-        self.edge(point, False)
+        self.host.edge(point, False)
         self.pass_by(100)
 
     def cancel(self) -> None:
@@ -152,34 +119,33 @@ class Bath:
     def wire(self) -> None:
         """A cord cannot be read for a while."""
         point = self.chance.choice(CORDS)
-        was = self.levels[point]
-        self.edge(point, None)
+        was = self.host.levels[point]
+        self.host.edge(point, None)
         self.pass_by(self.chance.randrange(MINUTE))
-        self.edge(point, was)
+        self.host.edge(point, was)
         self.pass_by(100)
 
-    def envelope(self) -> tuple[str, Issuer, Ms]:
-        self.commands += 1
-        return f"c{self.commands}", Issuer("web:3", "web"), self.now + 5000
-
     def acknowledge(self) -> None:
-        self.tell(AcknowledgeCall(*self.envelope(), "wc"))
+        self.host.tell(AcknowledgeCall(*self.host.envelope(), "wc"))
 
     def test(self) -> None:
         for_ms = self.chance.choice([0, 2 * MINUTE, 10 * MINUTE])
-        self.tell(TestRoom(*self.envelope(), "wc", for_ms))
+        self.host.tell(TestRoom(*self.host.envelope(), "wc", for_ms))
         self.tested_until = max(self.tested_until, self.now + for_ms)
 
     def killed(self) -> None:
         """kill -9, and it is back at once."""
         self.seen["killed"] += 1
-        self.power_on(self.chance.choice([0, 0, 5 * SECOND]))
+        self.host.stop()
+        self.start(self.chance.choice([0, 0, 5 * SECOND]))
 
     def power_cut(self) -> None:
         """Nobody can call in the dark, but a cord that hangs pulled calls afterwards."""
         self.seen["power cut"] += 1
-        self.now += self.chance.randrange(HOUR)
-        self.power_on(self.chance.choice([0, 20 * SECOND]))
+        self.host.stop()
+        self.pass_by(self.chance.randrange(HOUR))
+        self.host.boot()
+        self.start(self.chance.choice([0, 20 * SECOND]))
 
     def live(self, days: int) -> None:
         deeds = [
