@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gateway.core.point_roles import DOOR, FIRE, ROOM, WATCHED
 from gateway.settings.model.configuration import Settings
-from gateway.settings.model.point_roles import DOOR, FIRE, ROOM, WATCHED, points_of
+from gateway.settings.model.named_points import points_of
 
 Places = Mapping[str, Mapping[str, str]]
 """Point -> ``door``, ``room`` or both, by id."""
@@ -21,7 +22,7 @@ def of(settings: Settings) -> Places:
             for role, point, _ in points_of(owner, roles):
                 if role.private:
                     found.pop(point, None)
-                elif point in found and role.name != "fire":  # which is the building's
+                elif point in found and role.own:
                     found[point].setdefault(kind, id)
     return found
 

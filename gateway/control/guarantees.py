@@ -24,6 +24,7 @@ from gateway.core.facts import KINDS
 from gateway.core.instant import Ms, UtcMs
 from gateway.core.notification.ways import Way, latest, ways_of
 from gateway.core.plan import BuildingPlan
+from gateway.core.point_roles import CALL_RELAYS, points_in
 from gateway.core.room.call_record import points_of
 from gateway.core.signals.contact import NO_LEVEL_YET
 from gateway.panel.messages import HEALTH_MS
@@ -206,7 +207,7 @@ class Wiring:
             _CallParts(
                 room.id,
                 points_of(room),
-                _present(room.reassurance, room.lamp, room.sounder, room.unlock),
+                tuple(point for role, point in points_in(room) if role in CALL_RELAYS),
                 room.escalation,
             )
             for room in plan.rooms

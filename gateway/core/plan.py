@@ -247,6 +247,10 @@ class RoomPlan:
     valve: str | None = None
     climate: ClimatePlan | None = None
 
+    @property
+    def fan(self) -> str | None:
+        return None if self.climate is None else self.climate.fan
+
 
 @dataclass(frozen=True)
 class DutyPlan:

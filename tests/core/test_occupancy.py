@@ -24,7 +24,7 @@ SECOND: Ms = 1000
 MINUTE: Ms = 60_000
 POINT: Mapping[Role, str] = {
     "motion": "pir",
-    "tap": "tap",
+    "taps": "tap",
     "door": "door",
     "bolt": "bolt",
     "elsewhere": "hall",
@@ -42,7 +42,7 @@ class Room:
             for point in plan.motion:
                 self.see(0, "motion", False, point)
             for point in plan.taps:
-                self.see(0, "tap", False, point)
+                self.see(0, "taps", False, point)
             if plan.bolt:
                 self.see(0, "bolt", False)
             if plan.door:
@@ -97,8 +97,8 @@ def test_a_sign_counts_for_as_long_as_it_lasts() -> None:
 
 def test_a_short_sign_counts_for_a_while_from_its_beginning() -> None:
     room = Room()
-    room.see(2 * MINUTE, "tap", True)
-    assert room.see(2 * MINUTE + SECOND, "tap", False) == "occupied"
+    room.see(2 * MINUTE, "taps", True)
+    assert room.see(2 * MINUTE + SECOND, "taps", False) == "occupied"
     assert room.until(2 * MINUTE + 9_999) == "occupied"
     assert room.until(2 * MINUTE + 10_000) == "vacant"
 
@@ -150,14 +150,14 @@ def test_without_any_sensor_that_can_be_read_nothing_is_known() -> None:
     assert room.belief == "vacant", "the other one still sees"
     room.see(3 * MINUTE, "motion", None, "pir2")
     assert room.belief == "unknown", "a tap alone does not see who sits still"
-    assert room.see(4 * MINUTE, "tap", True) == "occupied"
+    assert room.see(4 * MINUTE, "taps", True) == "occupied"
     assert room.until(5 * MINUTE) == "occupied"
-    assert room.see(5 * MINUTE, "tap", False) == "unknown"
+    assert room.see(5 * MINUTE, "taps", False) == "unknown"
 
 
 def test_where_only_taps_see_they_are_believed() -> None:
     room = Room(replace(OPEN, motion=()))
-    assert room.see(2 * MINUTE, "tap", None) == "unknown"
+    assert room.see(2 * MINUTE, "taps", None) == "unknown"
 
 
 def test_a_sensor_that_never_pauses_is_not_believed_for_ever() -> None:
@@ -217,7 +217,7 @@ def test_who_moves_again_was_there_all_the_while() -> None:
 
 def test_water_that_runs_for_long_says_nothing_of_people() -> None:
     room = Room()
-    room.see(2 * MINUTE, "tap", True)
+    room.see(2 * MINUTE, "taps", True)
     assert room.until(122 * MINUTE) == "vacant"
 
 
@@ -312,8 +312,8 @@ def test_a_sensor_that_sticks_behind_a_door_makes_no_box() -> None:
 def test_motion_elsewhere_means_nothing_where_the_door_is_known() -> None:
     room = Room(replace(BOX, elsewhere=("hall",)))
     room.see(2 * MINUTE, "door", True)
-    room.see(2 * MINUTE + SECOND, "tap", True)
-    room.see(2 * MINUTE + 2 * SECOND, "tap", False)
+    room.see(2 * MINUTE + SECOND, "taps", True)
+    room.see(2 * MINUTE + 2 * SECOND, "taps", False)
     assert room.see(2 * MINUTE + 3 * SECOND, "elsewhere", True) == "occupied"
 
 

@@ -16,9 +16,9 @@ from typing import Final, NamedTuple
 from gateway.app import files
 from gateway.app.configuration.load import drivers
 from gateway.control import guarantees
+from gateway.core.point_roles import ALL
 from gateway.settings.checks.points import uses
 from gateway.settings.checks.wiring_trust import ORDER, role_of
-from gateway.settings.model.point_roles import ALL
 from gateway.update import sbom
 from gateway.web.identity.users import ROLES
 from gateway.web.options import Options

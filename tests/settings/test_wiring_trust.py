@@ -10,12 +10,12 @@ import pytest
 
 from gateway.app.configuration import load, plans
 from gateway.core.notification.alarms import ALARM_KINDS
+from gateway.core.point_roles import ALL, points_in
 from gateway.settings.checks import wiring_trust
 from gateway.settings.checks.draft import Draft, wiring_name
 from gateway.settings.checks.points import uses
 from gateway.settings.checks.wiring_trust import ORDER, role_of
 from gateway.settings.load import read
-from gateway.settings.model.point_roles import ALL
 from gateway.settings.plan.building import plan
 from gateway.settings.values.problems import SettingsError
 from gateway.settings.values.reading import Reading
@@ -98,6 +98,21 @@ def drawn(folder: Path, text: str) -> Draft:
 def test_every_role_of_a_terminal_says_how_hard_it_must_be_to_forge(tmp_path: Path) -> None:
     draft = drawn(tmp_path, WHOLE)
     assert {role_of(draft, use) for use in uses(draft)} == ALL.keys() - {"activator"}
+
+
+def test_the_building_finds_each_point_in_the_role_that_the_configuration_gives_it(
+    tmp_path: Path,
+) -> None:
+    """One table, read from both sides."""
+    text = WHOLE.replace("    bolt: d.bolt\n", "    bolt: d.bolt\n    on_fire: open\n")
+    text = text.replace("gpio_relay, pin: 12", "gpio_relay, pin: 12, max_on: unlimited")
+    draft = drawn(tmp_path, text)
+    written = {(use.point, use.role if use.role == "activator" else role_of(draft, use))
+               for use in uses(draft) if use.role != "watched"}  # fmt: skip
+    made = plan(loaded(tmp_path, text), now_utc_ms=NOW)
+    parts = [*map(points_in, made.doors), *map(points_in, made.rooms)]
+    found = {(point, role.name) for part in parts for role, point in part}
+    assert found == written
 
 
 @pytest.mark.parametrize("trust", ["radio", "network"])

@@ -5,8 +5,6 @@ Made once from the plan, so that a step touches only the machines that a contact
 
 from __future__ import annotations
 
-from typing import Literal
-
 from gateway.core.events import Mode
 from gateway.core.plan import (
     ActivatorPlan,
@@ -16,22 +14,21 @@ from gateway.core.plan import (
     RoomPlan,
     Severity,
 )
+from gateway.core.point_roles import (
+    BOLT,
+    DOOR_FIRE,
+    LEAF,
+    MODE_SWITCH,
+    OPERATOR_FAULT,
+    PRESENCE,
+    RELAY,
+    PointRole,
+    points_in,
+)
 from gateway.core.values import dataclass
 
-Role = Literal["leaf", "bolt", "operator_fault", "presence", "fire"]
-RoomRole = Literal[
-    "cord",
-    "line",
-    "cancel",
-    "presence",
-    "motion",
-    "elsewhere",
-    "door",
-    "bolt",
-    "tap",
-    "leak",
-    "climate",
-]
+DOOR_ROLES = (LEAF, BOLT, OPERATOR_FAULT, PRESENCE, DOOR_FIRE)
+"""What a door hears of by itself: not by its activators, nor by its programme switch."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +36,7 @@ class Routes:
     """What one contact means. Doors are named by their id."""
 
     activators: tuple[tuple[str, ActivatorPlan], ...] = ()
-    roles: tuple[tuple[str, Role], ...] = ()
+    roles: tuple[tuple[str, PointRole], ...] = ()
     switches: tuple[str, ...] = ()
     """Doors whose programme switch this contact is a position of."""
 
@@ -62,7 +59,7 @@ class Index:
     """Door -> what its alarms are about: itself and the points that belong to it."""
     service: dict[str, tuple[str, ...]]
     """The same the other way round: subject -> the doors whose service mode mutes its faults."""
-    rooms: dict[str, tuple[tuple[str, RoomRole], ...]]
+    rooms: dict[str, tuple[tuple[str, PointRole], ...]]
     """Contact or meter -> the rooms it belongs to, and as what."""
     room_plans: dict[str, RoomPlan]
     room_subjects: dict[str, tuple[str, ...]]
@@ -79,24 +76,26 @@ def index(plan: BuildingPlan) -> Index:
     for contact in plan.contacts:
         for kind in ("contact_stuck", "contact_chattering", "contact_unknown"):
             severities[contact.point, kind] = contact.fault_severity
-    rooms: dict[str, tuple[tuple[str, RoomRole], ...]] = {}
+    rooms: dict[str, tuple[tuple[str, PointRole], ...]] = {}
     for room in plan.rooms:
         for line in room.lines:
             for kind in ("meter_silent", "implausible", "meter_frozen"):
                 severities[line.point, kind] = "urgent"
-        for point, role in sensors_of(room):
-            rooms[point] = (*rooms.get(point, ()), (room.id, role))
+        for role, point in points_in(room):
+            if role.kinds != RELAY:
+                rooms[point] = (*rooms.get(point, ()), (room.id, role))
     relay_doors: dict[str, tuple[str, ...]] = {}
     subjects: dict[str, tuple[str, ...]] = {}
     service: dict[str, tuple[str, ...]] = {}
     for door in plan.doors:
-        for point in relays_of(door):
-            relay_doors[point] = (*relay_doors.get(point, ()), door.id)
-        subjects[door.id] = (door.id, *relays_of(door), *contacts_of(door))
+        for role, point in points_in(door):
+            if role.kinds == RELAY:
+                relay_doors[point] = (*relay_doors.get(point, ()), door.id)
+        subjects[door.id] = _subjects(door)
         for subject in subjects[door.id]:
             service[subject] = (*service.get(subject, ()), door.id)
     return Index(
-        contacts={contact.point: _routes(plan, contact.point) for contact in plan.contacts},
+        contacts=_contacts(plan),
         doors={door.id: door for door in plan.doors},
         watches=watches,
         relay_doors=relay_doors,
@@ -110,64 +109,13 @@ def index(plan: BuildingPlan) -> Index:
         service=service,
         rooms=rooms,
         room_plans={room.id: room for room in plan.rooms},
-        room_subjects={
-            room.id: (
-                room.id,
-                *relays_in(room),
-                *(p for p, r in sensors_of(room) if r not in SHARED),
-            )
-            for room in plan.rooms
-        },
+        room_subjects={room.id: _subjects(room) for room in plan.rooms},
     )
 
 
-def relays_of(door: DoorPlan) -> tuple[str, ...]:
-    """The relays that a door drives."""
-    indicator = None if door.indicator is None else door.indicator.point
-    points = (door.activation, door.strike, door.hold_open, indicator)
-    return tuple(point for point in points if point is not None)
-
-
-def contacts_of(door: DoorPlan) -> tuple[str, ...]:
-    """The contacts that belong to a door alone (a fire contact belongs to the house)."""
-    points = (
-        door.leaf,
-        door.bolt,
-        door.operator_fault,
-        door.presence,
-        *(activator.point for activator in door.activators),
-        *(point for point, _ in door.mode_switch),
-    )
-    return tuple(point for point in points if point is not None)
-
-
-SHARED: frozenset[RoomRole] = frozenset({"elsewhere"})
-"""Roles of points that belong to another room, or to none."""
-
-
-def sensors_of(room: RoomPlan) -> tuple[tuple[str, RoomRole], ...]:
-    """The contacts and meters of a room, and what each is to it."""
-    many: tuple[tuple[RoomRole, tuple[str | None, ...]], ...] = (
-        ("cord", room.cords),
-        ("line", tuple(line.point for line in room.lines)),
-        ("cancel", (room.cancel,)),
-        ("presence", (room.presence,)),
-        ("motion", room.motion),
-        ("elsewhere", room.elsewhere),
-        ("door", (room.door,)),
-        ("bolt", (room.bolt,)),
-        ("tap", room.taps),
-        ("leak", (room.leak,)),
-        ("climate", (None if room.climate is None else room.climate.point,)),
-    )
-    return tuple((point, role) for role, points in many for point in points if point is not None)
-
-
-def relays_in(room: RoomPlan) -> tuple[str, ...]:
-    """The relays that a room drives."""
-    fan = None if room.climate is None else room.climate.fan
-    points = (room.reassurance, room.lamp, room.sounder, room.unlock, room.valve, fan)
-    return tuple(point for point in points if point is not None)
+def _subjects(plan: DoorPlan | RoomPlan) -> tuple[str, ...]:
+    """A door or room, and the points that belong to it."""
+    return (plan.id, *(point for role, point in points_in(plan) if role.own))
 
 
 def selected(door: DoorPlan, active: frozenset[str]) -> Mode | None:
@@ -175,20 +123,24 @@ def selected(door: DoorPlan, active: frozenset[str]) -> Mode | None:
     return next((mode for point, mode in door.mode_switch if point in active), None)
 
 
-def _routes(plan: BuildingPlan, point: str) -> Routes:
-    activators: list[tuple[str, ActivatorPlan]] = []
-    roles: list[tuple[str, Role]] = []
-    switches: list[str] = []
+def _contacts(plan: BuildingPlan) -> dict[str, Routes]:
+    """What each contact means to the doors."""
+    activators: dict[str, list[tuple[str, ActivatorPlan]]] = {}
+    roles: dict[str, list[tuple[str, PointRole]]] = {}
+    switches: dict[str, list[str]] = {}
     for door in plan.doors:
-        activators += [(door.id, a) for a in door.activators if a.point == point]
-        meant: tuple[tuple[Role, str | None], ...] = (
-            ("fire", door.fire.point if door.fire is not None else None),
-            ("leaf", door.leaf),
-            ("bolt", door.bolt),
-            ("operator_fault", door.operator_fault),
-            ("presence", door.presence),
+        for activator in door.activators:
+            activators.setdefault(activator.point, []).append((door.id, activator))
+        for role, point in points_in(door):
+            if role in DOOR_ROLES:
+                roles.setdefault(point, []).append((door.id, role))
+            elif role == MODE_SWITCH:
+                switches.setdefault(point, []).append(door.id)
+    return {
+        point: Routes(
+            tuple(activators.get(point, ())),
+            tuple(roles.get(point, ())),
+            tuple(switches.get(point, ())),
         )
-        roles += [(door.id, role) for role, named in meant if named == point]
-        if any(position == point for position, _ in door.mode_switch):
-            switches.append(door.id)
-    return Routes(tuple(activators), tuple(roles), tuple(switches))
+        for point in (contact.point for contact in plan.contacts)
+    }

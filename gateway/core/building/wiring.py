@@ -30,6 +30,7 @@ from gateway.core.facts import Fact
 from gateway.core.instant import ClockKnown
 from gateway.core.machine import Step
 from gateway.core.notification import alarms
+from gateway.core.point_roles import BOLT, LEAF, OPERATOR_FAULT, PRESENCE, PointRole
 from gateway.core.room.call_record import Call
 from gateway.core.signals import clock, contact, relay, watch
 
@@ -156,18 +157,16 @@ def _fire(building: Building, point: str, was: bool | None, active: bool | None)
     return work
 
 
-def _seen(role: routing.Role, change: contact.Change) -> door.DoorEvent:
-    match role:
-        case "leaf":
-            return door.LeafSeen(change.active, change.edge_ms)
-        case "bolt":
-            return door.BoltSeen(change.active)
-        case "operator_fault":
-            return door.OperatorFaultSeen(change.active)
-        case "presence":
-            return door.PresenceSeen(change.active)
-        case _:
-            return door.FireSeen(change.active)
+def _seen(role: PointRole, change: contact.Change) -> door.DoorEvent:
+    if role == LEAF:
+        return door.LeafSeen(change.active, change.edge_ms)
+    if role == BOLT:
+        return door.BoltSeen(change.active)
+    if role == OPERATOR_FAULT:
+        return door.OperatorFaultSeen(change.active)
+    if role == PRESENCE:
+        return door.PresenceSeen(change.active)
+    return door.FireSeen(change.active)
 
 
 def _selected(building: Building, name: str) -> schedule.SwitchSeen:

@@ -8,7 +8,6 @@ from typing import cast
 
 from gateway.core.building import state, wiring_messages
 from gateway.core.building.conditions import conditions
-from gateway.core.building.routing import RoomRole
 from gateway.core.building.state import Building
 from gateway.core.building.work import Do, Emit, Tell, Work
 from gateway.core.effects import Drive, Effect, Reply
@@ -16,6 +15,7 @@ from gateway.core.events import AcknowledgeCall, ResetAlarm, TestRoom
 from gateway.core.instant import ClockKnown
 from gateway.core.machine import Step
 from gateway.core.notification import alarms
+from gateway.core.point_roles import CANCEL, CORD, LEAK, LINE, STAFF, PointRole
 from gateway.core.room import call, climate, leak, occupancy
 from gateway.core.room.call_record import Call, Cord, points_of
 from gateway.core.signals import relay
@@ -25,7 +25,7 @@ LINE_OHM = "line_ohm"
 """The quantity of a meter that a supervised line is read from."""
 TEMPERATURE, HUMIDITY = "temperature_c", "humidity_percent"
 
-CORD: Mapping[bool | None, Cord] = {True: "pulled", False: "normal", None: "unknown"}
+CORD_LEVELS: Mapping[bool | None, Cord] = {True: "pulled", False: "normal", None: "unknown"}
 """What the level of a contact says of its cord. A cut wire is active: it calls."""
 
 
@@ -36,14 +36,14 @@ def changed(building: Building, point: str, change: Change) -> list[Work]:
     """A settled change of a contact."""
     work: list[Work] = []
     for room, role in building.index.rooms.get(point, ()):
-        if role == "cord":
-            seen = call.CordSeen(point, CORD[change.active], change.edge_ms)
+        if role == CORD:
+            seen = call.CordSeen(point, CORD_LEVELS[change.active], change.edge_ms)
             work.append(Do(state.CALL, room, seen))
-        elif role in ("cancel", "presence"):
+        elif role in (CANCEL, STAFF):
             if room in building.calls and _pressed(building, point, change):
-                event = call.CancelPressed if role == "cancel" else call.PresencePressed
+                event = call.CancelPressed if role == CANCEL else call.PresencePressed
                 work.append(Do(state.CALL, room, event(point, change.edge_ms)))
-        elif role == "leak":
+        elif role == LEAK:
             work.append(Do(state.LEAK, room, leak.Seen(change.active)))
         elif room in building.occupancies:
             work.append(Do(state.OCCUPANCY, room, _sign(building, role, point, change)))
@@ -58,17 +58,17 @@ def _pressed(building: Building, point: str, change: Change) -> bool:
     return change.pressed and not chatters
 
 
-def _sign(building: Building, role: RoomRole, point: str, change: Change) -> occupancy.Seen:
+def _sign(building: Building, role: PointRole, point: str, change: Change) -> occupancy.Seen:
     """One that stuck before the restart is not believed until it has let go."""
     active = None if building.contacts[point].stuck else change.active
-    return occupancy.Seen(cast("occupancy.Role", role), point, active)
+    return occupancy.Seen(cast("occupancy.Role", role.key), point, active)
 
 
 def metered(building: Building, point: str) -> list[Work]:
     """A meter has a value, a gap or a fault."""
     work: list[Work] = []
     for room, role in building.index.rooms.get(point, ()):
-        if role == "line":
+        if role == LINE:
             plan = building.calls[room].plan
             line = next(line for line in plan.lines if line.point == point)
             cord = call.classified(line, building.meters[point].series[LINE_OHM].value)

@@ -29,7 +29,7 @@ from gateway.core.plan import RoomPlan
 from gateway.core.values import dataclass
 
 Belief = Literal["vacant", "occupied", "unknown"]
-Role = Literal["motion", "tap", "bolt", "door", "elsewhere"]
+Role = Literal["motion", "taps", "bolt", "door", "elsewhere"]
 
 HOUR_MS: Ms = 3_600_000
 
@@ -181,7 +181,7 @@ def _seen(one: Occupancy, event: Seen, now: Ms) -> Occupancy:  # noqa: PLR0911 -
         case "motion":
             one = replace(one, motion={**one.motion, event.point: sign}, moved_ms=now)
             return _begun(one, event, now)
-        case "tap":
+        case "taps":
             return _begun(replace(one, taps={**one.taps, event.point: sign}), event, now)
         case "bolt":
             return replace(one, bolt=event.active)

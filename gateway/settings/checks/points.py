@@ -8,19 +8,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.core.point_roles import ALL, DOOR, FIRE, ROOM, TOGETHER, WATCHED, PointRole
 from gateway.settings.checks.draft import Draft
 from gateway.settings.model.configuration import Point
 from gateway.settings.model.drivers import words
-from gateway.settings.model.point_roles import (
-    ALL,
-    DOOR,
-    FIRE,
-    ROOM,
-    TOGETHER,
-    WATCHED,
-    PointRole,
-    points_of,
-)
+from gateway.settings.model.named_points import points_of
 from gateway.settings.values.problems import near, suggest
 from gateway.settings.values.reading import Loc, Part
 from gateway.settings.values.types import POINT_PATTERN

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.core.point_roles import ROOM
 from gateway.settings.checks.draft import Draft
 from gateway.settings.model.configuration import DAY, Point, RelayOptions, Watch
-from gateway.settings.model.point_roles import ROOM
 from gateway.settings.model.rooms import EscalationStep, Room
 from gateway.settings.values.problems import phrase, suggest
 from gateway.settings.values.reading import Part

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from gateway.core.point_roles import ALL, Trust
 from gateway.settings.checks.draft import Draft
 from gateway.settings.checks.points import Use, uses
 from gateway.settings.model.configuration import Point
 from gateway.settings.model.doors import Door
-from gateway.settings.model.point_roles import ALL
-from gateway.settings.values.drivers import Trust
 
 
 class _Any(frozenset[str]):

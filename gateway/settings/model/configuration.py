@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from gateway.core.plan import Severity
+from gateway.core.point_roles import Kind, Trust
 from gateway.settings.model.backup import Backup
 from gateway.settings.model.doors import Door, Interlock
 from gateway.settings.model.link import Heartbeat, MqttField, Push, RecordField, Web
 from gateway.settings.model.messages import Messages
 from gateway.settings.model.rooms import Contact, EscalationStep, Room
-from gateway.settings.values.drivers import Kind, Trust
 from gateway.settings.values.problems import Adjusted
 from gateway.settings.values.types import REGION_PATTERN as REGION
 from gateway.settings.values.types import (

@@ -22,6 +22,7 @@ from gateway.core.plan import (
     Transition,
     WatchPlan,
 )
+from gateway.core.point_roles import ALL
 from gateway.settings.checks.doors import together
 from gateway.settings.model import by_use
 from gateway.settings.model.configuration import (
@@ -35,7 +36,6 @@ from gateway.settings.model.configuration import (
 )
 from gateway.settings.model.doors import UNWRITTEN_STRIKE, Activator, Door
 from gateway.settings.model.limits import door_relays, pulse_ms
-from gateway.settings.model.point_roles import ALL
 from gateway.settings.plan.people import escalations, mailings, receivers
 from gateway.settings.plan.rooms import private, rooms
 from gateway.settings.values.calendar import HORIZON_DAYS, holidays_of, transitions, years

@@ -7,8 +7,9 @@ from gateway.core.plan import (
     LinePlan,
     RoomPlan,
 )
+from gateway.core.point_roles import ROOM
 from gateway.settings.model.configuration import Settings
-from gateway.settings.model.point_roles import ROOM, points_of
+from gateway.settings.model.named_points import points_of
 from gateway.settings.model.rooms import Line, Room
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
-Kind = Literal["contact", "relay", "meter"]
-Trust = Literal["wired", "radio", "network"]
-"""How hard it is to forge what a driver reports, hardest first."""
+from gateway.core.point_roles import Kind, Trust
 
 
 @dataclass(frozen=True, slots=True)

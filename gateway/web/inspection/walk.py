@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.core.facts import Json
+from gateway.core.point_roles import ACTIVATORS, CALL_RELAYS
 from gateway.core.snapshot_types import DoorShown, RoomShown
 from gateway.journal.queries.reader import Reader
 from gateway.web.building.records import Unavailable
@@ -29,8 +30,8 @@ from gateway.wire import Row
 
 TEST_MS = 1_800_000
 """Test mode for the walk: the longest there is. It ends with the signature."""
-LAMPS = ("reassurance", "lamp", "sounder", "unlock")
-ACTIVATORS = ("button", "remote", "key_switch", "reader")
+LAMPS = tuple(role.key for role in CALL_RELAYS)
+PRESSED = tuple(role.name for role in ACTIVATORS)
 SEEN_IN = {
     "pull": ("call_raised",),
     "lit": ("relay_changed",),
@@ -149,7 +150,7 @@ def _call_steps(
 def _door_steps(parts: Sequence[tuple[str, str]], names: _Names) -> Iterator[Step]:
     leaf = any(part == "leaf" for _, part in parts)
     for point, part in parts:
-        if part.startswith(ACTIVATORS):
+        if part.startswith(PRESSED):
             yield Step(f"press:{point}", "press", True, point, names.get(point, {}))
             if leaf:  # the next press would only hold the open door open
                 yield Step(f"closes:{point}", "closes", True, point)

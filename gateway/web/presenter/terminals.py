@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from gateway.core.point_roles import DOOR, ROOM
 from gateway.settings.model.configuration import Settings
 from gateway.settings.model.doors import Door
-from gateway.settings.model.point_roles import DOOR, ROOM, points_of
+from gateway.settings.model.named_points import points_of
 from gateway.settings.model.rooms import Room
 from gateway.web.shared.words import Words
 
