@@ -141,9 +141,6 @@ if [ $broker = yes ]; then
     once 644 "$here/mosquitto/portier.acl" /etc/mosquitto/portier.acl
     python3 -I "$source/gateway/app/doctor/broker_files.py" --root "$root/" --gateway "$gateway"
     if live; then
-        # Debian's own file sets these again; Mosquitto refuses what is said twice.
-        sed -i 's/^\(persistence\|persistence_location\|log_dest\) /# Portier sets this in conf.d: &/' \
-            /etc/mosquitto/mosquitto.conf
         systemctl enable -q mosquitto
         systemctl restart mosquitto
     fi

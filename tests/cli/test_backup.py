@@ -19,6 +19,7 @@ from typer.testing import Result
 from gateway.app import paths
 from gateway.app.cli import backup as commands
 from gateway.app.doctor import backup as doctor
+from gateway.app.doctor import broker_files
 from gateway.app.findings import Finding
 from gateway.backup import put_back, target
 from gateway.backup.contents import Places
@@ -27,6 +28,7 @@ from gateway.settings.model.backup import Backup
 from gateway.settings.values.problems import SettingsError
 from tests.backup.installed import filled, places_in
 from tests.cli.test_cli_offline import portier, words
+from tests.deploy.test_broker_files import DEBIAN, OURS_BEFORE
 from tests.settings.house import SMALL, loaded
 
 KEY = re.compile(r"AGE-SECRET-KEY-1[0-9A-Z]{58}")
@@ -112,6 +114,21 @@ def test_a_new_machine_is_one_command_away(places: Places, file: Path, tmp_path:
     assert "The recovery key is proved" in done.output, "this machine goes on with it"
     trail = portier("audit", "list", "--state", new.state)
     assert f"restore csg-office  done  {file}" in trail.output
+
+
+def test_a_broker_s_file_of_before_does_not_keep_mosquitto_from_starting(
+    places: Places, file: Path, tmp_path: Path
+) -> None:
+    below = "conf.d/portier.conf"
+    (places.broker / below).write_text(OURS_BEFORE, encoding="utf-8")
+    key = backed_up(places, file)
+    new = places_in(tmp_path / "new")
+    (new.broker / "mosquitto.conf").write_text(DEBIAN, encoding="utf-8")
+    done = run(new, "restore", file, "--key", "-", typed=f"{key}\n")
+    assert done.exit_code == 0, done.output
+    put_back_text = (new.broker / below).read_text(encoding="utf-8")
+    assert broker_files.said_twice(put_back_text, DEBIAN) == {}
+    assert f"{new.broker / below}: a line that Mosquitto takes once only" in words(done)
 
 
 def test_another_key_and_a_cut_archive_are_refused_with_the_remedy(

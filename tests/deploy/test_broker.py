@@ -19,6 +19,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
 from gateway.app.doctor import examination as doctor
+from tests.deploy.test_broker_files import DEBIAN
 from tests.deploy.test_install import CHECKOUT, install
 from tests.process.parts import BUILDING, running, until
 from tests.process.parts_mqtt import Mosquitto
@@ -40,9 +41,15 @@ class Installed(Mosquitto):
         text = (root / "etc/mosquitto/conf.d/portier.conf").read_text()
         assert "listener 8883\n" in text
         text = text.replace("listener 8883", f"listener {self.port} 127.0.0.1")
-        text = text.replace("/etc/", f"{root}/etc/").replace("/var/lib/mosquitto/", f"{folder}/")
+        text = text.replace("/etc/", f"{root}/etc/")
         text = text.replace("log_dest syslog", "log_dest stderr")
-        (self.folder / "mosquitto.conf").write_text(text + "\nuser root\n")
+        (self.folder / "conf.d").mkdir()
+        (self.folder / "conf.d/portier.conf").write_text(text + "\nuser root\n")
+        # Together with Debian's own file, as it is there and as an upgrade may bring it back.
+        own = DEBIAN
+        for place in ("/var/lib/mosquitto", "/var/log/mosquitto", "/etc/mosquitto"):
+            own = own.replace(place, str(self.folder))
+        (self.folder / "mosquitto.conf").write_text(own)
 
 
 @dataclass

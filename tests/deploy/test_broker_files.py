@@ -168,3 +168,61 @@ def test_the_installer_prints_what_yours_lacks_and_leaves_it_alone(tmp_path: Pat
     assert "take the client id of the gateway and throw it out" in done.stdout
     assert "max_connections" not in done.stdout
     assert f"--- {config}\n" in done.stdout
+
+
+DEBIAN = """# Place your local configuration in /etc/mosquitto/conf.d/
+persistence true
+persistence_location /var/lib/mosquitto/
+
+log_dest file /var/log/mosquitto/mosquitto.log
+
+include_dir /etc/mosquitto/conf.d
+"""
+OURS_BEFORE = SHIPPED_CONFIG + "persistence_location /var/lib/mosquitto/\n"
+DEBIAN_BEFORE = "".join(
+    f"# Portier sets this in conf.d: {line}"
+    if line.startswith(("persistence", "log_dest"))
+    else line
+    for line in DEBIAN.splitlines(keepends=True)
+)
+"""What earlier versions have made of both."""
+
+
+def test_what_is_shipped_says_nothing_that_mosquitto_takes_once_and_debian_says() -> None:
+    assert broker_files.said_twice(SHIPPED_CONFIG, DEBIAN) == {}
+    assert broker_files.settled(SHIPPED_CONFIG, DEBIAN) == (SHIPPED_CONFIG, DEBIAN)
+
+
+@pytest.mark.parametrize("top", [DEBIAN, DEBIAN_BEFORE], ids=["after an upgrade", "as it was"])
+def test_files_of_before_are_made_such_that_debian_may_bring_its_own_back(top: str) -> None:
+    ours, debian = broker_files.settled(OURS_BEFORE, top)
+    assert debian == DEBIAN
+    assert broker_files.said_twice(ours, debian) == {}
+    assert "# mosquitto.conf says this: persistence_location /var/lib/mosquitto/\n" in ours
+    assert broker_files.settled(ours, debian) == (ours, debian)
+
+
+def test_another_place_for_the_queues_is_left_to_its_owner() -> None:
+    elsewhere = OURS_BEFORE.replace("/var/lib/mosquitto/", "/mnt/ssd/")
+    assert broker_files.settled(elsewhere, DEBIAN_BEFORE) == (elsewhere, DEBIAN_BEFORE)
+    assert broker_files.settled(elsewhere, DEBIAN) == (elsewhere, DEBIAN)
+    assert broker_files.said_twice(elsewhere, DEBIAN) == {
+        "persistence_location": ("/mnt/ssd/", "/var/lib/mosquitto/")
+    }
+
+
+def test_the_installer_lets_nothing_be_said_twice(tmp_path: Path) -> None:
+    install(tmp_path)
+    ours, top = (
+        tmp_path / "etc/mosquitto/conf.d/portier.conf",
+        tmp_path / "etc/mosquitto/mosquitto.conf",
+    )
+    ours.write_text(OURS_BEFORE, encoding="utf-8")
+    ours.chmod(0o640)
+    top.write_text(DEBIAN_BEFORE, encoding="utf-8")
+    done = install(tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert top.read_text(encoding="utf-8") == DEBIAN
+    assert ours.stat().st_mode & 0o777 == 0o640
+    assert broker_files.said_twice(ours.read_text(encoding="utf-8"), DEBIAN) == {}
+    assert f"- {top}: " in done.stdout

@@ -224,8 +224,8 @@ class Broker(Installed):
 
     def __init__(self, folder: Path, root: Path, tls: Path) -> None:
         super().__init__(folder, root)
-        text = (self.folder / "mosquitto.conf").read_text()
-        (self.folder / "mosquitto.conf").write_text(text.replace(str(self.tls), str(tls)))
+        file = self.folder / "conf.d/portier.conf"
+        file.write_text(file.read_text().replace(str(self.tls), str(tls)))
         self.tls = tls
 
     def again(self) -> None:

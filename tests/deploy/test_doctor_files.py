@@ -13,6 +13,7 @@ from gateway.app.doctor import files as doctor_files
 from gateway.app.doctor import page as doctor_page
 from gateway.app.doctor.broker_files import FOLDER
 from gateway.app.findings import Finding
+from tests.deploy.test_broker_files import DEBIAN
 from tests.deploy.test_install import CHECKOUT, install
 from tests.process.parts import BUILDING
 
@@ -65,6 +66,20 @@ def machine(tmp_path: Path) -> Machine:
 def test_what_was_installed_is_in_order(machine: Machine) -> None:
     machine.write("issuers: {homeassistant: {}}, ")
     assert [one.value for one in machine.files()] == ["yes", "yes"]
+
+
+def test_files_with_which_mosquitto_does_not_start_are_said(machine: Machine) -> None:
+    top = machine.root / "etc/mosquitto/mosquitto.conf"
+    top.write_text(DEBIAN, encoding="utf-8")
+    assert [one.value for one in machine.files()] == ["yes", "yes"]
+    text = machine.broker.read_text(encoding="utf-8")
+    machine.broker.write_text(text + "persistence_location /mnt/ssd/\n", encoding="utf-8")
+    top.write_text(DEBIAN.replace("include_dir", "#include_dir"), encoding="utf-8")
+    unread, twice, *_ = machine.files()
+    assert (unread.value, twice.value) == ("no", "no")
+    assert f"{top} does not read {machine.broker.parent}" in unread.what
+    assert f"{top} (/var/lib/mosquitto/) and in {machine.broker} (/mnt/ssd/)" in twice.what
+    assert f"sed -i 's/^persistence_location /# &/' {machine.broker}" in twice.remedy
 
 
 def test_a_list_of_before_is_offered_as_a_diff_and_not_touched(machine: Machine) -> None:

@@ -19,6 +19,7 @@ import typer
 from gateway.app import paths
 from gateway.app.cli import console as c
 from gateway.app.cli.console import Config, State
+from gateway.app.doctor import broker_files
 from gateway.backup import key as recovery_key
 from gateway.backup import make, put_back
 from gateway.backup.contents import PARTS, Places, part_of
@@ -293,6 +294,7 @@ def restore(
                 )
             with _stopped(places):
                 said = put_back.put_back(found, places, _start(keep_calls=keep_calls), parts)
+                said += _settled_broker(places)
     except CallStands as error:
         c.fail(_call_stands(error))
     except put_back.CutShort as error:
@@ -308,6 +310,17 @@ def restore(
 def _disk(error: Exception) -> str:
     """The remedy for an error of the disk; other errors name their own."""
     return ": sudo portier doctor looks at the disk" if isinstance(error, OSError) else ""
+
+
+def _settled_broker(places: Places) -> list[str]:
+    """Let Mosquitto start with a file of before that sets what Debian's own sets, too."""
+    if not places.has_broker:
+        return []
+    try:
+        changed = broker_files.settle(places.broker / "conf.d/portier.conf")
+    except (OSError, ValueError) as error:
+        return [f"the broker's files could not be compared ({error}): sudo portier doctor"]
+    return [f"{one}: a line that Mosquitto takes once only was in two files" for one in changed]
 
 
 def _recovery_key(file: Path | None) -> RecoveryKey:

@@ -1,14 +1,16 @@
 """What this version needs of Mosquitto's files, and what a file of its owner lacks.
 
-The files are the owner's: nothing is ever written into them. What is missing is named with what
-it breaks, and offered as a diff. ``deploy/install.sh`` runs this file by itself, before anything
-is installed, so it uses the standard library alone.
+The files are the owner's. What is missing is named with what it breaks, and offered as a diff.
+Only a line that keeps Mosquitto from starting, because Debian's own file says the same, is
+commented out (:func:`settle`). ``deploy/install.sh`` runs this file by itself, before anything is
+installed, so it uses the standard library alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -259,6 +261,64 @@ def with_settings(text: str, missing: Mapping[str, tuple[str, str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+# --- what Debian's own file says, too -----------------------------------------------------------
+
+ONCE = ("persistence_location", "persistence_file", "pid_file")
+"""Mosquitto does not start where one of these is said twice, even with the same value."""
+_TAKEN = "# Portier sets this in conf.d: "
+"""Earlier versions have written this before lines of Debian's file. dpkg then asks, at an upgrade
+of Debian, which file it shall take; with Debian's own the lines were there twice."""
+_SAID_THERE = "# mosquitto.conf says this: "
+
+
+def said_twice(text: str, others: str) -> dict[str, tuple[str, str]]:
+    """Key → its value in this file and in the others, of what Mosquitto takes once only."""
+    here, there = settings_of(text), settings_of(others)
+    return {key: (here[key], there[key]) for key in ONCE if key in here and key in there}
+
+
+def settled(text: str, top: str) -> tuple[str, str]:
+    """Our file and ``mosquitto.conf`` such that the second is as Debian has it. A line of ours that
+    it says, too, is commented out; where the values differ, both stay."""
+    debian = top.replace(_TAKEN, "")
+    twice = said_twice(text, debian)
+    if any(here != there for here, there in twice.values()):
+        debian = top
+        twice = said_twice(text, top)
+    same = {key for key, (here, there) in twice.items() if here == there}
+    lines = [
+        f"{_SAID_THERE}{line}" if line.strip().partition(" ")[0] in same else line
+        for line in text.splitlines(keepends=True)
+    ]
+    return "".join(lines), debian
+
+
+def settle(config: Path) -> list[Path]:
+    """Write what :func:`settled` says. The files that were changed. Raises :class:`OSError`,
+    :class:`ValueError`."""
+    top = top_of(config)
+    if not (config.is_file() and top.is_file()):
+        return []
+    before = [file.read_text(encoding="utf-8") for file in (config, top)]
+    changed = []
+    # Ours first: cut short between the two, Mosquitto starts, and the next run goes on.
+    for file, old, new in zip((config, top), before, settled(*before), strict=True):
+        if new != old:
+            _replace(file, new)
+            changed.append(file)
+    return changed
+
+
+def _replace(file: Path, text: str) -> None:
+    """By one rename; owner and rights stay."""
+    found, new = file.stat(), file.with_name(f".{file.name}.new")
+    new.write_text(text, encoding="utf-8")
+    new.chmod(found.st_mode & 0o777)
+    if os.geteuid() == 0:
+        os.chown(new, found.st_uid, found.st_gid)
+    new.replace(file)
+
+
 # --- what is said -----------------------------------------------------------------------------
 
 
@@ -308,10 +368,16 @@ def listens(text: str, port: int) -> bool:
     return any(line.split()[:2] == ["listener", str(port)] for line in text.splitlines())
 
 
+def top_of(config: Path) -> Path:
+    """Debian's own file, which Mosquitto reads first, and which includes the folder of ours."""
+    return config.parent.parent / "mosquitto.conf"
+
+
 def others(config: Path) -> str:
     """Whatever else Mosquitto reads beside this file: ``…/mosquitto.conf`` and its folder."""
-    top = config.parent.parent / "mosquitto.conf"
-    files = [one for one in (top, *sorted(config.parent.glob("*.conf"))) if one != config]
+    files = [
+        one for one in (top_of(config), *sorted(config.parent.glob("*.conf"))) if one != config
+    ]
     return "\n".join(one.read_text(encoding="utf-8") for one in files if one.is_file())
 
 
@@ -333,13 +399,15 @@ def say(text: str) -> None:
 
 
 def main() -> None:
-    """Print what the files of an installation lack; nothing is written."""
+    """Print what the files of an installation lack, and let nothing be said twice."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--root", type=Path, default=Path("/"))
     parser.add_argument("--gateway", required=True)
     given = parser.parse_args()
     acl, config = (given.root / file.relative_to("/") for file in (ACL, CONFIG))
     try:
+        for file in settle(config):
+            say(f"- {file}: what it and the other file of the broker set is set once now")
         for lack in examine(acl, config, needs(given.gateway)):
             say(f"- {lack.file} is yours and is left as it is; this version needs more of it:")
             for line, breaks in lack.lines:

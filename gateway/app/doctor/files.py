@@ -48,6 +48,7 @@ def _is_here(mqtt: Mqtt) -> bool:
 
 
 def _of_config(file: Path, text: str, settings: Settings, config: Path) -> Iterator[Finding]:
+    yield from _read_together(file, text)
     lack = broker_files.lacks_of_config(file, text, broker_files.others(file))
     if lack is None:
         yield yes(f"broker: {file} has what this version needs", "read just now")
@@ -62,6 +63,30 @@ def _of_config(file: Path, text: str, settings: Settings, config: Path) -> Itera
             "write record: {tls: {ca: …, cert: tls/recorder.pem, key: tls/recorder.key}}, or a "
             "user of its own",
             f"use_username_as_clientid in {file}",
+        )
+
+
+def _read_together(file: Path, text: str) -> Iterator[Finding]:
+    """Whether Mosquitto takes our file together with its own ``mosquitto.conf``. An upgrade of
+    Debian may bring that back as it was."""
+    top = broker_files.top_of(file)
+    if not top.is_file():
+        return
+    own = top.read_text(encoding="utf-8")
+    then = "sudo systemctl restart mosquitto"
+    folder = broker_files.settings_of(own).get("include_dir", "")
+    if Path(folder).name != file.parent.name:
+        yield no(
+            f"broker: {top} does not read {file.parent}, so nothing of {file.name} counts",
+            f"write include_dir {file.parent} into it, then {then}",
+            "read just now",
+        )
+    for key, (here, there) in broker_files.said_twice(text, own).items():
+        yield no(
+            f"broker: {key} is in {top} ({there}) and in {file} ({here}), and Mosquitto does not "
+            "start where it is said twice",
+            f"sudo sed -i 's/^{key} /# &/' {file}, then {then}",
+            "read just now",
         )
 
 
