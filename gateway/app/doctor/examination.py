@@ -21,6 +21,7 @@ from gateway.app.doctor import broker as doctor_broker
 from gateway.app.doctor import files as doctor_files
 from gateway.app.doctor import machine as doctor_machine
 from gateway.app.doctor import page as doctor_page
+from gateway.app.doctor import program as doctor_program
 from gateway.app.doctor import store as doctor_store
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.journal.queries.reader import JournalUnavailable, Reader
@@ -44,6 +45,7 @@ def examine(
     panel: list[Finding] = []
     shown = _control(state, panel)
     alone: list[tuple[str, Look]] = [
+        ("program", doctor_program.examine),
         ("disk", partial(doctor_machine.disk, state)),
         ("journal", partial(_journal, state)),
         ("formats", partial(formats.examine, state)),
