@@ -26,6 +26,35 @@ BROKER = {"portier.acl": "portier.acl", "portier.conf": "conf.d/portier.conf"}
 """Name in the archive -> below the folder of Mosquitto."""
 PARTS = ("journal", "users", "settings", "configuration", "store")
 """Parts of a backup, each of which can be put back alone."""
+LEFT_OUT = {
+    "journal.sqlite?*": "logs, which are in the copy; the reserve, which the journal takes at a"
+    " start; what is repaired or set aside",
+    "web/web.sqlite?*": "logs, which are in the copy; what is repaired or set aside",
+    "record/recorder-*": "what the recorder has accounted for: it asks for what its store lacks",
+    "record/*.sqlite?*": "logs, which are in the copy; the newest readings, which the journal has",
+    "record/*.broken*": "set aside",
+    "link/*": "what the broker refuses, which the journal has; what Home Assistant was told",
+    "push/*": "devices for push messages: they register again",
+    "notify/*": "the key for push messages: devices register again",
+    "plan/*": "made anew from the configuration",
+    "overlay.before/*": "earlier versions",
+    "overlay.new": "what is being written",
+    "overlay.trial": "what is being tried",
+    "outputs.*": "written at each start",
+    "accepted-wiring.new": "what is being written",
+    "backup/lock": "held while one is made",
+    "backup/*.new": "what is being written",
+    "backup/work-*": "what is being packed or put back",
+    "backup/last.json": "about the backups of this machine",
+    "backup/proved.json": "about the key of this machine",
+    "backup/restoring.json": "about a restore on this machine",
+    "control.lock": "held while it runs",
+    "link.*": "a key of this machine, made anew",
+    "broker.toml": "made anew",
+    "panel.sock": "a socket",
+}
+"""Files below the state folder that no archive has, and why (``*`` matches ``/``, too). Every other
+one that a role writes is packed: a test makes a backup after a rich run and compares."""
 _SECRET = ("secrets", "environment")
 """Names in the folder of the configuration that are secret; files with private keys are, too."""
 _PRIVATE = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
@@ -126,7 +155,12 @@ class Contents:
             )
         try:
             with target.found(path) as fd:
-                journal_backup.backup(target.real_path(fd), copy, progress)
+
+                def checked(done: float) -> None:
+                    target.check_opened(fd, path)
+                    progress(done)
+
+                journal_backup.backup(target.real_path(fd), copy, checked)
         except BackupError as error:
             cause = error.__cause__
             raise BackupError(_because(cause if isinstance(cause, Exception) else error)) from cause
@@ -244,6 +278,8 @@ def copy_database(path: Path, to: Path) -> None:
         ) as reading,
         closing(sqlite3.connect(to, isolation_level=None)) as copy,
     ):
+        reading.execute("SELECT 1 FROM sqlite_master").fetchone()  # opens it
+        target.check_opened(fd, path)
         reading.backup(copy, pages=PAGES_PER_STEP, sleep=0.0)
         copy.execute("PRAGMA journal_mode = DELETE").fetchone()
 

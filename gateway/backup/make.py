@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -221,6 +222,12 @@ def _pack(packed: Packed, out: BinaryIO, public: key.PublicKey | None) -> None:
         out.write(chunk)
 
 
+WORK = Path("/var/tmp")  # noqa: S108 - the folder in it has a new name and belongs to this user
+"""Where the journal alone is copied to first, unless ``TMPDIR`` names another folder. The state
+folder is not for everybody who may read the journal; /tmp may be in memory, where a journal of 1 GB
+has no room; and at the target, which others may write, SQLite would open the copy by its name."""
+
+
 def journal_to_file(file: Path, places: Places, progress: Progress) -> int:
     """Write a copy of the journal alone, which everybody may do who may read the journal. Returns
     how many bytes it has."""
@@ -228,12 +235,16 @@ def journal_to_file(file: Path, places: Places, progress: Progress) -> int:
 
     from gateway.journal import backup as journal_backup
 
+    journal, work_in = places.state / "journal.sqlite", Path(os.environ.get("TMPDIR") or WORK)
     fd = _open(file.parent)
     try:
         _check(fd, file, places, Wanted(None))
-        with tempfile.TemporaryDirectory(prefix="portier-backup-") as work:
+        size = journal.stat().st_size if journal.exists() else 0
+        for folder in (work_in, target.path_of(fd)):
+            _check_free(folder, size, target.real_path(fd) if folder != work_in else work_in)
+        with tempfile.TemporaryDirectory(prefix="portier-backup-", dir=work_in) as work:
             copy = Path(work) / "journal.sqlite"
-            journal_backup.backup(places.state / "journal.sqlite", copy, progress)
+            journal_backup.backup(journal, copy, progress)
             with target.replacing(fd, file) as out:
                 for chunk in Source("state/journal.sqlite", copy).chunks():
                     out.write(chunk)
@@ -242,6 +253,16 @@ def journal_to_file(file: Path, places: Places, progress: Progress) -> int:
         raise BackupError(_because(error, file)) from error
     finally:
         os.close(fd)
+
+
+def _check_free(folder: Path, needed: int, shown: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise BackupError(
+            f"a copy of the journal needs {needed // 1_000_000:,} MB in {shown}, and "
+            f"{free // 1_000_000:,} MB are free; make room (df -h), or name another folder for the "
+            "work with TMPDIR="
+        )
 
 
 def _because(error: OSError, file: Path) -> str:

@@ -10,7 +10,7 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -119,10 +119,12 @@ class OwnFolder:
     def store_proved(self, at_s: float) -> None:
         self._write(PROVED, {"at": at_s})
 
-    def restoring(self) -> str:
-        """The archive whose restore was interrupted; empty: none was."""
+    def restoring(self) -> tuple[str, ...]:
+        """The archives whose restore was interrupted, the last one at the end."""
         found = self._read(RESTORING)
-        return "" if found is None else str(found["file"])
+        if found is None:
+            return ()
+        return (*(str(one) for one in found.get("before", ())), str(found["file"]))
 
     def journal_put_back(self) -> tuple[str, str]:
         """Of the restore that was cut short: the checksum of the journal that it has put back, and
@@ -130,9 +132,31 @@ class OwnFolder:
         found = self._read(RESTORING) or {}
         return str(found.get("sha256", "")), str(found.get("journal", ""))
 
-    def begin_restore(self, file: Path, sha256: str = "", journal: str = "") -> None:
-        """``sha256`` and ``journal``: see :meth:`journal_put_back`."""
-        self._write(RESTORING, {"file": str(file), "sha256": sha256, "journal": journal})
+    def begin_restore(self, file: Path, sha256: str = "", journal: str = "") -> bool:
+        """Note it; others that were interrupted stay noted. Returns whether this one was among
+        them. ``sha256`` and ``journal``: see :meth:`journal_put_back`."""
+        name, noted = str(file.absolute()), self._noted()
+        self._note([*(one for one in noted if one != name), name], sha256, journal)
+        return name in noted
+
+    def end_restore(self, file: Path, *, whole: bool) -> None:
+        """It has ended. A ``whole`` one has replaced what others had begun. One of some parts, or
+        one that has changed nothing, leaves these as they are."""
+        left = [] if whole else [one for one in self._noted() if one != str(file.absolute())]
+        if left:
+            self._note(left, *self.journal_put_back())
+        else:
+            self.remove(RESTORING)
+
+    def _noted(self) -> tuple[str, ...]:
+        try:
+            return self.restoring()
+        except (OSError, ValueError, KeyError, TypeError):  # another restore mends it
+            return ()
+
+    def _note(self, files: Sequence[str], sha256: str, journal: str) -> None:
+        note = {"file": files[-1], "sha256": sha256, "journal": journal, "before": files[:-1]}
+        self._write(RESTORING, note)
 
     def remove(self, name: str) -> None:
         (self.path / name).unlink(missing_ok=True)

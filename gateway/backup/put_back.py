@@ -26,7 +26,7 @@ from gateway import regular, set_aside
 from gateway.backup import key, target
 from gateway.backup.archive import ROOM_LEFT, Manifest, Member, unpack
 from gateway.backup.contents import BROKER, Places, damage_of, part_of, remove_sessions
-from gateway.backup.own_folder import KEY, RESTORING, OwnFolder
+from gateway.backup.own_folder import KEY, OwnFolder
 from gateway.formats import uri
 from gateway.journal import backup as journal_backup
 from gateway.journal.backup import BackupError
@@ -167,8 +167,7 @@ def put_back(
     members = found.wanted(only)
     said = []
     sha256, journal = _put_back_before(own)
-    if not sha256:
-        own.begin_restore(found.file)
+    again = own.begin_restore(found.file, sha256, journal)
     try:
         for member in members:
             if part_of(member.name) != "journal":
@@ -179,15 +178,18 @@ def put_back(
             journal = _journal(found, places, start)
             own.begin_restore(found.file, member.sha256, journal)
             said.append(f"journal: restored as journal {journal}")
+    except journal_backup.TakesPlaceLater as error:
+        raise CutShort(f"{error}; correct that, and run the same command again") from error
     except BackupError:
-        if not sha256:
-            own.remove(RESTORING)  # nothing has changed
+        if not (again and sha256):
+            own.end_restore(found.file, whole=False)  # nothing has changed
         raise
     try:
         said += _all_but_journal(found, places, members, only)
     except (OSError, sqlite3.Error, BackupError) as error:
         raise CutShort(f"{error}: correct that, and run the same command again") from error
-    own.remove(RESTORING)
+    if not (only and again):
+        own.end_restore(found.file, whole=not only)
     return said
 
 

@@ -60,6 +60,20 @@ def path_of(fd: int) -> Path:
     return Path(f"/proc/self/fd/{fd}")
 
 
+def check_opened(fd: int, file: Path) -> None:
+    """Check that a library which opens files by their name has opened the one behind ``fd``: a role
+    may have put a link in its place since. Raises :class:`BackupError`."""
+    wanted = os.fstat(fd)
+    for entry in os.listdir("/proc/self/fd"):
+        if int(entry) == fd:
+            continue
+        with contextlib.suppress(OSError):  # it is closed again
+            here = os.stat(f"/proc/self/fd/{entry}")
+            if (here.st_dev, here.st_ino) == (wanted.st_dev, wanted.st_ino):
+                return
+    raise BackupError(f"{file} was replaced while it was opened: run this again")
+
+
 def _open(folder: Path) -> int:
     rest = list(reversed(folder.absolute().parts[1:]))
     links = 0

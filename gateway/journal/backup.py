@@ -42,6 +42,11 @@ class BackupError(Exception):
     """The backup could not be made or put back; the text says why."""
 
 
+class TakesPlaceLater(BackupError):
+    """The journal that was put back is complete and takes its place at the next start; the text
+    says why it could not do so now."""
+
+
 class CallStands(BackupError):
     """A call stands, and only its room ends it; or nobody can read whether one does."""
 
@@ -120,7 +125,8 @@ def restore(
     ``boot``: the name of this start, and how far UTC is from its clock, if that is known.
     ``keep_calls``: also while a call stands, which then stays. ``source``: the file that the audit
     chain names, where that is another one.
-    Raises :class:`BackupError`, and then nothing has changed.
+    Raises :class:`BackupError`, and then nothing has changed; only after
+    :class:`TakesPlaceLater` the next start changes it.
     """
     try:
         regular.check(backup_file)
@@ -146,7 +152,13 @@ def restore(
         journal = _go_on(ready, present, source or backup_file, boot, utc_offset_ms)
         recovery.sync(ready)
         ready.rename(beside(target, ".salvaged"))
-        recovery.finish(target)
+        try:
+            recovery.finish(target)
+        except OSError as error:
+            raise TakesPlaceLater(
+                f"the journal is put back and takes its place at the next start of control, "
+                f"because it could not now ({error})"
+            ) from error
     except (*DAMAGED, UnknownFormat, OSError) as error:
         raise BackupError(str(error)) from error
     finally:

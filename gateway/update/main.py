@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from gateway.systemd import systemctl
 from gateway.update import archive, environment, services
 from gateway.update.errors import UpdateError, say
 from gateway.update.layout import INCOMING, Layout, Pending, Release, order, version_of
@@ -352,14 +353,14 @@ def _uninstall(layout: Layout, *, purge: bool) -> int:
         raise UpdateError("Nothing was removed.", f"Type exactly: {PURGE}")
     units = services.linked(layout)
     if units:
-        services.systemctl("disable", "-q", "--now", *(unit.name for unit in units))
+        systemctl("disable", "-q", "--now", *(unit.name for unit in units))
     for unit in units:
         unit.unlink(missing_ok=True)
     for file in (*services.COMMANDS, *services.SYSTEM_FILES.values()):
         Path(file).unlink(missing_ok=True)
-    services.systemctl("daemon-reload")
+    systemctl("daemon-reload")
     # A unit that had failed would be listed until the machine starts anew.
-    services.systemctl("reset-failed", "portier-*")
+    systemctl("reset-failed", "portier-*")
     shutil.rmtree(layout.home, ignore_errors=True)
     say(f"the program is removed from {layout.home}")
     if not purge:
@@ -369,7 +370,7 @@ def _uninstall(layout: Layout, *, purge: bool) -> int:
             shutil.rmtree(folder, ignore_errors=True)
         for file in LAID_DOWN:
             Path(file).unlink(missing_ok=True)
-        services.systemctl("try-restart", "mosquitto", "systemd-journald")
+        systemctl("try-restart", "mosquitto", "systemd-journald")
         for user in USERS:
             subprocess.run(["userdel", user], capture_output=True, check=False)
         for group in GROUPS:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.panel import client
+from gateway.systemd import systemctl
 from gateway.update.errors import say
 from gateway.update.layout import Layout, Release, link
 
@@ -40,16 +41,6 @@ SYSTEM_FILES = {
 PORTIER, UPDATE = COMMANDS = ("/usr/local/bin/portier", "/usr/local/sbin/portier-update")
 SCRIPT = "deploy/portier-update"
 _OLD_PLACE = "/opt/portier/.venv/"
-
-
-def systemctl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["systemctl", *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=False,
-    )
 
 
 def lay_system_files(release: Release) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import sqlite3
 import threading
 import time
@@ -165,6 +166,24 @@ def test_root_reads_nothing_where_a_link_of_a_role_leads(
     with pytest.raises(BackupError, match=f"{link.name} is a link to .* another user has made"):
         make.to_file(folder / "second.age", places, Wanted(recovery.public))
     assert [one.name for one in folder.iterdir()] == ["office.age"]
+
+
+@pytest.mark.parametrize("name", ["journal.sqlite", "web.sqlite"])
+def test_root_reads_no_database_that_takes_the_place_of_the_one_it_has_checked(
+    places: Places, recovery: RecoveryKey, folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    other = folder / "of-somebody-else.sqlite"
+    shutil.copy(next(places.state.rglob(name)), other)
+    real = target.real_path
+
+    def exchanged(fd: int) -> Path:
+        path = real(fd)
+        return other if path.name == name else path
+
+    monkeypatch.setattr(target, "real_path", exchanged)
+    with pytest.raises(BackupError, match=f"{name} was replaced while it was opened: run this"):
+        make.to_file(folder / "office.age", places, Wanted(recovery.public))
+    assert not (folder / "office.age").exists()
 
 
 def test_what_leads_into_the_program_is_none_of_the_configuration(

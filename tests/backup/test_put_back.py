@@ -6,6 +6,7 @@ import grp
 import io
 import os
 import pwd
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -19,6 +20,7 @@ from gateway.backup.contents import Places
 from gateway.backup.make import Wanted
 from gateway.backup.own_folder import OwnFolder
 from gateway.core.facts import Json
+from gateway.journal import backup as journal_backup
 from gateway.journal.backup import BackupError, CallStands
 from gateway.journal.store import Store
 from gateway.settings.editing.addresses import Addresses
@@ -194,17 +196,66 @@ def test_one_that_is_cut_short_says_so_and_is_done_again(
         broken.setattr(os, "replace", cut)
         with pytest.raises(KeyboardInterrupt):
             put(file, new, recovery)
-    assert OwnFolder(new.state).restoring() == str(file)
+    assert OwnFolder(new.state).restoring() == (str(file),)
     with monkeypatch.context() as broken:
         broken.setattr(os, "link", full)
         new.config.write_text("another", encoding="utf-8")
         with pytest.raises(put_back.CutShort, match="No space left"):
             put(file, new, recovery)
     put(file, new, recovery)
-    assert OwnFolder(new.state).restoring() == ""
+    assert OwnFolder(new.state).restoring() == ()
     there = files_below(new.config.parent)
     assert there.pop("portier.yaml.before-restore") == b"another"
     assert there == files_below(old.config.parent)
+
+
+def test_each_restore_that_was_cut_short_stays_noted_until_a_whole_one_has_ended(
+    new: Places, recovery: key.RecoveryKey, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = file.with_name("other.age")
+    shutil.copy(file, other)
+    own = OwnFolder(new.state)
+    with monkeypatch.context() as patch:
+        patch.setattr(put_back, "_small", full)
+        for one in (file, other):
+            with pytest.raises(put_back.CutShort):
+                put(one, new, recovery)
+    assert own.restoring() == (str(file), str(other))
+    put(file, new, recovery, "users")
+    assert own.restoring() == (str(other), str(file)), "they had begun more than the users"
+    third = file.with_name("third.age")
+    shutil.copy(file, third)
+    put(third, new, recovery, "users")
+    assert own.restoring() == (str(other), str(file)), "the third has left nothing undone"
+    put(file, new, recovery)
+    assert own.restoring() == ()
+
+
+def test_a_restore_that_is_refused_leaves_what_was_cut_short_before_noted(
+    new: Places, recovery: key.RecoveryKey, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> str:
+        raise BackupError("a call stands")
+
+    own, other = OwnFolder(new.state), file.with_name("other.age")
+    own.prepare()
+    own.begin_restore(other)
+    monkeypatch.setattr(journal_backup, "restore", refused)
+    with pytest.raises(BackupError):
+        put(file, new, recovery)
+    assert own.restoring() == (str(other),)
+
+
+def test_a_journal_that_takes_its_place_later_is_not_called_unchanged(
+    new: Places, recovery: key.RecoveryKey, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway.journal.recovery.finish", full)
+        with pytest.raises(put_back.CutShort, match=r"takes its place at the next start .* again"):
+            put(file, new, recovery)
+    assert OwnFolder(new.state).restoring() == (str(file),)
+    put(file, new, recovery)
+    assert OwnFolder(new.state).restoring() == ()
 
 
 def test_no_try_costs_what_was_there_before(

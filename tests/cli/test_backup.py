@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -21,11 +22,12 @@ from gateway.app.cli import backup as commands
 from gateway.app.doctor import backup as doctor
 from gateway.app.doctor import broker_files
 from gateway.app.findings import Finding
-from gateway.backup import put_back, target
+from gateway.backup import make, put_back, target
 from gateway.backup.contents import Places
 from gateway.backup.own_folder import Last, OwnFolder
 from gateway.settings.model.backup import Backup
 from gateway.settings.values.problems import SettingsError
+from gateway.systemd import NO_ANSWER
 from tests.backup.installed import filled, places_in
 from tests.cli.test_cli_offline import portier, words
 from tests.deploy.test_broker_files import DEBIAN, OURS_BEFORE
@@ -185,6 +187,35 @@ def test_the_journal_alone_is_for_those_who_may_read_no_more(
     assert "restored as journal" in run(new, "restore", file).output
 
 
+def test_the_journal_alone_is_copied_where_there_is_room_for_it(
+    places: Places, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not to /tmp, which may be in memory."""
+    work = tmp_path / "work"
+    asked: list[Path] = []
+    monkeypatch.setattr(make, "WORK", work)
+    monkeypatch.delenv("TMPDIR", raising=False)
+    real = shutil.disk_usage
+
+    def usage(folder: Path) -> Any:
+        asked.append(folder)
+        return real(tmp_path)._replace(free=0 if folder == full else 10**9)
+
+    monkeypatch.setattr(shutil, "disk_usage", usage)
+    full: Path | None = work
+    refused = run(places, "backup", file, "--journal")
+    assert refused.exit_code == 1
+    assert f"MB in {work}, and 0 MB are free; make room" in words(refused)
+    full = None
+    work.mkdir()
+    done = run(places, "backup", file, "--journal")
+    assert done.exit_code == 0, done.output
+    assert len(asked) == 3, "the target, too"
+    assert list(work.iterdir()) == []
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
+    assert run(places, "backup", file, "--journal").exit_code == 1
+
+
 def test_a_part_is_named_or_wrong_usage(places: Places, file: Path, tmp_path: Path) -> None:
     key = backed_up(places, file)
     assert run(places, "restore", file, "--only", "everything", typed=f"{key}\n").exit_code == 2
@@ -331,6 +362,10 @@ def test_doctor_says_when_the_last_one_was(
     assert "again" in findings(places, tmp_path, nightly)[1].remedy
     own.begin_restore(file)
     assert "a restore was cut short" in findings(places, tmp_path, nightly)[0].what
+    own.begin_restore(tmp_path / "newer.age")
+    found = findings(places, tmp_path, nightly)[0]
+    assert f"2 restores were cut short ({file}, {tmp_path / 'newer.age'})" in found.what
+    assert found.remedy.endswith(f"restore {tmp_path / 'newer.age'}")
 
 
 def test_doctor_names_the_disk_that_is_away(
@@ -378,7 +413,7 @@ def systemd(places: Places, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, 
         out = states if arguments[0] == "is-active" else ""
         return subprocess.CompletedProcess(arguments, 0, out, "")
 
-    monkeypatch.setattr(commands, "_systemctl", systemctl)
+    monkeypatch.setattr(commands, "systemctl", systemctl)
     monkeypatch.setattr(commands, "_is_installed", lambda _: True)
     return asked
 
@@ -413,6 +448,27 @@ def test_after_one_that_was_killed_it_says_that_nothing_runs(
     assert "Portier was stopped already" in words(done)
     assert "sudo systemctl start portier-control portier-link" in words(done)
     assert systemd == []
+
+
+def test_a_systemd_that_hangs_ends_with_a_sentence_and_nothing_was_changed(
+    places: Places, file: Path, systemd: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = backed_up(places, file)
+    before = places.config.read_bytes()
+    places.config.write_text("another", encoding="utf-8")
+
+    def hangs(*words: str) -> subprocess.CompletedProcess[str]:
+        if words[0] != which:
+            return subprocess.CompletedProcess(words, 0, "active\n", "")
+        return subprocess.CompletedProcess(words, NO_ANSWER, "", f"systemctl {which} did not end")
+
+    monkeypatch.setattr(commands, "systemctl", hangs)
+    for which in ("stop", "is-active"):
+        done = run(places, "restore", file, typed=f"{key}\n")
+        assert done.exit_code == 1
+        assert f"nothing was restored: systemctl {which} did not end" in words(done)
+        assert "systemctl list-jobs" in words(done)
+        assert places.config.read_bytes() == b"another" != before
 
 
 def test_a_lost_connection_leaves_no_service_stopped(

@@ -57,14 +57,14 @@ def test_a_renewal_says_what_is_to_be_done_then(
     assert "portier-web" not in text, "the page reads it by itself"
     asked: list[list[str]] = []
 
-    def systemctl(words: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        asked.append(words[1:])
-        return subprocess.CompletedProcess(words, int("mosquitto" in words), "")
+    def systemctl(*words: str) -> subprocess.CompletedProcess[str]:
+        asked.append([*words])
+        return subprocess.CompletedProcess(words, int("mosquitto" in words), "", "it is masked")
 
-    monkeypatch.setattr(subprocess, "run", systemctl)
+    monkeypatch.setattr(commands, "systemctl", systemctl)
     result = certificate(config, "renew", "broker", "recorder", "--reload")
     assert asked == [["reload", "mosquitto"], ["try-restart", "portier-record"]]
-    assert "systemctl reload mosquitto failed" in words(result)
+    assert "systemctl reload mosquitto failed (it is masked)" in words(result)
     assert result.exit_code == 1, "the timer's unit has failed, too"
 
 
@@ -75,11 +75,11 @@ def test_what_was_renewed_is_handed_over_though_another_one_was_not(
     (config.parent / "tls/homeassistant.key").unlink()  # it was moved to where it is used
     asked: list[list[str]] = []
 
-    def systemctl(words: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-        asked.append(words[1:])
-        return subprocess.CompletedProcess(words, 0, "")
+    def systemctl(*words: str) -> subprocess.CompletedProcess[str]:
+        asked.append([*words])
+        return subprocess.CompletedProcess(words, 0, "", "")
 
-    monkeypatch.setattr(subprocess, "run", systemctl)
+    monkeypatch.setattr(commands, "systemctl", systemctl)
     result = certificate(config, "renew", "broker", "homeassistant", "recorder", "--reload")
     assert asked == [["reload", "mosquitto"], ["try-restart", "portier-record"]]
     assert result.exit_code == 1

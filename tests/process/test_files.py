@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import uuid
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.app import files
+from gateway.backup import key as recovery_key
+from gateway.backup import put_back
+from gateway.backup.contents import LEFT_OUT, Places
 from gateway.panel import client
 from tests.process.parts import House, Process, roles_of, until
 from tests.process.parts_mqtt import free_port
@@ -61,8 +66,9 @@ def started(house: House) -> Process:
     return process
 
 
-def used(house: House, supervisor: Process) -> None:
-    """A day in short: a press, a call that is told, readings, a change, a crash, two copies."""
+def used(house: House, supervisor: Process) -> set[str]:
+    """A day in short: a press, a call that is told, readings, a change, a crash, two copies. The
+    names in the backup."""
     out = house.config.parent / "out"
     out.mkdir(exist_ok=True)
     house.bench("press", point="front.button")
@@ -84,10 +90,23 @@ def used(house: House, supervisor: Process) -> None:
         os.kill(before[role], signal.SIGKILL)
     until(lambda: roles_of(supervisor, ROLES).keys() == set(ROLES), what="all roles are back")
     until(lambda: house.snapshot()["guarantees"]["recording"]["value"] == "yes", what="recording")
-    for words in (("backup", str(out / "copy")), ("export", "--out", str(out / "rows.csv"))):
+    said = []
+    for words in (
+        ("backup", str(out / "copy"), "--store"),
+        ("export", "--out", str(out / "rows.csv")),
+    ):
         copy = house.portier(*words, "--state", str(house.state))
         assert copy.wait() == 0, copy.lines
+        said += copy.lines
     assert sorted(path.name for path in out.iterdir()) == ["copy", "rows.csv"]
+    (key,) = re.findall("AGE-SECRET-KEY-1[0-9A-Z]{58}", "".join(said))
+    places = Places(house.config, house.state)
+    with put_back.unpacked(out / "copy", places, recovery_key.read(key)) as unpacked:
+        return {one.name.removeprefix("state/") for one in unpacked.manifest.members}
+
+
+def left_out(name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in LEFT_OUT)
 
 
 def test_every_file_of_a_rich_run_is_in_the_table(place: House, tmp_path: Path) -> None:
@@ -111,9 +130,17 @@ def test_every_file_of_a_rich_run_is_in_the_table(place: House, tmp_path: Path) 
         (folder / "heartbeat").write_text(f"http://{hook.address}/beat\n")
 
         supervisor = started(place)
-        used(place, supervisor)
+        packed = used(place, supervisor)
         until(lambda: found(place.state).keys() >= ALWAYS, what="each role has written its files")
         assert found(place.state).keys() == ALWAYS
+        rows = found(place.state)
+        written = {str(one.relative_to(place.state)) for row in rows.values() for one in row}
+        assert [one for one in sorted(written) if one not in packed and not left_out(one)] == [], (
+            "pack it (gateway/backup/contents.py), or say there why not"
+        )
+        assert [one for one in sorted(packed) if left_out(one)] == []
+        kept = {"journal.sqlite", "web/web.sqlite", "overlay.yaml", "accepted-wiring.json"}
+        assert kept | {"record/record.sqlite"} <= packed & written
         assert supervisor.stop() == 0
         assert found(place.state).keys() <= ALWAYS
 

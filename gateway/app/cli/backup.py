@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Collection, Iterator
@@ -25,9 +24,10 @@ from gateway.backup import make, put_back
 from gateway.backup.contents import PARTS, Places, part_of
 from gateway.backup.key import PublicKey, RecoveryKey
 from gateway.backup.own_folder import OwnFolder
-from gateway.journal.backup import BackupError, CallStands
+from gateway.journal.backup import BackupError, CallStands, TakesPlaceLater
 from gateway.printable import in_a_line
 from gateway.settings.values.problems import SettingsError
+from gateway.systemd import NO_ANSWER, systemctl
 
 if TYPE_CHECKING:
     from gateway.settings.model.backup import Backup
@@ -36,7 +36,6 @@ UNITS = tuple(f"portier-{role}.service" for role in ("control", "link", "web", "
 MAY_END = "portier-notify.service"
 """It ends by itself where there is nobody to notify; after a restore there may be."""
 BROKER_UNIT = "mosquitto.service"
-STARTS_WITHIN_S = 120
 _INTERRUPTS = (signal.SIGHUP, signal.SIGTERM, signal.SIGINT)
 
 
@@ -299,6 +298,8 @@ def restore(
         c.fail(_call_stands(error))
     except put_back.CutShort as error:
         c.fail(f"the restore was cut short: {error}")
+    except TakesPlaceLater as error:
+        c.fail(f"{error}: sudo portier doctor looks at the disk")
     except (BackupError, OSError) as error:
         c.fail(f"nothing was restored: {error}{_disk(error)}")
     for text in said:
@@ -429,7 +430,9 @@ def _stopped(places: Places) -> Iterator[None]:
     before = {one: signal.signal(one, signal.SIG_IGN) for one in _INTERRUPTS}
     try:
         if running:
-            _systemctl("stop", *running)
+            done = systemctl("stop", *running)
+            if done.returncode == NO_ANSWER:
+                raise BackupError(f"{done.stderr}; look at it first: systemctl list-jobs")
         try:
             held_here = held(places.state)
         except OSError as error:
@@ -441,11 +444,11 @@ def _stopped(places: Places) -> Iterator[None]:
         yield
     finally:
         if running:
-            if _systemctl("is-active", BROKER_UNIT).returncode == 0:
-                _systemctl("restart", BROKER_UNIT)  # its certificates may have changed
+            if systemctl("is-active", BROKER_UNIT).returncode == 0:
+                systemctl("restart", BROKER_UNIT)  # its certificates may have changed
             wanted = sorted({*running, MAY_END})
-            _systemctl("reset-failed", *wanted)
-            done = _systemctl("start", "--no-block", *wanted)
+            systemctl("reset-failed", *wanted)
+            done = systemctl("start", "--no-block", *wanted)
             if done.returncode != 0:
                 c.err.print(
                     f"Portier did not start: {done.stderr.strip()}; systemctl status 'portier-*'",
@@ -474,20 +477,13 @@ def _is_installed(places: Places) -> bool:
 
 
 def _active() -> list[str]:
-    states = _systemctl("is-active", *UNITS).stdout.split()
+    """The services that run. Raises :class:`BackupError` where systemd does not say so."""
+    done = systemctl("is-active", *UNITS)
+    if done.returncode == NO_ANSWER:
+        raise BackupError(f"{done.stderr}, so it is not known what runs: systemctl list-jobs")
+    states = done.stdout.split()
     idle = ("inactive", "unknown")
     return [unit for unit, state in zip(UNITS, states, strict=False) if state not in idle]
-
-
-def _systemctl(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["systemctl", *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        timeout=STARTS_WITHIN_S,
-        check=False,
-    )
 
 
 def _call_stands(error: CallStands) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from gateway.app.cli import console as c
 from gateway.app.cli.console import AsJson, Config
 from gateway.app.cli.listing import Listing
+from gateway.systemd import systemctl
 
 if TYPE_CHECKING:
     from gateway.app.certificates.folder import Folder
@@ -166,9 +166,13 @@ def _hand_over(done: Sequence[str], *, reload: bool) -> bool:
             if name != "web":
                 c.line(f"{name}.pem is for another machine: copy it there")
         elif reload:
-            command = ["systemctl", verb, unit]
-            if subprocess.run(command, check=False).returncode:
-                c.err.print(f"{' '.join(command)} failed: see systemctl status {unit}")
+            asked = systemctl(verb, unit)
+            if asked.returncode:
+                c.err.print(
+                    f"systemctl {verb} {unit} failed ({asked.stderr.strip()}): see systemctl "
+                    f"status {unit}",
+                    soft_wrap=True,
+                )
                 all_well = False
         else:
             c.line(f"then: sudo systemctl {verb} {unit}")

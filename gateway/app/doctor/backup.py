@@ -39,8 +39,12 @@ def examine(settings: Settings, state: Path) -> Iterator[Finding]:
         yield no(text, f"sudo rm {own.path}/last.json {own.path}/proved.json; sudo {NOW}")
         return
     if cut_short:
+        *others, last_one = cut_short
         text = "backup: a restore was cut short, so what is here is a mixture"
-        yield no(text, f"run it again: sudo portier restore {cut_short}", "read just now")
+        if others:
+            text = f"backup: {len(cut_short)} restores were cut short ({', '.join(cut_short)}), so "
+            text += "what is here is a mixture"
+        yield no(text, f"run it again, whole: sudo portier restore {last_one}", "read just now")
     if settings.backup is None and last is None:
         yield not_configured(
             "backup: none was ever made, and none is configured",
