@@ -86,6 +86,15 @@ def test_what_was_renewed_is_handed_over_though_another_one_was_not(
     assert "homeassistant.key is missing" in words(result)
 
 
+@pytest.mark.parametrize("name", ["next-ca", "next-clients", "ca", "clients", "revoked", "web"])
+def test_no_client_has_the_name_of_a_file_of_the_folder_s_own(config: Path, name: str) -> None:
+    certificate(config, "new")
+    result = certificate(config, "client", name)
+    assert result.exit_code == 1
+    assert "choose another name" in words(result)
+    assert not (config.parent / "tls/next-ca.pem").exists()
+
+
 def test_a_client_of_the_broker_comes_and_goes(config: Path) -> None:
     certificate(config, "new")
     assert certificate(config, "client", "tablet").exit_code == 0

@@ -186,6 +186,11 @@ class Folder:
 
     def make_client(self, name: str) -> None:
         """A certificate for one more client of the broker; ``name`` is its user."""
+        if name.startswith(NEXT) or name in (ROOT, CLIENTS, REVOKED, *SERVERS):
+            raise CertificateError(
+                f"{name}.pem is a name of this folder's own, for an authority, a server or what is "
+                "revoked: choose another name"
+            )
         if self.file(name).exists():
             raise CertificateError(
                 f"{self.file(name)} exists: portier certificate renew {name} makes it last longer; "
