@@ -1,6 +1,7 @@
-"""Until when a certificate is valid, and whose it is: read from its file, without its key.
+"""From when and until when a certificate is valid, and whose it is: read from its file, without its
+key.
 
-The standard library reads a certificate only when it is presented, or is an authority's. So the two
+The standard library reads a certificate only when it is presented, or is an authority's. So the
 fields are read from its DER: RFC 5280, section 4.1.
 """
 
@@ -19,9 +20,11 @@ _COMMON_NAME = bytes.fromhex("0603550403")
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """``until``: POSIX seconds; ``name``: the common name of its subject, or nothing; ``der``:
-    the whole of it; ``subject`` and ``issuer``: whose it is and who has signed it, in DER."""
+    """``since`` and ``until``: POSIX seconds; ``name``: the common name of its subject, or nothing;
+    ``der``: the whole of it; ``subject`` and ``issuer``: whose it is and who has signed it, in
+    DER."""
 
+    since: float
     until: float
     name: str
     der: bytes
@@ -51,9 +54,8 @@ def _of(pem: str) -> Certificate:
         (_, signed), *_ = _parts(whole)
         fields = [part for part in _parts(signed) if part[0] != _VERSION]
         _serial, _algorithm, (_, issuer), (_, validity), (_, subject), *_ = fields
-        _, (kind, text_until) = _parts(validity)
-        until = _seconds(kind, text_until.decode("ascii"))
-        return Certificate(until, _common_name(subject), der, subject, issuer)
+        since, until = (_seconds(kind, text.decode("ascii")) for kind, text in _parts(validity))
+        return Certificate(since, until, _common_name(subject), der, subject, issuer)
     except (ValueError, IndexError) as error:
         raise ValueError("it is no certificate") from error
 
@@ -78,6 +80,15 @@ def ends(files: Mapping[str, Path]) -> dict[str, float]:
     for name, path in files.items():
         with contextlib.suppress(OSError, ValueError):
             found[name] = read(path).until
+    return found
+
+
+def begins(files: Mapping[str, Path]) -> dict[str, float]:
+    """Name -> from when on its certificate is valid, as :func:`ends`."""
+    found = {}
+    for name, path in files.items():
+        with contextlib.suppress(OSError, ValueError):
+            found[name] = read(path).since
     return found
 
 

@@ -248,7 +248,7 @@ def _embedded(state: Path) -> int:
 
 def _web(settings: Settings, config: Path, state: Path) -> int:
     from gateway.app.announcement import announce
-    from gateway.app.certificate_files import ends, roots
+    from gateway.app.certificate_files import begins, ends, roots
     from gateway.web.serve import options_of, serve
 
     overrides: dict[str, Any] = {}
@@ -258,6 +258,7 @@ def _web(settings: Settings, config: Path, state: Path) -> int:
         overrides["tls_key"] = beside / settings.web.tls.key
     files = _certificates(settings, config)
     overrides["certificates"] = lambda: ends(files)
+    overrides["certificate_begins"] = lambda: begins(files)
     page = _page_certificate(settings, config)
     if page is not None:
         overrides["roots"] = lambda: roots(page)

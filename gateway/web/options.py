@@ -57,6 +57,8 @@ class Options:
     certificates: Callable[[], Mapping[str, float]] = dict
     """Which certificates this gateway has, and until when (POSIX seconds); those that can be
     read."""
+    certificate_begins: Callable[[], Mapping[str, float]] = dict
+    """And from when on: one that was made with a wrong clock may not be valid yet."""
     roots: Callable[[], Mapping[str, bytes]] = dict
     """What phones are to trust so that they trust the page, in DER: ``root``, and ``next-root``
     while the root is being changed. Nothing where they trust it already."""

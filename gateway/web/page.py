@@ -91,11 +91,16 @@ def language_of(request: Request) -> str:
     return best_language(request.headers.get("accept-language", ""), offered)
 
 
-def _ending(site: Site, who: Who | None) -> list[tuple[str, float]]:
-    """The certificates that end soon, for those who see to that."""
+def _certificates(site: Site, who: Who | None) -> list[tuple[str, float]]:
+    """Which certificates end soon or are not valid yet (a key of ``page.toml``) and when, for those
+    who see to that."""
     if who is None or not who.may("maintenance"):
         return []
-    return site.certificates.soon(time.time())
+    now = time.time()
+    return [
+        *((f"certificate_early.{name}", since) for name, since in site.certificates.early(now)),
+        *((f"certificate.{name}", until) for name, until in site.certificates.soon(now)),
+    ]
 
 
 def page(
@@ -126,7 +131,7 @@ def page(
         "live": False,
         "path": request.url.path,
         "csrf": who.csrf if who else "",
-        "ending": _ending(site, who),
+        "certificates": _certificates(site, who),
         "may": {role: who is not None and who.may(role) for role in ROLES},
     }
     html = fragment(template, context | (values or {}))

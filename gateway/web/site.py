@@ -76,7 +76,9 @@ class Site:
         self.weeks = Weeks(options.users, options.zone, self.saver.later)
         self.week = Week()
         self.machine = MachineReader(lambda: look(options.state, options.certificates))
-        self.certificates = CertificateEnds(options.certificates, options.roots)
+        self.certificates = CertificateEnds(
+            options.certificates, options.roots, options.certificate_begins
+        )
         self._words = lru_cache(maxsize=4)(lambda language: Words(language, options.zone))
 
     def author(self, who: Who, role: Role = "view", proof: Proof = "never") -> Author:

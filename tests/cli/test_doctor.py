@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from gateway.app.configuration import load
 from gateway.app.doctor import broker as doctor_broker
+from gateway.app.doctor import certificates
 from gateway.app.doctor import examination as doctor
 from gateway.app.doctor import machine as doctor_machine
 from gateway.app.doctor import page as doctor_page
@@ -314,3 +316,11 @@ def test_a_damaged_file_of_the_users_has_a_way_back(tmp_path: Path) -> None:
     repair.mark_seen(file)
     (whole,) = doctor_page.users(tmp_path)
     assert whole.value == "yes"
+
+
+def test_a_certificate_that_is_not_valid_yet_is_not_fine() -> None:
+    now = time.time()
+    early = certificates.lasts("it", now + 9e6, "make another", "the file", now + 86_400)
+    assert (early.value, early.remedy) == ("no", "check the clock, then: make another")
+    assert "is not valid before 20" in early.what
+    assert certificates.lasts("it", now + 9e6, "make another", "the file", now - 1).value == "yes"

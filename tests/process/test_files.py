@@ -139,7 +139,7 @@ def test_every_file_of_a_rich_run_is_in_the_table(place: House, tmp_path: Path) 
             "pack it (gateway/backup/contents.py), or say there why not"
         )
         assert [one for one in sorted(packed) if left_out(one)] == []
-        kept = {"journal.sqlite", "web/web.sqlite", "overlay.yaml", "accepted-wiring.json"}
+        kept = {"journal.sqlite", "web/web.sqlite", "overlay.yaml"}
         assert kept | {"record/record.sqlite"} <= packed & written
         assert supervisor.stop() == 0
         assert found(place.state).keys() <= ALWAYS

@@ -49,6 +49,19 @@ def test_30_days_before_its_end_a_certificate_is_a_notice(web: Web, role: str) -
         assert "für den Broker" not in text, "it lasts for 31 days"
 
 
+def test_one_that_is_not_valid_yet_is_a_notice_too(tmp_path: Path) -> None:
+    now = time.time()
+    lives = {"page": now + DAY_S, "broker_client": now - DAY_S}
+    web = Web(tmp_path, certificate_begins=lambda: lives)
+    web.runner.run(web.site.certificates.read())
+    text = web.as_("admin").get("/system").text
+    assert "Das Zertifikat dieser Seite gilt erst ab" in text
+    assert "timedatectl" in text
+    assert "für den Broker" not in text
+    assert web.site.certificates.early(now + 2 * DAY_S) == []
+    web.close()
+
+
 @pytest.mark.parametrize("role", ["view", "staff"])
 def test_those_who_cannot_renew_it_are_not_bothered(web: Web, role: str) -> None:
     assert "Das Zertifikat dieser Seite" not in web.as_(role).get("/").text

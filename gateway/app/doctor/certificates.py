@@ -11,8 +11,12 @@ RED_DAYS = 14
 HINT_DAYS = 30
 
 
-def lasts(what: str, until: float, remedy: str, evidence: str) -> Finding:
-    """How long a certificate is still valid. ``until``: POSIX seconds."""
+def lasts(what: str, until: float, remedy: str, evidence: str, since: float = 0.0) -> Finding:
+    """How long a certificate is still valid, or from when on. ``since``, ``until``: POSIX
+    seconds."""
+    if since > time.time():
+        day = f"{datetime.fromtimestamp(since, UTC):%Y-%m-%d %H:%M} UTC"
+        return no(f"{what} is not valid before {day}", f"check the clock, then: {remedy}", evidence)
     days = (until - time.time()) / 86_400
     evidence = f"{evidence}, until {datetime.fromtimestamp(until, UTC):%Y-%m-%d %H:%M} UTC"
     if days < 0:

@@ -164,7 +164,7 @@ def _beside(file: Path, is_authority: bool) -> Finding | None:
         if is_authority
         else f"sudo portier certificate renew {file.stem}, and give it to {found.name}"
     )
-    return certificates_.lasts(what, found.until, remedy, "the file was read just now")
+    return certificates_.lasts(what, found.until, remedy, "the file was read just now", found.since)
 
 
 def certificate(name: str, cert: Path, key: Path, *, of_server: bool) -> Finding:

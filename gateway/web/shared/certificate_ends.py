@@ -1,4 +1,4 @@
-"""When the certificates of this gateway end, for the notice on the page."""
+"""When the certificates of this gateway end and begin, for the notice on the page."""
 
 from __future__ import annotations
 
@@ -11,19 +11,25 @@ EVERY_S = 60.0
 
 
 class CertificateEnds:
-    """``ends`` returns name -> POSIX seconds, ``roots`` the certificates that phones should trust.
-    Both read files, so they are called in a thread: a disk that hangs delays no page."""
+    """``ends`` and ``begins`` return name -> POSIX seconds, ``roots`` the certificates that phones
+    should trust. All read files, so they are called in a thread: a disk that hangs delays no
+    page."""
 
     def __init__(
-        self, ends: Callable[[], Mapping[str, float]], roots: Callable[[], Mapping[str, bytes]]
+        self,
+        ends: Callable[[], Mapping[str, float]],
+        roots: Callable[[], Mapping[str, bytes]],
+        begins: Callable[[], Mapping[str, float]] = dict,
     ) -> None:
-        self._ends, self._roots = ends, roots
+        self._ends, self._roots, self._begins = ends, roots, begins
         self._until: Mapping[str, float] = {}
+        self._since: Mapping[str, float] = {}
         self.roots: Mapping[str, bytes] = {}
 
     async def read(self) -> None:
         """Read the files now."""
         self._until = await asyncio.to_thread(self._ends)
+        self._since = await asyncio.to_thread(self._begins)
         self.roots = await asyncio.to_thread(self._roots)
 
     async def run(self) -> None:
@@ -36,3 +42,8 @@ class CertificateEnds:
         """Those that end soon or have ended, the first to end first."""
         found = [(name, until) for name, until in self._until.items() if until - now_s < NOTICE_S]
         return sorted(found, key=lambda one: one[1])
+
+    def early(self, now_s: float) -> list[tuple[str, float]]:
+        """Those that are not valid yet, the last to begin first."""
+        found = [(name, since) for name, since in self._since.items() if since > now_s]
+        return sorted(found, key=lambda one: -one[1])
