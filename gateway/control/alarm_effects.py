@@ -94,6 +94,9 @@ ALARM_EFFECTS: Mapping[str, AlarmEffect] = {
     ),
     "journal_set_aside": AlarmEffect(_NOTHING, "what happens is stored in a new journal"),
     "journal_full": AlarmEffect(("journal", "recording"), "what happens is not stored"),
+    "certificate_ends": AlarmEffect(
+        _NOTHING, "it is valid as yet; what ends with it says so by itself"
+    ),
     WATCH: AlarmEffect(_NOTHING, "about what is watched, not about a promise"),
 }
 

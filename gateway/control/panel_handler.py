@@ -21,7 +21,7 @@ from gateway.control.journal_cursors import Cursors, Question, Seen
 from gateway.control.points import Points
 from gateway.core.building.snapshot import snapshot
 from gateway.core.building.state import Building
-from gateway.core.events import CommandRefused, Delivered, Issuer
+from gateway.core.events import CertificateState, CommandRefused, Delivered, Issuer
 from gateway.core.facts import Fact, Json, Lane
 from gateway.core.instant import Ms, UtcMs
 from gateway.core.notification.ways import Way
@@ -196,8 +196,8 @@ class PanelHandler:
                 self._point(message)
             case m.Hello("notify") | m.NotifyTold():
                 self._notify_works(message)
-            case m.DeliveredTold(delivery, ok, reason, medium):
-                self._inbox.post(Delivered(delivery, ok, reason, medium))
+            case m.DeliveredTold() | m.CertificatesTold():
+                self._inbox.post(_event_of(message))
             case m.HeartbeatTold(ok):
                 self._heart(ok)
             case m.ClockTold(trusted, role=role):
@@ -565,3 +565,10 @@ def _broker_shown(limits: m.BrokerLimits) -> BrokerShown:
         "topic_alias_maximum": limits.topic_alias_maximum,
         "server_keep_alive_s": limits.server_keep_alive_s,
     }
+
+
+def _event_of(message: m.DeliveredTold | m.CertificatesTold) -> Delivered | CertificateState:
+    """The core's event for what another role reports."""
+    if isinstance(message, m.CertificatesTold):
+        return CertificateState(message.names)
+    return Delivered(message.delivery, message.ok, message.reason, message.medium)

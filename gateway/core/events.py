@@ -71,6 +71,14 @@ class JournalState:
 
 
 @dataclass(frozen=True)
+class CertificateState:
+    """Which certificates of the gateway end soon, have ended or are not valid yet: their names,
+    with commas; empty: none."""
+
+    names: str
+
+
+@dataclass(frozen=True)
 class Delivered:
     """What became of a message (:class:`gateway.core.effects.Send`). ``ok``: the channel has
     taken it; else ``reason`` says why not. ``medium``: such as ``mail``; empty where the address
@@ -223,5 +231,5 @@ AnyCommand = (
     | TestMessage
     | ConfirmClock
 )
-Reported = Level | Reading | RelayFault | CivilTime | JournalState | Delivered
+Reported = Level | Reading | RelayFault | CivilTime | JournalState | CertificateState | Delivered
 Event = Reported | CommandRefused | AnyCommand

@@ -52,6 +52,7 @@ __all__ = [
     "AuditNote",
     "Bench",
     "BrokerLimits",
+    "CertificatesTold",
     "ClockTold",
     "CommandMessage",
     "DeliveredTold",
@@ -218,6 +219,13 @@ class NotifyTold:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificatesTold:
+    """Which certificates end soon, have ended or are not valid yet: their names, with commas."""
+
+    names: str
+
+
+@dataclass(frozen=True, slots=True)
 class AuditNote:
     actor: str
     action: str
@@ -267,6 +275,7 @@ Message = (
     | DeviceTested
     | HeartbeatTold
     | NotifyTold
+    | CertificatesTold
     | AuditNote
     | Forget
     | SettingsAsked
@@ -429,6 +438,7 @@ _READERS: Mapping[str, Callable[[Raw], Message]] = {
         integer(raw, "heartbeat_ms") if "heartbeat_ms" in raw else None,
         boolean(raw, "heartbeat_failed") if "heartbeat_failed" in raw else None,
     ),
+    "certificates": lambda raw: CertificatesTold(text(raw, "names", "")),
     "audit": lambda raw: AuditNote(text(raw, "actor"), text(raw, "action"), table(raw, "detail")),
     "forget": lambda raw: Forget(text(raw, "actor"), text(raw, "user")),
     "settings": _settings,

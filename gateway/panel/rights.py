@@ -34,6 +34,7 @@ SENDERS: Final[Mapping[type, frozenset[Role]]] = {
     m.DeviceTestAsked: frozenset({"web"}),
     m.HeartbeatTold: frozenset({"notify"}),
     m.NotifyTold: frozenset({"notify"}),
+    m.CertificatesTold: frozenset({"web"}),
     m.AuditNote: frozenset({"web", "cli"}),
     m.Forget: frozenset({"web", "cli"}),
     m.SettingsAsked: frozenset({"web"}),

@@ -16,6 +16,7 @@ from gateway.core import building as core
 from gateway.core.effects import Send
 from gateway.core.events import (
     AcknowledgeAlarm,
+    CertificateState,
     CivilTime,
     Delivered,
     Event,
@@ -236,6 +237,12 @@ def noticed(subject: str, kind: str) -> Callable[[], House]:
     return lambda: house(notices=((subject, kind),))
 
 
+def ending() -> House:
+    one = house()
+    one.event(CertificateState("page"))
+    return one
+
+
 def full() -> House:
     one = house()
     one.event(JournalState("journal_full")).sees(journal_reason="journal_full")
@@ -295,6 +302,7 @@ BROUGHT_ABOUT: Mapping[str, Callable[[], House]] = {
     ),
     "journal_set_aside": lambda: house({"journal_aside": "journal.other"}),
     "journal_full": full,
+    "certificate_ends": ending,
     WATCH: lambda: house().level("mains").after(2_000),
 }  # fmt: skip
 LAST: Mapping[str, Event] = {

@@ -16,6 +16,7 @@ from gateway.core import building
 from gateway.core.door.schedule import OVERRIDE_LIMIT_MS
 from gateway.core.effects import Drive, Reply
 from gateway.core.events import (
+    CertificateState,
     CivilTime,
     CommandRefused,
     Event,
@@ -516,6 +517,25 @@ def test_what_the_configuration_admits_is_a_notice() -> None:
     bench = Bench(replace(PLAN, notices=(("back", "egress_never"),)), levels=False)
     assert bench.alarms() == {"back/egress_never": "active"}
     assert bench.told("alarm_raised") == [{"severity": "notice", "count": 1, "detail": None}]
+
+
+def test_a_certificate_that_ends_soon_is_a_notice_until_it_is_renewed() -> None:
+    bench = Bench()
+    bench.at(1000, CertificateState(""))
+    assert bench.alarms() == {}
+    bench.at(2000, CertificateState("page"))
+    bench.at(3000, CertificateState("page"))
+    assert bench.alarms() == {"gw/certificate_ends": "active"}
+    assert bench.told("alarm_raised") == [{"severity": "notice", "count": 1, "detail": "page"}]
+    bench.at(4000, CertificateState(""))
+    assert bench.alarms() == {"gw/certificate_ends": "cleared"}
+
+
+def test_without_the_time_nobody_says_that_a_certificate_has_ended() -> None:
+    bench = Bench()
+    bench.at(1000, CivilTime(0, False))
+    bench.at(2000, CertificateState("page"))
+    assert "gw/certificate_ends" not in bench.alarms()
 
 
 def test_a_journal_that_cannot_keep_is_urgent_until_it_can() -> None:

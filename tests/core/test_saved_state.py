@@ -15,7 +15,14 @@ import pytest
 from gateway.core import building
 from gateway.core.building.saved_state import SAVED, read
 from gateway.core.building.snapshot import snapshot
-from gateway.core.events import CivilTime, JournalState, Level, Reading, RelayFault
+from gateway.core.events import (
+    CertificateState,
+    CivilTime,
+    JournalState,
+    Level,
+    Reading,
+    RelayFault,
+)
 from gateway.core.facts import KINDS, Json
 from gateway.core.plan import BuildingPlan
 from gateway.core.saved_values import Times
@@ -274,6 +281,7 @@ def damaged() -> Bench:
     bench.level(7_320_000, "back.inside", None, "gone")
     bench.at(7_320_100, RelayFault("back.activation", "gone"))
     bench.at(7_320_100, JournalState("disk full"))
+    bench.at(7_320_100, CertificateState("page"))
     bench.at(7_320_100, Reading("wc.climate", "temperature_c", 4.0))
     bench.at(7_320_200, Reading("wc.climate", "temperature_c", -127.0))
     bench.until(7_600_000)
@@ -290,7 +298,7 @@ def test_silence_after_a_restart_is_no_proof_of_health() -> None:
     still = {name for name, state in again.alarms().items() if state == "active"}
     # A relay that is told to be off at every start is not on for too long.
     assert standing - still == {"front.activation/relay_limit"}
-    assert len(standing) == 13
+    assert len(standing) == 14
 
 
 def test_every_alarm_of_before_clears_once_its_thing_is_seen_to_be_well() -> None:
@@ -303,6 +311,7 @@ def test_every_alarm_of_before_clears_once_its_thing_is_seen_to_be_well() -> Non
         again.at(again.now, Reading("wc.climate", "temperature_c", quantity_c))
     again.at(again.now, CivilTime(OFFSET, True))
     again.at(again.now, JournalState(""))
+    again.at(again.now, CertificateState(""))
     again.opening(1000, "front")
     again.opening(20_000, "back")
     assert set(again.alarms()) == before

@@ -58,6 +58,7 @@ GOOD: tuple[dict[str, Any], ...] = (
     {"type": "delivered", "delivery": "d", "ok": True, "reason": ""},
     {"type": "heartbeat", "ok": False, "reason": "refused"},
     {"type": "notify", "broken": [["porter", 0]]},
+    {"type": "certificates", "names": "page, broker_client"},
     {"type": "audit", "actor": "web:3", "action": "export", "detail": {"subject": "front"}},
     {"type": "forget", "actor": "web:3", "user": "web:4"},
     {"type": "settings", "id": "s1", "actor": "web:3", "do": "put", "args": {"sections": {}}},

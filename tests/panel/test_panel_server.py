@@ -334,6 +334,7 @@ OURS: dict[str, dict[str, object]] = {
     "delivered": {"type": "delivered", "delivery": "wc-1#1", "ok": True},
     "heartbeat": {"type": "heartbeat", "ok": True},
     "notify": {"type": "notify"},
+    "certificates": {"type": "certificates", "names": "page"},
     "forget": {"type": "forget", "actor": "web:1", "user": "web:3"},
     "audit": {"type": "audit", "actor": "web:1", "action": "user_add", "detail": {}},
     "settings": {"type": "settings", "id": "s", "actor": "web:1", "do": "show", "args": {}},

@@ -59,6 +59,8 @@ def test_one_that_is_not_valid_yet_is_a_notice_too(tmp_path: Path) -> None:
     assert "timedatectl" in text
     assert "für den Broker" not in text
     assert web.site.certificates.early(now + 2 * DAY_S) == []
+    assert web.site.certificates.wrong(now) == "page"
+    assert web.site.certificates.wrong(now + 2 * DAY_S) == ""
     web.close()
 
 
@@ -74,6 +76,7 @@ def test_what_has_ended_comes_first(tmp_path: Path) -> None:
     assert web.site.certificates.soon(now) == []
     web.runner.run(web.site.certificates.read())
     assert [name for name, _ in web.site.certificates.soon(now)] == ["recorder_client", "page"]
+    assert web.site.certificates.wrong(now) == "page, recorder_client"
     web.close()
 
 

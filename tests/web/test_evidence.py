@@ -309,6 +309,19 @@ def test_the_page_reports_the_time_service_and_says_nothing_where_it_cannot_ask(
     assert [one["trusted"] for one in panel.sent if one["type"] == "clock"] == [True, False]
 
 
+def test_the_page_reports_which_certificates_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["", "page"]
+    panel = Connected()
+
+    async def follow() -> None:
+        monkeypatch.setattr(house_module, "REPORT_EVERY_S", 0)
+        with pytest.raises(IndexError):
+            await ControlClient(panel).report_certificates(lambda: names.pop(0))
+
+    asyncio.run(follow())
+    assert [one["names"] for one in panel.sent if one["type"] == "certificates"] == ["", "page"]
+
+
 class Connected(FakePanel):
     @property
     def connected(self) -> bool:

@@ -198,6 +198,8 @@ def _healed(building: Building, alarm: Alarm) -> bool:  # noqa: PLR0911 - a tabl
         return building.clock.trusted
     if kind == "journal_full":
         return building.journal is not None
+    if kind == "certificate_ends":
+        return building.certificates is not None
     return True
 
 

@@ -14,7 +14,18 @@ from typing import Any, assert_never
 from gateway.core.building.registry import MACHINES
 from gateway.core.building.state import CONTACT, PRESS, Building
 from gateway.core.building.wiring import WIRING, woken
-from gateway.core.building.work import At, Do, Emit, Journal, Later, Put, Service, Tell, Work
+from gateway.core.building.work import (
+    At,
+    Certificates,
+    Do,
+    Emit,
+    Journal,
+    Later,
+    Put,
+    Service,
+    Tell,
+    Work,
+)
 from gateway.core.effects import Effect
 from gateway.core.facts import Fact
 from gateway.core.instant import Ms
@@ -91,7 +102,9 @@ class Loop:
                 self._keep(sort, name, step.state)
                 waiting += WIRING[sort](self.building, name, before, step)[::-1]
 
-    def _do_other(self, piece: Later | Put | At | Service | Journal) -> Sequence[Work]:
+    def _do_other(
+        self, piece: Later | Put | At | Service | Journal | Certificates
+    ) -> Sequence[Work]:
         """The kinds of work that are rare; what they ask for in turn."""
         match piece:
             case Later(ask, values):
@@ -104,6 +117,8 @@ class Loop:
                 self._fields["service"] = doors
             case Journal(reason):
                 self._fields["journal"] = reason
+            case Certificates(names):
+                self._fields["certificates"] = names
             case _:
                 assert_never(piece)
         return ()

@@ -90,6 +90,8 @@ class Building:
     limits: Limits = field(default_factory=Limits)
     journal: str | None = None
     """Why the journal cannot store what happens; empty: it can; ``None``: not known yet."""
+    certificates: str | None = None
+    """Which certificates end soon or are not valid; empty: none; ``None``: not known yet."""
     service: Mapping[str, UtcMs] = field(default_factory=dict)
     """Doors whose service mode stood before the restart, until the clock is known again."""
     wakes: Mapping[Key, Ms] = field(default_factory=dict)

@@ -13,11 +13,23 @@ from typing import Any
 from gateway.core.building import routing, state, wiring_messages, wiring_rooms
 from gateway.core.building.conditions import conditions, muted, raised
 from gateway.core.building.state import Building
-from gateway.core.building.work import At, Do, Emit, Journal, Later, Service, Tell, Work, told
+from gateway.core.building.work import (
+    At,
+    Certificates,
+    Do,
+    Emit,
+    Journal,
+    Later,
+    Service,
+    Tell,
+    Work,
+    told,
+)
 from gateway.core.door import door, interlock, schedule
 from gateway.core.door.schedule import Schedule
 from gateway.core.effects import Drive, Effect
 from gateway.core.events import (
+    CertificateState,
     CivilTime,
     Delivered,
     JournalState,
@@ -49,8 +61,8 @@ def noticed(building: Building) -> list[Work]:
 
 
 def reported(building: Building, event: Reported) -> list[Work]:  # noqa: PLR0911 - a table
-    """What the terminal strip, the clock, the journal or ``notify`` reports. A point that is not
-    in the plan is ignored."""
+    """What the terminal strip, the clock, the journal, ``notify`` or ``web`` reports. A point that
+    is not in the plan is ignored."""
     match event:
         case Level(point=point):
             if point not in building.contacts:
@@ -69,6 +81,8 @@ def reported(building: Building, event: Reported) -> list[Work]:  # noqa: PLR091
             return [Do(state.CLOCK, "", event)]
         case Delivered():
             return wiring_messages.delivered(building, event)
+        case CertificateState():
+            return _certificates(building, event)
         case _:
             return _journal(building, event)
 
@@ -77,6 +91,16 @@ def _journal(building: Building, event: JournalState) -> list[Work]:
     before = (("journal_full", building.journal),) if building.journal else ()
     after = (("journal_full", event.reason),) if event.reason else ()
     return [Journal(event.reason), *conditions(building, building.plan.gateway, before, after)]
+
+
+def _certificates(building: Building, event: CertificateState) -> list[Work]:
+    """Nobody knows which have ended while nobody knows what day it is."""
+    if not building.clock.trusted:
+        return []
+    was, kind = building.certificates, "certificate_ends"
+    before = ((kind, was),) if was else ()
+    after = ((kind, event.names),) if event.names else ()
+    return [Certificates(event.names), *conditions(building, building.plan.gateway, before, after)]
 
 
 def woken(sort: int, name: str) -> list[Work]:

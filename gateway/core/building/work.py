@@ -73,7 +73,13 @@ class Journal(NamedTuple):
     reason: str
 
 
-Work = Do | Put | Tell | Emit | At | Later | Service | Journal
+class Certificates(NamedTuple):
+    """Which certificates end soon or are not valid: ``Building.certificates``."""
+
+    names: str
+
+
+Work = Do | Put | Tell | Emit | At | Later | Service | Journal | Certificates
 
 
 def told(facts: Iterable[Fact]) -> list[Work]:

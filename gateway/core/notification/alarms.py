@@ -67,6 +67,7 @@ ALARM_KINDS: Final[Mapping[str, Severity]] = {
     "state_unread": "urgent",
     "journal_set_aside": "urgent",
     "journal_full": "urgent",
+    "certificate_ends": "notice",
 }
 """Kind -> severity. A watched point brings its own: its kind is ``watch:<id>``."""
 

@@ -287,6 +287,15 @@ class ControlClient:
                     await self._panel.send(report(found))
             await asyncio.sleep(REPORT_EVERY_S if self._panel.connected else REPORT_SOON_S)
 
+    async def report_certificates(self, wrong: Callable[[], str]) -> None:
+        """Report which certificates end soon or are not valid (names, with commas), until
+        cancelled."""
+        while True:
+            if self._panel.connected:
+                with suppress(ControlAway):
+                    await self._panel.send({"type": "certificates", "names": wrong()})
+            await asyncio.sleep(REPORT_EVERY_S if self._panel.connected else REPORT_SOON_S)
+
     async def audit(self, actor: str, action: str, detail: Mapping[str, Json]) -> None:
         """Send an entry for the audit chain, see :mod:`gateway.web.storage.handover`. Raises
         :class:`ControlAway`."""

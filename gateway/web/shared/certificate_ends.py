@@ -43,6 +43,11 @@ class CertificateEnds:
         found = [(name, until) for name, until in self._until.items() if until - now_s < NOTICE_S]
         return sorted(found, key=lambda one: one[1])
 
+    def wrong(self, now_s: float) -> str:
+        """The names of all of them, with commas, in one order. Empty: all are fine, or none was
+        read yet."""
+        return ", ".join(sorted({name for name, _ in (*self.early(now_s), *self.soon(now_s))}))
+
     def early(self, now_s: float) -> list[tuple[str, float]]:
         """Those that are not valid yet, the last to begin first."""
         found = [(name, since) for name, since in self._since.items() if since > now_s]
