@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo check unit thorough process page system test bench lives faults hil api lighthouse soak \
+.PHONY: help setup run demo check unit thorough process page system test bench lives faults hil arm64 api lighthouse soak \
   mutants fuzz generated shots roots lock release clean
 
 # A virtual environment needs ensurepip, which Debian keeps in a package of its own.
@@ -56,7 +56,7 @@ unit: $(VENV)/.test ## Unit tests, stories, a short simulation: minutes
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report --skip-covered
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal \
-	  -m "not thorough and not lives and not process and not page and not system and not hil" \
+	  -m "not thorough and not lives and not process and not page and not system and not hil and not arm64" \
 	  --ignore tests/core --ignore tests/stories --ignore tests/benchmarks
 
 thorough: $(VENV)/.test ## Fuzzing, each damaged byte, servers that hang: minutes
@@ -74,7 +74,7 @@ page: $(VENV)/.test ## The page in a real Chromium
 
 system: $(VENV)/.test ## Installed on Debian 12 and 13; needs root; BOTH=1 at length
 	@sh tests/parts.sh debootstrap systemd-container
-	@$(if $(BOTH),PORTIER_BOTH=1 )$(BIN)/python -m pytest -q -n 3 --dist worksteal --durations 10 -m system tests/system
+	@$(if $(BOTH),PORTIER_BOTH=1 )$(BIN)/python -m pytest -q -n 3 --dist worksteal --durations 10 -m "system and not faults" tests/system
 
 test: roots check unit thorough lives process page system ## All of the above and `make lives`: half an hour
 
@@ -83,13 +83,19 @@ test: roots check unit thorough lives process page system ## All of the above an
 lives: $(VENV)/.test ## Eighteen more simulated months with every fault
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m lives tests/simulation
 
-faults: $(VENV)/.test ## Every process fault at length: 200 kills, each byte; an hour
-	@sh tests/parts.sh mosquitto influxdb victoria-metrics prometheus openssl systemd locales gcc libc6-dev
+faults: $(VENV)/.test ## Every process fault at length: 250 kills, each byte; hours
+	@sh tests/parts.sh mosquitto influxdb victoria-metrics prometheus openssl systemd locales gcc libc6-dev \
+	  debootstrap systemd-container
 	@PORTIER_LONG=1 $(BIN)/python -m pytest -q --timeout 7200 -m faults tests/process
+	@$(BIN)/python -m pytest -q -s -m faults tests/system
 	@PORTIER_LONG=1 $(BIN)/python -m pytest -q --timeout 7200 tests/journal/test_recovery.py tests/journal/test_faults.py
 
 hil: $(VENV)/.test ## The real drivers on a kernel's GPIO, in an emulated machine
 	@$(BIN)/python -m pytest -q -m hil tests/hil
+
+arm64: $(VENV)/.test ## The arm64 package, emulated: binaries, check, start, a press
+	@sh tests/parts.sh debootstrap qemu-user-static
+	@$(BIN)/python -m pytest -q -s --durations 0 -m arm64 tests/arm64
 
 bench: $(VENV)/.test ## The figures of the design, measured; ONLY=live for one bench
 	@sh tests/parts.sh mosquitto influxdb victoria-metrics prometheus openssl systemd locales gcc libc6-dev
@@ -117,7 +123,7 @@ fuzz: $(VENV)/.test ## Fuzzing for hours, EXAMPLES=20000 each; ONLY=panel one fi
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "%s%s\n", (n++ ? "\n" : ""), substr($$0, 5)} \
-	  /^[a-z]+:.*## / {printf "  make %-10s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z0-9]+:.*## / {printf "  make %-10s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\nPYTHON=python3.13 takes another Python, STATE=… another folder than state/.\n'
 
 generated: $(VENV)/.test ## Write generated tables, pictures and the schema anew
