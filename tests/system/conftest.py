@@ -20,6 +20,8 @@ from tests.system.machine import Done, Machine, MachineError, booted
 
 NO_SYSTEM, BOTH = "PORTIER_NO_SYSTEM", "PORTIER_BOTH"
 WITHIN_S = 2 * root.SLOW_AFTER_S + 300
+LONG_WITHIN_S = 3_600
+"""For those of ``make faults``."""
 
 
 class BySuite(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
@@ -48,7 +50,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The first test of a Debian may wait for its root, and makes the installation."""
     for item in items:
         if "suite" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.timeout(WITHIN_S))
+            long = item.get_closest_marker("faults") is not None
+            item.add_marker(pytest.mark.timeout(LONG_WITHIN_S if long else WITHIN_S))
 
 
 @dataclass(frozen=True, slots=True)
