@@ -292,7 +292,7 @@ def rows() -> tuple[StoredFile, ...]:
             " put back",
             "one, as large as the archive; 200 MB of the disk stay free",
             "removed at the end; what was cut short at the next backup or restore",
-            "gateway.backup.own_folder:OwnFolder.locked",
+            "gateway.backup.records:BackupRecords.locked",
         ),
         StoredFile(
             "backup_notes",
@@ -301,7 +301,7 @@ def rows() -> tuple[StoredFile, ...]:
             " one was and when the recovery key was at hand: for root alone",
             "1 kB each",
             "written anew",
-            "gateway.backup.own_folder:OwnFolder.store_last",
+            "gateway.backup.records:BackupRecords.store_last",
         ),
         StoredFile(
             "notes",

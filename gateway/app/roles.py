@@ -248,7 +248,7 @@ def _embedded(state: Path) -> int:
 
 def _web(settings: Settings, config: Path, state: Path) -> int:
     from gateway.app.announcement import announce
-    from gateway.app.certificate_files import begins, ends, roots
+    from gateway.app.certificates.reading import begins, ends, roots
     from gateway.web.serve import options_of, serve
 
     overrides: dict[str, Any] = {}

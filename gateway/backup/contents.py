@@ -76,14 +76,14 @@ class Places:
         return self.config.absolute().parent.parent / "mosquitto"
 
     @property
-    def has_own_folder(self) -> bool:
+    def has_config_folder(self) -> bool:
         """Whether the configuration has a folder of its own, as in /etc/portier. That of a checkout
         has other files beside it: it is in no backup and is never replaced."""
         return self.config.parent.name == "portier" and self.config.name == "portier.yaml"
 
     @property
     def has_broker(self) -> bool:
-        return self.has_own_folder and self.broker.is_dir()
+        return self.has_config_folder and self.broker.is_dir()
 
 
 def part_of(name: str) -> str:
@@ -216,7 +216,7 @@ class Contents:
 
     def _configuration(self) -> Iterator[Source]:
         folder = self._places.config.parent
-        if not self._places.has_own_folder:
+        if not self._places.has_config_folder:
             self.left_out.append(f"the configuration: {folder} is no folder of an installation")
             return
         if not self._places.config.exists():

@@ -15,7 +15,7 @@ from gateway import __version__
 from gateway.backup import key, target
 from gateway.backup.archive import Manifest, Packed, Source, check_head
 from gateway.backup.contents import Contents, Places
-from gateway.backup.own_folder import Last, OwnFolder
+from gateway.backup.records import BackupRecords, LastBackup
 from gateway.journal.backup import BackupError
 
 Progress = Callable[[float], None]
@@ -44,7 +44,7 @@ class Made:
     left_out: tuple[str, ...]
     removed: tuple[str, ...] = ()
     """Older archives that were removed."""
-    kept_because: str = ""
+    not_removed_because: str = ""
     """Why no older archive was removed although there are more than ``keep``."""
 
 
@@ -55,7 +55,7 @@ def to_file(
     progress: Progress = lambda _: None,
 ) -> Made:
     """Write an archive to ``file``. Raises :class:`BackupError`; then ``file`` is as before."""
-    own = OwnFolder(places.state)
+    own = BackupRecords(places.state)
     own.prepare()
     with own.locked():
         return _write(file, places, wanted, own, progress)
@@ -72,7 +72,7 @@ def to_folder(
     """Write an archive with the present time in its name into ``folder``, and then remove the
     oldest archives of this gateway until ``keep`` are left. Raises :class:`BackupError`; then all
     stay."""
-    own = OwnFolder(places.state)
+    own = BackupRecords(places.state)
     own.prepare()
     with own.locked():
         name = f"portier-{gateway}-{time.strftime(_STAMP, time.gmtime())}.age"
@@ -156,7 +156,7 @@ def _write(
     file: Path,
     places: Places,
     wanted: Wanted,
-    own: OwnFolder,
+    own: BackupRecords,
     progress: Progress,
 ) -> Made:
     fd = _open(file.parent)
@@ -168,7 +168,7 @@ def _write(
             sources = contents.collect(lambda done: progress(done / 2))
             members = [one.member() for one in sources]
             at_s = time.time()
-            config = places.config.name if places.has_own_folder else ""
+            config = places.config.name if places.has_config_folder else ""
             if f"config/{config}" not in {one.name for one in members}:
                 config = ""
             manifest = Manifest(
@@ -193,7 +193,9 @@ def _write(
                 _pack(packed, out, wanted.public)
                 size = out.tell()
         real = target.real_path(fd) / file.name
-        own.store_last(Last(str(real), at_s, size, wanted.public is not None, wanted.by_itself))
+        own.store_last(
+            LastBackup(str(real), at_s, size, wanted.public is not None, wanted.by_itself)
+        )
     except OSError as error:
         raise BackupError(_because(error, file)) from error
     finally:

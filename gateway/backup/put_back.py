@@ -26,7 +26,7 @@ from gateway import regular, set_aside
 from gateway.backup import key, target
 from gateway.backup.archive import ROOM_LEFT, Manifest, Member, unpack
 from gateway.backup.contents import BROKER, Places, damage_of, part_of, remove_sessions
-from gateway.backup.own_folder import KEY, OwnFolder
+from gateway.backup.records import KEY, BackupRecords
 from gateway.formats import uri
 from gateway.journal import backup as journal_backup
 from gateway.journal.backup import BackupError
@@ -95,7 +95,7 @@ def unpacked(
 ) -> Iterator[Unpacked]:
     """Unpack an archive into a folder of its own, which is removed at the end of the block. One
     backup or restore runs at a time. Raises :class:`BackupError`; then nothing has changed."""
-    own = OwnFolder(places.state)
+    own = BackupRecords(places.state)
     own.prepare()
     with own.locked(), own.work() as work:
         try:
@@ -163,7 +163,7 @@ def put_back(
     """Replace what is here by what is in the archive. Returns a line for each thing that was done.
     Every role must be stopped. The journal comes first: while a call stands it is refused, and
     nothing has changed. Raises :class:`BackupError`, and :class:`CutShort` where something has."""
-    own = OwnFolder(places.state)
+    own = BackupRecords(places.state)
     members = found.wanted(only)
     said = []
     sha256, journal = _put_back_before(own)
@@ -223,11 +223,11 @@ def _place(name: str, places: Places) -> Path | None:
     if top == "state":
         return places.state / rest
     if top == "config":
-        return places.config.parent / rest if places.has_own_folder else None
+        return places.config.parent / rest if places.has_config_folder else None
     return places.broker / BROKER[rest] if places.has_broker else None
 
 
-def _put_back_before(own: OwnFolder) -> tuple[str, str]:
+def _put_back_before(own: BackupRecords) -> tuple[str, str]:
     try:
         return own.journal_put_back()
     except (OSError, ValueError):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gateway.backup import key
 from gateway.backup.contents import Places
-from gateway.backup.own_folder import OwnFolder
+from gateway.backup.records import BackupRecords
 from gateway.core.facts import Fact
 from gateway.journal.store import Store
 from gateway.settings.editing.addresses import Addresses
@@ -63,7 +63,7 @@ def filled(top: Path) -> Places:
 def with_key(places: Places) -> key.RecoveryKey:
     """A recovery key, stored as the first backup does."""
     made = key.new()
-    own = OwnFolder(places.state)
+    own = BackupRecords(places.state)
     own.prepare()
     own.store_key(made.public)
     return made

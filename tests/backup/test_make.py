@@ -18,7 +18,7 @@ from gateway.backup import archive, contents, make, put_back, target
 from gateway.backup.contents import Places
 from gateway.backup.key import RecoveryKey
 from gateway.backup.make import Wanted
-from gateway.backup.own_folder import OwnFolder
+from gateway.backup.records import BackupRecords
 from gateway.journal.backup import BackupError
 from tests.backup.installed import ADDRESS, PRIVATE, SECRET, files_below, filled, with_key
 from tests.backup.test_target import MALLORY, needs_root
@@ -329,7 +329,7 @@ def test_a_clock_that_was_set_back_removes_nothing(
     for day in (5, 6, 7, 2):
         at(monkeypatch, day)
         made = daily(places, recovery, folder, keep=2)
-    assert "the clock of this machine is behind" in made.kept_because
+    assert "the clock of this machine is behind" in made.not_removed_because
     assert made.removed == ()
     assert len(list(folder.iterdir())) == 3
     assert made.file.exists(), "the new one is not the oldest that goes"
@@ -410,14 +410,14 @@ def test_a_kill_at_any_moment_leaves_the_older_ones_whole_and_the_next_one_works
 
 
 def test_two_at_once_do_not_meet(places: Places, recovery: RecoveryKey, folder: Path) -> None:
-    own = OwnFolder(places.state)
+    own = BackupRecords(places.state)
     with own.locked(), pytest.raises(BackupError, match="another backup or restore runs"):
         make.to_file(folder / "office.age", places, Wanted(recovery.public))
     make.to_file(folder / "office.age", places, Wanted(recovery.public))
 
 
 def test_its_own_folder_is_nobody_elses(places: Places, recovery: RecoveryKey) -> None:
-    own = OwnFolder(places.state)
+    own = BackupRecords(places.state)
     own.path.chmod(0o777)
     with pytest.raises(BackupError, match="sudo chmod 700"):
         own.prepare()
@@ -434,7 +434,7 @@ def test_the_notes_do_not_grow(places: Places, recovery: RecoveryKey, folder: Pa
     sizes = set()
     for _ in range(3):
         made = make.to_file(folder / "office.age", places, Wanted(recovery.public))
-        OwnFolder(places.state).store_proved(1_800_000_000.5)
+        BackupRecords(places.state).store_key_proved(1_800_000_000.5)
         sizes.add(tuple(files_below(places.state / "backup")))
         assert sum(map(len, files_below(places.state / "backup").values())) < 2_000
     assert sizes == {("key.json", "last.json", "lock", "proved.json")}
@@ -443,7 +443,7 @@ def test_the_notes_do_not_grow(places: Places, recovery: RecoveryKey, folder: Pa
 
 def test_the_last_one_is_noted(places: Places, recovery: RecoveryKey, folder: Path) -> None:
     made = make.to_file(folder / "office.age", places, Wanted(recovery.public))
-    last = OwnFolder(places.state).last()
+    last = BackupRecords(places.state).last()
     assert last is not None
     assert (last.file, last.bytes, last.encrypted) == (str(made.file), made.bytes, True)
     assert abs(last.at_s - time.time()) < 300

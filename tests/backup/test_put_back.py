@@ -18,7 +18,7 @@ from gateway import set_aside
 from gateway.backup import archive, key, make, put_back
 from gateway.backup.contents import Places
 from gateway.backup.make import Wanted
-from gateway.backup.own_folder import OwnFolder
+from gateway.backup.records import BackupRecords
 from gateway.core.facts import Json
 from gateway.journal import backup as journal_backup
 from gateway.journal.backup import BackupError, CallStands
@@ -87,7 +87,7 @@ def test_an_empty_machine_becomes_the_gateway_that_it_was(
     assert Addresses(new.state).masked(id) == Addresses(old.state).masked(id) != ("", "")
     assert ADDRESS.encode() in (new.state / "addresses" / id).read_bytes()
     assert (new.state / "overlay.yaml").read_bytes() == (old.state / "overlay.yaml").read_bytes()
-    assert OwnFolder(new.state).public_key() == recovery.public, "it goes on with the same key"
+    assert BackupRecords(new.state).public_key() == recovery.public, "it goes on with the same key"
     assert sorted(one.name for one in (new.state / "backup").iterdir()) == ["key.json", "lock"]
 
 
@@ -196,14 +196,14 @@ def test_one_that_is_cut_short_says_so_and_is_done_again(
         broken.setattr(os, "replace", cut)
         with pytest.raises(KeyboardInterrupt):
             put(file, new, recovery)
-    assert OwnFolder(new.state).restoring() == (str(file),)
+    assert BackupRecords(new.state).restoring() == (str(file),)
     with monkeypatch.context() as broken:
         broken.setattr(os, "link", full)
         new.config.write_text("another", encoding="utf-8")
         with pytest.raises(put_back.CutShort, match="No space left"):
             put(file, new, recovery)
     put(file, new, recovery)
-    assert OwnFolder(new.state).restoring() == ()
+    assert BackupRecords(new.state).restoring() == ()
     there = files_below(new.config.parent)
     assert there.pop("portier.yaml.before-restore") == b"another"
     assert there == files_below(old.config.parent)
@@ -214,7 +214,7 @@ def test_each_restore_that_was_cut_short_stays_noted_until_a_whole_one_has_ended
 ) -> None:
     other = file.with_name("other.age")
     shutil.copy(file, other)
-    own = OwnFolder(new.state)
+    own = BackupRecords(new.state)
     with monkeypatch.context() as patch:
         patch.setattr(put_back, "_small", full)
         for one in (file, other):
@@ -237,7 +237,7 @@ def test_a_restore_that_is_refused_leaves_what_was_cut_short_before_noted(
     def refused(*_: object, **__: object) -> str:
         raise BackupError("a call stands")
 
-    own, other = OwnFolder(new.state), file.with_name("other.age")
+    own, other = BackupRecords(new.state), file.with_name("other.age")
     own.prepare()
     own.begin_restore(other)
     monkeypatch.setattr(journal_backup, "restore", refused)
@@ -253,9 +253,9 @@ def test_a_journal_that_takes_its_place_later_is_not_called_unchanged(
         patch.setattr("gateway.journal.recovery.finish", full)
         with pytest.raises(put_back.CutShort, match=r"takes its place at the next start .* again"):
             put(file, new, recovery)
-    assert OwnFolder(new.state).restoring() == (str(file),)
+    assert BackupRecords(new.state).restoring() == (str(file),)
     put(file, new, recovery)
-    assert OwnFolder(new.state).restoring() == ()
+    assert BackupRecords(new.state).restoring() == ()
 
 
 def test_no_try_costs_what_was_there_before(
@@ -359,7 +359,7 @@ def test_a_machine_without_that_place_names_what_is_left_out(
 def test_the_key_of_this_machine_stays(new: Places, recovery: key.RecoveryKey, file: Path) -> None:
     own = with_key(new)
     put(file, new, recovery)
-    assert OwnFolder(new.state).public_key() == own.public
+    assert BackupRecords(new.state).public_key() == own.public
 
 
 def test_the_head_tells_what_it_is(old: Places, file: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from gateway.app.doctor import broker_files
 from gateway.app.findings import Finding
 from gateway.backup import make, put_back, target
 from gateway.backup.contents import Places
-from gateway.backup.own_folder import Last, OwnFolder
+from gateway.backup.records import BackupRecords, LastBackup
 from gateway.settings.model.backup import Backup
 from gateway.settings.values.problems import SettingsError
 from gateway.systemd import NO_ANSWER
@@ -143,7 +143,7 @@ def test_another_key_and_a_cut_archive_are_refused_with_the_remedy(
     assert refused.exit_code == 1
     assert "take the one that was shown when the first backup was made" in words(refused)
     assert run(places, "restore", file, "--dry-run", typed=f"{key}\n").exit_code == 0
-    assert OwnFolder(places.state).proved_at_s() is None, "it is the key of before"
+    assert BackupRecords(places.state).key_proved_at_s() is None, "it is the key of before"
     data = file.read_bytes()
     file.write_bytes(data[:-1])
     cut = run(places, "restore", file, typed=f"{key}\n")
@@ -343,7 +343,7 @@ def test_doctor_says_when_the_last_one_was(
     run(places, "restore", file, "--dry-run", typed=f"{key}\n")
     assert [one.value for one in findings(places, tmp_path, nightly)] == ["yes", "yes"]
 
-    own, now = OwnFolder(places.state), time.time()
+    own, now = BackupRecords(places.state), time.time()
     monkeypatch.setattr(time, "time", lambda: now + 3 * 86_400)
     late, _ = findings(places, tmp_path, nightly)
     assert (late.value, "3 days ago" in late.what) == ("no", True)
@@ -358,7 +358,7 @@ def test_doctor_says_when_the_last_one_was(
                    lambda: os.replace(tmp_path / "link", file)):  # fmt: skip
         damage()
         assert findings(places, tmp_path, nightly)[0].value == "no"
-    own.store_proved(now - 500 * 86_400)
+    own.store_key_proved(now - 500 * 86_400)
     assert "again" in findings(places, tmp_path, nightly)[1].remedy
     own.begin_restore(file)
     assert "a restore was cut short" in findings(places, tmp_path, nightly)[0].what
@@ -385,16 +385,16 @@ def test_doctor_names_the_disk_that_is_away(
 def test_doctor_says_nothing_green_of_what_it_cannot_read(
     places: Places, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = OwnFolder(places.state)
+    own = BackupRecords(places.state)
     own.prepare()
     for text in ("[]", "{}", "no", '{"file": 1}'):
         (own.path / "last.json").write_text(text, encoding="utf-8")
         assert [one.value for one in findings(places, tmp_path)] == ["no"], text
 
-    def denied(_: OwnFolder) -> Last:
+    def denied(_: BackupRecords) -> LastBackup:
         raise PermissionError
 
-    monkeypatch.setattr(OwnFolder, "last", denied)
+    monkeypatch.setattr(BackupRecords, "last", denied)
     (found,) = findings(places, tmp_path)
     assert (found.value, found.remedy) == ("unknown", "sudo portier doctor")
 
@@ -505,12 +505,12 @@ def test_what_is_cut_short_is_not_called_unchanged(
     assert "run the same command again" in words(done)
     for name in ("_write", "locked"):
         with monkeypatch.context() as broken:
-            broken.setattr(OwnFolder, name, full)
+            broken.setattr(BackupRecords, name, full)
             again = run(places, "backup", file, "--new-key")
             assert (again.exit_code, again.exception.__class__) == (1, SystemExit), name
             assert "no backup was made: " in again.output
     with monkeypatch.context() as broken:
-        broken.setattr(OwnFolder, "locked", full)
+        broken.setattr(BackupRecords, "locked", full)
         again = run(places, "restore", file, typed=f"{key}\n")
         assert "nothing was restored: " in again.output
 

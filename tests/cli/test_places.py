@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.app import places, roles
-from gateway.app.certificate_files import ends
+from gateway.app.certificates.reading import ends
 from gateway.app.configuration import load
 
 ROOT = Path(__file__).parents[2]

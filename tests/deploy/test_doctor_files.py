@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import certificate_files
+from gateway.app.certificates import reading
 from gateway.app.configuration import load
 from gateway.app.doctor import files as doctor_files
 from gateway.app.doctor import page as doctor_page
@@ -195,7 +195,7 @@ def test_what_is_no_certificate_says_so(tmp_path: Path) -> None:
     ):  # fmt: skip
         (tmp_path / "a.pem").write_text(text, encoding="utf-8")
         with pytest.raises(ValueError, match="it is no certificate"):
-            certificate_files.read(tmp_path / "a.pem")
+            reading.read(tmp_path / "a.pem")
 
 
 def test_a_missing_authority_key_makes_no_second_one(tmp_path: Path) -> None:

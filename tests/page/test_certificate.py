@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect
 
-from gateway.app import certificate_files
-from gateway.app.certificates import signing
+from gateway.app.certificates import reading, signing
 from gateway.app.certificates.folder import Folder
 from gateway.app.certificates.names import Names
 from gateway.web.shared.certificate_reload import CertificateReload
@@ -43,7 +42,7 @@ def secure(tmp_path: Path, tls: Folder) -> Iterator[Gateway]:
         made.options,
         tls_cert=cert,
         tls_key=key,
-        roots=lambda: certificate_files.roots(cert),
+        roots=lambda: reading.roots(cert),
     )
     made.url = f"https://door.example:{made.port}"
     made.serve()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.app import certificate_files
+from gateway.app.certificates import reading
 from tests.system.installed import Gateway
 from tests.system.machine import until
 
@@ -24,10 +24,10 @@ def test_what_ends_soon_is_renewed_and_taken_by_everything(gateway: Gateway) -> 
     assert machine.ok("systemctl", "is-active", "portier-certificates.timer").strip() == "active"
     machine.ok("/opt/portier/current/.venv/bin/python", "-c", SHORT)
     tls = machine.inside(TLS)
-    before = certificate_files.ends({name: tls / f"{name}.pem" for name in ("web", "gateway")})
+    before = reading.ends({name: tls / f"{name}.pem" for name in ("web", "gateway")})
     pids = {role: gateway.pid(role) for role in ("control", "web", "link", "record")}
     machine.ok("systemctl", "start", "portier-certificates.service")
-    after = certificate_files.ends({name: tls / f"{name}.pem" for name in before})
+    after = reading.ends({name: tls / f"{name}.pem" for name in before})
     assert all(after[name] - before[name] > 700 * 86_400 for name in before)
     now = {role: gateway.pid(role) for role in pids}
     assert {role for role in pids if now[role] == pids[role]} == {"control", "web"}

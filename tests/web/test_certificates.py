@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.app import certificate_files
+from gateway.app.certificates import reading
 from gateway.app.certificates.folder import Folder
 from gateway.web.shared.certificate_reload import CertificateReload
 from tests.web.conftest import Web
@@ -33,7 +33,7 @@ def web(tmp_path: Path, tls: Folder) -> Iterator[Web]:
     made = Web(
         tmp_path / "state",
         certificates=lambda: ends,
-        roots=lambda: certificate_files.roots(page),
+        roots=lambda: reading.roots(page),
     )
     made.runner.run(made.site.certificates.read())
     yield made
@@ -88,11 +88,11 @@ def test_the_root_is_there_without_a_log_in(web: Web, tls: Folder) -> None:
     assert fingerprints["ca"] in shown.text
     answer = web.call("GET", "/help/root.crt")
     assert answer.headers["content-type"] == "application/x-x509-ca-cert"
-    assert answer.content == certificate_files.read(tls.file("ca")).der
+    assert answer.content == reading.read(tls.file("ca")).der
     assert web.call("GET", "/help/next-root.crt").status_code == 404
     tls.prepare_root("office", "gate")
     following = web.call("GET", "/help/next-root.crt").content
-    assert following == certificate_files.read(tls.file("next-ca")).der
+    assert following == reading.read(tls.file("next-ca")).der
     assert tls.switch_root()
     assert web.call("GET", "/help/root.crt").content == following
     assert web.call("GET", "/help/next-root.crt").status_code == 404
@@ -103,8 +103,8 @@ def test_a_certificate_of_somebody_else_has_no_root_to_trust(tmp_path: Path, tls
     other = Folder(tmp_path / "other")
     other.make("elsewhere", "gate")
     tls.file("web").write_bytes(other.file("web").read_bytes())
-    assert certificate_files.roots(tls.file("web")) == {}
-    assert certificate_files.roots(tmp_path / "nothing.pem") == {}
+    assert reading.roots(tls.file("web")) == {}
+    assert reading.roots(tmp_path / "nothing.pem") == {}
 
 
 def test_without_a_root_the_page_says_that_there_is_nothing_to_do(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_the_server_reads_a_renewed_certificate_and_never_half_a_pair(tls: Folde
     assert handshake(context) == first
     reload.check()
     second = handshake(context)
-    assert second == certificate_files.read(cert).der != first
+    assert second == reading.read(cert).der != first
 
     own, renewed = key.read_bytes(), cert.read_bytes()
     cert.write_bytes(tls.file("broker").read_bytes())

@@ -23,7 +23,7 @@ from gateway.backup import key as recovery_key
 from gateway.backup import make, put_back
 from gateway.backup.contents import PARTS, Places, part_of
 from gateway.backup.key import PublicKey, RecoveryKey
-from gateway.backup.own_folder import OwnFolder
+from gateway.backup.records import BackupRecords
 from gateway.journal.backup import BackupError, CallStands, TakesPlaceLater
 from gateway.printable import in_a_line
 from gateway.settings.values.problems import SettingsError
@@ -122,7 +122,7 @@ def backup(
         c.fail(f"no backup was made: {error}{_disk(error)}")
     _say(made, encrypted=public is not None)
     if public is not None:
-        _remind(OwnFolder(state), made.file)
+        _remind(BackupRecords(state), made.file)
 
 
 def _configured(config: Path, state: Path) -> tuple[str, Backup] | None:
@@ -142,7 +142,7 @@ def _progress(name: str) -> Iterator[make.Progress]:
 
 def _public_key(places: Places, *, new: bool, may_show: bool) -> PublicKey:
     """The key of this machine; made and shown where there is none."""
-    own = OwnFolder(places.state)
+    own = BackupRecords(places.state)
     own.prepare()
     try:
         public = own.public_key()
@@ -179,9 +179,9 @@ def _say(made: make.Made, *, encrypted: bool) -> None:
         c.line(f"not in it: {text}")
     if made.removed:
         c.line(f"removed: {', '.join(made.removed)}")
-    if made.kept_because:
+    if made.not_removed_because:
         c.err.print(
-            f"no older one was removed: {made.kept_because}", style="yellow", soft_wrap=True
+            f"no older one was removed: {made.not_removed_because}", style="yellow", soft_wrap=True
         )
     if not encrypted:
         c.err.print(
@@ -192,9 +192,9 @@ def _say(made: make.Made, *, encrypted: bool) -> None:
         )
 
 
-def _remind(own: OwnFolder, file: Path) -> None:
+def _remind(own: BackupRecords, file: Path) -> None:
     try:
-        proved = own.proved_at_s()
+        proved = own.key_proved_at_s()
     except (OSError, ValueError, KeyError, TypeError):
         proved = None
     if proved is None:
@@ -284,7 +284,7 @@ def restore(
             _judge(found, parts)
             _show(found, places, parts)
             if dry_run:
-                _prove(OwnFolder(state), recovery)
+                _prove(BackupRecords(state), recovery)
                 c.out.print("Nothing was changed. Without --dry-run it is put back.")
                 return
             if recovery is None:
@@ -304,7 +304,7 @@ def restore(
         c.fail(f"nothing was restored: {error}{_disk(error)}")
     for text in said:
         c.line(text)
-    _prove(OwnFolder(state), recovery)
+    _prove(BackupRecords(state), recovery)
     c.out.print(f"restored from {file}")
 
 
@@ -377,7 +377,7 @@ def _configuration(found: put_back.Unpacked, places: Places) -> None:
 
     if found.config is None:
         return
-    if not places.has_own_folder:
+    if not places.has_config_folder:
         c.line(
             f"  left out: the configuration, because {places.config} is not "
             f"{paths.INSTALLED_CONFIG}; install Portier first, or name it with --config"
@@ -397,12 +397,12 @@ def _configuration(found: put_back.Unpacked, places: Places) -> None:
         c.line("  its configuration: read and checked")
 
 
-def _prove(own: OwnFolder, recovery: RecoveryKey | None) -> None:
+def _prove(own: BackupRecords, recovery: RecoveryKey | None) -> None:
     """Note that the recovery key is at hand, if it is the one of this machine's backups."""
     try:
         if recovery is None or own.public_key() != recovery.public:
             return
-        own.store_proved(time.time())
+        own.store_key_proved(time.time())
     except (OSError, ValueError) as error:
         c.err.print(f"that the key is at hand could not be noted: {error}", style="yellow")
     else:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gateway.app.findings import Finding, no, not_configured, soon, unknown, yes
 from gateway.backup import key, target
-from gateway.backup.own_folder import Last, OwnFolder
+from gateway.backup.records import BackupRecords, LastBackup
 from gateway.settings.model.backup import Backup
 from gateway.settings.model.configuration import Settings
 
@@ -27,9 +27,9 @@ NOW = "portier backup"
 def examine(settings: Settings, state: Path) -> Iterator[Finding]:
     """Check the notes, the mount and the last archive, whose size and first bytes are looked at:
     only the recovery key could read it."""
-    own = OwnFolder(state)
+    own = BackupRecords(state)
     try:
-        last, proved_s = own.last(), own.proved_at_s()
+        last, proved_s = own.last(), own.key_proved_at_s()
         public, cut_short = own.public_key(), own.restoring()
     except PermissionError as error:
         yield unknown("backup: cannot be seen by this user", "sudo portier doctor", str(error))
@@ -74,7 +74,7 @@ def _mount(wanted: Backup) -> Iterator[Finding]:
         )
 
 
-def _last(last: Last | None, wanted: Backup | None) -> Finding:
+def _last(last: LastBackup | None, wanted: Backup | None) -> Finding:
     if last is None:
         return no("backup: none was made yet", f"sudo {NOW}, once by hand", "no note of one")
     age_s = time.time() - last.at_s
@@ -101,7 +101,7 @@ def _last(last: Last | None, wanted: Backup | None) -> Finding:
     return yes(what, evidence)
 
 
-def _wrong(last: Last) -> str:
+def _wrong(last: LastBackup) -> str:
     """What is wrong with the archive; empty: it is as it was written."""
     path = Path(last.file)
     try:
@@ -123,7 +123,7 @@ def _wrong(last: Last) -> str:
     return ""
 
 
-def _proved(proved_s: float | None, last: Last | None) -> Finding:
+def _proved(proved_s: float | None, last: LastBackup | None) -> Finding:
     file = last.file if last is not None else "FILE"
     remedy = f"sudo portier restore {file} --dry-run; is it lost: sudo portier backup --new-key"
     if proved_s is None:

@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.app import certificate_files
+from gateway.app.certificates import reading
 from gateway.app.configuration import mqtt_points
 from gateway.app.doctor import broker_files
 from gateway.app.findings import Finding, no, unknown, yes
@@ -136,7 +136,7 @@ def _named(tls: Tls | None, config: Path) -> str | None:
     if tls is None or tls.cert is None:
         return None
     try:
-        return certificate_files.read(config.absolute().parent / tls.cert).name or None
+        return reading.read(config.absolute().parent / tls.cert).name or None
     except (OSError, ValueError):
         return None  # that is a finding of its own
 

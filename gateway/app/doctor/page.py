@@ -11,7 +11,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.app import certificate_files, roles
+from gateway.app import roles
+from gateway.app.certificates import reading
 from gateway.app.doctor import certificates as certificates_
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.app.running import readiness
@@ -149,7 +150,7 @@ def certificates(settings: Settings, config: Path) -> Iterator[Finding]:
 def _beside(file: Path, is_authority: bool) -> Finding | None:
     """A certificate whose key is somebody else's; ``None`` where it is none."""
     try:
-        found = certificate_files.read(file)
+        found = reading.read(file)
     except PermissionError as error:
         return unknown(f"certificate {file}: cannot be read", "sudo portier doctor", str(error))
     except OSError as error:

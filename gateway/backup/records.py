@@ -1,4 +1,4 @@
-"""``STATE/backup``: what the machine knows of its backups. In an installation only root reads
+"""What the machine knows of its backups, in ``STATE/backup``. In an installation only root reads
 it."""
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _WORK = "work-"
 
 
 @dataclass(frozen=True, slots=True)
-class Last:
+class LastBackup:
     """The last backup that was made. ``at_s``: seconds since 1970; ``by_itself``: by the timer."""
 
     file: str
@@ -42,7 +42,7 @@ class Last:
     by_itself: bool
 
 
-class OwnFolder:
+class BackupRecords:
     """The folder below this state folder. Reading raises :class:`OSError`, and :class:`ValueError`
     for a damaged file."""
 
@@ -101,22 +101,22 @@ class OwnFolder:
         self.remove(PROVED)
         self._write(KEY, public.to_json())
 
-    def last(self) -> Last | None:
+    def last(self) -> LastBackup | None:
         found = self._read(LAST)
         try:
-            return None if found is None else Last(**found)
+            return None if found is None else LastBackup(**found)
         except TypeError as error:
             raise ValueError(str(error)) from error
 
-    def store_last(self, last: Last) -> None:
+    def store_last(self, last: LastBackup) -> None:
         self._write(LAST, asdict(last))
 
-    def proved_at_s(self) -> float | None:
+    def key_proved_at_s(self) -> float | None:
         """When the recovery key last opened a backup, in seconds since 1970."""
         found = self._read(PROVED)
         return None if found is None else float(found["at"])
 
-    def store_proved(self, at_s: float) -> None:
+    def store_key_proved(self, at_s: float) -> None:
         self._write(PROVED, {"at": at_s})
 
     def restoring(self) -> tuple[str, ...]:
