@@ -59,6 +59,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "settled": st.booleans(),
     "ok": st.booleans(),
     "medium": st.sampled_from(["", "sms"]),
+    "names": st.sampled_from(["", "web.pem", "broker.pem, web.pem"]),
 }
 """Field of an event -> what may stand in it; ``id``, ``expires_ms``, ``edge_ms`` are made."""
 
