@@ -18,10 +18,12 @@ from gateway.panel.client import AsyncPanelClient, ControlAway
 from gateway.web.app import create_app
 from gateway.web.building.control_client import ControlClient
 from gateway.web.building.records import Records
+from gateway.web.identity.login_limits import LoginLimits
 from gateway.web.identity.tokens import TOKENS_MOST
 from gateway.web.identity.users import Users, users_file
 from gateway.web.middleware import Armour
 from gateway.web.options import Options
+from gateway.web.shared.limits import Buckets
 from gateway.web.shared.proxies import Forwarded
 from gateway.web.site import Site
 from gateway.web.storage.displays import DISPLAYS_MOST
@@ -34,6 +36,17 @@ ROLES = ("view", "staff", "maintenance", "admin")
 
 
 _answering: ContextVar[bool] = ContextVar("answering", default=False)
+
+
+@pytest.fixture(autouse=True)
+def _limits_do_not_refill(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits of the page by a clock that stands still: on a busy machine requests take so long that
+    a limit gives one more meanwhile."""
+    still = Clock(1_000.0)
+    defaults = Buckets.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "monotonic", still)
+    monkeypatch.setattr(LoginLimits.__init__, "__defaults__", (still,))
 
 
 @pytest.fixture(autouse=True)
