@@ -36,8 +36,9 @@ DOOR, RULES, OPENING, LOCK = (
 )
 SCHEDULE, OCCUPANCY = "gateway/core/door/schedule.py", "gateway/core/room/occupancy.py"
 SAVED_VALUES = "gateway/core/saved_values.py"
-COMMANDS, KEPT, RESTORE, LOOP = (
-    f"gateway/core/building/{name}.py" for name in ("commands", "kept", "after_restart", "loop")
+COMMANDS, SAVED_STATE, RESTORE, LOOP = (
+    f"gateway/core/building/{name}.py"
+    for name in ("commands", "saved_state", "after_restart", "loop")
 )
 STORE, QUEUE, PENDING_REPLIES, RECOVERY, SALVAGE = (
     f"gateway/journal/{name}.py"
@@ -46,10 +47,12 @@ STORE, QUEUE, PENDING_REPLIES, RECOVERY, SALVAGE = (
 OUTBOX, PUBLISHER, DESK = (
     f"gateway/link/{name}.py" for name in ("outbox", "publisher", "commands")
 )
-RECORDER, BOOK, SEQUENCES = (
-    f"gateway/recorder/{name}.py" for name in ("recorder", "book", "sequences")
+RECORDER, INGEST, SEQUENCES = (
+    f"gateway/recorder/{name}.py" for name in ("recorder", "ingest", "sequences")
 )
-STAMPS, STATE, GAPS = (f"gateway/recorder/{name}.py" for name in ("stamps", "state", "gaps"))
+TIMESTAMPS, STATE, GAPS = (
+    f"gateway/recorder/{name}.py" for name in ("used_timestamps", "state", "gaps")
+)
 
 BUGS: tuple[Bug, ...] = (
     # --- core: calls
@@ -88,12 +91,12 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a call does not survive a restart",
         RESTORE,
-        '        *_calls(building, was, kept.get("calls")),\n',
+        '        *_calls(building, was, saved.get("calls")),\n',
         "",
     ),
     Bug(
         "alarms do not survive a restart",
-        KEPT,
+        SAVED_STATE,
         "alarms=tuple(listed(building.alarms)),",
         "alarms=(),",
     ),
@@ -263,7 +266,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a test call is a test after a restart, too",
         "gateway/core/room/call_restart.py",
-        "    if kept.test:\n",
+        "    if saved.test:\n",
         "    if False:\n",
     ),
     Bug(
@@ -595,7 +598,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the last facts are not missed",
-        BOOK,
+        INGEST,
         "            batch.heads[key] = head",
         "            pass",
     ),
@@ -607,13 +610,13 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a fact that comes again gets a time of its own",
-        STAMPS,
+        TIMESTAMPS,
         "    if moved_ms is not None or seen:",
         "    if moved_ms is not None:",
     ),
     Bug(
         "two facts of one millisecond are one point",
-        STAMPS,
+        TIMESTAMPS,
         "    if at and ms <= runs[at - 1][1]:",
         "    if False:",
     ),
@@ -631,25 +634,25 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "a mark vouches for what is forgotten",
-        BOOK,
+        INGEST,
         "            self._state.lower_marks(key, mark)\n",
         "",
     ),
     Bug(
         "a mark vouches for what waits for its time",
-        BOOK,
+        INGEST,
         "ledger.mark(key, self._stored(key, new), now_ms)",
         "ledger.mark(key, new.through, now_ms)",
     ),
     Bug(
         "what waited and comes again is two points",
-        BOOK,
+        INGEST,
         "            if (key, event.seq) in waited:\n",
         "            if False:\n",
     ),
     Bug(
         "absent is believed beyond the head",
-        BOOK,
+        INGEST,
         "low, high = max(one[0], 1), min(one[1], head)",
         "low, high = max(one[0], 1), one[1]",
     ),
