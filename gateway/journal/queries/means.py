@@ -14,6 +14,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from gateway.core.instant import Ms
 from gateway.core.room import climate
@@ -85,6 +86,8 @@ class Part:
 
 Parts = dict[int, Part]
 """By the number of the bucket."""
+Reading = tuple[Ms, float | None, int | None]
+"""Instant, value, and how many it is the mean of; ``None``: it is no thinned one."""
 
 
 def part(found: Parts, bucket: int) -> Part:
@@ -188,18 +191,53 @@ def from_facts(
     is valid, and up to when the last one may be: now, or the end of the boot.
     """
     low, high = within
-    base, width = grid
-    valid, last = times
-    at, edge = low, low
-    held, expires = _carried_in(db, series, boot, low, valid)
-    is_thinned = False
-    one = Part()
     # In Python: the window functions that this needs in SQL take twice as long.
-    for mono_ms, value, count in db.execute(
+    rows = db.execute(
         "SELECT mono_ms, value, count FROM fact WHERE series = ? AND boot = ? AND mono_ms >= ? "
         "AND mono_ms < ? ORDER BY mono_ms",
         (series, boot, low, high),
-    ):
+    )
+    before = db.execute(
+        "SELECT mono_ms, value, count FROM fact WHERE series = ? AND boot = ? AND mono_ms < ? "
+        "ORDER BY mono_ms DESC LIMIT 1",
+        (series, boot, low),
+    ).fetchone()
+    is_thinned = add_readings(rows, before, within, grid, times, found)
+    if is_thinned or _is_thinned(db, series, boot, (low, high)):
+        thinned_rows = db.execute(
+            "SELECT mono_ms, count, value, data FROM fact WHERE series = ? AND boot = ? "
+            "AND mono_ms >= ? AND mono_ms < ? AND count IS NOT NULL",
+            (series, boot, low - HOUR_MS, high + HOUR_MS // 2),
+        ).fetchall()
+        add_thinned(
+            (
+                (mono_ms, count, value, json.loads(text))
+                for mono_ms, count, value, text in thinned_rows
+            ),
+            within,
+            grid,
+            found,
+        )
+
+
+def add_readings(
+    rows: Iterable[Reading],
+    before: Reading | None,
+    within: tuple[Ms, Ms],
+    grid: tuple[Ms, Ms],
+    times: tuple[Ms, Ms],
+    found: Parts,
+) -> bool:
+    """Add the readings within a range, in order, and the last one before it; whether thinned ones
+    are among them, which are to be added by :func:`add_thinned`. See :func:`from_facts`."""
+    low, high = within
+    base, width = grid
+    valid, last = times
+    at, edge = low, low
+    held, expires = _carried_in(before, low, valid)
+    is_thinned = False
+    one = Part()
+    for mono_ms, value, count in rows:
         if held is not None:
             until = mono_ms if mono_ms < expires else expires
             if until <= edge:
@@ -228,19 +266,11 @@ def from_facts(
     if held is not None:
         until = min(expires, high, max(last, at + 1) if edge > low else last)
         _spread(found, held, held, held, (at, until), 1.0, grid)
-    if is_thinned or _is_thinned(db, series, boot, (low, high)):
-        _from_thinned(db, series, boot, within, grid, found)
+    return is_thinned
 
 
-def _carried_in(
-    db: sqlite3.Connection, series: int, boot: int, low: Ms, valid: Ms
-) -> tuple[float | None, Ms]:
+def _carried_in(row: Reading | None, low: Ms, valid: Ms) -> tuple[float | None, Ms]:
     """The value of the reading before an instant, and up to when it is valid."""
-    row = db.execute(
-        "SELECT mono_ms, value, count FROM fact WHERE series = ? AND boot = ? AND mono_ms < ? "
-        "ORDER BY mono_ms DESC LIMIT 1",
-        (series, boot, low),
-    ).fetchone()
     if row is None or row[1] is None or row[2] is not None or row[0] + valid <= low:
         return None, low
     return float(row[1]), row[0] + valid
@@ -259,22 +289,17 @@ def _is_thinned(db: sqlite3.Connection, series: int, boot: int, within: tuple[Ms
     )
 
 
-def _from_thinned(
-    db: sqlite3.Connection,
-    series: int,
-    boot: int,
+def add_thinned(
+    rows: Iterable[tuple[Ms, int, float | None, Mapping[str, Any]]],
     within: tuple[Ms, Ms],
     grid: tuple[Ms, Ms],
     found: Parts,
 ) -> None:
+    """Add the thinned readings that reach into a range: instant, count, mean and the fact's data.
+    They are those from an hour before it to half an hour after it."""
     low, high = within
     base, width = grid
-    for mono_ms, count, value, text in db.execute(
-        "SELECT mono_ms, count, value, data FROM fact WHERE series = ? AND boot = ? "
-        "AND mono_ms >= ? AND mono_ms < ? AND count IS NOT NULL",
-        (series, boot, low - HOUR_MS, high + HOUR_MS // 2),
-    ).fetchall():
-        data = json.loads(text)
+    for mono_ms, count, value, data in rows:
         begin, lasts_ms, share = span(mono_ms, data)
         inside = (max(low, begin), min(high, begin + lasts_ms))
         least, most = data.get("min"), data.get("max")
