@@ -17,7 +17,7 @@ import structlog
 from gateway.mqtt.topics import Topics
 from gateway.recorder.claims import Claims, Held
 from gateway.recorder.digests import UNKNOWN, UNREADABLE, Digests
-from gateway.recorder.points import Point, Series, fields_of, tags_of
+from gateway.recorder.points import Origin, Point, Series, fields_of, tags_of
 from gateway.recorder.rejects import (
     FOREIGN_TEXT_MOST,
     SetAside,
@@ -539,7 +539,8 @@ class Ingest:
                 batch.seen.setdefault(key, []).append(event.seq)
             if at != utc_ms or another or not time_known:  # of its receipt; the next is another
                 batch.moved.append((key, event.seq, at))
-        batch.points.append(Point(*series, fields_of(event, time_known), at))
+        origin = Origin(event, key.lane, time_known)
+        batch.points.append(Point(*series, fields_of(event, time_known), at, origin))
         batch.texts.append((topic, text))
 
     def _placed(self, key: Key, event: Event) -> tuple[int | None, bool]:

@@ -30,6 +30,15 @@ TEXT_MOST = 200
 """Characters of a text that reach the store."""
 
 
+class Origin(NamedTuple):
+    """The event that a point was made of, for stores that save whole events. ``lane``: its own, or
+    what :func:`gateway.recorder.sequences.of_another` has made of it."""
+
+    event: Event
+    lane: str
+    time_known: bool = True
+
+
 class Point(NamedTuple):
     """One point. Tags are ordered by name, empty ones left out; time is UTC ms."""
 
@@ -37,6 +46,8 @@ class Point(NamedTuple):
     tags: Tags
     fields: Mapping[str, Value]
     time_ms: int
+    origin: Origin | None = None
+    """``None`` of a point of the recorder's own. No part of what a time-series store gets."""
 
     @property
     def series(self) -> Series:

@@ -28,8 +28,8 @@ from gateway.recorder.deletion_clock import DeletionClock
 from gateway.recorder.gaps import Asking, ask, reopened
 from gateway.recorder.health import Health
 from gateway.recorder.ingest import UNKNOWN_KEPT_MS, Batch, Ingest
-from gateway.recorder.points import Point, fields_of, tags_of
-from gateway.recorder.rejects import SetAside, decode_point
+from gateway.recorder.points import Origin, Point, fields_of, tags_of
+from gateway.recorder.rejects import SetAside, decode_point, lane_of
 from gateway.recorder.sequences import Key
 from gateway.recorder.state import ANY_GATEWAY, GATEWAYS_MOST, RecorderState
 from gateway.recorder.stores.store import Rejected, Store, StoreDownError
@@ -645,7 +645,9 @@ def _point_again(one: SetAside) -> Point:
     try:
         event = from_cloudevent(json.loads(one.event))
         time_known = bool(before.fields.get("time_known", 1))
-        return Point(event.kind, tags_of(event), fields_of(event, time_known), before.time_ms)
+        origin = Origin(event, lane_of(one.point) or event.lane, time_known)
+        fields = fields_of(event, time_known)
+        return Point(event.kind, tags_of(event), fields, before.time_ms, origin)
     except ValueError:  # a point of the recorder's own, or a text that a version of before cut off
         return before
 

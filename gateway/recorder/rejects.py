@@ -90,14 +90,23 @@ class SetAside:
 
 
 def encode_point(point: Point) -> str:
-    """A point as text."""
-    return json.dumps([point.measurement, point.tags, point.fields, point.time_ms])
+    """A point as text, without its event. The lane of a second event of a number is added, which
+    the event does not have itself."""
+    origin = point.origin
+    of_another = [] if origin is None or origin.lane == origin.event.lane else [origin.lane]
+    return json.dumps([point.measurement, point.tags, point.fields, point.time_ms, *of_another])
 
 
 def decode_point(text: str) -> Point:
     """The same point again."""
-    measurement, tags, fields, time_ms = json.loads(text)
+    measurement, tags, fields, time_ms, *_ = json.loads(text)
     return Point(measurement, tuple((name, value) for name, value in tags), fields, time_ms)
+
+
+def lane_of(text: str) -> str | None:
+    """The lane of a second event of a number; ``None``: it has that of its event."""
+    found = json.loads(text)[4:]
+    return str(found[0]) if found else None
 
 
 # --- the table, in whoever's connection -----------------------------------------------------
