@@ -63,8 +63,8 @@ thorough: $(VENV)/.test ## Fuzzing, each damaged byte, servers that hang: minute
 	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "thorough and not lives" --ignore tests/core \
 	  --ignore tests/stories --ignore tests/benchmarks
 
-process: $(VENV)/.test ## Real processes, Mosquitto, InfluxDB and VictoriaMetrics
-	@sh tests/parts.sh mosquitto influxdb victoria-metrics prometheus openssl openssh-client nftables systemd locales gcc libc6-dev \
+process: $(VENV)/.test ## Real processes: Mosquitto, InfluxDB, PostgreSQL, …
+	@sh tests/parts.sh mosquitto influxdb postgresql victoria-metrics prometheus openssl openssh-client nftables systemd locales gcc libc6-dev \
 	  nginx caddy certbot python3-certbot-nginx avahi-daemon libxml2-utils
 	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "process and not faults" --ignore tests/benchmarks
 
@@ -84,7 +84,7 @@ lives: $(VENV)/.test ## Eighteen more simulated months with every fault
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m lives tests/simulation
 
 faults: $(VENV)/.test ## Every process fault at length: 250 kills, each byte; hours
-	@sh tests/parts.sh mosquitto influxdb victoria-metrics prometheus openssl systemd locales gcc libc6-dev \
+	@sh tests/parts.sh mosquitto influxdb postgresql victoria-metrics prometheus openssl systemd locales gcc libc6-dev \
 	  debootstrap systemd-container
 	@PORTIER_LONG=1 $(BIN)/python -m pytest -q --timeout 7200 -m faults tests/process
 	@$(BIN)/python -m pytest -q -s -m faults tests/system
@@ -98,7 +98,7 @@ arm64: $(VENV)/.test ## The arm64 package, emulated: binaries, check, start, a p
 	@$(BIN)/python -m pytest -q -s --durations 0 -m arm64 tests/arm64
 
 bench: $(VENV)/.test ## The figures of the design, measured; ONLY=live for one bench
-	@sh tests/parts.sh mosquitto influxdb victoria-metrics prometheus openssl systemd locales gcc libc6-dev
+	@sh tests/parts.sh mosquitto influxdb postgresql victoria-metrics prometheus openssl systemd locales gcc libc6-dev
 	@$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY))
 
 api: $(VENV)/.test ## Lint what programs read, use a generated client; needs node

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,9 +39,10 @@ class RecorderSettings:
     exclusive: bool = True
     """Nobody else can read the state file meanwhile; see :class:`RecorderState`."""
     secret: str | None = field(default=None, repr=False)
-    """The token (v2) or password (1.x) of the store."""
+    """The token (v2) or password (1.x, PostgreSQL) of the store."""
     lives_ms: Mapping[str, int] = field(default_factory=dict)
-    """How long each retention class is stored; the SQLite store removes what is older."""
+    """How long each retention class is stored; what is older is removed from SQLite and
+    PostgreSQL."""
     limit_bytes: int = LIMIT_BYTES
     """How large the SQLite store may become."""
 
@@ -52,10 +53,11 @@ def open_store(
     secret: str | None = None,
     lives_ms: Mapping[str, int] | None = None,
     limit_bytes: int = LIMIT_BYTES,
+    gateways: Sequence[str] = (),
 ) -> Store:
     """The store that the configuration names; it has been checked before. ``lives_ms``: how long
     each retention class is stored, and ``limit_bytes`` how large it may become, where the
-    recorder itself removes what is over."""
+    recorder itself removes what is over; ``gateways``: of which, none: of all."""
     if address.kind == "influx":
         from gateway.recorder.stores.influx import InfluxStore
 
@@ -72,6 +74,10 @@ def open_store(
         return Influx1Store(
             address.url, database=address.database, username=address.user, password=secret
         )
+    if address.kind == "postgresql":
+        from gateway.recorder.stores.postgresql import PostgresqlStore
+
+        return PostgresqlStore(address, secret, lives_ms, gateways)
     if address.kind == "sqlite":
         from gateway.recorder.stores.sqlite import SqliteStore
 
@@ -106,7 +112,12 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
         with contextlib.suppress(*ERRORS):  # another recorder has it, or it is put aside
             recent.FORMAT.check(recent.path_of(file))
     store = open_store(
-        settings.store, settings.state, settings.secret, settings.lives_ms, settings.limit_bytes
+        settings.store,
+        settings.state,
+        settings.secret,
+        settings.lives_ms,
+        settings.limit_bytes,
+        settings.gateways,
     )
     state = RecorderState(path, exclusive=settings.exclusive)
     for one in filter(None, (history, refused)):

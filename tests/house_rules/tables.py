@@ -8,6 +8,7 @@ them anew.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -93,6 +94,11 @@ def lives() -> str:
     words = Words("en", UTC)
     options = Options(Path(), retention=CONFIGURED, store="sqlite", broker="embedded", systemd=True)
     found = [(row, "") for row in retention.rows(options, [DEPLOY / "system"])]
+    found += [
+        (row, " in PostgreSQL")
+        for row in retention.rows(replace(options, store="postgresql"), ())
+        if row.id == "recorded"
+    ]
     other = Options(Path(), retention=CONFIGURED, store="influx")
     found += [
         (row, more)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.process.parts import House, house
+from tests.process.parts_postgresql import Postgresql
 from tests.process.stand_in import StandIn
 
 
@@ -17,6 +18,14 @@ def place(tmp_path: Path) -> Iterator[House]:
     made = house(tmp_path)
     yield made
     made.end()
+
+
+@pytest.fixture
+def postgresql(tmp_path: Path) -> Iterator[Postgresql]:
+    """A server of its own, not started yet."""
+    one = Postgresql(tmp_path)
+    yield one
+    one.remove()
 
 
 @pytest.fixture

@@ -56,6 +56,8 @@ def main() -> None:
                 raw.get("silent_after_ms", Record().silent_after_ms),
                 tuple(raw.get("gateways", ())),
                 raw.get("exclusive", True),
+                raw.get("secret"),
+                raw.get("lives_ms", {}),
             ),
             stop,
         )

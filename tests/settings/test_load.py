@@ -565,6 +565,7 @@ def test_proxies_are_read_in_their_usual_form(tmp_path: Path) -> None:
         ("{store: sqlite, limit: 2 GB}", False),
         ('{store: "influx1://h/portier"}', False),
         ('{store: "influx1://h/portier", limit: 2 GB}', True),
+        ('{store: "postgresql://portier@h/portier", limit: 2 GB}', True),
     ],
 )
 def test_a_limit_that_the_store_does_not_know_is_named(

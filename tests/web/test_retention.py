@@ -491,6 +491,12 @@ def test_another_store_removes_what_is_over_itself_and_the_page_says_so(tmp_path
     assert (row.enforcer, row.life_ms, row.until) == ("", None, "store")
 
 
+def test_what_is_over_in_postgresql_is_removed_by_the_recorder(tmp_path: Path) -> None:
+    elsewhere = Options(state=tmp_path, retention=CONFIGURED, store="postgresql://portier@h/db")
+    (row,) = (row for row in rows(elsewhere, ()) if row.id == "recorded")
+    assert (row.enforcer.partition(":")[2], row.until) == ("PostgresqlStore.expire", "classes")
+
+
 def test_what_the_configuration_names_is_shown_as_it_is_enforced(tmp_path: Path) -> None:
     """Every life of ``retention:`` has its row, and no row promises more than what is done."""
     shown = {row.id: row.life_ms for row in rows(options(tmp_path), ())}

@@ -53,7 +53,7 @@ def _logs(draft: Draft) -> list[Hint]:
 
 
 def _store_limit(draft: Draft) -> list[Hint]:
-    """Other stores are not ours to clean."""
+    """The size of other stores is not ours to limit."""
     part = draft.record
     record = None if part is None else part.value
     if part is None or record is None or record.limit_bytes == LIMIT_BYTES:
@@ -61,6 +61,8 @@ def _store_limit(draft: Draft) -> list[Hint]:
     if record.address.kind == "sqlite":
         return []
     text = f"has no effect: {record.address.kind} has limits of its own, set them there"
+    if record.address.kind == "postgresql":
+        text = "has no effect: what PostgreSQL stores is limited by retention, and by its disk"
     return [_hint(part, ("limit",), text)]
 
 

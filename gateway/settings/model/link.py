@@ -131,11 +131,14 @@ class Record(Model):
         str,
         BeforeValidator(_store),
         WithJsonSchema(
-            {"type": "string", "pattern": r"^(sqlite(:[\w.-]+)?|none|influx1?s?://\S+)$"}
+            {
+                "type": "string",
+                "pattern": r"^(sqlite(:[\w.-]+)?|none|(influx1?s?|postgresql)://\S+)$",
+            }
         ),
     ] = "sqlite"
-    """Where to; no unit, sqlite, none, influx://HOST:PORT/ORG/BUCKET or
-    influx1://HOST:PORT/DATABASE."""
+    """Where to; no unit, sqlite, none, influx://HOST:PORT/ORG/BUCKET,
+    influx1://HOST:PORT/DATABASE or postgresql://USER@HOST:PORT/DATABASE."""
     token: SecretValue | None = None
     """The store's token; no unit, !secret NAME."""
     password: SecretValue | None = None

@@ -1,26 +1,37 @@
 """The address of the time-series store, read once: what ``check`` accepts, the recorder uses.
 
 ``sqlite``, ``sqlite:FILE``, ``influx://HOST:PORT/ORG/BUCKET`` (the v2 API),
-``influx1://[USER@]HOST:PORT/DATABASE``; with ``influxs`` and ``influx1s`` under TLS.
+``influx1://[USER@]HOST:PORT/DATABASE``; with ``influxs`` and ``influx1s`` under TLS;
+``postgresql://USER@HOST:PORT/DATABASE``, under TLS unless the host is this machine.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Literal
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 from gateway.settings.values.units import UnitError, duration_ms
 
-SCHEMES = ("influx", "influxs", "influx1", "influx1s")
+_INFLUX_SCHEMES = ("influx", "influxs", "influx1", "influx1s")
+SCHEMES = (*_INFLUX_SCHEMES, "postgresql")
 PORT = 8086
+POSTGRESQL_PORT = 5432
+SOCKETS = "/run/postgresql"
+"""Where PostgreSQL of Debian has its Unix socket."""
+TLS_MODES = ("disable", "require", "verify-ca", "verify-full")
 LIMIT_BYTES = 4_000_000_000
 """How large the file of ``sqlite`` may become, unless the configuration says."""
 FORGETS_MS = 300_000
 """How far back a killed store of the v2 API may have forgotten what it had acknowledged."""
 FORGETS_MOST_MS = 86_400_000
-HINT = 'write sqlite, "influx://HOST:PORT/ORG/BUCKET" or "influx1://HOST:PORT/DATABASE"'
+HINT = (
+    'write sqlite, "influx://HOST:PORT/ORG/BUCKET", "influx1://HOST:PORT/DATABASE" or '
+    '"postgresql://USER@HOST:PORT/DATABASE"'
+)
 _FILE = re.compile(r"sqlite:([A-Za-z0-9_][A-Za-z0-9_.-]{0,63})\Z")
 _OURS = re.compile(r"recorder-|.*(-wal|-shm|-journal|-recent|\.lock)\Z")
 """Files of the recorder itself, in the same folder."""
@@ -41,13 +52,20 @@ class StoreAddress:
     """Where points go. ``text``: as written."""
 
     text: str
-    kind: Literal["sqlite", "influx", "influx1", "none"]
+    kind: Literal["sqlite", "influx", "influx1", "postgresql", "none"]
     file: str = ""
     """Of ``sqlite``: its name in the recorder's folder."""
     url: str = ""
-    """Of the others: ``http(s)://HOST:PORT``."""
+    """Of ``influx`` and ``influx1``: ``http(s)://HOST:PORT``."""
     where: str = ""
-    """``HOST:PORT``."""
+    """``HOST:PORT``, or the folder of a Unix socket."""
+    host: str = ""
+    """Of ``postgresql``: a name, an address, or the folder of a Unix socket."""
+    port: int = 0
+    tls: str = ""
+    """Of ``postgresql``: its ``sslmode``."""
+    authorities: str = ""
+    """The file of authorities that may sign the server's certificate; empty: the system's."""
     org: str = ""
     bucket: str = ""
     database: str = ""
@@ -69,6 +87,10 @@ def parse(text: str) -> StoreAddress:
         raise AddressError(f"{text[:60]!r} is no store", "write sqlite (or …://)")
     if scheme not in SCHEMES:
         raise AddressError(f"the store {scheme[:20]!r} is not known")
+    return _postgresql(text) if scheme == "postgresql" else _influx(text, scheme)
+
+
+def _influx(text: str, scheme: str) -> StoreAddress:
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
@@ -122,7 +144,7 @@ def nearest(text: str) -> str | None:
         host, port = parts.hostname, parts.port
     except ValueError:
         return None
-    if scheme not in SCHEMES or not host or not text.isprintable() or " " in text:
+    if scheme not in _INFLUX_SCHEMES or not host or not text.isprintable() or " " in text:
         return None
     path = [quote(unquote(part), safe="") for part in parts.path.split("/") if part]
     is_v2 = scheme in ("influx", "influxs")
@@ -153,12 +175,76 @@ def _sqlite(text: str) -> StoreAddress:
     return StoreAddress(text, "sqlite", file=found[1])
 
 
-def _user(parts: SplitResult, *, is_v2: bool) -> str | None:
+def _postgresql(text: str) -> StoreAddress:
+    remedy = "write postgresql://USER@HOST:PORT/DATABASE"
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise AddressError(f"{text[:60]!r} is no address", remedy) from None
+    user = _user(parts, is_v2=False, name="password")
+    if port == 0 or not text.isprintable() or " " in text or "\\" in text or "," in parts.netloc:
+        raise AddressError(f"{text[:60]!r} is no address", remedy)
+    if parts.fragment or "#" in text:
+        raise AddressError("an address of a store has no part after #")
+    path = _path(parts)
+    if len(path) > 1:
+        raise AddressError("more than a database", remedy)
+    asked = dict(parse_qsl(parts.query, keep_blank_values=True))
+    unknown = asked.keys() - {"sslmode", "sslrootcert", "host"}
+    if unknown or len(asked) != len(parts.query.split("&")) * bool(parts.query):
+        raise AddressError(
+            f"after ? only sslmode=, sslrootcert= and host= are possible, each once, not "
+            f"{parts.query[:40]}",
+            "write ?sslmode=verify-full&sslrootcert=/etc/portier/tls/ca.pem",
+        )
+    folder = asked.get("host", SOCKETS if not host else "")
+    if (host and "host" in asked) or (folder and not folder.startswith("/")):
+        raise AddressError(
+            "host= is the folder of a Unix socket, and leaves no host before it",
+            f"write postgresql://USER@/DATABASE?host={SOCKETS}",
+        )
+    return StoreAddress(
+        text,
+        "postgresql",
+        where=folder or (f"[{host}]" if ":" in host else host) + f":{port or POSTGRESQL_PORT}",
+        host=folder or host,
+        port=port or POSTGRESQL_PORT,
+        database=path[0] if path else "portier",
+        user=user,
+        tls=_tls(asked, is_here=bool(folder) or _is_loopback(host)),
+        authorities=asked.get("sslrootcert", ""),
+    )
+
+
+def _tls(asked: Mapping[str, str], *, is_here: bool) -> str:
+    """The ``sslmode``: on the way to another machine the server must prove its name."""
+    mode = asked.get("sslmode")
+    if mode is None:
+        return "prefer" if is_here else "verify-full"
+    if mode not in TLS_MODES:
+        raise AddressError(
+            f"sslmode={mode[:20]} is not known or proves nothing",
+            f"write one of {', '.join(TLS_MODES)}",
+        )
+    return mode
+
+
+def _is_loopback(host: str) -> bool:
+    if host.casefold().rstrip(".") in {"localhost", "ip6-localhost"}:
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _user(parts: SplitResult, *, is_v2: bool, name: str = "token") -> str | None:
     refused = (is_v2 and parts.username is not None) or parts.password is not None
     if refused or _SECRET.search(parts.geturl()):
         raise AddressError(
             "the address holds a password or token",
-            "leave it out here and write token: !secret NAME beside store:",
+            f"leave it out here and write {name}: !secret NAME beside store:",
         )
     return _text(parts.username) if parts.username else None
 

@@ -23,6 +23,11 @@ from gateway.web.storage.weeks import WEEKS
 DAY_MS = 86_400_000
 JOURNAL = "gateway.journal.retention:Upkeep.expire"
 REMOVE_OLD = "gateway.set_aside:remove_old"
+RECORDED_BY = {
+    "sqlite": "gateway.recorder.stores.sqlite:SqliteStore.expire",
+    "postgresql": "gateway.recorder.stores.postgresql:PostgresqlStore.expire",
+}
+"""What removes the recorded history, by the kind of the store; other stores do so themselves."""
 RECORDED_MS = 30 * DAY_MS
 """See :data:`gateway.recorder.state.MOVED_KEPT_MS`."""
 SETTLED_MS = 30 * DAY_MS
@@ -101,9 +106,8 @@ def rows(options: Options, folders: Iterable[Path] = LOG_FOLDERS) -> list[Retain
             Retained("waiting", "gateway.recorder.ingest:Ingest.prepare", WAITING_MS),
             Retained("recorder_broken", REMOVE_OLD, LIFE_MS),
         ]
-        is_ours = options.store.startswith("sqlite")
-        enforcer = "gateway.recorder.stores.sqlite:SqliteStore.expire" if is_ours else ""
-        found.append(Retained("recorded", enforcer, until="classes" if is_ours else "store"))
+        enforcer = RECORDED_BY.get(options.store.partition(":")[0], "")
+        found.append(Retained("recorded", enforcer, until="classes" if enforcer else "store"))
     found.append(_logs(options, folders))
     return found
 

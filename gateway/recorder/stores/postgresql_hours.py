@@ -1,0 +1,116 @@
+"""Means by time of the readings in the PostgreSQL store, for each hour that is over.
+
+The rule is that of the journal (:mod:`gateway.journal.queries.means`), and so is the code. Two
+things that only the gateway knows are not known here: the heartbeat of each meter, which counts as
+the usual one, and when a run of the gateway has ended, so that its last value counts for at most
+two heartbeats longer.
+
+A batch names the hours that its readings reach into, in its own transaction (``hours_due``). They
+are computed from ``readings`` when they are over: computing the present hour anew with each batch
+costs thirty times as much, and what is late is computed within seconds all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from gateway.journal.queries import means
+from gateway.journal.schema import HOUR_MS
+from gateway.recorder.stores.postgresql_connection import PostgresqlConnection
+
+VALID_MS = 2 * means.HEARTBEAT_MS
+TOGETHER_MOST = 500
+"""Hours of series that are computed in one transaction."""
+EVERY_MS = 10_000
+"""How often is looked for hours that are due."""
+_DUE = f"""
+DELETE FROM hours_due WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM hours_due WHERE hour < now() - interval '1 hour'
+    ORDER BY hour LIMIT {TOGETHER_MOST} FOR UPDATE SKIP LOCKED))
+RETURNING series, (extract(epoch FROM hour) * 1000)::bigint
+"""
+_AT = "timestamptz 'epoch' + {} * interval '1 millisecond'"
+_READINGS = f"""
+SELECT due.series, due.hour, (extract(epoch FROM time) * 1000)::bigint, value, count, low, high,
+    lasts_s, covered_s
+FROM unnest(%s::integer[], %s::bigint[]) AS due (series, hour)
+JOIN readings ON readings.series = due.series
+    AND time >= {_AT.format(f"(due.hour - {HOUR_MS})")}
+    AND time < {_AT.format(f"(due.hour + {HOUR_MS + HOUR_MS // 2})")}
+ORDER BY due.series, due.hour, time
+"""
+_STORE = f"""
+INSERT INTO hours
+SELECT series, count, gaps, {_AT.format("hour")}, mean, low, high, covered_ms
+FROM unnest(%s::integer[], %s::integer[], %s::integer[], %s::bigint[], %s::double precision[],
+    %s::double precision[], %s::double precision[], %s::integer[])
+    AS new (series, count, gaps, hour, mean, low, high, covered_ms)
+ON CONFLICT (series, hour) DO UPDATE SET (count, gaps, mean, low, high, covered_ms) =
+    (excluded.count, excluded.gaps, excluded.mean, excluded.low, excluded.high, excluded.covered_ms)
+"""
+_EMPTY = f"""
+DELETE FROM hours USING unnest(%s::integer[], %s::bigint[]) AS due (series, hour)
+WHERE hours.series = due.series AND hours.hour = {_AT.format("due.hour")}
+"""
+
+Hour = tuple[int, int, int, int, float | None, float | None, float | None, int]
+"""Series, count, gaps, begin (UTC ms), mean, low, high, covered ms."""
+
+
+def roll_up(db: PostgresqlConnection) -> int:
+    """Compute some of the hours that are due; how many those were. Whoever writes readings of one
+    of them meanwhile waits, and names it again."""
+    with db.transaction():
+        due = db.rows(_DUE)
+        if not due:
+            return 0
+        # a statement of its own: it sees what was committed until the hours were taken
+        found = db.rows(_READINGS, (list(map(itemgetter(0), due)), list(map(itemgetter(1), due))))
+        hours = [
+            one
+            for (series, begin), rows in groupby(found, itemgetter(0, 1))
+            if (one := hour_of(series, begin, [row[2:] for row in rows])) is not None
+        ]
+        empty = {(series, begin) for series, begin in due} - {(one[0], one[3]) for one in hours}
+        if hours:
+            db.run(_STORE, [list(column) for column in zip(*hours, strict=True)])
+        if empty:
+            db.run(_EMPTY, [list(column) for column in zip(*empty, strict=True)])
+    return len(due)
+
+
+def hour_of(series: int, begin: int, rows: Sequence[tuple[Any, ...]]) -> Hour | None:
+    """The mean of one hour; ``None``: nothing reaches into it. ``rows``: the readings from an hour
+    before it to half an hour after it, in order: UTC ms, value, count, low, high, lasts_s,
+    covered_s."""
+    within, grid = (begin, begin + HOUR_MS), (0, HOUR_MS)
+    plain = [row[:3] for row in rows]
+    before = [row for row in plain if row[0] < begin]
+    inside = [row for row in plain if begin <= row[0] < begin + HOUR_MS]
+    found: means.Parts = {}
+    means.add_readings(
+        inside, before[-1] if before else None, within, grid, (VALID_MS, within[1]), found
+    )
+    means.add_thinned([_thinned(row) for row in rows if row[2] is not None], within, grid, found)
+    one = found.get(begin // HOUR_MS)
+    if one is None:
+        return None
+    return series, one.count, one.gaps, begin, one.mean, one.low, one.high, one.covered_ms
+
+
+def _thinned(row: tuple[Any, ...]) -> tuple[int, int, float | None, dict[str, float | None]]:
+    at_ms, value, count, low, high, lasts_s, covered_s = row
+    data = {"min": low, "max": high}
+    if lasts_s is None or covered_s is None or lasts_s <= 0:
+        # versions of before have put it into the middle of its hour
+        return at_ms - HOUR_MS // 2, count, value, data | {"lasts_s": 3600.0, "covered_s": 3600.0}
+    lasts_s = min(lasts_s, 3600.0)
+    return (
+        at_ms,
+        count,
+        value,
+        data | {"lasts_s": lasts_s, "covered_s": max(0.0, min(covered_s, lasts_s))},
+    )
