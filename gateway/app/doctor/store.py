@@ -129,6 +129,11 @@ def examine(settings: Settings, state: Path) -> Iterator[Finding]:
         make = unknown if unread else no
         yield make(f"store: its password or token: {error}", "sudo portier doctor")
         return
+    if address.kind == "postgresql":
+        from gateway.app.doctor import postgresql  # its library is loaded for it alone
+
+        yield from postgresql.examine(address, secret, _place(record), timeout_s=WITHIN_S)
+        return
     look = _influx1 if address.kind == "influx1" else _influx2
     try:
         yield from look(settings, record, secret)
