@@ -97,7 +97,7 @@ def blocks() -> list[tuple[str, str]]:
         for file in sorted(GUIDE.glob("*.md"))
         for text in re.findall(r"(?ms)^```yaml\n(.*?)^```", file.read_text(encoding="utf-8"))
     ]
-    assert len(found) == 2
+    assert len(found) == 3
     return found
 
 
@@ -108,7 +108,8 @@ def test_a_configuration_of_the_guide_is_accepted(tmp_path: Path, page: str, tex
             SMALL.replace("points:\n", text.partition("watch:")[0]) + text[text.index("watch:") :]
         )
     else:
-        text = SMALL + text
+        mqtt = "" if "mqtt:" in text else "mqtt: {host: 127.0.0.1}\n"  # as the guide has it above
+        text = SMALL + mqtt + text
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets/store_password").write_text("one of its own", encoding="utf-8")
     settings = loaded(tmp_path, text)
