@@ -57,7 +57,7 @@ def read(settings: Settings, message: bytes) -> Sequence[Report]:
 
 
 class MqttContact:
-    """What is told for one point. A :class:`told.Listener`."""
+    """The values of one point. A :class:`subscribers.Listener`."""
 
     def __init__(self, point: str, emit: Emit) -> None:
         self._emit = emit

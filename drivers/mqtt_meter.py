@@ -100,7 +100,7 @@ def read(settings: Settings, message: bytes) -> Sequence[Report]:
 
 
 class MqttMeter:
-    """What is told for one point. A :class:`told.Listener`."""
+    """The values of one point. A :class:`subscribers.Listener`."""
 
     def __init__(self, settings: Settings, point: str, emit: Emit) -> None:
         self._names = tuple(quantity.name for quantity in quantities(settings))

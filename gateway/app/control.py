@@ -197,7 +197,7 @@ def _reload(options: Options, settings: Settings, known: plans.Plan) -> Reload:
 
 
 def _edit(options: Options, clock: Clock, asked: Mapping[str, object]) -> Mapping[str, object]:
-    """Ask :mod:`.overlaid`, a process of its own."""
+    """Ask :mod:`gateway.app.configuration.edit_overlay`, a process of its own."""
     import json
     import subprocess
 

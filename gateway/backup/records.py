@@ -43,14 +43,15 @@ class LastBackup:
 
 
 class BackupRecords:
-    """The folder below this state folder. Reading raises :class:`OSError`, and :class:`ValueError`
-    for a damaged file."""
+    """The folder below this state folder. Reading raises :class:`OSError`, and for a damaged file
+    :class:`ValueError`, :class:`KeyError` or :class:`TypeError`."""
 
     def __init__(self, state: Path) -> None:
         self.path = state / FOLDER
 
     def prepare(self) -> None:
-        """Make the folder, or check that nobody else may write it. Raises :class:`BackupError`."""
+        """Make the folder where it is missing, and check that nobody else may write it. Raises
+        :class:`BackupError`."""
         try:
             with contextlib.suppress(FileExistsError):
                 self.path.mkdir(mode=0o700, parents=True)

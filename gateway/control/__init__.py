@@ -1,1 +1,1 @@
-"""The one process that moves relays: its loop, its points, and what it tells the other roles."""
+"""The role that moves relays: its loop, its points, and what it reports to the other roles."""

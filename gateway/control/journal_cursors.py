@@ -19,8 +19,8 @@ from gateway.journal.queries.reader import JournalUnavailable, Reader
 
 @dataclass(frozen=True, slots=True)
 class Cursors:
-    """The journal's name, its last number per lane, how far each lane was sent, and what each
-    recorder has of this journal."""
+    """What is read of the journal's progress: its id, its last number per lane, how far each lane
+    was sent, and what each recorder has of it."""
 
     journal: str
     heads: Mapping[Lane, int]
@@ -31,9 +31,8 @@ class Cursors:
 @dataclass(frozen=True, slots=True)
 class Question:
     """What the panel handler asks at ``at_ms`` of the kernel's clock; ``utc_ms``: civil time, where
-    it is known. ``cursors``: only those, all else follows from them. Else the first facts
-    after a number of a lane: what is not sent, and what not every recorder has (``None``: that
-    makes no difference)."""
+    it is known. ``cursors``: the cursors alone. Otherwise also the first fact after each number in
+    ``unsent`` and ``unrecorded`` (``None``: nobody needs it)."""
 
     at_ms: int
     utc_ms: UtcMs | None = None

@@ -1,7 +1,8 @@
 """Answers the clients of the panel: passes their messages on, and assembles the snapshot.
 
-All of it runs in the panel's thread, beside the loop, and never waits for the disk: messages about
-a call go through that thread."""
+It runs in the panel's thread, beside the loop, and never waits for the disk: messages about a call
+go through that thread. ``grown`` alone is called by the journal's threads; commands and facts are
+handed to the loop."""
 
 from __future__ import annotations
 
@@ -26,7 +27,6 @@ from gateway.core.facts import Fact, Json, Lane
 from gateway.core.instant import Ms, UtcMs
 from gateway.core.notification.ways import Way
 from gateway.journal.audit import AuditEntry
-from gateway.journal.queue import Batch
 from gateway.panel import messages as m
 
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ ASK_EVERY_MS: Ms = 1_000
 RECORDERS_MOST = 100
 """Recorders that are remembered although nobody expects them."""
 LANES_OUT: tuple[Lane, ...] = ("urgent", "routine")
-"""The lanes that leave the gateway."""
+"""The lanes that leave the gateway: ``PUBLISHED`` of ``gateway/wire.py``, which is too much to
+import here."""
 
 
 class JournalAccess(Protocol):
-    """What the panel handler needs of the journal: cursors of its readers, and audit entries."""
-
-    def append(self, batch: Batch) -> None: ...
+    """What the panel handler needs of the journal: to store cursors, to forget an actor, to
+    flush."""
 
     def overdue_ms(self, now_ms: Ms) -> Ms: ...
 
@@ -148,10 +148,10 @@ class PanelHandler:
         """Recorder -> when its cursor last moved, or nothing was due."""
         self._aside: dict[str, int] = {}
         self._foreign: dict[str, int] = {}
-        self._level: set[tuple[str, str]] = set()
-        """Journals and recorders that have said of them no more than there is."""
+        self._seen_within_head: set[tuple[str, str]] = set()
+        """Pairs of journal and recorder whose numbers were once at or below the journal's heads."""
         self._heads: dict[Lane, int] = {}
-        self._growing = threading.Lock()
+        self._heads_lock = threading.Lock()
         self._sent: dict[Lane, int] = {}
         self._recorded: dict[str, tuple[str, Mapping[str, int]]] = {}
         self._knows_cursors = False
@@ -168,7 +168,7 @@ class PanelHandler:
     def grown(self, journal: str, heads: Mapping[Lane, int]) -> None:
         """The journal reaches this far. Both of the journal's threads say so, and the panel's
         reads it meanwhile."""
-        with self._growing:
+        with self._heads_lock:
             before = self._heads if journal == self.journal_id else {}
             farther = {lane: max(seq, before.get(lane, 0)) for lane, seq in heads.items()}
             self.journal_id = journal
@@ -232,9 +232,8 @@ class PanelHandler:
             self._controller.clock_told(role, None)
         if role == "link":
             self._journal.flush()  # the next one reads from the file how far this one has sent
-        if role == "link" and self._listeners is not None:
-            self._listeners.lose("link_away")
-        if role == "link":
+            if self._listeners is not None:
+                self._listeners.lose("link_away")
             self._on_link_left()
         elif role == "notify":
             self._notify, self._broken = False, frozenset()
@@ -288,18 +287,19 @@ class PanelHandler:
         self._journal.recorded(told.recorder, told.journal, lanes, keep=expected)
 
     def _believed(self, told: m.Recorded) -> Mapping[str, int]:
-        """Numbers that were never given show that the file is an older copy, but not from
-        somebody who has known less of the same file: then they, or the events behind them, are
-        forged, and would have the whole journal sent again."""
+        """A recorder that reports a number above the journal's head shows that the journal is an
+        older copy. Where the same recorder has reported less of this journal before, the number, or
+        the event behind it, is forged and is limited to the head: the whole journal would be sent
+        again otherwise."""
         if told.journal != self.journal_id:
             return told.lanes
-        with self._growing:
+        with self._heads_lock:
             heads = {str(lane): head for lane, head in self._heads.items()}
         if not any(seq > heads.get(lane, 0) for lane, seq in told.lanes.items()):
-            if told.recorder in self._recorders or len(self._level) < RECORDERS_MOST:
-                self._level.add((told.journal, told.recorder))
+            if told.recorder in self._recorders or len(self._seen_within_head) < RECORDERS_MOST:
+                self._seen_within_head.add((told.journal, told.recorder))
             return told.lanes
-        if (told.journal, told.recorder) not in self._level:
+        if (told.journal, told.recorder) not in self._seen_within_head:
             return told.lanes
         return {lane: min(seq, heads.get(lane, 0)) for lane, seq in told.lanes.items()}
 
@@ -358,7 +358,7 @@ class PanelHandler:
             return None if instant is None else now - (kernel - instant)
 
         read = self._read_at is not None and kernel - self._read_at <= CURSORS_VOID_MS
-        known = read or self._far_is_nothing()
+        known = read or self._no_urgent_unsent()
         overdue_ms = self._journal.overdue_ms(now)  # what is not stored is not sent
         urgent_ms, routine_ms = (self._oldest_unsent(lane, now) for lane in LANES_OUT)
         return Observed(
@@ -390,8 +390,8 @@ class PanelHandler:
             bench=self._bench is not None,
         )
 
-    def _far_is_nothing(self) -> bool:
-        """Everything urgent is sent, whatever can be read just now."""
+    def _no_urgent_unsent(self) -> bool:
+        """Whether every urgent fact is sent; needs no read of the journal."""
         return self._knows_cursors and self._heads.get("urgent", 0) <= self._sent.get("urgent", 0)
 
     def _heard_at(self) -> int | None:
@@ -479,7 +479,7 @@ class PanelHandler:
 
     def _missing(self, have: Mapping[Lane, int]) -> dict[Lane, int]:
         """The lanes that reach farther than somebody has them, and how far that is."""
-        with self._growing:
+        with self._heads_lock:
             heads = dict(self._heads)
         return {
             lane: have.get(lane, 0) for lane in LANES_OUT if heads.get(lane, 0) > have.get(lane, 0)
@@ -502,7 +502,7 @@ class PanelHandler:
         self._recorded_until = _recorded_until(seen)
 
     def _take_cursors(self, found: Cursors) -> None:
-        with self._growing:
+        with self._heads_lock:
             self.journal_id = self.journal_id or found.journal
             if found.journal != self.journal_id:
                 return  # it is a new one meanwhile, and is to be looked at again

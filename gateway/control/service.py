@@ -161,7 +161,7 @@ class Service:
         self._renewing = False
         self._hung_up = False
         self._panel: Server | None = None
-        self._desk: PanelHandler | None = None
+        self._panel_handler: PanelHandler | None = None
         self._editor: Editor | None = None
         self._journal_cursors: JournalCursors | None = None
         self._journal_reason = ""
@@ -249,7 +249,7 @@ class Service:
         )
         cursors.start()
         self._journal_cursors = cursors
-        self._desk = PanelHandler(
+        self._panel_handler = PanelHandler(
             controller=self._controller,
             inbox=self._inbox,
             clock=self._clock,
@@ -274,8 +274,8 @@ class Service:
             own_clock=settings.world is not None,
             editor=editor.ask if self._edit is not None else None,
         )
-        self._desk.journal_reason = self._journal_reason
-        self._desk.begin()
+        self._panel_handler.journal_reason = self._journal_reason
+        self._panel_handler.begin()
         if plan.receivers:
             key = threading.Thread(target=self._make_key, name="key", daemon=True)
             key.start()
@@ -283,7 +283,7 @@ class Service:
         gc.collect()
         gc.freeze()
         gc.enable()  # the start went without
-        self._open_panel(self._desk)
+        self._open_panel(self._panel_handler)
         self._log.say(
             "info",
             "control is ready",
@@ -363,12 +363,12 @@ class Service:
 
     def _committed(self, done: Committed) -> None:
         """In a thread of the journal."""
-        if self._desk is None or self._panel is None:
+        if self._panel_handler is None or self._panel is None:
             return
         heads: dict[Lane, int] = {}
         for _row, lane, seq, _fact in done.rows:
             heads[lane] = max(seq, heads.get(lane, 0))
-        self._desk.grown(done.journal, heads)
+        self._panel_handler.grown(done.journal, heads)
         for reply, fact in done.replies:
             self._panel.committed(reply.command, fact)
         if done.rows:
@@ -377,8 +377,8 @@ class Service:
     def _journal_state(self, reason: str) -> None:
         """In a thread of the journal."""
         self._journal_reason = reason
-        if self._desk is not None:
-            self._desk.journal_reason = reason
+        if self._panel_handler is not None:
+            self._panel_handler.journal_reason = reason
         self._inbox.post(JournalState(reason))
         if reason and self._repeats.left_out(cause(reason)) is not None:
             self._log.say("error", "the journal does not take what happens", reason=reason)

@@ -12,7 +12,7 @@ which instant on, so that facts are stamped later without being touched.
 later, as a table of its own, so that older versions still read and write a file that has it; those
 wrote ``hour`` with each reading, and charts of their hours are made of it.
 
-Every table and index has its own pattern of columns (see :data:`PATTERNS`): salvage tells
+Every table and index has its own pattern of columns: salvage tells
 the pages of a broken file apart by them, without trusting anything else in the file.
 """
 

@@ -1,9 +1,9 @@
 """The outbox: the journal behind a cursor. Pure.
 
-A lane is sent in the order of its numbers, some of them in flight at a time. The cursor is
-the last number before which everything is acknowledged; it alone is kept (by the journal)
-and after a lost connection all numbers above it are sent again. Numbers that the journal
-does not have (thinned, expired) are passed over: whoever misses them asks, and is told.
+A lane is sent in the order of its numbers, some of them in flight at a time. The cursor is the
+highest number up to which every number is finished: acknowledged by the broker, set aside, or not
+in the journal any more (thinned, expired). The cursor alone is saved, by the journal; after a lost
+connection all numbers above it are sent again.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ LATE_MS = 60_000
 
 
 @dataclass(slots=True)
-class Flight:
+class LaneWindow:
     """One lane on its way out."""
 
     cursor: int
-    """Everything up to here is acknowledged."""
+    """Every number up to here is finished."""
     next: int = 0
     """The next number to read from the journal."""
     _order: deque[int] = field(default_factory=deque)
@@ -39,8 +39,9 @@ class Flight:
         self._open.add(seq)
         self.next = seq + 1
 
-    def acknowledged(self, seq: int) -> bool:
-        """The broker has it; whether the cursor moved."""
+    def finished(self, seq: int) -> bool:
+        """The broker has taken this number, or it is set aside. Returns whether the cursor
+        moved."""
         self._open.discard(seq)
         before = self.cursor
         while self._order and self._order[0] not in self._open:

@@ -5,10 +5,10 @@ for it in the window and the broker is connected, and read again after a lost co
 Order of precedence: urgent facts and, by turns, answers and states; urgent replays, routine
 facts, routine replays. A part of the window is for urgent facts alone.
 
-A message that the broker does not take is set aside (``aside.py``), whichever way the broker
-says so: an answer with a reason, a limit in its CONNACK, no answer at all, or the end of the
-connection. Then nobody names the message: so the next connection begins with one message in
-flight at a time, and who is the oldest in flight a second time is it.
+A message that the broker does not take is set aside (``refused_messages.py``), whichever way the
+broker says so: an answer with a reason, a limit in its CONNACK, no answer at all, or the end of the
+connection. Then nobody names the message: so the next connection begins with one message in flight
+at a time, and who is the oldest in flight a second time is it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from gateway.core.facts import Lane
-from gateway.link.outbox import Flight, Replay, Replays, is_late, missing
+from gateway.link.outbox import LaneWindow, Replay, Replays, is_late, missing
 from gateway.link.refused_messages import RETRY_FACTS_MS, RETRY_MS, Refusal, RefusedMessages
 from gateway.mqtt.limits import TOO_LARGE, Limits
 from gateway.mqtt.topics import Topics
@@ -153,7 +153,7 @@ class Publisher:
         self.aside = RefusedMessages() if aside is None else aside
         self.limits = Limits()
         self.journal = ""
-        self.flights: dict[Lane, Flight] = {}
+        self.flights: dict[Lane, LaneWindow] = {}
         self.replays = Replays()
         self.heads: dict[Lane, int] = {}
         self.ages = Ages()
@@ -198,7 +198,7 @@ class Publisher:
         self.journal = journal
         self.heads = dict(heads)
         self.flights = {
-            lane: Flight(min(cursors.get(lane, 0), heads.get(lane, 0))) for lane in PUBLISHED
+            lane: LaneWindow(min(cursors.get(lane, 0), heads.get(lane, 0))) for lane in PUBLISHED
         }
         self._again()
 
@@ -305,7 +305,7 @@ class Publisher:
     def _pass(self, lane: Lane, seq: int) -> None:
         """The cursor need not wait for this number any more."""
         flight = self.flights[lane]
-        if flight.acknowledged(seq):
+        if flight.finished(seq):
             self._on_cursor(lane, flight.cursor)
 
     def refused(self, mid: int, reason: str, now_ms: int) -> None:

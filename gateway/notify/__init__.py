@@ -1,2 +1,2 @@
-"""Messages to people: ``control`` decides who is told of what, this role says it and hands it
-over (Apprise), and answers whether that worked. It knows the addresses; nobody else does."""
+"""Messages to people: ``control`` decides who gets which message; this role writes it, hands it
+over (Apprise) and reports the result. No other role reads the addresses."""

@@ -56,8 +56,8 @@ ENDED_CHECK_EVERY_MS = 10_000
 """How often at most it is checked whether the boot of what waits for its time has ended."""
 _OCCUPIED_MOST = 20_000
 BELIEVED_MOST = 2_000
-"""Numbers in a row that are believed before their gateway has said that it has them: fewer than
-are remembered in :class:`Digests`, so that another event under one of them is noticed."""
+"""How many numbers beyond the gateway's own report the recorder accepts. Fewer than
+:class:`Digests` remembers, so that another event under one of them is noticed."""
 ABSENT_MOST = 1_000
 OTHERS_MOST = 8
 """Further messages of one number that are held back with the first; the newest."""
@@ -67,7 +67,7 @@ LEDGER_LAG_MS = 5_000
 
 @dataclass(slots=True)
 class Batch:
-    """One batch: what came in, and after :meth:`Book.prepare` what to write."""
+    """One batch: what came in, and after :meth:`Ingest.prepare` what to write."""
 
     events: list[tuple[Key, Event, str, str]] = field(default_factory=list)
     """Each with the key of its time, topic and text."""
@@ -317,8 +317,8 @@ class Ingest:
         )
 
     def absent(self, batch: Batch, gateway: str, payload: bytes) -> None:
-        """One message of ``absent``: numbers that will never come. Numbers that nobody is
-        known to have sent are not taken: they could only hide what is yet to come."""
+        """One message of ``absent``: numbers that will never come. Numbers above the highest known
+        one are ignored: declaring them absent could hide later events."""
         raw = _object(payload)
         journal, lane, ranges = raw.get("journal"), raw.get("lane"), raw.get("ranges")
         if not isinstance(journal, str) or lane not in PUBLISHED or not isinstance(ranges, list):
@@ -360,7 +360,7 @@ class Ingest:
             self._disown(batch, one, f"{what}: the gateway has {had} of journal {journal}")
 
     def unheard(self, batch: Batch, now_ms: int) -> None:
-        """What was held back for a gateway that does not say how far it is counts after all."""
+        """Accept the messages held back for a gateway that has not reported its numbers in time."""
         for one in self.claims.unheard(now_ms):
             for text in (one.text, *one.others):
                 self._event(batch, one.key.gateway, one.topic, text.encode(), None)
@@ -490,8 +490,8 @@ class Ingest:
         return self._kernels.get(kernel)
 
     def _is_over(self, one: Waiting) -> bool:
-        """Whether the kernel's boot of this fact is over and all that was told in it is here:
-        then nobody tells its time any more."""
+        """Whether the kernel's boot of this fact is over and all its events have arrived: then its
+        offset to civil time cannot come any more."""
         kernel = kernel_boot(one.boot)
         for lane in PUBLISHED:
             key = Key(one.key.gateway, one.key.journal, lane)

@@ -129,7 +129,7 @@ class Recorder:
         self._broker = broker
         self._store = store
         self._state = state
-        self._book = Ingest(state, marks=store.forgets_ms > 0)
+        self._ingest = Ingest(state, marks=store.forgets_ms > 0)
         self._store_name = store_name
         self._silent_after_ms = silent_after_ms
         self._now_ms = now_ms
@@ -168,7 +168,7 @@ class Recorder:
         """Work until told to stop."""
         while not stop.is_set():
             self.turn(stop)
-        self._book.save()
+        self._ingest.save()
         self._save_doubt()
 
     def turn(self, stop: threading.Event) -> None:
@@ -188,14 +188,14 @@ class Recorder:
             self._state.forget_old(utc_ms)
         if chores and (settled or self._clock.doubt_due(now_ms)):
             self._save_doubt()
-        self._book.unheard(batch, now_ms)
-        self._book.prepare(
+        self._ingest.unheard(batch, now_ms)
+        self._ingest.prepare(
             batch, utc_ms, unknown_before_ms=utc_ms - UNKNOWN_KEPT_MS if chores and settled else 0
         )
         if not self._write(batch, stop):
             return
         self._broker.acknowledge(messages)
-        self._book.save_if_due(self._utc_ms())
+        self._ingest.save_if_due(self._utc_ms())
         self._look_aside(stop)
         self._expire(now_ms, utc_ms if settled else None)
         self._ask()
@@ -208,10 +208,10 @@ class Recorder:
             self._state.set_meta(DOUBT, doubt)
 
     def _fit(self) -> None:
-        self._book.fit()
-        if len(self._asking) > len(self._book.lanes):
+        self._ingest.fit()
+        if len(self._asking) > len(self._ingest.lanes):
             self._asking = {
-                key: one for key, one in self._asking.items() if key in self._book.lanes
+                key: one for key, one in self._asking.items() if key in self._ingest.lanes
             }
 
     # --- gathering ----------------------------------------------------------------------
@@ -296,7 +296,7 @@ class Recorder:
             gateway = [*got.topic.split("/", 2), ""][1]
             log.error("a message was not understood", topic=got.topic, reason=repr(error))
             reason = f"not understood: {error!r}"
-            self._book.set_foreign_aside(batch, gateway, got.topic, reason, got.payload)
+            self._ingest.set_foreign_aside(batch, gateway, got.topic, reason, got.payload)
 
     def _understand(self, batch: Batch, got: Received) -> None:
         parts = got.topic.split("/", 3)
@@ -304,9 +304,9 @@ class Recorder:
             return
         gateway, what, now_ms = parts[1], parts[2], self._now_ms()
         if (
-            len(self._hearing.keys() | self._book.journals.keys()) >= GATEWAYS_MOST
+            len(self._hearing.keys() | self._ingest.journals.keys()) >= GATEWAYS_MOST
             and gateway not in self._hearing
-            and gateway not in self._book.journals
+            and gateway not in self._ingest.journals
         ):
             raise LookupError(f"more than {GATEWAYS_MOST} gateways")
         if what == "availability":
@@ -316,7 +316,7 @@ class Recorder:
             )
             if online:
                 self._said.pop(gateway, None)  # a broker need not have kept it
-                if not self._book.claims.is_known(gateway):
+                if not self._ingest.claims.is_known(gateway):
                     self._introduce(gateway)
                 for key, one in self._asking.items():
                     if key.gateway == gateway:
@@ -325,21 +325,21 @@ class Recorder:
         if got.retained:
             # a gateway has none of these kept: they would come again at every connection
             reason = "the broker had kept it, which its gateway never asks for"
-            self._book.set_foreign_aside(batch, gateway, got.topic, reason, got.payload)
+            self._ingest.set_foreign_aside(batch, gateway, got.topic, reason, got.payload)
             return
         before = self._hearing.get(gateway)
         if before is not None and before.silent_since_ms is not None:
             self._silent_point(gateway, 0, self._utc_ms())
         self._hearing[gateway] = gateway_liveness.heard(before, now_ms)
         if what == "event":
-            self._book.event(batch, gateway, got.topic, got.payload, now_ms)
+            self._ingest.event(batch, gateway, got.topic, got.payload, now_ms)
         elif what == "absent":
-            self._book.absent(batch, gateway, got.payload)
+            self._ingest.absent(batch, gateway, got.payload)
         elif what == "health":
             self._take_health(batch, gateway, got.payload, now_ms)
 
     def _take_health(self, batch: Batch, gateway: str, payload: bytes, now_ms: int) -> None:
-        self._book.health(batch, gateway, payload, now_ms)
+        self._ingest.health(batch, gateway, payload, now_ms)
         if getattr(self._store, "health", False):
             self._health.take(gateway, payload, now_ms, self._utc_ms())
 
@@ -394,7 +394,7 @@ class Recorder:
             topic = batch.texts[bad.index][0]
             log.error("point set aside; see portier record aside", reason=bad.reason, topic=topic)
         self._silence.clear()
-        self._book.refused(batch, rejected)
+        self._ingest.refused(batch, rejected)
         while not self._state.aside_room(batch.aside):
             self._report(
                 "aside_full",
@@ -406,7 +406,7 @@ class Recorder:
                 return False
             self._look_aside(stop)
         self._report("", "", 0.0)
-        self._book.commit(batch, self._utc_ms(), calm=len(batch.events) < CALM_MOST)
+        self._ingest.commit(batch, self._utc_ms(), calm=len(batch.events) < CALM_MOST)
         return True
 
     def _without_health(self, rejected: list[Rejected], facts: int) -> list[Rejected]:
@@ -459,7 +459,7 @@ class Recorder:
                 return False
             self._say()
             self._broker.pump(min(left_s, 0.5))
-        self._book.save_if_due(self._utc_ms())
+        self._ingest.save_if_due(self._utc_ms())
         return True
 
     def _check_identity(self, *, idle: bool) -> None:
@@ -487,13 +487,13 @@ class Recorder:
         damaged = self._note_damage()
         if known is not None and known != now:
             path = getattr(self._store, "path", None)
-            its = before and name == self._store_name and self._book.journals
+            its = before and name == self._store_name and self._ingest.journals
             if path is not None and its and not damaged:
-                self._state.note_replaced(path, self._book.journals)
-                self._book.read_aside()
+                self._state.note_replaced(path, self._ingest.journals)
+                self._ingest.read_aside()
             another = name != self._store_name or not self._store.forgets_ms
             since_ms = self._last_confirmed_ms() - self._store.forgets_ms
-            self._book.go_back(None if another else since_ms, self._utc_ms())
+            self._ingest.go_back(None if another else since_ms, self._utc_ms())
             log.warning("store restarted or replaced: asking again for what it may have lost")
         if known != now:
             self._state.set_meta("store", now)
@@ -516,8 +516,8 @@ class Recorder:
         """A store that is a file may have been damaged, and set aside; whether that was new."""
         broken = getattr(self._store, "broken", None)
         if broken is not None:
-            self._state.note_damage(broken, self._book.journals)
-            self._book.read_aside()
+            self._state.note_damage(broken, self._ingest.journals)
+            self._ingest.read_aside()
             self._store.broken = None  # type: ignore[attr-defined]  # of those that are a file
         return broken is not None
 
@@ -526,7 +526,7 @@ class Recorder:
     def _look_aside(self, stop: threading.Event) -> None:
         """Somebody may want points to be sent again, or has acknowledged them."""
         if self._state.changed_outside():
-            self._book.read_aside()
+            self._ingest.read_aside()
             self._retry = True
         if not self._retry or self._now_ms() < self._retry_not_before_ms or stop.is_set():
             return
@@ -544,7 +544,7 @@ class Recorder:
             pass
         else:
             self._state.aside_resolve(outcomes)
-            self._book.read_aside()
+            self._ingest.read_aside()
             stored = sum(standing == "stored" for _, standing, _ in outcomes)
             log.info("sent again", stored=stored, refused=len(outcomes) - stored)
 
@@ -560,13 +560,13 @@ class Recorder:
         for one in asked:
             if not one.point:  # it could not be read: perhaps this version can
                 batch = Batch()
-                reason = self._book.again(batch, one)
+                reason = self._ingest.again(batch, one)
                 if not reason:
-                    self._book.prepare(batch, self._utc_ms())
+                    self._ingest.prepare(batch, self._utc_ms())
                     bad = self._store.write(batch.points) if batch.points else []
                     reason = bad[0].reason if bad else ""
                     if not bad:
-                        self._book.commit(batch, self._utc_ms())
+                        self._ingest.commit(batch, self._utc_ms())
                 outcomes.append((one.id, "open" if reason else "stored", reason or one.reason))
         return outcomes
 
@@ -577,10 +577,10 @@ class Recorder:
             return
         now_ms = self._now_ms()
         if now_ms - self._claim_asked_ms >= CLAIM_ASK_MS:
-            for gateway in self._book.claims.waiting():
+            for gateway in self._ingest.claims.waiting():
                 self._claim_asked_ms = now_ms
                 self._introduce(gateway)
-        for key, known in self._book.lanes.items():
+        for key, known in self._ingest.lanes.items():
             hearing = self._hearing.get(key.gateway)
             if hearing is not None and hearing.offline:
                 continue
@@ -608,16 +608,16 @@ class Recorder:
         if not self._connected or now_ms - self._said_ms < SAY_MS:
             return
         waits_for = self._waits_for or ("subscription_refused" if self._refused else "")
-        for gateway in list(self._book.journals):
-            recorded = self._book.recorded(gateway)
+        for gateway in list(self._ingest.journals):
+            recorded = self._ingest.recorded(gateway)
             if recorded is None:
                 continue
             payload: dict[str, object] = {
                 "journal": recorded[0],
                 "lanes": recorded[1],
-                "aside": sum(self._book.aside_counts.get(g, 0) for g in (gateway, ANY_GATEWAY)),
+                "aside": sum(self._ingest.aside_counts.get(g, 0) for g in (gateway, ANY_GATEWAY)),
             }
-            foreign = self._book.foreign_counts.get(gateway, 0)
+            foreign = self._ingest.foreign_counts.get(gateway, 0)
             if foreign:
                 payload["foreign"] = foreign
             hearing = self._hearing.get(gateway)

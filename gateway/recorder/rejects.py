@@ -13,10 +13,9 @@ both, and one of them is somebody else's; it counts as incomplete until it is ac
 
 Limit: :data:`MOST` rows and :data:`BYTES_MOST` of those that are open or to be retried. Where
 it is reached, the recorder waits and acknowledges nothing more to the broker: the facts stay in
-the gateways' journals, and nothing is lost until somebody has looked. Exempt are points that
-the store refuses because they are older than it keeps anything: it would have deleted them by
-now, so the oldest of them make room. Doubtful events and damaged files have limits of their own, at
-which the oldest go from the list.
+the gateways' journals, and nothing is lost until somebody has looked. Points that the store refuses
+for their age do not block: the oldest of them are deleted. Doubtful events and damaged files have
+limits of their own, at which the oldest go from the list.
 """
 
 from __future__ import annotations
@@ -74,7 +73,7 @@ class SetAside:
     topic: str
     reason: str
     event: str
-    """The message, whole."""
+    """The message: whole, or the beginning of one that is foreign or doubtful."""
     gateway: str = ""
     at_ms: int = 0
     """When it was set aside, UTC ms."""

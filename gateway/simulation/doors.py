@@ -20,7 +20,7 @@ from gateway.core.plan import ActivatorPlan, DoorPlan
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda, about
 from gateway.simulation.host import Host
 from gateway.simulation.world.contact import bouncing
-from gateway.simulation.world.leaf import Leaf, asked, let_go, passed, pushed
+from gateway.simulation.world.leaf import Leaf, advanced, asked, let_go, pushed
 
 PATIENCE_MS: Ms = 6_000
 """Who has pressed looks at the door for so long."""
@@ -129,7 +129,7 @@ class DoorWorld:
         while (due_ms := self.leaf.wake_at) is not None and due_ms <= self.agenda.now:
             locked = strike is not None and not self.host.lit[strike]
             held = self.wedged or self._driven_open()
-            self._become(passed(self.leaf, due_ms, self._stays_ms, locked=locked, held=held))
+            self._become(advanced(self.leaf, due_ms, self._stays_ms, locked=locked, held=held))
 
     def _driven_open(self) -> bool:
         relays = [self.plan.hold_open, *([self.plan.activation] if not self.plan.pulse_ms else [])]

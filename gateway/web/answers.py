@@ -15,10 +15,15 @@ from starlette.routing import Route
 
 from gateway.web.identity.auth import seen
 from gateway.web.page import language_of, page
-from gateway.web.shared.problems import CHANGE_NEEDED, NotLoggedIn, Problem, for_people, path_of
+from gateway.web.shared.problems import (
+    CHANGE_NEEDED,
+    MEDIA,
+    NotLoggedIn,
+    Problem,
+    for_people,
+    path_of,
+)
 from gateway.web.shared.words import Words
-
-MEDIA = "application/problem+json"
 
 
 def answer(request: Request, problem: Problem, extra: dict[str, Any] | None = None) -> Response:

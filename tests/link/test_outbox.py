@@ -8,31 +8,31 @@ from typing import Any
 import pytest
 
 from gateway.core.facts import Lane
-from gateway.link.outbox import MOST_RECORDERS, Flight, Replay, Replays, is_late, missing
+from gateway.link.outbox import MOST_RECORDERS, LaneWindow, Replay, Replays, is_late, missing
 from gateway.link.publisher import IN_FLIGHT_MOST_MS, Publisher, Small
 from gateway.wire import Row
 
 
 def test_the_cursor_waits_for_the_oldest_in_flight() -> None:
-    flight = Flight(10)
+    flight = LaneWindow(10)
     for seq in (11, 12, 15):
         flight.sent(seq)
-    assert not flight.acknowledged(12)
+    assert not flight.finished(12)
     assert flight.cursor == 10
-    assert flight.acknowledged(11)
+    assert flight.finished(11)
     assert flight.cursor == 12
-    flight.acknowledged(15)
+    flight.finished(15)
     assert (flight.cursor, flight.in_flight, flight.next) == (15, 0, 16)
 
 
 def test_what_was_in_flight_is_sent_again_after_a_lost_connection() -> None:
-    flight = Flight(10)
+    flight = LaneWindow(10)
     flight.sent(11)
     flight.sent(12)
-    flight.acknowledged(12)
+    flight.finished(12)
     flight.lost()
     assert (flight.cursor, flight.next) == (10, 11)
-    assert not flight.acknowledged(11)  # for the connection before
+    assert not flight.finished(11)  # for the connection before
 
 
 def test_the_numbers_that_are_missing() -> None:

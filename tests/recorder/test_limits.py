@@ -65,7 +65,7 @@ def test_journals_that_a_gateway_writes_no_more_have_a_number(
             bench.broker.event(event(seq, journal=f"j{number:02}", utc_ms=T0 + number * 10 + seq))
     bench.turn()
     bench.turn(recorder.CHORES_MS)
-    journals = {key.journal for key in bench.recorder._book.lanes}
+    journals = {key.journal for key in bench.recorder._ingest.lanes}
     assert len(journals) == 6
     assert {"j03", "j04", "j19"} <= journals
     assert {key.journal for key in bench.state.lanes()} == journals

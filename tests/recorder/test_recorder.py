@@ -78,8 +78,8 @@ def test_a_replay_after_a_restart_comes_to_the_same_times(bench: Bench) -> None:
         bench.broker.event(event(seq))
     bench.turn()
     points = dict(bench.store.points)
-    for known in bench.recorder._book.lanes.values():
-        lanes = {k: known.lane.back_to(2) for k in bench.recorder._book.lanes}
+    for known in bench.recorder._ingest.lanes.values():
+        lanes = {k: known.lane.back_to(2) for k in bench.recorder._ingest.lanes}
         bench.state.save(lanes, dict.fromkeys(lanes, 2), 0)
     bench.again()
     bench.broker.came.append(Connected(1))
@@ -223,7 +223,7 @@ def test_a_time_is_looked_up_and_known_boots_are_not_copied_for_it(bench: Bench)
             "INSERT INTO boots VALUES (?, ?, ?)", ("csg", f"5f0c-ab-{number}", T0 + number)
         )
     bench.again()
-    book = bench.recorder._book
+    book = bench.recorder._ingest
     book._boots = Boots(dict(book._boots))
     bench.broker.event(event(1, utc_ms=None, mono_ms=500, boot="5f0c-ab-1"))
     bench.broker.event(event(2, utc_ms=None, mono_ms=500, boot="5f0c-ab-7"))

@@ -301,7 +301,7 @@ def test_whatever_is_in_a_message_it_ends_nothing_but_itself(
 ) -> None:
     """An error that nobody has thought of yet."""
     bench = RecorderBench()
-    book = bench.recorder._book
+    book = bench.recorder._ingest
     for name in ("event", "absent", "health"):
         monkeypatch.setattr(book, name, raising(ArithmeticError("odd")))
         bench.broker.give(f"{name}/x/y" if name == "event" else name, b"\x00")

@@ -614,7 +614,7 @@ class Delivery:
 
     def _recorded(self) -> dict[str, int]:
         assert self.recorder is not None
-        told = self.recorder._book.lanes
+        told = self.recorder._ingest.lanes
         journal = self.reader.journal_id()
         found = {lane: told.get(Key(GATEWAY, journal, lane)) for lane in PUBLISHED}
         return {lane: known.lane.through if known else 0 for lane, known in found.items()}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from gateway.simulation.world.leaf import Leaf, asked, let_go, passed, pushed
+from gateway.simulation.world.leaf import Leaf, advanced, asked, let_go, pushed
 
 
 def lived(leaf: Leaf, until: int, *, held: bool = False) -> tuple[Leaf, list[int]]:
     """The leaf then, and when it left closed or came there. It stays open for 50."""
     moved = []
     while (due := leaf.wake_at) is not None and due <= until:
-        was, leaf = leaf, passed(leaf, due, lambda: 50, locked=False, held=held)
+        was, leaf = leaf, advanced(leaf, due, lambda: 50, locked=False, held=held)
         moved += [due] if leaf.is_open is not was.is_open else []
     return leaf, moved
 
@@ -30,10 +30,10 @@ def test_each_time_that_the_operator_acts_the_leaf_counts_down_anew() -> None:
 def test_what_ends_at_an_instant_does_so_before_the_operator_acts_anew() -> None:
     twice = asked(asked(Leaf(), 0, 7), 0, 7)
     times = iter((50, 60))
-    leaf = passed(passed(twice, 7, times.__next__, locked=False, held=False),
+    leaf = advanced(advanced(twice, 7, times.__next__, locked=False, held=False),
                   7, times.__next__, locked=False, held=False)  # fmt: skip
     assert (leaf.position, leaf.until, leaf.starts) == ("open", 57, (7,))
-    leaf = passed(leaf, 7, times.__next__, locked=False, held=False)
+    leaf = advanced(leaf, 7, times.__next__, locked=False, held=False)
     assert leaf.until == 67
 
 

@@ -25,7 +25,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from gateway.core.facts import KINDS
-from gateway.web.answers import MEDIA
+from gateway.web.shared.problems import MEDIA
 from tests.web.conftest import FakePanel, Web
 from tests.web.lived import states
 from tests.web.test_audit import write

@@ -12,7 +12,7 @@ import jsonschema_rs
 import pytest
 
 from gateway.journal.audit import AuditEntry
-from gateway.web.answers import MEDIA
+from gateway.web.shared.problems import MEDIA
 from tests.page.fake import alarm
 from tests.web.conftest import Web
 from tests.web.lived import states

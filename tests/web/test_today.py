@@ -105,7 +105,7 @@ def test_after_an_opening_it_is_read_again_soon() -> None:
         journal, clock = Journal(), Clock()
         found, _ = made(journal, clock)
         await found.look()
-        found._house.doors["front"]["counters"]["openings"] = 4
+        found._control.doors["front"]["counters"]["openings"] = 4
         await found.look()
         assert journal.asked == 1, "not with every press"
         clock.now_s += SOON_S

@@ -40,7 +40,6 @@ PACKET_LEAST_BYTES = 16_384
 """What the broker must take at least: the introduction to Home Assistant, a state with all of
 its alarms."""
 _NOT_YET_VALID, _EXPIRED = 9, 10
-_UNKNOWN_ISSUER = frozenset({2, 18, 19, 20, 21})
 _WRONG_NAME = frozenset({62, 64})
 
 

@@ -15,8 +15,6 @@ from gateway.app.announcement import LogIn
 from gateway.printable import in_a_line
 from gateway.settings.model.configuration import Settings
 
-WIDEST = 100
-
 
 def command() -> str:
     """How this program was called, for lines that somebody is to copy."""

@@ -5,12 +5,13 @@ Each part of that has a file:
 
 * ``state``: the building as it stands between two steps;
 * ``registry``: which machines there are, a row each;
-* ``loop``: it lets them take their steps, one after the other;
+* ``loop``: it lets them take their steps, one after the other, from pieces of ``work``;
 * ``wiring`` (with ``wiring_rooms``, ``wiring_messages`` and ``conditions``): what the step of one
   machine means to the others;
 * ``commands``: what people ask for, and the one answer that each of them gets;
 * ``saved_state`` and ``after_restart``: what survives a restart (``merge_backup``: of a backup);
-* ``routing``: the plan, read from the terminals' side.
+* ``routing``: which doors and rooms a point belongs to;
+* ``snapshot`` (with ``snapshot_rooms``): the building as others see it.
 
     level -> contact -> settled change -> door -> drive -> relay -> effect
                                        -> watch, programme switch, fire

@@ -32,8 +32,8 @@ from gateway.core.instant import Ms
 from gateway.core.machine import Broken, Step, replace
 
 DEADLINES_PER_STEP = 1_000_000
-"""More than any building has in a step. It ends the endless loop of a machine that names a past
-deadline again and again, which is a bug."""
+"""Upper bound of deadlines in one step. A machine that names a past deadline again and again is a
+bug, and would loop for ever."""
 
 
 class Loop:

@@ -13,8 +13,8 @@ One door is a few small parts, each with its own file, and this file that puts t
 * ``indicator``: the lamp or tone that answers the person who pressed.
 * ``counters``: what maintenance wants to count, from the facts that the door gives.
 
-The parts know nothing of each other. They meet in ``_Turn.settle``, at the end of every
-turn, where the door asks three questions anew instead of remembering to act:
+The parts know nothing of each other. They meet in ``_Turn.settle``, after the deadlines and after
+the event of a turn, where the door asks three questions anew instead of remembering to act:
 
 1. *May anything be activated at all?* Mode *off*, and fire where the door has to close,
    cut whatever runs. *Shall the door be held?* By fire, by the mode, or no longer.
@@ -26,23 +26,22 @@ contact only change a field, and the levels of the relays follow from the fields
 are the difference of those levels before and after the turn.
 
 **Who wins.** Fire beats mode, and mode beats requests. Fire and mode may cut a running pulse
-short. No request and no mode makes it longer; only fire, where the door has to open, holds the
-activation of a pulse drive for as long as the fire alarm lasts. A fire contact that is unknown
-keeps its last known level.
+short. Fire alone may prolong a pulse: a door that fire opens has its activation on until the fire
+alarm ends. A fire contact that is unknown keeps its last known level.
 
 **Requests.** Each becomes one fact with its outcome, and each command gets one reply:
 
 * *accepted*: an opening begins;
 * *merged*: an opening is under way and serves this request as well;
-* *extended*: the leaf is open. The operator times its own hold-open, so it is given one
-  more pulse after the rest; a maintained activation stays on longer; a *toggle* drive
-  would close on a pulse and gets none;
+* *extended*: the leaf is open. The operator times its own hold-open, so it gets one more pulse
+  after the rest; a maintained activation stays on longer. A *toggle* drive would close on a pulse
+  and gets none; nor does a door that is held open;
 * *refused*, with a key of ``reasons``.
 
-An answer is what happens: a relay that its time limit keeps off refuses what would take it, and
-a strike or a maintained activation that was let go of at its limit is driven anew. One that cannot
-be switched is tried all the same, a mode is taken while fire or an interlock keep it
-from acting, and a request may join one that waits; these answers carry the reason.
+The answer describes what the relays do. A relay that its time limit keeps off refuses the request;
+a strike or a maintained activation that its limit has switched off is driven anew. A faulty relay
+is tried all the same, a mode is accepted while fire or an interlock keeps it from acting, and a
+request may join one that waits: these answers carry the reason.
 
 Where another door of an interlock is open, a request waits (``Door.waits``) for
 :class:`Interlocked`, and is judged again by the table when its turn comes: its mode may
@@ -50,16 +49,15 @@ have changed meanwhile. The waiting request is answered once, at the end of the 
 joins it meanwhile is answered at once (*merged*).
 
 **Conditions** (``Door.conditions``) are what needs a person *now*; ``building`` turns their
-changes into alarms. Most stand as long as what they name. Two name a moment, and stand
-until the contrary is proved: ``did_not_open`` until the leaf opens because it was asked to
+changes into alarms. Most end with their cause. Two are moments, and end only on proof:
+``did_not_open`` until the leaf opens because it was asked to
 (a later opening by hand proves nothing about the drive); ``forced`` until the leaf is seen
 closed (from then on the door is locked again, and the alarm stays listed until somebody has
 seen it). An unknown level neither raises nor clears a condition.
 
-**Time.** Every deadline is a field, ``wake_at`` is the least of them. What the door *sees* counts
-at the time when it was so (``now``); what it *switches* is switched in the present
-(``present_ms``): a turn that comes late ends a pulse late by just as much, and no pulse that it
-begins is shorter for it.
+**Time.** Every deadline is a field, ``wake_at`` is the least of them. Inputs carry the time of
+their edge (``now``). Outputs switch in the present (``present_ms``): a turn that comes late ends a
+pulse late by just as much, and no pulse that it begins is shorter for it.
 """
 
 from __future__ import annotations
@@ -140,7 +138,7 @@ def start(plan: DoorPlan, now: Ms, counted: Counters | None = None) -> Step[Door
     """Every relay off, everything unknown. ``counted``: the counters from before the restart.
 
     The mode is the safe one where a schedule exists, until :class:`ModeChanged` says more;
-    nothing is driven before the first event, so a start alone never moves a door."""
+    nothing is switched on before the first event, so a start alone never moves a door."""
     mode = plan.safe_mode if plan.schedule else plan.mode
     door = Door(
         plan,
@@ -277,7 +275,8 @@ class _Turn:
             self._serve(request)
 
     def _serve(self, request: Requested) -> None:
-        """A request that may open the door: held open already, opened now, or in its turn."""
+        """Serve a permitted request: the door is open already, opens now, or waits for the
+        interlock."""
         door = self.door
         if door.opening.held != "no" and door.leaf.opened is not None and not door.stopped:
             self._set_opening(opening.free(door.opening, self.plan, self.present_ms))
@@ -503,7 +502,7 @@ def _answer_for(door: Door) -> tuple[Status, bool]:
 
 
 def _moves(door: Door, attempt: leaf.Attempt) -> bool:
-    """Whether what rests now has moved the leaf for this attempt: a pulse for a request, or a hold
+    """Whether the drive before this rest belongs to this attempt: a pulse for a request, or a hold
     that goes on. A hold that its limit has ended moves nothing."""
     return attempt.cause == "request" or opening.driven(door.opening, door.plan, door.limited)
 

@@ -123,11 +123,11 @@ def wake_at(opening: Opening) -> Ms | None:
 
 
 def limited(opening: Opening, plan: DoorPlan, point: str, now: Ms) -> Opening:
-    """The time limit of a relay has switched it off. A strike and a maintained activation are let
-    go of, so that the next request drives them again, whatever they were on for: behind a leaf
-    contact that says *open* for ever the door would otherwise be shut for ever. Fire goes on
-    wanting the activation, until a request takes it (``renew``). The hold-open relay stays wanted
-    for as long as the mode is that: a request does without it."""
+    """The time limit of a relay has switched it off. The strike or the maintained activation
+    returns to off, and the next request may switch it on again: behind a leaf contact that says
+    *open* for ever the door would otherwise stay shut. Fire still wants the activation until a
+    request takes it (``renew``), and the mode the hold-open relay, which a request does not
+    need."""
     if point == plan.strike:
         return replace(opening, strike=False, lock_at_ms=None)
     if point == plan.hold_open:

@@ -199,7 +199,8 @@ def strike_locked(door: Door) -> bool:
 
 
 def _takes(door: Door) -> tuple[str, ...]:
-    """The relays that an opening takes: an open leaf needs no latch freed that is free."""
+    """The relays that an opening takes: an open leaf needs the strike only if the strike is
+    locked."""
     strike = door.plan.strike if door.leaf.opened is None or strike_locked(door) else None
     return tuple(point for point in (strike, door.plan.activation) if point is not None)
 

@@ -99,8 +99,8 @@ def step(call: Call, event: CallEvent | None, now: Ms) -> Step[Call]:
 
 
 def flashes(before: Call, after: Call) -> bool:
-    """Whether the room lamp flashed before the step and does so after it: what drives it then
-    is its flashing, and else the beginning or the end of it."""
+    """Whether the room lamp flashes before and after the step. Then a drive of it is a flash; else
+    it begins or ends the call."""
     return before.record is not None and after.record is not None
 
 
@@ -284,7 +284,7 @@ def _cancel(call: Call, event: CancelPressed) -> tuple[Call, Facts]:
 
 
 def _before_the_pull(record: Record, at_ms: Ms) -> bool:
-    """A press that was found late says nothing about a pull that came after it."""
+    """Whether the press is older than the pull: then it does not cancel it."""
     return record.pulled_ms is not None and at_ms < record.pulled_ms
 
 

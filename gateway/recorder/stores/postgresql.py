@@ -85,7 +85,8 @@ ON CONFLICT (series, hour) DO UPDATE SET hour = excluded.hour
 
 class PostgresqlStore:
     """A store in a database. ``lives_ms``: how long each retention class is stored, none: for ever.
-    ``gateways``: those whose events it removes, none: of all; others may have longer lives."""
+    ``gateways``: the events of these are removed when their life is over; none: those of all.
+    Another recorder may have other lives."""
 
     forgets_ms = 0
 
@@ -175,7 +176,8 @@ class PostgresqlStore:
             raise self._failed(error) from error
 
     def _see_to_months(self, db: PostgresqlConnection, rows: Sequence[EventRow]) -> None:
-        """A partition is made before the transaction that needs it, and waits for nobody in it."""
+        """Make the partitions in transactions of their own, so that the write does not wait for the
+        lock of the table."""
         found = {month_of(row.time_ms) for row in rows if row.kind == "reading"} - self._months
         now = month_of(_utc_ms())
         for month in sorted(found | ({now, now.next} - self._months if found else set())):

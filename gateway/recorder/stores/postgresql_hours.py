@@ -1,9 +1,8 @@
 """Means by time of the readings in the PostgreSQL store, for each hour that is over.
 
-The rule is that of the journal (:mod:`gateway.journal.queries.means`), and so is the code. Two
-things that only the gateway knows are not known here: the heartbeat of each meter, which counts as
-the usual one, and when a run of the gateway has ended, so that its last value counts for at most
-two heartbeats longer.
+Rule and code are those of the journal (:mod:`gateway.journal.queries.means`). The store knows
+neither the heartbeat of a meter (it assumes the usual one) nor the end of a run of the gateway (its
+last value is valid for at most two heartbeats).
 
 A batch names the hours that its readings reach into, in its own transaction (``hours_due``). They
 are computed from ``readings`` when they are over: computing the present hour anew with each batch

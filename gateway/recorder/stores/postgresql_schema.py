@@ -9,7 +9,8 @@ All of them are in the schema ``portier``::
 ``hours``: their means by time, of each hour in UTC that is over. ``series``: the meters, numbered.
 
 A migration only adds: recorders of both versions work side by side while they are updated one
-after the other. A version that could not do so raises ``OLDEST``, and older ones wait.
+after the other. A migration that older versions cannot work with increases ``OLDEST``, and these
+wait.
 """
 
 from __future__ import annotations

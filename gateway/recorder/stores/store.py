@@ -1,4 +1,4 @@
-"""What the recorder asks of a time-series store, and how it lives with a bad one."""
+"""What the recorder needs of a store, and how it goes on where the store refuses points."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ class StoreDownError(Exception):
 
 
 class BadPointsError(Exception):
-    """The store refuses at least one of these points: 400, 413, 422, a partial write.
+    """The store refuses at least one of these points: HTTP 400, 422 or a partial write; in
+    PostgreSQL an error of the data (SQLSTATE class 22 or 54).
 
     ``lines`` are the places of refused points among those that were sent, counted from 0, where
     the store names them.

@@ -1,9 +1,12 @@
 """A leaf of a door, and the operator that moves it.
 
     closed -> opening -> open -> closing -> closed
+                 ^                  |
+                 +---- asked -------+
 
-Somebody asks the operator; after a while it acts. An open leaf counts down, anew each time that
-the operator acts or is let go, and closes at the end, unless something holds it open.
+Somebody asks the operator; after a while it acts (a closing leaf turns round at once). An open leaf
+counts down, anew each time that the operator acts or is let go, and closes at the end, unless
+something holds it open.
 
 Instants and durations are integers, all in one unit, whichever the caller has. How long things
 take, which relays ask and hold, and whether the strike locks the leaf, is the caller's: a bench
@@ -55,8 +58,8 @@ class Leaf:
 
 
 def asked(leaf: Leaf, now: int, starts_in: int, *, toggles: bool = False) -> Leaf:
-    """The operator is asked to open, and acts ``starts_in`` later. With ``toggles`` one that is
-    asked while the leaf is open closes it."""
+    """The operator is asked to open, and acts ``starts_in`` later; a closing leaf turns round at
+    once. With ``toggles`` an open leaf begins to close at once."""
     if leaf.dead or leaf.position == "opening":
         return leaf
     if leaf.position == "closing":
@@ -76,10 +79,10 @@ def pushed(leaf: Leaf) -> Leaf:
     return leaf if not leaf.is_open and leaf.jam == "shut" else replace(leaf, position="open")
 
 
-def passed(leaf: Leaf, at: int, stays: Callable[[], int], *, locked: bool, held: bool) -> Leaf:
-    """What is due first, at ``at``, which is :attr:`Leaf.wake_at`; what the leaf does comes to its
-    end before the operator acts anew. ``stays``: how long an open leaf stays so; ``locked``: the
-    strike does not let a closed one go; ``held``: something keeps an open one open."""
+def advanced(leaf: Leaf, at: int, stays: Callable[[], int], *, locked: bool, held: bool) -> Leaf:
+    """Process the deadline ``at``, which is :attr:`Leaf.wake_at`. The leaf's own movement ends
+    before the operator acts. ``stays``: how long an open leaf stays so; ``locked``: the strike does
+    not let a closed one go; ``held``: something keeps an open one open."""
     if leaf.until != at:
         return _started(replace(leaf, starts=leaf.starts[1:]), at, stays, locked=locked)
     match leaf.position:

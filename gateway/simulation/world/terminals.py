@@ -1,7 +1,7 @@
 """A terminal strip: what the electrician's wires lead to, when nobody has wired any.
 
 Pure, and of the same shape as the machines of the core: :func:`step` takes the world, an
-event (or ``None``: time has passed) and the instant, and gives the next world and what the
+event (or ``None``: time has advanced) and the instant, and gives the next world and what the
 terminal strip reports. :func:`wake_at` says when something happens of itself. Instants and
 durations are integer nanoseconds of the monotonic clock, so that an edge keeps the time
 that it was given.
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 
 from gateway.simulation.world.climate import Quantity, sample
 from gateway.simulation.world.contact import Contact, bouncing
-from gateway.simulation.world.leaf import Jammed, Leaf, asked, let_go, passed, pushed
+from gateway.simulation.world.leaf import Jammed, Leaf, advanced, asked, let_go, pushed
 
 Ns = int
 MS: Ns = 1_000_000
@@ -261,7 +261,7 @@ def _pass(world: World, at: Ns) -> Step:
         return _move(replace(world, edges=tuple(rest)), edge.point, edge.pressed, at)
     for point, driven in world.leaves.items():
         if driven.leaf.wake_at == at:
-            return _go_on(world, point, driven, at)
+            return _advance_leaf(world, point, driven, at)
     for point, meter in world.meters.items():
         if meter.due == at:
             meters = {**world.meters, point: replace(meter, due=at + meter.every)}
@@ -269,11 +269,11 @@ def _pass(world: World, at: Ns) -> Step:
     raise AssertionError("wake_at named an instant at which nothing is due")
 
 
-def _go_on(world: World, point: str, driven: DrivenLeaf, at: Ns) -> Step:
+def _advance_leaf(world: World, point: str, driven: DrivenLeaf, at: Ns) -> Step:
     locked = bool(driven.strike) and not _on(world, driven.strike)
     held = _held(world, driven)
-    leaf = passed(driven.leaf, at, lambda: driven.stays, locked=locked, held=held)
-    return _leave(world, point, leaf, at)
+    leaf = advanced(driven.leaf, at, lambda: driven.stays, locked=locked, held=held)
+    return _set_leaf(world, point, leaf, at)
 
 
 def _read(point: str, meter: Meter, at: Ns) -> tuple[tuple[str, Report], ...]:
@@ -305,7 +305,7 @@ def _happen(  # noqa: PLR0911, PLR0912 - one short case for each thing that can 
             else:
                 fault = "" if contact.fault == "unknown" else contact.fault
                 changed = replace(contact, fault=fault, pressed=_stays(contact, active))
-            return _change(_still(world, point), point, changed, now if edge is None else edge)
+            return _change(_drop_edges(world, point), point, changed, now if edge is None else edge)
         case SetMeter(point, quantity, value):
             meter = world.meters[point]
             meter = replace(meter, held={**meter.held, quantity: value})
@@ -324,9 +324,11 @@ def _happen(  # noqa: PLR0911, PLR0912 - one short case for each thing that can 
         case Push(point, length):
             driven = world.leaves[point]
             stays = driven.stays if length is None else length
-            return _leave(_still(world, point), point, let_go(pushed(driven.leaf), now, stays), now)
+            return _set_leaf(
+                _drop_edges(world, point), point, let_go(pushed(driven.leaf), now, stays), now
+            )
         case Jam(point, how):
-            return _leave(world, point, replace(world.leaves[point].leaf, jam=how), now)
+            return _set_leaf(world, point, replace(world.leaves[point].leaf, jam=how), now)
 
 
 def _wire(world: World, point: str, part: Part, now: Ns) -> Step:
@@ -363,7 +365,7 @@ def _press(world: World, press: Press, now: Ns) -> Step:
         for start, pressed in ((0, True), (release, False))
         for after, level in bouncing(pressed, bounces)
     ]
-    world = _still(world, press.point)
+    world = _drop_edges(world, press.point)
     for edge in edges[1:]:
         world = _later(world, edge)
     return _move(world, press.point, True, now)
@@ -384,7 +386,7 @@ def _drive(world: World, point: str, on: bool, now: Ns) -> Step:
             leaf = asked(driven.leaf, now, driven.starts_in, toggles=toggles)
         else:
             leaf = let_go(driven.leaf, now, driven.stays)
-        moved = _leave(world, name, leaf, now)
+        moved = _set_leaf(world, name, leaf, now)
         world = moved.world
         reports += moved.reports
     return Step(world, tuple(reports))
@@ -411,7 +413,7 @@ def _mend(world: World, point: str, now: Ns) -> Step:
         leaf = replace(driven.leaf, jam="")
         if driven.leaf.jam == "open" and not _held(world, driven):
             leaf = let_go(leaf, now, driven.stays)
-        world = _leave(world, point, leaf, now).world
+        world = _set_leaf(world, point, leaf, now).world
     elif world.contacts[point].fault == "stuck" and not any(e.point == point for e in world.edges):
         contact = replace(contact, pressed=False)  # the finger has long been gone
     return _change(world, point, contact, now)
@@ -439,7 +441,7 @@ def _change(world: World, point: str, contact: Contact, at: Ns) -> Step:
     return Step(world, ((point, ContactReport(contact.active, at, reason)),))
 
 
-def _leave(world: World, point: str, leaf: Leaf, at: Ns) -> Step:
+def _set_leaf(world: World, point: str, leaf: Leaf, at: Ns) -> Step:
     """The leaf is like this now, and its contact says so where it has left closed or closes."""
     driven = world.leaves[point]
     world = replace(world, leaves={**world.leaves, point: replace(driven, leaf=leaf)})
@@ -453,7 +455,7 @@ def _meter(world: World, point: str, meter: Meter, now: Ns) -> Step:
     return Step(replace(world, meters={**world.meters, point: meter}), _read(point, meter, now))
 
 
-def _still(world: World, point: str) -> World:
+def _drop_edges(world: World, point: str) -> World:
     """Nothing that was to happen to this contact will."""
     return replace(world, edges=tuple(edge for edge in world.edges if edge.point != point))
 

@@ -1,7 +1,7 @@
 """The connection to ``control``: the newest snapshot of the building, and commands.
 
 While ``control`` is away the last snapshot stays, marked as stale with the instant since when.
-Commands given meanwhile are refused, never queued.
+Commands given meanwhile are refused, never queued; questions about the settings wait for a restart.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class Answer:
 
 class ControlClient:
     """``on_change`` is called after every new snapshot and change of the connection,
-    ``on_rows`` with the journal's head after every commit."""
+    ``on_rows`` with the journal's head after commits with facts; a slow client gets the newest
+    only."""
 
     def __init__(
         self,

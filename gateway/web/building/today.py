@@ -49,7 +49,7 @@ class Today:
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._house, self._records, self._climates = control, records, climates
+        self._control, self._records, self._climates = control, records, climates
         self._zone, self._monotonic = zone, monotonic
         self.picture: Picture | None = None
         self._read_at = self._asked_at = float("-inf")
@@ -85,21 +85,21 @@ class Today:
 
     def _counted(self) -> dict[str, int]:
         """Door -> how often it has opened, as its snapshot counts."""
-        return {id: door["counters"]["openings"] for id, door in self._house.doors.items()}
+        return {id: door["counters"]["openings"] for id, door in self._control.doors.items()}
 
     async def _read(self) -> None:
         with suppress(Unavailable):
             self.picture = await self._picture()
-            for tell in self._house.on_change:
+            for tell in self._control.on_change:
                 tell()
 
     async def _picture(self) -> Picture:
-        now = self._house.now_utc_ms
+        now = self._control.now_utc_ms
         midnight = calendar_time(now, self._zone).replace(hour=0, minute=0, second=0, microsecond=0)
         first = int(midnight.timestamp() * 1000)
         tomorrow = (midnight + timedelta(days=1)).timestamp() * 1000
         hours = round((tomorrow - first) / HOUR_MS)  # 23 or 25 where the clock is set
-        openings = {door: [0] * hours for door in self._house.doors}
+        openings = {door: [0] * hours for door in self._control.doors}
         if openings:
             for found in await self._records.counts(
                 list(openings), ["door_opened"], first, first + hours * HOUR_MS, hours
@@ -114,7 +114,7 @@ class Today:
         )
 
     async def _curve(self, point: str, now: int) -> tuple[float | None, ...]:
-        shown = self._house.points.get(point)
+        shown = self._control.points.get(point)
         if shown is None:
             return ()
         first, width = now - SPAN_MS, SPAN_MS // CURVE

@@ -9,7 +9,7 @@ and cannot all be read, a user without a readable one has no password any more. 
 administrator; ``portier user`` on the machine is the way back.
 
 The new file is complete and on the disk before it gets its name, and :func:`repair` can be cut
-short anywhere. The damaged one stays as :data:`AWAY` until an administrator has seen it.
+short anywhere. The damaged one stays beside it until an administrator has seen it.
 """
 
 from __future__ import annotations

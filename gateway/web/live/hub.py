@@ -151,7 +151,7 @@ class Hub:
         *,
         limit: int = 500,
     ) -> None:
-        self._house, self._records, self._users, self._scene = control, records, users, presenter
+        self._control, self._records, self._users, self._scene = control, records, users, presenter
         self._limit = limit
         self._channels: dict[View, Channel] = {}
         self.clients: set[Client] = set()
@@ -204,7 +204,7 @@ class Hub:
             client.over.set()
 
     def _refresh(self, channel: Channel) -> None:
-        now = Fragments.of(self._house, self._scene_of(channel.view), channel.view.role)
+        now = Fragments.of(self._control, self._scene_of(channel.view), channel.view.role)
         if channel.parts is not None and (change := now.since(channel.parts)):
             channel.put(change)
         channel.parts = now

@@ -31,7 +31,7 @@ SLOW_EVIDENCE_MS = 120_000
 """Evidence that lasts this long is shown with its time; all other is of the last minute."""
 SEVERITIES = ("emergency", "urgent", "fault", "notice")
 FIRST_EVIDENCE_MS = 60_000
-"""And there is evidence for each guarantee."""
+"""So soon after a start *since* is only *at least since*: what was before is not known."""
 TONES: dict[str, State] = {"emergency": "bad", "urgent": "bad", "fault": "warn", "notice": "info"}
 """How a severity looks."""
 LEAVES: dict[str, Icon] = {

@@ -11,10 +11,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 
-from gateway.web.answers import MEDIA
 from gateway.web.display.access import COOKIE as DISPLAY
 from gateway.web.display.access import NeedsDisplay
 from gateway.web.identity.auth import SAFE, SESSION, Needs, cookie_name
+from gateway.web.shared.problems import MEDIA
 
 EXAMPLES: dict[str, Any] = json.loads((Path(__file__).parent / "examples.json").read_text("utf-8"))
 """An answer for each operation (``get /api/v1/doors``), or where in which other one it stands

@@ -59,7 +59,7 @@ class HandOver:
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._users, self._house, self._records, self._saver = users, control, records, saver
+        self._users, self._control, self._records, self._saver = users, control, records, saver
         self._gateway, self._monotonic, self._wall = gateway, monotonic, wall
         self._lock = asyncio.Lock()
         self._woken = asyncio.Event()
@@ -78,9 +78,9 @@ class HandOver:
 
     async def note(self, actor: str, action: str, detail: Mapping[str, Json]) -> None:
         """An entry that is no change; it waits in memory while ``control`` is away."""
-        if self._house.connected and not self._memory:
+        if self._control.connected and not self._memory:
             with contextlib.suppress(ControlAway):
-                await self._house.audit(actor, action, detail)
+                await self._control.audit(actor, action, detail)
                 return
         if len(self._memory) >= MEMORY_MOST:
             self._left_out += 1
@@ -98,7 +98,7 @@ class HandOver:
         while True:
             await self._woken.wait()
             self._woken.clear()
-            if self._house.connected and self.count():
+            if self._control.connected and self.count():
                 await self.turn()
                 await asyncio.sleep(TURN_S)
 
@@ -130,9 +130,9 @@ class HandOver:
         if chain is not None and one.id in chain:
             return True
         sent = self._sent.get(one.n)
-        journal = self._house.guarantees.get("journal")
+        journal = self._control.guarantees.get("journal")
         committed = journal is not None and journal.get("value") == "yes"
-        if sent is None or not (self._house.connected and committed):
+        if sent is None or not (self._control.connected and committed):
             return False
         passed_s = self._monotonic() - sent
         if chain is not None and passed_s >= GIVEN_UP_S:
@@ -141,14 +141,14 @@ class HandOver:
 
     def _look_at_connection(self) -> None:
         """What went over one that was lost may have arrived."""
-        if self._house.connections != self._connection:
-            self._connection = self._house.connections
+        if self._control.connections != self._connection:
+            self._connection = self._control.connections
             self._doubtful = max(self._sent, default=self._doubtful)
             self._sent.clear()
 
     async def _send(self) -> None:
         self._look_at_connection()
-        if not self._house.connected:
+        if not self._control.connected:
             return
         waiting = self._users.waiting_entries(PIECE)
         if waiting and waiting[0].n <= self._doubtful:
@@ -156,7 +156,7 @@ class HandOver:
         with contextlib.suppress(ControlAway):
             for one in waiting:
                 if one.n not in self._sent:
-                    await self._house.audit(one.actor, one.action, self._detail_of(one))
+                    await self._control.audit(one.actor, one.action, self._detail_of(one))
                     self._sent[one.n] = self._monotonic()
             if len(waiting) < PIECE:
                 await self._send_memory()
@@ -171,11 +171,11 @@ class HandOver:
     async def _send_memory(self) -> None:
         while self._memory:
             actor, action, detail, at = self._memory[0]
-            await self._house.audit(actor, action, {**detail, **self._late(at)})
+            await self._control.audit(actor, action, {**detail, **self._late(at)})
             del self._memory[0]
         if self._left_out:
             detail = {"subject": self._gateway, "outcome": "lost", "times": self._left_out}
-            await self._house.audit("gateway", "audit", detail)
+            await self._control.audit("gateway", "audit", detail)
             self._left_out = 0
 
 
