@@ -66,15 +66,15 @@ thorough: $(VENV)/.test ## Fuzzing, each damaged byte, servers that hang: minute
 process: $(VENV)/.test ## Real processes: Mosquitto, InfluxDB, PostgreSQL, …
 	@sh tests/parts.sh mosquitto influxdb postgresql victoria-metrics prometheus openssl openssh-client nftables systemd locales gcc libc6-dev \
 	  nginx caddy certbot python3-certbot-nginx avahi-daemon libxml2-utils
-	@$(BIN)/python -m pytest -q -n 3 --dist worksteal -m "process and not faults" --ignore tests/benchmarks
+	@$(BIN)/python -m pytest -q -n 3 -m "process and not faults" --ignore tests/benchmarks
 
 page: $(VENV)/.test ## The page in a real Chromium
 	@sh tests/parts.sh chromium libnss3-tools openssl
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m page
+	@$(BIN)/python -m pytest -q -n 2 -m page
 
 system: $(VENV)/.test ## Installed on Debian 12 and 13; needs root; BOTH=1 at length
 	@sh tests/parts.sh debootstrap systemd-container
-	@$(if $(BOTH),PORTIER_BOTH=1 )$(BIN)/python -m pytest -q -n 3 --dist worksteal --durations 10 -m "system and not faults" tests/system
+	@$(if $(BOTH),PORTIER_BOTH=1 )$(BIN)/python -m pytest -q -n 3 --durations 10 -m "system and not faults" tests/system
 
 test: roots check unit thorough lives process page system ## All of the above and `make lives`: half an hour
 

@@ -7,8 +7,8 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
@@ -92,7 +92,13 @@ def heard(whole: Whole) -> Iterator[list[str]]:
 
 @pytest.fixture(scope="module")
 def phone(browser: Browser, whole: Whole) -> Iterator[Page]:
-    """Somebody who logged in, for the first time in this building."""
+    with logged_in(browser, whole) as page:
+        yield page
+
+
+@contextmanager
+def logged_in(browser: Browser, whole: Whole) -> Iterator[Page]:
+    """Somebody who logged in with a phone, for the first time in this building."""
     context = browser.new_context(
         viewport={"width": 360, "height": 740}, locale="de-DE", has_touch=True
     )
@@ -139,11 +145,15 @@ def test_the_command_line_says_what_the_page_shows(whole: Whole, phone: Page) ->
     assert shown == sum(one["value"] == "yes" for one in told["guarantees"].values())
 
 
-def test_ctrl_c_stops_everything(whole: Whole, phone: Page) -> None:
+def test_ctrl_c_stops_everything(browser: Browser, tmp_path: Path) -> None:
     """With the page open: its live stream must not hold up the stop."""
-    assert urlsplit(phone.url).port == whole.port
-    until(lambda: len(children(whole.process.pid)) == 5, what="broker and four roles")
-    pids = [whole.process.pid, *children(whole.process.pid)]
-    os.kill(whole.process.pid, signal.SIGINT)
-    assert whole.process.wait() == 0
-    assert not [pid for pid in pids if alive(pid)]
+    whole = Whole(tmp_path)
+    try:
+        with logged_in(browser, whole):
+            until(lambda: len(children(whole.process.pid)) == 5, what="broker and four roles")
+            pids = [whole.process.pid, *children(whole.process.pid)]
+            os.kill(whole.process.pid, signal.SIGINT)
+            assert whole.process.wait() == 0
+            assert not [pid for pid in pids if alive(pid)]
+    finally:
+        whole.house.end()
