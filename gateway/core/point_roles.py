@@ -87,8 +87,9 @@ DOOR: Final = (
 )
 ACTIVATORS: Final = (
     PointRole(
-        "button", "", CONTACT, "network", note="one that is not wired opens in *automatic* only; an"
-        " inside one in *exit_only* and *night*, too, where the door says `egress_untrusted: yes`",
+        "button", "", CONTACT, "network",
+        note="one that is not wired opens in *automatic* and *hold_open*; an inside one in"
+        " *exit_only* and *night*, too, where the door says `egress_untrusted: yes`",
     ),
     PointRole("remote", "", CONTACT, "radio"),
     PointRole("key_switch", "", CONTACT, "wired"),
