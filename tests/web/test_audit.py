@@ -202,9 +202,6 @@ PASSED_ON = {
 OTHERS = {
     "app/control.py: relays",
     "journal/queue.py: now_ms",
-    "simulation/world/terminals.py: leaf",
-    "simulation/world/terminals.py: let_go(pushed(driven.leaf), now, stays)",
-    "simulation/world/terminals.py: replace(world.leaves[point].leaf, jam=how)",
     "web/display/pages.py: display.actor",
     "web/people/api.py: limit",
     "web/people/changes.py: who.actor",
