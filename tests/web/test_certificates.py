@@ -74,6 +74,7 @@ def test_what_has_ended_comes_first(tmp_path: Path) -> None:
     ends = {"page": now + DAY_S, "recorder_client": now - DAY_S, "broker_client": now + 90 * DAY_S}
     web = Web(tmp_path, certificates=lambda: ends)
     assert web.site.certificates.soon(now) == []
+    assert web.site.certificates.wrong(now) is None, "no file was read yet"
     web.runner.run(web.site.certificates.read())
     assert [name for name, _ in web.site.certificates.soon(now)] == ["recorder_client", "page"]
     assert web.site.certificates.wrong(now) == "page, recorder_client"

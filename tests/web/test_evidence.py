@@ -310,7 +310,7 @@ def test_the_page_reports_the_time_service_and_says_nothing_where_it_cannot_ask(
 
 
 def test_the_page_reports_which_certificates_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ["", "page"]
+    names = [None, "", "page"]
     panel = Connected()
 
     async def follow() -> None:

@@ -281,20 +281,30 @@ class ControlClient:
 
     async def report_clock(self, trusted: Callable[[], bool | None]) -> None:
         """Report what the time service says, until cancelled; who cannot ask it says nothing."""
+
+        def message() -> Mapping[str, object] | None:
+            found = trusted()
+            return None if found is None else report(found)
+
+        await self._report(message)
+
+    async def report_certificates(self, wrong: Callable[[], str | None]) -> None:
+        """Report which certificates end soon or are not valid (names, with commas), until
+        cancelled. ``None``: not known yet, so nothing is reported."""
+
+        def message() -> Mapping[str, object] | None:
+            names = wrong()
+            return None if names is None else {"type": "certificates", "names": names}
+
+        await self._report(message)
+
+    async def _report(self, message: Callable[[], Mapping[str, object] | None]) -> None:
+        """Send this again and again while there is a connection; ``None``: there is nothing."""
         while True:
-            found = trusted() if self._panel.connected else None
+            found = message() if self._panel.connected else None
             if found is not None:
                 with suppress(ControlAway):
-                    await self._panel.send(report(found))
-            await asyncio.sleep(REPORT_EVERY_S if self._panel.connected else REPORT_SOON_S)
-
-    async def report_certificates(self, wrong: Callable[[], str]) -> None:
-        """Report which certificates end soon or are not valid (names, with commas), until
-        cancelled."""
-        while True:
-            if self._panel.connected:
-                with suppress(ControlAway):
-                    await self._panel.send({"type": "certificates", "names": wrong()})
+                    await self._panel.send(found)
             await asyncio.sleep(REPORT_EVERY_S if self._panel.connected else REPORT_SOON_S)
 
     async def audit(self, actor: str, action: str, detail: Mapping[str, Json]) -> None:

@@ -25,12 +25,14 @@ class CertificateEnds:
         self._until: Mapping[str, float] = {}
         self._since: Mapping[str, float] = {}
         self.roots: Mapping[str, bytes] = {}
+        self._was_read = False
 
     async def read(self) -> None:
         """Read the files now."""
         self._until = await asyncio.to_thread(self._ends)
         self._since = await asyncio.to_thread(self._begins)
         self.roots = await asyncio.to_thread(self._roots)
+        self._was_read = True
 
     async def run(self) -> None:
         """Read the files every :data:`EVERY_S`, until cancelled."""
@@ -43,9 +45,11 @@ class CertificateEnds:
         found = [(name, until) for name, until in self._until.items() if until - now_s < NOTICE_S]
         return sorted(found, key=lambda one: one[1])
 
-    def wrong(self, now_s: float) -> str:
-        """The names of all of them, with commas, in one order. Empty: all are fine, or none was
-        read yet."""
+    def wrong(self, now_s: float) -> str | None:
+        """The names of all of them, with commas, in one order. Empty: all are fine; ``None``: the
+        files were not read yet."""
+        if not self._was_read:
+            return None
         return ", ".join(sorted({name for name, _ in (*self.early(now_s), *self.soon(now_s))}))
 
     def early(self, now_s: float) -> list[tuple[str, float]]:
