@@ -130,13 +130,15 @@ ROOM: Final = (
     PointRole("climate", "climate", METER, "network", "room_climate"),
     PointRole("fan", "fan", RELAY, "wired", "room_fan", lasting=True),
 )  # fmt: skip
+_ROOM_PLAN: Final = (CORD, LINE, *(role for role in ROOM if role is not CORD))
+"""The roles of a room's plan, which has cords on a supervised line in a field of their own."""
 CALL_RELAYS: Final = tuple(role for role in ROOM if role.of_call and role.kinds == RELAY)
 """What shows a call."""
 FIRE: Final = PointRole("fire", "fire", CONTACT, "wired", shared=True, own=False)
 """The fire contact of the building."""
 WATCHED: Final = PointRole("watched", "point", ANY_INPUT, "network")
 ALL: Final[Mapping[str, PointRole]] = {
-    role.name: role for role in (*DOOR, *ACTIVATORS, CORD, LINE, *ROOM[1:], WATCHED)
+    role.name: role for role in (*DOOR, *ACTIVATORS, *_ROOM_PLAN, WATCHED)
 }
 """By name. The fire contact of a door and that of the building have one role."""
 TOGETHER: Final = (
@@ -149,7 +151,7 @@ TOGETHER: Final = (
 
 def points_in(plan: DoorPlan | RoomPlan) -> Iterator[tuple[PointRole, str]]:
     """Every point of a door or room, and its role, in the order of the table."""
-    for role in DOOR if isinstance(plan, DoorPlan) else (CORD, LINE, *ROOM[1:]):
+    for role in DOOR if isinstance(plan, DoorPlan) else _ROOM_PLAN:
         value = getattr(plan, role.field or role.key)
         for named in value if isinstance(value, tuple) else (value,):
             point = named[0] if isinstance(named, tuple) else getattr(named, "point", named)

@@ -76,20 +76,18 @@ def roots(page: Path) -> dict[str, bytes]:
 
 def ends(files: Mapping[str, Path]) -> dict[str, float]:
     """Name -> until when its certificate is valid, POSIX seconds; of those that can be read."""
-    found = {}
-    for name, path in files.items():
-        with contextlib.suppress(OSError, ValueError):
-            found[name] = read(path).until
-    return found
+    return {name: one.until for name, one in _readable(files)}
 
 
 def begins(files: Mapping[str, Path]) -> dict[str, float]:
     """Name -> from when on its certificate is valid, as :func:`ends`."""
-    found = {}
+    return {name: one.since for name, one in _readable(files)}
+
+
+def _readable(files: Mapping[str, Path]) -> Iterator[tuple[str, Certificate]]:
     for name, path in files.items():
         with contextlib.suppress(OSError, ValueError):
-            found[name] = read(path).since
-    return found
+            yield name, read(path)
 
 
 def _parts(der: bytes) -> Iterator[tuple[int, bytes]]:

@@ -36,7 +36,7 @@ def show(
     ``places``: configuration and state folder."""
     from gateway.web.history.logbook_lines import days, line
 
-    presenter = _scene(*places)
+    presenter = _presenter(*places)
     found = _newest(reader, since_utc_ms, subject, limit)
     lines = [(entry, line(entry, presenter)) for entry in reversed(found)]
     for day, of_day in reversed(days(lines, presenter)):
@@ -80,7 +80,7 @@ def _newest(
     return found if limit is None else found[-limit:]
 
 
-def _scene(config: Path, state: Path) -> Presenter:
+def _presenter(config: Path, state: Path) -> Presenter:
     """The building in words; with ids in place of names where ``control`` does not answer."""
     from gateway.panel.client import AsyncPanelClient
     from gateway.web.building.control_client import ControlClient

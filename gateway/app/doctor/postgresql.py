@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from gateway.app.findings import Finding, no, unknown, yes
 from gateway.recorder.stores import postgresql_schema
 from gateway.recorder.stores.postgresql_connection import PostgresqlConnection
-from gateway.recorder.stores.postgresql_rows import unusable
+from gateway.recorder.stores.postgresql_rows import SERVER, unusable
 from gateway.recorder.stores.store import BadPointsError, StoreDownError
 from gateway.settings.values.store_address import StoreAddress
 
@@ -39,9 +39,7 @@ def examine(
 
 def _server(db: PostgresqlConnection, what: str, address: StoreAddress) -> Iterator[Finding]:
     ((version, text, encoding, read_only, unsafe, tls, may_make, user),) = db.rows(
-        "SELECT current_setting('server_version_num')::int, current_setting('server_version'),"
-        " current_setting('server_encoding'),"
-        " pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,"
+        f"SELECT {SERVER},"
         " ARRAY(SELECT name FROM unnest(ARRAY['fsync', 'full_page_writes']) AS name"
         " WHERE NOT current_setting(name)::boolean),"
         " coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false),"

@@ -19,7 +19,7 @@ from gateway.recorder.points import Point, probe_point
 from gateway.recorder.stores import postgresql_hours, postgresql_schema
 from gateway.recorder.stores.expiry import SWEEP_EVERY_MS, life_ms
 from gateway.recorder.stores.postgresql_connection import ANSWER_S, PostgresqlConnection
-from gateway.recorder.stores.postgresql_rows import EventRow, row_of
+from gateway.recorder.stores.postgresql_rows import EventRow, row_of, time_of
 from gateway.recorder.stores.postgresql_schema import Month, month_of
 from gateway.recorder.stores.store import (
     BadPointsError,
@@ -38,11 +38,10 @@ TOGETHER_MOST = 500
 REMOVED_MOST = 2_000
 """Rows that one step of a sweep removes in one transaction."""
 AFTER_ERROR_MS = 60_000
-_TIME = "timestamptz 'epoch' + time_ms * interval '1 millisecond'"
 _INSERT = f"""
 WITH fresh AS (
     INSERT INTO events
-    SELECT gateway, journal, lane, sequence, kind, subject, {_TIME}, time_known, boot,
+    SELECT gateway, journal, lane, sequence, kind, subject, {time_of("time_ms")}, time_known, boot,
         monotonic_ms, data
     FROM incoming ORDER BY gateway, journal, lane, sequence
     ON CONFLICT DO NOTHING
@@ -169,13 +168,13 @@ class PostgresqlStore:
     def _send(self, rows: Sequence[EventRow]) -> None:
         try:
             db = self._open()
-            self._see_to_months(db, rows)
+            self._ensure_partitions(db, rows)
             with db.transaction():
                 _insert(db, rows)
         except StoreDownError as error:
             raise self._failed(error) from error
 
-    def _see_to_months(self, db: PostgresqlConnection, rows: Sequence[EventRow]) -> None:
+    def _ensure_partitions(self, db: PostgresqlConnection, rows: Sequence[EventRow]) -> None:
         """Make the partitions in transactions of their own, so that the write does not wait for the
         lock of the table."""
         found = {month_of(row.time_ms) for row in rows if row.kind == "reading"} - self._months
@@ -228,8 +227,8 @@ class PostgresqlStore:
         readings_life = life_ms("reading", self._lives_ms)
         if readings_life is not None and not self._gateways:
             yield from self._whole_months(db, month_of(max(0, utc_ms - readings_life)))
-        for gateway in self._gateways or _loosely(db, "gateway"):
-            for kind in _loosely(db, "kind", gateway):
+        for gateway in self._gateways or _distinct_values(db, "gateway"):
+            for kind in _distinct_values(db, "kind", gateway):
                 life = life_ms(kind, self._lives_ms)
                 if life is not None:
                     end = calendar_time(utc_ms - life)
@@ -264,7 +263,9 @@ def _insert(db: PostgresqlConnection, rows: Sequence[EventRow]) -> None:
         db.run(_READINGS)
 
 
-def _loosely(db: PostgresqlConnection, column: str, gateway: str | None = None) -> list[str]:
+def _distinct_values(
+    db: PostgresqlConnection, column: str, gateway: str | None = None
+) -> list[str]:
     """The values of a column of ``events``, without reading all of it: from one to the next by the
     index."""
     where = "TRUE" if gateway is None else "gateway = %(gateway)s"

@@ -57,7 +57,7 @@ class PostgresqlConnection:
         if address.tls.startswith("verify"):
             parameters["sslrootcert"] = address.authorities or AUTHORITIES
         given = {name: value for name, value in parameters.items() if value is not None}
-        with _told():
+        with _translated_errors():
             self._db = _Bounded.connect("", autocommit=True, **given)
 
     def rows(
@@ -91,7 +91,7 @@ class PostgresqlConnection:
         if is_outer:
             self._db.until_s = time.monotonic() + self._timeout_s
         try:
-            with _told():
+            with _translated_errors():
                 yield
         finally:
             if is_outer:
@@ -108,7 +108,7 @@ class PostgresqlConnection:
 
 
 @contextlib.contextmanager
-def _told() -> Iterator[None]:
+def _translated_errors() -> Iterator[None]:
     try:
         yield
     except (StoreDownError, BadPointsError):

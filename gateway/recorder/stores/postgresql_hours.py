@@ -19,6 +19,7 @@ from typing import Any
 from gateway.journal.queries import means
 from gateway.journal.schema import HOUR_MS
 from gateway.recorder.stores.postgresql_connection import PostgresqlConnection
+from gateway.recorder.stores.postgresql_rows import time_of
 
 VALID_MS = 2 * means.HEARTBEAT_MS
 TOGETHER_MOST = 500
@@ -31,19 +32,18 @@ DELETE FROM hours_due WHERE ctid = ANY (ARRAY(
     ORDER BY hour LIMIT {TOGETHER_MOST} FOR UPDATE SKIP LOCKED))
 RETURNING series, (extract(epoch FROM hour) * 1000)::bigint
 """
-_AT = "timestamptz 'epoch' + {} * interval '1 millisecond'"
 _READINGS = f"""
 SELECT due.series, due.hour, (extract(epoch FROM time) * 1000)::bigint, value, count, low, high,
     lasts_s, covered_s
 FROM unnest(%s::integer[], %s::bigint[]) AS due (series, hour)
 JOIN readings ON readings.series = due.series
-    AND time >= {_AT.format(f"(due.hour - {HOUR_MS})")}
-    AND time < {_AT.format(f"(due.hour + {HOUR_MS + HOUR_MS // 2})")}
+    AND time >= {time_of(f"(due.hour - {HOUR_MS})")}
+    AND time < {time_of(f"(due.hour + {HOUR_MS + HOUR_MS // 2})")}
 ORDER BY due.series, due.hour, time
 """
 _STORE = f"""
 INSERT INTO hours
-SELECT series, count, gaps, {_AT.format("hour")}, mean, low, high, covered_ms
+SELECT series, count, gaps, {time_of("hour")}, mean, low, high, covered_ms
 FROM unnest(%s::integer[], %s::integer[], %s::integer[], %s::bigint[], %s::double precision[],
     %s::double precision[], %s::double precision[], %s::integer[])
     AS new (series, count, gaps, hour, mean, low, high, covered_ms)
@@ -52,7 +52,7 @@ ON CONFLICT (series, hour) DO UPDATE SET (count, gaps, mean, low, high, covered_
 """
 _EMPTY = f"""
 DELETE FROM hours USING unnest(%s::integer[], %s::bigint[]) AS due (series, hour)
-WHERE hours.series = due.series AND hours.hour = {_AT.format("due.hour")}
+WHERE hours.series = due.series AND hours.hour = {time_of("due.hour")}
 """
 
 Hour = tuple[int, int, int, int, float | None, float | None, float | None, int]

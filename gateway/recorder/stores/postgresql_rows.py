@@ -18,6 +18,12 @@ OWN_LANE = "recorder"
 """Of what the recorder itself has noticed, with the journal "" and the time as sequence."""
 VERSION_NEEDED = 150_000
 """PostgreSQL 15, as ``server_version_num`` says it."""
+SERVER = (
+    "current_setting('server_version_num')::int, current_setting('server_version'),"
+    " current_setting('server_encoding'),"
+    " pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean"
+)
+"""What :func:`unusable` judges a server by, as columns of a query."""
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
@@ -131,6 +137,11 @@ def _remedy(text: str) -> str:
         if any(word in text for word in words):
             return f"; {_REMEDIES.get(state) or (_TLS if state == 'tls' else _HBA)}"
     return ""
+
+
+def time_of(ms: str) -> str:
+    """The instant of UTC ms, in SQL. ``ms``: an expression."""
+    return f"timestamptz 'epoch' + {ms} * interval '1 millisecond'"
 
 
 def unusable(version: int, version_text: str, encoding: str, *, read_only: bool) -> str:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 from gateway.core.instant import UtcMs
 from gateway.recorder.stores.postgresql_connection import PostgresqlConnection
-from gateway.recorder.stores.postgresql_rows import unusable
+from gateway.recorder.stores.postgresql_rows import SERVER, unusable
 from gateway.recorder.stores.store import BadPointsError, StoreDownError
 from gateway.wire import calendar_time
 
@@ -120,10 +120,7 @@ def prepare(db: PostgresqlConnection) -> str:
     :raises StoreDownError: this server cannot be the store
     """
     ((version, text, encoding, read_only, commits),) = db.rows(
-        "SELECT current_setting('server_version_num')::int, current_setting('server_version'),"
-        " current_setting('server_encoding'),"
-        " pg_is_in_recovery() OR current_setting('transaction_read_only')::boolean,"
-        " current_setting('synchronous_commit')"
+        f"SELECT {SERVER}, current_setting('synchronous_commit')"
     )
     if reason := unusable(version, text, encoding, read_only=read_only):
         raise StoreDownError(reason, code="store_refuses")
@@ -132,8 +129,7 @@ def prepare(db: PostgresqlConnection) -> str:
     try:
         if version_of(db) < len(MIGRATIONS):
             _migrate(db)
-        for script in filter(str.strip, _TEMPORARY.split(";\n")):
-            db.run(script)
+        _run(db, _TEMPORARY)
         return identity(db)
     except BadPointsError as error:  # no event is there yet
         raise StoreDownError(str(error), code="store_refuses") from error
@@ -165,8 +161,7 @@ def _migrate(db: PostgresqlConnection) -> None:
             db.run("CREATE SCHEMA portier")
         version = version_of(db)
         for script in MIGRATIONS[version:]:
-            for one in filter(str.strip, script.split(";\n")):
-                db.run(one)
+            _run(db, script)
         if version < len(MIGRATIONS):
             for name, value in (
                 ("version", str(len(MIGRATIONS))),
@@ -181,6 +176,11 @@ def _migrate(db: PostgresqlConnection) -> None:
                 "INSERT INTO meta VALUES ('store', %s) ON CONFLICT DO NOTHING",
                 (str(uuid.uuid4()),),
             )
+
+
+def _run(db: PostgresqlConnection, script: str) -> None:
+    for statement in filter(str.strip, script.split(";\n")):
+        db.run(statement)
 
 
 def identity(db: PostgresqlConnection) -> str:

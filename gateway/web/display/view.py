@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.web.building.guarantees import guarantees
-from gateway.web.presenter.rooms import call_scene
+from gateway.web.presenter.rooms import call_view
 from gateway.web.site import Site
 
 STAFF = "staff"
@@ -34,7 +34,7 @@ def calls(site: Site, language: str) -> list[DisplayCall]:
     presenter, w = site.scene_for(language, names=False), site.words(language)
     found = []
     for id, room in site.control.rooms.items():
-        shown, call = call_scene(presenter, id, room), room.get("call")
+        shown, call = call_view(presenter, id, room), room.get("call")
         if shown is None or not call:
             continue
         text = shown.todo if shown.state == "attended" else w("display.todo")

@@ -12,7 +12,7 @@ from gateway.web.access import Maintenance, TheSite
 from gateway.web.building.records import Unavailable
 from gateway.web.identity.auth import form_of
 from gateway.web.inspection import walk
-from gateway.web.inspection.view import page_scene
+from gateway.web.inspection.view import page_view
 from gateway.web.page import language_of, page
 from gateway.web.shared.problems import Problem
 from gateway.web.storage.testbook import KINDS
@@ -54,7 +54,7 @@ async def one(
         request,
         "testbook.html",
         {
-            "page": page_scene(presenter, found, seen),
+            "page": page_view(presenter, found, seen),
             "problem": problem,
             "in_test": walk.in_test(site, found),
             "can_sign": who.user_id is not None,

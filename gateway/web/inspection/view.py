@@ -10,7 +10,7 @@ from gateway.web.storage.testbook import Page, Result, Step
 
 
 @dataclass(frozen=True, slots=True)
-class DueScene:
+class DueView:
     """``is_new``: never tested here, so that nothing is late yet."""
 
     kind: str
@@ -22,7 +22,7 @@ class DueScene:
     page: int | None
 
 
-def due_scene(presenter: Presenter, one: Due) -> DueScene:
+def due_view(presenter: Presenter, one: Due) -> DueView:
     """When a subject was tested last, and until when it is to be tested again."""
     w = presenter.w
     if one.last_utc_ms is None or one.due_utc_ms is None:
@@ -30,7 +30,7 @@ def due_scene(presenter: Presenter, one: Due) -> DueScene:
     else:
         key = "testbook.was_due" if one.overdue else "testbook.due"
         text = w(key, last=w.day(one.last_utc_ms / 1000), due=w.day(one.due_utc_ms / 1000))
-    return DueScene(one.kind, one.subject, title(presenter, one.kind, one.name), text, one.overdue,
+    return DueView(one.kind, one.subject, title(presenter, one.kind, one.name), text, one.overdue,
                     one.last_utc_ms is None, one.page)  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def title(presenter: Presenter, kind: str, name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class StepScene:
+class StepView:
     """``result`` is empty while there is none. ``by``: who saw it."""
 
     id: str
@@ -65,17 +65,17 @@ class StepScene:
     time: str
 
 
-def step_scene(presenter: Presenter, step: Step, result: Result | None) -> StepScene:
+def step_view(presenter: Presenter, step: Step, result: Result | None) -> StepView:
     w = presenter.w
     point = (step.names or {}).get(w.language) or step.point
     text = w(f"step.{step.word}", point=point)
     if result is None:
-        return StepScene(step.id, step.word, text, w.get(f"step_help.{step.word}"),
+        return StepView(step.id, step.word, text, w.get(f"step_help.{step.word}"),
                          step.measured, "", False, "", "")  # fmt: skip
     said = w(f"testbook.{result.answer}")
     if result.took_ms is not None:
         said = f"{said} ({w.seconds(result.took_ms)})"
-    return StepScene(
+    return StepView(
         id=step.id,
         word=step.word,
         text=text,
@@ -89,16 +89,16 @@ def step_scene(presenter: Presenter, step: Step, result: Result | None) -> StepS
 
 
 @dataclass(frozen=True, slots=True)
-class PageScene:
+class PageView:
     """``current``: the step that is to be done now. ``seen``: what the gateway saw of it."""
 
     id: int
     kind: str
     title: str
     begun: str
-    steps: tuple[StepScene, ...]
+    steps: tuple[StepView, ...]
     done: int
-    current: StepScene | None
+    current: StepView | None
     seen: str
     signed: str
     by: str
@@ -108,7 +108,7 @@ class PageScene:
     whole: bool
 
 
-def page_scene(presenter: Presenter, page: Page, seen: Seen | None = None) -> PageScene:
+def page_view(presenter: Presenter, page: Page, seen: Seen | None = None) -> PageView:
     """A page of the test book."""
     w, current = presenter.w, page.current
     said = ""
@@ -116,14 +116,14 @@ def page_scene(presenter: Presenter, page: Page, seen: Seen | None = None) -> Pa
         time = w.moment(seen.utc_ms, ms=False) if seen.utc_ms else "–"
         took = f" ({w.seconds(seen.took_ms)})" if seen.took_ms is not None else ""
         said = w("testbook.seen", time=time) + took
-    return PageScene(
+    return PageView(
         id=page.id,
         kind=page.kind,
         title=title(presenter, page.kind, page.name),
         begun=w.moment(page.begun_utc_ms, ms=False),
-        steps=tuple(step_scene(presenter, step, page.results.get(step.id)) for step in page.steps),
+        steps=tuple(step_view(presenter, step, page.results.get(step.id)) for step in page.steps),
         done=len(page.results),
-        current=step_scene(presenter, current, None) if current else None,
+        current=step_view(presenter, current, None) if current else None,
         seen=said,
         signed=w.moment(page.signed_utc_ms, ms=False) if page.signed_utc_ms else "",
         by=presenter.who(f"web:{page.signed_by}") if page.signed_by is not None else "",

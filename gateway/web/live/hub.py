@@ -151,7 +151,12 @@ class Hub:
         *,
         limit: int = 500,
     ) -> None:
-        self._control, self._records, self._users, self._scene = control, records, users, presenter
+        self._control, self._records, self._users, self._presenter = (
+            control,
+            records,
+            users,
+            presenter,
+        )
         self._limit = limit
         self._channels: dict[View, Channel] = {}
         self.clients: set[Client] = set()
@@ -214,7 +219,7 @@ class Hub:
             return None
         from gateway.web.identity.accounts import Who
 
-        return self._scene(view.language, Who("", "", view.role))  # type: ignore[arg-type]  # Role
+        return self._presenter(view.language, Who("", "", view.role))  # type: ignore[arg-type]  # Role
 
     async def _tell_rows(self) -> None:
         while True:

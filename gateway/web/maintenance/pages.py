@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from gateway.web.access import Maintenance, TheSite
 from gateway.web.building.records import Unavailable
-from gateway.web.inspection.view import due_scene, page_scene
+from gateway.web.inspection.view import due_view, page_view
 from gateway.web.inspection.walk import due
 from gateway.web.maintenance.queries import GAP_DAYS
 from gateway.web.maintenance.upkeep import Upkeep, upkeep_of
@@ -55,7 +55,7 @@ async def maintenance(request: Request, who: Maintenance, site: TheSite) -> Resp
                 for id, months in found.months.items()
             ],
             "days": GAP_DAYS,
-            "due": [due_scene(presenter, one) for one in due(site)],
-            "records": [page_scene(presenter, p) for p in site.testbook.signed_pages(RECORDS)],
+            "due": [due_view(presenter, one) for one in due(site)],
+            "records": [page_view(presenter, p) for p in site.testbook.signed_pages(RECORDS)],
         },
     )

@@ -8,7 +8,7 @@ from gateway.web.presenter.sentences import Sentences
 from gateway.web.presenter.view_models import PointView
 
 
-def point_scene(presenter: Sentences, id: str, point: PointShown) -> PointView:
+def point_view(presenter: Sentences, id: str, point: PointShown) -> PointView:
     """A point of the snapshot as the pages show it; unknown while ``control`` is away."""
     if presenter.control.stale:
         point = {**point, "active": None, "raw": None, "quantities": {}, "reason": NO_PANEL}

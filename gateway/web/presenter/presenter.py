@@ -10,8 +10,8 @@ from gateway.panel.snapshot_types import GuaranteeShown
 from gateway.web.building.guarantees import guarantees
 from gateway.web.presenter.details import detail
 from gateway.web.presenter.pictures import bars
-from gateway.web.presenter.points import point_scene
-from gateway.web.presenter.rooms import call_scene, room_scene
+from gateway.web.presenter.points import point_view
+from gateway.web.presenter.rooms import call_view, room_view
 from gateway.web.presenter.sentences import Sentences
 from gateway.web.presenter.view_models import (
     AlarmView,
@@ -128,12 +128,12 @@ class Presenter(Sentences):
 
     @property
     def rooms(self) -> list[RoomView]:
-        return [room_scene(self, id, room) for id, room in self.control.rooms.items()]
+        return [room_view(self, id, room) for id, room in self.control.rooms.items()]
 
     @property
     def calls(self) -> list[CallView]:
         """The calls that stand, real ones first."""
-        found = (call_scene(self, id, room) for id, room in self.control.rooms.items())
+        found = (call_view(self, id, room) for id, room in self.control.rooms.items())
         return sorted(filter(None, found), key=lambda call: (call.test, not call.ringing))
 
     @property
@@ -432,4 +432,4 @@ class Presenter(Sentences):
 
     @property
     def points(self) -> list[PointView]:
-        return [point_scene(self, id, point) for id, point in self.control.points.items()]
+        return [point_view(self, id, point) for id, point in self.control.points.items()]

@@ -23,7 +23,7 @@ RESULTS: dict[str, tuple[Icon, State]] = {
 }  # fmt: skip
 
 
-def call_scene(presenter: Sentences, room_id: str, room: RoomShown) -> CallView | None:
+def call_view(presenter: Sentences, room_id: str, room: RoomShown) -> CallView | None:
     """The call that stands in a room; ``None`` where none does."""
     call = room.get("call")
     if not call or call["state"] == "quiet":
@@ -121,7 +121,7 @@ def _message(presenter: Sentences, message: MessageShown) -> MessageView:
     )
 
 
-def room_scene(presenter: Sentences, id: str, room: RoomShown) -> RoomView:
+def room_view(presenter: Sentences, id: str, room: RoomShown) -> RoomView:
     """A room of the snapshot as its card shows it."""
     w, call = presenter.w, room.get("call")
     state = str(call["state"]) if call else ""

@@ -13,7 +13,7 @@ from gateway.panel.tickets import Ticket, TicketError
 from gateway.web.access import Public, TheSite
 from gateway.web.building.control_client import Answer
 from gateway.web.page import language_of, page
-from gateway.web.presenter.rooms import call_scene
+from gateway.web.presenter.rooms import call_view
 from gateway.web.shared.problems import Problem
 from gateway.web.shared.proxies import peer
 from gateway.web.site import Site
@@ -86,7 +86,7 @@ def _page(
     call = None
     if ticket is not None and ticket.kind == "call":
         found = site.control.call(ticket.about)
-        call = call_scene(presenter, *found) if found else None
+        call = call_view(presenter, *found) if found else None
     done = answer is not None and answer.done
     values = {"ticket": ticket, "call": call, "done": done, "presenter": presenter}
     return page(request, "ticket.html", values, status=status)

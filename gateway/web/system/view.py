@@ -125,12 +125,12 @@ class _Drawing:
         limits: Sequence[tuple[date, UtcMs, UtcMs]],
         now_utc_ms: UtcMs,
     ) -> None:
-        self._scene, self._past, self._limits = presenter, past, limits
+        self._presenter, self._past, self._limits = presenter, past, limits
         self._now = now_utc_ms
         self._reported = guarantees(presenter.control)
 
     def guarantee(self, one: GuaranteeView) -> Watched:
-        w = self._scene.w
+        w = self._presenter.w
         found = self._spans(self._past.changes.get(one.name, ()), survives=False)
         off = one.value == "not_configured"
         words = w("system.off" if off else f"system.{one.value}")
@@ -143,10 +143,10 @@ class _Drawing:
         )
 
     def sensor(self, point: PointView) -> Watched:
-        w = self._scene.w
+        w = self._presenter.w
         found = self._spans(self._past.sensors.get(point.id, ()), survives=True)
         value = "yes" if point.known and not point.faults else "no" if point.faults else "unknown"
-        if self._scene.control.stale:
+        if self._presenter.control.stale:
             value = "unknown"
         words = w(f"system.sensor_{value}")
         said = self._since(words, value, found) or words
@@ -156,7 +156,12 @@ class _Drawing:
         """Since when it is as it is now, where the journal says more of it than ``control`` does,
         which looks anew at each start. A restart of less than a minute is passed over."""
         state = "off" if value == "not_configured" else value
-        if self._scene.control.stale or not found or found[-1].state != state or state == "unknown":
+        if (
+            self._presenter.control.stale
+            or not found
+            or found[-1].state != state
+            or state == "unknown"
+        ):
             return ""
         begin = found[-1].from_utc_ms
         for span in reversed(found):
@@ -164,8 +169,8 @@ class _Drawing:
                 break
             begin = span.from_utc_ms if span.state == state else begin
         if begin <= self._limits[0][1]:
-            return self._scene.w("system.since_before", text=words)
-        since = self._scene.w("state.since", time=self._scene.utc(begin))
+            return self._presenter.w("system.since_before", text=words)
+        since = self._presenter.w("state.since", time=self._presenter.utc(begin))
         return f"{words} {since}"
 
     def _spans(self, changes: Sequence[Change], *, survives: bool) -> list[Span]:
@@ -181,13 +186,13 @@ class _Drawing:
         found: list[Span],
         record: Record | None = None,
     ) -> Watched:
-        w = self._scene.w
+        w = self._presenter.w
         by_day = days(found, self._limits, self._now)
         ms = total(found)
         whole, rest = share(ms), uncounted(ms)
         tells = whole is not None and rest < REST_MOST
-        share_text = percent(whole, self._scene) if whole is not None and tells else ""
-        rest_text = w("system.rest", share=percent(rest, self._scene, up=True))
+        share_text = percent(whole, self._presenter) if whole is not None and tells else ""
+        rest_text = w("system.rest", share=percent(rest, self._presenter, up=True))
         if rest < REST_LEAST or (whole is None and value[0] == "not_configured"):
             rest_text = ""
         elif whole is not None and not tells:
@@ -215,7 +220,7 @@ class _Drawing:
         )
 
     def _record(self, one: GuaranteeView) -> Record:
-        presenter, w = self._scene, self._scene.w
+        presenter, w = self._presenter, self._presenter.w
         told = self._reported[one.name]
         evidence_ms, void_ms = told.get("evidence_ms"), told.get("void_after_ms")
         known = evidence_ms is not None and not presenter.control.stale
@@ -234,10 +239,10 @@ class _Drawing:
         return Bar(place * 10, tuple(_parts(day.ms)), self._day_text(day))
 
     def _day_text(self, day: Day) -> str:
-        w = self._scene.w
+        w = self._presenter.w
         if not any(day.ms.values()):
             return w("system.day_empty", day=w.date(day.day.isoformat()))
-        said = ["" if day.share is None else percent(day.share, self._scene)]
+        said = ["" if day.share is None else percent(day.share, self._presenter)]
         said += [
             w(f"system.day_{state}", duration=self._lasted(day.ms[state]))
             for state in ("no", "unknown", "off")
@@ -247,7 +252,7 @@ class _Drawing:
         return w("system.day", day=w.date(day.day.isoformat()), text=text)
 
     def _trouble(self, span: Span) -> str:
-        presenter, w = self._scene, self._scene.w
+        presenter, w = self._presenter, self._presenter.w
         begin = w.clock(span.from_utc_ms, self._now)
         same = calendar_time(span.from_utc_ms, w.zone).date() == (
             calendar_time(span.to_utc_ms, w.zone).date()
@@ -264,7 +269,7 @@ class _Drawing:
         )  # fmt: skip
 
     def _lasted(self, ms: Ms) -> str:
-        return lasted(ms, self._scene)
+        return lasted(ms, self._presenter)
 
 
 def percent(share: float, presenter: Presenter, *, up: bool = False) -> str:
