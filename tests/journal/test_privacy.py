@@ -23,6 +23,7 @@ from gateway.journal.store import Store
 from gateway.settings.model.configuration import Retention
 from tests import plans
 from tests.journal.journal_desk import UTC_OFFSET_MS, read
+from tests.living_files import contents
 
 HOUR_MS = 3_600_000
 MARK = "seen by nobody else 5f1c"
@@ -149,7 +150,7 @@ def test_the_counts_per_hour_stay(house: House) -> None:
 
 def _bytes(path: Path) -> bytes:
     """The file and what lies beside it."""
-    return b"".join(part.read_bytes() for part in sorted(path.parent.glob(f"{path.name}*")))
+    return b"".join(content for _, content in contents(path.parent, f"{path.name}*"))
 
 
 def test_what_was_deleted_leaves_the_log_as_soon_as_nobody_reads(house: House) -> None:

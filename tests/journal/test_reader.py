@@ -217,6 +217,7 @@ def test_the_files_are_not_for_everybody(path: Path) -> None:
     desk = Desk(path).start()
     desk.append(opened(1))
     desk.until(lambda: desk.rows)
+    desk.until(path.with_name("journal.sqlite.reserve").exists)  # nothing is written beside it now
     modes = {file.stat().st_mode & 0o007 for file in path.parent.glob("journal.sqlite*")}
     desk.close()
     assert modes == {0}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import sqlite3
 import threading
 from pathlib import Path
@@ -17,6 +16,7 @@ from gateway.journal import reserve_keeper, writer
 from gateway.journal.reserve import SLOT_BYTES, Kept, Reserve
 from gateway.journal.store import Store
 from tests.journal.journal_desk import Desk, earlier, opened, work
+from tests.living_files import contents
 
 pytestmark = pytest.mark.thorough
 
@@ -63,8 +63,8 @@ def held(path: Path) -> dict[str, object] | None:
 def killed(path: Path, to: Path) -> Path:
     """The files as they are when ``control`` is killed now."""
     to.mkdir()
-    for file in path.parent.glob("journal.sqlite*"):
-        shutil.copy(file, to / file.name)
+    for file, content in contents(path.parent, "journal.sqlite*"):
+        (to / file.name).write_bytes(content)
     return to / path.name
 
 

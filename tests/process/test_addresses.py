@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.living_files import contents
 from tests.process.parts import BUILDING, House, running, until
 from tests.process.sinks import Webhook, serving
 from tests.process.test_settings import ask
@@ -48,8 +49,8 @@ def tried(house: House, *, ok: bool) -> dict[str, Any]:
 def holding(folder: Path, text: str) -> set[str]:
     return {
         str(path.relative_to(folder))
-        for path in folder.rglob("*")
-        if path.is_file() and text.encode() in path.read_bytes()
+        for path, content in contents(folder)
+        if text.encode() in content
     }
 
 

@@ -17,6 +17,7 @@ from gateway.settings.editing.file import Store
 from gateway.settings.values.problems import SettingsError
 from gateway.settings.values.recipients import RecipientError, is_forbidden, read, recipient
 from gateway.settings.values.secrets import Secret, of_page
+from tests.living_files import contents
 from tests.settings.house import DRIVERS, NOW, SMALL, write
 
 MAIL = "hausmeister@example.org"
@@ -217,8 +218,8 @@ class Building:
         """The files of the folder that hold this text."""
         return [
             str(path.relative_to(self.folder))
-            for path in self.folder.rglob("*")
-            if path.is_file() and text in path.read_text(encoding="utf-8")
+            for path, content in contents(self.folder)
+            if text.encode() in content
         ]
 
 

@@ -13,6 +13,7 @@ from gateway.web.presenter.terminals import Terminals
 from gateway.web.storage.displays import CODE_LIFE_S, CODES_MOST, DISPLAYS_MOST, Displays
 from gateway.web.storage.errors import UserError
 from gateway.web.storage.store import Author
+from tests.living_files import contents
 from tests.page.fake import alarm, called, door, now_ms, quiet, room
 from tests.web.conftest import Clock, Screen, Web, snapshot
 
@@ -123,9 +124,8 @@ def test_the_secret_is_not_stored(web: Web) -> None:
     screen = Screen(web)
     secret = screen.cookie.partition("=")[2]
     web.site.displays.confirm_sound(screen.display)
-    for file in web.options.state.rglob("*"):
-        if file.is_file():
-            assert secret.encode() not in file.read_bytes(), file
+    for file, content in contents(web.options.state):
+        assert secret.encode() not in content, file
 
 
 # --- what it shows -----------------------------------------------------------------------
