@@ -7,9 +7,7 @@ the building. Refusing is the answer to everything that is not understood: nothi
 
 from __future__ import annotations
 
-import hashlib
 import hmac
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -17,6 +15,7 @@ from typing import Any
 
 from gateway.core.events import MODES
 from gateway.core.facts import Json
+from gateway.mqtt.signature import sign
 from gateway.wire import read_json
 
 PAYLOAD_MOST = 8 * 1024
@@ -40,7 +39,6 @@ _NAMES = {
 }
 """Everything that can be asked for: what it is for and what shall be done. A call cannot be
 ended from here, by nobody."""
-_ENVELOPE = frozenset({"id", "issued_at", "ttl", "by", "sig"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,23 +192,6 @@ class Desk:
                 return "limit"
         self.ids[command_id] = now.mono_ms + IDS_KEPT_MS
         return ""
-
-
-def sign(key: bytes, topic: str, raw: Mapping[str, Any]) -> str:
-    """The signature of a command: hex HMAC-SHA256 over ``topic``, ``id``, ``issued_at``,
-    ``ttl`` and ``by``, each with a line feed, and the rest as sorted compact JSON."""
-    rest = {name: value for name, value in raw.items() if name not in _ENVELOPE}
-    text = "".join(
-        f"{part}\n"
-        for part in (
-            topic,
-            raw["id"],
-            raw["issued_at"],
-            raw["ttl"] if isinstance(raw["ttl"], int) else repr(raw["ttl"]),
-            raw.get("by", ""),
-        )
-    ) + json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
 
 def _parse(payload: bytes) -> dict[str, Any] | None:

@@ -22,8 +22,8 @@ from gateway.link.commands import (
     Issuer,
     Now,
     Refused,
-    sign,
 )
+from gateway.mqtt.signature import sign
 
 NOW = Now(
     mono_ms=1_000_000, utc_ms=1_700_000_000_000, trusted=True, started_utc_ms=1_699_999_000_000

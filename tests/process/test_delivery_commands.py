@@ -17,7 +17,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from gateway.link.commands import sign
+from gateway.mqtt.signature import sign
 from gateway.panel.messages import ClockTold, LinkTold, Refused
 from tests.process.parts_mqtt import Mosquitto, Role, eventually, running
 from tests.process.stand_in import StandIn, links

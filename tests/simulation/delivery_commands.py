@@ -7,8 +7,9 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from gateway.link.commands import Issuer, sign
+from gateway.link.commands import Issuer
 from gateway.link.mqtt import Message
+from gateway.mqtt.signature import sign
 from tests.simulation.delivery_net import GATEWAY
 
 if TYPE_CHECKING:
