@@ -1,10 +1,15 @@
-"""Locks of files (flock) that a process holds for as long as it lives."""
+"""Locks of files (flock): a process holds one for as long as it lives, or for one piece of work."""
 
 from __future__ import annotations
 
 import fcntl
 import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+TRY_EVERY_S = 0.05
 
 
 def is_locked(path: Path) -> bool:
@@ -22,3 +27,31 @@ def is_locked(path: Path) -> bool:
     finally:
         os.close(fd)
     return False
+
+
+class LockedError(Exception):
+    """Another process holds the lock, and has not let go of it in time."""
+
+
+@contextmanager
+def held(path: Path, within_s: float, mode: int = 0o600) -> Iterator[int]:
+    """Hold the lock of this file, which is made where it is missing; gives its descriptor.
+
+    :raises LockedError: another one has held it for ``within_s`` seconds
+    :raises OSError: it cannot be opened
+    """
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    fd = os.open(path, flags, mode)
+    try:
+        deadline = time.monotonic() + within_s
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= deadline:
+                    raise LockedError(str(path)) from None
+                time.sleep(TRY_EVERY_S)
+        yield fd
+    finally:
+        os.close(fd)

@@ -29,6 +29,7 @@ from gateway.settings.editing.file import BYTES_MOST as OVERLAY_BYTES
 from gateway.settings.editing.file import VERSIONS_MOST
 from gateway.settings.model.configuration import Journal
 from gateway.settings.model.link import Record
+from gateway.sites import keys as site_keys
 from gateway.web.identity.sessions import SESSIONS_MOST
 from gateway.web.identity.tokens import TOKENS_MOST
 from gateway.web.identity.users import REMOVED_MOST, USERS_MOST
@@ -302,6 +303,15 @@ def rows() -> tuple[StoredFile, ...]:
             "1 kB each",
             "written anew",
             "gateway.backup.records:BackupRecords.store_last",
+        ),
+        StoredFile(
+            "sites_keys",
+            ("sites/keys", "sites/keys.new", "sites/keys.lock"),
+            "the keys that the centre signs its commands with, encrypted under the secret"
+            f" `{site_keys.SECRET}`; in no backup",
+            f"{site_keys.MOST:,} gateways",
+            "another gateway is not enrolled",
+            "gateway.sites.keys:Keys.enrol",
         ),
         StoredFile(
             "notes",

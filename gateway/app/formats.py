@@ -25,6 +25,7 @@ from gateway.recorder import rejects, state
 from gateway.recorder.stores import recent, sqlite
 from gateway.set_aside import beside
 from gateway.settings.plan import cache
+from gateway.sites import keys as site_keys
 from gateway.web.storage import store as users
 
 DAMAGED = (*schema.DAMAGED, OSError, ValueError)
@@ -180,6 +181,15 @@ FORMATS: tuple[Format, ...] = (
         _link,
     ),
     Format("plan", "plan/*.json", cache.FORMAT, "format", REBUILT, REBUILT),
+    Format(
+        "keys of the centre",
+        f"{site_keys.FOLDER}/{site_keys.FILE}",
+        site_keys.FORMAT,
+        "format",
+        NONE_BEFORE,
+        "no command is sent, portier site names it; nothing is written",
+        site_keys.check,
+    ),
     Format(
         "settings of the page",
         "overlay.yaml",

@@ -48,6 +48,7 @@ LEFT_OUT = {
     "backup/last.json": "about the backups of this machine",
     "backup/proved.json": "about the key of this machine",
     "backup/restoring.json": "about a restore on this machine",
+    "sites/keys*": "the keys of the centre: a backup would carry every gateway; enrol again",
     "control.lock": "held while it runs",
     "link.*": "a key of this machine, made anew",
     "broker.toml": "made anew",

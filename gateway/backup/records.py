@@ -161,7 +161,7 @@ class BackupRecords:
 
     def remove(self, name: str) -> None:
         (self.path / name).unlink(missing_ok=True)
-        self._sync()
+        durable.sync_folder(self.path)
 
     def _bytes(self, name: str) -> bytes | None:
         try:
@@ -177,14 +177,4 @@ class BackupRecords:
         return found
 
     def _write(self, name: str, value: Mapping[str, object]) -> None:
-        new = self.path / f"{name}.new"
-        durable.write(new, json.dumps(value).encode() + b"\n", 0o600)
-        new.replace(self.path / name)
-        self._sync()
-
-    def _sync(self) -> None:
-        fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        durable.replace(self.path / name, json.dumps(value).encode() + b"\n", 0o600)

@@ -57,6 +57,8 @@ def filled(top: Path) -> Places:
     (places.state / "overlay.yaml").write_text("# cli 2026-11-30T00:00:00Z\n", encoding="utf-8")
     (places.state / "accepted-wiring.json").write_text("[]", encoding="utf-8")
     (places.state / "record").mkdir()
+    (places.state / "sites").mkdir()
+    (places.state / "sites/keys").write_text("of a centre: in no archive", encoding="utf-8")
     return places
 
 

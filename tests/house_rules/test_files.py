@@ -116,6 +116,10 @@ SEEN = {
         "test_a_kill_at_any_moment_leaves_the_older_ones_whole_and_the_next_one_works",
         "tests.backup.test_make:test_a_full_disk_costs_no_older_one",
     ),
+    "sites_keys": (
+        "tests.sites.test_keys:test_there_is_an_end_to_them",
+        "tests.sites.test_keys:test_as_many_as_are_allowed_fit_into_the_file",
+    ),
     "notes": ("tests.house_rules.test_files:test_marks_and_notes_do_not_grow",),
     "marks": ("tests.house_rules.test_files:test_marks_and_notes_do_not_grow",),
     "logs": (
@@ -171,6 +175,7 @@ def test_every_row_has_a_test_and_names_code_that_there_is() -> None:
         ("plan/0a.json", "plans"),
         ("push/5f1c2a9e5d1b4c6e9d430a5f6f0f7b11.json", "devices"),
         ("notify/vapid.key", "push_keys"),
+        ("sites/keys", "sites_keys"),
         ("backup/last.json", "backup_notes"),
         ("backup/work-abc/web.sqlite", "backup_work"),
         ("journal.sqlite.copy", None),
