@@ -399,7 +399,20 @@ _CHANNELS: tuple[tuple[str, str, tuple[str, ...], str, int, bool, str, dict[str,
         1,
         True,
         "versions, configuration digest, points, doors, command help",
-        _object(),
+        _object(
+            issuers={
+                "type": "object",
+                "description": "issuers with limited rights by name",
+                "additionalProperties": _object(
+                    may={"type": "array", "items": {"enum": ["acknowledge", "open"]}},
+                    doors={
+                        "type": "object",
+                        "description": "the doors that it may open, each with its hours",
+                        "additionalProperties": {"type": "array", "items": _STRING},
+                    },
+                ),
+            },
+        ),
     ),
     (
         "health",

@@ -163,22 +163,20 @@ def _end_when_changed(state: Path, stop: threading.Event) -> None:
 
 
 def _link(settings: Settings, config: Path, state: Path) -> int:
-    from gateway.link.commands import Issuer
+    from zoneinfo import ZoneInfo
+
+    from gateway.app.configuration import issuers
     from gateway.link.discovery import Described, DescribedPoint
     from gateway.link.main import LinkSettings, run
 
     mqtt = _mqtt(settings)
     client = mqtt.client or f"portier-{settings.gateway.id}"
-    issuers = {
-        name: Issuer(None if issuer.key is None else issuer.key.read().encode())
-        for name, issuer in mqtt.issuers.items()
-    }
     run(
         LinkSettings(
             settings.gateway.id,
             _broker(client, mqtt, config),
             state,
-            issuers,
+            issuers.of(settings),
             settings.gateway.languages[0] if mqtt.home_assistant else "",
             settings.gateway.bench,
             listens=mqtt_points.of(settings.points.values()),
@@ -190,6 +188,7 @@ def _link(settings: Settings, config: Path, state: Path) -> int:
                 },
                 (settings.web and settings.web.public_url) or "",
             ),
+            zone=ZoneInfo(settings.gateway.timezone),
         ),
         _stop_event(),
     )

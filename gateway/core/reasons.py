@@ -54,6 +54,7 @@ REASONS: Final[dict[str, str]] = {
     "unsigned": "The issuer must sign, and has not.",
     "bad_signature": "The signature does not fit.",
     "wrong_topic": "An issuer without a key has a topic of its own, and this came elsewhere.",
+    "not_allowed": "The issuer may not ask for this here: not this, not at this door, or not now.",
     "malformed": "The command cannot be understood.",
     "before_start": "The command was issued before this start of the gateway.",
 }

@@ -10,8 +10,8 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, date, datetime
+from typing import Any, Protocol
 
 from gateway.core.events import MODES
 from gateway.core.facts import Json
@@ -39,14 +39,56 @@ _NAMES = {
 }
 """Everything that can be asked for: what it is for and what shall be done. A call cannot be
 ended from here, by nobody."""
+_RIGHTS = {
+    "open_door": "open",
+    "acknowledge_alarm": "acknowledge",
+    "acknowledge_call": "acknowledge",
+}
+"""What an issuer with limited rights must be allowed for a command; any other is refused."""
+
+
+class Hours(Protocol):
+    """Hours of the week (:class:`gateway.settings.values.calendar.Days`)."""
+
+    def at(self, day: date, minute: int) -> str | None:
+        """``None``: not in this minute of this day."""
+
+
+@dataclass(frozen=True, slots=True)
+class DoorHours:
+    """When a door may be opened. ``lines``: as the configuration has them."""
+
+    lines: tuple[str, ...]
+    hours: Hours
 
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
     """Somebody who may command. Without a key it is admitted by the broker's access list alone,
-    on a topic that carries its name: there the list decides who speaks in that name."""
+    on a topic that carries its name: there the list decides who speaks in that name.
+    ``may``: what it may ask for, ``None``: every command. ``doors``: those that it may open."""
 
     key: bytes | None = field(default=None, repr=False)
+    may: frozenset[str] | None = None
+    doors: Mapping[str, DoorHours] = field(default_factory=dict)
+
+    def allows(self, name: str, args: Mapping[str, Json], local: datetime | None) -> bool:
+        """Whether it may ask for this command at this local time."""
+        if self.may is None:
+            return True
+        if _RIGHTS.get(name) not in self.may:
+            return False
+        if name != "open_door":
+            return True
+        door = self.doors.get(str(args["door"]))
+        if door is None or local is None:
+            return False
+        return door.hours.at(local.date(), local.hour * 60 + local.minute) is not None
+
+    def shown(self) -> dict[str, object]:
+        """What it may, for ``info``: the centre shows what it can ask for."""
+        doors = {name: list(one.lines) for name, one in self.doors.items()}
+        return {"may": sorted(self.may or ()), "doors": doors}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +124,8 @@ class Now:
     """When ``control`` (or ``link``, the later of them) was started."""
     mark_utc_ms: int | None = None
     """The latest civil time that was settled: a clock that went back is behind it."""
+    local: datetime | None = None
+    """The time of day in the gateway's zone."""
 
 
 @dataclass(slots=True)
@@ -133,6 +177,9 @@ class Desk:
             return Refused(command_id, name, actor, "malformed")
         reason = reason or self._time(raw, now)
         reason = reason or self._replayed(raw, issuer, now) or self._once(command_id, now)
+        # last, so that a refused command cannot be sent again when the hours have begun
+        if not reason and not self._allowed(issuer, name, args, now):
+            reason = "not_allowed"
         if reason:
             return Refused(command_id, name, actor, reason)
         issued_ms = _utc_ms(raw["issued_at"]) or 0
@@ -158,6 +205,11 @@ class Desk:
             sign(key, topic, raw).encode(), sig.lower().encode("utf-8", "replace")
         )
         return claimed, "" if good else "bad_signature"
+
+    def _allowed(self, issuer: str, name: str, args: Mapping[str, Json], now: Now) -> bool:
+        """Without issuers, whoever the broker admits may ask for everything."""
+        known = self.issuers.get(issuer)
+        return known is None or known.allows(name, args, now.local)
 
     def _replayed(self, raw: Mapping[str, Any], issuer: str, now: Now) -> str:
         """A signature makes a command worth recording; after a clock that went back it would be

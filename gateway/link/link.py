@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -152,6 +153,8 @@ class Link:
     """Point -> the door or room that it is in."""
     described: discovery.Described = discovery.UNDESCRIBED
     """What Home Assistant is told of the configuration."""
+    zone: tzinfo = UTC
+    """The gateway's: the hours of doors that an issuer may open are civil time."""
     topics: Topics = field(init=False)
     presence: Presence = field(init=False)
     home: HomeAssistant = field(init=False)
@@ -553,7 +556,16 @@ class Link:
         trusted = bool(self._clock) and self._snapshot.get("clock_trusted") is True
         mark = self._snapshot.get("clock_mark_utc_ms")
         mark_utc_ms = mark if isinstance(mark, int) else None
-        return Now(now_ms, utc_ms, trusted and isinstance(offset, int), started, mark_utc_ms)
+        return Now(
+            now_ms, utc_ms, trusted and isinstance(offset, int), started, mark_utc_ms,
+            self._local(utc_ms),
+        )  # fmt: skip
+
+    def _local(self, utc_ms: int) -> datetime | None:
+        try:
+            return datetime.fromtimestamp(utc_ms / 1000, self.zone)
+        except (ValueError, OverflowError, OSError):  # a clock of no calendar
+            return None
 
     def _answer(self, message: Mapping[str, Any]) -> None:
         waiting = self._answers.pop(str(message.get("id")), None)
@@ -759,7 +771,8 @@ class Link:
 
     def _info(self) -> bytes:
         """Who we are; without the long lists where the broker does not take them."""
-        whole = state.info(self._snapshot, self._window, self._session)
+        rights = {name: one.shown() for name, one in self.issuers.items() if one.may is not None}
+        whole = state.info(self._snapshot, self._window, self._session, issuers=rights)
         if not self._limits.too_large(self.topics.info, whole):
             return whole
         self._lacks(f"{self.topics.info} (lists)", TOO_LARGE)

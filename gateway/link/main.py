@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from pathlib import Path
 
 import structlog
@@ -43,6 +44,8 @@ class LinkSettings:
     """Point -> the door or room that it is in."""
     described: Described = UNDESCRIBED
     """What Home Assistant is told of the configuration."""
+    zone: tzinfo = UTC
+    """The gateway's time zone."""
 
 
 def run(
@@ -75,6 +78,7 @@ def run(
         settings.broker.keepalive_s * 1000,
         settings.places,
         settings.described,
+        settings.zone,
     )
     link.listen(settings.listens)
     log.info("forwarding", gateway=settings.gateway, host=settings.broker.host)

@@ -28,6 +28,7 @@ _ALARM = ("id", "subject", "kind", "severity", "state", "count", "acknowledged_b
 _GUARANTEE = ("subject", "void_after_ms", "aside", "aside_count", "foreign")
 """Keys of the snapshot that are shown as they are."""
 NOWHERE: Mapping[str, Mapping[str, str]] = {}
+NOBODY: Mapping[str, Mapping[str, object]] = {}
 Instant = Callable[[object], str | None]
 """RFC 3339 from monotonic ms, ``None`` where the clock is not trusted."""
 
@@ -127,8 +128,16 @@ def _room(room: RoomShown, instant: Instant) -> dict[str, Any]:
     return shown
 
 
-def info(snapshot: Snapshot, window: int, session: str, *, brief: bool = False) -> bytes:
-    """What the gateway is and how it is commanded; ``brief``: without the lists."""
+def info(
+    snapshot: Snapshot,
+    window: int,
+    session: str,
+    *,
+    issuers: Mapping[str, Mapping[str, object]] = NOBODY,
+    brief: bool = False,
+) -> bytes:
+    """What the gateway is and how it is commanded. ``issuers``: those with limited rights, and what
+    they may; ``brief``: without the lists."""
     gateway = snapshot.get("gateway", {})
     whole: dict[str, Any] = {
         "gateway": gateway.get("id"),
@@ -142,6 +151,7 @@ def info(snapshot: Snapshot, window: int, session: str, *, brief: bool = False) 
         "points": {name: one.get("kind") for name, one in snapshot.get("points", {}).items()},
         "window": window,
         "session": session,
+        "issuers": {name: dict(rights) for name, rights in issuers.items()},
         "commands": {
             "command/door/<door>/open": {"reason": "text, needed at night"},
             "command/door/<door>/mode": {

@@ -19,11 +19,14 @@ from gateway.link.commands import (
     PAYLOAD_MOST,
     Accepted,
     Desk,
+    DoorHours,
     Issuer,
     Now,
     Refused,
 )
 from gateway.mqtt.signature import sign
+from gateway.settings.values.calendar import Days
+from gateway.settings.values.weekly import Rules, parse_rule
 
 NOW = Now(
     mono_ms=1_000_000, utc_ms=1_700_000_000_000, trusted=True, started_utc_ms=1_699_999_000_000
@@ -317,6 +320,76 @@ def test_what_a_command_asks_for(
 )
 def test_what_is_not_understood_is_refused(parts: tuple[str, ...], raw: dict[str, Any]) -> None:
     assert reason(judge(envelope(**raw), parts=parts)) == "malformed"
+
+
+WORK = DoorHours(
+    ("mon-fri 07:00-18:00",), Days(Rules((parse_rule("mon-fri 07:00-18:00", "on"),)), ())
+)
+ALWAYS = DoorHours(("daily",), Days(Rules((parse_rule("daily", "on"),)), ()))
+CALL = ("call", "wc", "acknowledge")
+ALARM = ("alarm", "front", "leaf", "contact_stuck", "acknowledge")
+MODE = ("door", "front", "mode")
+
+
+def sites(
+    *may: str, parts: tuple[str, ...] = OPEN, local: str | None = "2026-12-01T12:00", **fields: Any
+) -> Accepted | Refused:
+    """What becomes of a signed command of an issuer that has these rights."""
+    doors = {"front": WORK, "back": ALWAYS} if "open" in may else {}
+    desk = Desk(issuers={"sites": Issuer(KEY, frozenset(may), doors)})
+    raw = envelope(by="user:3", issuer="sites", **fields)
+    topic = f"portier/csg/command/{'/'.join(parts)}"
+    payload = json.dumps(raw | {"sig": sign(KEY, topic, raw)}).encode()
+    moment = None if local is None else datetime.fromisoformat(local)
+    return desk.judge(topic, parts, payload, False, replace(NOW, local=moment))
+
+
+@pytest.mark.parametrize(
+    ("may", "parts", "local", "expected"),
+    [
+        (("acknowledge",), CALL, "2026-12-01T12:00", "accepted"),
+        (("acknowledge",), ALARM, "2026-12-01T12:00", "accepted"),
+        (("acknowledge",), OPEN, "2026-12-01T12:00", "not_allowed"),
+        (("open",), CALL, "2026-12-01T12:00", "not_allowed"),
+        (("open",), ALARM, "2026-12-01T12:00", "not_allowed"),
+        ((), CALL, "2026-12-01T12:00", "not_allowed"),
+        (("acknowledge", "open"), OPEN, "2026-12-01T06:59", "not_allowed"),
+        (("acknowledge", "open"), OPEN, "2026-12-01T07:00", "accepted"),
+        (("acknowledge", "open"), OPEN, "2026-12-01T17:59", "accepted"),
+        (("acknowledge", "open"), OPEN, "2026-12-01T18:00", "not_allowed"),
+        (("acknowledge", "open"), OPEN, "2026-12-05T12:00", "not_allowed"),
+        (("acknowledge", "open"), OPEN, None, "not_allowed"),
+        (("acknowledge", "open"), ("door", "back", "open"), "2026-12-05T03:00", "accepted"),
+        (("acknowledge", "open"), ("door", "side", "open"), "2026-12-01T12:00", "not_allowed"),
+        (("acknowledge", "open"), MODE, "2026-12-01T12:00", "not_allowed"),
+    ],
+)  # fmt: skip
+def test_an_issuer_with_limited_rights_may_that_and_nothing_else(
+    may: tuple[str, ...], parts: tuple[str, ...], local: str | None, expected: str
+) -> None:
+    verdict = sites(*may, parts=parts, local=local, mode="off", attends="Anna")
+    assert reason(verdict) == expected
+    assert verdict.actor == "mqtt:sites", "it was the issuer that asked"
+
+
+def test_a_command_outside_of_its_hours_is_not_taken_when_they_have_begun() -> None:
+    """It was answered with a refusal; nobody expects the door to open after that."""
+    desk = Desk(issuers={"sites": Issuer(KEY, frozenset({"open"}), {"front": WORK})})
+    raw = envelope(by="user:3", issuer="sites")
+    payload = json.dumps(raw | {"sig": sign(KEY, TOPIC, raw)}).encode()
+    for minute, expected in ((59, "not_allowed"), (60, "duplicate")):
+        local = datetime(2026, 12, 1, 6 + minute // 60, minute % 60)  # noqa: DTZ001 - a wall clock
+        verdict = desk.judge(TOPIC, OPEN, payload, False, replace(NOW, local=local))
+        assert reason(verdict) == expected
+
+
+def test_an_issuer_without_limits_may_what_it_could_before() -> None:
+    desk = Desk(issuers={"tablet": Issuer(KEY)})
+    for parts, more in ((OPEN, {}), (MODE, {"mode": "off"}), (CALL, {}), (ALARM, {})):
+        raw = envelope(id="/".join(parts).replace("/", "-"), issuer="tablet", **more)
+        topic = f"portier/csg/command/{'/'.join(parts)}"
+        payload = json.dumps(raw | {"sig": sign(KEY, topic, raw)}).encode()
+        assert reason(desk.judge(topic, parts, payload, False, NOW)) == "accepted", parts
 
 
 _json = st.recursive(

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from gateway.core.facts import Lane
 from gateway.journal.queries.reader import Cursors, JournalUnavailable
+from gateway.link.commands import DoorHours, Issuer, sign
 from gateway.link.link import LOOK_MS, Clocks, Link
 from gateway.link.mqtt import Acknowledged, Connected, Inbox, Lost, Message
 from gateway.mqtt.limits import Limits
-from gateway.wire import Row
+from gateway.settings.values.calendar import Days
+from gateway.settings.values.weekly import Rules, parse_rule
+from gateway.wire import Row, rfc3339
 
 
 class Broker:
@@ -114,6 +118,36 @@ def test_facts_are_sent_and_the_cursor_is_told_when_the_broker_has_them(bench: B
     for mid in range(1, len(bench.broker.sent) + 1):
         bench.turn(Acknowledged(1, mid, True))
     assert bench.panel.last("sent") == {"type": "sent", "lane": "urgent", "seq": 2}
+
+
+def test_the_hours_of_an_issuer_are_civil_time_of_the_gateway(tmp_path: Path) -> None:
+    """22:13 in UTC is 23:13 in Berlin; the centre learns from ``info`` what it may."""
+    late = Days(Rules((parse_rule("daily 23:00-23:30", "on"),)), ())
+    issuer = Issuer(b"k", frozenset({"open"}), {"front": DoorHours(("daily 23:00-23:30",), late)})
+    topic = "portier/csg/command/door/front/open"
+    for zone, kind in (("Europe/Berlin", "command"), ("UTC", "refused")):
+        bench = Bench(tmp_path)
+        bench.link.zone = ZoneInfo(zone)
+        bench.link.issuers = bench.link.desk.issuers = {"sites": issuer}
+        shown = {
+            "gateway": {"id": "csg", "started_ms": 1_000},
+            "now_ms": bench.now_ms,
+            "utc_offset_ms": 1_700_000_000_000,
+            "clock_trusted": True,
+        }
+        bench.turn({"type": "snapshot", "snapshot": shown}, Connected(1, 20))
+        bench.turn()
+        info = [json.loads(text) for about, text in bench.broker.sent if about == "info"]
+        assert info[-1]["issuers"] == {
+            "sites": {"may": ["open"], "doors": {"front": ["daily 23:00-23:30"]}}
+        }
+        issued_at = rfc3339(1_700_000_000_000 + bench.now_ms)
+        raw = {"id": "c1", "issued_at": issued_at, "ttl": 5, "by": "user:3", "issuer": "sites"}
+        payload = json.dumps(raw | {"sig": sign(b"k", topic, raw)}).encode()
+        bench.turn(Message(topic, payload, False))
+        assert bench.panel.last(kind)["id"] == "c1", zone
+        if kind == "refused":
+            assert bench.panel.last(kind)["reason"] == "not_allowed"
 
 
 def test_an_acknowledgement_of_an_earlier_connection_means_nothing(bench: Bench) -> None:

@@ -75,6 +75,17 @@ def shown(offset_ms: int | None = OFFSET) -> dict[str, Any]:
     }
 
 
+def test_info_says_what_an_issuer_with_limited_rights_may() -> None:
+    """The centre shows which doors it may open; keys are nobody's business."""
+    rights = {
+        "sites": {"may": ["acknowledge", "open"], "doors": {"front": ["mon-fri 07:00-18:00"]}}
+    }
+    shown = json.loads(state.info(snapshot(), 20, "s", issuers=rights))
+    assert shown["issuers"] == rights
+    assert json.loads(state.info(snapshot(), 20, "s"))["issuers"] == {}
+    assert "issuers" not in json.loads(state.info(snapshot(), 20, "s", issuers=rights, brief=True))
+
+
 def test_states_have_a_topic_each_with_dots_as_slashes() -> None:
     assert set(shown()) == {
         "portier/csg/state/door/front",

@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.settings.checks.draft import Draft
 from gateway.settings.model.configuration import Gateway, MeterOptions
-from gateway.settings.model.link import Tls, is_loopback
+from gateway.settings.model.link import Issuer, Tls, is_loopback
 from gateway.settings.values import store_address
 from gateway.settings.values.problems import suggest
 from gateway.settings.values.reading import Part
@@ -140,6 +140,49 @@ def _mqtt(draft: Draft) -> None:
             "write user: NAME and password: !secret mqtt_password",
         )
     _pair(draft, part, mqtt.tls)
+    for name, issuer in mqtt.issuers.items():
+        if "issuers" not in part.bad:  # what is missing may only be misspelt
+            _issuer(draft, part, name, issuer)
+        _doors_of_issuer(draft, part, name, issuer)
+
+
+def _issuer(draft: Draft, part: Part[Any], name: str, issuer: Issuer) -> None:
+    """Rights are for somebody who proves who they are, and doors are opened one by one."""
+    rights = issuer.rights(name)
+    at = ("issuers", name)
+    if rights is not None and issuer.key is None:
+        draft.report(
+            part,
+            at,
+            "has limited rights, and without a key anybody could take its name",
+            f"write key: !secret {name}_key",
+        )
+    if issuer.doors and "open" not in (rights or ()):
+        draft.report(
+            part,
+            (*at, "doors"),
+            "names doors that it may not open",
+            "write may: [acknowledge, open], or remove doors",
+        )
+    if issuer.may is not None and "open" in issuer.may and not issuer.doors:
+        draft.report(
+            part,
+            (*at, "may"),
+            "opens no door, because none is named",
+            "write doors: {DOOR: mon-fri 07:00-18:00}, or doors: [DOOR] for all hours",
+        )
+
+
+def _doors_of_issuer(draft: Draft, part: Part[Any], name: str, issuer: Issuer) -> None:
+    known = draft.choices("doors")
+    written = part.node.child("issuers")
+    for step in (name, "doors"):
+        written = None if written is None else written.child(step)
+    for number, door in enumerate(issuer.doors):
+        if door not in known:
+            is_list = written is not None and written.items is not None
+            where = ("issuers", name, "doors", number if is_list else door)
+            draft.report(part, where, f"there is no door {door}", suggest(door, known))
 
 
 def _listening(draft: Draft) -> None:

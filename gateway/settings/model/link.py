@@ -24,6 +24,7 @@ from gateway.settings.values.types import (
     WebUrl,
     wrong,
 )
+from gateway.settings.values.weekly import HoursField
 
 
 def is_loopback(host: str) -> bool:
@@ -49,6 +50,19 @@ class Tls(Model):
     """Its key; no unit, a file."""
 
 
+Right = Literal["acknowledge", "open"]
+SITES = "sites"
+"""The name of the issuer that is the centre of many sites: it has limited rights even where none
+are written."""
+
+
+def _always(value: object) -> object:
+    """A list of doors: each of them at all times."""
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        return dict.fromkeys(value, "daily")
+    return value
+
+
 class Issuer(Model):
     """Somebody who may send commands over the broker."""
 
@@ -56,6 +70,36 @@ class Issuer(Model):
     """The key that its commands are signed with; no unit, !secret NAME. Without one the broker's
     access list alone admits it, on portier/GATEWAY/issuer/NAME/command/# and nowhere else: for
     Home Assistant, which cannot sign."""
+    may: tuple[Right, ...] | None = None
+    """What it may ask for and nothing else; no unit, acknowledge and open. Every command if it is
+    not written; the issuer sites then may acknowledge."""
+    doors: Annotated[
+        dict[Id, HoursField],
+        BeforeValidator(_always),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "array", "items": {"type": "string"}},
+                    {
+                        "type": "object",
+                        "additionalProperties": {
+                            "anyOf": [
+                                {"type": "string"},
+                                {"type": "array", "items": {"type": "string"}},
+                            ]
+                        },
+                    },
+                ]
+            }
+        ),
+    ] = Field(default_factory=dict)
+    """The doors that it may open, with their hours; no unit, names with lines such as
+    mon-fri 07:00-18:00, in the gateway's time zone, or a list of names for all hours. Hours that
+    name some days of the week do not count on public holidays."""
+
+    def rights(self, name: str) -> tuple[Right, ...] | None:
+        """What the issuer of this name may ask for; ``None``: every command."""
+        return ("acknowledge",) if self.may is None and name == SITES else self.may
 
 
 def _port(value: object) -> int:
@@ -87,7 +131,7 @@ class Mqtt(Model):
     client: Label | None = None
     """The client id; no unit, portier-ID if it is not written."""
     issuers: dict[Id, Issuer] = Field(default_factory=dict)
-    """Who must sign commands; no unit, names with their keys."""
+    """Who may send commands; no unit, names with their keys and what they may ask for."""
     home_assistant: Bool = True
     """Whether Home Assistant is told what there is; no unit, yes or no."""
 

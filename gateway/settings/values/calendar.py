@@ -35,6 +35,20 @@ def holidays_of(region: str, years: range) -> frozenset[date]:
         raise LookupError(region) from None
 
 
+def holidays_of_any_year(region: str) -> Container[date]:
+    """The public holidays of a region; each year is computed when it is first asked for.
+
+    :raises LookupError: the region is not known
+    """
+    import holidays
+
+    country, _, land = region.partition("-")
+    try:
+        return holidays.country_holidays(country, subdiv=land or None, language=None)
+    except NotImplementedError:
+        raise LookupError(region) from None
+
+
 def names_of(region: str, years: range, language: str) -> dict[date, str]:
     """The public holidays of a region with their names, in the country's own language where that
     one is not known. Raises :class:`LookupError`."""
