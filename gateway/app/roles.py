@@ -216,7 +216,7 @@ def _record(settings: Settings, config: Path, state: Path) -> int:
                 state / "record",
                 record.name,
                 record.silent_after_ms,
-                record.gateways or (settings.gateway.id,),
+                record.recorded(settings.gateway.id),
                 secret=_secret(record.token or record.password),
                 lives_ms=lives_of(settings),
                 limit_bytes=record.limit_bytes,

@@ -6,15 +6,12 @@ ones by itself.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from gateway import regular
-from gateway.settings.checks import contact_secrets, hints, wiring_trust
 from gateway.settings.checks import doors as check_doors
+from gateway.settings.checks import hints, wiring_trust
 from gateway.settings.checks import links as check_links
 from gateway.settings.checks import points as check_points
 from gateway.settings.checks import rooms as check_rooms
@@ -36,13 +33,23 @@ from gateway.settings.model.link import Heartbeat, MqttField, Push, Record, Reco
 from gateway.settings.model.messages import Messages
 from gateway.settings.model.rooms import Contact, Room
 from gateway.settings.overlay import merge
+from gateway.settings.sections import (
+    OF_GATEWAYS,
+    blanks,
+    digest,
+    entries,
+    file_bytes,
+    is_centre,
+    report_both,
+    secrets,
+    sections,
+)
 from gateway.settings.values.drivers import DriverInfo
-from gateway.settings.values.problems import Adjusted, Problem, SettingsError, near, phrase, suggest
+from gateway.settings.values.problems import SettingsError, near, suggest
 from gateway.settings.values.reading import Part, Reading
-from gateway.settings.values.secrets import SecretError, places
+from gateway.settings.values.secrets import places
 from gateway.settings.values.tree import Mark, Node, parse
-from gateway.settings.values.types import ID_PATTERN, POINT_PATTERN, named
-from gateway.settings.values.units import tidy
+from gateway.settings.values.types import ID_PATTERN, POINT_PATTERN
 
 ONE: Mapping[str, Any] = {
     "gateway": Gateway,
@@ -89,57 +96,60 @@ def load(
     :raises SettingsError: with ``problems``, everything that is wrong
     """
     reading = Reading(places(path))
-    root = parse(_bytes(path), str(path), reading.problems)
+    root = parse(file_bytes(path), str(path), reading.problems)
+    _refuse_centre(root, reading)
     if overlay is not None and overlay.exists():
-        laid = parse(_bytes(overlay), str(overlay), reading.problems, overlay=True)
+        laid = parse(file_bytes(overlay), str(overlay), reading.problems, overlay=True)
         merge(root, laid, reading)
     draft = read(root, reading, drivers)
     draft.accepted, draft.adjust = accepted, adjust
     for check in (wiring_trust, check_points, check_doors, check_rooms, check_links):
         check.check(draft)
-    _blanks(draft)
-    _secrets(reading, need, judge)
+    blanks(draft)
+    secrets(reading, need, judge)
     if reading.problems:
         raise SettingsError(reading.problems)
     return _settings(draft, root)
 
 
-def _blanks(draft: Draft) -> None:
-    """Quantities with odd blanks, as a bound that came later (:meth:`Draft.bound`)."""
-    for key, mark, text in draft.reading.tidied:
-        message = phrase("{text} has blanks that do not belong there", text=repr(text[:40]))
-        hint = phrase("write {text}", text=tidy(text))
-        problem = Problem(mark.file, mark.line, mark.column, key, message, hint)
-        if draft.adjust:
-            draft.adjusted.append(Adjusted(repr(text), tidy(text), problem))
-        else:
-            draft.reading.problems.append(problem)
+def _refuse_centre(root: Node, reading: Reading) -> None:
+    """A centre's file is no gateway's: one error instead of one for each section.
 
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return regular.read(path)
-    except OSError as error:
-        problem = Problem(
-            str(path), 1, 1, "", f"cannot be read ({error.strerror})", "check the path"
+    :raises SettingsError: it is one
+    """
+    if not is_centre(root):
+        return
+    names = root.entries or {}
+    mark, _ = next(iter(names.values()))
+    beside = [name for name in OF_GATEWAYS if name in names]
+    if beside:
+        report_both(root, reading, beside)
+    else:
+        reading.problem(
+            names["sites"][0] if "sites" in names else mark,
+            "sites",
+            "this is the configuration of a centre, and that of a gateway is needed here",
+            "name another file with --config",
         )
-        raise SettingsError([problem]) from None
+    raise SettingsError(reading.problems)
 
 
 def read(root: Node, reading: Reading, drivers: Mapping[str, DriverInfo]) -> Draft:
     """Every part of the file by itself."""
     draft = Draft(reading, drivers)
-    nodes = _sections(root, reading, draft)
+    nodes, unread = sections(root, reading, SECTIONS)
+    for node in unread:
+        draft.uncertain.update(node.texts())
     for name, kind in ONE.items():
         if name in nodes:
             mark, node = nodes[name]
             setattr(draft, name, reading.read(kind, node, name, mark))
     for name, kind in MANY.items():
         parts = getattr(draft, name)
-        for key, (mark, node) in _entries(nodes, name, reading, ID_PATTERN):
+        for key, (mark, node) in entries(nodes, name, reading, ID_PATTERN):
             wrap = "steps" if name == "escalations" else ""
             parts[key] = reading.read(kind, node, f"{name}.{key}", mark, wrap)
-    for key, (mark, node) in _entries(nodes, "points", reading, POINT_PATTERN):
+    for key, (mark, node) in entries(nodes, "points", reading, POINT_PATTERN):
         draft.points[key] = _point(key, node, mark, draft)
     house = Node(root.mark, entries={name: nodes[name] for name in HOUSE if name in nodes})
     draft.house = reading.read(House, house, "", root.mark)
@@ -152,48 +162,6 @@ def read(root: Node, reading: Reading, drivers: Mapping[str, DriverInfo]) -> Dra
                 root.mark, name, "is missing", f"write {name}: as in config/office.yaml"
             )
     return draft
-
-
-def _sections(root: Node, reading: Reading, draft: Draft) -> dict[str, tuple[Mark, Node]]:
-    """The sections by name; one that is misspelt is reported and taken for what it is near to."""
-    entries = root.entries or {}
-    nodes: dict[str, tuple[Mark, Node]] = {}
-    for name, (mark, node) in entries.items():
-        if name in SECTIONS:
-            nodes[name] = (mark, node)
-            continue
-        reading.problem(mark, name[:60], "is not a known section", suggest(name, SECTIONS))
-        best = near(name, SECTIONS)
-        if best is not None and best not in entries:
-            nodes.setdefault(best, (mark, node))
-        else:
-            draft.uncertain.update(node.texts())
-    return nodes
-
-
-def _entries(
-    nodes: Mapping[str, tuple[Mark, Node]], name: str, reading: Reading, pattern: str
-) -> list[tuple[str, tuple[Mark, Node]]]:
-    if name not in nodes:
-        return []
-    mark, node = nodes[name]
-    if node.entries is None:
-        reading.problem(mark, name, "must be a mapping", f"write names below {name}:, or remove it")
-        return []
-    check = named(pattern, "a name", "front (a-z, 0-9, _ and -)").func
-    for key, (at, _) in node.entries.items():
-        try:
-            check(key)  # type: ignore[call-arg]  # it is the one-argument form
-        except ValueError:
-            reading.problem(
-                at,
-                f"{name}.{key[:60]}",
-                phrase("is not a name that can stand in a topic"),
-                phrase("use a-z, 0-9, _ and - with dots between")
-                if name == "points"
-                else phrase("use a-z, 0-9, _ and -"),
-            )
-    return list(node.entries.items())
 
 
 def _point(name: str, node: Node, mark: Mark, draft: Draft) -> Part[Point]:
@@ -238,24 +206,6 @@ def _some(drivers: Mapping[str, DriverInfo]) -> str:
     return next(iter(drivers), "NAME")
 
 
-def _secrets(reading: Reading, need: Collection[str] | None, judge: Judge | None) -> None:
-    for key, mark, secret in reading.secrets:
-        if need is not None and key.partition(".")[0] not in need:
-            continue
-        if key.startswith(("contacts.", "heartbeat.", "messages.")):
-            wrong = contact_secrets.wrong(secret, judge if key.startswith("contacts.") else None)
-            if wrong is not None:
-                reading.problem(mark, key, *wrong)
-            continue
-        try:
-            secret.read()
-        except SecretError as error:
-            where = secret.places[-1] / secret.name if secret.places else secret.name
-            reading.problem(
-                mark, key, str(error), f"write it into {where}, readable for its role only"
-            )
-
-
 def _settings(draft: Draft, root: Node) -> Settings:
     values: dict[str, Any] = {}
     for name in (*ONE, *MANY, "points"):
@@ -282,19 +232,3 @@ def _settings(draft: Draft, root: Node) -> Settings:
         tolerated=tuple(draft.stays),
         adjusted=tuple(draft.adjusted),
     )
-
-
-def digest(root: Node) -> str:
-    """sha256 of what is written, whatever the layout and comments; secrets by name."""
-
-    def plain(node: Node) -> Any:
-        if node.items is not None:
-            return [plain(item) for item in node.items]
-        if node.entries is not None:
-            return {key: plain(value) for key, (_, value) in node.entries.items()}
-        if node.of_page:
-            return {"!address": node.text}
-        return {"!secret": node.text} if node.secret else node.text
-
-    canonical = json.dumps(plain(root), ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -7,16 +7,19 @@ What only the whole can show (points that are missing, pins used twice) is for
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 
 from gateway.settings.checks.draft import Escalation
+from gateway.settings.checks.sites import GROUP_NAME_MOST
 from gateway.settings.load import HOUSE, MANY, ONE
+from gateway.settings.load_sites import ONE as CENTRE
 from gateway.settings.model.configuration import House
 from gateway.settings.model.drivers import model
+from gateway.settings.model.sites import Group
 from gateway.settings.values.drivers import DriverInfo
 from gateway.settings.values.types import ID_PATTERN, POINT_PATTERN
 
@@ -31,7 +34,8 @@ class _Late(GenerateJsonSchema):
 
 
 def schema(drivers: Mapping[str, DriverInfo]) -> dict[str, Any]:
-    """The schema of a configuration whose points may have these drivers."""
+    """The schema of a configuration whose points may have these drivers: of a centre where there
+    is a section ``sites``, of a gateway elsewhere."""
     defs: dict[str, Any] = {}
 
     def of(kind: Any) -> dict[str, Any]:
@@ -41,6 +45,28 @@ def schema(drivers: Mapping[str, DriverInfo]) -> dict[str, Any]:
         defs.update(made.pop("$defs", {}))
         return made
 
+    whole = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Portier",
+        "description": "The configuration of a Portier gateway, or of a centre of many.",
+        "type": "object",
+        "if": {"required": ["sites"]},
+        "then": _object(_centre(of), ["sites", "mqtt"]),
+        "else": _object(_gateway(of, drivers), ["gateway", "points"]),
+        "$defs": defs,
+    }
+    plain: dict[str, Any] = _plain(whole)
+    return plain
+
+
+Of = Callable[[Any], dict[str, Any]]
+
+
+def _object(sections: dict[str, Any], required: list[str]) -> dict[str, Any]:
+    return {"properties": sections, "required": required, "additionalProperties": False}
+
+
+def _gateway(of: Of, drivers: Mapping[str, DriverInfo]) -> dict[str, Any]:
     sections: dict[str, Any] = {name: of(kind) for name, kind in ONE.items()}
     for name, kind in MANY.items():
         entry = of(Escalation)["properties"]["steps"] if kind is Escalation else of(kind)
@@ -50,19 +76,14 @@ def schema(drivers: Mapping[str, DriverInfo]) -> dict[str, Any]:
         POINT_PATTERN,
     )
     house = of(House)["properties"]
-    sections.update({name: house[name] for name in HOUSE})
-    whole = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Portier",
-        "description": "The configuration of a Portier gateway.",
-        "type": "object",
-        "properties": sections,
-        "required": ["gateway", "points"],
-        "additionalProperties": False,
-        "$defs": defs,
-    }
-    plain: dict[str, Any] = _plain(whole)
-    return plain
+    return {**sections, **{name: house[name] for name in HOUSE}}
+
+
+def _centre(of: Of) -> dict[str, Any]:
+    group = of(Group)["properties"]["gateways"]
+    names = {"minLength": 1, "maxLength": GROUP_NAME_MOST}
+    groups = {"type": "object", "propertyNames": names, "additionalProperties": group}
+    return {**{name: of(kind) for name, kind in CENTRE.items()}, "groups": groups}
 
 
 def text(drivers: Mapping[str, DriverInfo]) -> str:

@@ -130,8 +130,20 @@ def test_a_wrong_configuration_is_78_with_all_errors(tmp_path: Path) -> None:
     assert [problem["line"] for problem in listed] == [3, 4]
 
 
+def test_check_reads_a_centre_too(tmp_path: Path) -> None:
+    centre = tmp_path / "sites.yaml"
+    centre.write_text("sites: {name: Centre}\nmqtt: {host: localhost}\ngroups: {All: [bad-1]}\n")
+    result = portier("check", centre)
+    assert (result.exit_code, f"{centre} is in order: 1 group\n" in result.output) == (0, True)
+    centre.write_text(centre.read_text() + "doors: {}\nweb: {listen: 80}\n")
+    listed = json.loads(portier("check", centre, "--json").stdout)
+    found = [(one["line"], one["key"]) for one in listed]
+    assert found == [(4, "doors"), (5, "web.listen")]
+
+
 def test_the_documents_are_json() -> None:
-    assert "properties" in json.loads(portier("schema").stdout)
+    made = json.loads(portier("schema").stdout)
+    assert all("properties" in made[branch] for branch in ("then", "else"))
     assert json.loads(portier("asyncapi", "--config", BENCH).stdout)["asyncapi"] == "3.0.0"
 
 

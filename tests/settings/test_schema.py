@@ -12,6 +12,7 @@ import jsonschema_rs
 import pytest
 import yaml
 
+from gateway.settings import load_sites
 from gateway.settings.load import HOUSE, MANY, ONE, SECTIONS
 from gateway.settings.model.configuration import House
 from gateway.settings.model.drivers import docs, model
@@ -51,14 +52,14 @@ def test_the_schema_that_is_shipped_is_fresh() -> None:
     assert shipped == json.loads(text(real()))
 
 
-@pytest.mark.parametrize("name", ["office.yaml", "bench.yaml", "demo.yaml"])
+@pytest.mark.parametrize("name", ["office.yaml", "bench.yaml", "demo.yaml", "sites.yaml"])
 def test_the_shipped_configurations_fit_the_shipped_schema(name: str) -> None:
     shipped = jsonschema_rs.validator_for(json.loads((ROOT / "config" / "schema.json").read_text()))
     errors = shipped.iter_errors(edited((ROOT / "config" / name).read_text()))
     assert [error.message for error in errors] == []
 
 
-@pytest.mark.parametrize("name", ["office.yaml", "bench.yaml", "demo.yaml"])
+@pytest.mark.parametrize("name", ["office.yaml", "bench.yaml", "demo.yaml", "sites.yaml"])
 def test_an_editor_is_told_of_the_schema_in_the_first_line(name: str) -> None:
     """The same line is right here and in ``/etc/portier``: the schema lies beside the file."""
     first, _, _ = (ROOT / "config" / name).read_text(encoding="utf-8").partition("\n")
@@ -106,7 +107,13 @@ def _models(kind: Any, seen: set[type[Model]]) -> set[type[Model]]:
 ALL = sorted(
     {
         found
-        for kind in (*ONE.values(), *MANY.values(), House, *(model(i) for i in real().values()))
+        for kind in (
+            *ONE.values(),
+            *MANY.values(),
+            *load_sites.ONE.values(),
+            House,
+            *(model(i) for i in real().values()),
+        )
         for found in _models(kind, set())
     },
     key=lambda found: found.__name__,
@@ -138,5 +145,6 @@ def test_no_setting_of_a_driver_has_the_name_of_a_common_one() -> None:
 
 
 def test_every_section_is_in_the_schema() -> None:
-    assert set(schema(DRIVERS)["properties"]) == set(SECTIONS)
+    assert set(schema(DRIVERS)["else"]["properties"]) == set(SECTIONS)
+    assert set(schema(DRIVERS)["then"]["properties"]) == set(load_sites.SECTIONS)
     assert set(HOUSE) <= set(SECTIONS)

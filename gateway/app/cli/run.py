@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
+from collections.abc import Sequence, Sized
 from pathlib import Path
 from typing import Annotated
 
@@ -153,13 +153,12 @@ def check(
     Example: `portier check config/office.yaml`
     """
     from gateway.app import formats
-    from gateway.app.configuration import load, people
     from gateway.settings.values.problems import SettingsError
 
     try:
         if state is None and file == paths.config(None):
             state = paths.state(None)
-        settings = load.settings(file, state, judge=people.judge, strict=True, exact=True)
+        hints, counted = _checked(file, state)
     except SettingsError as error:
         if as_json:
             c.print_json(
@@ -191,14 +190,23 @@ def check(
         raise typer.Exit(c.EXIT_CONFIGURATION)
     if as_json:
         return
-    for hint in settings.hints:
+    for hint in hints:
         c.out.print(f"hint: {hint}", soft_wrap=True)
     missed = f"; not read: {_count(unread, 'file')} of {state}" if unread else ""
-    c.out.print(
-        f"{file} is in order: {_count(settings.points, 'point')}, {_count(settings.doors, 'door')}"
-        f"{missed}",
-        soft_wrap=True,
-    )
+    c.out.print(f"{file} is in order: {counted}{missed}", soft_wrap=True)
+
+
+def _checked(file: Path, state: Path | None) -> tuple[Sequence[str], str]:
+    """Hints, and what is in a configuration, of a gateway or of a centre. Raises
+    :class:`gateway.settings.values.problems.SettingsError`."""
+    from gateway.app.configuration import load, people
+
+    if load.of_centre(file):
+        centre = load.sites(file)
+        return centre.hints, _count(centre.groups, "group")
+    settings = load.settings(file, state, judge=people.judge, strict=True, exact=True)
+    points, doors = _count(settings.points, "point"), _count(settings.doors, "door")
+    return settings.hints, f"{points}, {doors}"
 
 
 def _count(things: Sized, name: str) -> str:

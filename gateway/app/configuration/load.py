@@ -14,11 +14,12 @@ from typing import Any
 
 import drivers as driver_files
 from gateway.app.configuration import plans
-from gateway.settings import load
+from gateway.settings import load, load_sites
 from gateway.settings.checks import wiring_trust
 from gateway.settings.checks.contact_secrets import Judge
 from gateway.settings.editing.with_overlay import load_over
 from gateway.settings.model.configuration import Settings
+from gateway.settings.model.sites import SitesSettings
 from gateway.settings.values.drivers import DriverInfo, info
 from gateway.settings.values.problems import SettingsError
 
@@ -66,6 +67,17 @@ def settings(
             if settings.tolerated and settings.digest in plans.ran_before(state):
                 return settings
         raise
+
+
+def sites(config: Path, need: Collection[str] | None = None) -> SitesSettings:
+    """The configuration of a centre. ``need``: the sections whose secrets must be there. Raises
+    :class:`gateway.settings.values.problems.SettingsError`."""
+    return load_sites.load(config, need=need)
+
+
+def of_centre(config: Path) -> bool:
+    """Whether this is the configuration of a centre."""
+    return load_sites.of_centre(config)
 
 
 def schema() -> Mapping[str, Any]:

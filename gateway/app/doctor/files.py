@@ -149,7 +149,7 @@ def needs(settings: Settings, config: Path) -> list[broker_files.Need]:
         settings.gateway.id,
         user=link,
         recorder=None if record is None or recorder is None else (recorder, record.name),
-        recorded=() if record is None else record.gateways or (settings.gateway.id,),
+        recorded=() if record is None else record.recorded(settings.gateway.id) or ("+",),
         home_assistant=mqtt is not None and mqtt.home_assistant,
         issuers=[] if mqtt is None else [n for n, one in mqtt.issuers.items() if one.key is None],
         topics=sorted({point.topic for point in mqtt_points.of(settings.points.values())}),

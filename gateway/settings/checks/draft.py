@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
 
 from gateway.settings.model.backup import Backup
 from gateway.settings.model.configuration import Gateway, House, Journal, Point, Retention, Watch
 from gateway.settings.model.doors import Door, Interlock
-from gateway.settings.model.link import Heartbeat, Mqtt, Push, Record, Web
+from gateway.settings.model.link import Heartbeat, Push, Web
 from gateway.settings.model.messages import Messages
 from gateway.settings.model.rooms import Contact, EscalationStep, Room
+from gateway.settings.model.sites import Group, Sites
 from gateway.settings.values.drivers import DriverInfo
 from gateway.settings.values.problems import Adjusted, Problem
 from gateway.settings.values.reading import Loc, Part, Reading, part_text, place
@@ -31,40 +32,20 @@ def wiring_name(role: str, point: str, driver: str) -> str:
 
 
 @dataclass(slots=True)
-class Draft:
-    """All parts by the names of their sections."""
+class LinksDraft:
+    """What every sort of configuration has: broker, store, page and lives."""
 
+    SECTION: ClassVar[str] = ""
+    """The section that says what this is the configuration of."""
     reading: Reading
-    drivers: Mapping[str, DriverInfo]
-    gateway: Part[Gateway] | None = None
-    house: Part[House] | None = None
-    points: dict[str, Part[Point]] = field(default_factory=dict)
-    doors: dict[str, Part[Door]] = field(default_factory=dict)
-    rooms: dict[str, Part[Room]] = field(default_factory=dict)
-    interlocks: dict[str, Part[Interlock]] = field(default_factory=dict)
-    watch: dict[str, Part[Watch]] = field(default_factory=dict)
-    contacts: dict[str, Part[Contact]] = field(default_factory=dict)
-    escalations: dict[str, Part[Escalation]] = field(default_factory=dict)
-    messages: Part[Messages] | None = None
-    mqtt: Part[Mqtt] | None = None
-    record: Part[Record] | None = None
-    web: Part[Web] | None = None
-    retention: Part[Retention] | None = None
-    journal: Part[Journal] | None = None
-    push: Part[Push] | None = None
-    backup: Part[Backup] | None = None
-    heartbeat: Part[Heartbeat] | None = None
-    accepted: Collection[str] = ()
-    """Names of terminals that may stay although they break a rule of wiring: they were in use
-    before that was checked."""
-    stays: list[tuple[str, str]] = field(default_factory=list)
-    """(role, point) of those that do."""
-    adjust: bool = False
+    mqtt: Part[Any] | None = field(default=None, kw_only=True)
+    record: Part[Any] | None = field(default=None, kw_only=True)
+    web: Part[Web] | None = field(default=None, kw_only=True)
+    retention: Part[Retention] | None = field(default=None, kw_only=True)
+    adjust: bool = field(default=False, kw_only=True)
     """Whether a value beyond a bound is replaced by the nearest one, instead of refused."""
-    adjusted: list[Adjusted] = field(default_factory=list)
+    adjusted: list[Adjusted] = field(default_factory=list, kw_only=True)
     """Those that were."""
-    uncertain: set[str] = field(default_factory=set)
-    """Texts in parts that could not be read whole: points named there may be used."""
 
     def report(self, part: Part[Any], loc: Loc, message: str, hint: str) -> None:
         """A problem at a value of a part; where the value is not there, at the part."""
@@ -85,6 +66,42 @@ class Draft:
         self.adjusted.append(Adjusted(part_text(part, (key_in_part,)), shown, problem))
         part.value = part.value.model_copy(update={field_name: nearest})
 
+    def bench(self) -> bool:
+        """Whether the file says ``bench: true``; also where that part has errors of its own."""
+        part: Part[Any] | None = getattr(self, self.SECTION)
+        if part is None:
+            return False
+        return part.value is None or bool(part.value.bench) or "bench" in part.bad
+
+
+@dataclass(slots=True)
+class Draft(LinksDraft):
+    """All parts of a gateway's configuration by the names of their sections."""
+
+    SECTION: ClassVar[str] = "gateway"
+    drivers: Mapping[str, DriverInfo]
+    gateway: Part[Gateway] | None = None
+    house: Part[House] | None = None
+    points: dict[str, Part[Point]] = field(default_factory=dict)
+    doors: dict[str, Part[Door]] = field(default_factory=dict)
+    rooms: dict[str, Part[Room]] = field(default_factory=dict)
+    interlocks: dict[str, Part[Interlock]] = field(default_factory=dict)
+    watch: dict[str, Part[Watch]] = field(default_factory=dict)
+    contacts: dict[str, Part[Contact]] = field(default_factory=dict)
+    escalations: dict[str, Part[Escalation]] = field(default_factory=dict)
+    messages: Part[Messages] | None = None
+    journal: Part[Journal] | None = None
+    push: Part[Push] | None = None
+    backup: Part[Backup] | None = None
+    heartbeat: Part[Heartbeat] | None = None
+    accepted: Collection[str] = ()
+    """Names of terminals that may stay although they break a rule of wiring: they were in use
+    before that was checked."""
+    stays: list[tuple[str, str]] = field(default_factory=list)
+    """(role, point) of those that do."""
+    uncertain: set[str] = field(default_factory=set)
+    """Texts in parts that could not be read whole: points named there may be used."""
+
     def may_stay(self, role: str, point: str) -> bool:
         """Whether a terminal that breaks a rule of wiring was in use before; it is noted."""
         value = self.points[point].value
@@ -95,7 +112,7 @@ class Draft:
 
     def sections(self) -> Iterator[tuple[str, Part[Any]]]:
         """Every part that there is, with the name of its section."""
-        for name in self.__slots__:
+        for name in (one.name for one in fields(self)):
             value = getattr(self, name)
             if isinstance(value, Part):
                 yield name, value
@@ -103,13 +120,15 @@ class Draft:
                 for part in value.values():
                     yield name, part
 
-    def bench(self) -> bool:
-        """Whether the file says ``bench: true``; also where that part has errors of its own."""
-        if self.gateway is None:
-            return False
-        value = self.gateway.value
-        return value is None or value.bench or "bench" in self.gateway.bad
-
     def choices(self, section: str) -> list[str]:
         """The names of a section, in the order of the file."""
         return list(getattr(self, section))
+
+
+@dataclass(slots=True)
+class SitesDraft(LinksDraft):
+    """All parts of a centre's configuration by the names of their sections."""
+
+    SECTION: ClassVar[str] = "sites"
+    sites: Part[Sites] | None = None
+    groups: dict[str, Part[Group]] = field(default_factory=dict)

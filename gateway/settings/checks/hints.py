@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from gateway.settings.checks import hints_people
-from gateway.settings.checks.draft import Draft
+from gateway.settings.checks.draft import Draft, LinksDraft
 from gateway.settings.checks.points import header_line
 from gateway.settings.model.configuration import Retention
 from gateway.settings.model.rooms import Room
@@ -27,20 +28,28 @@ def hints(draft: Draft) -> tuple[str, ...]:
         *_leafless(draft),
         *_holidays(draft),
         *_special_lines(draft),
-        *_logs(draft),
-        *_store_limit(draft),
-        *_proxy(draft),
+        *link_hints(draft),
         *_keyless(draft),
     ]
     for section, name, loc, text in hints_people.found(draft):
-        found.append(_hint(getattr(draft, section)[name], loc, text))
-    return tuple(f"{file}:{line}:{column}: {text}" for file, line, column, text in sorted(found))
+        found.append(hint(getattr(draft, section)[name], loc, text))
+    return lines(found)
 
 
 Hint = tuple[str, int, int, str]
 
 
-def _logs(draft: Draft) -> list[Hint]:
+def lines(found: Iterable[Hint]) -> tuple[str, ...]:
+    """Hints as texts, in the order of the file."""
+    return tuple(f"{file}:{line}:{column}: {text}" for file, line, column, text in sorted(found))
+
+
+def link_hints(draft: LinksDraft) -> list[Hint]:
+    """Of what every sort of configuration has."""
+    return [*_logs(draft), *_store_limit(draft), *_proxy(draft)]
+
+
+def _logs(draft: LinksDraft) -> list[Hint]:
     """The roles only write logs; what removes them is the system's journal."""
     part = draft.retention
     if part is None or part.value is None or part.value.logs_ms == Retention().logs_ms:
@@ -49,10 +58,10 @@ def _logs(draft: Draft) -> list[Hint]:
         "is done by the system's journal: write MaxRetentionSec= into "
         "/etc/systemd/journald.conf.d/50-portier.conf, then systemctl restart systemd-journald"
     )
-    return [_hint(part, ("logs",), text)]
+    return [hint(part, ("logs",), text)]
 
 
-def _store_limit(draft: Draft) -> list[Hint]:
+def _store_limit(draft: LinksDraft) -> list[Hint]:
     """The size of other stores is not ours to limit."""
     part = draft.record
     record = None if part is None else part.value
@@ -63,10 +72,10 @@ def _store_limit(draft: Draft) -> list[Hint]:
     text = f"has no effect: {record.address.kind} has limits of its own, set them there"
     if record.address.kind == "postgresql":
         text = "has no effect: what PostgreSQL stores is limited by retention, and by its disk"
-    return [_hint(part, ("limit",), text)]
+    return [hint(part, ("limit",), text)]
 
 
-def _proxy(draft: Draft) -> list[Hint]:
+def _proxy(draft: LinksDraft) -> list[Hint]:
     """Who ends TLS for a page that does not do so itself."""
     part = draft.web
     web = None if part is None else part.value
@@ -78,7 +87,7 @@ def _proxy(draft: Draft) -> list[Hint]:
         "is reached by a proxy: write trusted_proxies: [127.0.0.1], or wherever it is, else all "
         "its visitors count as one and cookies are not Secure"
     )
-    return [_hint(part, ("public_url",), text)]
+    return [hint(part, ("public_url",), text)]
 
 
 def _keyless(draft: Draft) -> list[Hint]:
@@ -87,7 +96,7 @@ def _keyless(draft: Draft) -> list[Hint]:
     if part is None or part.value is None or gateway is None or gateway.value is None:
         return []
     return [
-        _hint(
+        hint(
             part,
             ("issuers", name),
             "has no key, so it is heard on a topic of its own only: the broker's access list must "
@@ -99,7 +108,8 @@ def _keyless(draft: Draft) -> list[Hint]:
     ]
 
 
-def _hint(part: Part[Any], loc: Loc, text: str, *, at_key: bool = False) -> Hint:
+def hint(part: Part[Any], loc: Loc, text: str, *, at_key: bool = False) -> Hint:
+    """A hint at a value of a part."""
     mark, key = place(part, loc, at_key=at_key)
     return (mark.file, mark.line, mark.column, f"{key}: {text}")
 
@@ -126,11 +136,11 @@ def _people(draft: Draft) -> list[Hint]:
                 "is an activator and sounds like a person: every use would be kept under that "
                 "name; name the place or the device instead"
             )
-            found.append(_hint(part, (), text))
+            found.append(hint(part, (), text))
     for contact in draft.contacts.values():
         if contact.value is not None and _person(contact.key, contact.value.name):
             text = "sounds like a person; name the function instead, such as caretaker"
-            found.append(_hint(contact, (), text))
+            found.append(hint(contact, (), text))
     return found
 
 
@@ -141,7 +151,7 @@ def _cords(draft: Draft) -> list[Hint]:
             point = draft.points[cord]
             if getattr(getattr(point.value, "settings", None), "wiring", "") == "normally_open":
                 text = "is a cord wired normally open: a cut wire is silence, not a call"
-                found.append(_hint(point, ("wiring",), text))
+                found.append(hint(point, ("wiring",), text))
         found += _unwired(draft, room)
     return found
 
@@ -152,7 +162,7 @@ def _unwired(draft: Draft, room: Part[Room]) -> list[Hint]:
     if not points or any(point.trust == "wired" for point in points):
         return []
     text = "has no wired cord: a call depends on batteries and radio; wire at least one"
-    return [_hint(room, ("cord",), text, at_key=True)]
+    return [hint(room, ("cord",), text, at_key=True)]
 
 
 def _told(draft: Draft) -> list[Hint]:
@@ -164,7 +174,7 @@ def _told(draft: Draft) -> list[Hint]:
         if part.value is None or not part.value.driver.startswith("mqtt_"):
             continue
         text = "is an activator over MQTT: whoever may publish there opens the door"
-        found.append(_hint(part, ("driver",), text))
+        found.append(hint(part, ("driver",), text))
     return found
 
 
@@ -177,7 +187,7 @@ def _bench(draft: Draft) -> list[Hint]:
     if not draft.bench() or not real:
         return []
     text = "is a real terminal on a bench, whose clock may be made to jump"
-    return [_hint(part, ("driver",), text) for part in real]
+    return [hint(part, ("driver",), text) for part in real]
 
 
 def _leafless(draft: Draft) -> list[Hint]:
@@ -185,7 +195,7 @@ def _leafless(draft: Draft) -> list[Hint]:
     for part in draft.doors.values():
         if part.value is not None and part.value.leaf is None:
             text = "has no leaf contact: nobody can tell whether a press opened it"
-            found.append(_hint(part, (), text))
+            found.append(hint(part, (), text))
     return found
 
 
@@ -206,7 +216,7 @@ def _special_lines(draft: Draft) -> list[Hint]:
         line = header_line(part.value) if part.value is not None else ""
         text = SPECIAL_LINES.get(line)
         if text is not None:
-            found.append(_hint(part, (), f"{line.upper()} {text}; better take another terminal"))
+            found.append(hint(part, (), f"{line.upper()} {text}; better take another terminal"))
     return found
 
 
@@ -217,5 +227,5 @@ def _holidays(draft: Draft) -> list[Hint]:
         plan = part.value.schedule if part.value is not None else None
         if plan and region is not None and not plan.of("holiday"):
             text = f"says nothing about holidays: those of {region} are days like any other"
-            found.append(_hint(part, ("schedule",), text, at_key=True))
+            found.append(hint(part, ("schedule",), text, at_key=True))
     return found

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import zoneinfo
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from gateway.settings.checks.draft import Draft
+from gateway.settings.checks.draft import Draft, LinksDraft
 from gateway.settings.model.configuration import Gateway, MeterOptions
 from gateway.settings.model.link import Issuer, Tls, is_loopback
 from gateway.settings.values import store_address
@@ -22,11 +23,10 @@ def check(draft: Draft) -> None:
     """Report everything that is wrong with the gateway, broker, page and meters' limits."""
     if draft.gateway is not None and draft.gateway.value is not None:
         _gateway(draft, draft.gateway, draft.gateway.value)
-    _mqtt(draft)
+    check_connections(draft)
+    _brokerless(draft)
     _listening(draft)
-    _web(draft)
-    _record(draft)
-    _kept(draft)
+    _journal(draft)
     _backup(draft)
     for part in draft.points.values():
         if part.value is None or not isinstance(part.value.options, MeterOptions):
@@ -40,6 +40,14 @@ def check(draft: Draft) -> None:
                     f"{part.value.driver} does not measure {quantity[:40]}",
                     suggest(quantity, known),
                 )
+
+
+def check_connections(draft: LinksDraft) -> None:
+    """Report everything that is wrong with broker, page, store and lives."""
+    _mqtt(draft)
+    _web(draft)
+    _record(draft)
+    _lives(draft)
 
 
 def _backup(draft: Draft) -> None:
@@ -57,14 +65,7 @@ def _backup(draft: Draft) -> None:
 
 
 def _gateway(draft: Draft, part: Part[Gateway], gateway: Gateway) -> None:
-    zones = zones_there_are()
-    if gateway.timezone not in zones:
-        draft.report(
-            part,
-            ("timezone",),
-            f"there is no time zone {gateway.timezone[:40]}",
-            suggest(gateway.timezone, zones, "write for example Europe/Berlin; known are"),
-        )
+    check_place(draft, part, gateway.timezone, gateway.languages)
     if gateway.holidays is not None:
         from gateway.settings.values.calendar import regions
 
@@ -75,11 +76,25 @@ def _gateway(draft: Draft, part: Part[Gateway], gateway: Gateway) -> None:
                 f"no holidays are known for {gateway.holidays}",
                 suggest(gateway.holidays, near_regions(gateway.holidays), "possible are"),
             )
-    if not gateway.languages or len(set(gateway.languages)) != len(gateway.languages):
+
+
+def check_place(
+    draft: LinksDraft, part: Part[Any], timezone: str, languages: Sequence[str]
+) -> None:
+    """Where it stands, and what is spoken there."""
+    zones = zones_there_are()
+    if timezone not in zones:
+        draft.report(
+            part,
+            ("timezone",),
+            f"there is no time zone {timezone[:40]}",
+            suggest(timezone, zones, "write for example Europe/Berlin; known are"),
+        )
+    if not languages or len(set(languages)) != len(languages):
         draft.report(part, ("languages",), "wants each language once", "write [de, en]")
 
 
-def _kept(draft: Draft) -> None:
+def _lives(draft: LinksDraft) -> None:
     """What would be removed as soon as it is written is a typing error."""
     part = draft.retention
     lives = dict(vars(part.value)) if part is not None and part.value is not None else {}
@@ -89,6 +104,9 @@ def _kept(draft: Draft) -> None:
             message = f"{say_ms(value)} keeps nothing"
             hint = f"write at least {least}; a month is 30 d"
             draft.bound(part, name, RETENTION_LEAST_MS, least, message, hint)
+
+
+def _journal(draft: Draft) -> None:
     journal = draft.journal
     if journal is not None and journal.value and journal.value.limit_bytes < JOURNAL_LEAST_BYTES:
         message = "leaves no room for what happens"
@@ -112,7 +130,7 @@ def near_regions(region: str) -> list[str]:
     return same or [name for name in regions() if "-" not in name]
 
 
-def _mqtt(draft: Draft) -> None:
+def _mqtt(draft: LinksDraft) -> None:
     part = draft.mqtt
     if part is None or part.value is None:
         return
@@ -122,7 +140,7 @@ def _mqtt(draft: Draft) -> None:
             part,
             (),
             "the embedded broker keeps nothing over a restart and is for the bench",
-            "write mqtt: {host: …, tls: …}, or bench: true under gateway:",
+            f"write mqtt: {{host: …, tls: …}}, or bench: true under {draft.SECTION}:",
         )
     if mqtt.tls is None and not is_loopback(mqtt.host) and "tls" not in part.bad:
         draft.report(
@@ -209,7 +227,21 @@ def _listening(draft: Draft) -> None:
             )
 
 
-def _pair(draft: Draft, part: Part[Any], tls: Tls | None) -> None:
+def _brokerless(draft: Draft) -> None:
+    """A recorder without a broker; a centre without one is no centre."""
+    part = draft.record
+    if part is None or part.value is None:
+        return
+    if part.value.store != "none" and draft.mqtt is None:
+        draft.report(
+            part,
+            (),
+            "the recorder takes the events from a broker, and none is named",
+            "write mqtt: with its host (or mqtt: embedded on the bench), or remove record",
+        )
+
+
+def _pair(draft: LinksDraft, part: Part[Any], tls: Tls | None) -> None:
     if tls is not None and (tls.cert is None) != (tls.key is None):
         draft.report(
             part,
@@ -219,7 +251,7 @@ def _pair(draft: Draft, part: Part[Any], tls: Tls | None) -> None:
         )
 
 
-def _web(draft: Draft) -> None:
+def _web(draft: LinksDraft) -> None:
     part = draft.web
     if part is None or part.value is None:
         return
@@ -233,7 +265,7 @@ def _web(draft: Draft) -> None:
         )
 
 
-def _record(draft: Draft) -> None:
+def _record(draft: LinksDraft) -> None:
     part = draft.record
     if part is None or part.value is None:
         return
@@ -241,11 +273,16 @@ def _record(draft: Draft) -> None:
     nearest = store_address.nearest(part.value.store)
     if problem is not None and nearest is not None:
         draft.bound(part, "store", nearest, nearest, problem.problem, problem.remedy)
-    if part.value.store != "none" and draft.mqtt is None:
+    _divided(draft, part, part.value)
+    _pair(draft, part, part.value.tls)
+
+
+def _divided(draft: LinksDraft, part: Part[Any], record: Any) -> None:
+    """A share is of all gateways: a list divides them by itself."""
+    if record.share.of > 1 and record.gateways != "all" and not part.bad & {"share", "gateways"}:
         draft.report(
             part,
-            (),
-            "the recorder takes the events from a broker, and none is named",
-            "write mqtt: with its host (or mqtt: embedded on the bench), or remove record",
+            ("share",),
+            "divides all gateways, and others are named",
+            "write gateways: all, or remove share:",
         )
-    _pair(draft, part, part.value.tls)

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import re
 from ipaddress import ip_address, ip_network
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    ValidatorFunctionWrapHandler,
+    WithJsonSchema,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import PydanticCustomError, core_schema
 
-from gateway.settings.values import store_address
+from gateway.settings.values import share, store_address
 from gateway.settings.values.problems import suggest
 from gateway.settings.values.types import (
     Bool,
@@ -113,8 +121,8 @@ def _port(value: object) -> int:
 Port = Annotated[int, BeforeValidator(_port), WithJsonSchema({"type": "integer"})]
 
 
-class Mqtt(Model):
-    """The MQTT broker."""
+class BrokerConnection(Model):
+    """How to reach the MQTT broker."""
 
     embedded: Bool = False
     """The broker inside this process, for the bench; no unit, written as mqtt: embedded."""
@@ -130,10 +138,6 @@ class Mqtt(Model):
     """The user's password; no unit, !secret NAME."""
     client: Label | None = None
     """The client id; no unit, portier-ID if it is not written."""
-    issuers: dict[Id, Issuer] = Field(default_factory=dict)
-    """Who may send commands; no unit, names with their keys and what they may ask for."""
-    home_assistant: Bool = True
-    """Whether Home Assistant is told what there is; no unit, yes or no."""
 
     @property
     def encrypted(self) -> bool:
@@ -144,6 +148,15 @@ class Mqtt(Model):
     def port_number(self) -> int:
         """The port, written or not."""
         return self.port or (8883 if self.encrypted else 1883)
+
+
+class Mqtt(BrokerConnection):
+    """The MQTT broker of a gateway, and who may ask it for something there."""
+
+    issuers: dict[Id, Issuer] = Field(default_factory=dict)
+    """Who may send commands; no unit, names with their keys and what they may ask for."""
+    home_assistant: Bool = True
+    """Whether Home Assistant is told what there is; no unit, yes or no."""
 
 
 MqttField = Annotated[Mqtt, Short("embedded", (("embedded", "yes"),))]
@@ -168,8 +181,51 @@ def _store(value: object) -> str:
         raise wrong(error.problem, error.remedy) from None
 
 
-class Record(Model):
-    """The time-series store, and who writes it."""
+class _OrAll:
+    """A list of gateways, or the word ``all``."""
+
+    @staticmethod
+    def _read(value: object, listed: ValidatorFunctionWrapHandler) -> Any:
+        if value == "all":
+            return "all"
+        if isinstance(value, str):
+            raise wrong(
+                f"{value[:40]!r} is not understood", suggest(value, ["all"]) + ", or a list"
+            )
+        return listed(value)
+
+    def __get_pydantic_core_schema__(
+        self, _source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        listed = handler.generate_schema(tuple[Id, ...])
+        return core_schema.no_info_wrap_validator_function(self._read, listed)
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        listed = schema.get("schema", schema)
+        return {"anyOf": [{"const": "all"}, handler(listed)]}
+
+
+GatewaysField = Annotated[tuple[Id, ...] | Literal["all"], _OrAll()]
+
+
+def _share(value: object) -> share.Share:
+    try:
+        return share.parse(value if isinstance(value, str) else "")
+    except share.ShareError as error:
+        raise wrong(error.problem, error.remedy) from None
+
+
+ShareField = Annotated[
+    share.Share,
+    BeforeValidator(_share),
+    WithJsonSchema({"type": "string", "pattern": r"^[1-9][0-9]{0,2}/[1-9][0-9]{0,2}$"}),
+]
+
+
+class Recording(Model):
+    """The time-series store, and how a recorder writes it."""
 
     store: Annotated[
         str,
@@ -187,12 +243,9 @@ class Record(Model):
     """The store's token; no unit, !secret NAME."""
     password: SecretValue | None = None
     """The store's password, where it has no tokens; no unit, !secret NAME."""
-    name: Id = "recorder"
-    """The name of this recorder; no unit, each recorder has its own."""
-    gateways: tuple[Id, ...] = ()
-    """The gateways it records; no unit, this one if none is written."""
-    expect: tuple[Id, ...] = ()
-    """The recorders that must have everything; no unit, this one if none is written."""
+    share: ShareField = share.Share()
+    """Its part where several recorders divide all gateways among themselves; no unit, 2/4 for the
+    second of four. All of them carry the same name."""
     limit_bytes: Size = store_address.LIMIT_BYTES
     """How large the SQLite store may become, then its oldest points go; a size. Other stores have
     limits of their own."""
@@ -205,6 +258,22 @@ class Record(Model):
     def address(self) -> store_address.StoreAddress:
         """The store, read."""
         return store_address.parse(self.store)
+
+
+class Record(Recording):
+    """The time-series store of a gateway, and who writes it."""
+
+    name: Id = "recorder"
+    """The name of this recorder; no unit, each recorder has its own."""
+    gateways: GatewaysField = ()
+    """The gateways it records; no unit, a list, or all for every one at the broker. This one if
+    none is written."""
+    expect: tuple[Id, ...] = ()
+    """The recorders that must have everything; no unit, this one if none is written."""
+
+    def recorded(self, own: str) -> tuple[str, ...]:
+        """The gateways that it records, where ``own`` is the one here; none: all."""
+        return () if self.gateways == "all" else self.gateways or (own,)
 
 
 RecordField = Annotated[Record, Short("store")]
