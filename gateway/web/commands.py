@@ -11,7 +11,8 @@ from fastapi import Depends, Header
 
 from gateway.core.facts import Json
 from gateway.web.access import TheSite
-from gateway.web.building.control_client import NO_PANEL, Answer
+from gateway.web.building.control_client import Answer
+from gateway.web.building.snapshot_reader import NO_PANEL
 from gateway.web.identity.accounts import Who
 from gateway.web.shared.limits import Reused
 from gateway.web.shared.models import Accepted

@@ -21,8 +21,8 @@ from gateway.core.signals.contact import NO_LEVEL_YET
 from gateway.journal import writer
 from gateway.link import link, mqtt
 from gateway.panel.snapshot_types import GuaranteeValue
-from gateway.web.building.control_client import NO_PANEL
 from gateway.web.building.guarantees import GUARANTEES, VALUES
+from gateway.web.building.snapshot_reader import NO_PANEL
 from gateway.web.identity.users import ROLES
 from gateway.web.presenter.presenter import SEVERITIES
 from gateway.web.shared.words import LANGUAGES, Words, best_language, catalogue

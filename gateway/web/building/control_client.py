@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -18,11 +18,10 @@ from uuid import uuid4
 import structlog
 
 from gateway.core.facts import Json
-from gateway.core.snapshot_types import AlarmShown, DoorShown, PointShown, RoomShown
 from gateway.panel.client import AsyncPanelClient, ControlAway, command
 from gateway.panel.messages import MAX_LINE, encode
-from gateway.panel.snapshot_types import GatewayShown, GuaranteeShown, Snapshot
 from gateway.panel.time_service import REPORT_EVERY_S, report
+from gateway.web.building.snapshot_reader import NO_PANEL, SnapshotReader
 from gateway.web.shared.limits import Buckets
 from gateway.web.shared.problems import Problem
 
@@ -43,7 +42,7 @@ REPORT_SOON_S = 1.0
 COMMANDS_BURST, COMMAND_EVERY_S = 30, 0.25
 """Of one person, for each sort of command: at once, and then one every so often. ``control`` has
 one limit for all people of the page together; this one keeps it from being one person's."""
-NO_PANEL, NO_ANSWER, BUSY = "no_panel", "no_answer", "busy"
+NO_ANSWER, BUSY = "no_answer", "busy"
 log = structlog.get_logger("web")
 
 
@@ -72,7 +71,7 @@ class Answer:
         return self.reason in (NO_PANEL, NO_ANSWER)
 
 
-class ControlClient:
+class ControlClient(SnapshotReader):
     """``on_change`` is called after every new snapshot and change of the connection,
     ``on_rows`` with the journal's head after commits with facts; a slow client gets the newest
     only."""
@@ -84,12 +83,8 @@ class ControlClient:
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
+        super().__init__(monotonic=monotonic, wall=wall)
         self._panel = panel
-        self._monotonic = monotonic
-        self._wall = wall
-        self._received = monotonic()
-        self.snapshot: Snapshot | None = None
-        self.connected = False
         self.connections = 0
         """How many connections have been lost."""
         self._restarts_until = float("-inf")
@@ -100,39 +95,8 @@ class ControlClient:
         self.settings_seen: dict[str, Any] | None = None
         """The settings as ``control`` has said last."""
         self._limit = Buckets(COMMANDS_BURST, COMMAND_EVERY_S, monotonic=monotonic)
-        self.since_utc_ms = int(wall() * 1000)
-        """Since when it has been connected, or not, by this machine's clock."""
-        self.changed_ms: int | None = None
-        """The same by the clock of ``control``; ``None`` before its first snapshot."""
         self.on_change: list[Callable[[], None]] = []
         self.on_rows: list[Callable[[str, int], None]] = []
-
-    @property
-    def now_ms(self) -> int:
-        """Monotonic time of ``control`` right now, as its last snapshot lets us reckon."""
-        passed = int((self._monotonic() - self._received) * 1000)
-        return passed + (int(self.snapshot["now_ms"]) if self.snapshot else 0)
-
-    @property
-    def utc_offset_ms(self) -> int | None:
-        offset = self.snapshot.get("utc_offset_ms") if self.snapshot else None
-        return None if offset is None else int(offset)
-
-    @property
-    def now_utc_ms(self) -> int:
-        """Civil time of the building; this machine's clock while the building has none."""
-        offset = self.utc_offset_ms
-        return int(self._wall() * 1000) if offset is None else self.now_ms + offset
-
-    @property
-    def settled(self) -> bool:
-        """Whether civil time may decide what is deleted: ``control`` says so, just now."""
-        settled = self.snapshot.get("clock_settled") if self.snapshot else None
-        return self.connected and settled is True
-
-    @property
-    def stale(self) -> bool:
-        return not self.connected
 
     def contact_name(self, id: str) -> str:
         """What people call a contact, as the settings that were seen last say; else empty."""
@@ -150,43 +114,6 @@ class ControlClient:
         still come back from it."""
         until = max(self._restarts_until, self._takes_over_until)
         return not self.connected and self._monotonic() < until
-
-    def call(self, call: str) -> tuple[str, RoomShown] | None:
-        """The room and the call of this id, while it stands."""
-        for id, room in self.rooms.items():
-            found = room.get("call")
-            if found and found["state"] != "quiet" and found["id"] == call:
-                return id, room
-        return None
-
-    @property
-    def doors(self) -> Mapping[str, DoorShown]:
-        """Those of the newest snapshot by their id; likewise below."""
-        return self.snapshot.get("doors") or {} if self.snapshot else {}
-
-    @property
-    def rooms(self) -> Mapping[str, RoomShown]:
-        return self.snapshot.get("rooms") or {} if self.snapshot else {}
-
-    @property
-    def points(self) -> Mapping[str, PointShown]:
-        return self.snapshot.get("points") or {} if self.snapshot else {}
-
-    @property
-    def guarantees(self) -> Mapping[str, GuaranteeShown]:
-        """As ``control`` has evaluated them; see :mod:`gateway.web.building.guarantees`."""
-        return self.snapshot.get("guarantees") or {} if self.snapshot else {}
-
-    @property
-    def gateway(self) -> GatewayShown | None:
-        return self.snapshot.get("gateway") if self.snapshot else None
-
-    @property
-    def alarms(self) -> Sequence[AlarmShown]:
-        return self.snapshot.get("alarms") or () if self.snapshot else ()
-
-    def door(self, door: str) -> DoorShown | None:
-        return self.doors.get(door)
 
     async def run(self) -> None:
         """Follow ``control`` until cancelled."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from gateway.panel.snapshot_types import GuaranteeShown, GuaranteeValue
-from gateway.web.building.control_client import NO_PANEL, ControlClient
+from gateway.web.building.snapshot_reader import SnapshotReader
 
 GUARANTEES = (
     "door_by_button", "door_by_staff", "call", "messages", "heartbeat", "journal", "forwarding",
@@ -27,7 +27,7 @@ def value_of(one: GuaranteeShown) -> GuaranteeValue:
     return value if value in VALUES else "unknown"
 
 
-def guarantees(control: ControlClient) -> dict[str, GuaranteeShown]:
+def guarantees(control: SnapshotReader) -> dict[str, GuaranteeShown]:
     """Each guarantee by its name, with ``value`` and ``ok``. Nothing that ``control`` reported
     before it went away is evidence of what is so now."""
     reported = control.guarantees
@@ -37,7 +37,7 @@ def guarantees(control: ControlClient) -> dict[str, GuaranteeShown]:
         "ok": False,
         "value": "unknown",
         "since_ms": control.changed_ms,
-        "reason": NO_PANEL,
+        "reason": control.away_reason,
         "subject": "",
     }
     return {

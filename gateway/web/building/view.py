@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.web.building.control_client import NO_PANEL, ControlClient
 from gateway.web.building.guarantees import guarantees
+from gateway.web.building.snapshot_reader import SnapshotReader
 from gateway.wire import Row, calendar_time
 
 
@@ -19,7 +19,7 @@ def iso(utc_ms: int | None) -> str | None:
 
 
 class _Times:
-    def __init__(self, control: ControlClient) -> None:
+    def __init__(self, control: SnapshotReader) -> None:
         self._offset = control.utc_offset_ms
 
     def __call__(self, ms: int | None) -> str | None:
@@ -54,16 +54,20 @@ _INSTANTS = frozenset(
 )  # fmt: skip
 
 
-def doors_json(control: ControlClient) -> list[dict[str, Any]]:
+def doors_json(control: SnapshotReader) -> list[dict[str, Any]]:
     """Nobody can open a door through a ``control`` that is away."""
     found = [{"id": id, **_instants(door, _Times(control))} for id, door in control.doors.items()]
     for door in found if control.stale else ():
-        staff = {**(door.get("can_open") or {}).get("staff", {}), "ok": False, "reason": NO_PANEL}
+        staff = {
+            **(door.get("can_open") or {}).get("staff", {}),
+            "ok": False,
+            "reason": control.away_reason,
+        }
         door["can_open"] = {"staff": staff}
     return found
 
 
-def rooms_json(control: ControlClient, *, private: bool = False) -> list[dict[str, Any]]:
+def rooms_json(control: SnapshotReader, *, private: bool = False) -> list[dict[str, Any]]:
     """``private``: with what tells about the person inside."""
     found = []
     for id, room in control.rooms.items():
@@ -75,7 +79,7 @@ def rooms_json(control: ControlClient, *, private: bool = False) -> list[dict[st
     return found
 
 
-def calls_json(control: ControlClient) -> list[dict[str, Any]]:
+def calls_json(control: SnapshotReader) -> list[dict[str, Any]]:
     """The calls that stand."""
     return [
         {"room": room["id"], **room["call"]}
@@ -84,11 +88,11 @@ def calls_json(control: ControlClient) -> list[dict[str, Any]]:
     ]
 
 
-def points_json(control: ControlClient) -> list[dict[str, Any]]:
+def points_json(control: SnapshotReader) -> list[dict[str, Any]]:
     return [{"id": id, **_instants(point, _Times(control))} for id, point in control.points.items()]
 
 
-def alarms_json(control: ControlClient) -> list[dict[str, Any]]:
+def alarms_json(control: SnapshotReader) -> list[dict[str, Any]]:
     found = []
     for alarm in control.alarms:
         told = _instants(alarm, _Times(control))
@@ -98,14 +102,14 @@ def alarms_json(control: ControlClient) -> list[dict[str, Any]]:
     return found
 
 
-def guarantees_json(control: ControlClient) -> list[dict[str, Any]]:
+def guarantees_json(control: SnapshotReader) -> list[dict[str, Any]]:
     return [
         {"name": name, **_instants(one, _Times(control))}
         for name, one in guarantees(control).items()
     ]
 
 
-def status_json(control: ControlClient) -> dict[str, Any]:
+def status_json(control: SnapshotReader) -> dict[str, Any]:
     """Everything the page shows. ``stale``: ``control`` is away, since ``since``."""
     at, shown = _Times(control), control.snapshot
     fire = shown.get("fire") if shown else None

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.web.building.control_client import ControlClient
+from gateway.web.building.snapshot_reader import SnapshotReader
 from gateway.web.building.view import fact_json, status_json
 from gateway.web.identity.users import ROLES
 from gateway.web.presenter.presenter import Presenter
@@ -26,7 +26,7 @@ class Fragments:
     values: dict[str, Any]
 
     @classmethod
-    def of(cls, control: ControlClient, presenter: Presenter | None, role: str) -> Fragments:
+    def of(cls, control: SnapshotReader, presenter: Presenter | None, role: str) -> Fragments:
         if presenter is None:
             return cls("status", {"status": status_json(control)})
         may = {name: ROLES.index(role) >= place for place, name in enumerate(ROLES)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gateway.core.snapshot_types import PointShown
-from gateway.web.building.control_client import NO_PANEL
 from gateway.web.presenter.sentences import Sentences
 from gateway.web.presenter.view_models import PointView
 
@@ -11,7 +10,13 @@ from gateway.web.presenter.view_models import PointView
 def point_view(presenter: Sentences, id: str, point: PointShown) -> PointView:
     """A point of the snapshot as the pages show it; unknown while ``control`` is away."""
     if presenter.control.stale:
-        point = {**point, "active": None, "raw": None, "quantities": {}, "reason": NO_PANEL}
+        point = {
+            **point,
+            "active": None,
+            "raw": None,
+            "quantities": {},
+            "reason": presenter.control.away_reason,
+        }
     w, kind, raw = presenter.w, str(point["kind"]), ""
     if kind == "meter":
         values = [

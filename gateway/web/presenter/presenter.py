@@ -230,7 +230,7 @@ class Presenter(Sentences):
         ok = bool(can.get("ok")) and self.control.connected
         why = "" if ok else self.reason(can.get("reason") or "unknown")
         if not self.control.connected:
-            why = self.reason("no_panel")
+            why = self.reason(self.control.away_reason)
         command, answer, result = self._result(door)
         return DoorView(
             id=id,

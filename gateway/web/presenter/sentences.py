@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from gateway.core.events import MODES
-from gateway.web.building.control_client import ControlClient
+from gateway.web.building.snapshot_reader import SnapshotReader
 from gateway.web.building.today import Picture
 from gateway.web.presenter.terminals import Terminals
 from gateway.web.shared.words import Words
@@ -21,7 +21,7 @@ class Sentences:
 
     def __init__(
         self,
-        control: ControlClient,
+        control: SnapshotReader,
         words: Words,
         name_of: Callable[[str], str],
         terminals: Terminals,

@@ -16,7 +16,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.web.access import Admin
-from gateway.web.building.control_client import BUSY, NO_ANSWER, NO_PANEL
+from gateway.web.building.control_client import BUSY, NO_ANSWER
+from gateway.web.building.snapshot_reader import NO_PANEL
 from gateway.web.page import language_of, page
 from gateway.web.settings import refusals, rows
 from gateway.web.settings.answers import RETRY_AFTER
