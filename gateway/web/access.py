@@ -10,7 +10,7 @@ from starlette.requests import Request
 from gateway.core.facts import LANES, Lane
 from gateway.web.identity.accounts import Who
 from gateway.web.identity.auth import Needs
-from gateway.web.site import Site
+from gateway.web.site import PageSite, Site
 from gateway.wire import PUBLISHED
 
 Public = Annotated[Who | None, Depends(Needs(None))]
@@ -42,3 +42,12 @@ def _site(request: Request) -> Site:
 
 
 TheSite = Annotated[Site, Depends(_site)]
+
+
+def _page(request: Request) -> PageSite:
+    site: PageSite = request.app.state.site
+    return site
+
+
+ThePage = Annotated[PageSite, Depends(_page)]
+"""For routes that serve beside any page of Portier, not a gateway's alone."""

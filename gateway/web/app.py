@@ -23,7 +23,7 @@ from gateway.panel.client import AsyncPanelClient
 from gateway.panel.tickets import preload as preload_links
 from gateway.web import answers
 from gateway.web.account import api as account_api
-from gateway.web.account import log_in_pages, second_factor_pages
+from gateway.web.account import log_in_pages, second_factor_pages, tour_pages
 from gateway.web.account import pages as account_pages
 from gateway.web.alarms import pages as alarms_pages
 from gateway.web.bench import api as bench_api
@@ -88,6 +88,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     settings_pages.router,
     contact_pages.router,
     account_pages.router,
+    tour_pages.router,
     devices_pages.router,
     audit_pages.router,
     second_factor_pages.router,

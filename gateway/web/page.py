@@ -3,75 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import Any, NamedTuple
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from gateway.web.identity.accounts import Who
-from gateway.web.identity.users import ROLES, Role
+from gateway.web.identity.users import ROLES
+from gateway.web.places import bar, here
 from gateway.web.shared.render import fragment
 from gateway.web.shared.words import best_language
-from gateway.web.site import Site
+from gateway.web.site import PageSite
 
 LANGUAGE_COOKIE = "portier-language"
 
 THEME_COOKIE = "portier-theme"
 THEMES = ("light", "dark")
-
-
-class Place(NamedTuple):
-    """A page of the navigation. ``main``: it stands in the rail, not only under *More*."""
-
-    name: str
-    address: str
-    role: Role
-    icon: str
-    main: bool = False
-
-
-MENU = (
-    Place("status", "/", "view", "house", main=True),
-    Place("alarms", "/alarms", "view", "bell", main=True),
-    Place("history", "/history", "maintenance", "history", main=True),
-    Place("events", "/events", "view", "list", main=True),
-    Place("testbook", "/maintenance#testbook", "maintenance", "book-check", main=True),
-    Place("maintenance", "/maintenance", "maintenance", "wrench", main=True),
-    Place("settings", "/settings", "admin", "settings", main=True),
-    Place("points", "/points", "view", "activity"),
-    Place("users", "/users", "admin", "users"),
-    Place("audit", "/audit", "admin", "pencil"),
-    Place("kept", "/kept", "view", "lock"),
-    Place("help", "/help", "view", "help"),
-    Place("account", "/account", "view", "user"),
-    Place("bench", "/bench", "staff", "flask"),
-)
-HERE = {"/": "status", "/more": "more"}
-BAR_MOST = 3
-"""Places of the phone's bar, beside *More*."""
-
-
-def menu(bench: bool) -> list[Place]:
-    """All places; that of the bench where there is one."""
-    return [place for place in MENU if bench or place.name != "bench"]
-
-
-def bar(who: Who | None) -> list[str]:
-    """What the phone's bar leads to: the first places that somebody may see."""
-    may_see = [place.name for place in MENU if who is not None and who.may(place.role)]
-    return [*may_see[:BAR_MOST], "more"]
-
-
-def here(path: str) -> str:
-    """The place that a page belongs to; empty where it belongs to none."""
-    if path in HERE:
-        return HERE[path]
-    if path.startswith("/maintenance/testbook"):
-        return "testbook"
-    if path.startswith("/timeline/"):
-        return "alarms"
-    found = (p.name for p in MENU if p.address != "/" and path.startswith(p.address))
-    return next(found, "")
 
 
 def theme_of(request: Request) -> str:
@@ -82,7 +29,7 @@ def theme_of(request: Request) -> str:
 
 def language_of(request: Request) -> str:
     """The user's choice, else the cookie's, else the browser's."""
-    site: Site = request.app.state.site
+    site: PageSite = request.app.state.site
     who: Who | None = getattr(request.state, "who", None)
     offered = site.options.languages
     for choice in (who.language if who else "", request.cookies.get(LANGUAGE_COOKIE, "")):
@@ -91,7 +38,7 @@ def language_of(request: Request) -> str:
     return best_language(request.headers.get("accept-language", ""), offered)
 
 
-def _certificates(site: Site, who: Who | None) -> list[tuple[str, float]]:
+def _certificates(site: PageSite, who: Who | None) -> list[tuple[str, float]]:
     """Which certificates end soon or are not valid yet (a key of ``page.toml``) and when, for those
     who see to that."""
     if who is None or not who.may("maintenance"):
@@ -112,16 +59,19 @@ def page(
     headers: dict[str, str] | None = None,
 ) -> HTMLResponse:
     """A whole page for whoever asks."""
-    site: Site = request.app.state.site
+    site: PageSite = request.app.state.site
     who: Who | None = getattr(request.state, "who", None)
     language = language_of(request)
     words = site.words(language)
+    places = site.places
     context: dict[str, Any] = {
         "w": words,
-        "menu": menu(site.options.bench),
-        "bar": bar(who),
-        "here": here(request.url.path),
-        "main_places": [place.name for place in MENU if place.main],
+        "menu": places,
+        "bar": bar(who, places),
+        "here": here(request.url.path, places),
+        "main_places": [place.name for place in places if place.main],
+        "calls_part": site.calls_part,
+        "role_text": "" if who is None else words(site.role_key(who)),
         "theme": theme_of(request),
         "who": who,
         "options": site.options,

@@ -1,13 +1,18 @@
-"""What all routes share: the building, the users, the live hub, and the limits."""
+"""What all routes share: the users and the limits, and of a gateway its building."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Protocol
 
+from gateway.core.facts import Json
 from gateway.panel.tickets import Tickets
 from gateway.web.building.control_client import Answer, ControlClient
 from gateway.web.building.records import Records
+from gateway.web.building.snapshot_reader import SnapshotReader
 from gateway.web.building.today import Today
 from gateway.web.building.week import Week
 from gateway.web.identity.accounts import Who, may
@@ -17,8 +22,11 @@ from gateway.web.identity.login_audit import VISITOR, LoginAudit
 from gateway.web.identity.login_limits import LoginLimits
 from gateway.web.identity.users import Role, Token, User, Users
 from gateway.web.live.hub import Hub
+from gateway.web.live.streams import Streams
 from gateway.web.options import Options
+from gateway.web.places import Place, menu
 from gateway.web.presenter.presenter import Presenter
+from gateway.web.presenter.sentences import Sentences
 from gateway.web.shared.certificate_ends import CertificateEnds
 from gateway.web.shared.limits import Buckets, Once, Signer
 from gateway.web.shared.machine import MachineReader, look
@@ -35,51 +43,62 @@ PEOPLE_MOST, ANSWERS_MOST = 200, 300
 """Whose answers are remembered, and how many of each."""
 
 
-class Site:
-    """Made once at start."""
+class Entries(Protocol):
+    """Takes entries for an audit. ``note``: of what is no change of the users' file; ``send``:
+    after a change of it, which has left its entry there."""
 
-    def __init__(
-        self, options: Options, control: ControlClient, users: Users, records: Records
-    ) -> None:
+    async def note(self, actor: str, action: str, detail: Mapping[str, Json]) -> None: ...
+    async def send(self) -> None: ...
+
+
+class PageSite(ABC):
+    """What log-in, account and people need, whatever else a page shows. Made once at start."""
+
+    control: SnapshotReader
+    handover: Entries
+    hub: Streams
+    calls_part = "parts/calls.html"
+    """The template of the calls, which stand first on every page."""
+
+    def __init__(self, options: Options, users: Users) -> None:
         self.options = options
-        self.control = control
         self.users = users
         self.saver = Saver()
         users.later = self.saver.later
-        self.records = records
+        users.session_life_s = options.session_life_ms / 1000
         secret = users.secret("csrf")
         self.identity = Identity(users, options.gateway, options.second_factor, secret)
         self.signer = Signer(users.secret("notes"))
         self._answers: OrderedDict[str, Once[Answer]] = OrderedDict()
         self.door_limit = Buckets(burst=6, every_s=2)
-        self.tickets = Tickets(options.state)
-        self.ticket_limit = Buckets(burst=20, every_s=3)
-        """Of links that are none, by peer. A right one needs no patience."""
         self.browsers = Browsers(users.secret("browsers"))
         self.logins = LoginLimits()
-        self.handover = HandOver(users, control, records, self.saver, options.gateway)
-        self.login_audit = LoginAudit(self.handover.note)
-        self.own_audit = LoginAudit(self.handover.note)
+        self.login_audit = LoginAudit(self._note)
+        self.own_audit = LoginAudit(self._note)
         """What people change about themselves."""
         self.password_limit = Buckets(burst=5, every_s=30)
         """Of one's own password, asked for by who is logged in; by session."""
         self.factor_limit = Buckets(burst=5, every_s=900)
-        self.today = Today(control, records, options.terminals.climates, options.zone)
-        self.device_limit = Buckets(burst=10, every_s=10)
-        """Of one's own devices: registering and testing; by session."""
-        self.hub = Hub(control, records, users, self.presenter, limit=options.max_live)
-        users.session_life_s = options.session_life_ms / 1000
-        self.testbook = TestBook(options.users, options.retention.get("testbook"))
-        self.displays = Displays(options.users)
-        self.pair_limit = Buckets(burst=10, every_s=20)
-        """Of codes that somebody types to pair a display; by peer, and all together."""
-        self.weeks = Weeks(options.users, options.zone, self.saver.later)
-        self.week = Week()
-        self.machine = MachineReader(lambda: look(options.state, options.certificates))
         self.certificates = CertificateEnds(
             options.certificates, options.roots, options.certificate_begins
         )
         self._words = lru_cache(maxsize=4)(lambda language: Words(language, options.zone))
+
+    async def _note(self, actor: str, action: str, detail: Mapping[str, Json]) -> None:
+        await self.handover.note(actor, action, detail)
+
+    @property
+    @abstractmethod
+    def places(self) -> Sequence[Place]:
+        """The places of the navigation."""
+
+    @abstractmethod
+    def presenter(self, language: str, who: Who | None) -> Sentences:
+        """What the frame of every page shows to somebody."""
+
+    def role_key(self, who: Who) -> str:
+        """The text that says what somebody may."""
+        return f"role.{who.role}"
 
     def author(self, who: Who, role: Role = "view", proof: Proof = "never") -> Author:
         """``who``, for a change that waits for the disk: whether they may is judged again when it
@@ -110,6 +129,40 @@ class Site:
 
     def words(self, language: str) -> Words:
         return self._words(language)
+
+
+class Site(PageSite):
+    """Of a gateway."""
+
+    control: ControlClient
+    handover: HandOver
+    hub: Hub
+
+    def __init__(
+        self, options: Options, control: ControlClient, users: Users, records: Records
+    ) -> None:
+        super().__init__(options, users)
+        self.control = control
+        self.records = records
+        self.tickets = Tickets(options.state)
+        self.ticket_limit = Buckets(burst=20, every_s=3)
+        """Of links that are none, by peer. A right one needs no patience."""
+        self.handover = HandOver(users, control, records, self.saver, options.gateway)
+        self.today = Today(control, records, options.terminals.climates, options.zone)
+        self.device_limit = Buckets(burst=10, every_s=10)
+        """Of one's own devices: registering and testing; by session."""
+        self.hub = Hub(control, records, users, self.presenter, limit=options.max_live)
+        self.testbook = TestBook(options.users, options.retention.get("testbook"))
+        self.displays = Displays(options.users)
+        self.pair_limit = Buckets(burst=10, every_s=20)
+        """Of codes that somebody types to pair a display; by peer, and all together."""
+        self.weeks = Weeks(options.users, options.zone, self.saver.later)
+        self.week = Week()
+        self.machine = MachineReader(lambda: look(options.state, options.certificates))
+
+    @property
+    def places(self) -> Sequence[Place]:
+        return menu(self.options.bench)
 
     def presenter(self, language: str, who: Who | None) -> Presenter:
         return self.scene_for(

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
-from gateway.web.page import MENU
+from gateway.web.places import MENU
 from gateway.web.presenter.view_models import Icon
 from tests.house_rules.icons import ICONS, SPRITE, symbol
 

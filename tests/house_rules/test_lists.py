@@ -19,7 +19,7 @@ from gateway.core.building.wiring_messages import OF_CORD, OF_ROOM
 from gateway.core.facts import KINDS, Json
 from gateway.core.notification.alarms import ALARM_KINDS, UNTIL_SEEN
 from gateway.settings.plan import cache
-from gateway.web.page import MENU
+from gateway.web.places import MENU
 from gateway.web.presenter.facts import _detail
 from gateway.web.presenter.presenter import Presenter
 from gateway.web.shared.words import LANGUAGES, Words

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from gateway.web.live import hub as live
+from gateway.web.live import streams as live
 from tests.page.conftest import Gateway, Open, is_live, until
 from tests.page.test_calls import SAID
 

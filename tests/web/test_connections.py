@@ -16,8 +16,9 @@ from pytest_mock import MockerFixture
 from uvicorn.server import ServerState
 
 from gateway.web import middleware, serve
-from gateway.web.live import hub as live
-from gateway.web.live.hub import TooMany, View
+from gateway.web.live import streams as live
+from gateway.web.live.hub import View
+from gateway.web.live.streams import TooMany
 from gateway.web.shared import connections
 from gateway.web.shared.connections import BoundedProtocol, protocol_for
 from gateway.web.shared.proxies import Trusted

@@ -20,8 +20,10 @@ from gateway.journal.queue import Batch
 from gateway.journal.writer import Committed, Journal
 from gateway.web.identity.accounts import Who
 from gateway.web.live import hub as live_module
+from gateway.web.live import streams as streams_module
 from gateway.web.live.fragments import Fragments, fact_frame
-from gateway.web.live.hub import CHANGES_EVERY_S, HELD, STUCK_S, Client, Hub, TooMany, View
+from gateway.web.live.hub import Hub, View
+from gateway.web.live.streams import CHANGES_EVERY_S, HELD, STUCK_S, Client, TooMany
 from tests.page.conftest import until
 from tests.page.fake import now_ms
 from tests.web.conftest import Web, snapshot
@@ -442,7 +444,7 @@ def test_a_row_that_cannot_be_shown_is_left_out(
 def test_a_disk_that_does_not_answer_ends_no_stream(
     web: Web, written: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(live_module, "BEAT_S", 0.01)
+    monkeypatch.setattr(streams_module, "BEAT_S", 0.01)
 
     def fail() -> None:
         raise sqlite3.OperationalError("disk I/O error")

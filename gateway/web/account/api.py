@@ -9,7 +9,7 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
-from gateway.web.access import HalfIn, Public, TheSite, ViewAlways, ViewAlwaysProved
+from gateway.web.access import HalfIn, Public, ThePage, ViewAlways, ViewAlwaysProved
 from gateway.web.account import changes
 from gateway.web.account.log_in import let_in, log_in, log_out
 from gateway.web.account.second_factor import know, prove
@@ -119,7 +119,7 @@ class RecoveryCodes(BaseModel):
     responses=problems(503),
 )
 async def enter(
-    wanted: LogIn, request: Request, response: Response, who: Public, site: TheSite
+    wanted: LogIn, request: Request, response: Response, who: Public, site: ThePage
 ) -> Entered:
     """Log in as a user: the answer sets the cookie. Programs better use an access token. Too
     many attempts are answered 429."""
@@ -139,7 +139,7 @@ async def enter(
     summary="Log out",
     responses=problems(404) | ENDED,
 )
-async def leave(request: Request, who: HalfIn, site: TheSite) -> Response:
+async def leave(request: Request, who: HalfIn, site: ThePage) -> Response:
     """Log out: the session that asks is not valid any more. An access token has none: 404. 200
     where the disk does not answer: it has ended, and a restart before it answers undoes that."""
     if not who.session:
@@ -161,7 +161,7 @@ async def me(who: ViewAlways) -> Me:
     summary="One's own preferences",
     responses=problems(),
 )
-async def preferences(who: ViewAlways, site: TheSite) -> Preferences:
+async def preferences(who: ViewAlways, site: ThePage) -> Preferences:
     """One's own preferences, as they count on the page."""
     user = site.users.by_id(changes.person(who))
     return Preferences.model_validate({"language": user.language, "armed_s": user.armed_s})
@@ -173,7 +173,7 @@ async def preferences(who: ViewAlways, site: TheSite) -> Preferences:
     summary="Change one's own preferences",
     responses=problems(),
 )
-async def set_preferences(wanted: Preferences, who: ViewAlways, site: TheSite) -> Preferences:
+async def set_preferences(wanted: Preferences, who: ViewAlways, site: ThePage) -> Preferences:
     """Choose one's own language and how long the open button stays armed."""
     await changes.set_preferences(site, who, wanted.language, wanted.armed_s)
     return await preferences(who, site)
@@ -186,7 +186,7 @@ async def set_preferences(wanted: Preferences, who: ViewAlways, site: TheSite) -
     status_code=204,
     responses=problems(),
 )
-async def set_password(wanted: NewPassword, who: ViewAlways, site: TheSite) -> Response:
+async def set_password(wanted: NewPassword, who: ViewAlways, site: ThePage) -> Response:
     """Change one's own password; it needs the old one. All other log-ins end."""
     await changes.change_password(site, who, wanted.old, wanted.new)
     return Response(status_code=204)
@@ -198,7 +198,7 @@ async def set_password(wanted: NewPassword, who: ViewAlways, site: TheSite) -> R
     summary="Second factor",
     responses=problems(),
 )
-async def factor(who: HalfIn, site: TheSite) -> FactorShape:
+async def factor(who: HalfIn, site: ThePage) -> FactorShape:
     """Whether a second factor is wanted, set up, and given for this session."""
     ago_s = site.users.proved_ago_s(who.session)
     until = None
@@ -218,7 +218,7 @@ async def factor(who: HalfIn, site: TheSite) -> FactorShape:
     summary="Give a code",
     responses=problems(503),
 )
-async def second_factor(given: Code, request: Request, who: HalfIn, site: TheSite) -> Response:
+async def second_factor(given: Code, request: Request, who: HalfIn, site: ThePage) -> Response:
     """A code of the second factor, for this session. Where the owner wants one, requests are
     answered 403 ``second_factor`` until then; those with an API token never are. 503
     ``code_early``: the gateway has just started, and the next code of the app is accepted;
@@ -237,7 +237,7 @@ async def second_factor(given: Code, request: Request, who: HalfIn, site: TheSit
     status_code=201,
     responses=problems(404),
 )
-async def begin_factor(given: Password, who: HalfIn, site: TheSite) -> Enrolment:
+async def begin_factor(given: Password, who: HalfIn, site: ThePage) -> Enrolment:
     """Begin to set up a second factor. It counts once it is confirmed with a first code; one
     that is there stays (422)."""
     secret, uri = await changes.begin_factor(site, who, given.password)
@@ -251,7 +251,7 @@ async def begin_factor(given: Password, who: HalfIn, site: TheSite) -> Enrolment
     responses=problems(404),
 )
 async def confirm_factor(
-    given: Code, request: Request, response: Response, who: HalfIn, site: TheSite
+    given: Code, request: Request, response: Response, who: HalfIn, site: ThePage
 ) -> RecoveryCodes:
     """A first code from the app: from now on the factor counts, and is given for this session."""
     codes = await changes.confirm_factor(site, who, given.code)
@@ -268,7 +268,7 @@ async def confirm_factor(
     status_code=204,
     responses=problems(),
 )
-async def remove_factor(given: Password, who: ViewAlwaysProved, site: TheSite) -> Response:
+async def remove_factor(given: Password, who: ViewAlwaysProved, site: ThePage) -> Response:
     """Take one's own second factor away: it needs the password and a code given before."""
     await changes.remove_factor(site, who, given.password)
     return Response(status_code=204)
@@ -280,7 +280,7 @@ async def remove_factor(given: Password, who: ViewAlwaysProved, site: TheSite) -
     summary="One's own log-ins",
     responses=problems(),
 )
-async def sessions(who: ViewAlways, site: TheSite) -> list[SessionShape]:
+async def sessions(who: ViewAlways, site: ThePage) -> list[SessionShape]:
     """One's own log-ins, the last used first. None for an API token: it has no session."""
     found = [] if who.user_id is None else site.users.list_sessions(who.user_id)
     return [session_shape(one, session_id(who.session)) for one in found]
@@ -293,7 +293,7 @@ async def sessions(who: ViewAlways, site: TheSite) -> list[SessionShape]:
     status_code=204,
     responses=problems() | ENDED,
 )
-async def end_others(request: Request, who: ViewAlways, site: TheSite) -> Response:
+async def end_others(request: Request, who: ViewAlways, site: ThePage) -> Response:
     """End all log-ins of one's own but the one that asks; their streams end. 200: see log out."""
     durable = who.user_id is None or await changes.end_other_sessions(site, who)
     return ended(request, site, durable)
@@ -306,6 +306,6 @@ async def end_others(request: Request, who: ViewAlways, site: TheSite) -> Respon
     status_code=204,
     responses=problems(404) | ENDED,
 )
-async def end_one(request: Request, session: SessionId, who: ViewAlways, site: TheSite) -> Response:
+async def end_one(request: Request, session: SessionId, who: ViewAlways, site: ThePage) -> Response:
     """End one log-in of one's own. 200: see log out."""
     return ended(request, site, await changes.end_session(site, who, session))

@@ -15,7 +15,7 @@ from gateway.web.identity.accounts import Who, password_forms
 from gateway.web.people.changes import on_people
 from gateway.web.people.ended_logins import end_log_ins
 from gateway.web.shared.problems import NotLoggedIn, Problem
-from gateway.web.site import Site
+from gateway.web.site import PageSite
 from gateway.web.storage.errors import UserError
 from gateway.web.storage.store import Author
 
@@ -27,20 +27,20 @@ def person(who: Who) -> int:
     return who.user_id
 
 
-def _own(site: Site, who: Who, action: str) -> Author:
+def _own(site: PageSite, who: Who, action: str) -> Author:
     """For a change that everybody can make again and again: it leaves an entry once a minute, or
     it would push out what others have done; the others are counted."""
     noted = not site.own_audit.is_noted(action, "", person(who))
     return replace(site.author(who), is_noted=noted)
 
 
-async def _on_own(site: Site, who: Who, action: str, author: Author) -> None:
+async def _on_own(site: PageSite, who: Who, action: str, author: Author) -> None:
     """After such a change."""
     await on_people(site)
     await site.own_audit.note(action, "", person(who), is_written=author.is_noted)
 
 
-async def check_password(site: Site, who: Who, password: str) -> None:
+async def check_password(site: PageSite, who: Who, password: str) -> None:
     """Raises :class:`Problem` 422 ``wrong_password``; it may be tried as often as at the log-in.
     Wrong passwords at the log-in do not count here: whoever asks is logged in."""
     person(who)
@@ -52,7 +52,7 @@ async def check_password(site: Site, who: Who, password: str) -> None:
     site.password_limit.forget(key)
 
 
-async def change_password(site: Site, who: Who, old: str, new: str) -> None:
+async def change_password(site: PageSite, who: Who, old: str, new: str) -> None:
     """Needs the old one; all other log-ins of this person end. Raises :class:`UserError` for
     one that is too short, or the same again."""
     await check_password(site, who, old)
@@ -61,7 +61,7 @@ async def change_password(site: Site, who: Who, old: str, new: str) -> None:
     await _set_password(site, who, new)
 
 
-async def _set_password(site: Site, who: Who, new: str) -> None:
+async def _set_password(site: PageSite, who: Who, new: str) -> None:
     author = _own(site, who, "password_changed")
     try:
         await site.saver.run(
@@ -74,7 +74,7 @@ async def _set_password(site: Site, who: Who, new: str) -> None:
     await _on_own(site, who, "password_changed", author)
 
 
-async def replace_first_password(site: Site, who: Who, new: str) -> None:
+async def replace_first_password(site: PageSite, who: Who, new: str) -> None:
     """Replace the one that the first start printed, with which this person has logged in. Raises
     :class:`Problem` 403 ``role`` once it is replaced, and as :func:`change_password` does."""
     if not site.identity.has_first_password(who):
@@ -87,7 +87,7 @@ async def replace_first_password(site: Site, who: Who, new: str) -> None:
     site.password_limit.forget(who.session)
 
 
-async def set_preferences(site: Site, who: Who, language: str, armed_s: int) -> None:
+async def set_preferences(site: PageSite, who: Who, language: str, armed_s: int) -> None:
     """``language``: empty, or not spoken here, as the browser wishes. Raises
     :class:`UserError`."""
     known = language if language in site.options.languages else ""
@@ -96,7 +96,7 @@ async def set_preferences(site: Site, who: Who, language: str, armed_s: int) -> 
     )
 
 
-async def end_session(site: Site, who: Who, session: str) -> bool:
+async def end_session(site: PageSite, who: Who, session: str) -> bool:
     """End one log-in of one's own by its id. Raises :class:`Problem` 404. Whether it is durable,
     see :func:`end_log_ins`."""
     if who.user_id is None:
@@ -109,7 +109,7 @@ async def end_session(site: Site, who: Who, session: str) -> bool:
     return durable
 
 
-async def end_other_sessions(site: Site, who: Who) -> bool:
+async def end_other_sessions(site: PageSite, who: Who) -> bool:
     """End all log-ins of one's own but the one that asks; the same."""
     author = _own(site, who, "sessions_ended")
     if not site.users.forget_sessions(person(who), keep=who.session, author=author):
@@ -122,14 +122,14 @@ async def end_other_sessions(site: Site, who: Who) -> bool:
 # --- the second factor -------------------------------------------------------------------
 
 
-def _wanted(site: Site, who: Who) -> int:
+def _wanted(site: PageSite, who: Who) -> int:
     """The user's id, where the owner wants second factors at all."""
     if site.identity.second_factor == "off":
         raise Problem(404, "factor_off")
     return person(who)
 
 
-async def begin_factor(site: Site, who: Who, password: str) -> tuple[str, str]:
+async def begin_factor(site: PageSite, who: Who, password: str) -> tuple[str, str]:
     """The secret of a new factor and its address for an app; it counts once it is confirmed."""
     user = _wanted(site, who)
     if site.users.has_factor(user):
@@ -139,19 +139,19 @@ async def begin_factor(site: Site, who: Who, password: str) -> tuple[str, str]:
     return secret, _address(site, who, secret)
 
 
-def begun_factor(site: Site, who: Who, secret: str) -> tuple[str, str]:
+def begun_factor(site: PageSite, who: Who, secret: str) -> tuple[str, str]:
     """The same again for whoever has seen this secret already; else two empty texts."""
     if not site.users.begun_factor(_wanted(site, who), secret):
         return "", ""
     return secret, _address(site, who, secret)
 
 
-def _address(site: Site, who: Who, secret: str) -> str:
+def _address(site: PageSite, who: Who, secret: str) -> str:
     issuer = f"Portier {site.options.name}"
     return str(pyotp.TOTP(secret).provisioning_uri(name=who.name, issuer_name=issuer))
 
 
-async def confirm_factor(site: Site, who: Who, code: str) -> list[str] | None:
+async def confirm_factor(site: PageSite, who: Who, code: str) -> list[str] | None:
     """With a first code the factor counts: its recovery codes, told once. ``None``: wrong."""
     user = _wanted(site, who)
     if site.users.has_factor(user):
@@ -169,7 +169,7 @@ async def confirm_factor(site: Site, who: Who, code: str) -> list[str] | None:
     return codes
 
 
-async def remove_factor(site: Site, who: Who, password: str) -> None:
+async def remove_factor(site: PageSite, who: Who, password: str) -> None:
     """Needs the password, and of its route a code: the password alone does not get round it."""
     user = person(who)
     await check_password(site, who, password)

@@ -16,7 +16,7 @@ from gateway.web.identity.users import User, Verified
 from gateway.web.people.ended_logins import end_log_ins
 from gateway.web.shared.problems import Problem
 from gateway.web.shared.proxies import peer
-from gateway.web.site import Site
+from gateway.web.site import PageSite
 
 WAITING_MOST = 20
 
@@ -32,7 +32,7 @@ class _Queue:
 _STRANGERS, _KNOWN = _Queue(2), _Queue(1)
 
 
-async def log_in(site: Site, request: Request, name: str, password: str) -> tuple[User, str]:
+async def log_in(site: PageSite, request: Request, name: str, password: str) -> tuple[User, str]:
     """The user and the secret of a new session. The same answer, after the same time, for a
     wrong name and a wrong password.
 
@@ -67,7 +67,7 @@ async def log_in(site: Site, request: Request, name: str, password: str) -> tupl
     return user, secret
 
 
-async def _verified(site: Site, name: str, password: str, *, known: bool) -> Verified | None:
+async def _verified(site: PageSite, name: str, password: str, *, known: bool) -> Verified | None:
     """A known browser waits in a queue of its own: strangers cannot fill that one."""
     queue = _KNOWN if known else _STRANGERS
     if queue.waiting >= WAITING_MOST:
@@ -80,19 +80,19 @@ async def _verified(site: Site, name: str, password: str, *, known: bool) -> Ver
         queue.waiting -= 1
 
 
-def let_in(response: Response, request: Request, site: Site, user: User, secret: str) -> None:
+def let_in(response: Response, request: Request, site: PageSite, user: User, secret: str) -> None:
     """Set the cookies of a log-in: the session, and that the user's browser is known."""
     set_session(response, request, secret)
     browser = site.browsers.read(read_cookie(request, BROWSER)) or site.browsers.new()
     remember(response, request, site, browser.with_user(user.id))
 
 
-def remember(response: Response, request: Request, site: Site, browser: Browser) -> None:
+def remember(response: Response, request: Request, site: PageSite, browser: Browser) -> None:
     """Set the cookie of a browser that is known from now on."""
     set_cookie(response, request, BROWSER, site.browsers.write(browser), LIFE_S)
 
 
-async def log_out(site: Site, who: Who) -> bool:
+async def log_out(site: PageSite, who: Who) -> bool:
     """End the session that asks, see :func:`end_log_ins`."""
     site.users.forget_session(who.session)
     return await end_log_ins(site)

@@ -8,14 +8,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.web.access import HalfIn, Public, TheSite
+from gateway.web.access import HalfIn, Public, ThePage
 from gateway.web.account.log_in import let_in, log_in, log_out
 from gateway.web.identity.auth import clear_session, form_of
 from gateway.web.identity.repair import unseen
 from gateway.web.page import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, language_of, page
 from gateway.web.shared.problems import Problem
 from gateway.web.shared.proxies import is_secure
-from gateway.web.site import Site
+from gateway.web.site import PageSite
 
 router = APIRouter(include_in_schema=False)
 NAME_LONGEST = 40
@@ -23,7 +23,7 @@ NAME_LONGEST = 40
 
 @router.get("/login")
 async def show(
-    request: Request, who: Public, site: TheSite, next: str = "/", ended: str = ""
+    request: Request, who: Public, site: ThePage, next: str = "/", ended: str = ""
 ) -> Response:
     """``ended``: see :func:`leave`."""
     if who is not None:
@@ -34,7 +34,7 @@ async def show(
 
 def _login(
     request: Request,
-    site: Site,
+    site: PageSite,
     target: str,
     note: str,
     *,
@@ -64,7 +64,7 @@ def local_target(target: str) -> str:
 
 
 @router.post("/login")
-async def enter(request: Request, who: Public, site: TheSite) -> Response:
+async def enter(request: Request, who: Public, site: ThePage) -> Response:
     """Who still has the first password comes to where it is changed, and can go on from there."""
     form = await form_of(request)
     target = local_target(form.get("next", "/"))
@@ -81,7 +81,7 @@ async def enter(request: Request, who: Public, site: TheSite) -> Response:
     return response
 
 
-def _again(request: Request, site: Site, target: str, problem: Problem, name: str) -> Response:
+def _again(request: Request, site: PageSite, target: str, problem: Problem, name: str) -> Response:
     """The name stays: mostly the password was mistyped."""
     words, wait_s = site.words(language_of(request)), problem.headers.get("Retry-After", "")
     note = words(problem.reason.replace("_", ".", 1), seconds=wait_s)
@@ -98,7 +98,7 @@ def _again(request: Request, site: Site, target: str, problem: Problem, name: st
 
 
 @router.post("/logout")
-async def leave(request: Request, who: HalfIn, site: TheSite) -> Response:
+async def leave(request: Request, who: HalfIn, site: ThePage) -> Response:
     """Where the disk does not answer, the page of the log-in says what that means."""
     target = "/login" if await log_out(site, who) else "/login?ended=until_restart"
     response = RedirectResponse(target, 303, {"Cache-Control": "no-store"})
@@ -107,7 +107,7 @@ async def leave(request: Request, who: HalfIn, site: TheSite) -> Response:
 
 
 @router.post("/language")
-async def language(request: Request, who: Public, site: TheSite) -> Response:
+async def language(request: Request, who: Public, site: ThePage) -> Response:
     """Choose a language, logged in or not."""
     form = await form_of(request)
     response = RedirectResponse(local_target(form.get("next", "/")), 303)

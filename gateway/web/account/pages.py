@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.web.access import TheSite, ViewAlways
+from gateway.web.access import ThePage, ViewAlways
 from gateway.web.account import changes, tour
 from gateway.web.devices import pages as devices
 from gateway.web.identity.accounts import Who
@@ -15,13 +17,14 @@ from gateway.web.identity.sessions import session_id
 from gateway.web.page import page
 from gateway.web.people.ended_logins import NOTES
 from gateway.web.shared.problems import Problem
+from gateway.web.site import PageSite, Site
 from gateway.web.storage.errors import UserError
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/account")
-async def account(request: Request, who: ViewAlways, site: TheSite, done: str = "") -> Response:
+async def account(request: Request, who: ViewAlways, site: ThePage, done: str = "") -> Response:
     note = "account.done" if done else ""
     texts = NOTES | devices.NOTES
     warn = done in NOTES or done == "device_failed"
@@ -31,7 +34,7 @@ async def account(request: Request, who: ViewAlways, site: TheSite, done: str = 
 def _account(
     request: Request,
     who: Who,
-    site: TheSite,
+    site: ThePage,
     *,
     note: str = "",
     status: int = 200,
@@ -46,12 +49,18 @@ def _account(
             "bad": warn or status >= 400,
             "sessions": [] if who.user_id is None else site.users.list_sessions(who.user_id),
             "factor": who.user_id is not None and site.users.has_factor(who.user_id),
-            "tour": tour.exists(site, who),
             "this": session_id(who.session),
-            **devices.values(site, who),
+            **_of_gateway(site, who),
         },
         status=status,
     )
+
+
+def _of_gateway(site: PageSite, who: Who) -> dict[str, Any]:
+    """What a gateway's page has besides: the tour of its bench, and one's devices."""
+    if not isinstance(site, Site):
+        return {"tour": False, "devices": None}
+    return {"tour": tour.exists(site, who), **devices.values(site, who)}
 
 
 def _done(how: str = "1") -> Response:
@@ -59,7 +68,7 @@ def _done(how: str = "1") -> Response:
 
 
 @router.post("/account")
-async def preferences(request: Request, who: ViewAlways, site: TheSite) -> Response:
+async def preferences(request: Request, who: ViewAlways, site: ThePage) -> Response:
     """Language, and how long the open button stays armed."""
     form = await form_of(request)
     armed = form.get("armed", "")
@@ -70,7 +79,7 @@ async def preferences(request: Request, who: ViewAlways, site: TheSite) -> Respo
 
 
 @router.post("/account/password")
-async def password(request: Request, who: ViewAlways, site: TheSite) -> Response:
+async def password(request: Request, who: ViewAlways, site: ThePage) -> Response:
     """Needs the old one, or, in place of the one of the first start, the new one twice; all other
     log-ins of this person end."""
     form = await form_of(request)
@@ -91,16 +100,8 @@ async def password(request: Request, who: ViewAlways, site: TheSite) -> Response
     return _done()
 
 
-@router.post("/account/tour")
-async def move_tour(request: Request, who: ViewAlways, site: TheSite) -> Response:
-    """Go on with the tour, end it, or begin it again."""
-    form = await form_of(request)
-    await tour.move(site, who, form.get("do", ""), form.get("step", ""))
-    return RedirectResponse("/", 303, {"Cache-Control": "no-store"})
-
-
 @router.post("/account/sessions")
-async def end_sessions(request: Request, who: ViewAlways, site: TheSite) -> Response:
+async def end_sessions(request: Request, who: ViewAlways, site: ThePage) -> Response:
     """End one log-in of one's own, or all others."""
     form = await form_of(request)
     if form.get("do") == "others":

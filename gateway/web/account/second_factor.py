@@ -12,11 +12,11 @@ from gateway.web.identity.auth import BROWSER, read_cookie
 from gateway.web.people.changes import on_people
 from gateway.web.shared.problems import Problem
 from gateway.web.shared.proxies import peer
-from gateway.web.site import Site
+from gateway.web.site import PageSite
 from gateway.web.storage import saver
 
 
-async def prove(site: Site, request: Request, who: Who, code: str) -> bool:
+async def prove(site: PageSite, request: Request, who: Who, code: str) -> bool:
     """Whether ``code`` was right; this session is proved then. Five tries, then one in a
     quarter of an hour; a browser in which the user has given a right code before has tries of
     its own, so that who knows only the password locks nobody out of it. The answer to a right
@@ -46,7 +46,7 @@ async def prove(site: Site, request: Request, who: Who, code: str) -> bool:
     return await _spent(site, who, user, code)
 
 
-async def _spent(site: Site, who: Who, user: int, code: str) -> bool:
+async def _spent(site: PageSite, who: Who, user: int, code: str) -> bool:
     """Whether a recovery code is used up in the file, and this session proved, after a moment."""
     try:
         spent = await site.saver.within(
@@ -65,7 +65,7 @@ def _waits() -> Problem:
     return Problem(503, "code_waits", Retry_After="10")
 
 
-def know(response: Response, request: Request, site: Site, who: Who) -> None:
+def know(response: Response, request: Request, site: PageSite, who: Who) -> None:
     """Remember that a right code was given in this browser."""
     browser = site.browsers.read(read_cookie(request, BROWSER)) or site.browsers.new()
     remember(response, request, site, browser.with_proof(person(who)))

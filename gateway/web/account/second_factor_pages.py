@@ -8,7 +8,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.web.access import HalfIn, TheSite, ViewAlwaysProved
+from gateway.web.access import HalfIn, ThePage, ViewAlwaysProved
 from gateway.web.account import changes
 from gateway.web.account.log_in_pages import local_target
 from gateway.web.account.second_factor import know, prove
@@ -16,7 +16,7 @@ from gateway.web.identity.accounts import Who
 from gateway.web.identity.auth import PROOF_LIFE_S, form_of
 from gateway.web.page import page
 from gateway.web.shared.problems import Problem
-from gateway.web.site import Site
+from gateway.web.site import PageSite
 
 router = APIRouter(include_in_schema=False)
 
@@ -24,7 +24,7 @@ router = APIRouter(include_in_schema=False)
 def _page(
     request: Request,
     who: Who,
-    site: Site,
+    site: PageSite,
     *,
     target: str,
     note: str = "",
@@ -66,12 +66,12 @@ def _picture(uri: str) -> Markup:
 
 
 @router.get("/second-factor")
-async def show(request: Request, who: HalfIn, site: TheSite, next: str = "/") -> Response:
+async def show(request: Request, who: HalfIn, site: ThePage, next: str = "/") -> Response:
     return _page(request, who, site, target=local_target(next))
 
 
 @router.post("/second-factor")
-async def give(request: Request, who: HalfIn, site: TheSite) -> Response:
+async def give(request: Request, who: HalfIn, site: ThePage) -> Response:
     """A code, or a recovery code."""
     form = await form_of(request)
     target = local_target(form.get("next", "/"))
@@ -95,7 +95,7 @@ async def give(request: Request, who: HalfIn, site: TheSite) -> Response:
 
 
 @router.post("/account/factor")
-async def set_up(request: Request, who: HalfIn, site: TheSite) -> Response:
+async def set_up(request: Request, who: HalfIn, site: ThePage) -> Response:
     """Begin, with the password; then confirm with a first code. One that is there stays."""
     form = await form_of(request)
     target = local_target(form.get("next", "/account"))
@@ -120,7 +120,7 @@ async def set_up(request: Request, who: HalfIn, site: TheSite) -> Response:
 
 
 @router.post("/account/factor/remove")
-async def remove(request: Request, who: ViewAlwaysProved, site: TheSite) -> Response:
+async def remove(request: Request, who: ViewAlwaysProved, site: ThePage) -> Response:
     """Needs the password and a code: who has only the password cannot get round the code."""
     form = await form_of(request)
     await changes.remove_factor(site, who, form.get("password", ""))

@@ -13,11 +13,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.web.access import Public, TheSite
+from gateway.web.access import Public, ThePage
 from gateway.web.page import language_of
 from gateway.web.shared.render import asset, fragment, static_files
 from gateway.web.shared.words import LANGUAGES
-from gateway.web.site import Site
+from gateway.web.site import PageSite
 
 router = APIRouter(include_in_schema=False)
 LIGHT, DARK = "#f2f5f8", "#0f151b"
@@ -33,7 +33,7 @@ NOTICE = "/offline"
 
 
 @router.get("/manifest.webmanifest")
-async def manifest(request: Request, who: Public, site: TheSite) -> Response:
+async def manifest(request: Request, who: Public, site: ThePage) -> Response:
     """What a phone calls the page once it is installed: the name of the building."""
     name = site.options.name
     icons: list[dict[str, str]] = [
@@ -62,7 +62,7 @@ async def manifest(request: Request, who: Public, site: TheSite) -> Response:
 
 
 @router.get("/sw.js")
-async def worker(request: Request, who: Public, site: TheSite) -> Response:
+async def worker(request: Request, who: Public, site: ThePage) -> Response:
     """The service worker. It changes with what it stores, which is how a browser notices."""
     html = _notice(site)
     stored = [NOTICE, asset("offline.css"), asset("offline.js")]
@@ -76,14 +76,14 @@ async def worker(request: Request, who: Public, site: TheSite) -> Response:
 
 
 @router.get(NOTICE)
-async def offline(request: Request, who: Public, site: TheSite) -> Response:
+async def offline(request: Request, who: Public, site: ThePage) -> Response:
     """The notice, in every language of the building: whoever reads it may be another than the
     one for whom it was stored."""
     headers = {"Cache-Control": "no-cache"}
     return Response(_notice(site), media_type="text/html", headers=headers)
 
 
-def _notice(site: Site) -> str:
+def _notice(site: PageSite) -> str:
     spoken = [code for code in site.options.languages if code in LANGUAGES]
     values = {"languages": [site.words(code) for code in spoken], "options": site.options}
     return fragment("offline.html", values)

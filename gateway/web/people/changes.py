@@ -18,7 +18,7 @@ from gateway.web.page import language_of
 from gateway.web.people.ended_logins import end_log_ins
 from gateway.web.shared.problems import Problem
 from gateway.web.shared.words import Words
-from gateway.web.site import Site
+from gateway.web.site import PageSite, Site
 from gateway.web.storage.errors import UserError
 from gateway.web.storage.store import Author
 
@@ -37,18 +37,18 @@ def on_user_error(request: Request, error: Exception) -> Response:
     return answer(request, Problem(_STATUS.get(error.key, 422), error.key, detail))
 
 
-async def on_people(site: Site) -> None:
+async def on_people(site: PageSite) -> None:
     """After every change: streams of who lost a right end, and its entry goes to the chain."""
     site.hub.check()
     await site.handover.send()
 
 
-def _author(site: Site, who: Who) -> Author:
+def _author(site: PageSite, who: Who) -> Author:
     """As :data:`gateway.web.access.AdminProved` lets them in."""
     return site.author(who, "admin", "fresh")
 
 
-async def add_user(site: Site, who: Who, name: str, role: str, password: str) -> User:
+async def add_user(site: PageSite, who: Who, name: str, role: str, password: str) -> User:
     user = await site.saver.run(
         site.users.add_user, name, role, password, author=_author(site, who)
     )
@@ -56,19 +56,19 @@ async def add_user(site: Site, who: Who, name: str, role: str, password: str) ->
     return user
 
 
-async def set_role(site: Site, who: Who, user: User, role: str) -> User:
+async def set_role(site: PageSite, who: Who, user: User, role: str) -> User:
     changed = await site.saver.run(site.users.set_role, user.name, role, author=_author(site, who))
     await on_people(site)
     return changed
 
 
-async def set_password(site: Site, who: Who, user: User, password: str) -> None:
+async def set_password(site: PageSite, who: Who, user: User, password: str) -> None:
     """For somebody who has forgotten theirs; their log-ins end."""
     await site.saver.run(site.users.set_password, user.name, password, author=_author(site, who))
     await on_people(site)
 
 
-async def end_sessions(site: Site, who: Who, user: User) -> bool:
+async def end_sessions(site: PageSite, who: Who, user: User) -> bool:
     """Whether it is durable, see :func:`end_log_ins`."""
     site.users.forget_sessions(user.id, author=site.author(who, "admin"))
     durable = await end_log_ins(site)
@@ -76,7 +76,7 @@ async def end_sessions(site: Site, who: Who, user: User) -> bool:
     return durable
 
 
-async def end_session(site: Site, who: Who, user: User, session: str) -> bool:
+async def end_session(site: PageSite, who: Who, user: User, session: str) -> bool:
     """The same with one. Raises :class:`Problem` 404 where the user has none such."""
     if not site.users.forget_sessions(user.id, id=session, author=site.author(who, "admin")):
         raise Problem(404, "unknown_session")
@@ -85,31 +85,31 @@ async def end_session(site: Site, who: Who, user: User, session: str) -> bool:
     return durable
 
 
-async def remove_factor(site: Site, who: Who, user: User) -> None:
+async def remove_factor(site: PageSite, who: Who, user: User) -> None:
     """For somebody who has lost the app and the recovery codes."""
     await site.saver.run(site.users.remove_factor, user.id, author=_author(site, who))
     await on_people(site)
 
 
-async def remove_user(site: Site, who: Who, user: User) -> None:
+async def remove_user(site: PageSite, who: Who, user: User) -> None:
     await site.saver.run(site.users.remove_user, user.name, author=_author(site, who))
     await on_people(site)
 
 
-async def see_repair(site: Site, who: Who) -> None:
+async def see_repair(site: PageSite, who: Who) -> None:
     """An administrator has looked after the users after their file was damaged."""
     author = site.author(who, "admin", "fresh")
     await site.saver.run(_see_repair, site, author)
     await on_people(site)
 
 
-def _see_repair(site: Site, author: Author) -> None:
+def _see_repair(site: PageSite, author: Author) -> None:
     subject = {"subject": site.options.gateway}
     site.users.keep_entry(author.actor, "repair_seen", subject, author=author)
     mark_seen(site.options.users)
 
 
-async def add_token(site: Site, who: Who, name: str, role: str, days: int) -> str:
+async def add_token(site: PageSite, who: Who, name: str, role: str, days: int) -> str:
     """The token itself, told once."""
     secret = await site.saver.run(
         site.users.add_token, name, role, days, who.actor, author=_author(site, who)
@@ -118,7 +118,7 @@ async def add_token(site: Site, who: Who, name: str, role: str, days: int) -> st
     return secret
 
 
-async def revoke_token(site: Site, who: Who, name: str) -> None:
+async def revoke_token(site: PageSite, who: Who, name: str) -> None:
     await site.saver.run(site.users.revoke_token, name, author=site.author(who, "admin"))
     await on_people(site)
 

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.web.page import language_of
-from gateway.web.site import Site
+from gateway.web.site import PageSite
 from gateway.web.storage import saver
 
 NOTES = {"until_restart": "session.until_restart"}
@@ -35,7 +35,7 @@ ENDED: dict[int | str, dict[str, Any]] = {
 }
 
 
-def ended(request: Request, site: Site, durable: bool) -> Response:
+def ended(request: Request, site: PageSite, durable: bool) -> Response:
     """The answer to whoever ended a log-in."""
     if durable:
         return Response(status_code=204)
@@ -43,7 +43,7 @@ def ended(request: Request, site: Site, durable: bool) -> Response:
     return JSONResponse(UntilRestart(detail=detail).model_dump())
 
 
-async def end_log_ins(site: Site) -> bool:
+async def end_log_ins(site: PageSite) -> bool:
     """After log-ins were ended in memory: their streams end, and it is written down. Whether that
     is durable. If not, the disk does not answer, and a restart before it does would make them
     valid again: whoever asked is to be told so."""

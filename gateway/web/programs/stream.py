@@ -11,8 +11,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.web.access import TheSite, ViewAlways
-from gateway.web.live.hub import Client, Hub, TooMany, Wire
 from gateway.web.live.hub import View as Seeing
+from gateway.web.live.streams import Client, Streams, TooMany, Wire
 from gateway.web.middleware import DIRECT, HEAD
 from gateway.web.page import language_of
 from gateway.web.shared.models import problems
@@ -26,7 +26,7 @@ class Stream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, hub: Hub, client: Client, last_event_id: int | None) -> None:
+    def __init__(self, hub: Streams, client: Client, last_event_id: int | None) -> None:
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._hub, self._client, self._last = hub, client, last_event_id
