@@ -400,13 +400,6 @@ def test_a_door_that_shall_be_held_open_waits_for_its_turn() -> None:
     assert not bench.door.waits
 
 
-def test_a_release_of_an_activator_changes_nothing() -> None:
-    bench = Bench()
-    bench.press(1000)
-    before = bench.door
-    assert bench.at(1100, door.Released("front.button")) is before
-
-
 @pytest.mark.parametrize("side", get_args(Side))
 @pytest.mark.parametrize("mode", MODES)
 def test_a_button_that_can_be_forged_opens_where_everybody_may(mode: Mode, side: Side) -> None:

@@ -146,8 +146,6 @@ def _changed(
             pressed = door.Requested(plan.kind, plan.side, point, plan.hold_open_ms, change.edge_ms)
             # However late it is found: its pulse is given whole, and a stale one is seen to be.
             work += [At(None), Do(state.DOOR, name, pressed), At(building.now_ms)]
-        elif not change.active:
-            work.append(Do(state.DOOR, name, door.Released(point)))
     for name in index.watches.get(point, ()):
         work.append(Do(state.WATCH, name, watch.Seen(change.active, change.edge_ms)))
     if point in index.rooms:

@@ -78,7 +78,6 @@ from gateway.core.door.events import (
     RelayFailed,
     RelayLimited,
     RelayTested,
-    Released,
     Requested,
     ServiceSet,
 )
@@ -117,7 +116,6 @@ __all__ = [
     "RelayFailed",
     "RelayLimited",
     "RelayTested",
-    "Released",
     "Requested",
     "ServiceSet",
     "can_open",
@@ -208,8 +206,6 @@ class _Turn:
         match event:
             case Requested():
                 self._requested(event)
-            case Released():
-                pass
             case LeafSeen(open=is_open, edge_ms=edge_ms):
                 locked = _locked(door)
                 seen = leaf.see(door.leaf, self.plan, is_open, edge_ms=edge_ms, locked=locked)
@@ -222,8 +218,7 @@ class _Turn:
                 fault = door.fault if active is None else active
                 self.door = replace(door, operator_fault=active, fault=fault)
             case FireSeen(active=active):
-                fire = door.fire if active is None else active
-                self.door = replace(door, fire_seen=active, fire=fire)
+                self.door = replace(door, fire=door.fire if active is None else active)
             case ModeChanged():
                 self._mode(event)
             case ServiceSet():

@@ -31,14 +31,6 @@ class Requested:
 
 
 @dataclass(frozen=True)
-class Released:
-    """An activator was let go. The door ignores it, as a request is made by the press alone. It is
-    an event so that a door is told every settled level of its activators."""
-
-    activator: str
-
-
-@dataclass(frozen=True)
 class LeafSeen:
     """The leaf contact: open, closed, or not known. ``edge_ms``: when it changed."""
 
@@ -130,7 +122,6 @@ class Interlocked:
 
 DoorEvent = (
     Requested
-    | Released
     | LeafSeen
     | BoltSeen
     | OperatorFaultSeen

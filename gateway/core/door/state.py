@@ -52,8 +52,6 @@ class Door:
     counters: Counters = field(default_factory=Counters)
     fire: bool = False
     """The last known level of the fire contact: what counts."""
-    fire_seen: bool | None = None
-    """Its level as it is seen now."""
     operator_fault: bool | None = None
     fault: bool = False
     """The last known level of the operator's fault contact."""
