@@ -436,10 +436,6 @@ class RecorderState:
 
     # --- what was set aside -------------------------------------------------------------
 
-    def asides(self) -> list[SetAside]:
-        """Everything that was set aside, oldest first, whatever became of it."""
-        return rejects.rows(self._aside)
-
     def changed_outside(self) -> bool:
         """Whether somebody else has written into the list since this was asked last (and at the
         first time). It costs no write."""

@@ -13,6 +13,7 @@ from gateway.journal.store import Store
 from gateway.settings.editing.addresses import Addresses
 from gateway.web.identity.users import Users, users_file
 from gateway.web.storage.testbook import TestBook
+from tests.identity import start_session
 from tests.journal.journal_desk import opened, work
 from tests.settings.house import SMALL
 
@@ -50,7 +51,7 @@ def filled(top: Path) -> Places:
     store.close(clean=True)
     with closing(Users(users_file(places.state))) as users:
         anna = users.add_user("anna", "admin", PASSWORD)
-        users.start_session(anna.id)
+        start_session(users, anna.id)
     book = TestBook(users_file(places.state))
     book.sign(book.begin("call", "wc-1", "WC", (), after_row=0, now=1), anna.id, "", 2)
     Addresses(places.state).add({"x": {"kind": "mail", "to": ADDRESS}})

@@ -38,6 +38,7 @@ from gateway.web.storage import testbook
 from gateway.web.storage.errors import UserError
 from gateway.web.storage.testbook import TestBook
 from tests.cli.test_cli_offline import portier
+from tests.identity import start_session
 from tests.journal.journal_desk import opened, work
 from tests.link.test_discovery import snapshot
 from tests.settings.house import DRIVERS, NOW, SMALL, write
@@ -207,8 +208,8 @@ def test_users_tokens_and_log_ins_have_a_number(
         assert "gone 5" in names
 
         anna, other = store.by_name("user 1"), store.by_name("user 2")
-        kept = store.start_session(other.id)
-        secrets = [store.start_session(anna.id) for _ in range(SESSIONS_MOST + 3)]
+        kept = start_session(store, other.id)
+        secrets = [start_session(store, anna.id) for _ in range(SESSIONS_MOST + 3)]
         assert len(store.list_sessions(anna.id)) == SESSIONS_MOST
         valid = [store.session(users.hashed(secret)) is not None for secret in secrets]
         assert valid == [False] * 3 + [True] * SESSIONS_MOST, "the oldest end"

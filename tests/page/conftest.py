@@ -17,6 +17,7 @@ from gateway.web.options import Options
 from gateway.web.presenter.terminals import Terminals
 from gateway.web.serve import Server, config_of
 from gateway.web.site import Site
+from tests.identity import start_session
 from tests.page.fake import FakeControl
 from tests.process.parts_mqtt import free_port
 
@@ -83,7 +84,7 @@ class Gateway:
         self.control.close()
 
     def session(self, name: str = "admin") -> str:
-        return self.users.start_session(self.users.by_name(name).id)
+        return start_session(self.users, self.users.by_name(name).id)
 
 
 @pytest.fixture(scope="session")

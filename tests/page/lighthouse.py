@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gateway.web.identity.users import Users, users_file
+from tests.identity import start_session
 from tests.page.conftest import PASSWORD
 from tests.page.shots import started, travel
 
@@ -75,7 +76,7 @@ def main(folder: Path, pages: tuple[str, ...]) -> int:
         travel(house)
         users = Users(users_file(house.state))
         users.set_password("admin", PASSWORD)  # as everybody has to after the first log-in
-        cookie = users.start_session(users.by_name("admin").id)
+        cookie = start_session(users, users.by_name("admin").id)
         for page, path in ((name, PAGES[name]) for name in pages):
             for form, options in FORMS.items():
                 told = report(url + path, cookie, options, folder / f"{page}-{form}.json")

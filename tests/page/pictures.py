@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from gateway.app.cli.main import cli
 from gateway.web.help.manuals import PICTURES
 from gateway.web.identity.users import Users, users_file
+from tests.identity import start_session
 from tests.page.conftest import ARGS
 from tests.process.parts import ROOT, House, until
 from tests.process.parts_mqtt import free_port
@@ -73,7 +74,7 @@ def main() -> None:
             url = f"http://127.0.0.1:{port}"
             users = Users(users_file(state))
             users.set_password("admin", "a good password")
-            secret = users.start_session(users.by_name("admin").id)
+            secret = start_session(users, users.by_name("admin").id)
             users.close()
             live_until_three(house)
             for language in LOCALES:

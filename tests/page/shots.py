@@ -22,6 +22,7 @@ from playwright.sync_api import BrowserContext, Page, sync_playwright
 
 from gateway.panel.tickets import Ticket, Tickets, make_key
 from gateway.web.identity.users import Users, users_file
+from tests.identity import start_session
 from tests.page.conftest import ARGS, PASSWORD, Gateway
 from tests.process.parts import ROOT, House, children, until
 from tests.process.parts_mqtt import free_port
@@ -277,7 +278,7 @@ def main(folder: Path, names: tuple[str, ...]) -> None:
         users.set_password("admin", PASSWORD)  # as everybody has to after the first log-in
         users.add_user("hausmeister", "staff", PASSWORD)
         for context in album.looks.values():
-            secret = users.start_session(users.by_name("admin").id)
+            secret = start_session(users, users.by_name("admin").id)
             context.add_cookies([{"name": "portier-session", "value": secret, "url": url}])
         go_through(album, house, house.processes[0].pid)
         users.close()

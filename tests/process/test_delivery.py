@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.asides import asides
 from tests.process.parts_mqtt import (
     Influx1,
     Mosquitto,
@@ -287,7 +288,7 @@ def test_a_store_that_is_slow_or_answers_429_and_5xx_gets_everything_but_what_it
                 lambda: control.reader.cursors().recorded["main"][1]["urgent"] == heads["urgent"]
             )
         state = RecorderState(tmp_path / "record" / "recorder-main.sqlite")
-        (aside,) = state.asides()
+        (aside,) = asides(state)
         state.close()
         assert "poison" in aside.event
         assert aside.reason.startswith("HTTP 400")

@@ -16,6 +16,7 @@ from paho.mqtt.publish import multiple
 
 from gateway.core.facts import Fact
 from gateway.recorder.state import RecorderState
+from tests.asides import asides
 from tests.process.parts_mqtt import Mosquitto, Role, eventually, running
 from tests.process.parts_postgresql import PASSWORD, Postgresql
 from tests.process.stand_in import StandIn, mono_ms
@@ -173,8 +174,8 @@ def test_what_the_database_refuses_is_set_aside_alone(
         with contextlib.closing(
             RecorderState(tmp_path / "state-main" / "recorder-main.sqlite")
         ) as state:
-            asides = state.asides()
-        data = {one.reason.partition(":")[0]: json.loads(one.event)["data"] for one in asides}
+            aside = asides(state)
+        data = {one.reason.partition(":")[0]: json.loads(one.event)["data"] for one in aside}
         assert data == {
             "PostgreSQL 22P05": poison[0].data,
             "PostgreSQL 22003": poison[1].data,

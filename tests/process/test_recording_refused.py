@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from gateway.recorder.state import RecorderState
+from tests.asides import asides
 from tests.process.parts_mqtt import (
     ROOT,
     Influx1,
@@ -132,7 +133,7 @@ def test_whatever_answers_instead_of_the_store_every_fact_is_in_it_once(
             assert "not recording: waiting" in record.log()
             assert not any("log-in" in path for path in asked)
     with contextlib.closing(RecorderState(tmp_path / "record" / "recorder-main.sqlite")) as state:
-        assert state.asides() == []
+        assert asides(state) == []
 
 
 def record_command(state: Path, *arguments: str) -> tuple[int, str]:

@@ -26,6 +26,7 @@ from gateway.recorder.stores.sqlite import SqliteStore
 from gateway.recorder.subscribe import Connected
 from gateway.settings.model.link import Record
 from gateway.settings.values.store_address import parse
+from tests.asides import asides
 from tests.recorder.conftest import T0, Bench, FakeStore, event
 
 
@@ -284,7 +285,7 @@ def test_a_damaged_history_is_set_aside_and_what_gateways_have_is_asked_for_agai
     assert bench.seqs() == [1, 2, 3, 4]
     assert bench.recorded()["lanes"]["urgent"] == 4
     assert bench.recorded()["aside"] == 1, "somebody has to look: what is older is gone"
-    (one,) = bench.state.asides()
+    (one,) = asides(bench.state)
     assert (one.standing, one.topic, one.gateway) == ("damaged", "record.sqlite", "csg")
     assert str(away) in one.reason
     bench.sqlite.close()
@@ -475,7 +476,7 @@ def test_a_history_that_is_lost_while_the_recorder_runs_is_said(tmp_path: Path, 
     lose(bench.file, how)
     bench.turn(16_000)
     bench.turn(16_000)
-    (one,) = bench.state.asides()
+    (one,) = asides(bench.state)
     assert (one.standing, one.topic, one.gateway) == ("damaged", "record.sqlite", "csg")
     assert bench.recorded()["aside"] == 1
     bench.sqlite.close()

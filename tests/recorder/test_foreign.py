@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.recorder.claims import UNHEARD_MS
+from tests.asides import asides
 from tests.recorder.conftest import T0, Bench, event
 
 FAR = 1_000_000
@@ -46,7 +47,7 @@ def recorded(bench: Bench) -> dict[str, Any]:
 
 def foreign(bench: Bench) -> list[str]:
     assert bench.state.aside_counts() == {}, "recording would be red until somebody acknowledges"
-    return [one.reason for one in bench.state.asides() if one.standing == "foreign"]
+    return [one.reason for one in asides(bench.state) if one.standing == "foreign"]
 
 
 def asked(bench: Bench) -> list[tuple[int, int]]:
@@ -167,7 +168,7 @@ def test_what_the_store_has_refused_and_another_event_under_its_number_are_both_
     bench.broker.event(event(4, mono_ms=4))
     bench.turn()
     assert bench.store.seqs() == [1, 2, 3, 4]
-    assert [one.standing for one in bench.state.asides()] == ["open", "doubtful"]
+    assert [one.standing for one in asides(bench.state)] == ["open", "doubtful"]
     assert bench.state.aside_counts() == {"csg": 2}
     bench.turn(1_000)
     assert recorded(bench)["lanes"]["routine"] == 4
@@ -250,7 +251,7 @@ def test_of_two_events_that_are_held_back_the_one_that_the_gateway_sends_again_c
     bench.turn(1_000)
     (reason,) = foreign(bench)
     assert "two events of one number" in reason
-    (named,) = [json.loads(one.event) for one in bench.state.asides()]
+    (named,) = [json.loads(one.event) for one in asides(bench.state)]
     assert named["monotonicms"] == 77
     assert bench.store.seqs() == [1, 2, 3, 4, 5]
 

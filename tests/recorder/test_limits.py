@@ -11,6 +11,7 @@ from gateway.recorder.rejects import SetAside
 from gateway.recorder.sequences import Key
 from gateway.recorder.subscribe import Connected, Received
 from gateway.recorder.used_timestamps import UsedTimestamps
+from tests.asides import asides
 from tests.recorder.conftest import T0, Bench, event
 
 
@@ -88,7 +89,7 @@ def test_beyond_a_number_another_gateway_is_not_recorded(
     bench.turn()
     assert len(bench.state.journals()) == 5
     assert len(bench.recorder._hearing) == 5
-    assert "more than 5 gateways" in bench.state.asides()[-1].reason
+    assert "more than 5 gateways" in asides(bench.state)[-1].reason
     assert bench.broker.acknowledged[-1] == 1, "and nobody waits for it"
 
 
@@ -122,5 +123,5 @@ def test_what_was_settled_in_the_list_has_a_number_and_a_size(
         bench.state.save_ledger(state.Ledger(aside=[one]))
     bench.state.save_ledger(state.Ledger(aside=[SetAside("t", "HTTP 400", "open", "csg")]))
     bench.state.fit()
-    left = [one.event[:2] for one in bench.state.asides()]
+    left = [one.event[:2] for one in asides(bench.state)]
     assert left == [*(str(number) for number in range(31, 40)), "op"]

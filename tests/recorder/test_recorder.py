@@ -11,6 +11,7 @@ import pytest
 
 from gateway.recorder.stores.store import StoreDownError
 from gateway.recorder.subscribe import Connected
+from tests.asides import asides
 from tests.recorder.conftest import T0, Bench, event
 
 
@@ -290,7 +291,7 @@ def test_half_a_character_is_set_aside(bench: Bench) -> None:
     bench.broker.give("absent", b'{"journal":"\\ud800","lane":"urgent","ranges":[]}')
     bench.turn(1_500)
     assert len(bench.broker.acknowledged) == 3
-    assert len(bench.state.asides()) == 2
+    assert len(asides(bench.state)) == 2
 
 
 def test_one_bad_point_is_set_aside_and_the_rest_goes_on(bench: Bench) -> None:
@@ -299,7 +300,7 @@ def test_one_bad_point_is_set_aside_and_the_rest_goes_on(bench: Bench) -> None:
         bench.broker.event(event(seq, utc_ms=T0 + seq))
     bench.turn(1_500)
     assert bench.store.seqs() == [1, 3]
-    assert [one.reason for one in bench.state.asides()] == ["HTTP 400 field type conflict"]
+    assert [one.reason for one in asides(bench.state)] == ["HTTP 400 field type conflict"]
     assert bench.recorded()["lanes"]["routine"] == 3
 
 
@@ -314,7 +315,7 @@ def test_what_is_no_event_is_set_aside_and_acknowledged(bench: Bench) -> None:
     bench.broker.give("health", b"no")
     bench.turn(1_500)
     assert bench.broker.acknowledged == [1, 2, 3, 4, 5, 6]
-    assert len(bench.state.asides()) == 5
+    assert len(asides(bench.state)) == 5
     assert bench.recorded()["lanes"]["routine"] == 1  # the broken one is not asked for for ever
 
 

@@ -37,6 +37,7 @@ from gateway.settings.model.configuration import Journal as JournalSettings
 from gateway.settings.model.link import Record
 from gateway.simulation.agenda import HOUR, MINUTE, SECOND, Agenda, Deed, often
 from gateway.wire import PUBLISHED, Row
+from tests.asides import asides
 from tests.journal.journal_desk import answers
 from tests.simulation.delivery_commands import Commands
 from tests.simulation.delivery_disk import Disk, Killed, Turned, cut_off, tear
@@ -666,8 +667,8 @@ class Delivery:
         doubled = sorted(
             serial for serial, count in stored.items() if count > max(names[serial], 1)
         )
-        asides = (one for one in self.state.asides() if not self._is_foreign(one))
-        left = [one.id for one in asides if one.standing != "stored"]
+        found = (one for one in asides(self.state) if not self._is_foreign(one))
+        left = [one.id for one in found if one.standing != "stored"]
         self.judge("none_left_aside", not left, f"set aside at the end: {left[:9]}")
         self.judge("none_doubled", not doubled, f"stored twice: {doubled[:9]}")
         invented = sorted(stored.keys() - self.lanes.keys() - self.flipped)

@@ -29,6 +29,7 @@ from gateway.web.site import Site
 from gateway.web.storage.displays import DISPLAYS_MOST
 from gateway.web.storage.page_tables import PageTables
 from gateway.web.storage.store import Author, Store
+from tests.identity import start_session
 from tests.page.fake import contact, door, guarantee, now_ms, room
 
 PASSWORD = "correct horse battery"
@@ -197,7 +198,7 @@ class Web:
     def as_(self, role: str) -> Client:
         if role not in {user.name for user in self.users.list_users()}:
             self.add(role, role)
-        return Client(self, self.users.start_session(self.users.by_name(role).id))
+        return Client(self, start_session(self.users, self.users.by_name(role).id))
 
     def token(self, role: str) -> dict[str, str]:
         tokens = self.users.list_tokens()

@@ -13,6 +13,7 @@ from gateway.push import keys
 from gateway.push.subscriptions import Subscription, write_gone
 from gateway.web.identity.users import hashed
 from tests.cli.test_cli_offline import portier
+from tests.identity import start_session
 from tests.living_files import contents
 from tests.web.conftest import PASSWORD, Client, Web
 
@@ -190,7 +191,7 @@ def two(web: Web) -> tuple[Client, Client]:
     """The same person in two browsers, with a device each; and a device of somebody else."""
     web.add("anna", "staff")
     user = web.users.by_name("anna")
-    clients = [Client(web, web.users.start_session(user.id)) for _ in range(2)]
+    clients = [Client(web, start_session(web.users, user.id)) for _ in range(2)]
     for number, client in enumerate(clients):
         assert register(client, f"{ADDRESS}{number}").status_code == 201
     assert register(web.as_("admin"), f"{ADDRESS}-admin").status_code == 201

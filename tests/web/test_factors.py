@@ -16,6 +16,7 @@ from gateway.journal.store import Store
 from gateway.web.identity.auth import Needs
 from gateway.web.identity.users import Users, hashed
 from gateway.web.storage.store import Uptime
+from tests.identity import start_session, use_code
 from tests.web.conftest import PASSWORD, Client, Clock, Web
 from tests.web.test_access import routes
 
@@ -65,16 +66,16 @@ def test_the_codes_are_those_of_rfc_6238(
 @pytest.mark.parametrize(("off_s", "kind"), [(-60, ""), (-30, "code"), (30, "code"), (60, "")])
 def test_a_clock_may_be_one_step_off(users: Users, clock: Clock, off_s: int, kind: str) -> None:
     totp, _ = enrolled(users, clock)
-    assert users.use_code(1, totp.at(int(clock.now) + off_s)) == kind
+    assert use_code(users, 1, totp.at(int(clock.now) + off_s)) == kind
 
 
 def test_a_code_and_every_older_one_counts_once(users: Users, clock: Clock) -> None:
     totp, _ = enrolled(users, clock)
     now = int(clock.now)
-    assert users.use_code(1, totp.at(now)) == "code"
-    assert users.use_code(1, totp.at(now)) == ""
-    assert users.use_code(1, totp.at(now - 30)) == ""
-    assert users.use_code(1, totp.at(now + 30)) == "code"
+    assert use_code(users, 1, totp.at(now)) == "code"
+    assert use_code(users, 1, totp.at(now)) == ""
+    assert use_code(users, 1, totp.at(now - 30)) == ""
+    assert use_code(users, 1, totp.at(now + 30)) == "code"
 
 
 def test_a_recovery_code_counts_once_and_is_not_kept(
@@ -84,27 +85,27 @@ def test_a_recovery_code_counts_once_and_is_not_kept(
     assert len(set(codes)) == 10
     kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert [c for c in codes if c.replace("-", "").encode() in kept] == []
-    assert users.use_code(1, codes[3].upper()) == "recovery"
-    assert users.use_code(1, codes[3]) == ""
-    assert users.use_code(1, codes[4]) == "recovery"
+    assert use_code(users, 1, codes[3].upper()) == "recovery"
+    assert use_code(users, 1, codes[3]) == ""
+    assert use_code(users, 1, codes[4]) == "recovery"
 
 
 def test_an_unconfirmed_factor_does_not_count(users: Users, clock: Clock) -> None:
     totp = pyotp.TOTP(users.begin_factor(1))
     assert not users.has_factor(1)
-    assert users.use_code(1, totp.at(int(clock.now))) == ""
+    assert use_code(users, 1, totp.at(int(clock.now))) == ""
     assert users.confirm_factor(1, "000000") is None
 
 
 def test_it_goes_with_its_user_and_ends_its_proofs(users: Users, clock: Clock) -> None:
     totp, codes = enrolled(users, clock)
-    session = hashed(users.start_session(1))
+    session = hashed(start_session(users, 1))
     users.prove(session)
     assert users.proved_ago_s(session) == 0
     users.remove_factor(1)
     assert users.proved_ago_s(session) is None
-    assert users.use_code(1, totp.at(int(clock.now))) == ""
-    assert users.use_code(1, codes[0]) == ""
+    assert use_code(users, 1, totp.at(int(clock.now))) == ""
+    assert use_code(users, 1, codes[0]) == ""
 
 
 # --- over the page and the API -----------------------------------------------------------

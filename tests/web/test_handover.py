@@ -19,6 +19,7 @@ from gateway.web.identity.users import Users
 from gateway.web.storage import handover, outbox
 from gateway.web.storage.handover import GIVEN_UP_S, MEMORY_MOST, SURE_S, HandOver
 from gateway.web.storage.testbook import Result, Step
+from tests.identity import start_session
 from tests.page.fake import guarantee, now_ms
 from tests.web.conftest import PASSWORD, Client, Clock, Web, snapshot
 from tests.web.test_audit import write
@@ -85,7 +86,7 @@ def prepared(web: Web) -> Client:
     """An administrator (user 1), and what there is to change (user 2)."""
     web.add("admin", "admin")
     web.add("anna", "staff")
-    web.users.start_session(2)
+    start_session(web.users, 2)
     web.users.confirm_factor(2, pyotp.TOTP(web.users.begin_factor(2)).now())
     for name, by in (("hers", "web:2"), ("old", "web:1")):
         web.users.add_token(name, "view", 9, by)
@@ -112,7 +113,7 @@ def test_a_change_while_control_is_away_is_handed_over_when_it_is_back(
     web: Web, chain: Chain, method: str, path: str, body: Any, told: list[tuple[str, str]]
 ) -> None:
     admin = prepared(web)
-    web.users.start_session(1)
+    start_session(web.users, 1)
     web.away()
     answer = admin.call(method, f"/api/v1/{path}", json=body)
     assert answer.status_code in (200, 201, 204), answer.text

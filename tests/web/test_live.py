@@ -24,6 +24,7 @@ from gateway.web.live import streams as streams_module
 from gateway.web.live.fragments import Fragments, fact_frame
 from gateway.web.live.hub import Hub, View
 from gateway.web.live.streams import CHANGES_EVERY_S, HELD, STUCK_S, Client, TooMany
+from tests.identity import start_session
 from tests.page.conftest import until
 from tests.page.fake import now_ms
 from tests.web.conftest import Web, snapshot
@@ -64,7 +65,7 @@ class Stream:
 
     def __init__(self, web: Web, view: View = JSON, last: int | None = None) -> None:
         user = web.users.list_users()[0]
-        session = web.users.start_session(user.id)
+        session = start_session(web.users, user.id)
         from gateway.web.identity.users import hashed
 
         who = Who(f"web:{user.id}", user.name, user.role, user.id, hashed(session))

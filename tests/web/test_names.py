@@ -14,6 +14,7 @@ import pytest
 from gateway.web.identity.accounts import PASSWORDS
 from gateway.web.identity.users import Users, Verified
 from gateway.web.storage.errors import UserError
+from tests.identity import start_session
 from tests.web.conftest import PASSWORD, Web
 
 COMPOSED, DECOMPOSED = "Jürgen", unicodedata.normalize("NFD", "Jürgen")
@@ -174,7 +175,7 @@ def test_two_pages_of_one_host_do_not_log_each_other_out(two: tuple[Web, Web]) -
 def test_an_update_logs_nobody_out(tmp_path: Path, tls: bool) -> None:
     web = Web(tmp_path, tls_cert=Path("x") if tls else None)
     web.add("anna", "staff")
-    secret = web.users.start_session(web.users.by_name("anna").id)
+    secret = start_session(web.users, web.users.by_name("anna").id)
     earlier = "__Host-portier-session" if tls else "portier-session"
     old = {earlier: secret}
     assert web.call("GET", "/api/v1/me", headers=header(old)).status_code == 200

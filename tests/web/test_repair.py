@@ -24,6 +24,7 @@ from gateway.web.identity.users import Users, hashed
 from gateway.web.storage import damage, outbox, store, testbook, weeks
 from gateway.web.storage.page_tables import PageTables
 from gateway.web.storage.testbook import Result, Step, TestBook
+from tests.identity import start_session
 from tests.web.conftest import PASSWORD, Web
 
 FLIPS = 200
@@ -37,7 +38,7 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with closing(Users(path)) as users:
         for name, role in ROLES.items():
             users.add_user(name, role, PASSWORD)
-            users.start_session(users.by_name(name).id)
+            start_session(users, users.by_name(name).id)
         with users._change() as db:
             (hash_of,) = db.execute("SELECT password FROM users WHERE id = 1").fetchone()
             db.executemany(
@@ -446,7 +447,7 @@ def test_it_is_said_in_the_log_in_the_chain_and_on_the_page_until_it_is_seen(
 
 def test_a_session_of_before_is_over(tmp_path: Path, path: Path) -> None:
     with closing(Users(path)) as users:
-        secret = users.start_session(1)
+        secret = start_session(users, 1)
         assert users.session(hashed(secret)) is not None
     tear(path, "tokens")
     repair.repair(path, wants_factors=False)

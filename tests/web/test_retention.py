@@ -51,7 +51,9 @@ from gateway.web.retention.retention import Retained, rows, system_log_ms
 from gateway.web.shared.limits import Once
 from gateway.web.storage.weeks import Week, Weeks
 from gateway.wire import calendar_time
+from tests.asides import asides
 from tests.house_rules import test_files
+from tests.identity import start_session
 from tests.recorder.conftest import Bench, event
 from tests.web.conftest import Clock, Screen, Web, snapshot
 
@@ -211,7 +213,7 @@ def sessions(tmp_path: Path) -> None:
     web, clock = page(tmp_path), Clock(NOW_MS / 1000)
     web.users._now = clock
     user = web.users.add_user("anna", "staff", "correct horse battery")
-    old = hashed(web.users.start_session(user.id))
+    old = hashed(start_session(web.users, user.id))
     life_s, begun = life_ms(tmp_path, "sessions") / 1000, clock.now
     while clock.now < begun + life_s - SESSION_IDLE_S:
         clock.now += SESSION_IDLE_S - 1
@@ -386,7 +388,7 @@ def settled_values(tmp_path: Path) -> None:
             one = Refused("t", "r", f"{age} {standing}", at_ms=NOW_MS - age, standing=standing)
             state.save_ledger(recorder.Ledger(aside=[one]))
     state.forget_old(NOW_MS)
-    left = {(one.at_ms, one.standing) for one in state.asides()}
+    left = {(one.at_ms, one.standing) for one in asides(state)}
     state.close()
     old, new = NOW_MS - life - DAY_MS, NOW_MS - life + DAY_MS
     assert left == {(old, "open"), (new, "open"), (new, "stored"), (new, "acknowledged")}
@@ -564,7 +566,7 @@ def test_a_clock_in_doubt_removes_nothing_of_the_page(tmp_path: Path, doubt: str
     web, clock = page(tmp_path), Clock(NOW_MS / 1000)
     web.users._now = clock
     user = web.users.add_user("anna", "staff", "correct horse battery")
-    web.users.start_session(user.id)
+    start_session(web.users, user.id)
     web.users.add_token("short", "view", 1, "x")
     shown = snapshot(clock_settled=False)
     if doubt != "in doubt":

@@ -10,6 +10,7 @@ import pytest
 from gateway.web.identity.sessions import browser_of
 from gateway.web.identity.users import Users, hashed
 from gateway.web.serve import announce
+from tests.identity import start_session
 from tests.web.conftest import PASSWORD, Client, Web
 
 FIREFOX = "Mozilla/5.0 (Android 14; Mobile; rv:131.0) Gecko/131.0 Firefox/131.0"
@@ -140,7 +141,7 @@ def test_a_file_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     old.close()
     users = Users(file, lambda: 2000.0)
     assert [s.browser for s in users.list_sessions(1)] == [""]
-    users.start_session(1, "Firefox")
+    start_session(users, 1, "Firefox")
     users.close()
     again = Users(file, lambda: 2000.0)
     assert len(again.list_sessions(1)) == 2

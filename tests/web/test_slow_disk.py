@@ -25,6 +25,7 @@ from gateway.web.shared.problems import NotLoggedIn
 from gateway.web.storage import saver
 from gateway.web.storage.store import kernel_uptime
 from gateway.web.storage.testbook import Result, Step
+from tests.identity import start_session, use_code
 from tests.web.conftest import PASSWORD, Client, Web
 
 
@@ -202,16 +203,16 @@ def test_a_code_of_the_app_opens_at_once_and_never_twice(proving: Web, tmp_path:
         with restarted(proving, tmp_path) as users:
             used = totp.at(now)
             for _ in range(5):
-                assert users.use_code(1, used) == "early"
-            assert users.use_code(1, totp.at(now + 30)) == "early"
+                assert use_code(users, 1, used) == "early"
+            assert use_code(users, 1, totp.at(now + 30)) == "early"
             wait_s, began = users.early_s(), kernel_uptime()
             assert 0 < wait_s <= 60
             users._now = lambda: time.time() + wait_s
             users._uptime = lambda: began._replace(s=kernel_uptime().s + wait_s)
-            assert users.use_code(1, totp.at(now)) in ("", "early")
-            assert users.use_code(1, totp.at(int(users._now()))) == "code"
+            assert use_code(users, 1, totp.at(now)) in ("", "early")
+            assert use_code(users, 1, totp.at(int(users._now()))) == "code"
     with contextlib.closing(Users(proving.options.users)) as users:
-        assert users.use_code(1, totp.at(now)) == ""
+        assert use_code(users, 1, totp.at(now)) == ""
 
 
 def test_a_code_stays_used_where_the_clock_is_set_right_after_the_restart(
@@ -225,9 +226,9 @@ def test_a_code_stays_used_where_the_clock_is_set_right_after_the_restart(
         assert give(client, totp.at(now)) == (204, "")
         with restarted(proving, tmp_path) as users:
             users._now = lambda: now - 3600
-            assert users.use_code(1, totp.at(now)) == ""
+            assert use_code(users, 1, totp.at(now)) == ""
             users._now = lambda: now + 1
-            assert users.use_code(1, totp.at(now)) == "early"
+            assert use_code(users, 1, totp.at(now)) == "early"
 
 
 def test_a_recovery_code_is_accepted_when_the_file_has_that_it_is_used(
@@ -244,13 +245,13 @@ def test_a_recovery_code_is_accepted_when_the_file_has_that_it_is_used(
         assert "sobald er als benutzt vermerkt ist" in page.text
         assert client.post("/api/v1/doors/front/open", json={}).status_code == 403
         with restarted(proving, tmp_path) as users:
-            assert users.use_code(1, codes[0]) == "recovery", "nobody has accepted it"
+            assert use_code(users, 1, codes[0]) == "recovery", "nobody has accepted it"
     assert client.post("/api/v1/doors/front/open", json={}).status_code == 202, "meanwhile"
     assert other.post("/api/v1/doors/front/open", json={}).status_code == 403
     assert give(other, codes[0]) == (403, "wrong_code")
     with contextlib.closing(Users(proving.options.users)) as users:
-        assert users.use_code(1, codes[0]) == ""
-        assert users.use_code(1, codes[1]) == "recovery"
+        assert use_code(users, 1, codes[0]) == ""
+        assert use_code(users, 1, codes[1]) == "recovery"
 
 
 def test_a_recovery_code_that_nobody_wrote_down_can_be_given_again(proving: Web) -> None:
@@ -434,7 +435,7 @@ def test_of_two_changes_that_wait_the_first_decides_about_the_second(
 
 def test_a_page_of_the_test_book_is_signed_by_who_still_may(web: Web) -> None:
     web.add("maintenance", "maintenance")
-    book, secret = web.site.testbook, web.users.start_session(1)
+    book, secret = web.site.testbook, start_session(web.users, 1)
     page = book.begin("door", "front", "Haupteingang", [Step("look", "look", False)],
                       after_row=0, now=1)  # fmt: skip
     book.answer(page, "look", Result("ok", False, 1, None))

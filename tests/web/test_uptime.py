@@ -14,6 +14,7 @@ from gateway.web.identity.auth import PROOF_LIFE_S
 from gateway.web.identity.sessions import SESSION_IDLE_S, SESSION_LIFE_S
 from gateway.web.identity.users import Users, hashed
 from gateway.web.storage.store import Uptime
+from tests.identity import start_session
 
 DAY_S = 86_400.0
 NOW_S = 1_900_000_000.0
@@ -64,7 +65,7 @@ def use_daily(machine: Machine, session: str, days: float) -> bool:
 
 
 def test_a_clock_that_was_set_back_makes_no_log_in_last_longer(machine: Machine) -> None:
-    session = hashed(machine.users.start_session(1))
+    session = hashed(start_session(machine.users, 1))
     machine.now_s -= 3650 * DAY_S
     assert use_daily(machine, session, 29), "and none shorter, while it is used"
     assert not use_daily(machine, session, 2)
@@ -72,7 +73,7 @@ def test_a_clock_that_was_set_back_makes_no_log_in_last_longer(machine: Machine)
 
 
 def test_a_log_in_that_nobody_uses_ends_by_uptime(machine: Machine) -> None:
-    session = hashed(machine.users.start_session(1))
+    session = hashed(start_session(machine.users, 1))
     machine.now_s -= 3650 * DAY_S
     machine.pass_s(SESSION_IDLE_S + 1)
     assert machine.users.session(session) is None
@@ -89,7 +90,7 @@ def test_a_token_that_was_made_under_a_clock_ahead_ends_after_its_days(machine: 
 
 
 def test_a_proof_under_a_clock_that_goes_back_is_not_fresh_for_ever(machine: Machine) -> None:
-    session = hashed(machine.users.start_session(1))
+    session = hashed(start_session(machine.users, 1))
     machine.users.prove(session)
     machine.now_s -= 3650 * DAY_S
     machine.pass_s(PROOF_LIFE_S + 1)
@@ -101,7 +102,7 @@ def test_a_proof_under_a_clock_that_goes_back_is_not_fresh_for_ever(machine: Mac
 def test_uptime_is_summed_over_boots_and_never_too_high(machine: Machine) -> None:
     """Each boot begins with the clock of the image; what passed after the last write of a boot
     that lost its power is not known and does not count."""
-    session = hashed(machine.users.start_session(1))
+    session = hashed(start_session(machine.users, 1))
     for _ in range(5):
         assert use_daily(machine, session, 5)
         machine.pass_s(3600)  # nothing is written any more before the power is lost
@@ -113,11 +114,11 @@ def test_uptime_is_summed_over_boots_and_never_too_high(machine: Machine) -> Non
 
 def test_what_is_over_by_uptime_is_removed_whatever_the_clock_says(machine: Machine) -> None:
     """Where the clock is in doubt, nothing is removed by it, but by the uptime."""
-    machine.users.start_session(1)
+    start_session(machine.users, 1)
     machine.users.add_token("display", "view", 10, "cli")
     machine.now_s += 3650 * DAY_S
     machine.users.tidy(settled=False)
-    machine.users.start_session(1)
+    start_session(machine.users, 1)
     machine.users.add_token("another", "view", 10, "cli")
     count = "SELECT (SELECT count(*) FROM sessions), (SELECT count(*) FROM tokens)"
     assert machine.users._one(count) == (2, 2)
@@ -130,7 +131,7 @@ def test_what_is_over_by_uptime_is_removed_whatever_the_clock_says(machine: Mach
 def test_what_an_earlier_version_has_written_counts_from_the_next_start_on(
     machine: Machine,
 ) -> None:
-    session = hashed(machine.users.start_session(1))
+    session = hashed(start_session(machine.users, 1))
     token = hashed(machine.users.add_token("display", "view", 30, "cli"))
     with contextlib.closing(sqlite3.connect(machine.path, isolation_level=None)) as db:
         db.execute("UPDATE sessions SET created_up = 0, seen_up = 0")

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.web.identity.users import SESSION_IDLE_S, SESSION_LIFE_S, Users, hashed
 from gateway.web.storage.errors import UserError
+from tests.identity import start_session
 from tests.web.conftest import Clock
 
 PASSWORD = "correct horse battery"
@@ -37,7 +38,7 @@ def test_the_first_admin_is_made_once_with_a_password_of_its_own(users: Users) -
 
 def test_nothing_that_logs_in_is_kept_in_the_file(users: Users, tmp_path: Path) -> None:
     user = users.add_user("anna", "staff", PASSWORD)
-    secrets = [users.start_session(user.id), users.add_token("t", "view", 1, "x"), PASSWORD]
+    secrets = [start_session(users, user.id), users.add_token("t", "view", 1, "x"), PASSWORD]
     users.close()
     kept = b"".join(file.read_bytes() for file in tmp_path.iterdir())
     assert [secret for secret in secrets if secret.encode() in kept] == []
@@ -46,10 +47,10 @@ def test_nothing_that_logs_in_is_kept_in_the_file(users: Users, tmp_path: Path) 
 
 def test_a_session_ends_when_idle_and_after_its_life(users: Users, clock: Clock) -> None:
     user = users.add_user("anna", "staff", PASSWORD)
-    idle = hashed(users.start_session(user.id))
+    idle = hashed(start_session(users, user.id))
     clock.now += SESSION_IDLE_S + 1
     assert users.session(idle) is None
-    busy, begin = hashed(users.start_session(user.id)), clock.now
+    busy, begin = hashed(start_session(users, user.id)), clock.now
     while clock.now < begin + SESSION_LIFE_S:
         assert users.session(busy) is not None
         clock.now += SESSION_IDLE_S / 2
@@ -57,7 +58,7 @@ def test_a_session_ends_when_idle_and_after_its_life(users: Users, clock: Clock)
 
 
 def test_watching_the_stream_is_not_being_there(users: Users, clock: Clock) -> None:
-    session = hashed(users.start_session(users.add_user("a", "view", PASSWORD).id))
+    session = hashed(start_session(users, users.add_user("a", "view", PASSWORD).id))
     for _ in range(4):
         clock.now += SESSION_IDLE_S / 3
         users.session(session, touch=False)
@@ -66,10 +67,10 @@ def test_watching_the_stream_is_not_being_there(users: Users, clock: Clock) -> N
 
 def test_a_new_role_or_password_ends_the_sessions(users: Users) -> None:
     user = users.add_user("anna", "staff", PASSWORD)
-    first = hashed(users.start_session(user.id))
+    first = hashed(start_session(users, user.id))
     users.set_role("anna", "view")
     assert users.session(first) is None
-    kept, other = hashed(users.start_session(user.id)), hashed(users.start_session(user.id))
+    kept, other = hashed(start_session(users, user.id)), hashed(start_session(users, user.id))
     users.set_password("anna", PASSWORD + "!", keep_session=kept)
     assert users.session(kept) is not None
     assert users.session(other) is None
@@ -104,7 +105,7 @@ def test_the_last_admin_stays(users: Users) -> None:
 
 def test_a_removed_user_is_out_and_a_forgotten_one_has_no_name(users: Users) -> None:
     user = users.add_user("anna", "staff", PASSWORD)
-    session = hashed(users.start_session(user.id))
+    session = hashed(start_session(users, user.id))
     users.remove_user("anna")
     assert users.session(session) is None
     assert users.verify("anna", PASSWORD) is None

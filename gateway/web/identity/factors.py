@@ -105,14 +105,6 @@ class Factors(Sessions):
             self._leave(db, author, "factor_added", f"web:{user_id}")
         return ["-".join(code[i : i + 4] for i in range(0, 16, 4)) for code in codes]
 
-    def use_code(self, user_id: int, code: str) -> Judged:
-        """:meth:`take_code`, written at once."""
-        kind = self.take_code(user_id, code)
-        if kind == "recovery":
-            self.spend(user_id, code)
-        self.save_codes()
-        return kind
-
     def take_code(self, user_id: int, code: str) -> Judged:
         """Judge a code. One of the app (``code``) is used up and accepted by that, to be followed
         by :meth:`save_codes`; a ``recovery`` code is reserved, and accepted by :meth:`spend`.

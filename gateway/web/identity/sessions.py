@@ -122,12 +122,6 @@ class Sessions(Store):
         self._seen: dict[str, Moment] = {}
         self._proved: dict[str, Moment] = {}
 
-    def start_session(self, user_id: int, browser: str = "") -> str:
-        """:meth:`begin_session`, written at once."""
-        secret = self.begin_session(user_id, browser)
-        self.save_sessions()
-        return secret
-
     def begin_session(self, user_id: int, browser: str = "", password_hash: str = "") -> str:
         """The secret for the cookie; it is kept nowhere else. ``browser``: see
         :func:`browser_of`; ``password_hash``: what the password was compared with, so that a log-in
