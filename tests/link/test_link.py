@@ -11,10 +11,11 @@ import pytest
 
 from gateway.core.facts import Lane
 from gateway.journal.queries.reader import Cursors, JournalUnavailable
-from gateway.link.commands import DoorHours, Issuer, sign
+from gateway.link.commands import DoorHours, Issuer
 from gateway.link.link import LOOK_MS, Clocks, Link
 from gateway.link.mqtt import Acknowledged, Connected, Inbox, Lost, Message
 from gateway.mqtt.limits import Limits
+from gateway.mqtt.signature import sign
 from gateway.settings.values.calendar import Days
 from gateway.settings.values.weekly import Rules, parse_rule
 from gateway.wire import Row, rfc3339

@@ -24,6 +24,7 @@ def check(draft: Draft) -> None:
     if draft.gateway is not None and draft.gateway.value is not None:
         _gateway(draft, draft.gateway, draft.gateway.value)
     check_connections(draft)
+    _issuers(draft)
     _brokerless(draft)
     _listening(draft)
     _journal(draft)
@@ -158,7 +159,13 @@ def _mqtt(draft: LinksDraft) -> None:
             "write user: NAME and password: !secret mqtt_password",
         )
     _pair(draft, part, mqtt.tls)
-    for name, issuer in mqtt.issuers.items():
+
+
+def _issuers(draft: Draft) -> None:
+    part = draft.mqtt
+    if part is None or part.value is None:
+        return
+    for name, issuer in part.value.issuers.items():
         if "issuers" not in part.bad:  # what is missing may only be misspelt
             _issuer(draft, part, name, issuer)
         _doors_of_issuer(draft, part, name, issuer)
