@@ -15,7 +15,6 @@ from dataclasses import dataclass
 SYNC = 0x55
 HEADER = 6
 RADIO_ERP1 = 0x01
-RESPONSE = 0x02
 COMMON_COMMAND = 0x05
 DATA_MOST = 512
 """Bytes of data in any packet that a receiver says; a longer one is a mangled header."""

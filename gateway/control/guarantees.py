@@ -702,7 +702,6 @@ GUARANTEES: tuple[Guarantee, ...] = (
         _clock,
     ),
 )
-NAMES = tuple(one.name for one in GUARANTEES)
 
 
 @dataclass(slots=True)

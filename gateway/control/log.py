@@ -19,8 +19,6 @@ from typing import TextIO
 from gateway.printable import in_a_line, in_json
 
 LINES_MOST = 1_000
-Say = Callable[..., None]
-"""``say(level, text, **fields)``."""
 AGAIN_FIRST_S = 60.0
 AGAIN_MOST_S = 6 * 3600.0
 CAUSES_MOST = 500

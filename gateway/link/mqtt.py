@@ -29,7 +29,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import paho.mqtt.client as mqtt
-import structlog
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -42,8 +41,6 @@ from gateway.mqtt.limits import EVENT, JSON, NO_WILDCARD, TEXT, Limits, content_
 from gateway.mqtt.reasons import words
 from gateway.mqtt.reconnection import Reconnection
 from gateway.mqtt.settings import ANSWER_WITHIN_S, CONNECT_WITHIN_S, PACKET_MOST, BrokerSettings
-
-log = structlog.get_logger("link.mqtt")
 
 _TAKEN_OVER = 0x8E
 _NO_RETAIN, _NO_QOS = 0x9A, 0x9B
@@ -139,9 +136,6 @@ class Message:
     after_ms: int | None = None
     """It has reached the broker after this instant of :func:`gateway.link.client.boot_ms`; ``None``
     where that is not watched."""
-
-
-Happening = Connected | Subscribed | Lost | Acknowledged | NotSubscribed | Message
 
 
 class Inbox(queue.SimpleQueue[Any]):

@@ -65,11 +65,6 @@ def _understand(apprise: Any, address: str) -> Any:
     return apprise.Apprise.instantiate(address, asset=asset, suppress_exceptions=True)
 
 
-def warm() -> None:
-    """Import what the first message needs, before it is needed."""
-    _library()
-
-
 def rehearse() -> None:
     """Go the whole way of a message, to a port of this machine that refuses it: what the first
     one imports, opens and looks up is then there."""

@@ -6,7 +6,6 @@ What only the whole can show (points that are missing, pins used twice) is for
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -84,11 +83,6 @@ def _centre(of: Of) -> dict[str, Any]:
     names = {"minLength": 1, "maxLength": GROUP_NAME_MOST}
     groups = {"type": "object", "propertyNames": names, "additionalProperties": group}
     return {**{name: of(kind) for name, kind in CENTRE.items()}, "groups": groups}
-
-
-def text(drivers: Mapping[str, DriverInfo]) -> str:
-    """The schema as it stands in ``config/schema.json``."""
-    return json.dumps(schema(drivers), ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
 def _named(entry: dict[str, Any], pattern: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.control import guarantees as g
 from gateway.control.alarm_effects import ALARM_EFFECTS, WATCH
-from gateway.control.guarantees import NAMES, LinkSeen
+from gateway.control.guarantees import GUARANTEES, LinkSeen
 from gateway.core import building as core
 from gateway.core.effects import Send
 from gateway.core.events import (
@@ -45,6 +45,8 @@ from gateway.core.plan import (
 )
 from tests import plans
 from tests.control.guarantee_bench import NOTHING, UTC, World
+
+NAMES = tuple(one.name for one in GUARANTEES)
 
 MINUTE, HOUR, DAY = 60_000, 3_600_000, 86_400_000
 STAFF = Issuer("web:1", "web")

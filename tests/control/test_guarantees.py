@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from gateway.control import guarantees as g
-from gateway.control.guarantees import GUARANTEES, NAMES, LinkSeen, Observed
+from gateway.control.guarantees import GUARANTEES, LinkSeen, Observed
 from gateway.core import building as core
 from gateway.core.events import Event, Level, Reading, RelayFault
 from gateway.core.facts import Fact, Json
 from gateway.core.plan import BuildingPlan, FirePlan, InterlockPlan
 from tests import plans
 from tests.control.guarantee_bench import BROKEN, NOW, PLAN, UTC, World
+
+NAMES = tuple(one.name for one in GUARANTEES)
 
 
 def test_with_fresh_evidence_for_everything_all_are_yes() -> None:

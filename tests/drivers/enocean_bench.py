@@ -6,14 +6,16 @@ import os
 import tempfile
 from pathlib import Path
 
-from drivers.enocean.esp3 import RADIO_ERP1, RESPONSE, Packet, encode
+from drivers.enocean.esp3 import RADIO_ERP1, Packet, encode
 
 ROCKER = "018DF8BD"
 BO_PRESSED = bytes.fromhex("55000707017af670018df8bd3001ffffffff55008b")
 """As a real remote was recorded: its last bytes hold the sync byte, as the signal's strength."""
 LEARN_A5 = bytes.fromhex("55000a0701eba5100802800190 9bdc0001ffffffff28009f")
 """As a real sensor was recorded when its learn button was pressed."""
-ALIVE = encode(Packet(RESPONSE, b"\x00" + bytes(32)))
+_RESPONSE = 0x02
+"""The type of a packet that answers a command (ESP3, 1.4)."""
+ALIVE = encode(Packet(_RESPONSE, b"\x00" + bytes(32)))
 """What a stick answers when it is asked for its version."""
 
 

@@ -73,7 +73,7 @@ def test_a_plugin_that_breaks_is_a_failure_without_its_words(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("json://user:password@host")
 
-    channels.warm()
+    channels.understood("json://127.0.0.1/x")  # the library is imported
     monkeypatch.setattr(apprise.Apprise, "instantiate", broken)
     assert channels.send("json://127.0.0.1/x", TEXT) == "error: RuntimeError"
 

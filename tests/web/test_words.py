@@ -89,7 +89,7 @@ def test_every_reason_why_a_guarantee_is_not_yes_has_words(language: str) -> Non
 
 
 def test_the_page_knows_every_guarantee_and_value() -> None:
-    assert set(GUARANTEES) == set(guarantees.NAMES)
+    assert set(GUARANTEES) == {one.name for one in guarantees.GUARANTEES}
     assert set(VALUES) == set(get_args(GuaranteeValue))
 
 

@@ -30,7 +30,6 @@ audit = typer.Typer(
 )
 
 FOLLOW_EVERY_S = 0.25
-DAY_MS = 86_400_000
 PAGE_ROWS = 1_000
 LAST = 50
 MINUTE_MS = 60_000

@@ -30,7 +30,6 @@ _CONNECT = b"\x10\x1a\x00\x04MQTT\x05\x02\x00\x0a\x00\x00\x0dportier-ready"
 """CONNECT of MQTT 5: clean start, keep-alive 10 s."""
 _CONNACK = 0x20
 
-Check = Callable[[], str]
 """Why a part does not work, or empty."""
 
 

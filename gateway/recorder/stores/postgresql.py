@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
-import structlog
-
 from gateway.recorder.points import Point, probe_point
 from gateway.recorder.stores import postgresql_hours, postgresql_schema
 from gateway.recorder.stores.expiry import SWEEP_EVERY_MS, life_ms
@@ -30,8 +28,6 @@ from gateway.recorder.stores.store import (
 )
 from gateway.settings.values.store_address import StoreAddress
 from gateway.wire import calendar_time
-
-log = structlog.get_logger("recorder")
 
 TOGETHER_MOST = 500
 """Events of one transaction."""

@@ -57,7 +57,6 @@ CREATE TABLE hours_due (
 """,
 )
 """One script for each version; the next is added at the end."""
-TABLES = ("meta", "events", "series", "readings", "hours", "hours_due")
 MONTHS_BACK = 36
 """Months before the present one that get a partition of their own; what is older, and what lies in
 the future by more than a month, goes into the default one."""

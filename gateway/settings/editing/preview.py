@@ -18,7 +18,6 @@ from gateway.settings.model.configuration import Settings
 from gateway.settings.values.calendar import holidays_of, instant, names_of, years
 
 DAYS = 14
-DAY_MS = 86_400_000
 HOLIDAYS_DAYS = 365
 
 

@@ -7,7 +7,7 @@ an hour that is skipped happens at the moment of the jump.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Container
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -15,8 +15,6 @@ from zoneinfo import ZoneInfo
 from gateway.settings.values.weekly import DAY_MIN, RANK, Rule, Rules
 
 HORIZON_DAYS = 400
-
-IsHoliday = Callable[[date], bool]
 
 
 def holidays_of(region: str, years: range) -> frozenset[date]:

@@ -17,7 +17,6 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
     "schedule": ("days", "from", "to", "mode"),
     "exceptions": ("first", "last", "from", "to", "mode", "note"),
     "hours": ("days", "from", "to"),
-    "channels": ("secret",),
     "steps": ("kind", "count", "unit", "notify"),
 }
 DAYS = (
@@ -97,12 +96,6 @@ def hours(part: str, lines: Any) -> Form:
     return Form(part, "hours", rows)
 
 
-def channels(part: str, given: Any) -> Form:
-    """Names of secrets only."""
-    names = [one["secret"] for one in given or () if isinstance(one, dict) and "secret" in one]
-    return Form(part, "channels", [{"secret": name} for name in names])
-
-
 def steps(part: str, given: Any) -> Form:
     """Of an escalation."""
     rows = []
@@ -142,8 +135,6 @@ def key_of(kind: str, row: Row) -> str:
 
 def value(form: Form) -> Any:
     """What the overlay says then. Raises :class:`Twice`."""
-    if form.kind == "channels":
-        return [{"secret": row["secret"]} for row in form.rows if row["secret"]]
     if form.kind == "steps":
         return [
             {row["kind"] or "after": f"{row['count'] or '0'} {row['unit'] or 's'}",
@@ -176,6 +167,6 @@ def place(form: Form, key: str) -> int | None:
     elif key.startswith(form.part + "."):
         wanted = key.removeprefix(form.part + ".")
         for n, row in enumerate(form.rows):
-            if form.kind != "channels" and key_of(form.kind, row) == wanted:
+            if key_of(form.kind, row) == wanted:
                 return n
     return -1 if key == form.part or key.startswith((form.part + ".", form.part + "[")) else None
