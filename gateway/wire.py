@@ -149,6 +149,18 @@ def _minute_ms(text: str) -> UtcMs:
     return (datetime.fromisoformat(text + "Z") - _EPOCH) // timedelta(milliseconds=1)
 
 
+def from_rfc3339(text: str) -> UtcMs:
+    """The instant that :func:`rfc3339` has written. Raises :class:`ValueError` for all else."""
+    parts = _TIME.fullmatch(text)
+    if parts is None:
+        raise ValueError("is not RFC 3339 in UTC with milliseconds")
+    minute, second, ms = parts.groups()
+    utc_ms = _minute_ms(minute) + int(second) * 1000 + int(ms)
+    if utc_ms < 0:
+        raise ValueError("is before 1970")
+    return utc_ms
+
+
 def to_cloudevent(gateway: str, journal: str, row: Row, *, late: bool) -> dict[str, Json]:
     """The event of one row, ready for ``json.dumps``.
 
@@ -251,17 +263,12 @@ def _identity(event: Mapping[str, object]) -> tuple[str, str, Lane, int]:
 def _utc_ms(event: Mapping[str, object]) -> UtcMs | None:
     if event.get("time") is None:
         return None
-    parts = _TIME.fullmatch(_text(event, "time"))
-    if parts is None:
-        raise WireError("time is not RFC 3339 in UTC with milliseconds")
-    minute, second, ms = parts.groups()
     try:
-        utc_ms = _minute_ms(minute) + int(second) * 1000 + int(ms)
+        return from_rfc3339(_text(event, "time"))
+    except WireError:
+        raise
     except ValueError as error:
-        raise WireError(f"time: {error}") from None
-    if utc_ms < 0:
-        raise WireError("time is before 1970")
-    return utc_ms
+        raise WireError(f"time {error}") from None
 
 
 def _check_data(kind: str, data: object) -> None:
@@ -722,6 +729,7 @@ __all__ = [
     "event_id",
     "event_schema",
     "from_cloudevent",
+    "from_rfc3339",
     "rfc3339",
     "to_cloudevent",
 ]
