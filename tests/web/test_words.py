@@ -101,6 +101,14 @@ def test_every_key_that_is_used_exists() -> None:
     assert sorted(used - catalogue("de").keys()) == []
 
 
+def test_a_key_made_of_somebody_elses_data_raises_nothing() -> None:
+    """It may be that of a text that needs other values."""
+    words = Words("de", ZoneInfo("Europe/Berlin"))
+    assert words.get("result.was_open", "was_open") == "was_open"
+    assert words.get("result.nothing_like_it", "as it is") == "as it is"
+    assert words.ago(10**400)
+
+
 def test_times_are_said_as_people_say_them() -> None:
     german = Words("de", ZoneInfo("Europe/Berlin"))
     english = Words("en", ZoneInfo("Europe/Berlin"))

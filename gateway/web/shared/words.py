@@ -49,6 +49,10 @@ def catalogue(language: str) -> dict[str, str]:
     return texts
 
 
+LONGEST_S = 10**12
+"""No longer duration is shown; what somebody else has sent can be of any length."""
+
+
 class Words:
     """One language in one time zone."""
 
@@ -64,9 +68,13 @@ class Words:
         return self._texts[key].format(**values)
 
     def get(self, key: str, default: str = "", **values: object) -> str:
-        """The text of a key made of data, or ``default``."""
+        """The text of a key made of data, or ``default``; also where data of somebody else has
+        made the key of a text that needs other values."""
         text = self._texts.get(key)
-        return default if text is None else text.format(**values)
+        try:
+            return default if text is None else text.format(**values)
+        except (KeyError, IndexError):
+            return default
 
     def raw(self, key: str) -> str:
         """The text with its placeholders, for a script that fills them in itself."""
@@ -198,7 +206,7 @@ class Words:
 
     def ago(self, ms: int) -> str:
         """A duration in one unit: how long something has lasted while no clock is set."""
-        seconds = max(0, ms) // 1000
+        seconds = min(max(0, ms) // 1000, LONGEST_S)
         if seconds < 60:
             return f"{seconds}{NARROW}s"
         if seconds < 3600:
