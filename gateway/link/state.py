@@ -149,6 +149,12 @@ def info(
         "doors": {name: door.get("name") for name, door in snapshot.get("doors", {}).items()},
         "rooms": {name: room.get("name") for name, room in snapshot.get("rooms", {}).items()},
         "points": {name: one.get("kind") for name, one in snapshot.get("points", {}).items()},
+        # what tells about a person has no state: nobody shall wait for it
+        "unpublished": [
+            name
+            for name, one in snapshot.get("points", {}).items()
+            if not one.get("exported", True)
+        ],
         "window": window,
         "session": session,
         "issuers": {name: dict(rights) for name, rights in issuers.items()},
@@ -173,7 +179,7 @@ def info(
         },
     }
     if brief:
-        whole = {key: one for key, one in whole.items() if not isinstance(one, dict)}
+        whole = {key: one for key, one in whole.items() if not isinstance(one, dict | list)}
     return encode(whole)
 
 

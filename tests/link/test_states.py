@@ -243,3 +243,11 @@ def test_a_topic_says_what_its_payload_is_as_the_document_does(topic: str, kind:
         TOPICS.response("c1"): "response",
     }
     assert messages[documented[topic]]["contentType"] == kind
+
+
+def test_points_without_a_state_are_named_so_that_nobody_waits_for_them() -> None:
+    told = snapshot()
+    told["points"]["wc.pir"] = {"kind": "contact", "exported": False}
+    told["points"]["wc.door"] = {"kind": "contact", "exported": True}
+    assert json.loads(state.info(told, 8, "s"))["unpublished"] == ["wc.pir"]
+    assert "unpublished" not in json.loads(state.info(told, 8, "s", brief=True))

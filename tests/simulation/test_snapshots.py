@@ -35,14 +35,14 @@ EVERY = 25
 TOPICS = Topics("csg")
 
 SHOWN = {
-    "office": {"panel": "5e637799590c82d1", "api": "4e06c44d8fae4ef1", "mqtt": "819479e22d52261d"},
-    "bench": {"panel": "a77f008e683c7084", "api": "d4f3041500f978a0", "mqtt": "7d61fb020332fe7b"},
+    "office": {"panel": "5e637799590c82d1", "api": "4e06c44d8fae4ef1", "mqtt": "e665b3c2e7ef71e3"},
+    "bench": {"panel": "a77f008e683c7084", "api": "d4f3041500f978a0", "mqtt": "f3b3dd04ad1d7fa2"},
     "simulated": {
         "panel": "ebdcea601721f63f",
         "api": "5ea37c0be668e5c2",
-        "mqtt": "33cf0223600ac3f4",
+        "mqtt": "20625d2e62919f08",
     },
-    "lobby": {"panel": "f42638567e9e1128", "api": "736ba5d76207d282", "mqtt": "a429d5fef8ea08df"},
+    "lobby": {"panel": "f42638567e9e1128", "api": "736ba5d76207d282", "mqtt": "0669f06c1520452d"},
 }
 """Building -> the first digits of each digest."""
 
