@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
@@ -13,11 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.mqtt.topics import Topics
-from gateway.panel.client import AsyncPanelClient
 from gateway.sites.picture import limits
 from gateway.sites.picture.gateway_picture import GatewayPicture
 from gateway.web.building import view
-from gateway.web.building.control_client import ControlClient
+from gateway.web.building.snapshot_reader import SnapshotReader
 from gateway.web.presenter.presenter import Presenter
 from gateway.web.presenter.terminals import Terminals
 from gateway.web.shared.words import Words
@@ -127,9 +125,7 @@ def parts(gateway: GatewayPicture) -> dict[str, Any]:
 
 def show(centre: Centre, gateway: GatewayPicture) -> None:
     """As its page and the API show it."""
-    control = ControlClient(
-        AsyncPanelClient(Path("/nowhere"), "web"), wall=lambda: centre.utc_ms / 1000
-    )
+    control = SnapshotReader(wall=lambda: centre.utc_ms / 1000)
     control.snapshot, control.connected = gateway.snapshot, gateway.fresh
     text = json.dumps(view.status_json(control), allow_nan=False, ensure_ascii=False)
     text.encode()

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.core import snapshot_types as building
 from gateway.core.facts import Json
+from gateway.link import state
 from gateway.mqtt.topics import Topics
 from gateway.panel import snapshot_types as panel
 from gateway.sites.picture import gateway_picture, limits, states
@@ -77,9 +78,7 @@ def test_what_a_gateway_publishes_is_shown_as_the_gateway_shows_it(name: str) ->
         _, gateway = seen(theirs)
         shift_ms = theirs["utc_offset_ms"] - OFFSET_MS
         ours = cast("Any", gateway.snapshot)
-        assert gateway.complete is not any(
-            one.get("exported") is False for one in theirs["points"].values()
-        )
+        assert gateway.complete
         for id, door in theirs["doors"].items():
             assert as_seen(ours["doors"][id], DOOR, 0) == as_seen(door, DOOR, shift_ms)
         for id, room in theirs["rooms"].items():
@@ -156,12 +155,12 @@ def test_nothing_is_known_before_the_first_message() -> None:
 
 def test_a_gateway_that_goes_is_offline_since_then_and_not_fresh() -> None:
     centre, gateway = whole()
-    assert gateway.presence_since_utc_ms in (None,)  # it was so before the centre looked
+    assert not gateway.presence_since_utc_ms  # it was so before the centre looked
     centre.wait(4_000)
     changes = gateway.changes
     assert centre.take(CSG.availability, b"offline") == "csg"
-    assert gateway.presence == "offline"
-    assert gateway.presence_since_utc_ms == gateway.fresh_since_utc_ms == centre.utc_ms
+    since = (gateway.presence_since_utc_ms, gateway.fresh_since_utc_ms)
+    assert (str(gateway.presence), since) == ("offline", (centre.utc_ms, centre.utc_ms))
     assert not gateway.fresh
     assert gateway.changes > changes
     assert {one["value"] for one in guarantees(gateway).values()} == {"unknown"}
@@ -207,13 +206,11 @@ def test_a_gateway_that_was_another_before_the_connection_broke_is_so_since_nobo
 
 
 def test_states_for_which_the_gateway_does_not_vouch_are_not_fresh() -> None:
-    from gateway.link.state import stale
-
     centre, gateway = whole()
     texts = retained("csg", moment())
-    centre.take(CSG.alarms, stale(texts[CSG.alarms]))
+    centre.take(CSG.alarms, state.stale(texts[CSG.alarms]))
     assert not gateway.fresh
-    centre.take(CSG.door("front"), stale(texts[CSG.door("front")]))
+    centre.take(CSG.door("front"), state.stale(texts[CSG.door("front")]))
     centre.take(CSG.alarms, texts[CSG.alarms])
     assert not gateway.fresh
     centre.take(CSG.door("front"), texts[CSG.door("front")])
@@ -297,6 +294,32 @@ def test_what_did_not_come_is_asked_for_after_a_while_and_less_and_less_often() 
     assert centre.picture.missing(centre.mono_ms) == ["away"]
 
 
+def test_points_that_are_named_as_not_published_are_not_missing() -> None:
+    theirs = next(
+        one
+        for one in known_moments("bench")
+        if any(point.get("exported") is False for point in one["points"].values())
+    )
+    _, gateway = seen(theirs)
+    assert gateway.complete
+    named = json.loads(state.info(theirs, 8, "s"))["unpublished"]
+    assert named == [id for id, one in theirs["points"].items() if one.get("exported") is False]
+    assert cast("Any", gateway.snapshot)["points"].keys() == theirs["points"].keys() - set(named)
+
+
+def test_what_the_gateway_lets_an_issuer_do_is_known() -> None:
+    theirs = moment()
+    rights = {
+        "sites": {"may": ["acknowledge", "open"], "doors": {"front": ["mon-fri 07:00-18:00"]}}
+    }
+    centre = Centre("csg")
+    centre.take(CSG.info, state.info(theirs, 8, "s", issuers=rights), kept=True)
+    assert centre.picture.gateways["csg"].info["issuers"] == rights
+    centre.take(CSG.info, b'{"issuers":{"sites":{"may":3,"doors":["front"]},"x":7}}', kept=True)
+    nothing: dict[str, Json] = {"may": [], "doors": {}}
+    assert centre.picture.gateways["csg"].info["issuers"] == {"sites": nothing, "x": nothing}
+
+
 def test_nothing_is_asked_for_while_the_centre_is_not_connected() -> None:
     centre = Centre("csg")
     centre.wait(10_000)
@@ -314,19 +337,25 @@ def test_points_that_are_not_published_are_not_missing_once_they_were_asked_for(
         for one in known_moments("bench")
         if any(point.get("exported") is False for point in one["points"].values())
     )
-    centre, gateway = seen(theirs)
+    texts = retained("csg", theirs)
+    known = json.loads(texts[CSG.info])
+    texts[CSG.info] = json.dumps({**known, "unpublished": None}).encode()
+    centre = Centre("csg")
+    centre.connect()
+    centre.take_all(texts)
+    gateway = centre.picture.gateways["csg"]
     assert gateway.lacks
     assert all(topic.startswith("state/point/") for topic in gateway.lacks)
     centre.wait(5_000)
     assert centre.picture.missing(centre.mono_ms) == ["csg"]
     centre.picture.fetched("csg", centre.mono_ms)
-    centre.take_all(retained("csg", theirs))
+    centre.take_all(texts)
     centre.wait(10_000)
     assert centre.picture.missing(centre.mono_ms) == []
     assert gateway.complete
     centre.lose()
     centre.connect()
-    centre.take_all(retained("csg", theirs))
+    centre.take_all(texts)
     assert gateway.complete  # that is remembered
 
 
@@ -366,8 +395,6 @@ def test_a_name_with_a_dot_and_one_with_an_underscore_are_told_apart_once_they_a
 
 
 def test_a_short_info_without_lists_makes_all_that_came_the_whole() -> None:
-    from gateway.link import state
-
     centre = Centre("csg")
     centre.connect()
     theirs = moment()

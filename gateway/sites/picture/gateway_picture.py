@@ -41,7 +41,7 @@ OFFSET_MS = 100
 """The centre's clock is moved by its time service in smaller steps all the time."""
 NO_PANEL, NO_HEALTH = "no_panel", "no_health"
 """Why nothing is known of a guarantee: the gateway is not connected, its health is missing."""
-ID_MOST, NUMBERS_MOST = 200, 50
+ID_MOST, NUMBERS_MOST, RIGHTS_MOST = 200, 50, 100
 _ALARMS = "state/alarms"
 _INFO = ("gateway", "name", "version", "configuration", "boot", "journal", "session")
 _NOTHING: Mapping[str, Any] = {}
@@ -301,9 +301,13 @@ class GatewayPicture:
         if payload != self._info_text:
             self._bytes += len(payload) - len(self._info_text)
             self._info_text = payload
-            self.info = {key: text(found.get(key)) for key in _INFO if key in found} | {
-                key: _names_of(found.get(key)) for key in ("doors", "rooms", "points")
-            }
+            self.info = (
+                {key: text(found.get(key)) for key in _INFO if key in found}
+                | {key: _names_of(found.get(key)) for key in ("doors", "rooms", "points")}
+                | {"issuers": _rights(found.get("issuers"))}
+            )
+            for id in texts(found.get("unpublished"), STATES_MOST):
+                self.info["points"].pop(id, None)
             self._name_parts(listed=isinstance(found.get("points"), dict))
             self._fetch_soon(now)
         return True
@@ -542,6 +546,20 @@ def _names_of(found: object) -> dict[str, str]:
     """Ids and what they are called, as far as there is room for their states."""
     named = _few(found, STATES_MOST).items()
     return {sys.intern(id): text(name) for id, name in named if 0 < len(id) <= ID_MOST}
+
+
+def _rights(found: object) -> dict[str, Any]:
+    """What the gateway lets others ask for, by issuer."""
+    return {
+        text(issuer): {
+            "may": texts(fields(one).get("may"), RIGHTS_MOST),
+            "doors": {
+                text(door): texts(hours, RIGHTS_MOST)
+                for door, hours in _few(fields(one).get("doors"), RIGHTS_MOST).items()
+            },
+        }
+        for issuer, one in _few(found, RIGHTS_MOST).items()
+    }
 
 
 def _health(found: Mapping[str, Any]) -> dict[str, Any]:
