@@ -197,9 +197,9 @@ def _link(settings: Settings, config: Path, state: Path) -> int:
 
 def _record(settings: Settings, config: Path, state: Path) -> int:
     from gateway.journal.schema import DAMAGED
+    from gateway.mqtt.subscription import KEEPALIVE_S
     from gateway.recorder.main import RecorderSettings, run
     from gateway.recorder.state import StateInUseError
-    from gateway.recorder.subscribe import KEEPALIVE_S
 
     record = settings.record
     if record is None:

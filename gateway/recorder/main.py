@@ -13,12 +13,12 @@ import structlog
 
 from gateway.damage import ERRORS
 from gateway.mqtt.settings import BrokerSettings
+from gateway.mqtt.subscription import Subscription
 from gateway.recorder import damage, rejects
 from gateway.recorder import state as state_file
 from gateway.recorder.recorder import CALM_MS, Recorder, filters
 from gateway.recorder.state import RecorderState, StateLock
 from gateway.recorder.stores.store import Store
-from gateway.recorder.subscribe import Subscription
 from gateway.settings.values.store_address import LIMIT_BYTES, StoreAddress
 
 log = structlog.get_logger("recorder")

@@ -22,6 +22,15 @@ import structlog
 from gateway.backoff import BackOff, spread
 from gateway.core.facts import KINDS
 from gateway.mqtt.reasons import TAKEN_OVER
+from gateway.mqtt.subscription import (
+    ENDS_AT_ONCE,
+    Connected,
+    Granted,
+    Happening,
+    Lost,
+    Received,
+    Refused,
+)
 from gateway.mqtt.topics import Topics
 from gateway.recorder import gateway_liveness
 from gateway.recorder.deletion_clock import DeletionClock
@@ -33,14 +42,6 @@ from gateway.recorder.rejects import SetAside, decode_point, lane_of
 from gateway.recorder.sequences import Key
 from gateway.recorder.state import ANY_GATEWAY, GATEWAYS_MOST, RecorderState
 from gateway.recorder.stores.store import Rejected, Store, StoreDownError
-from gateway.recorder.subscribe import (
-    ENDS_AT_ONCE,
-    Connected,
-    Happening,
-    Lost,
-    Received,
-    Refused,
-)
 from gateway.wire import from_cloudevent
 
 log = structlog.get_logger("recorder")
@@ -257,7 +258,9 @@ class Recorder:
     def _idle_ms(self) -> int:
         return BUSY_IDLE_MS if self._is_asking() else IDLE_MS
 
-    def _connection(self, got: Connected | Lost | Refused) -> None:
+    def _connection(self, got: Connected | Lost | Refused | Granted) -> None:
+        if isinstance(got, Granted):
+            return  # nothing that is retained is asked for again
         if isinstance(got, Refused):
             if got.reason:
                 self._refused[got.filter] = got.reason

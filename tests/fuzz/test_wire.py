@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from gateway import wire
 from gateway.core.facts import KINDS
+from gateway.mqtt.subscription import Connected, Happening, Received
 from gateway.recorder.points import Point, fields_of, line, tags_of
 from gateway.recorder.recorder import Recorder
 from gateway.recorder.state import RecorderState
 from gateway.recorder.stores.sqlite import SqliteStore
-from gateway.recorder.subscribe import Connected, Happening, Received
 from gateway.wire import Row, WireError
 from tests.fuzz.draws import HALF, TEXTS, TREES, deep, fuzz, tampered
 

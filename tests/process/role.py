@@ -11,8 +11,8 @@ from pathlib import Path
 from gateway.link import main as link
 from gateway.link.commands import Issuer
 from gateway.mqtt.settings import BrokerSettings
+from gateway.mqtt.subscription import KEEPALIVE_S
 from gateway.recorder import main as recorder
-from gateway.recorder.subscribe import KEEPALIVE_S
 from gateway.settings.model.link import Record
 from gateway.settings.values.store_address import parse
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from gateway.mqtt.subscription import Connected, Happening, Received
 from gateway.recorder.points import Point
 from gateway.recorder.recorder import Recorder
 from gateway.recorder.state import RecorderState
 from gateway.recorder.stores.store import Rejected, StoreDownError, nothing
-from gateway.recorder.subscribe import Connected, Happening, Received
 from gateway.wire import Row, to_cloudevent
 
 T0 = 1_700_000_000_000

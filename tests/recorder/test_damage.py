@@ -17,13 +17,13 @@ from gateway import set_aside
 from gateway.app.doctor import store as doctor_store
 from gateway.formats import UnknownFormat
 from gateway.mqtt.settings import BrokerSettings
+from gateway.mqtt.subscription import Connected
 from gateway.recorder import damage, rejects, state
 from gateway.recorder.ingest import Ingest
 from gateway.recorder.main import RecorderSettings, run
 from gateway.recorder.recorder import Recorder
 from gateway.recorder.state import RecorderState
 from gateway.recorder.stores.sqlite import SqliteStore
-from gateway.recorder.subscribe import Connected
 from gateway.settings.model.link import Record
 from gateway.settings.values.store_address import parse
 from tests.asides import asides

@@ -16,11 +16,11 @@ from gateway.journal.queries.reader import Reader
 from gateway.journal.queue import Work
 from gateway.journal.retention import Upkeep
 from gateway.journal.store import Store
+from gateway.mqtt.subscription import Connected
 from gateway.recorder import ingest, rejects
 from gateway.recorder.digests import BLOCK, BLOCKS_MOST, Digests
 from gateway.recorder.sequences import Key
 from gateway.recorder.state import RecorderState
-from gateway.recorder.subscribe import Connected
 from gateway.wire import Event, from_cloudevent, to_cloudevent
 from tests.recorder.conftest import T0, Bench, event
 from tests.recorder.test_rejects import listed, portier

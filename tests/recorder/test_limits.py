@@ -6,10 +6,10 @@ import json
 
 import pytest
 
+from gateway.mqtt.subscription import Connected, Received
 from gateway.recorder import ingest, recorder, rejects, state
 from gateway.recorder.rejects import SetAside
 from gateway.recorder.sequences import Key
-from gateway.recorder.subscribe import Connected, Received
 from gateway.recorder.used_timestamps import UsedTimestamps
 from tests.asides import asides
 from tests.recorder.conftest import T0, Bench, event

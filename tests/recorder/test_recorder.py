@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from gateway.mqtt.subscription import Connected
 from gateway.recorder.stores.store import StoreDownError
-from gateway.recorder.subscribe import Connected
 from tests.asides import asides
 from tests.recorder.conftest import T0, Bench, event
 

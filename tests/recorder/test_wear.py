@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from gateway.core.facts import KINDS
+from gateway.mqtt.subscription import Connected
 from gateway.recorder.main import open_store
 from gateway.recorder.recorder import CALM_MS, PROMPT, SETTLED, Recorder
 from gateway.recorder.state import RecorderState, StateInUseError, StateLock, is_recording
 from gateway.recorder.stores.sqlite import SqliteStore
-from gateway.recorder.subscribe import Connected
 from gateway.settings.model.link import Record
 from gateway.settings.values.store_address import parse
 from tests.recorder.conftest import T0, Bench, event

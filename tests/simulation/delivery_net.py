@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable
 
 from gateway.link.mqtt import Acknowledged, Inbox, Lost, Message
 from gateway.link.mqtt import Connected as LinkConnected
-from gateway.recorder.subscribe import Connected, Happening, Received
-from gateway.recorder.subscribe import Lost as RecorderLost
+from gateway.mqtt.subscription import Connected, Happening, Received
+from gateway.mqtt.subscription import Lost as RecorderLost
 from gateway.simulation.agenda import Agenda
 
 WINDOW = 20

@@ -11,11 +11,10 @@ from typing import TypeVar
 import mqtt5
 import pytest
 
-from gateway.mqtt import reconnection
+from gateway.mqtt import reconnection, subscription
 from gateway.mqtt.reasons import TAKEN_OVER
 from gateway.mqtt.settings import BrokerSettings
-from gateway.recorder import subscribe
-from gateway.recorder.subscribe import (
+from gateway.mqtt.subscription import (
     Connected,
     Happening,
     Lost,
@@ -277,7 +276,7 @@ def test_a_broker_that_does_not_answer_pings_is_given_up(bench: Bench) -> None:
 def test_a_broker_that_answers_nothing_at_all_is_given_up(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscribe, "ANSWER_WITHIN_S", 0.05)
+    monkeypatch.setattr(subscription, "ANSWER_WITHIN_S", 0.05)
     bench.hello()
     bench.until(lambda: bench.subscription._wire is None)
     bench.welcome()

@@ -1,20 +1,20 @@
-"""The recorder's side of the broker: mqtt5 codes the packets, a socket of its own carries them.
+"""A client that subscribes: mqtt5 codes the packets, a socket of its own carries them.
 
-A persistent session (the broker queues while the recorder is away), acknowledged by hand:
-PUBACK goes out when :meth:`Subscription.acknowledge` is called and not before. How many
-messages may wait for that is told to the broker (receive maximum), which is the
-back-pressure of a slow store.
+Messages are acknowledged by hand: PUBACK goes out when :meth:`Subscription.acknowledge` is called
+and not before. How many messages may wait for that is told to the broker (receive maximum), which
+is the back-pressure of a slow store. The recorder has a persistent session (the broker queues while
+it is away), the centre has none: see :class:`SessionOptions`.
 
 Each connection gets a wire of its own (:class:`_Wire`) and a number, its *generation*: an
 acknowledgement belongs to one connection, and one for an earlier connection is void (the
 broker delivers that message again).
 
-There is no thread but the recorder's, which waits in :meth:`Subscription.pump`. Only
+There is no thread but the caller's, which waits in :meth:`Subscription.pump`. Only
 connecting, which may block, is done by a helper thread. One read takes hundreds of messages,
 and what a batch acknowledges leaves in one write: that, and packets that are not read in
 Python, is what an event costs here (see DECISIONS).
 
-It is one file, although a long one, so that nothing else of the recorder knows the protocol.
+It is one file, although a long one, so that nothing else of its users knows the protocol.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from gateway.mqtt.reconnection import Reconnection
 from gateway.mqtt.session import read
 from gateway.mqtt.settings import ANSWER_WITHIN_S, CONNECT_WITHIN_S, PACKET_MOST, BrokerSettings
 
-log = structlog.get_logger("recorder.subscribe")
+log = structlog.get_logger("mqtt")
 STEADY_S = 30.0
 """A connection that lasted so long is followed by the shortest pause."""
 ENDS_AT_ONCE = "connections end at once"
@@ -55,13 +55,24 @@ REFUSED_MOST_S = 300.0
 READ_BYTES = 262_144
 PUBLISH, PUBACK, SUBACK = 3, 4, 9
 """Types of packets: a message, and what the broker makes of one of ours or of a subscription."""
-RECEIVE_MOST = 4_000
-"""Messages that may wait for their acknowledgement at one time."""
-SESSION_S = 7 * 86_400
-"""How long the broker keeps the session of a recorder that is away."""
 KEEPALIVE_S = 20
 WAITING_MOST = 1_000
 """Publications of our own that wait for the broker; they are repeated anyway."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOptions:
+    """What the broker does while this client is away. ``receive_most``: messages that may wait for
+    their acknowledgement at one time; ``session_s``: how long the session stays with the broker;
+    ``clean_start``: each connection begins with an empty one."""
+
+    receive_most: int = 4_000
+    session_s: int = 7 * 86_400
+    clean_start: bool = False
+
+
+NO_SESSION = SessionOptions(session_s=0, clean_start=True)
+"""What was missed comes again in another way."""
 
 
 class Received(NamedTuple):
@@ -93,7 +104,14 @@ class Refused:
     reason: str
 
 
-Happening = Received | Connected | Lost | Refused
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What is retained under a filter comes now, as asked by :meth:`Subscription.ask_again`."""
+
+    filter: str
+
+
+Happening = Received | Connected | Lost | Refused | Granted
 
 
 class _Broken(Exception):
@@ -220,14 +238,19 @@ class _Wire:
 
 
 class Subscription:
-    """A connection that comes back for ever. All methods are for the recorder's one thread."""
+    """A connection that comes back for ever. All methods are for one thread, but :meth:`wake`."""
 
-    def __init__(self, settings: BrokerSettings, filters: Iterable[tuple[str, int]]) -> None:
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        filters: Iterable[tuple[str, int]],
+        options: SessionOptions | None = None,
+    ) -> None:
         self._settings = settings
-        self._filters = {
-            name: mqtt5.TopicFilter(name, max_qos=mqtt5.QoS(qos), retain_as_published=False)
-            for name, qos in filters
-        }
+        self._options = options or SessionOptions()
+        self._filters = {name: _filter(name, qos) for name, qos in filters}
+        self._once: dict[str, mqtt5.TopicFilter] = {}
+        """Filters of this connection alone, for the sake of what is retained there."""
         self._client_id = settings.client_id
         self._limits = Limits()
         self._asked: dict[int, list[str]] = {}
@@ -239,6 +262,8 @@ class Subscription:
         self._reconnection = Reconnection()
         self._up_at = 0.0
         self._unreachable = ""
+        self.reason = "connecting"
+        """Why there is no connection; empty while there is one."""
         self._short = 0
         self._wire: _Wire | None = None
         self._up = False
@@ -252,7 +277,7 @@ class Subscription:
         self._number = 0
         self._flying: dict[int, str] = {}
         self._flying_most = 0
-        self._waiting: deque[tuple[str, bytes, bool]] = deque()
+        self._waiting: deque[tuple[str, bytes, bool, int | None]] = deque()
 
     def pump(self, wait_s: float) -> None:
         """Send and receive; returns when something happened, or after ``wait_s``."""
@@ -288,13 +313,31 @@ class Subscription:
                 )
             )
 
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        """Publish with QoS 1 if connected; ``False`` if it cannot be sent now."""
+    def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, expiry_s: int | None = None
+    ) -> bool:
+        """Publish with QoS 1 if connected; ``False`` if it cannot be sent now. ``expiry_s``: how
+        long the broker keeps it for a client that is away; ``None``: as long as it likes."""
         if self._wire is None or not self._up or len(self._waiting) >= WAITING_MOST:
             return False
-        self._waiting.append((topic, payload, retain))
+        self._waiting.append((topic, payload, retain, expiry_s))
         self._send_waiting(self._wire)
         return True
+
+    def ask_again(self, name: str, qos: int) -> bool:
+        """Subscribe a filter once more, so that what is retained there comes again; answered by
+        :class:`Granted` or :class:`Refused`. ``False`` where nothing can be sent now. It ends with
+        :meth:`drop` or with the connection."""
+        if self._wire is None or not self._up or name in self._filters:
+            return False
+        self._once[name] = _filter(name, qos)
+        self._subscribe(self._wire, [name])
+        return True
+
+    def drop(self, name: str) -> None:
+        """End what :meth:`ask_again` has begun."""
+        if self._once.pop(name, None) is not None and self._wire is not None:
+            self._wire.send(mqtt5.UnsubscribePacket(self._next_number(), [name]).write())
 
     def wake(self) -> None:
         """End the wait of :meth:`pump`; for other threads."""
@@ -302,7 +345,7 @@ class Subscription:
             os.eventfd_write(self._wake, 1)
 
     def close(self) -> None:
-        """Disconnect. The session stays with the broker."""
+        """Disconnect. The session stays with the broker for as long as was asked."""
         wire, self._wire = self._wire, None
         if wire is not None:
             wire.close()
@@ -326,7 +369,8 @@ class Subscription:
             for name, code in zip(
                 self._asked.get(packet.packet_id, ()), packet.reason_codes, strict=False
             ):
-                if int(code) < int(self._filters[name].max_qos):
+                known = self._filters.get(name) or self._once.get(name)
+                if known is not None and int(code) < int(known.max_qos):
                     self._name_once(name, "sent with QoS 0 only; what is lost is asked for again")
             self._granted(packet.packet_id, [refusal(code) for code in packet.reason_codes])
         elif isinstance(packet, mqtt5.DisconnectPacket):
@@ -353,12 +397,13 @@ class Subscription:
         self._flying.clear()
         self._waiting.clear()
         self._asked.clear()
+        self._once.clear()
         self._refused.clear()
         self._named.clear()
         self._subscribe_at = None
         self._refused_back_off.reset()
         self._flying_most = packet.receive_max
-        self._up, self._up_at = True, time.monotonic()
+        self._up, self._up_at, self.reason = True, time.monotonic(), ""
         self._came.append(Connected(self._generation))
         self._subscribe(wire, list(self._filters))
 
@@ -367,7 +412,8 @@ class Subscription:
     def _subscribe(self, wire: _Wire, names: list[str]) -> None:
         """In as few packets as the broker's limit allows."""
         number = self._next_number()
-        data = mqtt5.SubscribePacket(number, [self._filters[name] for name in names]).write()
+        wanted = [self._filters.get(name) or self._once[name] for name in names]
+        data = mqtt5.SubscribePacket(number, wanted).write()
         if not self._limits.takes(len(data)):
             if len(names) > 1:
                 middle = len(names) // 2
@@ -383,7 +429,10 @@ class Subscription:
     def _granted(self, number: int, reasons: list[str]) -> None:
         """What the broker makes of subscriptions; an empty reason: granted."""
         for name, reason in zip(self._asked.pop(number, ()), reasons, strict=False):
-            if reason:
+            if name not in self._filters:
+                if self._once.get(name) is not None:
+                    self._came.append(Refused(name, reason) if reason else Granted(name))
+            elif reason:
                 if name not in self._refused:
                     self._came.append(Refused(name, reason))
                 self._refused.add(name)
@@ -410,7 +459,7 @@ class Subscription:
         """Publish what waits, as many at a time as the broker takes, and as it can."""
         limits = self._limits
         while self._waiting and len(self._flying) < self._flying_most:
-            topic, payload, retain = self._waiting.popleft()
+            topic, payload, retain, expiry_s = self._waiting.popleft()
             number = self._next_number() if limits.maximum_qos else None
             data = mqtt5.PublishPacket(
                 topic,
@@ -418,6 +467,7 @@ class Subscription:
                 qos=mqtt5.QoS.AT_LEAST_ONCE if limits.maximum_qos else mqtt5.QoS.AT_MOST_ONCE,
                 retain=retain and limits.retain_available,
                 packet_id=number,
+                message_expiry_interval=expiry_s,
             ).write()
             if not limits.takes(len(data)):
                 self._name_once(topic, TOO_LARGE)
@@ -470,10 +520,10 @@ class Subscription:
             self._client_id,
             username=settings.username,
             password=None if password is None else password.encode(),
-            clean_start=False,
+            clean_start=self._options.clean_start,
             keep_alive=settings.keepalive_s,
-            session_expiry_interval=SESSION_S,
-            receive_max=RECEIVE_MOST,
+            session_expiry_interval=self._options.session_s,
+            receive_max=self._options.receive_most,
             max_packet_size=PACKET_MOST,
         ).write()
 
@@ -502,7 +552,7 @@ class Subscription:
             self._short = 0 if steady else self._short + 1
             if self._short > SHORT_MOST and reason != TAKEN_OVER:
                 reason = ENDS_AT_ONCE
-        self._wire, self._up = None, False
+        self._wire, self._up, self.reason = None, False, reason
         self._subscribe_at = None
         if wire is not None:
             wire.close()
@@ -510,3 +560,8 @@ class Subscription:
         self._next_at = now + self._reconnection.pause_s(now, taken_over=taken_over, steady=steady)
         if was_up:
             self._came.append(Lost(self._generation, reason))
+
+
+def _filter(name: str, qos: int) -> mqtt5.TopicFilter:
+    """As the broker is asked for it: *retained* says that it had the message before."""
+    return mqtt5.TopicFilter(name, max_qos=mqtt5.QoS(qos), retain_as_published=False)

@@ -12,13 +12,12 @@ import mqtt5
 import pytest
 from structlog.testing import capture_logs
 
-from gateway.mqtt import reconnection
+from gateway.mqtt import reconnection, subscription
 from gateway.mqtt.reasons import TAKEN_OVER
-from gateway.recorder import subscribe
-from gateway.recorder.subscribe import Connected, Lost, Refused
+from gateway.mqtt.subscription import Connected, Lost, Refused
 from tests.asides import asides
+from tests.mqtt.test_subscription import Bench, event
 from tests.recorder.conftest import Bench as RecorderBench
-from tests.recorder.test_subscribe import Bench, event
 
 pytestmark = pytest.mark.thorough
 
@@ -109,7 +108,7 @@ def subscribed(bench: Bench, *codes: mqtt5.SubAckReasonCode) -> mqtt5.SubscribeP
 def test_a_refused_subscription_is_said_and_asked_for_again_on_the_same_connection(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(subscribe, "REFUSED_FIRST_S", 0.05)
+    monkeypatch.setattr(subscription, "REFUSED_FIRST_S", 0.05)
     bench.welcome()
     ok, no = mqtt5.SubAckReasonCode.GRANTED_QOS_AT_LEAST_ONCE, mqtt5.SubAckReasonCode.NOT_AUTHORIZED
     subscribed(bench, no, ok)
@@ -198,14 +197,14 @@ def test_a_session_that_is_taken_over_makes_pauses_that_grow(
     """Two recorders of one name threw each other out every half second."""
     clock = Clock()
     bench.welcome()
-    monkeypatch.setattr(subscribe, "time", clock)
+    monkeypatch.setattr(subscription, "time", clock)
     pauses = []
     for _ in range(7):
         taken_over(bench)
         pauses.append(bench.subscription._next_at - clock.now)
         clock.now = bench.subscription._next_at
         with monkeypatch.context() as patch:
-            patch.setattr(subscribe, "time", SimpleNamespace(monotonic=clock.monotonic))
+            patch.setattr(subscription, "time", SimpleNamespace(monotonic=clock.monotonic))
             connect(bench)
     assert pauses == [15, 30, 60, 120, 240, 300, 300]
     clock.now += 3_600  # the other one is away
@@ -226,7 +225,7 @@ def test_connections_that_end_at_once_are_made_ever_less_often(
     """Mosquitto 2.0 does not say that a session that stays was taken over."""
     monkeypatch.setattr(reconnection, "MOST_S", 60.0)
     clock = Clock()
-    monkeypatch.setattr(subscribe, "time", clock)
+    monkeypatch.setattr(subscription, "time", clock)
     pauses = []
 
     def ends(after_s: float) -> str:
@@ -240,9 +239,9 @@ def test_connections_that_end_at_once_are_made_ever_less_often(
         return bench.all_of(Lost)[-1].reason
 
     reasons = [ends(1) for _ in range(5)]
-    assert [reason == subscribe.ENDS_AT_ONCE for reason in reasons] == [False] * 2 + [True] * 3
+    assert [reason == subscription.ENDS_AT_ONCE for reason in reasons] == [False] * 2 + [True] * 3
     assert [round(pause_s) for pause_s in pauses[2:]] == [15, 30, 60]
-    assert ends(subscribe.STEADY_S + 1) != subscribe.ENDS_AT_ONCE
+    assert ends(subscription.STEADY_S + 1) != subscription.ENDS_AT_ONCE
     assert pauses[-1] < 1
 
 
@@ -319,7 +318,7 @@ def test_the_first_attempt_after_an_end_comes_after_the_shortest_pause(
     """It came after twice as long."""
     bench.welcome()
     clock = Clock()
-    monkeypatch.setattr(subscribe, "time", clock)
+    monkeypatch.setattr(subscription, "time", clock)
     bench.broker.hang_up()
     bench.until(lambda: bench.all_of(Lost))
     assert 0 < bench.subscription._next_at - clock.now <= reconnection.FIRST_S
