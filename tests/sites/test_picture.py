@@ -189,11 +189,16 @@ def test_a_lost_connection_makes_everything_unknown_until_it_is_heard_again() ->
     centre.connect()
     assert not gateway.complete
     assert set(gateway.lacks) == {topic.removeprefix("portier/csg/") for topic in texts}
+    shown = cast("Any", gateway.snapshot)
+    assert shown["doors"]["front"]["state"] != "unknown"  # still as known last, and not fresh
+    assert shown["points"]["front.leaf"]["active"] is None
     for number, (topic, text) in enumerate(texts.items(), start=1):
-        assert not gateway.fresh
+        waiting = {one.removeprefix("portier/csg/") for one in list(texts)[number - 1 :]}
+        assert gateway.fresh == all(one.startswith("state/point/") for one in waiting)
         centre.take(topic, text, kept=True)
         assert gateway.complete == (number == len(texts))
     assert gateway.fresh
+    assert cast("Any", gateway.snapshot)["points"]["front.leaf"]["active"] is not None
     assert gateway.presence_since_utc_ms == online_utc_ms
 
 

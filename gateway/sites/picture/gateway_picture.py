@@ -42,7 +42,7 @@ OFFSET_MS = 100
 NO_PANEL, NO_HEALTH = "no_panel", "no_health"
 """Why nothing is known of a guarantee: the gateway is not connected, its health is missing."""
 ID_MOST, NUMBERS_MOST, RIGHTS_MOST = 200, 50, 100
-_ALARMS = "state/alarms"
+_ALARMS, _POINT = "state/alarms", "state/point/"
 _INFO = ("gateway", "name", "version", "configuration", "boot", "journal", "session")
 _NOTHING: Mapping[str, Any] = {}
 
@@ -94,8 +94,9 @@ class GatewayPicture:
         self.recorded: dict[str, Mapping[str, Any]] = {}
         """By recorder: journal, and per lane the number up to which everything is recorded."""
         self.fresh = False
-        """Whether what is shown is so now: the centre is connected, the gateway is there, and
-        vouches for all of its states."""
+        """Whether what is shown is so now: the centre is connected, the gateway is there and
+        vouches for its states, and those of all doors, rooms and alarms have come since. A point
+        that is missing is unknown alone."""
         self.fresh_since_utc_ms: UtcMs | None = None
         """Since when ``fresh`` has its value; ``None``: since the centre began."""
         self.refused = 0
@@ -207,7 +208,7 @@ class GatewayPicture:
         if "info" in self._lacking:
             return
         for topic in self._lacking - self._unreadable:
-            if topic in self._parts and topic.startswith("state/point/"):
+            if topic in self._parts and topic.startswith(_POINT):
                 self._forget(topic)
                 self._absent.add(topic)
             elif topic in self._states and topic not in self._parts and topic != _ALARMS:
@@ -247,7 +248,9 @@ class GatewayPicture:
     def _changed(self, now: Now) -> None:
         self._now = now
         self.changes += 1
-        fresh = self._connected and self.presence == "online" and not self._stale and self.complete
+        fresh = self._connected and self.presence == "online" and not self._stale
+        if fresh and self._lacking:
+            fresh = all(topic.startswith(_POINT) for topic in self._lacking)
         if fresh != self.fresh:
             self.fresh, self.fresh_since_utc_ms = fresh, now.utc_ms
         if self.complete:
@@ -359,7 +362,7 @@ class GatewayPicture:
         """The gateway publishes this state no more, or never does."""
         known = topic in self._states
         self._forget(topic)
-        if topic in self._parts and topic.startswith("state/point/"):
+        if topic in self._parts and topic.startswith(_POINT):
             self._lacking.discard(topic)
             self._absent.add(topic)
         elif topic in self._parts or topic == _ALARMS:
@@ -477,10 +480,17 @@ class GatewayPicture:
         for topic, part in self._parts.items():
             state = self._states.get(topic)
             shown = state.shown if state is not None else None
-            yield part, self._show(part, {}) if shown is None else shown
+            if shown is None or (part.kind == "point" and self._is_old(topic)):
+                shown = self._show(part, {})
+            yield part, shown
         for topic, state in self._states.items():
             if topic not in self._parts and topic != _ALARMS:
                 yield state.part, state.shown or self._show(state.part, {})
+
+    def _is_old(self, topic: str) -> bool:
+        """Whether this is from before the present connection. The centre shows that of doors and
+        rooms meanwhile, as not fresh, so that no call goes away and comes back."""
+        return self._connected and topic in self._lacking
 
     def _gateway(self) -> GatewayShown:
         info = self.info
