@@ -89,7 +89,8 @@ def test_what_the_contract_promises_is_there() -> None:
     promised = """run|check|doctor|schema|asyncapi|status|points|door open|door mode|alarm list
     alarm acknowledge|alarm shelve|events|history|export|outputs off|bench press|bench set
     bench show|user add|user list|user role|user password|user remove|token add|token list
-    token revoke|backup|restore|audit verify|forget|point test|simulate"""
+    token revoke|backup|restore|audit verify|forget|point test|simulate|site enrol|site list
+    site revoke"""
     ways = {" ".join(way) for way in ALL}
     assert {name.strip() for line in promised.splitlines() for name in line.split("|")} <= ways
 

@@ -23,6 +23,7 @@ from gateway.app.cli import record as commands_record
 from gateway.app.cli import rooms as commands_rooms
 from gateway.app.cli import run as commands_run
 from gateway.app.cli import simulate as commands_simulate
+from gateway.app.cli import site as commands_site
 
 GROUPS = {
     "Look": ("status", "points", "events", "history"),
@@ -30,7 +31,8 @@ GROUPS = {
     "People and programs": ("user", "token", "audit", "forget"),
     "Keep and restore": ("export", "backup", "restore", "record"),
     "Set up": (
-        "init", "check", "doctor", "run", "outputs", "certificate", "enocean", "schema", "asyncapi",
+        "init", "check", "doctor", "run", "outputs", "certificate", "site", "enocean", "schema",
+        "asyncapi",
     ),
     "Try out": ("demo", "bench", "simulate"),
 }  # fmt: skip
@@ -96,6 +98,7 @@ for part in (
     commands_forget,
     commands_messages,
     commands_certificates,
+    commands_site,
     commands_radio,
     commands_record,
     commands_bench,
