@@ -10,7 +10,7 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway import threads
 from gateway.app import broker, places
@@ -19,7 +19,8 @@ from gateway.control.log import Repeats, cause
 from gateway.mqtt.settings import BrokerSettings, TlsFiles
 from gateway.printable import in_a_line, in_a_text
 from gateway.settings.model.configuration import Settings
-from gateway.settings.model.link import Mqtt, Tls
+from gateway.settings.model.link import BrokerConnection, Tls
+from gateway.settings.model.sites import SitesSettings
 from gateway.settings.plan.cache import lives_of
 from gateway.settings.values.secrets import Secret, SecretError
 
@@ -27,6 +28,8 @@ ROLES = ("control", "broker", "record", "link", "notify", "web")
 """In the order in which they are started: a recorder that has not subscribed yet when ``link``
 begins has to ask for what it missed."""
 
+CENTRE = "sites"
+"""In the names that a centre has at the broker, where a gateway has its id."""
 OVERLAY_EVERY_S = 2.0
 BROKER_V5 = "PORTIER_BROKER_V5"
 BROKER_V3 = "PORTIER_BROKER_V3"
@@ -169,7 +172,7 @@ def _link(settings: Settings, config: Path, state: Path) -> int:
     from gateway.link.discovery import Described, DescribedPoint
     from gateway.link.main import LinkSettings, run
 
-    mqtt = _mqtt(settings)
+    mqtt = _mqtt(settings.mqtt)
     client = mqtt.client or f"portier-{settings.gateway.id}"
     run(
         LinkSettings(
@@ -195,7 +198,7 @@ def _link(settings: Settings, config: Path, state: Path) -> int:
     return 0
 
 
-def _record(settings: Settings, config: Path, state: Path) -> int:
+def _record(settings: Settings | SitesSettings, config: Path, state: Path) -> int:
     from gateway.journal.schema import DAMAGED
     from gateway.mqtt.subscription import KEEPALIVE_S
     from gateway.recorder.main import RecorderSettings, run
@@ -204,22 +207,26 @@ def _record(settings: Settings, config: Path, state: Path) -> int:
     record = settings.record
     if record is None:
         raise RoleError("record: is not configured; add it, or do not start the role")
-    client = f"portier-{settings.gateway.id}-{record.name}"
+    own = settings.gateway.id if isinstance(settings, Settings) else CENTRE
+    # a share keeps its name at the broker when the number of shares changes, and what waits there
+    share = f"-{record.share.number}" if record.share.number > 1 else ""
+    client = f"portier-{own}-{record.name}{share}"
     try:
         run(
             RecorderSettings(
                 replace(
-                    _broker(client, _mqtt(settings), config, record.tls),
+                    _broker(client, _mqtt(settings.mqtt), config, record.tls),
                     keepalive_s=KEEPALIVE_S,
                 ),
                 record.address,
                 state / "record",
                 record.name,
                 record.silent_after_ms,
-                record.recorded(settings.gateway.id),
+                () if record.gateways == "all" else record.gateways or (own,),
                 secret=_secret(record.token or record.password),
                 lives_ms=lives_of(settings),
                 limit_bytes=record.limit_bytes,
+                share=record.share,
             ),
             _stop_event(),
         )
@@ -296,13 +303,18 @@ def web_port() -> int | None:
     return int(text)
 
 
-def _mqtt(settings: Settings) -> Mqtt:
-    if settings.mqtt is None:
+M = TypeVar("M", bound=BrokerConnection)
+
+
+def _mqtt(mqtt: M | None) -> M:
+    if mqtt is None:
         raise RoleError("mqtt: is not configured; add it, or do not start the role")
-    return settings.mqtt
+    return mqtt
 
 
-def _broker(client: str, mqtt: Mqtt, config: Path, own: Tls | None = None) -> BrokerSettings:
+def _broker(
+    client: str, mqtt: BrokerConnection, config: Path, own: Tls | None = None
+) -> BrokerSettings:
     """How to reach the broker, for both who speak to it; ``own``: another certificate."""
     if mqtt.embedded:
         return BrokerSettings(client, broker.HOST, ports().v5)

@@ -19,6 +19,7 @@ from gateway.recorder import state as state_file
 from gateway.recorder.recorder import CALM_MS, Recorder, filters
 from gateway.recorder.state import RecorderState, StateLock
 from gateway.recorder.stores.store import Store
+from gateway.settings.values.share import ALL, Share
 from gateway.settings.values.store_address import LIMIT_BYTES, StoreAddress
 
 log = structlog.get_logger("recorder")
@@ -35,7 +36,7 @@ class RecorderSettings:
     name: str
     silent_after_ms: int
     gateways: tuple[str, ...] = ()
-    """Which gateways; empty: all. Several recorders divide them by list."""
+    """Which gateways; empty: all. Several recorders divide them by list, or by share."""
     exclusive: bool = True
     """Nobody else can read the state file meanwhile; see :class:`RecorderState`."""
     secret: str | None = field(default=None, repr=False)
@@ -45,6 +46,8 @@ class RecorderSettings:
     PostgreSQL."""
     limit_bytes: int = LIMIT_BYTES
     """How large the SQLite store may become."""
+    share: Share = ALL
+    """Of the gateways that it hears, which it takes."""
 
 
 def open_store(
@@ -132,6 +135,7 @@ def run(settings: RecorderSettings, stop: threading.Event) -> None:
         state,
         store_name=settings.store.text,
         silent_after_ms=settings.silent_after_ms,
+        share=settings.share,
         calm_ms=CALM_MS,
     )
 

@@ -42,6 +42,7 @@ from gateway.recorder.rejects import SetAside, decode_point, lane_of
 from gateway.recorder.sequences import Key
 from gateway.recorder.state import ANY_GATEWAY, GATEWAYS_MOST, RecorderState
 from gateway.recorder.stores.store import Rejected, Store, StoreDownError
+from gateway.settings.values.share import ALL, Share
 from gateway.wire import from_cloudevent
 
 log = structlog.get_logger("recorder")
@@ -119,12 +120,14 @@ class Recorder:
         state: RecorderState,
         *,
         silent_after_ms: int,
+        share: Share = ALL,
         store_name: str = "",
         calm_ms: int = BATCH_MS,
         now_ms: Callable[[], int] = _monotonic_ms,
         utc_ms: Callable[[], int] = _utc_ms,
     ) -> None:
-        """``calm_ms``: how long a few facts are gathered for which nobody waits."""
+        """``calm_ms``: how long a few facts are gathered for which nobody waits. ``share``: of all
+        gateways that are heard, which are ours."""
         self._name = name
         self._calm_ms = calm_ms
         self._broker = broker
@@ -133,6 +136,7 @@ class Recorder:
         self._ingest = Ingest(state, marks=store.forgets_ms > 0)
         self._store_name = store_name
         self._silent_after_ms = silent_after_ms
+        self._share = share
         self._now_ms = now_ms
         self._utc_ms = utc_ms
         self._asking: dict[Key, Asking] = {}
@@ -247,6 +251,8 @@ class Recorder:
     def _is_prompt(self, got: Received) -> bool:
         """Whether somebody waits for this: a call, an alarm, an answer to what was asked."""
         parts = got.topic.split("/", 4)
+        if len(parts) > 1 and not self._share.takes(parts[1]):
+            return False
         if len(parts) < 5 or parts[2] != "event":
             return True
         kind = parts[3]
@@ -303,15 +309,10 @@ class Recorder:
 
     def _understand(self, batch: Batch, got: Received) -> None:
         parts = got.topic.split("/", 3)
-        if len(parts) < 3 or parts[0] != "portier":
-            return
+        if len(parts) < 3 or parts[0] != "portier" or not self._share.takes(parts[1]):
+            return  # of another share: it is acknowledged, and another recorder has it
         gateway, what, now_ms = parts[1], parts[2], self._now_ms()
-        if (
-            len(self._hearing.keys() | self._ingest.journals.keys()) >= GATEWAYS_MOST
-            and gateway not in self._hearing
-            and gateway not in self._ingest.journals
-        ):
-            raise LookupError(f"more than {GATEWAYS_MOST} gateways")
+        self._check_room(gateway)
         if what == "availability":
             online = got.payload == b"online"
             self._hearing[gateway] = gateway_liveness.available(
@@ -340,6 +341,13 @@ class Recorder:
             self._ingest.absent(batch, gateway, got.payload)
         elif what == "health":
             self._take_health(batch, gateway, got.payload, now_ms)
+
+    def _check_room(self, gateway: str) -> None:
+        """Raises :class:`LookupError` where this is one gateway too many."""
+        if gateway in self._hearing or gateway in self._ingest.journals:
+            return
+        if len(self._hearing.keys() | self._ingest.journals.keys()) >= GATEWAYS_MOST:
+            raise LookupError(f"more than {GATEWAYS_MOST} gateways")
 
     def _take_health(self, batch: Batch, gateway: str, payload: bytes, now_ms: int) -> None:
         self._ingest.health(batch, gateway, payload, now_ms)
@@ -584,6 +592,8 @@ class Recorder:
                 self._claim_asked_ms = now_ms
                 self._introduce(gateway)
         for key, known in self._ingest.lanes.items():
+            if not self._share.takes(key.gateway):
+                continue  # it was ours before the number of recorders was changed
             hearing = self._hearing.get(key.gateway)
             if hearing is not None and hearing.offline:
                 continue
@@ -612,7 +622,7 @@ class Recorder:
             return
         waits_for = self._waits_for or ("subscription_refused" if self._refused else "")
         for gateway in list(self._ingest.journals):
-            recorded = self._ingest.recorded(gateway)
+            recorded = self._ingest.recorded(gateway) if self._share.takes(gateway) else None
             if recorded is None:
                 continue
             payload: dict[str, object] = {

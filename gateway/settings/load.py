@@ -217,8 +217,10 @@ def _settings(draft: Draft, root: Node) -> Settings:
     values["escalations"] = {k: v.steps for k, v in values["escalations"].items()}
     if values.get("mqtt") is not None and "record" not in values:
         values["record"] = Record()
-    if values.get("record") is not None and values["record"].store == "none":
-        values["record"] = None
+    if (record := values.get("record")) is not None:
+        nobody = record.store == "none"  # here: others may record this gateway all the same
+        values["recorders"] = record.expect or (() if nobody else (record.name,))
+        values["record"] = None if nobody else record
     mqtt = values.get("mqtt")
     if mqtt is not None and mqtt.tls is not None and mqtt.tls.off:
         values["mqtt"] = mqtt.model_copy(update={"tls": None})

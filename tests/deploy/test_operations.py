@@ -97,7 +97,7 @@ def blocks() -> list[tuple[str, str]]:
         for file in sorted(GUIDE.glob("*.md"))
         for text in re.findall(r"(?ms)^```yaml\n(.*?)^```", file.read_text(encoding="utf-8"))
     ]
-    assert len(found) == 3
+    assert len(found) == 4
     return found
 
 

@@ -14,6 +14,7 @@ from gateway.mqtt.settings import BrokerSettings
 from gateway.mqtt.subscription import KEEPALIVE_S
 from gateway.recorder import main as recorder
 from gateway.settings.model.link import Record
+from gateway.settings.values import share
 from gateway.settings.values.store_address import parse
 
 
@@ -47,7 +48,7 @@ def main() -> None:
         recorder.run(
             recorder.RecorderSettings(
                 BrokerSettings(
-                    f"portier-recorder-{raw['name']}",
+                    f"portier-recorder-{raw.get('client', raw['name'])}",
                     **{"keepalive_s": KEEPALIVE_S, **raw["broker"]},
                 ),
                 parse(raw["store"]),
@@ -58,6 +59,7 @@ def main() -> None:
                 raw.get("exclusive", True),
                 raw.get("secret"),
                 raw.get("lives_ms", {}),
+                share=share.parse(raw["share"]) if "share" in raw else share.ALL,
             ),
             stop,
         )

@@ -79,6 +79,18 @@ def test_a_gateway_may_record_all_of_them_too(tmp_path: Path) -> None:
     )
 
 
+def test_a_gateway_may_leave_recording_to_a_centre(tmp_path: Path) -> None:
+    def recorders(record: str) -> tuple[str, ...]:
+        found = load(write(tmp_path, SMALL + f"mqtt: {{host: localhost}}\n{record}\n"), DRIVERS)
+        assert (found.record is None) == ("none" in record)
+        return found.recorders
+
+    assert recorders("record: {store: none, expect: [centre]}") == ("centre",)
+    assert recorders("record: {expect: [recorder, centre]}") == ("recorder", "centre")
+    assert recorders("") == recorders("record: sqlite") == ("recorder",)
+    assert recorders("record: none") == ()
+
+
 SLIPS = [
     (("name: W", "nmae: W"), "2:9: sites.nmae: is not a known key; did you mean name?"),
     (("Europe/Berlin", "Europe/Berln"), "2:49: sites.timezone: there is no time zone Europe/Berln; did you mean Europe/Berlin?"),
@@ -105,6 +117,7 @@ SLIPS = [
     (("2/4", "[2, 4]"), "record.share: '' is not a share"),
     (("share: 2/4", "gateways: al"), "record.gateways: 'al' is not understood; did you mean all?, or a list"),
     (("share", "gateways: [bad-1], share"), "record.share: divides all gateways, and others are named"),
+    (("share: 2/4", "gateways: []"), "record.gateways: names no gateway; write all, or remove the line"),
     (("share: 2/4", "expect: [a]"), "record.expect: is not a known key"),
     (("127.0.0.1:8080", "0.0.0.0:8080"), "web.listen: 0.0.0.0 is reachable from other machines"),
     (("2 y", "2 min"), "retention.calls: 2 min keeps nothing"),

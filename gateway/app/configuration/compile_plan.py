@@ -24,11 +24,10 @@ def main(config: Path, state: Path, now_utc_ms: int, *, strict: bool = False) ->
     except SettingsError as error:
         _answer(json.dumps([str(problem) for problem in error.problems]))
         return plans.WRONG
-    record = settings.record
     made = plans.Plan(
         cache.of(settings, plan(settings, now_utc_ms=now_utc_ms), now_utc_ms),
         mqtt=settings.mqtt is not None,
-        recorders=(record.expect or (record.name,)) if record is not None else (),
+        recorders=settings.recorders,
         heartbeat_every_ms=0 if settings.heartbeat is None else settings.heartbeat.every_ms,
         overlay_problems=settings.overlay_problems,
         adjusted=tuple((one.name, str(one.problem), str(one)) for one in settings.adjusted),

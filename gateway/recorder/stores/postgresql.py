@@ -247,7 +247,7 @@ class PostgresqlStore:
                 # before the partition, in the order of those who write
                 db.run("LOCK TABLE ONLY readings IN ACCESS EXCLUSIVE MODE")
                 if not self._gateways or not db.rows(f"SELECT 1 FROM {month.table} LIMIT 1"):
-                    db.run(f"DROP TABLE {month.table}")
+                    db.run(f"DROP TABLE IF EXISTS {month.table}")  # two recorders may do this
             self._months.clear()
             yield
 

@@ -16,6 +16,9 @@ def check(draft: SitesDraft) -> None:
     part = draft.sites
     if part is not None and part.value is not None:
         check_place(draft, part, part.value.timezone, part.value.languages)
+    record = draft.record
+    if record is not None and record.value is not None and not record.value.gateways:
+        draft.report(record, ("gateways",), "names no gateway", "write all, or remove the line")
     for name, group in draft.groups.items():
         _group(draft, name, group)
 

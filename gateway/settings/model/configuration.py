@@ -212,7 +212,9 @@ class Settings(House):
     mqtt: MqttField | None = None
     """The broker; no unit. None: no broker."""
     record: RecordField | None = None
-    """The time-series store; no unit. None: nothing is recorded there."""
+    """The time-series store; no unit. None: nothing is recorded from here."""
+    recorders: tuple[Id, ...] = ()
+    """The recorders that must have everything, here or elsewhere; no unit, names."""
     web: Web | None = None
     """The page; no unit. None: no page."""
     retention: Retention = Retention()

@@ -243,7 +243,7 @@ class Recording(Model):
     """The store's token; no unit, !secret NAME."""
     password: SecretValue | None = None
     """The store's password, where it has no tokens; no unit, !secret NAME."""
-    share: ShareField = share.Share()
+    share: ShareField = share.ALL
     """Its part where several recorders divide all gateways among themselves; no unit, 2/4 for the
     second of four. All of them carry the same name."""
     limit_bytes: Size = store_address.LIMIT_BYTES
@@ -269,7 +269,8 @@ class Record(Recording):
     """The gateways it records; no unit, a list, or all for every one at the broker. This one if
     none is written."""
     expect: tuple[Id, ...] = ()
-    """The recorders that must have everything; no unit, this one if none is written."""
+    """The recorders that must have everything; no unit, this one if none is written. With
+    store: none those of others alone, such as that of a centre."""
 
     def recorded(self, own: str) -> tuple[str, ...]:
         """The gateways that it records, where ``own`` is the one here; none: all."""

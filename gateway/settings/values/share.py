@@ -41,6 +41,10 @@ class Share:
         return f"{self.number}/{self.of}"
 
 
+ALL = Share()
+"""The share of a recorder that divides with nobody."""
+
+
 @lru_cache(maxsize=8_192)
 def share_of(gateway: str, of: int) -> int:
     """The share, from 1 to ``of``, that a gateway is in."""
