@@ -164,9 +164,8 @@ class Recorder:
         self._retry = True
         self._retry_not_before_ms = 0
         self._stop: threading.Event | None = None
-        self._marked = state.meta("store_marked") == store_name
-        if hasattr(store, "marked"):
-            store.marked = self._marked
+        self._known_by_header = state.meta("store_marked") == store_name
+        store.known_by_header = self._known_by_header
         store.between = self._between
 
     def run(self, stop: threading.Event) -> None:
@@ -351,7 +350,7 @@ class Recorder:
 
     def _take_health(self, batch: Batch, gateway: str, payload: bytes, now_ms: int) -> None:
         self._ingest.health(batch, gateway, payload, now_ms)
-        if getattr(self._store, "health", False):
+        if self._store.takes_health:
             self._health.take(gateway, payload, now_ms, self._utc_ms())
 
     def _listen(self, now_ms: int, utc_ms: int) -> None:
@@ -431,12 +430,10 @@ class Recorder:
 
     def _expire(self, now_ms: int, settled_utc_ms: int | None) -> None:
         """One step of removing what has outlived its class, in a store that we clean ourselves."""
-        expire = getattr(self._store, "expire", None)
-        if expire is not None:
-            try:
-                expire(now_ms, settled_utc_ms)
-            except StoreDownError as down:  # what is written next meets the same, and waits
-                log.error("cannot remove what is over yet", reason=down.reason)
+        try:
+            self._store.expire(now_ms, settled_utc_ms)
+        except StoreDownError as down:  # what is written next meets the same, and waits
+            log.error("cannot remove what is over yet", reason=down.reason)
 
     def _between(self) -> None:
         """Stay alive at the broker while the store is asked many times."""
@@ -445,8 +442,8 @@ class Recorder:
         self._broker.pump(0)
 
     def _store_is_known(self) -> None:
-        if not self._marked and getattr(self._store, "marked", False):
-            self._marked = True
+        if not self._known_by_header and self._store.known_by_header:
+            self._known_by_header = True
             self._state.set_meta("store_marked", self._store_name)
 
     def _report(self, code: str, reason: str, pause_s: float) -> None:
@@ -497,10 +494,10 @@ class Recorder:
         now = f"{identity or ''} {self._store_name}"
         damaged = self._note_damage()
         if known is not None and known != now:
-            path = getattr(self._store, "path", None)
+            file = self._store.file
             its = before and name == self._store_name and self._ingest.journals
-            if path is not None and its and not damaged:
-                self._state.note_replaced(path, self._ingest.journals)
+            if file is not None and its and not damaged:
+                self._state.note_replaced(file, self._ingest.journals)
                 self._ingest.read_aside()
             another = name != self._store_name or not self._store.forgets_ms
             since_ms = self._last_confirmed_ms() - self._store.forgets_ms
@@ -525,12 +522,12 @@ class Recorder:
 
     def _note_damage(self) -> bool:
         """A store that is a file may have been damaged, and set aside; whether that was new."""
-        broken = getattr(self._store, "broken", None)
-        if broken is not None:
-            self._state.note_damage(broken, self._ingest.journals)
+        damaged = self._store.damaged_file
+        if damaged is not None:
+            self._state.note_damage(damaged, self._ingest.journals)
             self._ingest.read_aside()
-            self._store.broken = None  # type: ignore[attr-defined]  # of those that are a file
-        return broken is not None
+            self._store.damaged_file = None
+        return damaged is not None
 
     # --- what was set aside -------------------------------------------------------------
 

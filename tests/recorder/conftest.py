@@ -13,7 +13,7 @@ from gateway.mqtt.subscription import Connected, Happening, Received
 from gateway.recorder.points import Point
 from gateway.recorder.recorder import Recorder
 from gateway.recorder.state import RecorderState
-from gateway.recorder.stores.store import Rejected, StoreDownError, nothing
+from gateway.recorder.stores.store import Rejected, Store, StoreDownError
 from gateway.wire import Row, to_cloudevent
 
 T0 = 1_700_000_000_000
@@ -38,18 +38,18 @@ def event(
     return dict(to_cloudevent("csg", journal, row, late=late))
 
 
-class FakeStore:
+class FakeStore(Store):
     """A store in memory: points by series and time, and troubles on demand."""
 
-    forgets_ms = 0
-
     def __init__(self) -> None:
-        self.between = nothing
         self.points: dict[Any, Point] = {}
         self.troubles: deque[Exception] = deque()
         self.bad: set[int] = set()
         self.writes = 0
         self.name: str | None = "one"
+        self.swept: list[int | None] = []
+        """The UTC ms of each call of ``expire``."""
+        self.cannot_expire: Exception | None = None
 
     def write(self, points: Sequence[Point]) -> list[Rejected]:
         if self.troubles:
@@ -66,6 +66,11 @@ class FakeStore:
 
     def identity(self) -> str | None:
         return self.name
+
+    def expire(self, now_ms: int, utc_ms: int | None) -> None:
+        self.swept.append(utc_ms)
+        if self.cannot_expire is not None:
+            raise self.cannot_expire
 
     def close(self) -> None:
         pass

@@ -83,8 +83,7 @@ def test_a_doubt_is_saved_once_an_hour_and_what_is_no_doubt_begins_anew() -> Non
 def test_a_recorder_that_is_started_every_few_hours_sweeps_after_a_day(
     bench: Bench, killed: bool
 ) -> None:
-    swept: list[int | None] = []
-    bench.store.expire = lambda now_ms, utc_ms: swept.append(utc_ms)  # type: ignore[attr-defined]
+    swept = bench.store.swept
     stop = threading.Event()
     stop.set()
     for _ in range(8):
@@ -117,9 +116,8 @@ def test_ledger_and_store_are_cleaned_by_the_same_clock_and_not_while_it_is_in_d
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deleted: list[int] = []
-    swept: list[int | None] = []
+    swept = bench.store.swept
     monkeypatch.setattr(bench.state, "forget_old", deleted.append)
-    bench.store.expire = lambda now_ms, utc_ms: swept.append(utc_ms)  # type: ignore[attr-defined]
 
     def cleans(ms: int) -> bool:
         deleted.clear()
@@ -141,8 +139,7 @@ def test_ledger_and_store_are_cleaned_by_the_same_clock_and_not_while_it_is_in_d
 
 
 def test_a_step_between_two_looks_at_the_ledger_stops_the_sweep_at_once(bench: Bench) -> None:
-    swept: list[int | None] = []
-    bench.store.expire = lambda now_ms, utc_ms: swept.append(utc_ms)  # type: ignore[attr-defined]
+    swept = bench.store.swept
     bench.turn()
     bench.turn(DAY_MS)
     assert swept == [None, bench.utc_ms]

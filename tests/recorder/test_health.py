@@ -10,7 +10,7 @@ import pytest
 
 from gateway.recorder.health import CLOCK_SET_MS, EVERY_MS, PLACES_EVERY_MS, Health
 from gateway.recorder.points import Point, line
-from gateway.recorder.stores.store import Rejected, StoreDownError, nothing
+from gateway.recorder.stores.store import Rejected, Store, StoreDownError
 from tests.recorder.conftest import T0, Bench, event
 
 TOLD: dict[str, Any] = {
@@ -32,14 +32,12 @@ TOLD: dict[str, Any] = {
 }
 
 
-class DashboardStore:
+class DashboardStore(Store):
     """Keeps the lines that it takes; ``down`` and ``refuses`` are its troubles."""
 
-    forgets_ms = 0
-    health = True
+    takes_health = True
 
     def __init__(self) -> None:
-        self.between = nothing
         self.batches: list[list[str]] = []
         self.down = False
         self.refuses = ""

@@ -207,7 +207,7 @@ def test_a_damaged_file_is_put_aside_and_named_and_readings_are_stored(
         again.write([point(4, "door_opened")])
     assert stored(path) == [1, 3, 4]
     assert again.identity() != store_id, "another store: the readings are asked for again"
-    assert again.broken == found(file)[0], "and somebody is told"
+    assert again.damaged_file == found(file)[0], "and somebody is told"
     again.close()
     (away,) = found(file)
     assert away.is_dir() == (damage == "a folder")

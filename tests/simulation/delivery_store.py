@@ -74,7 +74,7 @@ class Store(InfluxStore):
 
     def opened(self) -> None:
         """A new process of the recorder knows nothing of this store."""
-        self.marked = self._honest = False
+        self.known_by_header = self._honest = False
         self._before, self._suspects = [], set()
 
     def write(self, points: Sequence[Point]) -> list[Rejected]:

@@ -314,7 +314,7 @@ def recorded(tmp_path: Path) -> None:
             point = Point(name, (("subject", "x"),), {"seq": 1}, NOW_MS - age)
             assert store.write([point]) == []
     for at_ms in (0, DAY_MS, DAY_MS):
-        store.expire(at_ms, NOW_MS + at_ms - DAY_MS)  # type: ignore[attr-defined]  # of SQLite
+        store.expire(at_ms, NOW_MS + at_ms - DAY_MS)
     store.close()
     with closing(sqlite3.connect(tmp_path / "record" / "record.sqlite")) as db:
         left = dict(db.execute(

@@ -29,10 +29,10 @@ from gateway.recorder.points import Point, counted, line, probe_point
 from gateway.recorder.stores.store import (
     BadPointsError,
     Rejected,
+    Store,
     StoreDownError,
     TooLargeError,
     bisect,
-    nothing,
 )
 
 log = structlog.get_logger("recorder.http")
@@ -159,8 +159,10 @@ class _Reading(io.RawIOBase):
         super().close()
 
 
-class HttpStore:
+class HttpStore(Store):
     """What the stores behind HTTP share: who has answered, and what that means for points."""
+
+    takes_health = True
 
     def __init__(
         self,
@@ -171,12 +173,6 @@ class HttpStore:
         utc_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         self.forgets_ms = forgets_ms
-        self.between: Callable[[], None] = nothing
-        self.health = True
-        """Whether it takes the recorder's points about gateways: dashboards read this store."""
-        self.marked = False
-        """Whether this store has ever shown a header of InfluxDB or VictoriaMetrics; an answer
-        without one is then not this store's."""
         self._endpoint = endpoint
         self._path = path
         self._utc_ms = utc_ms
@@ -242,12 +238,12 @@ class HttpStore:
         if answer.is_marked:
             self._know()
             return True
-        return not self.marked and self._says_no()
+        return not self.known_by_header and self._says_no()
 
     def _know(self) -> None:
-        if not self.marked:
+        if not self.known_by_header:
             log.debug("store known by its header")
-        self.marked = True
+        self.known_by_header = True
 
     def _says_no(self) -> bool:
         """Of an answer without a header, before the store is known: whether a page that no store

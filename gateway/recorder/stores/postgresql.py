@@ -10,7 +10,7 @@ Several recorders may write into one database, also events of the same gateway.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from gateway.recorder.points import Point, probe_point
@@ -22,9 +22,9 @@ from gateway.recorder.stores.postgresql_schema import Month, month_of
 from gateway.recorder.stores.store import (
     BadPointsError,
     Rejected,
+    Store,
     StoreDownError,
     bisect,
-    nothing,
 )
 from gateway.settings.values.store_address import StoreAddress
 from gateway.wire import calendar_time
@@ -78,12 +78,10 @@ ON CONFLICT (series, hour) DO UPDATE SET hour = excluded.hour
 # without these readings, and then names the hour again.
 
 
-class PostgresqlStore:
+class PostgresqlStore(Store):
     """A store in a database. ``lives_ms``: how long each retention class is stored, none: for ever.
     ``gateways``: the events of these are removed when their life is over; none: those of all.
     Another recorder may have other lives."""
-
-    forgets_ms = 0
 
     def __init__(
         self,
@@ -94,7 +92,6 @@ class PostgresqlStore:
         *,
         timeout_s: float = ANSWER_S,
     ) -> None:
-        self.between: Callable[[], None] = nothing
         self._address = address
         self._secret = secret
         self._timeout_s = timeout_s

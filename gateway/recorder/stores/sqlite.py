@@ -17,7 +17,7 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -30,7 +30,7 @@ from gateway.recorder.points import Point, Series, probe_point
 from gateway.recorder.stores import recent
 from gateway.recorder.stores.expiry import SWEEP_EVERY_MS, life_ms
 from gateway.recorder.stores.recent import RecentReadings, Row
-from gateway.recorder.stores.store import BadPointsError, Rejected, StoreDownError, bisect, nothing
+from gateway.recorder.stores.store import BadPointsError, Rejected, Store, StoreDownError, bisect
 from gateway.set_aside import remove_old
 from gateway.settings.values.store_address import LIMIT_BYTES
 
@@ -76,13 +76,11 @@ WAL_BYTES = 16_000_000
 AFTER_ERROR_MS = 600_000
 
 
-class SqliteStore:
+class SqliteStore(Store):
     """A store in a file. Its writes are on the disk before they are acknowledged.
 
     ``lives_ms``: how long each retention class is stored; none: for ever. ``limit_bytes``: where
     the oldest points are removed; the room is used again, and the file grows no more."""
-
-    forgets_ms = 0
 
     def __init__(
         self,
@@ -96,20 +94,16 @@ class SqliteStore:
         self._by_clock = False
         """The sweep removes what is over, and not what there is no room for."""
         self._next_sweep_ms = self._next_fit_ms = 0
-        self.between: Callable[[], None] = nothing
         self._path = path
         self._db: sqlite3.Connection | None = None
         self._recent: RecentReadings | None = None
         self._recent_since_ms: int | None = None
         self._series: dict[Series, int] = {}
-        self._file: tuple[int, int] | None = None
+        self._open_inode: tuple[int, int] | None = None
         self._id = ""
         self._suspect: set[str] = set()
         """What has met damage, and is to be tried once more with the file opened anew."""
-        self.path: Path | None = None if str(path) == ":memory:" else path
-        """The file, whose id says whether it still is the one that it was."""
-        self.broken: Path | None = None
-        """Where the file is that was damaged, until somebody has said so."""
+        self.file = None if str(path) == ":memory:" else path
 
     def _open(self) -> sqlite3.Connection:
         if self._db is None:
@@ -140,7 +134,7 @@ class SqliteStore:
             except BaseException:
                 db.close()
                 raise
-            self._db, self._file = db, _inode(self._path)
+            self._db, self._open_inode = db, _inode(self._path)
         return self._db
 
     def _rename(self, db: sqlite3.Connection, moved: Path) -> None:
@@ -149,7 +143,7 @@ class SqliteStore:
         if self._recent is not None:
             self._recent.close()
         db.execute("UPDATE meta SET value = ? WHERE name = 'store'", (str(uuid.uuid4()),))
-        self.broken, self._id = moved, _named(db)
+        self.damaged_file, self._id = moved, _named(db)
         self._recent, _ = recent.opened(self._path, self._id)
 
     def write(self, points: Sequence[Point]) -> list[Rejected]:
@@ -372,7 +366,7 @@ class SqliteStore:
     def identity(self) -> str | None:
         """The id that the file was given when it was created. A file that was removed or replaced
         while it was open is another store: what was written since is in no folder."""
-        if self._db is not None and _inode(self._path) != self._file:
+        if self._db is not None and _inode(self._path) != self._open_inode:
             self._drop()
         try:
             self._open()
@@ -399,7 +393,7 @@ class SqliteStore:
             return StoreDownError(f"sqlite: {error}")
         self._suspect.clear()
         try:
-            self.broken = set_aside(self._path, str(error))
+            self.damaged_file = set_aside(self._path, str(error))
         except OSError as refused:
             return StoreDownError(f"sqlite: {error}; it cannot be set aside: {refused}")
         return StoreDownError(f"sqlite: {error}; it is set aside", lost=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from pathlib import Path
+from typing import TypeVar
 
 from gateway.recorder.points import Point
 
@@ -61,15 +63,38 @@ class Rejected:
     reason: str
 
 
-class Store(Protocol):
-    """A store of points. Writing the same point twice changes nothing."""
+def nothing() -> None:
+    """The default of :attr:`Store.between`."""
 
-    forgets_ms: int
-    """How far back a killed store may have forgotten what it had acknowledged."""
-    between: Callable[[], None]
+
+class Store(ABC):
+    """A store of points. Writing the same point twice changes nothing.
+
+    A new store derives from this class. ``write``, ``identity`` and ``close`` it must write itself;
+    each other name has a default, and its sentence says for which stores that is right.
+    """
+
+    forgets_ms: int = 0
+    """How far back a killed store may have forgotten what it had acknowledged; 0: what it
+    acknowledges is on its disk."""
+    between: Callable[[], None] = staticmethod(nothing)
     """Called between two requests of one write, so that the caller stays alive meanwhile. What it
-    raises ends the write."""
+    raises ends the write. The recorder sets it."""
+    takes_health: bool = False
+    """Whether the recorder also writes how gateways are, once a minute: right where dashboards
+    read the store, and no card is worn by it."""
+    known_by_header: bool = False
+    """Whether answers of this store have a header that only it writes; an answer without one is
+    then not taken for the store's. The store finds that out; the recorder saves it and sets it
+    again at its next start. Stays ``False`` where the protocol itself says who answers."""
+    file: Path | None = None
+    """The file, where the store is one that somebody may remove or replace; ``None``: a server, or
+    in memory."""
+    damaged_file: Path | None = None
+    """Where the store has put its file after it was damaged. The recorder reports that, and sets
+    ``None`` again. Stays ``None`` where the store is no file."""
 
+    @abstractmethod
     def write(self, points: Sequence[Point]) -> list[Rejected]:
         """Store the points. Returned are those that the store has refused twice: the second time
         right after it has taken the recorder's own probe.
@@ -77,6 +102,7 @@ class Store(Protocol):
         :raises StoreDownError: none of them counts as stored
         """
 
+    @abstractmethod
     def identity(self) -> str | None:
         """Something that changes when the store was restarted or is another one; ``None``
         where it does not tell.
@@ -84,12 +110,19 @@ class Store(Protocol):
         :raises StoreDownError: it cannot be asked
         """
 
+    def expire(self, now_ms: int, utc_ms: int | None) -> None:  # noqa: B027 - a server may do it
+        """One step of what is to be done beside writing, such as removing what is older than its
+        retention class allows. Called in each turn of the recorder, so it returns soon. Does
+        nothing where the server itself removes what is old.
+
+        :param now_ms: monotonic
+        :param utc_ms: ``None`` while the clock is in doubt: then nothing is removed by it
+        :raises StoreDownError: it cannot be done now
+        """
+
+    @abstractmethod
     def close(self) -> None:
         """Close the connection."""
-
-
-def nothing() -> None:
-    """The default of :attr:`Store.between`."""
 
 
 def bisect(
