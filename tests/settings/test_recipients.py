@@ -15,7 +15,15 @@ from gateway.settings.editing.addresses import Addresses
 from gateway.settings.editing.edit import edit
 from gateway.settings.editing.file import Store
 from gateway.settings.values.problems import SettingsError
-from gateway.settings.values.recipients import RecipientError, is_forbidden, read, recipient
+from gateway.settings.values.recipients import (
+    MEDIA,
+    MEDIUM_OF_SCHEME,
+    SCHEMES,
+    RecipientError,
+    is_forbidden,
+    read,
+    recipient,
+)
 from gateway.settings.values.secrets import Secret, of_page
 from tests.living_files import contents
 from tests.settings.house import DRIVERS, NOW, SMALL, write
@@ -93,6 +101,19 @@ def test_the_configuration_can_allow_this_machine() -> None:
     assert recipient("own", "json://127.0.0.1:1/", ("127.0.0.1",)).to == "json://127.0.0.1:1/"
     with pytest.raises(RecipientError):
         recipient("own", "json://127.0.0.2:1/", ("127.0.0.1",))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of services that it loads
+def test_apprise_knows_each_service_that_is_named() -> None:
+    """A name that is mistyped would be refused on the page, or make an SMS an "other"."""
+    import apprise
+
+    known: set[str] = set()
+    for service in apprise.Apprise().details()["schemas"]:
+        known |= {*(service["protocols"] or ()), *(service["secure_protocols"] or ())}
+    assert known >= SCHEMES
+    assert known >= MEDIUM_OF_SCHEME.keys()
+    assert set(MEDIUM_OF_SCHEME.values()) < set(MEDIA)
 
 
 @pytest.mark.parametrize("number", ["127.9.9.9", "169.254.1.1", "fe80::1", "::", "224.0.0.1"])
