@@ -129,6 +129,12 @@ def calendar_time(utc_ms: float, zone: tzinfo = UTC) -> datetime:
     return (_EPOCH + timedelta(milliseconds=within_ms)).astimezone(zone)
 
 
+def utc_ms_of(moment: datetime, zone: tzinfo) -> UtcMs:
+    """The instant of a date and time; one without a zone is of ``zone``."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
+    return int(aware.timestamp() * 1000)
+
+
 def rfc3339(utc_ms: UtcMs) -> str:
     """``2024-05-01T08:00:00.000Z``. Raises :class:`ValueError` before 1970 and after 9999."""
     if not 0 <= utc_ms <= LAST_UTC_MS:

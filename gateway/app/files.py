@@ -115,8 +115,8 @@ def rows() -> tuple[StoredFile, ...]:
             "the journal: facts, audit chain, means, saved state",
             f"`journal: limit` ({_size(journal)}); of that {AUDIT_SHARE:.0%} for the audit chain",
             f"from {THIN_FROM:.0%} readings become means, from {DROP_FROM:.0%} the oldest routine"
-            " facts go, over it the oldest urgent ones, calls and alarms last; each leaves"
-            " `absent`; of the audit chain the oldest refusals go first",
+            " facts go, over it the oldest urgent ones, calls, messages and alarms last; each"
+            " leaves `absent`; of the audit chain the oldest refusals go first",
             "gateway.journal.retention:Upkeep.fit",
         ),
         StoredFile(
@@ -219,7 +219,7 @@ def rows() -> tuple[StoredFile, ...]:
             ("record/*",),
             "the history, where `record: store` is `sqlite`, and its log",
             f"`record: limit` ({_size(recorded)}); log {_size(sqlite.WAL_BYTES)}",
-            "the oldest points go, calls and alarms last; their room is used again",
+            "the oldest points go, calls, messages and alarms last; their room is used again",
             "gateway.recorder.stores.sqlite:SqliteStore.expire",
         ),
         StoredFile(

@@ -352,3 +352,12 @@ KINDS: Mapping[str, Kind] = _rows(
         "What the retention job deleted.",
     ),
 )
+
+EVIDENCE = frozenset({"calls", "alarms", "deliveries"})
+"""Lives of the facts that are removed last where a store has no room."""
+
+
+def is_evidence(kind: str) -> bool:
+    """Whether facts of this kind are removed last where a store has no room. Those of a kind that
+    this version does not know are removed first."""
+    return kind in KINDS and KINDS[kind].life in EVIDENCE

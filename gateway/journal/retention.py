@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 
 from gateway import set_aside
-from gateway.core.facts import KINDS, LANES, Fact, Lane
+from gateway.core.facts import KINDS, LANES, Fact, Lane, is_evidence
 from gateway.core.instant import Ms, UtcMs
 from gateway.journal import audit, schema, uptime
 from gateway.journal.queries import means
@@ -40,8 +40,6 @@ ROUTINE_LEAST = 0.10
 _AUDIT_SLICE = 100
 _BOOTS_SLICE = 200
 _SERIES_SLICE = 200
-_EVIDENCE = frozenset({"calls", "alarms", "deliveries"})
-"""Classes of urgent facts that go last where there is no room."""
 _ROW_BYTES = 54
 """Of a fact without its text: numbers, and two rows of indexes."""
 WIPES, WIPE_AGAIN_MS = 20, 500
@@ -502,9 +500,7 @@ class Upkeep:
         each = max(self._size_of("urgent")[1], 1.0)
         for last in (False, True):
             series = ",".join(
-                str(number)
-                for number, kind in self._all_series()
-                if last or kind not in KINDS or KINDS[kind].life not in _EVIDENCE
+                str(number) for number, kind in self._all_series() if last or not is_evidence(kind)
             )
             while (over := self.used_bytes() - URGENT_TO * self._limit_bytes) > 0:
                 gone = self._delete(

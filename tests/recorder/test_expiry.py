@@ -143,18 +143,19 @@ def test_a_clock_in_doubt_removes_nothing_and_ends_a_sweep(
     assert swept.count("door_opened") == 25
 
 
+@pytest.mark.parametrize("kind", ["call_raised", "message", "alarm_raised"])
 def test_over_its_limit_the_oldest_points_go_and_evidence_last(
-    swept: Swept, monkeypatch: pytest.MonkeyPatch
+    swept: Swept, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     """Whatever the clock says, and without any lives."""
     monkeypatch.setattr(module, "LOOKED_AT", 100)
     swept.add("reading", *(place / 100 for place in range(4_000)))
-    swept.add("call_raised", *(place / 40 for place in range(1_600)))
+    swept.add(kind, *(place / 40 for place in range(1_600)))
     full = swept.store.used_bytes()
     swept.store._limit_bytes = full // 2
     swept.steps(1_000)
     assert swept.store.used_bytes() <= full // 2
-    assert swept.count("call_raised") == 1_600
+    assert swept.count(kind) == 1_600
     left = swept.count("reading")
     assert 500 < left < 2_200, "no more than the room that is missing"
     with sqlite3.connect(swept.path) as db:
@@ -173,7 +174,7 @@ def test_over_its_limit_the_oldest_points_go_and_evidence_last(
     swept.steps(1_000)
     assert swept.store.used_bytes() <= 36_000
     assert swept.count("reading") == 0
-    assert 0 < swept.count("call_raised") < 1_600
+    assert 0 < swept.count(kind) < 1_600
 
 
 def test_a_file_that_has_reached_its_limit_grows_no_more(swept: Swept) -> None:

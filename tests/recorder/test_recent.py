@@ -118,7 +118,7 @@ def test_what_comes_later_for_the_same_time_wins(store: SqliteStore, path: Path)
     [
         [point(3, "door_opened")],
         [point(3), point(4, "alarm_raised")],
-        [point(seq) for seq in range(3, 4 + recent.TOGETHER_MOST)],
+        [point(seq) for seq in range(3, 4 + recent.FEW_READINGS)],
     ],
     ids=["a door", "an alarm beside a reading", "many readings"],
 )

@@ -29,7 +29,7 @@ from gateway.recorder.stores.store import (
 from gateway.settings.values.store_address import StoreAddress
 from gateway.wire import calendar_time
 
-TOGETHER_MOST = 500
+EVENTS_AT_ONCE = 500
 """Events of one transaction."""
 REMOVED_MOST = 2_000
 """Rows that one step of a sweep removes in one transaction."""
@@ -148,10 +148,10 @@ class PostgresqlStore(Store):
     def write(self, points: Sequence[Point]) -> list[Rejected]:
         """Store the points' events, 500 in one transaction."""
         rejected: list[Rejected] = []
-        for begin in range(0, len(points), TOGETHER_MOST):
+        for begin in range(0, len(points), EVENTS_AT_ONCE):
             if begin:
                 self.between()
-            rows = [row_of(point) for point in points[begin : begin + TOGETHER_MOST]]
+            rows = [row_of(point) for point in points[begin : begin + EVENTS_AT_ONCE]]
             rejected += [
                 Rejected(begin + bad.index, bad.reason)
                 for bad in bisect(rows, self._send, self._probe, self.between)

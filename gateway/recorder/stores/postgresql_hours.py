@@ -22,14 +22,14 @@ from gateway.recorder.stores.postgresql_connection import PostgresqlConnection
 from gateway.recorder.stores.postgresql_rows import time_of
 
 VALID_MS = 2 * means.HEARTBEAT_MS
-TOGETHER_MOST = 500
+HOURS_AT_ONCE = 500
 """Hours of series that are computed in one transaction."""
 EVERY_MS = 10_000
 """How often is looked for hours that are due."""
 _DUE = f"""
 DELETE FROM hours_due WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM hours_due WHERE hour < now() - interval '1 hour'
-    ORDER BY hour LIMIT {TOGETHER_MOST} FOR UPDATE SKIP LOCKED))
+    ORDER BY hour LIMIT {HOURS_AT_ONCE} FOR UPDATE SKIP LOCKED))
 RETURNING series, (extract(epoch FROM hour) * 1000)::bigint
 """
 _READINGS = f"""

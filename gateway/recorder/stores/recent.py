@@ -26,7 +26,7 @@ MOST = 500
 """Readings that may wait."""
 MOVE_MS = 1_800_000
 """So long at most; anything but a few readings takes them along."""
-TOGETHER_MOST = 8
+FEW_READINGS = 8
 """Readings that come together and may wait. More are written to the store at once."""
 _PAGE_BYTES = 1024
 _SCHEMA = """

@@ -23,7 +23,7 @@ from pathlib import Path
 import structlog
 
 from gateway import damage
-from gateway.core.facts import KINDS
+from gateway.core.facts import is_evidence
 from gateway.formats import Database, UnknownFormat, run_all
 from gateway.recorder.damage import set_aside
 from gateway.recorder.points import Point, Series, probe_point
@@ -69,8 +69,6 @@ FIT_TO = 0.95
 FIT_EVERY_MS = 60_000
 _LEAST_PART = 0.02
 """Of the time that is stored: removed at least in one sweep that makes room."""
-_EVIDENCE = frozenset({"calls", "alarms"})
-"""Classes of facts that go last where there is no room."""
 WAL_BYTES = 16_000_000
 """Of the write-ahead log, after a checkpoint."""
 AFTER_ERROR_MS = 600_000
@@ -169,7 +167,7 @@ class SqliteStore(Store):
     def _may_wait(self, points: Sequence[Point], waiting: RecentReadings) -> bool:
         """Whether these are a few readings, of series that have their numbers."""
         return (
-            len(points) <= recent.TOGETHER_MOST
+            len(points) <= recent.FEW_READINGS
             and len(waiting.rows) < recent.MOST
             and all(p.measurement == "reading" and p.series in self._series for p in points)
         )
@@ -289,13 +287,13 @@ class SqliteStore(Store):
         yield from self._swept(db, ends)
 
     def _fitted(self, db: sqlite3.Connection) -> Iterator[None]:
-        """Remove the oldest points until there is room, those of calls and alarms last."""
+        """Remove the oldest points until there is room, those that are evidence last."""
         kinds: list[tuple[int, str]] = db.execute("SELECT id, measurement FROM series").fetchall()
         count = 0
         for last in (False, True):
             series = [
                 number for number, kind in kinds
-                if last or kind not in KINDS or KINDS[kind].life not in _EVIDENCE
+                if last or not is_evidence(kind)
             ]  # fmt: skip
             while (used := self.used_bytes()) > FIT_TO * self._limit_bytes:
                 times = self._times(db, series)

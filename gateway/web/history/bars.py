@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, Literal, NamedTuple
 
 from babel.dates import format_date, get_day_names
@@ -16,7 +16,7 @@ from gateway.web.history.ranges import Range
 from gateway.web.presenter.presenter import Presenter
 from gateway.web.shared.words import NARROW, Words
 from gateway.web.site import Site
-from gateway.wire import calendar_time
+from gateway.wire import calendar_time, utc_ms_of
 
 DAY_MS = 24 * HOUR_MS
 HOURS = 24
@@ -152,18 +152,14 @@ def edges_of(first: UtcMs, last: UtcMs, zone: tzinfo) -> tuple[Unit, list[UtcMs]
         moment -= timedelta(days=moment.weekday())
     if unit == "month":
         moment = moment.replace(day=1)
-    edges = [_utc_ms(moment, zone)]
+    edges = [utc_ms_of(moment, zone)]
     while edges[-1] < last:
         if unit == "month":
             moment = (moment + timedelta(days=32)).replace(day=1)
         else:
             moment += timedelta(days=7 if unit == "week" else 1)
-        edges.append(_utc_ms(moment, zone))
+        edges.append(utc_ms_of(moment, zone))
     return unit, edges
-
-
-def _utc_ms(moment: datetime, zone: tzinfo) -> UtcMs:
-    return int(moment.replace(tzinfo=zone).astimezone(UTC).timestamp() * 1000)
 
 
 def counted(events: Sequence[Event], edges: list[UtcMs]) -> list[Bin]:

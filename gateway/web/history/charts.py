@@ -5,7 +5,7 @@ Gaps are found here, once, so that the chart and the table beside it tell the sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Any, NamedTuple
@@ -182,7 +182,7 @@ def _limits(site: Site, presenter: Presenter, point: str, quantity: str) -> list
 
 def _stats(buckets: list[Bucket], grid: Grid, quantity: str, words: Words) -> tuple[str, str]:
     """The last value, empty where none is valid at the end, and the line below it."""
-    known = [bucket for bucket in buckets if bucket.mean is not None]
+    known = _known(buckets)
     if not known:
         return "", ""
     _, cells = _cells(known, quantity, words)
@@ -191,9 +191,14 @@ def _stats(buckets: list[Bucket], grid: Grid, quantity: str, words: Words) -> tu
     return last, words("history.stats", min=cells[0], mean=cells[1], max=cells[2])
 
 
+def _known(buckets: Iterable[Bucket]) -> list[Bucket]:
+    """Those of which a value is known."""
+    return [bucket for bucket in buckets if bucket.mean is not None]
+
+
 def _mean_before(buckets: list[Bucket], quantity: str, words: Words) -> str:
     """The mean of the period that is compared with; empty where nothing is known of it."""
-    known = [bucket for bucket in buckets if bucket.mean is not None]
+    known = _known(buckets)
     return _cells(known, quantity, words)[1][1] if known else ""
 
 
@@ -255,7 +260,7 @@ async def counts_of(
 
 def _summary(buckets: list[Bucket], quantity: str, words: Words) -> str:
     """What a chart shows, for who does not see it, and at once for everybody."""
-    known = [b for b in buckets if b.mean is not None]
+    known = _known(buckets)
     if not known:
         return words("history.empty")
     count = sum(b.count for b in known)
@@ -319,7 +324,7 @@ def _lines(
 
 def _line(begin: int, group: list[Bucket], quantity: str, words: Words) -> dict[str, Any]:
     time = words.minute(begin)
-    known = [bucket for bucket in group if bucket.mean is not None]
+    known = _known(group)
     if not known:
         return {"time": time, "gap": words("history.silent")}
     by_time, cells = _cells(known, quantity, words)

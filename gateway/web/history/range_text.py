@@ -10,7 +10,7 @@ import calendar
 import re
 import unicodedata
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from typing import Literal, NamedTuple
 
 from babel.dates import format_date
@@ -19,7 +19,7 @@ from gateway.core.instant import UtcMs
 from gateway.web.history.ranges import Range
 from gateway.web.shared.models import FIRST_YEAR, LAST_YEAR
 from gateway.web.shared.words import Words
-from gateway.wire import calendar_time
+from gateway.wire import calendar_time, utc_ms_of
 
 Unit = Literal["minute", "hour", "day", "week", "month", "year"]
 Why = Literal["unread", "no_such_day", "turned", "too_long", "future"]
@@ -477,7 +477,7 @@ def _end(part: _Part) -> datetime:
 def _utc_ms(moment: datetime, zone: tzinfo) -> UtcMs:
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise RangeError("no_such_day")
-    return int(moment.replace(tzinfo=zone).astimezone(UTC).timestamp() * 1000)
+    return utc_ms_of(moment, zone)
 
 
 # --- the other way ------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 from gateway.web.building.view import iso
 from gateway.web.shared.models import FIRST_YEAR, LAST_YEAR
-from gateway.wire import calendar_time
+from gateway.wire import calendar_time, utc_ms_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +67,4 @@ def _moment(text: str, zone: tzinfo) -> int | None:
         return None
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         return None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-    return int(aware.timestamp() * 1000)
+    return utc_ms_of(moment, zone)

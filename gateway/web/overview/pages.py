@@ -25,7 +25,7 @@ from gateway.web.shared.models import LAST_YEAR
 from gateway.web.shared.problems import Problem
 from gateway.web.shared.words import LANGUAGES
 from gateway.web.site import Site
-from gateway.wire import calendar_time
+from gateway.wire import calendar_time, utc_ms_of
 
 router = APIRouter(include_in_schema=False)
 SAID_FOR_S = 60
@@ -190,5 +190,4 @@ def _until(form: dict[str, str], site: Site) -> int:
         raise Problem(422, "malformed") from None
     if moment.year > LAST_YEAR:
         raise Problem(422, "malformed")
-    local = moment if moment.tzinfo else moment.replace(tzinfo=zone)
-    return int(local.timestamp() * 1000)
+    return utc_ms_of(moment, zone)

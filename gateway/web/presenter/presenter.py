@@ -375,9 +375,7 @@ class Presenter(Sentences):
         details = []
         value, reason = str(told["value"]), str(told.get("reason") or "")
         if reason:
-            about = str(told.get("subject") or "")
-            named = f"{self.subject(about)}: " if about in self._places else ""
-            details.append(named + self.why(reason))
+            details.append(self._why_of(str(told.get("subject") or ""), reason))
         aside = told.get("aside") or 0
         if told.get("aside_count"):
             messages = () if isinstance(aside, int) else aside
@@ -414,6 +412,10 @@ class Presenter(Sentences):
         reason, about = str(data.get("reason") or ""), str(data.get("about") or "")
         if not reason:
             return ""
+        return self._why_of(about, reason)
+
+    def _why_of(self, about: str, reason: str) -> str:
+        """A reason, after the door or room that it is about."""
         named = f"{self.subject(about)}: " if about in self._places else ""
         return named + self.why(reason)
 

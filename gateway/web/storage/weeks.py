@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from gateway.journal.queries.reader import Reader, boots
 from gateway.web.storage.page_tables import PageTables
-from gateway.wire import calendar_time
+from gateway.wire import calendar_time, utc_ms_of
 
 WEEKS = 26
 SETTLED_AFTER = timedelta(days=7)
@@ -85,7 +85,7 @@ class Weeks:
         return found
 
     def _utc_ms(self, day: date) -> int:
-        return int(datetime.combine(day, time(), self._zone).astimezone(UTC).timestamp() * 1000)
+        return utc_ms_of(datetime.combine(day, time()), self._zone)
 
     def _kept(self, door: str, since: date) -> dict[date, Week]:
         rows = self._file.rows(

@@ -9,10 +9,11 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Literal, NamedTuple
 
 from gateway.core.instant import Ms, UtcMs
+from gateway.wire import utc_ms_of
 
 State = Literal["yes", "no", "unknown", "off"]
 STATES: tuple[State, ...] = ("yes", "no", "unknown", "off")
@@ -159,7 +160,7 @@ def borders(today: date, number: int, zone: tzinfo) -> list[tuple[date, UtcMs, U
 
 
 def _midnight(day: date, zone: tzinfo) -> UtcMs:
-    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp() * 1000)
+    return utc_ms_of(datetime.combine(day, time()), zone)
 
 
 def days(
