@@ -230,7 +230,8 @@ def rows() -> tuple[StoredFile, ...]:
                 "link/link.json.unread",
                 "link/link.json.format-*",
             ),
-            "facts that the broker refuses; what Home Assistant was told",
+            "facts that the broker refuses; what Home Assistant was told; which keys"
+            " of issuers were replaced",
             f"{FACTS_MOST:,} facts of each lane; {_size(LINK_BYTES)}; {AWAY_MOST} files of other"
             " versions",
             "the lane waits, and is named; one file that cannot be read is put away; of those of"

@@ -7,6 +7,7 @@ the building. Refusing is the answer to everything that is not understood: nothi
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -66,11 +67,13 @@ class DoorHours:
 class Issuer:
     """Somebody who may command. Without a key it is admitted by the broker's access list alone,
     on a topic that carries its name: there the list decides who speaks in that name.
-    ``may``: what it may ask for, ``None``: every command. ``doors``: those that it may open."""
+    ``may``: what it may ask for, ``None``: every command. ``doors``: those that it may open.
+    ``next_key``: replaces ``key`` with the first command that is signed with it."""
 
     key: bytes | None = field(default=None, repr=False)
     may: frozenset[str] | None = None
     doors: Mapping[str, DoorHours] = field(default_factory=dict)
+    next_key: bytes | None = field(default=None, repr=False)
 
     def allows(self, name: str, args: Mapping[str, Json], local: datetime | None) -> bool:
         """Whether it may ask for this command at this local time."""
@@ -137,6 +140,19 @@ class Desk:
     ids: dict[str, int] = field(default_factory=dict)
     tokens: dict[str, tuple[float, int]] = field(default_factory=dict)
     """Per topic of an issuer, and for the shared one: what is left, and since when."""
+    replaced: dict[str, str] = field(default_factory=dict)
+    """Issuer -> fingerprint of its key that was replaced and is not accepted any more."""
+    dirty: bool = False
+    """A key was replaced since this was last saved."""
+
+    def restore(self, saved: object) -> None:
+        """Go on with the keys that were replaced before the restart."""
+        if isinstance(saved, dict):
+            self.replaced = {
+                name: print_
+                for name, print_ in saved.items()
+                if name in self.issuers and isinstance(print_, str)
+            }
 
     def allows(self, now_ms: int, own: str = "") -> bool:
         """One more message, at most :data:`BURST` at once and :data:`PER_S` a second; what comes
@@ -164,7 +180,7 @@ class Desk:
         if raw is None:
             return Refused("", name, "mqtt:", "malformed")
         command_id = raw["id"]
-        issuer, reason = self._issuer(raw, topic, own)
+        issuer, reason, is_new = self._issuer(raw, topic, own)
         # a name that is only claimed has not done anything: it is on no fact and in no audit
         actor = "mqtt:" if reason else f"mqtt:{issuer}"
         if retained:
@@ -177,6 +193,8 @@ class Desk:
             return Refused(command_id, name, actor, "malformed")
         reason = reason or self._time(raw, now)
         reason = reason or self._replayed(raw, issuer, now) or self._once(command_id, now)
+        if is_new and not reason:
+            self._replace_key(issuer)
         # last, so that a refused command cannot be sent again when the hours have begun
         if not reason and not self._allowed(issuer, name, args, now):
             reason = "not_allowed"
@@ -186,25 +204,38 @@ class Desk:
         life_ms = int(raw["ttl"] * 1000) - max(0, now.utc_ms - issued_ms)
         return Accepted(command_id, name, actor, args, life_ms, raw["by"])
 
-    def _issuer(self, raw: Mapping[str, Any], topic: str, own: str) -> tuple[str, str]:
-        """Whose command it is, and why it is not believed."""
+    def _issuer(self, raw: Mapping[str, Any], topic: str, own: str) -> tuple[str, str, bool]:
+        """Whose command it is, why it is not believed, and whether its next key has signed it."""
         claimed = raw.get("issuer", own or (raw["by"] if raw["by"] in self.issuers else ""))
         if not self.issuers:
-            return "broker", ""
+            return "broker", "", False
         if not isinstance(claimed, str) or claimed not in self.issuers:
-            return "", "unsigned"
-        key = self.issuers[claimed].key
-        if claimed != own and (own or key is None):
-            return claimed, "wrong_topic"
-        if key is None:
-            return claimed, ""
-        sig = raw.get("sig")
+            return "", "unsigned", False
+        issuer = self.issuers[claimed]
+        if claimed != own and (own or issuer.key is None):
+            return claimed, "wrong_topic", False
+        if issuer.key is None:
+            return claimed, "", False
+        signer = self._signer(claimed, topic, raw)
+        return claimed, "" if signer in ("key", "next_key") else signer, signer == "next_key"
+
+    def _signer(self, issuer: str, topic: str, raw: Mapping[str, Any]) -> str:
+        """Which key of an issuer has signed, ``key`` or ``next_key``, or why none has."""
+        known, sig = self.issuers[issuer], raw.get("sig")
         if sig is None:
-            return claimed, "unsigned"
-        good = isinstance(sig, str) and hmac.compare_digest(
-            sign(key, topic, raw).encode(), sig.lower().encode("utf-8", "replace")
-        )
-        return claimed, "" if good else "bad_signature"
+            return "unsigned"
+        if known.key is not None and _fits(known.key, topic, raw, sig):
+            is_replaced = self.replaced.get(issuer) == fingerprint(known.key)
+            return "bad_signature" if is_replaced else "key"
+        if known.next_key is not None and _fits(known.next_key, topic, raw, sig):
+            return "next_key"
+        return "bad_signature"
+
+    def _replace_key(self, issuer: str) -> None:
+        """The issuer has its next key: whoever still has the one before it is not the issuer."""
+        key = self.issuers[issuer].key
+        if key is not None and self.replaced.get(issuer) != fingerprint(key):
+            self.replaced[issuer], self.dirty = fingerprint(key), True
 
     def _allowed(self, issuer: str, name: str, args: Mapping[str, Json], now: Now) -> bool:
         """Without issuers, whoever the broker admits may ask for everything."""
@@ -244,6 +275,17 @@ class Desk:
                 return "limit"
         self.ids[command_id] = now.mono_ms + IDS_KEPT_MS
         return ""
+
+
+def fingerprint(key: bytes) -> str:
+    """Names a key without telling it."""
+    return hashlib.sha256(b"portier key\n" + key).hexdigest()[:32]
+
+
+def _fits(key: bytes, topic: str, raw: Mapping[str, Any], sig: object) -> bool:
+    return isinstance(sig, str) and hmac.compare_digest(
+        sign(key, topic, raw).encode(), sig.lower().encode("utf-8", "replace")
+    )
 
 
 def _parse(payload: bytes) -> dict[str, Any] | None:

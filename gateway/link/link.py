@@ -21,7 +21,7 @@ from gateway.core.facts import Lane
 from gateway.journal.queries.reader import JournalUnavailable, Reader
 from gateway.link import discovery, saved, state
 from gateway.link.client import boot_ms
-from gateway.link.commands import Accepted, Desk, Issuer, Now
+from gateway.link.commands import Accepted, Desk, Issuer, Now, fingerprint
 from gateway.link.home_assistant import MIGRATE, HomeAssistant
 from gateway.link.mqtt import (
     Acknowledged,
@@ -230,6 +230,8 @@ class Link:
             self._retained,
         )
         self.desk = Desk(issuers=self.issuers)
+        self.desk.restore(known.get("replaced_keys"))
+        self._report_replaced_keys()
         self.listen(())
         self._began_utc_ms = self.clocks.utc_ms()
 
@@ -520,6 +522,7 @@ class Link:
         )
         topic = message.response_topic or self.topics.response(verdict.id)
         if isinstance(verdict, Accepted):
+            self._report_replaced_keys()
             self._answers = {k: a for k, a in self._answers.items() if a.until_ms > now_ms}
             self._answers[verdict.id] = Waiting(
                 topic, message.correlation, now_ms + ANSWERS_KEPT_MS
@@ -566,6 +569,15 @@ class Link:
             return datetime.fromtimestamp(utc_ms / 1000, self.zone)
         except (ValueError, OverflowError, OSError):  # a clock of no calendar
             return None
+
+    def _report_replaced_keys(self) -> None:
+        """In the log once for each issuer whose key in the configuration is not accepted."""
+        for name, print_ in self.desk.replaced.items():
+            key = self.issuers[name].key
+            if key is None or fingerprint(key) != print_ or (name, print_) in self._logged:
+                continue
+            self._logged.add((name, print_))
+            log.warning("the key of this issuer was replaced and is refused now", issuer=name)
 
     def _answer(self, message: Mapping[str, Any]) -> None:
         waiting = self._answers.pop(str(message.get("id")), None)
@@ -678,15 +690,19 @@ class Link:
         """Save what has changed; ``False``: it could not be saved, and no cursor may pass it."""
         try:
             if not self._writer.busy:
-                if not self.aside.dirty and not self.home.dirty:
+                if not (self.aside.dirty or self.home.dirty or self.desk.dirty):
                     return True
                 if now_ms < self._save_ms:
                     return not self.aside.dirty
                 memory = {topic: dict(parts) for topic, parts in self.home.memory.items()}
-                known = {"aside": self.aside.saved(), "home_assistant": memory}
+                known = {
+                    "aside": self.aside.saved(),
+                    "home_assistant": memory,
+                    "replaced_keys": dict(self.desk.replaced),
+                }
                 self._writer.start(known)
                 self._saving = self.aside.dirty
-                self.aside.dirty = self.home.dirty = False
+                self.aside.dirty = self.home.dirty = self.desk.dirty = False
                 self._writer.wait(SAVE_WITHIN_S)
             if not self._writer.wait(0):
                 return not (self.aside.dirty or self._saving)

@@ -1,7 +1,8 @@
 """The link's own state: one small file that is written when something in it has changed.
 
-It holds the numbers of facts that the broker refused (the cursor of ``control`` is past them)
-and what was published to Home Assistant (so that it can be taken back).
+It holds the numbers of facts that the broker refused (the cursor of ``control`` is past them),
+what was published to Home Assistant (so that it can be taken back), and which keys of issuers were
+replaced (fingerprints).
 """
 
 from __future__ import annotations

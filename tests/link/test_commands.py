@@ -392,6 +392,76 @@ def test_an_issuer_without_limits_may_what_it_could_before() -> None:
         assert reason(desk.judge(topic, parts, payload, False, NOW)) == "accepted", parts
 
 
+NEW = b"a new key"
+
+
+def by_key(key: bytes, desk: Desk, **fields: Any) -> str:
+    """What becomes of a command that this key has signed."""
+    raw = envelope(issuer="tablet", **fields)
+    return reason(judge(raw | {"sig": sign(key, TOPIC, raw)}, desk=desk))
+
+
+def changing() -> Desk:
+    return Desk(issuers={"tablet": Issuer(KEY, next_key=NEW), "home": Issuer(b"another")})
+
+
+def test_the_old_key_is_refused_once_the_new_one_has_signed() -> None:
+    desk = changing()
+    dirty = []
+    for number, key in enumerate((KEY, NEW)):
+        assert by_key(key, desk, id=f"old-and-new-{number}") == "accepted"
+        dirty.append(desk.dirty)
+    assert dirty == [False, True], "the change is to be saved"
+    assert by_key(KEY, desk, id="c3") == "bad_signature"
+    assert by_key(NEW, desk, id="c4") == "accepted"
+    raw = envelope(issuer="home", id="c5")
+    assert reason(judge(raw | {"sig": sign(b"another", TOPIC, raw)}, desk=desk)) == "accepted"
+
+
+@pytest.mark.parametrize("fields", [{"issued_at": at(6)}, {"issued_at": at(-5)}])
+def test_a_command_that_is_not_fresh_replaces_no_key(fields: dict[str, Any]) -> None:
+    desk = changing()
+    assert by_key(NEW, desk, **fields) in ("too_old", "from_future")
+    assert by_key(KEY, desk) == "accepted"
+
+
+def test_a_command_that_is_not_allowed_shows_the_new_key_too() -> None:
+    desk = Desk(issuers={"tablet": Issuer(KEY, frozenset({"acknowledge"}), next_key=NEW)})
+    assert by_key(NEW, desk, id="c1") == "not_allowed"
+    assert by_key(KEY, desk, id="c2") == "bad_signature"
+
+
+def test_a_replaced_key_stays_refused_after_a_restart() -> None:
+    before = changing()
+    by_key(NEW, before)
+    desk = changing()
+    desk.restore(json.loads(json.dumps(before.replaced)))
+    assert by_key(KEY, desk) == "bad_signature"
+    assert by_key(NEW, desk) == "accepted"
+    assert not desk.dirty
+    moved = Desk(issuers={"tablet": Issuer(NEW)})
+    moved.restore(before.replaced)
+    assert by_key(NEW, moved) == "accepted", "the new key is the key now"
+    undone = Desk(issuers={"tablet": Issuer(KEY)})
+    undone.restore(before.replaced)
+    assert by_key(KEY, undone) == "bad_signature", "it may have been stolen"
+
+
+def test_the_saved_keys_tell_no_key() -> None:
+    desk = changing()
+    by_key(NEW, desk)
+    assert KEY.decode() not in json.dumps(desk.replaced)
+    assert KEY.hex() not in json.dumps(desk.replaced)
+
+
+@pytest.mark.parametrize("saved", [None, 7, [], {"tablet": 7}, {"stranger": "00"}])
+def test_what_is_saved_of_keys_and_not_understood_is_nothing(saved: Any) -> None:
+    desk = changing()
+    desk.restore(saved)
+    assert desk.replaced == {}
+    assert by_key(KEY, desk) == "accepted"
+
+
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

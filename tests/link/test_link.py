@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -87,14 +88,25 @@ class Journal:
         return [Row(n, lane, n, "b1", n, None, "fire_alarm", "fire", {}) for n in numbers]
 
 
+def trusted(bench: Bench) -> dict[str, Any]:
+    """A snapshot with which commands are heard."""
+    return {
+        "gateway": {"id": "csg", "started_ms": 1_000},
+        "now_ms": bench.now_ms,
+        "utc_offset_ms": 1_700_000_000_000,
+        "clock_trusted": True,
+    }
+
+
 class Bench:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, issuers: Mapping[str, Issuer] = {}) -> None:
         self.broker, self.panel, self.journal = Broker(), Panel(), Journal()
         self.now_ms = 50_000
         journal: Any = self.journal
         self.link = Link(
             "csg", Inbox(), self.broker, self.panel, journal, folder,
             Clocks(lambda: self.now_ms, lambda: 1_700_000_000_000 + self.now_ms, lambda: True),
+            issuers,
         )  # fmt: skip
 
     def turn(self, *items: object, ms: int = 0) -> None:
@@ -127,16 +139,9 @@ def test_the_hours_of_an_issuer_are_civil_time_of_the_gateway(tmp_path: Path) ->
     issuer = Issuer(b"k", frozenset({"open"}), {"front": DoorHours(("daily 23:00-23:30",), late)})
     topic = "portier/csg/command/door/front/open"
     for zone, kind in (("Europe/Berlin", "command"), ("UTC", "refused")):
-        bench = Bench(tmp_path)
+        bench = Bench(tmp_path, {"sites": issuer})
         bench.link.zone = ZoneInfo(zone)
-        bench.link.issuers = bench.link.desk.issuers = {"sites": issuer}
-        shown = {
-            "gateway": {"id": "csg", "started_ms": 1_000},
-            "now_ms": bench.now_ms,
-            "utc_offset_ms": 1_700_000_000_000,
-            "clock_trusted": True,
-        }
-        bench.turn({"type": "snapshot", "snapshot": shown}, Connected(1, 20))
+        bench.turn({"type": "snapshot", "snapshot": trusted(bench)}, Connected(1, 20))
         bench.turn()
         info = [json.loads(text) for about, text in bench.broker.sent if about == "info"]
         assert info[-1]["issuers"] == {
@@ -149,6 +154,22 @@ def test_the_hours_of_an_issuer_are_civil_time_of_the_gateway(tmp_path: Path) ->
         assert bench.panel.last(kind)["id"] == "c1", zone
         if kind == "refused":
             assert bench.panel.last(kind)["reason"] == "not_allowed"
+
+
+def test_a_replaced_key_is_refused_by_the_next_run_of_the_link_too(tmp_path: Path) -> None:
+    topic = "portier/csg/command/door/front/open"
+    answers = []
+    for number, key in enumerate((b"new", b"old")):
+        bench = Bench(tmp_path, {"tablet": Issuer(b"old", next_key=b"new")})
+        bench.turn({"type": "snapshot", "snapshot": trusted(bench)}, Connected(1, 20))
+        issued_at = rfc3339(1_700_000_000_000 + bench.now_ms)
+        raw = {"id": f"c{number}", "issued_at": issued_at, "ttl": 5, "by": "a", "issuer": "tablet"}
+        payload = json.dumps(raw | {"sig": sign(key, topic, raw)}).encode()
+        bench.turn(Message(topic, payload, False))
+        answers += [one.get("reason", one["type"]) for one in bench.panel.told if one.get("id")]
+        bench.turn(ms=10)
+        assert bench.link._writer.wait(60)
+    assert answers == ["command", "bad_signature"]
 
 
 def test_an_acknowledgement_of_an_earlier_connection_means_nothing(bench: Bench) -> None:

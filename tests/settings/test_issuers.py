@@ -36,6 +36,11 @@ HOLIDAYS = changed(SMALL, ("gateway: {id: small", "gateway: {id: small, holidays
             "sites: {key: !secret centre, may: [open], doors: [front, fornt]}",
             "sites.doors[1]: there is no door fornt; did you mean front?",
         ),
+        ("desk: {next_key: !secret centre}", "desk.next_key: replaces no key; write it as key, or"),
+        (
+            "desk: {key: !secret centre, next_key: !secret centre}",
+            "desk.next_key: is the same as key; put the new key into a file of its own and name",
+        ),
         (
             "sites: {key: !secret centre, may: [acknowlege]}",
             "sites.may[0]: 'acknowlege' is not possible; did you mean acknowledge?",
@@ -74,3 +79,16 @@ def test_what_an_issuer_may_ask_for(tmp_path: Path) -> None:
     assert hours.allows("open_door", asked, datetime(2026, 12, 1, 8, 0))  # noqa: DTZ001 - a wall clock
     assert not hours.allows("open_door", asked, datetime(2026, 12, 1, 6, 0))  # noqa: DTZ001
     assert not hours.allows("open_door", asked, datetime(2026, 12, 25, 8, 0)), "a holiday"  # noqa: DTZ001
+
+
+def test_both_keys_of_a_change_are_read_and_check_says_how_it_ends(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    for name in ("old", "new"):
+        (tmp_path / "secrets" / name).write_text(f"the {name} key", encoding="utf-8")
+    text = f"{SMALL}mqtt: {{issuers: {{sites: {{key: !secret old, next_key: !secret new}}}}}}\n"
+    settings = loaded(tmp_path, text)
+    issuer = issuers.of(settings)["sites"]
+    assert (issuer.key, issuer.next_key) == (b"the old key", b"the new key")
+    (hint,) = settings.hints
+    assert "mqtt.issuers.sites.next_key: is for the time of a change" in hint
+    assert "then write this one as key and remove next_key" in hint

@@ -32,4 +32,5 @@ def _issuer(name: str, written: model.Issuer, free: Container[date]) -> Issuer:
             door: DoorHours(tuple(rule.key for rule in hours.rules), Days(working(hours), free))
             for door, hours in written.doors.items()
         },
+        None if written.next_key is None else written.next_key.read().encode(),
     )

@@ -30,6 +30,7 @@ def hints(draft: Draft) -> tuple[str, ...]:
         *_special_lines(draft),
         *link_hints(draft),
         *_keyless(draft),
+        *_next_keys(draft),
     ]
     for section, name, loc, text in hints_people.found(draft):
         found.append(hint(getattr(draft, section)[name], loc, text))
@@ -105,6 +106,22 @@ def _keyless(draft: Draft) -> list[Hint]:
         )
         for name, issuer in part.value.issuers.items()
         if issuer.key is None
+    ]
+
+
+def _next_keys(draft: Draft) -> list[Hint]:
+    """A change of keys has an end."""
+    part = draft.mqtt
+    if part is None or part.value is None:
+        return []
+    text = (
+        "is for the time of a change: once a command signed with it has come, key is refused; "
+        "then write this one as key and remove next_key"
+    )
+    return [
+        hint(part, ("issuers", name, "next_key"), text)
+        for name, issuer in part.value.issuers.items()
+        if issuer.next_key is not None
     ]
 
 

@@ -182,6 +182,20 @@ def _issuer(draft: Draft, part: Part[Any], name: str, issuer: Issuer) -> None:
             "has limited rights, and without a key anybody could take its name",
             f"write key: !secret {name}_key",
         )
+    if issuer.next_key is not None and issuer.key is None:
+        draft.report(
+            part,
+            (*at, "next_key"),
+            "replaces no key",
+            "write it as key, or write key: with the one that it replaces",
+        )
+    elif issuer.next_key is not None and issuer.next_key == issuer.key:
+        draft.report(
+            part,
+            (*at, "next_key"),
+            "is the same as key",
+            "put the new key into a file of its own and name that",
+        )
     if issuer.doors and "open" not in (rights or ()):
         draft.report(
             part,

@@ -78,6 +78,9 @@ class Issuer(Model):
     """The key that its commands are signed with; no unit, !secret NAME. Without one the broker's
     access list alone admits it, on portier/GATEWAY/issuer/NAME/command/# and nowhere else: for
     Home Assistant, which cannot sign."""
+    next_key: SecretValue | None = None
+    """The key that replaces it; no unit, !secret NAME. Both are accepted until a command signed
+    with this one has come, from then on this one alone. Then write it as key."""
     may: tuple[Right, ...] | None = None
     """What it may ask for and nothing else; no unit, acknowledge and open. Every command if it is
     not written; the issuer sites then may acknowledge."""
