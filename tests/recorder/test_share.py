@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import threading
 
-from gateway.recorder.subscribe import Connected, Received
-
+from gateway.mqtt.subscription import Connected, Received
 from gateway.settings.values.share import Share, share_of
 from tests.recorder.conftest import T0, Bench, event
 
