@@ -18,7 +18,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Literal, NamedTuple, TypeGuard
 
-from gateway.core.events import MODES
+from gateway.core.events import ATTENDS_MOST, MODES
 from gateway.core.facts import KINDS, LANES, Json, Kind, Lane
 from gateway.core.instant import Ms, UtcMs
 
@@ -383,6 +383,12 @@ def _object(**properties: Json) -> dict[str, Json]:
 
 _STRING: dict[str, Json] = {"type": "string"}
 _INTEGER: dict[str, Json] = {"type": "integer"}
+_INSTANT: dict[str, Json] = {
+    "type": ["string", "null"],
+    "format": "date-time",
+    "description": "null where it never was, or the clock is not trusted",
+}
+_TEXT: dict[str, Json] = {"type": ["string", "null"]}
 _LANE: dict[str, Json] = {"enum": list(PUBLISHED)}
 _COMMAND: dict[str, Json] = {
     "id": {**_STRING, "description": "names this command; seen twice it is refused"},
@@ -445,7 +451,20 @@ _CHANNELS: tuple[tuple[str, str, tuple[str, ...], str, int, bool, str, dict[str,
         1,
         True,
         "the current state of a door; stale: true while nobody vouches for it",
-        _object(),
+        _object(
+            can_open={
+                **_object(ok={"type": "boolean"}, reason=_STRING, needs_reason={"type": "boolean"}),
+                "type": ["object", "null"],
+                "description": "whether staff can open it now, and why not",
+            },
+            next_mode={
+                **_object(mode=_STRING, at=_INSTANT),
+                "type": ["object", "null"],
+                "description": "the next change of the mode that is foreseen",
+            },
+            service_until=_INSTANT,
+            last_opened=_INSTANT,
+        ),
     ),
     (
         "statePoint",
@@ -465,7 +484,22 @@ _CHANNELS: tuple[tuple[str, str, tuple[str, ...], str, int, bool, str, dict[str,
         1,
         True,
         "the current state of a room: its call, cords, lamps, water and climate",
-        _object(),
+        _object(
+            call={
+                **_object(
+                    id=_TEXT,
+                    state={"enum": ["quiet", "raised", "acknowledged", "attended"]},
+                    acknowledged_by=_TEXT,
+                    attends={**_TEXT, "description": "the name of who goes, where it was given"},
+                    seen_by={**_TEXT, "description": "who has seen it and does not go"},
+                    seen=_INSTANT,
+                    acknowledged=_INSTANT,
+                    attended=_INSTANT,
+                    attend_by={**_INSTANT, "description": "raised again then if nobody has come"},
+                ),
+                "type": ["object", "null"],
+            },
+        ),
     ),
     ("stateAlarms", "state/alarms", (), "send", 1, True, "all alarms that stand", _object()),
     (
@@ -559,7 +593,18 @@ _CHANNELS: tuple[tuple[str, str, tuple[str, ...], str, int, bool, str, dict[str,
         1,
         False,
         "somebody takes care of a call, named by its room or its id; nothing ends a call from here",
-        {**_object(**_COMMAND), "required": ["id", "issued_at"]},
+        {
+            **_object(
+                **_COMMAND,
+                attends={
+                    **_STRING,
+                    "maxLength": ATTENDS_MOST,
+                    "description": "the name of who goes; without it an issuer with limited rights"
+                    " has only seen the call, and sounder and messages continue",
+                },
+            ),
+            "required": ["id", "issued_at"],
+        },
     ),
     (
         "response",

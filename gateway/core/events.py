@@ -171,12 +171,19 @@ class TestRelay(Command):
     for_ms: Ms
 
 
+ATTENDS_MOST = 40
+"""Characters of the name of who goes to a call."""
+
+
 @dataclass(frozen=True)
 class AcknowledgeCall(Command):
-    """A named person has seen the call. ``call`` is a room or the id of a call. There is no
-    command that ends a call: that is done in the room."""
+    """Somebody goes to a call. ``call`` is a room or the id of a call; ``attends``: the name of who
+    goes, where that is another than who asks. ``seen_only``: nobody goes yet, and sounder and
+    messages continue. There is no command that ends a call: that is done in the room."""
 
     call: str
+    attends: str = ""
+    seen_only: bool = False
 
 
 @dataclass(frozen=True)

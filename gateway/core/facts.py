@@ -166,8 +166,24 @@ KINDS: Mapping[str, Kind] = _rows(
             "command": "str?",
             "after_ms": "int?",
             "test": "bool?",
+            "attends": "str?",
         },
-        "A named person has seen the call; after_ms since it was raised.",
+        "Somebody goes to the call; after_ms since it was raised. attends: the name of who goes, "
+        "where that is another than who said so.",
+    ),
+    Kind(
+        "call_seen",
+        "urgent",
+        "calls",
+        {
+            "call": "str",
+            "by": "str",
+            "via": "str",
+            "command": "str?",
+            "after_ms": "int?",
+            "test": "bool?",
+        },
+        "Somebody has seen the call, and nobody goes yet; sounder and messages continue.",
     ),
     Kind(
         "call_attended",

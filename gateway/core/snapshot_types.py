@@ -167,7 +167,8 @@ class AlarmMessageShown(MessageShown):
 
 class CallShown(TypedDict):
     """The call of a room. ``points``: the cords that were pulled; ``attend_by_ms``: it is raised
-    again then, if nobody has come."""
+    again then, if nobody has come. ``attends``: the name of who goes, where that is another than
+    who acknowledged it; ``seen_by``: who has seen it since it was last raised, and does not go."""
 
     id: str | None
     state: CallState
@@ -180,6 +181,9 @@ class CallShown(TypedDict):
     pulls: int
     acknowledged_by: str | None
     acknowledged_ms: Ms | None
+    attends: str | None
+    seen_by: str | None
+    seen_ms: Ms | None
     attended_ms: Ms | None
     attend_by_ms: Ms | None
     messages: Sequence[MessageShown]

@@ -664,7 +664,7 @@ class Upkeep:
                 with self._store.transaction():
                     self._db.execute(
                         "UPDATE fact SET data = json_remove(json_set(data, '$.by', 'forgotten'), "
-                        "'$.note') WHERE row > ? AND row <= ? AND data IS NOT NULL "
+                        "'$.note', '$.attends') WHERE row > ? AND row <= ? AND data IS NOT NULL "
                         "AND json_extract(data, '$.by') = ?",
                         (at, at + 500, actor),
                     )

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Protocol
 
-from gateway.core.events import MODES
+from gateway.core.events import ATTENDS_MOST, MODES
 from gateway.core.facts import Json
 from gateway.mqtt.signature import sign
 from gateway.wire import read_json
@@ -200,6 +200,8 @@ class Desk:
             reason = "not_allowed"
         if reason:
             return Refused(command_id, name, actor, reason)
+        if name == "acknowledge_call" and self._only_sees(issuer) and "attends" not in args:
+            args = args | {"seen_only": True}
         issued_ms = _utc_ms(raw["issued_at"]) or 0
         life_ms = int(raw["ttl"] * 1000) - max(0, now.utc_ms - issued_ms)
         return Accepted(command_id, name, actor, args, life_ms, raw["by"])
@@ -241,6 +243,12 @@ class Desk:
         """Without issuers, whoever the broker admits may ask for everything."""
         known = self.issuers.get(issuer)
         return known is None or known.allows(name, args, now.local)
+
+    def _only_sees(self, issuer: str) -> bool:
+        """Whoever is far away goes to no room: without the name of somebody who goes it has only
+        seen the call."""
+        known = self.issuers.get(issuer)
+        return known is not None and known.may is not None
 
     def _replayed(self, raw: Mapping[str, Any], issuer: str, now: Now) -> str:
         """A signature makes a command worth recording; after a clock that went back it would be
@@ -348,7 +356,7 @@ def _args(name: str, subject: str, raw: Mapping[str, Any]) -> dict[str, Json] | 
     if name == "acknowledge_alarm":
         return {"alarm": subject}
     if name == "acknowledge_call":
-        return {"call": subject}
+        return _acknowledgement(subject, raw.get("attends", ""))
     mode = raw.get("mode")
     if not isinstance(mode, str) or mode not in {*MODES, "schedule"}:
         return None
@@ -360,6 +368,16 @@ def _args(name: str, subject: str, raw: Mapping[str, Any]) -> dict[str, Json] | 
         number = isinstance(for_s, int | float) and not isinstance(for_s, bool)
         args["for_ms"] = int(for_s * 1000) if number and 0 < for_s < 1e9 else None
     return None if None in args.values() else args
+
+
+def _acknowledgement(call: str, attends: object) -> dict[str, Json] | None:
+    """The fields of an acknowledgement; ``attends``: the name of who goes."""
+    if not isinstance(attends, str) or not attends.isprintable():
+        return None
+    name = attends.strip()
+    if len(name) > ATTENDS_MOST:
+        return None
+    return {"call": call, "attends": name} if name else {"call": call}
 
 
 def _utc_ms(text: object) -> int | None:

@@ -23,7 +23,10 @@ _DOOR = (
 )  # fmt: skip
 _ROOM = ("name", "lamps", "cords", "leak", "alarms")
 _POINT = ("kind", "active", "reason", "faults")
-_CALL = ("id", "state", "test", "cause", "points", "pulls", "acknowledged_by")
+_CALL = (
+    "id", "state", "test", "cause", "points", "pulls", "acknowledged_by", "attends", "seen_by",
+)  # fmt: skip
+_CALL_INSTANTS = ("seen", "acknowledged", "attended", "attend_by")
 _ALARM = ("id", "subject", "kind", "severity", "state", "count", "acknowledged_by", "detail")
 _GUARANTEE = ("subject", "void_after_ms", "aside", "aside_count", "foreign")
 """Keys of the snapshot that are shown as they are."""
@@ -79,6 +82,14 @@ def states(topics: Topics, snapshot: Snapshot) -> dict[str, bytes]:
         shown["mode_until"] = _iso(door.get("mode_until_utc_ms"))
         shown["last_request"] = _last(door.get("last_request"), instant)
         shown["last_result"] = _last(door.get("last_result"), instant)
+        shown["last_opened"] = instant(door.get("last_opened_ms"))
+        shown["service_until"] = instant(door.get("service_until_ms"))
+        shown["can_open"] = door.get("can_open", {}).get("staff")
+        following = door.get("next_mode")
+        shown["next_mode"] = following and {
+            "mode": following["mode"],
+            "at": _iso(following["utc_ms"]),
+        }
         found[topics.door(name)] = encode(shown)
     for name, room in snapshot.get("rooms", {}).items():
         found[topics.room(name)] = encode(_room(room, instant))
@@ -121,6 +132,7 @@ def _room(room: RoomShown, instant: Instant) -> dict[str, Any]:
     shown["call"] = call and {key: call.get(key) for key in _CALL} | {
         "since": instant(call.get("since_ms")),
         "raised": _iso(call.get("raised_utc_ms")) or instant(call.get("raised_ms")),
+        **{name: instant(call.get(f"{name}_ms")) for name in _CALL_INSTANTS},
     }
     shown["climate"] = climate and {
         key: value for key, value in climate.items() if key not in ("at_ms", "point")
@@ -165,7 +177,9 @@ def info(
                 "until": "RFC 3339, or for_s: seconds",
             },
             "command/alarm/<alarm>/acknowledge": {},
-            "command/call/<room or call>/acknowledge": {},
+            "command/call/<room or call>/acknowledge": {
+                "attends": "who goes; without it an issuer with limited rights has only seen it",
+            },
             "issuer/<issuer>/command/…": "the same, for an issuer without a key: there alone",
             "envelope": {
                 "id": "unique, at most 64 characters",

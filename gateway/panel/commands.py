@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.core.events import (
+    ATTENDS_MOST,
     MODES,
     AcknowledgeAlarm,
     AcknowledgeCall,
@@ -31,6 +32,7 @@ from gateway.core.facts import Json
 from gateway.panel.fields import (
     Malformed,
     Raw,
+    boolean,
     duration,
     integer,
     maybe,
@@ -70,6 +72,19 @@ def _span(raw: Raw, key: str) -> int | None:
     return maybe(raw, key, duration)
 
 
+def _name(raw: Raw, key: str) -> str:
+    """The name of a person, which may be missing."""
+    name = _words(raw, key)
+    if len(name) > ATTENDS_MOST or not name.isprintable():
+        raise wrong(raw, key, f"at most {ATTENDS_MOST} printable characters")
+    return name
+
+
+def _flag(raw: Raw, key: str) -> bool:
+    """``True`` or ``False``, which may be missing."""
+    return boolean(raw, key) if key in raw else False
+
+
 _Reader = Callable[[Raw, str], Any]
 _COMMANDS: Mapping[str, tuple[type[AnyCommand], Mapping[str, _Reader]]] = {
     "open_door": (OpenDoor, {"door": text, "reason": _words}),
@@ -82,7 +97,10 @@ _COMMANDS: Mapping[str, tuple[type[AnyCommand], Mapping[str, _Reader]]] = {
     "shelve_alarm": (ShelveAlarm, {"alarm": text, "for_ms": duration}),
     "reset_alarm": (ResetAlarm, {"alarm": text}),
     "test_relay": (TestRelay, {"point": text, "for_ms": duration}),
-    "acknowledge_call": (AcknowledgeCall, {"call": text}),
+    "acknowledge_call": (
+        AcknowledgeCall,
+        {"call": text, "attends": _name, "seen_only": _flag},
+    ),
     "test_room": (TestRoom, {"room": text, "for_ms": duration}),
     "confirm_message": (ConfirmMessage, {"delivery": text}),
     "test_message": (TestMessage, {"receiver": text}),

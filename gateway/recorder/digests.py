@@ -26,7 +26,7 @@ _CONTESTED = 1
 _CACHED_MOST = 10_000
 _KEY = "digest_key_whole"
 """Until it is there, the rows are of a version that looked at a part of each event only."""
-_PERSON = frozenset({"by", "note"})
+_PERSON = frozenset({"by", "note", "attends"})
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
@@ -58,9 +58,9 @@ class Digests:
 
         Everything that is sent is in it, but what the gateway itself may send otherwise when it
         sends a fact again: ``late``; ``time``, which is not known at first and follows each
-        correction of the clock; and who it was, with the note, which go when a person is
-        forgotten (:meth:`gateway.journal.retention.Upkeep.forget`). That there was somebody
-        stays."""
+        correction of the clock; and who it was, with the note and the name of who goes to a call,
+        which go when a person is forgotten (:meth:`gateway.journal.retention.Upkeep.forget`). That
+        there was somebody stays."""
         data = event.data
         if data.get("by") is not None:
             data = {name: value for name, value in data.items() if name not in _PERSON}

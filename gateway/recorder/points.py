@@ -126,6 +126,7 @@ COUNTED: Mapping[str, tuple[str, ...]] = {
     "call_attended": ("test",),
     "call_cancelled": ("test",),
     "call_raised": ("cause", "test"),
+    "call_seen": ("test",),
     "command_refused": ("reason",),
     "door_mode": ("mode", "source"),
     "door_opened": ("cause",),

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from gateway.core.facts import Json
 from gateway.panel.tickets import Tickets
+from gateway.settings.model.link import SITES
 from gateway.web.building.control_client import Answer, ControlClient
 from gateway.web.building.records import Records
 from gateway.web.building.snapshot_reader import SnapshotReader
@@ -198,6 +199,8 @@ class Site(PageSite):
                 return receivers.get(name, name)
             case "system":
                 via = "gateway"
+            case "mqtt" if name == SITES:
+                via = "sites"
             case "display":
                 name = receivers.get(name) or words.get(f"role.{name}", name)
         return words.get(f"who.{via}", actor, name=name)

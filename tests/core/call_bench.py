@@ -13,6 +13,7 @@ from gateway.core.room import call, call_saved
 from gateway.core.room.call import (
     Acknowledged,
     CallEvent,
+    CallSeen,
     CancelPressed,
     CordSeen,
     PresencePressed,
@@ -88,8 +89,11 @@ class CallBench:
         self.cord(now, "pulled", point)
         return self.cord(now + 1000, "normal", point)
 
-    def acknowledge(self, now: Ms, by: str = "web:3") -> Call:
-        return self.at(now, Acknowledged(by, "web", "c1"))
+    def acknowledge(self, now: Ms, by: str = "web:3", attends: str = "") -> Call:
+        return self.at(now, Acknowledged(by, "web", "c1", attends))
+
+    def see(self, now: Ms, by: str = "mqtt:sites") -> Call:
+        return self.at(now, CallSeen(by, "mqtt", "c3"))
 
     def attend(self, now: Ms) -> Call:
         return self.at(now, PresencePressed("wc.presence", now))

@@ -93,9 +93,9 @@ class RoomBench(Bench):
     def pull(self, now: Ms, point: str = "wc.cord") -> None:
         self.press(now, point, 1000)
 
-    def seen(self, now: Ms, call: str = "wc") -> str:
+    def seen(self, now: Ms, call: str = "wc", *, attends: str = "", seen_only: bool = False) -> str:
         name = self.name()
-        self.at(now, AcknowledgeCall(name, STAFF, now + 5000, call))
+        self.at(now, AcknowledgeCall(name, STAFF, now + 5000, call, attends, seen_only))
         return " ".join(filter(None, (self.replies[name].status, self.replies[name].reason)))
 
     def test_mode(self, now: Ms, for_ms: Ms = 600_000, room: str = "wc") -> str:

@@ -44,9 +44,81 @@ def test_who_acknowledges_silences_the_sounder_and_leaves_the_light() -> None:
     assert bench.told() == ["raised wc-1 cord 1", "acknowledged"]
 
 
+def test_who_has_only_seen_a_call_changes_nothing_of_it() -> None:
+    bench = CallBench()
+    bench.pull(1000)
+    bench.see(21_000)
+    bench.see(22_000)
+    assert bench.lamps() == "reassurance sounder unlock flashing"
+    shown = bench.shown
+    assert (shown["state"], shown["seen_by"], shown["seen_ms"]) == ("raised", "mqtt:sites", 21_000)
+    assert (shown["acknowledged_by"], shown["attend_by_ms"]) == (None, None)
+    assert bench.told() == ["raised wc-1 cord 1", "seen"]
+    assert bench.facts[-1].data == {
+        "call": "wc-1", "by": "mqtt:sites", "via": "mqtt", "command": "c3", "after_ms": 20_000,
+        "test": False,
+    }  # fmt: skip
+    bench.see(23_000, "mqtt:desk")
+    assert (bench.shown["seen_by"], bench.shown["seen_ms"]) == ("mqtt:desk", 23_000)
+    bench.acknowledge(30_000)
+    assert bench.shown["state"] == "acknowledged"
+    bench.see(31_000)
+    assert bench.told() == ["raised wc-1 cord 1", "seen", "seen", "acknowledged"]
+
+
+def test_whoever_says_that_another_goes_names_them() -> None:
+    bench = CallBench()
+    bench.pull(1000)
+    bench.acknowledge(21_000, "mqtt:sites", "Anna")
+    assert bench.lamps() == "reassurance unlock flashing"
+    assert (bench.shown["acknowledged_by"], bench.shown["attends"]) == ("mqtt:sites", "Anna")
+    assert bench.facts[-1].data["attends"] == "Anna"
+    bench.until(321_000)
+    bench.acknowledge(330_000)
+    assert (bench.shown["acknowledged_by"], bench.shown["attends"]) == ("web:3", None)
+    assert "attends" not in bench.facts[-1].data, "who acknowledges goes"
+
+
+def test_a_call_that_is_raised_again_has_been_seen_by_nobody() -> None:
+    bench = CallBench()
+    bench.pull(1000)
+    bench.see(2000)
+    bench.acknowledge(21_000)
+    assert bench.shown["seen_by"] == "mqtt:sites"
+    bench.until(321_000)
+    again = bench.shown
+    assert (again["state"], again["seen_by"]) == ("raised", None)
+    bench.see(330_000)
+    assert bench.shown["seen_ms"] == 330_000
+
+
+def test_a_test_that_becomes_real_was_seen_by_nobody_and_nobody_goes() -> None:
+    bench = CallBench()
+    bench.test(1000)
+    bench.pull(5000)
+    bench.see(6000)
+    bench.acknowledge(7000, "mqtt:sites", "Anna")
+    bench.pull(560_000)
+    assert bench.shown["test"] is False
+    assert (bench.shown["seen_by"], bench.shown["attends"]) == (None, None)
+
+
+def test_who_goes_and_who_has_seen_it_survives_a_restart() -> None:
+    bench = CallBench()
+    bench.pull(1000)
+    bench.see(2000)
+    seen = bench.restarted()
+    assert (seen.shown["seen_by"], seen.shown["seen_ms"]) == ("mqtt:sites", None)
+    seen.clock(5000)
+    assert seen.shown["seen_ms"] == 2000
+    bench.acknowledge(21_000, "mqtt:sites", "Anna")
+    assert bench.restarted().shown["attends"] == "Anna"
+
+
 def test_nothing_is_acknowledged_or_attended_while_nobody_calls() -> None:
     bench = CallBench()
     bench.acknowledge(1000)
+    bench.see(1500)
     bench.attend(2000)
     bench.cancel(3000)
     assert bench.call.state == "quiet"
@@ -588,6 +660,33 @@ def test_who_has_seen_and_attended_since_is_kept() -> None:
     assert after.shown["attended_ms"] == 3000
 
 
+@pytest.mark.parametrize("when", ["before", "since"])
+def test_who_has_seen_it_or_goes_is_kept_from_both_sides_of_a_restart(when: str) -> None:
+    before, after = standing(pulled=True), late(0)
+    after.cord(30, "pulled")
+    if when == "before":
+        before.see(before.now + 1000)
+        before.acknowledge(before.now + 1000, "mqtt:sites", "Anna")
+    else:
+        after.see(2000)
+        after.acknowledge(3000, "mqtt:sites", "Anna")
+    after.restore(9000, before.kept())
+    assert (after.shown["seen_by"], after.shown["attends"]) == ("mqtt:sites", "Anna")
+
+
+def test_the_name_of_who_goes_belongs_to_whoever_acknowledged_last() -> None:
+    before = standing()
+    before.acknowledge(before.now + 1000, "mqtt:sites", "Anna")
+    pulled, acknowledged = late(), late()
+    pulled.pull(2000)
+    pulled.restore(9000, before.kept())
+    assert (pulled.shown["acknowledged_by"], pulled.shown["attends"]) == ("mqtt:sites", "Anna")
+    acknowledged.pull(2000)
+    acknowledged.acknowledge(4000, "web:7")
+    acknowledged.restore(9000, before.kept())
+    assert (acknowledged.shown["acknowledged_by"], acknowledged.shown["attends"]) == ("web:7", None)
+
+
 def test_a_test_call_of_since_and_a_real_one_of_before_are_a_real_one() -> None:
     after = late()
     after.test(1000)
@@ -702,6 +801,9 @@ def test_nothing_happens_of_itself_before_it_is_due() -> None:
         "pulls": 0,
         "acknowledged_by": None,
         "acknowledged_ms": None,
+        "attends": None,
+        "seen_by": None,
+        "seen_ms": None,
         "attended_ms": None,
         "attend_by_ms": None,
         "messages": [],

@@ -59,6 +59,8 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "settled": st.booleans(),
     "ok": st.booleans(),
     "medium": st.sampled_from(["", "sms"]),
+    "attends": st.sampled_from(["", "Anna"]),
+    "seen_only": st.booleans(),
     "names": st.sampled_from(["", "web.pem", "broker.pem, web.pem"]),
 }
 """Field of an event -> what may stand in it; ``id``, ``expires_ms``, ``edge_ms`` are made."""

@@ -295,6 +295,31 @@ def test_a_call_is_acknowledged_by_its_room_or_by_its_name() -> None:
     assert (told["by"], told["via"], told["after_ms"]) == ("web:3", "web", 2000)
 
 
+def sounds(bench: RoomBench) -> bool:
+    return bench.building.relays["wc.sounder"].on is True
+
+
+def told_of(bench: RoomBench) -> bool:
+    """Whether somebody is still being notified of the call."""
+    return bench.building.escalations["wc-1"].running
+
+
+def test_a_call_that_was_only_seen_goes_on_and_its_chain_with_it() -> None:
+    bench = RoomBench()
+    bench.pull(1000)
+    assert bench.seen(3000, seen_only=True) == "accepted"
+    assert bench.seen(4000, seen_only=True) == "merged"
+    assert [bench.state, sounds(bench), told_of(bench)] == ["raised", True, True]
+    assert bench.seen(5000, attends="Anna") == "accepted"
+    assert [bench.state, sounds(bench), told_of(bench)] == ["acknowledged", False, False]
+    assert bench.seen(6000, seen_only=True) == "merged"
+    assert [len(bench.told(kind)) for kind in ("call_seen", "call_acknowledged")] == [1, 1]
+    assert bench.told("call_acknowledged")[0]["attends"] == "Anna"
+    shown = bench.shown()["rooms"]["wc"]["call"]
+    assert shown is not None
+    assert (shown["attends"], shown["seen_by"]) == ("Anna", "web:3")
+
+
 def test_a_test_is_longer_than_its_last_minute_and_at_most_half_an_hour() -> None:
     bench = RoomBench()
     assert bench.test_mode(1000, 60_000) == "refused limit"

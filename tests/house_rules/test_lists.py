@@ -81,7 +81,7 @@ def test_every_detail_of_a_fact_has_words(language: str) -> None:
         Presenter,
         SimpleNamespace(
             w=words, who=str, reason=str, receiver=str, utc=str, terminals=named,
-            alarm_text=lambda kind, *_: kind,
+            alarm_text=lambda kind, *_: kind, private=True,
         ),
     )  # fmt: skip
     for kind in KINDS.values():

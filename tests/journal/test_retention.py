@@ -227,13 +227,18 @@ def test_forgetting_a_user_takes_the_traces_out_of_facts_and_audit(path: Path) -
         work(
             Fact("door_request", "front", 1, request),
             Fact("door_request", "front", 2, {**request, "by": "web:4"}),
+            Fact("call_acknowledged", "wc", 3, {"by": "web:3", "attends": "Mrs Example"}),
             audit=[entry],
             forget=["web:3"],
         )
     )
     house.round()
     data = [dict(row.data) for row in read(path).after_row(0, 9)]
-    assert data == [{"outcome": "accepted", "by": "forgotten"}, {**request, "by": "web:4"}]
+    assert data == [
+        {"outcome": "accepted", "by": "forgotten"},
+        {**request, "by": "web:4"},
+        {"by": "forgotten"},
+    ]
     assert verify(house.store.connection).broken is None
     assert house.store.one("SELECT detail FROM audit") is None
     house.store.close(clean=False)

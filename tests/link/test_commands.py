@@ -383,6 +383,39 @@ def test_a_command_outside_of_its_hours_is_not_taken_when_they_have_begun() -> N
         assert reason(verdict) == expected
 
 
+@pytest.mark.parametrize(
+    ("attends", "args"),
+    [
+        ({}, {"call": "wc", "seen_only": True}),
+        ({"attends": ""}, {"call": "wc", "seen_only": True}),
+        ({"attends": "  "}, {"call": "wc", "seen_only": True}),
+        ({"attends": " Anna Weber "}, {"call": "wc", "attends": "Anna Weber"}),
+        ({"attends": "x" * 40}, {"call": "wc", "attends": "x" * 40}),
+        ({"attends": "x" * 41}, None),
+        ({"attends": "Anna\n"}, None),
+        ({"attends": "Anna\u202e"}, None),
+        ({"attends": None}, None),
+        ({"attends": ["Anna"]}, None),
+    ],
+)
+def test_whoever_is_far_away_acknowledges_a_call_with_the_name_of_who_goes(
+    attends: dict[str, Any], args: dict[str, Any] | None
+) -> None:
+    verdict = sites("acknowledge", parts=CALL, **attends)
+    if args is None:
+        assert reason(verdict) == "malformed"
+    else:
+        assert isinstance(verdict, Accepted)
+        assert (verdict.name, verdict.args) == ("acknowledge_call", args)
+
+
+def test_an_issuer_without_limits_acknowledges_without_a_name_as_before() -> None:
+    for more in ({}, {"attends": "Anna"}):
+        verdict = judge(envelope(**more), parts=CALL)
+        assert isinstance(verdict, Accepted)
+        assert verdict.args == {"call": "wc", **more}
+
+
 def test_an_issuer_without_limits_may_what_it_could_before() -> None:
     desk = Desk(issuers={"tablet": Issuer(KEY)})
     for parts, more in ((OPEN, {}), (MODE, {"mode": "off"}), (CALL, {}), (ALARM, {})):

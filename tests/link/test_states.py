@@ -206,6 +206,44 @@ def test_a_room_tells_its_call_and_neither_who_was_told_nor_who_is_inside() -> N
     assert room["climate"] == {"dew_point_c": 9.8, "at": "2023-11-14T22:13:22.000Z"}
 
 
+def test_a_call_says_who_has_seen_it_who_goes_and_until_when() -> None:
+    call = {
+        "id": "wc-7", "state": "acknowledged", "acknowledged_by": "mqtt:sites", "attends": "Anna",
+        "acknowledged_ms": 3_000, "seen_by": "mqtt:sites", "seen_ms": 2_000, "attended_ms": None,
+        "attend_by_ms": 303_000,
+    }  # fmt: skip
+    told = snapshot() | {"rooms": {"wc": {"name": "WC", "call": call}}}
+    shown = json.loads(state.states(TOPICS, told)["portier/csg/state/room/wc"])["call"]
+    wanted = {
+        "acknowledged_by": "mqtt:sites", "attends": "Anna", "seen_by": "mqtt:sites",
+        "seen": "2023-11-14T22:13:22.000Z", "acknowledged": "2023-11-14T22:13:23.000Z",
+        "attended": None, "attend_by": "2023-11-14T22:18:23.000Z",
+    }  # fmt: skip
+    assert {name: shown[name] for name in wanted} == wanted
+    unknown = told | {"utc_offset_ms": None}
+    shown = json.loads(state.states(TOPICS, unknown)["portier/csg/state/room/wc"])["call"]
+    assert [shown[name] for name in ("seen", "acknowledged", "attend_by")] == [None] * 3
+
+
+def test_a_door_says_whether_it_can_be_opened_and_what_comes_next() -> None:
+    told = snapshot()
+    text = json.loads(state.states(TOPICS, told)["portier/csg/state/door/front"])
+    added = ("can_open", "service_until", "next_mode", "last_opened")
+    assert [text[name] for name in added] == [None] * 4, "a control of another version says nothing"
+    can_open = {"ok": False, "reason": "mode_off", "needs_reason": True}
+    told["doors"]["front"] |= {
+        "can_open": {"staff": can_open}, "service_until_ms": 60_000, "last_opened_ms": 1_000,
+        "next_mode": {"mode": "night", "utc_ms": OFFSET + 120_000},
+    }  # fmt: skip
+    text = json.loads(state.states(TOPICS, told)["portier/csg/state/door/front"])
+    assert {name: text[name] for name in added} == {
+        "can_open": can_open,
+        "service_until": "2023-11-14T22:14:20.000Z",
+        "next_mode": {"mode": "night", "at": "2023-11-14T22:15:20.000Z"},
+        "last_opened": "2023-11-14T22:13:21.000Z",
+    }
+
+
 def test_what_tells_about_a_person_is_shown_only_where_it_is_exported() -> None:
     """A text that was shown before is taken back."""
     pir = {"kind": "contact", "active": True, "since_ms": 1_000}

@@ -66,8 +66,8 @@ def quiet() -> Snapshot:
     return {
         "id": None, "state": "quiet", "test": False, "since_ms": now_ms(), "raised_ms": None,
         "raised_utc_ms": None, "cause": "", "points": [], "pulls": 0, "acknowledged_by": None,
-        "acknowledged_ms": None, "attended_ms": None, "attend_by_ms": None, "messages": [],
-        "next_message_ms": None,
+        "acknowledged_ms": None, "attends": None, "seen_by": None, "seen_ms": None,
+        "attended_ms": None, "attend_by_ms": None, "messages": [], "next_message_ms": None,
     }  # fmt: skip
 
 

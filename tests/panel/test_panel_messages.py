@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.core.events import Issuer, OpenDoor, SetMode, ShelveAlarm, TestRelay
+from gateway.core.events import AcknowledgeCall, Issuer, OpenDoor, SetMode, ShelveAlarm, TestRelay
 from gateway.panel import messages as m
 
 COMMAND = {
@@ -53,6 +53,14 @@ def test_every_command_has_its_arguments() -> None:
     mode = m.parse(line(name="set_mode", args={"door": "front", "mode": "off", "for_ms": 9}))
     assert isinstance(mode, m.CommandMessage)
     assert mode.command == SetMode("c1", Issuer("web:3", "web"), 5000, "front", "off", None, 9)
+    args = {"call": "wc", "attends": "Anna", "seen_only": True}
+    for some, wanted in ((args, ("wc", "Anna", True)), ({"call": "wc"}, ("wc", "", False))):
+        seen = m.parse(line(name="acknowledge_call", args=some))
+        assert isinstance(seen, m.CommandMessage)
+        assert seen.command == AcknowledgeCall("c1", Issuer("web:3", "web"), 5000, *wanted)
+    for wrong in ({"attends": "x" * 41}, {"attends": "a\n"}, {"seen_only": 1}):
+        with pytest.raises(m.Malformed):
+            m.parse(line(name="acknowledge_call", args={"call": "wc", **wrong}))
     shelve = m.parse(line(name="shelve_alarm", args={"alarm": "front/forced", "for_ms": 0}))
     assert isinstance(shelve, m.CommandMessage)
     assert shelve.command == ShelveAlarm("c1", Issuer("web:3", "web"), 5000, "front/forced", 0)

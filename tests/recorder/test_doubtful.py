@@ -163,6 +163,7 @@ def test_a_fact_that_was_forgotten_comes_out_of_the_journal_with_its_digest(
         "outcome": "accepted",
         "by": "web:1",
         "note": "a parcel",
+        "attends": "Anna",
         "level": 0.1,
         "cause": "x",
     }

@@ -35,14 +35,14 @@ EVERY = 25
 TOPICS = Topics("csg")
 
 SHOWN = {
-    "office": {"panel": "5e637799590c82d1", "api": "4e06c44d8fae4ef1", "mqtt": "e665b3c2e7ef71e3"},
-    "bench": {"panel": "a77f008e683c7084", "api": "d4f3041500f978a0", "mqtt": "f3b3dd04ad1d7fa2"},
+    "office": {"panel": "164b447154d44243", "api": "76f6643370ae5939", "mqtt": "3f06b7bf1194e08e"},
+    "bench": {"panel": "a483154fdb9ccbc2", "api": "46eaea633fe71c15", "mqtt": "6205ba1e5b1f3d01"},
     "simulated": {
-        "panel": "ebdcea601721f63f",
-        "api": "5ea37c0be668e5c2",
-        "mqtt": "20625d2e62919f08",
+        "panel": "146e056c4aa33900",
+        "api": "cf8de31e7ea4fdc1",
+        "mqtt": "069b98536ffca3e1",
     },
-    "lobby": {"panel": "f42638567e9e1128", "api": "736ba5d76207d282", "mqtt": "0669f06c1520452d"},
+    "lobby": {"panel": "67e00a154f7f9ef9", "api": "5b81fd4fa010e905", "mqtt": "d9b4b94038f6b4e5"},
 }
 """Building -> the first digits of each digest."""
 

@@ -173,6 +173,22 @@ def test_a_call_says_who_came_and_when_it_ended(web: Web) -> None:
         assert hidden not in shown, hidden
 
 
+def test_a_call_says_who_has_seen_it_and_who_was_sent(web: Web) -> None:
+    years = Years(web.options.journal, BEGIN)
+    years.fact(BEGIN, "call_raised", "wc", call="wc-1", cause="cord", pulls=1, test=False)
+    years.fact(BEGIN + 4 * SECOND, "call_seen", "wc", call="wc-1", by="mqtt:sites", via="mqtt",
+               after_ms=4_000, test=False)  # fmt: skip
+    years.fact(BEGIN + 9 * SECOND, "call_acknowledged", "wc", call="wc-1", by="mqtt:sites",
+               via="mqtt", after_ms=9_000, attends="Anna")  # fmt: skip
+    years.fact(BEGIN + 70 * SECOND, "call_cancelled", "wc", call="wc-1", after_ms=70_000)
+    years.close()
+    (entry,) = entries(page(web.as_("staff")))
+    assert "gesehen von Zentrale nach 4\u202fs Anna ging hin nach 9\u202fs" in entry
+    text = page(web.as_("view"))
+    assert "Anna" not in text
+    assert "Personal ging hin" in text
+
+
 def test_a_standing_call_is_not_over(web: Web) -> None:
     years = Years(web.options.journal, BEGIN)
     years.fact(BEGIN, "call_raised", "wc", call="bad-2", cause="cord", pulls=1, test=False)

@@ -155,6 +155,30 @@ def test_a_seen_call_says_by_whom_and_until_when_somebody_must_come(web: Web) ->
     assert "wird wieder gerufen" in html
 
 
+def test_a_call_that_was_only_seen_says_so_and_can_still_be_taken(web: Web) -> None:
+    web.see(calling(seen_by="mqtt:sites", seen_ms=0))
+    html = web.as_("staff").get("/", headers={"Accept-Language": "de"}).text
+    assert "Zentrale hat den Notruf um" in html
+    assert "Es ist noch niemand unterwegs." in html
+    assert 'action="/calls/acknowledge"' in html
+    english = web.as_("view").get("/", headers={"Accept-Language": "en"}).text
+    assert "staff saw the call at" in english
+
+
+def test_a_call_says_who_goes_where_another_has_said_so(web: Web) -> None:
+    """The name is for staff, on the page and for programs."""
+    web.see(calling(state="acknowledged", acknowledged_by="mqtt:sites", attends="Anna Weber"))
+    assert "Anna Weber ist seit" in web.as_("staff").get("/").text
+    view = web.as_("view").get("/").text
+    assert "Anna Weber" not in view
+    assert "Personal ist seit" in view
+    for address in ("/api/v1/calls", "/api/v1/rooms", "/api/v1/rooms/wc", "/api/v1/status"):
+        assert "Anna" not in web.call("GET", address, headers=web.token("view")).text
+    (call,) = web.call("GET", "/api/v1/calls", headers=web.token("staff")).json()
+    assert (call["acknowledged_by"], call["attends"]) == ("mqtt:sites", "Anna Weber")
+    assert (call["seen_by"], call["seen"]) == (None, None)
+
+
 def test_a_call_says_by_what_each_message_went(web: Web) -> None:
     web.see(calling())
     page = web.as_("staff").get("/", headers={"Accept-Language": "de"}).text

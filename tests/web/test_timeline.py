@@ -98,6 +98,32 @@ def test_a_call_is_told_from_the_first_pull_to_its_end(web: Web, journal: Journa
     assert "nach 1\u202fmin 35\u202fs" in html
 
 
+def test_who_has_seen_it_and_who_goes_are_steps(web: Web, journal: Journal) -> None:
+    said = {"call": "wc-8", "by": "mqtt:sites", "via": "mqtt", "command": None, "test": False}
+    tell(
+        journal,
+        ("call_raised", 0, {"call": "wc-8", "cause": "cord", "point": "wc.cord", "pulls": 1,
+                            "test": False, "was": None}),
+        ("call_seen", 5_000, said | {"after_ms": 5_000}),
+        ("call_acknowledged", 9_000, said | {"after_ms": 9_000, "attends": "Anna"}),
+    )  # fmt: skip
+    html = web.as_("staff").get("/timeline/wc-8", headers={"Accept-Language": "de"}).text
+    assert [line.partition(":")[0] for line in lines(html)] == [
+        "Schnur gezogen", "Zentrale hat den Notruf gesehen; noch ist niemand unterwegs",
+        "Anna ist unterwegs",
+    ]  # fmt: skip
+    assert "Anna" not in web.as_("view").get("/timeline/wc-8").text
+    facts = "/api/v1/events?kind=call_acknowledged"
+    (fact,) = web.call("GET", facts, headers=web.token("staff")).json()
+    assert fact["data"]["attends"] == "Anna"
+    assert "Anna" not in web.call("GET", facts, headers=web.token("view")).text
+    for role, found in (("staff", 1), ("view", 0)):
+        rows = web.call("GET", "/api/v1/events?q=unterwegs+anna", headers={
+            **web.token(role), "Accept-Language": "de",
+        }).json()  # fmt: skip
+        assert len(rows) == found, "and nobody finds it by a search"
+
+
 def test_a_message_says_by_what_it_went(web: Web, journal: Journal) -> None:
     a_call(journal, "web:1")
     tell(

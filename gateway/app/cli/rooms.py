@@ -114,7 +114,7 @@ def call_list(state: State, as_json: AsJson = False) -> None:
             one["id"] or "",
             one["state"] + (" (test)" if one["test"] else ""),
             c.clock_text(one["raised_utc_ms"]),
-            who(one["acknowledged_by"]),
+            one.get("attends") or who(one["acknowledged_by"]),
             "; ".join(told),
         )
     c.out.print(found)

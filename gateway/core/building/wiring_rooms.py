@@ -166,17 +166,23 @@ def _wanted(building: Building, point: str) -> bool:
 
 
 def acknowledge(building: Building, event: AcknowledgeCall) -> list[Work] | str:
-    """By the id of a call, or else by its room. Who comes second is told that it is seen already.
-    A refusal is the key of its reason."""
+    """By the id of a call, or else by its room. Who comes second is told that it is acknowledged
+    already, or seen by them. A refusal is the key of its reason."""
     records = {room: one.record for room, one in building.calls.items() if one.record is not None}
     named = (room for room, record in records.items() if event.call in (record.id, record.was))
     room = next(named, event.call)  # the second call of room "wc" is "wc-2", as a room may be
     if room not in records:
         return "unknown_call"
-    if records[room].state != "raised":
+    by, via = event.issuer.name, event.issuer.via
+    known = event.seen_only and records[room].seen_by == by
+    if known or records[room].state != "raised":
         return [Emit((Reply(event.id, "merged"),))]
-    seen = call.Acknowledged(event.issuer.name, event.issuer.via, event.id)
-    return [Do(state.CALL, room, seen), Emit((Reply(event.id, "accepted"),))]
+    said = (
+        call.CallSeen(by, via, event.id)
+        if event.seen_only
+        else call.Acknowledged(by, via, event.id, event.attends)
+    )
+    return [Do(state.CALL, room, said), Emit((Reply(event.id, "accepted"),))]
 
 
 def test(building: Building, event: TestRoom) -> list[Work] | str:

@@ -2,10 +2,11 @@
 
     quiet -> raised -> acknowledged -> attended -> quiet
 
-A pull of any cord raises it, whatever its state was. *Acknowledged* (a named person has seen
-it) only silences the sounder, and lasts until somebody attends; if nobody does in time, it is
-raised again. The lamps stay on until the button in the room is pressed: :class:`CancelPressed`
-is the only event that ends a call, and nothing but an edge of that button makes one.
+A pull of any cord raises it, whatever its state was. *Acknowledged* (somebody goes there) only
+silences the sounder, and lasts until somebody attends; if nobody does in time, it is raised again.
+Who has only seen it changes nothing of that (:class:`CallSeen`). The lamps stay on until the button
+in the room is pressed: :class:`CancelPressed` is the only event that ends a call, and nothing but
+an edge of that button makes one.
 
 In test mode the lamps and the sounder work and nobody is alarmed. A test call is ended by the
 button in the room as well; when the test mode is over it keeps its lamps until then. In doubt a
@@ -36,6 +37,7 @@ from gateway.core.room.call_record import (
     Acknowledged,
     Call,
     CallEvent,
+    CallSeen,
     CancelPressed,
     CordSeen,
     PresencePressed,
@@ -52,6 +54,7 @@ from gateway.core.room.call_testing import end_test, in_test, placed_end, refusa
 __all__ = [
     "Acknowledged",
     "CallEvent",
+    "CallSeen",
     "CancelPressed",
     "CordSeen",
     "PresencePressed",
@@ -116,6 +119,8 @@ def _stepped(call: Call, event: CallEvent | None, now: Ms) -> tuple[Call, Facts]
             return _attend(call, event)
         case Acknowledged():
             return _acknowledge(call, event, now)
+        case CallSeen():
+            return _see(call, event, now)
         case TestSet():
             return set_test(call, event, now)
         case Restored(was=was):
@@ -211,6 +216,7 @@ def _pull(call: Call, event: CordSeen, now: Ms, *, found: bool) -> tuple[Call, F
             raised=At(at_ms),
             acknowledged=NEVER,
             acknowledged_by=None,
+            attends=None,
             attended=NEVER,
             acknowledged_after_ms=None,
             attended_after_ms=None,
@@ -236,10 +242,29 @@ def _acknowledge(call: Call, event: Acknowledged, now: Ms) -> tuple[Call, Facts]
         since=At(now),
         acknowledged=At(now),
         acknowledged_by=event.by,
+        attends=event.attends or None,
         attend_by=At(now + call.plan.attend_within_ms),
         acknowledged_after_ms=_first(record.acknowledged_after_ms, after_ms),
     )
-    data: dict[str, Json] = {
+    data = _by_person(record, event, after_ms)
+    if event.attends:
+        data["attends"] = event.attends
+    return replace(call, record=after), (Fact("call_acknowledged", call.plan.id, now, data),)
+
+
+def _see(call: Call, event: CallSeen, now: Ms) -> tuple[Call, Facts]:
+    record = call.record
+    if record is None or record.state != "raised" or record.seen_by == event.by:
+        return call, ()
+    data = _by_person(record, event, record.after(now))
+    after = replace(record, seen=At(now), seen_by=event.by)
+    return replace(call, record=after), (Fact("call_seen", call.plan.id, now, data),)
+
+
+def _by_person(
+    record: Record, event: Acknowledged | CallSeen, after_ms: Ms | None
+) -> dict[str, Json]:
+    return {
         "call": record.id,
         "by": event.by,
         "via": event.via,
@@ -247,7 +272,6 @@ def _acknowledge(call: Call, event: Acknowledged, now: Ms) -> tuple[Call, Facts]
         "after_ms": after_ms,
         "test": record.test,
     }
-    return replace(call, record=after), (Fact("call_acknowledged", call.plan.id, now, data),)
 
 
 def _attend(call: Call, event: PresencePressed) -> tuple[Call, Facts]:

@@ -13,8 +13,9 @@ Facts = tuple[Fact, ...]
 
 
 def again(record: Record, cause: str, at_ms: Ms) -> Record:
-    """Raised again; who had seen it before is kept, and calls for help all the same."""
-    return without_deadline(replace(record, state="raised", cause=cause, since=At(at_ms)))
+    """Raised again; who acknowledged it before is kept, and it calls for help all the same."""
+    anew = replace(record, state="raised", cause=cause, since=At(at_ms), seen=NEVER, seen_by=None)
+    return without_deadline(anew)
 
 
 def without_deadline(record: Record) -> Record:

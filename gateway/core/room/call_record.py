@@ -45,7 +45,17 @@ class PresencePressed:
 
 @dataclass(frozen=True)
 class Acknowledged:
-    """A named person has seen the call."""
+    """Somebody goes to the call. ``attends``: the name of who goes; empty: who says so."""
+
+    by: str
+    via: str
+    command: str
+    attends: str = ""
+
+
+@dataclass(frozen=True)
+class CallSeen:
+    """Somebody has seen the call and says nothing of going there."""
 
     by: str
     via: str
@@ -71,7 +81,14 @@ class Restored:
 
 
 CallEvent = (
-    CordSeen | CancelPressed | PresencePressed | Acknowledged | TestSet | ClockKnown | Restored
+    CordSeen
+    | CancelPressed
+    | PresencePressed
+    | Acknowledged
+    | CallSeen
+    | TestSet
+    | ClockKnown
+    | Restored
 )
 
 
@@ -102,6 +119,11 @@ class Record:
     """When ``call_raised`` was told last."""
     acknowledged: At = NEVER
     acknowledged_by: str | None = None
+    attends: str | None = None
+    """The name of who goes, where that is another than who acknowledged it."""
+    seen: At = NEVER
+    seen_by: str | None = None
+    """Who has seen it, since it was last raised, and does not go."""
     attended: At = NEVER
     attend_by: At = NEVER
     """An acknowledged call that nobody attends until then is raised again. What another boot says
@@ -126,6 +148,7 @@ class Record:
             since=self.since.placed(offset_ms, now),
             raised=self.raised.placed(offset_ms, now),
             acknowledged=self.acknowledged.placed(offset_ms, now),
+            seen=self.seen.placed(offset_ms, now),
             attended=self.attended.placed(offset_ms, now),
             attend_by=attend_by,
         )

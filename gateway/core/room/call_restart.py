@@ -71,6 +71,7 @@ def _merged(
         told_ms=now,
         acknowledged=saved.acknowledged if since.acknowledged == NEVER else since.acknowledged,
         acknowledged_by=since.acknowledged_by or saved.acknowledged_by,
+        attends=since.attends if since.acknowledged_by else saved.attends,
         attended=saved.attended if since.attended == NEVER else since.attended,
     )
     if since.test and one.state != "raised":

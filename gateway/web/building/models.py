@@ -130,7 +130,9 @@ class MessageShape(BaseModel):
 
 
 class CallShape(BaseModel):
-    """``attend_by``: the call rings again then, if nobody has come. ``pulls``: how often."""
+    """``attend_by``: the call rings again then, if nobody has come. ``pulls``: how often.
+    ``attends``: the name of who goes, where that is another than who acknowledged it. ``seen_by``:
+    who has seen it, at ``seen``, and does not go."""
 
     id: str | None
     state: CallState
@@ -142,6 +144,9 @@ class CallShape(BaseModel):
     pulls: int
     acknowledged_by: str | None
     acknowledged: Time
+    attends: str | None = None
+    seen_by: str | None = None
+    seen: Time = None
     attended: Time
     attend_by: Time
     messages: list[MessageShape]

@@ -49,7 +49,7 @@ _INSTANTS = frozenset(
     {
         "since_ms", "at_ms", "last_opened_ms", "service_until_ms", "raised_ms",
         "shelved_until_ms", "started_ms", "acknowledged_ms", "attended_ms", "attend_by_ms",
-        "next_message_ms", "test_until_ms", "occupancy_since_ms", "evidence_ms",
+        "next_message_ms", "test_until_ms", "seen_ms", "occupancy_since_ms", "evidence_ms",
     }
 )  # fmt: skip
 
@@ -68,22 +68,25 @@ def doors_json(control: SnapshotReader) -> list[dict[str, Any]]:
 
 
 def rooms_json(control: SnapshotReader, *, private: bool = False) -> list[dict[str, Any]]:
-    """``private``: with what tells about the person inside."""
+    """``private``: with what tells about the person inside, and with the name of who goes to a
+    call."""
     found = []
     for id, room in control.rooms.items():
         told = {"id": id, **_instants(room, _Times(control))}
         if not private:
             for key in [key for key in told if key.startswith("occupancy")]:
                 del told[key]
+            if told.get("call"):
+                told["call"] = told["call"] | {"attends": None}
         found.append(told)
     return found
 
 
-def calls_json(control: SnapshotReader) -> list[dict[str, Any]]:
-    """The calls that stand."""
+def calls_json(control: SnapshotReader, *, private: bool = False) -> list[dict[str, Any]]:
+    """The calls that stand. ``private``: as of :func:`rooms_json`."""
     return [
         {"room": room["id"], **room["call"]}
-        for room in rooms_json(control)
+        for room in rooms_json(control, private=private)
         if room.get("call") and room["call"]["state"] != "quiet"
     ]
 
@@ -130,8 +133,9 @@ def status_json(control: SnapshotReader) -> dict[str, Any]:
     }
 
 
-def fact_json(row: Row) -> dict[str, Any]:
-    """One event as the API gives it."""
+def fact_json(row: Row, *, private: bool = False) -> dict[str, Any]:
+    """One event as the API gives it. ``private``: with the name of who goes to a call."""
+    hidden = () if private else ("attends",)
     return {
         "row": row.row,
         "lane": row.lane,
@@ -141,5 +145,5 @@ def fact_json(row: Row) -> dict[str, Any]:
         "time": iso(row.utc_ms),
         "kind": row.kind,
         "subject": row.subject,
-        "data": dict(row.data),
+        "data": {name: value for name, value in row.data.items() if name not in hidden},
     }

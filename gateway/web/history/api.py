@@ -107,7 +107,7 @@ async def events(
     if more is not None:
         following = request.url.include_query_params(after=more)
         response.headers["Link"] = f'<{following.path}?{following.query}>; rel="next"'
-    return [fact_json(row) for row in rows]
+    return [fact_json(row, private=who.may("staff")) for row in rows]
 
 
 @router.get(

@@ -43,8 +43,8 @@ _FAMILY_OF_KIND: dict[str, Family] = {
 KINDS_OF: dict[Family, tuple[str, ...]] = {
     "door": ("door_request", "door_opened", "door_closed", "opened_by_hand", "refusals_counted"),
     "call": (
-        "call_raised", "call_acknowledged", "call_attended", "call_cancelled", "room_test",
-        "message",
+        "call_raised", "call_seen", "call_acknowledged", "call_attended", "call_cancelled",
+        "room_test", "message",
     ),
     "room": ("occupancy_changed", "leak"),
     "alarm": (
@@ -129,7 +129,7 @@ class Entry:
 
 
 _LATER = frozenset(
-    {"alarm_acknowledged", "alarm_shelved", "call_acknowledged", "call_attended"}
+    {"alarm_acknowledged", "alarm_shelved", "call_seen", "call_acknowledged", "call_attended"}
 )  # fmt: skip
 
 

@@ -296,8 +296,11 @@ def _call(entry: Entry, presenter: Presenter) -> Said:
     raised = entry.of("call_raised")
     real = any(not row.data.get("test") for row in raised) or not raised
     notes = []
-    for row in entry.of("call_acknowledged")[:1]:
+    for row in entry.of("call_seen")[:1]:
         who = presenter.who(str(row.data.get("by") or ""))
+        notes.append(_after("entry.call_only_seen", row, presenter, who=who))
+    for row in entry.of("call_acknowledged")[:1]:
+        who = presenter.goes(row.data.get("attends"), str(row.data.get("by") or ""))
         notes.append(_after("entry.call_seen", row, presenter, who=who))
     for row in entry.of("call_attended")[:1]:
         notes.append(_after("entry.call_attended", row, presenter))

@@ -164,6 +164,8 @@ def _detail(name: str, value: Any, presenter: Presenter) -> str:  # noqa: PLR091
             return w.get(f"occupancy.{value}", str(value))
         case "call" | "delivery" | "about" | "medium":  # the last is a part of the result
             return ""
+        case "attends" if not presenter.private:
+            return ""
         case "test":
             return w("field.test") if value else ""
         case "pulls" | "count" if value == 1:

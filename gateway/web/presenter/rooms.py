@@ -77,9 +77,13 @@ def _has_chain(presenter: Sentences, room_id: str) -> bool:
 def _text(presenter: Sentences, call: CallShown) -> str:
     state = call["state"]
     if state == "raised":
-        return presenter.w("call.raised", time=_raised(presenter, call))
+        text = presenter.w("call.raised", time=_raised(presenter, call))
+        if call.get("seen_by"):
+            who, at = presenter.who(call.get("seen_by")), presenter.at(call.get("seen_ms"))
+            text = presenter.w("call.seen", who=who, time=at)
+        return text
     if state == "acknowledged":
-        who = presenter.who(call.get("acknowledged_by"))
+        who = presenter.goes(call.get("attends"), call.get("acknowledged_by"))
         return presenter.w(
             "call.acknowledged", who=who, time=presenter.at(call.get("acknowledged_ms"))
         )

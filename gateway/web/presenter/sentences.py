@@ -94,6 +94,10 @@ class Sentences:
             return ""
         return self._name_of(actor) if self._names else self.w("who.staff")
 
+    def goes(self, attends: object, by: str | None) -> str:
+        """Who goes to a call: the name that was given, or who acknowledged it."""
+        return str(attends) if attends and self._names else self.who(by)
+
     # --- names and reasons
 
     def receiver(self, id: str) -> str:

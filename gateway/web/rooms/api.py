@@ -74,7 +74,7 @@ async def end_test(room: str, who: Staff, order: Order) -> Accepted:
 )
 async def calls(who: ViewAlways, site: TheSite, poll: Poll) -> list[CallTold]:
     """The calls that stand. Calls of the past are events of the kinds ``call_*``."""
-    return poll(calls_json(site.control))
+    return poll(calls_json(site.control, private=who.may("staff")))
 
 
 @router.post(

@@ -11,13 +11,16 @@ from gateway.web.presenter.rooms import RESULTS
 from gateway.web.presenter.view_models import Icon, State
 from gateway.wire import Row
 
-CALL_KINDS = ("call_raised", "call_acknowledged", "call_attended", "call_cancelled")
+CALL_KINDS = ("call_raised", "call_seen", "call_acknowledged", "call_attended", "call_cancelled")
+SPANS = ("call_acknowledged", "call_attended", "call_cancelled")
+"""Until when it took how long."""
 ROWS_MOST = 2000
 """So many facts are looked through, the newest ones; a call further back is not found."""
 BEFORE_MS, AFTER_MS = 60_000, 24 * 3_600_000
 """Messages are looked for from a little before a call until a day after."""
 LOOKS: dict[str, tuple[Icon, State]] = {
     "call_raised": ("siren", "call"),
+    "call_seen": ("info", "info"),
     "call_acknowledged": ("hand", "info"),
     "call_attended": ("user", "good"),
     "call_cancelled": ("check", "good"),
@@ -79,7 +82,7 @@ def _made(own: list[Row], messages: list[Row], presenter: Presenter) -> Timeline
     steps = [_step(row, first, presenter) for row in sorted([*own, *messages], key=lambda r: r.row)]
     spans = [
         (w(f"timeline.{kind}_span"), _after(kinds[kind], first, presenter) or "–")
-        for kind in CALL_KINDS[1:]
+        for kind in SPANS
         if kind in kinds
     ]
     return Timeline(
@@ -127,5 +130,6 @@ def _step(row: Row, first: Row, presenter: Presenter) -> Step:
         if point and cause in ("cord", "line"):
             text = f"{text}: {presenter.terminals.part(w, point)}"
     else:
-        text = w(f"timeline.{row.kind}", who=presenter.who(str(data.get("by") or "")))
+        who = presenter.goes(data.get("attends"), str(data.get("by") or ""))
+        text = w(f"timeline.{row.kind}", who=who)
     return Step(_time(row, presenter), _after(row, first, presenter), icon, tone, text)
