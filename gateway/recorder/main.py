@@ -8,6 +8,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import assert_never
 
 import structlog
 
@@ -85,7 +86,9 @@ def open_store(
         from gateway.recorder.stores.sqlite import SqliteStore
 
         return SqliteStore(state / address.file, lives_ms, limit_bytes)
-    raise ValueError(f"no store: {address.text}")
+    if address.kind == "none":
+        raise ValueError(f"no store: {address.text}")
+    assert_never(address.kind)
 
 
 def run(settings: RecorderSettings, stop: threading.Event) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, assert_never
 from urllib.parse import urlencode, urlsplit
 
 from gateway import set_aside
@@ -114,11 +114,11 @@ class _Http:
 def examine(settings: Settings, state: Path) -> Iterator[Finding]:
     """Findings about the store."""
     record = settings.record
-    if record is None or record.store == "none":
+    address = None if record is None else record.address
+    if record is None or address is None or address.kind == "none":
         yield not_configured("store: none is configured")
         return
     yield from _broken(state)
-    address = record.address
     if address.kind == "sqlite":
         yield from _sqlite(record, state)
         return
@@ -134,7 +134,12 @@ def examine(settings: Settings, state: Path) -> Iterator[Finding]:
 
         yield from postgresql.examine(address, secret, _place(record), timeout_s=WITHIN_S)
         return
-    look = _influx1 if address.kind == "influx1" else _influx2
+    if address.kind == "influx1":
+        look = _influx1
+    elif address.kind == "influx":
+        look = _influx2
+    else:
+        assert_never(address.kind)
     try:
         yield from look(settings, record, secret)
     except _Away as error:

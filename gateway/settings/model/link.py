@@ -236,7 +236,9 @@ class Recording(Model):
         WithJsonSchema(
             {
                 "type": "string",
-                "pattern": r"^(sqlite(:[\w.-]+)?|none|(influx1?s?|postgresql)://\S+)$",
+                "pattern": (
+                    rf"^(sqlite(:[\w.-]+)?|none|({'|'.join(store_address.SCHEMES)})://\S+)$"
+                ),
             }
         ),
     ] = "sqlite"
