@@ -21,6 +21,7 @@ from gateway.core.signals.contact import NO_LEVEL_YET
 from gateway.journal import writer
 from gateway.link import link, mqtt
 from gateway.panel.snapshot_types import GuaranteeValue
+from gateway.settings.values.recipients import KINDS as ADDRESS_KINDS
 from gateway.settings.values.recipients import MEDIA
 from gateway.web.building.guarantees import GUARANTEES, VALUES
 from gateway.web.building.snapshot_reader import NO_PANEL
@@ -53,6 +54,7 @@ def test_everything_the_core_can_say_has_words(language: str) -> None:
     wanted += [f"guarantee.{name}" for name in (*GUARANTEES, *VALUES[:3])]
     wanted += [f"severity.{name}" for name in SEVERITIES]
     wanted += [f"message_by.{one}_{end}" for one in MEDIA for end in ("delivered", "failed")]
+    wanted += [f"{part}.{kind}" for part in ("way", "way_help") for kind in ADDRESS_KINDS]
     wanted += [f"life.{kind.life}" for kind in KINDS.values()]
     wanted += [f"role.{role}" for role in ROLES]
     wanted += [f"command.{name}" for name in commands._NAMES.values()]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.settings.values.recipients import Kind
 from gateway.web.access import Admin, AdminProved, TheSite
 from gateway.web.building.view import iso
 from gateway.web.commands import Order
@@ -78,7 +79,7 @@ class Sections(Strict):
 class NewAddress(Strict):
     """An address of a person. It is saved apart, and nothing ever answers with it."""
 
-    kind: Literal["mail", "sms", "telegram", "ntfy", "own"]
+    kind: Kind
     to: str = Field(min_length=1, max_length=500)
 
 
