@@ -48,8 +48,8 @@ class LaneWindow:
             self.cursor = self._order.popleft()
         return self.cursor != before
 
-    def passed(self, seq: int) -> None:
-        """Nothing is in flight, and nothing up to here will ever come."""
+    def skip_to(self, seq: int) -> None:
+        """Move the cursor here: nothing is in flight, and nothing up to here will ever come."""
         self.cursor, self.next = seq, seq + 1
 
     def lost(self) -> None:

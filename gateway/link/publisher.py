@@ -279,7 +279,7 @@ class Publisher:
         elif sent.seq:
             self._taken(sent)
             if sent.what == "fact":
-                self._pass(sent.lane, sent.seq)
+                self._finish_number(sent.lane, sent.seq)
 
     def _landed(self, mid: int) -> _Sent | None:
         """Take a message out of those in flight."""
@@ -302,7 +302,7 @@ class Publisher:
             for lane, mine in self.aside.facts.items():
                 self._retries[lane] += sorted(seq for seq, one in mine.items() if one is refusal)
 
-    def _pass(self, lane: Lane, seq: int) -> None:
+    def _finish_number(self, lane: Lane, seq: int) -> None:
         """The cursor need not wait for this number any more."""
         flight = self.flights[lane]
         if flight.finished(seq):
@@ -339,7 +339,7 @@ class Publisher:
         lane, seq = sent.lane, sent.seq
         if self.aside.add_fact(lane, seq, refusal):
             if sent.what == "fact":
-                self._pass(lane, seq)
+                self._finish_number(lane, seq)
         elif sent.what == "fact":
             # No room to remember it: the lane stops here, and only this lane.
             self._blocked_ms[lane] = now_ms + RETRY_MS
@@ -482,7 +482,7 @@ class Publisher:
             if row is not None:
                 self._optional_next = True
                 return self._send(row, "fact", now_ms, late=self._is_late(row))
-            self._pass_over(lane)
+            self._skip_absent(lane)
             if room and (self._retry_one(lane, now_ms) or self._replay_one(lane, now_ms)):
                 return True
         return self._alone(now_ms)
@@ -565,14 +565,14 @@ class Publisher:
         rows = self._reader.lane(lane, seq, 1)
         return rows[0] if rows and rows[0].seq == seq else None
 
-    def _pass_over(self, lane: Lane) -> None:
+    def _skip_absent(self, lane: Lane) -> None:
         """The newest numbers of a lane may be absent: no row behind them would move the cursor.
 
         What was read last was read after the head, so that nothing up to it can still come.
         """
         flight, head = self.flights[lane], self.heads.get(lane, 0)
         if self._sources[lane].end and not flight.in_flight and flight.cursor < head:
-            flight.passed(head)
+            flight.skip_to(head)
             self._on_cursor(lane, head)
 
     def _sent(self, mid: int | None, sent: _Sent, now_ms: int) -> bool:

@@ -30,9 +30,9 @@ from gateway.recorder.sequences import (
     Range,
     as_ranges,
     covers,
-    is_of_another,
+    is_of_second_event,
+    key_of_second_event,
     merged,
-    of_another,
     without,
 )
 from gateway.recorder.state import (
@@ -244,18 +244,18 @@ class Ingest:
         elif before == UNREADABLE:
             listed = self._state.aside_under(key, event.seq)
             if not any(_alike(one.event, text) for one in listed):
-                self._take_another(batch, key, event, topic, text)
+                self._take_second(batch, key, event, topic, text)
         elif before != UNKNOWN:
-            self._take_another(batch, key, event, topic, text)
+            self._take_second(batch, key, event, topic, text)
 
     def _is_in(self, batch: Batch, key: Key, event: Event) -> bool:
         return event.seq in batch.numbers.get(key, ())
 
-    def _take_another(self, batch: Batch, key: Key, event: Event, topic: str, text: str) -> None:
+    def _take_second(self, batch: Batch, key: Key, event: Event, topic: str, text: str) -> None:
         """Another event under a number that is taken. One of the two is not the gateway's, and
         nobody here can tell which: the store gets both, and somebody has to look."""
         self._digests.contest(key, event.seq)
-        self._add_another(batch, key, event, topic, text)
+        self._add_second(batch, key, event, topic, text)
         reason = (
             f"another event has come as number {event.seq} of {key.lane}, journal {key.journal}"
             f" (this one: boot {event.boot[:40]}, {event.mono_ms} ms), and one of them is not the"
@@ -266,11 +266,11 @@ class Ingest:
         text = text[:FOREIGN_TEXT_MOST]
         batch.aside.append(SetAside(topic, reason, text, key.gateway, standing="doubtful"))
 
-    def _add_another(self, batch: Batch, key: Key, event: Event, topic: str, text: str) -> None:
-        another = of_another(key, self._digests.of(event))
-        if (another, event.seq) not in batch.others:
-            batch.others.add((another, event.seq))
-            batch.events.append((another, event, topic, text))
+    def _add_second(self, batch: Batch, key: Key, event: Event, topic: str, text: str) -> None:
+        second = key_of_second_event(key, self._digests.of(event))
+        if (second, event.seq) not in batch.others:
+            batch.others.add((second, event.seq))
+            batch.events.append((second, event, topic, text))
 
     def _account(self, batch: Batch, key: Key, seq: int, digest: int) -> None:
         self._meet(key)
@@ -289,10 +289,10 @@ class Ingest:
             batch.events.append((key, event, topic, text))
         elif covers([self._given_back.get(key, (0, 0))], event.seq):
             self._account(batch, key, event.seq, digest)
-            self._add_another(batch, key, event, topic, text)  # at a time of its own
+            self._add_second(batch, key, event, topic, text)  # at a time of its own
         else:
             self._account(batch, key, event.seq, before)
-            self._take_another(batch, key, event, topic, text)
+            self._take_second(batch, key, event, topic, text)
         unread = self.claims.held.pop((key, event.seq), None) if self.claims.held else None
         if unread is not None:
             reason = "the gateway has sent another event under this number"
@@ -534,10 +534,10 @@ class Ingest:
         while not seen and at in pinned:  # the time of a point that may be sent again
             at = occupied.take(at + 1)
         if not seen:
-            another = is_of_another(key)
-            if not another:
+            is_second = is_of_second_event(key)
+            if not is_second:
                 batch.seen.setdefault(key, []).append(event.seq)
-            if at != utc_ms or another or not time_known:  # of its receipt; the next is another
+            if at != utc_ms or is_second or not time_known:  # of its receipt; the next is another
                 batch.moved.append((key, event.seq, at))
         origin = Origin(event, key.lane, time_known)
         batch.points.append(Point(*series, fields_of(event, time_known), at, origin))
@@ -545,13 +545,13 @@ class Ingest:
 
     def _placed(self, key: Key, event: Event) -> tuple[int | None, bool]:
         """Where the event was moved to in the store, and whether it has had a time before."""
-        if is_of_another(key):
+        if is_of_second_event(key):
             moved = self._state.moved(key, event.seq)
             return moved, moved is not None
         if not covers(self._known(key).seen, event.seq):
             return None, False
         # the number may have been another event's before, which has its time
-        own = self._state.moved(of_another(key, self._digests.of(event)), event.seq)
+        own = self._state.moved(key_of_second_event(key, self._digests.of(event)), event.seq)
         return self._state.moved(key, event.seq) if own is None else own, True
 
     def _series(self, series: Series) -> UsedTimestamps:
@@ -580,7 +580,7 @@ class Ingest:
             self._waiting.setdefault(one.key, set()).add(one.seq)
         for one in batch.done:
             self._waiting.get(one.key, set()).discard(one.seq)
-        waited = {one.key for one in batch.done if not is_of_another(one.key)}
+        waited = {one.key for one in batch.done if not is_of_second_event(one.key)}
         for key in {*batch.numbers, *batch.absent, *batch.heads, *waited}:
             known = self._known(key)
             new = known.lane.account(

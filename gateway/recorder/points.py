@@ -32,7 +32,7 @@ TEXT_MOST = 200
 
 class Origin(NamedTuple):
     """The event that a point was made of, for stores that save whole events. ``lane``: its own, or
-    what :func:`gateway.recorder.sequences.of_another` has made of it."""
+    what :func:`gateway.recorder.sequences.key_of_second_event` has made of it."""
 
     event: Event
     lane: str

@@ -92,8 +92,8 @@ def encode_point(point: Point) -> str:
     """A point as text, without its event. The lane of a second event of a number is added, which
     the event does not have itself."""
     origin = point.origin
-    of_another = [] if origin is None or origin.lane == origin.event.lane else [origin.lane]
-    return json.dumps([point.measurement, point.tags, point.fields, point.time_ms, *of_another])
+    second_lane = [] if origin is None or origin.lane == origin.event.lane else [origin.lane]
+    return json.dumps([point.measurement, point.tags, point.fields, point.time_ms, *second_lane])
 
 
 def decode_point(text: str) -> Point:

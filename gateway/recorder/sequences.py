@@ -27,14 +27,14 @@ class Key(NamedTuple):
     lane: str
 
 
-def of_another(key: Key, digest: int) -> Key:
-    """A key of its own for another event under a number that is taken: its time in the store, and
+def key_of_second_event(key: Key, digest: int) -> Key:
+    """A key of its own for a second event under a number that is taken: its time in the store, and
     the event itself while it waits for its time, are saved under it."""
     return key._replace(lane=f"{key.lane}:{digest:08x}")
 
 
-def is_of_another(key: Key) -> bool:
-    """Whether this is a key that :func:`of_another` has made."""
+def is_of_second_event(key: Key) -> bool:
+    """Whether this is a key that :func:`key_of_second_event` has made."""
     return ":" in key.lane
 
 
