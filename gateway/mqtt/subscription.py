@@ -324,6 +324,11 @@ class Subscription:
         self._send_waiting(self._wire)
         return True
 
+    @property
+    def unacknowledged(self) -> int:
+        """Publications of our own that the broker has not acknowledged yet."""
+        return len(self._waiting) + len(self._flying)
+
     def ask_again(self, name: str, qos: int) -> bool:
         """Subscribe a filter once more, so that what is retained there comes again; answered by
         :class:`Granted` or :class:`Refused`. ``False`` where nothing can be sent now. It ends with

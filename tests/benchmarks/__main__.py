@@ -22,6 +22,7 @@ from tests.benchmarks import (
     press,
     real_rooms,
     record,
+    sites,
     start,
     wear,
     year,
@@ -39,6 +40,7 @@ BENCHES: dict[str, tuple[str, Callable[[], list[Figure]]]] = {
     "rooms": ("two recordings of real rooms, replayed", real_rooms.figures),
     "year": ("a year of building life in virtual time", year.figures),
     "wear": ("bytes written and wake-ups: idle, and in a busy day; real time", wear.figures),
+    "sites": ("the centre before 1,000 gateways: start, memory, processor", sites.figures),
     "live": ("200 live pages × 50 events/s", live.figures),
 }
 OUT = Path(".cache/bench.json")
