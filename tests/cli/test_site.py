@@ -14,6 +14,7 @@ from gateway.settings.values.secrets import Secret
 from gateway.sites import handover
 from gateway.sites.keys import SECRET, Keys
 from tests.cli.test_cli_offline import completing, portier, words
+from tests.process.parts import BUILDING
 
 ACCESS_LIST = Path(__file__).resolve().parents[2] / "deploy" / "mosquitto" / "portier.acl"
 
@@ -63,6 +64,16 @@ def test_the_key_is_in_a_file_for_who_hands_it_over_and_nowhere_else(place: Path
 def test_what_is_printed_for_the_gateways_is_in_the_access_list_that_is_shipped() -> None:
     shipped = ACCESS_LIST.read_text(encoding="utf-8").splitlines()
     assert set(handover.gateway_access()) <= set(shipped)
+
+
+def test_the_lines_for_the_gateway_are_a_configuration(place: Path) -> None:
+    config = place / "here" / "portier.yaml"
+    config.write_text("\n".join((BUILDING, *handover.configuration(), "")))
+    site(place, "enrol", "bad-1", "--out", place / "k")
+    (config.parent / "secrets").mkdir()
+    (place / "k").rename(config.parent / "secrets" / handover.SECRET)
+    checked = portier("check", config)
+    assert (checked.exit_code, "is in order" in checked.output) == (0, True), checked.output
 
 
 def test_the_centre_writes_no_mode_and_nothing_of_other_gateways() -> None:
