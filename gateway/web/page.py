@@ -71,6 +71,7 @@ def page(
         "here": here(request.url.path, places),
         "main_places": [place.name for place in places if place.main],
         "calls_part": site.calls_part,
+        "styles": site.styles,
         "role_text": "" if who is None else words(site.role_key(who)),
         "theme": theme_of(request),
         "who": who,

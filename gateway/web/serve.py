@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 import uvicorn
+from starlette.types import ASGIApp
 
 from gateway.core.facts import Json
 from gateway.settings.model.configuration import Settings
@@ -27,7 +28,7 @@ from gateway.web.retention.retention import under_systemd
 from gateway.web.shared.certificate_reload import CertificateReload
 from gateway.web.shared.connections import allow_files, protocol_for
 from gateway.web.shared.proxies import Trusted
-from gateway.web.site import Site
+from gateway.web.site import PageSite, Site
 
 log = structlog.get_logger("web")
 KEEP_ALIVE_S = 20
@@ -39,7 +40,7 @@ class Server(uvicorn.Server):
     """Ends the live streams first, which would otherwise hold up the stop. It wakes once a
     second, for the Date header, and when it shall end; uvicorn's own loop wakes ten times."""
 
-    def __init__(self, config: uvicorn.Config, site: Site) -> None:
+    def __init__(self, config: uvicorn.Config, site: PageSite) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._end = asyncio.Event()
         self._ends = False
@@ -84,10 +85,14 @@ class Server(uvicorn.Server):
 
 
 def config_of(site: Site) -> uvicorn.Config:
-    """How the server runs."""
-    options = site.options
+    """How the server of a gateway runs."""
+    return server_config(site.options, create_server_app(site))
+
+
+def server_config(options: Options, app: ASGIApp) -> uvicorn.Config:
+    """How a server runs."""
     return uvicorn.Config(
-        create_server_app(site),
+        app,
         host=options.host,
         port=options.port,
         ssl_certfile=options.tls_cert,
@@ -125,7 +130,7 @@ def serve(options: Options, announced: Announce = lambda url, password, initial:
     )
     password = users.first_admin()
     if repaired is not None:
-        _say_repaired(options, users, repaired)
+        say_repaired(options, users, repaired)
     site = make_site(options, users)
     if not announced(options.url, password, users.anybody_has_first_password()):
         announce(options, password)
@@ -133,7 +138,7 @@ def serve(options: Options, announced: Announce = lambda url, password, initial:
     return 0
 
 
-def _say_repaired(options: Options, users: Users, repaired: Repaired) -> None:
+def say_repaired(options: Options, users: Users, repaired: Repaired) -> None:
     """In the log and in the audit chain; the page says it at the log-in."""
     log.error(
         "the file of the users was damaged and is made anew from what can be read",

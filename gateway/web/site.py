@@ -27,7 +27,6 @@ from gateway.web.live.streams import Streams
 from gateway.web.options import Options
 from gateway.web.places import Place, menu
 from gateway.web.presenter.presenter import Presenter
-from gateway.web.presenter.sentences import Sentences
 from gateway.web.shared.certificate_ends import CertificateEnds
 from gateway.web.shared.limits import Buckets, Once, Signer
 from gateway.web.shared.machine import MachineReader, look
@@ -60,11 +59,13 @@ class PageSite(ABC):
     hub: Streams
     calls_part = "parts/calls.html"
     """The template of the calls, which stand first on every page."""
+    styles: tuple[str, ...] = ()
+    """Stylesheets of every page beside the one that all have."""
 
-    def __init__(self, options: Options, users: Users) -> None:
+    def __init__(self, options: Options, users: Users, saver: Saver) -> None:
         self.options = options
         self.users = users
-        self.saver = Saver()
+        self.saver = saver
         users.later = self.saver.later
         users.session_life_s = options.session_life_ms / 1000
         secret = users.secret("csrf")
@@ -94,7 +95,7 @@ class PageSite(ABC):
         """The places of the navigation."""
 
     @abstractmethod
-    def presenter(self, language: str, who: Who | None) -> Sentences:
+    def presenter(self, language: str, who: Who | None) -> object:
         """What the frame of every page shows to somebody."""
 
     def role_key(self, who: Who) -> str:
@@ -142,7 +143,7 @@ class Site(PageSite):
     def __init__(
         self, options: Options, control: ControlClient, users: Users, records: Records
     ) -> None:
-        super().__init__(options, users)
+        super().__init__(options, users, Saver())
         self.control = control
         self.records = records
         self.tickets = Tickets(options.state)

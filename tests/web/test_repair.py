@@ -423,7 +423,7 @@ def test_it_is_said_in_the_log_in_the_chain_and_on_the_page_until_it_is_seen(
     assert found is not None
     web = Web(tmp_path)
     with capture_logs() as logs:
-        serve._say_repaired(web.options, web.users, found)
+        serve.say_repaired(web.options, web.users, found)
     assert logs[0]["damaged"] == str(set_aside.found(path)[0])
     assert "portier user add" in logs[0]["remedy"]
     assert "war beschädigt" in web.call("GET", "/login", headers={"Accept-Language": "de"}).text

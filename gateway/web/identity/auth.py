@@ -219,6 +219,11 @@ class Needs:
         self.proof = proof
         self.always = always
 
+    @property
+    def least_role(self) -> Role | None:
+        """For the description of the API."""
+        return self.role
+
     async def __call__(self, request: Request) -> Who | None:  # noqa: PLR0912 - a table
         """The body of a form comes first, however slowly it does: who asks is who may when it is
         there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,35 @@ def compact(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def building_parts(presenter: Presenter, may: Mapping[str, bool]) -> dict[str, Any]:
+    """The pieces of the status of one building: its alarms, guarantees, doors and rooms."""
+    shown = {"presenter": presenter, "w": presenter.w, "may": may, "csrf": ""}
+    values: dict[str, Any] = {
+        "html:alarms": fragment("parts/alarms.html", shown),
+        "html:guarantees": fragment("parts/guarantees.html", shown),
+        "html:guarantees-summary": fragment("parts/guarantees_summary.html", shown),
+    }
+    for door in presenter.doors:
+        about = {"door": door, "w": presenter.w, "may": may, "csrf": ""}
+        values[f"html:door.{door.id}"] = fragment("parts/door.html", about)
+        values[f"html:door-more.{door.id}"] = fragment("parts/door_more.html", about)
+        values[f"door:{door.id}"] = {
+            "ok": door.ok,
+            "needs_reason": door.needs_reason,
+            "why": presenter.w("door.cannot", reason=door.why) if door.why else "",
+            "command": door.command,
+            "answer": door.answer,
+            "settled": door.settled,
+            "result": door.result,
+            "now": door.now,
+        }
+    for room in presenter.rooms:
+        values[f"html:room.{room.id}"] = fragment(
+            "parts/room.html", {"room": room, "w": presenter.w}
+        )
+    return values
+
+
 @dataclass(frozen=True, slots=True)
 class Fragments:
     """One state of the page: ``event`` is ``page`` (for pages) or ``status`` (for programs)."""
@@ -29,13 +59,14 @@ class Fragments:
     def of(cls, control: SnapshotReader, presenter: Presenter | None, role: str) -> Fragments:
         if presenter is None:
             return cls("status", {"status": status_json(control)})
-        may = {name: ROLES.index(role) >= place for place, name in enumerate(ROLES)}
+        may: dict[str, bool] = {
+            name: ROLES.index(role) >= place for place, name in enumerate(ROLES)
+        }
         shown = {"presenter": presenter, "w": presenter.w, "may": may, "csrf": ""}
         values: dict[str, Any] = {
             "connection": presenter.connection,
             "html:connection": fragment("parts/connection.html", {"presenter": presenter}),
             "html:pill": fragment("parts/pill.html", {"presenter": presenter}),
-            "html:alarms": fragment("parts/alarms.html", shown),
             "html:alarms-all": fragment("parts/alarms_all.html", shown),
             "html:calls": fragment("parts/calls.html", {**shown, "live": True}),
             "html:call-alert": fragment("parts/call_alert.html", {"presenter": presenter}),
@@ -43,31 +74,10 @@ class Fragments:
                 "ringing": any(call.ringing for call in presenter.calls),
                 "standing": any(not call.test for call in presenter.calls),
             },
-            "html:guarantees": fragment(
-                "parts/guarantees.html", {"presenter": presenter, "w": presenter.w}
-            ),
-            "html:guarantees-summary": fragment("parts/guarantees_summary.html", shown),
             "html:today": fragment("parts/today.html", shown),
             "html:alarm-count": fragment("parts/alarm_count.html", {"presenter": presenter}),
         }
-        for door in presenter.doors:
-            about = {"door": door, "w": presenter.w, "may": may, "csrf": ""}
-            values[f"html:door.{door.id}"] = fragment("parts/door.html", about)
-            values[f"html:door-more.{door.id}"] = fragment("parts/door_more.html", about)
-            values[f"door:{door.id}"] = {
-                "ok": door.ok,
-                "needs_reason": door.needs_reason,
-                "why": presenter.w("door.cannot", reason=door.why) if door.why else "",
-                "command": door.command,
-                "answer": door.answer,
-                "settled": door.settled,
-                "result": door.result,
-                "now": door.now,
-            }
-        for room in presenter.rooms:
-            values[f"html:room.{room.id}"] = fragment(
-                "parts/room.html", {"room": room, "w": presenter.w}
-            )
+        values |= building_parts(presenter, may)
         for point in presenter.points:
             shown = {"point": point, "w": presenter.w, "may": may}
             values[f"html:point.{point.id}"] = fragment("parts/point.html", shown)

@@ -19,6 +19,10 @@ FIRST_SEEN_MS = 10_000
 class Sentences:
     """``name_of`` turns an actor such as ``web:3`` into a name for people who may see it."""
 
+    base = ""
+    """Before the addresses of forms about this building."""
+    alarms_address = "/alarms"
+
     def __init__(
         self,
         control: SnapshotReader,

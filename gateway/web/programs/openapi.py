@@ -34,6 +34,7 @@ NAMES = {
     "door": ("Id of a door.", "front"),
     "room": ("Id of a room.", "wc"),
     "call": ("Id of a call, or of its room.", "wc-7"),
+    "site": ("Id of a site: that of its gateway.", "csg-office"),
     "alarm": ("Id of an alarm: what it is about, a slash, its kind.", "front/left_open"),
     "point": ("Id of a point.", "wc.climate"),
     "contact": ("Id of a contact.", "caretaker"),
@@ -81,10 +82,16 @@ TOKEN, LOG_IN, CSRF, SCREEN = "token", "session", "csrf", "display"
 OF_BODIES = {"400": "The body cannot be read", "413": "The body is too large: over 64 KiB"}
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
+def describe(
+    app: FastAPI,
+    *,
+    about: str = ABOUT,
+    tags: Mapping[str, str] = TAGS,
+    server: str = "this gateway",
+) -> dict[str, Any]:
     """The description, made once: problems are problems, what a body may lead to, who may ask."""
     is_made = app.openapi_schema is not None
-    app.description = ABOUT
+    app.description = about
     told: dict[str, Any] = app.openapi()
     if is_made:
         return told
@@ -93,8 +100,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
         "contact": {"name": f"The administrators of {options.name}"},
         "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
     }
-    told["servers"] = [{"url": "/", "description": f"{options.name}: this gateway"}]
-    told["tags"] = [{"name": name, "description": text} for name, text in TAGS.items()]
+    told["servers"] = [{"url": "/", "description": f"{options.name}: {server}"}]
+    told["tags"] = [{"name": name, "description": text} for name, text in tags.items()]
     told["components"]["securitySchemes"] = _schemes(options.gateway, options.tls)
     asked = dict(_asked(app))
     for path, methods in told["paths"].items():
@@ -158,7 +165,7 @@ def _secure(operation: dict[str, Any], method: str, needs: Needs | NeedsDisplay)
         ways = ways[1:]
     operation["security"] = ways
     if needs.role is not None:
-        operation["x-least-role"] = needs.role
+        operation["x-least-role"] = needs.least_role if isinstance(needs, Needs) else needs.role
 
 
 def example(operation: str) -> Any:
@@ -177,7 +184,7 @@ def _describe(name: str, operation: dict[str, Any]) -> None:
         if "description" not in parameter and (known := NAMES.get(parameter["name"])):
             parameter["description"], parameter["example"] = known
         if parameter["in"] == "header":
-            parameter["name"] = HEADERS[parameter["name"]]
+            parameter["name"] = HEADERS[parameter["name"].lower()]
             parameter["required"] = parameter["name"] in REQUIRED
         parameter["schema"] = _without_null(parameter["schema"])
     answers: dict[str, Any] = operation["responses"]

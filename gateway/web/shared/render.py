@@ -55,13 +55,24 @@ def device_words(words: Words) -> str:
     return json.dumps(found, ensure_ascii=False)
 
 
+_FOLDERS: list[Path] = []
+
+
+def add_templates(folder: Path) -> None:
+    """Read the templates of this folder, too: those of another program that serves pages. To be
+    called before the first page is made."""
+    if folder not in _FOLDERS:
+        _FOLDERS.append(folder)
+        environment.cache_clear()
+
+
 @cache
 def environment() -> Environment:
     made = Environment(
         loader=DictLoader(
             {
                 file.relative_to(folder).as_posix(): file.read_text(encoding="utf-8")
-                for folder in HERE.glob("*/templates")
+                for folder in (*HERE.glob("*/templates"), *_FOLDERS)
                 for file in folder.rglob("*.html")
             }
         ),

@@ -63,7 +63,7 @@ export function doors(say, isLost) {
     door.busy = true;
     tell(door, say("door.asking"));
     try {
-      const answer = await fetch(`/api/v1/doors/${encodeURIComponent(id)}/open`, {
+      const answer = await fetch(door.form.dataset.address || `/api/v1/doors/${encodeURIComponent(id)}/open`, {
         method: "POST",
         headers: {
           "Content-Type": "application/json",
@@ -75,7 +75,7 @@ export function doors(say, isLost) {
       });
       const told = await answer.json();
       if (answer.status === 401) return location.reload();
-      if (told.reason === "second_factor") return location.assign("/second-factor?next=/");
+      if (told.reason === "second_factor") return location.assign(`/second-factor?next=${encodeURIComponent(location.pathname)}`);
       if (!answer.ok) return tell(door, told.detail || told.title, "bad");
       door.reason.value = "";
       door.command = told.command;
@@ -110,7 +110,9 @@ export function doors(say, isLost) {
         const state = values[`door:${id}`];
         if (!state) continue;
         door.state = state;
-        door.form.querySelector(".reason").hidden = !state.needs_reason;
+        if (state.name) door.form.dataset.name = state.name;
+        const reason = door.form.querySelector(".reason");
+        reason.hidden = !state.needs_reason && !("always" in reason.dataset);
         door.why.textContent = state.why;
         // What was said of another state of the door is not true any more.
         if (!result(door) && !door.armed && !door.busy && door.now && door.now !== state.now) tell(door, "");

@@ -24,8 +24,13 @@ function put(values) {
     if (!part || part.dataset.was === value) continue;
     const focused = part.contains(document.activeElement) ? document.activeElement.id : "";
     const folds = [...part.querySelectorAll("details[id]")].map(({ id, open }) => [id, open]);
+    const typed = [...part.querySelectorAll("input[id]")].map(({ id, value }) => [id, value]);
     part.innerHTML = value ?? "";
     unfold(part, new Map(folds));
+    for (const [id, text] of typed) { // what somebody is typing stays
+      const field = document.getElementById(id);
+      if (text && field) field.value = text;
+    }
     part.dataset.was = value;
     for (const field of part.querySelectorAll("input[name=csrf]")) field.value = document.body.dataset.csrf;
     if (focused) (document.getElementById(focused) || document.getElementById("main")).focus();
@@ -166,6 +171,17 @@ document.addEventListener("submit", (event) => {
   if (button?.getAttribute("aria-disabled") === "true") event.preventDefault();
 }, true);
 
+// Pieces of the page, as they come over the stream or were asked for: another script hears of the
+// former by the event pieces, and has us show the latter by the event show.
+function show(values) {
+  put(values);
+  tick();
+  board.update(values);
+  refresh();
+}
+
+document.addEventListener("show", ({ detail }) => show(detail));
+
 if (document.body.dataset.live) {
   unfold(document.querySelector(".calls"));
   setInterval(tick, 1000);
@@ -173,12 +189,10 @@ if (document.body.dataset.live) {
   start(document.body.dataset.live, {
     page(values) {
       if (values.connection) controlLost = values.connection.state !== "ok";
-      put(values);
-      tick();
+      show(values);
       if (values.calls) called(values.calls);
-      board.update(values);
-      refresh();
       for (const listener of listeners.page) listener(values);
+      document.dispatchEvent(new CustomEvent("pieces", { detail: values }));
     },
     fact: (fact) => listeners.fact.forEach((listener) => listener(fact)),
     reset: () => location.reload(),
