@@ -30,6 +30,8 @@ from gateway.settings.editing.file import VERSIONS_MOST
 from gateway.settings.model.configuration import Journal
 from gateway.settings.model.link import Record
 from gateway.sites import keys as site_keys
+from gateway.sites.audit import ENTRIES_MOST as AUDIT_MOST
+from gateway.sites.grants import GRANTS_MOST
 from gateway.web.identity.sessions import SESSIONS_MOST
 from gateway.web.identity.tokens import TOKENS_MOST
 from gateway.web.identity.users import REMOVED_MOST, USERS_MOST
@@ -123,13 +125,14 @@ def rows() -> tuple[StoredFile, ...]:
             "users",
             ("web/web.sqlite",),
             "users, log-ins, tokens, second factors, test book, weeks of doors, entries that the"
-            " audit chain does not have yet",
+            " audit chain does not have yet; at a centre what was granted, and its audit",
             f"{USERS_MOST} users and {REMOVED_MOST} removed ones, {TOKENS_MOST} tokens,"
             f" {SESSIONS_MOST} log-ins of a user, {SIGNED_MOST:,} signed pages, {WEEKS} weeks,"
-            f" {ENTRIES_MOST:,} entries",
+            f" {ENTRIES_MOST:,} entries; {GRANTS_MOST} grants of a user, {AUDIT_MOST:,} entries of"
+            " a centre's audit",
             "a user, token, test or change more is refused (what takes a right away is counted with"
             " the newest of its kind); the log-in unused for longest ends; the oldest names of"
-            " removed users and the oldest weeks go",
+            " removed users, the oldest weeks and the oldest entries of that audit go",
             "gateway.web.identity.users:Users",
         ),
         StoredFile(

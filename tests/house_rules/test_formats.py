@@ -29,6 +29,7 @@ from gateway.link import saved
 from gateway.recorder.state import RecorderState
 from gateway.recorder.stores.sqlite import SqliteStore
 from gateway.settings.plan import cache
+from gateway.sites import audit, grants
 from gateway.web.identity.users import Users
 from gateway.web.storage import testbook, weeks
 from gateway.web.storage.page_tables import PageTables
@@ -46,6 +47,8 @@ def made(folder: Path) -> None:
     Users(users).close()
     PageTables(users, testbook.SCHEMA)
     PageTables(users, weeks.SCHEMA)
+    PageTables(users, grants.SCHEMA)
+    PageTables(users, audit.SCHEMA)
     (folder / "record").mkdir()
     RecorderState(folder / "record" / "recorder-main.sqlite").close()
     store = SqliteStore(folder / "record" / "record.sqlite")

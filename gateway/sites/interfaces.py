@@ -1,0 +1,83 @@
+"""What the page of the centre needs of the picture, the broker and the commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+from gateway.panel.snapshot_types import Snapshot
+from gateway.web.building.control_client import Answer
+
+CommandName = Literal["open_door", "acknowledge_call", "acknowledge_alarm"]
+
+
+class GatewaySeen(Protocol):
+    """One gateway as it is known from what it publishes; instants are of the centre's clocks."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def presence(self) -> Literal["online", "offline", "unknown"]: ...
+    @property
+    def presence_since_utc_ms(self) -> int | None: ...
+    @property
+    def heard_utc_ms(self) -> int | None: ...
+    @property
+    def info(self) -> Mapping[str, Any]: ...
+    @property
+    def health(self) -> Mapping[str, Any] | None: ...
+    @property
+    def recorded(self) -> Mapping[str, Mapping[str, Any]]: ...
+    @property
+    def complete(self) -> bool: ...
+    @property
+    def lacks(self) -> Sequence[str]: ...
+    @property
+    def snapshot(self) -> Snapshot | None: ...
+    @property
+    def changes(self) -> int: ...
+
+
+class PictureSeen(Protocol):
+    """``gateways``: the enrolled ones by their id. ``strangers``: messages of others, by name."""
+
+    @property
+    def gateways(self) -> Mapping[str, GatewaySeen]: ...
+    @property
+    def strangers(self) -> Mapping[str, int]: ...
+
+
+class CommandsAsked(Protocol):
+    """See :class:`gateway.sites.commands.Commands`."""
+
+    async def ask(
+        self,
+        gateway: str,
+        name: CommandName,
+        subject: str,
+        *,
+        by: str,
+        reason: str = "",
+        attends: str = "",
+    ) -> Answer: ...
+
+
+class CentreSeen(Protocol):
+    """The connection to the broker, see :class:`gateway.sites.broker.Centre`. ``on_change`` is
+    called in the event loop with the id of the gateway that changed, or ``""`` for the connection
+    itself."""
+
+    @property
+    def picture(self) -> PictureSeen: ...
+    @property
+    def connected(self) -> bool: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def since_utc_ms(self) -> int: ...
+    @property
+    def on_change(self) -> list[Callable[[str], None]]: ...
+    @property
+    def commands(self) -> CommandsAsked: ...
+    async def run(self) -> None: ...
+    def close(self) -> None: ...

@@ -1,0 +1,19 @@
+"""What the page of the centre needs to know of the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.web.options import Options
+
+
+@dataclass(frozen=True, slots=True)
+class CentreOptions(Options):
+    """``gateway`` is the id of the centre, which its cookies carry."""
+
+    gateway: str = "sites"
+    groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Group -> the gateways in it; one may be in several."""
+    issuer: str = "sites"
+    """The name under which the gateways know this centre (``mqtt: issuers``)."""
