@@ -65,6 +65,8 @@ SEEN = {
         "tests.house_rules.test_files:test_a_full_test_book_takes_no_more_and_loses_nothing",
         "tests.web.test_retention:door_weeks",
         "tests.web.test_handover:test_at_the_limit_nobody_gets_a_right_and_rights_still_end",
+        "tests.sites.test_rights:test_there_is_an_end_to_the_grants_of_a_user",
+        "tests.sites.test_pages:test_the_oldest_entries_of_the_audit_go_where_there_are_too_many",
     ),
     "users_broken": (
         "tests.web.test_repair:test_a_second_damage_leaves_what_the_first_has_set_aside",

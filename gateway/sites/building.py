@@ -1,0 +1,93 @@
+"""The building of one gateway, as the page's view models read it, and what its gateway lets the
+centre ask for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gateway.sites.interfaces import CentreSeen, GatewaySeen
+from gateway.web.building.snapshot_reader import SnapshotReader
+
+OFFLINE, UNKNOWN, NO_BROKER = "site_offline", "site_unknown", "no_broker"
+
+
+class SiteBuilding(SnapshotReader):
+    """A picture as it is now; made for one answer and thrown away."""
+
+    def __init__(self, centre: CentreSeen, seen: GatewaySeen) -> None:
+        super().__init__()
+        self.seen = seen
+        self.snapshot = seen.snapshot
+        self.connected = (
+            centre.connected and seen.presence == "online" and self.snapshot is not None
+        )
+        self.away_reason = away_reason(centre, seen)
+        since = seen.presence_since_utc_ms
+        if not centre.connected:
+            since = centre.since_utc_ms
+        self.since_known = since is not None
+        if since is not None:
+            self.since_utc_ms = since
+            offset = self.utc_offset_ms
+            self.changed_ms = None if offset is None else since - offset
+
+    @property
+    def now_ms(self) -> int:
+        """The centre's monotonic clock, on which the picture puts every instant."""
+        return int(self._monotonic() * 1000)
+
+    @property
+    def name(self) -> str:
+        return name_of(self.seen)
+
+
+def name_of(seen: GatewaySeen) -> str:
+    """What a site is called; its id while that is not known."""
+    return str(seen.info.get("name") or seen.id)
+
+
+def away_reason(centre: CentreSeen, seen: GatewaySeen) -> str:
+    """Why nothing can be asked of a site; empty where it is there."""
+    if not centre.connected:
+        return NO_BROKER
+    if seen.presence == "online":
+        return "" if seen.snapshot is not None else UNKNOWN
+    return OFFLINE if seen.presence == "offline" else UNKNOWN
+
+
+class Allowed:
+    """What a gateway says that the centre may ask of it. A gateway before 0.3 says nothing: it then
+    judges an acknowledgement, and no door is offered."""
+
+    def __init__(self, seen: GatewaySeen, issuer: str) -> None:
+        issuers = seen.info.get("issuers")
+        known = issuers.get(issuer) if isinstance(issuers, Mapping) else None
+        self._says = isinstance(issuers, Mapping)
+        rights = known if isinstance(known, Mapping) else {}
+        may, doors = rights.get("may"), rights.get("doors")
+        self._may = {str(one) for one in may} if isinstance(may, Sequence) else set()
+        self._doors: dict[str, str] = {}
+        if isinstance(doors, Mapping):
+            self._doors = {str(door): _hours(hours) for door, hours in doors.items()}
+
+    @property
+    def acknowledge(self) -> bool:
+        return not self._says or "acknowledge" in self._may
+
+    def open(self, door: str) -> bool:
+        """Whether this door is one that the centre may open, at some time of the week."""
+        return "open" in self._may and door in self._doors
+
+    def hours(self, door: str) -> str:
+        """When that is, as the gateway's configuration says it; empty: always."""
+        found = self._doors.get(door, "")
+        return "" if found == "daily" else found
+
+
+def _hours(found: object) -> str:
+    if isinstance(found, str):
+        return found[:200]
+    if isinstance(found, Sequence):
+        return ", ".join(str(one) for one in found)[:200]
+    return ""

@@ -1,0 +1,1 @@
+"""The API of the centre, and what programs ask for beside it."""

@@ -1,0 +1,468 @@
+"""The pages of the centre and what is done there, without a script."""
+
+from __future__ import annotations
+
+import gzip
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.sites.grants import Grant
+from gateway.web.building.control_client import Answer
+from tests.identity import start_session
+from tests.page.fake import guarantee, now_ms
+from tests.sites.centre_web import OPENS, CentreWeb, FakeGateway, utc_ms
+from tests.web.conftest import PASSWORD, Client
+
+STAFF = Grant("all", "", "staff")
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[CentreWeb]:
+    made = CentreWeb(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def anna(web: CentreWeb) -> Client:
+    return web.user("anna", STAFF)
+
+
+def text_of(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+# --- calls --------------------------------------------------------------------------------
+
+
+def test_a_call_stands_first_with_its_place_and_is_answered_with_a_name(
+    web: CentreWeb, anna: Client
+) -> None:
+    web.gateway("bad-2").call()
+    html = anna.get("/").text
+    assert html.index('id="call-bad-2-wc"') < html.index('id="wrong"')
+    assert "Notruf: WC" in text_of(html)
+    assert "Bad 2" in text_of(html)
+    answer = anna.post(
+        "/sites/bad-2/calls/acknowledge",
+        data={"call": "wc-1", "attends": " Frau  Weber ", "do": "attend"},
+    )
+    assert answer.status_code == 303
+    by = f"user:{web.users.by_name('anna').id}"
+    assert web.centre.commands.asked == [
+        {"gateway": "bad-2", "name": "acknowledge_call", "subject": "wc-1", "by": by,
+         "text": "Frau Weber"}
+    ]  # fmt: skip
+    assert "Bad 2: Frau Weber geht hin." in text_of(anna.get(answer.headers["location"]).text)
+
+
+def test_without_a_name_a_call_is_only_seen(web: CentreWeb, anna: Client) -> None:
+    web.gateway("bad-1").call()
+    path, call = "/sites/bad-1/calls/acknowledge", {"call": "wc-1"}
+    forgotten = anna.post(path, data={**call, "attends": "  ", "do": "attend"})
+    said = text_of(anna.get(forgotten.headers["location"].partition("#")[0]).text)
+    assert "Bitte eintragen, wer hingeht." in said
+    assert web.centre.commands.asked == []
+    seen = anna.post(path, data={**call, "attends": "Weber", "do": "seen"})
+    assert [one["text"] for one in web.centre.commands.asked] == [""]
+    said = text_of(anna.get(seen.headers["location"]).text)
+    assert "als gesehen markiert. Summer und Benachrichtigung laufen weiter" in said
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("no_answer", "Es bleibt nichts liegen"),
+        ("not_allowed", "Der Standort erlaubt das der Zentrale nicht"),
+        ("not_enrolled", "nicht angemeldet"),
+        ("unknown_call", "keinen solchen Notruf"),
+    ],
+)
+def test_a_refusal_is_said_in_words(web: CentreWeb, anna: Client, reason: str, said: str) -> None:
+    web.gateway("bad-1").call()
+    web.centre.commands.answer = Answer("c1", "refused", reason)
+    answer = anna.post(
+        "/sites/bad-1/calls/acknowledge", data={"call": "wc-1", "attends": "W", "do": "attend"}
+    )
+    shown = text_of(anna.get(answer.headers["location"].partition("#")[0]).text)
+    assert "Bad 1: nicht ausgeführt." in shown
+    assert said in shown
+
+
+def test_who_may_only_look_sees_a_call_and_no_button(web: CentreWeb) -> None:
+    web.gateway("bad-1").call()
+    html = web.user("ben", Grant("site", "bad-1", "view")).get("/").text
+    assert "Notruf: WC" in text_of(html)
+    assert "/calls/acknowledge" not in html
+
+
+def test_a_call_that_cannot_be_answered_from_here_says_why(web: CentreWeb, anna: Client) -> None:
+    web.gateway("bad-1").call()
+    web.gateway("bad-1").rights = {"may": [], "doors": {}}
+    web.gateway("bad-2").call()
+    web.gateway("bad-2").presence = "offline"
+    for id in ("bad-1", "bad-2"):
+        web.centre.changed(id)
+    html = anna.get("/").text
+    assert "/calls/acknowledge" not in html
+    assert "nimmt von der Zentrale keine Bestätigung an" in text_of(html)
+    assert "Das Gateway ist nicht verbunden. Es wurde nichts gesendet." in text_of(html)
+
+
+def test_a_countdown_and_who_goes_are_shown(web: CentreWeb, anna: Client) -> None:
+    now = now_ms()
+    web.gateway("bad-1").call(
+        state="acknowledged",
+        acknowledged_by=f"mqtt:sites (says: user:{web.users.by_name('anna').id})",
+        acknowledged_ms=now,
+        attend_by_ms=now + 120_000,
+    )
+    html = anna.get("/").text
+    assert re.search(r"anna ist seit [\d:]+ unterwegs", text_of(html))
+    assert 'data-until="' in html
+
+
+# --- what does not work -------------------------------------------------------------------
+
+
+def test_sites_that_do_not_work_say_why_and_since_when(web: CentreWeb, anna: Client) -> None:
+    offline, incomplete, deaf = (web.gateway(id) for id in ("bad-1", "bad-2", "office"))
+    offline.presence, offline.presence_since_utc_ms = "offline", utc_ms() - 60_000
+    incomplete.lacks = ("state/door/front",)
+    assert deaf.building is not None
+    deaf.building["guarantees"]["messages"] = guarantee(now_ms(), "no", "no_contact")
+    for id in ("bad-1", "bad-2", "office"):
+        web.centre.changed(id)
+    shown = text_of(anna.get("/").text)
+    assert re.search(r"Das Gateway ist nicht verbunden, seit \d\d:\d\d", shown)
+    assert "Es fehlen Angaben: state/door/front" in shown
+    assert shown.index("Geschäftsstelle") < shown.index("Bad 1")  # its calls reach nobody
+    assert "3 Standorte gestört" in shown
+
+
+def test_without_the_broker_nothing_is_claimed_and_nothing_can_be_asked(
+    web: CentreWeb, anna: Client
+) -> None:
+    web.gateway("bad-1").call()
+    web.centre.lose()
+    shown = text_of(anna.get("/").text)
+    assert "keine Verbindung zum Broker" in shown
+    assert "Standorte, die nicht arbeiten" not in shown
+    answer = anna.post("/api/v1/sites/bad-1/doors/front/open")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "no_broker")
+    assert web.call("GET", "/health/ready").status_code == 503
+    assert web.centre.commands.asked == []
+
+
+def test_what_one_gateway_says_does_not_hide_the_others(web: CentreWeb, anna: Client) -> None:
+    broken = web.gateway("bad-1")
+    broken.building = {"doors": {"front": {}}, "rooms": 7}
+    web.centre.changed("bad-1")
+    shown = text_of(anna.get("/").text)
+    assert "Was das Gateway sendet, lässt sich nicht anzeigen" in shown
+    assert "Bad 2" in shown
+
+
+# --- doors --------------------------------------------------------------------------------
+
+
+def test_a_door_opens_with_two_taps_that_name_place_door_and_state(
+    web: CentreWeb, anna: Client
+) -> None:
+    path = "/sites/bad-1/doors/front/open"
+    first = anna.post(path, data={"reason": "Lieferung"})
+    address = first.headers["location"].partition("#")[0]
+    html = anna.get(address).text
+    assert "Bad 1, Haupteingang (Geschlossen): Noch einmal tippen zum Öffnen." in text_of(html)
+    assert web.centre.commands.asked == []
+    found = re.search(r'name="arm" value="([^"]+)"', html)
+    assert found is not None
+    done = anna.post(path, data={"arm": found.group(1), "reason": "Lieferung"})
+    (asked,) = web.centre.commands.asked
+    assert (asked["name"], asked["subject"], asked["text"]) == ("open_door", "front", "Lieferung")
+    assert done.status_code == 303
+    again = anna.post(path, data={"arm": found.group(1), "reason": "Lieferung"})
+    assert again.status_code == 303
+    assert len(web.centre.commands.asked) == 1  # the note is used once
+
+
+def test_a_note_of_one_site_arms_no_door_of_another(web: CentreWeb, anna: Client) -> None:
+    first = anna.post("/sites/bad-1/doors/front/open")
+    found = re.search(r"armed=([^#]+)", first.headers["location"])
+    assert found is not None
+    anna.post("/sites/bad-2/doors/front/open", data={"arm": found.group(1)})
+    assert web.centre.commands.asked == []
+    assert 'name="arm"' not in anna.get(f"/sites/bad-2?armed={found.group(1)}").text
+
+
+def test_a_door_that_the_gateway_does_not_offer_is_shown_as_not_possible(
+    web: CentreWeb, anna: Client
+) -> None:
+    html = anna.get("/sites/bad-1").text
+    assert "/doors/front/open" in html
+    assert "/doors/back/open" not in html
+    assert "lässt diese Tür nicht von der Zentrale aus öffnen" in text_of(html)
+    assert "mon-fri 07:00-18:00" in text_of(html)
+    answer = anna.post("/api/v1/sites/bad-1/doors/back/open")
+    assert (answer.status_code, answer.json()["reason"]) == (409, "door_not_offered")
+    assert web.centre.commands.asked == []
+    assert anna.post("/api/v1/sites/bad-1/doors/none/open").status_code == 404
+
+
+def test_a_gateway_of_an_older_version_offers_no_door(web: CentreWeb, anna: Client) -> None:
+    web.gateway("bad-1").rights = None
+    web.gateway("bad-1").call()
+    html = anna.get("/sites/bad-1").text
+    assert "/doors/front/open" not in html
+    assert "/calls/acknowledge" in html  # its gateway judges
+
+
+def test_the_answer_of_the_gateway_is_the_answer_of_the_api(web: CentreWeb, anna: Client) -> None:
+    path = "/api/v1/sites/bad-1/doors/front/open"
+    done = anna.post(path, json={"reason": "Post"}, headers={"Idempotency-Key": "k1"})
+    assert done.status_code == 202
+    assert done.json()["command"] == "c1"
+    assert anna.post(path, json={"reason": "Post"}, headers={"Idempotency-Key": "k1"}).json()
+    assert len(web.centre.commands.asked) == 1
+    web.centre.commands.answer = Answer("c2", "refused", "not_allowed")
+    refused = anna.post(path)
+    assert (refused.status_code, refused.json()["reason"]) == (409, "not_allowed")
+    web.centre.commands.answer = Answer("c3", "refused", "no_answer")
+    silent = anna.post(path)
+    assert silent.status_code == 503
+    assert "Es bleibt nichts liegen" in silent.json()["detail"]
+
+
+def test_a_door_at_a_site_that_is_away_asks_for_nothing(web: CentreWeb, anna: Client) -> None:
+    web.gateway("bad-1").presence = "offline"
+    web.centre.changed("bad-1")
+    answer = anna.post("/api/v1/sites/bad-1/doors/front/open")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "site_offline")
+    assert web.centre.commands.asked == []
+    assert 'aria-disabled="true"' in anna.get("/sites/bad-1").text
+
+
+# --- the page of a site, lists -------------------------------------------------------------
+
+
+def test_the_page_of_a_site_offers_nothing_that_only_its_gateway_does(
+    web: CentreWeb, anna: Client
+) -> None:
+    gateway = web.gateway("bad-1")
+    gateway.raise_alarm()
+    assert gateway.building is not None
+    gateway.building["doors"]["front"] |= {"mode_source": "override", "mode": "hold_open"}
+    owner = web.user("owner", owner=True)
+    for client in (anna, owner):
+        html = client.get("/sites/bad-1").text
+        forms = set(re.findall(r'<form method="post" action="([^"]+)"', html))
+        assert forms - {"/logout", "/language", "/theme"} == {
+            "/sites/bad-1/doors/front/open",
+            "/sites/bad-1/alarms/acknowledge",
+        }
+        links = set(re.findall(r'href="(/[^"#?]*)', html))
+        assert not {link for link in links if link.startswith(("/timeline", "/history", "/events"))}
+
+
+def test_the_pieces_of_a_site_are_those_of_its_page(web: CentreWeb, anna: Client) -> None:
+    parts = anna.get("/sites/bad-1/parts").json()
+    html = anna.get("/sites/bad-1").text
+    placed = {key.removeprefix("html:") for key in parts if key.startswith("html:")}
+    assert {name for name in placed if f'data-part="{name}"' not in html} == set()
+    assert parts["door:front"]["name"] == "Bad 1, Haupteingang (Geschlossen)"
+
+
+def test_alarms_of_all_sites_the_gravest_first(web: CentreWeb, anna: Client) -> None:
+    web.gateway("bad-1").raise_alarm("left_open", "fault")
+    web.gateway("office").raise_alarm("leak", "emergency")
+    for id in ("bad-1", "office"):
+        web.centre.changed(id)
+    shown = text_of(anna.get("/alarms").text)
+    assert shown.index("Geschäftsstelle") < shown.rindex("Bad 1")
+    answer = anna.post("/sites/office/alarms/acknowledge", data={"alarm": "front/leak"})
+    assert answer.status_code == 303
+    (asked,) = web.centre.commands.asked
+    assert (asked["name"], asked["subject"]) == ("acknowledge_alarm", "front/leak")
+    assert "Bad 1" not in text_of(anna.get("/alarms?only=office").text)
+
+
+def test_the_fleet_marks_what_is_older_than_the_newest(web: CentreWeb, anna: Client) -> None:
+    web.gateway("bad-1").version = "0.9.1"
+    web.gateway("bad-2").version = "0.10.0"
+    web.gateway("office").version = "0.10.0rc1"
+    shown = text_of(anna.get("/fleet").text)
+    assert "Auf 2 Gateways läuft eine ältere Version als 0.10.0." in shown
+    assert shown.count("älter") - shown.count("ältere") == 2
+
+
+def test_a_site_is_found_by_name_id_and_group(web: CentreWeb, anna: Client) -> None:
+    for asked, found in (("geschäfts", "office"), ("BAD 2", "bad-2"), ("pflege office", "office")):
+        html = anna.get("/", params={"q": asked}).text
+        assert f'href="/sites/{found}"' in html
+        assert 'href="/sites/bad-1"' not in html
+    assert "Kein Standort hat diese Worte." in anna.get("/?q=nirgends").text
+
+
+def test_many_sites_are_shown_by_their_groups_and_the_page_stays_small(tmp_path: Path) -> None:
+    names = [f"bad-{n}" for n in range(1_000)]
+    groups = {f"Park {n}": tuple(names[n * 40 : n * 40 + 40]) for n in range(25)}
+    web = CentreWeb(tmp_path, [FakeGateway(id, f"Bad {id}") for id in names], groups=groups)
+    anna = web.user("anna", STAFF)
+    for id in names[:120]:
+        web.gateway(id).presence = "offline"
+    for id in names[200:210]:
+        web.gateway(id).call()
+    html = anna.get("/").text
+    assert len(gzip.compress(html.encode(), 6)) <= 60_000
+    assert 'href="/?group=Park%203"' in html
+    assert html.count('class="card group') == 25
+    assert "20 weitere Standorte" in text_of(html)
+    assert 'href="/sites/bad-999"' in anna.get("/?group=Park%2024").text
+    web.close()
+
+
+# --- people and audit ----------------------------------------------------------------------
+
+
+def test_an_owner_grants_and_withdraws(web: CentreWeb) -> None:
+    owner = web.user("owner", owner=True)
+    made = {"do": "add", "name": "carla", "password": PASSWORD}
+    assert owner.post("/people", data=made).status_code == 303
+    carla = Client(web, start_session(web.users, web.users.by_name("carla").id))
+    assert "für die Sie Rechte haben" in carla.get("/").text
+    grant = {"do": "grant", "name": "carla", "where": "group:Park", "role": "staff"}
+    assert owner.post("/people", data=grant).status_code == 303
+    assert "Gruppe Park" in owner.get("/people").text
+    assert carla.get("/sites/bad-2").status_code == 200
+    assert carla.get("/sites/office").status_code == 404
+    taken = {"do": "ungrant", "name": "carla", "where": "group:Park"}
+    assert owner.post("/people", data=taken).status_code == 303
+    assert carla.get("/sites/bad-2").status_code == 404
+    for wrong in ({**grant, "where": "house:x"}, {**grant, "role": "king"}):
+        assert owner.post("/people", data=wrong).status_code == 422
+    actions = [action for _, action, _ in web.audited()]
+    assert actions == ["user_added", "grant_given", "grant_taken"]
+
+
+def test_who_saw_a_call_and_every_command_is_audited(web: CentreWeb, anna: Client) -> None:
+    ben = web.user("ben", Grant("site", "bad-2", "view"))
+    web.gateway("bad-1").call()
+    actor = f"web:{web.users.by_name('anna').id}"
+    for _ in range(3):
+        anna.get("/")
+        anna.get("/api/v1/calls")
+        ben.get("/")
+    assert web.audited() == [(actor, "call_looked_at", "bad-1")]
+    anna.post("/api/v1/sites/bad-1/calls/wc-1/acknowledge", json={"attends": "Weber"})
+    web.centre.commands.answer = Answer("c1", "refused", "not_allowed")
+    anna.post("/api/v1/sites/bad-1/doors/front/open")
+    assert web.audited()[1:] == [
+        (actor, "acknowledge_call", "bad-1"), (actor, "open_door", "bad-1"),
+    ]  # fmt: skip
+    (newest, *_) = web.page.audit.newest(1)
+    assert newest.detail == {"subject": "front", "status": "refused", "reason": "not_allowed"}
+    owner = web.user("owner", owner=True)
+    shown = text_of(owner.get("/audit").text)
+    assert "Notruf angesehen" in shown
+    assert "Tür öffnen" in shown
+
+
+def test_an_entry_of_the_audit_ends_with_its_life(tmp_path: Path) -> None:
+    web = CentreWeb(tmp_path, retention={"audit": 1_000})
+    web.page.audit.looked("web:1", "bad-1", "wc-1")
+    assert len(web.audited()) == 1
+    assert web.page.audit.tidy() == 0
+    web.page.audit._wall = lambda: utc_ms() / 1000 + 5
+    assert web.page.audit.tidy() == 1
+    assert web.audited() == []
+    web.close()
+
+
+def test_the_oldest_entries_of_the_audit_go_where_there_are_too_many(
+    web: CentreWeb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.sites.audit.ENTRIES_MOST", 3)
+    for n in range(5):
+        web.page.audit.looked("web:1", f"bad-{n}", "wc-1")
+    assert len(web.audited()) == 5
+    assert web.page.audit.tidy(limit=1) == 1
+    assert web.page.audit.tidy() == 1
+    assert [gateway for *_, gateway in web.audited()] == ["bad-2", "bad-3", "bad-4"]
+
+
+def test_a_log_in_is_audited(web: CentreWeb) -> None:
+    web.users.add_user("dora", "view", PASSWORD)
+    web.call("POST", "/login", data={"name": "dora", "password": PASSWORD})
+    assert [action for _, action, _ in web.audited()] == ["login"]
+
+
+# --- programs --------------------------------------------------------------------------------
+
+
+def test_metrics_name_calls_and_presences(web: CentreWeb, anna: Client) -> None:
+    web.gateway("bad-1").call()
+    web.gateway("bad-2").presence = "offline"
+    for id in ("bad-1", "bad-2"):
+        web.centre.changed(id)
+    text = anna.get("/metrics").text
+    assert 'portier_sites_gateways{presence="online"} 2.0' in text
+    assert 'portier_sites_gateways{presence="offline"} 1.0' in text
+    assert 'portier_call_active{gateway="bad-1",room="wc",state="raised"} 1.0' in text
+    assert 'gateway="bad-2",room' not in text  # nothing is known of what is so there
+    assert 'portier_site_works{gateway="bad-2"} 0.0' in text
+
+
+def test_the_status_of_a_site_has_the_shape_of_a_gateways(web: CentreWeb, anna: Client) -> None:
+    told = anna.get("/api/v1/sites/bad-1").json()
+    doors = {door["id"]: door["can_open"]["staff"] for door in told["doors"]}
+    assert doors["front"]["ok"] is True
+    assert (doors["back"]["ok"], doors["back"]["reason"]) == (False, "door_not_offered")
+    assert told["stale"] is False
+    (listed, *_) = anna.get("/api/v1/sites").json()
+    assert (listed["id"], listed["role"], listed["works"]) == ("bad-1", "staff", True)
+    web.gateway("bad-1").call()
+    web.centre.changed("bad-1")
+    (call,) = anna.get("/api/v1/calls").json()
+    assert (call["site"], call["place"], call["room"]) == ("bad-1", "Bad 1", "wc")
+
+
+def test_the_api_is_described(web: CentreWeb, anna: Client) -> None:
+    answer = anna.get("/api/openapi.json")
+    assert answer.status_code == 200, answer.text
+    told = answer.json()
+    opens = told["paths"]["/api/v1/sites/{site}/doors/{door}/open"]["post"]
+    assert opens["x-least-role"] == "staff"
+    assert told["paths"]["/api/v1/sites"]["get"]["x-least-role"] == "view"
+    assert "all sites" in told["servers"][0]["description"]
+
+
+@pytest.mark.parametrize("path", ["/", "/sites/bad-1", "/alarms", "/fleet", "/account", "/more"])
+@pytest.mark.parametrize("language", ["de", "en"])
+def test_every_page_speaks_both_languages(
+    web: CentreWeb, anna: Client, path: str, language: str
+) -> None:
+    web.gateway("bad-1").call()
+    web.gateway("bad-1").raise_alarm()
+    answer = anna.get(path, headers={"Cookie": f"{anna.cookie}; portier-language={language}"})
+    assert answer.status_code == 200
+    assert f'lang="{language}"' in answer.text
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'")
+    assert ("Notruf" in text_of(answer.text)) == (language == "de")
+
+
+def test_rights_of_a_site_name_the_doors(web: CentreWeb, anna: Client) -> None:
+    """What the gateway says is read however it says it."""
+    for doors, opens in (
+        ({"front": "always"}, True),
+        ({"front": []}, True),
+        ({}, False),
+        (["front"], False),
+        (None, False),
+        ({"front": {"x": 1}}, True),
+    ):
+        web.gateway("bad-1").rights = {**OPENS, "doors": doors}
+        html = anna.get("/sites/bad-1").text
+        assert ("/doors/front/open" in html) == opens, doors
