@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -57,12 +58,12 @@ def create_app(site: CentreSite) -> FastAPI:
             for_life("certificates", site.certificates.run()),
         ]
         yield
-        site.centre.close()
         for task in tasks:
             task.cancel()
         for task in tasks:
-            with suppress(BaseException):  # said already
+            with suppress(asyncio.CancelledError, Exception):  # said already
                 await task
+        site.centre.close()
         site.close()
         if site.saver.close():  # else the disk does not answer, and has the file's lock
             site.users.close()

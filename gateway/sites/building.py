@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from gateway.sites.interfaces import CentreSeen, GatewaySeen
 from gateway.web.building.snapshot_reader import SnapshotReader
 
-OFFLINE, UNKNOWN, NO_BROKER = "site_offline", "site_unknown", "no_broker"
+OFFLINE, UNKNOWN, STALE = "site_offline", "site_unknown", "site_stale"
+NO_BROKER = "no_broker"
 
 
 class SiteBuilding(SnapshotReader):
@@ -19,11 +20,11 @@ class SiteBuilding(SnapshotReader):
         super().__init__()
         self.seen = seen
         self.snapshot = seen.snapshot
-        self.connected = (
-            centre.connected and seen.presence == "online" and self.snapshot is not None
-        )
         self.away_reason = away_reason(centre, seen)
-        since = seen.presence_since_utc_ms
+        self.connected = not self.away_reason
+        since = seen.fresh_since_utc_ms
+        if seen.presence == "offline":
+            since = seen.presence_since_utc_ms
         if not centre.connected:
             since = centre.since_utc_ms
         self.since_known = since is not None
@@ -51,9 +52,9 @@ def away_reason(centre: CentreSeen, seen: GatewaySeen) -> str:
     """Why nothing can be asked of a site; empty where it is there."""
     if not centre.connected:
         return NO_BROKER
-    if seen.presence == "online":
-        return "" if seen.snapshot is not None else UNKNOWN
-    return OFFLINE if seen.presence == "offline" else UNKNOWN
+    if seen.presence != "online" or seen.snapshot is None:
+        return OFFLINE if seen.presence == "offline" else UNKNOWN
+    return "" if seen.fresh else STALE
 
 
 class Allowed:

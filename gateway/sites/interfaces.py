@@ -12,7 +12,9 @@ CommandName = Literal["open_door", "acknowledge_call", "acknowledge_alarm"]
 
 
 class GatewaySeen(Protocol):
-    """One gateway as it is known from what it publishes; instants are of the centre's clocks."""
+    """One gateway as it is known from what it publishes; instants are of the centre's clocks.
+    ``fresh``: what is shown is so now, or was until ``fresh_since_utc_ms`` (``None``: since the
+    centre began)."""
 
     @property
     def id(self) -> str: ...
@@ -20,6 +22,10 @@ class GatewaySeen(Protocol):
     def presence(self) -> Literal["online", "offline", "unknown"]: ...
     @property
     def presence_since_utc_ms(self) -> int | None: ...
+    @property
+    def fresh(self) -> bool: ...
+    @property
+    def fresh_since_utc_ms(self) -> int | None: ...
     @property
     def heard_utc_ms(self) -> int | None: ...
     @property

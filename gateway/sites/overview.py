@@ -36,7 +36,6 @@ class SiteCall:
     place: str
     key: str
     call: CallView
-    who: str
     can_acknowledge: bool
     why: str
 
@@ -199,7 +198,6 @@ class Overview:
                     summary.name,
                     f"{summary.id}-{room_id}",
                     view,
-                    _seen(presenter, room_id),
                     may and not why,
                     why if may else "",
                 )
@@ -327,16 +325,3 @@ def _urgency(one: SiteCall) -> tuple[bool, bool, int]:
 
 def _address(id: str) -> str:
     return f"/sites/{quote(id, safe='')}"
-
-
-def _seen(presenter: SitePresenter, room: str) -> str:
-    """Who has only seen the call, in words; empty where nobody has, or somebody goes."""
-    found = presenter.control.rooms.get(room)
-    call: Mapping[str, object] = (found.get("call") if found else None) or {}
-    by = call.get("seen_by")
-    if not by or call.get("state") != "raised":
-        return ""
-    seen_ms = call.get("seen_ms")
-    at = presenter.at(seen_ms) if isinstance(seen_ms, int) else ""
-    who = presenter.who(str(by))
-    return presenter.w("sites.seen_at" if at else "sites.seen", who=who, time=at)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from gateway.sites.building import OFFLINE, UNKNOWN, name_of
+from gateway.sites.building import OFFLINE, STALE, UNKNOWN, name_of
 from gateway.sites.interfaces import CentreSeen, GatewaySeen
 from gateway.web.building.guarantees import value_of
 
@@ -92,6 +92,8 @@ def _troubles(seen: GatewaySeen) -> Iterator[Trouble]:
         kind = OFFLINE if seen.presence == "offline" else UNKNOWN
         yield Trouble(kind, seen.presence_since_utc_ms)
         return  # nothing else that it said is known to be so now
+    if seen.complete and not seen.fresh:
+        yield Trouble(STALE, seen.fresh_since_utc_ms)
     if not seen.complete:
         yield Trouble(INCOMPLETE, None, subject=", ".join(list(seen.lacks)[:3]))
     shown = seen.snapshot

@@ -73,6 +73,14 @@ class FakeGateway:
             }
 
     @property
+    def fresh(self) -> bool:
+        return self.presence == "online"
+
+    @property
+    def fresh_since_utc_ms(self) -> int | None:
+        return self.presence_since_utc_ms
+
+    @property
     def complete(self) -> bool:
         return not self.lacks
 

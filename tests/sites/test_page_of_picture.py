@@ -1,0 +1,117 @@
+"""The page over the real picture of what a gateway publishes, and with the real connection."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.link import state
+from gateway.mqtt.topics import Topics
+from gateway.sites.broker import Centre
+from gateway.sites.grants import Grant
+from gateway.sites.interfaces import CentreSeen
+from gateway.sites.picture.picture import Picture
+from tests.page.fake import alarm, called, guarantee, now_ms
+from tests.sites.centre_web import OPENS, CentreWeb, utc_ms
+from tests.sites.published import health, retained
+from tests.web.conftest import Client, snapshot
+
+PATHS = (
+    "/", "/sites/test", "/sites/test/parts", "/alarms", "/fleet", "/metrics", "/api/v1/sites",
+    "/api/v1/sites/test", "/api/v1/calls", "/api/v1/alarms",
+)  # fmt: skip
+STAFF = Grant("all", "", "staff")
+
+
+def fits(centre: Centre) -> CentreSeen:
+    """For the type checker: the page is made for this connection."""
+    return centre
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Iterator[CentreWeb]:
+    made = CentreWeb(tmp_path, [])
+    made.centre.picture = Picture(["test"])  # type: ignore[assignment]  # the real one
+    made.centre.picture.connected(mono_ms=now_ms(), utc_ms=utc_ms())  # type: ignore[attr-defined]
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def anna(web: CentreWeb) -> Client:
+    return web.user("anna", STAFF)
+
+
+def publish(web: CentreWeb, shown: dict[str, Any], **more: bytes) -> None:
+    """What a gateway publishes of this snapshot comes to the centre."""
+    topics = Topics("test")
+    texts = retained("test", shown)
+    texts[topics.info] = state.info(shown, 8, "s1", issuers={"sites": OPENS})  # type: ignore[arg-type]  # a snapshot
+    texts |= {f"{topics.root}/{name}": payload for name, payload in more.items()}
+    for topic, payload in texts.items():
+        web.centre.picture.take(  # type: ignore[attr-defined]  # of the real one
+            topic, payload, retained=topic != topics.health, mono_ms=now_ms(), utc_ms=utc_ms()
+        )
+
+
+def text_of(html: str) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html))
+
+
+def test_a_gateway_is_shown_as_it_publishes_itself(web: CentreWeb, anna: Client) -> None:
+    shown = snapshot()
+    publish(web, shown, health=health(shown))
+    assert "Testhaus" in text_of(anna.get("/").text)
+    html = anna.get("/sites/test").text
+    assert "Haupteingang" in text_of(html)
+    assert "Geschlossen" in text_of(html)
+    assert "mon-fri 07:00-18:00" in html
+    told = anna.get("/api/v1/sites/test").json()
+    assert (told["stale"], [door["id"] for door in told["doors"]]) == (False, ["front"])
+    assert anna.get("/fleet").status_code == 200
+
+
+def test_a_published_call_comes_first_and_can_be_answered(web: CentreWeb, anna: Client) -> None:
+    shown = snapshot()
+    shown["rooms"]["wc"]["call"] = called("wc-1")
+    shown["alarms"] = [alarm("front", "left_open", "urgent")]
+    shown["guarantees"]["messages"] = guarantee(now_ms(), "no", "no_contact")
+    publish(web, shown, health=health(shown))
+    html = anna.get("/").text
+    assert "Notruf: WC" in text_of(html)
+    assert 'name="attends"' in html
+    assert "Nachrichten kommen nicht an" in text_of(html)
+    assert 'action="/sites/test/alarms/acknowledge"' in anna.get("/sites/test").text
+    (call,) = anna.get("/api/v1/calls").json()
+    assert (call["site"], call["room"], call["state"]) == ("test", "wc", "raised")
+
+
+def test_a_gateway_of_which_nothing_came_is_unknown_and_breaks_nothing(
+    web: CentreWeb, anna: Client
+) -> None:
+    for path in PATHS:
+        assert anna.get(path).status_code == 200, path
+    assert "Vom Gateway ist nichts bekannt" in text_of(anna.get("/").text)
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"{}", b"[]", b"null", b"7", b'"x"', b"{", b'{"call": 7, "name": {}}']
+)
+def test_whatever_a_gateway_publishes_every_page_is_there(
+    web: CentreWeb, anna: Client, payload: bytes
+) -> None:
+    shown = snapshot()
+    publish(web, shown, health=health(shown))
+    for topic in ("info", "health", "state/door/front", "state/room/wc", "state/point/front/leaf",
+                  "state/alarms", "recorded/main", "availability"):  # fmt: skip
+        web.centre.picture.take(  # type: ignore[attr-defined]  # of the real one
+            f"portier/test/{topic}", payload, retained=False, mono_ms=now_ms(), utc_ms=utc_ms()
+        )
+        for path in PATHS[:3]:
+            assert anna.get(path).status_code == 200, (topic, path)
+    for path in PATHS:
+        assert anna.get(path).status_code == 200, path
