@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import threading
@@ -10,41 +9,51 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any
 
 from gateway import threads
 from gateway.app import broker, places
 from gateway.app.configuration import mqtt_points, people, plans
+from gateway.app.connections import (
+    CENTRE,
+    Configuration,
+    RoleError,
+    broker_settings,
+    certificates,
+    mqtt_of,
+    page_certificate,
+    ports,
+    secret_text,
+    web_port,
+)
 from gateway.control.log import Repeats, cause
-from gateway.mqtt.settings import BrokerSettings, TlsFiles
 from gateway.printable import in_a_line, in_a_text
 from gateway.settings.model.configuration import Settings
-from gateway.settings.model.link import BrokerConnection, Tls
 from gateway.settings.model.sites import SitesSettings
 from gateway.settings.plan.cache import lives_of
-from gateway.settings.values.secrets import Secret, SecretError
+from gateway.settings.values.secrets import SecretError
 
-ROLES = ("control", "broker", "record", "link", "notify", "web")
+ROLES = ("control", "broker", "record", "link", "notify", "web", "sites")
 """In the order in which they are started: a recorder that has not subscribed yet when ``link``
 begins has to ask for what it missed."""
 
-CENTRE = "sites"
-"""In the names that a centre has at the broker, where a gateway has its id."""
+OF_CENTRES = ("broker", "record", "sites")
+"""Those that the configuration of a centre may name."""
 OVERLAY_EVERY_S = 2.0
-BROKER_V5 = "PORTIER_BROKER_V5"
-BROKER_V3 = "PORTIER_BROKER_V3"
-"""The ports of the embedded broker, when they are not the usual ones."""
-
 Line = MutableMapping[str, Any]
 
 
-class RoleError(Exception):
-    """A role cannot run as configured. The text says why and what to do."""
-
-
-def wanted(settings: Settings) -> tuple[str, ...]:
+def wanted(settings: Configuration) -> tuple[str, ...]:
     """The roles that the configuration names."""
     mqtt = settings.mqtt
+    have: dict[str, bool]
+    if isinstance(settings, SitesSettings):
+        have = {
+            "broker": settings.mqtt.embedded,
+            "record": settings.record is not None,
+            "sites": settings.web is not None,
+        }
+        return tuple(role for role in ROLES if have.get(role))
     have = {
         "control": True,
         "broker": mqtt is not None and mqtt.embedded,
@@ -53,34 +62,46 @@ def wanted(settings: Settings) -> tuple[str, ...]:
         "notify": bool(settings.contacts) or settings.heartbeat is not None,
         "web": settings.web is not None,
     }
-    return tuple(role for role in ROLES if have[role])
+    return tuple(role for role in ROLES if have.get(role))
 
 
-def ports() -> broker.Ports:
-    """The embedded broker's, as the supervisor has chosen them."""
-    return broker.Ports(
-        int(os.environ.get(BROKER_V5, broker.PORTS[0])),
-        int(os.environ.get(BROKER_V3, broker.PORTS[1])),
-    )
+def check(role: str, settings: Configuration) -> None:
+    """Raises :class:`RoleError` where this configuration has no such role."""
+    is_centre = isinstance(settings, SitesSettings)
+    if is_centre and role not in OF_CENTRES:
+        raise RoleError(
+            f"{role} is a role of a gateway, and this is the configuration of a centre; its roles "
+            f"are {', '.join(OF_CENTRES)}"
+        )
+    if role == "sites" and not is_centre:
+        raise RoleError(
+            "sites is the role of a centre, and this is the configuration of a gateway; name that "
+            "of the centre with --config"
+        )
 
 
-def run(role: str, settings: Settings, config: Path, state: Path) -> int:
+def run(role: str, settings: Configuration, config: Path, state: Path) -> int:
     """Be this role until told to stop; the exit status. Raises :class:`RoleError`."""
+    check(role, settings)
     threads.guard()
     state.mkdir(parents=True, exist_ok=True)
     _log(role)
     try:
         if role == "broker":
             return _embedded(state)
+        if role == "record":
+            return _record(settings, config, state)
+        if isinstance(settings, SitesSettings):
+            from gateway.app import centre
+
+            return centre.run(settings, config, state)
         if role == "web":
             return _web(settings, config, state)
         if role == "notify":
             stop = _stop_event()
             _end_when_changed(state, stop)
             return people.run(settings, config, state, stop)
-        return (
-            _link(settings, config, state) if role == "link" else _record(settings, config, state)
-        )
+        return _link(settings, config, state)
     except SecretError as error:
         raise RoleError(str(error)) from error
 
@@ -172,12 +193,12 @@ def _link(settings: Settings, config: Path, state: Path) -> int:
     from gateway.link.discovery import Described, DescribedPoint
     from gateway.link.main import LinkSettings, run
 
-    mqtt = _mqtt(settings.mqtt)
+    mqtt = mqtt_of(settings.mqtt)
     client = mqtt.client or f"portier-{settings.gateway.id}"
     run(
         LinkSettings(
             settings.gateway.id,
-            _broker(client, mqtt, config),
+            broker_settings(client, mqtt, config),
             state,
             issuers.of(settings),
             settings.gateway.languages[0] if mqtt.home_assistant else "",
@@ -198,7 +219,7 @@ def _link(settings: Settings, config: Path, state: Path) -> int:
     return 0
 
 
-def _record(settings: Settings | SitesSettings, config: Path, state: Path) -> int:
+def _record(settings: Configuration, config: Path, state: Path) -> int:
     from gateway.journal.schema import DAMAGED
     from gateway.mqtt.subscription import KEEPALIVE_S
     from gateway.recorder.main import RecorderSettings, run
@@ -215,7 +236,7 @@ def _record(settings: Settings | SitesSettings, config: Path, state: Path) -> in
         run(
             RecorderSettings(
                 replace(
-                    _broker(client, _mqtt(settings.mqtt), config, record.tls),
+                    broker_settings(client, mqtt_of(settings.mqtt), config, record.tls),
                     keepalive_s=KEEPALIVE_S,
                 ),
                 record.address,
@@ -223,7 +244,7 @@ def _record(settings: Settings | SitesSettings, config: Path, state: Path) -> in
                 record.name,
                 record.silent_after_ms,
                 () if record.gateways == "all" else record.gateways or (own,),
-                secret=_secret(record.token or record.password),
+                secret=secret_text(record.token or record.password),
                 lives_ms=lives_of(settings),
                 limit_bytes=record.limit_bytes,
                 share=record.share,
@@ -262,72 +283,12 @@ def _web(settings: Settings, config: Path, state: Path) -> int:
         beside = config.absolute().parent
         overrides["tls_cert"] = beside / settings.web.tls.cert
         overrides["tls_key"] = beside / settings.web.tls.key
-    files = _certificates(settings, config)
+    files = certificates(settings, config)
     overrides["certificates"] = lambda: ends(files)
     overrides["certificate_begins"] = lambda: begins(files)
-    page = _page_certificate(settings, config)
+    page = page_certificate(settings, config)
     if page is not None:
         overrides["roots"] = lambda: roots(page)
     if port := web_port():
         overrides["port"] = port
     return serve(options_of(settings, state, overrides), announce)
-
-
-def _page_certificate(settings: Settings, config: Path) -> Path | None:
-    """What browsers are shown: ours, or that of a proxy, which may use the one made for it."""
-    web, beside = settings.web, config.absolute().parent
-    if web is not None and web.tls is not None:
-        return beside / web.tls.cert
-    return beside / "tls" / "web.pem" if web is not None and web.trusted_proxies else None
-
-
-def _certificates(settings: Settings, config: Path) -> dict[str, Path]:
-    """The certificates that end some day: of the page, of ``link`` and of the recorder."""
-    record = settings.record
-    used = {
-        "page": settings.web and settings.web.tls,
-        "broker_client": settings.mqtt and settings.mqtt.tls,
-        "recorder_client": record and record.tls,
-    }
-    beside = config.absolute().parent
-    return {name: beside / tls.cert for name, tls in used.items() if tls and tls.cert}
-
-
-def web_port() -> int | None:
-    """``PORT=`` of the environment beats the configuration's port."""
-    text = os.environ.get("PORT", "")
-    if not text:
-        return None
-    if not text.isdigit() or not 0 < int(text) < 65_536:
-        raise RoleError(f"PORT={text}: a port goes from 1 to 65535")
-    return int(text)
-
-
-M = TypeVar("M", bound=BrokerConnection)
-
-
-def _mqtt(mqtt: M | None) -> M:
-    if mqtt is None:
-        raise RoleError("mqtt: is not configured; add it, or do not start the role")
-    return mqtt
-
-
-def _broker(
-    client: str, mqtt: BrokerConnection, config: Path, own: Tls | None = None
-) -> BrokerSettings:
-    """How to reach the broker, for both who speak to it; ``own``: another certificate."""
-    if mqtt.embedded:
-        return BrokerSettings(client, broker.HOST, ports().v5)
-    tls = own or mqtt.tls
-    return BrokerSettings(
-        client,
-        mqtt.host,
-        mqtt.port_number,
-        mqtt.user,
-        _secret(mqtt.password),
-        None if tls is None else TlsFiles.of(tls, config),
-    )
-
-
-def _secret(value: Any) -> str | None:
-    return value.read() if isinstance(value, Secret) else value

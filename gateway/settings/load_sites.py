@@ -6,6 +6,7 @@ half a configuration that starts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -68,11 +69,18 @@ def load(path: Path, *, need: Collection[str] | None = None) -> SitesSettings:
     return _settings(draft, root)
 
 
+_SITES = re.compile(rb"^[\"']?sites[\"']?\s*:", re.MULTILINE)
+_GATEWAY = re.compile(rb"^(gateway|points)\s*:", re.MULTILINE)
+
+
 def of_centre(path: Path) -> bool:
     """Whether the file is a centre's. One that cannot be read is taken for a gateway's, whose
-    loader says what is wrong."""
+    loader says what is wrong. Most files are told by the begin of a line, and parsed once only."""
     try:
-        return is_centre(parse(file_bytes(path), str(path), []))
+        data = file_bytes(path)
+        if _GATEWAY.search(data) and not _SITES.search(data):
+            return False
+        return is_centre(parse(data, str(path), []))
     except SettingsError:
         return False
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app.roles import RoleError, _broker, web_port
+from gateway.app.connections import RoleError, broker_settings, web_port
 from gateway.mqtt.settings import BrokerSettings
 from gateway.settings.model.link import Mqtt, Tls
 
@@ -17,20 +17,22 @@ TLS = Tls(ca="ca.pem", cert="gw.pem", key="gw.key")
 
 
 def test_the_files_of_a_connection_lie_beside_the_configuration() -> None:
-    found = _broker("gw", Mqtt(host="broker", tls=TLS), Path("/etc/portier/portier.yaml"))
+    found = broker_settings("gw", Mqtt(host="broker", tls=TLS), Path("/etc/portier/portier.yaml"))
     assert (found.host, found.port) == ("broker", 8883)
     assert found.tls is not None
     assert found.tls.key == "/etc/portier/gw.key"
 
 
 def test_without_tls_there_are_no_certificates() -> None:
-    found = _broker("gw", Mqtt(host="localhost"), Path("/etc/portier/portier.yaml"))
+    found = broker_settings("gw", Mqtt(host="localhost"), Path("/etc/portier/portier.yaml"))
     assert (found.port, found.tls) == (1883, None)
 
 
 def test_the_recorder_may_have_a_certificate_of_its_own() -> None:
     own = Tls(ca="ca.pem", cert="rec.pem", key="rec.key")
-    found = _broker("rec", Mqtt(host="broker", tls=TLS), Path("/etc/portier/portier.yaml"), own)
+    found = broker_settings(
+        "rec", Mqtt(host="broker", tls=TLS), Path("/etc/portier/portier.yaml"), own
+    )
     assert found.tls is not None
     assert found.tls.cert == "/etc/portier/rec.pem"
 
@@ -39,7 +41,7 @@ def test_the_embedded_broker_is_where_the_supervisor_put_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PORTIER_BROKER_V5", "4711")
-    found = _broker("gw", Mqtt.model_validate({"embedded": "yes"}), Path("c"))
+    found = broker_settings("gw", Mqtt.model_validate({"embedded": "yes"}), Path("c"))
     assert found == BrokerSettings("gw", "127.0.0.1", 4711)
 
 

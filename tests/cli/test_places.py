@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import places, roles
+from gateway.app import connections, places
 from gateway.app.certificates.reading import ends
 from gateway.app.configuration import load
 
@@ -40,7 +40,7 @@ def test_the_metrics_name_the_certificates_of_the_configuration(tmp_path: Path) 
     text = text.replace("127.0.0.1:8080}", "127.0.0.1:8080, tls: {cert: page.crt, key: k}}")
     file = tmp_path / "portier.yaml"
     file.write_text(text, encoding="utf-8")
-    assert roles._certificates(load.settings(file), file) == {
+    assert connections.certificates(load.settings(file), file) == {
         "page": tmp_path / "page.crt",
         "broker_client": tmp_path / "link.crt",
     }

@@ -21,7 +21,7 @@ DOCTOR_MARKS = {
     "unknown": Text("?  ", "yellow"),
     "not_configured": Text("-  ", "dim"),
 }
-ROLE_NAMES = "control, broker, link, record, notify, web"
+ROLE_NAMES = "control, broker, link, record, notify, web, sites"
 
 
 def add(cli: typer.Typer) -> None:
@@ -51,7 +51,7 @@ def run(
         ),
     ] = None,
 ) -> None:
-    """Start the gateway: all that the configuration names, each a process of its own.
+    """Start a gateway or a centre: all that the configuration names, each a process of its own.
 
     With one ROLE only that one, in this process (so systemd starts them). PORT= in the
     environment chooses another port for the page. Ctrl-C ends everything within 2 s.

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.app import roles
+from gateway.app import connections
 from gateway.app.certificates import reading
 from gateway.app.doctor import certificates as certificates_
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
@@ -34,8 +34,8 @@ def page(settings: Settings, config: Path) -> Iterator[Finding]:
         yield not_configured("page: none is configured")
         return
     try:
-        port = roles.web_port() or web.port
-    except roles.RoleError as error:
+        port = connections.web_port() or web.port
+    except connections.RoleError as error:
         yield no(f"page: {error}", "correct PORT= in the environment")
         return
     host = readiness.here(web.host)

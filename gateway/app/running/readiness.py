@@ -92,7 +92,7 @@ class Parts:
                 found[role] = "its process does not run; its own message says why"
             elif role == "control":
                 found[role] = why
-            elif role == "web" and self.page is not None:
+            elif role in {"web", "sites"} and self.page is not None:
                 found["page"] = _page(*self.page, tls=self.tls)
             elif role == "broker" and self.broker is not None:
                 found[role] = _broker(*self.broker)
@@ -152,7 +152,7 @@ def here(host: str) -> str:
 
 
 def _page(host: str, port: int, *, tls: bool) -> str:
-    """The page says of itself whether it has the panel and the journal."""
+    """The page says of itself whether it has the panel and the journal, or the broker."""
     connection: http.client.HTTPConnection
     if tls:
         context = ssl.create_default_context()

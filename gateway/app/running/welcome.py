@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gateway.app import paths
 from gateway.app.announcement import LogIn
+from gateway.app.connections import Configuration
 from gateway.printable import in_a_line
 from gateway.settings.model.configuration import Settings
 
@@ -38,7 +39,7 @@ class Log:
 class Welcome:
     """``broker``: where the embedded one listens; ``log``: the file with the lines of the roles."""
 
-    settings: Settings
+    settings: Configuration
     state: Path
     log: Path
     broker: str = ""
@@ -75,7 +76,7 @@ class Welcome:
 
     def _try_rows(self) -> list[tuple[str, str]]:
         """Three things to do on a bench, each with the command for it."""
-        if not self.settings.gateway.bench:
+        if not isinstance(self.settings, Settings) or not self.settings.gateway.bench:
             return []
         bench, folder = f"{command()} bench press", self._folder()
         tries = []
@@ -96,6 +97,11 @@ class Welcome:
         for number, (what, how) in enumerate(tries, 1):
             rows += [("Try" if number == 1 else "", f"{number}. {what}"), ("", f"   {how}")]
         return [*rows, ("", "")] if tries else []
+
+    def _name(self) -> str:
+        if isinstance(self.settings, Settings):
+            return self.settings.gateway.name or self.settings.gateway.id
+        return self.settings.sites.name
 
     def _folder(self) -> str:
         if self.state == paths.default_state():
@@ -119,7 +125,7 @@ class Welcome:
         needed = max(len(text) for _, text in rows) + max(len(word) for word, _ in rows) + 8
         width = min(max(needed, 60), console.width) if console.is_terminal else max(needed, 60)
         wide = Console(stderr=True, highlight=False, width=width)
-        heading = Text(in_a_line(self.settings.gateway.name or self.settings.gateway.id))
+        heading = Text(in_a_line(self._name()))
         wide.print(Panel(grid, title=heading, title_align="left", padding=(1, 2), width=width))
         wide.print(Text(in_a_line(title)), soft_wrap=True)
 
