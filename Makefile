@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo check unit thorough process page system test bench lives faults hil arm64 api lighthouse soak \
+.PHONY: help setup run demo run-sites check unit thorough process page system test bench lives faults hil arm64 api lighthouse soak \
   mutants fuzz generated shots roots lock release clean
 
 # A virtual environment needs ensurepip, which Debian keeps in a package of its own.
@@ -39,6 +39,9 @@ run: setup ## Start the simulated building; PORT=8081 takes another port
 
 demo: setup ## Start a building with a year behind it; takes a minute once
 	@exec env $(if $(PORT),PORT=$(PORT)) $(BIN)/portier demo --state $(STATE)/demo
+
+run-sites: setup ## Start three simulated gateways and a centre for all of them
+	@exec env $(if $(PORT),PORT=$(PORT)) $(BIN)/python -m gateway.app.running.simulated_sites --state $(STATE)/sites
 
 ##@ Check a change
 
@@ -123,7 +126,7 @@ fuzz: $(VENV)/.test ## Fuzzing for hours, EXAMPLES=20000 each; ONLY=panel one fi
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^##@ / {printf "%s%s\n", (n++ ? "\n" : ""), substr($$0, 5)} \
-	  /^[a-z0-9]+:.*## / {printf "  make %-10s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z0-9-]+:.*## / {printf "  make %-10s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@printf '\nPYTHON=python3.13 takes another Python, STATE=… another folder than state/.\n'
 
 generated: $(VENV)/.test ## Write generated tables, pictures and the schema anew

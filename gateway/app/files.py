@@ -327,7 +327,7 @@ def rows() -> tuple[StoredFile, ...]:
         ),
         StoredFile(
             "marks",
-            ("control.lock", "link.key", "link.new", "broker.toml", "panel.sock"),
+            ("control.lock", "centre.lock", "link.key", "link.new", "broker.toml", "panel.sock"),
             "lock of `control`, key of links, embedded broker's settings, socket of the panel",
             "1 kB",
             "written once, or anew",

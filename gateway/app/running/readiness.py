@@ -95,7 +95,7 @@ class Parts:
             elif role in {"web", "sites"} and self.page is not None:
                 found["page"] = _page(*self.page, tls=self.tls)
             elif role == "broker" and self.broker is not None:
-                found[role] = _broker(*self.broker)
+                found[role] = broker_check(*self.broker)
             elif role == "record" and snapshot is not None and _no_record(snapshot):
                 # It reports with the first events that it hears of, which may take a while.
                 found["record (has not reported yet)"] = ""
@@ -173,7 +173,8 @@ def _page(host: str, port: int, *, tls: bool) -> str:
     return "" if answer.status == 200 else f"answers {answer.status}: {body}"
 
 
-def _broker(host: str, port: int) -> str:
+def broker_check(host: str, port: int) -> str:
+    """Why there is no broker of MQTT 5, or empty."""
     try:
         with socket.create_connection((host, port), ANSWER_S) as sock:
             sock.sendall(_CONNECT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -124,7 +125,8 @@ def _processes(
     environment: dict[str, str] = {}
     brokered = page = None
     if "broker" in wanted:
-        ports = broker.choose()
+        given = connections.BROKER_V5 in os.environ  # whoever has started us has chosen
+        ports = connections.ports() if given else broker.choose()
         environment = {connections.BROKER_V5: str(ports.v5), connections.BROKER_V3: str(ports.v3)}
         if log is None:
             _say(f"Broker: {ports}")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -110,24 +111,28 @@ class Welcome:
 
     def show(self, title: str, log_in: LogIn) -> None:
         """Print the box on standard error, as all that the supervisor says."""
-        from rich.console import Console
-        from rich.panel import Panel
-        from rich.table import Table
-        from rich.text import Text
+        show_box(self._name(), self.rows(log_in), title)
 
-        console = Console(stderr=True, highlight=False)
-        rows = self.rows(log_in)
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(no_wrap=True, style="bold")
-        grid.add_column(overflow="fold")
-        for word, text in rows:
-            grid.add_row(Text(word), Text(in_a_line(text)))
-        needed = max(len(text) for _, text in rows) + max(len(word) for word, _ in rows) + 8
-        width = min(max(needed, 60), console.width) if console.is_terminal else max(needed, 60)
-        wide = Console(stderr=True, highlight=False, width=width)
-        heading = Text(in_a_line(self._name()))
-        wide.print(Panel(grid, title=heading, title_align="left", padding=(1, 2), width=width))
-        wide.print(Text(in_a_line(title)), soft_wrap=True)
+
+def show_box(heading: str, rows: Sequence[tuple[str, str]], title: str) -> None:
+    """Print lines of (word, text) in a box on standard error, and ``title`` below it."""
+    from rich.console import Console
+    from rich.panel import Panel
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False)
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True, style="bold")
+    grid.add_column(overflow="fold")
+    for word, text in rows:
+        grid.add_row(Text(word), Text(in_a_line(text)))
+    needed = max(len(text) for _, text in rows) + max(len(word) for word, _ in rows) + 8
+    width = min(max(needed, 60), console.width) if console.is_terminal else max(needed, 60)
+    wide = Console(stderr=True, highlight=False, width=width)
+    name = Text(in_a_line(heading))
+    wide.print(Panel(grid, title=name, title_align="left", padding=(1, 2), width=width))
+    wide.print(Text(in_a_line(title)), soft_wrap=True)
 
 
 def rotated(log: Path) -> int:
