@@ -489,7 +489,8 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the cursor waits for a refused fact",
         PUBLISHER,
-        '            if sent.what == "fact":\n                self._finish_number(lane, seq)\n        elif',
+        '            if sent.what == "fact":\n                self._finish_number(lane, seq)\n'
+        "        elif",
         "            pass\n        elif",
     ),
     Bug(
