@@ -28,7 +28,7 @@ from gateway.core.instant import Ms, UtcMs
 from gateway.core.plan import BuildingPlan
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Work
-from gateway.journal.reserve import Kept
+from gateway.journal.reserve import NumberedState
 from gateway.journal.retention import Upkeep
 from gateway.journal.store import Store
 from gateway.settings.model.configuration import Settings
@@ -128,7 +128,7 @@ def _build(
     store.put_heartbeats({meter.point: meter.heartbeat_ms for meter in building.meters})
     year.live(progress)
     status.end(year.until_ms)
-    journal.write(Kept(1, state_to_save(year.host.building)))
+    journal.write(NumberedState(1, state_to_save(year.host.building)))
     _roll_up(settings, store, year.until_ms)
     store.close(clean=True)
     paths.give(state / "journal.sqlite")
@@ -223,10 +223,13 @@ class _Journal:
         entry = AuditEntry(done.actor, done.action, done.subject, done.outcome, done.at_ms, text)
         self._audit.append(entry)
 
-    def write(self, state: Kept | None) -> None:
-        """With the state that is kept the year is over: everything counts as published."""
+    def write(self, state: NumberedState | None) -> None:
+        """With the saved state the year is over: everything counts as published."""
         work = Work(
-            facts=self._facts, audit=self._audit, kept=state, utc_offset_ms=self._begin_utc_ms
+            facts=self._facts,
+            audit=self._audit,
+            saved_state=state,
+            utc_offset_ms=self._begin_utc_ms,
         )
         self._store.write(work)
         self._facts, self._audit = [], []

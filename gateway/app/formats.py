@@ -16,7 +16,7 @@ from pathlib import Path
 from gateway.app.findings import Finding, no, unknown, yes
 from gateway.backup import archive
 from gateway.core.building.saved_state import FORMAT as KEPT_FORMAT
-from gateway.core.building.saved_state import read as read_kept
+from gateway.core.building.saved_state import read as read_state
 from gateway.formats import Database, UnknownFormat, uri
 from gateway.journal import recovery, schema, store
 from gateway.journal.pages import Pages
@@ -61,8 +61,8 @@ def _journal(path: Path) -> None:
 def _kept(path: Path) -> None:
     """The saved state within a journal of this version."""
     with closing(sqlite3.connect(uri(path, "ro"), uri=True)) as db:
-        found, _ = store.read_kept(db)
-    format = read_kept(found or {}).unknown_format
+        found, _ = store.read_state(db)
+    format = read_state(found or {}).unknown_format
     if format:
         raise UnknownFormat(path, "the state saved for a restart", format, (KEPT_FORMAT,))
 

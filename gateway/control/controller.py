@@ -62,7 +62,7 @@ class JournalLike(Protocol):
 
     def clock(self, utc_offset_ms: int, trusted: bool) -> None: ...
 
-    def kept(self, timeout: float) -> Mapping[str, Json] | None: ...
+    def saved_state(self, timeout: float) -> Mapping[str, Json] | None: ...
 
 
 class Controller:
@@ -110,7 +110,7 @@ class Controller:
         self._look_at = self._civil_at = self._now
         self._faults: dict[str, str] = {}
         self._commands: dict[str, CommandMessage] = {}
-        self._kept: dict[str, Json] | None = None
+        self._saved_state: dict[str, Json] | None = None
         self._remembers = False
         self._stopping: str | None = None
         self._turned_kernel_ms: int | None = None
@@ -141,12 +141,12 @@ class Controller:
     def begin(self, patience_s: float) -> None:
         """Start the building with what the last run has left, where that can be read within
         ``patience_s``; else without, and it is restored as soon as it can."""
-        kept = self._journal.kept(patience_s)
+        saved = self._journal.saved_state(patience_s)
         known = self._journal.readable
-        if known and kept is None:
-            kept = {}  # there is nothing to be read, which is something else than not yet
+        if known and saved is None:
+            saved = {}  # there is nothing to be read, which is something else than not yet
         self._now = max(self._now, self._clock.now_ms())
-        self._carry_out(self._restored(kept, partial(core.start, self._plan)), None)
+        self._carry_out(self._restored(saved, partial(core.start, self._plan)), None)
         for one in self._plan.relays:
             if self._points.is_open(one.point) and one.point not in self._faults:
                 self._step(RelayFault(one.point, ""), self._now)
@@ -279,14 +279,14 @@ class Controller:
             if message is not None:
                 audit.append(_audited(message, reply, self._now))
             self._answered(reply)
-        kept: dict[str, Json] | None = None
+        saved: dict[str, Json] | None = None
         if self._remembers:  # else what the last run has left is not read yet, and must stay
-            kept = core.state_to_save(self._building)
-            if kept == self._kept:
-                kept = None
+            saved = core.state_to_save(self._building)
+            if saved == self._saved_state:
+                saved = None
             else:
-                self._kept = kept
-        self._journal.append(Batch(tuple(facts), kept, replies, tuple(audit)))
+                self._saved_state = saved
+        self._journal.append(Batch(tuple(facts), saved, replies, tuple(audit)))
 
     # --- what the last run has left -------------------------------------------------------
 
@@ -294,21 +294,21 @@ class Controller:
         """Perhaps the journal can be read now, and could not at the start."""
         if not self._journal.readable:
             return
-        kept = self._journal.kept(0.0)
-        self._carry_out(self._restored(kept or {}, partial(core.restore, self._building)), None)
+        saved = self._journal.saved_state(0.0)
+        self._carry_out(self._restored(saved or {}, partial(core.restore, self._building)), None)
         if not self._trust.trusted and self._adopt():
             self._trusted_fact()
         self._remember()
 
     def _restored(
-        self, kept: Saved, restore: Callable[..., Step[core.Building]]
+        self, saved: Saved, restore: Callable[..., Step[core.Building]]
     ) -> Step[core.Building]:
         """A saved state that ends in an error would end every start in it, and the door with it. It
         counts as one that cannot be read: alarms say so, and people look."""
         try:
-            return restore(kept, self._now, self._past())
+            return restore(saved, self._now, self._past())
         except Exception as error:
-            if not kept:
+            if not saved:
                 raise
             self._unread(error)
             return restore({"format": UNREADABLE}, self._now, civil.Past())

@@ -23,9 +23,9 @@ from gateway.formats import UnknownFormat, uri
 from gateway.journal import recovery
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queue import Work
-from gateway.journal.reserve import Kept, Reserve
+from gateway.journal.reserve import NumberedState, Reserve
 from gateway.journal.schema import DAMAGED, LANE_INDEX, NUMBERS_MOST, new_id
-from gateway.journal.store import UNREADABLE, Store, read_kept
+from gateway.journal.store import UNREADABLE, Store, read_state
 from gateway.set_aside import LOGS, beside
 
 PAGES_PER_STEP = 256
@@ -168,39 +168,39 @@ def restore(
     return journal
 
 
-def _present(target: Path) -> Kept:
-    """What the journal that is to be replaced has kept last, or its reserve. Of a format that is
-    not known where it cannot be read."""
+def _present(target: Path) -> NumberedState:
+    """The state that the journal that is to be replaced has saved last, or its reserve. Of a format
+    that is not known where it cannot be read."""
     done = beside(target, ".salvaged")  # takes its place at the next start
     path = done if done.exists() else target
-    kept: dict[str, Json] | None = None
+    saved: dict[str, Json] | None = None
     number: int | None = 0
     journal = ""
     try:
         if not recovery.nothing_here(path):
             regular.check(path)
             with closing(sqlite3.connect(uri(path, "ro"), uri=True)) as db:
-                kept, number = read_kept(db)
+                saved, number = read_state(db)
                 (journal,) = db.execute(
                     "SELECT value FROM meta WHERE key = 'journal'"
                 ).fetchone() or ("",)
     except (*DAMAGED, OSError):
-        kept, number = {"format": UNREADABLE}, None
+        saved, number = {"format": UNREADABLE}, None
     reserve = Reserve(target)
     held = reserve.read()
     if reserve.unread:
-        kept, number = {**(kept or {}), "format": UNREADABLE}, None
+        saved, number = {**(saved or {}), "format": UNREADABLE}, None
     if held is not None and (not journal or held[0] in ("", journal)):
         newest = held[1]
         if number is not None and newest.number > number:
             return newest
-        if kept == {"format": UNREADABLE}:
-            return Kept(newest.number, {**newest.state, **kept})
-    return Kept(number or 0, kept or {})
+        if saved == {"format": UNREADABLE}:
+            return NumberedState(newest.number, {**newest.state, **saved})
+    return NumberedState(number or 0, saved or {})
 
 
 def _go_on(
-    ready: Path, present: Kept, backup_file: Path, boot: str, utc_offset_ms: int | None
+    ready: Path, present: NumberedState, backup_file: Path, boot: str, utc_offset_ms: int | None
 ) -> str:
     """Note in the copy that it was put back, and let what stands stand on; the journal's id."""
     with closing(sqlite3.connect(ready)) as db:
@@ -210,11 +210,11 @@ def _go_on(
     gateway = found[0] if found else "gateway"
     store = Store(ready, boot, gateway=gateway)
     try:
-        backup, number = store.kept()
+        backup, number = store.saved_state()
         work = Work()
         state = merge_backup(backup or {}, present.state)
         if state != (backup or {}):
-            work.kept = Kept(1 + max(number or 0, present.number), state)
+            work.saved_state = NumberedState(1 + max(number or 0, present.number), state)
         if store.utc_offset_ms is None:
             work.utc_offset_ms = utc_offset_ms
         now_ms = time.monotonic_ns() // 1_000_000

@@ -5,7 +5,7 @@ A fact that must be dropped because memory is full still takes its number: it be
 local lane, then of the routine lane, and of the urgent lane only when nothing else is left.
 
 Every commit wears the card, so each has a cause. Urgent facts, commands' replies and changes
-of the kept state are due at once. Routine facts wait, so that a minute of them is one commit;
+of the saved state are due at once. Routine facts wait, so that a minute of them is one commit;
 cursors ride on the next commit. What waits goes along with whatever is due first.
 """
 
@@ -23,7 +23,7 @@ from gateway.core.facts import KINDS, LANES, Fact, Json, Lane
 from gateway.core.instant import Ms
 from gateway.journal.audit import TEXT_MOST, AuditEntry
 from gateway.journal.refusals import Refusals
-from gateway.journal.reserve import Kept
+from gateway.journal.reserve import NumberedState
 
 _DROP_ORDER: tuple[Lane, ...] = ("local", "routine", "urgent")
 _AUDIT_LIMIT = 5_000
@@ -42,12 +42,12 @@ in force."""
 class Batch:
     """What one step of the controller leaves behind.
 
-    ``kept`` is the state that must survive a restart, ``None`` when it has not changed; it is
-    written in the same transaction as the urgent facts it belongs to.
+    ``saved_state`` is the state that must survive a restart, ``None`` when it has not changed; it
+    is written in the same transaction as the urgent facts it belongs to.
     """
 
     facts: tuple[Fact, ...] = ()
-    kept: Mapping[str, Json] | None = None
+    saved_state: Mapping[str, Json] | None = None
     replies: tuple[Reply, ...] = ()
     audit: tuple[AuditEntry, ...] = ()
 
@@ -58,7 +58,7 @@ class Work:
 
     facts: list[tuple[int, Lane, Fact]] = field(default_factory=list)
     lost: dict[Lane, int] = field(default_factory=dict)
-    kept: Kept | None = None
+    saved_state: NumberedState | None = None
     audit: list[AuditEntry] = field(default_factory=list)
     audit_lost: int = 0
     replies: list[Reply] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Work:
         return bool(
             self.facts
             or self.lost
-            or self.kept is not None
+            or self.saved_state is not None
             or self.audit
             or self.audit_lost
             or self.sent
@@ -100,9 +100,9 @@ class Queue:
         self._promised_ms: Ms | None = None
         self._hasty_until_ms: Ms = 0
         self._refusals = Refusals()
-        self.kept_number = 0
-        """Of the newest state that was to be kept, also by earlier runs."""
-        self.newest_kept: Kept | None = None
+        self.state_number = 0
+        """Of the newest state that was to be saved, also by earlier runs."""
+        self.newest_state: NumberedState | None = None
 
     def __len__(self) -> int:
         return self._count
@@ -119,9 +119,11 @@ class Queue:
                 self._count += 1
                 if lane == "urgent":
                     due_ms = now_ms
-            if batch.kept is not None:
-                self.kept_number += 1
-                self._rest.kept = self.newest_kept = Kept(self.kept_number, batch.kept)
+            if batch.saved_state is not None:
+                self.state_number += 1
+                self._rest.saved_state = self.newest_state = NumberedState(
+                    self.state_number, batch.saved_state
+                )
                 due_ms = now_ms
             if batch.audit and self._audit(batch.audit, now_ms):
                 due_ms = now_ms
@@ -216,8 +218,8 @@ class Queue:
                     while lane and len(work.facts) < most:
                         work.facts.append(lane.popleft())
                 self._due_ms, self._promised_ms = 0, work.promised_ms
-                if self._lanes["urgent"] and work.kept is not None:
-                    self._rest.kept, work.kept = work.kept, None
+                if self._lanes["urgent"] and work.saved_state is not None:
+                    self._rest.saved_state, work.saved_state = work.saved_state, None
             self._count -= len(work.facts)
             counts_ms = self._refusals.due_ms()
             if counts_ms is not None and (self._due_ms is None or counts_ms < self._due_ms):
@@ -233,8 +235,8 @@ class Queue:
             rest = self._rest
             for lane, count in work.lost.items():
                 rest.lost[lane] = rest.lost.get(lane, 0) + count
-            if rest.kept is None:
-                rest.kept = work.kept
+            if rest.saved_state is None:
+                rest.saved_state = work.saved_state
             rest.audit[:0] = work.audit
             rest.audit_lost += work.audit_lost
             for lane, seq in work.sent.items():

@@ -31,7 +31,7 @@ from gateway.core.facts import Json
 from gateway.formats import UnknownFormat, uri
 from gateway.journal import raw_files, reserve, schema, uptime
 from gateway.journal.pages import torn
-from gateway.journal.reserve import Kept
+from gateway.journal.reserve import NumberedState
 from gateway.set_aside import beside
 
 CHECK_WITHIN_S = 0.5
@@ -150,15 +150,17 @@ def begin_beside(path: Path, found: UnknownFormat) -> None:
 
     Raises :class:`OSError` and :class:`sqlite3.Error`; the file is in its place then.
     """
-    from gateway.journal.store import UNREADABLE, encode, kept_rows
+    from gateway.journal.store import UNREADABLE, encode, state_rows
 
-    kept, number, uptimes = _saved(path)
+    saved, number, uptimes = _saved(path)
     aside = set_aside.next_name(path, _mark(path))
-    note: dict[str, Json] = {"format": UNREADABLE} if kept is None else dict(kept)
+    note: dict[str, Json] = {"format": UNREADABLE} if saved is None else dict(saved)
     note["journal_aside"] = f"{aside.name} (format {found.found}, understood: {found.known})"
     with _built(path) as building, contextlib.closing(schema.connect(building)) as connection:
         schema.create(connection, schema.new_id())
-        rows = [("kept", encode(note))] if number is None else kept_rows(Kept(number, note))
+        rows = (
+            [("kept", encode(note))] if number is None else state_rows(NumberedState(number, note))
+        )
         rows += [(uptime.KEY, uptimes)] if uptimes else []
         connection.executemany("INSERT INTO meta VALUES (?, ?)", rows)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -168,18 +170,18 @@ def begin_beside(path: Path, found: UnknownFormat) -> None:
 def _saved(path: Path) -> tuple[Mapping[str, Json] | None, int | None, str | None]:
     """What a journal of another version has saved for a restart, the number of that, and its
     uptimes, if it has them where this version has."""
-    from gateway.journal.store import read_kept
+    from gateway.journal.store import read_state
 
-    kept: Mapping[str, Json] | None = None
+    saved: Mapping[str, Json] | None = None
     number: int | None = None
     uptimes: object = None
     with contextlib.suppress(*schema.DAMAGED, OSError):
         connection = sqlite3.connect(uri(path, "ro"), uri=True, isolation_level=None)
         with contextlib.closing(connection):
-            kept, number = read_kept(connection)
+            saved, number = read_state(connection)
             sql = "SELECT value FROM meta WHERE key = ?"
             (uptimes,) = connection.execute(sql, (uptime.KEY,)).fetchone() or (None,)
-    return kept, number, uptimes if isinstance(uptimes, str) else None
+    return saved, number, uptimes if isinstance(uptimes, str) else None
 
 
 def _used_frames(shm: Path) -> int | None:

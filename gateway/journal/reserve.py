@@ -1,4 +1,4 @@
-"""The reserve of the journal: a file of a fixed size that holds the newest state to be kept for
+"""The reserve of the journal: a file of a fixed size that holds the newest state to be saved for
 as long as the journal does not take it.
 
 A disk that is full, fails or does not answer must not cost a standing call when ``control`` ends
@@ -33,8 +33,8 @@ _HEADER = struct.Struct(">8sQQII")
 _MAGIC = b"portier1"
 
 
-class Kept(NamedTuple):
-    """A state to be kept; each is newer than all with a lower number, also of earlier runs."""
+class NumberedState(NamedTuple):
+    """A state to be saved; each is newer than all with a lower number, also of earlier runs."""
 
     number: int
     state: Mapping[str, Json]
@@ -61,7 +61,7 @@ class Reserve:
         self.unread = False
         """Whether there is one that could not be read, so that nobody knows what it holds."""
 
-    def read(self) -> tuple[str, Kept] | None:
+    def read(self) -> tuple[str, NumberedState] | None:
         """What it holds, and of which journal; ``None``: nothing, or nothing to be understood."""
         self.unread = False
         try:
@@ -97,12 +97,12 @@ class Reserve:
             raise
         self._slot, self.unread = size, False
 
-    def save(self, journal: str, kept: Kept, *, durable: bool) -> None:
+    def save(self, journal: str, saved: NumberedState, *, durable: bool) -> None:
         """Hold this state. ``durable``: also over a loss of power, which takes an ``fsync``."""
-        record = _record(self._slot, self._count + 1, journal, kept)
+        record = _record(self._slot, self._count + 1, journal, saved)
         if self._slot == 0 or len(record) > self._slot:
             self.prepare(len(record))
-            record = _record(self._slot, self._count + 1, journal, kept)
+            record = _record(self._slot, self._count + 1, journal, saved)
         if len(record) > self._slot:
             raise OSError(errno.EFBIG, f"the state is larger than {SLOT_MOST} bytes")
         self._write(record, durable=durable)
@@ -123,10 +123,10 @@ class Reserve:
             os.close(fd)
         self._count += 1
 
-    def _newest(self, data: bytes) -> tuple[str, Kept] | None:
+    def _newest(self, data: bytes) -> tuple[str, NumberedState] | None:
         """The newer of the slots, whose size is the same for both."""
         self._slot, self._count = len(data) // 2, 0
-        found: tuple[str, Kept] | None = None
+        found: tuple[str, NumberedState] | None = None
         for start in (0, self._slot):
             head = data[start : start + _HEADER.size]
             if len(head) < _HEADER.size:
@@ -140,13 +140,13 @@ class Reserve:
         return found
 
 
-def _record(slot: int, count: int, journal: str, kept: Kept) -> bytes:
-    text = json.dumps([journal, kept.number, dict(kept.state)], separators=(",", ":"))
+def _record(slot: int, count: int, journal: str, saved: NumberedState) -> bytes:
+    text = json.dumps([journal, saved.number, dict(saved.state)], separators=(",", ":"))
     body = zlib.compress(text.encode(), 1)
     return _HEADER.pack(_MAGIC, slot, count, len(body), zlib.crc32(body)) + body
 
 
-def _understood(body: bytes) -> tuple[str, Kept] | None:
+def _understood(body: bytes) -> tuple[str, NumberedState] | None:
     if not body:
         return None
     try:
@@ -155,7 +155,7 @@ def _understood(body: bytes) -> tuple[str, Kept] | None:
         return None
     if not isinstance(state, dict) or not isinstance(number, int):
         return None
-    return str(journal), Kept(number, state)
+    return str(journal), NumberedState(number, state)
 
 
 def _put(fd: int, data: bytes, at: int) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from gateway.core.facts import Json
 from gateway.core.instant import Ms
 from gateway.journal.queue import Queue
-from gateway.journal.reserve import Kept, Reserve
+from gateway.journal.reserve import NumberedState, Reserve
 from gateway.journal.store import UNREADABLE
 
 WAIT_MS = 300
@@ -76,38 +76,40 @@ class ReserveKeeper:
 
     def adopt(
         self,
-        kept: dict[str, Json] | None,
+        saved: dict[str, Json] | None,
         number: int | None,
         journal: str,
         *,
         mended: bool = False,
     ) -> dict[str, Json] | None:
-        """The newest state at the start: what this journal has kept, or what the reserve holds.
+        """The newest state at the start: what this journal has saved, or what the reserve holds.
 
-        ``number`` ``None``: a version without a reserve has kept it, and last; or it cannot be
+        ``number`` ``None``: a version without a reserve has saved it, and last; or it cannot be
         read. Then the reserve's is the newest that can be, and nobody knows whether it was the
         last. ``mended``: the journal has a new id. A reserve of no journal is of a start at which
         this one could not be read."""
         held = self._reserve.read()
         if self._reserve.unread:
-            kept, number = {**(kept or {}), "format": UNREADABLE}, number or 0
+            saved, number = {**(saved or {}), "format": UNREADABLE}, number or 0
         self._taken = number or 0
         if held is not None:
             whose, newest = held
             journal = journal or whose
             self._reserved = newest.number
             ours = mended or whose in (journal, "")
-            if ours and kept is not None and kept.get("format") == UNREADABLE:
-                kept = {**newest.state, **kept}
+            if ours and saved is not None and saved.get("format") == UNREADABLE:
+                saved = {**newest.state, **saved}
             elif ours and number is not None and newest.number > number:
-                aside = {name: kept[name] for name in ("journal_aside",) if kept and name in kept}
-                kept = {**newest.state, **aside}
+                aside = {
+                    name: saved[name] for name in ("journal_aside",) if saved and name in saved
+                }
+                saved = {**newest.state, **aside}
             else:
                 self._taken = max(self._taken, newest.number)  # it is to be emptied
         self.journal = journal
-        self._queue.kept_number = max(self._queue.kept_number, self._taken, self._reserved)
+        self._queue.state_number = max(self._queue.state_number, self._taken, self._reserved)
         self._adopted = True
-        return kept
+        return saved
 
     def _watch(self) -> None:
         waits_since_ms: Ms | None = None
@@ -116,7 +118,7 @@ class ReserveKeeper:
         while True:
             ends = self._closing
             now_ms = self._now_ms()
-            newest = self._queue.newest_kept
+            newest = self._queue.newest_state
             waits = newest is not None and newest.number > max(self._taken, self._reserved)
             if not waits:
                 waits_since_ms = None
@@ -144,7 +146,7 @@ class ReserveKeeper:
                     self._changed.wait(wait_s)
                 self._due = False
 
-    def _write(self, newest: Kept | None) -> None:
+    def _write(self, newest: NumberedState | None) -> None:
         """Hold ``newest`` there, or nothing any more. Raises :class:`OSError`."""
         self._reserve.prepare()
         if newest is not None:

@@ -29,7 +29,7 @@ from gateway.journal import audit, schema
 from gateway.journal.audit import AuditEntry
 from gateway.journal.pages import Pages, Record, Value
 from gateway.journal.schema import HOUR_MS, LANE_INDEX, REASONS
-from gateway.journal.store import KEPT_NUMBER
+from gateway.journal.store import STATE_NUMBER
 
 _BATCH = 500
 _ERRNO = {8: errno.EROFS, 13: errno.ENOSPC}
@@ -85,7 +85,7 @@ def _filled(
         _copy(path, connection)
     if not connection.execute("SELECT 1 FROM meta WHERE key = 'kept'").fetchone():
         # there was a journal, so there may have been a state
-        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, '')", (KEPT_NUMBER,))
+        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, '')", (STATE_NUMBER,))
     lost = _complete(connection)
     kept: int = connection.execute("SELECT count(*) FROM fact").fetchone()[0]
     connection.execute("INSERT OR REPLACE INTO meta VALUES ('clean', '0')")

@@ -27,7 +27,7 @@ from gateway.journal.audit import AuditEntry
 from gateway.journal.machine import differs
 from gateway.journal.queries import means
 from gateway.journal.queue import Work
-from gateway.journal.reserve import Kept
+from gateway.journal.reserve import NumberedState
 from gateway.journal.schema import HOUR_MS, LANE_INDEX
 
 Numbered = tuple[int, Lane, int, Fact]
@@ -53,9 +53,9 @@ KEPT_STEP = 512
 changes its length: then only those of its pages are written that differ."""
 STEPS_MOST = 1_000
 """Offsets to UTC of one boot that are remembered one by one."""
-KEPT_NUMBER = "kept.number"
-"""Number of the kept state, and a checksum of both. Earlier versions write the state alone, without
-a blank behind it."""
+STATE_NUMBER = "kept.number"
+"""Number of the saved state, and a checksum of both. Earlier versions write the state alone,
+without a blank behind it."""
 SECTIONS_OF_ALL = frozenset(
     {
         "alarms", "overrides", "service", "counters", "calls", "leaks", "escalations", "mailings",
@@ -63,7 +63,7 @@ SECTIONS_OF_ALL = frozenset(
 )  # fmt: skip
 """What is in the saved state of each version."""
 UNREADABLE = "unreadable"
-"""The format of a state that was kept and cannot be read."""
+"""The format of a saved state that cannot be read."""
 _INSERT = "INSERT INTO fact VALUES (?,?,?,?,?,?,?,?,?)"
 
 
@@ -242,9 +242,9 @@ class Store:
             raise
         self.head = head
 
-    def kept(self) -> tuple[dict[str, Json] | None, int | None]:
+    def saved_state(self) -> tuple[dict[str, Json] | None, int | None]:
         """See :func:`read_kept`."""
-        return read_kept(self.connection)
+        return read_state(self.connection)
 
     # --- writing
 
@@ -273,8 +273,8 @@ class Store:
                 head.audit = audit.append(self.connection, self.boot, self.utc_offset_ms, entry)
             for actor in work.forget:
                 self.put_meta(f"forget.{actor}", "1")
-            if work.kept is not None:
-                for key, value in kept_rows(work.kept):
+            if work.saved_state is not None:
+                for key, value in state_rows(work.saved_state):
                     self.put_meta(key, value)
             journal = self._cursors(work)
         self.journal = journal
@@ -479,21 +479,21 @@ class Store:
         return not busy
 
 
-def read_kept(db: sqlite3.Connection) -> tuple[dict[str, Json] | None, int | None]:
-    """The state that was kept, ``None`` when there is none; and its number: 0 without a state,
+def read_state(db: sqlite3.Connection) -> tuple[dict[str, Json] | None, int | None]:
+    """The saved state, ``None`` when there is none; and its number: 0 without a state,
     ``None`` where that is not known.
 
     A state that cannot be read, was changed since or is missing where there has been one is
     :data:`UNREADABLE`, not none. Raises :class:`sqlite3.Error`."""
     rows: dict[str, bytes | None] = dict(
         db.execute(
-            "SELECT key, CAST(value AS BLOB) FROM meta WHERE key IN ('kept', ?)", (KEPT_NUMBER,)
+            "SELECT key, CAST(value AS BLOB) FROM meta WHERE key IN ('kept', ?)", (STATE_NUMBER,)
         )
     )
     if not rows and db.execute("SELECT 1 FROM fact LIMIT 1").fetchone() is None:
         return None, 0
     text = rows.get("kept") or b""
-    number, _, checksum = (rows.get(KEPT_NUMBER) or b"").partition(b" ")
+    number, _, checksum = (rows.get(STATE_NUMBER) or b"").partition(b" ")
     if checksum and checksum == _checksum(number, text):
         return decode_kept(text), int(number)
     state = decode_kept(text)
@@ -501,11 +501,11 @@ def read_kept(db: sqlite3.Connection) -> tuple[dict[str, Json] | None, int | Non
     return (state if before else {"format": UNREADABLE}), None
 
 
-def kept_rows(kept: Kept) -> list[tuple[str, str]]:
+def state_rows(saved: NumberedState) -> list[tuple[str, str]]:
     """The rows of ``meta`` that :func:`read_kept` reads."""
-    text, number = _filled(encode(kept.state)), str(kept.number)
+    text, number = _filled(encode(saved.state)), str(saved.number)
     checksum = _checksum(number.encode(), text.encode()).decode()
-    return [("kept", text), (KEPT_NUMBER, f"{number} {checksum}")]
+    return [("kept", text), (STATE_NUMBER, f"{number} {checksum}")]
 
 
 def _checksum(number: bytes, text: bytes) -> bytes:
@@ -547,10 +547,10 @@ def _filled(text: str) -> str:
 def decode_kept(text: bytes) -> dict[str, Json]:
     """The saved state; a text that is none has the format :data:`UNREADABLE`."""
     try:
-        kept = json.loads(text)
+        saved = json.loads(text)
     except (ValueError, RecursionError):
-        kept = None
-    return kept if isinstance(kept, dict) else {"format": UNREADABLE}
+        saved = None
+    return saved if isinstance(saved, dict) else {"format": UNREADABLE}
 
 
 def encode(data: Mapping[str, Json]) -> str:

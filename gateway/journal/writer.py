@@ -31,7 +31,7 @@ from gateway.journal.audit import AuditEntry
 from gateway.journal.pending_replies import PendingReplies
 from gateway.journal.queue import Batch, Queue, Work
 from gateway.journal.reserve_keeper import ReserveKeeper
-from gateway.journal.store import UNREADABLE, WRONG, Head, Numbered, Store, read_kept
+from gateway.journal.store import UNREADABLE, WRONG, Head, Numbered, Store, read_state
 from gateway.wire import event_id
 
 CURSOR_WAIT_MS = 60_000
@@ -68,7 +68,7 @@ def _now_ms() -> Ms:
 
 class Journal:
     """The writer. Nothing in it raises into the caller; every method returns at once but
-    ``kept`` and ``close``, which take a timeout in seconds.
+    ``saved_state`` and ``close``, which take a timeout in seconds.
 
     ``boot`` names this run of the machine; ``lives`` how long each retention class lives
     (without an entry: for ever); ``limit_bytes`` how large the file may become;
@@ -119,7 +119,7 @@ class Journal:
         self._writing: Work | None = None
         self._state = ""
         self._not_before_ms: Ms = 0
-        self._kept: Mapping[str, Json] | None = None
+        self._saved_state: Mapping[str, Json] | None = None
         self._past = Past()
         self._settled = True
         self._readable = threading.Event()
@@ -149,13 +149,13 @@ class Journal:
         self._replies.start()
         self._reserve.start()
 
-    def kept(self, timeout: float) -> Mapping[str, Json] | None:
-        """The kept state of the run before; waits at most ``timeout`` seconds for the file.
+    def saved_state(self, timeout: float) -> Mapping[str, Json] | None:
+        """The saved state of the run before; waits at most ``timeout`` seconds for the file.
 
-        ``None``: not readable yet (ask again), or nothing was kept (then ``readable``).
+        ``None``: not readable yet (ask again), or nothing was saved (then ``readable``).
         """
         self._readable.wait(timeout)
-        return self._kept
+        return self._saved_state
 
     @property
     def past(self) -> Past:
@@ -168,7 +168,7 @@ class Journal:
 
     @property
     def readable(self) -> bool:
-        """Whether the file has been opened, so that ``kept`` is final."""
+        """Whether the file has been opened, so that ``saved_state`` is final."""
         return self._readable.is_set()
 
     @property
@@ -215,7 +215,7 @@ class Journal:
         if batch.replies:
             self._replies.add(batch.replies)
         self._queue.add(batch, _now_ms())
-        if batch.kept is not None:
+        if batch.saved_state is not None:
             self._reserve.wake()
 
     def sent(self, lane: Lane, seq: int) -> None:
@@ -353,8 +353,8 @@ class Journal:
 
     def _done(self, store: Store, numbered: list[Numbered], work: Work) -> None:
         self._tell("")
-        if work.kept is not None:
-            self._reserve.taken(work.kept.number)
+        if work.saved_state is not None:
+            self._reserve.taken(work.saved_state.number)
         renewed = store.journal != self._journal
         self._head = store.head.row
         self._journal = self._reserve.journal = store.journal
@@ -458,7 +458,7 @@ class Journal:
         if not self._readable.is_set():
             self._past = store.past
             self._was_clean = store.was_clean
-            self._adopt(*store.kept(), store.journal, mended=mended)
+            self._adopt(*store.saved_state(), store.journal, mended=mended)
 
     def _recall(self) -> None:
         """Hand that out though the journal cannot be opened for writing: a call stands on a disk
@@ -471,25 +471,25 @@ class Journal:
             return
         reader = Reader(self._path)
         try:
-            kept = reader.read(read_kept)
-            self._adopt(*kept, reader.journal_id())
+            saved = reader.read(read_state)
+            self._adopt(*saved, reader.journal_id())
         except JournalUnavailable:
             if self._unmended or not (self._new or recovery.nothing_here(self._path)):
-                self._queue.kept_number = time.time_ns() // 1_000_000  # more than it can have
+                self._queue.state_number = time.time_ns() // 1_000_000  # more than it can have
                 self._adopt({"format": UNREADABLE}, None, "", mended=True)
         finally:
             reader.close()
 
     def _adopt(
         self,
-        kept: dict[str, Json] | None,
+        saved: dict[str, Json] | None,
         number: int | None,
         journal: str,
         *,
         mended: bool = False,
     ) -> None:
-        """Take what this journal has kept, or the reserve holds, whichever is newer."""
-        self._kept = self._reserve.adopt(kept, number, journal, mended=mended)
+        """Take the state that this journal has saved, or the reserve holds, whichever is newer."""
+        self._saved_state = self._reserve.adopt(saved, number, journal, mended=mended)
         self._readable.set()
         self._reserve.wake()
 
@@ -503,8 +503,8 @@ class Journal:
             gateway=self._gateway,
         )
 
-    def _recovered(self, reason: str, kept: int, lost: int) -> Fact:
-        data: dict[str, Json] = {"reason": reason, "kept": kept, "lost": lost}
+    def _recovered(self, reason: str, saved: int, lost: int) -> Fact:
+        data: dict[str, Json] = {"reason": reason, "kept": saved, "lost": lost}
         return Fact("journal_recovered", self._gateway, self._fact_now_ms(), data)
 
     def _settle(self, store: Store) -> None:

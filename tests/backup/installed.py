@@ -47,7 +47,7 @@ def filled(top: Path) -> Places:
     store = Store(places.state / "journal.sqlite", "boot-1")
     gone = Fact("motion", "wc.pir", 2, {"active": True, "secret": "needle"})
     started = Fact("gateway_started", "csg-office", 1, {})
-    store.write(work(started, opened(1), gone, kept={"format": 1}))
+    store.write(work(started, opened(1), gone, saved_state={"format": 1}))
     store.close(clean=True)
     with closing(Users(users_file(places.state))) as users:
         anna = users.add_user("anna", "admin", PASSWORD)

@@ -166,7 +166,7 @@ def test_while_a_call_stands_nothing_at_all_changes(
     old: Places, recovery: key.RecoveryKey, file: Path
 ) -> None:
     store = Store(old.state / "journal.sqlite", "boot-2")
-    store.write(work(opened(9), kept=CALLS))
+    store.write(work(opened(9), saved_state=CALLS))
     store.close(clean=True)
     old.config.write_text("changed since", encoding="utf-8")
     before = files_below(old.config.parent), files_below(old.state)
@@ -175,7 +175,7 @@ def test_while_a_call_stands_nothing_at_all_changes(
     assert (files_below(old.config.parent), files_below(old.state)) == before
     put(file, old, recovery, keep_calls=True)
     store = Store(old.state / "journal.sqlite", "boot-3")
-    kept, _ = store.kept()
+    kept, _ = store.saved_state()
     store.close(clean=True)
     assert kept is not None
     assert kept["calls"] == CALLS["calls"]

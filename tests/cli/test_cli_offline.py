@@ -337,7 +337,7 @@ def test_an_unknown_role_and_no_days_are_wrong_usage(tmp_path: Path) -> None:
 
 def journal(folder: Path) -> None:
     store = Store(folder / "journal.sqlite", "boot")
-    store.write(work(opened(1), kept={"format": 1}))
+    store.write(work(opened(1), saved_state={"format": 1}))
     store.close(clean=True)
 
 

@@ -128,7 +128,7 @@ def test_the_next_start_keeps_all_of_it(
         for _ in upkeep.expire():
             pass
         assert store.one("SELECT count(*) FROM fact") == before > 10_000
-        kept, _ = store.kept()
+        kept, _ = store.saved_state()
         assert kept
         assert kept["alarms"] == []
     finally:

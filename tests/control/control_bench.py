@@ -95,10 +95,10 @@ class FakeContact:
 
 @dataclass
 class FakeJournal:
-    """Keeps everything in memory. ``kept_state`` ``None``: it cannot be read yet."""
+    """Keeps everything in memory. ``state_before`` ``None``: it cannot be read yet."""
 
     log: list[str]
-    kept_state: Mapping[str, Json] | None = field(default_factory=dict)
+    state_before: Mapping[str, Json] | None = field(default_factory=dict)
     batches: list[Batch] = field(default_factory=list)
     offsets: list[int] = field(default_factory=list)
     was_clean: bool | None = True
@@ -115,7 +115,7 @@ class FakeJournal:
 
     @property
     def readable(self) -> bool:
-        return self.kept_state is not None
+        return self.state_before is not None
 
     def append(self, batch: Batch) -> None:
         self.batches.append(batch)
@@ -130,8 +130,8 @@ class FakeJournal:
     def clock(self, utc_offset_ms: int, trusted: bool) -> None:
         self.offsets.append(utc_offset_ms)
 
-    def kept(self, timeout: float) -> Mapping[str, Json] | None:
-        return self.kept_state
+    def saved_state(self, timeout: float) -> Mapping[str, Json] | None:
+        return self.state_before
 
     def facts(self, *kinds: str) -> list[Fact]:
         return [f for batch in self.batches for f in batch.facts if not kinds or f.kind in kinds]
@@ -143,7 +143,7 @@ class Rig:
     def __init__(
         self,
         *,
-        kept: Mapping[str, Json] | None = None,
+        saved_state: Mapping[str, Json] | None = None,
         readable: bool = True,
         trusted: bool = True,
         plan: BuildingPlan = PLAN,
@@ -156,7 +156,7 @@ class Rig:
         self.contacts: dict[str, FakeContact] = {}
         self.unread: list[Level] = []
         """Edges that happened and that the drivers' thread has not come to read."""
-        self.journal = FakeJournal(self.log, (kept or {}) if readable else None)
+        self.journal = FakeJournal(self.log, (saved_state or {}) if readable else None)
         self.replies: list[Reply] = []
         self.unreadable: list[Exception] = []
         self.points = Points(

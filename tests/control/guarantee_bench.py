@@ -100,10 +100,10 @@ class World:
     """A building in order at ``NOW`` with everything that is promised observed just then."""
 
     def __init__(
-        self, plan: BuildingPlan = PLAN, kept: Mapping[str, Json] = NOTHING, **seen: Any
+        self, plan: BuildingPlan = PLAN, saved_state: Mapping[str, Json] = NOTHING, **seen: Any
     ) -> None:
         self.now = NOW - 60_000
-        self.building = core.start(plan, kept, self.now).state
+        self.building = core.start(plan, saved_state, self.now).state
         self.seen = GOOD | seen
         self.guarantees = Guarantees.of(plan)
         self.event(CivilTime(UTC, True))

@@ -63,8 +63,8 @@ def test_a_saved_state_that_ends_in_an_error_ends_no_start(
         return whole(building, kept, past)
 
     monkeypatch.setattr(core, "restored", restored)
-    rig = Rig(kept=state, readable=readable).start()
-    rig.journal.kept_state = state
+    rig = Rig(saved_state=state, readable=readable).start()
+    rig.journal.state_before = state
     rig.passes(3_000)
     rig.command()
     assert rig.replies[0].status == "accepted"
@@ -221,8 +221,10 @@ def test_modes_and_alarms_survive_a_restart() -> None:
     first.level(LEAF, True)
     first.passes(130_000, 1000)
     assert [f.subject for f in first.journal.facts("alarm_raised")] == ["front/left_open"]
-    kept = [batch.kept for batch in first.journal.batches if batch.kept is not None][-1]
-    second = Rig(kept=kept).start()
+    kept = [batch.saved_state for batch in first.journal.batches if batch.saved_state is not None][
+        -1
+    ]
+    second = Rig(saved_state=kept).start()
     building, _ = second.controller.view
     assert not second.journal.facts("alarm_raised")
     shown = snapshot(building, second.clock.now_ms())["alarms"]
@@ -239,11 +241,11 @@ def test_a_relay_that_was_exchanged_while_the_gateway_was_off_is_no_fault_any_mo
     }
 
     def states(*, broken: bool) -> list[object]:
-        rig = Rig(kept=standing, readable=readable)
+        rig = Rig(saved_state=standing, readable=readable)
         rig.relay.broken = broken
         rig.start()
         if not readable:
-            rig.journal.kept_state = standing
+            rig.journal.state_before = standing
             rig.passes(1500)
         shown = snapshot(rig.controller.view[0], rig.clock.now_ms())["alarms"]
         return [alarm["state"] for alarm in cast("Any", shown)]
@@ -258,8 +260,10 @@ def test_no_pulse_is_replayed_after_a_restart() -> None:
     first.level(BUTTON, True)
     first.passes(100)
     assert first.relay.on
-    kept = [batch.kept for batch in first.journal.batches if batch.kept is not None][-1]
-    second = Rig(kept=kept).start()
+    kept = [batch.saved_state for batch in first.journal.batches if batch.saved_state is not None][
+        -1
+    ]
+    second = Rig(saved_state=kept).start()
     second.passes(2000)
     assert f"{RELAY} on" not in second.log
 
@@ -268,15 +272,19 @@ def test_what_was_kept_comes_when_the_disk_does() -> None:
     source = Rig().start()
     source.level(LEAF, True)
     source.passes(130_000, 1000)
-    kept = [batch.kept for batch in source.journal.batches if batch.kept is not None][-1]
+    kept = [batch.saved_state for batch in source.journal.batches if batch.saved_state is not None][
+        -1
+    ]
     rig = Rig(readable=False).start()
     rig.press()
     assert rig.relay.log.count(f"{RELAY} on") == 1  # the door does not wait for the disk
-    assert all(batch.kept is None for batch in rig.journal.batches)
-    rig.journal.kept_state = kept
+    assert all(batch.saved_state is None for batch in rig.journal.batches)
+    rig.journal.state_before = kept
     rig.passes(1500)
     assert len(rig.journal.facts("gateway_started")) == 1
-    later = [batch.kept for batch in rig.journal.batches if batch.kept is not None][-1]
+    later = [batch.saved_state for batch in rig.journal.batches if batch.saved_state is not None][
+        -1
+    ]
     assert "left_open" in json.dumps(later["alarms"])
 
 

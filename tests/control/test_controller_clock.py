@@ -12,7 +12,7 @@ YEAR_MS = 365 * 86_400_000
 
 
 def rig(kept: object = None, past: Past = HERE, *, readable: bool = True) -> Rig:
-    made = Rig(trusted=False, kept=kept, readable=readable)  # type: ignore[arg-type]
+    made = Rig(trusted=False, saved_state=kept, readable=readable)  # type: ignore[arg-type]
     made.journal.past = past
     return made
 
@@ -25,7 +25,9 @@ def trusted() -> Rig:
 
 
 def kept_of(first: Rig) -> object:
-    return [batch.kept for batch in first.journal.batches if batch.kept is not None][-1]
+    return [batch.saved_state for batch in first.journal.batches if batch.saved_state is not None][
+        -1
+    ]
 
 
 def test_trust_and_offset_survive_a_restart_within_one_boot_of_the_kernel() -> None:
@@ -49,7 +51,7 @@ def test_trust_is_remembered_also_where_the_journal_comes_late() -> None:
     late = rig(readable=False).start()
     before = late.controller.trust
     assert not before.trusted
-    late.journal.kept_state = kept_of(first)  # type: ignore[assignment]
+    late.journal.state_before = kept_of(first)  # type: ignore[assignment]
     late.passes(1_100, 100)
     assert late.controller.trust.trusted
     assert len(late.journal.facts("clock_trusted")) == 1

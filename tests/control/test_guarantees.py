@@ -123,7 +123,9 @@ CASES: dict[tuple[str, str, str], Callable[[], World]] = {
     ),
     ("door_by_button", "no", "contact_stuck"): lambda: held(World(), "inside", "outside"),
     ("door_by_button", "no", "contact_chattering"): lambda: chattering(World()),
-    ("door_by_button", "no", "state_unread"): lambda: World(kept={"format": 99, "calls": QUIET}),
+    ("door_by_button", "no", "state_unread"): lambda: World(
+        saved_state={"format": 99, "calls": QUIET}
+    ),
     ("door_by_button", "unknown", "no_level_yet"): lambda: unheard()
     .event(Level("fault", False, NOW))
     .passes(100),

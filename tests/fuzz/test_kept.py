@@ -21,7 +21,7 @@ from gateway.journal import audit, recovery
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queries.reader import Reader
 from gateway.journal.queue import Work
-from gateway.journal.reserve import Kept
+from gateway.journal.reserve import NumberedState
 from gateway.journal.store import Store
 from gateway.wire import PUBLISHED, to_cloudevent
 from tests.fuzz.draws import HALF, TEXTS, TREES, folder, fuzz, tampered
@@ -174,7 +174,7 @@ def journal() -> Path:
             (0, LANES[n % 3], Fact("door_opened", f"front{n % 5}", n, {"cause": "request" * 9})),
             (1, LANES[1], Fact("reading", "wc.climate", n, {"quantity": "t_c", "value": n / 3})),
         ]
-        work = Work(facts, kept=Kept(n + 1, {"n": n}))
+        work = Work(facts, saved_state=NumberedState(n + 1, {"n": n}))
         work.audit.append(AuditEntry("web:3", "open_door", "front", "accepted", n))
         store.write(work)
     store.close(clean=True)
@@ -196,7 +196,7 @@ def test_a_journal_with_bytes_of_it_replaced_is_mended_and_every_number_has_its_
         recovery.salvage(path, "a test", "boot-2")
         store = Store(path, "boot-2")
         assert store.connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-        store.kept()
+        store.saved_state()
         audit.verify(store.connection)
         store.close(clean=True)
         reader = Reader(path)

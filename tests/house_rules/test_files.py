@@ -245,9 +245,11 @@ def test_the_reserve_does_not_outgrow_its_slots(
 ) -> None:
     monkeypatch.setattr(reserve, "SLOT_MOST", reserve.SLOT_BYTES)
     kept = reserve.Reserve(tmp_path / "journal.sqlite")
-    kept.save("j1", reserve.Kept(1, {"calls": "x" * 1_000}), durable=False)
+    kept.save("j1", reserve.NumberedState(1, {"calls": "x" * 1_000}), durable=False)
     with pytest.raises(OSError, match="larger than"):
-        kept.save("j1", reserve.Kept(2, {"calls": os.urandom(200_000).hex()}), durable=False)
+        kept.save(
+            "j1", reserve.NumberedState(2, {"calls": os.urandom(200_000).hex()}), durable=False
+        )
     (file,) = tmp_path.iterdir()
     assert file.stat().st_size == 2 * reserve.SLOT_BYTES
     found = kept.read()

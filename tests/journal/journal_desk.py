@@ -12,7 +12,7 @@ from typing import Any
 from gateway.core.facts import Fact, Json, Lane
 from gateway.journal.queries.reader import Reader
 from gateway.journal.queue import Work
-from gateway.journal.reserve import Kept
+from gateway.journal.reserve import NumberedState
 from gateway.journal.store import SECTIONS_OF_ALL
 from gateway.journal.writer import Batch, Committed, Journal
 
@@ -108,7 +108,7 @@ def earlier(**sections: Json) -> dict[str, Json]:
     return {**{name: {} for name in sorted(SECTIONS_OF_ALL)}, **sections}
 
 
-def work(*facts: Fact, kept: dict[str, Any] | None = None, **rest: Any) -> Work:
+def work(*facts: Fact, saved_state: dict[str, Any] | None = None, **rest: Any) -> Work:
     """What the store writes in one transaction."""
     lanes: dict[str, Lane] = {
         "reading": "routine",
@@ -118,7 +118,7 @@ def work(*facts: Fact, kept: dict[str, Any] | None = None, **rest: Any) -> Work:
     lanes |= {"clock_trusted": "routine", "clock_stepped": "routine", "motion": "local"}
     return Work(
         facts=[(next(_arrivals), lanes.get(fact.kind, "urgent"), fact) for fact in facts],
-        kept=None if kept is None else Kept(1, kept),
+        saved_state=None if saved_state is None else NumberedState(1, saved_state),
         **rest,
     )
 

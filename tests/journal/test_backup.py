@@ -15,7 +15,7 @@ from gateway.core.building.merge_backup import unreadable
 from gateway.core.facts import Fact, Json
 from gateway.journal import backup, schema
 from gateway.journal.backup import BackupError, CallStands
-from gateway.journal.reserve import Kept, Reserve
+from gateway.journal.reserve import NumberedState, Reserve
 from gateway.journal.store import Store
 from tests.journal.journal_desk import Desk, answers, opened, read, reading, work
 
@@ -61,14 +61,14 @@ def test_a_backup_omits_the_local_lane_and_says_so(path: Path, tmp_path: Path) -
 
 def test_a_restored_journal_goes_on_under_a_new_id(path: Path, tmp_path: Path) -> None:
     store = Store(path, "boot-1")
-    store.write(work(opened(1), kept={"a": 1}, sent={"urgent": 1}))
+    store.write(work(opened(1), saved_state={"a": 1}, sent={"urgent": 1}))
     backup.backup(path, tmp_path / "backup")
     store.write(work(opened(2)))
     old = store.journal
     store.close(clean=True)
     new = backup.restore(tmp_path / "backup", path, "boot-1.5")
     desk = Desk(path, "boot-2").start()
-    assert desk.journal.kept(30.0) == {"a": 1}
+    assert desk.journal.saved_state(30.0) == {"a": 1}
     desk.append(opened(3))
     desk.until(lambda: desk.rows)
     desk.close()
@@ -103,17 +103,17 @@ CALLS: dict[str, Json] = {"format": 1, "calls": {"wc": {"number": 1, "call": {"i
 
 def test_a_call_that_only_the_reserve_holds_stands(path: Path, tmp_path: Path) -> None:
     store = Store(path, "boot-1")
-    store.write(work(opened(1), kept={"format": 1}))
+    store.write(work(opened(1), saved_state={"format": 1}))
     backup.backup(path, tmp_path / "backup")
     reserve = Reserve(path)
     reserve.prepare()
-    reserve.save(store.journal, Kept(7, CALLS), durable=True)
+    reserve.save(store.journal, NumberedState(7, CALLS), durable=True)
     store.close(clean=True)
     with pytest.raises(CallStands, match="the call wc-1 stands"):
         backup.restore(tmp_path / "backup", path, "boot-1.5")
     backup.restore(tmp_path / "backup", path, "boot-1.5", keep_calls=True)
     desk = Desk(path, "boot-2").start()
-    assert desk.journal.kept(30.0) == CALLS
+    assert desk.journal.saved_state(30.0) == CALLS
     desk.close()
 
 
@@ -122,7 +122,7 @@ def test_a_journal_that_cannot_be_read_is_replaced_only_on_request(
 ) -> None:
     store = Store(path, "boot-1")
     quiet = {"format": 1, "calls": {"wc": {"number": 3, "call": None}}}
-    store.write(work(opened(1), kept=quiet))
+    store.write(work(opened(1), saved_state=quiet))
     backup.backup(path, tmp_path / "backup")
     store.close(clean=True)
     path.write_bytes(b"garbage" * 1000)
@@ -131,7 +131,7 @@ def test_a_journal_that_cannot_be_read_is_replaced_only_on_request(
     assert path.read_bytes() == b"garbage" * 1000
     backup.restore(tmp_path / "backup", path, "boot-1.5", keep_calls=True)
     store = Store(path, "boot-2")
-    kept, _ = store.kept()
+    kept, _ = store.saved_state()
     store.close(clean=True)
     assert kept is not None
     assert unreadable(kept), "somebody has to look into the room"
@@ -141,14 +141,14 @@ def test_where_there_was_no_journal_the_call_of_the_backup_stands(
     path: Path, tmp_path: Path
 ) -> None:
     store = Store(path, "boot-1")
-    store.write(work(opened(1), kept=CALLS))
+    store.write(work(opened(1), saved_state=CALLS))
     backup.backup(path, tmp_path / "backup")
     store.close(clean=True)
     target = tmp_path / "new" / "journal.sqlite"
     target.parent.mkdir()
     backup.restore(tmp_path / "backup", target, "boot-1.5")
     store = Store(target, "boot-2")
-    assert store.kept() == (CALLS, 1)
+    assert store.saved_state() == (CALLS, 1)
     store.close(clean=True)
     assert sorted(file.name for file in target.parent.iterdir()) == [
         "journal.sqlite",
@@ -220,7 +220,7 @@ def test_a_backup_that_does_something_by_itself_is_refused(
 ) -> None:
     """It was put back as it was: a call was lost over a restart, and everything was green."""
     store = Store(path, "boot-1")
-    store.write(work(opened(1), kept={"a": 1}))
+    store.write(work(opened(1), saved_state={"a": 1}))
     backup.backup(path, tmp_path / "backup")
     store.close(clean=True)
     before = path.read_bytes()
@@ -235,7 +235,7 @@ def test_a_journal_that_does_something_by_itself_is_mended_at_the_start(
     path: Path, statements: list[str]
 ) -> None:
     store = Store(path, "boot-1")
-    store.write(work(opened(1), kept={"a": 1}))
+    store.write(work(opened(1), saved_state={"a": 1}))
     store.close(clean=True)
     changed(path, statements)
     for boot in ("boot-2", "boot-3", "boot-4"):

@@ -54,9 +54,9 @@ class Failing(sqlite3.Connection):
 def _life(path: Path) -> list[tuple[str, int]]:
     """A short life of a journal; returns (lane, sequence) of what was told as durable."""
     desk = Desk(path, factory=Failing).start()
-    desk.journal.kept(30.0)
+    desk.journal.saved_state(30.0)
     for at in range(4):
-        desk.append(opened(at), reading(at), kept={"at": at})
+        desk.append(opened(at), reading(at), saved_state={"at": at})
         desk.until(lambda at=at: len(desk.rows) >= 2 * at + 2)
     desk.journal.sent("urgent", 2)
     desk.close()
@@ -85,7 +85,7 @@ def test_whichever_call_fails_there_is_neither_gap_nor_double_number(
         assert sorted(mono) == [0, 0, 1, 1, 2, 2, 3, 3], number
         reader.close()
         again = Desk(path, "boot-2").start()
-        assert again.journal.kept(30.0) == {"at": 3}
+        assert again.journal.saved_state(30.0) == {"at": 3}
         again.close()
         shutil.rmtree(path, ignore_errors=True)
 
@@ -125,7 +125,7 @@ def test_a_full_disk_is_told_and_heals_by_itself(small_disk: Path) -> None:
 def test_after_an_outage_the_urgent_ones_are_written_first(path: Path) -> None:
     Failing.at, Failing.calls, Failing.after, Failing.times = 10**9, 0, False, 10**9
     desk = Desk(path, factory=Failing, memory_facts=50_000).start()
-    desk.journal.kept(30.0)
+    desk.journal.saved_state(30.0)
     desk.append(opened(0))
     desk.until(lambda: desk.rows)
     Failing.at = Failing.calls
@@ -233,7 +233,7 @@ def test_a_file_that_is_removed_while_it_is_open_loses_nothing(
     path: Path, takes: Callable[[Path], object], when: str
 ) -> None:
     desk = Desk(path).start()
-    desk.append(opened(1), kept={"at": 1})
+    desk.append(opened(1), saved_state={"at": 1})
     desk.until(lambda: desk.rows)
     journal = desk.commits[-1].journal
     takes(path)
@@ -247,7 +247,7 @@ def test_a_file_that_is_removed_while_it_is_open_loses_nothing(
         assert desk.states[-1] == ""
     desk.close()
     again = Desk(path, boot="boot-2").start()
-    assert again.journal.kept(10.0) == {"at": 1}
+    assert again.journal.saved_state(10.0) == {"at": 1}
     assert again.journal.was_clean
     again.close()
     reader = read(path)

@@ -13,7 +13,7 @@ from gateway.core.facts import Json
 from gateway.journal import backup, recovery, schema
 from gateway.journal.backup import BackupError
 from gateway.journal.queries.reader import JournalUnavailable
-from gateway.journal.reserve import Kept, Reserve
+from gateway.journal.reserve import NumberedState, Reserve
 from gateway.journal.store import Store
 from gateway.set_aside import KEEP, LIFE_MS, found, remove_old
 from tests.journal.journal_desk import Desk, earlier, opened, read, work
@@ -28,7 +28,7 @@ KEPT = {
 def written(path: Path) -> str:
     """A journal of this version with facts and a saved state; its id."""
     store = Store(path, "boot-1")
-    store.write(work(opened(1), opened(2), kept=dict(KEPT)))
+    store.write(work(opened(1), opened(2), saved_state=dict(KEPT)))
     store.close(clean=True)
     return store.journal
 
@@ -60,7 +60,7 @@ def test_a_journal_of_another_version_is_set_aside_unchanged(
     before = written(path)
     content = changed(path, *statements)
     desk = Desk(path, "boot-2").start()
-    kept = desk.journal.kept(10)
+    kept = desk.journal.saved_state(10)
     assert kept is not None
     (aside,) = found(path)
     assert {**kept, "journal_aside": ""} == {**KEPT, "journal_aside": ""}
@@ -74,7 +74,7 @@ def test_a_journal_of_another_version_is_set_aside_unchanged(
     desk.close()
     assert read(path).journal_id() not in ("", before)
     again = Desk(path, "boot-3").start()
-    assert again.journal.kept(10) == kept, "until the building has saved its own"
+    assert again.journal.saved_state(10) == kept, "until the building has saved its own"
     again.close()
     assert found(path) == [aside]
 
@@ -88,9 +88,9 @@ def test_beside_a_journal_of_another_version_the_reserve_counts_where_it_is_newe
     reserve = Reserve(path)
     reserve.prepare()
     newer: dict[str, Json] = {"format": 1, "calls": {"wc": {"call": {"id": "wc-2"}}}}
-    reserve.save(journal, Kept(number, newer), durable=True)
+    reserve.save(journal, NumberedState(number, newer), durable=True)
     desk = Desk(path, "boot-2").start()
-    kept = desk.journal.kept(10)
+    kept = desk.journal.saved_state(10)
     assert kept is not None
     assert kept["calls"] == (newer if number > 1 else KEPT)["calls"]
     assert "journal_aside" in kept
@@ -114,7 +114,7 @@ def test_a_file_of_somebody_else_is_set_aside_and_its_state_is_none_that_is_know
             db.execute(f"CREATE TABLE {table}")
     content = path.read_bytes()
     desk = Desk(path).start()
-    kept = desk.journal.kept(10)
+    kept = desk.journal.saved_state(10)
     assert kept is not None
     assert kept["format"] == "unreadable"
     desk.close()
@@ -154,7 +154,7 @@ def test_where_the_process_dies_between_the_two_names_nothing_is_lost(
             recovery.begin_beside(path, schema.unknown(path, "2"))
     assert path.read_bytes() == content
     desk = Desk(path, "boot-2").start()
-    kept = desk.journal.kept(10)
+    kept = desk.journal.saved_state(10)
     assert kept is not None
     assert kept["calls"] == KEPT["calls"]
     desk.close()
@@ -169,7 +169,7 @@ def test_a_journal_that_is_replaced_by_one_of_another_version_is_not_salvaged(pa
     written(other)
     content = changed(other, *OTHERS["newer"])
     desk = Desk(path, "boot-2").start()
-    assert desk.journal.kept(10) == KEPT
+    assert desk.journal.saved_state(10) == KEPT
     desk.append(opened(4))
     desk.until(lambda: desk.rows)  # its start is committed
     other.replace(path)
@@ -220,7 +220,7 @@ def test_what_was_set_aside_can_be_put_back_by_the_version_that_knows_it(path: P
     changed(aside, "UPDATE meta SET value = '1' WHERE key = 'schema'")  # as a version that knows it
     backup.restore(aside, path, "boot-2.5", keep_calls=True)
     store = Store(path, "boot-3")
-    assert store.kept() == (KEPT, 1)
+    assert store.saved_state() == (KEPT, 1)
     assert store.head.seq["urgent"] == 3, "it says itself that it was put back"
     store.close(clean=True)
 
@@ -243,8 +243,8 @@ def test_a_saved_state_that_is_no_state_is_not_taken_for_none(path: Path, text: 
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE meta SET value = ? WHERE key = 'kept'", (text,))
     store = Store(path, "boot-2")
-    assert store.kept() == ({"format": "unreadable"}, None)
+    assert store.saved_state() == ({"format": "unreadable"}, None)
     before = earlier(calls={"wc": {"call": {"id": "wc-1"}}})
     store.put_meta("kept", json.dumps(before))
-    assert store.kept() == (before, None)
+    assert store.saved_state() == (before, None)
     store.close(clean=True)

@@ -52,7 +52,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
             work(
                 opened(at * 10, press_to_open_ms=at),
                 *facts,
-                kept={"at": at},
+                saved_state={"at": at},
                 audit=[entry],
                 sent={"urgent": at},
                 utc_offset_ms=UTC_OFFSET_MS,
@@ -216,7 +216,7 @@ def test_salvage_keeps_state_cursors_clock_and_roll_ups(whole: Path, tmp_path: P
     path = _broken(whole, tmp_path, lambda main, wal: (main, wal))
     recovery.salvage(path, "test", "boot-2", build=salvage.build)
     store = Store(path, "boot-2")
-    assert store.kept()[0] == {"at": 149}
+    assert store.saved_state()[0] == {"at": 149}
     reader = read(path)
     assert reader.cursors().sent["urgent"] == 149
     assert reader.after_row(0, 1)[0].utc_ms == UTC_OFFSET_MS
@@ -313,7 +313,7 @@ def test_the_door_works_while_the_journal_is_being_mended(whole: Path, tmp_path:
     assert told.subject == "gw", "the gateway's id, as of every fact about it"
     assert desk.states == ["journal_unavailable", ""]
     assert [row.boot for row in read(path).before_row(None, 2)] == ["boot-2"] * 2
-    assert desk.journal.kept(0.0) == {"at": 149}
+    assert desk.journal.saved_state(0.0) == {"at": 149}
 
 
 def test_damage_that_is_found_while_running_is_mended_too(whole: Path, tmp_path: Path) -> None:
@@ -368,7 +368,14 @@ def test_every_table_has_a_pattern_that_salvage_can_tell_apart(path: Path) -> No
     store = Store(path, "boot-1")
     entry = AuditEntry("web:1", "open_door", "front", "accepted", 1)
     store.write(
-        work(opened(1), reading(2), lost={"urgent": 1}, audit=[entry], kept={}, utc_offset_ms=9)
+        work(
+            opened(1),
+            reading(2),
+            lost={"urgent": 1},
+            audit=[entry],
+            saved_state={},
+            utc_offset_ms=9,
+        )
     )
     store.connection.execute("INSERT INTO hour VALUES (1,1,0,1,0,20.5,20.0,21.0)")
     store.connection.execute("INSERT INTO hour_mean VALUES (1,1,0,1,0,1000,20.5,20.0,21.0)")
@@ -389,12 +396,12 @@ def test_every_table_has_a_pattern_that_salvage_can_tell_apart(path: Path) -> No
 def test_long_texts_that_fill_several_pages_are_read_from_raw_pages(path: Path) -> None:
     store = Store(path, "boot-1")
     note = "x" * 30_000
-    store.write(work(opened(1, note=note), kept={"long": note}))
+    store.write(work(opened(1, note=note), saved_state={"long": note}))
     store.checkpoint()
     store.close(clean=False)
     recovery.salvage(path, "test", "boot-1", build=salvage.build)
     store = Store(path, "boot-1")
-    assert store.kept()[0] == {"long": note}
+    assert store.saved_state()[0] == {"long": note}
     assert read(path).after_row(0, 1)[0].data["note"] == note
     store.close(clean=False)
 

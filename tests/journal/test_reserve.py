@@ -13,7 +13,7 @@ import pytest
 
 from gateway.core.facts import Json
 from gateway.journal import reserve_keeper, writer
-from gateway.journal.reserve import SLOT_BYTES, Kept, Reserve
+from gateway.journal.reserve import SLOT_BYTES, NumberedState, Reserve
 from gateway.journal.store import Store
 from tests.journal.journal_desk import Desk, earlier, opened, work
 from tests.living_files import contents
@@ -70,7 +70,7 @@ def killed(path: Path, to: Path) -> Path:
 
 def begun(path: Path) -> Desk:
     desk = Desk(path, factory=Card).start()
-    desk.append(opened(1), kept={"calls": {}})
+    desk.append(opened(1), saved_state={"calls": {}})
     desk.until(lambda: desk.rows)
     desk.until(lambda: path.with_name("journal.sqlite.reserve").exists())
     return desk
@@ -86,16 +86,16 @@ def test_what_the_journal_does_not_take_is_kept_all_the_same(
         Card.answers.clear()
         desk.append(opened(2))
         assert Card.waits.wait(30)  # the state comes behind a transaction that hangs
-    desk.append(opened(3), kept=CALL)
+    desk.append(opened(3), saved_state=CALL)
     desk.until(lambda: held(path) == CALL)
     copy = killed(path, tmp_path / "killed")
     again = Desk(copy).start()
-    assert again.journal.kept(30.0) == CALL
-    again.append(opened(4), kept={"calls": {}})
+    assert again.journal.saved_state(30.0) == CALL
+    again.append(opened(4), saved_state={"calls": {}})
     again.until(lambda: again.rows and held(copy) is None)
     again.close()
     third = Desk(copy).start()
-    assert third.journal.kept(30.0) == {"calls": {}}
+    assert third.journal.saved_state(30.0) == {"calls": {}}
     third.close()
     Card.answers.set()
     Card.full = False
@@ -110,7 +110,7 @@ def test_it_takes_no_room_that_is_not_reserved_yet(path: Path) -> None:
     assert size == 2 * SLOT_BYTES
     assert blocks * 512 >= size
     Card.full = True
-    desk.append(opened(2), kept=CALL)
+    desk.append(opened(2), saved_state=CALL)
     desk.until(lambda: held(path) == CALL)
     assert (reserve.stat().st_size, reserve.stat().st_blocks) == (size, blocks)
     Card.full = False
@@ -122,7 +122,7 @@ def test_it_takes_no_room_that_is_not_reserved_yet(path: Path) -> None:
 def test_what_was_kept_stands_before_the_start_is_committed(path: Path) -> None:
     """A card that hangs, or is full, when ``control`` starts: the lamps burn at once."""
     desk = begun(path)
-    desk.append(opened(2), kept=CALL)
+    desk.append(opened(2), saved_state=CALL)
     desk.until(lambda: len(desk.rows) == 2)
     desk.close()
     for slow in (True, False):
@@ -130,7 +130,7 @@ def test_what_was_kept_stands_before_the_start_is_committed(path: Path) -> None:
         if slow:
             Card.answers.clear()
         again = Desk(path, factory=Card).start()
-        assert again.journal.kept(30.0) == CALL
+        assert again.journal.saved_state(30.0) == CALL
         Card.answers.set()
         again.append(opened(3))
         if not slow:
@@ -142,12 +142,12 @@ def test_what_was_kept_stands_before_the_start_is_committed(path: Path) -> None:
 
 def test_what_was_kept_stands_on_a_disk_that_has_become_read_only(path: Path) -> None:
     desk = begun(path)
-    desk.append(opened(2), kept=CALL)
+    desk.append(opened(2), saved_state=CALL)
     desk.until(lambda: len(desk.rows) == 2)
     desk.close()
     Card.read_only = True
     again = Desk(path, factory=Card).start()
-    assert again.journal.kept(30.0) == CALL
+    assert again.journal.saved_state(30.0) == CALL
     Card.read_only = False
     again.append(opened(3))
     again.until(lambda: again.rows)
@@ -159,16 +159,16 @@ def test_a_state_that_an_earlier_version_has_kept_last_is_the_newest(path: Path)
     desk = begun(path)
     desk.close()
     store = Store(path, "boot-1")
-    store.write(work(opened(2), kept={"calls": {"by": "number"}}))
+    store.write(work(opened(2), saved_state={"calls": {"by": "number"}}))
     before = earlier(calls={"by": "the version before"})
     with store.transaction():
         store.put_meta("kept", json.dumps(before))
     store.close(clean=True)
     reserve = Reserve(path)
     reserve.prepare()
-    reserve.save(store.journal, Kept(99, CALL), durable=True)
+    reserve.save(store.journal, NumberedState(99, CALL), durable=True)
     again = Desk(path).start()
-    assert again.journal.kept(30.0) == before
+    assert again.journal.saved_state(30.0) == before
     again.until(lambda: held(path) is None)
     again.close()
 
@@ -178,9 +178,9 @@ def test_a_reserve_of_another_journal_is_not_taken(path: Path) -> None:
     desk.close()
     reserve = Reserve(path)
     reserve.prepare()
-    reserve.save("another", Kept(99, CALL), durable=True)
+    reserve.save("another", NumberedState(99, CALL), durable=True)
     again = Desk(path).start()
-    assert again.journal.kept(30.0) == {"calls": {}}
+    assert again.journal.saved_state(30.0) == {"calls": {}}
     again.close()
 
 
@@ -188,7 +188,7 @@ def test_a_torn_slot_leaves_the_state_before(path: Path) -> None:
     reserve = Reserve(path)
     reserve.prepare()
     for number in (1, 2, 3):
-        reserve.save("j", Kept(number, {"at": number}), durable=False)
+        reserve.save("j", NumberedState(number, {"at": number}), durable=False)
         file = path.with_name("journal.sqlite.reserve")
         whole = file.read_bytes()
         start = (number % 2) * SLOT_BYTES
@@ -211,12 +211,12 @@ def test_a_large_state_has_room_as_well(path: Path) -> None:
     reserve = Reserve(path)
     reserve.prepare()
     large = {"text": secrets.token_hex(SLOT_BYTES)}
-    reserve.save("j", Kept(1, {"at": 1}), durable=False)
-    reserve.save("j", Kept(2, large), durable=True)
+    reserve.save("j", NumberedState(1, {"at": 1}), durable=False)
+    reserve.save("j", NumberedState(2, large), durable=True)
     assert held(path) == large
     again = Reserve(path)
     again.prepare()
-    again.save("j", Kept(3, {"at": 3}), durable=True)
+    again.save("j", NumberedState(3, {"at": 3}), durable=True)
     assert held(path) == {"at": 3}
 
 
@@ -227,7 +227,7 @@ def test_without_room_for_the_reserve_it_is_tried_again(
     blocker = path.with_name("journal.sqlite.reserve.new")
     blocker.mkdir()
     desk = Desk(path).start()
-    desk.append(opened(1), kept=CALL)
+    desk.append(opened(1), saved_state=CALL)
     desk.until(lambda: desk.rows)
     assert not path.with_name("journal.sqlite.reserve").exists()
     blocker.rmdir()

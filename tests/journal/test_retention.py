@@ -278,7 +278,7 @@ def test_urgent_facts_do_not_wait_for_the_housekeeping(path: Path) -> None:
     store.close(clean=True)
     desk = Desk(path, lives={"climate": DAY_MS}, now_ms=lambda: 5 * DAY_MS, upkeep_first_ms=0)
     desk.start()
-    desk.journal.kept(30.0)
+    desk.journal.saved_state(30.0)
     desk.append(opened(0))
     desk.until(lambda: desk.facts("door_opened"))
     assert not desk.facts("retention_ran"), "the housekeeping was over before it could be disturbed"

@@ -14,8 +14,8 @@ import pytest
 
 from gateway.core.facts import Json
 from gateway.journal import recovery, writer
-from gateway.journal.reserve import Kept, Reserve
-from gateway.journal.store import KEPT_NUMBER, Store
+from gateway.journal.reserve import NumberedState, Reserve
+from gateway.journal.store import STATE_NUMBER, Store
 from tests.journal.journal_desk import Desk, earlier, opened, read, work
 
 pytestmark = pytest.mark.thorough
@@ -43,7 +43,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         work(
             opened(1),
             opened(2),
-            kept=STATE,
+            saved_state=STATE,
             sent={"urgent": 1},
             recorded={"main": (begun.journal, {"urgent": 1}, True)},
         )
@@ -65,9 +65,9 @@ def keys(whole: bytes, folder: Path) -> list[str]:
 def started(path: Path) -> dict[str, object] | None:
     """What the next run gets; its journal takes facts, and its threads live."""
     desk = Desk(path, "kernel-2/5", machine="1234abcd 5678abcd").start()
-    kept = desk.journal.kept(10.0)
+    kept = desk.journal.saved_state(10.0)
     assert desk.journal.readable
-    desk.append(opened(7), kept={"format": 1, "calls": {}})
+    desk.append(opened(7), saved_state={"format": 1, "calls": {}})
     desk.journal.sent("urgent", 1)
     desk.until(lambda: any(fact.at_ms == 7 for _, _, _, fact in desk.rows))
     assert desk.journal.alive
@@ -94,7 +94,7 @@ VALUES = {
 
 
 def test_every_note_has_something_to_be_damaged(whole: bytes, tmp_path: Path) -> None:
-    assert {"kept", KEPT_NUMBER, "schema", "journal", "clean", "machine"} <= set(
+    assert {"kept", STATE_NUMBER, "schema", "journal", "clean", "machine"} <= set(
         keys(whole, tmp_path)
     )
 
@@ -111,7 +111,7 @@ def test_whatever_a_note_holds_the_journal_opens_and_hides_no_call(
             db.execute(f"UPDATE meta SET value = {value} WHERE key = ?", (key,))
         kept = started(path)
         assert kept is not None, key
-        if key in ("kept", KEPT_NUMBER) and value != "CAST(value AS BLOB)":
+        if key in ("kept", STATE_NUMBER) and value != "CAST(value AS BLOB)":
             assert kept == UNREADABLE, key
         else:
             assert kept["calls"] == STATE["calls"], key
@@ -178,7 +178,7 @@ def test_a_state_of_an_earlier_version_beside_the_number_of_this_one_is_read(
 
 def test_a_journal_that_is_new_has_no_state_and_that_is_none(path: Path) -> None:
     desk = Desk(path).start()
-    assert desk.journal.kept(10.0) is None
+    assert desk.journal.saved_state(10.0) is None
     assert desk.journal.readable
     desk.close()
 
@@ -205,7 +205,7 @@ def test_of_a_journal_that_is_damaged_and_cannot_be_mended_the_worst_is_assumed(
 
     monkeypatch.setattr(recovery, "salvage", full)
     desk = Desk(path, "boot-2").start()
-    assert desk.journal.kept(10.0) == UNREADABLE
+    assert desk.journal.saved_state(10.0) == UNREADABLE
     monkeypatch.undo()
     desk.close()
 
@@ -217,7 +217,7 @@ def test_beside_an_unreadable_state_the_reserve_is_what_is_left_and_not_believed
     journal = read(path).journal_id()
     reserve = Reserve(path)
     reserve.prepare()
-    reserve.save(journal, Kept(9, STATE), durable=True)
+    reserve.save(journal, NumberedState(9, STATE), durable=True)
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE meta SET value = 'x' WHERE key = 'kept'")
     assert started(path) == {**STATE, **UNREADABLE}
@@ -230,7 +230,7 @@ def test_whatever_the_reserve_holds_the_state_of_the_journal_stands(
     path.write_bytes(whole)
     reserve = Reserve(path)
     reserve.prepare()
-    reserve.save(read(path).journal_id(), Kept(9, {"calls": {}}), durable=True)
+    reserve.save(read(path).journal_id(), NumberedState(9, {"calls": {}}), durable=True)
     file = path.with_name("journal.sqlite.reserve")
     content = bytearray(file.read_bytes())
     slot = content.find(b"portier1")

@@ -17,7 +17,7 @@ import pytest
 
 from gateway.core.facts import Json
 from gateway.journal import backup, writer
-from gateway.journal.reserve import Kept, Reserve
+from gateway.journal.reserve import NumberedState, Reserve
 from tests.journal.journal_desk import Desk, opened, read
 
 pytestmark = pytest.mark.thorough
@@ -52,8 +52,8 @@ def stood(path: Path) -> Path:
     """A journal that was stopped in order while a call stood."""
     desk = Desk(path).start()
     for at in range(20):
-        desk.append(opened(at), kept={**STATE, "at": at})
-    desk.append(opened(20), kept=STATE)
+        desk.append(opened(at), saved_state={**STATE, "at": at})
+    desk.append(opened(20), saved_state=STATE)
     desk.until(lambda: len(desk.rows) == 21 and reserve(path).exists())
     desk.close()
     return path
@@ -108,9 +108,9 @@ db.close()
 
 def begun(path: Path) -> tuple[Desk, dict[str, object] | None]:
     desk = Desk(path, "boot-2").start()
-    kept = desk.journal.kept(20.0)
+    saved = desk.journal.saved_state(20.0)
     assert desk.journal.readable, "the worst is assumed at once"
-    return desk, None if kept is None else dict(kept)
+    return desk, None if saved is None else dict(saved)
 
 
 @pytest.mark.parametrize("hidden", [without_rights, locked])
@@ -118,24 +118,24 @@ def test_a_journal_that_cannot_be_read_now_is_unreadable_at_once(
     stood: Path, hidden: Callable[[Path], AbstractContextManager[None]]
 ) -> None:
     with hidden(stood):
-        desk, kept = begun(stood)
-        assert kept == UNREADABLE
+        desk, saved = begun(stood)
+        assert saved == UNREADABLE
         assert desk.states[-1] in ("journal_unavailable", "journal_read_only")
-        desk.append(opened(30), kept=LATER)
+        desk.append(opened(30), saved_state=LATER)
     desk.until(lambda: desk.rows)
     desk.close()
     assert [row.mono_ms for row in read(stood).lane("urgent", 20, 9)] == [19, 20, 30]
-    again, kept = begun(stood)
-    assert kept == LATER, "what the alarms said is kept over what could not be read"
+    again, saved = begun(stood)
+    assert saved == LATER, "what the alarms said is kept over what could not be read"
     again.close()
 
 
 def test_of_a_journal_without_rights_the_reserve_is_shown_and_not_believed(stood: Path) -> None:
     Reserve(stood).prepare()
-    Reserve(stood).save(read(stood).journal_id(), Kept(99, STATE), durable=True)
+    Reserve(stood).save(read(stood).journal_id(), NumberedState(99, STATE), durable=True)
     with without_rights(stood):
-        desk, kept = begun(stood)
-        assert kept == {**STATE, **UNREADABLE}
+        desk, saved = begun(stood)
+        assert saved == {**STATE, **UNREADABLE}
         desk.close()
 
 
@@ -143,13 +143,13 @@ def test_what_stood_last_while_it_could_not_be_read_counts_at_the_next_start(sto
     """Its numbers begin above all that the journal has, which nobody could read."""
     for _ in range(2):  # also once the journal has such numbers
         with without_rights(stood):
-            desk, kept = begun(stood)
-            assert kept == UNREADABLE
-            desk.append(opened(30), kept=LATER)
+            desk, saved = begun(stood)
+            assert saved == UNREADABLE
+            desk.append(opened(30), saved_state=LATER)
             desk.close()
-        again, kept = begun(stood)
-        assert kept == LATER
-        again.append(opened(31), kept=STATE)
+        again, saved = begun(stood)
+        assert saved == LATER
+        again.append(opened(31), saved_state=STATE)
         again.until(lambda again=again: again.rows and Reserve(stood).read() is None)
         again.close()
 
@@ -201,15 +201,15 @@ def test_a_journal_that_is_gone_was_there_and_that_is_told(
     stood: Path, lost: Callable[[Path], None]
 ) -> None:
     lost(stood)
-    desk, kept = begun(stood)
-    assert kept == UNREADABLE
+    desk, saved = begun(stood)
+    assert saved == UNREADABLE
     desk.until(lambda: desk.facts("journal_recovered"))
     assert desk.facts("journal_recovered")[0].data["reason"] == GONE[lost]
-    desk.append(opened(30), kept=LATER)
+    desk.append(opened(30), saved_state=LATER)
     desk.until(lambda: len(desk.rows) == 2)
     desk.close()
-    again, kept = begun(stood)
-    assert kept == LATER
+    again, saved = begun(stood)
+    assert saved == LATER
     again.append(opened(31))
     again.until(lambda: again.rows)
     assert not again.facts("journal_recovered")
@@ -218,10 +218,10 @@ def test_a_journal_that_is_gone_was_there_and_that_is_told(
 
 def test_what_the_reserve_of_a_journal_that_is_gone_holds_is_shown(stood: Path) -> None:
     Reserve(stood).prepare()
-    Reserve(stood).save(read(stood).journal_id(), Kept(99, STATE), durable=True)
+    Reserve(stood).save(read(stood).journal_id(), NumberedState(99, STATE), durable=True)
     removed(stood)
-    desk, kept = begun(stood)
-    assert kept == {**STATE, **UNREADABLE}
+    desk, saved = begun(stood)
+    assert saved == {**STATE, **UNREADABLE}
     desk.close()
 
 
@@ -229,8 +229,8 @@ def test_a_log_that_is_a_pipe_is_damage(stood: Path) -> None:
     log = stood.with_name("journal.sqlite-wal")
     log.unlink()
     os.mkfifo(log)
-    desk, kept = begun(stood)
-    assert kept == STATE
+    desk, saved = begun(stood)
+    assert saved == STATE
     desk.append(opened(30))
     desk.until(lambda: any(fact.at_ms == 30 for _, _, _, fact in desk.rows))
     desk.close()
@@ -241,9 +241,9 @@ def test_a_new_journal_tells_nothing(path: Path, begin: Callable[[Path], None]) 
     """Also where the creation of the file before was cut short: only its first state makes the
     reserve, by which it is known."""
     begin(path)
-    desk, kept = begun(path)
-    assert kept is None
-    desk.append(opened(1), kept=STATE)
+    desk, saved = begun(path)
+    assert saved is None
+    desk.append(opened(1), saved_state=STATE)
     desk.until(lambda: desk.rows)
     desk.close()
     assert not desk.facts("journal_recovered")
@@ -258,8 +258,8 @@ def test_a_journal_that_was_put_back_or_copied_tells_nothing_of_that_kind(
         place.mkdir()
         for file in ("journal.sqlite", copied):
             shutil.copy(stood.with_name(file), place)
-        desk, kept = begun(place / "journal.sqlite")
-        assert kept == STATE, copied
+        desk, saved = begun(place / "journal.sqlite")
+        assert saved == STATE, copied
         desk.close()
         assert not desk.facts("journal_recovered")
 
@@ -294,13 +294,13 @@ def test_a_reserve_that_cannot_be_read_may_hold_the_last_state(
     """What the journal has is shown then, and not believed; the reserve is made anew."""
     before = reserve(stood).stat().st_ino
     with hidden(stood):
-        desk, kept = begun(stood)
-        assert kept == {**STATE, **UNREADABLE}
-        desk.append(opened(30), kept=LATER)
+        desk, saved = begun(stood)
+        assert saved == {**STATE, **UNREADABLE}
+        desk.append(opened(30), saved_state=LATER)
         desk.until(lambda: desk.rows and reserve(stood).stat().st_size > 0)
         desk.close()
     assert before != reserve(stood).stat().st_ino
     assert reserve(stood).is_file()
-    again, kept = begun(stood)
-    assert kept == LATER
+    again, saved = begun(stood)
+    assert saved == LATER
     again.close()

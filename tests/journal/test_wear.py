@@ -60,7 +60,7 @@ def test_routine_facts_wait_for_a_minute_and_an_urgent_one_takes_them_along() ->
     "batch",
     [
         Batch((opened(1),)),
-        Batch((reading(1),), kept={"n": 1}),
+        Batch((reading(1),), saved_state={"n": 1}),
         Batch(audit=(AuditEntry("web:3", "open_door", "front", "accepted", 1),)),
         Batch(replies=(Reply("c", "accepted"),)),
     ],
@@ -128,7 +128,7 @@ def test_an_opening_is_a_commit_for_each_of_its_urgent_instants(path: Path) -> N
     ]
     for number, (urgent, point) in enumerate(instants, 1):
         changed = Fact("contact_changed", point, urgent.at_ms, {"active": True, "initial": False})
-        desk.append(urgent, kept={"n": number})
+        desk.append(urgent, saved_state={"n": number})
         desk.until(lambda: desk.rows and desk.rows[-1][3].kind != "contact_changed")
         desk.until(lambda number=number: len(desk.facts("contact_changed")) >= number - 1)
         desk.append(changed)
@@ -182,13 +182,13 @@ def test_a_change_of_the_saved_state_writes_only_what_differs(path: Path) -> Non
     """Replaced as a whole, its pages were freed and taken again: five for a counter."""
     store = Store(path, "boot-1")
     state: dict[str, Json] = {f"door-{n}": {"openings": 0, "notes": "x" * 100} for n in range(30)}
-    store.write(work(kept=state))
+    store.write(work(saved_state=state))
     pages = Pages(path)
     for number in range(1, 101):
         state["door-7"] = {"openings": number, "notes": "x" * 100}
-        store.write(work(kept=state))
+        store.write(work(saved_state=state))
     assert pages.written() <= 2 * 100 + 10, "the page of the counter, that of the state's number"
-    assert store.kept()[0] == state
+    assert store.saved_state()[0] == state
     store.close(clean=False)
 
 
@@ -224,7 +224,7 @@ def test_a_fact_that_waits_in_memory_has_no_number_that_anybody_knows(path: Path
     desk = waiting(path).start()
     settled(desk)
     desk.append(reading(1))
-    desk.append(opened(2), kept={"openings": 1})
+    desk.append(opened(2), saved_state={"openings": 1})
     desk.until(lambda: len(desk.rows) == 2)
     desk.append(reading(3))
     desk.append(reading(4))
@@ -236,7 +236,7 @@ def test_a_fact_that_waits_in_memory_has_no_number_that_anybody_knows(path: Path
     copy.with_name("copy.sqlite-wal").write_bytes(Path(f"{path}-wal").read_bytes())
     desk.close()
     again = Desk(copy, "boot-2").start()
-    assert again.journal.kept(30.0) == {"openings": 1}
+    assert again.journal.saved_state(30.0) == {"openings": 1}
     again.append(reading(7))
     again.until(lambda: again.rows)
     again.close()

@@ -122,20 +122,20 @@ def test_routine_facts_are_durable_with_nothing_urgent_behind_them(desk: Desk) -
 
 def test_kept_state_is_there_after_a_restart(path: Path) -> None:
     desk = Desk(path).start()
-    assert desk.journal.kept(30.0) is None
-    desk.append(opened(1), kept={"modes": {"front": "night"}, "n": 1})
-    desk.append(opened(2), kept={"modes": {"front": "off"}, "n": 2})
+    assert desk.journal.saved_state(30.0) is None
+    desk.append(opened(1), saved_state={"modes": {"front": "night"}, "n": 1})
+    desk.append(opened(2), saved_state={"modes": {"front": "off"}, "n": 2})
     desk.until(lambda: len(desk.rows) == 2)
     desk.close()
     again = Desk(path, "boot-2").start()
-    assert again.journal.kept(30.0) == {"modes": {"front": "off"}, "n": 2}
+    assert again.journal.saved_state(30.0) == {"modes": {"front": "off"}, "n": 2}
     assert again.journal.was_clean is True
     again.close()
 
 
 def test_kept_is_none_as_long_as_the_file_is_not_open(path: Path) -> None:
     desk = Desk(path)
-    assert desk.journal.kept(0.0) is None
+    assert desk.journal.saved_state(0.0) is None
     assert not desk.journal.readable
     assert desk.journal.was_clean is None
 
@@ -149,7 +149,7 @@ def test_without_an_orderly_stop_the_mark_is_missing(path: Path) -> None:
     copy.with_name("copy.sqlite-wal").write_bytes(Path(f"{path}-wal").read_bytes())
     desk.close()
     again = Desk(copy, "boot-2").start()
-    again.journal.kept(30.0)
+    again.journal.saved_state(30.0)
     assert again.journal.was_clean is False
     again.close()
 
@@ -218,11 +218,11 @@ def test_after_a_failed_write_the_newest_kept_state_is_written() -> None:
     """A call that was ended while the disk took nothing would stand again after a restart."""
     queue = Queue(100, 0, 0)
     for newer, wanted in (({"n": 2}, {"n": 2}), (None, {"n": 1})):
-        queue.add(Batch(kept={"n": 1}), 0)
+        queue.add(Batch(saved_state={"n": 1}), 0)
         failed = queue.take(10)
-        queue.add(Batch(kept=newer), 1)
+        queue.add(Batch(saved_state=newer), 1)
         queue.put_back(failed, 1, 0)
-        kept = queue.take(10).kept
+        kept = queue.take(10).saved_state
         assert kept is not None
         assert kept.state == wanted
 
@@ -349,7 +349,7 @@ def test_memory_is_bounded_and_what_is_dropped_is_lost_by_name(path: Path) -> No
             return super().execute(sql, *values)
 
     desk = Desk(path, factory=Full, memory_facts=100).start()
-    desk.journal.kept(30.0)
+    desk.journal.saved_state(30.0)
     full.set()
     for at in range(60):
         desk.append(opened(at), reading(at), reading(at))
@@ -396,7 +396,7 @@ def test_closing_a_journal_that_never_started_is_harmless(path: Path) -> None:
 @pytest.mark.parametrize("urgent", [True, False])
 def test_of_ten_thousand_facts_at_once_each_is_durable(path: Path, urgent: bool) -> None:
     desk = Desk(path).start()
-    desk.journal.kept(30.0)
+    desk.journal.saved_state(30.0)
     for at in range(10_000):
         desk.append(opened(at) if urgent else reading(at))
     desk.until(lambda: len(desk.rows) == 10_000, 60.0)

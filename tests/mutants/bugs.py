@@ -365,10 +365,10 @@ BUGS: tuple[Bug, ...] = (
     ),
     # --- journal
     Bug(
-        "kept state is not written beside facts",
+        "the saved state is not written beside facts",
         STORE,
-        "            if work.kept is not None:\n",
-        "            if work.kept and not work.facts:\n",
+        "            if work.saved_state is not None:\n",
+        "            if work.saved_state and not work.facts:\n",
     ),
     Bug(
         "after a failed write the first fact is gone",
@@ -377,10 +377,10 @@ BUGS: tuple[Bug, ...] = (
         "for item in reversed(work.facts[1:]):",
     ),
     Bug(
-        "after a failed write older kept state wins",
+        "after a failed write an older saved state wins",
         QUEUE,
-        "            if rest.kept is None:\n",
-        "            if work.kept is not None:\n",
+        "            if rest.saved_state is None:\n",
+        "            if work.saved_state is not None:\n",
     ),
     Bug(
         "what may be in the file is written again",

@@ -161,7 +161,7 @@ class FakeControl:
 
     def start(self) -> FakeControl:
         self.journal.start()
-        self.journal.kept(30)
+        self.journal.saved_state(30)
         self.server.start()
         self.fact("gateway_started", "test", version="0", configuration="c0ffee", clean=True)
         return self

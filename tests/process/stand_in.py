@@ -51,7 +51,7 @@ class StandIn:
 
     def start(self) -> None:
         self.journal.start()
-        self.journal.kept(30)
+        self.journal.saved_state(30)
         if self.offset_ms is not None:
             self.journal.clock(self.offset_ms)
         self.server.start()

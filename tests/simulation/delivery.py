@@ -315,10 +315,10 @@ class Delivery:
                 del self.waits[command]
 
     def _recalls(self, journal: Turned) -> None:
-        """What was kept is what was kept at the last commit."""
+        """The saved state is that of the last commit."""
         self.found = True
-        kept = journal.kept(0.0)
-        n = int(str((kept or {}).get("n", 0)))
+        saved = journal.saved_state(0.0)
+        n = int(str((saved or {}).get("n", 0)))
         if not self.lying:
             self.judge("kept_is_kept", n in self.kept_may, f"{n}, not one of {self.kept_may}")
         self.kept_now, self.kept_may = n, {n}
@@ -373,7 +373,7 @@ class Delivery:
     # --- facts -----------------------------------------------------------------------------
 
     def _step(self) -> None:
-        """One step of the building leaves facts behind, kept state and sometimes a reply."""
+        """One step of the building leaves facts behind, a state to save and sometimes a reply."""
         if self.journal is None:
             return
         facts = [self._fact() for _ in range(self.chance.choice([1, 1, 2, 3, 9]))]
@@ -382,14 +382,14 @@ class Delivery:
             command = f"c{self.serial}"
             replies = (Reply(command, "accepted"),)
             self.waits[command] = self.agenda.now + ANSWERED_MS
-        self._append(facts, replies, kept=self.chance.random() < 0.3)
+        self._append(facts, replies, saved_state=self.chance.random() < 0.3)
 
     def _append(
-        self, facts: list[Fact], replies: tuple[Reply, ...] = (), *, kept: bool = False
+        self, facts: list[Fact], replies: tuple[Reply, ...] = (), *, saved_state: bool = False
     ) -> None:
         assert self.journal is not None
         state = None
-        if kept and self.found:
+        if saved_state and self.found:
             self.kept_n = self.kept_now = self.kept_n + 1
             self.kept_may.add(self.kept_n)
             state = {"n": self.kept_n}

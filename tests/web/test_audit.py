@@ -41,7 +41,7 @@ def write(web: Web, *entries: AuditEntry) -> None:
     )
     journal.clock(int(time.time() * 1000))
     journal.start()
-    journal.kept(PATIENCE_S)
+    journal.saved_state(PATIENCE_S)
     journal.append(Batch(facts=(Fact("gateway_started", "test", 0, {}),), audit=entries))
     journal.close(PATIENCE_S)
 

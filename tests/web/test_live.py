@@ -115,7 +115,7 @@ def written(web: Web) -> Iterator[Journal]:
         on_state=lambda reason: None,
     )
     journal.start()
-    journal.kept(PATIENCE_S)
+    journal.saved_state(PATIENCE_S)
     web.add("admin", "admin")
     yield journal
     journal.close(PATIENCE_S)

@@ -21,7 +21,7 @@ from gateway.core.facts import KINDS, LANES, Fact
 from gateway.journal.audit import AuditEntry
 from gateway.journal.queries.reader import Reader
 from gateway.journal.queue import Work
-from gateway.journal.reserve import Kept
+from gateway.journal.reserve import NumberedState
 from gateway.journal.retention import Upkeep
 from gateway.journal.store import Store as Journal
 from gateway.link.home_assistant import HomeAssistant
@@ -326,8 +326,8 @@ def recorded(tmp_path: Path) -> None:
 def present_state(tmp_path: Path) -> None:
     """What is saved of a moment goes with the next one."""
     store = Journal(tmp_path / "journal.sqlite", "boot-1")
-    store.write(Work(facts=[], kept=Kept(1, {"calls": {"wc": "anna example"}})))
-    store.write(Work(facts=[], kept=Kept(2, {"calls": {}})))
+    store.write(Work(facts=[], saved_state=NumberedState(1, {"calls": {"wc": "anna example"}})))
+    store.write(Work(facts=[], saved_state=NumberedState(2, {"calls": {}})))
     store.close(clean=True)
     for file in tmp_path.iterdir():
         assert b"anna example" not in file.read_bytes()

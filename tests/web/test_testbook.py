@@ -39,7 +39,7 @@ class Walk:
         )  # fmt: skip
         self.journal.clock(int(time.time() * 1000) - now_ms())
         self.journal.start()
-        self.journal.kept(30)
+        self.journal.saved_state(30)
         self.web.site.control.connected = True
         self.web.see(snapshot())
         self.client: Client = self.web.as_("maintenance")

@@ -31,7 +31,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
     )  # fmt: skip
     made.clock(BEGUN_UTC_MS)
     made.start()
-    made.kept(30)
+    made.saved_state(30)
     yield made
     made.close(30)
 
