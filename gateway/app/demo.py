@@ -244,7 +244,7 @@ def _roll_up(settings: Settings, store: Store, until_ms: Ms) -> None:
         lives=lives_of(settings),
         limit_bytes=settings.journal.limit_bytes,
         now_ms=lambda: until_ms,
-        told=lambda rows: None,
+        on_written=lambda rows: None,
         note=lambda fact: None,
         gateway=settings.gateway.id,
     )

@@ -58,9 +58,9 @@ class Upkeep:
     """The housekeeping of one open journal, on the writer's thread.
 
     ``lives``: how long each retention class lives, and ``audit``. ``now_ms``: the monotonic
-    clock of the facts. ``settled``: whether the civil time may decide. ``told`` gets the facts
-    that were written (means); ``note`` gets the facts that are to be written (what was deleted).
-    ``gateway``: its id, the subject of these.
+    clock of the facts. ``settled``: whether the civil time may decide. ``on_written`` gets the
+    facts that were written (means); ``note`` gets the facts that are to be written (what was
+    deleted). ``gateway``: its id, the subject of these.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Upkeep:
         lives: Mapping[str, Ms],
         limit_bytes: int,
         now_ms: Callable[[], Ms],
-        told: Callable[[list[Numbered]], None],
+        on_written: Callable[[list[Numbered]], None],
         note: Callable[[Fact], None],
         gateway: str = "gateway",
         settled: Callable[[], bool] = lambda: True,
@@ -81,7 +81,7 @@ class Upkeep:
         self._limit_bytes = limit_bytes
         self._now_ms = now_ms
         self._settled = settled
-        self._told = told
+        self._on_written = on_written
         self._note = note
         self._gateway = gateway
         self._slice = 64
@@ -595,7 +595,7 @@ class Upkeep:
             self.remove([(row, lane, seq) for row, lane, seq, _, _ in group], "thinned")
             self._store.put_meta("row", str(head.row))
         self._gone["thinned"] += len(group)
-        self._told(written)
+        self._on_written(written)
 
     def _by_time(
         self, series: int, boot: int, valid: Ms, group: list[tuple[int, int, int, Ms, float]]

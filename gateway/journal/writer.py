@@ -573,7 +573,7 @@ class Journal:
 
         store.put_heartbeats(self._heartbeats)
 
-        def told(rows: list[Numbered]) -> None:
+        def on_written(rows: list[Numbered]) -> None:
             self._head = store.head.row
             self._on_commit(Committed(store.head.row, store.journal, tuple(rows), ()))
 
@@ -583,7 +583,7 @@ class Journal:
             limit_bytes=self._limit_bytes,
             now_ms=self._fact_now_ms,
             settled=lambda: self._settled,
-            told=told,
+            on_written=on_written,
             note=lambda fact: self._queue.add(Batch((fact,)), _now_ms()),
             gateway=self._gateway,
         ).run()

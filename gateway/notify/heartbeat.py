@@ -59,7 +59,7 @@ def call(url: str) -> str:
 
 
 class Heartbeat:
-    """A thread that beats. ``alive``: whether ``control`` answers; ``told``: hears the outcome
+    """A thread that beats. ``alive``: whether ``control`` answers; ``on_result``: hears the outcome
     of each beat. ``url``: read at each beat."""
 
     def __init__(
@@ -68,13 +68,13 @@ class Heartbeat:
         every_s: float,
         *,
         alive: Callable[[], bool],
-        told: Callable[[str], None],
+        on_result: Callable[[str], None],
         beat: Callable[[str], str],
     ) -> None:
         self._url = url
         self._every_s = every_s
         self._alive = alive
-        self._told = told
+        self._on_result = on_result
         self._beat = beat
         self._stop = threading.Event()
         self._failures = 0
@@ -109,7 +109,7 @@ class Heartbeat:
             self._failures = 0
         if not reason:
             self._ok_at = time.monotonic()
-        self._told(reason)
+        self._on_result(reason)
         if not reason:
             return self._every_s
         return pause_after(self._failures - 1, RETRY_FIRST_S, self._every_s)

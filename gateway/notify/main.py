@@ -65,7 +65,7 @@ def run(settings: NotifySettings, stop: threading.Event) -> None:
             url,
             every_s,
             alive=lambda: panel.connected,
-            told=lambda reason: _tell(panel, reason),
+            on_result=lambda reason: _tell(panel, reason),
             beat=deliveries.beat,
         )
         notify.heartbeat = heartbeat.report

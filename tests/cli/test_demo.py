@@ -122,7 +122,7 @@ def test_the_next_start_keeps_all_of_it(
     try:
         upkeep = Upkeep(
             store, lives=lives_of(settings), limit_bytes=10**9, now_ms=lambda: 10_000,
-            told=lambda rows: None, note=lambda fact: None,
+            on_written=lambda rows: None, note=lambda fact: None,
         )  # fmt: skip
         before = store.one("SELECT count(*) FROM fact")
         for _ in upkeep.expire():

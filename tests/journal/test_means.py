@@ -43,7 +43,7 @@ def upkeep(store: Store, now_ms: int, limit_bytes: int = 10**9, **lives: int) ->
         lives=lives,
         limit_bytes=limit_bytes,
         now_ms=lambda: now_ms,
-        told=lambda rows: None,
+        on_written=lambda rows: None,
         note=lambda fact: None,
     )
 

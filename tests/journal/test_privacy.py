@@ -48,7 +48,7 @@ class House:
             lives={name[:-3]: getattr(lives, name) for name in Retention.model_fields},
             limit_bytes=10**9,
             now_ms=lambda: self.now,
-            told=lambda _: None,
+            on_written=lambda _: None,
             note=lambda _: None,
         )
         self.building = building.start(PLAN, None, 0).state

@@ -40,7 +40,7 @@ class House:
             lives=lives,
             limit_bytes=limit_bytes,
             now_ms=lambda: self.now_ms,
-            told=self.told.extend,
+            on_written=self.told.extend,
             note=self.notes.append,
         )
 

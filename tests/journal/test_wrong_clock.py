@@ -56,7 +56,7 @@ class Machine:
             limit_bytes=10**9,
             now_ms=lambda: self.now_ms,
             settled=lambda: self.settled,
-            told=lambda rows: None,
+            on_written=lambda rows: None,
             note=lambda fact: None,
         )
 

@@ -127,7 +127,7 @@ def test_it_beats_only_while_control_answers_and_backs_off() -> None:
         reader("http://x"),
         35.0,
         alive=lambda: alive[0],
-        told=told.append,
+        on_result=told.append,
         beat=lambda _url: next(outcomes),
     )
     assert heart.turn() == AWAY_S
@@ -148,7 +148,11 @@ def test_it_beats_only_while_control_answers_and_backs_off() -> None:
 def test_its_thread_beats_and_ends() -> None:
     beaten = threading.Event()
     heart = Heartbeat(
-        reader("http://x"), 0.01, alive=lambda: True, told=lambda _: beaten.set(), beat=lambda _: ""
+        reader("http://x"),
+        0.01,
+        alive=lambda: True,
+        on_result=lambda _: beaten.set(),
+        beat=lambda _: "",
     )
     heart.start()
     assert beaten.wait(30)
@@ -167,7 +171,7 @@ def test_a_beat_whose_address_is_missing_has_failed_and_is_named(tmp_path: Path)
         reader(Secret("beat_url", (tmp_path,))),
         35.0,
         alive=lambda: True,
-        told=told.append,
+        on_result=told.append,
         beat=beat,
     )
     with capture_logs() as logs:

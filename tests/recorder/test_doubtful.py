@@ -179,7 +179,7 @@ def test_a_fact_that_was_forgotten_comes_out_of_the_journal_with_its_digest(
 
     before = sent()
     upkeep = Upkeep(
-        journal, lives={}, limit_bytes=10**9, now_ms=lambda: 0, told=lambda _: None,
+        journal, lives={}, limit_bytes=10**9, now_ms=lambda: 0, on_written=lambda _: None,
         note=lambda _: None,
     )  # fmt: skip
     for _ in upkeep.forget():

@@ -97,7 +97,7 @@ def in_the_journal(name: str, tmp_path: Path) -> None:
         lives={name: life},
         limit_bytes=10**9,
         now_ms=lambda: now,
-        told=lambda _: None,
+        on_written=lambda _: None,
         note=lambda _: None,
     )
     for _ in upkeep.expire():
@@ -121,7 +121,7 @@ def broken(tmp_path: Path) -> None:
     strange.write_bytes(b"people")
     os.utime(strange, (60, 60))
     upkeep = Upkeep(
-        store, lives={}, limit_bytes=10**9, now_ms=lambda: 0, told=lambda _: None,
+        store, lives={}, limit_bytes=10**9, now_ms=lambda: 0, on_written=lambda _: None,
         note=lambda _: None,
     )  # fmt: skip
     for _ in upkeep.expire():
@@ -342,7 +342,7 @@ def starts(tmp_path: Path) -> None:
         store.close(clean=True)
     store = Journal(path, "boot-3")
     upkeep = Upkeep(
-        store, lives={}, limit_bytes=10**9, now_ms=lambda: 0, told=lambda _: None,
+        store, lives={}, limit_bytes=10**9, now_ms=lambda: 0, on_written=lambda _: None,
         note=lambda _: None,
     )  # fmt: skip
     for _ in upkeep.drop_boots():

@@ -196,11 +196,11 @@ class Records:
     async def audit(self, after: int, limit: int) -> list[dict[str, Any]]:
         """Entries of the audit chain, oldest first."""
         found = await self.ask(lambda r: r.read(lambda db: list(entries(db, after, limit))))
-        told = []
+        counted = []
         for entry in found:
             values = asdict(entry)
-            told.append({**values, "time": iso(values.pop("utc_ms"))})
-        return told
+            counted.append({**values, "time": iso(values.pop("utc_ms"))})
+        return counted
 
     async def audit_before(self, before: int | None, limit: int) -> list[ChainEntry]:
         """Entries of the audit chain, newest first."""

@@ -118,9 +118,9 @@ class Today:
         if shown is None:
             return ()
         first, width = now - SPAN_MS, SPAN_MS // CURVE
-        told = await self._records.history(point, shown, first, now, CURVE, now)
+        history = await self._records.history(point, shown, first, now, CURVE, now)
         values: list[float | None] = [None] * CURVE
-        for bucket in told.quantities.get("temperature_c", ()):
+        for bucket in history.quantities.get("temperature_c", ()):
             place = (bucket.utc_ms - first) // width
             if 0 <= place < CURVE:
                 values[place] = bucket.mean

@@ -63,11 +63,11 @@ class Week:
                 return
             args: dict[str, Json] = {"by_ms": PORTION_MS, "goes_on": self.done > 0}
             try:
-                told = await control.bench("live", args, WITHIN_S)
+                answer = await control.bench("live", args, WITHIN_S)
             except ControlAway:
                 self.problem = "no_answer"
                 return
-            if (told.get("result") or {}).get("error"):
+            if (answer.get("result") or {}).get("error"):
                 self.problem = "call" if calling(control) else "no_answer"
                 return
             self.done += 1

@@ -72,7 +72,7 @@ def going(site: Site, language: str, actor: str | None) -> str:
 def values(site: Site, language: str, now_s: float, heard: float) -> dict[str, Any]:
     """For the part of the page that changes."""
     control = site.control
-    told = guarantees(control).get("call")
+    guarantee = guarantees(control).get("call")
     found = calls(site, language)
     return {
         "w": site.words(language),
@@ -80,7 +80,7 @@ def values(site: Site, language: str, now_s: float, heard: float) -> dict[str, A
         "calls": found,
         "doors": site.scene_for(language, names=False).doors,
         "functions": functions(site, language),
-        "doubt": told is not None and told["value"] not in ("yes", "not_configured"),
+        "doubt": guarantee is not None and guarantee["value"] not in ("yes", "not_configured"),
         "has_calls": any(room.get("call") for room in control.rooms.values()),
         "unheard": now_s - heard > SOUND_LIFE_S,
         "ringing": any(call.ringing for call in found),

@@ -138,9 +138,9 @@ async def history(
         raise Problem(422, "malformed")
     first, last = int(since.timestamp() * 1000), int(to.timestamp() * 1000)
     try:
-        told = site.control.points[point]
+        shown = site.control.points[point]
         found = await site.records.history(
-            point, told, first, last, buckets, site.control.now_utc_ms
+            point, shown, first, last, buckets, site.control.now_utc_ms
         )
     except Unavailable as error:
         raise unavailable(error) from None

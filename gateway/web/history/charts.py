@@ -110,15 +110,15 @@ async def meters_of(
     it is compared with; 0 for none.
 
     Raises :class:`gateway.web.building.records.Unavailable`."""
-    told = site.control.points[point]
+    shown = site.control.points[point]
     now = site.control.now_utc_ms
     grid = Grid.of(chosen, now, site.options.zone)
     ends = (grid.begin_utc_ms, grid.end_utc_ms)
-    found = await site.records.history(point, told, *ends, grid.number, now)
+    found = await site.records.history(point, shown, *ends, grid.number, now)
     before: Mapping[str, list[Bucket]] = {}
     if shift_ms:
         first, last = ends[0] - shift_ms, ends[1] - shift_ms
-        past = await site.records.history(point, told, first, last, grid.number, now)
+        past = await site.records.history(point, shown, first, last, grid.number, now)
         before = past.quantities
     words, terminals = presenter.w, site.options.terminals
     place, part = terminals.served.get(point, ("", ""))
@@ -363,12 +363,12 @@ async def marks_of(
         [m.utc_ms / 1000, texts.setdefault((m.kind, m.subject), len(texts)), m.number]
         for m in found
     ]
-    told: list[Told] = [tell(row, presenter) for row in reversed(rows)]
+    events: list[Told] = [tell(row, presenter) for row in reversed(rows)]
     return {
         "marks": marks,
         "texts": [[MARKED[kind], _text(kind, subject, presenter)] for kind, subject in texts],
         "subjects": list(subjects),
-        "told": told,
+        "told": events,
         "total": sum(m.number for m in found),
     }
 

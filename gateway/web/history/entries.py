@@ -263,9 +263,9 @@ class _Grouping:
                 return
         else:
             for entry in reversed(self.made[-50:]):
-                told = entry.facts[-1]
-                same = told.data.get("reason") == row.data.get("reason")
-                by = row.data.get("by") in (None, told.data.get("by"), told.data.get("activator"))
+                last = entry.facts[-1]
+                same = last.data.get("reason") == row.data.get("reason")
+                by = row.data.get("by") in (None, last.data.get("by"), last.data.get("activator"))
                 mine = entry.sort == "refused" and entry.subject == row.subject and same and by
                 if mine and row.row - entry.row <= SPAN_ROWS:
                     entry.facts.append(row)

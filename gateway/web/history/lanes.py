@@ -94,12 +94,12 @@ async def lane_of(site: Site, presenter: Presenter, sort: str, id: str, chosen: 
 
 
 async def _point(site: Site, presenter: Presenter, id: str, chosen: Range) -> Lane:
-    told = site.control.points[id]
+    shown = site.control.points[id]
     first, last = chosen.whole()
     now, words = site.control.now_utc_ms, presenter.w
-    found = await site.records.history(id, told, first, last, 1, now)
+    found = await site.records.history(id, shown, first, last, 1, now)
     place, part = site.options.terminals.served.get(id, ("", ""))
-    kind = "relay" if told["kind"] == "relay" else "contact"
+    kind = "relay" if shown["kind"] == "relay" else "contact"
     key = (
         part.partition("_")[0]
         if part.startswith(("button_", "remote_", "key_", "reader_"))

@@ -429,11 +429,11 @@ def _guarantee(entry: Entry, presenter: Presenter) -> Said:
 
 
 def _single(entry: Entry, presenter: Presenter) -> Said:
-    told = tell(entry.first, presenter)
-    if told.kind == "command_refused":
+    described = tell(entry.first, presenter)
+    if described.kind == "command_refused":
         return _command_refused(entry, presenter)
-    notes = [told.text, _times(len(entry.facts), presenter)]
-    return told.kind_text, "warn" if told.kind == "journal_recovered" else "", notes
+    notes = [described.text, _times(len(entry.facts), presenter)]
+    return described.kind_text, "warn" if described.kind == "journal_recovered" else "", notes
 
 
 def _command_refused(entry: Entry, presenter: Presenter) -> Said:

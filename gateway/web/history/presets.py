@@ -115,8 +115,8 @@ def _climates(site: Site) -> list[str]:
     """Meters, those of rooms first."""
     found = [
         point
-        for point, told in site.control.points.items()
-        if told["kind"] == "meter" and any(q not in _RADIO for q in told.get("quantities") or {})
+        for point, shown in site.control.points.items()
+        if shown["kind"] == "meter" and any(q not in _RADIO for q in shown.get("quantities") or {})
     ]
     rooms = list(site.options.terminals.climates.values())
     return sorted(found, key=lambda point: point not in rooms)

@@ -95,9 +95,9 @@ class _Numbers:
             "1 yes, 0 no; absent while unknown or not configured",
             labels=["name"],
         )
-        for name, told in guarantees(control).items():
-            if told["value"] in ("yes", "no"):
-                promises.add_metric([name], told["value"] == "yes")
+        for name, guarantee in guarantees(control).items():
+            if guarantee["value"] in ("yes", "no"):
+                promises.add_metric([name], guarantee["value"] == "yes")
         yield promises
         yield from _promises({} if control.stale else guarantees(control))
         alarms = GaugeMetricFamily(

@@ -92,23 +92,23 @@ def describe(
     """The description, made once: problems are problems, what a body may lead to, who may ask."""
     is_made = app.openapi_schema is not None
     app.description = about
-    told: dict[str, Any] = app.openapi()
+    document: dict[str, Any] = app.openapi()
     if is_made:
-        return told
+        return document
     options = app.state.site.options
-    told["info"] |= {
+    document["info"] |= {
         "contact": {"name": f"The administrators of {options.name}"},
         "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
     }
-    told["servers"] = [{"url": "/", "description": f"{options.name}: {server}"}]
-    told["tags"] = [{"name": name, "description": text} for name, text in tags.items()]
-    told["components"]["securitySchemes"] = _schemes(options.gateway, options.tls)
+    document["servers"] = [{"url": "/", "description": f"{options.name}: {server}"}]
+    document["tags"] = [{"name": name, "description": text} for name, text in tags.items()]
+    document["components"]["securitySchemes"] = _schemes(options.gateway, options.tls)
     asked = dict(_asked(app))
-    for path, methods in told["paths"].items():
+    for path, methods in document["paths"].items():
         for method, operation in methods.items():
             _describe(f"{method} {path}", operation)
             _secure(operation, method, asked[operation["operationId"]])
-    return told
+    return document
 
 
 def _schemes(gateway: str, secure: bool) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def example(operation: str) -> Any:
         return found
     other, *steps = found.split("|")
     return reduce(
-        lambda told, step: told[int(step) if step.isdigit() else step], steps, example(other)
+        lambda node, step: node[int(step) if step.isdigit() else step], steps, example(other)
     )
 
 

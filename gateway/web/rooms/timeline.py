@@ -61,10 +61,10 @@ async def timeline(records: Records, presenter: Presenter, call: str) -> Timelin
     period = {}
     if begun is not None:
         period = {"from_utc_ms": begun - BEFORE_MS, "to_utc_ms": begun + AFTER_MS}
-    told = await records.before(
+    earlier = await records.before(
         None, ROWS_MOST, kinds=("message",), subject=own[0].subject, **period
     )
-    messages = [row for row in told if row.data.get("about") == call]
+    messages = [row for row in earlier if row.data.get("about") == call]
     return _made(own, _last_words(messages), presenter)
 
 

@@ -78,8 +78,8 @@ def _written_bytes(proc: Path, sys: Path) -> dict[str, int]:
     supervisor has started, and of this one."""
     found = {}
     for role in ROLES:
-        told = _text(sys / "fs/cgroup/system.slice" / f"portier-{role}.service" / "io.stat")
-        numbers = [word[7:] for word in told.split() if word.startswith("wbytes=")]
+        text = _text(sys / "fs/cgroup/system.slice" / f"portier-{role}.service" / "io.stat")
+        numbers = [word[7:] for word in text.split() if word.startswith("wbytes=")]
         if numbers and all(map(str.isdigit, numbers)):
             found[role] = sum(map(int, numbers))
     if found:

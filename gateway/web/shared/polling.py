@@ -42,17 +42,17 @@ class Unchanged(Exception):
         self.tag = tag
 
 
-def _still(told: Any) -> Any:
-    if isinstance(told, dict):
-        return {key: _still(value) for key, value in told.items() if key not in MOVING}
-    if isinstance(told, list):
-        return [_still(value) for value in told]
-    return told
+def _still(answer: Any) -> Any:
+    if isinstance(answer, dict):
+        return {key: _still(value) for key, value in answer.items() if key not in MOVING}
+    if isinstance(answer, list):
+        return [_still(value) for value in answer]
+    return answer
 
 
-def tag_of(told: Any) -> str:
+def tag_of(answer: Any) -> str:
     """The tag of an answer, as JSON gives it."""
-    text = json.dumps(_still(told), sort_keys=True, separators=(",", ":"))
+    text = json.dumps(_still(answer), sort_keys=True, separators=(",", ":"))
     return f'W/"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
 
@@ -74,12 +74,12 @@ class _Poll:
         self._response = response
         self._known = if_none_match or ""
 
-    def __call__(self, told: T) -> T:
-        tag = tag_of(told)
+    def __call__(self, answer: T) -> T:
+        tag = tag_of(answer)
         if _has(self._known, tag):
             raise Unchanged(tag)
         self._response.headers["ETag"] = tag
-        return told
+        return answer
 
 
 Poll = Annotated[_Poll, Depends()]
