@@ -187,11 +187,11 @@ def _present(target: Path) -> NumberedState:
     except (*DAMAGED, OSError):
         saved, number = {"format": UNREADABLE}, None
     reserve = Reserve(target)
-    held = reserve.read()
+    reserved = reserve.read()
     if reserve.unread:
         saved, number = {**(saved or {}), "format": UNREADABLE}, None
-    if held is not None and (not journal or held[0] in ("", journal)):
-        newest = held[1]
+    if reserved is not None and (not journal or reserved[0] in ("", journal)):
+        newest = reserved[1]
         if number is not None and newest.number > number:
             return newest
         if saved == {"format": UNREADABLE}:

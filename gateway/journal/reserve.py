@@ -81,15 +81,15 @@ class Reserve:
             self.read()
         if self._slot >= size and not self.unread:
             return
-        held = self.read()
+        reserved = self.read()
         new = self._path.with_name(self._path.name + ".new")
         try:
             new.unlink(missing_ok=True)
             fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
             with os.fdopen(fd, "wb", buffering=0) as file:
                 _put(file.fileno(), bytes(2 * size), 0)
-                if held is not None:
-                    _put(file.fileno(), _record(size, self._count, *held), 0)
+                if reserved is not None:
+                    _put(file.fileno(), _record(size, self._count, *reserved), 0)
                 os.fsync(file.fileno())
             new.replace(self._path)
         except OSError:

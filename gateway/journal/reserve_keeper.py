@@ -88,12 +88,12 @@ class ReserveKeeper:
         read. Then the reserve's is the newest that can be, and nobody knows whether it was the
         last. ``mended``: the journal has a new id. A reserve of no journal is of a start at which
         this one could not be read."""
-        held = self._reserve.read()
+        reserved = self._reserve.read()
         if self._reserve.unread:
             saved, number = {**(saved or {}), "format": UNREADABLE}, number or 0
         self._taken = number or 0
-        if held is not None:
-            whose, newest = held
+        if reserved is not None:
+            whose, newest = reserved
             journal = journal or whose
             self._reserved = newest.number
             ours = mended or whose in (journal, "")

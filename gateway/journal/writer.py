@@ -514,9 +514,9 @@ class Journal:
         if self._doubt is None:
             return
         before, work, numbered = self._doubt
-        held = store.holds(work, before)
+        is_stored = store.holds(work, before)
         self._doubt = None
-        if held:
+        if is_stored:
             self._done(store, numbered, work)
         else:
             self._queue.put_back(work, _now_ms(), 0)

@@ -161,7 +161,7 @@ class Publisher:
         self._replayed: dict[tuple[str, str], deque[Row]] = {}
         self._small: deque[Small] = deque()
         self._states: dict[str, Small] = {}
-        self._held: dict[str, Small] = {}
+        self._refused_states: dict[str, Small] = {}
         """States that the broker refused; their newest text is tried again."""
         self._open: dict[int, _Sent] = {}
         self._late: dict[int, _Sent] = {}
@@ -215,7 +215,7 @@ class Publisher:
         self._moved_ms = self._connected_ms = now_ms
         self.limits = limits or Limits()
         self._blocked_ms.clear()
-        self._held.clear()
+        self._refused_states.clear()
         self._try_again(now_ms)
 
     def lost(self, now_ms: int = 0, *, by_broker: bool = False) -> bool:
@@ -331,8 +331,8 @@ class Publisher:
         refusal.named_ms = now_ms
         self.aside.name(refusal)
         if sent.small is not None and sent.small.retain:
-            newer = self._states.pop(sent.topic, None) or self._held.get(sent.topic)
-            self._held[sent.topic] = newer or sent.small
+            newer = self._states.pop(sent.topic, None) or self._refused_states.get(sent.topic)
+            self._refused_states[sent.topic] = newer or sent.small
             self._on_retained(sent.topic, refusal.reason)
 
     def _set_fact_aside(self, sent: _Sent, refusal: Refusal, now_ms: int) -> None:
@@ -390,16 +390,16 @@ class Publisher:
                 if len(self._late) < LATE_MOST:
                     self._late[mid] = sent
                 self._set_aside(sent, Refusal(sent.topic, NO_ANSWER), now_ms)
-        for topic, small in list(self._held.items()):
+        for topic, small in list(self._refused_states.items()):
             refusal = self.aside.topics.get(topic)
             if refusal is None or (not refusal.ends and refusal.due_ms <= now_ms):
-                self._states[topic] = self._held.pop(topic, small)
+                self._states[topic] = self._refused_states.pop(topic, small)
         for lane in [lane for lane, until_ms in self._blocked_ms.items() if until_ms <= now_ms]:
             del self._blocked_ms[lane]
         if now_ms >= self._retry_ms and self._window:
             self._try_again(now_ms)
         for topic, refusal in list(self.aside.topics.items()):
-            old = now_ms - refusal.named_ms > NAMED_FOR_MS and topic not in self._held
+            old = now_ms - refusal.named_ms > NAMED_FOR_MS and topic not in self._refused_states
             if old and not refusal.ends and not refusal.lasting:
                 del self.aside.topics[topic]
 
@@ -422,9 +422,9 @@ class Publisher:
         refusal = self.aside.topics.get(topic)
         self._states.pop(topic, None)
         if refusal is not None and (refusal.ends or refusal.due_ms > self._now_ms):
-            self._held[topic] = small
+            self._refused_states[topic] = small
         else:
-            self._held.pop(topic, None)
+            self._refused_states.pop(topic, None)
             self._states[topic] = small
 
     def replay(self, recorder: str, journal: str, lane: Lane, first: int, last: int) -> bool:
@@ -554,10 +554,10 @@ class Publisher:
                         return True
                     refusal.due_ms = now_ms + refusal.back_off.pause
                     return self._send(row, "retry", now_ms, late=self._is_late(row))
-        for topic, small in self._held.items():
-            held = self.aside.topics.get(topic)
-            if held is not None and held.ends and held.due_ms <= now_ms:
-                held.due_ms = now_ms + held.back_off.pause
+        for topic, small in self._refused_states.items():
+            refused = self.aside.topics.get(topic)
+            if refused is not None and refused.ends and refused.due_ms <= now_ms:
+                refused.due_ms = now_ms + refused.back_off.pause
                 return self._send_small(small, "state", now_ms)
         return False
 

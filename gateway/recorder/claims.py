@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from gateway.recorder.sequences import Key
 
-HELD_MOST = 2_000
+HELD_BACK_MOST = 2_000
 """Messages held back in all. What comes beyond that is asked for, if it is the gateway's."""
 REST_MS = 2_000
 """A message is on its way for less than this: a claim that is so much later knows of it."""
@@ -25,7 +25,7 @@ UNREPEATED_MS = 600_000
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldBack:
     """A message that waits for its gateway's word. ``reason``: why it cannot be read. ``others``:
     what else has come under its number."""
 
@@ -46,7 +46,7 @@ class Claims:
     journals: dict[str, str] = field(default_factory=dict)
     reach: dict[Key, int] = field(default_factory=dict)
     """The highest number of each lane that the gateway has, sent or not."""
-    held: dict[tuple[Key, int], Held] = field(default_factory=dict)
+    held_back: dict[tuple[Key, int], HeldBack] = field(default_factory=dict)
     _heard_ms: dict[str, int] = field(default_factory=dict)
     _tops: dict[Key, tuple[int, int]] = field(default_factory=dict)
     """The highest number of a lane at a claim that was below it, and when that was."""
@@ -61,43 +61,43 @@ class Claims:
 
     def waiting(self) -> set[str]:
         """The gateways whose word is waited for."""
-        return {key.gateway for key, seq in self.held if not self.covers(key, seq)}
+        return {key.gateway for key, seq in self.held_back if not self.covers(key, seq)}
 
-    def hold(self, one: Held) -> None:
+    def hold_back(self, one: HeldBack) -> None:
         """Hold a message back."""
-        if len(self.held) < HELD_MOST:
-            self.held[one.key, one.seq] = one
+        if len(self.held_back) < HELD_BACK_MOST:
+            self.held_back[one.key, one.seq] = one
 
     def said(
         self, gateway: str, journal: str, reach: Mapping[str, int], now_ms: int
-    ) -> tuple[list[Held], list[Held]]:
+    ) -> tuple[list[HeldBack], list[HeldBack]]:
         """The gateway says how far it is: what is its own of what was held back, lowest number
         first, and what is not."""
         self.journals[gateway], self._heard_ms[gateway] = journal, now_ms
         for lane, head in reach.items():
             self.reach[Key(gateway, journal, lane)] = head
         its, foreign = [], []
-        for name, one in sorted(self.held.items()):
+        for name, one in sorted(self.held_back.items()):
             if one.key.gateway != gateway:
                 continue
             if one.key.journal == journal and self.covers(one.key, one.seq):
                 if not one.reason:
-                    its.append(self.held.pop(name))
+                    its.append(self.held_back.pop(name))
                 elif now_ms - one.since_ms >= UNREPEATED_MS:
-                    foreign.append(self.held.pop(name))
+                    foreign.append(self.held_back.pop(name))
             elif one.denials + 1 >= DENIALS and now_ms - one.since_ms >= REST_MS:
-                foreign.append(self.held.pop(name))
+                foreign.append(self.held_back.pop(name))
             else:
-                self.held[name] = replace(one, denials=one.denials + 1)
+                self.held_back[name] = replace(one, denials=one.denials + 1)
         return its, foreign
 
-    def unheard(self, now_ms: int) -> Iterator[Held]:
+    def unheard(self, now_ms: int) -> Iterator[HeldBack]:
         """What nobody has said anything about: it counts."""
-        if self.held:
-            for name, one in sorted(self.held.items()):
+        if self.held_back:
+            for name, one in sorted(self.held_back.items()):
                 heard_ms = self._heard_ms.get(one.key.gateway, one.since_ms)
                 if now_ms - max(one.since_ms, heard_ms) >= UNHEARD_MS:
-                    yield self.held.pop(name)
+                    yield self.held_back.pop(name)
 
     def came(self, key: Key, seq: int) -> None:
         """An event has come, perhaps again. What was said before it and says less was sent before

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from gateway.mqtt.topics import Topics
-from gateway.recorder.claims import Claims, Held
+from gateway.recorder.claims import Claims, HeldBack
 from gateway.recorder.digests import UNKNOWN, UNREADABLE, Digests
 from gateway.recorder.points import Origin, Point, Series, fields_of, tags_of
 from gateway.recorder.rejects import (
@@ -171,7 +171,7 @@ class Ingest:
             key, seq = key_seq
             has = self._has(batch, key, seq)
             if not has and now_ms is not None and not self._is_confirmed(key, seq, text):
-                self._hold(Held(key, seq, topic, text, now_ms, str(error)))
+                self._hold(HeldBack(key, seq, topic, text, now_ms, str(error)))
                 return
             if again or not has:
                 batch.aside.append(SetAside(topic, str(error), text, gateway))
@@ -193,17 +193,17 @@ class Ingest:
             self._repeated(batch, key, event, topic, text)
             return False
         if self._is_doubtful(batch, key, event.seq):
-            self._hold(Held(key, event.seq, topic, text, now_ms))
+            self._hold(HeldBack(key, event.seq, topic, text, now_ms))
             return False
         return True
 
-    def _hold(self, new: Held) -> None:
-        before = self.claims.held.get((new.key, new.seq))
+    def _hold(self, new: HeldBack) -> None:
+        before = self.claims.held_back.get((new.key, new.seq))
         if before is None:
-            self.claims.hold(new)
+            self.claims.hold_back(new)
         elif not any(_alike(text, new.text) for text in (before.text, *before.others)):
             # one of them is the gateway's: it is asked, and sends its own again
-            self.claims.held[new.key, new.seq] = replace(
+            self.claims.held_back[new.key, new.seq] = replace(
                 before,
                 reason=before.reason or "two events of one number",
                 others=(*before.others, new.text)[-OTHERS_MOST:],
@@ -228,10 +228,14 @@ class Ingest:
         :meth:`_repeated`."""
         if not self.claims.is_known(key.gateway):
             return True
-        held = self.claims.held.get((key, seq))
-        if held is None or not self.claims.covers(key, seq) or not _alike(held.text, text):
+        held_back = self.claims.held_back.get((key, seq))
+        if (
+            held_back is None
+            or not self.claims.covers(key, seq)
+            or not _alike(held_back.text, text)
+        ):
             return False
-        del self.claims.held[key, seq]
+        del self.claims.held_back[key, seq]
         return True
 
     def _repeated(self, batch: Batch, key: Key, event: Event, topic: str, text: str) -> None:
@@ -293,7 +297,9 @@ class Ingest:
         else:
             self._account(batch, key, event.seq, before)
             self._take_second(batch, key, event, topic, text)
-        unread = self.claims.held.pop((key, event.seq), None) if self.claims.held else None
+        unread = (
+            self.claims.held_back.pop((key, event.seq), None) if self.claims.held_back else None
+        )
         if unread is not None:
             reason = "the gateway has sent another event under this number"
             self._disown(batch, unread, reason, its=text)
@@ -365,7 +371,7 @@ class Ingest:
             for text in (one.text, *one.others):
                 self._event(batch, one.key.gateway, one.topic, text.encode(), None)
 
-    def _disown(self, batch: Batch, one: Held, reason: str, its: str | None = None) -> None:
+    def _disown(self, batch: Batch, one: HeldBack, reason: str, its: str | None = None) -> None:
         """What has come under this number is not its gateway's, but for the text ``its``."""
         if one.reason:
             reason = f"{one.reason}; {reason}"

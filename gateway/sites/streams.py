@@ -114,6 +114,6 @@ class SiteStreams(Streams):
         """All that is shown now. What happens meanwhile is held for the client until it follows."""
         channel = client.channel
         channel.flush()
-        client.held = []
+        client.backlog = []
         parts = channel.parts
         yield b"retry: 1000\n\n" + (parts.whole() if parts is not None else b"")

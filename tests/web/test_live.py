@@ -23,7 +23,7 @@ from gateway.web.live import hub as live_module
 from gateway.web.live import streams as streams_module
 from gateway.web.live.fragments import Fragments, fact_frame
 from gateway.web.live.hub import Hub, View
-from gateway.web.live.streams import CHANGES_EVERY_S, HELD, STUCK_S, Client, TooMany
+from gateway.web.live.streams import BACKLOG_MOST, CHANGES_EVERY_S, STUCK_S, Client, TooMany
 from tests.identity import start_session
 from tests.page.conftest import until
 from tests.page.fake import now_ms
@@ -258,7 +258,7 @@ def test_what_comes_while_a_client_gets_what_it_missed_waits_for_it_but_not_for_
         assert b'"subject":"d1"' in second.wire.came.get_nowait()
         third = Stream(web)
         await anext(web.site.hub.opening(third.client, None))
-        for _ in range(HELD + 1):
+        for _ in range(BACKLOG_MOST + 1):
             third.client.channel.put(b"event: beat\ndata: {}\n\n")
             third.client.channel.flush()
         web.site.hub.check()

@@ -234,38 +234,38 @@ def add_readings(
     base, width = grid
     valid, last = times
     at, edge = low, low
-    held, expires = _carried_in(before, low, valid)
+    carried, expires = _carried_in(before, low, valid)
     is_thinned = False
     one = Part()
     for mono_ms, value, count in rows:
-        if held is not None:
+        if carried is not None:
             until = mono_ms if mono_ms < expires else expires
             if until <= edge:
                 one.covered_ms += until - at
-                one.area += held * (until - at)
+                one.area += carried * (until - at)
             else:
-                _spread(found, held, held, held, (at, until), 1.0, grid)
+                _spread(found, carried, carried, carried, (at, until), 1.0, grid)
         at = mono_ms
         if mono_ms >= edge:
             number = (mono_ms + base) // width
             edge = (number + 1) * width - base
             one = part(found, number)
         if count is not None:
-            held, is_thinned = None, True
+            carried, is_thinned = None, True
         elif value is None:
-            held = None
+            carried = None
             one.gaps += 1
         else:
-            held, expires = value, mono_ms + valid
+            carried, expires = value, mono_ms + valid
             one.count += 1
             one.total += value
             if one.low is None or value < one.low:
                 one.low = value
             if one.high is None or value > one.high:
                 one.high = value
-    if held is not None:
+    if carried is not None:
         until = min(expires, high, max(last, at + 1) if edge > low else last)
-        _spread(found, held, held, held, (at, until), 1.0, grid)
+        _spread(found, carried, carried, carried, (at, until), 1.0, grid)
     return is_thinned
 
 

@@ -134,7 +134,7 @@ class Hub(Streams):
         is held for it until it follows."""
         channel, row = client.channel, self.row
         channel.flush()  # up to ``row``: no news for this one
-        client.held = []
+        client.backlog = []
         opening = b"retry: 1000\n\n"
         if channel.parts is not None:
             opening += f"id: {row}\n".encode() if last_event_id is None else b""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gateway.web.identity.accounts import Who
     from gateway.web.identity.users import Users
 
-HELD = 400
+BACKLOG_MOST = 400
 """Pieces that may come while a client still gets what it has missed."""
 BEAT_S = 5.0
 STUCK_S = 10.0
@@ -65,21 +65,21 @@ class Client:
     framed: bool = False
     over: asyncio.Event = field(default_factory=asyncio.Event)
     """The stream ends; its client comes back later."""
-    held: list[bytes] | None = field(default_factory=list)
+    backlog: list[bytes] | None = field(default_factory=list)
     """What came while the client still gets what it has missed; ``None``: it follows."""
     late_since: float | None = None
     """Since when its connection has not taken everything, as the beats saw it."""
 
     def follow(self) -> None:
         """From here on everything is written at once."""
-        held = b"".join(self.held or ())
-        self.held = None
-        if held:
-            self.take(held, chunk_of(held))
+        backlog = b"".join(self.backlog or ())
+        self.backlog = None
+        if backlog:
+            self.take(backlog, chunk_of(backlog))
 
     def take(self, plain: bytes, chunk: bytes) -> None:
-        if self.held is not None:
-            self.held.append(plain)
+        if self.backlog is not None:
+            self.backlog.append(plain)
         elif self.wire is not None and not self.wire.is_closing():
             self.wire.write(chunk if self.framed else plain)
 
@@ -88,7 +88,7 @@ class Client:
         late = self.wire is not None and self.wire.get_write_buffer_size() > 0
         self.late_since = (self.late_since or now) if late else None
         too_late = self.late_since is not None and now - self.late_since > STUCK_S
-        return too_late or len(self.held or ()) > HELD
+        return too_late or len(self.backlog or ()) > BACKLOG_MOST
 
     def drop(self) -> None:
         if self.wire is not None:
