@@ -131,10 +131,11 @@ class Audit:
                 detail: dict[str, Any] = dict(one.detail)
                 if one.times > 1:
                     detail["times"] = one.times
+                gateway = str(detail.pop("gateway", ""))
                 db.execute(
                     "INSERT INTO centre_audit (at, actor, action, gateway, detail)"
-                    " VALUES (?, ?, ?, '', ?)",
-                    (one.at, one.actor, one.action, json.dumps(detail)[:DETAIL_MOST]),
+                    " VALUES (?, ?, ?, ?, ?)",
+                    (one.at, one.actor, one.action, gateway, json.dumps(detail)[:DETAIL_MOST]),
                 )
                 db.execute("DELETE FROM audit_outbox WHERE n = ?", (one.n,))
 

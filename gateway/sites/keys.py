@@ -169,11 +169,7 @@ class Keys:
         """Make a new key for this gateway, which signs from now on; an earlier one is forgotten.
         Gives what the gateway has to have in its secret. The first time it makes the secret of
         the centre, too, where it may."""
-        if len(gateway) > 64 or not _ID.match(gateway):
-            raise KeysError(
-                f"{gateway[:70]!r} is not the id of a gateway: write it as its configuration does "
-                "(gateway: {id: …}), a-z, 0-9, _ and -"
-            )
+        check_name(gateway)
         with self._changing() as known:
             before = known.get(gateway)
             if before is None and len(known) >= MOST:
@@ -223,6 +219,15 @@ class Keys:
             ) from None
         except OSError as error:
             raise self._unreadable(error) from None
+
+
+def check_name(gateway: str) -> None:
+    """Raises :class:`KeysError` where this cannot be the id of a gateway."""
+    if len(gateway) > 64 or not _ID.match(gateway):
+        raise KeysError(
+            f"{gateway[:70]!r} is not the id of a gateway: write it as its configuration does "
+            "(gateway: {id: …}), a-z, 0-9, _ and -"
+        )
 
 
 def _owner(folder: Path) -> durable.Owner | None:

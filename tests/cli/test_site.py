@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,10 @@ from typer.testing import Result
 
 from gateway.settings.values.secrets import Secret
 from gateway.sites import handover
+from gateway.sites.audit import Audit
 from gateway.sites.keys import SECRET, Keys
+from gateway.web.identity.users import Users, users_file
+from gateway.web.storage.saver import Saver
 from tests.cli.test_cli_offline import completing, portier, words
 from tests.process.parts import BUILDING
 
@@ -152,6 +157,26 @@ def test_what_is_revoked_is_forgotten_after_a_question_only(place: Path) -> None
     assert "topic write portier/bad-1/command/door/+/open" in result.output
     gone = site(place, "revoke", "bad-1", "--yes")
     assert (gone.exit_code, "bad-1 is not enrolled" in words(gone)) == (1, True)
+
+
+def test_who_has_enrolled_and_revoked_is_in_the_audit_of_the_centre(place: Path) -> None:
+    unknown = site(place, "enrol", "bad-1", "--out", "first")
+    assert "this is in no audit" in words(unknown)
+    assert not users_file(place / "state").exists()
+    users_file(place / "state").parent.mkdir()
+    with closing(Users(users_file(place / "state"))) as users:
+        site(place, "enrol", "bad-1", "--yes")
+        site(place, "enrol", "Bad 1")
+        site(place, "enrol", "bad-2", typed="n\n")
+        site(place, "revoke", "bad-1", "--yes")
+        audit = Audit(users_file(place / "state"), Saver())
+        audit.take_over()
+        assert users.waiting_entries(9) == []
+    found = [(one.actor, one.action, one.gateway) for one in audit.newest(9)]
+    who = f"cli:{getpass.getuser()}"
+    assert found == [
+        (who, "site_revoke", "bad-1"), (who, "site_enrol", "bad-2"), (who, "site_enrol", "bad-1")
+    ]  # fmt: skip
 
 
 def test_what_cannot_be_done_is_said_with_what_to_do(place: Path) -> None:

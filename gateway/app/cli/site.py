@@ -16,6 +16,7 @@ from gateway import durable
 from gateway.app.cli import console as c
 from gateway.app.cli.console import AsJson, Config, State
 from gateway.app.cli.listing import Listing
+from gateway.app.cli.people import keeping, users_of
 
 if TYPE_CHECKING:
     from gateway.settings.values.secrets import Secret
@@ -107,6 +108,8 @@ def enrol(
 
     Example: `sudo portier site enrol bad-1`
     """
+    from gateway.sites.keys import check_name
+
     if out is not None and show_key:
         raise typer.BadParameter("either --out or --show-key")
     file = None if show_key else c.target(out or Path(f"{gateway}.sites-key"), state)
@@ -120,6 +123,8 @@ def enrol(
                 "command from here works there until it has been brought to the gateway. Make a "
                 "new key?"
             )
+        check_name(gateway)
+        _note(state, "site_enrol", gateway)
         key = keys.enrol(gateway)
         if file is not None:
             _write(file, key, gateway)
@@ -132,6 +137,17 @@ def enrol(
     for text in _instructions(gateway, file, before is not None):
         # whoever takes the key from standard output has it there alone
         (c.err if show_key else c.out).print(text, soft_wrap=True)
+
+
+def _note(state: Path, action: str, gateway: str) -> None:
+    """Put an entry into the audit of the centre, before what it is about is done."""
+    from gateway.web.identity.users import users_file
+
+    if users_file(state).exists():
+        with users_of(state) as users:
+            keeping(users)(action, {"gateway": gateway})
+    else:
+        c.err.print("The centre was never started here: this is in no audit.", style="yellow")
 
 
 def _ask(question: str) -> None:
@@ -246,6 +262,7 @@ def revoke(gateway: Enrolled, state: State, config: Config, yes: Yes = False) ->
             c.fail(f"{gateway} is not enrolled; `portier site list` shows which are")
         if not yes:
             _ask(f"Forget the key of {gateway}? Nothing can be asked of it from here then.")
+        _note(state, "site_revoke", gateway)
         keys.revoke(gateway)
     for text in _after_revoking(gateway):
         c.line(text)
