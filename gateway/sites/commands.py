@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 import structlog
 
+from gateway.core.events import ATTENDS_MOST
 from gateway.mqtt.signature import sign
 from gateway.mqtt.topics import Topics
 from gateway.sites.keys import KeysError
@@ -35,7 +36,7 @@ TTL_MOST_S = 30.0
 ANSWER_AFTER_S = 0.5
 """After the end of its ttl a command is refused at the gateway; so long its answer may be under
 way."""
-TEXT_MOST, ATTENDS_MOST = 200, 40
+TEXT_MOST = 200
 STATUSES = ("accepted", "merged", "extended", "refused")
 NO_BROKER, NOT_ENROLLED, CLOCK = "no_broker", "not_enrolled", "clock_untrusted"
 NO_KEYS, KEY_NOT_TAKEN, MALFORMED = "keys_unreadable", "key_not_taken_over", "malformed"
@@ -160,8 +161,11 @@ class Commands:
         """Why this is not sent; empty: it is."""
         if what(command.name, command.subject) is None:
             return UNKNOWN[command.name]
-        most = ATTENDS_MOST if command.name == "acknowledge_call" else TEXT_MOST
-        if len(command.text) > most or not _is_text(command.text):
+        if command.name == "acknowledge_call":
+            fits = len(command.text) <= ATTENDS_MOST and command.text.isprintable()
+        else:
+            fits = len(command.text) <= TEXT_MOST and _is_text(command.text)
+        if not fits:
             return MALFORMED
         return "" if self._trusted() else CLOCK
 

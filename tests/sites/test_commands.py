@@ -195,7 +195,8 @@ def test_keys_that_cannot_be_read_are_no_crash(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    "more", [{"reason": "x" * 201}, {"reason": "\ud800"}, {"attends": "x" * 41}]
+    "more",
+    [{"reason": "x" * 201}, {"reason": "\ud800"}, {"attends": "x" * 41}, {"attends": "a\nb"}],
 )
 def test_a_text_that_the_gateway_refuses_is_not_sent(more: dict[str, str]) -> None:
     house = Bad1()
