@@ -138,7 +138,11 @@ if live; then chmod 755 /etc/portier/tls; fi
 
 if [ $broker = yes ]; then
     once 644 "$here/mosquitto/portier.conf" /etc/mosquitto/conf.d/portier.conf
-    once 644 "$here/mosquitto/portier.acl" /etc/mosquitto/portier.acl
+    if [ ! -e "$root/etc/mosquitto/portier.acl" ]; then
+        once 644 "$here/mosquitto/portier.acl" /etc/mosquitto/portier.acl
+        sed -i "s#^topic write portier/GATEWAY/#topic write portier/$gateway/#" \
+            "$root/etc/mosquitto/portier.acl"
+    fi
     python3 -I "$source/gateway/app/doctor/broker_files.py" --root "$root/" --gateway "$gateway"
     if live; then
         systemctl enable -q mosquitto

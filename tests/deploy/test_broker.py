@@ -6,6 +6,7 @@ import json
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +19,9 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from gateway.app.doctor import broker_files
 from gateway.app.doctor import examination as doctor
+from gateway.sites import handover
 from tests.deploy.test_broker_files import DEBIAN
 from tests.deploy.test_install import CHECKOUT, install
 from tests.process.parts import BUILDING, running, until
@@ -88,6 +91,9 @@ class Client:
     def __exit__(self, *_error: object) -> None:
         self.client.disconnect()
         self.client.loop_stop()
+        # They hold this object, and it holds them: such a circle is freed with its sockets open.
+        self.client.on_connect = self.client.on_disconnect = None
+        self.client.on_message = self.client.on_publish = None
 
     def may_write(self, topic: str) -> bool:
         """What the broker says to it; that nobody listens is no refusal."""
@@ -146,6 +152,83 @@ def test_home_assistant_may_ask_for_doors_and_nothing_else(broker: Installed) ->
         assert not assistant.may_write("homeassistant/device/test/config")
         assert not assistant.may_write("portier/test/recorded/recorder")
         assert not assistant.may_write("portier/test/state/door/front")
+
+
+def test_home_assistant_commands_the_gateway_that_it_is_let_and_no_other(
+    broker: Installed,
+) -> None:
+    with Client(broker, "homeassistant") as assistant:
+        for command in ("command/door/front/open", "command/call/wc/acknowledge",
+                        "issuer/homeassistant/command/door/front/open"):  # fmt: skip
+            assert assistant.may_write(f"portier/test/{command}")
+            assert not assistant.may_write(f"portier/other/{command}")
+
+
+@pytest.fixture(scope="module")
+def centre(broker: Installed) -> Installed:
+    """The broker with a certificate for the centre, which is enrolled at the gateway ``test``."""
+    made = subprocess.run(
+        [sys.executable, "-m", "gateway", "certificate", "client", "sites",
+         "--folder", str(broker.tls)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert made.returncode == 0, made.stderr + made.stdout
+    return broker
+
+
+def test_the_centre_reads_all_gateways_and_commands_those_that_it_is_enrolled_at(
+    centre: Installed,
+) -> None:
+    acl = centre.tls.parent.parent / "mosquitto/portier.acl"
+    before = acl.read_text()
+    commands = ("command/door/front/open", "command/call/wc/acknowledge",
+                "command/alarm/front/left_open/acknowledge")  # fmt: skip
+    with Client(centre, "sites") as sites, Client(centre, "gateway") as gateway:
+        assert not any(sites.may_write(f"portier/test/{one}") for one in commands)
+        sites.client.subscribe("portier/+/#", qos=1)
+        until(lambda: not sites.may_write("portier/test/command/door/front/open"))
+        for one in ("availability", "info", "health", "state/door/front", "event/call_raised/wc",
+                    "response/c1"):  # fmt: skip
+            topic = f"portier/test/{one}"
+            gateway.client.publish(topic, "{}", qos=1)
+            until(lambda topic=topic: topic in [got for got, _ in sites.received], what=topic)
+    acl.write_text("\n".join((before, *handover.centre_access("test"), "")))
+    centre.stop()
+    centre.start()
+    try:
+        with Client(centre, "sites") as sites, Client(centre, "gateway") as gateway:
+            for one in commands:
+                assert sites.may_write(f"portier/test/{one}")
+                assert not sites.may_write(f"portier/other/{one}")
+            for one in ("command/door/front/mode", "issuer/sites/command/door/front/open",
+                        "state/door/front", "response/c1", "recorded/recorder"):  # fmt: skip
+                assert not sites.may_write(f"portier/test/{one}")
+    finally:
+        acl.write_text(before)
+        centre.stop()
+        centre.start()
+
+
+def test_a_list_of_before_works_and_what_it_lacks_can_be_applied(centre: Installed) -> None:
+    """Whoever has a list in which Home Assistant may command every gateway keeps it until they
+    take the diff."""
+    acl = centre.tls.parent.parent / "mosquitto/portier.acl"
+    shipped = acl.read_text()
+    old = shipped.replace("topic write portier/test/", "topic write portier/+/")
+    assert old != shipped
+    try:
+        for text, other in ((old, True), (broker_files.narrowed(old, "test")[0], False)):
+            acl.write_text(text)
+            centre.stop()
+            centre.start()
+            with Client(centre, "homeassistant") as assistant:
+                assert assistant.may_write("portier/test/command/door/front/open")
+                assert assistant.may_write("portier/other/command/door/front/open") is other
+        assert broker_files.narrowed(old, "test")[0] == shipped
+    finally:
+        acl.write_text(shipped)
+        centre.stop()
+        centre.start()
 
 
 def test_no_other_user_takes_a_clients_session(broker: Installed) -> None:

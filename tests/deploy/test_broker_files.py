@@ -14,9 +14,12 @@ from gateway.link import discovery
 from gateway.link.link import subscriptions
 from gateway.mqtt.topics import Topics
 from gateway.recorder.recorder import filters
+from gateway.sites import handover
 from tests.deploy.test_install import CHECKOUT, install
 
-SHIPPED_ACL = (CHECKOUT / "deploy/mosquitto/portier.acl").read_text(encoding="utf-8")
+LAID_DOWN = (CHECKOUT / "deploy/mosquitto/portier.acl").read_text(encoding="utf-8")
+SHIPPED_ACL = LAID_DOWN.replace("\ntopic write portier/GATEWAY/", "\ntopic write portier/csg/")
+"""As the installer writes it."""
 SHIPPED_CONFIG = (CHECKOUT / "deploy/mosquitto/portier.conf").read_text(encoding="utf-8")
 OLD_ACL = "".join(
     line
@@ -27,7 +30,9 @@ OLD_ACL = "".join(
 
 
 def test_what_is_shipped_lacks_nothing() -> None:
-    assert broker_files.lacks_of_acl(Path("a"), SHIPPED_ACL, broker_files.needs("csg")) is None
+    assert (
+        broker_files.lacks_of_acl(Path("a"), SHIPPED_ACL, broker_files.needs("csg"), "csg") is None
+    )
     assert broker_files.lacks_of_config(Path("c"), SHIPPED_CONFIG) is None
 
 
@@ -38,7 +43,7 @@ def test_every_line_that_is_shipped_is_needed() -> None:
         if not line.startswith("pattern "):
             continue
         without = SHIPPED_ACL.replace(line + "\n", "", 1)
-        lack = broker_files.lacks_of_acl(Path("a"), without, wanted)
+        lack = broker_files.lacks_of_acl(Path("a"), without, wanted, "csg")
         assert lack is not None, line
         assert [shown for shown, _ in lack.lines] == [line]
         assert f"+{line}\n" in lack.diff
@@ -56,7 +61,7 @@ def test_everything_that_link_and_recorder_listen_to_is_needed() -> None:
 
 
 def test_a_list_from_before_is_shown_what_this_version_needs() -> None:
-    lack = broker_files.lacks_of_acl(Path("acl"), OLD_ACL, broker_files.needs("csg"))
+    lack = broker_files.lacks_of_acl(Path("acl"), OLD_ACL, broker_files.needs("csg"), "csg")
     assert lack is not None
     shown = dict(lack.lines)
     assert shown["pattern read portier/%u/info"] == (
@@ -75,7 +80,7 @@ def test_the_diff_can_be_applied_and_then_nothing_is_missing(tmp_path: Path) -> 
     def lacks(name: str, text: str) -> broker_files.Lack | None:
         if name == "config":
             return broker_files.lacks_of_config(Path("x"), text)
-        return broker_files.lacks_of_acl(Path("x"), text, wanted)
+        return broker_files.lacks_of_acl(Path("x"), text, wanted, "csg")
 
     for name, before in (
         ("acl", OLD_ACL),
@@ -145,6 +150,65 @@ pattern write portier/%c/event/#
     speaks = Need("assistant", "write", "portier/csg/issuer/assistant/command/#", "", anybody=True)
     assert known.grants(speaks), "whoever is let it may have another name"
     assert known.allowed(speaks) == ["csg", "main"]
+
+
+WIDE_ACL = """# a list of before
+user homeassistant
+topic read portier/#
+topic write portier/+/command/door/#
+topic write portier/+/command/call/#
+topic write portier/+/issuer/homeassistant/command/#
+user recorder
+topic read portier/+/event/#
+topic write portier/+/recorded/recorder
+user old
+topic portier/+/command/#
+topic deny portier/+/command/door/#
+"""
+
+
+def test_who_may_command_every_gateway_is_narrowed_to_this_one() -> None:
+    """Whoever has one client's certificate would open the doors of all buildings."""
+    lack = broker_files.lacks_of_acl(Path("acl"), WIDE_ACL, [], "csg")
+    assert lack is not None
+    assert [line.split(" instead")[0] for line, _ in lack.lines] == [
+        "user homeassistant: topic write portier/csg/command/door/#",
+        "user homeassistant: topic write portier/csg/command/call/#",
+        "user homeassistant: topic write portier/csg/issuer/homeassistant/command/#",
+        "user old: topic portier/csg/command/#",
+    ]
+    assert "every gateway at this broker" in lack.lines[0][1]
+    removed = [line for line in lack.diff.splitlines() if line.startswith("-topic")]
+    assert len(removed) == 4
+    narrow, changed = broker_files.narrowed(WIDE_ACL, "csg")
+    assert broker_files.narrowed(narrow, "csg") == (narrow, [])
+    assert "topic deny portier/+/command/door/#" in narrow
+    assert "topic write portier/+/recorded/recorder" in narrow
+    assert len(changed) == 4
+    both = WIDE_ACL.replace(
+        "user recorder", "topic write portier/csg/command/door/#\nuser recorder"
+    )
+    kept = broker_files.narrowed(both, "csg")[0].splitlines()
+    assert kept.count("topic write portier/csg/command/door/#") == 2
+
+
+def test_what_is_shipped_lets_nobody_command_every_gateway() -> None:
+    assert broker_files.narrowed(LAID_DOWN, "csg") == (LAID_DOWN, [])
+    known = AccessList.read(LAID_DOWN)
+    for topic in ("command/door/front/open", "issuer/homeassistant/command/door/front/open"):
+        for gateway in ("csg", "bad-1"):
+            assert known.allowed(Need("", "write", f"portier/{gateway}/{topic}", "")) == []
+
+
+def test_the_centre_reads_what_it_shows_and_commands_where_it_is_enrolled() -> None:
+    for rights, missing in ((("acknowledge",), 2), (("acknowledge", "open"), 3), ((), 0)):
+        wanted = broker_files.needs("csg", centre=rights)
+        lack = broker_files.lacks_of_acl(Path("a"), SHIPPED_ACL, wanted, "csg")
+        assert len(() if lack is None else lack.lines) == missing, "reading is shipped"
+    enrolled = "\n".join((SHIPPED_ACL, *handover.centre_access("csg"), ""))
+    assert broker_files.lacks_of_acl(Path("a"), enrolled, wanted, "csg") is None
+    wanted = broker_files.needs("csg", centre=("acknowledge", "open"))
+    assert broker_files.lacks_of_acl(Path("a"), enrolled, wanted, "csg") is None
 
 
 def test_the_installer_prints_what_yours_lacks_and_leaves_it_alone(tmp_path: Path) -> None:

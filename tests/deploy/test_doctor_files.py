@@ -84,7 +84,7 @@ def test_files_with_which_mosquitto_does_not_start_are_said(machine: Machine) ->
 
 def test_a_list_of_before_is_offered_as_a_diff_and_not_touched(machine: Machine) -> None:
     machine.edit(machine.acl, "pattern read portier/%u/info\n", "")
-    machine.edit(machine.acl, "topic write portier/+/issuer/homeassistant/command/#\n", "")
+    machine.edit(machine.acl, "topic write portier/test/issuer/homeassistant/command/#\n", "")
     machine.edit(machine.acl, "pattern read portier/%u/issuer/+/command/#\n", "")
     machine.edit(machine.broker, "use_username_as_clientid true\n", "")
     machine.write("issuers: {homeassistant: {}}, ")

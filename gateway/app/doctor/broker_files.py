@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,13 @@ FOLDER = Path("/etc/mosquitto")
 ACL = FOLDER / "portier.acl"
 CONFIG = FOLDER / "conf.d/portier.conf"
 HOME_ASSISTANT = "homeassistant"
+CENTRE = "sites"
+"""The user of the centre of many gateways."""
+_WIDE = re.compile(
+    r"(?P<head>\s*(?:topic|pattern)\s+(?:write\s+|readwrite\s+)?)portier/\+/"
+    r"(?P<rest>(?:command|issuer)(?:/.*)?)"
+)
+"""A line that lets somebody write commands to every gateway at the broker."""
 _READ, _WRITE, _BOTH, _DENY = "read", "write", "readwrite", "deny"
 
 
@@ -101,6 +109,26 @@ def _of_issuer(user: str, gateway: str) -> Iterator[Need]:
     yield Need(user, "write", topic, breaks, anybody=True)
 
 
+def _of_centre(gateway: str, rights: Iterable[str]) -> Iterator[Need]:
+    """Of the centre, which is an issuer with ``rights`` on its gateways."""
+    for topic, breaks in (
+        ("availability", "does not see whether the gateway is there"),
+        ("info", "does not know what there is"),
+        ("state/#", "does not see doors, rooms and alarms"),
+        ("event/#", "hears of a call only by its state"),
+        ("response/#", "gets no answer to its commands"),
+    ):
+        yield Need(CENTRE, "read", f"portier/{gateway}/{topic}", f"the centre {breaks}")
+    for right, topic in (
+        ("open", "command/door/+/open"),
+        ("acknowledge", "command/call/+/acknowledge"),
+        ("acknowledge", "command/alarm/#"),
+    ):
+        if right in rights:
+            breaks = "commands of the centre do not arrive"
+            yield Need(CENTRE, "write", f"portier/{gateway}/{topic}", breaks)
+
+
 def needs(
     gateway: str,
     *,
@@ -110,10 +138,12 @@ def needs(
     home_assistant: bool = True,
     issuers: Iterable[str] = (HOME_ASSISTANT,),
     topics: Iterable[str] = (),
+    centre: Iterable[str] | None = None,
 ) -> list[Need]:
     """Everything that must be allowed. ``user``: of ``link`` at the broker, the gateway's id if it
     is not said; ``recorder``: user and name; ``recorded``: the gateways that it records;
-    ``issuers``: those without a key; ``topics``: of points that come over MQTT."""
+    ``issuers``: those without a key; ``topics``: of points that come over MQTT; ``centre``: what
+    the centre may ask for, ``None``: there is none."""
     own = user or gateway
     found = [*_of_gateway(own, gateway)]
     if home_assistant:
@@ -124,6 +154,8 @@ def needs(
             found += _of_recorder(*recorder, one)
     for issuer in issuers:
         found += _of_issuer(issuer, gateway)
+    if centre is not None:
+        found += _of_centre(gateway, centre)
     return found
 
 
@@ -187,6 +219,22 @@ def covers(wide: str, narrow: str) -> bool:
         if level not in ("+", others[place]):
             return False
     return len(levels) == len(others)
+
+
+def narrowed(text: str, gateway: str) -> tuple[str, list[tuple[str, str]]]:
+    """The access list in which nobody may command all gateways, and what was changed: (user, new
+    line). Each such line is for this gateway alone then."""
+    lines, changed, user = [], [], ""
+    for line in text.splitlines():
+        word, _, rest = line.strip().partition(" ")
+        user = rest.strip() if word == "user" else user
+        found = _WIDE.fullmatch(line.rstrip())
+        if found is None:
+            lines.append(line)
+            continue
+        lines.append(f"{found['head']}portier/{gateway}/{found['rest']}")
+        changed.append((user, lines[-1].strip()))
+    return "\n".join(lines) + "\n" if changed else text, changed
 
 
 def with_needs(text: str, missing: Sequence[Need]) -> str:
@@ -341,17 +389,26 @@ def diff(file: Path, before: str, after: str) -> str:
     )
 
 
-def lacks_of_acl(file: Path, text: str, wanted: Iterable[Need]) -> Lack | None:
-    """What an access list lacks."""
-    known = AccessList.read(text)
+def lacks_of_acl(file: Path, text: str, wanted: Iterable[Need], gateway: str) -> Lack | None:
+    """What an access list of this gateway's broker lacks, and who may command every gateway
+    there."""
+    narrow, changed = narrowed(text, gateway)
+    known = AccessList.read(narrow)
     missing = [one for one in wanted if not known.grants(one)]
-    if not missing:
+    if not missing and not changed:
         return None
-    lines = tuple(
+    lines = [
+        (
+            f"user {user}: {line} instead of the same with `+`, once for each of its gateways",
+            f"{user} can command the doors and calls of every gateway at this broker",
+        )
+        for user, line in changed
+    ]
+    lines += [
         (one.line() if one.pattern else f"user {one.user}: {one.line()}", one.breaks)
         for one in missing
-    )
-    return Lack(file, lines, diff(file, text, with_needs(text, missing)))
+    ]
+    return Lack(file, tuple(lines), diff(file, text, with_needs(narrow, missing)))
 
 
 def lacks_of_config(file: Path, text: str, others: str = "") -> Lack | None:
@@ -381,10 +438,10 @@ def others(config: Path) -> str:
     return "\n".join(one.read_text(encoding="utf-8") for one in files if one.is_file())
 
 
-def examine(acl: Path, config: Path, wanted: Iterable[Need]) -> Iterator[Lack]:
+def examine(acl: Path, config: Path, wanted: Iterable[Need], gateway: str) -> Iterator[Lack]:
     """What the files lack that are there. Raises :class:`OSError`, :class:`ValueError`."""
     if acl.exists():
-        found = lacks_of_acl(acl, acl.read_text(encoding="utf-8"), wanted)
+        found = lacks_of_acl(acl, acl.read_text(encoding="utf-8"), wanted, gateway)
         if found:
             yield found
     if config.exists():
@@ -408,7 +465,7 @@ def main() -> None:
     try:
         for file in settle(config):
             say(f"- {file}: what it and the other file of the broker set is set once now")
-        for lack in examine(acl, config, needs(given.gateway)):
+        for lack in examine(acl, config, needs(given.gateway), given.gateway):
             say(f"- {lack.file} is yours and is left as it is; this version needs more of it:")
             for line, breaks in lack.lines:
                 say(f"    {line}\n        without it: {breaks}")

@@ -92,7 +92,7 @@ def _read_together(file: Path, text: str) -> Iterator[Finding]:
 
 def _of_acl(file: Path, text: str, settings: Settings, config: Path) -> Iterator[Finding]:
     wanted = needs(settings, config)
-    lack = broker_files.lacks_of_acl(file, text, wanted)
+    lack = broker_files.lacks_of_acl(file, text, wanted, settings.gateway.id)
     if lack is None:
         yield yes(f"broker: {file} allows all that this version needs", "read just now")
     else:
@@ -145,6 +145,7 @@ def needs(settings: Settings, config: Path) -> list[broker_files.Need]:
     """What this configuration needs of the access list."""
     mqtt, record = settings.mqtt, settings.record
     link, recorder = users(settings, config)
+    centre = None if mqtt is None else mqtt.issuers.get(broker_files.CENTRE)
     return broker_files.needs(
         settings.gateway.id,
         user=link,
@@ -153,4 +154,5 @@ def needs(settings: Settings, config: Path) -> list[broker_files.Need]:
         home_assistant=mqtt is not None and mqtt.home_assistant,
         issuers=[] if mqtt is None else [n for n, one in mqtt.issuers.items() if one.key is None],
         topics=sorted({point.topic for point in mqtt_points.of(settings.points.values())}),
+        centre=None if centre is None else centre.rights(broker_files.CENTRE) or (),
     )
