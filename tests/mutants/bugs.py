@@ -71,6 +71,18 @@ BUGS: tuple[Bug, ...] = (
         '    after = replace(\n        record,\n        state="ack',
     ),
     Bug(
+        "who has only seen a call silences it",
+        CALL,
+        "    after = replace(record, seen=At(now), seen_by=event.by)",
+        '    after = replace(record, state="acknowledged", seen=At(now), seen_by=event.by)',
+    ),
+    Bug(
+        "a call that was only seen is acknowledged",
+        DESK,
+        "        return known is not None and known.may is not None",
+        "        return False",
+    ),
+    Bug(
         "a cord that cannot be read ends the call",
         CALL,
         '    if event.cord == "unknown":\n        return after, ()',

@@ -131,8 +131,8 @@ class MessageShape(BaseModel):
 
 class CallShape(BaseModel):
     """``attend_by``: the call rings again then, if nobody has come. ``pulls``: how often.
-    ``attends``: the name of who goes, where that is another than who acknowledged it. ``seen_by``:
-    who has seen it, at ``seen``, and does not go."""
+    ``attends``: the name of who goes, where that is another than who acknowledged it; for staff.
+    ``seen_by``: who has seen it, at ``seen``, and does not go."""
 
     id: str | None
     state: CallState
