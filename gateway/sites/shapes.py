@@ -125,7 +125,8 @@ def _placed(overview: Overview, *, calls: bool) -> Iterator[tuple[SitePresenter,
         if presenter is None:
             continue
         control = presenter.control
-        for told in calls_json(control) if calls else alarms_json(control):
+        found = calls_json(control, private=presenter.private) if calls else alarms_json(control)
+        for told in found:
             place = {"site": one.id, "place": one.name, "stale": control.stale}
             yield presenter, {**told, **place}
 

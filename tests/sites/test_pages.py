@@ -429,6 +429,15 @@ def test_the_status_of_a_site_has_the_shape_of_a_gateways(web: CentreWeb, anna: 
     assert (call["site"], call["place"], call["room"]) == ("bad-1", "Bad 1", "wc")
 
 
+def test_programs_are_told_who_goes_to_a_call_where_staff_are(web: CentreWeb, anna: Client) -> None:
+    """Of those who may only look, the name is kept, as the gateway keeps it."""
+    web.gateway("bad-1").call(state="acknowledged", acknowledged_by="mqtt:sites", attends="Jo")
+    web.centre.changed("bad-1")
+    looks = web.user("otto", Grant("site", "bad-1", "view"))
+    assert [call["attends"] for call in anna.get("/api/v1/calls").json()] == ["Jo"]
+    assert [call["attends"] for call in looks.get("/api/v1/calls").json()] == [None]
+
+
 def test_the_api_is_described(web: CentreWeb, anna: Client) -> None:
     answer = anna.get("/api/openapi.json")
     assert answer.status_code == 200, answer.text
