@@ -346,7 +346,7 @@ class Subscription:
 
     def wake(self) -> None:
         """End the wait of :meth:`pump`; for other threads."""
-        with contextlib.suppress(OSError):  # closed meanwhile
+        with contextlib.suppress(OSError, ValueError):  # closed meanwhile
             os.eventfd_write(self._wake, 1)
 
     def close(self) -> None:
