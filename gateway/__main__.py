@@ -11,7 +11,7 @@ import gc
 import io
 import sys
 
-ALONE = ("link", "record", "notify", "web")
+ALONE = ("link", "record", "notify", "web", "sites")
 """The other roles, as systemd and the supervisor start each."""
 
 

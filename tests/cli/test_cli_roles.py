@@ -55,12 +55,14 @@ def test_the_port_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         web_port()
 
 
-@pytest.mark.parametrize("role", ["link", "record", "notify", "web"])
+@pytest.mark.parametrize("role", ["link", "record", "notify", "web", "sites"])
 def test_a_role_keeps_nothing_of_the_command_line_in_memory(tmp_path: Path, role: str) -> None:
     """It runs for months, and typer with rich would be 8 MB of each. Here a section is missing,
     or a port is no port, so that it ends when everything is imported."""
     config = tmp_path / "portier.yaml"
-    config.write_text("gateway: {id: bench, name: Bench}\npoints: {}\n")
+    gateway = "gateway: {id: bench, name: Bench}\npoints: {}\n"
+    centre = "sites: {name: Bench}\nmqtt: {host: localhost}\nweb: {}\n"
+    config.write_text(centre if role == "sites" else gateway)
     script = (
         "import sys; sys.argv = ['portier', 'run', *sys.argv[1:]]\n"
         "from gateway.__main__ import main\n"
