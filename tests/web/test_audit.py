@@ -193,6 +193,7 @@ PASSED_ON = {
     "control/panel_handler.py: message.name",
     "journal/audit.py: action",
     "journal/refusals.py: last.action",
+    "sites/grants.py: action",
     "web/account/changes.py: action",
     "web/storage/handover.py: action",
     "web/storage/handover.py: one.action",
@@ -202,9 +203,11 @@ PASSED_ON = {
 OTHERS = {
     "app/control.py: relays",
     "journal/queue.py: now_ms",
+    "sites/commands.py: answer",
     "web/display/pages.py: display.actor",
     "web/people/api.py: limit",
     "web/people/changes.py: who.actor",
+    "web/site.py: actor",
 }
 """Of the same name, and no entries."""
 
