@@ -19,7 +19,7 @@ from gateway.sites.handover import SECRET
 from gateway.sites.keys import Keys
 from gateway.web.building.control_client import Answer
 from tests.cli.test_cli_offline import portier
-from tests.process.parts import BUILDING, House, Process, house, until
+from tests.process.parts import BENCH, BUILDING, House, Process, house, until
 from tests.process.parts_mqtt import Mosquitto, eventually
 
 pytestmark = pytest.mark.process
@@ -44,12 +44,14 @@ NEXT = "key: !secret sites_key, next_key: !secret sites_key_new,"
 
 
 class Gateway:
-    """A gateway of its own: two doors, of which the centre may open the front one."""
+    """A gateway of its own: two doors, of which the centre may open the front one. ``building``:
+    another one."""
 
-    def __init__(self, folder: Path, id: str, broker: Mosquitto) -> None:
+    def __init__(self, folder: Path, id: str, broker: Mosquitto, building: str = "") -> None:
         folder.mkdir()
         text = BUILDING.replace("id: test", f"id: {id}")
         text = text.replace("\ndoors:\n", f"{POINTS}\ndoors:{BACK}".replace("\n\n", "\n"))
+        text = building or text
         self.secret = folder / "secrets" / SECRET
         self.secret.parent.mkdir()
         self.id, self.house = id, house(folder, text + MQTT.format(port=broker.port))
@@ -111,6 +113,17 @@ class Centre:
         asked = self.at_broker.commands.ask(gateway.id, "open_door", door, by="user:3", **more)
         return asyncio.run_coroutine_threadsafe(asked, self.loop)
 
+    def acknowledge(self, gateway: Gateway, attends: str) -> Answer:
+        asked = self.at_broker.commands.ask(
+            gateway.id, "acknowledge_call", "wc", by="user:3", attends=attends, ttl_s=30
+        )
+        return asyncio.run_coroutine_threadsafe(asked, self.loop).result(60)
+
+    def call(self, gateway: Gateway) -> dict[str, Any]:
+        """The call of the bathroom, as the centre knows it."""
+        seen = self.at_broker.picture.gateways[gateway.id].snapshot
+        return dict((seen["rooms"]["wc"]["call"] if seen else None) or {})
+
     def open(self, gateway: Gateway, door: str = "front") -> str:
         """Why it was refused; ``opens``: it was not."""
         answer = self.begin(gateway, door, ttl_s=30).result(60)
@@ -146,8 +159,8 @@ class Site:
         self.centres.append(made)
         return made
 
-    def gateway(self, id: str) -> Gateway:
-        made = Gateway(self.folder / id, id, self.broker)
+    def gateway(self, id: str, building: str = "") -> Gateway:
+        made = Gateway(self.folder / id, id, self.broker, building)
         self.gateways.append(made)
         self.enrol(made)
         made.start()
@@ -202,6 +215,37 @@ def test_the_gateway_decides_about_each_command_and_answers(site: Site) -> None:
         ("bad-1", "back", "user:3", "not_allowed"),
         ("bad-1", "front", "user:3", "mode_off"),
     ]
+
+
+def test_a_call_goes_on_until_the_centre_names_who_goes(site: Site) -> None:
+    """Whoever is far away has only seen it: the sounder stays on, and so it is after a restart."""
+    gateway, centre = site.gateway("csg-office", BENCH), site.centre()
+    place = gateway.house
+    place.bench("press", point="wc.cord", for_ms=500)
+    until(lambda: centre.call(gateway).get("state") == "raised")
+
+    def sounder() -> bool | None:
+        lit: bool | None = place.snapshot()["rooms"]["wc"]["lamps"]["sounder"]
+        return lit
+
+    assert centre.acknowledge(gateway, "").done
+    until(lambda: centre.call(gateway)["seen_by"] == "mqtt:sites")
+    assert (centre.call(gateway)["state"], sounder()) == ("raised", True)
+    assert centre.acknowledge(gateway, "").status == "merged"
+    until(lambda: place.rows("call_seen"))
+    gateway.running[0].kill()
+    gateway.running[0] = place.control()
+    until(lambda: place.snapshot()["rooms"]["wc"]["call"]["seen_by"] == "mqtt:sites")
+    assert sounder() is True
+    gateway.connected()
+    until(lambda: centre.acknowledge(gateway, "Anna Weber").done, what="acknowledged")
+    until(lambda: centre.call(gateway)["attends"] == "Anna Weber")
+    call = centre.call(gateway)
+    assert (call["state"], call["acknowledged_by"]) == ("acknowledged", "mqtt:sites")
+    assert sounder() is False
+    (fact,) = until(lambda: place.rows("call_acknowledged"))
+    assert (fact.data["attends"], fact.data["by"]) == ("Anna Weber", "mqtt:sites")
+    assert len(place.rows("call_seen")) == 1
 
 
 def test_nothing_that_was_asked_of_a_gateway_that_was_away_moves_a_relay(site: Site) -> None:
