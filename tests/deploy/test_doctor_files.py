@@ -13,6 +13,7 @@ from gateway.app.doctor import files as doctor_files
 from gateway.app.doctor import page as doctor_page
 from gateway.app.doctor.broker_files import FOLDER
 from gateway.app.findings import Finding
+from gateway.sites import handover
 from tests.deploy.test_broker_files import DEBIAN
 from tests.deploy.test_install import CHECKOUT, install
 from tests.process.parts import BUILDING
@@ -107,6 +108,34 @@ def test_an_issuer_without_a_key_that_others_can_speak_for_is_named(machine: Mac
     (wrong,) = [one for one in machine.files() if not one.ok]
     assert "dashboard, homeassistant may each write" in wrong.what
     assert "portier/test/issuer/homeassistant/command/#" in wrong.what
+
+
+def test_a_client_that_may_command_every_gateway_is_named(machine: Machine) -> None:
+    machine.edit(machine.acl, "topic write portier/test/", "topic write portier/+/")
+    (wrong,) = [one for one in machine.files() if not one.ok]
+    assert "homeassistant can command the doors and calls of every gateway" in wrong.what
+    assert "-topic write portier/+/command/door/#" in wrong.remedy
+    assert "+topic write portier/test/command/door/#" in wrong.remedy
+
+
+@pytest.mark.parametrize(
+    ("more", "opens"), [("", False), (", may: [acknowledge, open], doors: [front]", True)]
+)
+def test_what_the_centre_lacks_is_offered_where_it_is_an_issuer(
+    machine: Machine, more: str, opens: bool
+) -> None:
+    secrets = machine.config.parent / "secrets"
+    secrets.mkdir(exist_ok=True)
+    (secrets / "sites_key").write_text("a key", encoding="utf-8")
+    machine.write(f"issuers: {{sites: {{key: !secret sites_key{more}}}}}, ")
+    (wrong,) = [one for one in machine.files() if not one.ok]
+    assert "commands of the centre do not arrive" in wrong.what
+    assert "+topic write portier/test/command/call/+/acknowledge" in wrong.remedy
+    assert ("+topic write portier/test/command/door/+/open" in wrong.remedy) is opens
+    machine.acl.write_text(
+        "\n".join((machine.acl.read_text(), *handover.centre_access("test"), ""))
+    )
+    assert [one for one in machine.files() if not one.ok] == []
 
 
 def test_one_user_for_link_and_recorder_is_named(machine: Machine) -> None:
