@@ -84,6 +84,9 @@ INACTIVE = {"released": False, "closed": False, "inactive": False, "in": False, 
 SILENT = ("contact_changed", "presence_changed", "relay_changed")
 """Facts that only repeat a ``>`` or ``<`` line."""
 
+CENTRE = Issuer("mqtt:sites", "mqtt")
+"""Somebody far away, who looks after many buildings."""
+
 
 @dataclass(frozen=True)
 class Story:
@@ -250,6 +253,10 @@ class Replay:
                 return ResetAlarm(name, by, ends, alarm)
             case ["acknowledges", "the", "call", "in", room]:
                 return AcknowledgeCall(name, by, ends, room)
+            case ["of", "the", "centre", "see", "the", "call", "in", room]:
+                return AcknowledgeCall(name, CENTRE, ends, room, seen_only=True)
+            case ["of", "the", "centre", "send", *who, "to", "the", "call", "in", room]:
+                return AcknowledgeCall(name, CENTRE, ends, room, attends=" ".join(who))
             case ["tests", "the", "call", "in", room, "for", *length]:
                 return TestRoom(name, by, ends, room, duration(length))
             case ["ends", "the", "test", "in", room]:
@@ -295,8 +302,9 @@ def words(fact: Fact) -> str:  # noqa: PLR0911, PLR0912 - a table
             again = "" if data["pulls"] == 1 else f", {data['pulls']} pulls"
             was = f" (was {data['was']})" if data["was"] else ""
             return f"{data['call']} by {data['cause']}{again}{was}" + in_test(fact)
-        case "call_acknowledged":
-            return f"{data['call']} by {data['by']} after {data['after_ms']} ms"
+        case "call_acknowledged" | "call_seen":
+            goes = f", {data['attends']} goes" if data.get("attends") else ""
+            return f"{data['call']} by {data['by']} after {data['after_ms']} ms{goes}"
         case "call_attended":
             return f"{data['call']} after {data['after_ms']} ms"
         case "call_cancelled":
