@@ -15,10 +15,14 @@ from gateway.mqtt import reconnection, subscription
 from gateway.mqtt.reasons import TAKEN_OVER
 from gateway.mqtt.settings import BrokerSettings
 from gateway.mqtt.subscription import (
+    NO_SESSION,
     Connected,
+    Granted,
     Happening,
     Lost,
     Received,
+    Refused,
+    SessionOptions,
     Subscription,
 )
 
@@ -81,12 +85,13 @@ class Broker:
 class Bench:
     """A subscription and its broker; time passes while somebody waits."""
 
-    def __init__(self, **settings: int | str) -> None:
+    def __init__(self, options: SessionOptions | None = None, **settings: int | str) -> None:
         self.broker = Broker()
         self.came: list[Happening] = []
         self.subscription = Subscription(
             BrokerSettings("recorder", "127.0.0.1", self.broker.port, **settings),  # type: ignore[arg-type]  # ints and texts by their names
             [("portier/+/event/#", 1), ("portier/+/health", 0)],
+            options,
         )
 
     def until(self, wanted: Callable[..., object]) -> None:
@@ -306,3 +311,83 @@ def test_what_waited_for_a_lost_connection_is_not_sent_over_the_next(bench: Benc
     bench.subscription.publish("t", b"3")
     bench.until(lambda: bench.broker.all_of(mqtt5.PublishPacket))
     assert [one.payload for one in bench.broker.all_of(mqtt5.PublishPacket)] == [b"3"]
+
+
+@pytest.fixture
+def without_session(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr(reconnection, "FIRST_S", 0.02)
+    made = Bench(NO_SESSION, keepalive_s=20)
+    yield made
+    made.subscription.close()
+    made.broker.close()
+
+
+def test_who_needs_no_session_leaves_none_at_the_broker(without_session: Bench) -> None:
+    without_session.welcome()
+    (hello,) = without_session.broker.all_of(mqtt5.ConnectPacket)
+    assert (hello.clean_start, hello.session_expiry_interval) == (True, 0)
+
+
+def test_why_there_is_no_connection_is_known_until_there_is_one(bench: Bench) -> None:
+    assert bench.subscription.reason == "connecting"
+    bench.hello()
+    refusal = mqtt5.ConnAckPacket(reason_code=mqtt5.ConnAckReasonCode.NOT_AUTHORIZED)
+    bench.broker.send(refusal.write())
+    bench.until(lambda: bench.subscription.reason == "not authorized")
+    bench.welcome()
+    assert bench.subscription.reason == ""
+    bench.broker.hang_up()
+    bench.until(lambda: bench.subscription.reason == "connection lost")
+
+
+def test_what_is_retained_is_asked_for_once_more_and_then_no_more(bench: Bench) -> None:
+    assert not bench.subscription.ask_again("portier/a/#", 0)  # nothing can be sent now
+    bench.welcome()
+    assert not bench.subscription.ask_again("portier/+/health", 0)  # it would be dropped
+    before = len(bench.broker.all_of(mqtt5.SubscribePacket))
+    assert bench.subscription.ask_again("portier/a/#", 0)
+    bench.until(lambda: len(bench.broker.all_of(mqtt5.SubscribePacket)) == before + 1)
+    asked = bench.broker.all_of(mqtt5.SubscribePacket)[-1]
+    (one,) = asked.topic_filters
+    assert (one.pattern, int(one.max_qos), int(one.retain_handling)) == ("portier/a/#", 0, 0)
+    granted = [mqtt5.SubAckReasonCode.GRANTED_QOS_AT_MOST_ONCE]
+    bench.broker.send(mqtt5.SubAckPacket(asked.packet_id, granted).write())
+    bench.until(lambda: bench.all_of(Granted) == [Granted("portier/a/#")])
+    bench.subscription.drop("portier/a/#")
+    bench.subscription.drop("portier/a/#")
+    bench.until(lambda: bench.broker.all_of(mqtt5.UnsubscribePacket))
+    (dropped,) = bench.broker.all_of(mqtt5.UnsubscribePacket)
+    assert dropped.patterns == ["portier/a/#"]
+
+
+def test_a_question_that_is_refused_is_not_repeated_and_ends_with_its_connection(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscription, "REFUSED_FIRST_S", 0.0)
+    bench.welcome()
+    bench.subscription.ask_again("portier/a/#", 0)
+    bench.until(lambda: len(bench.broker.all_of(mqtt5.SubscribePacket)) == 2)
+    asked = bench.broker.all_of(mqtt5.SubscribePacket)[-1]
+    refused = [mqtt5.SubAckReasonCode.NOT_AUTHORIZED]
+    bench.broker.send(mqtt5.SubAckPacket(asked.packet_id, refused).write())
+    bench.until(lambda: bench.all_of(Refused))
+    assert bench.all_of(Refused) == [Refused("portier/a/#", "not authorized")]
+    bench.subscription.pump(0.05)
+    assert len(bench.broker.all_of(mqtt5.SubscribePacket)) == 2
+    bench.broker.hang_up()
+    bench.until(lambda: bench.all_of(Lost))
+    bench.welcome()
+    (again,) = bench.broker.all_of(mqtt5.SubscribePacket)
+    assert [one.pattern for one in again.topic_filters] == ["portier/+/event/#", "portier/+/health"]
+
+
+def test_a_publication_may_expire_at_the_broker(bench: Bench) -> None:
+    bench.welcome()
+    bench.subscription.publish("t", b"1", expiry_s=30)
+    bench.subscription.publish("t", b"2")
+    assert bench.subscription.unacknowledged == 2
+    bench.until(lambda: len(bench.broker.all_of(mqtt5.PublishPacket)) == 2)
+    first, second = bench.broker.all_of(mqtt5.PublishPacket)
+    assert (first.message_expiry_interval, second.message_expiry_interval) == (30, None)
+    bench.broker.send(mqtt5.PubAckPacket(first.packet_id or 0).write())
+    bench.until(lambda: bench.subscription.unacknowledged == 1)

@@ -10,6 +10,7 @@
 | :data:`ALARMS_MOST` | alarms of one gateway | the first are shown |
 | :data:`WORDS_MOST` | characters of one word or sentence | it is cut |
 | :data:`STRANGERS_MOST` | names of gateways that are not enrolled | counted together as ``""`` |
+| :data:`STRANGER_NAME_MOST` | characters of such a name | it is cut |
 | :data:`EVENTS_MOST` | urgent events of all gateways | the oldest go |
 | :data:`EVENTS_OF_ONE` | urgent events of one gateway | its oldest go |
 | :data:`EVENT_MOST` | the text of one event | it is not taken |
