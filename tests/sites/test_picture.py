@@ -363,7 +363,7 @@ def test_points_that_are_not_published_are_not_missing_once_they_were_asked_for(
     assert centre.picture.missing(centre.mono_ms) == ["csg"]
     centre.picture.fetched("csg", centre.mono_ms)
     centre.take_all(texts)
-    centre.wait(10_000)
+    assert centre.wait(10_000) == ["csg"]
     assert centre.picture.missing(centre.mono_ms) == []
     assert gateway.complete
     centre.lose()
@@ -501,6 +501,27 @@ def test_a_text_that_is_too_long_makes_its_topic_unknown() -> None:
     centre.take(CSG.door("front"), long)
     assert gateway.unreadable == ["state/door/front"]
     assert cast("Any", gateway.snapshot)["doors"]["front"]["state"] == "unknown"
+
+
+def test_a_large_gateway_fits() -> None:
+    """As many points as there is room for, with long names."""
+    theirs = moment()
+    names = [f"staircase-{number:04}.contact_upper_floor" for number in range(900)]
+    points = {name: {"kind": "contact", "active": False} for name in names}
+    alarms = [{**theirs["alarms"][0], "id": f"{name}/stuck"} for name in names[:400]]
+    whole = changed(theirs, points=points, alarms=alarms)
+    places = {name: {"room": "staircase", "part": "contact"} for name in names}
+    centre = Centre("csg")
+    centre.connect()
+    centre.take_all(retained("csg", whole))
+    told = json.loads(health(whole)) | {"places": places}
+    centre.take(CSG.health, json.dumps(told).encode())
+    gateway = centre.picture.gateways["csg"]
+    assert (gateway.lacks, gateway.refused) == ([], 0)
+    shown = cast("Any", gateway.snapshot)
+    assert (len(shown["points"]), len(shown["alarms"])) == (900, 400)
+    assert gateway.health is not None
+    assert len(gateway.health["places"]) == 900
 
 
 # --- urgent events ------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from gateway.sites.picture import states
 from gateway.sites.picture.limits import (
     BYTES_MOST,
     GUARANTEES_MOST,
+    LONG_TEXT_MOST,
     RECORDERS_MOST,
     STATES_MOST,
     TEXT_MOST,
@@ -179,41 +180,39 @@ class GatewayPicture:
 
     def pass_time(self, now: Now) -> bool:
         """Whether something changed because it is too old, or because a clock was set."""
-        moved = self._follow(now)
-        old = self._health_ms is not None and now.mono_ms - self._health_ms >= HEALTH_MS
-        if old:
-            self._health_ms = None
-        if moved or old:
+        changed = self._follow(now)
+        if self._health_ms is not None and now.mono_ms - self._health_ms >= HEALTH_MS:
+            self._health_ms, changed = None, True
+        if self._fetches and self.fetch_due(now.mono_ms):
+            changed = self._give_up() or changed
+        if changed:
             self._changed(now)
-        return moved or old
+        return changed
 
     def fetch_due(self, mono_ms: Ms) -> bool:
         """Whether something is missing and should be asked for."""
-        due = self._fetch_due_ms
-        if not self._connected or due is None or mono_ms < due or not self._lacking:
-            return False
-        if self._fetches:
-            self._give_up()
-        return bool(self._lacking)
+        due_ms = self._fetch_due_ms
+        return self._connected and bool(self._lacking) and due_ms is not None and mono_ms >= due_ms
 
     def fetched(self, mono_ms: Ms) -> None:
         """It is asked for now, and again after a while if it does not come."""
         self._fetches += 1
         self._fetch_due_ms = mono_ms + pause_after(self._fetches, COMPLETE_MS, FETCH_MOST_MS)
 
-    def _give_up(self) -> None:
+    def _give_up(self) -> bool:
         """What did not come although it was asked for, and need not be: points that tell about a
         person, which are published nowhere although ``info`` names them, and states of what is
-        there no more."""
+        there no more. Whether there was any."""
+        before = len(self._lacking)
         if "info" in self._lacking:
-            return
+            return False
         for topic in self._lacking - self._unreadable:
             if topic in self._parts and topic.startswith(_POINT):
                 self._forget(topic)
                 self._absent.add(topic)
             elif topic in self._states and topic not in self._parts and topic != _ALARMS:
                 self._forget(topic)
-        self._changed(self._now)
+        return len(self._lacking) < before
 
     def _fetch_soon(self, now: Now) -> None:
         self._fetches, self._fetch_due_ms = 0, now.mono_ms + COMPLETE_MS
@@ -267,7 +266,7 @@ class GatewayPicture:
         self._clock = clock
         for state in self._states.values():
             if state.shown is not None:
-                state.shown = self._show(state.part, _json(state.payload))
+                state.shown = self._show(state.part, _json(state.payload, LONG_TEXT_MOST))
         self._guarantees = _guarantees(self._promises, clock)
         return bool(self._states or self._promises)
 
@@ -370,7 +369,7 @@ class GatewayPicture:
         return known
 
     def _put(self, topic: str, payload: bytes, part: Part) -> None:
-        found = _json(payload)
+        found = _json(payload, LONG_TEXT_MOST if part.kind == "alarms" else TEXT_MOST)
         shown = self._show(part, found)
         before = self._states.get(topic)
         self._bytes += len(payload) - (len(before.payload) if before is not None else 0)
@@ -520,9 +519,9 @@ class GatewayPicture:
         }
 
 
-def _json(payload: bytes) -> object:
+def _json(payload: bytes, most: int) -> object:
     """``None`` where it cannot be read."""
-    if len(payload) > TEXT_MOST:
+    if len(payload) > most:
         return None
     try:
         return read_json(payload)
@@ -531,7 +530,7 @@ def _json(payload: bytes) -> object:
 
 
 def _object(payload: bytes) -> Mapping[str, Any]:
-    return fields(_json(payload))
+    return fields(_json(payload, LONG_TEXT_MOST))
 
 
 def _is_stale(found: object) -> bool:

@@ -4,7 +4,8 @@
 | --- | --- | --- |
 | :data:`STATES_MOST` | state topics of one gateway | further ones are not taken, and counted |
 | :data:`BYTES_MOST` | all texts of one gateway | the same |
-| :data:`TEXT_MOST` | one text | it cannot be read: its topic is unknown |
+| :data:`TEXT_MOST` | the text of a door, a room or a point | it cannot be read: it is unknown |
+| :data:`LONG_TEXT_MOST` | ``info``, ``health``, all alarms together | the same |
 | :data:`RECORDERS_MOST` | recorders of one gateway | further ones are not taken |
 | :data:`GUARANTEES_MOST` | guarantees of one gateway | the first are shown |
 | :data:`ALARMS_MOST` | alarms of one gateway | the first are shown |
@@ -21,6 +22,7 @@ from __future__ import annotations
 STATES_MOST = 1_000
 BYTES_MOST = 524_288
 TEXT_MOST = 65_536
+LONG_TEXT_MOST = 262_144
 RECORDERS_MOST = 16
 GUARANTEES_MOST = 50
 ALARMS_MOST = 500
