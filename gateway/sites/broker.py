@@ -49,6 +49,8 @@ OUTGOING_MOST = 1_000
 """Commands that wait for the thread."""
 EXPIRY_S = 30
 """The longest time that a command is valid: no broker keeps it for longer."""
+FLOWS_MS = 1_000
+"""While the broker still sends what it has retained, nothing is missing yet."""
 FETCHES_AT_ONCE = 8
 FETCH_S = 1.0
 """What the broker has retained of one gateway has come within this time of its answer."""
@@ -139,6 +141,8 @@ class Centre:
         self._closed = asyncio.Event()
         self._generation = 0
         self._to_fetch: deque[str] = deque()
+        self._retained_ms = 0
+        """When the last message came that the broker had retained."""
         self._fetching: dict[str, int] = {}
         """Gateways of which everything is asked for now, and until when (monotonic ms)."""
         self._enrolled_ms = monotonic_ms()
@@ -190,11 +194,14 @@ class Centre:
         response = _response(message.topic)
         if response is not None and not message.retained:
             self.commands.answered(*response, message.payload)
+        now_ms = self._monotonic_ms()
+        if message.retained:
+            self._retained_ms = now_ms
         return self.picture.take(
             message.topic,
             message.payload,
             retained=message.retained,
-            mono_ms=self._monotonic_ms(),
+            mono_ms=now_ms,
             utc_ms=self._utc_ms(),
         )
 
@@ -258,7 +265,8 @@ class Centre:
             self._report(gateway)
         for gateway in [one for one, until_ms in self._fetching.items() if now_ms >= until_ms]:
             self._fetched(gateway)
-        if self.connected and not self._to_fetch:
+        flows = now_ms - self._retained_ms < FLOWS_MS and not self._fetching
+        if self.connected and not self._to_fetch and not flows:
             missing = [one for one in self.picture.missing(now_ms) if one not in self._fetching]
             if missing:
                 log.info("asking for what is missing", gateways=len(missing), first=missing[0])

@@ -56,6 +56,14 @@ def bare(settings: BrokerSettings, topics: int) -> None:
 async def picture(settings: BrokerSettings, gateways: int) -> None:
     centre = Centre(settings, lambda: names(gateways), lambda _: cast("Commands", Nobody()))
     waiting, calls = set(names(gateways)), set[str]()
+    asked: list[str] = []
+    fetched = centre.picture.fetched
+
+    def note(gateway: str, mono_ms: int) -> None:
+        asked.append(gateway)
+        fetched(gateway, mono_ms)
+
+    centre.picture.fetched = note  # type: ignore[method-assign]  # how often is a figure
 
     def changed(gateway: str) -> None:
         if gateway in waiting and centre.picture.gateways[gateway].complete:
@@ -64,7 +72,7 @@ async def picture(settings: BrokerSettings, gateways: int) -> None:
                 # as the overview: every building is read once
                 for one in centre.picture.gateways.values():
                     assert one.snapshot is not None
-                say(complete=time.monotonic())
+                say(complete=time.monotonic(), asked=len(asked))
         shown = centre.picture.gateways[gateway].snapshot if gateway and not waiting else None
         rooms = shown["rooms"] if shown else {}
         if gateway not in calls and any(

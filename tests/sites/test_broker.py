@@ -233,6 +233,22 @@ def test_what_is_missing_is_asked_for_a_few_at_a_time() -> None:
     play(test, *names)
 
 
+def test_nothing_is_missing_while_what_is_retained_still_comes() -> None:
+    async def test(bench: Bench) -> None:
+        await bench.connect()
+        bench.passed_ms = 4_900
+        bench.wire.feed(message(CSG.availability, b"online", retained=True))
+        await bench.until(lambda: bench.changed[-1] == "csg")
+        bench.passed_ms = 5_800
+        assert bench.centre.picture.missing(1_005_800) == ["csg"]
+        bench.centre._tick()
+        assert bench.centre._fetching == {}
+        bench.passed_ms = 5_900
+        await bench.until(lambda: bench.wire.asked == ["portier/csg/#"])
+
+    play(test, "csg")
+
+
 def test_a_new_connection_asks_for_what_it_lacks_itself() -> None:
     async def test(bench: Bench) -> None:
         await bench.connect()
