@@ -71,7 +71,7 @@ class CommandsAsked(Protocol):
 class CentreSeen(Protocol):
     """The connection to the broker, see :class:`gateway.sites.broker.Centre`. ``on_change`` is
     called in the event loop with the id of the gateway that changed, or ``""`` for the connection
-    itself."""
+    itself. ``refused``: what the broker does not let the centre hear, and why."""
 
     @property
     def picture(self) -> PictureSeen: ...
@@ -81,6 +81,8 @@ class CentreSeen(Protocol):
     def reason(self) -> str: ...
     @property
     def since_utc_ms(self) -> int: ...
+    @property
+    def refused(self) -> Mapping[str, str]: ...
     @property
     def on_change(self) -> list[Callable[[str], None]]: ...
     @property

@@ -137,7 +137,9 @@ class Overview:
     def connection(self) -> dict[str, str]:
         """The centre's own connection to its broker."""
         if self._centre.connected:
-            return {"state": "ok", "text": "", "advice": ""}
+            refused = ", ".join(sorted(self._centre.refused))
+            text = self.w("sites.broker_refuses", what=refused) if refused else ""
+            return {"state": "ok", "text": text, "advice": ""}
         since = self.w.clock(self._centre.since_utc_ms, self.now_utc_ms, seconds=True)
         return {
             "state": "lost",

@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from gateway.sites.grants import Rights
-from gateway.sites.shapes import sites_json
+from gateway.sites.shapes import site_json
 from gateway.web.live.fragments import Fragments
 from gateway.web.live.streams import Client, Streams
 from gateway.web.shared.render import fragment
 
 if TYPE_CHECKING:
     from gateway.sites.overview import Overview
-    from gateway.web.identity.accounts import Who
+    from gateway.sites.summary import Summary
+    from gateway.web.identity.accounts import Role, Who
     from gateway.web.identity.users import Users
 
 MINUTE_S = 20.0
@@ -70,6 +71,7 @@ class SiteStreams(Streams):
     ) -> None:
         super().__init__(users, limit=limit)
         self._overview, self._rights, self._looked = overview, rights, looked
+        self._known: dict[tuple[str, Role | None], tuple[int, dict[str, Any]]] = {}
 
     def changed(self, gateway: str) -> None:
         """A gateway has changed, or the centre's own connection."""
@@ -90,11 +92,19 @@ class SiteStreams(Streams):
     def _show(self, view: Hashable) -> Fragments:
         seeing = cast("Seeing", view)
         overview = self._overview(seeing.language or "en", seeing.rights)
-        versions = {f"site:{one.id}": one.changes for one in overview.sites}
         if not seeing.language:
-            return Fragments("sites", {"sites": sites_json(overview), **versions})
+            return Fragments("sites", {one.id: self._told(overview, one) for one in overview.sites})
         self._note_looks(view, overview)
+        versions = {f"site:{one.id}": one.changes for one in overview.sites}
         return Fragments("page", {**overview_parts(overview), **versions})
+
+    def _told(self, overview: Overview, one: Summary) -> dict[str, Any]:
+        """A site for programs, made again only after it has changed."""
+        key = (one.id, overview.rights.role_at(one.id))
+        known = self._known.get(key)
+        if known is None or known[0] != one.changes:
+            known = self._known[key] = (one.changes, site_json(overview, one.id))
+        return known[1]
 
     def _note_looks(self, view: Hashable, overview: Overview) -> None:
         """Whoever has a page open sees every call that it may show."""

@@ -162,6 +162,7 @@ class FakeCentre:
         self.picture = FakePicture({one.id: one for one in gateways})
         self.connected = True
         self.reason = ""
+        self.refused: dict[str, str] = {}
         self.since_utc_ms = utc_ms()
         self.on_change: list[Callable[[str], None]] = []
         self.commands = FakeCommands(audit)

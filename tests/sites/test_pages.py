@@ -90,6 +90,8 @@ def test_a_refusal_is_said_in_words(web: CentreWeb, anna: Client, reason: str, s
     shown = text_of(anna.get(answer.headers["location"].partition("#")[0]).text)
     assert "Bad 1: nicht ausgeführt." in shown
     assert said in shown
+    html = anna.get(answer.headers["location"].partition("#")[0]).text
+    assert 'value="W"' in html  # what was typed is there again
 
 
 def test_who_may_only_look_sees_a_call_and_no_button(web: CentreWeb) -> None:
@@ -345,6 +347,28 @@ def test_an_owner_grants_and_withdraws(web: CentreWeb) -> None:
         assert owner.post("/people", data=wrong).status_code == 422
     actions = [action for _, action, _ in web.audited()]
     assert actions == ["user_added", "grant_given", "grant_taken"]
+
+
+def test_the_page_of_people_stays_small_with_many_sites(tmp_path: Path) -> None:
+    web = CentreWeb(tmp_path, [FakeGateway(f"bad-{n}") for n in range(1_000)])
+    owner = web.user("owner", owner=True)
+    for n in range(30):
+        web.users.add_user(f"user-{n}", "view", PASSWORD)
+    html = owner.get("/people").text
+    assert html.count('value="site:bad-7"') == 1
+    assert len(html) < 200_000
+    web.close()
+
+
+def test_who_sends_and_is_not_enrolled_is_named_to_an_owner(web: CentreWeb, anna: Client) -> None:
+    web.centre.picture.strangers = {"bad-9": 7, "": 3}
+    assert "nicht angemeldet: bad-9" in text_of(web.user("owner", owner=True).get("/fleet").text)
+    assert "bad-9" not in anna.get("/fleet").text
+
+
+def test_what_the_broker_refuses_is_said(web: CentreWeb, anna: Client) -> None:
+    web.centre.refused = {"portier/+/info": "not authorized"}
+    assert "lässt die Zentrale nicht alles hören: portier/+/info" in text_of(anna.get("/").text)
 
 
 def test_who_saw_a_call_and_every_command_is_audited(web: CentreWeb, anna: Client) -> None:

@@ -26,6 +26,7 @@ router = APIRouter(include_in_schema=False)
 ALARMS_MOST = 200
 ENTRIES = 100
 DIGEST_SHORT = 8
+STRANGERS_MOST = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,11 @@ async def fleet(request: Request, who: ViewAlways, site: TheCentre) -> Response:
     rows = fleet_rows(shown)
     versions = Counter(row.version for row in rows if row.version)
     newest = max(versions, key=version_key, default="")
-    values = {"presenter": shown, "rows": rows, "newest": newest, "old": sum(r.old for r in rows)}
+    values: dict[str, Any] = {"presenter": shown, "rows": rows, "newest": newest}
+    values["old"] = sum(row.old for row in rows)
+    values["strangers"] = sorted(filter(None, site.centre.picture.strangers))[:STRANGERS_MOST]
+    if not shown.rights.owner:
+        values["strangers"] = []
     return page(request, "sites/fleet.html", values)
 
 

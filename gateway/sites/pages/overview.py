@@ -9,8 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.sites.access import TheCentre
-from gateway.sites.overview import MANY, SEARCH_LONGEST
+from gateway.sites.overview import MANY, SEARCH_LONGEST, Overview
+from gateway.sites.page_site import CentreSite
 from gateway.web.access import ViewAlways
+from gateway.web.identity.accounts import Who
 from gateway.web.page import language_of, page
 
 router = APIRouter(include_in_schema=False)
@@ -29,6 +31,7 @@ async def overview(
     that we signed ourselves, for pages without JavaScript."""
     shown = site.presenter(language_of(request), who)
     site.note_all_looks(who, shown)
+    note = site.signer.read(said)
     searched = q.strip()[:SEARCH_LONGEST]
     if searched:
         tiles = shown.search(searched)
@@ -41,10 +44,20 @@ async def overview(
         "group": group,
         "many": len(shown.sites) > MANY,
         "narrowed": bool(searched) or group is not None,
-        "note": site.signer.read(said),
+        "note": note,
+        "call_note": note,
         "first": site.identity.has_first_password(who),
+        "factor_missing": _lacks_factor(site, who, shown),
     }
     return page(request, "sites/overview.html", values)
+
+
+def _lacks_factor(site: CentreSite, who: Who, shown: Overview) -> bool:
+    """Whether somebody may open doors once they have set up a second factor, and has none."""
+    if site.identity.second_factor != "doors" or who.user_id is None:
+        return False
+    opens = any(shown.rights.may(one.id, "staff") for one in shown.sites)
+    return opens and not site.users.has_factor(who.user_id)
 
 
 @router.get("/more")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -28,8 +30,12 @@ DONE = {
 
 
 @router.get("/people")
-async def people(request: Request, who: Admin, site: TheCentre, done: str = "") -> Response:
-    return _people(request, site, note=NOTES.get(done, ""), done=DONE.get(done, ""))
+async def people(
+    request: Request, who: Admin, site: TheCentre, done: str = "", name: str = ""
+) -> Response:
+    """``name``: the user for whom something was just done, who is chosen for the next right."""
+    note, done = NOTES.get(done, ""), DONE.get(done, "")
+    return _people(request, site, note=note, done=done, chosen=name)
 
 
 def _people(
@@ -39,6 +45,7 @@ def _people(
     note: str = "",
     done: str = "",
     secret: str = "",
+    chosen: str = "",
     status: int = 200,
 ) -> Response:
     w = site.words(language_of(request))
@@ -69,6 +76,7 @@ def _people(
         "note": note,
         "done": done,
         "secret": secret,
+        "chosen": chosen,
     }
     return page(request, "sites/people.html", values, status=status)
 
@@ -87,6 +95,8 @@ async def change(request: Request, who: AdminProved, site: TheCentre) -> Respons
         return _people(request, site, secret=secret)
     did = form.get("do", "")
     address = f"/people?done={did}" if did in DONE else "/people"
+    if did in ("add", "grant"):
+        address += f"&name={quote(form.get('name', '')[:100])}"
     return RedirectResponse(address, 303, {"Cache-Control": "no-store"})
 
 

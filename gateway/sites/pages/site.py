@@ -48,6 +48,7 @@ async def one_site(
             "armed_door": arm.get("door", ""),
             "armed_reason": arm.get("reason", ""),
             "note": note,
+            "call_note": note,
             "said": said,
             "again_s": PENDING_AGAIN_S if waits else 0,
         },

@@ -171,8 +171,9 @@ async def live(
     site: TheCentre,
     view: Annotated[str, Query(pattern="^(json|page)$")] = "json",
 ) -> Response:
-    """Every change of a site that whoever asks may see: ``sites`` first with all of them, then with
-    all again when something changed (at most twice a second), ``beat`` every 5 s.
+    """Every change of a site that whoever asks may see: ``sites`` first with all of them by their
+    id, as in the list, then with those that changed (at most twice a second; ``null``: it is there
+    no more), ``beat`` every 5 s.
 
     One log-in or token has 12 streams at most and one user 40 (429), all have 500 (503).
 
