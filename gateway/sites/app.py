@@ -9,6 +9,7 @@ from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
@@ -21,6 +22,8 @@ from gateway.web.account import api as account_api
 from gateway.web.account import log_in_pages, second_factor_pages
 from gateway.web.account import pages as account_pages
 from gateway.web.app import Static, for_life, preload
+from gateway.web.help import certificate_pages
+from gateway.web.help.manuals import PICTURES
 from gateway.web.install import pages as install_pages
 from gateway.web.middleware import Armour
 from gateway.web.people.changes import on_user_error
@@ -39,6 +42,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     second_factor_pages.router,
     log_in_pages.router,
     install_pages.router,
+    certificate_pages.router,
     api.router,
     account_api.router,
     health.router,
@@ -81,6 +85,7 @@ def create_app(site: CentreSite) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static", Static(directory=STATIC), name="static")
+    app.mount("/help/pictures", StaticFiles(directory=PICTURES), name="pictures")
     app.add_exception_handler(Problem, answers.on_problem)
     app.add_exception_handler(UserError, on_user_error)
     app.add_exception_handler(Unchanged, on_unchanged)

@@ -35,6 +35,7 @@ from gateway.web.devices import api as devices_api
 from gateway.web.devices import pages as devices_pages
 from gateway.web.display import pages as display_pages
 from gateway.web.doors import api as doors_api
+from gateway.web.help import certificate_pages
 from gateway.web.help import pages as help_pages
 from gateway.web.help.manuals import PICTURES
 from gateway.web.history import api as history_api
@@ -82,6 +83,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     maintenance_pages.router,
     inspection_pages.router,
     retention_pages.router,
+    certificate_pages.router,
     help_pages.router,
     bench_pages.router,
     people_pages.router,

@@ -43,6 +43,9 @@ TABLE = """
 /manifest.webmanifest                        GET everybody
 /sw.js                                       GET everybody
 /offline                                     GET everybody
+/help/certificate                            GET everybody
+/help/root.crt                               GET everybody
+/help/next-root.crt                          GET everybody
 /health/live                                 GET everybody
 /health/ready                                GET everybody
 /metrics                                     GET view
