@@ -62,6 +62,7 @@ class Allowed:
     judges an acknowledgement, and no door is offered."""
 
     def __init__(self, seen: GatewaySeen, issuer: str) -> None:
+        self.issuer = issuer
         issuers = seen.info.get("issuers")
         known = issuers.get(issuer) if isinstance(issuers, Mapping) else None
         self._says = isinstance(issuers, Mapping)

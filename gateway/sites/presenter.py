@@ -68,6 +68,8 @@ class SitePresenter(Presenter):
             id = int(said.group(1))
             return self._user_name(id) or self.w("who.gone", name=id)
         via, _, name = actor.partition(":")
+        if via == "mqtt" and name.split(" ")[0] == self.allowed.issuer:
+            return self.w("who.sites")
         if via in ("web", "mqtt", "link", "display"):  # numbers and names of that gateway
             return self.w(f"site_who.{via}")
         return self.w.get(f"who.{via}", actor, name=name)

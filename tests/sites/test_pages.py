@@ -125,6 +125,22 @@ def test_a_countdown_and_who_goes_are_shown(web: CentreWeb, anna: Client) -> Non
     html = anna.get("/").text
     assert re.search(r"anna ist seit [\d:]+ unterwegs", text_of(html))
     assert 'data-until="' in html
+    web.gateway("bad-1").call(
+        state="acknowledged", acknowledged_by="mqtt:sites", attends="Frau Weber",
+        acknowledged_ms=now,
+    )  # fmt: skip
+    web.centre.changed("bad-1")
+    assert re.search(r"Frau Weber ist seit [\d:]+ unterwegs", text_of(anna.get("/").text))
+    ben = web.user("ben", Grant("all", "", "view"))  # names of people are for staff
+    for path in ("/", "/api/v1/calls", "/api/v1/sites/bad-1", "/sites/bad-1/parts"):
+        assert "Weber" not in ben.get(path).text
+    assert anna.get("/api/v1/calls").json()[0]["attends"] == "Frau Weber"
+
+
+def test_who_has_only_seen_a_call_is_shown(web: CentreWeb, anna: Client) -> None:
+    web.gateway("bad-1").call(seen_by="mqtt:sites", seen_ms=now_ms())
+    shown = text_of(anna.get("/").text)
+    assert re.search(r"Zentrale hat den Notruf um [\d:]+ gesehen", shown)
 
 
 # --- what does not work -------------------------------------------------------------------
