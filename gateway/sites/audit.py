@@ -6,15 +6,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+import structlog
+
 from gateway.core.facts import Json
 from gateway.web.building.control_client import Answer
 from gateway.web.options import YEAR_MS
+from gateway.web.shared.problems import Problem
 from gateway.web.storage.outbox import COLUMNS, entries
 from gateway.web.storage.page_tables import PageTables
 from gateway.web.storage.saver import Saver
@@ -32,6 +37,9 @@ LOOKS_MOST = 20_000
 """Of those remembered, so that a look is noted once."""
 DETAIL_MOST = 4_000
 TIDY_EVERY_S = 3_600.0
+WAITING_MOST = 5_000
+"""Entries that wait for the disk."""
+log = structlog.get_logger("sites")
 
 
 class Entry(NamedTuple):
@@ -62,9 +70,9 @@ class Asked(Protocol):
 
 
 class Audit:
-    """``life_ms``: how long an entry stays. Writes with ``saver``, one entry after the other; what
-    waits for the disk is lost with the process, except for changes of users, whose entries are in
-    the transaction of the change."""
+    """``life_ms``: how long an entry stays. Writes with ``saver``; what waits for the disk is lost
+    with the process, except for changes of users, whose entries are in the transaction of the
+    change."""
 
     def __init__(
         self,
@@ -76,6 +84,8 @@ class Audit:
     ) -> None:
         self._tables = PageTables(path, SCHEMA)
         self._saver, self._life_s, self._wall = saver, life_ms / 1000, wall
+        self._lock = threading.Lock()
+        self._waiting: list[tuple[float, str, str, str, str]] = []
         self._looks: OrderedDict[tuple[str, str, str], None] = OrderedDict()
 
     # --- what is noted ----------------------------------------------------------------
@@ -110,17 +120,27 @@ class Audit:
 
     def _write(self, actor: str, action: str, gateway: str, detail: Mapping[str, Json]) -> None:
         text = json.dumps(dict(detail), ensure_ascii=False)[:DETAIL_MOST]
-        row = (self._wall(), actor, action, gateway, text)
+        with self._lock:
+            if len(self._waiting) >= WAITING_MOST:
+                log.error("an entry of the audit is lost: the disk takes none", action=action)
+            else:
+                self._waiting.append((self._wall(), actor, action, gateway, text))
+        self._saver.later(self._flush)
 
-        def write() -> None:
-            with self._tables.change() as db:
-                db.execute(
-                    "INSERT INTO centre_audit (at, actor, action, gateway, detail)"
-                    " VALUES (?, ?, ?, ?, ?)",
-                    row,
-                )
-
-        self._saver.later(write)
+    def _flush(self) -> None:
+        """Write what waits; what the disk does not take now waits on. In the saver's thread."""
+        with self._lock:
+            rows = list(self._waiting)
+        if not rows:
+            return
+        with self._tables.change() as db:
+            db.executemany(
+                "INSERT INTO centre_audit (at, actor, action, gateway, detail)"
+                " VALUES (?, ?, ?, ?, ?)",
+                rows,
+            )
+        with self._lock:
+            del self._waiting[: len(rows)]
 
     def take_over(self) -> None:
         """Move the entries that changes of users have left into the table."""
@@ -165,9 +185,13 @@ class Audit:
     async def run(self) -> None:
         """Remove what is over, again and again, until cancelled."""
         while True:
-            await self._saver.soon(self.take_over)
-            while await self._saver.run(self.tidy) >= REMOVED_AT_ONCE:
-                pass
+            try:
+                await self._saver.run(self._flush)
+                await self._saver.run(self.take_over)
+                while await self._saver.run(self.tidy) >= REMOVED_AT_ONCE:
+                    pass
+            except (sqlite3.Error, OSError, Problem) as error:  # a disk that takes nothing, for now
+                log.warning("the audit cannot be tidied", reason=str(error))
             await asyncio.sleep(TIDY_EVERY_S)
 
 

@@ -49,6 +49,7 @@ class FakeGateway:
     health: Mapping[str, Any] | None = None
     recorded: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     lacks: Sequence[str] = ()
+    confirms: bool = True
     changes: int = 1
     building: dict[str, Any] | None = None
     rights: Mapping[str, Any] | None = field(default_factory=lambda: OPENS)
@@ -74,7 +75,7 @@ class FakeGateway:
 
     @property
     def fresh(self) -> bool:
-        return self.presence == "online"
+        return self.presence == "online" and self.confirms
 
     @property
     def fresh_since_utc_ms(self) -> int | None:

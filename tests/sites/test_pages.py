@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import gzip
 import re
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from gateway.sites.grants import Grant
 from gateway.web.building.control_client import Answer
 from tests.identity import start_session
-from tests.page.fake import guarantee, now_ms
+from tests.page.fake import alarm, guarantee, now_ms
 from tests.sites.centre_web import OPENS, CentreWeb, FakeGateway, utc_ms
-from tests.web.conftest import PASSWORD, Client
+from tests.web.conftest import PASSWORD, Client, never_in_a_loop
 
 STAFF = Grant("all", "", "staff")
+changes_wait_for_no_loop = pytest.fixture(autouse=True)(never_in_a_loop)
 
 
 @pytest.fixture
@@ -175,6 +178,20 @@ def test_without_the_broker_nothing_is_claimed_and_nothing_can_be_asked(
     assert web.centre.commands.asked == []
 
 
+def test_what_a_site_does_not_confirm_is_shown_as_the_last_known(
+    web: CentreWeb, anna: Client
+) -> None:
+    web.gateway("bad-1").confirms = False
+    web.centre.changed("bad-1")
+    shown = text_of(anna.get("/sites/bad-1").text)
+    assert "Der Standort bestätigt seinen Stand nicht" in shown
+    assert "Der Standort bestätigt seinen Stand nicht" in text_of(anna.get("/").text)
+    answer = anna.post("/api/v1/sites/bad-1/doors/front/open")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "site_stale")
+    assert anna.get("/api/v1/sites/bad-1").json()["stale"] is True
+    assert web.centre.commands.asked == []
+
+
 def test_what_one_gateway_says_does_not_hide_the_others(web: CentreWeb, anna: Client) -> None:
     broken = web.gateway("bad-1")
     broken.building = {"doors": {"front": {}}, "rooms": 7}
@@ -273,6 +290,8 @@ def test_the_page_of_a_site_offers_nothing_that_only_its_gateway_does(
     gateway.raise_alarm()
     assert gateway.building is not None
     gateway.building["doors"]["front"] |= {"mode_source": "override", "mode": "hold_open"}
+    gateway.building["rooms"]["wc"]["leak"] = {"wet": False, "latched": True, "valve_closed": None}
+    gateway.building["alarms"].append(alarm("wc", "leak", "urgent"))
     owner = web.user("owner", owner=True)
     for client in (anna, owner):
         html = client.get("/sites/bad-1").text
@@ -408,6 +427,36 @@ def test_who_saw_a_call_and_every_command_is_audited(web: CentreWeb, anna: Clien
     shown = text_of(owner.get("/audit").text)
     assert "Notruf angesehen" in shown
     assert "Tür öffnen" in shown
+
+
+def test_an_entry_waits_for_a_disk_that_does_not_answer(
+    web: CentreWeb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = web.page.audit._tables.change
+
+    def fail(author: object = None) -> NoReturn:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(web.page.audit._tables, "change", fail)
+    web.page.audit.looked("web:1", "bad-1", "wc-1")
+    assert web.audited() == []
+    monkeypatch.setattr(web.page.audit._tables, "change", change)
+    web.page.audit.looked("web:1", "bad-2", "wc-1")
+    assert [gateway for *_, gateway in web.audited()] == ["bad-1", "bad-2"]
+
+
+def test_a_door_wants_the_second_factor_where_the_owner_wants_one(tmp_path: Path) -> None:
+    web = CentreWeb(tmp_path, second_factor="doors")
+    anna = web.user("anna", STAFF)
+    web.gateway("bad-1").call()
+    refused = anna.post("/api/v1/sites/bad-1/doors/front/open")
+    assert (refused.status_code, refused.json()["reason"]) == (403, "second_factor")
+    page = anna.post("/sites/bad-1/doors/front/open", headers={"Accept": "text/html"})
+    assert page.headers["location"].startswith("/second-factor")
+    assert "/account#h-factor" in anna.get("/").text
+    assert anna.post("/api/v1/sites/bad-1/calls/wc-1/acknowledge").status_code == 202
+    assert [one["name"] for one in web.centre.commands.asked] == ["acknowledge_call"]
+    web.close()
 
 
 def test_an_entry_of_the_audit_ends_with_its_life(tmp_path: Path) -> None:

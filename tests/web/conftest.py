@@ -50,8 +50,7 @@ def _limits_do_not_refill(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LoginLimits.__init__, "__defaults__", (still,))
 
 
-@pytest.fixture(autouse=True)
-def _never_in_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+def never_in_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """A change of the page's own file waits for the card: where a route makes one in the event
     loop, everybody waits. The tests themselves may."""
     call = Forwarded.__call__
@@ -73,6 +72,9 @@ def _never_in_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Forwarded, "__call__", answer)
     for owner, name in ((Store, "_change"), (PageTables, "change")):
         monkeypatch.setattr(owner, name, guarded(getattr(owner, name)))
+
+
+changes_wait_for_no_loop = pytest.fixture(autouse=True)(never_in_a_loop)
 
 
 def _in_a_loop() -> bool:
