@@ -18,6 +18,7 @@ import structlog
 
 from gateway.core.facts import Json
 from gateway.web.building.control_client import Answer
+from gateway.web.identity.repair import OwnTable
 from gateway.web.options import YEAR_MS
 from gateway.web.shared.problems import Problem
 from gateway.web.storage.outbox import COLUMNS, entries
@@ -40,6 +41,14 @@ TIDY_EVERY_S = 3_600.0
 WAITING_MOST = 5_000
 """Entries that wait for the disk."""
 log = structlog.get_logger("sites")
+
+
+def _is_entry(row: Mapping[str, Any]) -> bool:
+    texts = (row.get(name) for name in ("actor", "action", "gateway", "detail"))
+    return isinstance(row.get("at"), int | float) and all(isinstance(one, str) for one in texts)
+
+
+REPAIRED = OwnTable(SCHEMA, "centre_audit", "n", _is_entry)
 
 
 class Entry(NamedTuple):

@@ -13,9 +13,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from gateway.web.identity.accounts import ROLES, Role, Who, known_role
+from gateway.web.identity.repair import OwnTable
 from gateway.web.identity.users import Users
 from gateway.web.storage import outbox
 from gateway.web.storage.errors import UserError
@@ -32,6 +33,22 @@ CREATE TABLE IF NOT EXISTS grants (
   user INTEGER NOT NULL REFERENCES users(id) ON DELETE CASCADE, scope TEXT NOT NULL,
   name TEXT NOT NULL, role TEXT NOT NULL, PRIMARY KEY (user, scope, name)) WITHOUT ROWID;
 """
+
+
+def _is_grant(row: Mapping[str, Any]) -> bool:
+    """A row that :meth:`Grants.give` writes: of a damaged file nothing else is taken."""
+    name = row.get("name")
+    named = isinstance(name, str) and len(name) <= NAME_MOST
+    return (
+        isinstance(row.get("user"), int)
+        and row.get("scope") in SCOPES
+        and named
+        and bool(name) == (row["scope"] != "all")
+        and row.get("role") in ROLES
+    )
+
+
+REPAIRED = OwnTable(SCHEMA, "grants", "user, scope, name", _is_grant)
 
 
 class Grant(NamedTuple):

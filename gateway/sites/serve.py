@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 
+from gateway.sites import audit, grants
 from gateway.sites.app import create_server_app
 from gateway.sites.audit import Asked
 from gateway.sites.interfaces import CentreSeen
@@ -36,14 +37,17 @@ def serve(
         return 78
     allow_files()
     users, repaired = open_users(
-        options.users, options.gateway, wants_factors=options.second_factor != "off"
+        options.users,
+        options.gateway,
+        wants_factors=options.second_factor != "off",
+        own=(grants.REPAIRED, audit.REPAIRED),
     )
     password = users.first_admin()
     if repaired is not None:
         say_repaired(options, users, repaired)
     saver = Saver()
-    audit = audit_of(options, saver)
-    site = CentreSite(options, make_centre(audit.command), users, audit, saver)
+    noted = audit_of(options, saver)
+    site = CentreSite(options, make_centre(noted.command), users, noted, saver)
     if not announced(options.url, password, users.anybody_has_first_password()):
         announce(options, password)
     Server(server_config(options, create_server_app(site)), site).run()

@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 from fastapi.routing import APIRoute
 
+from gateway.set_aside import beside
+from gateway.sites import audit, grants
 from gateway.sites.access import NeedsAt
 from gateway.sites.app import ROUTERS
 from gateway.sites.grants import Grant
 from gateway.web.identity.accounts import ROLES, Role
 from gateway.web.identity.auth import Needs
+from gateway.web.identity.repair import open_users
+from gateway.web.storage.damage import MARK
 from gateway.web.storage.errors import UserError
 from tests.sites.centre_web import NOBODY, CentreWeb
 from tests.web.conftest import Client
@@ -323,3 +327,26 @@ def test_there_is_an_end_to_the_grants_of_a_user(
         with pytest.raises(UserError):
             web.page.grants.give(id, wrong, NOBODY)
     web.close()
+
+
+def test_what_was_granted_is_read_out_of_a_damaged_file(tmp_path: Path) -> None:
+    web = CentreWeb(tmp_path)
+    web.user("anna", Grant("group", "Park", "staff"), Grant("all", "", "view"))
+    id, path = web.users.by_name("anna").id, web.options.users
+    web.page.audit.looked("web:1", "bad-1", "wc-1")
+    web.audited()
+    with web.users._change() as db:
+        for row in ((id, "all", "x", "admin"), (id, "site", "office", "king")):
+            db.execute("INSERT INTO grants VALUES (?, ?, ?, ?)", row)
+    web.close()
+    beside(path, MARK).write_text("torn", encoding="utf-8")
+    own = (grants.REPAIRED, audit.REPAIRED)
+    users, repaired = open_users(path, "sites", wants_factors=False, own=own)
+    users.close()
+    assert repaired is not None
+    again = CentreWeb(tmp_path)
+    assert again.page.grants.all() == {
+        id: {Grant("group", "Park", "staff"), Grant("all", "", "view")}
+    }
+    assert again.audited() == [("web:1", "call_looked_at", "bad-1")]
+    again.close()

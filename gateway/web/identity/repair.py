@@ -19,7 +19,7 @@ import os
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,6 +43,17 @@ _HEX = re.compile("[0-9a-f]{64}")
 _SECRET = re.compile("[A-Z2-7]{16,64}")
 
 Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTable:
+    """A table that another program than the gateway's page has in the file: what makes it, its key,
+    and what a row must be."""
+
+    schema: str
+    name: str
+    key: str
+    is_good: Callable[[Row], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +123,11 @@ def _unreadable(db: sqlite3.Connection) -> str:
     return ""
 
 
-def open_users(path: Path, gateway: str, *, wants_factors: bool) -> tuple[Users, Repaired | None]:
+def open_users(
+    path: Path, gateway: str, *, wants_factors: bool, own: Sequence[OwnTable] = ()
+) -> tuple[Users, Repaired | None]:
     """The users, after a repair where the file is damaged. Raises as :func:`repair` does."""
-    repaired = repair(path, wants_factors=wants_factors)
+    repaired = repair(path, wants_factors=wants_factors, own=own)
     try:
         return Users(path, gateway=gateway), repaired
     except DAMAGED as error:
@@ -122,13 +135,13 @@ def open_users(path: Path, gateway: str, *, wants_factors: bool) -> tuple[Users,
         if repaired is not None or not torn:
             raise
         beside(path, MARK).write_text(reason_of(error), encoding="utf-8")  # its description is torn
-    repaired = repair(path, wants_factors=wants_factors)
+    repaired = repair(path, wants_factors=wants_factors, own=own)
     return Users(path, gateway=gateway), repaired
 
 
-def repair(path: Path, *, wants_factors: bool) -> Repaired | None:
+def repair(path: Path, *, wants_factors: bool, own: Sequence[OwnTable] = ()) -> Repaired | None:
     """Put a new file in the place of a damaged one; ``None`` where it is not damaged.
-    ``wants_factors``: whether the owner wants second factors.
+    ``wants_factors``: whether the owner wants second factors; ``own``: more tables in it.
 
     :raises UnknownFormat: see :func:`damage_of`
     :raises OSError: it cannot be done now, as :class:`sqlite3.Error`
@@ -141,9 +154,10 @@ def repair(path: Path, *, wants_factors: bool) -> Repaired | None:
     for side in SIDES:
         beside(building, side).unlink(missing_ok=True)
     Store(building).close()
-    for schema in (testbook.SCHEMA, weeks.SCHEMA):
+    for schema in (testbook.SCHEMA, weeks.SCHEMA, *(one.schema for one in own)):
         PageTables(building, schema)
-    repaired = _fill(path, building, reason, wants_factors)
+    tables = (*TABLES, *((one.name, one.key, one.is_good) for one in own))
+    repaired = _fill(path, building, reason, wants_factors, tables)
     sync(building)
     building.rename(beside(path, DONE))
     sync(path.parent)
@@ -318,7 +332,8 @@ def _is_any(row: Row) -> bool:
     return True
 
 
-TABLES: tuple[tuple[str, str, Callable[[Row], bool]], ...] = (
+Readable = tuple[str, str, Callable[[Row], bool]]
+TABLES: tuple[Readable, ...] = (
     ("users", "id", _is_user),
     ("factors", "user", _is_factor),
     ("recovery", "user, hash", _is_recovery),
@@ -337,14 +352,16 @@ UNKNOWN_NUMBERS = 10_000
 """So many are left out where the last one that was given cannot be read."""
 
 
-def _fill(path: Path, building: Path, reason: str, wants_factors: bool) -> Repaired:
+def _fill(
+    path: Path, building: Path, reason: str, wants_factors: bool, tables: Sequence[Readable]
+) -> Repaired:
     with (
         closing(_Damaged(path)) as source,
         closing(sqlite3.connect(building, isolation_level=None)) as db,
     ):
         db.execute("PRAGMA foreign_keys=ON")
         db.execute("BEGIN")
-        for table, key, is_good in TABLES:
+        for table, key, is_good in tables:
             columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
             for row in source.rows(table, key, columns):
                 if is_good(row):
