@@ -137,9 +137,7 @@ def fleet_rows(shown: Overview) -> list[FleetRow]:
                 configuration=str(seen.info.get("configuration") or "")[:DIGEST_SHORT],
                 backlog=w.number(backlog, 0) if isinstance(backlog, int) else "",
                 disk=_disk(w, health.get("disk")),
-                clock=""
-                if trusted is None
-                else w("sites.clock_yes" if trusted else "sites.clock_no"),
+                clock=_clock(w, trusted),
                 clock_wrong=trusted is False,
                 heard=shown.utc(seen.heard_utc_ms),
             )
