@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -55,3 +56,7 @@ def unknown(what: str, remedy: str, evidence: str = "") -> Finding:
 def not_configured(what: str, remedy: str = "") -> Finding:
     """The configuration does not ask for it."""
     return Finding(what, "not_configured", "the configuration says so", remedy)
+
+
+Look = Callable[[], Iterator[Finding]]
+"""Examines one part."""

@@ -147,7 +147,7 @@ def test_the_page_of_a_centre_is_asked_whether_it_works(
     def away(host: str, port: int, *, tls: bool) -> str:
         return f"no answer on {host}:{port} {tls}"
 
-    monkeypatch.setattr("gateway.app.running.readiness._page", away)
+    monkeypatch.setattr("gateway.app.running.readiness.page_check", away)
     found = Parts(("record", "sites"), tmp_path, lambda _: True, ("::1", 8080), tls=True).check()
     assert found == {"record": "", "page": "no answer on ::1:8080 True"}
 

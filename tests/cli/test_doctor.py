@@ -19,7 +19,7 @@ from gateway.app.doctor import certificates
 from gateway.app.doctor import examination as doctor
 from gateway.app.doctor import machine as doctor_machine
 from gateway.app.doctor import page as doctor_page
-from gateway.app.findings import Finding, yes
+from gateway.app.findings import Finding, Look, yes
 from gateway.web.identity import repair
 from gateway.web.identity.users import Users, users_file
 
@@ -144,7 +144,7 @@ def test_what_hangs_or_fails_is_unknown_and_hides_nothing_else() -> None:
         yield yes("first", "seen")
         raise RuntimeError("no such thing")
 
-    looks: list[tuple[str, doctor.Look]] = [("hangs", hangs), ("fails", fails)]
+    looks: list[tuple[str, Look]] = [("hangs", hangs), ("fails", fails)]
     found = doctor._all(looks, 0.2)
     over.set()
     assert [(it.what.split(":")[0], it.value) for it in found] == [
@@ -236,9 +236,9 @@ def test_the_clock(
     monkeypatch.setattr("gateway.panel.time_service.TIMESYNC_MARK", tmp_path / "none")
     monkeypatch.setattr(doctor_machine, "_timedatectl", lambda: service)
     settings = load.settings(config)
-    (found,) = doctor_machine.clock(settings, {"clock_trusted": True})
+    (found,) = doctor_machine.clock(settings.gateway.bench, {"clock_trusted": True})
     assert found.value == value
-    unheard = list(doctor_machine.clock(settings, {"clock_trusted": False}))
+    unheard = list(doctor_machine.clock(settings.gateway.bench, {"clock_trusted": False}))
     assert unheard[-1].value == ("no" if kernel else value)
 
 

@@ -15,22 +15,22 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gateway.app import broker
+from gateway.app import broker, connections
 from gateway.app.configuration import mqtt_points
 from gateway.app.doctor import certificates
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.link import discovery
 from gateway.mqtt.reasons import refusal, words_of
 from gateway.mqtt.session import DisconnectedError, NotMqttError, Session
-from gateway.mqtt.settings import TlsFiles
+from gateway.mqtt.settings import BrokerSettings, TlsFiles
 from gateway.mqtt.topics import Topics
 from gateway.settings.model.configuration import Settings
-from gateway.settings.model.link import Mqtt, Tls
+from gateway.settings.model.link import BrokerConnection, Mqtt, Tls
 from gateway.settings.values.secrets import Secret, SecretError
 
 WITHIN_S = 6.0
@@ -141,7 +141,24 @@ class _Trouble(Exception):
     unknown: bool = False
 
 
+Looks = Callable[[Session, Any], Iterator[Finding]]
+"""What is found over a connection: the session, and the broker's answer to CONNECT."""
+
+
 def _tried(settings: Settings, mqtt: Mqtt, config: Path, state: Path) -> Iterator[Finding]:
+    def looks(session: Session, answer: Any) -> Iterator[Finding]:
+        yield from _subscribed(session, settings)
+        yield from _published(session, settings, answer)
+
+    client = mqtt.client or f"portier-{settings.gateway.id}"
+    yield from connected(mqtt, config, state, client, looks)
+
+
+def connected(
+    mqtt: BrokerConnection, config: Path, state: Path, client: str, looks: Looks
+) -> Iterator[Finding]:
+    """Findings about a connection of our own, whose client id begins with ``client``, and what
+    ``looks`` finds over it."""
     host, port = mqtt.host, mqtt.port_number
     if mqtt.embedded:
         if not (state / broker.FILE).exists():
@@ -150,7 +167,8 @@ def _tried(settings: Settings, mqtt: Mqtt, config: Path, state: Path) -> Iterato
         host, port = broker.HOST, broker.last(state).v5
     session = Session(host, port, WITHIN_S)
     try:
-        yield from _session(session, settings, mqtt, config)
+        answer = yield from _session(session, mqtt, config, client)
+        yield from looks(session, answer)
     except _Trouble as trouble:
         make = unknown if trouble.unknown else no
         yield make(f"broker: {trouble.what}", trouble.remedy, trouble.evidence)
@@ -161,15 +179,24 @@ def _tried(settings: Settings, mqtt: Mqtt, config: Path, state: Path) -> Iterato
         session.close()
 
 
-def _session(session: Session, settings: Settings, mqtt: Mqtt, config: Path) -> Iterator[Finding]:
-    """Raises :class:`_Trouble`, and as :class:`Session` does."""
+def settings_of(mqtt: BrokerConnection, config: Path, state: Path, client: str) -> BrokerSettings:
+    """How a role reaches the broker; of the embedded one where it ran last. Raises
+    :class:`gateway.settings.values.secrets.SecretError`."""
+    if mqtt.embedded:
+        return BrokerSettings(client, broker.HOST, broker.last(state).v5)
+    return connections.broker_settings(client, mqtt, config)
+
+
+def _session(
+    session: Session, mqtt: BrokerConnection, config: Path, client: str
+) -> Generator[Finding, None, Any]:
+    """Connect; the broker's answer. Raises :class:`_Trouble`, and as :class:`Session` does."""
     tls = mqtt.tls if mqtt.encrypted else None
     password = _password(mqtt)
     session.open(None if tls is None else _context(tls, config))
     yield from _certificate(session)
-    link_id = mqtt.client or f"portier-{settings.gateway.id}"
     began = time.monotonic()
-    client_id = f"{link_id}-doctor-{os.urandom(3).hex()}"
+    client_id = f"{client}-doctor-{os.urandom(3).hex()}"
     answer = session.connect(client_id, mqtt.user, password, KEEPALIVE_S)
     if refusal(answer.reason_code):
         raise _refused(session, answer, mqtt)
@@ -178,10 +205,8 @@ def _session(session: Session, settings: Settings, mqtt: Mqtt, config: Path) -> 
     yield yes(
         f"broker: {session.where}", f"it accepted a connection{who} just now, in {took_ms:.0f} ms"
     )
-    most = answer.max_packet_size
-    yield from _limits(bool(answer.retain_available), int(answer.max_qos), most)
-    yield from _subscribed(session, settings)
-    yield from _published(session, settings, answer)
+    yield from _limits(bool(answer.retain_available), int(answer.max_qos), answer.max_packet_size)
+    return answer
 
 
 def _limits(retain: bool, qos: Any, most_bytes: int | None) -> Iterator[Finding]:
@@ -283,7 +308,7 @@ def _may(settings: Settings, what: str, topic: str) -> str:
 # --- why not ------------------------------------------------------------------------------
 
 
-def _password(mqtt: Mqtt) -> str | None:
+def _password(mqtt: BrokerConnection) -> str | None:
     """Raises :class:`_Trouble` where it cannot be read."""
     secret: Any = mqtt.password
     if not isinstance(secret, Secret):
@@ -296,7 +321,7 @@ def _password(mqtt: Mqtt) -> str | None:
         ) from None
 
 
-def _secret_place(mqtt: Mqtt) -> str:
+def _secret_place(mqtt: BrokerConnection) -> str:
     secret: Any = mqtt.password
     if not isinstance(secret, Secret):
         return "password: !secret NAME below mqtt:"
@@ -343,7 +368,7 @@ def _certificate(session: Session) -> Iterator[Finding]:
     )
 
 
-def _refused(session: Session, answer: Any, mqtt: Mqtt) -> _Trouble:
+def _refused(session: Session, answer: Any, mqtt: BrokerConnection) -> _Trouble:
     """A refusal of the connection, in plain words."""
     code = answer.reason_code
     evidence = f"its answer to CONNECT: {refusal(code)}"
@@ -373,7 +398,7 @@ def _refused(session: Session, answer: Any, mqtt: Mqtt) -> _Trouble:
     return _Trouble(f"{session.where} refuses the connection ({refusal(code)})", remedy, evidence)
 
 
-def _why(error: Exception, session: Session, mqtt: Mqtt) -> _Trouble:
+def _why(error: Exception, session: Session, mqtt: BrokerConnection) -> _Trouble:
     """Why there is no connection, or no more, in plain words."""
     if isinstance(error, DisconnectedError):
         return _Trouble(
@@ -394,7 +419,7 @@ def _why(error: Exception, session: Session, mqtt: Mqtt) -> _Trouble:
     return _network(error, session, mqtt)
 
 
-def _network(error: Exception, session: Session, mqtt: Mqtt) -> _Trouble:  # noqa: PLR0911 - a table
+def _network(error: Exception, session: Session, mqtt: BrokerConnection) -> _Trouble:  # noqa: PLR0911 - a table
     where, evidence = session.where, words_of(error)
     if isinstance(error, ssl.SSLCertVerificationError):
         return _verification(error, session)

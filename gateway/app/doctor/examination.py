@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,13 @@ from gateway.app import formats
 from gateway.app.configuration import load, people
 from gateway.app.doctor import backup as doctor_backup
 from gateway.app.doctor import broker as doctor_broker
+from gateway.app.doctor import centre as doctor_centre
 from gateway.app.doctor import files as doctor_files
 from gateway.app.doctor import machine as doctor_machine
 from gateway.app.doctor import page as doctor_page
 from gateway.app.doctor import program as doctor_program
 from gateway.app.doctor import store as doctor_store
-from gateway.app.findings import Finding, no, not_configured, unknown, yes
+from gateway.app.findings import Finding, Look, no, not_configured, unknown, yes
 from gateway.journal.queries.reader import JournalUnavailable, Reader
 from gateway.panel import client
 from gateway.settings.checks import contact_secrets
@@ -34,14 +35,14 @@ WITHIN_S = 12.0
 """For all parts together; they are examined at the same time."""
 PANEL_WITHIN_S = 3.0
 
-Look = Callable[[], Iterator[Finding]]
-
 
 def examine(
     config: Path, state: Path, within_s: float = WITHIN_S, access_list: Path | None = None
 ) -> list[Finding]:
     """Examine everything. A file of 4 kB in the state folder and two empty messages at the
     broker are all that is written. ``access_list``: a copy of that of a broker elsewhere."""
+    if load.of_centre(config):
+        return _all(doctor_centre.looks(config, state), within_s)
     panel: list[Finding] = []
     shown = _control(state, panel)
     alone: list[tuple[str, Look]] = [
@@ -55,12 +56,7 @@ def examine(
         # Of contacts and heartbeat each address is a finding of its own.
         settings = load.settings(config, state, need=("mqtt", "record", "web"))
     except SettingsError as error:
-        wrong = no(
-            f"configuration: {len(error.problems)} error{'s' * (len(error.problems) != 1)}",
-            f"portier check {config}",
-            str(error.problems[0]) if error.problems else "",
-        )
-        return [wrong, *_all(alone, within_s), *panel]
+        return [doctor_centre.wrong(config, error), *_all(alone, within_s), *panel]
     found = [yes(f"configuration: {config}", "read and checked just now")]
     found += [
         no(f"changes of the page are left out: {text}", f"portier check {config} --state {state}")
@@ -76,7 +72,7 @@ def examine(
         ("messages", partial(_people, settings)),
         ("page", partial(doctor_page.page, settings, config)),
         ("backup", partial(doctor_backup.examine, settings, state)),
-        ("clock", partial(doctor_machine.clock, settings, shown)),
+        ("clock", partial(doctor_machine.clock, settings.gateway.bench, shown)),
         *alone,
     ]
     return [*found, *_all(looks, within_s), *panel]

@@ -157,9 +157,10 @@ def _opened(port: str) -> Finding:
 # --- clock --------------------------------------------------------------------------------
 
 
-def clock(settings: Settings, shown: Mapping[str, Any] | None) -> Iterator[Finding]:
-    """The time service of this machine, and whether ``control`` has heard of it."""
-    if settings.gateway.bench:
+def clock(bench: bool, shown: Mapping[str, Any] | None) -> Iterator[Finding]:
+    """The time service of this machine, and whether ``control`` has heard of it. ``bench``:
+    whether this one keeps its own time."""
+    if bench:
         yield not_configured("clock: a bench trusts its own")
         return
     from gateway.panel.time_service import kernel_synchronized, trusted

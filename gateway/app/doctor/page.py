@@ -13,11 +13,11 @@ from pathlib import Path
 
 from gateway.app import connections
 from gateway.app.certificates import reading
+from gateway.app.connections import Configuration
 from gateway.app.doctor import certificates as certificates_
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.app.running import readiness
 from gateway.formats import UnknownFormat
-from gateway.settings.model.configuration import Settings
 from gateway.settings.model.link import Tls
 from gateway.web.identity import repair
 from gateway.web.identity.users import users_file
@@ -27,7 +27,7 @@ _AUTHORITIES = ("ca", "clients", "next-ca", "next-clients")
 _MAKE = "sudo portier certificate new makes what is missing"
 
 
-def page(settings: Settings, config: Path) -> Iterator[Finding]:
+def page(settings: Configuration, config: Path) -> Iterator[Finding]:
     """Whether the page answers where the configuration has it."""
     web = settings.web
     if web is None:
@@ -67,7 +67,7 @@ def _asked(host: str, port: int, where: str, context: ssl.SSLContext | None) -> 
     except ConnectionRefusedError:
         return no(
             f"page: nothing listens at {where}",
-            "systemctl status portier-web; on the bench: make run",
+            "systemctl status portier-web portier-sites; on the bench: make run",
             "the connection was refused just now",
         )
     except TimeoutError:
@@ -78,17 +78,17 @@ def _asked(host: str, port: int, where: str, context: ssl.SSLContext | None) -> 
         connection.close()
     try:
         parts = json.loads(body)
-        status, panel = str(parts["status"]), str(parts["panel"])
-        journal = str(parts["journal"])
-    except (ValueError, KeyError, TypeError):
+        status = str(parts.pop("status"))
+        behind = ", ".join(f"{name} {state}" for name, state in sorted(parts.items()))
+    except (ValueError, KeyError, TypeError, AttributeError):
         brief = f"it answers HTTP {answer.status} to /health/ready"
         return no(f"page: what listens at {where} is not the page", taken, brief)
-    said = f"/health/ready just now: panel {panel}, journal {journal}"
+    said = f"/health/ready just now: {behind}"
     if status == "ok":
         return yes(f"page: answers at {where}", said)
     return no(
         f"page: answers at {where}, but not everything works behind it",
-        "systemctl status portier-control portier-web; may its user read the journal?",
+        "systemctl status 'portier-*'; may the page's user read what is named here?",
         said,
     )
 
@@ -120,7 +120,7 @@ def users(state: Path) -> Iterator[Finding]:
         yield yes(f"users: {file} is whole", "it was read just now")
 
 
-def certificates(settings: Settings, config: Path) -> Iterator[Finding]:
+def certificates(settings: Configuration, config: Path) -> Iterator[Finding]:
     """Our own certificates at the broker, their authority, and what else lies beside it: the
     broker's own and those of other clients, where they were made here."""
     beside = config.absolute().parent

@@ -22,12 +22,12 @@ from typing import Any, assert_never
 from urllib.parse import urlencode, urlsplit
 
 from gateway import set_aside
+from gateway.app.connections import Configuration
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.core.facts import KINDS
 from gateway.formats import uri
 from gateway.journal.schema import DAMAGED
-from gateway.settings.model.configuration import Settings
-from gateway.settings.model.link import Record
+from gateway.settings.model.link import Recording
 from gateway.settings.values.secrets import Secret, SecretError
 from gateway.settings.values.store_address import PORT
 from gateway.wire import PUBLISHED
@@ -111,7 +111,7 @@ class _Http:
             connection.close()
 
 
-def examine(settings: Settings, state: Path) -> Iterator[Finding]:
+def examine(settings: Configuration, state: Path) -> Iterator[Finding]:
     """Findings about the store."""
     record = settings.record
     address = None if record is None else record.address
@@ -146,19 +146,19 @@ def examine(settings: Settings, state: Path) -> Iterator[Finding]:
         yield no(f"store: {address.where}: {error}", "is the store running? see record:")
 
 
-def wanted_ms(settings: Settings) -> int:
+def wanted_ms(settings: Configuration) -> int:
     """How long the longest of the facts that reach a store are to be saved, ms."""
     classes = {kind.life for kind in KINDS.values() if kind.lane in PUBLISHED}
     return max(int(getattr(settings.retention, f"{name}_ms")) for name in classes)
 
 
-def _secret(record: Record) -> str:
+def _secret(record: Recording) -> str:
     """Raises :class:`SecretError`."""
     secret: Any = record.token or record.password
     return secret.read() if isinstance(secret, Secret) else str(secret or "")
 
 
-def _place(record: Record) -> str:
+def _place(record: Recording) -> str:
     """Where the password or the token is."""
     secret: Any = record.token or record.password
     if not isinstance(secret, Secret) or not secret.places:
@@ -184,7 +184,7 @@ def _broken(state: Path) -> Iterator[Finding]:
         )
 
 
-def _sqlite(record: Record, state: Path) -> Iterator[Finding]:
+def _sqlite(record: Recording, state: Path) -> Iterator[Finding]:
     path = state / "record" / record.address.file
     run = "systemctl status portier-record; on the bench: make run"
     try:
@@ -222,7 +222,7 @@ def _sqlite(record: Record, state: Path) -> Iterator[Finding]:
 # --- InfluxDB 1.x -------------------------------------------------------------------------
 
 
-def _influx1(settings: Settings, record: Record, secret: str) -> Iterator[Finding]:
+def _influx1(settings: Configuration, record: Recording, secret: str) -> Iterator[Finding]:
     """Raises :class:`_Away`."""
     address = record.address
     database = address.database
@@ -256,7 +256,7 @@ def _influx1(settings: Settings, record: Record, secret: str) -> Iterator[Findin
     yield from _policies(settings, database, store.ask("GET", f"/query?{query}"))
 
 
-def _policies(settings: Settings, database: str, answer: _Answer) -> Iterator[Finding]:
+def _policies(settings: Configuration, database: str, answer: _Answer) -> Iterator[Finding]:
     """The retention policy that takes what names no policy: the default one."""
     try:
         one = answer.json()["results"][0]["series"][0]
@@ -283,7 +283,7 @@ def _policies(settings: Settings, database: str, answer: _Answer) -> Iterator[Fi
 # --- the v2 API: InfluxDB 2, VictoriaMetrics ----------------------------------------------
 
 
-def _influx2(settings: Settings, record: Record, secret: str) -> Iterator[Finding]:
+def _influx2(settings: Configuration, record: Recording, secret: str) -> Iterator[Finding]:
     """Raises :class:`_Away`."""
     org, bucket = record.address.org, record.address.bucket
     store = _Http(record.address.url, {"Authorization": f"Token {secret}"} if secret else {})
@@ -330,7 +330,7 @@ def _influx2(settings: Settings, record: Record, secret: str) -> Iterator[Findin
         yield from _bucket(settings, bucket, store.ask("GET", f"/api/v2/buckets?{query}"))
 
 
-def _victoria(settings: Settings, flags: Mapping[str, str]) -> Iterator[Finding]:
+def _victoria(settings: Configuration, flags: Mapping[str, str]) -> Iterator[Finding]:
     said = "in its own /metrics just now"
     dedup = flags.get("dedup.minScrapeInterval", "")
     if dedup == "1ms":
@@ -359,7 +359,7 @@ def _victoria(settings: Settings, flags: Mapping[str, str]) -> Iterator[Finding]
     yield _compared(settings, has_ms, f"-retentionPeriod={text} {said}", remedy)
 
 
-def _bucket(settings: Settings, bucket: str, answer: _Answer) -> Iterator[Finding]:
+def _bucket(settings: Configuration, bucket: str, answer: _Answer) -> Iterator[Finding]:
     try:
         rules = answer.json()["buckets"][0]["retentionRules"]
         seconds = min((int(rule["everySeconds"]) for rule in rules), default=0)
@@ -378,7 +378,7 @@ def _bucket(settings: Settings, bucket: str, answer: _Answer) -> Iterator[Findin
 # --- both ---------------------------------------------------------------------------------
 
 
-def _compared(settings: Settings, has_ms: int, evidence: str, remedy: str) -> Finding:
+def _compared(settings: Configuration, has_ms: int, evidence: str, remedy: str) -> Finding:
     """The store's retention beside ours; 0: it saves facts for ever."""
     ours = wanted_ms(settings)
     if has_ms <= 0 or has_ms >= ours:
@@ -399,7 +399,7 @@ def _stranger(where: str, what: str, answer: _Answer) -> Finding:
     )
 
 
-def _denied(what: str, record: Record, answer: _Answer) -> Finding:
+def _denied(what: str, record: Recording, answer: _Answer) -> Finding:
     user = record.address.user
     who = f"the password of {user}" if user else "our token or password"
     return no(f"{what}: refuses {who}", f"is {_place(record)} the store's?", answer.brief)

@@ -93,7 +93,7 @@ class Parts:
             elif role == "control":
                 found[role] = why
             elif role in {"web", "sites"} and self.page is not None:
-                found["page"] = _page(*self.page, tls=self.tls)
+                found["page"] = page_check(*self.page, tls=self.tls)
             elif role == "broker" and self.broker is not None:
                 found[role] = broker_check(*self.broker)
             elif role == "record" and snapshot is not None and _no_record(snapshot):
@@ -151,8 +151,9 @@ def here(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - not to bind
 
 
-def _page(host: str, port: int, *, tls: bool) -> str:
-    """The page says of itself whether it has the panel and the journal, or the broker."""
+def page_check(host: str, port: int, *, tls: bool) -> str:
+    """Why the page does not work, or empty. It says of itself whether it has the panel and the
+    journal, or, at a centre, the broker."""
     connection: http.client.HTTPConnection
     if tls:
         context = ssl.create_default_context()
