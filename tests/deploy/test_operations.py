@@ -15,7 +15,8 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from tests.settings.house import SMALL, loaded
+from gateway.settings import load_sites
+from tests.settings.house import SMALL, loaded, write
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "docs/operations"
@@ -97,12 +98,18 @@ def blocks() -> list[tuple[str, str]]:
         for file in sorted(GUIDE.glob("*.md"))
         for text in re.findall(r"(?ms)^```yaml\n(.*?)^```", file.read_text(encoding="utf-8"))
     ]
-    assert len(found) == 4
+    assert len(found) == 6
     return found
 
 
 @pytest.mark.parametrize(("page", "text"), blocks())
 def test_a_configuration_of_the_guide_is_accepted(tmp_path: Path, page: str, text: str) -> None:
+    (tmp_path / "secrets").mkdir()
+    for name in re.findall(r"!secret (\w+)", text):
+        (tmp_path / "secrets" / name).write_text("one of its own", encoding="utf-8")
+    if text.startswith("sites:"):
+        assert load_sites.load(write(tmp_path, text)).web
+        return
     if text.startswith("points:\n"):
         text = (
             SMALL.replace("points:\n", text.partition("watch:")[0]) + text[text.index("watch:") :]
@@ -110,8 +117,6 @@ def test_a_configuration_of_the_guide_is_accepted(tmp_path: Path, page: str, tex
     else:
         mqtt = "" if "mqtt:" in text else "mqtt: {host: 127.0.0.1}\n"  # as the guide has it above
         text = SMALL + mqtt + text
-    (tmp_path / "secrets").mkdir()
-    (tmp_path / "secrets/store_password").write_text("one of its own", encoding="utf-8")
     settings = loaded(tmp_path, text)
     assert settings.watch if page == "machine.md" else settings.mqtt
 
@@ -153,3 +158,22 @@ def test_nftables_accepts_the_rules() -> None:
             check=False,
         )
         assert done.returncode == status, done.stderr
+
+
+def test_the_folders_and_users_of_a_centre_are_those_of_its_units() -> None:
+    units = [SERVER / "portier-sites.service", ROOT / "deploy/systemd/portier-record.service"]
+    folders = (SERVER / "tmpfiles.conf").read_text(encoding="utf-8")
+    users = (SERVER / "sysusers.conf").read_text(encoding="utf-8")
+    guide = (GUIDE / "sites.md").read_text(encoding="utf-8")
+    for unit in units:
+        text = unit.read_text(encoding="utf-8")
+        user = re.search(r"(?m)^User=(.+)$", text)
+        assert user is not None
+        assert f"u {user[1]} " in users
+        written = re.search(r"(?m)^ReadWritePaths=(.+)$", text)
+        assert written is not None
+        for folder in written[1].split():
+            assert f"d {folder} 0750 {user[1]} " in folders, folder
+        assert str(unit.relative_to(ROOT)) in guide
+    assert "deploy/server/sysusers.conf" in guide
+    assert "deploy/server/tmpfiles.conf" in guide

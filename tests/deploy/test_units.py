@@ -25,6 +25,8 @@ LIMITS = {
     "portier-update-finish.service": 2.0,
     "portier-web.service": 2.0,
 }
+OF_CENTRE = "../server/portier-sites.service"
+"""Laid down by hand on a server, and not on a gateway."""
 pytestmark = pytest.mark.process
 
 needs_systemd = pytest.mark.skipif(
@@ -45,7 +47,7 @@ def test_there_is_a_limit_for_every_unit() -> None:
 
 
 @needs_systemd
-@pytest.mark.parametrize(("unit", "limit"), LIMITS.items())
+@pytest.mark.parametrize(("unit", "limit"), [*LIMITS.items(), (OF_CENTRE, 2.0)])
 def test_exposure_is_below_its_limit(unit: str, limit: float) -> None:
     done = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--no-pager", str(UNITS / unit)],
@@ -66,21 +68,23 @@ def test_control_has_devices_and_no_network() -> None:
     assert "PrivateUsers" not in control, "the panel must see its peers' real users"
 
 
-@pytest.mark.parametrize("unit", [name for name in LIMITS if "control" not in name])
+@pytest.mark.parametrize("unit", [*(name for name in LIMITS if "control" not in name), OF_CENTRE])
 def test_the_others_have_no_devices(unit: str) -> None:
     assert settings(unit)["PrivateDevices"] == "yes"
 
 
-@pytest.mark.parametrize("role", ["link", "notify", "web"])
-def test_those_who_report_the_clock_may_read_its_flag_and_cannot_set_it(role: str) -> None:
-    unit = settings(f"portier-{role}.service")
+@pytest.mark.parametrize(
+    "name", ["portier-link.service", "portier-notify.service", "portier-web.service", OF_CENTRE]
+)
+def test_those_who_ask_for_the_clock_may_read_its_flag_and_cannot_set_it(name: str) -> None:
+    unit = settings(name)
     assert unit["SystemCallFilter"] == "adjtimex clock_adjtime"  # glibc makes the second
     assert "ProtectClock" not in unit, "it forbids reading, too"
     assert unit["CapabilityBoundingSet"] == unit["AmbientCapabilities"] == ""
     assert unit["DevicePolicy"] == "closed"
 
 
-@pytest.mark.parametrize("unit", services.ROLES)
+@pytest.mark.parametrize("unit", [*services.ROLES, OF_CENTRE])
 def test_a_refused_configuration_is_not_tried_again_and_again(unit: str) -> None:
     assert "78" in settings(unit)["RestartPreventExitStatus"].split()
 
@@ -114,7 +118,7 @@ def test_the_first_contact_of_the_page_starts_notify() -> None:
 
 def test_every_unit_starts_from_the_release_that_runs() -> None:
     """And its path is the same in every release: one rename changes all of them."""
-    for unit in LIMITS:
+    for unit in (*LIMITS, OF_CENTRE):
         for key, value in settings(unit).items():
             if key.startswith("Exec") and "/opt/portier" in value:
                 assert value.startswith("/opt/portier/current/"), unit
