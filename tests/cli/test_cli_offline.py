@@ -142,6 +142,17 @@ def test_check_reads_a_centre_too(tmp_path: Path) -> None:
     assert found == [(4, "doors"), (5, "web.listen")]
 
 
+def test_check_hints_at_gateways_of_groups_that_are_not_enrolled(tmp_path: Path) -> None:
+    centre, state = tmp_path / "sites.yaml", tmp_path / "state"
+    centre.write_text("sites: {}\nmqtt: {host: localhost}\ngroups: {All: [bad-1, bad-2]}\n")
+    enrolled = portier("site", "enrol", "bad-1", "--config", centre, "--state", state, "--show-key")
+    assert enrolled.exit_code == 0, enrolled.output
+    result = portier("check", centre, "--state", state)
+    assert result.exit_code == 0, result.output
+    assert "groups.All: bad-2 is not enrolled: portier site enrol bad-2" in result.output
+    assert "bad-1 is not enrolled" not in result.output
+
+
 def test_the_documents_are_json() -> None:
     made = json.loads(portier("schema").stdout)
     assert all("properties" in made[branch] for branch in ("then", "else"))

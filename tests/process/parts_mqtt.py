@@ -33,24 +33,30 @@ _taken: list[socket.socket] = []
 """What keeps our ports for us until this process ends."""
 
 
-def free_port() -> int:
-    """A port that nobody listens on, and that nobody else gets from here while we live.
+def free_port(count: int = 1) -> int:
+    """A port that nobody listens on, and that nobody else gets from here while we live; the first
+    of ``count`` in a row.
 
     It lies below those that the kernel gives to outgoing connections. A name in the abstract
     namespace of Unix sockets is the lock: it goes with its process, whatever ends it."""
     while True:
         port = random.randrange(20_000, 32_000)
-        lock = socket.socket(socket.AF_UNIX)
-        try:
-            lock.bind(f"\0portier-test-port-{port}")
-            with socket.socket() as sock:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                sock.bind(("127.0.0.1", port))
-        except OSError:
-            lock.close()
-            continue
-        _taken.append(lock)
-        return port
+        if all(_claimed(port + more) for more in range(count)):
+            return port
+
+
+def _claimed(port: int) -> bool:
+    lock = socket.socket(socket.AF_UNIX)
+    try:
+        lock.bind(f"\0portier-test-port-{port}")
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind(("127.0.0.1", port))
+    except OSError:
+        lock.close()
+        return False
+    _taken.append(lock)
+    return True
 
 
 def eventually(

@@ -33,7 +33,7 @@ class Sites:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = free_port(1 + len(SITES))
         self.house = House(folder / "none.yaml", folder, {"PORT": str(self.port)})
         self.token = ""
 

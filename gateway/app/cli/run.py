@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Annotated
 
@@ -203,10 +203,31 @@ def _checked(file: Path, state: Path | None) -> tuple[Sequence[str], str]:
 
     if load.of_centre(file):
         centre = load.sites(file)
-        return centre.hints, _count(centre.groups, "group")
+        hints = [*centre.hints, *_not_enrolled(file, state, centre.groups)]
+        return hints, _count(centre.groups, "group")
     settings = load.settings(file, state, judge=people.judge, strict=True, exact=True)
     points, doors = _count(settings.points, "point"), _count(settings.doors, "door")
     return settings.hints, f"{points}, {doors}"
+
+
+def _not_enrolled(
+    file: Path, state: Path | None, groups: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
+    """Hints about gateways in groups that the centre does not show, where its keys can be read."""
+    from gateway.settings.values.secrets import Secret, places
+    from gateway.sites.keys import SECRET, Keys, KeysError
+
+    if state is None:
+        return
+    try:
+        enrolled = Keys(state, Secret(SECRET, places(file))).enrolled()
+    except KeysError:
+        return  # doctor says why
+    for name, gateways in groups.items():
+        for gateway in gateways:
+            if gateway not in enrolled:
+                remedy = f"portier site enrol {gateway}"
+                yield f"{file}: groups.{name}: {gateway} is not enrolled: {remedy}"
 
 
 def _count(things: Sized, name: str) -> str:

@@ -16,7 +16,7 @@ from gateway.app.doctor import machine as doctor_machine
 from gateway.app.doctor import page as doctor_page
 from gateway.app.doctor import program as doctor_program
 from gateway.app.doctor import store as doctor_store
-from gateway.app.findings import Finding, Look, no, not_configured, unknown, yes
+from gateway.app.findings import Finding, Look, no, soon, unknown, yes
 from gateway.app.running import readiness
 from gateway.mqtt.session import Session
 from gateway.mqtt.subscription import NO_SESSION, Received, Subscription
@@ -121,18 +121,20 @@ def _gateways(settings: SitesSettings, config: Path, state: Path) -> Iterator[Fi
         yield make(f"gateways: {error}", "sudo portier doctor")
         return
     if not enrolled:
-        yield not_configured(
-            "gateways: none is enrolled", "portier site enrol GATEWAY, for each of them"
+        yield soon(
+            "gateways: none is enrolled yet, and none is shown",
+            "portier site enrol GATEWAY, for each of them",
+            f"looked just now for {keys.path}",
         )
         return
     yield yes(f"gateways: {len(enrolled)} enrolled", f"{keys.path} was read just now")
     grouped = {one for gateways in settings.groups.values() for one in gateways}
     strangers = sorted(grouped - set(enrolled))
     if strangers:
-        yield no(
-            f"gateways: {_named(strangers)} in groups: and not enrolled",
+        yield soon(
+            f"gateways: {_named(strangers)} in groups: and not enrolled yet",
             "portier site enrol GATEWAY, or correct groups:",
-            "the configuration",
+            "the configuration, and the keys",
         )
     yield from _retained(settings, config, state, enrolled)
 

@@ -361,7 +361,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     if sys.stderr.isatty():
         sys.stderr.write("\r")  # the terminal has written ^C
-    _say(f"Stopped: every process has ended. {folder} keeps what happened.")
+    _say(
+        f"Stopped: every process has ended. {folder} keeps what happened; make run-sites goes on "
+        "from there."
+    )
     return status
 
 
