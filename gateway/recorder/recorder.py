@@ -345,7 +345,8 @@ class Recorder:
         """Raises :class:`LookupError` where this is one gateway too many."""
         if gateway in self._hearing or gateway in self._ingest.journals:
             return
-        if len(self._hearing.keys() | self._ingest.journals.keys()) >= GATEWAYS_MOST:
+        known = self._hearing.keys() | self._ingest.journals.keys()
+        if sum(map(self._share.takes, known)) >= GATEWAYS_MOST:  # others may have been ours before
             raise LookupError(f"more than {GATEWAYS_MOST} gateways")
 
     def _take_health(self, batch: Batch, gateway: str, payload: bytes, now_ms: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import threading
 
+import pytest
+
 from gateway.mqtt.subscription import Connected, Received
 from gateway.settings.values.share import Share, share_of
 from tests.recorder.conftest import T0, Bench, event
@@ -72,6 +74,19 @@ def test_a_gateway_that_has_moved_away_is_neither_asked_nor_reported(bench: Benc
         bench.turn(2_000)
     assert bench.broker.published == []
     assert bench.recorder._silence == []
+
+
+def test_gateways_that_have_moved_away_take_no_room(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of those that are ours there is a limit; the others are known from before."""
+    monkeypatch.setattr("gateway.recorder.recorder.GATEWAYS_MOST", 1)
+    other = next(name for name in map(str, range(99)) if share_of(name, 2) != OURS.number)
+    bench.recorder._ingest.journals[other] = "j9"
+    bench.recorder._share = OURS
+    bench.broker.event(event(1))
+    bench.turn()
+    assert bench.store.seqs() == [1]
 
 
 def test_a_gateway_that_comes_back_is_asked_for_what_came_meanwhile(bench: Bench) -> None:
