@@ -19,6 +19,7 @@ from gateway.app.running.readiness import Parts
 from gateway.app.running.welcome import Welcome
 from gateway.recorder import main as recorder
 from gateway.settings.values.share import Share
+from tests.cli.test_cli_offline import portier
 
 CENTRE = """
 sites: {name: Wohnungsgenossenschaft, timezone: Europe/London, languages: [en, de], bench: true}
@@ -194,3 +195,12 @@ def test_the_ports_of_a_broker_that_somebody_else_has_chosen_are_taken(
     assert start.run([], file, tmp_path / "state", None) == 0
     assert found["names"] == ("broker", "record")
     assert found["environment"] == {"PORTIER_BROKER_V5": "4711", "PORTIER_BROKER_V3": "4712"}
+
+
+def test_a_change_of_users_says_who_enters_it_into_the_audit(tmp_path: Path) -> None:
+    for folder, said in ((None, "portier-web enters"), ("sites", "portier-sites enters")):
+        if folder is not None:
+            (tmp_path / folder).mkdir()
+        made = portier("token", "add", said[8:13], "--role", "view", "--state", tmp_path)
+        assert made.exit_code == 0
+        assert said in " ".join(made.output.split())
