@@ -6,7 +6,7 @@ It is also what the frame of every page of the centre shows.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import quote
@@ -15,7 +15,7 @@ from gateway.sites.building import Allowed, SiteBuilding
 from gateway.sites.grants import Rights
 from gateway.sites.interfaces import CentreSeen, GatewaySeen
 from gateway.sites.presenter import SitePresenter
-from gateway.sites.summary import Summaries, Summary, Trouble
+from gateway.sites.summary import Summaries, Summary, Trouble, apart
 from gateway.web.building.snapshot_reader import SnapshotReader
 from gateway.web.presenter.rooms import call_view
 from gateway.web.presenter.view_models import CallView, OverallView
@@ -182,28 +182,10 @@ class Overview:
         presenter = self.site(summary.id)
         if presenter is None:
             return []
-        found = []
+        found: list[SiteCall] = []
         for room_id in summary.calls:
-            room = presenter.control.rooms.get(room_id)
-            view = None if room is None else call_view(presenter, room_id, room)
-            if room is None or view is None:
-                continue
-            why = ""
-            if not presenter.control.connected:
-                why = presenter.reason(presenter.control.away_reason)
-            elif not presenter.allowed.acknowledge:
-                why = presenter.reason("calls_not_offered")
-            may = view.can_acknowledge and presenter.may("staff")
-            found.append(
-                SiteCall(
-                    summary.id,
-                    summary.name,
-                    f"{summary.id}-{room_id}",
-                    view,
-                    may and not why,
-                    why if may else "",
-                )
-            )
+            with apart(summary.id):
+                found += _calls_in(presenter, summary, room_id)
         return found
 
     @property
@@ -319,6 +301,22 @@ class Overview:
         if utc_ms is None:
             return self.w("sites.never_heard")
         return self.w("sites.heard", time=self.utc(utc_ms)).replace(" Uhr", f"{NARROW}Uhr")
+
+
+def _calls_in(presenter: SitePresenter, summary: Summary, room_id: str) -> Iterator[SiteCall]:
+    """The call that stands in a room, if any."""
+    room = presenter.control.rooms.get(room_id)
+    view = None if room is None else call_view(presenter, room_id, room)
+    if view is None:
+        return
+    why = ""
+    if not presenter.control.connected:
+        why = presenter.reason(presenter.control.away_reason)
+    elif not presenter.allowed.acknowledge:
+        why = presenter.reason("calls_not_offered")
+    may = view.can_acknowledge and presenter.may("staff")
+    key = f"{summary.id}-{room_id}"
+    yield SiteCall(summary.id, summary.name, key, view, may and not why, why if may else "")
 
 
 def _urgency(one: SiteCall) -> tuple[bool, bool, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import structlog
@@ -50,16 +51,21 @@ class Summary:
         return not self.troubles
 
 
-def summary_of(seen: GatewaySeen) -> Summary:
+@contextmanager
+def apart(gateway: str) -> Iterator[None]:
     """Never raises: what one gateway says must not hide the others."""
     try:
-        return _summary_of(seen)
+        yield
     except Exception:
-        log.exception("what a gateway says cannot be shown", gateway=seen.id)
-        trouble = Trouble(UNREADABLE, None)
-        return Summary(
-            seen.id, seen.id, seen.changes, (trouble,), (), 0, 0, 0, 0, 0, seen.heard_utc_ms
-        )
+        log.exception("what a gateway says cannot be shown", gateway=gateway)
+
+
+def summary_of(seen: GatewaySeen) -> Summary:
+    """Never raises: what one gateway says must not hide the others."""
+    with apart(seen.id):
+        return _summary_of(seen)
+    trouble = Trouble(UNREADABLE, None)
+    return Summary(seen.id, seen.id, seen.changes, (trouble,), (), 0, 0, 0, 0, 0, seen.heard_utc_ms)
 
 
 def _summary_of(seen: GatewaySeen) -> Summary:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,12 @@ import pytest
 
 from gateway.link import state
 from gateway.mqtt.topics import Topics
+from gateway.sites import overview
 from gateway.sites.broker import Centre
 from gateway.sites.grants import Grant
 from gateway.sites.interfaces import CentreSeen
 from gateway.sites.picture.picture import Picture
+from gateway.sites.presenter import SitePresenter
 from tests.page.fake import alarm, called, guarantee, now_ms
 from tests.sites.centre_web import OPENS, CentreWeb, utc_ms
 from tests.sites.published import health, retained
@@ -46,10 +50,17 @@ def anna(web: CentreWeb) -> Client:
     return web.user("anna", STAFF)
 
 
-def publish(web: CentreWeb, shown: dict[str, Any], **more: bytes) -> None:
+def take(web: CentreWeb, topic: str, payload: bytes) -> None:
+    """A message of the gateway comes to the centre."""
+    web.centre.picture.take(  # type: ignore[attr-defined]  # of the real one
+        f"portier/test/{topic}", payload, retained=False, mono_ms=now_ms(), utc_ms=utc_ms()
+    )
+
+
+def publish(web: CentreWeb, shown: dict[str, Any], gateway: str = "test", **more: bytes) -> None:
     """What a gateway publishes of this snapshot comes to the centre."""
-    topics = Topics("test")
-    texts = retained("test", shown)
+    topics = Topics(gateway)
+    texts = retained(gateway, shown)
     texts[topics.info] = state.info(shown, 8, "s1", issuers={"sites": OPENS})  # type: ignore[arg-type]  # a snapshot
     texts |= {f"{topics.root}/{name}": payload for name, payload in more.items()}
     for topic, payload in texts.items():
@@ -108,10 +119,50 @@ def test_whatever_a_gateway_publishes_every_page_is_there(
     publish(web, shown, health=health(shown))
     for topic in ("info", "health", "state/door/front", "state/room/wc", "state/point/front/leaf",
                   "state/alarms", "recorded/main", "availability"):  # fmt: skip
-        web.centre.picture.take(  # type: ignore[attr-defined]  # of the real one
-            f"portier/test/{topic}", payload, retained=False, mono_ms=now_ms(), utc_ms=utc_ms()
-        )
+        take(web, topic, payload)
         for path in PATHS[:3]:
             assert anna.get(path).status_code == 200, (topic, path)
     for path in PATHS:
         assert anna.get(path).status_code == 200, path
+
+
+def test_a_call_of_a_state_that_is_not_known_stands(web: CentreWeb, anna: Client) -> None:
+    shown = snapshot()
+    shown["rooms"]["wc"]["call"] = called("wc-1") | {"state": "on_its_way"}
+    publish(web, shown, health=health(shown))
+    for path in PATHS:
+        assert anna.get(path).status_code == 200, path
+    (call,) = anna.get("/api/v1/calls").json()
+    assert call["state"] == "raised"
+
+
+def test_a_version_that_is_no_number_breaks_no_list(web: CentreWeb, anna: Client) -> None:
+    shown = snapshot()
+    publish(web, shown, health=health(shown))
+    found = json.loads(state.info(shown, 8, "s1")) | {"version": "².٣.x"}
+    take(web, "info", json.dumps(found).encode())
+    assert "².٣.x" in anna.get("/fleet").text
+
+
+def test_a_gateway_that_cannot_be_shown_hides_no_other(
+    web: CentreWeb, anna: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever is wrong with it."""
+    picture = web.centre.picture
+    picture.enrol("bad-1", mono_ms=now_ms(), utc_ms=utc_ms())  # type: ignore[attr-defined]  # the real one
+    shown = snapshot()
+    shown["rooms"]["wc"]["call"] = called("wc-1")
+    shown["alarms"] = [alarm("front", "left_open", "urgent")]
+    for gateway in ("test", "bad-1"):
+        publish(web, shown, gateway, health=health(shown))
+
+    def broken(whole: Any, presenter: SitePresenter, *rest: Any) -> Any:
+        if presenter.base == "/sites/bad-1":
+            raise LookupError
+        return whole(presenter, *rest)
+
+    monkeypatch.setattr(overview, "call_view", partial(broken, overview.call_view))
+    whole = SitePresenter._alarm
+    monkeypatch.setattr(SitePresenter, "_alarm", lambda self, one: broken(whole, self, one))
+    assert "Notruf: WC" in text_of(anna.get("/").text)
+    assert "/sites/test" in anna.get("/alarms").text

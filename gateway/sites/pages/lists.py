@@ -16,6 +16,7 @@ from gateway.sites.audit import Entry
 from gateway.sites.overview import Overview
 from gateway.sites.page_site import CentreSite
 from gateway.sites.presenter import SitePresenter
+from gateway.sites.summary import apart
 from gateway.web.access import Admin, ViewAlways
 from gateway.web.page import language_of, page
 from gateway.web.presenter.presenter import SEVERITIES
@@ -54,12 +55,14 @@ async def alarms(
 
 def placed_alarms(shown: Overview, only: str = "") -> list[PlacedAlarm]:
     """All alarms of the sites that may be seen, the gravest first."""
-    found = []
+    found: list[PlacedAlarm] = []
     for one in shown.sites:
         if not one.alarms or (only and one.id != only):
             continue
         presenter = shown.site(one.id)
-        if presenter is not None:
+        if presenter is None:
+            continue
+        with apart(one.id):
             found += [PlacedAlarm(presenter, alarm) for alarm in presenter.open_alarms]
     return sorted(
         found,
@@ -109,7 +112,7 @@ def version_key(version: str) -> tuple[tuple[int, int | str], ...]:
     of its number."""
     parts: list[tuple[int, int | str]] = []
     for part in version.replace("-", ".").replace("+", ".").split("."):
-        number = "".join(c for c in part if c.isdigit()) or "0"
+        number = "".join(c for c in part if c.isdecimal()) or "0"
         parts.append((int(number), 0) if part.isdecimal() else (int(number) - 1, part))
     return tuple((n, -1 if isinstance(rest, str) else 0) for n, rest in parts)
 

@@ -6,8 +6,9 @@ What MQTT does not carry, or carries in a wrong type, is unknown: ``None``, empt
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
+from gateway.core.room.call_record import CallState
 from gateway.sites.picture.limits import ALARMS_MOST
 from gateway.sites.picture.untrusted import (
     Clock,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from gateway.panel.snapshot_types import GuaranteeShown
 
 UNKNOWN = "unknown"
+CALL_STATES = frozenset(get_args(CallState))
 LIST_MOST = 100
 """Entries of a list within a state: points of a call, alarms of a door."""
 
@@ -188,7 +190,7 @@ def _call(found: object, clock: Clock) -> CallShown | None:
         return None
     shown: dict[str, object] = {
         "id": text_or_none(found.get("id")),
-        "state": text(found.get("state"), "raised"),
+        "state": state if (state := text(found.get("state"))) in CALL_STATES else "raised",
         "test": found.get("test") is True,
         "since_ms": clock.mono(found.get("since")),
         "raised_ms": None,
