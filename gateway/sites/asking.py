@@ -10,7 +10,7 @@ import json
 from collections.abc import Awaitable, Callable
 
 from gateway.sites.access import At
-from gateway.sites.building import NO_BROKER, OFFLINE, STALE, UNKNOWN
+from gateway.sites.building import NO_BROKER, OFFLINE, SILENT, STALE, UNKNOWN
 from gateway.sites.page_site import CentreSite
 from gateway.web.building.control_client import NO_ANSWER, Answer
 from gateway.web.identity.accounts import Who
@@ -19,7 +19,7 @@ from gateway.web.shared.models import Accepted
 from gateway.web.shared.problems import Problem
 
 UNANSWERED = frozenset(
-    {NO_ANSWER, NO_BROKER, OFFLINE, UNKNOWN, STALE, "keys_unreadable", "clock_untrusted"}
+    {NO_ANSWER, NO_BROKER, OFFLINE, SILENT, UNKNOWN, STALE, "keys_unreadable", "clock_untrusted"}
 )
 """Reasons why no gateway has judged a command."""
 NOT_THERE = frozenset({"unknown_door", "unknown_call", "unknown_alarm", "unknown_room"})

@@ -10,6 +10,7 @@ from gateway.sites.interfaces import CentreSeen, GatewaySeen
 from gateway.web.building.snapshot_reader import SnapshotReader
 
 OFFLINE, UNKNOWN, STALE = "site_offline", "site_unknown", "site_stale"
+SILENT = "site_silent"
 NO_BROKER = "no_broker"
 
 
@@ -23,7 +24,7 @@ class SiteBuilding(SnapshotReader):
         self.away_reason = away_reason(centre, seen)
         self.connected = not self.away_reason
         since = seen.fresh_since_utc_ms
-        if seen.presence == "offline":
+        if seen.presence == "offline" or seen.silent:
             since = seen.presence_since_utc_ms
         if not centre.connected:
             since = centre.since_utc_ms
@@ -53,8 +54,15 @@ def away_reason(centre: CentreSeen, seen: GatewaySeen) -> str:
     if not centre.connected:
         return NO_BROKER
     if seen.presence != "online" or seen.snapshot is None:
-        return OFFLINE if seen.presence == "offline" else UNKNOWN
+        return not_there(seen)
     return "" if seen.fresh else STALE
+
+
+def not_there(seen: GatewaySeen) -> str:
+    """How a gateway is away that is not known to be there."""
+    if seen.silent:
+        return SILENT
+    return OFFLINE if seen.presence == "offline" else UNKNOWN
 
 
 class Allowed:

@@ -14,7 +14,8 @@ CommandName = Literal["open_door", "acknowledge_call", "acknowledge_alarm"]
 class GatewaySeen(Protocol):
     """One gateway as it is known from what it publishes; instants are of the centre's clocks.
     ``fresh``: what is shown is so now, or was until ``fresh_since_utc_ms`` (``None``: since the
-    centre began)."""
+    centre began). ``silent``: nothing comes from it, although the broker says that it is
+    connected; ``health_overdue``: other messages come, and its health does not."""
 
     @property
     def id(self) -> str: ...
@@ -29,7 +30,13 @@ class GatewaySeen(Protocol):
     @property
     def heard_utc_ms(self) -> int | None: ...
     @property
+    def silent(self) -> bool: ...
+    @property
     def info(self) -> Mapping[str, Any]: ...
+    @property
+    def health_overdue(self) -> bool: ...
+    @property
+    def health_utc_ms(self) -> int | None: ...
     @property
     def health(self) -> Mapping[str, Any] | None: ...
     @property

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 
 class TroubleShape(BaseModel):
-    """``kind``: site_offline, site_unknown, incomplete, unreadable, or the name of a guarantee of
-    the gateway that is *no*; ``reason`` and ``subject``: what the gateway says of that."""
+    """``kind``: site_offline, site_silent, site_unknown, site_stale, no_health, incomplete,
+    unreadable, or the name of a guarantee of the gateway that is *no*; ``reason`` and ``subject``:
+    what the gateway says of that."""
 
     kind: str
     since: datetime | None

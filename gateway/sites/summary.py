@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from gateway.sites.building import OFFLINE, STALE, UNKNOWN, name_of
+from gateway.sites.building import STALE, name_of, not_there
 from gateway.sites.interfaces import CentreSeen, GatewaySeen
 from gateway.web.building.guarantees import value_of
 
 CLIMATE = frozenset({"frost", "mould"})
 """Kinds of alarms about a climate that is out of its range."""
-INCOMPLETE, UNREADABLE = "incomplete", "unreadable"
+INCOMPLETE, UNREADABLE, NO_HEALTH = "incomplete", "unreadable", "no_health"
 log = structlog.get_logger("sites")
 
 
@@ -95,13 +95,14 @@ def _summary_of(seen: GatewaySeen) -> Summary:
 
 def _troubles(seen: GatewaySeen) -> Iterator[Trouble]:
     if seen.presence != "online":
-        kind = OFFLINE if seen.presence == "offline" else UNKNOWN
-        yield Trouble(kind, seen.presence_since_utc_ms)
+        yield Trouble(not_there(seen), seen.presence_since_utc_ms)
         return  # nothing else that it said is known to be so now
     if seen.complete and not seen.fresh:
         yield Trouble(STALE, seen.fresh_since_utc_ms)
     if not seen.complete:
         yield Trouble(INCOMPLETE, None, subject=", ".join(list(seen.lacks)[:3]))
+    if seen.health_overdue:
+        yield Trouble(NO_HEALTH, seen.health_utc_ms)
     shown = seen.snapshot
     if shown is None:
         return

@@ -46,7 +46,10 @@ class FakeGateway:
     presence: Literal["online", "offline", "unknown"] = "online"
     presence_since_utc_ms: int | None = None
     heard_utc_ms: int | None = field(default_factory=utc_ms)
+    silent: bool = False
     health: Mapping[str, Any] | None = None
+    health_utc_ms: int | None = None
+    health_overdue: bool = False
     recorded: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     lacks: Sequence[str] = ()
     confirms: bool = True

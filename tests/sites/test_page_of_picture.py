@@ -19,6 +19,7 @@ from gateway.sites.grants import Grant
 from gateway.sites.interfaces import CentreSeen
 from gateway.sites.picture.picture import Picture
 from gateway.sites.presenter import SitePresenter
+from gateway.web.presenter.rooms import call_view
 from tests.page.fake import alarm, called, guarantee, now_ms
 from tests.sites.centre_web import OPENS, CentreWeb, utc_ms
 from tests.sites.published import health, retained
@@ -139,7 +140,7 @@ def test_a_call_of_a_state_that_is_not_known_stands(web: CentreWeb, anna: Client
 def test_a_version_that_is_no_number_breaks_no_list(web: CentreWeb, anna: Client) -> None:
     shown = snapshot()
     publish(web, shown, health=health(shown))
-    found = json.loads(state.info(shown, 8, "s1")) | {"version": "².٣.x"}
+    found = json.loads(retained("test", shown)["portier/test/info"]) | {"version": "².٣.x"}
     take(web, "info", json.dumps(found).encode())
     assert "².٣.x" in anna.get("/fleet").text
 
@@ -161,7 +162,7 @@ def test_a_gateway_that_cannot_be_shown_hides_no_other(
             raise LookupError
         return whole(presenter, *rest)
 
-    monkeypatch.setattr(overview, "call_view", partial(broken, overview.call_view))
+    monkeypatch.setattr(overview, "call_view", partial(broken, call_view))
     whole = SitePresenter._alarm
     monkeypatch.setattr(SitePresenter, "_alarm", lambda self, one: broken(whole, self, one))
     assert "Notruf: WC" in text_of(anna.get("/").text)

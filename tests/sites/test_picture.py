@@ -15,6 +15,7 @@ from gateway.panel import snapshot_types as panel
 from gateway.sites.picture import gateway_picture, limits, states
 from gateway.sites.picture.gateway_picture import GatewayPicture
 from gateway.sites.picture.untrusted import Clock
+from gateway.sites.summary import summary_of
 from gateway.wire import Row, to_cloudevent
 from tests.simulation.test_snapshots import SHOWN, moments
 from tests.sites.published import OFFSET_MS, UTC_MS, Centre, health, retained
@@ -236,12 +237,16 @@ def test_guarantees_are_unknown_once_the_health_is_old() -> None:
     assert {one["value"] for one in known.values()} != {"unknown"}
     assert centre.wait(gateway_picture.HEALTH_MS - 1) == []
     heard_ms = gateway.health_utc_ms
+    centre.take_all(retained("csg", moment()), kept=False)
     assert centre.wait(1) == ["csg"]
+    assert (gateway.health_overdue, gateway.silent) == (True, False)
     assert {one["value"] for one in guarantees(gateway).values()} == {"unknown"}
     assert {one["reason"] for one in guarantees(gateway).values()} == {"no_health"}
     assert gateway.fresh  # its states are retained, and are sent when they change
+    assert [one.kind for one in summary_of(gateway).troubles] == ["no_health"]
     assert centre.wait(1) == []
     centre.take(CSG.health, health(moment()))
+    assert not gateway.health_overdue
     assert guarantees(gateway).keys() == known.keys()
     assert {one["value"] for one in guarantees(gateway).values()} != {"unknown"}
     assert heard_ms != gateway.health_utc_ms
@@ -252,6 +257,59 @@ def test_a_health_that_the_broker_kept_is_none() -> None:
     centre.connect()
     centre.take(CSG.health, health(moment()), kept=True)
     assert centre.picture.gateways["csg"].health is None
+
+
+def test_what_the_broker_kept_of_a_gateway_that_is_gone_is_not_so_for_ever() -> None:
+    """The broker was away when the gateway was switched off: it was told by nobody."""
+    centre = Centre("csg")
+    centre.connect()
+    centre.take_all(retained("csg", moment()))
+    gateway = centre.picture.gateways["csg"]
+    assert (gateway.presence, gateway.fresh) == ("online", True)
+    assert centre.wait(gateway_picture.HEALTH_MS - 1) == []
+    assert centre.wait(1) == ["csg"]
+    assert (gateway.presence, gateway.silent, gateway.fresh) == ("unknown", True, False)
+    assert gateway.presence_since_utc_ms is None  # it was never heard
+    (trouble,) = summary_of(gateway).troubles
+    assert trouble.kind == "site_silent"
+    assert centre.wait(10 * gateway_picture.HEALTH_MS) == []
+    centre.take_all(retained("csg", moment()))  # the same once more
+    assert (gateway.presence, gateway.fresh) == ("unknown", False)
+
+
+@pytest.mark.parametrize(
+    "topic", [CSG.availability, CSG.alarms, CSG.health, f"{CSG.events}/door_opened/front"]
+)
+def test_a_silent_gateway_is_there_again_when_it_is_heard(topic: str) -> None:
+    centre, gateway = whole()
+    heard_utc_ms = gateway.heard_utc_ms
+    centre.wait(gateway_picture.HEALTH_MS)
+    assert (gateway.silent, gateway.presence_since_utc_ms) == (True, heard_utc_ms)
+    payload = retained("csg", moment()).get(topic) or health(moment())
+    assert centre.take(topic, payload) == "csg"
+    assert (gateway.silent, gateway.presence, gateway.fresh) == (False, "online", True)
+    assert gateway.presence_since_utc_ms == centre.utc_ms
+    assert not gateway.health_overdue
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("recorded/main", b'{"journal": "j1", "lanes": {"urgent": 1}}'),
+        ("replay/main", b"{}"),
+        ("command/door/front/open", b"{}"),
+        ("availability", b"offline"),
+    ],
+)
+def test_what_others_write_below_its_name_is_no_sign_of_a_gateway(
+    topic: str, payload: bytes
+) -> None:
+    """The recorder, whoever commands it, and the broker in place of one that has died."""
+    centre, gateway = whole()
+    heard_utc_ms = gateway.heard_utc_ms
+    centre.wait(1_000)
+    centre.take(f"{CSG.root}/{topic}", payload)
+    assert gateway.heard_utc_ms == heard_utc_ms
 
 
 def test_when_a_gateway_was_heard_says_what_it_sent_and_not_what_was_kept() -> None:

@@ -25,6 +25,7 @@ from gateway.sites.picture.limits import (
     STATES_MOST,
     TEXT_MOST,
 )
+from gateway.sites.picture.signs_of_life import ITS_OWN, SignsOfLife
 from gateway.sites.picture.untrusted import Clock, fields, flag, number, text, texts, whole
 from gateway.wire import read_json
 
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
 
 Presence = Literal["online", "offline", "unknown"]
 HEALTH_MS = 90_000
-"""A gateway sends its health every 30 s; what an older one says is no evidence any more."""
+"""A gateway sends its health every 30 s; what an older one says is no evidence any more. Of which
+nothing else came for so long, it is not there, whatever the broker has retained of it."""
 COMPLETE_MS = 5_000
 """What a broker keeps of a gateway has come within this time, or is asked for."""
 FETCH_MOST_MS = 600_000
@@ -86,7 +88,8 @@ class GatewayPicture:
         self.presence_since_utc_ms: UtcMs | None = None
         """Since when it is so; ``None``: not known, it was so when the centre looked first."""
         self.heard_utc_ms: UtcMs | None = None
-        """When the last message came that the broker had not kept."""
+        """When the last message came that the gateway itself had just sent."""
+        self._life = SignsOfLife(HEALTH_MS)
         self.info: Mapping[str, Any] = _NOTHING
         """What the gateway is, without its command help; empty while that is not known."""
         self.health: Mapping[str, Any] | None = None
@@ -152,6 +155,16 @@ class GatewayPicture:
         return self.fresh and self._health_ms is not None
 
     @property
+    def silent(self) -> bool:
+        """Whether the broker says that it is connected, and nothing comes from it."""
+        return self._life.silent
+
+    @property
+    def health_overdue(self) -> bool:
+        """Whether it is there, and its health should have come and did not."""
+        return self._life.health_overdue
+
+    @property
     def snapshot(self) -> Snapshot | None:
         """The building as the panel's snapshot; ``None`` while nothing is known of it.
         ``now_ms``: when something changed last."""
@@ -165,6 +178,7 @@ class GatewayPicture:
     def connected(self, now: Now) -> None:
         """The centre is connected: everything that the broker keeps will come again."""
         self._connected = True
+        self._life.begin(now.mono_ms)
         known = {*self._parts, *self._states} - self._absent
         self._lacking = {"availability", "info", _ALARMS, *known}
         self._fetch_soon(now)
@@ -175,7 +189,7 @@ class GatewayPicture:
         if self._connected:
             self._before = self.presence, self.presence_since_utc_ms
         self._connected = False
-        self._be("unknown", now.utc_ms)
+        self._be("unknown", now.utc_ms, now.mono_ms)
         self._changed(now)
 
     def pass_time(self, now: Now) -> bool:
@@ -185,9 +199,19 @@ class GatewayPicture:
             self._health_ms, changed = None, True
         if self._fetches and self.fetch_due(now.mono_ms):
             changed = self._give_up() or changed
+        changed = self._miss(now) or changed
         if changed:
             self._changed(now)
         return changed
+
+    def _miss(self, now: Now) -> bool:
+        """Whether what a gateway that is there sends all the time did not come, and that is new."""
+        if not self._connected or self.presence != "online":
+            return False
+        missed = self._life.pass_time(now.mono_ms)
+        if self.silent:
+            self.presence, self.presence_since_utc_ms = "unknown", self.heard_utc_ms
+        return missed
 
     def fetch_due(self, mono_ms: Ms) -> bool:
         """Whether something is missing and should be asked for."""
@@ -221,8 +245,10 @@ class GatewayPicture:
 
     def take(self, topic: str, payload: bytes, *, retained: bool, now: Now) -> bool:
         """A message below this gateway's topics; whether anything changed by it."""
-        self.heard(retained=retained, now=now)
         moved = self._follow(now)
+        is_online = topic == "availability" and payload == b"online"
+        if is_online or topic.split("/", 1)[0] in ITS_OWN:
+            moved = self.heard(retained=retained, now=now) or moved
         if topic.startswith("state/"):
             changed = self._take_state(sys.intern(topic), payload)
         elif topic == "availability":
@@ -239,10 +265,16 @@ class GatewayPicture:
             self._changed(now)
         return changed or moved
 
-    def heard(self, *, retained: bool, now: Now) -> None:
-        """Something came from this gateway, or the broker had it."""
-        if not retained:
-            self.heard_utc_ms = now.utc_ms
+    def heard(self, *, retained: bool, now: Now) -> bool:
+        """Something came from this gateway, or the broker had it. Whether it was silent before."""
+        if retained:
+            return False
+        self.heard_utc_ms = now.utc_ms
+        was_silent = self._life.heard(now.mono_ms)
+        if was_silent:
+            self._be("online", now.utc_ms, now.mono_ms)
+            self._changed(now)
+        return was_silent
 
     def _changed(self, now: Now) -> None:
         self._now = now
@@ -270,13 +302,16 @@ class GatewayPicture:
         self._guarantees = _guarantees(self._promises, clock)
         return bool(self._states or self._promises)
 
-    def _be(self, presence: Presence, since_utc_ms: UtcMs | None) -> None:
-        if presence != self.presence:
+    def _be(self, presence: Presence, since_utc_ms: UtcMs | None, mono_ms: Ms) -> None:
+        if presence != self.presence or self.silent:
             self.presence, self.presence_since_utc_ms = presence, since_utc_ms
+            self._life.arrived(mono_ms)
 
     def _take_availability(self, payload: bytes, retained: bool, now: Now) -> bool:
         if payload not in (b"online", b"offline"):
             return False
+        if retained and self.silent and payload == b"online":
+            return False  # as before: that is what nobody believes any more
         presence: Presence = "online" if payload == b"online" else "offline"
         new = presence != self.presence or "availability" in self._lacking
         before, since_utc_ms = self._before
@@ -284,7 +319,7 @@ class GatewayPicture:
             since_utc_ms = now.utc_ms
         elif presence != before:
             since_utc_ms = None
-        self._be(presence, since_utc_ms)
+        self._be(presence, since_utc_ms, now.mono_ms)
         self._lacking.discard("availability")
         return new
 
@@ -419,6 +454,7 @@ class GatewayPicture:
         self._promises = _few(found.get("guarantees"), GUARANTEES_MOST)
         self._guarantees = _guarantees(self._promises, self._clock)
         self._health_ms, self.health_utc_ms = now.mono_ms, now.utc_ms
+        self._life.took_health(now.mono_ms)
         return True
 
     def _take_recorded(self, recorder: str, payload: bytes) -> bool:

@@ -46,11 +46,11 @@ class Picture:
             return None
         now = Now(mono_ms, utc_ms)
         if rest.startswith("event/"):
-            gateway.heard(retained=retained, now=now)
+            woke = gateway.heard(retained=retained, now=now)
             taken = not retained and self.events.take(id, payload, utc_ms)
             if taken:
                 gateway.changes += 1
-            return id if taken else None
+            return id if taken or woke else None
         return id if gateway.take(rest, payload, retained=retained, now=now) else None
 
     def _count_stranger(self, name: str) -> None:
