@@ -64,6 +64,8 @@ async def acknowledge_call(site: CentreSite, at: At, call: str, attends: str, ke
     if not at.presenter.allowed.acknowledge:
         return Answer("", "refused", "calls_not_offered")
     name = " ".join(attends.split())
+    if not name and not at.presenter.allowed.see:
+        return Answer("", "refused", "seen_not_offered")
     if len(name) > ATTENDS_MOST or not name.isprintable():
         raise Problem(422, "attends_wrong")
 

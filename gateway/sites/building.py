@@ -85,6 +85,13 @@ class Allowed:
     def acknowledge(self) -> bool:
         return not self._says or "acknowledge" in self._may
 
+    @property
+    def see(self) -> bool:
+        """Whether a call can be marked as only seen. A gateway that does not say what the centre
+        may takes that for an acknowledgement: its sounder and its notifications would stop, and
+        nobody goes."""
+        return self._says and self.acknowledge
+
     def open(self, door: str) -> bool:
         """Whether this door is one that the centre may open, at some time of the week."""
         return "open" in self._may and door in self._doors

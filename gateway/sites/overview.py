@@ -30,13 +30,15 @@ SEARCH_LONGEST = 80
 
 @dataclass(frozen=True, slots=True)
 class SiteCall:
-    """A call and where it is. ``can_acknowledge``: whoever looks may; ``why``: why not."""
+    """A call and where it is. ``can_acknowledge``: whoever looks may; ``why``: why not.
+    ``can_see``: the gateway knows the difference between seen and on the way."""
 
     site: str
     place: str
     key: str
     call: CallView
     can_acknowledge: bool
+    can_see: bool
     why: str
 
     @property
@@ -316,7 +318,15 @@ def _calls_in(presenter: SitePresenter, summary: Summary, room_id: str) -> Itera
         why = presenter.reason("calls_not_offered")
     may = view.can_acknowledge and presenter.may("staff")
     key = f"{summary.id}-{room_id}"
-    yield SiteCall(summary.id, summary.name, key, view, may and not why, why if may else "")
+    yield SiteCall(
+        summary.id,
+        summary.name,
+        key,
+        view,
+        can_acknowledge=may and not why,
+        can_see=presenter.allowed.see,
+        why=why if may else "",
+    )
 
 
 def _urgency(one: SiteCall) -> tuple[bool, bool, int]:

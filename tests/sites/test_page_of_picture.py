@@ -145,6 +145,19 @@ def test_a_version_that_is_no_number_breaks_no_list(web: CentreWeb, anna: Client
     assert "².٣.x" in anna.get("/fleet").text
 
 
+def test_a_gateway_that_does_not_say_what_the_centre_may_judges_itself(
+    web: CentreWeb, anna: Client
+) -> None:
+    """One of an older version, or one whose broker takes no long messages."""
+    shown = snapshot()
+    shown["rooms"]["wc"]["call"] = called("wc-1")
+    publish(web, shown, health=health(shown))
+    found = json.loads(retained("test", shown)["portier/test/info"])
+    del found["issuers"]
+    take(web, "info", json.dumps(found).encode())
+    assert 'name="attends"' in anna.get("/").text
+
+
 def test_a_gateway_that_cannot_be_shown_hides_no_other(
     web: CentreWeb, anna: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -255,6 +255,25 @@ def test_a_gateway_of_an_older_version_offers_no_door(web: CentreWeb, anna: Clie
     assert "/calls/acknowledge" in html  # its gateway judges
 
 
+def test_a_gateway_of_an_older_version_is_not_told_that_a_call_was_only_seen(
+    web: CentreWeb, anna: Client
+) -> None:
+    """It would take that for an acknowledgement: sounder and notifications would stop."""
+    web.gateway("bad-1").call()
+    assert 'value="seen"' in anna.get("/").text
+    web.gateway("bad-1").rights = None
+    assert 'value="attend"' in (html := anna.get("/").text)
+    assert 'value="seen"' not in html
+    path = "/sites/bad-1/calls/acknowledge"
+    answer = anna.post(path, data={"call": "wc-1", "do": "seen"})
+    assert "würden enden" in text_of(anna.get(answer.headers["location"]).text)
+    answer = anna.post("/api/v1/sites/bad-1/calls/wc-1/acknowledge")
+    assert (answer.status_code, answer.json()["reason"]) == (409, "seen_not_offered")
+    assert web.centre.commands.asked == []
+    done = anna.post("/api/v1/sites/bad-1/calls/wc-1/acknowledge", json={"attends": "Weber"})
+    assert done.status_code == 202
+
+
 def test_the_answer_of_the_gateway_is_the_answer_of_the_api(web: CentreWeb, anna: Client) -> None:
     path = "/api/v1/sites/bad-1/doors/front/open"
     done = anna.post(path, json={"reason": "Post"}, headers={"Idempotency-Key": "k1"})

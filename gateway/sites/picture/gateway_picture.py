@@ -338,10 +338,12 @@ class GatewayPicture:
         if payload != self._info_text:
             self._bytes += len(payload) - len(self._info_text)
             self._info_text = payload
+            issuers = found.get("issuers")
             self.info = (
                 {key: text(found.get(key)) for key in _INFO if key in found}
                 | {key: _names_of(found.get(key)) for key in ("doors", "rooms", "points")}
-                | {"issuers": _rights(found.get("issuers"))}
+                # an older gateway does not say what it lets others ask for
+                | ({"issuers": _rights(issuers)} if isinstance(issuers, dict) else {})
             )
             for id in texts(found.get("unpublished"), STATES_MOST):
                 self.info["points"].pop(id, None)
