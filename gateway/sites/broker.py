@@ -132,6 +132,8 @@ class Centre:
         """Since when it is connected, or not."""
         self.refused: dict[str, str] = {}
         """Filters that the broker refuses, and why: what comes there is not known."""
+        self.enrolments_unreadable = ""
+        """Why the gateways that are enrolled cannot be read; empty where they can."""
         self.on_change: list[Callable[[str], None]] = []
         """Called with the gateway that has changed, or ``""`` for the connection."""
         self.commands = commands(self.publish)
@@ -298,8 +300,15 @@ class Centre:
         try:
             enrolled = set(self._enrolled())
         except KeysError as error:
-            log.error("which gateways are enrolled cannot be read", error=str(error))
+            if str(error) != self.enrolments_unreadable:
+                log.error("which gateways are enrolled cannot be read", error=str(error))
+                self.enrolments_unreadable = str(error)
+                self._report("")
             return
+        if self.enrolments_unreadable:
+            log.info("which gateways are enrolled can be read again")
+            self.enrolments_unreadable = ""
+            self._report("")
         known = set(self.picture.gateways)
         for gateway in sorted(enrolled - known):
             self.picture.enrol(gateway, mono_ms=self._monotonic_ms(), utc_ms=self._utc_ms())

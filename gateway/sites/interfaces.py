@@ -78,7 +78,8 @@ class CommandsAsked(Protocol):
 class CentreSeen(Protocol):
     """The connection to the broker, see :class:`gateway.sites.broker.Centre`. ``on_change`` is
     called in the event loop with the id of the gateway that changed, or ``""`` for the connection
-    itself. ``refused``: what the broker does not let the centre hear, and why."""
+    itself. ``refused``: what the broker does not let the centre hear, and why.
+    ``enrolments_unreadable``: why it is not known which gateways are enrolled."""
 
     @property
     def picture(self) -> PictureSeen: ...
@@ -90,6 +91,8 @@ class CentreSeen(Protocol):
     def since_utc_ms(self) -> int: ...
     @property
     def refused(self) -> Mapping[str, str]: ...
+    @property
+    def enrolments_unreadable(self) -> str: ...
     @property
     def on_change(self) -> list[Callable[[str], None]]: ...
     @property

@@ -139,15 +139,21 @@ class Overview:
     def connection(self) -> dict[str, str]:
         """The centre's own connection to its broker."""
         if self._centre.connected:
-            refused = ", ".join(sorted(self._centre.refused))
-            text = self.w("sites.broker_refuses", what=refused) if refused else ""
-            return {"state": "ok", "text": text, "advice": ""}
+            return {"state": "ok", "text": " ".join(self._misses()), "advice": ""}
         since = self.w.clock(self._centre.since_utc_ms, self.now_utc_ms, seconds=True)
         return {
             "state": "lost",
             "text": self.w("sites.broker_lost", since=since),
             "advice": self.w("sites.broker_lost_advice"),
         }
+
+    def _misses(self) -> Iterator[str]:
+        """What the centre does not see although it is connected."""
+        if self._centre.enrolments_unreadable:
+            yield self.w("sites.keys_unreadable")
+        if self._centre.refused:
+            what = ", ".join(sorted(self._centre.refused))
+            yield self.w("sites.broker_refuses", what=what)
 
     @property
     def overall(self) -> OverallView:
@@ -157,14 +163,18 @@ class Overview:
             return OverallView("lost", "wifi-off", self.w("pill.lost", since=since))
         if any(not one.call.test for one in self.calls):
             return OverallView("call", "siren", self.w("pill.call"))
+        if any(self._misses()):
+            return OverallView("bad", "triangle-alert", self.w("sites.pill_misses"))
         if wrong := sum(self.is_wrong(one) for one in self.sites):
             text = self.w.plural("sites.pill_wrong", wrong)
             return OverallView("bad", "triangle-alert", text)
         if faults := sum(one.faults for one in self.sites):
             return OverallView("warn", "triangle-alert", self.w.plural("pill.fault", faults))
-        if not self.sites:
-            return OverallView("unknown", "clock", self.w("sites.none_short"))
-        return OverallView("good", "check", self.w("pill.well"))
+        if self.sites:
+            view = OverallView("good", "check", self.w("pill.well"))
+        else:
+            view = OverallView("unknown", "clock", self.w("sites.none_short"))
+        return view
 
     @property
     def open_alarms(self) -> range:

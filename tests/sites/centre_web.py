@@ -167,6 +167,7 @@ class FakeCentre:
         self.connected = True
         self.reason = ""
         self.refused: dict[str, str] = {}
+        self.enrolments_unreadable = ""
         self.since_utc_ms = utc_ms()
         self.on_change: list[Callable[[str], None]] = []
         self.commands = FakeCommands(audit)

@@ -314,12 +314,25 @@ def test_gateways_are_enrolled_and_revoked_meanwhile() -> None:
         bench.passed_ms += 10_000
         await bench.until(lambda: bench.wire.asked)
         assert list(bench.centre.picture.gateways) == ["csg"]
+        assert bench.centre.enrolments_unreadable == "the file is damaged"
         bench.enrolled = ["new"]
         bench.passed_ms += 10_000
         await bench.until(lambda: list(bench.centre.picture.gateways) == ["new"])
         await bench.until(lambda: {"csg", "new"} <= set(bench.changed))
+        assert bench.centre.enrolments_unreadable == ""
 
     play(test, "csg")
+
+
+def test_keys_that_cannot_be_read_are_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the reason is another one, although it is tried every ten seconds."""
+    named: list[str] = []
+    monkeypatch.setattr(broker.log, "error", lambda _, error: named.append(error))
+    bench = Bench("csg")
+    for reason in ("no secret", "no secret", "damaged", "no secret"):
+        bench.enrolled = KeysError(reason)
+        bench.centre._follow_enrolments()
+    assert named == ["no secret", "damaged", "no secret"]
 
 
 def test_a_centre_without_readable_keys_knows_no_gateway_yet() -> None:
@@ -327,6 +340,7 @@ def test_a_centre_without_readable_keys_knows_no_gateway_yet() -> None:
     bench.enrolled = KeysError("no secret")
     centre = Centre(SETTINGS, bench.names, lambda _: cast("Commands", bench.commands))
     assert not centre.picture.gateways
+    assert centre.enrolments_unreadable == "no secret"
 
 
 @pytest.fixture

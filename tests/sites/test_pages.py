@@ -583,3 +583,19 @@ def test_rights_of_a_site_name_the_doors(web: CentreWeb, anna: Client) -> None:
         web.gateway("bad-1").rights = {**OPENS, "doors": doors}
         html = anna.get("/sites/bad-1").text
         assert ("/doors/front/open" in html) == opens, doors
+
+
+def test_a_centre_that_does_not_see_everything_says_so(web: CentreWeb, anna: Client) -> None:
+    """It is no reason for calm that nothing is shown."""
+    assert anna.get("/health/ready").json() == {"status": "ok", "broker": "ok", "keys": "ok"}
+    web.centre.enrolments_unreadable = "damaged"
+    assert "Schlüssel der Zentrale sind nicht lesbar" in (text := text_of(anna.get("/").text))
+    assert "Zentrale gestört" in text
+    ready = anna.get("/health/ready")
+    assert (ready.status_code, ready.json()["keys"]) == (503, "failed")
+    web.centre.enrolments_unreadable = ""
+    web.centre.refused = {"portier/+/state/#": "not authorized"}
+    assert "portier/+/state/#" in (text := text_of(anna.get("/").text))
+    assert "Zentrale gestört" in text
+    ready = anna.get("/health/ready")
+    assert (ready.status_code, ready.json()["broker"]) == (503, "failed")

@@ -30,10 +30,17 @@ async def live(who: Public) -> dict[str, str]:
 
 @router.get("/health/ready")
 async def ready(who: Public, site: TheCentre) -> Response:
-    """Whether the broker answers: without it nothing that is shown is so now."""
-    good = site.centre.connected
-    state = "ok" if good else "failed"
-    return JSONResponse({"status": state, "broker": state}, 200 if good else 503)
+    """Whether the centre sees what it should: without the broker, or what that lets it hear,
+    nothing that is shown is so now; without its keys it knows no gateways."""
+    centre = site.centre
+    parts = {
+        "broker": centre.connected and not centre.refused,
+        "keys": not centre.enrolments_unreadable,
+    }
+    good = all(parts.values())
+    found = {name: "ok" if part else "failed" for name, part in parts.items()}
+    status = {"status": "ok" if good else "failed"}
+    return JSONResponse(status | found, 200 if good else 503)
 
 
 @router.get("/api/openapi.json")
