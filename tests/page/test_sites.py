@@ -196,3 +196,7 @@ def test_the_page_of_a_site_follows_it(house: CentreHouse, visit: Open) -> None:
     house.change("bad-1", lambda one: setattr(one, "presence", "offline"))
     expect(page.locator("[data-part=site-connection]")).to_contain_text("nicht verbunden")
     expect(page.locator("#open-front")).to_have_attribute("aria-disabled", "true")
+    expect(page.locator("#door-front .was")).to_be_visible()  # the last known state
+    house.change("bad-1", lambda one: setattr(one, "presence", "online"))
+    expect(page.locator("#door-front .was")).to_be_hidden()
+    expect(page.locator("#open-front")).not_to_have_attribute("aria-disabled", "true")

@@ -16,6 +16,7 @@ def site_parts(site: SitePresenter) -> dict[str, Any]:
     values = building_parts(site, NOTHING)
     may = {**NOTHING, "staff": site.may("staff")}
     shown = {"presenter": site, "site": site, "w": site.w, "may": may, "csrf": ""}
+    values["stale"] = site.control.stale
     values["html:alarms"] = fragment("parts/alarms.html", shown)
     values["html:site-connection"] = fragment("sites/parts/connection.html", shown)
     for door in site.doors:

@@ -10,7 +10,11 @@ async function refresh() {
   try {
     const answer = await fetch(board.dataset.parts, { cache: "no-store", signal: AbortSignal.timeout(8000) });
     if (answer.status === 401 || answer.status === 404) return location.reload();
-    if (answer.ok) document.dispatchEvent(new CustomEvent("show", { detail: await answer.json() }));
+    if (answer.ok) {
+      const pieces = await answer.json();
+      board.classList.toggle("is-lost", pieces.stale);
+      document.dispatchEvent(new CustomEvent("show", { detail: pieces }));
+    }
   } catch { /* the stream says when the connection is lost */ } finally {
     asking = false;
     if (again) again = false, refresh();
