@@ -93,12 +93,14 @@ class SiteStreams(Streams):
         seeing = cast("Seeing", view)
         overview = self._overview(seeing.language or "en", seeing.rights)
         if not seeing.language:
-            return Fragments("sites", {one.id: self._told(overview, one) for one in overview.sites})
+            return Fragments(
+                "sites", {one.id: self._as_json(overview, one) for one in overview.sites}
+            )
         self._note_looks(view, overview)
         versions = {f"site:{one.id}": one.changes for one in overview.sites}
         return Fragments("page", {**overview_parts(overview), **versions})
 
-    def _told(self, overview: Overview, one: Summary) -> dict[str, Any]:
+    def _as_json(self, overview: Overview, one: Summary) -> dict[str, Any]:
         """A site for programs, made again only after it has changed."""
         key = (one.id, overview.rights.role_at(one.id))
         known = self._known.get(key)
