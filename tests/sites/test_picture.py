@@ -12,7 +12,7 @@ from gateway.core.facts import Json
 from gateway.link import state
 from gateway.mqtt.topics import Topics
 from gateway.panel import snapshot_types as panel
-from gateway.sites.picture import gateway_picture, limits, states
+from gateway.sites.picture import expected_calls, gateway_picture, limits, states
 from gateway.sites.picture.gateway_picture import GatewayPicture
 from gateway.sites.picture.untrusted import Clock
 from gateway.sites.summary import summary_of
@@ -561,6 +561,23 @@ def test_a_text_that_is_too_long_makes_its_topic_unknown() -> None:
     assert cast("Any", gateway.snapshot)["doors"]["front"]["state"] == "unknown"
 
 
+def test_a_state_that_there_is_no_room_for_is_not_taken_for_the_one_before() -> None:
+    """Else a call would not be shown, and nothing would say so."""
+    shown = moment()
+    centre, gateway = seen(shown)
+    for number in range(20):  # by now there is no room
+        filling = json.dumps({"kind": "contact", "more": "x" * 60_000}).encode()
+        centre.take(CSG.point(f"p{number}"), filling)
+    text = retained("csg", shown)[CSG.room("wc")]
+    longer = json.dumps(json.loads(text) | {"more": "x" * 60_000}).encode()
+    assert gateway.complete
+    assert centre.take(CSG.room("wc"), longer) == "csg"
+    assert centre.take(CSG.room("wc"), longer) is None  # that is known
+    assert (gateway.lacks, gateway.fresh) == (["state/room/wc"], False)
+    assert centre.take(CSG.room("wc"), text) == "csg"
+    assert (gateway.lacks, gateway.unreadable, gateway.fresh) == ([], [], True)
+
+
 def test_a_large_gateway_fits() -> None:
     """As many points as there is room for, with long names."""
     theirs = moment()
@@ -590,8 +607,12 @@ RAISED: dict[str, Json] = {
 }  # fmt: skip
 
 
+ACKNOWLEDGED: dict[str, Json] = {"call": "c1", "by": "web:1", "via": "web", "attends": "Weber"}
+
+
 def event(gateway: str, seq: int, kind: str = "call_raised") -> bytes:
-    row = Row(seq, "urgent", seq, "b1", 5_000, UTC_MS, kind, "wc", RAISED)
+    data = ACKNOWLEDGED if kind == "call_acknowledged" else RAISED
+    row = Row(seq, "urgent", seq, "b1", 5_000, UTC_MS, kind, "wc", data)
     return json.dumps(to_cloudevent(gateway, "j1", row, late=False)).encode()
 
 
@@ -626,3 +647,68 @@ def test_no_gateway_drives_out_the_events_of_all_others() -> None:
 def test_the_table_of_limits_names_each_limit() -> None:
     named = {name for name in vars(limits) if name.isupper()}
     assert {name for name in named if f":data:`{name}`" not in (limits.__doc__ or "")} == set()
+
+
+# --- states that were lost on the way -----------------------------------------------------
+
+
+def calling(state: str | None) -> dict[str, bytes]:
+    """What the broker has of a gateway with a call in this state."""
+    call = None if state is None else {"id": "c1", "state": state, "test": False}
+    shown = moment()
+    return retained("csg", changed(shown, rooms={"wc": {**shown["rooms"]["wc"], "call": call}}))
+
+
+@pytest.mark.parametrize(
+    ("before", "kind", "after"),
+    [
+        (None, "call_raised", "raised"),
+        ("raised", "call_acknowledged", "acknowledged"),
+        ("acknowledged", "call_attended", "attended"),
+        ("attended", "call_cancelled", None),
+    ],
+)
+def test_a_call_whose_state_was_lost_is_asked_for(
+    before: str | None, kind: str, after: str | None
+) -> None:
+    """A broker that has too much for a slow client drops states, and says nothing."""
+    centre = Centre("csg")
+    centre.connect()
+    centre.take_all(calling(before))
+    gateway = centre.picture.gateways["csg"]
+    assert gateway.complete
+    centre.take(CSG.event(kind, "wc"), event("csg", 1, kind))
+    assert centre.wait(expected_calls.WITHIN_MS - 1) == []
+    assert centre.wait(1) == ["csg"]
+    assert (gateway.lacks, gateway.fresh) == (["state/room/wc"], False)
+    assert centre.picture.missing(centre.mono_ms) == ["csg"]
+    centre.picture.fetched("csg", centre.mono_ms)
+    centre.take_all(calling(after))
+    assert (gateway.lacks, gateway.fresh) == ([], True)
+    assert centre.wait(expected_calls.WITHIN_MS) == []
+
+
+def test_a_call_whose_state_says_what_its_event_says_is_not_asked_for() -> None:
+    centre = Centre("csg")
+    centre.connect()
+    centre.take_all(calling(None))
+    for number, (kind, now) in enumerate(
+        [("call_raised", "raised"), ("call_acknowledged", "acknowledged")], start=1
+    ):  # a state may come before its event, and the next event before it was looked at
+        centre.take_all(calling(now), kept=False)
+        centre.take(CSG.event(kind, "wc"), event("csg", number, kind))
+    assert centre.wait(expected_calls.WITHIN_MS) == []
+
+
+def test_a_state_that_does_not_fit_its_event_is_asked_for_once() -> None:
+    """What the gateway has retained is so in the end."""
+    centre = Centre("csg")
+    centre.connect()
+    centre.take_all(calling(None))
+    gateway = centre.picture.gateways["csg"]
+    centre.take(CSG.event("call_raised", "wc"), event("csg", 1))
+    centre.wait(expected_calls.WITHIN_MS)
+    centre.take_all(calling(None))
+    assert gateway.fresh
+    assert centre.wait(60_000) == []
+    assert gateway.fresh

@@ -17,6 +17,7 @@ from gateway.backoff import pause_after
 from gateway.core.instant import Ms, UtcMs
 from gateway.mqtt.topics import slashes
 from gateway.sites.picture import states
+from gateway.sites.picture.expected_calls import ExpectedCalls
 from gateway.sites.picture.limits import (
     BYTES_MOST,
     GUARANTEES_MOST,
@@ -27,7 +28,7 @@ from gateway.sites.picture.limits import (
 )
 from gateway.sites.picture.signs_of_life import ITS_OWN, SignsOfLife
 from gateway.sites.picture.untrusted import Clock, fields, flag, number, text, texts, whole
-from gateway.wire import read_json
+from gateway.wire import Event, read_json
 
 if TYPE_CHECKING:
     from gateway.panel.snapshot_types import GatewayShown, GuaranteeShown, Snapshot
@@ -90,6 +91,7 @@ class GatewayPicture:
         self.heard_utc_ms: UtcMs | None = None
         """When the last message came that the gateway itself had just sent."""
         self._life = SignsOfLife(HEALTH_MS)
+        self._expected = ExpectedCalls()
         self.info: Mapping[str, Any] = _NOTHING
         """What the gateway is, without its command help; empty while that is not known."""
         self.health: Mapping[str, Any] | None = None
@@ -179,6 +181,7 @@ class GatewayPicture:
         """The centre is connected: everything that the broker keeps will come again."""
         self._connected = True
         self._life.begin(now.mono_ms)
+        self._expected.forget()
         known = {*self._parts, *self._states} - self._absent
         self._lacking = {"availability", "info", _ALARMS, *known}
         self._fetch_soon(now)
@@ -199,10 +202,24 @@ class GatewayPicture:
             self._health_ms, changed = None, True
         if self._fetches and self.fetch_due(now.mono_ms):
             changed = self._give_up() or changed
+        changed = self._doubt_rooms(now) or changed
         changed = self._miss(now) or changed
         if changed:
             self._changed(now)
         return changed
+
+    def _doubt_rooms(self, now: Now) -> bool:
+        """Ask again for the rooms whose state does not say what an event has said: it may have been
+        lost. Whether there are any."""
+        doubted = False
+        for room, expected in self._expected.due(now.mono_ms):
+            topic = f"state/room/{slashes(room)}"
+            state = self._states.get(topic)
+            call = state.shown["call"] if state is not None and state.shown is not None else None
+            if state is not None and (call["state"] if call else "quiet") != expected:
+                self._lacking.add(topic)
+                self._fetches, self._fetch_due_ms, doubted = 0, now.mono_ms, True
+        return doubted
 
     def _miss(self, now: Now) -> bool:
         """Whether what a gateway that is there sends all the time did not come, and that is new."""
@@ -275,6 +292,11 @@ class GatewayPicture:
             self._be("online", now.utc_ms, now.mono_ms)
             self._changed(now)
         return was_silent
+
+    def take_event(self, event: Event, now: Now) -> None:
+        """An urgent event that has just come."""
+        self._expected.take(event, now.mono_ms)
+        self._changed(now)
 
     def _changed(self, now: Now) -> None:
         self._now = now
@@ -380,9 +402,10 @@ class GatewayPicture:
         if not payload:
             return self._take_back(topic)
         if before is not None and before.payload == payload:
-            new = topic in self._lacking and topic not in self._unreadable
+            new = topic in self._lacking and before.shown is not None
             if new:
                 self._lacking.discard(topic)
+                self._unreadable.discard(topic)
             return new
         part = self._parts.get(topic) or _part(topic)
         if part is None:
@@ -390,8 +413,17 @@ class GatewayPicture:
         more = len(payload) - (len(before.payload) if before is not None else 0)
         if (before is None and len(self._states) >= STATES_MOST) or not self._fits(more):
             self.refused += 1
-            return False
+            return self._doubt(topic)
         self._put(topic, payload, part)
+        return True
+
+    def _doubt(self, topic: str) -> bool:
+        """There is no room for what this state says now, so that the one before is not so any more.
+        Whether that is new; what nobody waits for is passed over."""
+        if topic in self._unreadable or not (topic in self._parts or topic in self._states):
+            return False
+        self._unreadable.add(topic)
+        self._lacking.add(topic)
         return True
 
     def _take_back(self, topic: str) -> bool:

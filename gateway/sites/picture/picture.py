@@ -49,7 +49,7 @@ class Picture:
             woke = gateway.heard(retained=retained, now=now)
             taken = not retained and self.events.take(id, payload, utc_ms)
             if taken:
-                gateway.changes += 1
+                gateway.take_event(next(iter(self.events)).event, now)
             return id if taken or woke else None
         return id if gateway.take(rest, payload, retained=retained, now=now) else None
 
