@@ -20,6 +20,7 @@ class SiteBuilding(SnapshotReader):
     def __init__(self, centre: CentreSeen, seen: GatewaySeen) -> None:
         super().__init__()
         self.seen = seen
+        self.name = name_of(seen)
         self.snapshot = seen.snapshot
         self.away_reason = away_reason(centre, seen)
         self.connected = not self.away_reason
@@ -39,14 +40,10 @@ class SiteBuilding(SnapshotReader):
         """The centre's monotonic clock, on which the picture puts every instant."""
         return int(self._monotonic() * 1000)
 
-    @property
-    def name(self) -> str:
-        return name_of(self.seen)
-
 
 def name_of(seen: GatewaySeen) -> str:
     """What a site is called; its id while that is not known."""
-    return str(seen.info.get("name") or seen.id)
+    return str(seen.info.get("name") or "").strip() or seen.id
 
 
 def away_reason(centre: CentreSeen, seen: GatewaySeen) -> str:

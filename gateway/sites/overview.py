@@ -6,8 +6,9 @@ It is also what the frame of every page of the centre shows.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from urllib.parse import quote
 
@@ -102,8 +103,18 @@ class Overview:
 
     @cached_property
     def sites(self) -> list[Summary]:
-        """Those that whoever looks may see."""
-        return [one for one in self._summaries.all() if self.rights.role_at(one.id) is not None]
+        """Those that whoever looks may see. Where two have the same name, as a copied configuration
+        leaves it, each is called by its id, too: somebody goes there."""
+        found = [one for one in self._summaries.all() if self.rights.role_at(one.id) is not None]
+        names = Counter(one.name.casefold() for one in found)
+        return [
+            replace(one, name=f"{one.name} ({one.id})") if names[one.name.casefold()] > 1 else one
+            for one in found
+        ]
+
+    @cached_property
+    def _names(self) -> Mapping[str, str]:
+        return {one.id: one.name for one in self.sites}
 
     def seen(self, id: str) -> GatewaySeen:
         """Raises :class:`KeyError`."""
@@ -130,6 +141,7 @@ class Overview:
         if seen is None or role is None:
             return None
         building = SiteBuilding(self._centre, seen)
+        building.name = self._names[id]
         allowed = Allowed(seen, self._issuer)
         return SitePresenter(building, self.w, role, allowed, self._name_of)
 

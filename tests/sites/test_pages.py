@@ -599,3 +599,30 @@ def test_a_centre_that_does_not_see_everything_says_so(web: CentreWeb, anna: Cli
     assert "Zentrale gestört" in text
     ready = anna.get("/health/ready")
     assert (ready.status_code, ready.json()["broker"]) == (503, "failed")
+
+
+def test_sites_of_the_same_name_are_told_apart(web: CentreWeb, anna: Client) -> None:
+    """A configuration that was copied still has the name of the other place."""
+    web.gateway("bad-2").name = "Bad 1"
+    web.gateway("bad-1").call()
+    text = text_of(anna.get("/").text)
+    assert "Bad 1 (bad-1)" in text
+    assert "Bad 1 (bad-2)" in text
+    assert "<h1>Bad 1 (bad-1)</h1>" in anna.get("/sites/bad-1").text
+    (call,) = anna.get("/api/v1/calls").json()
+    assert call["place"] == "Bad 1 (bad-1)"
+    only = web.user("berta", Grant("site", "bad-1", "staff"))
+    assert "(bad-1)" not in text_of(only.get("/").text)  # sees one of the name
+
+
+def test_a_site_whose_name_is_blank_is_called_by_its_id(web: CentreWeb, anna: Client) -> None:
+    web.gateway("bad-2").name = "  "
+    assert "<h1>bad-2</h1>" in anna.get("/sites/bad-2").text
+
+
+@pytest.mark.parametrize("reason", ["from_future", "too_old"])
+def test_clocks_that_differ_are_named(web: CentreWeb, anna: Client, reason: str) -> None:
+    web.centre.commands.answer = Answer("c1", "refused", reason)
+    refused = anna.post("/api/v1/sites/bad-1/doors/front/open", headers={"Accept-Language": "de"})
+    assert refused.status_code == 409
+    assert "Uhren von Zentrale und Standort" in refused.json()["detail"]

@@ -712,3 +712,10 @@ def test_a_state_that_does_not_fit_its_event_is_asked_for_once() -> None:
     assert gateway.fresh
     assert centre.wait(60_000) == []
     assert gateway.fresh
+
+
+def test_a_name_turns_no_direction_of_writing() -> None:
+    centre, gateway = whole()
+    found = json.loads(retained("csg", moment())[CSG.info]) | {"name": "Haus \u202e1\nHaus 2"}
+    centre.take(CSG.info, json.dumps(found).encode())
+    assert gateway.info["name"] == "Haus \\u202e1\\nHaus 2"

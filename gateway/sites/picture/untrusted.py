@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.core.instant import Ms, UtcMs
+from gateway.printable import in_a_line
 from gateway.sites.picture.limits import WORDS_MOST
 from gateway.wire import from_rfc3339
 
@@ -22,9 +23,14 @@ _NOTHING: Mapping[str, Any] = {}
 
 
 def text_or_none(value: object) -> str | None:
+    """Without what turns the direction of writing or ends a line: a name could look like that of
+    another place."""
     if not isinstance(value, str):
         return None
-    return sys.intern(value) if len(value) <= _SHORT else value[:WORDS_MOST]
+    shown = value[:WORDS_MOST]
+    if not shown.isprintable():
+        shown = in_a_line(shown)[:WORDS_MOST]
+    return sys.intern(shown) if len(shown) <= _SHORT else shown
 
 
 def text(value: object, otherwise: str = "") -> str:
