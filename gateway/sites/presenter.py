@@ -15,8 +15,9 @@ from gateway.web.presenter.terminals import Terminals
 from gateway.web.presenter.view_models import AlarmView, DoorView, OverallView, RoomView
 from gateway.web.shared.words import Words
 
-SAYS = re.compile(r"\(says: user:([0-9]{1,9})\)")
-"""How a gateway names somebody whom the centre has named to it."""
+SAYS = re.compile(r"mqtt:(?P<issuer>[^ ]+) \(says: user:(?P<id>[0-9]{1,9})\)")
+"""How a gateway names somebody whom an issuer has named to it: of the centre that is one of its
+users, and of any other a claim."""
 
 
 def terminals_of(building: SiteBuilding) -> Terminals:
@@ -63,9 +64,9 @@ class SitePresenter(Presenter):
 
     def _actor_name(self, actor: str) -> str:
         """Who that is: a user of this centre, or what the gateway calls those of its own."""
-        said = SAYS.search(actor)
-        if said is not None:
-            id = int(said.group(1))
+        said = SAYS.fullmatch(actor)
+        if said is not None and said["issuer"] == self.allowed.issuer:
+            id = int(said["id"])
             return self._user_name(id) or self.w("who.gone", name=id)
         via, _, name = actor.partition(":")
         if via == "mqtt" and name.split(" ")[0] == self.allowed.issuer:

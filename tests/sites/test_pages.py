@@ -626,3 +626,24 @@ def test_clocks_that_differ_are_named(web: CentreWeb, anna: Client, reason: str)
     refused = anna.post("/api/v1/sites/bad-1/doors/front/open", headers={"Accept-Language": "de"})
     assert refused.status_code == 409
     assert "Uhren von Zentrale und Standort" in refused.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "actor",
+    [
+        "mqtt:homeassistant (says: user:{id})",
+        "mqtt:sites (says: x (says: user:{id}))",
+        "mqtt:homeassistant (says: mqtt:sites (says: user:{id}))",
+        "web:9 (says: user:{id})",
+    ],
+)
+def test_what_another_issuer_claims_is_no_user_of_the_centre(
+    web: CentreWeb, anna: Client, actor: str
+) -> None:
+    by = actor.format(id=web.users.by_name("anna").id)
+    web.gateway("bad-1").call(
+        state="acknowledged", acknowledged_by=by, acknowledged_ms=now_ms(), attend_by_ms=None
+    )
+    calls = text_of(anna.get("/").text)
+    assert "unterwegs" in calls
+    assert "anna ist seit" not in calls
