@@ -1,6 +1,6 @@
 // The lives of alarms are in the journal: they are asked for again when one of them goes on.
 import { again, begins } from "./again.js";
-import { on } from "./page.js";
+import { on } from "./heard.js";
 
 const box = document.getElementById("lives");
 let asked = false, wanted = false;

@@ -4,7 +4,7 @@
 // The stream says that there is something; the page itself is asked for what it is, so that an
 // entry looks as the server groups it, and nothing between page and stream is lost.
 import { again, begins } from "./again.js";
-import { on } from "./page.js";
+import { on } from "./heard.js";
 
 const PAUSE_MS = 500;
 const TOP_PX = 120;

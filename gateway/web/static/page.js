@@ -1,9 +1,10 @@
 // Every page works without this. With it: live values, and the door in place.
 import { start } from "./live.js";
 import { doors } from "./door.js";
+import { tell } from "./heard.js";
 import { bell } from "./ring.js";
 
-export const words = JSON.parse(document.body.dataset.words || "{}");
+const words = JSON.parse(document.body.dataset.words || "{}");
 
 const say = (key, values = {}) =>
   (words[key] || key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
@@ -135,9 +136,6 @@ function called({ ringing, standing }) {
   document.title = standing ? `(!) ${say("call.heading")} – ${title}` : title;
 }
 
-const listeners = { page: [], fact: [] };
-export const on = (kind, listener) => listeners[kind].push(listener);
-
 for (const button of document.querySelectorAll("[data-print]")) {
   button.hidden = false;
   button.addEventListener("click", () => print());
@@ -191,10 +189,10 @@ if (document.body.dataset.live) {
       if (values.connection) controlLost = values.connection.state !== "ok";
       show(values);
       if (values.calls) called(values.calls);
-      for (const listener of listeners.page) listener(values);
+      tell("page", values);
       document.dispatchEvent(new CustomEvent("pieces", { detail: values }));
     },
-    fact: (fact) => listeners.fact.forEach((listener) => listener(fact)),
+    fact: (fact) => tell("fact", fact),
     reset: () => location.reload(),
     lost,
   });

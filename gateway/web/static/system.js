@@ -1,6 +1,6 @@
 // What a bar says appears beside the pointer; the page is asked again when something has changed.
 import { again, begins } from "./again.js";
-import { on } from "./page.js";
+import { on } from "./heard.js";
 
 const EVERY_MS = 5000;
 const tip = document.getElementById("tip");
