@@ -1,8 +1,6 @@
 """Means by time of the readings in the PostgreSQL store, for each hour that is over.
 
-Rule and code are those of the journal (:mod:`gateway.journal.queries.means`). The store knows
-neither the heartbeat of a meter (it assumes the usual one) nor the end of a run of the gateway (its
-last value is valid for at most two heartbeats).
+See :mod:`gateway.recorder.stores.reading_means`.
 
 A batch names the hours that its readings reach into, in its own transaction (``hours_due``). They
 are computed from ``readings`` when they are over: computing the present hour anew with each batch
@@ -14,14 +12,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
 
 from gateway.journal.queries import means
 from gateway.journal.schema import HOUR_MS
 from gateway.recorder.stores.postgresql_connection import PostgresqlConnection
 from gateway.recorder.stores.postgresql_rows import time_of
+from gateway.recorder.stores.reading_means import StoredReading, add_readings
 
-VALID_MS = 2 * means.HEARTBEAT_MS
 HOURS_AT_ONCE = 500
 """Hours of series that are computed in one transaction."""
 EVERY_MS = 10_000
@@ -81,35 +78,14 @@ def roll_up(db: PostgresqlConnection) -> int:
     return len(due)
 
 
-def hour_of(series: int, begin: int, rows: Sequence[tuple[Any, ...]]) -> Hour | None:
+def hour_of(series: int, begin: int, rows: Sequence[StoredReading]) -> Hour | None:
     """The mean of one hour; ``None``: nothing reaches into it. ``rows``: the readings from an hour
     before it to half an hour after it, in order: UTC ms, value, count, low, high, lasts_s,
     covered_s."""
     within, grid = (begin, begin + HOUR_MS), (0, HOUR_MS)
-    plain = [row[:3] for row in rows]
-    before = [row for row in plain if row[0] < begin]
-    inside = [row for row in plain if begin <= row[0] < begin + HOUR_MS]
     found: means.Parts = {}
-    means.add_readings(
-        inside, before[-1] if before else None, within, grid, (VALID_MS, within[1]), found
-    )
-    means.add_thinned([_thinned(row) for row in rows if row[2] is not None], within, grid, found)
+    add_readings(rows, within, grid, within[1], found)
     one = found.get(begin // HOUR_MS)
     if one is None:
         return None
     return series, one.count, one.gaps, begin, one.mean, one.low, one.high, one.covered_ms
-
-
-def _thinned(row: tuple[Any, ...]) -> tuple[int, int, float | None, dict[str, float | None]]:
-    at_ms, value, count, low, high, lasts_s, covered_s = row
-    data = {"min": low, "max": high}
-    if lasts_s is None or covered_s is None or lasts_s <= 0:
-        # versions of before have put it into the middle of its hour
-        return at_ms - HOUR_MS // 2, count, value, data | {"lasts_s": 3600.0, "covered_s": 3600.0}
-    lasts_s = min(lasts_s, 3600.0)
-    return (
-        at_ms,
-        count,
-        value,
-        data | {"lasts_s": lasts_s, "covered_s": max(0.0, min(covered_s, lasts_s))},
-    )
