@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,12 +12,14 @@ from gateway.app.announcement import announce
 from gateway.app.certificates.reading import begins, ends, roots
 from gateway.mqtt.settings import BrokerSettings
 from gateway.panel import time_service
-from gateway.settings.model.sites import SitesSettings
+from gateway.settings.model.sites import SitesRecord, SitesSettings
 from gateway.settings.plan.cache import lives_of
 from gateway.settings.values.secrets import Secret, places
 from gateway.sites.audit import Asked
 from gateway.sites.broker import Centre
 from gateway.sites.commands import Commands
+from gateway.sites.history.sqlite import SqliteHistory
+from gateway.sites.history.stored import StoredHistory
 from gateway.sites.keys import SECRET, Keys
 from gateway.sites.options import CentreOptions
 from gateway.sites.serve import serve
@@ -90,4 +93,19 @@ def options_of(settings: SitesSettings, config: Path, state: Path) -> CentreOpti
         certificate_begins=lambda: begins(files),
         roots=dict if page is None else (lambda: roots(page)),
         groups=settings.groups,
+        open_history=None if record is None else history_of(record, state),
     )
+
+
+def history_of(record: SitesRecord, state: Path) -> Callable[[], StoredHistory] | None:
+    """How what the recorder has stored is read; ``None``: its store is none that the centre reads.
+    The file of an embedded one is read where this machine's own recorder has it."""
+    address = record.address
+    if address.kind == "sqlite":
+        return partial(SqliteHistory, state / "record" / address.file)
+    if address.kind != "postgresql":
+        return None
+    from gateway.sites.history.postgresql import PostgresqlHistory  # and psycopg with it
+
+    password = partial(connections.secret_text, record.password)
+    return partial(PostgresqlHistory, address, password)

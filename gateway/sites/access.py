@@ -71,3 +71,4 @@ class NeedsAt(Needs):
 ViewAt = Annotated[At, Depends(NeedsAt("view"))]
 StaffAt = Annotated[At, Depends(NeedsAt("staff"))]
 StaffAtProved = Annotated[At, Depends(NeedsAt("staff", "fresh"))]
+MaintenanceAt = Annotated[At, Depends(NeedsAt("maintenance"))]

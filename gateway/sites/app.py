@@ -14,9 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
 from gateway.sites.page_site import CentreSite
-from gateway.sites.pages import lists, overview, people
+from gateway.sites.pages import history as history_pages
+from gateway.sites.pages import lists, logbook, overview, people
 from gateway.sites.pages import site as site_pages
-from gateway.sites.programs import api, health
+from gateway.sites.programs import api, health, history_api
 from gateway.web import answers
 from gateway.web.account import api as account_api
 from gateway.web.account import log_in_pages, second_factor_pages
@@ -37,6 +38,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     overview.router,
     site_pages.router,
     lists.router,
+    logbook.router,
+    history_pages.router,
     people.router,
     account_pages.router,
     second_factor_pages.router,
@@ -44,6 +47,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     install_pages.router,
     certificate_pages.router,
     api.router,
+    history_api.router,
     account_api.router,
     health.router,
 )

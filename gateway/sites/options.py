@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from gateway.sites.history.stored import StoredHistory
 from gateway.web.options import Options
 
 
@@ -17,3 +18,5 @@ class CentreOptions(Options):
     """Group -> the gateways in it; one may be in several."""
     issuer: str = "sites"
     """The name under which the gateways know this centre (``mqtt: issuers``)."""
+    open_history: Callable[[], StoredHistory] | None = None
+    """Makes a reader of what the recorder has stored; ``None``: that cannot be read from here."""

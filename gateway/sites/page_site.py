@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gateway.sites.audit import Audit
 from gateway.sites.building import SiteBuilding
 from gateway.sites.grants import Grants, Rights
+from gateway.sites.history.records import StoredRecords
 from gateway.sites.interfaces import CentreSeen
 from gateway.sites.options import CentreOptions
 from gateway.sites.overview import Broker, Overview
@@ -22,6 +23,8 @@ from gateway.web.storage.saver import Saver
 PLACES = (
     Place("status", "/", "view", "house", main=True),
     Place("alarms", "/alarms", "view", "bell", main=True),
+    Place("events", "/logbook", "view", "list", main=True),
+    Place("history", "/history", "view", "history", main=True),
     Place("fleet", "/fleet", "view", "activity", main=True),
     Place("people", "/people", "admin", "users", main=True),
     Place("site_audit", "/audit", "admin", "pencil"),
@@ -47,6 +50,8 @@ class CentreSite(PageSite):
         self.audit = self.handover = audit
         self.grants = Grants(options.users, options.groups)
         self.summaries = Summaries(centre)
+        opens = options.open_history
+        self.records = None if opens is None else StoredRecords(opens)
         self.hub = SiteStreams(
             users, self.overview, self.rights, audit.looked, limit=options.max_live
         )
@@ -94,6 +99,8 @@ class CentreSite(PageSite):
 
     def close(self) -> None:
         self.grants.close()
+        if self.records is not None:
+            self.records.close()
 
 
 def audit_of(options: CentreOptions, saver: Saver) -> Audit:

@@ -4,14 +4,20 @@ script."""
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from gateway.journal.schema import HOUR_MS
+from gateway.recorder.stores.sqlite import SqliteStore
 from gateway.sites.app import create_server_app
 from gateway.sites.grants import Grant
+from gateway.sites.history.sqlite import SqliteHistory
 from gateway.sites.options import CentreOptions
 from gateway.sites.page_site import CentreSite, audit_of
 from gateway.web.identity.users import Users
@@ -23,16 +29,46 @@ from tests.page.fake import guarantee, now_ms
 from tests.page.test_states import faults
 from tests.process.parts_mqtt import free_port
 from tests.sites.centre_web import GROUPS, NOBODY, FakeCentre, FakeGateway
+from tests.sites.recorded import MINUTE_MS, opening, point
 
 pytestmark = pytest.mark.page
+
+
+def record(path: Path, *sites: str) -> None:
+    """What happened at each site in the last six hours: openings, a call, the temperature."""
+    now = int(time.time() * 1000)
+    store = SqliteStore(path)
+    for n, site in enumerate(sites):
+        call: dict[str, Any] = {"gateway": site, "call": "wc-7", "cause": "cord", "test": False}
+        at = now - (4 + n) * HOUR_MS
+        bad = store.write(
+            [
+                *(one for m in range(5) for one in opening(site, now - m * HOUR_MS, 1 + 3 * m)),
+                *(
+                    point(20 + m, now - m * 10 * MINUTE_MS, gateway=site, value=20 + n + m % 3)
+                    for m in range(36)
+                ),
+                point(70, at, "call_raised", "wc", **call),
+                point(71, at + MINUTE_MS, "call_cancelled", "wc", after_ms=MINUTE_MS, **call),
+                point(72, at, "contact_changed", "front.leaf", gateway=site, active=False),
+            ]
+        )
+        assert bad == []
+    store.close()
 
 
 class CentreHouse:
     """The page of the centre in a thread of its own, over gateways that the test makes up."""
 
     def __init__(self, state: Path) -> None:
+        recorded = state / "record.sqlite"
         self.options = CentreOptions(
-            state=state, port=free_port(), name="Wohnungsgenossenschaft", groups=GROUPS
+            state=state,
+            port=free_port(),
+            name="Wohnungsgenossenschaft",
+            groups=GROUPS,
+            store="sqlite",
+            open_history=partial(SqliteHistory, recorded),
         )
         self.url = f"http://127.0.0.1:{self.options.port}"
         self.users = Users(self.options.users)
@@ -43,6 +79,9 @@ class CentreHouse:
             FakeGateway("bad-2", "Wohnpark Am Bernsdorfer Bad 2"),
             FakeGateway("office", "Geschäftsstelle"),
         ]
+        for gateway in gateways:
+            gateway.measure()
+        record(recorded, *(one.id for one in gateways))
         self.centre = FakeCentre(gateways, audit.command)
         self.site = CentreSite(self.options, self.centre, Users(self.options.users), audit, saver)
         self.users.add_user("owner", "admin", PASSWORD)
@@ -115,7 +154,11 @@ def trouble(house: CentreHouse) -> None:
 
 
 @pytest.mark.parametrize("locale", ["de-DE", "en-GB"])
-@pytest.mark.parametrize("path", ["/", "/sites/bad-1", "/alarms", "/fleet", "/people", "/audit"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/sites/bad-1", "/alarms", "/fleet", "/people", "/audit", "/logbook",
+     "/history?quantity=temperature_c", "/history?series=bad-1/front.leaf,bad-2/wc.climate"],
+)  # fmt: skip
 def test_no_page_has_a_barrier(house: CentreHouse, visit: Open, path: str, locale: str) -> None:
     page = visit(path, "owner", locale=locale)
     is_live(page)
@@ -200,3 +243,44 @@ def test_the_page_of_a_site_follows_it(house: CentreHouse, visit: Open) -> None:
     house.change("bad-1", lambda one: setattr(one, "presence", "online"))
     expect(page.locator("#door-front .was")).to_be_hidden()
     expect(page.locator("#open-front")).not_to_have_attribute("aria-disabled", "true")
+
+
+WIDTHS = (360, 1280)
+RECORDED = ("/logbook", "/history?quantity=temperature_c")
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("path", RECORDED)
+def test_history_and_logbook_fit_every_screen(visit: Open, path: str, width: int) -> None:
+    page = visit(path, "owner", viewport={"width": width, "height": 800})
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= width
+
+
+def test_the_charts_of_several_sites_are_drawn(visit: Open) -> None:
+    page = visit("/history?quantity=temperature_c", "owner")
+    expect(page.locator("figure.chart.meter .plot canvas")).to_have_count(3)
+    for place in ("Bad 1", "Bad 2", "Geschäftsstelle"):
+        expect(page.locator("figure.chart.meter").filter(has_text=place)).to_have_count(1)
+    page.locator("#span-7d").click()
+    expect(page.locator("#span-7d")).to_have_attribute("aria-current", "true")
+    assert "quantity=temperature_c" in page.url
+    expect(page.locator("figure.chart.meter .plot canvas")).to_have_count(3)
+
+
+def test_the_history_and_the_logbook_are_read_without_a_script(visit: Open) -> None:
+    page = visit("/history?quantity=temperature_c", "owner", java_script_enabled=False)
+    table = page.locator("#tables details").first
+    table.locator("summary").click()
+    expect(table.locator("tbody tr").first).to_be_visible()
+    page.locator("details.choice summary").click()
+    page.get_by_label("Haupteingang, Türblatt").first.check()
+    page.locator("#choice button").click()
+    expect(page.locator("figure.chart.lane")).to_have_count(1)
+    page.goto(page.url.partition("/history")[0] + "/logbook")
+    page.get_by_label("Standort", exact=True).select_option("bad-2")
+    page.get_by_role("button", name="Anzeigen").click()
+    entries = page.locator(".log > li")
+    expect(entries).to_have_count(6)
+    entries.first.locator("summary").click()
+    expect(entries.first.get_by_role("link", name="Zum Standort")).to_be_visible()

@@ -13,9 +13,12 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from gateway.panel.snapshot_types import Snapshot
+from gateway.recorder.points import Point
+from gateway.recorder.stores.sqlite import SqliteStore
 from gateway.sites.app import create_app
 from gateway.sites.audit import Asked
 from gateway.sites.grants import Grant
+from gateway.sites.history.sqlite import SqliteHistory
 from gateway.sites.interfaces import CommandName
 from gateway.sites.options import CentreOptions
 from gateway.sites.page_site import CentreSite, audit_of
@@ -108,6 +111,15 @@ class FakeGateway:
         """Somebody pulls the cord in the bathroom."""
         assert self.building is not None
         self.building["rooms"]["wc"]["call"] = called("wc-1", **values)
+
+    def measure(self) -> None:
+        """It has a climate sensor, which has said its temperature."""
+        assert self.building is not None
+        self.building["points"]["wc.climate"] = {
+            "kind": "meter", "active": None, "raw": None, "since_ms": None, "reason": "",
+            "faults": [], "changes": 0,
+            "quantities": {"temperature_c": {"value": 20, "at_ms": None, "reason": ""}},
+        }  # fmt: skip
 
     def raise_alarm(self, kind: str = "left_open", severity: str = "urgent") -> None:
         assert self.building is not None
@@ -224,7 +236,9 @@ class CentreWeb(Web):
     ) -> None:
         self.runner = asyncio.Runner()
         self.users = Users(users_file(state))
-        self.options = CentreOptions(state=state, **{"groups": GROUPS, **options})
+        self.recorded = state / "record" / "record.sqlite"
+        usual = {"groups": GROUPS, "store": "sqlite", "open_history": self._open_history}
+        self.options = CentreOptions(state=state, **{**usual, **options})
         if gateways is None:
             gateways = [
                 FakeGateway("bad-1", "Bad 1"),
@@ -241,6 +255,16 @@ class CentreWeb(Web):
         audit = audit_of(options, saver)
         centre = FakeCentre(gateways, audit.command)
         return centre, CentreSite(options, centre, self.users, audit, saver)
+
+    def _open_history(self) -> SqliteHistory:
+        return SqliteHistory(self.recorded)
+
+    def record(self, *points: Point) -> None:
+        """The recorder stores what gateways have sent."""
+        self.recorded.parent.mkdir(exist_ok=True)
+        store = SqliteStore(self.recorded)
+        assert store.write(points) == []
+        store.close()
 
     @property
     def page(self) -> CentreSite:

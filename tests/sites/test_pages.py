@@ -320,7 +320,8 @@ def test_the_page_of_a_site_offers_nothing_that_only_its_gateway_does(
             "/sites/bad-1/alarms/acknowledge",
         }
         links = set(re.findall(r'href="(/[^"#?]*)', html))
-        assert not {link for link in links if link.startswith(("/timeline", "/history", "/events"))}
+        assert not {link for link in links if link.startswith(("/timeline", "/events"))}
+        assert "/history?" not in html
 
 
 def test_the_pieces_of_a_site_are_those_of_its_page(web: CentreWeb, anna: Client) -> None:

@@ -20,6 +20,7 @@ from gateway.web.identity.repair import open_users
 from gateway.web.storage.damage import MARK
 from gateway.web.storage.errors import UserError
 from tests.sites.centre_web import NOBODY, CentreWeb
+from tests.sites.recorded import T0, point
 from tests.web.conftest import Client
 
 TABLE = """
@@ -31,6 +32,8 @@ TABLE = """
 /sites/{site}/calls/acknowledge              POST at staff
 /sites/{site}/alarms/acknowledge             POST at staff
 /alarms                                      GET view
+/logbook                                     GET view
+/history                                     GET view
 /fleet                                       GET view
 /people                                      GET owner, POST owner
 /audit                                       GET owner
@@ -57,6 +60,8 @@ TABLE = """
 /api/v1/sites                                GET view
 /api/v1/sites/{site}                         GET at view
 /api/v1/sites/{site}/doors/{door}/open       POST at staff
+/api/v1/sites/{site}/points/{point}/history  GET at maintenance
+/api/v1/sites/{site}/events                  GET at view
 /api/v1/sites/{site}/calls/{call}/acknowledge          POST at staff
 /api/v1/sites/{site}/alarms/{alarm:path}/acknowledge   POST at staff
 /api/v1/calls                                GET view
@@ -118,6 +123,10 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CentreWeb]:
     for id in web.centre.picture.gateways:
         web.gateway(id).call()
         web.gateway(id).raise_alarm()
+        web.record(
+            point(1, T0, "door_opened", "front", gateway=id, cause="hand"),
+            point(2, T0, "contact_changed", "front.leaf", gateway=id, active=True),
+        )
     yield web
     web.close()
 
@@ -158,6 +167,7 @@ ABOUT = [
 
 def address(path: str, site: str) -> str:
     path = path.replace("{site}", site).replace("{door}", "front").replace("{call}", "wc")
+    path = path.replace("{point}", "front.leaf")
     return path.replace("{alarm:path}", "front/left_open")
 
 
@@ -190,11 +200,14 @@ def test_every_route_and_site_answers_by_what_was_granted(
             assert len(shared.centre.commands.asked) == asked
 
 
+NAMES_ALL = ("/", "/fleet", "/logbook", "/api/v1/sites", "/api/v1/calls", "/api/v1/alarms")
+
+
 @pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize(
     "path",
     ["/", "/?group=Park", "/?q=a", "/alarms", "/fleet", "/metrics", "/api/v1/sites",
-     "/api/v1/calls", "/api/v1/alarms"],
+     "/api/v1/calls", "/api/v1/alarms", "/logbook", "/logbook?site=office", "/history"],
 )  # fmt: skip
 def test_every_list_shows_the_sites_that_were_granted_and_no_other(
     shared: CentreWeb, people: dict[str, Client], who: str, path: str
@@ -205,8 +218,23 @@ def test_every_list_shows_the_sites_that_were_granted_and_no_other(
         named = re.search(rf"\b{site}\b", answer.text) is not None
         if role_at(who, site) is None:
             assert not named, site
-        elif path in ("/", "/fleet", "/api/v1/sites", "/api/v1/calls", "/api/v1/alarms"):
+        elif path in NAMES_ALL:
             assert named, site
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_the_history_is_of_the_sites_where_somebody_has_maintenance(
+    shared: CentreWeb, people: dict[str, Client], who: str
+) -> None:
+    for asked in ("", *(f"?series={site}/front.leaf" for site in SITES)):
+        html = people[who].get(f"/history{asked}").text
+        for site in SITES:
+            has = role_at(who, site)
+            may = has is not None and ROLES.index(has) >= ROLES.index("maintenance")
+            offered = re.search(rf'value="{site}(/front\.leaf)?"', html) is not None
+            assert offered == may, site
+            wants = asked.endswith(f"{site}/front.leaf") and may
+            assert not wants or f"/sites/{site}/points/front.leaf/history" in html
 
 
 @pytest.mark.parametrize("who", WHO)

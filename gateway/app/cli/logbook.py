@@ -39,7 +39,7 @@ def show(
     presenter = _presenter(*places)
     found = _newest(reader, since_utc_ms, subject, limit)
     lines = [(entry, line(entry, presenter)) for entry in reversed(found)]
-    for day, of_day in reversed(days(lines, presenter)):
+    for day, of_day in reversed(days(lines, presenter.control.now_utc_ms, presenter.w)):
         c.out.print(c.styled(day, "bold"))
         for one in reversed(of_day):
             what = c.styled(f"  {one.time:5}  {one.title}", STYLES.get(one.tone, ""))

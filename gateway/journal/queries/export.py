@@ -33,7 +33,7 @@ COLUMNS = (
     "value",
     "data",
 )
-_BOM = "\ufeff"
+BOM = "\ufeff"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """How a cell begins that some spreadsheet takes for a formula; the last four are the wide forms of
 the first."""
@@ -117,7 +117,7 @@ def plain_csv(reader: Reader, wanted: Wanted, zone: tzinfo = UTC) -> Iterator[st
 
 def german_csv(reader: Reader, wanted: Wanted, zone: tzinfo = UTC) -> Iterator[str]:
     """CSV that a German Excel opens by itself: byte order mark, semicolon, decimal comma."""
-    yield _BOM
+    yield BOM
     yield from _csv(reader, wanted, zone, german=True)
 
 
@@ -133,17 +133,17 @@ def _csv(reader: Reader, wanted: Wanted, zone: tzinfo, *, german: bool) -> Itera
             writer.writerow(
                 (
                     row.row,
-                    _german_time(row.utc_ms, zone) if german else local_time(row.utc_ms, zone),
+                    german_time(row.utc_ms, zone) if german else local_time(row.utc_ms, zone),
                     row.lane,
                     row.seq,
                     row.boot,
                     row.mono_ms,
                     row.kind,
-                    _safe(row.subject),
-                    _safe(str(quantity)),
+                    safe(row.subject),
+                    safe(str(quantity)),
                     number.replace(".", ",") if german else number,
                     _json(data) if data else "",
-                    *([_offset(row.utc_ms, zone)] if german else []),
+                    *([offset(row.utc_ms, zone)] if german else []),
                 )
             )
         yield text.getvalue()
@@ -156,7 +156,7 @@ def _json(value: object) -> str:
     return in_json(json.dumps(value, ensure_ascii=False))
 
 
-def _safe(cell: str) -> str:
+def safe(cell: str) -> str:
     """A text that a spreadsheet does not take for a formula."""
     return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
@@ -168,7 +168,7 @@ def local_time(utc_ms: UtcMs | None, zone: tzinfo) -> str | None:
     return calendar_time(utc_ms, zone).isoformat(timespec="milliseconds")
 
 
-def _german_time(utc_ms: UtcMs | None, zone: tzinfo) -> str:
+def german_time(utc_ms: UtcMs | None, zone: tzinfo) -> str:
     """A time that a German Excel can reckon with: therefore its offset has a column of its own."""
     if utc_ms is None:
         return ""
@@ -176,5 +176,5 @@ def _german_time(utc_ms: UtcMs | None, zone: tzinfo) -> str:
     return f"{instant:%d.%m.%Y %H:%M:%S},{instant.microsecond // 1000:03d}"
 
 
-def _offset(utc_ms: UtcMs | None, zone: tzinfo) -> str:
+def offset(utc_ms: UtcMs | None, zone: tzinfo) -> str:
     return "" if utc_ms is None else f"UTC{calendar_time(utc_ms, zone):%z}"

@@ -16,7 +16,7 @@ from gateway.journal.queries.export import Wanted, german_csv, jsonl, plain_csv
 from gateway.journal.queries.reader import Reader
 from gateway.web.access import Maintenance, TheSite, View, lanes_for
 from gateway.web.building.models import FactTold
-from gateway.web.building.records import Expired, TooLong, Unavailable
+from gateway.web.building.records import Expired, History, TooLong, Unavailable
 from gateway.web.building.view import fact_json
 from gateway.web.history.entries import FAMILIES
 from gateway.web.history.logbook import Chosen, entry_rows
@@ -40,10 +40,10 @@ def utc_ms(moment: datetime | None) -> int | None:
     return None if moment is None else int(moment.timestamp() * 1000)
 
 
-def unavailable(error: Unavailable) -> Problem:
+def unavailable(error: Unavailable, reason: str = "no_journal") -> Problem:
     if isinstance(error, TooLong):
         return Problem(503, "too_long", Retry_After="5")
-    return Problem(503, "no_journal", str(error), Retry_After="1")
+    return Problem(503, reason, str(error), Retry_After="1")
 
 
 LINK: dict[int | str, dict[str, Any]] = {
@@ -144,6 +144,11 @@ async def history(
         )
     except Unavailable as error:
         raise unavailable(error) from None
+    return history_shape(point, since, to, found)
+
+
+def history_shape(point: str, since: datetime, to: datetime, found: History) -> HistoryShape:
+    """As the API gives it."""
     return HistoryShape(
         point=point,
         start=since,

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from gateway.journal.queries.history import STEPS_MS, Bucket, grid
 from gateway.web.history import bars, lanes
 from gateway.web.history.bars import Pattern
+from gateway.web.history.lanes import Lane
+from gateway.web.history.point_history import PointHistory
 from gateway.web.history.presets import Charts
 from gateway.web.history.ranges import Range
 from gateway.web.presenter.facts import Told, tell
@@ -104,7 +106,7 @@ class Figure:
 
 
 async def meters_of(
-    site: Site, presenter: Presenter, point: str, chosen: Range, shift_ms: int = 0
+    site: PointHistory, presenter: Presenter, point: str, chosen: Range, shift_ms: int = 0
 ) -> list[Figure]:
     """One chart for each quantity of a meter. ``shift_ms``: how much earlier the range lies that
     it is compared with; 0 for none.
@@ -168,7 +170,7 @@ def replace_times(buckets: list[Bucket], shift_ms: int) -> list[Bucket]:
     return [bucket._replace(utc_ms=bucket.utc_ms + shift_ms) for bucket in buckets]
 
 
-def _limits(site: Site, presenter: Presenter, point: str, quantity: str) -> list[list[Any]]:
+def _limits(site: PointHistory, presenter: Presenter, point: str, quantity: str) -> list[list[Any]]:
     """Where alarms of this meter begin: [value, its name, whether above it is wrong]."""
     found = []
     for limit in site.options.terminals.limits.get(point, ()):
@@ -205,7 +207,12 @@ def _mean_before(buckets: list[Bucket], quantity: str, words: Words) -> str:
 async def lane_of(site: Site, presenter: Presenter, sort: str, id: str, chosen: Range) -> Figure:
     """A lane of states. Raises :class:`gateway.web.building.records.Unavailable`."""
     lane = await lanes.lane_of(site, presenter, sort, id, chosen)
-    words, now = presenter.w, site.control.now_utc_ms
+    return lane_figure(lane, presenter, chosen, site.control.now_utc_ms)
+
+
+def lane_figure(lane: Lane, presenter: Presenter, chosen: Range, now: int) -> Figure:
+    """A lane and the table of its states."""
+    words = presenter.w
     rows = [
         (
             words.moment(span.from_utc_ms, ms=False),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from gateway.core.instant import UtcMs
 from gateway.journal.queries.history import StateFact
+from gateway.web.history.point_history import PointHistory
 from gateway.web.history.ranges import Range
 from gateway.web.presenter.presenter import Presenter
 from gateway.web.shared.words import NARROW, Words
@@ -62,7 +63,7 @@ class Lane:
 async def lane_of(site: Site, presenter: Presenter, sort: str, id: str, chosen: Range) -> Lane:
     """One lane. Raises :class:`gateway.web.building.records.Unavailable`."""
     if sort == "point":
-        return await _point(site, presenter, id, chosen)
+        return await point_lane(site, presenter, id, chosen)
     first, last = chosen.whole()
     now, words = site.control.now_utc_ms, presenter.w
     name = presenter.subject(id)
@@ -93,7 +94,10 @@ async def lane_of(site: Site, presenter: Presenter, sort: str, id: str, chosen: 
     )  # fmt: skip
 
 
-async def _point(site: Site, presenter: Presenter, id: str, chosen: Range) -> Lane:
+async def point_lane(
+    site: PointHistory, presenter: Presenter, id: str, chosen: Range
+) -> Lane:  # fmt: skip
+    """The lane of a contact or relay. Raises :class:`gateway.web.building.records.Unavailable`."""
     shown = site.control.points[id]
     first, last = chosen.whole()
     now, words = site.control.now_utc_ms, presenter.w

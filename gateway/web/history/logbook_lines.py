@@ -6,11 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
+from typing import TypeVar
 
+from gateway.core.instant import UtcMs
 from gateway.web.building.view import iso
 from gateway.web.history.entries import Entry
 from gateway.web.presenter.facts import Told, tell
 from gateway.web.presenter.presenter import Presenter
+from gateway.web.shared.words import Words
 from gateway.wire import Row, calendar_time
 
 SLOW_OPENING_MS = 3_000
@@ -89,27 +92,30 @@ def _did_not_open(entry: Entry) -> bool:
     return entry.sort == "refused" or entry.outcome == "did_not_open" or alarm
 
 
+L = TypeVar("L")
+
+
 def days(
-    lines: list[tuple[Entry, LogbookLine]], presenter: Presenter
-) -> list[tuple[str, list[LogbookLine]]]:
-    """Lines below the heading of their day, in the building's zone; without a time, apart."""
-    today = calendar_time(presenter.control.now_utc_ms, presenter.w.zone).date()
+    lines: list[tuple[Entry, L]], now_utc_ms: UtcMs, words: Words
+) -> list[tuple[str, list[L]]]:
+    """Lines below the heading of their day, in the zone of ``words``; without a time, apart."""
+    today = calendar_time(now_utc_ms, words.zone).date()
     lines = _by_time(lines)
 
-    def day(one: tuple[Entry, LogbookLine]) -> date | None:
+    def day(one: tuple[Entry, L]) -> date | None:
         utc_ms = one[0].first.utc_ms
-        return None if utc_ms is None else calendar_time(utc_ms, presenter.w.zone).date()
+        return None if utc_ms is None else calendar_time(utc_ms, words.zone).date()
 
     return [
         (
-            presenter.w.heading(when, today) if when else presenter.w("entry.no_day"),
+            words.heading(when, today) if when else words("entry.no_day"),
             [a for _, a in found],
         )
         for when, found in groupby(lines, day)
     ]
 
 
-def _by_time(lines: list[tuple[Entry, LogbookLine]]) -> list[tuple[Entry, LogbookLine]]:
+def _by_time(lines: list[tuple[Entry, L]]) -> list[tuple[Entry, L]]:
     """The newest first by civil time. What has none stays beside its neighbours in the journal."""
     timed, utc_ms = [], 2**62
     for place, one in enumerate(lines):

@@ -103,7 +103,7 @@ async def logbook(
         request,
         "logbook.html",
         {
-            "days": days(lines, presenter),
+            "days": days(lines, site.control.now_utc_ms, presenter.w),
             "head": max([head, *(entry.last_row for entry in found.entries)]),
             "kinds": " ".join(kinds or ()),
             "asked": asked,

@@ -20,6 +20,7 @@ from gateway.web.history.range_text import EDGES
 from gateway.web.history.ranges import Range, unread
 from gateway.web.page import language_of, page
 from gateway.web.presenter.presenter import Presenter
+from gateway.web.shared.words import Words
 from gateway.web.site import Site
 
 router = APIRouter(include_in_schema=False)
@@ -95,14 +96,7 @@ async def history(
             ),
             "bar_address": asked.address(bar.query),
             "filled": bool(marks["total"]) or any(figure.filled for figure in figures),
-            "script_texts": json.dumps(
-                {name: words.raw(f"history.{name}") for name in SCRIPT_TEXTS}
-                | {
-                    name: words.raw(f"mark.{name}")
-                    for name in ("number", "span", "events", "closer")
-                },
-                ensure_ascii=False,
-            ),
+            "script_texts": script_texts(words),
             "problem": problem,
             "data": json.dumps(data, separators=(",", ":"), ensure_ascii=False),
             "figures": figures,
@@ -110,6 +104,15 @@ async def history(
             "export": urlencode(chosen.query()),
             "zone": str(zone),
         },
+    )
+
+
+def script_texts(words: Words) -> str:
+    """The words that the script of the charts needs, as JSON."""
+    return json.dumps(
+        {name: words.raw(f"history.{name}") for name in SCRIPT_TEXTS}
+        | {name: words.raw(f"mark.{name}") for name in ("number", "span", "events", "closer")},
+        ensure_ascii=False,
     )
 
 
