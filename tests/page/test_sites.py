@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from gateway.journal.schema import HOUR_MS
 from gateway.recorder.stores.sqlite import SqliteStore
@@ -284,3 +284,25 @@ def test_the_history_and_the_logbook_are_read_without_a_script(visit: Open) -> N
     expect(entries).to_have_count(6)
     entries.first.locator("summary").click()
     expect(entries.first.get_by_role("link", name="Zum Standort")).to_be_visible()
+
+
+def test_pieces_that_did_not_come_are_asked_for_again(house: CentreHouse, visit: Open) -> None:
+    """Else the page would show a door as it was, until the site changes again."""
+    page = visit("/sites/bad-1")
+    is_live(page)
+    expect(page.locator("#door-front .state")).to_contain_text("Geschlossen")
+    failed = []
+
+    def fail(route: Route) -> None:
+        failed.append(route.request.url)
+        route.fulfill(body="no pieces")  # anything else the browser itself writes to the console
+
+    page.route("**/parts", fail, times=1)
+
+    def opened(one: FakeGateway) -> None:
+        assert one.building is not None
+        one.building["doors"]["front"] |= {"state": "open", "since_ms": now_ms()}
+
+    house.change("bad-1", opened)
+    expect(page.locator("#door-front .state")).to_contain_text("Offen", timeout=15_000)
+    assert failed
