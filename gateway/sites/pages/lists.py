@@ -187,14 +187,21 @@ class EntryRow:
 
 def entry_row(site: CentreSite, shown: Overview, one: Entry) -> EntryRow:
     w = shown.w
-    via, _, id = one.actor.partition(":")
-    name = site.users.name_of(int(id)) if via == "web" and id.isdecimal() else None
     seen = site.centre.picture.gateways.get(one.gateway)
     place = str(seen.info.get("name") or one.gateway) if seen is not None else one.gateway
     return EntryRow(
         w.moment(int(one.at * 1000), ms=False),
-        name or one.actor,
-        w.get(f"site_audit.{one.action}") or w.get(f"audit_action.{one.action}", one.action),
+        _named(site, one.actor),
+        w.get(f"site_audit.{one.action}") or w.get(f"action.{one.action}", one.action),
         place,
-        ", ".join(str(value) for value in one.detail.values() if value not in ("", None)),
+        ", ".join(
+            _named(site, str(value)) for value in one.detail.values() if value not in ("", None)
+        ),
     )
+
+
+def _named(site: CentreSite, text: str) -> str:
+    """The name of the user where ``text`` is ``web:`` and a number, else the text itself."""
+    via, _, id = text.partition(":")
+    name = site.users.name_of(int(id)) if via == "web" and id.isdecimal() else None
+    return name or text
