@@ -162,6 +162,8 @@ def test_sites_that_do_not_work_say_why_and_since_when(web: CentreWeb, anna: Cli
     assert "Es fehlen Angaben: state/door/front" in shown
     assert shown.index("Geschäftsstelle") < shown.index("Bad 1")  # its calls reach nobody
     assert "3 Standorte gestört" in shown
+    shown = text_of(anna.get("/alarms").text)
+    assert re.search(r"Nicht erreichbar oder gestört: .*Bad 1.*\. Meldungen von dort", shown)
 
 
 def test_without_the_broker_nothing_is_claimed_and_nothing_can_be_asked(
@@ -360,7 +362,7 @@ def test_a_site_is_found_by_name_id_and_group(web: CentreWeb, anna: Client) -> N
         html = anna.get("/", params={"q": asked}).text
         assert f'href="/sites/{found}"' in html
         assert 'href="/sites/bad-1"' not in html
-    assert "Kein Standort hat diese Worte." in anna.get("/?q=nirgends").text
+    assert "Kein Standort passt zu dieser Suche." in anna.get("/?q=nirgends").text
 
 
 def test_many_sites_are_shown_by_their_groups_and_the_page_stays_small(tmp_path: Path) -> None:
@@ -447,6 +449,10 @@ def test_who_saw_a_call_and_every_command_is_audited(web: CentreWeb, anna: Clien
     shown = text_of(owner.get("/audit").text)
     assert "Notruf angesehen" in shown
     assert "Tür öffnen" in shown
+    owner.post("/people", data={"do": "password", "name": "anna", "password": "a good sentence"})
+    shown = text_of(owner.get("/audit").text)
+    assert "Kennwort gesetzt anna" in shown
+    assert "password_set" not in shown
 
 
 def test_an_entry_waits_for_a_disk_that_does_not_answer(

@@ -209,7 +209,7 @@ def test_the_fleet_says_disk_backlog_and_clock(web: CentreWeb, anna: Client) -> 
     }  # fmt: skip
     web.gateway("bad-2").health = {"backlog": None, "disk": 7, "clock": {"trusted": True}}
     shown = text_of(anna.get("/fleet").text)
-    for text in ("1.200", "79,9\u202fGB", "nicht gestellt"):
+    for text in ("1.200", "79,9\u202fGB", "nicht synchronisiert"):
         assert text.replace("\u202f", " ") in shown.replace("\u202f", " ")
 
 
