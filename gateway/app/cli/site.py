@@ -236,7 +236,7 @@ def list_(state: State, config: Config, as_json: AsJson = False) -> None:
         )
         return
     if not found:
-        c.out.print("No gateway is enrolled: portier site enrol GATEWAY")
+        c.line(f"No gateway is enrolled in {state}: portier site enrol GATEWAY")
         return
     table = Listing("gateway", "enrolled", "key since", "gateway has it since")
     for gateway, one in found:
@@ -246,7 +246,8 @@ def list_(state: State, config: Config, as_json: AsJson = False) -> None:
 
 
 def _minute(utc_ms: int) -> str:
-    return c.clock_text(utc_ms)[:16]
+    text = c.clock_text(utc_ms)
+    return text[:16] + text[19:]  # without the seconds, with the zone
 
 
 @site.command()
