@@ -301,9 +301,10 @@ class Run:
         yield "", f"   {bench}.cord {at}"
         yield "", f"2. Say on the centre's page who goes; end the call: {bench}.cancel {at}"
         yield "", f"3. Open {OPENS.door_name} of {opens.name} there; {REFUSES.door_name} of "
-        yield "", f"   {refuses.name} is refused, as its configuration says"
+        yield "", f"   {refuses.name} has no button there: its configuration does not allow it"
         if refuses.process is not None:
             yield "", f"4. Switch {refuses.name} off and see it named: kill {refuses.process.pid}"
+            yield "", "   It comes back when you stop everything and start it again"
         yield "", ""
         yield "Broker", str(self.ports)
         yield "Logs", f"{self.folder}/*/portier.log"
