@@ -195,7 +195,9 @@ def entry_row(site: CentreSite, shown: Overview, one: Entry) -> EntryRow:
         w.get(f"site_audit.{one.action}") or w.get(f"action.{one.action}", one.action),
         place,
         ", ".join(
-            _named(site, str(value)) for value in one.detail.values() if value not in ("", None)
+            _named(site, str(value))
+            for value in one.detail.values()
+            if value not in ("", None, one.actor)
         ),
     )
 
