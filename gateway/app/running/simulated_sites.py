@@ -292,14 +292,15 @@ class Run:
         if not any(part.password for part in self.parts):
             yield "Log in", "admin, as at the first start"
         yield "", ""
-        bench = f"{welcome.command()} bench press wc"
+        bench = f"{_portier()} bench press wc"
         opens, refuses = (
             next(part for part in self.parts if part.name == site.id) for site in (OPENS, REFUSES)
         )
         at = f"--state {shlex.quote(str(opens.state))}"
         yield "Try", f"1. Pull the cord in {opens.name} and see the call on the centre's page:"
         yield "", f"   {bench}.cord {at}"
-        yield "", f"2. Say on the centre's page who goes; end the call: {bench}.cancel {at}"
+        yield "", "2. Say on the centre's page who goes; then end the call in the room:"
+        yield "", f"   {bench}.cancel {at}"
         yield "", f"3. Open {OPENS.door_name} of {opens.name} there; {REFUSES.door_name} of "
         yield "", f"   {refuses.name} has no button there: its configuration does not allow it"
         if refuses.process is not None:
@@ -322,6 +323,12 @@ class Run:
             except subprocess.TimeoutExpired:
                 process.kill()  # its roles notice, and end by themselves
                 process.wait()
+
+
+def _portier() -> str:
+    """The command beside this Python, for lines that somebody is to copy."""
+    beside = Path(sys.executable).with_name("portier")
+    return os.path.relpath(beside) if beside.is_relative_to(Path.cwd()) else str(beside)
 
 
 def _unblock() -> None:
