@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any, cast
 
@@ -719,3 +720,22 @@ def test_a_name_turns_no_direction_of_writing() -> None:
     found = json.loads(retained("csg", moment())[CSG.info]) | {"name": "Haus \u202e1\nHaus 2"}
     centre.take(CSG.info, json.dumps(found).encode())
     assert gateway.info["name"] == "Haus \\u202e1\\nHaus 2"
+
+
+@pytest.mark.parametrize("odd", [b"[]", b"{", b"7", b'"wc"', "ü".encode("latin-1")])
+def test_what_cannot_be_read_hides_no_call_and_no_alarm(odd: bytes) -> None:
+    """They stay as they were known last, and the gateway is not complete."""
+    shown = copy.deepcopy(moment())
+    shown["rooms"]["wc"]["call"]["state"] = "raised"
+    centre, gateway = seen(shown)
+    alarms = len(cast("Any", gateway.snapshot)["alarms"])
+    assert alarms
+    centre.take(CSG.room("wc"), odd)
+    centre.take(CSG.alarms, odd if odd != b"[]" else b"{}")
+    assert cast("Any", gateway.snapshot)["rooms"]["wc"]["call"]["state"] == "raised"
+    assert len(cast("Any", gateway.snapshot)["alarms"]) == alarms
+    assert (gateway.unreadable, gateway.fresh) == (["state/alarms", "state/room/wc"], False)
+    texts = retained("csg", shown)
+    for topic in (CSG.room("wc"), CSG.alarms):
+        centre.take(topic, texts[topic])
+    assert (gateway.lacks, gateway.unreadable, gateway.fresh) == ([], [], True)

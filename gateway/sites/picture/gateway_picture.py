@@ -47,6 +47,9 @@ NO_PANEL, NO_HEALTH = "no_panel", "no_health"
 """Why nothing is known of a guarantee: the gateway is not connected, its health is missing."""
 ID_MOST, NUMBERS_MOST, RIGHTS_MOST = 200, 50, 100
 _ALARMS, _POINT = "state/alarms", "state/point/"
+_LAST_KNOWN = frozenset({"room", "alarms"})
+"""Parts that stay as they were known last while what came cannot be read: a call or an alarm that
+stood would be hidden otherwise. The gateway counts as incomplete meanwhile."""
 _INFO = ("gateway", "name", "version", "configuration", "boot", "journal", "session")
 _NOTHING: Mapping[str, Any] = {}
 
@@ -441,6 +444,9 @@ class GatewayPicture:
         found = _json(payload, LONG_TEXT_MOST if part.kind == "alarms" else TEXT_MOST)
         shown = self._show(part, found)
         before = self._states.get(topic)
+        if shown is None and before is not None and part.kind in _LAST_KNOWN:
+            self._doubt(topic)
+            return
         self._bytes += len(payload) - (len(before.payload) if before is not None else 0)
         stale = _is_stale(found)
         self._states[topic] = _State(payload, part, shown, stale)
