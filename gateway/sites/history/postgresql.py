@@ -42,8 +42,7 @@ T = TypeVar("T")
 _TOO_LONG = "57014"
 """SQLSTATE of a statement that took longer than it may."""
 _MS = "(extract(epoch FROM {}) * 1000)::bigint"
-_DAY_MS = 86_400_000
-SPANS_MS = tuple(days * _DAY_MS for days in (1, 7, 60, 400))
+SPANS_MS = tuple(hours * HOUR_MS for hours in (1, 24, 7 * 24, 60 * 24, 400 * 24))
 """How far back events are looked for, one step after the other, until there are enough."""
 DUE_MOST = 1_000
 """Hours without a mean that are computed for one answer."""
