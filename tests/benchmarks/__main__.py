@@ -14,6 +14,7 @@ import pytest
 
 from tests.benchmarks import (
     calls,
+    centre_history,
     events,
     figures,
     history,
@@ -41,6 +42,7 @@ BENCHES: dict[str, tuple[str, Callable[[], list[Figure]]]] = {
     "year": ("a year of building life in virtual time", year.figures),
     "wear": ("bytes written and wake-ups: idle, and in a busy day; real time", wear.figures),
     "sites": ("the centre before 1,000 gateways: start, memory, processor", sites.figures),
+    "centre-history": ("a year of one series among 17.5 million hours", centre_history.figures),
     "live": ("200 live pages × 50 events/s", live.figures),
 }
 OUT = Path(".cache/bench.json")
