@@ -189,9 +189,14 @@ def test_a_call_a_door_a_gateway_that_goes_and_a_second_start(sites: Sites) -> N
     until(lambda: not sites.calls(), 10, sites.calls)
     for one in SITES:
         wait_for_everything(sites, one.id)
-    assert {"call_raised", "call_cancelled", "door_opened"} <= {
-        k for k, _ in urgent(sites, OPENS.id)
-    }
+    wanted = {"call_raised", "call_cancelled", "door_opened"}
+    assert wanted <= {k for k, _ in urgent(sites, OPENS.id)}
+
+    # which the centre tells, too, from what its recorder has stored
+    _, events = sites.ask(f"sites/{OPENS.id}/events?limit=1000")
+    assert wanted <= {one["kind"] for one in events}
+    _, leaf = sites.ask(f"sites/{OPENS.id}/points/{OPENS.door}.leaf/history")
+    assert {True, False} <= {one["active"] for one in leaf["changes"]}
 
 
 def command_of(pid: int) -> str:
