@@ -75,10 +75,6 @@ class SitePresenter(Presenter):
             return self.w(f"site_who.{via}")
         return self.w.get(f"who.{via}", actor, name=name)
 
-    def call_address(self, call: str) -> str:
-        """There is no page of a call here."""
-        return ""
-
     def reason(self, reason: str | None) -> str:
         """The centre has words of its own for what it may not, and for a site that is away."""
         return self.w.get(f"site_reason.{reason}") or super().reason(reason)
