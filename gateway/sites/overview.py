@@ -16,10 +16,11 @@ from gateway.sites.building import Allowed, SiteBuilding
 from gateway.sites.grants import Rights
 from gateway.sites.interfaces import CentreSeen, GatewaySeen
 from gateway.sites.presenter import SitePresenter
-from gateway.sites.summary import Summaries, Summary, Trouble, apart
+from gateway.sites.summary import CLIMATE, Summaries, Summary, Trouble, apart
 from gateway.web.building.snapshot_reader import SnapshotReader
+from gateway.web.presenter.presenter import TONES
 from gateway.web.presenter.rooms import call_view
-from gateway.web.presenter.view_models import CallView, OverallView
+from gateway.web.presenter.view_models import AlarmView, CallView, OverallView, State
 from gateway.web.shared.words import NARROW, Words
 
 MANY = 24
@@ -27,6 +28,10 @@ MANY = 24
 FOUND_MOST = 50
 WRONG_MOST = 100
 SEARCH_LONGEST = 80
+NAMED_MOST = 2
+"""So many alarms are named on the tile of a site; more are counted."""
+COUNTED = {"emergency": "sites.emergency", "urgent": "sites.urgent", "fault": "pill.fault"}
+"""Severities above a notice, the gravest first -> how many there are, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,16 +182,25 @@ class Overview:
             return OverallView("call", "siren", self.w("pill.call"))
         if any(self._misses()):
             return OverallView("bad", "triangle-alert", self.w("sites.pill_misses"))
+        alarms = next(self._counted(self.sites), None)
+        if alarms and alarms[0] == "bad":
+            return OverallView(alarms[0], "triangle-alert", alarms[1])
         if wrong := sum(self.is_wrong(one) for one in self.sites):
             text = self.w.plural("sites.pill_wrong", wrong)
             return OverallView("bad", "triangle-alert", text)
-        if faults := sum(one.faults for one in self.sites):
-            return OverallView("warn", "triangle-alert", self.w.plural("pill.fault", faults))
-        if self.sites:
+        if alarms:
+            view = OverallView(alarms[0], "triangle-alert", alarms[1])
+        elif self.sites:
             view = OverallView("good", "check", self.w("pill.well"))
         else:
             view = OverallView("unknown", "clock", self.w("sites.none_short"))
         return view
+
+    def _counted(self, sites: Sequence[Summary]) -> Iterator[tuple[State, str]]:
+        """Tone and number of the open alarms of each severity above a notice, the gravest first."""
+        for severity, key in COUNTED.items():
+            if count := sum(one.severities.get(severity, 0) for one in sites):
+                yield TONES[severity], self.w.plural(key, count)
 
     @property
     def open_alarms(self) -> range:
@@ -290,18 +304,20 @@ class Overview:
         return found[:FOUND_MOST]
 
     def _tile(self, name: str, address: str, sites: Sequence[Summary]) -> Tile:
-        w, facts = self.w, []
+        w, facts = self.w, list[tuple[str, str]]()
         calls = sum(len(one.calls) for one in sites)
         wrong = [one for one in sites if self.is_wrong(one)]
-        faults, climate = sum(one.faults for one in sites), sum(one.climate for one in sites)
+        named = self._named(sites[0]) if len(sites) == 1 else []
+        climate = sum(one.climate for one in sites)
+        if any(alarm.kind in CLIMATE for alarm in named):
+            climate = 0  # it is named
         if calls:
             facts.append(("call", w.plural("sites.calls", calls)))
         if wrong and len(sites) > 1:
             facts.append(("bad", w.plural("sites.wrong_here", len(wrong))))
         elif wrong:
             facts.append(("bad", self.trouble(wrong[0].id, wrong[0].troubles[0])))
-        if faults:
-            facts.append(("warn", w.plural("pill.fault", faults)))
+        facts += self._in_words(named) if named else self._counted(sites)
         if climate:
             facts.append(("warn", w.plural("sites.climate", climate)))
         doors, is_open = sum(one.doors for one in sites), sum(one.doors_open for one in sites)
@@ -319,6 +335,23 @@ class Overview:
             facts=tuple(facts),
             heard=self._heard(min(known) if known and len(known) == len(heard) else None),
         )
+
+    def _named(self, one: Summary) -> list[AlarmView]:
+        """The open alarms of a site above a notice, the gravest first."""
+        presenter = self.site(one.id) if one.severities.keys() & COUNTED.keys() else None
+        if presenter is None:
+            return []
+        with apart(one.id):
+            return [alarm for alarm in presenter.open_alarms if alarm.severity != "notice"]
+        return []
+
+    def _in_words(self, alarms: Sequence[AlarmView]) -> Iterator[tuple[State, str]]:
+        """What the first of them are, each with its tone, and how many there are besides."""
+        for one in alarms[:NAMED_MOST]:
+            yield TONES.get(one.severity, "warn"), one.what.rstrip(".")
+        if rest := alarms[NAMED_MOST:]:
+            tone = TONES.get(rest[0].severity, "warn")
+            yield tone, self.w.plural("sites.alarms_besides", len(rest))
 
     def _heard(self, utc_ms: int | None) -> str:
         """When a site, or the one of a group that has been silent longest, was heard."""

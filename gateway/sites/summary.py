@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from gateway.sites.building import STALE, name_of, not_there
 from gateway.sites.interfaces import CentreSeen, GatewaySeen
 from gateway.web.building.guarantees import value_of
+from gateway.web.presenter.presenter import SEVERITIES
 
 CLIMATE = frozenset({"frost", "mould"})
 """Kinds of alarms about a climate that is out of its range."""
@@ -31,8 +33,8 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """``calls``: the rooms whose call stands. ``faults``: open alarms above a notice; ``climate``:
-    rooms whose climate is out of its range."""
+    """``calls``: the rooms whose call stands. ``severities``: how many open alarms are of each;
+    ``climate``: rooms whose climate is out of its range."""
 
     id: str
     name: str
@@ -42,9 +44,9 @@ class Summary:
     doors: int
     doors_open: int
     alarms: int
-    faults: int
     climate: int
     heard_utc_ms: int | None
+    severities: Mapping[str, int] = field(default_factory=Counter)
 
     @property
     def works(self) -> bool:
@@ -65,7 +67,7 @@ def summary_of(seen: GatewaySeen) -> Summary:
     with apart(seen.id):
         return _summary_of(seen)
     trouble = Trouble(UNREADABLE, None)
-    return Summary(seen.id, seen.id, seen.changes, (trouble,), (), 0, 0, 0, 0, 0, seen.heard_utc_ms)
+    return Summary(seen.id, seen.id, seen.changes, (trouble,), (), 0, 0, 0, 0, seen.heard_utc_ms)
 
 
 def _summary_of(seen: GatewaySeen) -> Summary:
@@ -87,9 +89,12 @@ def _summary_of(seen: GatewaySeen) -> Summary:
         doors=len(doors),
         doors_open=is_open,
         alarms=len(listed),
-        faults=sum(alarm["severity"] != "notice" for alarm in listed),
         climate=len({alarm["subject"] for alarm in listed if alarm["kind"] in CLIMATE}),
         heard_utc_ms=seen.heard_utc_ms,
+        # one that a newer version has is a fault, at least
+        severities=Counter(
+            alarm["severity"] if alarm["severity"] in SEVERITIES else "fault" for alarm in listed
+        ),
     )
 
 

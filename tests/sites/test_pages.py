@@ -348,6 +348,36 @@ def test_alarms_of_all_sites_the_gravest_first(web: CentreWeb, anna: Client) -> 
     assert "Bad 1" not in text_of(anna.get("/alarms?only=office").text)
 
 
+def test_a_tile_and_the_pill_say_what_an_urgent_alarm_is(web: CentreWeb, anna: Client) -> None:
+    site = web.gateway("bad-1")
+    assert site.building is not None
+    site.building["alarms"] += [
+        alarm("front", "left_open", "fault"),
+        alarm("back", "left_open", "notice"),
+        alarm("wc", "leak", "urgent"),
+    ]
+    web.centre.changed("bad-1")
+    html = anna.get("/").text
+    assert re.search(r'class="card group of-bad">\s*<h3><a href="/sites/bad-1">', html)
+    assert re.search(r'<b class="badge bad">.*?Wasser in WC</b>', html)
+    assert re.search(r'<b class="badge warn">.*?Haupteingang steht offen</b>', html)
+    assert re.search(r'class="pill is-bad".*?1 dringende Meldung', html, re.DOTALL)
+    site.building["alarms"] += [alarm("front", f"kind-{n}", "fault") for n in range(3)]
+    web.centre.changed("bad-1")
+    assert "3 weitere Meldungen" in text_of(anna.get("/").text)
+
+
+def test_the_tile_of_a_group_counts_alarms_by_severity(tmp_path: Path) -> None:
+    sites = [FakeGateway(f"s-{n}", f"Haus {n}") for n in range(30)]
+    severities = ["emergency", "urgent", "urgent", "fault", "new"]
+    for one, severity in zip(sites, severities, strict=False):
+        one.raise_alarm("leak", severity)
+    web = CentreWeb(tmp_path, sites, groups={})
+    shown = text_of(web.user("anna", STAFF).get("/").text)
+    assert "1 Notfall 2 dringende Meldungen 2 Störungen" in re.sub(" +", " ", shown)
+    web.close()
+
+
 def test_the_fleet_marks_what_is_older_than_the_newest(web: CentreWeb, anna: Client) -> None:
     web.gateway("bad-1").version = "0.9.1"
     web.gateway("bad-2").version = "0.10.0"
