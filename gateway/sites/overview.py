@@ -37,7 +37,8 @@ COUNTED = {"emergency": "sites.emergency", "urgent": "sites.urgent", "fault": "p
 @dataclass(frozen=True, slots=True)
 class SiteCall:
     """A call and where it is. ``can_acknowledge``: whoever looks may; ``why``: why not.
-    ``can_see``: the gateway knows the difference between seen and on the way."""
+    ``can_see``: the gateway knows the difference between seen and on the way. ``current``: it is
+    known to be so now; what the call says tells otherwise."""
 
     site: str
     place: str
@@ -46,6 +47,7 @@ class SiteCall:
     can_acknowledge: bool
     can_see: bool
     why: str
+    current: bool
 
     @property
     def address(self) -> str:
@@ -372,6 +374,11 @@ def _calls_in(presenter: SitePresenter, summary: Summary, room_id: str) -> Itera
     elif not presenter.allowed.acknowledge:
         why = presenter.reason("calls_not_offered")
     may = view.can_acknowledge and presenter.may("staff")
+    current = presenter.control.connected
+    if not current:
+        since = presenter.connection["text"]
+        text = presenter.w("sites.call_last_known", text=view.text, why=since)
+        view = replace(view, text=text)
     key = f"{summary.id}-{room_id}"
     yield SiteCall(
         summary.id,
@@ -381,6 +388,7 @@ def _calls_in(presenter: SitePresenter, summary: Summary, room_id: str) -> Itera
         can_acknowledge=may and not why,
         can_see=presenter.allowed.see,
         why=why if may else "",
+        current=current,
     )
 
 

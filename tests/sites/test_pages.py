@@ -117,6 +117,23 @@ def test_a_call_that_cannot_be_answered_from_here_says_why(web: CentreWeb, anna:
     assert "Das Gateway ist nicht verbunden. Es wurde nichts gesendet." in text_of(html)
 
 
+def test_a_call_of_a_site_that_is_away_is_the_last_known(web: CentreWeb, anna: Client) -> None:
+    site = web.gateway("bad-1")
+    site.call()
+    assert 'class="tick" data-since' in anna.get("/").text
+    site.presence, site.presence_since_utc_ms = "offline", utc_ms() - 60_000
+    web.centre.changed("bad-1")
+    html = anna.get("/").text
+    assert re.search(
+        r"Zuletzt bekannt: Es hat noch niemand reagiert\. "
+        r"Das Gateway ist nicht verbunden, seit \d\d:\d\d( Uhr)?\.",
+        text_of(html),
+    )
+    assert 'class="tick"' not in html
+    web.centre.lose()
+    assert "reagiert. Die Zentrale hat keine Verbindung zum Broker" in text_of(anna.get("/").text)
+
+
 def test_a_countdown_and_who_goes_are_shown(web: CentreWeb, anna: Client) -> None:
     now = now_ms()
     web.gateway("bad-1").call(
