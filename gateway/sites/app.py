@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 
 from gateway.sites.page_site import CentreSite
+from gateway.sites.pages import audit, lists, logbook, overview, people
 from gateway.sites.pages import history as history_pages
-from gateway.sites.pages import lists, logbook, overview, people
 from gateway.sites.pages import site as site_pages
 from gateway.sites.programs import api, health, history_api
 from gateway.web import answers
@@ -37,6 +37,7 @@ from gateway.web.storage.errors import UserError
 ROUTERS: tuple[APIRouter, ...] = (
     overview.router,
     site_pages.router,
+    audit.router,
     lists.router,
     logbook.router,
     history_pages.router,

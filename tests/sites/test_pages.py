@@ -502,6 +502,39 @@ def test_who_saw_a_call_and_every_command_is_audited(web: CentreWeb, anna: Clien
     assert "password_set" not in shown
 
 
+def test_the_audit_is_in_words(web: CentreWeb, anna: Client) -> None:
+    site = web.gateway("bad-1")
+    site.call()
+    site.raise_alarm()
+    path = "/api/v1/sites/bad-1"
+    anna.post(f"{path}/calls/wc-1/acknowledge", json={"attends": "Weber"})
+    anna.post(f"{path}/calls/wc-1/acknowledge", json={})
+    anna.post(f"{path}/alarms/front/left_open/acknowledge")
+    anna.post(f"{path}/doors/front/open", json={"reason": "Lieferung"})
+    web.centre.commands.answer = Answer("c1", "refused", "not_allowed")
+    anna.post(f"{path}/doors/front/open")
+    owner = web.user("owner", owner=True)
+    for where, role in (("site:bad-2", "view"), ("group:Park", "staff"), ("all:", "maintenance")):
+        owner.post("/people", data={"do": "grant", "name": "anna", "where": where, "role": role})
+    web.call("POST", "/login", data={"name": "anna", "password": "wrong"})
+    rows = re.findall(r"<tr>(.*?)</tr>", owner.get("/audit").text, re.DOTALL)
+    shown = [re.sub(r"\s+", " ", text_of(row)).strip() for row in rows]
+    for said in (
+        "Haupteingang, abgelehnt: Der Standort erlaubt das der Zentrale nicht, oder nicht um "
+        "diese Zeit Bad 1",
+        "Haupteingang, „Lieferung“, angenommen Bad 1",
+        "Haupteingang steht offen, angenommen Bad 1",
+        "WC, Weber geht hin, angenommen Bad 1",
+        "WC, nur als gesehen markiert, angenommen Bad 1",
+        "Recht vergeben anna, Bad 2, Ansehen",
+        "Recht vergeben anna, Gruppe Park, Personal",
+        "Recht vergeben anna, Alle Standorte, Wartung",
+        "unbekannt Anmeldung misslungen anna, abgelehnt: Benutzername oder Kennwort stimmt nicht",
+    ):
+        assert any(said in row for row in shown), f"{said}\n" + "\n".join(shown)
+    assert not re.search(r"wc-1|accepted|refused|login_wrong|front|site,", " ".join(shown))
+
+
 def test_an_entry_waits_for_a_disk_that_does_not_answer(
     web: CentreWeb, monkeypatch: pytest.MonkeyPatch
 ) -> None:

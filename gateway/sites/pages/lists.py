@@ -1,8 +1,7 @@
-"""Lists over all sites: alarms, the fleet, and the audit."""
+"""Lists over all sites: alarms and the fleet."""
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.sites.access import TheCentre
-from gateway.sites.audit import Entry
 from gateway.sites.overview import Overview
-from gateway.sites.page_site import CentreSite
 from gateway.sites.presenter import SitePresenter
 from gateway.sites.summary import apart
-from gateway.web.access import Admin, ViewAlways
+from gateway.web.access import ViewAlways
 from gateway.web.page import language_of, page
 from gateway.web.presenter.presenter import SEVERITIES
 from gateway.web.presenter.view_models import AlarmView
@@ -25,7 +22,6 @@ from gateway.web.shared.words import NARROW, Words
 
 router = APIRouter(include_in_schema=False)
 ALARMS_MOST = 200
-ENTRIES = 100
 DIGEST_SHORT = 8
 STRANGERS_MOST = 20
 
@@ -160,50 +156,3 @@ def _disk(w: Words, disk: object) -> str:
     if not isinstance(free, int):
         return ""
     return f"{w.number(free / 1e9, 1)}{NARROW}GB"
-
-
-@router.get("/audit")
-async def audit(
-    request: Request, who: Admin, site: TheCentre, before: int | None = None
-) -> Response:
-    """The newest entries first; ``before``: those before this number."""
-    await site.saver.soon(site.audit.take_over)
-    found = await asyncio.to_thread(site.audit.newest, ENTRIES + 1, before)
-    shown = site.presenter(language_of(request), who)
-    entries = [entry_row(site, shown, one) for one in found[:ENTRIES]]
-    older = found[ENTRIES - 1].n if len(found) > ENTRIES else 0
-    values = {"presenter": shown, "entries": entries, "older": older, "paged": before is not None}
-    return page(request, "sites/audit.html", values)
-
-
-@dataclass(frozen=True, slots=True)
-class EntryRow:
-    time: str
-    who: str
-    what: str
-    site: str
-    detail: str
-
-
-def entry_row(site: CentreSite, shown: Overview, one: Entry) -> EntryRow:
-    w = shown.w
-    seen = site.centre.picture.gateways.get(one.gateway)
-    place = str(seen.info.get("name") or one.gateway) if seen is not None else one.gateway
-    return EntryRow(
-        w.moment(int(one.at * 1000), ms=False),
-        _named(site, one.actor),
-        w.get(f"site_audit.{one.action}") or w.get(f"action.{one.action}", one.action),
-        place,
-        ", ".join(
-            _named(site, str(value))
-            for value in one.detail.values()
-            if value not in ("", None, one.actor)
-        ),
-    )
-
-
-def _named(site: CentreSite, text: str) -> str:
-    """The name of the user where ``text`` is ``web:`` and a number, else the text itself."""
-    via, _, id = text.partition(":")
-    name = site.users.name_of(int(id)) if via == "web" and id.isdecimal() else None
-    return name or text

@@ -12,6 +12,7 @@ from gateway.sites.access import TheCentre
 from gateway.sites.building import name_of
 from gateway.sites.grants import Grant
 from gateway.sites.page_site import CentreSite
+from gateway.sites.pages.audit import scope_text
 from gateway.web.access import Admin, AdminProved
 from gateway.web.identity.accounts import ROLES, Who
 from gateway.web.identity.auth import form_of
@@ -54,11 +55,7 @@ def _people(
     granted = site.grants.all()
 
     def said(grant: Grant) -> str:
-        if grant.scope == "all":
-            return w("sites.everywhere")
-        if grant.scope == "group":
-            return w("sites.in_group", group=grant.name)
-        return names.get(grant.name, grant.name)
+        return scope_text(w, grant.scope, grant.name, gateways)
 
     users = site.users.list_users()
     values = {

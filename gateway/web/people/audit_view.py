@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.journal.audit import ChainEntry
 from gateway.web.identity.login_audit import UNKNOWN
@@ -29,20 +31,25 @@ class Said:
 def said(site: Site, words: Words, entry: ChainEntry) -> Said:
     """An entry in the reader's language. What has no words yet stands as it was written."""
     action = words.get(f"action.{entry.action}") or words.get(f"command.{entry.action}")
-    outcome, _, reason = entry.outcome.partition(": ")
-    told = words.get(f"outcome.{outcome}") or words.get(f"audit.{outcome}", outcome)
-    if reason:
-        told += f": {words.get(f'reason.{reason}') or words.get(f'problem.{reason}', reason)}"
     return Said(
         n=entry.n,
         time=words("audit.no_time") if entry.utc_ms is None else words.moment(entry.utc_ms),
         who=site.name_of(entry.actor, words).rstrip(": "),
         what=action[:1].upper() + action[1:] or entry.action,
         subject=_subject(site, words, entry.subject),
-        outcome=told,
-        refused=outcome == "refused",
+        outcome=outcome_text(words, entry.outcome),
+        refused=entry.outcome.partition(": ")[0] == "refused",
         detail=words("audit.forgotten") if entry.detail is None else _detail(words, entry.detail),
     )
+
+
+def outcome_text(words: Words, outcome: str) -> str:
+    """``refused: login_wrong`` in words."""
+    result, _, reason = outcome.partition(": ")
+    told = words.get(f"outcome.{result}") or words.get(f"audit.{result}", result)
+    if reason:
+        told += f": {words.get(f'reason.{reason}') or words.get(f'problem.{reason}', reason)}"
+    return told
 
 
 _CHECKSUM = re.compile("[0-9a-f]{64}")
@@ -64,13 +71,17 @@ def _subject(site: Site, words: Words, subject: str) -> str:
 
 
 def _detail(words: Words, detail: str) -> str:
-    """What people want to know of it; the rest is in the API."""
     try:
         values = json.loads(detail or "{}")
     except ValueError:
         return detail[:500]
     if not isinstance(values, dict):
         return detail[:500]
+    return details_text(words, values)
+
+
+def details_text(words: Words, values: Mapping[str, Any]) -> str:
+    """What people want to know of the details; the rest is in the API."""
     parts = []
     if mode := values.get("mode"):
         parts.append(words.get(f"mode.{mode}", str(mode)))
