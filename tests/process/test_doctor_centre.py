@@ -70,6 +70,23 @@ def test_what_is_in_order_and_what_is_not_is_named(
     assert not any("control" in one.what or "journal" in one.what for one in found)
 
 
+def test_a_centre_is_told_where_its_certificates_come_from(tmp_path: Path) -> None:
+    config = configured(tmp_path, free_port(), "web: {listen: '127.0.0.1:1'}\nrecord: {}\n")
+    config.write_text(
+        config.read_text().replace(
+            "tls: none", "tls: {ca: tls/ca.pem, cert: tls/sites.pem, key: tls/sites.key}"
+        )
+    )
+    found = examination.examine(config, tmp_path / "state")
+    lines = [f"{one.what} {one.remedy}" for one in found]
+    assert not any("certificate new" in line or line.endswith("make run") for line in lines)
+    file = str(tmp_path / "tls/sites.pem")
+    missing = said(found, "no", "certificate of mqtt:")
+    assert missing.what == f"certificate of mqtt: {file}: No such file or directory"
+    assert "portier certificate client NAME" in missing.remedy
+    assert "on the bench: make run-sites" in said(found, "no", "page:").remedy
+
+
 def test_a_broker_that_is_away_and_keys_of_another_secret_are_named(tmp_path: Path) -> None:
     config, state = configured(tmp_path, free_port()), tmp_path / "state"
     state.mkdir()

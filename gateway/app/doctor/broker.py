@@ -22,7 +22,8 @@ from typing import Any
 
 from gateway.app import broker, connections
 from gateway.app.configuration import mqtt_points
-from gateway.app.doctor import certificates
+from gateway.app.doctor import certificates, remedies
+from gateway.app.doctor.remedies import Remedies
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.link import discovery
 from gateway.mqtt.reasons import refusal, words_of
@@ -119,7 +120,7 @@ def _presented(mqtt: Mqtt, config: Path) -> Iterator[Finding]:
         return
     session = Session(mqtt.host, mqtt.port_number, WITHIN_S)
     try:
-        session.open(_context(mqtt.tls, config))
+        session.open(_context(mqtt.tls, config, remedies.GATEWAY))
         yield from _certificate(session)
     except (_Trouble, OSError) as error:
         what = error.what if isinstance(error, _Trouble) else _why(error, session, mqtt).what
@@ -155,7 +156,12 @@ def _tried(settings: Settings, mqtt: Mqtt, config: Path, state: Path) -> Iterato
 
 
 def connected(
-    mqtt: BrokerConnection, config: Path, state: Path, client: str, looks: Looks
+    mqtt: BrokerConnection,
+    config: Path,
+    state: Path,
+    client: str,
+    looks: Looks,
+    advice: Remedies = remedies.GATEWAY,
 ) -> Iterator[Finding]:
     """Findings about a connection of our own, whose client id begins with ``client``, and what
     ``looks`` finds over it."""
@@ -167,7 +173,7 @@ def connected(
         host, port = broker.HOST, broker.last(state).v5
     session = Session(host, port, WITHIN_S)
     try:
-        answer = yield from _session(session, mqtt, config, client)
+        answer = yield from _session(session, mqtt, config, client, advice)
         yield from looks(session, answer)
     except _Trouble as trouble:
         make = unknown if trouble.unknown else no
@@ -188,12 +194,12 @@ def settings_of(mqtt: BrokerConnection, config: Path, state: Path, client: str) 
 
 
 def _session(
-    session: Session, mqtt: BrokerConnection, config: Path, client: str
+    session: Session, mqtt: BrokerConnection, config: Path, client: str, advice: Remedies
 ) -> Generator[Finding, None, Any]:
     """Connect; the broker's answer. Raises :class:`_Trouble`, and as :class:`Session` does."""
     tls = mqtt.tls if mqtt.encrypted else None
     password = _password(mqtt)
-    session.open(None if tls is None else _context(tls, config))
+    session.open(None if tls is None else _context(tls, config, advice))
     yield from _certificate(session)
     began = time.monotonic()
     client_id = f"{client}-doctor-{os.urandom(3).hex()}"
@@ -329,7 +335,7 @@ def _secret_place(mqtt: BrokerConnection) -> str:
     return str((place or secret.places[-1]) / secret.name) if secret.places else secret.name
 
 
-def _context(tls: Tls, config: Path) -> ssl.SSLContext:
+def _context(tls: Tls, config: Path, advice: Remedies) -> ssl.SSLContext:
     """As ``link`` has it. Raises :class:`_Trouble`."""
     files = TlsFiles.of(tls, config)
     for name, path in files.named():
@@ -341,8 +347,7 @@ def _context(tls: Tls, config: Path) -> ssl.SSLContext:
                 f"{path} cannot be read ({error.strerror})",
                 "sudo portier doctor"
                 if isinstance(error, PermissionError)
-                else f"see mqtt: {{tls: {{{name}: …}}}}; sudo portier certificate new"
-                " makes what is missing",
+                else f"see mqtt: {{tls: {{{name}: …}}}}; {advice.missing}",
                 unknown=isinstance(error, PermissionError),
             ) from None
     try:

@@ -15,6 +15,7 @@ from gateway.app.doctor import broker as doctor_broker
 from gateway.app.doctor import machine as doctor_machine
 from gateway.app.doctor import page as doctor_page
 from gateway.app.doctor import program as doctor_program
+from gateway.app.doctor import remedies
 from gateway.app.doctor import store as doctor_store
 from gateway.app.findings import Finding, Look, no, soon, unknown, yes
 from gateway.app.running import readiness
@@ -88,7 +89,7 @@ def _broker(settings: SitesSettings, config: Path, state: Path) -> Iterator[Find
         yield yes("broker: sites is connected", "its /health/ready says so just now")
         return
     yield from doctor_broker.connected(
-        settings.mqtt, config, state, _client(settings), _subscriptions
+        settings.mqtt, config, state, _client(settings), _subscriptions, remedies.CENTRE
     )
 
 

@@ -15,6 +15,8 @@ from gateway.app import connections
 from gateway.app.certificates import reading
 from gateway.app.connections import Configuration
 from gateway.app.doctor import certificates as certificates_
+from gateway.app.doctor import remedies
+from gateway.app.doctor.remedies import Remedies
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.app.running import readiness
 from gateway.formats import UnknownFormat
@@ -24,7 +26,6 @@ from gateway.web.identity.users import users_file
 
 WITHIN_S = 3.0
 _AUTHORITIES = ("ca", "clients", "next-ca", "next-clients")
-_MAKE = "sudo portier certificate new makes what is missing"
 
 
 def page(settings: Configuration, config: Path) -> Iterator[Finding]:
@@ -43,15 +44,16 @@ def page(settings: Configuration, config: Path) -> Iterator[Finding]:
     context = None
     if web.tls is not None:
         beside = config.absolute().parent
-        yield certificate("page", beside / web.tls.cert, beside / web.tls.key, of_server=True)
+        cert, key = beside / web.tls.cert, beside / web.tls.key
+        yield certificate("page", cert, key, remedies.of(settings), of_server=True)
         # The page is whoever answers here: that it presents our certificate is judged apart.
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    yield _asked(host, port, where, context)
+    yield _asked(host, port, where, context, remedies.of(settings).bench)
 
 
-def _asked(host: str, port: int, where: str, context: ssl.SSLContext | None) -> Finding:
+def _asked(host: str, port: int, where: str, context: ssl.SSLContext | None, bench: str) -> Finding:
     taken = (
         f"`sudo ss -ltnp 'sport = {port}'` shows who listens; stop it, or see web: {{listen: …}}"
     )
@@ -67,7 +69,7 @@ def _asked(host: str, port: int, where: str, context: ssl.SSLContext | None) -> 
     except ConnectionRefusedError:
         return no(
             f"page: nothing listens at {where}",
-            "systemctl status portier-web portier-sites; on the bench: make run",
+            f"systemctl status portier-web portier-sites; on the bench: {bench}",
             "the connection was refused just now",
         )
     except TimeoutError:
@@ -123,14 +125,15 @@ def users(state: Path) -> Iterator[Finding]:
 def certificates(settings: Configuration, config: Path) -> Iterator[Finding]:
     """Our own certificates at the broker, their authority, and what else lies beside it: the
     broker's own and those of other clients, where they were made here."""
-    beside = config.absolute().parent
+    beside, advice = config.absolute().parent, remedies.of(settings)
     mqtt = settings.mqtt
     own: list[tuple[str, Tls | None]] = [("mqtt", mqtt.tls if mqtt is not None else None)]
     if settings.record is not None:
         own.append(("record", settings.record.tls))
     for name, tls in own:
         if isinstance(tls, Tls) and tls.cert is not None and tls.key is not None:
-            yield certificate(name, beside / tls.cert, beside / tls.key, of_server=False)
+            cert, key = beside / tls.cert, beside / tls.key
+            yield certificate(name, cert, key, advice, of_server=False)
     authority = mqtt.tls.ca if mqtt is not None and isinstance(mqtt.tls, Tls) else None
     if authority is None:
         return
@@ -142,60 +145,61 @@ def certificates(settings: Configuration, config: Path) -> Iterator[Finding]:
         files |= set((beside / authority).parent.glob("*.pem"))
     for file in sorted(files - named):
         is_authority = file == beside / authority or file.stem in _AUTHORITIES
-        found = _beside(file, is_authority)
+        found = _beside(file, advice, is_authority=is_authority)
         if found is not None:
             yield found
 
 
-def _beside(file: Path, is_authority: bool) -> Finding | None:
+def _beside(file: Path, advice: Remedies, *, is_authority: bool) -> Finding | None:
     """A certificate whose key is somebody else's; ``None`` where it is none."""
     try:
         found = reading.read(file)
     except PermissionError as error:
         return unknown(f"certificate {file}: cannot be read", "sudo portier doctor", str(error))
     except OSError as error:
-        return no(f"certificate {file}: {error.strerror}", _MAKE)
+        return no(f"certificate {file}: {error.strerror}", advice.missing)
     except ValueError as error:
         if is_authority:
-            return no(f"certificate {file}: {error}", _MAKE)
+            return no(f"certificate {file}: {error}", advice.missing)
         return None  # a list of revocations, a chain's text
     what = f"certificate of the authority: {file}" if is_authority else f"certificate {file}"
     remedy = (
         "sudo portier certificate replace-root makes another one, and says what comes then"
         if is_authority
-        else f"sudo portier certificate renew {file.stem}, and give it to {found.name}"
+        else f"{advice.renew(file.stem)}, and give it to {found.name}"
+        if advice.made_here
+        else advice.renew(file.stem)
     )
     return certificates_.lasts(what, found.until, remedy, "the file was read just now", found.since)
 
 
-def certificate(name: str, cert: Path, key: Path, *, of_server: bool) -> Finding:
+def certificate(name: str, cert: Path, key: Path, advice: Remedies, *, of_server: bool) -> Finding:
     """Whether a certificate and its key can be used, belong together and are still valid."""
     what = f"certificate of {name}: {cert}"
-    for file in (cert, key):
+    for file, named in ((cert, what), (key, f"{what}: its key {key}")):
         try:
             with file.open("rb"):
                 pass
         except PermissionError as error:
             return unknown(
-                f"{what}: {file} cannot be read by this user", "sudo portier doctor", str(error)
+                f"{named}: cannot be read by this user", "sudo portier doctor", str(error)
             )
         except OSError as error:
-            return no(f"{what}: {file}: {error.strerror}", _MAKE)
+            return no(f"{named}: {error.strerror}", advice.missing)
     try:
         until = _valid_until(cert, key, of_server=of_server)
     except ssl.SSLCertVerificationError as error:
         now = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
         return no(
             f"{what}: {error.verify_message}",
-            f"sudo portier certificate renew {cert.stem}, if this machine's clock is right: "
-            f"{now} UTC",
+            f"{advice.renew(cert.stem)}, if this machine's clock is right: {now} UTC",
             "the file was read just now",
         )
     except (OSError, ValueError) as error:
         text = getattr(error, "reason", None) or str(error)
         return no(f"{what}: cannot be used ({text})", "cert and key must belong together")
     seconds = ssl.cert_time_to_seconds(until)
-    remedy = f"sudo portier certificate renew {cert.stem}"
+    remedy = advice.renew(cert.stem)
     return certificates_.lasts(f"{what}:", seconds, remedy, "the file was read just now")
 
 

@@ -23,6 +23,7 @@ from urllib.parse import urlencode, urlsplit
 
 from gateway import set_aside
 from gateway.app.connections import Configuration
+from gateway.app.doctor import remedies
 from gateway.app.findings import Finding, no, not_configured, unknown, yes
 from gateway.core.facts import KINDS
 from gateway.formats import uri
@@ -120,7 +121,7 @@ def examine(settings: Configuration, state: Path) -> Iterator[Finding]:
         return
     yield from _broken(state)
     if address.kind == "sqlite":
-        yield from _sqlite(record, state)
+        yield from _sqlite(record, state, remedies.of(settings).bench)
         return
     try:
         secret = _secret(record)
@@ -184,9 +185,9 @@ def _broken(state: Path) -> Iterator[Finding]:
         )
 
 
-def _sqlite(record: Recording, state: Path) -> Iterator[Finding]:
+def _sqlite(record: Recording, state: Path, bench: str) -> Iterator[Finding]:
     path = state / "record" / record.address.file
-    run = "systemctl status portier-record; on the bench: make run"
+    run = f"systemctl status portier-record; on the bench: {bench}"
     try:
         if not path.exists():
             yield unknown(
