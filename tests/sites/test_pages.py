@@ -161,6 +161,8 @@ def test_who_has_only_seen_a_call_is_shown(web: CentreWeb, anna: Client) -> None
     web.gateway("bad-1").call(seen_by="mqtt:sites", seen_ms=now_ms())
     shown = text_of(anna.get("/").text)
     assert re.search(r"Zentrale hat den Notruf um [\d:]+ gesehen", shown)
+    english = anna.get("/", headers={"Cookie": f"{anna.cookie}; portier-language=en"}).text
+    assert re.search(r"Centre saw the call at [\d:]+\.", text_of(english))
 
 
 # --- what does not work -------------------------------------------------------------------
