@@ -282,7 +282,7 @@ class Run:
         return found
 
     def _ready(self, sentence: str) -> None:
-        welcome.show_box("Drei Häuser, eine Seite (Prüfstand)", list(self._rows()), sentence)
+        welcome.show_box("Three sites, one page (bench)", list(self._rows()), sentence)
 
     def _rows(self) -> Iterator[tuple[str, str]]:
         for part in self.parts:
