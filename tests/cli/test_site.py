@@ -136,14 +136,42 @@ def test_the_list_says_since_when_and_whether_the_gateway_has_it(place: Path) ->
     result = site(place, "list")
     lines = result.output.splitlines()
     assert [line.split()[0] for line in lines] == ["gateway", "bad-1", "csg-office"]
-    assert "not seen yet" in lines[2]
-    assert "not seen yet" not in lines[1]
+    assert "not used yet" in lines[2]
+    assert "not used yet" not in lines[1]
     found = json.loads(site(place, "list", "--json").stdout)
     assert [one["gateway"] for one in found] == ["bad-1", "csg-office"]
     assert found[0]["confirmed_utc_ms"] >= found[0]["key_utc_ms"] == found[0]["since_utc_ms"]
     assert found[1]["confirmed_utc_ms"] is None
     key = stored.key("bad-1") or b""
     assert key.decode() not in result.output + json.dumps(found)
+
+
+def test_times_of_the_list_are_those_of_the_centre(place: Path) -> None:
+    site(place, "enrol", "bad-1")
+    assert "+0545" not in site(place, "list").output
+    (place / "etc" / "portier.yaml").write_text(
+        "sites: {timezone: Asia/Kathmandu, bench: true}\nmqtt: embedded\n", encoding="utf-8"
+    )
+    assert "+0545" in site(place, "list").output
+
+
+def test_what_asks_control_names_the_centre_whose_folder_it_is(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = place / "etc" / "portier.yaml"
+    monkeypatch.setenv("PORTIER_CONFIG", str(config))
+    state = place / "state"
+    assert "control does not answer" in words(portier("status", "--state", state))
+    site(place, "enrol", "bad-1")
+    result = portier("status", "--state", state)
+    assert result.exit_code == 1
+    assert "is the state folder of a centre" in words(result)
+    config.write_text(
+        "sites: {bench: true}\nmqtt: embedded\nweb: {listen: 127.0.0.1:8099}\n", encoding="utf-8"
+    )
+    result = portier("status", "--state", state)
+    assert "Its page shows all sites: http://127.0.0.1:8099/" in words(result)
+    assert "control does not answer" not in words(result)
 
 
 def test_what_is_revoked_is_forgotten_after_a_question_only(place: Path) -> None:

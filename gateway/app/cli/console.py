@@ -54,6 +54,12 @@ def _zone_of(state: Path) -> tzinfo:
         return machine_zone()
 
 
+def speak_in(name: str) -> None:
+    """Read and print every time in this zone: that of a centre, which is no building."""
+    with suppress(ZoneInfoNotFoundError, ValueError):
+        _zones[:] = [ZoneInfo(name)]
+
+
 def machine_zone() -> tzinfo:
     """The zone of this machine, where no building is known."""
     return datetime.now(UTC).astimezone().tzinfo or UTC
@@ -164,11 +170,39 @@ def needs_control(state: Path) -> Iterator[None]:
                 f"you may not talk to control at {panel(state)}: "
                 "sudo adduser $USER portier, then log in again"
             )
+        if (page := _page_of_centre(state)) is not None:
+            fail(
+                f"{state} is the state folder of a centre of many gateways, which has no control. "
+                f"Its page shows all sites{page and f': {page} (as configured)'}; whether the "
+                "centre works: portier doctor"
+            )
         fail(
             f"control does not answer at {panel(state)} ({error}). "
             "Is it running? `systemctl status portier-control`, on the bench `make run`; "
             "another folder is chosen with --state."
         )
+
+
+def _page_of_centre(state: Path) -> str | None:
+    """Where the page of a centre is whose state folder this is, empty where that is not known;
+    ``None`` where it is not the folder of a centre."""
+    from gateway.app import connections
+    from gateway.app.configuration import load
+    from gateway.settings.values.problems import SettingsError
+    from gateway.sites.keys import FILE, FOLDER
+
+    files = (paths.config(None), state.absolute().parent / "portier.yaml")
+    config = next((file for file in files if load.of_centre(file)), None)
+    keys, journal = state / FOLDER / FILE, state / "journal.sqlite"
+    # os.path: whoever may not look into the folder is told as if nothing were there
+    if not os.path.exists(keys) and (config is None or os.path.exists(journal)):
+        return None
+    with suppress(SettingsError, connections.RoleError):
+        web = None if config is None else load.sites(config, need=()).web
+        if web is not None:
+            where = f"{web.host}:{connections.web_port() or web.port}"
+            return str(web.public_url or f"http{'s' if web.tls else ''}://{where}/")
+    return ""
 
 
 def snapshot(state: Path) -> Snapshot:

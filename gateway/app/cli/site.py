@@ -72,8 +72,12 @@ def _secret(config: Path) -> Secret:
 @contextmanager
 def _keys(state: Path, config: Path) -> Iterator[Keys]:
     """The keys; what is wrong with them ends the command with its reason."""
+    from gateway.app.configuration import load
+    from gateway.settings.values.problems import SettingsError
     from gateway.sites.keys import Keys, KeysError
 
+    with contextlib.suppress(SettingsError):  # then this machine's zone has to do
+        c.speak_in(load.sites(config, need=()).sites.timezone)
     try:
         yield Keys(state, _secret(config))
     except KeysError as error:
@@ -240,7 +244,7 @@ def list_(state: State, config: Config, as_json: AsJson = False) -> None:
         return
     table = Listing("gateway", "enrolled", "key since", "gateway has it since")
     for gateway, one in found:
-        has_it = "not seen yet" if one.confirmed_utc_ms is None else _minute(one.confirmed_utc_ms)
+        has_it = "not used yet" if one.confirmed_utc_ms is None else _minute(one.confirmed_utc_ms)
         table.add_row(gateway, _minute(one.since_utc_ms), _minute(one.key_utc_ms), has_it)
     c.out.print(table)
 
