@@ -75,6 +75,20 @@ def test_without_a_name_a_call_is_only_seen(web: CentreWeb, anna: Client) -> Non
     assert "als gesehen markiert. Summer und Benachrichtigung laufen weiter" in said
 
 
+def test_who_answers_second_is_told_that_their_name_is_not_entered(
+    web: CentreWeb, anna: Client
+) -> None:
+    web.gateway("bad-1").call()
+    web.centre.commands.answer = Answer("c1", "merged", "")
+    path, call = "/sites/bad-1/calls/acknowledge", {"call": "wc-1", "attends": "Frau Weber"}
+    second = anna.post(path, data={**call, "do": "attend"})
+    said = text_of(anna.get(second.headers["location"]).text)
+    assert "Bad 1: Es geht schon jemand hin. Frau Weber wurde nicht eingetragen." in said
+    second = anna.post(path, data={**call, "do": "seen"})
+    said = text_of(anna.get(second.headers["location"]).text)
+    assert "Der Notruf war schon als gesehen markiert, oder es geht schon jemand hin." in said
+
+
 @pytest.mark.parametrize(
     ("reason", "said"),
     [

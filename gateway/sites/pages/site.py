@@ -123,9 +123,12 @@ async def acknowledge(request: Request, at: StaffAt, centre: TheCentre) -> Respo
     answer = await asking.acknowledge_call(centre, at, call, attends, uuid4().hex)
     if not answer.done:
         return _refused(back, centre, at, answer, call=call, attends=attends[:100])
-    key = "sites.marked_seen" if seen else "sites.goes"
+    if answer.status == "merged":  # somebody was first, and the gateway has changed nothing
+        key = "sites.seen_already" if seen else "sites.goes_already"
+    else:
+        key = "sites.marked_seen" if seen else "sites.goes"
     text = at.presenter.w(key, who=attends, place=at.presenter.place)
-    return _to(back, centre, mood="good", plain=text)
+    return _to(back, centre, mood="" if answer.status == "merged" else "good", plain=text)
 
 
 @router.post("/sites/{site}/alarms/acknowledge")
