@@ -370,7 +370,7 @@ def _calls_in(presenter: SitePresenter, summary: Summary, room_id: str) -> Itera
         return
     why = ""
     if not presenter.control.connected:
-        why = presenter.reason(presenter.control.away_reason)
+        why = presenter.w(f"site_trouble.{presenter.control.away_reason}") + "."
     elif not presenter.allowed.acknowledge:
         why = presenter.reason("calls_not_offered")
     may = view.can_acknowledge and presenter.may("staff")
@@ -390,10 +390,6 @@ def _calls_in(presenter: SitePresenter, summary: Summary, room_id: str) -> Itera
         why=why if may else "",
         current=current,
     )
-
-
-def _urgency(one: SiteCall) -> tuple[bool, bool, int]:
-    return one.call.test, not one.call.ringing, one.call.raised_utc_ms or 0
 
 
 def _address(id: str) -> str:

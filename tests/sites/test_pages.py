@@ -128,7 +128,9 @@ def test_a_call_that_cannot_be_answered_from_here_says_why(web: CentreWeb, anna:
     html = anna.get("/").text
     assert "/calls/acknowledge" not in html
     assert "nimmt von der Zentrale keine Bestätigung an" in text_of(html)
-    assert "Das Gateway ist nicht verbunden. Es wurde nichts gesendet." in text_of(html)
+    assert "Von hier aus lässt sich nicht bestätigen: Das Gateway ist nicht verbunden." in text_of(
+        html
+    )
 
 
 def test_a_call_of_a_site_that_is_away_is_the_last_known(web: CentreWeb, anna: Client) -> None:
