@@ -218,19 +218,18 @@ class Centre:
         elif isinstance(got, Connected):
             log.info("connected", generation=got.generation)
             self._generation = got.generation
-            self._be(True, "")
+            self._be(True, "", now["utc_ms"])
             self.picture.connected(**now)
         elif isinstance(got, Lost):
             log.warning("connection lost", reason=got.reason)
-            self._be(False, got.reason)
+            self._be(False, got.reason, now["utc_ms"])
             self.picture.lost(**now)
         elif not self.connected and got != self.reason:
             self.reason = got
             self._report("")
 
-    def _be(self, connected: bool, reason: str) -> None:
-        self.connected, self.reason = connected, reason
-        self.since_utc_ms = self._utc_ms()
+    def _be(self, connected: bool, reason: str, utc_ms: int) -> None:
+        self.connected, self.reason, self.since_utc_ms = connected, reason, utc_ms
         self.refused.clear()
         self._to_fetch.clear()
         self._fetching.clear()
