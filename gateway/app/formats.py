@@ -159,6 +159,15 @@ FORMATS: tuple[Format, ...] = (
         "no backup is made; portier backup --new-key makes another key",
     ),
     Format(
+        "key for push messages",
+        "notify/vapid.*",
+        None,
+        "none",
+        NONE_BEFORE,
+        "messages to devices fail; without the two files notify makes new ones at its start, and"
+        " each device has to be registered again",
+    ),
+    Format(
         "notes of the backups",
         "backup/[lpr]*.json",
         None,
