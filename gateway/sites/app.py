@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import APIRouter, FastAPI
-from fastapi.exceptions import RequestValidationError
-from fastapi.staticfiles import StaticFiles
-from starlette.exceptions import HTTPException
-from starlette.middleware.gzip import GZipMiddleware
 
 from gateway.sites.page_site import CentreSite
 from gateway.sites.pages import audit, lists, logbook, overview, people
 from gateway.sites.pages import history as history_pages
 from gateway.sites.pages import site as site_pages
 from gateway.sites.programs import api, health, history_api
-from gateway.web import answers
 from gateway.web.account import api as account_api
 from gateway.web.account import log_in_pages, second_factor_pages
 from gateway.web.account import pages as account_pages
-from gateway.web.app import Static, for_life, preload
+from gateway.web.app import application, end, for_life
 from gateway.web.help import certificate_pages
-from gateway.web.help.manuals import PICTURES
 from gateway.web.install import pages as install_pages
 from gateway.web.middleware import Armour
-from gateway.web.people.changes import on_user_error
-from gateway.web.shared.polling import Unchanged, on_unchanged
-from gateway.web.shared.problems import Problem
 from gateway.web.shared.proxies import Forwarded
-from gateway.web.shared.render import STATIC, add_templates
-from gateway.web.storage.errors import UserError
+from gateway.web.shared.render import add_templates
 
 ROUTERS: tuple[APIRouter, ...] = (
     overview.router,
@@ -67,38 +56,13 @@ def create_app(site: CentreSite) -> FastAPI:
             for_life("certificates", site.certificates.run()),
         ]
         yield
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError, Exception):  # said already
-                await task
+        await end(tasks)
         site.centre.close()
         site.close()
         if site.saver.close():  # else the disk does not answer, and has the file's lock
             site.users.close()
 
-    preload()
-    app = FastAPI(
-        title="Portier",
-        lifespan=lifespan,
-        docs_url=None,
-        redoc_url=None,
-        openapi_url=None,
-        redirect_slashes=False,
-    )
-    app.state.site, app.state.identity = site, site.identity
-    for router in ROUTERS:
-        app.include_router(router)
-    app.mount("/static", Static(directory=STATIC), name="static")
-    app.mount("/help/pictures", StaticFiles(directory=PICTURES), name="pictures")
-    app.add_exception_handler(Problem, answers.on_problem)
-    app.add_exception_handler(UserError, on_user_error)
-    app.add_exception_handler(Unchanged, on_unchanged)
-    app.add_exception_handler(HTTPException, answers.on_http)
-    app.add_exception_handler(RequestValidationError, answers.on_invalid)
-    app.add_exception_handler(Exception, answers.on_crash)
-    app.add_middleware(GZipMiddleware, minimum_size=600, compresslevel=6)
-    return app
+    return application(site, ROUTERS, lifespan)
 
 
 def create_server_app(site: CentreSite) -> Forwarded:

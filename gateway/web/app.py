@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from mimetypes import guess_type
 from typing import Any
@@ -68,7 +68,7 @@ from gateway.web.shared.problems import Problem
 from gateway.web.shared.proxies import Forwarded
 from gateway.web.shared.render import STATIC, digest, environment, static_files
 from gateway.web.shared.words import LANGUAGES, catalogue
-from gateway.web.site import Site
+from gateway.web.site import PageSite, Site
 from gateway.web.storage.errors import UserError
 from gateway.web.system import pages as system_pages
 
@@ -191,17 +191,29 @@ def create_app(site: Site) -> FastAPI:
             tasks.append(for_life("clock", site.control.report_clock(time_service.trusted)))
         yield
         site.today.close()
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError, Exception):  # said already
-                await task
+        await end(tasks)
         site.records.close()
         if site.saver.close():  # else the disk does not answer, and has the file's lock
             site.users.close()
 
-    preload()
     preload_links()
+    return application(site, ROUTERS, lifespan)
+
+
+async def end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """End what :func:`for_life` has begun."""
+    for task in tasks:
+        task.cancel()
+    for task in tasks:
+        with suppress(asyncio.CancelledError, Exception):  # said already
+            await task
+
+
+def application(
+    site: PageSite, routers: Sequence[APIRouter], lifespan: Callable[[FastAPI], Any]
+) -> FastAPI:
+    """The application that has these routes. ``lifespan``: what runs while it does."""
+    preload()
     app = FastAPI(
         title="Portier",
         lifespan=lifespan,
@@ -211,7 +223,7 @@ def create_app(site: Site) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.site, app.state.identity = site, site.identity
-    for router in ROUTERS:
+    for router in routers:
         app.include_router(router)
     app.mount("/static", Static(directory=STATIC), name="static")
     app.mount("/help/pictures", StaticFiles(directory=PICTURES), name="pictures")

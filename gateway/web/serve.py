@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from gateway.core.facts import Json
 from gateway.settings.model.configuration import Settings
 from gateway.settings.model.link import Web
 from gateway.web.app import create_server_app, make_site
-from gateway.web.identity.repair import Repaired, open_users, unseen
+from gateway.web.identity.repair import OwnTable, Repaired, open_users, unseen
 from gateway.web.identity.users import Users
 from gateway.web.options import ListenError, Options
 from gateway.web.presenter.terminals import terminals_of
@@ -116,9 +116,25 @@ Announce = Callable[[str, str | None, bool], bool]
 password still applies; says whether that was enough."""
 
 
+Page = Callable[[Users], tuple[PageSite, uvicorn.Config]]
+"""Makes what the routes of a page share, and how its server runs."""
+
+
 def serve(options: Options, announced: Announce = lambda url, password, initial: False) -> int:
+    """Serve the page of a gateway, see :func:`serve_page`."""
+
+    def made(users: Users) -> tuple[PageSite, uvicorn.Config]:
+        site = make_site(options, users)
+        return site, config_of(site)
+
+    return serve_page(options, made, announced)
+
+
+def serve_page(
+    options: Options, made: Page, announced: Announce, own: Sequence[OwnTable] = ()
+) -> int:
     """Serve until SIGTERM or SIGINT. Returns the exit code. What nobody takes in ``announced`` is
-    written to the log."""
+    written to the log. ``own``: tables of this page in the file of the users."""
     try:
         options.check()
     except ListenError as error:
@@ -126,15 +142,15 @@ def serve(options: Options, announced: Announce = lambda url, password, initial:
         return 78
     allow_files()
     users, repaired = open_users(
-        options.users, options.gateway, wants_factors=options.second_factor != "off"
+        options.users, options.gateway, wants_factors=options.second_factor != "off", own=own
     )
     password = users.first_admin()
     if repaired is not None:
         say_repaired(options, users, repaired)
-    site = make_site(options, users)
+    site, config = made(users)
     if not announced(options.url, password, users.anybody_has_first_password()):
         announce(options, password)
-    Server(config_of(site), site).run()
+    Server(config, site).run()
     return 0
 
 

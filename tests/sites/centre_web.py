@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from fastapi import FastAPI
-from starlette.types import Receive, Scope, Send
-
 from gateway.panel.snapshot_types import Snapshot
 from gateway.recorder.points import Point
 from gateway.recorder.stores.sqlite import SqliteStore
@@ -24,13 +21,11 @@ from gateway.sites.options import CentreOptions
 from gateway.sites.page_site import CentreSite, audit_of
 from gateway.web.building.control_client import Answer
 from gateway.web.identity.users import Users, users_file
-from gateway.web.middleware import Armour
-from gateway.web.shared.proxies import Forwarded
 from gateway.web.storage.saver import Saver
 from gateway.web.storage.store import Author
 from tests.identity import start_session
 from tests.page.fake import alarm, called, contact, door, guarantee, now_ms, room
-from tests.web.conftest import PASSWORD, Client, Web
+from tests.web.conftest import PASSWORD, Client, Served, Web
 
 NOBODY = Author("cli:test")
 OPENS = {"may": ["acknowledge", "open"], "doors": {"front": ["mon-fri 07:00-18:00"]}}
@@ -205,23 +200,6 @@ class FakeCentre:
         pass
 
 
-class Served:
-    """What the server runs for one site; the application in it is the same for all."""
-
-    application: FastAPI | None = None
-
-    def __init__(self, site: CentreSite) -> None:
-        if Served.application is None:
-            Served.application = create_app(site)
-        self.inner = Served.application
-        self._site = site
-        self._armour = Forwarded(Armour(self.inner), site.options.trusted_proxies)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.inner.state.site, self.inner.state.identity = self._site, self._site.identity
-        await self._armour(scope, receive, send)
-
-
 GROUPS = {"Park": ("bad-1", "bad-2"), "Pflege": ("bad-2", "office")}
 
 
@@ -246,7 +224,7 @@ class CentreWeb(Web):
                 FakeGateway("office", "Geschäftsstelle"),
             ]
         self.centre, self.site = self.runner.run(self._centre(gateways))  # type: ignore[assignment]  # of the centre
-        self.app = Served(self.page)  # type: ignore[assignment]  # of the centre
+        self.app = Served(self.page, create_app)
         self.base = "https://test" if self.options.tls else "http://test"
 
     async def _centre(self, gateways: Sequence[FakeGateway]) -> tuple[FakeCentre, CentreSite]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx
 import pytest
@@ -25,7 +25,7 @@ from gateway.web.middleware import Armour
 from gateway.web.options import Options
 from gateway.web.shared.limits import Buckets
 from gateway.web.shared.proxies import Forwarded
-from gateway.web.site import Site
+from gateway.web.site import PageSite, Site
 from gateway.web.storage.displays import DISPLAYS_MOST
 from gateway.web.storage.page_tables import PageTables
 from gateway.web.storage.store import Author, Store
@@ -148,12 +148,12 @@ class Served:
     """What the server runs for one site. The application in it is the same for all of them: its
     routes cost a tenth of a second, which FastAPI takes at the first request."""
 
-    application: FastAPI | None = None
+    applications: ClassVar[dict[Callable[[Any], FastAPI], FastAPI]] = {}
 
-    def __init__(self, site: Site) -> None:
-        if Served.application is None:
-            Served.application = create_app(site)
-        self.inner = Served.application
+    def __init__(self, site: PageSite, create: Callable[[Any], FastAPI] = create_app) -> None:
+        if create not in self.applications:
+            self.applications[create] = create(site)
+        self.inner = self.applications[create]
         self._site = site
         self._armour = Forwarded(Armour(self.inner), site.options.trusted_proxies)
 

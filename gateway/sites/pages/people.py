@@ -19,7 +19,7 @@ from gateway.web.identity.auth import form_of
 from gateway.web.page import language_of, page
 from gateway.web.people import changes
 from gateway.web.people.ended_logins import NOTES
-from gateway.web.shared.problems import Problem
+from gateway.web.people.pages import change_access
 from gateway.web.storage.errors import UserError
 
 router = APIRouter(include_in_schema=False)
@@ -101,7 +101,6 @@ async def _do(site: CentreSite, who: Who, form: dict[str, str]) -> str:
     """The new token, where one was made, or a key of :data:`NOTES`. Raises :class:`UserError`, and
     :class:`Problem` for what no form of ours says."""
     name, role, password = (form.get(field, "") for field in ("name", "role", "password"))
-    days = form.get("days", "")
     match form.get("do"):
         case "add":
             await changes.add_user(site, who, name, "view", password)
@@ -112,22 +111,8 @@ async def _do(site: CentreSite, who: Who, form: dict[str, str]) -> str:
             await give(site, who, name, where_of(form.get("where", "")), role)
         case "ungrant":
             await take(site, who, name, where_of(form.get("where", "")))
-        case "password":
-            await changes.set_password(site, who, site.users.by_name(name), password)
-        case "sessions":
-            if not await changes.end_sessions(site, who, site.users.by_name(name)):
-                return "until_restart"
-        case "factor":
-            await changes.remove_factor(site, who, site.users.by_name(name))
-        case "remove":
-            await changes.remove_user(site, who, site.users.by_name(name))
-        case "token":
-            lives = int(days[:5]) if days.isdecimal() else 0
-            return await changes.add_token(site, who, name, role, lives)
-        case "revoke":
-            await changes.revoke_token(site, who, name)
         case _:
-            raise Problem(422, "malformed")
+            return await change_access(site, who, form)
     return ""
 
 

@@ -17,7 +17,7 @@ from gateway.sites.overview import Overview
 from gateway.sites.page_site import CentreSite
 from gateway.sites.programs.description import describe
 from gateway.web.access import Public, ViewAlways
-from gateway.web.programs.health import CALL_STATES, METRICS
+from gateway.web.programs.health import CALL_STATES, METRICS, gauge
 
 router = APIRouter(include_in_schema=False)
 
@@ -66,11 +66,11 @@ class _Numbers:
     def collect(self) -> Iterator[Metric]:
         site, overview = self._site, self._overview
         yield InfoMetricFamily("portier_build", "versions", value={"version": __version__})
-        yield _one("portier_connected", "1 while the broker answers", site.centre.connected)
-        yield _one("portier_live_clients", "open live streams", len(site.hub.clients))
+        yield gauge("portier_connected", "1 while the broker answers", site.centre.connected)
+        yield gauge("portier_live_clients", "open live streams", len(site.hub.clients))
         if overview.rights.owner:
             strangers = sum(site.centre.picture.strangers.values())
-            yield _one("portier_sites_strangers", "messages of others than sites", strangers)
+            yield gauge("portier_sites_strangers", "messages of others than sites", strangers)
         yield from self._sites()
         yield from self._calls()
 
@@ -115,7 +115,3 @@ class _Numbers:
                     for state in CALL_STATES:
                         active.add_metric([one.id, name, state], now == state)
         yield active
-
-
-def _one(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(name, text, value=float(value))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -19,10 +18,9 @@ from gateway.sites.page_site import CentreSite
 from gateway.web.building.models import As
 from gateway.web.building.records import Unavailable
 from gateway.web.building.view import iso
-from gateway.web.history.api import LINK, KindName, When, history_shape, unavailable, utc_ms
+from gateway.web.history.api import LINK, KindName, When, history_shape, period, unavailable, utc_ms
 from gateway.web.shared.models import HistoryShape, problems
 from gateway.web.shared.problems import Problem
-from gateway.wire import calendar_time
 
 router = APIRouter(tags=["sites"])
 FILE: dict[int | str, dict[str, Any]] = {
@@ -80,13 +78,7 @@ async def history(
     if shown is None:
         raise Problem(404, "unknown_point")
     now = at.presenter.control.now_utc_ms
-    to = end or calendar_time(now)
-    try:
-        since = start or to - timedelta(days=1)
-    except OverflowError:  # the day before the first of all
-        since = to
-    if since >= to:
-        raise Problem(422, "malformed")
+    since, to = period(start, end, now)
     first, last = int(since.timestamp() * 1000), int(to.timestamp() * 1000)
     records = _records(centre).of(at.seen.id)
     try:

@@ -129,13 +129,7 @@ async def history(
     the next one, or until twice the heartbeat of its point; what lies beyond that is a gap."""
     if point not in site.control.points:
         raise Problem(404, "unknown_point")
-    to = end or calendar_time(site.control.now_utc_ms)
-    try:
-        since = start or to - timedelta(days=1)
-    except OverflowError:  # the day before the first of all
-        since = to
-    if since >= to:
-        raise Problem(422, "malformed")
+    since, to = period(start, end, site.control.now_utc_ms)
     first, last = int(since.timestamp() * 1000), int(to.timestamp() * 1000)
     try:
         shown = site.control.points[point]
@@ -145,6 +139,21 @@ async def history(
     except Unavailable as error:
         raise unavailable(error) from None
     return history_shape(point, since, to, found)
+
+
+def period(
+    start: datetime | None, end: datetime | None, now_utc_ms: int
+) -> tuple[datetime, datetime]:
+    """Begin and end of what is asked for, the day before now where nothing is said. Raises
+    :class:`Problem` 422 where it ends before it begins."""
+    to = end or calendar_time(now_utc_ms)
+    try:
+        since = start or to - timedelta(days=1)
+    except OverflowError:  # the day before the first of all
+        since = to
+    if since >= to:
+        raise Problem(422, "malformed")
+    return since, to
 
 
 def history_shape(point: str, since: datetime, to: datetime, found: History) -> HistoryShape:

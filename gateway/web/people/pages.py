@@ -15,7 +15,7 @@ from gateway.web.page import language_of, page
 from gateway.web.people import changes
 from gateway.web.people.ended_logins import NOTES
 from gateway.web.shared.problems import Problem
-from gateway.web.site import Site
+from gateway.web.site import PageSite, Site
 from gateway.web.storage.errors import UserError
 
 router = APIRouter(include_in_schema=False)
@@ -90,12 +90,25 @@ async def _do(site: Site, who: Who, form: dict[str, str]) -> str:
     """The new token, where one was made, or a key of :data:`NOTES`. Raises :class:`UserError`,
     and :class:`Problem` for what no form of ours says."""
     name, role, password = (form.get(field, "") for field in ("name", "role", "password"))
-    days = form.get("days", "")
     match form.get("do"):
         case "add":
             await changes.add_user(site, who, name, role, password)
         case "role":
             await changes.set_role(site, who, site.users.by_name(name), role)
+        case "remove_display":
+            await changes.remove_display(site, who, form.get("id", ""))
+        case "seen":
+            await changes.see_repair(site, who)
+        case _:
+            return await change_access(site, who, form)
+    return ""
+
+
+async def change_access(site: PageSite, who: Who, form: dict[str, str]) -> str:
+    """What the forms of every page of users do, as :func:`_do`."""
+    name, role, password = (form.get(field, "") for field in ("name", "role", "password"))
+    days = form.get("days", "")
+    match form.get("do"):
         case "password":
             await changes.set_password(site, who, site.users.by_name(name), password)
         case "sessions":
@@ -110,10 +123,6 @@ async def _do(site: Site, who: Who, form: dict[str, str]) -> str:
             return await changes.add_token(site, who, name, role, lives)
         case "revoke":
             await changes.revoke_token(site, who, name)
-        case "remove_display":
-            await changes.remove_display(site, who, form.get("id", ""))
-        case "seen":
-            await changes.see_repair(site, who)
         case _:
             raise Problem(422, "malformed")
     return ""

@@ -82,11 +82,11 @@ class _Numbers:
         control = self._site.control
         now = None if control.stale else control.snapshot
         yield InfoMetricFamily("portier_build", "versions", value=_build(control.gateway))
-        yield _one("portier_connected", "1 while the controller answers", control.connected)
-        yield _one("portier_live_clients", "open live streams", len(self._site.hub.clients))
+        yield gauge("portier_connected", "1 while the controller answers", control.connected)
+        yield gauge("portier_live_clients", "open live streams", len(self._site.hub.clients))
         trusted = now.get("clock_trusted") if now else None
         if trusted is not None:
-            yield _one("portier_clock_trusted", "1 while the clock is set", trusted)
+            yield gauge("portier_clock_trusted", "1 while the clock is set", trusted)
         yield from _doors(control.doors if now else {})
         yield from _calls(control.rooms if now else {})
         yield from _machine(self._machine)
@@ -252,8 +252,8 @@ def _build(gateway: GatewayShown | None) -> dict[str, str]:
 def _some(name: str, text: str, value: float | None) -> Iterator[Metric]:
     """What is not known has no sample."""
     if value is not None:
-        yield _one(name, text, value)
+        yield gauge(name, text, value)
 
 
-def _one(name: str, text: str, value: float) -> Metric:
+def gauge(name: str, text: str, value: float) -> Metric:
     return GaugeMetricFamily(name, text, value=float(value))
