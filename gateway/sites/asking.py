@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 
+from gateway.core.events import ATTENDS_MOST
 from gateway.sites.access import At
 from gateway.sites.building import NO_BROKER, OFFLINE, SILENT, STALE, UNKNOWN
 from gateway.sites.page_site import CentreSite
@@ -23,7 +24,6 @@ UNANSWERED = frozenset(
 )
 """Reasons why no gateway has judged a command."""
 NOT_THERE = frozenset({"unknown_door", "unknown_call", "unknown_alarm", "unknown_room"})
-ATTENDS_MOST = 40
 REASON_MOST = 200
 
 

@@ -19,6 +19,7 @@ import structlog
 from gateway.core.events import ATTENDS_MOST
 from gateway.mqtt.signature import sign
 from gateway.mqtt.topics import Topics
+from gateway.settings.model.link import SITES
 from gateway.sites.keys import KeysError
 from gateway.web.building.control_client import (
     COMMAND_EVERY_S,
@@ -82,7 +83,7 @@ class Commands:
         *,
         trusted: Callable[[], bool],
         audit: Callable[[Command, Answer], object],
-        issuer: str = "sites",
+        issuer: str = SITES,
         is_confirmed: Callable[[str], bool] = lambda _: True,
         confirm: Callable[[str, bytes], object] = lambda _, __: None,
         utc_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,

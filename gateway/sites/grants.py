@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from gateway.web.identity.accounts import ROLES, Role, Who, known_role
+from gateway.web.identity.accounts import ROLES, Role, Who, known_role, may
 from gateway.web.identity.repair import OwnTable
 from gateway.web.identity.users import Users
 from gateway.web.storage import outbox
@@ -85,7 +85,7 @@ class Rights:
 
     def may(self, gateway: str, role: Role) -> bool:
         found = self.role_at(gateway)
-        return found is not None and ROLES.index(found) >= ROLES.index(role)
+        return found is not None and may(found, role)
 
 
 NO_RIGHTS = Rights(frozenset())
@@ -145,16 +145,15 @@ class Grants:
         if token is None:
             return NO_RIGHTS
         maker = token.by.removeprefix("web:")
-        if not maker.isdecimal():
-            everywhere = frozenset({Grant("all", "", token.role)})
-            return Rights(everywhere, token.role, token.role == "admin", self._groups_of)
-        user = next((one for one in users.list_users() if one.id == int(maker)), None)
-        if user is None:
-            return NO_RIGHTS
-        if user.role == "admin":
-            everywhere = frozenset({Grant("all", "", token.role)})
-            return Rights(everywhere, token.role, token.role == "admin", self._groups_of)
-        return Rights(self.of_user(user.id), token.role, owner=False, groups_of=self._groups_of)
+        if maker.isdecimal():
+            user = next((one for one in users.list_users() if one.id == int(maker)), None)
+            if user is None:
+                return NO_RIGHTS
+            if user.role != "admin":
+                granted = self.of_user(user.id)
+                return Rights(granted, token.role, owner=False, groups_of=self._groups_of)
+        everywhere = frozenset({Grant("all", "", token.role)})
+        return Rights(everywhere, token.role, token.role == "admin", self._groups_of)
 
     def give(self, user: int, grant: Grant, author: Author) -> None:
         """Grant a role, in place of what was granted there before.

@@ -7,9 +7,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gateway.mqtt.topics import Topics
+from gateway.settings.model.link import SITES
 
-ISSUER = "sites"
-"""The name of the centre in a gateway's ``mqtt: issuers``, and its user at the broker."""
+ISSUER = SITES
+"""Also the user of the centre at the broker."""
 ACCESS_LIST = "/etc/mosquitto/portier.acl"
 CONFIGURATION = "/etc/portier/portier.yaml"
 SECRET = "sites_key"  # noqa: S105 - its name

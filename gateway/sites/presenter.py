@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from gateway.core.snapshot_types import AlarmShown, DoorShown
 from gateway.sites.building import Allowed, SiteBuilding
-from gateway.web.identity.accounts import ROLES, Role
+from gateway.web.identity.accounts import Role, may
 from gateway.web.presenter.presenter import Presenter
 from gateway.web.presenter.terminals import Terminals
 from gateway.web.presenter.view_models import AlarmView, DoorView, OverallView, RoomView
@@ -55,7 +55,7 @@ class SitePresenter(Presenter):
         )
 
     def may(self, role: Role) -> bool:
-        return ROLES.index(self.role) >= ROLES.index(role)
+        return may(self.role, role)
 
     @property
     def place(self) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.core.events import ATTENDS_MOST
 from gateway.web.building.models import AlarmShape, As, StandingCall
 from gateway.web.building.view import alarms_json, calls_json, iso, status_json
 from gateway.web.identity.accounts import Role
@@ -72,7 +73,7 @@ SiteAlarmTold = Annotated[dict[str, Any], As(SiteAlarmShape)]
 class AcknowledgeRequest(Strict):
     attends: str = Field(
         "",
-        max_length=40,
+        max_length=ATTENDS_MOST,
         description="The name of whoever goes to the room. Without one the call is only marked as"
         " seen: sounder and notifications go on.",
     )

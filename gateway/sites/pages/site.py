@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
+from gateway.core.events import ATTENDS_MOST
 from gateway.sites import asking
 from gateway.sites.access import At, StaffAt, StaffAtProved, TheCentre, ViewAt
 from gateway.sites.page_site import CentreSite
@@ -118,7 +119,7 @@ async def acknowledge(request: Request, at: StaffAt, centre: TheCentre) -> Respo
     back = _came_from(request, at)
     if not attends and not seen:
         return _said(back, centre, at, "sites.attends_missing", call=call)
-    if len(attends) > asking.ATTENDS_MOST:
+    if len(attends) > ATTENDS_MOST:
         return _said(back, centre, at, "sites.attends_long", call=call)
     answer = await asking.acknowledge_call(centre, at, call, attends, uuid4().hex)
     if not answer.done:
