@@ -10,13 +10,11 @@ A gateway that ends is named and left alone: seeing that the centre says so is w
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +23,7 @@ from gateway import durable, locks
 from gateway.app import broker, connections
 from gateway.app.parent import PARENT, end_with_parent
 from gateway.app.running import readiness, welcome
+from gateway.app.running.supervisor import end
 from gateway.printable import in_a_text
 from gateway.settings.values.secrets import Secret, places
 
@@ -312,17 +311,8 @@ class Run:
         yield "Stop", "Ctrl-C"
 
     def _stop(self) -> None:
-        processes = [part.process for part in self.parts if part.process is not None]
-        for process in processes:
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-        until = time.monotonic() + STOP_WITHIN_S
-        for process in processes:
-            try:
-                process.wait(max(0.0, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()  # its roles notice, and end by themselves
-                process.wait()
+        """Where a gateway is killed, its roles notice, and end by themselves."""
+        end([part.process for part in self.parts if part.process is not None], STOP_WITHIN_S)
 
 
 def _portier() -> str:

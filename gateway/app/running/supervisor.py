@@ -141,7 +141,7 @@ class Supervisor:
         if names is None:
             return
         gone = [role for role in self._roles if role.name not in names]
-        _end([role.process for role in gone if role.process is not None])
+        end([role.process for role in gone if role.process is not None])
         there = [role for role in self._roles if role not in gone]
         known = {role.name for role in there}
         self._roles = there + [_Role(name) for name in names if name not in known]
@@ -247,19 +247,19 @@ class Supervisor:
             if role.name == "control":
                 role.process.send_signal(signal.SIGHUP)
             else:
-                _end([role.process])
+                end([role.process])
                 role.process, role.due = None, 0.0
 
     def _stop(self) -> None:
-        _end([role.process for role in self._roles if role.process is not None])
+        end([role.process for role in self._roles if role.process is not None])
 
 
-def _end(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+def end(processes: Sequence[subprocess.Popen[bytes]], within_s: float = STOP_WITHIN_S) -> None:
     """Ask them to end; kill who has not in time."""
     for process in processes:
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
-    until = time.monotonic() + STOP_WITHIN_S
+    until = time.monotonic() + within_s
     for process in processes:
         try:
             process.wait(max(0.0, until - time.monotonic()))
