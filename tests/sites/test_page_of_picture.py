@@ -15,7 +15,6 @@ from gateway.link import state
 from gateway.mqtt.topics import Topics
 from gateway.sites import overview
 from gateway.sites.broker import Centre
-from gateway.sites.grants import Grant
 from gateway.sites.interfaces import CentreSeen
 from gateway.sites.picture.picture import Picture
 from gateway.sites.presenter import SitePresenter
@@ -29,7 +28,6 @@ PATHS = (
     "/", "/sites/test", "/sites/test/parts", "/alarms", "/fleet", "/metrics", "/api/v1/sites",
     "/api/v1/sites/test", "/api/v1/calls", "/api/v1/alarms",
 )  # fmt: skip
-STAFF = Grant("all", "", "staff")
 
 
 def fits(centre: Centre) -> CentreSeen:
@@ -44,11 +42,6 @@ def web(tmp_path: Path) -> Iterator[CentreWeb]:
     made.centre.picture.connected(mono_ms=now_ms(), utc_ms=utc_ms())  # type: ignore[attr-defined]
     yield made
     made.close()
-
-
-@pytest.fixture
-def anna(web: CentreWeb) -> Client:
-    return web.user("anna", STAFF)
 
 
 def take(web: CentreWeb, topic: str, payload: bytes) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import re
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,22 +15,10 @@ from gateway.web.building.control_client import Answer
 from tests.identity import start_session
 from tests.page.fake import alarm, guarantee, now_ms
 from tests.sites.centre_web import OPENS, CentreWeb, FakeGateway, utc_ms
+from tests.sites.conftest import STAFF
 from tests.web.conftest import PASSWORD, Client, never_in_a_loop
 
-STAFF = Grant("all", "", "staff")
 changes_wait_for_no_loop = pytest.fixture(autouse=True)(never_in_a_loop)
-
-
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[CentreWeb]:
-    made = CentreWeb(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def anna(web: CentreWeb) -> Client:
-    return web.user("anna", STAFF)
 
 
 def text_of(html: str) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,23 +10,11 @@ from gateway.sites.grants import Grant
 from gateway.web.building.control_client import Answer
 from tests.page.fake import now_ms
 from tests.sites.centre_web import CentreWeb
+from tests.sites.conftest import STAFF
 from tests.sites.test_pages import text_of
 from tests.web.conftest import PASSWORD, Client, never_in_a_loop
 
-STAFF = Grant("all", "", "staff")
 changes_wait_for_no_loop = pytest.fixture(autouse=True)(never_in_a_loop)
-
-
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[CentreWeb]:
-    made = CentreWeb(tmp_path)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def anna(web: CentreWeb) -> Client:
-    return web.user("anna", STAFF)
 
 
 @pytest.fixture

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
-
-import pytest
 
 from gateway.sites.grants import Grant
 from gateway.sites.streams import Seeing
 from gateway.web.identity.accounts import Who
 from gateway.web.live.streams import Client
 from tests.sites.centre_web import CentreWeb
-
-STAFF = Grant("all", "", "staff")
-
-
-@pytest.fixture
-def web(tmp_path: Path) -> Iterator[CentreWeb]:
-    made = CentreWeb(tmp_path)
-    yield made
-    made.close()
+from tests.sites.conftest import STAFF
 
 
 class Wire:
